@@ -68,7 +68,7 @@ class Agreement:
 
     items: int
     left_out: LeftOut
-    """Of the verdicts beside a majority, those that take no part where ties are dropped."""
+    """Of the verdicts with a majority, those that take no part where ties are dropped."""
     by_rule: dict[str, Estimate]
     """Unreadable verdicts left out."""
     invalid_wrong: dict[str, Estimate]
@@ -83,7 +83,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class BesidePeople:
-    """A judge's agreement with people beside that of people with each other, on the same items."""
+    """A judge's agreement with people, and that of people with each other, on the same items."""
 
     items: int
     judge: Estimate
@@ -121,7 +121,7 @@ class Group:
 
 
 def against_majority(data: AuditData, verdicts: Verdicts, draws: Resampling) -> Agreement | None:
-    """None where no verdict stands beside a majority of people."""
+    """None where no item with a verdict has a majority of people."""
     majority = data.majority[verdicts.item]
     has_majority = majority != NONE
     if not has_majority.any():
@@ -149,8 +149,8 @@ def against_single_people(
     shared = int(((counts.sum(1) > 0) & (data.people.sum(1) > 1)).sum())
     if shared < FEWEST_ITEMS:
         return {}, f"needs two people on at least {FEWEST_ITEMS} items that the judge was read on, found {shared}"
-    found = {name: _beside_ceiling(data, counts, rule, draws) for name, rule in RULES.items()}
-    return {name: one for name, one in found.items() if one.items >= FEWEST_ITEMS}, ""
+    by_rule = {name: _beside_ceiling(data, counts, rule, draws) for name, rule in RULES.items()}
+    return {name: comparison for name, comparison in by_rule.items() if comparison.items >= FEWEST_ITEMS}, ""
 
 
 def _beside_ceiling(data: AuditData, counts: Codes, rule: Rule, draws: Resampling) -> BesidePeople:
@@ -170,14 +170,14 @@ def _beside_ceiling(data: AuditData, counts: Codes, rule: Rule, draws: Resamplin
 
 def people_leave_one_out(data: AuditData, draws: Resampling) -> Estimate | None:
     """How often one person says what the others mostly say, ties being a class; None where no item has two people."""
-    found = people_beside_others(data.people, data.prompt, draws.level)
-    return found if found.n else None
+    agreed = people_beside_others(data.people, data.prompt, draws.level)
+    return agreed if agreed.n else None
 
 
 def judge_leave_one_out(data: AuditData, verdicts: Verdicts, draws: Resampling) -> BesidePeople | None:
     """A judge in the place of the person left out; None where no item that it was read on has two people."""
-    found = judge_beside_others(data.people, data.counted(verdicts), data.prompt, draws.level)
-    return BesidePeople(found.judge.n, *found) if found.judge.n else None
+    comparison = judge_beside_others(data.people, data.counted(verdicts), data.prompt, draws.level)
+    return BesidePeople(comparison.judge.n, *comparison) if comparison.judge.n else None
 
 
 def group(data: AuditData, members: Sequence[tuple[int, Rater]], draws: Resampling) -> Group | None:
@@ -192,7 +192,7 @@ def group(data: AuditData, members: Sequence[tuple[int, Rater]], draws: Resampli
         alpha=krippendorff_alpha(counts, data.prompt, resampling=draws),
         ac1=gwet_ac1(counts, data.prompt, resampling=draws),
         agreement={name: _within(data, counts, rule, draws) for name, rule in RULES.items()},
-        pairs=tuple(_two_raters(data, one, other, draws) for one, other in listed),
+        pairs=tuple(_two_raters(data, first, second, draws) for first, second in listed),
     )
 
 
@@ -202,45 +202,51 @@ def _within(data: AuditData, counts: Codes, rule: Rule, draws: Resampling) -> Es
     return share(np.clip(scores[known] / pairs[known], 0, 1), data.prompt[known], draws.level)
 
 
-def _two_raters(data: AuditData, one: tuple[int, Rater], other: tuple[int, Rater], draws: Resampling) -> TwoRaters:
-    left, right = (data.by_item(data.verdicts.of(number)) for number, _ in (one, other))
+def _two_raters(data: AuditData, first: tuple[int, Rater], second: tuple[int, Rater], draws: Resampling) -> TwoRaters:
+    left, right = (data.by_item(data.verdicts.of(number)) for number, _ in (first, second))
     pair = data, np.arange(len(data.items)), left, right, draws
-    found = kappa(*pair)
-    return TwoRaters(one[1].name, other[1].name, found.n, agreement(*pair), found, _ac1(*pair))
+    kappa_of_two = kappa(*pair)
+    return TwoRaters(first[1].name, second[1].name, kappa_of_two.n, agreement(*pair), kappa_of_two, _ac1(*pair))
 
 
 def agreement(
-    data: AuditData, item: Codes, one: Codes, other: Codes, draws: Resampling, *, invalid_is_wrong: bool = False
+    data: AuditData,
+    item: Codes,
+    verdicts: Codes,
+    reference: Codes,
+    draws: Resampling,
+    *,
+    invalid_is_wrong: bool = False,
 ) -> dict[str, Estimate]:
     """The share of agreement by each rule, of verdicts `one` and `other` on `item`, clustered by prompt.
 
     Rows in which `other` is absent or unreadable are left out; so are those in which `one` is unreadable, unless that
     counts as wrong.
     """
-    known = (other < INVALID) & ((one < INVALID) | ((one == INVALID) & invalid_is_wrong))
-    item, one, other = item[known], one[known], other[known]
-    readable = one < INVALID
-    row = np.where(readable, one, 0)
-    found = {}
+    usable = (reference < INVALID) & ((verdicts < INVALID) | ((verdicts == INVALID) & invalid_is_wrong))
+    item, verdicts, reference = item[usable], verdicts[usable], reference[usable]
+    readable = verdicts < INVALID
+    row = np.where(readable, verdicts, 0)
+    shares = {}
     for name, rule in RULES.items():
         # an unreadable verdict is wrong wherever the other side alone would let the row take part
-        takes_part = np.where(readable, rule.weight[row, other], rule.weight.max(axis=0)[other]) > 0
-        score = np.where(readable, rule.score[row, other], 0.0)
-        found[name] = share(score[takes_part], data.prompts(item[takes_part]), draws.level)
-    return found
+        takes_part = np.where(readable, rule.weight[row, reference], rule.weight.max(axis=0)[reference]) > 0
+        score = np.where(readable, rule.score[row, reference], 0.0)
+        shares[name] = share(score[takes_part], data.prompts(item[takes_part]), draws.level)
+    return shares
 
 
-def kappa(data: AuditData, item: Codes, one: Codes, other: Codes, draws: Resampling) -> Estimate:
+def kappa(data: AuditData, item: Codes, verdicts: Codes, reference: Codes, draws: Resampling) -> Estimate:
     """Cohen's kappa over A, tie and B, where both could be read."""
-    known = (one < INVALID) & (other < INVALID)
-    return cohen_kappa(one[known], other[known], data.prompts(item[known]), classes=3, resampling=draws)
+    usable = (verdicts < INVALID) & (reference < INVALID)
+    return cohen_kappa(verdicts[usable], reference[usable], data.prompts(item[usable]), classes=3, resampling=draws)
 
 
-def _ac1(data: AuditData, item: Codes, one: Codes, other: Codes, draws: Resampling) -> Estimate:
+def _ac1(data: AuditData, item: Codes, verdicts: Codes, reference: Codes, draws: Resampling) -> Estimate:
     """Gwet's AC1 over A, tie and B, where both could be read."""
-    known = (one < INVALID) & (other < INVALID)
-    counts = np.eye(3)[one[known]] + np.eye(3)[other[known]]
-    return gwet_ac1(counts, data.prompts(item[known]), resampling=draws)
+    usable = (verdicts < INVALID) & (reference < INVALID)
+    counts = np.eye(3)[verdicts[usable]] + np.eye(3)[reference[usable]]
+    return gwet_ac1(counts, data.prompts(item[usable]), resampling=draws)
 
 
 def _paired_shares(one: Codes, other: Codes, rule: Rule, *, same: bool = False) -> tuple[Numbers, Numbers]:

@@ -23,7 +23,7 @@ from which two raters agree, and exchanging or moving explains what was found.""
 SELF = 0.2
 """Kappa between its own displayed orders below which a judge is noise, and no sign of a wrong join."""
 FEWEST_UNMATCHED = 10
-"""Items of the judge, and of people, from which it is told that none is shared."""
+"""Items of the judge, and of people, from which a report says that none is shared."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,8 @@ class Alarm:
     kappa: Estimate
     marginals_differ: float
     """Total variation distance of the shares of A, tie and B, from 0 to 1."""
-    swapped: float
-    """Kappa with the sides of one exchanged."""
-    shifted: float
-    """The greater kappa with the rows of one moved up or down by one."""
+    best_repaired: float
+    """Kappa with the sides of one exchanged, or with its rows moved up or down by one, whichever is the greatest."""
     hint: str
 
 
@@ -56,8 +54,6 @@ class Unmatched:
     differently."""
 
     judge: str
-    judge_items: int
-    people_items: int
     judge_item: str
     """The name of the judge's first item."""
     people_item: str
@@ -65,10 +61,10 @@ class Unmatched:
 
 
 def alarms(data: AuditData, draws: Resampling) -> Alarms:
-    """Every rater with enough items beside the others."""
+    """Every rater with enough items in common with the others."""
     all_judges = data.verdicts.where(data.verdicts.rater >= len(data.persons))
     pool = data.people if data.persons else data.counted(all_judges)
-    checked, found = [], []
+    checked, raised = [], []
     for number, rater in enumerate(data.raters):
         verdicts, others = data.verdicts.of(number), pool
         if rater.is_person or not data.persons:
@@ -80,8 +76,8 @@ def alarms(data: AuditData, draws: Resampling) -> Alarms:
         checked.append(rater.name)
         alarm = _alarm(data, rater.name, (item, own[item], others[item].argmax(1)), draws)
         if _is_raised(alarm):
-            found.append(alarm)
-    return Alarms(tuple(checked), tuple(sorted(found, key=lambda alarm: (alarm.kappa.value, alarm.rater))))
+            raised.append(alarm)
+    return Alarms(tuple(checked), tuple(sorted(raised, key=lambda alarm: (alarm.kappa.value, alarm.rater))))
 
 
 def _is_noise(data: AuditData, judge: int) -> bool:
@@ -108,19 +104,18 @@ def _alarm(data: AuditData, rater: str, both: tuple[Codes, Codes, Codes], draws:
         items=item.size,
         kappa=cohen_kappa(own, others, data.prompts(item), classes=3, resampling=draws),
         marginals_differ=float(np.abs(shares.sum(1) - shares.sum(0)).sum() / 2),
-        swapped=swapped,
-        shifted=shifted,
+        best_repaired=max(swapped, shifted),
         hint=hint,
     )
 
 
 def _is_raised(alarm: Alarm) -> bool:
-    value, known = alarm.kappa.value, bounds(alarm.kappa)
+    value, interval = alarm.kappa.value, bounds(alarm.kappa)
     if np.isnan(value) or value >= CLEAR:  # undefined is not suspicious
         return False
-    if value < LEAST_KAPPA and max(alarm.swapped, alarm.shifted) >= CLEAR:
+    if value < LEAST_KAPPA and alarm.best_repaired >= CLEAR:
         return True
-    return alarm.marginals_differ < NEAR and (known[0] <= 0 if known else value < LEAST_KAPPA)
+    return alarm.marginals_differ < NEAR and (interval[0] <= 0 if interval else value < LEAST_KAPPA)
 
 
 def unmatched(data: AuditData) -> tuple[Unmatched, ...]:
@@ -129,7 +124,7 @@ def unmatched(data: AuditData) -> tuple[Unmatched, ...]:
     people = np.unique(verdicts.item[verdicts.rater < len(data.persons)])
     own = {rater.name: verdicts.of(number).item for number, rater in data.judges}
     return tuple(
-        Unmatched(name, items.size, people.size, data.items[items[0]], data.items[people[0]])
+        Unmatched(name, data.items[items[0]], data.items[people[0]])
         for name, items in own.items()
         if min(items.size, people.size) >= FEWEST_UNMATCHED and not np.isin(items, people).any()
     )

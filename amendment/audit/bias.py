@@ -57,8 +57,8 @@ class FeatureBias:
 
 def marks_of(text: str) -> dict[str, int]:
     """How many headers, list items, bold pieces and citations a text has; those that it has none of are left out."""
-    found = {name: sum(1 for _ in pattern.finditer(text)) for name, pattern in _PATTERNS.items()}
-    return {name: count for name, count in found.items() if count}
+    counts = {name: sum(1 for _ in pattern.finditer(text)) for name, pattern in _PATTERNS.items()}
+    return {name: count for name, count in counts.items() if count}
 
 
 def bias_table(
@@ -68,18 +68,18 @@ def bias_table(
     is an answer whose writer has the judge's name or, where `models` gives it, the name of its model."""
     marks = dict(data.marks)
     parts = [marks[name] for name in FORMAT if name in marks]
-    columns = {LENGTH: data.apart, **({"format": np.sum(parts, axis=0)} if parts else {}), **marks}
+    columns = {LENGTH: data.length_difference, **({"format": np.sum(parts, axis=0)} if parts else {}), **marks}
     own = models.get(judge, judge)
     if own in data.models:
         code = data.models.index(own)
         columns[SELF] = (data.model_a == code) * 1.0 - (data.model_b == code)
-    found = {name: _feature(data, calls, name, _more(column), draws) for name, column in columns.items()}
-    return {name: row for name, row in found.items() if row}
+    rows = {name: _feature(data, calls, name, _more(column), draws) for name, column in columns.items()}
+    return {name: row for name, row in rows.items() if row}
 
 
 def longer_by_majority(data: AuditData, draws: Resampling) -> Estimate:
     """The share of decided majorities of people for the longer answer."""
-    longer = _more(data.apart)
+    longer = _more(data.length_difference)
     items = np.flatnonzero(_decides(data.majority) & _decides(longer))
     return share(data.majority[items] == longer[items], data.prompts(items), draws.level)
 
@@ -98,9 +98,9 @@ def _feature(data: AuditData, calls: Verdicts, name: str, more: Codes, draws: Re
     rows = calls.where(calls.decided & _decides(more[calls.item]))
     if not rows.item.size:
         return None
-    beside = rows.where(_decides(data.majority[rows.item]))
-    has_people = bool(beside.item.size)
-    shown = beside if has_people else rows
+    with_people = rows.where(_decides(data.majority[rows.item]))
+    has_people = bool(with_people.item.size)
+    shown = with_people if has_people else rows
     prompts, side = data.prompts(shown.item), more[shown.item]
     errors = _asymmetry(data, rows, more, draws) if has_people else None
     return FeatureBias(
@@ -125,7 +125,7 @@ def _asymmetry(data: AuditData, rows: Verdicts, more: Codes, draws: Resampling) 
 def _at_equal_length(
     data: AuditData, rows: Verdicts, more: Codes, whole: Estimate, draws: Resampling
 ) -> Estimate | None:
-    longer, side = _more(data.apart)[rows.item], more[rows.item]
+    longer, side = _more(data.length_difference)[rows.item], more[rows.item]
     halves = [rows.where(longer == wanted) for wanted in (side, A + B - side)]
     if math.isnan(whole.value) or not any(half.item.size for half in halves):
         return None

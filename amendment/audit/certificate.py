@@ -19,7 +19,7 @@ from amendment.audit.alarm import Alarms, Unmatched, alarms, unmatched
 from amendment.audit.bias import longer_by_majority
 from amendment.audit.counts import Counts, count
 from amendment.audit.gates import Gate, JudgeReport, gates, judge_report
-from amendment.audit.people import LabelsApart, ShownAgain, labels_apart, shown_again
+from amendment.audit.people import LabelGroup, ShownAgain, label_groups, shown_again
 from amendment.audit.slices import Slice, slices
 from amendment.audit.systems import ConstantAnswer, Controlled, ControlledBy, constant_answers, controlled
 from amendment.audit.votes import TIE, A, AuditData, B, Item, Vote, audit_data
@@ -67,8 +67,8 @@ class Certificate:
     people: PeopleReport | None
     judges: tuple[JudgeReport, ...]
     between_judges: Group | None
-    labels: tuple[LabelsApart, ...]
-    """People's labels by annotator and by confidence, beside other people and judges."""
+    labels: tuple[LabelGroup, ...]
+    """People's labels by annotator and by confidence, against other people and judges."""
     slices: tuple[Slice, ...]
     not_sliced: dict[str, int]
     """Principles, categories and models with too few items for a slice of their own, or beyond the largest."""
@@ -94,8 +94,8 @@ class Certificate:
                 "difference from the ceiling": ceiling.difference.value if ceiling else math.nan,
                 "consistency over orders": judge.position.consistency.value,
             }
-            known = {name: value for name, value in figures.items() if not math.isnan(value)}
-            shown[f"judge {plain(judge.name)}"] = {**known, "gates": self.outcome(judge.name)}
+            measured = {name: value for name, value in figures.items() if not math.isnan(value)}
+            shown[f"judge {plain(judge.name)}"] = {**measured, "gates": self.outcome(judge.name)}
         return shown
 
     def outcome(self, judge: str) -> str:
@@ -124,8 +124,8 @@ class Certificate:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values: nan becomes null."""
-        found: dict[str, Any] = json_values(vars(self))
-        return found
+        values: dict[str, Any] = json_values(vars(self))
+        return values
 
 
 def audit(
@@ -165,7 +165,7 @@ def audit(
         people=people,
         judges=judges,
         between_judges=group(data, data.judges, drawing),
-        labels=labels_apart(data, drawing),
+        labels=label_groups(data, drawing),
         slices=sliced,
         not_sliced=not_sliced,
         controlled=at_equal_lengths,

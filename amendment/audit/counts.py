@@ -61,19 +61,19 @@ class Counts:
 
 def count(data: AuditData, draws: Resampling) -> Counts:
     """Count what there is."""
-    cast, people = data.cast, data.people.sum(axis=1)
-    repeated, conflicting = _repeated(cast)
+    votes, people = data.all_votes, data.people.sum(axis=1)
+    repeated, conflicting = _repeated(votes)
     return Counts(
         items=len(data.items),
         prompts=np.unique(data.prompt).size,
         without_prompt=data.without_prompt,
-        votes=cast.value.size,
+        votes=votes.value.size,
         people=len(data.persons),
         judges=len(data.judges),
-        voted_items=np.unique(cast.item[cast.value != INVALID]).size,
+        voted_items=np.unique(votes.item[votes.value != INVALID]).size,
         with_people=int((people > 0).sum()),
         with_two_people=int((people > 1).sum()),
-        shown_again=cast.value.size - data.votes.value.size,
+        shown_again=votes.value.size - data.votes.value.size,
         repeated_votes=repeated,
         conflicting_votes=conflicting,
         raters=tuple(_of_rater(data, number, draws) for number in range(len(data.raters))),
@@ -81,7 +81,7 @@ def count(data: AuditData, draws: Resampling) -> Counts:
 
 
 def _of_rater(data: AuditData, number: int, draws: Resampling) -> RaterCounts:
-    rater, votes, verdicts = data.raters[number], data.cast.of(number), data.verdicts.of(number)
+    rater, votes, verdicts = data.raters[number], data.all_votes.of(number), data.verdicts.of(number)
     others = data.people[verdicts.item[verdicts.readable]].sum(axis=1) - (1 if rater.is_person else 0)
     both_bad = int(votes.both_bad.sum())
     return RaterCounts(

@@ -160,38 +160,38 @@ def worst_measured(rulings: Iterable[Ruling]) -> Ruling:
 
 def above(estimate: Estimate, bound: float, form: str) -> Ruling:
     """PASS where the whole interval lies above the bound, FAIL where none of it does."""
-    known, found = bounds(estimate), f"{estimate.value:{form}}"
-    if known is None and estimate.note == NO_VARIATION:
-        return "WARN", f"{found} in all of only {estimate.clusters} prompts: {CANNOT_TELL}"
-    if known is None:
+    interval, shown = bounds(estimate), f"{estimate.value:{form}}"
+    if interval is None and estimate.note == NO_VARIATION:
+        return "WARN", f"{shown} in all of only {estimate.clusters} prompts: {CANNOT_TELL}"
+    if interval is None:
         return "not measured", estimate.note
-    low, high = known
-    found += f" ({low:{form}} to {high:{form}})" if estimate.note != NO_VARIATION else ""
+    low, high = interval
+    shown += f" ({low:{form}} to {high:{form}})" if estimate.note != NO_VARIATION else ""
     if low > bound:
-        return "PASS", found
-    return ("FAIL", f"{found}: not above {bound:g}") if high <= bound else ("WARN", f"{found}: {CANNOT_TELL}")
+        return "PASS", shown
+    return ("FAIL", f"{shown}: not above {bound:g}") if high <= bound else ("WARN", f"{shown}: {CANNOT_TELL}")
 
 
 def unreadable(share: Estimate, limit: float) -> Ruling:
     """By `UNREADABLE_RULE`, of the share of verdicts that could not be read."""
-    known, found = bounds(share), f"{share.n} verdicts"
+    interval, shown = bounds(share), f"{share.n} verdicts"
     if share.n:
-        found = f"{100 * share.value:.1f} % of {found}"
+        shown = f"{100 * share.value:.1f} % of {shown}"
     if share.n >= FEWEST_UNREADABLE and share.value > 0.5:
-        return "FAIL", f"{found}, more than half"
-    if known and known[0] > limit:
-        return "FAIL", f"{found} ({100 * known[0]:.1f} to {100 * known[1]:.1f}), above {100 * limit:g} %"
+        return "FAIL", f"{shown}, more than half"
+    if interval and interval[0] > limit:
+        return "FAIL", f"{shown} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f}), above {100 * limit:g} %"
     if share.n < FEWEST_ITEMS:
-        return "not measured", found
-    return ("WARN", f"{found}, above {100 * OFTEN:g} %") if share.value > OFTEN else ("PASS", found)
+        return "not measured", shown
+    return ("WARN", f"{shown}, above {100 * OFTEN:g} %") if share.value > OFTEN else ("PASS", shown)
 
 
 def at_chance(alpha: Estimate | None) -> str:
     """What is doubtful about the agreement of people with each other; nothing where it is better than chance."""
-    known = bounds(alpha) if alpha else None
-    if known and known[0] > 0:
+    interval = bounds(alpha) if alpha else None
+    if interval and interval[0] > 0:
         return ""
-    if alpha and known and alpha.value <= 0:
+    if alpha and interval and alpha.value <= 0:
         return f"people agree no better than chance (alpha {alpha.value:.2f})"
     return f"whether people agree better than chance {CANNOT_TELL}"
 
@@ -201,31 +201,31 @@ def _order(position: Position) -> Ruling:
         return _one_order(position)
     consistent = position.consistency.value
     below = next((bound for bound in (HARDLY_CONSISTENT, LEAST_CONSISTENT) if consistent < bound), None)
-    found = [f"consistency {consistent:.3f}" + (f", below {below:.2f}" if below else "")]
+    findings = [f"consistency {consistent:.3f}" + (f", below {below:.2f}" if below else "")]
     if position.leans:
         side = "first" if position.index.value < 0 else "second"
-        found.append(f"index {position.index.value:+.2f}, p {position.p:.2g}: it leans to the {side} shown")
+        findings.append(f"index {position.index.value:+.2f}, p {position.p:.2g}: it leans to the {side} shown")
     if position.contradicts or position.mostly_turns:
-        found.append(f"it changes sides in {100 * position.turned:.0f} %: check coordinates and orders first")
+        findings.append(f"it changes sides in {100 * position.turned:.0f} %: check coordinates and orders first")
     outcome: Outcome = "FAIL" if below == HARDLY_CONSISTENT else "WARN" if below or position.leans else "PASS"
-    return outcome, "; ".join(found)
+    return outcome, "; ".join(findings)
 
 
 def _one_order(position: Position) -> Ruling:
     """Of a judge that was not asked in both orders."""
     share = position.one_order
-    known = bounds(share) if share else None
+    interval = bounds(share) if share else None
     if share is None and position.one_order_note != CONFOUNDED:
         return "not measured", f"{position.pairs} items read in both orders, {position.one_order_note}"
-    if share is None or known is None:
+    if share is None or interval is None:
         return "not measured", share.note if share else CONFOUNDED
-    low, high = known
-    found = f"one order per item: the first shown wins {100 * share.value:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+    low, high = interval
+    shown = f"one order per item: the first shown wins {100 * share.value:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
     if low <= 0.5 <= high:
         is_near = low >= 0.5 - MOST_LEANING and high <= 0.5 + MOST_LEANING
-        return ("PASS", found) if is_near else ("not measured", f"{found}: too wide to tell")
+        return ("PASS", shown) if is_near else ("not measured", f"{shown}: too wide to tell")
     is_far = low > 0.5 + FAR_LEANING or high < 0.5 - FAR_LEANING
-    return "FAIL" if is_far else "WARN", f"{found}, not 50 %"
+    return "FAIL" if is_far else "WARN", f"{shown}, not 50 %"
 
 
 def _chance(label: Agreement | None) -> Ruling:
@@ -237,19 +237,19 @@ def _chance(label: Agreement | None) -> Ruling:
 def _ceiling(ceiling: BesidePeople | None, alpha: Estimate | None) -> Ruling:
     if ceiling is None:
         return "not measured", "too few items with two people"
-    outcome, found = above(ceiling.difference, -BELOW_CEILING, "+.3f")
+    outcome, shown = above(ceiling.difference, -BELOW_CEILING, "+.3f")
     doubt = at_chance(alpha)
     if not doubt or outcome == "not measured":
-        return outcome, found
-    return "WARN" if outcome == "PASS" else outcome, f"{found}; {doubt}"
+        return outcome, shown
+    return "WARN" if outcome == "PASS" else outcome, f"{shown}; {doubt}"
 
 
 def _ties(calls: Agreement | None) -> Ruling:
     if calls is None or calls.items < FEWEST_ITEMS:
         return "not measured", f"{calls.items if calls else 0} items with a person's vote"
     ties, people = calls.ties.value, calls.people_ties.value
-    found = f"{100 * ties:.1f} % of its {calls.ties.n} verdicts on items with people are ties; of people's, "
-    return "WARN" if ties > max(MOST_TIES, TIMES_PEOPLE * people) else "PASS", f"{found}{100 * people:.1f} %"
+    shown = f"{100 * ties:.1f} % of its {calls.ties.n} verdicts on items with people are ties; of people's, "
+    return "WARN" if ties > max(MOST_TIES, TIMES_PEOPLE * people) else "PASS", f"{shown}{100 * people:.1f} %"
 
 
 def _rows(judge: JudgeReport, alarms: Alarms, *, is_unmatched: bool) -> Ruling:
@@ -271,22 +271,22 @@ def _constant(judge: str, answers: Iterable[ConstantAnswer]) -> Ruling:
 
 
 def _wins(answer: ConstantAnswer, wins: ConstantWins) -> Ruling:
-    known, people = bounds(wins.share), bounds(wins.people) if wins.people else None
-    found = f"the same text in {answer.same} of {answer.prompts} prompts wins {100 * wins.share.value:.1f} %"
-    if known is None:
-        return "not measured", f"{found}: {wins.share.note}"
-    found += f" ({100 * known[0]:.1f} to {100 * known[1]:.1f})"
-    if known[1] < 0.5:
-        return "PASS", found
+    interval, people = bounds(wins.share), bounds(wins.people) if wins.people else None
+    shown = f"the same text in {answer.same} of {answer.prompts} prompts wins {100 * wins.share.value:.1f} %"
+    if interval is None:
+        return "not measured", f"{shown}: {wins.share.note}"
+    shown += f" ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
+    if interval[1] < 0.5:
+        return "PASS", shown
     if people and people[0] > 0.5:
-        return "WARN", f"{found}, and people prefer it too"
-    return "FAIL" if known[0] > 0.5 else "WARN", found
+        return "WARN", f"{shown}, and people prefer it too"
+    return "FAIL" if interval[0] > 0.5 else "WARN", shown
 
 
-def _repetition(found: Repetition | None) -> Ruling:
-    if found is None or found.groups < FEWEST_ITEMS:
-        return "not measured", f"{found.groups if found else 0} items asked twice in one order"
-    stable = found.stability.value
+def _repetition(repetition: Repetition | None) -> Ruling:
+    if repetition is None or repetition.groups < FEWEST_ITEMS:
+        return "not measured", f"{repetition.groups if repetition else 0} items asked twice in one order"
+    stable = repetition.stability.value
     shown = f"{100 * stable:.1f} % of repeated draws agree"
     if stable >= STABLE:
         return "PASS", shown
@@ -294,10 +294,10 @@ def _repetition(found: Repetition | None) -> Ruling:
     return "FAIL" if bound == HARDLY_STABLE else "WARN", f"{shown}, below {100 * bound:g} %"
 
 
-def _length(found: FeatureBias | None) -> Ruling:
-    if found is None or found.asymmetry is None:
+def _length(bias: FeatureBias | None) -> Ruling:
+    if bias is None or bias.asymmetry is None:
         return "not measured", "needs two annotators, and the lengths of the answers"
-    return _one_sided([found.asymmetry], "errors towards the longer answer {} points")
+    return _one_sided([bias.asymmetry], "errors towards the longer answer {} points")
 
 
 def _style(rows: Mapping[str, FeatureBias]) -> Ruling:
@@ -316,18 +316,18 @@ def _style(rows: Mapping[str, FeatureBias]) -> Ruling:
 
 def _one_sided(asymmetries: list[Estimate], form: str) -> Ruling:
     """Whether the intervals of all lie on the same side of 0, and how far."""
-    known = [found for asymmetry in asymmetries if (found := bounds(asymmetry))]
-    if len(known) < len(asymmetries):
+    intervals = [found for asymmetry in asymmetries if (found := bounds(asymmetry))]
+    if len(intervals) < len(asymmetries):
         return "not measured", next(asymmetry.note for asymmetry in asymmetries if not bounds(asymmetry))
     shown = form.format(
         *(
             f"{100 * asymmetry.value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
-            for asymmetry, (low, high) in zip(asymmetries, known, strict=True)
+            for asymmetry, (low, high) in zip(asymmetries, intervals, strict=True)
         )
     )
-    least, most = min(low for low, _ in known), max(high for _, high in known)
+    least, most = min(low for low, _ in intervals), max(high for _, high in intervals)
     if least > 0 or most < 0:
         return "FAIL" if least > MOST_SWAY or most < -MOST_SWAY else "WARN", shown
-    if any(low <= 0 <= high and high - low > WIDEST for low, high in known):
+    if any(low <= 0 <= high and high - low > WIDEST for low, high in intervals):
         return "not measured", f"{shown}: too wide to tell"
     return "PASS", shown

@@ -37,7 +37,7 @@ WHO_ALONE = (
 """How the command says who is a person."""
 _OTHER: dict[str, Literal["A", "B"]] = {"A": "B", "B": "A"}
 LOOKED_AT = 1000
-"""Rows by which the shape of a file is told."""
+"""Rows by which the shape of a file is recognised."""
 
 
 @dataclass
@@ -130,15 +130,15 @@ def source_of(path: Path, *, people: Sequence[str] = (), kind: RaterKind | None 
         raise DataError(problems or f"{path}: the file has no rows; expected at least one")
     columns = {name: None for row in rows for name in row.values}
     shape = recognise(columns, "verdicts")
-    found = SourceRows(str(path), rows, [], columns, FileFacts(str(path), len(rows), None, None), is_glimpse=True)
+    source = SourceRows(str(path), rows, [], columns, FileFacts(str(path), len(rows), None, None), is_glimpse=True)
     if shape is None:
-        raise DataError([not_recognised(found, "verdicts", file=path.name)])
+        raise DataError([not_recognised(source, "verdicts", file=path.name)])
     if shape == "rows":
         layout = lay_out(shape, rows, columns, "verdicts")
         unread = _unread_codes(layout)
         if unread:
             named = {name: name for name in layout.columns.model_dump(exclude_none=True)}
-            raise DataError([not_recognised(found, "verdicts", file=path.name, columns=named, unread=unread)])
+            raise DataError([not_recognised(source, "verdicts", file=path.name, columns=named, unread=unread)])
     return VerdictFile(path=str(path), people=tuple(people) or None, kind=kind)
 
 

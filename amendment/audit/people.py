@@ -22,8 +22,8 @@ LEVELS = ("unsure", "fairly sure", "sure")
 
 
 @dataclass(frozen=True)
-class LabelsApart:
-    """Some of people's labels beside what else was said of their items; each label counts once."""
+class LabelGroup:
+    """Some of people's labels against what others say of their items; each label counts once."""
 
     by: Literal["annotator", "confidence"]
     name: str
@@ -66,8 +66,8 @@ def stands_in(data: AuditData, verdicts: Verdicts, draws: Resampling) -> Alterna
     )
 
 
-def labels_apart(data: AuditData, draws: Resampling) -> tuple[LabelsApart, ...]:
-    """By annotator where there are two, by confidence where people differ in it; beside other people and each judge."""
+def label_groups(data: AuditData, draws: Resampling) -> tuple[LabelGroup, ...]:
+    """By annotator where there are two, by confidence where that differs; against other people and each judge."""
     labels = data.labels
     parts = list(_parts(data, labels))
     if not parts:
@@ -75,10 +75,10 @@ def labels_apart(data: AuditData, draws: Resampling) -> tuple[LabelsApart, ...]:
     others = data.people[labels.item] - np.eye(3, dtype=np.int64)[labels.value]
     judged = {judge.name: data.counted(data.verdicts.of(number))[labels.item] for number, judge in data.judges}
     return tuple(
-        LabelsApart(by, name, judge, int(known.sum()), _beside(data, labels.where(known), counts[known], draws))
+        LabelGroup(by, name, judge, int(compared.sum()), _beside(data, labels.where(compared), counts[compared], draws))
         for by, name, own in parts
         for judge, counts in [(None, others), *judged.items()]
-        if (known := own & (counts.sum(1) > 0)).any()
+        if (compared := own & (counts.sum(1) > 0)).any()
     )
 
 
@@ -111,19 +111,19 @@ def _confidence_levels(data: AuditData, labels: Verdicts) -> Codes:
 
 def _beside(data: AuditData, labels: Verdicts, counts: Codes, draws: Resampling) -> dict[str, Estimate]:
     """How often these labels agree with what others say of their items, counted by class; by rule of ties."""
-    found = {}
+    by_rule = {}
     for name, rule in RULES.items():
         score, weight = rule.score[labels.value], rule.weight[labels.value]
         agreed = quotient((score * weight * counts).sum(1), (weight * counts).sum(1))
-        known = ~np.isnan(agreed)
-        found[name] = share(np.clip(agreed[known], 0, 1), data.prompts(labels.item[known]), draws.level)
-    return found
+        usable = ~np.isnan(agreed)
+        by_rule[name] = share(np.clip(agreed[usable], 0, 1), data.prompts(labels.item[usable]), draws.level)
+    return by_rule
 
 
 def shown_again(data: AuditData, draws: Resampling) -> ShownAgain | None:
     """None where nobody said something readable twice of one item."""
     items = len(data.items)
-    votes = data.cast.where((data.cast.rater < len(data.persons)) & (data.cast.value < INVALID))
+    votes = data.all_votes.where((data.all_votes.rater < len(data.persons)) & (data.all_votes.value < INVALID))
     keys, value = combined((votes.rater * items + votes.item) * 2 + votes.again, votes.value, votes.p)
     group = keys // 2
     first = np.searchsorted(group, group)

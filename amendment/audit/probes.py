@@ -1,12 +1,12 @@
 """Probes: comparisons that a judge has decided, put to it once more with something changed that should change nothing.
 
 A comparison has a target, the answer that lost, and the other one, which won. An edit is put on the target; the control
-has it on both, so that what an edit does as such (a judge that is asked anew draws anew) is told apart from what it
+has it on both, so that what an edit does as such (a judge that is asked again draws again) is distinct from what it
 does for whoever carries it. A claim about an answer cannot hold of both: its control is the claim about the other one.
 Every question is asked with the target shown first and shown second.
 
 An edit's figures have CALM's form (Ye et al. 2024, arXiv 2410.02736): a robustness rate (RR), the share of questions
-with the same verdict before and after the edit, beside a consistency rate (CR), the share with the same verdict when
+with the same verdict before and after the edit, and a consistency rate (CR), the share with the same verdict when
 the plain question is drawn again. The direction is taken between the edited question and its control, and not between
 before and after: a judge with any noise gives an answer that lost some of it back at the next asking, edit or not.
 
@@ -429,16 +429,16 @@ def edit_gate(figures: EditFigures, corrected: Corrected) -> Ruling:
     """The gate of an edit; `corrected` is its test among all."""
     if figures.rr.n < FEWEST_ITEMS:
         return "not measured", f"{figures.rr.n} questions read, needs {FEWEST_ITEMS}"
-    moved, known, doubts = figures.direction.value, bounds(figures.direction), []
+    moved, interval, doubts = figures.direction.value, bounds(figures.direction), []
     if corrected.rejected and not -LEAST < moved <= 0:
         way = "towards" if moved > 0 else "away from"
         doubts.append(f"moves {way} the edited side by {abs(moved):.2f} (p {corrected.adjusted:.2g} after Holm)")
         if moved >= LEAST:
             return "FAIL", doubts[0]
-    if known is None:
+    if interval is None:
         doubts.append(f"no interval of the direction: {figures.direction.note}")
-    elif known[1] > MOST:
-        doubts.append(f"the data cannot tell: up to {known[1]:+.2f}")
+    elif interval[1] > MOST:
+        doubts.append(f"the data cannot tell: up to {interval[1]:+.2f}")
     return ("WARN", "; ".join(doubts)) if doubts else ("PASS", "no move that matters was seen")
 
 
@@ -447,14 +447,14 @@ def attack_gate(figures: AttackFigures) -> Ruling:
     for any content."""
     wins, prompts, limit = figures.wins, figures.prompts, figures.limit
     principle, most = max(figures.won_by.items(), key=lambda won: won[1], default=("", 0))
-    found = f"{wins} of {prompts} won, upper limit {100 * limit:.1f} %"
-    found += f", {most} of them by {principle}" if most else ""
+    shown = f"{wins} of {prompts} won, upper limit {100 * limit:.1f} %"
+    shown += f", {most} of them by {principle}" if most else ""
     if limit < SAFE:
-        return "PASS", found
+        return "PASS", shown
     if prompts < ENOUGH and not 1 - upper_limit(prompts - wins, prompts) >= SAFE:
-        few = f"{found}: too few to say, PASS needs {ENOUGH} prompts"
+        few = f"{shown}: too few to say, PASS needs {ENOUGH} prompts"
         return "not measured" if prompts < FEWEST_ITEMS else "WARN", few
-    return "WARN" if limit < LOOSE else "FAIL", found
+    return "WARN" if limit < LOOSE else "FAIL", shown
 
 
 def probe_json(report: Sequence[Probed]) -> dict[str, Any]:
@@ -467,15 +467,15 @@ def probe_lines(report: Sequence[Probed]) -> list[str]:
     edits = [["judge", "probe", "gate", "RR", "CR", "direction", "p (Holm)", "n", "found"]]
     attacks = [["judge", "probe", "gate", "won", "upper limit", "prompts", "found"]]
     for probed in report:
-        row, found, figures = [cell(probed.judge), probed.probe, probed.outcome], plain(probed.found), probed.figures
+        row, reason, figures = [cell(probed.judge), probed.probe, probed.outcome], plain(probed.found), probed.figures
         if isinstance(figures, EditFigures):
             rates = [alone(rate, ".1f", percent=True) for rate in (figures.rr, figures.cr)]
             p = probed.corrected.adjusted if probed.corrected else math.nan
             row += [*rates, points(figures.direction), NOTHING if math.isnan(p) else f"{p:.2g}", str(figures.rr.n)]
-            edits.append([*row, found])
+            edits.append([*row, reason])
         else:
             limit = NOTHING if math.isnan(figures.limit) else f"{100 * figures.limit:.1f} %"
-            attacks.append([*row, f"{figures.wins} ({figures.ties} even)", limit, str(figures.prompts), found])
+            attacks.append([*row, f"{figures.wins} ({figures.ties} even)", limit, str(figures.prompts), reason])
     lines = ["## Probes"]
     if len(edits) > 1:
         lines += ["", *table(edits), "", HOW_TO_READ, "", f"Gate: {RULES['edits']}."]

@@ -38,11 +38,11 @@ def sections(certificate: Certificate) -> Iterator[str]:
 
 def _table(head: str, rows: Iterable[Row], most: int = MOST_ROWS) -> Iterator[str]:
     """The table, its head a text with commas, cut to `most` rows; nothing where there are none."""
-    found = [[value if isinstance(value, str) else _cell(value) for value in row] for row in rows]
-    if not found:
+    cells = [[value if isinstance(value, str) else _cell(value) for value in row] for row in rows]
+    if not cells:
         return
-    yield from table([head.split(", "), *found[:most]])
-    more = len(found) - most
+    yield from table([head.split(", "), *cells[:most]])
+    more = len(cells) - most
     if more > 0:
         yield from ("", f"{more} more {'row stands' if more == 1 else 'rows stand'} in the JSON.")
 
@@ -110,7 +110,10 @@ def _people(certificate: Certificate) -> Iterator[str]:
 
 
 def _group(group: Group, word: str) -> Iterator[str]:
-    agreed = [f"{RULES[rule]} {percent(found)}, n = {found.n} items" for rule, found in group.agreement.items()]
+    agreed = [
+        f"{RULES[rule]} {percent(agreed_share)}, n = {agreed_share.n} items"
+        for rule, agreed_share in group.agreement.items()
+    ]
     yield f"- two {word} on one item agree: {'; '.join(agreed)}"
     yield f"- alpha: {ranged(group.alpha)}, AC1: {ranged(group.ac1)}, n = {group.alpha.n} items"
     if not group.pairs:
@@ -152,23 +155,25 @@ def _of_judge(judge: JudgeReport, *, is_short: bool) -> Iterator[Row]:
         yield from _against_majority(name, "label", judge.label, is_short=is_short)
     if is_short and judge.one_call and judge.counts_orders_apart:
         yield from _against_majority(name, "each call", judge.one_call, is_short=True)
-    beside = [("one person", rule, found) for rule, found in judge.ceiling.items() if is_short or rule == "no_ties"]
+    comparisons = [
+        ("one person", rule, comparison) for rule, comparison in judge.ceiling.items() if is_short or rule == "no_ties"
+    ]
     if is_short and judge.leave_one_out:
-        beside.append(("all people but one", "strict", judge.leave_one_out))
-    for who, rule, found in beside:
-        figures = found.judge.n, found.judge, found.people, points(found.difference)
+        comparisons.append(("all people but one", "strict", judge.leave_one_out))
+    for who, rule, comparison in comparisons:
+        figures = comparison.judge.n, comparison.judge, comparison.people, points(comparison.difference)
         yield name, "share", who, "label", TIES[rule], "left out", *figures
 
 
-def _against_majority(name: str, counted: str, found: Agreement, *, is_short: bool) -> Iterator[Row]:
-    shares = found.by_rule
+def _against_majority(name: str, counted: str, agreement: Agreement, *, is_short: bool) -> Iterator[Row]:
+    shares = agreement.by_rule
     rows = [
         ("share", "no_ties", "left out", shares["no_ties"]),
-        ("kappa", "strict", "left out", found.kappa),
-        ("AC1", "strict", "left out", found.ac1),
+        ("kappa", "strict", "left out", agreement.kappa),
+        ("AC1", "strict", "left out", agreement.ac1),
         ("share", "strict", "left out", shares["strict"]),
         ("share", "half", "left out", shares["half"]),
-        ("share", "no_ties", "wrong", found.invalid_wrong["no_ties"]),
+        ("share", "no_ties", "wrong", agreement.invalid_wrong["no_ties"]),
     ]
     for figure, rule, unreadable, value in rows if is_short else rows[:2]:
         shown = percent(value) if figure == "share" else ranged(value)
@@ -208,9 +213,9 @@ def _p(value: float) -> str:
 def _labels(certificate: Certificate) -> Iterator[str]:
     """Annotators one by one where they are few."""
     is_crowd = len(certificate.persons) > MOST_LISTED
-    beside = {None: "other people"} | {judge.name: cell(judge.name) for judge in certificate.judges}
+    names = {None: "other people"} | {judge.name: cell(judge.name) for judge in certificate.judges}
     rows = (
-        (part.by, cell(part.name), beside[part.judge], part.labels, part.agreement["no_ties"])
+        (part.by, cell(part.name), names[part.judge], part.labels, part.agreement["no_ties"])
         for part in certificate.labels
         if part.by != "annotator" or not is_crowd
     )
@@ -230,14 +235,27 @@ def _positions(certificate: Certificate) -> Iterator[str]:
     rows: list[Row] = []
     unknown, confounded = [], []
     for judge in certificate.judges:
-        found = judge.position
-        if not found.prefers_first.n:
+        position = judge.position
+        if not position.prefers_first.n:
             unknown.append(judge.name)
             continue
-        same = found.pairs, found.consistency, ranged(found.kappa), found.primacy, found.recency, found.soft
-        lean = signed(found.index), signed(found.rate), number(found.p, ".2g"), found.prefers_first, found.one_order
+        same = (
+            position.pairs,
+            position.consistency,
+            ranged(position.kappa),
+            position.primacy,
+            position.recency,
+            position.soft,
+        )
+        lean = (
+            signed(position.index),
+            signed(position.rate),
+            number(position.p, ".2g"),
+            position.prefers_first,
+            position.one_order,
+        )
         rows.append((cell(judge.name), *same, *lean))
-        if found.one_order_note == CONFOUNDED:
+        if position.one_order_note == CONFOUNDED:
             confounded.append(judge.name)
     head = "judge, pairs, consistent, kappa, primacy, recency, soft, index, rate, p, prefers first, one order"
     yield from _table(head, rows)
@@ -250,9 +268,16 @@ def _positions(certificate: Certificate) -> Iterator[str]:
 
 def _repetitions(certificate: Certificate) -> Iterator[str]:
     rows = (
-        (cell(judge.name), found.groups, found.stability, found.same_order, found.other_order, points(found.bias_share))
+        (
+            cell(judge.name),
+            repetition.groups,
+            repetition.stability,
+            repetition.same_order,
+            repetition.other_order,
+            points(repetition.bias_share),
+        )
         for judge in certificate.judges
-        if (found := judge.repetition)
+        if (repetition := judge.repetition)
     )
     head = "judge, asked twice, same verdict, two draws agree, of different orders, order alone (points)"
     yield from _table(head, rows)
@@ -261,13 +286,13 @@ def _repetitions(certificate: Certificate) -> Iterator[str]:
 def _biases(certificate: Certificate) -> Iterator[str]:
     rows = [
         (
-            *(cell(judge.name), cell(name), found.items, found.judge, found.people),
-            measured_points(found.asymmetry),
-            measured_points(found.at_equal_length),
-            number(100 * found.annotator_error, ".1f", " %"),
+            *(cell(judge.name), cell(name), feature.items, feature.judge, feature.people),
+            measured_points(feature.asymmetry),
+            measured_points(feature.at_equal_length),
+            number(100 * feature.annotator_error, ".1f", " %"),
         )
         for judge in certificate.judges
-        for name, found in judge.bias.items()
+        for name, feature in judge.bias.items()
     ]
     head = "judge, more of, items, judge prefers it, people do, asymmetry (points), at equal length, one person errs"
     yield from _table(head, rows)

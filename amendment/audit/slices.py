@@ -1,10 +1,10 @@
 """Agreement and position by principle, category and model: a good mean hides a bad corner.
 
-By principle: a judge's votes by that principle beside people's votes by it or by none. By model: the items in which
+By principle: a judge's votes by that principle against people's votes by it or by none. By model: the items in which
 the model takes part.
 
 Bounded: a file may give every row a category of its own. Values with fewer than `FEWEST` items get no slice, since no
-figure of theirs could have an interval; of the others the `MOST` with most items do, and how many do not is told.
+figure of theirs could have an interval; of the others the `MOST` with most items do, and the others are counted.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Slice:
 def slices(data: AuditData, draws: Resampling) -> tuple[tuple[Slice, ...], dict[str, int]]:
     """Every judge on every part that is large enough, what has only one part not being sliced by it; and by sort how
     many values have no slice."""
-    found: list[Slice] = []
+    parts: list[Slice] = []
     left: dict[str, int] = {}
     everything, votes = np.ones(len(data.items), np.bool_), data.votes
     general = np.array([rater.is_person for rater in data.raters])[votes.rater] & (votes.principle < 0)
@@ -69,9 +69,9 @@ def slices(data: AuditData, draws: Resampling) -> tuple[tuple[Slice, ...], dict[
                 items = (data.model_a == code) | (data.model_b == code)
             for number, judge in data.judges:
                 calls = part.calls.of(number)
-                if one := _slice(part, (by, names[code]), judge, calls.where(items[calls.item]), draws):
-                    found.append(one)
-    return tuple(found), left
+                if row := _slice(part, (by, names[code]), judge, calls.where(items[calls.item]), draws):
+                    parts.append(row)
+    return tuple(parts), left
 
 
 def _sorts(data: AuditData) -> Iterator[tuple[By, Sequence[str], Codes]]:
@@ -85,12 +85,12 @@ def _sorts(data: AuditData) -> Iterator[tuple[By, Sequence[str], Codes]]:
 
 
 def _slice(data: AuditData, part: tuple[By, str], judge: Rater, rows: Verdicts, draws: Resampling) -> Slice | None:
-    """None where nothing could be read, or no call stands beside a majority of people where there are people."""
+    """None where nothing could be read, or, where there are people, no call has a majority of them."""
     majority = data.majority[rows.item]
-    beside = rows.readable & ((majority != NONE) if data.persons else True)
-    if not beside.any():
+    compared = rows.readable & ((majority != NONE) if data.persons else True)
+    if not compared.any():
         return None
-    items, by_rule = np.unique(rows.item[beside]).size, agreement(data, rows.item, rows.value, majority, draws)
+    items, by_rule = np.unique(rows.item[compared]).size, agreement(data, rows.item, rows.value, majority, draws)
     same, order_kappa = consistency(data, rows, draws)
     return Slice(
         by=part[0],

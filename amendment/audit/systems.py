@@ -87,16 +87,18 @@ class ConstantAnswer:
 
 def controlled(data: AuditData, draws: Resampling) -> tuple[tuple[ControlledBy, ...], tuple[Controlled, ...]]:
     """By judge how it was made, and every system's figures by every judge that compared it with others."""
-    made, found = [], []
-    named = (data.model_a >= 0) & (data.model_b >= 0) & (data.model_a != data.model_b) & ~np.isnan(data.apart)
+    made, systems_of_judges = [], []
+    named = (
+        (data.model_a >= 0) & (data.model_b >= 0) & (data.model_a != data.model_b) & ~np.isnan(data.length_difference)
+    )
     for number, judge in data.judges:
         p = _mean_p(data, number)
         item = np.flatnonzero(named & ~np.isnan(p))
         if item.size:
             by, systems = _by_judge(data, (number, judge.name), item, p[item], draws)
             made.append(by)
-            found += systems
-    return tuple(made), tuple(found)
+            systems_of_judges += systems
+    return tuple(made), tuple(systems_of_judges)
 
 
 def _mean_p(data: AuditData, number: int) -> Numbers:
@@ -111,7 +113,7 @@ def _by_judge(
     data: AuditData, judge: tuple[int, str], item: Codes, p: Numbers, draws: Resampling
 ) -> tuple[ControlledBy, list[Controlled]]:
     number, name = judge
-    first, second, apart = data.model_a[item], data.model_b[item], data.apart[item]
+    first, second, longer_by = data.model_a[item], data.model_b[item], data.length_difference[item]
     counts = np.bincount(np.concatenate([first, second]), minlength=len(data.models))
     systems, common = np.flatnonzero(counts), np.flatnonzero(counts == item.size)
     is_shared = 2 * item.size >= FEWEST_SYSTEMS * np.unique(data.prompt[item]).size
@@ -119,13 +121,13 @@ def _by_judge(
     if common.size == 1 and systems.size > FEWEST_SYSTEMS and is_shared:
         opponent, systems = data.models[common[0]], systems[systems != common[0]]
         is_a = second == common[0]
-        wins, longer = np.where(is_a, p, 1 - p), np.where(is_a, apart, -apart)
+        wins, longer = np.where(is_a, p, 1 - p), np.where(is_a, longer_by, -longer_by)
         fitted = length_difficulty(wins, longer, np.where(is_a, first, second), data.prompt[item])
     many = systems[counts[systems] >= FEWEST_ITEMS]
     listed = np.sort(many[np.argsort(-counts[many], kind="stable")][:MOST])
     given = data.votes.of(number).p
     is_soft = bool((~np.isin(given[~np.isnan(given)], (0, 0.5, 1))).any())
-    found, for_a = [], np.where(data.majority[item] == NONE, np.nan, 1 - data.majority[item] / 2)
+    rates_of_systems, for_a = [], np.where(data.majority[item] == NONE, np.nan, 1 - data.majority[item] / 2)
     for system in listed.tolist():
         own, is_a = (first == system) | (second == system), first == system
         voted = own & ~np.isnan(for_a)
@@ -133,17 +135,17 @@ def _by_judge(
         people = share(by_people, data.prompts(item[voted]), draws.level) if voted.any() else None
         rates = length_controlled(
             np.where(is_a, p, 1 - p)[own],
-            np.where(is_a, apart, -apart)[own],
+            np.where(is_a, longer_by, -longer_by)[own],
             np.zeros(int(own.sum())),
             data.prompts(item[own]),
             difficulty=fitted.difficulty[own] if fitted else None,
             slope=fitted.slope if fitted else 0.0,
             resampling=draws,
         )
-        found.append(
+        rates_of_systems.append(
             Controlled(data.models[system], name, rates.raw, people, rates.controlled, rates.phi, rates.warning)
         )
-    return ControlledBy(name, systems.size, systems.size - listed.size, opponent, is_soft), found
+    return ControlledBy(name, systems.size, systems.size - listed.size, opponent, is_soft), rates_of_systems
 
 
 def constant_answers(data: AuditData, draws: Resampling) -> tuple[ConstantAnswer, ...]:
@@ -155,8 +157,8 @@ def constant_answers(data: AuditData, draws: Resampling) -> tuple[ConstantAnswer
     systems, prompts = np.unique(np.unique(rows[:, [0, 2]], axis=0)[:, 0], return_counts=True)
     of_system = prompts[np.searchsorted(systems, texts[:, 0])]
     every = np.unique(rows[:, 2]).size
-    found = (same >= max(FEWEST_PROMPTS, OF_ALL * every)) & (same >= OF_SYSTEM * of_system)
-    order = np.flatnonzero(found)[np.argsort(-same[found], kind="stable")]
+    is_constant = (same >= max(FEWEST_PROMPTS, OF_ALL * every)) & (same >= OF_SYSTEM * of_system)
+    order = np.flatnonzero(is_constant)[np.argsort(-same[is_constant], kind="stable")]
     return tuple(
         ConstantAnswer(
             model=None if texts[row, 0] < 0 else data.models[texts[row, 0]],
@@ -182,7 +184,7 @@ def _wins(data: AuditData, is_a: Flags, is_b: Flags, draws: Resampling) -> Itera
     for number, judge in data.judges:
         verdicts = data.verdicts.of(number)
         rows = verdicts.where(verdicts.readable & (is_a != is_b)[verdicts.item])
-        beside = rows.where(data.majority[rows.item] != NONE)
+        with_people = rows.where(data.majority[rows.item] != NONE)
         if rows.item.size:
-            people = won(beside, data.majority[beside.item]) if beside.item.size else None
+            people = won(with_people, data.majority[with_people.item]) if with_people.item.size else None
             yield ConstantWins(judge.name, won(rows, rows.value), people)

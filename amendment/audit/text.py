@@ -40,7 +40,7 @@ MOST_TOLD, MOST_JUDGES, MOST_SENTENCES = 5, 10, 3
 def certificate_lines(certificate: Certificate) -> list[str]:
     """The lines of the certificate, without line ends."""
     lines = ["# Audit", "", _opening(certificate), ""]
-    lines += _told_at_the_top(
+    lines += _first_lines(
         (_unmatched(certificate), "judge shares", "judges share", "no item with people"),
         (_repeating(certificate), "system repeats", "systems repeat", "an answer"),
     )
@@ -78,29 +78,29 @@ def _clusters(counts: Counts) -> str:
     return clusters + (single if counts.without_prompt else "")
 
 
-def _told_at_the_top(*parts: tuple[Iterable[str], str, str, str]) -> Iterator[str]:
+def _first_lines(*parts: tuple[Iterable[str], str, str, str]) -> Iterator[str]:
     """The first few lines of each part, and how many more there are."""
-    for lines, one, many, what in parts:
-        found = list(lines)
-        yield from found[:MOST_TOLD]
-        more = len(found) - MOST_TOLD
+    for lines, singular, plural, what in parts:
+        listed = list(lines)
+        yield from listed[:MOST_TOLD]
+        more = len(listed) - MOST_TOLD
         if more > 0:
-            yield f"- {more} more {one if more == 1 else many} {what}."
-        if found:
+            yield f"- {more} more {singular if more == 1 else plural} {what}."
+        if listed:
             yield ""
 
 
 def _unmatched(certificate: Certificate) -> Iterator[str]:
-    for found in certificate.unmatched:
-        keys = f"'{cell(found.judge_item)}' against '{cell(found.people_item)}'"
-        hint = f"Judge {cell(found.judge)} shares no item with people. Check the item keys: {keys}"
+    for pair in certificate.unmatched:
+        keys = f"'{cell(pair.judge_item)}' against '{cell(pair.people_item)}'"
+        hint = f"Judge {cell(pair.judge)} shares no item with people. Check the item keys: {keys}"
         yield f"- {hint}. Ignore this if they saw different items."
 
 
 def _repeating(certificate: Certificate) -> Iterator[str]:
-    for found in certificate.constant_answers:
-        who = "Answers without a named system are" if found.model is None else f"{cell(found.model)} is"
-        yield f"- {who} the same text in {found.same} of {found.prompts} prompts, so it answers none of them."
+    for answer in certificate.constant_answers:
+        who = "Answers without a named system are" if answer.model is None else f"{cell(answer.model)} is"
+        yield f"- {who} the same text in {answer.same} of {answer.prompts} prompts, so it answers none of them."
 
 
 def _definitions(certificate: Certificate) -> Iterator[str]:
@@ -183,45 +183,45 @@ def _sentences(certificate: Certificate, judge: JudgeReport) -> Iterator[str]:
         yield unread
 
 
-def _on_position(found: Position) -> str:
-    if not found.prefers_first.n:
+def _on_position(position: Position) -> str:
+    if not position.prefers_first.n:
         return "No displayed order is on record: a judge of single answers has none, a judge of pairs should record it."
-    if found.pairs < FEWEST_ITEMS:
-        return _on_one_order(found)
-    unless = ", if its orders are read correctly: check coordinates and orders first" if found.mostly_turns else ""
-    rate, same, ask = bounds(found.rate), bounds(found.consistency), "Ask it in both orders: in"
-    if rate and abs(found.index.value) > 0.5 and not rate[0] <= 0 <= rate[1]:
-        won, side = (found.primacy, "first") if rate[1] < 0 else (found.recency, "second")
-        return f"{ask} {_percent(won / found.pairs)} of comparisons it picks whatever is shown {side}{unless}."
+    if position.pairs < FEWEST_ITEMS:
+        return _on_one_order(position)
+    unless = ", if its orders are read correctly: check coordinates and orders first" if position.mostly_turns else ""
+    rate, same, ask = bounds(position.rate), bounds(position.consistency), "Ask it in both orders: in"
+    if rate and abs(position.index.value) > 0.5 and not rate[0] <= 0 <= rate[1]:
+        won, side = (position.primacy, "first") if rate[1] < 0 else (position.recency, "second")
+        return f"{ask} {_percent(won / position.pairs)} of comparisons it picks whatever is shown {side}{unless}."
     if same and same[1] < LEAST_CONSISTENT:
-        return f"{ask} {_percent(1 - found.consistency.value)} of comparisons its verdict changes with the order."
-    same_share = _ranged(found.consistency)
+        return f"{ask} {_percent(1 - position.consistency.value)} of comparisons its verdict changes with the order."
+    same_share = _ranged(position.consistency)
     if same and same[0] >= LEAST_CONSISTENT:
         return f"The displayed order changes little: it says the same in both in {same_share}."
     return f"These data do not show how much the displayed order sways it (the same in {same_share})."
 
 
-def _on_one_order(found: Position) -> str:
+def _on_one_order(position: Position) -> str:
     """Of a judge that was not asked in both."""
-    share = found.one_order
-    known = bounds(share) if share else None
-    if share and known:
-        side = "first" if known[0] > 0.5 else "second" if known[1] < 0.5 else ""
+    share = position.one_order
+    interval = bounds(share) if share else None
+    if share and interval:
+        side = "first" if interval[0] > 0.5 else "second" if interval[1] < 0.5 else ""
         wins = f"{_percent(share.value if side != 'second' else 1 - share.value)} of the items"
         if side:
             return f"Ask it in both orders: asked in one order per item, it picks the answer shown {side} in {wins}."
         return f"Asked in one order per item, it shows no position bias: the first shown wins in {wins}."
-    if found.one_order_note == CONFOUNDED:
+    if position.one_order_note == CONFOUNDED:
         return f"Position bias is not measured: {CONFOUNDED}."
-    return f"Position bias is not known ({found.pairs} items read in both orders): ask it in both."
+    return f"Position bias is not known ({position.pairs} items read in both orders): ask it in both."
 
 
 def _on_agreement(judge: JudgeReport, doubt: str) -> str:
     """`doubt` says what is doubtful about people as a measure."""
     label, ceiling = judge.label, judge.ceiling.get("no_ties")
     if label is None or label.items < FEWEST_ITEMS:
-        found = f"it has {label.items if label else 0} of the {FEWEST_ITEMS} required items with a person's vote"
-        return f"Agreement with people is not measured: {found}."
+        lack = f"it has {label.items if label else 0} of the {FEWEST_ITEMS} required items with a person's vote"
+        return f"Agreement with people is not measured: {lack}."
     kappa = bounds(label.kappa)
     if kappa is None:
         return "These data do not show whether it agrees with people better than chance."
@@ -237,10 +237,10 @@ def _on_agreement(judge: JudgeReport, doubt: str) -> str:
 
 
 def _on_ceiling(difference: Estimate) -> str:
-    known = bounds(difference)
-    if known is None:
+    interval = bounds(difference)
+    if interval is None:
         return "These data do not show whether it is worse than a person."
-    value, low, high = (100 * bound for bound in (difference.value, *known))
+    value, low, high = (100 * bound for bound in (difference.value, *interval))
     if high < 0 or low > 0:
         word, (near, far) = "less" if high < 0 else "more", sorted((abs(low), abs(high)))
         figures = f"{abs(value):.1f} points ({near:.1f} to {far:.1f})"
@@ -252,13 +252,13 @@ def _on_ceiling(difference: Estimate) -> str:
 
 
 def _on_length(judge: JudgeReport) -> Iterator[str]:
-    found = judge.bias[LENGTH].asymmetry if LENGTH in judge.bias else None
-    known = bounds(found) if found else None
-    if found and known and not known[0] <= 0 <= known[1]:
-        side, other = ("longer", "shorter") if found.value > 0 else ("shorter", "longer")
-        low, high = sorted(100 * abs(bound) for bound in known)
-        figures = f"{100 * abs(found.value):.1f} points ({low:.1f} to {high:.1f})"
-        yield f"It errs towards the {side} answer more often than towards the {other}, by {figures}."
+    asymmetry = judge.bias[LENGTH].asymmetry if LENGTH in judge.bias else None
+    interval = bounds(asymmetry) if asymmetry else None
+    if asymmetry and interval and not interval[0] <= 0 <= interval[1]:
+        side, opposite = ("longer", "shorter") if asymmetry.value > 0 else ("shorter", "longer")
+        low, high = sorted(100 * abs(bound) for bound in interval)
+        figures = f"{100 * abs(asymmetry.value):.1f} points ({low:.1f} to {high:.1f})"
+        yield f"It errs towards the {side} answer more often than towards the {opposite}, by {figures}."
 
 
 def _percent(share: float) -> str:
@@ -267,5 +267,5 @@ def _percent(share: float) -> str:
 
 def _ranged(share: Estimate) -> str:
     """98 % (94 to 100)."""
-    known = bounds(share)
-    return _percent(share.value) + (f" ({100 * known[0]:.0f} to {100 * known[1]:.0f})" if known else "")
+    interval = bounds(share)
+    return _percent(share.value) + (f" ({100 * interval[0]:.0f} to {100 * interval[1]:.0f})" if interval else "")

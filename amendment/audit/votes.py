@@ -62,7 +62,7 @@ class Vote(NamedTuple):
 
 
 class Item(NamedTuple):
-    """What is known of a comparison beside its verdicts."""
+    """What is known of a comparison, its verdicts aside."""
 
     prompt: str | None
     """What intervals are clustered by; an item without one is a cluster by itself."""
@@ -163,14 +163,14 @@ class AuditData:
     answer_a: Codes
     """Which text it is, counted over both sides; -1 where it is not known."""
     answer_b: Codes
-    apart: Numbers
+    length_difference: Numbers
     """Length of the first answer minus that of the second; nan where one is missing."""
     marks: dict[str, Numbers]
     """By name, how much more of it the first answer carries than the second; nan where a text is not known."""
     raters: tuple[Rater, ...]
     """People first, then by name."""
     principles: tuple[str, ...]
-    cast: VoteColumns
+    all_votes: VoteColumns
     """All votes."""
     votes: VoteColumns
     """Those that count: what a person said when shown an item once more does not."""
@@ -226,38 +226,38 @@ class AuditData:
 
 def audit_data(items: Mapping[str, Item], votes: Iterable[Vote]) -> AuditData:
     """Encode; DataError names every vote that cannot be used, and says so where no vote is usable."""
-    rows, known = list(votes), list(items.values())
+    rows, described = list(votes), list(items.values())
     _check(items, rows)
     raters = tuple(sorted({Rater(vote.rater, vote.kind) for vote in rows}, key=lambda one: (not one.is_person, *one)))
     people = sum(rater.is_person for rater in raters)
-    categories = _names(item.category for item in known)
-    models = _names(name for item in known for name in (item.model_a, item.model_b))
-    answers = _names(name for item in known for name in (item.answer_a, item.answer_b))
+    categories = _names(item.category for item in described)
+    models = _names(name for item in described for name in (item.model_a, item.model_b))
+    answers = _names(name for item in described for name in (item.answer_a, item.answer_b))
     principles = _names(vote.principle for vote in rows)
     clusters = [("item", name) if item.prompt is None else ("prompt", item.prompt) for name, item in items.items()]
     numbers = {cluster: number for number, cluster in enumerate(dict.fromkeys(clusters))}
-    marks = sorted({name for item in known for side in (item.marks_a, item.marks_b) for name in side or ()})
-    cast = _encode(rows, tuple(items), raters, principles)
-    counting = _counting(cast, people)
+    marks = sorted({name for item in described for side in (item.marks_a, item.marks_b) for name in side or ()})
+    all_votes = _encode(rows, tuple(items), raters, principles)
+    counting = _counting(all_votes, people)
     return AuditData(
         items=tuple(items),
         prompt=np.array([numbers[cluster] for cluster in clusters], np.int64),
-        without_prompt=sum(item.prompt is None for item in known),
-        category=_codes((item.category for item in known), categories),
+        without_prompt=sum(item.prompt is None for item in described),
+        category=_codes((item.category for item in described), categories),
         categories=categories,
-        model_a=_codes((item.model_a for item in known), models),
-        model_b=_codes((item.model_b for item in known), models),
+        model_a=_codes((item.model_a for item in described), models),
+        model_b=_codes((item.model_b for item in described), models),
         models=models,
-        answer_a=_codes((item.answer_a for item in known), answers),
-        answer_b=_codes((item.answer_b for item in known), answers),
-        apart=np.array([_difference(item.length_a, item.length_b) for item in known], np.float64),
+        answer_a=_codes((item.answer_a for item in described), answers),
+        answer_b=_codes((item.answer_b for item in described), answers),
+        length_difference=np.array([_difference(item.length_a, item.length_b) for item in described], np.float64),
         marks={
-            name: np.array([_difference(_mark(item.marks_a, name), _mark(item.marks_b, name)) for item in known])
+            name: np.array([_difference(_mark(item.marks_a, name), _mark(item.marks_b, name)) for item in described])
             for name in marks
         },
         raters=raters,
         principles=principles,
-        cast=cast,
+        all_votes=all_votes,
         votes=counting,
         **_together(counting, len(items), people),
     )
@@ -351,13 +351,13 @@ def _counting(votes: VoteColumns, people: int) -> VoteColumns:
     return votes.where((votes.rater >= people) | (votes.again == first[group] % 2))
 
 
-def _names(found: Iterable[str | None]) -> tuple[str, ...]:
-    return tuple(sorted({name for name in found if name is not None}))
+def _names(names: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(sorted({name for name in names if name is not None}))
 
 
-def _codes(found: Iterable[str | None], names: Sequence[str]) -> Codes:
+def _codes(values: Iterable[str | None], names: Sequence[str]) -> Codes:
     number: dict[str | None, int] = {name: place for place, name in enumerate(names)}
-    return np.array([number.get(name, -1) for name in found], np.int64)
+    return np.array([number.get(name, -1) for name in values], np.int64)
 
 
 def _mark(marks: Mapping[str, float] | None, name: str) -> float | None:
@@ -379,8 +379,8 @@ def _check(items: Mapping[str, Item], rows: Sequence[Vote]) -> None:
         rest = [Problem("", f"and {len(problems) - SHOWN} problems more")] if len(problems) > SHOWN else []
         raise DataError([*problems[:SHOWN], *rest])
     if all(vote.value == "invalid" for vote in rows):
-        found = f"all {len(rows)} votes are invalid" if rows else "there is no vote"
-        raise DataError(f"nothing to audit: {found}; at least one vote must say A, B, tie or both_bad")
+        reason = f"all {len(rows)} votes are invalid" if rows else "there is no vote"
+        raise DataError(f"nothing to audit: {reason}; at least one vote must say A, B, tie or both_bad")
 
 
 def _wrong(vote: Vote, items: Mapping[str, Item], kind: RaterKind) -> Iterator[str]:

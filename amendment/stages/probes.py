@@ -60,7 +60,7 @@ CLEAR = 0.5
 """Least |2P - 1| by which an answer must have won for an attack to be put against it: where both answers break a
 principle, one that says nothing may rightly win."""
 LABELS = {"pair": ("A", "B"), "pool": ("1", "2")}
-"""What a judge reads beside the two answers, by what its protocol shows; where it shows one, there is no place."""
+"""The names of the two answers, by what a judge's protocol shows; where it shows one, there is no place."""
 ProbeName = Literal[
     "all", "verbosity", "authority", "format", "injection", "bandwagon", "sycophancy", "revision", "null-answer"
 ]
