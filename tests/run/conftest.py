@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ from amendment.errors import DataError, Paused
 from amendment.run import Result, Run, load_run_file
 from tests.chat_server import ChatServer
 from tests.run import spot_checked
+from tests.run.small_runs import replies
+from tests.vendors.runs import dataset_of
 
 SMALL = """\
 name: small
@@ -88,42 +89,13 @@ def small(run_file: Callable[[str], Path]) -> Path:
     return run_file(SMALL)
 
 
-@pytest.fixture(scope="session")
-def small_text() -> str:
-    return SMALL
-
-
 class Undisturbed:
     """A run that was never killed, and the bytes of its dataset."""
 
     def __init__(self, result: Result) -> None:
         self.result = result
-        self.dataset = dataset_bytes(result.folder)
-        self.replies = replies_in(result.folder)
-
-
-def dataset_bytes(folder: Path) -> dict[str, bytes]:
-    """The dataset's files, byte for byte."""
-    return {path.name: path.read_bytes() for path in sorted((folder / "dataset").glob("*.parquet"))}
-
-
-def replies_in(folder: Path, *, like: str = "%") -> int:
-    """How many replies a ledger holds whose request is like a pattern; read without touching it."""
-    path = folder / "ledger.sqlite"
-    if not path.is_file():
-        return 0
-    query = (
-        "SELECT count(*) FROM reply JOIN attempt ON attempt.number = reply.attempt "
-        "JOIN request ON request.id = attempt.request WHERE CAST(body AS TEXT) LIKE ?"
-    )
-    try:
-        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-        try:
-            return int(db.execute(query, (like,)).fetchone()[0])
-        finally:
-            db.close()
-    except sqlite3.OperationalError:  # its tables are being made
-        return 0
+        self.dataset = dataset_of(result.folder)
+        self.replies = replies(result.folder)
 
 
 @pytest.fixture(scope="session")
@@ -131,26 +103,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     folder = tmp_path_factory.mktemp("undisturbed")
     (folder / "run.yaml").write_text(SMALL, encoding="utf-8")
     return Undisturbed(Run.from_file(folder / "run.yaml", folder=folder / "run")())
-
-
-@pytest.fixture
-def bytes_of_dataset() -> Callable[[Path], dict[str, bytes]]:
-    return dataset_bytes
-
-
-@pytest.fixture
-def replies() -> Callable[..., int]:
-    return replies_in
-
-
-@pytest.fixture
-def notes_of() -> Callable[[Path], dict[str, Any]]:
-    """The notes that finished stages left, by stage."""
-
-    def read(folder: Path) -> dict[str, Any]:
-        return {path.stem: json.loads(path.read_bytes()) for path in sorted((folder / "stages").glob("*.json"))}
-
-    return read
 
 
 @pytest.fixture

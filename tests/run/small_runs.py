@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +69,18 @@ LABELLED = (
     "    columns: {item: id, prompt: q, a: one, b: two, votes: [u, v, w]}\n"
 )
 """An entry of `verdicts` for a file of `LABELS`."""
+
+
+def replies(folder: Path, *, like: str = "%") -> int:
+    """How many replies a ledger holds whose request is like a pattern; read without touching it."""
+    query = (
+        "SELECT count(*) FROM reply JOIN attempt ON attempt.number = reply.attempt "
+        "JOIN request ON request.id = attempt.request WHERE CAST(body AS TEXT) LIKE ?"
+    )
+    with closing(sqlite3.connect(f"file:{folder / 'ledger.sqlite'}?mode=ro", uri=True)) as db:
+        return int(db.execute(query, (like,)).fetchone()[0])
+
+
+def notes_of(folder: Path) -> dict[str, Any]:
+    """The notes that finished stages left, by stage."""
+    return {path.stem: json.loads(path.read_bytes()) for path in sorted((folder / "stages").glob("*.json"))}

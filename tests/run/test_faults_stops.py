@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import resource
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from amendment.run import Result, Run
+from tests.run.small_runs import replies
 from tests.vendors.processes import ENVIRONMENT, SECONDS, command
 from tests.vendors.runs import CONCURRENCY, PRICE, WORLD, dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import FAULTS, Fault, Plan, never
-
-Replies = Callable[..., int]
-
 
 one_server, undisturbed, server = fixtures(latency=0.02)
 
@@ -64,7 +61,7 @@ def goes_on(server: FaultServer, undisturbed: Result, path: Path) -> None:
     "name", ["quota", *(pytest.param(name, marks=pytest.mark.long) for name in ("401", "402", "403"))]
 )
 def test_a_key_or_quota_that_is_refused_on_the_way_ends_the_run_within_the_calls_in_flight(
-    server: FaultServer, undisturbed: Result, tmp_path: Path, name: str, replies: Replies
+    server: FaultServer, undisturbed: Result, tmp_path: Path, name: str
 ) -> None:
     server.plan = after(10, FAULTS[name], server)
     path = write_run(tmp_path, server)
@@ -77,7 +74,7 @@ def test_a_key_or_quota_that_is_refused_on_the_way_ends_the_run_within_the_calls
 
 
 def test_a_budget_ends_the_run_before_it_is_passed_and_a_larger_one_goes_on(
-    server: FaultServer, tmp_path: Path, replies: Replies
+    server: FaultServer, tmp_path: Path
 ) -> None:
     (tmp_path / "whole").mkdir()
     whole = Run.from_file(write_run(tmp_path / "whole", server, prompts=12), folder=tmp_path / "whole/run")()

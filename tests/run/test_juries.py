@@ -30,6 +30,8 @@ from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.stages.contract import Item
 from amendment.stages.judging import Judging, Ranking
+from tests.run.conftest import SMALL
+from tests.run.small_runs import replies
 
 JUDGES = """\
   judges:
@@ -45,27 +47,27 @@ MODELS = """\
 Write = Callable[..., Path]
 
 
-def jury_text(small_text: str, judging: str, *, prompts: int, per_prompt: int) -> str:
+def jury_text(judging: str, *, prompts: int, per_prompt: int) -> str:
     """A run file with three judges of different worth, whose part `judging` is given."""
-    text = small_text.replace("  second: {provider: simulated}\n", MODELS)
+    text = SMALL.replace("  second: {provider: simulated}\n", MODELS)
     text = text.replace("lilliput: 12", f"lilliput: {prompts}").replace("per_prompt: 2", f"per_prompt: {per_prompt}")
     before, _, rest = text.partition("judging:\n")
     return f"{before}judging:\n{judging}dataset:{rest.partition('dataset:')[2]}"
 
 
 @pytest.fixture
-def jury_file(run_file: Write, small_text: str) -> Write:
+def jury_file(run_file: Write) -> Write:
     """Writes such a file."""
     return lambda judging, prompts=12, per_prompt=2: run_file(
-        jury_text(small_text, judging, prompts=prompts, per_prompt=per_prompt)
+        jury_text(judging, prompts=prompts, per_prompt=per_prompt)
     )
 
 
 @pytest.fixture(scope="module")
-def unlabelled(tmp_path_factory: pytest.TempPathFactory, small_text: str) -> Path:
+def unlabelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of three judges, of whose comparisons people have decided none."""
     folder = tmp_path_factory.mktemp("unlabelled")
-    (folder / "run.yaml").write_text(jury_text(small_text, JUDGES, prompts=30, per_prompt=2))
+    (folder / "run.yaml").write_text(jury_text(JUDGES, prompts=30, per_prompt=2))
     return made(folder / "run.yaml", folder / "run").folder
 
 
@@ -202,9 +204,7 @@ def test_judges_are_weighed_on_the_comparisons_that_people_decided(
     assert all(weight > 0 for weight in weights.values())
 
 
-def test_too_few_labels_end_the_run_before_a_judge_is_asked(
-    jury_file: Write, tmp_path: Path, unlabelled: Path, replies: Callable[..., int]
-) -> None:
+def test_too_few_labels_end_the_run_before_a_judge_is_asked(jury_file: Write, tmp_path: Path, unlabelled: Path) -> None:
     file = labelled(jury_file, tmp_path, unlabelled, 29)
     Run.from_file(file, folder=tmp_path / "run")(until="candidates")
     before = replies(tmp_path / "run")

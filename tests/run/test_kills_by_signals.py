@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from amendment.run import Result, Run
 from amendment.run.status import read_status
+from tests.run.small_runs import replies
 from tests.vendors.processes import SECONDS, command, started, wait_until
 from tests.vendors.runs import CONCURRENCY, dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer
 
-Replies = Callable[..., int]
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
 
@@ -29,7 +28,7 @@ def server(quick_server: FaultServer) -> FaultServer:
 
 @pytest.mark.parametrize("number", CODES)
 def test_a_signal_lets_what_is_on_the_wire_come_in_and_no_reply_is_paid_for_twice(
-    server: FaultServer, undisturbed: Result, tmp_path: Path, number: signal.Signals, replies: Replies
+    server: FaultServer, undisturbed: Result, tmp_path: Path, number: signal.Signals
 ) -> None:
     path = write_run(tmp_path, server)
     with started(command(path)) as process:

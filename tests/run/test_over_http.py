@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from amendment.errors import AmendmentError
 from amendment.records import Candidate, Critique, Preference, Record, Verdict, text_of
 from amendment.run import Result, Run
 from amendment.yamlfile import read_yaml
-from tests.run.small_runs import made
+from tests.run.small_runs import made, replies
+from tests.vendors.runs import dataset_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAIN = """\
@@ -94,10 +95,8 @@ def rows(result: Result, table: str, kind: type[Record]) -> list[dict[str, Any]]
     return found
 
 
-def test_the_dataset_over_http_is_the_one_of_a_run_in_one_process_byte_for_byte(
-    both: tuple[Result, Result], bytes_of_dataset: Callable[[Path], dict[str, bytes]]
-) -> None:
-    inside, outside = (bytes_of_dataset(one.folder) for one in both)
+def test_the_dataset_over_http_is_the_one_of_a_run_in_one_process_byte_for_byte(both: tuple[Result, Result]) -> None:
+    inside, outside = (dataset_of(one.folder) for one in both)
     assert set(inside) == {"train.parquet", "test.parquet"}
     assert inside == outside
     found = read_records(both[1].folder / "dataset/train.parquet", Preference)
@@ -132,11 +131,9 @@ def test_the_records_of_the_run_over_http_say_where_their_texts_came_from(both: 
 
 
 @pytest.mark.long
-def test_the_whole_quickstart_over_http_makes_the_same_dataset_and_the_same_models(
-    tmp_path: Path, bytes_of_dataset: Callable[[Path], dict[str, bytes]]
-) -> None:
+def test_the_whole_quickstart_over_http_makes_the_same_dataset_and_the_same_models(tmp_path: Path) -> None:
     inside, outside = runs(tmp_path, (ROOT / "examples" / "quickstart.yaml").read_text())
-    assert bytes_of_dataset(inside.folder) == bytes_of_dataset(outside.folder)
+    assert dataset_of(inside.folder) == dataset_of(outside.folder)
     for name in ("sft", "reward_model", "dpo"):
         weights = [one.folder / f"models/{name}/model.safetensors" for one in (inside, outside)]
         assert weights[0].read_bytes() == weights[1].read_bytes()
@@ -206,7 +203,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 @pytest.mark.long
 def test_a_trained_policy_behind_transformers_serve_writes_candidates_and_judges_by_votes(
-    transformers_serve: str, trained: Path, tmp_path: Path, replies: Callable[..., int]
+    transformers_serve: str, trained: Path, tmp_path: Path
 ) -> None:
     written = POLICY.format(url=transformers_serve, model=trained, writer="policy", protocol="verdict")
     result = made(tmp_path / "writes", written, until="candidates")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -19,24 +19,11 @@ from amendment.records import Candidate, Critique, Message, Prompt, Verdict
 from amendment.run import Run, context
 from amendment.stages.endings import ItemEnding
 from amendment.stages.passes import Grouped
-from tests.run.small_runs import Said
+from tests.run.small_runs import Said, notes_of, replies
 
 ALL = ("inputs", "critique", "candidates", "judging", "audit", "dataset")
-Notes = Callable[[Path], dict[str, Any]]
 Look = Callable[[str, Request], None]
 Asked = Callable[[Look], list[Look]]
-
-
-class Tools(NamedTuple):
-    """What is looked up in a run's folder."""
-
-    notes: Notes
-    replies: Callable[[Path], int]
-
-
-@pytest.fixture
-def tools(notes_of: Notes, replies: Callable[[Path], int]) -> Tools:
-    return Tools(notes_of, replies)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -52,9 +39,7 @@ def contents(notes: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_one_pass_makes_the_bytes_and_notes_of_stages_made_one_after_another(
-    small: Path, tmp_path: Path, notes_of: Notes
-) -> None:
+def test_one_pass_makes_the_bytes_and_notes_of_stages_made_one_after_another(small: Path, tmp_path: Path) -> None:
     told = Said()
     together = Run.from_file(small, folder=tmp_path / "together", progress=told)()
     assert together.ran == ALL
@@ -119,7 +104,7 @@ def test_a_prompt_is_judged_before_the_last_one_is_drafted(
 
 
 def test_a_pending_prompt_goes_no_further_and_loses_nothing(
-    small: Path, tmp_path: Path, undisturbed: Any, asked: Asked, tools: Tools
+    small: Path, tmp_path: Path, undisturbed: Any, asked: Asked
 ) -> None:
     folder = tmp_path / "run"
     bad = read_records(undisturbed.result.folder / "inputs/prompts.parquet", Prompt)[3]
@@ -139,12 +124,12 @@ def test_a_pending_prompt_goes_no_further_and_loses_nothing(
         Run.from_file(small, folder=folder)()
     assert set(seen) == {"critique"}, "nothing is drawn or judged of a prompt whose chain is not done"
     is_down.clear()
-    assert list(tools.notes(folder)) == ["inputs"]
+    assert list(notes_of(folder)) == ["inputs"]
     endings = read_records(folder / "critique/endings.parquet", ItemEnding)
     assert [one.item_id for one in endings if one.outcome == "pending"] == [bad.id]
     assert not (folder / "critique/candidates.parquet").exists()
     assert not (folder / "judging").exists() or not list((folder / "judging").iterdir())
-    committed = tools.replies(folder)
+    committed = replies(folder)
     assert 0.8 * undisturbed.replies < committed < undisturbed.replies, "the other eleven went all the way"
     again = Run.from_file(small, folder=folder)()
     assert again.sent == undisturbed.replies - committed
@@ -152,7 +137,7 @@ def test_a_pending_prompt_goes_no_further_and_loses_nothing(
 
 
 def test_a_stage_that_came_to_something_stands_where_a_later_one_pauses(
-    small: Path, tmp_path: Path, asked: Asked, notes_of: Notes
+    small: Path, tmp_path: Path, asked: Asked
 ) -> None:
     def fails(stage: str, request: Request) -> None:
         if stage == "judging":
@@ -166,9 +151,7 @@ def test_a_stage_that_came_to_something_stands_where_a_later_one_pauses(
     assert not (tmp_path / "run/judging/verdicts.parquet").exists()
 
 
-def test_an_error_in_the_middle_leaves_no_table_half_written(
-    small: Path, tmp_path: Path, asked: Asked, notes_of: Notes
-) -> None:
+def test_an_error_in_the_middle_leaves_no_table_half_written(small: Path, tmp_path: Path, asked: Asked) -> None:
     def fails(stage: str, request: Request) -> None:
         if stage == "judging":
             raise AmendmentError("stop here")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from amendment.records import Candidate, Critique, Judgement, Verdict
 from amendment.run import Run, load_run_file
 from amendment.run.status import read_status, status_lines
 from amendment.stages.endings import ItemEnding
+from tests.vendors.runs import dataset_of
 
 COLUMNS = {
     *("prompt", "chosen", "rejected", "p_chosen", "p_chosen_raw", "p_chosen_calibrated", "decided_by", "weight"),
@@ -102,7 +102,7 @@ def test_neither_the_order_of_the_file_nor_concurrency_nor_the_clock_changes_a_b
 
 
 def test_a_finished_run_does_nothing_and_a_touched_or_deleted_table_is_rebuilt_from_the_ledger(
-    small: Path, chain: Path, undisturbed: Any, bytes_of_dataset: Callable[[Path], dict[str, bytes]]
+    small: Path, chain: Path, undisturbed: Any
 ) -> None:
     assert undisturbed.result.ran == ("inputs", "critique", "candidates", "judging", "audit", "dataset")
     before = {path: path.stat().st_mtime_ns for path in chain.rglob("*.parquet")}
@@ -114,7 +114,7 @@ def test_a_finished_run_does_nothing_and_a_touched_or_deleted_table_is_rebuilt_f
     (chain / "dataset/test.parquet").unlink()
     again = Run.from_file(small, folder=chain)()
     assert (again.sent, again.ran) == (0, ("critique", "dataset"))
-    assert bytes_of_dataset(chain) == undisturbed.dataset
+    assert dataset_of(chain) == undisturbed.dataset
 
 
 def test_figures_and_datasets_of_other_settings_are_not_handed_out(small: Path, chain: Path) -> None:
