@@ -79,7 +79,7 @@ def no_prompt(table: SourceRows) -> Problem:
     shown = [f"{plain(name, longest=40)} ({_two_values(table.rows, name)})" for name in names[:12]]
     more = f" and {len(names) - 12:,} more" if len(names) > 12 else ""
     prompts = _Guess(table.rows[:LOOKED_AT], names).prompts()
-    named = f"[{', '.join(map(_scalar, prompts))}]" if len(prompts) > 1 else "".join(map(_scalar, prompts)) or "COLUMN"
+    named = _list(prompts) if len(prompts) > 1 else "".join(map(_scalar, prompts)) or "COLUMN"
     advice = f"there are {', '.join(shown)}{more}. Name it in the run file, such as column: {named}"
     return Problem(f"{table.place}: prompt", f"no such column in any row; {advice}")
 
@@ -94,46 +94,42 @@ class _Guess:
 
     def __init__(self, rows: Sequence[Row], names: Sequence[str]) -> None:
         self.rows, self.names = rows, [name for name in names[:LOOKED_AT] if _can_be_named(name)]
-        self.counted: dict[str, Counter[str]] = {}
+        self.words = cache(self._words)
         self.a, self.b = self._answers()
 
     def lines(self, wanted: str, columns: Mapping[str, Any] = {}) -> Iterator[str]:
         """The lines of YAML, without those that need no answer; `columns` are known already."""
         prompts = self.prompts()
         prompt = (prompts[0] if len(prompts) == 1 else prompts) if prompts else None
+        named: dict[str, Any] = {"prompt": prompt or OPEN}
         if wanted == "candidates":
-            named: dict[str, Any] = {
-                "prompt": prompt or OPEN,
-                "candidate": self._only("answer") or OPEN,
-                "model": self._only("model"),
-            }
+            named |= {"candidate": self._only("answer") or OPEN, "model": self._only("model")}
             yield from _block("columns", named)
             return
         verdict = columns.get("verdict") or self._only("verdict", few=True)
         could = [verdict] if verdict else self._could_be_verdicts()
-        words = self._words_of_all(could)
-        chosen, rejected = self._only("chosen"), self._only("rejected")
-        category = self._only("category")
-        if wanted == "pairs" and chosen and rejected and not verdict:
-            named = {"prompt": prompt or OPEN, "chosen": chosen, "rejected": rejected, "category": category}
-            yield from _block("columns", named)
-            return
+        notes, category = dict(_verdict_notes(could)), self._only("category")
         if wanted == "pairs":
-            named = {"prompt": prompt or OPEN, "a": self.a or OPEN, "b": self.b or OPEN, "votes": [verdict or OPEN]}
-            yield from _block("columns", {**named, "category": category}, _verdict_notes(could))
-            yield from _block("words", self._meanings(words), _word_notes(words))
+            chosen, rejected = self._only("chosen"), self._only("rejected")
+            if chosen and rejected and not verdict:
+                yield from _block("columns", {**named, "chosen": chosen, "rejected": rejected, "category": category})
+                return
+            named |= {"a": self.a or OPEN, "b": self.b or OPEN, "votes": [verdict or OPEN], "category": category}
+            yield from _block("columns", named, notes)
+            yield from self._block_of_words(could)
             return
         order, item = columns.get("order") or self._only("order", few=True), self._only("item")
         text = OPEN if self._may_have_texts(could) and not columns else None
+        notes |= dict.fromkeys(("prompt", "a", "b"), NO_TEXT)
         rater = self._only("rater")
-        notes = {**_verdict_notes(could), **dict.fromkeys(("prompt", "a", "b"), NO_TEXT)}
-        if verdict and rater and self._holds_verdicts(rater):
-            both = ", ".join(map(_scalar, (verdict, rater)))
-            notes["rater"] = f"{_scalar(rater)} if it names raters; or votes: [{both}] instead of rater and verdict"
-            rater = OPEN
-        elif rater and rater in could:
-            notes["rater"] = f"{_scalar(rater)} if it names raters; otherwise leave this line out"
-            rater = None if self._holds_verdicts(rater) else OPEN
+        if rater and (rater in could or (verdict and self._holds_verdicts(rater))):
+            instead = (
+                f"or votes: {_list([verdict, rater])} instead of rater and verdict"
+                if verdict
+                else "otherwise leave this line out"
+            )
+            notes["rater"] = f"{_scalar(rater)} if it names raters; {instead}"
+            rater = None if self._holds_verdicts(rater) and not verdict else OPEN
         named = {
             "item": item or (None if self.a else OPEN),
             "prompt": prompt or text,
@@ -145,7 +141,7 @@ class _Guess:
             "category": category,
         }
         yield from _block("columns", {**named, **columns}, notes)
-        yield from _block("words", self._meanings(words), _word_notes(words))
+        yield from self._block_of_words(could)
         if order:
             yield from _block("orders", self._orders(order))
             yield f"coordinates: {QUESTION}   # displayed: the verdict names the place on screen; content: the column"
@@ -177,54 +173,43 @@ class _Guess:
         return pairs.pop() if len(pairs) == 1 else (None, None)
 
     def _words(self, name: str) -> Counter[str]:
-        if name not in self.counted:
-            words = (word_of(row.values.get(name)) for row in self.rows)
-            self.counted[name] = Counter(word for word in words if word)
-        return self.counted[name]
+        words = (word_of(row.values.get(name)) for row in self.rows)
+        return Counter(word for word in words if word)
 
     def _is_few(self, name: str) -> bool:
-        words = self._words(name)
+        words = self.words(name)
         return 1 <= len(words) <= MOST_WORDS and all(len(word) <= LONGEST_WORD for word in words)
-
-    def _words_of_all(self, names: Sequence[str]) -> Counter[str]:
-        """The words of columns that hold verdicts alike; none where they differ in more than that."""
-        if len(names) > 1 and not all(map(self._holds_verdicts, names)) and not self._share_words(names):
-            return Counter()
-        return sum(map(self._words, names), Counter[str]())
-
-    def _share_words(self, names: Sequence[str]) -> bool:
-        return len({frozenset(self._words(name)) for name in names}) == 1
 
     def _holds_verdicts(self, name: str) -> bool:
         """Whether each word in it says which answer is better, so that none of them names a rater."""
-        words = self._words(name) if self._is_few(name) else ()
-        meanings = {_meaning(word) for word in words}
+        meanings = {_meaning(word) for word in self.words(name)} if self._is_few(name) else {""}
         return "" not in meanings and bool(meanings & {"a", "b", "tie"})
 
     def _left(self) -> list[str]:
         """Columns of which no name says what they hold; one that is called like a rater may hold verdicts."""
-        taken = map(self._only, ("item", "order", "category", "model"))
-        named = {self.a, self.b, *self.prompts(), *taken}
+        named = {self.a, self.b, *self.prompts(), *map(self._only, ("item", "order", "category", "model"))}
         return [name for name in self.names if name not in named]
 
     def _could_be_verdicts(self) -> list[str]:
         """Columns whose words are all verdicts; without such columns, those of few words that name no rater."""
         left, rater = self._left(), self._only("rater")
-        few = [name for name in left if len(self._words(name)) > 1 and self._is_few(name)]
-        coded = {frozenset(self._words(name)) for name in few if name != rater}
+        few = [name for name in left if len(self.words(name)) > 1 and self._is_few(name)]
+        coded = {frozenset(self.words(name)) for name in few if name != rater}
         return [name for name in left if self._holds_verdicts(name)] or [
-            name for name in few if name != rater or frozenset(self._words(name)) in coded
+            name for name in few if name != rater or frozenset(self.words(name)) in coded
         ]
 
     def _may_have_texts(self, verdicts: Sequence[str]) -> bool:
         """Whether a column is left whose cells may be texts, apart from one that may name the item."""
         left = set(self._left()) - {*verdicts, self._only("verdict"), self._only("rater")}
         has_open_item = not self._only("item") and not self.a
-        return sum(not self._is_few(name) for name in left if self._words(name)) > has_open_item
+        return sum(not self._is_few(name) for name in left if self.words(name)) > has_open_item
 
-    def _meanings(self, words: Counter[str]) -> dict[str, Any]:
-        """The words by meaning. What a number means is a question, unless the columns of the answers have the same
-        numbers and the verdicts no other."""
+    def _block_of_words(self, could: Sequence[str]) -> Iterator[str]:
+        """The words of the columns that could hold verdicts by meaning, where these columns are alike. What a number
+        means is a question, unless the columns of the answers have the same numbers and the verdicts no other."""
+        alike = len({frozenset(self.words(name)) for name in could}) == 1 or all(map(self._holds_verdicts, could))
+        words = sum(map(self.words, could), Counter[str]()) if alike else Counter[str]()
         ends = [_tokens(name)[-1] if name else "" for name in (self.a, self.b)]
         numbers = {word for word in words if re.fullmatch(r"[-+]?\d+([.,]\d+)?", word)}
         meant: dict[str, list[str]] = {"a": [], "b": [], "tie": [], "both_bad": [], "invalid": [], "": []}
@@ -234,17 +219,20 @@ class _Guess:
             else:
                 meaning = _meaning(word) if _can_be_named(word) else ""
             meant[meaning].append(word)
-        asked = {"a", "b"} | ({"tie"} if (meant[""] or not words) and not meant["tie"] else set())
-        named = {key: meant_words or ([OPEN] if key in asked else []) for key, meant_words in meant.items() if key}
-        return {
-            key: meant_words[0] if len(meant_words) == 1 else meant_words
-            for key, meant_words in named.items()
-            if meant_words
+        asked = {"a", "b", *(["tie"] if meant[""] or not words else [])}
+        named = {key: found or ([OPEN] if key in asked else []) for key, found in meant.items() if key}
+        shown = ", ".join(f"{plain(word, longest=40)} ({count:,})" for word, count in words.most_common(SHOWN_WORDS))
+        more = f" and {len(words) - SHOWN_WORDS:,} more" if len(words) > SHOWN_WORDS else ""
+        notes = {
+            "a": f"the verdicts are {shown}{more}" if words else "the word that says that answer a is better",
+            "tie": "or leave this line out; a word without a meaning is an error",
         }
+        values = {key: found[0] if len(found) == 1 else found for key, found in named.items() if found}
+        yield from _block("words", values, notes)
 
     def _orders(self, name: str) -> dict[str, str]:
         """ab or 12 for the first answer shown first, where the two words are each other's reverse."""
-        words = sorted(self._words(name))
+        words = sorted(self.words(name))
         if len(words) == 2 and words[0] == words[1][::-1]:
             for word in words:
                 if tuple(word.casefold()) in {("a", "b"), ("1", "2"), ("l", "r")}:
@@ -271,17 +259,6 @@ def _verdict_notes(could: Sequence[str]) -> Mapping[str, str]:
     more = f" and {len(could) - SHOWN_COLUMNS:,} more" if len(could) > SHOWN_COLUMNS else ""
     votes = f"; or in place of this line votes: [{listed}]{more}, a column for each rater" if len(could) > 1 else ""
     return dict.fromkeys(("verdict", "votes"), f"one of {listed}{more}{votes}")
-
-
-def _word_notes(words: Counter[str]) -> Mapping[str, str]:
-    """The words with their counts, next to the first question."""
-    shown = ", ".join(f"{plain(word, longest=40)} ({count:,})" for word, count in words.most_common(SHOWN_WORDS))
-    more = f" and {len(words) - SHOWN_WORDS:,} more" if len(words) > SHOWN_WORDS else ""
-    tie = "or leave this line out; a word without a meaning is an error"
-    return {
-        "a": f"the verdicts are {shown}{more}" if words else "the word that says that answer a is better",
-        "tie": tie,
-    }
 
 
 @cache
@@ -321,10 +298,13 @@ def _block(key: str, values: Mapping[str, Any], notes: Mapping[str, str] = {}) -
     yield f"{key}:"
     for name, value in values.items():
         if value is not None:
-            listed = value if isinstance(value, list) else [value]
-            shown = f"[{', '.join(map(_scalar, listed))}]" if isinstance(value, list) else _scalar(value)
-            is_open = OPEN in listed
+            shown = _list(value) if isinstance(value, list) else _scalar(value)
+            is_open = OPEN in (value if isinstance(value, list) else [value])
             yield f"  {name}: {shown}" + (f"   # {notes[name]}" if is_open and name in notes else "")
+
+
+def _list(texts: Sequence[str]) -> str:
+    return f"[{', '.join(map(_scalar, texts))}]"
 
 
 def _scalar(text: str) -> str:
