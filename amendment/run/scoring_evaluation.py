@@ -19,8 +19,8 @@ from amendment.data.guesses import not_recognised
 from amendment.data.readings import gather
 from amendment.data.shapes import recognise
 from amendment.data.source_rows import SourceRows, rows_of
-from amendment.data.sources import PairColumns, PairFile, Source
-from amendment.data.verdict_files import DataSources, VerdictFile, word_of
+from amendment.data.sources import PairColumns, PairFile, Source, word_of
+from amendment.data.verdict_files import DataSources, VerdictFile
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.preference import decide
 from amendment.reward_model import RewardEvaluation, RewardModel, evaluate_reward, layout_of, longer_wins, reward_lines
