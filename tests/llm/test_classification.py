@@ -6,17 +6,13 @@ for, and nothing else may be paid for twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from math import isfinite, log
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
 
 from amendment.errors import AmendmentError, CredentialsError, Paused, Rejected, Transient
 from amendment.llm.requests import Reply
-from amendment.simulator.question import Question
-from amendment.simulator.roles import Said
-from tests.vendors.answers import World
 from tests.vendors.askers import ask_all, ask_one, said
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import FAULTS, PASSING, Plan, always, first, status
@@ -78,13 +74,6 @@ def test_refused_keys_empty_accounts_and_unknown_models_are_final_for_the_run(
     assert KEY not in str(found)
     assert ("OUR_KEY" in str(found)) == (name != "404")
     assert bill(server) == (1, 0, 0)
-
-
-def test_attempts_at_an_ill_server_are_bounded(server: FaultServer, protocol: str) -> None:
-    found = under(server, always(FAULTS["500"]), protocol, attempts=4)
-    assert isinstance(found, Transient)
-    assert (found.kind, found.status) == ("server", 500)
-    assert bill(server) == (4, 0, 0)
 
 
 def test_calls_that_a_rate_limit_refused_use_up_no_attempt(server: FaultServer, protocol: str) -> None:
@@ -193,41 +182,4 @@ def test_an_odd_reply_is_read_as_far_as_it_makes_sense_and_paid_for_once(
     assert said(found) == meant(plain)
     assert isinstance(found, Reply)
     assert found.model == ("another-snapshot" if name == "other name" else "m")
-    assert bill(server) == (1, 1, 0)
-
-
-def test_a_refused_call_waits_by_itself_while_the_others_go(server: FaultServer, protocol: str) -> None:
-    """The first of thirty questions is refused for 300 ms, one call being on its way at a time."""
-    refused = {1}
-    server.plan = lambda ask: FAULTS["429 pause"] if refused and refused.pop() else None
-    replies = ask_all(server, protocol, [f"question {i}" for i in range(30)], concurrency=1)
-    assert all(said(reply) for reply in replies)
-    again = next(arrival for arrival in server.log[1:] if arrival.key == server.log[0].key)
-    assert again.at - server.log[0].at >= 0.3
-    assert server.log[1].at - server.log[0].at < 0.3
-    assert bill(server) == (31, 30, 0)
-
-
-class Labels(World):
-    """Shows the probabilities 0.7 and 0.3 for the labels of any question that asks for some."""
-
-    def _said(self, question: Question, schema: Mapping[str, Any] | None) -> Said:
-        said = super()._said(question, schema)
-        return said._replace(text="A", logprobs={"A": log(0.7), "B": log(0.3)}) if question.logprobs else said
-
-
-def test_probabilities_that_are_no_numbers_count_as_not_shown(server: FaultServer, protocol: str) -> None:
-    if protocol == "messages":
-        found = ask_one(server, protocol, choices=("A", "B"))
-        assert isinstance(found, Rejected), "this protocol shows none, and nothing is sent"
-        assert bill(server) == (0, 0, 0)
-        return
-    server.world = Labels()
-    found = ask_one(server, protocol, choices=("A", "B"))
-    assert isinstance(found, Reply)
-    assert found.choice_logprobs == pytest.approx({"A": log(0.7), "B": log(0.3)})
-    found = under(server, always(FAULTS["nan"]), protocol, choices=("A", "B"))
-    assert isinstance(found, Reply)
-    assert not any(map(isfinite, (found.choice_logprobs or {}).values())), "a judge takes them for no verdict"
-    assert said(found) == "A", "and the answer in words is still there"
     assert bill(server) == (1, 1, 0)

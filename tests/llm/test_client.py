@@ -266,3 +266,50 @@ async def test_a_call_that_is_broken_off_on_the_wire_counts_as_paid_and_stays_op
         assert (budget.reserved, budget.spent, budget.possibly_paid) == (0.0, held, held)
         assert held > 0
         assert [one.request for one in ledger.open_attempts()] == [request.id]
+
+
+SYSTEM = Message(role="system", content="Be brief.")
+ASKED = Request(provider="openai", host="127.0.0.1:8000/v1", model="m", messages=(SYSTEM, *user("Hi")))
+OTHERS: list[dict[str, Any]] = [
+    {"provider": "anthropic"},
+    {"host": "127.0.0.1:8001/v1"},
+    {"host": "127.0.0.1:8000/v2"},
+    {"model": "n"},
+    {"messages": user("Hi")},
+    {"messages": (SYSTEM, *user("Hi "))},
+    {"messages": (SYSTEM.model_copy(update={"content": "Be long."}), *user("Hi"))},
+    {"tools": ({"name": "look"},)},
+    {"chat_template_kwargs": {"enable_thinking": False}},
+    {"sampling": Sampling(temperature=0.5)},
+    {"choices": ("A", "B")},
+    {"answer_schema": {"type": "object"}},
+    {"sample": 1},
+]
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=str)
+def test_whatever_changes_an_answer_names_another_question(other: dict[str, Any]) -> None:
+    assert ASKED.model_copy(update=other).id != ASKED.id == ASKED.model_copy(update={"shared": 3}).id
+
+
+def test_the_names_of_questions_count_every_field_but_the_hint() -> None:
+    assert {name for other in OTHERS for name in other} == Request.model_fields.keys() - {"shared"}
+
+
+@in_loop
+async def test_time_in_the_queue_is_no_part_of_a_calls_deadline() -> None:
+    provider = Scripted()
+    provider.gate.clear()
+    with Ledger() as ledger:
+        calls = Calls(ledger, attempts=1)
+        model = Model(name="m", model="m", provider=provider, calls=calls, sampling=Sampling(), concurrency=1)
+        first = asyncio.ensure_future(model.ask(user("first")))
+        await until(lambda: provider.at_once == 1)  # on the wire without a deadline, it holds the only slot
+        provider.deadline = 0.02
+        second = asyncio.ensure_future(model.ask(user("second")))
+        await asyncio.sleep(0.1)  # five times as long as the second may take once it is sent
+        assert len(provider.asked) == 1
+        provider.gate.set()
+        replies = [answer.reply.messages[0].content for answer in await asyncio.gather(first, second)]
+        assert replies == ["first", "second"]
+        await calls.drain()

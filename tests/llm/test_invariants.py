@@ -81,23 +81,6 @@ def test_no_schedule_of_passing_faults_loses_changes_or_doubles_an_answer(
     assert replies_in(path) == kept
 
 
-@pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.long)])
-def test_of_all_calls_with_five_and_two_percent_refused_none_is_lost_and_none_is_doubled(
-    server: FaultServer, tmp_path: Path, count: int
-) -> None:
-    questions = [f"{prompt.text} {i}" for i, prompt in enumerate(sample_prompts(count, 5))]
-    server.plan = seeded(11, {FAULTS["429 ms"]: 0.05, FAULTS["500"]: 0.02})
-    replies = ask_all(server, "chat", questions, ledger=tmp_path / "ledger.sqlite", window=256)
-    assert all(said(reply) for reply in replies)
-    assert len(replies) == len(server.received) == count
-    assert set(whole_answers(server).values()) == {1}
-    assert server.paid.total() == count
-    refused = sum(arrival.fault is not None for arrival in server.log)
-    assert 0.04 * count <= refused <= 0.11 * count, "7 % of them"
-    assert server.received.total() == count + refused
-    assert len(replies_in(tmp_path / "ledger.sqlite")) == count
-
-
 @pytest.mark.parametrize(("seed", "protocol"), SCHEDULES)
 def test_what_is_spent_and_reserved_is_within_the_budget_at_every_moment(
     server: FaultServer, protocol: str, seed: int, tmp_path: Path

@@ -7,7 +7,6 @@ import contextlib
 import io
 import json
 import sqlite3
-import time
 from pathlib import Path
 
 import pytest
@@ -48,30 +47,6 @@ def test_the_attempt_is_on_disk_before_begin_returns_and_counts_on_in_the_next_p
         assert ledger.open_attempts() == []
         assert [lost.number for lost in ledger.open_attempts(["deadline", "server"])] == [1]
         assert asyncio.run(begin(ledger, "r")) == 2
-
-
-def test_the_newest_reply_is_found_even_where_the_clock_jumps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def scenario(ledger: Ledger) -> None:
-        for day, raw in ((30, b"first"), (-400, b"second"), (1, b"third")):
-            monkeypatch.setattr(time, "time", lambda day=day: 1.7e9 + 86100 * day)
-            await call(ledger, "r", raw)
-
-    with Ledger(tmp_path / "l") as ledger:
-        asyncio.run(scenario(ledger))
-        assert len(ledger) == 3
-        assert ledger.find("r") == b"third"
-
-
-def test_of_replies_to_one_attempt_the_first_stands_however_late_it_comes(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "l") as ledger:
-        attempt = asyncio.run(begin(ledger, "r"))
-        ledger.fail(attempt, "deadline")
-    with Ledger(tmp_path / "l") as ledger:
-        for raw in (b"paid", b"read again"):
-            asyncio.run(ledger.commit(attempt, raw, NOTHING, usd=1.0))
-        assert ledger.find("r") == b"paid"
-        assert ledger.spending()[0].usd == 1.0
-        assert ledger.open_attempts(["deadline"]) == []
 
 
 def test_who_is_cancelled_before_sending_leaves_an_attempt_that_says_so(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from amendment.errors import LedgerError
 from amendment.llm.ledger import Ledger
 from amendment.llm.ledger_reading import Reader
 from amendment.run.status import _is_at_work
-from tests.llm.ledger_calls import NOTHING, batch_call, begin, call, calls, damage, filled, raw_of
+from tests.llm.ledger_calls import batch_call, begin, call, calls, damage, filled, raw_of
 from tests.llm.test_ledger import amendment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -173,13 +173,6 @@ def test_a_flipped_byte_is_refused_or_means_nothing(whole: Path, tmp_path: Path,
     assert n_refused > places // 10  # much of so small a file is empty space, in which a flip means nothing
 
 
-def test_a_file_that_was_cut_is_refused(whole: Path, tmp_path: Path) -> None:
-    content = whole.read_bytes()
-    for length in range(0, len(content), 4096):
-        (tmp_path / "ledger.sqlite").write_bytes(content[: length + length % 3])
-        assert not right_or_refused(tmp_path / "ledger.sqlite")
-
-
 def test_a_changed_reply_is_not_handed_out_and_verify_says_how_to_have_it_asked_for_again(tmp_path: Path) -> None:
     path = filled(tmp_path / "ledger.sqlite", 3)
     assert amendment("verify", tmp_path) == "3 replies, all as they were written\n"
@@ -244,90 +237,6 @@ def test_whatever_was_acknowledged_survives_kills(tmp_path: Path, kills: int) ->
             else:
                 reply = ledger.find(name)
                 assert reply == raw_of(name) or (what == "begun" and reply is None and name in begun)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of two megabytes."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("A FULL DISK IS NOT TESTED HERE: mounting a small one needs root")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
-def fill_up(disk: Path, leave: int = 0) -> None:
-    """A file that takes all the room there is, but for so many bytes."""
-    free = os.statvfs(disk)
-    (disk / "ballast").write_bytes(bytes(max(0, free.f_bavail * free.f_bsize - leave)))
-
-
-def test_a_full_disk_costs_the_replies_of_the_calls_in_flight_and_says_so(small_disk: Path) -> None:
-    path = small_disk / "ledger.sqlite"
-    ledger = Ledger(path, least_free=0)
-
-    async def scenario() -> None:
-        await call(ledger, "before", b"kept")
-        attempts = [await begin(ledger, f"r{i}") for i in range(40)]
-        fill_up(small_disk)
-        ended = await asyncio.gather(
-            *(ledger.commit(attempt, b"x" * 90_000, NOTHING) for attempt in attempts), return_exceptions=True
-        )
-        assert all(isinstance(end, LedgerError) and f"{small_disk}: the disk is full" in str(end) for end in ended)
-        with pytest.raises(LedgerError, match="the disk is full"):
-            await begin(ledger, "more")
-
-    asyncio.run(scenario())
-    with pytest.raises(LedgerError, match=r"the disk is full\. Free space"):
-        ledger.close()
-    (small_disk / "ballast").unlink()
-    with Ledger(path, least_free=0) as again:
-        assert again.damage() == []
-        assert again.find("before") == b"kept"
-        assert {attempt.request for attempt in again.open_attempts()} == {f"r{i}" for i in range(40)}
-
-
-async def until_full(ledger: Ledger, acknowledged: list[str]) -> None:
-    for i in range(2000):
-        try:
-            await call(ledger, f"r{i}", raw_of(f"r{i}") * 50)
-        except LedgerError:
-            return
-        acknowledged.append(f"r{i}")
-    raise AssertionError("the disk was never full")
-
-
-FILE_LIMIT = """
-import asyncio, contextlib, resource, sys
-from pathlib import Path
-from amendment.errors import LedgerError
-from amendment.llm import Ledger
-from tests.llm.ledger_calls import raw_of
-from tests.llm.test_ledger_files import until_full
-for limit in range(0, 200_000, 18_432):
-    path, acknowledged = Path(sys.argv[1]) / str(limit) / "ledger.sqlite", []
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-    with contextlib.suppress(LedgerError), Ledger(path) as ledger:
-        asyncio.run(until_full(ledger, acknowledged))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    if acknowledged:
-        with Ledger(path) as ledger:
-            assert all(ledger.find(name) == raw_of(name) * 50 for name in acknowledged)
-    print(limit, len(acknowledged))
-"""
-
-
-def test_at_whatever_length_a_file_may_grow_no_more_what_was_acknowledged_stands(tmp_path: Path) -> None:
-    """The system's limit on the length of a file makes any write beyond it fail, for any user."""
-    done = python(FILE_LIMIT, tmp_path)
-    assert done.returncode == 0, done.stderr
-    counts = [int(line.split()[1]) for line in done.stdout.splitlines()]
-    assert counts[0] == 0
-    assert counts[-1] > 5
 
 
 def test_nothing_is_begun_on_a_disk_that_is_nearly_full(tmp_path: Path) -> None:

@@ -219,12 +219,6 @@ def test_any_other_server_may_be_a_shop(host: str) -> None:
     assert price_of(PriceTable(), host, "any-model") is None
 
 
-def test_a_server_of_ones_own_can_have_a_price(tmp_path: Path) -> None:
-    rented = table(tmp_path, 'prices: [{host: "10.0.0.5:8000/v1", models: {m: {input: 0.1, output: 0.2}}}]')
-    assert price_of(rented, "10.0.0.5:8000/v1", "m") == Price(input=0.1, output=0.2)
-    assert price_of(rented, "10.0.0.5:8000/v1", "other") == FREE
-
-
 @pytest.mark.parametrize("field", ["input", "output", "cached_input", "cache_write"])
 def test_a_price_that_no_sum_could_hold_is_refused_and_the_highest_one_adds_up(field: str) -> None:
     rates = {"input": 1e6, "output": 1e6, "cached_input": 1e6, "cache_write": 1e6}

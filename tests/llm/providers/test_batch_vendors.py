@@ -86,29 +86,6 @@ def test_a_line_asks_what_a_single_call_asks(server: FaultServer, question: Ask,
     assert line == {"custom_id": "s2-0", **whole}
 
 
-@pytest.mark.parametrize("vendor", VENDORS)
-def test_a_key_goes_to_the_entrys_host_alone_and_nothing_of_the_environment(
-    server: FaultServer, question: Ask, vendor: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "ANTHROPIC_API_KEY"):
-        monkeypatch.setenv(name, "from-the-environment")
-    for name in ("OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS"):
-        monkeypatch.setenv(name, "X-Canary: from-the-environment")
-    made = BatchVendor(server)
-    made.polls_to_end = 1
-
-    async def whole(service: BatchService, _: HostedProvider) -> list[str]:
-        remote = await submitted(service, ["s2-0", "s2-1"], question())
-        await service.poll(remote)  # Anthropic's record names http://elsewhere.invalid
-        return [outcome.custom_id async for outcome in service.results(remote)]
-
-    assert sorted(using(server, whole, vendor)) == ["s2-0", "s2-1"]
-    for ask in server.asks.values():
-        assert ask.headers["authorization"] == f"Bearer {KEY}"
-        assert "from-the-environment" not in str(ask.headers)
-    assert [batch.shard for batch in made.made.values()] == ["0f" * 16 if vendor == "openai" else None]
-
-
 def test_a_name_that_a_server_gives_stays_one_part_of_the_path(server: FaultServer) -> None:
     assert using(server, lambda service, _: service.poll("../files/x?limit=1#")).status == "gone"
     (ask,) = server.asks.values()
@@ -307,15 +284,3 @@ def test_while_a_newer_batch_may_be_ours_no_older_one_of_the_same_requests_is_ta
 
     expected = [Search("msgbatch_0"), Search(None, is_open=True), Search("msgbatch_1")]
     assert using(server, looked_for, "anthropic") == expected
-
-
-def test_a_batch_made_long_before_the_intent_is_not_ours(server: FaultServer, question: Ask) -> None:
-    vendor = BatchVendor(server)
-    vendor.polls_to_end = 1
-
-    async def looked_for(service: BatchService, _: HostedProvider) -> list[Search]:
-        await submitted(service, ["s2-0"], question())
-        vendor.made["msgbatch_0"].at -= 86400
-        return [await service.find("", ["s2-0"], time.time() - ago) for ago in (0, 86400)]
-
-    assert using(server, looked_for, "anthropic") == [Search(None), Search("msgbatch_0")]
