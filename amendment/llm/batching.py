@@ -24,8 +24,7 @@ from amendment.llm.concurrency import STAGE
 from amendment.llm.ledger import BatchCall, Ledger
 from amendment.llm.prices import Price
 from amendment.llm.provider import RULES, Provider
-from amendment.llm.requests import Request
-from amendment.llm.tokens import most_tokens
+from amendment.llm.requests import Request, most_tokens
 
 LONGEST_LINGER = 300.0
 """Seconds; see `Tempo.linger`."""

@@ -19,8 +19,7 @@ from typing import NamedTuple
 
 from amendment.errors import BudgetReached, ConfigError
 from amendment.llm.prices import Price, cost, most_cost
-from amendment.llm.requests import Usage
-from amendment.llm.tokens import Tokens
+from amendment.llm.requests import Tokens, Usage
 
 _UNITS = 10**12
 """To the dollar."""

@@ -109,15 +109,15 @@ class Calls:
 
     def troubles(self) -> list[str]:
         """What keeps endpoints from being asked just now, for the eyes of who waits; any thread may look."""
-        found = []
+        lines = []
         for (host, model), endpoint in list(self._endpoints.items()):
             if trouble := endpoint.trouble:
-                found.append(f"{model} at {host} is not asked for {trouble.left:.0f} s: {trouble.reason}")
+                lines.append(f"{model} at {host} is not asked for {trouble.left:.0f} s: {trouble.reason}")
         if (wait := self._asked_until - time.monotonic()) > WORTH_SHOWING:
-            found.append(f"a refused call waits {wait:,.0f} s, as its server asked")
+            lines.append(f"a refused call waits {wait:,.0f} s, as its server asked")
         for carrier in list(self._carriers):
-            found += carrier.outlook
-        return found
+            lines += carrier.outlook
+        return lines
 
     @property
     def sent(self) -> int:
@@ -246,10 +246,10 @@ class Calls:
             return
         self._answered.add((request.host, request.model, returned))
         if known:
-            told = f"{request.model} at {request.host} answered as {returned}, and before as {', '.join(known)}"
-            self.notice(f"{told}: name a dated model to have one and the same")
+            names = f"{request.model} at {request.host} answered as {returned}, and before as {', '.join(known)}"
+            self.notice(f"{names}: name a dated model to keep to one")
             if self._strict_model:
-                self.stop(AmendmentError(f"{told}: ended by --strict-model; everything so far is kept"))
+                self.stop(AmendmentError(f"{names}: ended by --strict-model; everything so far is kept"))
 
     def _look_after(self, request: Request, fault: Transient) -> None:
         """Stop the run when its endpoint is away for longer than anybody waits."""

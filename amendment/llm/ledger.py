@@ -157,8 +157,8 @@ class Ledger(Reader):
         """
         usage = meter.usage
         tokens = (usage.input_tokens, usage.output_tokens, usage.cached_tokens) if usage else (None, None, None)
-        told = (_text(meter.model), *map(_count, tokens), _text(server_id), usd, time.time())
-        await self._writer.written([("reply", (attempt, *told, hashlib.sha256(raw).digest(), raw))])
+        facts = (_text(meter.model), *map(_count, tokens), _text(server_id), usd, time.time())
+        await self._writer.written([("reply", (attempt, *facts, hashlib.sha256(raw).digest(), raw))])
 
     async def open_batch(self, shard: str, calls: Sequence[BatchCall]) -> Batch:
         """Write down that a batch is about to be uploaded, with an attempt per request; returns when it is on disk.
@@ -338,8 +338,8 @@ def hold(folder: Path) -> IO[bytes]:
             lock.write(f"pid {os.getpid()}\n".encode())
         except BlockingIOError as fault:
             holder = (folder / "run.lock").read_bytes()[:100].decode("utf-8", "replace").strip() or "unknown"
-            told = f"{folder}: another process ({holder}) is working here. Wait for it or stop it."
-            raise LedgerError(told) from fault
+            busy = f"{folder}: another process ({holder}) is working here. Wait for it or stop it."
+            raise LedgerError(busy) from fault
         except OSError as fault:
             raise _unwritable(folder, fault) from fault
         stack.pop_all()

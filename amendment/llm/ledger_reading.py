@@ -182,13 +182,13 @@ class Reader:
 
     def damage(self) -> list[str]:
         """Everything that is not as it was written, in sentences: the whole file is read."""
-        found = self.problems()
+        problems = self.problems()
         try:
             for attempt, raw, checksum in self._db.execute("SELECT attempt, raw, sha256 FROM reply"):
-                found += [] if _is_whole(raw, checksum) else [_changed(attempt)]
+                problems += [] if _is_whole(raw, checksum) else [_changed(attempt)]
         except sqlite3.Error as fault:
-            found.append(str(fault))
-        return found
+            problems.append(str(fault))
+        return problems
 
 
 def connect(path: Path, mode: str, *, leave_no_trace: bool = False) -> sqlite3.Connection:

@@ -24,13 +24,12 @@ from transformers.utils import logging as library_logging
 from amendment.errors import ConfigError, DataError, Rejected
 from amendment.hashing import HASH_PREFIX
 from amendment.llm.generation import Drawing, choose, end_tokens, sample, text_of
-from amendment.llm.opening import folder_of, folder_problems, is_folder
+from amendment.llm.opening import SAFE_LOADING, folder_of, folder_problems, is_folder, unreachable
 from amendment.llm.provider import Meter, Sent, meter_plain, read_plain, write_plain
 from amendment.llm.rendering import Parts, Renderer, Sampled, read_answer
 from amendment.llm.replies import clean, clean_tree
 from amendment.llm.requests import Reply, Request
 from amendment.llm.specs import LocalSpec
-from amendment.llm.weights import SAFE_LOADING, unreachable
 
 FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
 """What makes a model: weights, settings, tokenizer, templates. Nothing else is fetched, hashed or read."""
@@ -225,19 +224,19 @@ class LocalModel:
         seeds = [int(request.id.removeprefix(HASH_PREFIX)[:15], 16) for request in requests]
         drawing = _drawing(requests[0])
         drawn = sample(self.model, self.tokenizer, prompts, seeds, drawing)
-        return [self.read(said, prompt, drawing) for said, prompt in zip(drawn, prompts, strict=True)]
+        return [self.read(sampled, prompt, drawing) for sampled, prompt in zip(drawn, prompts, strict=True)]
 
-    def read(self, said: Sampled, prompt: list[int], drawing: Drawing) -> dict[str, Any]:
+    def read(self, sampled: Sampled, prompt: list[int], drawing: Drawing) -> dict[str, Any]:
         """An answer up to its end token or stop text, taken apart."""
-        has_end = bool(said.ids) and said.ids[-1] in end_tokens(self.model, self.tokenizer)
-        ids = said.ids[:-1] if has_end else said.ids
+        has_end = bool(sampled.ids) and sampled.ids[-1] in end_tokens(self.model, self.tokenizer)
+        ids = sampled.ids[:-1] if has_end else sampled.ids
         text = text_of(self.tokenizer, ids) if drawing.stop else ""
         stops = [place for place in map(text.find, drawing.stop) if place >= 0]
         parts: Parts = read_answer(self.tokenizer, ids, prompt, cut=len(text) - min(stops, default=len(text)))
         return {
             "text": clean(parts.text),
-            "finish_reason": "length" if said.is_cut else "tool_calls" if parts.calls else "stop",
-            "output_tokens": len(said.ids),
+            "finish_reason": "length" if sampled.is_cut else "tool_calls" if parts.calls else "stop",
+            "output_tokens": len(sampled.ids),
             "thinking": clean(parts.thinking) if parts.thinking else None,
             "calls": clean_tree(list(parts.calls)),
         }

@@ -1,14 +1,15 @@
 """From an entry of `models:` to a model that can be asked.
 
 Covered: what is missing on this machine is named before anything is spent; an SDK or torch is imported
-only when a provider that needs it is opened. Not covered: the network, which `check_model` never touches.
+only when a provider that needs it is opened; of local models only safetensors are loaded, and nothing that can run
+code. Not covered: the network, which `check_model` never touches.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,12 +31,15 @@ from amendment.llm.specs import (
 )
 from amendment.llm.transport import Carrier, Online
 from amendment.llm.trust import Trust
-from amendment.llm.weights import weights_problem
 
 Spec = OpenAISpec | AnthropicSpec | LocalSpec | SimulatedSpec | RegisteredSpec
 BATCH_WINDOW = 12_500
 """How many calls at once a model is said to take in batches: by the window's usual factor of four, 50,000 items are on
 their way together, which is one full batch of OpenAI's."""
+SAFE_LOADING = {"trust_remote_code": False, "use_safetensors": True}
+"""Keywords of every `from_pretrained` of a model: no code of a repository, and no pickles, which can run code."""
+INDEX = "model.safetensors.index.json"
+_OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack", ".gguf")
 
 
 def register_provider(name: str, factory: Callable[[RegisteredSpec], Provider | Ask]) -> None:
@@ -206,3 +210,44 @@ def _has_template(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(settings, dict) and bool(settings.get("chat_template"))
+
+
+def unreachable() -> tuple[type[Exception], ...]:
+    """What the Hub's client raises when the Hub refuses, fails, or cannot be reached.
+
+    The base of its own errors stands on the base of its HTTP library's, whichever library that is; the errors of
+    connections are siblings of it.
+    """
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    return (OSError, HFValidationError, *(kind for kind in HfHubHTTPError.__bases__ if issubclass(kind, Exception)))
+
+
+def weights_problem(folder: Path) -> str | None:
+    """Why the weights in a folder are not loaded; None where they are safetensors."""
+    index = folder / INDEX
+    files = [path.name for path in folder.iterdir() if path.is_file()]
+    return files_problem(str(folder), files, shards_in(index) if index.is_file() else [])
+
+
+def files_problem(place: str, files: Iterable[str], shards: Iterable[str]) -> str | None:
+    """The rule about weights and its one message. `shards` are files that the index of a model names."""
+    names, shards = set(files), set(shards)
+    whole = "adapter_model.safetensors" if "adapter_config.json" in names else "model.safetensors"
+    wrong = sorted(shards - {name for name in names if name.endswith(".safetensors")})
+    if not wrong and (whole in names or (shards and whole == "model.safetensors")):
+        return None
+    wrong = wrong or sorted(name for name in names if name.endswith(_OTHER_WEIGHTS))
+    return (
+        f"{place}: expected weights in *.safetensors, found {''.join(f'{name}, ' for name in wrong[:3])}no {whole}. "
+        "Other formats are not loaded, because pickled weights can run code; save the model with save_pretrained, "
+        f"which writes {whole}"
+    )
+
+
+def shards_in(index: Path) -> list[str]:
+    """The files that the index of a model's sharded weights names."""
+    try:
+        return [str(name) for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return [index.name]  # an index that cannot be read names nothing that may be loaded

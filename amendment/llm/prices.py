@@ -19,8 +19,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from amendment.llm.requests import Usage
-from amendment.llm.tokens import Tokens
+from amendment.llm.requests import Tokens, Usage
 from amendment.records import Record
 from amendment.yamlfile import read_yaml, validate
 
@@ -168,7 +167,9 @@ class PriceTable:
 
     def models(self, host: str) -> list[str]:
         """The models of a host that have a price."""
-        return [name for blocks in self.files for one in blocks if one.host == host.lower() for name in one.models]
+        return [
+            name for blocks in self.files for block in blocks if block.host == host.lower() for name in block.models
+        ]
 
     def price(self, host: str, model: str) -> Price | None:
         """A model's price: in each file first under its very name, then under its undated one; earlier blocks first."""

@@ -118,10 +118,10 @@ def read_plain(raw: bytes, request: Request) -> Reply:
     try:
         body = json.loads(raw)
         calls = tuple(ToolCall(function=call) for call in body.get("calls", ()))
-        said = body["text"] or None if calls else body["text"]
+        content = body["text"] or None if calls else body["text"]
         return Reply(
             messages=(
-                Message(role="assistant", content=said, thinking=body.get("thinking"), tool_calls=calls or None),
+                Message(role="assistant", content=content, thinking=body.get("thinking"), tool_calls=calls or None),
             ),
             finish_reason=body["finish_reason"],
             choice_logprobs=body.get("choice_logprobs"),

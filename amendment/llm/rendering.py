@@ -58,7 +58,9 @@ class Renderer:
     def _check_breaks(self, steering: Set[int], spellings: Sequence[str]) -> None:
         if not spellings:
             return
-        broken = self.tokenizer([self.harmless(one) for one in spellings], add_special_tokens=False)["input_ids"]
+        broken = self.tokenizer([self.harmless(spelling) for spelling in spellings], add_special_tokens=False)[
+            "input_ids"
+        ]
         for spelling, ids in zip(spellings, broken, strict=True):
             if steering & set(ids):
                 name = self.tokenizer.name_or_path
@@ -137,10 +139,9 @@ class Renderer:
 
     def harmless(self, text: str) -> str:
         """The text without any spelling of a control token."""
-        found = True
-        while found:  # what is left after a break may spell another one
+        n = 1
+        while n:  # what is left after a break may spell another one
             text, n = self._control.subn(_broken, text)
-            found = bool(n)
         return text
 
     def _harmless(self, value: Any) -> Any:
@@ -208,8 +209,8 @@ def _is_markup(spelling: str, template: str) -> bool:
     return bool(_MARKUP.fullmatch(spelling)) and ("|" in spelling or spelling in template)
 
 
-def _broken(found: re.Match[str]) -> str:
-    spelling = found[0]
+def _broken(match: re.Match[str]) -> str:
+    spelling = match[0]
     return spelling[0] + _BREAK + spelling[1:] if len(spelling) > 1 else "\ufffd"
 
 
@@ -217,16 +218,16 @@ def _check_texts(value: Any, place: str) -> None:
     """Raise DataError for a text that no tokenizer can read."""
     if isinstance(value, str):
         if not _is_whole(value):
-            told = (
+            half = (
                 "a text holds half a surrogate pair, which no tokenizer can read; mend the text, or leave the row out"
             )
-            raise DataError([Problem(place, told)])
+            raise DataError([Problem(place, half)])
     elif isinstance(value, Mapping):
-        for one in (*value.keys(), *value.values()):
-            _check_texts(one, place)
+        for part in (*value.keys(), *value.values()):
+            _check_texts(part, place)
     elif isinstance(value, list | tuple):
-        for one in value:
-            _check_texts(one, place)
+        for part in value:
+            _check_texts(part, place)
 
 
 def _is_whole(text: str) -> bool:
@@ -317,9 +318,9 @@ def _described(tokenizer: Any, raw: str, prompt: Sequence[int]) -> Parts | None:
         message = tokenizer.parse_response(raw, prefix=tokenizer.decode(prompt))
     except Exception:  # a description may fail in any way at a reply that was cut or is malformed
         return None
-    found = [_call(call.get("function")) for call in message.get("tool_calls") or ()]
-    calls = tuple(call for call in found if call)
-    if len(calls) < len(found):
+    read = [_call(call.get("function")) for call in message.get("tool_calls") or ()]
+    calls = tuple(call for call in read if call)
+    if len(calls) < len(read):
         return None
     thinking = message.get("reasoning_content") or message.get("thinking")
     return Parts(_plain(tokenizer, message.get("content") or ""), thinking or None, calls)
@@ -339,11 +340,11 @@ def _thinking(raw: str, before: str) -> tuple[str, str]:
 def _calls(text: str) -> tuple[str, tuple[Json, ...]]:
     """The text before calls, and the calls; all of it as text where one cannot be read."""
     for opening, closing in CALLS:
-        said, *parts = text.split(opening)
-        found = [_read_call(part, closing) for part in parts]
-        calls = tuple(call for call in found if call)
-        if parts and len(calls) == len(found):
-            return (said.rstrip("\n") if closing else said), calls
+        before, *parts = text.split(opening)
+        read = [_read_call(part, closing) for part in parts]
+        calls = tuple(call for call in read if call)
+        if parts and len(calls) == len(read):
+            return (before.rstrip("\n") if closing else before), calls
     return text, ()
 
 

@@ -1,7 +1,13 @@
-"""What is asked of a model and what it answers, as values: nothing here knows of networks, money or files."""
+"""What is asked of a model and what it answers, as values, and how many tokens a request takes, without a tokenizer.
+
+Covered: tokenizers of which no token is shorter than a byte of the text, as byte-level BPE has them and SentencePiece
+with byte fallback. Not covered: normalisers that lengthen a text first (one ligature can become many letters), and
+text that a server adds on its own beyond the allowances below. Nothing here knows of networks, money or files.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -10,6 +16,25 @@ from pydantic import Field
 
 from amendment.hashing import canonical_json, name_of
 from amendment.records import FinishReason, Message, Messages, Origin, Record, Sampling
+
+REQUEST_TOKENS = 64
+"""Allowed for what a chat format puts around a request; what it puts around a message is shorter than its JSON."""
+TOOL_TOKENS = 1024
+"""Allowed for the system text that vendors add where tools or an answer schema are given."""
+IMAGE_TOKENS = 5000
+"""Allowed for an image, by its URL or in itself. Vendors count 85 to about 4,800 tokens for a large one; models that
+multiply the count for images (some small ones do) can take more."""
+LIKELY_IMAGE_TOKENS = 1000
+"""Of an image of usual size."""
+CHARACTERS_PER_TOKEN = 4
+"""Of English text, roughly."""
+BYTES_PER_TOKEN = 3
+"""Of text outside ASCII, roughly: a Chinese character, one and a half Cyrillic letters."""
+MESSAGE_TOKENS = 4
+"""Around each message, as chat formats usually have them."""
+
+_IMAGE = b'"type":"image'
+"""In canonical JSON; inside of a text the quotes would be escaped."""
 
 
 class Request(Record):
@@ -81,3 +106,66 @@ class Answer(NamedTuple):
 
     reply: Reply
     origin: Origin
+
+
+class Tokens(NamedTuple):
+    """Tokens of one call."""
+
+    input: int
+    output: int | None
+    """None when the request sets no limit: then only the model knows one."""
+
+    @property
+    def total(self) -> int:
+        """Both together, as rate limits count them; an answer without a limit counts nothing."""
+        return self.input + (self.output or 0)
+
+
+def most_tokens(request: Request) -> Tokens:
+    """The most that a request can take: a token is at least one byte of its JSON, and max_tokens bounds the answer."""
+    images, inline = _images(request)
+    most = len(request.body) - inline + REQUEST_TOKENS + IMAGE_TOKENS * images
+    if request.tools or request.answer_schema:
+        most += TOOL_TOKENS
+    return Tokens(most, request.sampling.max_tokens)
+
+
+def likely_tokens(request: Request, *, output: int | None = None) -> Tokens:
+    """What a request will take, as an estimate for plans: easily 20 % off, more for code and for rare scripts.
+
+    `output` is how long the answer is thought to become; it is cut at max_tokens and is max_tokens where absent.
+    """
+    limits = [tokens for tokens in (output, request.sampling.max_tokens) if tokens is not None]
+    images, inline = _images(request)
+    texts = sum(text_tokens(text) for text in prompt_texts(request)) - inline // CHARACTERS_PER_TOKEN
+    around = MESSAGE_TOKENS * len(request.messages) + LIKELY_IMAGE_TOKENS * images
+    return Tokens(texts + around, min(limits, default=None))
+
+
+def _images(request: Request) -> tuple[int, int]:
+    """How many images a request holds, and how many bytes of its JSON they are, which no model reads as text."""
+    images = request.body.count(_IMAGE)
+    if not images:
+        return 0, 0
+    parts = [part for message in request.messages if isinstance(message.content, tuple) for part in message.content]
+    shown = [part for part in parts if str(part.get("type")).startswith("image")]
+    return images, sum(len(canonical_json(part)) for part in shown)
+
+
+def text_tokens(text: str) -> int:
+    """Tokens of a text, roughly: four ASCII characters each, or three bytes of anything else; rounded up."""
+    encoded = text.encode("utf-8", "replace")
+    ascii_bytes = len(encoded) if text.isascii() else sum(map(str.isascii, text))
+    return -(-ascii_bytes // CHARACTERS_PER_TOKEN) + -(-(len(encoded) - ascii_bytes) // BYTES_PER_TOKEN)
+
+
+def prompt_texts(request: Request) -> Iterator[str]:
+    """What the model reads, in its order: tools and schema first, as vendors put them, then message by message."""
+    for given in (request.tools, request.answer_schema):
+        if given:
+            yield canonical_json(given).decode()
+    for message in request.messages:
+        if isinstance(message.content, str) and not message.tool_calls and message.thinking is None:
+            yield f"{message.role}\n{message.content}\n"
+        else:
+            yield canonical_json(message.to_json()).decode() + "\n"

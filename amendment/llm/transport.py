@@ -16,8 +16,7 @@ from amendment.llm.ledger import Ledger
 from amendment.llm.limits import Endpoint, Permit
 from amendment.llm.prices import Price
 from amendment.llm.provider import RULES, Provider
-from amendment.llm.requests import Request
-from amendment.llm.tokens import most_tokens
+from amendment.llm.requests import Request, most_tokens
 
 
 class Carrier(Protocol):

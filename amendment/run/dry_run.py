@@ -23,9 +23,8 @@ from amendment.llm.model import Model
 from amendment.llm.opening import open_model
 from amendment.llm.prices import Price, cost, most_cost
 from amendment.llm.provider import Meter, Provider
-from amendment.llm.requests import Reply, Request, Usage
+from amendment.llm.requests import CHARACTERS_PER_TOKEN, Reply, Request, Tokens, Usage, likely_tokens, most_tokens
 from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, located
-from amendment.llm.tokens import CHARACTERS_PER_TOKEN, Tokens, likely_tokens, most_tokens
 from amendment.llm.transport import Carrier
 from amendment.llm.trust import Trust
 from amendment.preference import is_asked_again

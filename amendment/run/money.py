@@ -20,9 +20,8 @@ from amendment.llm.ledger_reading import OpenAttempt, Reader
 from amendment.llm.opening import shown_name
 from amendment.llm.prices import FREE, Price, PriceTable, most_cost, price_of
 from amendment.llm.provider import RULES
-from amendment.llm.requests import Request
+from amendment.llm.requests import Request, Tokens, most_tokens
 from amendment.llm.specs import AnthropicSpec, ModelSpec, OpenAISpec, RegisteredSpec
-from amendment.llm.tokens import Tokens, most_tokens
 from amendment.preference import load_judge_folder
 from amendment.run.runfile.config import RunFile
 from amendment.stages import stages_of

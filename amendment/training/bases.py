@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from amendment.errors import ConfigError, MissingExtra
-from amendment.llm.weights import INDEX, files_problem, shards_in, unreachable, weights_problem
+from amendment.llm.opening import INDEX, files_problem, shards_in, unreachable, weights_problem
 from amendment.training.settings import TinyModel
 
 PAD, BOS, EOS = "<|pad|>", "<|bos|>", "<|end|>"

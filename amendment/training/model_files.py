@@ -24,7 +24,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 from transformers.utils import logging as transformers_logging
 
 from amendment.errors import AmendmentError, ConfigError, TrainingError
-from amendment.llm.weights import SAFE_LOADING
+from amendment.llm.opening import SAFE_LOADING
 from amendment.training.settings import LoraSettings
 
 RECORD = "history.json"

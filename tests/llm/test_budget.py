@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from amendment.errors import BudgetReached, ConfigError
 from amendment.llm.budget import Budget, Hold
 from amendment.llm.prices import FREE, Price
-from amendment.llm.requests import Usage
-from amendment.llm.tokens import Tokens
+from amendment.llm.requests import Tokens, Usage
 from tests.llm.scripted import in_loop
 
 CENT = Price(input=10_000.0, output=10_000.0, cached_input=1000.0, batch_discount=0.5)

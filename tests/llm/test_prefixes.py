@@ -15,8 +15,7 @@ from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
 from amendment.llm.provider import Meter, Sent
-from amendment.llm.requests import Reply, Request
-from amendment.llm.tokens import prompt_texts
+from amendment.llm.requests import Reply, Request, prompt_texts
 from amendment.preference import Judge, JudgeSettings, load_judge_folder, shipped_judges
 from amendment.records import Candidate, Message, Prompt, Sampling, text_of, user
 

@@ -11,8 +11,7 @@ from pydantic import ValidationError
 
 from amendment.errors import ConfigError
 from amendment.llm.prices import FREE, LongPrice, Price, PriceTable, cost, is_own_server, most_cost, price_of
-from amendment.llm.requests import Usage
-from amendment.llm.tokens import Tokens
+from amendment.llm.requests import Tokens, Usage
 
 OPENAI = "api.openai.com/v1"
 ANTHROPIC = "api.anthropic.com"

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.llm.requests import Request
-from amendment.llm.tokens import IMAGE_TOKENS, TOOL_TOKENS, Tokens, likely_tokens, most_tokens, text_tokens
+from amendment.llm.requests import IMAGE_TOKENS, TOOL_TOKENS, Request, Tokens, likely_tokens, most_tokens, text_tokens
 from amendment.records import Message, Messages, Sampling, user
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
