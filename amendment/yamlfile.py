@@ -353,7 +353,6 @@ def _schemas_at(model: type[BaseModel], loc: Loc) -> list[dict[str, Any]]:
 
 
 def _at(data: Any, loc: Loc) -> Any:
-    """The value at a place."""
     for part in loc:
         data = data[part]
     return data
@@ -382,7 +381,6 @@ def _start(event: Any) -> tuple[int, int]:
 
 
 def _position(raw: bytes, offset: int) -> tuple[int, int]:
-    """Line and column of a byte, the column counted in bytes."""
     return raw.count(b"\n", 0, offset) + 1, offset - raw.rfind(b"\n", 0, offset)
 
 

@@ -182,7 +182,6 @@ def _level(lengths: Sequence[int], total: int) -> list[int]:
 
 
 def _spreads(draws: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
-    """Of each measure mean and deviation over the draws that have it."""
     return {measure: _spread([draw[measure] for draw in draws if isfinite(draw[measure])]) for measure in draws[0]}
 
 

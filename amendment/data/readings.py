@@ -287,7 +287,6 @@ def _digest(text: str) -> str:
 
 
 def _length(cell: Any) -> int | None:
-    """Characters of a text, or of the texts of messages."""
     if isinstance(cell, list):
         texts = [turn.get("content") for turn in cell if isinstance(turn, dict)]
         cell = "".join(text for text in texts if isinstance(text, str))

@@ -107,7 +107,6 @@ def asked_in(columns: Collection[str]) -> tuple[str, ...]:
 
 
 def _first_of(names: Iterable[str], columns: Collection[str]) -> str | None:
-    """The first of these names that is a column."""
     return next((name for name in names if name in columns), None)
 
 

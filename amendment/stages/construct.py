@@ -45,7 +45,6 @@ class ConstructConfig(Part):
 
     @property
     def sides(self) -> tuple[Side, Side]:
-        """Chosen and rejected."""
         raise NotImplementedError  # each kind has its own
 
 
@@ -67,7 +66,6 @@ class StrongWeak(ConstructConfig):
 
     @property
     def sides(self) -> tuple[Side, Side]:
-        """Chosen and rejected."""
         return Side(self.strong), Side(self.weak)
 
 
@@ -91,7 +89,6 @@ class Instructions(ConstructConfig):
 
     @property
     def sides(self) -> tuple[Side, Side]:
-        """Chosen and rejected."""
         return Side(self.model, self.better), Side(self.model, self.worse)
 
 
@@ -109,16 +106,13 @@ class Constructing(Stage):
 
     @classmethod
     def of(cls, settings: RunSettings) -> Iterable[Stage]:
-        """Once where anything is to be constructed."""
         return [cls(settings)] if settings.parts(ConstructConfig) else []
 
     @classmethod
     def field(cls) -> tuple[Any, Any]:
-        """A list."""
         return (tuple[Construction, ...], Field(default=(), alias=cls.name, description=cls.__doc__))
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """The constructions, their models, and which of the models' draws are theirs."""
         parts = self.settings.parts(ConstructConfig)
         key: dict[str, Any] = {"construct": [dump(part) for part in parts]}
         key["samples"] = [planned.samples for planned in plan_draws(self.settings)]
@@ -127,13 +121,11 @@ class Constructing(Stage):
         return key
 
     def asks(self) -> Iterable[Ask]:
-        """Each side's model; a model with two instructions is named once."""
         for index, part in enumerate(self.settings.parts(ConstructConfig)):
             for key in ("strong", "weak") if isinstance(part, StrongWeak) else ("model",):
                 yield Ask((self.name, index, key), getattr(part, key))
 
     def problems(self) -> Iterable[Note]:
-        """Two names for one model would draw the same answers: none of the two is the stronger."""
         for index, part in enumerate(self.settings.parts(StrongWeak)):
             strong, weak = (self.settings.models.get(side.model) for side in part.sides)
             if strong is not None and strong == weak:
@@ -141,7 +133,6 @@ class Constructing(Stage):
                 yield (self.name, index, "weak"), f"{same}; name another, or take kind: instructions"
 
     def begin(self, context: Context) -> Step:
-        """Open the models."""
         return _Drawing(context)
 
 
@@ -207,8 +198,6 @@ class _Drawing:
         self._pairs, self._answers, self._left_out = 0, 0, Counter[str]()
 
     async def work(self, item: Item) -> list[_DrawnPair]:
-        """Draw the answers to a prompt, and put them together."""
-
         async def draw(planned: PlannedPair) -> tuple[Drawn, Drawn]:
             (better, worse), (first, second) = planned.source.sides, planned.samples
             return (
@@ -223,7 +212,6 @@ class _Drawing:
         return pairs
 
     def keep(self, drawn: list[_DrawnPair]) -> None:
-        """Write the answers to a prompt and their pairs."""
         for endings, answers, pair, reason in drawn:
             for name, ending in endings:
                 self.tables.end(name, ending)
@@ -237,7 +225,6 @@ class _Drawing:
             self._answers += len(answers)
 
     def close(self) -> Made:
-        """Finish the stage."""
         counts: dict[str, Any] = {**self.tables.close(), "pairs": self._pairs}
         return Made(self.tables.artefacts, {**counts, **({"no pair": dict(self._left_out)} if self._left_out else {})})
 
@@ -290,7 +277,6 @@ def _put_together(prompt: Prompt, planned: PlannedPair, drawn: tuple[Drawn, Draw
 
 
 def _unfit(prompt: Prompt, answers: Sequence[Candidate]) -> str | None:
-    """Why two draws make no pair."""
     if len(answers) < 2:
         return "an answer is missing"
     if any(answer.is_truncated for answer in answers):

@@ -61,16 +61,13 @@ class MakingDataset(Stage):
 
     @classmethod
     def of(cls, settings: RunSettings) -> Iterable[Stage]:
-        """Once where the run can have pairs."""
         return [cls(settings)] if has_pairs(settings) else []
 
     @classmethod
     def field(cls) -> tuple[Any, Any]:
-        """Never absent."""
         return (DatasetConfig, Field(default=DatasetConfig(), description=cls.__doc__))
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """How pairs are made, mixed and labelled, and the principles of judged ones."""
         key = dump(self.config, without={"mix"})
         if self.config.mix:
             key["shares"] = [*mix_shares(self.config).items()]
@@ -80,7 +77,6 @@ class MakingDataset(Stage):
         return {**key, **made_pairs_key(self.settings), **constitution_key(context)} if judging else key
 
     def problems(self) -> Iterator[Note]:
-        """Calibrated probabilities that nothing could make."""
         if self.config.probabilities == "calibrated":
             people = self.settings.part(SpotCheckSettings)
             why = people.why_uncalibrated if people else "nobody is asked; let people check a sample of the labels"
@@ -91,7 +87,6 @@ class MakingDataset(Stage):
                 )
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        """With the mix, the revisions, and how diverse each source is."""
         special = {"mix": mix_lines, "revisions checked": _revision_lines, "diversity": diversity_lines}
         return count_lines(counts, special)
 
@@ -147,7 +142,6 @@ def _cells(row: Preference) -> tuple[str, dict[str, Any]]:
 
 
 def _no_pair(left_out: Mapping[str, int], *, on_test_side: int) -> str:
-    """Why there is nothing to train on, and what to do."""
     counts = [f"{count} {reason}" for reason, count in left_out.items()]
     counts += [f"{on_test_side} on the test side of the split"] if on_test_side else []
     ways = ["take more prompts"]
@@ -275,7 +269,6 @@ def _by_people(pair: Pair, labels: Mapping[str, float], p: float) -> Pair:
 
 
 def _revision_lines(counts: Mapping[str, Any]) -> list[str]:
-    """How revisions fared against their drafts."""
     outcomes = counts_shown({name: count for name, count in counts.items() if name != "share"})
     share = estimate_shown(counts["share"], share=True)
     return [f"- revisions against their drafts: {outcomes}; share that is better {share}"]

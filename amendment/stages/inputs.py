@@ -32,11 +32,9 @@ class LoadInputs(Stage):
 
     @classmethod
     def of(cls, settings: RunSettings) -> Iterable[Stage]:
-        """Always."""
         return [cls(settings)]
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """What the run file says of its files, and the files' state."""
         settings = self.settings
         files = [source for source in settings.candidates if isinstance(source, FileSource)]
         sources = [*(source for source in settings.prompts if isinstance(source, Source)), *files, *settings.pairs]
@@ -50,13 +48,11 @@ class LoadInputs(Stage):
         }
 
     def sources(self) -> Iterable[Source]:
-        """All that the run file names at its top."""
         settings = self.settings
         parts = (*settings.prompts, *settings.candidates, *settings.pairs, *settings.verdicts)
         return [part for part in parts if isinstance(part, Source)]
 
     def problems(self) -> Iterable[Note]:
-        """Candidates of a stage that is not there."""
         if self.settings.parts(ChainSource) and not self.settings.part(CritiqueConfig):
             yield ("candidates",), "from: critique needs the stage critique"
 

@@ -96,11 +96,9 @@ class Mixing(Stage):
 
     @classmethod
     def of(cls, settings: RunSettings) -> Iterable[Stage]:
-        """Once where other pairs are mixed with the run's."""
         return [cls(settings)] if len(settings.need(DatasetConfig).mix) > 1 else []
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """The sources without their shares, and the state of their files."""
         sources = mix_labels(self.config).values()
         return {
             "pairs": [dump(source, without={"share"}) for source in sources],
@@ -109,16 +107,13 @@ class Mixing(Stage):
         }
 
     def sources(self) -> Iterable[Source]:
-        """The files under `dataset.mix`."""
         return mix_labels(self.config).values()
 
     def problems(self) -> Iterable[Note]:
-        """Nothing of this run to mix with."""
         if not has_pairs(self.settings):
             yield ("dataset", "mix"), "mixes with pairs of this run, and the run makes none; add judging, or pairs"
 
     def check(self, base: Path) -> Iterable[Note | Doubt]:
-        """Pairs without a statement of who decided them."""
         if any(read.inputs.counts[UNKNOWN] for read in read_mix(self.settings, base, glimpse=True)):
             yield from unknown_raters(("dataset", "mix"), self.config.mix)
 
@@ -148,7 +143,6 @@ class Mixing(Stage):
 
 
 def _once(tables: Iterable[Mapping[str, R]]) -> list[R]:
-    """The records of several tables by id, each once."""
     by_id: dict[str, R] = {}
     for rows in tables:
         by_id = {**rows, **by_id}
@@ -181,7 +175,6 @@ def mix_in(context: Context, rows: Rows) -> MixedRows:
 
 
 def _by_file(context: Context) -> Rows:
-    """The rows of each file, by its label."""
     by_label: Rows = {label: [] for label in mix_labels(context.config.need(DatasetConfig))}
     for pair in context.workspace.read("mixing/pairs", MixPair):
         by_label[pair.mix].append(pair.row)
@@ -270,7 +263,6 @@ def mix_lines(mixed: Mapping[str, Any]) -> list[str]:
 
 
 def diversity_lines(measured: Mapping[str, Any]) -> list[str]:
-    """A table for each side: sources by measures."""
     lines = []
     for side, part in measured.items():
         size = f"{part['answers']:,} answers of {part['characters']:.0f} characters ({part['words']:.0f} words)"
@@ -280,7 +272,6 @@ def diversity_lines(measured: Mapping[str, Any]) -> list[str]:
 
 
 def _diversity_rows(sets: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
-    """A row for each measure, a column for each source."""
     measures = next(iter(sets.values()))
     rows = [[name, *(_spread(measured[name]) for measured in sets.values())] for name in measures]
     return [["", *map(cell, sets)], *rows]
