@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from amendment.audit.agreement import Group, TwoRaters, group, people_leave_one_out
+from amendment.audit.agreement import Group, group, people_leave_one_out
 from amendment.audit.alarm import Alarms, Unmatched, alarms, unmatched
 from amendment.audit.bias import longer_by_majority
 from amendment.audit.counts import Counts, count
@@ -115,13 +115,6 @@ class Certificate:
         """The names of the people who voted."""
         return tuple(rater.name for rater in self.counts.raters if rater.kind == "person")
 
-    def renamed(self, names: Mapping[str, str]) -> Certificate:
-        """The same figures with other names for people, who stand sorted by these; judges keep theirs.
-
-        A name belongs to one rater in an audit, and so to no judge.
-        """
-        return _renamed(self, {name: names.get(name, name) for name in self.persons})
-
     def to_json(self) -> dict[str, Any]:
         """As JSON values: nan becomes null."""
         values: dict[str, Any] = json_values(vars(self))
@@ -214,44 +207,4 @@ def _people(data: AuditData, draws: Resampling) -> PeopleReport | None:
         among=group(data, data.persons, draws),
         leave_one_out=people_leave_one_out(data, draws),
         again=shown_again(data, draws),
-    )
-
-
-def _renamed(certificate: Certificate, names: Mapping[str, str]) -> Certificate:
-    """Every part that names a person, sorted by the new names as by the old."""
-
-    def new(name: str) -> str:
-        return names.get(name, name)
-
-    def two(pair: TwoRaters) -> TwoRaters:  # every figure is the same whoever of them is named first
-        a, b = sorted((new(pair.a), new(pair.b)))
-        return replace(pair, a=a, b=b)
-
-    def judge(report: JudgeReport) -> JudgeReport:
-        test = report.alternative_annotator
-        if test is None:
-            return report
-        people = tuple(sorted(person._replace(person=new(person.person)) for person in test.people))
-        skipped = dict(sorted((new(person), why) for person, why in test.not_measured.items()))
-        return replace(report, alternative_annotator=replace(test, people=people, not_measured=skipped))
-
-    people = certificate.people
-    if people and people.among:
-        pairs = sorted(map(two, people.among.pairs), key=lambda pair: (pair.a, pair.b))
-        people = replace(people, among=replace(people.among, pairs=tuple(pairs)))
-    if people and people.again:
-        again = sorted(person._replace(person=new(person.person)) for person in people.again.people)
-        people = replace(people, again=replace(people.again, people=tuple(again)))
-    raters = [replace(rater, name=new(rater.name)) for rater in certificate.counts.raters]
-    labels = [replace(part, name=new(part.name)) if part.by == "annotator" else part for part in certificate.labels]
-    raised = [replace(alarm, rater=new(alarm.rater)) for alarm in certificate.alarms.found]
-    return replace(
-        certificate,
-        counts=replace(
-            certificate.counts, raters=tuple(sorted(raters, key=lambda rater: (rater.kind != "person", rater.name)))
-        ),
-        people=people,
-        judges=tuple(map(judge, certificate.judges)),
-        labels=tuple(sorted(labels, key=lambda part: ("", part.name) if part.by == "annotator" else (part.by, ""))),
-        alarms=Alarms(tuple(map(new, certificate.alarms.checked)), tuple(raised)),
     )

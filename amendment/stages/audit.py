@@ -92,10 +92,7 @@ class Auditing(Stage):
         people = certified_report(workspace, settings)
         certificate = _write(inputs, workspace.folder, settings, people=people).certificate
         outgoing = Outgoing(dump(settings), Pseudonyms(certificate.persons))
-        files = [facts._replace(name=outgoing.file(facts.name)) for facts in inputs.files]
-        public = replace(inputs, files=files, cost=[outgoing.cost(row) for row in inputs.cost])
-        renamed = certificate.renamed(outgoing.people.by_name)
-        _write(public, workspace.folder / "audit", settings, renamed, people=people)
+        _write(_public(inputs, outgoing), workspace.folder / "audit", settings, people=people)
         write_text(workspace.path(PEOPLE), json.dumps(sorted(outgoing.people.by_name), indent=1) + "\n")
         gates = gates_of(people, certificate) if people else ()
         counts = {**certificate.headline(), "verdicts": len(inputs.votes)}
@@ -192,6 +189,23 @@ def _pinned(settings: RunSettings, workspace: Workspace) -> RunSettings:
     return settings.model_copy(update={"pairs": pinned(settings.pairs), "verdicts": pinned(settings.verdicts)})
 
 
+def _public(inputs: AuditInputs, outgoing: Outgoing) -> AuditInputs:
+    """The same with people under pseudonyms; figures do not depend on names, and a name that is not read cannot leave.
+    A judge that is called like one of the pseudonyms is told from it by its kind."""
+    names = outgoing.people.by_name
+    judges = {name: f"model {name}" for name in names.values()}
+    return replace(
+        inputs,
+        votes=[
+            vote._replace(rater=(names if vote.kind == "person" else judges).get(vote.rater, vote.rater))
+            for vote in inputs.votes
+        ],
+        models={judges.get(name, name): model for name, model in inputs.models.items()},
+        files=[facts._replace(name=outgoing.file(facts.name)) for facts in inputs.files],
+        cost=[outgoing.cost(row) for row in inputs.cost],
+    )
+
+
 # What is written
 
 
@@ -205,13 +219,12 @@ def _write(
     inputs: AuditInputs,
     folder: Path,
     settings: RunSettings,
-    earlier: Certificate | None = None,
     *,
     probes: Sequence[Probed] = (),
     people: SpotCheck | None = None,
 ) -> Audited:
-    """Write both files: of the `earlier` certificate, or else of the one that the votes give."""
-    certificate = earlier or audit(inputs.items, inputs.votes, models=inputs.models, seed=settings.seed)
+    """Audit the votes, and write both files."""
+    certificate = audit(inputs.items, inputs.votes, models=inputs.models, seed=settings.seed)
     gates = gates_of(people, certificate) if people else ()
     banner, files = simulated_banner(settings), list(dict.fromkeys(inputs.files))
     document = {

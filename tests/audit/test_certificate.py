@@ -75,30 +75,6 @@ def test_the_headline_leaves_out_what_could_not_be_measured() -> None:
     }
 
 
-def test_every_part_that_names_people_is_renamed_and_sorted_by_the_new_names() -> None:
-    votes = [
-        *said("Anna Berg", "AABB" * 10, confidence=1.0),
-        *said("Anna Berg", "AAAB" * 10, again=True),
-        *said("Bruno", "AABA" * 10, confidence=1 / 3),
-        *said("Bruno", "A", again=True),
-        *said("Carla", "ABBB" * 10),
-        *said("j", "AABB" * 10, "model"),
-    ]
-    found = audit(items(40), votes, draws=20)
-    shown = found.renamed({"Anna Berg": "person-3", "Bruno": "person-1", "Carla": "person-2"})
-    told = json.dumps(shown.to_json()) + "\n".join(certificate_lines(shown))
-    assert not [name for name in ("Anna", "Bruno", "Carla") if name in told]
-    assert shown.people
-    assert shown.people.again
-    assert [one.person for one in shown.people.again.people] == ["person-1", "person-3"]
-    assert shown.judges[0].alternative_annotator
-    assert [one.person for one in shown.judges[0].alternative_annotator.people] == ["person-1", "person-2", "person-3"]
-    named = list(dict.fromkeys(part.name for part in shown.labels))
-    assert named == ["person-1", "person-2", "person-3", "unsure", "sure", "not told"]
-    back = shown.renamed({"person-3": "Anna Berg", "person-1": "Bruno", "person-2": "Carla"})
-    assert back.to_json() == found.to_json()
-
-
 def five(values: Sequence[str]) -> list[str]:
     """Each value for five items, since fewer make no slice."""
     return [value for value in values for _ in range(5)]

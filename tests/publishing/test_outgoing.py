@@ -11,9 +11,6 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from amendment.audit.certificate import audit
-from amendment.audit.text import certificate_lines
-from amendment.audit.votes import Item, Vote
 from amendment.data.pseudonyms import Outgoing, Pseudonyms, is_private
 from amendment.errors import DataError
 from amendment.publishing.finished import FinishedRun
@@ -141,25 +138,6 @@ def test_who_rated_is_told_apart_by_kind_and_not_by_how_the_name_is_spelled(rate
     assert re.fullmatch(r"person-[0-9]\.csv", configuration["verdicts"][0]["path"])
     assert configuration["verdicts"][2]["path"] == "more.csv"
     assert read_manifest(rated)["configuration"]["verdicts"][0]["path"] == "clara.csv"
-
-
-def test_people_whose_labels_look_wrongly_joined_are_not_named_either() -> None:
-    # 200 items; everybody says A and B equally often, and any two agree on every second item: kappa 0.
-    items = {str(n): Item(str(n)) for n in range(200)}
-    said = {"Anna Schmidt": "AABB", "Ben*K": "ABAB", "bot": "ABBA"}
-    votes = [
-        Vote(str(n), name, "model" if name == "bot" else "person", "A" if words[n % 4] == "A" else "B")
-        for name, words in said.items()
-        for n in range(200)
-    ]
-    certificate = audit(items, votes, draws=10)
-    assert {alarm.rater for alarm in certificate.alarms.found} == {"Anna Schmidt", "Ben*K"}
-    shown = certificate.renamed({"Anna Schmidt": "person-2", "Ben*K": "person-1"})
-    told = json.dumps(shown.to_json()) + "\n".join(certificate_lines(shown))
-    assert not [name for name in ("Anna", "Ben") if name in told]
-    assert [rater.name for rater in shown.counts.raters] == ["person-1", "person-2", "bot"]
-    back = shown.renamed({"person-2": "Anna Schmidt", "person-1": "Ben*K"})
-    assert back.to_json() == certificate.to_json()
 
 
 def test_no_path_and_no_private_address_of_this_machine_leaves(mixed_answers: Path, tmp_path: Path) -> None:
