@@ -126,6 +126,21 @@ WRONG = {
     "evaluate: {policies: [w, w], judge: {model: v}}": "evaluate.policies: a policy stands here twice",
     "pairs: [{path: p.csv}]\nevaluate: {policies: [w, v]}": "the truth about answers is known in the simulated world "
     "alone; add a judge",
+    "dpo: {base: ./x, guards: {judge: {model: no}}}": "dpo.guards.judge.model: no model 'no' under models",
+    "critique: {model: w}\nsft: {base: ./x, helpful_share: 0.5, helpful: {drafts_of: [astrology]}}": (
+        "drafts_of[0]: no prompt has category 'astrology'; there are"
+    ),
+    "critique: {model: w}\nsft: {base: ./x, helpful_share: 0.2, helpful: {files: [{path: gone.csv}]}}": "gone.csv",
+    "sft: {base: ./x, helpful_share: 0.2}": "helpful_share needs answers to take",
+    "sft: {base: ./x, helpful: {drafts_of: [chat]}}": "helpful names answers, and none is taken: set helpful_share",
+    "sft: {base: ./x, helpful_share: 0.2, helpful: {}}": "name either files, or drafts_of",
+    "sft: {base: ./x, helpful_share: 1, helpful: {drafts_of: [chat]}}": "less than 1",
+    f"{JUDGED[:-2]}, jury: weighted}}": "judging.jury: learns from comparisons that people have decided",
+    f"{JUDGED[:-2]}, jury: majority}}": "judging.jury: majority puts several judges together, and there is one",
+    f"{JUDGED[:-2]}, labelled: judge}}": "judging.labelled: labelled is now judge_labelled",
+    f"{JUDGED[:-2]}, cascade: {{then: [{{model: nobody}}]}}}}": "judging.cascade.then[0].model: no model 'nobody'",
+    f"{JUDGED[:-2]}, cascade: {{then: [{{model: w}}]}}}}": "judging.cascade.then[0]: w judges by",
+    f"{JUDGED[:-2]}, cascade: {{confidence: 0, then: [{{model: v}}]}}}}": "judging.cascade.confidence: found 0",
     TRAINED + GAP % "": "the run lacks reward_model and dpo.guards.judge; add what is missing, or leave it out",
     TRAINED + "sft: {base: base, on: chosen, launch: {processes: 2, config: gone.yaml}}": "sft.launch.config: no file "
     "'gone.yaml'; expected a configuration of accelerate",

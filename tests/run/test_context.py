@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from amendment.errors import ConfigError, Rejected
-from amendment.llm.ledger import Ledger
+from amendment.errors import Rejected
 from amendment.llm.specs import LocalSpec, SimulatedSpec, located
 from amendment.records import user
 from amendment.run import Run
@@ -62,25 +61,6 @@ def test_a_trained_policy_is_let_go_when_its_answers_are_in(tmp_path: Path) -> N
     context.close()
 
 
-def test_the_ledger_is_closed_where_replies_are_written_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "run.yaml"
-    path.write_text(LOCAL.replace("MODEL", "org/name"))
-    context = context_of(path, tmp_path / "run")
-    threads: list[str] = []
-    close = Ledger.close
-
-    def closed(ledger: Ledger) -> None:
-        threads.append(threading.current_thread().name)
-        close(ledger)
-
-    monkeypatch.setattr(Ledger, "close", closed)
-    assert context.calls.sent == 0
-    context.close()
-    assert threads == ["amendment-loop"]
-    with Ledger(tmp_path / "run" / "ledger.sqlite"):
-        pass  # the folder is free again
-
-
 def test_a_folder_is_found_beside_the_run_file_and_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for folder in (tmp_path / "home" / "model", tmp_path / "runs" / "own"):
@@ -113,11 +93,3 @@ def test_a_changed_model_at_home_makes_its_stages_anew(tmp_path: Path, monkeypat
     first = settings()
     (tmp_path / "model" / "config.json").write_text('{"changed": 1}')
     assert settings() != first
-
-
-def test_a_base_that_is_made_here_has_no_revision(tmp_path: Path) -> None:
-    path = tmp_path / "run.yaml"
-    text = LOCAL.replace("{provider: local, model: MODEL}", "{provider: simulated}")
-    path.write_text(f"{text}base: {{on: drafts}}\nsft: {{base: base, revision: main}}\n")
-    with pytest.raises(ConfigError, match="only a base on the Hub has a revision"):
-        Run.from_file(path, folder=tmp_path / "run").check()

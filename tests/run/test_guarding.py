@@ -81,12 +81,6 @@ def test_a_guard_that_ends_a_training_is_said_when_it_ends_and_by_the_status(tmp
     assert ending.removeprefix("kl_per_token: ") in (tmp_path / "run/summary.md").read_text()
 
 
-def test_the_judge_of_guards_has_to_be_a_model_of_the_run_and_a_judge(tmp_path: Path) -> None:
-    for judge, told in (("{model: nobody}", "no model 'nobody' under models"), ("{model: judge, protocol: no}", "no")):
-        with pytest.raises(ConfigError, match=told):
-            Run.from_file(run_file(tmp_path, f"{{judge: {judge}}}"), folder=tmp_path / "run")()
-
-
 def test_the_judge_of_guards_needs_rules_to_judge_by(tmp_path: Path) -> None:
     path = tmp_path / "pairs.yaml"
     path.write_text(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from amendment.errors import ConfigError, TrainingError
+from amendment.errors import TrainingError
 from amendment.records import Candidate, text_of
 from amendment.run import Run, load_run_file
 from amendment.run.context import Context
@@ -78,12 +77,6 @@ def test_drafts_of_harmless_categories_are_drawn_by_a_seeded_hash(drafted: Path)
     ]
 
 
-def test_a_category_that_no_prompt_has_is_told_by_check(run_file: Callable[[str], Path]) -> None:
-    path = run_file(RUN + SFT + "helpful_share: 0.5, helpful: {drafts_of: [astrology]}}\n")
-    with pytest.raises(ConfigError, match=r"drafts_of\[0\]: no prompt has category 'astrology'; there are"):
-        Run.from_file(path, folder=path.parent / "run").check()
-
-
 def test_categories_without_a_draft_are_refused(drafted: Path) -> None:
     path = drafted / "none.yaml"
     path.write_text(RUN + SFT + "helpful_share: 0.5, helpful: {drafts_of: [astrology]}}\n")
@@ -120,30 +113,6 @@ def test_the_share_is_learned_told_and_felt_by_its_file(drafted: Path) -> None:
     assert Run.from_file(path, folder=drafted / "run")().ran == ()
     source.write_text(source.read_text().replace("this one", "that one there"))
     assert Run.from_file(path, folder=drafted / "run")().ran == ("sft",)
-
-
-@pytest.mark.parametrize(
-    ("part", "said"),
-    [
-        ("helpful_share: 0.2}", "helpful_share needs answers to take"),
-        ("helpful: {drafts_of: [chat]}}", "helpful names answers, and none is taken: set helpful_share above 0"),
-        ("helpful_share: 0.2, helpful: {}}", "name either files, or drafts_of"),
-        (
-            "helpful_share: 0.2, helpful: {drafts_of: [chat], files: [{path: x.csv}]}}",
-            "name either files, or drafts_of",
-        ),
-        ("helpful_share: 1, helpful: {drafts_of: [chat]}}", "less than 1"),
-    ],
-)
-def test_half_a_wish_is_refused_by_check(run_file: Callable[[str], Path], part: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        load_run_file(run_file(RUN + SFT + part))
-
-
-def test_a_file_that_cannot_be_read_is_told_by_check(run_file: Callable[[str], Path]) -> None:
-    path = run_file(RUN + SFT + "helpful_share: 0.2, helpful: {files: [{path: gone.csv}]}}\n")
-    with pytest.raises(ConfigError, match=r"gone\.csv"):
-        Run.from_file(path, folder=path.parent / "run").check()
 
 
 def test_drafts_come_from_the_critique_whatever_the_rest_learns_from() -> None:

@@ -371,27 +371,6 @@ def test_a_ranking_is_planned_at_its_most(written: Callable[..., Path], folder: 
     assert [one.calls for one in plan.asks if one.stage == "judging"] == [5 * most * 2]
 
 
-@pytest.mark.parametrize(
-    ("judging", "said"),
-    [
-        ("  labelled: judge\n", "judging.labelled: labelled is now judge_labelled"),
-        ("  jury: weighted\n", "judging.jury: learns from comparisons that people have decided"),
-        ("  comparisons_per_prompt: 4\n", "judging.comparisons_per_prompt: is gone"),
-        ("  cascade: {then: [{model: nobody}]}\n", "judging.cascade.then[0].model: no model 'nobody'"),
-        (
-            "  cascade: {then: [{model: cheap, protocol: verdict}]}\n",
-            "judging.cascade.then[0]: cheap judges by",
-        ),
-        ("  cascade: {confidence: 0, then: [{model: strong}]}\n", "judging.cascade.confidence: found 0"),
-        ("  jury: majority\n", "run.yaml:11:9: judging.jury: majority puts several judges together, and there is one"),
-    ],
-)
-def test_what_a_jury_cannot_be_is_named_with_its_place(written: Callable[..., Path], judging: str, said: str) -> None:
-    with pytest.raises(ConfigError) as fault:
-        load_run_file(written(RUN + judging))
-    assert said in str(fault.value)
-
-
 def test_a_changed_copy_of_a_judge_that_would_sign_alike_is_refused(written: Callable[..., Path]) -> None:
     file = written(RUN.replace("protocol: verdict}", "protocol: verdict}, {model: cheap, protocol: ./mine}"))
     shutil.copytree(str(files("amendment.preference") / "judges" / "verdict"), file.parent / "mine")

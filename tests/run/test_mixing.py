@@ -193,15 +193,6 @@ def test_without_others_there_is_no_mix(again: Mix, undisturbed: Any) -> None:
         assert [list(side["sets"]) for side in counts["diversity"].values()] == [["run"], ["run"]]
 
 
-def test_thirds_may_be_rounded(again: Mix, tmp_path: Path) -> None:
-    save(tmp_path / "other.jsonl", people([f"other {n}" for n in range(30)]))
-    listed = "- path: people.jsonl\n      rater: person\n      share: 0.2\n"
-    other = "- {path: other.jsonl, share: 0.333, license: mit, columns: {chosen: chosen, rejected: rejected}}\n    "
-    result = again(OWN, ("share: 0.8", "share: 0.333"), (listed, other + listed.replace("0.2", "0.333")))
-    # The other file has 22 pairs left (a quarter of 30, rounded, is held out); people's 21 are a third of 63.
-    assert by_source(rows_of(result)["train"]) == {"lilliput": 21, "people.jsonl": 21, "other.jsonl": 21}
-
-
 DOUBLED = "source: run, share: 0.8}\n    - {source: run, share: 0.8"
 
 

@@ -9,8 +9,8 @@ import re
 import shlex
 import subprocess
 import sys
-import typing
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from amendment.errors import AmendmentError, ConfigError
 from amendment.run import Run, load_run_file
 from amendment.run.checks import check_run_file
 from amendment.run.starting import DEFAULT_MODELS, PROVIDERS, name_for, start
+from tests.command_line import amendment
 
 FILES = {"run.yaml", "constitution.yaml", "prompts.jsonl", "run.schema.json", "constitution.schema.json"}
 KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
@@ -28,14 +29,6 @@ KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
 def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for key in KEYS.values():
         monkeypatch.delenv(key, raising=False)
-
-
-def amendment(*arguments: str, cwd: Path, **more: typing.Any) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, whose input is no terminal."""
-    command = [sys.executable, "-m", "amendment", *arguments]
-    return subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL, **more
-    )
 
 
 def test_the_first_folder_passes_its_check_and_makes_a_dataset_without_a_key(tmp_path: Path) -> None:
@@ -101,13 +94,11 @@ def test_the_first_line_leads_an_editor_to_the_schema_that_is_shipped(file: str,
     assert json.loads(schema.read_text(encoding="utf-8"))["$schema"].startswith("https://json-schema.org/")
 
 
-@pytest.mark.parametrize(
-    "model",
-    ['say "hi"', "a: b # c", "{name}", "org/model:latest", "\u043c\u043e\u0434\u0435\u043b\u044c", "back\\slash"],
-)
-@pytest.mark.parametrize(
-    "folder", ["two words", "it's", "\u00fcn\u00efcode", "a;b$(c)", "...", "1e5", "x" * 200, "line\nbreak"]
-)
+FOLDERS = ["two words", "it's", "\u00fcn\u00efcode", "a;b$(c)", "...", "1e5", "x" * 200, "line\nbreak"]
+MODELS = ['say "hi"', "a: b # c", "{name}", "org/model:latest", "\u043c\u043e\u0434\u0435\u043b\u044c", "back\\slash"]
+
+
+@pytest.mark.parametrize(("folder", "model"), [*product(FOLDERS, MODELS[:1]), *product(FOLDERS[:1], MODELS[1:])])
 def test_a_folder_and_models_of_any_name_get_a_run_file_that_can_be_read(
     folder: str, model: str, tmp_path: Path
 ) -> None:
@@ -163,16 +154,17 @@ def test_a_disk_that_fills_up_half_way_leaves_nothing(tmp_path: Path, monkeypatc
 
 
 def test_the_commands_that_are_printed_work_as_they_stand_and_without_a_terminal_nothing_is_asked(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = amendment("init", "--yes", "--", "-it's here", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    told = [line.split(": ", 1)[1].strip() for line in done.stdout.splitlines() if ": " in line and "amendment" in line]
+    monkeypatch.chdir(tmp_path)
+    done = amendment("init", "--yes", "--", "-it's here")
+    assert (done.code, done.err) == (0, "")
+    told = [line.split(": ", 1)[1].strip() for line in done.out.splitlines() if ": " in line and "amendment" in line]
     assert [shlex.split(line)[:2] for line in told] == [["amendment", "check"], ["amendment", "run"]]
-    assert amendment(*shlex.split(told[0])[1:], cwd=tmp_path).returncode == 0
-    done = amendment("init", "new", "--provider", "openai", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "no terminal to ask on; add --yes" in done.stderr
+    assert amendment(*shlex.split(told[0])[1:]).code == 0
+    done = amendment("init", "new", "--provider", "openai")
+    assert (done.code, done.out) == (2, "")
+    assert "no terminal to ask on; add --yes" in done.err
     assert not (tmp_path / "new").exists()
 
 
