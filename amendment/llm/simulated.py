@@ -25,8 +25,7 @@ from amendment.llm.provider import Meter, Sent, meter_plain, read_plain, write_p
 from amendment.llm.requests import Reply, Request
 from amendment.llm.specs import OpenAISpec, SimulatedSpec
 from amendment.simulator.persona import Persona
-from amendment.simulator.question import Question
-from amendment.simulator.roles import Said, answer
+from amendment.simulator.roles import Question, Said, answer
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

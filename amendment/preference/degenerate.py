@@ -15,6 +15,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -59,41 +60,25 @@ def fit_for_pairs(
 
     They go before best and worst are looked for, so that a prompt does not lose its pair to one bad answer.
     """
-    looks: dict[str, _Look] = {}
 
-    def look(name: str) -> _Look:
-        if name not in looks:
-            looks[name] = _look(candidates[name], prompts)
-        return looks[name]
+    @cache
+    def look(name: str) -> tuple[str | None, str]:
+        candidate = candidates[name]
+        flaw = flaw_of(candidate.messages, prompts[candidate.prompt_id].messages)
+        return flaw, likeness(candidate.messages)
 
     kept: list[Judgement] = []
     left_out: Counter[str] = Counter()
     for judgement in judgements:
-        reason = _unfit(look(judgement.a), look(judgement.b))
+        (flaw_a, likeness_a), (flaw_b, likeness_b) = look(judgement.a), look(judgement.b)
+        reason = flaw_a or flaw_b or (EQUAL if likeness_a == likeness_b else None)
+        if judgement.a == judgement.b:
+            reason = ITSELF
         if reason:
             left_out[reason] += 1
         else:
             kept.append(judgement)
     return Fit(kept, left_out)
-
-
-class _Look(NamedTuple):
-    """What was found out about one answer, which stands in many comparisons."""
-
-    id: str
-    flaw: str | None
-    likeness: str
-
-
-def _look(candidate: Candidate, prompts: Mapping[str, Prompt]) -> _Look:
-    flaw = flaw_of(candidate.messages, prompts[candidate.prompt_id].messages)
-    return _Look(candidate.id, flaw, likeness(candidate.messages))
-
-
-def _unfit(first: _Look, second: _Look) -> str | None:
-    if first.id == second.id:
-        return ITSELF
-    return first.flaw or second.flaw or (EQUAL if first.likeness == second.likeness else None)
 
 
 def flaw_of(answer: Messages, prompt: Messages = ()) -> str | None:

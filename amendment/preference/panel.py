@@ -304,16 +304,17 @@ class PanelCounts:
 
     def tiers(self) -> dict[str, Any]:
         """Comparisons by the tier of judges that kept them: how many, their share, how often people agree."""
-        first, second = ({"asked": sum(row[0] > tier for row in self._tiers), **self._kept(tier)} for tier in (0, 1))
-        return {"first judges": first, "second judges": second, "unsure": self._kept(None)}
-
-    def _kept(self, tier: int | None) -> dict[str, Any]:
+        counts: dict[str, dict[str, Any]] = {}
         prompts = [prompt for *_, prompt in self._tiers]
-        is_kept = [float(kept == tier) for _, kept, _, _ in self._tiers]
-        counts: dict[str, Any] = {"kept": int(sum(is_kept)), "share": share(is_kept, prompts).to_json()}
-        rows = [(agreed, prompt) for _, kept, agreed, prompt in self._tiers if kept == tier and not math.isnan(agreed)]
-        if tier is not None and rows:
-            counts["people agree"] = share([row[0] for row in rows], [row[1] for row in rows]).to_json()
+        for name, tier in (("first judges", 0), ("second judges", 1), ("unsure", None)):
+            kept = [row for row in self._tiers if row[1] == tier]
+            asked = {"asked": sum(row[0] > tier for row in self._tiers)} if tier is not None else {}
+            share_kept = share([float(row[1] == tier) for row in self._tiers], prompts).to_json()
+            counts[name] = {**asked, "kept": len(kept), "share": share_kept}
+            decided = [row for row in kept if not math.isnan(row[2])]
+            if tier is not None and decided:
+                agree = share([row[2] for row in decided], [row[3] for row in decided])
+                counts[name]["people agree"] = agree.to_json()
         return counts
 
 

@@ -14,8 +14,7 @@ from typing import Any
 from amendment.llm.opening import shown_name
 from amendment.llm.specs import SimulatedSpec
 from amendment.simulator import Persona
-from amendment.simulator.question import Question, said_in
-from amendment.simulator.roles import Said, answer
+from amendment.simulator.roles import Question, Said, answer, said_in
 
 DEFAULT = SimulatedSpec(provider="simulated")
 _STOP = {"stop": "end_turn", "length": "max_tokens"}

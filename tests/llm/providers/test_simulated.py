@@ -22,8 +22,7 @@ from amendment.llm.specs import OpenAISpec
 from amendment.preference import Judge, JudgeSettings, load_judge_folder, shipped_judges
 from amendment.records import Candidate, Message, Messages, Prompt, Sampling, Verdict, text_of, user
 from amendment.simulator import PRINCIPLES, Persona, sample_prompts
-from amendment.simulator.question import Question
-from amendment.simulator.roles import principles_in, role_of
+from amendment.simulator.roles import Question, principles_in, role_of
 from amendment.text import fence, read_fenced
 
 CALM = Persona(noise=0, position_bias=0, leak=0, unreadable=0, explains=0)
