@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -19,6 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, sync_playwright
 from amendment.calibration.label import Label
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
+from tests.calibration.label_pages import make_run
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
@@ -41,40 +41,35 @@ def chromium() -> Iterator[Browser]:
 
 
 class Site:
-    """Questions served on one port, which a restart keeps."""
+    """A run's folder, served by `amendment label`; its port and links outlive a kill."""
 
     def __init__(self, folder: Path, questions: Sequence[LabelQuestion], names: Sequence[str]) -> None:
-        self.folder = folder
-        self.questions = {one.comparison_id: one for one in questions}
-        self._port = 0
+        self.folder = make_run(folder / "run", questions)
+        self._names = names
+        self._links: dict[str, str] = {}
         self._process: subprocess.Popen[str] | None = None
-        (folder / "questions.jsonl").write_text("".join(one.model_dump_json() + "\n" for one in questions), "utf-8")
-        self._tokens = {name: f"t-{number:041}" for number, name in enumerate(names)}
-        (folder / "links.json").write_text(json.dumps(self._tokens), "utf-8")
         self.start()
 
     @property
     def origin(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return next(iter(self._links.values())).partition("/#")[0]
 
     def link(self, name: str) -> str:
-        return f"{self.origin}/#token={self._tokens[name]}"
+        return self._links[name]
 
     def start(self) -> None:
-        script = str(Path(__file__).with_name("label_server.py"))
-        command = [sys.executable, script, str(self.folder), str(self._port)]
+        raters = [f"--rater={name}" for name in self._names]
+        command = [sys.executable, "-m", "amendment", "label", str(self.folder), *raters]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
-        said = self._process.stdout.readline()
-        assert said.startswith("http://"), "the server did not start"
-        self._port = int(said.strip().rstrip("/").rpartition(":")[2])
+        for _ in self._names:
+            name, _, link = self._process.stdout.readline().strip().rpartition(": ")
+            self._links[name] = link
 
     def kill(self) -> None:
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
-            assert self._process.stdout is not None
-            self._process.stdout.close()
+            self._process.communicate()
             self._process = None
 
     def labels(self, annotator: str) -> list[Label]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
 from starlette.types import ASGIApp, Message
 
 from amendment.calibration.label import Choice, Label
+from amendment.calibration.labelling import SPOT_CHECK
 from amendment.calibration.samples import LabelQuestion, PrincipleText
+from amendment.data.store import Workspace
 from amendment.records import Comparison, user
 from amendment.records import Message as Turn
 
@@ -57,6 +61,15 @@ def label(
         at=f"2026-01-01T00:00:00.{at:06}+00:00",
         **more,
     )
+
+
+def make_run(folder: Path, asked: Sequence[LabelQuestion], *, annotators: int = 2) -> Path:
+    """A run's folder that waits for people, with these questions."""
+    folder.mkdir(parents=True)
+    config = {"name": "tried", "seed": 4, "spot_check": {"annotators": annotators}}
+    (folder / "run.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    Workspace(folder).write(SPOT_CHECK.questions, LabelQuestion, asked)
+    return folder
 
 
 class Reply(NamedTuple):

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 import yaml
 
-from amendment.calibration.labelling import EVALUATION, SPOT_CHECK, open_sample
+from amendment.calibration.labelling import EVALUATION, open_sample
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.serving import serve_page
 from amendment.calibration.store import Labels
@@ -25,18 +25,10 @@ from amendment.errors import ConfigError
 from amendment.records import Pair
 from amendment.stages.dataset import calibrated_pairs, labelled_pairs
 from tests.calibration.answering import Answer, answer_all
-from tests.calibration.label_pages import questions
+from tests.calibration.label_pages import make_run, questions
 
 VERDICTS = 60
 Serve = Callable[..., tuple[subprocess.Popen[str], str]]
-
-
-def make_run(folder: Path, n: int = 12, overlap: int = 4, annotators: int = 2) -> Path:
-    config = {"name": "tried", "seed": 4, "spot_check": {"annotators": annotators}}
-    folder.mkdir(parents=True)
-    (folder / "run.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    Workspace(folder).write(SPOT_CHECK.questions, LabelQuestion, questions(n, overlap=overlap))
-    return folder
 
 
 @pytest.fixture
@@ -60,7 +52,7 @@ def rate(annotator: str, item: dict[str, Any], skips: Collection[str] = ()) -> A
 
 
 def test_annotators_label_a_run_over_a_socket_and_the_page_tells_what_is_left(serve: Serve, tmp_path: Path) -> None:
-    folder = make_run(tmp_path / "runs" / "tried")
+    folder = make_run(tmp_path / "runs" / "tried", questions(12, overlap=4))
     page, url = serve(str(folder), "--rater", "ann", "--rater", "bob")
     assert url.startswith("http://127.0.0.1:")
     assert len(url.partition("#token=")[2]) == 43  # 256 bits
@@ -85,7 +77,7 @@ def test_annotators_label_a_run_over_a_socket_and_the_page_tells_what_is_left(se
 
 
 def test_the_page_of_an_evaluation_has_questions_and_labels_of_its_own(serve: Serve, tmp_path: Path) -> None:
-    folder = make_run(tmp_path / "tried")
+    folder = make_run(tmp_path / "tried", questions(12, overlap=4))
     planned = {"name": "tried", "seed": 4, "spot_check": {"annotators": 2}, "evaluate": {"people": {"annotators": 2}}}
     (folder / "run.yaml").write_text(yaml.safe_dump(planned), encoding="utf-8")
     Workspace(folder).write(EVALUATION.questions, LabelQuestion, questions(3))
@@ -103,7 +95,7 @@ def test_the_page_of_an_evaluation_has_questions_and_labels_of_its_own(serve: Se
 
 
 def test_a_port_that_is_taken_is_passed_over_or_said(serve: Serve, tmp_path: Path) -> None:
-    folder = make_run(tmp_path / "tried")
+    folder = make_run(tmp_path / "tried", questions(12, overlap=4))
     page, url = serve(str(folder), "--rater", "ann")
     usual = int(url.partition("#")[0].rpartition(":")[2].rstrip("/"))
     page.kill()
@@ -117,7 +109,7 @@ def test_a_port_that_is_taken_is_passed_over_or_said(serve: Serve, tmp_path: Pat
 
 
 def test_requests_as_they_stand_on_the_wire_are_checked(serve: Serve, tmp_path: Path) -> None:
-    _, url = serve(str(make_run(tmp_path / "tried")), "--rater", "ann")
+    _, url = serve(str(make_run(tmp_path / "tried", questions(12, overlap=4))), "--rater", "ann")
     host = url.split("/")[2]
 
     def status(request: str, headers: str = f"Host: {host}\r\n", body: bytes = b"") -> int:
@@ -142,7 +134,7 @@ def test_requests_as_they_stand_on_the_wire_are_checked(serve: Serve, tmp_path: 
     ],
 )
 def test_hosts_that_are_not_loopback_are_refused(tmp_path: Path, host: str, allowed: bool, said: str) -> None:
-    folder = make_run(tmp_path / "tried")
+    folder = make_run(tmp_path / "tried", questions(12, overlap=4))
     with pytest.raises(ConfigError, match=said):
         serve_page(folder, host=host, allow_network=allowed, ready=lambda links, cautions: pytest.fail("served"))
 
@@ -157,14 +149,14 @@ def test_hosts_that_are_not_loopback_are_refused(tmp_path: Path, host: str, allo
     ],
 )
 def test_a_name_that_nobody_may_have_gets_no_link(tmp_path: Path, name: str, message: str) -> None:
-    folder = make_run(tmp_path / "tried")
+    folder = make_run(tmp_path / "tried", questions(12, overlap=4))
     with pytest.raises(ConfigError, match=message):
         serve_page(folder, names=[name], ready=lambda links, cautions: pytest.fail("served"))
 
 
 @pytest.mark.slow
 def test_every_acknowledged_verdict_of_twenty_annotators_survives_a_kill(serve: Serve, tmp_path: Path) -> None:
-    folder = make_run(tmp_path / "tried", n=VERDICTS, overlap=VERDICTS, annotators=20)
+    folder = make_run(tmp_path / "tried", questions(VERDICTS, overlap=VERDICTS), annotators=20)
     page, first = serve(str(folder), "--rater=ann", *(f"--rater=person-{n:02}" for n in range(19)))
     assert page.stdout is not None
     rest = [page.stdout.readline().strip().split(": ", 1) for _ in range(19)]
