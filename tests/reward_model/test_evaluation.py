@@ -49,13 +49,6 @@ def test_pairs_by_hand() -> None:
     assert (found.people, found.rows, found.undecided) == (None, {"pairs": 4}, 0)
 
 
-def test_the_longer_answer_is_a_baseline() -> None:
-    found = evaluate_reward(longer_wins, PAIRS[:3]).pairs
-    assert found
-    # 5 against 15 characters; 5 against 1; 11 against 4
-    assert found.accuracy.value == pytest.approx(2 / 3)
-
-
 def test_messages_and_texts_are_scored_alike() -> None:
     messages = {
         "prompt": [{"role": "user", "content": "q"}],
@@ -107,17 +100,6 @@ def test_the_probability_of_the_model_is_used_where_it_is_given() -> None:
 )
 def test_what_people_said_of_a_row(row: dict[str, Any], share: float) -> None:
     assert people_share(row) == pytest.approx(share, nan_ok=True)
-
-
-def test_a_baseline_that_scores_more_pools_has_a_curve_of_another_length() -> None:
-    """The model leaves out the pool of two, so that its curve goes to three, and the baseline's to two."""
-    rows = [
-        {"prompt": "q", "candidates": ["long", "2"], "best": 1},
-        {"prompt": "r", "candidates": ["1", "2", "30"], "best": 2},
-    ]
-    found = reward_lines(evaluate_reward(by_number, rows), {"longer wins": evaluate_reward(longer_wins, rows)})
-    [last] = [line for line in found if "best of 3" in line]
-    assert [cell.strip() for cell in last.split("|")[2:4]] == ["1.000", "-"]
 
 
 def test_typed_parts_have_their_texts_length() -> None:

@@ -79,19 +79,6 @@ def test_what_cannot_be_fitted_is_told(gaps: list[float], rows: list[dict[str, A
     assert told in note
 
 
-def test_one_prompt_has_no_cross_fitted_figures() -> None:
-    rows = [{**row, "prompt_id": "one"} for row in labelled(*[0.75] * 24)]
-    fitted = fit_temperature([2.0] * 24, [0.0] * 24, rows).temperature
-    assert fitted is not None
-    assert fitted.log_loss_after is None
-    assert fitted.brier_after is None
-
-
-def test_a_label_that_is_no_probability_is_named() -> None:
-    with pytest.raises(DataError, match="row 2: p_chosen"):
-        fit_temperature([1.0] * 2, [0.0] * 2, labelled(0.5, 1.5))
-
-
 def test_held_out_pairs_that_cannot_be_read_are_named_before_the_training(
     base: Path, pairs: list[dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -139,13 +126,3 @@ def test_training_keeps_the_temperature_with_the_model(
     chosen, rejected = np.array([1.0, 0.0]), np.array([0.0, 1.0])
     expected = 1 / (1 + math.exp(-1 / (kept.value if helps else 1.0)))
     assert model.probability(chosen, rejected) == pytest.approx([expected, 1 - expected])
-
-
-def test_a_model_that_is_right_in_all_has_none_and_says_so(
-    base: Path, pairs: list[dict[str, Any]], tmp_path: Path
-) -> None:
-    result = train_reward(base, pairs, tmp_path / "rm", SETTINGS, held_out=pairs)
-    model = RewardModel.load(tmp_path / "rm")
-    assert model.meta.temperature is None
-    assert any("No temperature was fitted" in note for note in result.notes)
-    assert model.probability([1.0], [0.0]) == pytest.approx([1 / (1 + math.exp(-1))])

@@ -49,10 +49,6 @@ def test_what_is_taught_is_what_is_read(renderer: Renderer, text: str, thinking:
     assert parts == Parts(text, thinking, (LOOK,) * n_calls)
 
 
-def test_thinking_that_never_ends_is_no_answer(tokenizer: Any) -> None:
-    assert written(tokenizer, "<|think|>hm hm") == Parts("", "hm hm")
-
-
 @pytest.mark.parametrize(
     "call",
     [
@@ -97,7 +93,3 @@ def test_a_description_of_the_tokenizers_own_comes_first(tokenizer: Any, monkeyp
 
 def test_a_stop_text_is_cut_from_the_end(tokenizer: Any) -> None:
     assert written(tokenizer, "<|think|>hm<|/think|>yes STOP", cut=5) == Parts("yes", "hm")
-
-
-def test_other_control_tokens_are_left_out(tokenizer: Any) -> None:
-    assert written(tokenizer, "ye<|tool|>s") == Parts("yes")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -102,15 +100,6 @@ def test_the_rows_that_will_be_drawn_are_those_of_the_trainers_own_batches(base:
         assert bench.seen(lengths, args) == list(LengthPools(lengths, 8, 5))[:24]
 
 
-def test_importing_the_subpackages_loads_no_heavy_library() -> None:
-    script = (
-        "import sys, amendment.training, amendment.dpo, amendment.reward_model\n"
-        "print(*sorted({'torch', 'transformers', 'trl', 'datasets', 'peft', 'scipy'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""
-
-
 def test_what_the_machine_has_not_got_is_named_before_training(base: Path, tmp_path: Path) -> None:
     from amendment.training.workbench import workbench
 
@@ -127,12 +116,3 @@ def test_what_the_machine_has_not_got_is_named_before_training(base: Path, tmp_p
         with pytest.raises(ConfigError, match=message), workbench(base, tmp_path / "out", settings, 5):
             pass
     assert list(tmp_path.iterdir()) == []
-
-
-def test_tensorboard_gets_the_history_beside_the_model(base: Path, tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard", reason="tensorboard is no dependency")
-    from amendment.dpo import SftSettings, train_sft
-
-    row = {"messages": [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hello you"}]}
-    train_sft(base, [row] * 4, tmp_path / "out", SftSettings(steps=2, batch_size=2, report_to=("tensorboard",)))
-    assert [path for path in (tmp_path / "out.logs").iterdir() if "tfevents" in path.name]
