@@ -29,7 +29,9 @@ _RANGES = """
 0-8 b-1f 7f-9f ad 34f 600-605 61c 6dd 70f 890-891 8e2 115f-1160 17b4-17b5 180b-180f 200b-200f 202a-202e 2060-206f 2800
 3164 fe00-fe0f feff ffa0 fff0-fffb 110bd 110cd 13430-1343f 1bca0-1bca3 1d173-1d17a e0000-e0fff
 """
-_ENDS = [(int(first, 16), int(last or first, 16)) for first, _, last in (one.partition("-") for one in _RANGES.split())]
+_ENDS = [
+    (int(first, 16), int(last or first, 16)) for first, _, last in (span.partition("-") for span in _RANGES.split())
+]
 _SHOWN: dict[int, str | None] = {
     **{code: None for first, last in _ENDS for code in range(first, last + 1)},
     **dict.fromkeys((0x2010, 0x2011), "-"),

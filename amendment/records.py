@@ -62,7 +62,7 @@ class Message(Record):
 
     role: Role
     content: str | tuple[dict[str, Any], ...] | None = None
-    """Text, or typed parts such as `{"type": "text", "text": ...}`; absent beside tool calls."""
+    """Text, or typed parts such as `{"type": "text", "text": ...}`; absent with tool calls."""
     thinking: str | None = None
     """Reasoning that the model showed before its answer."""
     tool_calls: tuple[ToolCall, ...] | None = None
@@ -86,7 +86,7 @@ def user(text: str) -> Messages:
 
 
 def text_of(messages: Messages) -> str:
-    """What the last message says: its text, its text parts joined, or nothing beside tool calls."""
+    """What the last message says: its text, its text parts joined, or nothing where it only calls tools."""
     content = messages[-1].content if messages else None
     if isinstance(content, tuple):
         return "".join(str(part.get("text", "")) for part in content)
@@ -187,7 +187,7 @@ class Criterion(BaseModel):
 def criteria_of(given: Iterable[Mapping[str, Any]]) -> tuple[Criterion, ...]:
     """Criteria as a prompt carries them. Raises ValueError for one that is wrong and for two of one id."""
     criteria = tuple(map(Criterion.model_validate, given))
-    if len({one.id for one in criteria}) < len(criteria):
+    if len({criterion.id for criterion in criteria}) < len(criteria):
         raise ValueError("found two criteria of one id, expected different ids")
     return criteria
 

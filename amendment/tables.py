@@ -168,8 +168,8 @@ def _read_document(path: Path) -> Any:
 
 
 def _json_value(text: str) -> Any:
-    """A JSON value. Raises ValueError for what Python takes beside it, each of which would be read as something else:
-    NaN and Infinity, keys that stand twice in an object, halves of surrogate pairs."""
+    """A JSON value. Raises ValueError for what Python takes too and would read as something else: NaN and
+    Infinity, repeated keys of an object, halves of surrogate pairs."""
     value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
     if "\\ud" in text or "\\uD" in text:
         try:
@@ -189,7 +189,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(values) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in values if keys.count(key) > 1)
-        raise ValueError(f"the key {plain(twice, longest=40)!r} stands twice in one object; keep one of them")
+        raise ValueError(f"the key {plain(twice, longest=40)!r} appears twice in one object; keep one of them")
     return values
 
 
@@ -244,7 +244,7 @@ def _delimiter(path: Path) -> str:
     with _text(path, newline="") as file:
         try:
             return delimiter_of(Lines(file))
-        except LongRow:  # told by who reads the rows
+        except LongRow:  # whoever reads the rows reports it
             return ","
 
 

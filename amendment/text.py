@@ -85,13 +85,13 @@ def _line(value: Any) -> str:
 
 def read_fenced(text: str) -> dict[str, Any]:
     """The values of all blocks of a text, by name: the inverse of `fence`. What only looks like a block is left out."""
-    found = {}
+    values = {}
     for block in _BLOCK.finditer(text):
         try:
-            found[block["name"]] = json.loads(block["value"])
+            values[block["name"]] = json.loads(block["value"])
         except (ValueError, RecursionError):
             continue
-    return found
+    return values
 
 
 def around_fences(text: str) -> str:

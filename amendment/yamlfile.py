@@ -131,7 +131,7 @@ class _Reader:
             message = "found a control character or a broken sign, expected text; remove it"
             self.problems.append((_position(raw, error.position), (), message))
         except RecursionError:
-            pass  # told by the problem of the level that is too deep
+            pass  # the problem of the level that is too deep is there
         self.problems.sort(key=lambda problem: problem[0])
 
     def _value(self, event: Any, loc: Loc, key: tuple[int, int] | None = None) -> Any:
@@ -169,7 +169,7 @@ class _Reader:
             at = (*loc, key)
             if key in entries:
                 first = self.marks[at].key[0]
-                message = f"the key '{key}' stands here a second time, first on line {first}; keep one of them"
+                message = f"the key '{key}' appears a second time, first on line {first}; keep one of them"
                 self.problems.append((start, at, message))
             entries[key] = self._value(next(self._events), at, start)
         return entries
@@ -206,7 +206,7 @@ def validate(document: Document, model: type[Model]) -> Model:
     faults = flags + [fault for fault in faults if fault.loc not in {flag.loc for flag in flags}]
     if faults or value is None:
         faults.sort(key=lambda fault: document.locate(fault.loc, key=fault.is_key))
-        problems = [document.problem(fault.loc, _said(fault, document), key=fault.is_key) for fault in faults]
+        problems = [document.problem(fault.loc, _message(fault, document), key=fault.is_key) for fault in faults]
         raise ConfigError(capped(list(dict.fromkeys(problems))))
     return value
 
@@ -304,7 +304,7 @@ def _collapse(faults: list[_Fault]) -> list[_Fault]:
     return kept
 
 
-def _said(fault: _Fault, document: Document) -> str:
+def _message(fault: _Fault, document: Document) -> str:
     if fault.message:
         return fault.message
     written = document.marks[fault.loc].text if fault.loc in document.marks else None

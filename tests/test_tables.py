@@ -145,8 +145,8 @@ def test_a_broken_file_is_named_with_the_place_and_what_was_expected(
     [
         ('{"a": "x", "verdict": NaN}', "NaN is no number of JSON; write null"),
         ('{"a": [{"p": -Infinity}]}', "-Infinity is no number of JSON"),
-        ('{"verdict": "A", "verdict": "B"}', "the key 'verdict' stands twice in one object; keep one of them"),
-        ('{"a": {"x\\n": 1, "x\\n": 1}}', r"the key 'x\\n' stands twice"),
+        ('{"verdict": "A", "verdict": "B"}', "the key 'verdict' appears twice in one object; keep one of them"),
+        ('{"a": {"x\\n": 1, "x\\n": 1}}', r"the key 'x\\n' appears twice"),
         (r'{"a": "\ud83d oh"}', r"\ud83d is half of a surrogate pair; write the whole character"),
         (r'{"\uDE00": 1}', r"\ude00 is half of a surrogate pair"),
     ],

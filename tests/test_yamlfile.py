@@ -67,7 +67,7 @@ def test_keys_may_be_text_or_whole_numbers() -> None:
 def test_everything_that_is_refused_is_found_at_once() -> None:
     text = 'a: 1\na: 2\nb: &x 1\nc: {d: *x}\ne: !!str 3\nf: 1e999\n<<: 3\ntrue: 4\nlist:\n  - g: "\\0"\n'
     assert [line.split(";")[0] for line in refusals(text)] == [
-        "f.yaml:2:1: a: the key 'a' stands here a second time, first on line 1",
+        "f.yaml:2:1: a: the key 'a' appears a second time, first on line 1",
         "f.yaml:3:4: b: anchors (&), aliases (*) and tags (!) are not read",
         "f.yaml:4:8: c.d: anchors (&), aliases (*) and tags (!) are not read",
         "f.yaml:5:4: e: anchors (&), aliases (*) and tags (!) are not read",

@@ -50,8 +50,8 @@ def draw_principles(
     With `vetoes` all hard principles come first, and `n` are drawn of the others: one that nobody asks vetoes nothing.
     """
     rng = random.Random(content_id(["draw", key]))  # noqa: S311 - a reproducible draw, not a secret
-    drawn = [one for one in pool if vetoes and one.principle.hard]
-    left = [one for one in pool if not (vetoes and one.principle.hard)]
+    drawn = [candidate for candidate in pool if vetoes and candidate.principle.hard]
+    left = [candidate for candidate in pool if candidate not in drawn]
     most = len(drawn) + n
     while left and len(drawn) < most:
         chosen = _draw_one(left, scheme, rng)

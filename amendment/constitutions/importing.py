@@ -112,12 +112,12 @@ def import_constitution(
 
 
 def _read_json(path: Path) -> Any:
-    """The JSON of a file. Raises DataError where there is none, and for keys that stand twice."""
+    """The JSON of a file. Raises DataError where there is none, and for repeated keys."""
 
     def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) < len(pairs):
             twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-            raise ValueError(f"the key '{twice[:60]}' stands twice; keep one of them")
+            raise ValueError(f"the key '{twice[:60]}' appears twice; keep one of them")
         return dict(pairs)
 
     try:
@@ -148,8 +148,8 @@ class _Gathered:
 
     def add_talk(self, turns: Sequence[str], requests: tuple[str, str], critique: str, revision: str) -> None:
         """A worked critique and revision, about the principle whose requests it holds, or whose first request."""
-        own = [one for one in self.principles if requests[0] in one.critique]
-        own = [one for one in own if requests[1] in one.revise] or own
+        own = [principle for principle in self.principles if requests[0] in principle.critique]
+        own = [principle for principle in own if requests[1] in principle.revise] or own
         *prompt, response = turns
         seen = {"prompt": _joined(prompt), "response": response, "principle": own[0].id if own else None}
         self.critique.append(CritiqueExample.model_validate({**seen, "critique": critique}))

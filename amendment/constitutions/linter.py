@@ -1,6 +1,6 @@
 """What is wrong (error) or doubtful (warning) in a constitution, each with its place.
 
-Errors, which a loader refuses: ids that stand twice, no principles, principles that no stage can use,
+Errors, which a loader refuses: repeated ids, no principles, principles that no stage can use,
 principles that never apply, vetoes that no judge asks for, examples that contradict themselves, texts that
 hide something or steer a judge by place, statements that are too long.
 Warnings: near-duplicates, a missing role, few-shot answers that lean to A or B, categories that no prompt
@@ -102,7 +102,7 @@ def _double_ids(principles: Sequence[Principle]) -> Iterator[_Remark]:
     for index, principle in enumerate(principles):
         earlier = first.setdefault(principle.id, index)
         if earlier != index:
-            message = f"the id '{principle.id}' stands twice, first as principles[{earlier}]; give each its own"
+            message = f"the id '{principle.id}' appears twice, first as principles[{earlier}]; give each its own"
             yield _Remark("error", ("principles", index, "id"), message)
 
 
@@ -240,13 +240,13 @@ def _hidden(text: str) -> list[str]:
     """Hidden characters, each once; joiners inside words of scripts that need them and inside emoji are none, nor are
     marks of direction in a text that runs from right to left."""
     runs_left = any(unicodedata.bidirectional(character) in ("R", "AL") for character in text)
-    found: dict[str, None] = {}
+    hidden: dict[str, None] = {}
     for match in _HIDDEN.finditer(text):
         around = text[match.start() - 1 : match.start()] + text[match.end() : match.end() + 1]
         is_joiner = match[0] in _JOINERS and bool(around) and not any(map(str.isascii, around))
         if not is_joiner and not (match[0] in _MARKS and runs_left):
-            found[match[0]] = None
-    return list(found)
+            hidden[match[0]] = None
+    return list(hidden)
 
 
 def _steers(text: str) -> str | None:

@@ -136,7 +136,7 @@ class _Reader:
 
     def _refusal(self, path: Path, ref: str) -> str | None:
         if not _exists(path):
-            return f"there is no file '{ref}' beside this one"
+            return f"there is no file '{ref}' in the folder of this one"
         opened = [each.resolve() for each in self._open]
         if path.resolve() in opened:
             circle = [str(each) for each in self._open[opened.index(path.resolve()) :]]
@@ -189,12 +189,12 @@ _SCHEMA = Path(__file__).parent / "schemas" / "constitution.schema.json"
 def write_constitution(constitution: Constitution, path: str | Path, *, replace: bool = False) -> None:
     """Write the constitution to a YAML file that `load_constitution` reads back as it is.
 
-    Raises ConfigError, and leaves what stands there, where a file stands already and `replace` is not set, and where
+    Raises ConfigError, and leaves what is there, where a file exists and `replace` is not set, and where
     no file can hold the constitution: control characters, more than 1 MB.
     """
     path = Path(path)
     if path.exists() and not replace:
-        raise ConfigError([Problem(str(path), "stands already; name another, or replace it with --force")])
+        raise ConfigError([Problem(str(path), "already exists; name another file, or replace it with --force")])
     schema = Path(os.path.relpath(_SCHEMA, path.resolve().parent)).as_posix()
     text = f"# yaml-language-server: $schema={schema}\n\n{constitution_yaml(constitution)}"
     parse_yaml(text, str(path))

@@ -1,7 +1,7 @@
 """A constitution as values: principles, the texts that are put to models, worked cases.
 
 Covered: what may stand in the file, when a principle applies, and the name of a constitution by its content.
-Not covered: reading files and parents (see `_loading`), and whether the content is any good (see `_linter`).
+Not covered: reading files and parents (see `load`), and whether the content is any good (see `linter`).
 """
 
 from __future__ import annotations
@@ -231,8 +231,8 @@ class Constitution(_Part):
 
     def statement_of(self, principle_id: str | None) -> str:
         """The statement of a principle, for worked examples; the title where an example names none that is here."""
-        found = [principle.statement for principle in self.principles if principle.id == principle_id]
-        return found[0] if found else self.title
+        statements = [principle.statement for principle in self.principles if principle.id == principle_id]
+        return statements[0] if statements else self.title
 
     def principle(self, id: str) -> Principle:
         """The principle of this id. Raises KeyError."""

@@ -1,4 +1,4 @@
-"""How varied sets of texts are, measured at the same size, so that they can stand beside each other.
+"""How varied sets of texts are, measured at the same size, so that they can be compared.
 
 Covered: distinct-n for n = 1, 2, 3 and the compression ratio, over several seeded draws of equally many texts that
 are cut to equally many words, or characters. Both figures move with the size alone: of more text a smaller share is
@@ -126,13 +126,13 @@ def measure_diversity(
     if not smallest:
         return None
     answers = min(most, (smallest + 1) // 2)
-    found = [_draw(kept, answers, random.Random(f"{seed}:{draw}")) for draw in range(draws)]  # noqa: S311 - a sample
+    samples = [_draw(kept, answers, random.Random(f"{seed}:{draw}")) for draw in range(draws)]  # noqa: S311 - a sample
     return Diversity(
         answers=answers,
-        words=fmean(one.words for one in found) / answers,
-        characters=fmean(one.characters for one in found) / answers,
+        words=fmean(sample.words for sample in samples) / answers,
+        characters=fmean(sample.characters for sample in samples) / answers,
         draws=draws,
-        sets={name: _spreads([one.measures[name] for one in found]) for name in kept},
+        sets={name: _spreads([sample.measures[name] for sample in samples]) for name in kept},
     )
 
 

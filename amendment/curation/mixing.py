@@ -1,7 +1,7 @@
 """Pairs of several sources put together by shares: as many as the shares allow, no prompt from two sources.
 
 Covered: which source keeps a prompt that several have, how many pairs each gives, and which. Everything follows from
-the pairs and a seed, by hashes, so that new rows in one place do not draw all the others anew.
+the pairs and a seed, by hashes, so that new rows do not change which others are drawn.
 Not covered: which pairs are worth having, and the train/test split; mix each side by itself.
 """
 

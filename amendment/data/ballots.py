@@ -221,7 +221,7 @@ class BallotReader:
         if p is None or value not in ("A", "B") or (p <= 0.5 if value == "B" else p >= 0.5):
             return
         message = (
-            f"found {p:g} beside the verdict {plain(word, longest=40)!r}; p is P(the first answer is better), in the "
+            f"found {p:g} with the verdict {plain(word, longest=40)!r}; p is P(the first answer is better), in the "
             "coordinates of the verdict. A confidence in the verdict is something else: leave its column out, or turn "
             f"it into 1 - p where the second answer won{MORE}"
         )

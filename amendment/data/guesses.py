@@ -220,14 +220,14 @@ class _Guess:
                 meaning = _meaning(word) if _can_be_named(word) else ""
             meant[meaning].append(word)
         asked = {"a", "b", *(["tie"] if meant[""] or not words else [])}
-        named = {key: found or ([OPEN] if key in asked else []) for key, found in meant.items() if key}
+        named = {key: listed or ([OPEN] if key in asked else []) for key, listed in meant.items() if key}
         shown = ", ".join(f"{plain(word, longest=40)} ({count:,})" for word, count in words.most_common(SHOWN_WORDS))
         more = f" and {len(words) - SHOWN_WORDS:,} more" if len(words) > SHOWN_WORDS else ""
         notes = {
             "a": f"the verdicts are {shown}{more}" if words else "the word that says that answer a is better",
             "tie": "or leave this line out; a word without a meaning is an error",
         }
-        values = {key: found[0] if len(found) == 1 else found for key, found in named.items() if found}
+        values = {key: listed[0] if len(listed) == 1 else listed for key, listed in named.items() if listed}
         yield from _block("words", values, notes)
 
     def _orders(self, name: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 Covered: text or message lists in any column; files, folders and datasets on the Hub; duplicate prompts made one, and
 counted; verdicts without texts, which an audit reads and a run leaves aside. Not covered: what the verdicts of a
-comparison come to; see `deciding`.
+comparison come to; see `preference.aggregate`.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def _each_row(
 ) -> bool:
     """Read rows one by one; a bad row adds its problems and the rest is still looked at. False where no row can be.
 
-    `known` are columns of the source beside those of these rows. A key that some rows of a JSON file leave out counts
+    `known` are further columns of the source. A key that some rows of a JSON file leave out counts
     as empty there; one that all leave out is named once.
     """
     known = {**known, **{name: None for row in rows for name in row.values}}

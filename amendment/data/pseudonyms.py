@@ -4,7 +4,7 @@ Whoever rated is `person-1`, `person-2` ... in rows, certificate, card and manif
 numbered first, so that it has the same numbers although it is written before anybody else is known.
 
 A run file is taken here as the run has resolved it, in JSON values. Records go by their types; names are looked for in
-the names of files and datasets, and nowhere inside texts. The run's own folder keeps everything as it is.
+the names of files and datasets, and not inside texts. The run's own folder keeps everything as it is.
 
 Not covered: nicknames, and names inside prompts, answers and reasons, which only a reader can find. A pseudonym hides a
 name from others, not from somebody who knows who rated what.
@@ -123,7 +123,7 @@ def people_of_certificate(path: Path) -> list[str]:
         raters = json.loads(path.read_text(encoding="utf-8"))["counts"]["raters"]
         return [str(rater["name"]) for rater in raters if rater["kind"] == "person"]
     except (OSError, ValueError, KeyError, TypeError) as fault:
-        raise ConfigError(f"{path}: not as the run wrote it ({fault}); run it again to write it anew") from None
+        raise ConfigError(f"{path}: not as the run wrote it ({fault}); run again to rebuild it") from None
 
 
 def _raters_named(configuration: Mapping[str, Any]) -> Iterator[str]:

@@ -265,7 +265,7 @@ def _prompt(values: dict[str, Any], columns: VerdictColumns) -> str:
 
 
 def _content(values: dict[str, Any], columns: VerdictColumns, prompt: str) -> Content | None:
-    """By what the texts say; None where no columns hold texts, or both answers are absent beside an item."""
+    """By what the texts say; None where no columns hold texts, or both answers are absent."""
     if columns.a is None or columns.b is None:
         return None
     a, b = values[columns.a], values[columns.b]

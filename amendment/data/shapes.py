@@ -26,7 +26,7 @@ Wanted = Literal["prompts", "candidates", "pairs", "verdicts"]
 QUESTIONS = ("prompt", "instruction", "question", "input")
 """Columns that hold prompts in files of others, in the order in which they are looked for."""
 P_CHOSEN = "p_chosen"
-"""Column of P(chosen is better) beside chosen and rejected, as our own exports call it."""
+"""Column of P(chosen is better) in a file of chosen and rejected, as our own exports call it."""
 ANSWERS = (
     ("response_a", "response_b"),
     ("answer_a", "answer_b"),
@@ -253,7 +253,7 @@ def _annotated_pairs(rows: Sequence[Row], columns: Collection[str]) -> Layout:
 
 
 def _further_annotators(rows: Sequence[Row], columns: Collection[str]) -> list[str]:
-    """Columns beside `preferred_text` that say nothing but text_a and text_b."""
+    """Columns other than `preferred_text` that say nothing but text_a and text_b."""
     words = {"text_a", "text_b", "tie", ""}
     annotators = []
     for name in columns:

@@ -41,7 +41,7 @@ class FileFacts(NamedTuple):
     """As the run file has it."""
 
     def to_json(self) -> dict[str, int | str]:
-        """What is known of it beside its name."""
+        """What is known of it, without its name."""
         facts = {"rows": self.rows, "sha256": self.sha256, "commit": self.revision, "license": self.license}
         return {name: value for name, value in facts.items() if value is not None}
 
@@ -252,7 +252,7 @@ def _faults_of(source: Source) -> Iterator[None]:
 
 
 def _commit(source: Source) -> str | None:
-    """The commit that a revision is now: asked for first, since a Hub out of reach is then told at once."""
+    """The commit that a revision is now: asked for first, so that a Hub out of reach is reported at once."""
     from huggingface_hub import HfApi
 
     name = str(source.dataset)

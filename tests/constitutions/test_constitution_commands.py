@@ -80,7 +80,7 @@ def test_import_writes_a_file_that_passes_lint(
     )
     assert command("lint", "paper.yaml") == 0
     assert command("import", *files, *head) == 2
-    assert capsys.readouterr().err == "paper.yaml: stands already; name another, or replace it with --force\n"
+    assert capsys.readouterr().err == "paper.yaml: already exists; name another file, or replace it with --force\n"
     assert command("import", *files, *head, "--force") == 0
     assert command("import", *files, "--id", "a", "--license", "x", "--out", f"{files[0]}/a.yaml") == 1
     assert command("import", *files, "--id", "ours", "--out", "ours.yaml") == 2

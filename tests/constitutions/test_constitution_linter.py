@@ -57,7 +57,7 @@ def test_a_faulty_file_is_told_whole_and_in_order(tmp_path: Path) -> None:
     ]
     assert found == [
         ("warning", "7:24: principles[1].statement", "says nearly the same as 'a' (similarity 0.71)"),
-        ("error", "8:10: principles[2].id", "the id 'a' stands twice, first as principles[0]"),
+        ("error", "8:10: principles[2].id", "the id 'a' appears twice, first as principles[0]"),
         ("warning", "9:53: principles[3].critique", "'c' has `critique` but no `revise`"),
         ("error", "10:5: principles[4]", "'d' can be used by no stage"),
         ("warning", "11:5: principles[5]", "'e' has no `critique` and `revise`"),

@@ -95,7 +95,7 @@ def test_problems_of_all_files_come_together_each_at_its_place(tmp_path: Path) -
     assert problems(child) == [f"{child}:12:1: titel: unknown key 'titel' (did you mean 'title'?)"]
     child.write_text(child.read_text().replace("titel: x\n", ""))
     assert [line.split(";")[0] for line in problems(child)] == [
-        f"{parent}:11:9: principles[1].id: the id 'a' stands twice, first as principles[0]",
-        f"{child}:5:24: extends[1]: there is no file 'missing.yaml' beside this one",
+        f"{parent}:11:9: principles[1].id: the id 'a' appears twice, first as principles[0]",
+        f"{child}:5:24: extends[1]: there is no file 'missing.yaml' in the folder of this one",
         f"{child}:5:38: extends[2]: there is no constitution 'helpful-honst' (did you mean 'helpful-honest'?)",
     ]

@@ -82,7 +82,7 @@ def test_parents_are_merged_in_so_that_the_file_stands_alone(tmp_path: Path) -> 
 def test_what_stands_there_is_replaced_only_on_demand(tmp_path: Path) -> None:
     path = tmp_path / "ours.yaml"
     path.write_text("mine")
-    with pytest.raises(ConfigError, match=r"ours\.yaml: stands already; name another, or replace it with --force"):
+    with pytest.raises(ConfigError, match=r"ours\.yaml: already exists; name another file, or replace it with --force"):
         write_constitution(constitution(principle()), path)
     assert path.read_text() == "mine"
     write_constitution(constitution(principle()), path, replace=True)

@@ -225,7 +225,7 @@ def test_a_word_and_a_probability_that_contradict_each_other_are_named_once_for_
     rows = [{"i": i, "v": word, "p": p} for i, (word, p) in enumerate(said)]
     settings: dict[str, Any] = {"columns": {"item": "i", "verdict": "v", "p": "p"}, "kind": "model"}
     (line,) = refused(rows, **settings)
-    assert line.startswith("0.jsonl: line 2: p: found 0.9 beside the verdict 'b'; p is P(the first answer is better)")
+    assert line.startswith("0.jsonl: line 2: p: found 0.9 with the verdict 'b'; p is P(the first answer is better)")
     assert "confidence" in line
     assert line.endswith("(and 1 more row like this)")
     skipped = read(rows, **settings, bad_rows="skip")
