@@ -200,16 +200,3 @@ def test_a_judge_like_people_wins_against_all_and_one_that_is_not_against_nobody
     assert cells["good", "all 3"][2:] == ["omega 1.00, passes"] * 3
     assert cells["good", "bob"][2:] == ["p below 0.001, won"] * 3
     assert cells["bad", "bob"] == ["40", "0.0 % (0.0 to 9.3)", *["p 1.000"] * 3]
-
-
-@pytest.mark.parametrize("per_prompt", [1, 4])
-def test_items_of_one_prompt_are_one_observation(per_prompt: int) -> None:
-    # on every tenth block of four items the judge is worse than all people: d = 1, else 0
-    letters = ("AAAA" + "BBBB" * 9) * 4
-    people = [vote for name in ("ann", "bob", "eve") for vote in said(name, "BBBB" * 40)]
-    found = audit(items(160, per_prompt=per_prompt), [*people, *said("j", letters, "model")], draws=20)
-    test = found.judges[0].alternative_annotator
-    assert test
-    p = test.people[0].p["0.15"]
-    # mean 0.1; by item se = sqrt(0.09 / 159) = 0.0238, t = -2.1; by prompt sqrt(0.09 / 39) = 0.048, t = -1.04
-    assert p == pytest.approx({1: 0.0186, 4: 0.152}[per_prompt], abs=0.001)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,15 +55,6 @@ def test_who_wins_by_hand() -> None:
     # d is 0, 0 and -1 on every item, without variance: p is 0 since 0 < 0.2
     assert p_of(found) == [0, 0, 0]
     assert (found.winning_rate, found.passes) == ({"0.2": 1}, {"0.2": True})
-
-
-def test_the_t_statistic_by_hand() -> None:
-    # 32 items: the judge is worse on 8 (d = 1) and equal on 24 (d = 0). mean 1/4, epsilon 1/2;
-    # s^2 = (8 * 9/16 + 24 * 1/16) / 31 = 6/31, se = sqrt(6 / 31 / 32) = 0.07777; t = -0.25 / 0.07777 = -3.2146
-    found = run([[0, 0, 0]] * 32, [1] * 8 + [0] * 24, epsilon=0.5)
-    from scipy.stats import t
-
-    assert p_of(found)[0] == pytest.approx(float(t.cdf(-0.25 / math.sqrt(6 / 31 / 32), 31)))
 
 
 def test_rows_of_one_prompt_are_one_observation() -> None:

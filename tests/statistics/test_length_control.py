@@ -69,24 +69,6 @@ def test_what_was_planted_is_recovered_where_the_raw_rate_is_not(theta: float, p
     assert (found.raw.low < sigmoid(theta) < found.raw.high) == (phi == 0.0)
 
 
-def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    found = [made(0.3, 1.0, 200, seed, mean=60.0).controlled for seed in range(60)]
-    covered = sum(one.low < sigmoid(0.3) < one.high for one in found)
-    assert covered >= 51  # of 60 at 0.95: fewer has a chance of about one in ten thousand
-
-
-def test_rows_of_one_prompt_make_the_interval_wider() -> None:
-    random = np.random.default_rng(2)
-    apart, wins = random.normal(0, 50, 60), random.random(60) < 0.6
-    alone = length_controlled(wins, apart, np.zeros(60), range(60), resampling=FEW).controlled
-    columns = (np.repeat(wins, 4), np.repeat(apart, 4), np.zeros(240))
-    naive = length_controlled(*columns, range(240), resampling=FEW).controlled
-    clustered = length_controlled(*columns, np.repeat(np.arange(60), 4), resampling=FEW).controlled
-    assert clustered.clusters == 60
-    assert clustered.high - clustered.low > 1.5 * (naive.high - naive.low)
-    assert clustered.high - clustered.low == pytest.approx(alone.high - alone.low, rel=0.1)
-
-
 @pytest.mark.parametrize(
     ("apart", "warning"),
     [

@@ -1,15 +1,16 @@
-"""Shares against answers worked out by hand, and against a library."""
+"""Shares, Holm's correction, and sides of one half: by hand, by their definitions, and against a library."""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amendment.statistics import binomial_p, share, wilson
+from amendment.statistics.shares import holm
+from amendment.statistics.sides import side_of
 
 
 def test_wilson_of_eight_in_ten_by_hand() -> None:
@@ -49,15 +50,6 @@ def test_a_share_without_variation_assumes_rows_of_a_prompt_to_be_a_little_alike
     assert "all rows are alike" in found.note
 
 
-@pytest.mark.parametrize(("prompts", "rows"), [(100, 1), (20, 5), (40, 10), (100, 10)])
-def test_one_more_error_never_raises_the_lower_bound(prompts: int, rows: int) -> None:
-    names = np.repeat(range(prompts), rows)
-    spread = [share(np.arange(prompts * rows) % rows >= (names < errors), names).low for errors in range(10)]
-    in_one = [share(np.arange(prompts * rows) >= errors, names).low for errors in range(10)]
-    for lows in (spread, in_one):
-        assert lows == sorted(lows, reverse=True)
-
-
 @pytest.mark.parametrize("rows", [[1, 0, 0, 0], [1, 1, 1, 1]])
 @pytest.mark.parametrize("clusters", [1, 2, 4])
 def test_fewer_than_five_clusters_make_no_interval_whether_or_not_they_differ(rows: list[int], clusters: int) -> None:
@@ -88,9 +80,43 @@ def test_a_share_is_made_of_values_between_zero_and_one() -> None:
         wilson(1, 2, 95)
 
 
-def test_the_interval_of_a_rare_share_covers_the_truth() -> None:
-    # 5 % of 60 prompts of one row each; binomial noise of the coverage over 1000 draws is about 0.007
-    draws = np.random.default_rng(1)
-    rows = draws.random((1000, 60)) < 0.05
-    inside = sum(found.low <= 0.05 <= found.high for found in (share(row, np.arange(60)) for row in rows))
-    assert inside / 1000 > 0.93
+def test_three_tests_by_hand() -> None:
+    # sorted 0.01, 0.03, 0.04: 3 x 0.01 = 0.03; 2 x 0.03 = 0.06; 1 x 0.04, but no less than the one before: 0.06
+    found = holm({"b": 0.04, "a": 0.01, "c": 0.03}, 0.05)
+    assert {name: one.adjusted for name, one in found.items()} == pytest.approx({"b": 0.06, "a": 0.03, "c": 0.06})
+    assert [name for name, one in found.items() if one.rejected] == ["a"]
+    assert list(found) == ["b", "a", "c"]
+
+
+def test_a_test_that_could_not_be_made_does_not_count_in_the_family() -> None:
+    found = holm({"a": 0.03, "b": math.nan}, 0.05)
+    assert (found["a"].adjusted, found["a"].rejected) == (0.03, True)
+    assert math.isnan(found["b"].adjusted)
+    assert not found["b"].rejected
+
+
+@given(st.dictionaries(st.text(max_size=4), st.floats(0, 1), max_size=8), st.sampled_from([0.01, 0.05, 0.2]))
+def test_the_same_as_stepping_down_test_by_test(p_values: dict[str, float], level: float) -> None:
+    rejected: set[str] = set()
+    for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
+        if p_values[name] * (len(p_values) - rank) > level:
+            break
+        rejected.add(name)
+    assert {name for name, one in holm(p_values, level).items() if one.rejected} == rejected
+
+
+def test_one_half_is_a_tie_whatever_rounding_made_of_it() -> None:
+    assert [side_of(p) for p in (0.0, 0.4, 0.5, 0.6, 1.0)] == [-1, -1, 0, 1, 1]
+    assert side_of(0.5 + 1e-12) == side_of(0.5 - 1e-12) == 0
+
+
+def test_a_margin_is_the_least_lead_and_includes_itself() -> None:
+    assert 2 * 0.6 - 1 < 0.2  # for a computer, and not for whoever wrote min_margin: 0.2
+    assert [side_of(p, 0.2) for p in (0.39, 0.4, 0.41, 0.59, 0.6, 0.61)] == [-1, -1, 0, 0, 1, 1]
+    assert [side_of(p, 1.0) for p in (0.0, 0.01, 0.99, 1.0)] == [-1, 0, 0, 1]
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_naming_the_answers_the_other_way_round_turns_the_side(p: float, margin: float) -> None:
+    assert side_of(1 - p, margin) == -side_of(p, margin)
+    assert side_of(p, margin) in (0, side_of(p))  # a margin only makes ties
