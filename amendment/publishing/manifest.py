@@ -131,7 +131,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         hint = "expected a run's folder, such as runs/NAME, or a copy of a published dataset"
         raise ConfigError(f"{folder}: no {MANIFEST} here; {hint}. A run writes it at its end") from None
     except (ValueError, RecursionError) as fault:
-        raise ConfigError(f"{path}: not JSON ({fault}); run again to write it anew") from None
+        raise ConfigError(f"{path}: not JSON ({fault}); run again to replace it") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         written = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
         raise ConfigError(f"{path}: found the format {written!r}, expected {FORMAT!r}; another version wrote it")

@@ -1,7 +1,7 @@
 """The models of a run as they go to the Hub: weights and tokenizer as plain files, a card with a license, no more.
 
-No optimizer, no training arguments, nothing pickled, and nothing that somebody laid beside it: what is uploaded is what
-the manifest says the training wrote, and of that what a model needs.
+No optimizer, no training arguments, nothing pickled, and nothing that somebody added to its folder: what
+is uploaded is what the manifest says the training wrote, and of that what a model needs.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _publication(run: FinishedRun, settings: PublishSettings, name: str, where: 
     written = [file.removeprefix(prefix) for file in run.manifest["files"] if file.startswith(prefix)]
     files: dict[str, Path | str] = {file: folder / file for file in sorted(written) if UPLOADED.fullmatch(file)}
     if not any(file.endswith(".safetensors") for file in files):
-        raise ConfigError(f"{folder}: no weights in safetensors here; run it again to train the model anew")
+        raise ConfigError(f"{folder}: no weights in safetensors here; run it again to train the model")
     for own in files.keys() & {"history.json", "reward_meta.json"}:
         value = portable_json(json.loads((folder / own).read_text(encoding="utf-8")))
         files[own] = run.outgoing.text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")

@@ -22,10 +22,18 @@ from amendment.errors import ConfigError, DataError, Problem
 from amendment.files import write_text
 from amendment.keys import WITH_KEY, Found, Scanner, key_variables, push_scanner
 from amendment.licenses import hub_problems
-from amendment.publishing.card import CARD, card_text, dataset_body, dataset_metadata, folder_of
+from amendment.publishing.card import (
+    CARD,
+    Conflict,
+    card_text,
+    dataset_body,
+    dataset_metadata,
+    folder_of,
+    license_conflicts,
+    things_to_look_at,
+)
 from amendment.publishing.configs import CONFIGS, build_configs
 from amendment.publishing.finished import FinishedRun
-from amendment.publishing.look_at import Conflict, license_conflicts, things_to_look_at
 from amendment.publishing.manifest import MANIFEST, constitution_text
 from amendment.publishing.models import ModelPublication, model_publications
 from amendment.publishing.settings import PublishSettings
@@ -197,7 +205,7 @@ def _constitutions(run: FinishedRun) -> list[Constitution]:
     paths = [run.folder / "constitutions" / f"{reference.partition('@')[0]}.json" for reference in references]
     constitutions = [Constitution.model_validate_json(path.read_bytes()) for path in paths if path.is_file()]
     if [constitution.reference for constitution in constitutions] != references:
-        raise ConfigError(f"{run.folder}/constitutions: not those of the manifest; run it again to write them anew")
+        raise ConfigError(f"{run.folder}/constitutions: not those of the manifest; run again to replace them")
     return constitutions
 
 
