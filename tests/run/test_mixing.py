@@ -13,7 +13,7 @@ import pytest
 
 from amendment.errors import AmendmentError
 from amendment.records import text_of
-from amendment.run import Result, Run
+from amendment.run import Result
 from amendment.simulator import sample_prompts
 from tests.rows import save
 from tests.run.small_runs import complaints, made
@@ -228,10 +228,3 @@ def test_too_few_pairs_for_a_share_end_the_stage_with_the_numbers(again: Mix) ->
     few = r"no mix can be made of so few pairs for training \(run .*people\.jsonl 0\)"
     with pytest.raises(AmendmentError, match=few):
         again([{"prompt": "q", "chosen": "same", "rejected": "same"}])
-
-
-def test_a_trial_takes_the_first_rows_of_people_s_file_too(tmp_path: Path) -> None:
-    save(tmp_path / "people.jsonl", people(OWN))
-    (tmp_path / "run.yaml").write_text(MIXED)
-    result = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "trial", limit=8)()
-    assert result.summary["stages"]["mixing"]["people.jsonl"]["pairs"] == 8

@@ -14,7 +14,7 @@ from amendment.records import Preference, text_of
 from amendment.run import Run
 from amendment.run.scoring_evaluation import read_held_out
 from tests.rows import FORMATS, save
-from tests.run.small_runs import LABELLED, LABELS, pairs_of, preferences
+from tests.run.small_runs import LABELLED, LABELS, preferences
 
 ALL = "dataset: {test_share: 0}\n"
 JUDGED = "constitution: lilliput\nmodels: {j: {provider: simulated}}\njudging: {judges: [{model: j, protocol: "
@@ -149,15 +149,6 @@ def test_votes_become_shares(kind: str, tmp_path: Path) -> None:
     assert dropped.ran == ("dataset",)
 
 
-def test_an_unknown_vote_is_named_with_the_known_ones(refused: Callable[[str], list[str]], tmp_path: Path) -> None:
-    save(tmp_path / "p.csv", [{"prompt": "q", "a": "x", "b": "y", "v": vote} for vote in ("a", "tie", "left", " ")])
-    columns = "columns: {a: a, b: b, votes: v}"
-    (line,) = refused(f"pairs: [{{path: p.csv, {columns}}}]\n")
-    assert line == "p.csv: row 4: v: found 'left', expected one of a, A, b, B, tie, both_bad, invalid; see `words`"
-    lines = refused(f"pairs: [{{path: p.csv, {columns}, words: {{tie: null, b: left}}}}]\n")
-    assert lines == ["p.csv: row 3: v: found 'tie', expected one of a, A, left, both_bad, invalid; see `words`"]
-
-
 def test_votes_decide_and_a_p_chosen_beside_them_is_counted(tmp_path: Path) -> None:
     save(tmp_path / "p.jsonl", [{"prompt": "q", "x": "one", "y": "two", "kim": "a", "lee": "a", "p_chosen": 0.6}])
     columns = "{a: x, b: y, votes: [kim, lee]}"
@@ -188,15 +179,6 @@ def test_what_cannot_be_a_pair_is_counted_and_leaves_nothing_behind(tmp_path: Pa
     assert len(found) == 4
     with pytest.raises(ConfigError, match="chosen: expected the assistant's answer to the prompt, found turns of user"):
         preferences(tmp_path, "pairs: [{path: p.jsonl}]\n")
-
-
-def test_many_rows_of_one_prompt_stay_on_one_side_of_the_split(tmp_path: Path) -> None:
-    rows = [{"prompt": f"q{i % 4}", "chosen": f"good {i}", "rejected": f"bad {i}"} for i in range(40)]
-    save(tmp_path / "p.jsonl", rows)
-    preferences(tmp_path, "pairs: [{path: p.jsonl}]\ndataset: {test_share: 0.5}\n")
-    sides = [{row.prompt_id for row in pairs_of(tmp_path / "run", [side])} for side in ("train", "test")]
-    assert [len(side) for side in sides] == [2, 2]
-    assert not sides[0] & sides[1]
 
 
 def test_candidates_of_ones_own_are_judged_and_what_people_decided_is_not(tmp_path: Path) -> None:

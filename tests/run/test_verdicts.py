@@ -352,11 +352,6 @@ def test_a_judge_on_exchanged_answers_is_asked_about_and_the_file_says_what_they
     assert "columns.sample" in line
 
 
-def test_a_person_who_saw_the_answers_exchanged_is_no_second_order(read: Read) -> None:
-    found = read((EXCHANGED[:1] + EXCHANGED[4:5], {**CONTENT, "kind": "person"}))
-    assert (len(found.votes), found.counts["repeated verdicts"]) == (1, 1)
-
-
 FACTS = {
     **LOG,
     "columns": {"item": "i", "model_a": "k", "model_b": "l", "category": "c", "prompt_id": "n", "verdict": "v"},
