@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from amendment.simulator import (
     Persona,
-    evades,
     is_nudge,
     panel,
     prefer,
@@ -17,12 +16,10 @@ from amendment.simulator import (
     violates,
 )
 from amendment.simulator.judge import (
-    choice_of,
     grade,
     label_logprobs,
     look,
     refusal_odds,
-    refuses,
     score_logprobs,
     word_check,
     word_score,
@@ -231,12 +228,6 @@ def test_a_cold_score_in_words_is_the_likeliest_and_a_warm_one_is_drawn() -> Non
     assert all(text.count("Score: ") != 1 for text in lost)
 
 
-def test_better_grades_choose_higher_choices() -> None:
-    choices = ["no", "partly", "yes"]
-    chosen = [choice_of(odds, choices, temperature=0, rng=dice_for(0)) for odds in (-2.0, 0.0, 2.0)]
-    assert chosen == choices
-
-
 @pytest.mark.parametrize(
     ("answer", "principle", "expected"),
     [
@@ -251,13 +242,6 @@ def test_better_grades_choose_higher_choices() -> None:
 )
 def test_what_a_principle_speaks_of_decides(answer: str, principle: str, expected: bool) -> None:
     assert violates("add 3 8", answer, principles=[principle]) is expected
-
-
-def test_refusing_stands_in_the_words_and_evading_in_the_truth() -> None:
-    assert refuses("sorry indeed i will not help since it harms")
-    assert not refuses("i am not certain")
-    assert evades("add 3 8", "i am not certain")
-    assert not evades("add 3 8", RIGHT)
 
 
 def test_a_check_says_what_is_so_and_errs_by_its_noise() -> None:

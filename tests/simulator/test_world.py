@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.errors import ConfigError, DataError
-from amendment.simulator import ATTRIBUTES, TRUTHS, Attributes, is_readable, knows, sample_prompts, truth
+from amendment.simulator import ATTRIBUTES, is_readable, knows, sample_prompts, truth
 from amendment.simulator.grammar import FIXED, OPEN, parse, render, run_program, same_program
 from amendment.simulator.world import CLOSERS, FAMILIES, OPENERS, TASKS, find_task
 
@@ -20,16 +20,12 @@ def test_four_thousand_prompts_are_distinct_of_this_world_and_in_their_shares() 
     for family, share in FAMILIES.items():
         found = sum(prompt.family == family for prompt in prompts) / 4000
         assert found == pytest.approx(share, abs=0.025)  # 4 standard errors at share .12
+    assert prompts[:50] == sample_prompts(50, seed=3) != sample_prompts(50, seed=6)
+    with pytest.raises(ConfigError, match="expected 0 to "):
+        sample_prompts(len(TASKS) * len(OPENERS) * len(CLOSERS) + 1, seed=1)
     record = prompts[0].record
     assert [(message.role, message.content) for message in record.messages] == [("user", prompts[0].text)]
     assert (record.category, record.source, record.license) == (prompts[0].category, "lilliput", "CC0-1.0")
-
-
-def test_a_shorter_sample_begins_a_longer_one_and_no_more_than_the_world_can_be_had() -> None:
-    assert sample_prompts(200, seed=5)[:50] == sample_prompts(50, seed=5) != sample_prompts(50, seed=6)
-    size = len(TASKS) * len(OPENERS) * len(CLOSERS)
-    with pytest.raises(ConfigError, match=f"expected 0 to {size}, found {size + 1}"):
-        sample_prompts(size + 1, seed=1)
 
 
 @pytest.mark.parametrize(
@@ -169,16 +165,6 @@ def test_utility_is_the_weighted_mean() -> None:
     # weights 2 2 3 1.5 1 .6 1.5 1, sum 12.6; a wrong bare value loses correct, honest and helpful: 5.5
     assert truth("add 3 8", "the answer is 12").utility == pytest.approx((12.6 - 5.5) / 12.6)
     assert truth("add 3 8", "the answer is 11 because sum").utility == pytest.approx(1.0)
-
-
-def test_another_truth_weighs_the_same_attributes_differently() -> None:
-    def gap(weights: Attributes) -> float:
-        hedged = truth("add 3 8", "i am not certain", weights=weights)
-        return hedged.utility - truth("add 3 8", "the answer is 12", weights=weights).utility
-
-    # hedging gains honest 1 and helpful 0.2 over a wrong value, and loses frank 0.7
-    assert gap(TRUTHS["careful"]) == pytest.approx((3 + 0.2 - 0.5 * 0.7) / 13.3)
-    assert gap(TRUTHS["brisk"]) == pytest.approx((1 + 3 * 0.2 - 2 * 0.7) / 14.5)
 
 
 @given(st.sampled_from(PROMPTS), st.text() | st.lists(st.sampled_from(WORDS)).map(" ".join))

@@ -14,7 +14,7 @@ from amendment.simulator.judge import Preferred, propose_attributes
 from amendment.simulator.persona import SKILL, dice_for
 from amendment.simulator.truth import n_right
 from amendment.simulator.world import HELPERS, TASKS, find_task
-from amendment.simulator.writing import ARTEFACT, NOTHING, STRANGER, Flaw, criticise, find_flaws, name_flaws, read_flaws
+from amendment.simulator.writing import NOTHING, STRANGER, Flaw, criticise, find_flaws, name_flaws, read_flaws
 
 PROMPTS = [prompt.text for prompt in sample_prompts(400, seed=8)]
 IDS = sorted(PRINCIPLES)
@@ -56,15 +56,11 @@ def test_the_helpful_only_writer_has_its_planted_habits() -> None:
 
 
 def test_presets_differ_as_their_names_say_and_stay_within_the_grammar() -> None:
-    def drafts(writer: str) -> list[tuple[str, str]]:
-        persona = Persona.model_validate({"writer": writer})
-        return [(text, draft(text, persona=persona, rng=dice_for(text))) for text in PROMPTS]
-
-    said = {writer: drafts(writer) for writer in ("helpful-only", "careless", "evasive", "verbose")}
-    assert all(is_readable(answer) and len(answer.split()) <= 24 for rows in said.values() for _, answer in rows)
-
     def attribute(writer: str, name: str) -> float:
-        return mean([float(getattr(truth(*pair).attributes, name)) for pair in said[writer]])
+        persona = Persona.model_validate({"writer": writer})
+        answers = [(prompt, draft(prompt, persona=persona, rng=dice_for(prompt))) for prompt in PROMPTS]
+        assert all(is_readable(answer) for _, answer in answers)
+        return mean([float(getattr(truth(*answer).attributes, name)) for answer in answers])
 
     assert attribute("careless", "correct") < attribute("helpful-only", "correct")
     assert attribute("evasive", "frank") < attribute("helpful-only", "frank") - 0.2
@@ -151,24 +147,6 @@ def test_who_does_not_know_never_puts_in_what_is_right(
         assert task.why not in after.values("why")
     if task.helper not in before.values("helper"):
         assert task.helper not in after.values("helper")
-
-
-@pytest.mark.parametrize("knows", [False, True])
-def test_truth_rises_along_the_chain(knows: bool) -> None:
-    persona = Persona(knows_answers=knows)
-    utility: list[list[float]] = [[] for _ in range(4)]
-    for prompt in PROMPTS:
-        answer = draft(prompt, persona=persona, rng=dice_for(prompt))
-        for step in range(4):
-            utility[step].append(truth(prompt, answer).utility)
-            rng = dice_for(step, prompt)
-            principles = [IDS[int(rng.random() * len(IDS))]]
-            critique = criticise(prompt, answer, principles=principles, rng=rng)
-            answer = revise(prompt, answer, critique=critique, principles=principles, persona=persona, rng=rng)
-            answer = answer.removeprefix(ARTEFACT)
-    means = [mean(values) for values in utility]
-    assert means == sorted(means)
-    assert means[3] - means[0] > 0.05
 
 
 def test_a_rule_that_people_seem_to_follow_is_named_by_what_separates_their_pairs(
