@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from amendment.preference import Vote, majority_of
 from amendment.simulator import Persona, panel
-from amendment.statistics.stacking import stack
+from amendment.statistics.logistic import stack
 
 BIASES = (0.0, 0.8, 1.6)
 PRINCIPLES = (1, 3, 6, 8)

@@ -28,8 +28,8 @@ from amendment.preference.aggregate import Vote, aggregate_verdicts, majority_of
 from amendment.preference.judge import Judge, JudgeSettings
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
 from amendment.statistics import share
+from amendment.statistics.logistic import stack
 from amendment.statistics.sides import HALF, side_of
-from amendment.statistics.stacking import stack
 
 JuryKind = Literal["mean", "majority", "weighted"]
 FEWEST_LABELS = 30

@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amendment.statistics import Posterior, posterior
 from amendment.statistics.intervals import Floats
+from amendment.statistics.logistic import Posterior, posterior
 from amendment.statistics.sides import side_of
 
 Compare = Callable[[str, str], Awaitable[float | None]]

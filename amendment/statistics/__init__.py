@@ -1,6 +1,7 @@
-"""Numbers with their uncertainty: means, shares, differences, agreement and ratings whose rows come in clusters.
+"""Numbers with their uncertainty: means, shares, differences and agreement whose rows come in clusters.
 
-Beside them, each in its module: raters weighed on labels (`stacking`), win rates at equal length (`length_control`).
+Each in its module: weights of raters and strengths of answers (`logistic`), win rates at equal length
+(`length_control`).
 """
 
 from amendment.statistics.agreement import cohen_kappa, gwet_ac1, kappa_of, krippendorff_alpha
@@ -11,13 +12,11 @@ from amendment.statistics.intervals import (
     clustered_mean,
     paired_difference,
 )
-from amendment.statistics.ratings import Posterior, posterior
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
 from amendment.statistics.shares import binomial_p, macro_share, share, wilson
 
 __all__ = [
     "Estimate",
-    "Posterior",
     "Resampling",
     "binomial_p",
     "bootstrap",
@@ -30,7 +29,6 @@ __all__ = [
     "krippendorff_alpha",
     "macro_share",
     "paired_difference",
-    "posterior",
     "quotient",
     "share",
     "sums_by_cluster",

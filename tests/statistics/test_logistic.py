@@ -1,25 +1,30 @@
-"""Stacking against a general minimiser, its symmetry, and labels that no item of their group has seen."""
+"""Weights of raters and strengths of answers against a general minimiser; symmetry, and labels that no item of their
+group has seen."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from amendment.statistics.stacking import stack
+from amendment.statistics.logistic import posterior, stack
 
+Floats = NDArray[np.float64]
 NAN = float("nan")
 
 
-def loss(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
+def loss(weights: Floats, x: Floats, y: Floats) -> float:
     p = expit(x @ weights)
     return float(-(y * np.log(p) + (1 - y) * np.log1p(-p)).sum() + 0.5 * weights @ weights)
 
 
-def data(items: int, *, seed: int) -> tuple[np.ndarray, np.ndarray, list[int]]:
+def data(items: int, *, seed: int) -> tuple[Floats, Floats, list[int]]:
     """Log-odds of two raters, held at P of 0.01 and 0.99, the first of them much better; two items a group."""
     random = np.random.default_rng(seed)
     truth = random.normal(size=items) * 2
@@ -73,3 +78,25 @@ def test_labels_of_one_group_cannot_be_crossed(labels: list[float], groups: list
         stack([[0.9], [0.8]], labels, groups)
     with pytest.raises(ValueError, match="a label and a group for each item"):
         stack([[0.9]], [1.0, 0.0], ["p"])
+
+
+def derivative(f: Callable[[Floats], Floats], at: Floats, step: float = 1e-5) -> Floats:
+    """Central differences, one row per coordinate."""
+    sides = [(f(at + move), f(at - move)) for move in step * np.eye(at.size)]
+    return np.array([(up - down) / (2 * step) for up, down in sides])
+
+
+def test_a_posterior_is_the_most_probable_point_under_the_prior() -> None:
+    first, second, y = np.array([0, 0, 1]), np.array([1, 2, 2]), np.array([0.7, 0.9, 1.0])
+
+    def loss_of(theta: Floats) -> float:
+        d = theta[first] - theta[second]
+        return float((np.logaddexp(0, d) - y * d).sum() + theta @ theta / (2 * 1.5**2))
+
+    found = posterior(first, second, y, items=3, spread=1.5)
+    best = minimize(loss_of, np.zeros(3), options={"gtol": 1e-8})
+    assert found.mean == pytest.approx(best.x, abs=1e-5)
+    hessian = derivative(lambda theta: derivative(lambda inner: np.array(loss_of(inner)), theta), best.x)
+    assert found.covariance == pytest.approx(np.linalg.inv(hessian), rel=1e-3)
+    nothing = posterior(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0), items=2, spread=2.0)
+    assert nothing.covariance == pytest.approx(4 * np.eye(2))
