@@ -102,28 +102,28 @@ class Queue:
         self._clock = clock
         self._leases: dict[str, _Lease] = {}
         self._orders: dict[str, _Order] = {}
-        self._said: dict[str, dict[tuple[str, int], Label]] = {}
-        self._heard: dict[str, dict[str, Label]] = {}
+        self._labels: dict[str, dict[tuple[str, int], Label]] = {}
+        self._first_showings: dict[str, dict[str, Label]] = {}
         """First showings by item and annotator."""
         for label in sorted(labels, key=lambda label: label.at):
             self.add(label)
 
     def add(self, label: Label) -> None:
         """A label was kept."""
-        mine = self._said.setdefault(label.annotator, {})
+        mine = self._labels.setdefault(label.annotator, {})
         mine.pop((label.comparison_id, label.showing), None)
         mine[label.comparison_id, label.showing] = label
         if label.showing == 0:
-            self._heard.setdefault(label.comparison_id, {})[label.annotator] = label
+            self._first_showings.setdefault(label.comparison_id, {})[label.annotator] = label
         lease = self._leases.get(label.annotator)
         if lease is not None and (lease.item, lease.showing) == (label.comparison_id, label.showing):
             del self._leases[label.annotator]
 
     def take_back(self, label: Label) -> Shown | None:
         """A label was undone: its item is open again, and what its annotator sees next."""
-        self._said.get(label.annotator, {}).pop((label.comparison_id, label.showing), None)
+        self._labels.get(label.annotator, {}).pop((label.comparison_id, label.showing), None)
         if label.showing == 0:
-            self._heard.get(label.comparison_id, {}).pop(label.annotator, None)
+            self._first_showings.get(label.comparison_id, {}).pop(label.annotator, None)
         if label.comparison_id not in self.questions:
             return None
         return self._lend(label.annotator, label.comparison_id, label.showing)
@@ -146,7 +146,7 @@ class Queue:
 
     def progress(self, annotator: str) -> Progress:
         """How far the annotator is, and how long the rest will take them."""
-        mine = self._said.get(annotator, {})
+        mine = self._labels.get(annotator, {})
         left = self._left(annotator)
         timed = [label.seconds for label in mine.values() if label.seconds is not None]
         seconds = statistics.median(timed) * left if len(timed) >= LEAST_TIMED else None
@@ -155,12 +155,12 @@ class Queue:
 
     def missing(self) -> int:
         """As `labels_missing`."""
-        everything = [label for mine in self._said.values() for label in mine.values()]
+        everything = [label for mine in self._labels.values() for label in mine.values()]
         return labels_missing(list(self.questions.values()), everything, annotators=self._annotators)
 
     def _may_repeat(self, annotator: str, item: str) -> bool:
         """Whether a second showing of this item to this annotator is meant to be."""
-        first = self._said.get(annotator, {}).get((item, 0))
+        first = self._labels.get(annotator, {}).get((item, 0))
         return self.questions[item].is_repeated and first is not None and first.choice not in SILENT
 
     def _lend(self, annotator: str, item: str, showing: int) -> Shown:
@@ -168,7 +168,7 @@ class Queue:
         return self.shown(annotator, item, showing)
 
     def _may_keep(self, annotator: str, lease: _Lease) -> bool:
-        if (lease.item, lease.showing) in self._said.get(annotator, {}):
+        if (lease.item, lease.showing) in self._labels.get(annotator, {}):
             return False
         if lease.showing == 1:
             return self._may_repeat(annotator, lease.item)
@@ -181,11 +181,11 @@ class Queue:
         return (item for item in items if item not in held and not self._is_answered(item))
 
     def _is_answered(self, item: str) -> bool:
-        return any(label.choice not in SILENT for label in self._heard.get(item, {}).values())
+        return any(label.choice not in SILENT for label in self._first_showings.get(item, {}).values())
 
     def _first_showing(self, annotator: str) -> tuple[str, int] | None:
         order = self._order(annotator)
-        mine = self._said.get(annotator, {})
+        mine = self._labels.get(annotator, {})
         common = [item for item in order.overlap if (item, 0) not in mine]
         seen = sum(showing == 0 for _, showing in mine)
         is_turn = len(order.overlap) - len(common) < sum(slot <= seen for slot in order.slots)
@@ -196,7 +196,7 @@ class Queue:
         return None if rest is None else (rest, 0)
 
     def _due_repeat(self, annotator: str, apart: int | None = None) -> tuple[str, int] | None:
-        mine = self._said.get(annotator, {})
+        mine = self._labels.get(annotator, {})
         for place, (item, showing) in enumerate(mine):
             if showing == 1 or (item, 1) in mine or item not in self.questions or not self._may_repeat(annotator, item):
                 continue
@@ -207,7 +207,7 @@ class Queue:
 
     def _left(self, annotator: str) -> int:
         """What remains of the annotator's share: overlap, single items, repeats of both."""
-        mine = self._said.get(annotator, {})
+        mine = self._labels.get(annotator, {})
         order = self._order(annotator)
         common = [item for item in order.overlap if (item, 0) not in mine]
         free = list(self._free(annotator, (item for item in order.others if (item, 0) not in mine)))
@@ -257,13 +257,13 @@ def labels_missing(questions: Sequence[LabelQuestion], current: Iterable[Label],
     many as are planned have skipped or flagged it: then it counts as skipped. Nothing waits for hidden repeats: their
     annotator may be gone.
     """
-    heard: dict[str, dict[str, bool]] = {question.comparison_id: {} for question in questions}
+    answers: dict[str, dict[str, bool]] = {question.comparison_id: {} for question in questions}
     for label in current:
-        if label.showing == 0 and label.comparison_id in heard:
-            heard[label.comparison_id][label.annotator] = label.choice not in SILENT
+        if label.showing == 0 and label.comparison_id in answers:
+            answers[label.comparison_id][label.annotator] = label.choice not in SILENT
     missing = 0
     for question in questions:
-        answered = heard[question.comparison_id]
+        answered = answers[question.comparison_id]
         if question.in_overlap:
             missing += max(annotators - len(answered), 0)
         elif not any(answered.values()) and len(answered) < annotators:

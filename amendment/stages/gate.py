@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,14 +21,11 @@ from amendment.audit.gates import Gate
 from amendment.calibration.calibrating import calibrate, calibration_refused
 from amendment.calibration.labelling import ASKED, SAMPLE, SPOT_CHECK, open_sample
 from amendment.calibration.people_gate import agreement_with_people, unreadable_gate, worst
-from amendment.calibration.queue import labels_missing
 from amendment.calibration.report import (
     ExportedP,
     SpotCheck,
     certified_part,
     preview_lines,
-    report_json,
-    report_lines,
     spot_check_report,
 )
 from amendment.calibration.samples import AskedOf, SampledItem, SpotCheckSettings, labelled_items
@@ -148,21 +145,16 @@ def refuse_failed_gate(workspace: Workspace, settings: RunSettings) -> None:
         )
 
 
-class Calibrated(NamedTuple):
-    """What is known of a run's labels."""
+class Preview(NamedTuple):
+    """What the open labels of a run say so far."""
 
     lines: list[str]
     document: dict[str, Any]
-    """The same for machines: `certified` or `preview`, `missing` labels, and the gate where there is one."""
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether the gate says FAIL."""
-        return bool(self.document.get("gate", {}).get("outcome") == "FAIL")
+    """The same for machines, with the number of `missing` labels."""
 
 
-def calibrate_run(folder: Path) -> Calibrated:
-    """What people's labels say of a run's judge: what is certified, or what the open labels say so far.
+def preview_of_labels(folder: Path) -> Preview:
+    """What the open labels say of a run's judge so far: agreement, and how calibration would change its probabilities.
 
     Asks no model, writes nothing, and opens no seal. Raises ConfigError where there is no run, no spot check in it, or
     no sample yet.
@@ -172,41 +164,22 @@ def calibrate_run(folder: Path) -> Calibrated:
         settings = SpotCheckSettings.model_validate(asked.plan)
     except ValidationError:
         raise ConfigError(f"{folder}: another version of amendment wrote its run.yaml; run it again") from None
-    workspace = Workspace(folder)
-    sample = workspace.read(SAMPLE, SampledItem)
-    with Labels(SPOT_CHECK.labels_in(folder), read_only=True) as labels:
-        current, opened, seen = labels.current(), labels.seal_openings(), labels.prompts_seen()
-    missing = labels_missing(asked.questions, current, annotators=asked.annotators)
-    sides = sides_of(current, sample, seen=seen)
-    if not missing and _are_read(workspace, sides):
-        report = report_of(workspace, settings, seed=asked.seed, opened=opened)
-        certified = _certified(workspace)
-        if report and certified and {**certified[0], "opened": opened} == report_json(report):
-            gate = certified[1]
-            checks = ", ".join(f"{check['check']} of {check['judge']} {check['outcome']}" for check in gate["checks"])
-            rest = ["", f"Gate: {gate['outcome']} ({checks}).", "", f"All of it: {folder / 'certificate.md'}"]
-            return Calibrated([*report_lines(report), *rest], {"is": "certified", "missing": 0, "gate": gate})
+    sample = Workspace(folder).read(SAMPLE, SampledItem)
+    with Labels(asked.labels, read_only=True) as labels:
+        sides = sides_of(labels.current(), sample, seen=labels.prompts_seen())
     items = labelled_items(sample, person_votes(sides["open"]))
     agreement = agreement_with_people(items)
     method, calibration, refused = settings.calibration.method, None, "the run file asks for none"
     if method != "none" and not (refused := calibration_refused(items, method=method)):
         calibration = calibrate(items, method=method, seed=asked.seed)
-    waiting = "All labels are there: amendment run FILE reads them, and certifies."
+    missing = asked.missing()
+    waiting = f"All labels are there: amendment run FILE reads them, and certifies in {folder / 'certificate.md'}."
     if missing:
         waiting = f"{missing} labels are missing; people give them with: {SPOT_CHECK.command(folder)}"
     document = {
-        "is": "preview",
         "agreement": agreement.to_json(),
         "calibrator": calibration.calibrator.to_json() if calibration else {"refused": refused},
         "labelled": len(items),
         "missing": missing,
     }
-    return Calibrated([*preview_lines(agreement, calibration, refused), "", waiting], document)
-
-
-def _are_read(workspace: Workspace, sides: Mapping[str, Sequence[Verdict]]) -> bool:
-    """Whether the run has read these labels already."""
-    names = {side: f"labels/{side}" for side in sides}
-    if not all(workspace.path(name).is_file() for name in names.values()):
-        return False
-    return all(workspace.read(names[side], Verdict) == list(verdicts) for side, verdicts in sides.items())
+    return Preview([*preview_lines(agreement, calibration, refused), "", waiting], document)

@@ -65,7 +65,7 @@ spot_check: {items: 60, overlap: 40, people: simulated}
 """
 
 
-def test_a_judge_of_bare_verdicts_has_an_accuracy_and_no_reliability_diagram(
+def test_a_judge_of_bare_verdicts_has_an_accuracy_and_no_table_of_reliability(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "run.yaml").write_text(HARD, encoding="utf-8")
@@ -76,7 +76,7 @@ def test_a_judge_of_bare_verdicts_has_an_accuracy_and_no_reliability_diagram(
     assert "verdicts without probabilities: it is right in" in " ".join(capsys.readouterr().out.split())
     certificate = (tmp_path / "run" / "certificate.md").read_text(encoding="utf-8")
     assert "verdicts without probabilities: it is right in" in certificate
-    assert "confidence   right" not in certificate
+    assert "| confidence" not in certificate
 
 
 def test_the_preview_of_a_judge_of_bare_verdicts_shows_no_artefact_of_cross_fitting() -> None:

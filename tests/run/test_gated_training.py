@@ -14,7 +14,6 @@ from amendment.errors import ConfigError, GateFailed, Paused
 from amendment.run import Result, Run, load_run_file
 from amendment.run.runfile.config import RunFile
 from amendment.stages import stages_of
-from amendment.stages.gate import calibrate_run
 from tests.run.spot_checked import PAGED, contents, label_all, opposing, run, say_anew, told
 
 TRAINED = f"""{PAGED}
@@ -132,12 +131,6 @@ def test_a_gate_that_warns_or_could_not_be_measured_stops_nobody(tmp_path: Path)
         refuse_failed_gate(place, config)
         texts.add(place.path("audit/gate.json").read_bytes())
     assert len(texts) == 1  # and what passes instead of warning makes no training run again
-
-
-def test_calibrate_says_that_the_gate_failed(failed: Path) -> None:
-    found = calibrate_run(failed / "run")
-    assert found.has_failed
-    assert found.document["gate"]["outcome"] == "FAIL"
 
 
 def test_one_annotator_gives_no_ceiling_and_only_a_judge_worse_than_a_coin_fails(tmp_path: Path) -> None:

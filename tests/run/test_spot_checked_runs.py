@@ -21,7 +21,7 @@ from amendment.publishing.publication import prepare, write_preview
 from amendment.records import Judgement, Preference, Verdict
 from amendment.run import Result, Run, load_run_file
 from amendment.run.status import read_status, status_lines
-from amendment.stages.gate import calibrate_run
+from amendment.stages.gate import preview_of_labels
 from tests.command_line import called
 from tests.publishing.test_outgoing import published_texts
 from tests.run.spot_checked import (
@@ -308,7 +308,7 @@ def test_before_anybody_has_labelled_it_says_what_is_missing(
     assert "No calibration: too few labels: found 0" in out
     assert called("calibrate", str(waiting), "--json") == 0
     document = json.loads(capsys.readouterr().out)
-    assert (document["is"], document["missing"], document["labelled"]) == ("preview", 150, 0)
+    assert (document["missing"], document["labelled"]) == (150, 0)
     assert document["agreement"]["value"] is None
     assert not (waiting / "labels.sqlite").exists()
 
@@ -316,37 +316,19 @@ def test_before_anybody_has_labelled_it_says_what_is_missing(
 def test_a_preview_changes_nothing_and_never_sees_a_sealed_label(labelled: Path) -> None:
     labelled = labelled / "run"
     before = everything(labelled)
-    with_sealed = calibrate_run(labelled)
+    with_sealed = preview_of_labels(labelled)
     assert everything(labelled) == before
     say_anew(labelled, is_sealed=True, count=30)
-    assert calibrate_run(labelled) == with_sealed
+    assert preview_of_labels(labelled) == with_sealed
     without_sealed(labelled)
-    alone = calibrate_run(labelled)
+    alone = preview_of_labels(labelled)
     missing = ("missing",)
     assert {k: v for k, v in alone.document.items() if k not in missing} == {
         k: v for k, v in with_sealed.document.items() if k not in missing
     }
     assert alone.lines[:-1] == with_sealed.lines[:-1]  # the last one says what is missing
     assert with_sealed.document["missing"] == 0 < alone.document["missing"]
-    assert "amendment run FILE reads them, and certifies" in with_sealed.lines[-1]
-
-
-def test_what_is_certified_is_told_and_for_machines_too(labelled: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    labelled = labelled / "run"
-    run(labelled.parent, PAGED)
-    before = everything(labelled)
-    assert called("calibrate", str(labelled)) == 0
-    out = capsys.readouterr().out
-    assert "## Spot check" in out
-    assert "Gate: " in out
-    assert f"All of it: {labelled / 'certificate.md'}" in out
-    section = (labelled / "certificate.md").read_text().split("## Spot check")[1].split("## Gate before")[0]
-    assert section.strip() in out
-    assert called("calibrate", str(labelled), "--json") == 0
-    document = json.loads(capsys.readouterr().out)
-    assert (document["is"], document["missing"]) == ("certified", 0)
-    assert document["gate"] == told(labelled, "certificate.json")["gate"]
-    assert everything(labelled) == before
+    assert "amendment run FILE reads them" in with_sealed.lines[-1]
 
 
 def test_what_cannot_be_calibrated_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -418,12 +400,12 @@ def certified(folder: Path) -> int:
 def test_the_seal_counts_every_different_certificate_and_looking_at_one_again_does_not(
     labelled: Path, tmp_path: Path
 ) -> None:
-    calibrate_run(labelled / "run")
+    preview_of_labels(labelled / "run")
     run(labelled, PAGED, until="calibration")
     assert opened(labelled) == 0
     for _ in range(2):
         run(labelled, PAGED)
-        calibrate_run(labelled / "run")
+        preview_of_labels(labelled / "run")
         assert audit_path(labelled / "run", folder=tmp_path / "out").document["spot_check"]["opened"] == 1
         assert (opened(labelled), certified(labelled)) == (1, 1)
     say_anew(labelled / "run", is_sealed=False)  # another calibrator is measured on sealed labels
