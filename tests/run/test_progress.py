@@ -71,21 +71,6 @@ def test_a_stage_in_which_nothing_ends_says_so_again_and_again_and_nothing_after
         assert not any(thread.name == "progress" for thread in threading.enumerate()), "nobody is left to say more"
 
 
-def test_the_last_line_counts_what_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    screen = screen_of(monkeypatch)
-    with LineProgress(seconds=0.01).stage("judging", 7) as step:
-        step()
-        step()
-        waits_for(lambda: "  judging: 2 of 7\n" in screen.getvalue())
-
-
-def test_lines_end_with_a_stage_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    screen_of(monkeypatch)
-    with pytest.raises(ValueError, match="broken"), LineProgress(seconds=0.01).stage("judging", 7):
-        raise ValueError("broken")
-    assert not any(thread.name == "progress" for thread in threading.enumerate())
-
-
 def test_a_bar_is_live_while_nothing_ends_and_reads_no_markup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     screen = screen_of(monkeypatch)
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
