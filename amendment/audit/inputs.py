@@ -25,7 +25,8 @@ from amendment.data.source_rows import FileFacts, SourceRows
 from amendment.data.sources import word_of
 from amendment.data.verdict_files import DataSources, VerdictFile
 from amendment.errors import DataError, Problem
-from amendment.preference import as_pair_verdicts, likeness
+from amendment.preference.degenerate import likeness
+from amendment.preference.readings import as_pair_verdicts
 from amendment.records import Candidate, Comparison, Message, Prompt, RaterKind, Verdict, text_of
 from amendment.tables import iter_rows
 from amendment.yamlfile import capped

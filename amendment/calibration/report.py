@@ -26,7 +26,7 @@ from amendment.calibration.people_gate import (
 )
 from amendment.calibration.samples import AskedOf, LabelledItem, SampledItem, labelled_items
 from amendment.errors import DataError
-from amendment.preference import person_votes
+from amendment.preference.aggregate import person_votes
 from amendment.records import Verdict
 from amendment.statistics import Estimate
 from amendment.statistics.calibration_errors import CalibrationReport, calibration_report

@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 
 from amendment.constitutions import Constitution, Drawn, eligible_principles
 from amendment.data.sources import Part
-from amendment.preference import drawn_question
+from amendment.preference.protocols import drawn_question
 from amendment.records import Candidate, Comparison, Messages, Prompt, Record
 from amendment.statistics.calibrators import Method
 

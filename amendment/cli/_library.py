@@ -120,7 +120,8 @@ Name = Annotated[str, typer.Argument(help="A shipped id or a path.")]
 @judges.command("list")
 def list_judges(as_json: AsJson = False) -> None:
     """List the judges that are shipped."""
-    from amendment.preference import judge_values, load_judge_folder, shipped_judges
+    from amendment.preference import load_judge_folder, shipped_judges
+    from amendment.preference.folder import judge_values
 
     folders = [load_judge_folder(name) for name in shipped_judges()]
     if as_json:
@@ -135,7 +136,8 @@ def list_judges(as_json: AsJson = False) -> None:
 @judges.command("show")
 def show_judge(name: Name, as_json: AsJson = False) -> None:
     """Show a judge: its protocol, its texts, and its content hash."""
-    from amendment.preference import judge_lines, judge_values, load_judge_folder
+    from amendment.preference import load_judge_folder
+    from amendment.preference.folder import judge_lines, judge_values
 
     folder = load_judge_folder(name)
     if as_json:

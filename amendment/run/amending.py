@@ -35,15 +35,9 @@ from amendment.files import write_text
 from amendment.hashing import HASH_PREFIX, content_id
 from amendment.keys import redact_logs
 from amendment.llm.concurrency import STAGE
-from amendment.preference import (
-    Judge,
-    JudgeSettings,
-    aggregate_verdicts,
-    by_comparison,
-    load_judge_folder,
-    person_votes,
-    standings_of,
-)
+from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder
+from amendment.preference.aggregate import person_votes, standings_of
+from amendment.preference.readings import by_comparison
 from amendment.publishing.manifest import read_manifest
 from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
 from amendment.run.context import Context

@@ -27,7 +27,7 @@ from amendment.llm.requests import CHARACTERS_PER_TOKEN, Reply, Request, Tokens,
 from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, located
 from amendment.llm.transport import Carrier
 from amendment.llm.trust import Trust
-from amendment.preference import is_asked_again
+from amendment.preference.asking import is_asked_again
 from amendment.records import Message, Sampling, text_of
 from amendment.run.context import Context
 from amendment.run.progress import QuietProgress

@@ -14,7 +14,7 @@ from amendment.calibration.calibrating import calibrate, calibration_refused, ex
 from amendment.calibration.labelling import SAMPLE
 from amendment.calibration.samples import SampledItem, SpotCheckSettings, labelled_items
 from amendment.files import write_text
-from amendment.preference import person_votes
+from amendment.preference.aggregate import person_votes
 from amendment.records import Judgement, Record, Verdict
 from amendment.stages.contract import Context, Made, RunSettings, Stage, constitution_key
 from amendment.stages.labels import OPEN

@@ -17,7 +17,8 @@ from amendment.data.sources import ModelSource, Name, Part
 from amendment.hashing import content_id
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, Model
-from amendment.preference import Paired, fit_for_pairs, without_constant_answers
+from amendment.preference.degenerate import fit_for_pairs, without_constant_answers
+from amendment.preference.pairs import Paired
 from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, Record
 from amendment.stages.candidates import Draw, Drawn, draw_answer
 from amendment.stages.contract import Ask, Context, Item, Made, Note, RunSettings, Stage, Step, dump

@@ -14,7 +14,9 @@ from amendment.data.export import write_exports
 from amendment.data.pseudonyms import Outgoing, run_pseudonyms
 from amendment.errors import AmendmentError
 from amendment.keys import key_variables, run_scanner, sift
-from amendment.preference import TIED_POOL, Vote, majority_of, person_votes, preference_row
+from amendment.preference import Vote, majority_of
+from amendment.preference.aggregate import person_votes
+from amendment.preference.pairs import TIED_POOL, preference_row
 from amendment.records import Pair, Preference, Verdict
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, Probability
 from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig, constructed_pairs

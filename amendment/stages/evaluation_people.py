@@ -20,7 +20,7 @@ from amendment.calibration.labelling import EVALUATION
 from amendment.calibration.samples import LabelQuestion
 from amendment.errors import AmendmentError, DataError
 from amendment.hashing import content_id
-from amendment.preference import person_votes
+from amendment.preference.aggregate import person_votes
 from amendment.records import Candidate, Record, Verdict
 from amendment.stages.contract import Context, Made, Note, RunSettings, Stage, constitution_key, dump
 from amendment.stages.evaluation import EvaluateConfig, EvaluationPeople

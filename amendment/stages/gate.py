@@ -34,7 +34,7 @@ from amendment.data.store import Workspace
 from amendment.errors import ConfigError, GateFailed
 from amendment.files import write_text
 from amendment.hashing import content_id
-from amendment.preference import person_votes
+from amendment.preference.aggregate import person_votes
 from amendment.records import Verdict
 from amendment.stages.calibration import PROBABILITIES, Probability
 from amendment.stages.contract import RunSettings

@@ -10,7 +10,8 @@ from amendment.data.inputs import StreamedInputs, read_into
 from amendment.data.source_rows import FileFacts, source_state
 from amendment.data.sources import ChainSource, FileSource, PairFile, Source
 from amendment.data.store import Split, Workspace
-from amendment.preference import held_out, majorities
+from amendment.preference.aggregate import majorities
+from amendment.preference.pairs import held_out
 from amendment.records import Candidate, Judgement, Prompt, Verdict
 from amendment.stages.contract import Context, Doubt, Made, Note, RunSettings, Stage, dump
 from amendment.stages.critique import CritiqueConfig

@@ -18,7 +18,9 @@ from amendment.data.inputs import Inputs, read_inputs
 from amendment.data.source_rows import source_state
 from amendment.data.sources import Source
 from amendment.errors import AmendmentError, DataError, Problem
-from amendment.preference import PairSettings, held_out, majorities, preference_row
+from amendment.preference import PairSettings
+from amendment.preference.aggregate import majorities
+from amendment.preference.pairs import held_out, preference_row
 from amendment.records import Candidate, Preference, Prompt, Record, Verdict, text_of
 from amendment.stages.contract import Context, Doubt, Made, Note, RunSettings, Stage, dump
 from amendment.stages.inputs import unknown_raters

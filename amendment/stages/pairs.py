@@ -19,16 +19,9 @@ from amendment.calibration.samples import SpotCheckSettings
 from amendment.curation import Mix
 from amendment.data.sources import ChainSource, Part
 from amendment.errors import AmendmentError
-from amendment.preference import (
-    TIED_POOL,
-    Paired,
-    PairSettings,
-    compare_revisions,
-    fit_for_pairs,
-    is_tied_pool,
-    make_pairs,
-    without_constant_answers,
-)
+from amendment.preference import PairSettings, make_pairs
+from amendment.preference.degenerate import fit_for_pairs, without_constant_answers
+from amendment.preference.pairs import TIED_POOL, Paired, compare_revisions, is_tied_pool
 from amendment.records import Candidate, Comparison, Judgement, Prompt, text_of
 from amendment.stages.construct import ConstructConfig
 from amendment.stages.contract import Context, RunSettings

@@ -38,7 +38,8 @@ from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, ending_of
-from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder, readings_of
+from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder
+from amendment.preference.readings import readings_of
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
 from amendment.stages.contract import (
     Ask,

@@ -27,7 +27,7 @@ from amendment.data.sources import ModelSource, Part
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError
 from amendment.hashing import content_id
-from amendment.preference import preference_row
+from amendment.preference.pairs import preference_row
 from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, Probability
 from amendment.stages.candidates import Drawing, draw_in_turn

@@ -13,7 +13,7 @@ from amendment.calibration.calibrating import calibrate, calibration_refused, ex
 from amendment.calibration.report import reliability_lines
 from amendment.calibration.samples import LabelledItem, SampledItem, labelled_items
 from amendment.errors import DataError
-from amendment.preference import person_votes
+from amendment.preference.aggregate import person_votes
 from amendment.records import Verdict
 from amendment.statistics.calibration_errors import calibration_report
 from amendment.statistics.calibrators import Calibrator

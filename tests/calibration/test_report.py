@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from amendment.calibration.report import ExportedP, SpotCheck, certified_lines, report_json, spot_check_report
 from amendment.calibration.samples import SampledItem
-from amendment.preference import person_votes
+from amendment.preference.aggregate import person_votes
 from amendment.records import Comparison, Verdict
 
 

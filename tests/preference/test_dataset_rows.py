@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.preference import held_out, preference_row
+from amendment.preference.pairs import held_out, preference_row
 from amendment.records import Candidate, Message, Origin, Pair, Prompt, ToolCall, user
 
 IDS = st.sets(st.text("abcdef", min_size=1, max_size=4), max_size=30).map(sorted)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from amendment.preference import fit_for_pairs, pool_of, without_constant_answers
+from amendment.preference.degenerate import fit_for_pairs, pool_of, without_constant_answers
 from amendment.records import Candidate, Judgement, Message, Messages, Origin, Pair, Prompt, user
 from amendment.text import fence
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.preference import PairSettings, compare_revisions, make_pairs
+from amendment.preference import PairSettings, make_pairs
+from amendment.preference.pairs import compare_revisions
 from amendment.records import Candidate, Judgement, Message, Pair
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.preference import Reading, as_pair_verdicts, by_comparison, readings_of
+from amendment.preference.readings import Reading, as_pair_verdicts, by_comparison, readings_of
 from amendment.records import Comparison, Verdict
 from tests.preference.verdicts import AB, A, B, C, score, verdict
 
