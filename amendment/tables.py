@@ -145,7 +145,7 @@ def _jsonl(path: Path, problems: list[Problem]) -> Iterator[Row]:
 
 def _json_row(line: str, place: str, problems: list[Problem]) -> Iterator[Row]:
     try:
-        value = _json_value(line)
+        value = strict_json(line)
     except (ValueError, RecursionError) as fault:
         problems.append(Problem(place, f"not JSON ({fault})"))
         return
@@ -162,12 +162,12 @@ def _read_document(path: Path) -> Any:
     if len(text) > MAX_DOCUMENT:
         raise DataError(f"{path}: more than {MAX_DOCUMENT:,} characters in one piece; save it as .jsonl, a row a line")
     try:
-        return _json_value(text)
+        return strict_json(text)
     except (ValueError, RecursionError) as fault:
         raise DataError(f"{path}: not JSON ({fault})") from fault
 
 
-def _json_value(text: str) -> Any:
+def strict_json(text: str) -> Any:
     """A JSON value. Raises ValueError for what Python takes too and would read as something else: NaN and
     Infinity, repeated keys of an object, halves of surrogate pairs."""
     value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)

@@ -8,10 +8,8 @@ Not covered: what the licence of the texts allows. It is asked for, and never gu
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +30,7 @@ from amendment.constitutions.model import (
 )
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.hashing import content_id
+from amendment.tables import strict_json
 from amendment.yamlfile import MAX_BYTES, capped, format_path
 
 LONGEST_ID = 48
@@ -112,20 +111,13 @@ def import_constitution(
 
 
 def _read_json(path: Path) -> Any:
-    """The JSON of a file. Raises DataError where there is none, and for repeated keys."""
-
-    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len(dict(pairs)) < len(pairs):
-            twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-            raise ValueError(f"the key '{twice[:60]}' appears twice; keep one of them")
-        return dict(pairs)
-
+    """The JSON of a file. Raises DataError where there is none."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:
             raise ValueError(f"found more than {MAX_BYTES:,} bytes, which no constitution can hold")
-        return json.loads(raw.decode("utf-8-sig"), object_pairs_hook=mapping)
+        return strict_json(raw.decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         reason = "too many levels of nesting" if isinstance(error, RecursionError) else str(error)
         raise DataError([Problem(str(path), f"cannot be read as JSON: {reason}")]) from None
@@ -191,8 +183,11 @@ def _kind(value: Any) -> Any:
     texts = [entry for entry in entries if isinstance(entry, str)]
     if isinstance(value, dict):
         return _swarm if "constitutions" in value else _requests if "edit_request" in keys else None
+    if {"corrects", "incorrects"} & keys:
+        return _plain_comparisons
     if keys:
-        return _plain_comparisons if {"corrects", "incorrects"} & keys else _reasoned_comparisons
+        is_reasoned = all("(A) [[[" in str(entry.get("prompt")) for entry in entries if isinstance(entry, dict))
+        return _reasoned_comparisons if is_reasoned else None
     if any("\n\nCritiqueRequest:" in text for text in texts):
         return _talks
     return _questions if any(text.rstrip().endswith("Options:") for text in texts) else None

@@ -106,7 +106,7 @@ def test_the_head_is_checked_and_the_license_asked_for(write: Write) -> None:
         (b"", "cannot be read as JSON"),
         ('["\u00e9"]'.encode("latin-1"), "cannot be read as JSON"),
         ("[" * 100_000, "too many levels of nesting"),
-        ('{"a": {"edit_request": "x", "edit_request": "y"}}', "the key 'edit_request' appears twice"),
+        ('{"a": {"edit_request": "x", "edit_request": "y"}}', "the key 'edit_request' appears twice in one object"),
         ("[]", "no known shape"),
         ('{"a": 1}', "no known shape"),
         ('{"constitutions": {}}', "constitutions: "),
