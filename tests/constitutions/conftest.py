@@ -1,4 +1,4 @@
-"""Random constitutions for `st.from_type`, with texts that are hard to write; files of other shapes."""
+"""Texts that are hard to write, and files of other shapes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,7 @@ import pytest
 from hypothesis import strategies as st
 
 from amendment.constitutions import (
-    AppliesWhen,
-    Case,
-    CompareExample,
-    Constitution,
-    CritiqueExample,
-    FewShot,
     Imported,
-    Principle,
-    ReviseExample,
-    Score,
-    Source,
     import_constitution,
 )
 
@@ -51,61 +41,6 @@ FREE = st.text(LETTERS, max_size=60) | st.text("ab :#-'\"\n", max_size=200)
 TEXTS = (st.sampled_from(HARD) | FREE | st.builds("{} {}".format, st.sampled_from(HARD), FREE)).filter(str.strip)
 """What a constitution may hold as text."""
 
-_slugs = st.from_regex(r"[a-z0-9]{1,8}(-[a-z0-9]{1,5})?", fullmatch=True) | st.sampled_from(["no", "1", "1e5", "on"])
-_optional = st.none() | TEXTS
-_named = st.none() | _slugs
-
-
-def _several(values: st.SearchStrategy[Any], most: int = 3) -> st.SearchStrategy[Any]:
-    return st.lists(values, max_size=most).map(tuple)
-
-
-_sources = st.builds(
-    Source,
-    kind=st.sampled_from(["original", "adapted", "public_input", "imported"]),
-    document=_optional,
-    section=_optional,
-    span=_optional,
-)
-_grades = st.dictionaries(st.integers(-(2**63), 2**63 - 1), TEXTS, min_size=2, max_size=3)
-_principles = st.builds(
-    Principle,
-    id=_slugs,
-    statement=TEXTS,
-    text=_optional,
-    rationale=_optional,
-    weight=st.floats(min_value=0, exclude_min=True, allow_infinity=False) | st.sampled_from([1.0, 2.0, 0.5]),
-    tier=st.integers(1, 9),
-    hard=st.booleans(),
-    tags=_several(TEXTS) | st.just(("honesty", "tone")),
-    applies_when=st.none() | st.builds(AppliesWhen, categories=_several(TEXTS), tags=_several(TEXTS)),
-    critique=_several(TEXTS),
-    revise=_several(TEXTS),
-    compare=_several(TEXTS),
-    score=st.none() | st.builds(Score, question=TEXTS, anchors=_grades),
-    cases=_several(st.builds(Case, prompt=TEXTS, better=TEXTS, worse=TEXTS, why=TEXTS), 1),
-)
-_critiques = st.builds(CritiqueExample, prompt=TEXTS, response=TEXTS, critique=TEXTS, principle=_named)
-_revisions = st.builds(
-    ReviseExample, prompt=TEXTS, response=TEXTS, critique=_optional, revision=TEXTS, principle=_named
-)
-_comparisons = st.builds(CompareExample, prompt=TEXTS, a=TEXTS, b=TEXTS, answer=st.sampled_from("AB"), principle=_named)
-_few_shots = st.builds(
-    FewShot, critique=_several(_critiques, 2), revise=_several(_revisions, 2), compare=_several(_comparisons, 2)
-)
-_constitutions = st.builds(
-    Constitution,
-    id=_slugs,
-    version=st.sampled_from(["1.0.0", "0.1.2-rc.1+b"]),
-    title=TEXTS,
-    license=TEXTS,
-    source=_sources,
-    principles=st.lists(_principles, max_size=3, unique_by=lambda each: each.id).map(tuple),
-    few_shot=_few_shots,
-)
-# As functions: hypothesis writes out what it is given at once, which takes long for this much.
-st.register_type_strategy(Principle, lambda _: _principles)
-st.register_type_strategy(Constitution, lambda _: _constitutions)
 
 Write = Callable[[str, Any], Path]
 

@@ -10,14 +10,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amendment.constitutions import (
+    AppliesWhen,
+    Case,
+    CompareExample,
     Constitution,
+    CritiqueExample,
+    FewShot,
     Principle,
+    ReviseExample,
+    Score,
+    Source,
     constitution_yaml,
     load_constitution,
     write_constitution,
 )
 from amendment.errors import ConfigError
 from amendment.yamlfile import MAX_BYTES, parse_yaml, validate
+from tests.constitutions.conftest import TEXTS
 
 
 def constitution(*principles: Principle, **fields: Any) -> Constitution:
@@ -35,8 +44,27 @@ def read(text: str) -> Constitution:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.from_type(Constitution))
-def test_what_is_written_is_read_back_exactly(one: Constitution) -> None:
+@given(TEXTS, TEXTS, st.integers(-(2**63), 2**63 - 2))
+def test_what_is_written_is_read_back_exactly(text: str, other: str, grade: int) -> None:
+    full = principle(
+        statement=text,
+        text=other,
+        rationale=text,
+        weight=0.1,
+        tier=2,
+        tags=(text, other),
+        applies_when=AppliesWhen(categories=(other,), tags=(text,)),
+        critique=(text, other),
+        revise=(other,),
+        score=Score(question=text, anchors={grade: other, grade + 1: text}),
+        cases=(Case(prompt=text, better=other, worse=text, why=other),),
+    )
+    shots = FewShot(
+        critique=(CritiqueExample(prompt=text, response=other, critique=text, principle="p"),),
+        revise=(ReviseExample(prompt=other, response=text, revision=other),),
+        compare=(CompareExample(prompt=text, a=other, b=text, answer="B"),),
+    )
+    one = constitution(full, principle(id="no"), title=text, source=Source(document=other), few_shot=shots)
     assert read(constitution_yaml(one)) == one
 
 
