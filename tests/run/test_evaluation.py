@@ -136,12 +136,9 @@ def test_a_judge_without_noise_sees_every_refusal_and_the_phrases_those_that_com
 
 def drawn(number: int, text: str | None, outcome: Any = "done") -> Drawn:
     prompt = Prompt(messages=user(f"question {number}"))
-    said = (
-        Candidate(prompt_id=prompt.id, messages=(Message(role="assistant", content=text),), kind="policy")
-        if text
-        else None
-    )
-    return Drawn(Draw(prompt, 0), Ending(outcome), said)
+    message = Message(role="assistant", content=text or "")
+    answer = Candidate(prompt_id=prompt.id, messages=(message,), kind="policy")
+    return Drawn(Draw(prompt, 0), Ending(outcome), answer if text else None)
 
 
 def compared(ours: Drawn, theirs: Drawn, p: float) -> PolicyComparison:
@@ -569,9 +566,8 @@ def test_every_two_policies_get_a_win_rate_and_people_correct_each(measured: Res
 def test_people_see_neither_policies_nor_verdicts(measured: Result) -> None:
     place = Workspace(measured.folder)
     questions = place.read("evaluate_sample/questions", LabelQuestion)
-    texts = {one.id: one.messages for one in place.read("evaluate/answers", Candidate)}
-    assert [(one.a, one.b) for one in questions] == [(texts[one.a_id], texts[one.b_id]) for one in questions]
-    assert all(one.principles for one in questions)
+    texts = {answer.id: answer.messages for answer in place.read("evaluate/answers", Candidate)}
+    assert all((row.a, row.b) == (texts[row.a_id], texts[row.b_id]) and row.principles for row in questions)
     path = place.path("evaluate_sample/questions")
     table = parquet.read_table(path)
     held = path.read_bytes() + repr(table.to_pylist()).encode() + repr(table.schema).encode()
@@ -633,38 +629,33 @@ def both(tmp_path: Path) -> Path:
 
 
 def test_the_samples_go_out_and_come_in_apart_and_people_have_one_number(both: Path, tmp_path: Path) -> None:
+    names = ("Ann Example", "Zoe Sample")
     export_labels(both, tmp_path / "x.csv")
     with pytest.raises(DataError, match=r"no item of this spot check; is the file .* of another --stage"):
         import_labels(both, tmp_path / "x.csv", sample=EVALUATION)
-    assert open_sample(both, EVALUATION).missing() == 24
     asked = open_sample(both, EVALUATION)
+    assert asked.missing() == 24
     with Labels(asked.labels) as labels:
-        for one in asked.questions:
-            labels.add(label(one, "Ann Example", "B"))
-            labels.add(label(one, "Zoe Sample", "A"))
+        for question in asked.questions:
+            labels.add(label(question, "Ann Example", "B"))
+            labels.add(label(question, "Zoe Sample", "A"))
     result = run_of(tmp_path, text=CHECKED)()
     assert result.summary["stages"]["evaluate_labels"]["people"] == 2
-    for name in ("summary.json", "summary.md", "manifest.json", "run.yaml"):
-        assert "Ann Example" not in (both / name).read_text()
-        assert "Zoe Sample" not in (both / name).read_text()
+    own = [(both / name).read_text() for name in ("summary.json", "summary.md", "manifest.json", "run.yaml")]
 
     sent = export_labels(both, tmp_path / "own.jsonl", sample=EVALUATION)
     assert (sent.lines, sent.people, sent.with_sealed) == (2 * len(asked.questions), 2, False)
     rows = [json.loads(line) for line in (tmp_path / "own.jsonl").read_text().splitlines()]
     export_labels(both, tmp_path / "check.jsonl")
     [checker] = {json.loads(line)["annotator"] for line in (tmp_path / "check.jsonl").read_text().splitlines()}
-    assert {one["annotator"] for one in rows} == {"person-1", "person-2"}
-    assert {one["annotator"] for one in rows if one["choice"] == "B"} == {checker}
+    assert {row["annotator"] for row in rows} == {"person-1", "person-2"}
+    assert {row["annotator"] for row in rows if row["choice"] == "B"} == {checker}
+    assert export_questions(both, tmp_path / "asked.csv", sample=EVALUATION).lines == len(asked.questions)
+
     ready = prepare(both, repo="org/name", license="cc-by-4.0", environ={})
     assert f"win rate of {RATE}, corrected by people's labels" in ready.body
-    leaving = [
-        ready.body,
-        *ready.files.values(),
-        *(repr(table.to_dict()) for config in ready.configs.values() for table in config.values()),
-    ]
-    assert not any(name in text for text in leaving for name in ("Ann Example", "Zoe Sample"))
-    questions = export_questions(both, tmp_path / "asked.csv", sample=EVALUATION)
-    assert questions.lines == len(asked.questions)
+    tables = [repr(table.to_dict()) for config in ready.configs.values() for table in config.values()]
+    assert not any(name in text for text in (*own, ready.body, *ready.files.values(), *tables) for name in names)
 
 
 def test_people_are_asked_of_what_a_judge_compared_and_simulated_ones_of_their_world(tmp_path: Path) -> None:
