@@ -18,7 +18,7 @@ from amendment.data.pseudonyms import Outgoing, Pseudonyms, run_pseudonyms
 from amendment.data.store import Split, Workspace
 from amendment.errors import ConfigError
 from amendment.publishing.manifest import read_manifest
-from amendment.records import Candidate, Critique, Judgement, Preference, Prompt, Record, Verdict
+from amendment.records import Candidate, Critique, Preference, Prompt, Record, Verdict
 
 R = TypeVar("R", bound=Record)
 STAGES = ("inputs", "critique", "candidates", "construct", "judging", "mixing")
@@ -101,11 +101,6 @@ class FinishedRun:
     def judged(self) -> list[Verdict]:
         """The verdicts of the run's own judges."""
         return self._table("judging", "verdicts", Verdict)
-
-    @cached_property
-    def judgements(self) -> list[Judgement]:
-        """What the run's own judges came to, comparison by comparison."""
-        return self._table("judging", "judgements", Judgement)
 
     @cached_property
     def sides(self) -> dict[str, str]:
