@@ -95,7 +95,10 @@ def optimise(
             make = kto_trainer if settings.loss == "kto" else dpo_trainer
             trainer, lengths = make(bench, prepared.rows, labels, settings, reference or base)
             watchers = [StartsAtReference(settings, exact=not trainer.args.bf16, weighted=is_weighted)]
-        if guards is None or trainer.args.world_size > 1:
+        if guards and trainer.args.world_size > 1:
+            bench.notes.append("guards: nothing was watched, since several processes trained; they work in one.")
+            guards = None
+        if guards is None:
             return DpoResult(**vars(bench.finish(trainer, prepared.report, bench.fit(trainer, lengths, *watchers))))
         watcher = GuardWatcher(bench, guards, trainer)
         fitted = bench.fit(trainer, lengths, *watchers, watcher)  # last: a training that it ends writes no checkpoint

@@ -19,7 +19,6 @@ from pydantic import Field, model_validator
 
 from amendment.dpo.guards import GuardReading, Guards
 from amendment.training import PairTrainerSettings, Progress, TrainerSettings, TrainResult, need_training
-from amendment.training.launching import launchable
 from amendment.training.preflight import rows_in
 
 UNWEIGHTED = ("kto", "orpo", "simpo")
@@ -71,7 +70,6 @@ class DpoSettings(PairTrainerSettings):
         return self
 
 
-@launchable
 def train_sft(
     base: str | Path,
     rows: Iterable[Mapping[str, Any]],
@@ -121,28 +119,9 @@ def train_dpo(
     saved, which may be the base's own, and `notes` of the result say so. None: nothing is watched.
     """
     need_training()
-    if settings.launch:
-        result = _launched(base, pairs, out, settings, seed=seed, progress=progress)
-        note = "guards: nothing was watched, since launched processes trained; they work without launch."
-        return DpoResult(**{**vars(result), "notes": (*result.notes, *([note] if guards else []))})
     from amendment.dpo import _training
 
     return _training.optimise(base, rows_in(pairs), Path(out), settings, seed, progress=progress, guards=guards)
-
-
-@launchable
-def _launched(
-    base: str | Path,
-    pairs: Iterable[Mapping[str, Any]],
-    out: Path,
-    settings: DpoSettings,
-    *,
-    seed: int,
-    progress: Progress | None = None,
-) -> TrainResult:
-    from amendment.dpo import _training
-
-    return _training.optimise(base, rows_in(pairs), Path(out), settings, seed, progress=progress)
 
 
 def policy_margins(

@@ -32,7 +32,6 @@ from amendment.reward_model.settings import META, RewardSettings, Temperature
 from amendment.statistics.calibration_errors import calibration_gain, log_losses
 from amendment.statistics.calibrators import cross_fitted, fit_calibrator, refusal
 from amendment.training import PairTrainerSettings, Progress, TrainResult, need_training
-from amendment.training.launching import launchable
 from amendment.training.preflight import PairLabels, pair_labels, rows_in
 
 Floats = NDArray[np.float64]
@@ -76,7 +75,9 @@ def train_reward(
     """
     need_training()
     fitted_on = None if held_out is None else _checked(held_out)
-    result = _train_weights(base, pairs, Path(out), settings, seed=seed, progress=progress)
+    from amendment.reward_model import _training
+
+    result = _training.train(base, rows_in(pairs), Path(out), settings, seed=seed, progress=progress)
     if fitted_on is None:
         return RewardResult(**vars(result))
     model = RewardModel.load(result.folder)  # what is scored is what was saved
@@ -100,22 +101,6 @@ def _checked(held_out: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     except DataError as fault:
         raise DataError([Problem(f"held-out {problem.place}", problem.message) for problem in fault.problems]) from None
     return rows
-
-
-@launchable
-def _train_weights(
-    base: str | Path,
-    pairs: Iterable[Mapping[str, Any]],
-    out: Path,
-    settings: RewardSettings,
-    *,
-    seed: int,
-    progress: Progress | None = None,
-) -> TrainResult:
-    """All but the temperature, which one process fits to what the others have saved."""
-    from amendment.reward_model import _training
-
-    return _training.train(base, rows_in(pairs), Path(out), settings, seed=seed, progress=progress)
 
 
 class FittedTemperature(NamedTuple):

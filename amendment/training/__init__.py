@@ -5,7 +5,6 @@ What loads torch is imported by its full name: `workbench`, `model_files`, `gene
 
 from amendment.training.bases import build_tiny, check_base, need_training
 from amendment.training.settings import (
-    LaunchSettings,
     LoraSettings,
     PairTrainerSettings,
     Progress,
@@ -18,7 +17,6 @@ from amendment.training.settings import (
 )
 
 __all__ = [
-    "LaunchSettings",
     "LoraSettings",
     "PairTrainerSettings",
     "Progress",

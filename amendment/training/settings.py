@@ -7,7 +7,6 @@ the machine is asked by `unmet_demands`, before anything is spent and again befo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -53,22 +52,6 @@ class LoraSettings(_Settings):
     """Rank; the adapter is scaled by 2 (alpha is twice the rank)."""
 
 
-class LaunchSettings(_Settings):
-    """Train in several processes of this machine, by `accelerate launch`: one for each device."""
-
-    processes: int = Field(ge=1)
-    """How many; each takes an equal part of every batch."""
-    config: str | None = Field(default=None, min_length=1)
-    """A configuration of accelerate (YAML), which says how the devices share the model: DeepSpeed, FSDP. Absent: a
-    whole copy of the model on each."""
-
-    @model_validator(mode="after")
-    def _several(self) -> Self:
-        if self.processes == 1 and self.config is None:
-            raise ValueError("one process needs no launch: leave launch out, or give it a config")
-        return self
-
-
 class TrainerSettings(_Settings):
     """What all trainers have in common. A batch counts rows for SFT and pairs for reward model and DPO."""
 
@@ -100,8 +83,6 @@ class TrainerSettings(_Settings):
     """How attention is computed; absent: as transformers chooses. Flash attention wants its own library and a GPU."""
     report_to: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ()
     """Trackers that get each entry of the history as well. What they write lies beside the model, in `<name>.logs`."""
-    launch: LaunchSettings | None = None
-    """Train in several processes instead of this one."""
     trl: TrlFields = TrlFields()
     """Fields of TRL's own configuration."""
 
@@ -118,13 +99,6 @@ class TrainerSettings(_Settings):
     def _set_once(self) -> Self:
         if self.epochs is not None and self.steps is not None:
             raise ValueError("both epochs and steps are set; keep one of them")
-        return self
-
-    @model_validator(mode="after")
-    def _batch_is_shared(self) -> Self:
-        processes = self.launch.processes if self.launch else 1
-        if self.batch_size % processes:
-            raise ValueError(f"batch_size {self.batch_size} cannot be shared by {processes} processes in equal parts")
         return self
 
 
@@ -176,10 +150,7 @@ class UnmetDemand(NamedTuple):
 
 
 def unmet_demands(settings: TrainerSettings) -> Iterator[UnmetDemand]:
-    """What is asked for and not there: a configuration of accelerate, trackers, flash attention."""
-    config = settings.launch.config if settings.launch else None
-    if config and not Path(config).expanduser().is_file():
-        yield UnmetDemand(("launch", "config"), f"no file {config!r}; expected a configuration of accelerate")
+    """What is asked for and not there: trackers, flash attention."""
     for name in settings.report_to:
         if find_spec(name) is None:
             yield UnmetDemand(("report_to",), f"{name} is not installed; pip install {name}, or leave it out")
@@ -237,16 +208,3 @@ class TrainResult:
     """Device, precision, threads and library versions: equal machines give equal weights."""
     notes: tuple[str, ...] = ()
     """What a reader of the result has to know, in sentences."""
-
-    @classmethod
-    def read(cls, folder: Path) -> TrainResult:
-        """What `history.json` in a trained model's folder tells."""
-        record = json.loads((folder / "history.json").read_text(encoding="utf-8"))
-        return cls(
-            folder=folder,
-            report=Report(**record["preflight"]),
-            history=tuple(record["history"]),
-            steps=record["steps"],
-            machine=record["machine"],
-            notes=tuple(record["notes"]),
-        )

@@ -127,15 +127,13 @@ class Workbench:
         """The folder of this very training in `<out name>.state` beside `out`: it outlives a kill, is made by whoever
         writes to it, and is removed by `finish`. A training with another base, other rows, settings, seed or
         libraries has another."""
-        launch = self.settings.launch
-        config = Path(launch.config).expanduser() if launch and launch.config else None
         depends = {
             "base": self.commit or _files_of(Path(self.base).expanduser()),
             "rows": _digest(self.rows),
             "settings": [type(self.settings).__name__, self.settings.model_dump(mode="json", exclude=_NO_MATTER)],
             "seed": self.seed,
             "depends": _digest([self.depends]),
-            "launch": file_hash(config) if config else None,
+            "processes": _processes(),
             "versions": {"amendment": amendment.__version__, **self.versions},
         }
         return self.out.with_name(f"{self.out.name}.state") / _digest([depends])[:16]
@@ -199,19 +197,18 @@ class Workbench:
 
     def finish(self, trainer: Any, report: Report, fitted: Fitted, **files: Mapping[str, Any] | Path) -> TrainResult:
         """Merge, save and describe what was trained; `files` are JSON by stem, or folders to copy."""
-        launch = self.settings.launch
         machine = {
             "device": torch.cuda.get_device_name(0) if has_gpu() else "cpu",
             "bf16": _uses_bf16(self.settings),
             "threads": torch.get_num_threads(),
-            **({"processes": launch.processes} if launch else {}),
+            "processes": _processes(),
             "versions": self.versions,
         }
         record = {
             "trainer": report.trainer,
             **self.origin,
             "seed": self.seed,
-            "settings": self.settings.model_dump(mode="json", exclude_none=True, exclude={"launch": {"config"}}),
+            "settings": self.settings.model_dump(mode="json", exclude_none=True),
             "machine": machine,
             "preflight": report.to_json(),
             "notes": self.notes,
@@ -235,7 +232,9 @@ class Workbench:
 
 def configure(kind: type[Any], settings: TrainerSettings, *, seed: int, folder: str, **own: Any) -> Any:
     """A configuration of TRL: the machine's settings, then ours, then what the user's `trl:` names."""
-    on_gpu = has_gpu()
+    on_gpu, processes = has_gpu(), _processes()
+    if settings.batch_size % processes:
+        raise ConfigError(f"batch_size {settings.batch_size} cannot be shared by {processes} processes in equal parts")
     arguments = {
         "use_cpu": not on_gpu,
         "bf16": _uses_bf16(settings),
@@ -249,7 +248,7 @@ def configure(kind: type[Any], settings: TrainerSettings, *, seed: int, folder: 
         "push_to_hub": False,
         "trust_remote_code": False,
         "learning_rate": settings.learning_rate,
-        "per_device_train_batch_size": settings.batch_size // (settings.launch.processes if settings.launch else 1),
+        "per_device_train_batch_size": settings.batch_size // processes,
         "num_train_epochs": settings.epochs or 1.0,
         "max_steps": settings.steps or -1,
         "logging_steps": settings.log_every,
@@ -274,6 +273,11 @@ def configure(kind: type[Any], settings: TrainerSettings, *, seed: int, folder: 
     if config.n_gpu > 1:  # DataParallel would make every batch as many times larger as there are GPUs
         config._n_gpu = 1  # asking for `n_gpu` has set it, and it is not set again
     return config
+
+
+def _processes() -> int:
+    """How many train together under `accelerate launch`, one for each device."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def drawn(args: Any) -> int:

@@ -49,7 +49,7 @@ def test_it_learns_and_leaves_a_plain_folder(trained: Trained) -> None:
     assert record["preflight"] == result.report.to_json()
     assert record["machine"]["threads"] == 1 or record["machine"]["device"] != "cpu"
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
-    assert TrainResult.read(folder) == result
+    assert record["history"] == [*result.history]
 
 
 def test_equal_seeds_give_equal_files_in_silence_and_other_seeds_other_weights(

@@ -142,8 +142,7 @@ WRONG = {
     f"{JUDGED[:-2]}, cascade: {{then: [{{model: w}}]}}}}": "judging.cascade.then[0]: w judges by",
     f"{JUDGED[:-2]}, cascade: {{confidence: 0, then: [{{model: v}}]}}}}": "judging.cascade.confidence: found 0",
     TRAINED + GAP % "": "the run lacks reward_model and dpo.guards.judge; add what is missing, or leave it out",
-    TRAINED + "sft: {base: base, on: chosen, launch: {processes: 2, config: gone.yaml}}": "sft.launch.config: no file "
-    "'gone.yaml'; expected a configuration of accelerate",
+    TRAINED + "sft: {base: base, on: chosen, launch: {processes: 2}}": "sft.launch: is gone; train from Python",
 }
 
 

@@ -46,8 +46,6 @@ def test_a_misspelt_field_is_named_with_its_place_and_its_neighbour() -> None:
         ({"learning_rate": 0}, "greater than 0"),
         ({"max_length": 2}, "greater than or equal to 8"),
         ({"lora": {"r": 0}}, "greater than or equal to 1"),
-        ({"launch": {"processes": 3}, "batch_size": 4}, "batch_size 4 cannot be shared by 3 processes"),
-        ({"launch": {"processes": 1}}, "one process needs no launch"),
     ],
 )
 def test_values_that_cannot_work_are_refused(values: dict[str, Any], message: str) -> None:

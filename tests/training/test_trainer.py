@@ -103,9 +103,7 @@ def test_the_rows_that_will_be_drawn_are_those_of_the_trainers_own_batches(base:
 def test_what_the_machine_has_not_got_is_named_before_training(base: Path, tmp_path: Path) -> None:
     from amendment.training.workbench import workbench
 
-    demands: list[tuple[dict[str, Any], str]] = [
-        ({"launch": {"processes": 2, "config": "nowhere.yaml"}}, r"launch\.config: no file 'nowhere\.yaml'")
-    ]
+    demands: list[tuple[dict[str, Any], str]] = []
     for name in ("trackio", "mlflow", "wandb", "tensorboard"):
         if find_spec(name) is None:
             demands.append(({"report_to": [name]}, f"report_to: {name} is not installed; pip install {name}"))
