@@ -6,7 +6,6 @@ principle says; a small share of its verdicts is drawn again. One rule makes it 
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 from tests.chat_server import ChatServer
 from tests.command_line import amendment
+from tests.regressions.conftest import import_answers, questions_of
 from tests.rows import save
 
 PAIRS, SEALED = 140, 0.2
@@ -82,15 +82,12 @@ def labelled_run(url: str) -> Path:
     Path("run.yaml").write_text(json.dumps(run_file))
     assert amendment("run", "run.yaml", "--until", "labels").code == 3  # waits for labels
     folder = Path("runs/amended")
-    assert amendment("label", folder, "--export", "questions.csv", "--questions").code == 0
-    with Path("questions.csv").open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = questions_of(folder)
     for row in rows:
         row["choice"] = "A" if "good-" in row["answer_a"] else "B"
         row["annotator"] = "Dora Klug"
         row["comment"] = f"remark on {row['comparison_id']}: Dora Klug says so. {HOSTILE}"
-    save("labels.csv", rows)
-    assert amendment("label", folder, "--import", "labels.csv").code == 0
+    assert import_answers(folder, rows).code == 0
     assert amendment("run", "run.yaml", "--until", "labels").code == 0
     return folder
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 import yaml
 
 from tests.command_line import amendment
+from tests.regressions.conftest import import_answers, questions_of
 from tests.rows import Rows, save
 
 
@@ -292,17 +292,11 @@ def test_they_are_refused_when_labels_are_imported_and_rater_makes_them_one() ->
     Path("run.yaml").write_text(json.dumps(run_file), encoding="utf-8")
     ended = amendment("run", "run.yaml", "--until", "labels")
     assert ended.code == 3, ended.said
-    folder = "runs/imported"
-    assert amendment("label", folder, "--export", "questions.csv", "--questions").code == 0
-    with Path("questions.csv").open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
-    for name, path in (("Ada", "first.csv"), ("ada", "second.csv")):
-        save(path, [{**row, "choice": "A", "annotator": name} for row in rows])
-    ended = amendment("label", folder, "--import", "first.csv")
-    assert ended.code == 0, ended.said
-    ended = amendment("label", folder, "--import", "second.csv")
+    folder = Path("runs/imported")
+    ada, twin = ([{**row, "choice": "A", "annotator": name} for row in questions_of(folder)] for name in ("Ada", "ada"))
+    assert import_answers(folder, ada).code == 0
+    ended = import_answers(folder, twin)
     assert ended.code == 2
     assert "'Ada'" in ended.err
     assert "--rater" in ended.err
-    ended = amendment("label", folder, "--import", "second.csv", "--rater", "ada=Ada")
-    assert ended.code == 0, ended.said
+    assert import_answers(folder, twin, "--rater", "ada=Ada").code == 0

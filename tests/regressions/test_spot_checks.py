@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import http.client
 import json
 import os
@@ -21,6 +20,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.command_line import called
+from tests.regressions.conftest import import_answers, questions_of
+from tests.rows import save
 
 LOG = """\
 name: imported
@@ -39,51 +40,34 @@ ITEMS = 40
 
 def write_log(folder: Path) -> None:
     """A judge that prefers the answer in column `alpha` in both orders, whatever the prompt."""
-    rows = [
-        {"question": f"Question {i}?", "alpha": f"Alpha {i}.", "beta": f"Beta {i}.", "order": order, "verdict": "A"}
-        for i in range(ITEMS)
-        for order in ("ab", "ba")
-    ]
-    (folder / "judge.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    texts = [{"question": f"Question {i}?", "alpha": f"Alpha {i}.", "beta": f"Beta {i}."} for i in range(ITEMS)]
+    save(folder / "judge.jsonl", [{**row, "order": order, "verdict": "A"} for row in texts for order in ("ab", "ba")])
 
 
-def prefers_alpha(i: int) -> bool:
-    """People agree with the judge on three of four prompts."""
-    return i % 4 > 0
-
-
-def answered(questions: Path, to: Path, says: Callable[[int], bool | None]) -> None:
-    """The questions of a CSV file, answered by one person: for alpha, against it, or None for a tie."""
-    with questions.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        is_alpha_first = row["answer_a"].startswith("Alpha")
-        i = int(row["prompt"].removeprefix("Question ").removesuffix("?"))
-        said = says(i)
-        row["choice"] = "tie" if said is None else "A" if is_alpha_first == said else "B"
-    with to.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+def labelled_log(folder: Path, **says: Callable[[int], bool | None]) -> Path:
+    """A run of an imported log that people have labelled: for alpha, against it, or None for a tie."""
+    write_log(folder)
+    (folder / "run.yaml").write_text(LOG, encoding="utf-8")
+    command = ("run", folder / "run.yaml", "--folder", folder / "run")
+    assert called("check", folder / "run.yaml") == 0
+    assert called(*command) == 3  # labels are missing
+    questions = questions_of(folder / "run")
+    for name, prefers_alpha in says.items():
+        rows = []
+        for row in questions:
+            is_alpha = prefers_alpha(int(row["prompt"].removeprefix("Question ").removesuffix("?")))
+            is_alpha_first = row["answer_a"].startswith("Alpha")
+            rows.append({**row, "choice": "tie" if is_alpha is None else "A" if is_alpha_first == is_alpha else "B"})
+        assert import_answers(folder / "run", rows, "--rater", name).code == 0
+    assert called(*command) == 0
+    return folder / "run"
 
 
 @pytest.fixture(scope="module")
-def imported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a run of an imported log that two people have labelled, by the command line alone."""
-    folder = tmp_path_factory.mktemp("imported")
-    patch = pytest.MonkeyPatch()
-    patch.chdir(folder)
-    write_log(folder)
-    (folder / "run.yaml").write_text(LOG, encoding="utf-8")
-    assert called("check", "run.yaml") == 0
-    assert called("run", "run.yaml") == 3  # labels are missing
-    assert called("label", "runs/imported", "--export", "ask.csv", "--questions") == 0
-    for name in ("Ada Berg", "Bo Oetker"):
-        answered(Path("ask.csv"), Path("answers.csv"), prefers_alpha)
-        assert called("label", "runs/imported", "--import", "answers.csv", "--rater", name) == 0
-    assert called("run", "run.yaml") == 0
-    yield folder / "runs" / "imported"
-    patch.undo()
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of such a run; two people agree with the judge on three of four prompts."""
+    people = dict.fromkeys(("Ada Berg", "Bo Oetker"), lambda i: i % 4 > 0)
+    return labelled_log(tmp_path_factory.mktemp("imported"), **people)
 
 
 JUDGED = """\
@@ -204,7 +188,7 @@ def test_open_labels_decide_the_comparisons_of_an_imported_log(imported: Path) -
 
 def test_a_failed_gate_of_an_imported_log_stops_training(imported: Path, base: Path, tmp_path: Path) -> None:
     text = LOG + f"reward_model: {{base: {base}}}\n"
-    file = imported.parent.parent / "trained.yaml"
+    file = imported.parent / "trained.yaml"
     file.write_text(text, encoding="utf-8")
     assert called("run", str(file), "--folder", str(imported)) == 5
     assert not (imported / "models").exists()
@@ -300,9 +284,7 @@ def test_people_see_the_question_and_the_principle_that_the_judge_saw(own: Path)
 
 
 def test_other_tools_are_sent_the_question_too(own: Path) -> None:
-    assert called("label", str(own), "--export", str(own / "ask.csv"), "--questions") == 0
-    with (own / "ask.csv").open(encoding="utf-8-sig", newline="") as file:
-        assert {row["question"] for row in csv.DictReader(file)} == set(QUESTIONS)
+    assert {row["question"] for row in questions_of(own)} == set(QUESTIONS)
 
 
 def test_where_the_judge_is_asked_by_several_principles_people_see_all_of_them(tmp_path: Path) -> None:
@@ -346,16 +328,9 @@ def test_undo_keeps_the_comment_and_the_confidence(own: Path) -> None:
 def finished(judged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run, labelled by two people and finished."""
     folder = Path(shutil.copytree(judged.parent, tmp_path_factory.mktemp("finished") / "own"))
-    questions, answers = folder / "ask.csv", folder / "answers.csv"
-    assert called("label", str(folder / "run"), "--export", str(questions), "--questions") == 0
-    with questions.open(encoding="utf-8-sig", newline="") as file:
-        asked = list(csv.DictReader(file))
+    rows = [{**row, "choice": "A"} for row in questions_of(folder / "run")]
     for name in ("Ada Berg", "Bo Oetker"):
-        with answers.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(asked[0]))
-            writer.writeheader()
-            writer.writerows({**row, "choice": "A"} for row in asked)
-        assert called("label", str(folder / "run"), "--import", str(answers), "--rater", name) == 0
+        assert import_answers(folder / "run", rows, "--rater", name).code == 0
     assert called("run", str(folder / "run.yaml"), "--folder", str(folder / "run")) == 0
     return folder / "run"
 
@@ -370,24 +345,13 @@ def test_sealed_labels_are_not_published(finished: Path, capsys: pytest.CaptureF
     assert sum(size["rows"] for size in sizes) == judged + sides["open"]
 
 
-def test_a_dataset_tells_ties_of_people_from_their_disagreements(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_log(tmp_path)
-    Path("run.yaml").write_text(LOG, encoding="utf-8")
-    assert called("run", "run.yaml") == 3
-    assert called("label", "runs/imported", "--export", "ask.csv", "--questions") == 0
+def test_a_dataset_tells_ties_of_people_from_their_disagreements(tmp_path: Path) -> None:
     # of 40 items, both people call 10 a tie, one prefers alpha and the other beta on 20, and both prefer alpha on 10
-    says: dict[str, Callable[[int], bool | None]] = {
+    people: dict[str, Callable[[int], bool | None]] = {
         "Ada Berg": lambda i: None if i % 4 == 0 else True,
         "Bo Oetker": lambda i: None if i % 4 == 0 else i % 4 == 1,
     }
-    for name, choice in says.items():
-        answered(Path("ask.csv"), Path("answers.csv"), choice)
-        assert called("label", "runs/imported", "--import", "answers.csv", "--rater", name) == 0
-    assert called("run", "run.yaml") == 0
-    counts = read(tmp_path / "runs" / "imported", "summary.json")["stages"]["dataset"]
+    counts = read(labelled_log(tmp_path, **people), "summary.json")["stages"]["dataset"]
     assert counts["decided by people"] == 10
     assert counts["left out"]["people call it a tie"] == 10
     assert counts["left out"]["people disagree with each other"] == 20
