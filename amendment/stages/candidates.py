@@ -19,7 +19,7 @@ from amendment.records import Candidate, Prompt
 from amendment.stages.contract import Ask, Context, Item, Made, RunSettings, Stage, Step, dump
 from amendment.stages.endings import Tables
 
-BATCH = 32
+BATCH = 64
 """Answers of a policy that are generated together."""
 
 

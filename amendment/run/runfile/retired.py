@@ -37,7 +37,7 @@ RETIRED: dict[str, str] = {
     "dataset.mix.*.category": "is gone; name the column with the category under columns",
     "candidates.*.category": "is gone; categories are those of the prompts",
     "candidates.*.temperature": "is gone: policies answer at temperature 1; models have their own under models",
-    "candidates.*.batch_size": "is gone: it is 32; leave it out",
+    "candidates.*.batch_size": "is gone: it is 64; leave it out",
     "judging.ranking=knockout": "knockout is gone; write ranking: adaptive",
     "judging.ranking=merge_sort": "merge_sort is gone; write ranking: adaptive",
     "judging.jury=dawid-skene": "dawid-skene is gone; write jury: majority, or weighted where people have labelled",
