@@ -16,7 +16,7 @@ of surety are fixed, so that names mean the same in every run; those too small t
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
@@ -34,13 +34,6 @@ UNIFORM = 0.8
 items weigh so much that intervals no longer hold (60 % coverage of 95 % at a share of 0.1)."""
 
 
-class StratumCounts(NamedTuple):
-    """Comparisons of a stratum."""
-
-    population: int
-    drawn: int
-
-
 class Sample(NamedTuple):
     """What people are asked about."""
 
@@ -48,8 +41,8 @@ class Sample(NamedTuple):
     """In random order: whoever stops half way has labelled a random half."""
     population: int
     """Comparisons that it was drawn from."""
-    strata: dict[str, StratumCounts]
-    """By name, also those of which nothing was drawn."""
+    strata: int
+    """Also those of which nothing was drawn."""
 
     @property
     def is_all(self) -> bool:
@@ -67,8 +60,6 @@ def draw_sample(population: Sequence[Exported], settings: SpotCheckSettings, *, 
     chance = inclusion_probabilities([row.p_a for row in ordered], settings.items, uniform=UNIFORM)
     names = strata_of(ordered, chance.tolist())
     drawn = _stratified(ordered, names, chance, seed)
-    counts, taken = Counter(names), Counter(names[place] for place in drawn)
-    strata = {name: StratumCounts(counts[name], taken[name]) for name in sorted(counts)}
     items = [
         SampledItem(
             **ordered[place].comparison._asdict(),
@@ -80,7 +71,7 @@ def draw_sample(population: Sequence[Exported], settings: SpotCheckSettings, *, 
         for place in drawn
     ]
     items.sort(key=lambda item: _number("place", seed, item.comparison_id))
-    return Sample(_marked(items, settings, seed), len(ordered), strata)
+    return Sample(_marked(items, settings, seed), len(ordered), len(set(names)))
 
 
 def _stratified(ordered: Sequence[Exported], names: Sequence[str], chance: Floats, seed: int) -> list[int]:

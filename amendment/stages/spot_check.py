@@ -90,7 +90,7 @@ class DrawingSample(Stage):
         counts: dict[str, Any] = {
             "comparisons": sample.population,
             "drawn": len(sample.items),
-            "strata": len(sample.strata),
+            "strata": sample.strata,
             "seen by every annotator": sum(item.in_overlap for item in sample.items),
             "shown twice": sum(item.is_repeated for item in sample.items),
             "sealed": sum(item.is_sealed for item in sample.items),
