@@ -97,13 +97,13 @@ class Beside(NamedTuple):
     """judge - people: above 0 the judge agrees with a person more than another person does."""
 
 
-def agreement_with_people(items: Sequence[LabelledItem], level: float = 0.95) -> Estimate:
+def agreement_with_people(items: Sequence[LabelledItem]) -> Estimate:
     """The share of people's decided verdicts that say what the judge says; each item counts once."""
     shares = [(item, share) for item in items if (share := _with_judge(item)) is not None]
-    return weighted_mean([share for _, share in shares], *_design([item for item, _ in shares]), level)
+    return weighted_mean([share for _, share in shares], *_design([item for item, _ in shares]))
 
 
-def beside_people(items: Sequence[LabelledItem], level: float = 0.95) -> Beside:
+def beside_people(items: Sequence[LabelledItem]) -> Beside:
     """The judge's agreement beside people's, on items that both can be computed for."""
     both = [(item, _with_judge(item), _among_people(item)) for item in items]
     rows = [(item, judge, people) for item, judge, people in both if judge is not None and people is not None]
@@ -111,9 +111,9 @@ def beside_people(items: Sequence[LabelledItem], level: float = 0.95) -> Beside:
     chances, prompts = _design([row[0] for row in rows])
     return Beside(
         items=len(rows),
-        judge=weighted_mean(judge, chances, prompts, level).value,
-        people=weighted_mean(people, chances, prompts, level),
-        difference=weighted_difference(judge, people, chances, prompts, level),
+        judge=weighted_mean(judge, chances, prompts).value,
+        people=weighted_mean(people, chances, prompts),
+        difference=weighted_difference(judge, people, chances, prompts),
     )
 
 

@@ -24,7 +24,7 @@ from amendment.calibration.people_gate import (
     people_gate,
     worst,
 )
-from amendment.calibration.samples import AskedOf, LabelledItem, SampledItem, labelled_items
+from amendment.calibration.samples import AskedOf, ExportedProbability, LabelledItem, SampledItem, labelled_items
 from amendment.errors import DataError
 from amendment.preference.aggregate import person_votes
 from amendment.records import Verdict
@@ -40,16 +40,6 @@ KEY = "spot_check"
 UNKNOWN = AskedOf("not on record", "not on record", False)
 FEWEST_IN_ROW = 10
 """Labels that a row of the table of strata needs."""
-
-
-class ExportedP(NamedTuple):
-    """What the judge says of an exported comparison."""
-
-    prompt_id: str
-    p_a: float
-    """P(a is better), raw."""
-    p_calibrated: float | None
-    """None where nothing was calibrated."""
 
 
 class Stratum(NamedTuple):
@@ -93,13 +83,12 @@ class SpotCheck:
 def spot_check_report(
     sample: Sequence[SampledItem],
     labels: Sequence[Verdict],
-    exported: Mapping[str, ExportedP],
+    exported: Mapping[str, ExportedProbability],
     *,
     max_gap: float = 0.05,
     asked: AskedOf = UNKNOWN,
     opened: int = 0,
     seed: int = 0,
-    level: float = 0.95,
 ) -> SpotCheck:
     """The report of a sample and its labels.
 
@@ -109,22 +98,21 @@ def spot_check_report(
     labelled = labelled_items(sample, person_votes(labels))
     sealed = [item for item in labelled if item.item.is_sealed]
     used = sealed or labelled
-    agreement, beside = agreement_with_people(used, level), beside_people(used, level)
+    agreement, beside = agreement_with_people(used), beside_people(used)
     in_both_orders = [item for item in sample if item.consistent is not None]
     disagree = weighted_mean(
         [not item.consistent for item in in_both_orders],
         [item.inclusion for item in in_both_orders],
         [item.prompt_id for item in in_both_orders],
-        level,
     )
     notes, accuracy, raw, calibrated = list(_notes(sample, labelled, sealed)), None, None, None
     if used:
         try:
-            accuracy = _accuracy(used, exported, level)
+            accuracy = _accuracy(used, exported)
         except DataError as refused:
             notes.append(f"not corrected by prediction: {refused}")
         raw = _errors(used, [item.item.p_a for item in used], seed)
-        probabilities = [row.p_calibrated for item in used if (row := exported.get(item.item.comparison_id))]
+        probabilities = [row.p_a_calibrated for item in used if (row := exported.get(item.item.comparison_id))]
         p_calibrated = [p for p in probabilities if p is not None]
         calibrated = _errors(used, p_calibrated, seed) if len(p_calibrated) == len(used) else None
     return SpotCheck(
@@ -140,25 +128,24 @@ def spot_check_report(
         accuracy=accuracy,
         raw=raw,
         calibrated=calibrated,
-        strata=tuple(_strata(sample, used, level)),
+        strata=tuple(_strata(sample, used)),
         gates=(people_gate(agreement, beside, max_gap), orders_gate(disagree)),
         notes=tuple(notes),
         asked=asked,
     )
 
 
-def _accuracy(used: Sequence[LabelledItem], exported: Mapping[str, ExportedP], level: float) -> PowerTuned:
+def _accuracy(used: Sequence[LabelledItem], exported: Mapping[str, ExportedProbability]) -> PowerTuned:
     """Predicted by the judge's own P of its side for all that is exported, corrected by people."""
     asked = {labelled.item.comparison_id for labelled in used}
     others = [row for name, row in exported.items() if name not in asked]
     return prediction_powered(
         [labelled.p_people if side_of(labelled.item.p_a) >= 0 else 1 - labelled.p_people for labelled in used],
         [max(labelled.item.p_a, 1 - labelled.item.p_a) for labelled in used],
-        [max(row.p_a, 1 - row.p_a) for row in others],
+        [max(row.p_a_raw, 1 - row.p_a_raw) for row in others],
         clusters=[labelled.item.prompt_id for labelled in used],
         unlabelled_clusters=[row.prompt_id for row in others],
         weights=_weights(used),
-        level=level,
     )
 
 
@@ -171,7 +158,7 @@ def _weights(used: Sequence[LabelledItem]) -> list[float]:
     return [1 / labelled.item.inclusion for labelled in used]
 
 
-def _strata(sample: Sequence[SampledItem], used: Sequence[LabelledItem], level: float) -> Iterator[Stratum]:
+def _strata(sample: Sequence[SampledItem], used: Sequence[LabelledItem]) -> Iterator[Stratum]:
     """Whole strata are small; these are the items that share one of their parts, such as a principle."""
     sizes = Counter(part for item in sample for part in item.stratum.split(" / "))
     by_part: dict[str, list[LabelledItem]] = defaultdict(list)
@@ -179,7 +166,7 @@ def _strata(sample: Sequence[SampledItem], used: Sequence[LabelledItem], level: 
         for part in labelled.item.stratum.split(" / "):
             by_part[part].append(labelled)
     for name in sorted(sizes):
-        yield Stratum(name, sizes[name], len(by_part[name]), agreement_with_people(by_part[name], level))
+        yield Stratum(name, sizes[name], len(by_part[name]), agreement_with_people(by_part[name]))
 
 
 def _notes(

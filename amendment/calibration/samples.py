@@ -119,6 +119,17 @@ class SampledItem(Record):
         return Comparison(self.prompt_id, self.a, self.b).id
 
 
+class ExportedProbability(Record):
+    """P of one exported comparison before and after calibration."""
+
+    comparison_id: str
+    prompt_id: str
+    p_a_raw: float
+    """P(a is better) by the judge."""
+    p_a_calibrated: float | None = None
+    """Absent where nothing was calibrated."""
+
+
 class PrincipleText(Record):
     """A principle as people may read it."""
 

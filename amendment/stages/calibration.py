@@ -12,26 +12,15 @@ from typing import Any
 
 from amendment.calibration.calibrating import calibrate, calibration_refused, expected_flip_rate
 from amendment.calibration.labelling import SAMPLE
-from amendment.calibration.samples import SampledItem, SpotCheckSettings, labelled_items
+from amendment.calibration.samples import ExportedProbability, SampledItem, SpotCheckSettings, labelled_items
 from amendment.files import write_text
 from amendment.preference.aggregate import person_votes
-from amendment.records import Judgement, Record, Verdict
+from amendment.records import Judgement, Verdict
 from amendment.stages.contract import Context, Made, RunSettings, Stage, constitution_key
 from amendment.stages.labels import OPEN
 from amendment.stages.pairs import exported_comparisons, exported_reads, judgements_table, made_pairs_key, texts_of
 
 CALIBRATOR, PROBABILITIES = "calibration/calibrator.json", "calibration/probabilities"
-
-
-class Probability(Record):
-    """P of one exported comparison before and after calibration."""
-
-    comparison_id: str
-    prompt_id: str
-    p_a_raw: float
-    """P(a is better) by the judge."""
-    p_a_calibrated: float | None = None
-    """Absent where nothing was calibrated."""
 
 
 class Calibrating(Stage):
@@ -89,11 +78,11 @@ class Calibrating(Stage):
                 **({"notes": list(calibration.warnings)} if calibration.warnings else {}),
             }
         rows = [
-            Probability(
+            ExportedProbability(
                 comparison_id=row.comparison.id, prompt_id=row.comparison.prompt_id, p_a_raw=row.p_a, p_a_calibrated=p_a
             )
             for row, p_a in zip(exported, calibrated, strict=True)
         ]
         write_text(workspace.path(CALIBRATOR), json.dumps(recipe, indent=1, allow_nan=False) + "\n")
-        table = workspace.write(PROBABILITIES, Probability, rows)
+        table = workspace.write(PROBABILITIES, ExportedProbability, rows)
         return Made((table, CALIBRATOR), {"comparisons": len(rows), **counts})

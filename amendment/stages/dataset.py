@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from amendment.calibration.samples import SpotCheckSettings
+from amendment.calibration.samples import ExportedProbability, SpotCheckSettings
 from amendment.data.export import write_exports
 from amendment.data.pseudonyms import Outgoing, run_pseudonyms
 from amendment.errors import AmendmentError
@@ -18,7 +18,7 @@ from amendment.preference import Vote, majority_of
 from amendment.preference.aggregate import person_votes
 from amendment.preference.pairs import TIED_POOL, preference_row
 from amendment.records import Pair, Preference, Verdict
-from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, Probability
+from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
 from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig, constructed_pairs
 from amendment.stages.contract import Context, Made, Note, RunSettings, Stage, constitution_key, dump
 from amendment.stages.judging import JudgingConfig, candidate_tables, judging_tables
@@ -174,7 +174,7 @@ def spot_checked_pairs(context: Context, pairs: Sequence[Pair]) -> Labelled:
     stage = context.config.part(SpotCheckSettings)
     if stage is None:
         return Labelled([*pairs], Counter(), Counter())
-    rows = context.workspace.rows(PROBABILITIES, Probability)
+    rows = context.workspace.rows(PROBABILITIES, ExportedProbability)
     p_a = {row.comparison_id: p for row in rows if (p := row.p_a_calibrated) is not None}
     votes = person_votes(context.workspace.read(OPEN, Verdict)) if stage.decide else {}
     decided = labelled_pairs(pairs, votes, ties=checked_ties(context.config))

@@ -22,13 +22,12 @@ from amendment.calibration.calibrating import calibrate, calibration_refused
 from amendment.calibration.labelling import ASKED, SAMPLE, SPOT_CHECK, open_sample
 from amendment.calibration.people_gate import agreement_with_people, unreadable_gate, worst
 from amendment.calibration.report import (
-    ExportedP,
     SpotCheck,
     certified_part,
     preview_lines,
     spot_check_report,
 )
-from amendment.calibration.samples import AskedOf, SampledItem, SpotCheckSettings, labelled_items
+from amendment.calibration.samples import AskedOf, ExportedProbability, SampledItem, SpotCheckSettings, labelled_items
 from amendment.calibration.store import Labels
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError, GateFailed
@@ -36,7 +35,7 @@ from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.preference.aggregate import person_votes
 from amendment.records import Verdict
-from amendment.stages.calibration import PROBABILITIES, Probability
+from amendment.stages.calibration import PROBABILITIES
 from amendment.stages.contract import RunSettings
 from amendment.stages.labels import OPEN, SEALED, sides_of
 
@@ -49,10 +48,7 @@ def report_of(workspace: Workspace, settings: SpotCheckSettings, *, seed: int, o
     """The report of what lies in a run's folder; None where its labels are not read yet."""
     if not all(workspace.path(name).is_file() for name in (SAMPLE, ASKED, PROBABILITIES, *SIDES)):
         return None
-    exported = {
-        row.comparison_id: ExportedP(row.prompt_id, row.p_a_raw, row.p_a_calibrated)
-        for row in workspace.rows(PROBABILITIES, Probability)
-    }
+    exported = {row.comparison_id: row for row in workspace.rows(PROBABILITIES, ExportedProbability)}
     labels = {side: workspace.read(side, Verdict) for side in SIDES}
     seen, sealed = (person_votes(labels[side]) for side in SIDES)
     drawn = workspace.read(SAMPLE, SampledItem)

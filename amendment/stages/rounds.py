@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
-from amendment.calibration.samples import SpotCheckSettings
+from amendment.calibration.samples import ExportedProbability, SpotCheckSettings
 from amendment.curation import measure_diversity
 from amendment.data.sources import ModelSource, Part
 from amendment.data.store import Workspace
@@ -29,7 +29,7 @@ from amendment.errors import AmendmentError
 from amendment.hashing import content_id
 from amendment.preference.pairs import preference_row
 from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
-from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, Probability
+from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
 from amendment.stages.candidates import Drawing, draw_in_turn
 from amendment.stages.construct import ConstructConfig
 from amendment.stages.contract import POLICY_STAGES, Ask, Context, Made, Note, RunSettings, Stage
@@ -342,7 +342,7 @@ def _calibrated(round_: Context) -> tuple[list[str], list[str]]:
     recipe = json.loads(round_.workspace.path(CALIBRATOR).read_text(encoding="utf-8"))
     fitted = Calibrator.from_json(recipe) if recipe["method"] != "none" else None
     rows = [
-        Probability(
+        ExportedProbability(
             comparison_id=row.comparison_id,
             prompt_id=row.prompt_id,
             p_a_raw=row.p_a,
@@ -353,7 +353,7 @@ def _calibrated(round_: Context) -> tuple[list[str], list[str]]:
     ]
     source = "P calibrated by the labels of the first round" if fitted else "P is the judge's own"
     note = f"no person has labelled this round's answers: {source}"
-    return [round_.workspace.write(PROBABILITIES, Probability, rows)], [note]
+    return [round_.workspace.write(PROBABILITIES, ExportedProbability, rows)], [note]
 
 
 class RoundPairs(NamedTuple):

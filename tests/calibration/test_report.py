@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amendment.calibration.report import ExportedP, SpotCheck, certified_lines, report_json, spot_check_report
-from amendment.calibration.samples import SampledItem
+from amendment.calibration.report import SpotCheck, certified_lines, report_json, spot_check_report
+from amendment.calibration.samples import ExportedProbability, SampledItem
 from amendment.preference.aggregate import person_votes
 from amendment.records import Comparison, Verdict
 
@@ -29,7 +29,12 @@ def reported(
     sample: list[SampledItem], labels: list[Verdict], p_calibrated: float | None = 0.8, **more: Any
 ) -> SpotCheck:
     every = [*sample, *(item(1000 + number) for number in range(40))]
-    exported = {one.comparison_id: ExportedP(one.prompt_id, one.p_a, p_calibrated) for one in every}
+    exported = {
+        one.comparison_id: ExportedProbability(
+            comparison_id=one.comparison_id, prompt_id=one.prompt_id, p_a_raw=one.p_a, p_a_calibrated=p_calibrated
+        )
+        for one in every
+    }
     report = spot_check_report(sample, labels, exported, **more)
     assert set(read(report)) == set(SpotCheck.__dataclass_fields__)
     return report

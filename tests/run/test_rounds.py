@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from amendment.calibration.samples import ExportedProbability
 from amendment.data.store import Split, Workspace
 from amendment.errors import ConfigError
 from amendment.publishing.publication import prepare
@@ -17,7 +18,6 @@ from amendment.records import Candidate, Judgement, Message, Preference, Prompt,
 from amendment.run import Result, Run, load_run_file
 from amendment.run.status import read_status
 from amendment.stages import stages_of
-from amendment.stages.calibration import Probability
 from amendment.stages.dpo import DpoConfig
 from amendment.stages.rounds import RoundsConfig, pairs_of_round, round_settings
 from amendment.statistics.calibrators import Calibrator
@@ -169,7 +169,7 @@ def test_pairs_of_people_go_into_further_rounds_and_what_they_taught_the_judge_h
     assert counts["share of people"] == round(len(drawn) / len(used), 4)
 
     fitted = Calibrator.from_json(json.loads((folder / "calibration/calibrator.json").read_text()))
-    rows = table(folder, "rounds/2/calibration/probabilities", Probability)
+    rows = table(folder, "rounds/2/calibration/probabilities", ExportedProbability)
     assert len(rows) > 5
     assert all(row.p_a_calibrated == fitted.apply([row.p_a_raw])[0] for row in rows)
     for row in (row for row in new if row.decided_by == "judge"):

@@ -8,12 +8,13 @@ from typing import Literal
 
 import pytest
 
+from amendment.calibration.samples import ExportedProbability
 from amendment.records import Pair, Verdict
 from amendment.run.context import Context
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
-from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, Probability
+from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
 from amendment.stages.dataset import spot_checked_pairs
 
 PAIR = Pair(prompt_id="x", chosen_id="b", rejected_id="a", p_chosen=0.9, p_chosen_raw=0.9, decided_by="judge")
@@ -29,8 +30,8 @@ def test_calibrated_probabilities_are_used_where_they_surely_help(
     parts = {"judging": {"judges": [{"model": "judge"}]}, "spot_check": {}, "dataset": {"probabilities": said}}
     config = RunFile.model_validate({"name": "run", **parts})
     place = RunFolder(tmp_path)
-    known = Probability(comparison_id=PAIR.comparison_id, prompt_id="x", p_a_raw=0.1, p_a_calibrated=0.3)
-    place.write(PROBABILITIES, Probability, [known])
+    known = ExportedProbability(comparison_id=PAIR.comparison_id, prompt_id="x", p_a_raw=0.1, p_a_calibrated=0.3)
+    place.write(PROBABILITIES, ExportedProbability, [known])
     place.write("labels/open", Verdict, [])
     place.path(CALIBRATOR).write_text(json.dumps({"method": "temperature", "helps": helps}))
     [found] = spot_checked_pairs(Context(config, tmp_path, place, QuietProgress()), [PAIR]).pairs
