@@ -58,52 +58,36 @@ class Setting:
 
     async def ask(self, task: Task) -> list[Verdict]:
         """The verdicts of one question: one, or one for each criterion of a rubric and their score."""
-        protocol = self.asker.folder.protocol
-        if protocol == "rubric":
+        if self.asker.folder.protocol == "rubric":
             return await self._ask_rubric(task)
-        if protocol == "score":
-            return await self._ask_score(task)
-        return await self._ask_verdict(task)
+        return [await self._ask_verdict(task)]
 
-    async def _ask_verdict(self, task: Task) -> list[Verdict]:
-        """Which of two is better, or yes or no about one; a text without a principle asks the same of every answer."""
+    async def _ask_verdict(self, task: Task) -> Verdict:
+        """Which of two is better, how good one is, or yes or no about it; a text without a principle asks the same of
+        every answer. A score is the expected value where the model shows probabilities, else a written one."""
         folder = self.asker.folder
-        values = {**task.blocks, **({"principle": task.drawn.principle.rule} if task.drawn else {})}
+        values = dict(task.blocks)
         if task.drawn:
             own, is_pair = task.drawn.principle.score, folder.unit == "pair"
+            values["principle"] = task.drawn.principle.rule
             values["question"] = drawn_question(task.drawn, task.key, self.seed) if is_pair else score_question(own)
+        is_score = folder.protocol == "score"
+        by_tokens = is_score and self.asker.model.shows_choices
+        in_words = self._messages(task, values, use="written") if is_score else None
         parser = PARSERS[folder.parser]
         question = Question(
-            messages=self._messages(task, values),
+            messages=in_words if in_words and not by_tokens else self._messages(task, values),
             read=lambda reply: [parser.read(reply)],
             form=parser.form,
             sample=task.sample,
             shared=self._shared(values),
-            choices=LABELS if folder.needs_choices else None,
+            choices=LABELS if folder.needs_choices else SCORES if by_tokens else None,
             schema=VERDICT_SCHEMA if folder.is_structured else None,
-        )
-        answered = await self.asker.ask(question)
-        return [self._verdict(task, answered.parsed[0], answered.origin)]
-
-    async def _ask_score(self, task: Task) -> list[Verdict]:
-        """The expected value where the model shows probabilities, else a written score."""
-        assert task.drawn is not None
-        principle, parser = task.drawn.principle, PARSERS["score"]
-        values = {**task.blocks, "principle": principle.rule, "question": score_question(principle.score)}
-        in_words = self._messages(task, values, use="written")
-        shows = self.asker.model.shows_choices
-        question = Question(
-            messages=self._messages(task, values, use="tokens") if shows else in_words,
-            read=lambda reply: [parser.read(reply)],
-            form=parser.form,
-            sample=task.sample,
-            shared=self._shared(values),
-            choices=SCORES if shows else None,
             in_words=in_words,
-            needs_words=is_split,
+            needs_words=is_split if is_score else None,
         )
-        answered = await self.asker.ask(question)
-        return [self._verdict(task, answered.parsed[0], answered.origin)]
+        parsed, origin = await self.asker.ask(question)
+        return self._verdict(task, parsed[0], origin)
 
     async def _ask_rubric(self, task: Task) -> list[Verdict]:
         """A verdict for each criterion, and a last one that is the score of them all, from 0 to 1."""
