@@ -25,44 +25,30 @@ NO_JUDGE = "no other judge"
 """Where no judge of the run made its labels."""
 
 _FAMILIES = {
-    "gpt": "openai",
-    "chatgpt": "openai",
-    "davinci": "openai",
-    "claude": "anthropic",
-    "gemini": "google",
-    "gemma": "google",
-    "palm": "google",
-    "llama": "llama",
-    "vicuna": "llama",
-    "alpaca": "llama",
-    "tulu": "llama",
-    "qwen": "qwen",
-    "qwq": "qwen",
-    "mistral": "mistral",
-    "mixtral": "mistral",
-    "ministral": "mistral",
-    "magistral": "mistral",
-    "codestral": "mistral",
-    "zephyr": "mistral",
+    "openai": "gpt chatgpt davinci",
+    "anthropic": "claude",
+    "google": "gemini gemma palm",
+    "llama": "llama vicuna alpaca tulu",
+    "qwen": "qwen qwq",
+    "mistral": "mistral mixtral ministral magistral codestral zephyr",
     "deepseek": "deepseek",
     "phi": "phi",
-    "command": "cohere",
-    "aya": "cohere",
-    "grok": "xai",
-    "glm": "glm",
-    "chatglm": "glm",
+    "cohere": "command aya",
+    "xai": "grok",
+    "glm": "glm chatglm",
     "yi": "yi",
     "olmo": "olmo",
     "falcon": "falcon",
-    "nova": "amazon",
+    "amazon": "nova",
     "granite": "granite",
-    "kimi": "moonshot",
+    "moonshot": "kimi",
     "pythia": "pythia",
     "smollm": "smollm",
     "internlm": "internlm",
     "baichuan": "baichuan",
 }
-"""By the letters that a part of a name begins with."""
+"""The words by which models of a family are known, with spaces between."""
+_FAMILY_OF = {word: family for family, words in _FAMILIES.items() for word in words.split()}
 _NUMBERED = re.compile(r"o\d\b")
 """OpenAI's models o1, o3, o4-mini."""
 
@@ -127,17 +113,10 @@ def independence(config: RunSettings, entry: JudgeEntry, base: Path) -> dict[str
     judges = judging.every_judge if judging else ()
     if not judges:
         return {**judge, "standing": NO_JUDGE, "why": "no judge of this run made its labels"}
-    same = [
-        labeller
-        for labeller in judges
-        if _identity(config, labeller.model, base) == _identity(config, entry.model, base)
-    ]
-    if same:
-        how = (
-            ""
-            if any(labeller.protocol == entry.protocol for labeller in same)
-            else f", there by protocol {same[0].protocol}"
-        )
+    asked = _identity(config, entry.model, base)
+    if same := [labeller for labeller in judges if _identity(config, labeller.model, base) == asked]:
+        is_same_protocol = any(labeller.protocol == entry.protocol for labeller in same)
+        how = "" if is_same_protocol else f", there by protocol {same[0].protocol}"
         why = f"{_named(config, same[0].model)} also made the labels{how}"
         return {**judge, "standing": SAME_JUDGE, "why": why}
     for labeller in judges:
@@ -168,9 +147,8 @@ def family_of(model: str) -> str | None:
     says nothing. The model's own name decides before that of its owner, and its first part before later ones."""
     for part in reversed(model.lower().split("/")):
         for word in re.findall(r"[a-z]+", part):
-            found = _FAMILIES.get(word)
-            if found:
-                return found
+            if family := _FAMILY_OF.get(word):
+                return family
         if _NUMBERED.match(part):
             return "openai"
     return None
