@@ -5,9 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,6 @@ import yaml
 from amendment.cli._people import audit_path
 from amendment.errors import ConfigError, DataError
 from amendment.run import Run
-from tests.hub_standin import Hub, Repo
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLE = ROOT / "examples" / "audit_my_judge.yaml"
@@ -125,32 +121,6 @@ def test_a_runs_judge_is_measured_on_labelled_comparisons_while_people_decide_th
     assert run().ran == ()
     with pytest.raises(ConfigError, match="not a run's folder"):
         audit_path(tmp_path / "again")
-
-
-@pytest.mark.slow
-def test_the_audit_reads_the_commit_that_the_inputs_were_read_at(tmp_path: Path) -> None:
-    run_file(tmp_path, verdicts=[{"dataset": "org/labels", "kind": "person"}])
-    rows = [{"prompt": f"q{n}", "a": f"one {n}", "b": f"two {n}", "verdict": "ab"[n % 2]} for n in range(12)]
-    text = "".join(json.dumps(row) + "\n" for row in rows)
-    known = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    with Hub() as hub:
-        labels = hub.repos["datasets", "org/labels"] = Repo("datasets", "org/labels", False)
-        settings = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
-        first = labels.add({"train.jsonl": hub.keep(text.encode())}, "first")
-        for is_again in (False, True):
-            if is_again:  # the branch moves between the two stages
-                labels.add({"train.jsonl": hub.keep(text.encode()[: len(text) // 2].rpartition(b"\n")[0])}, "second")
-                (tmp_path / "run" / "certificate.json").unlink()
-            subprocess.run(
-                [sys.executable, "-c", "from amendment.run import Run; Run.from_file('run.yaml', folder='run')()"],
-                env={**known, **settings, "OMP_NUM_THREADS": "1"},
-                cwd=tmp_path,
-                capture_output=True,
-                check=True,
-                timeout=120,
-            )
-    certificate = json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))
-    assert [(file["rows"], file["revision"]) for file in certificate["files"]] == [(12, first)]
 
 
 def test_options_that_would_be_passed_over_are_refused(tmp_path: Path) -> None:

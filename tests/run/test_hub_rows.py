@@ -144,14 +144,16 @@ print(json.dumps({"stages": result.summary["stages"], "files": certificate["file
 """
 HUB_RUN = """\
 name: hub
-verdicts: [{dataset: org/labels, kind: person, revision: v1, license: mit}]
+verdicts: [{dataset: org/labels, kind: person, license: mit}]
 dataset:
   test_share: 0
-  mix: [{source: run, share: 0.5}, {dataset: org/pairs, share: 0.5, license: cc0-1.0}]
+  mix: [{source: run, share: 0.5}, {dataset: org/pairs, revision: v1, share: 0.5, license: cc0-1.0}]
 """
 
 
-def test_the_commit_that_was_read_is_on_record_for_inputs_mixing_and_the_audit(tmp_path: Path) -> None:
+def test_the_commit_that_was_read_is_on_record_and_the_audit_reads_it_although_the_branch_has_moved(
+    tmp_path: Path,
+) -> None:
     def lines(rows: list[dict[str, str]]) -> bytes:
         return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
@@ -160,12 +162,17 @@ def test_the_commit_that_was_read_is_on_record_for_inputs_mixing_and_the_audit(t
     with Hub() as hub:
         labels = hub.repos["datasets", "org/labels"] = Repo("datasets", "org/labels", False)
         pairs = hub.repos["datasets", "org/pairs"] = Repo("datasets", "org/pairs", False)
-        first = labels.tags["v1"] = labels.add({"train.jsonl": hub.keep(lines(labelled))}, "first")
-        labels.add({"train.jsonl": hub.keep(lines(labelled[:3]))}, "second")
-        second = pairs.add({"train.jsonl": hub.keep(lines([row(f"p{n}") for n in range(12)]))}, "first")
-        printed = in_a_process(tmp_path, RUN, HF_ENDPOINT=hub.url, HF_HUB_DISABLE_XET="1")
-    found = json.loads(printed.splitlines()[-1])
+        first = labels.add({"train.jsonl": hub.keep(lines(labelled))}, "first")
+        tagged = pairs.tags["v1"] = pairs.add({"train.jsonl": hub.keep(lines([row(f"p{n}") for n in range(12)]))}, "1")
+        pairs.add({"train.jsonl": hub.keep(lines([row("later")]))}, "second")
+        for is_again in (False, True):
+            if is_again:  # the branch moves between the inputs and the audit
+                labels.add({"train.jsonl": hub.keep(lines(labelled[:3]))}, "second")
+                (tmp_path / "run" / "certificate.json").unlink()
+            printed = in_a_process(tmp_path, RUN, HF_ENDPOINT=hub.url, HF_HUB_DISABLE_XET="1")
+            found = json.loads(printed.splitlines()[-1])
+            assert [(file["rows"], file["revision"]) for file in found["files"]] == [(12, first)]
     assert found["stages"]["inputs"]["source org/labels[train]"] == {"rows": 12, "commit": first, "license": "mit"}
     mixed = found["stages"]["mixing"]["org/pairs"]
-    assert (mixed["pairs"], mixed["rows"], mixed["commit"], mixed["license"]) == (12, 12, second, "cc0-1.0")
-    assert [(file["name"], file["revision"]) for file in found["files"]] == [("org/labels[train]", first)]
+    assert (mixed["pairs"], mixed["rows"], mixed["commit"], mixed["license"]) == (12, 12, tagged, "cc0-1.0")
+    assert [file["name"] for file in found["files"]] == ["org/labels[train]"]
