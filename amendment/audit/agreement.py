@@ -29,7 +29,7 @@ from amendment.statistics import (
     paired_difference,
     share,
 )
-from amendment.statistics.agreement import judge_beside_others, people_beside_others
+from amendment.statistics.agreement import with_others
 from amendment.statistics.intervals import FEWEST_ITEMS
 
 MOST_LISTED = 8
@@ -82,7 +82,7 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class BesidePeople:
+class AgainstPeople:
     """A judge's agreement with people, and that of people with each other, on the same items."""
 
     items: int
@@ -143,7 +143,7 @@ def against_majority(data: AuditData, verdicts: Verdicts, draws: Resampling) -> 
 
 def against_single_people(
     data: AuditData, verdicts: Verdicts, draws: Resampling
-) -> tuple[dict[str, BesidePeople], str]:
+) -> tuple[dict[str, AgainstPeople], str]:
     """The comparison with the ceiling by each rule of ties; or none, and why."""
     counts = data.counted(verdicts)
     shared = int(((counts.sum(1) > 0) & (data.people.sum(1) > 1)).sum())
@@ -153,31 +153,40 @@ def against_single_people(
     return {name: comparison for name, comparison in by_rule.items() if comparison.items >= FEWEST_ITEMS}, ""
 
 
-def _beside_ceiling(data: AuditData, counts: Codes, rule: Rule, draws: Resampling) -> BesidePeople:
+def _beside_ceiling(data: AuditData, counts: Codes, rule: Rule, draws: Resampling) -> AgainstPeople:
     judge, judge_pairs = _paired_shares(counts, data.people, rule)
     people, people_pairs = _paired_shares(data.people, data.people, rule, same=True)
     shared = (judge_pairs > 0) & (people_pairs > 0)
-    own, among = judge[shared] / judge_pairs[shared], people[shared] / people_pairs[shared]
-    prompts = data.prompt[shared]
-    difference = paired_difference(own, among, prompts, draws.level)._replace(method="clustered t")
-    return BesidePeople(
-        items=int(shared.sum()),
-        judge=share(np.clip(own, 0, 1), prompts, draws.level),
-        people=share(np.clip(among, 0, 1), prompts, draws.level),
+    return _against_people(
+        judge[shared] / judge_pairs[shared], people[shared] / people_pairs[shared], data.prompt[shared], draws.level
+    )
+
+
+def _against_people(judge: Numbers, people: Numbers, prompts: Codes, level: float) -> AgainstPeople:
+    """From one share of agreement per item of each."""
+    difference = paired_difference(judge, people, prompts, level)._replace(method="clustered t")
+    return AgainstPeople(
+        items=judge.size,
+        judge=share(np.clip(judge, 0, 1), prompts, level),
+        people=share(np.clip(people, 0, 1), prompts, level),
         difference=cautioned(difference),
     )
 
 
 def people_leave_one_out(data: AuditData, draws: Resampling) -> Estimate | None:
     """How often one person says what the others mostly say, ties being a class; None where no item has two people."""
-    agreed = people_beside_others(data.people, data.prompt, draws.level)
-    return agreed if agreed.n else None
+    has_two = data.people.sum(1) > 1
+    return share(with_others(data.people[has_two]), data.prompt[has_two], draws.level) if has_two.any() else None
 
 
-def judge_leave_one_out(data: AuditData, verdicts: Verdicts, draws: Resampling) -> BesidePeople | None:
+def judge_leave_one_out(data: AuditData, verdicts: Verdicts, draws: Resampling) -> AgainstPeople | None:
     """A judge in the place of the person left out; None where no item that it was read on has two people."""
-    comparison = judge_beside_others(data.people, data.counted(verdicts), data.prompt, draws.level)
-    return BesidePeople(comparison.judge.n, *comparison) if comparison.judge.n else None
+    counts = data.counted(verdicts)
+    shared = (data.people.sum(1) > 1) & (counts.sum(1) > 0)
+    if not shared.any():
+        return None
+    people = data.people[shared]
+    return _against_people(with_others(people, counts[shared]), with_others(people), data.prompt[shared], draws.level)
 
 
 def group(data: AuditData, members: Sequence[tuple[int, Rater]], draws: Resampling) -> Group | None:

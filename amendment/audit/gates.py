@@ -11,8 +11,8 @@ from typing import Literal
 
 from amendment.audit import alarm
 from amendment.audit.agreement import (
+    AgainstPeople,
     Agreement,
-    BesidePeople,
     against_majority,
     against_single_people,
     judge_leave_one_out,
@@ -62,11 +62,11 @@ class JudgeReport:
     """By all its verdicts on an item, different orders being a tie, against the majority of people; absent without."""
     one_call: Agreement | None
     """The same of each displayed order by itself."""
-    ceiling: dict[str, BesidePeople]
+    ceiling: dict[str, AgainstPeople]
     """The label against single people, by rule of ties; empty where it cannot be measured."""
     ceiling_note: str
     """Why it is empty."""
-    leave_one_out: BesidePeople | None
+    leave_one_out: AgainstPeople | None
     """Beside what the other people mostly say, in the place of each of them; absent without items of two people."""
     alternative_annotator: AlternativeAnnotator | None
     """Whether it could stand in for one of the people."""
@@ -234,7 +234,7 @@ def _chance(label: Agreement | None) -> Ruling:
     return above(label.kappa, 0, ".2f")
 
 
-def _ceiling(ceiling: BesidePeople | None, alpha: Estimate | None) -> Ruling:
+def _ceiling(ceiling: AgainstPeople | None, alpha: Estimate | None) -> Ruling:
     if ceiling is None:
         return "not measured", "too few items with two people"
     outcome, shown = above(ceiling.difference, -BELOW_CEILING, "+.3f")

@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amendment.statistics.intervals import Estimate, Floats, cautioned, codes_of, paired_difference
+from amendment.statistics.intervals import Estimate, Floats, codes_of
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
-from amendment.statistics.shares import share
 
 
 def cohen_kappa(
@@ -119,47 +117,14 @@ def _classes(values: ArrayLike, classes: int) -> NDArray[np.intp]:
     return codes.astype(np.intp, copy=False)
 
 
-class BesideOthers(NamedTuple):
-    """A judge and people, each against the other people of a unit, on the same units."""
+def with_others(counts: ArrayLike, judged: ArrayLike | None = None) -> Floats:
+    """Of each unit, the share of people who agree with the majority of the others: each in turn is left out.
 
-    judge: Estimate
-    people: Estimate
-    difference: Estimate
-    """judge - people."""
-
-
-def people_beside_others(counts: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95) -> Estimate:
-    """The mean over units of the share of people who agree with the majority of the others; clustered.
-
-    `counts` has a row per unit and a column per class: how many people gave the unit that class. Units with fewer
-    than two labels are left out; each other unit counts once, whether two or twenty people labelled it.
-    """
-    people, codes = counted(counts, clusters)
-    has_two = people.sum(1) >= 2
-    return share(_mean(people[has_two]), codes[has_two], level)
-
-
-def judge_beside_others(
-    counts: ArrayLike, judged: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95
-) -> BesideOthers:
-    """The same for a judge, beside the people, on the units that the judge and at least two people labelled.
-
-    `judged` has the shape of `counts`: how many of the judge's verdicts on a unit said each class; a judge that was
+    `counts` has a row per unit of two people or more and a column per class: how many people gave the unit that class.
+    With `judged`, of the same shape, the judge's verdicts take the place of the person left out; a judge that was
     asked twice counts with the mean of both.
     """
-    (people, codes), verdicts = counted(counts, clusters), np.asarray(judged, np.float64)
-    if verdicts.shape != people.shape:
-        raise ValueError(f"expected the judge's counts in the shape of people's {people.shape}, found {verdicts.shape}")
-    is_comparable = (people.sum(1) >= 2) & (verdicts.sum(1) > 0)
-    people, verdicts, codes = people[is_comparable], verdicts[is_comparable], codes[is_comparable]
-    judge, others = _mean(people, verdicts), _mean(people)
-    difference = paired_difference(judge, others, codes, level)._replace(method="clustered t")
-    return BesideOthers(share(judge, codes, level), share(others, codes, level), cautioned(difference))
-
-
-def _mean(people: Floats, verdicts: Floats | None = None) -> Floats:
-    """Per unit, the mean over people left out of how well a label agrees with the mode of the rest: that of the person
-    left out, or the `verdicts` of somebody else."""
+    people = np.asarray(counts, np.float64)
     if not len(people):
         return np.zeros(0)
     # of the unit without a person who said k: unit by k by class
@@ -167,9 +132,10 @@ def _mean(people: Floats, verdicts: Floats | None = None) -> Floats:
     is_mode = (rest == rest.max(2, keepdims=True)) & (rest > 0)
     score = is_mode / np.maximum(is_mode.sum(2, keepdims=True), 1)
     left_out = people / people.sum(1, keepdims=True)
-    if verdicts is None:
+    if judged is None:
         agreement = np.einsum("uk,ukk->u", left_out, score)
     else:
+        verdicts = np.asarray(judged, np.float64)
         agreement = np.einsum("uk,ukc,uc->u", left_out, score, verdicts / verdicts.sum(1, keepdims=True))
     agreed: Floats = np.clip(agreement, 0, 1)
     return agreed

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.statistics.agreement import judge_beside_others, people_beside_others
+from amendment.statistics.agreement import with_others
 
 A, TIE, B = range(3)
 Units = list[list[int]]
@@ -17,12 +17,8 @@ def counts(units: Units) -> np.ndarray:
     return np.array([[unit.count(value) for value in range(3)] for unit in units]).reshape(-1, 3)
 
 
-def people(units: Units) -> float:
-    return people_beside_others(counts(units), range(len(units))).value
-
-
 def judge(units: Units, said: Units) -> float:
-    return judge_beside_others(counts(units), counts(said), range(len(units))).judge.value
+    return float(with_others(counts(units), counts(said)).mean())
 
 
 @pytest.mark.parametrize(
@@ -38,7 +34,7 @@ def judge(units: Units, said: Units) -> float:
     ],
 )
 def test_a_person_beside_the_mode_of_the_others(unit: list[int], agreed: float) -> None:
-    assert people([unit]) == pytest.approx(agreed)
+    assert with_others(counts([unit])) == pytest.approx(agreed)
 
 
 @pytest.mark.parametrize(
@@ -54,13 +50,6 @@ def test_a_person_beside_the_mode_of_the_others(unit: list[int], agreed: float) 
 )
 def test_a_judge_is_compared_with_the_same_others(unit: list[int], said: list[int], agreed: float) -> None:
     assert judge([unit], [said]) == pytest.approx(agreed)
-
-
-def test_units_count_once_and_those_of_one_person_not_at_all() -> None:
-    # agreement 1, 1/3 and nothing to compare
-    found = people_beside_others(counts([[A, A], [A, A, B], [B], []]), ["p", "p", "q", "r"])
-    assert found.value == pytest.approx(2 / 3)
-    assert (found.n, found.clusters) == (2, 1)
 
 
 @given(st.lists(st.lists(st.integers(0, 2), min_size=2, max_size=6), min_size=1, max_size=20), st.data())
