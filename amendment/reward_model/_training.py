@@ -70,7 +70,7 @@ def train(
         args = bench.configure(RewardConfig, center_rewards_coefficient=CENTRE)
         set_seed(seed)  # before head and adapter are drawn, as TRL does
         with named_faults(f"base {bench.origin['base']!r} cannot become a reward model"):
-            model = new_classifier(bench.base, revision=bench.revision, **bench.loading)
+            model = new_classifier(bench.base, revision=bench.revision, dtype=bench.dtype_name)
             if adapter := bench.adapter("SEQ_CLS"):
                 model = get_peft_model(model, adapter)
             trainer = LabelledReward(

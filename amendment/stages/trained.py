@@ -24,7 +24,7 @@ from amendment.stages.contract import POLICY_STAGES, Context, Note, RunSettings,
 from amendment.stages.gate import gate_tables
 from amendment.stages.shown import count_lines, estimate_shown, unscored_shown
 from amendment.text import plain
-from amendment.training import Progress, TrainResult, check_base, need_training, unmet_demands
+from amendment.training import Progress, TrainResult, check_base, missing_trackers, need_training
 
 Rows = list[dict[str, Any]]
 Smoothing = Annotated[float, Field(ge=0, lt=0.5)] | Literal["estimated"]
@@ -71,7 +71,7 @@ class TrainingStage(Stage):
             if self.name == next(name for name in _TRAINING if getattr(self.settings, name, None)):
                 yield (self.name,), str(fault)
             return
-        yield from (((self.name, *unmet.place), unmet.message) for unmet in unmet_demands(self.config))
+        yield from (((self.name, "report_to"), message) for message in missing_trackers(self.config))
         model = getattr(self.config, "base", None)
         if model is None or model in POLICY_STAGES:
             if self.config.revision is not None:

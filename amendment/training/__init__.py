@@ -13,7 +13,7 @@ from amendment.training.settings import (
     TrainerSettings,
     TrainResult,
     TrlFields,
-    unmet_demands,
+    missing_trackers,
 )
 
 __all__ = [
@@ -27,6 +27,6 @@ __all__ = [
     "TrlFields",
     "build_tiny",
     "check_base",
+    "missing_trackers",
     "need_training",
-    "unmet_demands",
 ]

@@ -181,18 +181,14 @@ def check_out(out: Path) -> None:
         raise TrainingError(f"{out} exists and is not a trained model of this package: choose another folder")
 
 
-def save(model: Any, tokenizer: Any, out: Path, record: Mapping[str, Any], **files: Mapping[str, Any] | Path) -> None:
-    """Write weights, tokenizer, `history.json`, other JSON files (by stem) and copies of folders (by name), then
-    move the folder to `out`."""
+def save(model: Any, tokenizer: Any, out: Path, record: Mapping[str, Any], **files: Mapping[str, Any]) -> None:
+    """Write weights, tokenizer, `history.json` and other JSON files (by stem), then move the folder to `out`."""
     part = out.with_name(f"{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     model.save_pretrained(part, safe_serialization=True)
     tokenizer.save_pretrained(part)
     for stem, value in {"history": record, **files}.items():
-        if isinstance(value, Path):
-            shutil.copytree(value, part / stem)
-            continue
         text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, default=str)
         (part / f"{stem}.json").write_text(text + "\n", encoding="utf-8")
     if out.exists():

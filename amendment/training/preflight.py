@@ -91,17 +91,12 @@ class _Tally:
     places: list[int] = field(default_factory=list)
     """Positions of the rows that are kept."""
 
-    def report(self, rows: Sequence[Row]) -> Report:
-        by_category: dict[str, dict[str, int]] = {}
-        kept, ordered = set(self.places), sorted(self.lengths)
-        for place, row in enumerate(rows):
-            counts = by_category.setdefault(str(row.get("category") or ""), {"rows": 0, "kept": 0})
-            counts["rows"] += 1
-            counts["kept"] += place in kept
+    def report(self, rows: int) -> Report:
+        ordered = sorted(self.lengths)
         shares = {"p50": 0.5, "p99": 0.99, "max": 1.0}
         return Report(
             trainer=self.trainer,
-            rows=len(rows),
+            rows=rows,
             kept=len(self.places),
             dropped=dict(sorted(self.dropped.items())),
             truncated=self.truncated,
@@ -110,7 +105,6 @@ class _Tally:
                 name: ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0
                 for name, share in shares.items()
             },
-            by_category=dict(sorted(by_category.items())),
         )
 
 
@@ -296,7 +290,7 @@ def _closed(
     refuse: bool = True,
 ) -> Prepared[T]:
     """The prepared rows, unless too few are left."""
-    report = tally.report(given)
+    report = tally.report(len(given))
     lost = report.rows - report.kept - sum(report.dropped.get(reason, 0) for reason in ("tie", "weight_zero"))
     if refuse and (not kept or lost > settings.max_dropped * report.rows):
         reasons = ", ".join(f"{name} {n}" for name, n in report.dropped.items()) or "no rows were given"

@@ -1,8 +1,8 @@
 """What a user may set for a trainer in the run file, the shape of a tiny model, and what a training hands back.
 
 Promised: a value that cannot work is refused when the object is made, and TRL's own fields pass only by
-name. Fields that reach outside the run (Hub, tokens, output folders, remote code) have no name here. What depends on
-the machine is asked by `unmet_demands`, before anything is spent and again before it trains; it loads nothing heavy.
+name. Fields that reach outside the run (Hub, tokens, output folders, remote code) have no name here. Loads nothing
+heavy.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticUndefined
-
-from amendment.errors import ConfigError, Problem
 
 LORA_RATE = 4
 """The default learning rate of an adapter over that of all weights; `benchmarks/training_lora.py` measures it."""
@@ -79,8 +77,6 @@ class TrainerSettings(_Settings):
     """Steps between two checkpoints; the last is kept until the training is done, and one that was killed goes on from
     there. A checkpoint holds about three times the trained weights, and two lie there while one takes the other's
     place. Shorter trainings write none. null: never."""
-    attn_implementation: Literal["eager", "sdpa", "flash_attention_2", "flash_attention_3"] | None = None
-    """How attention is computed; absent: as transformers chooses. Flash attention wants its own library and a GPU."""
     report_to: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ()
     """Trackers that get each entry of the history as well. What they write lies beside the model, in `<name>.logs`."""
     trl: TrlFields = TrlFields()
@@ -137,35 +133,11 @@ class TinyModel(_Settings):
         return self
 
 
-_FLASH = {"flash_attention_2": ("flash_attn", "flash-attn"), "flash_attention_3": ("flash_attn_interface", "kernels")}
-"""What each kind of flash attention is imported as, and what to install; for both, `kernels` serves as well."""
-
-
-class UnmetDemand(NamedTuple):
-    """A setting that cannot work on this machine."""
-
-    place: tuple[str | int, ...]
-    """Of the setting, from the trainer's settings."""
-    message: str
-
-
-def unmet_demands(settings: TrainerSettings) -> Iterator[UnmetDemand]:
-    """What is asked for and not there: trackers, flash attention."""
+def missing_trackers(settings: TrainerSettings) -> Iterator[str]:
+    """What to do about each tracker of `report_to` that is not installed here."""
     for name in settings.report_to:
         if find_spec(name) is None:
-            yield UnmetDemand(("report_to",), f"{name} is not installed; pip install {name}, or leave it out")
-    kind = settings.attn_implementation
-    if kind in _FLASH:
-        library, package = _FLASH[kind]
-        if find_spec(library) is None and find_spec("kernels") is None:
-            message = f"{kind} needs a library that is not installed; pip install {package}, or leave it out"
-            yield UnmetDemand(("attn_implementation",), message)
-
-
-def check_demands(settings: TrainerSettings) -> None:
-    """Raise ConfigError with all that the settings ask for and that is not there."""
-    if unmet := list(unmet_demands(settings)):
-        raise ConfigError([Problem(".".join(map(str, demand.place)), demand.message) for demand in unmet])
+            yield f"{name} is not installed; pip install {name}, or leave it out"
 
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -187,8 +159,6 @@ class Report:
     """Rows that are kept and of which something has to be known, by what it is."""
     tokens: dict[str, int]
     """p50, p99 and max of the longer sequence of each row, before anything was cut."""
-    by_category: dict[str, dict[str, int]]
-    """Rows and kept rows of each category; rows without one stand under the empty name."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -29,14 +29,14 @@ from torch.utils.data import Sampler
 from transformers import PrinterCallback, TrainerCallback
 
 import amendment
-from amendment.errors import ConfigError, TrainingError
+from amendment.errors import ConfigError, Problem, TrainingError
 from amendment.files import file_hash
 from amendment.llm.rendering import Renderer
 from amendment.training import model_files
 from amendment.training.bases import check_base
 from amendment.training.losses import use_dense_head
 from amendment.training.model_files import has_gpu, quietly
-from amendment.training.settings import Progress, Report, TrainerSettings, TrainResult, check_demands
+from amendment.training.settings import Progress, Report, TrainerSettings, TrainResult, missing_trackers
 
 _POOL = 8
 """Batches that are filled together from rows sorted by length: little padding, and still a random order."""
@@ -70,7 +70,8 @@ def workbench(
     Raises ConfigError (no such base, or a setting that this machine cannot obey) or TrainingError (`out` is in use).
     """
     check_base(base, settings.revision)
-    check_demands(settings)
+    if missing := list(missing_trackers(settings)):
+        raise ConfigError([Problem("report_to", message) for message in missing])
     model_files.check_out(out)
     logs = {"TENSORBOARD_LOGGING_DIR": str(out.with_name(f"{out.name}.logs"))} if settings.report_to else {}
     added = {name: value for name, value in logs.items() if name not in os.environ}
@@ -152,19 +153,13 @@ class Workbench:
         return "bfloat16" if self.settings.lora and _uses_bf16(self.settings) else "float32"
 
     @property
-    def loading(self) -> dict[str, str]:
-        """Keywords of `from_pretrained` by which a model that will be trained is loaded: precision and attention."""
-        attention = self.settings.attn_implementation
-        return {"dtype": self.dtype_name, **({"attn_implementation": attention} if attention else {})}
-
-    @property
     def versions(self) -> dict[str, str]:
         """Of the libraries that train."""
         return {name: version(name) for name in ("torch", "transformers", "trl", "peft", "accelerate", "tokenizers")}
 
     def causal_model(self) -> Any:
         """The base as a causal language model."""
-        return model_files.load_causal(self.base, revision=self.revision, **self.loading)
+        return model_files.load_causal(self.base, revision=self.revision, dtype=self.dtype_name)
 
     def adapter(self, task: str) -> Any:
         """PEFT's configuration for `CAUSAL_LM` or `SEQ_CLS`, or None when no adapter is asked for."""
@@ -195,8 +190,8 @@ class Workbench:
         trainer.train(resume_from_checkpoint=last_checkpoint(self.state))
         return Fitted(tuple(watch.history), trainer.state.global_step, kind)
 
-    def finish(self, trainer: Any, report: Report, fitted: Fitted, **files: Mapping[str, Any] | Path) -> TrainResult:
-        """Merge, save and describe what was trained; `files` are JSON by stem, or folders to copy."""
+    def finish(self, trainer: Any, report: Report, fitted: Fitted, **files: Mapping[str, Any]) -> TrainResult:
+        """Merge, save and describe what was trained; `files` are JSON by stem."""
         machine = {
             "device": torch.cuda.get_device_name(0) if has_gpu() else "cpu",
             "bf16": _uses_bf16(self.settings),

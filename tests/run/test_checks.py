@@ -203,13 +203,11 @@ def test_prompts_that_no_principle_speaks_about_are_told_before_anything_is_paid
     assert all(line.startswith("run.yaml:2:15: constitution[0]: ours.yaml") for line in lines)
 
 
-def test_what_a_training_asks_of_the_machine_is_looked_for_before_anything_is_paid(tmp_path: Path) -> None:
+def test_a_tracker_is_looked_for_before_anything_is_paid(tmp_path: Path) -> None:
     absent = [name for name in ("trackio", "mlflow", "wandb", "tensorboard") if find_spec(name) is None]
-    if not absent or find_spec("flash_attn"):
+    if not absent:
         pytest.skip("these libraries are installed here")
-    text = f"base: {{on: chosen, attn_implementation: flash_attention_2}}\nsft: {{base: ./b, report_to: [{absent[0]}]}}"
-    lines = complaints(tmp_path, START + JUDGED + text)
-    assert any("flash_attention_2 needs a library that is not installed; pip install flash-attn" in x for x in lines)
+    lines = complaints(tmp_path, START + JUDGED + f"base: {{on: chosen}}\nsft: {{base: ./b, report_to: [{absent[0]}]}}")
     assert any(f"sft.report_to: {absent[0]} is not installed; pip install {absent[0]}" in line for line in lines)
 
 

@@ -41,20 +41,15 @@ def test_a_pair_is_prompt_and_two_completions(renderer: Renderer) -> None:
 
 def test_every_lost_pair_is_counted_with_its_reason(renderer: Renderer) -> None:
     rows = [
-        pair("11", "12", category="sums"),
-        pair("11", "11", category="sums"),
-        pair("11", LONG, category="facts"),
+        pair("11", "12"),
+        pair("11", "11"),
+        pair("11", LONG),
         pair(" ", "12"),
     ]
     places, report = prepare_pairs(rows, renderer, with_limit(), trainer="reward")[1:]
     assert places == [0]
     assert report.dropped == {"empty_completion": 1, "identical": 1, "over_length": 1}
     assert (report.rows, report.kept, report.truncated) == (4, 1, 0)
-    assert report.by_category == {
-        "": {"rows": 1, "kept": 0},
-        "facts": {"rows": 1, "kept": 0},
-        "sums": {"rows": 2, "kept": 1},
-    }
 
 
 def test_pairs_that_differ_only_behind_the_cut_are_dropped(renderer: Renderer) -> None:

@@ -63,6 +63,7 @@ RETIRED: dict[str, str] = {
     "*.trl.max_grad_norm": "is gone: gradients are clipped to norm 1; leave it out",
     "*.trl.max_steps": "is gone; write steps beside trl",
     "*.trl.num_train_epochs": "is gone; write epochs beside trl",
+    "*.attn_implementation": "is gone: transformers chooses; leave it out",
     "*.launch": "is gone; train from Python under accelerate launch, see docs/training-hardware.md",
     "*.trl.optim": "is gone: it is AdamW; leave it out",
     "*.trl.per_device_train_batch_size": "is gone; write batch_size beside trl",
