@@ -28,8 +28,7 @@ import numpy as np
 import yaml
 
 from amendment.calibration.amending import LabelledRow, rule_tests
-from amendment.calibration.label import Label
-from amendment.calibration.samples import LabelQuestion
+from amendment.calibration.samples import Label, LabelQuestion
 from amendment.calibration.store import Labels
 from amendment.constitutions import load_constitution, write_constitution
 from amendment.data.store import Workspace

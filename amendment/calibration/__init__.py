@@ -2,9 +2,8 @@
 
 from amendment.calibration.calibrating import calibrate
 from amendment.calibration.drawing import draw_sample
-from amendment.calibration.label import Label
 from amendment.calibration.report import SpotCheck, spot_check_report
-from amendment.calibration.samples import SpotCheckSettings
+from amendment.calibration.samples import Label, SpotCheckSettings
 from amendment.calibration.serving import serve_page
 from amendment.calibration.store import Labels
 

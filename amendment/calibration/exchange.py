@@ -19,14 +19,6 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
-from amendment.calibration.label import (
-    CHOICES,
-    LONGEST_COMMENT,
-    LONGEST_NAME,
-    Choice,
-    Label,
-    is_kept_name,
-)
 from amendment.calibration.label_tools import (
     LABEL_STUDIO_CONFIG,
     argilla_record,
@@ -37,7 +29,16 @@ from amendment.calibration.label_tools import (
 )
 from amendment.calibration.labelling import SAMPLE, SAMPLES, SPOT_CHECK, LabelledSample, open_sample
 from amendment.calibration.queue import Queue, Shown, labels_missing
-from amendment.calibration.samples import LabelQuestion, SampledItem
+from amendment.calibration.samples import (
+    CHOICES,
+    LONGEST_COMMENT,
+    LONGEST_NAME,
+    Choice,
+    Label,
+    LabelQuestion,
+    SampledItem,
+    is_kept_name,
+)
 from amendment.calibration.store import Labels
 from amendment.data.pseudonyms import Pseudonyms, people_of_certificate
 from amendment.data.store import Workspace

@@ -24,8 +24,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from amendment.calibration.label import LONGEST_COMMENT, Choice, Label
 from amendment.calibration.queue import Queue, Shown
+from amendment.calibration.samples import LONGEST_COMMENT, Choice, Label
 from amendment.calibration.store import Labels
 from amendment.errors import AmendmentError, DataError
 

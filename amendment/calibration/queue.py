@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from amendment.calibration.label import SILENT, Label
-from amendment.calibration.samples import LabelQuestion
+from amendment.calibration.samples import SILENT, Label, LabelQuestion
 from amendment.hashing import content_id
 from amendment.records import Messages
 

@@ -1,4 +1,4 @@
-"""What a spot check is made of: its settings, comparisons drawn with known probability, questions that people see.
+"""What a spot check is made of: settings, comparisons drawn with known probability, questions, labels.
 
 Two records on purpose. A `SampledItem` knows the judge's probability and is read by estimators; a `LabelQuestion` is
 all that the page is given, and holds neither a verdict nor a model's name. As far as it can be, people are asked what
@@ -12,16 +12,19 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from statistics import fmean
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self, get_args
 
 from pydantic import Field, model_validator
 
+from amendment.audit.votes import LABEL_SOURCE
 from amendment.constitutions import Constitution, Drawn, eligible_principles
 from amendment.data.sources import Part
 from amendment.preference.protocols import drawn_question
-from amendment.records import Candidate, Comparison, Messages, Prompt, Record
+from amendment.records import Candidate, Comparison, Messages, Origin, Prompt, Record, Verdict
 from amendment.statistics.calibrators import Method
+from amendment.text import spelling
 
 PLAIN_QUESTION = "Which answer is better?"
 """What people are asked where nobody knows what the judge was asked."""
@@ -31,8 +34,8 @@ class CalibrationSettings(Part):
     """How the judge's probabilities are brought into line with what people say."""
 
     method: Method | Literal["none"] = "temperature"
-    """temperature: one factor on the log-odds, from about 50 labels; platt: a factor and an offset; isotonic: any
-    rising curve, from about 500 labels; none: probabilities stay as they are."""
+    """temperature: the log-odds divided by one number, from about 50 labels; platt: times one that may be negative;
+    isotonic: any rising curve, from 500 labels; none: probabilities stay as they are."""
 
 
 class GateSettings(Part):
@@ -157,6 +160,75 @@ class LabelQuestion(Record):
     """By which people judge: those by which the judge was asked; none where these are not on record."""
     in_overlap: bool = False
     is_repeated: bool = False
+
+
+Choice = Literal["A", "B", "tie", "both_bad", "skip", "flag"]
+"""In displayed coordinates: "A" is the answer shown first. skip and flag say nothing about the two answers."""
+CHOICES: tuple[Choice, ...] = get_args(Choice)
+SILENT: tuple[Choice, ...] = ("skip", "flag")
+"""Those that say nothing about the two answers."""
+LONGEST_NAME, LONGEST_COMMENT = 120, 10_000
+"""Characters of an annotator's name, and of a comment."""
+_SIMULATED = "simulatedperson"
+"""How the names of simulated people begin, without case and spaces."""
+
+
+class Label(Record):
+    """An annotator's label, as it was acknowledged. History is kept; the last one of an annotator, item and showing
+    counts."""
+
+    uuid: str = Field(min_length=8, max_length=64)
+    """Made by the sender; a second label with the same uuid is the first one again."""
+    comparison_id: str
+    prompt_id: str
+    shown: tuple[str, str]
+    """Candidate ids as displayed."""
+    annotator: str = Field(min_length=1, max_length=LONGEST_NAME)
+    showing: int = Field(default=0, ge=0, le=1)
+    """1: the hidden repeat."""
+    choice: Choice
+    confidence: int | None = Field(default=None, ge=1, le=3)
+    """1 unsure, 2 fairly sure, 3 sure."""
+    principle_id: str | None = None
+    """The principle that decided, where the annotator names one."""
+    comment: str | None = Field(default=None, max_length=LONGEST_COMMENT)
+    seconds: float | None = Field(default=None, ge=0)
+    """Spent looking at it while the page was visible."""
+    at: str
+    """UTC, ISO 8601, by the server's clock. Kept in the store only: a stage's records have no clock."""
+
+    @property
+    def instant(self) -> datetime:
+        """`at`, to be compared: files write it in several ways."""
+        time = datetime.fromisoformat(self.at)
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def is_kept_name(name: str) -> bool:
+    """Whether a name is kept for simulated people, however it is written: nobody else takes it, because labels of
+    both in one store are refused."""
+    return spelling(name).startswith(_SIMULATED)
+
+
+def verdict_of(label: Label) -> Verdict | None:
+    """The label as a verdict; None where it says nothing about the two answers. `sample` is the showing.
+
+    Comments stay behind: verdicts are published, and what people wrote beside their choice is not meant to be.
+    """
+    if label.choice in SILENT:
+        return None
+    return Verdict(
+        scale="pair",
+        prompt_id=label.prompt_id,
+        shown=label.shown,
+        value=label.choice,
+        confidence=None if label.confidence is None else label.confidence / 3,
+        principle_id=label.principle_id,
+        rater=label.annotator,
+        rater_kind="person",
+        sample=label.showing,
+        origin=Origin(source=LABEL_SOURCE),
+    )
 
 
 class LabelledItem(NamedTuple):

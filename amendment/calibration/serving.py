@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from amendment.calibration.label import LONGEST_NAME, is_kept_name
 from amendment.calibration.labelling import SPOT_CHECK, LabelledSample, open_sample
 from amendment.calibration.queue import Queue
+from amendment.calibration.samples import LONGEST_NAME, is_kept_name
 from amendment.calibration.store import Labels
 from amendment.errors import ConfigError
 from amendment.sync import new_loop

@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import IO, Any, NamedTuple, Self
 
 from amendment import __version__
-from amendment.calibration.label import Label
+from amendment.calibration.samples import Label
 from amendment.errors import DataError, LedgerError
 from amendment.files import replacing
 from amendment.hashing import canonical_json, content_id

@@ -15,9 +15,8 @@ from itertools import accumulate, pairwise
 from statistics import fmean
 from typing import Any
 
-from amendment.calibration.label import verdict_of
 from amendment.calibration.labelling import EVALUATION
-from amendment.calibration.samples import LabelQuestion
+from amendment.calibration.samples import LabelQuestion, verdict_of
 from amendment.errors import AmendmentError, DataError
 from amendment.hashing import content_id
 from amendment.preference.aggregate import person_votes

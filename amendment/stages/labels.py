@@ -10,10 +10,16 @@ import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from amendment.calibration.label import Label, verdict_of
 from amendment.calibration.labelling import SAMPLE, SPOT_CHECK, LabelledSample
 from amendment.calibration.queue import Queue, labels_missing
-from amendment.calibration.samples import LabelQuestion, QuestionWriter, SampledItem, SpotCheckSettings
+from amendment.calibration.samples import (
+    Label,
+    LabelQuestion,
+    QuestionWriter,
+    SampledItem,
+    SpotCheckSettings,
+    verdict_of,
+)
 from amendment.calibration.store import Labels
 from amendment.errors import ConfigError, Paused
 from amendment.preference import load_judge_folder

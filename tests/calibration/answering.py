@@ -12,10 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 from starlette.types import ASGIApp
 
-from amendment.calibration.label import Choice
 from amendment.calibration.page_app import create_app
 from amendment.calibration.queue import Queue
-from amendment.calibration.samples import LabelQuestion
+from amendment.calibration.samples import Choice, LabelQuestion
 from amendment.calibration.store import Labels
 
 HERE = "127.0.0.1:1"

@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, sync_playwright
 
-from amendment.calibration.label import Label
-from amendment.calibration.samples import LabelQuestion
+from amendment.calibration.samples import Label, LabelQuestion
 from amendment.calibration.store import Labels
 from tests.calibration.label_pages import make_run
 

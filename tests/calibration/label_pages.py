@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 import yaml
 from starlette.types import ASGIApp, Message
 
-from amendment.calibration.label import Choice, Label
 from amendment.calibration.labelling import SPOT_CHECK
-from amendment.calibration.samples import LabelQuestion, PrincipleText
+from amendment.calibration.samples import Choice, Label, LabelQuestion, PrincipleText
 from amendment.data.store import Workspace
 from amendment.records import Comparison, user
 from amendment.records import Message as Turn

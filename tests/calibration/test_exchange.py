@@ -25,10 +25,9 @@ from amendment.calibration.exchange import (
     question_items,
     read_labels,
 )
-from amendment.calibration.label import CHOICES, Label
 from amendment.calibration.label_tools import LABEL_STUDIO_CONFIG
 from amendment.calibration.labelling import SAMPLE, SPOT_CHECK
-from amendment.calibration.samples import LabelQuestion, PrincipleText, SampledItem
+from amendment.calibration.samples import CHOICES, Label, LabelQuestion, PrincipleText, SampledItem
 from amendment.calibration.store import Labels
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError, DataError

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amendment.calibration.label import Choice, Label
 from amendment.calibration.queue import APART, LEASE_SECONDS, Queue, Shown, labels_missing
-from amendment.calibration.samples import LabelQuestion
+from amendment.calibration.samples import Choice, Label, LabelQuestion
 from tests.calibration.label_pages import label, questions
 
 

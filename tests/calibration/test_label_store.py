@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amendment.calibration.label import Label
+from amendment.calibration.samples import Label
 from amendment.calibration.store import Labels
 from amendment.errors import DataError, LedgerError
 from tests.calibration.label_pages import label, question, questions

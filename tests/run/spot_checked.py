@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from amendment.calibration.label import Label
-from amendment.calibration.samples import LabelQuestion, SampledItem
+from amendment.calibration.samples import Label, LabelQuestion, SampledItem
 from amendment.calibration.store import Labels
 from amendment.data.store import Workspace
 from amendment.hashing import content_id

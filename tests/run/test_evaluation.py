@@ -11,9 +11,8 @@ from pyarrow import parquet
 
 from amendment.audit.refusal_phrases import PHRASES, refusal_phrase
 from amendment.calibration.exchange import export_labels, export_questions, import_labels
-from amendment.calibration.label import Label
 from amendment.calibration.labelling import EVALUATION, open_sample
-from amendment.calibration.samples import LabelQuestion
+from amendment.calibration.samples import Label, LabelQuestion
 from amendment.calibration.store import Labels
 from amendment.data.store import Workspace, read_records
 from amendment.errors import AmendmentError, ConfigError, DataError, Paused
