@@ -98,7 +98,6 @@ class Sampling(Record):
 
     temperature: float | None = Field(default=None, ge=0)
     max_tokens: int | None = Field(default=None, ge=1)
-    stop: tuple[str, ...] | None = None
     seed: int | None = None
     effort: str | None = None
     """How much a thinking model thinks, in its vendor's words."""

@@ -72,7 +72,6 @@ def body_for(request: Request, max_tokens: int, *, cache: bool = False) -> dict[
             "system": [{"type": "text", "text": system, **_MARK}] if system and cache else system or None,
             "messages": _turns(request, cache=cache and request.shared > 0),
             "tools": [_tool(tool) for tool in request.tools] if request.tools else None,
-            "stop_sequences": list(sampling.stop) if sampling.stop else None,
             "thinking": thinking,
             "output_config": without_none(output) or None,
         }

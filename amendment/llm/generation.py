@@ -23,7 +23,6 @@ class Drawing(NamedTuple):
     max_tokens: int
     temperature: float = 1.0
     """0 takes the likeliest token each time."""
-    stop: tuple[str, ...] = ()
 
 
 @torch.no_grad()  # not inference_mode: what a model caches of its own accord has to stay fit for training
@@ -43,11 +42,6 @@ def sample(
         drawn.append(token_B)
         lengths_B += is_open_B
         is_open_B = is_open_B & ~torch.isin(token_B, ends)
-        if drawing.stop:
-            texts = (text_of(tokenizer, row) for row in torch.stack(drawn, dim=1).tolist())
-            is_open_B &= torch.tensor([not any(map(text.__contains__, drawing.stop)) for text in texts]).to(
-                ids_BT.device
-            )
         if not is_open_B.any():
             break
         cache = getattr(out, "past_key_values", None)
@@ -118,8 +112,3 @@ def end_tokens(model: Any, tokenizer: Any) -> set[int]:
     configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     several = configured if isinstance(configured, list) else [configured]
     return {int(end) for end in (*several, tokenizer.eos_token_id) if end is not None}
-
-
-def text_of(tokenizer: Any, ids: Sequence[int]) -> str:
-    """The text of an answer's ids, control tokens left out."""
-    return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))

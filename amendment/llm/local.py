@@ -23,10 +23,10 @@ from transformers.utils import logging as library_logging
 
 from amendment.errors import ConfigError, DataError, Rejected
 from amendment.hashing import HASH_PREFIX
-from amendment.llm.generation import Drawing, choose, end_tokens, sample, text_of
+from amendment.llm.generation import Drawing, choose, end_tokens, sample
 from amendment.llm.opening import SAFE_LOADING, folder_of, folder_problems, is_folder, unreachable
 from amendment.llm.provider import Meter, Sent, meter_plain, read_plain, write_plain
-from amendment.llm.rendering import Parts, Renderer, Sampled, read_answer
+from amendment.llm.rendering import Renderer, Sampled, read_answer
 from amendment.llm.replies import clean, clean_tree
 from amendment.llm.requests import Reply, Request
 from amendment.llm.specs import LocalSpec
@@ -222,17 +222,14 @@ class LocalModel:
             ]
         # of the request's name, in which the run's seed and the number of the draw count
         seeds = [int(request.id.removeprefix(HASH_PREFIX)[:15], 16) for request in requests]
-        drawing = _drawing(requests[0])
-        drawn = sample(self.model, self.tokenizer, prompts, seeds, drawing)
-        return [self.read(sampled, prompt, drawing) for sampled, prompt in zip(drawn, prompts, strict=True)]
+        drawn = sample(self.model, self.tokenizer, prompts, seeds, _drawing(requests[0]))
+        return [self.read(sampled, prompt) for sampled, prompt in zip(drawn, prompts, strict=True)]
 
-    def read(self, sampled: Sampled, prompt: list[int], drawing: Drawing) -> dict[str, Any]:
-        """An answer up to its end token or stop text, taken apart."""
+    def read(self, sampled: Sampled, prompt: list[int]) -> dict[str, Any]:
+        """An answer up to its end token, taken apart."""
         has_end = bool(sampled.ids) and sampled.ids[-1] in end_tokens(self.model, self.tokenizer)
         ids = sampled.ids[:-1] if has_end else sampled.ids
-        text = text_of(self.tokenizer, ids) if drawing.stop else ""
-        stops = [place for place in map(text.find, drawing.stop) if place >= 0]
-        parts: Parts = read_answer(self.tokenizer, ids, prompt, cut=len(text) - min(stops, default=len(text)))
+        parts = read_answer(self.tokenizer, ids, prompt)
         return {
             "text": clean(parts.text),
             "finish_reason": "length" if sampled.is_cut else "tool_calls" if parts.calls else "stop",
@@ -258,7 +255,7 @@ class LocalModel:
 def _drawing(request: Request) -> Drawing:
     sampling = request.sampling
     temperature = 1.0 if sampling.temperature is None else sampling.temperature
-    return Drawing(sampling.max_tokens or 256, temperature, sampling.stop or ())
+    return Drawing(sampling.max_tokens or 256, temperature)
 
 
 def _one_thread() -> None:

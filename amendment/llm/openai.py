@@ -68,7 +68,6 @@ def chat_body(request: Request, spec: OpenAISpec) -> dict[str, Any]:
             "chat_template_kwargs": None if spec.is_vendor else request.chat_template_kwargs,
             "temperature": sampling.temperature,
             spec.limit_field: sampling.max_tokens or (1 if request.choices else None),
-            "stop": list(sampling.stop) if sampling.stop else None,
             "seed": None if sampling.seed is None else sampling.seed + request.sample,
             "reasoning_effort": sampling.effort,
             "logprobs": True if request.choices else None,

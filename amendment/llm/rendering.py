@@ -294,13 +294,12 @@ class Parts(NamedTuple):
     """Each with `name` and `arguments`, an object."""
 
 
-def read_answer(tokenizer: Any, ids: Sequence[int], prompt: Sequence[int], *, cut: int = 0) -> Parts:
-    """The parts of generated ids (without the end token); `cut` characters at their end are left out.
+def read_answer(tokenizer: Any, ids: Sequence[int], prompt: Sequence[int]) -> Parts:
+    """The parts of generated ids (without the end token).
 
     Thinking that never ends leaves no text, since no answer was given.
     """
     raw = str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
-    raw = raw[: len(raw) - cut]
     described = _described(tokenizer, raw, prompt)
     if described is not None:
         return described

@@ -35,8 +35,6 @@ class _Bounded(_Spec):
 
     max_tokens: int | None = Field(default=None, ge=1, le=1_000_000_000)
     """The longest answer, in tokens."""
-    stop: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(default=None, min_length=1)
-    """Texts that end the answer; they are not part of it."""
 
     def sampling(self, seed: int) -> Sampling:
         """How this model draws in a run with this seed."""

@@ -36,10 +36,10 @@ CONFIGS = {
 _ANSWER = "candidate_id prompt_id kind finish_reason category prompt_source prompt_license"
 """Beside `source` and `license`, which are those of the answer."""
 _ORIGIN = (
-    "model provider host template request constitution source license toolkit principle_ids parents stop temperature "
+    "model provider host template request constitution source license toolkit principle_ids parents temperature "
     "max_tokens seed effort thinking_budget"
 )
-_LISTS = ("principle_ids", "parents", "stop", "shown", "bounded")
+_LISTS = ("principle_ids", "parents", "shown", "bounded")
 _TYPES = {
     **dict.fromkeys(("temperature", "p_first"), "float64"),
     **dict.fromkeys(("max_tokens", "seed", "thinking_budget", "sample"), "int64"),

@@ -110,19 +110,6 @@ def test_leaving_while_a_batch_is_handed_in_waits_for_its_name(
 
 
 @PROTOCOLS
-def test_new_requests_beside_a_batch_that_was_left_go_into_one_of_their_own(
-    server: FaultServer, protocol: str, tmp_path: Path
-) -> None:
-    vendor = BatchVendor(server)
-    vendor.polls_to_end = 10**9
-    ledger = tmp_path / "ledger.sqlite"
-    leave(server, protocol, ledger, vendor.is_polled, questions=QUESTIONS[:4])
-    vendor.polls_to_end = 2
-    assert_home(vendor, ask_batched(server, protocol, QUESTIONS, ledger=ledger))
-    assert [len(made.lines) for made in vendor.made.values()] == [4, 2]
-
-
-@PROTOCOLS
 def test_a_batch_of_another_key_is_never_asked_anew(server: FaultServer, protocol: str, tmp_path: Path) -> None:
     vendor, ledger = left(server, protocol, tmp_path)
     vendor.made.clear()

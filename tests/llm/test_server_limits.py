@@ -25,7 +25,6 @@ from tests.llm.simulated_servers import (
     crowd,
     in_simulated_time,
     live,
-    one_call,
 )
 
 RULES: dict[str, Callable[[], Rule]] = {
@@ -84,45 +83,6 @@ def test_the_limit_of_any_server_is_found_and_kept(rule: str, latency: float, sa
     """Slow replies and a whole minute's calls saved up cost more before the first refusal is back."""
     found = five_minutes(rule, latency, says_wait)
     check(found, refused=0.075, used=0.8) if latency == 5.0 or "600" in rule else check(found)
-
-
-class _Fickle(Server):
-    """Refuses a share of the calls at random, however few come, and does it faster than it answers."""
-
-    def __init__(self, share: float, asks: float | None) -> None:
-        super().__init__(Bucket(1e9, 1e9), latency=0.05, says_wait=asks is not None)
-        self.share = share
-        self.asks = asks
-
-    async def serve(self) -> None:
-        if self.rng.random() >= self.share:
-            await super().serve()
-            return
-        self.came.append((asyncio.get_running_loop().time(), False))
-        await asyncio.sleep(0.005)
-        raise Transient("429: busy", kind="rate", retry_after=self.asks, status=429)
-
-
-@pytest.mark.parametrize(("share", "latency"), [(0.05, 0.05), (0.4, 1.0)])
-@in_simulated_time
-async def test_refusals_at_random_cost_the_calls_that_they_meet_and_little_else(share: float, latency: float) -> None:
-    """Forty askers, none of whom waits for a slot: each call takes its latency, and 0.1 s for each refusal."""
-    server = _Fickle(share, 0.1)
-    server.latency = latency
-    endpoint = Endpoint(Limits(40), rng=Random(0))
-
-    async def asker() -> None:
-        while True:
-            if fault := await one_call(endpoint, server):
-                await asyncio.sleep(fault.retry_after or 0.0)
-
-    tasks = [asyncio.ensure_future(asker()) for _ in range(40)]
-    await asyncio.sleep(60)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    seconds = latency + share / (1 - share) * (0.1 + 0.005)
-    assert server.accepted(after=0) >= 0.8 * 40 * 60 / seconds
 
 
 class _Storm:

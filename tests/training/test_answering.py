@@ -22,10 +22,10 @@ QWEN = {
 }
 
 
-def written(tokenizer: Any, text: str, before: str = "<|user|>q<|assistant|>", *, cut: int = 0) -> Parts:
+def written(tokenizer: Any, text: str, before: str = "<|user|>q<|assistant|>") -> Parts:
     """The parts of an answer that the model spelled like this, control tokens included."""
     ids, prompt = (tokenizer(one, add_special_tokens=False)["input_ids"] for one in (text, before))
-    return read_answer(tokenizer, ids, prompt, cut=cut)
+    return read_answer(tokenizer, ids, prompt)
 
 
 def answered(renderer: Renderer, message: dict[str, Any]) -> Parts:
@@ -89,7 +89,3 @@ def test_a_description_of_the_tokenizers_own_comes_first(tokenizer: Any, monkeyp
     assert written(tokenizer, "yes") == Parts("yes")
     monkeypatch.setattr(tokenizer, "response_template", {"fields": 3})  # damaged: as if there were none
     assert written(tokenizer, "<think>hm</think>yes") == Parts("yes", "hm")
-
-
-def test_a_stop_text_is_cut_from_the_end(tokenizer: Any) -> None:
-    assert written(tokenizer, "<|think|>hm<|/think|>yes STOP", cut=5) == Parts("yes", "hm")

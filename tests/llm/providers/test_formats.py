@@ -29,7 +29,7 @@ BODIES: dict[str, Callable[[Request], dict[str, Any]]] = {
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
 LOOK = {"name": "look", "description": "Look.", "parameters": SCHEMA}
 TOOL = {"type": "function", "function": LOOK}
-SETTINGS = {"temperature": 0.5, "max_tokens": 20, "stop": ("\n",), "seed": 7}
+SETTINGS = {"temperature": 0.5, "max_tokens": 20, "seed": 7}
 SPOKEN = (Message(role="system", content="Be kind."), Message(role="developer", content="Be short."), *user("Hi"))
 CALLED = (
     *user("Hi"),
@@ -56,12 +56,12 @@ def answers(**fields: Any) -> dict[str, Any]:
 SENT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("chat", {}, {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}),
     ("messages", {}, {"model": "m", "max_tokens": 99, "messages": [{"role": "user", "content": [text("Hi")]}]}),
-    ("chat", {"sampling": SETTINGS}, {**SETTINGS, "stop": ["\n"]}),
+    ("chat", {"sampling": SETTINGS}, SETTINGS),
     ("vendor", {"sampling": SETTINGS}, {"max_completion_tokens": 20, "max_tokens": None}),
     (
         "messages",
         {"sampling": SETTINGS},
-        {"max_tokens": 20, "stop_sequences": ["\n"], "seed": None, "temperature": None},
+        {"max_tokens": 20, "seed": None, "temperature": None},
     ),
     ("chat", {**answers(seed=7), "sample": 2}, {"seed": 9}),
     (

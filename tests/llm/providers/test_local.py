@@ -27,7 +27,6 @@ from amendment.training.preflight import render_completions
 
 Ask = Callable[..., Request]
 PLAIN = Drawing(max_tokens=1)
-STOP = PLAIN._replace(stop=(". ",))
 
 
 @pytest.fixture(scope="module")
@@ -119,16 +118,6 @@ def test_length_and_end_are_told_apart_and_tokens_counted(model_folder: Path, qu
     assert bodies[0]["input_tokens"] == 1 + len("user ?") + 1 + 1 + len("assistant ")
 
 
-def test_an_answer_ends_before_its_stop_text(model_folder: Path, question: Ask) -> None:
-    free = answers(model_folder, several(question, 12, max_tokens=60))
-    stopped = answers(model_folder, several(question, 12, max_tokens=60, stop=("e", "a")))
-    ended = [body for body in stopped if body["finish_reason"] == "stop"]
-    assert ended
-    assert not any(sign in body["text"] for body in ended for sign in "ea")
-    assert len(free) == len(stopped)
-    assert answers(model_folder, several(question, 12, max_tokens=60, stop=("e", "a")), batch_size=1) == stopped
-
-
 def test_label_probabilities_are_the_models_own(encoder: LocalModel, model_folder: Path, question: Ask) -> None:
     tokenizer, model = encoder.tokenizer, encoder.model
     requests = [question("short", choices=("A", "B")), question("a much longer one", choices=("A", "B"))]
@@ -208,12 +197,9 @@ def test_thinking_and_calls_are_no_part_of_the_answers_text(base: Path, question
     said = '<|think|>hm<|/think|>yes<|call|>{"name": "look", "arguments": {"n": 1}}'
     model = LocalModel(base, "cpu", "float32")
     prompt, ids = (model.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("ask", f"{said}<|end|>"))
-    body = model.read(Sampled(ids, is_cut=False), prompt, PLAIN)
+    body = model.read(Sampled(ids, is_cut=False), prompt)
     assert (body["text"], body["thinking"], body["finish_reason"]) == ("yes", "hm", "tool_calls")
     assert body["calls"] == [{"name": "look", "arguments": {"n": 1}}]
-    stopped = model.tokenizer("<|think|>hm<|/think|>yes. No")["input_ids"]
-    body = model.read(Sampled(stopped, is_cut=False), prompt, STOP)
-    assert (body["text"], body["thinking"], body["finish_reason"]) == ("yes", "hm", "stop")
 
 
 def test_a_request_that_nobody_waits_for_is_not_asked_and_closing_cancels_whoever_waits(

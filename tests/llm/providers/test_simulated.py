@@ -210,10 +210,7 @@ def test_the_same_request_gets_the_same_bytes_and_another_sample_another_draw() 
     assert len(set(asyncio.run(send(*(request(PROMPT, sampling=Sampling(seed=i)) for i in range(20)))))) > 3
 
 
-def test_an_answer_ends_before_its_stops_and_at_its_budget_in_words() -> None:
-    stopped = reply(request(PROMPT, sampling=Sampling(stop=(" is", "answer"), seed=1)))
-    assert "answer" not in text_of(stopped.messages)
-    assert stopped.finish_reason == "stop"
+def test_an_answer_ends_at_its_budget_in_words() -> None:
     cut = reply(request(PROMPT, sampling=Sampling(max_tokens=2)))
     assert cut.finish_reason == "length"
     assert cut.usage is not None

@@ -17,7 +17,7 @@ ENTRY: TypeAdapter[Any] = TypeAdapter(ModelSpec)
 def test_an_entry_survives_being_written_and_read_again() -> None:
     entries: list[dict[str, Any]] = [
         {"provider": "openai", "model": "m", "api_key_env": None},
-        {"provider": "openai", "model": "m", "base_url": "http://gpu:8000/v1", "stop": ["\n\n"], "seed": None},
+        {"provider": "openai", "model": "m", "base_url": "http://gpu:8000/v1", "seed": None},
         {"provider": "anthropic", "model": "m", "thinking_budget": 1024},
         {"provider": "local", "model": "./x", "temperature": 0},
         {"provider": "simulated", "gain": 0.3, "writer": "verbose"},
@@ -86,7 +86,7 @@ def test_the_host_tells_endpoints_apart_by_port_and_path() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"temprature": 1}, {"temperature": -1}, {"max_tokens": 0}, {"stop": [""]}, {"concurrency": 0}],
+    [{"temprature": 1}, {"temperature": -1}, {"max_tokens": 0}, {"concurrency": 0}],
 )
 def test_a_setting_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
@@ -105,23 +105,6 @@ def test_the_runs_seed_is_sent_unless_the_entry_says_otherwise() -> None:
 def test_anthropic_is_not_asked_for_what_its_protocol_takes_no_more() -> None:
     with pytest.raises(ValidationError, match="temperature: Anthropic's protocol takes it no more; leave it out"):
         ENTRY.validate_python({"provider": "anthropic", "model": "m", "temperature": 0.5})
-
-
-@pytest.mark.parametrize(
-    ("variable", "base_url"),
-    [
-        ("AZURE_OPENAI_API_KEY", "https://ours.openai.azure.com/openai/v1"),
-        ("AZURE_OPENAI_API_KEY", "https://ours.services.ai.azure.com/openai/v1"),
-        ("OPENROUTER_API_KEY", "https://openrouter.ai/api/v1"),
-    ],
-)
-def test_other_known_keys_stay_at_home_too(variable: str, base_url: str) -> None:
-    entry = {"provider": "openai", "model": "m", "api_key_env": variable}
-    assert ENTRY.validate_python({**entry, "base_url": base_url}).api_key_env == variable
-    of_a_stranger = "https://a-machine.westeurope.cloudapp.azure.com/openai/v1"
-    for foreign in ("https://example.org/v1", of_a_stranger, base_url.replace("https", "http")):
-        with pytest.raises(ValidationError, match=f"{variable} is sent to"):
-            ENTRY.validate_python({**entry, "base_url": foreign})
 
 
 def test_thoughts_must_leave_room_for_the_answer() -> None:
