@@ -168,66 +168,52 @@ def test_an_export_takes_an_empty_folder_and_overwrites_nothing(of_rows: Any, tm
         of_rows(every_kind(), "ktoo")
 
 
-class Tokenised:
-    """What TRL's own trainers make of rows when they are made; nothing is trained."""
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning", "ignore::DeprecationWarning")
+def test_every_trainer_of_trl_takes_every_row(of_rows: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import trl
+    from datasets import Features, Json, List, load_dataset
 
-    def __init__(self, model: Path, tokenizer: Any, folder: Path) -> None:
-        self.model, self.tokenizer, self.folder = str(model), tokenizer, str(folder)
-
-    def __call__(self, kind: str, rows: Any) -> Any:
-        import trl
-
-        settings = {"use_cpu": True, "bf16": False, "report_to": "none", "disable_tqdm": True, "max_length": None}
-        config = getattr(trl, f"{kind}Config")(output_dir=self.folder, per_device_train_batch_size=2, **settings)
-        trainer = getattr(trl, f"{kind}Trainer")(
-            model=self.model, args=config, train_dataset=rows, processing_class=self.tokenizer
-        )
-        return trainer.train_dataset
-
-    def text(self, ids: list[int]) -> str:
-        return str(self.tokenizer.decode(ids))
-
-
-@pytest.fixture
-def tokenised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tokenised:
     from amendment.training import TinyModel, build_tiny
     from amendment.training.model_files import load_tokenizer
 
     monkeypatch.setattr("trl.trainer.base_trainer._BaseTrainer._send_telemetry", lambda self: None)
     shape = TinyModel(hidden=16, layers=1, heads=2, intermediate=32, vocab=400, context=512)
     build_tiny(tmp_path / "tiny", ["yes no look it up be kind"] * 4, shape, seed=1)
-    return Tokenised(tmp_path / "tiny", load_tokenizer(tmp_path / "tiny"), tmp_path / "out")
+    tokenizer = load_tokenizer(tmp_path / "tiny")
 
+    def tokenised(kind: str, rows: Any) -> Any:
+        """What TRL's own trainer makes of rows when it is made; nothing is trained."""
+        settings = {"use_cpu": True, "bf16": False, "report_to": "none", "disable_tqdm": True, "max_length": None}
+        config = getattr(trl, f"{kind}Config")
+        arguments = config(output_dir=str(tmp_path / "out"), per_device_train_batch_size=2, **settings)
+        model = str(tmp_path / "tiny")
+        trainer = getattr(trl, f"{kind}Trainer")
+        return trainer(model=model, args=arguments, train_dataset=rows, processing_class=tokenizer).train_dataset
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning", "ignore::DeprecationWarning")
-def test_every_trainer_of_trl_takes_every_row(of_rows: Any, tokenised: Tokenised) -> None:
-    from datasets import Features, Json, List, load_dataset
+    def loaded(format: str) -> Any:
+        (path,) = of_rows(rows, format).files
+        return load_dataset("parquet", data_files=str(path), split="train", cache_dir=str(path.parent / "cache"))
 
-    rows = every_kind()
-    (trl_file,) = of_rows(rows, "trl").files
-    (kto_file,) = of_rows(rows, "kto").files
-    pairs, answers = (
-        load_dataset("parquet", data_files=str(path), split="train", cache_dir=str(path.parent / "cache"))
-        for path in (trl_file, kto_file)
-    )
+    rows, text = every_kind(), tokenizer.decode
+    pairs, answers = loaded("trl"), loaded("kto")
     for row, source in zip(tokenised("DPO", pairs), rows, strict=True):
-        assert tokenised.text(row["prompt_ids"]).endswith("<|assistant|>")
-        assert ("<|tools|>" in tokenised.text(row["prompt_ids"])) == bool(source.tools)
-        assert ("<|system|>be kind" in tokenised.text(row["prompt_ids"])) == (source.prompt[0].role == "system")
-        assert ("<|call|>" in tokenised.text(row["chosen_ids"])) == bool(source.chosen[0].tool_calls)
-        assert tokenised.text(row["rejected_ids"]) == f"{source.rejected[0].content}<|end|>"
+        prompt = text(row["prompt_ids"])
+        assert prompt.endswith("<|assistant|>")
+        assert ("<|tools|>" in prompt) == bool(source.tools)
+        assert ("<|system|>be kind" in prompt) == (source.prompt[0].role == "system")
+        assert ("<|call|>" in text(row["chosen_ids"])) == bool(source.chosen[0].tool_calls)
+        assert text(row["rejected_ids"]) == f"{source.rejected[0].content}<|end|>"
     for row, source in zip(tokenised("Reward", pairs), rows, strict=True):
-        assert tokenised.text(row["rejected_ids"]).endswith(f"{source.rejected[0].content}<|end|>")
+        assert text(row["rejected_ids"]).endswith(f"{source.rejected[0].content}<|end|>")
     labelled = tokenised("KTO", answers)
     assert labelled["label"][:] == [True, False] * 4
-    assert sorted(tokenised.text(ids) for ids in labelled["completion_ids"][1::2]) == sorted(
+    assert sorted(map(text, labelled["completion_ids"][1::2])) == sorted(
         f"{row.rejected[0].content}<|end|>" for row in rows
     )
     whole = [{"messages": row["prompt"] + row["chosen"], "tools": row["tools"]} for row in pairs]
-    features = Features({"messages": List(Json()), "tools": List(Json())})
-    fine_tuned = tokenised("SFT", as_dataset(whole, features))
-    assert [tokenised.text(ids).endswith("<|end|>") for ids in fine_tuned["input_ids"]] == [True] * 4
+    fine_tuned = tokenised("SFT", as_dataset(whole, Features({"messages": List(Json()), "tools": List(Json())})))
+    assert [text(ids).endswith("<|end|>") for ids in fine_tuned["input_ids"]] == [True] * 4
 
 
 ANNA = "anna.berg"
