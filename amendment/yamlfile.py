@@ -358,11 +358,12 @@ def _at(data: Any, loc: Loc) -> Any:
     return data
 
 
-def _is_meant(schema: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+def _is_meant(schema: Mapping[str, Any], values: Any) -> bool:
     """Whether a member of a union fits the values of the keys that tell its members apart."""
     for key, part in schema.get("properties", {}).items():
         others = part.get("not", {}).get("enum", ())
-        if key in values and (values[key] in others or values[key] != part.get("const", values[key])):
+        given = values.get(key) if isinstance(values, dict) else None
+        if given is not None and (given in others or given != part.get("const", given)):
             return False
     return True
 
