@@ -8,7 +8,7 @@ are, where the file does not say, and which order was displayed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
@@ -90,12 +90,9 @@ def lay_out(shape: ShapeName, rows: Sequence[Row], columns: Collection[str], wan
     """The rows of a shape as comparisons; columns that a shape needs and a file lacks are found missing later."""
     if shape == "rows":
         return _decided(rows, columns) if wanted == "pairs" else _default_columns(rows, columns)
-    table: dict[str, Callable[[Sequence[Row], Collection[str]], Layout]] = {
-        "arena": _arena,
-        "ultrafeedback": _ultrafeedback,
-        "annotated-pairs": _annotated_pairs,
-    }
-    return table[shape](rows, columns)
+    if shape == "arena":
+        return _arena(rows, columns)
+    return _ultrafeedback(rows, columns) if shape == "ultrafeedback" else _annotated_pairs(rows, columns)
 
 
 def asked_in(columns: Collection[str]) -> tuple[str, ...]:
@@ -166,15 +163,20 @@ def _arena(rows: Sequence[Row], columns: Collection[str]) -> Layout:
     if talks:
         prompt, a, b = ("prompt",), "conversation_a", "conversation_b"
     item = _first_of(("question_id", "id"), columns)
-    named: dict[str, Any] = {"a": a, "b": b, "model_a": "model_a", "model_b": "model_b", "verdict": "winner"}
-    named["prompt"] = (prompt or None) if a else None
-    named["item"] = "comparison" if item or not a else None
-    named["rater"] = _first_of(("judge",), columns)
-    named |= {name: name for name in ("category", "principle") if name in columns}
-    if item and not a:
-        named["prompt_id"] = item
-    laid = VerdictColumns.model_validate({key: value for key, value in named.items() if value is not None})
-    return Layout(laid, [_battle(row, laid, item, talks=talks) for row in rows], ARENA_WORDS)
+    named = VerdictColumns(
+        item=("comparison",) if item or not a else None,
+        prompt=(prompt or None) if a else None,
+        a=a,
+        b=b,
+        model_a="model_a",
+        model_b="model_b",
+        verdict="winner",
+        rater=("judge",) if "judge" in columns else None,
+        category=_first_of(("category",), columns),
+        principle=_first_of(("principle",), columns),
+        prompt_id=None if a else item,
+    )
+    return Layout(named, [_battle(row, named, item, talks=talks) for row in rows], ARENA_WORDS)
 
 
 def _battle(row: Row, columns: VerdictColumns, item: str | None, *, talks: bool) -> Row:
@@ -245,11 +247,16 @@ def _ultrafeedback(rows: Sequence[Row], columns: Collection[str]) -> Layout:
 
 
 def _annotated_pairs(rows: Sequence[Row], columns: Collection[str]) -> Layout:
-    named: dict[str, Any] = {"prompt": asked_in(columns) or None, "a": "text_a", "b": "text_b"}
-    named["votes"] = ["preferred_text", *_further_annotators(rows, columns)]
-    named |= {name: name for name in ("model_a", "model_b", "category") if name in columns}
-    laid = {key: value for key, value in named.items() if value is not None}
-    return Layout(VerdictColumns.model_validate(laid), list(rows), PAIR_WORDS)
+    named = VerdictColumns(
+        prompt=asked_in(columns) or None,
+        a="text_a",
+        b="text_b",
+        votes=("preferred_text", *_further_annotators(rows, columns)),
+        model_a=_first_of(("model_a",), columns),
+        model_b=_first_of(("model_b",), columns),
+        category=_first_of(("category",), columns),
+    )
+    return Layout(named, list(rows), PAIR_WORDS)
 
 
 def _further_annotators(rows: Sequence[Row], columns: Collection[str]) -> list[str]:
