@@ -184,30 +184,19 @@ def votes_of_run(
 
 
 def _item_of(prompt: Prompt | None, verdict: Verdict, a: Candidate | None, b: Candidate | None) -> Item:
-    return Item(
-        prompt=verdict.prompt_id,
-        category=prompt.category if prompt else None,
-        model_a=a.origin.model if a else None,
-        model_b=b.origin.model if b else None,
-        length_a=_length(a),
-        length_b=_length(b),
-        marks_a=_marks(a),
-        marks_b=_marks(b),
-        answer_a=likeness(a.messages) if a else None,
-        answer_b=likeness(b.messages) if b else None,
-    )
+    (model_a, length_a, marks_a, answer_a), (model_b, length_b, marks_b, answer_b) = map(_described, (a, b))
+    marks, answers = (marks_a, marks_b), (answer_a, answer_b)
+    category = prompt.category if prompt else None
+    return Item(verdict.prompt_id, category, model_a, model_b, length_a, length_b, *marks, *answers)
 
 
-def _length(candidate: Candidate | None) -> int | None:
-    """Characters of the answer's text; None where it has none."""
-    return len(text_of(candidate.messages)) or None if candidate else None
-
-
-def _marks(candidate: Candidate | None) -> dict[str, float] | None:
-    """What its text carries, and whether it is a revision."""
-    if candidate is None:
-        return None
-    return {**marks_of(text_of(candidate.messages)), **({"revised": 1} if candidate.kind == "revision" else {})}
+def _described(answer: Candidate | None) -> tuple[str | None, int | None, dict[str, float] | None, str | None]:
+    """Its writer, its characters, what its text carries and whether it is a revision, and a name of what it says."""
+    if answer is None:
+        return None, None, None, None
+    text = text_of(answer.messages)
+    marks: dict[str, float] = {**marks_of(text), **({"revised": 1} if answer.kind == "revision" else {})}
+    return answer.origin.model, len(text) or None, marks, likeness(answer.messages)
 
 
 def _vote(verdict: Verdict, item: str, first: Literal["A", "B"]) -> Vote:

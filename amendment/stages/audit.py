@@ -179,14 +179,12 @@ def _pinned(settings: RunSettings, workspace: Workspace) -> RunSettings:
         if facts.revision:
             commits.setdefault(facts.name, set()).add(facts.revision)
 
-    def pinned(sources: Iterable[S]) -> tuple[S, ...]:
-        revisions_of = [commits.get(fact_name(source), set()) for source in sources]
-        return tuple(
-            source.model_copy(update={"revision": next(iter(revisions))}) if len(revisions) == 1 else source
-            for source, revisions in zip(sources, revisions_of, strict=True)
-        )
+    def pinned(source: S) -> S:
+        revisions = commits.get(fact_name(source), set())
+        return source.model_copy(update={"revision": min(revisions)}) if len(revisions) == 1 else source
 
-    return settings.model_copy(update={"pairs": pinned(settings.pairs), "verdicts": pinned(settings.verdicts)})
+    parts = {"pairs": tuple(map(pinned, settings.pairs)), "verdicts": tuple(map(pinned, settings.verdicts))}
+    return settings.model_copy(update=parts)
 
 
 def _public(inputs: AuditInputs, outgoing: Outgoing) -> AuditInputs:
