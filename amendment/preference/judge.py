@@ -19,7 +19,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from amendment.constitutions import Constitution, Drawn, DrawScheme, draw_principles, eligible_principles
+from amendment.constitutions import Constitution, Drawn, draw_principles, eligible_principles
 from amendment.errors import ConfigError
 from amendment.hashing import content_id
 from amendment.llm.concurrency import flow
@@ -48,12 +48,10 @@ class JudgeSettings(BaseModel):
     disagreement: Disagreement = "mean"
     """When the two orders prefer different answers: take the mean, call it a tie, or drop the pair."""
     principles_per_pair: Annotated[int, Field(ge=1, le=64)] | Literal["all"] = 1
-    """Principles drawn for each pair, or all that apply to its prompt; each gives verdicts of its own. A judge of
-    single answers draws them for each prompt."""
+    """Principles drawn by weight for each pair, or all that apply to its prompt; each gives its own verdicts. A judge
+    of single answers draws them for each prompt."""
     combine: Literal["mean", "tiers"] = "mean"
     """What several principles come to: their weighted mean, or the first tier that prefers one of the answers."""
-    sampling: DrawScheme = "weighted"
-    """weighted | uniform | stratified."""
 
 
 class Compared(NamedTuple):
@@ -111,8 +109,7 @@ class Judge:
     @cached_property
     def standings(self) -> dict[str, Standing]:
         """What each principle counts for. Those that were drawn by weight weigh alike, or weights would count twice."""
-        is_drawn_by_weight = self.settings.principles_per_pair != "all" and self.settings.sampling == "weighted"
-        return standings_of(self.constitutions, by_weight=not is_drawn_by_weight)
+        return standings_of(self.constitutions, by_weight=self.settings.principles_per_pair == "all")
 
     @classmethod
     def from_folder(
@@ -269,7 +266,7 @@ class Judge:
         if count == "all":
             return pool
         key_of_draw = ["compare", self.seed, key]
-        return draw_principles(pool, count, scheme=self.settings.sampling, key=key_of_draw, vetoes=True)
+        return draw_principles(pool, count, scheme="weighted", key=key_of_draw, vetoes=True)
 
     def _own_criteria(self, prompt: Prompt) -> tuple[Criterion, ...]:
         """The prompt's, or else the folder's; none for a judge that is no rubric."""

@@ -268,13 +268,12 @@ class _Amending:
     def together(self, verdicts: Sequence[Verdict], between: Comparison) -> float | None:
         """P(a is better) of these verdicts, put together as the run does it; a new rule has weight 1."""
         stage = self.stage
-        is_drawn_by_weight = stage.principles_per_pair != "all" and stage.sampling == "weighted"
         return aggregate_verdicts(
             verdicts,
             orders=stage.orders,
             disagreement=stage.disagreement,
             combine=stage.combine,
-            standings=standings_of(self.constitutions, by_weight=not is_drawn_by_weight),
+            standings=standings_of(self.constitutions, by_weight=stage.principles_per_pair == "all"),
             comparison=between,
         ).p_a
 

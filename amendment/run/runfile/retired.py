@@ -46,6 +46,7 @@ RETIRED: dict[str, str] = {
     "judging.cascade.sure": "sure is now called confidence; write confidence with the same number",
     "judging.comparisons_per_prompt": "is gone: it is two for each candidate; leave it out",
     "judging.revisions": "is gone: the judge decides between a draft and its revision as between any two answers",
+    "judging.sampling": "is gone: principles are drawn by their weights; leave it out",
     "judging.labelled": "labelled is now judge_labelled; write judge_labelled: true for judge, false for skip",
     "probes.clear": "is gone: it is 0.5; leave it out",
     "probes.judges": "is gone; leave it out: all judges of the run are probed",

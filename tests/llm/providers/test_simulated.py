@@ -178,7 +178,7 @@ def test_every_verdict_is_given_by_the_principle_that_was_drawn(folder: str) -> 
                 folder,
                 model=overheard(provider, ledger),
                 constitution=LILLIPUT,
-                settings=JudgeSettings(principles_per_pair=8, sampling="uniform", orders="first"),
+                settings=JudgeSettings(principles_per_pair=8, orders="first"),
             )
             found: list[Verdict] = []
             for prompt in prompts:
