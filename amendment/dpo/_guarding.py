@@ -1,7 +1,7 @@
 """Guards at work: a callback of the trainer that measures, records, stops, and gives the best weights back.
 
 Promised: measuring leaves no trace in the weights; a training that was killed and goes on has the readings and the end
-that it would have had: readings travel in transformers' checkpoints, the best weights lie beside them. Trained
+that it would have had: readings travel in transformers' checkpoints, the best weights lie next to them. Trained
 parameters alone are kept: of an adapter, the adapter. Not covered: several processes; there nothing is watched.
 Loads torch.
 """
@@ -59,7 +59,7 @@ class GuardWatcher(TrainerCallback, ExportableState):
         self.readings: list[GuardReading] = []
         self.start: Observed | None = None
         self.start_messages: list[Row] = []
-        self.sealed: int | None = None
+        self.checkpointed: int | None = None
         """The step whose weights the last checkpoint may have to go back to."""
         if len(self.questions) < _FEWEST:
             bench.notes.append(
@@ -75,7 +75,7 @@ class GuardWatcher(TrainerCallback, ExportableState):
         if state.global_step:
             saved = state.stateful_callbacks[type(self).__name__]["attributes"]["readings"]
             self.readings = [GuardReading.from_json(reading) for reading in saved]
-            self.sealed = self._best
+            self.checkpointed = self._best
         if len(self.questions) >= _FEWEST:
             with self._undisturbed(model), self._reference(model) as reference:
                 answers = self._answers(reference)
@@ -95,10 +95,10 @@ class GuardWatcher(TrainerCallback, ExportableState):
             self._measure(state.global_step, model, control)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.sealed = self._best
-        self._forget_all_but(self.sealed)
+        self.checkpointed = self._best
+        self._forget_all_but(self.checkpointed)
 
-    def settle(self, model: Any, steps: int) -> None:
+    def finish(self, model: Any, steps: int) -> None:
         """At the end: the best weights back into the model where a guard was violated, and notes in words."""
         for reading in self.readings:
             for guard, over in reading.violated.items():
@@ -135,7 +135,7 @@ class GuardWatcher(TrainerCallback, ExportableState):
         self.readings.append(reading)
         if self._best == step:
             self._keep(step, model)
-            self._forget_all_but(step, self.sealed)
+            self._forget_all_but(step, self.checkpointed)
         if reading.violated and self.settings.on_violation == "stop":
             control.should_training_stop = True
             control.should_save = False  # no checkpoint of a training that is over

@@ -102,7 +102,7 @@ def optimise(
             return DpoResult(**vars(bench.finish(trainer, prepared.report, bench.fit(trainer, lengths, *watchers))))
         watcher = GuardWatcher(bench, guards, trainer)
         fitted = bench.fit(trainer, lengths, *watchers, watcher)  # last: a training that it ends writes no checkpoint
-        watcher.settle(trainer.model, fitted.steps)
+        watcher.finish(trainer.model, fitted.steps)
         bench.record["guards"] = [reading.to_json() for reading in watcher.readings]
         return DpoResult(**vars(bench.finish(trainer, prepared.report, fitted)), guards=tuple(watcher.readings))
 

@@ -1,5 +1,5 @@
 """What the section `reward_model` of a run file may set about training, and `reward_meta.json`: what a score depends on
-beside the weights."""
+besides the weights."""
 
 from __future__ import annotations
 

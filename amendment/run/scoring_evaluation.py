@@ -66,7 +66,7 @@ def evaluate_files(
 ) -> EvaluatedReward:
     """Measure the reward model in `folder` on held-out files or datasets, whose paths are seen from `base`.
 
-    `people` are patterns of raters who are people, in files of verdicts. What needs no model is measured beside it:
+    `people` are patterns of raters who are people, in files of verdicts. What needs no model is measured too:
     `longer wins`, and `always first` where the order of the answers is on record. Raises DataError naming every row
     that cannot be read.
     """
@@ -74,7 +74,7 @@ def evaluate_files(
     model = RewardModel.load(folder)
     temperature = model.meta.temperature_used
     evaluation = evaluate_reward(model.score, held_out.rows, probability=model.probability)
-    beside = {"longer wins": evaluate_reward(longer_wins, held_out.rows)}
+    baselines = {"longer wins": evaluate_reward(longer_wins, held_out.rows)}
     counts = {name: count for name, count in held_out.counts.items() if count}
     document = {
         "model": {
@@ -86,14 +86,14 @@ def evaluate_files(
         "files": held_out.files,
         "read": counts,
         **evaluation.to_json(),
-        "baselines": {name: baseline.to_json() for name, baseline in beside.items()},
+        "baselines": {name: baseline.to_json() for name, baseline in baselines.items()},
     }
-    notes = [f"{name}: {count}" for name, count in counts.items() if name in _TOLD]
-    lines = reward_lines(evaluation, beside, temperature=temperature)
-    return EvaluatedReward(evaluation, beside, document, [*lines, *(["", *notes] if notes else [])])
+    notes = [f"{name}: {count}" for name, count in counts.items() if name in _SHOWN]
+    lines = reward_lines(evaluation, baselines, temperature=temperature)
+    return EvaluatedReward(evaluation, baselines, document, [*lines, *(["", *notes] if notes else [])])
 
 
-_TOLD = ("bad rows left out", "without a verdict", "pairs of identical answers", "pairs with an empty answer")
+_SHOWN = ("bad rows left out", "without a verdict", "pairs of identical answers", "pairs with an empty answer")
 """Counts that a reader has to see."""
 
 

@@ -1,6 +1,6 @@
 """The stage `reward_model`: trained on the dataset's pairs, and measured on its held-out ones.
 
-Covered: accuracy with its slices by length, category and source, beside what needs no model (the longer answer, the one
+Covered: accuracy with its slices by length, category and source, and what needs no model (the longer answer, the one
 that was shown first); against people, where people decided, Brier score, log loss and ECE of P(chosen). Not covered:
 files of the user's own; see the command `evaluate`.
 """

@@ -1,4 +1,4 @@
-"""The stage `sft`: supervised fine-tuning on revisions or chosen answers, and on helpful answers beside them.
+"""The stage `sft`: supervised fine-tuning on revisions or chosen answers, and on helpful answers next to them.
 
 As in Constitutional AI, where samples of the helpful-only model were mixed in so that the policy stays helpful (Bai et
 al. 2022, section 3.2). Helpful answers are drawn by a seeded hash. Promised: none twice, none to a held-out prompt of
@@ -60,8 +60,8 @@ class SftConfig(SftSettings):
     on: Literal["all_revisions", "last_revision", "chosen"] = "all_revisions"
     """The answers it learns from; all_revisions as in Constitutional AI."""
     helpful_share: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the rows that are helpful answers from `helpful`, beside all others. Where there are too few of them the
-    others stay, and the summary says which share was reached."""
+    """Share of the rows that are helpful answers from `helpful`, added to all others. Where there are too few of them
+    the others stay, and the summary says which share was reached."""
     helpful: HelpfulAnswers | None = None
     """Where they come from."""
 
@@ -151,7 +151,7 @@ def read_helpful(settings: RunSettings, base: Path, *, glimpse: bool = False) ->
 
 
 def helpful_rows(context: Context, config: SftConfig, *, others: int) -> HelpfulRows:
-    """As many helpful answers as make up the share beside so many other rows, h / (h + others) = share, one at least.
+    """As many helpful answers as make up the share next to so many other rows, h / (h + others) = share, one at least.
     Raises TrainingError where there is none."""
     if config.helpful is None or not others:  # what has nothing else to learn from fails as it does without a share
         return HelpfulRows([], {}, [])

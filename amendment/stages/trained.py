@@ -240,7 +240,7 @@ def _without_model(measured: Mapping[str, Any]) -> str:
 
 
 def _against_people(people: Mapping[str, Any] | None) -> list[str]:
-    """P(chosen) of a reward model beside the shares of people's votes, where people decided held-out pairs."""
+    """P(chosen) of a reward model against the shares of people's votes, where people decided held-out pairs."""
     if not people:
         return []
     brier, ece = (estimate_shown(people[name], share=True) for name in ("brier", "ece"))

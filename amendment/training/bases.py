@@ -127,9 +127,9 @@ def _check_hub(name: str, revision: str | None) -> None:
     problem = weights_problem(Path(cached).parent) if isinstance(cached, str) else None
     if isinstance(cached, str) and not problem:
         return
-    nowhere = f"base {name!r}: no such folder, and "
+    prefix = f"base {name!r}: no such folder, and "
     if constants.HF_HUB_OFFLINE:
-        not_cached = f"{nowhere}it is not in the Hub's cache on this machine (HF_HUB_OFFLINE is set)"
+        not_cached = f"{prefix}it is not in the Hub's cache on this machine (HF_HUB_OFFLINE is set)"
         raise ConfigError(problem or not_cached)
     try:
         model_info = HfApi().model_info(name, revision=revision, timeout=10)
@@ -139,9 +139,9 @@ def _check_hub(name: str, revision: str | None) -> None:
     except errors.RevisionNotFoundError:
         raise ConfigError(f"base {name!r}: the Hub has the model, but no revision {revision!r} of it") from None
     except errors.RepositoryNotFoundError:
-        raise ConfigError(f"{nowhere}the Hub has no such model, or not for this token") from None
+        raise ConfigError(f"{prefix}the Hub has no such model, or not for this token") from None
     except out_of_reach as error:
-        raise ConfigError(f"{nowhere}the Hub could not be asked: {type(error).__name__}") from None
+        raise ConfigError(f"{prefix}the Hub could not be asked: {type(error).__name__}") from None
     if problem := files_problem(name, [file for file in files if "/" not in file], shards):
         raise ConfigError(problem)
 

@@ -19,7 +19,7 @@ from amendment.llm.rendering import Sampled
 _LOGITS = 2**26
 """Most logits held at once: a quarter of a gigabyte in fp32."""
 _ROWS = 64
-"""Answers drawn together, prompts of like length beside each other."""
+"""Answers drawn together, prompts of like length next to each other."""
 
 
 class PaddedBatch(NamedTuple):

@@ -78,7 +78,7 @@ class TrainerSettings(_Settings):
     there. A checkpoint holds about three times the trained weights, and two lie there while one takes the other's
     place. Shorter trainings write none. null: never."""
     report_to: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ()
-    """Trackers that get each entry of the history as well. What they write lies beside the model, in `<name>.logs`."""
+    """Trackers that get each entry of the history as well. What they write is next to the model, in `<name>.logs`."""
     trl: TrlFields = TrlFields()
     """Fields of TRL's own configuration."""
 

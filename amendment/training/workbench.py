@@ -125,7 +125,7 @@ class Workbench:
 
     @cached_property
     def state(self) -> Path:
-        """The folder of this very training in `<out name>.state` beside `out`: it outlives a kill, is made by whoever
+        """The folder of this very training in `<out name>.state` next to `out`: it outlives a kill, is made by whoever
         writes to it, and is removed by `finish`. A training with another base, other rows, settings, seed or
         libraries has another."""
         depends = {
