@@ -76,15 +76,15 @@ def test_conversations_of_every_kind_survive_chain_judge_dataset_and_trl(rich: R
     result, dataset = rich, rich.dataset
     rows = {side: read_records(result.folder / f"dataset/{side}.parquet", Preference) for side in ("train", "test")}
     assert rows["test"]
-    told = [row for found in rows.values() for row in found]
-    turns = [message for row in told for side in SIDES for message in getattr(row, side)]
+    every = [row for of_side in rows.values() for row in of_side]
+    turns = [message for row in every for side in SIDES for message in getattr(row, side)]
     assert {message.role for message in turns} == {"system", "user", "assistant", "tool"}
-    assert any(message.tool_calls for row in told for message in (*row.chosen, *row.rejected))
-    assert any(message.thinking for row in told for message in (*row.chosen, *row.rejected))
+    assert any(message.tool_calls for row in every for message in (*row.chosen, *row.rejected))
+    assert any(message.thinking for row in every for message in (*row.chosen, *row.rejected))
     assert any(isinstance(message.content, tuple) for message in turns)
 
-    for side, found in rows.items():
-        for row, exported in zip(found, dataset[side], strict=True):
+    for side, of_side in rows.items():
+        for row, exported in zip(of_side, dataset[side], strict=True):
             plain = row.to_json()
             for name in SIDES:
                 assert exported[name] == plain[name], "messages come out as they are, nothing added"

@@ -29,12 +29,14 @@ TIE = {"a tie, which has no better answer": 1}
 SETTINGS = {"seed": 7, "models": {}, "dataset": {"secrets": "stop"}}
 
 
-def said(role: str, content: Any = None, **further: Any) -> Message:
+def message(role: str, content: Any = None, **further: Any) -> Message:
     return Message.from_json({"role": role, **({} if content is None else {"content": content}), **further})
 
 
 def preference(prompt: Prompt, chosen: Message, rejected: Message, **further: Any) -> Preference:
-    better, worse = (Candidate(prompt_id=prompt.id, messages=(one,), kind="imported") for one in (chosen, rejected))
+    better, worse = (
+        Candidate(prompt_id=prompt.id, messages=(answer,), kind="imported") for answer in (chosen, rejected)
+    )
     values = {"p_chosen": 0.75, "p_chosen_raw": 0.75, "decided_by": "judge", "raters": ("judge",), **further}
     return Preference(
         prompt=prompt.messages,
@@ -51,26 +53,31 @@ def preference(prompt: Prompt, chosen: Message, rejected: Message, **further: An
 
 
 def plain_pair(i: int, **further: Any) -> Preference:
-    prompt = Prompt(messages=(said("user", f"ask {i}"),))
-    return preference(prompt, said("assistant", f"yes {i}"), said("assistant", f"no {i}"), **further)
+    prompt = Prompt(messages=(message("user", f"ask {i}"),))
+    return preference(prompt, message("assistant", f"yes {i}"), message("assistant", f"no {i}"), **further)
 
 
 def every_kind() -> list[Preference]:
     """A plain pair, a system text with several turns, tools with calls, thinking, options of the template."""
-    talk = (said("system", "be kind"), said("user", "hello"), said("assistant", "hello you"), said("user", "and now?"))
-    asked = (said("user", [{"type": "text", "text": "look it up"}]),)
+    talk = (
+        message("system", "be kind"),
+        message("user", "hello"),
+        message("assistant", "hello you"),
+        message("user", "and now?"),
+    )
+    asked = (message("user", [{"type": "text", "text": "look it up"}]),)
     return [
         plain_pair(0),
-        preference(Prompt(messages=talk), said("assistant", "yes indeed"), said("assistant", "no never")),
+        preference(Prompt(messages=talk), message("assistant", "yes indeed"), message("assistant", "no never")),
         preference(
             Prompt(messages=asked, tools=(TOOL,)),
-            said("assistant", tool_calls=[CALL]),
-            said("assistant", "yes without a look"),
+            message("assistant", tool_calls=[CALL]),
+            message("assistant", "yes without a look"),
         ),
         preference(
-            Prompt(messages=(said("user", "think"),), chat_template_kwargs={"depth": 2}),
-            said("assistant", "yes", thinking="step by step"),
-            said("assistant", "no"),
+            Prompt(messages=(message("user", "think"),), chat_template_kwargs={"depth": 2}),
+            message("assistant", "yes", thinking="step by step"),
+            message("assistant", "no"),
         ),
     ]
 
@@ -142,8 +149,8 @@ def test_jsonl_holds_every_row_as_it_is(of_rows: Any) -> None:
 
 
 def test_a_table_for_people_opens_as_utf8_and_runs_nothing(of_rows: Any) -> None:
-    prompt = Prompt(messages=(said("user", 'say "hé"\nnow'),))
-    attack = preference(prompt, said("assistant", '=HYPERLINK("http://x","y")'), said("assistant", "no"))
+    prompt = Prompt(messages=(message("user", 'say "hé"\nnow'),))
+    attack = preference(prompt, message("assistant", '=HYPERLINK("http://x","y")'), message("assistant", "no"))
     (path,) = of_rows([attack, every_kind()[2]], "csv").files
     assert path.read_bytes().startswith(b"\xef\xbb\xbf"), "by which spreadsheets know the encoding"
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -263,7 +270,7 @@ def test_a_judge_learns_from_what_nothing_speaks_against(tmp_path: Path) -> None
             assert answer["content"] == f"{verdict.reasoning}\n\nVerdict: {verdict.value}"
         side = {"A": verdict.shown[0], "B": verdict.shown[1]}.get(str(verdict.value), "tie")
         sides.setdefault((row["rater"], row["comparison_id"]), set()).add(side)
-    assert all(len(found) == 1 for found in sides.values()), "both orders prefer the same"
+    assert all(len(preferred) == 1 for preferred in sides.values()), "both orders prefer the same"
     # each comparison of the person's is asked about by two judges in two orders
     agrees = [row["agrees_with_labels"] for row in rows]
     assert (agrees.count(True) > 0, agrees.count(False)) == (True, 0)

@@ -26,7 +26,7 @@ def test_a_key_stops_the_push_and_only_an_example_can_be_let_through(
     (people / "run.yaml").write_text(head + publish + rest.replace("  license: cc-by-4.0\n", named, 1))
     ready = prepare(people, environ={})
     assert KEY not in ready.models[0].body, "it stands in the head of the model's card alone"
-    assert {"card", "sft: card"} <= {one.place for one in ready.secrets}
+    assert {"card", "sft: card"} <= {secret.place for secret in ready.secrets}
     with pytest.raises(DataError, match=r"card: OpenAI key(.|\n)*--allow-secrets"):
         push(ready)
     with pytest.raises(DataError, match="the value of OUR_KEY") as caught:
@@ -38,7 +38,7 @@ def test_a_key_stops_the_push_and_only_an_example_can_be_let_through(
 def test_a_find_in_a_row_is_told_by_the_row(chain: Path) -> None:
     row = pq.read_table(chain / "dataset/train.parquet").to_pylist()[0]
     ready = prepare(chain, repo=CHAIN, license="mit", environ={"SOME_KEY": row["chosen_model"]})
-    first = next(one for one in ready.secrets if one.place.startswith("default/train"))
+    first = next(secret for secret in ready.secrets if secret.place.startswith("default/train"))
     place = f"default/train: row {row['comparison_id']}: chosen_model"
     assert str(first) == f"{place}: the value of SOME_KEY"
     plan = "\n".join(plan_lines(ready))

@@ -25,7 +25,7 @@ from tests.rows import save
 def published_texts(folder: Path, tmp_path: Path) -> str:
     """Every text that would leave a run's folder: rows, files, cards with their heads, the plan, all exports."""
     ready = prepare(folder, repo=PEOPLE, license="mit")
-    rows = [row for splits in ready.configs.values() for found in splits.values() for row in found]
+    rows = [row for splits in ready.configs.values() for split in splits.values() for row in split]
     cards = [path.read_text() for path in write_preview(ready).rglob("*.md")]
     texts = [json.dumps(rows, ensure_ascii=False), *ready.files.values(), *cards, *plan_lines(ready)]
     for format in FORMATS:
@@ -82,12 +82,12 @@ def rated(rated_folder: Path, tmp_path: Path) -> Path:
 def test_no_name_of_a_rater_leaves_in_any_file_row_card_or_export(rated: Path, tmp_path: Path) -> None:
     own = (rated / "certificate.json").read_text() + (rated / "manifest.json").read_text()
     assert all(name in own for name in NAMES), "at home everybody stands under their name"
-    told = published_texts(rated, tmp_path)
+    published = published_texts(rated, tmp_path)
     for name in ("Anna", "Schmidt", "Ben*", "Ben\\*", "Ben[", LONG[:20], "clara", "dora", "Erik"):
-        assert name not in told, name
+        assert name not in published, name
     for place in ('"rater": "judge"', '"name": "judge"', '"judge"]', '"judge",', "| judge  "):
-        assert place not in told, "a word that is also somebody's name"
-    assert {f"person-{number}" for number in range(1, 9)} <= set(re.findall(r"person-[0-9]+", told))
+        assert place not in published, "a word that is also somebody's name"
+    assert {f"person-{number}" for number in range(1, 9)} <= set(re.findall(r"person-[0-9]+", published))
 
 
 def test_a_pseudonym_means_the_same_person_in_rows_and_certificate(rated: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_pseudonym_means_the_same_person_in_rows_and_certificate(rated: Path) 
     by_name = {rater["name"]: rater for rater in own["counts"]["raters"]}
     mapping = FinishedRun(rated).people.by_name
     for name in NAMES:
-        (there,) = [one for one in certificate["counts"]["raters"] if one["name"] == mapping[name]]
+        (there,) = [rater for rater in certificate["counts"]["raters"] if rater["name"] == mapping[name]]
         assert {**there, "name": name} == by_name[name]
     names = [rater["name"] for rater in certificate["counts"]["raters"]]
     assert names == [*(f"person-{number}" for number in range(1, 8)), "bot"], "in an order that tells no alphabet"
@@ -141,9 +141,9 @@ def test_who_rated_is_told_apart_by_kind_and_not_by_how_the_name_is_spelled(rate
 
 
 def test_no_path_and_no_private_address_of_this_machine_leaves(mixed_answers: Path, tmp_path: Path) -> None:
-    told = published_texts(mixed_answers, tmp_path)
+    published = published_texts(mixed_answers, tmp_path)
     for secret in ("anna.berg", "secret-project", "127.0.0.1"):
-        assert secret not in told, secret
+        assert secret not in published, secret
     ready = prepare(mixed_answers, repo=CHAIN, license="mit")
     assert json.loads(ready.files["manifest.json"])["configuration"]["models"]["far"]["model"] == "llama"
     assert "private-address" in "\n".join(plan_lines(ready))
@@ -188,9 +188,9 @@ def test_files_and_folders_that_are_called_after_a_rater_are_shown_under_the_pse
         save(tmp_path / name, [{"q": f"{name} {i}"} for i in range(3)])
     (tmp_path / "run.yaml").write_text(CALLED)
     folder = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")().folder
-    told = published_texts(folder, tmp_path)
+    published = published_texts(folder, tmp_path)
     # The texts of the prompts file itself hold its name: nobody looks inside texts.
-    shown = re.sub(r"asked/ottokar-and-friends\.csv [0-9]", "", told)
+    shown = re.sub(r"asked/ottokar-and-friends\.csv [0-9]", "", published)
     for name in ("irmtraud", "hildegard", "ottokar"):
         assert name not in shown.lower(), name
     pseudonyms = FinishedRun(folder).people.by_name
@@ -199,7 +199,7 @@ def test_files_and_folders_that_are_called_after_a_rater_are_shown_under_the_pse
     assert first["dataset"] == pseudonyms["./Irmtraud"]
     assert second["path"] == f"{pseudonyms['Hildegard']}/labels.csv"
     assert third["path"] == f"{pseudonyms['Ottokar']}.csv"
-    assert [one["path"] for one in configuration["prompts"]] == [
+    assert [source["path"] for source in configuration["prompts"]] == [
         f"asked/{pseudonyms['Ottokar']}-and-friends.csv",
         "oskar.csv",
     ]

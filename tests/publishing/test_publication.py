@@ -33,7 +33,7 @@ def test_a_dry_run_sends_nothing_and_shows_what_would_go_where(people: Path) -> 
         "verdicts": {"train": 12, "test": 4},
         "sft": {"train": 6, "test": 2},
     }
-    assert {one["name"]: one["repo"] for one in plan["models"]} == {
+    assert {model["name"]: model["repo"] for model in plan["models"]} == {
         "sft": "org/people-policy",
         "reward_model": "org/people-reward-model",
     }
@@ -85,7 +85,7 @@ def test_a_link_is_not_followed_even_to_the_same_content(people: Path, tmp_path:
 def test_what_somebody_laid_into_a_folder_that_is_published_stops_it(people: Path, tmp_path: Path) -> None:
     (tmp_path / "passwords").write_text("root:x:0:0")
     (people / "models/reward_model/notes.txt").write_text("mine")  # which is not published
-    assert [one.name for one in prepare(people).models] == ["sft"]
+    assert [model.name for model in prepare(people).models] == ["sft"]
     for name in FOREIGN:
         (people / "models/sft" / name).write_bytes(b"{}")
     (people / "models/sft/vocab.txt").symlink_to(tmp_path / "passwords")
@@ -107,7 +107,7 @@ def test_the_run_file_names_only_models_that_it_trains(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({}, "no repo and no license to publish under; a license is never guessed"),
         ({"repo": CHAIN}, "no license to publish under"),
@@ -118,8 +118,8 @@ def test_the_run_file_names_only_models_that_it_trains(tmp_path: Path) -> None:
         ({"repo": CHAIN, "license": "cc-by-40"}, r"did you mean 'cc-by-4\.0'"),
     ],
 )
-def test_repository_and_license_have_to_be_given(chain_folder: Path, given: dict[str, Any], told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
+def test_repository_and_license_have_to_be_given(chain_folder: Path, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         prepare(chain_folder, **given)
 
 
@@ -128,8 +128,8 @@ def test_a_license_that_the_hub_does_not_know_is_told_and_then_refused(
 ) -> None:
     monkeypatch.delenv("HF_TOKEN", raising=False)
     ready = prepare(chain, repo=CHAIN, license="MIT-0")  # which SPDX knows
-    told = "license mit-0 of the dataset: not among the names of the Hub known here"
-    assert told in "\n".join(plan_lines(ready))
+    message = "license mit-0 of the dataset: not among the names of the Hub known here"
+    assert message in "\n".join(plan_lines(ready))
     with pytest.raises(ConfigError, match=r"mit-0 of the dataset(.|\n)*nothing was sent"):
         push(ready)
     assert not prepare(chain, repo=CHAIN, license="CC-BY-4.0").license_faults
@@ -145,9 +145,11 @@ def test_licenses_of_answers_are_told_beside_those_of_prompts(mixed_answers: Pat
     ready = prepare(mixed_answers, repo=CHAIN, license="mit")
     noted = "\n".join(ready.look_at)
     assert "license of asked.jsonl (4 prompts): cc-by-4.0; the dataset's is mit" in noted
-    told = "license of theirs.jsonl (8 answers): cc-by-nc-4.0, which requires non-commercial use; the dataset's is mit"
-    assert told in noted
-    assert told in ready.body
+    message = (
+        "license of theirs.jsonl (8 answers): cc-by-nc-4.0, which requires non-commercial use; the dataset's is mit"
+    )
+    assert message in noted
+    assert message in ready.body
     assert [row for row in ready.body.split("\n") if "cc-by-" in row and row.startswith("| ")] == [
         "| prompts | `asked.jsonl` | `cc-by-4.0` | 4 |",
         "| prompts | `theirs.jsonl` | `cc-by-nc-4.0` | 4 |",

@@ -76,7 +76,7 @@ def filled(chain_folder: Path, people_folder: Path, tmp_path_factory: pytest.Tem
     calls = [chain_call(chain, "--tag", "v1.0"), [people, "--push", "--models"], chain_call(chain)]
     with Hub() as made:
         done = publishes(made, folder / "home", *calls)
-        assert [one.code for one in done] == [0, 0, 0], "".join(one.err for one in done)
+        assert [ended.code for ended in done] == [0, 0, 0], "".join(ended.err for ended in done)
         yield made
 
 
@@ -108,7 +108,7 @@ def test_what_is_pushed_is_what_others_load(filled: Any, chain: Path, tmp_path: 
 @pytest.mark.slow
 def test_models_go_without_what_their_training_left_and_no_name_goes_at_all(filled: Any) -> None:
     hub = filled
-    models = {name: one.commits[-1][1] for (kind, name), one in hub.repos.items() if kind == "models"}
+    models = {name: repo.commits[-1][1] for (kind, name), repo in hub.repos.items() if kind == "models"}
     assert set(models) == {"org/people-policy", "org/people-reward-model"}
     kept = {"README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "history.json"}
     for name, files in models.items():

@@ -24,8 +24,8 @@ from tests.command_line import called
 from tests.run.conftest import SMALL
 
 
-def found(folder: Path) -> set[tuple[str, str]]:
-    return {(one.kind, one.place) for one in verify(folder).findings}
+def findings_in(folder: Path) -> set[tuple[str, str]]:
+    return {(finding.kind, finding.place) for finding in verify(folder).findings}
 
 
 def again(folder: Path, *overrides: str, until: str | None = None) -> None:
@@ -82,7 +82,7 @@ def test_a_run_is_as_its_manifest_says_until_somebody_edits_the_manifest(chain: 
     edited = json.loads(json.dumps(manifest))
     edited["files"]["dataset/train.parquet"]["sha256"] = "0" * 64
     (chain / "manifest.json").write_text(json.dumps(edited))
-    assert ("changed", "dataset/train.parquet") in found(chain)
+    assert ("changed", "dataset/train.parquet") in findings_in(chain)
     again(chain, "dataset.test_share=0.5", until="inputs")
     manifest = read_manifest(chain)
     assert "dataset" in manifest["out of date"]
@@ -103,7 +103,7 @@ def test_whatever_is_missing_changed_or_added_is_named(chain: Path, tmp_path: Pa
         (chain / name).write_text("{}")
     (chain / "models").symlink_to(tmp_path)
     (chain / "dataset/gone").symlink_to(tmp_path / "nowhere")
-    assert found(chain) == {
+    assert findings_in(chain) == {
         ("missing", "critique/critiques.parquet"),
         ("changed", "judging/verdicts.parquet"),
         ("changed", "certificate.md"),
@@ -139,7 +139,9 @@ def test_a_row_whose_answers_were_swapped_and_a_prompt_on_both_sides_are_found(c
     assert finding.kind == "on both sides"
     assert borrowed["prompt_id"] in finding.message
     rewrite(chain, "dataset/test.parquet", lambda rows: rows.extend([{**borrowed, "chosen_id": ""}] * 9))
-    assert [one.message for one in verify(chain).findings if one.kind == "wrong id"][5:] == ["and 4 further rows"]
+    assert [finding.message for finding in verify(chain).findings if finding.kind == "wrong id"][5:] == [
+        "and 4 further rows"
+    ]
 
 
 ENTRY = {"sha256": "0" * 64, "bytes": 1}
@@ -147,7 +149,7 @@ PUBLISHED: dict[str, Any] = {"repo": "org/x", "configs": {}, "files": {}, "metad
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"files": {"../../etc/hosts": ENTRY}}, "files.../../etc/hosts: not a place inside this folder"),
         ({"files": {"/etc/hosts": ENTRY}}, "files./etc/hosts: not a place inside this folder"),
@@ -160,13 +162,13 @@ PUBLISHED: dict[str, Any] = {"repo": "org/x", "configs": {}, "files": {}, "metad
     ],
 )
 def test_a_manifest_that_no_run_has_written_is_refused_by_place(
-    chain_folder: Path, tmp_path: Path, change: dict[str, Any], told: str
+    chain_folder: Path, tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     manifest = json.loads((chain_folder / "manifest.json").read_text())
     (tmp_path / "manifest.json").write_text(json.dumps({**manifest, **change}))
     with pytest.raises(ConfigError) as caught:
         verify(tmp_path)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_the_command_ends_with_0_1_or_2(chain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,9 +214,9 @@ def test_a_copy_is_clean_and_its_card_may_be_edited_but_for_where_its_configs_le
     ):
         assert old in whole
         card.write_text(whole.replace(old, new, 1))
-        assert found(downloaded) == {("changed", CARD)}, new
+        assert findings_in(downloaded) == {("changed", CARD)}, new
     card.unlink()
-    assert found(downloaded) == {("changed", CARD)}
+    assert findings_in(downloaded) == {("changed", CARD)}
 
 
 def test_whatever_is_changed_in_a_copy_or_added_to_it_is_named(downloaded: Path) -> None:
@@ -225,7 +227,7 @@ def test_whatever_is_changed_in_a_copy_or_added_to_it_is_named(downloaded: Path)
     (downloaded / "constitutions/lilliput.json").unlink()
     shard = downloaded / "sft/train-00000-of-00001.parquet"
     shard.write_bytes((downloaded / "sft/test-00000-of-00001.parquet").read_bytes())
-    assert {one for one in found(downloaded) if one[0] != "on both sides"} == {
+    assert {finding for finding in findings_in(downloaded) if finding[0] != "on both sides"} == {
         ("missing", "constitutions/lilliput.json"),
         ("changed", "sft/train-00000-of-00001.parquet"),
         *(("added", name) for name in added),
