@@ -23,6 +23,7 @@ from amendment.run import Result, Run
 from amendment.training import LoraSettings
 from tests.chat_server import ChatServer
 from tests.command_line import called
+from tests.rows import save
 
 Pair = dict[str, Any]
 Command = Callable[..., int]
@@ -186,7 +187,7 @@ def own_pairs(folder: Path) -> Path:
         first, second = (good, bad) if i % 2 else (bad, good)
         label = "1" if i % 2 else "2"
         rows.append({"question": f"ask {i}", "one": first, "two": second, "label": label})
-    (folder / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    save(folder / "pairs.jsonl", rows)
     small = {"steps": 2, "batch_size": 4, "max_length": 128}
     guards = {"every": 1, "prompts": 12, "max_tokens": 8, "kl_per_token": 1e-6}  # the first step violates them
     columns = {"prompt": "question", "a": "one", "b": "two", "votes": ["label"]}

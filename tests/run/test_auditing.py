@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from pathlib import Path
@@ -14,6 +13,7 @@ import yaml
 from amendment.cli._people import audit_path
 from amendment.errors import ConfigError, DataError
 from amendment.run import Run
+from tests.rows import save
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLE = ROOT / "examples" / "audit_my_judge.yaml"
@@ -23,14 +23,6 @@ JUDGED: dict[str, Any] = {
     "models": {"sim": {"provider": "simulated"}},
     "judging": {"judges": [{"model": "sim", "protocol": "label-tokens"}], "judge_labelled": True},
 }
-
-
-def written(path: Path, rows: list[dict[str, str]]) -> Path:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, fieldnames=list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
-    return path
 
 
 def run_file(folder: Path, **parts: Any) -> Path:
@@ -59,7 +51,7 @@ def test_an_arena_file_needs_no_run_file_but_is_told_who_are_people(tmp_path: Pa
         other = {"model_a": "model_b", "model_b": "model_a"}[human]
         for judge, winner in (("expert_1", human), ("gpt-x", human if number < 8 else other)):
             rows.append({"question_id": str(number), "model_a": "m", "model_b": "n", "judge": judge, "winner": winner})
-    path = written(tmp_path / "votes.csv", rows)
+    path = save(tmp_path / "votes.csv", rows)
     audited = audit_path(path, people=["expert_*"], folder=tmp_path / "out")
     assert audited.document["judges"][0]["one_call"]["by_rule"]["no_ties"]["value"] == pytest.approx(0.8)
     with pytest.raises(DataError, match=r"gpt-x.*expert_1|expert_1.*gpt-x"):
@@ -95,7 +87,7 @@ def labelled_pairs(folder: Path) -> list[dict[str, Any]]:
         {"q": prompt.text, "x": "the answer is 1", "y": "the answer is 2 because gravity", "ann": "ab"[n % 2]}
         for n, prompt in enumerate(sample_prompts(6, 1))
     ]
-    written(folder / "labels.csv", rows)
+    save(folder / "labels.csv", rows)
     return [{"path": "labels.csv", "kind": "person", "columns": {"prompt": "q", "a": "x", "b": "y", "votes": ["ann"]}}]
 
 
@@ -126,7 +118,7 @@ def test_a_runs_judge_is_measured_on_labelled_comparisons_while_people_decide_th
 def test_options_that_would_be_passed_over_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--people is for a data file"):
         audit_path(EXAMPLE, people=["ann"], folder=tmp_path / "out")
-    path = written(tmp_path / "votes.csv", [{"item": "1", "ann": "a"}])
+    path = save(tmp_path / "votes.csv", [{"item": "1", "ann": "a"}])
     with pytest.raises(ConfigError, match="--set is for a run file"):
         audit_path(path, overrides=["seed=1"], folder=tmp_path / "out")
 

@@ -11,7 +11,6 @@ import pytest
 from amendment.data.store import Workspace
 from amendment.records import Candidate, Prompt, text_of
 from amendment.run import Result, Run
-from amendment.simulator import truth
 from amendment.stages.construct import ConstructedPair
 from tests.rows import save
 from tests.run.small_runs import complaints, made, pairs_of, run_of
@@ -68,28 +67,6 @@ def test_the_two_instructions_are_in_the_answers_provenance(built: Result) -> No
     better, worse = templates[0.9]
     assert len(better | worse) == 2
     assert None not in better | worse
-
-
-def test_how_often_the_construction_is_right_is_known_in_this_world(tmp_path: Path) -> None:
-    """Careless writes worse than evasive and, less often, than helpful-only; the simulated writer does not read
-    instructions, so that these labels are coin tosses, which is what `p` and soft labels are for.
-
-    Over 400 prompts and two drafts each, the writers alone: evasive 0.74 over careless, helpful-only 0.60.
-    """
-    text = f"""{MODELS}  wary: {{provider: simulated, writer: evasive}}
-prompts: [{{lilliput: 150}}]
-construct:
-  - {{kind: strong_weak, strong: good, weak: bad, p: 0.6}}
-  - {{kind: strong_weak, strong: wary, weak: bad, p: 0.74}}
-  - {{kind: instructions, model: good, better: Answer with care., worse: Answer carelessly., p: 0.51}}
-"""
-    right: dict[float, list[float]] = {0.6: [], 0.74: [], 0.51: []}
-    for row in pairs_of(made(tmp_path, text).folder):
-        chosen, rejected = (truth(text_of(row.prompt), text_of(side)).utility for side in (row.chosen, row.rejected))
-        right[row.p_chosen].append(1.0 if chosen > rejected else 0.5 if chosen == rejected else 0.0)
-    for p, found in right.items():
-        assert len(found) > 120
-        assert sum(found) / len(found) == pytest.approx(p, abs=0.1)  # 150 pairs have a standard error of 0.04
 
 
 def test_a_plan_counts_the_calls_and_a_second_run_asks_nothing(built: Result, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +9,10 @@ import pytest
 
 from amendment.errors import AmendmentError
 from amendment.publishing.publication import prepare
-from amendment.run import Result, Run
+from amendment.run import Result
 from amendment.simulator import sample_prompts
+from tests.rows import save
+from tests.run.small_runs import made
 
 Row = dict[str, str]
 WHOLE = [{"prompt": f"what is {i}", "chosen": f"it is {i}", "rejected": f"who knows {i}"} for i in range(8)]
@@ -32,9 +33,8 @@ def make(tmp_path: Path) -> Callable[..., Result]:
 
     def making(text: str, **files: list[Row]) -> Result:
         for name, rows in files.items():
-            (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        (tmp_path / "run.yaml").write_text(text)
-        return Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")()
+            save(tmp_path / f"{name}.jsonl", rows)
+        return made(tmp_path, text)
 
     return making
 

@@ -241,7 +241,7 @@ def files(tmp_path: Path) -> Path:
     """2,500 rows: more than two chunks, in which a prompt comes twice and a column begins in the last row."""
     rows: list[dict[str, Any]] = [{"prompt": f"question {number % 2400}"} for number in range(2499)]
     rows.append({"prompt": "the last", "topic": "ends"})
-    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    save(tmp_path / "p.jsonl", rows)
     return tmp_path
 
 
@@ -292,7 +292,7 @@ def test_candidates_of_one_s_own_stand_in_the_order_of_the_prompts(tmp_path: Pat
     asked = [{"prompt": f"question {number}"} for number in range(6)]
     answers = [{"prompt": f"question {number % 6}", "candidate": f"answer {number}"} for number in range(12)]
     for name, rows in {"p": asked, "c": answers}.items():
-        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        save(tmp_path / f"{name}.jsonl", rows)
     (tmp_path / "run.yaml").write_text("name: t\nprompts: [{path: p.jsonl}]\ncandidates: [{path: c.jsonl}]\n")
     Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")()
     found = read_records(tmp_path / "run/inputs/candidates.parquet", Candidate)

@@ -161,20 +161,6 @@ def test_a_changed_file_rebuilds_the_dataset_and_asks_no_judge(whole: Result, ag
     assert by_source(rows_of(halves)["train"]) == {"lilliput": 21, "people.jsonl": 21}
 
 
-def test_people_s_votes_are_counted_and_ties_stay_out(again: Mix) -> None:
-    rows = [
-        {"prompt": prompt, "one": f"first {n}", "two": f"second {n}", "kim": "a", "lee": "b", "sol": vote}
-        for n, (prompt, vote) in enumerate(zip(OWN, ["a"] * 20 + ["b"] * 4 + [""] * 4, strict=True))
-    ]
-    columns = "columns: {prompt: prompt, chosen: chosen, rejected: rejected}"
-    result = again(rows, (columns, "columns: {prompt: prompt, a: one, b: two, votes: [kim, lee, sol]}"))
-    counts = result.summary["stages"]["mixing"]["people.jsonl"]
-    assert (counts["pairs"], counts["left out: tie"]) == (24, 4)
-    found = [row for rows in rows_of(result).values() for row in rows if row["source"] == "people.jsonl"]
-    assert [row["p_chosen"] for row in found] == [pytest.approx(2 / 3)] * len(found), "two of three raters"
-    assert {row["chosen"][0]["content"].split()[0] for row in found} == {"first", "second"}
-
-
 def test_files_of_a_mix_bring_their_probabilities_and_weights(tmp_path: Path) -> None:
     for name, more in (("own", {}), ("other", {"p_chosen": 0.75, "weight": 0.5})):
         save(tmp_path / f"{name}.jsonl", [{**row, **more} for row in people([f"{name} {i}" for i in range(8)])])

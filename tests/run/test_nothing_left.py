@@ -13,9 +13,9 @@ from amendment.errors import AmendmentError
 from amendment.run import Run
 
 
-def test_ties_that_leave_no_pair_name_the_settings_that_made_them(small: Path, tmp_path: Path) -> None:
+def test_ties_that_leave_no_pair_name_the_settings_that_made_them(small: Path, chain: Path) -> None:
     with pytest.raises(AmendmentError) as told:
-        Run.from_file(small, folder=tmp_path / "run", overrides=["judging.min_margin=1"])()
+        Run.from_file(small, folder=chain, overrides=["judging.min_margin=1"])()
     message = str(told.value)
     assert message.startswith("dataset: no pair is left for training (left out: ")
     assert " tie" in message

@@ -8,7 +8,7 @@ import pytest
 
 from amendment.data.store import read_records
 from amendment.records import Candidate
-from amendment.run import Run
+from tests.run.small_runs import made
 
 RUN = """\
 name: revised
@@ -27,8 +27,7 @@ NOTE = "revisions were not checked"
 
 
 def test_every_chain_is_counted_and_the_share_has_an_interval(tmp_path: Path) -> None:
-    (tmp_path / "run.yaml").write_text(RUN.replace("TAKE", "draft_and_last").replace("OTHERS", ""))
-    result = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")()
+    result = made(tmp_path, RUN.replace("TAKE", "draft_and_last").replace("OTHERS", ""))
     found = result.summary["stages"]["dataset"]["revisions checked"]
     share = found.pop("share")
     assert sum(found.values()) == 40
@@ -58,14 +57,12 @@ def few(take: str) -> str:
 def test_a_run_whose_revisions_nobody_judged_says_so(tmp_path: Path, take: str, cut: str) -> None:
     lines = few(take).splitlines()
     kept = [line for line in lines if not (cut and line.startswith((cut, "judging:")))]
-    (tmp_path / "run.yaml").write_text("\n".join(kept))
-    result = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")(until="critique")
+    result = made(tmp_path, "\n".join(kept), until="critique")
     assert NOTE in result.summary["stages"]["critique"]["notes"][0]
     assert NOTE in (result.folder / "summary.md").read_text()
 
 
 @pytest.mark.parametrize("take", ["all", "draft_and_last"])
 def test_a_run_that_will_judge_them_says_nothing_yet(tmp_path: Path, take: str) -> None:
-    (tmp_path / "run.yaml").write_text(few(take))
-    result = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")(until="critique")
+    result = made(tmp_path, few(take), until="critique")
     assert "notes" not in result.summary["stages"]["critique"]

@@ -14,11 +14,11 @@ from amendment.errors import ConfigError, DataError
 from amendment.reward_model import RewardModel, evaluate_reward, longer_wins
 from amendment.run.scoring import columns_in, score_files
 from amendment.run.scoring_evaluation import evaluate_files, read_held_out
+from tests.rows import save
 
 
 def written(path: Path, rows: list[dict[str, Any]]) -> Source:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return Source(path=str(path))
+    return Source(path=str(save(path, rows)))
 
 
 def scores_in(path: Path) -> list[dict[str, Any]]:
