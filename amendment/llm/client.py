@@ -15,7 +15,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from amendment.errors import AmendmentError, FaultKind, Paused, Transient
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+from tenacity.wait import wait_random_exponential
+
+from amendment.errors import AmendmentError, Paused, Transient
 from amendment.llm.budget import Budget
 from amendment.llm.ledger import Ledger
 from amendment.llm.ledger_reading import ReturnedModel
@@ -79,7 +82,7 @@ class Calls:
         self.max_wait = max_wait
         """Seconds for which what is not to be had is waited for."""
         self._strict_model = strict_model
-        self._longest_wait = longest_wait
+        self._backoff = wait_random_exponential(multiplier=1, max=longest_wait)
         self.last_fault: tuple[float, str] | None = None
         """When a call last failed in passing, by `time.monotonic`, and what it said."""
         self._flying: dict[str, _Question] = {}
@@ -203,15 +206,11 @@ class Calls:
         if stored is not None:
             self.cached += 1
             return stored
-        retries = _Retries(self._attempts, self._longest_wait, self.max_wait)
-        while True:
-            try:
-                return await self._attempt(provider, carrier, request)
-            except Transient as fault:
-                pause = retries.pause(fault)
-                if pause is None:
-                    raise
-            await asyncio.sleep(pause)
+        patience = _Patience(self._attempts, self.max_wait)
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(Transient), stop=patience.is_over, wait=self._pause, reraise=True
+        )
+        return await retrying(self._attempt, provider, carrier, request)
 
     def _stored(self, provider: Provider, request: Request) -> Reply | None:
         raw = self.ledger.find(request.id)
@@ -269,35 +268,32 @@ class Calls:
         away = f"{where} takes no calls for {seconds:,.0f} s, which is more than max_wait ({self.max_wait:g} s)"
         self.stop(Paused(f"{away}. The finished work is kept; run again to go on. Last reply: {trouble.reason}"))
 
+    def _pause(self, state: RetryCallState) -> float:
+        """What the server asked for, and full jitter; for a refused call at first no more than a quarter of it."""
+        fault = state.outcome.exception() if state.outcome else None
+        asked = (isinstance(fault, Transient) and fault.retry_after) or 0.0
+        if asked and isinstance(fault, Transient) and fault.kind == "rate" and state.attempt_number <= PROMPT:
+            return asked * random.uniform(1.0, 1.25)  # noqa: S311 - jitter, not a secret
+        return asked + self._backoff(state)
 
-class _Retries:
-    """When one question is asked again: bounded by attempts, by attempts of one kind, and by the pauses together."""
 
-    def __init__(self, attempts: int, longest_pause: float, max_wait: float) -> None:
+class _Patience:
+    """How long one question is asked again: by attempts, by attempts of one kind, and by the time between them."""
+
+    def __init__(self, attempts: int, max_wait: float) -> None:
         self._attempts = attempts
-        self._longest_pause = longest_pause
         self._max_wait = max_wait
-        self._faults: Counter[FaultKind] = Counter()
-        self._paused = 0.0
+        self._counted = 0
+        self._by_kind: dict[str, int] = {}
 
-    def pause(self, fault: Transient) -> float | None:
-        """Seconds until the next attempt; None where this fault was the last one to be borne.
-
-        What the server asked for, and full jitter; for a refused call at first no more than a quarter of it.
-        """
+    def is_over(self, state: RetryCallState) -> bool:
+        """Whether the fault that just came was the last."""
+        fault = state.outcome.exception() if state.outcome else None
+        if not isinstance(fault, Transient):
+            return True
         rule = RULES[fault.kind]
-        self._faults[fault.kind] += 1
-        counted = sum(count for kind, count in self._faults.items() if RULES[kind].counts)
-        asked = fault.retry_after or 0.0
-        spent = rule.attempts is not None and self._faults[fault.kind] >= rule.attempts
-        spent = spent or asked > self._max_wait  # this question alone is left pending
-        if spent or counted >= self._attempts or self._paused >= self._max_wait:
-            return None
-        n_faults = self._faults.total()
-        if asked and fault.kind == "rate" and n_faults <= PROMPT:
-            seconds = asked * random.uniform(1.0, 1.25)  # noqa: S311 - jitter, not a secret
-        else:
-            longest = min(self._longest_pause, 2.0 ** min(n_faults - 1, 32))
-            seconds = asked + random.uniform(0.0, longest)  # noqa: S311
-        self._paused += seconds
-        return seconds
+        self._counted += rule.counts
+        self._by_kind[fault.kind] = self._by_kind.get(fault.kind, 0) + 1
+        spent = rule.attempts is not None and self._by_kind[fault.kind] >= rule.attempts
+        spent = spent or (fault.retry_after or 0.0) > self._max_wait  # this question alone is left pending
+        return spent or self._counted >= self._attempts or state.idle_for >= self._max_wait
