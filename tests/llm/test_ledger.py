@@ -20,6 +20,7 @@ from amendment.llm.provider import Meter
 from amendment.llm.requests import Usage
 from tests.command_line import called
 from tests.llm.ledger_calls import HOST, MODEL, NOTHING, STAGE, batch_call, begin, body_of, call, calls, raw_of
+from tests.llm.scripted import in_loop
 
 
 def test_what_was_committed_is_found_after_reopening(tmp_path: Path) -> None:
@@ -49,16 +50,14 @@ def test_the_attempt_is_on_disk_before_begin_returns_and_counts_on_in_the_next_p
         assert asyncio.run(begin(ledger, "r")) == 2
 
 
-def test_who_is_cancelled_before_sending_leaves_an_attempt_that_says_so(tmp_path: Path) -> None:
-    async def scenario(ledger: Ledger) -> None:
+@in_loop
+async def test_who_is_cancelled_before_sending_leaves_an_attempt_that_says_so(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l") as ledger:
         waiting = asyncio.ensure_future(begin(ledger, "r"))
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-
-    with Ledger(tmp_path / "l") as ledger:
-        asyncio.run(scenario(ledger))
     with Reader(tmp_path / "l") as found:
         assert found.open_attempts() == []
         assert found.spending()[0].faults == {"unsent": 1}
@@ -92,18 +91,16 @@ hostile_text = st.text(st.characters(exclude_categories=()), max_size=20) | st.s
     tokens=st.integers(-(2**70), 2**70),
     usd=st.none() | st.floats(),
 )
-def test_whatever_a_server_says_its_reply_is_stored_as_it_came(
+@in_loop
+async def test_whatever_a_server_says_its_reply_is_stored_as_it_came(
     raw: bytes, model: str | None, server: str | None, tokens: int, usd: float | None
 ) -> None:
-    async def scenario(ledger: Ledger) -> None:
+    with Ledger() as ledger:
         attempt = await begin(ledger, "r")
         usage = Usage.model_construct(input_tokens=tokens, output_tokens=1, cached_tokens=0)
         await ledger.commit(attempt, raw, Meter(usage, model), server_id=server, usd=usd)
         assert ledger.find("r") == raw
         assert len(ledger.spending()) == 1
-
-    with Ledger() as ledger:
-        asyncio.run(scenario(ledger))
 
 
 def test_nothing_that_was_written_is_ever_updated_or_deleted(tmp_path: Path) -> None:
