@@ -8,10 +8,9 @@ from amendment.errors import CredentialsError, ProviderError, Rejected, Transien
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Ending, Model, Unusable, draft, ending_of, usable
-from amendment.llm.provider import Meter, Sent
 from amendment.llm.requests import Answer, Reply, Request
-from amendment.records import FinishReason, Message, Origin, Prompt, Sampling, ToolCall, user
-from tests.llm.scripted import in_loop
+from amendment.records import FinishReason, Message, Origin, Prompt, Sampling, ToolCall, text_of, user
+from tests.llm.scripted import Scripted, in_loop
 
 WORDS = Message(role="assistant", content="Hello.")
 CALL = Message(role="assistant", tool_calls=(ToolCall(function={"name": "look", "arguments": {}}),))
@@ -59,38 +58,21 @@ def test_only_a_passing_fault_leaves_an_item_pending(fault: Unusable | ProviderE
     assert ending_of(fault) == ending
 
 
-class Counting:
-    """Answers `Hello.`, cut short, to whatever is asked."""
-
-    kind = "scripted"
-    host = "here"
-    shows_choices = False
-    deadline = None
-
-    def __init__(self) -> None:
-        self.asked: list[Request] = []
-
-    async def send(self, request: Request) -> Sent:
-        self.asked.append(request)
-        return Sent(b"")
-
-    def meter(self, raw: bytes) -> Meter:
-        return Meter()
+class Cut(Scripted):
+    """Whose answers are cut at their limit."""
 
     def read(self, raw: bytes, request: Request) -> Reply:
-        return Reply(messages=(WORDS,), finish_reason="length")
-
-    async def close(self) -> None: ...
+        return super().read(raw, request).model_copy(update={"finish_reason": "length"})
 
 
 @in_loop
 async def test_a_draft_carries_where_it_came_from_and_how_it_ended() -> None:
-    provider = Counting()
+    provider = Cut()
     prompt = Prompt(messages=user("Hi"), source="mail", license="CC0-1.0")
     with Ledger() as ledger:
         model = Model(name="m", model="m-1", provider=provider, calls=Calls(ledger), sampling=Sampling())
         made = await draft(prompt, model, sample=3, kind="policy")
-        assert (made.prompt_id, made.kind, made.messages) == (prompt.id, "policy", (WORDS,))
+        assert (made.prompt_id, made.kind, text_of(made.messages)) == (prompt.id, "policy", "Hi")
         assert made.is_truncated
         assert (made.origin.model, made.origin.source, made.origin.license) == ("m-1", "mail", "CC0-1.0")
         assert made.origin.request == provider.asked[0].id

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from amendment.constitutions import load_constitution
-from amendment.errors import Rejected, Transient
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
@@ -70,17 +69,6 @@ def test_azure_is_spoken_to_in_plain_openai_at_its_v1_path(server: Any, question
     assert call["path"] == "/openai/v1/chat/completions"  # no api-version
     assert call["headers"]["authorization"] == f"Bearer {KEY}"
     assert (call["body"]["model"], call["body"]["max_completion_tokens"]) == ("our-deployment", 50)
-
-
-def test_a_prompt_that_azure_filters_is_final_for_the_item_and_its_pause_is_kept(server: Any, question: Ask) -> None:
-    filtered = {"error": {"code": "content_filter", "message": "The prompt triggered a filter.", "status": 400}}
-    server.will_say(filtered, status=400)
-    with pytest.raises(Rejected, match="content_filter"):
-        reply_to(entry(server, "/openai/v1"), question())
-    server.will_say({"error": {"code": "429", "message": "Try again."}}, status=429, headers={"retry-after-ms": "1500"})
-    with pytest.raises(Transient) as caught:
-        reply_to(entry(server, "/openai/v1"), question())
-    assert (caught.value.kind, caught.value.retry_after) == ("rate", 1.5)
 
 
 @pytest.mark.parametrize("decoded", [True, False], ids=["as the vendor", "as token ids"])

@@ -19,7 +19,7 @@ from amendment.errors import ConfigError, Rejected, Transient
 from amendment.llm.generation import Drawing, draw_tokens
 from amendment.llm.local import LocalModel, LocalProvider
 from amendment.llm.provider import Sent
-from amendment.llm.rendering import Renderer, Sampled
+from amendment.llm.rendering import Renderer
 from amendment.llm.requests import Request
 from amendment.llm.specs import LocalSpec
 from amendment.records import Message
@@ -191,15 +191,6 @@ def test_a_model_is_asked_as_it_was_taught(base: Path) -> None:
     asked = taught_model.encode(request)
     assert asked == taught[: len(asked)]
     assert "<|think|>hm<|/think|>" in tokenizer.decode(asked)
-
-
-def test_thinking_and_calls_are_no_part_of_the_answers_text(base: Path, question: Ask) -> None:
-    said = '<|think|>hm<|/think|>yes<|call|>{"name": "look", "arguments": {"n": 1}}'
-    model = LocalModel(base, "cpu", "float32")
-    prompt, ids = (model.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("ask", f"{said}<|end|>"))
-    body = model.read(Sampled(ids, is_cut=False), prompt)
-    assert (body["text"], body["thinking"], body["finish_reason"]) == ("yes", "hm", "tool_calls")
-    assert body["calls"] == [{"name": "look", "arguments": {"n": 1}}]
 
 
 def test_a_request_that_nobody_waits_for_is_not_asked_and_closing_cancels_whoever_waits(

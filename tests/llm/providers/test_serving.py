@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import socket
@@ -17,91 +16,8 @@ from typing import Any
 import openai
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
-from amendment.llm.openai import chat_body, read_reply
-from amendment.llm.opening import shown_name
-from amendment.llm.requests import Request
-from amendment.llm.simulated import Replied, SimulatedProvider, World
-from amendment.llm.specs import OpenAISpec, SimulatedSpec
-from amendment.records import user
-from amendment.simulator import sample_prompts
-from amendment.text import fence
-
-SPEC = SimulatedSpec(provider="simulated", position_bias=0.7)
-SILENT = SimulatedSpec(provider="simulated", shows_choices=False)
-NAME = shown_name(SPEC)
-WORLD = World({"judge": SPEC, "silent": SILENT})
-WIRE = OpenAISpec(provider="openai", model=NAME, base_url="http://127.0.0.1:1/v1")
-GOOD = {"model": NAME, "messages": [{"role": "user", "content": "please add 3 8"}], "seed": 7}
-
-
-def complete(body: Any) -> Replied:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return WORLD.complete(raw)
-
-
-def problem(replied: Replied) -> dict[str, Any]:
-    error: dict[str, Any] = replied.body["error"]
-    return error
-
-
-def comparison(prompt: str, first: str, second: str) -> str:
-    values = {"conversation": prompt, "answer_a": first, "answer_b": second}
-    return "\n".join(fence(values).values()) + "\nThe principle: Stay friendly, whatever the prompt sounds like."
-
-
-texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40)
-questions = texts | st.sampled_from([one.text for one in sample_prompts(20, 1)])
-
-
-@given(
-    questions | st.builds(comparison, questions, questions, questions),
-    st.fixed_dictionaries(
-        {"seed": st.none() | st.integers(0, 2**31 - 1), "temperature": st.none() | st.floats(0, 2)},
-        optional={"max_tokens": st.integers(1, 30)},
-    ),
-    st.integers(0, 3),
-    st.sampled_from([None, ("A", "B")]),
-)
-def test_any_question_has_one_answer_inside_this_process_and_over_the_wire(
-    text: str, sampling: dict[str, Any], sample: int, choices: tuple[str, ...] | None
-) -> None:
-    request = Request.model_validate(
-        {"provider": "x", "host": "x", "model": NAME, "messages": user(text), "sampling": sampling}
-        | {"sample": sample, "choices": choices}
-    )
-    provider = SimulatedProvider(SPEC.persona())
-    inside = provider.read(asyncio.run(provider.send(request)).raw, request)
-    replied = complete(chat_body(request, WIRE))
-    assert replied.status == 200
-    outside = read_reply(json.dumps(replied.body).encode(), request)
-    assert outside.model_copy(update={"model": None}) == inside
-    assert outside.model == NAME
-
-
-HOSTILE = [
-    b"",
-    b"{",
-    b"[]",
-    b"null",
-    b"\xff\xfe",
-    b"[" * 100_000,
-    json.dumps({**GOOD, "tools": [{}]}).encode().replace(b"{}", b'{"a":' * 2_000 + b"1" + b"}" * 2_000),
-    json.dumps({**GOOD, "temperature": float("nan")}).encode(),
-    json.dumps({**GOOD, "tools": [{"x": float("inf")}]}).encode(),
-    json.dumps({**GOOD, "messages": [{"role": "user", "content": "\ud800"}]}).encode(),
-    json.dumps({**GOOD, "\ud800": 1}).encode(),
-    json.dumps(GOOD).encode().replace(b'"seed": 7', b'"seed": ' + b"9" * 5000),
-]
-
-
-@pytest.mark.parametrize("body", HOSTILE, ids=lambda body: body[:20])
-def test_a_hostile_body_gets_an_error_body(body: bytes) -> None:
-    replied = complete(body)
-    assert replied.status == 400
-    assert problem(replied)["message"]
+GOOD = {"messages": [{"role": "user", "content": "please add 3 8"}], "seed": 7}
 
 
 class Served:
