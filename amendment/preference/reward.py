@@ -183,12 +183,10 @@ class JudgeReward:
             return f"degenerate: {flaw}"
         if not self._needs_reference:
             return _Question(prompt, completion, None)
-        return self._compared(prompt, completion, self._reference(prompt) if self._reference else reference)
-
-    def _compared(self, prompt: Prompt, completion: Candidate, reference: Text | None) -> _Question | float | str:
-        if not reference:
+        text = self._reference(prompt) if self._reference else reference
+        if not text:
             return "missing: no reference"
-        other = _candidate(prompt, reference)
+        other = _candidate(prompt, text)
         return 0.0 if other.id == completion.id else _Question(prompt, completion, other)
 
     async def _ask(self, question: _Question) -> float | str:
