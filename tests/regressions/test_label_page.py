@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from tests.calibration.label_browser import chromium
 from tests.command_line import called
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 LOG = """\
 name: log
 verdicts:
@@ -78,13 +76,8 @@ SECONDS = 3.0
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = os.environ.get("AMENDMENT_CHROMIUM") or shutil.which("chromium")
-    if path is None:
-        pytest.skip("NO BROWSER: the labelling page is not tested. Install Debian's chromium.")
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path, args=FLAGS)
+    with chromium() as found:
         yield found
-        found.close()
 
 
 def waiting(folder: Path, text: str) -> Path:
