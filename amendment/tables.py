@@ -13,7 +13,6 @@ import csv
 import gzip
 import io
 import json
-import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -82,17 +81,10 @@ def iter_rows(path: Path, problems: list[Problem]) -> Iterator[Row]:
 
 
 def _no_file(path: Path) -> str:
-    """What stands in the place of a file, which is never opened: a pipe would wait for ever."""
-    try:
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return f"a link to {path.readlink()}, which is not there" if path.is_symlink() else "no such file"
-    except OSError as fault:  # links in a circle
-        return f"cannot be read ({fault.strerror or fault})"
-    if stat.S_ISDIR(mode):
+    """What is in the place of a file; it is never opened, since a pipe would wait for ever."""
+    if path.is_dir():
         return "a folder; expected a file, so name one that lies in it"
-    kind = "a pipe" if stat.S_ISFIFO(mode) else "a device or a socket"
-    return f"{kind}; expected a file, so save what comes out of it as one"
+    return "a pipe or a device; expected a file, so save its rows as one" if path.exists() else "no such file"
 
 
 def _file_kind(path: Path) -> str:
