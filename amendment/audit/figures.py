@@ -55,10 +55,16 @@ def number(value: float, form: str = ".2f", unit: str = "") -> str:
     return NOTHING if math.isnan(value) else f"{value:{form}}{unit}"
 
 
+def between(bounds: tuple[float, float], form: str = ".1f", scale: float = 100) -> str:
+    """(67.2 to 75.9), in percent unless `scale` says otherwise."""
+    low, high = bounds
+    return f"({scale * low:{form}} to {scale * high:{form}})"
+
+
 def _shown(estimate: Estimate | None, scale: float, form: str, unit: str = "") -> str:
     if estimate is None or math.isnan(estimate.value):
         return NOTHING
     value, star = f"{scale * estimate.value:{form}}{unit}", "*" if estimate.note else ""
     if math.isnan(estimate.low):
         return f"{value}{star}"
-    return f"{value} ({scale * estimate.low:{form}} to {scale * estimate.high:{form}}){star}"
+    return f"{value} {between((estimate.low, estimate.high), form, scale)}{star}"

@@ -19,6 +19,7 @@ from amendment.audit.agreement import (
 )
 from amendment.audit.alarm import Alarms
 from amendment.audit.bias import FORMAT, LENGTH, SELF, FeatureBias, bias_table
+from amendment.audit.figures import between
 from amendment.audit.people import stands_in
 from amendment.audit.position import CONFOUNDED, Position, Repetition, position, repetition
 from amendment.audit.systems import ConstantAnswer, ConstantWins
@@ -166,7 +167,7 @@ def above(estimate: Estimate, bound: float, form: str) -> Ruling:
     if interval is None:
         return "not measured", estimate.note
     low, high = interval
-    shown += f" ({low:{form}} to {high:{form}})" if estimate.note != NO_VARIATION else ""
+    shown += f" {between(interval, form, 1)}" if estimate.note != NO_VARIATION else ""
     if low > bound:
         return "PASS", shown
     return ("FAIL", f"{shown}: not above {bound:g}") if high <= bound else ("WARN", f"{shown}: {CANNOT_TELL}")
@@ -180,7 +181,7 @@ def unreadable(share: Estimate, limit: float) -> Ruling:
     if share.n >= FEWEST_UNREADABLE and share.value > 0.5:
         return "FAIL", f"{shown}, more than half"
     if interval and interval[0] > limit:
-        return "FAIL", f"{shown} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f}), above {100 * limit:g} %"
+        return "FAIL", f"{shown} {between(interval)}, above {100 * limit:g} %"
     if share.n < FEWEST_ITEMS:
         return "not measured", shown
     return ("WARN", f"{shown}, above {100 * OFTEN:g} %") if share.value > OFTEN else ("PASS", shown)
@@ -212,7 +213,6 @@ def _order(position: Position) -> Ruling:
 
 
 def _one_order(position: Position) -> Ruling:
-    """Of a judge that was not asked in both orders."""
     share = position.one_order
     interval = bounds(share) if share else None
     if share is None and position.one_order_note != CONFOUNDED:
@@ -220,7 +220,7 @@ def _one_order(position: Position) -> Ruling:
     if share is None or interval is None:
         return "not measured", share.note if share else CONFOUNDED
     low, high = interval
-    shown = f"one order per item: the first shown wins {100 * share.value:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+    shown = f"one order per item: the first shown wins {100 * share.value:.1f} % {between(interval)}"
     if low <= 0.5 <= high:
         is_near = low >= 0.5 - MOST_LEANING and high <= 0.5 + MOST_LEANING
         return ("PASS", shown) if is_near else ("not measured", f"{shown}: too wide to tell")
@@ -275,7 +275,7 @@ def _wins(answer: ConstantAnswer, wins: ConstantWins) -> Ruling:
     shown = f"the same text in {answer.same} of {answer.prompts} prompts wins {100 * wins.share.value:.1f} %"
     if interval is None:
         return "not measured", f"{shown}: {wins.share.note}"
-    shown += f" ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
+    shown += f" {between(interval)}"
     if interval[1] < 0.5:
         return "PASS", shown
     if people and people[0] > 0.5:
@@ -301,7 +301,6 @@ def _length(bias: FeatureBias | None) -> Ruling:
 
 
 def _style(rows: Mapping[str, FeatureBias]) -> Ruling:
-    """The worst of these features."""
     rulings: list[Ruling] = []
     for name, row in rows.items():
         if row.asymmetry is None:
@@ -321,8 +320,8 @@ def _one_sided(asymmetries: list[Estimate], form: str) -> Ruling:
         return "not measured", next(asymmetry.note for asymmetry in asymmetries if not bounds(asymmetry))
     shown = form.format(
         *(
-            f"{100 * asymmetry.value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
-            for asymmetry, (low, high) in zip(asymmetries, intervals, strict=True)
+            f"{100 * asymmetry.value:+.1f} {between(interval, '+.1f')}"
+            for asymmetry, interval in zip(asymmetries, intervals, strict=True)
         )
     )
     least, most = min(low for low, _ in intervals), max(high for _, high in intervals)

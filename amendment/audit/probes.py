@@ -150,7 +150,6 @@ def _arms(name: str, subject: Subject, own: str | None, others: str | None, seed
 
 
 def _edited(name: str, text: str, label: str | None) -> str:
-    """An answer's text with an edit that says nothing."""
     if name == "format":
         before, after = probe_texts.FORMAT
         return f"{before}\n\n{text}\n\n{after}"
@@ -180,7 +179,6 @@ def _text(candidate: Candidate) -> str:
 
 
 def _with_text(candidate: Candidate, text: str) -> Candidate:
-    """The candidate with another last text."""
     *before, last = candidate.messages
     return candidate.model_copy(update={"messages": (*before, last.model_copy(update={"content": text}))})
 

@@ -52,7 +52,6 @@ def _cell(value: int | Estimate | None) -> str:
 
 
 def _who(judges: Iterable[str]) -> str:
-    """Judges by name where they are few."""
     names = list(judges)
     return ", ".join(map(cell, names)) if len(names) <= MOST_LISTED else f"{len(names)} judges"
 
@@ -211,7 +210,6 @@ def _p(value: float) -> str:
 
 
 def _labels(certificate: Certificate) -> Iterator[str]:
-    """Annotators one by one where they are few."""
     is_crowd = len(certificate.persons) > MOST_LISTED
     names = {None: "other people"} | {judge.name: cell(judge.name) for judge in certificate.judges}
     rows = (

@@ -13,7 +13,7 @@ from amendment.audit.agreement import Agreement
 from amendment.audit.bias import LENGTH
 from amendment.audit.certificate import Certificate
 from amendment.audit.counts import Counts
-from amendment.audit.figures import NOTHING, alone, percent, points
+from amendment.audit.figures import NOTHING, alone, between, percent, points
 from amendment.audit.gates import BELOW_CEILING, LEAST_CONSISTENT, JudgeReport, at_chance
 from amendment.audit.position import CONFOUNDED, Position
 from amendment.audit.sections import sections
@@ -70,7 +70,6 @@ def _opening(certificate: Certificate) -> str:
 
 
 def _clusters(counts: Counts) -> str:
-    """What intervals are clustered by, and how many clusters there are."""
     if counts.without_prompt == counts.items:
         return f"{counts.prompts} clusters: no prompt is known, so each item is its own cluster"
     clusters = f"clustered by prompt: {counts.prompts} clusters"
@@ -104,7 +103,6 @@ def _repeating(certificate: Certificate) -> Iterator[str]:
 
 
 def _definitions(certificate: Certificate) -> Iterator[str]:
-    """The terms that the certificate uses."""
     people, judges = certificate.people, certificate.judges
     occurs = {
         "slices": certificate.slices or certificate.not_sliced,
@@ -147,7 +145,6 @@ def _left_out(label: Agreement) -> str:
 
 
 def _conclusions(certificate: Certificate) -> Iterator[str]:
-    """A line for each of the first judges."""
     for judge in certificate.judges[:MOST_JUDGES]:
         yield f"- {cell(judge.name)}: {' '.join(islice(_sentences(certificate, judge), MOST_SENTENCES))}"
     more = len(certificate.judges) - MOST_JUDGES
@@ -202,7 +199,6 @@ def _on_position(position: Position) -> str:
 
 
 def _on_one_order(position: Position) -> str:
-    """Of a judge that was not asked in both."""
     share = position.one_order
     interval = bounds(share) if share else None
     if share and interval:
@@ -268,4 +264,4 @@ def _percent(share: float) -> str:
 def _ranged(share: Estimate) -> str:
     """98 % (94 to 100)."""
     interval = bounds(share)
-    return _percent(share.value) + (f" ({100 * interval[0]:.0f} to {100 * interval[1]:.0f})" if interval else "")
+    return _percent(share.value) + (f" {between(interval, '.0f')}" if interval else "")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
 
+from amendment.audit.figures import between
 from amendment.audit.gates import CANNOT_TELL, UNREADABLE_RULE, Gate, Outcome, above, unreadable
 from amendment.calibration.samples import LabelledItem
 from amendment.statistics import Estimate, bounds
@@ -47,7 +48,7 @@ GATE_RULES = {
 def people_gate(agreement: Estimate, beside: Beside, max_gap: float) -> Gate:
     """Whether people agree with the labels about as much as with each other."""
     interval = bounds(agreement) if agreement.n >= FEWEST_ITEMS else None
-    shown = f"agreement {agreement.value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+    shown = f"agreement {agreement.value:.3f} {between(interval, '.3f', 1)}" if interval else ""
     if interval and interval[1] < 0.5:
         return Gate(LABELS, "people", "FAIL", f"{shown}, below one half")
     if beside.items >= FEWEST_ITEMS:
@@ -68,7 +69,7 @@ def orders_gate(disagree: Estimate) -> Gate:
     interval = bounds(disagree)
     if disagree.n < FEWEST_ITEMS or interval is None:
         return Gate(LABELS, "orders", "not measured", f"{disagree.n} items of the sample were judged in both orders")
-    share = f"{100 * disagree.value:.1f} % ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
+    share = f"{100 * disagree.value:.1f} % {between(interval)}"
     if interval[0] > ORDERS_MOST:
         return Gate(LABELS, "orders", "FAIL", f"{share}, above {100 * ORDERS_MOST:g} %")
     return Gate(LABELS, "orders", "WARN" if disagree.value > ORDERS_OFTEN else "PASS", share)

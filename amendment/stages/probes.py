@@ -215,8 +215,6 @@ def _principle(verdicts: Iterable[Verdict], comparison: Comparison, *, a_lost: b
 
 
 class _Task(NamedTuple):
-    """One comparison for one judge."""
-
     judge: Judge
     subject: Subject
     principle: str

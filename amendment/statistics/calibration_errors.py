@@ -179,7 +179,6 @@ def _losses(rows: Judged) -> tuple[Floats, Floats]:
 
 
 def _mean(rows: Judged, values: Floats, draw: Resampling) -> Estimate:
-    """The weighted mean of `values`."""
     sums = sums_by_cluster(rows.clusters, rows.weights * values, rows.weights)
     return _of(rows, sums, lambda sums: quotient(sums[:, 0], sums[:, 1]), draw)
 
