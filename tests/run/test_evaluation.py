@@ -84,7 +84,7 @@ def test_a_comparison_that_two_matchups_hold_is_asked_once(measured: Result) -> 
     # are inkwell's, and their own are ties that nobody is asked about
     rows = Workspace(measured.folder).read("evaluate/comparisons", PolicyComparison)
     against = {
-        name: {one.prompt_id: (one.comparison.id, one.p) for one in rows if one.matchup == name}
+        name: {row.prompt_id: (row.comparison.id, row.p) for row in rows if row.matchup == name}
         for name in (("inkwell", "quillfeather"), ("twin", "quillfeather"))
     }
     assert against["inkwell", "quillfeather"] == against["twin", "quillfeather"]
@@ -94,21 +94,21 @@ def test_a_comparison_that_two_matchups_hold_is_asked_once(measured: Result) -> 
 
 
 def test_each_policy_is_held_against_each_principle(measured: Result) -> None:
-    told = measured.summary["stages"]["evaluate"]["violations"]
+    violations = measured.summary["stages"]["evaluate"]["violations"]
     prompts = measured.summary["stages"]["evaluate"]["held-out prompts"]
-    assert told["prompts"] == prompts < 100
-    assert told["judge"]["standing"] == "no other judge"
+    assert violations["prompts"] == prompts < 100
+    assert violations["judge"]["standing"] == "no other judge"
     rows = Workspace(measured.folder).read("evaluate/violations", PolicyCheck)
     names = [f"lilliput/{name}" for name in ATTRIBUTES]
     assert len(rows) == 3 * prompts * len(names)
-    assert sum(one.violates is None for one in rows) == sum(
-        rate["unread"] for rates in told["policies"].values() for rate in rates.values()
+    assert sum(row.violates is None for row in rows) == sum(
+        rate["unread"] for rates in violations["policies"].values() for rate in rates.values()
     )
     for policy in ("quillfeather", "inkwell"):
-        assert sorted(told["policies"][policy]) == sorted(names)
-        for rate in told["policies"][policy].values():
+        assert sorted(violations["policies"][policy]) == sorted(names)
+        for rate in violations["policies"][policy].values():
             assert rate["value"] == pytest.approx(rate["truly"], abs=0.1)  # a noisy judge, not a blind one
-    polite = told["differences"]["inkwell - quillfeather"]["lilliput/polite"]
+    polite = violations["differences"]["inkwell - quillfeather"]["lilliput/polite"]
     assert polite["high"] < 0  # the careless writer insults
     page = (measured.folder / "summary.md").read_text()
     assert f"Share of answers that violate a principle, on {prompts} prompts:" in page
@@ -125,7 +125,7 @@ def test_a_judge_without_noise_sees_every_refusal_and_the_phrases_those_that_com
     assert len(rows) == 3 * counts["prompts"]
     assert {row.decided_by for row in rows} == {"judge"}
     assert any(row.refused for row in rows)
-    answers = [text_of(one.messages) for one in place.read("evaluate/answers", Candidate)]
+    answers = [text_of(row.messages) for row in place.read("evaluate/answers", Candidate)]
     refusing = {text for text in answers if refuses(text)}
     assert {text for text in answers if refusal_phrase(text)} <= refusing
     assert all(row.refused for row in rows if row.phrase)
@@ -180,22 +180,22 @@ def test_a_win_rate_that_is_all_length_is_near_half_at_equal_length() -> None:
     assert "+5.0 characters longer" in line  # (30 * 10 - 10 * 10) / 40
 
 
-def check(policy: str, number: int, said: float | None, *, prompt: str = "") -> PolicyCheck:
+def check(policy: str, number: int, violates: float | None, *, prompt: str = "") -> PolicyCheck:
     names = {"policy": policy, "prompt_id": prompt or f"p{number}", "sample": number, "answer": f"{policy} {number}"}
-    return PolicyCheck.model_validate({**names, "principle_id": "house/kind", "violates": said})
+    return PolicyCheck.model_validate({**names, "principle_id": "house/kind", "violates": violates})
 
 
 def test_violation_rates_by_hand() -> None:
-    rows = [check("sft", n, said) for n, said in enumerate([1, 1, 0, 0, None, 0])]
-    rows += [check("dpo", n, said) for n, said in enumerate([0, 1, 0, None, 0, 0])]
-    found = violation_rates(rows, ["sft", "dpo"])
-    sft, dpo = (found["policies"][name]["house/kind"] for name in ("sft", "dpo"))
+    rows = [check("sft", n, violates) for n, violates in enumerate([1, 1, 0, 0, None, 0])]
+    rows += [check("dpo", n, violates) for n, violates in enumerate([0, 1, 0, None, 0, 0])]
+    rates = violation_rates(rows, ["sft", "dpo"])
+    sft, dpo = (rates["policies"][name]["house/kind"] for name in ("sft", "dpo"))
     assert (sft["value"], sft["n"], sft["unread"]) == (2 / 5, 5, 1)
     assert (dpo["value"], dpo["n"], dpo["unread"]) == (1 / 5, 5, 1)
     # both were read on 0, 1, 2 and 5: the differences are -1, 0, 0, 0
-    difference = found["differences"]["dpo - sft"]["house/kind"]
+    difference = rates["differences"]["dpo - sft"]["house/kind"]
     assert (difference["value"], difference["n"]) == (-1 / 4, 4)
-    assert difference["low"] is None  # of four prompts nothing is told
+    assert difference["low"] is None  # four prompts are too few
 
 
 def test_refusal_rates_by_hand() -> None:
@@ -206,13 +206,13 @@ def test_refusal_rates_by_hand() -> None:
             for n, value in enumerate(refused)
         ]
 
-    found = refusal_rates([*rows("sft", [1, 0, 0, None]), *rows("dpo", [1, 1, None, 0.5], "provider")], ["sft", "dpo"])
-    sft, dpo = found["policies"]["sft"], found["policies"]["dpo"]
+    rates = refusal_rates([*rows("sft", [1, 0, 0, None]), *rows("dpo", [1, 1, None, 0.5], "provider")], ["sft", "dpo"])
+    sft, dpo = rates["policies"]["sft"], rates["policies"]["dpo"]
     assert (sft["value"], sft["n"], sft["unread"], sft["by the provider"]) == (1 / 3, 3, 1, 0)
     assert (dpo["value"], dpo["n"], dpo["by the provider"]) == (2.5 / 3, 3, 4)
     assert dpo["phrases"] == {"i must decline": 4}
     # both were read on p0 and p1: the differences are 0 and 1
-    assert (found["differences"]["dpo - sft"]["value"], found["differences"]["dpo - sft"]["n"]) == (0.5, 2)
+    assert (rates["differences"]["dpo - sft"]["value"], rates["differences"]["dpo - sft"]["n"]) == (0.5, 2)
 
 
 REFUSALS = {
@@ -270,9 +270,9 @@ def own(tmp_path: Path, server: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two policies of a server, twenty prompts, and a file of harmless ones of which some are among the twenty."""
     monkeypatch.setenv("OUR_KEY", "k")
     asked = [f"question {i:02}" for i in range(20)]
-    (tmp_path / "p.jsonl").write_text("".join(json.dumps({"prompt": one}) + "\n" for one in asked))
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in asked))
     mild = [*asked, *(f"harmless {i:02}" for i in range(12))]
-    (tmp_path / "harmless.jsonl").write_text("".join(json.dumps({"prompt": one}) + "\n" for one in mild))
+    (tmp_path / "harmless.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in mild))
     far = f"provider: openai, base_url: '{server.url}', api_key_env: OUR_KEY"
     (tmp_path / "run.yaml").write_text(OWN.replace("FAR", far))
     return tmp_path / "run.yaml"
@@ -292,19 +292,19 @@ def test_prompts_of_a_file_are_asked_too_without_those_of_training(own: Path, se
     server.answer = answer
     result = Run.from_file(own, folder=tmp_path / "run", patience=QUICK)()
     counts = result.summary["stages"]["evaluate"]
-    told, held_out = counts["over-refusal"], counts["held-out prompts"]
-    assert (told["prompts"], told["of files"]) == (12 + held_out, 12 + held_out)
-    assert told["left out as training prompts"] == 20 - held_out
+    refusals, held_out = counts["over-refusal"], counts["held-out prompts"]
+    assert (refusals["prompts"], refusals["of files"]) == (12 + held_out, 12 + held_out)
+    assert refusals["left out as training prompts"] == 20 - held_out
     assert counts["answers"]["one"]["answered"] == 12 + held_out  # a held-out prompt of the file is asked once
     assert result.sent == 2 * (12 + held_out)
-    two = told["policies"]["two"]
-    rows = [one for one in RunFolder(result.folder).read("evaluate/refusals", PolicyRefusal) if one.policy == "two"]
-    by = [(one.refused, one.decided_by) for one in rows]
+    two = refusals["policies"]["two"]
+    rows = [row for row in RunFolder(result.folder).read("evaluate/refusals", PolicyRefusal) if row.policy == "two"]
+    by = [(row.refused, row.decided_by) for row in rows]
     assert by.count((1.0, "provider")) == two["by the provider"] > 0
     assert by.count((1.0, "phrase")) == two["phrases"]["i cannot help"] > 0
     assert two["value"] == pytest.approx((by.count((1.0, "provider")) + by.count((1.0, "phrase"))) / len(rows))
-    assert told["policies"]["one"]["value"] == 0
-    assert told["differences"]["two - one"]["low"] > 0
+    assert refusals["policies"]["one"]["value"] == 0
+    assert refusals["differences"]["two - one"]["low"] > 0
 
 
 def test_a_file_that_training_saw_whole_is_no_measure(own: Path, server: Any, tmp_path: Path) -> None:
@@ -323,7 +323,7 @@ def test_prompts_whose_helpful_answers_are_learned_are_no_measure_but_those_held
     Run.from_file(own, folder=tmp_path / "run", patience=QUICK)(until="inputs")
     asked = [f"question {i:02}" for i in range(20)] + [f"harmless {i:02}" for i in range(5)]
     (tmp_path / "kind.jsonl").write_text(
-        "".join(json.dumps({"prompt": one, "candidate": "yes"}) + "\n" for one in asked)
+        "".join(json.dumps({"prompt": text, "candidate": "yes"}) + "\n" for text in asked)
     )
     sft = "sft={base: org/any, helpful_share: 0.2, helpful: {files: [{path: kind.jsonl}]}}"
     loaded = load_run_file(own, overrides=[sft, "critique={model: one}", "constitution=helpful-honest"])
@@ -332,8 +332,8 @@ def test_prompts_whose_helpful_answers_are_learned_are_no_measure_but_those_held
     assert stage is not None
     assert stage.over_refusal is not None
     held_out = len(context.held_out())
-    found = harmless_prompts(context, stage.over_refusal, [])
-    assert found.counts == {"of files": 7 + held_out, "left out as training prompts": 5 + 20 - held_out}
+    harmless = harmless_prompts(context, stage.over_refusal, [])
+    assert harmless.counts == {"of files": 7 + held_out, "left out as training prompts": 5 + 20 - held_out}
 
 
 REFUSAL = {"role": "assistant", "content": None, "refusal": "no", "finish_reason": "content_filter"}
@@ -364,8 +364,8 @@ def test_unanswered_draws_are_counted_by_their_end_and_compared_with_nothing(
     def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         number = int(body["messages"][-1]["content"][-2:])
         if body["model"] == "two" and number % 4:
-            status, said = ENDINGS[number % 4]
-            return status, dict(said)
+            status, message = ENDINGS[number % 4]
+            return status, dict(message)
         return 200, {"role": "assistant", "content": f"{body['model']} about {number}"}
 
     server.answer = answer
@@ -381,7 +381,7 @@ def test_unanswered_draws_are_counted_by_their_end_and_compared_with_nothing(
     assert rate["other unanswered"] == two["invalid"] + two["failed"]
     assert rate["n"] + rate["unread"] == two["answered"]
     endings = read_records(tmp_path / "run/evaluate/endings.parquet", ItemEnding)
-    assert len({one.item_id for one in endings}) == len(endings) == 2 * draws
+    assert len({row.item_id for row in endings}) == len(endings) == 2 * draws
     page = (tmp_path / "run/summary.md").read_text()
     assert f"- answers of two: answered {two['answered']}, refused {two['refused']}, invalid {two['invalid']}" in page
 
@@ -426,9 +426,9 @@ def standing(first: dict[str, Any], second: dict[str, Any], protocol: str = "ver
 def test_the_judge_that_made_the_labels_is_known_under_any_name_and_protocol(
     maker: Any, asked: Any, expected: str
 ) -> None:
-    found = standing(maker, asked, "reasoned")
-    assert found["standing"] == expected
-    [line] = judged_lines({"judge": found})
+    judge = standing(maker, asked, "reasoned")
+    assert judge["standing"] == expected
+    [line] = judged_lines({"judge": judge})
     assert (f"**{expected.upper()}**" in line) == (expected != "another judge")
 
 
@@ -457,7 +457,7 @@ def test_what_cannot_be_measured_is_refused(override: str, tmp_path: Path) -> No
 
 def test_a_plan_counts_the_questions(tmp_path: Path) -> None:
     asks = run_of(tmp_path, "models.watcher.unreadable=0", "evaluate.policies=[quillfeather, inkwell]").plan().asks
-    calls = {one.model: one.calls for one in asks}
+    calls = {ask.model: ask.calls for ask in asks}
     assert calls["watcher"] == len(ATTRIBUTES) * (calls["inkwell"] + calls["quillfeather"])
     assert calls["gavelmouth"] == 2 * calls["inkwell"]
 
@@ -487,14 +487,14 @@ def bout(policy: str, number: int, p: float, *, prompt: str = "") -> PolicyCompa
     return PolicyComparison.model_validate({**one, "answer": ids[0], "other": ids[1]})
 
 
-def item_of(one: PolicyComparison) -> EvaluationItem:
-    name = one.comparison.id
-    return EvaluationItem(policy=one.policy, against=one.against, comparison_id=name, prompt_id=one.prompt_id)
+def item_of(row: PolicyComparison) -> EvaluationItem:
+    name = row.comparison.id
+    return EvaluationItem(policy=row.policy, against=row.against, comparison_id=name, prompt_id=row.prompt_id)
 
 
-def votes(said: dict[PolicyComparison, float]) -> dict[str, float]:
+def votes(shares: dict[PolicyComparison, float]) -> dict[str, float]:
     """P(the policy's answer is better), as P(a is better)."""
-    return {one.comparison.id: p if one.comparison.a == one.answer else 1 - p for one, p in said.items()}
+    return {row.comparison.id: p if row.comparison.a == row.answer else 1 - p for row, p in shares.items()}
 
 
 def test_a_corrected_win_rate_by_hand() -> None:
@@ -503,45 +503,45 @@ def test_a_corrected_win_rate_by_hand() -> None:
     judge = [1.0] * 10 + [0.0] * 10 + [1.0] * 15 + [0.0] * 5
     rows = [bout("ours", number, p) for number, p in enumerate(judge)]
     people = [1.0] * 8 + [0.0] * 2 + [1.0] * 2 + [0.0] * 8
-    said = votes(dict(zip(rows[:20], people, strict=True)))
-    found = corrected_win_rates(rows, [item_of(one) for one in rows[:20]], said)["ours against base"]
+    shares = votes(dict(zip(rows[:20], people, strict=True)))
+    rate = corrected_win_rates(rows, [item_of(row) for row in rows[:20]], shares)["ours against base"]
     # people alone 10/20; judge alone 25/40
-    assert found["people alone"]["value"] == pytest.approx(0.5)
-    assert found["judge alone"]["value"] == pytest.approx(0.625)
+    assert rate["people alone"]["value"] == pytest.approx(0.5)
+    assert rate["judge alone"]["value"] == pytest.approx(0.625)
     # Cov(y, f) = 8/20 - 1/2 * 1/2 = 0.15; Var(F) = 25/40 * 15/40 = 0.234375; lambda = 0.15 / ((1 + 20/20) 0.234375)
-    assert found["lambda"] == pytest.approx(0.32)
+    assert rate["lambda"] == pytest.approx(0.32)
     # 0.5 + 0.32 * (15/20 - 10/20)
-    assert found["corrected"]["value"] == pytest.approx(0.58)
-    assert (found["labelled"], found["of comparisons"]) == (20, 40)
+    assert rate["corrected"]["value"] == pytest.approx(0.58)
+    assert (rate["labelled"], rate["of comparisons"]) == (20, 40)
 
 
 def test_equal_answers_are_ties_and_what_nobody_could_say_is_no_label() -> None:
     tie = bout("ours", 0, 0.5).model_copy(update={"other": "a"})
     rows = [tie, *(bout("ours", number, 0.9) for number in range(1, 6))]
-    said = votes({rows[1]: 1.0, rows[2]: 1.0})  # the third was skipped
-    found = corrected_win_rates(rows, [item_of(one) for one in rows[:4]], said)["ours against base"]
-    assert found["labelled"] == 3
-    assert found["people alone"]["value"] == pytest.approx((0.5 + 1 + 1) / 3)
-    assert found["lambda"] == 0  # from three labels nothing is learned of a judge
-    assert found["corrected"]["value"] == found["people alone"]["value"]
+    shares = votes({rows[1]: 1.0, rows[2]: 1.0})  # the third was skipped
+    rate = corrected_win_rates(rows, [item_of(row) for row in rows[:4]], shares)["ours against base"]
+    assert rate["labelled"] == 3
+    assert rate["people alone"]["value"] == pytest.approx((0.5 + 1 + 1) / 3)
+    assert rate["lambda"] == 0  # from three labels nothing is learned of a judge
+    assert rate["corrected"]["value"] == rate["people alone"]["value"]
 
 
 def test_labels_that_are_no_sample_of_the_evaluation_are_refused() -> None:
     rows = [bout("ours", number, 0.97 if number < 40 else 0.03) for number in range(200)]
     with pytest.raises(DataError, match=r"evaluate_labels: ours against base: .*not of one population"):
-        corrected_win_rates(rows, [item_of(one) for one in rows[:40]], votes(dict.fromkeys(rows[:40], 1.0)))
+        corrected_win_rates(rows, [item_of(row) for row in rows[:40]], votes(dict.fromkeys(rows[:40], 1.0)))
 
 
 def test_a_sample_is_drawn_of_each_policy_in_proportion_and_a_larger_one_keeps_it() -> None:
     rows = [bout("many", number, 0.5) for number in range(90)]
     rows += [bout("few", number, 0.5) for number in range(100, 130)]
     items = draw_items(rows, 40, seed=3)
-    by_policy = {name: [one for one in items if one.policy == name] for name in ("many", "few")}
-    assert {name: len(found) for name, found in by_policy.items()} == {"many": 30, "few": 10}
+    by_policy = {name: [row for row in items if row.policy == name] for name in ("many", "few")}
+    assert {name: len(of_policy) for name, of_policy in by_policy.items()} == {"many": 30, "few": 10}
     assert draw_items(rows[::-1], 40, seed=3) != items  # policies in their own order, and
     assert set(draw_items(rows[::-1], 40, seed=3)) == set(items)  # the order of rows does not count
-    assert {one.comparison_id for one in items} < {one.comparison_id for one in draw_items(rows, 80, seed=3)}
-    assert {one.comparison_id for one in draw_items(rows, 40, seed=4)} != {one.comparison_id for one in items}
+    assert {row.comparison_id for row in items} < {row.comparison_id for row in draw_items(rows, 80, seed=3)}
+    assert {row.comparison_id for row in draw_items(rows, 40, seed=4)} != {row.comparison_id for row in items}
     assert len(draw_items(rows, 9999, seed=3)) == 120
 
 
@@ -553,11 +553,11 @@ def test_every_two_policies_get_a_win_rate_and_people_correct_each(measured: Res
     rows = place.read("evaluate/comparisons", PolicyComparison)
     items = place.read("evaluate_sample/sample", EvaluationItem)
     for name in NAMES:
-        mine = [one.p for one in rows if " against ".join(one.matchup) == name]
+        mine = [row.p for row in rows if " against ".join(row.matchup) == name]
         assert counts[name]["value"] == corrected[name]["judge alone"]["value"] == pytest.approx(sum(mine) / len(mine))
-        assert sum(f"{one.policy} against {one.against}" == name for one in items) == corrected[name]["labelled"] == 10
-    found = corrected[RATE]
-    assert found["corrected"]["low"] < found["corrected"]["value"] < found["corrected"]["high"]
+        assert sum(f"{row.policy} against {row.against}" == name for row in items) == corrected[name]["labelled"] == 10
+    rate = corrected[RATE]
+    assert rate["corrected"]["low"] < rate["corrected"]["value"] < rate["corrected"]["high"]
     page = (measured.folder / "summary.md").read_text()
     assert page.index(f"judged win rate of {RATE}") < page.index(f"win rate of {RATE}, corrected by people's labels of")
 
@@ -592,17 +592,18 @@ def test_a_run_waits_for_its_page_and_goes_on_with_its_labels(tmp_path: Path) ->
         run_of(tmp_path, text=PAGED)()
     asked = open_sample(folder, EVALUATION)
     assert (asked.missing(), asked.annotators, asked.labels.name) == (24, 1, "labels-evaluate.sqlite")
-    rows = {one.comparison.id: one for one in Workspace(folder).read("evaluate/comparisons", PolicyComparison)}
-    first = [rows[one.comparison_id].answer == one.a_id for one in asked.questions]
-    for question, choice in [*((one, "A") for one in asked.questions), (asked.questions[0], "B")]:  # a change of mind
+    rows = {row.comparison.id: row for row in Workspace(folder).read("evaluate/comparisons", PolicyComparison)}
+    first = [rows[row.comparison_id].answer == row.a_id for row in asked.questions]
+    changed = (asked.questions[0], "B")
+    for question, choice in [*((question, "A") for question in asked.questions), changed]:
         with Labels(asked.labels) as labels:
             labels.add(label(question, "Ann", choice, f"{choice}-Ann"))
         if asked.missing() == 0:
             result = run_of(tmp_path, text=PAGED)()
             assert result.ran == ("evaluate_labels",)
-            found = result.summary["stages"]["evaluate_labels"]["win rates by people"][RATE]
+            rate = result.summary["stages"]["evaluate_labels"]["win rates by people"][RATE]
             turned = [not first[0] if choice == "B" else first[0], *first[1:]]
-            assert found["people alone"]["value"] == pytest.approx(sum(turned) / 24)
+            assert rate["people alone"]["value"] == pytest.approx(sum(turned) / 24)
 
 
 CHECKED = PAGED + (

@@ -130,11 +130,11 @@ def test_the_summary_has_a_line_per_round_and_the_evaluation_knows_their_policie
 
 
 def test_the_policies_of_rounds_are_published_and_say_what_the_dataset_has_not(made: Rounds) -> None:
-    ready = {one.name: one for one in prepare(made.folder, repo="org/x", license="mit", models=True).models}
-    assert {name: one.repo for name, one in ready.items()} == {
+    ready = {model.name: model for model in prepare(made.folder, repo="org/x", license="mit", models=True).models}
+    assert {name: model.repo for name, model in ready.items()} == {
         name: f"org/x-{name}" for name in ("dpo", "round-2", "round-3")
     }
-    assert {one.base for one in ready.values()} == {"base"}  # round-3 on round-2 on dpo on base
+    assert {model.base for model in ready.values()} == {"base"}  # round-3 on round-2 on dpo on base
     assert "those of later ones are not part of it" in ready["round-3"].body
     assert "those of later ones" not in ready["dpo"].body
 
@@ -145,7 +145,7 @@ def test_a_run_can_end_after_a_round_and_a_plan_counts_all_of_them(made: Rounds,
         (folder / f"stages/{name}.json").unlink()
     until = Run.from_file(made.path, folder=folder)(until="round-2")
     assert (until.ran, until.sent) == (stages_of_round(2), 0), "all that it asks stands in the ledger"
-    asks = {one.stage: one.calls for one in Run.from_file(made.path, folder=tmp_path / "new").plan().asks}
+    asks = {ask.stage: ask.calls for ask in Run.from_file(made.path, folder=tmp_path / "new").plan().asks}
     for number in (2, 3):
         # 18 prompts that are not held out, 3 answers each; 3 comparisons of these in 2 orders by 1 principle
         assert (asks[f"round-{number}-candidates"], asks[f"round-{number}-judging"]) == (18 * 3, 18 * 3 * 2)
@@ -191,7 +191,7 @@ dpo: {base: base}
 
 
 def pair(name: str, *, by: Any = "judge") -> Preference:
-    said = {side: (Message(role="assistant", content=f"{side} {name}"),) for side in ("chosen", "rejected")}
+    sides = {side: (Message(role="assistant", content=f"{side} {name}"),) for side in ("chosen", "rejected")}
     return Preference(
         prompt=(Message(role="user", content=name),),
         p_chosen=0.9,
@@ -201,7 +201,7 @@ def pair(name: str, *, by: Any = "judge") -> Preference:
         prompt_id=name,
         chosen_id=f"{name}+",
         rejected_id=f"{name}-",
-        **said,
+        **sides,
     )
 
 
@@ -215,8 +215,8 @@ THIRD = [pair("j5"), pair("j1"), pair("j6"), pair("h4", by="person")]  # one com
 
 
 def used(rounds: RoundsConfig, seed: int = 7, number: int = 3) -> list[str]:
-    found = pairs_of_round(rounds, [*FIRST, *SECOND], THIRD, number=number, seed=seed)
-    return [row.comparison_id for row in found.rows]
+    pairs = pairs_of_round(rounds, [*FIRST, *SECOND], THIRD, number=number, seed=seed)
+    return [row.comparison_id for row in pairs.rows]
 
 
 def test_replace_trains_on_the_pairs_of_its_round_and_accumulate_on_all_once() -> None:
@@ -227,16 +227,16 @@ def test_replace_trains_on_the_pairs_of_its_round_and_accumulate_on_all_once() -
 
 def test_the_share_of_people_is_drawn_from_all_rounds_without_replacement() -> None:
     # replace: 3 pairs of the judge (j5, j1, j6); a share of 0.4 takes 3 * 0.4 / 0.6 = 2 of the 4 by people
-    found = pairs_of_round(stage("replace", 0.4), [*FIRST, *SECOND], THIRD, number=3, seed=7)
-    names = [row.comparison_id for row in found.rows]
+    pairs = pairs_of_round(stage("replace", 0.4), [*FIRST, *SECOND], THIRD, number=3, seed=7)
+    names = [row.comparison_id for row in pairs.rows]
     assert names[:3] == ["j5", "j1", "j6"]
     assert len(set(names[3:])) == 2
     assert set(names[3:]) < {"h1", "h2", "h3", "h4"}
-    told = {"new pairs": 4, "pairs used": 5, "of them by people": 2, "share of people wanted": 0.4}
-    assert found.counts == {**told, "share of people": 0.4}
+    counts = {"new pairs": 4, "pairs used": 5, "of them by people": 2, "share of people wanted": 0.4}
+    assert pairs.counts == {**counts, "share of people": 0.4}
     # 3 * 0.8 / 0.2 = 12 wanted, 4 there: 4 of 7 is 0.5714
-    found = pairs_of_round(stage("replace", 0.8), [*FIRST, *SECOND], THIRD, number=3, seed=7)
-    assert (found.counts["of them by people"], found.counts["share of people"]) == (4, 0.5714)
+    pairs = pairs_of_round(stage("replace", 0.8), [*FIRST, *SECOND], THIRD, number=3, seed=7)
+    assert (pairs.counts["of them by people"], pairs.counts["share of people"]) == (4, 0.5714)
     # accumulate: 6 of the judge (j1 to j6); 0.25 takes 6 * 0.25 / 0.75 = 2, and the other two are left out
     assert [name[0] for name in used(stage("accumulate", 0.25))] == ["j"] * 6 + ["h"] * 2
     assert used(stage("replace", 0.0)) == ["j5", "j1", "j6"]
@@ -244,13 +244,13 @@ def test_the_share_of_people_is_drawn_from_all_rounds_without_replacement() -> N
 
 def test_what_people_have_decided_the_judge_does_not_decide_again() -> None:
     # h1 of the first round is judged anew in the second: one pair of the judge is left, and 0.5 takes one by people
-    found = pairs_of_round(stage("replace", 0.5), [pair("h1", by="person")], [pair("j3"), pair("h1")], number=2, seed=7)
-    assert [(row.comparison_id, row.decided_by) for row in found.rows] == [("j3", "judge"), ("h1", "person")]
+    pairs = pairs_of_round(stage("replace", 0.5), [pair("h1", by="person")], [pair("j3"), pair("h1")], number=2, seed=7)
+    assert [(row.comparison_id, row.decided_by) for row in pairs.rows] == [("j3", "judge"), ("h1", "person")]
 
 
 def test_a_round_starts_from_the_last_policy_which_gives_its_answers(run_file: Callable[[str], Path]) -> None:
     config = load_run_file(run_file(ROUNDS_OF + "rounds: 3\n")).config
-    reads = {one.name: one.reads for one in stages_of(config)}
+    reads = {stage.name: stage.reads for stage in stages_of(config)}
     for number, last in ((2, "dpo"), (3, "round-2")):
         assert round_settings(config, number).need(DpoConfig).base == last
         assert f"models/{last}" in reads[f"round-{number}"]
@@ -281,9 +281,9 @@ def test_rounds_need_what_every_round_does(run_file: Callable[[str], Path]) -> N
         "name: x\nconstitution: lilliput\nprompts: [{lilliput: 12}]\nrounds: 2\n"
         "models:\n  round-2: {provider: simulated}\n"
     )
-    with pytest.raises(ConfigError) as found:
+    with pytest.raises(ConfigError) as caught:
         load_run_file(path)
-    for told in ("judging judges the policy", "dpo trains on them", "'round-2' is the name of a stage"):
-        assert told in str(found.value)
+    for message in ("judging judges the policy", "dpo trains on them", "'round-2' is the name of a stage"):
+        assert message in str(caught.value)
     with pytest.raises(ConfigError, match="no model 'round-3' under models"):
         load_run_file(run_file(ROUNDS_OF + "rounds: 2\nevaluate: {policies: [dpo, round-3]}\n"))
