@@ -2,7 +2,7 @@
 
 Covered: what is spent and what is reserved never exceed the limit together, by the estimates; where a call's usage
 turns out to be more than its estimate, it is charged truthfully, and nothing more is reserved. Calls wait for each
-other in the order of their coming. Not covered: what a vendor bills beside tokens, and several processes with one
+other in the order of their coming. Not covered: what a vendor bills besides tokens, and several processes with one
 budget.
 
 Money is counted in whole millionths of a millionth of a dollar, so that sums are exact.

@@ -69,7 +69,7 @@ class Calls:
         returned: Iterable[ReturnedModel] = (),
     ) -> None:
         """`longest_wait` bounds the jittered pause between attempts; `max_wait` the time that one question may be asked
-        again, and for which an endpoint that is not to be had is waited for; both in seconds. `returned` are the models
+        again, and for which an unavailable endpoint is waited for; both in seconds. `returned` are the models
         that answered in earlier starts (`ledger.models`, which looks at every reply and so is for who opens a run)."""
         self.ledger = ledger
         self.budget = budget or Budget()
@@ -80,7 +80,7 @@ class Calls:
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._attempts = attempts
         self.max_wait = max_wait
-        """Seconds for which what is not to be had is waited for."""
+        """Seconds for which an unavailable endpoint or batch service is waited for."""
         self._strict_model = strict_model
         self._backoff = wait_random_exponential(multiplier=1, max=longest_wait)
         self.last_fault: tuple[float, str] | None = None
@@ -161,7 +161,7 @@ class Calls:
         return flight
 
     def stop(self, reason: AmendmentError) -> None:
-        """Send nothing more: whoever waits for a reply, and whoever asks from now on, is told the reason.
+        """Send nothing more: whoever waits for a reply, and whoever asks from now on, gets the reason.
 
         What is on the wire still reaches the ledger. Call it in the loop's own thread.
         """

@@ -39,7 +39,7 @@ LONGEST_NAME = 20_000
 LONG_WAIT = 10.0
 """Seconds of Retry-After from which on the message names them."""
 
-Meaning = Literal["rate", "server", "quota", "key", "nowhere", "redirect", "item"]
+Meaning = Literal["rate", "server", "quota", "key", "not found", "redirect", "item"]
 """A passing fault by its kind; or final for the run: no quota, a refused key, no such model or address, a redirect;
 or final for this item alone."""
 
@@ -68,8 +68,8 @@ TABLE: tuple[Row, ...] = (
     Row(frozenset({400, 402, 403, 429}), "quota", words=_EMPTY_ACCOUNT),
     Row(frozenset({400, 403}), "item", words=_FLAGGED),  # a gateway's 403 for a text that its filter will not pass on
     Row(frozenset({401, 402, 403}), "key"),
-    Row(frozenset({404}), "nowhere", at_first=True),
-    Row(frozenset({400, 422}), "nowhere", words=_NO_MODEL, at_first=True),
+    Row(frozenset({404}), "not found", at_first=True),
+    Row(frozenset({400, 422}), "not found", words=_NO_MODEL, at_first=True),
     Row(range(400), "redirect"),
     Row(frozenset({429, 529}), "rate"),
     Row(frozenset({408, 409, 425, *range(500, 600)}), "server"),
@@ -123,7 +123,7 @@ def fault_of(
             return CredentialsError(f"{at}: the quota or balance behind {key} is used up. Top it up there.")
         case "key":
             return CredentialsError(f"{at}: {key} was refused. Check the key and what it may be used for.")
-        case "nowhere":
+        case "not found":
             problem = f"no model {target.model!r} or no such address. Check model and base_url."
             return CredentialsError(f"{at}: {problem}")
         case "redirect":

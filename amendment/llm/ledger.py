@@ -202,7 +202,7 @@ class Ledger(Reader):
 
 
 class _Writer:
-    """The one thread that writes: all that waits in one transaction, and whoever waits for it is told."""
+    """The one thread that writes: all that waits in one transaction, and whoever waits for it learns of it."""
 
     def __init__(self, db: sqlite3.Connection, path: Path) -> None:
         self._db = db
@@ -257,7 +257,7 @@ class _Writer:
         if not self._failure:
             try:
                 _insert(self._db, rows)
-            except BaseException as fault:  # whoever waits must be told, whatever happened
+            except BaseException as fault:  # whoever waits must learn of it, whatever happened
                 self._failure = self._reason(fault)
         for loop in {future.get_loop() for future in futures}:
             of_loop = [future for future in futures if future.get_loop() is loop]

@@ -1,7 +1,7 @@
 """What a ledger says: replies by request, what was spent, what may have been paid for, how long replies took.
 
 A reader in another process sees what is committed, at any time, and changes nothing. SQLite before 3.51.3 can lose a
-journal that one connection begins anew while another one writes or checkpoints; a ledger has one connection that
+journal that one connection restarts while another one writes or checkpoints; a ledger has one connection that
 writes, and every other one is opened read-only and never checkpoints, so that defect has no second party here.
 
 Covered: damage is found (SQLite's integrity check, a checksum of every raw reply). Not covered: repair, which SQLite's
@@ -91,7 +91,7 @@ class Reader:
     """A ledger that is only read, also while another process writes it. Use as a context manager."""
 
     def __init__(self, path: Path, *, leave_no_trace: bool = False) -> None:
-        """Reading makes two small files beside the ledger; with `leave_no_trace` it makes none where nobody works.
+        """Reading makes two small files next to the ledger; with `leave_no_trace` it makes none where nobody works.
 
         Raises LedgerError where there is no ledger, one of another version, or one that cannot be read.
         """
@@ -207,7 +207,7 @@ def unreadable(path: Path, fault: BaseException | str) -> LedgerError:
     return LedgerError(
         f"{path}: damaged, or not a ledger of amendment ({plain(str(fault), longest=500)}). Save what SQLite's "
         f"own program can read (sqlite3 {path} .recover | sqlite3 saved.sqlite) and put that in its place; or move the "
-        "ledger and its -wal file away, and the next run begins anew."
+        "ledger and its -wal file away, and the next run starts a new one."
     )
 
 

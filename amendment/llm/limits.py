@@ -372,15 +372,15 @@ class AdaptiveLimiter:
         self._before = None
         if not is_halved:
             self.rate, self._tolerated = rate, share
-        self._begin_round(now, anew=True)
+        self._begin_round(now, is_reset=True)
 
     def _fall(self, now: float, accepted: float) -> None:
         self.rate = max(self.LEAST, self.HEADROOM * accepted)
         self._step = self.STEP * self.rate
-        self._begin_round(now, anew=True)
+        self._begin_round(now, is_reset=True)
 
-    def _begin_round(self, now: float, *, anew: bool = False) -> None:
-        if anew:
+    def _begin_round(self, now: float, *, is_reset: bool = False) -> None:
+        if is_reset:
             self._calls.clear()
             self._first, self._ripe, self._ripe_refused = self._sent + 1, 0, 0
         self._rounds.append((now, self._sent, self._refused))

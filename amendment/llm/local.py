@@ -34,7 +34,7 @@ from amendment.llm.specs import LocalSpec
 FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
 """What makes a model: weights, settings, tokenizer, templates. Nothing else is fetched, hashed or read."""
 NOTES = ("history.json", "reward_meta.json")
-"""What trainings leave beside a model for readers; it changes no answer."""
+"""What trainings leave next to a model for readers; it changes no answer."""
 LINGER = 0.002
 """Seconds that a batch which is not full waits for questions that are on their way."""
 

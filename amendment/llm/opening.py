@@ -151,7 +151,7 @@ def shown_name(spec: Spec) -> str:
     if isinstance(spec, LocalSpec) and is_folder(spec.model):
         return folder_of(spec.model).resolve().name
     if isinstance(spec, SimulatedSpec):
-        return f"{spec.model}/{spec.persona().id}"  # a changed persona is another model, and asks anew
+        return f"{spec.model}/{spec.persona().id}"  # a changed persona is another model, and is asked again
     return spec.model
 
 
@@ -196,7 +196,7 @@ def folder_problems(folder: Path) -> list[str]:
     if problem := weights_problem(folder):
         problems.append(problem)
     if not (folder / "tokenizer_config.json").is_file():
-        problems.append(f"{folder}: no tokenizer_config.json; save the tokenizer beside the model")
+        problems.append(f"{folder}: no tokenizer_config.json; save the tokenizer in the model's folder")
     elif not _has_template(folder):
         problems.append(f"{folder}: the tokenizer has no chat template; expected chat_template.jinja")
     return problems

@@ -2,7 +2,7 @@
 
 Covered: prices by host and model; dated snapshots of a model; cached input, cache writes, batches, a second price of
 long prompts; servers of one's own, which are free unless a table says otherwise. Not covered: taxes, credits, service
-tiers, regional surcharges, what a vendor charges for tools or images beside tokens, and whether a price still holds:
+tiers, regional surcharges, what a vendor charges for tools or images besides tokens, and whether a price still holds:
 each block of a table says as of when it does.
 """
 

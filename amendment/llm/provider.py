@@ -44,7 +44,7 @@ class Provider(Protocol):
 
     @property
     def shows_choices(self) -> bool:
-        """Whether log-probabilities of label tokens can be had."""
+        """Whether it gives log-probabilities of label tokens."""
         ...
 
     @property

@@ -83,7 +83,7 @@ def serve_world(specs: Mapping[str, SimulatedSpec], *, port: int, ready: Callabl
     """Serve these models on 127.0.0.1 until SIGINT or SIGTERM; returns how many requests were answered.
 
     Port 0 takes any that is free; `ready` is told the base URL. Call from the main thread, which gets the signals.
-    Raises ConfigError where the port cannot be had.
+    Raises ConfigError where the port is taken.
     """
     import uvicorn
 

@@ -310,7 +310,7 @@ def _plain_url(value: str) -> str:
 
 
 def located(spec: ModelSpec, base: Path) -> ModelSpec:
-    """A model folder that lies beside the run file, or at a path with `~`, under its full path; any other as it is."""
+    """A model folder that lies next to the run file, or at a path with `~`, under its full path; any other as it is."""
     if isinstance(spec, LocalSpec):
         return spec.model_copy(update={"model": found_folder(spec.model, base)})
     return spec
