@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.calibration.label_browser import chromium
 from tests.command_line import called
+from tests.rows import save
 
 LOG = """\
 name: log
@@ -89,8 +89,7 @@ def waiting(folder: Path, text: str) -> Path:
 
 
 def log_of(folder: Path, *answers: tuple[str, str]) -> Path:
-    rows = [{"q": f"question {i}", "a": a, "b": b, "v": "A"} for i, (a, b) in enumerate(answers)]
-    (folder / "judge.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    save(folder / "judge.jsonl", [{"q": f"question {i}", "a": a, "b": b, "v": "A"} for i, (a, b) in enumerate(answers)])
     return waiting(folder, LOG)
 
 

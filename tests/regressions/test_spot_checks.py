@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pyarrow.parquet as pq
 import pytest
 
-from tests.command_line import called
+from tests.command_line import amendment, called
 from tests.regressions.conftest import import_answers, questions_of
 from tests.rows import save
 
@@ -195,16 +195,16 @@ def test_a_failed_gate_of_an_imported_log_stops_training(imported: Path, base: P
 
 
 def test_a_log_without_texts_cannot_be_shown_to_people_and_check_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_log(tmp_path)
     text = LOG.replace("prompt: question, a: alpha, b: beta,", "item: question,")
     (tmp_path / "run.yaml").write_text(text, encoding="utf-8")
-    assert called("check", "run.yaml") == 2
-    told = capsys.readouterr()
-    assert "run.yaml" in told.out + told.err
-    assert "spot_check" in told.out + told.err
+    ended = amendment("check", "run.yaml")
+    assert ended.code == 2
+    assert "run.yaml" in ended.said
+    assert "spot_check" in ended.said
 
 
 def test_everything_under_export_has_pseudonyms(imported: Path) -> None:
@@ -335,12 +335,10 @@ def finished(judged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def test_sealed_labels_are_not_published(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sealed_labels_are_not_published(finished: Path) -> None:
     sides = {side: len(rows(finished / "labels" / f"{side}.parquet")) for side in ("open", "sealed")}
     assert min(sides.values()) > 0
-    capsys.readouterr()
-    assert called("publish", str(finished), "--json") == 0
-    sizes = json.loads(capsys.readouterr().out)["configs"]["verdicts"].values()
+    sizes = json.loads(amendment("publish", finished, "--json").out)["configs"]["verdicts"].values()
     judged = len(rows(finished / "judging" / "verdicts.parquet"))
     assert sum(size["rows"] for size in sizes) == judged + sides["open"]
 
@@ -358,12 +356,13 @@ def test_a_dataset_tells_ties_of_people_from_their_disagreements(tmp_path: Path)
 
 
 def test_the_last_screen_of_a_run_names_every_failed_gate_of_the_certificate(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
 ) -> None:
     text = JUDGED.replace("noise: 0.5", "position_bias: 3").replace("items: 12,", "items: 12, people: simulated,")
     (tmp_path / "run.yaml").write_text(text, encoding="utf-8")
     (tmp_path / "rules.yaml").write_text(RULES, encoding="utf-8")
-    assert called("run", str(tmp_path / "run.yaml"), "--folder", str(tmp_path / "run")) == 0
+    ended = amendment("run", tmp_path / "run.yaml", "--folder", tmp_path / "run")
+    assert ended.code == 0
     certificate = read(tmp_path / "run", "certificate.json")
     failed = {
         f"{gate['check']} of {gate['judge']}"
@@ -371,5 +370,5 @@ def test_the_last_screen_of_a_run_names_every_failed_gate_of_the_certificate(
         if gate["outcome"] == "FAIL"
     }
     assert "order of gavel/verdict@2.0.0" in failed
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Gates that failed: ")]
+    (line,) = [line for line in ended.out.splitlines() if line.startswith("Gates that failed: ")]
     assert all(name in line for name in failed)

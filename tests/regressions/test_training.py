@@ -7,7 +7,6 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,17 +21,10 @@ from amendment.reward_model import RewardModel, RewardSettings, train_reward
 from amendment.run import Result, Run
 from amendment.training import LoraSettings
 from tests.chat_server import ChatServer
-from tests.command_line import called
+from tests.command_line import amendment
 from tests.rows import save
 
 Pair = dict[str, Any]
-Command = Callable[..., int]
-
-
-@pytest.fixture
-def command() -> Command:
-    """The command line, as it is typed; its exit code."""
-    return called
 
 
 def pickled(folder: Path, copy: Path) -> Path:
@@ -56,8 +48,6 @@ def test_pickled_weights_are_refused_everywhere_with_one_message(
     base: Path,
     reward_folder: Path,
     tmp_path: Path,
-    command: Command,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     pickled_base, pickled_reward = pickled(base, tmp_path / "base"), pickled(reward_folder, tmp_path / "rm")
     rows = tmp_path / "rows.jsonl"
@@ -69,8 +59,9 @@ def test_pickled_weights_are_refused_everywhere_with_one_message(
         refusal_of(lambda: RewardModel.load(pickled_reward)),
     ]
     for name in ("score", "evaluate"):
-        assert command(name, pickled_reward, rows, *(["--out", tmp_path / "s.jsonl"] if name == "score" else [])) == 2
-        told.append(" ".join(capsys.readouterr().err.split()))
+        ended = amendment(name, pickled_reward, rows, *(["--out", tmp_path / "s.jsonl"] if name == "score" else []))
+        assert ended.code == 2
+        told.append(" ".join(ended.err.split()))
 
     for one in told:
         assert "pytorch_model.bin" in one
@@ -146,18 +137,17 @@ def test_a_server_that_only_fails_holds_a_step_for_no_longer_than_the_patience(
     assert caplog.records
 
 
-def test_a_run_file_of_models_alone_opens_a_judge_and_says_that_it_has_nothing_to_run(
-    tmp_path: Path, command: Command, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_file_of_models_alone_opens_a_judge_and_says_that_it_has_nothing_to_run(tmp_path: Path) -> None:
     path = rewards_file(tmp_path, {"provider": "simulated"})
     with Run.from_file(path, folder=tmp_path / "run") as run:
         judge = Judge.from_folder("score", model=run.models["judge"], constitution=load_constitution("lilliput"))
         [reward] = asyncio.run(judge.as_reward()(["how many legs has a mole"], ["a mole has four legs"]))
     assert reward is not None
     assert -1 <= reward <= 1
-    assert command("check", path) == 0
-    assert command("run", path) == 2
-    assert "the run has no input" in capsys.readouterr().err
+    assert amendment("check", path).code == 0
+    ended = amendment("run", path)
+    assert ended.code == 2
+    assert "the run has no input" in ended.err
 
 
 def test_a_completion_that_a_reward_model_cannot_score_has_the_fallback(reward_folder: Path) -> None:
@@ -234,9 +224,7 @@ def own_run(tmp_path_factory: pytest.TempPathFactory) -> OwnRun:
     return OwnRun(run(), sum(scored))
 
 
-def test_every_held_out_accuracy_stands_next_to_what_needs_no_model(
-    own_run: OwnRun, command: Command, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_held_out_accuracy_stands_next_to_what_needs_no_model(own_run: OwnRun) -> None:
     test = own_run.result.dataset["test"]
     longer = [len(row["chosen"][0]["content"]) > len(row["rejected"][0]["content"]) for row in test]
     first = [row["first"] == "chosen" for row in test]
@@ -248,19 +236,16 @@ def test_every_held_out_accuracy_stands_next_to_what_needs_no_model(
     page = own_run.page
     assert page.count("held-out accuracy") == page.count("longer wins") == page.count("always first") == 2
     model, file = own_run.folder / "models/reward_model", own_run.folder / "export/test.parquet"
-    assert command("evaluate", model, file, "--json") == 0
-    document = json.loads(capsys.readouterr().out)
+    document = json.loads(amendment("evaluate", model, file, "--json").out)
     assert document["baselines"]["longer wins"]["pairs"]["accuracy"]["value"] == pytest.approx(
         sum(longer) / len(longer)
     )
     assert document["always_first"]["value"] == pytest.approx(sum(first) / len(first))
 
 
-def test_each_log_loss_of_an_evaluation_names_its_temperature(
-    own_run: OwnRun, command: Command, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert command("evaluate", own_run.folder / "models/reward_model", own_run.folder / "export/test.parquet") == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if "log loss" in line]
+def test_each_log_loss_of_an_evaluation_names_its_temperature(own_run: OwnRun) -> None:
+    ended = amendment("evaluate", own_run.folder / "models/reward_model", own_run.folder / "export/test.parquet")
+    lines = [line for line in ended.out.splitlines() if "log loss" in line]
     assert len(lines) == 2
     assert all("temperature" in line for line in lines)
 
