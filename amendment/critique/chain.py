@@ -34,8 +34,6 @@ class PrincipleDraw(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    per_round: int = Field(default=1, ge=1, le=64)
-    """Principles in a round; each gets a critique and a revision of its own, one after another."""
     sampling: DrawScheme = "weighted"
     """weighted | uniform | stratified (a tag evenly, then a principle of it)."""
 
@@ -81,7 +79,7 @@ class _Trail:
 
     @property
     def steps(self) -> int:
-        return self.settings.rounds * self.settings.principles.per_round
+        return self.settings.rounds
 
 
 async def run_chain(
@@ -109,7 +107,7 @@ async def run_chain(
 
 
 def _principles(trail: _Trail) -> list[Drawn]:
-    """The principles of all steps: `per_round` different ones in each round, drawn again each round."""
+    """The principle of each round."""
     prompt = trail.prompt
     pool = eligible_principles(trail.constitutions, "revise", category=prompt.category, tags=prompt.tags)
     if not pool:
@@ -118,14 +116,8 @@ def _principles(trail: _Trail) -> list[Drawn]:
             f"critique: no principle of {names} has a `revise` text and applies to prompts of category "
             f"{prompt.category!r}; add one, or leave these prompts out"
         )
-    draw = trail.settings.principles
-    return [
-        drawn
-        for number in range(trail.settings.rounds)
-        for drawn in draw_principles(
-            pool, draw.per_round, scheme=draw.sampling, key=["revise", trail.seed, prompt.id, number]
-        )
-    ]
+    scheme, key = trail.settings.principles.sampling, ["revise", trail.seed, prompt.id]
+    return [draw_principles(pool, 1, scheme=scheme, key=[*key, number])[0] for number in range(trail.settings.rounds)]
 
 
 async def _revise(trail: _Trail, drawn: Drawn, step: int) -> Candidate:

@@ -10,7 +10,7 @@ from itertools import accumulate, permutations, takewhile
 import pytest
 
 from amendment.constitutions import load_constitution
-from amendment.critique import ChainSettings, PrincipleDraw, run_chain
+from amendment.critique import ChainSettings, run_chain
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
@@ -108,7 +108,7 @@ def judged(folder: str) -> list[Request]:
 
 def chained() -> list[Request]:
     async def use(model: Model) -> None:
-        settings = ChainSettings(rounds=2, principles=PrincipleDraw(per_round=2))
+        settings = ChainSettings(rounds=4)
         for prompt in PROMPTS:
             await run_chain(prompt, model, [CONSTITUTION], settings)
 

@@ -248,7 +248,7 @@ def test_overrides_replace_add_and_take_out_and_the_file_stays_as_it_is(small: P
         [
             "candidates.1.per_prompt=5",
             "models.second.position_bias=1.5",
-            "critique.principles.per_round=3",
+            "critique.principles.sampling=uniform",
             "judging.judges.0={model: writer, protocol: verdict, samples: 2}",
             "constitution=[lilliput, helpful-honest]",
             "models.third={provider: simulated}",
@@ -258,7 +258,7 @@ def test_overrides_replace_add_and_take_out_and_the_file_stays_as_it_is(small: P
     assert config.critique
     assert getattr(config.candidates[1], "per_prompt", None) == 5
     assert config.models["second"].model_dump()["position_bias"] == 1.5
-    assert config.critique.principles.per_round == 3
+    assert config.critique.principles.sampling == "uniform"
     assert config.judging.judges[0].samples == 2
     assert config.constitution == ("lilliput", "helpful-honest")
     assert "third" in config.models

@@ -39,6 +39,7 @@ RETIRED: dict[str, str] = {
     "candidates.*.category": "is gone; categories are those of the prompts",
     "candidates.*.temperature": "is gone: policies answer at temperature 1; models have their own under models",
     "candidates.*.batch_size": "is gone: it is 64; leave it out",
+    "critique.principles.per_round": "is gone: each round takes one principle; write more rounds",
     "judging.ranking=knockout": "knockout is gone; write ranking: adaptive",
     "judging.ranking=merge_sort": "merge_sort is gone; write ranking: adaptive",
     "judging.jury=dawid-skene": "dawid-skene is gone; write jury: majority, or weighted where people have labelled",
