@@ -97,7 +97,7 @@ def test_annotators_who_share_no_item_say_nothing_of_a_length_bias(audit: Audit)
     rows = world(200, 2, 0.0, 0.0, seed=4)
     for i, row in enumerate(rows):
         row["ann" if i % 2 else "bo"] = ""
-    settings = panel(["judge", "ann", "bo"]) | {"empty": "no_vote"}
+    settings = panel(["judge", "ann", "bo"])
     assert audit([(rows, settings)]).gate("length") == ("not measured", "needs two annotators")
 
 
