@@ -194,7 +194,6 @@ class Echo:
     def good(self) -> list[dict[str, object]]:
         return [
             {"choices": [{"message": {"content": self.said}, "finish_reason": "stop"}]},
-            {"output": [{"type": "message", "content": [{"type": "output_text", "text": self.said}]}]},
             {"content": [{"type": "text", "text": self.said}], "stop_reason": "end_turn"},
         ]
 
