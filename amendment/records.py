@@ -97,6 +97,7 @@ class Sampling(Record):
     """How a model draws its answer. Absent fields are left to the provider."""
 
     temperature: float | None = Field(default=None, ge=0)
+    top_p: float | None = Field(default=None, gt=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1)
     seed: int | None = None
     effort: str | None = None

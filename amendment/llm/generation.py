@@ -23,6 +23,7 @@ class Drawing(NamedTuple):
     max_tokens: int
     temperature: float = 1.0
     """0 takes the likeliest token each time."""
+    top_p: float = 1.0
 
 
 @torch.no_grad()  # not inference_mode: what a model caches of its own accord has to stay fit for training
@@ -52,14 +53,27 @@ def sample(
 
 
 def draw_tokens(logits_BV: Tensor, uniforms_B: Tensor, drawing: Drawing) -> Tensor:
-    """One token a row by inverting the cumulative distribution at the row's uniform number."""
+    """One token a row by inverting the cumulative distribution at the row's uniform number.
+
+    With top_p the distribution is that of the likeliest tokens whose probabilities reach top_p, the token that crosses
+    it included (Holtzman et al. 2020, section 3.1).
+    """
     if drawing.temperature == 0:
         return logits_BV.argmax(-1)
     p_BV = (logits_BV.double() / drawing.temperature).softmax(-1)
+    if drawing.top_p >= 1:
+        return _invert(p_BV, uniforms_B).squeeze(1)
+    p_BV, order_BV = p_BV.sort(dim=-1, descending=True, stable=True)
+    kept_BV = p_BV.masked_fill(p_BV.cumsum(-1) - p_BV >= drawing.top_p, 0.0)
+    return order_BV.gather(1, _invert(kept_BV, uniforms_B)).squeeze(1)
+
+
+def _invert(p_BV: Tensor, uniforms_B: Tensor) -> Tensor:
+    """The first token whose cumulative probability exceeds the row's number times the total; of shape (B, 1)."""
     cumulative_BV = p_BV.cumsum(-1)
     first_B1 = torch.searchsorted(cumulative_BV, uniforms_B[:, None] * cumulative_BV[:, -1:], right=True)
     last_B1 = (p_BV > 0).long().cumsum(-1).argmax(-1, keepdim=True)  # rounding must not step past the last token
-    return torch.minimum(first_B1, last_B1).squeeze(1)
+    return torch.minimum(first_B1, last_B1)
 
 
 @torch.no_grad()

@@ -255,7 +255,7 @@ class LocalModel:
 def _drawing(request: Request) -> Drawing:
     sampling = request.sampling
     temperature = 1.0 if sampling.temperature is None else sampling.temperature
-    return Drawing(sampling.max_tokens or 256, temperature)
+    return Drawing(sampling.max_tokens or 256, temperature, sampling.top_p or 1.0)
 
 
 def _one_thread() -> None:

@@ -67,6 +67,7 @@ def chat_body(request: Request, spec: OpenAISpec) -> dict[str, Any]:
             # servers that render templates take these; the vendor refuses what it does not know
             "chat_template_kwargs": None if spec.is_vendor else request.chat_template_kwargs,
             "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
             spec.limit_field: sampling.max_tokens or (1 if request.choices else None),
             "seed": None if sampling.seed is None else sampling.seed + request.sample,
             "reasoning_effort": sampling.effort,

@@ -50,6 +50,8 @@ class _Drawn(_Bounded):
 
     temperature: float | None = Field(default=None, ge=0, le=5, allow_inf_nan=False)
     """0 takes the likeliest token each time."""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    """Draw from the likeliest tokens that together reach this probability."""
 
 
 class HostedSpec(_Bounded):
@@ -163,7 +165,7 @@ class OpenAISpec(_Drawn, HostedSpec):
 
 
 class AnthropicSpec(HostedSpec):
-    """A model behind Anthropic's messages protocol: no token probabilities, no seed, no temperature."""
+    """A model behind Anthropic's messages protocol: no token probabilities, no seed, no temperature, no top_p."""
 
     vendor_key: ClassVar[str] = "ANTHROPIC_API_KEY"
 
@@ -183,8 +185,9 @@ class AnthropicSpec(HostedSpec):
     @model_validator(mode="before")
     @classmethod
     def _takes_no_temperature(cls, entry: Any) -> Any:
-        if isinstance(entry, dict) and entry.get("temperature") is not None:
-            raise ValueError("temperature: Anthropic's protocol takes it no more; leave it out. Answers vary anyway")
+        for name in ("temperature", "top_p"):
+            if isinstance(entry, dict) and entry.get(name) is not None:
+                raise ValueError(f"{name}: Anthropic's protocol takes it no more; leave it out. Answers vary anyway")
         return entry
 
     @model_validator(mode="after")
@@ -222,6 +225,8 @@ class LocalSpec(_Drawn):
     """The longest answer, in tokens."""
     temperature: float = Field(default=1.0, ge=0, le=5, allow_inf_nan=False)
     """0 takes the likeliest token each time."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Draw from the likeliest tokens that together reach this probability."""
 
     @property
     def concurrency(self) -> int:

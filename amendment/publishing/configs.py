@@ -37,11 +37,11 @@ _ANSWER = "candidate_id prompt_id kind finish_reason category prompt_source prom
 """Beside `source` and `license`, which are those of the answer."""
 _ORIGIN = (
     "model provider host template request constitution source license toolkit principle_ids parents temperature "
-    "max_tokens seed effort thinking_budget"
+    "top_p max_tokens seed effort thinking_budget"
 )
 _LISTS = ("principle_ids", "parents", "shown", "bounded")
 _TYPES = {
-    **dict.fromkeys(("temperature", "p_first"), "float64"),
+    **dict.fromkeys(("temperature", "top_p", "p_first"), "float64"),
     **dict.fromkeys(("max_tokens", "seed", "thinking_budget", "sample"), "int64"),
     **dict.fromkeys(("agrees_with_labels", "consistent"), "bool"),
 }

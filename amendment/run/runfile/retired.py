@@ -20,7 +20,6 @@ RETIRED: dict[str, str] = {
     "models.*.at_length": "is now called on_truncation; write on_truncation: retry for double",
     "models.*.api": "is gone: the chat protocol is spoken, which every such server knows; leave it out",
     "models.*.stop": "is gone; leave it out: an answer ends with the model's own end token, or at max_tokens",
-    "models.*.top_p": "is gone: the provider's own holds, and a local model draws from all tokens; leave it out",
     "models.*.device": "is gone: a GPU is taken where there is one; CUDA_VISIBLE_DEVICES= hides it",
     "calls": "is gone; calls go in the order of asking, with four items begun for each call that may be in flight",
     "prompts.*.system": "is gone; write prompts as lists of messages whose first is {role: system, content: ...}",

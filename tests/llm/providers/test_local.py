@@ -59,6 +59,9 @@ DRAWS: dict[str, tuple[list[float], Drawing, list[float], list[int]]] = {
     # at temperature 0.5 probabilities 0.6 and 0.4 become 0.36 / 0.52 = 0.692 and 0.308
     "a low temperature sharpens": ([0.6, 0.4], PLAIN._replace(temperature=0.5), [0.69, 0.70], [0, 1]),
     "no temperature": ([0.2, 0.5, 0.3], PLAIN._replace(temperature=0.0), [0.0, 0.99], [1, 1]),
+    # sorted: token 1 (0.5), token 2 (0.3), token 0 (0.2); top_p 0.6 keeps 0.5 and 0.3, so token 2 begins at 0.625
+    "top_p keeps what crosses it": ([0.2, 0.5, 0.3], PLAIN._replace(top_p=0.6), [0.0, 0.62, 0.63, 0.99], [1, 1, 2, 2]),
+    "the impossible with top_p": ([0.0, 1.0, 0.0], PLAIN._replace(top_p=0.5), [0.0, 0.5, 1.0 - 1e-16], [1, 1, 1]),
     "the impossible": ([0.0, 1.0, 0.0], PLAIN, [0.0, 0.5, 1.0 - 1e-16], [1, 1, 1]),
 }
 
