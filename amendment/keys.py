@@ -299,7 +299,7 @@ _NO_SECRETS = frozenset(_WORDS.split())
 """Values of eight characters or more that are settings, or words of any text."""
 
 
-class Found(NamedTuple):
+class KeyMatch(NamedTuple):
     """One find."""
 
     place: str
@@ -327,16 +327,16 @@ class Scanner:
         }
         self._exact = re.compile("|".join(map(re.escape, sorted(self._values, key=len, reverse=True))) or r"(?!)")
 
-    def scan(self, place: str, text: str) -> Iterator[Found]:
+    def scan(self, place: str, text: str) -> Iterator[KeyMatch]:
         """Every key in a text."""
         shown = visible(text)
         for hit in self._exact.finditer(shown):
-            yield Found(place, f"the value of {self._values[hit[0]]}", is_value=True)
+            yield KeyMatch(place, f"the value of {self._values[hit[0]]}", is_value=True)
         for kind, start, end in find_keys(text):
             if not self._exact.search(shown, start, end):
-                yield Found(place, kind, is_value=False)
+                yield KeyMatch(place, kind, is_value=False)
 
-    def scan_row(self, place: str, row: Mapping[str, Any]) -> list[Found]:
+    def scan_row(self, place: str, row: Mapping[str, Any]) -> list[KeyMatch]:
         """Every key in the cells of a row; the place says the column."""
         return [
             key
@@ -382,7 +382,7 @@ def sift(
     """
     kept: dict[str, list[R]] = {split: [] for split in splits}
     left_out: Counter[str] = Counter()
-    stopping: list[Found] = []
+    stopping: list[KeyMatch] = []
     for split, rows in splits.items():
         for row in rows:
             name, values = cells(row)

@@ -55,7 +55,7 @@ def run_sync(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-async def run_beside(work: Coroutine[Any, Any, T]) -> T:
+async def run_in_loop(work: Coroutine[Any, Any, T]) -> T:
     """The result of a coroutine that runs in the loop of `run_sync`, waited for in any other, which goes on meanwhile.
 
     Ledger, budget and connections belong to one loop: a trainer that brings its own awaits them so. Cancelled, it

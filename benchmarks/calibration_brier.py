@@ -60,7 +60,7 @@ def brier(draws: int, seed: int) -> None:
 def _table(name: str, worlds: Sequence[World]) -> None:
     rows: list[list[object]] = []
     for n in LABELS:
-        rows.append([n, *(_told([_gain(one, method, n) for one in worlds]) for method in METHODS)])
+        rows.append([n, *(_message_and_code([_gain(one, method, n) for one in worlds]) for method in METHODS)])
     raw = over_seeds([_brier(one.p[-FRESH:], one.y[-FRESH:]) for one in worlds])
     right = over_seeds([float(((one.p > 0.5) == one.y).mean()) for one in worlds])
     sure = over_seeds([float(np.maximum(one.p, 1 - one.p).mean()) for one in worlds])
@@ -68,7 +68,7 @@ def _table(name: str, worlds: Sequence[World]) -> None:
     table(title, (f"labels (raw: {raw})", *(f"{method}: change (seeds worse)" for method in METHODS)), rows)
 
 
-def _told(gains: Sequence[float]) -> str:
+def _message_and_code(gains: Sequence[float]) -> str:
     return f"{over_seeds(gains, digits=4)} ({sum(gain > 0 for gain in gains)})"
 
 

@@ -88,7 +88,7 @@ def ours(task: Task, out: Path, tell: Tell) -> None:
 def stock(task: Task, out: Path, tell: Tell) -> None:
     """Train by TRL's own class on the same machine settings; of ours is only the order of the rows."""
 
-    class Told(TrainerCallback):  # type: ignore[misc]  # untyped base
+    class TallyColumn(TrainerCallback):  # type: ignore[misc]  # untyped base
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
             if "loss" in logs:
                 tell(logs)
@@ -97,7 +97,7 @@ def stock(task: Task, out: Path, tell: Tell) -> None:
         trainer = _stock_trainer(task, bench)
         trainer.lengths = [_tokens(bench, row, task.kind) for row in task.rows]
         trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(Told())
+        trainer.add_callback(TallyColumn())
         trainer.train()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from amendment.sync import new_loop, run_beside, run_sync
+from amendment.sync import new_loop, run_in_loop, run_sync
 
 
 async def double(number: int) -> int:
@@ -88,7 +88,7 @@ def test_a_caller_with_a_loop_of_its_own_waits_for_work_in_the_one_loop() -> Non
         return asyncio.get_running_loop()
 
     async def from_another() -> tuple[asyncio.AbstractEventLoop, asyncio.AbstractEventLoop]:
-        return asyncio.get_running_loop(), await run_beside(where())
+        return asyncio.get_running_loop(), await run_in_loop(where())
 
     own, found = asyncio.run(from_another())
     assert found is run_sync(where())
@@ -106,7 +106,7 @@ def test_a_wait_in_another_loop_that_is_cancelled_cancels_the_work() -> None:
             ended.set()
 
     async def from_another() -> None:
-        waiting = asyncio.ensure_future(run_beside(work()))
+        waiting = asyncio.ensure_future(run_in_loop(work()))
         await asyncio.to_thread(begun.wait, 10)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -149,11 +149,11 @@ def against_single_people(
     shared = int(((counts.sum(1) > 0) & (data.people.sum(1) > 1)).sum())
     if shared < FEWEST_ITEMS:
         return {}, f"needs two people on at least {FEWEST_ITEMS} items that the judge was read on, found {shared}"
-    by_rule = {name: _beside_ceiling(data, counts, rule, draws) for name, rule in RULES.items()}
+    by_rule = {name: _against_ceiling(data, counts, rule, draws) for name, rule in RULES.items()}
     return {name: comparison for name, comparison in by_rule.items() if comparison.items >= FEWEST_ITEMS}, ""
 
 
-def _beside_ceiling(data: AuditData, counts: Codes, rule: Rule, draws: Resampling) -> AgainstPeople:
+def _against_ceiling(data: AuditData, counts: Codes, rule: Rule, draws: Resampling) -> AgainstPeople:
     judge, judge_pairs = _paired_shares(counts, data.people, rule)
     people, people_pairs = _paired_shares(data.people, data.people, rule, same=True)
     shared = (judge_pairs > 0) & (people_pairs > 0)

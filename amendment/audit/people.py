@@ -75,7 +75,9 @@ def label_groups(data: AuditData, draws: Resampling) -> tuple[LabelGroup, ...]:
     others = data.people[labels.item] - np.eye(3, dtype=np.int64)[labels.value]
     judged = {judge.name: data.counted(data.verdicts.of(number))[labels.item] for number, judge in data.judges}
     return tuple(
-        LabelGroup(by, name, judge, int(compared.sum()), _beside(data, labels.where(compared), counts[compared], draws))
+        LabelGroup(
+            by, name, judge, int(compared.sum()), _against_people(data, labels.where(compared), counts[compared], draws)
+        )
         for by, name, own in parts
         for judge, counts in [(None, others), *judged.items()]
         if (compared := own & (counts.sum(1) > 0)).any()
@@ -109,7 +111,7 @@ def _confidence_levels(data: AuditData, labels: Verdicts) -> Codes:
     return np.where(keys[place] == wanted, level, -1)
 
 
-def _beside(data: AuditData, labels: Verdicts, counts: Codes, draws: Resampling) -> dict[str, Estimate]:
+def _against_people(data: AuditData, labels: Verdicts, counts: Codes, draws: Resampling) -> dict[str, Estimate]:
     """How often these labels agree with what others say of their items, counted by class; by rule of ties."""
     by_rule = {}
     for name, rule in RULES.items():

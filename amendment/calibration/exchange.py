@@ -77,7 +77,7 @@ class Sent(NamedTuple):
     """Where the labelling interface lies, which Label Studio needs."""
 
 
-class TakenIn(NamedTuple):
+class ImportedLabels(NamedTuple):
     """What became of a file's labels."""
 
     new: int
@@ -135,7 +135,7 @@ def export_labels(folder: Path, path: Path, *, comments: bool = False, sample: L
 
 def import_labels(
     folder: Path, path: Path, *, raters: Sequence[str] = (), sample: LabelledSample = SPOT_CHECK
-) -> TakenIn:
+) -> ImportedLabels:
     """Take the labels of a file into a run's folder; a second time changes nothing.
 
     `raters` has `NAME`, for labels whose file does not say who gave them, and `WRITTEN=NAME` for each annotator whose
@@ -167,7 +167,7 @@ def import_labels(
         for label in new:
             store.add(label)
         missing = labels_missing(asked.questions, store.current(), annotators=asked.annotators)
-    return TakenIn(len(new), len({label.annotator for label in new}), known, older, missing)
+    return ImportedLabels(len(new), len({label.annotator for label in new}), known, older, missing)
 
 
 # Who labelled.

@@ -45,7 +45,7 @@ GATE_RULES = {
 """What each gate asks."""
 
 
-def people_gate(agreement: Estimate, beside: Beside, max_gap: float) -> Gate:
+def people_gate(agreement: Estimate, beside: JudgeAgainstPeople, max_gap: float) -> Gate:
     """Whether people agree with the labels about as much as with each other."""
     interval = bounds(agreement) if agreement.n >= FEWEST_ITEMS else None
     shown = f"agreement {agreement.value:.3f} {between(interval, '.3f', 1)}" if interval else ""
@@ -86,7 +86,7 @@ def worst(outcomes: Sequence[Outcome]) -> Outcome:
     return next((outcome for outcome in ranked if outcome in outcomes), "not measured")
 
 
-class Beside(NamedTuple):
+class JudgeAgainstPeople(NamedTuple):
     """A judge's agreement with single people beside that of two people, on the same items."""
 
     items: int
@@ -104,13 +104,13 @@ def agreement_with_people(items: Sequence[LabelledItem]) -> Estimate:
     return weighted_mean([share for _, share in shares], *_design([item for item, _ in shares]))
 
 
-def beside_people(items: Sequence[LabelledItem]) -> Beside:
+def judge_against_people(items: Sequence[LabelledItem]) -> JudgeAgainstPeople:
     """The judge's agreement beside people's, on items that both can be computed for."""
     both = [(item, _with_judge(item), _among_people(item)) for item in items]
     rows = [(item, judge, people) for item, judge, people in both if judge is not None and people is not None]
     judge, people = [row[1] for row in rows], [row[2] for row in rows]
     chances, prompts = _design([row[0] for row in rows])
-    return Beside(
+    return JudgeAgainstPeople(
         items=len(rows),
         judge=weighted_mean(judge, chances, prompts).value,
         people=weighted_mean(people, chances, prompts),

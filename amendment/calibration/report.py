@@ -17,9 +17,9 @@ from amendment.audit.gates import Gate
 from amendment.calibration.calibrating import Calibration
 from amendment.calibration.people_gate import (
     GATE_RULES,
-    Beside,
+    JudgeAgainstPeople,
     agreement_with_people,
-    beside_people,
+    judge_against_people,
     orders_gate,
     people_gate,
     worst,
@@ -66,7 +66,7 @@ class SpotCheck:
     basis: Literal["sealed", "all"]
     """On which labels the figures rest."""
     agreement: Estimate
-    beside: Beside
+    beside: JudgeAgainstPeople
     orders_disagree: Estimate
     """Share of the exported comparisons on which the judge's two displayed orders disagree, by all of the sample."""
     accuracy: PowerTuned | None
@@ -98,7 +98,7 @@ def spot_check_report(
     labelled = labelled_items(sample, person_votes(labels))
     sealed = [item for item in labelled if item.item.is_sealed]
     used = sealed or labelled
-    agreement, beside = agreement_with_people(used), beside_people(used)
+    agreement, beside = agreement_with_people(used), judge_against_people(used)
     in_both_orders = [item for item in sample if item.consistent is not None]
     disagree = weighted_mean(
         [not item.consistent for item in in_both_orders],

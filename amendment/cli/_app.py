@@ -103,13 +103,13 @@ def guarded(command: Callable[[], Any]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (_Interrupted, KeyboardInterrupt, AmendmentError, OSError) as fault:
-        message, code = _told(fault)
+        message, code = _message_and_code(fault)
         _complain(message)
         return code
     return 0
 
 
-def _told(fault: BaseException) -> tuple[str, int]:
+def _message_and_code(fault: BaseException) -> tuple[str, int]:
     """What an error says to the user, and the exit code that goes with it."""
     match fault:
         case _Interrupted():

@@ -174,7 +174,7 @@ def score(  # noqa: PLR0917 - typer makes options of them
         target,
         columns=_columns(columns),
         replace=replace,
-        progress=_tell_progress if sys.stderr.isatty() and not as_json else lambda done, total: None,
+        progress=_print_progress if sys.stderr.isatty() and not as_json else lambda done, total: None,
     )
     if as_json:
         typer.echo(json.dumps({"out": str(scored.path), **scored.counts}, indent=1))
@@ -247,7 +247,7 @@ def _stem(sources: Sequence[Source]) -> str:
     return sources[0].label.rstrip("/").split("/")[-1].split(".")[0] or "scores" if sources else "scores"
 
 
-def _tell_progress(done: int, total: int) -> None:
+def _print_progress(done: int, total: int) -> None:
     typer.echo(f"scored {done:,} of {total:,} rows", err=True)
 
 

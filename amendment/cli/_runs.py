@@ -110,7 +110,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
         try:
             result = started(until=until)
         except (Paused, BudgetReached, CredentialsError, GateFailed):
-            _tell_losses(started.folder)
+            _print_losses(started.folder)
             raise
     typer.echo("\n".join([*headline(started.config, result.summary), *spending_lines(result.spending), ""]))
     typer.echo("".join(f"{line}\n" for line in loss_lines(result.summary["stages"])), nl=False)
@@ -118,7 +118,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
     typer.echo(f"{done}; {result.sent} model calls. Everything is in {result.folder}; begin with summary.md there.")
 
 
-def _tell_losses(folder: Path) -> None:
+def _print_losses(folder: Path) -> None:
     """What the finished stages of a stopped run have lost."""
     from amendment.run.summary import loss_lines
 

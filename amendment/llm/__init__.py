@@ -13,7 +13,7 @@ from amendment.llm.provider import Meter, Provider, Sent
 from amendment.llm.requests import Answer, Reply, Request, Usage
 from amendment.llm.simulated import model_entries, serve_world
 from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, RegisteredSpec, SimulatedSpec
-from amendment.llm.transport import Carrier, Online
+from amendment.llm.transport import Online, Transport
 from amendment.llm.trust import Trust
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "BatchCall",
     "Budget",
     "Calls",
-    "Carrier",
     "Endpoint",
     "Ledger",
     "Limits",
@@ -47,6 +46,7 @@ __all__ = [
     "Sent",
     "SimulatedSpec",
     "Spending",
+    "Transport",
     "Trouble",
     "Trust",
     "Usage",

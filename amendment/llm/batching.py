@@ -156,7 +156,7 @@ class Batching:
         self._leaving = False
 
     async def carry(self, request: Request) -> bytes:
-        """The raw reply, from the next batch, or from one that is out already. See `Carrier` for what it raises."""
+        """The raw reply, from the next batch, or from one that is out already. See `Transport` for what it raises."""
         self._wake(request.host, request.model)
         line = self._desk.lines.get(request.id)
         if line is None or line.reply.done():  # an answer of no use is asked for again while its batch is still read
@@ -197,7 +197,7 @@ class Batching:
         return list(self._out)
 
     @property
-    def outlook(self) -> list[str]:
+    def long_waits(self) -> list[str]:
         """What is out and how far it is, for who waits."""
         where = self._provider.host
         named = [(out.remote, out.n_done, out.total) for out in list(self._out.values()) if out.remote]

@@ -25,7 +25,7 @@ from amendment.llm.ledger_reading import ReturnedModel
 from amendment.llm.limits import WORTH_SHOWING, Endpoint, Limits, Trouble
 from amendment.llm.provider import RULES, Provider
 from amendment.llm.requests import Reply, Request
-from amendment.llm.transport import Carrier
+from amendment.llm.transport import Transport
 
 MOST_NAMES = 8
 """Names under which one model may answer and be told of; a server that makes them up does not fill the report."""
@@ -45,7 +45,7 @@ class _Question:
     """A question on its way, and how many wait for its answer."""
 
     task: asyncio.Task[Reply]
-    carrier: Carrier
+    carrier: Transport
     askers: int = 0
 
     @property
@@ -76,7 +76,7 @@ class Calls:
         self.cached = 0
         self.notices: Counter[str] = Counter()
         """What was found out about servers on the way and concerns the whole run, and how often it was met."""
-        self._carriers: set[Carrier] = set()
+        self._carriers: set[Transport] = set()
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._attempts = attempts
         self.max_wait = max_wait
@@ -116,7 +116,7 @@ class Calls:
         if (wait := self._asked_until - time.monotonic()) > WORTH_SHOWING:
             lines.append(f"a refused call waits {wait:,.0f} s, as its server asked")
         for carrier in list(self._carriers):
-            lines += carrier.outlook
+            lines += carrier.long_waits
         return lines
 
     @property
@@ -124,7 +124,7 @@ class Calls:
         """Calls that went out."""
         return sum(carrier.sent for carrier in list(self._carriers))
 
-    async def ask(self, provider: Provider, carrier: Carrier, request: Request) -> Reply:
+    async def ask(self, provider: Provider, carrier: Transport, request: Request) -> Reply:
         """The reply to a request: from the ledger, from an equal call in flight, or from the provider.
 
         One of several askers may be cancelled without harm to the others; when the last one is, no further
@@ -146,7 +146,7 @@ class Calls:
                 self._flying.pop(request.id, None)
                 flight.task.cancel()
 
-    def _begin(self, provider: Provider, carrier: Carrier, request: Request) -> _Question:
+    def _begin(self, provider: Provider, carrier: Transport, request: Request) -> _Question:
         self._carriers.add(carrier)
         task = asyncio.ensure_future(self._fetch(provider, carrier, request))
         flight = self._flying[request.id] = _Question(task, carrier)
@@ -201,7 +201,7 @@ class Calls:
             self.ledger.close()
         return len(late)
 
-    async def _fetch(self, provider: Provider, carrier: Carrier, request: Request) -> Reply:
+    async def _fetch(self, provider: Provider, carrier: Transport, request: Request) -> Reply:
         stored = self._stored(provider, request)
         if stored is not None:
             self.cached += 1
@@ -221,7 +221,7 @@ class Calls:
         except Transient:  # a paid reply that nobody could read is kept, and asked for again
             return None
 
-    async def _attempt(self, provider: Provider, carrier: Carrier, request: Request) -> Reply:
+    async def _attempt(self, provider: Provider, carrier: Transport, request: Request) -> Reply:
         if self._stopped:
             raise self._stopped
         flight = self._flying.get(request.id)

@@ -15,7 +15,7 @@ from amendment.llm.ledger import Ledger
 from amendment.llm.limits import Limits
 from amendment.llm.provider import Ask, FunctionProvider, Provider
 from amendment.llm.requests import Answer, Reply, Request
-from amendment.llm.transport import Carrier, Online
+from amendment.llm.transport import Online, Transport
 from amendment.records import Candidate, Messages, Origin, Outcome, Prompt, Sampling, text_of
 
 
@@ -31,7 +31,7 @@ class Model:
         calls: Calls,
         sampling: Sampling,
         concurrency: int = 8,
-        carrier: Carrier | None = None,
+        carrier: Transport | None = None,
         lengthens: bool = False,
     ) -> None:
         """Without a `carrier`, calls go one by one, at most `concurrency` at once and without a price.
@@ -45,7 +45,7 @@ class Model:
         self.sampling = sampling
         self.concurrency = concurrency
         self._lengthens = lengthens
-        self._carrier = carrier or Online(
+        self._transport = carrier or Online(
             provider, calls.endpoint(provider.host, model, Limits(concurrency)), calls.ledger, calls.budget
         )
 
@@ -94,7 +94,7 @@ class Model:
         return Answer(reply, self._origin(request, reply))
 
     async def _reply(self, request: Request) -> Reply:
-        return await self.calls.ask(self.provider, self._carrier, request)
+        return await self.calls.ask(self.provider, self._transport, request)
 
     def _origin(self, request: Request, reply: Reply) -> Origin:
         return Origin(

@@ -29,7 +29,7 @@ from amendment.llm.specs import (
     RegisteredSpec,
     SimulatedSpec,
 )
-from amendment.llm.transport import Carrier, Online
+from amendment.llm.transport import Online, Transport
 from amendment.llm.trust import Trust
 
 Spec = OpenAISpec | AnthropicSpec | LocalSpec | SimulatedSpec | RegisteredSpec
@@ -112,7 +112,7 @@ def open_model(
 ) -> Model:
     """The model of an entry under its short name, asked through `calls`. Raises what `open_provider` raises."""
     provider = open_provider(spec, environ, trust=trust)
-    carrier, at_once = _carrier(spec, provider, calls, price=price)
+    carrier, at_once = _transport(spec, provider, calls, price=price)
     return Model(
         name=name,
         model=shown_name(spec),
@@ -125,7 +125,7 @@ def open_model(
     )
 
 
-def _carrier(spec: Spec, provider: Provider, calls: Calls, *, price: Price | None) -> tuple[Carrier, int]:
+def _transport(spec: Spec, provider: Provider, calls: Calls, *, price: Price | None) -> tuple[Transport, int]:
     """What brings requests to the provider, and how many it can have on their way at once."""
     if isinstance(spec, HostedSpec) and spec.mode == "batch":
         from amendment.llm.batch_vendors import batch_service

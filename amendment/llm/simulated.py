@@ -25,7 +25,7 @@ from amendment.llm.provider import Meter, Sent, meter_plain, read_plain, write_p
 from amendment.llm.requests import Reply, Request
 from amendment.llm.specs import OpenAISpec, SimulatedSpec
 from amendment.simulator.persona import Persona
-from amendment.simulator.roles import Question, Said, answer
+from amendment.simulator.roles import Question, RoleReply, answer
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -211,7 +211,7 @@ def _error(status: int, message: str, param: str | None = None, code: str | None
     return Replied(status, {"error": error})
 
 
-def _completion(question: Question, said: Said) -> dict[str, Any]:
+def _completion(question: Question, said: RoleReply) -> dict[str, Any]:
     """A chat completion; its name is the question's, and it was made at no time, so equal calls have equal bodies."""
     choice = {
         "index": 0,
@@ -235,7 +235,7 @@ def _completion(question: Question, said: Said) -> dict[str, Any]:
     }
 
 
-def _logprobs(said: Said, top: int) -> dict[str, Any] | None:
+def _logprobs(said: RoleReply, top: int) -> dict[str, Any] | None:
     """Those of the one token of a label answer; absent for all other answers, whose words have none."""
     if not said.logprobs:
         return None

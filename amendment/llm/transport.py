@@ -19,7 +19,7 @@ from amendment.llm.provider import RULES, Provider
 from amendment.llm.requests import Request, most_tokens
 
 
-class Carrier(Protocol):
+class Transport(Protocol):
     """A way to a provider: one call after another, or whole batches."""
 
     @property
@@ -39,7 +39,7 @@ class Carrier(Protocol):
         ...
 
     @property
-    def outlook(self) -> list[str]:
+    def long_waits(self) -> list[str]:
         """What is under way for so long that a user will want to know of it."""
         ...
 
@@ -72,7 +72,7 @@ class Online:
         self._on_wire: set[asyncio.Task[Any]] = set()
 
     async def carry(self, request: Request) -> bytes:
-        """One attempt; see `Carrier`."""
+        """One attempt; see `Transport`."""
         admission = await self._admitted(request)
         task = asyncio.current_task()
         assert task
@@ -87,7 +87,7 @@ class Online:
         return task in self._on_wire
 
     @property
-    def outlook(self) -> list[str]:
+    def long_waits(self) -> list[str]:
         """Nothing: single calls come back soon."""
         return []
 

@@ -37,7 +37,7 @@ VETO_MARGIN = 0.2
 """How far from one half P of a hard principle must lie, in every order, for a veto: above 0.7 or below 0.3."""
 
 
-class Standing(NamedTuple):
+class Weighting(NamedTuple):
     """What a principle counts for where several judge one pair."""
 
     weight: float = 1.0
@@ -48,16 +48,16 @@ class Standing(NamedTuple):
     """Whether it is a veto."""
 
 
-_PLAIN = Standing()
+_PLAIN = Weighting()
 
 
-def standings_of(constitutions: Iterable[Constitution], *, by_weight: bool = True) -> dict[str, Standing]:
+def weightings_of(constitutions: Iterable[Constitution], *, by_weight: bool = True) -> dict[str, Weighting]:
     """The standing of every principle, by its reference.
 
     `by_weight=False` lets all weigh alike, as is right where a few were drawn by weight: it would count twice.
     """
     return {
-        constitution.principle_reference(principle): Standing(
+        constitution.principle_reference(principle): Weighting(
             principle.weight if by_weight else 1.0, principle.tier, principle.hard
         )
         for constitution in constitutions
@@ -71,7 +71,7 @@ def aggregate_verdicts(
     orders: Orders = "both",
     disagreement: Disagreement = "mean",
     combine: Literal["mean", "tiers"] = "mean",
-    standings: Mapping[str, Standing] | None = None,
+    weightings: Mapping[str, Weighting] | None = None,
     comparison: Comparison | None = None,
 ) -> Judgement:
     """The mean of one comparison's verdicts, of whatever scale.
@@ -87,7 +87,7 @@ def aggregate_verdicts(
     """
     between = comparison or comparison_of(verdicts)
     cells = cells_of(readings_of(verdicts, between), orders=orders)
-    outcome = _decided(cells, standings or {}, combine, disagreement)
+    outcome = _decided(cells, weightings or {}, combine, disagreement)
     return _judgement(between, verdicts, outcome, raters={cell.rater for cell in cells})
 
 
@@ -274,35 +274,37 @@ class _Outcome(NamedTuple):
 
 def _decided(
     cells: Sequence[Cell],
-    standings: Mapping[str, Standing],
+    weightings: Mapping[str, Weighting],
     combine: Literal["mean", "tiers"],
     disagreement: Disagreement,
 ) -> _Outcome:
     if not cells:
         return _Outcome(None, None)
-    vetoes = _vetoes(cells, standings)
+    vetoes = _vetoes(cells, weightings)
     if len(set(vetoes.values())) > 1:
-        return _Outcome(0.5, _is_consistent(cells, standings), conflict=tuple(sorted(vetoes)))
+        return _Outcome(0.5, _is_consistent(cells, weightings), conflict=tuple(sorted(vetoes)))
     if vetoes:
-        return _weighed([cell for cell in cells if cell.principle in vetoes], standings, disagreement)
+        return _weighed([cell for cell in cells if cell.principle in vetoes], weightings, disagreement)
     if combine == "mean":
-        return _weighed(cells, standings, disagreement)
-    for tier in sorted({_standing(cell, standings).tier for cell in cells}):
-        outcome = _weighed([cell for cell in cells if _standing(cell, standings).tier == tier], standings, disagreement)
+        return _weighed(cells, weightings, disagreement)
+    for tier in sorted({_weighting(cell, weightings).tier for cell in cells}):
+        outcome = _weighed(
+            [cell for cell in cells if _weighting(cell, weightings).tier == tier], weightings, disagreement
+        )
         if outcome.p_a is None or side_of(outcome.p_a):
             return outcome
-    return _Outcome(0.5, _is_consistent(cells, standings))
+    return _Outcome(0.5, _is_consistent(cells, weightings))
 
 
-def _standing(cell: Cell, standings: Mapping[str, Standing]) -> Standing:
-    return standings.get(cell.principle, _PLAIN)
+def _weighting(cell: Cell, weightings: Mapping[str, Weighting]) -> Weighting:
+    return weightings.get(cell.principle, _PLAIN)
 
 
-def _vetoes(cells: Iterable[Cell], standings: Mapping[str, Standing]) -> dict[str, int]:
+def _vetoes(cells: Iterable[Cell], weightings: Mapping[str, Weighting]) -> dict[str, int]:
     """The hard principles that clearly prefer one side in every order, all raters together, and that side."""
     hard: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
-        if _standing(cell, standings).hard:
+        if _weighting(cell, weightings).hard:
             hard[cell.principle].append(cell)
     vetoes: dict[str, int] = {}
     for principle, of_principle in hard.items():
@@ -314,9 +316,9 @@ def _vetoes(cells: Iterable[Cell], standings: Mapping[str, Standing]) -> dict[st
     return vetoes
 
 
-def _weighed(cells: Sequence[Cell], standings: Mapping[str, Standing], disagreement: Disagreement) -> _Outcome:
+def _weighed(cells: Sequence[Cell], weightings: Mapping[str, Weighting], disagreement: Disagreement) -> _Outcome:
     """The weighted mean, unless its orders disagree and that is not to be averaged."""
-    parts, is_consistent = _parts(cells, standings), _is_consistent(cells, standings)
+    parts, is_consistent = _parts(cells, weightings), _is_consistent(cells, weightings)
     if is_consistent is False and disagreement != "mean":
         return _Outcome(0.5 if disagreement == "tie" else None, is_consistent)
     p_a = min(max(0.5 + fsum(parts.values()), 0.0), 1.0)
@@ -327,26 +329,26 @@ def _weighed(cells: Sequence[Cell], standings: Mapping[str, Standing], disagreem
     return _Outcome(p_a, is_consistent, decisive or None)
 
 
-def _parts(cells: Sequence[Cell], standings: Mapping[str, Standing], order: str | None = None) -> dict[str, float]:
+def _parts(cells: Sequence[Cell], weightings: Mapping[str, Weighting], order: str | None = None) -> dict[str, float]:
     """Each principle's part in P(a) - 1/2, of one displayed order or of all."""
     counted = [cell for cell in cells if order is None or order in cell.by_order]
     weights: dict[str, float] = defaultdict(float)
     for cell in counted:
-        weights[cell.rater] += _standing(cell, standings).weight
+        weights[cell.rater] += _weighting(cell, weightings).weight
     parts: dict[str, list[float]] = defaultdict(list)
     for cell in counted:
-        share = _standing(cell, standings).weight / weights[cell.rater] / len(weights)
+        share = _weighting(cell, weightings).weight / weights[cell.rater] / len(weights)
         p = cell.p if order is None else cell.by_order[order]
         parts[cell.principle].append(share * (p - 0.5))
     return {principle: fsum(shares) for principle, shares in parts.items()}
 
 
-def _is_consistent(cells: Iterable[Cell], standings: Mapping[str, Standing]) -> bool | None:
+def _is_consistent(cells: Iterable[Cell], weightings: Mapping[str, Weighting]) -> bool | None:
     """Whether both displayed orders prefer the same answer; None where no rater was read in both."""
     twice = [cell for cell in cells if cell.is_in_both]
     if not twice:
         return None
-    sides = {side_of(0.5 + fsum(_parts(twice, standings, order).values())) for order in ("a", "b")}
+    sides = {side_of(0.5 + fsum(_parts(twice, weightings, order).values())) for order in ("a", "b")}
     return len(sides) == 1
 
 

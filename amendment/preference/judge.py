@@ -25,7 +25,7 @@ from amendment.hashing import content_id
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Model
 from amendment.llm.provider import Ask
-from amendment.preference.aggregate import Disagreement, Standing, aggregate_verdicts, standings_of
+from amendment.preference.aggregate import Disagreement, Weighting, aggregate_verdicts, weightings_of
 from amendment.preference.asking import Asker
 from amendment.preference.folder import JudgeFolder, Unit, load_judge_folder
 from amendment.preference.protocols import Setting, Task, fenced, worked_examples
@@ -107,9 +107,9 @@ class Judge:
         return self.folder.unit
 
     @cached_property
-    def standings(self) -> dict[str, Standing]:
+    def weightings(self) -> dict[str, Weighting]:
         """What each principle counts for. Those that were drawn by weight weigh alike, or weights would count twice."""
-        return standings_of(self.constitutions, by_weight=self.settings.principles_per_pair == "all")
+        return weightings_of(self.constitutions, by_weight=self.settings.principles_per_pair == "all")
 
     @classmethod
     def from_folder(
@@ -155,7 +155,7 @@ class Judge:
             orders=self.settings.orders,
             disagreement=self.settings.disagreement,
             combine=self.settings.combine,
-            standings=self.standings,
+            weightings=self.weightings,
         )
         p_a = together.p_a if together.p_a is None or together.a == first.id else 1 - together.p_a
         return Compared(p_a, together.consistent, together.principle_ids, tuple(verdicts), together)
@@ -230,7 +230,7 @@ class Judge:
                 by_principle[verdict.principle_id or ""].append(
                     (score - 1) / 9 if self.folder.scale == "score" else score
                 )
-        weights = [self.standings.get(name, Standing()).weight for name in by_principle]
+        weights = [self.weightings.get(name, Weighting()).weight for name in by_principle]
         means = map(fmean, by_principle.values())
         return sum(map(mul, weights, means)) / sum(weights) if weights else None
 

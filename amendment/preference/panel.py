@@ -211,7 +211,7 @@ class JudgePanel:
             orders=settings.orders,
             disagreement=settings.disagreement,
             combine=settings.combine,
-            standings=self.judges[0].standings,
+            weightings=self.judges[0].weightings,
         )
 
     async def compare(self, prompt: Prompt, a: Candidate, b: Candidate) -> Judged:

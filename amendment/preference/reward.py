@@ -31,7 +31,7 @@ from amendment.llm.client import Calls
 from amendment.llm.concurrency import STAGE
 from amendment.preference.degenerate import flaw_of
 from amendment.records import Candidate, Message, Messages, Prompt, user
-from amendment.sync import run_beside
+from amendment.sync import run_in_loop
 
 LEAST = -1.0
 PATIENCE = 30.0
@@ -101,7 +101,7 @@ class JudgeReward:
         a reference is needed and there is none at all, and BudgetReached, Paused and CredentialsError as they come,
         which end the training with their reason: what was paid for is kept.
         """
-        rewards = await run_beside(self._rewards(prompts, completions, columns))
+        rewards = await run_in_loop(self._rewards(prompts, completions, columns))
         log = columns.get("log_metric")
         if log and rewards:
             log(f"{self.__name__}/missing", sum(reward is None for reward in rewards) / len(rewards))

@@ -72,7 +72,7 @@ def code(text: str, longest: int = 80) -> str:
     return f"{fence}{space}{shown}{space}{fence}"
 
 
-def tame(markdown: str) -> str:
+def escape_markdown(markdown: str) -> str:
     """Markdown of our own making whose tables may hold foreign words: no HTML, no links, no images."""
 
     def escaped(match: re.Match[str]) -> str:
@@ -114,7 +114,7 @@ def dataset_body(
         writers=writers(run),
         sources=source_licenses(run),
         look_at=[f"- {note}" for note in things_to_look_at(run, settings.license)],
-        certificate=certificate and re.sub(r"^#", "###", tame(certificate).strip(), flags=re.MULTILINE),
+        certificate=certificate and re.sub(r"^#", "###", escape_markdown(certificate).strip(), flags=re.MULTILINE),
         figures=[f"{stage}\n\n{text}" for stage, text in run.summaries.items() if stage in MEASURED],
         judged=judged,
         uncalibrated=[row for row in judged if is_raw or row.p_chosen_calibrated is None],

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from amendment.constitutions import Constitution
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.files import write_text
-from amendment.keys import WITH_KEY, Found, Scanner, key_variables, push_scanner
+from amendment.keys import WITH_KEY, KeyMatch, Scanner, key_variables, push_scanner
 from amendment.licenses import hub_problems
 from amendment.publishing.card import (
     CARD,
@@ -67,7 +67,7 @@ class Publication:
     files: Mapping[str, str]
     """Further files of the dataset's repository: their places there, and their texts."""
     models: tuple[ModelPublication, ...]
-    secrets: tuple[Found, ...]
+    secrets: tuple[KeyMatch, ...]
     conflicts: tuple[Conflict, ...]
     """Licenses of sources that forbid this."""
     look_at: tuple[str, ...]
@@ -229,7 +229,7 @@ def _entry(content: bytes) -> dict[str, Any]:
 
 def _searched(
     configs: Mapping[str, DatasetDict], scanner: Scanner, drop: bool
-) -> tuple[dict[str, DatasetDict], list[str], list[Found]]:
+) -> tuple[dict[str, DatasetDict], list[str], list[KeyMatch]]:
     """The configs, without the rows that hold a key where these are dropped; how many were; the keys in all others."""
     from datasets import DatasetDict
 
@@ -257,7 +257,7 @@ def _stored(rows: Dataset) -> Iterator[dict[str, Any]]:
         yield from batch.to_pylist()
 
 
-def _in_texts(scanner: Scanner, texts: Mapping[str, str], models: tuple[ModelPublication, ...]) -> Iterator[Found]:
+def _in_texts(scanner: Scanner, texts: Mapping[str, str], models: tuple[ModelPublication, ...]) -> Iterator[KeyMatch]:
     for name, text in texts.items():
         yield from scanner.scan(name, text)
     for model in models:

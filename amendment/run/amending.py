@@ -36,7 +36,7 @@ from amendment.hashing import HASH_PREFIX, content_id
 from amendment.keys import redact_logs
 from amendment.llm.concurrency import STAGE
 from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder
-from amendment.preference.aggregate import person_votes, standings_of
+from amendment.preference.aggregate import person_votes, weightings_of
 from amendment.preference.readings import by_comparison
 from amendment.publishing.manifest import read_manifest
 from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
@@ -273,7 +273,7 @@ class _Amending:
             orders=stage.orders,
             disagreement=stage.disagreement,
             combine=stage.combine,
-            standings=standings_of(self.constitutions, by_weight=stage.principles_per_pair == "all"),
+            weightings=weightings_of(self.constitutions, by_weight=stage.principles_per_pair == "all"),
             comparison=between,
         ).p_a
 

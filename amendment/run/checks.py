@@ -108,15 +108,15 @@ def check_run_file(
     loaded: LoadedRun,
     environ: Mapping[str, str] = os.environ,
     *,
-    standing: Collection[str] = (),
+    up_to_date: Collection[str] = (),
     allow_unpriced: bool = True,
 ) -> list[str]:
     """Check everything on this machine that the file names; returns warnings. Raises ConfigError with every problem.
 
-    What the stages `standing` have read is not read again. A model without a price is a problem unless it is allowed.
+    What the stages `up_to_date` have read is not read again. A model without a price is a problem unless it is allowed.
     """
     warnings: list[Problem] = []
-    problems = _outside(loaded, environ, standing, warnings)
+    problems = _outside(loaded, environ, up_to_date, warnings)
     if not allow_unpriced:
         problems += unpriced_problems(loaded)
     if problems:
@@ -145,7 +145,7 @@ def unpriced_problems(loaded: LoadedRun, stages: Collection[str] | None = None) 
 def _outside(
     loaded: LoadedRun,
     environ: Mapping[str, str],
-    standing: Collection[str] = (),
+    up_to_date: Collection[str] = (),
     warnings: list[Problem] | None = None,
 ) -> list[Problem]:
     """Everything on this machine that keeps the run from being made; those of data files come last."""
@@ -156,13 +156,13 @@ def _outside(
     rows: list[Problem] = []
     for stage in stages_of(config):
         try:
-            notes += stage.check(loaded.base) if stage.name not in standing else ()
+            notes += stage.check(loaded.base) if stage.name not in up_to_date else ()
         except DataError as fault:
             rows += _with_lines(loaded, fault.problems)
     doubts = [note for note in notes if isinstance(note, Doubt)]
     problems = _placed(document, dict.fromkeys(note for note in notes if not isinstance(note, Doubt)))
-    problems += [*_price_problems(loaded, standing), *rows]
-    if "inputs" in standing:
+    problems += [*_price_problems(loaded, up_to_date), *rows]
+    if "inputs" in up_to_date:
         return problems
     seen = PromptsSeen()
     try:
@@ -176,7 +176,7 @@ def _outside(
     if warnings is not None:
         unknown = unknown_raters(("pairs",), config.pairs) if inputs.counts[UNKNOWN] else ()
         warnings += _placed(document, [*scope_doubts(config, rules, seen.scopes), *doubts, *unknown])
-    unfit = [*scope_problems(config, rules, seen.scopes), *seen.strangers(config)]
+    unfit = [*scope_problems(config, rules, seen.scopes), *seen.foreign_prompts(config)]
     return problems + _placed(document, [*unfit, *category_problems(config, seen.scopes)])
 
 
@@ -215,9 +215,9 @@ def _sources(data: Any, loc: Loc = ()) -> Iterator[tuple[Loc, dict[str, Any]]]:
             yield from _sources(inner, (*loc, index))
 
 
-def _price_problems(loaded: LoadedRun, standing: Collection[str]) -> list[Problem]:
+def _price_problems(loaded: LoadedRun, up_to_date: Collection[str]) -> list[Problem]:
     """What is wrong with the price table, or else the models that the budget cannot hold."""
-    left = [stage for stage in asking_stages(loaded.config) if stage not in standing]
+    left = [stage for stage in asking_stages(loaded.config) if stage not in up_to_date]
     try:
         names = unbounded(loaded.config, loaded.base, left)
     except ConfigError as fault:

@@ -222,10 +222,10 @@ class Context:
     ) -> list[R]:
         """Work on items within a bounded window, with progress; results in input order."""
         results: list[R] = []
-        self.pour(title, items, work, results.append, total=len(items), models=models)
+        self.stream_items(title, items, work, results.append, total=len(items), models=models)
         return results
 
-    def pour(
+    def stream_items(
         self,
         title: str,
         items: Iterable[T],

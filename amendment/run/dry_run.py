@@ -25,7 +25,7 @@ from amendment.llm.prices import Price, cost, most_cost
 from amendment.llm.provider import Meter, Provider
 from amendment.llm.requests import CHARACTERS_PER_TOKEN, Reply, Request, Tokens, Usage, likely_tokens, most_tokens
 from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, located
-from amendment.llm.transport import Carrier
+from amendment.llm.transport import Transport
 from amendment.llm.trust import Trust
 from amendment.preference.asking import is_asked_again
 from amendment.records import Message, Sampling, text_of
@@ -267,7 +267,7 @@ class _Counting(Calls):
         super().__init__(cast(Any, _NoLedger()))
         self._dry_run, self._model, self._spec = dry_run, model, spec
 
-    async def ask(self, provider: Provider, carrier: Carrier, request: Request) -> Reply:
+    async def ask(self, provider: Provider, carrier: Transport, request: Request) -> Reply:
         """The reply from the dry run."""
         return await self._dry_run.reply(self._model, self._spec, provider, request)
 

@@ -18,7 +18,7 @@ from amendment.errors import ConfigError, LedgerError
 from amendment.files import file_hash, write_text
 from amendment.hashing import content_id
 from amendment.stages import stages_of
-from amendment.stages.contract import Context, Made, Stage
+from amendment.stages.contract import Context, Stage, StageResult
 from amendment.stages.passes import one_pass
 from amendment.yamlfile import did_you_mean
 
@@ -42,7 +42,7 @@ class RunStage:
         """The stage's."""
         return self.stage.name
 
-    def run(self) -> Made:
+    def run(self) -> StageResult:
         """Make it by itself."""
         if not self.stage.is_streamed:
             return self.stage.make(self.context)
@@ -90,7 +90,7 @@ class RunFolder(Workspace):
         except LedgerError:  # a source whose own note is gone is made again, and this stage after it
             return False
 
-    def standing(self, stages: Sequence[RunStage]) -> list[str]:
+    def up_to_date(self, stages: Sequence[RunStage]) -> list[str]:
         """The names of the stages that are up to date, as are their sources; `stages` are in order."""
         maker = {artefact: stage.name for stage in stages for artefact in stage.stage.writes}
         names: list[str] = []
@@ -100,12 +100,12 @@ class RunFolder(Workspace):
                 names.append(stage.name)
         return names
 
-    def is_of_now(self, stage: str) -> bool:
+    def has_current_format(self, stage: str) -> bool:
         """Whether what a finished stage wrote is of the form in which it would be written now."""
         note = self.note(stage)
         return note is None or note.get("format") == STAGE_FORMAT
 
-    def close(self, stage: RunStage, made: Made) -> None:
+    def close(self, stage: RunStage, made: StageResult) -> None:
         """Write the note that lets the next run skip this stage; `format` is for readers without a key to compare."""
         artefacts = {name: [self._stamp(name), self._content(name)] for name in made.artefacts}
         note = {"format": STAGE_FORMAT, "key": self.key(stage), "artefacts": artefacts, "counts": made.counts}

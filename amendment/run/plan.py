@@ -118,8 +118,8 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
     """
     config, base, run = loaded.config, loaded.base, RunFolder(folder)
     stages = assemble(Context(config, base, run, QuietProgress()))
-    wanted, done = up_to(stages, until), run.standing(stages)
-    warnings = check_run_file(loaded, dict.fromkeys(config.key_variables, "set"), standing=done)
+    wanted, done = up_to(stages, until), run.up_to_date(stages)
+    warnings = check_run_file(loaded, dict.fromkeys(config.key_variables, "set"), up_to_date=done)
     prices = prices_of(config, base)
     with stored_replies(folder) as ledger, tempfile.TemporaryDirectory(prefix="amendment-plan-") as temporary:
         find = ledger.find if ledger else lambda _: None
@@ -354,8 +354,8 @@ class Contact(Record):
     """The environment variable that the key is read from; absent where none is sent."""
 
 
-def contacts(config: RunFile, base: Path, asked: Collection[str], standing: Collection[str]) -> tuple[Contact, ...]:
-    """The hosts of the models that are asked, and the Hub where stages that are not `standing` read data from it."""
+def contacts(config: RunFile, base: Path, asked: Collection[str], up_to_date: Collection[str]) -> tuple[Contact, ...]:
+    """The hosts of the models that are asked, and the Hub where stages that are not `up_to_date` read data from it."""
     hosts: dict[tuple[str, str | None], list[str]] = {}
     for name in asked:
         spec = config.models.get(name)
@@ -363,7 +363,7 @@ def contacts(config: RunFile, base: Path, asked: Collection[str], standing: Coll
             names = hosts.setdefault((spec.host, spec.api_key_env), [])
             names += [name] if name not in names else []
     reached = [Contact(host=host, models=tuple(names), key=key) for (host, key), names in hosts.items()]
-    read = [source for stage, sources in config.sources.items() if stage not in standing for source in sources]
+    read = [source for stage, sources in config.sources.items() if stage not in up_to_date for source in sources]
     if any(source.dataset and dataset_folder(source, base) is None for source in read):
         endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
         reached.append(Contact(host=endpoint.split("://", 1)[-1].rstrip("/"), models=(), key="HF_TOKEN"))

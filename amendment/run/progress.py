@@ -114,7 +114,7 @@ class BarProgress(LineProgress):
 
         tally = _Tally(calls)
 
-        class Told(ProgressColumn):
+        class TallyColumn(ProgressColumn):
             """The tally as it is at each drawing of the bar; its text is no markup."""
 
             def render(self, task: Any) -> Text:
@@ -124,7 +124,7 @@ class BarProgress(LineProgress):
             TextColumn("  {task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            Told(),
+            TallyColumn(),
             TimeRemainingColumn(),
         )
         with Bar(*columns, console=Console(stderr=True), transient=True) as bar:

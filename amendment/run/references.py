@@ -189,7 +189,7 @@ class PromptsSeen:
                 self._first, self._before = prompt, self._count
         self._count += 1
 
-    def strangers(self, config: RunFile) -> Iterator[Note]:
+    def foreign_prompts(self, config: RunFile) -> Iterator[Note]:
         """Simulated models that would have to answer prompts outside their world, each with its place in the file."""
         if self._first is None:
             return

@@ -30,7 +30,7 @@ from amendment.run.runfile.config import RunFile
 from amendment.run.status import why_ended
 from amendment.run.summary import write_spending, write_summary
 from amendment.run.terms import Terms, agree, keys_of, outward_lines, remember_settings, uncovered_lines
-from amendment.stages.contract import Made
+from amendment.stages.contract import StageResult
 from amendment.stages.kinship import kinship_warnings
 from amendment.stages.passes import one_pass
 from amendment.yamlfile import did_you_mean
@@ -196,10 +196,10 @@ class Run:
 
     def _prepare(self, wanted: Sequence[RunStage]) -> None:
         """All that can keep the run from being made, before anything is written and the first call is sent."""
-        standing = self._place.standing(wanted)
-        left = [stage.name for stage in wanted if stage.name not in standing]
+        up_to_date = self._place.up_to_date(wanted)
+        left = [stage.name for stage in wanted if stage.name not in up_to_date]
         if left:
-            warnings = check_run_file(self._loaded, standing=standing)
+            warnings = check_run_file(self._loaded, up_to_date=up_to_date)
             for line in (*outward_lines(self._loaded, left), *warnings, *kinship_warnings(self.config)):
                 self._progress.say(line)
             agree(self._loaded, self.folder, left, self._terms)
@@ -222,8 +222,8 @@ class Run:
         workspace, group = self._place, [stage]
         if not stage.stage.is_streamed:
             return group
-        standing = workspace.standing(wanted)
-        unmade = {artefact for other in wanted if other.name not in standing for artefact in other.stage.writes}
+        up_to_date = workspace.up_to_date(wanted)
+        unmade = {artefact for other in wanted if other.name not in up_to_date for artefact in other.stage.writes}
         unmade -= set(stage.stage.writes)
         renewed = set() if workspace.is_current(stage) else set(stage.stage.writes)
         for later in wanted[wanted.index(stage) + 1 :]:
@@ -249,7 +249,7 @@ class Run:
             raise
         return {stage.name for stage in group}
 
-    def _made(self, group: Sequence[RunStage]) -> Iterator[tuple[RunStage, Made]]:
+    def _made(self, group: Sequence[RunStage]) -> Iterator[tuple[RunStage, StageResult]]:
         """What stages make, one after another; each has to be closed before the next is asked for."""
         token = STAGE.set(group[0].name)
         try:
@@ -270,7 +270,7 @@ class Run:
         did not finish.
         """
         workspace = self._place
-        done = workspace.standing(stages)
+        done = workspace.up_to_date(stages)
         status = {
             "name": self.config.name,
             "stages": [stage.name for stage in stages],

@@ -47,14 +47,14 @@ def read_status(folder: Path) -> dict[str, Any]:
     try:
         status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
     except ValueError as fault:
-        raise ConfigError(f"{folder}/status.json: not JSON ({fault}); run again to write it anew") from None
+        raise ConfigError(f"{folder}/status.json: not JSON ({fault}); run again to rewrite it") from None
     except OSError:
         raise ConfigError(f"{folder}: no status.json here; expected a run's folder, such as runs/NAME") from None
     if not _is_status(status):
-        raise ConfigError(f"{folder}/status.json: not a run's status; run again to write it anew")
+        raise ConfigError(f"{folder}/status.json: not a run's status; run again to rewrite it")
     running = status["running"] if status["running"] and _is_at_work(folder) else None
     ended = KILLED if status["running"] and not running else status.get("ended")
-    status["of another version"] = [name for name in status["done"] if not RunFolder(folder).is_of_now(name)]
+    status["of another version"] = [name for name in status["done"] if not RunFolder(folder).has_current_format(name)]
     missing = [name for name in status["done"] if not RunFolder(folder).is_in_place(name)]
     status["done"] = [name for name in status["done"] if name not in missing]
     status["out of date"] = [*status.get("out of date", ()), *missing]
@@ -149,7 +149,7 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     if following:
         lines.append(f"next: {following[0]}")
     elif older:
-        lines.append(f"made by another version of the toolkit: {older}; a start makes them anew and asks what is new")
+        lines.append(f"made by another version of the toolkit: {older}; a start remakes them and asks what is new")
     else:
         lines.append("nothing is left to do")
     return lines

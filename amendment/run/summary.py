@@ -17,7 +17,7 @@ from amendment.run.engine import RunFolder, RunStage
 from amendment.run.runfile.config import RunFile
 from amendment.stages import stages_of
 from amendment.stages.kinship import kinship_warnings
-from amendment.stages.pairs import said_of_revisions
+from amendment.stages.pairs import revision_counts
 from amendment.stages.shown import simulated_banner
 from amendment.text import cell, plain, table
 
@@ -35,18 +35,18 @@ def write_summary(
     A result that its settings or sources have left behind is none: its stage is missing, and out of date.
     """
     notes = {stage.name: note for stage in stages if (note := workspace.note(stage.name))}
-    standing = workspace.standing(stages)
-    counts = {name: {**notes[name]["counts"], **said_of_revisions(config, name)} for name in standing}
+    up_to_date = workspace.up_to_date(stages)
+    counts = {name: {**notes[name]["counts"], **revision_counts(config, name)} for name in up_to_date}
     summary = {
         "name": config.name,
         "seed": config.seed,
         "toolkit": __version__,
         "simulated": simulated_banner(config),
-        "warnings": [*kinship_warnings(config), *_gate_warnings(notes, standing)],
+        "warnings": [*kinship_warnings(config), *_gate_warnings(notes, up_to_date)],
         "stages": counts,
         "lines": {stage.name: stage.stage.lines(counts[stage.name]) for stage in stages if stage.name in counts},
-        "missing": [stage.name for stage in stages if stage.name not in standing],
-        "out of date": [name for name in notes if name not in standing],
+        "missing": [stage.name for stage in stages if stage.name not in up_to_date],
+        "out of date": [name for name in notes if name not in up_to_date],
     }
     write_text(workspace.folder / "summary.json", json.dumps(summary, indent=1, allow_nan=False) + "\n")
     write_text(workspace.folder / "summary.md", "\n".join([*_page(config, summary), *_spent(spending)]))
@@ -90,9 +90,9 @@ def loss_lines(stages: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def _gate_warnings(notes: Mapping[str, Any], standing: Sequence[str]) -> list[str]:
+def _gate_warnings(notes: Mapping[str, Any], up_to_date: Sequence[str]) -> list[str]:
     """That people disagree with the judge too much, where nothing is trained that could refuse to."""
-    gate = notes["audit"]["counts"].get("gate") if "audit" in standing else None
+    gate = notes["audit"]["counts"].get("gate") if "audit" in up_to_date else None
     return ["the judge did not pass its gate; see `Gate before training` in certificate.md"] if gate == "FAIL" else []
 
 

@@ -92,8 +92,8 @@ def outward_lines(loaded: LoadedRun, left: Collection[str]) -> Iterator[str]:
     """What these stages send where, with the variable of each key and never its value, and the files that they read
     outside the folder of the run file."""
     config, base = loaded.config, loaded.base
-    standing = set(config.sources) - set(left)
-    yield from contact_lines(contacts(config, base, sorted(asked_models(config, left)), standing))
+    up_to_date = set(config.sources) - set(left)
+    yield from contact_lines(contacts(config, base, sorted(asked_models(config, left)), up_to_date))
     yield from file_lines(outside_files(config, base))
 
 
@@ -137,7 +137,7 @@ def asked_again(loaded: LoadedRun, folder: Path, *, until: str | None = None) ->
     altered = _altered(stages, folder)
     if not altered and not (altered is None and changes(loaded.config, folder)):
         return []
-    up_to_date, begun = run.standing(stages), _begun(folder)
+    up_to_date, begun = run.up_to_date(stages), _begun(folder)
     done = {stage.name for stage in stages if run.note(stage.name)} - set(up_to_date)
     counted = done | (begun if altered is None else begun & set(altered))
     asks = plan_run(loaded, folder, until=until).asks if counted else ()

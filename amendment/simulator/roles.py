@@ -155,7 +155,7 @@ _CHOICES = ("no", "yes")
 """Of a criterion that names none."""
 
 
-class Said(NamedTuple):
+class RoleReply(NamedTuple):
     """An answer, why it ended, and what it took. A word is a token."""
 
     text: str
@@ -232,7 +232,7 @@ class Line(NamedTuple):
     logprobs: dict[str, float] | None = None
 
 
-def answer(question: Question, persona: Persona) -> Said:
+def answer(question: Question, persona: Persona) -> RoleReply:
     """The answer of a persona: equal questions have equal answers, on any machine and by any way."""
     asked = question.asked
     blocks = read_fenced(asked)
@@ -241,7 +241,7 @@ def answer(question: Question, persona: Persona) -> Said:
     line = _PLAYS[role_of(asked, blocks)](Scene(question, asked, blocks, persona, dice(question.id)))
     text, finish_reason = _cut(line.text, question)
     n_input = sum(_n_words(said_in(message.get("content"))) for message in question.messages)
-    return Said(text, finish_reason, n_input, _n_words(text), line.logprobs)
+    return RoleReply(text, finish_reason, n_input, _n_words(text), line.logprobs)
 
 
 def role_of(asked: str, blocks: Mapping[str, Any]) -> str:

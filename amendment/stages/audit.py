@@ -30,7 +30,7 @@ from amendment.files import write_text
 from amendment.llm.ledger_reading import Reader
 from amendment.records import Candidate, Prompt, Verdict
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
-from amendment.stages.contract import Context, Made, RunSettings, Stage, dump
+from amendment.stages.contract import Context, RunSettings, Stage, StageResult, dump
 from amendment.stages.gate import certified_report, failed_gates, gate_counts, gate_tables, gates_of, write_gate
 from amendment.stages.inputs import files_read
 from amendment.stages.judging import JudgingConfig, candidate_tables
@@ -83,7 +83,7 @@ class Auditing(Stage):
         states = [source_state(source, context.base) for source in sources]
         return {"certificate": CERTIFICATE_FORMAT, "verdicts": [dump(source) for source in sources], "sources": states}
 
-    def make(self, context: Context) -> Made:
+    def make(self, context: Context) -> StageResult:
         """Write the certificate, the same for others, and what trainings wait for."""
         settings, workspace = self.settings, context.workspace
         inputs = (
@@ -101,7 +101,7 @@ class Auditing(Stage):
         if people:
             write_gate(workspace, gates)
             counts |= gate_counts(people, gates)
-        return Made(self.writes, counts)
+        return StageResult(self.writes, counts)
 
 
 class Audited(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from amendment.critique import ChainSettings
 from amendment.dpo import SftSettings, train_sft
-from amendment.stages.contract import Context, Made, RunSettings, dump
+from amendment.stages.contract import Context, RunSettings, StageResult, dump
 from amendment.stages.gate import refuse_failed_gate
 from amendment.stages.trained import (
     CHAINS,
@@ -54,7 +54,7 @@ class MakingBase(TrainingStage):
         """The settings say it all."""
         return dump(self.config)
 
-    def make(self, context: Context) -> Made:
+    def make(self, context: Context) -> StageResult:
         """Train a tokenizer on the run's own text, and the model on drafts, on chosen answers, or not at all."""
         if self.config.on == "chosen":
             refuse_failed_gate(context.workspace, context.config)
@@ -64,11 +64,11 @@ class MakingBase(TrainingStage):
         build_tiny(untrained, _texts(rows), self.config.tiny, seed)
         if self.config.on == "nothing":
             _put_in_place(untrained, folder)
-            return Made(self.writes, {"steps": 0})
+            return StageResult(self.writes, {"steps": 0})
         progress = training_progress(context, "base")
         result = train_sft(untrained, rows, folder, self.config, seed=seed, progress=progress)
         shutil.rmtree(untrained)
-        return Made(self.writes, training_counts(result))
+        return StageResult(self.writes, training_counts(result))
 
     def _rows(self, context: Context) -> Rows:
         """What the base learns from; with `on: nothing` its tokenizer alone, from drafts where the run has any."""

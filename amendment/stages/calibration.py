@@ -16,7 +16,7 @@ from amendment.calibration.samples import ExportedProbability, SampledItem, Spot
 from amendment.files import write_text
 from amendment.preference.aggregate import person_votes
 from amendment.records import Judgement, Verdict
-from amendment.stages.contract import Context, Made, RunSettings, Stage, constitution_key
+from amendment.stages.contract import Context, RunSettings, Stage, StageResult, constitution_key
 from amendment.stages.labels import OPEN
 from amendment.stages.pairs import exported_comparisons, exported_reads, judgements_table, made_pairs_key, texts_of
 
@@ -44,7 +44,7 @@ class Calibrating(Stage):
         method = self.settings.need(SpotCheckSettings).calibration.method
         return {"method": method, **made_pairs_key(self.settings), **constitution_key(context)}
 
-    def make(self, context: Context) -> Made:
+    def make(self, context: Context) -> StageResult:
         """Fit to the open labels, and apply to all that is exported."""
         workspace, method = context.workspace, self.settings.need(SpotCheckSettings).calibration.method
         exported = exported_comparisons(context, texts_of(context))
@@ -85,4 +85,4 @@ class Calibrating(Stage):
         ]
         write_text(workspace.path(CALIBRATOR), json.dumps(recipe, indent=1, allow_nan=False) + "\n")
         table = workspace.write(PROBABILITIES, ExportedProbability, rows)
-        return Made((table, CALIBRATOR), {"comparisons": len(rows), **counts})
+        return StageResult((table, CALIBRATOR), {"comparisons": len(rows), **counts})

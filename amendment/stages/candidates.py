@@ -16,7 +16,7 @@ from amendment.errors import CredentialsError, ProviderError
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, Model, Unusable, draft, ending_of
 from amendment.records import Candidate, Prompt
-from amendment.stages.contract import Ask, Context, Item, Made, RunSettings, Stage, Step, dump
+from amendment.stages.contract import Ask, Context, Item, RunSettings, Stage, StageResult, Step, dump
 from amendment.stages.endings import Tables
 
 BATCH = 64
@@ -104,7 +104,7 @@ class Drawing(Stage):
         """Open the models."""
         return _Draws(context, self.drawn_from)
 
-    def make(self, context: Context) -> Made:
+    def make(self, context: Context) -> StageResult:
         """Draw answers where policies of this run are among the models: one source after another."""
         return draw_in_turn(context, self.drawn_from)
 
@@ -123,9 +123,9 @@ class _Answers:
             self.tables.add("candidates", [answer])
             self._truncated += answer.is_truncated
 
-    def close(self) -> Made:
+    def close(self) -> StageResult:
         counts = self.tables.close()
-        return Made(self.tables.artefacts, {**counts, "truncated": self._truncated})
+        return StageResult(self.tables.artefacts, {**counts, "truncated": self._truncated})
 
 
 class _Draws:
@@ -157,7 +157,7 @@ class _Draws:
         for model, answer in drawn:
             self._answers.add(*answer.named_ending(model), answer.answer)
 
-    def close(self) -> Made:
+    def close(self) -> StageResult:
         """Finish the stage."""
         return self._answers.close()
 
@@ -173,7 +173,7 @@ async def _draw(source: ModelSource, model: Model, index: int, prompt: Prompt, w
     return await flow(range(source.per_prompt), work, window=window)
 
 
-def draw_in_turn(context: Context, sources: Sequence[ModelSource]) -> Made:
+def draw_in_turn(context: Context, sources: Sequence[ModelSource]) -> StageResult:
     """One source after another, so that one policy is in memory at a time; the answers are written prompt by prompt."""
     workspace = context.workspace
     by_prompt: dict[str, list[tuple[str, Drawn]]] = defaultdict(list)
@@ -200,5 +200,5 @@ def _draw_source(context: Context, source: ModelSource) -> list[Drawn]:
         prompts = enumerate(context.workspace.rows("inputs/prompts", Prompt))
         total = context.workspace.count("inputs/prompts")
         title = f"candidates from {source.model}"
-        context.pour(title, prompts, work, drawn.extend, total=total, models=[model])
+        context.stream_items(title, prompts, work, drawn.extend, total=total, models=[model])
     return drawn

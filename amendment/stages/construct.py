@@ -21,7 +21,7 @@ from amendment.preference.degenerate import fit_for_pairs, without_constant_answ
 from amendment.preference.pairs import Paired
 from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, Record
 from amendment.stages.candidates import Draw, Drawn, draw_answer
-from amendment.stages.contract import Ask, Context, Item, Made, Note, RunSettings, Stage, Step, dump
+from amendment.stages.contract import Ask, Context, Item, Note, RunSettings, Stage, StageResult, Step, dump
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.endings import Tables
 
@@ -225,9 +225,11 @@ class _Drawing:
                 self._left_out[reason] += 1
             self._answers += len(answers)
 
-    def close(self) -> Made:
+    def close(self) -> StageResult:
         counts: dict[str, Any] = {**self.tables.close(), "pairs": self._pairs}
-        return Made(self.tables.artefacts, {**counts, **({"no pair": dict(self._left_out)} if self._left_out else {})})
+        return StageResult(
+            self.tables.artefacts, {**counts, **({"no pair": dict(self._left_out)} if self._left_out else {})}
+        )
 
 
 async def _draw(model: Model, side: Side, prompt: Prompt, sample: int) -> Drawn:

@@ -112,7 +112,7 @@ class Ask(NamedTuple):
     """Where it is asked about the first so many prompts alone."""
 
 
-class Made(NamedTuple):
+class StageResult(NamedTuple):
     """What a stage made: artefact names, and the counts that summary and status show."""
 
     artefacts: tuple[str, ...]
@@ -165,7 +165,7 @@ class Step(Protocol):
         """Write what came of a prompt; called in the order of the prompts."""
         ...
 
-    def close(self) -> Made:
+    def close(self) -> StageResult:
         """Finish the stage. Raises Paused and AmendmentError where it has made nothing that others could read."""
         ...
 
@@ -257,7 +257,7 @@ class Context(Protocol):
         """Work on items within a bounded window, with progress; results in input order."""
         ...
 
-    def pour(
+    def stream_items(
         self,
         title: str,
         items: Iterable[T],
@@ -342,7 +342,7 @@ class Stage:
         """Whether it works on one prompt after another, and so shares a pass over them with its neighbours."""
         return type(self).begin is not Stage.begin
 
-    def make(self, context: Context) -> Made:
+    def make(self, context: Context) -> StageResult:
         """Do the work on whole tables."""
         raise NotImplementedError  # of a stage that has `begin`
 

@@ -10,7 +10,7 @@ from amendment.critique import Chain, ChainSettings, run_chain
 from amendment.data.sources import Name
 from amendment.llm.model import Model
 from amendment.records import Candidate, Critique
-from amendment.stages.contract import Ask, Context, Item, Made, RunSettings, Stage, constitution_key, dump
+from amendment.stages.contract import Ask, Context, Item, RunSettings, Stage, StageResult, constitution_key, dump
 from amendment.stages.endings import Tables
 
 
@@ -78,7 +78,7 @@ class _Chains:
         self._counts.update(candidate.kind for candidate in chain.candidates)
         self._counts["truncated"] += sum(candidate.is_truncated for candidate in chain.candidates)
 
-    def close(self) -> Made:
+    def close(self) -> StageResult:
         """Finish the stage."""
         counts = {
             **self.tables.close(),
@@ -86,4 +86,4 @@ class _Chains:
             "revisions": self._counts["revision"],
             "truncated": self._counts["truncated"],
         }
-        return Made(self.tables.artefacts, counts)
+        return StageResult(self.tables.artefacts, counts)

@@ -20,7 +20,7 @@ from amendment.preference.pairs import TIED_POOL, preference_row
 from amendment.records import Pair, Preference, Verdict
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
 from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig, constructed_pairs
-from amendment.stages.contract import Context, Made, Note, RunSettings, Stage, constitution_key, dump
+from amendment.stages.contract import Context, Note, RunSettings, Stage, StageResult, constitution_key, dump
 from amendment.stages.judging import JudgingConfig, candidate_tables, judging_tables
 from amendment.stages.labels import OPEN
 from amendment.stages.mixing import RUN, diversity_counts, diversity_lines, mix_in, mix_lines, mix_shares
@@ -92,7 +92,7 @@ class MakingDataset(Stage):
         special = {"mix": mix_lines, "revisions checked": _revision_lines, "diversity": diversity_lines}
         return count_lines(counts, special)
 
-    def make(self, context: Context) -> Made:
+    def make(self, context: Context) -> StageResult:
         """Pairs of all judgements, with their texts, mixed where asked; train and test share no prompt."""
         texts, test = texts_of(context), context.held_out()
         rows: dict[str, list[Preference]] = {"train": [], "test": []}
@@ -136,7 +136,7 @@ class MakingDataset(Stage):
             name: [row for row in of_source if row.comparison_id in kept] for name, of_source in by_source.items()
         }
         diversity = diversity_counts(by_source, seed=context.config.seed)
-        return Made((*tables, *exports), {**sizes, "left out": dict(left_out), **counts, **diversity})
+        return StageResult((*tables, *exports), {**sizes, "left out": dict(left_out), **counts, **diversity})
 
 
 def _cells(row: Preference) -> tuple[str, dict[str, Any]]:

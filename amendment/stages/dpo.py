@@ -27,9 +27,9 @@ from amendment.stages.contract import (
     Ask,
     Context,
     JudgeEntry,
-    Made,
     Note,
     RunSettings,
+    StageResult,
     constitution_key,
     open_judge,
 )
@@ -146,12 +146,12 @@ class TrainingPolicy(TrainingStage):
                 "missing, or leave it out",
             )
 
-    def make(self, context: Context, *, name: str = "dpo") -> Made:
+    def make(self, context: Context, *, name: str = "dpo") -> StageResult:
         """Train and measure. `name` is the policy's; each round after the first has its own."""
         if context.is_rehearsed:
             if context.asks_most:
                 self._ask_most(context, name)
-            return Made((), {})
+            return StageResult((), {})
         refuse_failed_gate(context.workspace, context.config)
         config, smoothing = smoothed(context.workspace, name, self.config)
         base, folder = context.trained_base(config.base), context.workspace.path(f"models/{name}")
@@ -175,7 +175,7 @@ class TrainingPolicy(TrainingStage):
         if held_out:
             margins = policy_margins(folder, base, held_out, config)
             counts["held out"] = measured(held_out, margins, [0.0] * len(held_out))
-        return Made((f"models/{name}",), counts)
+        return StageResult((f"models/{name}",), counts)
 
     def _guards(self, context: Context) -> Guards | None:
         """What watches the training; None where guards are null."""

@@ -29,10 +29,10 @@ from amendment.stages.contract import (
     Ask,
     Context,
     JudgeEntry,
-    Made,
     Note,
     RunSettings,
     Stage,
+    StageResult,
     constitution_key,
     dump,
     is_lilliput,
@@ -239,7 +239,7 @@ class Evaluating(Stage):
         """Policies against truth and as judges see them."""
         return evaluation_lines(counts)
 
-    def make(self, context: Context) -> Made:
+    def make(self, context: Context) -> StageResult:
         """Let every policy answer the same held-out prompts, and harmless ones of files, and measure the answers."""
         config, write = self.config, context.workspace.write
         draws = self._draws(context)
@@ -266,7 +266,7 @@ class Evaluating(Stage):
             refusals, counts["over-refusal"] = find_refusals(context, config.over_refusal, harmless, drawn)
             artefacts.append(write("evaluate/refusals", PolicyRefusal, refusals))
         flat = [answer.answer for of_policy in drawn.values() for answer in of_policy if answer.answer]
-        return Made((*artefacts, write("evaluate/answers", Candidate, flat), "evaluate/endings"), counts)
+        return StageResult((*artefacts, write("evaluate/answers", Candidate, flat), "evaluate/endings"), counts)
 
     def _draws(self, context: Context) -> list[Draw]:
         """The first held-out prompts by a seeded hash, so that a larger number keeps the smaller one's prompts."""

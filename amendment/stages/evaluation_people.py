@@ -21,7 +21,7 @@ from amendment.errors import AmendmentError, DataError
 from amendment.hashing import content_id
 from amendment.preference.aggregate import person_votes
 from amendment.records import Candidate, Record, Verdict
-from amendment.stages.contract import Context, Made, Note, RunSettings, Stage, constitution_key, dump
+from amendment.stages.contract import Context, Note, RunSettings, Stage, StageResult, constitution_key, dump
 from amendment.stages.evaluation import EvaluateConfig, EvaluationPeople
 from amendment.stages.labels import (
     label_counts,
@@ -89,7 +89,7 @@ class DrawingEvaluationSample(_OfEvaluation):
         if self.config.people == "simulated":
             yield from simulated_people_problems(self.settings, EVALUATION)
 
-    def make(self, context: Context) -> Made:
+    def make(self, context: Context) -> StageResult:
         """Draw at random, of every two policies in proportion."""
         workspace, seed = context.workspace, context.config.seed
         compared = workspace.read(COMPARISONS, PolicyComparison)
@@ -109,7 +109,7 @@ class DrawingEvaluationSample(_OfEvaluation):
             "equal answers": sum(row.answer == row.other for row in drawn),
         }
         tables = (workspace.write(SAMPLE, EvaluationItem, items),)
-        return Made((*tables, workspace.write(EVALUATION.questions, LabelQuestion, questions)), counts)
+        return StageResult((*tables, workspace.write(EVALUATION.questions, LabelQuestion, questions)), counts)
 
     def _questions(self, context: Context, drawn: Mapping[str, PolicyComparison]) -> list[LabelQuestion]:
         """Each comparison once, whichever policies it is of, in random order: who stops half way has labelled half at
@@ -154,7 +154,7 @@ class ReadingEvaluationLabels(_OfEvaluation):
         """Who labels, and their labels."""
         return labels_key(context, EVALUATION, self.config)
 
-    def make(self, context: Context) -> Made:
+    def make(self, context: Context) -> StageResult:
         """Raises Paused while labels are missing."""
         workspace = context.workspace
         labels = labels_of(context, EVALUATION, self.config)
@@ -162,7 +162,7 @@ class ReadingEvaluationLabels(_OfEvaluation):
         votes = {name: fmean(by_person.values()) for name, by_person in person_votes(verdicts).items()}
         compared, items = workspace.read(COMPARISONS, PolicyComparison), workspace.read(SAMPLE, EvaluationItem)
         counts = {**label_counts(labels), "win rates by people": corrected_win_rates(compared, items, votes)}
-        return Made((workspace.write(VERDICTS, Verdict, verdicts),), counts)
+        return StageResult((workspace.write(VERDICTS, Verdict, verdicts),), counts)
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         """With the corrected rates."""

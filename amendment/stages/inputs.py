@@ -13,7 +13,7 @@ from amendment.data.store import Split, Workspace
 from amendment.preference.aggregate import majorities
 from amendment.preference.pairs import held_out
 from amendment.records import Candidate, Judgement, Prompt, Verdict
-from amendment.stages.contract import Context, Doubt, Made, Note, RunSettings, Stage, dump
+from amendment.stages.contract import Context, Doubt, Note, RunSettings, Stage, StageResult, dump
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.pairs import DatasetConfig
 from amendment.text import plain
@@ -57,7 +57,7 @@ class LoadInputs(Stage):
         if self.settings.parts(ChainSource) and not self.settings.part(CritiqueConfig):
             yield ("candidates",), "from: critique needs the stage critique"
 
-    def make(self, context: Context) -> Made:
+    def make(self, context: Context) -> StageResult:
         """Prompts are written as they are read."""
         workspace = context.workspace
         with workspace.writing("inputs/prompts", Prompt) as add:
@@ -77,7 +77,7 @@ class LoadInputs(Stage):
             counts |= {"comparisons": len(judgements), "verdicts": len(inputs.verdicts)}
         counts |= inputs.other_licenses()
         counts |= _sources(facts for _, facts in inputs.files)
-        return Made(self.writes, counts)
+        return StageResult(self.writes, counts)
 
 
 def unknown_raters(place: Loc, sources: Sequence[Any]) -> Iterable[Doubt]:

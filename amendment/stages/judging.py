@@ -35,10 +35,10 @@ from amendment.stages.contract import (
     Context,
     Item,
     JudgeEntry,
-    Made,
     Note,
     RunSettings,
     Stage,
+    StageResult,
     Step,
     constitution_key,
     dump,
@@ -312,7 +312,7 @@ class JudgeStep:
         if ranking:
             self.tables.add("rankings", [ranking])
 
-    def close(self) -> Made:
+    def close(self) -> StageResult:
         """Finish the stage. Raises AmendmentError where there was nothing to ask about, and ConfigError where people
         have decided too little for the jury."""
         self._report.refuse_nothing()
@@ -320,7 +320,7 @@ class JudgeStep:
         report = self._report.to_json()
         text = json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False)
         write_text(self._workspace.path(REPORT), text + "\n")
-        return Made((*self.tables.artefacts, REPORT), {**endings, **self._report.counts(report)})
+        return StageResult((*self.tables.artefacts, REPORT), {**endings, **self._report.counts(report)})
 
     def _weigh(self) -> None:
         """Write the judgements of a jury that is weighed on all comparisons."""

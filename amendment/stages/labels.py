@@ -25,7 +25,7 @@ from amendment.errors import ConfigError, Paused
 from amendment.preference import load_judge_folder
 from amendment.records import Verdict, text_of
 from amendment.simulator import panel
-from amendment.stages.contract import Context, JudgeEntry, Made, Note, RunSettings, Stage, is_lilliput
+from amendment.stages.contract import Context, JudgeEntry, Note, RunSettings, Stage, StageResult, is_lilliput
 from amendment.stages.pairs import Texts
 
 OPEN, SEALED = "labels/open", "labels/sealed"
@@ -60,7 +60,7 @@ class ReadingLabels(Stage):
         """Who labels, and their labels so far."""
         return labels_key(context, SPOT_CHECK, self.settings.need(SpotCheckSettings))
 
-    def make(self, context: Context) -> Made:
+    def make(self, context: Context) -> StageResult:
         """The labels of the sample as verdicts. Raises Paused while some are missing."""
         workspace = context.workspace
         current = labels_of(context, SPOT_CHECK, self.settings.need(SpotCheckSettings))
@@ -69,7 +69,7 @@ class ReadingLabels(Stage):
             store.note_seen({verdict.prompt_id for verdict in sides["open"]})
         tables = [workspace.write(f"labels/{side}", Verdict, verdicts) for side, verdicts in sides.items()]
         sizes = {f"{side} labels": len(verdicts) for side, verdicts in sides.items()}
-        return Made(tuple(tables), {**label_counts(current), **sizes})
+        return StageResult(tuple(tables), {**label_counts(current), **sizes})
 
 
 def labels_key(context: Context, sample: LabelledSample, labelling: Labelling) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from amendment.preference import PairSettings
 from amendment.preference.aggregate import majorities
 from amendment.preference.pairs import held_out, preference_row
 from amendment.records import Candidate, Preference, Prompt, Record, Verdict, text_of
-from amendment.stages.contract import Context, Doubt, Made, Note, RunSettings, Stage, dump
+from amendment.stages.contract import Context, Doubt, Note, RunSettings, Stage, StageResult, dump
 from amendment.stages.inputs import unknown_raters
 from amendment.stages.pairs import DatasetConfig, has_pairs, paired_answers
 from amendment.text import cell, plain, table
@@ -119,7 +119,7 @@ class Mixing(Stage):
         if any(read.inputs.counts[UNKNOWN] for read in read_mix(self.settings, base, glimpse=True)):
             yield from unknown_raters(("dataset", "mix"), self.config.mix)
 
-    def make(self, context: Context) -> Made:
+    def make(self, context: Context) -> StageResult:
         """Read the pairs that are mixed with the run's, so that a change in them is felt by the dataset alone."""
         settings = PairSettings(ties=self.config.ties)
         pairs: list[MixPair] = []
@@ -141,7 +141,7 @@ class Mixing(Stage):
             write("mixing/verdicts", Verdict, [verdict for _, inputs in read for verdict in inputs.verdicts]),
             write("mixing/pairs", MixPair, pairs),
         )
-        return Made(artefacts, counts)
+        return StageResult(artefacts, counts)
 
 
 def _once(tables: Iterable[Mapping[str, R]]) -> list[R]:

@@ -138,7 +138,7 @@ def revisions_checked(context: Context) -> dict[str, Any]:
     return {"revisions checked": compare_revisions(candidates, judgements, min_margin=stage.min_margin)}
 
 
-def said_of_revisions(config: RunSettings, stage: str) -> dict[str, Any]:
+def revision_counts(config: RunSettings, stage: str) -> dict[str, Any]:
     """What the summary adds to the counts of a chain that nobody checks: that its revisions may be worse."""
     if stage != "critique" or are_revisions_checked(config):
         return {}

@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from amendment.llm.concurrency import STAGE
 from amendment.records import Candidate, Prompt
-from amendment.stages.contract import Context, Item, Made, Step
+from amendment.stages.contract import Context, Item, StageResult, Step
 
 
 class OfPrompt(Protocol):
@@ -42,7 +42,7 @@ class Grouped(Generic[R]):
         return rows
 
 
-def one_pass(context: Context, steps: Sequence[Step]) -> Generator[Made, None, None]:
+def one_pass(context: Context, steps: Sequence[Step]) -> Generator[StageResult, None, None]:
     """Take all prompts through the steps, and then finish one stage after another, each when it is asked for."""
     with ExitStack() as entered:
         for step in steps:
@@ -66,7 +66,7 @@ def _all_prompts(context: Context, steps: Sequence[Step]) -> None:
         for step, result in zip(steps, results, strict=False):
             step.keep(result)
 
-    context.pour(
+    context.stream_items(
         ", ".join(step.name for step in steps),
         _items(context, steps),
         through,

@@ -44,10 +44,10 @@ from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
 from amendment.stages.contract import (
     Ask,
     Context,
-    Made,
     Note,
     RunSettings,
     Stage,
+    StageResult,
     constitution_key,
     dump,
     open_judge,
@@ -125,7 +125,7 @@ class Probing(Stage):
             if name not in references:
                 yield (self.name, "attack_by", index), f"no principle {name!r}{did_you_mean(name, references)}"
 
-    def make(self, context: Context) -> Made:
+    def make(self, context: Context) -> StageResult:
         """Ask the edited questions, and make figures of the answers. Raises AmendmentError where nothing was judged."""
         # in the order given: a probe asks for either order by itself
         judges = [open_judge(context, entry, JudgeSettings(orders="first")) for entry in self.judges]
@@ -141,7 +141,9 @@ class Probing(Stage):
                 tables.end(f"{asked.task.subject.id}/{asked.task.judge.name}", asked.ending)
                 tables.add("answers", asked.answers)
 
-            context.pour(self.name, tasks, work, keep, total=len(tasks), models=[judge.model for judge in judges])
+            context.stream_items(
+                self.name, tasks, work, keep, total=len(tasks), models=[judge.model for judge in judges]
+            )
             endings = tables.close()
         report = probe_json(probe_report(probe_rows(context.workspace)))
         write_text(context.workspace.folder / FIGURES, json.dumps(report, indent=1, allow_nan=False) + "\n")
@@ -149,7 +151,7 @@ class Probing(Stage):
         counts = {"comparisons": len(subjects), **endings, self.name: gates}
         if failed := [f"{row['probe']} of {row['judge']}" for row in gates if row["gate"] == "FAIL"]:
             counts["failed gates"] = ", ".join(failed)
-        return Made((*tables.artefacts, FIGURES), counts)
+        return StageResult((*tables.artefacts, FIGURES), counts)
 
 
 def probe_rows(workspace: Workspace) -> Iterable[Answered]:

@@ -27,7 +27,7 @@ from amendment.reward_model import (
     preference_probability,
     train_reward,
 )
-from amendment.stages.contract import Context, Made, Note, RunSettings
+from amendment.stages.contract import Context, Note, RunSettings, StageResult
 from amendment.stages.gate import refuse_failed_gate
 from amendment.stages.trained import (
     Smoothing,
@@ -72,7 +72,7 @@ class TrainingRewardModel(TrainingStage):
         yield from super().problems()
         yield from smoothing_problems(self.name, self.config, self.settings)
 
-    def make(self, context: Context) -> Made:
+    def make(self, context: Context) -> StageResult:
         """Train on the pairs of the train split; the held-out ones fit its temperature and measure it."""
         refuse_failed_gate(context.workspace, context.config)
         config, smoothing = smoothed(context.workspace, self.name, self.config)
@@ -91,7 +91,7 @@ class TrainingRewardModel(TrainingStage):
         scores = pair_scores(*result.held_out, meta) if result.held_out else score_pairs(folder, test)
         figures = measured_reward(test, scores)
         counts = {**training_counts(result), **smoothing, **fitted_counts(meta)}
-        return Made(self.writes, {**counts, "held out": figures} if figures else counts)
+        return StageResult(self.writes, {**counts, "held out": figures} if figures else counts)
 
 
 class PairScores(NamedTuple):

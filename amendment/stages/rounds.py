@@ -32,7 +32,7 @@ from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
 from amendment.stages.candidates import Drawing, draw_in_turn
 from amendment.stages.construct import ConstructConfig
-from amendment.stages.contract import POLICY_STAGES, Ask, Context, Made, Note, RunSettings, Stage
+from amendment.stages.contract import POLICY_STAGES, Ask, Context, Note, RunSettings, Stage, StageResult
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.dataset import MakingDataset, spot_checked_pairs
 from amendment.stages.dpo import DpoConfig, TrainingPolicy
@@ -198,7 +198,7 @@ class ComparingRounds(Stage):
             remedy = "add pairs, verdicts or dataset.mix, let people check a sample, or leave it out"
             yield ("rounds", "replay_human"), f"{missing}; {remedy}"
 
-    def make(self, context: Context) -> Made:
+    def make(self, context: Context) -> StageResult:
         """Compare the rounds by their answers, pairs and trainings; diversity is of all rounds at one size."""
         train = context.prompts().keys() - context.held_out()
         numbers = range(1, self.config.n + 1)
@@ -208,7 +208,7 @@ class ComparingRounds(Stage):
             measures = diversity.to_json()["sets"]
             for row in rows:
                 row |= {name: measures[row["policy"]][name]["mean"] for name in ("distinct-2", "compression ratio")}
-        return Made((), {"rounds": rows})
+        return StageResult((), {"rounds": rows})
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         """A table with a line per round."""
@@ -274,7 +274,7 @@ class _Step(Stage):
     def _within(self, context: Context) -> Context:
         return context.within(self._stage.settings, _Tables(context.workspace, self._named))
 
-    def make(self, context: Context) -> Made:
+    def make(self, context: Context) -> StageResult:
         """What the stage of the first round does, and before it the round's prompts, after it the choice of pairs."""
         round_ = self._within(context)
         match self._stage:
@@ -282,7 +282,7 @@ class _Step(Stage):
                 made = self._draw(context, round_)
             case Judging(config=config):
                 if context.is_rehearsed and not round_.workspace.count("candidates/candidates"):
-                    return Made((), {})  # of prompts that are all held out, or out of reach
+                    return StageResult((), {})  # of prompts that are all held out, or out of reach
                 [made] = one_pass(round_, [JudgeStep(round_, config, self.name)])
             case TrainingPolicy() as stage:
                 return stage.make(round_, name=self.name)
@@ -290,14 +290,14 @@ class _Step(Stage):
                 made = self._choose_pairs(context, round_)
         return made._replace(artefacts=self._named(*made.artefacts))
 
-    def _draw(self, context: Context, round_: Context) -> Made:
+    def _draw(self, context: Context, round_: Context) -> StageResult:
         test, write = context.held_out(), round_.workspace.write
         prompts = [prompt for prompt in context.workspace.rows("inputs/prompts", Prompt) if prompt.id not in test]
         tables = (write("inputs/prompts", Prompt, prompts), write("inputs/candidates", Candidate, []))
         made = draw_in_turn(round_, round_.config.parts(ModelSource))
-        return Made((*tables, *made.artefacts), made.counts)
+        return StageResult((*tables, *made.artefacts), made.counts)
 
-    def _choose_pairs(self, context: Context, round_: Context) -> Made:
+    def _choose_pairs(self, context: Context, round_: Context) -> StageResult:
         """The pairs of this round's answers alone, since those that the user's own files decided stand in the first
         round, and those that it trains on. Raises AmendmentError where there is none."""
         tables, notes = _calibrated(round_) if self.settings.part(SpotCheckSettings) else ([], [])
@@ -318,7 +318,7 @@ class _Step(Stage):
         write = round_.workspace.write
         tables += [write("dataset/pairs", Preference, new), write("dataset/train", Preference, used.rows)]
         counts = {**used.counts, "left out": dict(left_out), **({"notes": notes} if notes else {})}
-        return Made(tuple(tables), counts)
+        return StageResult(tuple(tables), counts)
 
 
 class _Tables(Workspace):

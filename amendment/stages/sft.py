@@ -20,7 +20,7 @@ from amendment.dpo import SftSettings, train_sft
 from amendment.errors import TrainingError
 from amendment.hashing import content_id
 from amendment.records import Candidate
-from amendment.stages.contract import Context, Made, Note, RunSettings
+from amendment.stages.contract import Context, Note, RunSettings, StageResult
 from amendment.stages.gate import refuse_failed_gate
 from amendment.stages.trained import (
     CHAINS,
@@ -107,7 +107,7 @@ class FineTuning(TrainingStage):
         if self.sources():
             read_helpful(self.settings, base, glimpse=True)
 
-    def make(self, context: Context) -> Made:
+    def make(self, context: Context) -> StageResult:
         """Fine-tune the base."""
         if self.config.on == "chosen":
             refuse_failed_gate(context.workspace, context.config)
@@ -124,7 +124,7 @@ class FineTuning(TrainingStage):
             progress=training_progress(context, "sft"),
         )
         counts = training_counts(result)
-        return Made(self.writes, {**counts, **helpful.counts, "notes": [*counts["notes"], *helpful.notes]})
+        return StageResult(self.writes, {**counts, **helpful.counts, "notes": [*counts["notes"], *helpful.notes]})
 
 
 class HelpfulRows(NamedTuple):

@@ -15,7 +15,7 @@ from amendment.calibration.labelling import ASKED, SAMPLE, SPOT_CHECK
 from amendment.calibration.samples import LabelQuestion, SampledItem, SpotCheckSettings
 from amendment.files import write_text
 from amendment.records import Comparison, Judgement
-from amendment.stages.contract import Context, Made, Note, RunSettings, Stage, constitution_key, dump
+from amendment.stages.contract import Context, Note, RunSettings, Stage, StageResult, constitution_key, dump
 from amendment.stages.judging import JudgingConfig
 from amendment.stages.labels import question_writer, simulated_people_problems
 from amendment.stages.pairs import (
@@ -66,7 +66,7 @@ class DrawingSample(Stage):
         if config.people == "simulated":
             yield from simulated_people_problems(settings, SPOT_CHECK)
 
-    def make(self, context: Context) -> Made:
+    def make(self, context: Context) -> StageResult:
         """Draw the sample, and write down what people will see of it."""
         texts, workspace = texts_of(context), context.workspace
         sample = draw_sample(exported_comparisons(context, texts), self.config, seed=context.config.seed)
@@ -99,4 +99,4 @@ class DrawingSample(Stage):
         if sample.is_all:
             every = f"the spot check takes all {sample.population} comparisons (items: {self.config.items})"
             notes.append(f"{every}, each with certainty")
-        return Made((*tables, ASKED), {**counts, "notes": notes} if notes else counts)
+        return StageResult((*tables, ASKED), {**counts, "notes": notes} if notes else counts)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from amendment.audit.gates import Outcome
 from amendment.calibration.people_gate import (
-    Beside,
+    JudgeAgainstPeople,
     agreement_with_people,
-    beside_people,
+    judge_against_people,
     orders_gate,
     people_gate,
     unreadable_gate,
@@ -40,8 +40,8 @@ def same(value: float, clusters: int = 40) -> Estimate:
 GOOD = figure(0.7, 0.6, 0.8)
 
 
-def beside(difference: Estimate, items: int = 60, people: Estimate = GOOD) -> Beside:
-    return Beside(items, 0.7 + difference.value, people, difference)
+def beside(difference: Estimate, items: int = 60, people: Estimate = GOOD) -> JudgeAgainstPeople:
+    return JudgeAgainstPeople(items, 0.7 + difference.value, people, difference)
 
 
 def between(low: float, high: float) -> Estimate:
@@ -77,7 +77,7 @@ def between(low: float, high: float) -> Estimate:
         (figure(0.68, 0.6, 0.76), beside(between(0.05, 0.3), people=figure(0.5, 0.37, 0.63)), "WARN"),
     ],
 )
-def test_people_decide_by_whole_intervals(agreement: Estimate, compared: Beside, outcome: str) -> None:
+def test_people_decide_by_whole_intervals(agreement: Estimate, compared: JudgeAgainstPeople, outcome: str) -> None:
     gate = people_gate(agreement, compared, MARGIN)
     assert (gate.judge, gate.check, gate.outcome) == ("the judge's labels", "people", outcome)
 
@@ -159,10 +159,10 @@ def test_the_judge_stands_beside_two_people() -> None:
     # x: judge A; both A: judge 1, people 1.  y: judge A; one A, one B: judge 1/2, people 0
     # z: only one of two is decided, so people cannot be compared; w: the judge is undecided
     said = [("x", 0.9, (1.0, 1.0)), ("y", 0.9, (1.0, 0.0)), ("z", 0.9, (1.0, 0.5)), ("w", 0.5, (1.0, 1.0))]
-    compared = beside_people([LabelledItem(item(prompt, p), votes) for prompt, p, votes in said])
+    compared = judge_against_people([LabelledItem(item(prompt, p), votes) for prompt, p, votes in said])
     assert (compared.items, compared.judge, compared.people.value) == (2, 0.75, 0.5)
     assert compared.difference.value == pytest.approx(0.25)
-    assert math.isnan(beside_people([LabelledItem(item("x", 0.9), (1.0,))]).difference.value)
+    assert math.isnan(judge_against_people([LabelledItem(item("x", 0.9), (1.0,))]).difference.value)
 
 
 def test_what_labels_buy_by_hand() -> None:

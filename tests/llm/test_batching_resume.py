@@ -47,12 +47,12 @@ def leave(
             async with asyncio.timeout(20):
                 while not until():
                     await asyncio.sleep(0.005)
-            outlook = carrier.outlook
+            long_waits = carrier.long_waits
             for task in asking:
                 task.cancel()
             await calls.drain()
             await model.provider.close()
-            return [*outlook, *calls.notices]
+            return [*long_waits, *calls.notices]
 
     return asyncio.run(main())
 

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.preference import aggregate_verdicts, decide, majority
-from amendment.preference.aggregate import Standing
+from amendment.preference.aggregate import Weighting
 from amendment.records import Judgement, Verdict
 from tests.preference.verdicts import A, B, both, says, score, verdict
 
 KIND, BRIEF, SAFE, LEGAL = "c/kind", "c/brief", "c/safe", "c/legal"
 
 
-def together(verdicts: list[Verdict], standings: dict[str, Standing] | None = None, **how: Any) -> Judgement:
-    return aggregate_verdicts(verdicts, standings=standings, **how)
+def together(verdicts: list[Verdict], weightings: dict[str, Weighting] | None = None, **how: Any) -> Judgement:
+    return aggregate_verdicts(verdicts, weightings=weightings, **how)
 
 
 def told(judgement: Judgement) -> tuple[float | None, str | None]:
@@ -91,30 +91,30 @@ def test_scores_are_whole_without_a_second_order() -> None:
 def test_the_principle_that_decided_has_the_largest_weighted_part_on_the_winning_side() -> None:
     # parts of the departure: kind 1 * 0.4, brief 3 * 0.2, safe 1 * -0.45; brief has the most for a
     verdicts = [*says(0.9, KIND), *says(0.7, BRIEF), *says(0.05, SAFE)]
-    assert told(together(verdicts, {BRIEF: Standing(weight=3)})) == (0.5 + (0.4 + 0.6 - 0.45) / 5, BRIEF)
+    assert told(together(verdicts, {BRIEF: Weighting(weight=3)})) == (0.5 + (0.4 + 0.6 - 0.45) / 5, BRIEF)
     assert together(verdicts).decisive == KIND
     assert together([*says(0.9, KIND), *says(0.0, SAFE)]).decisive == SAFE  # b wins, by safe
 
 
 def test_a_lower_tier_decides_and_a_tied_one_passes_on() -> None:
-    standings = {KIND: Standing(tier=2, weight=9), BRIEF: Standing(tier=5)}
-    first = together([*says(0.4, SAFE), *says(1.0, KIND)], standings, combine="tiers")
+    weightings = {KIND: Weighting(tier=2, weight=9), BRIEF: Weighting(tier=5)}
+    first = together([*says(0.4, SAFE), *says(1.0, KIND)], weightings, combine="tiers")
     assert told(first) == (0.4, SAFE)
-    passed = together([*says(0.5, SAFE), *says(0.8, KIND), *says(0.0, BRIEF)], standings, combine="tiers")
+    passed = together([*says(0.5, SAFE), *says(0.8, KIND), *says(0.0, BRIEF)], weightings, combine="tiers")
     assert told(passed) == (0.8, KIND)
     # safe says 0.9 shown first and 1 - 0.7 = 0.3 shown second: 0.6 as a mean
     torn = [*both(0.9, 0.7, principle_id=SAFE), *says(0.2, KIND)]
-    outcomes = [together(torn, standings, combine="tiers", disagreement=how) for how in ("mean", "tie", "drop")]
+    outcomes = [together(torn, weightings, combine="tiers", disagreement=how) for how in ("mean", "tie", "drop")]
     assert [told(outcome) for outcome in outcomes] == [(0.6, SAFE), (0.2, KIND), (None, None)]
 
 
 @pytest.mark.parametrize("combine", ["mean", "tiers"])
 def test_a_veto_decides_whatever_the_rest_says(combine: Any) -> None:
-    standings = {SAFE: Standing(hard=True, weight=0.1, tier=9), KIND: Standing(weight=100)}
-    judgement = together([*says(0.1, SAFE), *says(1.0, KIND), *says(1.0, BRIEF)], standings, combine=combine)
+    weightings = {SAFE: Weighting(hard=True, weight=0.1, tier=9), KIND: Weighting(weight=100)}
+    judgement = together([*says(0.1, SAFE), *says(1.0, KIND), *says(1.0, BRIEF)], weightings, combine=combine)
     assert (*told(judgement), judgement.conflict) == (0.1, SAFE, None)
     graded = [score(A, 2, principle_id=SAFE), score(B, 9, principle_id=SAFE), *says(1.0, KIND)]
-    assert told(together(graded, standings, combine=combine)) == (0.0, SAFE)
+    assert told(together(graded, weightings, combine=combine)) == (0.0, SAFE)
 
 
 @pytest.mark.parametrize(
@@ -128,20 +128,20 @@ def test_a_veto_decides_whatever_the_rest_says(combine: Any) -> None:
 )
 def test_a_hard_principle_that_is_not_clear_is_one_of_many(unsure: list[Verdict]) -> None:
     kind = [one for rater in {verdict.rater for verdict in unsure} for one in says(1.0, KIND, rater=rater)]
-    assert together([*unsure, *kind], {SAFE: Standing(hard=True)}).decisive == KIND
+    assert together([*unsure, *kind], {SAFE: Weighting(hard=True)}).decisive == KIND
 
 
 def test_vetoes_that_contradict_each_other_are_a_tie_and_named() -> None:
-    standings = {SAFE: Standing(hard=True, weight=50), LEGAL: Standing(hard=True)}
-    judgement = together([*says(0.9, SAFE), *says(0.1, LEGAL), *says(1.0, KIND)], standings)
+    weightings = {SAFE: Weighting(hard=True, weight=50), LEGAL: Weighting(hard=True)}
+    judgement = together([*says(0.9, SAFE), *says(0.1, LEGAL), *says(1.0, KIND)], weightings)
     assert (*told(judgement), judgement.conflict) == (0.5, None, (LEGAL, SAFE))
-    agreed = together([*says(0.9, SAFE), *says(0.8, LEGAL), *says(0.0, KIND)], standings)
+    agreed = together([*says(0.9, SAFE), *says(0.8, LEGAL), *says(0.0, KIND)], weightings)
     assert told(agreed) == (round((50 * 0.9 + 0.8) / 51, 9), SAFE)
 
 
 NAMES = st.sampled_from([KIND, BRIEF, SAFE, LEGAL])
 STANDINGS = st.dictionaries(
-    NAMES, st.builds(Standing, weight=st.floats(0.01, 100), tier=st.integers(1, 9), hard=st.booleans())
+    NAMES, st.builds(Weighting, weight=st.floats(0.01, 100), tier=st.integers(1, 9), hard=st.booleans())
 )
 ASKED = st.lists(
     st.builds(
@@ -166,13 +166,13 @@ HOW = st.fixed_dictionaries(
 
 @given(ASKED, STANDINGS, HOW, st.randoms())
 def test_neither_the_order_of_arrival_nor_the_names_of_the_answers_count(
-    verdicts: list[Verdict], standings: dict[str, Standing], how: Any, random: Any
+    verdicts: list[Verdict], weightings: dict[str, Weighting], how: Any, random: Any
 ) -> None:
-    judgement, shuffled = together(verdicts, standings, **how), list(verdicts)
+    judgement, shuffled = together(verdicts, weightings, **how), list(verdicts)
     random.shuffle(shuffled)
-    assert together(shuffled, standings, **how) == judgement
+    assert together(shuffled, weightings, **how) == judgement
     assert majority(shuffled) == majority(verdicts)
-    mirrored = together([one.model_copy(update={"shown": one.shown[::-1]}) for one in verdicts], standings, **how)
+    mirrored = together([one.model_copy(update={"shown": one.shown[::-1]}) for one in verdicts], weightings, **how)
     assert mirrored.p_a == (None if judgement.p_a is None else pytest.approx(1 - judgement.p_a))
     assert (mirrored.consistent, mirrored.conflict) == (judgement.consistent, judgement.conflict)
     assert (judgement.decisive is None) == (judgement.p_a in (None, 0.5))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from amendment.errors import ConfigError, DataError
-from amendment.publishing.card import BEGIN, END, code, fenced, tame, with_body
+from amendment.publishing.card import BEGIN, END, code, escape_markdown, fenced, with_body
 from amendment.publishing.publication import plan_json, plan_lines, prepare, write_preview
 from amendment.publishing.push import push
 from amendment.publishing.verify import verify
@@ -173,7 +173,7 @@ def test_foreign_words_cannot_steer_a_card(people: Path) -> None:
     assert (block[0], block[-1], block[4]) == ("`````text", "`````", "\\x1b[31m|a|")
     assert code("a`b``c") == "```a`b``c```"
     assert code("`x") == "`` `x ``"
-    assert tame("<img src=x> [a](b) \\<i> \\\\<i>") == "\\<img src=x> \\[a](b) \\<i> \\\\\\<i>"
+    assert escape_markdown("<img src=x> [a](b) \\<i> \\\\<i>") == "\\<img src=x> \\[a](b) \\<i> \\\\\\<i>"
     prompts, answers = [line for line in prepare(people).body.split("\n") if line.startswith(("| pro", "| ans"))]
     assert prompts == f"| prompts | {code(HOSTILE)} | `cc-by-4.0` | 8 |"
     assert answers == f"| answers | {code(HOSTILE)} | `cc-by-4.0` | 16 |"

@@ -12,17 +12,17 @@ import pytest
 from amendment.data.store import Split
 from amendment.errors import ConfigError, LedgerError
 from amendment.run.engine import RunFolder, RunStage, in_order
-from amendment.stages.contract import Context, Made, Stage
+from amendment.stages.contract import Context, Stage, StageResult
 
 
 class Making(Stage):
     """Any stage: what it reads and writes, and what it does."""
 
-    def __init__(self, name: str, reads: tuple[str, ...], make: Callable[[], Made]) -> None:
+    def __init__(self, name: str, reads: tuple[str, ...], make: Callable[[], StageResult]) -> None:
         self.name = self.title = name
         self.reads, self.writes, self.does = reads, (f"{name}/out",), make
 
-    def make(self, context: Context) -> Made:
+    def make(self, context: Context) -> StageResult:
         return self.does()
 
 
@@ -56,10 +56,10 @@ class Bench:
         return self.ran
 
     def _stage(self, name: str, reads: tuple[str, ...], text: Callable[[], str]) -> Stage:
-        def make() -> Made:
+        def make() -> StageResult:
             self.ran.append(name)
             rows = [Split(prompt_id=text(), split="train")]
-            return Made((self.workspace.write(f"{name}/out", Split, rows),), {"rows": 1})
+            return StageResult((self.workspace.write(f"{name}/out", Split, rows),), {"rows": 1})
 
         return Making(name, reads, make)
 
@@ -133,7 +133,7 @@ def test_a_lost_note_makes_its_stage_again_and_stops_nobody(bench: Bench, lost: 
 def test_a_stage_that_fails_is_not_done(bench: Bench) -> None:
     stages = bench.stages()
 
-    def fails() -> Made:
+    def fails() -> StageResult:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
@@ -150,11 +150,11 @@ def test_what_nobody_made_is_named(bench: Bench) -> None:
 def test_a_folder_of_files_is_one_artefact(bench: Bench) -> None:
     folder = bench.workspace.path("models/base")
 
-    def run() -> Made:
+    def run() -> StageResult:
         (folder / "inner").mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text("{}")
         (folder / "inner" / "weights").write_text("1 2 3")
-        return Made(("models/base",), {})
+        return StageResult(("models/base",), {})
 
     stage = of_run(Making("base", (), run))
     bench.workspace.close(stage, run())
@@ -175,7 +175,7 @@ def test_the_order_comes_from_references_and_not_from_the_list(bench: Bench, see
 
 def test_a_circle_is_named(bench: Bench) -> None:
     _, second, third = (stage.stage for stage in bench.stages())
-    first = Making("first", ("third/out",), lambda: Made((), {}))
+    first = Making("first", ("third/out",), lambda: StageResult((), {}))
     with pytest.raises(ConfigError, match="first -> third -> second -> first"):
         in_order([first, second, third])
 
@@ -188,7 +188,7 @@ def test_a_model_is_its_weights_and_not_how_it_came_about(bench: Bench) -> None:
     for weights, history in (("w", "short"), ("w", "long"), ("v", "long")):
         (folder / "model.safetensors").write_text(weights)
         (folder / "history.json").write_text(history)
-        stage = of_run(Making("dpo", (), lambda: Made((), {})))
-        bench.workspace.close(stage, Made(("models/dpo",), {}))
+        stage = of_run(Making("dpo", (), lambda: StageResult((), {})))
+        bench.workspace.close(stage, StageResult(("models/dpo",), {}))
         digests.append(bench.workspace.digest("models/dpo"))
     assert digests[0] == digests[1] != digests[2]

@@ -396,7 +396,7 @@ def test_a_policy_that_never_answers_stops_the_evaluation(unreliable: Path, serv
 HERE, THERE = "http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"
 
 
-def standing(first: dict[str, Any], second: dict[str, Any], protocol: str = "verdict", **more: Any) -> dict[str, str]:
+def up_to_date(first: dict[str, Any], second: dict[str, Any], protocol: str = "verdict", **more: Any) -> dict[str, str]:
     """Of the second model, where the first made the labels."""
     hosted = {"provider": "openai", "base_url": HERE, "api_key_env": None}
     models = {"maker": {**hosted, **first}, "asked": {**hosted, **second}, "writer": {**hosted, "model": "w"}}
@@ -426,7 +426,7 @@ def standing(first: dict[str, Any], second: dict[str, Any], protocol: str = "ver
 def test_the_judge_that_made_the_labels_is_known_under_any_name_and_protocol(
     maker: Any, asked: Any, expected: str
 ) -> None:
-    judge = standing(maker, asked, "reasoned")
+    judge = up_to_date(maker, asked, "reasoned")
     assert judge["standing"] == expected
     [line] = judged_lines({"judge": judge})
     assert (f"**{expected.upper()}**" in line) == (expected != "another judge")

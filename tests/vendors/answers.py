@@ -14,7 +14,7 @@ from typing import Any
 from amendment.llm.opening import shown_name
 from amendment.llm.specs import SimulatedSpec
 from amendment.simulator import Persona
-from amendment.simulator.roles import Question, Said, answer, said_in
+from amendment.simulator.roles import Question, RoleReply, answer, said_in
 
 DEFAULT = SimulatedSpec(provider="simulated")
 _STOP = {"stop": "end_turn", "length": "max_tokens"}
@@ -82,7 +82,7 @@ class World:
             "usage": usage,
         }
 
-    def _said(self, question: Question, schema: Mapping[str, Any] | None) -> Said:
+    def _said(self, question: Question, schema: Mapping[str, Any] | None) -> RoleReply:
         persona = self._personas.get(question.model) or DEFAULT.persona()
         said = answer(question, persona)
         return said if schema is None else said._replace(text=json.dumps(_shaped(said.text, schema)))
@@ -122,7 +122,7 @@ def _shaped(text: str, schema: Mapping[str, Any]) -> Any:
     return text
 
 
-def _tokens(said: Said, question: Question) -> list[Body]:
+def _tokens(said: RoleReply, question: Question) -> list[Body]:
     """Those of a label answer, whose one token has a probability; no other answer shows any."""
     if not said.logprobs:
         return []
