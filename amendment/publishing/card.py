@@ -38,8 +38,6 @@ DECIDERS = {
     "unknown": "raters that are not known to be people or models",
 }
 SIZES = ((3, "n<1K"), (4, "1K<n<10K"), (5, "10K<n<100K"), (6, "100K<n<1M"), (7, "1M<n<10M"), (8, "10M<n<100M"))
-MEASURED = ("reward_model", "dpo", "evaluate", "evaluate_labels")
-"""Stages with held-out figures."""
 OURS = ("license", "license_name", "size_categories", "configs", "dataset_info")
 """Keys that follow from the run file and the rows alone, whatever the card on the Hub says."""
 HOSTED = ("openai", "anthropic")
@@ -115,7 +113,7 @@ def dataset_body(
         sources=source_licenses(run),
         look_at=[f"- {note}" for note in things_to_look_at(run, settings.license)],
         certificate=certificate and re.sub(r"^#", "###", escape_markdown(certificate).strip(), flags=re.MULTILINE),
-        figures=[f"{stage}\n\n{text}" for stage, text in run.summaries.items() if stage in MEASURED],
+        figures=[f"{stage}\n\n{text}" for stage, text in run.summaries.items() if stage in run.on_card],
         judged=judged,
         uncalibrated=[row for row in judged if is_raw or row.p_chosen_calibrated is None],
         gate=run.counts.get("audit", {}).get("gate"),

@@ -22,7 +22,8 @@ from amendment.records import Candidate, Critique, Preference, Prompt, Record, V
 
 R = TypeVar("R", bound=Record)
 STAGES = ("inputs", "critique", "candidates", "construct", "judging", "mixing")
-"""Stages whose tables are part of what is published, in this order."""
+"""Stages whose tables are published, in this order. A list by name, for privacy: tables of other stages hold sealed
+labels and answers to held-out prompts, and those of a new stage leave this machine only once it is named here."""
 
 
 class FinishedRun:
@@ -109,10 +110,24 @@ class FinishedRun:
         return sides | {row.prompt_id: side for side, rows in self._rows.items() for row in rows}
 
     @cached_property
+    def _summary(self) -> dict[str, Any]:
+        return _parsed(self.folder / "summary.json", json.loads)
+
+    @cached_property
     def summaries(self) -> dict[str, str]:
-        """What the summary says of each stage, as Markdown."""
-        lines = _parsed(self.folder / "summary.json", json.loads).get("lines", {})
+        """The summary's lines by stage, as Markdown."""
+        lines = self._summary.get("lines", {})
         return {name: self.outgoing.report("\n".join(lines[name])) for name in lines}
+
+    @property
+    def on_card(self) -> list[str]:
+        """The stages whose lines are figures on held-out prompts, for the dataset's card."""
+        return list(self._summary.get("on card", ()))
+
+    @property
+    def models(self) -> dict[str, str]:
+        """What each trained model is, by its name; the small model of the stage `base` is not among them."""
+        return dict(self._summary.get("models", {}))
 
     def _read(self, name: str, kind: type[R]) -> Iterator[R]:
         for stage in self.stages:

@@ -25,7 +25,6 @@ UPLOADED = re.compile(
     r"|(reward_meta|history)\.json)"
 )
 """Of the files that a training writes those that a model needs, and what says how it was trained."""
-TITLES = {"sft": "fine-tuned", "dpo": "trained on preference pairs (DPO)", "reward_model": "reward model"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +52,11 @@ def model_publications(run: FinishedRun, settings: PublishSettings, *, all_model
     named = {
         name: ModelRepo(repo=where) if isinstance(where, str) else where for name, where in settings.models.items()
     }
-    standing = [name for name in run.manifest["stages"] if name in TITLES or re.fullmatch(r"round-\d+", name)]
-    if absent := [name for name in named if name not in standing]:
+    if absent := [name for name in named if name not in run.models]:
         raise ConfigError(f"{run.folder}: {', '.join(absent)} not trained as the run file says now; run it again")
     if all_models:
-        named = {name: ModelRepo(repo=f"{settings.repo}-{name.replace('_', '-')}") for name in standing} | named
-    return [_publication(run, settings, name, named[name]) for name in standing if name in named]
+        named = {name: ModelRepo(repo=f"{settings.repo}-{name.replace('_', '-')}") for name in run.models} | named
+    return [_publication(run, settings, name, named[name]) for name in run.models if name in named]
 
 
 def _publication(run: FinishedRun, settings: PublishSettings, name: str, where: ModelRepo) -> ModelPublication:
@@ -80,17 +78,16 @@ def _publication(run: FinishedRun, settings: PublishSettings, name: str, where: 
         "datasets": [settings.repo],
         **({"base_model": base} if is_on_hub else {}),
     }
-    title = TITLES.get(name) or f"{TITLES['dpo']}, round {name.partition('-')[2]}"
     body = render(
         "model",
         manifest=run.manifest,
-        title=f"{run.manifest['name']}: {title}",
+        title=f"{run.manifest['name']}: {run.models[name]}",
         base=base,
         dataset=settings.repo,
         repo=where.repo,
         license=license,
         is_reward=is_reward,
-        is_later_round=name not in TITLES,
+        is_later_round=name not in run.settings,
         kind="AutoModelForSequenceClassification" if is_reward else "AutoModelForCausalLM",
         summary=run.summaries.get(name, ""),
     )
@@ -108,8 +105,8 @@ def _publication(run: FinishedRun, settings: PublishSettings, name: str, where: 
 def _base(run: FinishedRun, name: str) -> tuple[str, bool]:
     """What the first of the trainings started from, and whether that is on the Hub, of which it then noted a commit. Of
     a folder only its name."""
-    stage = name if name in TITLES else "dpo"
-    while (base := str(run.settings[stage]["base"])) in TITLES:
+    stage = name if name in run.settings else "dpo"
+    while (base := str(run.settings[stage]["base"])) in run.models:
         stage = base
     history = run.folder / "models" / stage / "history.json"
     is_on_hub = history.is_file() and bool(json.loads(history.read_text(encoding="utf-8")).get("base_commit"))

@@ -44,6 +44,10 @@ def write_summary(
         "simulated": simulated_banner(config),
         "warnings": [*kinship_warnings(config), *_gate_warnings(notes, up_to_date)],
         "stages": counts,
+        "on card": [stage.name for stage in stages if stage.stage.is_on_card and stage.name in counts],
+        "models": {
+            stage.name: stage.stage.model_title for stage in stages if stage.stage.model_title and stage.name in counts
+        },
         "lines": {stage.name: stage.stage.lines(counts[stage.name]) for stage in stages if stage.name in counts},
         "missing": [stage.name for stage in stages if stage.name not in up_to_date],
         "out of date": [name for name in notes if name not in up_to_date],

@@ -281,6 +281,10 @@ class Stage:
     """What to do about a run file that has no such stage and another one that reads what this one makes."""
     weight: ClassVar[int] = 0
     """How much its result tells of the run: a run ends with the lines of the stages that tell most."""
+    is_on_card: ClassVar[bool] = False
+    """Its lines are figures on held-out prompts; the card of the published dataset shows them."""
+    model_title: str | None = None
+    """What the model that it trains is, for the model's card; None if it trains none that is published."""
     Config: ClassVar[type[BaseModel] | None] = None
     """Its part of the run file, under its name."""
     reads: tuple[str, ...] = ()

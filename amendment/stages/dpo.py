@@ -93,6 +93,8 @@ class TrainingPolicy(TrainingStage):
     name = "dpo"
     weight = 1
     title = "train the policy on pairs"
+    is_on_card = True
+    model_title = "trained on preference pairs (DPO)"
     Config = DpoConfig
 
     def __init__(self, settings: RunSettings) -> None:

@@ -137,6 +137,7 @@ class Evaluating(Stage):
 
     name = "evaluate"
     weight = 2
+    is_on_card = True
     title = "evaluate on held-out prompts"
     Config = EvaluateConfig
 

@@ -146,6 +146,7 @@ class ReadingEvaluationLabels(_OfEvaluation):
 
     name = "evaluate_labels"
     weight = 2
+    is_on_card = True
     title = "correct win rates by what people said"
     reads = (COMPARISONS, SAMPLE, EVALUATION.questions)
     writes = (VERDICTS,)

@@ -61,6 +61,8 @@ class TrainingRewardModel(TrainingStage):
     name = "reward_model"
     weight = 1
     title = "train the reward model"
+    is_on_card = True
+    model_title = "reward model"
     Config = RewardModelConfig
 
     def __init__(self, settings: RunSettings) -> None:

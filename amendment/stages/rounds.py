@@ -226,6 +226,7 @@ class _Step(Stage):
         self._stage = kind(round_settings(settings, number))
         self.name = f"round-{number}" if kind is TrainingPolicy else f"round-{number}-{kind.name}"  # as its policy
         self.title = f"round {number}: {kind.title}"
+        self.model_title = f"{kind.model_title}, round {number}" if kind.model_title else None
         last, labelled = f"models/{_policy(number - 1)}", settings.part(SpotCheckSettings)
         if kind is Drawing:
             self.reads = (*PROMPTS, last)

@@ -79,6 +79,7 @@ class FineTuning(TrainingStage):
 
     name = "sft"
     title = "fine-tune the policy"
+    model_title = "fine-tuned"
     Config = SftConfig
 
     def __init__(self, settings: RunSettings) -> None:
