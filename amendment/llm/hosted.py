@@ -52,20 +52,31 @@ class Row(NamedTuple):
     words: re.Pattern[str] | None = None
     """Words of which one has to stand in the body."""
     at_first: bool = False
-    """Whether it holds only until the first good reply: what has answered once is there."""
+    """The row counts only until the first good reply: an address that has answered once exists."""
+    asks_to_wait: bool = False
+    """The row counts only for a reply that asks to call again later."""
 
 
 _EMPTY_ACCOUNT = re.compile(
-    r"insufficient[_ ](?:quota|funds|credits|balance)|exceeded your current quota|credit balance"
+    r"insufficient[_ ](?:quota|funds|credits|balance)|credit balance"
     r"|billing[_ ]hard[_ ]limit|billing[_ ]not[_ ]active|account is not active|reached your specified api usage limits",
     re.IGNORECASE,
 )
+_OVER_QUOTA = re.compile(r"exceeded your current quota", re.IGNORECASE)
+"""OpenAI says so of an empty account, Google also of a limit per minute."""
+_RETRY_IN = re.compile(
+    rb"""retry in (\d{1,6}(?:\.\d+)?)s\b|["']retryDelay["']\s*:\s*["'](\d{1,6}(?:\.\d+)?)s["']""", re.IGNORECASE
+)
+"""The seconds that Google asks to wait: in the message, and as RetryInfo in the error's details."""
+_ASKS_TO_WAIT = re.compile(rb"retry in \d|RetryInfo|RESOURCE_EXHAUSTED", re.IGNORECASE)
 _FLAGGED = re.compile(r"moderation|flagged|guardrail|content[_ ](?:policy|filter)", re.IGNORECASE)
 _NO_MODEL = re.compile(
     r"model_not_found|is not a valid model|model\b.{0,80}\b(?:does not exist|not found)", re.IGNORECASE | re.DOTALL
 )
 TABLE: tuple[Row, ...] = (
     Row(frozenset({400, 402, 403, 429}), "quota", words=_EMPTY_ACCOUNT),
+    Row(frozenset({429}), "rate", asks_to_wait=True),
+    Row(frozenset({400, 402, 403, 429}), "quota", words=_OVER_QUOTA),
     Row(frozenset({400, 403}), "item", words=_FLAGGED),  # a gateway's 403 for a text that its filter will not pass on
     Row(frozenset({401, 402, 403}), "key"),
     Row(frozenset({404}), "not found", at_first=True),
@@ -110,10 +121,17 @@ def fault_of(
     Where no further call can succeed nothing of the server's own words is shown, which may repeat the key.
     """
     words = error_text(body)
+    wait = wait_of(headers)
+    if wait is None and (delay := _RETRY_IN.search(body)):
+        wait = float(delay[1] or delay[2])
+    asks_to_wait = wait is not None or bool(_ASKS_TO_WAIT.search(body))
     fitting = (
         row.meaning
         for row in TABLE
-        if status in row.statuses and (row.words is None or row.words.search(words)) and (at_first or not row.at_first)
+        if status in row.statuses
+        and (row.words is None or row.words.search(words))
+        and (at_first or not row.at_first)
+        and (asks_to_wait or not row.asks_to_wait)
     )
     meaning: Meaning = next(fitting, "item")
     key = f"the key in {target.key_variable}" if target.key_variable else "a call without a key (set api_key_env)"
@@ -130,7 +148,6 @@ def fault_of(
             return CredentialsError(f"{at}: a redirect, which is not followed with a key. Write the final base_url.")
         case "item":
             return Rejected(f"{at}: {shown(words, target.key)}")
-    wait = wait_of(headers)
     asked = f" (it asks to wait {wait:,.0f} s)" if wait and wait >= LONG_WAIT else ""
     kind: FaultKind = "rate" if meaning == "rate" else "server"
     return Transient(f"{at}: {shown(words, target.key)}{asked}", kind=kind, retry_after=wait, status=status)

@@ -85,6 +85,35 @@ def test_advice_to_pay_more_is_not_an_empty_account() -> None:
     assert isinstance(fault_of(HERE, 429, {}, said(advice, code="rate_limit_exceeded")), Transient)
 
 
+OVER_QUOTA = "You exceeded your current quota, please check your plan and billing details."
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "wait"),
+    [
+        ({"retry-after": "7"}, said(OVER_QUOTA), 7),
+        ({}, said(f"{OVER_QUOTA} Please retry in 37.5s.", code=429), 37.5),
+        (
+            {},
+            said(OVER_QUOTA, details=[{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "37s"}]),
+            37,
+        ),
+        ({}, said(OVER_QUOTA, status="RESOURCE_EXHAUSTED"), None),
+        ({}, b"[" + said(OVER_QUOTA, status="RESOURCE_EXHAUSTED") + b"]", None),
+    ],
+)
+def test_a_quota_per_minute_that_says_when_to_retry_is_a_rate_limit(
+    headers: dict[str, str], body: bytes, wait: float | None
+) -> None:
+    fault = fault_of(HERE, 429, headers, body)
+    assert isinstance(fault, Transient)
+    assert (fault.kind, fault.retry_after) == ("rate", wait)
+
+
+def test_a_quota_that_does_not_say_when_to_retry_is_an_empty_account() -> None:
+    assert isinstance(fault_of(HERE, 429, {}, said(OVER_QUOTA)), CredentialsError)
+
+
 @given(st.integers(0, 999), st.text(max_size=40), st.booleans())
 def test_every_status_has_a_row(status: int, text: str, first: bool) -> None:
     assert any(status in row.statuses for row in TABLE)
