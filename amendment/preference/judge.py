@@ -137,8 +137,8 @@ class Judge:
         )
 
     def compare(self, *, prompt: Prompt | str, a: Candidate | str, b: Candidate | str) -> Compared:
-        """Judge two answers to a prompt. Works in scripts and notebooks alike; raises ProviderError, and ConfigError
-        for a text that nothing can store.
+        """Judge two different answers to a prompt. Works in scripts and notebooks alike. Raises ProviderError, and
+        ConfigError for equal answers, candidates of another prompt, and a text that is not valid UTF-8.
         """
         return run_sync(self.compare_async(prompt=prompt, a=a, b=b))
 
@@ -149,6 +149,10 @@ class Judge:
         first, second = (_candidate(asked, answer) for answer in (a, b))
         _refuse_unwritable("a", first)
         _refuse_unwritable("b", second)
+        if first.id == second.id:
+            raise ConfigError("compare: a and b are the same answer, expected two different ones; count equals as a tie")
+        if first.prompt_id != second.prompt_id:
+            raise ConfigError("compare: a and b are candidates of two prompts, expected two answers to the same one")
         verdicts = await self.verdicts(asked, first, second)
         together = aggregate_verdicts(
             verdicts,

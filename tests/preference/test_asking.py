@@ -305,5 +305,13 @@ def test_what_cannot_be_compared_is_refused() -> None:
     prompt = Prompt(messages=user("Hi"), category="code")
     with pytest.raises(ConfigError, match=r"no principle of house .* category 'code'; add one, or leave these prompts"):
         compare(judge(Scripted(likes_good), constitution=rules), prompt=prompt)
-    with pytest.raises(ValueError, match="cannot be compared with itself"):
-        compare(judge(Scripted(likes_good)), "same", "same")
+
+
+def test_equal_answers_and_answers_to_two_prompts_are_refused_before_any_call() -> None:
+    scripted = Scripted(likes_good)
+    with pytest.raises(ConfigError, match="a and b are the same answer"):
+        compare(judge(scripted), "same", "same")
+    elsewhere = Candidate(prompt_id="s2:0", messages=(Message(role="assistant", content="good"),), kind="imported")
+    with pytest.raises(ConfigError, match="candidates of two prompts"):
+        compare(judge(scripted), elsewhere, "bad")
+    assert not scripted.asked
