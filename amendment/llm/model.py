@@ -142,7 +142,8 @@ def usable(answer: Answer, step: str) -> Messages:
 async def draft(
     prompt: Prompt, model: Model, *, sample: int = 0, kind: Literal["draft", "policy"] = "draft"
 ) -> Candidate:
-    """One answer of a model to a prompt. Raises Unusable and ProviderError."""
+    """One answer of a model to a prompt: a draft to be revised, or an answer of the policy. Raises Unusable and
+    ProviderError."""
     answer = await model.ask(
         prompt.messages,
         tools=prompt.tools,
@@ -151,7 +152,7 @@ async def draft(
     )
     return Candidate(
         prompt_id=prompt.id,
-        messages=usable(answer, "draft"),
+        messages=usable(answer, "draft" if kind == "draft" else "answer"),
         kind=kind,
         finish_reason=answer.reply.finish_reason,
         origin=answer.origin.model_copy(update={"source": prompt.source, "license": prompt.license}),

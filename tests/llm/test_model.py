@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
@@ -78,3 +80,16 @@ async def test_a_draft_carries_where_it_came_from_and_how_it_ended() -> None:
         assert made.origin.request == provider.asked[0].id
         assert (await draft(prompt, model)).kind == "draft"
     assert [request.sample for request in provider.asked] == [3, 0]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("draft", "draft"), ("policy", "answer")])
+@in_loop
+async def test_a_refusal_names_what_was_asked_for(kind: Literal["draft", "policy"], name: str) -> None:
+    class Refusing(Scripted):
+        def read(self, raw: bytes, request: Request) -> Reply:
+            return Reply(finish_reason="refusal")
+
+    with Ledger() as ledger:
+        model = Model(name="m", model="m-1", provider=Refusing(), calls=Calls(ledger), sampling=Sampling())
+        with pytest.raises(Unusable, match=f"^{name}: the model refused$"):
+            await draft(Prompt(messages=user("Hi")), model, kind=kind)
