@@ -150,7 +150,9 @@ class Judge:
         _refuse_unwritable("a", first)
         _refuse_unwritable("b", second)
         if first.id == second.id:
-            raise ConfigError("compare: a and b are the same answer, expected two different ones; count equals as a tie")
+            raise ConfigError(
+                "compare: a and b are the same answer, expected two different ones; count equals as a tie"
+            )
         if first.prompt_id != second.prompt_id:
             raise ConfigError("compare: a and b are candidates of two prompts, expected two answers to the same one")
         verdicts = await self.verdicts(asked, first, second)
