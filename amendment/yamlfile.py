@@ -260,7 +260,9 @@ def _fault(error: dict[str, Any], document: Document, model: type[BaseModel]) ->
     if kind == "extra_forbidden":
         members = [schema for schema in _schemas_at(model, loc[:-1]) if _is_meant(schema, _at(document.data, loc[:-1]))]
         known = list(dict.fromkeys(key for schema in members for key in schema.get("properties", ())))
-        message = f"unknown key '{loc[-1]}'" + (did_you_mean(loc[-1], known) or f"; known keys are {', '.join(known)}")
+        message = f"unknown key '{loc[-1]}'" + (
+            did_you_mean(loc[-1], known) or f"; known keys are {', '.join(known) or 'none'}"
+        )
     elif kind in ("missing", "union_tag_not_found", "union_tag_invalid"):
         loc = loc if kind == "missing" else (*loc, context["discriminator"].strip("'()"))
         tags = re.findall(r"'([^']*)'", context.get("expected_tags", ""))

@@ -53,6 +53,31 @@ def test_a_lost_connection_is_tried_again(run_file: Path, tmp_path: Path) -> Non
     assert Run.from_file(run_file, folder=tmp_path / "run")().sent == 3
 
 
+async def _echo(messages: list[dict[str, str]]) -> str:
+    return str(messages)
+
+
+def _opens_a_missing_file(spec: Any) -> Any:
+    return Path("/nowhere/port").read_text()
+
+
+@pytest.mark.parametrize(
+    ("factory", "complaint"),
+    [
+        (_opens_a_missing_file, "No such file"),
+        (_echo, "expected a Provider, or an async function"),  # the function itself, without a factory around it
+        (lambda spec: None, "returned None, expected a Provider"),
+        (lambda spec: str, "expected a Provider, or an async function"),
+    ],
+)
+def test_what_opens_no_provider_is_named_with_its_model(
+    factory: Any, complaint: str, run_file: Path, tmp_path: Path
+) -> None:
+    register_provider("parrot", factory)
+    with pytest.raises(ConfigError, match=f"parrot.*{complaint}"):
+        Run.from_file(run_file, folder=tmp_path / "run")()
+
+
 @pytest.mark.parametrize(("reply", "outcome"), [(None, ConfigError), (5, ConfigError), ("a\ud800b", AmendmentError)])
 def test_what_is_no_text_is_no_reply(reply: Any, outcome: type[Exception], run_file: Path, tmp_path: Path) -> None:
     async def ask(messages: list[dict[str, str]]) -> Any:

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
+from inspect import iscoroutine, iscoroutinefunction
 from pathlib import Path
 
 from amendment.errors import ConfigError, CredentialsError, MissingExtra
@@ -68,8 +69,7 @@ def open_provider(spec: Spec, environ: Mapping[str, str] = os.environ, *, trust:
     holds no model, and for a host that the user has not agreed to send the key to.
     """
     if isinstance(spec, RegisteredSpec):
-        made = REGISTERED[spec.provider](spec)
-        return made if hasattr(made, "send") else FunctionProvider(spec.provider, made)
+        return _open_registered(spec)
     if isinstance(spec, SimulatedSpec):
         from amendment.llm.simulated import SimulatedProvider
 
@@ -82,6 +82,24 @@ def open_provider(spec: Spec, environ: Mapping[str, str] = os.environ, *, trust:
 
         return LocalProvider(spec)
     return _open_hosted(spec, environ, trust or Trust())
+
+
+def _open_registered(spec: RegisteredSpec) -> Provider:
+    place = f"model {spec.model} of the registered provider {spec.provider}"
+    try:
+        opened = REGISTERED[spec.provider](spec)
+    except OSError as fault:
+        raise ConfigError(f"{place} cannot be opened: {fault}") from fault
+    if iscoroutinefunction(opened) or iscoroutinefunction(getattr(opened, "__call__", None)):  # noqa: B004
+        return FunctionProvider(spec.provider, opened)
+    if isinstance(opened, Provider):
+        return opened
+    if iscoroutine(opened):
+        opened.close()
+    raise ConfigError(
+        f"{place}: the registered function returned {opened!r:.80}, expected a Provider, or an async function from "
+        "messages to a text"
+    )
 
 
 def _open_hosted(spec: OpenAISpec | AnthropicSpec, environ: Mapping[str, str], trust: Trust) -> Provider:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from amendment.errors import ConfigError, FaultKind, Rejected, Transient
 from amendment.llm.requests import Reply, Request, Usage
@@ -30,6 +30,7 @@ class Meter(NamedTuple):
     model: str | None = None
 
 
+@runtime_checkable
 class Provider(Protocol):
     """A place that answers requests. `send` returns the raw body; `read` makes a Reply of it, purely.
 

@@ -39,6 +39,9 @@ _ROW = re.compile(r":? ?row \d|:\d")
 """How the place of a row goes on after its file."""
 
 
+_BLANK = "nothing stands after the colon; write a value, {} for a part with its defaults, or take the line out"
+
+
 class LoadedRun(NamedTuple):
     """A run file that has the right shape and whose references hold."""
 
@@ -55,12 +58,14 @@ def load_run_file(path: str | Path, overrides: Sequence[str] = (), *, limit: int
     shape is wrong, references are not looked at: they would be to parts that could not be read.
     """
     document = read_yaml(path)
+    # a blank part would be no part, though `probes:` reads like `probes: {}`
+    blank = [document.problem(loc, _BLANK) for loc, mark in document.marks.items() if mark.text == ""]
     for text in overrides:
         document = override(document, text)
     folder = Path(path).resolve().parent
     try:
-        if retired := [*retired_settings(document.data)]:
-            raise ConfigError(capped(_placed(document, retired)))
+        if wrong := [*blank, *_placed(document, retired_settings(document.data))]:
+            raise ConfigError(capped(wrong))
         config = validate(document, RunFile)
     except ConfigError as fault:
         raise ConfigError(capped([*fault.problems, *_of_the_rest(document, folder, fault.problems)])) from None

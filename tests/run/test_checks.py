@@ -400,3 +400,11 @@ def test_the_command_shows_warnings_before_it_says_that_all_is_well(
     shown: list[Any] = capsys.readouterr().out.splitlines()
     assert shown[0].startswith("warning: judge judge (gpt-5.4-mini) and writer writer (gpt-5.4-mini) are one model")
     assert shown[-1].endswith("all is well")
+
+
+@pytest.mark.parametrize("part", ["spot_check:", "dpo: {guards: }", "budget:"])
+def test_a_part_that_is_left_blank_is_no_part_without_a_word(part: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(f"name: x\nprompts: [{{lilliput: 1}}]\n{part}\n")
+    with pytest.raises(ConfigError, match=r"run.yaml:3:\d+: (spot_check|dpo.guards|budget): nothing stands"):
+        load_run_file(path)
