@@ -86,15 +86,12 @@ class Model:
             sample=sample,
             shared=shared,
         )
-        reply = await self._reply(request)
+        reply = await self.calls.ask(self.provider, self._transport, request)
         if reply.finish_reason == "length" and self._lengthens and not choices and request.sampling.max_tokens:
             longer = request.sampling.model_copy(update={"max_tokens": 2 * request.sampling.max_tokens})
             request = request.model_copy(update={"sampling": longer})
-            reply = await self._reply(request)
+            reply = await self.calls.ask(self.provider, self._transport, request)
         return Answer(reply, self._origin(request, reply))
-
-    async def _reply(self, request: Request) -> Reply:
-        return await self.calls.ask(self.provider, self._transport, request)
 
     def _origin(self, request: Request, reply: Reply) -> Origin:
         return Origin(

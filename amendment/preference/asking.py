@@ -1,18 +1,18 @@
-"""A question put to a judge's model, read, and put once more where it could not be read.
+"""Send a question to a judge's model, read the reply, and ask once more where it could not be read.
 
-Covered: label probabilities and schemas where the server has them, and the same question in words where it has not; the
-model's own thinking kept with its answer, which alone is read. A question that is never taken, or that is met with
-silence in all of its attempts, is answered as invalid, and the rest of a comparison goes on; an outage, a rate limit
-and a page in place of a reply are raised: the comparison waits. Not covered: what is asked; see `protocols`.
+Covered: label probabilities and schemas where the server has them, and the plain question where it has not; the model's
+own thinking kept with its answer, of which only the answer is read. A question that the server rejects, or that gets an
+empty reply in all of its attempts, is invalid, and the rest of the comparison goes on; an outage, a rate limit and a
+page in place of a reply are raised: the comparison waits. Not covered: what is asked; see `protocols`.
 
-Nobody says beforehand whether a server shows probabilities, or keeps a schema. Some leave them out of a good answer,
-some answer a question of one token with none, so that the label that stands there in words is lost, and some refuse the
-whole question for it. So the answer is what is looked at: a judge's first question goes alone, and what it finds out
-holds for all. A server that leaves probabilities out or refuses the question for them is asked without and with the
-model's own limit of tokens from then on, since the one token that it was allowed may be the article that begins a
-sentence. An answer that came without them is one vote where it is whole and holds the label in words; where not, its
-question is asked in words, too. An answer without probabilities from a server that has shown some says nothing: it is
-neither a whole vote nor asked for again. A server that refuses a schema is asked without one.
+No server announces whether it returns probabilities or keeps a schema. Some leave the probabilities out of a good
+answer, some return no token at all for a question of one token, and some reject the whole question. So a judge's first
+question is sent alone, and its reply decides for all later ones. A server that returns no probabilities, or rejects the
+question because of them, gets plain questions from then on, with the model's own token limit, since the one token
+allowed before may be the article that begins a sentence. A complete answer without probabilities that holds the label
+is one vote; otherwise its question is asked again as a plain one. An answer without probabilities from a server that
+has returned some before says nothing: it is neither a whole vote nor asked for again. A server that rejects a schema is
+asked without one.
 """
 
 from __future__ import annotations
@@ -31,84 +31,90 @@ from amendment.preference.parsers import PARSERS, Parsed
 from amendment.records import Message, Messages, Origin, text_of, user
 
 _OPENING = "Your verdict could not be read"
-"""How a question that is put once more begins; the simulated world knows it by these words."""
+"""The complaint in a question that is asked once more begins so; the simulated world recognises it by these words."""
 _NO_COMPLETION = re.compile(r"\S+: the reply has no (completion|output) that can be read")
 """A reply with nothing in it. Whatever else is unreadable is a page or an error: an outage in disguise."""
-_ABOUT_THE_WISH = re.compile(
+_CAPABILITY_REFUSED = re.compile(
     r"log_?probs?\b|response_format|json_schema|output_config|schema|do not begin with different tokens", re.IGNORECASE
 )
-"""In the refusal of a question: it was refused for the probabilities or the schema that it asked for."""
+"""Found in the rejection of a question: the server does not offer the probabilities or the schema asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
-    """One call, and how its reply is read."""
+class RenderedQuestion:
+    """A question as the model gets it, and how its reply is read."""
 
     messages: Messages
     read: Callable[[Reply], Sequence[Parsed]]
     form: str
-    """What a reply must look like, as the complaint says when one could not be read."""
+    """The expected form of a reply, quoted in the complaint about one that could not be read."""
     parts: int = 1
-    """Verdicts in a reply."""
+    """Number of verdicts in a reply."""
     sample: int = 0
     shared: int = 0
     choices: tuple[str, ...] | None = None
     schema: Mapping[str, Any] | None = None
-    in_words: Messages | None = None
-    """What is asked where the server shows no probabilities; the same where nothing else is said."""
-    needs_words: Callable[[Reply], bool] | None = None
-    """Whether probabilities that came cannot be used, so that the question is asked in words."""
+    plain: Messages | None = None
+    """The question for a server without probabilities or schema; None for the same messages."""
+    needs_plain: Callable[[Reply], bool] | None = None
+    """True for a reply whose probabilities cannot be used, so that the plain question is asked."""
+
+    @property
+    def plain_messages(self) -> Messages:
+        return self.plain or self.messages
 
 
-class Answered(NamedTuple):
-    """What was read, verdict by verdict, and where it came from."""
+class ParsedReply(NamedTuple):
+    """The verdicts read from a reply, and its origin."""
 
     parsed: Sequence[Parsed]
     origin: Origin
 
 
-class Asker:
-    """A model that is asked by the texts of one folder, and what was learned about its server so far."""
+class QuestionRunner:
+    """Sends the questions of one folder to a model, and remembers what its server can do."""
 
     def __init__(self, folder: JudgeFolder, model: Model) -> None:
         self.folder, self.model = folder, model
         self._alone = asyncio.Lock()
-        self._way: Literal["specially", "words"] | None = None
+        self._mode: Literal["constrained", "plain"] | None = None
+        """Constrained: with log-probabilities or a schema. None until the first reply decides."""
         self._has_shown = False
         self._has_noticed = False
         self._expects_choices = folder.reads_choices(shown=model.shows_choices)
 
-    async def ask(self, question: Question) -> Answered:
-        """The reading of one question. One that the provider will never take, or meets with silence, is invalid."""
+    async def ask(self, question: RenderedQuestion) -> ParsedReply:
+        """The verdicts of one question; invalid where the server rejects it or all replies are empty."""
         try:
-            answer = await self._put(question)
+            answer = await self._send(question)
         except (Rejected, Transient) as fault:
-            invalid = Parsed(invalid=_final(fault))
             provider = self.model.provider
-            asked = Origin(model=self.model.model, provider=provider.kind, host=provider.host)
-            return Answered([invalid] * question.parts, self._signed(asked))
-        parsed = question.read(answer.reply)
-        complaints = [part.invalid for part in parsed if part.invalid]
-        if complaints and _can_be_asked_again(answer.reply):
-            answer, parsed = await self._put_again(question, answer, parsed, "; ".join(complaints))
-        return Answered(_with_thinking(parsed, answer.reply), self._signed(answer.origin))
+            parsed: Sequence[Parsed] = [Parsed(invalid=_reason_of(fault))] * question.parts
+            origin = Origin(model=self.model.model, provider=provider.kind, host=provider.host)
+        else:
+            parsed = question.read(answer.reply)
+            complaints = [part.invalid for part in parsed if part.invalid]
+            if complaints and _can_be_asked_again(answer.reply):
+                answer, parsed = await self._reask(question, answer, parsed, "; ".join(complaints))
+            parsed, origin = _with_thinking(parsed, answer.reply), answer.origin
+        return ParsedReply(parsed, origin.model_copy(update={"template": self.folder.hash}))
 
-    async def _put(self, question: Question) -> Answer:
+    async def _send(self, question: RenderedQuestion) -> Answer:
         if question.choices is None and question.schema is None:
-            return await self._in_words(question)
-        if self._way is None:
+            return await self._send_plain(question)
+        if self._mode is None:
             async with self._alone:
-                if self._way is None:
+                if self._mode is None:
                     try:
-                        return await self._put_specially(question)
-                    except Transient:  # nothing is known, and nobody shall wait for it any longer
-                        self._way = self._way or "specially"
+                        return await self._send_with_logprobs_or_schema(question)
+                    except Transient:  # the server is still unknown, and the other questions must not wait any longer
+                        self._mode = self._mode or "constrained"
                         raise
-        return await self._put_specially(question)
+        return await self._send_with_logprobs_or_schema(question)
 
-    async def _put_specially(self, question: Question) -> Answer:
-        """The answer to a question asked for probabilities or by a schema, or in words where that is known better."""
-        if self._way != "words":
+    async def _send_with_logprobs_or_schema(self, question: RenderedQuestion) -> Answer:
+        """The answer to a question with its choices or schema; to the plain one where the server does not keep them."""
+        if self._mode != "plain":
             try:
                 answer = await self.model.ask(
                     question.messages,
@@ -119,30 +125,31 @@ class Asker:
                     shared=question.shared,
                 )
             except Rejected as fault:
-                if not _ABOUT_THE_WISH.search(str(fault)):
+                if not _CAPABILITY_REFUSED.search(str(fault)):
                     raise
-                self._way = "words"
+                self._mode = "plain"
             else:
                 if self._is_answer(answer.reply):
-                    is_silent = self._has_shown and answer.reply.choice_logprobs is None and self._expects_choices
-                    answer = _without_probabilities(answer) if is_silent else answer
-                    needs_words = question.needs_words is not None and question.needs_words(answer.reply)
-                    return await self._in_words(question) if needs_words else answer
+                    if self._has_shown and answer.reply.choice_logprobs is None and self._expects_choices:
+                        empty = answer.reply.model_copy(update={"choice_logprobs": {}})
+                        answer = answer._replace(reply=empty)
+                    needs_plain = question.needs_plain is not None and question.needs_plain(answer.reply)
+                    return await self._send_plain(question) if needs_plain else answer
             self._notice()
-        return await self._in_words(question)
+        return await self._send_plain(question)
 
-    async def _in_words(self, question: Question) -> Answer:
-        messages = question.in_words or question.messages
-        return await self.model.ask(messages, sample=question.sample, shared=question.shared)
+    async def _send_plain(self, question: RenderedQuestion) -> Answer:
+        return await self.model.ask(question.plain_messages, sample=question.sample, shared=question.shared)
 
     def _is_answer(self, reply: Reply) -> bool:
-        """Whether the question needs no other wording; a refusal says nothing about the server."""
+        """True where no plain question is needed. Sets the mode, unless the reply is a refusal, which says nothing
+        about the server."""
         if reply.finish_reason == "refusal" or self._has_shown:
             return True
         if not self._expects_choices or reply.choice_logprobs:
-            self._way, self._has_shown = "specially", True
+            self._mode, self._has_shown = "constrained", True
             return True
-        self._way = "words"
+        self._mode = "plain"
         is_vote = reply.choice_logprobs is None and PARSERS[self.folder.parser].read(reply).value is not None
         if is_vote:
             self._notice()
@@ -162,46 +169,37 @@ class Asker:
         else:
             self.model.calls.notice(f"{where} keeps no schema, so judge {self.folder.id} reads JSON from its text")
 
-    async def _put_again(
-        self, question: Question, answer: Answer, parsed: Sequence[Parsed], complaint: str
+    async def _reask(
+        self, question: RenderedQuestion, answer: Answer, parsed: Sequence[Parsed], complaint: str
     ) -> tuple[Answer, Sequence[Parsed]]:
-        """One more answer after a complaint about the first, which stands where no second one comes."""
-        asked = question.in_words or question.messages
-        messages = asked_again(asked, answer.reply, complaint=complaint, form=question.form)
+        """A second answer after a complaint about the first, or the first where no second one comes."""
+        messages = asked_again(question.plain_messages, answer.reply, complaint=complaint, form=question.form)
         try:
             answer = await self.model.ask(messages, sample=question.sample)
         except (Rejected, Transient) as fault:
-            _final(fault)
+            _reason_of(fault)
             return answer, parsed
         return answer, question.read(answer.reply)
 
-    def _signed(self, origin: Origin) -> Origin:
-        return origin.model_copy(update={"template": self.folder.hash})
-
 
 def asked_again(messages: Messages, reply: Reply, *, complaint: str, form: str) -> Messages:
-    """The conversation so far, what was said in it, and the parser's complaint with the form that it expects."""
+    """The conversation so far, the model's answer, and the parser's complaint with the form that it expects."""
     answer = Message(role="assistant", content=text_of(reply.messages))
     return (*messages, answer, *user(f"{_OPENING}: {complaint}. Answer again, without a new argument: {form}."))
 
 
 def is_asked_again(messages: Messages) -> bool:
-    """Whether a conversation ends with such a complaint."""
+    """True where the conversation ends with such a complaint."""
     return text_of(messages[-1:]).startswith(_OPENING)
 
 
 def _can_be_asked_again(reply: Reply) -> bool:
-    """Whether something was written that a complaint can be about; a refusal and a silence stand as they are."""
+    """True for a reply with text to complain about: neither a refusal nor empty."""
     return reply.finish_reason != "refusal" and reply.choice_logprobs is None and bool(text_of(reply.messages).strip())
 
 
-def _without_probabilities(answer: Answer) -> Answer:
-    """The answer as one whose list of probabilities is empty."""
-    return answer._replace(reply=answer.reply.model_copy(update={"choice_logprobs": {}}))
-
-
-def _final(fault: Rejected | Transient) -> str:
-    """What a verdict is invalid for; a fault that says nothing about its question is raised again."""
+def _reason_of(fault: Rejected | Transient) -> str:
+    """The reason for an invalid verdict. Raises the fault again where it says nothing about the question."""
     if isinstance(fault, Rejected):
         return f"rejected: {fault}"
     if fault.kind == "empty" or (fault.kind == "unreadable" and _NO_COMPLETION.fullmatch(str(fault))):
@@ -210,7 +208,7 @@ def _final(fault: Rejected | Transient) -> str:
 
 
 def _with_thinking(parsed: Sequence[Parsed], reply: Reply) -> Sequence[Parsed]:
-    """What a thinking model showed apart from its answer, before the reasoning in the answer itself."""
+    """The verdicts with the model's separate thinking before the reasoning in the answer."""
     thinking = reply.messages[-1].thinking if reply.messages else None
     if not thinking:
         return parsed

@@ -26,9 +26,9 @@ from amendment.llm.concurrency import flow
 from amendment.llm.model import Model
 from amendment.llm.provider import Ask
 from amendment.preference.aggregate import Disagreement, Weighting, aggregate_verdicts, weightings_of
-from amendment.preference.asking import Asker
+from amendment.preference.asking import QuestionRunner
 from amendment.preference.folder import JudgeFolder, Unit, load_judge_folder
-from amendment.preference.protocols import Setting, Task, fenced, worked_examples
+from amendment.preference.protocols import JudgeQuestion, QuestionBuilder, fenced, worked_examples
 from amendment.preference.reward import JudgeReward
 from amendment.preference.rubrics import criterion_of
 from amendment.records import Candidate, Comparison, Criterion, Judgement, Message, Prompt, Verdict, criteria_of, user
@@ -248,14 +248,18 @@ class Judge:
         by: Sequence[Drawn | None] | None = None,
     ) -> list[Verdict]:
         blocks = [(answers, self._blocks(prompt, answers)) for answers in shown]
-        tasks = [
-            Task(prompt, answers, block, drawn, self._criteria(prompt, drawn), sample, key)
+        questions = [
+            JudgeQuestion(prompt, answers, block, drawn, self._criteria(prompt, drawn), sample, key)
             for drawn in (self._principles(prompt, key) if by is None else by)
             for answers, block in blocks
             for sample in range(self.samples)
         ]
-        # The first goes alone, so that its siblings find what they share in a prefix cache.
-        asked = [await self._setting.ask(tasks[0]), *await flow(tasks[1:], self._setting.ask, window=len(tasks))]
+
+        async def ask(question: JudgeQuestion) -> list[Verdict]:
+            return self._builder.verdicts(question, await self._runner.ask(self._builder.build(question)))
+
+        # The first is sent alone, so that its siblings find the shared beginning in a prefix cache.
+        asked = [await ask(questions[0]), *await flow(questions[1:], ask, window=len(questions))]
         return [verdict for verdicts in asked for verdict in verdicts]
 
     def _principles(self, prompt: Prompt, key: str) -> Sequence[Drawn | None]:
@@ -304,20 +308,29 @@ class Judge:
         return self.folder.reads_choices(shown=self.model.shows_choices)
 
     @cached_property
-    def _setting(self) -> Setting:
-        shots = {constitution.id: worked_examples(constitution, self.folder) for constitution in self.constitutions}
-        asker = Asker(self.folder, self.model)
-        return Setting(asker=asker, rater=self.name, shots=shots, seed=self.seed, own=self._own())
+    def _runner(self) -> QuestionRunner:
+        return QuestionRunner(self.folder, self.model)
 
-    def _own(self) -> frozenset[str]:
-        """Holes that the questions about one pair or one prompt's answers fill differently."""
-        own = {"principle", "question", "criteria"}
+    @cached_property
+    def _builder(self) -> QuestionBuilder:
+        return QuestionBuilder(
+            folder=self.folder,
+            shows_choices=self.model.shows_choices,
+            rater=self.name,
+            shots={constitution.id: worked_examples(constitution, self.folder) for constitution in self.constitutions},
+            seed=self.seed,
+            varying=self._varying(),
+        )
+
+    def _varying(self) -> frozenset[str]:
+        """Placeholders that the questions about one pair, or about one prompt's answers, fill differently."""
+        varying = {"principle", "question", "criteria"}
         if self.settings.principles_per_pair != 1 or self.samples != 1:
-            return frozenset(own)
+            return frozenset(varying)
         if self.unit == "answer":
             return frozenset({"candidate"})
         shown = {"answer_a", "answer_b"}
-        return frozenset(own | shown | (set() if self.settings.orders == "both" else {"conversation"}))
+        return frozenset(varying | shown | (set() if self.settings.orders == "both" else {"conversation"}))
 
 
 def _candidate(prompt: Prompt, answer: Candidate | str) -> Candidate:

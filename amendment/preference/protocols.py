@@ -1,8 +1,8 @@
-"""What each protocol asks: two answers side by side, one answer's score, its rubric, or yes or no about it.
+"""Build the question of each protocol, and the verdicts from its parsed reply.
 
-Covered: one of a principle's wordings, the same in any order of the answers; worked comparisons before the question;
-answers and conversation fenced as data. Not covered: the call itself, see `asking`; readers, see `parsers` and
-`rubrics`.
+A question shows two answers side by side, or asks for one answer's score, its rubric, or a yes or no. Covered: one of a
+principle's wordings, the same in any order of the answers; worked comparisons before the question; answers and
+conversation fenced as data. Not covered: the call itself, see `asking`; readers, see `parsers` and `rubrics`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from amendment.constitutions import Constitution, Drawn, Score
 from amendment.hashing import content_id
-from amendment.preference.asking import Asker, Question
+from amendment.preference.asking import ParsedReply, RenderedQuestion
 from amendment.preference.folder import JudgeFolder
 from amendment.preference.parsers import LABELS, PARSERS, SCORES, VERDICT_SCHEMA, Parsed, is_split
 from amendment.preference.rubrics import read_rubric, rubric_form, rubric_score
@@ -22,124 +22,128 @@ from amendment.records import Candidate, Criterion, Message, Messages, Origin, P
 from amendment.text import fence
 
 SHOT_QUESTION = "Which answer keeps the principle better?"
-"""Of worked examples, where it stands for all wordings of a principle."""
+"""The question in worked examples, in place of any wording of a principle."""
 QUESTION = "How well does the answer keep the principle?"
-"""Of a score by a principle that has no question of its own, and of a rubric."""
+"""The question of a rubric, and of a score by a principle that has none of its own."""
 BY_CRITERIA = "as the criteria say"
 """Stands for a principle where the criteria are not made of one."""
 
 
-class Task(NamedTuple):
-    """What one question is about: candidates in the order shown, by one principle."""
+class JudgeQuestion(NamedTuple):
+    """The subject of one question: candidates in the order shown, by one principle."""
 
     prompt: Prompt
     shown: tuple[Candidate, ...]
     blocks: Mapping[str, str]
-    """Conversation and answers as the templates take them, which all principles share."""
+    """Conversation and answers as the templates take them, shared by all principles."""
     drawn: Drawn | None
     """None where criteria of the folder or of the prompt stand for a principle."""
     criteria: tuple[Criterion, ...]
     sample: int
     key: str
-    """What draws follow from, with the judge's seed: equal for all orders of the same candidates."""
+    """Seeds the draws, together with the judge's seed: equal for all orders of the same candidates."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
-    """How one judge asks, whatever it looks at."""
+class QuestionBuilder:
+    """Renders the questions of one judge and signs its verdicts."""
 
-    asker: Asker
+    folder: JudgeFolder
+    shows_choices: bool
     rater: str
     shots: Mapping[str, Messages]
     """Worked examples by constitution."""
     seed: int
-    own: frozenset[str]
-    """Holes of the template that siblings of a question fill differently."""
+    varying: frozenset[str]
+    """Placeholders of the template that sibling questions fill differently."""
 
-    async def ask(self, task: Task) -> list[Verdict]:
-        """The verdicts of one question: one, or one for each criterion of a rubric and their score."""
-        if self.asker.folder.protocol == "rubric":
-            return await self._ask_rubric(task)
-        return [await self._ask_verdict(task)]
+    def build(self, question: JudgeQuestion) -> RenderedQuestion:
+        """The messages of a question, and how its reply is read."""
+        return self._rubric(question) if self.folder.protocol == "rubric" else self._single(question)
 
-    async def _ask_verdict(self, task: Task) -> Verdict:
-        """Which of two is better, how good one is, or yes or no about it; a text without a principle asks the same of
-        every answer. A score is the expected value where the model shows probabilities, else a written one."""
-        folder = self.asker.folder
-        values = dict(task.blocks)
-        if task.drawn:
-            own, is_pair = task.drawn.principle.score, folder.unit == "pair"
-            values["principle"] = task.drawn.principle.rule
-            values["question"] = drawn_question(task.drawn, task.key, self.seed) if is_pair else score_question(own)
-        is_score = folder.protocol == "score"
-        by_tokens = is_score and self.asker.model.shows_choices
-        in_words = self._messages(task, values, use="written") if is_score else None
-        parser = PARSERS[folder.parser]
-        question = Question(
-            messages=in_words if in_words and not by_tokens else self._messages(task, values),
-            read=lambda reply: [parser.read(reply)],
-            form=parser.form,
-            sample=task.sample,
-            shared=self._shared(values),
-            choices=LABELS if folder.needs_choices else SCORES if by_tokens else None,
-            schema=VERDICT_SCHEMA if folder.is_structured else None,
-            in_words=in_words,
-            needs_words=is_split if is_score else None,
-        )
-        parsed, origin = await self.asker.ask(question)
-        return self._verdict(task, parsed[0], origin)
-
-    async def _ask_rubric(self, task: Task) -> list[Verdict]:
-        """A verdict for each criterion, and a last one that is the score of them all, from 0 to 1."""
-        criteria = task.criteria
-        rule = task.drawn.principle.rule if task.drawn else BY_CRITERIA
-        shown = fence({"criteria": [criterion.shown() for criterion in criteria]})
-        values = {**task.blocks, **shown, "principle": rule, "question": QUESTION}
-        question = Question(
-            messages=self._messages(task, values),
-            read=lambda reply: read_rubric(reply, criteria),
-            form=rubric_form(criteria),
-            parts=len(criteria),
-            sample=task.sample,
-            shared=self._shared(values),
-        )
-        parsed, origin = await self.asker.ask(question)
+    def verdicts(self, question: JudgeQuestion, reply: ParsedReply) -> list[Verdict]:
+        """The signed verdicts of a reply: one; of a rubric one for each criterion, then their score, 0 to 1."""
+        parsed, origin = reply
+        if self.folder.protocol != "rubric":
+            return [self._verdict(question, parsed[0], origin)]
         verdicts = []
-        for criterion, choice in zip(criteria, parsed, strict=True):
+        for criterion, choice in zip(question.criteria, parsed, strict=True):
             scale = "binary" if criterion.is_binary else "ordinal"
             value = choice.value == "yes" if criterion.is_binary and choice.value is not None else choice.value
             read = choice._replace(value=value)
-            verdicts.append(self._verdict(task, read, origin, scale=scale, criterion=criterion.id))
+            verdicts.append(self._verdict(question, read, origin, scale=scale, criterion=criterion.id))
         missing = [choice.invalid for choice in parsed if choice.invalid]
-        score = None if missing else rubric_score(criteria, [str(choice.value) for choice in parsed])
+        score = None if missing else rubric_score(question.criteria, [str(choice.value) for choice in parsed])
         total = Parsed(score, reasoning=parsed[0].reasoning, invalid=missing[0] if missing else None)
-        return [*verdicts, self._verdict(task, total, origin, scale="score")]
+        return [*verdicts, self._verdict(question, total, origin, scale="score")]
 
-    def _messages(self, task: Task, values: Mapping[str, str], *, use: str | None = None) -> Messages:
-        """The constitution's worked examples and the filled text of that use, or of the first."""
-        folder = self.asker.folder
-        template = folder.templates[use] if use else folder.template
-        shots = self.shots.get(task.drawn.constitution.id, ()) if task.drawn else ()
+    def _single(self, question: JudgeQuestion) -> RenderedQuestion:
+        """A question with one verdict: the better of two answers, or a score or a yes or no for one.
+
+        A template without a principle asks the same of every answer. A score is the expected value where the model
+        shows probabilities, else a written one.
+        """
+        folder = self.folder
+        values = dict(question.blocks)
+        if question.drawn:
+            own, is_pair = question.drawn.principle.score, folder.unit == "pair"
+            values["principle"] = question.drawn.principle.rule
+            values["question"] = (
+                drawn_question(question.drawn, question.key, self.seed) if is_pair else score_question(own)
+            )
+        is_score = folder.protocol == "score"
+        by_tokens = is_score and self.shows_choices
+        written = self._messages(question, values, use="written") if is_score else None
+        parser = PARSERS[folder.parser]
+        return RenderedQuestion(
+            messages=written if written and not by_tokens else self._messages(question, values),
+            read=lambda reply: [parser.read(reply)],
+            form=parser.form,
+            sample=question.sample,
+            shared=self._shared(values),
+            choices=LABELS if folder.needs_choices else SCORES if by_tokens else None,
+            schema=VERDICT_SCHEMA if folder.is_structured else None,
+            plain=written,
+            needs_plain=is_split if is_score else None,
+        )
+
+    def _rubric(self, question: JudgeQuestion) -> RenderedQuestion:
+        criteria = question.criteria
+        rule = question.drawn.principle.rule if question.drawn else BY_CRITERIA
+        shown = fence({"criteria": [criterion.shown() for criterion in criteria]})
+        values = {**question.blocks, **shown, "principle": rule, "question": QUESTION}
+        return RenderedQuestion(
+            messages=self._messages(question, values),
+            read=lambda reply: read_rubric(reply, criteria),
+            form=rubric_form(criteria),
+            parts=len(criteria),
+            sample=question.sample,
+            shared=self._shared(values),
+        )
+
+    def _messages(self, question: JudgeQuestion, values: Mapping[str, str], *, use: str | None = None) -> Messages:
+        """The constitution's worked examples, then the filled template: the one for `use`, or the first."""
+        template = self.folder.templates[use] if use else self.folder.template
+        shots = self.shots.get(question.drawn.constitution.id, ()) if question.drawn else ()
         return (*shots, *user(template.fill(values)))
 
     def _shared(self, values: Mapping[str, str]) -> int:
-        """How many characters of a question its siblings begin with too, or all questions where it has no sibling."""
-        return len(self.asker.folder.template.until(self.own).fill(values))
+        """Number of leading characters shared with sibling questions, or with all questions where there are none."""
+        return len(self.folder.template.until(self.varying).fill(values))
 
-    def _verdict(self, task: Task, parsed: Parsed, origin: Origin, **fields: Any) -> Verdict:
-        """What was read, signed."""
-        constitution = task.drawn.constitution.reference if task.drawn else None
+    def _verdict(self, question: JudgeQuestion, parsed: Parsed, origin: Origin, **fields: Any) -> Verdict:
+        constitution = question.drawn.constitution.reference if question.drawn else None
         signed: dict[str, Any] = {
-            "scale": self.asker.folder.scale,
-            "prompt_id": task.prompt.id,
-            "shown": tuple(candidate.id for candidate in task.shown),
+            "scale": self.folder.scale,
+            "prompt_id": question.prompt.id,
+            "shown": tuple(candidate.id for candidate in question.shown),
             "value": parsed.value,
             "distribution": parsed.distribution,
             "bounded": parsed.bounded,
             "reasoning": parsed.reasoning,
-            "principle_id": task.drawn.id if task.drawn else None,
+            "principle_id": question.drawn.id if question.drawn else None,
             "rater": self.rater,
-            "sample": task.sample,
+            "sample": question.sample,
             "invalid": parsed.invalid,
             "origin": origin.model_copy(update={"constitution": constitution}),
         }
