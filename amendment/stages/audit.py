@@ -35,7 +35,7 @@ from amendment.stages.gate import certified_report, failed_gates, gate_counts, g
 from amendment.stages.inputs import files_read
 from amendment.stages.judging import JudgingConfig, candidate_tables
 from amendment.stages.labels import OPEN, SEALED
-from amendment.stages.probes import probe_rows
+from amendment.stages.probes import ProbesConfig, probe_rows
 from amendment.stages.shown import simulated_banner
 from amendment.text import cell, plain, table
 
@@ -44,7 +44,6 @@ OUTGOING = tuple(f"audit/{name}" for name in NAMES)
 """The certificate once more, as it may be published: people under pseudonyms."""
 PEOPLE = "people.json"
 """Who is numbered in the published certificate, by name: for the run alone, so that all that leaves it has the same."""
-VERDICTS = ("inputs/verdicts", "judging/verdicts")
 SUMS = ("replies", "input_tokens", "output_tokens", "usd", "unpriced")
 S = TypeVar("S", bound=Source)
 
@@ -63,9 +62,8 @@ class Auditing(Stage):
         self.is_of_run = bool(settings.part(JudgingConfig) or self.people)
         self.reads = ("inputs/prompts", "inputs/verdicts")
         if self.is_of_run:
-            judged = ("judging/verdicts",) if settings.part(JudgingConfig) else ()
-            labelled = (SAMPLE, ASKED, OPEN, SEALED, PROBABILITIES, CALIBRATOR) if self.people else ()
-            self.reads = (*self.reads, *judged, *candidate_tables(settings), *labelled)
+            labelled = (SAMPLE, ASKED, PROBABILITIES, CALIBRATOR) if self.people else ()
+            self.reads = ("inputs/prompts", *_verdict_tables(settings), *candidate_tables(settings), *labelled)
         self.writes = (*NAMES, *OUTGOING, PEOPLE, *gate_tables(settings))
 
     @classmethod
@@ -135,7 +133,7 @@ def audit_folder(run: Path, settings: RunSettings, *, folder: Path | None = None
     """Audit a run's folder again, which stays as it is, and show what its probes found. Raises ConfigError where it
     holds no verdicts."""
     workspace = Workspace(run)
-    probes = probe_report(probe_rows(workspace))
+    probes = probe_report(probe_rows(workspace) if settings.part(ProbesConfig) else ())
     inputs, people = _of_run(workspace, settings), certified_report(workspace, settings)
     return _write_outside(inputs, folder or Path("audits") / settings.name, settings, probes=probes, people=people)
 
@@ -150,10 +148,16 @@ def _of_files(settings: RunSettings, base: Path) -> AuditInputs:
     raise ConfigError(f"{settings.name}: {message}: amendment audit runs/{settings.name}")
 
 
+def _verdict_tables(settings: RunSettings) -> tuple[str, ...]:
+    """The tables of verdicts that this run file makes. Others in the folder are left of an earlier run file."""
+    judged = ("judging/verdicts",) if settings.part(JudgingConfig) else ()
+    labelled = (OPEN, SEALED) if settings.part(SpotCheckSettings) else ()
+    return ("inputs/verdicts", *judged, *labelled)
+
+
 def _of_run(workspace: Workspace, settings: RunSettings) -> AuditInputs:
     """The verdicts that lie in a run's folder. Raises ConfigError where there are none."""
-    labels = (OPEN, SEALED) if settings.part(SpotCheckSettings) else ()  # without it they are of an earlier one
-    tables = [name for name in (*VERDICTS, *labels) if workspace.path(name).is_file()]
+    tables = [name for name in _verdict_tables(settings) if workspace.path(name).is_file()]
     if not tables:
         raise ConfigError(f"{workspace.folder}: no verdicts here yet; amendment run makes them")
     answers = [name for name in candidate_tables(settings) if workspace.path(name).is_file()]
@@ -165,7 +169,7 @@ def _of_run(workspace: Workspace, settings: RunSettings) -> AuditInputs:
     names = {fact_name(source) for source in (*settings.pairs, *settings.verdicts)}
     inputs.files = [facts for facts in files_read(workspace) if facts.name in names]
     ledger = workspace.folder / "ledger.sqlite"
-    if ledger.is_file():
+    if settings.part(JudgingConfig) and ledger.is_file():
         with Reader(ledger) as reader:
             rows = [row._asdict() for row in reader.spending() if row.stage == "judging"]
         inputs.cost = [{name: row[name] for name in ("host", "model", *SUMS)} for row in rows]

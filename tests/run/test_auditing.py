@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from amendment.cli._people import audit_path
-from amendment.errors import ConfigError, DataError
+from amendment.errors import ConfigError, DataError, Paused
 from amendment.run import Run
 from tests.rows import save
+from tests.run.spot_checked import label_all
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLE = ROOT / "examples" / "audit_my_judge.yaml"
@@ -84,7 +85,7 @@ def labelled_pairs(folder: Path) -> list[dict[str, Any]]:
     from amendment.simulator import sample_prompts
 
     rows = [
-        {"q": prompt.text, "x": "the answer is 1", "y": "the answer is 2 because gravity", "ann": "ab"[n % 2]}
+        {"q": prompt.text, "x": f"the answer is {n}", "y": f"it is {n + 1} because of gravity", "ann": "ab"[n % 2]}
         for n, prompt in enumerate(sample_prompts(6, 1))
     ]
     save(folder / "labels.csv", rows)
@@ -113,6 +114,24 @@ def test_a_runs_judge_is_measured_on_labelled_comparisons_while_people_decide_th
     assert run().ran == ()
     with pytest.raises(ConfigError, match="not a run's folder"):
         audit_path(tmp_path / "again")
+
+
+def test_verdicts_of_a_judge_that_the_run_file_names_no_more_stay_out_of_the_certificate(tmp_path: Path) -> None:
+    (log,) = labelled_pairs(tmp_path)
+    log = {**log, "kind": "model"}
+    folder, prompts = tmp_path / "run", [{"lilliput": 6}]
+    drawn = {"prompts": prompts, "candidates": [{"model": "sim", "per_prompt": 2}]}
+    Run.from_file(run_file(tmp_path, **JUDGED, **drawn), folder=folder)()
+    checked = run_file(
+        tmp_path, **{**JUDGED, "judging": None}, verdicts=[log], spot_check={"items": 6, "overlap": 0, "annotators": 1}
+    )
+    with pytest.raises(Paused):
+        Run.from_file(checked, folder=folder)()
+    label_all(folder, people=("Anna Berg",))
+    Run.from_file(checked, folder=folder)()
+    certificate = json.loads((folder / "certificate.json").read_text(encoding="utf-8"))
+    assert len(certificate["judges"]) == 1
+    assert "cost" not in certificate
 
 
 def test_options_that_would_be_passed_over_are_refused(tmp_path: Path) -> None:
