@@ -16,7 +16,7 @@ from amendment.errors import CredentialsError, ProviderError
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, Model, Unusable, draft, ending_of
 from amendment.records import Candidate, Prompt
-from amendment.stages.contract import Ask, Context, Item, RunSettings, Stage, StageResult, Step, dump
+from amendment.stages.contract import Ask, Context, Item, Note, RunSettings, Stage, StageResult, Step, dump
 from amendment.stages.endings import Tables
 
 BATCH = 64
@@ -94,6 +94,14 @@ class Drawing(Stage):
         for index, source in enumerate(self.settings.candidates):
             if isinstance(source, ModelSource):
                 yield Ask((self.name, index, "model"), source.model, take=source.take)
+
+    def problems(self) -> Iterator[Note]:
+        first: dict[str, int] = {}
+        for index, source in enumerate(self.settings.candidates):
+            if isinstance(source, ModelSource) and first.setdefault(source.model, index) != index:
+                total = sum(other.per_prompt for other in self.drawn_from if other.model == source.model)
+                twice = f"candidates[{first[source.model]}] names {source.model} too, and both would draw the same answers"
+                yield (self.name, index, "model"), f"{twice}; write one entry, with per_prompt: {total}"
 
     @property
     def is_streamed(self) -> bool:

@@ -93,6 +93,8 @@ GAP = "dpo: {base: base, steps: 3, guards: {reward_judge_gap: 0.1%s}}\n"
 WRONG = {
     "critique: {model: wv}": "critique.model: no model 'wv' under models (did you mean 'w'?); there are w, v",
     "candidates: [{model: dpo}]": "candidates[0].model: the run has no stage 'dpo'; add it, or name a model",
+    "candidates: [{model: w, per_prompt: 2}, {model: v}, {model: w, per_prompt: 3}]": "candidates[2].model: "
+    "candidates[0] names w too, and both would draw the same answers; write one entry, with per_prompt: 5",
     "candidates: [{from: critique}]": "from: critique needs the stage critique",
     "models: {sft: {provider: simulated}}": "'sft' is the name of a stage",
     "sft: {base: base, on: chosen}": "sft.base: the run has no stage 'base'",
