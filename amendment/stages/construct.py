@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from inspect import getdoc
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
@@ -111,7 +112,7 @@ class Constructing(Stage):
 
     @classmethod
     def field(cls) -> tuple[Any, Any]:
-        return (tuple[Construction, ...], Field(default=(), alias=cls.name, description=cls.__doc__))
+        return (tuple[Construction, ...], Field(default=(), alias=cls.name, description=getdoc(cls)))
 
     def key(self, context: Context) -> Mapping[str, Any]:
         parts = self.settings.parts(ConstructConfig)

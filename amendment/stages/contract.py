@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from inspect import getdoc
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypeVar
 
@@ -303,7 +304,7 @@ class Stage:
     @classmethod
     def field(cls) -> tuple[Any, Any] | None:
         """Type and default of its part of the run file, as pydantic takes them; None where it has no part."""
-        return (cls.Config | None, Field(default=None, description=cls.__doc__)) if cls.Config else None
+        return (cls.Config | None, Field(default=None, description=getdoc(cls))) if cls.Config else None
 
     @classmethod
     def policies(cls, settings: RunSettings) -> Iterable[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from inspect import getdoc
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
@@ -67,7 +68,7 @@ class MakingDataset(Stage):
 
     @classmethod
     def field(cls) -> tuple[Any, Any]:
-        return (DatasetConfig, Field(default=DatasetConfig(), description=cls.__doc__))
+        return (DatasetConfig, Field(default=DatasetConfig(), description=getdoc(cls)))
 
     def key(self, context: Context) -> Mapping[str, Any]:
         key = dump(self.config, without={"mix"})

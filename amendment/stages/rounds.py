@@ -15,6 +15,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
+from inspect import getdoc
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated, Any, Literal, NamedTuple
@@ -159,7 +160,7 @@ class ComparingRounds(Stage):
     @classmethod
     def field(cls) -> tuple[Any, Any]:
         """A number alone says how many."""
-        return (Rounds | None, Field(default=None, description=RoundsConfig.__doc__))
+        return (Rounds | None, Field(default=None, description=getdoc(RoundsConfig)))
 
     @classmethod
     def policies(cls, settings: RunSettings) -> Iterable[str]:

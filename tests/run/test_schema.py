@@ -30,6 +30,7 @@ def test_every_key_of_the_pipeline_says_what_it_is_for() -> None:
             target = schema["$defs"].get(entry.get("$ref", "").rpartition("/")[2], {})
             told = entry.get("description") or target.get("description") or "const" in entry
             assert told or key == "learning_rate", f"{name}.{key}"
+            assert "\n " not in str(told), f"{name}.{key}: indented as in the source"
 
 
 def test_a_list_of_one_can_be_written_as_a_text() -> None:
