@@ -346,6 +346,22 @@ def hold(folder: Path) -> IO[bytes]:
         return lock
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a living process holds the folder's lock, as `hold` takes it."""
+    try:
+        with (folder / "run.lock").open("rb") as lock:
+            pid = int(lock.readline(100).removeprefix(b"pid "))
+            with contextlib.suppress(PermissionError):  # a process of another user
+                os.kill(pid, 0)
+            # Another process may have the number by now. The lock is tried only here: a trial can keep a start out.
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (OSError, ValueError, OverflowError):
+        return False
+    return False
+
+
 def _unwritable(folder: Path, fault: OSError | sqlite3.Error) -> LedgerError:
     if is_full(fault, folder):
         return LedgerError(full_disk(folder))

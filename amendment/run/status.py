@@ -7,7 +7,6 @@ what single calls said; see `amendment ledger show`.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from amendment.calibration.labelling import labels_waited_for
 from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.keys import redact
+from amendment.llm.ledger import is_held
 from amendment.llm.ledger_reading import Reader
 from amendment.run.engine import RunFolder
 from amendment.text import plain
@@ -52,7 +52,7 @@ def read_status(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{folder}: no status.json here; expected a run's folder, such as runs/NAME") from None
     if not _is_status(status):
         raise ConfigError(f"{folder}/status.json: not a run's status; run again to rewrite it")
-    running = status["running"] if status["running"] and _is_at_work(folder) else None
+    running = status["running"] if status["running"] and is_held(folder) else None
     ended = KILLED if status["running"] and not running else status.get("ended")
     status["of another version"] = [name for name in status["done"] if not RunFolder(folder).has_current_format(name)]
     missing = [name for name in status["done"] if not RunFolder(folder).is_in_place(name)]
@@ -100,18 +100,6 @@ def _is_status(status: Any) -> bool:
         return False
     lists = [status["stages"], status["done"], status.get("out of date", [])]
     return all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in lists)
-
-
-def _is_at_work(folder: Path) -> bool:
-    """Whether the process that last held the folder still lives; the lock itself is left alone."""
-    try:
-        first = (folder / "run.lock").read_text(encoding="utf-8").partition("\n")[0]
-        os.kill(int(first.removeprefix("pid ")), 0)
-    except PermissionError:
-        return True
-    except (OSError, ValueError, OverflowError):
-        return False
-    return True
 
 
 def _counts(folder: Path, stage: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from amendment.errors import AmendmentError, BudgetReached, CredentialsError
+from amendment.llm.ledger import hold
 from amendment.run import Patience, Run
 from amendment.run.status import KILLED, read_status, status_lines, why_ended
 from tests.command_line import called
@@ -163,8 +165,12 @@ def test_status_names_kills_other_versions_and_calls_without_a_price_and_steers_
     note.write_text(json.dumps({**json.loads(note.read_text()), "format": 1}))
     status = read_status(folder)
     assert (status["done"], status["of another version"]) == (["inputs", "candidates"], ["candidates"])
-    (folder / "run.lock").write_text("pid 999999999")
     file.write_text(json.dumps({**json.loads(file.read_text()), "running": "candidates"}))
+    with hold(folder):
+        assert read_status(folder)["running"] == "candidates"
+    assert (folder / "run.lock").read_text() == f"pid {os.getpid()}\n"
+    assert read_status(folder)["running"] is None, "the process lives, and holds the folder no more"
+    (folder / "run.lock").write_text("pid 999999999")
     (folder / "ledger.sqlite").write_bytes(b"no ledger at all")
     status = read_status(folder)
     assert (status["ended"], status["paid"]) == (KILLED, None), (
