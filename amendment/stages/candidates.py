@@ -100,7 +100,9 @@ class Drawing(Stage):
         for index, source in enumerate(self.settings.candidates):
             if isinstance(source, ModelSource) and first.setdefault(source.model, index) != index:
                 total = sum(other.per_prompt for other in self.drawn_from if other.model == source.model)
-                twice = f"candidates[{first[source.model]}] names {source.model} too, and both would draw the same answers"
+                twice = (
+                    f"candidates[{first[source.model]}] names {source.model} too, and both would draw the same answers"
+                )
                 yield (self.name, index, "model"), f"{twice}; write one entry, with per_prompt: {total}"
 
     @property

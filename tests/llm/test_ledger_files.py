@@ -17,9 +17,8 @@ from pathlib import Path
 import pytest
 
 from amendment.errors import LedgerError
-from amendment.llm.ledger import Ledger
+from amendment.llm.ledger import Ledger, is_held
 from amendment.llm.ledger_reading import Reader
-from amendment.run.status import _is_at_work
 from tests.llm.ledger_calls import batch_call, begin, call, calls, damage, filled, raw_of
 from tests.llm.test_ledger import amendment
 
@@ -36,13 +35,14 @@ def python(code: str, *arguments: object, **environment: str) -> subprocess.Comp
 
 def test_one_process_at_a_time_works_in_a_folder_and_the_next_one_is_told_which(tmp_path: Path) -> None:
     code = "import sys; from pathlib import Path; from amendment.llm import Ledger; Ledger(Path(sys.argv[1]))"
-    assert not _is_at_work(tmp_path)
+    assert not is_held(tmp_path)
     with Ledger(tmp_path / "l"):
-        assert _is_at_work(tmp_path)
+        assert is_held(tmp_path)
         second = python(code, tmp_path / "l")
     assert second.returncode == 1
     assert f"another process (pid {os.getpid()}) is working here" in second.stderr
     Ledger(tmp_path / "l").close()
+    assert not is_held(tmp_path / "l")
 
 
 @pytest.mark.parametrize("schema", ["2", "99"])
