@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from amendment.audit.certificate import audit
 from amendment.audit.text import certificate_lines
-from amendment.audit.votes import Item, Vote
+from amendment.audit.votes import ComparisonInfo, Vote
 
 ORDERS: tuple[tuple[Literal["A", "B"], int], ...] = (("A", -1), ("B", 1))
 """What is shown first, and where a judge that leans to it moves."""
@@ -55,12 +55,16 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _made(votes: int, judges: int, people: int, distinct: int, seed: int) -> tuple[dict[str, Item], list[Vote]]:
+def _made(
+    votes: int, judges: int, people: int, distinct: int, seed: int
+) -> tuple[dict[str, ComparisonInfo], list[Vote]]:
     random = np.random.default_rng(seed)
     n = -(-votes // (2 * judges + people))
     truth, lengths = random.integers(0, 3, n), random.integers(50, 2000, (n, 2))
     items = {
-        f"i{i}": Item(f"p{i // 3}", f"c{i % distinct}", f"m{i % distinct}", f"m{(i + 1) % distinct}", one, other)
+        f"i{i}": ComparisonInfo(
+            f"p{i // 3}", f"c{i % distinct}", f"m{i % distinct}", f"m{(i + 1) % distinct}", one, other
+        )
         for i, (one, other) in enumerate(lengths.tolist())
     }
     made = []

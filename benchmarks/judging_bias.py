@@ -21,9 +21,9 @@ from amendment.audit.probes import (
     LEVEL,
     NULL,
     PROBES,
-    Answered,
     AttackFigures,
     EditFigures,
+    ProbeAnswers,
     Probed,
     ProbeQuestion,
     Subject,
@@ -31,7 +31,7 @@ from amendment.audit.probes import (
     probe_report,
     questions,
 )
-from amendment.audit.votes import Item, Vote
+from amendment.audit.votes import ComparisonInfo, Vote
 from amendment.records import Candidate, Message, Prompt, text_of, user
 from amendment.simulator import Persona, is_nudge, panel, prefer
 from amendment.statistics import Estimate
@@ -179,7 +179,7 @@ def _judge(persona: Persona, seed: int, pairs: int) -> JudgeReport:
     items, votes = {}, []
     for number, case in enumerate(cases(pairs, seed)):
         a, b = _marked(case.a, rng), _marked(case.b, rng)
-        items[str(number)] = Item(
+        items[str(number)] = ComparisonInfo(
             prompt=case.prompt,
             model_a=_writer(case.a),
             model_b=_writer(case.b),
@@ -211,7 +211,7 @@ def _votes(item: str, case: Case, persona: Persona, rng: random.Random) -> Itera
 
 def _probe(persona: Persona, seed: int, probes: Collection[str], pairs: int) -> tuple[Probed, ...]:
     rng = seeded(f"probe {seed}")
-    answered: list[Answered] = []
+    answered: list[ProbeAnswers] = []
     for case in cases(pairs, seed):
         subject = _subject(case)
         replies = [

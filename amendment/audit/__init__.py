@@ -4,13 +4,13 @@ from amendment.audit.bias import marks_of
 from amendment.audit.certificate import CERTIFICATE_FORMAT, Certificate, audit
 from amendment.audit.gates import Gate
 from amendment.audit.text import certificate_lines
-from amendment.audit.votes import Item, Vote
+from amendment.audit.votes import ComparisonInfo, Vote
 
 __all__ = [
     "CERTIFICATE_FORMAT",
     "Certificate",
+    "ComparisonInfo",
     "Gate",
-    "Item",
     "Vote",
     "audit",
     "certificate_lines",

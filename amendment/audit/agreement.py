@@ -36,7 +36,7 @@ MOST_LISTED = 8
 """With more raters their pairs are not listed one by one."""
 
 
-class Rule(NamedTuple):
+class TieRule(NamedTuple):
     """How two verdicts count, as 3 x 3 tables of A, tie and B."""
 
     score: Numbers
@@ -47,9 +47,9 @@ class Rule(NamedTuple):
 
 _DECIDED, _PLACES = np.array([1.0, 0.0, 1.0]), np.arange(3)
 RULES = {
-    "strict": Rule(np.eye(3), np.ones((3, 3))),
-    "no_ties": Rule(np.eye(3), np.outer(_DECIDED, _DECIDED)),
-    "half": Rule(1 - np.abs(_PLACES[:, None] - _PLACES) / 2, np.ones((3, 3))),
+    "strict": TieRule(np.eye(3), np.ones((3, 3))),
+    "no_ties": TieRule(np.eye(3), np.outer(_DECIDED, _DECIDED)),
+    "half": TieRule(1 - np.abs(_PLACES[:, None] - _PLACES) / 2, np.ones((3, 3))),
 }
 """strict: a tie is a class. no_ties: what either calls a tie is dropped. half: a tie against a decision scores 0.5."""
 
@@ -106,7 +106,7 @@ class TwoRaters:
 
 
 @dataclass(frozen=True)
-class Group:
+class RaterGroup:
     """Raters of one sort among themselves."""
 
     raters: int
@@ -153,7 +153,7 @@ def against_single_people(
     return {name: comparison for name, comparison in by_rule.items() if comparison.items >= FEWEST_ITEMS}, ""
 
 
-def _against_ceiling(data: AuditData, counts: Codes, rule: Rule, draws: Resampling) -> AgainstPeople:
+def _against_ceiling(data: AuditData, counts: Codes, rule: TieRule, draws: Resampling) -> AgainstPeople:
     judge, judge_pairs = _paired_shares(counts, data.people, rule)
     people, people_pairs = _paired_shares(data.people, data.people, rule, same=True)
     shared = (judge_pairs > 0) & (people_pairs > 0)
@@ -189,14 +189,14 @@ def judge_leave_one_out(data: AuditData, verdicts: Verdicts, draws: Resampling) 
     return _against_people(with_others(people, counts[shared]), with_others(people), data.prompt[shared], draws.level)
 
 
-def group(data: AuditData, members: Sequence[tuple[int, Rater]], draws: Resampling) -> Group | None:
+def group(data: AuditData, members: Sequence[tuple[int, Rater]], draws: Resampling) -> RaterGroup | None:
     """What `members`, all people or all judges, say of each other; None with fewer than two of them."""
     if len(members) < 2:
         return None
     verdicts = data.verdicts
     counts = data.counted(verdicts.where(np.isin(verdicts.rater, [number for number, _ in members])))
     listed = combinations(members, 2) if len(members) <= MOST_LISTED else ()
-    return Group(
+    return RaterGroup(
         raters=len(members),
         alpha=krippendorff_alpha(counts, data.prompt, resampling=draws),
         ac1=gwet_ac1(counts, data.prompt, resampling=draws),
@@ -205,7 +205,7 @@ def group(data: AuditData, members: Sequence[tuple[int, Rater]], draws: Resampli
     )
 
 
-def _within(data: AuditData, counts: Codes, rule: Rule, draws: Resampling) -> Estimate:
+def _within(data: AuditData, counts: Codes, rule: TieRule, draws: Resampling) -> Estimate:
     scores, pairs = _paired_shares(counts, counts, rule, same=True)
     known = pairs > 0
     return share(np.clip(scores[known] / pairs[known], 0, 1), data.prompt[known], draws.level)
@@ -258,7 +258,7 @@ def _ac1(data: AuditData, item: Codes, verdicts: Codes, reference: Codes, draws:
     return gwet_ac1(counts, data.prompts(item[usable]), resampling=draws)
 
 
-def _paired_shares(one: Codes, other: Codes, rule: Rule, *, same: bool = False) -> tuple[Numbers, Numbers]:
+def _paired_shares(one: Codes, other: Codes, rule: TieRule, *, same: bool = False) -> tuple[Numbers, Numbers]:
     """Sums over all pairs of one verdict from each side: score and number of pairs, per item.
 
     `one` and `other` count verdicts: a row per item, columns A, tie and B. With `same` both are the same people, and

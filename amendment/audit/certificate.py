@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from amendment.audit.agreement import Group, group, people_leave_one_out
+from amendment.audit.agreement import RaterGroup, group, people_leave_one_out
 from amendment.audit.alarm import Alarms, Unmatched, alarms, unmatched
 from amendment.audit.bias import longer_by_majority
 from amendment.audit.counts import Counts, count
@@ -22,7 +22,7 @@ from amendment.audit.gates import Gate, JudgeReport, gates, judge_report
 from amendment.audit.people import LabelGroup, ShownAgain, label_groups, shown_again
 from amendment.audit.slices import Slice, slices
 from amendment.audit.systems import ConstantAnswer, Controlled, ControlledBy, constant_answers, controlled
-from amendment.audit.votes import TIE, A, AuditData, B, Item, Vote, audit_data
+from amendment.audit.votes import TIE, A, AuditData, B, ComparisonInfo, Vote, audit_data
 from amendment.errors import ConfigError
 from amendment.statistics import Estimate, Resampling, alternative_annotators
 from amendment.statistics.intervals import FEW, FEWEST, FEWEST_ITEMS, json_values
@@ -43,7 +43,7 @@ class PeopleReport:
     """Items by what the most frequent verdict says; a draw is a tie."""
     prefers_longer: Estimate
     """Share of decided majorities for the longer answer."""
-    among: Group | None
+    among: RaterGroup | None
     """Absent with one person."""
     leave_one_out: Estimate | None
     """How often one person says what the others mostly say; absent where no item has two people."""
@@ -66,7 +66,7 @@ class Certificate:
     """Judges that share no item with people."""
     people: PeopleReport | None
     judges: tuple[JudgeReport, ...]
-    between_judges: Group | None
+    between_judges: RaterGroup | None
     labels: tuple[LabelGroup, ...]
     """People's labels by annotator and by confidence, against other people and judges."""
     slices: tuple[Slice, ...]
@@ -122,7 +122,7 @@ class Certificate:
 
 
 def audit(
-    items: Mapping[str, Item],
+    items: Mapping[str, ComparisonInfo],
     votes: Iterable[Vote],
     *,
     models: Mapping[str, str] | None = None,

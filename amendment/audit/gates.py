@@ -29,8 +29,8 @@ from amendment.statistics import Estimate, Resampling, bounds
 from amendment.statistics.alternative_annotators import AlternativeAnnotator
 from amendment.statistics.intervals import FEWEST_ITEMS, NO_VARIATION
 
-Outcome = Literal["PASS", "WARN", "FAIL", "not measured"]
-Ruling = tuple[Outcome, str]
+GateOutcome = Literal["PASS", "WARN", "FAIL", "not measured"]
+Ruling = tuple[GateOutcome, str]
 CANNOT_TELL = "the data cannot tell"
 OFTEN, FEWEST_UNREADABLE, MOST_UNREADABLE = 0.02, 5, 0.1
 """Share of unreadable verdicts above which a judge does not pass; number of verdicts from which a majority decides;
@@ -99,7 +99,7 @@ class Gate:
     judge: str
     check: str
     """A name whose rule stands in the glossary."""
-    outcome: Outcome
+    outcome: GateOutcome
     found: str
     """What was measured, or why it was not."""
 
@@ -155,7 +155,7 @@ def gates(
 
 def worst_measured(rulings: Iterable[Ruling]) -> Ruling:
     """The first of the worst of them; a measured one is worse than none."""
-    ranked: tuple[Outcome, ...] = ("FAIL", "WARN", "PASS", "not measured")
+    ranked: tuple[GateOutcome, ...] = ("FAIL", "WARN", "PASS", "not measured")
     return min(rulings, key=lambda ruling: ranked.index(ruling[0]))
 
 
@@ -208,7 +208,7 @@ def _order(position: Position) -> Ruling:
         findings.append(f"index {position.index.value:+.2f}, p {position.p:.2g}: it leans to the {side} shown")
     if position.contradicts or position.mostly_turns:
         findings.append(f"it changes sides in {100 * position.turned:.0f} %: check coordinates and orders first")
-    outcome: Outcome = "FAIL" if below == HARDLY_CONSISTENT else "WARN" if below or position.leans else "PASS"
+    outcome: GateOutcome = "FAIL" if below == HARDLY_CONSISTENT else "WARN" if below or position.leans else "PASS"
     return outcome, "; ".join(findings)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from amendment.audit.bias import marks_of
-from amendment.audit.votes import LABEL_SOURCE, Item, Vote
+from amendment.audit.votes import LABEL_SOURCE, ComparisonInfo, Vote
 from amendment.data.ballots import UNKNOWN
 from amendment.data.comparisons import JoinedComparison, join
 from amendment.data.guesses import MOST_WORDS, not_recognised
@@ -45,7 +45,7 @@ LOOKED_AT = 1000
 class AuditInputs:
     """Votes, their items by name, counts of what was read and left out, and the facts of each file."""
 
-    items: dict[str, Item] = field(default_factory=dict)
+    items: dict[str, ComparisonInfo] = field(default_factory=dict)
     votes: list[Vote] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     files: list[FileFacts] = field(default_factory=list)
@@ -92,14 +92,14 @@ def _nothing_left(skipped: int, examples: Sequence[Problem]) -> Problem:
     return Problem("", f"no verdict is left: {rows} left out (bad_rows: skip){', such as' if examples else ''}")
 
 
-def _item(item: JoinedComparison) -> Item:
+def _item(item: JoinedComparison) -> ComparisonInfo:
     content = item.content
     prompt = item.prompt_id or item.prompt or None
     lengths = (content.length_a, content.length_b) if content else (None, None)
     answers = _answers(item)
     marks_a, marks_b = (marks_of(text) if isinstance(text, str) else None for text in answers)
     same_a, same_b = map(_likeness, answers)
-    return Item(prompt, item.category, item.model_a, item.model_b, *lengths, marks_a, marks_b, same_a, same_b)
+    return ComparisonInfo(prompt, item.category, item.model_a, item.model_b, *lengths, marks_a, marks_b, same_a, same_b)
 
 
 def _answers(item: JoinedComparison) -> tuple[Any, Any]:
@@ -183,11 +183,11 @@ def votes_of_run(
     return inputs
 
 
-def _item_of(prompt: Prompt | None, verdict: Verdict, a: Candidate | None, b: Candidate | None) -> Item:
+def _item_of(prompt: Prompt | None, verdict: Verdict, a: Candidate | None, b: Candidate | None) -> ComparisonInfo:
     (model_a, length_a, marks_a, answer_a), (model_b, length_b, marks_b, answer_b) = map(_described, (a, b))
     marks, answers = (marks_a, marks_b), (answer_a, answer_b)
     category = prompt.category if prompt else None
-    return Item(verdict.prompt_id, category, model_a, model_b, length_a, length_b, *marks, *answers)
+    return ComparisonInfo(verdict.prompt_id, category, model_a, model_b, length_a, length_b, *marks, *answers)
 
 
 def _described(answer: Candidate | None) -> tuple[str | None, int | None, dict[str, float] | None, str | None]:

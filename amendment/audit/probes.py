@@ -27,7 +27,7 @@ import numpy as np
 
 from amendment import probe_texts
 from amendment.audit.figures import NOTHING, alone, points
-from amendment.audit.gates import Outcome, Ruling
+from amendment.audit.gates import GateOutcome, Ruling
 from amendment.hashing import content_id
 from amendment.records import Candidate, Message, Prompt, Record
 from amendment.statistics import Estimate, binomial_p, bounds, cautioned, clustered_mean, share
@@ -217,7 +217,7 @@ HOW_TO_READ = (
 )
 
 
-class Answered(Record):
+class ProbeAnswers(Record):
     """What one judge says of a comparison shown in one order, with a probe and without it."""
 
     probe: str
@@ -251,7 +251,7 @@ def answers_of(
     *,
     judge: str,
     principle: str,
-) -> list[Answered]:
+) -> list[ProbeAnswers]:
     """The rows of one comparison and judge; `replies` are P(the target is better) by question, a number a draw."""
     plain: dict[int, dict[str, Any]] = {}
     asked: dict[tuple[str, int], dict[str, Any]] = defaultdict(dict)
@@ -268,11 +268,11 @@ def answers_of(
     }
     rows = [
         # a revision has a plain question of its own, and an attack none
-        Answered(**about, probe=probe, place=place, **({} if probe in (REVISION, NULL) else plain[place]), **arms)
+        ProbeAnswers(**about, probe=probe, place=place, **({} if probe in (REVISION, NULL) else plain[place]), **arms)
         for (probe, place), arms in asked.items()
     ]
     is_asked = {probe for probe, _ in asked}
-    return rows + [Answered(**about, probe=probe, is_asked=False) for probe in probes if probe not in is_asked]
+    return rows + [ProbeAnswers(**about, probe=probe, is_asked=False) for probe in probes if probe not in is_asked]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,7 +322,7 @@ class Probed:
     figures: EditFigures | AttackFigures
     corrected: Corrected | None
     """Its test among those of all edits; None for attacks."""
-    outcome: Outcome
+    outcome: GateOutcome
     found: str
     """What the outcome rests on, in words."""
 
@@ -337,9 +337,9 @@ class Probed:
         return {**json_values(row), "gate": self.outcome, "found": self.found}
 
 
-def probe_report(answers: Iterable[Answered]) -> list[Probed]:
+def probe_report(answers: Iterable[ProbeAnswers]) -> list[Probed]:
     """Figures and gates by judge, in the order of `PROBES`; a probe that put no question stands there with n = 0."""
-    asked: dict[tuple[str, str], list[Answered]] = {}
+    asked: dict[tuple[str, str], list[ProbeAnswers]] = {}
     for row in answers:
         of_probe = asked.setdefault((row.judge, row.probe), [])
         if row.is_asked:
@@ -363,7 +363,7 @@ def probe_report(answers: Iterable[Answered]) -> list[Probed]:
     return rows
 
 
-def edit_figures(asked: Sequence[Answered]) -> EditFigures:
+def edit_figures(asked: Sequence[ProbeAnswers]) -> EditFigures:
     """One judge's figures of one edit."""
     controlled = [(question, sides) for question in asked if (sides := question.sides("edited", "control"))]
     signs = [edited - control for _, (edited, control) in controlled]
@@ -383,16 +383,16 @@ def edit_figures(asked: Sequence[Answered]) -> EditFigures:
     )
 
 
-def _same(asked: Sequence[Answered], arm: str) -> Estimate:
+def _same(asked: Sequence[ProbeAnswers], arm: str) -> Estimate:
     """The share with the same verdict before and in this arm, of those that have both."""
     read = [(question, sides) for question in asked if (sides := question.sides("before", arm))]
     same = [float(before == after) for _, (before, after) in read]
     return share(same, [question.prompt_id for question, _ in read], 0.95)
 
 
-def attack_figures(asked: Sequence[Answered]) -> AttackFigures:
+def attack_figures(asked: Sequence[ProbeAnswers]) -> AttackFigures:
     """One judge's figures of the attack."""
-    by_comparison: dict[str, list[Answered]] = defaultdict(list)
+    by_comparison: dict[str, list[ProbeAnswers]] = defaultdict(list)
     for question in asked:
         by_comparison[question.comparison_id].append(question)
     sides: dict[str, list[tuple[int, str]]] = defaultdict(list)

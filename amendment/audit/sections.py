@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from amendment.audit.agreement import MOST_LISTED, Agreement, Group
+from amendment.audit.agreement import MOST_LISTED, Agreement, RaterGroup
 from amendment.audit.certificate import Certificate
 from amendment.audit.figures import NOTHING, measured_points, number, percent, points, ranged, signed
 from amendment.audit.gates import JudgeReport
@@ -108,7 +108,7 @@ def _people(certificate: Certificate) -> Iterator[str]:
     yield from _group(people.among, "people")
 
 
-def _group(group: Group, word: str) -> Iterator[str]:
+def _group(group: RaterGroup, word: str) -> Iterator[str]:
     agreed = [
         f"{RULES[rule]} {percent(agreed_share)}, n = {agreed_share.n} items"
         for rule, agreed_share in group.agreement.items()

@@ -61,7 +61,7 @@ class Vote(NamedTuple):
     the person is."""
 
 
-class Item(NamedTuple):
+class ComparisonInfo(NamedTuple):
     """What is known of a comparison, its verdicts aside."""
 
     prompt: str | None
@@ -224,7 +224,7 @@ class AuditData:
         return AuditData(**{**parts, **_together(self.votes.where(mask), len(self.items), len(self.persons))})
 
 
-def audit_data(items: Mapping[str, Item], votes: Iterable[Vote]) -> AuditData:
+def audit_data(items: Mapping[str, ComparisonInfo], votes: Iterable[Vote]) -> AuditData:
     """Encode; DataError names every vote that cannot be used, and says so where no vote is usable."""
     rows, described = list(votes), list(items.values())
     _check(items, rows)
@@ -368,7 +368,7 @@ def _difference(a: float | None, b: float | None) -> float:
     return math.nan if a is None or b is None else a - b
 
 
-def _check(items: Mapping[str, Item], rows: Sequence[Vote]) -> None:
+def _check(items: Mapping[str, ComparisonInfo], rows: Sequence[Vote]) -> None:
     kinds: dict[str, RaterKind] = {}
     problems = [
         Problem(f"vote {number} of {plain(vote.rater)}", message)
@@ -383,7 +383,7 @@ def _check(items: Mapping[str, Item], rows: Sequence[Vote]) -> None:
         raise DataError(f"nothing to audit: {reason}; at least one vote must say A, B, tie or both_bad")
 
 
-def _wrong(vote: Vote, items: Mapping[str, Item], kind: RaterKind) -> Iterator[str]:
+def _wrong(vote: Vote, items: Mapping[str, ComparisonInfo], kind: RaterKind) -> Iterator[str]:
     """What is wrong with a vote; an audit starts only when this is nothing for every vote."""
     if vote.item not in items:
         yield f"its item {plain(vote.item)!r} is not among the items"

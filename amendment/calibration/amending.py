@@ -53,14 +53,14 @@ class LabelledRow(NamedTuple):
         return p is not None and side_of(self.p) * side < 0 and side_of(p) * side < 0
 
 
-class Rule(NamedTuple):
+class ProposedRule(NamedTuple):
     """A proposed rule and the question to a judge."""
 
     statement: str
     compare: str
 
 
-NEUTRAL = Rule("Prefer the better answer.", "Which of the two answers is better?")
+NEUTRAL = ProposedRule("Prefer the better answer.", "Which of the two answers is better?")
 
 
 class RuleTest(NamedTuple):
@@ -165,7 +165,7 @@ repeats no rule above. Answer with JSON and nothing else, a list of objects such
 
 async def propose(
     model: Model, principle: str, differences: Sequence[Mapping[str, Any]], rules: Mapping[str, str]
-) -> tuple[list[Rule], Counter[str]]:
+) -> tuple[list[ProposedRule], Counter[str]]:
     """The rules that a model proposes about one principle, and what was left out, by reason. Raises ProviderError.
 
     Each difference holds `conversation`, `preferred`, `other` and, where there are some, `comments`. `rules` are the
@@ -182,7 +182,7 @@ async def propose(
     except (ValueError, RecursionError):
         return [], Counter({"replies without a list of rules": 1})
     proposed = [entry for entry in entries if isinstance(entry, dict)][:RULES]
-    read = [Rule(_plain(entry.get("statement")), _plain(entry.get("compare"))) for entry in proposed]
+    read = [ProposedRule(_plain(entry.get("statement")), _plain(entry.get("compare"))) for entry in proposed]
     fit = [rule._replace(compare=rule.compare or FOLLOWS) for rule in read if rule.statement]
     return fit, Counter({UNFIT: len(read) - len(fit)} if len(fit) < len(read) else {})
 

@@ -50,7 +50,7 @@ class Sample(NamedTuple):
         return len(self.items) == self.population
 
 
-def draw_sample(population: Sequence[Exported], settings: SpotCheckSettings, *, seed: int) -> Sample:
+def draw_sample(population: Sequence[DatasetComparison], settings: SpotCheckSettings, *, seed: int) -> Sample:
     """Draw the items of a spot check. The order of the population does not count.
 
     Inclusion probabilities (`inclusion_probabilities`), strata that expect two items or more, a whole number of items
@@ -74,7 +74,7 @@ def draw_sample(population: Sequence[Exported], settings: SpotCheckSettings, *, 
     return Sample(_marked(items, settings, seed), len(ordered), len(set(names)))
 
 
-def _stratified(ordered: Sequence[Exported], names: Sequence[str], chance: Floats, seed: int) -> list[int]:
+def _stratified(ordered: Sequence[DatasetComparison], names: Sequence[str], chance: Floats, seed: int) -> list[int]:
     by_stratum: dict[str, list[int]] = defaultdict(list)
     for place, name in enumerate(names):
         by_stratum[name].append(place)
@@ -207,7 +207,7 @@ ANY = ("any principle", "any surety", "any order", "any length")
 WORDS: tuple[tuple[str, ...], ...] = ((), SURETY, tuple(ORDERS.values()), LENGTHS)
 
 
-class Exported(NamedTuple):
+class DatasetComparison(NamedTuple):
     """A comparison that the dataset would export, as a judge decided it."""
 
     comparison: Comparison
@@ -226,7 +226,7 @@ class _Stratum(NamedTuple):
     size: float
 
 
-def strata_of(population: Sequence[Exported], expected: Sequence[float]) -> list[str]:
+def strata_of(population: Sequence[DatasetComparison], expected: Sequence[float]) -> list[str]:
     """The name of each comparison's stratum, such as `rules/kind / unsure / orders agree / lengths alike`.
 
     `expected` is how many times each is drawn on average. Each stratum expects two or more, as far as there are.
@@ -240,7 +240,7 @@ def strata_of(population: Sequence[Exported], expected: Sequence[float]) -> list
     return names
 
 
-def _keys(population: Sequence[Exported]) -> list[tuple[str, ...]]:
+def _keys(population: Sequence[DatasetComparison]) -> list[tuple[str, ...]]:
     ratios = np.array([row.length_ratio for row in population])
     edges = np.quantile(ratios, [1 / 3, 2 / 3]) if population else ratios
     thirds = np.searchsorted(edges, ratios, side="left")

@@ -63,7 +63,7 @@ _CHOICES = {
 """How choices are written, in all four formats."""
 
 
-class Sent(NamedTuple):
+class ExportedLabels(NamedTuple):
     """What a file holds that was written."""
 
     lines: int
@@ -91,7 +91,9 @@ class ImportedLabels(NamedTuple):
     """Labels that are to come."""
 
 
-def export_questions(folder: Path, path: Path, *, form: str | None = None, sample: LabelledSample = SPOT_CHECK) -> Sent:
+def export_questions(
+    folder: Path, path: Path, *, form: str | None = None, sample: LabelledSample = SPOT_CHECK
+) -> ExportedLabels:
     """Write what a run's sample asks, for another tool: without labels, sides by a hash as on the page.
 
     Raises ConfigError where the run asks nothing yet, or the format is not clear.
@@ -106,10 +108,12 @@ def export_questions(folder: Path, path: Path, *, form: str | None = None, sampl
     interface = path.with_name(f"{path.stem}-interface.xml") if fitting[0] == "label-studio" else None
     if interface:
         _write(interface, LABEL_STUDIO_CONFIG)
-    return Sent(len(items), interface=interface)
+    return ExportedLabels(len(items), interface=interface)
 
 
-def export_labels(folder: Path, path: Path, *, comments: bool = False, sample: LabelledSample = SPOT_CHECK) -> Sent:
+def export_labels(
+    folder: Path, path: Path, *, comments: bool = False, sample: LabelledSample = SPOT_CHECK
+) -> ExportedLabels:
     """Write the labels of a run's sample as they count now, as CSV or JSONL. Raises ConfigError as `export_questions`,
     and where there is none."""
     asked, form = open_sample(folder, sample), path.suffix.lower().removeprefix(".")
@@ -130,7 +134,9 @@ def export_labels(folder: Path, path: Path, *, comments: bool = False, sample: L
     people = _pseudonyms(folder)
     hide = people.hiding() if comments else None
     _write(path, label_file(form, asked.questions, labels, name_of=people.by_name.__getitem__, comments=hide))
-    return Sent(len(labels), len({label.annotator for label in labels}), len(current) - len(labels), with_sealed)
+    return ExportedLabels(
+        len(labels), len({label.annotator for label in labels}), len(current) - len(labels), with_sealed
+    )
 
 
 def import_labels(

@@ -61,7 +61,7 @@ class _Verdict(_Own):
     seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
-class _Undo(_Own):
+class _UndoRequest(_Own):
     uuid: _Uuid
 
 
@@ -147,7 +147,7 @@ class _Desk:
 
     async def undo(self, request: Request) -> Response:
         annotator = self._annotator(request)
-        asked = await _read(request, _Undo)
+        asked = await _read(request, _UndoRequest)
         _refuse_somebody_else(asked, annotator)
         is_new = not self._labels.knows(asked.uuid)
         undone = self._labels.undo(annotator, asked.uuid, among=self._queue.questions)

@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from amendment.audit.figures import between
-from amendment.audit.gates import CANNOT_TELL, UNREADABLE_RULE, Gate, Outcome, above, unreadable
+from amendment.audit.gates import CANNOT_TELL, UNREADABLE_RULE, Gate, GateOutcome, above, unreadable
 from amendment.calibration.samples import LabelledItem
 from amendment.statistics import Estimate, bounds
 from amendment.statistics.intervals import FEWEST_ITEMS
@@ -80,9 +80,9 @@ def unreadable_gate(judge: str, invalid: Estimate) -> Gate:
     return Gate(judge, "unreadable", *unreadable(invalid, UNREADABLE_MOST))
 
 
-def worst(outcomes: Sequence[Outcome]) -> Outcome:
+def worst(outcomes: Sequence[GateOutcome]) -> GateOutcome:
     """FAIL before WARN before not measured before PASS; of nothing: not measured."""
-    ranked: tuple[Outcome, ...] = ("FAIL", "WARN", "not measured", "PASS")
+    ranked: tuple[GateOutcome, ...] = ("FAIL", "WARN", "not measured", "PASS")
     return next((outcome for outcome in ranked if outcome in outcomes), "not measured")
 
 

@@ -63,7 +63,7 @@ class Shown(NamedTuple):
         return Label(**names, showing=self.showing, shown=self.ids, annotator=annotator, at=at, **fields)
 
 
-class Progress(NamedTuple):
+class AnnotatorProgress(NamedTuple):
     """How far an annotator is."""
 
     done: int
@@ -143,14 +143,14 @@ class Queue:
         turned = _hash(self._seed, "sides", item, annotator) % 2 == 1
         return Shown(self.questions[item], showing, turned != (showing == 1))
 
-    def progress(self, annotator: str) -> Progress:
+    def progress(self, annotator: str) -> AnnotatorProgress:
         """How far the annotator is, and how long the rest will take them."""
         mine = self._labels.get(annotator, {})
         left = self._left(annotator)
         timed = [label.seconds for label in mine.values() if label.seconds is not None]
         seconds = statistics.median(timed) * left if len(timed) >= LEAST_TIMED else None
         done = sum(item in self.questions for item, _ in mine)
-        return Progress(done, done + left, seconds)
+        return AnnotatorProgress(done, done + left, seconds)
 
     def missing(self) -> int:
         """As `labels_missing`."""

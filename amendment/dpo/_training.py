@@ -29,7 +29,7 @@ from amendment.dpo.guards import Guards
 from amendment.dpo.policy import UNWEIGHTED, DpoResult, DpoSettings, SftSettings
 from amendment.errors import TrainingError
 from amendment.llm.rendering import Renderer
-from amendment.training import Progress, TrainResult
+from amendment.training import ProgressCallback, TrainResult
 from amendment.training.generating import completion_logps
 from amendment.training.losses import identity_preference, robust_preference, soft_bradley_terry, weighted_loss
 from amendment.training.model_files import load_causal, load_tokenizer, placed, quietly
@@ -48,7 +48,7 @@ def fine_tune(
     settings: SftSettings,
     seed: int,
     *,
-    progress: Progress | None,
+    progress: ProgressCallback | None,
 ) -> TrainResult:
     """Cross-entropy per token: -mean log p(token | the tokens before it), over the tokens of completions."""
     with workbench(base, out, settings, seed, progress, rows=given) as bench:
@@ -73,7 +73,7 @@ def optimise(
     settings: DpoSettings,
     seed: int,
     *,
-    progress: Progress | None,
+    progress: ProgressCallback | None,
     guards: Guards | None = None,
     reference: str | Path | None = None,
 ) -> DpoResult:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from amendment.dpo.guards import GuardReading, Guards
-from amendment.training import PairTrainerSettings, Progress, TrainerSettings, TrainResult, need_training
+from amendment.training import PairTrainerSettings, ProgressCallback, TrainerSettings, TrainResult, need_training
 from amendment.training.preflight import rows_in
 
 UNWEIGHTED = ("kto", "orpo", "simpo")
@@ -77,7 +77,7 @@ def train_sft(
     settings: SftSettings,
     *,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> TrainResult:
     """Fine-tune `base` on `messages`, or on `completion` given `prompt`, and save it to `out`.
 
@@ -106,7 +106,7 @@ def train_dpo(
     settings: DpoSettings,
     *,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     guards: Guards | None = Guards(),  # noqa: B008 - immutable
 ) -> DpoResult:
     """Move `base` towards `chosen` and away from `rejected`, and save it to `out`.

@@ -41,13 +41,13 @@ PAIRS = ("dataset/", "export/", "data/")
 MOST = 5
 """Rows that are named one by one for each file."""
 
-Kind = Literal["missing", "changed", "added", "unreadable", "wrong id", "on both sides"]
+MismatchKind = Literal["missing", "changed", "added", "unreadable", "wrong id", "on both sides"]
 
 
-class Finding(NamedTuple):
+class Mismatch(NamedTuple):
     """One thing that is not as the manifest says."""
 
-    kind: Kind
+    kind: MismatchKind
     place: str
     """A file, or a file and a row counted from 1."""
     message: str
@@ -61,7 +61,7 @@ class Verification:
     is_published: bool
     files: int = 0
     rows: int = 0
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Mismatch] = field(default_factory=list)
 
     @property
     def is_clean(self) -> bool:
@@ -85,7 +85,7 @@ def verify(folder: Path) -> Verification:
     result = Verification(folder, bool(published), files=len(files))
     result.findings += [*changed(folder, files), *added(folder, files, is_published=bool(published))]
     if published and _configs_on_card(folder) != card_configs(published["configs"]):
-        result.findings.append(Finding("changed", CARD, "its `configs:` are not those that were published"))
+        result.findings.append(Mismatch("changed", CARD, "its `configs:` are not those that were published"))
     sides: dict[str, set[str]] = defaultdict(set)
     for name in files:
         side = re.fullmatch(r"(?:[\w-]+)/(train|test)(?:-\d+-of-\d+)?\.parquet", name)
@@ -94,7 +94,7 @@ def verify(folder: Path) -> Verification:
     both = sorted(prompt for prompt, seen in sides.items() if len(seen) > 1)
     messages = [f"prompt {prompt} is in train and in test" for prompt in both[:MOST]]
     messages += [f"and {len(both) - MOST} further prompts"] if len(both) > MOST else []
-    result.findings += [Finding("on both sides", "dataset", message) for message in messages]
+    result.findings += [Mismatch("on both sides", "dataset", message) for message in messages]
     return result
 
 
@@ -107,19 +107,19 @@ def verification_lines(result: Verification) -> list[str]:
     return [*lines, f"{result.folder}: {what}, {result.files} files and {result.rows} rows looked at: {verdict}"]
 
 
-def changed(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+def changed(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> Iterator[Mismatch]:
     """The files of a manifest that are gone or not the same any more."""
     for name, entry in files.items():
         path = folder / name
         if not path.is_file():
-            yield Finding("missing", name, "the manifest names it, and it is not here")
+            yield Mismatch("missing", name, "the manifest names it, and it is not here")
         elif (size := path.stat().st_size) != entry["bytes"]:
-            yield Finding("changed", name, f"expected {entry['bytes']} bytes, found {size}")
+            yield Mismatch("changed", name, f"expected {entry['bytes']} bytes, found {size}")
         elif file_hash(path) != entry["sha256"]:
-            yield Finding("changed", name, "the size is right, the content is not")
+            yield Mismatch("changed", name, "the size is right, the content is not")
 
 
-def added(folder: Path, files: Iterable[str], *, is_published: bool = False) -> Iterator[Finding]:
+def added(folder: Path, files: Iterable[str], *, is_published: bool = False) -> Iterator[Mismatch]:
     """What the manifest does not know, and in a run's folder every link: whatever it leads to today, it can lead to
     anything at the moment when it is read. Of a copy, which a cache may hold as links, those to folders."""
     expected = {*files, *(OF_A_COPY if is_published else OF_A_RUN)}
@@ -130,9 +130,9 @@ def added(folder: Path, files: Iterable[str], *, is_published: bool = False) -> 
         if kept.match(name) and not is_model:
             continue
         if path.is_symlink() and (path.is_dir() or not is_published):
-            yield Finding("added", name, "a link, and nothing of this folder")
+            yield Mismatch("added", name, "a link, and nothing of this folder")
         elif name not in expected and not path.is_dir() and (is_published or not _is_note(folder, name)):
-            yield Finding("added", name, "the manifest does not know it")
+            yield Mismatch("added", name, "the manifest does not know it")
 
 
 def _is_note(folder: Path, name: str) -> bool:
@@ -165,11 +165,11 @@ def _rows(result: Verification, name: str, sides: dict[str, set[str]], side: str
                     message = wrong_pair(row) if is_pairs else None
                     wrong += bool(message)
                     if message and wrong <= MOST:
-                        result.findings.append(Finding("wrong id", f"{name}: row {number}", message))
+                        result.findings.append(Mismatch("wrong id", f"{name}: row {number}", message))
     except (OSError, ValueError) as fault:  # Arrow's own errors are ValueErrors
-        result.findings.append(Finding("unreadable", name, str(fault)))
+        result.findings.append(Mismatch("unreadable", name, str(fault)))
     if wrong > MOST:
-        result.findings.append(Finding("wrong id", name, f"and {wrong - MOST} further rows"))
+        result.findings.append(Mismatch("wrong id", name, f"and {wrong - MOST} further rows"))
     result.rows += number
 
 

@@ -23,7 +23,7 @@ from trl.trainer.reward_trainer import DataCollatorForPreference
 
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.reward_model.settings import CENTRE, RewardSettings
-from amendment.training import Progress, TrainResult
+from amendment.training import ProgressCallback, TrainResult
 from amendment.training.losses import centring, soft_bradley_terry, weighted_loss
 from amendment.training.model_files import bare, load_model, named_faults
 from amendment.training.preflight import pair_labels, prepare_pairs
@@ -53,7 +53,7 @@ ENCODER_TEMPLATE = """
 
 
 def train(
-    base: str | Path, given: Rows, out: Path, settings: RewardSettings, *, seed: int, progress: Progress | None
+    base: str | Path, given: Rows, out: Path, settings: RewardSettings, *, seed: int, progress: ProgressCallback | None
 ) -> TrainResult:
     """Train on pairs as they were given."""
     with workbench(base, out, settings, seed, progress, rows=given) as bench:

@@ -43,12 +43,12 @@ from amendment.statistics.calibration_errors import CalibrationReport, calibrati
 
 Row = Mapping[str, Any]
 Floats = NDArray[np.float64]
-Score = Callable[[Sequence[Row]], ArrayLike]
+ScoreFunction = Callable[[Sequence[Row]], ArrayLike]
 """Rows with `prompt` and `completion` (messages as JSON objects) to one number each, nan where there is none:
 `RewardModel.score`, or anything."""
 Probability = Callable[[Floats, Floats], ArrayLike]
 """Scores of chosen and of rejected answers to P(chosen is better)."""
-Layout = Literal["pairs", "pools", "grid", "reward-bench", "reward-bench-2"]
+BenchmarkLayout = Literal["pairs", "pools", "grid", "reward-bench", "reward-bench-2"]
 CATEGORIES = ("category", "domain", "subset")
 """Columns that name the category of a row; the first that has a value."""
 _SHARED = ("tools", "chat_template_kwargs")
@@ -89,11 +89,11 @@ class RewardEvaluation:
     """Of pairs that were decided; accuracy is the mean over pairs (micro), `macro` that over categories."""
     people: CalibrationReport | None = None
     """P(chosen) against the shares of people's votes, where people decided; ties of people are among them."""
-    benchmarks: dict[Layout, Benchmark] = field(default_factory=dict)
+    benchmarks: dict[BenchmarkLayout, Benchmark] = field(default_factory=dict)
     """By the layout of their rows."""
     always_first: Estimate | None = None
     """Accuracy of always taking the first answer, over the pairs whose order is known."""
-    rows: dict[Layout, int] = field(default_factory=dict)
+    rows: dict[BenchmarkLayout, int] = field(default_factory=dict)
     """Rows of each layout."""
     undecided: int = 0
     """Pairs without a better answer, which no accuracy counts."""
@@ -113,7 +113,9 @@ def people_json(report: CalibrationReport) -> dict[str, Any]:
     return {name: figures[name] for name in names}
 
 
-def evaluate_reward(score: Score, rows: Iterable[Row], *, probability: Probability | None = None) -> RewardEvaluation:
+def evaluate_reward(
+    score: ScoreFunction, rows: Iterable[Row], *, probability: Probability | None = None
+) -> RewardEvaluation:
     """Measure `score` on rows of any layout, recognised by its columns, each layout by itself.
 
     Pairs may have `prompt_id`, `category`, `p_chosen` with `decided_by`, `p_people` (share of people's votes for the
@@ -123,7 +125,7 @@ def evaluate_reward(score: Score, rows: Iterable[Row], *, probability: Probabili
     """
     layouts = _by_layout(list(rows))
     pairs = _pairs(score, layouts["pairs"], probability or preference_probability) if "pairs" in layouts else {}
-    benchmarks: dict[Layout, Benchmark] = {}
+    benchmarks: dict[BenchmarkLayout, Benchmark] = {}
     for layout, given in layouts.items():
         if layout != "pairs":
             benchmarks[layout] = _benchmark(layout, score, given)
@@ -210,7 +212,7 @@ def evaluate_pairs(
     )
 
 
-def layout_of(row: Row) -> Layout | None:
+def layout_of(row: Row) -> BenchmarkLayout | None:
     """What the columns of a row are; None for none that is known."""
     lists = all(_is_pool(row.get(side)) for side in ("chosen", "rejected"))
     if lists and row.get("num_correct") is not None:
@@ -229,9 +231,9 @@ def _is_pool(cell: Any) -> bool:
     return isinstance(cell, list | tuple) and bool(cell) and not any(isinstance(item, Mapping) for item in cell)
 
 
-def _by_layout(rows: Sequence[Row]) -> dict[Layout, list[Row]]:
+def _by_layout(rows: Sequence[Row]) -> dict[BenchmarkLayout, list[Row]]:
     """The rows of each layout. Raises DataError naming each row (from 1) that cannot be read."""
-    layouts, problems = defaultdict[Layout, list[Row]](list), list[Problem]()
+    layouts, problems = defaultdict[BenchmarkLayout, list[Row]](list), list[Problem]()
     for number, row in enumerate(rows, start=1):
         try:
             layouts[_checked(row)].append(row)
@@ -244,7 +246,7 @@ def _by_layout(rows: Sequence[Row]) -> dict[Layout, list[Row]]:
     return layouts
 
 
-def _checked(row: Row) -> Layout:
+def _checked(row: Row) -> BenchmarkLayout:
     """The layout of a row of which everything can be read."""
     layout = layout_of(row)
     if layout is None:
@@ -273,7 +275,7 @@ def _checked(row: Row) -> Layout:
     return layout
 
 
-def _answers(row: Row, layout: Layout) -> list[Any]:
+def _answers(row: Row, layout: BenchmarkLayout) -> list[Any]:
     if layout == "pools":
         return list(row["candidates"])
     sides = row["chosen"], row["rejected"]
@@ -325,7 +327,7 @@ def _length(answer: Any) -> int:
     return sum(len(str(part.get("text") or "")) for content in parts for part in content if isinstance(part, Mapping))
 
 
-def _scores(score: Score, rows: Sequence[Row], layout: Layout) -> list[Floats]:
+def _scores(score: ScoreFunction, rows: Sequence[Row], layout: BenchmarkLayout) -> list[Floats]:
     """The scores of the answers of each row, the right ones first where the layout tells them apart; every answer is
     scored in one call, in batches by length."""
     answers = [_answers(row, layout) for row in rows]
@@ -341,7 +343,7 @@ def _request(row: Row, answer: Any) -> Row:
     return {**shared, "prompt": _messages(row.get("prompt"), "user"), "completion": _messages(answer, "assistant")}
 
 
-def _benchmark(layout: Layout, score: Score, rows: Sequence[Row]) -> Benchmark:
+def _benchmark(layout: BenchmarkLayout, score: ScoreFunction, rows: Sequence[Row]) -> Benchmark:
     scores, prompts = _scores(score, rows, layout), [_prompt(row) for row in rows]
     if layout == "pools":
         return best_of_n(scores, [_qualities(row) for row in rows], prompts)
@@ -359,7 +361,7 @@ def _benchmark(layout: Layout, score: Score, rows: Sequence[Row]) -> Benchmark:
     )
 
 
-def _pairs(score: Score, rows: list[Row], probability: Probability) -> dict[str, Any]:
+def _pairs(score: ScoreFunction, rows: list[Row], probability: Probability) -> dict[str, Any]:
     """The parts of an evaluation that are measured on pairs."""
     chosen, rejected = np.stack(_scores(score, rows, "pairs"), axis=1)
     prompts = [_prompt(row) for row in rows]

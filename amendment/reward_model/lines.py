@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from amendment.reward_model.evaluation import Layout, RewardEvaluation
+from amendment.reward_model.evaluation import BenchmarkLayout, RewardEvaluation
 from amendment.statistics import Estimate
 from amendment.text import cell, table
 
@@ -82,7 +82,7 @@ def _people(model: RewardEvaluation, *, temperature: float | None) -> list[str]:
     return [size, "", *_table(["", "model"], rows)]
 
 
-def _benchmark(shown: Evaluations, layout: Layout) -> list[str]:
+def _benchmark(shown: Evaluations, layout: BenchmarkLayout) -> list[str]:
     """A table with a column for the model and each baseline; the model's figures are the rows."""
     measured = {name: shown[name].benchmarks[layout] for name in shown if layout in shown[name].benchmarks}
     model = measured["model"]

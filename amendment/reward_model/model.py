@@ -21,7 +21,7 @@ from amendment.training.preflight import render_completions, rows_in
 
 Floats = NDArray[np.float64]
 Row = Mapping[str, Any]
-Turns = str | Sequence[Mapping[str, Any]]
+ChatOrText = str | Sequence[Mapping[str, Any]]
 
 
 class RewardModel:
@@ -93,7 +93,9 @@ class RewardModel:
         functions' rewards counts it as 0.
         """
 
-        def reward(prompts: Sequence[Turns], completions: Sequence[Turns], **columns: Any) -> list[float | None]:
+        def reward(
+            prompts: Sequence[ChatOrText], completions: Sequence[ChatOrText], **columns: Any
+        ) -> list[float | None]:
             rows = [
                 {"prompt": _turns(prompt, "user"), "completion": _turns(completion, "assistant")}
                 for prompt, completion in zip(prompts, completions, strict=True)
@@ -107,7 +109,7 @@ class RewardModel:
         return reward
 
 
-def _turns(value: Turns, role: str) -> Any:
+def _turns(value: ChatOrText, role: str) -> Any:
     return [{"role": role, "content": value}] if isinstance(value, str) else list(value)
 
 

@@ -31,7 +31,7 @@ from amendment.reward_model.model import RewardModel, preference_probability
 from amendment.reward_model.settings import META, RewardSettings, Temperature
 from amendment.statistics.calibration_errors import calibration_gain, log_losses
 from amendment.statistics.calibrators import cross_fitted, fit_calibrator, refusal
-from amendment.training import PairTrainerSettings, Progress, TrainResult, need_training
+from amendment.training import PairTrainerSettings, ProgressCallback, TrainResult, need_training
 from amendment.training.preflight import PairLabels, pair_labels, rows_in
 
 Floats = NDArray[np.float64]
@@ -63,7 +63,7 @@ def train_reward(
     *,
     seed: int = 0,
     held_out: Iterable[Mapping[str, Any]] | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> RewardResult:
     """Train on `prompt`, `chosen` and `rejected` (lists of messages as JSON objects) and save to `out`.
 

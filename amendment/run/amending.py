@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from amendment.calibration.amending import (
     NEUTRAL,
     LabelledRow,
-    Rule,
+    ProposedRule,
     RuleTest,
     principle_table,
     propose,
@@ -301,13 +301,13 @@ class _Amending:
             f"annotators' comments on open labels, to {plain(host)} ({plain(self.model)})",
         ]
 
-    def propose(self, context: Context, most: int) -> tuple[dict[str, Rule], Counter[str]]:
+    def propose(self, context: Context, most: int) -> tuple[dict[str, ProposedRule], Counter[str]]:
         """Ask for rules, one call for each principle; rules by id, without those that repeat another one."""
         model = context.model(self.model)
         replies = context.each(
             "propose rules", self.asked(), lambda asked: propose(model, *asked, self.rules), models=[model]
         )
-        rules: dict[str, Rule] = {}
+        rules: dict[str, ProposedRule] = {}
         left_out = sum((reasons for _, reasons in replies), Counter[str]())
         for rule in [rule for proposed, _ in replies for rule in proposed]:
             statements = [*self.rules.values(), *(other.statement for other in rules.values())]
@@ -319,7 +319,7 @@ class _Amending:
                 rules[f"amended-{content_id(rule.statement).removeprefix(HASH_PREFIX)[:8]}"] = rule
         return rules, left_out
 
-    def test(self, context: Context, rules: Mapping[str, Rule]) -> dict[str, RuleTest]:
+    def test(self, context: Context, rules: Mapping[str, ProposedRule]) -> dict[str, RuleTest]:
         """Ask the judge by each rule and by the neutral question about every held-out comparison, in both orders."""
         model = context.model(self.entry.model)
         judges = {}
@@ -345,7 +345,7 @@ class _Amending:
         return rule_tests([judged.row for judged in self.held_out], neutral, columns, seed=self.config.seed)
 
     def evidence(
-        self, rules: Mapping[str, Rule], tests: Mapping[str, RuleTest], left_out: Counter[str]
+        self, rules: Mapping[str, ProposedRule], tests: Mapping[str, RuleTest], left_out: Counter[str]
     ) -> tuple[dict[str, Any], Constitution | None]:
         """The evidence, and a new version of the constitution where a rule was accepted."""
         old = self.constitutions[0]

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from amendment.calibration.drawing import Exported
+from amendment.calibration.drawing import DatasetComparison
 from amendment.calibration.samples import SpotCheckSettings
 from amendment.curation import Mix
 from amendment.data.sources import ChainSource, Part
@@ -211,7 +211,7 @@ def made_pairs_key(settings: RunSettings) -> dict[str, Any]:
     }
 
 
-def exported_comparisons(context: Context, texts: Texts) -> list[Exported]:
+def exported_comparisons(context: Context, texts: Texts) -> list[DatasetComparison]:
     """The comparisons that the dataset exports because judges decided them, on both sides of the split.
 
     A pair that was made by construction counts where the judge has judged it. Raises AmendmentError where
@@ -219,12 +219,12 @@ def exported_comparisons(context: Context, texts: Texts) -> list[Exported]:
     """
     paired = judged_pairs(context, texts)
     pairs = {pair.comparison_id: pair for pair in paired.pairs}
-    exported: dict[str, Exported] = {}
+    exported: dict[str, DatasetComparison] = {}
     for row in context.workspace.rows(judgements_table(context.config), Judgement):
         if row.p_a is None or row.comparison_id not in pairs:
             continue
         shorter, longer = sorted(len(text_of(texts.candidates[name].messages)) for name in (row.a, row.b))
-        exported[row.comparison_id] = Exported(
+        exported[row.comparison_id] = DatasetComparison(
             Comparison(row.prompt_id, row.a, row.b),
             row.p_a,
             row.consistent,

@@ -21,7 +21,7 @@ from pydantic import Field
 from amendment.audit.probes import (
     PLAIN,
     PROBES,
-    Answered,
+    ProbeAnswers,
     ProbeQuestion,
     Subject,
     answers_of,
@@ -135,7 +135,7 @@ class Probing(Stage):
         async def work(task: _Task) -> _Asked:
             return await _ask_all(task, self.part.names, context.config.seed)
 
-        with Tables(context.workspace, self.name, answers=Answered) as tables:
+        with Tables(context.workspace, self.name, answers=ProbeAnswers) as tables:
 
             def keep(asked: _Asked) -> None:
                 tables.end(f"{asked.task.subject.id}/{asked.task.judge.name}", asked.ending)
@@ -154,9 +154,9 @@ class Probing(Stage):
         return StageResult((*tables.artefacts, FIGURES), counts)
 
 
-def probe_rows(workspace: Workspace) -> Iterable[Answered]:
+def probe_rows(workspace: Workspace) -> Iterable[ProbeAnswers]:
     """What the judges of a run answered to its probes; nothing where it has none."""
-    return workspace.rows(ANSWERS, Answered) if workspace.path(ANSWERS).is_file() else ()
+    return workspace.rows(ANSWERS, ProbeAnswers) if workspace.path(ANSWERS).is_file() else ()
 
 
 # Which comparisons, and by which principle
@@ -225,7 +225,7 @@ class _Task(NamedTuple):
 
 class _Asked(NamedTuple):
     task: _Task
-    answers: list[Answered]
+    answers: list[ProbeAnswers]
     ending: Ending
 
 

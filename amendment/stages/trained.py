@@ -24,7 +24,7 @@ from amendment.stages.contract import POLICY_STAGES, Context, Note, RunSettings,
 from amendment.stages.gate import gate_tables
 from amendment.stages.shown import count_lines, estimate_shown, unscored_shown
 from amendment.text import plain
-from amendment.training import Progress, TrainResult, check_base, missing_trackers, need_training
+from amendment.training import ProgressCallback, TrainResult, check_base, missing_trackers, need_training
 
 Rows = list[dict[str, Any]]
 Smoothing = Annotated[float, Field(ge=0, lt=0.5)] | Literal["estimated"]
@@ -93,7 +93,7 @@ def pair_tables(settings: RunSettings) -> tuple[str, ...]:
     return (*PAIRS, *gate_tables(settings))
 
 
-def training_progress(context: Context, title: str) -> Progress:
+def training_progress(context: Context, title: str) -> ProgressCallback:
     """What a trainer tells each time it logs."""
 
     def progress(step: int, steps: int, metrics: dict[str, float]) -> None:

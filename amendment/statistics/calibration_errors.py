@@ -114,7 +114,7 @@ def calibration_report(
     `bins` of equal mass; `draws` of the bootstrap; `simulated` sets of labels of a perfect judge. Raises DataError
     without a row, and ValueError for columns that do not fit together.
     """
-    rows = _any(judged(p, y, weights, clusters, bins))
+    rows = _any(binned_pairs(p, y, weights, clusters, bins))
     draw = Resampling(seed, draws, level)
     brier, log_loss = _losses(rows)
     null = null_errors(rows, seed=seed, draws=simulated)
@@ -149,7 +149,7 @@ def calibration_gain(
 ) -> Gain:
     """Two probabilities of the same comparisons, compared by the same draws of clusters. Arguments as above."""
     names = list(clusters)
-    first, second = (_any(judged(p, y, weights, names, bins)) for p in (before, after))
+    first, second = (_any(binned_pairs(p, y, weights, names, bins)) for p in (before, after))
     draw = Resampling(seed, draws, level)
     apart = [new - old for old, new in zip(_losses(first), _losses(second), strict=True)]
     old, new = moments(first), moments(second)
@@ -168,28 +168,28 @@ def log_losses(p: ArrayLike, y: ArrayLike) -> Floats:
     return losses
 
 
-def _any(rows: Judged) -> Judged:
+def _any(rows: BinnedPairs) -> BinnedPairs:
     if not rows.p.size:
         raise DataError("no labelled comparison, so that calibration cannot be measured: label some, or leave it out")
     return rows
 
 
-def _losses(rows: Judged) -> tuple[Floats, Floats]:
+def _losses(rows: BinnedPairs) -> tuple[Floats, Floats]:
     return (rows.p - rows.y) ** 2, log_losses(rows.p, rows.y)
 
 
-def _mean(rows: Judged, values: Floats, draw: Resampling) -> Estimate:
+def _mean(rows: BinnedPairs, values: Floats, draw: Resampling) -> Estimate:
     sums = sums_by_cluster(rows.clusters, rows.weights * values, rows.weights)
     return _of(rows, sums, lambda sums: quotient(sums[:, 0], sums[:, 1]), draw)
 
 
-def _share_of_hits(rows: Judged, draw: Resampling) -> Estimate:
+def _share_of_hits(rows: BinnedPairs, draw: Resampling) -> Estimate:
     """The weighted share of hits; Wilson's interval over clusters where all are hits, or none."""
     mean = _mean(rows, rows.hits, draw)
     return by_clusters(mean, draw.level) if mean.note == NO_VARIATION else mean
 
 
-def _of(rows: Judged, sums: Floats, statistic: Callable[[Floats], Floats], draw: Resampling) -> Estimate:
+def _of(rows: BinnedPairs, sums: Floats, statistic: Callable[[Floats], Floats], draw: Resampling) -> Estimate:
     return bootstrap(sums, statistic, n=rows.p.size, resampling=draw)
 
 
@@ -212,7 +212,7 @@ def _if_perfect(null: Floats) -> IfPerfect:
     return IfPerfect(float(null.mean()), float(low), float(high), null.size)
 
 
-def _bin(rows: Judged, inside: NDArray[np.bool_], level: float) -> ReliabilityRow:
+def _bin(rows: BinnedPairs, inside: NDArray[np.bool_], level: float) -> ReliabilityRow:
     w = rows.weights[inside]
     accuracy = float(w @ rows.hits[inside] / w.sum())
     effective = max(1, round(effective_rows(w)))
@@ -220,7 +220,7 @@ def _bin(rows: Judged, inside: NDArray[np.bool_], level: float) -> ReliabilityRo
     return ReliabilityRow(float(w @ rows.confidence[inside] / w.sum()), around, int(inside.sum()))
 
 
-def _warnings(rows: Judged) -> tuple[str, ...]:
+def _warnings(rows: BinnedPairs) -> tuple[str, ...]:
     n, warnings = rows.p.size, []
     effective = effective_rows(rows.weights)
     if effective < UNEVEN * n:
@@ -235,7 +235,7 @@ def _warnings(rows: Judged) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-class Judged(NamedTuple):
+class BinnedPairs(NamedTuple):
     """Labelled pairs, by the answer that the judge finds better."""
 
     p: Floats
@@ -254,7 +254,9 @@ class Judged(NamedTuple):
         return int(self.bin.max()) + 1
 
 
-def judged(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None, clusters: Iterable[Hashable], bins: int) -> Judged:
+def binned_pairs(
+    p: ArrayLike, y: ArrayLike, weights: ArrayLike | None, clusters: Iterable[Hashable], bins: int
+) -> BinnedPairs:
     """The rows; ValueError for columns that do not fit together, values outside of [0, 1], weights not above 0."""
     raw, labels, codes = np.asarray(p, np.float64), np.asarray(y, np.float64), codes_of(clusters)[0]
     w = np.ones_like(raw) if weights is None else np.asarray(weights, np.float64)
@@ -271,7 +273,7 @@ def judged(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None, clusters: Iter
     side = np.where(np.abs(raw - 0.5) <= HALF, 0.0, np.sign(raw - 0.5))
     confidence = np.round(np.abs(raw - 0.5) + 0.5, SAME)
     hits = 0.5 + side * (labels - 0.5)
-    return Judged(raw, labels, w, codes, confidence, hits, side != 0, _equal_mass(confidence, w, bins))
+    return BinnedPairs(raw, labels, w, codes, confidence, hits, side != 0, _equal_mass(confidence, w, bins))
 
 
 def _equal_mass(confidence: Floats, weights: Floats, bins: int) -> NDArray[np.intp]:
@@ -283,7 +285,7 @@ def _equal_mass(confidence: Floats, weights: Floats, bins: int) -> NDArray[np.in
     return np.unique(place[code], return_inverse=True)[1].astype(np.intp)
 
 
-def moments(rows: Judged) -> Floats:
+def moments(rows: BinnedPairs) -> Floats:
     """Sums by cluster of the weight, and of the weight times c and z: a column per bin of each."""
     inside = (rows.bin[:, None] == np.arange(rows.bins)).astype(np.float64)
     columns = (rows.weights, rows.weights * rows.confidence, rows.weights * rows.hits)
@@ -296,7 +298,7 @@ def expected_errors(sums: Floats) -> Floats:
     return quotient(np.abs(z - c).sum(1), mass.sum(1))
 
 
-def null_errors(rows: Judged, *, seed: int, draws: int) -> Floats:
+def null_errors(rows: BinnedPairs, *, seed: int, draws: int) -> Floats:
     """ECE in `draws` simulated sets of labels, each a hit with probability c: what a perfectly calibrated judge shows.
 
     Each label is one independent draw; rows are taken in the order of their contents.

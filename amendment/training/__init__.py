@@ -7,7 +7,7 @@ from amendment.training.bases import build_tiny, check_base, need_training
 from amendment.training.settings import (
     LoraSettings,
     PairTrainerSettings,
-    Progress,
+    ProgressCallback,
     Report,
     TinyModel,
     TrainerSettings,
@@ -19,7 +19,7 @@ from amendment.training.settings import (
 __all__ = [
     "LoraSettings",
     "PairTrainerSettings",
-    "Progress",
+    "ProgressCallback",
     "Report",
     "TinyModel",
     "TrainResult",

@@ -140,7 +140,7 @@ def missing_trackers(settings: TrainerSettings) -> Iterator[str]:
             yield f"{name} is not installed; pip install {name}, or leave it out"
 
 
-Progress = Callable[[int, int, dict[str, float]], None]
+ProgressCallback = Callable[[int, int, dict[str, float]], None]
 """Called with the step, the last step, and the metrics of the steps since the last call."""
 
 

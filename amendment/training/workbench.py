@@ -36,7 +36,7 @@ from amendment.training import model_files
 from amendment.training.bases import check_base
 from amendment.training.losses import use_dense_head
 from amendment.training.model_files import has_gpu, quietly
-from amendment.training.settings import Progress, Report, TrainerSettings, TrainResult, missing_trackers
+from amendment.training.settings import ProgressCallback, Report, TrainerSettings, TrainResult, missing_trackers
 
 _POOL = 8
 """Batches that are filled together from rows sorted by length: little padding, and still a random order."""
@@ -59,7 +59,7 @@ def workbench(
     out: Path,
     settings: TrainerSettings,
     seed: int,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     *,
     rows: Sequence[Any] = (),
     depends: Any = None,
@@ -96,7 +96,7 @@ class Workbench:
     out: Path
     settings: TrainerSettings
     seed: int
-    progress: Progress | None
+    progress: ProgressCallback | None
     rows: Sequence[Any]
     depends: Any
     scratch: str
@@ -335,7 +335,7 @@ class Watch(TrainerCallback):
     """Keeps the history, tells progress, stops a run whose loss is no number, and logs where a checkpoint is written:
     what trainers sum up between two entries is in no checkpoint."""
 
-    def __init__(self, trainer: Any, progress: Progress | None) -> None:
+    def __init__(self, trainer: Any, progress: ProgressCallback | None) -> None:
         self.trainer, self.progress, self.history = trainer, progress, list[dict[str, float]]()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from amendment.audit.votes import Item, Vote
+from amendment.audit.votes import ComparisonInfo, Vote
 
 LETTERS: dict[str, Any] = {"A": "A", "B": "B", "t": "tie", "x": "both_bad", "?": "invalid"}
 
@@ -21,9 +21,9 @@ def said(
     return [Vote(f"i{i}", rater, kind, LETTERS[letter], first, **more) for i, letter in shown if letter != "."]
 
 
-def items(count: int, per_prompt: int = 1, **columns: list[Any]) -> dict[str, Item]:
+def items(count: int, per_prompt: int = 1, **columns: list[Any]) -> dict[str, ComparisonInfo]:
     """Items i0, i1, ... of prompts of `per_prompt` items each; `columns` hold a value per item."""
     return {
-        f"i{i}": Item(f"p{i // per_prompt}", **{name: values[i] for name, values in columns.items()})
+        f"i{i}": ComparisonInfo(f"p{i // per_prompt}", **{name: values[i] for name, values in columns.items()})
         for i in range(count)
     }

@@ -7,7 +7,7 @@ import pytest
 
 from amendment.audit.certificate import Certificate, audit
 from amendment.audit.text import certificate_lines
-from amendment.audit.votes import Item, Vote
+from amendment.audit.votes import ComparisonInfo, Vote
 from tests.audit.letters import items, said
 
 
@@ -94,7 +94,7 @@ def test_a_judge_like_another_person_lies_at_the_ceiling_as_often_as_the_level_s
             for rater in range(4)
             for i in range(90)
         ]
-        known = {f"i{i}": Item(f"p{i // 2}") for i in range(90)}
+        known = {f"i{i}": ComparisonInfo(f"p{i // 2}") for i in range(90)}
         difference = audit(known, votes, seed=seed, draws=300).judges[0].ceiling["strict"].difference
         inside += difference.low <= 0 <= difference.high
     assert inside >= 52

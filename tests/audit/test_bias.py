@@ -11,7 +11,7 @@ from amendment.audit.bias import marks_of
 from amendment.audit.certificate import audit
 from amendment.audit.gates import JudgeReport
 from amendment.audit.text import certificate_lines
-from amendment.audit.votes import Item, Vote
+from amendment.audit.votes import ComparisonInfo, Vote
 from tests.audit.letters import items, said
 
 
@@ -73,8 +73,8 @@ NONE: dict[str, float] = {}
 LIST: dict[str, float] = {"lists": 3}
 
 
-def marked(*sides: tuple[dict[str, float] | None, dict[str, float] | None]) -> dict[str, Item]:
-    return {f"i{i}": Item(f"p{i}", marks_a=a, marks_b=b) for i, (a, b) in enumerate(sides)}
+def marked(*sides: tuple[dict[str, float] | None, dict[str, float] | None]) -> dict[str, ComparisonInfo]:
+    return {f"i{i}": ComparisonInfo(f"p{i}", marks_a=a, marks_b=b) for i, (a, b) in enumerate(sides)}
 
 
 def test_shares_and_asymmetry_by_hand() -> None:
@@ -125,7 +125,7 @@ def test_the_own_answer_may_stand_second_and_a_judge_may_be_named_like_its_model
     assert (found.items, found.judge.value, found.asymmetry) == (2, 1.0, None)
 
 
-def compared(*, slope: float, extra: int, n: int = 400) -> tuple[dict[str, Item], list[Vote]]:
+def compared(*, slope: float, extra: int, n: int = 400) -> tuple[dict[str, ComparisonInfo], list[Vote]]:
     """Two equally good systems, one `extra` characters longer in the mean; a judge with a taste for length."""
     random = np.random.default_rng(1)
     items, votes = {}, []
@@ -133,8 +133,8 @@ def compared(*, slope: float, extra: int, n: int = 400) -> tuple[dict[str, Item]
         apart = int(random.normal(extra, 100))
         is_a = i % 2 == 0
         wins = random.random() < 1 / (1 + np.exp(-slope * np.tanh(apart / 100)))
-        one = Item(f"p{i}", None, "wordy", "terse", 1000 + apart, 1000)
-        items[f"i{i}"] = one if is_a else Item(f"p{i}", None, "terse", "wordy", 1000, 1000 + apart)
+        one = ComparisonInfo(f"p{i}", None, "wordy", "terse", 1000 + apart, 1000)
+        items[f"i{i}"] = one if is_a else ComparisonInfo(f"p{i}", None, "terse", "wordy", 1000, 1000 + apart)
         votes.append(Vote(f"i{i}", "j", "model", "A" if wins == is_a else "B"))
     return items, votes
 
@@ -161,7 +161,7 @@ def swayed(by: str, *, is_always_longer: bool = False) -> JudgeReport:
         is_longer = has_headers if is_always_longer or random.random() < 0.75 else not has_headers
         marks: tuple[dict[str, float], ...] = ({"headers": 2}, {})
         a, b = marks if has_headers else marks[::-1]
-        known[f"i{i}"] = Item(
+        known[f"i{i}"] = ComparisonInfo(
             f"p{i}", length_a=9 if is_longer else 1, length_b=1 if is_longer else 9, marks_a=a, marks_b=b
         )
         decides = {"length": is_longer, "headers": has_headers}[by] if random.random() < 1 / 3 else is_better

@@ -10,7 +10,7 @@ import pytest
 
 from amendment.audit.certificate import CERTIFICATE_FORMAT, audit
 from amendment.audit.text import certificate_lines
-from amendment.audit.votes import Item, Vote
+from amendment.audit.votes import ComparisonInfo, Vote
 from tests.audit.letters import items, said
 
 
@@ -25,7 +25,7 @@ def full() -> list[Vote]:
     ]
 
 
-def described() -> dict[str, Item]:
+def described() -> dict[str, ComparisonInfo]:
     return items(
         60,
         per_prompt=2,

@@ -7,7 +7,7 @@ import pytest
 
 from amendment.audit.certificate import Certificate, audit
 from amendment.audit.text import certificate_lines
-from amendment.audit.votes import Item, Vote
+from amendment.audit.votes import ComparisonInfo, Vote
 from tests.audit.letters import items, said
 
 
@@ -15,7 +15,7 @@ def other(letters: str) -> str:
     return letters.translate(str.maketrans("AB", "BA"))
 
 
-def ruling(check: str, votes: list[Vote], known: dict[str, Item] | None = None) -> tuple[str, str]:
+def ruling(check: str, votes: list[Vote], known: dict[str, ComparisonInfo] | None = None) -> tuple[str, str]:
     """What a gate says of judge j, by default on a hundred items."""
     found = audit(known or items(100), votes, draws=200)
     assert f"gate {check}" in found.glossary
@@ -185,7 +185,7 @@ def elsewhere(rater: str, letters: str, prefix: str = "j") -> list[Vote]:
 def certified(people: int, *judges: list[Vote]) -> Certificate:
     """One person on items i0, i1, ... and judges on what they voted on."""
     votes = [*said("ann", "AB" * (people // 2)), *(vote for own in judges for vote in own)]
-    return audit({vote.item: Item(vote.item) for vote in votes}, votes, draws=20)
+    return audit({vote.item: ComparisonInfo(vote.item) for vote in votes}, votes, draws=20)
 
 
 def test_a_judge_that_shares_no_item_with_people_is_told_first_with_a_key_of_each_side() -> None:

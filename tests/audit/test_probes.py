@@ -15,9 +15,9 @@ from amendment import probe_texts
 from amendment.audit.probes import (
     ENOUGH,
     PROBES,
-    Answered,
     AttackFigures,
     EditFigures,
+    ProbeAnswers,
     ProbeQuestion,
     Subject,
     probe_json,
@@ -113,10 +113,12 @@ LETTERS = {"T": 1.0, "o": 0.0, "t": 0.5, "?": None}
 """For the target, against it, a tie, unreadable."""
 
 
-def said(probe: str = "format", *, prompts: str = "", judge: str = "j", place: Any = 0, **arms: str) -> list[Answered]:
+def said(
+    probe: str = "format", *, prompts: str = "", judge: str = "j", place: Any = 0, **arms: str
+) -> list[ProbeAnswers]:
     """One row a letter, with its P by arm; each place in the text is a comparison, a letter of `prompts` its prompt."""
     return [
-        Answered(
+        ProbeAnswers(
             probe=probe,
             judge=judge,
             place=place,
@@ -136,7 +138,7 @@ def edited(**arms: str) -> EditFigures:
     return row.figures
 
 
-def attacked(*rows: Answered) -> AttackFigures:
+def attacked(*rows: ProbeAnswers) -> AttackFigures:
     [row] = probe_report(rows)
     assert isinstance(row.figures, AttackFigures)
     return row.figures

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 from typer.testing import CliRunner
 
-from amendment.audit.probes import PROBES, Answered
+from amendment.audit.probes import PROBES, ProbeAnswers
 from amendment.cli import app
 from amendment.cli._people import audit_path
 from amendment.errors import ConfigError, Paused, Transient
@@ -59,8 +59,8 @@ class Found:
         self.of: dict[str, Any] = {one["probe"]: one for one in document["probes"]}
 
     @property
-    def answers(self) -> list[Answered]:
-        return RunFolder(self.folder).read("probes/answers", Answered)
+    def answers(self) -> list[ProbeAnswers]:
+        return RunFolder(self.folder).read("probes/answers", ProbeAnswers)
 
 
 def written(folder: Path) -> Path:

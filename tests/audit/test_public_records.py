@@ -14,7 +14,7 @@ import pytest
 
 from amendment.audit.certificate import audit
 from amendment.audit.text import certificate_lines
-from amendment.audit.votes import Item, Vote
+from amendment.audit.votes import ComparisonInfo, Vote
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data"
 LLMBAR, PANDALM = FOLDER / "llmbar" / "verdicts.csv.gz", FOLDER / "pandalm"
@@ -31,12 +31,12 @@ def test_accuracy_consistency_and_kappa_of_all_runs_of_llmbar() -> None:
         for row in csv.DictReader(file):
             key = row["subset"], f"{row['judge']} {row['strategy']}"
             runs[key].append((row["gold"], row["verdict_orig"], row["verdict_swap"]))
-    items: dict[str, Item] = {}
+    items: dict[str, ComparisonInfo] = {}
     votes: dict[Vote, None] = {}
     for (subset, judge), run in runs.items():
         for number, (gold, original, swapped) in enumerate(run):
             name = f"{subset} {number}"
-            items[name] = Item(name, subset)
+            items[name] = ComparisonInfo(name, subset)
             votes[Vote(name, "gold", "person", VALUES[gold])] = None
             votes[Vote(name, judge, "model", VALUES[original], "A")] = None
             votes[Vote(name, judge, "model", VALUES[swapped], "B")] = None
@@ -65,7 +65,7 @@ def test_agreement_of_pandalms_annotators_and_judges() -> None:
     items, votes = {}, []
     for row in rows(""):
         name = str(row["idx"])
-        items[name] = Item(f"{row['instruction']}\n{row['input']}")
+        items[name] = ComparisonInfo(f"{row['instruction']}\n{row['input']}")
         votes += [Vote(name, f"annotator{i}", "person", PERSON[row[f"annotator{i}"]]) for i in (1, 2, 3)]
     for row in rows("gpt-3.5-turbo-"):
         votes.append(Vote(str(row["idx"]), "gpt-3.5", "model", GPT[row["gpt_result"]], first="A"))

@@ -10,7 +10,7 @@ import pytest
 
 from amendment.audit.certificate import audit
 from amendment.audit.text import certificate_lines
-from amendment.audit.votes import Item, Vote
+from amendment.audit.votes import ComparisonInfo, Vote
 from tests.audit.letters import items, said
 
 BARS = re.compile(r"(?<!\\)(?:\\\\)*\|")
@@ -144,7 +144,7 @@ def other(letters: str) -> str:
     return letters.translate(str.maketrans("AB", "BA"))
 
 
-def sentences(known: dict[str, Item], votes: list[Vote]) -> str:
+def sentences(known: dict[str, ComparisonInfo], votes: list[Vote]) -> str:
     """What is said of judge j before the first section."""
     lines = certificate_lines(audit(known, votes, draws=300))
     (line,) = [line for line in lines[: lines.index("## Gates")] if line.startswith("- j: ")]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from amendment.audit.certificate import Certificate, audit
 from amendment.audit.text import certificate_lines
-from amendment.audit.votes import INVALID, NONE, TIE, A, AuditData, B, Item, Vote, audit_data
+from amendment.audit.votes import INVALID, NONE, TIE, A, AuditData, B, ComparisonInfo, Vote, audit_data
 from amendment.errors import ConfigError, DataError
 from amendment.statistics.intervals import json_values
 from tests.audit.letters import items, said
@@ -24,7 +24,7 @@ def judge(value: Any, first: Any = "A", **more: Any) -> Vote:
 
 
 def panel(votes: list[Vote], items: int = 1) -> AuditData:
-    return audit_data({f"i{i}": Item(f"p{i}") for i in range(items)}, votes)
+    return audit_data({f"i{i}": ComparisonInfo(f"p{i}") for i in range(items)}, votes)
 
 
 def reading(*votes: Vote) -> str:
@@ -162,7 +162,7 @@ PEOPLE = st.lists(
     max_size=12,
 )
 FIVE = {
-    f"i{i}": Item(f"p{i // 2}", "xy"[i % 2], "m", "n", 10 * i, 20, {"bold": i % 3}, {"headers": i // 2})
+    f"i{i}": ComparisonInfo(f"p{i // 2}", "xy"[i % 2], "m", "n", 10 * i, 20, {"bold": i % 3}, {"headers": i // 2})
     for i in range(5)
 }
 
@@ -190,7 +190,9 @@ def mirrored(vote: Vote) -> Vote:
 def test_which_answer_is_called_a_changes_nothing_that_is_measured(votes: list[Vote], people: list[Vote]) -> None:
     known = [Vote("i0", "j1", "model", "A"), *votes, *people]
     other = {
-        name: Item(item.prompt, item.category, "n", "m", item.length_b, item.length_a, item.marks_b, item.marks_a)
+        name: ComparisonInfo(
+            item.prompt, item.category, "n", "m", item.length_b, item.length_a, item.marks_b, item.marks_a
+        )
         for name, item in FIVE.items()
     }
     one, two = audit(FIVE, known, draws=20), audit(other, list(map(mirrored, known)), draws=20)

@@ -11,7 +11,7 @@ import pytest
 
 from amendment.calibration.amending import (
     LabelledRow,
-    Rule,
+    ProposedRule,
     principle_table,
     propose,
     rule_tests,
@@ -97,7 +97,7 @@ def asked(text: str, ending: str = "stop", differences: Sequence[dict[str, Any]]
 
 @pytest.mark.parametrize("text", [json.dumps([RULE]), f"Here you are:\n```json\n{json.dumps([RULE], indent=1)}\n```\n"])
 def test_json_is_found_whatever_stands_around_it(text: str) -> None:
-    assert asked(text)[0] == ([Rule(**RULE)], {})
+    assert asked(text)[0] == ([ProposedRule(**RULE)], {})
 
 
 @pytest.mark.parametrize(

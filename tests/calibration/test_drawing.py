@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from amendment.calibration.drawing import (
     UNIFORM,
-    Exported,
+    DatasetComparison,
     Sample,
     draw_sample,
     inclusion_probabilities,
@@ -24,10 +24,10 @@ from amendment.calibration.samples import SpotCheckSettings
 from amendment.records import Comparison
 
 
-def population(size: int, *, per_prompt: int = 2) -> list[Exported]:
+def population(size: int, *, per_prompt: int = 2) -> list[DatasetComparison]:
     dice = random.Random(0)
     return [
-        Exported(
+        DatasetComparison(
             Comparison(f"p{number // per_prompt}", f"a{number}", f"b{number}"),
             dice.betavariate(0.6, 0.6),
             dice.choice([True, True, False, None]),
@@ -151,7 +151,7 @@ def test_strata_split_by_every_dimension_and_the_small_ones_are_put_together() -
         for principle in ("c/x", "c/y")
         for ratio in (1.0, 2.0, 3.0)
     ]
-    every = [Exported(Comparison(f"p{n}", f"a{n}", f"b{n}"), *kind) for n, kind in enumerate(kinds)]
+    every = [DatasetComparison(Comparison(f"p{n}", f"a{n}", f"b{n}"), *kind) for n, kind in enumerate(kinds)]
     names = strata_of(every, [2.0] * len(every))
     assert len(set(names)) == len(every) == 3 * 3 * 2 * 3
     assert names[0] == "c/x / unsure / orders agree / lengths alike"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.audit.gates import Outcome
+from amendment.audit.gates import GateOutcome
 from amendment.calibration.people_gate import (
     JudgeAgainstPeople,
     agreement_with_people,
@@ -137,7 +137,7 @@ def test_unreadable_verdicts(share: float, low: float, n: int, outcome: str) -> 
         ((), "not measured"),
     ],
 )
-def test_the_worst_outcome_counts(outcomes: tuple[Outcome, ...], expected: str) -> None:
+def test_the_worst_outcome_counts(outcomes: tuple[GateOutcome, ...], expected: str) -> None:
     assert worst(outcomes) == expected
 
 
