@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -60,24 +61,33 @@ def _root(
 class _Interrupted(BaseException):
     """SIGINT or SIGTERM came; `code` is the exit code."""
 
-    def __init__(self, code: int, resume: str) -> None:
-        super().__init__(resume)
+    def __init__(self, code: int, advice: str) -> None:
+        super().__init__(advice)
         self.code = code
-        self.resume = resume
+        self.advice = advice
 
 
 @contextmanager
-def interruptible(resume: str) -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into an orderly end: what was answered is on disk, and the way on is named."""
+def resumable() -> Iterator[None]:
+    """For a command that continues where it stopped: an interrupt or a pause ends with the command to repeat."""
+    advice = f"Resume with: {shlex.join(['amendment', *sys.argv[1:]])}"
+    try:
+        with _interruptible(advice):
+            yield
+    except Paused as fault:
+        raise Paused(f"{fault}\n{advice}") from fault
+
+
+@contextmanager
+def _interruptible(advice: str) -> Iterator[None]:
+    """Turns SIGINT and SIGTERM into `_Interrupted`."""
 
     def stop(number: int, frame: Any) -> NoReturn:
-        raise _Interrupted(128 + number, resume)
+        raise _Interrupted(128 + number, advice)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
-    except Paused as fault:
-        raise Paused(f"{fault}\nGo on with: {resume}") from fault
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -95,14 +105,16 @@ def _exit_code(fault: AmendmentError) -> int:
 
 
 def guarded(command: Callable[[], Any]) -> int:
+    """Run a command; print its error or interruption as a message, and return the exit code."""
     try:
-        command()
+        with _interruptible("No file is half written; run the command again."):
+            command()
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (_Interrupted, KeyboardInterrupt, AmendmentError, OSError) as fault:
+    except (_Interrupted, AmendmentError, OSError) as fault:
         message, code = _message_and_code(fault)
         _complain(message)
         return code
@@ -110,12 +122,9 @@ def guarded(command: Callable[[], Any]) -> int:
 
 
 def _message_and_code(fault: BaseException) -> tuple[str, int]:
-    """What an error says to the user, and the exit code that goes with it."""
     match fault:
         case _Interrupted():
-            return f"interrupted. Go on with: {fault.resume}", fault.code
-        case KeyboardInterrupt():
-            return "interrupted before anything was begun", 130
+            return f"interrupted. {fault.advice}", fault.code
         case AmendmentError():
             return str(fault), _exit_code(fault)
         case OSError():

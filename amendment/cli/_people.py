@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from amendment.cli._app import AsJson, Overrides, app, interruptible
+from amendment.cli._app import AsJson, Overrides, app, resumable
 from amendment.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ def amend(  # noqa: PLR0917 - typer makes options of them
     from amendment.run.progress import open_progress
 
     prepare_memory()
-    with interruptible(f"amendment amend {folder}"):
+    with resumable():
         amended = amend_run(
             folder,
             model=model,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from amendment.cli._app import AsJson, app, interruptible
+from amendment.cli._app import AsJson, app, resumable
 
 if TYPE_CHECKING:
     from amendment.data.sources import Source
@@ -56,7 +55,7 @@ def publish(
     if send:
         from amendment.publishing.push import push
 
-        with interruptible(shlex.join(["amendment", *sys.argv[1:]])):
+        with resumable():
             pushed = push(
                 ready,
                 tag=tag,

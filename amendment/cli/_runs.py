@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from amendment.cli._app import AsJson, Overrides, RunFilePath, app, interruptible, prepare_memory
+from amendment.cli._app import AsJson, Overrides, RunFilePath, app, prepare_memory, resumable
 from amendment.cli._library import lint
 from amendment.errors import BudgetReached, CredentialsError, GateFailed, LedgerError, Paused
 from amendment.text import plain
@@ -106,7 +106,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
         patience=Patience(max_wait=max_wait),
         terms=Terms(accept_changes, allow_unpriced, strict_model, Trust(yes=yes, ask=_confirm())),
     )
-    with interruptible(shlex.join(["amendment", *sys.argv[1:]])):
+    with resumable():
         try:
             result = started(until=until)
         except (Paused, BudgetReached, CredentialsError, GateFailed):

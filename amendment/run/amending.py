@@ -146,7 +146,7 @@ def amend_run(
         document, new = work.evidence(rules, tests, left_out)
         sent = context.sent
     except Transient as fault:
-        raise Paused(f"amend: {fault}; the replies so far are kept, resume with: amendment amend {folder}") from fault
+        raise Paused(f"amend: {fault}. The replies so far are kept.") from fault
     finally:
         STAGE.reset(token)
         context.close()

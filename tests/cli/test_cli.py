@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 
 import amendment
 from amendment.constitutions import shipped
+from amendment.errors import Paused
 from tests.command_line import called
 
 HEAVY = ("torch", "trl", "transformers", "datasets", "openai", "anthropic")
@@ -331,3 +334,33 @@ def test_the_wrong_type_at_every_top_level_key_is_told(
     assert command("check", "run.yaml") == (0 if (key, value) == ("pairs", []) else 2), "p.jsonl is not there"
     told = capsys.readouterr().err.strip()
     assert all(line.startswith(("run.yaml:", str(tmp_path))) for line in told.split("\n") if line), told
+
+
+def test_ctrl_c_in_a_command_that_keeps_nothing_says_so(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("amendment.stages.audit.audit_data_file", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    assert command("audit", "labels.csv") == 130
+    assert capsys.readouterr().err == "interrupted. No file is half written; run the command again.\n"
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("ending", ["a paused server", "Ctrl-C"])
+def test_amend_gives_one_advice_that_repeats_the_whole_command(
+    ending: str, command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*arguments: object, **options: object) -> None:
+        if ending == "Ctrl-C":
+            signal.raise_signal(signal.SIGINT)
+        raise Paused("amend: the server is away")
+
+    monkeypatch.setattr("amendment.run.amending.amend_run", stopped)
+    arguments = ("amend", "runs/my run", "--model", "writer", "--proposals", "2", "--set", "seed=1", "--allow-unpriced")
+    assert command(*arguments) == (130 if ending == "Ctrl-C" else 3)
+    said = capsys.readouterr().err
+    assert said.endswith(f"Resume with: amendment {shlex.join(arguments)}\n")
+    assert said.count("amendment amend") == 1

@@ -13,7 +13,7 @@ import pytest
 
 from amendment.constitutions import load_constitution
 from amendment.data.store import Workspace
-from amendment.errors import ConfigError, DataError
+from amendment.errors import ConfigError, DataError, Transient
 from amendment.records import Verdict
 from amendment.run import Run
 from amendment.run.amending import Amended, amend_run
@@ -121,3 +121,16 @@ def test_the_command_prints_evidence(
     assert "Nothing was applied." in printed.out
     assert "amend: " in printed.err
     assert called("amend", str(tmp_path)) == 2
+
+
+def test_a_server_that_is_away_pauses_with_one_advice(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*arguments: object) -> None:
+        raise Transient("the server is away", kind="server")
+
+    monkeypatch.setattr("amendment.run.amending.propose", away)
+    assert called("amend", str(here), "--proposals", "3") == 3
+    said = capsys.readouterr().err
+    assert said.endswith(f"Resume with: amendment amend {here} --proposals 3\n")
+    assert (said.count("amendment amend"), said.lower().count("resume")) == (1, 1)

@@ -86,7 +86,7 @@ def test_lasting_faults_pause_the_run_and_only_their_items_are_asked_again(
     said = capsys.readouterr().err
     assert "candidates: 2 of 20 items are pending; run again to continue." in said
     assert "status 500" in said
-    assert f"Go on with: amendment run {file} --folder {folder}" in said
+    assert f"Resume with: amendment run {file} --folder {folder}" in said
     assert sorted(text for text, times in asked(server).items() if times == 2) == ["question 03", "question 11"]
     assert set(server.keys) == {f"Bearer {KEY}"}, "a key goes to its server, and into no file"
     files = [path for path in tmp_path.rglob("*") if path.is_file()]

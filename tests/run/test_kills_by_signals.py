@@ -39,7 +39,7 @@ def test_a_signal_lets_what_is_on_the_wire_come_in_and_no_reply_is_paid_for_twic
     server.settle()
     assert process.returncode == CODES[number]
     assert "Traceback" not in said
-    assert said.strip().split("\n")[-1] == f"interrupted. Go on with: amendment run {path} --folder {tmp_path / 'run'}"
+    assert said.strip().split("\n")[-1] == f"interrupted. Resume with: amendment run {path} --folder {tmp_path / 'run'}"
     assert read_status(tmp_path / "run")["ended"] == "interrupted"
     assert sent <= server.received.total() <= sent + CONCURRENCY < undisturbed.sent
     assert server.lost.total() == 0
