@@ -7,6 +7,7 @@ of an evaluation belong in no dataset.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,7 +45,7 @@ class LabelledSample(NamedTuple):
 
     def command(self, folder: Path) -> str:
         """Serves its page."""
-        return f"amendment label {folder}{self.option}"
+        return f"amendment label {shlex.quote(str(folder))}{self.option}"
 
     def waiting(self, folder: Path, missing: int) -> str:
         """What a run says that waits for so many labels."""
@@ -122,6 +123,6 @@ def labels_waited_for(folder: Path, done: Collection[str]) -> str | None:
                 return None
             if asked.plan.get("people") == "simulated":
                 return None
-            there = f"{sample.read_by}: all labels are there; amendment run FILE goes on"
+            there = f"{sample.read_by}: all labels are there. Resume with: amendment run FILE"
             return sample.waiting(folder, missing) if missing else there
     return None

@@ -207,9 +207,9 @@ def _count(number: int, noun: str) -> str:
 
 def _left(folder: Path, sample: LabelledSample, missing: int) -> str:
     if not missing:
-        return "all labels are there; go on with: amendment run FILE"
+        return "All labels are there. Resume with: amendment run FILE"
     labels = "1 label is" if missing == 1 else f"{missing} labels are"
-    return f"{labels} missing; go on with: {sample.command(folder)}"
+    return f"{labels} missing. Resume with: {sample.command(folder)}"
 
 
 @app.command()

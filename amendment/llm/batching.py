@@ -181,7 +181,7 @@ class Batching:
             self._lingering.cancel()
             self._lingering = None
         gathered, self._gathered, self._n_bytes = self._gathered, [], 0
-        self._forget(gathered, Paused("nothing more is handed in; run again to go on"))
+        self._forget(gathered, Paused("no further batch is submitted; run again to continue"))
         try:
             while self._out:
                 for task, out in self._out.items():

@@ -266,7 +266,7 @@ class Calls:
         if self._stopped or seconds <= self.max_wait:
             return
         away = f"{where} takes no calls for {seconds:,.0f} s, which is more than max_wait ({self.max_wait:g} s)"
-        self.stop(Paused(f"{away}. The finished work is kept; run again to go on. Last reply: {trouble.reason}"))
+        self.stop(Paused(f"{away}. Finished work is kept; run again to continue. Last reply: {trouble.reason}"))
 
     def _pause(self, state: RetryCallState) -> float:
         """What the server asked for, and full jitter; for a refused call at first no more than a quarter of it."""

@@ -192,7 +192,7 @@ class _Amending:
         if judging is None or missing:
             raise ConfigError(
                 f"{folder}: found no {', '.join(missing) or 'judging'}; amend needs a run with `judging:` and a "
-                f"labelled `{SPOT_CHECK.keys[0]}:`. Run it until labels, then label with: amendment label {folder}"
+                f"labelled `{SPOT_CHECK.keys[0]}:`. Run it until labels, then label with: {SPOT_CHECK.command(folder)}"
             )
         self.stage, self.entry = judging, judging.judges[0]
         self.model = model or self.entry.model
@@ -222,7 +222,7 @@ class _Amending:
                 f"{folder}: {len(self.judged)} comparisons have open labels; {len(self.differences)} of them are "
                 f"disagreements to propose from (expected {FEWEST_DIFFERENCES}) and {len(self.held_out)} are held out "
                 f"for the test (expected {FEWEST_TESTED}). Raise {SPOT_CHECK.keys[0]}.items or lower sealed, run "
-                f"again, and label with: amendment label {folder}"
+                f"again, and label with: {SPOT_CHECK.command(folder)}"
             )
 
     def _read(self) -> list[_Judged]:

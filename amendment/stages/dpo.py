@@ -274,7 +274,7 @@ def _judge(context: Context, guards: DpoGuards, prompts: Sequence[Prompt]) -> Sc
         try:
             return np.array(context.each("guards: judging", rows, work, models=[judge.model]))
         except Transient as fault:
-            raise Paused(f"dpo: {fault}; run again to go on") from fault
+            raise Paused(f"dpo: {fault}. Finished work is kept; run again to continue.") from fault
 
     return score
 

@@ -87,7 +87,7 @@ def _each(context: Context, title: str, judge: Judge, items: Sequence[T], work: 
     try:
         return context.each(title, items, work, models=[judge.model])
     except Transient as fault:
-        raise Paused(f"evaluate: {fault}; run again to go on") from fault
+        raise Paused(f"evaluate: {fault}. Finished work is kept; run again to continue.") from fault
 
 
 class PolicyComparison(Record):

@@ -418,7 +418,7 @@ def test_the_command_sends_and_takes_in(tmp_path: Path, capsys: pytest.CaptureFi
     assert "4 labels of 2 people under pseudonyms, without comments (--comments writes them too)." in printed.out
     assert "opening the seal" in printed.err
     assert called("label", there, "--import", path) == 0
-    assert "4 new labels of 2 people.\nall labels are there; go on with: amendment run FILE" in capsys.readouterr().out
+    assert "4 new labels of 2 people.\nAll labels are there. Resume with: amendment run FILE" in capsys.readouterr().out
     assert called("label", there, "--import", path) == 0
     assert "0 new labels, 4 here already." in capsys.readouterr().out
     tasks = ("--export", str(tmp_path / "q.json"), "--questions", "--format", "label-studio")

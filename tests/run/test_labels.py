@@ -62,7 +62,7 @@ def test_annotators_label_a_run_over_a_socket_and_the_page_tells_what_is_left(se
     page.send_signal(signal.SIGINT)
     out, err = page.communicate(timeout=20)
     assert (page.returncode, err) == (0, "")
-    assert f"4 labels are missing; go on with: amendment label {folder}" in out
+    assert f"4 labels are missing. Resume with: amendment label {folder}" in out
 
     page, again = serve(str(folder))
     assert again == url  # and what a browser keeps belongs to its port
@@ -72,7 +72,7 @@ def test_annotators_label_a_run_over_a_socket_and_the_page_tells_what_is_left(se
     page.send_signal(signal.SIGTERM)
     out, _ = page.communicate(timeout=20)
     assert page.returncode == 0
-    assert "all labels are there" in out
+    assert "All labels are there. Resume with: amendment run FILE" in out
     assert open_sample(folder).missing() == 0
 
 
@@ -88,9 +88,9 @@ def test_the_page_of_an_evaluation_has_questions_and_labels_of_its_own(serve: Se
     assert asyncio.run(answer_all({"ann": second}, lambda who, item: rate(who, item, skips))) == 3
     page.send_signal(signal.SIGINT)
     said = page.communicate(timeout=20)[0]
-    assert f"1 label is missing; go on with: amendment label {folder} --stage evaluate" in said
+    assert f"1 label is missing. Resume with: amendment label {folder} --stage evaluate" in said
     spot_check.send_signal(signal.SIGINT)
-    assert f"16 labels are missing; go on with: amendment label {folder}\n" in spot_check.communicate(timeout=20)[0]
+    assert f"16 labels are missing. Resume with: amendment label {folder}\n" in spot_check.communicate(timeout=20)[0]
     assert (open_sample(folder, EVALUATION).missing(), open_sample(folder).missing()) == (1, 2 * 4 + 8)
 
 

@@ -246,7 +246,7 @@ def test_plan_and_status_know_what_waits_for_people(waiting: Path) -> None:
     assert told_now == f"labels: 70 labels are missing; people give them on the page: amendment label {waiting / 'run'}"
     label_all(waiting / "run")
     assert status_lines(read_status(waiting / "run"))[-2:] == [
-        "labels: all labels are there; amendment run FILE goes on",
+        "labels: all labels are there. Resume with: amendment run FILE",
         "next: labels",
     ]
     run(waiting, PAGED)
