@@ -434,7 +434,6 @@ def test_the_judge_that_made_the_labels_is_known_under_any_name_and_protocol(
 
 WRONG = {
     "evaluate.compare=[[inkwell, twin]]": r"evaluate\.compare: found a list, expected one of first, all",
-    "evaluate.people.overlap=31": r"evaluate\.people\.overlap: is gone",
     "evaluate.people.sealed=0.5": r"sealed",
     "evaluate.judge=null": r"evaluate\.compare: is what a judge compares; add evaluate\.judge",
     "evaluate.judge.protocol=violation": r"evaluate\.judge\.protocol: violation says yes or no to one answer",
