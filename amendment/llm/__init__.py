@@ -9,7 +9,7 @@ from amendment.llm.limits import Endpoint, Limits, Trouble
 from amendment.llm.model import Model
 from amendment.llm.opening import check_model, open_model, open_provider, register_provider, shown_name
 from amendment.llm.prices import Price, PriceTable
-from amendment.llm.provider import Meter, Provider, Sent
+from amendment.llm.provider import Meter, Provider, RawReply
 from amendment.llm.requests import Answer, Reply, Request, Usage
 from amendment.llm.simulated import model_entries, serve_world
 from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, RegisteredSpec, SimulatedSpec
@@ -38,12 +38,12 @@ __all__ = [
     "Price",
     "PriceTable",
     "Provider",
+    "RawReply",
     "Reader",
     "RegisteredSpec",
     "Reply",
     "Request",
     "ReturnedModel",
-    "Sent",
     "SimulatedSpec",
     "Spending",
     "Transport",

@@ -41,7 +41,7 @@ GRACE = 5.0
 
 
 @dataclass
-class _Question:
+class _InFlight:
     """A question on its way, and how many wait for its answer."""
 
     task: asyncio.Task[Reply]
@@ -85,7 +85,7 @@ class Calls:
         self._backoff = wait_random_exponential(multiplier=1, max=longest_wait)
         self.last_fault: tuple[float, str] | None = None
         """When a call last failed in passing, by `time.monotonic`, and what it said."""
-        self._flying: dict[str, _Question] = {}
+        self._flying: dict[str, _InFlight] = {}
         self._stopped: AmendmentError | None = None
         self._asked_until = 0.0
         """When the last of the calls that a server asked to wait may go, on the monotonic clock."""
@@ -146,10 +146,10 @@ class Calls:
                 self._flying.pop(request.id, None)
                 flight.task.cancel()
 
-    def _begin(self, provider: Provider, carrier: Transport, request: Request) -> _Question:
+    def _begin(self, provider: Provider, carrier: Transport, request: Request) -> _InFlight:
         self._carriers.add(carrier)
         task = asyncio.ensure_future(self._fetch(provider, carrier, request))
-        flight = self._flying[request.id] = _Question(task, carrier)
+        flight = self._flying[request.id] = _InFlight(task, carrier)
 
         def ended(done: asyncio.Task[Reply]) -> None:
             if self._flying.get(request.id) is flight:

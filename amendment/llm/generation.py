@@ -17,7 +17,7 @@ from torch import Tensor
 from amendment.llm.rendering import Sampled
 
 
-class Drawing(NamedTuple):
+class GenerationOptions(NamedTuple):
     """How answers of one batch are drawn."""
 
     max_tokens: int
@@ -28,7 +28,7 @@ class Drawing(NamedTuple):
 
 @torch.no_grad()  # not inference_mode: what a model caches of its own accord has to stay fit for training
 def sample(
-    model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], seeds: Sequence[int], drawing: Drawing
+    model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], seeds: Sequence[int], drawing: GenerationOptions
 ) -> list[Sampled]:
     """An answer to each prompt of a batch, drawn with the prompt's own seed. The model is used as it stands: put it in
     evaluation mode first."""
@@ -52,7 +52,7 @@ def sample(
     return [Sampled(ids[:length], is_cut) for ids, length, is_cut in rows]
 
 
-def draw_tokens(logits_BV: Tensor, uniforms_B: Tensor, drawing: Drawing) -> Tensor:
+def draw_tokens(logits_BV: Tensor, uniforms_B: Tensor, drawing: GenerationOptions) -> Tensor:
     """One token a row by inverting the cumulative distribution at the row's uniform number.
 
     With top_p the distribution is that of the likeliest tokens whose probabilities reach top_p, the token that crosses

@@ -24,7 +24,7 @@ import orjson
 
 from amendment.errors import CredentialsError, FaultKind, ProviderError, Rejected, Transient
 from amendment.keys import redact, redact_bytes, redact_logs
-from amendment.llm.provider import Meter, Sent
+from amendment.llm.provider import Meter, RawReply
 from amendment.llm.replies import error_text, shown
 from amendment.llm.requests import Reply, Request
 from amendment.llm.specs import AnthropicSpec, OpenAISpec
@@ -44,7 +44,7 @@ Meaning = Literal["rate", "server", "quota", "key", "not found", "redirect", "it
 or final for this item alone."""
 
 
-class Row(NamedTuple):
+class StatusRule(NamedTuple):
     """Which replies mean what. The first row that fits is the one that holds."""
 
     statuses: range | frozenset[int]
@@ -73,18 +73,22 @@ _FLAGGED = re.compile(r"moderation|flagged|guardrail|content[_ ](?:policy|filter
 _NO_MODEL = re.compile(
     r"model_not_found|is not a valid model|model\b.{0,80}\b(?:does not exist|not found)", re.IGNORECASE | re.DOTALL
 )
-TABLE: tuple[Row, ...] = (
-    Row(frozenset({400, 402, 403, 429}), "quota", words=_EMPTY_ACCOUNT),
-    Row(frozenset({429}), "rate", asks_to_wait=True),
-    Row(frozenset({400, 402, 403, 429}), "quota", words=_OVER_QUOTA),
-    Row(frozenset({400, 403}), "item", words=_FLAGGED),  # a gateway's 403 for a text that its filter will not pass on
-    Row(frozenset({401, 402, 403}), "key"),
-    Row(frozenset({404}), "not found", at_first=True),
-    Row(frozenset({400, 422}), "not found", words=_NO_MODEL, at_first=True),
-    Row(range(400), "redirect"),
-    Row(frozenset({429, 529}), "rate"),
-    Row(frozenset({408, 409, 425, *range(500, 600)}), "server"),
-    Row(range(1000), "item"),  # 400, a later 404, 413, 422 and whatever else: context length, a malformed request
+TABLE: tuple[StatusRule, ...] = (
+    StatusRule(frozenset({400, 402, 403, 429}), "quota", words=_EMPTY_ACCOUNT),
+    StatusRule(frozenset({429}), "rate", asks_to_wait=True),
+    StatusRule(frozenset({400, 402, 403, 429}), "quota", words=_OVER_QUOTA),
+    StatusRule(
+        frozenset({400, 403}), "item", words=_FLAGGED
+    ),  # a gateway's 403 for a text that its filter will not pass on
+    StatusRule(frozenset({401, 402, 403}), "key"),
+    StatusRule(frozenset({404}), "not found", at_first=True),
+    StatusRule(frozenset({400, 422}), "not found", words=_NO_MODEL, at_first=True),
+    StatusRule(range(400), "redirect"),
+    StatusRule(frozenset({429, 529}), "rate"),
+    StatusRule(frozenset({408, 409, 425, *range(500, 600)}), "server"),
+    StatusRule(
+        range(1000), "item"
+    ),  # 400, a later 404, 413, 422 and whatever else: context length, a malformed request
 )
 """What a status other than 2xx means, by status and words. `x-should-retry` advises SDKs and decides nothing here."""
 
@@ -260,14 +264,14 @@ class HostedProvider:
         self._headers = {} if key else {"Authorization": wire.sdk.Omit()}  # OpenAI's wants to be told for each call
         self._closing: weakref.finalize[Any, Any] | None = None
 
-    async def send(self, request: Request) -> Sent:
+    async def send(self, request: Request) -> RawReply:
         """The raw body of a good status, with what its headers tell. Raises ProviderError, and nothing else."""
         content = encoded(self.wire.body(request), self.host)
         async with self.faults():
             response = await self.post(self.wire.path, content=content)
         self.has_answered = True
         name = response.headers.get("x-request-id") or response.headers.get("request-id")
-        return Sent(self.target.without_key(response.content), self.target.call_name(name))
+        return RawReply(self.target.without_key(response.content), self.target.call_name(name))
 
     async def post(self, path: str, **parts: Any) -> httpx2.Response:
         """The response of a good status; raises what the SDK raises."""

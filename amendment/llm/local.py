@@ -23,9 +23,9 @@ from transformers.utils import logging as library_logging
 
 from amendment.errors import ConfigError, DataError, Rejected
 from amendment.hashing import HASH_PREFIX
-from amendment.llm.generation import Drawing, choose, end_tokens, sample
+from amendment.llm.generation import GenerationOptions, choose, end_tokens, sample
 from amendment.llm.opening import SAFE_LOADING, folder_of, folder_problems, is_folder, unreachable
-from amendment.llm.provider import Meter, Sent, meter_plain, read_plain, write_plain
+from amendment.llm.provider import Meter, RawReply, meter_plain, read_plain, write_plain
 from amendment.llm.rendering import Renderer, Sampled, read_answer
 from amendment.llm.replies import clean, clean_tree
 from amendment.llm.requests import Reply, Request
@@ -43,7 +43,7 @@ class _Waiting(NamedTuple):
     """A request in the queue; those of one kind can be answered in one batch."""
 
     request: Request
-    kind: tuple[bool, Drawing]
+    kind: tuple[bool, GenerationOptions]
     reply: asyncio.Future[bytes]
 
 
@@ -74,13 +74,13 @@ class LocalProvider:
         self._queue: deque[_Waiting] = deque()
         self._running: asyncio.Task[None] | None = None
 
-    async def send(self, request: Request) -> Sent:
+    async def send(self, request: Request) -> RawReply:
         """The answer as JSON. Raises Rejected for a conversation that the model cannot take."""
         reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(request, (bool(request.choices), _drawing(request)), reply))
         if self._running is None:
             self._running = asyncio.ensure_future(self._run())
-        return Sent(await reply)
+        return RawReply(await reply)
 
     def meter(self, raw: bytes) -> Meter:
         """Tokens of the model's own tokenizer."""
@@ -252,10 +252,10 @@ class LocalModel:
         return ids
 
 
-def _drawing(request: Request) -> Drawing:
+def _drawing(request: Request) -> GenerationOptions:
     sampling = request.sampling
     temperature = 1.0 if sampling.temperature is None else sampling.temperature
-    return Drawing(sampling.max_tokens or 256, temperature, sampling.top_p or 1.0)
+    return GenerationOptions(sampling.max_tokens or 256, temperature, sampling.top_p or 1.0)
 
 
 def _one_thread() -> None:

@@ -15,7 +15,7 @@ Ask = Callable[[list[dict[str, Any]]], Awaitable[str]]
 """From the messages of a chat, as dictionaries with `role` and `content`, to what the model says."""
 
 
-class Sent(NamedTuple):
+class RawReply(NamedTuple):
     """What came back for one request, the body untouched."""
 
     raw: bytes
@@ -53,7 +53,7 @@ class Provider(Protocol):
         """Seconds after which one `send` is given up as a passing fault; None where it takes as long as it takes."""
         ...
 
-    async def send(self, request: Request) -> Sent: ...
+    async def send(self, request: Request) -> RawReply: ...
 
     def meter(self, raw: bytes) -> Meter:
         """Usage and model of a raw reply, as far as they can be found. Never raises."""
@@ -64,7 +64,7 @@ class Provider(Protocol):
     async def close(self) -> None: ...
 
 
-class Rule(NamedTuple):
+class FaultRule(NamedTuple):
     """What follows from one kind of fault."""
 
     attempts: int | None
@@ -77,14 +77,14 @@ class Rule(NamedTuple):
     """Whether the provider may bill for it although no reply is on disk."""
 
 
-RULES: dict[FaultKind, Rule] = {
-    "rate": Rule(attempts=None, counts=False, is_outage=False, may_be_paid=False),
-    "server": Rule(attempts=None, counts=True, is_outage=True, may_be_paid=False),
-    "transport": Rule(attempts=None, counts=True, is_outage=True, may_be_paid=True),
-    "refused": Rule(attempts=None, counts=True, is_outage=True, may_be_paid=False),
-    "deadline": Rule(attempts=None, counts=True, is_outage=True, may_be_paid=True),
-    "unreadable": Rule(attempts=None, counts=True, is_outage=False, may_be_paid=True),
-    "empty": Rule(attempts=3, counts=True, is_outage=False, may_be_paid=True),
+RULES: dict[FaultKind, FaultRule] = {
+    "rate": FaultRule(attempts=None, counts=False, is_outage=False, may_be_paid=False),
+    "server": FaultRule(attempts=None, counts=True, is_outage=True, may_be_paid=False),
+    "transport": FaultRule(attempts=None, counts=True, is_outage=True, may_be_paid=True),
+    "refused": FaultRule(attempts=None, counts=True, is_outage=True, may_be_paid=False),
+    "deadline": FaultRule(attempts=None, counts=True, is_outage=True, may_be_paid=True),
+    "unreadable": FaultRule(attempts=None, counts=True, is_outage=False, may_be_paid=True),
+    "empty": FaultRule(attempts=3, counts=True, is_outage=False, may_be_paid=True),
 }
 """rate: the server wants fewer calls. server: it says itself that it failed. refused: nobody took the connection.
 transport: the connection broke after the request had left. deadline: no reply in time. unreadable: a reply that is cut,
@@ -154,7 +154,7 @@ class FunctionProvider:
         self.kind = self.host = name
         self._ask = ask
 
-    async def send(self, request: Request) -> Sent:
+    async def send(self, request: Request) -> RawReply:
         """The text as compact JSON, with words counted as tokens."""
         messages = [message.to_json() for message in request.messages]
         try:
@@ -166,7 +166,7 @@ class FunctionProvider:
         if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
             raise Rejected(f"{self.host}: the reply holds half a surrogate pair, which no text has")
         read = sum(len(str(message.get("content", "")).split()) for message in messages)
-        return Sent(write_plain(text, finish_reason="stop", input_tokens=read, output_tokens=len(text.split())))
+        return RawReply(write_plain(text, finish_reason="stop", input_tokens=read, output_tokens=len(text.split())))
 
     def meter(self, raw: bytes) -> Meter:
         """Words, counted as tokens."""

@@ -285,7 +285,7 @@ class Sampled(NamedTuple):
     """It had not ended when the tokens were used up."""
 
 
-class Parts(NamedTuple):
+class AnswerParts(NamedTuple):
     """One answer taken apart."""
 
     text: str
@@ -294,7 +294,7 @@ class Parts(NamedTuple):
     """Each with `name` and `arguments`, an object."""
 
 
-def read_answer(tokenizer: Any, ids: Sequence[int], prompt: Sequence[int]) -> Parts:
+def read_answer(tokenizer: Any, ids: Sequence[int], prompt: Sequence[int]) -> AnswerParts:
     """The parts of generated ids (without the end token).
 
     Thinking that never ends leaves no text, since no answer was given.
@@ -306,10 +306,10 @@ def read_answer(tokenizer: Any, ids: Sequence[int], prompt: Sequence[int]) -> Pa
     opened = str(tokenizer.decode(prompt[-_TAIL:], skip_special_tokens=False)).rstrip()
     thinking, rest = _thinking(raw, opened)
     text, calls = _calls(rest)
-    return Parts(_plain(tokenizer, text), _plain(tokenizer, thinking) or None, calls)
+    return AnswerParts(_plain(tokenizer, text), _plain(tokenizer, thinking) or None, calls)
 
 
-def _described(tokenizer: Any, raw: str, prompt: Sequence[int]) -> Parts | None:
+def _described(tokenizer: Any, raw: str, prompt: Sequence[int]) -> AnswerParts | None:
     """By the tokenizer's own description of its replies; None without one, or where the reply does not fit it."""
     if not getattr(tokenizer, "response_template", None):
         return None
@@ -322,7 +322,7 @@ def _described(tokenizer: Any, raw: str, prompt: Sequence[int]) -> Parts | None:
     if len(calls) < len(read):
         return None
     thinking = message.get("reasoning_content") or message.get("thinking")
-    return Parts(_plain(tokenizer, message.get("content") or ""), thinking or None, calls)
+    return AnswerParts(_plain(tokenizer, message.get("content") or ""), thinking or None, calls)
 
 
 def _thinking(raw: str, before: str) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from amendment.errors import ConfigError
 from amendment.llm.openai import chat_body
 from amendment.llm.opening import shown_name
-from amendment.llm.provider import Meter, Sent, meter_plain, read_plain, write_plain
+from amendment.llm.provider import Meter, RawReply, meter_plain, read_plain, write_plain
 from amendment.llm.requests import Reply, Request
 from amendment.llm.specs import OpenAISpec, SimulatedSpec
 from amendment.simulator.persona import Persona
@@ -54,7 +54,7 @@ class SimulatedProvider:
         self.persona = persona or Persona()
         self.shows_choices = self.persona.shows_choices
 
-    async def send(self, request: Request) -> Sent:
+    async def send(self, request: Request) -> RawReply:
         """The reply as compact JSON: text, finish reason, counts of words, log-probabilities if asked for."""
         said = answer(Question.model_validate(chat_body(request, _WIRE)), self.persona)
         logprobs = said.logprobs
@@ -65,7 +65,7 @@ class SimulatedProvider:
             output_tokens=said.output_tokens,
             logprobs=logprobs and {label: logprobs[label] for label in request.choices or () if label in logprobs},
         )
-        return Sent(raw)
+        return RawReply(raw)
 
     def meter(self, raw: bytes) -> Meter:
         """Words, counted as tokens."""

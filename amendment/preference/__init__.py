@@ -1,6 +1,6 @@
 """Judges, judgements and pairs: which of two answers is better, and how sure that is."""
 
-from amendment.preference.aggregate import Vote, aggregate_verdicts, decide, majority, majority_of
+from amendment.preference.aggregate import RaterVote, aggregate_verdicts, decide, majority, majority_of
 from amendment.preference.folder import load_judge_folder, register_protocol, shipped_judges
 from amendment.preference.judge import Compared, Judge, JudgeSettings
 from amendment.preference.pairs import PairSettings, make_pairs
@@ -19,7 +19,7 @@ __all__ = [
     "JudgeSettings",
     "PairSettings",
     "Parsed",
-    "Vote",
+    "RaterVote",
     "aggregate_verdicts",
     "decide",
     "escalate",

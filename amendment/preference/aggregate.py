@@ -27,7 +27,7 @@ from statistics import fmean
 from typing import Literal, NamedTuple
 
 from amendment.constitutions import Constitution
-from amendment.preference.readings import Reading, by_comparison, comparison_of, readings_of
+from amendment.preference.readings import VerdictReading, by_comparison, comparison_of, readings_of
 from amendment.records import Comparison, Judgement, Verdict
 from amendment.statistics.sides import side_of
 
@@ -91,7 +91,7 @@ def aggregate_verdicts(
     return _judgement(between, verdicts, outcome, raters={cell.rater for cell in cells})
 
 
-class Vote(NamedTuple):
+class RaterVote(NamedTuple):
     """What a rater says of a comparison after all."""
 
     side: int
@@ -100,7 +100,7 @@ class Vote(NamedTuple):
     """P(a is better)."""
 
     @classmethod
-    def of(cls, p: float) -> Vote:
+    def of(cls, p: float) -> RaterVote:
         """The vote of a rater of whom nothing but P(a) is known."""
         return cls(side_of(p), p)
 
@@ -113,7 +113,7 @@ def majority(verdicts: Sequence[Verdict], *, comparison: Comparison | None = Non
     return _judgement(between, verdicts, outcome, raters=votes)
 
 
-def majority_of(votes: Iterable[Vote]) -> float | None:
+def majority_of(votes: Iterable[RaterVote]) -> float | None:
     """P(a) by majority; None without a vote.
 
     It is the mean of the votes' own P, ties counted half; 0.5 where the majority says tie; and the share of votes where
@@ -201,16 +201,16 @@ def person_votes(labels: Iterable[Verdict]) -> dict[str, dict[str, float]]:
     return votes
 
 
-def _rater_votes(verdicts: Iterable[Verdict], comparison: Comparison) -> dict[str, Vote]:
+def _rater_votes(verdicts: Iterable[Verdict], comparison: Comparison) -> dict[str, RaterVote]:
     """The vote of each rater that does not abstain, in the order of their names."""
-    read: dict[str, dict[str, list[Reading]]] = defaultdict(lambda: defaultdict(list))
+    read: dict[str, dict[str, list[VerdictReading]]] = defaultdict(lambda: defaultdict(list))
     for reading in readings_of(verdicts, comparison):
         read[reading.rater][reading.seen].append(reading)
     votes = {rater: _vote(list(read[rater].values())) for rater in sorted(read)}
     return {rater: vote for rater, vote in votes.items() if vote is not None}
 
 
-def _vote(orders: Iterable[Sequence[Reading]]) -> Vote | None:
+def _vote(orders: Iterable[Sequence[VerdictReading]]) -> RaterVote | None:
     """One rater's vote from its readings by displayed order."""
     means: list[float] = []
     sides: list[int | None] = []
@@ -220,7 +220,7 @@ def _vote(orders: Iterable[Sequence[Reading]]) -> Vote | None:
         means.append(fmean(values) if values else 0.5)
         sides.append(side_in_order(stated, means[-1]) if stated else None)
     side = side_over_orders(sides)
-    return None if side is None else Vote(side, fmean(means) if side else 0.5)
+    return None if side is None else RaterVote(side, fmean(means) if side else 0.5)
 
 
 class Cell(NamedTuple):
@@ -242,7 +242,7 @@ class Cell(NamedTuple):
         return "a" in self.by_order and "b" in self.by_order
 
 
-def cells_of(readings: Iterable[Reading], *, orders: Orders) -> list[Cell]:
+def cells_of(readings: Iterable[VerdictReading], *, orders: Orders) -> list[Cell]:
     """Every rater's answer by every principle, in the order of their names, of those that were read in the orders that
     `orders` asks for (see `aggregate_verdicts`)."""
     read: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))

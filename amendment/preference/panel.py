@@ -24,7 +24,7 @@ import numpy as np
 from amendment.errors import ConfigError, Transient
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, ending_of
-from amendment.preference.aggregate import Vote, aggregate_verdicts, majority_of
+from amendment.preference.aggregate import RaterVote, aggregate_verdicts, majority_of
 from amendment.preference.judge import Judge, JudgeSettings
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
 from amendment.statistics import share
@@ -62,7 +62,7 @@ def jury_result(verdicts: Sequence[Verdict], aggregate: Aggregate, kind: JuryKin
     if kind != "majority":
         return result
     p_by_rater = {rater: own.p_a for rater, own in result.by_rater.items()}
-    votes = (Vote.of(p) for p in p_by_rater.values() if p is not None)
+    votes = (RaterVote.of(p) for p in p_by_rater.values() if p is not None)
     return result._replace(judgement=_with_p(judgement, majority_of(votes), p_by_rater))
 
 
@@ -164,7 +164,7 @@ def _is_confident(judgement: Judgement, confidence: float) -> bool:
     return judgement.p_a is not None and abs(2 * judgement.p_a - 1) + HALF >= confidence
 
 
-class Judged(NamedTuple):
+class JudgedComparison(NamedTuple):
     """A comparison, what every judge said of it, and how it ended."""
 
     comparison: Comparison
@@ -214,7 +214,7 @@ class JudgePanel:
             weightings=self.judges[0].weightings,
         )
 
-    async def compare(self, prompt: Prompt, a: Candidate, b: Candidate) -> Judged:
+    async def compare(self, prompt: Prompt, a: Candidate, b: Candidate) -> JudgedComparison:
         """Ask about two candidates; a fault that passes leaves the comparison pending."""
         comparison = Comparison.between(a, b)
         verdicts: list[Verdict] = []
@@ -235,13 +235,13 @@ class JudgePanel:
             else:
                 escalation = await escalate([partial(ask, tier) for tier in self._tiers], self._confidence)
         except Transient as fault:
-            return Judged(comparison, [], ending_of(fault))
+            return JudgedComparison(comparison, [], ending_of(fault))
         is_read = any(verdict.invalid is None for verdict in verdicts)
         ending = (
             Ending("done") if is_read else Ending("invalid", next((v.invalid for v in verdicts if v.invalid), None))
         )
         several = escalation if len(self._tiers) > 1 else None
-        return Judged(comparison, verdicts, ending, escalation.judgement, by_rater, several)
+        return JudgedComparison(comparison, verdicts, ending, escalation.judgement, by_rater, several)
 
 
 class PanelCounts:
@@ -259,7 +259,7 @@ class PanelCounts:
         self._tiers: list[tuple[int, int | None, float, str]] = []
         """Of each comparison: tiers that were asked, the one that kept it, agreement with people, the prompt."""
 
-    def add(self, judged: Iterable[Judged], verdicts: Iterable[Verdict], people: Mapping[str, float]) -> None:
+    def add(self, judged: Iterable[JudgedComparison], verdicts: Iterable[Verdict], people: Mapping[str, float]) -> None:
         """Count comparisons, and the verdicts behind them, each once; `people` have decided some, by P(a)."""
         for verdict in verdicts:
             self.judges[verdict.rater].add_verdict(verdict)
@@ -276,7 +276,7 @@ class PanelCounts:
                 agreed = _agreement(result.p_a, people.get(result.comparison.id))
                 self._tiers.append((len(tiers), None if is_unsure else tier, agreed, result.comparison.prompt_id))
 
-    def _add_sides(self, result: Judged) -> None:
+    def _add_sides(self, result: JudgedComparison) -> None:
         votes = {rater: result.by_rater[rater].p_a for rater in self.judges if rater in result.by_rater}
         sides = {rater: side_of(p) for rater, p in votes.items() if p is not None}
         for first, second in combinations(sides, 2):

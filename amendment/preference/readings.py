@@ -25,7 +25,7 @@ Seen = Literal["a", "b", "alone", "unknown"]
 _ALONE = ("score", "ordinal", "binary")
 
 
-class Reading(NamedTuple):
+class VerdictReading(NamedTuple):
     """What one answer of a rater says about a comparison."""
 
     rater: str
@@ -70,13 +70,13 @@ def by_comparison(verdicts: Iterable[Verdict]) -> dict[Comparison, list[Verdict]
     return dict(about)
 
 
-def readings_of(verdicts: Iterable[Verdict], comparison: Comparison) -> list[Reading]:
+def readings_of(verdicts: Iterable[Verdict], comparison: Comparison) -> list[VerdictReading]:
     """What verdicts say about a comparison; those about other answers say nothing.
 
     A verdict on a pair gives a reading. What a rater says by one principle about either answer alone
     gives one reading together, over all samples.
     """
-    readings: list[Reading] = []
+    readings: list[VerdictReading] = []
     alone: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
         if verdict.prompt_id != comparison.prompt_id:
@@ -90,13 +90,15 @@ def readings_of(verdicts: Iterable[Verdict], comparison: Comparison) -> list[Rea
     return readings
 
 
-def _together(verdict: Verdict, comparison: Comparison) -> Reading:
+def _together(verdict: Verdict, comparison: Comparison) -> VerdictReading:
     """Of a verdict that saw both answers."""
     p_a = _p_of_pair(verdict, comparison)
     side = side_of(p_a) if p_a is not None else 0
     if verdict.scale == "pair" and p_a is not None:
         side = {"A": 1, "B": -1}.get(str(verdict.value), 0) * (1 if verdict.shown[0] == comparison.a else -1)
-    return Reading(verdict.rater, verdict.principle_id or "", _seen(verdict, comparison), verdict.sample, p_a, side)
+    return VerdictReading(
+        verdict.rater, verdict.principle_id or "", _seen(verdict, comparison), verdict.sample, p_a, side
+    )
 
 
 def _seen(verdict: Verdict, comparison: Comparison) -> Seen:
@@ -112,7 +114,7 @@ def _p_of_pair(verdict: Verdict, comparison: Comparison) -> float | None:
     return p_first if verdict.shown[0] == comparison.a else 1 - p_first
 
 
-def _alone(key: tuple[str, str], verdicts: Sequence[Verdict], comparison: Comparison) -> Reading:
+def _alone(key: tuple[str, str], verdicts: Sequence[Verdict], comparison: Comparison) -> VerdictReading:
     """Of everything that one rater said by one principle about the answers one by one: the mean over criteria."""
     criteria: dict[str | None, list[Verdict]] = defaultdict(list)
     for verdict in _that_count(verdicts):
@@ -121,7 +123,7 @@ def _alone(key: tuple[str, str], verdicts: Sequence[Verdict], comparison: Compar
     by_criterion = [_p_over_samples(criteria[name], comparison) for name in names]
     read = [p for p in by_criterion if p is not None]
     p_a = fmean(read) if read and len(read) == len(by_criterion) else None
-    return Reading(*key, "alone", 0, p_a, 0 if p_a is None else side_of(p_a))
+    return VerdictReading(*key, "alone", 0, p_a, 0 if p_a is None else side_of(p_a))
 
 
 def _that_count(verdicts: Sequence[Verdict]) -> list[Verdict]:
@@ -207,7 +209,7 @@ def as_pair_verdicts(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
                 yield _pair(reading, comparison, first[reading.rater])
 
 
-def _pair(reading: Reading, comparison: Comparison, verdict: Verdict) -> Verdict:
+def _pair(reading: VerdictReading, comparison: Comparison, verdict: Verdict) -> Verdict:
     is_turned = reading.seen == "b"
     p = None if reading.p_a is None else 1 - reading.p_a if is_turned else reading.p_a
     return Verdict(

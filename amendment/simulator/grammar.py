@@ -57,7 +57,7 @@ class Clause(NamedTuple):
     value: str = ""
 
 
-class Reading(NamedTuple):
+class ParsedText(NamedTuple):
     """A text as clauses."""
 
     clauses: tuple[Clause, ...]
@@ -96,7 +96,7 @@ def _fixed_value(phrase: str) -> str:
     return phrase.rsplit(" ", 1)[1]
 
 
-def parse(text: str) -> Reading:
+def parse(text: str) -> ParsedText:
     """The reading of any text, garbage included."""
     words = text.lower().split()
     clauses = []
@@ -110,7 +110,7 @@ def parse(text: str) -> Reading:
         else:
             clauses.append(match[0])
             at = match[1]
-    return Reading(tuple(clauses), len(words), unparsed)
+    return ParsedText(tuple(clauses), len(words), unparsed)
 
 
 def _clause_at(words: list[str], at: int) -> tuple[Clause, int] | None:

@@ -216,18 +216,18 @@ class Scene(NamedTuple):
         """Of the one answer that is shown, as `candidate`."""
         return grade(self.prompt, self.text("candidate"), principles=principles, persona=self.persona, rng=self.rng)
 
-    def line(self, text: str, **values: Any) -> Line:
+    def line(self, text: str, **values: Any) -> Utterance:
         """What is said, or the JSON that the question's schema wants of it: known values by their names, and what is
         said for all others."""
         schema = self.question.answer_schema
         if not schema:
-            return Line(text)
+            return Utterance(text)
         properties = schema.get("properties")
         names = properties if isinstance(properties, dict) else {}
-        return Line(json.dumps({name: values.get(name, text) for name in names}, ensure_ascii=False))
+        return Utterance(json.dumps({name: values.get(name, text) for name in names}, ensure_ascii=False))
 
 
-class Line(NamedTuple):
+class Utterance(NamedTuple):
     text: str
     logprobs: dict[str, float] | None = None
 
@@ -271,16 +271,16 @@ def _n_words(text: str) -> int:
     return len(text.split())
 
 
-def _draft(scene: Scene) -> Line:
+def _draft(scene: Scene) -> Utterance:
     return scene.line(draft(scene.asked, persona=scene.persona, rng=scene.rng))
 
 
-def _critique(scene: Scene) -> Line:
+def _critique(scene: Scene) -> Utterance:
     text = scene.text("answer")
     return scene.line(criticise(scene.prompt, text, principles=scene.principles, rng=scene.rng))
 
 
-def _revise(scene: Scene) -> Line:
+def _revise(scene: Scene) -> Utterance:
     revised = revise(
         scene.prompt,
         scene.text("answer"),
@@ -292,7 +292,7 @@ def _revise(scene: Scene) -> Line:
     return scene.line(revised)
 
 
-def _compare(scene: Scene) -> Line:
+def _compare(scene: Scene) -> Utterance:
     """Two answers, `answer_a` and `answer_b`: label probabilities, or a verdict line, perhaps after a reason."""
     persona, rng, temperature = scene.persona, scene.rng, scene.temperature
     first, second = scene.text("answer_a"), scene.text("answer_b")
@@ -306,14 +306,14 @@ def _compare(scene: Scene) -> Line:
     if scene.shows:
         return _likeliest(label_logprobs(log_odds))
     reasons = scene.wants_reasons
-    return Line(word_verdict(log_odds, temperature=temperature, persona=persona, rng=rng, reasons=reasons))
+    return Utterance(word_verdict(log_odds, temperature=temperature, persona=persona, rng=rng, reasons=reasons))
 
 
-def _likeliest(logprobs: dict[str, float]) -> Line:
-    return Line(max(logprobs, key=logprobs.__getitem__), logprobs)
+def _likeliest(logprobs: dict[str, float]) -> Utterance:
+    return Utterance(max(logprobs, key=logprobs.__getitem__), logprobs)
 
 
-def _score(scene: Scene) -> Line:
+def _score(scene: Scene) -> Utterance:
     """One answer on the scale 1 to 10."""
     grade, has_schema = scene.grade(scene.principles), scene.question.answer_schema is not None
     if scene.shows and not has_schema:
@@ -321,12 +321,12 @@ def _score(scene: Scene) -> Line:
     reasons = has_schema or scene.wants_reasons
     text = word_score(grade, temperature=scene.temperature, persona=scene.persona, rng=scene.rng, reasons=reasons)
     if not has_schema:
-        return Line(text)
+        return Utterance(text)
     reason, _, score = text.rpartition("\n")
     return scene.line(score, score=int(score.rpartition(" ")[2]), reasoning=reason)
 
 
-def _answer_by_criteria(scene: Scene) -> Line:
+def _answer_by_criteria(scene: Scene) -> Utterance:
     """One answer by each of the `criteria`: a line `criterion-id: choice` for each."""
     chosen = {}
     for name, text, choices in _criteria(scene.blocks["criteria"]):
@@ -345,7 +345,7 @@ def _criteria(value: Any) -> Iterator[tuple[str, str, list[str]]]:
             yield item["id"], str(item.get("text", "")), listed or list(_CHOICES)
 
 
-def _check(scene: Scene) -> Line:
+def _check(scene: Scene) -> Utterance:
     """One answer: does it refuse, or else does it violate the principle."""
     persona = scene.persona
     if _OF_REFUSAL in scene.words:
@@ -356,7 +356,7 @@ def _check(scene: Scene) -> Line:
     return scene.line(text, verdict=text.rpartition(": ")[2])
 
 
-def _propose(scene: Scene) -> Line:
+def _propose(scene: Scene) -> Utterance:
     """Rules that are missing, as JSON, in the sentences of the world's constitution: of others its judge understands
     nothing. Rules that stand already are known by the same sentences. A list without any where the pairs show none."""
     rules = scene.blocks.get("rules")
@@ -368,7 +368,7 @@ def _propose(scene: Scene) -> Line:
     names = [max(PRINCIPLES, key=lambda name: PRINCIPLES[name].get(attribute, 0.0)) for attribute in attributes]
     written = [principle for name in names for principle in _constitution() if principle["id"] == name]
     proposed = [{"statement": principle["statement"], "compare": principle["compare"][0]} for principle in written]
-    return Line(json.dumps(proposed))
+    return Utterance(json.dumps(proposed))
 
 
 def _pairs(value: Any) -> Iterator[Preferred]:
@@ -378,7 +378,7 @@ def _pairs(value: Any) -> Iterator[Preferred]:
             yield Preferred(asked[-1], _text_in(item.get("preferred")), _text_in(item.get("other")))
 
 
-_PLAYS: Mapping[str, Callable[[Scene], Line]] = {
+_PLAYS: Mapping[str, Callable[[Scene], Utterance]] = {
     "draft": _draft,
     "critique": _critique,
     "revise": _revise,

@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from amendment.simulator.grammar import STEPS, WHYS, Clause, Kind, Reading, clause, parse, render
+from amendment.simulator.grammar import STEPS, WHYS, Clause, Kind, ParsedText, clause, parse, render
 from amendment.simulator.persona import (
     ARTEFACTS,
     FALSE_ALARMS,
@@ -166,7 +166,7 @@ FLAWS: Mapping[Flaw, _Known] = {
 NOTHING = "The answer needs no change."
 
 
-def find_flaws(task: Task, reading: Reading) -> tuple[Flaw, ...]:
+def find_flaws(task: Task, reading: ParsedText) -> tuple[Flaw, ...]:
     """Every flaw of an answer, as one who knows the truth would list them."""
     values = assess(task, reading)
     claims = n_claims(reading)
@@ -184,7 +184,7 @@ def find_flaws(task: Task, reading: Reading) -> tuple[Flaw, ...]:
     return tuple(flaw for flaw, is_there in flaws.items() if is_there)
 
 
-def _is_bare(task: Task, reading: Reading, values: Attributes) -> bool:
+def _is_bare(task: Task, reading: ParsedText, values: Attributes) -> bool:
     """Short of what would make it fully helpful, where its heart is right."""
     return values.helpful < 1 and values.correct > 0 and values.harmless == 1 and not reading.has("code")
 
@@ -222,7 +222,7 @@ def criticise(prompt: str, answer: str, *, principles: Sequence[str] = (), rng: 
     return name_flaws(noticed)
 
 
-def _notice(task: Task, reading: Reading, shares: Attributes, skill: float, rng: random.Random) -> list[Flaw]:
+def _notice(task: Task, reading: ParsedText, shares: Attributes, skill: float, rng: random.Random) -> list[Flaw]:
     return [flaw for flaw in find_flaws(task, reading) if speaks_to(flaw, shares) and chance(rng, skill)]
 
 

@@ -15,7 +15,7 @@ from amendment.data.export import write_exports
 from amendment.data.pseudonyms import Outgoing, run_pseudonyms
 from amendment.errors import AmendmentError
 from amendment.keys import key_variables, run_scanner, sift
-from amendment.preference import Vote, majority_of
+from amendment.preference import RaterVote, majority_of
 from amendment.preference.aggregate import person_votes
 from amendment.preference.pairs import TIED_POOL, preference_row
 from amendment.records import Pair, Preference, Verdict
@@ -258,7 +258,7 @@ def labelled_pairs(
 
 def _decided(pair: Pair, labels: Mapping[str, float]) -> Pair | None:
     """The pair as the majority of people orients it; None for a tie."""
-    p_a = majority_of(map(Vote.of, labels.values()))
+    p_a = majority_of(map(RaterVote.of, labels.values()))
     assert p_a is not None
     p = p_a if pair.chosen_id < pair.rejected_id else 1 - p_a
     if not side_of(p):

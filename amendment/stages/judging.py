@@ -26,7 +26,15 @@ from amendment.preference.degenerate import Pool, pool_of
 from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import JudgeSettings
 from amendment.preference.pairs import PairSettings
-from amendment.preference.panel import Judged, JudgePanel, JuryKind, PanelCounts, Unweighed, refuse_few_labels, weigh
+from amendment.preference.panel import (
+    JudgedComparison,
+    JudgePanel,
+    JuryKind,
+    PanelCounts,
+    Unweighed,
+    refuse_few_labels,
+    weigh,
+)
 from amendment.preference.principles import PrincipleTally
 from amendment.preference.ranking import rank_adaptively
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Record, Verdict
@@ -220,7 +228,7 @@ class _Compared(NamedTuple):
 
     prompt: Prompt
     pool: Pool
-    judged: Sequence[Judged] = ()
+    judged: Sequence[JudgedComparison] = ()
     """In the order of the pool."""
     ranking: Ranking | None = None
 
@@ -276,7 +284,7 @@ class JudgeStep:
 
     async def _ranked(self, prompt: Prompt, pool: Pool, most: int) -> _Compared:
         pairs = {Comparison.between(*two): two for two in pool.pairs()}
-        judged: dict[Comparison, Judged] = {}
+        judged: dict[Comparison, JudgedComparison] = {}
 
         async def compare(first: str, second: str) -> float | None:
             comparison = Comparison(prompt.id, first, second)

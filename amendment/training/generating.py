@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from amendment.llm.generation import Drawing, sample
+from amendment.llm.generation import GenerationOptions, sample
 from amendment.llm.rendering import Sampled
 
 _LOGITS = 2**26
@@ -81,6 +81,6 @@ def sample_answers(
     for start in range(0, len(order), _ROWS):
         rows = order[start : start + _ROWS]
         batch = [prompts[row] for row in rows]
-        drawn = sample(model, tokenizer, batch, [seeds[row] for row in rows], Drawing(max_tokens))
+        drawn = sample(model, tokenizer, batch, [seeds[row] for row in rows], GenerationOptions(max_tokens))
         answers |= dict(zip(rows, drawn, strict=True))
     return [answers[row] for row in range(len(prompts))]

@@ -15,7 +15,7 @@ from amendment.errors import ConfigError, CredentialsError, ProviderError, Rejec
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Ending, Model
-from amendment.llm.provider import Meter, Provider, Sent
+from amendment.llm.provider import Meter, Provider, RawReply
 from amendment.llm.requests import Reply, Request
 from amendment.llm.simulated import SimulatedProvider
 from amendment.records import Message, Origin, Prompt, Sampling, ToolCall, text_of, user
@@ -51,13 +51,13 @@ class Scripted:
         self.script = list(script)
         self.asked: list[Request] = []
 
-    async def send(self, request: Request) -> Sent:
+    async def send(self, request: Request) -> RawReply:
         self.asked.append(request)
         line = self.script.pop(0)
         if isinstance(line, ProviderError):
             raise line
         reply = line if isinstance(line, Reply) else Reply(messages=(Message(role="assistant", content=line),))
-        return Sent(reply.model_dump_json().encode())
+        return RawReply(reply.model_dump_json().encode())
 
     def meter(self, raw: bytes) -> Meter:
         return Meter()

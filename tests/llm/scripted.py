@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any, ParamSpec
 
 from amendment.errors import ProviderError, Transient
-from amendment.llm.provider import Meter, Sent
+from amendment.llm.provider import Meter, RawReply
 from amendment.llm.requests import Reply, Request
 from amendment.records import Message
 
@@ -45,7 +45,7 @@ class Scripted:
         self.gate.set()
         self.at_once = self.most_at_once = 0
 
-    async def send(self, request: Request) -> Sent:
+    async def send(self, request: Request) -> RawReply:
         self.asked.append(request)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -56,7 +56,7 @@ class Scripted:
         fault = self.script.pop(0) if self.script else None
         if fault:
             raise fault
-        return Sent(str(request.messages[0].content).encode())
+        return RawReply(str(request.messages[0].content).encode())
 
     def meter(self, raw: bytes) -> Meter:
         return Meter()

@@ -20,7 +20,7 @@ from amendment.llm.ledger_reading import Reader, ReturnedModel
 from amendment.llm.limits import Endpoint, Limits
 from amendment.llm.model import Model
 from amendment.llm.prices import Price
-from amendment.llm.provider import Sent
+from amendment.llm.provider import RawReply
 from amendment.llm.requests import Reply, Request
 from amendment.llm.transport import Online
 from amendment.records import Message, Sampling, user
@@ -137,7 +137,7 @@ def test_who_asks_at_the_moment_at_which_a_call_fails_is_answered(monkeypatch: p
         again: list[asyncio.Task[str]] = []
         send = provider.send
 
-        async def sending(request: Request) -> Sent:
+        async def sending(request: Request) -> RawReply:
             try:
                 return await send(request)
             finally:

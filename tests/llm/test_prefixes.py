@@ -14,7 +14,7 @@ from amendment.critique import ChainSettings, run_chain
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
-from amendment.llm.provider import Meter, Sent
+from amendment.llm.provider import Meter, RawReply
 from amendment.llm.requests import Reply, Request, prompt_texts
 from amendment.preference import Judge, JudgeSettings, load_judge_folder, shipped_judges
 from amendment.records import Candidate, Message, Prompt, Sampling, text_of, user
@@ -44,10 +44,10 @@ class Recorder:
     def __init__(self) -> None:
         self.asked: list[Request] = []
 
-    async def send(self, request: Request) -> Sent:
+    async def send(self, request: Request) -> RawReply:
         self.asked.append(request)
         number = len(self.asked)
-        return Sent(f"{PASSAGE[number % 7 :]} {number}.{EVERY_VERDICT}".encode())
+        return RawReply(f"{PASSAGE[number % 7 :]} {number}.{EVERY_VERDICT}".encode())
 
     def meter(self, raw: bytes) -> Meter:
         return Meter()

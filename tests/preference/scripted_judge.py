@@ -11,7 +11,7 @@ from amendment.constitutions import Constitution, FewShot, Principle
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
-from amendment.llm.provider import Meter, Provider, Sent
+from amendment.llm.provider import Meter, Provider, RawReply
 from amendment.llm.requests import Reply, Request
 from amendment.preference import Compared, Judge, JudgeSettings
 from amendment.records import Candidate, Message, Sampling, text_of
@@ -50,9 +50,9 @@ class Scripted:
         self.shows_choices = shows_choices
         self.asked: list[Request] = []
 
-    async def send(self, request: Request) -> Sent:
+    async def send(self, request: Request) -> RawReply:
         self.asked.append(request)
-        return Sent(self.say(request).model_dump_json().encode())
+        return RawReply(self.say(request).model_dump_json().encode())
 
     def meter(self, raw: bytes) -> Meter:
         return Meter()

@@ -13,7 +13,7 @@ import pytest
 from amendment.constitutions import AppliesWhen
 from amendment.errors import ConfigError, CredentialsError, Rejected, Transient
 from amendment.llm import anthropic, openai
-from amendment.llm.provider import Sent
+from amendment.llm.provider import RawReply
 from amendment.llm.requests import Reply, Request
 from amendment.records import Candidate, Message, Prompt, Sampling, Verdict, text_of, user
 from tests.preference.scripted_judge import (
@@ -114,13 +114,13 @@ class Server(Scripted):
         super().__init__(always_first, shows_choices=shows_choices)
         self.reply, self.before_first_answer = reply, 0
 
-    async def send(self, request: Request) -> Sent:
+    async def send(self, request: Request) -> RawReply:
         number = len(self.asked)
         self.asked.append(request)
         for _ in range(20):
             await asyncio.sleep(0)
         self.before_first_answer = self.before_first_answer or len(self.asked)
-        return Sent(self.reply(number, request).model_dump_json().encode())
+        return RawReply(self.reply(number, request).model_dump_json().encode())
 
     @property
     def with_choices(self) -> int:

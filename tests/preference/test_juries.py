@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from amendment.errors import ConfigError
-from amendment.preference import Vote, aggregate_verdicts, majority_of
+from amendment.preference import RaterVote, aggregate_verdicts, majority_of
 from amendment.preference.panel import FEWEST_LABELS, Unweighed, Weighed, escalate, jury_result, weigh
 from amendment.records import Judgement, Verdict
 from tests.preference.verdicts import A, B, verdict
@@ -74,7 +74,7 @@ def right_share(found: Labels, truth: list[bool]) -> float:
 def test_labels_tell_which_rater_to_trust() -> None:
     truth, rows = planted([0.95, 0.65, 0.6], items=1500, seed=7)
     labels: Labels = [float(is_a) if index < 200 else None for index, is_a in enumerate(truth)]
-    by_majority = [majority_of(Vote.of(p) for p in row if p is not None) for row in rows]
+    by_majority = [majority_of(RaterVote.of(p) for p in row if p is not None) for row in rows]
     found = weighed(rows, labels)
     assert right_share(p_of(found), truth) > right_share(by_majority, truth) + 0.05
     assert max(found.weights, key=lambda rater: found.weights[rater]) == "one"

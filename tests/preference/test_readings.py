@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.preference.readings import Reading, as_pair_verdicts, by_comparison, readings_of
+from amendment.preference.readings import VerdictReading, as_pair_verdicts, by_comparison, readings_of
 from amendment.records import Comparison, Verdict
 from tests.preference.verdicts import AB, A, B, C, score, verdict
 
@@ -24,7 +24,7 @@ def test_a_verdict_on_a_pair_is_read_in_the_coordinates_of_the_comparison() -> N
     # B was shown first and is better with 0.8, so a is with 0.2
     (reading,) = readings_of([verdict((B, A), 0.8, principle_id="c/kind", sample=3)], AB)
     assert reading.p_a == pytest.approx(0.2)
-    assert reading == Reading("judge", "c/kind", "b", 3, reading.p_a, -1)
+    assert reading == VerdictReading("judge", "c/kind", "b", 3, reading.p_a, -1)
 
 
 @pytest.mark.parametrize(("a", "b", "p"), [(7, 4, 1.0), (4, 7, 0.0), (5, 5, 0.5), (6.5, 6.25, 1.0)])

@@ -20,8 +20,8 @@ from amendment.llm.client import Calls
 from amendment.llm.model import Ending
 from amendment.llm.provider import Provider
 from amendment.llm.requests import Reply, Request
-from amendment.preference import Judge, Vote, aggregate_verdicts, majority_of
-from amendment.preference.panel import Judged
+from amendment.preference import Judge, RaterVote, aggregate_verdicts, majority_of
+from amendment.preference.panel import JudgedComparison
 from amendment.records import Candidate, Comparison, Judgement, Message, Preference, Prompt, Verdict, text_of, user
 from amendment.run import Result, Run, load_run_file, plan_run
 from amendment.run.checks import check_run_file
@@ -106,7 +106,7 @@ def test_the_majority_of_the_raters_own_judgements_decides(jury_file: Write, fol
     for judgement in judgements:
         votes = by_rater(verdicts, judgement)
         assert len(votes) == 3
-        assert judgement.p_a == pytest.approx(majority_of(Vote.of(p) for p in votes.values() if p is not None))
+        assert judgement.p_a == pytest.approx(majority_of(RaterVote.of(p) for p in votes.values() if p is not None))
     sides = [{((p or 0) > 0.5) - ((p or 0) < 0.5) for p in by_rater(verdicts, one).values()} for one in judgements]
     agreed = sum(len(said) == 1 for said in sides)
     assert report(folder)["unanimous"] == {"same": agreed, "comparisons of two votes or more": 20}
@@ -252,14 +252,14 @@ class Panel:
         self.way = way
         self.asked: list[Comparison] = []
 
-    async def compare(self, prompt: Prompt, a: Candidate, b: Candidate) -> Judged:
+    async def compare(self, prompt: Prompt, a: Candidate, b: Candidate) -> JudgedComparison:
         comparison = Comparison.between(a, b)
         self.asked.append(comparison)
         if self.way == "away":
-            return Judged(comparison, [], Ending("pending", "away"))
+            return JudgedComparison(comparison, [], Ending("pending", "away"))
         is_a = comparison.a == max(a, b, key=worth).id
         p_a = 0.5 if self.way == "even" else 0.9 if is_a else 0.1
-        return Judged(comparison, [], Ending("done"), Judgement(**comparison._asdict(), p_a=p_a))
+        return JudgedComparison(comparison, [], Ending("done"), Judgement(**comparison._asdict(), p_a=p_a))
 
 
 @pytest.fixture

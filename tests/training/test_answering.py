@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from amendment.llm.rendering import Parts, Renderer, read_answer
+from amendment.llm.rendering import AnswerParts, Renderer, read_answer
 
 QUESTION = {"role": "user", "content": "q"}
 LOOK = {"name": "look_up", "arguments": {"place": "zorb", "n": 2}}
@@ -22,13 +22,13 @@ QWEN = {
 }
 
 
-def written(tokenizer: Any, text: str, before: str = "<|user|>q<|assistant|>") -> Parts:
+def written(tokenizer: Any, text: str, before: str = "<|user|>q<|assistant|>") -> AnswerParts:
     """The parts of an answer that the model spelled like this, control tokens included."""
     ids, prompt = (tokenizer(one, add_special_tokens=False)["input_ids"] for one in (text, before))
     return read_answer(tokenizer, ids, prompt)
 
 
-def answered(renderer: Renderer, message: dict[str, Any]) -> Parts:
+def answered(renderer: Renderer, message: dict[str, Any]) -> AnswerParts:
     """What is read of the tokens that training teaches for this message, its end token left out."""
     opened = renderer.conversation({}, [QUESTION], is_prompt=True, place="p")
     whole = renderer.conversation({}, [QUESTION, message], is_prompt=False, place="p")
@@ -46,7 +46,7 @@ def answered(renderer: Renderer, message: dict[str, Any]) -> Parts:
 def test_what_is_taught_is_what_is_read(renderer: Renderer, text: str, thinking: str | None, n_calls: int) -> None:
     calls = [{"type": "function", "function": LOOK}] * n_calls
     parts = answered(renderer, {"role": "assistant", "content": text, "thinking": thinking, "tool_calls": calls})
-    assert parts == Parts(text, thinking, (LOOK,) * n_calls)
+    assert parts == AnswerParts(text, thinking, (LOOK,) * n_calls)
 
 
 @pytest.mark.parametrize(
@@ -61,31 +61,31 @@ def test_what_is_taught_is_what_is_read(renderer: Renderer, text: str, thinking:
     ],
 )
 def test_a_call_that_cannot_be_read_stays_text(tokenizer: Any, call: str) -> None:
-    assert written(tokenizer, f"so <|call|>{call}") == Parts(f"so {call}")
+    assert written(tokenizer, f"so <|call|>{call}") == AnswerParts(f"so {call}")
 
 
 def test_tags_in_common_use_are_read_at_the_start_of_an_answer(tokenizer: Any) -> None:
-    assert written(tokenizer, "<think>\nhm\n</think>\n\nyes") == Parts("yes", "hm")
-    assert written(tokenizer, "[THINK]hm[/THINK]yes") == Parts("yes", "hm")
-    assert written(tokenizer, "<think>\n\n</think>\n\nyes") == Parts("yes")
-    assert written(tokenizer, "use <think>hm</think>") == Parts("use <think>hm</think>")
+    assert written(tokenizer, "<think>\nhm\n</think>\n\nyes") == AnswerParts("yes", "hm")
+    assert written(tokenizer, "[THINK]hm[/THINK]yes") == AnswerParts("yes", "hm")
+    assert written(tokenizer, "<think>\n\n</think>\n\nyes") == AnswerParts("yes")
+    assert written(tokenizer, "use <think>hm</think>") == AnswerParts("use <think>hm</think>")
 
 
 def test_thinking_may_be_opened_by_the_prompt(tokenizer: Any) -> None:
-    assert written(tokenizer, "hm</think>yes", "<|user|>q<|assistant|><think>\n") == Parts("yes", "hm")
-    assert written(tokenizer, "hm", "<|user|>q<|assistant|><think>\n") == Parts("", "hm")
-    assert written(tokenizer, "yes", "<|user|>q<|assistant|><think>\n\n</think>\n\n") == Parts("yes")
+    assert written(tokenizer, "hm</think>yes", "<|user|>q<|assistant|><think>\n") == AnswerParts("yes", "hm")
+    assert written(tokenizer, "hm", "<|user|>q<|assistant|><think>\n") == AnswerParts("", "hm")
+    assert written(tokenizer, "yes", "<|user|>q<|assistant|><think>\n\n</think>\n\n") == AnswerParts("yes")
 
 
 def test_tagged_calls_are_read(tokenizer: Any) -> None:
     call = '<tool_call>\n{"name": "look_up", "arguments": {"place": "zorb", "n": 2}}\n</tool_call>'
-    assert written(tokenizer, f"so\n{call}\n{call}") == Parts("so", None, (LOOK, LOOK))
-    assert written(tokenizer, f"{call} and more") == Parts(f"{call} and more")
+    assert written(tokenizer, f"so\n{call}\n{call}") == AnswerParts("so", None, (LOOK, LOOK))
+    assert written(tokenizer, f"{call} and more") == AnswerParts(f"{call} and more")
 
 
 def test_a_description_of_the_tokenizers_own_comes_first(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokenizer, "response_template", QWEN, raising=False)
-    assert written(tokenizer, "<reason>hm</reason>yes") == Parts("yes", "hm")
-    assert written(tokenizer, "yes") == Parts("yes")
+    assert written(tokenizer, "<reason>hm</reason>yes") == AnswerParts("yes", "hm")
+    assert written(tokenizer, "yes") == AnswerParts("yes")
     monkeypatch.setattr(tokenizer, "response_template", {"fields": 3})  # damaged: as if there were none
-    assert written(tokenizer, "<think>hm</think>yes") == Parts("yes", "hm")
+    assert written(tokenizer, "<think>hm</think>yes") == AnswerParts("yes", "hm")

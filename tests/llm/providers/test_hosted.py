@@ -18,7 +18,7 @@ import pytest
 
 from amendment.errors import CredentialsError, Transient
 from amendment.llm.opening import open_provider
-from amendment.llm.provider import Sent
+from amendment.llm.provider import RawReply
 from amendment.llm.requests import Request
 from amendment.llm.specs import AnthropicSpec, OpenAISpec
 from amendment.llm.trust import Trust
@@ -40,8 +40,8 @@ def spec(protocol: str, base_url: str, **fields: Any) -> OpenAISpec | AnthropicS
     return OpenAISpec.model_validate(entry)
 
 
-def send(protocol: str, base_url: str, request: Request, **fields: Any) -> Sent:
-    async def main() -> Sent:
+def send(protocol: str, base_url: str, request: Request, **fields: Any) -> RawReply:
+    async def main() -> RawReply:
         opened = spec(protocol, base_url, **fields)
         provider = open_provider(opened, {"OUR_KEY": KEY}, trust=Trust(["gateway.invalid"]))
         try:

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amendment.errors import ConfigError, Rejected, Transient
-from amendment.llm.generation import Drawing, draw_tokens
+from amendment.llm.generation import GenerationOptions, draw_tokens
 from amendment.llm.local import LocalModel, LocalProvider
-from amendment.llm.provider import Sent
+from amendment.llm.provider import RawReply
 from amendment.llm.rendering import Renderer
 from amendment.llm.requests import Request
 from amendment.llm.specs import LocalSpec
@@ -26,7 +26,7 @@ from amendment.records import Message
 from amendment.training.preflight import render_completions
 
 Ask = Callable[..., Request]
-PLAIN = Drawing(max_tokens=1)
+PLAIN = GenerationOptions(max_tokens=1)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def answers(folder: Path, requests: Sequence[Request], *, batch_size: int = 16) 
         finally:
             await provider.close()
 
-    return [json.loads(sent.raw) if isinstance(sent, Sent) else sent for sent in asyncio.run(main())]
+    return [json.loads(sent.raw) if isinstance(sent, RawReply) else sent for sent in asyncio.run(main())]
 
 
 def several(question: Ask, n: int, **sampling: Any) -> list[Request]:
@@ -53,7 +53,7 @@ def several(question: Ask, n: int, **sampling: Any) -> list[Request]:
 
 
 LOW = [0.0, 0.49, 0.51, 0.79, 0.81, 1.0 - 1e-12]
-DRAWS: dict[str, tuple[list[float], Drawing, list[float], list[int]]] = {
+DRAWS: dict[str, tuple[list[float], GenerationOptions, list[float], list[int]]] = {
     # numbers below 0.5 draw token 0, from there to 0.8 token 1, above it token 2
     "as the model says": ([0.5, 0.3, 0.2], PLAIN, LOW, [0, 0, 1, 1, 2, 2]),
     # at temperature 0.5 probabilities 0.6 and 0.4 become 0.36 / 0.52 = 0.692 and 0.308
@@ -209,7 +209,7 @@ def test_a_request_that_nobody_waits_for_is_not_asked_and_closing_cancels_whoeve
         return await asyncio.gather(*tasks, return_exceptions=True)
 
     first, *others = asyncio.run(main())
-    assert isinstance(first, Sent)
+    assert isinstance(first, RawReply)
     assert [type(other) for other in others] == [asyncio.CancelledError] * 3
 
 

@@ -14,7 +14,7 @@ from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
 from amendment.llm.openai import chat_body
-from amendment.llm.provider import Sent
+from amendment.llm.provider import RawReply
 from amendment.llm.requests import Reply, Request
 from amendment.llm.simulated import SimulatedProvider
 from amendment.llm.specs import OpenAISpec
@@ -92,7 +92,7 @@ class Overheard(SimulatedProvider):
         super().__init__(Persona(unreadable=unreadable))
         self.asked: list[Request] = []
 
-    async def send(self, request: Request) -> Sent:
+    async def send(self, request: Request) -> RawReply:
         self.asked.append(request)
         return await super().send(request)
 
