@@ -16,29 +16,29 @@ from amendment.errors import ConfigError, Problem
 from amendment.hashing import HASH_PREFIX, content_id
 from amendment.records import Message, text_of
 
-_HOLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 
 class Template:
-    """A text with `{name}` holes. Raises ConfigError when a hole has a name that nobody fills."""
+    """A text with `{name}` placeholders. Raises ConfigError when a placeholder has a name that nobody fills."""
 
-    def __init__(self, text: str, *, holes: frozenset[str], place: str = "template") -> None:
-        unknown = sorted(set(_HOLE.findall(text)) - holes)
+    def __init__(self, text: str, *, placeholders: frozenset[str], place: str = "template") -> None:
+        unknown = sorted(set(_PLACEHOLDER.findall(text)) - placeholders)
         if unknown:
-            known = ", ".join(sorted(holes))
-            raise ConfigError(Problem(place, f"unknown hole {{{name}}}; known are {known}") for name in unknown)
+            known = ", ".join(sorted(placeholders))
+            raise ConfigError(Problem(place, f"unknown placeholder {{{name}}}; known are {known}") for name in unknown)
         self.text = text
         self.id = content_id(text)
-        self._holes = holes
+        self._placeholders = placeholders
 
     def until(self, names: Collection[str]) -> Template:
-        """The text before the first of these holes, as a template of its own."""
-        first = next((hole.start() for hole in _HOLE.finditer(self.text) if hole[1] in names), len(self.text))
-        return Template(self.text[:first], holes=self._holes)
+        """The text before the first of these placeholders, as a template of its own."""
+        first = next((match.start() for match in _PLACEHOLDER.finditer(self.text) if match[1] in names), len(self.text))
+        return Template(self.text[:first], placeholders=self._placeholders)
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """The text with every hole filled. A hole without a value is a programming error (KeyError)."""
-        return _HOLE.sub(lambda hole: values[hole.group(1)], self.text)
+        """The text with every placeholder filled. A placeholder without a value is a programming error (KeyError)."""
+        return _PLACEHOLDER.sub(lambda match: values[match.group(1)], self.text)
 
 
 # A block carries one JSON value between two lines that hold a random-looking mark. JSON escapes line breaks, so no

@@ -14,7 +14,7 @@ from amendment.errors import ConfigError
 from amendment.records import Message, ToolCall, user
 from amendment.text import Template, cell, fence, plain, read_fenced, safe_cell, table, text_of_cell, transcript
 
-HOLES = frozenset({"prompt", "answer_1"})
+PLACEHOLDERS = frozenset({"prompt", "answer_1"})
 BRACES = st.lists(
     st.sampled_from(["{prompt}", "{answer_1}", "{", "}", "{{", "\\1", "\\g<1>", "%s", "{0.__class__}", "\n"])
     | st.text(max_size=4)
@@ -22,12 +22,12 @@ BRACES = st.lists(
 
 
 def test_holes_are_filled_wherever_they_stand() -> None:
-    template = Template("{prompt}: {answer_1} ({prompt})", holes=HOLES)
+    template = Template("{prompt}: {answer_1} ({prompt})", placeholders=PLACEHOLDERS)
     assert template.fill({"prompt": "P", "answer_1": "A"}) == "P: A (P)"
 
 
 def test_a_template_can_be_cut_before_the_first_of_some_holes() -> None:
-    template = Template("Say {prompt}, then {answer_1}.", holes=HOLES)
+    template = Template("Say {prompt}, then {answer_1}.", placeholders=PLACEHOLDERS)
     assert template.until({"answer_1"}).fill({"prompt": "{answer_1}"}) == "Say {answer_1}, then "
     assert template.until({"answer_1", "prompt"}).fill({}) == "Say "
     assert template.until({"absent"}).text == template.text
@@ -35,24 +35,24 @@ def test_a_template_can_be_cut_before_the_first_of_some_holes() -> None:
 
 @given(BRACES, BRACES)
 def test_values_are_not_expanded_again(prompt: str, answer: str) -> None:
-    template = Template("<{prompt}|{answer_1}>", holes=HOLES)
+    template = Template("<{prompt}|{answer_1}>", placeholders=PLACEHOLDERS)
     assert template.fill({"prompt": prompt, "answer_1": answer}) == f"<{prompt}|{answer}>"
 
 
 @given(st.text())
 def test_other_braces_stay_as_they_are(text: str) -> None:
     spaced = text.replace("{", "{ ")
-    assert Template(spaced, holes=HOLES).fill({}) == spaced
+    assert Template(spaced, placeholders=PLACEHOLDERS).fill({}) == spaced
 
 
 def test_format_language_is_no_hole() -> None:
     for text in ("{prompt.x}", "{prompt!r}", "{prompt:>9}", "{0}", "{}", '{"prompt": 1}', "{Prompt}"):
-        assert Template(text, holes=HOLES).fill({}) == text
+        assert Template(text, placeholders=PLACEHOLDERS).fill({}) == text
 
 
 def test_unknown_holes_are_all_named_with_what_is_known() -> None:
     with pytest.raises(ConfigError) as caught:
-        Template("{promt} {answer_2} {prompt}", holes=HOLES, place="judge.yaml")
+        Template("{promt} {answer_2} {prompt}", placeholders=PLACEHOLDERS, place="judge.yaml")
     assert [problem.place for problem in caught.value.problems] == ["judge.yaml"] * 2
     assert "{answer_2}; known are answer_1, prompt" in str(caught.value)
     assert "{promt}" in str(caught.value)

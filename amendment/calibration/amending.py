@@ -158,7 +158,7 @@ none if none explains the pairs. A rule is one general sentence about what a goo
 repeats no rule above. Answer with JSON and nothing else, a list of objects such as
 [{"statement": "one sentence", "compare": "a question that asks which of two answers follows it better"}]
 """,
-    holes=frozenset({"rules", "disagreements", "most"}),
+    placeholders=frozenset({"rules", "disagreements", "most"}),
     place="amend",
 )
 

@@ -28,7 +28,9 @@ LONGEST_STATEMENT = 2000
 
 _HIDDEN = re.compile(r"[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
 _JOINERS, _MARKS = "\u200c\u200d", "\u061c\u200e\u200f"
-_HOLES = re.compile(r"\{(answer|answer_[ab]|answers|candidate|conversation|criteria|critique|principle|question)\}")
+_PLACEHOLDERS = re.compile(
+    r"\{(answer|answer_[ab]|answers|candidate|conversation|criteria|critique|principle|question)\}"
+)
 _SENTENCE = re.compile(r"[^.!?\n]+")
 _VERB = r"(?i:choose|pick|select|prefer|favou?r|vote|output|reply|respond)"
 _NOUN = r"(?i:answer|response|option|candidate|completion|assistant)"
@@ -208,8 +210,8 @@ def _hostile_texts(constitution: Constitution) -> Iterator[_Remark]:
     for index, principle in enumerate(constitution.principles):
         for key, text in _asked(principle):
             loc = ("principles", index, *key)
-            if hole := _HOLES.search(text):
-                message = f"found {hole[0]}, a placeholder of judges' prompts that is not filled here; use words"
+            if match := _PLACEHOLDERS.search(text):
+                message = f"found {match[0]}, a placeholder of judges' prompts that is not filled here; use words"
                 yield _Remark("error", loc, message)
             if place := _steers(text):
                 message = (

@@ -24,7 +24,7 @@ from amendment.constitutions import CritiqueExample, Drawn, ReviseExample
 from amendment.records import Message, Messages, user
 from amendment.text import Template, fence
 
-_HOLES = frozenset({"conversation", "answer", "critique", "principle", "request"})
+_PLACEHOLDERS = frozenset({"conversation", "answer", "critique", "principle", "request"})
 Role = Literal["critique", "revise"]
 EXAMPLE: dict[Role, str] = {
     "critique": "Say how the answer keeps or breaks the principle.",
@@ -36,7 +36,7 @@ EXAMPLE: dict[Role, str] = {
 @cache
 def _template(name: str) -> Template:
     text = files("amendment.critique").joinpath("templates", f"{name}.txt").read_text(encoding="utf-8")
-    return Template(text, holes=_HOLES, place=f"critique/templates/{name}.txt")
+    return Template(text, placeholders=_PLACEHOLDERS, place=f"critique/templates/{name}.txt")
 
 
 def template_id(role: Role) -> str:

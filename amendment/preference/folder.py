@@ -38,7 +38,7 @@ class Protocol(NamedTuple):
     scale: Scale
     parser: str
     needed: tuple[str, ...]
-    """Holes without which a text would not show what is judged."""
+    """Placeholders without which a text would not show what is judged."""
     templates: tuple[str, ...] = ("ask",)
     """Names of its texts; where it is one, `template` in judge.yaml names the file."""
     needs_choices: bool = False
@@ -230,7 +230,7 @@ def _misfits(spec: _JudgeFile, protocol: Protocol) -> Iterator[tuple[tuple[str, 
 
 
 def _templates(folder: Path, document: Document, spec: _JudgeFile, protocol: Protocol) -> dict[str, Template]:
-    holes = frozenset({"conversation", "principle", "question", *protocol.needed})
+    placeholders = frozenset({"conversation", "principle", "question", *protocol.needed})
     templates: dict[str, Template] = {}
     for use in protocol.templates:
         loc = ("template",) if spec.template else ("templates", use)
@@ -239,7 +239,7 @@ def _templates(folder: Path, document: Document, spec: _JudgeFile, protocol: Pro
             text = _template_text(folder, name, protocol.needed)
         except ValueError as fault:
             raise ConfigError([Problem(document.place(loc), str(fault))]) from fault
-        templates[use] = Template(text, holes=holes, place=str(folder / name))
+        templates[use] = Template(text, placeholders=placeholders, place=str(folder / name))
     return templates
 
 
@@ -257,9 +257,9 @@ def _template_text(folder: Path, name: str, needed: tuple[str, ...]) -> str:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as fault:
         raise ValueError(f"{name} is not UTF-8 text (byte {fault.start}); save the file as UTF-8") from fault
-    absent = [hole for hole in needed if f"{{{hole}}}" not in text]
+    absent = [placeholder for placeholder in needed if f"{{{placeholder}}}" not in text]
     if absent:
-        raise ValueError(f"{name} lacks the hole {{{absent[0]}}}; a judge must see what it judges")
+        raise ValueError(f"{name} lacks the placeholder {{{absent[0]}}}; a judge must see what it judges")
     return text
 
 

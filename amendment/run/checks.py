@@ -25,12 +25,12 @@ from amendment.llm.opening import check_model
 from amendment.llm.specs import located
 from amendment.preference import load_judge_folder
 from amendment.run.money import asking_stages, price_table, unbounded, unpriced
-from amendment.run.references import PromptsSeen, category_problems, reference_problems, scope_doubts, scope_problems
+from amendment.run.references import PromptsSeen, category_problems, reference_problems, scope_problems, scope_warnings
 from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.overrides import override
 from amendment.run.runfile.retired import retired_settings
 from amendment.stages import stages_of
-from amendment.stages.contract import Ask, Doubt, Note
+from amendment.stages.contract import Ask, ConfigProblem, ConfigWarning
 from amendment.stages.inputs import unknown_raters
 from amendment.text import plain
 from amendment.yamlfile import Document, Loc, capped, did_you_mean, read_yaml, texts, validate
@@ -92,8 +92,8 @@ def _of_the_rest(document: Document, base: Path, problems: Iterable[Problem]) ->
     return _outside(LoadedRun(config.model_copy(update={"prompts": own}), document, base), os.environ)
 
 
-def _placed(document: Document, notes: Iterable[Note | Doubt]) -> list[Problem]:
-    return [Problem(document.place(place), message) for place, message in notes]
+def _placed(document: Document, findings: Iterable[ConfigProblem | ConfigWarning]) -> list[Problem]:
+    return [Problem(document.place(place), message) for place, message in findings]
 
 
 def _limited(part: Any, limit: int) -> Any:
@@ -155,17 +155,19 @@ def _outside(
 ) -> list[Problem]:
     """Everything on this machine that keeps the run from being made; those of data files come last."""
     config, document = loaded.config, loaded.document
-    notes: list[Note | Doubt] = [*_constitution_problems(loaded), *_judge_problems(loaded)]
+    findings: list[ConfigProblem | ConfigWarning] = [*_constitution_problems(loaded), *_judge_problems(loaded)]
     for name, spec in config.models.items():
-        notes += [(("models", name), message) for message in check_model(located(spec, loaded.base), environ)]
+        findings += [(("models", name), message) for message in check_model(located(spec, loaded.base), environ)]
     rows: list[Problem] = []
     for stage in stages_of(config):
         try:
-            notes += stage.check(loaded.base) if stage.name not in up_to_date else ()
+            findings += stage.check(loaded.base) if stage.name not in up_to_date else ()
         except DataError as fault:
             rows += _with_lines(loaded, fault.problems)
-    doubts = [note for note in notes if isinstance(note, Doubt)]
-    problems = _placed(document, dict.fromkeys(note for note in notes if not isinstance(note, Doubt)))
+    config_warnings = [finding for finding in findings if isinstance(finding, ConfigWarning)]
+    problems = _placed(
+        document, dict.fromkeys(finding for finding in findings if not isinstance(finding, ConfigWarning))
+    )
     problems += [*_price_problems(loaded, up_to_date), *rows]
     if "inputs" in up_to_date:
         return problems
@@ -175,12 +177,12 @@ def _outside(
         read_into(inputs, config, loaded.base, glimpse=True)
     except DataError as fault:
         return [*problems, *_with_lines(loaded, fault.problems)]
-    if any(place[:1] == ("constitution",) for place, _ in notes):
+    if any(place[:1] == ("constitution",) for place, _ in findings):
         return problems
     rules = [load_constitution(name, base=loaded.base) for name in config.constitution]
     if warnings is not None:
         unknown = unknown_raters(("pairs",), config.pairs) if inputs.counts[UNKNOWN] else ()
-        warnings += _placed(document, [*scope_doubts(config, rules, seen.scopes), *doubts, *unknown])
+        warnings += _placed(document, [*scope_warnings(config, rules, seen.scopes), *config_warnings, *unknown])
     unfit = [*scope_problems(config, rules, seen.scopes), *seen.foreign_prompts(config)]
     return problems + _placed(document, [*unfit, *category_problems(config, seen.scopes)])
 
@@ -233,7 +235,7 @@ def _price_problems(loaded: LoadedRun, up_to_date: Collection[str]) -> list[Prob
     return _placed(loaded.document, [(("models", name), message.replace("{}", name)) for name in names])
 
 
-def _constitution_problems(loaded: LoadedRun) -> Iterator[Note]:
+def _constitution_problems(loaded: LoadedRun) -> Iterator[ConfigProblem]:
     for index, name in enumerate(loaded.config.constitution):
         try:
             load_constitution(name, base=loaded.base)
@@ -241,13 +243,13 @@ def _constitution_problems(loaded: LoadedRun) -> Iterator[Note]:
             yield from ((("constitution", index), str(problem)) for problem in fault.problems)
 
 
-def _judge_problems(loaded: LoadedRun) -> Iterator[Note]:
+def _judge_problems(loaded: LoadedRun) -> Iterator[ConfigProblem]:
     for ask in dict.fromkeys(ask for stage in stages_of(loaded.config) for ask in stage.asks()):
         if ask.judge:
             yield from _judge_problem(loaded, ask)
 
 
-def _judge_problem(loaded: LoadedRun, ask: Ask) -> Iterator[Note]:
+def _judge_problem(loaded: LoadedRun, ask: Ask) -> Iterator[ConfigProblem]:
     entry, place = ask.judge, ask.place[:-1]
     assert entry is not None
     try:

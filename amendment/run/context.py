@@ -217,15 +217,15 @@ class Context:
         """How many items may be begun and unfinished where these models are asked."""
         return WINDOW * max(model.concurrency for model in models)
 
-    def each(
+    def map_bounded(
         self, title: str, items: Sequence[T], work: Callable[[T], Awaitable[R]], *, models: Sequence[Model]
     ) -> list[R]:
         """Work on items within a bounded window, with progress; results in input order."""
         results: list[R] = []
-        self.stream_items(title, items, work, results.append, total=len(items), models=models)
+        self.stream_bounded(title, items, work, results.append, total=len(items), models=models)
         return results
 
-    def stream_items(
+    def stream_bounded(
         self,
         title: str,
         items: Iterable[T],

@@ -51,7 +51,7 @@ class RunStage:
 
 
 def assemble(context: Context) -> list[RunStage]:
-    """The stages of a run in an order in which each finds what it reads. Raises ConfigError for a circle.
+    """The stages of a run in an order in which each finds what it reads. Raises DependencyCycle where there is none.
 
     Looks at every file that the run file names: once for a run, not once for a question about it.
     """
@@ -67,7 +67,7 @@ class RunFolder(Workspace):
         read = {name: self.digest(name) for name in stage.stage.reads}
         return content_id([STAGE_FORMAT, stage.name, dict(stage.settings), read])
 
-    def is_current(self, stage: RunStage) -> bool:
+    def key_matches(self, stage: RunStage) -> bool:
         """Whether the stage has been run as it is now, whatever has become of what it made."""
         note = self.note(stage.name)
         return note is not None and self._has_key(stage, note)
@@ -77,9 +77,9 @@ class RunFolder(Workspace):
         note = self.note(stage.name)
         if note is None or any(self._stamp(name) is None for name in stage.stage.reads):
             return False
-        return self.is_in_place(stage.name) and self._has_key(stage, note)
+        return self.outputs_untouched(stage.name) and self._has_key(stage, note)
 
-    def is_in_place(self, stage: str) -> bool:
+    def outputs_untouched(self, stage: str) -> bool:
         """Whether everything that a finished stage wrote is still there, untouched."""
         note = self.note(stage)
         return note is not None and all(self._stamp(name) == stamp for name, (stamp, _) in note["artefacts"].items())
@@ -131,16 +131,16 @@ class RunFolder(Workspace):
         return content_id([[str(file.relative_to(self.folder)), file_hash(file)] for file in files])
 
 
-class Circle(ConfigError):
+class DependencyCycle(ConfigError):
     """Stages of which each reads what the next makes, the last of them being the first."""
 
     def __init__(self, stages: Sequence[str]) -> None:
-        super().__init__(f"stages need each other in a circle: {' -> '.join(stages)}")
+        super().__init__(f"stages form a cycle: {' -> '.join(stages)}")
         self.stages = tuple(stages)
 
 
 def in_order(stages: Sequence[Stage]) -> list[Stage]:
-    """The stages so that each comes after those that make what it reads. Raises Circle where there is one."""
+    """The stages so that each comes after those that make what it reads. Raises DependencyCycle where there is one."""
     maker = {artefact: stage for stage in stages for artefact in stage.writes}
     done: list[Stage] = []
     path: list[str] = []
@@ -149,7 +149,7 @@ def in_order(stages: Sequence[Stage]) -> list[Stage]:
         if stage in done:
             return
         if stage.name in path:
-            raise Circle([*path[path.index(stage.name) :], stage.name])
+            raise DependencyCycle([*path[path.index(stage.name) :], stage.name])
         path.append(stage.name)
         for name in stage.reads:
             if name in maker:

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from amendment.constitutions import Constitution, eligible_principles
 from amendment.data.sources import FileSource
 from amendment.records import Prompt, text_of
-from amendment.run.engine import Circle, in_order
+from amendment.run.engine import DependencyCycle, in_order
 from amendment.run.runfile.config import RunFile
 from amendment.simulator import knows
 from amendment.stages import STAGES, stages_of
-from amendment.stages.contract import Doubt, Note, Stage
+from amendment.stages.contract import ConfigProblem, ConfigWarning, Stage
 from amendment.stages.pairs import has_pairs
 from amendment.yamlfile import did_you_mean
 
@@ -29,7 +29,7 @@ _TEXTS = {"revise": "revise", "judge": "compare"}
 """The text of a principle that each role asks by."""
 
 
-def reference_problems(config: RunFile) -> Iterator[Note]:
+def reference_problems(config: RunFile) -> Iterator[ConfigProblem]:
     """Everything that the file cannot mean, each with its place in the file."""
     stages = stages_of(config)
     trained = {name.removeprefix("models/") for stage in stages for name in stage.writes if name.startswith("models/")}
@@ -50,7 +50,7 @@ def reference_problems(config: RunFile) -> Iterator[Note]:
     yield from _missing_stages(config, [stage for stage in stages if not own[stage.name]])
     try:
         in_order(stages)
-    except Circle as fault:
+    except DependencyCycle as fault:
         yield (fault.stages[0],), str(fault)
 
 
@@ -61,7 +61,7 @@ def only_lends_models(config: RunFile) -> bool:
     return bool(config.models) and all(rest)
 
 
-def _models(config: RunFile, stages: Sequence[Stage], trained: set[str]) -> Iterator[Note]:
+def _models(config: RunFile, stages: Sequence[Stage], trained: set[str]) -> Iterator[ConfigProblem]:
     """Names of models that are not under `models`, and policies that no stage of the run makes."""
     for ask in dict.fromkeys(ask for stage in stages for ask in stage.asks()):
         if ask.model in config.policies:
@@ -73,7 +73,7 @@ def _models(config: RunFile, stages: Sequence[Stage], trained: set[str]) -> Iter
             yield ask.place, f"no model {ask.model!r} under models{near}; there are {names}"
 
 
-def _nothing_to_publish(config: RunFile, trained: set[str]) -> Iterator[Note]:
+def _nothing_to_publish(config: RunFile, trained: set[str]) -> Iterator[ConfigProblem]:
     """What `publish` names and no stage makes."""
     if not config.publish:
         return
@@ -84,7 +84,7 @@ def _nothing_to_publish(config: RunFile, trained: set[str]) -> Iterator[Note]:
             yield ("publish", "models", name), f"the run has no stage {name}; add it, or take this line out"
 
 
-def _missing_stages(config: RunFile, stages: Sequence[Stage]) -> Iterator[Note]:
+def _missing_stages(config: RunFile, stages: Sequence[Stage]) -> Iterator[ConfigProblem]:
     """Stages that read what no stage makes. One whose sources lack the same is not named again."""
     advice = {kind.name: kind.absent for kind in STAGES}
     maker = {artefact: stage.name for stage in stages_of(config) for artefact in stage.writes}
@@ -102,7 +102,7 @@ def _owner(artefact: str) -> str:
     return name if stage == "models" else stage
 
 
-def scope_problems(config: RunFile, rules: Sequence[Constitution], scopes: Sequence[Scope]) -> Iterator[Note]:
+def scope_problems(config: RunFile, rules: Sequence[Constitution], scopes: Sequence[Scope]) -> Iterator[ConfigProblem]:
     """Categories of prompts about which no principle has a text for a stage that asks by principles."""
     roles = {ask.role for stage in stages_of(config) for ask in stage.asks()}
     for role in (text for name, text in _TEXTS.items() if name in roles and rules):
@@ -117,7 +117,7 @@ def scope_problems(config: RunFile, rules: Sequence[Constitution], scopes: Seque
             yield ("constitution",), message
 
 
-def scope_doubts(config: RunFile, rules: Sequence[Constitution], scopes: Sequence[Scope]) -> Iterator[Doubt]:
+def scope_warnings(config: RunFile, rules: Sequence[Constitution], scopes: Sequence[Scope]) -> Iterator[ConfigWarning]:
     """Principles that no prompt selects; where principles name categories, those of prompts that none of them names."""
     if not scopes or not any(ask.role in _TEXTS for stage in stages_of(config) for ask in stage.asks()):
         return
@@ -134,7 +134,7 @@ def scope_doubts(config: RunFile, rules: Sequence[Constitution], scopes: Sequenc
             )
             reference, scope = constitution.principle_reference(principle), ", ".join(named) or "nothing"
             has = f"the prompts have {_listed('category', 'categories', present)} and {_listed('tag', 'tags', words)}"
-            yield Doubt(
+            yield ConfigWarning(
                 ("constitution", index),
                 f"no prompt selects principle {reference}, so it is never used: it applies to {scope}{near}; {has}",
             )
@@ -146,7 +146,7 @@ def scope_doubts(config: RunFile, rules: Sequence[Constitution], scopes: Sequenc
         if category not in categories:
             near = did_you_mean(category, sorted(categories))
             unnamed = f"no principle names the category '{category}' of your prompts{near}"
-            yield Doubt(("constitution",), f"{unnamed}; only principles for all prompts apply to them")
+            yield ConfigWarning(("constitution",), f"{unnamed}; only principles for all prompts apply to them")
 
 
 def _listed(noun: str, plural: str, names: Sequence[str]) -> str:
@@ -155,7 +155,7 @@ def _listed(noun: str, plural: str, names: Sequence[str]) -> str:
     return f"{plural if len(names) > 1 else noun} {shown}" if names else f"no {noun}"
 
 
-def category_problems(config: RunFile, scopes: Sequence[Scope]) -> Iterator[Note]:
+def category_problems(config: RunFile, scopes: Sequence[Scope]) -> Iterator[ConfigProblem]:
     """Categories that stages name and no prompt of the run has, where the prompts can be read."""
     present = sorted({category for category, _ in scopes if category})
     for stage in stages_of(config) if scopes else ():
@@ -189,7 +189,7 @@ class PromptsSeen:
                 self._first, self._before = prompt, self._count
         self._count += 1
 
-    def foreign_prompts(self, config: RunFile) -> Iterator[Note]:
+    def foreign_prompts(self, config: RunFile) -> Iterator[ConfigProblem]:
         """Simulated models that would have to answer prompts outside their world, each with its place in the file."""
         if self._first is None:
             return

@@ -225,7 +225,7 @@ class Run:
         up_to_date = workspace.up_to_date(wanted)
         unmade = {artefact for other in wanted if other.name not in up_to_date for artefact in other.stage.writes}
         unmade -= set(stage.stage.writes)
-        renewed = set() if workspace.is_current(stage) else set(stage.stage.writes)
+        renewed = set() if workspace.key_matches(stage) else set(stage.stage.writes)
         for later in wanted[wanted.index(stage) + 1 :]:
             has_to = not workspace.is_up_to_date(later) or not renewed.isdisjoint(later.stage.reads)
             if later.stage.is_streamed and has_to and unmade.isdisjoint(later.stage.reads):

@@ -30,7 +30,7 @@ DEFAULT_MODELS: Mapping[str, str] = {
 PROVIDERS = ("simulated", *DEFAULT_MODELS)
 _JUDGES = {"local": "{model: judge, protocol: label-tokens}  # reads the probabilities of A and B: one call, no words"}
 _JUDGE = "{model: judge, protocol: verdict}  # with samples: 3 it is asked three times, and the share of verdicts is P"
-_HOLES = frozenset({"name", "models", "model", "judge"})
+_PLACEHOLDERS = frozenset({"name", "models", "model", "judge"})
 _SCHEMAS = {
     "run.schema.json": "amendment.run",
     "constitution.schema.json": "amendment.constitutions",
@@ -109,7 +109,7 @@ def _run_file(provider: str, model: str | None, name: str) -> str:
 
 
 def _filled(file: str, values: Mapping[str, str]) -> str:
-    return Template(_text("amendment.run", f"starters/{file}"), holes=_HOLES, place=file).fill(values)
+    return Template(_text("amendment.run", f"starters/{file}"), placeholders=_PLACEHOLDERS, place=file).fill(values)
 
 
 def _text(subpackage: str, path: str) -> str:

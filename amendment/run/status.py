@@ -55,7 +55,7 @@ def read_status(folder: Path) -> dict[str, Any]:
     running = status["running"] if status["running"] and is_held(folder) else None
     ended = KILLED if status["running"] and not running else status.get("ended")
     status["of another version"] = [name for name in status["done"] if not RunFolder(folder).has_current_format(name)]
-    missing = [name for name in status["done"] if not RunFolder(folder).is_in_place(name)]
+    missing = [name for name in status["done"] if not RunFolder(folder).outputs_untouched(name)]
     status["done"] = [name for name in status["done"] if name not in missing]
     status["out of date"] = [*status.get("out of date", ()), *missing]
     counts = {name: _counts(folder, name) for name in status["done"]}

@@ -50,7 +50,7 @@ _HIDDEN_INPUTS = (0, 1, 2, 5, 9, 14, 33)
 
 
 class Clause(NamedTuple):
-    """A piece of an answer: its kind, its words, and what fills its hole (empty for fixed phrases)."""
+    """A piece of an answer: its kind, its words, and what fills its placeholder (empty for fixed phrases)."""
 
     kind: Kind
     text: str
@@ -86,7 +86,7 @@ _PHRASES: dict[Kind, str] = {kind: phrase for phrase, kind in OPEN.items()}
 
 
 def clause(kind: Kind, value: str) -> Clause:
-    """A clause with a hole, filled: `clause("answer", "11")`. For fixed phrases pass the phrase itself."""
+    """A clause with a placeholder, filled: `clause("answer", "11")`. For fixed phrases pass the phrase itself."""
     if kind in _PHRASES:
         return Clause(kind, f"{_PHRASES[kind]} {value}", value)
     return Clause(kind, value, _fixed_value(value) if kind == "reason" else "")
@@ -127,7 +127,7 @@ def _clause_at(words: list[str], at: int) -> tuple[Clause, int] | None:
 
 
 def _hole_end(kind: Kind, words: list[str], at: int) -> int:
-    """Where the hole that opens at `at` ends; `at` itself when nothing there fits."""
+    """Where the placeholder that opens at `at` ends; `at` itself when nothing there fits."""
     if kind == "program":
         return _run_end(words, at)
     if kind == "steps":

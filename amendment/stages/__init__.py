@@ -1,49 +1,49 @@
 """The stages of a run, one file each. `STAGES` lists them in the order of the chain."""
 
-from amendment.stages.audit import Auditing
-from amendment.stages.base import MakingBase
-from amendment.stages.calibration import Calibrating
-from amendment.stages.candidates import Drawing
-from amendment.stages.construct import Constructing
+from amendment.stages.audit import AuditStage
+from amendment.stages.base import BaseStage
+from amendment.stages.calibration import CalibrationStage
+from amendment.stages.candidates import CandidatesStage
+from amendment.stages.construct import ConstructStage
 from amendment.stages.contract import RunSettings, Stage
-from amendment.stages.critique import Critiquing
-from amendment.stages.dataset import MakingDataset
-from amendment.stages.dpo import TrainingPolicy
-from amendment.stages.evaluation import Evaluating
-from amendment.stages.evaluation_people import DrawingEvaluationSample, ReadingEvaluationLabels
-from amendment.stages.inputs import LoadInputs
-from amendment.stages.judging import Judging
-from amendment.stages.labels import ReadingLabels
-from amendment.stages.mixing import Mixing
-from amendment.stages.probes import Probing
-from amendment.stages.reward_model import TrainingRewardModel
-from amendment.stages.rounds import ComparingRounds
-from amendment.stages.sft import FineTuning
-from amendment.stages.spot_check import DrawingSample
+from amendment.stages.critique import CritiqueStage
+from amendment.stages.dataset import DatasetStage
+from amendment.stages.dpo import DpoStage
+from amendment.stages.evaluation import EvaluateStage
+from amendment.stages.evaluation_people import EvaluationLabelsStage, EvaluationSampleStage
+from amendment.stages.inputs import InputsStage
+from amendment.stages.judging import JudgingStage
+from amendment.stages.labels import LabelsStage
+from amendment.stages.mixing import MixingStage
+from amendment.stages.probes import ProbesStage
+from amendment.stages.reward_model import RewardModelStage
+from amendment.stages.rounds import RoundsStage
+from amendment.stages.sft import SftStage
+from amendment.stages.spot_check import SpotCheckStage
 
 __all__ = ["STAGES", "stages_of"]
 
 STAGES: tuple[type[Stage], ...] = (
-    LoadInputs,
-    Critiquing,
-    MakingBase,
-    FineTuning,
-    Drawing,
-    Constructing,
-    Judging,
-    Probing,
-    DrawingSample,
-    ReadingLabels,
-    Calibrating,
-    Auditing,
-    Mixing,
-    MakingDataset,
-    TrainingRewardModel,
-    TrainingPolicy,
-    ComparingRounds,
-    Evaluating,
-    DrawingEvaluationSample,
-    ReadingEvaluationLabels,
+    InputsStage,
+    CritiqueStage,
+    BaseStage,
+    SftStage,
+    CandidatesStage,
+    ConstructStage,
+    JudgingStage,
+    ProbesStage,
+    SpotCheckStage,
+    LabelsStage,
+    CalibrationStage,
+    AuditStage,
+    MixingStage,
+    DatasetStage,
+    RewardModelStage,
+    DpoStage,
+    RoundsStage,
+    EvaluateStage,
+    EvaluationSampleStage,
+    EvaluationLabelsStage,
 )
 """Adding a stage is a file of this subpackage and its class here."""
 

@@ -48,7 +48,7 @@ SUMS = ("replies", "input_tokens", "output_tokens", "usd", "unpriced")
 S = TypeVar("S", bound=Source)
 
 
-class Auditing(Stage):
+class AuditStage(Stage):
     """Measure judges against people and against themselves: in each run with a judge or with verdicts of the user's
     own."""
 

@@ -36,7 +36,7 @@ class BaseConfig(SftSettings):
     """What it is trained on before any other stage sees it."""
 
 
-class MakingBase(TrainingStage):
+class BaseStage(TrainingStage):
     """A small model made by this run, for dry runs and tests; a pretrained one needs no stage."""
 
     name = "base"

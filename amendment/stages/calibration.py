@@ -23,7 +23,7 @@ from amendment.stages.pairs import exported_comparisons, exported_reads, judgeme
 CALIBRATOR, PROBABILITIES = "calibration/calibrator.json", "calibration/probabilities"
 
 
-class Calibrating(Stage):
+class CalibrationStage(Stage):
     """The judge's probabilities brought into line with what people say."""
 
     name = "calibration"

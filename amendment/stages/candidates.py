@@ -16,7 +16,7 @@ from amendment.errors import CredentialsError, ProviderError
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, Model, Unusable, draft, ending_of
 from amendment.records import Candidate, Prompt
-from amendment.stages.contract import Ask, Context, Item, Note, RunSettings, Stage, StageResult, Step, dump
+from amendment.stages.contract import Ask, ConfigProblem, Context, Item, RunSettings, Stage, StageResult, Step, dump
 from amendment.stages.endings import Tables
 
 BATCH = 64
@@ -60,10 +60,10 @@ async def draw_answer(model: Model, draw: Draw) -> Drawn:
 
 def draw_answers(context: Context, title: str, model: Model, draws: Sequence[Draw]) -> list[Drawn]:
     """Ask a model every draw, in their order; see `draw_answer`."""
-    return context.each(title, draws, partial(draw_answer, model), models=[model])
+    return context.map_bounded(title, draws, partial(draw_answer, model), models=[model])
 
 
-class Drawing(Stage):
+class CandidatesStage(Stage):
     """Draw answers from models."""
 
     name = "candidates"
@@ -95,7 +95,7 @@ class Drawing(Stage):
             if isinstance(source, ModelSource):
                 yield Ask((self.name, index, "model"), source.model, take=source.take)
 
-    def problems(self) -> Iterator[Note]:
+    def problems(self) -> Iterator[ConfigProblem]:
         first: dict[str, int] = {}
         for index, source in enumerate(self.settings.candidates):
             if isinstance(source, ModelSource) and first.setdefault(source.model, index) != index:
@@ -112,7 +112,7 @@ class Drawing(Stage):
 
     def begin(self, context: Context) -> Step:
         """Open the models."""
-        return _Draws(context, self.drawn_from)
+        return _CandidatesStep(context, self.drawn_from)
 
     def make(self, context: Context) -> StageResult:
         """Draw answers where policies of this run are among the models: one source after another."""
@@ -138,7 +138,7 @@ class _Answers:
         return StageResult(self.tables.artefacts, {**counts, "truncated": self._truncated})
 
 
-class _Draws:
+class _CandidatesStep:
     """Answers to each prompt from all models, which no stage of the run makes."""
 
     name = "candidates"
@@ -210,5 +210,5 @@ def _draw_source(context: Context, source: ModelSource) -> list[Drawn]:
         prompts = enumerate(context.workspace.rows("inputs/prompts", Prompt))
         total = context.workspace.count("inputs/prompts")
         title = f"candidates from {source.model}"
-        context.stream_items(title, prompts, work, drawn.extend, total=total, models=[model])
+        context.stream_bounded(title, prompts, work, drawn.extend, total=total, models=[model])
     return drawn

@@ -22,7 +22,7 @@ from amendment.preference.degenerate import fit_for_pairs, without_constant_answ
 from amendment.preference.pairs import Paired
 from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, Record
 from amendment.stages.candidates import Draw, Drawn, draw_answer
-from amendment.stages.contract import Ask, Context, Item, Note, RunSettings, Stage, StageResult, Step, dump
+from amendment.stages.contract import Ask, ConfigProblem, Context, Item, RunSettings, Stage, StageResult, Step, dump
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.endings import Tables
 
@@ -97,7 +97,7 @@ class Instructions(ConstructConfig):
 Construction = Annotated[StrongWeak | Instructions, Field(discriminator="kind")]
 
 
-class Constructing(Stage):
+class ConstructStage(Stage):
     """Pairs that no judge sees: a strong model's answer before a weak one's, or a good instruction's before a bad
     one's; in the dataset they are `decided_by: construction`."""
 
@@ -127,7 +127,7 @@ class Constructing(Stage):
             for key in ("strong", "weak") if isinstance(part, StrongWeak) else ("model",):
                 yield Ask((self.name, index, key), getattr(part, key))
 
-    def problems(self) -> Iterable[Note]:
+    def problems(self) -> Iterable[ConfigProblem]:
         for index, part in enumerate(self.settings.parts(StrongWeak)):
             strong, weak = (self.settings.models.get(side.model) for side in part.sides)
             if strong is not None and strong == weak:
@@ -135,7 +135,7 @@ class Constructing(Stage):
                 yield (self.name, index, "weak"), f"{same}; name another, or take kind: instructions"
 
     def begin(self, context: Context) -> Step:
-        return _Drawing(context)
+        return _ConstructStep(context)
 
 
 class PlannedPair(NamedTuple):
@@ -183,7 +183,7 @@ class _DrawnPair(NamedTuple):
     """Why there is no pair."""
 
 
-class _Drawing:
+class _ConstructStep:
     """The constructed pairs of each prompt."""
 
     name = "construct"

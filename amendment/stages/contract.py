@@ -36,11 +36,11 @@ P = TypeVar("P", bound=BaseModel)
 
 POLICY_STAGES = ("base", "sft", "dpo")
 """Stages that make a policy; their names can stand wherever a model's can."""
-Note = tuple[Loc, str]
+ConfigProblem = tuple[Loc, str]
 """A place in the run file, and what is wrong there."""
 
 
-class Doubt(NamedTuple):
+class ConfigWarning(NamedTuple):
     """A place in the run file, and what is doubtful there; the run can be made all the same."""
 
     place: Loc
@@ -252,13 +252,13 @@ class Context(Protocol):
         """How many items may be begun and unfinished where these models are asked."""
         ...
 
-    def each(
+    def map_bounded(
         self, title: str, items: Sequence[T], work: Callable[[T], Awaitable[R]], *, models: Sequence[Model]
     ) -> list[R]:
         """Work on items within a bounded window, with progress; results in input order."""
         ...
 
-    def stream_items(
+    def stream_bounded(
         self,
         title: str,
         items: Iterable[T],
@@ -323,15 +323,15 @@ class Stage:
         """The models that it asks."""
         return ()
 
-    def categories(self) -> Iterable[Note]:
+    def categories(self) -> Iterable[ConfigProblem]:
         """The categories that its settings name and some prompt has to have, each with its place."""
         return ()
 
-    def problems(self) -> Iterable[Note]:
+    def problems(self) -> Iterable[ConfigProblem]:
         """What the run file cannot mean, as far as it can tell alone."""
         return ()
 
-    def check(self, base: Path) -> Iterable[Note | Doubt]:
+    def check(self, base: Path) -> Iterable[ConfigProblem | ConfigWarning]:
         """What is wrong with, or doubtful about, files that its settings name; `base` is the folder of the run file.
 
         Raises DataError for rows of files.

@@ -21,7 +21,7 @@ class CritiqueConfig(ChainSettings):
     """Drafts, critiques and revises."""
 
 
-class Critiquing(Stage):
+class CritiqueStage(Stage):
     """Draft an answer to each prompt, then criticise and revise it."""
 
     name = "critique"

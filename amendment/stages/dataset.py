@@ -21,7 +21,7 @@ from amendment.preference.pairs import TIED_POOL, preference_row
 from amendment.records import Pair, Preference, Verdict
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
 from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig, constructed_pairs
-from amendment.stages.contract import Context, Note, RunSettings, Stage, StageResult, constitution_key, dump
+from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, constitution_key, dump
 from amendment.stages.judging import JudgingConfig, candidate_tables, judging_tables
 from amendment.stages.labels import OPEN
 from amendment.stages.mixing import RUN, diversity_counts, diversity_lines, mix_in, mix_lines, mix_shares
@@ -40,7 +40,7 @@ from amendment.statistics.sides import side_of
 from amendment.text import plain
 
 
-class MakingDataset(Stage):
+class DatasetStage(Stage):
     """How pairs become rows, and which prompts are held out."""
 
     name = "dataset"
@@ -79,7 +79,7 @@ class MakingDataset(Stage):
         judging = self.settings.part(JudgingConfig)
         return {**key, **made_pairs_key(self.settings), **constitution_key(context)} if judging else key
 
-    def problems(self) -> Iterator[Note]:
+    def problems(self) -> Iterator[ConfigProblem]:
         if self.config.probabilities == "calibrated":
             people = self.settings.part(SpotCheckSettings)
             why = people.why_uncalibrated if people else "nobody is asked; let people check a sample of the labels"

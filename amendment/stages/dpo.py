@@ -25,9 +25,9 @@ from amendment.simulator import is_readable
 from amendment.stages.contract import (
     POLICY_STAGES,
     Ask,
+    ConfigProblem,
     Context,
     JudgeEntry,
-    Note,
     RunSettings,
     StageResult,
     constitution_key,
@@ -87,7 +87,7 @@ class DpoConfig(DpoSettings):
         return self
 
 
-class TrainingPolicy(TrainingStage):
+class DpoStage(TrainingStage):
     """Train the policy on the pairs."""
 
     name = "dpo"
@@ -130,7 +130,7 @@ class TrainingPolicy(TrainingStage):
         if self.config.guards and (judge := self.config.guards.judge):
             yield Ask(("dpo", "guards", "judge", "model"), judge.model, "judge", judge=judge)
 
-    def problems(self) -> Iterator[Note]:
+    def problems(self) -> Iterator[ConfigProblem]:
         """A base, an estimate, or scores to compare that nothing makes."""
         yield from super().problems()
         yield from smoothing_problems(self.name, self.config, self.settings)
@@ -272,7 +272,7 @@ def _judge(context: Context, guards: DpoGuards, prompts: Sequence[Prompt]) -> Sc
 
     def score(rows: Sequence[Row]) -> NDArray[np.float64]:
         try:
-            return np.array(context.each("guards: judging", rows, work, models=[judge.model]))
+            return np.array(context.map_bounded("guards: judging", rows, work, models=[judge.model]))
         except Transient as fault:
             raise Paused(f"dpo: {fault}. Finished work is kept; run again to continue.") from fault
 

@@ -27,9 +27,9 @@ from amendment.simulator import ATTRIBUTES, BANNER, Truth, knows, truth
 from amendment.stages.candidates import Draw, Drawn, draw_answers, every_draw
 from amendment.stages.contract import (
     Ask,
+    ConfigProblem,
     Context,
     JudgeEntry,
-    Note,
     RunSettings,
     Stage,
     StageResult,
@@ -132,7 +132,7 @@ class EvaluateConfig(Part):
             yield ("over_refusal", "judge"), self.over_refusal.judge
 
 
-class Evaluating(Stage):
+class EvaluateStage(Stage):
     """Let policies answer held-out prompts, and measure the answers."""
 
     name = "evaluate"
@@ -181,12 +181,12 @@ class Evaluating(Stage):
         """Files with harmless prompts."""
         return self.config.own_prompts
 
-    def categories(self) -> Iterator[Note]:
+    def categories(self) -> Iterator[ConfigProblem]:
         """Of harmless prompts."""
         for index, name in enumerate(self.config.over_refusal.categories if self.config.over_refusal else ()):
             yield ("evaluate", "over_refusal", "categories", index), name
 
-    def problems(self) -> Iterator[Note]:
+    def problems(self) -> Iterator[ConfigProblem]:
         """What could not say anything, however it went."""
         config, settings = self.config, self.settings
         if not (settings.need(DatasetConfig).test_share or config.own_prompts):
@@ -209,7 +209,7 @@ class Evaluating(Stage):
         elif config.judge is None and not (config.policies or settings.part(RewardModelConfig)):
             yield ("evaluate",), "measures nothing; name policies, or add the stage reward_model"
 
-    def check(self, base: Path) -> Iterator[Note]:
+    def check(self, base: Path) -> Iterator[ConfigProblem]:
         """Judges that do not fit their question, and files that cannot be read."""
         for place, entry in self.config.judges:
             wants = {"violations": "violation", "over_refusal": "refusal"}.get(place[0])
@@ -220,7 +220,7 @@ class Evaluating(Stage):
             if wants and folder.compares:
                 unfit = f"has protocol {folder.protocol}, expected yes-no; use protocol: {wants}, or a copy of it"
             elif wants == "violation" and not folder.has_principle:
-                unfit = "has no hole {principle} in its text, so it cannot tell principles apart; use violation"
+                unfit = "has no placeholder {principle} in its text, so it cannot tell principles apart; use violation"
             elif wants == "refusal" and folder.has_principle:
                 unfit = "asks by a principle, and a refusal is no matter of one; use refusal"
             else:

@@ -21,7 +21,7 @@ from amendment.errors import AmendmentError, DataError
 from amendment.hashing import content_id
 from amendment.preference.aggregate import person_votes
 from amendment.records import Candidate, Record, Verdict
-from amendment.stages.contract import Context, Note, RunSettings, Stage, StageResult, constitution_key, dump
+from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, constitution_key, dump
 from amendment.stages.evaluation import EvaluateConfig, EvaluationPeople
 from amendment.stages.labels import (
     label_counts,
@@ -49,7 +49,7 @@ class EvaluationItem(Record):
     prompt_id: str
 
 
-class _OfEvaluation(Stage):
+class _EvaluationPeopleStage(Stage):
     """A stage for people who label comparisons of the evaluation."""
 
     def __init__(self, settings: RunSettings) -> None:
@@ -65,7 +65,7 @@ class _OfEvaluation(Stage):
         return [cls(settings)] if evaluation and evaluation.people else []
 
 
-class DrawingEvaluationSample(_OfEvaluation):
+class EvaluationSampleStage(_EvaluationPeopleStage):
     """Draw the comparisons, and write down what people will see of them."""
 
     name = "evaluate_sample"
@@ -78,7 +78,7 @@ class DrawingEvaluationSample(_OfEvaluation):
         drawn = dump(self.config, without={"people", "annotators"})
         return {**drawn, "of": "every two policies", **constitution_key(context)}
 
-    def problems(self) -> Iterator[Note]:
+    def problems(self) -> Iterator[ConfigProblem]:
         """What people could not be asked."""
         if self.evaluation.judge is None:
             yield (
@@ -141,7 +141,7 @@ def _least(names: Iterable[str], count: int, purpose: str, seed: int) -> list[st
     return sorted(names, key=lambda name: content_id([purpose, seed, name]))[:count]
 
 
-class ReadingEvaluationLabels(_OfEvaluation):
+class EvaluationLabelsStage(_EvaluationPeopleStage):
     """Correct the win rates by people's labels."""
 
     name = "evaluate_labels"

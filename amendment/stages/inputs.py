@@ -13,7 +13,7 @@ from amendment.data.store import Split, Workspace
 from amendment.preference.aggregate import majorities
 from amendment.preference.pairs import held_out
 from amendment.records import Candidate, Judgement, Prompt, Verdict
-from amendment.stages.contract import Context, Doubt, Note, RunSettings, Stage, StageResult, dump
+from amendment.stages.contract import ConfigProblem, ConfigWarning, Context, RunSettings, Stage, StageResult, dump
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.pairs import DatasetConfig
 from amendment.text import plain
@@ -24,7 +24,7 @@ SOURCE = "source "
 _NUMBERED = re.compile(r" \(\d+\)$")
 
 
-class LoadInputs(Stage):
+class InputsStage(Stage):
     """Read what the user brings, and split the prompts."""
 
     name = "inputs"
@@ -53,7 +53,7 @@ class LoadInputs(Stage):
         parts = (*settings.prompts, *settings.candidates, *settings.pairs, *settings.verdicts)
         return [part for part in parts if isinstance(part, Source)]
 
-    def problems(self) -> Iterable[Note]:
+    def problems(self) -> Iterable[ConfigProblem]:
         if self.settings.parts(ChainSource) and not self.settings.part(CritiqueConfig):
             yield ("candidates",), "from: critique needs the stage critique"
 
@@ -80,12 +80,12 @@ class LoadInputs(Stage):
         return StageResult(self.writes, counts)
 
 
-def unknown_raters(place: Loc, sources: Sequence[Any]) -> Iterable[Doubt]:
+def unknown_raters(place: Loc, sources: Sequence[Any]) -> Iterable[ConfigWarning]:
     """The files of pairs of which the run file does not say who decided them."""
     for index, source in enumerate(sources):
         if isinstance(source, PairFile) and source.rater is None:
             unknown = f"nothing says who decided the pairs of {plain(source.label)}, so they are published as unknown"
-            yield Doubt((*place, index), f"{unknown}; add rater: person, model or verifier, or rater: unknown")
+            yield ConfigWarning((*place, index), f"{unknown}; add rater: person, model or verifier, or rater: unknown")
 
 
 def _sources(files: Iterable[FileFacts]) -> dict[str, dict[str, int | str]]:

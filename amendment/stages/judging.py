@@ -40,10 +40,10 @@ from amendment.preference.ranking import rank_adaptively
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Record, Verdict
 from amendment.stages.contract import (
     Ask,
+    ConfigProblem,
     Context,
     Item,
     JudgeEntry,
-    Note,
     RunSettings,
     Stage,
     StageResult,
@@ -133,7 +133,7 @@ def _kinds(config: JudgingConfig) -> dict[str, type[Record]]:
     return kinds
 
 
-class Judging(Stage):
+class JudgingStage(Stage):
     """Compare the candidates of each prompt."""
 
     name = "judging"
@@ -166,7 +166,7 @@ class Judging(Stage):
             for index, entry in enumerate(entries):
                 yield Ask((self.name, *place, index, "model"), entry.model, "judge", entry)
 
-    def problems(self) -> Iterator[Note]:
+    def problems(self) -> Iterator[ConfigProblem]:
         """Judges named twice, juries without labels to weigh them by, and settings without effect."""
         config, settings = self.config, self.settings
         seen: set[tuple[str, str]] = set()
@@ -199,7 +199,7 @@ class Judging(Stage):
         chains = [source.take in ("all", "draft_and_last") for source in sources if isinstance(source, ChainSource)]
         return drawn + len(chains) + sum(chains) > (0 if brings_pairs else 1)
 
-    def check(self, base: Path) -> Iterator[Note]:
+    def check(self, base: Path) -> Iterator[ConfigProblem]:
         """Judges of one model whose folders differ in their place and not in their name."""
         signed: dict[tuple[str, str], set[str]] = defaultdict(set)
         for ask, entry in zip(self.asks(), self.config.every_judge, strict=True):

@@ -25,7 +25,7 @@ from amendment.errors import ConfigError, Paused
 from amendment.preference import load_judge_folder
 from amendment.records import Verdict, text_of
 from amendment.simulator import panel
-from amendment.stages.contract import Context, JudgeEntry, Note, RunSettings, Stage, StageResult, is_lilliput
+from amendment.stages.contract import ConfigProblem, Context, JudgeEntry, RunSettings, Stage, StageResult, is_lilliput
 from amendment.stages.pairs import Texts
 
 OPEN, SEALED = "labels/open", "labels/sealed"
@@ -43,7 +43,7 @@ class Labelling(Protocol):
     def annotators(self) -> int: ...
 
 
-class ReadingLabels(Stage):
+class LabelsStage(Stage):
     """People's labels from the page, as verdicts."""
 
     name = "labels"
@@ -126,7 +126,7 @@ def _let_simulated_people_answer(
             queue.add(label)
 
 
-def simulated_people_problems(settings: RunSettings, sample: LabelledSample) -> Iterator[Note]:
+def simulated_people_problems(settings: RunSettings, sample: LabelledSample) -> Iterator[ConfigProblem]:
     """Where simulated people would be asked about prompts that are not of the simulated world."""
     if not (settings.prompts and is_lilliput(settings)):
         command = f"take people: page, and amendment label{sample.option}"

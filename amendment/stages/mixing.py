@@ -22,7 +22,7 @@ from amendment.preference import PairSettings
 from amendment.preference.aggregate import majorities
 from amendment.preference.pairs import held_out, preference_row
 from amendment.records import Candidate, Preference, Prompt, Record, Verdict, text_of
-from amendment.stages.contract import Context, Doubt, Note, RunSettings, Stage, StageResult, dump
+from amendment.stages.contract import ConfigProblem, ConfigWarning, Context, RunSettings, Stage, StageResult, dump
 from amendment.stages.inputs import unknown_raters
 from amendment.stages.pairs import DatasetConfig, has_pairs, paired_answers
 from amendment.text import cell, plain, table
@@ -85,7 +85,7 @@ def read_mix(settings: RunSettings, base: Path, *, glimpse: bool = False) -> lis
     return read
 
 
-class Mixing(Stage):
+class MixingStage(Stage):
     """Read the pairs that are mixed with the run's, so that a change in them concerns the dataset alone."""
 
     name = "mixing"
@@ -111,11 +111,11 @@ class Mixing(Stage):
     def sources(self) -> Iterable[Source]:
         return mix_labels(self.config).values()
 
-    def problems(self) -> Iterable[Note]:
+    def problems(self) -> Iterable[ConfigProblem]:
         if not has_pairs(self.settings):
             yield ("dataset", "mix"), "mixes with pairs of this run, and the run makes none; add judging, or pairs"
 
-    def check(self, base: Path) -> Iterable[Note | Doubt]:
+    def check(self, base: Path) -> Iterable[ConfigProblem | ConfigWarning]:
         if any(read.inputs.counts[UNKNOWN] for read in read_mix(self.settings, base, glimpse=True)):
             yield from unknown_raters(("dataset", "mix"), self.config.mix)
 

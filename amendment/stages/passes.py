@@ -66,7 +66,7 @@ def _all_prompts(context: Context, steps: Sequence[Step]) -> None:
         for step, result in zip(steps, results, strict=False):
             step.keep(result)
 
-    context.stream_items(
+    context.stream_bounded(
         ", ".join(step.name for step in steps),
         _items(context, steps),
         through,

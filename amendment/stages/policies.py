@@ -85,7 +85,7 @@ class OverRefusal(Part):
 def _each(context: Context, title: str, judge: Judge, items: Sequence[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
     """Raises Paused where a passing fault of the judge's server outlasts its attempts."""
     try:
-        return context.each(title, items, work, models=[judge.model])
+        return context.map_bounded(title, items, work, models=[judge.model])
     except Transient as fault:
         raise Paused(f"evaluate: {fault}. Finished work is kept; run again to continue.") from fault
 

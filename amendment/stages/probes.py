@@ -43,8 +43,8 @@ from amendment.preference.readings import readings_of
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
 from amendment.stages.contract import (
     Ask,
+    ConfigProblem,
     Context,
-    Note,
     RunSettings,
     Stage,
     StageResult,
@@ -53,7 +53,7 @@ from amendment.stages.contract import (
     open_judge,
 )
 from amendment.stages.endings import Tables
-from amendment.stages.judging import Judging, JudgingConfig, candidate_tables
+from amendment.stages.judging import JudgingConfig, JudgingStage, candidate_tables
 from amendment.yamlfile import did_you_mean
 
 ANSWERS, FIGURES = "probes/answers", "probes/figures.json"
@@ -86,7 +86,7 @@ class ProbesConfig(Part):
         return tuple(name for name in PROBES if "all" in self.which or name in self.which)
 
 
-class Probing(Stage):
+class ProbesStage(Stage):
     """Ask the judges once more about comparisons whose answers were edited so that nothing should change."""
 
     name = "probes"
@@ -111,10 +111,10 @@ class Probing(Stage):
 
     def asks(self) -> Iterable[Ask]:
         """The judges of the run, where it names them."""
-        for stage in Judging.of(self.settings):
+        for stage in JudgingStage.of(self.settings):
             yield from stage.asks()
 
-    def check(self, base: Path) -> Iterator[Note]:
+    def check(self, base: Path) -> Iterator[ConfigProblem]:
         """Principles that no constitution has; a constitution that cannot be read is reported where it is named."""
         try:
             rules = [load_constitution(name, base=base) for name in self.settings.constitution]
@@ -141,7 +141,7 @@ class Probing(Stage):
                 tables.end(f"{asked.task.subject.id}/{asked.task.judge.name}", asked.ending)
                 tables.add("answers", asked.answers)
 
-            context.stream_items(
+            context.stream_bounded(
                 self.name, tasks, work, keep, total=len(tasks), models=[judge.model for judge in judges]
             )
             endings = tables.close()

@@ -27,7 +27,7 @@ from amendment.reward_model import (
     preference_probability,
     train_reward,
 )
-from amendment.stages.contract import Context, Note, RunSettings, StageResult
+from amendment.stages.contract import ConfigProblem, Context, RunSettings, StageResult
 from amendment.stages.gate import refuse_failed_gate
 from amendment.stages.trained import (
     Smoothing,
@@ -55,7 +55,7 @@ class RewardModelConfig(RewardSettings):
     check's calibration expects it."""
 
 
-class TrainingRewardModel(TrainingStage):
+class RewardModelStage(TrainingStage):
     """Train a reward model on the pairs."""
 
     name = "reward_model"
@@ -69,7 +69,7 @@ class TrainingRewardModel(TrainingStage):
         super().__init__(settings)
         self.reads = (*self.base_reads, *pair_tables(settings), *smoothing_reads(self.config))
 
-    def problems(self) -> Iterator[Note]:
+    def problems(self) -> Iterator[ConfigProblem]:
         """A base or an estimate that nothing makes."""
         yield from super().problems()
         yield from smoothing_problems(self.name, self.config, self.settings)

@@ -31,13 +31,13 @@ from amendment.hashing import content_id
 from amendment.preference.pairs import preference_row
 from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
-from amendment.stages.candidates import Drawing, draw_in_turn
+from amendment.stages.candidates import CandidatesStage, draw_in_turn
 from amendment.stages.construct import ConstructConfig
-from amendment.stages.contract import POLICY_STAGES, Ask, Context, Note, RunSettings, Stage, StageResult
+from amendment.stages.contract import POLICY_STAGES, Ask, ConfigProblem, Context, RunSettings, Stage, StageResult
 from amendment.stages.critique import CritiqueConfig
-from amendment.stages.dataset import MakingDataset, spot_checked_pairs
-from amendment.stages.dpo import DpoConfig, TrainingPolicy
-from amendment.stages.judging import JudgeStep, Judging, JudgingConfig, candidate_tables
+from amendment.stages.dataset import DatasetStage, spot_checked_pairs
+from amendment.stages.dpo import DpoConfig, DpoStage
+from amendment.stages.judging import JudgeStep, JudgingConfig, JudgingStage, candidate_tables
 from amendment.stages.labels import OPEN
 from amendment.stages.pairs import DatasetConfig, judged_pairs, texts_of
 from amendment.stages.passes import one_pass
@@ -47,7 +47,7 @@ from amendment.statistics.calibrators import Calibrator
 from amendment.statistics.sides import side_of
 from amendment.text import plain, table
 
-_STEPS: tuple[type[Stage], ...] = (Drawing, Judging, MakingDataset, TrainingPolicy)
+_STEPS: tuple[type[Stage], ...] = (CandidatesStage, JudgingStage, DatasetStage, DpoStage)
 """What each later round goes through."""
 _OWN = ("inputs/prompts", "inputs/candidates", "dataset/train", "dataset/pairs", PROBABILITIES)
 """Tables that each round has for itself, beside all of candidates and judging; what else it reads is the run's."""
@@ -129,7 +129,7 @@ def round_settings(settings: RunSettings, number: int) -> RunSettings:
     return settings.model_copy(update=update)
 
 
-class ComparingRounds(Stage):
+class RoundsStage(Stage):
     """Put the rounds side by side. With it come the stages of the later ones."""
 
     name = "rounds"
@@ -154,7 +154,7 @@ class ComparingRounds(Stage):
         if config is None:
             return
         if settings.part(JudgingConfig) and settings.part(DpoConfig):  # else `problems` says what is missing
-            yield from (_Step(settings, number, kind) for number in config.later for kind in _STEPS)
+            yield from (_RoundStage(settings, number, kind) for number in config.later for kind in _STEPS)
         yield cls(settings)
 
     @classmethod
@@ -172,7 +172,7 @@ class ComparingRounds(Stage):
         """What counts as a tie in the table; the rest of the table comes from other stages."""
         return {"min_margin": self.settings.need(JudgingConfig).min_margin}
 
-    def problems(self) -> Iterator[Note]:
+    def problems(self) -> Iterator[ConfigProblem]:
         """Rounds without what every round does, or with nothing to do it on."""
         settings, config = self.settings, self.config
         for kind, why in ((JudgingConfig, "judging judges the policy's answers"), (DpoConfig, "dpo trains on them")):
@@ -218,28 +218,28 @@ class ComparingRounds(Stage):
         return [*table([columns, *([_cell(row.get(name)) for name in columns] for row in rows)]), "", _HOW_TO_READ]
 
 
-class _Step(Stage):
+class _RoundStage(Stage):
     """A step of a later round: the stage of the first one, on settings and tables of its own."""
 
     def __init__(self, settings: RunSettings, number: int, kind: type[Stage]) -> None:
         super().__init__(settings)
         self._number, self._rounds = number, settings.need(RoundsConfig)
         self._stage = kind(round_settings(settings, number))
-        self.name = f"round-{number}" if kind is TrainingPolicy else f"round-{number}-{kind.name}"  # as its policy
+        self.name = f"round-{number}" if kind is DpoStage else f"round-{number}-{kind.name}"  # as its policy
         self.title = f"round {number}: {kind.title}"
         self.model_title = f"{kind.model_title}, round {number}" if kind.model_title else None
         last, labelled = f"models/{_policy(number - 1)}", settings.part(SpotCheckSettings)
-        if kind is Drawing:
+        if kind is CandidatesStage:
             self.reads = (*PROMPTS, last)
             self.writes = self._named("inputs/prompts", "inputs/candidates", *self._stage.writes)
-        elif kind is MakingDataset:
+        elif kind is DatasetStage:
             judged = [name for name in self._stage.reads if name.startswith(("judging/", "candidates/"))]
             reads = self._named("inputs/prompts", "inputs/candidates", "inputs/judgements", *judged)
             people = (CALIBRATOR, OPEN) if labelled else ()
             self.reads = (*reads, *people, *self._earlier)
             probabilities = (PROBABILITIES,) if labelled else ()
             self.writes = self._named("dataset/pairs", "dataset/train", *probabilities)
-        elif kind is Judging:
+        elif kind is JudgingStage:
             self.reads, self.writes = self._named(*self._stage.reads), self._named(*self._stage.writes)
         else:
             self.reads = tuple(dict.fromkeys((last, *self._named(*self._stage.reads))))
@@ -247,7 +247,7 @@ class _Step(Stage):
 
     def _named(self, *artefacts: str) -> tuple[str, ...]:
         """What this step calls artefacts. A training may be watched on held-out prompts, so it sees all of them."""
-        if isinstance(self._stage, TrainingPolicy):
+        if isinstance(self._stage, DpoStage):
             return tuple(_in_round(self._number, name) if name == "dataset/train" else name for name in artefacts)
         return tuple(_in_round(self._number, name) for name in artefacts)
 
@@ -261,7 +261,7 @@ class _Step(Stage):
     def key(self, context: Context) -> Mapping[str, Any]:
         """That of the stage of the first round; for pairs also how they are chosen."""
         key = self._stage.key(self._within(context))
-        is_dataset = isinstance(self._stage, MakingDataset)
+        is_dataset = isinstance(self._stage, DatasetStage)
         chosen = {"data": self._rounds.data, "replay_human": self._rounds.replay_human} if is_dataset else {}
         return {**key, **chosen}
 
@@ -271,7 +271,7 @@ class _Step(Stage):
 
     def asks(self) -> Iterable[Ask]:
         """What the stage of the first round asks; draws are a policy's."""
-        return [Ask(("rounds",), "dpo")] if isinstance(self._stage, Drawing) else self._stage.asks()
+        return [Ask(("rounds",), "dpo")] if isinstance(self._stage, CandidatesStage) else self._stage.asks()
 
     def _within(self, context: Context) -> Context:
         return context.within(self._stage.settings, _Tables(context.workspace, self._named))
@@ -280,13 +280,13 @@ class _Step(Stage):
         """What the stage of the first round does, and before it the round's prompts, after it the choice of pairs."""
         round_ = self._within(context)
         match self._stage:
-            case Drawing():
+            case CandidatesStage():
                 made = self._draw(context, round_)
-            case Judging(config=config):
+            case JudgingStage(config=config):
                 if context.is_rehearsed and not round_.workspace.count("candidates/candidates"):
                     return StageResult((), {})  # of prompts that are all held out, or out of reach
                 [made] = one_pass(round_, [JudgeStep(round_, config, self.name)])
-            case TrainingPolicy() as stage:
+            case DpoStage() as stage:
                 return stage.make(round_, name=self.name)
             case _:
                 made = self._choose_pairs(context, round_)

@@ -20,7 +20,7 @@ from amendment.dpo import SftSettings, train_sft
 from amendment.errors import TrainingError
 from amendment.hashing import content_id
 from amendment.records import Candidate
-from amendment.stages.contract import Context, Note, RunSettings, StageResult
+from amendment.stages.contract import ConfigProblem, Context, RunSettings, StageResult
 from amendment.stages.gate import refuse_failed_gate
 from amendment.stages.trained import (
     CHAINS,
@@ -74,7 +74,7 @@ class SftConfig(SftSettings):
         return self
 
 
-class FineTuning(TrainingStage):
+class SftStage(TrainingStage):
     """Fine-tune on revisions or on chosen answers."""
 
     name = "sft"
@@ -97,12 +97,12 @@ class FineTuning(TrainingStage):
         """The files with helpful answers."""
         return helpful_files(self.settings)
 
-    def categories(self) -> Iterator[Note]:
+    def categories(self) -> Iterator[ConfigProblem]:
         """Of drafts that are helpful answers."""
         for index, name in enumerate(self.config.helpful.drafts_of if self.config.helpful else ()):
             yield ("sft", "helpful", "drafts_of", index), name
 
-    def check(self, base: Path) -> Iterator[Note]:
+    def check(self, base: Path) -> Iterator[ConfigProblem]:
         """That, and the files with helpful answers."""
         yield from super().check(base)
         if self.sources():

@@ -15,7 +15,7 @@ from amendment.calibration.labelling import ASKED, SAMPLE, SPOT_CHECK
 from amendment.calibration.samples import LabelQuestion, SampledItem, SpotCheckSettings
 from amendment.files import write_text
 from amendment.records import Comparison, Judgement
-from amendment.stages.contract import Context, Note, RunSettings, Stage, StageResult, constitution_key, dump
+from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, constitution_key, dump
 from amendment.stages.judging import JudgingConfig
 from amendment.stages.labels import question_writer, simulated_people_problems
 from amendment.stages.pairs import (
@@ -30,7 +30,7 @@ DRAWN_BY = ("items", "overlap", "repeats", "sealed")
 """The settings that say which comparisons are drawn."""
 
 
-class DrawingSample(Stage):
+class SpotCheckStage(Stage):
     """Let people label a blind sample of what the run's judges, or the judge of a log under `verdicts`, decided."""
 
     name = "spot_check"
@@ -49,7 +49,7 @@ class DrawingSample(Stage):
         drawn = {name: value for name, value in dump(self.config).items() if name in DRAWN_BY}
         return {**drawn, **made_pairs_key(self.settings), **constitution_key(context)}
 
-    def problems(self) -> Iterator[Note]:
+    def problems(self) -> Iterator[ConfigProblem]:
         """What people could not be asked."""
         config, settings = self.config, self.settings
         logs = any(source.may_have_texts for source in settings.verdicts)

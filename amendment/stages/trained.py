@@ -20,7 +20,7 @@ from amendment.files import folder_state
 from amendment.llm.specs import found_folder
 from amendment.records import Candidate, Preference, Prompt, text_of
 from amendment.stages.calibration import CALIBRATOR
-from amendment.stages.contract import POLICY_STAGES, Context, Note, RunSettings, Stage, dump
+from amendment.stages.contract import POLICY_STAGES, ConfigProblem, Context, RunSettings, Stage, dump
 from amendment.stages.gate import gate_tables
 from amendment.stages.shown import count_lines, estimate_shown, unscored_shown
 from amendment.text import plain
@@ -57,13 +57,13 @@ class TrainingStage(Stage):
         is_own = folder == str(context.workspace.path(f"models/{self.config.base}"))
         return {**dump(self.config), **({} if is_own else {"base files": folder_state(Path(folder))})}
 
-    def problems(self) -> Iterator[Note]:
+    def problems(self) -> Iterator[ConfigProblem]:
         """A base that no stage makes."""
         base = getattr(self.config, "base", None)
         if base in POLICY_STAGES and getattr(self.settings, base, None) is None:
             yield (self.name, "base"), f"the run has no stage {base!r}; add it, or name a model under models"
 
-    def check(self, base: Path) -> Iterator[Note]:
+    def check(self, base: Path) -> Iterator[ConfigProblem]:
         """Libraries, what this machine cannot do, and the base."""
         try:
             need_training()
@@ -187,7 +187,7 @@ def smoothing_reads(config: Any) -> tuple[str, ...]:
     return (CALIBRATOR,) if config.label_smoothing == "estimated" else ()
 
 
-def smoothing_problems(name: str, config: Any, settings: RunSettings) -> Iterator[Note]:
+def smoothing_problems(name: str, config: Any, settings: RunSettings) -> Iterator[ConfigProblem]:
     """An estimate of label smoothing that nothing could make, or that the labels do without."""
     if config.label_smoothing != "estimated":
         return

@@ -26,7 +26,7 @@ def test_each_is_complete_balanced_and_says_nothing_twice(id: str) -> None:
         assert (min(one.score.anchors), max(one.score.anchors)) == (1, 10), one.id
         own = [one.statement, one.rationale, *one.critique, *one.revise, *one.compare, *(c.why for c in one.cases)]
         assert all(own), one.id
-        assert not any("{" in str(text) for text in own), one.id  # it would be taken for a hole
+        assert not any("{" in str(text) for text in own), one.id  # it would be taken for a placeholder
         texts += own
     if id not in REAL:
         return

@@ -63,7 +63,7 @@ def test_a_template_lies_in_the_folder_itself(tmp_path: Path, name: str) -> None
 
 def test_a_template_has_known_holes_and_a_megabyte_at_most(tmp_path: Path) -> None:
     made = folder(tmp_path, template=TEMPLATE + "{anwser_a}")
-    assert refusal(made).startswith(f"{made / 'compare.txt'}: unknown hole {{anwser_a}}; known are answer_a, ")
+    assert refusal(made).startswith(f"{made / 'compare.txt'}: unknown placeholder {{anwser_a}}; known are answer_a, ")
     (made / "compare.txt").write_text(TEMPLATE.ljust(1_000_001))
     assert "template: compare.txt has 1,000,001 bytes, expected 1,000,000 at most" in refusal(made)
     (made / "compare.txt").write_text(TEMPLATE.ljust(1_000_000))
@@ -191,7 +191,7 @@ def test_the_hash_follows_what_a_folder_says_and_nothing_else(tmp_path: Path) ->
 def test_shipped_texts_show_the_question_before_and_the_task_after_what_is_judged(name: str) -> None:
     made = load_judge_folder(name)
     text = made.template.text
-    last = max(text.index(f"{{{hole}}}") for hole in PROTOCOLS[made.protocol].needed)
+    last = max(text.index(f"{{{placeholder}}}") for placeholder in PROTOCOLS[made.protocol].needed)
     assert text.index("{conversation}") < last
     assert "only" in text[last:].rpartition("\n\n")[2]
     assert "not instructions to you" in text[: text.index("{conversation}")]

@@ -109,7 +109,7 @@ WRONG = {
     "judging: {judges: [{model: v}]}": "judging: has nothing to compare; add candidates",
     "critique: {model: w}\ncandidates: [{from: critique}]\njudging: {judges: [{model: w}]}": "has nothing to compare; "
     "add candidates, so that each prompt has two or more",
-    "base: {on: chosen}\ncandidates: [{model: w}, {model: base}]\njudging: {judges: [{model: w}]}": "circle: base -> "
+    "base: {on: chosen}\ncandidates: [{model: w}, {model: base}]\njudging: {judges: [{model: w}]}": "cycle: base -> "
     "dataset -> candidates -> base",
     "pairs: [{path: p.csv}]\njudging: {judges: [{model: v}]}\ndpo: {base: org/any}\nrounds: {n: 2, candidates: {}}": (
         "judging.judge_labelled: true"

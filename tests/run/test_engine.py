@@ -125,7 +125,7 @@ def test_a_lost_note_makes_its_stage_again_and_stops_nobody(bench: Bench, lost: 
     (tmp_path / "stages" / f"{lost}.json").unlink()
     assert not any(bench.workspace.is_up_to_date(stage) for stage in bench.stages() if stage.name == lost)
     for stage in bench.stages():  # also those that read what it wrote are looked at before it is made
-        bench.workspace.is_current(stage)
+        bench.workspace.key_matches(stage)
     assert bench.run() == [lost]
     assert bench.run() == []
 
@@ -173,7 +173,7 @@ def test_the_order_comes_from_references_and_not_from_the_list(bench: Bench, see
     assert [stage.name for stage in in_order(stages)] == ["first", "second", "third"]
 
 
-def test_a_circle_is_named(bench: Bench) -> None:
+def test_a_cycle_is_named(bench: Bench) -> None:
     _, second, third = (stage.stage for stage in bench.stages())
     first = Making("first", ("third/out",), lambda: StageResult((), {}))
     with pytest.raises(ConfigError, match="first -> third -> second -> first"):

@@ -29,7 +29,7 @@ from amendment.run.context import Context
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.stages.contract import Item
-from amendment.stages.judging import Judging, Ranking
+from amendment.stages.judging import JudgingStage, Ranking
 from tests.run.conftest import SMALL
 from tests.run.small_runs import replies
 
@@ -269,7 +269,7 @@ def judged(opened: Open, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     def make(panel: Panel, count: int, ranking: str, decided: Sequence[Judgement] = ()) -> Any:
         monkeypatch.setattr("amendment.stages.judging._panel", lambda context, config: panel)
         context = opened(f"judging.ranking={ranking}", decided=decided)
-        step = Judging(context.config).begin(context)
+        step = JudgingStage(context.config).begin(context)
         return asyncio.run(step.work(Item(0, PROMPT, {"inputs/candidates": answers(count)})))
 
     return make
@@ -327,7 +327,9 @@ def test_no_judge_goes_on_after_the_comparison_was_left_pending(opened: Open, mo
     context = opened(f"judging.judges={judges}")
 
     async def judge() -> list[str]:
-        compared = await Judging(context.config).begin(context).work(Item(0, PROMPT, {"inputs/candidates": answers(2)}))
+        compared = (
+            await JudgingStage(context.config).begin(context).work(Item(0, PROMPT, {"inputs/candidates": answers(2)}))
+        )
         assert at_work == set()
         return [one.ending.outcome for one in compared.judged]
 
