@@ -168,7 +168,7 @@ def _completion(blocks: list[Block]) -> tuple[Message, ...]:
 
 
 def usage_of(usage: Any) -> Usage | None:
-    """Of a message: what the cache gave or took is counted apart from the input there, and with it here."""
+    """The usage of a message. Anthropic counts cached tokens apart from the input; here the input includes them."""
     if not isinstance(usage, dict):
         return None
     fresh = count_of(usage.get("input_tokens"))

@@ -89,12 +89,12 @@ class BatchState(NamedTuple):
 
 
 class Search(NamedTuple):
-    """Whether a batch that may have been made was made."""
+    """The result of looking for a batch whose creation was not confirmed."""
 
     remote: str | None
     """Its name at the vendor."""
     is_open: bool = False
-    """Whether one that may be it is still running, so that it has to be looked for again."""
+    """True while a batch that may be the one is still running, so that the search has to be repeated."""
 
 
 class LineOutcome(NamedTuple):
@@ -148,7 +148,7 @@ class BatchService(ABC):
 
     @abstractmethod
     def results(self, remote: str) -> AsyncGenerator[LineOutcome, None]:
-        """What an ended batch brought, in any order, perhaps with lines missing; reading again does no harm."""
+        """The results of an ended batch, in any order, perhaps with lines missing. They can be read more than once."""
 
     async def listed(self, path: str, **query: str | int) -> Page:
         """A page of the batches that there are. Raises CredentialsError where they cannot be listed."""
@@ -207,7 +207,7 @@ class BatchService(ABC):
         return _json(body)
 
     def line_fault(self, status: int, error: Any) -> ProviderError:
-        """What an error in a line means: the same as the same error online."""
+        """The fault that an error in a line stands for, the same as for that error online."""
         first = not self._has_answered
         return fault_of(self.provider.target, status if status >= 400 else 500, {}, _json(error), at_first=first)
 
@@ -352,7 +352,7 @@ class AnthropicBatches(BatchService):
             query["after_id"] = str(page.batches[-1]["id"])
 
     async def _holds(self, shard: str, remote: str, custom_ids: Collection[str]) -> bool:
-        """Whether an ended batch is made of these requests and no others: one that failed may be grouped again."""
+        """True for an ended batch of exactly these requests: those of a failed one may be grouped differently."""
         if (shard, remote) in self._others:
             return False
         left = set(custom_ids)

@@ -56,13 +56,13 @@ class Line:
     asked: Request | None = None
     """None in a batch of an earlier process."""
     sent: BatchLine | None = None
-    """What goes to the vendor; let go of when it is there."""
+    """The line for the vendor; dropped once it is uploaded, to save memory."""
     stage: str = ""
     attempt: int = 0
     askers: int = 0
     hold: Hold | None = None
     is_taken: bool = False
-    """Whether its result was met."""
+    """Its result was found in the batch's output."""
     reply: asyncio.Future[bytes] = field(default_factory=_quiet_future)
 
     @property
@@ -82,7 +82,7 @@ class BatchOut:
 
     shard: str
     lines: dict[str, Line]
-    """By custom id; without those whose replies are handed on, which would fill the memory before the batch ends."""
+    """Lines by custom id. Those whose replies were passed on are removed, or they would fill the memory."""
     total: int
     """Requests that were handed in with it."""
     number: int = 0
@@ -95,7 +95,7 @@ class BatchOut:
     n_done: int = 0
     """Requests with a result at the vendor, as it said last."""
     faults: dict[str, ProviderError] = field(default_factory=dict)
-    """What lines ended with, by custom id; handed on when all replies are on disk."""
+    """Faults of lines by custom id; passed on when all replies are on disk."""
 
     @property
     def missing(self) -> list[Line]:
@@ -105,10 +105,10 @@ class BatchOut:
 
 @dataclass(eq=False)
 class _Desk:
-    """What is on its way in batches with one ledger, by whichever carrier: no request may be in two at once."""
+    """All requests in batches of one ledger, whatever their transport: no request may be in two batches at once."""
 
     lines: dict[str, Line] = field(default_factory=dict)
-    """By request id: all that are gathered or out."""
+    """Lines that are collected or submitted, by request id."""
     shards: set[str] = field(default_factory=set)
     """Batches that a carrier follows."""
 
@@ -198,7 +198,7 @@ class Batching:
 
     @property
     def long_waits(self) -> list[str]:
-        """What is out and how far it is, for who waits."""
+        """The submitted batches and their progress, as lines for the user."""
         where = self._provider.host
         named = [(out.remote, out.n_done, out.total) for out in list(self._out.values()) if out.remote]
         return [f"batch {remote} at {where}: {done} of {total} requests are done" for remote, done, total in named]
@@ -375,7 +375,7 @@ class Batching:
         await self._close(out, state.status, state.fault or self._lost(out))
 
     async def _asked(self, out: BatchOut, ask: Callable[[], Awaitable[T]]) -> T:
-        """What a vendor says of a batch, asked again while it answers with faults, which say nothing of the batch.
+        """The vendor's answer about a batch. Faults say nothing about the batch, so the question is repeated.
 
         Raises Paused where nothing else has come for longer than `max_wait` seconds.
         """

@@ -22,7 +22,7 @@ from amendment.llm.prices import Price, cost, most_cost
 from amendment.llm.requests import Tokens, Usage
 
 _UNITS = 10**12
-"""To the dollar."""
+"""Units to the dollar."""
 
 
 class _Turn(NamedTuple):
@@ -62,7 +62,7 @@ class Budget:
 
     @property
     def possibly_paid(self) -> float:
-        """Of what is spent: USD for calls without a reply that the vendor may bill all the same."""
+        """The part of `spent` for calls without a reply that the vendor may bill nevertheless, in USD."""
         return self._possibly_paid / _UNITS
 
     async def reserve(self, tokens: Tokens, price: Price | None, *, batch: bool = False) -> Hold:
@@ -88,7 +88,7 @@ class Budget:
         return [Hold(self, units, price, batch) for units in each]
 
     def affords(self, calls: Sequence[Tokens], price: Price | None, *, batch: bool = False) -> int:
-        """For how many of these calls, from the first on, there is money when nothing else is under way."""
+        """The number of these calls, from the first on, that the budget covers when no other call is in flight."""
         most = 0
         for number, tokens in enumerate(calls):
             most += self._worst(tokens, price, batch)
@@ -186,7 +186,7 @@ class Hold:
 
     @property
     def usd(self) -> float:
-        """What is set aside."""
+        """The reserved amount, in USD."""
         return self._units / _UNITS
 
     def settle(self, usage: Usage | None) -> float | None:

@@ -50,7 +50,7 @@ class _InFlight:
 
     @property
     def is_left(self) -> bool:
-        """Whether nobody waits any more: what is on the wire is still received, and nothing is sent after it."""
+        """True when nobody waits any more: a request in flight is still received, and nothing more is sent."""
         return not self.askers
 
 
@@ -75,7 +75,7 @@ class Calls:
         self.budget = budget or Budget()
         self.cached = 0
         self.notices: Counter[str] = Counter()
-        """What was found out about servers on the way and concerns the whole run, and how often it was met."""
+        """Messages about servers that concern the whole run, each with its count."""
         self._carriers: set[Transport] = set()
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._attempts = attempts
@@ -93,7 +93,7 @@ class Calls:
         """Host, name asked for and name that answered, over all starts of the run."""
 
     def endpoint(self, host: str, model: str, limits: Limits) -> Endpoint:
-        """What governs the calls to one model at one address; entries that name the same share it, and of
+        """The limits on calls to one model at one address. Entries that name the same share them, and of
         each limit the stricter one holds."""
         known = self._endpoints.get((host, model))
         if known is None:
@@ -108,7 +108,7 @@ class Calls:
         self.notices[text] += 1
 
     def troubles(self) -> list[str]:
-        """What keeps endpoints from being asked just now, for the eyes of who waits; any thread may look."""
+        """The reasons why endpoints are not called at the moment, as lines for the user. Any thread may ask."""
         lines = []
         for (host, model), endpoint in list(self._endpoints.items()):
             if trouble := endpoint.trouble:
@@ -269,7 +269,7 @@ class Calls:
         self.stop(Paused(f"{away}. Finished work is kept; run again to continue. Last reply: {trouble.reason}"))
 
     def _pause(self, state: RetryCallState) -> float:
-        """What the server asked for, and full jitter; for a refused call at first no more than a quarter of it."""
+        """Seconds to pause: those the server asks for and jitter, which is at first at most a quarter of these."""
         fault = state.outcome.exception() if state.outcome else None
         asked = (isinstance(fault, Transient) and fault.retry_after) or 0.0
         if asked and isinstance(fault, Transient) and fault.kind == "rate" and state.attempt_number <= PROMPT:
@@ -287,7 +287,7 @@ class _Patience:
         self._by_kind: dict[str, int] = {}
 
     def is_over(self, state: RetryCallState) -> bool:
-        """Whether the fault that just came was the last."""
+        """True when no further attempt is allowed after this fault."""
         fault = state.outcome.exception() if state.outcome else None
         if not isinstance(fault, Transient):
             return True

@@ -102,7 +102,7 @@ def _padded(model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]]) -> tup
 
 
 def _inputs(model: Any, ids_BT: Tensor, mask_BT: Tensor, *, use_cache: bool) -> dict[str, Any]:
-    """What goes into a step, by what the model's own class takes: trainers put other functions in place of its
+    """The arguments of a step, as the model's own class accepts them: trainers put other functions in place of its
     `forward`, and adapters lie around it."""
     bare = model.get_base_model() if hasattr(model, "get_base_model") else model
     known = inspect.signature(type(bare).forward).parameters

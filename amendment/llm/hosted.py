@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 15.0
 """The longest that a connection may take to stand, TLS included."""
 LONGEST_NAME = 20_000
-"""Signs of a server's name for a call that are looked at; all of a header's, and a key in them is found whole."""
+"""Characters of a server's call id that are read: more than a header holds, so that a key in it is never cut."""
 LONG_WAIT = 10.0
-"""Seconds of Retry-After from which on the message names them."""
+"""Seconds. A longer Retry-After is named in the message."""
 
 Meaning = Literal["rate", "server", "quota", "key", "not found", "redirect", "item"]
 """A passing fault by its kind; or final for the run: no quota, a refused key, no such model or address, a redirect;
@@ -45,12 +45,12 @@ or final for this item alone."""
 
 
 class StatusRule(NamedTuple):
-    """Which replies mean what. The first row that fits is the one that holds."""
+    """The meaning of some replies. The first rule that fits counts."""
 
     statuses: range | frozenset[int]
     meaning: Meaning
     words: re.Pattern[str] | None = None
-    """Words of which one has to stand in the body."""
+    """The body must match."""
     at_first: bool = False
     """The row counts only until the first good reply: an address that has answered once exists."""
     asks_to_wait: bool = False
@@ -63,7 +63,7 @@ _EMPTY_ACCOUNT = re.compile(
     re.IGNORECASE,
 )
 _OVER_QUOTA = re.compile(r"exceeded your current quota", re.IGNORECASE)
-"""OpenAI says so of an empty account, Google also of a limit per minute."""
+"""OpenAI sends this for an empty account, Google also for a limit per minute."""
 _RETRY_IN = re.compile(
     rb"""retry in (\d{1,6}(?:\.\d+)?)s\b|["']retryDelay["']\s*:\s*["'](\d{1,6}(?:\.\d+)?)s["']""", re.IGNORECASE
 )
@@ -90,11 +90,11 @@ TABLE: tuple[StatusRule, ...] = (
         range(1000), "item"
     ),  # 400, a later 404, 413, 422 and whatever else: context length, a malformed request
 )
-"""What a status other than 2xx means, by status and words. `x-should-retry` advises SDKs and decides nothing here."""
+"""The meaning of a status other than 2xx, by status and words. `x-should-retry` is for SDKs and is ignored here."""
 
 
 class Target(NamedTuple):
-    """Where calls go, as messages say it; the key is here only so that it can be taken out of texts."""
+    """The server and model as messages name them. The key is kept only to remove it from texts."""
 
     host: str
     model: str
@@ -109,7 +109,7 @@ class Target(NamedTuple):
         return redact_bytes(body, self.key) if self.key else body
 
     def call_name(self, name: object) -> str | None:
-        """What a server calls a call, as it may be stored and shown: no key, at most 200 printable signs."""
+        """A server's id of a call as it may be stored and shown: without keys, at most 200 printable characters."""
         if not isinstance(name, str):
             return None
         printable = "".join(sign for sign in name[:LONGEST_NAME] if sign.isprintable())
@@ -182,7 +182,7 @@ def _date(text: str | None) -> datetime | None:
 
 
 def broken(target: Target, fault: BaseException) -> Transient:
-    """What it means that no reply came: the fault of the SDK's client, by whatever caused it on the wire."""
+    """The fault that a missing reply stands for, by the cause that the SDK's client reports."""
     causes = list(_causes(fault))
     kinds = [kind for cause in causes if (kind := _wire_fault(cause))]
     cause = type(causes[-1]).__name__
@@ -297,7 +297,7 @@ class HostedProvider:
 
     @asynccontextmanager
     async def faults(self, not_found: type[Exception] | None = None) -> AsyncIterator[None]:
-        """What goes wrong within, as errors of ours; status 404 as `not_found`, where that is given."""
+        """Raises errors within as ProviderError; status 404 as `not_found`, where that is given."""
         try:
             yield
         except self.wire.sdk.APIStatusError as fault:

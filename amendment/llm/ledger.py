@@ -78,7 +78,7 @@ _Row = tuple[str, tuple[Any, ...]]
 
 
 class Ledger(Reader):
-    """What one run sent and what came back. Use as a context manager; one event loop at a time, in one thread."""
+    """The requests and replies of one run. Use as a context manager; one event loop at a time, in one thread."""
 
     def __init__(self, path: Path | None = None, *, least_free: int = LEAST_FREE) -> None:
         """`path` is the database file, made when absent; without one the ledger ends with this object. `least_free`:
@@ -347,7 +347,7 @@ def hold(folder: Path) -> IO[bytes]:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a living process holds the folder's lock, as `hold` takes it."""
+    """True while a living process holds the folder's lock, which `hold` takes."""
     try:
         with (folder / "run.lock").open("rb") as lock:
             pid = int(lock.readline(100).removeprefix(b"pid "))

@@ -1,4 +1,4 @@
-"""What a ledger says: replies by request, what was spent, what may have been paid for, how long replies took.
+"""Read a ledger: replies by request, spending, calls that may have been billed, and times of replies.
 
 A reader in another process sees what is committed, at any time, and changes nothing. SQLite before 3.51.3 can lose a
 journal that one connection restarts while another one writes or checkpoints; a ledger has one connection that
@@ -23,14 +23,14 @@ from amendment.files import full_disk, is_full
 from amendment.text import plain
 
 VERSION = 3
-"""Of the tables."""
+"""The schema's version."""
 CLOSED = "this model's run was closed, and its ledger with it; look the model up in it again"
 BUSY = 60.0
 """Seconds to wait for a lock that a foreign program holds."""
 
 
 class Spending(NamedTuple):
-    """What one stage asked of one model and what came of it."""
+    """Calls, replies and cost of one stage with one model."""
 
     stage: str
     host: str
@@ -41,7 +41,7 @@ class Spending(NamedTuple):
     cached_tokens: int
     output_tokens: int
     usd: float
-    """Of the replies that have a price."""
+    """The cost of the replies that have a price."""
     unpriced: int
     """Replies whose price is not known."""
     unmetered: int
@@ -149,7 +149,7 @@ class Reader:
         return bytes(rows[0][0]) if rows else None
 
     def spending(self) -> list[Spending]:
-        """By stage, host and model, in that order."""
+        """Spending by stage, host and model, sorted in that order."""
         faults: dict[tuple[str, str, str], dict[str, int]] = {}
         for stage, host, model, kind, count in self._rows(_FAULTS):
             faults.setdefault((stage, host, model), {})[kind] = count
@@ -161,7 +161,7 @@ class Reader:
         return [OpenAttempt(*row) for row in self._rows(f"{_OPEN} ({', '.join('?' * len(kinds))}))", *kinds)]
 
     def models(self) -> list[ReturnedModel]:
-        """Which models answered to which names."""
+        """The models that answered, by the name asked for."""
         return [ReturnedModel(*row) for row in self._rows(_MODELS)]
 
     def batches(self, host: str | None = None, model: str | None = None) -> list[Batch]:
@@ -174,7 +174,7 @@ class Reader:
         ]
 
     def problems(self) -> list[str]:
-        """What SQLite finds wrong with the structure of the file."""
+        """SQLite's findings about the structure of the file."""
         try:
             return [line for (line,) in self._db.execute("PRAGMA integrity_check") if line != "ok"]
         except (sqlite3.Error, UnicodeDecodeError) as fault:

@@ -1,4 +1,4 @@
-"""What holds calls to one model at one address back, and who goes next.
+"""Limit the calls to one model at one address, and decide which call goes next.
 
 Covered: calls in flight, the user's requests and tokens a minute, a rate learned from refusals, a breaker; one queue
 for all that wait, in the order of asking, and one timer for the first of them. Each of them says for how many seconds
@@ -24,7 +24,7 @@ SOON, WORTH_SHOWING = 1e-6, 5.0
 
 
 class Limits(NamedTuple):
-    """What the user knows of an endpoint's limits. Without a concurrency it begins with 8 calls and grows to 256."""
+    """An endpoint's limits as the user sets them. Without a concurrency it starts at 8 calls and grows to 256."""
 
     concurrency: int | None = None
     requests_per_minute: float | None = None

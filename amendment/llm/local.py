@@ -32,9 +32,9 @@ from amendment.llm.requests import Reply, Request
 from amendment.llm.specs import LocalSpec
 
 FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
-"""What makes a model: weights, settings, tokenizer, templates. Nothing else is fetched, hashed or read."""
+"""The files of a model: weights, settings, tokenizer, templates. No others are fetched, hashed or read."""
 NOTES = ("history.json", "reward_meta.json")
-"""What trainings leave next to a model for readers; it changes no answer."""
+"""Files that trainings write next to a model for readers; they do not affect its answers."""
 LINGER = 0.002
 """Seconds that a batch which is not full waits for questions that are on their way."""
 
@@ -205,7 +205,7 @@ class LocalModel:
         return ids
 
     def answer(self, requests: Sequence[Request], prompts: Sequence[list[int]]) -> list[dict[str, Any]]:
-        """What `write_plain` takes of each reply, but for the prompt's tokens and the model's name."""
+        """The arguments of `write_plain` for each reply, without the prompt's tokens and the model's name."""
         if not requests:
             return []
         if requests[0].choices:

@@ -57,7 +57,7 @@ class Model:
 
     @property
     def shows_choices(self) -> bool:
-        """Whether label-token probabilities can be asked of this model."""
+        """True for a model that returns the probabilities of label tokens."""
         return self.provider.shows_choices
 
     async def ask(
@@ -120,7 +120,7 @@ class Ending(NamedTuple):
 
 
 def ending_of(fault: Unusable | ProviderError) -> Ending:
-    """What an item ends as after this fault: only passing faults leave it pending, to be asked again."""
+    """The outcome of an item after this fault: only a passing fault leaves it pending, to be asked again."""
     if isinstance(fault, Unusable):
         return Ending(fault.outcome, str(fault))
     return Ending("pending" if isinstance(fault, Transient) else "failed", str(fault))

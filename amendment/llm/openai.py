@@ -23,9 +23,9 @@ from amendment.records import FinishReason, Message, ToolCall
 TOP_LOGPROBS = 20
 """The most that the protocol gives."""
 NOT_LISTED = -9999.0
-"""What servers write for a token whose log-probability they do not give."""
+"""Servers write this for a token whose log-probability they do not give."""
 SCHEMA_NAME = "answer"
-"""What a schema is called, since it has to have a name."""
+"""The protocol requires a name for a schema."""
 _CHAT_FINISH: dict[str, FinishReason] = {
     "stop": "stop",
     "length": "length",
@@ -117,7 +117,7 @@ def read_reply(raw: bytes, request: Request) -> Reply:
 
 
 def _read_completion(body: Item) -> tuple[tuple[Message, ...], FinishReason, list[Any] | None]:
-    """What the first choice says, why it ended, and what is listed of its tokens; None where the server lists nothing.
+    """The first choice's messages, finish reason and listed tokens; None for the tokens where the server lists none.
 
     A gateway may put an error into a choice, or its code, while the status is good.
     """
@@ -197,7 +197,7 @@ def _log_add(a: float, b: float) -> float:
 
 
 def usage_of(usage: Any) -> Usage | None:
-    """What a chat completion says it took."""
+    """The usage that a chat completion reports."""
     if not isinstance(usage, dict):
         return None
     read = count_of(usage.get("prompt_tokens"))

@@ -1,4 +1,4 @@
-"""From an entry of `models:` to a model that can be asked.
+"""Open the model that an entry of `models:` describes.
 
 Covered: what is missing on this machine is named before anything is spent; an SDK or torch is imported
 only when a provider that needs it is opened; of local models only safetensors are loaded, and nothing that can run
@@ -55,7 +55,7 @@ def register_provider(name: str, factory: Callable[[RegisteredSpec], Provider | 
 
 
 def check_model(spec: Spec, environ: Mapping[str, str] = os.environ) -> list[str]:
-    """What would keep this model from being asked, as far as this machine can tell; empty when all is well."""
+    """The problems that would keep this model from being called, as far as this machine can tell."""
     if isinstance(spec, HostedSpec):
         problem = _key_problem(spec, environ)
         return [problem] if problem else []
@@ -144,7 +144,7 @@ def open_model(
 
 
 def _transport(spec: Spec, provider: Provider, calls: Calls, *, price: Price | None) -> tuple[Transport, int]:
-    """What brings requests to the provider, and how many it can have on their way at once."""
+    """The transport to the provider, and the number of requests it can have in flight."""
     if isinstance(spec, HostedSpec) and spec.mode == "batch":
         from amendment.llm.batch_vendors import batch_service
         from amendment.llm.batching import Batching
@@ -231,7 +231,7 @@ def _has_template(folder: Path) -> bool:
 
 
 def unreachable() -> tuple[type[Exception], ...]:
-    """What the Hub's client raises when the Hub refuses, fails, or cannot be reached.
+    """The errors of the Hub's client when the Hub refuses, fails, or cannot be reached.
 
     The base of its own errors stands on the base of its HTTP library's, whichever library that is; the errors of
     connections are siblings of it.

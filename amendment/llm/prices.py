@@ -1,4 +1,4 @@
-"""What a model's tokens cost: a table that is shipped, a user's own before it, and a model entry's own before both.
+"""Prices of models' tokens. A model entry's own price goes first, then the user's table, then the shipped one.
 
 Covered: prices by host and model; dated snapshots of a model; cached input, cache writes, batches, a second price of
 long prompts; servers of one's own, which are free unless a table says otherwise. Not covered: taxes, credits, service
@@ -53,17 +53,17 @@ class _Rates(Record):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     input: Usd
-    """Of input that no cache knows."""
+    """Uncached input."""
     output: Usd
-    """Of output, thinking included."""
+    """Output, thinking included."""
     cached_input: Usd | None = None
-    """Of input that is read from the provider's prefix cache; as `input` where absent."""
+    """Input read from the provider's prefix cache; as `input` where absent."""
     cache_write: Usd | None = None
-    """Of input that is written into the provider's prefix cache; as `input` where absent."""
+    """Input written to the provider's prefix cache; as `input` where absent."""
 
 
 class LongPrice(_Rates):
-    """What all tokens of a call cost whose input is longer than a limit."""
+    """The price of all tokens of a call whose input is longer than a limit."""
 
     above: int = Field(ge=1)
     """Input tokens; a call with more of them has this price."""
@@ -81,11 +81,11 @@ class Price(_Rates):
 
 
 FREE = Price(input=0.0, output=0.0)
-"""What a server of one's own costs a token."""
+"""The price of tokens from the user's own server."""
 
 
 def cost(price: Price, usage: Usage, *, batch: bool = False) -> float:
-    """What a call has cost, in USD."""
+    """The cost of a call, in USD."""
     rates = _rates(price, usage.input_tokens)
     cached = min(usage.cached_tokens, usage.input_tokens)
     written = min(usage.written_tokens, usage.input_tokens - cached)
@@ -128,9 +128,9 @@ class PriceBlock(BaseModel):
     as_of: str | None = Field(default=None, pattern=r"^\d{4}-\d{2}(-\d{2})?$")
     """The day, or the month, in which the source said so."""
     source: str | None = None
-    """Where the prices were read."""
+    """The source of the prices."""
     models: dict[str, Price] = Field(min_length=1)
-    """By the model's name as the host knows it. `name` also holds for its dated snapshots, `name-2026-01-31` and
+    """Prices by the model's name at the host. `name` also holds for its dated snapshots, `name-2026-01-31` and
     `name-20260131`, which have no price of their own."""
 
     @field_validator("host")
@@ -197,7 +197,7 @@ def price_of(table: PriceTable, host: str, model: str) -> Price | None:
 
 
 def is_own_server(host: str) -> bool:
-    """Whether a host (with port and path, as in base_url without the scheme) is this machine or in its network.
+    """True for a host (with port and path, as in base_url without the scheme) that is this machine or in its network.
 
     So are: names without a dot (`localhost`, `gpu-box`, and `local` and `simulated`, which models inside this process
     have for a host); names under .localhost, .local, .internal, .lan and .home.arpa; loopback, private, link-local and

@@ -1,5 +1,5 @@
-"""What a provider must be able to do to stand behind calls, what its faults mean for the calls after them, and the raw
-reply of providers inside this process."""
+"""The protocol of a provider, the consequences of its faults for later calls, and the raw reply of providers that run
+inside this process."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from amendment.llm.requests import Reply, Request, Usage
 from amendment.records import Message, ToolCall
 
 Ask = Callable[[list[dict[str, Any]]], Awaitable[str]]
-"""From the messages of a chat, as dictionaries with `role` and `content`, to what the model says."""
+"""A function from the messages of a chat, dictionaries with `role` and `content`, to the model's answer."""
 
 
 class RawReply(NamedTuple):
-    """What came back for one request, the body untouched."""
+    """The unchanged body of the reply to one request."""
 
     raw: bytes
     server_id: str | None = None
@@ -24,7 +24,7 @@ class RawReply(NamedTuple):
 
 
 class Meter(NamedTuple):
-    """What is looked up in a raw reply before it is stored: what it cost, and which model says it answered."""
+    """Usage and model, looked up in a raw reply before it is stored."""
 
     usage: Usage | None = None
     model: str | None = None
@@ -45,7 +45,7 @@ class Provider(Protocol):
 
     @property
     def shows_choices(self) -> bool:
-        """Whether it gives log-probabilities of label tokens."""
+        """True for a provider that returns log-probabilities of label tokens."""
         ...
 
     @property
@@ -65,16 +65,16 @@ class Provider(Protocol):
 
 
 class FaultRule(NamedTuple):
-    """What follows from one kind of fault."""
+    """The consequences of one kind of fault."""
 
     attempts: int | None
     """Most attempts that may end so; None leaves it to the run's patience."""
     counts: bool
-    """Whether it uses up an attempt at all."""
+    """The fault uses up an attempt."""
     is_outage: bool
-    """Whether it says that the endpoint is ill: the breaker counts it."""
+    """The fault points to an outage of the endpoint: the breaker counts it."""
     may_be_paid: bool
-    """Whether the provider may bill for it although no reply is on disk."""
+    """The provider may bill for the call although no reply is on disk."""
 
 
 RULES: dict[FaultKind, FaultRule] = {

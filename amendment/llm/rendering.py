@@ -1,4 +1,4 @@
-"""From conversations to token ids and back, for every trainer, scorer and local model.
+"""Convert conversations to token ids and back, for every trainer, scorer and local model.
 
 Promised: what is trained is what is scored and sampled from, since all are rendered here; thinking goes under the key
 that the chat template shows; texts cannot smuggle in control tokens (they are made harmless and counted, and the
@@ -29,12 +29,12 @@ _MARKUP = re.compile(r"[<\[|].*[>\]|]", re.DOTALL)
 
 
 class Conversation(NamedTuple):
-    """What a chat template is given, cleaned."""
+    """The cleaned input of a chat template."""
 
     messages: tuple[Json, ...]
     tools: tuple[Json, ...] = ()
     options: Mapping[str, Any] = {}
-    """Of the template (`chat_template_kwargs`)."""
+    """The template's own options (`chat_template_kwargs`)."""
     is_prompt: bool = False
     """Ends with the opening of the assistant's turn."""
 
@@ -269,9 +269,9 @@ def _text(content: Any, place: str) -> str:
 
 
 THINKING = (("<|think|>", "<|/think|>"), ("<think>", "</think>"), ("[THINK]", "[/THINK]"))
-"""Signs around thinking; the first pair is the tiny template's."""
+"""Markers around thinking; the first pair is the tiny template's."""
 CALLS = (("<|call|>", ""), ("<tool_call>", "</tool_call>"))
-"""Signs around each call; the tiny template's has none at its end."""
+"""Markers around each tool call; the tiny template has no end marker."""
 _TAIL = 8
 """Tokens at a prompt's end in which the opening of thinking is looked for."""
 
@@ -280,7 +280,7 @@ class Sampled(NamedTuple):
     """One generated answer in token ids."""
 
     ids: list[int]
-    """With its end token, where there is one."""
+    """The end token included, where there is one."""
     is_cut: bool
     """It had not ended when the tokens were used up."""
 
@@ -310,7 +310,7 @@ def read_answer(tokenizer: Any, ids: Sequence[int], prompt: Sequence[int]) -> An
 
 
 def _described(tokenizer: Any, raw: str, prompt: Sequence[int]) -> AnswerParts | None:
-    """By the tokenizer's own description of its replies; None without one, or where the reply does not fit it."""
+    """The parts by the tokenizer's own response schema; None without one, or where the reply does not match it."""
     if not getattr(tokenizer, "response_template", None):
         return None
     try:

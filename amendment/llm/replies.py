@@ -1,4 +1,4 @@
-"""What the raw replies of all hosted protocols have in common: JSON that may be cut, usage, the model's name.
+"""The common parts of raw replies of all hosted protocols: JSON that may be cut, usage, the model's name.
 
 Promised: nothing that a server writes keeps a reply from being stored: numbers that are not finite become None, lone
 surrogates and NUL become U+FFFD. Texts of a server are shown short, on one line and without keys. Not covered: what
@@ -84,7 +84,7 @@ def shown(text: str, key: str | None = None) -> str:
 
 
 def error_text(body: bytes) -> str:
-    """What an error body says: its code, type and message where it has them, else all of it."""
+    """The code, type and message of an error body where it has them, else the whole body."""
     try:
         error = _parsed(body)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What is asked of a model and what it answers, as values, and how many tokens a request takes, without a tokenizer.
+"""Requests to a model and its replies as values, and an estimate of a request's tokens without a tokenizer.
 
 Covered: tokenizers of which no token is shorter than a byte of the text, as byte-level BPE has them and SentencePiece
 with byte fallback. Not covered: normalisers that lengthen a text first (one ligature can become many letters), and
@@ -25,11 +25,11 @@ IMAGE_TOKENS = 5000
 """Allowed for an image, by its URL or in itself. Vendors count 85 to about 4,800 tokens for a large one; models that
 multiply the count for images (some small ones do) can take more."""
 LIKELY_IMAGE_TOKENS = 1000
-"""Of an image of usual size."""
+"""An image of usual size."""
 CHARACTERS_PER_TOKEN = 4
-"""Of English text, roughly."""
+"""English text, roughly."""
 BYTES_PER_TOKEN = 3
-"""Of text outside ASCII, roughly: a Chinese character, one and a half Cyrillic letters."""
+"""Text outside ASCII, roughly: a Chinese character, one and a half Cyrillic letters."""
 MESSAGE_TOKENS = 4
 """Around each message, as chat formats usually have them."""
 
@@ -80,13 +80,13 @@ class Usage(Record):
     output_tokens: int
     """Thinking included."""
     cached_tokens: int = 0
-    """Of the input, those that the provider read from its prefix cache."""
+    """Input tokens that the provider read from its prefix cache."""
     written_tokens: int = 0
-    """Of the input, those that the provider wrote into its prefix cache, where it charges for that."""
+    """Input tokens that the provider wrote to its prefix cache, where it charges for that."""
 
 
 class Reply(Record):
-    """What a provider answered, read from its raw reply."""
+    """A provider's answer, read from its raw reply."""
 
     messages: tuple[Message, ...] = ()
     """The completion; empty when the model refused without words."""
@@ -131,7 +131,7 @@ def most_tokens(request: Request) -> Tokens:
 
 
 def likely_tokens(request: Request, *, output: int | None = None) -> Tokens:
-    """What a request will take, as an estimate for plans: easily 20 % off, more for code and for rare scripts.
+    """An estimate of a request's tokens, for plans: easily 20 % off, more for code and for rare scripts.
 
     `output` is how long the answer is thought to become; it is cut at max_tokens and is max_tokens where absent.
     """
@@ -160,7 +160,7 @@ def text_tokens(text: str) -> int:
 
 
 def prompt_texts(request: Request) -> Iterator[str]:
-    """What the model reads, in its order: tools and schema first, as vendors put them, then message by message."""
+    """The texts that the model reads, in its order: tools and schema first, as vendors put them, then the messages."""
     for given in (request.tools, request.answer_schema):
         if given:
             yield canonical_json(given).decode()

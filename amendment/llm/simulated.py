@@ -38,7 +38,7 @@ MOST_CONNECTIONS = 512
 GRACE = 5
 """Seconds for replies on their way when the server is ended."""
 FINGERPRINT = "simulated"
-"""What replies say under `system_fingerprint`, so that nobody takes them for a language model's."""
+"""The `system_fingerprint` of replies, so that nobody takes them for a language model's."""
 _WIRE = OpenAISpec(provider="openai", model="lilliput", base_url="http://127.0.0.1/v1")
 """Over which a request would go to the same world in another process."""
 

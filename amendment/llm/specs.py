@@ -25,13 +25,13 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class _Spec(BaseModel):
-    """What all entries share. Inputs are left out of error texts: one of them may be a pasted key."""
+    """The base of all entries. Error texts leave inputs out: one of them may be a pasted key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 class _Bounded(_Spec):
-    """Where answers end; what is absent is left to the provider."""
+    """Limits on answers; an absent one is left to the provider."""
 
     max_tokens: int | None = Field(default=None, ge=1, le=1_000_000_000)
     """The longest answer, in tokens."""
@@ -60,7 +60,7 @@ class HostedSpec(_Bounded):
     vendor_key: ClassVar[str]
 
     base_url: str
-    """Where the protocol is spoken, up to and including `/v1` for OpenAI's."""
+    """The API's address, up to and including `/v1` for OpenAI's protocol."""
     model: str = Field(min_length=1, max_length=200)
     """The model's name as the server knows it."""
     api_key_env: str | None = None
@@ -118,12 +118,12 @@ class HostedSpec(_Bounded):
 
     @property
     def host(self) -> str:
-        """What tells this endpoint from others: host, port and path, without the scheme."""
+        """The endpoint's identity: host, port and path, without the scheme."""
         return self.base_url.split("://", 1)[1]
 
     @property
     def is_vendor(self) -> bool:
-        """Whether the endpoint is the vendor's own."""
+        """True for the vendor's own endpoint."""
         return belongs(self.base_url, SERVICES[self.vendor_key.removesuffix("_API_KEY")])
 
 
@@ -134,13 +134,13 @@ class OpenAISpec(_Drawn, HostedSpec):
 
     provider: Literal["openai"]
     base_url: str = "https://api.openai.com/v1"
-    """Where the protocol is spoken, up to and including `/v1`; at Azure `https://NAME.openai.azure.com/openai/v1`."""
+    """The API's address, up to and including `/v1`; at Azure `https://NAME.openai.azure.com/openai/v1`."""
     seed: int | Literal["run"] | None = "run"
     """The seed that is sent: the run's, a number, or null for servers that take none. Draw k of one question adds k."""
     token_limit_field: Literal["max_tokens", "max_completion_tokens"] | None = None
-    """What the server calls the length limit; by default the newer name at the vendor's host, the older elsewhere."""
+    """The server's name of the length limit; by default the newer one at the vendor's host, the older one elsewhere."""
     logprobs: bool = True
-    """Whether the server shows the probabilities of first tokens; label-token judges need them."""
+    """The server returns the probabilities of first tokens, which label-token judges need."""
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     """How much a thinking model thinks before it answers; which of these words it knows, its vendor says. Thoughts are
     paid as output and count into max_tokens. Label-token judges take `none` alone."""
@@ -150,12 +150,12 @@ class OpenAISpec(_Drawn, HostedSpec):
 
     @property
     def thinks(self) -> bool:
-        """Whether the entry has the model think before it answers."""
+        """True for an entry that has the model think before it answers."""
         return self.effort not in (None, "none")
 
     @property
     def shows_choices(self) -> bool:
-        """Whether label-token judges can use this model: with thoughts before the answer no first token is a label."""
+        """True for a model that label-token judges can use: after thoughts no first token is a label."""
         return self.logprobs and not self.thinks
 
     @property
@@ -171,7 +171,7 @@ class AnthropicSpec(HostedSpec):
 
     provider: Literal["anthropic"]
     base_url: str = "https://api.anthropic.com"
-    """Where the protocol is spoken, without `/v1`."""
+    """The API's address, without `/v1`."""
     max_tokens: int = Field(default=2048, ge=1)
     """The longest answer, in tokens; the protocol requires a limit."""
     thinking_budget: int | None = Field(default=None, ge=1024)
@@ -201,7 +201,7 @@ class AnthropicSpec(HostedSpec):
 
     @property
     def thinks(self) -> bool:
-        """Whether the entry has the model think before it answers."""
+        """True for an entry that has the model think before it answers."""
         return self.thinking_budget is not None or self.effort is not None
 
     def _sent_seed(self, run_seed: int) -> int | None:
@@ -216,7 +216,7 @@ class LocalSpec(_Drawn):
     """A folder with config, safetensors weights and tokenizer, or the id of such a repository on the Hub."""
     shows_choices: ClassVar[bool] = True
     revision: str | None = None
-    """Of a Hub repository: branch, tag or, to be exact, commit."""
+    """A Hub repository's branch, tag or, to be exact, commit."""
     batch_size: int = Field(default=16, ge=1, le=4096)
     """Answers generated together."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -255,7 +255,7 @@ class SimulatedSpec(Persona):
 
 
 REGISTERED: dict[str, Callable[[RegisteredSpec], Any]] = {}
-"""What `register_provider` was told, by name; it opens the provider of an entry."""
+"""The functions given to `register_provider`, by name; each opens the provider of an entry."""
 SHIPPED = ("openai", "anthropic", "local", "simulated")
 _OTHER = "a registered one"
 
@@ -270,18 +270,18 @@ class RegisteredSpec(_Drawn):
     concurrency: int = Field(default=8, ge=1, le=1024)
     """Calls in flight at once."""
     options: dict[str, Any] = Field(default={})
-    """For the provider itself."""
+    """Options of the provider itself."""
     price: Price | None = None
     """USD per million tokens; free where absent."""
 
     @property
     def host(self) -> str:
-        """What tells this endpoint from others."""
+        """The endpoint's identity."""
         return self.provider
 
 
 def provider(entry: Any) -> str | None:
-    """Which kind of entry this is; pydantic's messages name the function, so that it is called as the key is."""
+    """The kind of this entry. Pydantic's messages name the function, which is therefore called like the key."""
     name = entry.get("provider") if isinstance(entry, dict) else getattr(entry, "provider", None)
     return _OTHER if isinstance(name, str) and name in REGISTERED else name
 

@@ -35,12 +35,12 @@ class Transport(Protocol):
         ...
 
     def holds(self, task: asyncio.Task[Any]) -> bool:
-        """Whether a task that carries must not be cancelled, since its request may be paid for already."""
+        """True for a sending task that must not be cancelled, since its request may be paid for already."""
         ...
 
     @property
     def long_waits(self) -> list[str]:
-        """What is under way for so long that a user will want to know of it."""
+        """Requests in flight for so long that a user wants to know of them, as lines."""
         ...
 
     async def drain(self) -> None:
@@ -49,12 +49,12 @@ class Transport(Protocol):
 
     @property
     def under_way(self) -> list[asyncio.Task[Any]]:
-        """What `drain` waits for. Cancelled, an attempt stays open in the ledger."""
+        """The tasks that `drain` waits for. An attempt whose task is cancelled stays open in the ledger."""
         ...
 
 
 _Admission = tuple[int, Hold, Permit]
-"""What a call that may be sent has been given: its attempt in the ledger, money, leave to go."""
+"""The permission to send a call: its attempt in the ledger, reserved money, and a place within the limits."""
 
 
 class Online:
@@ -83,7 +83,7 @@ class Online:
             self._on_wire.discard(task)
 
     def holds(self, task: asyncio.Task[Any]) -> bool:
-        """Whether a task has sent its request and waits for what comes of it."""
+        """True for a task that has sent its request and waits for the reply."""
         return task in self._on_wire
 
     @property

@@ -1,4 +1,4 @@
-"""Which environment variable may go to which host, and which hosts the user has agreed to.
+"""Decide which environment variable may be sent to which host, and remember the hosts that the user agreed to.
 
 A run file may come from a stranger. Without these rules `api_key_env: HF_TOKEN` next to any `base_url` sends that token
 to whoever wrote the file. Covered: every key that leaves by a model's entry; `open_provider` asks `Trust.check` each
@@ -74,7 +74,7 @@ ENDINGS = ("_KEY", "_TOKEN")
 
 
 def belongs(base_url: Any, homes: Collection[str]) -> bool:
-    """Whether a URL is https at one of these hosts or their subdomains."""
+    """True for an https URL at one of these hosts or their subdomains."""
     try:
         parts = urlsplit(base_url if isinstance(base_url, str) else "")
         host = parts.hostname or ""
@@ -114,7 +114,7 @@ def sends(variable: str, base_url: str) -> str:
 
 
 class Trust:
-    """What the user has agreed to: now, by `hosts`, `yes` or the answer of `ask`, or earlier, in the file `agreed`.
+    """The user's consent: now, by `hosts`, `yes` or the answer of `ask`, or earlier, in the file `agreed`.
 
     `hosts` are names such as gateway.example.org, with or without a port. `ask` takes a question and returns the
         answer.
@@ -154,7 +154,7 @@ class Trust:
 
 
 def _file() -> Path:
-    """Where answers are kept, one line for each variable and host: delete a line to be asked again."""
+    """The file of the user's answers, one line for each variable and host: delete a line to be asked again."""
     root = os.environ.get("XDG_CONFIG_HOME", "")
     folder = Path(root) if root.startswith("/") else Path("~/.config").expanduser()
     return folder / "amendment" / "agreed.txt"
@@ -182,7 +182,7 @@ def _is_loopback(base_url: str) -> bool:
 
 
 def _is_private(base_url: str) -> bool:
-    """Whether a URL leads into one's own network; 0.0.0.0 leads to this machine."""
+    """True for a URL in a private network; 0.0.0.0 is this machine."""
     address = _address(base_url)
     return is_own_server(urlsplit(base_url).netloc) or (address is not None and address.is_unspecified)
 
