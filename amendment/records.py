@@ -1,7 +1,7 @@
 """The records that stages hand to each other: typed, frozen, named by their content.
 
 Covered: several turns, system texts, tool calls and thinking; verdicts of every scale; comparisons that
-do not know who won. Not covered: where records are stored (see `pipeline`), nor any clock: nothing that
+do not know who won. Not covered: where records are stored (see `data.store`), nor any clock: nothing that
 differs between two equal runs stands in a record.
 
 Absent values are absent: they are not written, and they do not count in a name.

@@ -227,9 +227,9 @@ def agreement(
     *,
     invalid_is_wrong: bool = False,
 ) -> dict[str, Estimate]:
-    """The share of agreement by each rule, of verdicts `one` and `other` on `item`, clustered by prompt.
+    """The share of `verdicts` on `item` that agree with `reference`, by each rule, clustered by prompt.
 
-    Rows in which `other` is absent or unreadable are left out; so are those in which `one` is unreadable, unless that
+    Rows whose `reference` is absent or unreadable are left out; so are those whose verdict is unreadable, unless that
     counts as wrong.
     """
     usable = (reference < INVALID) & ((verdicts < INVALID) | ((verdicts == INVALID) & invalid_is_wrong))

@@ -1,7 +1,7 @@
 """The writer of `train.parquet` and `test.parquet` for others: the columns that TRL's trainers take.
 
 Columns of messages are plain structs where each message has a role and a text alone, and JSON otherwise, one schema for
-all splits. Whoever calls this gives rows as others may see them (see `pseudonyms`), without keys (see `secrets`).
+all splits. Whoever calls this gives rows as others may see them (see `pseudonyms`), without keys (see `keys`).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from amendment.licenses import license_problem
 from amendment.records import RaterKind, VoteValue
 
 OPEN = "?"
-"""Where a printed run file has it, the user has to answer; see `reading.guesses`."""
+"""Where a printed run file has it, the user has to answer; see `guesses`."""
 
 
 def _listed(value: Any) -> Any:

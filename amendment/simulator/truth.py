@@ -60,7 +60,7 @@ _ENOUGH_WORDS = 12
 
 
 def truth(prompt_text: str, answer_text: str, *, weights: Attributes = _BALANCED) -> Truth:
-    """The truth about an answer. Raises DataError for a prompt outside the world (see `knows`)."""
+    """The truth about an answer. Raises DataError for a prompt outside the world (see `find_task`)."""
     task = find_task(prompt_text)
     if task is None:
         raise DataError(f"lilliput: no truth is known for the prompt {prompt_text!r:.80}; expected one of this world")

@@ -66,7 +66,7 @@ class BudgetPart(Part):
 
 
 class RunSettings(DataSources):
-    """What every run file may say; `run_file_model` adds the parts of the stages."""
+    """What every run file may say; `run.runfile.config` adds the parts of the stages."""
 
     constitution: Annotated[tuple[str, ...], OneOrMore] = ()
     """Shipped ones by id, own ones by path."""
