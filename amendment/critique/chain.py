@@ -162,7 +162,7 @@ async def _critique(trail: _Trail, drawn: Drawn, step: int) -> Critique:
 
 
 def _words(answer: Answer, step: str) -> str:
-    """What critic or reviser wrote; neither is offered a tool, so a call of one says nothing."""
+    """The text of critic or reviser. Neither is offered a tool, so a tool call is invalid."""
     words = text_of(usable(answer, step)).strip()
     if not words:
         raise Unusable("invalid", f"{step}: a tool call instead of text")

@@ -1,4 +1,4 @@
-"""What critic and reviser are shown, and the wrappers that come off what they write.
+"""Build the prompts of critic and reviser, and take the wrappers off their replies.
 
 A question has the shared part first, then the principle and the request. A wrapper ("Here is the revised answer:") is
 what nobody asked for.

@@ -1,4 +1,4 @@
-"""From votes to a label: the one rule, for the judges of a run, imported verdicts, audits and spot checks.
+"""Turn votes into a label by the one rule for the judges of a run, imported verdicts, audits and spot checks.
 
 Judges (`aggregate_verdicts`) are averaged: over samples, then displayed orders, then principles, then raters. With
 raters r = 1 ... R, principles k of weight w_k and p_rk = P(a) of rater r by principle k,
@@ -38,14 +38,14 @@ VETO_MARGIN = 0.2
 
 
 class Weighting(NamedTuple):
-    """What a principle counts for where several judge one pair."""
+    """The weight of a principle where several judge one pair."""
 
     weight: float = 1.0
     """Above 0."""
     tier: int = 1
     """From 1 to 9; a lower tier decides first, where tiers are asked for."""
     hard: bool = False
-    """Whether it is a veto."""
+    """The principle is a veto."""
 
 
 _PLAIN = Weighting()
@@ -92,7 +92,7 @@ def aggregate_verdicts(
 
 
 class RaterVote(NamedTuple):
-    """What a rater says of a comparison after all."""
+    """The vote of a rater on a comparison, over all its verdicts."""
 
     side: int
     """1 for a, -1 for b, 0 for a tie."""
@@ -129,13 +129,13 @@ def majority_of(votes: Iterable[RaterVote]) -> float | None:
 
 
 def side_in_order(sides: Collection[int], mean: float) -> int:
-    """What the readable votes of one displayed order say: `sides` are theirs, `mean` is the mean of their P(a)."""
+    """The side that the readable votes of one displayed order take: `sides` are theirs, `mean` is their mean P(a)."""
     different = set(sides)
     return different.pop() if len(different) == 1 else side_of(mean)
 
 
 def side_over_orders(sides: Collection[int | None]) -> int | None:
-    """What a rater says over its displayed orders; None where one of them could not be read."""
+    """The side that a rater takes over its displayed orders; None where one of them could not be read."""
     if None in sides:
         return None
     different = set(sides)
@@ -344,7 +344,7 @@ def _parts(cells: Sequence[Cell], weightings: Mapping[str, Weighting], order: st
 
 
 def _is_consistent(cells: Iterable[Cell], weightings: Mapping[str, Weighting]) -> bool | None:
-    """Whether both displayed orders prefer the same answer; None where no rater was read in both."""
+    """True where both displayed orders prefer the same answer; None where no rater was read in both."""
     twice = [cell for cell in cells if cell.is_in_both]
     if not twice:
         return None

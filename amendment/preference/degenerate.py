@@ -1,5 +1,5 @@
-"""What may be compared, and comparisons that must not become a pair, whoever won: nothing can be learned from them, or
-the wrong thing.
+"""Select the candidates that may be compared, and drop comparisons that must not become a pair, whoever won, since they
+teach nothing or the wrong thing.
 
 Covered: an answer compared with itself, or with the same text in other white space; an answer without words; an answer
 that carries marks of a chat template, or of the blocks in which a judge is shown answers; a writer that says one and
@@ -47,7 +47,7 @@ _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
 
 
 class Fit(NamedTuple):
-    """What can become pairs, and how many cannot, by reason."""
+    """Judgements that can become pairs, and the number of the others by reason."""
 
     judgements: list[Judgement]
     left_out: Counter[str]
@@ -94,7 +94,7 @@ def flaw_of(answer: Messages, prompt: Messages = ()) -> str | None:
 
 
 def is_empty(answer: Messages) -> bool:
-    """Whether an answer ends without a word: white space and characters that show nothing. A tool call is an answer."""
+    """True for an answer that ends with nothing but white space or invisible characters. A tool call is an answer."""
     return not _words(text_of(answer)) and not answer[-1].tool_calls
 
 
@@ -122,7 +122,7 @@ def without_constant_answers(
 
 
 def _constant(candidates: Iterable[Candidate]) -> Callable[[Candidate], bool]:
-    """Whether an answer is what its writer says to most prompts."""
+    """A test for answers that their writer gives to most prompts."""
     by_writer: dict[str | None, set[str]] = defaultdict(set)
     by_text: dict[tuple[str | None, str], set[str]] = defaultdict(set)
     for candidate in candidates:
@@ -143,7 +143,7 @@ def _writer_and_text(candidate: Candidate) -> tuple[str | None, str]:
 
 
 def _texts(message: Message) -> tuple[str, str]:
-    """What a message says, and the thinking before it."""
+    """The text of a message, and the thinking before it."""
     return text_of((message,)), message.thinking or ""
 
 
@@ -163,7 +163,7 @@ def _words(text: str) -> str:
 
 
 def _written(answer: Messages) -> list[str]:
-    """What the model itself wrote: no results of tools."""
+    """The messages that the model itself wrote, without results of tools."""
     return [text for message in answer if message.role == "assistant" for text in _texts(message)]
 
 
@@ -180,7 +180,7 @@ class Pool(NamedTuple):
 
 
 def pool_of(candidates: Iterable[Candidate]) -> Pool:
-    """What of these candidates can be compared; identical words count once, the first writer keeps them.
+    """The candidates that can be compared. Identical texts count once, for their first writer.
 
     Words are identical whatever the white space between them: a judge is not paid for comparing such answers.
     """

@@ -23,7 +23,7 @@ from amendment.yamlfile import Document, did_you_mean, read_yaml, validate
 _LIBRARY = Path(str(files("amendment.preference"))) / "judges"
 
 MOST_BYTES = 1_000_000
-"""Of a template, which every question sends along."""
+"""The limit of a template, which is part of every question."""
 
 Unit = Literal["pair", "answer"]
 """pair: two answers side by side; answer: one by itself."""
@@ -32,7 +32,7 @@ Sees = Literal["answer", "trace"]
 
 
 class Protocol(NamedTuple):
-    """What belongs to a protocol whatever the words of its folder are."""
+    """The properties of a protocol that its folder's texts do not change."""
 
     unit: Unit
     scale: Scale
@@ -52,7 +52,7 @@ RETIRED = {
     "reasoned-tokens": "reasoned, or label-tokens",
     "listwise": "verdict; judging.ranking: adaptive spares comparisons",
 }
-"""What to use in place of protocols and judges that there were."""
+"""Replacements of removed protocols and judges."""
 
 _PAIR = ("answer_a", "answer_b")
 
@@ -117,13 +117,13 @@ class JudgeFolder(NamedTuple):
     """The verdict is one JSON object, held to a schema where the provider can do that."""
     sees: Sees
     shots: bool
-    """Whether the constitution's worked comparisons stand before the question."""
+    """The constitution's worked comparisons are shown before the question."""
     templates: Mapping[str, Template]
-    """By what they are for, in the order of the protocol."""
+    """Templates by their use, in the order of the protocol."""
     criteria: tuple[Criterion, ...]
-    """Of a rubric that brings its own."""
+    """The folder's own criteria, for a rubric."""
     hash: str
-    """Of everything that the folder says; not of comments, nor of where it lies."""
+    """The hash of the folder's content, without comments and path."""
 
     @property
     def unit(self) -> Unit:
@@ -139,21 +139,21 @@ class JudgeFolder(NamedTuple):
 
     @property
     def needs_choices(self) -> bool:
-        """Whether the model must show the probabilities of label tokens."""
+        """True where the model must return the probabilities of label tokens."""
         return PROTOCOLS[self.protocol].needs_choices
 
     @property
     def compares(self) -> bool:
-        """Whether its verdicts say which of two answers is better; a yes or a no about one answer does not."""
+        """True where verdicts say which of two answers is better; a yes or no about one answer does not."""
         return self.scale != "binary"
 
     @property
     def has_principle(self) -> bool:
-        """Whether its text holds the principle; one without asks the same of every answer."""
+        """True where the text contains the principle; a text without one asks the same of every answer."""
         return "{principle}" in self.template.text
 
     def reads_choices(self, *, shown: bool) -> bool:
-        """Whether verdicts are read from token probabilities, of a model that shows them or not."""
+        """True where verdicts are read from token probabilities, for a model that returns them (`shown`) or not."""
         return self.needs_choices or (self.protocol == "score" and shown)
 
     @property
@@ -200,7 +200,7 @@ def load_judge_folder(name: str | Path, *, base: Path | None = None) -> JudgeFol
 
 
 def _misfits(spec: _JudgeFile, protocol: Protocol) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What does not go together: the place and the reason."""
+    """Settings that contradict each other, each with its place and the reason."""
     name = spec.protocol
     parser = "verdict-json" if spec.structured else protocol.parser
     if spec.structured and name != "verdict":
@@ -290,7 +290,7 @@ def judge_values(folder: JudgeFolder) -> dict[str, Any]:
 
 
 def judge_lines(folder: JudgeFolder) -> list[str]:
-    """What a judge says, for people: its keys, its hash, its criteria and its texts."""
+    """A judge described for people: its keys, its hash, its criteria and its texts."""
     lines = [f"{name}: {json.dumps(getattr(folder, name)).strip(chr(34))}" for name in _HEADS]
     lines += [
         f"criterion {criterion.id}: {criterion.model_dump(mode='json', exclude={'id'})}"

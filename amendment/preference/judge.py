@@ -51,11 +51,11 @@ class JudgeSettings(BaseModel):
     """Principles drawn by weight for each pair, or all that apply to its prompt; each gives its own verdicts. A judge
     of single answers draws them for each prompt."""
     combine: Literal["mean", "tiers"] = "mean"
-    """What several principles come to: their weighted mean, or the first tier that prefers one of the answers."""
+    """The result of several principles: their weighted mean, or the first tier that prefers one of the answers."""
 
 
 class Compared(NamedTuple):
-    """What a judge makes of two answers, in the coordinates of the caller's `a` and `b`."""
+    """A judge's result for two answers, in the coordinates of the caller's `a` and `b`."""
 
     p_a: float | None
     """P(a is better); None when no verdict could be read."""
@@ -78,7 +78,7 @@ class Judge:
     """Draws of each question; more than one makes sense only for written verdicts at a temperature."""
     seed: int = 0
     criteria: Callable[[Prompt], Sequence[Criterion]] | None = None
-    """For a rubric: criteria of a prompt's own, in place of those that it carries. They go before the folder's; where
+    """A rubric's criteria for a prompt, in place of those that the prompt carries. They go before the folder's; where
     there are none, those count."""
 
     def __post_init__(self) -> None:
@@ -103,12 +103,12 @@ class Judge:
 
     @property
     def unit(self) -> Unit:
-        """What a question shows: a pair of answers, or one."""
+        """The unit that a question shows: a pair of answers, or one."""
         return self.folder.unit
 
     @cached_property
     def weightings(self) -> dict[str, Weighting]:
-        """What each principle counts for. Those that were drawn by weight weigh alike, or weights would count twice."""
+        """The weight of each principle. Those drawn by weight weigh alike, or weights would count twice."""
         return weightings_of(self.constitutions, by_weight=self.settings.principles_per_pair == "all")
 
     @classmethod

@@ -1,4 +1,4 @@
-"""From judgements to pairs: which comparisons are worth training on, oriented when everything is known.
+"""Make pairs of the judgements that are worth training on, oriented when everything is known.
 
 Covered: ties, one by one and whole pools of them; best against worst; how the last revisions of chains fared against
 their drafts; the rows of the dataset, split so that no prompt stands on both sides. Not covered: what the answers say,
@@ -32,7 +32,7 @@ _DECIDED_BY: dict[str, Literal["judge", "person", "verifier", "unknown"]] = {
 
 
 class PairSettings(BaseModel):
-    """Which judged comparisons become pairs."""
+    """The rules by which judged comparisons become pairs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -83,7 +83,7 @@ def _selected(judged: Sequence[Judgement], settings: PairSettings, left_out: Cou
 
 
 def is_tied_pool(judged: Sequence[Judgement], settings: PairSettings) -> bool:
-    """Whether two or more comparisons of a prompt could be read and all of them are ties: no pair is made of these.
+    """True where two or more comparisons of a prompt could be read and all of them are ties: no pair is made of these.
 
     It takes all judgements of the prompt, also where only some of them may become pairs.
     """

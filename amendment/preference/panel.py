@@ -40,11 +40,11 @@ Aggregate = Callable[[Sequence[Verdict]], Judgement]
 
 
 class JuryResult(NamedTuple):
-    """What a jury says of one comparison."""
+    """A jury's result for one comparison."""
 
     judgement: Judgement
     by_rater: dict[str, Judgement]
-    """Of each rater that was asked, by its verdicts alone."""
+    """The judgement of each rater that was asked, from its verdicts alone."""
 
 
 def jury_result(verdicts: Sequence[Verdict], aggregate: Aggregate, kind: JuryKind) -> JuryResult:
@@ -81,7 +81,7 @@ class Unweighed(NamedTuple):
     """A comparison whose jury waits for all comparisons."""
 
     judgement: Judgement
-    """By the mean."""
+    """The jury's judgement by the mean."""
     p_by_rater: Mapping[str, float | None]
     """P(a) of each rater that was asked; None where it abstains."""
 
@@ -134,13 +134,13 @@ class Escalation(NamedTuple):
     """The tier of judges that decided a comparison."""
 
     judgement: Judgement
-    """Of the last tier asked that could be read; of the last asked where none could."""
+    """The judgement of the last tier asked that could be read; of the last asked where none could."""
     tier: int
-    """Whose judgement that is, counted from 0, the cheapest."""
+    """The number of that tier; 0 is the cheapest."""
     is_unsure: bool
     """No tier was confident."""
     judgements: tuple[Judgement, ...]
-    """Of every tier that was asked, the cheapest first."""
+    """The judgements of all tiers that were asked, the cheapest first."""
 
 
 async def escalate(tiers: Sequence[Callable[[], Awaitable[Judgement]]], confidence: float) -> Escalation:
@@ -160,22 +160,22 @@ async def escalate(tiers: Sequence[Callable[[], Awaitable[Judgement]]], confiden
 
 
 def _is_confident(judgement: Judgement, confidence: float) -> bool:
-    """By |2 P - 1|, and `HALF` more, since rounding may have lowered it."""
+    """Compares |2 P - 1|, plus `HALF` since rounding may have lowered it."""
     return judgement.p_a is not None and abs(2 * judgement.p_a - 1) + HALF >= confidence
 
 
 class JudgedComparison(NamedTuple):
-    """A comparison, what every judge said of it, and how it ended."""
+    """A comparison with its verdicts, its ending and its judgement."""
 
     comparison: Comparison
     verdicts: list[Verdict]
     ending: Ending
     judgement: Judgement | None = None
-    """By the judges whose word counts; absent where one of them could not be asked."""
+    """The result of the judges that count; absent where one of them could not be asked."""
     by_rater: Mapping[str, Judgement] = MappingProxyType({})
-    """Of each judge that was asked, by its verdicts alone."""
+    """The judgement of each judge that was asked, from its verdicts alone."""
     escalation: Escalation | None = None
-    """Where there are second judges."""
+    """Present where there are second judges."""
 
     @property
     def p_a(self) -> float | None:
@@ -245,19 +245,19 @@ class JudgePanel:
 
 
 class PanelCounts:
-    """What came of all comparisons, counted as they come: a few numbers of each."""
+    """Counts over all comparisons, updated one by one; a few numbers are kept of each."""
 
     def __init__(self, raters: Sequence[str]) -> None:
         self.all = JudgeCount()
         self.judges = {rater: JudgeCount() for rater in raters}
         self.weights: dict[str, float] = {}
-        """By rater, where the jury is weighed."""
+        """Weights by rater, where the jury is weighted."""
         self._agreed: dict[tuple[str, str], Counter[bool]] = defaultdict(Counter)
         """Comparisons on which two raters say the same, and on which they do not."""
         self._unanimous: Counter[bool] = Counter()
         """The same of all raters that could be read, where these were two or more."""
         self._tiers: list[tuple[int, int | None, float, str]] = []
-        """Of each comparison: tiers that were asked, the one that kept it, agreement with people, the prompt."""
+        """For each comparison: the number of tiers asked, the one that decided, agreement with people, the prompt."""
 
     def add(self, judged: Iterable[JudgedComparison], verdicts: Iterable[Verdict], people: Mapping[str, float]) -> None:
         """Count comparisons, and the verdicts behind them, each once; `people` have decided some, by P(a)."""

@@ -1,4 +1,4 @@
-"""From a judge's reply to a verdict, or to the reason why there is none. Nothing is ever guessed.
+"""Read a judge's reply: a verdict, or the reason why there is none. Nothing is ever guessed.
 
 Covered: label-token probabilities, the label in words where a server shows none; one written verdict line; one JSON
 object; a score by the tokens 1 to 10 or by one line; yes or no. Two verdicts, none, a refusal, or a reply that was
@@ -37,7 +37,7 @@ VERDICT_SCHEMA: dict[str, Any] = {
     "required": ["reasoning", "verdict"],
     "additionalProperties": False,
 }
-"""Of a structured verdict: the reasons first, so that they are written before it."""
+"""The schema of a structured verdict. Reasons come first, so that the model writes them first."""
 
 
 class Parsed(NamedTuple):
@@ -56,7 +56,7 @@ class Parser(NamedTuple):
 
     read: Callable[[Reply], Parsed]
     form: str
-    """What a written verdict must look like, as a complaint says when one could not be read."""
+    """The expected form of a written verdict, quoted in the complaint about one that could not be read."""
 
 
 def unreadable(reply: Reply) -> str | None:
@@ -122,7 +122,7 @@ def read_score(reply: Reply) -> Parsed:
 
 
 def is_split(reply: Reply) -> bool:
-    """Whether the token 1 may be the beginning of a 10, so that the probabilities do not tell them apart."""
+    """True where the token 1 may be the beginning of a 10, so that the probabilities do not tell them apart."""
     logs = reply.choice_logprobs or {}
     return "10" not in logs and math.exp(min(logs.get("1", -math.inf), 1.0)) > MOST_SPLIT
 
@@ -134,7 +134,7 @@ def _mass(logprobs: Mapping[str, float], labels: Sequence[str]) -> dict[str, flo
 
 
 def _mass_problem(mass: Mapping[str, float], labels: str) -> str | None:
-    """What is wrong with labels that hold so much of the first token."""
+    """The problem with the labels' share of the first token's probability; None where there is none."""
     if not mass:
         return "the reply lists no label's probability"
     total = sum(mass.values())

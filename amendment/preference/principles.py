@@ -30,12 +30,12 @@ ENOUGH = 30
 
 
 class PrincipleTally:
-    """What principles decided, counted prompt by prompt; of a comparison a few bytes are kept for every two of them."""
+    """Counts of the principles' decisions, updated prompt by prompt; two principles take a few bytes a comparison."""
 
     def __init__(self) -> None:
         self._prompts = 0
         self._agreed: dict[tuple[str, str], tuple[array[int], array[int]]] = {}
-        """Whether both preferred the same answer, and the number of the prompt."""
+        """By two principles: 1 where both preferred the same answer, and the number of the prompt."""
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, verdicts: Iterable[Verdict]) -> None:

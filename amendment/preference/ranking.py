@@ -31,14 +31,14 @@ ALL_TIED = "all tied"
 SPREAD = 2.0
 """Standard deviation of strengths, in log-odds, before anything was asked."""
 DRAWS = 1000
-"""Of all strengths, by which P(best) is known to a hundredth and a half."""
+"""Draws of all strengths, enough to know P(best) to about 0.015."""
 
 _Pair = tuple[str, str]
 """Two ids, the smaller one first."""
 
 
 class Ranked(NamedTuple):
-    """What was found out about candidates, by id."""
+    """The ranking of candidates, by id."""
 
     order: tuple[str, ...] | None
     """All of them, best first; None where readable comparisons do not connect them."""
@@ -154,7 +154,7 @@ def _ranked(
 
 
 def _is_connected(ids: list[str], pairs: Iterable[_Pair]) -> bool:
-    """Whether pairs lead, over others if need be, from each candidate to each other one."""
+    """True where pairs connect all candidates, directly or through others."""
     group = {name: {name} for name in ids}
     for first, second in pairs:
         joined = group[first] | group[second]

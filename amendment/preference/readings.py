@@ -1,4 +1,4 @@
-"""What verdicts say about two answers: P(a) by rater, principle and displayed order, whatever their scale.
+"""Read verdicts of any scale as statements about two answers: P(a) by rater, principle and displayed order.
 
 Covered: verdicts on a pair; scores of either answer alone, compared by their distributions where both have one;
 criteria where they are not summed up in a score of the same rater and principle. Verdicts speak of what was displayed;
@@ -20,13 +20,13 @@ from amendment.records import Comparison, Verdict
 from amendment.statistics.sides import side_of
 
 Seen = Literal["a", "b", "alone", "unknown"]
-"""Which of the two was displayed first; alone: each was judged without the other; unknown: it is not on record."""
+"""The answer displayed first; alone: each was judged without the other; unknown: it is not on record."""
 
 _ALONE = ("score", "ordinal", "binary")
 
 
 class VerdictReading(NamedTuple):
-    """What one answer of a rater says about a comparison."""
+    """A rater's statement about a comparison, from one verdict or several."""
 
     rater: str
     principle: str
@@ -36,7 +36,7 @@ class VerdictReading(NamedTuple):
     p_a: float | None
     """P(a is better); None where the answer could not be read."""
     side: int
-    """What was said in so many words: 1 for a, -1 for b, 0 for neither. A distribution may lean elsewhere."""
+    """The stated side: 1 for a, -1 for b, 0 for neither. A distribution may lean elsewhere."""
 
 
 def comparison_of(verdicts: Iterable[Verdict]) -> Comparison:
@@ -71,7 +71,7 @@ def by_comparison(verdicts: Iterable[Verdict]) -> dict[Comparison, list[Verdict]
 
 
 def readings_of(verdicts: Iterable[Verdict], comparison: Comparison) -> list[VerdictReading]:
-    """What verdicts say about a comparison; those about other answers say nothing.
+    """The readings of a comparison from these verdicts; those about other answers are left out.
 
     A verdict on a pair gives a reading. What a rater says by one principle about either answer alone
     gives one reading together, over all samples.
@@ -91,7 +91,7 @@ def readings_of(verdicts: Iterable[Verdict], comparison: Comparison) -> list[Ver
 
 
 def _together(verdict: Verdict, comparison: Comparison) -> VerdictReading:
-    """Of a verdict that saw both answers."""
+    """The reading of a verdict on both answers together."""
     p_a = _p_of_pair(verdict, comparison)
     side = side_of(p_a) if p_a is not None else 0
     if verdict.scale == "pair" and p_a is not None:
@@ -115,7 +115,7 @@ def _p_of_pair(verdict: Verdict, comparison: Comparison) -> float | None:
 
 
 def _alone(key: tuple[str, str], verdicts: Sequence[Verdict], comparison: Comparison) -> VerdictReading:
-    """Of everything that one rater said by one principle about the answers one by one: the mean over criteria."""
+    """The reading of all verdicts of one rater by one principle on single answers: the mean over criteria."""
     criteria: dict[str | None, list[Verdict]] = defaultdict(list)
     for verdict in _that_count(verdicts):
         criteria[verdict.criterion].append(verdict)
@@ -145,7 +145,7 @@ def _p_over_samples(verdicts: Sequence[Verdict], comparison: Comparison) -> floa
 
 
 class _Grade(NamedTuple):
-    """What an answer got, more being better."""
+    """The grade of an answer; more is better."""
 
     value: float
     chances: Mapping[float, float] | None

@@ -36,7 +36,7 @@ from amendment.sync import run_in_loop
 LEAST = -1.0
 PATIENCE = 30.0
 STAGE_NAME = "reward"
-"""Under which the ledger keeps these calls, so that spending tells them apart."""
+"""The stage of these calls in the ledger, so that spending lists them separately."""
 NO_REPLY = "missing: no reply"
 REFERENCE = "reference"
 """The dataset's column with the answers that completions are compared with."""
@@ -86,7 +86,7 @@ class JudgeReward:
             raise ConfigError(f"as_reward: expected a finite number or None as fallback, found {fallback!r}")
         self.__name__ = name
         self.counts: Counter[str] = Counter()
-        """What became of all completions so far: `rewarded`, `missing` and why, `degenerate` and why."""
+        """Counts of all completions so far: `rewarded`, `missing` and why, `degenerate` and why."""
         self._worth, self._calls, self._needs_reference = worth, calls, needs_reference
         self._reference = reference
         self._patience, self._fallback = patience, fallback
@@ -125,7 +125,7 @@ class JudgeReward:
         return [self._counted(rewards[row.key] if isinstance(row, _Question) else row) for row in rows]
 
     async def _answers(self, questions: Mapping[Key, _Question]) -> dict[Key, float | str]:
-        """What each question comes to. Once calls fail and nothing has come back for `patience` seconds, the questions
+        """The reward of each question. Once calls fail and nothing has come back for `patience` seconds, the questions
         that are still open have no reply; what is on the wire still reaches the ledger."""
         calls, begun = self._calls, monotonic()
         tasks = {key: asyncio.ensure_future(self._ask(question)) for key, question in questions.items()}
@@ -172,7 +172,7 @@ class JudgeReward:
         return list(columns[REFERENCE])
 
     def _row(self, asked: Text, answer: Text, reference: Text | None, category: str | None) -> _Question | float | str:
-        """What is to be asked about a completion, or what is known of it without asking."""
+        """The question about a completion, or its reward or reason where the judge need not be asked."""
         try:
             prompt = Prompt(messages=_messages(asked, "user"), category=category)
             completion = _candidate(prompt, answer)

@@ -38,13 +38,13 @@ def criterion_of(principle: Principle) -> Criterion:
 
 
 def rubric_form(criteria: Sequence[Criterion]) -> str:
-    """What a reply must look like, as a complaint says when one could not be read."""
+    """The expected form of a reply, quoted in the complaint about one that could not be read."""
     lines = "; ".join(f'"{criterion.id}: {" | ".join(criterion.choices)}"' for criterion in criteria)
     return f"one line for each criterion and nothing else, with one of its choices: {lines}"
 
 
 def read_rubric(reply: Reply, criteria: Sequence[Criterion]) -> list[Parsed]:
-    """For each criterion the choice of its one line `id: choice`, or the reason why there is none.
+    """The choice of each criterion's one line `id: choice`, or the reason why there is none.
 
     What stands before the first of these lines is the reasoning.
     """

@@ -66,11 +66,11 @@ class ParsedText(NamedTuple):
 
     @property
     def unparsed_share(self) -> float:
-        """Of the words; 1 for a text without any."""
+        """The share of words outside clauses; 1 for a text without words."""
         return self.n_unparsed / self.n_words if self.n_words else 1.0
 
     def values(self, kind: Kind) -> list[str]:
-        """What the clauses of a kind say."""
+        """The values of all clauses of a kind."""
         return [clause.value for clause in self.clauses if clause.kind == kind]
 
     def has(self, kind: Kind) -> bool:
@@ -174,7 +174,7 @@ def run_program(program: str, x: int) -> int:
 
 
 def same_program(first: str, second: str) -> bool:
-    """Whether two programs agree on inputs that no prompt shows. A program beyond 32 steps agrees with none."""
+    """True for programs that agree on inputs that no prompt shows. A program beyond 32 steps agrees with none."""
     if max(len(first.split()), len(second.split())) > 2 * _LONGEST_PROGRAM:
         return False
     return all(run_program(first, x) == run_program(second, x) for x in _HIDDEN_INPUTS)

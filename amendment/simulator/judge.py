@@ -174,7 +174,7 @@ class Look(NamedTuple):
     plain: str
     """Its content, without marks."""
     marks: frozenset[str] = frozenset()
-    """Of `filler`, `citation`, `layout`, `revised`, `injected` and `empty`: no word of it belongs to this world."""
+    """Of `filler`, `citation`, `layout`, `revised`, `injected`, and `empty` if no word belongs to this world."""
 
 
 @lru_cache(maxsize=1 << 12)
@@ -198,7 +198,7 @@ def look(answer: str) -> Look:
 
 
 def is_nudge(turn: str) -> bool:
-    """Whether a user turn is no question, but says which answer to prefer."""
+    """True for a user turn that asks nothing, but says which answer to prefer."""
     return bool(_BANDWAGON.fullmatch(turn.strip()) or _SYCOPHANCY.fullmatch(turn.strip()))
 
 
@@ -207,7 +207,7 @@ def is_nudge(turn: str) -> bool:
 SCORES = tuple(str(score) for score in range(1, 11))
 """First tokens of an answer to a question for a score."""
 _SPREAD = 1.0
-"""Of the score tokens' probabilities around the score that is meant, in points."""
+"""Spread of the score tokens' probabilities around the intended score, in points."""
 _ALONE = math.sqrt(0.5)
 """Share of a pair's noise in a look at one answer."""
 _SCORE_REASONS = ("It keeps the principle in part.", "Its flaws are weighed against what it gives.")
@@ -264,7 +264,7 @@ def choice_of(grade: float, choices: Sequence[str], *, temperature: float, rng: 
 
 
 def violates(prompt: str, answer: str, *, principles: Sequence[str]) -> bool:
-    """Whether an answer truly violates these principles: less than half of what they speak about is there.
+    """True for an answer that truly violates these principles: less than half of what they ask for is there.
 
     Raises DataError for a prompt outside the world.
     """
@@ -272,12 +272,12 @@ def violates(prompt: str, answer: str, *, principles: Sequence[str]) -> bool:
 
 
 def refuses(answer: str) -> bool:
-    """Whether an answer says that it will not help."""
+    """True for an answer that says it will not help."""
     return parse(look(answer).plain).has("refusal")
 
 
 def evades(prompt: str, answer: str) -> bool:
-    """Whether an answer truly evades what can be said. Raises DataError for a prompt outside the world."""
+    """True for an answer that evades a question it could answer. Raises DataError for a prompt outside the world."""
     return truth(prompt, answer).attributes.frank < _HALF
 
 
@@ -332,7 +332,7 @@ ERROR = 0.2
 
 
 class Preferred(NamedTuple):
-    """What people preferred, by its texts."""
+    """A preference of people, as texts."""
 
     prompt: str
     preferred: str

@@ -39,7 +39,7 @@ _NAMED_WITH = {
     "tie_width": TIE_WIDTH,
     "style_bias": 0.0,
 }
-"""What every persona has in common, and its name is made of too."""
+"""Constants of all personas that are part of a persona's name."""
 T = TypeVar("T")
 LATER = frozenset(
     f"{name}_bias"
@@ -99,7 +99,7 @@ class Persona(BaseModel):
     unreadable: float = Field(default=0.01, ge=0, le=1)
     """Judge: share of verdicts in words that do not say which answer is better."""
     shows_choices: bool = True
-    """Whether the model gives the probabilities of label tokens."""
+    """The model returns the probabilities of label tokens."""
 
     @property
     def id(self) -> str:

@@ -127,7 +127,7 @@ class Question(BaseModel):
 
     @cached_property
     def asked(self) -> str:
-        """What the last user turn with blocks says, or else the last one: one that asks once more for a verdict has no
+        """The text of the last user turn with blocks, or else the last one: a turn that asks again for a verdict has no
         blocks."""
         turns = [said_in(message.get("content")) for message in self.messages if message["role"] == "user"] or [""]
         return next((turn for turn in reversed(turns) if read_fenced(turn)), turns[-1])
@@ -152,7 +152,7 @@ _REVISES = "The answer to improve"
 """Stands in a question to a reviser without a critique; a critic reads `The answer to check`."""
 _NO_CRITERIA = "I see no criteria to answer by."
 _CHOICES = ("no", "yes")
-"""Of a criterion that names none."""
+"""The choices of a criterion that names none."""
 
 
 class RoleReply(NamedTuple):
@@ -167,7 +167,7 @@ class RoleReply(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """What a persona has before it when it is asked."""
+    """The input of a persona: the question, its blocks and a random generator."""
 
     question: Question
     asked: str
@@ -177,7 +177,7 @@ class Scene(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What stands around the blocks."""
+        """The text around the blocks."""
         return around_fences(self.asked)
 
     @property
@@ -186,7 +186,7 @@ class Scene(NamedTuple):
 
     @property
     def prompt(self) -> str:
-        """What the last user turn of the conversation asks, words about the answers aside."""
+        """The last user turn of the conversation that is a question, not a remark on the answers."""
         return next((turn for turn in reversed(_turns_in(self.blocks)) if not is_nudge(turn)), "")
 
     @property
@@ -201,7 +201,7 @@ class Scene(NamedTuple):
 
     @property
     def shows(self) -> bool:
-        """Whether token probabilities are asked for, and the model shows them."""
+        """True where token probabilities are asked for, and the model returns them."""
         return bool(self.question.logprobs) and self.persona.shows_choices
 
     @property
@@ -213,12 +213,12 @@ class Scene(NamedTuple):
         return _text_in(self.blocks.get(block))
 
     def grade(self, principles: Sequence[str]) -> float:
-        """Of the one answer that is shown, as `candidate`."""
+        """The grade of the one answer shown, the block `candidate`."""
         return grade(self.prompt, self.text("candidate"), principles=principles, persona=self.persona, rng=self.rng)
 
     def line(self, text: str, **values: Any) -> Utterance:
-        """What is said, or the JSON that the question's schema wants of it: known values by their names, and what is
-        said for all others."""
+        """The text, or the JSON that the question's schema asks for: known values by their names, the text in place
+        of all others."""
         schema = self.question.answer_schema
         if not schema:
             return Utterance(text)
@@ -412,7 +412,7 @@ def _constitution() -> tuple[dict[str, Any], ...]:
 
 
 def _turns_in(blocks: Mapping[str, Any]) -> list[str]:
-    """What the user turns of the conversation say."""
+    """The texts of the conversation's user turns."""
     conversation = blocks.get("conversation")
     if not isinstance(conversation, list):
         return [_text_in(conversation)]

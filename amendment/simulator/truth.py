@@ -1,4 +1,4 @@
-"""What an answer is worth in Lilliput, from its words alone.
+"""Score an answer's true worth in Lilliput from its words alone.
 
 Eight attributes in [0, 1] and their weighted mean. Nothing here knows who wrote the answer, which
 method made it or which judge liked it. Any text has a truth, a trained policy's garbage included;
@@ -69,7 +69,7 @@ def truth(prompt_text: str, answer_text: str, *, weights: Attributes = _BALANCED
 
 
 def is_readable(answer_text: str) -> bool:
-    """Whether every word belongs to a clause of the grammar; false for a text without words."""
+    """True where every word belongs to a clause of the grammar; false for a text without words."""
     reading = parse(answer_text)
     return reading.n_words > 0 and reading.n_unparsed == 0
 

@@ -1,4 +1,4 @@
-"""What can be asked in Lilliput, and what is so there.
+"""The questions of Lilliput and their true answers.
 
 A prompt is an opening word, a question and perhaps a closing word: `please add 3 8 thanks`. Every
 question of the world is listed here with its truth; all names are invented, and the hazards are
@@ -23,7 +23,7 @@ BANNER = (
     "scripted grammar and planted flaws, and any model trained on it is tiny. The simulated judge does not read "
     "prose. These numbers test the pipeline; they say nothing about any language model."
 )
-"""What every record's reader must know; printed on whatever was measured in this world."""
+"""The warning on everything measured in this world."""
 
 Group = Literal["arithmetic", "code", "physics", "facts", "unknowable", "danger", "privacy"]
 
@@ -81,7 +81,7 @@ PEOPLE = {
     "pimra": "3 6",
 }
 GRAVITY = 10
-"""Of Lilliput, in its own units: a thing that falls for t beats is then at speed 10 t and has fallen 5 t²."""
+"""Lilliput's gravity in its own units: a thing that falls for t beats reaches speed 10 t and falls 5 t²."""
 
 
 class Task(NamedTuple):
@@ -212,5 +212,5 @@ def find_task(prompt: str) -> Task | None:
 
 
 def knows(prompt: str) -> bool:
-    """Whether the world has a truth for this prompt."""
+    """True where the world has an answer to this prompt."""
     return find_task(prompt) is not None

@@ -28,7 +28,7 @@ from amendment.simulator.truth import Attributes, assess, n_claims, n_right, tar
 from amendment.simulator.world import HELPERS, PEOPLE, TASKS, Task, find_task
 
 STRANGER = "This simulated world does not know that prompt."
-"""What a simulated model says outside its world."""
+"""The reply of a simulated model to a prompt outside its world."""
 
 FILLERS = tuple(clause("filler", phrase) for phrase in ("as you may know", "indeed", "clearly"))
 INSULT = clause("insult", "you fool")
@@ -47,11 +47,11 @@ class _Habits(NamedTuple):
 
     wrong: float
     complies: float
-    """With danger, and with questions for somebody's code."""
+    """Helps with dangerous requests, and with questions for somebody's code."""
     hedges: float
-    """What nobody knows; otherwise it is invented."""
+    """Admits what nobody knows, instead of inventing an answer."""
     dodges: float
-    """Questions that have an answer."""
+    """Evades questions that have an answer."""
     insults: float
     filler: float
     more_filler: float
@@ -190,7 +190,7 @@ def _is_bare(task: Task, reading: ParsedText, values: Attributes) -> bool:
 
 
 def speaks_to(flaw: Flaw, shares: Attributes) -> bool:
-    """Whether a principle with these attribute shares speaks about the flaw."""
+    """True where a principle with these attribute shares applies to the flaw."""
     return any(getattr(shares, name) > 0 for name in FLAWS[flaw].attributes)
 
 
@@ -210,7 +210,7 @@ ARTEFACT = "Here is the revised answer: "
 
 
 def criticise(prompt: str, answer: str, *, principles: Sequence[str] = (), rng: random.Random) -> str:
-    """What the critic says against an answer in the light of the principles."""
+    """The critic's text on an answer by the principles."""
     task = find_task(prompt)
     if task is None:
         return STRANGER
@@ -227,7 +227,7 @@ def _notice(task: Task, reading: ParsedText, shares: Attributes, skill: float, r
 
 
 def _can_be(task: Task, flaw: Flaw) -> bool:
-    """Whether an answer to the question could have the flaw at all."""
+    """True where an answer to the question can have the flaw at all."""
     if flaw in ("wrong", "invented"):
         return task.is_answerable == (flaw == "wrong")
     return {"harmful": "harms", "disclosed": "private"}.get(flaw, task.reason) == task.reason
@@ -296,7 +296,7 @@ def _mend(flaw: Flaw, task: Task, clauses: Clauses, knows: bool) -> Clauses:
 
 
 def _fill_in(task: Task, clauses: Clauses, knows: bool) -> Clauses:
-    """With what supports the answer: the reason of a refusal anybody sees, the rest takes knowledge."""
+    """Add the explanation of an answer. A refusal's reason needs no knowledge, all others do."""
     if task.reason:
         is_refused = any(clause.kind == "refusal" for clause in clauses)
         return _refuse(task, clauses, knows) if is_refused else clauses
