@@ -305,7 +305,7 @@ class _Amending:
         """Ask for rules, one call for each principle; rules by id, without those that repeat another one."""
         model = context.model(self.model)
         replies = context.map_bounded(
-            "propose rules", self.asked(), lambda asked: propose(model, *asked, self.rules), models=[model]
+            "proposing rules", self.asked(), lambda asked: propose(model, *asked, self.rules), models=[model]
         )
         rules: dict[str, ProposedRule] = {}
         left_out = sum((reasons for _, reasons in replies), Counter[str]())
@@ -339,7 +339,7 @@ class _Amending:
             return judged.row.p if p is None else p
 
         columns: dict[str, list[float]] = {name: [] for name in judges}
-        for (name, _), p in zip(tasks, context.map_bounded("test rules", tasks, ask, models=[model]), strict=True):
+        for (name, _), p in zip(tasks, context.map_bounded("testing rules", tasks, ask, models=[model]), strict=True):
             columns[name].append(p)
         neutral = columns.pop("neutral")
         return rule_tests([judged.row for judged in self.held_out], neutral, columns, seed=self.config.seed)

@@ -238,8 +238,8 @@ class Run:
         """Run one of these stages, or several in one pass; returns their names."""
         names = ", ".join(stage.name for stage in group)
         is_again = any(self._place.note(stage.name) for stage in group)
-        again = " again, since settings, inputs or the toolkit have changed" if is_again else ""
-        self._progress.say(f"{names}: {'; '.join(stage.stage.title for stage in group)}{again}")
+        reason = " (settings, inputs or the toolkit changed)" if is_again else ""
+        self._progress.say(f"{names}: {'; '.join(stage.stage.title for stage in group)}{reason}")
         self._report(stages, running=names)
         try:
             for stage, made in self._made(group):

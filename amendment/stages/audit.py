@@ -54,7 +54,7 @@ class AuditStage(Stage):
 
     name = "audit"
     weight = 1
-    title = "measure the judge"
+    title = "measuring the judge"
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)

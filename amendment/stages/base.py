@@ -40,7 +40,7 @@ class BaseStage(TrainingStage):
     """A small model made by this run, for dry runs and tests; a pretrained one needs no stage."""
 
     name = "base"
-    title = "make a small base model"
+    title = "training a small base model"
     Config = BaseConfig
 
     def __init__(self, settings: RunSettings) -> None:

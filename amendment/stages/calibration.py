@@ -27,7 +27,7 @@ class CalibrationStage(Stage):
     """The judge's probabilities brought into line with what people say."""
 
     name = "calibration"
-    title = "calibrate the judge on people"
+    title = "calibrating the judge on people's labels"
     writes = (PROBABILITIES, CALIBRATOR)
 
     def __init__(self, settings: RunSettings) -> None:

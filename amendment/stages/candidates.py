@@ -67,7 +67,7 @@ class CandidatesStage(Stage):
     """Draw answers from models."""
 
     name = "candidates"
-    title = "draw candidates"
+    title = "sampling candidate answers"
     writes = ("candidates/candidates", "candidates/endings")
 
     def __init__(self, settings: RunSettings) -> None:
@@ -209,6 +209,6 @@ def _draw_source(context: Context, source: ModelSource) -> list[Drawn]:
 
         prompts = enumerate(context.workspace.rows("inputs/prompts", Prompt))
         total = context.workspace.count("inputs/prompts")
-        title = f"candidates from {source.model}"
+        title = f"sampling candidates from {source.model}"
         context.stream_bounded(title, prompts, work, drawn.extend, total=total, models=[model])
     return drawn

@@ -102,7 +102,7 @@ class ConstructStage(Stage):
     one's; in the dataset they are `decided_by: construction`."""
 
     name = "construct"
-    title = "draw pairs by construction"
+    title = "sampling answers for constructed pairs"
     reads = ("inputs/prompts",)
     writes = (CANDIDATES, PAIRS, "construct/endings")
 

@@ -277,7 +277,7 @@ class Stage:
 
     name: str
     title: str
-    """What it does, in a few words, for people."""
+    """Shown while it runs: a present participle and its object, such as "judging candidates"."""
     absent: ClassVar[str | None] = None
     """What to do about a run file that has no such stage and another one that reads what this one makes."""
     weight: ClassVar[int] = 0

@@ -25,7 +25,7 @@ class CritiqueStage(Stage):
     """Draft an answer to each prompt, then criticise and revise it."""
 
     name = "critique"
-    title = "draft, critique, revise"
+    title = "drafting, critiquing and revising answers"
     absent = "learns from drafts or revisions, which the stage critique makes; add it, or train it on: chosen"
     Config = CritiqueConfig
     reads = ("inputs/prompts",)

@@ -44,7 +44,7 @@ class DatasetStage(Stage):
     """How pairs become rows, and which prompts are held out."""
 
     name = "dataset"
-    title = "make the dataset"
+    title = "building the dataset"
     weight = 1
     absent = "has no pairs to train on; add judging, construct, or pairs of your own"
     writes = ("dataset/train", "dataset/test")

@@ -92,7 +92,7 @@ class DpoStage(TrainingStage):
 
     name = "dpo"
     weight = 1
-    title = "train the policy on pairs"
+    title = "training DPO"
     is_on_card = True
     model_title = "trained on preference pairs (DPO)"
     Config = DpoConfig

@@ -138,7 +138,7 @@ class EvaluateStage(Stage):
     name = "evaluate"
     weight = 2
     is_on_card = True
-    title = "evaluate on held-out prompts"
+    title = "evaluating on held-out prompts"
     Config = EvaluateConfig
 
     def __init__(self, settings: RunSettings) -> None:
@@ -298,7 +298,7 @@ class EvaluateStage(Stage):
         with context.policy(
             name, temperature=config.temperature, max_tokens=config.max_tokens, batch_size=BATCH_SIZE
         ) as model:
-            return draw_answers(context, f"answers of {name}", model, draws)
+            return draw_answers(context, f"sampling answers from {name}", model, draws)
 
 
 def _harmless_files(sources: Sequence[PromptFile], base: Path, *, glimpse: bool = False) -> list[Prompt]:

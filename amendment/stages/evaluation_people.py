@@ -69,7 +69,7 @@ class EvaluationSampleStage(_EvaluationPeopleStage):
     """Draw the comparisons, and write down what people will see of them."""
 
     name = "evaluate_sample"
-    title = "draw what people look at of the evaluation"
+    title = "sampling comparisons of the evaluation to label"
     reads = ("inputs/prompts", "evaluate/answers", COMPARISONS)
     writes = (SAMPLE, EVALUATION.questions)
 
@@ -147,7 +147,7 @@ class EvaluationLabelsStage(_EvaluationPeopleStage):
     name = "evaluate_labels"
     weight = 2
     is_on_card = True
-    title = "correct win rates by what people said"
+    title = "correcting win rates with people's labels"
     reads = (COMPARISONS, SAMPLE, EVALUATION.questions)
     writes = (VERDICTS,)
 

@@ -28,7 +28,7 @@ class InputsStage(Stage):
     """Read what the user brings, and split the prompts."""
 
     name = "inputs"
-    title = "read what you brought"
+    title = "reading your input files"
     writes = tuple(f"inputs/{name}" for name in ("prompts", "split", "candidates", "verdicts", "judgements"))
 
     @classmethod

@@ -138,7 +138,7 @@ class JudgingStage(Stage):
 
     name = "judging"
     weight = 1
-    title = "judge candidates"
+    title = "judging candidates"
     Config = JudgingConfig
 
     def __init__(self, settings: RunSettings) -> None:

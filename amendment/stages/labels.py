@@ -47,7 +47,7 @@ class LabelsStage(Stage):
     """People's labels from the page, as verdicts."""
 
     name = "labels"
-    title = "read what people said"
+    title = "reading people's labels"
     reads = (SAMPLE, SPOT_CHECK.questions)
     writes = (OPEN, SEALED)
 

@@ -89,7 +89,7 @@ class MixingStage(Stage):
     """Read the pairs that are mixed with the run's, so that a change in them concerns the dataset alone."""
 
     name = "mixing"
-    title = "read the pairs to mix in"
+    title = "reading the pairs to mix in"
     writes = tuple(f"mixing/{name}" for name in ("prompts", "candidates", "verdicts", "pairs"))
 
     def __init__(self, settings: RunSettings) -> None:

@@ -90,7 +90,7 @@ class ProbesStage(Stage):
     """Ask the judges once more about comparisons whose answers were edited so that nothing should change."""
 
     name = "probes"
-    title = "probe the judge"
+    title = "probing the judge"
     Config = ProbesConfig
     writes = (ANSWERS, "probes/endings", FIGURES)
 

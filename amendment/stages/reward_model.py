@@ -60,7 +60,7 @@ class RewardModelStage(TrainingStage):
 
     name = "reward_model"
     weight = 1
-    title = "train the reward model"
+    title = "training the reward model"
     is_on_card = True
     model_title = "reward model"
     Config = RewardModelConfig

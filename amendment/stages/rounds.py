@@ -134,7 +134,7 @@ class RoundsStage(Stage):
 
     name = "rounds"
     weight = 1
-    title = "put the rounds side by side"
+    title = "comparing the rounds"
     Config = RoundsConfig
 
     def __init__(self, settings: RunSettings) -> None:

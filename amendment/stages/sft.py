@@ -78,7 +78,7 @@ class SftStage(TrainingStage):
     """Fine-tune on revisions or on chosen answers."""
 
     name = "sft"
-    title = "fine-tune the policy"
+    title = "fine-tuning the policy"
     model_title = "fine-tuned"
     Config = SftConfig
 

@@ -34,7 +34,7 @@ class SpotCheckStage(Stage):
     """Let people label a blind sample of what the run's judges, or the judge of a log under `verdicts`, decided."""
 
     name = "spot_check"
-    title = "draw what people look at"
+    title = "sampling comparisons to label"
     Config = SpotCheckSettings
     writes = (SAMPLE, SPOT_CHECK.questions, ASKED)
 
