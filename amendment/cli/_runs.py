@@ -14,7 +14,7 @@ import typer
 
 from amendment.cli._app import AsJson, Overrides, RunFilePath, app, prepare_memory, resumable
 from amendment.cli._library import lint
-from amendment.errors import BudgetReached, CredentialsError, GateFailed, LedgerError, Paused
+from amendment.errors import BudgetReached, ConfigError, CredentialsError, GateFailed, LedgerError, Paused
 from amendment.text import plain
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ def init(
     name: Annotated[str | None, typer.Option(help="The run's name; the folder's by default.")] = None,
 ) -> None:
     """Write a run file, a constitution and prompts to edit, with editor completion. Overwrites nothing."""
-    from amendment.errors import ConfigError
     from amendment.run.starting import DEFAULT_MODELS, PROVIDERS, name_for, start
-    from amendment.text import plain
 
     if not yes:
         if sys.stdin is None or not sys.stdin.isatty():
@@ -63,8 +61,6 @@ def _one_of(words: Sequence[str]) -> Callable[[str], str]:
 
 def _shown(path: Path) -> str:
     """A path as a shell takes it; one that begins with a dash would be an option."""
-    from amendment.text import plain
-
     text = f"./{path}" if str(path).startswith("-") else str(path)
     return shlex.quote(text) if text.isprintable() else plain(text)
 
@@ -134,8 +130,6 @@ def _confirm() -> Callable[[str], bool] | None:
     """How to ask a question; None without a terminal."""
     if sys.stdin is None or not sys.stdin.isatty():
         return None
-    from amendment.text import plain
-
     return lambda question: typer.confirm(plain(question, longest=500), err=True)
 
 
@@ -154,7 +148,6 @@ def check(
         return
     from amendment.run.run import Run
     from amendment.run.terms import Terms
-    from amendment.text import plain
 
     run = Run.from_file(file, overrides=overrides or (), terms=Terms(allow_unpriced=allow_unpriced))
     for warning in run.check():
