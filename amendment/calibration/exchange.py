@@ -53,7 +53,7 @@ ENDINGS: dict[LabelFormat, str] = {"csv": ".csv", "jsonl": ".jsonl", "argilla": 
 FIELDS = ("choice", "confidence", "principle", "comment", "annotator", "seconds", "at")
 """The columns of an answer."""
 COLUMNS = ("item", "question", "prompt", "answer_a", "answer_b", "principles", *FIELDS, "comparison_id")
-_KEPT = "is a name kept for simulated people"
+_KEPT = "is a name reserved for simulated people"
 _PSEUDONYM = re.compile(r"person-\d+")
 _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _CHOICES = {
@@ -102,7 +102,9 @@ def export_questions(
     fitting = [name for name, ending in ENDINGS.items() if ending == path.suffix.lower() and form in (None, name)]
     if len(fitting) != 1:
         expected = "expected .csv, .jsonl, or .json with --format argilla or --format label-studio"
-        raise ConfigError(f"{path}: its ending{' and --format do' if form else ' does'} not tell a format; {expected}")
+        raise ConfigError(
+            f"{path}: {f'not a file for --format {form}' if form else 'no format has this file ending'}; {expected}"
+        )
     items = question_items(asked.questions, seed=asked.seed)
     _write(path, question_file(fitting[0], items))
     interface = path.with_name(f"{path.stem}-interface.xml") if fitting[0] == "label-studio" else None
@@ -127,7 +129,7 @@ def export_labels(
         current = store.current()
         labels = [label for label in current if label.comparison_id in comparisons]
         if not labels:
-            raise ConfigError(f"{folder}: nobody has labelled yet; to send the questions away, add --questions")
+            raise ConfigError(f"{folder}: no labels yet; to export the questions, add --questions")
         with_sealed = any(label.comparison_id in sealed for label in labels)
         if with_sealed:
             store.open_seal(content_id(["export", store.state()]))
@@ -146,7 +148,7 @@ def import_labels(
 
     `raters` has `NAME`, for labels whose file does not say who gave them, and `WRITTEN=NAME` for each annotator whose
     labels are to be kept under another name. Raises DataError that names every mistake of the file, ConfigError where
-    the run asks nothing yet, and LedgerError while a page takes in labels. With a mistake nothing is taken in.
+    the run asks nothing yet, and LedgerError while a page collects labels. With a mistake nothing is imported.
     """
     asked = open_sample(folder, sample)
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -154,7 +156,9 @@ def import_labels(
     labels = read_labels(read_rows(path), asked.questions, at=now, raters=renamed)
     names = {label.annotator for label in labels}
     if absent := [f"{written}={name}" for written, name in renamed.items() if written and name not in names]:
-        raise ConfigError(f"--rater {absent[0]}: {path} has no such labels; annotators: {', '.join(sorted(names))}")
+        raise ConfigError(
+            f"--rater {absent[0]}: {path} has no labels of that annotator; annotators: {', '.join(sorted(names))}"
+        )
     with Labels(asked.labels) as store:
         _check_names(path, labels, store)
         current = {(label.annotator, label.comparison_id, label.showing): label for label in store.current()}

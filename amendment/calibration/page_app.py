@@ -120,7 +120,7 @@ class _Desk:
         asked = await _read(request, _Session)
         annotator = self._whose(asked.token)
         if annotator is None:
-            raise HTTPException(403, "this is nobody's link here: open the one that was printed for you")
+            raise HTTPException(403, "this link is not valid: open the one that was printed for you")
         response = JSONResponse({"annotator": annotator})
         response.set_cookie(_cookie_name(request), asked.token, path="/", httponly=True, samesite="strict")
         return response
@@ -162,10 +162,10 @@ class _Desk:
     def _label(self, annotator: str, verdict: _Verdict) -> Label:
         shown = self._shown(annotator).get(verdict.item)
         if shown is None:
-            raise HTTPException(404, "item: none of this sample as it is now; look at the item again")
+            raise HTTPException(404, "item: not in the current sample; reload the page")
         question = shown.question
         if verdict.principle_id is not None and verdict.principle_id not in {rule.id for rule in question.principles}:
-            raise HTTPException(400, "principle_id: none of this item's principles")
+            raise HTTPException(400, "principle_id: not a principle of this item")
         return shown.label(annotator, **verdict.model_dump(exclude={"annotator", "item"}))
 
     def _item(self, annotator: str, shown: Shown) -> dict[str, Any]:

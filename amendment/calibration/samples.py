@@ -205,7 +205,7 @@ class Label(Record):
 
 
 def is_kept_name(name: str) -> bool:
-    """Whether a name is kept for simulated people, however it is written: nobody else takes it, because labels of
+    """Whether a name is reserved for simulated people, however it is written: nobody else takes it, because labels of
     both in one store are refused."""
     return spelling(name).startswith(_SIMULATED)
 

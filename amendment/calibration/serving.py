@@ -104,7 +104,7 @@ def _annotators(names: Iterable[str], earlier: Iterable[str], planned: int) -> l
         if not 0 < len(name) <= LONGEST_NAME:
             raise ConfigError(f"--rater {plain(given)!r}: expected a name of 1 to {LONGEST_NAME} characters")
         if is_kept_name(name):
-            raise ConfigError(f"--rater {name!r}: a name kept for simulated people; expected another name")
+            raise ConfigError(f"--rater {name!r}: a name reserved for simulated people; expected another name")
         if (known_as := spelled.setdefault(spelling(name), name)) != name:
             raise ConfigError(
                 f"--rater {name!r}: differs from {known_as!r} in case or spaces only, and one person would count "
@@ -136,7 +136,7 @@ def _checked(host: str, *, allow_network: bool) -> str:
         raise ConfigError(f"--host: {name} is every address of this machine; name the one that browsers will use")
     if not address.is_loopback and not allow_network:
         raise ConfigError(
-            f"--host: {name} is reached from other machines, without TLS. Keep 127.0.0.1 and reach it by an SSH "
+            f"--host: {name} can be reached from other machines, without TLS. Keep 127.0.0.1 and reach it by an SSH "
             "tunnel, or add --allow-network."
         )
     return name
@@ -159,7 +159,7 @@ def _listen(address: str, port: int | None, labels: Labels) -> socket.socket:
         except OSError as fault:
             refused = fault
     place = f"{address}:{port}" if port else address
-    raise ConfigError(f"{place}: cannot be listened on ({refused.strerror}); choose another --port") from refused
+    raise ConfigError(f"{place}: cannot listen here ({refused.strerror}); choose another --port") from refused
 
 
 @contextlib.contextmanager

@@ -196,11 +196,11 @@ class Labels:
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         if self._held is None or self._db is None:
-            raise LedgerError(f"{self.path}: opened to read; labels and links are made by who opened it to write")
+            raise LedgerError(f"{self.path}: opened read-only; open it for writing to add labels or links")
         try:
             yield self._db
         except sqlite3.Error as fault:
-            raise LedgerError(f"{self.path}: could not be written: {plain(str(fault))}. Free space?") from fault
+            raise LedgerError(f"{self.path}: cannot be written ({plain(str(fault))}). Is the disk full?") from fault
 
     def _append(self, uuid: str, entry: dict[str, Any]) -> None:
         body = canonical_json(entry)
@@ -225,7 +225,7 @@ class Labels:
                 entry = _entry_of(body)
             except (ValueError, RecursionError) as fault:
                 raise LedgerError(
-                    f"{self.path}: damaged, or of a newer version (entry {number} is none that this version knows). "
+                    f"{self.path}: damaged, or of a newer version (this version cannot read entry {number}). "
                     f"Use the version that wrote it. {RESTORE}"
                 ) from fault
             self._take_in(uuid, entry)
@@ -282,8 +282,8 @@ class Labels:
             yield
         except (sqlite3.Error, OSError) as fault:
             raise LedgerError(
-                f"{self._seal}: openings of the seal cannot be noted here ({plain(str(fault))}). Make it writable, or "
-                "put a copy of it in its place; a certificate says how often sealed labels were looked at."
+                f"{self._seal}: cannot record that the seal was opened ({plain(str(fault))}). Make it writable, or "
+                "replace it with a copy; a certificate reports how often sealed labels were looked at."
             ) from fault
 
 
@@ -305,7 +305,7 @@ def _lock(path: Path) -> IO[bytes]:
             raise LedgerError(f"{path}: cannot be written ({fault.strerror}). Make its folder writable.") from fault
         holder = plain(place.read_bytes()[:100].decode("utf-8", "replace").partition("\n")[0]) or "unknown"
         raise LedgerError(
-            f"{path}: another process ({holder}) takes in labels here; one at a time can. Use its page, or stop it."
+            f"{path}: another process ({holder}) is collecting labels here, and only one can. Use its page, or stop it."
         ) from fault
     return held
 
@@ -370,7 +370,7 @@ def _faults_of(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as fault:
         raise LedgerError(f"{path}: the labels cannot be read: {plain(str(fault))}") from fault
     except sqlite3.DatabaseError as fault:
-        raise LedgerError(f"{path}: damaged, or no file of labels ({plain(str(fault))}). {RESTORE}") from fault
+        raise LedgerError(f"{path}: damaged, or not a file of labels ({plain(str(fault))}). {RESTORE}") from fault
 
 
 def _entry_of(body: str) -> Label | tuple[str, str | None]:

@@ -237,7 +237,7 @@ class GuardWatcher(TrainerCallback, ExportableState):
         file = self._weights(step)
         if not file.is_file():
             raise TrainingError(
-                f"guards: {file} is gone, which holds the weights to go back to: remove "
+                f"guards: {file} is missing, which holds the weights to restore: remove "
                 f"{self.bench.state} and train again"
             )
         weights = load_file(file)

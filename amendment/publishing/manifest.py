@@ -35,7 +35,7 @@ LIBRARIES = "anthropic datasets numpy openai peft pyarrow pydantic scipy torch t
 def _inside(name: str) -> str:
     path = PurePosixPath(name)
     if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
-        raise ValueError("not a place inside this folder")
+        raise ValueError("not a path inside this folder")
     return name
 
 

@@ -178,7 +178,9 @@ def _check_untouched(run: FinishedRun, models: list[str]) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         raise ConfigError(f"{run.folder}/status.json: not as a run leaves it; {again}") from None
     if running:
-        raise ConfigError(f"{run.folder}: a run is at work here, or was cut off ({running}); let it end, or {again}")
+        raise ConfigError(
+            f"{run.folder}: a run is in progress here, or was interrupted ({running}); let it finish, or {again}"
+        )
     parts = [*run.stages, "dataset", "constitutions", *(f"models/{name}" for name in models)]
     parts += [*CERTIFICATE, "audit"] if "audit" in run.manifest["stages"] else []
     prefixes = tuple(f"{part}/" for part in parts)
@@ -205,7 +207,7 @@ def _constitutions(run: FinishedRun) -> list[Constitution]:
     paths = [run.folder / "constitutions" / f"{reference.partition('@')[0]}.json" for reference in references]
     constitutions = [Constitution.model_validate_json(path.read_bytes()) for path in paths if path.is_file()]
     if [constitution.reference for constitution in constitutions] != references:
-        raise ConfigError(f"{run.folder}/constitutions: not those of the manifest; run again to replace them")
+        raise ConfigError(f"{run.folder}/constitutions: differ from those in the manifest; run again to replace them")
     return constitutions
 
 

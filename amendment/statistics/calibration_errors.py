@@ -170,7 +170,7 @@ def log_losses(p: ArrayLike, y: ArrayLike) -> Floats:
 
 def _any(rows: BinnedPairs) -> BinnedPairs:
     if not rows.p.size:
-        raise DataError("no labelled comparison, so that calibration cannot be measured: label some, or leave it out")
+        raise DataError("no labelled comparisons, so calibration cannot be measured; label some, or leave it out")
     return rows
 
 

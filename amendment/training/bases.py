@@ -141,7 +141,7 @@ def _check_hub(name: str, revision: str | None) -> None:
     except errors.RepositoryNotFoundError:
         raise ConfigError(f"{prefix}the Hub has no such model, or not for this token") from None
     except out_of_reach as error:
-        raise ConfigError(f"{prefix}the Hub could not be asked: {type(error).__name__}") from None
+        raise ConfigError(f"{prefix}the Hub could not be reached: {type(error).__name__}") from None
     if problem := files_problem(name, [file for file in files if "/" not in file], shards):
         raise ConfigError(problem)
 

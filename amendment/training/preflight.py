@@ -297,7 +297,7 @@ def _closed(
         longest = f"; the longest row has {report.tokens['max']} tokens, max_length is {settings.max_length}"
         raise TrainingError(
             f"{tally.trainer}: {lost} of {report.rows} rows would be dropped ({reasons}){longest}. At most "
-            f"{settings.max_dropped:.0%} may be: mend the rows, or set max_length, over_length or max_dropped"
+            f"{settings.max_dropped:.0%} may be dropped: fix the rows, or set max_length, over_length or max_dropped"
         )
     return Prepared(kept, tally.places, report)
 

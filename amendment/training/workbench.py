@@ -229,7 +229,7 @@ def configure(kind: type[Any], settings: TrainerSettings, *, seed: int, folder: 
     """A configuration of TRL: the machine's settings, then ours, then what the user's `trl:` names."""
     on_gpu, processes = has_gpu(), _processes()
     if settings.batch_size % processes:
-        raise ConfigError(f"batch_size {settings.batch_size} cannot be shared by {processes} processes in equal parts")
+        raise ConfigError(f"batch_size {settings.batch_size} cannot be split evenly over {processes} processes")
     arguments = {
         "use_cpu": not on_gpu,
         "bf16": _uses_bf16(settings),
@@ -355,7 +355,8 @@ class Watch(TrainerCallback):
         if not all(math.isfinite(entry.get(name, 0.0)) for name in ("loss", "grad_norm")):
             values = f"loss {entry.get('loss')}, gradient norm {entry.get('grad_norm')}"
             raise TrainingError(
-                f"training left the numbers at step {state.global_step} ({values}): lower learning_rate"
+                f"loss or gradient norm became NaN or infinite at step {state.global_step} ({values}); "
+                "lower learning_rate"
             )
         self.history.append(entry)
         if self.progress and state.is_world_process_zero:

@@ -256,7 +256,9 @@ def test_a_pseudonym_that_may_be_somebody_here_is_asked_for(tmp_path: Path) -> N
     assert len(current(folder)) == 4
     assert import_labels(folder, path, raters=["person-1= Cy\u200b "]).new == 1
     assert {one.annotator for one in current(folder)} == {"Ada Lovelace", "bo@example.org", "Cy"}
-    with pytest.raises(ConfigError, match=r"--rater person-7=Di: .* has no such labels; annotators: person-1"):
+    with pytest.raises(
+        ConfigError, match=r"--rater person-7=Di: .* has no labels of that annotator; annotators: person-1"
+    ):
         import_labels(folder, path, raters=["person-7=Di"])
     for bad in (["Cy", "Di"], ["person-1="], [""]):
         with pytest.raises(ConfigError, match="expected NAME at most once"):
@@ -275,9 +277,9 @@ def test_whoever_has_answered_again_since_keeps_the_later_answer(tmp_path: Path)
 def test_a_file_brings_no_simulated_people(folder: Path, tmp_path: Path) -> None:
     name = "Simulated Person 2"
     file = saved(tmp_path / "x.csv", [{**RAIN_ROW, "choice": "A", "annotator": name}])
-    with pytest.raises(DataError, match=rf"{name} is a name kept for simulated people; say who it is \(--rater"):
+    with pytest.raises(DataError, match=rf"{name} is a name reserved for simulated people; say who it is \(--rater"):
         import_labels(folder, file)
-    with pytest.raises(ConfigError, match=rf"--rater .*: {name} is a name kept for simulated people"):
+    with pytest.raises(ConfigError, match=rf"--rater .*: {name} is a name reserved for simulated people"):
         import_labels(folder, file, raters=[f"Ada={name}"])
     assert current(folder) == []
     assert import_labels(folder, file, raters=[f"{name}=Ada"]).new == 1
@@ -429,7 +431,7 @@ def test_the_command_sends_and_takes_in(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 WRONG: list[tuple[list[str], str]] = [
-    (["--export", "x.csv"], "nobody has labelled yet; to send the questions away, add --questions"),
+    (["--export", "x.csv"], "no labels yet; to export the questions, add --questions"),
     (["--export", "x.json", "--questions"], "or .json with --format argilla or --format label-studio"),
     (["--export", "x.json", "--format", "argilla"], "labels are written as CSV or JSONL"),
     (["--export", "x.csv", "--import", "x.csv"], "--export and --import: one at a time"),

@@ -62,7 +62,7 @@ def test_a_run_whose_dataset_is_missing_out_of_date_or_touched_is_not_published(
     status = json.loads((begun / "status.json").read_text())
     Run.from_file(file, folder=begun)()
     (begun / "status.json").write_text(json.dumps({**status, "running": "judging"}))
-    with pytest.raises(ConfigError, match=r"a run is at work here, or was cut off \(judging\)"):
+    with pytest.raises(ConfigError, match=r"a run is in progress here, or was interrupted \(judging\)"):
         prepare(begun, repo=CHAIN, license="mit")
 
 

@@ -151,13 +151,13 @@ PUBLISHED: dict[str, Any] = {"repo": "org/x", "configs": {}, "files": {}, "metad
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"files": {"../../etc/hosts": ENTRY}}, "files.../../etc/hosts: not a place inside this folder"),
-        ({"files": {"/etc/hosts": ENTRY}}, "files./etc/hosts: not a place inside this folder"),
+        ({"files": {"../../etc/hosts": ENTRY}}, "files.../../etc/hosts: not a path inside this folder"),
+        ({"files": {"/etc/hosts": ENTRY}}, "files./etc/hosts: not a path inside this folder"),
         ({"files": {"a": {"sha256": "0"}}}, "files.a.sha256: String should match pattern"),
         ({"files": None}, "files: Input should be a valid dictionary"),
         ({"constitutions": ["../x@1"]}, "constitutions.0: String should match pattern"),
         ({"published": {}}, "published.configs: Field required"),
-        ({"published": {**PUBLISHED, "files": {"../x": ENTRY}}}, "published.files.../x: not a place inside"),
+        ({"published": {**PUBLISHED, "files": {"../x": ENTRY}}}, "published.files.../x: not a path inside"),
         ({"published": {**PUBLISHED, "configs": {"../x": []}}}, "published.configs.../x: String should match pattern"),
     ],
 )

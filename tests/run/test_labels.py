@@ -101,7 +101,7 @@ def test_a_port_that_is_taken_is_passed_over_or_said(serve: Serve, tmp_path: Pat
     page.kill()
     page.wait()
     with socket.create_server(("127.0.0.1", usual)):
-        with pytest.raises(ConfigError, match=f"127.0.0.1:{usual}: cannot be listened on"):
+        with pytest.raises(ConfigError, match=f"127.0.0.1:{usual}: cannot listen here"):
             serve_page(folder, port=usual, ready=lambda links, cautions: pytest.fail("served"))
         _, other = serve(str(folder))
         assert other.startswith("http://127.0.0.1:")
@@ -142,8 +142,8 @@ def test_hosts_that_are_not_loopback_are_refused(tmp_path: Path, host: str, allo
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        (" Simulated  PERSON\u200b\t12", "kept for simulated people; expected another name"),
-        ("ｓimulatedperson1", "kept for simulated people; expected another name"),
+        (" Simulated  PERSON\u200b\t12", "reserved for simulated people; expected another name"),
+        ("ｓimulatedperson1", "reserved for simulated people; expected another name"),
         ("\u200b\x00", "expected a name of 1 to 120 characters"),
         ("x" * 121, "expected a name of 1 to 120 characters"),
     ],

@@ -370,7 +370,7 @@ def test_labels_that_cannot_be_read_end_in_a_clear_message_and_lose_nothing(
     ):
         assert called(*command) == 1, command
         err = " ".join(capsys.readouterr().err.split())
-        assert "labels.sqlite: damaged, or no file of labels" in err, command
+        assert "labels.sqlite: damaged, or not a file of labels" in err, command
         assert "Traceback" not in err
     now = contents(folder, ".")
     assert {**now, "status.json": b""} == {**before, "status.json": b""}

@@ -28,7 +28,7 @@ def test_what_is_no_folder_and_no_hub_id_is_refused(base: str | Path) -> None:
 
 @pytest.mark.parametrize(
     ("offline", "told"),
-    [(True, r"it is not in the Hub's cache .*HF_HUB_OFFLINE"), (False, "the Hub could not be asked: ConnectError")],
+    [(True, r"it is not in the Hub's cache .*HF_HUB_OFFLINE"), (False, "the Hub could not be reached: ConnectError")],
 )
 def test_a_hub_out_of_reach_is_told_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch, told: str, *, offline: bool

@@ -63,7 +63,7 @@ def test_a_batch_that_processes_cannot_share_is_refused(
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "3")
     settings = DpoSettings(steps=1, batch_size=4, max_length=128)
-    with pytest.raises(ConfigError, match="batch_size 4 cannot be shared by 3 processes"):
+    with pytest.raises(ConfigError, match="batch_size 4 cannot be split evenly over 3 processes"):
         train_dpo(base, pairs, tmp_path / "model", settings, guards=None)
 
 
