@@ -58,7 +58,7 @@ def test_all_is_done_by_keyboard_alone_and_undo_brings_an_item_back(browser: Bro
             expected.append((visit.ready(done).first, CHOICES[key]))
             visit.press(key)
         visit.ready(7).press("u")
-        expect(visit.page.locator("#said")).to_have_text("Taken back: here it is again.")
+        expect(visit.page.locator("#said")).to_have_text("Verdict taken back: the item is shown again.")
         assert (visit.ready(6).first, "A") == expected[-1]
         visit.press("0")
         visit.ready(7).press("q", "e", "e", "9")  # a second press of e takes it back
@@ -294,7 +294,7 @@ def test_help_lists_every_key_and_nothing_is_answered_behind_it(browser: Browser
         visit.press("1", "2", "p", "Escape")
         expect(page.locator("#help")).to_be_hidden()
         visit.press("?")
-        page.get_by_label("Single keys are on").uncheck()
+        page.get_by_label("Use single-key shortcuts").uncheck()
         visit.press("Escape", "1", "p")
         expect(page.locator("#principles")).to_contain_text(LAW.statement)
         assert plain.history("Help") == []

@@ -127,7 +127,7 @@ function undo() {
     const { undone, progress } = await ask(only(said.annotator, () => api.undo(said)));
     if (undone) place({ item: undone, progress });
     else await next();
-    say(undone ? "Taken back: here it is again." : "There is nothing to take back.");
+    say(undone ? "Verdict taken back: the item is shown again." : "There is nothing to take back.");
   });
 }
 

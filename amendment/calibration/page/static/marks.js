@@ -16,7 +16,7 @@ export function mark(first, second) {
   if (count === 0) return "The two answers have the same words.";
   if (count > MOST) return "The answers differ in too many places to mark them.";
   wrap(marked);
-  if (!found.exact) return "The answers are too long to be compared word by word: words that only one of them has are marked.";
+  if (!found.exact) return "The answers are too long for a word-by-word comparison: words in only one of them are marked.";
   return `Differences are marked in ${count} ${count === 1 ? "place" : "places"}.`;
 }
 

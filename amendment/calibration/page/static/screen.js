@@ -63,8 +63,8 @@ function duration(seconds) {
 
 export function showDone({ done, total }) {
   const isAll = done >= total;
-  $("done").querySelector("h1").textContent = isAll ? "Done. Thank you." : "Nothing is open for you right now.";
-  const waiting = "The rest is with other annotators at the moment; what they leave comes back to you.";
+  $("done").querySelector("h1").textContent = isAll ? "Done. Thank you." : "There is no item for you right now.";
+  const waiting = "Other annotators have the remaining items; those that they leave open will come to you.";
   $("done-text").textContent = isAll
     ? `You have answered all ${total} items. You can close this page.`
     : `You have answered ${done} of ${total} items. ${waiting}`;

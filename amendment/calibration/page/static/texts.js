@@ -58,7 +58,7 @@ function shown(message, written, isBare) {
   made.dataset.role = message.role;
   if (!isBare) made.append(element("p", "role", speaker(message)));
   const body = element("div", "said-text");
-  if (message.thinking) body.append(folded("What the model thought before it answered", message.thinking));
+  if (message.thinking) body.append(folded("The model's thinking before the answer", message.thinking));
   for (const part of parts(message.content)) body.append(partShown(part, written));
   for (const call of message.tool_calls ?? []) body.append(toolCall(call));
   if (!body.hasChildNodes()) body.append(note("No text."));
@@ -78,7 +78,7 @@ function portions(text, show) {
   made.append(show(visible(text.slice(0, end))));
   if (end === text.length) return made;
   const rest = text.slice(end);
-  const more = element("button", "more", `Show more: ${rest.length.toLocaleString("en")} characters are left`);
+  const more = element("button", "more", `Show more: ${rest.length.toLocaleString("en")} characters left`);
   more.type = "button";
   more.addEventListener("click", () => {
     const body = more.parentElement;
