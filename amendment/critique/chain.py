@@ -30,7 +30,7 @@ from amendment.records import Candidate, Critique, Message, Messages, Origin, Pr
 
 
 class PrincipleDraw(BaseModel):
-    """How principles are drawn at each step."""
+    """Settings of drawing principles at each step."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -39,7 +39,7 @@ class PrincipleDraw(BaseModel):
 
 
 class ChainSettings(BaseModel):
-    """How answers are drafted and revised."""
+    """Settings of drafting and revising answers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -48,7 +48,7 @@ class ChainSettings(BaseModel):
     critique: bool = True
     """Ask for a critique before each revision; false revises directly."""
     principles: PrincipleDraw = PrincipleDraw()
-    """How the principles of a round are drawn."""
+    """The draw of a round's principles."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ EXAMPLE: dict[Role, str] = {
     "critique": "Say how the answer keeps or breaks the principle.",
     "revise": "Rewrite the answer so that it keeps the principle.",
 }
-"""Requests of worked examples, which stand for all wordings of a principle."""
+"""Requests in worked examples, in place of any wording of a principle."""
 
 
 @cache
@@ -45,7 +45,7 @@ def template_id(role: Role) -> str:
 
 
 def shared_characters(role: Role, conversation: Messages, *, steps: int) -> int:
-    """How many characters of a role's question the other steps of its chain begin with too, or else all questions."""
+    """Number of leading characters that a role's question shares with its chain's other steps or all questions."""
     own = {"answer", "critique", "principle", "request"} | ({"conversation"} if steps == 1 else set())
     return len(_template(role).until(own).fill(fence({"conversation": _json(conversation)})))
 

@@ -45,7 +45,7 @@ _STATUS_OF = {
 
 
 class Tempo(NamedTuple):
-    """How often a vendor is asked, in seconds."""
+    """Seconds between questions to a vendor."""
 
     linger: float = 5.0
     """A batch is handed in when no further request has come for this long; longer while others are out."""
@@ -77,7 +77,7 @@ class BatchLine(NamedTuple):
 
 
 class BatchState(NamedTuple):
-    """How far a batch is."""
+    """The progress of a batch."""
 
     status: str
     """The vendor's word; `gone` where the vendor knows no such batch, or has its results no more."""
@@ -85,7 +85,7 @@ class BatchState(NamedTuple):
     done: int = 0
     """Requests with a result, however it is."""
     fault: ProviderError | None = None
-    """Why nothing of it was asked, where the vendor refused the whole."""
+    """The reason why the vendor refused the whole batch."""
 
 
 class Search(NamedTuple):
@@ -98,7 +98,7 @@ class Search(NamedTuple):
 
 
 class LineOutcome(NamedTuple):
-    """How one request of a batch ended: with a reply, or with the fault that it would be online."""
+    """The result of one request of a batch: a reply, or the fault that it would be online."""
 
     custom_id: str
     raw: bytes | None = None
@@ -144,7 +144,7 @@ class BatchService(ABC):
 
     @abstractmethod
     async def poll(self, remote: str) -> BatchState:
-        """How far a batch is."""
+        """The progress of a batch."""
 
     @abstractmethod
     def results(self, remote: str) -> AsyncGenerator[LineOutcome, None]:
@@ -169,11 +169,11 @@ class BatchService(ABC):
             return None
 
     async def make(self, path: str, content: bytes) -> str:
-        """The name of the batch that comes of a JSON body."""
+        """Create a batch by a JSON body, and return its name."""
         return await self.made(path, content=content)
 
     async def made(self, path: str, **parts: Any) -> str:
-        """The name of what comes of a body. Raises CredentialsError where no batch service is at this address."""
+        """Create a file or batch, and return its name. Raises CredentialsError for an address without batches."""
         try:
             made = self._object(await self._checked(self.provider.post(path, **parts), LONGEST_TRANSFER))
         except _NotFound:
@@ -207,7 +207,7 @@ class BatchService(ABC):
         return _json(body)
 
     def line_fault(self, status: int, error: Any) -> ProviderError:
-        """The fault that an error in a line stands for, the same as for that error online."""
+        """The fault for an error in a line, the same as for that error online."""
         first = not self._has_answered
         return fault_of(self.provider.target, status if status >= 400 else 500, {}, _json(error), at_first=first)
 
@@ -268,7 +268,7 @@ class OpenAIBatches(BatchService):
         return BatchState(status, is_ended, done, self._failure(batch) if status == "failed" else None)
 
     def _failure(self, batch: dict[str, Any]) -> ProviderError:
-        """Why a batch was not begun: nothing of it was asked."""
+        """The reason why a batch was not started: no request of it was processed."""
         errors = (batch.get("errors") or {}).get("data") or [{}]
         first = errors[0] if isinstance(errors[0], dict) else {}
         code = str(first.get("code"))

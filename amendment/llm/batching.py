@@ -29,9 +29,9 @@ from amendment.llm.requests import Request, most_tokens
 LONGEST_LINGER = 300.0
 """Seconds; see `Tempo.linger`."""
 READS = 3
-"""How often the results are read for lines that are not in them."""
+"""Number of times that results are read when lines are missing."""
 LOOKS = 2
-"""How often a batch is looked for before it counts as never made: a vendor's list may lag behind."""
+"""Number of searches for a batch before it counts as never created: a vendor's list may lag behind."""
 CHUNK = 256
 """Replies that are stored together, and the most that are held in memory at once."""
 KEPT = 28 * 86400.0
@@ -86,11 +86,11 @@ class BatchOut:
     total: int
     """Requests that were handed in with it."""
     number: int = 0
-    """In the ledger."""
+    """The batch's number in the ledger."""
     remote: str | None = None
     """Its name at the vendor."""
     since: float = 0.0
-    """When it was written down, in seconds of the system's clock."""
+    """Time of its record, in seconds of the system's clock."""
     phase: Literal["preparing", "handing in", "waiting", "reading"] = "preparing"
     n_done: int = 0
     """Requests with a result at the vendor, as it said last."""

@@ -75,7 +75,7 @@ class Budget:
         return hold
 
     async def reserve_all(self, calls: Sequence[Tokens], price: Price | None, *, batch: bool = False) -> list[Hold]:
-        """The same for calls that are sent together: all of them get their money at once, or wait together.
+        """Reserve for calls that are sent together: all of them get their money at once, or wait together.
 
         One after another they could wait for each other, since none gives anything back before all are sent.
         """
@@ -104,7 +104,7 @@ class Budget:
         self.leave(attempt, hold)
 
     def leave(self, attempt: int, hold: Hold) -> None:
-        """Nobody follows this line's batch any longer: its money counts as spent until somebody does."""
+        """Stop following this line's batch: its money counts as spent until somebody follows it again."""
         self._left[attempt] = hold
         self._end(hold._units, hold._units)
 
@@ -199,7 +199,7 @@ class Hold:
         return None if self._price is None else units / _UNITS
 
     def release(self) -> None:
-        """Nothing was paid."""
+        """Give the money back: nothing was paid."""
         self._close()
         self._budget._end(self._units, 0)
 

@@ -37,7 +37,7 @@ DRAIN = 60.0
 """Seconds for which calls in flight are waited for when a run ends early."""
 
 GRACE = 5.0
-"""Seconds for what is broken off to come to its end."""
+"""Seconds that interrupted calls get to finish."""
 
 
 @dataclass
@@ -84,11 +84,11 @@ class Calls:
         self._strict_model = strict_model
         self._backoff = wait_random_exponential(multiplier=1, max=longest_wait)
         self.last_fault: tuple[float, str] | None = None
-        """When a call last failed in passing, by `time.monotonic`, and what it said."""
+        """The last passing fault: its time by `time.monotonic`, and its message."""
         self._flying: dict[str, _InFlight] = {}
         self._stopped: AmendmentError | None = None
         self._asked_until = 0.0
-        """When the last of the calls that a server asked to wait may go, on the monotonic clock."""
+        """The time, on the monotonic clock, when the last call that a server asked to wait may be sent."""
         self._answered = {(row.host, row.asked, row.returned) for row in returned if row.returned}
         """Host, name asked for and name that answered, over all starts of the run."""
 

@@ -18,7 +18,7 @@ from amendment.llm.rendering import Sampled
 
 
 class GenerationOptions(NamedTuple):
-    """How answers of one batch are drawn."""
+    """Options of drawing the answers of one batch."""
 
     max_tokens: int
     temperature: float = 1.0

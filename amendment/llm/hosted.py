@@ -120,7 +120,7 @@ class Target(NamedTuple):
 def fault_of(
     target: Target, status: int, headers: Mapping[str, str], body: bytes, *, at_first: bool = True
 ) -> ProviderError:
-    """The error that a status other than 2xx stands for. `at_first`: nothing has been answered there yet.
+    """The error for a status other than 2xx. `at_first`: this address has not answered yet.
 
     Where no further call can succeed nothing of the server's own words is shown, which may repeat the key.
     """
@@ -182,7 +182,7 @@ def _date(text: str | None) -> datetime | None:
 
 
 def broken(target: Target, fault: BaseException) -> Transient:
-    """The fault that a missing reply stands for, by the cause that the SDK's client reports."""
+    """The fault for a missing reply, by the cause that the SDK's client reports."""
     causes = list(_causes(fault))
     kinds = [kind for cause in causes if (kind := _wire_fault(cause))]
     cause = type(causes[-1]).__name__

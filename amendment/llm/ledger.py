@@ -190,7 +190,7 @@ class Ledger(Reader):
         return self._last, [("request", (call.request_id, call.body)), ("attempt", attempt)]
 
     def _check(self) -> None:
-        """Nothing is begun whose reply could not be stored."""
+        """Refuse to begin where a reply could not be stored."""
         self._writer.check()
         now = time.monotonic()
         if self._least_free and now >= self._next_look:
@@ -208,7 +208,7 @@ class _Writer:
         self._db = db
         self._path = path
         self._failure: str | None = None
-        """Why nothing is written any more."""
+        """The error after which nothing is written any more."""
         self._queue: queue.SimpleQueue[tuple[list[_Row], asyncio.Future[None] | None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
         self._thread.start()

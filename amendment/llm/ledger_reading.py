@@ -47,7 +47,7 @@ class Spending(NamedTuple):
     unmetered: int
     """Replies that did not say how many tokens they took."""
     faults: dict[str, int]
-    """How attempts without a reply ended, and how many."""
+    """Attempts without a reply, counted by their fault."""
 
 
 class OpenAttempt(NamedTuple):
@@ -80,7 +80,7 @@ class Batch(NamedTuple):
     host: str
     model: str
     at: float
-    """When it was written down, in seconds of the system's clock."""
+    """Time of its record, in seconds of the system's clock."""
     remote: str | None
     """The server's name for it; None when the process ended between the intent and the server's answer."""
     attempts: dict[str, int]
@@ -181,7 +181,7 @@ class Reader:
             return [str(fault)]
 
     def damage(self) -> list[str]:
-        """Everything that is not as it was written, in sentences: the whole file is read."""
+        """All damage to the file, as sentences. Reads the whole file."""
         problems = self.problems()
         try:
             for attempt, raw, checksum in self._db.execute("SELECT attempt, raw, sha256 FROM reply"):

@@ -32,7 +32,7 @@ class Limits(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """Why nothing is sent; in seconds of the event loop's clock, and `left` from now."""
+    """The reason why nothing is sent. Times in seconds of the event loop's clock; `left` counts from now."""
 
     since: float
     until: float
@@ -176,7 +176,7 @@ class Endpoint:
 
 
 class TokenBucket:
-    """At most so many units in any minute (generic cell rate algorithm).
+    """Admits a number of units in any minute (generic cell rate algorithm).
 
     The due time moves on by c * interval for c units, which may go at t when due + (c - 1) * interval <= t + SLACK, so
     that what goes within 60 s takes less than 60 + SLACK + interval seconds of it. MINUTE leaves room for the

@@ -142,7 +142,7 @@ class LocalProvider:
                 waiting.reply.set_result(reply)
 
     def _answer(self, requests: Sequence[Request]) -> list[bytes | Exception]:
-        """In the worker thread: one reply or error for each request of a batch of one kind."""
+        """One reply or error for each request of a batch of one kind. Runs in the worker thread."""
         if self._model is None:
             try:
                 self._model = LocalModel(self._folder, self._device, self._dtype)
@@ -239,7 +239,7 @@ class LocalModel:
         }
 
     def _labels(self, labels: tuple[str, ...]) -> dict[str, set[int]]:
-        """First tokens that stand for each label: its own, and where it is one token the one after a space. Raises
+        """The first tokens of each label: its own, and, where it is one token, the one after a space. Raises
         Rejected where a label has none, or shares one with another."""
         ids = {}
         for label in labels:

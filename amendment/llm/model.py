@@ -113,7 +113,7 @@ class Unusable(Exception):
 
 
 class Ending(NamedTuple):
-    """How an item ended, and why it did not end in `done`."""
+    """The outcome of an item, and the reason where it is not `done`."""
 
     outcome: Outcome
     reason: str | None = None

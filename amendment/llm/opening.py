@@ -35,7 +35,7 @@ from amendment.llm.trust import Trust
 
 Spec = OpenAISpec | AnthropicSpec | LocalSpec | SimulatedSpec | RegisteredSpec
 BATCH_WINDOW = 12_500
-"""How many calls at once a model is said to take in batches: by the window's usual factor of four, 50,000 items are on
+"""The concurrency of a model in batches: by the window's usual factor of four, 50,000 items are on
 their way together, which is one full batch of OpenAI's."""
 SAFE_LOADING = {"trust_remote_code": False, "use_safetensors": True}
 """Keywords of every `from_pretrained` of a model: no code of a repository, and no pickles, which can run code."""
@@ -203,7 +203,7 @@ def _local_problems(spec: LocalSpec) -> list[str]:
 
 
 def folder_problems(folder: Path) -> list[str]:
-    """Why a folder is not a chat model that can be loaded."""
+    """The reasons why a folder is not a chat model that can be loaded."""
     if not folder.is_dir():
         return [f"{folder}: no such folder. Expected a saved model, or the id of one on the Hub"]
     problems = []
@@ -242,7 +242,7 @@ def unreachable() -> tuple[type[Exception], ...]:
 
 
 def weights_problem(folder: Path) -> str | None:
-    """Why the weights in a folder are not loaded; None where they are safetensors."""
+    """The reason why the weights in a folder are not loaded; None where they are safetensors."""
     index = folder / INDEX
     files = [path.name for path in folder.iterdir() if path.is_file()]
     return files_problem(str(folder), files, shards_in(index) if index.is_file() else [])

@@ -124,7 +124,7 @@ class PriceBlock(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     host: str = Field(min_length=1)
-    """As in base_url, without https://: `api.openai.com/v1`; `*` stands for any host."""
+    """The address as in base_url, without https://: `api.openai.com/v1`; `*` is any host."""
     as_of: str | None = Field(default=None, pattern=r"^\d{4}-\d{2}(-\d{2})?$")
     """The day, or the month, in which the source said so."""
     source: str | None = None

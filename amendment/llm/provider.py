@@ -68,7 +68,7 @@ class FaultRule(NamedTuple):
     """The consequences of one kind of fault."""
 
     attempts: int | None
-    """Most attempts that may end so; None leaves it to the run's patience."""
+    """The maximum of attempts with this fault; None leaves it to the run's patience."""
     counts: bool
     """The fault uses up an attempt."""
     is_outage: bool

@@ -54,7 +54,7 @@ class Request(Record):
     sample: int = 0
     """0, 1, 2 ... for repeated draws of the same question."""
     shared: int = Field(default=0, exclude=True)
-    """How many characters at the beginning of the last message other requests begin with too: a hint for vendors whose
+    """The number of characters at the beginning of the last message that other requests share: a hint for vendors whose
     prefix caches want to be told. It changes the bill, not the answer, and counts in no name."""
 
     @cached_property
@@ -143,7 +143,7 @@ def likely_tokens(request: Request, *, output: int | None = None) -> Tokens:
 
 
 def _images(request: Request) -> tuple[int, int]:
-    """How many images a request holds, and how many bytes of its JSON they are, which no model reads as text."""
+    """The number of a request's images, and of their bytes in its JSON, which no model reads as text."""
     images = request.body.count(_IMAGE)
     if not images:
         return 0, 0

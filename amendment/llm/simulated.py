@@ -236,7 +236,7 @@ def _completion(question: Question, said: RoleReply) -> dict[str, Any]:
 
 
 def _logprobs(said: RoleReply, top: int) -> dict[str, Any] | None:
-    """Those of the one token of a label answer; absent for all other answers, whose words have none."""
+    """The log-probabilities of a label answer's one token; absent for all other answers, whose words have none."""
     if not said.logprobs:
         return None
     tokens = [

@@ -37,7 +37,7 @@ class _Bounded(_Spec):
     """The longest answer, in tokens."""
 
     def sampling(self, seed: int) -> Sampling:
-        """How this model draws in a run with this seed."""
+        """The sampling of this model in a run with this seed."""
         drawn = {name: getattr(self, name, None) for name in Sampling.model_fields if name != "seed"}
         return Sampling(**drawn, seed=self._sent_seed(seed))
 
@@ -46,7 +46,7 @@ class _Bounded(_Spec):
 
 
 class _Drawn(_Bounded):
-    """How answers are drawn; what is absent is left to the provider."""
+    """Sampling options; an absent one is left to the provider."""
 
     temperature: float | None = Field(default=None, ge=0, le=5, allow_inf_nan=False)
     """0 takes the likeliest token each time."""
@@ -142,8 +142,8 @@ class OpenAISpec(_Drawn, HostedSpec):
     logprobs: bool = True
     """The server returns the probabilities of first tokens, which label-token judges need."""
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
-    """How much a thinking model thinks before it answers; which of these words it knows, its vendor says. Thoughts are
-    paid as output and count into max_tokens. Label-token judges take `none` alone."""
+    """The amount of thinking before an answer; the vendor's documentation lists each model's words. Thoughts are billed
+    as output and count towards max_tokens. Label-token judges take `none` alone."""
 
     def _sent_seed(self, run_seed: int) -> int | None:
         return run_seed if self.seed == "run" else self.seed
@@ -178,7 +178,7 @@ class AnthropicSpec(HostedSpec):
     """The most tokens that the model thinks before it answers, of those in max_tokens, which must be larger. For models
     that take a budget; newer ones take effort alone."""
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
-    """How much the model puts into an answer. Without a thinking_budget it decides itself how long it thinks (adaptive
+    """The model's effort for an answer. Without a thinking_budget it decides itself how long it thinks (adaptive
     thinking), and max_tokens bounds thoughts and answer together."""
     shows_choices: ClassVar[bool] = False
 
@@ -246,7 +246,7 @@ class SimulatedSpec(Persona):
     """Calls in flight at once."""
 
     def sampling(self, seed: int) -> Sampling:
-        """How this persona draws in a run with this seed."""
+        """The sampling of this persona in a run with this seed."""
         return Sampling(seed=seed)
 
     def persona(self) -> Persona:

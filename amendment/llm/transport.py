@@ -1,4 +1,4 @@
-"""How one attempt of a request gets to its provider and its raw reply into the ledger.
+"""Send one attempt of a request to its provider, and write its raw reply to the ledger.
 
 Covered: the order of things before a call is sent (budget, limits, ledger) and after it came back; a call
 whose askers left is still received and stored. Not covered: retries, which belong to `client`.
@@ -88,7 +88,7 @@ class Online:
 
     @property
     def long_waits(self) -> list[str]:
-        """Nothing: single calls come back soon."""
+        """Empty: single calls return soon."""
         return []
 
     async def drain(self) -> None:

@@ -70,7 +70,7 @@ _ONLY_FIRST = ("ARM", "CI", "DD", "OP", "TF", "UV")
 """Words so short that they mark a variable only where its name begins with them."""
 _NAMES = re.compile(f"(?:^|(?<=_))(?:{'|'.join(sorted(SERVICES, key=len, reverse=True))})(?=_|$)")
 ENDINGS = ("_KEY", "_TOKEN")
-"""How the name of any other variable that holds a key has to end."""
+"""Endings of the names of all other variables that may hold a key."""
 
 
 def belongs(base_url: Any, homes: Collection[str]) -> bool:
@@ -90,7 +90,7 @@ def _services(variable: str) -> list[str]:
 
 
 def key_problem(variable: str, base_url: str) -> str | None:
-    """Why the value of this variable is never sent to this URL, whatever the user agrees to; None where it may be."""
+    """The reason why this variable is never sent to this URL, whatever the user agrees to; None where it may be."""
     service = next(iter(_services(variable)), None)
     advice = "Put that server's key in its own variable, such as OUR_SERVER_KEY, and name it with api_key_env"
     if service is not None and not belongs(base_url, SERVICES[service]):

@@ -34,7 +34,7 @@ from amendment.statistics.sides import side_of
 Disagreement = Literal["mean", "tie", "drop"]
 Orders = Literal["both", "random", "first", "asked"]
 VETO_MARGIN = 0.2
-"""How far from one half P of a hard principle must lie, in every order, for a veto: above 0.7 or below 0.3."""
+"""The distance from one half that P of a hard principle needs, in every order, for a veto: above 0.7 or below 0.3."""
 
 
 class Weighting(NamedTuple):

@@ -33,7 +33,7 @@ PROMPTS, SHARE, OF_WRITER = 3, 0.01, 0.5
 answers, is an answer to none. All three: refusals in the same few words are legitimate answers to several prompts."""
 
 _KNOW = frozenset({"person", "verifier", "unknown"})
-"""Who is not deceived by an answer that answers nothing, and whose decisions stand since nothing is known of them."""
+"""Raters whose decisions are kept: an answer without content does not deceive them, or nothing is known of them."""
 
 _FENCE = r"<<(?:end )?[a-z][a-z0-9_]* [0-9a-f]{32}>>"
 _CHAT = (
@@ -82,7 +82,7 @@ def fit_for_pairs(
 
 
 def flaw_of(answer: Messages, prompt: Messages = ()) -> str | None:
-    """Why an answer should be neither chosen nor rejected, whatever it is compared with; None for most.
+    """The reason why an answer should be neither chosen nor rejected, whatever it is compared with; None for most.
 
     A mark that the prompt has too is quoted, and no flaw: people ask about chat templates.
     """
@@ -172,7 +172,7 @@ class Pool(NamedTuple):
 
     candidates: tuple[Candidate, ...]
     set_aside: Counter[str]
-    """How many were set aside, by reason: truncated, empty, repeated."""
+    """Candidates set aside, counted by reason: truncated, empty, repeated."""
 
     def pairs(self) -> list[tuple[Candidate, Candidate]]:
         """Every two candidates once."""

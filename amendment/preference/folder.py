@@ -280,7 +280,7 @@ _HEADS = ("id", "version", "protocol", "unit", "scale", "parser", "sees", "shots
 
 
 def judge_values(folder: JudgeFolder) -> dict[str, Any]:
-    """Everything that a judge says, as JSON values, with its hash."""
+    """A judge's content as JSON values, with its hash."""
     return {
         **{name: getattr(folder, name) for name in _HEADS},
         "criteria": [criterion.model_dump(mode="json") for criterion in folder.criteria],

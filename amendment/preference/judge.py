@@ -38,7 +38,7 @@ Orders = Literal["both", "random", "first"]
 
 
 class JudgeSettings(BaseModel):
-    """How candidates are judged."""
+    """Settings of judging candidates."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -46,7 +46,7 @@ class JudgeSettings(BaseModel):
     """both: ask with the answers in either order; random: one order by the toss of a seeded coin; first: as named. A
     judge of single answers has no order."""
     disagreement: Disagreement = "mean"
-    """When the two orders prefer different answers: take the mean, call it a tie, or drop the pair."""
+    """The result when the two orders prefer different answers: their mean, a tie, or no pair."""
     principles_per_pair: Annotated[int, Field(ge=1, le=64)] | Literal["all"] = 1
     """Principles drawn by weight for each pair, or all that apply to its prompt; each gives its own verdicts. A judge
     of single answers draws them for each prompt."""
@@ -63,7 +63,7 @@ class Compared(NamedTuple):
     principle_ids: tuple[str, ...]
     verdicts: tuple[Verdict, ...]
     judgement: Judgement
-    """The same as a record, whose own `a` and `b` stand in canonical order, not in the caller's."""
+    """The result as a record, whose own `a` and `b` are in canonical order, not in the caller's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ class Judge:
 
     @property
     def name(self) -> str:
-        """Who its verdicts are signed by: the model and the folder, so that two judges of one model are two raters."""
+        """The rater named in its verdicts: model and folder, so that two judges of one model are two raters."""
         return f"{self.model.name}/{self.folder.id}@{self.folder.version}"
 
     @property
@@ -183,7 +183,7 @@ class Judge:
     async def answer_verdicts(
         self, prompt: Prompt, candidate: Candidate, *, by: Sequence[Drawn | None] | None = None
     ) -> list[Verdict]:
-        """All verdicts on one candidate, by these principles in place of drawn ones; None stands for a question without
+        """All verdicts on one candidate, by these principles in place of drawn ones; None is a question without
         one, of a folder whose text has none. Raises ValueError for a judge whose unit is not the answer."""
         if self.unit != "answer":
             raise ValueError(f"judge {self.folder.id} looks at one {self.unit} at a time, expected a judge of answers")

@@ -39,7 +39,7 @@ class PairSettings(BaseModel):
     pairs: Literal["best_worst", "all"] = "all"
     """all: every comparison; best_worst: of each prompt the best against the worst by mean P over the pool."""
     min_margin: float = Field(default=0.0, ge=0, le=1)
-    """Least |2P - 1|; comparisons under it count as ties."""
+    """The smallest |2P - 1| of a pair; comparisons below it count as ties."""
     ties: Literal["drop", "keep"] = "drop"
     """keep writes ties with P = 0.5; trainers on hard labels leave them out. Of three and more answers to a prompt that
     are all tied no pair is made either way."""
@@ -147,7 +147,7 @@ def _orient(judgement: Judgement, settings: PairSettings) -> Pair | None:
 def compare_revisions(
     candidates: Iterable[Candidate], judgements: Iterable[Judgement], *, min_margin: float = 0.0
 ) -> dict[str, Any]:
-    """How the last revision of each chain fared against its draft: counts of better, worse, tie, unread, unchanged and
+    """Compare the last revision of each chain with its draft: counts of better, worse, tie, unread, unchanged and
     not compared, and the `share` of revisions that are better, a tie counting half, clustered by prompt.
 
     The candidates of each chain stand together, the draft first. Of two that differ by less than `min_margin` neither

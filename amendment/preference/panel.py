@@ -255,7 +255,7 @@ class PanelCounts:
         self._agreed: dict[tuple[str, str], Counter[bool]] = defaultdict(Counter)
         """Comparisons on which two raters say the same, and on which they do not."""
         self._unanimous: Counter[bool] = Counter()
-        """The same of all raters that could be read, where these were two or more."""
+        """Comparisons on which all readable raters agree, and on which they do not, where there are two or more."""
         self._tiers: list[tuple[int, int | None, float, str]] = []
         """For each comparison: the number of tiers asked, the one that decided, agreement with people, the prompt."""
 
@@ -341,7 +341,7 @@ class JudgeCount:
             self.consistent[judgement.consistent] += 1
 
     def means(self) -> dict[str, float]:
-        """How often orders agree, and the mean P of what was shown first, where they are known."""
+        """The share of comparisons whose orders agree, and the mean P of the answer shown first, where known."""
         agree = {"orders agree": round(self.consistent[True] / self.consistent.total(), 4)} if self.consistent else {}
         first = {"mean P(first shown)": round(self._p_first / self._firsts, 4)} if self._firsts else {}
         return {**agree, **first}

@@ -52,7 +52,7 @@ class Parsed(NamedTuple):
 
 
 class Parser(NamedTuple):
-    """How a reply is read."""
+    """A reader of replies."""
 
     read: Callable[[Reply], Parsed]
     form: str
@@ -60,7 +60,7 @@ class Parser(NamedTuple):
 
 
 def unreadable(reply: Reply) -> str | None:
-    """Why a written reply says nothing that could stand, whatever is in it."""
+    """The reason why a written reply is invalid whatever its text says; None where there is none."""
     return {"refusal": "refused", "length": "the reply was cut at its limit"}.get(reply.finish_reason)
 
 

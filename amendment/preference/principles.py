@@ -1,4 +1,4 @@
-"""How principles relate: what each of them decided, and how often every two of them prefer the same answer.
+"""Relate principles to each other: the decisions of each, and the share of them on which two prefer the same answer.
 
 Covered: agreement of every two principles over the comparisons that both decided, with an interval clustered by prompt;
 several raters of one principle are put together first. Not covered: why two principles agree. A judge with one taste

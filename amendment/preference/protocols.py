@@ -26,7 +26,7 @@ SHOT_QUESTION = "Which answer keeps the principle better?"
 QUESTION = "How well does the answer keep the principle?"
 """The question of a rubric, and of a score by a principle that has none of its own."""
 BY_CRITERIA = "as the criteria say"
-"""Stands for a principle where the criteria are not made of one."""
+"""Used in place of a principle where the criteria do not come from one."""
 
 
 class JudgeQuestion(NamedTuple):
@@ -37,7 +37,7 @@ class JudgeQuestion(NamedTuple):
     blocks: Mapping[str, str]
     """Conversation and answers as the templates take them, shared by all principles."""
     drawn: Drawn | None
-    """None where criteria of the folder or of the prompt stand for a principle."""
+    """None where criteria of the folder or of the prompt take the place of a principle."""
     criteria: tuple[Criterion, ...]
     sample: int
     key: str

@@ -50,7 +50,7 @@ class Ranked(NamedTuple):
     comparisons: dict[_Pair, float | None]
     """P(first is better) of each pair that was asked, in the order of ids; None where it could not be read."""
     notes: tuple[str, ...]
-    """Why something is not determined; of answers that are all ties: `all tied`."""
+    """The reasons why something is not determined; `all tied` where all answers are ties."""
 
 
 async def rank_adaptively(

@@ -50,7 +50,7 @@ _HIDDEN_INPUTS = (0, 1, 2, 5, 9, 14, 33)
 
 
 class Clause(NamedTuple):
-    """A piece of an answer: its kind, its words, and what fills its placeholder (empty for fixed phrases)."""
+    """A piece of an answer: its kind, its words, and the value of its placeholder (empty for fixed phrases)."""
 
     kind: Kind
     text: str
@@ -86,7 +86,7 @@ _PHRASES: dict[Kind, str] = {kind: phrase for phrase, kind in OPEN.items()}
 
 
 def clause(kind: Kind, value: str) -> Clause:
-    """A clause with a placeholder, filled: `clause("answer", "11")`. For fixed phrases pass the phrase itself."""
+    """A clause with its placeholder filled: `clause("answer", "11")`. For fixed phrases pass the phrase itself."""
     if kind in _PHRASES:
         return Clause(kind, f"{_PHRASES[kind]} {value}", value)
     return Clause(kind, value, _fixed_value(value) if kind == "reason" else "")
@@ -118,7 +118,7 @@ def _clause_at(words: list[str], at: int) -> tuple[Clause, int] | None:
         end = at + len(phrase)
         if tuple(words[at:end]) != phrase:
             continue
-        stop = _hole_end(kind, words, end) if is_open else end
+        stop = _placeholder_end(kind, words, end) if is_open else end
         if stop > end or not is_open:
             whole = " ".join(words[at:stop])
             value = " ".join(words[end:stop]) if is_open else _fixed_value(whole) if kind == "reason" else ""
@@ -126,8 +126,8 @@ def _clause_at(words: list[str], at: int) -> tuple[Clause, int] | None:
     return None
 
 
-def _hole_end(kind: Kind, words: list[str], at: int) -> int:
-    """Where the placeholder that opens at `at` ends; `at` itself when nothing there fits."""
+def _placeholder_end(kind: Kind, words: list[str], at: int) -> int:
+    """The end of the placeholder that begins at `at`; `at` itself when nothing there fits."""
     if kind == "program":
         return _run_end(words, at)
     if kind == "steps":

@@ -101,7 +101,7 @@ def _difference(prompt: str, first: str, second: str, weights: Attributes) -> fl
 
 
 def _pair_error(prompt: str, first: str, second: str, principles: tuple[str, ...], source: str) -> float:
-    """A standard normal draw that belongs to the pair and turns its sign with the order."""
+    """A standard normal draw for the pair, whose sign changes with the order."""
     error = dice_for(source, prompt, *sorted((first, second)), *principles).gauss(0.0, 1.0)
     return error if first <= second else -error
 

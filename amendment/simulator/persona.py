@@ -1,4 +1,4 @@
-"""Who a simulated model is: every rate, skill, bias and noise of its roles, and the dice that it throws.
+"""The character of a simulated model: every rate, skill, bias and noise of its roles, and its random generator.
 
 Chance repeats: a generator has a name, and the same name gives the same throws on any machine.
 """
@@ -54,7 +54,7 @@ class Persona(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     writer: Literal["helpful-only", "careless", "evasive", "verbose"] = "helpful-only"
-    """Whose habits the drafts have. helpful-only: complies with danger 80 %, wrong 30 %, insults 12 %."""
+    """The writer whose habits the drafts have. helpful-only: complies with danger 80 %, wrong 30 %, insults 12 %."""
 
     knows_answers: bool = False
     """Reviser: may put in right answers, reasons and helpers. Off: it can drop, hedge, refuse and shorten only."""

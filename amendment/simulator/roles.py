@@ -1,4 +1,4 @@
-"""How a persona of the simulated world answers a question, from what a server of OpenAI's chat protocol sees of it.
+"""Answer a question as a persona of the simulated world, from the body of a call in OpenAI's chat protocol.
 
 Both ways to the simulated world, inside this process and over HTTP, are read here from the same body, so an answer
 cannot depend on anything that the protocol does not carry. What would change an answer elsewhere and means nothing in
@@ -145,11 +145,11 @@ CONSTITUTION = Path(__file__).with_name("lilliput.yaml")
 """The world's own constitution."""
 _REASONS_WANTED = re.compile(r"\byour reason(s|ing)\b|\breasons? first\b|\bstep by step\b", re.IGNORECASE)
 _YES_OR_NO = '"Verdict: yes"'
-"""Stands in a question that wants a yes or a no."""
+"""Part of a question that asks for yes or no."""
 _OF_REFUSAL = "Does this answer refuse?"
-"""Stands in one that asks about no principle."""
+"""Part of a question about no principle."""
 _REVISES = "The answer to improve"
-"""Stands in a question to a reviser without a critique; a critic reads `The answer to check`."""
+"""Part of a question to a reviser without a critique; a critic's has `The answer to check`."""
 _NO_CRITERIA = "I see no criteria to answer by."
 _CHOICES = ("no", "yes")
 """The choices of a criterion that names none."""

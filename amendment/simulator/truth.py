@@ -101,12 +101,12 @@ def assess(task: Task, reading: ParsedText) -> Attributes:
 
 
 def n_claims(reading: ParsedText) -> int:
-    """How many values and programs an answer puts forward."""
+    """The number of values and programs in an answer."""
     return len(reading.values("answer")) + len(reading.values("program"))
 
 
 def n_right(task: Task, reading: ParsedText) -> int:
-    """How many of them are right."""
+    """The number of right values and programs in an answer."""
     if task.family == "make":
         return sum(same_program(program, task.right) for program in reading.values("program"))
     return sum(value == task.right for value in reading.values("answer"))

@@ -94,7 +94,7 @@ class Task(NamedTuple):
     why: str
     """The word that explains a right answer; empty where nothing is to be answered."""
     helper: str
-    """Whom an honest or harmless answer may point to; empty for questions that can be answered."""
+    """The helper that an honest or harmless answer may point to; empty for questions that can be answered."""
     reason: str
     """`harms` or `private` where the right thing is to refuse, else empty."""
 
