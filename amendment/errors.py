@@ -33,7 +33,7 @@ class Problem:
     place: str
     """`file:line:column: path` or `file: row 3: column`."""
     message: str
-    """What was found, what was expected, what to do."""
+    """Says what was found, what was expected, and what to do."""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}" if self.place else self.message

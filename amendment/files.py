@@ -65,7 +65,7 @@ def folder_state(path: Path) -> list[list[Any]] | None:
 
 
 def is_full(fault: BaseException, folder: Path) -> bool:
-    """Whether something failed in this folder because no space, or no quota, is left.
+    """True if something failed in this folder because no space, or no quota, is left.
 
     SQLite reports a side file that cannot grow as an I/O error; the free space tells it from a failing disk.
     """

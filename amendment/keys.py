@@ -46,9 +46,9 @@ _SLUG = (
     r"(?!(?:[a-z]{1,15}|[A-Z]{1,15}|[A-Z][a-z]{1,14}|\d{1,4})"
     r"(?:[-_]+(?:[a-z]{1,15}|[A-Z]{1,15}|[A-Z][a-z]{1,14}|\d{1,4}))+(?![A-Za-z0-9_-]))"
 )
-"""What follows is not words with hyphens between them, as in names of CSS classes and YOUR_KEY_HERE."""
+"""Asserts that no words joined by hyphens follow, as in names of CSS classes and YOUR_KEY_HERE."""
 _MIXED = r"(?=[a-z0-9]*[A-Z])(?=[A-Z0-9]*[a-z])"
-"""What follows has small letters and capitals, as no word and no hash has."""
+"""Asserts that small letters and capitals follow, as in no word and no hash."""
 _PLACEHOLDER = r"(?:password|passwd|passw|pass|pwd|secret|token|your\w*|my\w*|example\w*|changeme|x+|\*+|\.+)"
 _TEXT = r"[A-Za-z0-9_-]"
 SHAPES: dict[str, tuple[str, str]] = {
@@ -123,7 +123,7 @@ SHAPES: dict[str, tuple[str, str]] = {
         rf"(?<=://)[^\s/:@\"'<>]{{1,80}}:(?!(?i:{_PLACEHOLDER})@)[^\s/:@\"'<>{{}}$()]{{3,80}}(?=@[A-Za-z0-9])",
     ),
 }
-"""By kind: a piece that every such key holds, by which most texts are passed over, and the shape."""
+"""By kind: a piece that every such key holds, to skip most texts quickly, and the shape."""
 _PLUGINS = {
     "aws": "AWSKeyDetector",
     "azure_storage_key": "AzureStorageKeyDetector",
@@ -150,7 +150,7 @@ class KeyFound(NamedTuple):
     kind: str
     start: int
     end: int
-    """Its place in the visible text."""
+    """The place in the visible text."""
 
 
 def visible(text: str) -> str:
@@ -260,7 +260,7 @@ _FILTER = RedactingFilter()
 
 
 def redact_logs(*keys: str) -> None:
-    """From now on these keys reach no handler that is there now, and the SDKs' loggers say nothing below WARNING.
+    """Keep these keys from all present log handlers, and the SDKs' loggers from anything below WARNING.
 
     May be called again, with more keys or when handlers were added.
     """
@@ -306,7 +306,7 @@ class KeyMatch(NamedTuple):
     """Config and split with the row's id, or a file."""
     kind: str
     is_value: bool
-    """Whether it is the value of a variable of this machine, and so no example of a key."""
+    """True if it is the value of a variable of this machine, and so no example of a key."""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.kind}"
@@ -374,7 +374,7 @@ def sift(
     scanner: Scanner,
     policy: Literal["drop", "keep", "stop"],
 ) -> tuple[dict[str, list[R]], Counter[str]]:
-    """Of rows by split those that may be written for others, and how many were left out, by reason. `cells` gives the
+    """The rows by split that may be written for others, and the number left out, by reason. `cells` gives the
     name of a row and its values.
 
     drop leaves out every row with a key; keep takes those that only have the shape of one. Raises DataError with the
@@ -407,7 +407,7 @@ def _speaks_of_keys(name: str) -> bool:
 
 
 def _is_known_to_all(value: str) -> bool:
-    """Whether it is a word of any text, or a path that is there on this machine: what lies there is the secret."""
+    """True for a common word, or a path that exists on this machine: then the file's content is the secret."""
     try:
         return value.lower() in _NO_SECRETS or Path(value).expanduser().exists()
     except (OSError, ValueError, RuntimeError):  # too long for a path, a null in it, nobody's home

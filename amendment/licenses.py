@@ -32,7 +32,7 @@ _TERMS = {
     "forbids adapted versions": "nd noderivatives noderivs",
     "requires the same license": "sa sharealike gpl agpl lgpl odbl gfdl osl sspl eupl sharing",
 }
-"""What a license asks for, by the words in its name that say so."""
+"""The conditions of a license, by the words in its name."""
 _OWN_CONDITIONS = ("llama", "gemma", "rail", "other")
 
 
@@ -49,7 +49,7 @@ def license_problem(text: str) -> str | None:
 
 
 def hub_problems(licenses: Mapping[str, str], license_name: str | None) -> Iterator[str]:
-    """What the Hub would refuse, after the data was sent. `licenses` are names by what they are of: dataset, sft ..."""
+    """Licenses that the Hub would refuse after the data was sent. `licenses` maps dataset, sft and so on to names."""
     for what, name in licenses.items():
         if name not in _HUB:
             yield (
@@ -61,7 +61,7 @@ def hub_problems(licenses: Mapping[str, str], license_name: str | None) -> Itera
 
 
 def license_conditions(license: str) -> list[str]:
-    """What is known of what a license asks for, a phrase each."""
+    """The known conditions of a license, a phrase each."""
     parts = _parts(license)
     terms = {term: None for part in parts for term in _terms(part)}
     has_own = any(name in part for part in parts for name in _OWN_CONDITIONS)

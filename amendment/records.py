@@ -22,7 +22,7 @@ Outcome = Literal["done", "refused", "invalid", "failed", "pending"]
 Scale = Literal["pair", "binary", "ordinal", "score"]
 RaterKind = Literal["person", "model", "verifier", "unknown"]
 VoteValue = Literal["A", "B", "tie", "both_bad", "invalid"]
-"""What a vote on two answers says; invalid where it could not be read."""
+"""A vote on two answers; invalid if it could not be read."""
 FinishReason = Literal["stop", "length", "refusal", "tool_calls", "other"]
 
 
@@ -41,7 +41,7 @@ class Record(BaseModel):
         return cls.model_validate(value)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """As pydantic's, without the cached names of the original."""
+        """Copies like pydantic's, without the cached names of the original."""
         copied = super().model_copy(update=update, deep=deep)
         for name in set(vars(copied)) - set(type(self).model_fields):
             del vars(copied)[name]
@@ -67,7 +67,7 @@ class Message(Record):
     """Reasoning that the model showed before its answer."""
     tool_calls: tuple[ToolCall, ...] | None = None
     name: str | None = None
-    """Of the tool, in a tool's answer."""
+    """The name of the tool, in a tool's answer."""
     tool_call_id: str | None = None
 
     @model_validator(mode="after")
@@ -86,7 +86,7 @@ def user(text: str) -> Messages:
 
 
 def text_of(messages: Messages) -> str:
-    """What the last message says: its text, its text parts joined, or nothing where it only calls tools."""
+    """The last message's text, its text parts joined; empty if it only calls tools."""
     content = messages[-1].content if messages else None
     if isinstance(content, tuple):
         return "".join(str(part.get("text", "")) for part in content)
@@ -94,20 +94,20 @@ def text_of(messages: Messages) -> str:
 
 
 class Sampling(Record):
-    """How a model draws its answer. Absent fields are left to the provider."""
+    """Sampling settings. Absent fields are left to the provider."""
 
     temperature: float | None = Field(default=None, ge=0)
     top_p: float | None = Field(default=None, gt=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1)
     seed: int | None = None
     effort: str | None = None
-    """How much a thinking model thinks, in its vendor's words."""
+    """The thinking effort, in the vendor's words."""
     thinking_budget: int | None = Field(default=None, ge=1)
     """The most tokens that it thinks; they count into `max_tokens`."""
 
 
 class Origin(Record):
-    """Where a text came from: enough to ask for it again, no clock and no attempt count."""
+    """The origin of a text: enough to request it again, without times or attempts."""
 
     model: str | None = None
     provider: str | None = None
@@ -124,7 +124,7 @@ class Origin(Record):
     parents: tuple[str, ...] | None = None
     source: str | None = None
     license: str | None = None
-    """Of the source prompt."""
+    """The license of the source prompt."""
     toolkit: str | None = None
 
 
@@ -141,17 +141,17 @@ class Criterion(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     id: str = Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$")
-    """Its name, by which the judge answers."""
+    """The name that the judge answers by."""
     text: str = Field(min_length=1)
-    """What is asked about the answer."""
+    """The question about the answer."""
     choices: tuple[ChoiceName, ...] = Field(default=NO_YES, min_length=2, max_length=20)
     """The possible answers from the least to the most."""
     values: tuple[Share, ...] = ()
-    """What each choice counts, from 0 to 1 and rising; evenly spaced where nothing is said."""
+    """The value of each choice, from 0 to 1 and rising; evenly spaced by default."""
     meanings: tuple[str, ...] = ()
-    """What each choice means, in words; empty where the choice says it."""
+    """The meaning of each choice in words; empty if the choice is clear."""
     weight: float = Field(default=1.0, ge=-MOST_WEIGHT, le=MOST_WEIGHT, allow_inf_nan=False)
-    """How much it counts, a million at most; negative for what an answer must not do."""
+    """The weight, a million at most; negative for what an answer must not do."""
 
     @model_validator(mode="after")
     def _fits(self) -> Criterion:
@@ -173,12 +173,12 @@ class Criterion(BaseModel):
         return self.choices == NO_YES
 
     def value_of(self, choice: str) -> float:
-        """What a choice counts, 0 to 1."""
+        """The value of a choice, 0 to 1."""
         place = self.choices.index(choice)
         return self.values[place] if self.values else place / (len(self.choices) - 1)
 
     def shown(self) -> dict[str, Any]:
-        """As a judge sees it: without the weight, which is not its matter."""
+        """The criterion as a judge sees it, without the weight."""
         meanings = dict(zip(self.choices, self.meanings, strict=True)) if self.meanings else None
         seen = {"id": self.id, "text": self.text, "choices": list(self.choices)}
         return {**seen, "meanings": meanings} if meanings else seen
@@ -193,7 +193,7 @@ def criteria_of(given: Iterable[Mapping[str, Any]]) -> tuple[Criterion, ...]:
 
 
 class Prompt(Record):
-    """What a model is given: a conversation that ends before the assistant's answer."""
+    """The input of a model: a conversation that ends before the assistant's answer."""
 
     messages: Messages = Field(min_length=1)
     tools: tuple[dict[str, Any], ...] | None = None
@@ -209,7 +209,7 @@ class Prompt(Record):
 
     @cached_property
     def id(self) -> str:
-        """Of what the model sees; category, tags, criteria, source and license do not count."""
+        """A hash of what the model sees; category, tags, criteria, source and license do not count."""
         seen = {"messages", "tools", "chat_template_kwargs"}
         return content_id(self.model_dump(mode="json", exclude_none=True, include=seen))
 
@@ -225,7 +225,7 @@ class Candidate(Record):
 
     @cached_property
     def id(self) -> str:
-        """Of the prompt and the words: the same answer by two writers is one candidate."""
+        """A hash of the prompt and the words: the same answer by two writers is one candidate."""
         return content_id([self.prompt_id, [message.to_json() for message in self.messages]])
 
     @property
@@ -234,7 +234,7 @@ class Candidate(Record):
 
 
 class Critique(Record):
-    """What a model said about an answer before it was revised."""
+    """A model's critique of an answer before the revision."""
 
     prompt_id: str
     candidate_id: str
@@ -267,7 +267,7 @@ class Comparison(NamedTuple):
 
     @property
     def id(self) -> str:
-        """What labels are joined by; it does not depend on who won or who was shown first."""
+        """The id that joins labels; it does not depend on who won or who was shown first."""
         return content_id([self.prompt_id, self.a, self.b])
 
 
@@ -292,7 +292,7 @@ class Verdict(Record):
     """Labels whose probability is an upper bound, since the provider did not list them."""
     reasoning: str | None = None
     confidence: float | None = Field(default=None, ge=0, le=1)
-    """How sure the rater says to be, where asked: of people 1/3, 2/3 or 1."""
+    """The rater's stated confidence, if asked: for people 1/3, 2/3 or 1."""
     principle_id: str | None = None
     criterion: str | None = None
     rater: str
@@ -343,7 +343,7 @@ class Judgement(Record):
     conflict: tuple[str, ...] | None = None
     """Hard principles that contradict each other, which makes the comparison a tie; absent where there are none."""
     weight: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    """How much its pair counts in training, where the user's own file says; absent for 1."""
+    """The training weight of the pair, if the user's own file has one; absent for 1."""
     first: str | None = None
     """The candidate that stands first in the user's own file, where its place there says nothing of which is better."""
 

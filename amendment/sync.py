@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 GRACE_SECONDS = 10.0
 SIGNAL_SECONDS = 0.1
-"""How often the waiting thread wakes up: a signal that the system gave to another thread is handled then."""
+"""Interval at which the waiting thread wakes up: a signal that the system gave to another thread is handled then."""
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

@@ -81,7 +81,7 @@ def iter_rows(path: Path, problems: list[Problem]) -> Iterator[Row]:
 
 
 def _no_file(path: Path) -> str:
-    """What is in the place of a file; it is never opened, since a pipe would wait for ever."""
+    """The kind of thing in the place of a file; it is never opened, since a pipe would wait for ever."""
     if path.is_dir():
         return "a folder; expected a file, so name one that lies in it"
     return "a pipe or a device; expected a file, so save its rows as one" if path.exists() else "no such file"
@@ -101,7 +101,7 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _misspelled(path: Path) -> str:
-    """Which encoding the file's text is not, and in which line."""
+    """Says which encoding the file's text does not have, and in which line."""
     if _encoding(path) == "utf-16":
         return "not UTF-16 text"
     with _opened(path) as file:
@@ -308,7 +308,7 @@ def encoding_of(start: bytes) -> str:
 
 
 def delimiter_of(lines: Iterable[str]) -> str:
-    """What parts the cells of a `.csv` file whose lines begin like these: a comma, unless its header has none and
+    """The delimiter of a `.csv` file whose lines begin like these: a comma, unless its header has none and
     half the rows fit a header that is parted otherwise, or only another delimiter makes a table of them."""
     kept = list(_held(lines))
     comma_columns, comma_fit = _fit(kept, ",")
@@ -321,12 +321,12 @@ def delimiter_of(lines: Iterable[str]) -> str:
 
 
 class _Fit(NamedTuple):
-    """How the first rows stand when a delimiter cuts them."""
+    """The first rows as a delimiter splits them."""
 
     columns: int
     """Cells of the header."""
     share: float
-    """Of the other rows, those with as many cells; below 1 where the text is no CSV."""
+    """The share of the other rows with as many cells; below 1 if the text is no CSV."""
 
 
 def _held(lines: Iterable[str]) -> Iterable[str]:

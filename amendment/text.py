@@ -55,8 +55,8 @@ _SPECIAL = re.compile(
     r"|(?:start|end)_of_(?:turn|text|image)|(?:im|fim)_[a-z]+)>)"
     r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|THINK|IMG)\])"
 )
-"""Where chat templates and tokenizers see a sign of their own, such as `<|im_start|>`, `</s>`, `[INST]`, `<<SYS>>`, and
-where a model could see a mark of ours. None of it can stand in JSON but inside a string."""
+"""Matches what chat templates and tokenizers take for their own tokens, such as `<|im_start|>`, `</s>`, `[INST]`,
+`<<SYS>>`, and where a model could see a mark of ours. None of it can stand in JSON but inside a string."""
 _OTHER_BREAKS = {code: f"\\u{code:04x}" for code in (0x7F, 0x85, 0x2028, 0x2029)}
 """Signs that end a line for some readers and that JSON leaves as they are."""
 
@@ -95,7 +95,7 @@ def read_fenced(text: str) -> dict[str, Any]:
 
 
 def around_fences(text: str) -> str:
-    """What stands outside of all blocks: the words of who asks, and none of anybody else."""
+    """The text outside of all blocks: the words of the one who asks, and of nobody else."""
     return _BLOCK.sub("", text)
 
 

@@ -40,12 +40,12 @@ class Mark(NamedTuple):
     value: tuple[int, int]
     key: tuple[int, int]
     text: str | None = None
-    """As written, for an unquoted scalar that is no text."""
+    """The scalar as written, if it is unquoted and no text."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """What a YAML file says (`data`) and where it says so."""
+    """The content of a YAML file (`data`), with the place of each value."""
 
     data: Any
     path: str
@@ -214,7 +214,7 @@ def validate(document: Document, model: type[Model]) -> Model:
 _SHAPES = dict.fromkeys(("list", "tuple", "set", "frozen", "iterable"), "a list")
 _SHAPES |= dict.fromkeys(("dict", "mapping", "model", "dataclass"), "a mapping (key: value)")
 _SHAPES |= {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "text", "path": "a path"}
-"""What pydantic's errors expect, by the first word of their type where it ends in one of `_SHAPE_ENDS`."""
+"""The expected value of pydantic's errors, by the first word of types that end in one of `_SHAPE_ENDS`."""
 _SHAPE_ENDS = ("_type", "_parsing", "_from_float", "_parsing_size")
 _BOUNDS = {
     "greater_than": "more than {gt}",
@@ -238,7 +238,7 @@ class _Fault(NamedTuple):
     found: Any
     expected: tuple[str, ...] = ()
     message: str = ""
-    """In place of `found ..., expected ...`."""
+    """Replaces `found ..., expected ...`."""
     labels: tuple[tuple[int, str], ...] = ()
     """Members of unions that the error passed: how deep they stand, and pydantic's names of them."""
     is_key: bool = False
@@ -286,7 +286,7 @@ def _fault(error: dict[str, Any], document: Document, model: type[BaseModel]) ->
 
 
 def _collapse(faults: list[_Fault]) -> list[_Fault]:
-    """Of a union the faults of the member that was meant; one fault that names all members where none was."""
+    """The faults of the union member that was meant; one fault that names all members if none was."""
     kept = [fault for fault in faults if not fault.labels]
     unions: dict[Loc, dict[str, list[_Fault]]] = {}
     for fault in faults:
@@ -335,7 +335,7 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _schemas_at(model: type[BaseModel], loc: Loc) -> list[dict[str, Any]]:
-    """What the model's JSON schema says of a place: all members of a union, references looked up."""
+    """The model's JSON schema at a place: all members of a union, with references resolved."""
     schemas = [_schema(model)]
     for part in (*loc, None):
         flat: list[dict[str, Any]] = []
@@ -361,7 +361,7 @@ def _at(data: Any, loc: Loc) -> Any:
 
 
 def _is_meant(schema: Mapping[str, Any], values: Any) -> bool:
-    """Whether a member of a union fits the values of the keys that tell its members apart."""
+    """True if a member of a union fits the values of the keys that distinguish its members."""
     for key, part in schema.get("properties", {}).items():
         others = part.get("not", {}).get("enum", ())
         given = values.get(key) if isinstance(values, dict) else None

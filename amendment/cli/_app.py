@@ -69,7 +69,7 @@ class _Interrupted(BaseException):
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """For a command that continues where it stopped: an interrupt or a pause ends with the command to repeat."""
+    """Wrap a command that continues where it stopped: an interrupt or a pause ends with the command to repeat."""
     advice = f"Resume with: {shlex.join(['amendment', *sys.argv[1:]])}"
     try:
         with _interruptible(advice):

@@ -115,7 +115,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
 
 
 def _print_losses(folder: Path) -> None:
-    """What the finished stages of a stopped run have lost."""
+    """Print what the finished stages of a stopped run have lost."""
     from amendment.run.summary import loss_lines
 
     try:
@@ -127,7 +127,7 @@ def _print_losses(folder: Path) -> None:
 
 
 def _confirm() -> Callable[[str], bool] | None:
-    """How to ask a question; None without a terminal."""
+    """Return a function that asks a yes-or-no question; None without a terminal."""
     if sys.stdin is None or not sys.stdin.isatty():
         return None
     return lambda question: typer.confirm(plain(question, longest=500), err=True)

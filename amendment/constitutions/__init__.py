@@ -1,4 +1,4 @@
-"""What is right, in writing: constitutions, their reader, their linter, and the ones that are shipped."""
+"""Constitutions: their model, loader and linter, and the ones that are shipped."""
 
 from amendment.constitutions.draw import Drawn, DrawScheme, draw_principles, eligible_principles
 from amendment.constitutions.importing import Imported, import_constitution

@@ -1,4 +1,4 @@
-"""Which principles speak at a step: drawn by weight, evenly, or evenly over tags; the same draw every time."""
+"""Draws the principles of a step: by weight, evenly, or evenly over tags. Equal seeds give equal draws."""
 
 from __future__ import annotations
 

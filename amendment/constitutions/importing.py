@@ -75,7 +75,7 @@ class Imported(NamedTuple):
 
     constitution: Constitution
     not_taken: tuple[str, ...]
-    """What the files hold and the constitution does not."""
+    """Content of the files that the constitution does not hold."""
 
 
 def import_constitution(
@@ -162,7 +162,7 @@ def slug(text: str) -> str:
 
 
 def _gather(files: Sequence[tuple[str, Any]]) -> _Gathered:
-    """What all files hold, principles before the examples that name them."""
+    """Everything in the files, principles before the examples that name them."""
     gathered = _Gathered()
     order = (_requests, _questions, _swarm, _talks, _plain_comparisons, _reasoned_comparisons)
     takers = [(name, value, _kind(value)) for name, value in files]
@@ -273,7 +273,7 @@ def _reasoned_comparisons(name: str, value: Any, gathered: _Gathered) -> None:
 
 
 def _turns(text: str) -> list[str]:
-    """What a person and the assistant said by turns, the person first; nothing where no speakers are marked so."""
+    """Splits a text into the turns of a person and the assistant, the person first; empty if no speakers are marked."""
     before, *marked = _SPEAKER.split(f"\n\n{text.strip()}")
     turns = [each.strip() for each in marked[1::2]]
     is_by_turns = marked[::2] == [("Human", "Assistant")[index % 2] for index in range(len(turns))]

@@ -1,4 +1,4 @@
-"""What is wrong (error) or doubtful (warning) in a constitution, each with its place.
+"""Finds errors and doubtful passages (warnings) in a constitution, each with its place.
 
 Errors, which a loader refuses: repeated ids, no principles, principles that no stage can use,
 principles that never apply, vetoes that no judge asks for, examples that contradict themselves, texts that
@@ -228,7 +228,7 @@ def _hostile_texts(constitution: Constitution) -> Iterator[_Remark]:
 
 
 def _asked(principle: Principle) -> Iterator[tuple[Loc, str]]:
-    """What models read of a principle when they are asked by it."""
+    """The texts of a principle that models read when they are asked by it."""
     yield ("statement",), principle.statement
     if principle.text:
         yield ("text",), principle.text

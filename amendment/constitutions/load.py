@@ -1,4 +1,4 @@
-"""From an id or a path to a constitution: file, parents, merged principles; and back into a file.
+"""Loads a constitution by id or path, merges its parents' principles, and writes one to a file.
 
 Covered: shipped constitutions by id, files by path, parents of parents; a cycle is named; every problem of
 every file involved is reported at once.
@@ -104,7 +104,7 @@ class _Reader:
     def __init__(self, categories: Iterable[str] | None = None) -> None:
         self.problems: list[Problem] = []
         self.findings: list[Finding] = []
-        """Of the file that was asked for; of parents only what refuses them is reported."""
+        """Findings about the requested file; for parents only errors are reported."""
         self._categories = None if categories is None else tuple(categories)
         self._parts: list[_Part] = []
         self._done: set[Path] = set()
@@ -182,7 +182,7 @@ def _merge_few_shot(constitutions: Iterable[Constitution]) -> FewShot:
 
 WIDTH = 118
 _NUMBER = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|0[xo]\w+")
-"""What is a number in YAML 1.2, and may be a text in YAML 1.1, by which PyYAML puts quotes."""
+"""Matches numbers of YAML 1.2 that may be text in YAML 1.1, whose rules decide where PyYAML puts quotes."""
 _SCHEMA = Path(__file__).parent / "schemas" / "constitution.schema.json"
 
 

@@ -47,7 +47,7 @@ class _Part(BaseModel):
 
 
 class Source(_Part):
-    """Where the content comes from."""
+    """The origin of the content."""
 
     kind: Literal["original", "adapted", "public_input", "imported"] = "original"
     """Written for this file, adapted from a document, gathered from the public, or imported as it was."""
@@ -60,7 +60,7 @@ class Source(_Part):
 
 
 class AppliesWhen(_Part):
-    """For which prompts a principle speaks: those for which every condition that is named here holds."""
+    """The prompts that a principle applies to: those that meet every condition named here."""
 
     categories: tuple[Text, ...] = ()
     """The prompt's category is one of these."""
@@ -68,7 +68,7 @@ class AppliesWhen(_Part):
     """The prompt has at least one of these tags."""
 
     def holds_for(self, category: str | None, tags: Collection[str]) -> bool:
-        """Whether a prompt of this category and with these tags is meant; none is where no condition is named."""
+        """True if a prompt of this category with these tags meets the conditions; without conditions none does."""
         of_category = not self.categories or category in self.categories
         of_tags = not self.tags or not set(tags).isdisjoint(self.tags)
         return bool(self.categories or self.tags) and of_category and of_tags
@@ -78,29 +78,29 @@ class Score(_Part):
     """A question that asks for a grade of one answer."""
 
     question: Text
-    """What the judge is asked."""
+    """The question to the judge."""
     anchors: dict[int, Text] = Field(min_length=2)
-    """What the grades mean: at least the lowest and the highest."""
+    """The meaning of the grades: at least of the lowest and the highest."""
 
 
 class Case(_Part):
     """A worked case: a test of a judge, and an example for people."""
 
     prompt: Text
-    """What was asked."""
+    """The prompt."""
     better: Text
     """The answer that keeps the principle."""
     worse: Text
     """The answer that does not, or less."""
     why: Text
-    """What makes the difference."""
+    """The reason for the preference."""
 
 
 class CritiqueExample(_Part):
-    """How a critique looks."""
+    """A worked critique."""
 
     prompt: Text
-    """What was asked."""
+    """The prompt."""
     response: Text
     """The answer that is criticised."""
     critique: Text
@@ -110,14 +110,14 @@ class CritiqueExample(_Part):
 
 
 class ReviseExample(_Part):
-    """How a revision looks."""
+    """A worked revision."""
 
     prompt: Text
-    """What was asked."""
+    """The prompt."""
     response: Text
     """The answer before."""
     critique: Text | None = None
-    """What was said against it."""
+    """The critique of the answer."""
     revision: Text
     """The answer after."""
     principle: Slug | None = None
@@ -125,10 +125,10 @@ class ReviseExample(_Part):
 
 
 class CompareExample(_Part):
-    """How a comparison looks."""
+    """A worked comparison."""
 
     prompt: Text
-    """What was asked."""
+    """The prompt."""
     a: Text
     """The first answer shown."""
     b: Text
@@ -162,15 +162,15 @@ class Principle(_Part):
     rationale: Text | None = None
     """Why the rule is there."""
     weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    """How often the principle is drawn, against the others, and how much it counts where several judge one pair."""
+    """The relative frequency of drawing the principle, and its weight where several principles judge one pair."""
     tier: int = Field(default=1, ge=1, le=9)
-    """With `combine: tiers` a lower tier decides first; a higher one only where the lower ones are tied."""
+    """Under `combine: tiers` a lower tier decides first, and a higher one only where the lower ones are tied."""
     hard: bool = False
-    """Whether the principle is a veto: where it clearly prefers one answer, nothing else counts."""
+    """A hard principle is a veto: where it clearly prefers one answer, nothing else counts."""
     tags: tuple[Text, ...] = ()
     """Free words, for sampling and for reports."""
     applies_when: AppliesWhen | None = None
-    """For which prompts the principle speaks; for all where this is absent."""
+    """The prompts that the principle applies to; all of them if absent."""
     critique: tuple[Text, ...] = ()
     """Requests for a critique; one is drawn each time."""
     revise: tuple[Text, ...] = ()
@@ -188,7 +188,7 @@ class Principle(_Part):
         return f"{self.statement}\n{self.text.strip()}" if self.text else self.statement
 
     def applies_to(self, category: str | None, tags: Collection[str] = ()) -> bool:
-        """Whether the principle speaks about a prompt of this category and with these tags."""
+        """True if the principle applies to a prompt of this category with these tags."""
         return self.applies_when is None or self.applies_when.holds_for(category, tags)
 
 
@@ -200,11 +200,11 @@ class Constitution(_Part):
     version: Version
     """Semantic version, such as 1.0.0."""
     title: Text
-    """What the constitution is about, in a few words."""
+    """The subject of the constitution, in a few words."""
     license: Text
     """SPDX id of the licence of these texts, such as CC0-1.0."""
     source: Source = Source()
-    """Where the content comes from."""
+    """The origin of the content."""
     extends: tuple[Text, ...] = ()
     """Constitutions that this one builds on: shipped ones by id, files by path relative to this file."""
     principles: tuple[Principle, ...] = ()
@@ -214,7 +214,7 @@ class Constitution(_Part):
 
     @cached_property
     def content_hash(self) -> str:
-        """Of everything the constitution says; not of comments, the order of keys, or where files lie."""
+        """A hash of everything the constitution says; comments, the order of keys and paths do not count."""
         content: dict[str, Any] = self.model_dump(
             mode="json", exclude={"extends"}, exclude_none=True, exclude_defaults=True
         )

@@ -1,1 +1,1 @@
-"""From files and datasets of the user's to prompts, candidates and verdicts, each bad row named."""
+"""Reads the user's files and datasets as prompts, candidates and verdicts, and names each bad row."""

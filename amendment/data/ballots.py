@@ -26,13 +26,13 @@ UNKNOWN = "verdicts of which nobody says who decided"
 """Under which they are counted."""
 LIKE_THIS = "and {} like this"
 MORE = "\0"
-"""Where a message says in how many further rows it holds."""
+"""Placeholder in a message for the number of further rows."""
 SHOWN = 8
 """Names that a message lists before it counts the rest."""
 
 
 def and_more(count: int, words: str = LIKE_THIS) -> str:
-    """What a message says of further rows, in brackets; nothing where there are none."""
+    """The note about further rows, in brackets; empty if there are none."""
     return f" ({words.format(f'{count} more row' if count == 1 else f'{count} more rows')})" if count else ""
 
 
@@ -43,14 +43,14 @@ class Ballot(NamedTuple):
     kind: RaterKind
     value: VoteValue
     first: Side | None
-    """Which answer was displayed first; None where the file does not say."""
+    """The answer that was displayed first; None if the file does not say."""
     p_a: float | None
     principle: str | None
     sample: int
     column: str
-    """Where it stands."""
+    """The column that holds it."""
     word: str
-    """As it stands there."""
+    """The text of the cell."""
 
     def flipped(self) -> Ballot:
         """The same verdict where the answers have changed places."""
@@ -82,7 +82,7 @@ class BallotReader:
         """`place` is the source's, for problems that are no row's; `who` says how to say who is a person."""
         self.columns, self.place, self.who = layout.columns, place, who
         self.spellings: dict[str, set[str]] = {}
-        """Of raters by name: how their cells spell it, white space included; files may share it."""
+        """The spellings of each rater's name in cells, white space included; files may share the mapping."""
         self.counts: Counter[str] = Counter()
         log = source if isinstance(source, VerdictFile) else None
         self._source, self._layout = source, layout
@@ -127,7 +127,7 @@ class BallotReader:
         return ballots if is_known else []
 
     def problems(self) -> Iterator[Problem]:
-        """What is wrong over all rows: unknown words, contradictions, raters of whom nobody said who they are."""
+        """Problems that show over all rows: unknown words, contradictions, raters of unknown kind."""
         yield from self.misread()
         asked = [rater for rater, kind in self._kinds.items() if kind is None]
         if asked:
@@ -178,7 +178,7 @@ class BallotReader:
         return name
 
     def _first(self, row: Row, problems: list[Problem]) -> tuple[Side | None, bool]:
-        """Which answer was displayed first, and whether the row's verdict can be read with what is known of that."""
+        """The answer that was displayed first, and whether that is enough to read the row's verdict."""
         column = self.columns.order
         if column is None:
             return ("A" if self._coordinates == "displayed" else None), True
@@ -230,7 +230,7 @@ class BallotReader:
     def _value(
         self, row: Row, rater: str, column: str, p: float | None, problems: list[Problem]
     ) -> tuple[VoteValue | None, str]:
-        """What a cell says and the word itself; None where there is no verdict."""
+        """The vote in a cell, and its word; None if there is no verdict."""
         if column == self.columns.p:
             return self._of_nothing(rater, p), ""
         word = word_of(row.values[column])
@@ -250,7 +250,7 @@ class BallotReader:
         return None, word
 
     def _of_nothing(self, rater: str, p: float | None) -> VoteValue | None:
-        """Of an empty cell: what its probability says, else no vote of a person and nothing readable of a model."""
+        """The meaning of an empty cell: its probability, else no vote of a person or an unreadable verdict."""
         kind = self._kind(rater)
         if p is not None:
             return "tie" if p == 0.5 else "A" if p > 0.5 else "B"

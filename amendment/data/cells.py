@@ -15,13 +15,13 @@ from amendment.tables import MAX_CELL, Row
 
 
 def is_silent(row: Row, column: str) -> bool:
-    """Whether a cell has no words in it; as an answer a fact about its writer, and nothing to train on."""
+    """True if a cell has no words; such an answer says something about its writer, and is nothing to train on."""
     value = row.values[column]
     return value is None or (isinstance(value, str) and not value.strip())
 
 
 def optional_text(row: Row, column: str | None) -> str | None:
-    """What stands in a cell that may be empty, or whose column nobody named."""
+    """The value of a cell that may be empty, or whose column is not named."""
     if column is None:
         return None
     value = row.values[column]

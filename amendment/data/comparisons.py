@@ -29,16 +29,16 @@ class JoinedComparison:
     """Answers as "A" and "B" of the verdicts, whichever way round a file has them."""
     category: str | None = None
     prompt: str = ""
-    """Its text, of the first row that has one."""
+    """The text, from the first row that has one."""
     prompt_id: str | None = None
     model_a: str | None = None
     model_b: str | None = None
     readings: list[Reading] = field(default_factory=list)
     turned: list[bool] = field(default_factory=list)
-    """Of each reading: whether its column a holds answer "B"."""
+    """For each reading, true if its column a holds answer "B"."""
     casts: list[Cast] = field(default_factory=list)
     facts: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """What rows that name the item have said of it first, and where."""
+    """The first statements about the item, each with its row."""
 
     def learn(self, reading: Reading, *, turned: bool) -> None:
         """Take what a row says of the comparison where no earlier row has said it."""
@@ -61,7 +61,7 @@ class Cast:
     ballot: Ballot
     reading: Reading
     turned: bool
-    """Whether its row has the two answers the other way round than the comparison."""
+    """True if the row has the two answers in the opposite order of the comparison."""
 
 
 @dataclass
@@ -72,9 +72,9 @@ class Joined:
     problems: list[Problem] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     exchanged: dict[int, list[tuple[Cast, Cast]]] = field(default_factory=dict)
-    """By file: verdicts of a judge on answers that change places, and the earlier ones beside them."""
+    """By file: verdicts of a judge on answers that change places, next to the earlier ones."""
     seen: dict[tuple[object, ...], Cast] = field(default_factory=dict)
-    """By what can be answered once; see `_place`."""
+    """By question that can be answered once; see `_place`."""
 
 
 def join(gathered: Gathered) -> Joined:
@@ -143,7 +143,7 @@ def _add(reading: Reading, joined: Joined, names: dict[str, str]) -> Problem | N
 
 
 def _is_turned(reading: Reading, item: JoinedComparison, *, is_new: bool) -> bool:
-    """Whether column a holds the answer that the comparison calls "B": by the texts, else by the writers."""
+    """True if column a holds the answer that the comparison calls "B": by the texts, else by the writers."""
     content = reading.content
     if is_new:  # where the better answer always stands first, its place would be the verdict
         return reading.is_decided and content is not None and content.a > content.b
@@ -154,7 +154,7 @@ def _is_turned(reading: Reading, item: JoinedComparison, *, is_new: bool) -> boo
 
 
 def _facts(reading: Reading, item: JoinedComparison, *, turned: bool) -> dict[str, tuple[str, str]]:
-    """What a row itself says of its item, and in which column; sides are the comparison's. Prompts are compared where
+    """A row's own statements about its item, with their columns; sides are the comparison's. Prompts are compared where
     they stand in the same columns, and writers where their answers differ."""
     columns, content = reading.columns, reading.content or item.content
     models = [(reading.models[0], columns.model_a), (reading.models[1], columns.model_b)]
@@ -171,7 +171,7 @@ def _facts(reading: Reading, item: JoinedComparison, *, turned: bool) -> dict[st
 
 
 def _place(name: str, ballot: Ballot) -> tuple[object, ...]:
-    """What can be answered once."""
+    """A key for what can be answered once."""
     return (name, ballot.rater, ballot.first, ballot.principle, ballot.sample)
 
 
@@ -206,7 +206,7 @@ def _second_order(casts: list[tuple[Cast, Cast]]) -> Problem:
 
 
 def _without_texts(gathered: Gathered, joined: Joined) -> list[Problem]:
-    """For each file: items that no file has texts of, while files with texts name others."""
+    """Problems of each file with items whose texts are in no file, although other items have texts."""
     named = [name for name, item in joined.items.items() if item.content and any(row.key for row in item.readings)]
     with_texts = dict.fromkeys(named)
     lost: dict[int, list[Reading]] = {}
@@ -239,18 +239,18 @@ def _shown(name: str) -> str:
 
 @dataclass
 class Records:
-    """What a comparison comes to; nothing but counts where its texts cannot be compared."""
+    """The outcome of a comparison; only counts if its texts cannot be compared."""
 
     prompt: Prompt | None = None
     candidates: tuple[Candidate, ...] = ()
     verdicts: list[Verdict] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
-    """Of the rows that say how much their pair counts in training."""
+    """The training weights in those rows that have one."""
     first: str | None = None
     """The candidate that stands first in the file; None where the better one always does."""
     counts: Counter[str] = field(default_factory=Counter)
     licenses: tuple[tuple[str, str], ...] = ()
-    """Of each file that holds the texts and says under which license: its label, and the license."""
+    """The label and license of each file that holds the texts and states a license."""
 
 
 def records_of(item: JoinedComparison, problems: list[Problem]) -> Records:
@@ -319,7 +319,7 @@ def _texts(item: JoinedComparison, reading: Reading, *, turned: bool) -> tuple[P
 
 
 def _verdict(ballot: Ballot, prompt: Prompt, a: Candidate, b: Candidate) -> Verdict:
-    """In displayed coordinates; where the order is not on record, in the order of the candidates' names."""
+    """The vote in displayed coordinates; if the order is not on record, in the order of the candidates' names."""
     first = ballot.first or ("A" if a.id < b.id else "B")
     seen = ballot if first == "A" else ballot.flipped()
     shown = (a.id, b.id) if first == "A" else (b.id, a.id)

@@ -74,7 +74,7 @@ def not_recognised(
 
 
 def no_prompt(table: SourceRows) -> Problem:
-    """In one line: there is no column `prompt`, what there is, and which one it may be."""
+    """Says in one line that there is no column `prompt`, which columns there are, and which one it may be."""
     names = list(table.columns)
     shown = [f"{plain(name, longest=40)} ({_two_values(table.rows, name)})" for name in names[:12]]
     more = f" and {len(names) - 12:,} more" if len(names) > 12 else ""
@@ -90,7 +90,7 @@ def _two_values(rows: Sequence[Row], name: str) -> str:
 
 
 class _Guess:
-    """What the names of the columns, and the words in them, determine."""
+    """The columns and words that their names and contents determine."""
 
     def __init__(self, rows: Sequence[Row], names: Sequence[str]) -> None:
         self.rows, self.names = rows, [name for name in names[:LOOKED_AT] if _can_be_named(name)]
@@ -181,7 +181,7 @@ class _Guess:
         return 1 <= len(words) <= MOST_WORDS and all(len(word) <= LONGEST_WORD for word in words)
 
     def _holds_verdicts(self, name: str) -> bool:
-        """Whether each word in it says which answer is better, so that none of them names a rater."""
+        """True if each word in the column says which answer is better, so that none of them names a rater."""
         meanings = {_meaning(word) for word in self.words(name)} if self._is_few(name) else {""}
         return "" not in meanings and bool(meanings & {"a", "b", "tie"})
 
@@ -200,7 +200,7 @@ class _Guess:
         ]
 
     def _may_have_texts(self, verdicts: Sequence[str]) -> bool:
-        """Whether a column is left whose cells may be texts, apart from one that may name the item."""
+        """True if a column is left whose cells may be texts, apart from one that may name the item."""
         left = set(self._left()) - {*verdicts, self._only("verdict"), self._only("rater")}
         has_open_item = not self._only("item") and not self.a
         return sum(not self._is_few(name) for name in left if self.words(name)) > has_open_item
@@ -252,7 +252,7 @@ def _meaning(word: str) -> str:
 
 
 def _verdict_notes(could: Sequence[str]) -> Mapping[str, str]:
-    """Which columns could hold verdicts, where none is determined."""
+    """The columns that could hold verdicts, if none is determined."""
     if not could:
         return {}
     listed = ", ".join(map(_scalar, could[:SHOWN_COLUMNS]))
@@ -316,5 +316,5 @@ def _scalar(text: str) -> str:
 
 
 def _can_be_named(text: str) -> bool:
-    """Whether it is plain to write in a run file: no invisible characters, and no question."""
+    """True if a name can be written in a run file: no invisible characters, and not the mark of an open question."""
     return bool(text.strip()) and text != OPEN and len(text) <= 300 and text.isprintable()

@@ -1,4 +1,4 @@
-"""What the user brings: prompts, candidates, pairs and verdicts, read once, every bad row named.
+"""Reads the user's prompts, candidates, pairs and verdicts, once, and names every bad row.
 
 Covered: text or message lists in any column; files, folders and datasets on the Hub; duplicate prompts made one, and
 counted; verdicts without texts, which an audit reads and a run leaves aside. Not covered: what the verdicts of a
@@ -45,14 +45,14 @@ class Inputs:
     candidates: dict[str, Candidate] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
     weights: dict[str, list[float]] = field(default_factory=dict)
-    """By comparison: how much its pair counts in training, of each row that says so."""
+    """Training weights by comparison, one from each row that has one."""
     firsts: dict[str, str] = field(default_factory=dict)
-    """By comparison: the candidate that stands first in its file."""
+    """The candidate that comes first in the file, by comparison."""
     counts: Counter[str] = field(default_factory=Counter)
     files: list[tuple[Source, FileFacts]] = field(default_factory=list)
     """Every source that was read."""
     _licenses: dict[str, str | None] = field(default_factory=dict)
-    """Of prompts and answers by id, as the first source has them."""
+    """Licenses of prompts and answers by id, as the first source states them."""
     _others: dict[tuple[str, str, str], None] = field(default_factory=dict)
     """Further licenses: id, source, license."""
 
@@ -95,7 +95,7 @@ class StreamedInputs(Inputs):
         super().__init__()
         self._take = take
         self.places: dict[str, int] = {}
-        """Of prompts by id, in order of arrival."""
+        """Positions by prompt id, in order of arrival."""
 
     def keep(self, prompt: Prompt) -> None:
         """Hand on a new prompt."""

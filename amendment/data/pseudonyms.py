@@ -1,4 +1,4 @@
-"""What leaves a run, as others may see it: people under pseudonyms, no path of this machine, no private address.
+"""Prepares what leaves a run: people under pseudonyms, no path of this machine, no private address.
 
 Whoever rated is `person-1`, `person-2` ... in rows, certificate, card and manifest alike. People in the certificate are
 numbered first, so that it has the same numbers although it is written before anybody else is known.
@@ -30,7 +30,7 @@ R = TypeVar("R", Candidate, Critique)
 MAYBE_PEOPLE = ("person", "unknown")
 """Kinds of raters whose names are nobody's business; unknown ones may be people."""
 PRIVATE = "private-address"
-"""What stands for the address of a server that nobody outside can reach."""
+"""Replaces the address of a server that nobody outside can reach."""
 SHORTEST = 3
 """Letters of a name that is looked for in the names of files; a shorter one stands in many words by chance."""
 _DATA = re.compile(r"(?:\.(?:csv|tsv|jsonl|json|parquet|gz))+$", re.IGNORECASE)
@@ -143,7 +143,7 @@ def _pair_sources(configuration: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_person(source: Mapping[str, Any], rater: str) -> bool:
-    """Whether a part under `verdicts` says that a rater is a person."""
+    """True if an entry under `verdicts` says that a rater is a person."""
     if source.get("people") is not None:
         return any(fnmatchcase(rater, pattern) for pattern in source["people"])
     return source.get("kind") == "person"
@@ -161,7 +161,7 @@ def sources_in(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def label_of(part: Mapping[str, Any]) -> str | None:
-    """What rows say of their source: the file's name, or the dataset's; None for a part that reads neither."""
+    """The source as rows cite it: the file's name, or the dataset's; None for a part that reads neither."""
     path, dataset = part.get("path"), part.get("dataset")
     return Path(path).name if isinstance(path, str) else dataset if isinstance(dataset, str) else None
 
@@ -173,12 +173,12 @@ def _names_of(source: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _is_local(source: Mapping[str, Any]) -> bool:
-    """Whether it is a file or folder of the user's; a dataset on the Hub has a name that everybody may know."""
+    """True for a file or folder of the user's; the name of a dataset on the Hub is public."""
     return bool(source.get("path")) or str(source.get("dataset")).startswith((".", "/", "~"))
 
 
 def portable(text: str) -> str:
-    """Of a path outside the run file's folder the last part: where it lies tells of this machine alone."""
+    """The last part of a path outside the run file's folder: the rest describes this machine alone."""
     return re.split(r"[\\/]", text.rstrip("\\/"))[-1] if _ABSOLUTE.match(text) else text
 
 
@@ -192,7 +192,7 @@ def portable_json(value: Any) -> Any:
 
 
 def is_private(address: str) -> bool:
-    """Whether a URL, or a host with port and path, leads to a private network or to this machine."""
+    """True if a URL, or a host with port and path, leads to a private network or to this machine."""
     name = urlsplit(address if "://" in address else f"//{address}").hostname or ""
     try:
         return not ipaddress.ip_address(name).is_global
@@ -207,7 +207,7 @@ def _shown_host(host: str) -> str:
 
 
 class Outgoing:
-    """How a run's parts are shown to others."""
+    """Rewrites parts of a run for others."""
 
     def __init__(self, configuration: Mapping[str, Any], people: Pseudonyms) -> None:
         self.people = people
@@ -267,7 +267,7 @@ class Outgoing:
         return origin.model_copy(update=update)
 
     def cost(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """What calls to a model have cost."""
+        """The cost of calls to a model."""
         return {**row, "host": _shown_host(row["host"]), "model": portable(row["model"])}
 
     def text(self, text: str) -> str:

@@ -40,11 +40,11 @@ SHOWN = 3
 WHO = (
     'Say kind: person, kind: model or kind: verifier for all of them, or people: ["PATTERN"] for those that are people'
 )
-"""How a run file says who is a person."""
+"""The advice on how a run file says who is a person."""
 
 
 class Content(NamedTuple):
-    """What a comparison is about, by hashes: of all of it whichever answer stands first, and of each answer."""
+    """Hashes of a comparison's texts: of the whole whichever answer comes first, and of each answer."""
 
     digest: str
     a: str
@@ -72,7 +72,7 @@ class Reading(NamedTuple):
     is_decided: bool
     """The better answer stands first, so that its place says nothing."""
     weight: float | None
-    """How much its pair counts in training; None where the row says nothing of it."""
+    """The training weight of the pair; None if the row has none."""
 
 
 @dataclass
@@ -84,9 +84,9 @@ class Gathered:
     counts: Counter[str] = field(default_factory=Counter)
     files: list[tuple[Source, FileFacts]] = field(default_factory=list)
     left_out: list[Problem] = field(default_factory=list)
-    """What was wrong with the first of the bad rows that were left out."""
+    """The problems of the first bad rows that were left out."""
     spellings: dict[str, set[str]] = field(default_factory=dict)
-    """Of raters whose names are in cells; see `BallotReader.spellings`."""
+    """Spellings of raters whose names are in cells; see `BallotReader.spellings`."""
     is_partial: bool = False
     """Not all rows were read: only the first were asked for, or a file lacks a column."""
 
@@ -120,7 +120,7 @@ def gather(config: DataSources, base: Path, *, glimpse: bool = False, who: str =
 
 
 _NUMBER = re.compile(r":? (?:row|line|comparison) \d+(?:: .*)?$")
-"""Of a row in its place, after the file's name; part of a row that holds several comparisons too."""
+"""The place of a row after the file's name, and of a part of a row that holds several comparisons."""
 
 
 def absent_columns(rows: Sequence[Row], wanted: Collection[str | None], columns: Collection[str]) -> list[Problem]:
@@ -260,12 +260,12 @@ def _optional(values: dict[str, Any], column: str | None) -> str | None:
 
 
 def _prompt(values: dict[str, Any], columns: VerdictColumns) -> str:
-    """Its text, or the JSON text of what is in the cells instead."""
+    """The text, or the JSON of what is in the cells instead."""
     return "\n\n".join(text for name in columns.prompt or () if (text := _loose(values[name]).strip()))
 
 
 def _content(values: dict[str, Any], columns: VerdictColumns, prompt: str) -> Content | None:
-    """By what the texts say; None where no columns hold texts, or both answers are absent."""
+    """Hashes of the texts; None if no columns hold texts, or both answers are absent."""
     if columns.a is None or columns.b is None:
         return None
     a, b = values[columns.a], values[columns.b]
@@ -294,7 +294,7 @@ def _length(cell: Any) -> int | None:
 
 
 def _weight(row: Row, column: str | None, problems: list[Problem]) -> float | None:
-    """How much a row's pair counts in training; None where it says nothing of it."""
+    """The training weight of a row's pair; None if the row has none."""
     if column is None or not word_of(row.values[column]):
         return None
     value = row.values[column]

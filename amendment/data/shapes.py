@@ -21,7 +21,7 @@ from amendment.tables import Row
 ShapeName = Literal["rows", "arena", "ultrafeedback", "annotated-pairs"]
 """Layouts that are known by their columns: rows have the default names."""
 Wanted = Literal["prompts", "candidates", "pairs", "verdicts"]
-"""What a source is read for."""
+"""The purpose that a source is read for."""
 
 QUESTIONS = ("prompt", "instruction", "question", "input")
 """Columns that hold prompts in files of others, in the order in which they are looked for."""
@@ -55,7 +55,7 @@ class Layout(NamedTuple):
     rows: list[Row]
     words: VerdictWords
     kind: RaterKind | None = None
-    """Of the raters, where the shape has a usual one."""
+    """The kind of the raters, if the shape has a usual one."""
     is_decided: bool = False
     """The better answer stands first in each row, so that its place says nothing."""
 
@@ -309,7 +309,7 @@ def candidate_parts(shape: ShapeName, rows: Sequence[Row], columns: Collection[s
 
 
 def _has_completions(columns: Collection[str]) -> bool:
-    """Whether UltraFeedback's rows hold several completions each, and no pair of chosen and rejected."""
+    """True if UltraFeedback's rows hold several completions each, and no pair of chosen and rejected."""
     return "completions" in columns or "chosen" not in columns
 
 

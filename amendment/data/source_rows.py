@@ -28,20 +28,20 @@ CHUNK = 1000
 
 
 class FileFacts(NamedTuple):
-    """What a certificate and a run's counts say of a file or dataset that was read."""
+    """A file or dataset that was read, as a certificate and a run's counts describe it."""
 
     name: str
     rows: int
     sha256: str | None
-    """Of the file's bytes; of a dataset in a local folder that of the lines that `sha256sum` prints for its files in
-    the order of their names. None for a dataset on the Hub."""
+    """SHA-256 of the file's bytes; of a dataset in a local folder that of the lines that `sha256sum` prints for its
+    files in the order of their names. None for a dataset on the Hub."""
     revision: str | None
     """The commit of a dataset on the Hub; None for anything else."""
     license: str | None = None
-    """As the run file has it."""
+    """The license as the run file states it."""
 
     def to_json(self) -> dict[str, int | str]:
-        """What is known of it, without its name."""
+        """The facts about the source, without its name."""
         facts = {"rows": self.rows, "sha256": self.sha256, "commit": self.revision, "license": self.license}
         return {name: value for name, value in facts.items() if value is not None}
 
@@ -50,11 +50,11 @@ class SourceRows(NamedTuple):
     """Readable rows, what is wrong with the others, and the names of all columns."""
 
     place: str
-    """Of the source as a whole, in messages."""
+    """The place of the source as a whole, for messages."""
     rows: list[Row]
     problems: list[Problem]
     columns: dict[str, None]
-    """In order of appearance; keys that a row leaves out are empty there."""
+    """Columns in order of appearance; keys that a row leaves out are empty there."""
     facts: FileFacts
     is_glimpse: bool
     """Only the first rows were looked at, since more would be a download."""
@@ -80,7 +80,7 @@ class SourceStream:
 
     @property
     def facts(self) -> FileFacts:
-        """What is known of the source when all rows have been read."""
+        """The facts about the source, complete once all rows have been read."""
         return self.head.facts._replace(rows=self._read)
 
 
@@ -118,7 +118,7 @@ def stream_of(source: Source, base: Path, *, glimpse: bool = False) -> SourceStr
 
 
 def _opened(source: Source, base: Path, *, glimpse: bool) -> tuple[SourceRows, Iterator[Row]]:
-    """What is known of a source before its rows are read, and the rows."""
+    """A source before its rows are read, and the rows."""
     problems: list[Problem] = []
     is_glimpse = glimpse and _local(source, base) is None
     if source.path is not None:
@@ -141,8 +141,8 @@ def fact_name(source: Source) -> str:
 
 
 def source_state(source: Source, base: Path) -> Any:
-    """What tells whether a source has changed, without the network: a file's hash, the names, sizes and times of a
-    folder's files, nothing for a dataset on the Hub, whose revision says what it is."""
+    """A value that changes when the source does, without the network: a file's hash, the names, sizes and times of
+    a folder's files, nothing for a dataset on the Hub, whose revision identifies it."""
     place = _local(source, base)
     if place is None or not place.exists():
         return None
@@ -183,7 +183,7 @@ def _shown(folder: Path) -> dict[str, Path]:
 
 
 def _hash(path: Path) -> str:
-    """Of a file's content, which is read once as long as nobody has touched the file."""
+    """The hash of a file's content, which is read once as long as the file does not change."""
     state = path.stat()
     return _hash_as_of(path, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
@@ -278,7 +278,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _advice(fault: Exception, source: Source) -> str:
-    """What went wrong, in our words where it is known, and what to do; the first that holds."""
+    """The cause, in our words if it is known, and what to do; the first that applies."""
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub import errors
 
@@ -311,7 +311,7 @@ def _advice(fault: Exception, source: Source) -> str:
 
 
 def _is_out_of_reach(fault: BaseException | None) -> bool:
-    """Whether a connection failed, here or in what led to it."""
+    """True if a connection failed, here or in an exception that caused this one."""
     while fault is not None:
         if isinstance(fault, ConnectionError | TimeoutError) or "httpx" in type(fault).__module__:
             return True

@@ -1,4 +1,4 @@
-"""What a run file can bring and draw from: prompts, pairs and candidates, each with its place and its columns."""
+"""The sources of a run file: prompts, pairs and candidates, each with its place and its columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from amendment.licenses import license_problem
 from amendment.records import RaterKind, VoteValue
 
 OPEN = "?"
-"""Where a printed run file has it, the user has to answer; see `guesses`."""
+"""A mark in a printed run file that the user has to replace with an answer; see `guesses`."""
 
 
 def _listed(value: Any) -> Any:
@@ -60,11 +60,11 @@ class Source(Part):
     """Instead of `path`: a dataset on the Hugging Face Hub (`org/name`), read as a stream, or a local folder (`./name`)
     of files that `datasets` reads."""
     config: str | None = None
-    """Of a dataset that has several."""
+    """The configuration, if the dataset has several."""
     split: str | None = None
-    """Of a dataset; train where none is named."""
+    """The split of the dataset; train by default."""
     revision: str | None = None
-    """Of a dataset on the Hub: branch, tag or, to be exact, commit."""
+    """The revision of a dataset on the Hub: branch, tag or, to be exact, commit."""
     license: KnownLicense | None = None
     """License of these rows: an SPDX id or a Hub license id."""
     take: int | None = Field(default=None, ge=1)
@@ -82,7 +82,7 @@ class Source(Part):
 
     @property
     def label(self) -> str:
-        """What rows say of their source: the file's name, or the dataset's."""
+        """The source as rows cite it: the file's name, or the dataset's."""
         return Path(self.path).name if self.path is not None else str(self.dataset)
 
 
@@ -111,11 +111,11 @@ class LilliputPrompts(Part):
     """Prompts of the simulated world."""
 
     lilliput: int = Field(ge=1, le=100_000)
-    """How many different ones."""
+    """The number of different prompts."""
 
 
 class PairColumns(Part):
-    """Where the parts of a pair stand. Either `chosen` and `rejected`, or `a` and `b` with `votes` or with `p`."""
+    """The columns of a pair. Either `chosen` and `rejected`, or `a` and `b` with `votes` or with `p`."""
 
     prompt: Annotated[tuple[str, ...], OneOrMore] = Field(default=("prompt",), min_length=1)
     """One column, or several that are joined by an empty line; empty cells are left out."""
@@ -176,7 +176,7 @@ def word_of(value: Any) -> str:
 
 
 class VerdictWords(Part):
-    """How the file spells a verdict: for each meaning a word or a list of words."""
+    """The file's words for verdicts: for each meaning a word or a list of words."""
 
     a: Words = ("a", "A")
     """The first answer is better."""
@@ -199,7 +199,7 @@ class VerdictWords(Part):
         return self
 
     def meanings(self) -> dict[str, VoteValue]:
-        """What each word means."""
+        """The meaning of each word."""
         meant: list[tuple[VoteValue, tuple[Word, ...]]] = [
             ("A", self.a),
             ("B", self.b),
@@ -220,12 +220,12 @@ class PairFile(Source):
     """Preference pairs of one's own."""
 
     columns: PairColumns | None = None
-    """Where the parts stand: `prompt`, `chosen` and `rejected`, or where a recognised layout has them. Columns
+    """The columns of the parts: `prompt`, `chosen` and `rejected`, or those of a recognised layout. Columns
     `p_chosen` and `weight`, as in a run's own `export/`, are read without being named."""
     words: VerdictWords = VerdictWords()
-    """How votes are spelled in the columns of votes."""
+    """The words for votes in the columns of votes."""
     rater: RaterKind | None = None
-    """Who decided. If neither this nor a recognised format says so, it is unknown, and published as unknown."""
+    """Says who decided. If neither this nor a recognised format says so, it is unknown, and published as unknown."""
 
 
 class ModelSource(Part):
@@ -238,7 +238,7 @@ class ModelSource(Part):
     take: int | None = Field(default=None, ge=1)
     """Only for the first so many prompts."""
     max_tokens: int = Field(default=512, ge=1)
-    """Of policies that this run trains, which answer at temperature 1; models under `models` have their own."""
+    """The longest answer of policies that this run trains, at temperature 1; models under `models` have their own."""
 
 
 class ChainSource(Part):
@@ -247,11 +247,11 @@ class ChainSource(Part):
     from_: Literal["critique"] = Field(alias="from")
     """The stage that made them."""
     take: Literal["all", "last", "draft", "draft_and_last"] = "last"
-    """Which answers of each chain."""
+    """The answers of each chain that take part."""
 
 
 class CandidateColumns(Part):
-    """Where the parts of a candidate stand."""
+    """The columns of a candidate."""
 
     prompt: Annotated[tuple[str, ...], OneOrMore] = Field(default=("prompt",), min_length=1)
     """Text, or a list of messages; or several columns of text that are joined by an empty line, empty cells left
@@ -259,14 +259,14 @@ class CandidateColumns(Part):
     candidate: str = "candidate"
     """The answer: text, or a list of messages."""
     model: str | None = None
-    """Who wrote it."""
+    """The column with the writer."""
 
 
 class FileSource(Source):
     """Candidates of one's own."""
 
     columns: CandidateColumns | None = None
-    """Where the parts stand: `prompt` and `candidate`, or where a recognised layout has them."""
+    """The columns of the parts: `prompt` and `candidate`, or those of a recognised layout."""
 
 
 CandidateSource = ModelSource | ChainSource | FileSource

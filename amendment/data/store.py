@@ -135,7 +135,7 @@ def iter_records(path: Path, kind: type[R]) -> Iterator[R]:
 
 
 def count_records(path: Path) -> int:
-    """How many records a table has, by its last bytes alone. Raises LedgerError as `read_records`."""
+    """The number of records in a table, read from its last bytes alone. Raises LedgerError as `read_records`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -184,7 +184,7 @@ def _plain(annotation: Any) -> str | None:
 
 
 class Split(Record):
-    """Which side of the split a prompt is on."""
+    """The side of the split that a prompt is on."""
 
     prompt_id: str
     split: str
@@ -197,7 +197,7 @@ class Workspace:
         self.folder = folder
 
     def path(self, artefact: str) -> Path:
-        """Where an artefact lies: a folder under `models/`, a file that names its ending, else a table."""
+        """The path of an artefact: a folder under `models/`, a file that names its ending, else a table."""
         if artefact.startswith("models/") or artefact.endswith((".json", ".md")):
             return self.folder / artefact
         return self.folder / f"{artefact}.parquet"
@@ -216,7 +216,7 @@ class Workspace:
         return iter_records(self.path(artefact), kind)
 
     def count(self, artefact: str) -> int:
-        """How many records a table has."""
+        """The number of records in a table."""
         return count_records(self.path(artefact))
 
     def writing(self, artefact: str, kind: type[R]) -> AbstractContextManager[Callable[[R], None]]:
@@ -232,7 +232,7 @@ class Workspace:
         raise LedgerError(f"{self.folder}: {artefact} is missing; run the stage that makes it first")
 
     def note(self, stage: str) -> dict[str, Any] | None:
-        """What a finished stage left: key, artefacts, counts."""
+        """The note of a finished stage: key, artefacts, counts."""
         return _read_note(self.folder / "stages" / f"{stage}.json")
 
 

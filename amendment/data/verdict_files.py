@@ -1,4 +1,4 @@
-"""What a run file says of verdicts that exist already: where they stand, how they are spelled, who gave them."""
+"""Verdicts that exist already, as a run file describes them: their columns, their words, who gave them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Columns = Annotated[tuple[str, ...], OneOrMore, Field(min_length=1)]
 
 
 class OrderWords(Part):
-    """How the file spells which answer was displayed first."""
+    """The file's words for the answer that was displayed first."""
 
     ab: Words = ("ab", "AB")
     """The answer in column `a` was."""
@@ -45,13 +45,13 @@ class OrderWords(Part):
         return self
 
     def meanings(self) -> dict[str, Literal["A", "B"]]:
-        """Which answer stood first, by word."""
+        """The answer displayed first, by word."""
         first: dict[str, Literal["A", "B"]] = {word_of(word): "A" for word in self.ab}
         return {**first, **{word_of(word): "B" for word in self.ba}}
 
 
 class VerdictColumns(Part):
-    """Where the parts of a verdict stand. A comparison is named by `item`, or by its prompt and two answers."""
+    """The columns of a verdict. A comparison is named by `item`, or by its prompt and two answers."""
 
     item: Columns | None = None
     """One column, or several together, that name the comparison; rows of several files are joined by it."""
@@ -95,7 +95,7 @@ class VerdictColumns(Part):
 
     @property
     def has_texts(self) -> bool:
-        """Whether a prompt and two answers are read, so that a row can become a pair."""
+        """True if a prompt and two answers are read, so that a row can become a pair."""
         return self.prompt is not None and self.a is not None and self.b is not None
 
     @model_validator(mode="after")
@@ -123,18 +123,18 @@ class VerdictFile(Source):
     """Verdicts that exist already: people's labels, or the log of a judge."""
 
     columns: VerdictColumns | None = None
-    """Where the parts stand; a recognised shape needs none."""
+    """The columns of the parts; a recognised layout needs none."""
     words: VerdictWords | None = None
-    """How verdicts are spelled; a, b, tie, both_bad and invalid where nothing is said and no layout knows better. An
+    """The words for verdicts; a, b, tie, both_bad and invalid unless set here or by a recognised layout. An
     empty cell without a meaning (`""`) is a person who did not vote, and a model that could not be read."""
     orders: OrderWords = OrderWords()
-    """How `columns.order` spells which answer was displayed first."""
+    """The words in `columns.order` for the answer that was displayed first."""
     coordinates: Literal["displayed", "content"] | None = None
-    """What a verdict for the first answer means where both orders occur: displayed, the one that was shown first;
+    """The meaning of a verdict for the first answer where both orders occur: displayed, the one that was shown first;
     content, the one in column `a` whatever was shown first. Required there, since a guess would turn a judge round.
     Where no column tells the order, displayed says that the answer in column `a` was shown first in each row."""
     kind: RaterKind | None = None
-    """Who gave these verdicts; or `people`."""
+    """The kind of rater that gave these verdicts; or use `people`."""
     people: Annotated[tuple[str, ...], OneOrMore] | None = Field(default=None, min_length=1)
     """Instead of `kind`: patterns of the raters that are people, such as expert_*; all others are models."""
     rater: str | None = None
@@ -144,11 +144,11 @@ class VerdictFile(Source):
 
     @property
     def may_have_texts(self) -> bool:
-        """Whether rows can become pairs; of a shape that is yet to be recognised nobody knows."""
+        """True if rows can become pairs, or if the layout is not recognised yet."""
         return self.columns is None or self.columns.has_texts
 
     def kind_of(self, rater: str) -> RaterKind | None:
-        """Who a rater is; None where the file does not say."""
+        """The kind of a rater; None if the file does not say."""
         if self.people is not None:
             return "person" if any(fnmatchcase(rater, pattern) for pattern in self.people) else "model"
         return self.kind
@@ -171,7 +171,7 @@ class VerdictFile(Source):
 
 
 def order_faults(columns: VerdictColumns, coordinates: str | None) -> Iterator[str]:
-    """What is not said, or said in vain, of the coordinates of verdicts in several orders."""
+    """Problems of the coordinates of verdicts in several orders: missing ones, and ones without effect."""
     several = columns.swapped or columns.order
     if several and coordinates is None:
         yield (
@@ -188,14 +188,14 @@ def order_faults(columns: VerdictColumns, coordinates: str | None) -> Iterator[s
 
 
 class DataSources(Part):
-    """What a run file brings from outside."""
+    """The sources of a run file."""
 
     name: Name
     """runs/NAME is the run's folder."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Every draw of the run follows from it: equal seeds and replies give equal files."""
     prompts: tuple[LilliputPrompts | PromptFile, ...] = ()
-    """What models are asked."""
+    """The prompts that models answer."""
     pairs: tuple[PairFile, ...] = ()
     """Preference pairs that exist already."""
     verdicts: tuple[VerdictFile, ...] = ()

@@ -60,7 +60,7 @@ NEAR = 0.6
 
 
 class Amended(NamedTuple):
-    """What was written into `folder`."""
+    """The result, as written into `folder`."""
 
     folder: Path
     new: Constitution | None
@@ -170,7 +170,7 @@ class _Judged(NamedTuple):
     comments: list[str]
 
     def shown(self) -> dict[str, Any]:
-        """What the model that proposes sees of it."""
+        """The part that the proposing model sees."""
         preferred, other = (self.a, self.b) if self.row.y > 0.5 else (self.b, self.a)
         texts = {"conversation": self.prompt.messages, "preferred": preferred.messages, "other": other.messages}
         turns: dict[str, Any] = {
@@ -181,7 +181,7 @@ class _Judged(NamedTuple):
 
 
 class _Amending:
-    """What is read of the run, and what is asked."""
+    """Reads the labelled comparisons of a run and asks the models about them."""
 
     def __init__(self, folder: Path, config: RunFile, model: str | None) -> None:
         """Raises ConfigError for a run without judges or labels, DataError where too little is labelled."""
@@ -255,7 +255,7 @@ class _Amending:
         return judged
 
     def _comments(self, opened: set[str]) -> dict[str, list[str]]:
-        """What people wrote about comparisons with open labels, without the names of those who labelled."""
+        """Annotators' comments on comparisons with open labels, without their names."""
         comments: dict[str, list[str]] = defaultdict(list)
         if SPOT_CHECK.labels_in(self.folder).is_file():
             with Labels(SPOT_CHECK.labels_in(self.folder), read_only=True) as store:

@@ -1,1 +1,1 @@
-"""What a run file may say: its parts, and the schema for editors."""
+"""The model of the run file, and the schema for editors."""

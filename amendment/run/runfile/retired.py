@@ -48,7 +48,7 @@ RETIRED: dict[str, str] = {
     "rounds.keep_human": "is now replay_human",
     "reward_model.labels=margins": "is gone; use labels: soft, where P(chosen is better) caps the gap of rewards",
 }
-"""From `path.of.key`, or `path.of.key=value`, to what to do; `*` is any name or index. Such as
+"""Maps `path.of.key`, or `path.of.key=value`, to advice; `*` is any name or index. An example:
 `"judging.ranking=knockout": "is gone; write ranking: adaptive"`."""
 
 
