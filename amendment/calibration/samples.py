@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple, Self, get_args
 from pydantic import Field, model_validator
 
 from amendment.audit.votes import LABEL_SOURCE
-from amendment.constitutions import Constitution, Drawn, eligible_principles
+from amendment.constitutions import Constitution, DrawnPrinciple, eligible_principles
 from amendment.data.sources import Part
 from amendment.preference.protocols import drawn_question
 from amendment.records import Candidate, Comparison, Messages, Origin, Prompt, Record, Verdict
@@ -271,7 +271,7 @@ class QuestionWriter:
         self._constitutions, self._unit, self._seed = constitutions, unit, seed
         self._prompts, self._candidates = prompts, candidates
         self._by_id = {
-            rules.principle_reference(principle): Drawn(rules, principle)
+            rules.principle_reference(principle): DrawnPrinciple(rules, principle)
             for rules in constitutions
             for principle in rules.principles
         }

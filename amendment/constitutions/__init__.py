@@ -1,6 +1,6 @@
 """Constitutions: their model, loader and linter, and the ones that are shipped."""
 
-from amendment.constitutions.draw import Drawn, DrawScheme, draw_principles, eligible_principles
+from amendment.constitutions.draw import DrawnPrinciple, DrawScheme, draw_principles, eligible_principles
 from amendment.constitutions.importing import Imported, import_constitution
 from amendment.constitutions.linter import Finding, lint
 from amendment.constitutions.load import constitution_yaml, lint_file, load_constitution, shipped, write_constitution
@@ -25,7 +25,7 @@ __all__ = [
     "Constitution",
     "CritiqueExample",
     "DrawScheme",
-    "Drawn",
+    "DrawnPrinciple",
     "FewShot",
     "Finding",
     "Imported",

@@ -12,7 +12,7 @@ from amendment.hashing import content_id
 DrawScheme = Literal["uniform", "weighted", "stratified"]
 
 
-class Drawn(NamedTuple):
+class DrawnPrinciple(NamedTuple):
     """A principle and the constitution that it stands in."""
 
     constitution: Constitution
@@ -29,10 +29,10 @@ def eligible_principles(
     *,
     category: str | None = None,
     tags: Collection[str] = (),
-) -> list[Drawn]:
+) -> list[DrawnPrinciple]:
     """The principles that have texts for the role and speak about prompts of this category and with these tags."""
     return [
-        Drawn(constitution, principle)
+        DrawnPrinciple(constitution, principle)
         for constitution in constitutions
         for principle in constitution.principles
         if getattr(principle, role) and principle.applies_to(category, tags)
@@ -40,8 +40,8 @@ def eligible_principles(
 
 
 def draw_principles(
-    pool: Sequence[Drawn], n: int, *, scheme: DrawScheme, key: Any, vetoes: bool = False
-) -> list[Drawn]:
+    pool: Sequence[DrawnPrinciple], n: int, *, scheme: DrawScheme, key: Any, vetoes: bool = False
+) -> list[DrawnPrinciple]:
     """At most `n` different principles of the pool; equal keys draw equally, in any process.
 
     `uniform`: each principle alike. `weighted`: in proportion to its weight. `stratified`: a tag alike,
@@ -60,7 +60,7 @@ def draw_principles(
     return drawn
 
 
-def _draw_one(pool: list[Drawn], scheme: DrawScheme, rng: random.Random) -> Drawn:
+def _draw_one(pool: list[DrawnPrinciple], scheme: DrawScheme, rng: random.Random) -> DrawnPrinciple:
     if scheme == "uniform":
         return rng.choice(pool)
     if scheme == "stratified":
@@ -70,5 +70,5 @@ def _draw_one(pool: list[Drawn], scheme: DrawScheme, rng: random.Random) -> Draw
     return rng.choices(pool, [drawn.principle.weight for drawn in pool])[0]
 
 
-def _strata(drawn: Drawn) -> tuple[str, ...]:
+def _strata(drawn: DrawnPrinciple) -> tuple[str, ...]:
     return tuple(drawn.principle.tags) or ("",)

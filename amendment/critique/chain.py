@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from amendment.constitutions import Constitution, Drawn, DrawScheme, draw_principles, eligible_principles
+from amendment.constitutions import Constitution, DrawnPrinciple, DrawScheme, draw_principles, eligible_principles
 from amendment.critique.texts import (
     EXAMPLE,
     critique_messages,
@@ -106,7 +106,7 @@ async def run_chain(
     return Chain(prompt.id, ending, tuple(trail.candidates), tuple(trail.critiques))
 
 
-def _principles(trail: _Trail) -> list[Drawn]:
+def _principles(trail: _Trail) -> list[DrawnPrinciple]:
     """The principle of each round."""
     prompt = trail.prompt
     pool = eligible_principles(trail.constitutions, "revise", category=prompt.category, tags=prompt.tags)
@@ -120,7 +120,7 @@ def _principles(trail: _Trail) -> list[Drawn]:
     return [draw_principles(pool, 1, scheme=scheme, key=[*key, number])[0] for number in range(trail.settings.rounds)]
 
 
-async def _revise(trail: _Trail, drawn: Drawn, step: int) -> Candidate:
+async def _revise(trail: _Trail, drawn: DrawnPrinciple, step: int) -> Candidate:
     """One critique (unless skipped) and one revision of the last candidate by one principle."""
     critique = await _critique(trail, drawn, step) if trail.settings.critique else None
     request = _pick(drawn.principle.revise, trail, step)
@@ -143,7 +143,7 @@ async def _revise(trail: _Trail, drawn: Drawn, step: int) -> Candidate:
     )
 
 
-async def _critique(trail: _Trail, drawn: Drawn, step: int) -> Critique:
+async def _critique(trail: _Trail, drawn: DrawnPrinciple, step: int) -> Critique:
     request = _pick(drawn.principle.critique, trail, step)
     answer = await trail.model.ask(
         critique_messages(trail.prompt.messages, trail.last.messages, drawn, request),
@@ -182,7 +182,7 @@ def _replace_answer(messages: Messages, words: str) -> Messages:
     return (*messages[:-1], Message(role="assistant", content=words))
 
 
-def _origin(answer: Answer, prompt: Prompt, drawn: Drawn, template: str, parents: tuple[str, ...]) -> Origin:
+def _origin(answer: Answer, prompt: Prompt, drawn: DrawnPrinciple, template: str, parents: tuple[str, ...]) -> Origin:
     return answer.origin.model_copy(
         update={
             "template": template,

@@ -20,7 +20,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-from amendment.constitutions import CritiqueExample, Drawn, ReviseExample
+from amendment.constitutions import CritiqueExample, DrawnPrinciple, ReviseExample
 from amendment.records import Message, Messages, user
 from amendment.text import Template, fence
 
@@ -50,7 +50,7 @@ def shared_characters(role: Role, conversation: Messages, *, steps: int) -> int:
     return len(_template(role).until(own).fill(fence({"conversation": _json(conversation)})))
 
 
-def critique_messages(conversation: Messages, answer: Messages, drawn: Drawn, request: str) -> Messages:
+def critique_messages(conversation: Messages, answer: Messages, drawn: DrawnPrinciple, request: str) -> Messages:
     """The question put to the critic, behind the constitution's worked examples."""
     rules = drawn.constitution
     shots = [
@@ -62,7 +62,7 @@ def critique_messages(conversation: Messages, answer: Messages, drawn: Drawn, re
 
 
 def revise_messages(
-    conversation: Messages, answer: Messages, critique: str | None, drawn: Drawn, request: str
+    conversation: Messages, answer: Messages, critique: str | None, drawn: DrawnPrinciple, request: str
 ) -> Messages:
     """The question put to the reviser, with the critique or, where that step is skipped, without.
 

@@ -19,7 +19,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from amendment.constitutions import Constitution, Drawn, draw_principles, eligible_principles
+from amendment.constitutions import Constitution, DrawnPrinciple, draw_principles, eligible_principles
 from amendment.errors import ConfigError
 from amendment.hashing import content_id
 from amendment.llm.concurrency import flow
@@ -181,7 +181,7 @@ class Judge:
         return await self._ask_all(prompt, self._orders((first, second), comparison.id), comparison.id)
 
     async def answer_verdicts(
-        self, prompt: Prompt, candidate: Candidate, *, by: Sequence[Drawn | None] | None = None
+        self, prompt: Prompt, candidate: Candidate, *, by: Sequence[DrawnPrinciple | None] | None = None
     ) -> list[Verdict]:
         """All verdicts on one candidate, by these principles in place of drawn ones; None is a question without
         one, of a folder whose text has none. Raises ValueError for a judge whose unit is not the answer."""
@@ -245,7 +245,7 @@ class Judge:
         prompt: Prompt,
         shown: Sequence[tuple[Candidate, ...]],
         key: str,
-        by: Sequence[Drawn | None] | None = None,
+        by: Sequence[DrawnPrinciple | None] | None = None,
     ) -> list[Verdict]:
         blocks = [(answers, self._blocks(prompt, answers)) for answers in shown]
         questions = [
@@ -262,7 +262,7 @@ class Judge:
         asked = [await ask(questions[0]), *await flow(questions[1:], ask, window=len(questions))]
         return [verdict for verdicts in asked for verdict in verdicts]
 
-    def _principles(self, prompt: Prompt, key: str) -> Sequence[Drawn | None]:
+    def _principles(self, prompt: Prompt, key: str) -> Sequence[DrawnPrinciple | None]:
         if self._own_criteria(prompt) or not (self.folder.compares or self.folder.has_principle):
             return [None]
         pool = eligible_principles(self.constitutions, "compare", category=prompt.category, tags=prompt.tags)
@@ -285,7 +285,7 @@ class Judge:
         own = self.criteria(prompt) if self.criteria else criteria_of(prompt.criteria)
         return tuple(own) or self.folder.criteria
 
-    def _criteria(self, prompt: Prompt, drawn: Drawn | None) -> tuple[Criterion, ...]:
+    def _criteria(self, prompt: Prompt, drawn: DrawnPrinciple | None) -> tuple[Criterion, ...]:
         if drawn and self.folder.protocol == "rubric":
             return (criterion_of(drawn.principle),)
         return self._own_criteria(prompt)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from amendment.constitutions import Constitution, Drawn, Score
+from amendment.constitutions import Constitution, DrawnPrinciple, Score
 from amendment.hashing import content_id
 from amendment.preference.asking import ParsedReply, RenderedQuestion
 from amendment.preference.folder import JudgeFolder
@@ -36,7 +36,7 @@ class JudgeQuestion(NamedTuple):
     shown: tuple[Candidate, ...]
     blocks: Mapping[str, str]
     """Conversation and answers as the templates take them, shared by all principles."""
-    drawn: Drawn | None
+    drawn: DrawnPrinciple | None
     """None where criteria of the folder or of the prompt take the place of a principle."""
     criteria: tuple[Criterion, ...]
     sample: int
@@ -150,7 +150,7 @@ class QuestionBuilder:
         return Verdict(**{**signed, **fields})
 
 
-def drawn_question(drawn: Drawn, key: str, seed: int) -> str:
+def drawn_question(drawn: DrawnPrinciple, key: str, seed: int) -> str:
     """The question that a judge of pairs with this seed asks by this principle; `key` is the comparison's id."""
     wording = content_id(["wording", seed, drawn.id, key])
     return random.Random(wording).choice(drawn.principle.compare)  # noqa: S311 - reproducible

@@ -17,8 +17,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 from pydantic import Field, model_validator
 
 from amendment.audit.refusal_phrases import refusal_phrase
-from amendment.constitutions import Constitution
-from amendment.constitutions import Drawn as DrawnPrinciple
+from amendment.constitutions import Constitution, DrawnPrinciple
 from amendment.data.sources import OneOrMore, Part, PromptFile
 from amendment.errors import Paused, Transient
 from amendment.preference import Judge, JudgeSettings, aggregate_verdicts

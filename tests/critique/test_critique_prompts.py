@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amendment.constitutions import Constitution, CritiqueExample, Drawn, FewShot, Principle, ReviseExample
+from amendment.constitutions import Constitution, CritiqueExample, DrawnPrinciple, FewShot, Principle, ReviseExample
 from amendment.critique.texts import critique_messages, revise_messages, shared_characters
 from amendment.records import Message, Messages, text_of, user
 from amendment.text import read_fenced
@@ -18,8 +18,8 @@ EXAMPLES = FewShot(
 RULES = Constitution(
     id="house", version="1.0.0", title="House rules", license="CC0-1.0", principles=(KIND,), few_shot=EXAMPLES
 )
-DRAWN = Drawn(RULES, KIND)
-BARE = Drawn(RULES.model_copy(update={"few_shot": FewShot()}), KIND)
+DRAWN = DrawnPrinciple(RULES, KIND)
+BARE = DrawnPrinciple(RULES.model_copy(update={"few_shot": FewShot()}), KIND)
 CRITIC_REQUEST = "Say how the answer keeps or breaks the principle."
 REVISER_REQUEST = "Rewrite the answer so that it keeps the principle."
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from amendment.constitutions import Drawn, Score
+from amendment.constitutions import DrawnPrinciple, Score
 from amendment.errors import ConfigError, Rejected
 from amendment.llm.requests import Reply, Request
 from amendment.preference import Criterion, Judge
@@ -199,7 +199,7 @@ RULES = house(principle("kind"), principle("brief"), principle("true"))
 
 
 def checks(asked: Judge, text: str, *names: str | None) -> list[Verdict]:
-    by = [Drawn(RULES, RULES.principle(name)) if name else None for name in names]
+    by = [DrawnPrinciple(RULES, RULES.principle(name)) if name else None for name in names]
     with asked.model.calls.ledger:
         return asyncio.run(asked.answer_verdicts(PROMPT, candidate(text), by=by))
 
