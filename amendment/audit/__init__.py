@@ -1,4 +1,4 @@
-"""What is known of a judge: votes of people and models in, a certificate with intervals out, and how it is probed."""
+"""Measure a judge: votes of people and models in, a certificate with intervals out; and probe it."""
 
 from amendment.audit.bias import marks_of
 from amendment.audit.certificate import CERTIFICATE_FORMAT, Certificate, audit

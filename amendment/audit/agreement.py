@@ -37,7 +37,7 @@ MOST_LISTED = 8
 
 
 class TieRule(NamedTuple):
-    """How two verdicts count, as 3 x 3 tables of A, tie and B."""
+    """A rule of counting agreement between two verdicts, as 3 x 3 tables of A, tie and B."""
 
     score: Numbers
     """How much two classes agree, from 0 to 1."""
@@ -163,7 +163,7 @@ def _against_ceiling(data: AuditData, counts: Codes, rule: TieRule, draws: Resam
 
 
 def _against_people(judge: Numbers, people: Numbers, prompts: Codes, level: float) -> AgainstPeople:
-    """From one share of agreement per item of each."""
+    """Compare the judge's and the people's shares of agreement, one of each per item."""
     difference = paired_difference(judge, people, prompts, level)._replace(method="clustered t")
     return AgainstPeople(
         items=judge.size,
@@ -174,7 +174,8 @@ def _against_people(judge: Numbers, people: Numbers, prompts: Codes, level: floa
 
 
 def people_leave_one_out(data: AuditData, draws: Resampling) -> Estimate | None:
-    """How often one person says what the others mostly say, ties being a class; None where no item has two people."""
+    """The share of people's verdicts that agree with the majority of the others, ties being a class; None where no item
+    has two people."""
     has_two = data.people.sum(1) > 1
     return share(with_others(data.people[has_two]), data.prompt[has_two], draws.level) if has_two.any() else None
 
@@ -190,7 +191,7 @@ def judge_leave_one_out(data: AuditData, verdicts: Verdicts, draws: Resampling) 
 
 
 def group(data: AuditData, members: Sequence[tuple[int, Rater]], draws: Resampling) -> RaterGroup | None:
-    """What `members`, all people or all judges, say of each other; None with fewer than two of them."""
+    """Agreement among `members`, who are all people or all judges; None with fewer than two of them."""
     if len(members) < 2:
         return None
     verdicts = data.verdicts

@@ -42,7 +42,7 @@ class Alarm:
 
 @dataclass(frozen=True)
 class Alarms:
-    """Who was compared, and what was found, the lowest kappa first."""
+    """The comparisons that were made, and the alarms they raised, the lowest kappa first."""
 
     checked: tuple[str, ...]
     found: tuple[Alarm, ...]

@@ -40,7 +40,7 @@ ONE_WAY = "the answer with more of it is nearly always the longer one, or the sh
 
 @dataclass(frozen=True)
 class FeatureBias:
-    """How often the answer with more of a feature wins."""
+    """The share of wins of the answer that has more of a feature."""
 
     items: int
     judge: Estimate
@@ -56,7 +56,7 @@ class FeatureBias:
 
 
 def marks_of(text: str) -> dict[str, int]:
-    """How many headers, list items, bold pieces and citations a text has; those that it has none of are left out."""
+    """Count the headers, list items, bold pieces and citations of a text; a kind that it lacks is left out."""
     counts = {name: sum(1 for _ in pattern.finditer(text)) for name, pattern in _PATTERNS.items()}
     return {name: count for name, count in counts.items() if count}
 
@@ -85,7 +85,7 @@ def longer_by_majority(data: AuditData, draws: Resampling) -> Estimate:
 
 
 def _more(column: Numbers) -> Codes:
-    """Which answer has more of a feature: A, B, TIE where neither, NONE where nobody knows."""
+    """The answer that has more of a feature: A, B, TIE where neither does, NONE where it is unknown."""
     return np.select([column > 0, column < 0, column == 0], [A, B, TIE], NONE)
 
 

@@ -116,7 +116,7 @@ class Certificate:
         return tuple(rater.name for rater in self.counts.raters if rater.kind == "person")
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values: nan becomes null."""
+        """JSON values; nan becomes null."""
         values: dict[str, Any] = json_values(vars(self))
         return values
 

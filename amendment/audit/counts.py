@@ -1,4 +1,4 @@
-"""How much there is: items, raters, votes, who saw what, and what could not be read."""
+"""Counts of items, raters and votes, of overlap between raters, and of what could not be read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RaterCounts:
 
 @dataclass(frozen=True)
 class Counts:
-    """What the certificate rests on."""
+    """The amounts of data that the certificate rests on."""
 
     items: int
     prompts: int

@@ -1,4 +1,4 @@
-"""What is measured of one judge, and its gates: PASS, WARN or FAIL by check, each by a rule that is printed with it.
+"""The figures of one judge, and its gates: PASS, WARN or FAIL by check, each by a rule that is printed with it.
 
 No gate edits anything.
 """
@@ -86,7 +86,7 @@ class JudgeReport:
 
     @property
     def counts_orders_apart(self) -> bool:
-        """Whether a call is something else than the label: some item was asked in several orders."""
+        """Whether calls and labels are counted separately, since some item was asked in several orders."""
         if self.label is None or self.one_call is None:
             return False
         return self.label.invalid_wrong["strict"].n != self.one_call.invalid_wrong["strict"].n
@@ -174,7 +174,7 @@ def above(estimate: Estimate, bound: float, form: str) -> Ruling:
 
 
 def unreadable(share: Estimate, limit: float) -> Ruling:
-    """By `UNREADABLE_RULE`, of the share of verdicts that could not be read."""
+    """Apply `UNREADABLE_RULE` to the share of verdicts that could not be read."""
     interval, shown = bounds(share), f"{share.n} verdicts"
     if share.n:
         shown = f"{100 * share.value:.1f} % of {shown}"
@@ -188,7 +188,7 @@ def unreadable(share: Estimate, limit: float) -> Ruling:
 
 
 def at_chance(alpha: Estimate | None) -> str:
-    """What is doubtful about the agreement of people with each other; nothing where it is better than chance."""
+    """A doubt about the agreement of people with each other; empty where it is better than chance."""
     interval = bounds(alpha) if alpha else None
     if interval and interval[0] > 0:
         return ""

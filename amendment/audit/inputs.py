@@ -200,7 +200,7 @@ def _described(answer: Candidate | None) -> tuple[str | None, int | None, dict[s
 
 
 def _vote(verdict: Verdict, item: str, first: Literal["A", "B"]) -> Vote:
-    """In content coordinates; `first` is the side of the candidate that stands first in the record."""
+    """A vote in content coordinates; `first` is the side of the candidate that stands first in the record."""
     value = "invalid" if verdict.invalid is not None else str(verdict.value)
     p = verdict.p_first() if verdict.distribution is not None else None
     if first == "B":

@@ -46,7 +46,7 @@ class PersonAgain(NamedTuple):
 
 @dataclass(frozen=True)
 class ShownAgain:
-    """What people say of items that are shown to them once more, unannounced, whichever answer is displayed first."""
+    """Self-agreement of people on items that are shown again unannounced, in either displayed order."""
 
     same: Estimate
     people: tuple[PersonAgain, ...]
@@ -67,7 +67,7 @@ def stands_in(data: AuditData, verdicts: Verdicts, draws: Resampling) -> Alterna
 
 
 def label_groups(data: AuditData, draws: Resampling) -> tuple[LabelGroup, ...]:
-    """By annotator where there are two, by confidence where that differs; against other people and each judge."""
+    """Agreement with other people and each judge, by annotator if there are two, by confidence if it varies."""
     labels = data.labels
     parts = list(_parts(data, labels))
     if not parts:
@@ -112,7 +112,7 @@ def _confidence_levels(data: AuditData, labels: Verdicts) -> Codes:
 
 
 def _against_people(data: AuditData, labels: Verdicts, counts: Codes, draws: Resampling) -> dict[str, Estimate]:
-    """How often these labels agree with what others say of their items, counted by class; by rule of ties."""
+    """Agreement of these labels with what others say of their items, counted by class; by rule of ties."""
     by_rule = {}
     for name, rule in RULES.items():
         score, weight = rule.score[labels.value], rule.weight[labels.value]

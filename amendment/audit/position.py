@@ -75,12 +75,12 @@ class Position:
 
     @property
     def leans(self) -> bool:
-        """Whether one position wins both times far more often than the other; nan where neither did leans nowhere."""
+        """Whether one position wins both times far more often than the other; False where neither ever did."""
         return self.p < 0.01 and abs(self.index.value) > 0.5
 
     @property
     def contradicts(self) -> bool:
-        """Whether the two orders disagree beyond chance, which no leaning to a position brings about.
+        """Whether the two orders disagree beyond chance, which a position bias cannot cause.
 
         A judge that looks at position alone has a kappa of 0 between its orders. Below 0 it prefers one answer in the
         one order and the other answer in the other: displayed coordinates read as content, or the reverse, do that.
@@ -90,7 +90,7 @@ class Position:
 
     @property
     def mostly_turns(self) -> bool:
-        """Whether it changes sides nearly as often as a steady judge keeps them: a rare bias, or orders misread."""
+        """Whether it changes sides nearly as often as a consistent judge keeps them: a rare bias, or orders misread."""
         return self.pairs >= FEWEST_ITEMS and self.consistency.high < 0.5 and self.turned >= MOSTLY_TURNED
 
 
@@ -175,7 +175,7 @@ def _one_order(data: AuditData, calls: Verdicts, level: float) -> tuple[Estimate
 
 
 def repetition(data: AuditData, number: int, draws: Resampling) -> Repetition | None:
-    """Of one judge; None where nothing was asked twice in one order."""
+    """The self-consistency of one judge on repeated questions; None where nothing was asked twice in one order."""
     groups, item, counts = _groups(data, number)
     n = counts.sum(1)
     asked = n > 1

@@ -71,7 +71,7 @@ class Subject(NamedTuple):
 
     @property
     def id(self) -> str:
-        """Of the comparison."""
+        """The comparison's id."""
         return content_id([self.prompt.id, *sorted((self.target.id, self.other.id))])
 
 
@@ -126,7 +126,7 @@ _Arms = Iterator[tuple[Arm, Prompt, Candidate, Candidate]]
 
 
 def _arms(name: str, subject: Subject, own: str | None, others: str | None, seed: int) -> _Arms:
-    """What one probe asks, with the labels under which the target and the other answer are shown."""
+    """The questions of one probe, with the labels under which the target and the other answer are shown."""
     prompt, target, other = subject.prompt, subject.target, subject.other
     if name == NULL:
         if subject.is_clear:
@@ -218,7 +218,7 @@ HOW_TO_READ = (
 
 
 class ProbeAnswers(Record):
-    """What one judge says of a comparison shown in one order, with a probe and without it."""
+    """One judge's verdicts on a comparison shown in one order, with a probe and without it."""
 
     probe: str
     comparison_id: str
@@ -239,7 +239,7 @@ class ProbeAnswers(Record):
     asked or no verdict could be read."""
 
     def sides(self, *arms: str) -> list[int] | None:
-        """For whom each verdict is: 1 for the target, 0 a tie, -1 for the other; None where one was not read."""
+        """Each verdict as 1 for the target, 0 for a tie, -1 for the other; None where one could not be read."""
         values = [getattr(self, arm) for arm in arms]
         return None if None in values else [side_of(p) for p in values]
 
@@ -277,7 +277,7 @@ def answers_of(
 
 @dataclass(frozen=True, kw_only=True)
 class EditFigures:
-    """What an edit did to one judge's verdicts."""
+    """The effect of an edit on one judge's verdicts."""
 
     asked: int
     unread: int
@@ -295,7 +295,7 @@ class EditFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class AttackFigures:
-    """How often an answer that answers nothing beat a real one."""
+    """How often an answer without content beat a real one."""
 
     prompts: int
     """Prompts with a comparison that could be read in every order in which it was asked."""
@@ -327,7 +327,7 @@ class Probed:
     """What the outcome rests on, in words."""
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON; what was not measured is null."""
+        """JSON values; null where nothing was measured."""
         row = {"judge": self.judge, "probe": self.probe, "what": PROBES[self.probe], **vars(self.figures)}
         if isinstance(self.figures, AttackFigures):
             figures = self.figures

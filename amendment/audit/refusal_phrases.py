@@ -1,4 +1,4 @@
-"""Whether an English answer refuses, told by how it begins: a short list that anybody can read and argue with.
+"""Recognise refusals in English by how an answer begins: a short list that anybody can read and argue with.
 
 Covered: openings in which a speaker says of itself that it will not or cannot do what is asked, or is sorry and then
 says so, after friendly words or none. Promised: an answer is told by how it begins alone, so that one which quotes a

@@ -75,7 +75,7 @@ def slices(data: AuditData, draws: Resampling) -> tuple[tuple[Slice, ...], dict[
 
 
 def _sorts(data: AuditData) -> Iterator[tuple[By, Sequence[str], Codes]]:
-    """By what is sliced, its values, and how many items each has."""
+    """The columns to slice by, with their values and the number of items of each."""
     known, items = data.votes.where(data.votes.principle >= 0), len(data.items)
     pairs = np.unique(known.principle * items + known.item)
     yield "principle", data.principles, np.bincount(pairs // items, minlength=len(data.principles))

@@ -49,7 +49,7 @@ class Controlled:
 
 @dataclass(frozen=True)
 class ControlledBy:
-    """How the figures of one judge were made."""
+    """The method behind the figures of one judge."""
 
     judge: str
     systems: int
@@ -64,7 +64,7 @@ class ControlledBy:
 
 @dataclass(frozen=True)
 class ConstantWins:
-    """How often one judge prefers a constant answer, ties counted half."""
+    """One judge's win rate of a constant answer, ties counted half."""
 
     judge: str
     share: Estimate
@@ -86,7 +86,7 @@ class ConstantAnswer:
 
 
 def controlled(data: AuditData, draws: Resampling) -> tuple[tuple[ControlledBy, ...], tuple[Controlled, ...]]:
-    """By judge how it was made, and every system's figures by every judge that compared it with others."""
+    """The method by judge, and the win rates of every system by every judge that compared it with others."""
     made, systems_of_judges = [], []
     named = (
         (data.model_a >= 0) & (data.model_b >= 0) & (data.model_a != data.model_b) & ~np.isnan(data.length_difference)
@@ -171,7 +171,7 @@ def constant_answers(data: AuditData, draws: Resampling) -> tuple[ConstantAnswer
 
 
 def _is_text(side: tuple[Codes, Codes], text: Codes) -> Flags:
-    """Of each item whether the answer on this side is the text of that model."""
+    """Flag the items whose answer on this side is that model's text."""
     is_text: Flags = (side[0] == text[0]) & (side[1] == text[1])
     return is_text
 

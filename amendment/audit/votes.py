@@ -62,7 +62,7 @@ class Vote(NamedTuple):
 
 
 class ComparisonInfo(NamedTuple):
-    """What is known of a comparison, its verdicts aside."""
+    """The facts about a comparison other than its verdicts."""
 
     prompt: str | None
     """What intervals are clustered by; an item without one is a cluster by itself."""
@@ -121,7 +121,7 @@ class VoteColumns(NamedTuple):
 
 
 class Verdicts(NamedTuple):
-    """What votes say together, one entry each, sorted by rater, item and order."""
+    """Votes combined over samples, one entry each, sorted by rater, item and order."""
 
     rater: Codes
     item: Codes
@@ -197,7 +197,7 @@ class AuditData:
         return self.verdicts.where((self.verdicts.rater < len(self.persons)) & self.verdicts.readable)
 
     def prompts(self, item: Codes) -> Codes:
-        """What to cluster by: the prompts of items."""
+        """The prompts of items, by which intervals are clustered."""
         return self.prompt[item]
 
     def by_item(self, verdicts: Verdicts, order: int | None = None) -> Codes:
@@ -208,7 +208,7 @@ class AuditData:
         return values
 
     def counted(self, verdicts: Verdicts) -> Codes:
-        """How many of these say what, as `people`: a row per item, columns A, tie and B."""
+        """Counts of these verdicts in the shape of `people`: a row per item, columns A, tie and B."""
         read = verdicts.where(verdicts.readable)
         return np.bincount(read.item * 3 + read.value, minlength=3 * len(self.items)).reshape(-1, 3)
 
@@ -264,7 +264,7 @@ def audit_data(items: Mapping[str, ComparisonInfo], votes: Iterable[Vote]) -> Au
 
 
 def combined(keys: Codes, value: Codes, p: Numbers) -> tuple[Codes, Codes]:
-    """What votes of one key say together: the keys, each once and sorted, and a class for each."""
+    """Combine the votes of each key: the keys, sorted and distinct, and a class for each."""
     unique, group = np.unique(keys, return_inverse=True)
     readable = value < INVALID
     count = np.bincount(group[readable], minlength=unique.size)
@@ -318,7 +318,7 @@ _OVER_ORDERS = np.array([_class_over_orders(classes) for classes in product(rang
 def _encode(
     rows: Sequence[Vote], items: tuple[str, ...], raters: tuple[Rater, ...], principles: tuple[str, ...]
 ) -> VoteColumns:
-    """In one order whatever order they arrived in: sums of floats depend on it in their last digits."""
+    """Encode votes in one fixed order, since sums of floats depend on the order in their last digits."""
     value = np.array([CLASS[vote.value] for vote in rows], np.int64)
     samples = {sample: number for number, sample in enumerate(sorted({vote.sample for vote in rows}))}
     given = np.array([math.nan if vote.p_a is None else vote.p_a for vote in rows], np.float64)
@@ -384,7 +384,7 @@ def _check(items: Mapping[str, ComparisonInfo], rows: Sequence[Vote]) -> None:
 
 
 def _wrong(vote: Vote, items: Mapping[str, ComparisonInfo], kind: RaterKind) -> Iterator[str]:
-    """What is wrong with a vote; an audit starts only when this is nothing for every vote."""
+    """The problems of a vote; an audit starts only when no vote has any."""
     if vote.item not in items:
         yield f"its item {plain(vote.item)!r} is not among the items"
     if vote.kind in get_args(RaterKind) and vote.kind != kind:

@@ -1,4 +1,4 @@
-"""Where people and a judge differ, rules that a model proposes from it, and the test that a rule has to pass.
+"""Rules that a model proposes where people and a judge differ, and the test that a rule has to pass.
 
 On held-out comparisons the constitution with the rule has to agree with people more than the constitution alone, and
 more than the constitution with a neutral question, since any second look can raise agreement. A rule passes where
@@ -64,7 +64,7 @@ NEUTRAL = ProposedRule("Prefer the better answer.", "Which of the two answers is
 
 
 class RuleTest(NamedTuple):
-    """What became of a rule on held-out labels. Gains are differences in agreement with people."""
+    """The result of a rule on held-out labels. Gains are differences in agreement with people."""
 
     over_constitution: Estimate
     """The constitution with the rule minus the constitution alone."""
@@ -77,7 +77,7 @@ class RuleTest(NamedTuple):
 
 
 def principle_table(rows: Sequence[LabelledRow]) -> list[dict[str, Any]]:
-    """How the verdicts by each principle agree with people (`agreement`), and in how many comparisons both it and the
+    """The agreement of each principle's verdicts with people (`agreement`), and in how many comparisons both it and the
     judge as a whole prefer the answer that people do not (`against`): the principle with most of these first."""
     table: list[dict[str, Any]] = []
     for name in sorted({name for row in rows for name in row.by_principle}):
@@ -188,7 +188,7 @@ async def propose(
 
 
 def similarity(first: str, second: str) -> float:
-    """Of two statements, in [0, 1]: the words that both have, as a share of the words that either has."""
+    """The Jaccard index of two statements' words, in [0, 1]."""
     a, b = (set(re.findall(r"[^\W_]+", text.casefold())) for text in (first, second))
     return len(a & b) / len(a | b) if a | b else 1.0
 

@@ -46,12 +46,12 @@ class Calibration:
 
     @property
     def helps(self) -> bool:
-        """Whether calibration surely brings the Brier score down: the whole interval of the change lies below 0."""
+        """Whether calibration lowers the Brier score: the whole interval of the change lies below 0."""
         return self.gain.brier.high < 0
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What speaks against using it: notes of the fit, and a Brier score that it does not bring down."""
+        """Reasons not to use it: notes of the fit, and a Brier score that it does not lower."""
         warnings = [self.calibrator.note] if self.calibrator.note else []
         change = self.gain.brier
         if not self.helps:
@@ -62,7 +62,7 @@ class Calibration:
         return tuple(warnings)
 
     def recipe(self, *, labels: str, judges: Sequence[str]) -> dict[str, Any]:
-        """What `calibrator.json` holds: enough to apply it again (`Calibrator.from_json`), and what it rests on.
+        """The content of `calibrator.json`: enough to apply it again (`Calibrator.from_json`), and the data behind it.
 
         `labels` is the hash of the labels' state; `judges` are those whose probabilities were calibrated.
         """

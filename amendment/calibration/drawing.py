@@ -35,7 +35,7 @@ items weigh so much that intervals no longer hold (60 % coverage of 95 % at a sh
 
 
 class Sample(NamedTuple):
-    """What people are asked about."""
+    """A drawn sample of comparisons for people to label."""
 
     items: list[SampledItem]
     """In random order: whoever stops half way has labelled a random half."""

@@ -64,7 +64,7 @@ _CHOICES = {
 
 
 class ExportedLabels(NamedTuple):
-    """What a file holds that was written."""
+    """A summary of an exported file."""
 
     lines: int
     """Labels, or items without labels, each time that one is to be shown."""
@@ -78,7 +78,7 @@ class ExportedLabels(NamedTuple):
 
 
 class ImportedLabels(NamedTuple):
-    """What became of a file's labels."""
+    """A summary of an import."""
 
     new: int
     people: int
@@ -240,7 +240,7 @@ def _says_the_same(label: Label, before: Label) -> bool:
 
 
 def question_items(questions: Sequence[LabelQuestion], *, seed: int) -> list[Shown]:
-    """What people are to answer: each question once, its sides by the page's hash of an annotator whom nobody knows;
+    """The items for people to label: each question once, its sides by the page's hash of an unknown annotator;
     repeats at the end. In the order of the items' names, which says nothing of strata and prompts."""
     queue = Queue(questions, seed=seed, annotators=1, clock=lambda: 0.0)
     items = [

@@ -16,7 +16,7 @@ from amendment.text import transcript
 
 
 def texts_of_item(item: Shown) -> dict[str, str]:
-    """What people see of an item, by column."""
+    """The texts of an item that people see, by column."""
     first, second = (transcript(messages, by="assistant") for messages in item.answers)
     return {
         "item": item.name,
@@ -32,7 +32,7 @@ def texts_of_item(item: Shown) -> dict[str, str]:
 
 
 def argilla_record(item: Shown) -> dict[str, Any]:
-    """As `dataset.records.log` takes it."""
+    """An item as `dataset.records.log` of Argilla takes it."""
     texts = texts_of_item(item)
     turns = [
         {"role": turn.role, "content": transcript((turn.model_copy(update={"role": "user"}),), by="user")}

@@ -21,7 +21,7 @@ from amendment.yamlfile import did_you_mean, read_yaml
 
 
 class LabelledSample(NamedTuple):
-    """Where a sample's questions and labels lie."""
+    """A sample that people label, with the places of its questions and labels."""
 
     keys: tuple[str, ...]
     """Of the run file: the part that plans it."""
@@ -40,15 +40,15 @@ class LabelledSample(NamedTuple):
         return f"{self.drawn_by}/questions"
 
     def labels_in(self, folder: Path) -> Path:
-        """Where the labels of a run's folder lie."""
+        """The file of labels in a run's folder."""
         return folder / self.labels
 
     def command(self, folder: Path) -> str:
-        """Serves its page."""
+        """The command that serves its labelling page."""
         return f"amendment label {shlex.quote(str(folder))}{self.option}"
 
     def waiting(self, folder: Path, missing: int) -> str:
-        """What a run says that waits for so many labels."""
+        """The message of a run that waits for labels."""
         labels = "1 label is" if missing == 1 else f"{missing} labels are"
         return f"{self.read_by}: {labels} missing; people give them on the page: {self.command(folder)}"
 
@@ -64,7 +64,7 @@ SAMPLE, ASKED = "spot_check/sample", "spot_check/asked.json"
 
 
 class ToLabel(NamedTuple):
-    """What a run asks people about one of its samples."""
+    """One sample of a run, opened for labelling."""
 
     questions: list[LabelQuestion]
     labels: Path
@@ -74,7 +74,7 @@ class ToLabel(NamedTuple):
     """The part of the run file that plans it."""
 
     def missing(self) -> int:
-        """How many labels are to come; a page may be open meanwhile."""
+        """The number of labels still missing; a page may be open meanwhile."""
         with Labels(self.labels, read_only=True) as labels:
             return labels_missing(self.questions, labels.current(), annotators=self.annotators)
 
@@ -88,7 +88,7 @@ def sample_of(stage: str) -> LabelledSample:
 
 
 def open_sample(folder: Path, sample: LabelledSample = SPOT_CHECK, *, annotators: int | None = None) -> ToLabel:
-    """What people are asked in a run's folder. `annotators` overrides how many the run file plans.
+    """Open a sample in a run's folder for labelling. `annotators` overrides how many the run file plans.
 
     Raises ConfigError where it is no run's folder, its run file has no such sample, or it is not drawn yet.
     """

@@ -44,7 +44,7 @@ class _Session(_Body):
 
 
 class _Own(_Body):
-    """What an annotator sends of their work."""
+    """A request about an annotator's own work."""
 
     annotator: str | None = None
     """Whose it is. A session belongs to the browser: somebody else may have opened their link there since."""
@@ -91,7 +91,7 @@ def create_app(queue: Queue, labels: Labels, *, links: Mapping[str, str], hosts:
 
 
 class _Desk:
-    """What each route does."""
+    """The handlers of all routes."""
 
     def __init__(self, queue: Queue, labels: Labels, links: Mapping[str, str]) -> None:
         self._queue = queue
@@ -207,7 +207,7 @@ class _Desk:
         return fitting[0] if fitting else None
 
     def _annotator(self, request: Request) -> str:
-        """Whose session it is. Raises HTTPException 401 where it is nobody's."""
+        """The annotator of the session. Raises HTTPException 401 where there is none."""
         annotator = self._whose(request.cookies.get(_cookie_name(request), ""))
         if annotator is None:
             raise HTTPException(401, "no session: open the link that was printed for you")
@@ -221,7 +221,8 @@ def _refuse_somebody_else(body: _Own, annotator: str) -> None:
 
 
 def _cookie_name(request: Request) -> str:
-    """With the port, which browsers do not keep cookies apart by: two pages on one machine are two sessions."""
+    """The cookie's name contains the port, since browsers share cookies between ports: two pages on one machine are two
+    sessions."""
     return f"amendment-label-{request.headers['host'].rpartition(':')[2]}"
 
 

@@ -46,7 +46,7 @@ GATE_RULES = {
 
 
 def people_gate(agreement: Estimate, beside: JudgeAgainstPeople, max_gap: float) -> Gate:
-    """Whether people agree with the labels about as much as with each other."""
+    """Check that people agree with the labels about as much as with each other."""
     interval = bounds(agreement) if agreement.n >= FEWEST_ITEMS else None
     shown = f"agreement {agreement.value:.3f} {between(interval, '.3f', 1)}" if interval else ""
     if interval and interval[1] < 0.5:
@@ -65,7 +65,7 @@ def people_gate(agreement: Estimate, beside: JudgeAgainstPeople, max_gap: float)
 
 
 def orders_gate(disagree: Estimate) -> Gate:
-    """Whether labels follow from answers or from their places."""
+    """Check that labels follow from the answers and not from their positions."""
     interval = bounds(disagree)
     if disagree.n < FEWEST_ITEMS or interval is None:
         return Gate(LABELS, "orders", "not measured", f"{disagree.n} items of the sample were judged in both orders")
@@ -76,7 +76,7 @@ def orders_gate(disagree: Estimate) -> Gate:
 
 
 def unreadable_gate(judge: str, invalid: Estimate) -> Gate:
-    """Whether a judge answers in the terms it was asked in; `invalid` is the share of verdicts that do not."""
+    """Check that a judge's replies can be read; `invalid` is the share of verdicts that cannot."""
     return Gate(judge, "unreadable", *unreadable(invalid, UNREADABLE_MOST))
 
 

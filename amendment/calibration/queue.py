@@ -1,4 +1,4 @@
-"""Who is shown what next, in which order of sides, and what is still missing.
+"""The labelling queue: the next item of each annotator, its order of sides, and the labels still missing.
 
 Items of the overlap block go to every annotator, mixed into the first half of their share, so that agreement between
 people is known early. Each other item goes to one: a lease keeps it for them while they look, and whoever skips or
@@ -64,7 +64,7 @@ class Shown(NamedTuple):
 
 
 class AnnotatorProgress(NamedTuple):
-    """How far an annotator is."""
+    """One annotator's progress."""
 
     done: int
     total: int
@@ -128,7 +128,7 @@ class Queue:
         return self._lend(label.annotator, label.comparison_id, label.showing)
 
     def next(self, annotator: str) -> Shown | None:
-        """What the annotator is to look at; the same until they answer or the lease goes to somebody else."""
+        """The annotator's next item; the same until they answer or the lease passes to somebody else."""
         lease = self._leases.get(annotator)
         if lease is not None and self._may_keep(annotator, lease):
             return self._lend(annotator, lease.item, lease.showing)
@@ -139,12 +139,12 @@ class Queue:
         return self._lend(annotator, *due)
 
     def shown(self, annotator: str, item: str, showing: int) -> Shown:
-        """How this item is shown to this annotator. Raises KeyError for an item that is none of the questions."""
+        """This item as this annotator sees it. Raises KeyError for an unknown item."""
         turned = _hash(self._seed, "sides", item, annotator) % 2 == 1
         return Shown(self.questions[item], showing, turned != (showing == 1))
 
     def progress(self, annotator: str) -> AnnotatorProgress:
-        """How far the annotator is, and how long the rest will take them."""
+        """The annotator's progress and the time that the rest will take."""
         mine = self._labels.get(annotator, {})
         left = self._left(annotator)
         timed = [label.seconds for label in mine.values() if label.seconds is not None]
@@ -153,12 +153,12 @@ class Queue:
         return AnnotatorProgress(done, done + left, seconds)
 
     def missing(self) -> int:
-        """As `labels_missing`."""
+        """The number of labels still missing (`labels_missing`)."""
         everything = [label for mine in self._labels.values() for label in mine.values()]
         return labels_missing(list(self.questions.values()), everything, annotators=self._annotators)
 
     def _may_repeat(self, annotator: str, item: str) -> bool:
-        """Whether a second showing of this item to this annotator is meant to be."""
+        """Whether this item may be shown to this annotator a second time."""
         first = self._labels.get(annotator, {}).get((item, 0))
         return self.questions[item].is_repeated and first is not None and first.choice not in SILENT
 
@@ -205,7 +205,7 @@ class Queue:
         return None
 
     def _left(self, annotator: str) -> int:
-        """What remains of the annotator's share: overlap, single items, repeats of both."""
+        """The rest of the annotator's share: overlap, single items, repeats of both."""
         mine = self._labels.get(annotator, {})
         order = self._order(annotator)
         common = [item for item in order.overlap if (item, 0) not in mine]
@@ -225,7 +225,7 @@ class Queue:
 
 
 class _Order(NamedTuple):
-    """In which order an annotator comes to the items."""
+    """The order in which an annotator sees the items."""
 
     overlap: list[str]
     others: list[str]
@@ -250,7 +250,7 @@ def _hash(seed: int, use: str, item: str, annotator: str) -> int:
 
 
 def labels_missing(questions: Sequence[LabelQuestion], current: Iterable[Label], *, annotators: int) -> int:
-    """How many labels are to come before the spot check is what was planned; 0: it is.
+    """The number of labels still missing from the planned spot check.
 
     An item of the overlap block waits for as many annotators as are planned, any other one for a verdict, or until as
     many as are planned have skipped or flagged it: then it counts as skipped. Nothing waits for hidden repeats: their

@@ -1,6 +1,6 @@
-"""What a spot check says of the labels that are exported: one report, from a sample with known probabilities.
+"""The report of a spot check on the exported labels, from a sample with known probabilities.
 
-Covered: agreement with people, the same beside the agreement of people, the share of exported labels that people would
+Covered: agreement with people, compared with the agreement among people, the share of exported labels that people would
 give too (corrected by prediction), calibration, and the gate; as values, as JSON and as lines of Markdown. Figures of
 the certificate rest on sealed labels, which nothing else has seen, where there are any.
 """
@@ -43,7 +43,7 @@ FEWEST_IN_ROW = 10
 
 
 class Stratum(NamedTuple):
-    """What is known of items that have a part of their stratum in common, by the labels that the figures rest on."""
+    """Agreement on the items that share a part of their stratum, by the labels that the figures rest on."""
 
     name: str
     items: int
@@ -53,7 +53,7 @@ class Stratum(NamedTuple):
 
 @dataclass(frozen=True)
 class SpotCheck:
-    """What people's labels say of the judge's."""
+    """The judge's labels measured against people's."""
 
     population: int
     """Comparisons that are exported, from which the sample was drawn."""
@@ -185,7 +185,7 @@ def _notes(
 
 
 def report_json(report: SpotCheck) -> dict[str, Any]:
-    """As JSON values; what is not finite becomes null."""
+    """JSON values; numbers that are not finite become null."""
     values: dict[str, Any] = json_values(report)
     return values
 
@@ -276,7 +276,7 @@ def _figures(report: SpotCheck) -> Iterator[list[str]]:
 
 
 def preview_lines(agreement: Estimate, calibration: Calibration | None, refused: str) -> list[str]:
-    """What open labels say while others are missing or sealed; `refused` says why they carry no calibration."""
+    """Lines on the open labels while others are missing or sealed; `refused` says why they carry no calibration."""
     figures = [["figure", "value"], ["the judge's labels agree with a person", percent(agreement)]]
     lines = ["# Preview", "", "By open labels alone: sealed ones wait for the certificate.", "", *table(figures), ""]
     if not calibration:
@@ -294,7 +294,7 @@ def _row(named: tuple[str, CalibrationReport]) -> list[str]:
 
 
 def hard_line(raw: CalibrationReport) -> str:
-    """Of a judge without probabilities, in place of a table of bins. `raw` is the report of its own verdicts."""
+    """The line on a judge without probabilities, instead of a table of bins. `raw` is the report of its verdicts."""
     return (
         f"The judge gives verdicts without probabilities: it is right in {percent(raw.accuracy)} of {raw.n} labels. "
         "There is no table of reliability."
@@ -302,7 +302,7 @@ def hard_line(raw: CalibrationReport) -> str:
 
 
 def reliability_lines(report: CalibrationReport) -> list[str]:
-    """Of each bin how sure the judge is and how often it is right, and what follows."""
+    """A table of the judge's confidence and accuracy by bin, and the conclusion."""
     rows = [[f"{row.confidence:.2f}", percent(row.accuracy), str(row.n)] for row in report.bins]
     confidence, right = report.confidence.value, report.accuracy.value
     verdict = "These labels show no miscalibration: the ECE is what chance alone explains."

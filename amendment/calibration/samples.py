@@ -1,4 +1,4 @@
-"""What a spot check is made of: settings, comparisons drawn with known probability, questions, labels.
+"""The data of a spot check: settings, comparisons drawn with known probability, questions, labels.
 
 Two records on purpose. A `SampledItem` knows the judge's probability and is read by estimators; a `LabelQuestion` is
 all that the page is given, and holds neither a verdict nor a model's name. As far as it can be, people are asked what
@@ -74,7 +74,7 @@ class SpotCheckSettings(Part):
 
     @model_validator(mode="after")
     def _default_overlap(self) -> Self:
-        """Of a small sample all of it; of one annotator none, who agrees with nobody."""
+        """By default all of a small sample; none with one annotator, who has nobody to agree with."""
         if "overlap" not in self.model_fields_set:
             shared = 0 if self.annotators == 1 else min(self.overlap, self.items)
             object.__setattr__(self, "overlap", shared)  # the part is frozen from here on
@@ -87,7 +87,7 @@ class SpotCheckSettings(Part):
 
 
 class AskedOf(NamedTuple):
-    """What was asked about the same comparisons, in words."""
+    """The questions that judge and people were asked about the same comparisons, in words."""
 
     judge: str
     people: str

@@ -96,7 +96,7 @@ def serve_page(
 
 
 def _annotators(names: Iterable[str], earlier: Iterable[str], planned: int) -> list[str]:
-    """Who gets a link. Raises ConfigError for a name that cannot be one, or that is spelled almost as another one."""
+    """The annotators who get a link. Raises ConfigError for an invalid name, or one spelled almost like another."""
     annotators = sorted(name for name in earlier if not is_kept_name(name))
     spelled = {spelling(name): name for name in annotators}
     for given in names:
@@ -120,7 +120,7 @@ def _annotators(names: Iterable[str], earlier: Iterable[str], planned: int) -> l
 
 
 def hosts_of(address: str, port: int) -> list[str]:
-    """What browsers say as `Host`: of port 80, which goes without saying, the name alone."""
+    """The `Host` headers that browsers send; for port 80 the name alone."""
     names = [address, "localhost"] if _is_loopback(address) else [address]
     return names if port == 80 else [f"{name}:{port}" for name in names]
 

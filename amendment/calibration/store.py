@@ -164,7 +164,7 @@ class Labels:
         return len(keys)
 
     def seal_openings(self) -> int:
-        """For how many different keys sealed labels were looked at."""
+        """The number of different keys for which sealed labels were read."""
         return len(self._sealed_notes("opening", "key"))
 
     def note_seen(self, prompts: Iterable[str]) -> None:
@@ -178,7 +178,7 @@ class Labels:
         return self._sealed_notes("seen", "prompt")
 
     def close(self) -> None:
-        """Let go of file and lock."""
+        """Close the file and release the lock."""
         if self._db is not None:
             self._db.close()
             self._db = None
@@ -264,7 +264,7 @@ class Labels:
                 db.execute("COMMIT")
 
     def _sealed_notes(self, table: str, column: str) -> set[str]:
-        """What a table of the file of the seal holds; nothing where whoever made it was killed before the first row.
+        """The rows of a table in the seal's file; empty where a process was killed before it wrote the first row.
 
         Opened to write where that can be, so that SQLite itself takes back what a killed process had half written.
         """

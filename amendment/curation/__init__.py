@@ -1,4 +1,4 @@
-"""What goes into a dataset besides the judge's pairs, and how varied it is: mixing and diversity."""
+"""Mix other sources into the dataset, and measure its diversity."""
 
 from amendment.curation.diversity import Diversity, Spread, compression_ratio, distinct, measure_diversity, words
 from amendment.curation.mixing import Mix, Mixed, PairShare, RunShare, SourceCount, mix_pairs

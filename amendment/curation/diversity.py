@@ -1,4 +1,4 @@
-"""How varied sets of texts are, measured at the same size, so that they can be compared.
+"""Diversity of sets of texts, measured at the same size, so that they can be compared.
 
 Covered: distinct-n for n = 1, 2, 3 and the compression ratio, over several seeded draws of equally many texts that
 are cut to equally many words, or characters. Both figures move with the size alone: of more text a smaller share is
@@ -97,7 +97,7 @@ class Diversity:
     """By set, then by measure: distinct-1, distinct-2, distinct-3, compression ratio."""
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON; a figure that no text was long enough for is null."""
+        """JSON values; a figure that no text was long enough for is null."""
         sets = {
             name: {measure: _spread_json(spread) for measure, spread in measures.items()}
             for name, measures in self.sets.items()

@@ -59,7 +59,7 @@ Mix = Annotated[tuple[RunShare | PairShare, ...], AfterValidator(_whole)]
 
 
 class SourceCount(NamedTuple):
-    """Of one source: what it has and gives."""
+    """The pairs that one source has and gives."""
 
     pairs: int
     """Taken."""
@@ -129,7 +129,7 @@ def _keepers(sources: Mapping[str, Sequence[Preference]], weights: Mapping[str, 
 
 
 def _allotted(sizes: Mapping[str, int], weights: Mapping[str, Fraction]) -> dict[str, int]:
-    """How many each gives of the largest total for which no source is asked for more than it has.
+    """The number of pairs from each source, for the largest total at which no source has too few.
 
     No source owes more than its size, rounded up, and sizes are whole: so rounding asks none for one too many.
     """
@@ -145,6 +145,6 @@ def _by_largest_remainder(total: int, weights: Mapping[str, Fraction]) -> dict[s
 
 
 def _taken(pairs: Sequence[Preference], count: int, seed: int) -> list[Preference]:
-    """So many of the pairs, those that come first by their hashes, in the order in which they stand."""
+    """The pairs with the smallest hashes, in their original order."""
     ranked = sorted(range(len(pairs)), key=lambda index: content_id(["mix", seed, pairs[index].comparison_id]))
     return [pairs[index] for index in sorted(ranked[:count])]

@@ -68,7 +68,7 @@ class GuardWatcher(TrainerCallback, ExportableState):
             )
 
     def state(self) -> dict[str, Any]:
-        """What transformers writes into a checkpoint."""
+        """The state that transformers writes into a checkpoint."""
         return {"args": {}, "attributes": {"readings": [reading.to_json() for reading in self.readings]}}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any, **_: Any) -> None:
@@ -99,7 +99,7 @@ class GuardWatcher(TrainerCallback, ExportableState):
         self._forget_all_but(self.checkpointed)
 
     def finish(self, model: Any, steps: int) -> None:
-        """At the end: the best weights back into the model where a guard was violated, and notes in words."""
+        """Restore the best weights into the model where a guard was violated; returns notes in words."""
         for reading in self.readings:
             for guard, over in reading.violated.items():
                 shown = (f"{name} {_interval(reading.figures[name])}" for name in over)

@@ -61,7 +61,7 @@ class GuardSettings(BaseModel):
         return self.every or math.ceil(steps / _TIMES)
 
     def measurements(self, steps: int | None) -> int:
-        """How often a training of so many steps is measured after its start; at most, where nobody knows how many."""
+        """The number of measurements after the start of a training; the most possible where `steps` is unknown."""
         return math.ceil(steps / self.spacing(steps)) if steps else _TIMES
 
 
@@ -86,7 +86,7 @@ class Guards:
 
     @property
     def identity(self) -> list[Any]:
-        """What readings depend on, as JSON values; of the scores, which of them there are."""
+        """The inputs that readings depend on, as JSON values; of the scores only their names."""
         scores = [name for name in ("reward", "judge", "readable") if getattr(self, name)]
         return [self.settings.model_dump(mode="json"), [dict(row) for row in self.prompts], scores]
 
@@ -115,7 +115,7 @@ class GuardReading(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """What was counted of the answers of one measurement; an entry for each prompt."""
+    """The counts of one measurement's answers; an entry for each prompt."""
 
     log_ratio: Floats
     """log pi(answer) - log ref(answer), in nats."""

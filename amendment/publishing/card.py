@@ -130,7 +130,7 @@ def with_body(existing: str, body: str) -> str:
 
 
 def dataset_metadata(run: FinishedRun, settings: PublishSettings) -> dict[str, Any]:
-    """What the Hub sorts and filters by; the push adds the configs."""
+    """The metadata that the Hub sorts and filters by; the push adds the configs."""
     rows = len(run.every_row)
     raters = {verdict.rater_kind for verdict in run.verdicts}
     tags = {
@@ -165,7 +165,7 @@ def license_metadata(settings: PublishSettings, license: str) -> dict[str, str]:
 
 
 def merged_metadata(ours: Mapping[str, Any], theirs: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """What the run says, with what people changed or added on the Hub. `before` is what the last push wrote: of that
+    """Our metadata, with what people changed or added on the Hub. `before` is what the last push wrote: of that
     nothing stays that the run does not say now."""
     edited = {
         key: value
@@ -234,7 +234,7 @@ class SourceLicense(NamedTuple):
 
 
 class Writer(NamedTuple):
-    """Who wrote texts that are published, and where it ran."""
+    """A model that wrote published texts or judged them, and the host that it ran on."""
 
     model: str
     provider: str | None
@@ -288,7 +288,7 @@ def writers(run: FinishedRun) -> list[Writer]:
 
 
 def things_to_look_at(run: FinishedRun, license: str) -> list[str]:
-    """What only the publisher can decide, a sentence each; `license` is the dataset's."""
+    """The decisions that only the publisher can make, a sentence each; `license` is the dataset's."""
     return [*_licenses(run, license), *_hosts(run), *_people(run)]
 
 

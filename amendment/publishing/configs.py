@@ -77,7 +77,7 @@ def _split(run: FinishedRun, rows: Iterable[Row], columns: str, conversations: M
 
 
 def _origin(origin: Origin) -> Row:
-    """Where a text came from, as flat columns."""
+    """The origin of a text as flat columns."""
     values = origin.to_json()
     sampling = values.pop("sampling", {})
     return {**values, **sampling}
@@ -130,7 +130,7 @@ def _verdict(verdict: Verdict) -> Row:
 
 
 def _comparison(verdict: Verdict) -> Comparison | None:
-    """What a verdict about two candidates speaks of."""
+    """The comparison that a verdict on two candidates is about."""
     return Comparison(verdict.prompt_id, *sorted(verdict.shown)) if len(verdict.shown) == 2 else None
 
 

@@ -56,7 +56,7 @@ class FinishedRun:
 
     @cached_property
     def outgoing(self) -> Outgoing:
-        """How everything is shown to others."""
+        """The view that others get: pseudonyms for people, portable paths."""
         return Outgoing(self.settings, self.people)
 
     @cached_property
@@ -126,7 +126,7 @@ class FinishedRun:
 
     @property
     def models(self) -> dict[str, str]:
-        """What each trained model is, by its name; the small model of the stage `base` is not among them."""
+        """A title for each trained model, by its name; the small model of the stage `base` is not among them."""
         return dict(self._summary.get("models", {}))
 
     def _read(self, name: str, kind: type[R]) -> Iterator[R]:
@@ -142,7 +142,7 @@ class FinishedRun:
         return self._workspace.read(artefact, kind) if is_there else []
 
     def _is_taken(self, record: Record) -> bool:
-        """Whether the dataset took what belongs to this record of the mixed-in files."""
+        """Whether the dataset took the pair that this record of the mixed-in files belongs to."""
         match record:
             case Candidate() | Prompt():
                 return record.id in self._taken

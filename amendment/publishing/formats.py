@@ -36,7 +36,7 @@ Rows = Mapping[str, Sequence[Preference]]
 
 
 class Exported(NamedTuple):
-    """What was written."""
+    """A summary of an export."""
 
     files: Mapping[Path, int]
     """Rows of each file."""

@@ -64,7 +64,7 @@ class _Published(BaseModel):
 
 
 class _Manifest(BaseModel):
-    """What every reader of a manifest may rely on; a later version may say more."""
+    """The parts of a manifest that every reader may rely on; a later version may add more."""
 
     model_config = ConfigDict(strict=True)
 

@@ -170,7 +170,7 @@ def _settings(
 
 
 def _check_untouched(run: FinishedRun, models: list[str]) -> None:
-    """What is published is what the run made: not what somebody put there, nor what a killed run left."""
+    """Refuse to publish files that the run did not make, or that a killed run left behind."""
     again = "run it again: amendment run FILE"
     try:
         status = json.loads((run.folder / "status.json").read_text(encoding="utf-8"))
@@ -283,7 +283,7 @@ def write_preview(publication: Publication) -> Path:
 
 
 def plan_json(publication: Publication) -> dict[str, Any]:
-    """What a push would do, as JSON values; sizes are in bytes."""
+    """The effects of a push as JSON values; sizes are in bytes."""
     settings, sizes = publication.settings, publication.sizes
     return {
         "repo": settings.repo,

@@ -37,7 +37,7 @@ _NO_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|@\{|^[-./]|/\.|[./]$|\.l
 
 
 class Pushed(NamedTuple):
-    """Where everything is now."""
+    """The places of everything that was published."""
 
     repo: str
     commit: str
@@ -258,7 +258,7 @@ def _look(api: Any, repo: str, kind: str, *, private: bool, run: str, replace: b
 
 
 def _published(manifest: str) -> dict[str, Any]:
-    """What a manifest on the Hub says was published; nothing for a file of somebody else."""
+    """The `published` part of a manifest on the Hub; empty for a file of somebody else."""
     try:
         value = json.loads(manifest or "{}")
     except ValueError:

@@ -42,7 +42,7 @@ License = Annotated[str, AfterValidator(_license_id), WithJsonSchema({"type": "s
 
 
 class ModelRepo(Part):
-    """Where a model goes."""
+    """The repository of one model."""
 
     repo: RepoId
     """`org/name` on the Hub."""

@@ -1,4 +1,4 @@
-"""Whether a folder is what its manifest says: a run's folder, or a copy of a published dataset.
+"""Check a folder against its manifest: a run's folder, or a copy of a published dataset.
 
 Covered: every missing, changed and added file; which files the card of a copy names for each config; ids of pairs that
 do not follow from their content; prompts on both sides of the split. Not covered: who wrote the manifest, which
@@ -55,7 +55,7 @@ class Mismatch(NamedTuple):
 
 @dataclass
 class Verification:
-    """What was looked at and what was found."""
+    """The result of a check."""
 
     folder: Path
     is_published: bool
@@ -136,7 +136,7 @@ def added(folder: Path, files: Iterable[str], *, is_published: bool = False) -> 
 
 
 def _is_note(folder: Path, name: str) -> bool:
-    """Whether a file is what a stage leaves at its end."""
+    """Whether a file is the note that a stage writes at its end."""
     stage = re.fullmatch(r"stages/([^/]+)\.json", name)
     return stage is not None and Workspace(folder).note(stage[1]) is not None
 
@@ -174,7 +174,7 @@ def _rows(result: Verification, name: str, sides: dict[str, set[str]], side: str
 
 
 def wrong_pair(row: Mapping[str, Any]) -> str | None:
-    """What of a row's ids does not follow from its prompt, chosen and rejected; None when all do."""
+    """The problem of a row whose ids do not follow from its prompt, chosen and rejected; None when all do."""
     try:
         prompt = Prompt(
             messages=_messages(row["prompt"]),

@@ -120,7 +120,7 @@ def _refuse_margins(rows: Rows) -> None:
 
 
 def _meta(bench: Workbench, settings: RewardSettings) -> dict[str, Any]:
-    """What a score depends on besides the weights."""
+    """The metadata that a score depends on besides the weights."""
     tokenizer = bench.tokenizer
     if tokenizer.pad_token_id == tokenizer.eos_token_id:
         bench.notes.append(

@@ -62,7 +62,7 @@ class Benchmark:
 
 
 def best_of_n(scores: Sequence[Floats], qualities: Sequence[Floats], prompts: Sequence[Hashable]) -> Benchmark:
-    """What picking the highest of a pool's `scores` is worth by `qualities` (higher is better, in the file's own unit).
+    """The quality of the answer that scores highest in each pool; `qualities` are in the file's unit, more is better.
 
     The curve is over the same pools at every point, so that it ends at the size of the smallest.
     """

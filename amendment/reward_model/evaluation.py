@@ -83,7 +83,7 @@ class PairEvaluation:
 
 @dataclass(frozen=True, kw_only=True)
 class RewardEvaluation:
-    """What was measured; absent parts had no rows."""
+    """The results of an evaluation; absent parts had no rows."""
 
     pairs: PairEvaluation | None = None
     """Of pairs that were decided; accuracy is the mean over pairs (micro), `macro` that over categories."""
@@ -99,7 +99,7 @@ class RewardEvaluation:
     """Pairs without a better answer, which no accuracy counts."""
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON; absent parts are left out."""
+        """JSON values; absent parts are left out."""
         parts = {name: part.to_json() for name in ("pairs", "always_first") if (part := getattr(self, name))}
         parts |= {"people": people_json(self.people)} if self.people else {}
         parts |= {str(layout): benchmark.to_json() for layout, benchmark in self.benchmarks.items()}
@@ -213,7 +213,7 @@ def evaluate_pairs(
 
 
 def layout_of(row: Row) -> BenchmarkLayout | None:
-    """What the columns of a row are; None for none that is known."""
+    """The layout of a row by its columns; None for an unknown one."""
     lists = all(_is_pool(row.get(side)) for side in ("chosen", "rejected"))
     if lists and row.get("num_correct") is not None:
         return "reward-bench-2"

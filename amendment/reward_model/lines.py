@@ -35,7 +35,7 @@ def _figure(value: Estimate | float | None) -> str:
 
 
 def _above_zero(estimate: Estimate) -> str:
-    """Of a figure that cannot be negative, though the interval of its mean can reach below 0."""
+    """A figure that cannot be negative, its interval cut at 0."""
     return _figure(estimate._replace(low=max(estimate.low, 0.0)) if estimate.low < 0 else estimate)
 
 

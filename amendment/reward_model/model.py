@@ -53,7 +53,7 @@ class RewardModel:
 
     @staticmethod
     def describe(folder: str | Path) -> RewardMeta:
-        """What a score of the model in this folder depends on; nothing heavy is loaded. Raises ConfigError."""
+        """The metadata of the model in this folder; nothing heavy is loaded. Raises ConfigError."""
         return read_meta(Path(folder))
 
     def score(self, rows: Iterable[Row]) -> Floats:

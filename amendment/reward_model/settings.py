@@ -1,4 +1,4 @@
-"""What the section `reward_model` of a run file may set about training, and `reward_meta.json`: what a score depends on
+"""Settings of training a reward model, and `reward_meta.json`: what a score depends on
 besides the weights."""
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class RewardMeta(BaseModel):
 
     @property
     def temperature_used(self) -> float:
-        """By which differences of scores become probabilities."""
+        """The temperature that turns differences of scores into probabilities."""
         return self.temperature.value if self.temperature and self.temperature.helps else 1.0
 
 

@@ -118,7 +118,7 @@ def _classes(values: ArrayLike, classes: int) -> NDArray[np.intp]:
 
 
 def with_others(counts: ArrayLike, judged: ArrayLike | None = None) -> Floats:
-    """Of each unit, the share of people who agree with the majority of the others: each in turn is left out.
+    """The share of people, by unit, who agree with the majority of the others: each in turn is left out.
 
     `counts` has a row per unit of two people or more and a column per class: how many people gave the unit that class.
     With `judged`, of the same shape, the judge's verdicts take the place of the person left out; a judge that was

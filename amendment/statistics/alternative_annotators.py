@@ -137,7 +137,7 @@ def alternative_annotator(
 
 
 def _lack(clusters: Codes) -> str:
-    """What a person with items of these clusters lacks to be tested; empty where nothing."""
+    """The reason why a person with items of these clusters cannot be tested; empty where they can."""
     if clusters.size < FEWEST_ITEMS:
         return f"{clusters.size} of {FEWEST_ITEMS} items"
     prompts = np.unique(clusters).size
@@ -145,7 +145,7 @@ def _lack(clusters: Codes) -> str:
 
 
 def benjamini_yekutieli(p_values: Sequence[float], q: float) -> list[bool]:
-    """Which hypotheses are rejected at false discovery rate `q`, however they depend on each other.
+    """Flags of the hypotheses rejected at false discovery rate `q`, however they depend on each other.
 
     The greatest k with p_(k) <= k q / (m H_m), H_m = 1 + 1/2 + ... + 1/m; the k least p-values are rejected
     (Benjamini and Yekutieli 2001, theorem 1.3).

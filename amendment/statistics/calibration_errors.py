@@ -1,4 +1,4 @@
-"""How far a judge's probabilities are from what people say: Brier, log loss, ECE and its bins.
+"""Calibration errors of a judge's probabilities against people's labels: Brier, log loss, ECE and its bins.
 
 Which of two answers is called a is chance, so nothing here depends on it: Brier and log loss are the same in both
 orientations, and all else is about the judge's confidence c = max(p, 1 - p) and its hit z, how much of the label is on
@@ -93,7 +93,7 @@ class CalibrationReport:
         return self.ece.value > self.ece_if_perfect.high
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values; `bins` is a list of objects."""
+        """JSON values; `bins` is a list of objects."""
         return {**json_values(vars(self)), "shows_miscalibration": self.shows_miscalibration}
 
 

@@ -233,7 +233,7 @@ def _fit(method: Method, rows: _Rows) -> Calibrator:
 
 
 def _is_exact(p: Floats) -> NDArray[np.bool_]:
-    """Which probabilities are 0 or 1, so that nobody knows their log-odds."""
+    """Flags of the probabilities that are 0 or 1, whose log-odds are infinite."""
     is_extreme: NDArray[np.bool_] = np.minimum(p, 1 - p) < FINEST
     return is_extreme
 
@@ -309,7 +309,7 @@ def _slope(rows: _Rows, clip: float) -> float:
 
 
 def _zero(rising: Callable[[float], float], low: float, high: float) -> float:
-    """Where a rising function is 0, by bisection; the end nearer to it where it is 0 nowhere between."""
+    """The zero of a rising function by bisection; the nearer end where there is none in between."""
     if rising(low) >= 0:
         return low
     if rising(high) <= 0:

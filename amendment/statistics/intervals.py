@@ -49,7 +49,7 @@ class Estimate(NamedTuple):
     """What a reader must know before leaning on the interval: a fallback, too few clusters, why there is none."""
 
     def to_json(self) -> dict[str, float | int | str | None]:
-        """As JSON: nan becomes null; `method` and `note` are left out where empty."""
+        """JSON values: nan becomes null; `method` and `note` are left out where empty."""
         bounds = {"value": self.value, "low": self.low, "high": self.high}
         texts = {name: text for name, text in (("method", self.method), ("note", self.note)) if text}
         numbers = {name: None if math.isnan(bound) else bound for name, bound in bounds.items()}
@@ -87,7 +87,7 @@ def cautioned(estimate: Estimate) -> Estimate:
 
 
 def bounds(estimate: Estimate) -> tuple[float, float] | None:
-    """What to decide by: the interval, or the value itself where twenty clusters or more all gave it, or nothing."""
+    """The bounds to decide by: the interval, or the value itself where twenty clusters or more all gave it, or None."""
     if estimate.note == NO_VARIATION and estimate.clusters >= FEW:
         return estimate.value, estimate.value
     return None if math.isnan(estimate.low) else (estimate.low, estimate.high)

@@ -1,4 +1,4 @@
-"""How often one system would beat another if their answers were equally long: the length-controlled win rate.
+"""The length-controlled win rate: how often one system would beat another if their answers were equally long.
 
     logit P(a beats b) = theta + phi tanh((length_a - length_b) / s) + psi difficulty,   s = sd(length_a - length_b)
     win rate = mean over rows of sigmoid(theta + psi difficulty), the length term set to 0
@@ -75,7 +75,7 @@ class LengthControlled(NamedTuple):
 
 
 class Difficulty(NamedTuple):
-    """What the fit over all systems says. Held: phi at the mean of all systems, psi at 1, difficulties at 0."""
+    """The parameters fitted over all systems. Fixed: phi at the mean of all systems, psi at 1, difficulties at 0."""
 
     difficulty: Floats
     """Of each row's prompt, in log-odds, with a mean of 0 over prompts."""
@@ -201,7 +201,7 @@ def _fit(terms: Floats, weights: Floats, won: Floats, prior: Prior) -> Floats:
 
 
 def _rates(parameters: Floats, terms: Floats, weights: Floats) -> Floats:
-    """Of each fit the mean win rate over its rows with the length term set to 0."""
+    """The mean win rate of each fit over its rows, with the length term set to 0."""
     still = terms.copy()
     still[:, 0] = 0
     p = _sigmoid(parameters[:, :1] + parameters[:, 1:] @ still.T)

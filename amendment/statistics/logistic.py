@@ -32,7 +32,7 @@ NEAR = 1e-10
 
 
 class Stacked(NamedTuple):
-    """What weighed raters say."""
+    """Probabilities from weighted raters, and the weights."""
 
     p: Floats
     """By item; of a labelled one as its fold's model says it, which has seen no label of its group."""

@@ -35,7 +35,7 @@ LEAST_EXPONENT = -1000
 
 
 class Resampling(NamedTuple):
-    """How a bootstrap draws, and the level of its interval."""
+    """The settings of a bootstrap, and the level of its interval."""
 
     seed: int = 0
     draws: int = 2000
@@ -118,7 +118,7 @@ def _in_order(sums: Floats) -> Floats:
 
 
 def _grouped(sums: Floats, seed: int) -> Floats:
-    """With more than `MOST` clusters: that many random groups of them, each a cluster of its own."""
+    """Merge more than `MOST` clusters into that many random groups, each a cluster of its own."""
     if len(sums) <= MOST:
         return sums
     group = np.random.default_rng([seed, len(sums)]).permutation(len(sums)) % MOST
@@ -127,7 +127,7 @@ def _grouped(sums: Floats, seed: int) -> Floats:
 
 @lru_cache(maxsize=4)
 def _weights(seed: int, draws: int, clusters: int) -> NDArray[np.uint16]:
-    """How often each cluster was drawn: a row per draw, each with the sum `clusters`."""
+    """The number of times each cluster was drawn: a row per draw, each with the sum `clusters`."""
     random = np.random.default_rng([seed, clusters])
     weights = np.empty((draws, clusters), np.uint16)
     for start in range(0, draws, BLOCK):

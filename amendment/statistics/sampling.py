@@ -209,7 +209,7 @@ class _Contrast(NamedTuple):
     """Clusters with a label."""
 
     def variance(self, lam: float) -> float:
-        """What clusters add to the error, squared, with CR1's factor."""
+        """The clustered variance, with CR1's factor."""
         sums = self.by_people - lam * self.by_judge
         factor = self.labelled / (self.labelled - 1) if self.labelled > 1 else 1.0
         return factor * float(sums @ sums)

@@ -80,7 +80,7 @@ def macro_share(
 
 
 def _rows(value: float, residuals: Floats, weights: Floats, codes: Codes) -> float:
-    """How many independent rows a clustered share is worth: n over the design effect.
+    """The effective number of independent rows of a clustered share: n over the design effect.
 
     The design effect is the clustered variance over that of independent rows, never below 1. Few rows of the rarer kind
     say little about it (none, nothing), so it is averaged with that of an intra-cluster correlation of 0.1, which

@@ -1,4 +1,4 @@
-"""On which side of one half a probability lies: what decides, and what is a tie."""
+"""The side of a probability: above or below one half it decides, at one half it is a tie."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What trainers share: settings, preflight, tiny models.
+"""Shared parts of the trainers: settings, preflight, tiny models.
 
 What loads torch is imported by its full name: `workbench`, `model_files`, `generating`, `losses`.
 """

@@ -1,4 +1,4 @@
-"""What a training starts from: is the model there, with safetensors? And a tiny one from nothing.
+"""Base models: check that one is there, with safetensors, or build a tiny one from scratch.
 
 Promised: a check loads no weights and downloads none. Not covered: whether the architecture fits.
 

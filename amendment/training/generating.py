@@ -1,4 +1,4 @@
-"""What a live model says, and how likely it is to say it; in batches by length. Loads torch.
+"""Generate with a model in memory and score texts under it, in batches by length. Loads torch.
 
 Not covered: how an answer is drawn; see `amendment.llm.generation`.
 """

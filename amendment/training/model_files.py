@@ -70,7 +70,7 @@ def quietly(seed: int | None = None) -> Iterator[None]:
 
 @contextmanager
 def named_faults(message: str) -> Iterator[None]:
-    """What a library says of files that are missing, damaged or out of reach becomes one ConfigError."""
+    """Turn a library's errors about files that are missing, damaged or out of reach into one ConfigError."""
     try:
         yield
     except AmendmentError:

@@ -1,4 +1,4 @@
-"""What happens to each row before a trainer sees it, counted, so that no row is lost in silence.
+"""Prepare and count the rows before a trainer sees them, so that no row is lost silently.
 
 TRL drops over-long pairs for the reward model, cuts them for DPO, and learns nothing from two equal
 answers, all without a word. Here every row is kept, cut or dropped by our own rule, with its reason.
@@ -70,7 +70,7 @@ class _Read(NamedTuple):
 
     @property
     def start(self) -> int:
-        """Where the completions begin: behind what all sequences share with the prompt."""
+        """The index at which completions begin: after what all sequences share with the prompt."""
         return min(common_prefix(self.prompt_ids, ids) for ids in self.whole_ids)
 
     @property
@@ -201,7 +201,7 @@ def without_label(row: Row, settings: PairTrainerSettings) -> str | None:
 
 
 def common_prefix(ids: Sequence[int], others: Sequence[int]) -> int:
-    """How many leading tokens two sequences share."""
+    """The number of leading tokens that two sequences share."""
     for place, (a, b) in enumerate(zip(ids, others, strict=False)):
         if a != b:
             return place

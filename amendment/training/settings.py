@@ -1,4 +1,4 @@
-"""What a user may set for a trainer in the run file, the shape of a tiny model, and what a training hands back.
+"""Settings of a trainer in the run file, the shape of a tiny model, and the result of a training.
 
 Promised: a value that cannot work is refused when the object is made, and TRL's own fields pass only by
 name. Fields that reach outside the run (Hub, tokens, output folders, remote code) have no name here. Loads nothing
@@ -134,7 +134,7 @@ class TinyModel(_Settings):
 
 
 def missing_trackers(settings: TrainerSettings) -> Iterator[str]:
-    """What to do about each tracker of `report_to` that is not installed here."""
+    """A problem for each tracker of `report_to` that is not installed here, with its remedy."""
     for name in settings.report_to:
         if find_spec(name) is None:
             yield f"{name} is not installed; pip install {name}, or leave it out"

@@ -1,4 +1,4 @@
-"""Where one model is trained: the tools around a trainer of TRL, from the base's folder to the result's.
+"""The tools around a trainer of TRL, from the base's folder to the result's.
 
 A method brings its trainer and data; what every training needs is here: pinned threads and seeds, quiet
 libraries, checked configurations, batches of like length, a watched loop, a folder that appears whole.
@@ -113,12 +113,12 @@ class Workbench:
 
     @property
     def revision(self) -> str | None:
-        """What parts of a base on the Hub are asked for by."""
+        """The commit by which parts of a base on the Hub are requested."""
         return self.commit or self.settings.revision
 
     @property
     def origin(self) -> dict[str, str]:
-        """What records say of the base: its name and, on the Hub, its commit; never where a folder lay."""
+        """The base as records name it: its name and, on the Hub, its commit; never the path of a folder."""
         folder = Path(self.base).expanduser()
         name = folder.resolve().name if folder.is_dir() else self.base
         return {"base": name, **({"base_commit": self.commit} if self.commit else {})}
@@ -154,7 +154,7 @@ class Workbench:
 
     @property
     def versions(self) -> dict[str, str]:
-        """Of the libraries that train."""
+        """Versions of the libraries that train."""
         return {name: version(name) for name in ("torch", "transformers", "trl", "peft", "accelerate", "tokenizers")}
 
     def causal_model(self) -> Any:
@@ -271,7 +271,7 @@ def configure(kind: type[Any], settings: TrainerSettings, *, seed: int, folder: 
 
 
 def _processes() -> int:
-    """How many train together under `accelerate launch`, one for each device."""
+    """The number of processes under `accelerate launch`, one for each device."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
