@@ -18,7 +18,7 @@ from amendment.run.runfile.config import RunFile
 from amendment.text import plain
 from amendment.yamlfile import read_yaml, validate
 
-ASIDE = {"name", "budget", "prices", "calls", "publish"}
+ASIDE = {"name", "budget", "prices", "publish"}
 """Parts of a run file that change how it is made, what it may cost and where it goes, and not what is made."""
 
 

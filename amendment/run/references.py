@@ -21,7 +21,7 @@ from amendment.stages.pairs import has_pairs
 from amendment.yamlfile import did_you_mean
 
 NO_INPUT = "the run has no input; add prompts, candidates from a file, pairs or verdicts"
-_LENT = frozenset({"name", "seed", "constitution", "models", "budget", "prices", "calls"})
+_LENT = frozenset({"name", "seed", "constitution", "models", "budget", "prices"})
 """What a run file for `Run.models` consists of."""
 Scope = tuple[str | None, tuple[str, ...]]
 """Category and tags of a prompt."""

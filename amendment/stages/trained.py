@@ -24,7 +24,14 @@ from amendment.stages.contract import POLICY_STAGES, ConfigProblem, Context, Run
 from amendment.stages.gate import gate_tables
 from amendment.stages.shown import count_lines, estimate_shown, unscored_shown
 from amendment.text import plain
-from amendment.training import ProgressCallback, TrainResult, check_base, missing_trackers, need_training
+from amendment.training import (
+    ProgressCallback,
+    TrainerSettings,
+    TrainResult,
+    check_base,
+    missing_trackers,
+    need_training,
+)
 
 Rows = list[dict[str, Any]]
 Smoothing = Annotated[float, Field(ge=0, lt=0.5)] | Literal["estimated"]
@@ -32,7 +39,6 @@ Smoothing = Annotated[float, Field(ge=0, lt=0.5)] | Literal["estimated"]
 PROMPTS = ("inputs/prompts", "inputs/split")
 PAIRS = ("dataset/train", "dataset/test")
 CHAINS = (*PROMPTS, "critique/candidates")
-_TRAINING = ("base", "sft", "reward_model", "dpo")
 
 
 class TrainingStage(Stage):
@@ -68,7 +74,7 @@ class TrainingStage(Stage):
         try:
             need_training()
         except MissingExtra as fault:
-            if self.name == next(name for name in _TRAINING if getattr(self.settings, name, None)):
+            if self.config is self.settings.part(TrainerSettings):  # of several stages the first reports it
                 yield (self.name,), str(fault)
             return
         yield from (((self.name, "report_to"), message) for message in missing_trackers(self.config))
