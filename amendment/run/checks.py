@@ -36,7 +36,7 @@ from amendment.text import plain
 from amendment.yamlfile import Document, Loc, capped, did_you_mean, read_yaml, texts, validate
 
 _ROW = re.compile(r":? ?row \d|:\d")
-"""How the place of a row goes on after its file."""
+"""The place of a row, after the name of its file."""
 
 
 _BLANK = "nothing stands after the colon; write a value, {} for a part with its defaults, or take the line out"
@@ -77,7 +77,7 @@ def load_run_file(path: str | Path, overrides: Sequence[str] = (), *, limit: int
 
 
 def _of_the_rest(document: Document, base: Path, problems: Iterable[Problem]) -> list[Problem]:
-    """What is wrong outside the file with the parts of it that have the right shape; each top-level key is a part.
+    """Problems outside the file of the parts of it that have the right shape; each top-level key is a part.
 
     Prompts of the simulated world lie nowhere outside, and drawing many of them would only take time.
     """
@@ -223,7 +223,7 @@ def _sources(data: Any, loc: Loc = ()) -> Iterator[tuple[Loc, dict[str, Any]]]:
 
 
 def _price_problems(loaded: LoadedRun, up_to_date: Collection[str]) -> list[Problem]:
-    """What is wrong with the price table, or else the models that the budget cannot hold."""
+    """Problems of the price table; without any, the models that the budget cannot bound."""
     left = [stage for stage in asking_stages(loaded.config) if stage not in up_to_date]
     try:
         names = unbounded(loaded.config, loaded.base, left)

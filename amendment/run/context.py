@@ -39,14 +39,14 @@ PRESENTATION = (
     *("concurrency", "requests_per_minute", "tokens_per_minute", "timeout", "mode", "price", "api_key_env"),
     "batch_size",
 )
-"""Of a model's entry what changes how fast and at what price it answers, and not what."""
+"""Keys of a model's entry that change how fast and at what price it answers, and not what it answers."""
 
 
 class Patience(NamedTuple):
-    """How long passing faults of a provider are waited for before an item is left pending."""
+    """Limits on waiting for transient faults of a provider, after which an item is left pending."""
 
     attempts: int = 8
-    """Of each call."""
+    """Attempts of each call."""
     longest_wait: float = 60.0
     """Seconds, between two attempts."""
     max_wait: float = 900.0
@@ -153,7 +153,7 @@ class Context:
         return self._models[name]
 
     def model_key(self, name: str) -> dict[str, Any]:
-        """What of a model's entry changes its answers, its files among them; how fast it is asked does not."""
+        """The parts of a model's entry and files that change its answers, without its rate limits."""
         spec = self.config.models[name]
         key = {f"model {name}": dump(spec, without=set(PRESENTATION))}
         place = located(spec, self.base)

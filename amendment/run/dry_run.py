@@ -37,9 +37,9 @@ from amendment.text import read_fenced
 MOST_PROMPTS = 1000
 """A dry run takes so many prompts through the stages that ask prompt by prompt, and scales what they ask."""
 TEXT_TOKENS = 300
-"""Of an answer, a critique or a revision, where max_tokens allows it."""
+"""Assumed length of an answer, a critique or a revision, unless max_tokens is lower."""
 VERDICT_TOKENS = 150
-"""Of a written verdict."""
+"""Assumed length of a written verdict."""
 UNBOUNDED = 4096
 """Tokens of the longest answer where neither max_tokens nor the price table bounds it."""
 Find = Callable[[str], bytes | None]
@@ -48,30 +48,30 @@ Find = Callable[[str], bytes | None]
 
 @dataclass
 class Tally:
-    """What one stage asks of one model; a call about one of the first prompts counts for those that were left out."""
+    """The calls of one stage to one model; a call about one of the first prompts counts for those left out."""
 
     paid: float = 0.0
     calls: float = 0.0
-    """To be made."""
+    """Calls still to be made."""
     input: float = 0.0
     """Tokens of the calls to be made."""
     output: float = 0.0
     usd: float = 0.0
     """0 without a price."""
     is_bounded: bool = True
-    """Whether all these answers have a longest length."""
+    """Every one of these answers has a longest length."""
 
 
 class DryRun:
-    """What is asked in one dry run. `is_longest` gives every answer the most tokens that it can have, has every answer
+    """The calls of one dry run. `is_longest` gives every answer the most tokens that it can have, has every answer
     that is cut asked for again, and every written verdict unreadable at first."""
 
     def __init__(self, find: Find, prices: dict[str, Price | None], *, is_longest: bool = False) -> None:
         self.tallies: defaultdict[tuple[str, str], Tally] = defaultdict(Tally)
-        """By stage and model."""
+        """Tallies by stage and model."""
         self.stage = ""
         self.weight = 1.0
-        """How many calls one call counts for just now."""
+        """The number of calls that one call stands for."""
         self.is_done = False
         """The stage is up to date, so all that it asks is paid for, whether the ledger still has it or not."""
         self.prices = prices
@@ -182,7 +182,6 @@ class DryFolder(Workspace):
         self._run, self._has_inputs = run, has_inputs
 
     def path(self, artefact: str) -> Path:
-        """Where an artefact is."""
         of_run = artefact.startswith("models/") or (self._has_inputs and artefact.startswith("inputs/"))
         return self._run.path(artefact) if of_run else super().path(artefact)
 
@@ -226,7 +225,7 @@ class DryContext(Context):
 
     @property
     def calls(self) -> Calls:
-        """What a progress bar would count."""
+        """A stand-in for the counts of a progress bar."""
         return _Counting(self.dry_run, "", None)
 
     def model(self, name: str) -> Model:
@@ -297,5 +296,4 @@ class _Unloaded:
     def read(self, raw: bytes, request: Request) -> Reply:
         raise Transient(f"{self.host}: no stored reply is this model's", kind="unreadable")
 
-    async def close(self) -> None:
-        """Nothing is open."""
+    async def close(self) -> None: ...

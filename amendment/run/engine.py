@@ -23,9 +23,9 @@ from amendment.stages.passes import one_pass
 from amendment.yamlfile import did_you_mean
 
 HISTORY = "history.json"
-"""Of a model's folder the file that no later stage reads."""
+"""The file in a model's folder that no later stage reads."""
 STAGE_FORMAT = 9
-"""Raised when what stages write changes, so that older artefacts are made anew."""
+"""Raised when what stages write changes, so that older artefacts are made again."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,10 @@ class RunStage:
 
     @property
     def name(self) -> str:
-        """The stage's."""
         return self.stage.name
 
     def run(self) -> StageResult:
-        """Make it by itself."""
+        """Run the stage on its own, in no shared pass."""
         if not self.stage.is_streamed:
             return self.stage.make(self.context)
         [made] = one_pass(self.context, [self.stage.begin(self.context)])
@@ -63,24 +62,24 @@ class RunFolder(Workspace):
     """A run's folder as the engine sees it: which stages are up to date there."""
 
     def key(self, stage: RunStage) -> str:
-        """What the stage is now: its settings and the content of what it reads."""
+        """The hash of the stage's settings and of the content of what it reads."""
         read = {name: self.digest(name) for name in stage.stage.reads}
         return content_id([STAGE_FORMAT, stage.name, dict(stage.settings), read])
 
     def key_matches(self, stage: RunStage) -> bool:
-        """Whether the stage has been run as it is now, whatever has become of what it made."""
+        """Return whether the stage last ran with its current key, whatever happened to its outputs since."""
         note = self.note(stage.name)
         return note is not None and self._has_key(stage, note)
 
     def is_up_to_date(self, stage: RunStage) -> bool:
-        """Whether the stage has been run as it is now, and what it made is still in place."""
+        """Return whether the stage last ran with its current key, and its outputs are untouched."""
         note = self.note(stage.name)
         if note is None or any(self._stamp(name) is None for name in stage.stage.reads):
             return False
         return self.outputs_untouched(stage.name) and self._has_key(stage, note)
 
     def outputs_untouched(self, stage: str) -> bool:
-        """Whether everything that a finished stage wrote is still there, untouched."""
+        """Return whether all files that a finished stage wrote are still there and unchanged."""
         note = self.note(stage)
         return note is not None and all(self._stamp(name) == stamp for name, (stamp, _) in note["artefacts"].items())
 
@@ -101,7 +100,7 @@ class RunFolder(Workspace):
         return names
 
     def has_current_format(self, stage: str) -> bool:
-        """Whether what a finished stage wrote is of the form in which it would be written now."""
+        """Return whether a finished stage wrote its files in the current format."""
         note = self.note(stage)
         return note is None or note.get("format") == STAGE_FORMAT
 

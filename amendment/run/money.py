@@ -74,7 +74,7 @@ def unbounded(config: RunFile, base: Path, stages: Collection[str] | None = None
 
 
 def _writes(judge: JudgeEntry, base: Path) -> bool:
-    """Whether a judge's verdict is a text; of one that cannot be read somebody else tells."""
+    """Return whether a judge's verdict is a text. A judge that cannot be read is reported elsewhere."""
     try:
         return not load_judge_folder(judge.protocol, base=base).needs_choices
     except ConfigError:
@@ -87,7 +87,7 @@ def asked_models(config: RunFile, stages: Collection[str] | None = None) -> froz
 
 
 def _asked(config: RunFile, stages: Collection[str] | None) -> list[Ask]:
-    """What these stages ask, or all."""
+    """The models that these stages ask; by default those of all stages."""
     wanted = [stage for stage in stages_of(config) if stages is None or stage.name in stages]
     return [ask for stage in wanted for ask in stage.asks()]
 
@@ -99,7 +99,7 @@ class _Unpaid(NamedTuple):
     tokens: Tokens
     price: Price
     is_out: bool
-    """Whether its batch is not done with, so that the reply may still come."""
+    """Its batch is not finished, so the reply may still come."""
 
 
 def open_budget(
@@ -153,7 +153,7 @@ def _unpaid(
 
 
 def _gone(request: Request, prices: Mapping[str, Price | None], table: PriceTable) -> list[Price | None]:
-    """What a model may have cost that is no longer in the run file."""
+    """The possible cost of a model that is no longer in the run file."""
     price = price_of(table, request.host, request.model)
     return list(prices.values()) if price is None else [price]
 
@@ -163,7 +163,7 @@ def _host(spec: ModelSpec) -> str:
 
 
 def _worst(unpaid: _Unpaid) -> float:
-    """What a lost call cost at most, in USD; without its answer where nothing bounds that."""
+    """The highest cost of a lost call in USD; without its answer where nothing bounds that."""
     is_batch = unpaid.call.batch is not None
     worst = most_cost(unpaid.price, unpaid.tokens, batch=is_batch)
     bare = unpaid.tokens._replace(output=0)

@@ -39,7 +39,7 @@ PATHS = ("base", "constitution", "dataset", "model", "path", "prices", "protocol
 
 
 class Total(Record):
-    """What is left to be asked; a sum is absent where a part of it is not known."""
+    """The calls that are left; a sum is absent where a part of it is not known."""
 
     paid: int
     """Calls whose replies are in the ledger, or whose stage is up to date."""
@@ -48,7 +48,7 @@ class Total(Record):
     most_calls: int
     """The same where every cut answer and every unreadable verdict is asked for again."""
     input_tokens: int
-    """Of the calls to be made, likely."""
+    """Likely tokens of the calls to be made."""
     output_tokens: int
     usd: float | None
     """USD, likely; absent without a price."""
@@ -59,7 +59,7 @@ class Total(Record):
 
 
 class Asks(Total):
-    """What one stage asks of one model."""
+    """The calls of one stage to one model."""
 
     stage: str
     model: str
@@ -74,13 +74,13 @@ class BudgetCheck(Record):
     """USD, by the ledger."""
     verdict: Literal["fits", "likely fits", "would stop", "unknown", "nothing left"]
     stage: str | None = None
-    """Where the money would likely be gone."""
+    """The stage in which the budget would likely be reached."""
     unpriced: tuple[str, ...] = ()
     """Models without a known price; what they cost is not compared with the budget."""
 
 
 class Plan(Record):
-    """What is left of a run to be asked, and what it will take."""
+    """The calls that are left of a run, with their tokens, cost and time."""
 
     name: str
     prompts: int
@@ -104,14 +104,14 @@ class Plan(Record):
     changes: tuple[Change, ...] = ()
     """Settings that differ from those of the run in the folder."""
     warnings: tuple[str, ...] = ()
-    """What is doubtful about the run file."""
+    """Warnings about the run file."""
 
     def __str__(self) -> str:
         return "\n".join(plan_lines(self))
 
 
 def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Plan:
-    """What is left of the run in `folder` to be asked, up to the stage `until`, and what it will take.
+    """Plan the calls that are left of the run in `folder`, up to the stage `until`.
 
     Raises ConfigError and DataError with all that is wrong with the run file and what it names, but for absent keys,
     and LedgerError for a ledger that cannot be read.
@@ -180,7 +180,7 @@ def _perform(context: DryContext, wanted: Collection[str], done: Collection[str]
 
 
 def _unknown_lengths(loaded: LoadedRun, asks: Sequence[Asks]) -> Iterator[str]:
-    """The models of which nobody knows how much they write."""
+    """The models whose answers have no known length."""
     for name in dict.fromkeys(row.model for row in asks if row.calls):
         spec = loaded.config.models.get(name)
         if getattr(spec, "thinks", False) and not getattr(spec, "thinking_budget", None):
@@ -236,8 +236,8 @@ def _total(asks: Sequence[Asks]) -> Total:
 
 
 def _budget_check(usd: float, spent: float, asks: Sequence[Asks]) -> BudgetCheck:
-    """Whether the budget holds for what is left. A model without a price leaves that unknown, unless the others alone
-    cost too much."""
+    """Compare the budget with the cost of what is left. A model without a price leaves the verdict open, unless the
+    others alone cost too much."""
     if not any(row.most_calls for row in asks):
         return BudgetCheck(usd=usd, spent=spent, verdict="nothing left")
     most = [row.most_usd for row in asks]

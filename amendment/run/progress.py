@@ -1,4 +1,4 @@
-"""How far a run is: a bar where there is a terminal, a plain line every so often where there is none."""
+"""Progress of a run: a bar on a terminal, a plain line every so often elsewhere."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class QuietProgress:
         yield lambda: None
 
     def training(self, title: str, step: int, steps: int, metrics: str) -> None:
-        """A trainer's step."""
+        """Show a step of a trainer."""
 
     def say(self, line: str) -> None:
-        """A line of its own."""
+        """Print a line."""
 
 
 Progress = QuietProgress
 
 
 class _Tally:
-    """What one stage has come to so far, in words."""
+    """The counts of one stage so far, in words."""
 
     def __init__(self, calls: Calls | None) -> None:
         self._calls = calls
@@ -133,5 +133,5 @@ class BarProgress(LineProgress):
 
 
 def open_progress() -> Progress:
-    """The right one for standard error."""
+    """A bar if standard error is a terminal, else lines."""
     return BarProgress() if sys.stderr.isatty() else LineProgress()

@@ -22,7 +22,7 @@ from amendment.yamlfile import did_you_mean
 
 NO_INPUT = "the run has no input; add prompts, candidates from a file, pairs or verdicts"
 _LENT = frozenset({"name", "seed", "constitution", "models", "budget", "prices"})
-"""What a run file for `Run.models` consists of."""
+"""Keys of a run file that only lends models, see `only_lends_models`."""
 Scope = tuple[str | None, tuple[str, ...]]
 """Category and tags of a prompt."""
 _TEXTS = {"revise": "revise", "judge": "compare"}
@@ -74,7 +74,7 @@ def _models(config: RunFile, stages: Sequence[Stage], trained: set[str]) -> Iter
 
 
 def _nothing_to_publish(config: RunFile, trained: set[str]) -> Iterator[ConfigProblem]:
-    """What `publish` names and no stage makes."""
+    """Report what `publish` names and no stage makes."""
     if not config.publish:
         return
     if not has_pairs(config):
@@ -150,7 +150,7 @@ def scope_warnings(config: RunFile, rules: Sequence[Constitution], scopes: Seque
 
 
 def _listed(noun: str, plural: str, names: Sequence[str]) -> str:
-    """The first of some names."""
+    """The noun and the first names."""
     shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
     return f"{plural if len(names) > 1 else noun} {shown}" if names else f"no {noun}"
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a run has made so far."""
+    """The result of a run so far."""
 
     folder: Path
     summary: Mapping[str, Any]
@@ -70,7 +70,7 @@ class Result:
 
 
 class _Reported(NamedTuple):
-    """What was written about a run."""
+    """The reports of a run."""
 
     summary: dict[str, Any]
     spending: dict[str, Any]
@@ -156,14 +156,16 @@ class Run:
         self.close()
 
     def check(self) -> list[str]:
-        """What is doubtful about this run, a sentence each. Raises ConfigError with everything that would keep it from
-        being made. Calls nothing."""
+        """Return the warnings about this run, a sentence each. Calls no model.
+
+        Raises ConfigError with everything that would keep the run from being made.
+        """
         warnings = check_run_file(self._loaded, allow_unpriced=self._terms.allow_unpriced)
         assemble(self._context)
         return [*warnings, *uncovered_lines(self._loaded), *kinship_warnings(self.config)]
 
     def plan(self, *, until: str | None = None) -> Plan:
-        """What is left to be asked up to the stage `until`, and what it would take and cost; see `plan_run`."""
+        """Plan what is left up to the stage `until`, with its cost; see `plan_run`."""
         return plan_run(self._loaded, self.folder, until=until)
 
     def __call__(self, *, until: str | None = None) -> Result:
@@ -250,7 +252,7 @@ class Run:
         return {stage.name for stage in group}
 
     def _made(self, group: Sequence[RunStage]) -> Iterator[tuple[RunStage, StageResult]]:
-        """What stages make, one after another; each has to be closed before the next is asked for."""
+        """Yield the results of stages, one after another; each has to be closed before the next is asked for."""
         token = STAGE.set(group[0].name)
         try:
             if len(group) == 1:
@@ -307,7 +309,7 @@ class Run:
 
 
 def _pairs(workspace: RunFolder, done: Sequence[str]) -> int:
-    """How many pairs the dataset has, with those that later stages have added."""
+    """The number of pairs of the dataset, with those that later stages have added."""
     made = [name for name in done if name == "dataset" or name.endswith("-dataset")]
     notes = [note["counts"] for name in made if (note := workspace.note(name))]
     return sum(note.get(f"{kind} pairs", 0) for note in notes for kind in ("train", "test", "new"))

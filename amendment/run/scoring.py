@@ -39,11 +39,11 @@ LISTS = ("reward-bench-2", "grid", "pools")
 IDS = ("id", "comparison_id", "candidate_id", "item", "idx", "question_id")
 """Columns that name a row, in the order in which they are looked for."""
 ANSWERS = (("candidate",), ("chosen", "rejected"), ("a", "b"))
-"""What the answers of a row may be called."""
+"""Names that the answers of a row may have."""
 
 
 class Columns(NamedTuple):
-    """Where the parts of a row stand."""
+    """The columns of the parts of a row."""
 
     prompt: tuple[str, ...]
     answers: tuple[tuple[str, str], ...]
@@ -64,7 +64,7 @@ class AskedRow(NamedTuple):
     """As the file names the row."""
     prompt: Prompt
     names: tuple[str, ...]
-    """Of the answers: `score`, or `chosen` and `rejected`, or `a` and `b`; of a list its positions."""
+    """Names of the answers: `score`, or `chosen` and `rejected`, or `a` and `b`; of a list its positions."""
     answers: tuple[Candidate, ...]
 
     def requests(self) -> list[dict[str, Any]]:
@@ -78,7 +78,7 @@ class AskedRow(NamedTuple):
 
 
 class ScoredFiles(NamedTuple):
-    """What was scored."""
+    """A file of scores, and its counts."""
 
     path: Path
     counts: dict[str, Any]
@@ -180,7 +180,7 @@ def _number(value: Any) -> float | None:
 
 
 def _counts(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Of the whole file: rows by kind, answers, those without a score."""
+    """Counts of the whole file: rows by kind, answers, and answers without a score."""
     kinds, scores = Counter[str](), list[float | None]()
     for row in rows:
         kinds[row["kind"]] += 1

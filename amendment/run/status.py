@@ -35,7 +35,7 @@ def read_status(folder: Path) -> dict[str, Any]:
     """Stages done, running and missing, with their counts. Raises ConfigError when this is no run's folder.
 
     `of another version` are those of the done ones that another version of the toolkit wrote in a form of its own: they
-    can be exported and published as they are, and a start makes them anew.
+    can be exported and published as they are, and a start makes them again.
 
     `running` names the stage at work, or several that share a pass, with commas between. It is null when the process
     that was at it has ended, however it ended; `ended` then says why, where it did not finish. `paid` has the calls
@@ -79,7 +79,7 @@ def _calls(folder: Path) -> dict[str, Any]:
 
 
 def _damage(folder: Path) -> str | None:
-    """What is wrong with the ledger, every row of which is read, or why it cannot be read; with what to do."""
+    """The damage of the ledger, every row of which is read, or why it cannot be read; with a remedy."""
     path = folder / "ledger.sqlite"
     if not path.exists():
         return None
@@ -95,7 +95,7 @@ def _damage(folder: Path) -> str | None:
 
 
 def _is_status(status: Any) -> bool:
-    """Whether the file is what a run writes."""
+    """Return whether this is the content of a run's status.json."""
     if not isinstance(status, dict) or not {"name", "stages", "running", "done"} <= set(status):
         return False
     lists = [status["stages"], status["done"], status.get("out of date", [])]

@@ -22,7 +22,7 @@ from amendment.stages.shown import simulated_banner
 from amendment.text import cell, plain, table
 
 LOSSES: tuple[Outcome, ...] = ("refused", "invalid", "failed", "pending")
-"""How an item ends that came to nothing."""
+"""Endings without a result."""
 
 
 def write_summary(
@@ -58,8 +58,8 @@ def write_summary(
 
 
 def headline(config: RunFile, summary: Mapping[str, Any]) -> list[str]:
-    """What the command prints at the end: the banner if there is one, and the lines of the stages that tell most of the
-    run: of the evaluation, or of judges, dataset and trainings, or else of the last stage."""
+    """The lines that the command prints at the end: the banner if there is one, and the lines of the stages of the
+    greatest weight: the evaluation, or judges, dataset and trainings, or else the last stage."""
     stages: Mapping[str, Any] = summary["stages"]
     weights = {stage.name: stage.weight for stage in stages_of(config) if stage.name in stages}
     most = max(weights.values(), default=0)
@@ -85,7 +85,7 @@ def _section(summary: Mapping[str, Any], name: str) -> list[str]:
 
 
 def loss_lines(stages: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """How the items of each stage ended, where any ended without a result; `stages` are the counts by stage."""
+    """Lines on the endings of each stage that has items without a result; `stages` are the counts by stage."""
     lines = []
     for name, counts in stages.items():
         if "done" in counts and any(counts.get(outcome) for outcome in LOSSES):
@@ -101,7 +101,7 @@ def _gate_warnings(notes: Mapping[str, Any], up_to_date: Sequence[str]) -> list[
 
 
 def _people(audit: Mapping[str, Any]) -> list[str]:
-    """What a spot check found, in a line."""
+    """The result of a spot check, in a line."""
     if "gate" not in audit:
         return []
     agreed = audit.get("the judge's labels agree with people")

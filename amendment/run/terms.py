@@ -34,7 +34,7 @@ REMEMBERED = "settings.json"
 
 
 class Terms(NamedTuple):
-    """What holds for this start of a run and is in no file."""
+    """Permissions of this start of a run, which no file holds."""
 
     accept_changes: bool = False
     """Ask again where changed settings make it necessary, whatever that costs."""
@@ -43,7 +43,7 @@ class Terms(NamedTuple):
     strict_model: bool = False
     """Stop when one name is answered by two models."""
     trust: Trust = Trust()
-    """Which hosts are sent keys."""
+    """The hosts that are sent keys."""
 
 
 def agree(loaded: LoadedRun, folder: Path, left: Sequence[str], terms: Terms) -> None:
@@ -183,6 +183,6 @@ def _begun(folder: Path) -> set[str]:
 
 
 def _costs(config: RunFile, model: str) -> bool:
-    """Whether calls to this model matter: not to simulated ones, nor to policies that the run trains by itself."""
+    """Return whether calls to this model matter: not those to simulated models or to policies of the run."""
     spec = config.models.get(model)
     return spec is not None and spec.provider != "simulated"

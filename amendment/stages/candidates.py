@@ -24,7 +24,7 @@ BATCH = 64
 
 
 class Draw(NamedTuple):
-    """A question to a model: a prompt, and the how-manieth answer to it."""
+    """A question to a model: a prompt, and the index of the sample."""
 
     prompt: Prompt
     sample: int
@@ -83,14 +83,12 @@ class CandidatesStage(Stage):
         return [cls(settings)] if settings.parts(ModelSource) else []
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """The sources and their models."""
         key: dict[str, Any] = {"candidates": [dump(source) for source in self.drawn_from]}
         for source in self.drawn_from:
             key |= context.model_key(source.model) if source.model in context.config.models else {}
         return key
 
     def asks(self) -> Iterator[Ask]:
-        """Each source's model."""
         for index, source in enumerate(self.settings.candidates):
             if isinstance(source, ModelSource):
                 yield Ask((self.name, index, "model"), source.model, take=source.take)
@@ -107,11 +105,9 @@ class CandidatesStage(Stage):
 
     @property
     def is_streamed(self) -> bool:
-        """Not where it has to wait for a policy to be trained."""
         return not self._waits
 
     def begin(self, context: Context) -> Step:
-        """Open the models."""
         return _CandidatesStep(context, self.drawn_from)
 
     def make(self, context: Context) -> StageResult:
@@ -168,7 +164,6 @@ class _CandidatesStep:
             self._answers.add(*answer.named_ending(model), answer.answer)
 
     def close(self) -> StageResult:
-        """Finish the stage."""
         return self._answers.close()
 
 

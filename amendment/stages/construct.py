@@ -38,7 +38,7 @@ class Side(NamedTuple):
 
 
 class ConstructConfig(Part):
-    """What both kinds say."""
+    """Settings that both kinds share."""
 
     per_prompt: int = Field(default=1, ge=1, le=64)
     """Pairs of each prompt, each of two answers of its own."""
@@ -143,9 +143,9 @@ class PlannedPair(NamedTuple):
 
     source: ConstructConfig
     number: int
-    """Of the source, in the run file."""
+    """Index of its entry under `construct`."""
     samples: tuple[int, int]
-    """The how-manieth answer of its side each of the two is."""
+    """For each side, the index of its sample."""
 
 
 def plan_draws(settings: RunSettings) -> list[PlannedPair]:
@@ -174,13 +174,13 @@ class ConstructedPair(Record):
 
 
 class _DrawnPair(NamedTuple):
-    """What came of one planned pair."""
+    """The result of one planned pair."""
 
     endings: tuple[tuple[str, Ending], ...]
     answers: tuple[Candidate, ...]
     pair: Pair | None
     reason: str | None
-    """Why there is no pair."""
+    """The reason, where `pair` is None."""
 
 
 class _ConstructStep:

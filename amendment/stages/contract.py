@@ -59,7 +59,7 @@ class JudgeEntry(Part):
 
 
 class BudgetPart(Part):
-    """What the run may cost."""
+    """A limit on the cost of the run."""
 
     usd: float = Field(gt=0, allow_inf_nan=False)
     """No call is sent that could take the run's cost above this."""
@@ -102,19 +102,19 @@ class Ask(NamedTuple):
     """A model that a stage asks."""
 
     place: Loc
-    """Where the run file names it."""
+    """The place in the run file that names it."""
     model: str
     """Its name under `models`, or a policy that the run trains."""
     role: Literal["write", "revise", "judge", "score"] = "write"
-    """What for: an answer, a chain of revisions by principles, verdicts by principles, scores without principles."""
+    """Write an answer, revise by principles, judge by principles, or score without principles."""
     judge: JudgeEntry | None = None
-    """How it is asked, where it judges."""
+    """The entry of the judge, if it judges."""
     take: int | None = None
-    """Where it is asked about the first so many prompts alone."""
+    """It is asked about the first `take` prompts only; None: about all."""
 
 
 class StageResult(NamedTuple):
-    """What a stage made: artefact names, and the counts that summary and status show."""
+    """The names of the artefacts that a stage wrote, and the counts that summary and status show."""
 
     artefacts: tuple[str, ...]
     counts: dict[str, Any]
@@ -133,29 +133,27 @@ class Item:
 
 
 class Step(Protocol):
-    """What a stage does with one prompt after another."""
+    """The work of a stage on one prompt after another."""
 
     @property
-    def name(self) -> str:
-        """The stage's."""
-        ...
+    def name(self) -> str: ...
 
     @property
     def models(self) -> Sequence[Model]: ...
 
     @property
     def tables(self) -> Tables:
-        """What it writes, open while the pass goes on."""
+        """The tables that it writes, open during the pass."""
         ...
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The tables whose candidates it looks for at an item."""
+        """The tables whose candidates it takes from an item."""
         ...
 
     @property
     def makes(self) -> str | None:
-        """The table whose candidates it leaves at an item."""
+        """The table whose candidates it adds to an item."""
         ...
 
     async def work(self, item: Item) -> Any:
@@ -163,7 +161,7 @@ class Step(Protocol):
         ...
 
     def keep(self, result: Any) -> None:
-        """Write what came of a prompt; called in the order of the prompts."""
+        """Write the result of a prompt; called in the order of the prompts."""
         ...
 
     def close(self) -> StageResult:
@@ -172,13 +170,13 @@ class Step(Protocol):
 
 
 class Progress(Protocol):
-    """How far a run is, for people."""
+    """Shows the progress of a run."""
 
     def say(self, line: str) -> None:
-        """A line of its own."""
+        """Print a line."""
 
     def training(self, title: str, step: int, steps: int, metrics: str) -> None:
-        """A trainer's step."""
+        """Show a step of a trainer."""
 
 
 class Context(Protocol):
@@ -188,13 +186,11 @@ class Context(Protocol):
     """A dry run: models only count what they are asked, and the tables are thrown away."""
 
     @property
-    def config(self) -> RunSettings:
-        """The run file."""
-        ...
+    def config(self) -> RunSettings: ...
 
     @property
     def base(self) -> Path:
-        """The folder of the run file, from which its paths are meant."""
+        """The folder of the run file; relative paths start there."""
         ...
 
     @property
@@ -225,7 +221,7 @@ class Context(Protocol):
         ...
 
     def model_key(self, name: str) -> Mapping[str, Any]:
-        """What of a model's entry, and of its files, changes its answers."""
+        """The parts of a model's entry and files that change its answers."""
         ...
 
     def trained_base(self, base: str) -> str:
@@ -279,13 +275,13 @@ class Stage:
     title: str
     """Shown while it runs: a present participle and its object, such as "judging candidates"."""
     absent: ClassVar[str | None] = None
-    """What to do about a run file that has no such stage and another one that reads what this one makes."""
+    """Advice for a run file that lacks this stage although another one reads what it makes."""
     weight: ClassVar[int] = 0
-    """How much its result tells of the run: a run ends with the lines of the stages that tell most."""
+    """How much its result says about the run; a run ends by printing the stages of the greatest weight."""
     is_on_card: ClassVar[bool] = False
     """Its lines are figures on held-out prompts; the card of the published dataset shows them."""
     model_title: str | None = None
-    """What the model that it trains is, for the model's card; None if it trains none that is published."""
+    """A phrase for the card of the model that it trains; None if it trains none that is published."""
     Config: ClassVar[type[BaseModel] | None] = None
     """Its part of the run file, under its name."""
     reads: tuple[str, ...] = ()
@@ -308,11 +304,11 @@ class Stage:
 
     @classmethod
     def policies(cls, settings: RunSettings) -> Iterable[str]:
-        """The names of the policies that it can make beside `base`, `sft` and `dpo`."""
+        """The names of the policies that it can make in addition to `base`, `sft` and `dpo`."""
         return ()
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """What of the settings and of files outside the run changes the result, as JSON values."""
+        """The settings and the state of files outside the run that change the result, as JSON values."""
         raise NotImplementedError  # every stage has its own
 
     def sources(self) -> Iterable[Source]:
@@ -328,11 +324,11 @@ class Stage:
         return ()
 
     def problems(self) -> Iterable[ConfigProblem]:
-        """What the run file cannot mean, as far as it can tell alone."""
+        """Errors of the run file that this stage alone can find."""
         return ()
 
     def check(self, base: Path) -> Iterable[ConfigProblem | ConfigWarning]:
-        """What is wrong with, or doubtful about, files that its settings name; `base` is the folder of the run file.
+        """Errors and warnings about the files that its settings name; `base` is the folder of the run file.
 
         Raises DataError for rows of files.
         """
@@ -344,7 +340,7 @@ class Stage:
 
     @property
     def is_streamed(self) -> bool:
-        """Whether it works on one prompt after another, and so shares a pass over them with its neighbours."""
+        """It works on one prompt after another, and so shares a pass over the prompts with its neighbours."""
         return type(self).begin is not Stage.begin
 
     def make(self, context: Context) -> StageResult:

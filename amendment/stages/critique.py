@@ -40,11 +40,9 @@ class CritiqueStage(Stage):
         return {**dump(self.config), **context.model_key(self.config.model), **constitution_key(context)}
 
     def asks(self) -> Iterator[Ask]:
-        """One model does all three."""
         yield Ask(("critique", "model"), self.config.model, "revise")
 
     def begin(self, context: Context) -> _Chains:
-        """Open the model."""
         return _Chains(context, self.config)
 
 
@@ -71,7 +69,6 @@ class _Chains:
         return chain
 
     def keep(self, chain: Chain) -> None:
-        """Write a chain."""
         self.tables.end(chain.prompt_id, chain.ending)
         self.tables.add("candidates", chain.candidates)
         self.tables.add("critiques", chain.critiques)
@@ -79,7 +76,6 @@ class _Chains:
         self._counts["truncated"] += sum(candidate.is_truncated for candidate in chain.candidates)
 
     def close(self) -> StageResult:
-        """Finish the stage."""
         counts = {
             **self.tables.close(),
             "drafts": self._counts["draft"],

@@ -53,7 +53,7 @@ from amendment.stages.trained import (
 Row = Mapping[str, Any]
 Scored = Callable[[Sequence[Row]], NDArray[np.float64]]
 _CHARACTERS = 4
-"""Of a token of English, on average."""
+"""Characters of an English token, on average."""
 
 
 class DpoGuards(GuardSettings):
@@ -106,7 +106,7 @@ class DpoStage(TrainingStage):
 
     @property
     def watches_reward(self) -> bool:
-        """Whether guards score with the run's reward model: not where that is trained from this very policy."""
+        """Guards score with the run's reward model, unless that is trained from this very policy."""
         reward = self.settings.part(RewardModelConfig)
         if not (self.config.guards and reward):
             return False
@@ -126,7 +126,6 @@ class DpoStage(TrainingStage):
         return {**key, **context.model_key(judge.model), **texts, **constitution_key(context)}
 
     def asks(self) -> Iterator[Ask]:
-        """The judge of the guards."""
         if self.config.guards and (judge := self.config.guards.judge):
             yield Ask(("dpo", "guards", "judge", "model"), judge.model, "judge", judge=judge)
 
@@ -180,7 +179,7 @@ class DpoStage(TrainingStage):
         return StageResult((f"models/{name}",), counts)
 
     def _guards(self, context: Context) -> Guards | None:
-        """What watches the training; None where guards are null."""
+        """The guards of the training; None if the run file switches them off."""
         guards = self.config.guards
         if guards is None:
             return None
@@ -211,7 +210,7 @@ class DpoStage(TrainingStage):
             score(rows[: guards.prompts])
 
     def _shared_prompts(self, context: Context, guards: GuardSettings) -> str | None:
-        """How many of the guards' prompts the evaluation measures too."""
+        """A sentence on the prompts that guards and evaluation share; None if there are none."""
         evaluate = context.config.part(EvaluateConfig)
         if evaluate is None:
             return None

@@ -41,7 +41,7 @@ class Tables:
         self._endings, self._others = ExitStack(), ExitStack()
         self._counts: Counter[str] = Counter()
         self._reasons: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
-        """Of the pending items, and of the others."""
+        """Reasons of pending items (True) and of all others (False)."""
 
     def __enter__(self) -> Self:
         for name, kind in self._kinds.items():

@@ -78,7 +78,7 @@ class EvaluationPeople(Part):
 
 
 class EvaluateConfig(Part):
-    """What the trained models do on held-out prompts."""
+    """Measure the trained models on held-out prompts."""
 
     policies: tuple[str, ...] = Field(default=(), max_length=16)
     """base, sft, dpo, or names under `models`; the first is what the others are compared with."""
@@ -89,7 +89,7 @@ class EvaluateConfig(Part):
     judge: JudgeEntry | None = None
     """Compares policies, by `judging`'s constitution; not needed in the simulated world."""
     compare: Literal["first", "all"] = "first"
-    """What that judge compares. first: each policy with the first; all: every two."""
+    """Pairs of policies that the judge compares. first: each policy with the first; all: every two."""
     people: EvaluationPeople | None = None
     """Let people label, blind, a random sample of that judge's comparisons; the summary then has win rates corrected by
     what they say."""
@@ -98,9 +98,9 @@ class EvaluateConfig(Part):
     over_refusal: OverRefusal | None = None
     """Measure how often each policy refuses harmless prompts."""
     temperature: float = Field(default=1.0, ge=0, le=5)
-    """Of policies that this run trains; models under `models` have their own."""
+    """Temperature of policies that this run trains; models under `models` have their own."""
     max_tokens: int = Field(default=512, ge=1)
-    """Likewise."""
+    """Most tokens of an answer of those policies."""
 
     @field_validator("policies")
     @classmethod
@@ -111,7 +111,7 @@ class EvaluateConfig(Part):
 
     @property
     def matchups(self) -> tuple[tuple[str, str], ...]:
-        """Which policies the judge compares: the one whose win rate it is, and the one that it is against."""
+        """The comparisons of the judge: the policy whose win rate is measured, and its opponent."""
         if self.compare == "first":
             return tuple((name, self.policies[0]) for name in self.policies[1:])
         return tuple((later, earlier) for earlier, later in combinations(self.policies, 2))
@@ -182,12 +182,11 @@ class EvaluateStage(Stage):
         return self.config.own_prompts
 
     def categories(self) -> Iterator[ConfigProblem]:
-        """Of harmless prompts."""
         for index, name in enumerate(self.config.over_refusal.categories if self.config.over_refusal else ()):
             yield ("evaluate", "over_refusal", "categories", index), name
 
     def problems(self) -> Iterator[ConfigProblem]:
-        """What could not say anything, however it went."""
+        """Settings that measure nothing."""
         config, settings = self.config, self.settings
         if not (settings.need(DatasetConfig).test_share or config.own_prompts):
             yield ("evaluate",), "needs held-out prompts; set dataset.test_share above 0"
@@ -330,7 +329,7 @@ def harmless_prompts(context: Context, part: OverRefusal, evaluated: Iterable[Pr
 
 
 def _answer_counts(name: str, answers: Sequence[Drawn]) -> dict[str, int]:
-    """How a policy's draws ended. Raises AmendmentError for one that never answered, which nothing can measure."""
+    """Count how a policy's draws ended. Raises AmendmentError for a policy that never answered."""
     ended = Counter(answer.ending.outcome for answer in answers)
     if not ended["done"]:
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in ended.items())

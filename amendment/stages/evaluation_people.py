@@ -79,7 +79,6 @@ class EvaluationSampleStage(_EvaluationPeopleStage):
         return {**drawn, "of": "every two policies", **constitution_key(context)}
 
     def problems(self) -> Iterator[ConfigProblem]:
-        """What people could not be asked."""
         if self.evaluation.judge is None:
             yield (
                 EVALUATION.keys,
@@ -166,7 +165,6 @@ class EvaluationLabelsStage(_EvaluationPeopleStage):
         return StageResult((workspace.write(VERDICTS, Verdict, verdicts),), counts)
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        """With the corrected rates."""
         by_people = {"win rates by people": lambda rates: [_corrected_line(name, rates[name]) for name in rates]}
         return count_lines(counts, by_people)
 

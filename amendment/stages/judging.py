@@ -95,7 +95,7 @@ class JudgingConfig(JudgeSettings, PairSettings):
 
 
 class Ranking(Record):
-    """What a ranking found among the candidates of one prompt."""
+    """The ranking of the candidates of one prompt."""
 
     prompt_id: str
     best: str | None = None
@@ -106,9 +106,9 @@ class Ranking(Record):
     p_best: float | None = None
     """P(`best` is the strongest)."""
     comparisons: int
-    """That were asked, or decided by people."""
+    """Comparisons that were asked, or decided by people."""
     possible: int
-    """Every two candidates."""
+    """Comparisons of every two candidates."""
     notes: tuple[str, ...] = ()
 
 
@@ -122,7 +122,7 @@ def candidate_tables(settings: RunSettings) -> tuple[str, ...]:
 
 
 def judging_tables(config: JudgingConfig) -> tuple[str, ...]:
-    """What the stage writes."""
+    """The artefacts that the stage writes."""
     return (*(f"judging/{name}" for name in (*_kinds(config), "endings")), REPORT)
 
 
@@ -191,7 +191,7 @@ class JudgingStage(Stage):
             yield ("judging",), nothing + (labelled if brings_pairs else "")
 
     def _can_compare(self, brings_pairs: bool) -> bool:
-        """Whether a prompt can have two candidates to compare; what files hold is not known yet."""
+        """Return whether a prompt can have two candidates to compare; files are not read yet."""
         sources = self.settings.candidates
         if (brings_pairs and self.config.judge_labelled) or any(isinstance(source, FileSource) for source in sources):
             return True
@@ -203,7 +203,7 @@ class JudgingStage(Stage):
         """Judges of one model whose folders differ in their place and not in their name."""
         signed: dict[tuple[str, str], set[str]] = defaultdict(set)
         for ask, entry in zip(self.asks(), self.config.every_judge, strict=True):
-            with suppress(ConfigError):  # of a folder that cannot be read somebody else tells
+            with suppress(ConfigError):  # a folder that cannot be read is reported elsewhere
                 folder = load_judge_folder(entry.protocol, base=base)
                 name = f"{folder.id}@{folder.version}"
                 others = signed[entry.model, name]
@@ -213,7 +213,6 @@ class JudgingStage(Stage):
                 others.add(entry.protocol)
 
     def begin(self, context: Context) -> Step:
-        """Open the judges."""
         return JudgeStep(context, self.config)
 
 
@@ -224,12 +223,12 @@ def decided_comparisons(context: Context) -> dict[str, float]:
 
 
 class _Compared(NamedTuple):
-    """What came of a prompt."""
+    """The comparisons of a prompt."""
 
     prompt: Prompt
     pool: Pool
     judged: Sequence[JudgedComparison] = ()
-    """In the order of the pool."""
+    """In the pool's order."""
     ranking: Ranking | None = None
 
 
@@ -355,7 +354,7 @@ def _panel(context: Context, config: JudgingConfig) -> JudgePanel:
 
 
 class _Report:
-    """What judging came to, counted prompt by prompt: a few counts for the summary, and `judging/report.json`."""
+    """Counts of the stage, collected prompt by prompt: a few for the summary, all for `judging/report.json`."""
 
     def __init__(self, config: JudgingConfig, raters: Sequence[str]) -> None:
         self.panel, self.principles = PanelCounts(raters), PrincipleTally()
@@ -393,7 +392,6 @@ class _Report:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """The whole report."""
         report = {"jury": self._config.jury, "ranking": self._config.ranking, **self.panel.to_json()}
         if self._config.cascade:
             report["cascade"] = self.panel.tiers()
@@ -402,7 +400,7 @@ class _Report:
         return {**report, "principles": self.principles.to_json()}
 
     def counts(self, report: Mapping[str, Any]) -> dict[str, Any]:
-        """What summary and status show of the whole report."""
+        """The counts for summary and status."""
         total, judges = self.panel.all, self.panel.judges
         counts: dict[str, Any] = {"comparisons": total.comparisons, "verdicts": total.verdicts}
         counts["invalid verdicts"] = total.invalid

@@ -22,7 +22,7 @@ from amendment.text import plain
 
 SAME_JUDGE, RELATED_JUDGE, ANOTHER_JUDGE = "same judge", "related judge", "another judge"
 NO_JUDGE = "no other judge"
-"""Where no judge of the run made its labels."""
+"""The relation if no judge of the run made the labels."""
 
 _FAMILIES = {
     "openai": "gpt chatgpt davinci",
@@ -155,6 +155,6 @@ def family_of(model: str) -> str | None:
 
 
 def are_related(first: str, second: str) -> bool:
-    """Whether two models are of one family by their names; equal names are, whatever they say."""
+    """Return whether two models are of one family by their names; models of equal names are."""
     family = family_of(first)
     return first == second or (family is not None and family == family_of(second))

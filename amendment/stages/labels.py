@@ -30,11 +30,11 @@ from amendment.stages.pairs import Texts
 
 OPEN, SEALED = "labels/open", "labels/sealed"
 SIMULATED = "simulated person"
-"""How the names of simulated people begin; nobody else may have such a name."""
+"""Prefix of the names of simulated people; nobody else may have such a name."""
 
 
 class Labelling(Protocol):
-    """What a part of the run file says of those who label."""
+    """The settings of a part of the run file that concern annotators."""
 
     @property
     def people(self) -> str: ...
@@ -127,7 +127,7 @@ def _let_simulated_people_answer(
 
 
 def simulated_people_problems(settings: RunSettings, sample: LabelledSample) -> Iterator[ConfigProblem]:
-    """Where simulated people would be asked about prompts that are not of the simulated world."""
+    """Report simulated people who would be asked about prompts outside the simulated world."""
     if not (settings.prompts and is_lilliput(settings)):
         command = f"take people: page, and amendment label{sample.option}"
         yield (
@@ -144,7 +144,7 @@ def question_writer(context: Context, judge: JudgeEntry | None, texts: Texts) ->
 
 
 def label_counts(labels: Sequence[Label]) -> dict[str, Any]:
-    """What summary and status show of labels."""
+    """The counts for summary and status."""
     silent = {choice: sum(label.choice == choice for label in labels) for choice in ("skip", "flag")}
     people = len({label.annotator for label in labels})
     return {"labels": len(labels), "people": people, **{choice: count for choice, count in silent.items() if count}}

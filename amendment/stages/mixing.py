@@ -155,7 +155,7 @@ class MixedRows(NamedTuple):
     """The dataset's rows, by side and by the source that gave them, and what was taken and left."""
 
     rows: Rows
-    """By side."""
+    """By `train` and `test`."""
     by_source: Rows
     counts: dict[str, Any]
 
@@ -249,7 +249,7 @@ HOW_DIVERSE = (
 
 
 def mix_lines(mixed: Mapping[str, Any]) -> list[str]:
-    """What each source was asked for, gave and kept back."""
+    """Lines for the sources: pairs asked for, given and left out."""
     total = f"{mixed['pairs']:,} pairs for training"
     lines = []
     for name, source in mixed["sources"].items():

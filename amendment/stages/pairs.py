@@ -50,7 +50,7 @@ class DatasetConfig(Part):
 
 
 class Texts(NamedTuple):
-    """What was asked and answered, by id."""
+    """Prompts and candidates by id."""
 
     prompts: Mapping[str, Prompt]
     candidates: Mapping[str, Candidate]
@@ -70,7 +70,7 @@ def judgements_table(config: RunSettings) -> str:
 
 
 def checked_ties(config: RunSettings) -> Literal["drop", "keep"]:
-    """What becomes of ties among the judged pairs."""
+    """The setting for ties among the judged pairs."""
     judging = config.part(JudgingConfig)
     return judging.ties if judging else config.need(DatasetConfig).ties
 
@@ -121,7 +121,7 @@ def paired_answers(
 
 
 def are_revisions_checked(config: RunSettings) -> bool:
-    """Whether a judge compares the draft and the last revision of each chain."""
+    """Return whether a judge compares the draft and the last revision of each chain."""
     takes = {source.take for source in config.candidates if isinstance(source, ChainSource)}
     has_both = bool(takes & {"all", "draft_and_last"}) or takes >= {"draft", "last"}
     return config.part(CritiqueConfig) is not None and config.part(JudgingConfig) is not None and has_both
@@ -194,7 +194,7 @@ def _reason(judgement: Judgement, ranking: Ranking | None) -> str | None:
 
 
 def has_pairs(settings: RunSettings) -> bool:
-    """Whether a run can have pairs at all: judged, constructed, or brought."""
+    """Return whether a run can have pairs at all: judged, constructed, or from files."""
     brought = settings.pairs or any(source.may_have_texts for source in settings.verdicts)
     return bool(settings.part(JudgingConfig) or settings.parts(ConstructConfig) or brought)
 

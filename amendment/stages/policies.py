@@ -117,7 +117,7 @@ class PolicyComparison(Record):
 def compare_policies(
     context: Context, entry: JudgeEntry, matchups: Iterable[Matchup], answers: Answers
 ) -> list[PolicyComparison]:
-    """What the judge makes of every matchup's answers in both orders, where it could be read."""
+    """Judge the answers of every matchup in both orders; unreadable verdicts are left out."""
     judge = open_judge(context, entry, JudgeSettings())
     pairs = [
         (matchup, ours.draw, ours.answer, theirs.answer)
@@ -201,14 +201,14 @@ class _Check(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str | None]:
-        """Equal for equal questions."""
+        """The same for two checks that ask the same."""
         return self.answer.id, self.principle.id if self.principle else None
 
 
 def _ask_checks(
     context: Context, title: str, entry: JudgeEntry, checks: Iterable[_Check]
 ) -> dict[tuple[str, str | None], float | None]:
-    """By key the share of yes; None where no verdict could be read."""
+    """Return the share of yes by key; None where no verdict could be read."""
     # all principles, so that the principle comes last, after a shared prefix
     judge = open_judge(context, entry, JudgeSettings(principles_per_pair="all"))
     asked = {check.key: check for check in checks}
@@ -222,7 +222,7 @@ def _ask_checks(
 
 
 def difference(ours: Mapping[Asked, float | None], theirs: Mapping[Asked, float | None]) -> Estimate:
-    """Of the means, over the draws for which both have a value."""
+    """Return the difference of the means, over the draws for which both have a value."""
     both = [
         (asked[0], our, their)
         for asked, our in ours.items()
@@ -232,7 +232,7 @@ def difference(ours: Mapping[Asked, float | None], theirs: Mapping[Asked, float 
 
 
 class _Read(NamedTuple):
-    """What was read of one answer: the share of yes, and in the simulated world whether that is true."""
+    """The share of yes about one answer, and in the simulated world the truth."""
 
     share: float | None
     truly: bool | None
@@ -323,7 +323,7 @@ def violation_rates(rows: Iterable[PolicyCheck], policies: Sequence[str]) -> dic
 
 
 class PolicyRefusal(Record):
-    """Whether a policy refused a harmless prompt."""
+    """One policy's refusal, or answer, to a harmless prompt."""
 
     policy: str
     prompt_id: str

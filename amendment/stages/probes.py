@@ -155,7 +155,7 @@ class ProbesStage(Stage):
 
 
 def probe_rows(workspace: Workspace) -> Iterable[ProbeAnswers]:
-    """What the judges of a run answered to its probes; nothing where it has none."""
+    """The answers of a run's judges to its probes; empty if it has none."""
     return workspace.rows(ANSWERS, ProbeAnswers) if workspace.path(ANSWERS).is_file() else ()
 
 

@@ -113,7 +113,7 @@ def score_pairs(folder: Path, rows: Sequence[Row]) -> PairScores:
 
 
 def pair_scores(chosen: NDArray[np.float64], rejected: NDArray[np.float64], meta: RewardMeta) -> PairScores:
-    """Of the scores of both sides by the model that `meta` describes."""
+    """Both sides' scores and P(chosen is better), by the model that `meta` describes."""
     return PairScores(chosen, rejected, preference_probability(chosen, rejected, meta.temperature_used))
 
 
@@ -160,7 +160,7 @@ def measured(rows: Sequence[Row], chosen: Any, rejected: Any) -> dict[str, Any]:
 
 
 def fitted_counts(meta: RewardMeta) -> dict[str, Any]:
-    """What the summary says of the temperature."""
+    """The counts of the fitted temperature; empty if none was fitted."""
     if meta.temperature is None:
         return {}
     fitted = meta.temperature.model_dump(mode="json", exclude_none=True, exclude={"note", "helps"})

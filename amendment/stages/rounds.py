@@ -48,18 +48,18 @@ from amendment.statistics.sides import side_of
 from amendment.text import plain, table
 
 _STEPS: tuple[type[Stage], ...] = (CandidatesStage, JudgingStage, DatasetStage, DpoStage)
-"""What each later round goes through."""
+"""The stages of each later round."""
 _OWN = ("inputs/prompts", "inputs/candidates", "dataset/train", "dataset/pairs", PROBABILITIES)
-"""Tables that each round has for itself, beside all of candidates and judging; what else it reads is the run's."""
+"""Tables that each round has for itself, as those of candidates and judging; all others are the run's."""
 
 
 class RoundDraws(Part):
-    """How the last policy is asked."""
+    """How the last policy is sampled."""
 
     per_prompt: int = Field(default=4, ge=2, le=256)
     """Answers drawn for each prompt."""
     max_tokens: int = Field(default=512, ge=1)
-    """Of one answer."""
+    """Most tokens of an answer."""
 
 
 class RoundsConfig(Part):
@@ -68,14 +68,14 @@ class RoundsConfig(Part):
     n: int = Field(ge=1, le=50)
     """Rounds, the first among them."""
     data: Literal["replace", "accumulate"] = "accumulate"
-    """What a later round trains on. replace: its own pairs; accumulate: those of all rounds so far, each comparison
+    """The pairs that a later round trains on. replace: its own; accumulate: those of all rounds so far, each comparison
     once."""
     replay_human: float | None = Field(default=None, ge=0, lt=1)
     """The share of pairs that people decided in what each later round trains on, drawn for each from those of the run;
     the rest follows `data`. Where there are too few the summary says which share was reached. null: as many as `data`
     brings along."""
     candidates: RoundDraws | None = None
-    """How the last policy is asked. null: like the last policy of this run under `candidates`."""
+    """How the last policy is sampled. null: like the last policy of this run under `candidates`."""
 
     @property
     def later(self) -> range:
@@ -102,7 +102,7 @@ def _in_round(number: int, artefact: str) -> str:
 
 
 def _source(settings: RunSettings, number: int) -> ModelSource | None:
-    """How the policy of the round before is asked; None where neither `rounds` nor `candidates` says so. Other sources
+    """How to sample the policy of the round before; None if neither `rounds` nor `candidates` says so. Other sources
     give the same answers in every round, and these have been judged."""
     last, own = _policy(number - 1), settings.need(RoundsConfig).candidates
     if own:
@@ -159,17 +159,16 @@ class RoundsStage(Stage):
 
     @classmethod
     def field(cls) -> tuple[Any, Any]:
-        """A number alone says how many."""
         return (Rounds | None, Field(default=None, description=getdoc(RoundsConfig)))
 
     @classmethod
     def policies(cls, settings: RunSettings) -> Iterable[str]:
-        """One a round."""
+        """One for each later round."""
         config = settings.part(RoundsConfig)
         return map(_policy, config.later) if config else ()
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """What counts as a tie in the table; the rest of the table comes from other stages."""
+        """The margin below which the table counts a tie; the rest of the table comes from other stages."""
         return {"min_margin": self.settings.need(JudgingConfig).min_margin}
 
     def problems(self) -> Iterator[ConfigProblem]:
@@ -246,7 +245,7 @@ class _RoundStage(Stage):
             self.writes = (f"models/{_policy(number)}",)
 
     def _named(self, *artefacts: str) -> tuple[str, ...]:
-        """What this step calls artefacts. A training may be watched on held-out prompts, so it sees all of them."""
+        """The names of artefacts in this round. A training sees all prompts, for guards on held-out ones."""
         if isinstance(self._stage, DpoStage):
             return tuple(_in_round(self._number, name) if name == "dataset/train" else name for name in artefacts)
         return tuple(_in_round(self._number, name) for name in artefacts)
@@ -259,25 +258,24 @@ class _RoundStage(Stage):
         return ("dataset/train", *(_in_round(number, "dataset/pairs") for number in range(2, self._number)))
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """That of the stage of the first round; for pairs also how they are chosen."""
+        """The key of the first round's stage; for pairs also how they are chosen."""
         key = self._stage.key(self._within(context))
         is_dataset = isinstance(self._stage, DatasetStage)
         chosen = {"data": self._rounds.data, "replay_human": self._rounds.replay_human} if is_dataset else {}
         return {**key, **chosen}
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        """As those of the first round."""
         return self._stage.lines(counts)
 
     def asks(self) -> Iterable[Ask]:
-        """What the stage of the first round asks; draws are a policy's."""
+        """The models of the first round's stage; candidates are sampled from a policy."""
         return [Ask(("rounds",), "dpo")] if isinstance(self._stage, CandidatesStage) else self._stage.asks()
 
     def _within(self, context: Context) -> Context:
         return context.within(self._stage.settings, _Tables(context.workspace, self._named))
 
     def make(self, context: Context) -> StageResult:
-        """What the stage of the first round does, and before it the round's prompts, after it the choice of pairs."""
+        """Write the round's prompts, run the first round's stage, then choose the pairs."""
         round_ = self._within(context)
         match self._stage:
             case CandidatesStage():
@@ -331,7 +329,6 @@ class _Tables(Workspace):
         self._run, self._named = run, named
 
     def path(self, artefact: str) -> Path:
-        """Where an artefact lies."""
         return self._run.path(*self._named(artefact))
 
     def digest(self, artefact: str) -> str:
@@ -359,7 +356,7 @@ def _calibrated(round_: Context) -> tuple[list[str], list[str]]:
 
 
 class RoundPairs(NamedTuple):
-    """What a round trains on."""
+    """The pairs that a round trains on."""
 
     rows: list[Preference]
     counts: dict[str, Any]

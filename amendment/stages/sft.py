@@ -37,7 +37,7 @@ from amendment.stages.trained import (
 
 
 class HelpfulAnswers(Part):
-    """Where helpful answers come from: files, or drafts of this run."""
+    """Sources of helpful answers: files, or drafts of this run."""
 
     files: tuple[FileSource, ...] = ()
     """Files or datasets with prompts and their answers, as under `candidates`. Answers to held-out prompts of the run
@@ -63,7 +63,7 @@ class SftConfig(SftSettings):
     """Share of the rows that are helpful answers from `helpful`, added to all others. Where there are too few of them
     the others stay, and the summary says which share was reached."""
     helpful: HelpfulAnswers | None = None
-    """Where they come from."""
+    """The sources of these answers."""
 
     @model_validator(mode="after")
     def _share_and_source(self) -> Self:
@@ -98,7 +98,6 @@ class SftStage(TrainingStage):
         return helpful_files(self.settings)
 
     def categories(self) -> Iterator[ConfigProblem]:
-        """Of drafts that are helpful answers."""
         for index, name in enumerate(self.config.helpful.drafts_of if self.config.helpful else ()):
             yield ("sft", "helpful", "drafts_of", index), name
 
@@ -109,7 +108,6 @@ class SftStage(TrainingStage):
             read_helpful(self.settings, base, glimpse=True)
 
     def make(self, context: Context) -> StageResult:
-        """Fine-tune the base."""
         if self.config.on == "chosen":
             refuse_failed_gate(context.workspace, context.config)
             rows = chosen_rows(context)

@@ -39,7 +39,7 @@ def number_shown(value: Any) -> str:
 
 
 def unscored_shown(measured: Mapping[str, Any]) -> str:
-    """How many pairs a measurement leaves out, where it leaves any out."""
+    """A phrase for the pairs that a measurement leaves out; empty if it leaves none out."""
     count = measured.get("unscored")
     return f"; {count} pairs have no score, being too long" if count else ""
 

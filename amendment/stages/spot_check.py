@@ -44,13 +44,11 @@ class SpotCheckStage(Stage):
         self.reads = exported_reads(settings)
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """Which comparisons are drawn, and the principles that are shown beside them; not who labels, nor what
-        follows."""
+        """The settings of the sample, and the principles that people see; not who labels, nor what follows."""
         drawn = {name: value for name, value in dump(self.config).items() if name in DRAWN_BY}
         return {**drawn, **made_pairs_key(self.settings), **constitution_key(context)}
 
     def problems(self) -> Iterator[ConfigProblem]:
-        """What people could not be asked."""
         config, settings = self.config, self.settings
         logs = any(source.may_have_texts for source in settings.verdicts)
         logs = logs or any(source.rater == "model" for source in settings.pairs)

@@ -95,12 +95,12 @@ class TrainingStage(Stage):
 
 
 def pair_tables(settings: RunSettings) -> tuple[str, ...]:
-    """What a stage reads that learns from pairs."""
+    """The tables that a stage reads if it learns from pairs."""
     return (*PAIRS, *gate_tables(settings))
 
 
 def training_progress(context: Context, title: str) -> ProgressCallback:
-    """What a trainer tells each time it logs."""
+    """A callback for the trainer's logs."""
 
     def progress(step: int, steps: int, metrics: dict[str, float]) -> None:
         shown = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items() if name == "loss")
@@ -110,7 +110,7 @@ def training_progress(context: Context, title: str) -> ProgressCallback:
 
 
 def training_counts(result: TrainResult) -> dict[str, Any]:
-    """What summary and status show of a training."""
+    """The counts for summary and status."""
     logged = [entry for entry in result.history if "loss" in entry]
     return {
         "steps": result.steps,
@@ -189,7 +189,7 @@ def smoothed(workspace: Workspace, name: str, config: Any) -> Smoothed:
 
 
 def smoothing_reads(config: Any) -> tuple[str, ...]:
-    """What estimates a stage's label smoothing."""
+    """The artefacts that estimate a stage's label smoothing."""
     return (CALIBRATOR,) if config.label_smoothing == "estimated" else ()
 
 
@@ -236,7 +236,7 @@ def _held_out(measured: Mapping[str, Any]) -> list[str]:
 
 
 def _without_model(measured: Mapping[str, Any]) -> str:
-    """What rules that need no model reach on the same pairs; older notes have none."""
+    """The accuracy of rules that need no model, on the same pairs, in words."""
     longer, first = measured.get("longer_wins"), measured.get("always_first")
     longer_wins = f"longer wins {estimate_shown(longer, share=True)}" if longer else "longer wins not measured"
     order = (
