@@ -202,6 +202,9 @@ def validate(document: Document, model: type[Model]) -> Model:
         value = model.model_validate(document.data)
     except ValidationError as error:
         faults = _collapse([_fault(dict(each), document, model) for each in error.errors(include_url=False)])
+        # pydantic also counts the entries that are right, and a list whose entries are wrong is not too short for that
+        wrong = {fault.loc[:depth] for fault in faults for depth in range(len(fault.loc))}
+        faults = [fault for fault in faults if fault.kind != "too_short" or fault.loc not in wrong]
     flags = [_Fault(loc, "int_type", True, expected=(name,)) for loc, name in _flags_as_numbers(document, model)]
     faults = flags + [fault for fault in faults if fault.loc not in {flag.loc for flag in flags}]
     if faults or value is None:

@@ -25,7 +25,8 @@ OVERVIEW = "judge, agreement, items, left out, kappa, vs ceiling, consistent, po
 READING = (
     "Agreement: the share of items on which the judge's label (all its verdicts combined) and the majority of "
     "people choose the same side, where both choose one. Items: the number of such items. Left out: items that "
-    "either calls a tie, or on which the judge is unreadable. Kappa: for the same labels, with ties as a class. Vs "
+    "are tied (either calls a tie, or people split evenly), or on which the judge is unreadable. "
+    "Kappa: for the same labels, with ties as a class. Vs "
     "ceiling: the judge's agreement with single people minus the agreement of two people, in points. Consistent: "
     "same verdict in both displayed orders. Position: -1 if the first shown wins, +1 if the second; for a judge "
     "asked in one order, how often the first shown wins. Longer: how much more often it errs towards the longer "
@@ -137,9 +138,9 @@ def _row(certificate: Certificate, judge: JudgeReport, invalid: Estimate) -> Seq
 
 
 def _left_out(label: Agreement) -> str:
-    """Items on which one of the two chose no side: 150: 125 ties, 25 unreadable."""
+    """Items on which one of the two chose no side: 150: 125 tied, 25 unreadable."""
     ties, unreadable = label.left_out
-    counts = ((ties, "tie" if ties == 1 else "ties"), (unreadable, "unreadable"))
+    counts = ((ties, "tied"), (unreadable, "unreadable"))
     reasons = [f"{many} {word}" for many, word in counts if many]
     return (reasons or ["0"])[0] if len(reasons) < 2 else f"{ties + unreadable}: {', '.join(reasons)}"
 

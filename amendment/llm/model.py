@@ -13,6 +13,7 @@ from amendment.errors import ProviderError, Transient
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.limits import Limits
+from amendment.llm.prices import FREE
 from amendment.llm.provider import Ask, FunctionProvider, Provider
 from amendment.llm.requests import Answer, Reply, Request
 from amendment.llm.transport import Online, Transport
@@ -34,7 +35,8 @@ class Model:
         carrier: Transport | None = None,
         lengthens: bool = False,
     ) -> None:
-        """Without a `carrier`, calls go one by one, at most `concurrency` at once and without a price.
+        """Without a `carrier`, calls go one by one, at most `concurrency` at once; those of a local model
+        are free, and others have no price.
 
         `lengthens`: an answer that was cut at its limit is asked for once more, with twice the limit.
         """
@@ -45,9 +47,9 @@ class Model:
         self.sampling = sampling
         self.concurrency = concurrency
         self._lengthens = lengthens
-        self._transport = carrier or Online(
-            provider, calls.endpoint(provider.host, model, Limits(concurrency)), calls.ledger, calls.budget
-        )
+        endpoint = calls.endpoint(provider.host, model, Limits(concurrency))
+        price = FREE if provider.kind == "local" else None
+        self._transport = carrier or Online(provider, endpoint, calls.ledger, calls.budget, price)
 
     @classmethod
     def from_function(cls, ask: Ask, *, name: str = "function") -> Model:

@@ -63,6 +63,8 @@ def load_run_file(path: str | Path, overrides: Sequence[str] = (), *, limit: int
     for text in overrides:
         document = override(document, text)
     folder = Path(path).resolve().parent
+    if isinstance(document.data, dict) and "principles" in document.data:
+        raise ConfigError(f"{document.path} is a constitution; name it under constitution: in a run file")
     try:
         if wrong := [*blank, *_placed(document, retired_settings(document.data))]:
             raise ConfigError(capped(wrong))

@@ -251,7 +251,10 @@ def _clip(rows: _Rows) -> float:
 def _saturated(rows: _Rows) -> str:
     """A warning where many, but not all, probabilities are exactly 0 or 1."""
     share = float(_is_exact(rows.p).mean())
-    warning = f"{share:.1%} of the probabilities are exactly 0 or 1 and have no log-odds; record more digits"
+    warning = (
+        f"{share:.1%} of the probabilities are exactly 0 or 1 and have no log-odds; take more samples a question, or a "
+        "judge that reads token probabilities"
+    )
     return warning if MANY < share < 1 else ""
 
 

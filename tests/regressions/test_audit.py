@@ -265,7 +265,7 @@ def test_the_headline_counts_items_on_which_judge_and_majority_both_choose_a_sid
     assert found.judge["label"]["left_out"] == {"ties": 30, "unreadable": 4}
     cells = [cell.strip() for cell in found.overview().strip("|").split("|")]
     share = f"{100 * headline['value']:.1f} % ({100 * headline['low']:.1f} to {100 * headline['high']:.1f})"
-    assert cells[1:4] == [share, "86", "34: 30 ties, 4 unreadable"]
+    assert cells[1:4] == [share, "86", "34: 30 tied, 4 unreadable"]
 
 
 def test_the_gap_to_the_ceiling_has_one_interval_everywhere(audit: Audit) -> None:

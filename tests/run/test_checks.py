@@ -410,3 +410,19 @@ def test_a_part_that_is_left_blank_is_no_part_without_a_word(part: str, tmp_path
     path.write_text(f"name: x\nprompts: [{{lilliput: 1}}]\n{part}\n")
     with pytest.raises(ConfigError, match=r"run.yaml:3:\d+: (spot_check|dpo.guards|budget): nothing stands"):
         load_run_file(path)
+
+
+def test_entries_that_are_wrong_do_not_make_their_list_too_short(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("name: x\nprompts: [{lilliput: 1}]\njudging: {judges: [{model: j, samples: three}]}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_run_file(path)
+    [problem] = caught.value.problems
+    assert problem.place.endswith("judging.judges[0].samples")
+
+
+def test_a_constitution_is_no_run_file_and_says_where_it_belongs(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text("id: x\nprinciples: [{id: a, text: b}]\n")
+    with pytest.raises(ConfigError, match="is a constitution; name it under"):
+        load_run_file(path)
