@@ -300,7 +300,7 @@ _NO_SECRETS = frozenset(_WORDS.split())
 
 
 class KeyMatch(NamedTuple):
-    """One find."""
+    """A text that looks like a key, or holds one."""
 
     place: str
     """Config and split with the row's id, or a file."""

@@ -30,7 +30,7 @@ MAX_CELL = 1_000_000
 MAX_DOCUMENT = 1_000_000_000
 """Characters of a `.json` file, which is held as a whole; of a row's in other texts see `MAX_ROW`."""
 LOOKED_AT = 50
-"""Rows by which the delimiter is told."""
+"""Rows that determine the delimiter."""
 OTHERS = (";", "\t", "|")
 """Delimiters of files that are called .csv all the same: Excel's where commas are decimal, its Unicode text, exports
 of databases."""
@@ -202,7 +202,7 @@ def _listed_rows(values: Sequence[Any], place: str, problems: list[Problem]) -> 
 
 
 def _csv(path: Path, problems: list[Problem], *, delimiter: str | None = None) -> Iterator[Row]:
-    """Cells as text, decimal commas too; the delimiter is told by the first rows where none is given.
+    """Cells as text, decimal commas too; the first rows determine the delimiter if none is given.
 
     Rows have the numbers that a spreadsheet shows: the header is row 1. Blank rows at the end are none.
     """

@@ -95,7 +95,7 @@ def import_(
     license: Annotated[str, typer.Option(help="SPDX id under which you may use the texts; never guessed.")],
     out: Annotated[Path, typer.Option(help="The YAML file to write.")],
     title: Annotated[str | None, typer.Option(help="Title of the new constitution; made of its id.")] = None,
-    document: Annotated[str | None, typer.Option(help="Where the texts come from; the files' names.")] = None,
+    document: Annotated[str | None, typer.Option(help="The origin of the texts; the files' names by default.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what stands there.")] = False,
 ) -> None:
     """Make a constitution of the Constitutional AI paper's prompt files, or of llm-swarm's. Lists what is left out."""

@@ -25,9 +25,9 @@ def audit(
     ],
     people: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATTERN", help="Raters of a data file who are people: 'expert_*'. Can be given again."),
+        typer.Option(metavar="PATTERN", help="Raters of a data file who are people: 'expert_*'. Repeatable."),
     ] = None,
-    folder: Annotated[Path | None, typer.Option(help="Where the certificate goes; audits/NAME by default.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Folder of the certificate; audits/NAME by default.")] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:

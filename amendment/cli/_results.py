@@ -24,7 +24,9 @@ def publish(
     folder: RunFolder,
     *,
     repo: Annotated[str | None, typer.Option(metavar="ORG/NAME", help="The dataset's repository on the Hub.")] = None,
-    license: Annotated[str | None, typer.Option(help="Of the dataset, as the Hub spells it; never guessed.")] = None,
+    license: Annotated[
+        str | None, typer.Option(help="License of the dataset, as the Hub spells it; never guessed.")
+    ] = None,
     public: Annotated[bool, typer.Option("--public", help="For everybody to see; private by default.")] = False,
     models: Annotated[
         bool, typer.Option("--models", help="Publish all trained models too: sft, dpo, rounds, reward_model.")
@@ -119,14 +121,14 @@ Files = Annotated[
 Dataset = Annotated[
     str | None, typer.Option(metavar="NAME", help="A dataset on the Hugging Face Hub, or a local folder: ./name.")
 ]
-Config = Annotated[str | None, typer.Option(help="Of a dataset that has several.")]
-Split = Annotated[str | None, typer.Option(help="Of the dataset; train where none is named.")]
-Revision = Annotated[str | None, typer.Option(help="Of a dataset on the Hub: branch, tag or commit.")]
+Config = Annotated[str | None, typer.Option(help="Configuration, if the dataset has several.")]
+Split = Annotated[str | None, typer.Option(help="Split of the dataset; train by default.")]
+Revision = Annotated[str | None, typer.Option(help="Revision of a dataset on the Hub: branch, tag or commit.")]
 Named = Annotated[
     str | None,
     typer.Option(
         metavar="KEY=COLUMN,...",
-        help="Where the parts stand: prompt, and candidate, or chosen and rejected, or a and b (with votes to "
+        help="Columns of the parts: prompt, and candidate, or chosen and rejected, or a and b (with votes to "
         "evaluate); category and id. Several columns with a plus sign. Recognised where this is not said.",
     ),
 ]
@@ -138,10 +140,10 @@ def score(  # noqa: PLR0917 - typer makes options of them
     model: Model,
     files: Files = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where scores go: .jsonl or .parquet; scores/NAME.jsonl by default.")
+        Path | None, typer.Option(help="File for the scores, .jsonl or .parquet; scores/NAME.jsonl by default.")
     ] = None,
     prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="Score answers to this prompt.")] = None,
-    answer: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="With --prompt. Can be given again.")] = None,
+    answer: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="An answer to --prompt. Repeatable.")] = None,
     dataset: Dataset = None,
     config: Config = None,
     split: Split = None,
@@ -193,7 +195,7 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
     columns: Named = None,
     people: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATTERN", help="Raters of files of verdicts who are people. Can be given again."),
+        typer.Option(metavar="PATTERN", help="Raters of files of verdicts who are people. Repeatable."),
     ] = None,
     bad_rows: Bad = "stop",
     as_json: AsJson = False,

@@ -25,7 +25,7 @@ Provider = Literal["simulated", "openai", "anthropic", "local"]
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go; made where there is none.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files; made if it does not exist.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take defaults for what is not given.")] = False,
     provider: Annotated[Provider | None, typer.Option(help="Who answers; simulated needs no key.")] = None,
     model: Annotated[str | None, typer.Option(help="The model, as the provider knows it.")] = None,
@@ -199,7 +199,7 @@ def plan(  # noqa: PLR0917 - typer makes options of them
     typer.echo(json.dumps(planned.to_json(), indent=1, allow_nan=False) if as_json else str(planned))
 
 
-ledger = typer.Typer(no_args_is_help=True, help="What a run sent, what was answered and what was paid.")
+ledger = typer.Typer(no_args_is_help=True, help="Show what a run sent, what was answered and what was paid.")
 app.add_typer(ledger, name="ledger")
 
 LedgerPath = Annotated[Path, typer.Argument(metavar="DIR|FILE", help="A run's folder, or a ledger's file.")]

@@ -199,6 +199,6 @@ class DataSources(Part):
     pairs: tuple[PairFile, ...] = ()
     """Preference pairs that exist already."""
     verdicts: tuple[VerdictFile, ...] = ()
-    """Verdicts that exist already: people's labels, judges' logs. Where texts stand beside them they become pairs."""
+    """Verdicts that exist already: people's labels, judges' logs. With texts they become pairs."""
     candidates: tuple[CandidateSource, ...] = ()
     """Answers that take part in comparisons."""
