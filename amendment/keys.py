@@ -40,7 +40,7 @@ _SHOWN: dict[int, str | None] = {
 pattern. Two hyphens look like the one of keys."""
 _CHANGED = re.compile("[" + "".join(f"{re.escape(chr(a))}-{re.escape(chr(b))}" for a, b in _ENDS) + "\u2010\u2011]")
 _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2}))"
-"""Before a key is no letter or digit, but for the escapes of JSON and of URLs."""
+"""Asserts that no letter or digit precedes a key, except in the escapes of JSON and of URLs."""
 
 _SLUG = (
     r"(?!(?:[a-z]{1,15}|[A-Z]{1,15}|[A-Z][a-z]{1,14}|\d{1,4})"

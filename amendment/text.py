@@ -179,8 +179,8 @@ RUNS = frozenset("=+-@\t\r\n")
 SKIPPED = " \u00a0\u3000\ufeff\u200b"
 """Spaces that some programs trim."""
 IS_TEXT = "'"
-"""Before a cell that is text. A text that begins with apostrophes before a character of `RUNS` gets one more, so that
-reading takes off what writing has put there."""
+"""Put before a cell that is text. A text that begins with apostrophes before a character of `RUNS` gets one more, so
+that reading takes off what writing has put there."""
 
 
 def safe_cell(text: str) -> str:

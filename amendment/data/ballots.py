@@ -23,7 +23,7 @@ Side = Literal["A", "B"]
 _FLIPPED: dict[VoteValue, VoteValue] = {"A": "B", "B": "A", "tie": "tie", "both_bad": "both_bad", "invalid": "invalid"}
 _SIDES: dict[Side | None, Side | None] = {"A": "B", "B": "A", None: None}
 UNKNOWN = "verdicts of which nobody says who decided"
-"""Under which they are counted."""
+"""The name that they are counted under."""
 LIKE_THIS = "and {} like this"
 MORE = "\0"
 """Placeholder in a message for the number of further rows."""

@@ -253,7 +253,6 @@ class Outgoing:
         return verdict.model_copy(update={"rater": rater, "origin": self._origin(verdict.origin)})
 
     def row(self, row: Preference) -> Preference:
-        """The row of the dataset."""
         raters = tuple(map(self.people.of, row.raters)) if row.decided_by in MAYBE_PEOPLE else row.raters
         models = {name: _optional(portable, getattr(row, name)) for name in ("chosen_model", "rejected_model")}
         return row.model_copy(update={"raters": raters, "source": _optional(self.file, row.source), **models})

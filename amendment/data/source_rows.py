@@ -136,7 +136,7 @@ def _opened(source: Source, base: Path, *, glimpse: bool) -> tuple[SourceRows, I
 
 
 def fact_name(source: Source) -> str:
-    """Under which name a certificate and a run's counts tell of a source."""
+    """The name of a source in a certificate and in a run's counts."""
     return source.label if source.path is not None else f"{source.dataset}[{source.split or 'train'}]"
 
 

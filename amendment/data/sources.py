@@ -130,8 +130,8 @@ class PairColumns(Part):
     votes: Annotated[tuple[str, ...], OneOrMore] | None = Field(default=None, min_length=1)
     """A column for each rater; an empty cell is a rater who did not vote."""
     p: str | None = None
-    """Column with P(the chosen answer is better), between 0 and 1, or of `a` and `b` P(a is better). By default, next to
-    `chosen` and `rejected`, the column `p_chosen` where there is one; empty cells say 1. Below 0.5 the two answers
+    """Column with P(the chosen answer is better), between 0 and 1, or of `a` and `b` P(a is better). By default the
+    column `p_chosen`, if there is one next to `chosen` and `rejected`; empty cells say 1. Below 0.5 the two answers
     change places, which is counted, and 0.5 is a tie."""
     weight: str | None = None
     """Column with how much each pair counts in training, 0 or more. By default the column `weight` where there is one;
