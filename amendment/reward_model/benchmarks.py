@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from amendment.errors import DataError, Problem
 from amendment.statistics import Estimate, clustered_mean, macro_share, paired_difference, share
+from amendment.statistics.intervals import json_values
 
 Floats = NDArray[np.float64]
 CODE = ("hep-cpp", "hep-go", "hep-java", "hep-js", "hep-python", "hep-rust")
@@ -53,12 +54,8 @@ class Benchmark:
     """Rows left out, since an answer has no score."""
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON: nan, which JSON does not know, becomes null."""
-        figures = {
-            name: value.to_json() if isinstance(value, Estimate) else None if math.isnan(value) else value
-            for name, value in self.figures.items()
-        }
-        return {"figures": figures, "unscored": self.unscored}
+        """JSON values without the title; nan becomes null."""
+        return {"figures": json_values(self.figures), "unscored": self.unscored}
 
 
 def best_of_n(scores: Sequence[Floats], qualities: Sequence[Floats], prompts: Sequence[Hashable]) -> Benchmark:

@@ -40,6 +40,7 @@ from amendment.reward_model.benchmarks import (
 from amendment.reward_model.model import preference_probability
 from amendment.statistics import Estimate, clustered_mean, macro_share, share
 from amendment.statistics.calibration_errors import CalibrationReport, calibration_report
+from amendment.statistics.intervals import json_values
 
 Row = Mapping[str, Any]
 Floats = NDArray[np.float64]
@@ -74,11 +75,8 @@ class PairEvaluation:
     """Pairs left out, since an answer has no score."""
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON: nan, which JSON does not know, becomes null."""
-        names = ("accuracy", "log_loss", "macro", "chosen_shorter", "chosen_longer")
-        parts = {name: part and part.to_json() for name in names for part in (getattr(self, name),)}
-        by_category = {name: estimate.to_json() for name, estimate in self.by_category.items()}
-        return {**parts, "by_category": by_category, "unscored": self.unscored}
+        """JSON values; nan becomes null."""
+        return {name: json_values(value) for name, value in vars(self).items()}
 
 
 @dataclass(frozen=True, kw_only=True)
