@@ -1,10 +1,10 @@
 """Build the prompts of critic and reviser, and take the wrappers off their replies.
 
-A question has the shared part first, then the principle and the request. A wrapper ("Here is the revised answer:") is
-what nobody asked for.
+A question has the shared part first, then the principle and the request. A wrapper is text around
+the answer that nobody asked for, such as "Here is the revised answer:".
 Covered: an opening that announces a revision, a label such as "Revised answer:", and behind one of them a pair
-of quotes or an unnamed code fence around the whole. Not covered: explanations after the answer, which cannot
-be told from it.
+of quotes or an unnamed code fence around the whole. Not covered: explanations after the answer, which look
+like a part of it.
 
 An honest answer loses nothing but such an opening. So an opening must speak of a revision: "Here is the
 answer: 42" stays, since an answer may well begin so, and "Revision: Tuesday" is about Tuesday. Where the

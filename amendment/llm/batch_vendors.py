@@ -168,22 +168,22 @@ class BatchService(ABC):
         except _NotFound:
             return None
 
-    async def make(self, path: str, content: bytes) -> str:
+    async def create_batch(self, path: str, content: bytes) -> str:
         """Create a batch by a JSON body, and return its name."""
-        return await self.made(path, content=content)
+        return await self.create(path, content=content)
 
-    async def made(self, path: str, **parts: Any) -> str:
+    async def create(self, path: str, **parts: Any) -> str:
         """Create a file or batch, and return its name. Raises CredentialsError for an address without batches."""
         try:
-            made = self._object(await self._checked(self.provider.post(path, **parts), LONGEST_TRANSFER))
+            created = self._object(await self._checked(self.provider.post(path, **parts), LONGEST_TRANSFER))
         except _NotFound:
             raise CredentialsError(
                 f"{self.host}: no batch service at this address, or no such model (status 404). "
                 "Check base_url and model, or ask one call after another: mode: online"
             ) from None
-        if not isinstance(made.get("id"), str) or not made["id"]:
+        if not isinstance(created.get("id"), str) or not created["id"]:
             raise Transient(f"{self.host}: the reply names no id", kind="unreadable")
-        return str(made["id"])
+        return str(created["id"])
 
     async def lines(self, path: str) -> AsyncIterator[dict[str, Any]]:
         """The JSON objects of a file, as they come. What is no object is left out; a file that is gone has none."""
@@ -239,12 +239,12 @@ class OpenAIBatches(BatchService):
             "completion_window": "24h",
             "metadata": {"shard": shard},
         }
-        return await self.make("/batches", _json(wanted))
+        return await self.create_batch("/batches", _json(wanted))
 
     async def upload(self, name: str, content: bytes) -> str:
         """The vendor's name for a file of requests."""
         headers, files = {"Content-Type": "multipart/form-data"}, {"file": (name, content, "application/jsonl")}
-        return await self.made("/files", body={"purpose": "batch"}, files=files, headers=headers)
+        return await self.create("/files", body={"purpose": "batch"}, files=files, headers=headers)
 
     async def find(self, shard: str, custom_ids: Collection[str], since: float) -> Search:
         query: dict[str, str | int] = {"limit": PAGE}
@@ -321,7 +321,7 @@ class AnthropicBatches(BatchService):
         return BatchLine(custom_id, encoded(whole, self.host))
 
     async def submit(self, lines: Sequence[BatchLine], shard: str) -> str:
-        return await self.make(self.path, b'{"requests":[' + b",".join(line.body for line in lines) + b"]}")
+        return await self.create_batch(self.path, b'{"requests":[' + b",".join(line.body for line in lines) + b"]}")
 
     async def find(self, shard: str, custom_ids: Collection[str], since: float) -> Search:
         """The batch of these requests, if it was made; open as long as one that may be it has not ended.

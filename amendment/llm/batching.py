@@ -110,7 +110,7 @@ class _Desk:
     lines: dict[str, Line] = field(default_factory=dict)
     """Lines that are collected or submitted, by request id."""
     shards: set[str] = field(default_factory=set)
-    """Batches that a carrier follows."""
+    """Batches that a transport follows."""
 
     def forget(self, line: Line) -> None:
         if self.lines.get(line.request_id) is line:
@@ -118,11 +118,11 @@ class _Desk:
 
 
 _DESKS: WeakKeyDictionary[Ledger, _Desk] = WeakKeyDictionary()
-"""All carriers of a ledger share one: two entries of a run file may name the same model."""
+"""All transports of a ledger share one: two entries of a run file may name the same model."""
 
 
 class Batching:
-    """A carrier that gathers requests, hands them in together, and brings the replies home."""
+    """Sends requests in batches: collects them, submits them together, and fetches the replies."""
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ from amendment.llm.requests import Reply, Request
 from amendment.llm.transport import Transport
 
 MOST_NAMES = 8
-"""Names under which one model may answer and be told of; a server that makes them up does not fill the report."""
+"""Number of names that are reported for one model, so that a server that invents names does not fill the report."""
 
 PROMPT = 8
 """Refusals of one call after which it waits for longer than it was asked to."""
@@ -45,7 +45,7 @@ class _InFlight:
     """A question on its way, and how many wait for its answer."""
 
     task: asyncio.Task[Reply]
-    carrier: Transport
+    transport: Transport
     askers: int = 0
 
     @property
@@ -76,7 +76,7 @@ class Calls:
         self.cached = 0
         self.notices: Counter[str] = Counter()
         """Messages about servers that concern the whole run, each with its count."""
-        self._carriers: set[Transport] = set()
+        self._transports: set[Transport] = set()
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._attempts = attempts
         self.max_wait = max_wait
@@ -115,16 +115,16 @@ class Calls:
                 lines.append(f"{model} at {host} is not asked for {trouble.left:.0f} s: {trouble.reason}")
         if (wait := self._asked_until - time.monotonic()) > WORTH_SHOWING:
             lines.append(f"a refused call waits {wait:,.0f} s, as its server asked")
-        for carrier in list(self._carriers):
-            lines += carrier.long_waits
+        for transport in list(self._transports):
+            lines += transport.long_waits
         return lines
 
     @property
     def sent(self) -> int:
         """Calls that went out."""
-        return sum(carrier.sent for carrier in list(self._carriers))
+        return sum(transport.sent for transport in list(self._transports))
 
-    async def ask(self, provider: Provider, carrier: Transport, request: Request) -> Reply:
+    async def ask(self, provider: Provider, transport: Transport, request: Request) -> Reply:
         """The reply to a request: from the ledger, from an equal call in flight, or from the provider.
 
         One of several askers may be cancelled without harm to the others; when the last one is, no further
@@ -132,7 +132,7 @@ class Calls:
         """
         flight = self._flying.get(request.id)
         if flight is None:
-            flight = self._begin(provider, carrier, request)
+            flight = self._begin(provider, transport, request)
         flight.askers += 1
         try:
             return await asyncio.shield(flight.task)
@@ -142,20 +142,20 @@ class Calls:
             raise
         finally:
             flight.askers -= 1
-            if not (flight.askers or flight.task.done() or flight.carrier.holds(flight.task)):
+            if not (flight.askers or flight.task.done() or flight.transport.holds(flight.task)):
                 self._flying.pop(request.id, None)
                 flight.task.cancel()
 
-    def _begin(self, provider: Provider, carrier: Transport, request: Request) -> _InFlight:
-        self._carriers.add(carrier)
-        task = asyncio.ensure_future(self._fetch(provider, carrier, request))
-        flight = self._flying[request.id] = _InFlight(task, carrier)
+    def _begin(self, provider: Provider, transport: Transport, request: Request) -> _InFlight:
+        self._transports.add(transport)
+        task = asyncio.ensure_future(self._fetch(provider, transport, request))
+        flight = self._flying[request.id] = _InFlight(task, transport)
 
         def ended(done: asyncio.Task[Reply]) -> None:
             if self._flying.get(request.id) is flight:
                 del self._flying[request.id]
             if not done.cancelled():
-                done.exception()  # where nobody is left to be told of it, it is dropped without a warning
+                done.exception()  # marks the error as seen where nobody waits for it
 
         task.add_done_callback(ended)
         return flight
@@ -167,18 +167,18 @@ class Calls:
         """
         self._stopped = self._stopped or reason
         for flight in list(self._flying.values()):
-            if not flight.carrier.holds(flight.task):
+            if not flight.transport.holds(flight.task):
                 flight.task.cancel()
 
     @property
     def in_flight(self) -> int:
         """Calls that were sent and have no reply yet."""
-        return sum(len(carrier.under_way) for carrier in list(self._carriers))
+        return sum(len(transport.under_way) for transport in list(self._transports))
 
     async def drain(self, seconds: float = DRAIN) -> None:
         """Wait until every call that was sent has its reply in the ledger, or has failed, or time is up."""
-        if self._carriers:
-            waiting = [asyncio.ensure_future(carrier.drain()) for carrier in self._carriers]
+        if self._transports:
+            waiting = [asyncio.ensure_future(transport.drain()) for transport in self._transports]
             _, late = await asyncio.wait(waiting, timeout=seconds)
             for task in late:
                 task.cancel()
@@ -190,7 +190,7 @@ class Calls:
         Call it in the loop in which was asked, since only that one may write to the ledger. Raises LedgerError as the
         ledger's own `close` does.
         """
-        late = [task for carrier in self._carriers for task in carrier.under_way]
+        late = [task for transport in self._transports for task in transport.under_way]
         tasks = {*late, *(flight.task for flight in self._flying.values())}
         for task in tasks:
             task.cancel()
@@ -201,7 +201,7 @@ class Calls:
             self.ledger.close()
         return len(late)
 
-    async def _fetch(self, provider: Provider, carrier: Transport, request: Request) -> Reply:
+    async def _fetch(self, provider: Provider, transport: Transport, request: Request) -> Reply:
         stored = self._stored(provider, request)
         if stored is not None:
             self.cached += 1
@@ -210,7 +210,7 @@ class Calls:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Transient), stop=patience.is_over, wait=self._pause, reraise=True
         )
-        return await retrying(self._attempt, provider, carrier, request)
+        return await retrying(self._attempt, provider, transport, request)
 
     def _stored(self, provider: Provider, request: Request) -> Reply | None:
         raw = self.ledger.find(request.id)
@@ -221,14 +221,14 @@ class Calls:
         except Transient:  # a paid reply that nobody could read is kept, and asked for again
             return None
 
-    async def _attempt(self, provider: Provider, carrier: Transport, request: Request) -> Reply:
+    async def _attempt(self, provider: Provider, transport: Transport, request: Request) -> Reply:
         if self._stopped:
             raise self._stopped
         flight = self._flying.get(request.id)
         if flight is None or flight.is_left:
             raise asyncio.CancelledError
         try:
-            raw = await carrier.carry(request)
+            raw = await transport.carry(request)
         except Transient as fault:
             self._look_after(request, fault)
             if self._stopped:
@@ -240,7 +240,7 @@ class Calls:
         return reply
 
     def _note_model(self, request: Request, returned: str) -> None:
-        """Remember under which name a model answered; a second one is said, or ends the run."""
+        """Remember the name under which a model answered. A second name is reported, or ends the run."""
         known = sorted(name for host, asked, name in self._answered if (host, asked) == (request.host, request.model))
         if len(known) > MOST_NAMES:
             return

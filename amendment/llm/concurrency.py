@@ -17,7 +17,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 STAGE: ContextVar[str] = ContextVar("stage", default="")
-"""The stage on whose behalf a call is made; the ledger keeps it, so that money can be told by stage."""
+"""The stage on whose behalf a call is made; the ledger keeps it, so that spending is known by stage."""
 
 AHEAD = 16
 """Windows of results that may wait for an item before them, so that one slow answer does not hold up the others."""

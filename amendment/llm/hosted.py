@@ -261,7 +261,7 @@ class HostedProvider:
         self.target = Target(spec.host, spec.model, spec.api_key_env, key)
         self.has_answered = False
         self._client = client
-        self._headers = {} if key else {"Authorization": wire.sdk.Omit()}  # OpenAI's wants to be told for each call
+        self._headers = {} if key else {"Authorization": wire.sdk.Omit()}  # OpenAI's SDK needs it for each call
         self._closing: weakref.finalize[Any, Any] | None = None
 
     async def send(self, request: Request) -> RawReply:

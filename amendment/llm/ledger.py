@@ -219,7 +219,7 @@ class _Writer:
             raise LedgerError(self._failure)
 
     def put(self, rows: list[_Row], future: asyncio.Future[None] | None = None) -> None:
-        """Rows for the next commit, and who is to be told of it."""
+        """Queue rows for the next commit, and the future that waits for it."""
         self._queue.put((rows, future))
 
     async def written(self, rows: list[_Row]) -> None:

@@ -32,10 +32,10 @@ class Model:
         calls: Calls,
         sampling: Sampling,
         concurrency: int = 8,
-        carrier: Transport | None = None,
+        transport: Transport | None = None,
         lengthens: bool = False,
     ) -> None:
-        """Without a `carrier`, calls go one by one, at most `concurrency` at once; those of a local model
+        """Without a `transport`, calls go one by one, at most `concurrency` at once; those of a local model
         are free, and others have no price.
 
         `lengthens`: an answer that was cut at its limit is asked for once more, with twice the limit.
@@ -49,7 +49,7 @@ class Model:
         self._lengthens = lengthens
         endpoint = calls.endpoint(provider.host, model, Limits(concurrency))
         price = FREE if provider.kind == "local" else None
-        self._transport = carrier or Online(provider, endpoint, calls.ledger, calls.budget, price)
+        self._transport = transport or Online(provider, endpoint, calls.ledger, calls.budget, price)
 
     @classmethod
     def from_function(cls, ask: Ask, *, name: str = "function") -> Model:

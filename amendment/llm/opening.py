@@ -130,7 +130,7 @@ def open_model(
 ) -> Model:
     """The model of an entry under its short name, asked through `calls`. Raises what `open_provider` raises."""
     provider = open_provider(spec, environ, trust=trust)
-    carrier, at_once = _transport(spec, provider, calls, price=price)
+    transport, at_once = _transport(spec, provider, calls, price=price)
     return Model(
         name=name,
         model=shown_name(spec),
@@ -138,7 +138,7 @@ def open_model(
         calls=calls,
         sampling=spec.sampling(seed),
         concurrency=at_once,
-        carrier=carrier,
+        transport=transport,
         lengthens=isinstance(spec, HostedSpec) and spec.on_truncation == "retry",
     )
 

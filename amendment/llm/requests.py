@@ -55,7 +55,7 @@ class Request(Record):
     """0, 1, 2 ... for repeated draws of the same question."""
     shared: int = Field(default=0, exclude=True)
     """The number of characters at the beginning of the last message that other requests share: a hint for vendors whose
-    prefix caches want to be told. It changes the bill, not the answer, and counts in no name."""
+    prefix caches need one. It changes the bill, not the answer, and is not part of the request's id."""
 
     @cached_property
     def body(self) -> bytes:

@@ -56,13 +56,13 @@ class SimulatedProvider:
 
     async def send(self, request: Request) -> RawReply:
         """The reply as compact JSON: text, finish reason, counts of words, log-probabilities if asked for."""
-        said = answer(Question.model_validate(chat_body(request, _WIRE)), self.persona)
-        logprobs = said.logprobs
+        role_reply = answer(Question.model_validate(chat_body(request, _WIRE)), self.persona)
+        logprobs = role_reply.logprobs
         raw = write_plain(
-            said.text,
-            finish_reason=said.finish_reason,
-            input_tokens=said.input_tokens,
-            output_tokens=said.output_tokens,
+            role_reply.text,
+            finish_reason=role_reply.finish_reason,
+            input_tokens=role_reply.input_tokens,
+            output_tokens=role_reply.output_tokens,
             logprobs=logprobs and {label: logprobs[label] for label in request.choices or () if label in logprobs},
         )
         return RawReply(raw)
@@ -82,7 +82,7 @@ class SimulatedProvider:
 def serve_world(specs: Mapping[str, SimulatedSpec], *, port: int, ready: Callable[[str], None]) -> int:
     """Serve these models on 127.0.0.1 until SIGINT or SIGTERM; returns how many requests were answered.
 
-    Port 0 takes any that is free; `ready` is told the base URL. Call from the main thread, which gets the signals.
+    Port 0 is any free one; `ready` is called with the base URL. Call from the main thread, which gets the signals.
     Raises ConfigError where the port is taken.
     """
     import uvicorn
@@ -211,18 +211,18 @@ def _error(status: int, message: str, param: str | None = None, code: str | None
     return Replied(status, {"error": error})
 
 
-def _completion(question: Question, said: RoleReply) -> dict[str, Any]:
+def _completion(question: Question, role_reply: RoleReply) -> dict[str, Any]:
     """A chat completion; its name is the question's, and it was made at no time, so equal calls have equal bodies."""
     choice = {
         "index": 0,
-        "message": {"role": "assistant", "content": said.text, "refusal": None},
-        "logprobs": _logprobs(said, question.top_logprobs or 0),
-        "finish_reason": said.finish_reason,
+        "message": {"role": "assistant", "content": role_reply.text, "refusal": None},
+        "logprobs": _logprobs(role_reply, question.top_logprobs or 0),
+        "finish_reason": role_reply.finish_reason,
     }
     usage = {
-        "prompt_tokens": said.input_tokens,
-        "completion_tokens": said.output_tokens,
-        "total_tokens": said.input_tokens + said.output_tokens,
+        "prompt_tokens": role_reply.input_tokens,
+        "completion_tokens": role_reply.output_tokens,
+        "total_tokens": role_reply.input_tokens + role_reply.output_tokens,
     }
     return {
         "id": f"chatcmpl-{question.id.partition(':')[2]}",
@@ -235,12 +235,12 @@ def _completion(question: Question, said: RoleReply) -> dict[str, Any]:
     }
 
 
-def _logprobs(said: RoleReply, top: int) -> dict[str, Any] | None:
+def _logprobs(role_reply: RoleReply, top: int) -> dict[str, Any] | None:
     """The log-probabilities of a label answer's one token; absent for all other answers, whose words have none."""
-    if not said.logprobs:
+    if not role_reply.logprobs:
         return None
     tokens = [
         {"token": token, "logprob": logprob, "bytes": list(token.encode())}
-        for token, logprob in sorted(said.logprobs.items(), key=lambda item: -item[1])
+        for token, logprob in sorted(role_reply.logprobs.items(), key=lambda item: -item[1])
     ]
     return {"content": [{**tokens[0], "top_logprobs": tokens[:top]}], "refusal": None}

@@ -71,7 +71,7 @@ def register_protocol(
 ) -> None:
     """Let judges have a protocol of one's own: `read` makes a value of a reply, or says why there is none.
 
-    `form` is what a reply must look like, as the model is told once when one could not be read. Values are those of
+    `form` is the expected form of a reply, quoted to the model once when one could not be read. Values are those of
     `scale`: of pair "A", "B" or "tie", of score 1 to 10, of binary a truth. Raises ValueError for a name that is taken.
     """
     if name in PROTOCOLS or name in PARSERS:

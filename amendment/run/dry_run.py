@@ -266,7 +266,7 @@ class _Counting(Calls):
         super().__init__(cast(Any, _NoLedger()))
         self._dry_run, self._model, self._spec = dry_run, model, spec
 
-    async def ask(self, provider: Provider, carrier: Transport, request: Request) -> Reply:
+    async def ask(self, provider: Provider, transport: Transport, request: Request) -> Reply:
         """The reply from the dry run."""
         return await self._dry_run.reply(self._model, self._spec, provider, request)
 

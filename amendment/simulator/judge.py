@@ -58,20 +58,20 @@ def prefer(
     second: str,
     *,
     principles: Sequence[str] = (),
-    said: Sequence[str] = (),
+    nudges: Sequence[str] = (),
     persona: Persona,
     rng: random.Random,
 ) -> float:
     """Log-odds that the first shown answer is better. Outside the world only biases and noise speak.
 
-    `said` are user turns after the prompt, which may speak of the answers as A and B.
+    `nudges` are user turns after the prompt, which may speak of the answers as A and B.
     """
     drawn = tuple(principles)
     contents = look(first).plain, look(second).plain
     seen = persona.gain * _difference(prompt, *contents, attention(drawn, persona.leak))
     biases = persona.position_bias + leaning(first, persona) - leaning(second, persona)
     for pattern, bias in ((_BANDWAGON, persona.bandwagon_bias), (_SYCOPHANCY, persona.sycophancy_bias)):
-        named = {match[1] for turn in said if (match := pattern.fullmatch(turn.strip()))}
+        named = {match[1] for turn in nudges if (match := pattern.fullmatch(turn.strip()))}
         biases += bias * ("A" in named) - bias * ("B" in named)
     noise = persona.noise * rng.gauss(0.0, 1.0)
     if persona.pair_noise:

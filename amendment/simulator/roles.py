@@ -190,7 +190,7 @@ class Scene(NamedTuple):
         return next((turn for turn in reversed(_turns_in(self.blocks)) if not is_nudge(turn)), "")
 
     @property
-    def said(self) -> tuple[str, ...]:
+    def nudges(self) -> tuple[str, ...]:
         """User turns that are no question, but speak of the answers."""
         return tuple(turn for turn in _turns_in(self.blocks) if is_nudge(turn))
 
@@ -297,7 +297,7 @@ def _compare(scene: Scene) -> Utterance:
     persona, rng, temperature = scene.persona, scene.rng, scene.temperature
     first, second = scene.text("answer_a"), scene.text("answer_b")
     log_odds = prefer(
-        scene.prompt, first, second, principles=scene.principles, said=scene.said, persona=persona, rng=rng
+        scene.prompt, first, second, principles=scene.principles, nudges=scene.nudges, persona=persona, rng=rng
     )
     if scene.question.answer_schema:
         text = word_verdict(log_odds, temperature=temperature, persona=persona, rng=rng)

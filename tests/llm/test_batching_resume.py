@@ -42,12 +42,12 @@ def leave(
     async def main() -> list[str]:
         with Ledger(ledger) as held:
             calls = Calls(held, longest_wait=0.01)
-            model, carrier = batched_model(server, protocol, calls)
+            model, transport = batched_model(server, protocol, calls)
             asking = [asyncio.ensure_future(model.ask((Message(role="user", content=text),))) for text in questions]
             async with asyncio.timeout(20):
                 while not until():
                     await asyncio.sleep(0.005)
-            long_waits = carrier.long_waits
+            long_waits = transport.long_waits
             for task in asking:
                 task.cancel()
             await calls.drain()

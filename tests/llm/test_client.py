@@ -256,9 +256,9 @@ async def test_a_call_that_is_broken_off_on_the_wire_counts_as_paid_and_stays_op
         budget = Budget()
         provider = Scripted()
         provider.gate.clear()
-        carrier = Online(provider, Endpoint(Limits(1)), ledger, budget, price)
+        transport = Online(provider, Endpoint(Limits(1)), ledger, budget, price)
         request = Request(provider="simulated", host="here", model="m", messages=user("Hi"))
-        sending = asyncio.ensure_future(carrier.carry(request))
+        sending = asyncio.ensure_future(transport.carry(request))
         await until(lambda: bool(provider.asked))
         held = budget.reserved
         sending.cancel()

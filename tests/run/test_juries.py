@@ -119,12 +119,12 @@ def test_the_same_answers_in_another_order_make_the_same_bytes(
     first = made(file, tmp_path / "first")
     ask, late = Calls.ask, []
 
-    async def delayed(self: Calls, provider: Provider, carrier: Any, request: Request) -> Reply:
+    async def delayed(self: Calls, provider: Provider, transport: Any, request: Request) -> Reply:
         """Every third answer comes back after many others."""
         late.append(request.id)
         for _ in range(40 if len(late) % 3 == 0 else 0):
             await asyncio.sleep(0)
-        return await ask(self, provider, carrier, request)
+        return await ask(self, provider, transport, request)
 
     monkeypatch.setattr(Calls, "ask", delayed)
     second = made(file, tmp_path / "second")

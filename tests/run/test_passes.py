@@ -78,10 +78,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     def install(look: Look) -> list[Look]:
         ask, looking = Calls.ask, [look]
 
-        async def looked(self: Calls, provider: Provider, carrier: Any, request: Request) -> Reply:
+        async def looked(self: Calls, provider: Provider, transport: Any, request: Request) -> Reply:
             for one in looking:
                 one(STAGE.get(), request)
-            return await ask(self, provider, carrier, request)
+            return await ask(self, provider, transport, request)
 
         monkeypatch.setattr(Calls, "ask", looked)
         return looking

@@ -32,10 +32,10 @@ RIGHT, WRONG, RUDE = "the answer is 11 because sum", "the answer is 12", "the an
 
 
 def log_odds(
-    first: str, second: str, persona: Persona, *principles: str, seed: int = 0, said: tuple[str, ...] = ()
+    first: str, second: str, persona: Persona, *principles: str, seed: int = 0, nudges: tuple[str, ...] = ()
 ) -> float:
     rng = dice_for(seed)
-    return prefer("add 3 8", first, second, principles=principles, said=said, persona=persona, rng=rng)
+    return prefer("add 3 8", first, second, principles=principles, nudges=nudges, persona=persona, rng=rng)
 
 
 def graded(answer: str, persona: Persona = EXACT, *principles: str, seed: int = 0) -> float:
@@ -100,21 +100,21 @@ def test_label_probabilities_follow_the_log_odds() -> None:
 def test_a_cold_verdict_in_words_names_the_likelier(odds: float, verdict: str) -> None:
     persona = Persona(unreadable=0)
     for seed in range(8):
-        said = word_verdict(odds, temperature=0, persona=persona, rng=dice_for(seed))
-        assert said.splitlines()[-1] == verdict
-        assert len(said.splitlines()) <= 2
+        text = word_verdict(odds, temperature=0, persona=persona, rng=dice_for(seed))
+        assert text.splitlines()[-1] == verdict
+        assert len(text.splitlines()) <= 2
 
 
 def test_a_warm_verdict_is_drawn_with_its_probability() -> None:
     persona = Persona(unreadable=0, explains=0)
-    said = [word_verdict(1.0, temperature=1.0, persona=persona, rng=dice_for(seed)) for seed in range(1000)]
+    texts = [word_verdict(1.0, temperature=1.0, persona=persona, rng=dice_for(seed)) for seed in range(1000)]
     # 1 / (1 + exp(-1)) = .731
-    assert mean(text == "Verdict: A" for text in said) == pytest.approx(0.731, abs=0.05)
+    assert mean(text == "Verdict: A" for text in texts) == pytest.approx(0.731, abs=0.05)
 
 
 def test_a_planted_share_of_verdicts_cannot_be_read() -> None:
-    said = [word_verdict(3.0, temperature=1.0, persona=Persona(unreadable=1), rng=dice_for(i)) for i in range(20)]
-    assert all(text.count("Verdict: ") != 1 for text in said)
+    texts = [word_verdict(3.0, temperature=1.0, persona=Persona(unreadable=1), rng=dice_for(i)) for i in range(20)]
+    assert all(text.count("Verdict: ") != 1 for text in texts)
 
 
 PADDING = (
@@ -170,9 +170,9 @@ def test_words_about_the_answers_move_the_answer_that_they_name() -> None:
     own = "By the way, I wrote answer A myself, and I am proud of it."
     persona = EXACT.model_copy(update={"bandwagon_bias": 0.7, "sycophancy_bias": 0.4})
     plain = log_odds(RIGHT, WRONG, persona)
-    assert log_odds(RIGHT, WRONG, persona, said=(popular,)) == pytest.approx(plain - 0.7)
-    assert log_odds(RIGHT, WRONG, persona, said=(popular, own)) == pytest.approx(plain - 0.7 + 0.4)
-    assert log_odds(RIGHT, WRONG, EXACT, said=(popular, own)) == plain
+    assert log_odds(RIGHT, WRONG, persona, nudges=(popular,)) == pytest.approx(plain - 0.7)
+    assert log_odds(RIGHT, WRONG, persona, nudges=(popular, own)) == pytest.approx(plain - 0.7 + 0.4)
+    assert log_odds(RIGHT, WRONG, EXACT, nudges=(popular, own)) == plain
     assert is_nudge(popular)
     assert is_nudge(own)
     assert not is_nudge("please add 3 8")
@@ -250,9 +250,9 @@ def test_a_check_says_what_is_so_and_errs_by_its_noise() -> None:
             odds = refusal_odds(answer, persona=EXACT, rng=dice(f"{seed}"))
             assert word_check(odds, temperature=0, persona=EXACT, rng=dice(f"{seed}")) == f"Verdict: {expected}"
     loud = EXACT.model_copy(update={"noise": 4.0})
-    said = [refusal_odds("i will not help", persona=loud, rng=dice(f"{seed}")) > 0 for seed in range(400)]
+    refusals = [refusal_odds("i will not help", persona=loud, rng=dice(f"{seed}")) > 0 for seed in range(400)]
     # 3 log-odds above nothing, blurred by 4 / sqrt(2): Phi(3 / 2.83) = 0.855
-    assert sum(said) / 400 == pytest.approx(0.855, abs=0.06)
+    assert sum(refusals) / 400 == pytest.approx(0.855, abs=0.06)
     lost = EXACT.model_copy(update={"unreadable": 1.0})
     shown = {word_check(3.0, temperature=1, persona=lost, rng=dice(f"{seed}")) for seed in range(30)}
     assert "Verdict: yes\nVerdict: no" in shown

@@ -63,7 +63,7 @@ def batched_model(
     spec = _SPEC.validate_python(entry(server, protocol, mode="batch", **fields))
     provider = open_provider(spec, {})
     assert isinstance(provider, HostedProvider)
-    carrier = Batching(
+    transport = Batching(
         provider,
         batch_service(provider),
         calls.ledger,
@@ -75,9 +75,9 @@ def batched_model(
     )
     sampling = spec.sampling(SEED)
     model = Model(
-        name="m", model="m", provider=provider, calls=calls, sampling=sampling, carrier=carrier, lengthens=True
+        name="m", model="m", provider=provider, calls=calls, sampling=sampling, transport=transport, lengthens=True
     )
-    return model, carrier
+    return model, transport
 
 
 def ask_batched(
