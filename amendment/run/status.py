@@ -120,7 +120,7 @@ def status_lines(status: dict[str, Any]) -> list[str]:
             "running" if name in str(status["running"]).split(", ") else "done" if name in status["done"] else "to do"
         )
         state += " (out of date)" if state == "to do" and name in status.get("out of date", ()) else ""
-        counts = ", ".join(f"{plain(key)} {plain(str(value))}" for key, value in status["counts"].get(name, {}).items())
+        counts = ", ".join(f"{plain(key)} {_shown(value)}" for key, value in status["counts"].get(name, {}).items())
         lines.append(f"  {name:{width}} {state:8} {counts}".rstrip())
     if status.get("paid"):
         lines.append(_paid_line(status["paid"]))
@@ -128,7 +128,7 @@ def status_lines(status: dict[str, Any]) -> list[str]:
         lines.append(f"{status['unanswered']:,} calls may have been sent without a reply being stored")
     if status.get("damage"):
         lines.append(plain(str(status["damage"]), longest=3 * LONGEST))
-    if status.get("ended"):
+    if status.get("ended") and status["ended"] != status.get("labels"):
         lines.append(f"the last start ended: {plain(str(status['ended']), longest=LONGEST)}")
     if status.get("labels"):
         lines.append(plain(str(status["labels"]), longest=LONGEST))
@@ -141,6 +141,10 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     else:
         lines.append("nothing is left to do")
     return lines
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else plain(str(value))
 
 
 def _paid_line(paid: dict[str, Any]) -> str:

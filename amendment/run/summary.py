@@ -91,6 +91,9 @@ def loss_lines(stages: Mapping[str, Mapping[str, Any]]) -> list[str]:
         if "done" in counts and any(counts.get(outcome) for outcome in LOSSES):
             ended = ", ".join(f"{counts.get(outcome, 0):,} {outcome}" for outcome in ("done", *LOSSES))
             lines.append(f"{plain(name)}: {ended}; for reasons, see the table of endings under {plain(name)}/")
+        if unread := counts.get("invalid verdicts"):
+            of_all = f"{unread:,} of {counts['verdicts']:,} verdicts could not be read and decide nothing"
+            lines.append(f"{plain(name)}: {of_all}; see the table of verdicts under {plain(name)}/")
     return lines
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from amendment.errors import AmendmentError
 from amendment.run import Run
+from amendment.run.summary import loss_lines
 
 
 def test_ties_that_leave_no_pair_name_the_settings_that_made_them(small: Path, chain: Path) -> None:
@@ -53,3 +54,8 @@ def test_answers_that_were_all_cut_name_the_limit(run_file: Callable[[str], Path
     )
     with pytest.raises(AmendmentError, match=r"set aside: 2 truncated; raise max_tokens of the models"):
         Run.from_file(path, folder=tmp_path / "run")()
+
+
+def test_verdicts_that_nobody_can_read_are_counted_on_the_screen_though_every_comparison_is_done() -> None:
+    [line] = loss_lines({"judging": {"done": 216, "verdicts": 432, "invalid verdicts": 107}})
+    assert "107 of 432 verdicts" in line
