@@ -1,16 +1,17 @@
-"""Files that are whole or absent: written under a temporary name, flushed to disk, then renamed; and full disks."""
+"""Files that are whole or absent: written under a temporary name, flushed to disk, then renamed; locks; full disks."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 NO_ROOM = 2**20
 """Bytes; with less free than this, an I/O error of SQLite means a full disk."""
@@ -38,6 +39,46 @@ def write_text(path: Path, text: str) -> None:
     """Write a whole text file, or leave the old one."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+class AlreadyLocked(OSError):
+    """Another process holds a lock; the message is how the lock's file names it, such as `pid 17`."""
+
+
+def lock_file(path: Path, mode: int = 0o666) -> IO[bytes]:
+    """Make a file with its folder, and lock it until the returned one is closed; its first line names this process.
+
+    Raises AlreadyLocked, and other OSErrors where the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = open(path, "ab+", buffering=0, opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.truncate(0)
+        lock.write(f"pid {os.getpid()}\n".encode())
+    except BlockingIOError as fault:
+        lock.close()
+        holder = path.read_bytes()[:100].decode("utf-8", "replace").partition("\n")[0]
+        raise AlreadyLocked(holder.strip() or "unknown") from fault
+    except BaseException:
+        lock.close()
+        raise
+    return lock
+
+
+def create_database(path: Path, schema: Sequence[str], facts: Mapping[str, str], mode: int = 0o644) -> None:
+    """Make an SQLite file, whole or absent. `schema` has a table `meta` of keys and values, and `facts` are its rows.
+
+    Raises OSError and sqlite3.Error.
+    """
+    with replacing(path) as part:
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+        with closing(sqlite3.connect(part, isolation_level=None)) as db:
+            db.execute("BEGIN")
+            for statement in schema:
+                db.execute(statement)
+            db.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
+            db.execute("COMMIT")
 
 
 def file_hash(path: Path) -> str:

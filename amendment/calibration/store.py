@@ -11,7 +11,6 @@ labels to keep.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -26,7 +25,7 @@ from typing import IO, Any, NamedTuple, Self
 from amendment import __version__
 from amendment.calibration.samples import Label
 from amendment.errors import DataError, LedgerError
-from amendment.files import replacing
+from amendment.files import AlreadyLocked, create_database, lock_file
 from amendment.hashing import canonical_json, content_id
 from amendment.llm.ledger_reading import connect
 from amendment.text import plain
@@ -254,7 +253,7 @@ class Labels:
         """Add rows to a table of the file of the seal, which is made where there is none."""
         with self._seal_faults():
             self._seal.parent.mkdir(parents=True, exist_ok=True)
-            _make_empty(self._seal)
+            os.close(os.open(self._seal, os.O_WRONLY | os.O_CREAT, OWNER_ONLY))
             with contextlib.closing(sqlite3.connect(self._seal, isolation_level=None, timeout=WAIT)) as db:
                 db.execute("PRAGMA synchronous=FULL")
                 db.execute("BEGIN IMMEDIATE")
@@ -289,30 +288,15 @@ class Labels:
 
 def _lock(path: Path) -> IO[bytes]:
     """Hold the right to add labels until the returned file is closed. Raises LedgerError naming who has it."""
-    place = path.with_name(f"{path.name}.lock")
-    held = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _make_empty(place)
-        held = place.open("ab+", buffering=0)
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        held.truncate(0)
-        held.write(f"pid {os.getpid()}\n".encode())
-    except OSError as fault:
-        if held:
-            held.close()
-        if not isinstance(fault, BlockingIOError):
-            raise LedgerError(f"{path}: cannot be written ({fault.strerror}). Make its folder writable.") from fault
-        holder = plain(place.read_bytes()[:100].decode("utf-8", "replace").partition("\n")[0]) or "unknown"
+        return lock_file(path.with_name(f"{path.name}.lock"), OWNER_ONLY)
+    except AlreadyLocked as fault:
         raise LedgerError(
-            f"{path}: another process ({holder}) is collecting labels here, and only one can. Use its page, or stop it."
+            f"{path}: another process ({plain(str(fault))}) is collecting labels here, and only one can. Use its page, "
+            "or stop it."
         ) from fault
-    return held
-
-
-def _make_empty(path: Path, flags: int = os.O_CREAT) -> None:
-    """An empty file that its owner alone can read, where there is none."""
-    os.close(os.open(path, os.O_WRONLY | flags, OWNER_ONLY))
+    except OSError as fault:
+        raise LedgerError(f"{path}: cannot be written ({fault.strerror}). Make its folder writable.") from fault
 
 
 def _open_to_write(path: Path) -> sqlite3.Connection:
@@ -321,16 +305,8 @@ def _open_to_write(path: Path) -> sqlite3.Connection:
         if path.exists():
             _open_to_read(path).close()
         else:
-            with replacing(path) as part:
-                _make_empty(part, os.O_CREAT | os.O_EXCL)
-                with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as db:
-                    db.execute("BEGIN")
-                    for statement in SCHEMA:
-                        db.execute(statement)
-                    created = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-                    facts = (("labels", str(VERSION)), ("tool", __version__), ("created", created))
-                    db.executemany("INSERT INTO meta VALUES (?, ?)", facts)
-                    db.execute("COMMIT")
+            created = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+            create_database(path, SCHEMA, {"labels": str(VERSION), "tool": __version__, "created": created}, OWNER_ONLY)
         for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", ".lock"))):
             with contextlib.suppress(FileNotFoundError, PermissionError):
                 file.chmod(OWNER_ONLY)

@@ -27,7 +27,7 @@ from typing import IO, Any, NamedTuple
 
 from amendment import __version__
 from amendment.errors import LedgerError
-from amendment.files import full_disk, is_full, replacing
+from amendment.files import AlreadyLocked, create_database, full_disk, is_full, lock_file
 from amendment.llm.ledger_reading import CLOSED, VERSION, Batch, Reader, connect, unreadable
 from amendment.llm.provider import Meter
 
@@ -314,12 +314,7 @@ def _create(path: Path) -> None:
     if journal.exists():  # SQLite would play it into the new file
         raise LedgerError(f"{journal}: left of a ledger that is gone. Put {path.name} back, or move this file away.")
     try:
-        with replacing(path) as part, contextlib.closing(sqlite3.connect(part, isolation_level=None)) as db:
-            db.execute("BEGIN")
-            for statement in SCHEMA:
-                db.execute(statement)
-            db.execute("INSERT INTO meta VALUES ('schema', ?), ('tool', ?)", (str(VERSION), __version__))
-            db.execute("COMMIT")
+        create_database(path, SCHEMA, {"schema": str(VERSION), "tool": __version__})
     except (sqlite3.Error, OSError) as fault:
         raise _unwritable(path.parent, fault) from fault
 
@@ -329,21 +324,12 @@ def hold(folder: Path) -> IO[bytes]:
 
     Raises LedgerError when the folder cannot be written, or naming the process that holds it.
     """
-    with contextlib.ExitStack() as stack:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context((folder / "run.lock").open("ab+", buffering=0))
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            lock.truncate(0)
-            lock.write(f"pid {os.getpid()}\n".encode())
-        except BlockingIOError as fault:
-            holder = (folder / "run.lock").read_bytes()[:100].decode("utf-8", "replace").strip() or "unknown"
-            busy = f"{folder}: another process ({holder}) is working here. Wait for it or stop it."
-            raise LedgerError(busy) from fault
-        except OSError as fault:
-            raise _unwritable(folder, fault) from fault
-        stack.pop_all()
-        return lock
+    try:
+        return lock_file(folder / "run.lock")
+    except AlreadyLocked as fault:
+        raise LedgerError(f"{folder}: another process ({fault}) is working here. Wait for it or stop it.") from fault
+    except OSError as fault:
+        raise _unwritable(folder, fault) from fault
 
 
 def is_held(folder: Path) -> bool:
