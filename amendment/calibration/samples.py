@@ -31,7 +31,7 @@ PLAIN_QUESTION = "Which answer is better?"
 
 
 class CalibrationSettings(Part):
-    """How the judge's probabilities are brought into line with what people say."""
+    """How the judge's probabilities are calibrated on people's labels."""
 
     method: Method | Literal["none"] = "temperature"
     """temperature: the log-odds divided by one number, from about 50 labels; platt: times one that may be negative;
@@ -39,32 +39,32 @@ class CalibrationSettings(Part):
 
 
 class GateSettings(Part):
-    """What a judge has to reach before anything is trained on its pairs."""
+    """The requirement on a judge before anything is trained on its pairs."""
 
     max_gap_to_human: float = Field(default=0.05, ge=0, le=0.5)
-    """How far the judge's agreement with people may lie below that of two people: 0.05 are five points. The gate fails
-    where the whole interval is below that."""
+    """How far the judge's agreement with people may lie below that of two people: 0.05 is five points. The gate fails
+    if the whole interval is below that."""
     on_fail: Literal["stop", "go_on"] = "stop"
     """stop: no training stage begins (exit code 5); go_on: training begins, and certificate and card say that the gate
     failed."""
 
 
 class SpotCheckSettings(Part):
-    """People's look at a sample of the judged comparisons."""
+    """People's labels on a sample of the judged comparisons."""
 
     items: int = Field(default=200, ge=1, le=100_000)
-    """Comparisons of the dataset, of both splits, that people are asked about; all of them where there are no more."""
+    """Comparisons of the dataset, of both splits, that people are asked about; all of them if there are fewer."""
     overlap: int = Field(default=50, ge=0, le=100_000)
-    """Of these, how many every annotator sees: how far people agree is measured on them. All others are shared out.
-    By default all items where there are fewer, and none for one annotator."""
+    """Of these, how many every annotator sees: agreement between people is measured on them. The annotators share the
+    others. By default all items if there are fewer, and none for one annotator."""
     annotators: int = Field(default=2, ge=1, le=100)
     """People who label."""
     repeats: float = Field(default=0.1, ge=0, le=1)
-    """Share of the items that an annotator is shown once more, sides exchanged."""
+    """Share of the items that an annotator sees a second time, sides swapped."""
     sealed: float = Field(default=0.5, ge=0, le=1)
-    """Share of the prompts whose labels certify alone: calibration and everything else that learns never sees them."""
+    """Share of the prompts whose labels only certify: calibration and everything else that learns never sees them."""
     people: Literal["page", "simulated"] = "page"
-    """page: people, by amendment label. simulated: those of the simulated world, who know no other prompts."""
+    """page: people, by amendment label. simulated: people of the simulated world, who know only its prompts."""
     decide: bool = True
     """Labels that are not sealed decide their comparisons in the dataset."""
     calibration: CalibrationSettings = CalibrationSettings()

@@ -21,7 +21,7 @@ app.add_typer(constitutions, name="constitution")
 
 @constitutions.command("list")
 def list_constitutions(as_json: AsJson = False) -> None:
-    """List the constitutions that are shipped."""
+    """List the shipped constitutions."""
     from amendment.constitutions import load_constitution, shipped
 
     loaded = [load_constitution(name) for name in shipped()]
@@ -43,10 +43,10 @@ def _brief(constitution: Constitution) -> dict[str, Any]:
 @constitutions.command("show")
 def show_constitution(
     name: Annotated[str, typer.Argument(help="A shipped id or a path.")],
-    principle: Annotated[str | None, typer.Option(metavar="ID", help="All that one principle says.")] = None,
+    principle: Annotated[str | None, typer.Option(metavar="ID", help="Show one principle in full.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a constitution as YAML, its parents' principles among its own, below its content hash."""
+    """Show a constitution as YAML, with its parents' principles and its content hash."""
     from amendment.constitutions import constitution_yaml, load_constitution
 
     constitution = load_constitution(name)
@@ -71,7 +71,7 @@ def _principle(constitution: Constitution, id: str) -> Principle:
 
 @constitutions.command()
 def lint(name: Annotated[str, typer.Argument(help="A path, or a shipped id.")], as_json: AsJson = False) -> None:
-    """Name everything that is wrong or doubtful about a constitution, with its place."""
+    """Report every error and doubt in a constitution, with its place."""
     from amendment.constitutions import lint_file
     from amendment.text import plain
 
@@ -98,7 +98,7 @@ def import_(
     document: Annotated[str | None, typer.Option(help="The origin of the texts; the files' names by default.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what stands there.")] = False,
 ) -> None:
-    """Make a constitution of the Constitutional AI paper's prompt files, or of llm-swarm's. Lists what is left out."""
+    """Make a constitution from the Constitutional AI paper's prompt files, or llm-swarm's. Lists what is left out."""
     from amendment.constitutions import import_constitution, write_constitution
     from amendment.text import plain
 
@@ -119,7 +119,7 @@ Name = Annotated[str, typer.Argument(help="A shipped id or a path.")]
 
 @judges.command("list")
 def list_judges(as_json: AsJson = False) -> None:
-    """List the judges that are shipped."""
+    """List the shipped judges."""
     from amendment.preference import load_judge_folder, shipped_judges
     from amendment.preference.folder import judge_values
 
@@ -170,9 +170,9 @@ def serve(
         Path | None, typer.Argument(metavar="[FILE]", help="A run file: its simulated models are served.")
     ] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help=_SET)] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; 0 takes any that is free.")] = 8377,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; 0 takes any free port.")] = 8377,
 ) -> None:
-    """Serve simulated models over OpenAI's chat protocol, on this machine alone, until Ctrl-C or SIGTERM.
+    """Serve simulated models over OpenAI's chat protocol, on this machine only, until Ctrl-C or SIGTERM.
 
     The first line printed is the base URL; then come the models for a run file that asks them over HTTP.
     """

@@ -31,10 +31,10 @@ def audit(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure judges against people and against themselves, from verdicts that exist. Asks no model.
+    """Measure judges against people and against themselves, from existing verdicts. Calls no model.
 
-    Prints the certificate and writes certificate.json and certificate.md. Of a run whose judges were probed it shows
-    what edits that should change nothing have changed.
+    Prints the certificate and writes certificate.json and certificate.md. For a run with probes it also shows how edits
+    that should change nothing changed the verdicts.
     """
     audited = audit_path(file, people=people or (), folder=folder, overrides=overrides or ())
     if as_json:
@@ -83,17 +83,17 @@ def label(  # noqa: PLR0917 - typer makes options of them
     host: Annotated[str, typer.Option(help="Address of this machine that the page is served on.")] = LOOPBACK,
     allow_network: Annotated[bool, typer.Option(help="Allow a --host that other machines reach, without TLS.")] = False,
     annotators: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="How many people share the items; the run file says it.")
+        int | None, typer.Option(min=1, metavar="N", help="How many people share the items; see the run file.")
     ] = None,
     export: Annotated[
-        Path | None, typer.Option("--export", metavar="FILE", help="Write the labels to a file; nothing is served.")
+        Path | None, typer.Option("--export", metavar="FILE", help="Write the labels to a file; serve no page.")
     ] = None,
     questions: Annotated[
-        bool, typer.Option("--questions", help="With --export: what is asked, without labels, for another tool.")
+        bool, typer.Option("--questions", help="With --export: the questions, without labels, for another tool.")
     ] = False,
     comments: Annotated[bool, typer.Option("--comments", help="With --export: people's comments too.")] = False,
     file: Annotated[
-        Path | None, typer.Option("--import", metavar="FILE", help="Take in the labels of a file; nothing is served.")
+        Path | None, typer.Option("--import", metavar="FILE", help="Import the labels of a file; serve no page.")
     ] = None,
     rater: Annotated[
         list[str] | None,
@@ -111,11 +111,11 @@ def label(  # noqa: PLR0917 - typer makes options of them
     """Let people label a run's spot check, or the comparisons of its evaluation, in their browser, until Ctrl-C or
     SIGTERM.
 
-    Prints a link for each annotator (--rater, or as many as the run file plans) and for everybody who had one before.
-    A link is one person's key: whoever opens it labels under that name and under no other. It stays valid when the page
-    is started again. A label that was acknowledged is on the disk; labelling goes on where it was left.
+    Prints a link for each annotator (--rater, or as many as the run file sets) and for everyone who had one before.
+    A link is one person's key: whoever opens it labels under that name and no other. It stays valid when the page is
+    started again. An acknowledged label is on disk; labelling resumes where it stopped.
 
-    --export and --import exchange questions and answers with spreadsheets, Argilla and Label Studio. People leave under
+    --export and --import exchange questions and answers with spreadsheets, Argilla and Label Studio. Exports contain
     pseudonyms only.
     """
     from amendment.calibration.labelling import sample_of
@@ -217,9 +217,9 @@ def calibrate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
     as_json: AsJson = False,
 ) -> None:
-    """Preview what people's labels say of a run's judge: agreement, calibration, and how many labels are missing.
+    """Preview what people's labels show about a run's judge: agreement, calibration, and how many labels are missing.
 
-    Reads the labels that are not sealed; certificate.md rests on the sealed ones. Asks no model and writes nothing.
+    Reads only open labels; certificate.md uses the sealed ones. Calls no model and writes nothing.
     """
     from amendment.stages.gate import preview_of_labels
 
@@ -236,13 +236,13 @@ def amend(  # noqa: PLR0917 - typer makes options of them
     ] = None,
     proposals: Annotated[int, typer.Option(min=1, max=50, metavar="N", help="Test at most N rules.")] = 4,
     overrides: Overrides = None,
-    allow_unpriced: Annotated[bool, typer.Option(help="Ask models whose price is not known.")] = False,
+    allow_unpriced: Annotated[bool, typer.Option(help="Call models without a known price.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the calls, their cost and what is sent where; send nothing.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Propose a new version of the constitution from disagreements of people and judge, with evidence. Applies nothing.
+    """Propose a new version of the constitution where people and judge disagree, with evidence. Applies nothing.
 
     A model sees disagreements, with annotators' comments, and proposes rules. The run's first judge tests each rule on
     held-out labels, against the constitution alone and against a neutral question. Before any call, the command prints

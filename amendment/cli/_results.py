@@ -31,7 +31,7 @@ def publish(
     models: Annotated[
         bool, typer.Option("--models", help="Publish all trained models too: sft, dpo, rounds, reward_model.")
     ] = False,
-    send: Annotated[bool, typer.Option("--push", help="Send it; without this, say what would be sent.")] = False,
+    send: Annotated[bool, typer.Option("--push", help="Send it; without this, show what would be sent.")] = False,
     tag: Annotated[str | None, typer.Option(metavar="NAME", help="Name this version, such as v1.0.")] = None,
     allow_secrets: Annotated[
         bool,
@@ -46,9 +46,9 @@ def publish(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what would go to the Hub and write its card for looking at; with --push, send it.
+    """Show what would go to the Hub and write its card for review; with --push, send it.
 
-    Repository and license come from `publish` in the run file, or from here.
+    Repository and license come from `publish` in the run file, or from options.
     """
     from amendment.publishing.publication import plan_json, plan_lines, prepare, write_preview
 
@@ -92,7 +92,7 @@ def verify(
 @app.command()
 def export(
     folder: RunFolder,
-    out: Annotated[Path, typer.Option(help="A folder for the files; it is made.")],
+    out: Annotated[Path, typer.Option(help="A new or empty folder for the files.")],
     format: Annotated[
         str, typer.Option(metavar="FORMAT", help="trl, kto, openrlhf, nemo, csv, jsonl or judge_sft.")
     ] = "trl",
@@ -100,7 +100,7 @@ def export(
 ) -> None:
     """Write a run's dataset in the format of another trainer, or as a table for people.
 
-    Says what the format cannot hold. People who rated appear as person-1, person-2 and so on.
+    Reports what the format cannot hold. Human raters appear as person-1, person-2 and so on.
     """
     from amendment.publishing.formats import export_lines, export_run
 
@@ -132,7 +132,9 @@ Named = Annotated[
         "evaluate); category and id. Several columns with a plus sign. Recognised where this is not said.",
     ),
 ]
-Bad = Annotated[BadRows, typer.Option("--bad-rows", help="stop names every row that cannot be used; skip counts them.")]
+Bad = Annotated[
+    BadRows, typer.Option("--bad-rows", help="stop reports every row that cannot be used; skip counts them.")
+]
 
 
 @app.command()
@@ -150,13 +152,13 @@ def score(  # noqa: PLR0917 - typer makes options of them
     revision: Revision = None,
     columns: Named = None,
     bad_rows: Bad = "stop",
-    replace: Annotated[bool, typer.Option(help="Overwrite the file of scores where it exists.")] = False,
+    replace: Annotated[bool, typer.Option(help="Overwrite an existing file of scores.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score texts, files and datasets with a reward model.
 
-    Files hold candidates (prompt and candidate), pairs (chosen and rejected, or two answers), or lists of answers. Of a
-    pair both scores are written, and P(the first is better).
+    Files hold candidates (prompt and candidate), pairs (chosen and rejected, or two answers), or lists of answers. For
+    a pair it writes both scores and P(the first is better).
     """
     from amendment.errors import ConfigError
 

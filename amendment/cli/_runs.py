@@ -75,13 +75,13 @@ def run(  # noqa: PLR0917 - typer makes options of them
     accept_changes: Annotated[
         bool, typer.Option(help="Repeat the calls that changed settings make necessary.")
     ] = False,
-    allow_unpriced: Annotated[bool, typer.Option(help="Ask models whose price is not known.")] = False,
-    strict_model: Annotated[bool, typer.Option(help="Stop when one name is answered by two models.")] = False,
+    allow_unpriced: Annotated[bool, typer.Option(help="Call models without a known price.")] = False,
+    strict_model: Annotated[bool, typer.Option(help="Stop if one model name is answered by two models.")] = False,
     max_wait: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="How long to wait for a server that does not answer.")
+        float, typer.Option(min=0, metavar="SECONDS", help="Longest wait for a server that does not answer.")
     ] = 900.0,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Let keys go to the hosts that the file names, without asking.")
+        bool, typer.Option("--yes", "-y", help="Send keys to the hosts in the file without asking.")
     ] = False,
 ) -> None:
     """Start a run or resume it: finished stages are kept, and answered calls are not repeated."""
@@ -173,7 +173,7 @@ def status(
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Say what is installed, which keys are set (never their value), and what would work."""
+    """Show what is installed, which keys are set (never their value), and what would work."""
     from amendment.run.doctor import doctor_lines, examine
 
     machine = examine(os.environ)
@@ -189,9 +189,9 @@ def plan(  # noqa: PLR0917 - typer makes options of them
     limit: Annotated[int | None, typer.Option(min=1, help="Take only the first N prompts of each source.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a run will ask, take and cost, by stage and model. Sends nothing, writes nothing, needs no key.
+    """Show the calls, time and cost of a run, by stage and model. Sends nothing, writes nothing, needs no key.
 
-    What the run's folder holds already counts as paid.
+    Results that are already in the run's folder count as paid.
     """
     from amendment.run.run import Run
 
@@ -211,7 +211,7 @@ MOST_OPEN = 20
 
 @ledger.command("verify")
 def verify_ledger(place: LedgerPath, as_json: AsJson = False) -> None:
-    """Read all of a ledger and check it; exit 1 when something is not as it was written."""
+    """Read and check a whole ledger; exit code 1 if anything in it has changed."""
     with _opened(place) as reader:
         damage = reader.damage()
         count = 0 if damage else len(reader)
@@ -233,7 +233,7 @@ def show_ledger(
     stage: Annotated[str | None, typer.Option(metavar="STAGE", help="Only this stage.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what was asked and spent by stage and model, and what may have been paid for without a reply."""
+    """Show calls and spending by stage and model, and calls that may have been paid for without a reply."""
     with _opened(place) as reader:
         content = _call(reader, request) if request else _calls(reader, stage)
     if as_json:

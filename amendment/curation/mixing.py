@@ -29,16 +29,16 @@ class RunShare(Part):
     source: Literal["run"]
     """The pairs that this run makes: judged, imported under `pairs`, or both."""
     share: float = Field(gt=0, le=1)
-    """Their part of the pairs for training."""
+    """Their share of the pairs for training."""
 
 
 class PairShare(PairFile):
-    """Pairs of one's own, mixed with the run's."""
+    """Your own pairs, mixed with the run's."""
 
     share: float = Field(gt=0, le=1)
-    """Their part of the pairs for training."""
+    """Their share of the pairs for training."""
     license: KnownLicense
-    """License of these pairs, as the Hub spells it; it stands on each of their rows, and is never guessed."""
+    """License of these pairs, as the Hub spells it; each of their rows carries it, and it is never guessed."""
 
 
 def _whole(mix: Sequence[RunShare | PairShare]) -> Sequence[RunShare | PairShare]:

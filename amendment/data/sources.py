@@ -68,9 +68,9 @@ class Source(Part):
     license: KnownLicense | None = None
     """License of these rows: an SPDX id or a Hub license id."""
     take: int | None = Field(default=None, ge=1)
-    """Only the first so many rows."""
+    """Only this many rows from the start."""
     bad_rows: Literal["stop", "skip"] = "stop"
-    """stop names every row that cannot be used; skip leaves them out and counts them."""
+    """stop reports every row that cannot be used; skip leaves them out and counts them."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -87,7 +87,7 @@ class Source(Part):
 
 
 class PromptFile(Source):
-    """Prompts of one's own."""
+    """Your own prompts."""
 
     column: Annotated[tuple[str, ...], OneOrMore] | None = Field(default=None, min_length=1)
     """The column that holds the prompt: text, or a list of messages; or several columns of text that are joined by an
@@ -99,12 +99,12 @@ class PromptFile(Source):
     category_column: str | None = None
     """Column with the category of each prompt; where it is empty, `category` holds."""
     tags_column: str | None = None
-    """Column with the tags of each prompt, by which principles may say when they apply: a list, or words with commas
-    between them."""
+    """Column with the tags of each prompt, to which a principle's `applies_when` refers: a list, or words separated by
+    commas."""
     criteria_column: str | None = None
-    """Column with each prompt's own criteria, by which judges of protocol rubric look at its answers: a list of objects
-    with `id`, `text` and, where wanted, `choices`, `values`, `meanings` and `weight`. Where it is empty, the criteria
-    of the judge hold, or the principle's."""
+    """Column with each prompt's own criteria, by which judges of protocol rubric rate its answers: a list of objects
+    with `id`, `text` and optionally `choices`, `values`, `meanings` and `weight`. If it is empty, the judge's criteria
+    are used, or the principle's."""
 
 
 class LilliputPrompts(Part):
@@ -134,8 +134,8 @@ class PairColumns(Part):
     column `p_chosen`, if there is one next to `chosen` and `rejected`; empty cells say 1. Below 0.5 the two answers
     change places, which is counted, and 0.5 is a tie."""
     weight: str | None = None
-    """Column with how much each pair counts in training, 0 or more. By default the column `weight` where there is one;
-    empty cells say 1. Rows about the same two answers make one pair of their mean weight."""
+    """Column with how much each pair counts in training, 0 or more. By default the column `weight` if there is one;
+    empty cells mean 1. Rows about the same two answers make one pair of their mean weight."""
     category: str | None = None
     """Column with each pair's category."""
 
@@ -217,7 +217,7 @@ def refuse_questions(words: Part, keys: Iterable[str]) -> None:
 
 
 class PairFile(Source):
-    """Preference pairs of one's own."""
+    """Your own preference pairs."""
 
     columns: PairColumns | None = None
     """The columns of the parts: `prompt`, `chosen` and `rejected`, or those of a recognised layout. Columns
@@ -236,7 +236,7 @@ class ModelSource(Part):
     per_prompt: int = Field(default=4, ge=1, le=256)
     """Answers drawn for each prompt."""
     take: int | None = Field(default=None, ge=1)
-    """Only for the first so many prompts."""
+    """Only this many prompts from the start."""
     max_tokens: int = Field(default=512, ge=1)
     """The longest answer of policies that this run trains, at temperature 1; models under `models` have their own."""
 
@@ -263,7 +263,7 @@ class CandidateColumns(Part):
 
 
 class FileSource(Source):
-    """Candidates of one's own."""
+    """Your own candidates."""
 
     columns: CandidateColumns | None = None
     """The columns of the parts: `prompt` and `candidate`, or those of a recognised layout."""

@@ -77,7 +77,7 @@ class VerdictColumns(Part):
     principle: str | None = None
     """Column with the principle by which the verdict was given."""
     sample: str | None = None
-    """Column with the number of the draw, where a rater was asked the same several times."""
+    """Column with the number of the sample, if a rater was asked the same question several times."""
     category: str | None = None
     """Column with the category of each comparison."""
     model_a: str | None = None
@@ -138,9 +138,9 @@ class VerdictFile(Source):
     people: Annotated[tuple[str, ...], OneOrMore] | None = Field(default=None, min_length=1)
     """Instead of `kind`: patterns of the raters that are people, such as expert_*; all others are models."""
     rater: str | None = None
-    """The rater of all these verdicts, where no column names one; the file's name by default."""
+    """The rater of all these verdicts, if no column names one; the file's name by default."""
     unreadable: Literal["stop", "invalid"] = "stop"
-    """stop names every word that means nothing; invalid counts each of them as a verdict that could not be read."""
+    """stop reports every unknown word; invalid counts each of them as a verdict that could not be read."""
 
     @property
     def may_have_texts(self) -> bool:
@@ -193,7 +193,7 @@ class DataSources(Part):
     name: Name
     """runs/NAME is the run's folder."""
     seed: int = Field(default=0, ge=0, lt=2**31)
-    """Every draw of the run follows from it: equal seeds and replies give equal files."""
+    """Determines every random draw: the same seed and replies give the same files."""
     prompts: tuple[LilliputPrompts | PromptFile, ...] = ()
     """The prompts that models answer."""
     pairs: tuple[PairFile, ...] = ()
@@ -201,4 +201,4 @@ class DataSources(Part):
     verdicts: tuple[VerdictFile, ...] = ()
     """Verdicts that exist already: people's labels, judges' logs. With texts they become pairs."""
     candidates: tuple[CandidateSource, ...] = ()
-    """Answers that take part in comparisons."""
+    """The answers to compare."""

@@ -39,7 +39,7 @@ class GuardSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     every: int | None = Field(default=None, ge=1)
-    """Steps between two measurements; absent: an eighth of all steps. One more is made at the end."""
+    """Steps between two measurements; by default an eighth of all steps. The last one is at the end."""
     prompts: int = Field(default=64, ge=5, le=4096)
     """Held-out prompts that the policy answers at each measurement."""
     max_tokens: int = Field(default=256, ge=1)
@@ -54,7 +54,7 @@ class GuardSettings(BaseModel):
     reward_judge_gap: float | None = Field(default=0.0, ge=0)
     """Fall of the judge's score, in its own units, while the reward model's score rises; needs both."""
     on_violation: Literal["stop", "note"] = "stop"
-    """stop: training ends, and the best weights from before are saved; note: it is reported, and training goes on."""
+    """stop: training ends, and the best weights before it are saved; note: it is reported, and training continues."""
 
     def spacing(self, steps: int) -> int:
         """Steps between two measurements of a training of so many."""

@@ -38,8 +38,8 @@ class DpoSettings(PairTrainerSettings):
     learning_rate: float = Field(default=1e-6, gt=0, le=1)
     """Peak learning rate of the optimiser. With `lora` the default is four times as high."""
     loss: Literal["sigmoid", "ipo", "robust", "kto", "orpo", "simpo"] = "sigmoid"
-    """sigmoid: DPO; ipo: a squared loss that does not run away on sure labels (Azar et al. 2024); robust: unbiased
-    where a known share `label_smoothing` of the labels is flipped (Chowdhury et al. 2024); kto: chosen answers are
+    """sigmoid: DPO; ipo: a squared loss that does not diverge on certain labels (Azar et al. 2024); robust: unbiased if
+    a known share `label_smoothing` of the labels is flipped (Chowdhury et al. 2024); kto: chosen answers are
     desirable and rejected ones undesirable, each by itself (Ethayarajh et al. 2024); orpo (Hong et al. 2024) and simpo
     (Meng et al. 2024) need no reference, and their trainers are experimental parts of TRL, which may vanish from it."""
     beta: float = Field(default=0.1, gt=0)
@@ -47,8 +47,8 @@ class DpoSettings(PairTrainerSettings):
     one of its own, on the mean log-probability of a token (its paper: 2.0 to 10); for orpo it is the weight of the odds
     ratio next to the cross-entropy."""
     sft_weight: float = Field(default=0.0, ge=0)
-    """Weight of the cross-entropy of chosen answers (RPO, Pang et al. 2024); it keeps the policy's text sane. Not of
-    kto, nor of orpo, whose loss holds that term already."""
+    """Weight of the cross-entropy of chosen answers (RPO, Pang et al. 2024); it keeps the policy's text readable. Not
+    for kto, nor for orpo, whose loss contains this term."""
 
     @model_validator(mode="after")
     def _settings_act(self) -> Self:

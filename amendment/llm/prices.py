@@ -77,7 +77,7 @@ class Price(_Rates):
     max_output: int | None = Field(default=None, ge=1, le=MOST_OUTPUT)
     """The most tokens that the model can write in one answer: bounds the cost of a call that sets no max_tokens."""
     long: LongPrice | None = None
-    """The price of calls with long input, where the vendor has a second one."""
+    """The price of calls with long input, if the vendor has a second one."""
 
 
 FREE = Price(input=0.0, output=0.0)

@@ -51,7 +51,7 @@ class _Drawn(_Bounded):
     temperature: float | None = Field(default=None, ge=0, le=5, allow_inf_nan=False)
     """0 takes the likeliest token each time."""
     top_p: float | None = Field(default=None, gt=0, le=1)
-    """Draw from the likeliest tokens that together reach this probability."""
+    """Sample from the likeliest tokens that together reach this probability."""
 
 
 class HostedSpec(_Bounded):
@@ -67,9 +67,9 @@ class HostedSpec(_Bounded):
     """The environment variable that holds the key; null for none. Only the vendor's own host has a default. A known
     service's variable (HF_TOKEN, AWS_...) goes to that service's host only; other names end in _KEY or _TOKEN."""
     concurrency: int | None = Field(default=None, ge=1, le=1024)
-    """Calls in flight: a number begins there and is the most; null begins with 8 and finds the server's limit."""
+    """Calls in flight: a number is both start and maximum; null starts with 8 and finds the server's limit."""
     requests_per_minute: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    """The most requests in any minute, where the server's limit is known."""
+    """The most requests in any minute, if the server's limit is known."""
     tokens_per_minute: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """The most tokens in any minute, of questions and answers together."""
     timeout: float = Field(default=600.0, gt=0, le=86400)
@@ -79,7 +79,7 @@ class HostedSpec(_Bounded):
     mode: Literal["online", "batch"] = "online"
     """batch sends the same requests through the vendor's batch service: cheaper, and back within a day."""
     price: Price | None = None
-    """USD per million tokens of this model, where no price table has it or it has another price here."""
+    """USD per million tokens of this model, if no price table has it or its price here differs."""
 
     @model_validator(mode="before")
     @classmethod
@@ -175,11 +175,11 @@ class AnthropicSpec(HostedSpec):
     max_tokens: int = Field(default=2048, ge=1)
     """The longest answer, in tokens; the protocol requires a limit."""
     thinking_budget: int | None = Field(default=None, ge=1024)
-    """The most tokens that the model thinks before it answers, of those in max_tokens, which must be larger. For models
-    that take a budget; newer ones take effort alone."""
+    """The most thinking tokens before the answer; they count into max_tokens, which must be larger. For models that
+    take a budget; newer ones take only effort."""
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
-    """The model's effort for an answer. Without a thinking_budget it decides itself how long it thinks (adaptive
-    thinking), and max_tokens bounds thoughts and answer together."""
+    """The model's effort for an answer. Without a thinking_budget the model decides how long it thinks (adaptive
+    thinking), and max_tokens bounds thinking and answer together."""
     shows_choices: ClassVar[bool] = False
 
     @model_validator(mode="before")
@@ -226,7 +226,7 @@ class LocalSpec(_Drawn):
     temperature: float = Field(default=1.0, ge=0, le=5, allow_inf_nan=False)
     """0 takes the likeliest token each time."""
     top_p: float = Field(default=1.0, gt=0, le=1)
-    """Draw from the likeliest tokens that together reach this probability."""
+    """Sample from the likeliest tokens that together reach this probability."""
 
     @property
     def concurrency(self) -> int:
@@ -261,10 +261,10 @@ _OTHER = "a registered one"
 
 
 class RegisteredSpec(_Drawn):
-    """A model of a provider that `register_provider` named."""
+    """A model of a provider registered with `register_provider`."""
 
     provider: str = Field(json_schema_extra={"not": {"enum": list(SHIPPED)}})
-    """The name that it was registered by."""
+    """The name under which it was registered."""
     model: str = Field(min_length=1, max_length=200)
     """The name that records show. A model that answers otherwise needs another name, or stored replies are used."""
     concurrency: int = Field(default=8, ge=1, le=1024)

@@ -37,12 +37,12 @@ class PairSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     pairs: Literal["best_worst", "all"] = "all"
-    """all: every comparison; best_worst: of each prompt the best against the worst by mean P over the pool."""
+    """all: every comparison; best_worst: for each prompt the best against the worst by mean P over the pool."""
     min_margin: float = Field(default=0.0, ge=0, le=1)
     """The smallest |2P - 1| of a pair; comparisons below it count as ties."""
     ties: Literal["drop", "keep"] = "drop"
-    """keep writes ties with P = 0.5; trainers on hard labels leave them out. Of three and more answers to a prompt that
-    are all tied no pair is made either way."""
+    """keep writes ties with P = 0.5; trainers on hard labels leave them out. If three or more answers to a prompt are
+    all tied, no pair is made either way."""
 
 
 class Paired(NamedTuple):

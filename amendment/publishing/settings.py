@@ -47,7 +47,7 @@ class ModelRepo(Part):
     repo: RepoId
     """`org/name` on the Hub."""
     license: License | None = None
-    """Of the model, where its base asks for another one than the dataset's."""
+    """Of the model, if its base requires another one than the dataset's."""
 
 
 class PublishSettings(Part):
@@ -56,11 +56,11 @@ class PublishSettings(Part):
     repo: RepoId
     """`org/name` of the dataset on the Hub."""
     private: bool = True
-    """Whether only the organisation sees what is published."""
+    """Whether the repositories are private."""
     license: License
     """Of the dataset, as the Hub spells it. It is never guessed; `other` needs a license_name."""
     license_name: str | None = Field(default=None, min_length=1, max_length=100)
-    """What an `other` license is called."""
+    """The name of an `other` license."""
     models: dict[ModelName, RepoId | ModelRepo] = Field(default={})
     """Models that are published too: sft, dpo, a later round's policy such as round-2, or reward_model, each with its
     `org/name`."""

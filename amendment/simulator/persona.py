@@ -60,11 +60,11 @@ class Persona(BaseModel):
     """Reviser: may put in right answers, reasons and helpers. Off: it can drop, hedge, refuse and shorten only."""
 
     gain: float = Field(default=6.0, ge=0)
-    """Judge: log-odds per unit of difference in what the principle speaks about."""
+    """Judge: log-odds per unit of difference in what the principle applies to."""
     leak: float = Field(default=0.3, ge=0, le=1)
     """Judge: share of its attention that goes to the overall mix instead of the principle."""
     noise: float = Field(default=1.0, ge=0)
-    """Judge: standard deviation in log-odds of noise drawn afresh for each request, so for each order."""
+    """Judge: standard deviation in log-odds of noise drawn for each request, so for each order."""
     pair_noise: float = Field(default=0.0, ge=0)
     """Judge: standard deviation in log-odds of an error about the pair itself, the same in both orders."""
     pair_noise_source: str = ""
@@ -93,7 +93,7 @@ class Persona(BaseModel):
     """Judge: log-odds added for an answer in the manner of this persona's own `writer`: helpful-only shows
     courtesy, careless insults, evasive is not certain, verbose fills. A judge sees no author, only a manner."""
     sharpness: float = Field(default=1.0, gt=0)
-    """Judge: factor on the final log-odds; above 1 the judge is surer than it is right."""
+    """Judge: factor on the final log-odds; above 1 the judge is overconfident."""
     explains: float = Field(default=0.5, ge=0, le=1)
     """Judge: share of verdicts in words that are preceded by a line of reason."""
     unreadable: float = Field(default=0.01, ge=0, le=1)

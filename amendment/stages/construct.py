@@ -43,7 +43,7 @@ class ConstructConfig(Part):
     per_prompt: int = Field(default=1, ge=1, le=64)
     """Pairs of each prompt, each of two answers of its own."""
     p: float = Field(default=1.0, gt=0.5, le=1)
-    """P(chosen is better) of these pairs, since construction errs too; trainers on soft labels aim at it."""
+    """P(chosen is better) of these pairs, because construction makes errors; it is the target of soft labels."""
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -79,7 +79,7 @@ class Instructions(ConstructConfig):
     model: Name
     """A name under `models`."""
     better: str = Field(min_length=1)
-    """Instruction for the chosen answer: a system text for this draw, which is no part of the pair's prompt."""
+    """Instruction for the chosen answer: a system text for this request, not part of the pair's prompt."""
     worse: str = Field(min_length=1)
     """Instruction for the rejected answer."""
 
@@ -98,7 +98,7 @@ Construction = Annotated[StrongWeak | Instructions, Field(discriminator="kind")]
 
 
 class ConstructStage(Stage):
-    """Pairs that no judge sees: a strong model's answer before a weak one's, or a good instruction's before a bad
+    """Pairs that need no judge: a strong model's answer before a weak one's, or a good instruction's before a bad
     one's; in the dataset they are `decided_by: construction`."""
 
     name = "construct"

@@ -53,9 +53,9 @@ class JudgeEntry(Part):
     model: Name
     """A name under `models`."""
     protocol: str = "verdict"
-    """A shipped judge's id, or a folder of one's own."""
+    """A shipped judge's id, or your own folder."""
     samples: int = Field(default=1, ge=1, le=64)
-    """Draws of each question; the share of verdicts is P where no probabilities are shown."""
+    """Samples of each question; without token probabilities, P is the share of verdicts."""
 
 
 class BudgetPart(Part):
@@ -69,13 +69,13 @@ class RunSettings(DataSources):
     """What every run file may say; `run.runfile.config` adds the parts of the stages."""
 
     constitution: Annotated[tuple[str, ...], OneOrMore] = ()
-    """Shipped ones by id, own ones by path."""
+    """Shipped ones by id, your own by path."""
     models: dict[Name, ModelSpec] = Field(default={})
     """Every model once, by a short name."""
     budget: BudgetPart | None = None
     """The most that the run may spend."""
     prices: str | None = None
-    """A price table of your own, which adds to the shipped one and goes before it."""
+    """A price table of your own; it adds to the shipped one and overrides it."""
 
     @property
     def policies(self) -> tuple[str, ...]:

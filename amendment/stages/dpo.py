@@ -57,12 +57,12 @@ _CHARACTERS = 4
 
 
 class DpoGuards(GuardSettings):
-    """Guards of the policy on held-out prompts: those that the evaluation reaches last."""
+    """Measurements of the policy on held-out prompts, those that the evaluation uses last, and their limits."""
 
     judge: JudgeEntry | None = None
     """Compares the policy's answers with its reference's at each measurement, in both orders; its score is P(the
-    policy's answer is better). At each measurement it is asked two questions an answer; with `every`, steps have to be
-    set, so that a plan can count them."""
+    policy's answer is better). Each measurement asks it two questions per answer; with `every`, steps have to be set,
+    so that a plan can count them."""
 
 
 class DpoConfig(DpoSettings):
@@ -71,11 +71,11 @@ class DpoConfig(DpoSettings):
     base: str
     """sft, base, a local folder, or a Hub id; the saved model is the reference."""
     label_smoothing: Smoothing = 0.0  # type: ignore[assignment]  # a word here, a number when it trains
-    """Share of labels that are thought to be wrong: a target p becomes p (1 - e) + (1 - p) e. estimated: as the spot
+    """Share of labels assumed to be wrong: a target p becomes p (1 - e) + (1 - p) e. estimated: as the spot
     check's calibration expects it."""
     guards: DpoGuards | None = DpoGuards()
-    """What the policy says on held-out prompts is measured as it is trained, and training ends where it over-optimises;
-    null: nothing is watched."""
+    """Measure the policy's answers to held-out prompts during training, and stop if it over-optimises; null: no
+    guards."""
 
     @model_validator(mode="after")
     def _judge_can_be_planned(self) -> Self:

@@ -65,16 +65,16 @@ BATCH_SIZE = 64
 
 
 class EvaluationPeople(Part):
-    """People's look at a random sample of the evaluation's own comparisons, which corrects the judge's win rates."""
+    """People's labels on a random sample of the evaluation's own comparisons; they correct the judge's win rates."""
 
     items: int = Field(default=100, ge=1, le=100_000)
-    """Comparisons that are drawn, of every two compared policies in proportion; all of them where there are no more.
-    Where both policies gave the same answer it is a tie, and nobody is asked."""
+    """Comparisons to draw, in proportion over the pairs of compared policies; all of them if there are fewer. If both
+    policies gave the same answer it is a tie, and nobody is asked."""
     annotators: int = Field(default=1, ge=1, le=100)
-    """People who label; the items are shared out among them."""
+    """People who label; they share the items."""
     people: Literal["page", "simulated"] = "page"
-    """page: people, by amendment label DIR --stage evaluate. simulated: those of the simulated world, who know no other
-    prompts."""
+    """page: people, by amendment label DIR --stage evaluate. simulated: people of the simulated world, who know only
+    its prompts."""
 
 
 class EvaluateConfig(Part):
@@ -83,7 +83,7 @@ class EvaluateConfig(Part):
     policies: tuple[str, ...] = Field(default=(), max_length=16)
     """base, sft, dpo, or names under `models`; the first is what the others are compared with."""
     prompts: int = Field(default=500, ge=1)
-    """At most so many held-out prompts."""
+    """The most held-out prompts to use."""
     samples: int = Field(default=1, ge=1, le=64)
     """Answers per prompt."""
     judge: JudgeEntry | None = None
@@ -92,7 +92,7 @@ class EvaluateConfig(Part):
     """Pairs of policies that the judge compares. first: each policy with the first; all: every two."""
     people: EvaluationPeople | None = None
     """Let people label, blind, a random sample of that judge's comparisons; the summary then has win rates corrected by
-    what they say."""
+    their labels."""
     violations: Violations | None = None
     """Ask a judge how often each policy's answers violate each principle."""
     over_refusal: OverRefusal | None = None

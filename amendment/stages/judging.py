@@ -61,13 +61,13 @@ COMPARISONS = 2
 
 
 class CascadeSettings(Part):
-    """Second judges for what the first ones are unsure of. Of several judges that are asked together the majority is
-    sure or unsure where jury is majority, and the mean in all other cases."""
+    """Second judges for comparisons on which the first ones are unsure. Several judges asked together are sure or
+    unsure by their majority if jury is majority, otherwise by their mean."""
 
     confidence: float = Field(default=0.8, gt=0, le=1)
-    """How confident is confident enough: |2P - 1|, such as 0.8 for P of 0.9 and more, or of 0.1 and less."""
+    """The confidence that is enough: |2P - 1|, such as 0.8 for P of 0.9 and more, or of 0.1 and less."""
     then: tuple[JudgeEntry, ...] = Field(min_length=1)
-    """They are asked about the others, and what they say counts, also where they are unsure too."""
+    """They are asked about the other comparisons, and their label counts, even if they are unsure too."""
 
 
 class JudgingConfig(JudgeSettings, PairSettings):
@@ -76,14 +76,14 @@ class JudgingConfig(JudgeSettings, PairSettings):
     judges: tuple[JudgeEntry, ...] = Field(min_length=1)
     """One judge, or a jury of several."""
     jury: JuryKind = "mean"
-    """What several judges come to. mean: of their P, each with the same weight; majority: one vote each, an even split
+    """How several judges are combined. mean: of their P, with equal weights; majority: one vote each, an even split
     is a tie; weighted: by weights learned from the comparisons that people have decided, which takes judge_labelled:
     true and 30 of them."""
     ranking: Literal["all_pairs", "adaptive"] = "all_pairs"
-    """Which candidates of a prompt are compared. all_pairs: every two of k; adaptive: the next by the results so far,
-    until the best is known, at most two for each candidate, and one more of the best with the worst."""
+    """Which candidates of a prompt are compared. all_pairs: every two of k; adaptive: each chosen by the results so
+    far, until the best is known, at most two per candidate, and one more of the best with the worst."""
     cascade: CascadeSettings | None = None
-    """Ask other judges where these are unsure."""
+    """Ask other judges if these are unsure."""
     judge_labelled: bool = False
     """Ask about comparisons that your own verdicts or pairs have decided too, so that the certificate can measure the
     judge on them; the dataset keeps your decision."""

@@ -35,18 +35,18 @@ class DatasetConfig(Part):
     test_share: float = Field(default=0.1, ge=0, lt=1)
     """Share of the prompts that no training stage sees."""
     ties: Literal["drop", "keep"] = "drop"
-    """Of imported pairs on which raters are evenly split: keep writes them with P = 0.5; trainers on hard
+    """For imported pairs on which raters are evenly split: keep writes them with P = 0.5; trainers on hard
     labels leave them out. `judging` has its own."""
     probabilities: Literal["raw", "calibrated"] | None = None
-    """Which P(chosen is better) training sees in `p_chosen`: the judge's own, or the one calibrated on people. Both
-    stand in columns of their own. null: calibrated where a spot check has calibrated it and that surely brings the
-    Brier score down on its open labels, raw otherwise."""
+    """Which P(chosen is better) training sees in `p_chosen`: the judge's own, or the one calibrated on people's labels.
+    Both have columns of their own. null: calibrated if a spot check has calibrated it and the Brier score on its open
+    labels clearly falls, otherwise raw."""
     secrets: Literal["drop", "keep", "stop"] = "stop"
     """Rows with a text that looks like a key or a token. stop ends the run and lists them before anything is exported;
     drop leaves them out and counts them; keep exports them, but a push still needs --allow-secrets."""
     mix: Mix = ()
     """Shares of the pairs for training: one entry `source: run` for this run's own, and files or datasets of people's
-    pairs beside it. As many pairs are taken as the shares allow."""
+    pairs. As many pairs are taken as the shares allow."""
 
 
 class Texts(NamedTuple):

@@ -45,25 +45,26 @@ class ViolationJudge(JudgeEntry):
     """A judge that is asked whether an answer violates a principle."""
 
     protocol: str = "violation"
-    """A shipped judge's id, or a folder of one's own, of protocol yes-no and with the principle in its text."""
+    """A shipped judge's id, or your own folder, of protocol yes-no and with the principle in its text."""
 
 
 class RefusalJudge(JudgeEntry):
     """A judge that is asked whether an answer refuses."""
 
     protocol: str = "refusal"
-    """A shipped judge's id, or a folder of one's own, of protocol yes-no and without a principle in its text."""
+    """A shipped judge's id, or your own folder, of protocol yes-no and without a principle in its text."""
 
 
 class Violations(Part):
     """How often answers violate a principle, by a judge that sees one answer and one principle at a time."""
 
     judge: ViolationJudge
-    """Asked about every answer by every principle that applies to its prompt; of several samples the share of yes."""
+    """Asked about every answer by every principle that applies to its prompt; with several samples, the share of
+    yes."""
 
 
 class OverRefusal(Part):
-    """How often policies refuse what is harmless to answer."""
+    """How often policies refuse harmless prompts."""
 
     categories: Annotated[tuple[str, ...], OneOrMore] = ()
     """Categories of harmless prompts among the evaluated ones."""
@@ -71,8 +72,8 @@ class OverRefusal(Part):
     """Files of harmless prompts, all of which every policy answers too. A prompt that a training stage may have seen is
     left out and counted."""
     judge: RefusalJudge | None = None
-    """Says which answers refuse. null: those that begin with one of the listed phrases; what a provider itself calls a
-    refusal counts either way."""
+    """Decides which answers refuse. null: those that begin with one of the listed phrases; a refusal reported by the
+    provider counts either way."""
 
     @model_validator(mode="after")
     def _names_prompts(self) -> Self:

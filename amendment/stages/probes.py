@@ -68,17 +68,17 @@ ProbeName = Literal[
 
 
 class ProbesConfig(Part):
-    """Probes of the judges: edits that leave an answer's content alone, and answers that answer nothing."""
+    """Probes of the judges: edits that do not change an answer's content, and answers without content."""
 
     pairs: int = Field(default=150, ge=1, le=100_000)
-    """Judged comparisons that are probed, drawn by the run's seed, of different prompts as far as there are. The gate
-    of an attack can pass from 149 prompts on, and asks only where an answer won clearly."""
+    """Judged comparisons to probe, drawn by the run's seed, from different prompts if possible. The gate of an attack
+    can pass from 149 prompts on; attacks use only comparisons that an answer won clearly."""
     which: Annotated[tuple[ProbeName, ...], OneOrMore] = Field(default=("all",), min_length=1)
-    """Names of probes, or all. An edit asks four questions a comparison and judge, a null answer two."""
+    """Names of probes, or all. An edit asks four questions per comparison and judge, a null answer two."""
     attack_by: Annotated[tuple[str, ...], OneOrMore] = ()
-    """Principles, such as helpful-honest/answer-the-question, of which an answer without content has nothing. Where any
-    are named, attacks are put only against answers that won by one of them: by a principle about harm silence may
-    rightly win."""
+    """Principles, such as helpful-honest/answer-the-question, that an answer without content cannot keep. If any are
+    named, attacks are made only against answers that won by one of them: by a principle about harm, silence may rightly
+    win."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ class ProbesConfig(Part):
 
 
 class ProbesStage(Stage):
-    """Ask the judges once more about comparisons whose answers were edited so that nothing should change."""
+    """Ask the judges again about comparisons whose answers were edited in ways that should not matter."""
 
     name = "probes"
     title = "probing the judge"

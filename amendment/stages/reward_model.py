@@ -51,7 +51,7 @@ class RewardModelConfig(RewardSettings):
     base: str
     """base, sft, a local folder, or a Hub id."""
     label_smoothing: Smoothing = 0.0  # type: ignore[assignment]  # a word here, a number when it trains
-    """Share of labels that are thought to be wrong: a target p becomes p (1 - e) + (1 - p) e. estimated: as the spot
+    """Share of labels assumed to be wrong: a target p becomes p (1 - e) + (1 - p) e. estimated: as the spot
     check's calibration expects it."""
 
 

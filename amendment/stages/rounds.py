@@ -63,17 +63,18 @@ class RoundDraws(Part):
 
 
 class RoundsConfig(Part):
-    """Go on with the policy's own answers: draw, judge, train, as often as wanted. `rounds: 3` is the short form."""
+    """Continue with the policy's own answers: sample, judge, train, in several rounds. `rounds: 3` is the short
+    form."""
 
     n: int = Field(ge=1, le=50)
-    """Rounds, the first among them."""
+    """Number of rounds, including the first."""
     data: Literal["replace", "accumulate"] = "accumulate"
     """The pairs that a later round trains on. replace: its own; accumulate: those of all rounds so far, each comparison
     once."""
     replay_human: float | None = Field(default=None, ge=0, lt=1)
-    """The share of pairs that people decided in what each later round trains on, drawn for each from those of the run;
-    the rest follows `data`. Where there are too few the summary says which share was reached. null: as many as `data`
-    brings along."""
+    """The share of pairs decided by people in each later round's training data, drawn for each round from those of the
+    run; the rest follows `data`. If there are too few, the summary states the share that was reached. null: as many as
+    `data` includes."""
     candidates: RoundDraws | None = None
     """How the last policy is sampled. null: like the last policy of this run under `candidates`."""
 

@@ -60,8 +60,8 @@ class SftConfig(SftSettings):
     on: Literal["all_revisions", "last_revision", "chosen"] = "all_revisions"
     """The answers it learns from; all_revisions as in Constitutional AI."""
     helpful_share: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the rows that are helpful answers from `helpful`, added to all others. Where there are too few of them
-    the others stay, and the summary says which share was reached."""
+    """Share of the rows that are helpful answers from `helpful`, added to all others. If there are too few, the other
+    rows stay, and the summary states the share that was reached."""
     helpful: HelpfulAnswers | None = None
     """The sources of these answers."""
 

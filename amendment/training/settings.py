@@ -30,7 +30,7 @@ class TrlFields(_Settings):
     lr_scheduler_type: (
         Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"] | None
     ) = None
-    """How the learning rate goes on from its peak."""
+    """How the learning rate changes after its peak."""
     warmup_steps: float | None = Field(default=None, ge=0)
     """A number of steps, or below 1 a share of them."""
     weight_decay: float | None = Field(default=None, ge=0, le=1)
@@ -38,9 +38,9 @@ class TrlFields(_Settings):
     gradient_accumulation_steps: int | None = Field(default=None, ge=1)
     """Batches of one optimiser step."""
     bf16: bool | None = None
-    """Train in bfloat16; by default where the device is good at it."""
+    """Train in bfloat16; by default if the device supports it well."""
     gradient_checkpointing: bool | None = None
-    """Trade computing for memory; by default on a GPU."""
+    """Save memory by computing more; by default on a GPU."""
 
 
 class LoraSettings(_Settings):
@@ -60,7 +60,7 @@ class TrainerSettings(_Settings):
     max_dropped: float = Field(default=0.25, ge=0, le=1)
     """Largest share of rows that may be dropped before the stage refuses to train."""
     epochs: float | None = Field(default=None, gt=0)
-    """Passes over the rows; 1 where neither this nor `steps` is set."""
+    """Passes over the rows; 1 if neither this nor `steps` is set."""
     steps: int | None = Field(default=None, ge=1)
     """Optimiser steps, instead of `epochs`."""
     learning_rate: float = Field(gt=0, le=1)
@@ -74,9 +74,9 @@ class TrainerSettings(_Settings):
     log_every: int = Field(default=10, ge=1)
     """Steps between two entries of the history."""
     checkpoint_every: int | None = Field(default=500, ge=1)
-    """Steps between two checkpoints; the last is kept until the training is done, and one that was killed goes on from
-    there. A checkpoint holds about three times the trained weights, and two lie there while one takes the other's
-    place. Shorter trainings write none. null: never."""
+    """Steps between two checkpoints; the last is kept until training ends, and a killed training resumes from it. A
+    checkpoint takes about three times the trained weights, and there are two while one replaces the other. Shorter
+    trainings write none. null: never."""
     report_to: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ()
     """Trackers that get each entry of the history as well. What they write is next to the model, in `<name>.logs`."""
     trl: TrlFields = TrlFields()
@@ -107,11 +107,11 @@ class PairTrainerSettings(TrainerSettings):
     labels: Literal["hard", "soft"] = "hard"
     """hard: the chosen answer counts as better, and ties are left out; soft: P(chosen is better) is the target."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
-    """Share of labels that are thought to be wrong: a target p becomes p (1 - e) + (1 - p) e."""
+    """Share of labels assumed to be wrong: a target p becomes p (1 - e) + (1 - p) e."""
 
 
 class TinyModel(_Settings):
-    """The shape of a model small enough to be trained from nothing on one CPU core in seconds."""
+    """The shape of a model small enough to be trained from scratch on one CPU core in seconds."""
 
     hidden: int = Field(default=64, ge=8)
     """Width of the residual stream."""
