@@ -1,4 +1,4 @@
-"""Does what an answer carries beside its content decide: its length, headers, citations, or who wrote it?
+"""Does anything but an answer's content decide: its length, headers, citations, or who wrote it?
 
 Rows are calls in which the judge decided, on items of which one answer has more of a feature. Preferring that answer is
 a bias only where it is not the better one. Which one is better is estimated from people who err themselves, so that the

@@ -37,7 +37,7 @@ CERTIFICATE_FORMAT = 7
 
 @dataclass(frozen=True)
 class PeopleReport:
-    """People among themselves."""
+    """Agreement among people."""
 
     majority: dict[str, int]
     """Items by what the most frequent verdict says; a draw is a tie."""

@@ -13,7 +13,7 @@ from amendment.statistics import Estimate, Resampling, share
 
 @dataclass(frozen=True)
 class RaterCounts:
-    """One rater's part."""
+    """Counts of one rater."""
 
     name: str
     kind: RaterKind
@@ -60,7 +60,7 @@ class Counts:
 
 
 def count(data: AuditData, draws: Resampling) -> Counts:
-    """Count what there is."""
+    """Count items, votes and raters."""
     votes, people = data.all_votes, data.people.sum(axis=1)
     repeated, conflicting = _repeated(votes)
     return Counts(

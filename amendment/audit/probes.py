@@ -159,7 +159,7 @@ def _edited(name: str, text: str, label: str | None) -> str:
 
 
 def _revision(prompt: Prompt, answer: Candidate) -> _Arms:
-    """An answer beside its copy with one blank doubled, which is called a revision in two of the three arms."""
+    """An answer against its copy with one blank doubled, which is called a revision in two of the three arms."""
     text = _text(answer)
     copy = _BLANK.sub("  ", text, count=1)
     if copy == text:

@@ -31,7 +31,7 @@ prompts."""
 
 @dataclass(frozen=True)
 class Controlled:
-    """A system by one judge."""
+    """One system's win rate by one judge, raw and length-controlled."""
 
     model: str
     judge: str

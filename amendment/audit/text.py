@@ -154,7 +154,7 @@ def _conclusions(certificate: Certificate) -> Iterator[str]:
 
 
 def _sentences(certificate: Certificate, judge: JudgeReport) -> Iterator[str]:
-    """The most important first."""
+    """The sentences, the most important first."""
     gates = {gate.check: gate for gate in certificate.gates if gate.judge == judge.name}
     unread = f"Too many of its votes could not be read: {gates['invalid'].found}."
     if gates["invalid"].outcome == "FAIL":

@@ -112,7 +112,7 @@ class VoteColumns(NamedTuple):
     again: Flags
 
     def of(self, rater: int) -> VoteColumns:
-        """One rater's."""
+        """The entries of one rater."""
         low, high = np.searchsorted(self.rater, [rater, rater + 1])
         return VoteColumns._make(column[low:high] for column in self)
 
@@ -129,7 +129,7 @@ class Verdicts(NamedTuple):
     value: Codes
 
     def of(self, rater: int) -> Verdicts:
-        """One rater's."""
+        """The entries of one rater."""
         low, high = np.searchsorted(self.rater, [rater, rater + 1])
         return Verdicts._make(column[low:high] for column in self)
 

@@ -5,7 +5,7 @@ one half, weighed by 1 / inclusion. The figures after calibration are cross-fitt
 has seen a label of its own prompt. Refused are labels too few or too one-sided to carry a fit
 (`calibration_refused` says which).
 
-A calibrated probability is kept beside the raw one and never replaces it. Not covered: sealed labels, by which the
+A calibrated probability is kept next to the raw one and never replaces it. Not covered: sealed labels, by which the
 certificate measures the same calibrator and to which nothing is fitted.
 """
 

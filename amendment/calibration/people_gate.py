@@ -1,7 +1,7 @@
 """The gate between a judge and training on its labels: what is asked of it, and what the spot check answers.
 
-The judge's agreement with single people is shown beside that of two people. Ties are dropped, the judge's and people's,
-as in the certificate's rule `no_ties`; items weigh 1 / their inclusion probability, so that the figures speak of all
+The judge's agreement with single people is compared with that of two people. Ties are dropped, the judge's and
+people's, as in the certificate's rule `no_ties`; items weigh 1 / their inclusion probability, so that the figures speak of all
 comparisons that are exported, and intervals are clustered by prompt.
 """
 
@@ -87,7 +87,7 @@ def worst(outcomes: Sequence[GateOutcome]) -> GateOutcome:
 
 
 class JudgeAgainstPeople(NamedTuple):
-    """A judge's agreement with single people beside that of two people, on the same items."""
+    """A judge's agreement with single people and the agreement of two people, on the same items."""
 
     items: int
     """Items with a decided judge and two decided people."""
@@ -105,7 +105,7 @@ def agreement_with_people(items: Sequence[LabelledItem]) -> Estimate:
 
 
 def judge_against_people(items: Sequence[LabelledItem]) -> JudgeAgainstPeople:
-    """The judge's agreement beside people's, on items that both can be computed for."""
+    """The judge's agreement and people's own, on the items for which both can be computed."""
     both = [(item, _with_judge(item), _among_people(item)) for item in items]
     rows = [(item, judge, people) for item, judge, people in both if judge is not None and people is not None]
     judge, people = [row[1] for row in rows], [row[2] for row in rows]

@@ -108,7 +108,7 @@ class Queue:
             self.add(label)
 
     def add(self, label: Label) -> None:
-        """A label was kept."""
+        """Take note of a stored label."""
         mine = self._labels.setdefault(label.annotator, {})
         mine.pop((label.comparison_id, label.showing), None)
         mine[label.comparison_id, label.showing] = label

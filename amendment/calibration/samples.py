@@ -213,7 +213,7 @@ def is_kept_name(name: str) -> bool:
 def verdict_of(label: Label) -> Verdict | None:
     """The label as a verdict; None where it says nothing about the two answers. `sample` is the showing.
 
-    Comments stay behind: verdicts are published, and what people wrote beside their choice is not meant to be.
+    Comments stay behind: verdicts are published, and what people wrote next to their choice is not meant to be.
     """
     if label.choice in SILENT:
         return None

@@ -1,7 +1,7 @@
 """Labels on disk: rows that are only added, so that what was acknowledged survives a kill, and all of it is history.
 
 Covered: a label is on the disk before `add` returns (write-ahead journal, a flush at each commit); one process adds
-at a time, under a lock, others read beside it (`amendment.llm.ledger_reading` says why every other connection is
+at a time, under a lock, others read at the same time (`amendment.llm.ledger_reading` says why every other connection is
 read-only); every row has a checksum. Openings of the seal stand in a file of their own, with a rollback journal: a run
 notes them while a page, in another process, writes labels. All files are for their owner alone (mode 600): they hold
 people's names, what they wrote, and their links. Not covered: a copy on another disk, which is for whoever pays for the
@@ -152,8 +152,8 @@ class Labels:
     def open_seal(self, key: str) -> int:
         """Note that sealed labels are looked at for `key`; returns for how many different keys they were, with it.
 
-        A reader may note it too, beside a page. A known key writes nothing, so that it may be looked at where nobody
-        can write.
+        A reader may note it too, while a page is open. A known key writes nothing, so that it may be looked at where
+        nobody can write.
         """
         keys = self._sealed_notes("opening", "key")
         if key not in keys:

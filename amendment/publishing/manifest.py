@@ -28,7 +28,7 @@ from amendment.yamlfile import capped
 MANIFEST = "manifest.json"
 FORMAT = "amendment-manifest-2"
 SMALL = ("run.yaml", "summary.json", "summary.md")
-"""Files beside the stages' own that a manifest vouches for."""
+"""Files in a manifest that no stage makes."""
 LIBRARIES = "anthropic datasets numpy openai peft pyarrow pydantic scipy torch transformers trl"
 
 
@@ -87,7 +87,7 @@ def write_manifest(
     summary: Mapping[str, Any],
     constitutions: Sequence[Constitution],
 ) -> dict[str, Any]:
-    """Write what the folder holds now, and the constitutions beside it. Returns the content.
+    """Write the manifest of the folder as it is now, and the constitutions. Returns the manifest.
 
     A file that nobody touched since its stage left it is not read again: the last manifest has its hash, and the
     stage's note says that it is the right one.
@@ -164,7 +164,7 @@ def _versions() -> dict[str, str]:
 
 
 def _files(folder: Path, notes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Every file that a stage made and that is there, and the small ones beside them."""
+    """Every file that a stage made and that is there, and those of `SMALL`."""
     try:
         before: dict[str, Any] = read_manifest(folder)["files"]
     except ConfigError:

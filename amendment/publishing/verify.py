@@ -35,7 +35,7 @@ and labels, which grow without a stage."""
 KEPT_OF_A_COPY = re.compile(r"\.git/|\.cache/huggingface/")
 """Where git and the Hub's client keep what they know of a copy."""
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf")
-"""Endings of models. The run's own folders beside its stages hold none, so one that is there is somebody else's."""
+"""Endings of models. The run's folders other than its stages' hold none, so one that is there is somebody else's."""
 PAIRS = ("dataset/", "export/", "data/")
 """Where rows of the dataset lie, in a run and in a copy."""
 MOST = 5

@@ -36,7 +36,7 @@ SAME = 1e-12
 
 
 class AgainstPerson(NamedTuple):
-    """A judge against one person, both beside the other people of an item."""
+    """A judge against one person, each compared with the other people of an item."""
 
     person: str
     items: int

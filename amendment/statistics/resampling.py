@@ -1,4 +1,4 @@
-"""The cluster bootstrap: prompts are drawn with replacement, and the whole statistic is computed anew.
+"""The cluster bootstrap: prompts are drawn with replacement, and the whole statistic is computed again.
 
 Any statistic that is a function of sums over rows needs only one row of sums per cluster. A draw is then a row of
 weights (how often each cluster was drawn), and all draws are one product of matrices. Intervals are percentiles

@@ -201,7 +201,7 @@ class _Contrast(NamedTuple):
     mean: float
     """What people alone say."""
     shift: float
-    """mean(F) - mean(f): how the judge sees the rows that people did not see beside those that they saw."""
+    """mean(F) - mean(f): the judge's mean on the rows without labels minus its mean on the labelled ones."""
     by_people: Floats
     by_judge: Floats
     """By cluster, what it adds to the error of `mean`, and of -`shift`."""
