@@ -1,8 +1,8 @@
 """The gate between a judge and training on its labels: what is asked of it, and what the spot check answers.
 
 The judge's agreement with single people is compared with that of two people. Ties are dropped, the judge's and
-people's, as in the certificate's rule `no_ties`; items weigh 1 / their inclusion probability, so that the figures speak of all
-comparisons that are exported, and intervals are clustered by prompt.
+people's, as in the certificate's rule `no_ties`; items weigh 1 / their inclusion probability, so that the figures
+speak of all comparisons that are exported, and intervals are clustered by prompt.
 """
 
 from __future__ import annotations
