@@ -81,7 +81,7 @@ def load_run_file(path: str | Path, overrides: Sequence[str] = (), *, limit: int
 def _of_the_rest(document: Document, base: Path, problems: Iterable[Problem]) -> list[Problem]:
     """Problems outside the file of the parts of it that have the right shape; each top-level key is a part.
 
-    Prompts of the simulated world lie nowhere outside, and drawing many of them would only take time.
+    Prompts of the simulated world are left out: they come from no file, and drawing many of them takes time.
     """
     bad = {problem.place.rpartition(": ")[2].partition(".")[0].partition("[")[0] for problem in problems}
     data = document.data if isinstance(document.data, dict) else {}

@@ -164,7 +164,7 @@ class Context:
     def policy(self, name: str, *, temperature: float, max_tokens: int, batch_size: int) -> Iterator[Model]:
         """A policy that this run trained, or a model under `models`. The weights count in the name of its requests.
 
-        A trained policy is let go at the end of the block, so that its weights do not lie beside the next one's.
+        A trained policy is released at the end of the block, so that two are never in memory at once.
         """
         if name not in self.config.policies:
             yield self.model(name)

@@ -1,7 +1,7 @@
 """The stage `calibration`: P of every exported comparison, calibrated by people's labels.
 
-It reads open labels alone. Raw probabilities are not touched: calibrated ones are a table of their own, with the
-recipe beside it. Labels that carry no calibration are no fault of the run: then the recipe says why there is none.
+It reads open labels alone. Raw probabilities are not touched: calibrated ones are a table of their own, with their
+recipe in a file. Labels that allow no calibration are no error: then the recipe says why there is none.
 """
 
 from __future__ import annotations

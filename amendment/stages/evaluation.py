@@ -118,7 +118,7 @@ class EvaluateConfig(Part):
 
     @property
     def own_prompts(self) -> tuple[PromptFile, ...]:
-        """Files with prompts beside the run's held-out ones."""
+        """Files of prompts, in addition to the run's held-out ones."""
         return self.over_refusal.prompts if self.over_refusal else ()
 
     @property

@@ -74,7 +74,7 @@ class EvaluationSampleStage(_EvaluationPeopleStage):
     writes = (SAMPLE, EVALUATION.questions)
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """Which comparisons are drawn, and the principles that are shown beside them; not who labels."""
+        """The settings of the sample, and the principles that people see; not who labels."""
         drawn = dump(self.config, without={"people", "annotators"})
         return {**drawn, "of": "every two policies", **constitution_key(context)}
 

@@ -1,6 +1,6 @@
 """The stage `labels`: people's labels as verdicts; a run whose labels are missing waits for them.
 
-The file of labels is never made anew: stages read it. Sealed and open labels are two tables, so that what a stage reads
+Stages read the file of labels and never rewrite it. Sealed and open labels are two tables, so that what a stage reads
 says whether it may see sealed ones.
 """
 
@@ -73,8 +73,8 @@ class LabelsStage(Stage):
 
 
 def labels_key(context: Context, sample: LabelledSample, labelling: Labelling) -> dict[str, Any]:
-    """Who labels a sample, and their labels: new labels make anew what depends on them. What simulated
-    people say follows from the settings."""
+    """The annotators of a sample, and their labels: new labels put what depends on them out of date. Simulated people's
+    labels follow from the settings."""
     key: dict[str, Any] = {"people": labelling.people, "annotators": labelling.annotators}
     if labelling.people == "simulated":
         return key
@@ -95,7 +95,7 @@ def labels_of(context: Context, sample: LabelledSample, labelling: Labelling) ->
             others = "people who are not simulated" if is_simulated else "simulated people"
             raise ConfigError(
                 f"{store.path}: holds labels of {others}, and this run file says people: {labelling.people}. Move the "
-                "file and those beside it (-wal, -shm) away, take another folder, or restore that line"
+                "file and its companions (-wal, -shm) away, use another folder, or restore that line"
             )
         if is_simulated:
             _let_simulated_people_answer(questions, store, annotators=labelling.annotators, seed=context.config.seed)

@@ -228,7 +228,7 @@ def _counts(shares: Mapping[str, float], train: Mixed, kept: Mixed) -> dict[str,
 
 
 def diversity_counts(by_source: Mapping[str, Sequence[Preference]], *, seed: int) -> dict[str, Any]:
-    """How varied the chosen and the rejected answers are, source beside source at one size: each answer once."""
+    """The diversity of chosen and of rejected answers, by source at one sample size; each answer counts once."""
     measured = {}
     for side in ("chosen", "rejected"):
         texts = {name: _texts(rows, side) for name, rows in by_source.items()}

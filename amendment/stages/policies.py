@@ -1,9 +1,9 @@
-"""What judges make of policies' answers: which of two is better, which violates a principle, which refuses.
+"""Judges' verdicts on policies' answers: which of two is better, which violates a principle, which refuses.
 
 Covered: every question once, whichever policies gave the answer; equal answers are a tie that nobody is asked about;
 shares with intervals clustered by prompt, win rates also at equal lengths (see `statistics.length_control`),
-differences to the first policy over the draws on which both were read; in the simulated world the true shares beside
-them. A verdict that cannot be read is counted, and is neither a tie nor a violation. Not covered: whether the judge is
+differences to the first policy over the draws on which both were read; in the simulated world also the
+true shares. A verdict that cannot be read is counted, and is neither a tie nor a violation. Not covered: whether the judge is
 right, or a prompt harmless, which its author says; many intervals at once, of which some miss.
 """
 
@@ -91,7 +91,7 @@ def _each(context: Context, title: str, judge: Judge, items: Sequence[T], work: 
 
 
 class PolicyComparison(Record):
-    """An answer of one policy beside another policy's to the same question, as the judge sees them."""
+    """The answers of two policies to the same question, as the judge compared them."""
 
     policy: str
     against: str
@@ -162,8 +162,8 @@ def _draws_of(answers: Answers, matchup: Matchup) -> list[tuple[Drawn, Drawn]]:
 def win_rates(
     answers: Answers, matchups: Iterable[Matchup], compared: Sequence[PolicyComparison]
 ) -> dict[str, dict[str, Any]]:
-    """By matchup P(the policy's answer is better than the other's), judged in both orders, ties half; beside it what is
-    left out, and the rate at equal length in characters."""
+    """Return by matchup P(the policy's answer is better than the other's), judged in both orders, ties half; also the
+    number left out, and the rate at equal length in characters."""
     drawn = [drawn_answer.answer for of_policy in answers.values() for drawn_answer in of_policy if drawn_answer.answer]
     lengths = {answer.id: len(text_of(answer.messages)) for answer in drawn}
     rates = {}
