@@ -3,8 +3,8 @@
 Covered: every question once, whichever policies gave the answer; equal answers are a tie that nobody is asked about;
 shares with intervals clustered by prompt, win rates also at equal lengths (see `statistics.length_control`),
 differences to the first policy over the draws on which both were read; in the simulated world also the
-true shares. A verdict that cannot be read is counted, and is neither a tie nor a violation. Not covered: whether the judge is
-right, or a prompt harmless, which its author says; many intervals at once, of which some miss.
+true shares. A verdict that cannot be read is counted, and is neither a tie nor a violation. Not covered: whether the
+judge is right, or a prompt harmless, which its author says; many intervals at once, of which some miss.
 """
 
 from __future__ import annotations
