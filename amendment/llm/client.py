@@ -278,7 +278,7 @@ class Calls:
 
 
 class _Patience:
-    """How long one question is asked again: by attempts, by attempts of one kind, and by the time between them."""
+    """Limits the repetition of one question: by attempts, by attempts of one kind, and by the time between them."""
 
     def __init__(self, attempts: int, max_wait: float) -> None:
         self._attempts = attempts

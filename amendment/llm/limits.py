@@ -110,13 +110,13 @@ class Endpoint:
 
     @property
     def absence(self) -> Trouble | None:
-        """Since when and why nothing is sent but a probe now and then. Any thread may ask."""
+        """The time and the reason of an outage, in which only probes are sent. Any thread may ask."""
         since, now = self._backoff.since, _now()
         return None if since is None else Trouble(since, self._backoff.until, self._backoff.delay(now), self._reason)
 
     @property
     def trouble(self) -> Trouble | None:
-        """As `absence`, and long waits for a limit. Any thread may ask."""
+        """The trouble of `absence`, or a long wait for a limit. Any thread may ask."""
         now, waiting = _now(), list(self._waiting)[:1]
         if self.absence or not waiting:
             return self.absence

@@ -34,7 +34,7 @@ MESSAGE_TOKENS = 4
 """Around each message, as chat formats usually have them."""
 
 _IMAGE = b'"type":"image'
-"""In canonical JSON; inside of a text the quotes would be escaped."""
+"""An image in canonical JSON; inside a text the quotes would be escaped."""
 
 
 class Request(Record):

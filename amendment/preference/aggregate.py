@@ -43,7 +43,7 @@ class Weighting(NamedTuple):
     weight: float = 1.0
     """Above 0."""
     tier: int = 1
-    """From 1 to 9; a lower tier decides first, where tiers are asked for."""
+    """1 to 9; a lower tier decides first, where `combine` is `tiers`."""
     hard: bool = False
     """The principle is a veto."""
 

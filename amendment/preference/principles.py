@@ -35,7 +35,7 @@ class PrincipleTally:
     def __init__(self) -> None:
         self._prompts = 0
         self._agreed: dict[tuple[str, str], tuple[array[int], array[int]]] = {}
-        """By two principles: 1 where both preferred the same answer, and the number of the prompt."""
+        """For two principles: 1 where both preferred the same answer, and the number of the prompt."""
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, verdicts: Iterable[Verdict]) -> None:

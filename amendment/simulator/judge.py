@@ -174,7 +174,7 @@ class Look(NamedTuple):
     plain: str
     """Its content, without marks."""
     marks: frozenset[str] = frozenset()
-    """Of `filler`, `citation`, `layout`, `revised`, `injected`, and `empty` if no word belongs to this world."""
+    """Any of `filler`, `citation`, `layout`, `revised`, `injected`, and `empty` if no word belongs to the world."""
 
 
 @lru_cache(maxsize=1 << 12)

@@ -281,7 +281,7 @@ HOSTILE = [
 
 
 def around(question: str) -> list[str]:
-    """What stands outside the blocks, marks taken out: the structure of a question."""
+    """The text outside the blocks without marks: the structure of a question."""
     lines = question.split("\n")
     return [line for i, line in enumerate(lines) if not line.startswith("<<") and not (i and lines[i - 1][:2] == "<<")]
 

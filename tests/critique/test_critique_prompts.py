@@ -1,4 +1,4 @@
-"""What critic and reviser are shown: worked examples look exactly like the question behind them."""
+"""The prompts of critic and reviser: worked examples look exactly like the question after them."""
 
 from __future__ import annotations
 

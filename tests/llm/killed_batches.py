@@ -33,7 +33,7 @@ STEPS: dict[str, tuple[type, str, int, bool]] = {
     "read": (Ledger, "close_batch", 1, False),
     "closed": (Ledger, "close_batch", 1, True),
 }
-"""Where a process is killed: in a method, at its n-th call, before it begins or after it has ended."""
+"""The place where a process is killed: in a method, at its n-th call, before it begins or after it has ended."""
 
 
 def questions_of(protocol: str, step: str) -> list[str]:
@@ -59,7 +59,7 @@ def killing(method: Callable[..., Any], at: int, *, afterwards: bool) -> Callabl
 
 
 class _Server:
-    """What asking needs to know of a server in another process."""
+    """The data of a server in another process that a client needs."""
 
     def __init__(self, origin: str) -> None:
         self.origin = origin

@@ -48,6 +48,6 @@ def filled(path: Path, count: int) -> Path:
 
 
 def damage(path: Path) -> list[str]:
-    """What is wrong with a ledger."""
+    """The problems of a ledger."""
     with Ledger(path) as ledger:
         return ledger.damage()

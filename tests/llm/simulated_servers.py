@@ -62,7 +62,7 @@ def in_simulated_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[
 
 
 class Rule(Protocol):
-    """How a server counts."""
+    """A server's way of counting calls."""
 
     def admits(self, now: float) -> bool: ...
 
@@ -164,7 +164,7 @@ class Server:
             raise Transient("429: too many", kind="rate", retry_after=wait if self.says_wait else None, status=429)
 
     def share_refused(self, after: float) -> float:
-        """Of the calls sent after a moment."""
+        """The share of refused calls among those sent after a moment."""
         sent = [ok for at, ok in self.came if at >= after]
         return sent.count(False) / max(1, len(sent))
 
@@ -173,7 +173,7 @@ class Server:
 
 
 async def one_call(endpoint: Endpoint, server: Server, tokens: int = 100) -> Transient | None:
-    """A call as a carrier makes it; the refusal that it met, if any."""
+    """A call as a transport makes it. Returns the refusal, if any."""
     permit = await endpoint.acquire(tokens)
     try:
         await server.serve()

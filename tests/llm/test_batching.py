@@ -39,7 +39,7 @@ def texts(found: list[Reply | AmendmentError]) -> list[str]:
 
 @cache
 def online(protocol: str) -> list[str]:
-    """What single calls to a server without faults bring."""
+    """The replies of single calls to a server without faults."""
     with FaultServer() as undisturbed:
         return texts(ask_all(undisturbed, protocol, QUESTIONS))
 

@@ -213,7 +213,7 @@ async def test_who_asks_again_after_a_refused_key_gets_the_reply_of_the_batch_th
 
 
 FEW = ["before it is made", "made", "half read"]
-"""Those that say most; all others are for the long tests."""
+"""The most telling places; all others are for the long tests."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What becomes of a question for each way in which a server can fail it, through the real SDKs and real sockets.
+"""The outcome of a question for each way in which a server can fail it, through the real SDKs and real sockets.
 
 The books of the server say what was sent and what a vendor would bill: an answer that did not reach us may be paid
 for, and nothing else may be paid for twice.
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.parametrize("protocol", ["chat", "messages"])
 
 
 class Bill(NamedTuple):
-    """What the server has in its books."""
+    """The server's own records."""
 
     received: int
     paid: int
@@ -38,7 +38,7 @@ def bill(server: FaultServer) -> Bill:
 
 
 def under(server: FaultServer, plan: Plan, protocol: str, **settings: Any) -> Reply | AmendmentError:
-    """What becomes of one question under a plan; the books tell of nothing else."""
+    """The outcome of one question under a plan; the server's records hold nothing else."""
     server.forget()
     server.plan = plan
     return ask_one(server, protocol, **settings)

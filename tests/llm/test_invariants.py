@@ -42,7 +42,7 @@ def n_open_files() -> int:
 
 
 def whole_answers(server: FaultServer) -> dict[str, int]:
-    """By question: how many billed answers reached us as they were made."""
+    """The number of billed answers that arrived intact, by question."""
     server.settle()
     return {key: server.paid[key] - server.lost[key] for key in server.received}
 

@@ -1,4 +1,4 @@
-"""What goes into the ledger comes out of it, in this process and the next; nothing paid is lost or changed."""
+"""The ledger returns its entries, in this process and the next; nothing paid is lost or changed."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_spending_and_names_add_up_by_stage_host_and_model(run: Path) -> None:
 
 
 def amendment(*arguments: object, code: int = 0) -> str:
-    """What a command on the ledger prints, called in this process; it must end with the code."""
+    """The output of a command on the ledger, called in this process; it must end with the code."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         ended = called("ledger", *arguments)

@@ -1,4 +1,4 @@
-"""Who may open a ledger, which files are one, what damage is found, what a kill and a full disk cost."""
+"""Opening ledgers: who may, which files are ledgers, what damage is found, what a kill and a full disk cost."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_spent(tmp_path: Path) -> None:
-    """As another user where the tests are run by root, whom no mode keeps out."""
+    """Runs as another user where root runs the tests, since no file mode keeps root out."""
     (tmp_path / "file").write_text("")
     with pytest.raises(LedgerError, match=r"cannot be written.*Choose another folder"):
         Ledger(tmp_path / "file" / "run" / "ledger.sqlite")
@@ -147,7 +147,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def right_or_refused(path: Path) -> bool:
-    """Whether the ledger opens, and then every reply is right; a wrong one or a missing one fails the test."""
+    """True where the ledger opens and every reply is right; a wrong or missing reply fails the test."""
     try:
         with Ledger(path) as ledger:
             assert all(ledger.find(f"r{i}") == raw_of(f"r{i}") for i in range(COUNT))

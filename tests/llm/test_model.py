@@ -1,4 +1,4 @@
-"""From a reply to what an item ends as."""
+"""A reply decides the outcome of its item."""
 
 from __future__ import annotations
 

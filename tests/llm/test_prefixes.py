@@ -21,7 +21,7 @@ from amendment.records import Candidate, Message, Prompt, Sampling, text_of, use
 
 
 def shared_by(requests: Sequence[Request]) -> int:
-    """How many characters of the requests, in steps of 16, an earlier one began with too."""
+    """The number of leading characters that requests share with earlier ones, in steps of 16."""
     known: set[int] = set()
     count = 0
     for request in requests:
@@ -94,7 +94,7 @@ def record(use: Callable[[Model], object]) -> list[Request]:
 
 
 def judged(folder: str) -> list[Request]:
-    """What a judge asks first about each pair; of judges of single answers, about all four answers of a prompt."""
+    """A judge's first question about each pair; of judges of single answers, about all four answers of a prompt."""
 
     async def use(model: Model) -> None:
         settings = JudgeSettings(orders="both", principles_per_pair=3)
@@ -116,7 +116,7 @@ def chained() -> list[Request]:
 
 
 def reached(requests: Sequence[Request]) -> float:
-    """What the requests share as they are, of what they could share at best with the parts of the last message in any
+    """The share of leading characters in common, of the best possible with the parts of the last message in any
     other order, the task first and the closing line last."""
     texts = [text_of(one.messages).split("\n\n") for one in requests]
     (parts,) = {len(text) for text in texts}

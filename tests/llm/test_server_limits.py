@@ -40,7 +40,7 @@ SECONDS = 300.0
 
 
 def five_minutes(rule: str, latency: float, says_wait: bool, *, askers: int = 400, seed: int = 0) -> Server:
-    """What a server saw of an endpoint that knows no limit, with so many who ask all the time."""
+    """The calls that a server saw from an endpoint without known limits, with this many constant callers."""
     server = Server(RULES[rule](), latency=latency, says_wait=says_wait, seed=seed)
 
     async def main() -> None:

@@ -128,7 +128,7 @@ class Server(Scripted):
 
 
 class Judged(NamedTuple):
-    """What became of six comparisons of two questions each, asked at once."""
+    """The result of six comparisons of two questions each, asked at once."""
 
     values: list[Any]
     invalids: list[str]
@@ -244,7 +244,7 @@ def test_an_order_that_cannot_be_read_leaves_no_probability(unreadable: Reply) -
 
 
 def unread(body: bytes, read: Callable[[bytes, Request], Reply] = openai.read_reply) -> Transient:
-    """What a provider's own reading makes of a body."""
+    """The fault that a provider raises when it reads a body."""
     with pytest.raises(Transient) as caught:
         read(body, Request(provider="openai", host="here", model="m", messages=user("Hi"), sampling=Sampling()))
     return caught.value

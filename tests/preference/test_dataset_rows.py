@@ -58,7 +58,7 @@ PAIR = Pair(
 
 
 REFERENCES = {"house": "house@1.0.0#s2:0", "unasked": "unasked@1.0.0#s2:1"}
-"""Of the run; only those that a row's principles come from stand in the row."""
+"""The run's constitutions; a row names only those that its principles come from."""
 
 
 def test_a_row_holds_the_texts_as_they_are_and_all_that_is_known_of_them() -> None:

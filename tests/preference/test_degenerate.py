@@ -1,4 +1,4 @@
-"""What never becomes a pair, whoever decided it, and what only looks as if it should not."""
+"""Comparisons that never become a pair, whoever decided them, and those that only look so."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_an_answer_with_the_marks_of_a_template_is_left_out(mark: str) -> None:
 
 
 def chosen(*said: str, prompts: int = 0) -> tuple[list[int], int]:
-    """Which prompts keep their pair, and how many do not: one writer says these texts to prompts 0, 1, 2 ..., and each
+    """Prompts that keep their pair, and the others' number: one writer says these texts to prompts 0, 1, ..., and each
     is chosen. Somebody else answers all prompts, of which there may be more."""
     asked = [Prompt(messages=user(f"ask {number}")) for number in range(max(len(said), prompts))]
     others = [candidate(prompt, f"about {number}", model="human") for number, prompt in enumerate(asked)]

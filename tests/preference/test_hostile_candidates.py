@@ -71,7 +71,7 @@ OWN = {
     "violation": "Verdict: no",
     "refusal": "Verdict: no",
 }
-"""What a judge writes by itself, by its folder."""
+"""A judge's own reply, by its folder."""
 VALUES: dict[str, set[object]] = {
     "label-tokens": {"B"},
     "reasoned": {"B"},
@@ -82,13 +82,13 @@ VALUES: dict[str, set[object]] = {
     "verdict": {"B"},
     "violation": {False},
 }
-"""What that says, as values of verdicts."""
+"""The values of verdicts in these replies."""
 
 
 def asked_about(
     folder: str, text: str, quoted: str | None = None, prompt: str = "Hi", *, scores_by_tokens: bool = False
 ) -> tuple[Scripted, list[Verdict]]:
-    """What a judge is asked about an answer of this text, and its verdicts where it quotes so of it first."""
+    """The questions about an answer of this text, and the verdicts of replies that first quote this much of it."""
 
     def say(request: Request) -> Reply:
         if request.choices:
@@ -112,7 +112,7 @@ def _verdicts(asked: Judge, prompt: str, text: str) -> list[Verdict]:
 
 
 def outlines(provider: Scripted) -> list[list[tuple[str, str, list[str], int]]]:
-    """Of each question, turn by turn: who speaks, the words around the blocks, the names of the blocks, and how many
+    """Each question turn by turn: the role, the words around the blocks, the names of the blocks, and how many
     lines there are. What the judge itself has said before is its own."""
     return [[_outline(turn) for turn in request.messages if turn.role != "assistant"] for request in provider.asked]
 

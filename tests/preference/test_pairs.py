@@ -1,4 +1,4 @@
-"""From judgements to pairs: which comparisons, which way round, what is left out, and how revisions fared."""
+"""Pairs of judgements: the comparisons chosen, their orientation, those left out, and revisions against drafts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a reply to a verdict or a reason; nothing is guessed and nothing is raised."""
+"""Parsers read a verdict from a reply or give a reason; they guess nothing and raise nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How principles relate: agreement and coverage by counts done by hand, flags by their intervals."""
+"""Relations of principles: agreement and coverage by counts done by hand, flags by their intervals."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def said(text: str) -> list[dict[str, str]]:
 
 
 def rewards(reward: JudgeReward, *completions: Any, prompts: Any = None, **columns: Any) -> list[float | None]:
-    """What a trainer gets, which calls the function in a loop of its own, by keywords."""
+    """The rewards that a trainer gets, which calls the function in its own loop, by keywords."""
     asked = prompts or [HI] * len(completions)
     return asyncio.run(reward(prompts=asked, completions=list(completions), completion_ids=None, **columns))
 

@@ -1,4 +1,4 @@
-"""What the provider tests share: a loopback server, a model small enough for every test, and no way out of here."""
+"""Fixtures of the provider tests: a loopback server, a model small enough for every test, and no network."""
 
 from __future__ import annotations
 

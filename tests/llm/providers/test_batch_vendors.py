@@ -41,7 +41,7 @@ def using(
     vendor: str = "openai",
     **fields: Any,
 ) -> T:
-    """What comes of work with a vendor's service."""
+    """The result of work with a vendor's service."""
 
     async def main() -> T:
         base_url = server.url if vendor == "openai" else server.origin
@@ -61,7 +61,7 @@ async def submitted(service: BatchService, names: Sequence[str], request: Reques
 
 
 def outcomes(server: FaultServer, content: bytes, vendor: str = "openai") -> list[LineOutcome]:
-    """What is read of one ended batch with these results."""
+    """The outcomes read from one ended batch with these results."""
     made = {"id": "b", "status": "completed", "output_file_id": "file-0"}
     server.route("GET", "/v1/batches/b", lambda _: Answer.of(made))
     server.route("GET", "/v1/files/file-0/content", lambda _: Answer(200, content))

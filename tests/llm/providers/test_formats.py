@@ -25,7 +25,7 @@ BODIES: dict[str, Callable[[Request], dict[str, Any]]] = {
     "vendor": lambda request: openai.chat_body(request, VENDOR),
     "messages": lambda request: anthropic.body_for(request, 99),
 }
-"""What is sent: by a server of one's own, by OpenAI itself, and by Anthropic."""
+"""The bodies sent to one's own server, to OpenAI, and to Anthropic."""
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
 LOOK = {"name": "look", "description": "Look.", "parameters": SCHEMA}
 TOOL = {"type": "function", "function": LOOK}
@@ -400,7 +400,7 @@ def test_thoughts_between_tags_before_the_answer_are_no_part_of_it(
 
 
 def labels(token: Any) -> Reply:
-    """What is read of the first token of an answer to a question with the labels A and B."""
+    """The reply as read from the first token of an answer to a question with the labels A and B."""
     logprobs = {"content": [token]} if token is not None else None
     return read("chat", chat({"content": "A"}, "length", logprobs=logprobs), choices=("A", "B"))
 

@@ -35,7 +35,7 @@ def encoder(model_folder: Path) -> LocalModel:
 
 
 def answers(folder: Path, requests: Sequence[Request], *, batch_size: int = 16) -> list[Any]:
-    """What a freshly loaded model says: bodies as objects, or errors."""
+    """The replies of a freshly loaded model: bodies as objects, or errors."""
 
     async def main() -> list[Any]:
         spec = LocalSpec(provider="local", model=str(folder), batch_size=batch_size)
