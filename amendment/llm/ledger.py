@@ -42,7 +42,7 @@ TABLES = {
     "cached_tokens INTEGER, server_id TEXT, usd REAL, at REAL NOT NULL, sha256 BLOB NOT NULL, raw BLOB NOT NULL",
     "step": "batch INTEGER NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL, at REAL NOT NULL",
 }
-"""The tables in the order of writing. A step of a batch is `remote`, with the server's name of it, or `closed`, with the
+"""The tables in the order of writing. A step of a batch is `remote`, with the server's name, or `closed`, with the
 state in which it ended. Ordinary rowid tables: `WITHOUT ROWID` halves the speed with rows as long as these."""
 SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",

@@ -13,6 +13,7 @@ from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
 from amendment.llm.provider import Meter, Provider, RawReply
 from amendment.llm.requests import Reply, Request
+from amendment.llm.transport import Transport
 from amendment.preference import Compared, Judge, JudgeSettings
 from amendment.records import Candidate, Message, Sampling, text_of
 from amendment.text import read_fenced
@@ -66,19 +67,21 @@ class Scripted:
 class Direct(Model):
     """A model without a ledger, for tests that ask thousands of questions."""
 
-    async def _reply(self, request: Request) -> Reply:
-        return self.provider.read((await self.provider.send(request)).raw, request)
+
+class _Uncached(Calls):
+    async def ask(self, provider: Provider, transport: Transport, request: Request) -> Reply:
+        return provider.read((await provider.send(request)).raw, request)
 
 
 @cache
-def _no_calls() -> Calls:
-    return Calls(Ledger())
+def _uncached() -> Calls:
+    return _Uncached(Ledger())
 
 
 def judge(provider: Provider, folder: str = "label-tokens", kind: type[Model] = Model, **fields: Any) -> Judge:
     """A judge over a scripted model; keywords of JudgeSettings among `fields` become its settings."""
     settings = JudgeSettings(**{name: fields.pop(name) for name in JudgeSettings.model_fields if name in fields})
-    calls = _no_calls() if kind is Direct else Calls(Ledger(), attempts=2, longest_wait=0.001)
+    calls = _uncached() if kind is Direct else Calls(Ledger(), attempts=2, longest_wait=0.001)
     model = kind(name="judge-1", model="m", provider=provider, calls=calls, sampling=Sampling())
     constitution = fields.pop("constitution", HOUSE)
     return Judge.from_folder(folder, model=model, constitution=constitution, settings=settings, **fields)
