@@ -1,6 +1,6 @@
 """Make the two files of examples/audit_my_judge.yaml: labels of three simulated people, the log of a simulated judge.
 
-python examples/make_labels.py        writes people.csv and judge_log.csv beside this script
+python examples/make_labels.py        writes people.csv and judge_log.csv next to this script
 
 The questions, answers, people and judge are Lilliput's. The judge likes the answer shown first and the longer one,
 which the audit has to find out.

@@ -91,13 +91,13 @@ class PromptFile(Source):
 
     column: Annotated[tuple[str, ...], OneOrMore] | None = Field(default=None, min_length=1)
     """The column that holds the prompt: text, or a list of messages; or several columns of text that are joined by an
-    empty line, empty cells left out. By default `prompt`, or where a recognised layout has it."""
+    empty line, empty cells left out. By default `prompt`, or the column of a recognised layout."""
     tools: str | None = None
     """Column with the tools that the prompt offers, as JSON schemas."""
     category: str | None = None
     """Category of all these prompts; `category_column` reads it from the file instead."""
     category_column: str | None = None
-    """Column with the category of each prompt; where it is empty, `category` holds."""
+    """Column with the category of each prompt; `category` is used where it is empty."""
     tags_column: str | None = None
     """Column with the tags of each prompt, to which a principle's `applies_when` refers: a list, or words separated by
     commas."""

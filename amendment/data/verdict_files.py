@@ -130,9 +130,9 @@ class VerdictFile(Source):
     orders: OrderWords = OrderWords()
     """The words in `columns.order` for the answer that was displayed first."""
     coordinates: Literal["displayed", "content"] | None = None
-    """The meaning of a verdict for the first answer where both orders occur: displayed, the one that was shown first;
-    content, the one in column `a` whatever was shown first. Required there, since a guess would turn a judge round.
-    Where no column tells the order, displayed says that the answer in column `a` was shown first in each row."""
+    """The meaning of a verdict for the first answer if both orders occur: displayed, the one that was shown first;
+    content, the one in column `a`, whichever was shown first. Required then, because a wrong guess would reverse the
+    judge. If no column has the order, displayed means that the answer in column `a` was shown first in each row."""
     kind: RaterKind | None = None
     """The kind of rater that gave these verdicts; or use `people`."""
     people: Annotated[tuple[str, ...], OneOrMore] | None = Field(default=None, min_length=1)
