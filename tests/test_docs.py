@@ -140,4 +140,4 @@ def test_the_readmes_certificate_is_the_one_that_its_command_prints(
     (tmp_path / "pandalm").symlink_to(PUBLIC / "pandalm")
     assert called("audit", tmp_path / "pandalm.yaml", "--folder", tmp_path / "out") == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
-    assert README.split("999\npublished comparisons:\n\n```\n")[1].split("\n```")[0] == "\n".join(rows[:4])
+    assert README.split("published comparisons:\n\n```\n")[1].split("\n```")[0] == "\n".join(rows[:4])
