@@ -239,5 +239,5 @@ def _p_target(question: ProbeQuestion, persona: Persona, rng: random.Random) -> 
     turns = [str(message.content) for message in question.prompt.messages]
     first, second = (text_of(candidate.messages) for candidate in question.shown)
     nudges = [turn for turn in turns if is_nudge(turn)]
-    p: float = logistic(prefer(turns[0], first, second, said=nudges, persona=persona, rng=rng))
+    p: float = logistic(prefer(turns[0], first, second, nudges=nudges, persona=persona, rng=rng))
     return p if question.place == 0 else 1 - p

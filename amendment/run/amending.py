@@ -40,7 +40,7 @@ from amendment.preference.aggregate import person_votes, weightings_of
 from amendment.preference.readings import by_comparison
 from amendment.publishing.manifest import read_manifest
 from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
-from amendment.run.context import Context
+from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
 from amendment.run.money import prices_of
 from amendment.run.progress import Progress, QuietProgress
@@ -138,7 +138,7 @@ def amend_run(
         tell(line)
     if dry_run:
         return None
-    context = Context(config, work.base, work.workspace, progress or QuietProgress())
+    context = RunContext(config, work.base, work.workspace, progress or QuietProgress())
     token = STAGE.set("amend")
     try:
         rules, left_out = work.propose(context, proposals)
@@ -301,7 +301,7 @@ class _Amending:
             f"annotators' comments on open labels, to {plain(host)} ({plain(self.model)})",
         ]
 
-    def propose(self, context: Context, most: int) -> tuple[dict[str, ProposedRule], Counter[str]]:
+    def propose(self, context: RunContext, most: int) -> tuple[dict[str, ProposedRule], Counter[str]]:
         """Ask for rules, one call for each principle; rules by id, without those that repeat another one."""
         model = context.model(self.model)
         replies = context.map_bounded(
@@ -319,7 +319,7 @@ class _Amending:
                 rules[f"amended-{content_id(rule.statement).removeprefix(HASH_PREFIX)[:8]}"] = rule
         return rules, left_out
 
-    def test(self, context: Context, rules: Mapping[str, ProposedRule]) -> dict[str, RuleTest]:
+    def test(self, context: RunContext, rules: Mapping[str, ProposedRule]) -> dict[str, RuleTest]:
         """Ask the judge by each rule and by the neutral question about every held-out comparison, in both orders."""
         model = context.model(self.entry.model)
         judges = {}

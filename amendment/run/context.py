@@ -53,7 +53,7 @@ class Patience(NamedTuple):
     """Seconds, for a server that is away or asks for pauses, before the run ends and can be gone on with."""
 
 
-class Context:
+class RunContext:
     """One run while it is being made. Models are opened when a stage first asks for them."""
 
     is_rehearsed = False
@@ -83,7 +83,7 @@ class Context:
         self._trust = trust
         self._models: dict[str, Model] = {}
         self._calls: Calls | None = None
-        self._outer: Context | None = None
+        self._outer: RunContext | None = None
 
     def within(self, config: Any, workspace: Workspace) -> Self:
         """The same run with another configuration of its stages and other tables; what is open (ledger, budget, models)

@@ -29,7 +29,7 @@ from amendment.llm.transport import Transport
 from amendment.llm.trust import Trust
 from amendment.preference.asking import is_asked_again
 from amendment.records import Message, Sampling, text_of
-from amendment.run.context import Context
+from amendment.run.context import RunContext
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
 from amendment.text import read_fenced
@@ -197,7 +197,7 @@ class DryFolder(Workspace):
             yield row
 
 
-class DryContext(Context):
+class DryContext(RunContext):
     """A run whose models only count."""
 
     is_rehearsed = True

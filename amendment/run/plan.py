@@ -21,7 +21,7 @@ from amendment.llm.specs import AnthropicSpec, OpenAISpec
 from amendment.records import Record
 from amendment.run.changes import Change, changes
 from amendment.run.checks import LoadedRun, check_run_file
-from amendment.run.context import Context
+from amendment.run.context import RunContext
 from amendment.run.dry_run import MOST_PROMPTS, TEXT_TOKENS, VERDICT_TOKENS, DryContext, DryFolder, DryRun
 from amendment.run.engine import RunFolder, assemble, up_to
 from amendment.run.money import asking_stages, price_table, prices_of, spent_before, stored_replies, unpriced
@@ -117,7 +117,7 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
     and LedgerError for a ledger that cannot be read.
     """
     config, base, run = loaded.config, loaded.base, RunFolder(folder)
-    stages = assemble(Context(config, base, run, QuietProgress()))
+    stages = assemble(RunContext(config, base, run, QuietProgress()))
     wanted, done = up_to(stages, until), run.up_to_date(stages)
     warnings = check_run_file(loaded, dict.fromkeys(config.key_variables, "set"), up_to_date=done)
     prices = prices_of(config, base)

@@ -21,7 +21,7 @@ from amendment.llm.model import Model
 from amendment.llm.trust import Trust
 from amendment.publishing.manifest import write_manifest
 from amendment.run.checks import LoadedRun, check_run_file, load_run_file
-from amendment.run.context import Context, Patience
+from amendment.run.context import Patience, RunContext
 from amendment.run.engine import RunFolder, RunStage, assemble, up_to
 from amendment.run.plan import Plan, plan_run
 from amendment.run.progress import Progress, QuietProgress
@@ -99,7 +99,7 @@ class Run:
         self._progress = progress or QuietProgress()
         self._is_lent = False
         self._place = RunFolder(self.folder)
-        self._context = Context(
+        self._context = RunContext(
             loaded.config,
             loaded.base,
             self._place,

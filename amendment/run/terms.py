@@ -21,7 +21,7 @@ from amendment.llm.specs import AnthropicSpec, OpenAISpec
 from amendment.llm.trust import Trust
 from amendment.run.changes import changes
 from amendment.run.checks import LoadedRun, unpriced_problems
-from amendment.run.context import Context
+from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder, RunStage, assemble
 from amendment.run.money import asked_models, stored_replies, unpriced
 from amendment.run.plan import Asks, contact_lines, contacts, file_lines, outside_files, plan_run, shown_usd
@@ -133,7 +133,7 @@ def asked_again(loaded: LoadedRun, folder: Path, *, until: str | None = None) ->
     if not any(_costs(loaded.config, name) for name in asked_models(loaded.config)):
         return []
     run = RunFolder(folder)
-    stages = assemble(Context(loaded.config, loaded.base, run, QuietProgress()))
+    stages = assemble(RunContext(loaded.config, loaded.base, run, QuietProgress()))
     altered = _altered(stages, folder)
     if not altered and not (altered is None and changes(loaded.config, folder)):
         return []

@@ -11,7 +11,7 @@ from amendment.errors import Rejected
 from amendment.llm.specs import LocalSpec, SimulatedSpec, located
 from amendment.records import user
 from amendment.run import Run
-from amendment.run.context import Context
+from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder, RunStage, assemble
 from amendment.run.progress import QuietProgress
 from amendment.stages.contract import Stage, StageResult
@@ -39,8 +39,8 @@ def workers() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("local-model")]
 
 
-def context_of(path: Path, folder: Path) -> Context:
-    return Context(Run.from_file(path, folder=folder).config, path.parent, RunFolder(folder), QuietProgress())
+def context_of(path: Path, folder: Path) -> RunContext:
+    return RunContext(Run.from_file(path, folder=folder).config, path.parent, RunFolder(folder), QuietProgress())
 
 
 def test_a_trained_policy_is_let_go_when_its_answers_are_in(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from amendment.llm.model import Ending
 from amendment.publishing.publication import prepare
 from amendment.records import Candidate, Message, Prompt, text_of, user
 from amendment.run import Patience, Result, Run, load_run_file
-from amendment.run.context import Context
+from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
@@ -327,7 +327,7 @@ def test_prompts_whose_helpful_answers_are_learned_are_no_measure_but_those_held
     )
     sft = "sft={base: org/any, helpful_share: 0.2, helpful: {files: [{path: kind.jsonl}]}}"
     loaded = load_run_file(own, overrides=[sft, "critique={model: one}", "constitution=helpful-honest"])
-    context = Context(loaded.config, tmp_path, RunFolder(tmp_path / "run"), QuietProgress())
+    context = RunContext(loaded.config, tmp_path, RunFolder(tmp_path / "run"), QuietProgress())
     stage = loaded.config.evaluate
     assert stage is not None
     assert stage.over_refusal is not None

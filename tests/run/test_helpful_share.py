@@ -11,7 +11,7 @@ import pytest
 from amendment.errors import TrainingError
 from amendment.records import Candidate, text_of
 from amendment.run import Run, load_run_file
-from amendment.run.context import Context
+from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
@@ -31,9 +31,9 @@ base: {on: nothing, steps: 1, tiny: {hidden: 16, layers: 1, heads: 2, intermedia
 SFT = "sft: {base: base, steps: 1, batch_size: 8, max_length: 90, "
 
 
-def context_of(path: Path) -> Context:
+def context_of(path: Path) -> RunContext:
     loaded = load_run_file(path)
-    return Context(loaded.config, path.parent, RunFolder(path.parent / "run"), QuietProgress())
+    return RunContext(loaded.config, path.parent, RunFolder(path.parent / "run"), QuietProgress())
 
 
 def rows(path: Path, others: int) -> Any:

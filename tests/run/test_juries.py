@@ -25,7 +25,7 @@ from amendment.preference.panel import JudgedComparison
 from amendment.records import Candidate, Comparison, Judgement, Message, Preference, Prompt, Verdict, text_of, user
 from amendment.run import Result, Run, load_run_file, plan_run
 from amendment.run.checks import check_run_file
-from amendment.run.context import Context
+from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.stages.contract import Item
@@ -214,17 +214,17 @@ def test_too_few_labels_end_the_run_before_a_judge_is_asked(jury_file: Write, tm
 
 
 PROMPT = Prompt(messages=user("how much"))
-Open = Callable[..., Context]
+Open = Callable[..., RunContext]
 
 
 @pytest.fixture
 def opened(small: Path, tmp_path: Path) -> Iterator[Open]:
     """A context over the small run file, with what people have decided: P(a) by comparison."""
-    contexts: list[Context] = []
+    contexts: list[RunContext] = []
 
-    def make(*overrides: str, decided: Sequence[Judgement] = ()) -> Context:
+    def make(*overrides: str, decided: Sequence[Judgement] = ()) -> RunContext:
         loaded = load_run_file(small, [*overrides])
-        contexts.append(Context(loaded.config, loaded.base, RunFolder(tmp_path / "run"), QuietProgress()))
+        contexts.append(RunContext(loaded.config, loaded.base, RunFolder(tmp_path / "run"), QuietProgress()))
         contexts[-1].workspace.write("inputs/judgements", Judgement, decided)
         return contexts[-1]
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from amendment.run import Run
-from amendment.run.context import Context
+from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder, assemble
 from amendment.run.progress import QuietProgress
 from tests.command_line import called
@@ -100,7 +100,7 @@ def _guards_are_told(guards: dict[str, Any], folder: Path) -> None:
 
 def _truth_is_kept_from_training(run: Run, folder: Path) -> None:
     """What training stages read, and what a reader of the dataset gets, holds no measure of the simulated world."""
-    context = Context(run.config, folder.parent, RunFolder(folder), QuietProgress())
+    context = RunContext(run.config, folder.parent, RunFolder(folder), QuietProgress())
     stages = {stage.name: stage for stage in assemble(context)}
     tables = {need for name in TRAINS for need in stages[name].stage.reads if not need.startswith("models/")}
     assert tables == {"inputs/prompts", "inputs/split", "critique/candidates", "dataset/train", "dataset/test"}

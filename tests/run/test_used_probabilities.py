@@ -10,7 +10,7 @@ import pytest
 
 from amendment.calibration.samples import ExportedProbability
 from amendment.records import Pair, Verdict
-from amendment.run.context import Context
+from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
@@ -34,6 +34,6 @@ def test_calibrated_probabilities_are_used_where_they_surely_help(
     place.write(PROBABILITIES, ExportedProbability, [known])
     place.write("labels/open", Verdict, [])
     place.path(CALIBRATOR).write_text(json.dumps({"method": "temperature", "helps": helps}))
-    [found] = spot_checked_pairs(Context(config, tmp_path, place, QuietProgress()), [PAIR]).pairs
+    [found] = spot_checked_pairs(RunContext(config, tmp_path, place, QuietProgress()), [PAIR]).pairs
     assert found.p_chosen == pytest.approx(used)
     assert found.p_chosen_calibrated == pytest.approx(0.7)
