@@ -31,7 +31,7 @@ def test_the_overview_has_a_line_per_judge_with_the_figures() -> None:
     assert lines[2].endswith("clustered by prompt: 40 clusters.")
     cells = [cell.strip() for cell in lines[6].strip("|").split("|")]
     assert cells[1].startswith("100.0 % (")
-    assert [cells[0], *cells[2:4]] == ["j", "36", "4 ties"]
+    assert [cells[0], *cells[2:4]] == ["j", "36", "4 tied"]
     assert cells[5:] == ["-", "90.0 %", "-1.00*", "-", "0.0 %*", "PASS order, invalid, chance, ties; 7 not measured"]
 
 
