@@ -1,8 +1,9 @@
 """Sending a publication to the Hub by its own client: one commit for each repository, then the tag.
 
 Promised: nothing is sent while a key is found in what would be sent, or while a source's license forbids it; a private
-dataset never goes to a public repository; a repository of somebody else or of another run is left alone; a push that
-was cut off leaves nothing and can be repeated, and one that changes nothing makes no commit. A commit goes on top of
+dataset never goes to a public repository; a repository of somebody else or of another run is left alone; each
+repository has its whole commit or none of it, so that a push that was cut off can be repeated; one that changes nothing
+makes no commit. A commit goes on top of
 the one that was looked at or nowhere, so that a tag holds what this push sent. Text written by hand around a card's
 generated part stays.
 """
