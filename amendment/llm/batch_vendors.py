@@ -68,7 +68,7 @@ class BatchLimits(NamedTuple):
 
 
 class BatchLine(NamedTuple):
-    """A request as it stands in a batch."""
+    """A request as a batch holds it."""
 
     custom_id: str
     """Our name for it, by which its result is known."""

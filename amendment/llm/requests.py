@@ -50,7 +50,7 @@ class Request(Record):
     choices: tuple[str, ...] | None = None
     """Labels whose probabilities as the first token of the answer are asked for."""
     answer_schema: dict[str, Any] | None = None
-    """The JSON schema that the answer shall keep, where the provider can be held to one."""
+    """The JSON schema that the answer must follow, where the provider can be held to one."""
     sample: int = 0
     """0, 1, 2 ... for repeated draws of the same question."""
     shared: int = Field(default=0, exclude=True)

@@ -122,7 +122,7 @@ class Question(BaseModel):
 
     @property
     def answer_schema(self) -> dict[str, Any] | None:
-        """The JSON schema that the answer shall keep."""
+        """The JSON schema that the answer must follow."""
         return self.response_format["json_schema"]["schema"] if self.response_format else None
 
     @cached_property

@@ -193,7 +193,7 @@ def _pinned(settings: RunSettings, workspace: Workspace) -> RunSettings:
 
 def _public(inputs: AuditInputs, outgoing: Outgoing) -> AuditInputs:
     """The same with people under pseudonyms; figures do not depend on names, and a name that is not read cannot leave.
-    A judge that is called like one of the pseudonyms is told from it by its kind."""
+    A judge that is called like one of the pseudonyms is distinguished from it by its kind."""
     names = outgoing.people.by_name
     judges = {name: f"model {name}" for name in names.values()}
     return replace(

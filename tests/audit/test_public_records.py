@@ -1,4 +1,4 @@
-"""Published judges and people, recounted here from the raw rows, where they lie beside the project: LLMBar (Zeng et al.
+"""Published judges and people, recounted from the raw rows where these are at hand: LLMBar (Zeng et al.
 2023, arXiv 2310.07641), 65 judges in both orders, and PandaLM's test set (Wang et al. 2023, arXiv 2306.05087)."""
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PERSON: dict[int, Literal["A", "B", "tie"]] = {0: "tie", 1: "A", 2: "B"}
 GPT: dict[str, Literal["A", "B", "tie", "invalid"]] = {"1": "A", "2": "B", "Tie": "tie", "garbage": "invalid"}
 
 
-@pytest.mark.skipif(not LLMBAR.is_file(), reason="LLMBar's verdicts do not lie beside the project")
+@pytest.mark.skipif(not LLMBAR.is_file(), reason="LLMBar's verdicts are not next to the project")
 def test_accuracy_consistency_and_kappa_of_all_runs_of_llmbar() -> None:
     oracle = pytest.importorskip("sklearn.metrics", reason="scikit-learn comes with the dev extra")
     runs: dict[tuple[str, str], list[tuple[str, str, str]]] = defaultdict(list)
@@ -56,7 +56,7 @@ def test_accuracy_consistency_and_kappa_of_all_runs_of_llmbar() -> None:
     assert "- not measured: needs two people, found 1 (65 judges)" in certificate_lines(certificate)
 
 
-@pytest.mark.skipif(not PANDALM.is_dir(), reason="PandaLM's test set does not lie beside the project")
+@pytest.mark.skipif(not PANDALM.is_dir(), reason="PandaLM's test set is not next to the project")
 def test_agreement_of_pandalms_annotators_and_judges() -> None:
     def rows(name: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads((PANDALM / f"{name}testset-v1.json").read_text(encoding="utf-8"))

@@ -25,7 +25,7 @@ def candidate(text: str) -> Candidate:
     return Candidate(prompt_id=PROMPT.id, messages=(Message(role="assistant", content=text),), kind="imported")
 
 
-# Two answers beside each other
+# Two answers next to each other
 
 
 def good_one(request: Request) -> str:

@@ -58,7 +58,7 @@ def test_annotators_label_a_run_over_a_socket_and_the_page_tells_what_is_left(se
     assert len(url.partition("#token=")[2]) == 43  # 256 bits
     # one of two annotators: 4 of the overlap, and all 8 others, since nobody else comes
     assert asyncio.run(answer_all({"ann": url}, rate)) == 12
-    assert open_sample(folder).missing() == 4  # read beside the page: the overlap waits for a second annotator
+    assert open_sample(folder).missing() == 4  # read while the page is open: the overlap waits for a second annotator
     page.send_signal(signal.SIGINT)
     out, err = page.communicate(timeout=20)
     assert (page.returncode, err) == (0, "")

@@ -294,7 +294,7 @@ def without_sealed(folder: Path) -> None:
 
 
 def everything(folder: Path) -> dict[str, bytes]:
-    """All files of a run, but for those that SQLite keeps beside a file that is read."""
+    """All files of a run, but for those that SQLite keeps next to a file that is read."""
     return {place: found for place, found in contents(folder, ".").items() if not place.endswith(("-shm", "-wal"))}
 
 

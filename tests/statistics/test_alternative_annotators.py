@@ -134,7 +134,7 @@ def test_it_is_the_procedure_of_the_paper(seed: int, epsilon: float) -> None:
 PANDALM = Path(__file__).resolve().parents[3] / "shared" / "data" / "pandalm"
 
 
-@pytest.mark.skipif(not PANDALM.is_dir(), reason="PandaLM's test set does not lie beside the project")
+@pytest.mark.skipif(not PANDALM.is_dir(), reason="PandaLM's test set is not next to the project")
 @pytest.mark.parametrize(("epsilon", "omega"), [(0.2, 0), (0.3, 2 / 3)])
 def test_three_annotators_of_pandalm_and_its_judge_by_the_papers_procedure(epsilon: float, omega: float) -> None:
     people, judge = (
