@@ -1,7 +1,7 @@
 """Texts of others on their way to models and to people, as data and never as instructions.
 
 `Template` and `fence` put them into requests, `plain` onto a terminal, `cell` and `table` into Markdown, `safe_cell`
-into a spreadsheet, and `transcript` shows a conversation.
+into a spreadsheet, and `transcript` shows a conversation. `words` takes a text apart.
 """
 
 from __future__ import annotations
@@ -142,6 +142,35 @@ def cell(text: str) -> str:
     """
     kept = text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}…"
     return plain(kept.translate(SPECIAL), longest=2 * LONGEST_CELL)
+
+
+# Words.
+
+
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
+    "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # kana, Han
+    "\U00020000-\U0003ffff"
+)
+_BETWEEN = (
+    r"\s\x00-\x26\x28-\x2f:-@\[-`{-\xa9\xab-\xb1\xb4\xb6-\xb8\xbb\xbf\xd7\xf7"  # all but the apostrophe and ª ² ³ µ ¹ º
+    r"\u02b0-\u02ff\u055a-\u055f\u0589\u05be\u05c0\u05c3\u05f3\u05f4\u060c\u061b\u061f\u066a-\u066d\u06d4\u0964\u0965"
+    r"\u0df4\u0e2f\u0e5a\u0e5b\u104a-\u104f\u1361-\u1368\u17d4-\u17da\u2000-\u200b\u200e-\u2018\u201a-\u206f"
+    r"\u2190-\u2bff\u2e00-\u2e7f\u3000-\u3004\u3008-\u3020\u3030\u30fb\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
+)
+_WORD = re.compile(f"[{_UNSPACED}]|[^{_BETWEEN}{_UNSPACED}'’]+(?:['’][^{_BETWEEN}{_UNSPACED}'’]+)*")
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, in lower case, by a rule that needs no dictionary and no language.
+
+    A word is a run of characters between spaces, punctuation and symbols; an apostrophe inside it is part of it.
+    Scripts that put no space between words (Han, kana, Thai, Lao, Burmese, Khmer) count character by character.
+
+    >>> words("Don't stop: 3 cats, 你好!")
+    ["don't", 'stop', '3', 'cats', '你', '好']
+    """
+    return _WORD.findall(text.lower())
 
 
 # Names of people.

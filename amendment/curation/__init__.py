@@ -1,6 +1,6 @@
 """Mix other sources into the dataset, and measure its diversity."""
 
-from amendment.curation.diversity import Diversity, Spread, compression_ratio, distinct, measure_diversity, words
+from amendment.curation.diversity import Diversity, Spread, compression_ratio, distinct, measure_diversity
 from amendment.curation.mixing import Mix, Mixed, PairShare, RunShare, SourceCount, mix_pairs
 
 __all__ = [
@@ -15,5 +15,4 @@ __all__ = [
     "distinct",
     "measure_diversity",
     "mix_pairs",
-    "words",
 ]

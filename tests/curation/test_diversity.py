@@ -7,7 +7,8 @@ from math import isnan
 
 import pytest
 
-from amendment.curation import compression_ratio, distinct, measure_diversity, words
+from amendment.curation import compression_ratio, distinct, measure_diversity
+from amendment.text import words
 
 MEASURES = ["distinct-1", "distinct-2", "distinct-3", "compression ratio"]
 WORDS = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrs"]
