@@ -90,6 +90,19 @@ def choose(
     ]
 
 
+@torch.no_grad()
+def score(
+    model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
+) -> list[float]:
+    """log p(answer | prompt) of each row, in nats: the sum over the answer's tokens."""
+    ids_BT, mask_BT = _padded(model, tokenizer, [[*prompt, *a] for prompt, a in zip(prompts, answers, strict=True)])
+    longest = max(map(len, answers))
+    out = model(attention_mask=mask_BT, **_inputs(model, ids_BT, mask_BT, use_cache=False, keep=longest + 1))
+    logits_BTV = out.logits[:, -longest - 1 : -1].float()
+    logps_BT = logits_BTV.gather(2, ids_BT[:, -longest:, None]).squeeze(2) - logits_BTV.logsumexp(2)
+    return [float(row_T[-len(a) :].double().sum()) for row_T, a in zip(logps_BT, answers, strict=True)]
+
+
 def _padded(model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Ids and mask, filled up on the left so that all prompts end together."""
     pad = tokenizer.pad_token_id
@@ -101,13 +114,13 @@ def _padded(model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]]) -> tup
     return ids_BT.to(model.device), mask_BT.to(model.device)
 
 
-def _inputs(model: Any, ids_BT: Tensor, mask_BT: Tensor, *, use_cache: bool) -> dict[str, Any]:
+def _inputs(model: Any, ids_BT: Tensor, mask_BT: Tensor, *, use_cache: bool, keep: int = 1) -> dict[str, Any]:
     """The arguments of a step, as the model's own class accepts them: trainers put other functions in place of its
     `forward`, and adapters lie around it."""
     bare = model.get_base_model() if hasattr(model, "get_base_model") else model
     known = inspect.signature(type(bare).forward).parameters
     positions_BT = (mask_BT.cumsum(-1) - 1).clamp(min=0)[:, -ids_BT.shape[1] :]
-    optional = {"position_ids": positions_BT, "logits_to_keep": 1}
+    optional = {"position_ids": positions_BT, "logits_to_keep": keep}
     return {
         "input_ids": ids_BT,
         "use_cache": use_cache,

@@ -23,10 +23,10 @@ from transformers.utils import logging as library_logging
 
 from amendment.errors import ConfigError, DataError, Rejected
 from amendment.hashing import HASH_PREFIX
-from amendment.llm.generation import GenerationOptions, choose, end_tokens, sample
+from amendment.llm.generation import GenerationOptions, choose, end_tokens, sample, score
 from amendment.llm.opening import SAFE_LOADING, folder_of, folder_problems, is_folder, unreachable
 from amendment.llm.provider import Meter, RawReply, meter_plain, read_plain, write_plain
-from amendment.llm.rendering import Renderer, Sampled, read_answer
+from amendment.llm.rendering import Renderer, Sampled, common_prefix, read_answer
 from amendment.llm.replies import clean, clean_tree
 from amendment.llm.requests import Reply, Request
 from amendment.llm.specs import LocalSpec
@@ -43,7 +43,7 @@ class _Waiting(NamedTuple):
     """A request in the queue; those of one kind can be answered in one batch."""
 
     request: Request
-    kind: tuple[bool, GenerationOptions]
+    kind: tuple[str, GenerationOptions]
     reply: asyncio.Future[bytes]
 
 
@@ -51,7 +51,7 @@ class LocalProvider:
     """One local model. Use from one event loop; heavy work happens in one thread of its own."""
 
     kind = "local"
-    shows_choices = True
+    shows_choices = takes_prefill = scores_texts = True
     deadline = None  # a batch takes as long as it takes; asking again would only make it take longer
 
     def __init__(self, spec: LocalSpec) -> None:
@@ -77,7 +77,7 @@ class LocalProvider:
     async def send(self, request: Request) -> RawReply:
         """The answer as JSON. Raises Rejected for a conversation that the model cannot take."""
         reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(request, (bool(request.choices), _drawing(request)), reply))
+        self._queue.append(_Waiting(request, (_task(request), _drawing(request)), reply))
         if self._running is None:
             self._running = asyncio.ensure_future(self._run())
         return RawReply(await reply)
@@ -149,19 +149,31 @@ class LocalProvider:
             except Exception as fault:  # a damaged folder fails in as many ways as there are libraries below
                 raise ConfigError(f"{self._spec.model}: the model cannot be loaded: {_first_line(fault)}") from fault
         replies: dict[int, bytes | Exception] = {}
-        prompts: dict[int, list[int]] = {}
+        encoded: dict[int, Encoded] = {}
         for place, request in enumerate(requests):
             try:
-                prompts[place] = self._model.encode(request)
+                encoded[place] = self._model.encode(request)
             except Rejected as fault:
                 replies[place] = Rejected(f"{self._spec.model}: {fault}")
         try:
-            bodies = self._model.answer([requests[place] for place in prompts], list(prompts.values()))
+            bodies = self._model.answer([requests[place] for place in encoded], list(encoded.values()))
         except torch.OutOfMemoryError as fault:
             raise Rejected(f"{self._spec.model}: out of memory; lower batch_size or max_tokens") from fault
-        for place, body in zip(prompts, bodies, strict=True):
-            replies[place] = write_plain(**body, input_tokens=len(prompts[place]), model=self._name)
+        for place, body in zip(encoded, bodies, strict=True):
+            read = len(encoded[place].prompt) + len(encoded[place].answer)
+            replies[place] = write_plain(**body, input_tokens=read, model=self._name)
         return [replies[place] for place in range(len(requests))]
+
+
+class Encoded(NamedTuple):
+    """A request in token ids."""
+
+    prompt: list[int]
+    """The conversation up to where the model goes on: behind the opening of the assistant's turn, or the prefill."""
+    answer: list[int]
+    """Of the text to score; else empty."""
+    labels: dict[str, set[int]]
+    """The tokens of each choice."""
 
 
 class LocalModel:
@@ -182,35 +194,49 @@ class LocalModel:
         self.model.to(device).eval()
         self._context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
 
-    def encode(self, request: Request) -> list[int]:
-        """The ids of a request's conversation up to where the assistant begins. Raises Rejected where it cannot be, or
-        where no room is left for the answer."""
+    def encode(self, request: Request) -> Encoded:
+        """A request as the model reads it. Raises Rejected where that fails, or leaves no room for an answer."""
         row = {"tools": request.tools, "chat_template_kwargs": request.chat_template_kwargs}
         messages = [message.to_json() for message in request.messages]
+        begun = request.prefill or ""
         try:
-            conversation = self._renderer.conversation(row, messages, is_prompt=True, place="the conversation")
-            [ids] = self._renderer.ids([conversation])
+            prompt, *wholes = self._renderer.ids(
+                self._renderer.conversation(row, messages, is_prompt=True, place="the conversation", begun=text)
+                for text in (begun, *([] if request.scored is None else [begun + request.scored]))
+            )
         except DataError as fault:
             raise Rejected(str(fault)) from fault
-        if not ids:
+        answer = list[int]()
+        for whole in wholes:  # the text is tokenised together with what stands before it, as the model would see it
+            shared = common_prefix(prompt, whole)
+            prompt, answer = whole[:shared], whole[shared:]
+        if not prompt:
             raise Rejected("the chat template makes an empty text of this conversation")
-        needed = len(ids) + (1 if request.choices else _drawing(request).max_tokens)
+        if wholes and not answer:
+            raise Rejected("the text to score is empty")
+        room = len(answer) if wholes else 1 if request.choices else _drawing(request).max_tokens
+        needed = len(prompt) + room
         if self._context is not None and needed > self._context:
             raise Rejected(
-                f"a prompt of {len(ids)} tokens needs {needed} with its answer, the model takes {self._context}. "
-                "Shorten the prompt or lower max_tokens"
+                f"a prompt of {len(prompt)} tokens needs {needed} with its answer, the model takes {self._context}. "
+                f"Shorten the prompt or {'the answer' if wholes else 'lower max_tokens'}"
             )
-        if request.choices:
-            self._labels(request.choices)
-        return ids
+        return Encoded(prompt, answer, self._labels(request.choices or ()))
 
-    def answer(self, requests: Sequence[Request], prompts: Sequence[list[int]]) -> list[dict[str, Any]]:
+    def answer(self, requests: Sequence[Request], encoded: Sequence[Encoded]) -> list[dict[str, Any]]:
         """The arguments of `write_plain` for each reply, without the prompt's tokens and the model's name."""
         if not requests:
             return []
-        if requests[0].choices:
-            labels = [self._labels(request.choices or ()) for request in requests]
-            chosen = choose(self.model, self.tokenizer, prompts, labels)
+        prompts, task = [row.prompt for row in encoded], _task(requests[0])
+        if task == "score":
+            answers = [row.answer for row in encoded]
+            scores = score(self.model, self.tokenizer, prompts, answers)
+            return [
+                {"text": "", "finish_reason": "stop", "output_tokens": 0, "scored": (logprob, len(ids))}
+                for logprob, ids in zip(scores, answers, strict=True)
+            ]
+        if task == "choose":
+            chosen = choose(self.model, self.tokenizer, prompts, [row.labels for row in encoded])
             return [
                 {
                     "text": max(logprobs, key=logprobs.__getitem__),
@@ -250,6 +276,11 @@ class LocalModel:
         if not all(ids.values()) or len(set.union(set(), *ids.values())) < sum(map(len, ids.values())):
             raise Rejected(f"the labels {', '.join(labels)} do not begin with different tokens; use single letters")
         return ids
+
+
+def _task(request: Request) -> str:
+    """Requests of one task and equal options can be answered in one batch."""
+    return "score" if request.scored is not None else "choose" if request.choices else "draw"
 
 
 def _drawing(request: Request) -> GenerationOptions:

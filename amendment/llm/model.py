@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from amendment import __version__
-from amendment.errors import ProviderError, Transient
+from amendment.errors import ConfigError, ProviderError, Transient
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.limits import Limits
@@ -62,6 +62,16 @@ class Model:
         """True for a model that returns the probabilities of label tokens."""
         return self.provider.shows_choices
 
+    @property
+    def takes_prefill(self) -> bool:
+        """True for a model that continues a given beginning of its answer."""
+        return getattr(self.provider, "takes_prefill", False)
+
+    @property
+    def scores_texts(self) -> bool:
+        """True for a model that returns the log-probability of a given answer."""
+        return getattr(self.provider, "scores_texts", False)
+
     async def ask(
         self,
         messages: Messages,
@@ -70,11 +80,15 @@ class Model:
         chat_template_kwargs: Mapping[str, Any] | None = None,
         choices: tuple[str, ...] | None = None,
         answer_schema: Mapping[str, Any] | None = None,
+        prefill: str | None = None,
+        scored: str | None = None,
         sampling: Mapping[str, Any] | None = None,
         sample: int = 0,
         shared: int = 0,
     ) -> Answer:
-        """Ask once. `sampling` overrides single fields of the model's own; `shared` is explained at `Request`."""
+        """Ask once. `sampling` overrides single fields of the model's own; `Request` explains `prefill`, `scored` and
+        `shared`. Raises ConfigError for what the model's provider cannot do, before anything is sent."""
+        self._check_abilities(prefill, scored)
         request = Request(
             provider=self.provider.kind,
             host=self.provider.host,
@@ -85,6 +99,8 @@ class Model:
             sampling=Sampling.model_validate({**self.sampling.model_dump(), **sampling}) if sampling else self.sampling,
             choices=choices,
             answer_schema=dict(answer_schema) if answer_schema else None,
+            prefill=prefill,
+            scored=scored,
             sample=sample,
             shared=shared,
         )
@@ -94,6 +110,19 @@ class Model:
             request = request.model_copy(update={"sampling": longer})
             reply = await self.calls.ask(self.provider, self._transport, request)
         return Answer(reply, self._origin(request, reply))
+
+    def _check_abilities(self, prefill: str | None, scored: str | None) -> None:
+        able = "a local model can"
+        if prefill is not None and not self.takes_prefill:
+            raise ConfigError(
+                f"model {self.name}: {self.provider.kind} cannot continue the beginning of an answer; {able}"
+            )
+        if prefill is not None and (not prefill or prefill[-1].isspace()):
+            raise ConfigError(
+                f"model {self.name}: the prefill {prefill!r} is empty or ends with a space; leave the space out"
+            )
+        if scored is not None and not self.scores_texts:
+            raise ConfigError(f"model {self.name}: {self.provider.kind} returns no log-probability of a text; {able}")
 
     def _origin(self, request: Request, reply: Reply) -> Origin:
         return Origin(

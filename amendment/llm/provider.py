@@ -34,6 +34,9 @@ class Meter(NamedTuple):
 class Provider(Protocol):
     """A place that answers requests. `send` returns the raw body; `read` makes a Reply of it, purely.
 
+    A provider that can continue a given beginning of the answer says `takes_prefill = True`, one that returns the
+    log-probability of a given answer `scores_texts = True`; without these attributes neither is asked of it.
+
     Both raise Transient, Rejected or CredentialsError, and nothing else, for what a provider can do wrong.
     """
 
@@ -98,12 +101,20 @@ def write_plain(
     input_tokens: int,
     output_tokens: int,
     logprobs: dict[str, float] | None = None,
+    scored: tuple[float, int] | None = None,
     thinking: str | None = None,
     calls: Sequence[dict[str, Any]] = (),
     model: str | None = None,
 ) -> bytes:
-    """The raw bytes of a reply; `logprobs` are those of the labels that were asked for. Absent values are left out."""
-    further = {"choice_logprobs": logprobs, "thinking": thinking, "calls": list(calls) or None, "model": model}
+    """The raw bytes of a reply; `logprobs` are those of the labels that were asked for, `scored` is log-probability and
+    tokens of the text that was. Absent values are left out."""
+    further = {
+        "choice_logprobs": logprobs,
+        "scored": scored,
+        "thinking": thinking,
+        "calls": list(calls) or None,
+        "model": model,
+    }
     body = {
         "text": text,
         "finish_reason": finish_reason,
@@ -120,12 +131,15 @@ def read_plain(raw: bytes, request: Request) -> Reply:
         body = json.loads(raw)
         calls = tuple(ToolCall(function=call) for call in body.get("calls", ()))
         content = body["text"] or None if calls else body["text"]
+        scored_logprob, scored_tokens = body.get("scored", (None, None))
         return Reply(
             messages=(
                 Message(role="assistant", content=content, thinking=body.get("thinking"), tool_calls=calls or None),
             ),
             finish_reason=body["finish_reason"],
             choice_logprobs=body.get("choice_logprobs"),
+            scored_logprob=scored_logprob,
+            scored_tokens=scored_tokens,
             model=body.get("model"),
             usage=Usage(input_tokens=body["input_tokens"], output_tokens=body["output_tokens"]),
         )

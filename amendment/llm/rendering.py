@@ -37,6 +37,8 @@ class Conversation(NamedTuple):
     """The template's own options (`chat_template_kwargs`)."""
     is_prompt: bool = False
     """Ends with the opening of the assistant's turn."""
+    begun: str = ""
+    """What the assistant's turn begins with, behind its opening."""
 
 
 class Renderer:
@@ -112,14 +114,15 @@ class Renderer:
         return _MARK in text
 
     def conversation(
-        self, row: Mapping[str, Any], messages: Sequence[Any], *, is_prompt: bool, place: str
+        self, row: Mapping[str, Any], messages: Sequence[Any], *, is_prompt: bool, place: str, begun: str = ""
     ) -> Conversation:
-        """The cleaned conversation of a row; `messages` are JSON objects. Raises DataError naming the place."""
+        """The cleaned conversation of a row; `messages` are JSON objects, and `begun` is the beginning of the answer to
+        a prompt. Raises DataError naming the place."""
         tools = tuple(self._harmless(tool) for tool in _listed(row.get("tools"), f"{place}: tools"))
         options = {k: v for k, v in (row.get("chat_template_kwargs") or {}).items() if v is not None}
         cleaned = tuple(self._message(message, place) for message in messages)
-        _check_texts((cleaned, tools, options), place)
-        return Conversation(cleaned, tools, options, is_prompt)
+        _check_texts((cleaned, tools, options, begun), place)
+        return Conversation(cleaned, tools, options, is_prompt, self._harmless(begun))
 
     def _message(self, message: Any, place: str) -> Json:
         kept = {k: v for k, v in _object(message, place).items() if v is not None}
@@ -156,17 +159,12 @@ class Renderer:
 
     def text(self, conversation: Conversation) -> str:
         """The conversation as the model reads it. Raises DataError where the template refuses it."""
-        messages, tools, options, is_prompt = conversation
+        messages, tools, options, is_prompt, begun = conversation
         try:
-            return str(
-                self.tokenizer.apply_chat_template(
-                    list(messages),
-                    tools=list(tools) or None,
-                    tokenize=False,
-                    add_generation_prompt=is_prompt,
-                    **options,
-                )
+            rendered = self.tokenizer.apply_chat_template(
+                list(messages), tools=list(tools) or None, tokenize=False, add_generation_prompt=is_prompt, **options
             )
+            return f"{rendered}{begun}"
         except Exception as error:  # templates raise jinja's, Python's and their own errors
             roles = " ".join(m["role"] for m in messages)
             raise DataError(f"the chat template refuses a conversation with the roles {roles}: {error}") from error
@@ -185,11 +183,19 @@ class Renderer:
 
     def mask(self, conversation: Conversation) -> list[int]:
         """1 for each token of the conversation that the assistant wrote. Needs `has_mask`."""
-        messages, tools, options, _ = conversation
+        messages, tools, options, *_ = conversation
         rendered = self.tokenizer.apply_chat_template(
             list(messages), tools=list(tools) or None, return_dict=True, return_assistant_tokens_mask=True, **options
         )
         return list(rendered["assistant_masks"])
+
+
+def common_prefix(ids: Sequence[int], others: Sequence[int]) -> int:
+    """The number of leading tokens that two sequences share."""
+    for place, (a, b) in enumerate(zip(ids, others, strict=False)):
+        if a != b:
+            return place
+    return min(len(ids), len(others))
 
 
 def _control_tokens(tokenizer: Any) -> dict[int, str]:

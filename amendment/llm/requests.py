@@ -49,6 +49,11 @@ class Request(Record):
     sampling: Sampling = Sampling()
     choices: tuple[str, ...] | None = None
     """Labels whose probabilities as the first token of the answer are asked for."""
+    prefill: str | None = None
+    """Text that the assistant's turn begins with; the reply continues it and does not repeat it. For `choices` the
+    label's token comes right behind it."""
+    scored: str | None = None
+    """Text whose log-probability as the assistant's whole answer is asked for; nothing is generated."""
     answer_schema: dict[str, Any] | None = None
     """The JSON schema that the answer must follow, where the provider can be held to one."""
     sample: int = 0
@@ -96,6 +101,10 @@ class Reply(Record):
     shows none for this answer."""
     least_logprob: float | None = None
     """The least that the provider lists of the first token: an upper bound for a label that is not listed."""
+    scored_logprob: float | None = None
+    """Natural log-probability of the scored text: the sum over its tokens, without the token that ends the turn."""
+    scored_tokens: int | None = None
+    """Number of the scored text's tokens."""
     model: str | None = None
     """The model's name as returned, which may be more exact than the name asked for."""
     usage: Usage | None = None
@@ -135,7 +144,8 @@ def likely_tokens(request: Request, *, output: int | None = None) -> Tokens:
 
     `output` is how long the answer is thought to become; it is cut at max_tokens and is max_tokens where absent.
     """
-    limits = [tokens for tokens in (output, request.sampling.max_tokens) if tokens is not None]
+    bounds = (output, request.sampling.max_tokens, None if request.scored is None else 1)
+    limits = [tokens for tokens in bounds if tokens is not None]
     images, inline = _images(request)
     texts = sum(text_tokens(text) for text in prompt_texts(request)) - inline // CHARACTERS_PER_TOKEN
     around = MESSAGE_TOKENS * len(request.messages) + LIKELY_IMAGE_TOKENS * images
@@ -169,3 +179,6 @@ def prompt_texts(request: Request) -> Iterator[str]:
             yield f"{message.role}\n{message.content}\n"
         else:
             yield canonical_json(message.to_json()).decode() + "\n"
+    for text in (request.prefill, request.scored):
+        if text:
+            yield text

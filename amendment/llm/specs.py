@@ -215,6 +215,8 @@ class LocalSpec(_Drawn):
     model: str = Field(min_length=1)
     """A folder with config, safetensors weights and tokenizer, or the id of such a repository on the Hub."""
     shows_choices: ClassVar[bool] = True
+    takes_prefill: ClassVar[bool] = True
+    scores_texts: ClassVar[bool] = True
     revision: str | None = None
     """A Hub repository's branch, tag or, to be exact, commit."""
     batch_size: int = Field(default=16, ge=1, le=4096)

@@ -23,7 +23,16 @@ from amendment.llm.model import Model
 from amendment.llm.opening import open_model
 from amendment.llm.prices import Price, cost, most_cost
 from amendment.llm.provider import Meter, Provider
-from amendment.llm.requests import CHARACTERS_PER_TOKEN, Reply, Request, Tokens, Usage, likely_tokens, most_tokens
+from amendment.llm.requests import (
+    CHARACTERS_PER_TOKEN,
+    Reply,
+    Request,
+    Tokens,
+    Usage,
+    likely_tokens,
+    most_tokens,
+    text_tokens,
+)
 from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, located
 from amendment.llm.transport import Transport
 from amendment.llm.trust import Trust
@@ -135,7 +144,13 @@ _JUDGED = re.compile(r"^<<(answer_b|candidate|answer_(\d+)) [0-9a-f]{32}>>$", re
 
 def _usual_tokens(request: Request) -> int:
     """Tokens that an answer is assumed to have, a whole thinking budget included."""
-    usual = 1 if request.choices else VERDICT_TOKENS if _JUDGED.search(text_of(request.messages)) else TEXT_TOKENS
+    usual = (
+        1
+        if request.choices or request.scored is not None
+        else VERDICT_TOKENS
+        if _JUDGED.search(text_of(request.messages))
+        else TEXT_TOKENS
+    )
     tokens = usual + (request.sampling.thinking_budget or 0)
     return min(tokens, request.sampling.max_tokens or tokens)
 
@@ -145,6 +160,9 @@ def _answer(request: Request, tokens: int, *, is_readable: bool = True) -> Reply
     if request.choices:
         logs = dict.fromkeys(request.choices, math.log(1 / len(request.choices)))
         return Reply(messages=(Message(role="assistant", content=request.choices[0]),), choice_logprobs=logs)
+    if request.scored is not None:
+        length = max(1, text_tokens(request.scored))
+        return Reply(messages=(Message(role="assistant", content=""),), scored_logprob=-length, scored_tokens=length)
     characters = CHARACTERS_PER_TOKEN * max(1, tokens - (request.sampling.thinking_budget or 0))
     end = _verdict(request) if is_readable else ""
     body = f"{request.id} " + "and so on, for as long as an answer goes on; " * (characters // 45 + 1)
@@ -284,7 +302,7 @@ class _Unloaded:
 
     kind = "local"
     host = "not loaded"
-    shows_choices = True
+    shows_choices = takes_prefill = scores_texts = True
     deadline = None
 
     async def send(self, request: Request) -> NoReturn:

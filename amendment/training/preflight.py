@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amendment.errors import DataError, Problem, TrainingError
-from amendment.llm.rendering import Conversation, Renderer
+from amendment.llm.rendering import Conversation, Renderer, common_prefix
 from amendment.training.settings import PairTrainerSettings, Report, TrainerSettings
 
 Row = Mapping[str, Any]
@@ -198,14 +198,6 @@ def without_label(row: Row, settings: PairTrainerSettings) -> str | None:
     if row.get("weight") == 0:
         return "weight_zero"
     return "tie" if settings.labels != "soft" and row.get("p_chosen") == 0.5 else None
-
-
-def common_prefix(ids: Sequence[int], others: Sequence[int]) -> int:
-    """The number of leading tokens that two sequences share."""
-    for place, (a, b) in enumerate(zip(ids, others, strict=False)):
-        if a != b:
-            return place
-    return min(len(ids), len(others))
 
 
 def _read(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Literal
 
 import pytest
 
-from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
+from amendment.errors import ConfigError, CredentialsError, ProviderError, Rejected, Transient
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Ending, Model, Unusable, draft, ending_of, usable
@@ -93,3 +94,30 @@ async def test_a_refusal_names_what_was_asked_for(kind: Literal["draft", "policy
         model = Model(name="m", model="m-1", provider=Refusing(), calls=Calls(ledger), sampling=Sampling())
         with pytest.raises(Unusable, match=f"^{name}: the model refused$"):
             await draft(Prompt(messages=user("Hi")), model, kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"prefill": "Yes"}, "model function: function cannot continue the beginning of an answer"),
+        ({"scored": "Yes"}, "model function: function returns no log-probability of a text"),
+    ],
+)
+def test_what_a_provider_cannot_do_is_refused_before_it_is_asked(asked: dict[str, str], message: str) -> None:
+    sent = list[object]()
+
+    async def ask(messages: list[dict[str, object]]) -> str:
+        sent.append(messages)
+        return "No"
+
+    with pytest.raises(ConfigError, match=message):
+        asyncio.run(Model.from_function(ask).ask(user("Is it?"), **asked))  # type: ignore[arg-type]
+    assert not sent
+
+
+def test_a_question_with_a_prefill_or_a_text_to_score_has_a_name_of_its_own() -> None:
+    plain = Request(provider="local", host="h", model="m", messages=user("Is it?"))
+    others = [plain.model_copy(update=update) for update in ({"prefill": "Yes"}, {"scored": "Yes"})]
+    assert b"prefill" not in plain.body
+    assert b"scored" not in plain.body
+    assert len({plain.id, *(other.id for other in others)}) == 3

@@ -100,7 +100,7 @@ def test_the_answer_is_what_the_model_itself_finds_likeliest(
 ) -> None:
     """Step by step, without cache, padding or batch."""
     tokenizer, model = encoder.tokenizer, encoder.model
-    ids = encoder.encode(question("Is it so?"))
+    ids = encoder.encode(question("Is it so?")).prompt
     n = len(ids)
     with torch.inference_mode():
         for _ in range(8):
@@ -125,7 +125,7 @@ def test_label_probabilities_are_the_models_own(encoder: LocalModel, model_folde
     tokenizer, model = encoder.tokenizer, encoder.model
     requests = [question("short", choices=("A", "B")), question("a much longer one", choices=("A", "B"))]
     for request, body in zip(requests, answers(model_folder, requests), strict=True):
-        ids = encoder.encode(request)
+        ids = encoder.encode(request).prompt
         with torch.inference_mode():
             logprobs = model(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
         for label in ("A", "B"):
@@ -156,7 +156,7 @@ def test_a_question_too_long_is_refused_and_its_neighbours_are_answered(model_fo
 )
 def test_no_text_becomes_a_control_token(encoder: LocalModel, text: str) -> None:
     request = Request(provider="local", host="h", model="m", messages=(Message(role="user", content=text),))
-    counted = Counter(encoder.encode(request))
+    counted = Counter(encoder.encode(request).prompt)
     assert (counted[0], counted[1], counted[2]) == (0, 2, 1)  # <pad>, <|turn|>, <|end|> of the template itself
 
 
@@ -191,7 +191,7 @@ def test_a_model_is_asked_as_it_was_taught(base: Path) -> None:
             "sampling": {"max_tokens": 9},
         }
     )
-    asked = taught_model.encode(request)
+    asked = taught_model.encode(request).prompt
     assert asked == taught[: len(asked)]
     assert "<|think|>hm<|/think|>" in tokenizer.decode(asked)
 
@@ -232,3 +232,59 @@ def test_the_host_changes_with_weights_precision_and_device_and_with_nothing_els
     others = [host(copy), host(model_folder, dtype="bfloat16")]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert len({plain, *others, host(model_folder, dtype="bfloat16")}) == 4
+
+
+def logprobs_of(model: LocalModel, text: str) -> tuple[list[int], torch.Tensor]:
+    """The ids of a whole rendered text, and the log-probabilities of what follows each."""
+    ids = model.tokenizer(text, add_special_tokens=False)["input_ids"]
+    with torch.inference_mode():
+        return ids, model.model(torch.tensor([ids])).logits[0].log_softmax(-1)
+
+
+def rendered(text: str) -> str:
+    return f"<|turn|>user {text}<|end|><|turn|>assistant "
+
+
+def test_a_prefill_stands_before_the_reply_and_before_the_labels(
+    encoder: LocalModel, model_folder: Path, question: Ask
+) -> None:
+    begun = "The better answer is"
+    choice = question("short", choices=("A", "B"), prefill=begun)
+    longer = question("a much longer one", choices=("A", "B"), prefill=begun)
+    greedy = {"max_tokens": 3, "temperature": 0.0}
+    written, chosen, _ = answers(model_folder, [question("short", prefill=begun, sampling=greedy), choice, longer])
+    ids, logprobs = logprobs_of(encoder, rendered("short") + begun)
+    assert encoder.encode(choice).prompt == ids
+    for label in ("A", "B"):
+        own = float(logprobs[-1, encoder.tokenizer.convert_tokens_to_ids(label)])
+        assert chosen["choice_logprobs"][label] == pytest.approx(own, abs=1e-4)
+    for _ in range(3):
+        ids.append(int(logprobs[-1].argmax()))
+        with torch.inference_mode():
+            logprobs = encoder.model(torch.tensor([ids])).logits[0]
+    assert written["text"] == encoder.tokenizer.decode(ids[-3:], skip_special_tokens=True)
+
+
+def test_a_text_is_scored_by_the_sum_over_its_tokens(encoder: LocalModel, model_folder: Path, question: Ask) -> None:
+    texts = ["Yes.", "No, and at some length <|end|>.", "B"]
+    requests = [question("?" * (1 + 7 * i), scored=text) for i, text in enumerate(texts)]
+    requests.append(question("hm", prefill="Well,", scored=" yes"))
+    bodies = answers(model_folder, requests)
+    wholes = [rendered("?" * (1 + 7 * i)) for i in range(3)] + [rendered("hm") + "Well,"]
+    provider = LocalProvider(LocalSpec(provider="local", model=str(model_folder)))
+    for start, text, body, request in zip(wholes, [*texts, " yes"], bodies, requests, strict=True):
+        ids, logprobs = logprobs_of(encoder, start + text.replace("<|end|>", "<\u200b|end|>"))
+        n = len(ids) - len(encoder.encode(request).prompt)
+        own = sum(float(logprobs[place - 1, ids[place]]) for place in range(len(ids) - n, len(ids)))
+        reply = provider.read(json.dumps(body).encode(), request)
+        assert reply.scored_logprob == pytest.approx(own, abs=1e-3)
+        assert reply.scored_tokens == n
+        assert 0 < n <= len(text) + 1  # signs are tokens here, one more for the one that breaks the control token
+
+
+def test_a_text_to_score_that_is_empty_or_too_long_is_refused(model_folder: Path, question: Ask) -> None:
+    empty, long, short = answers(model_folder, [question(scored=text) for text in ("", "x" * 600, "x")])
+    assert "the text to score is empty" in str(empty)
+    assert isinstance(long, Rejected)
+    assert "Shorten the prompt or the answer" in str(long)
+    assert short["scored"][1] == 1
