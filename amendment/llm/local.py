@@ -30,11 +30,12 @@ from amendment.llm.rendering import Renderer, Sampled, common_prefix, read_answe
 from amendment.llm.replies import clean, clean_tree
 from amendment.llm.requests import Reply, Request
 from amendment.llm.specs import LocalSpec
+from amendment.llm.weights import CONVERSION, EMBEDDED, embedded_missing, weights_of
 
 FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
 """The files of a model: weights, settings, tokenizer, templates. No others are fetched, hashed or read."""
-NOTES = ("history.json", "reward_meta.json")
-"""Files that trainings write next to a model for readers; they do not affect its answers."""
+NOTES = ("history.json", "reward_meta.json", CONVERSION)
+"""Files that lie next to a model for readers; they do not affect its answers."""
 LINGER = 0.002
 """Seconds that a batch which is not full waits for questions that are on their way."""
 
@@ -60,15 +61,18 @@ class LocalProvider:
         Raises ConfigError where there is none, or where it holds no chat model.
         """
         self._spec = spec
-        self._folder = _folder_of(spec)
+        source = weights_of(spec.model)
+        self._folder = _folder_of(spec, source)
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._dtype = spec.dtype
         if self._dtype == "auto" and self._device == "cpu":
             self._dtype = "float32"
+        elif self._dtype == "auto" and torch.cuda.is_bf16_supported(including_emulation=False):
+            self._dtype = "bfloat16"
         precision = "saved" if self._dtype == "auto" else self._dtype
         self.host = f"local:{fingerprint(self._folder)}/{self._device}/{precision}"
         # the Hub's cache names a snapshot by its commit
-        self._name = None if is_folder(spec.model) else f"{spec.model}@{self._folder.name}"
+        self._name = None if is_folder(source) else f"{source}@{self._folder.name}"
         self._model: LocalModel | None = None
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-model", initializer=_one_thread)
         self._queue: deque[_Waiting] = deque()
@@ -295,14 +299,16 @@ def _one_thread() -> None:
         torch.set_num_threads(1)
 
 
-def _folder_of(spec: LocalSpec) -> Path:
+def _folder_of(spec: LocalSpec, source: str) -> Path:
     """The folder of an entry's model; that of a Hub repository from this machine's cache, fetched where need be."""
-    if is_folder(spec.model):
-        folder = folder_of(spec.model)
+    if is_folder(source):
+        folder = folder_of(source)
     else:
         try:
-            folder = Path(snapshot_download(spec.model, revision=spec.revision, allow_patterns=list(FILES)))
+            folder = Path(snapshot_download(source, revision=spec.revision, allow_patterns=list(FILES)))
         except unreachable() as fault:
+            if spec.model == EMBEDDED:
+                raise ConfigError(embedded_missing()) from fault
             problem = f"neither a folder nor a model that could be fetched ({_first_line(fault)})"
             raise ConfigError(f"{spec.model}: {problem}") from fault
     if problems := folder_problems(folder):

@@ -32,6 +32,7 @@ from amendment.llm.specs import (
 )
 from amendment.llm.transport import Online, Transport
 from amendment.llm.trust import Trust
+from amendment.llm.weights import EMBEDDED, gguf_problems, is_gguf
 
 Spec = OpenAISpec | AnthropicSpec | LocalSpec | SimulatedSpec | RegisteredSpec
 BATCH_WINDOW = 12_500
@@ -77,7 +78,7 @@ def open_provider(spec: Spec, environ: Mapping[str, str] = os.environ, *, trust:
     if isinstance(spec, LocalSpec):
         for library in ("torch", "transformers"):
             if find_spec(library) is None:
-                raise MissingExtra(library, "train")
+                raise MissingExtra(library, "local")
         from amendment.llm.local import LocalProvider
 
         return LocalProvider(spec)
@@ -196,8 +197,14 @@ def folder_of(model: str) -> Path:
 
 def _local_problems(spec: LocalSpec) -> list[str]:
     missing = [library for library in ("torch", "transformers") if find_spec(library) is None]
-    problems = [str(MissingExtra(library, "train")) for library in missing]
-    if is_folder(spec.model):
+    problems = [str(MissingExtra(library, "local")) for library in missing]
+    if spec.model == EMBEDDED or is_gguf(spec.model):
+        if spec.revision is not None:
+            problems.append(
+                f"{spec.model}: only a model on the Hub has a revision, found {spec.revision!r}; leave it out"
+            )
+        problems += gguf_problems(spec.model)
+    elif is_folder(spec.model):
         problems += folder_problems(folder_of(spec.model))
     return problems
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_val
 
 from amendment.llm.prices import Price
 from amendment.llm.trust import SERVICES, belongs, key_problem
+from amendment.llm.weights import is_gguf
 from amendment.records import Sampling
 from amendment.simulator import Persona
 
@@ -213,7 +214,8 @@ class LocalSpec(_Drawn):
 
     provider: Literal["local"]
     model: str = Field(min_length=1)
-    """A folder with config, safetensors weights and tokenizer, or the id of such a repository on the Hub."""
+    """A folder with config, safetensors weights and tokenizer, the id of such a repository on the Hub, a GGUF file,
+    which is converted once, or `smollm2-135m-instruct`, the embedded model."""
     shows_choices: ClassVar[bool] = True
     takes_prefill: ClassVar[bool] = True
     scores_texts: ClassVar[bool] = True
@@ -222,7 +224,7 @@ class LocalSpec(_Drawn):
     batch_size: int = Field(default=16, ge=1, le=4096)
     """Answers generated together."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """`auto` is float32 on a CPU and the precision of the saved weights on a GPU."""
+    """`auto` is float32 on a CPU, bfloat16 on a GPU that has it, and else the precision of the saved weights."""
     max_tokens: int = Field(default=256, ge=1)
     """The longest answer, in tokens."""
     temperature: float = Field(default=1.0, ge=0, le=5, allow_inf_nan=False)
@@ -317,13 +319,13 @@ def _plain_url(value: str) -> str:
 
 
 def located(spec: ModelSpec, base: Path) -> ModelSpec:
-    """A model folder that lies next to the run file, or at a path with `~`, under its full path; any other as it is."""
+    """A model that lies next to the run file, or at a path with `~`, under its full path; any other as it is."""
     if isinstance(spec, LocalSpec):
         return spec.model_copy(update={"model": found_folder(spec.model, base)})
     return spec
 
 
 def found_folder(model: str, base: Path) -> str:
-    """The folder of a model, seen from `base`, where there is one; else the name as it is."""
-    folder = base / os.path.expanduser(model)  # noqa: PTH111 - Path.expanduser raises where there is no home
-    return str(folder) if folder.is_dir() else model
+    """The folder or GGUF file of a model, seen from `base`, where there is one; else the name as it is."""
+    path = base / os.path.expanduser(model)  # noqa: PTH111 - Path.expanduser raises where there is no home
+    return str(path) if path.is_dir() or (is_gguf(model) and path.is_file()) else model

