@@ -1,5 +1,6 @@
 """Constitutions: their model, loader and linter, and the ones that are shipped."""
 
+from amendment.constitutions.checks import Check, Checked, register_check
 from amendment.constitutions.draw import DrawnPrinciple, DrawScheme, draw_principles, eligible_principles
 from amendment.constitutions.importing import Imported, import_constitution
 from amendment.constitutions.linter import Finding, lint
@@ -21,6 +22,8 @@ from amendment.constitutions.model import (
 __all__ = [
     "AppliesWhen",
     "Case",
+    "Check",
+    "Checked",
     "CompareExample",
     "Constitution",
     "CritiqueExample",
@@ -41,6 +44,7 @@ __all__ = [
     "lint",
     "lint_file",
     "load_constitution",
+    "register_check",
     "shipped",
     "write_constitution",
 ]

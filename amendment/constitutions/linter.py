@@ -82,6 +82,7 @@ def lint(
             _near_duplicates(principles, inherited),
             *(_roles(index, principle) for index, principle in enumerate(principles)),
             *(_scope(index, principle, known) for index, principle in enumerate(principles)),
+            *(_opposite_and_check(index, principle) for index, principle in enumerate(principles)),
             *(_cases(index, principle) for index, principle in enumerate(principles)),
             _hostile_texts(constitution),
             _license(constitution),
@@ -129,8 +130,8 @@ def _word_pairs(text: str) -> set[tuple[str, ...]]:
 def _roles(index: int, principle: Principle) -> Iterator[_Remark]:
     loc: Loc = ("principles", index)
     critique, revise, compare = map(bool, (principle.critique, principle.revise, principle.compare))
-    if not compare and not revise:
-        message = f"'{principle.id}' can be used by no stage; give it `compare`, or `critique` and `revise`"
+    if not (compare or revise or principle.check):
+        message = f"'{principle.id}' can be used by no stage; give it `compare`, `critique` and `revise`, or `check`"
         yield _Remark("error", loc, message)
     elif not compare and principle.hard:
         message = (
@@ -167,6 +168,20 @@ def _scope(index: int, principle: Principle, known: Sequence[str] | None) -> Ite
         word = scope.categories[place]
         message = f"no prompt has the category '{word}'{did_you_mean(word, known)}"
         yield _Remark("warning", (*loc, "categories", place), message)
+
+
+def _opposite_and_check(index: int, principle: Principle) -> Iterator[_Remark]:
+    loc: Loc = ("principles", index)
+    if principle.opposite and principle.opposite in (principle.statement, principle.text):
+        yield _Remark("error", (*loc, "opposite"), "says the same as the principle; say what an answer does against it")
+    fewest = [check.value for check in principle.check if check.kind == "min_words"]
+    most = [check.value for check in principle.check if check.kind == "max_words"]
+    if any(isinstance(low, int) and isinstance(high, int) and low > high for low in fewest for high in most):
+        yield _Remark("error", (*loc, "check"), "asks for more words than it allows, so no answer passes")
+    for place, case in enumerate(principle.cases):
+        if principle.is_kept_by(case.better) is False:
+            message = "`better` fails the check of its principle; change the check or the case"
+            yield _Remark("warning", (*loc, "cases", place, "better"), message)
 
 
 def _cases(index: int, principle: Principle) -> Iterator[_Remark]:
@@ -230,8 +245,9 @@ def _hostile_texts(constitution: Constitution) -> Iterator[_Remark]:
 def _asked(principle: Principle) -> Iterator[tuple[Loc, str]]:
     """The texts of a principle that models read when they are asked by it."""
     yield ("statement",), principle.statement
-    if principle.text:
-        yield ("text",), principle.text
+    for key in ("text", "opposite"):
+        if text := getattr(principle, key):
+            yield (key,), text
     if principle.score:
         yield ("score", "question"), principle.score.question
     for role in ("critique", "revise", "compare"):

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from amendment.constitutions.checks import Check, Checked, run_checks
 from amendment.hashing import content_id
 
 SLUG = r"^[a-z0-9]+([-_][a-z0-9]+)*$"
@@ -181,6 +182,11 @@ class Principle(_Part):
     """A question that grades one answer: its anchors are the choices that rubric judges offer for this principle."""
     cases: tuple[Case, ...] = ()
     """Worked cases."""
+    opposite: Text | None = None
+    """The rule turned round: what an answer does that does not keep it. Likelihood judges and contrast prompts need
+    it."""
+    check: tuple[Check, ...] = ()
+    """What code can check of an answer; all of it must hold."""
 
     @property
     def rule(self) -> str:
@@ -190,6 +196,14 @@ class Principle(_Part):
     def applies_to(self, category: str | None, tags: Collection[str] = ()) -> bool:
         """True if the principle applies to a prompt of this category with these tags."""
         return self.applies_when is None or self.applies_when.holds_for(category, tags)
+
+    def check_answer(self, text: str) -> Checked:
+        """Whether an answer with this text passes every check of the principle, or why that is not known."""
+        return run_checks(self.check, text)
+
+    def is_kept_by(self, text: str) -> bool | None:
+        """True if an answer with this text passes every check; None without a check, or where one could not be run."""
+        return self.check_answer(text).is_kept
 
 
 class Constitution(_Part):

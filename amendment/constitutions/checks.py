@@ -1,0 +1,191 @@
+"""What code can check of an answer, by the kinds that a principle names under `check`.
+
+Covered: words, patterns, JSON, lists, and a function by its name, registered in Python or by an installed package
+(entry points of the group `amendment.checks`); no file of a constitution names code to import. A kind or value that is
+wrong fails when the file is read. Patterns are those of RE2, whose time grows with the length of the text alone, so
+that neither a stranger's pattern nor a hostile answer hangs a run.
+Not covered: whether a check means what its principle says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from amendment.text import plain, words
+
+ENTRY_POINTS = "amendment.checks"
+"""The group of entry points by which an installed package brings functions."""
+MOST_WORDS = 1_000_000
+LONGEST_PATTERN = 2000
+"""Characters."""
+
+_FUNCTIONS: dict[str, Callable[[str], bool]] = {}
+_LIST = re.compile(r"^[ \t>]*(?:[-*+\u2022\u2023\u25e6\u2043]|\(?[0-9]{1,3}[.)])[ \t]+\S", re.MULTILINE)
+"""Matches a line that begins with a bullet or a number, as in Markdown, quoted and nested lists among them."""
+
+
+class Checked(NamedTuple):
+    """The outcome of a check of one answer."""
+
+    is_kept: bool | None
+    """None where nothing could be checked."""
+    reason: str = ""
+    """Why nothing could be checked."""
+
+
+class Check(BaseModel):
+    """One thing that code can check of an answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    kind: Literal["max_words", "min_words", "matches", "forbids", "json", "no_list", "function"]
+    """max_words and min_words: the number of words. matches and forbids: a regular expression (RE2) that matches in the
+    answer, or does not. json: the whole answer is JSON. no_list: no line begins with a bullet or a number. function: a
+    function registered with `register_check`, or brought by an installed package."""
+    value: int | str | None = Field(default=None, validate_default=True)
+    """The number of words, the regular expression, or the function's name; nothing for json and no_list."""
+
+    @field_validator("value", mode="before")
+    @classmethod
+    def _fits_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        if kind := info.data.get("kind"):
+            KINDS[kind].validate(value)
+        return value
+
+    def run(self, text: str) -> Checked:
+        """Whether an answer with this text passes. A function that fails is a reason, never a pass."""
+        try:
+            return Checked(KINDS[self.kind].passes(text, self.value))
+        except Exception as fault:
+            return Checked(None, f"{self}: {type(fault).__name__}: {plain(str(fault))}")
+
+    def __str__(self) -> str:
+        return self.kind if self.value is None else f"{self.kind} {plain(str(self.value), longest=60)}"
+
+
+def run_checks(checks: tuple[Check, ...], text: str) -> Checked:
+    """Whether an answer with this text passes all checks: one that fails decides, whatever the others say."""
+    results = [check.run(text) for check in checks]
+    if any(result.is_kept is False for result in results):
+        return Checked(False)
+    reasons = [result.reason for result in results if result.is_kept is None]
+    return Checked(None, reasons[0] if reasons else "no check") if reasons or not results else Checked(True)
+
+
+def register_check(name: str, function: Callable[[str], bool]) -> None:
+    """Let principles name a function of one's own: `check: [{kind: function, value: NAME}]`.
+
+    The function gets the text of an answer, and returns True where it keeps the principle and False where it does not.
+    Register it before the constitution is loaded. Raises ValueError for a name that is taken.
+    """
+    if name in _FUNCTIONS:
+        raise ValueError(f"there is a check {name} already; choose another name")
+    _FUNCTIONS[name] = function
+
+
+def _function(name: str) -> Callable[[str], bool]:
+    """The function of this name. Raises ValueError where there is none, or where its package cannot be loaded."""
+    if name not in _FUNCTIONS:
+        brought = [entry for entry in metadata.entry_points(group=ENTRY_POINTS) if entry.name == name]
+        if not brought:
+            raise ValueError(
+                f"found the name '{plain(name, longest=60)}', and no such function is registered; call "
+                f"register_check before the file is read, or install the package that brings it ({ENTRY_POINTS})"
+            )
+        if len(brought) > 1:
+            packages = ", ".join(sorted(entry.dist.name for entry in brought if entry.dist))
+            raise ValueError(f"found the name '{name}' in several packages ({packages}), expected one")
+        try:
+            _FUNCTIONS[name] = brought[0].load()
+        except Exception as fault:
+            raise ValueError(
+                f"the check '{name}' cannot be loaded from {brought[0].value}: {plain(repr(fault))}"
+            ) from None
+    return _FUNCTIONS[name]
+
+
+class _Kind(NamedTuple):
+    validate: Callable[[Any], None]
+    """Raises ValueError for a value that does not fit."""
+    passes: Callable[[str, Any], bool]
+    """Whether a text passes, by that value."""
+
+
+def _is_number(value: Any) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_WORDS:
+        raise ValueError(f"found {_shown(value)}, expected a number of words from 1, such as 60")
+
+
+def _is_pattern(value: Any) -> None:
+    if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_PATTERN:
+        raise ValueError(
+            f"found {_shown(value)}, expected a regular expression of at most {LONGEST_PATTERN:,} characters"
+        )
+    try:
+        _matches("", value)
+    except ValueError as fault:
+        reason = plain(str(fault).removeprefix("Invalid regular expression: "))
+        raise ValueError(
+            f"found the pattern '{plain(value, longest=60)}', expected a regular expression of RE2, which has neither "
+            f"lookaround nor references back: {reason}"
+        ) from None
+
+
+def _is_name(value: Any) -> None:
+    if not isinstance(value, str):
+        raise ValueError(f"found {_shown(value)}, expected the name of a registered function")
+    _function(value)
+
+
+def _is_nothing(value: Any) -> None:
+    if value is not None:
+        raise ValueError(f"found {_shown(value)}, expected no value for this kind; delete the key")
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else plain(repr(value), longest=60)
+
+
+def _matches(text: str, pattern: str) -> bool:
+    """Raises ValueError for a pattern that RE2 refuses: one that it cannot match in linear time, or is too large."""
+    import pyarrow
+    import pyarrow.compute
+
+    texts = pyarrow.array([text.encode(errors="replace").decode()], pyarrow.string())
+    return bool(pyarrow.compute.match_substring_regex(texts, pattern)[0].as_py())
+
+
+def _is_json(text: str, _: None) -> bool:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no JSON")
+
+    try:
+        json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _call(text: str, name: str) -> bool:
+    result = _function(name)(text)
+    if not isinstance(result, bool):
+        raise TypeError(f"returned {_shown(result)}, expected True or False")
+    return result
+
+
+KINDS = {
+    "max_words": _Kind(_is_number, lambda text, most: len(words(text)) <= most),
+    "min_words": _Kind(_is_number, lambda text, fewest: len(words(text)) >= fewest),
+    "matches": _Kind(_is_pattern, _matches),
+    "forbids": _Kind(_is_pattern, lambda text, pattern: not _matches(text, pattern)),
+    "json": _Kind(_is_nothing, _is_json),
+    "no_list": _Kind(_is_nothing, lambda text, _: _LIST.search(text) is None),
+    "function": _Kind(_is_name, _call),
+}
+"""Kinds of checks."""
