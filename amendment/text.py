@@ -57,6 +57,8 @@ _SPECIAL = re.compile(
 )
 """Matches what chat templates and tokenizers take for their own tokens, such as `<|im_start|>`, `</s>`, `[INST]`,
 `<<SYS>>`, and where a model could see a mark of ours. None of it can stand in JSON but inside a string."""
+_MARKS = re.compile(r"^[ \t]*<<[a-z][a-z_ ]* [0-9a-f]|\{\\?\"role\\?\": ?\\?\"", re.MULTILINE)
+"""The beginning of a block or of a turn's JSON, also as small models misspell them."""
 _OTHER_BREAKS = {code: f"\\u{code:04x}" for code in (0x7F, 0x85, 0x2028, 0x2029)}
 """Signs that end a line for some readers and that JSON leaves as they are."""
 
@@ -97,6 +99,11 @@ def read_fenced(text: str) -> dict[str, Any]:
 def around_fences(text: str) -> str:
     """The text outside of all blocks: the words of the one who asks, and of nobody else."""
     return _BLOCK.sub("", text)
+
+
+def holds_marks(text: str) -> bool:
+    """True for a text with the marks or the JSON of a block, as a model writes them that copies its question."""
+    return _MARKS.search(text) is not None
 
 
 # Terminals, logs and reports.

@@ -1,8 +1,9 @@
 """Draft, then critique and revise, n times: Constitutional AI, stage one (Bai et al. 2022, section 3).
 
 Covered: principles drawn again at every step of every prompt; critique asked or skipped; every draft,
-critique and revision kept with its parents; refusals and unusable replies kept apart. A draft that calls a
-tool is not finished and stays a draft. Not covered: whether a revision is better than its original.
+critique and revision kept with its parents; refusals and unusable replies kept apart; a revision that is copied from
+its question counted and no candidate, so that the next round revises what there was before. A draft that calls a tool
+is not finished and stays a draft. Not covered: whether a revision is better than its original.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel, ConfigDict, Field
 
 from amendment.constitutions import Constitution, DrawnPrinciple, DrawScheme, draw_principles, eligible_principles
+from amendment.critique.copies import Copied, copied_from
 from amendment.critique.texts import (
     EXAMPLE,
     critique_messages,
+    instructions,
     revise_messages,
     shared_characters,
     strip_artefacts,
@@ -59,6 +62,8 @@ class Chain:
     ending: Ending
     candidates: tuple[Candidate, ...]
     critiques: tuple[Critique, ...]
+    copies: tuple[Copied, ...] = ()
+    """What each revision that was copied instead of written is copied from."""
 
 
 @dataclass
@@ -72,6 +77,7 @@ class _Trail:
     seed: int
     candidates: list[Candidate] = field(default_factory=list)
     critiques: list[Critique] = field(default_factory=list)
+    copies: list[Copied] = field(default_factory=list)
 
     @property
     def last(self) -> Candidate:
@@ -97,13 +103,13 @@ async def run_chain(
         for step, drawn in enumerate(steps):
             if trail.last.messages[-1].tool_calls:
                 break
-            trail.candidates.append(await _revise(trail, drawn, step))
+            await _revise(trail, drawn, step)
         ending = Ending("done")
     except CredentialsError:
         raise
     except (Unusable, ProviderError) as fault:
         ending = ending_of(fault)
-    return Chain(prompt.id, ending, tuple(trail.candidates), tuple(trail.critiques))
+    return Chain(prompt.id, ending, tuple(trail.candidates), tuple(trail.critiques), tuple(trail.copies))
 
 
 def _principles(trail: _Trail) -> list[DrawnPrinciple]:
@@ -120,8 +126,8 @@ def _principles(trail: _Trail) -> list[DrawnPrinciple]:
     return [draw_principles(pool, 1, scheme=scheme, key=[*key, number])[0] for number in range(trail.settings.rounds)]
 
 
-async def _revise(trail: _Trail, drawn: DrawnPrinciple, step: int) -> Candidate:
-    """One critique (unless skipped) and one revision of the last candidate by one principle."""
+async def _revise(trail: _Trail, drawn: DrawnPrinciple, step: int) -> None:
+    """One critique (unless skipped) and one revision of the last candidate by one principle. A copy is no candidate."""
     critique = await _critique(trail, drawn, step) if trail.settings.critique else None
     request = _pick(drawn.principle.revise, trail, step)
     critique_text = critique.text if critique else None
@@ -133,14 +139,24 @@ async def _revise(trail: _Trail, drawn: DrawnPrinciple, step: int) -> Candidate:
     words = strip_artefacts(_words(answer, "revision"))
     if not words:
         raise Unusable("invalid", "revision: an announcement and no answer")
+    if copied := copied_from(
+        words,
+        prompt=text_of(trail.prompt.messages),
+        critique=critique_text or "",
+        instructions=instructions("revise", drawn, request),
+        before=text_of(trail.last.messages),
+    ):
+        trail.copies.append(copied)
+        return
     parents = (trail.last.id, critique.id) if critique else (trail.last.id,)
-    return Candidate(
+    revision = Candidate(
         prompt_id=trail.prompt.id,
         messages=_replace_answer(trail.last.messages, words),
         kind="revision",
         finish_reason=answer.reply.finish_reason,
         origin=_origin(answer, trail.prompt, drawn, template_id("revise"), parents),
     )
+    trail.candidates.append(revision)
 
 
 async def _critique(trail: _Trail, drawn: DrawnPrinciple, step: int) -> Critique:

@@ -78,6 +78,12 @@ def revise_messages(
     return _join(shots, _fill("revise", shown, drawn.principle.rule, request))
 
 
+def instructions(role: Role, drawn: DrawnPrinciple, request: str) -> str:
+    """A question without what it shows: the words put to the model, with principle and request."""
+    nothing = dict.fromkeys(("conversation", "answer", "critique"), "")
+    return _template(role).fill({**nothing, "principle": drawn.principle.rule, "request": request})
+
+
 def _fill(role: Role, shown: Mapping[str, Any], principle: str, request: str) -> str:
     blocks = fence(shown)
     note = _template("critique_note").fill(blocks) if "critique" in blocks else ""

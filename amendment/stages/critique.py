@@ -12,6 +12,7 @@ from amendment.llm.model import Model
 from amendment.records import Candidate, Critique
 from amendment.stages.contract import Ask, Context, Item, RunSettings, Stage, StageResult, constitution_key, dump
 from amendment.stages.endings import Tables
+from amendment.stages.shown import count_lines
 
 
 class CritiqueConfig(ChainSettings):
@@ -42,6 +43,9 @@ class CritiqueStage(Stage):
     def asks(self) -> Iterator[Ask]:
         yield Ask(("critique", "model"), self.config.model, "revise")
 
+    def lines(self, counts: Mapping[str, Any]) -> list[str]:
+        return count_lines(counts, {"copies": _copy_lines})
+
     def begin(self, context: Context) -> _Chains:
         return _Chains(context, self.config)
 
@@ -57,6 +61,7 @@ class _Chains:
         self._context, self._config = context, config
         self._model = context.model(config.model)
         self._counts: Counter[str] = Counter()
+        self._copies: Counter[str] = Counter()
         self.models: Sequence[Model] = [self._model]
         self.tables = Tables(context.workspace, "critique", candidates=Candidate, critiques=Critique)
 
@@ -73,6 +78,7 @@ class _Chains:
         self.tables.add("candidates", chain.candidates)
         self.tables.add("critiques", chain.critiques)
         self._counts.update(candidate.kind for candidate in chain.candidates)
+        self._copies.update(chain.copies)
         self._counts["truncated"] += sum(candidate.is_truncated for candidate in chain.candidates)
 
     def close(self) -> StageResult:
@@ -81,5 +87,21 @@ class _Chains:
             "drafts": self._counts["draft"],
             "revisions": self._counts["revision"],
             "truncated": self._counts["truncated"],
+            **({"copies": dict(sorted(self._copies.items()))} if self._copies else {}),
         }
         return StageResult(self.tables.artefacts, counts)
+
+
+_SOURCES = {
+    "critique": "their critique",
+    "instructions": "their instructions",
+    "prompt": "the prompt",
+    "marks": "marks",
+}
+
+
+def _copy_lines(copies: Mapping[str, int]) -> list[str]:
+    """How many revisions copy what; `copies` counts them by what they copy."""
+    return [
+        f"- {number:,} revisions copied {_SOURCES[source]} and are no candidates" for source, number in copies.items()
+    ]

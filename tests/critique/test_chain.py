@@ -299,3 +299,14 @@ def test_hostile_texts_change_nothing_around_them(text: str) -> None:
         assert read["answer"] == [{"role": "assistant", "content": text}]
         assert read["conversation"] == [message.to_json() for message in prompt.messages]
     assert read_fenced(last_question(hostile.asked[2]))["critique"] == text
+
+
+def test_a_copied_revision_is_counted_and_the_next_round_revises_what_there_was_before() -> None:
+    critique = "The answer is unkind, because it blames the person who asks for help."
+    provider = Scripted("Your own fault.", critique, critique, "It could be kinder.", "Call your vet now.")
+    made = chain(provider, rounds=2)
+    assert texts(made) == ["Your own fault.", "Call your vet now."]
+    assert made.copies == ("critique",)
+    assert made.ending == Ending("done")
+    assert [criticised.candidate_id for criticised in made.critiques] == [made.candidates[0].id] * 2
+    assert made.candidates[1].origin.parents == (made.candidates[0].id, made.critiques[1].id)

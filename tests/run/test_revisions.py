@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from amendment.data.store import read_records
 from amendment.records import Candidate
+from tests.chat_server import ChatServer
+from tests.rows import save
 from tests.run.small_runs import made
 
 RUN = """\
@@ -66,3 +69,27 @@ def test_a_run_whose_revisions_nobody_judged_says_so(tmp_path: Path, take: str, 
 def test_a_run_that_will_judge_them_says_nothing_yet(tmp_path: Path, take: str) -> None:
     result = made(tmp_path, few(take), until="critique")
     assert "notes" not in result.summary["stages"]["critique"]
+
+
+def test_copied_revisions_are_counted_in_the_summary_and_are_no_candidates(tmp_path: Path, server: ChatServer) -> None:
+    def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        asked = body["messages"][-1]["content"]
+        said = "It is honest, and it says so in words that anybody can understand."
+        return 200, {"role": "assistant", "content": said if "<<answer" in asked else "The bridge is safe."}
+
+    server.answer = answer
+    save(tmp_path / "p.csv", [{"prompt": f"Is bridge {number} safe?"} for number in range(3)])
+    result = made(
+        tmp_path,
+        f"""name: copied
+constitution: helpful-honest
+models: {{m: {{provider: openai, base_url: '{server.url}', model: m, api_key_env: null}}}}
+prompts: [{{path: p.csv}}]
+critique: {{model: m}}
+""",
+    )
+    assert {candidate.kind for candidate in read_records(result.folder / "critique/candidates.parquet", Candidate)} == {
+        "draft"
+    }
+    assert result.summary["stages"]["critique"]["copies"] == {"critique": 3}
+    assert "- 3 revisions copied their critique and are no candidates" in (result.folder / "summary.md").read_text()
