@@ -1,4 +1,4 @@
-# make demo   set up, then the quickstart          make test   set up, then the tests
+# make demo   set up, then the example            make test   set up, then the tests
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,7 +23,7 @@ $(VENV)/.stamp: pyproject.toml constraints.txt
 	touch $@
 
 demo: setup
-	$(BIN)/amendment run examples/quickstart.yaml
+	$(BIN)/amendment run examples/simulated.yaml
 
 # Two processes, a test file in one of them, since its tests share what was expensive to make.
 test: setup

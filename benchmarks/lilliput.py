@@ -1,4 +1,4 @@
-"""The quickstart over seeds and both revisers, as one table: what the pipeline makes of a world whose truth is known.
+"""The simulated example over seeds and both revisers, as one table: what the pipeline makes of a world whose truth is known.
 
     python benchmarks/lilliput.py [--seeds 0,1,2] [--jobs 1] [--folder runs/lilliput] [--set dpo.beta=0.5 ...]
 
@@ -23,7 +23,7 @@ from scipy.stats import t as student
 
 from amendment.simulator import BANNER
 
-QUICKSTART = Path(__file__).resolve().parent.parent / "examples" / "quickstart.yaml"
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "simulated.yaml"
 REVISERS = {"does not know": "false", "knows": "true"}
 MEASURES = (
     "base",
@@ -75,10 +75,10 @@ def _options() -> argparse.Namespace:
 
 
 def _measure(job: Job, folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """One run of the quickstart, in a process of its own, and its figures."""
+    """One run of the example, in a process of its own, and its figures."""
     place = folder / f"{job.reviser.replace(' ', '-')}-{job.seed}"
     settings = [f"seed={job.seed}", f"models.writer.knows_answers={REVISERS[job.reviser]}", *overrides]
-    command = [sys.executable, "-m", "amendment", "run", str(QUICKSTART), "--folder", str(place)]
+    command = [sys.executable, "-m", "amendment", "run", str(EXAMPLE), "--folder", str(place)]
     for setting in settings:
         command += ["--set", setting]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -88,16 +88,16 @@ def jury(folder: Path) -> Content:
     return frozen_run(run_example("jury", folder))
 
 
-def quickstart(folder: Path) -> Content:
+def simulated(folder: Path) -> Content:
     """All of it: minutes on one core."""
-    run = run_example("quickstart", folder)
+    run = run_example("simulated", folder)
     stages = ("base", "sft", "reward_model", "dpo")
     return {**frozen_run(run), "losses": {stage: losses(run / "models" / stage) for stage in stages}}
 
 
-def quickstart_small(folder: Path) -> Content:
+def simulated_small(folder: Path) -> Content:
     """Its first prompts without any training: the writer draws the candidates."""
-    example = yaml.safe_load((ROOT / "examples" / "quickstart.yaml").read_text(encoding="utf-8"))
+    example = yaml.safe_load((ROOT / "examples" / "simulated.yaml").read_text(encoding="utf-8"))
     for trained in ("base", "sft", "reward_model", "dpo", "evaluate"):
         del example[trained]
     example["candidates"] = [{"from": "critique", "take": "draft_and_last"}, {"model": "writer", "per_prompt": 2}]
@@ -108,14 +108,14 @@ def quickstart_small(folder: Path) -> Content:
 
 
 def training(folder: Path) -> Content:
-    """The first losses of the quickstart's trainings on its first prompts, and of those of own_pairs."""
+    """The first losses of the trainings of the simulated example on its first prompts, and of those of own_pairs."""
     small = {"base.steps": 120, "sft.steps": 40, "reward_model.steps": 30, "dpo.steps": 30}
     overrides = [word for name, value in small.items() for word in ("--set", f"{name}={value}")]
     options = ("--limit", "200", "--set", "spot_check.items=40", *overrides, "--until", "dpo")
-    run = run_example("quickstart", folder, *options)
+    run = run_example("simulated", folder, *options)
     own = run_example("own_pairs", folder)
     return {
-        "quickstart": {stage: losses(run / "models" / stage) for stage in ("base", "sft", "reward_model", "dpo")},
+        "simulated": {stage: losses(run / "models" / stage) for stage in ("base", "sft", "reward_model", "dpo")},
         "own_pairs": {stage: losses(own / "models" / stage) for stage in ("base", "reward_model", "dpo")},
     }
 
@@ -441,7 +441,7 @@ def record_ledger() -> None:
 
 SUBJECTS = {
     "own_pairs": Subject(own_pairs, is_quick=True),
-    "quickstart_small": Subject(quickstart_small, is_quick=True),
+    "simulated_small": Subject(simulated_small, is_quick=True),
     "messages": Subject(messages, is_quick=True),
     "replies": Subject(replies, is_quick=True),
     "ledger": Subject(ledger, is_quick=True),
@@ -450,5 +450,5 @@ SUBJECTS = {
     "training": Subject(training, trains=True),
     "pandalm": Subject(pandalm, needs=PUBLIC / "pandalm"),
     "llmbar": Subject(llmbar, needs=PUBLIC / "llmbar"),
-    "quickstart": Subject(quickstart, is_long=True, trains=True),
+    "simulated": Subject(simulated, is_long=True, trains=True),
 }

@@ -131,8 +131,8 @@ def test_the_records_of_the_run_over_http_say_where_their_texts_came_from(both: 
 
 
 @pytest.mark.long
-def test_the_whole_quickstart_over_http_makes_the_same_dataset_and_the_same_models(tmp_path: Path) -> None:
-    inside, outside = runs(tmp_path, (ROOT / "examples" / "quickstart.yaml").read_text())
+def test_the_whole_simulated_example_over_http_makes_the_same_dataset_and_the_same_models(tmp_path: Path) -> None:
+    inside, outside = runs(tmp_path, (ROOT / "examples" / "simulated.yaml").read_text())
     assert dataset_of(inside.folder) == dataset_of(outside.folder)
     for name in ("sft", "reward_model", "dpo"):
         weights = [one.folder / f"models/{name}/model.safetensors" for one in (inside, outside)]
