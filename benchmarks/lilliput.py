@@ -1,4 +1,4 @@
-"""The simulated example over seeds and both revisers, as one table: what the pipeline makes of a world whose truth is known.
+"""The simulated example over seeds and both revisers: what the pipeline makes of a world whose truth is known.
 
     python benchmarks/lilliput.py [--seeds 0,1,2] [--jobs 1] [--folder runs/lilliput] [--set dpo.beta=0.5 ...]
 
