@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -85,6 +85,8 @@ class Calls:
         self._backoff = wait_random_exponential(multiplier=1, max=longest_wait)
         self.last_fault: tuple[float, str] | None = None
         """The last passing fault: its time by `time.monotonic`, and its message."""
+        self._asked_again: deque[tuple[Transient, int, int]] = deque(maxlen=100_000)
+        """Faults after which a call is asked again, with the attempt that follows and the most attempts."""
         self._flying: dict[str, _InFlight] = {}
         self._stopped: AmendmentError | None = None
         self._asked_until = 0.0
@@ -117,6 +119,20 @@ class Calls:
             lines.append(f"a refused call waits {wait:,.0f} s, as its server asked")
         for transport in list(self._transports):
             lines += transport.long_waits
+        return lines
+
+    def asked_again(self) -> list[str]:
+        """The faults since this was last called after which calls are asked again: a line for each kind at each server,
+        in the words of the last one. Refusals for pace are not among them. Any thread may ask."""
+        by_kind: defaultdict[tuple[str, str], list[tuple[Transient, int, int]]] = defaultdict(list)
+        while self._asked_again:
+            fault, attempt, most = self._asked_again.popleft()
+            by_kind[fault.kind, str(fault).partition(" ")[0]].append((fault, attempt, most))
+        lines = []
+        for faults in by_kind.values():
+            fault, attempt, most = max(faults, key=lambda row: row[1])
+            calls = f"{len(faults):,} calls are asked again, up to attempt" if len(faults) > 1 else "next is attempt"
+            lines.append(f"{fault}; {calls} {attempt} of {most}")
         return lines
 
     @property
@@ -271,6 +287,8 @@ class Calls:
     def _pause(self, state: RetryCallState) -> float:
         """Seconds to pause: those the server asks for and jitter, which is at first at most a quarter of these."""
         fault = state.outcome.exception() if state.outcome else None
+        if isinstance(fault, Transient) and (rule := RULES[fault.kind]).counts:
+            self._asked_again.append((fault, state.attempt_number + 1, rule.attempts or self._attempts))
         asked = (isinstance(fault, Transient) and fault.retry_after) or 0.0
         if asked and isinstance(fault, Transient) and fault.kind == "rate" and state.attempt_number <= PROMPT:
             return asked * random.uniform(1.0, 1.25)  # noqa: S311 - jitter, not a secret

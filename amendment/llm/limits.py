@@ -24,11 +24,13 @@ SOON, WORTH_SHOWING = 1e-6, 5.0
 
 
 class Limits(NamedTuple):
-    """An endpoint's limits as the user sets them. Without a concurrency it starts at 8 calls and grows to 256."""
+    """An endpoint's limits as the user sets them. Without a concurrency the calls in flight grow to 256 at most."""
 
     concurrency: int | None = None
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
+    is_own: bool = False
+    """A server of the user's own, which may answer one call at a time: it starts with 2 calls, others with 8."""
 
 
 class Trouble(NamedTuple):
@@ -57,7 +59,9 @@ class Endpoint:
         self, limits: Limits, *, rng: Random | None = None, on_wait: Callable[[Trouble], None] | None = None
     ) -> None:
         """`on_wait` is called, while calls wait, with every wait that the server caused."""
-        self._in_flight, self._limiter = InFlight(limits.concurrency), AdaptiveLimiter()
+        is_small = limits.is_own and limits.concurrency is None
+        self._in_flight = MeasuredInFlight() if is_small else InFlight(limits.concurrency)
+        self._limiter = AdaptiveLimiter()
         self._backoff = Backoff(rng or Random())  # noqa: S311 - jitter, not a secret
         self._requests, self._tokens = TokenBucket(), TokenBucket()
         self._most, self._used = 0.0, 0.0  # tokens of recent calls together: that they could take, and that they took
@@ -91,9 +95,9 @@ class Endpoint:
                 self.failed(permit.result(), None)
             raise
 
-    def answered(self, permit: Permit, tokens: int | None) -> None:
-        """A reply is in; `tokens`: how many it took, None where it did not say."""
-        self._in_flight.answered()
+    def answered(self, permit: Permit, tokens: int | None, *, work: float = 1.0) -> None:
+        """A reply is in; `tokens`: how many it took, None where it did not say; `work`: see `requests.work_of`."""
+        self._in_flight.answered(_now(), work)
         if tokens is not None:
             self._most, self._used = 0.99 * self._most + permit.most, 0.99 * self._used + tokens
             self._tokens.settle(permit.charge, tokens)
@@ -106,6 +110,8 @@ class Endpoint:
         if fault and (is_refused or is_down):
             self._reason = str(fault)
             self._backoff.failed(permit.number, _now(), self._sent, fault)
+        if fault and fault.kind == "deadline":
+            self._in_flight.timed_out(permit.number, self._sent)
         self._came_back(permit.number, is_up=fault is not None and not is_refused and not is_down, refused=is_refused)
 
     @property
@@ -220,9 +226,67 @@ class InFlight:
     def is_full(self) -> bool:
         return self.count >= int(min(self._limit, self.most))
 
-    def answered(self) -> None:
+    def answered(self, now: float, work: float) -> None:
+        """A reply came at `now`, in seconds, of so much work."""
         if self.count >= 0.8 * self._limit < self.most:
             self._limit += 1.0 if self._limit < self.FAST else 0.03
+
+    def timed_out(self, number: int, last: int) -> None:
+        """No reply came in time to the call of this number, `last` being the number of the call sent last."""
+
+
+class MeasuredInFlight(InFlight):
+    """Calls in flight at a server that may answer one at a time: twice as many stay where that brings GAIN times the
+    work a second, as a server with free slots or with batches has it; where it does not, the old number comes back.
+
+    What is measured is the work of three round trips, after one that is left out, since a model may be loaded in the
+    first. AGAIN replies later it is tried again. A timeout halves the number.
+    """
+
+    FIRST, GAIN, LEAST_REPLIES, AGAIN = 2, 1.3, 8, 200
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self._limit = float(self.FIRST)
+        self._before: float | None = None  # work a second with half as many
+        self._rest = self._sent_before = 0
+        self._begin()
+
+    def answered(self, now: float, work: float) -> None:
+        limit = int(self._limit)
+        if self._rest > 0:
+            self._rest -= 1
+            return
+        if self.count < limit:  # there was not enough to ask
+            self._begin()
+            return
+        self._replies += 1
+        if self._replies <= limit:
+            self._since = now
+            return
+        self._work += work
+        if self._replies - limit < max(self.LEAST_REPLIES, 3 * limit):
+            return
+        speed = self._work / max(now - self._since, 1e-9)
+        if self._before is None or speed >= self.GAIN * self._before:
+            self._before = speed
+            self._limit = float(min(2 * limit, self.most))
+            self._rest = self.AGAIN if self._limit == limit else 0
+        else:
+            self._go_back(limit // 2)
+        self._begin()
+
+    def timed_out(self, number: int, last: int) -> None:
+        if number > self._sent_before:  # one that was sent since the number fell
+            self._sent_before = last
+            self._go_back(max(1, int(self._limit) // 2))
+            self._begin()
+
+    def _go_back(self, limit: int) -> None:
+        self._limit, self._before, self._rest = float(limit), None, self.AGAIN
+
+    def _begin(self) -> None:
+        self._replies, self._work, self._since = 0, 0.0, 0.0
 
 
 class Backoff:

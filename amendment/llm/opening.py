@@ -18,7 +18,7 @@ from amendment.errors import ConfigError, CredentialsError, MissingExtra
 from amendment.llm.client import Calls
 from amendment.llm.limits import Limits
 from amendment.llm.model import Model
-from amendment.llm.prices import Price
+from amendment.llm.prices import Price, is_own_server
 from amendment.llm.provider import Ask, FunctionProvider, Provider
 from amendment.llm.specs import (
     REGISTERED,
@@ -161,7 +161,9 @@ def _transport(spec: Spec, provider: Provider, calls: Calls, *, price: Price | N
 
 def _limits(spec: Spec) -> Limits:
     if isinstance(spec, HostedSpec):
-        return Limits(spec.concurrency, spec.requests_per_minute, spec.tokens_per_minute)
+        return Limits(
+            spec.concurrency, spec.requests_per_minute, spec.tokens_per_minute, is_own=is_own_server(spec.host)
+        )
     return Limits(spec.concurrency)
 
 

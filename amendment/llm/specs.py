@@ -68,7 +68,8 @@ class HostedSpec(_Bounded):
     """The environment variable that holds the key; null for none. Only the vendor's own host has a default. A known
     service's variable (HF_TOKEN, AWS_...) goes to that service's host only; other names end in _KEY or _TOKEN."""
     concurrency: int | None = Field(default=None, ge=1, le=1024)
-    """Calls in flight: a number is both start and maximum; null starts with 8 and finds the server's limit."""
+    """Calls in flight: a number is both start and maximum; null starts with 8, or with 2 at a server on this machine or
+    in its network, and finds out how many help."""
     requests_per_minute: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """The most requests in any minute, if the server's limit is known."""
     tokens_per_minute: float | None = Field(default=None, gt=0, allow_inf_nan=False)

@@ -7,6 +7,7 @@ whose askers left is still received and stored. Not covered: retries, which belo
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, Protocol
 
 from amendment.errors import ProviderError, Transient
@@ -16,7 +17,7 @@ from amendment.llm.ledger import Ledger
 from amendment.llm.limits import Endpoint, Permit
 from amendment.llm.prices import Price
 from amendment.llm.provider import RULES, Provider
-from amendment.llm.requests import Request, most_tokens
+from amendment.llm.requests import Request, most_tokens, work_of
 
 
 class Transport(Protocol):
@@ -53,6 +54,8 @@ class Transport(Protocol):
         ...
 
 
+LONG_WAIT = 60.0
+"""Seconds without a reply after which a call in flight is shown."""
 _Admission = tuple[int, Hold, Permit]
 """The permission to send a call: its attempt in the ledger, reserved money, and a place within the limits."""
 
@@ -69,18 +72,19 @@ class Online:
         self._ledger = ledger
         self._budget = budget
         self._price = price
-        self._on_wire: set[asyncio.Task[Any]] = set()
+        self._on_wire: dict[asyncio.Task[Any], float] = {}
+        """Tasks that have sent their request, and when, by `time.monotonic`."""
 
     async def carry(self, request: Request) -> bytes:
         """One attempt; see `Transport`."""
         admission = await self._admitted(request)
         task = asyncio.current_task()
         assert task
-        self._on_wire.add(task)
+        self._on_wire[task] = time.monotonic()
         try:
             return await self._send(request, admission)
         finally:
-            self._on_wire.discard(task)
+            del self._on_wire[task]
 
     def holds(self, task: asyncio.Task[Any]) -> bool:
         """True for a task that has sent its request and waits for the reply."""
@@ -88,8 +92,14 @@ class Online:
 
     @property
     def long_waits(self) -> list[str]:
-        """Empty: single calls return soon."""
-        return []
+        """A line, where calls have had no reply for more than LONG_WAIT."""
+        now = time.monotonic()
+        waits = [wait for at in list(self._on_wire.values()) if (wait := now - at) > LONG_WAIT]
+        if not waits:
+            return []
+        calls = "1 call has" if len(waits) == 1 else f"{len(waits)} calls have"
+        limit = f" of {self._provider.deadline:,.0f}" if self._provider.deadline else ""
+        return [f"{self._provider.host}: {calls} had no reply for up to {max(waits):,.0f}{limit} s"]
 
     async def drain(self) -> None:
         """Wait until every call that was sent has its reply in the ledger or has failed."""
@@ -133,7 +143,7 @@ class Online:
             raise self._failed(fault, admission) from None
         meter = self._provider.meter(sent.raw)
         used = meter.usage.input_tokens + meter.usage.output_tokens if meter.usage else None
-        self._endpoint.answered(permit, used)
+        self._endpoint.answered(permit, used, work=work_of(meter.usage))
         cost = hold.settle(meter.usage)
         await self._ledger.commit(attempt, sent.raw, meter, server_id=sent.server_id, usd=cost)
         return sent.raw

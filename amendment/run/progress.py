@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from amendment.llm.client import Calls
 
 SECONDS_BETWEEN_LINES = 15.0
+SECONDS_BETWEEN_FAULTS = 5.0
+"""The least time between two reports of calls that failed and are asked again."""
 
 
 class QuietProgress:
@@ -49,7 +51,8 @@ class _Tally:
         if self._calls:
             sent, cached = self._calls.sent - self._sent, self._calls.cached - self._cached
             seconds = max(time.monotonic() - self._began, 1e-3)
-            parts += [f"{sent} calls", f"{cached} from the ledger", f"{sent / seconds:.1f}/s"]
+            rate = f"{sent / seconds:.1f}/s" if sent >= seconds else f"{60 * sent / seconds:.1f}/min"
+            parts += [f"{sent} calls", f"{cached} from the ledger", rate]
             if self._calls.budget.spent:
                 parts.append(f"${self._calls.budget.spent:.2f}")
             parts += [plain(trouble) for trouble in self._calls.troubles()]
@@ -80,8 +83,23 @@ class LineProgress(QuietProgress):
             nonlocal done
             done += 1
 
-        with _every(self._seconds, lambda: self.say(f"  {title}: {done} of {total}{tally.text()}")):
+        with (
+            _every(self._seconds, lambda: self.say(f"  {title}: {done} of {total}{tally.text()}")),
+            self._faults(calls, self.say),
+        ):
             yield step
+
+    @contextmanager
+    def _faults(self, calls: Calls | None, say: Callable[[str], None]) -> Iterator[None]:
+        """Report the calls that failed and are asked again, while the block lasts and at its end."""
+
+        def report() -> None:
+            for line in calls.asked_again() if calls else ():
+                say(f"  {plain(line, longest=300)}")
+
+        with _every(min(self._seconds, SECONDS_BETWEEN_FAULTS), report):
+            yield
+        report()
 
 
 @contextmanager
@@ -127,7 +145,10 @@ class BarProgress(LineProgress):
             TallyColumn(),
             TimeRemainingColumn(),
         )
-        with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        with (
+            Bar(*columns, console=Console(stderr=True), transient=True) as bar,
+            self._faults(calls, lambda line: bar.console.print(line, markup=False, highlight=False)),
+        ):
             task = bar.add_task(title, total=total)
             yield lambda: bar.advance(task)
 

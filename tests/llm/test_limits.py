@@ -197,3 +197,55 @@ async def test_what_says_nothing_of_the_endpoint_never_opens_the_breaker(
     for _ in range(60):
         endpoint.failed(await sent(endpoint), Transient("hm", kind=kind) if kind else None)
     assert endpoint.absence is None
+
+
+class Workers:
+    """A server that works on so many calls at once, each for its own time; the others wait in its queue."""
+
+    def __init__(self, slots: int, seed: int = 0) -> None:
+        self.slots = asyncio.Semaphore(slots)
+        self.rng = Random(seed)
+        self.flying = self.done = 0
+        self.seen: list[int] = []
+        """Calls in flight at each arrival."""
+        self.longest = 0.0
+
+    async def serve(self, endpoint: Endpoint) -> None:
+        permit = await endpoint.acquire(100)
+        self.flying += 1
+        self.seen.append(self.flying)
+        at, work = now(), self.rng.uniform(20, 400)  # verdicts and answers
+        async with self.slots:
+            await asyncio.sleep(work / 50)
+        self.longest = max(self.longest, now() - at)
+        self.flying -= 1
+        self.done += 1
+        endpoint.answered(permit, None, work=work)
+
+
+@pytest.mark.parametrize(("slots", "most"), [(1, 2), (2, 4), (8, 16)])
+@in_simulated_time
+async def test_calls_at_a_server_of_ones_own_grow_while_replies_show_that_more_help(slots: int, most: int) -> None:
+    server, endpoint = Workers(slots), Endpoint(Limits(is_own=True))
+    assert endpoint.window == 256
+    await asyncio.gather(*[server.serve(endpoint) for _ in range(1500)])
+    assert set(server.seen[:8]) <= {1, 2}
+    usual = server.seen[300:]
+    assert sum(slots <= flying <= most for flying in usual) >= 0.9 * len(usual), "but for trials of twice as many"
+    # an answer of 400 tokens takes 8 s; with the 256 calls of a fast server it would wait 15 min in the queue of one
+    assert server.longest < 8 * 4 * 2
+
+
+@in_simulated_time
+async def test_calls_that_time_out_at_a_server_of_ones_own_halve_what_is_in_flight_once() -> None:
+    endpoint = Endpoint(Limits(is_own=True))
+    server = Workers(8)
+    await asyncio.gather(*[server.serve(endpoint) for _ in range(300)])
+    before = max(server.seen[-100:])
+    late = Transient("no reply within 600 s", kind="deadline")
+    permits = [await endpoint.acquire(1) for _ in range(before)]
+    for permit in permits:
+        endpoint.failed(permit, late)
+    again = [asyncio.ensure_future(sent(endpoint)) for _ in range(before)]
+    await asyncio.sleep(0)
+    assert sum(task.done() for task in again) == before // 2

@@ -16,7 +16,10 @@ from amendment.errors import Transient
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.limits import Limits
+from amendment.llm.model import Model
+from amendment.records import Sampling, user
 from amendment.run.progress import BarProgress, LineProgress
+from tests.llm.scripted import Scripted
 
 SECONDS = 20.0
 
@@ -79,3 +82,30 @@ def test_a_bar_is_live_while_nothing_ends_and_reads_no_markup(monkeypatch: pytes
             waits_for(lambda: "0 calls" in screen.getvalue())
             down(calls)
             waits_for(lambda: "m[bold] at h is not asked" in screen.getvalue())
+
+
+@pytest.mark.parametrize("progress", [LineProgress(seconds=60), BarProgress()], ids=["lines", "bar"])
+def test_calls_that_are_asked_again_are_reported_in_one_line_for_each_kind_of_fault(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, progress: LineProgress
+) -> None:
+    screen = screen_of(monkeypatch)
+    late = [Transient("here: no reply within 600 s", kind="deadline")] * 3
+    torn = Transient("here: no reply (\x1b[31mReset)", kind="transport")
+    paced = [Transient("here: status 429: slower", kind="rate")] * 2
+
+    async def ask(calls: Calls) -> None:
+        model = Model(name="m", model="m", provider=Scripted(*late, torn, *paced), calls=calls, sampling=Sampling())
+        await asyncio.gather(*[model.ask(user(f"question {number}")) for number in range(3)])
+
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        calls = Calls(ledger, longest_wait=0.001)
+        asyncio.run(ask(calls))
+        with progress.stage("judging", 3, calls):
+            pass
+        assert calls.asked_again() == []
+    shown = screen.getvalue().replace("\x1b[2K", "").splitlines()
+    lines = [line.strip() for line in shown if "here: no reply" in line or "429" in line]
+    assert lines == [
+        "here: no reply within 600 s; 3 calls are asked again, up to attempt 2 of 8",
+        r"here: no reply (\x1b[31mReset); next is attempt 3 of 8",
+    ]
