@@ -76,8 +76,8 @@ class HostedSpec(_Bounded):
     """The most tokens in any minute, of questions and answers together."""
     timeout: float = Field(default=600.0, gt=0, le=86400)
     """Seconds that one attempt may take, from the connection to the last byte."""
-    on_truncation: Literal["retry", "keep"] = "retry"
-    """An answer cut at max_tokens: retry asks once more with twice the limit; keep takes it, marked as truncated."""
+    on_truncation: Literal["keep", "retry"] = "keep"
+    """An answer cut at max_tokens: keep takes it, marked as truncated; retry asks once more with twice the limit."""
     mode: Literal["online", "batch"] = "online"
     """batch sends the same requests through the vendor's batch service: cheaper, and back within a day."""
     price: Price | None = None

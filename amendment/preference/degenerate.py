@@ -168,11 +168,11 @@ def _written(answer: Messages) -> list[str]:
 
 
 class Pool(NamedTuple):
-    """Different, whole, non-empty answers of one prompt, in order of arrival."""
+    """Different, non-empty answers of one prompt, in order of arrival; those cut at their limit are among them."""
 
     candidates: tuple[Candidate, ...]
     set_aside: Counter[str]
-    """Candidates set aside, counted by reason: truncated, empty, repeated."""
+    """Candidates set aside, counted by reason: empty, repeated."""
 
     def pairs(self) -> list[tuple[Candidate, Candidate]]:
         """Every two candidates once."""
@@ -188,15 +188,9 @@ def pool_of(candidates: Iterable[Candidate]) -> Pool:
     aside: Counter[str] = Counter()
     for candidate in candidates:
         key = likeness(candidate.messages)
-        reason = _set_aside(candidate) or ("repeated" if key in kept else None)
+        reason = "empty" if is_empty(candidate.messages) else "repeated" if key in kept else None
         if reason:
             aside[reason] += 1
         else:
             kept[key] = candidate
     return Pool(tuple(kept.values()), aside)
-
-
-def _set_aside(candidate: Candidate) -> str | None:
-    if candidate.is_truncated:
-        return "truncated"
-    return "empty" if is_empty(candidate.messages) else None

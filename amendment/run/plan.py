@@ -91,6 +91,8 @@ class Plan(Record):
     total: Total
     unasked: tuple[str, ...]
     """Stages that ask no model; what they take is not estimated."""
+    lengthened: tuple[str, ...] = ()
+    """Models whose cut answers are asked for again, with twice the limit."""
     done: tuple[str, ...]
     """Stages that are up to date."""
     stops: dict[str, str] = Field(default={})
@@ -145,6 +147,9 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
         asks=asks,
         total=_total(asks),
         unasked=tuple(stage.name for stage in wanted if stage.name not in asking),
+        lengthened=tuple(
+            name for name in dict.fromkeys(left) if getattr(config.models.get(name), "on_truncation", "keep") == "retry"
+        ),
         done=tuple(stage.name for stage in wanted if stage.name in done),
         stops=stops,
         contacts=contacts(config, base, left, done),
@@ -327,7 +332,10 @@ def _notes(plan: Plan) -> Iterator[str]:
             f"likely: an answer has {TEXT_TOKENS} tokens and a written verdict {VERDICT_TOKENS}, or max_tokens where "
             "that is less, and nothing is read from a vendor's cache"
         )
-        yield "at most: every answer has all its tokens, and a cut answer or an unreadable verdict is asked for again"
+        again = f"a cut answer of {', '.join(map(plain, plan.lengthened))} or " if plan.lengthened else ""
+        yield f"at most: every answer has all its tokens, and {again}an unreadable verdict is asked for again"
+        if not plan.lengthened:
+            yield "an answer cut at max_tokens is kept and marked; on_truncation: retry asks again with twice the limit"
         yield "where answers decide what is asked next, both columns count all that may be asked"
 
 

@@ -98,6 +98,7 @@ class DatasetStage(Stage):
         texts, test = texts_of(context), context.held_out()
         rows: dict[str, list[Preference]] = {"train": [], "test": []}
         left_out: Counter[str] = Counter()
+        cut: Counter[str] = Counter()
         references = (
             {constitution.id: constitution.reference for constitution in context.constitutions}
             if context.config.part(JudgingConfig)
@@ -112,10 +113,14 @@ class DatasetStage(Stage):
             side = "test" if pair.prompt_id in test else "train"
             answers = constructed.answers.get(pair.comparison_id, texts.candidates)
             rows[side].append(preference_row(pair, texts.prompts, answers, references))
+            ends = answers[pair.chosen_id].is_truncated, answers[pair.rejected_id].is_truncated
+            cut[_CUT[ends]] += any(ends)
         if not rows["train"]:
             raise AmendmentError(_no_pair(left_out, on_test_side=len(rows["test"])))
         by_source = {RUN: [*rows["train"], *rows["test"]]}
         counts: dict[str, Any] = {**checked.counts, **revisions_checked(context)}
+        if cut := +cut:
+            counts["pairs with an answer cut at max_tokens"] = dict(cut)
         if context.config.parts(ConstructConfig):
             counts["constructed"] = len(constructed.paired.pairs)
         if len(self.config.mix) > 1:
@@ -138,6 +143,15 @@ class DatasetStage(Stage):
         }
         diversity = diversity_counts(by_source, seed=context.config.seed)
         return StageResult((*tables, *exports), {**sizes, "left out": dict(left_out), **counts, **diversity})
+
+
+_CUT = {
+    (True, True): "both",
+    (True, False): "the chosen one alone",
+    (False, True): "the rejected one alone",
+    (False, False): "",
+}
+"""Whether the chosen and the rejected answer are cut, in words."""
 
 
 def _cells(row: Preference) -> tuple[str, dict[str, Any]]:

@@ -385,9 +385,8 @@ class _Report:
             )
         if not self._asked:
             counts = ", ".join(f"{count} {reason}" for reason, count in self._set_aside.items()) or "none"
-            raised = "raise max_tokens of the models that write them, or " if self._set_aside["truncated"] else ""
             raise AmendmentError(
-                f"judging: no prompt has two different candidates to compare; set aside: {counts}; {raised}draw more "
+                f"judging: no prompt has two different candidates to compare; set aside: {counts}; draw more "
                 "candidates of each prompt, or take more prompts"
             )
 

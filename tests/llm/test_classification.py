@@ -146,20 +146,20 @@ def limits_sent(server: FaultServer) -> list[int]:
     return [limit_of(server.asks[arrival.key]) for arrival in server.log]
 
 
-def test_an_answer_cut_at_its_limit_is_asked_for_once_more_with_twice_the_limit(
+def test_an_answer_cut_at_its_limit_is_kept_or_asked_for_once_more_with_twice_the_limit(
     server: FaultServer, protocol: str
 ) -> None:
     short = FAULTS["length"]
-    found = under(server, lambda ask: short if limit_of(ask) < 80 else None, protocol, max_tokens=40)
+    again = {"max_tokens": 40, "on_truncation": "retry"}
+    found = under(server, lambda ask: short if limit_of(ask) < 80 else None, protocol, **again)
     assert isinstance(found, Reply)
     assert found.finish_reason == "stop"
     assert limits_sent(server) == [40, 80]
-    found = under(server, always(FAULTS["length"]), protocol, max_tokens=40)
-    assert isinstance(found, Reply)
-    assert found.finish_reason == "length", "kept, and marked"
-    assert limits_sent(server) == [40, 80]
-    under(server, always(FAULTS["length"]), protocol, max_tokens=40, on_truncation="keep")
-    assert limits_sent(server) == [40]
+    for settings, limits in ((again, [40, 80]), ({"max_tokens": 40}, [40])):
+        found = under(server, always(FAULTS["length"]), protocol, **settings)
+        assert isinstance(found, Reply)
+        assert found.finish_reason == "length", "kept, and marked"
+        assert limits_sent(server) == limits
 
 
 @pytest.mark.parametrize(

@@ -114,8 +114,8 @@ def test_what_cannot_be_compared_is_set_aside_and_counted() -> None:
 
     x, y = said("x"), said("y")
     thought = said("", messages=(Message(role="assistant", thinking="Hm."),))
-    aside = [said("y", finish_reason="length"), said("x", finish_reason="length"), said(" \n"), thought]
-    pool = pool_of([aside[0], x, *aside[1:], said("x", kind="policy"), y])  # a cut answer takes no whole one's place
-    assert pool.candidates == (x, y)
-    assert pool.pairs() == [(x, y)]
-    assert pool.set_aside == {"truncated": 2, "empty": 2, "repeated": 1}
+    cut = said("z", finish_reason="length")
+    pool = pool_of([x, cut, said(" \n"), thought, said("x", kind="policy"), y])
+    assert pool.candidates == (x, cut, y)
+    assert pool.pairs() == [(x, cut), (x, y), (cut, y)]
+    assert pool.set_aside == {"empty": 2, "repeated": 1}

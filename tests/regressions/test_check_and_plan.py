@@ -210,6 +210,7 @@ def judging_run(url: str, prompts: int) -> str:
     text = (
         "constitution: helpful-honest\n"
         f"models: {{far: {{provider: openai, base_url: '{url}', model: m, max_tokens: 50, "
+        "on_truncation: retry, "
         "price: {input: 1, output: 2}}}\n"
         "prompts: [{path: p.jsonl}]\ncandidates: [{path: a.jsonl}]\n"
         "judging: {judges: [{model: far, protocol: verdict}], principles_per_pair: 1}\n"

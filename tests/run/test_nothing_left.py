@@ -41,19 +41,27 @@ def test_pairs_that_are_all_on_the_test_side_name_the_share(run_file: Callable[[
     assert "take more prompts, or lower test_share under dataset, or lower min_margin" in message
 
 
-def test_answers_that_were_all_cut_name_the_limit(run_file: Callable[[str], Path], tmp_path: Path, server: Any) -> None:
-    server.answer = lambda body: (
-        200,
-        {"role": "assistant", "content": f"cut {len(server.asked)}", "finish_reason": "length"},
-    )
+def test_answers_that_were_all_cut_are_kept_and_their_pairs_are_counted(
+    run_file: Callable[[str], Path], tmp_path: Path, server: Any
+) -> None:
+    def answer(body: Any) -> tuple[int, Any]:
+        if "<<answer_b" in str(body["messages"]):
+            return 200, {"content": "Verdict: A"}
+        return 200, {"content": f"cut {len(server.asked)}", "finish_reason": "length"}
+
+    server.answer = answer
     (tmp_path / "p.jsonl").write_text(json.dumps({"prompt": "question"}) + "\n")
     path = run_file(
         "name: cut\nconstitution: helpful-honest\nprompts: [{path: p.jsonl}]\n"
         f"models:\n  far: {{provider: openai, model: m, base_url: '{server.url}', max_tokens: 5}}\n"
-        "candidates: [{model: far, per_prompt: 2}]\njudging: {judges: [{model: far, protocol: verdict}]}\n"
+        "candidates: [{model: far, per_prompt: 2}]\njudging: {judges: [{model: far, protocol: verdict}], "
+        "orders: first}\ndataset: {test_share: 0}\n"
     )
-    with pytest.raises(AmendmentError, match=r"set aside: 2 truncated; raise max_tokens of the models"):
-        Run.from_file(path, folder=tmp_path / "run")()
+    summary = Run.from_file(path, folder=tmp_path / "run")().summary
+    assert len(server.asked) == 3, "two answers, each asked for once, and one verdict"
+    assert summary["stages"]["candidates"]["truncated"] == 2
+    assert summary["stages"]["dataset"]["pairs with an answer cut at max_tokens"] == {"both": 1}
+    assert "- pairs with an answer cut at max_tokens: both 1" in (tmp_path / "run/summary.md").read_text()
 
 
 def test_verdicts_that_nobody_can_read_are_counted_on_the_screen_though_every_comparison_is_done() -> None:

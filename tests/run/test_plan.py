@@ -261,7 +261,12 @@ def test_the_command_prints_the_plan_without_a_key_and_makes_no_folder(
 def test_money_is_tokens_times_price_and_at_most_counts_answers_that_are_asked_for_twice(
     written: Written, folder: Path
 ) -> None:
-    (row,) = planned(written(DRAWS, prompts=3), folder).asks
+    kept = planned(written(DRAWS, prompts=3), folder)
+    assert kept.asks[0].most_calls == 3
+    assert "an answer cut at max_tokens is kept and marked" in str(kept)
+    plan = planned(written(DRAWS.replace("max_tokens: 10", "max_tokens: 10, on_truncation: retry"), prompts=3), folder)
+    assert "and a cut answer of far or an unreadable verdict is asked for again" in str(plan)
+    (row,) = plan.asks
     # three answers, each of 300 tokens if it may, and so of 10
     assert (row.calls, row.output_tokens) == (3, 30)
     # "user\nquestion 0001\n" has 19 characters, so 5 tokens, and 4 are around it: 3 x 9
