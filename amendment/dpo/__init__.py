@@ -10,7 +10,20 @@ __all__ = [
     "GuardSettings",
     "Guards",
     "SftSettings",
+    "WeightedDPOTrainer",
     "policy_margins",
     "train_dpo",
     "train_sft",
 ]
+
+
+def __getattr__(name: str) -> type:
+    """The trainer for TRL alone, imported when it is asked for: it loads torch and TRL."""
+    if name != "WeightedDPOTrainer":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from amendment.training import need_training
+
+    need_training()
+    from amendment.dpo.weighted import WeightedDPOTrainer
+
+    return WeightedDPOTrainer

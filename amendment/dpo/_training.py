@@ -1,16 +1,14 @@
 """Supervised fine-tuning on rows in token ids, and DPO with a target and a weight for each pair, whose flow its
 relatives share.
 
-The loss of DPO is ours, a thin subclass of TRL's DPOTrainer; with targets and weights of 1 it is TRL's at every step (a
-test compares). The seams are its `_compute_loss`, which fills the metrics, and the log-probabilities in what the model
-puts out. The reference's log-probabilities are computed once, by us, from the reference's folder, so that a model
-changed in memory can never be its own stale reference (TRL reloads it from the path in its config).
+The loss of DPO is that of `WeightedDPOTrainer`. The reference's log-probabilities are computed once, by us, from the
+reference's folder, so that a model changed in memory can never be its own stale reference (TRL reloads it from the
+path in its config).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +16,23 @@ import numpy as np
 import torch
 from datasets import Dataset
 from numpy.typing import NDArray
-from torch import Tensor
 from transformers import TrainerCallback
-from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
-from trl.trainer.dpo_trainer import DataCollatorForPreference
+from trl import DPOConfig, SFTConfig, SFTTrainer
 
 from amendment.dpo._guarding import GuardWatcher
 from amendment.dpo._relatives import kto_trainer, reference_free_trainer
 from amendment.dpo.guards import Guards
 from amendment.dpo.policy import UNWEIGHTED, DpoResult, DpoSettings, SftSettings
+from amendment.dpo.weighted import WeightedDPOTrainer, pair_losses
 from amendment.errors import TrainingError
 from amendment.llm.rendering import Renderer
 from amendment.training import ProgressCallback, TrainResult
 from amendment.training.generating import completion_logps
-from amendment.training.losses import identity_preference, robust_preference, soft_bradley_terry, weighted_loss
 from amendment.training.model_files import load_causal, load_tokenizer, placed, quietly
 from amendment.training.preflight import PairLabels, TokenPair, TokenRow, pair_labels, prepare_pairs, prepare_rows
 from amendment.training.workbench import Workbench, steady, workbench
 
 Rows = Sequence[Mapping[str, Any]]
-_OWN = ("target", "weight")
-"""Columns of ours; none of them may reach the model."""
 
 
 def fine_tune(
@@ -112,26 +106,26 @@ def dpo_trainer(
 ) -> tuple[Any, list[int]]:
     """The trainer of the losses sigmoid, ipo and robust, and the tokens of each pair."""
     smoothing = {"label_smoothing": settings.label_smoothing} if settings.loss == "robust" else {}
-    own = {"beta": settings.beta, "loss_type": [settings.loss], "precompute_ref_log_probs": True, **smoothing}
+    terms = {settings.loss: 1.0, **({"sft": settings.sft_weight} if settings.sft_weight else {})}
+    kinds = {"loss_type": [*terms], "loss_weights": [*terms.values()], **smoothing}
+    own = {"beta": settings.beta, "precompute_ref_log_probs": True, **kinds}
     args, lengths = bench.configure(DPOConfig, **own), [pair.longest for pair in pairs]
     rows = bench.seen(lengths, args)
     model = placed(load_causal(reference, revision=bench.revision))
     logps = _pair_logps(model, [pairs[row] for row in rows], bench.tokenizer.pad_token_id)
     columns: dict[str, Any] = {name: [getattr(pair, name) for pair in pairs] for name in TokenPair._fields}
-    columns |= {"target": labels.targets, "weight": labels.weights}
+    columns |= {"p_chosen": labels.targets, "weight": labels.weights}
     for side, values in zip(("chosen", "rejected"), logps, strict=True):
         column = np.full(len(pairs), np.nan, dtype=np.float32)  # were one drawn after all, its loss would tell
         column[rows] = values
         columns[f"ref_{side}_logps"] = column
-    trainer = LabelledDPO(
+    trainer = TokenDPO(
         model=bench.causal_model(),
         args=args,
         train_dataset=Dataset.from_dict(columns),
-        data_collator=_LabelledPairs(pad_token_id=bench.tokenizer.pad_token_id),
         processing_class=bench.tokenizer,
         peft_config=bench.adapter("CAUSAL_LM"),
     )
-    trainer.settings = settings
     return trainer, lengths
 
 
@@ -142,76 +136,14 @@ def _pair_logps(model: Any, pairs: Sequence[TokenPair], pad: int) -> tuple[NDArr
     return logps[0::2], logps[1::2]
 
 
-@dataclass
-class _LabelledPairs(DataCollatorForPreference):
-    """TRL's batches, and our columns as tensors."""
-
-    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
-        own = {name: torch.tensor([example.pop(name) for example in examples]) for name in _OWN}
-        return {**super().torch_call(examples), **own}
-
-
-class LabelledDPO(steady(DPOTrainer)):  # type: ignore[misc]  # untyped base
-    """Takes pairs in token ids, which TRL's own class would tokenise again, with their reference log-probabilities.
-
-    `settings` has to be set before `train`.
-    """
-
-    settings: DpoSettings
+class TokenDPO(steady(WeightedDPOTrainer)):  # type: ignore[misc]  # untyped base
+    """Takes pairs in token ids, which TRL's own class would tokenise again, with their reference log-probabilities."""
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
         return dataset
 
     def _precompute_ref_logps(self, dataset: Dataset, *_: Any) -> Dataset:
         return dataset
-
-    def _set_signature_columns_if_needed(self) -> None:
-        super()._set_signature_columns_if_needed()
-        self._signature_columns: list[str] = [*dict.fromkeys([*self._signature_columns, *_OWN])]
-
-    def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
-        own, seen = {name: inputs.pop(name) for name in _OWN}, dict[str, Any]()
-        hook = model.register_forward_hook(lambda _model, _inputs, outputs: seen.update(outputs=outputs))
-        try:
-            super()._compute_loss(model, inputs, False)
-        finally:
-            hook.remove()
-        outputs = seen["outputs"]
-        loss = self._preference(outputs.log_probs, inputs, **own)
-        if self.aux_loss_enabled:
-            loss = loss + self.router_aux_loss_coef * outputs.aux_loss
-        return (loss, outputs) if return_outputs else loss
-
-    def _preference(self, logp_PT: Tensor, inputs: dict[str, Tensor], *, target: Tensor, weight: Tensor) -> Tensor:
-        """The loss of a batch; P = 2B rows, chosen answers first; log-probabilities are 0 outside completions."""
-        chosen_B, rejected_B = logp_PT.sum(1).chunk(2)
-        ratios_B = chosen_B - inputs["ref_chosen_logps"], rejected_B - inputs["ref_rejected_logps"]
-        mask_PT = inputs["completion_mask"]
-        loss_B = pair_losses(self.settings, *ratios_B, *mask_PT.sum(1).chunk(2), target_B=target)
-        loss = weighted_loss(loss_B, weight)
-        if self.settings.sft_weight:  # RPO (Pang et al. 2024): cross-entropy per token of the chosen answers
-            tokens = mask_PT[:, 1:].chunk(2)[0].sum()
-            loss = loss - self.settings.sft_weight * (chosen_B * weight).sum() / tokens
-        return loss
-
-
-def pair_losses(
-    settings: DpoSettings,
-    chosen_B: Tensor,
-    rejected_B: Tensor,
-    chosen_tokens_B: Tensor,
-    rejected_tokens_B: Tensor,
-    *,
-    target_B: Tensor,
-) -> Tensor:
-    """One loss per pair, of the log-ratios to the reference and the tokens of both completions."""
-    if settings.loss == "ipo":
-        difference_B = chosen_B / chosen_tokens_B - rejected_B / rejected_tokens_B
-        return identity_preference(difference_B, target_B, beta=settings.beta)
-    logit_B = settings.beta * (chosen_B - rejected_B)
-    if settings.loss == "robust":
-        return robust_preference(logit_B, flipped=settings.label_smoothing)
-    return soft_bradley_terry(logit_B, target_B)
 
 
 class StartsAtReference(TrainerCallback):
@@ -222,7 +154,9 @@ class StartsAtReference(TrainerCallback):
         zero, one = torch.zeros(1), torch.ones(1)
         is_kto = settings.loss == "kto"
         self.tolerance = 1e-3 if exact else 0.1
-        self.start = 0.5 if is_kto else float(pair_losses(settings, zero, zero, one, one, target_B=one))
+        beta, flipped = settings.beta, settings.label_smoothing
+        start = pair_losses(settings.loss, zero, zero, one, one, p_B=one, beta=beta, flipped=flipped)
+        self.start = 0.5 if is_kto else float(start)
         self.sees_loss = not settings.sft_weight and not weighted
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:

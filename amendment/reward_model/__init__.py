@@ -26,6 +26,7 @@ __all__ = [
     "RewardModel",
     "RewardResult",
     "RewardSettings",
+    "SoftRewardTrainer",
     "against_people",
     "always_first",
     "evaluate_pairs",
@@ -38,3 +39,15 @@ __all__ = [
     "reward_lines",
     "train_reward",
 ]
+
+
+def __getattr__(name: str) -> type:
+    """The trainer for TRL alone, imported when it is asked for: it loads torch and TRL."""
+    if name != "SoftRewardTrainer":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from amendment.training import need_training
+
+    need_training()
+    from amendment.reward_model.soft import SoftRewardTrainer
+
+    return SoftRewardTrainer

@@ -1,37 +1,32 @@
 """The Bradley-Terry model on pairs that preflight has turned into tokens. Loads torch.
 
-With targets and weights of 1 the losses are those of TRL's RewardTrainer (a test compares every step). The seam is its
-`compute_loss`. The base is a causal model with a chat template, or an encoder whose turns end with a separator (BERT,
-RoBERTa, DeBERTa, ModernBERT and relatives), which gets a template here. Not covered: encoder-decoders.
+The loss is that of `SoftRewardTrainer`. The base is a causal model with a chat template, or an encoder whose turns end
+with a separator (BERT, RoBERTa, DeBERTa, ModernBERT and relatives), which gets a template here. Not covered: encoder-
+decoders.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from datasets import Dataset
 from peft import get_peft_model
 from torch.nn import Embedding
 from transformers import AutoConfig, AutoModelForSequenceClassification, set_seed
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
-from trl import RewardConfig, RewardTrainer
-from trl.trainer.reward_trainer import DataCollatorForPreference
+from trl import RewardConfig
 
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.reward_model.settings import CENTRE, RewardSettings
+from amendment.reward_model.soft import SoftRewardTrainer
 from amendment.training import ProgressCallback, TrainResult
-from amendment.training.losses import centring, soft_bradley_terry, weighted_loss
 from amendment.training.model_files import bare, load_model, named_faults
 from amendment.training.preflight import pair_labels, prepare_pairs
 from amendment.training.workbench import Workbench, steady, workbench
 
 Rows = Sequence[Mapping[str, Any]]
-_OWN = ("target", "weight")
-"""Columns of ours; none of them may reach the model."""
 _POSITIONS = ("position_embeddings", "embed_positions", "wpe")
 """Names that tables of learned positions go by."""
 ENCODER_TEMPLATE = """
@@ -64,7 +59,7 @@ def train(
         columns = {
             "chosen_ids": [pair.prompt_ids + pair.chosen_ids for pair in prepared.rows],
             "rejected_ids": [pair.prompt_ids + pair.rejected_ids for pair in prepared.rows],
-            "target": targets,
+            "p_chosen": targets,
             "weight": weights,
         }
         args = bench.configure(RewardConfig, center_rewards_coefficient=CENTRE)
@@ -73,11 +68,10 @@ def train(
             model = new_classifier(bench.base, revision=bench.revision, dtype=bench.dtype_name)
             if adapter := bench.adapter("SEQ_CLS"):
                 model = get_peft_model(model, adapter)
-            trainer = LabelledReward(
+            trainer = TokenReward(
                 model=model,
                 args=args,
                 train_dataset=Dataset.from_dict(columns),
-                data_collator=_LabelledPairs(pad_token_id=bench.tokenizer.pad_token_id),
                 processing_class=bench.tokenizer,
             )
         _check_positions(trainer.model, settings.max_length)
@@ -85,30 +79,11 @@ def train(
         return bench.finish(trainer, prepared.report, fitted, reward_meta=_meta(bench, settings))
 
 
-@dataclass
-class _LabelledPairs(DataCollatorForPreference):
-    """TRL's batches, and our columns as tensors."""
+class TokenReward(steady(SoftRewardTrainer)):  # type: ignore[misc]  # untyped base
+    """Takes pairs in token ids, with their labels as they are."""
 
-    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
-        own = {name: torch.tensor([example.pop(name) for example in examples]) for name in _OWN}
-        return {**super().torch_call(examples), **own}
-
-
-class LabelledReward(steady(RewardTrainer)):  # type: ignore[misc]  # untyped base
-    """Soft Bradley-Terry loss of r(chosen) - r(rejected), weighted, and the centring of both rewards."""
-
-    def _set_signature_columns_if_needed(self) -> None:
-        self._signature_columns = ["chosen_ids", "rejected_ids", *_OWN]
-
-    def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        own = {name: inputs.pop(name) for name in _OWN}
-        _, outputs = super().compute_loss(model, inputs, return_outputs=True)  # fills TRL's metrics
-        chosen_B, rejected_B = outputs.logits.squeeze(-1).chunk(2)
-        loss_B = soft_bradley_terry(chosen_B - rejected_B, own["target"]) + CENTRE * centring(chosen_B, rejected_B)
-        loss = weighted_loss(loss_B, own["weight"])
-        return (loss, outputs) if return_outputs else loss
+    def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
+        return dataset
 
 
 def _refuse_margins(rows: Rows) -> None:

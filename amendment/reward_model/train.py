@@ -31,14 +31,12 @@ from amendment.reward_model.model import RewardModel, preference_probability
 from amendment.reward_model.settings import META, RewardSettings, Temperature
 from amendment.statistics.calibration_errors import calibration_gain, log_losses
 from amendment.statistics.calibrators import cross_fitted, fit_calibrator, refusal
-from amendment.training import PairTrainerSettings, ProgressCallback, TrainResult, need_training
-from amendment.training.preflight import PairLabels, pair_labels, rows_in
+from amendment.training import ProgressCallback, TrainResult, need_training
+from amendment.training.preflight import labels_as_given, rows_in
 
 Floats = NDArray[np.float64]
 _REACH = 13.0
 """Differences are fitted on a scale on which the largest is this: inside the log-odds at which calibrators clip."""
-_AS_GIVEN = PairTrainerSettings(labels="soft", learning_rate=1.0)
-"""By which `p_chosen` is read as it is."""
 _WHY = {
     "too few labels": "there are fewer than 20 held-out pairs with scores",
     "nothing to fit": "the model scores both sides of every held-out pair alike",
@@ -97,7 +95,7 @@ def _checked(held_out: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The held-out pairs. Raises DataError where no temperature could be made of them, before hours of training."""
     try:
         rows = rows_in(held_out)
-        held_out_labels(rows)
+        labels_as_given(rows)
     except DataError as fault:
         raise DataError([Problem(f"held-out {problem.place}", problem.message) for problem in fault.problems]) from None
     return rows
@@ -118,7 +116,7 @@ def fit_temperature(
 
     Pairs without a finite score or with weight 0 are left out. Raises DataError for labels that cannot be read.
     """
-    difference, (targets, all_weights) = np.asarray(chosen, np.float64) - np.asarray(rejected), held_out_labels(rows)
+    difference, (targets, all_weights) = np.asarray(chosen, np.float64) - np.asarray(rejected), labels_as_given(rows)
     kept = np.flatnonzero(np.isfinite(difference) & (all_weights > 0))
     d, y, weights = difference[kept], targets[kept].astype(np.float64), all_weights[kept].astype(np.float64)
     prompts = [_prompt(rows[i]) for i in kept.tolist()]
@@ -149,12 +147,6 @@ def fit_temperature(
         note=fitted.note,
     )
     return FittedTemperature(temperature, f"Temperature of the scores: {fitted.note}." if fitted.note else "")
-
-
-def held_out_labels(rows: Sequence[Mapping[str, Any]]) -> PairLabels:
-    """`p_chosen` (1 where absent) and `weight` of held-out pairs. Raises DataError for those that cannot be read."""
-    labelled = [{**row, "p_chosen": 1.0 if row.get("p_chosen") is None else row["p_chosen"]} for row in rows]
-    return pair_labels(labelled, _AS_GIVEN)
 
 
 def _prompt(row: Mapping[str, Any]) -> str:

@@ -193,6 +193,12 @@ def pair_labels(rows: Sequence[Row], settings: PairTrainerSettings) -> PairLabel
     return PairLabels(targets.astype(np.float32), (given / (mean or 1.0)).astype(np.float32))
 
 
+def labels_as_given(rows: Sequence[Row]) -> PairLabels:
+    """`p_chosen` (1 where absent) as it is, and weights. Raises DataError for those that cannot be read."""
+    labelled = [{**row, "p_chosen": 1.0 if row.get("p_chosen") is None else row["p_chosen"]} for row in rows]
+    return pair_labels(labelled, PairTrainerSettings(labels="soft", learning_rate=1.0))
+
+
 def without_label(row: Row, settings: PairTrainerSettings) -> str | None:
     """Why a trainer has nothing to learn from the label of a row, or None: a tie, or a weight of 0."""
     if row.get("weight") == 0:
