@@ -19,7 +19,7 @@ from amendment.hashing import content_id
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Outcome = Literal["done", "refused", "invalid", "failed", "pending"]
-Scale = Literal["pair", "binary", "ordinal", "score"]
+Scale = Literal["pair", "binary", "ordinal", "score", "log_odds"]
 RaterKind = Literal["person", "model", "verifier", "unknown"]
 VoteValue = Literal["A", "B", "tie", "both_bad", "invalid"]
 """A vote on two answers; invalid if it could not be read."""
@@ -275,7 +275,8 @@ class Verdict(Record):
     """One rater's answer about one candidate or two by one principle; or invalid.
 
     `shown` is the displayed order and `value` speaks of it: for scale `pair` it is "A" (the first shown),
-    "B", "tie" or "both_bad"; for `binary` yes or no; for `ordinal` one of the labels; for `score` a number.
+    "B", "tie" or "both_bad"; for `binary` yes or no; for `ordinal` one of the labels; for `score` a number; for
+    `log_odds` a number of any sign, whose difference between two answers is the log-odds that the first is better.
     An invalid verdict has no value and says why.
     """
 
@@ -290,6 +291,8 @@ class Verdict(Record):
     """Probability by label, where the rater gives one."""
     bounded: tuple[str, ...] | None = None
     """Labels whose probability is an upper bound, since the provider did not list them."""
+    label_mass: float | None = Field(default=None, ge=0, le=1)
+    """Probability that all labels held together before it was divided among them; absent for written verdicts."""
     reasoning: str | None = None
     confidence: float | None = Field(default=None, ge=0, le=1)
     """The rater's stated confidence, if asked: for people 1/3, 2/3 or 1."""

@@ -255,6 +255,8 @@ class HostedProvider:
         self.deadline: float | None = spec.timeout
         """Seconds; whoever sends keeps it."""
         self.shows_choices = spec.shows_choices
+        self.takes_prefill: bool = getattr(spec, "takes_prefill", False)
+        self.scores_texts: bool = getattr(spec, "scores_texts", False)
         self.meter = wire.meter
         """Usage and model, as far as they can be found. Never raises."""
         self.wire = wire

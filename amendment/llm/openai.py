@@ -1,6 +1,7 @@
 """OpenAI's chat protocol: a request's body, and a reply read from its raw body.
 
-Covered: tools, refusals, first-token probabilities, answers that keep a schema; reasoning in a field of its own, or
+Covered: tools, refusals, first-token probabilities, answers that keep a schema; answers that are begun for the model,
+and log-probabilities of given answers, in vLLM's extension of the protocol; reasoning in a field of its own, or
 between `<think>` tags before the answer, as servers without a parser for it leave it. Not sent: thinking of earlier
 turns. Not told apart: reasoning whose opening tag the chat template wrote, so that the reply has the closing one alone.
 """
@@ -22,6 +23,10 @@ from amendment.records import FinishReason, Message, ToolCall
 
 TOP_LOGPROBS = 20
 """The most that the protocol gives."""
+PROMPT_LOGPROBS = 1
+"""Alternatives that are asked for at each token of a given answer; its own token is listed with them."""
+LONGEST_TOKEN = 100
+"""Characters of white space or marks that the first token of a given answer may have before it."""
 NOT_LISTED = -9999.0
 """Servers write this for a token whose log-probability they do not give."""
 SCHEMA_NAME = "answer"
@@ -59,16 +64,23 @@ def open_openai(spec: OpenAISpec, key: str | None) -> HostedProvider:
 def chat_body(request: Request, spec: OpenAISpec) -> dict[str, Any]:
     """The body of a chat completion call. Absent settings are not sent."""
     sampling, schema = request.sampling, request.answer_schema
+    begun = request.prefill if request.scored is None else (request.prefill or "") + request.scored
+    turns = [_chat_message(message) for message in request.messages]
     return without_none(
         {
             "model": request.model,
-            "messages": [_chat_message(message) for message in request.messages],
+            "messages": turns if begun is None else [*turns, {"role": "assistant", "content": begun}],
+            "continue_final_message": None if begun is None else True,
+            "add_generation_prompt": None if begun is None else False,
+            "prompt_logprobs": None if request.scored is None else PROMPT_LOGPROBS,
             "tools": list(request.tools) if request.tools else None,
             # servers that render templates take these; the vendor refuses what it does not know
             "chat_template_kwargs": None if spec.is_vendor else request.chat_template_kwargs,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
-            spec.limit_field: sampling.max_tokens or (1 if request.choices else None),
+            spec.limit_field: 1
+            if request.scored is not None
+            else sampling.max_tokens or (1 if request.choices else None),
             "seed": None if sampling.seed is None else sampling.seed + request.sample,
             "reasoning_effort": sampling.effort,
             "logprobs": True if request.choices else None,
@@ -108,10 +120,12 @@ def read_reply(raw: bytes, request: Request) -> Reply:
             model=model_name(body.get("model")),
             usage=usage_of(body.get("usage")),
             **(_listed_labels(first_token, request.choices) if request.choices else {}),
+            **(_scored(body.get("prompt_logprobs"), request.scored) if request.scored is not None else {}),
         )
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as fault:
         raise Transient(f"{request.host}: the reply has no completion that can be read", kind="unreadable") from fault
-    if not reply.messages and reply.finish_reason == "stop" and not reply.choice_logprobs:
+    is_read = bool(reply.choice_logprobs) or request.scored is not None
+    if not reply.messages and reply.finish_reason == "stop" and not is_read:
         raise Transient(f"{request.host}: the reply is empty", kind="empty")
     return reply
 
@@ -183,6 +197,25 @@ def _listed_labels(tokens: list[Any] | None, labels: tuple[str, ...]) -> dict[st
         "choice_logprobs": {label: min(sums[label], 0.0) for label in labels if label in sums},
         "least_logprob": min(listed, default=None) if len(alternatives) >= TOP_LOGPROBS else None,
     }
+
+
+def _scored(prompt: Any, text: str) -> dict[str, Any]:
+    """The fields of a Reply that say how probable the prompt's end, a given answer, is; none where its tokens do not
+    come to the text, such as half a character by itself.
+
+    Each token of the prompt is an object of alternatives by token id, the token itself among them: the one of the worst
+    rank, since the others are the likeliest. The first token of a prompt has none.
+    """
+    logprob, tail, wanted = 0.0, "", text.strip()
+    for count, alternatives in enumerate(reversed(prompt if isinstance(prompt, list) else []), 1):
+        if not alternatives or len(tail) > len(text) + LONGEST_TOKEN:
+            break
+        token = max(alternatives.values(), key=lambda entry: entry.get("rank") or 0)
+        logprob += _logprob(token.get("logprob"))
+        tail = str(token.get("decoded_token")) + tail
+        if tail.strip() == wanted:
+            return {"scored_logprob": logprob, "scored_tokens": count}
+    return {}
 
 
 def _logprob(value: Any) -> float:

@@ -143,6 +143,12 @@ class OpenAISpec(_Drawn, HostedSpec):
     """The server's name of the length limit; by default the newer one at the vendor's host, the older one elsewhere."""
     logprobs: bool = True
     """The server returns the probabilities of first tokens, which label-token judges need."""
+    prefill: bool = False
+    """The server continues an answer that has been begun (`continue_final_message`), as vLLM does: label-token judges
+    then begin the answer, so that small models say a label next."""
+    prompt_logprobs: bool = False
+    """The server returns the log-probabilities of a prompt's tokens (`prompt_logprobs`) and continues an answer, as
+    vLLM does; likelihood judges need it."""
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     """The amount of thinking before an answer; the vendor's documentation lists each model's words. Thoughts are billed
     as output and count towards max_tokens. Label-token judges take `none` alone."""
@@ -159,6 +165,16 @@ class OpenAISpec(_Drawn, HostedSpec):
     def shows_choices(self) -> bool:
         """True for a model that label-token judges can use: after thoughts no first token is a label."""
         return self.logprobs and not self.thinks
+
+    @property
+    def takes_prefill(self) -> bool:
+        """True for a model that continues an answer; one that thinks begins its own."""
+        return self.prefill and not self.thinks
+
+    @property
+    def scores_texts(self) -> bool:
+        """True for a model that returns the log-probability of a given answer."""
+        return self.prompt_logprobs and not self.thinks
 
     @property
     def limit_field(self) -> str:

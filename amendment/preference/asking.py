@@ -27,6 +27,7 @@ from amendment.errors import Rejected, Transient
 from amendment.llm.model import Model
 from amendment.llm.requests import Answer, Reply
 from amendment.preference.folder import JudgeFolder
+from amendment.preference.likelihood import likelihood_ratio
 from amendment.preference.parsers import PARSERS, Parsed
 from amendment.records import Message, Messages, Origin, text_of, user
 
@@ -53,6 +54,11 @@ class RenderedQuestion:
     sample: int = 0
     shared: int = 0
     choices: tuple[str, ...] | None = None
+    prefill: str | None = None
+    """Text that the answer begins with, where its choices are asked for."""
+    scored: str | None = None
+    """The answer whose log-probability is asked for, by `messages` and by `opposite`; nothing is written."""
+    opposite: Messages = ()
     schema: Mapping[str, Any] | None = None
     plain: Messages | None = None
     """The question for a server without probabilities or schema; None for the same messages."""
@@ -81,7 +87,7 @@ class QuestionRunner:
         """Constrained: with log-probabilities or a schema. None until the first reply decides."""
         self._has_shown = False
         self._has_noticed = False
-        self._expects_choices = folder.reads_choices(shown=model.shows_choices)
+        self._expects_choices = bool(folder.choices(shown=model.shows_choices))
 
     async def ask(self, question: RenderedQuestion) -> ParsedReply:
         """The verdicts of one question; invalid where the server rejects it or all replies are empty."""
@@ -100,6 +106,8 @@ class QuestionRunner:
         return ParsedReply(parsed, origin.model_copy(update={"template": self.folder.hash}))
 
     async def _send(self, question: RenderedQuestion) -> Answer:
+        if question.scored is not None:
+            return await likelihood_ratio(self.model, question.messages, question.opposite, question.scored)
         if question.choices is None and question.schema is None:
             return await self._send_plain(question)
         if self._mode is None:
@@ -119,6 +127,7 @@ class QuestionRunner:
                 answer = await self.model.ask(
                     question.messages,
                     choices=question.choices,
+                    prefill=question.prefill,
                     answer_schema=question.schema,
                     sampling={"max_tokens": 1} if question.choices else None,
                     sample=question.sample,

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from amendment.errors import ConfigError, Problem
 from amendment.hashing import content_id
 from amendment.llm.requests import Reply
-from amendment.preference.parsers import PARSERS, Parsed, Parser
+from amendment.preference.parsers import LABELS, PARSERS, SCORES, YES_NO, Parsed, Parser
 from amendment.records import Criterion, Scale
 from amendment.text import Template
 from amendment.yamlfile import Document, did_you_mean, read_yaml, validate
@@ -41,8 +41,12 @@ class Protocol(NamedTuple):
     """Placeholders without which a text would not show what is judged."""
     templates: tuple[str, ...] = ("ask",)
     """Names of its texts; where it is one, `template` in judge.yaml names the file."""
+    choices: tuple[str, ...] = ()
+    """Words whose probabilities as the next token are read."""
     needs_choices: bool = False
-    """The model must show the probabilities of label tokens."""
+    """The model must show them; otherwise a written verdict takes their place."""
+    is_likelihood: bool = False
+    """The model must return the log-probability of a given answer, and every principle needs an opposite."""
     takes_shots: bool = False
     """Worked comparisons, which hold a verdict and no reasoning, can stand before the question."""
 
@@ -55,14 +59,21 @@ RETIRED = {
 """Replacements of removed protocols and judges."""
 
 _PAIR = ("answer_a", "answer_b")
+_ALONE = ("candidate",)
 
 PROTOCOLS: dict[str, Protocol] = {
     "verdict": Protocol("pair", "pair", "verdict-line", _PAIR, takes_shots=True),
     "reasoned": Protocol("pair", "pair", "verdict-line", _PAIR),
-    "label-tokens": Protocol("pair", "pair", "label-tokens", _PAIR, needs_choices=True, takes_shots=True),
-    "score": Protocol("answer", "score", "score", ("candidate",), ("tokens", "written")),
-    "rubric": Protocol("answer", "ordinal", "rubric-lines", ("candidate", "criteria")),
-    "yes-no": Protocol("answer", "binary", "yes-no-line", ("candidate",)),
+    "label-tokens": Protocol(
+        "pair", "pair", "label-tokens", _PAIR, choices=LABELS, needs_choices=True, takes_shots=True
+    ),
+    "score": Protocol("answer", "score", "score", _ALONE, ("tokens", "written"), choices=SCORES),
+    "rubric": Protocol("answer", "ordinal", "rubric-lines", (*_ALONE, "criteria")),
+    "yes-no": Protocol("answer", "binary", "yes-no-line", _ALONE),
+    "yes-no-tokens": Protocol("answer", "binary", "yes-no-tokens", _ALONE, choices=YES_NO, needs_choices=True),
+    "likelihood": Protocol(
+        "answer", "log_odds", "likelihood", ("principle",), ("principle", "opposite"), is_likelihood=True
+    ),
 }
 
 
@@ -72,12 +83,13 @@ def register_protocol(
     """Let judges have a protocol of one's own: `read` makes a value of a reply, or says why there is none.
 
     `form` is the expected form of a reply, quoted to the model once when one could not be read. Values are those of
-    `scale`: of pair "A", "B" or "tie", of score 1 to 10, of binary a truth. Raises ValueError for a name that is taken.
+    `scale`: of pair "A", "B" or "tie", of score 1 to 10, of binary a truth, of log_odds any number. Raises
+    ValueError for a name that is taken.
     """
     if name in PROTOCOLS or name in PARSERS:
         raise ValueError(f"there is a protocol {name} already; choose another name")
     PARSERS[name] = Parser(read, form)
-    PROTOCOLS[name] = Protocol(unit, scale, name, _PAIR if unit == "pair" else ("candidate",))
+    PROTOCOLS[name] = Protocol(unit, scale, name, _PAIR if unit == "pair" else _ALONE)
 
 
 class _JudgeFile(BaseModel):
@@ -93,6 +105,7 @@ class _JudgeFile(BaseModel):
     parser: str | None = None
     sees: Sees = "answer"
     shots: bool | None = None
+    prefill: str | None = Field(default=None, pattern=r"\S$", max_length=1000)
     template: FileName | None = None
     templates: dict[str, FileName] = {}
     criteria: tuple[Criterion, ...] = ()
@@ -118,6 +131,8 @@ class JudgeFolder(NamedTuple):
     sees: Sees
     shots: bool
     """The constitution's worked comparisons are shown before the question."""
+    prefill: str | None
+    """Text that the answer begins with, where the model can continue it; the label comes next."""
     templates: Mapping[str, Template]
     """Templates by their use, in the order of the protocol."""
     criteria: tuple[Criterion, ...]
@@ -143,18 +158,24 @@ class JudgeFolder(NamedTuple):
         return PROTOCOLS[self.protocol].needs_choices
 
     @property
+    def is_likelihood(self) -> bool:
+        """True where the model must return the log-probability of a given answer, by a principle and its opposite."""
+        return PROTOCOLS[self.protocol].is_likelihood
+
+    @property
     def compares(self) -> bool:
-        """True where verdicts say which of two answers is better; a yes or no about one answer does not."""
-        return self.scale != "binary"
+        """True where verdicts say which of two answers is better; a written yes or no about one answer does not."""
+        return self.scale != "binary" or self.needs_choices
 
     @property
     def has_principle(self) -> bool:
         """True where the text contains the principle; a text without one asks the same of every answer."""
         return "{principle}" in self.template.text
 
-    def reads_choices(self, *, shown: bool) -> bool:
-        """True where verdicts are read from token probabilities, for a model that returns them (`shown`) or not."""
-        return self.needs_choices or (self.protocol == "score" and shown)
+    def choices(self, *, shown: bool) -> tuple[str, ...]:
+        """Words whose probabilities are read, for a model that returns them (`shown`) or not; empty for a judge that
+        reads none."""
+        return PROTOCOLS[self.protocol].choices if self.needs_choices or shown else ()
 
     @property
     def template(self) -> Template:
@@ -193,6 +214,7 @@ def load_judge_folder(name: str | Path, *, base: Path | None = None) -> JudgeFol
         spec.structured,
         spec.sees,
         shots,
+        spec.prefill,
         templates,
         spec.criteria,
         content_id(content),
@@ -213,6 +235,8 @@ def _misfits(spec: _JudgeFile, protocol: Protocol) -> Iterator[tuple[tuple[str, 
     if spec.shots and (spec.structured or not protocol.takes_shots):
         reason = "worked comparisons hold a verdict and nothing else, and would teach this judge to say no more"
         yield ("shots",), f"found true, expected false for protocol {name}: {reason}"
+    if spec.prefill and not protocol.choices:
+        yield ("prefill",), f"found a text in protocol {name}, expected it where the label that follows is a token"
     if spec.criteria and name != "rubric":
         yield ("criteria",), f"found criteria in protocol {name}, expected them in protocol rubric alone"
     if len({criterion.id for criterion in spec.criteria}) < len(spec.criteria):
@@ -230,7 +254,8 @@ def _misfits(spec: _JudgeFile, protocol: Protocol) -> Iterator[tuple[tuple[str, 
 
 
 def _templates(folder: Path, document: Document, spec: _JudgeFile, protocol: Protocol) -> dict[str, Template]:
-    placeholders = frozenset({"conversation", "principle", "question", *protocol.needed})
+    shared = () if protocol.is_likelihood else ("conversation", "principle", "question")
+    placeholders = frozenset({*shared, *protocol.needed})
     templates: dict[str, Template] = {}
     for use in protocol.templates:
         loc = ("template",) if spec.template else ("templates", use)
@@ -276,7 +301,7 @@ def _find(name: str | Path, base: Path | None) -> Path:
     return folder
 
 
-_HEADS = ("id", "version", "protocol", "unit", "scale", "parser", "sees", "shots")
+_HEADS = ("id", "version", "protocol", "unit", "scale", "parser", "sees", "shots", "prefill")
 
 
 def judge_values(folder: JudgeFolder) -> dict[str, Any]:

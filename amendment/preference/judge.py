@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import mul
@@ -28,7 +28,9 @@ from amendment.llm.provider import Ask
 from amendment.preference.aggregate import Disagreement, Weighting, aggregate_verdicts, weightings_of
 from amendment.preference.asking import QuestionRunner
 from amendment.preference.folder import JudgeFolder, Unit, load_judge_folder
+from amendment.preference.parsers import LEAST_MASS
 from amendment.preference.protocols import JudgeQuestion, QuestionBuilder, fenced, worked_examples
+from amendment.preference.readings import log_odds_of, sigmoid
 from amendment.preference.reward import JudgeReward
 from amendment.preference.rubrics import criterion_of
 from amendment.records import Candidate, Comparison, Criterion, Judgement, Message, Prompt, Verdict, criteria_of, user
@@ -80,6 +82,8 @@ class Judge:
     criteria: Callable[[Prompt], Sequence[Criterion]] | None = None
     """A rubric's criteria for a prompt, in place of those that the prompt carries. They go before the folder's; where
     there are none, those count."""
+    min_label_mass: float = LEAST_MASS
+    """Probability that labels must hold together; a verdict of which they hold less is invalid."""
 
     def __post_init__(self) -> None:
         if self.folder.needs_choices and not self.model.shows_choices:
@@ -87,13 +91,27 @@ class Judge:
                 f"judge {self.folder.id} reads token probabilities, and model {self.model.name} shows none: "
                 "use protocol verdict with samples, or another model"
             )
-        if self._reads_choices and self.samples > 1:
+        if self.folder.is_likelihood:
+            self._refuse_unscored()
+        if self._choices and self.samples > 1:
             raise ConfigError(
                 f"judge {self.folder.id} reads all probabilities from one reply: set samples to 1, found {self.samples}"
             )
         if self.criteria and self.folder.protocol != "rubric":
             raise ConfigError(
                 f"judge {self.folder.id} has protocol {self.folder.protocol}; criteria are for protocol rubric alone"
+            )
+
+    def _refuse_unscored(self) -> None:
+        if not self.model.scores_texts:
+            raise ConfigError(
+                f"judge {self.folder.id} reads the log-probability of a given answer, and model {self.model.name} "
+                "returns none: use a local model, or another judge"
+            )
+        if lacking := without_opposite(self.constitutions):
+            raise ConfigError(
+                f"judge {self.folder.id} asks by each principle and its opposite, and {', '.join(lacking)} "
+                f"{'has' if len(lacking) == 1 else 'have'} none: write `opposite:` there, or use another judge"
             )
 
     @property
@@ -122,6 +140,7 @@ class Judge:
         samples: int = 1,
         seed: int = 0,
         criteria: Callable[[Prompt], Sequence[Criterion]] | None = None,
+        min_label_mass: float = LEAST_MASS,
     ) -> Judge:
         """A judge from a shipped folder's id or a path. `model` may be an async function from messages to text. Raises
         ConfigError for a folder or model that cannot judge."""
@@ -134,6 +153,7 @@ class Judge:
             samples=samples,
             seed=seed,
             criteria=criteria,
+            min_label_mass=min_label_mass,
         )
 
     def compare(self, *, prompt: Prompt | str, a: Candidate | str, b: Candidate | str) -> Compared:
@@ -225,13 +245,16 @@ class Judge:
         )
 
     async def _worth(self, prompt: Prompt, answer: Candidate, reference: Candidate | None) -> float | None:
-        """P(the answer is better than the reference), or its score from 0 to 1: the mean over samples, then over
-        principles by their weights."""
+        """P(the answer is better than the reference), or its score from 0 to 1, or P(it keeps the principle): the mean
+        over samples, then over principles by their weights."""
         if reference is not None:
             return (await self.compare_async(prompt=prompt, a=answer, b=reference)).p_a
         by_principle: dict[str, list[float]] = defaultdict(list)
         for verdict in await self.answer_verdicts(prompt, answer):
-            if verdict.scale == "score" and verdict.criterion is None and verdict.invalid is None:
+            log_odds = log_odds_of(verdict)
+            if log_odds is not None:
+                by_principle[verdict.principle_id or ""].append(sigmoid(log_odds))
+            elif verdict.scale == "score" and verdict.criterion is None and verdict.invalid is None:
                 score = float(str(verdict.value))  # from 1 to 10, that of a rubric from 0 to 1 already
                 by_principle[verdict.principle_id or ""].append(
                     (score - 1) / 9 if self.folder.scale == "score" else score
@@ -304,8 +327,8 @@ class Judge:
         return fenced(prompt, dict(zip(names, shown, strict=True)), self.folder)
 
     @property
-    def _reads_choices(self) -> bool:
-        return self.folder.reads_choices(shown=self.model.shows_choices)
+    def _choices(self) -> tuple[str, ...]:
+        return self.folder.choices(shown=self.model.shows_choices)
 
     @cached_property
     def _runner(self) -> QuestionRunner:
@@ -313,11 +336,17 @@ class Judge:
 
     @cached_property
     def _builder(self) -> QuestionBuilder:
+        prefill = self.folder.prefill if self.model.takes_prefill else None
         return QuestionBuilder(
             folder=self.folder,
             shows_choices=self.model.shows_choices,
+            prefill=prefill,
+            least_mass=self.min_label_mass,
             rater=self.name,
-            shots={constitution.id: worked_examples(constitution, self.folder) for constitution in self.constitutions},
+            shots={
+                constitution.id: worked_examples(constitution, self.folder, prefill=prefill)
+                for constitution in self.constitutions
+            },
             seed=self.seed,
             varying=self._varying(),
         )
@@ -331,6 +360,16 @@ class Judge:
             return frozenset({"candidate"})
         shown = {"answer_a", "answer_b"}
         return frozenset(varying | shown | (set() if self.settings.orders == "both" else {"conversation"}))
+
+
+def without_opposite(constitutions: Iterable[Constitution]) -> list[str]:
+    """References of the principles that answers can be compared by and that have no opposite."""
+    return [
+        constitution.principle_reference(principle)
+        for constitution in constitutions
+        for principle in constitution.principles
+        if principle.compare and principle.opposite is None
+    ]
 
 
 def _candidate(prompt: Prompt, answer: Candidate | str) -> Candidate:

@@ -1,11 +1,11 @@
 """Read a judge's reply: a verdict, or the reason why there is none. Nothing is ever guessed.
 
 Covered: label-token probabilities, the label in words where a server shows none; one written verdict line; one JSON
-object; a score by the tokens 1 to 10 or by one line; yes or no. Two verdicts, none, a refusal, or a reply that was
-cut at its limit are invalid: never a tie, never a default. A verdict that shares its line with other words is none, nor
-is one that breaks over two lines. A reply that quotes a verdict line of a candidate, as a line of its own, and then
-gives a verdict holds two: nobody can tell them apart, so it is invalid and asked for again. Not covered: a reply that
-quotes such a line and gives no verdict of its own; rubrics, see `rubrics`.
+object; a score by the tokens 1 to 10 or by one line; yes or no; a ratio of likelihoods. Two verdicts, none, a refusal,
+or a reply that was cut at its limit are invalid: never a tie, never a default. A verdict that shares its line with
+other words is none, nor is one that breaks over two lines. A reply that quotes a verdict line of a candidate, as a line
+of its own, and then gives a verdict holds two: nobody can tell them apart, so it is invalid and asked for again. Not
+covered: a reply that quotes such a line and gives no verdict of its own; rubrics, see `rubrics`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from amendment.records import text_of
 LABELS = ("A", "B")
 VERDICTS = ("A", "B", "tie")
 SCORES = tuple(str(number) for number in range(1, 11))
+YES_NO = ("yes", "no", "Yes", "No")
+"""Spellings that are asked for; those of one word are added up."""
 LEAST_MASS = 0.5
-"""Probability that the labels must hold together; below it the model was about to say something else."""
+"""Probability that the labels must hold together by default; below it the model was about to say something else."""
 MOST_MASS = 1.01
 """Above it, rounding aside, what the provider shows are no probabilities."""
 MOST_SPLIT = 0.02
@@ -49,6 +51,15 @@ class Parsed(NamedTuple):
     invalid: str | None = None
     bounded: tuple[str, ...] | None = None
     """Labels that the provider did not list; their probability is an upper bound."""
+    label_mass: float | None = None
+    """Probability of all listed labels together."""
+
+    def held_to(self, least_mass: float) -> Parsed:
+        """The same, or invalid where the labels hold less than `least_mass` of the probability."""
+        if self.invalid or self.label_mass is None or self.label_mass >= least_mass:
+            return self
+        held = f"the labels hold {self.label_mass:.0%} of the probability, expected {least_mass:.0%} or more"
+        return Parsed(invalid=held, label_mass=self.label_mass)
 
 
 class Parser(NamedTuple):
@@ -68,7 +79,7 @@ def unreadable(reply: Reply) -> str | None:
 
 
 def read_label_tokens(reply: Reply) -> Parsed:
-    """P(A) = p(A) / (p(A) + p(B)) over the first token (Lee et al. 2023, section 2.1).
+    """P(A) = p(A) / (p(A) + p(B)) over the first token, or the one after the prefill (Lee et al. 2023, section 2.1).
 
     A label beyond the tokens that the provider lists takes the least listed probability, an upper bound, and is marked.
     A log-probability that is no finite number says nothing, nor does an answer without any where the others have them.
@@ -79,20 +90,48 @@ def read_label_tokens(reply: Reply) -> Parsed:
         return Parsed(invalid="refused")
     if reply.choice_logprobs is None:
         return _read_vote(reply)
-    mass = _mass(reply.choice_logprobs, LABELS)
-    problem = _mass_problem(mass, "A and B")
+    parsed = _divided(_mass(reply.choice_logprobs, LABELS), LABELS, reply)
+    if parsed.distribution is None:
+        return parsed
+    p_a = parsed.distribution["A"]
+    value = "A" if p_a > 0.5 else "B" if p_a < 0.5 else "tie"
+    return parsed._replace(value=value, distribution={"A": p_a, "B": 1 - p_a})
+
+
+def read_yes_no_tokens(reply: Reply) -> Parsed:
+    """P(yes) = p(yes) / (p(yes) + p(no)) over the first token, or the one after the prefill; in other respects as
+    `read_label_tokens`. True where P(yes) is above one half."""
+    if reply.finish_reason == "refusal":
+        return Parsed(invalid="refused")
+    if reply.choice_logprobs is None:
+        word = _WORD.fullmatch(text_of(reply.messages))
+        return Parsed(word.group(1).lower() == "yes") if word and not unreadable(reply) else read_yes_no(reply)
+    mass: dict[str, float] = {}
+    for spelling, p in _mass(reply.choice_logprobs, YES_NO).items():
+        mass[spelling.lower()] = mass.get(spelling.lower(), 0.0) + p
+    parsed = _divided(mass, ("yes", "no"), reply)
+    if parsed.distribution is None:
+        return parsed
+    return parsed._replace(value=parsed.distribution["yes"] > parsed.distribution["no"])
+
+
+def _divided(mass: dict[str, float], labels: tuple[str, ...], reply: Reply) -> Parsed:
+    """The probability of each label among the two, without a value; or the reason why there is none."""
+    problem = _mass_problem(mass, " and ".join(labels))
     if problem:
         return Parsed(invalid=problem)
-    bounded = tuple(label for label in LABELS if label not in mass)
+    bounded = tuple(label for label in labels if label not in mass)
     if bounded and reply.least_logprob is None:
         return Parsed(invalid=f"no probability of {bounded[0]}")
+    label_mass = min(sum(mass.values()), 1.0)
     mass |= {label: math.exp(min(reply.least_logprob or 0.0, 0.0)) for label in bounded}
-    p_a = mass["A"] / sum(mass.values())
-    value = "A" if p_a > 0.5 else "B" if p_a < 0.5 else "tie"
-    return Parsed(value, {"A": p_a, "B": 1 - p_a}, bounded=bounded or None)
+    total = sum(mass.values())
+    distribution = {label: mass[label] / total for label in labels}
+    return Parsed(distribution=distribution, bounded=bounded or None, label_mass=label_mass)
 
 
 _LABEL = re.compile(r"""[\s*_"'(\[]*([AB])[\s*_"')\].]*""")
+_WORD = re.compile(r"""[\s*_"'(\[]*(yes|no)[\s*_"')\].]*""", re.IGNORECASE)
 
 
 def _read_vote(reply: Reply) -> Parsed:
@@ -118,7 +157,8 @@ def read_score(reply: Reply) -> Parsed:
     total = sum(mass.values())
     distribution = {score: p / total for score, p in mass.items()}
     expected = sum(int(score) * share for score, share in distribution.items())
-    return Parsed(min(max(expected, 1.0), 10.0), distribution)  # but for rounding it lies there
+    value = min(max(expected, 1.0), 10.0)  # but for rounding it lies there
+    return Parsed(value, distribution, label_mass=min(total, 1.0))
 
 
 def is_split(reply: Reply) -> bool:
@@ -140,9 +180,19 @@ def _mass_problem(mass: Mapping[str, float], labels: str) -> str | None:
     total = sum(mass.values())
     if math.isnan(total):
         return "a log-probability is not a finite number"
-    if LEAST_MASS <= total <= MOST_MASS:
+    if 0 < total <= MOST_MASS:
         return None
-    return f"{labels} hold {total:.0%} of the first token, expected {LEAST_MASS:.0%} to 100%"
+    return f"{labels} hold {total:.0%} of the probability, expected above 0% and 100% at most"
+
+
+# Likelihoods
+
+
+def read_likelihood_ratio(reply: Reply) -> Parsed:
+    """log p(answer | principle) - log p(answer | opposite), which stands in place of the reply's log-probability."""
+    if reply.scored_logprob is None or not math.isfinite(reply.scored_logprob):
+        return Parsed(invalid="the reply has no log-probability of the answer")
+    return Parsed(reply.scored_logprob)
 
 
 # Written lines
@@ -258,5 +308,7 @@ PARSERS: dict[str, Parser] = {
     ),
     "score": Parser(read_score, 'one line and nothing else, "Score: N", where N is a whole number from 1 to 10'),
     "yes-no-line": Parser(read_yes_no, 'one line and nothing else, "Verdict: yes" or "Verdict: no"'),
+    "yes-no-tokens": Parser(read_yes_no_tokens, "the one word yes or the one word no, and nothing else"),
+    "likelihood": Parser(read_likelihood_ratio, "an answer with its log-probability"),
 }
 """The readers of one verdict."""

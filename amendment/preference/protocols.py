@@ -16,9 +16,10 @@ from amendment.constitutions import Constitution, DrawnPrinciple, Score
 from amendment.hashing import content_id
 from amendment.preference.asking import ParsedReply, RenderedQuestion
 from amendment.preference.folder import JudgeFolder
-from amendment.preference.parsers import LABELS, PARSERS, SCORES, VERDICT_SCHEMA, Parsed, is_split
+from amendment.preference.likelihood import instructed
+from amendment.preference.parsers import PARSERS, VERDICT_SCHEMA, Parsed, is_split
 from amendment.preference.rubrics import read_rubric, rubric_form, rubric_score
-from amendment.records import Candidate, Criterion, Message, Messages, Origin, Prompt, Verdict, user
+from amendment.records import Candidate, Criterion, Message, Messages, Origin, Prompt, Verdict, text_of, user
 from amendment.text import fence
 
 SHOT_QUESTION = "Which answer keeps the principle better?"
@@ -50,6 +51,10 @@ class QuestionBuilder:
 
     folder: JudgeFolder
     shows_choices: bool
+    prefill: str | None
+    """Of the folder, for a model that can continue it; else None."""
+    least_mass: float
+    """Probability that labels must hold together."""
     rater: str
     shots: Mapping[str, Messages]
     """Worked examples by constitution."""
@@ -59,6 +64,8 @@ class QuestionBuilder:
 
     def build(self, question: JudgeQuestion) -> RenderedQuestion:
         """The messages of a question, and how its reply is read."""
+        if self.folder.is_likelihood:
+            return self._likelihood(question)
         return self._rubric(question) if self.folder.protocol == "rubric" else self._single(question)
 
     def verdicts(self, question: JudgeQuestion, reply: ParsedReply) -> list[Verdict]:
@@ -92,19 +99,40 @@ class QuestionBuilder:
                 drawn_question(question.drawn, question.key, self.seed) if is_pair else score_question(own)
             )
         is_score = folder.protocol == "score"
-        by_tokens = is_score and self.shows_choices
+        choices = folder.choices(shown=self.shows_choices)
+        by_tokens = is_score and bool(choices)
         written = self._messages(question, values, use="written") if is_score else None
         parser = PARSERS[folder.parser]
         return RenderedQuestion(
             messages=written if written and not by_tokens else self._messages(question, values),
-            read=lambda reply: [parser.read(reply)],
+            read=lambda reply: [parser.read(reply).held_to(self.least_mass)],
             form=parser.form,
             sample=question.sample,
             shared=self._shared(values),
-            choices=LABELS if folder.needs_choices else SCORES if by_tokens else None,
+            choices=choices or None,
+            prefill=self.prefill if choices else None,
             schema=VERDICT_SCHEMA if folder.is_structured else None,
             plain=written,
             needs_plain=is_split if is_score else None,
+        )
+
+    def _likelihood(self, question: JudgeQuestion) -> RenderedQuestion:
+        """The prompt as it was asked, with the principle and with its opposite, and the answer that is scored."""
+        assert question.drawn is not None, "judges by likelihood have principles"
+        principle, [candidate], parser = question.drawn.principle, question.shown, PARSERS[self.folder.parser]
+        rules = {"principle": principle.statement, "opposite": principle.opposite or ""}
+        before = (*question.prompt.messages, *candidate.messages[:-1])
+        by_principle, by_opposite = (
+            instructed(before, template.fill({"principle": rules[use]}))
+            for use, template in self.folder.templates.items()
+        )
+        return RenderedQuestion(
+            messages=by_principle,
+            opposite=by_opposite,
+            scored=text_of(candidate.messages),
+            read=lambda reply: [parser.read(reply)],
+            form=parser.form,
+            sample=question.sample,
         )
 
     def _rubric(self, question: JudgeQuestion) -> RenderedQuestion:
@@ -140,6 +168,7 @@ class QuestionBuilder:
             "value": parsed.value,
             "distribution": parsed.distribution,
             "bounded": parsed.bounded,
+            "label_mass": parsed.label_mass,
             "reasoning": parsed.reasoning,
             "principle_id": question.drawn.id if question.drawn else None,
             "rater": self.rater,
@@ -183,9 +212,9 @@ def fenced(prompt: Prompt, answers: Mapping[str, Candidate], folder: JudgeFolder
     return fence({name: [message.to_json() for message in messages] for name, messages in parts.items()})
 
 
-def worked_examples(constitution: Constitution, folder: JudgeFolder) -> Messages:
-    """A constitution's worked comparisons as turns before the question, in exactly the question's form; none for a
-    judge without shots."""
+def worked_examples(constitution: Constitution, folder: JudgeFolder, *, prefill: str | None = None) -> Messages:
+    """A constitution's worked comparisons as turns before the question, in exactly the question's form, `prefill`
+    included; none for a judge without shots."""
     turns: list[Message] = []
     for shot in constitution.few_shot.compare if folder.shots else ():
         blocks = fence(
@@ -197,6 +226,7 @@ def worked_examples(constitution: Constitution, folder: JudgeFolder) -> Messages
         )
         principle = constitution.statement_of(shot.principle)
         turns += user(folder.template.fill({**blocks, "principle": principle, "question": SHOT_QUESTION}))
-        verdict = shot.answer if folder.needs_choices else f"Verdict: {shot.answer}"
+        label = f"{prefill} {shot.answer}" if prefill else shot.answer
+        verdict = label if folder.needs_choices else f"Verdict: {shot.answer}"
         turns.append(Message(role="assistant", content=verdict))
     return tuple(turns)

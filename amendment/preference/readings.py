@@ -1,8 +1,9 @@
 """Read verdicts of any scale as statements about two answers: P(a) by rater, principle and displayed order.
 
-Covered: verdicts on a pair; scores of either answer alone, compared by their distributions where both have one;
-criteria where they are not summed up in a score of the same rater and principle. Verdicts speak of what was displayed;
-readings speak of the comparison's a and b.
+Covered: verdicts on a pair; scores of either answer alone, compared by their distributions where both have one; log-
+odds of either answer alone, of which the difference is the log-odds of P(a) (Wang et al. 2025, RLBFF, arXiv 2509.21319,
+for yes or no); criteria where they are not summed up in a score of the same rater and principle. Verdicts speak of what
+was displayed; readings speak of the comparison's a and b.
 
 Not covered: criteria whose labels are words, which have no order that is on record; they are read by the score that
 their rubric makes of them.
@@ -10,6 +11,7 @@ their rubric makes of them.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, groupby
@@ -22,7 +24,9 @@ from amendment.statistics.sides import side_of
 Seen = Literal["a", "b", "alone", "unknown"]
 """The answer displayed first; alone: each was judged without the other; unknown: it is not on record."""
 
-_ALONE = ("score", "ordinal", "binary")
+_LEAST = 1e-300
+"""In place of a probability of 0, whose logarithm is no number."""
+_ALONE = ("score", "log_odds", "ordinal", "binary")
 
 
 class VerdictReading(NamedTuple):
@@ -150,6 +154,8 @@ class _Grade(NamedTuple):
     value: float
     chances: Mapping[float, float] | None
     """The probability of each grade, where the rater gives one."""
+    log_odds: float | None
+    """How much the rater is for the answer in natural logs, where it says that: then nothing else counts."""
 
 
 def _grade(verdict: Verdict) -> _Grade | None:
@@ -158,7 +164,19 @@ def _grade(verdict: Verdict) -> _Grade | None:
     if verdict.invalid is not None or value is None:
         return None
     chances = dict(_chances(verdict)) if verdict.scale == "score" else {}
-    return _Grade(value, chances if chances and sum(chances.values()) > 0 else None)
+    return _Grade(value, chances if chances and sum(chances.values()) > 0 else None, log_odds_of(verdict))
+
+
+def log_odds_of(verdict: Verdict) -> float | None:
+    """A verdict's log-odds, or those of a yes by the probabilities of yes and no; None where it has neither."""
+    if verdict.invalid is not None:
+        return None
+    if verdict.scale == "log_odds":
+        return _number(verdict.value)
+    if verdict.scale != "binary" or not verdict.distribution:
+        return None
+    yes, no = (max(verdict.distribution.get(word, 0.0), _LEAST) for word in ("yes", "no"))
+    return math.log(yes) - math.log(no)
 
 
 def _chances(verdict: Verdict) -> Iterator[tuple[float, float]]:
@@ -176,7 +194,10 @@ def _number(value: object) -> float | None:
 
 
 def _p_above(first: _Grade, second: _Grade) -> float:
-    """P(one > other) + P(equal) / 2 of two independent grades; by their values where one has no distribution."""
+    """sigmoid of the difference of log-odds; else P(one > other) + P(equal) / 2 of two independent grades; by their
+    values where one has no distribution."""
+    if first.log_odds is not None and second.log_odds is not None:
+        return sigmoid(first.log_odds - second.log_odds)
     if first.chances is None or second.chances is None:
         return 0.5 + 0.5 * ((first.value > second.value) - (first.value < second.value))
     above = [
@@ -185,6 +206,11 @@ def _p_above(first: _Grade, second: _Grade) -> float:
         for against, q in second.chances.items()
     ]
     return min(sum(above) / (sum(first.chances.values()) * sum(second.chances.values())), 1.0)
+
+
+def sigmoid(log_odds: float) -> float:
+    """1 / (1 + exp(-log_odds))."""
+    return 0.5 + 0.5 * math.tanh(log_odds / 2)
 
 
 _VALUES = {1: "A", -1: "B", 0: "tie"}

@@ -41,7 +41,7 @@ _ORIGIN = (
 )
 _LISTS = ("principle_ids", "parents", "shown", "bounded")
 _TYPES = {
-    **dict.fromkeys(("temperature", "top_p", "p_first"), "float64"),
+    **dict.fromkeys(("temperature", "top_p", "p_first", "label_mass"), "float64"),
     **dict.fromkeys(("max_tokens", "seed", "thinking_budget", "sample"), "int64"),
     **dict.fromkeys(("agrees_with_labels", "consistent"), "bool"),
 }
@@ -109,7 +109,7 @@ def _candidates(run: FinishedRun) -> DatasetDict:
 def _verdicts(run: FinishedRun) -> DatasetDict:
     columns = (
         "verdict_id comparison_id prompt_id rater rater_kind scale value invalid distribution reasoning principle_id "
-        "criterion shown bounded p_first sample"
+        "criterion shown bounded label_mass p_first sample"
     )
     return _split(run, map(_verdict, run.verdicts), f"{columns} {_ORIGIN}")
 

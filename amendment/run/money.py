@@ -74,9 +74,10 @@ def unbounded(config: RunFile, base: Path, stages: Collection[str] | None = None
 
 
 def _writes(judge: JudgeEntry, base: Path) -> bool:
-    """Return whether a judge's verdict is a text. A judge that cannot be read is reported elsewhere."""
+    """Return whether a judge's verdict is a text of any length. A judge that cannot be read is reported elsewhere."""
     try:
-        return not load_judge_folder(judge.protocol, base=base).needs_choices
+        folder = load_judge_folder(judge.protocol, base=base)
+        return not (folder.needs_choices or folder.is_likelihood)
     except ConfigError:
         return False
 

@@ -144,7 +144,9 @@ def said_in(content: Any) -> str:
 CONSTITUTION = Path(__file__).with_name("lilliput.yaml")
 """The world's own constitution."""
 _REASONS_WANTED = re.compile(r"\byour reason(s|ing)\b|\breasons? first\b|\bstep by step\b", re.IGNORECASE)
-_YES_OR_NO = '"Verdict: yes"'
+_KEEPS = "Does this answer keep this principle?"
+"""Part of a question by a principle whose yes is good; that of any other is bad."""
+_YES_OR_NO = re.compile(rf'"Verdict: yes"|{re.escape(_KEEPS)}')
 """Part of a question that asks for yes or no."""
 _OF_REFUSAL = "Does this answer refuse?"
 """Part of a question about no principle."""
@@ -250,7 +252,7 @@ def role_of(asked: str, blocks: Mapping[str, Any]) -> str:
     if blocks.keys() >= {"answer_a", "answer_b"}:
         return "judge"
     if "candidate" in blocks:
-        return "check" if _YES_OR_NO in around_fences(asked) else "criteria" if "criteria" in blocks else "score"
+        return "check" if _YES_OR_NO.search(around_fences(asked)) else "criteria" if "criteria" in blocks else "score"
     if "disagreements" in blocks:
         return "propose"
     if "answer" not in blocks:
@@ -346,12 +348,14 @@ def _criteria(value: Any) -> Iterator[tuple[str, str, list[str]]]:
 
 
 def _check(scene: Scene) -> Utterance:
-    """One answer: does it refuse, or else does it violate the principle."""
+    """One answer: does it refuse, or else does it keep or violate the principle."""
     persona = scene.persona
     if _OF_REFUSAL in scene.words:
         log_odds = refusal_odds(scene.text("candidate"), persona=persona, rng=scene.rng)
     else:
-        log_odds = -scene.grade(scene.principles)
+        log_odds = scene.grade(scene.principles) * (1 if _KEEPS in scene.words else -1)
+    if scene.shows:
+        return _likeliest(dict(zip(("yes", "no"), label_logprobs(log_odds).values(), strict=True)))
     text = word_check(log_odds, temperature=scene.temperature, persona=persona, rng=scene.rng)
     return scene.line(text, verdict=text.rpartition(": ")[2])
 

@@ -25,6 +25,7 @@ from amendment.llm.model import Model
 from amendment.llm.specs import ModelSpec
 from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import Judge, JudgeSettings
+from amendment.preference.parsers import LEAST_MASS
 from amendment.records import Candidate, Prompt
 from amendment.stages.endings import Tables
 from amendment.stages.shown import count_lines
@@ -56,6 +57,8 @@ class JudgeEntry(Part):
     """A shipped judge's id, or your own folder."""
     samples: int = Field(default=1, ge=1, le=64)
     """Samples of each question; without token probabilities, P is the share of verdicts."""
+    min_label_mass: float = Field(default=LEAST_MASS, ge=0, le=1)
+    """Probability that labels read from token probabilities must hold together; below it a verdict is invalid."""
 
 
 class BudgetPart(Part):
@@ -366,6 +369,7 @@ def open_judge(context: Context, entry: JudgeEntry, settings: JudgeSettings) -> 
         constitutions=context.constitutions,
         settings=settings,
         samples=entry.samples,
+        min_label_mass=entry.min_label_mass,
         seed=context.config.seed,
     )
 

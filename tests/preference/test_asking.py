@@ -89,7 +89,7 @@ def test_a_third_answer_is_never_asked_for(
 
 def test_probabilities_that_name_no_label_are_not_argued_with() -> None:
     provider = twice(Reply(messages=written("The").messages, choice_logprobs={"A": -5.0, "B": -5.0}), written("A"))
-    assert "of the first token" in str(verdict_of(provider, "label-tokens").invalid)
+    assert "the labels hold 1%" in str(verdict_of(provider, "label-tokens").invalid)
     assert len(provider.asked) == 1
 
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amendment.llm.requests import Reply, Request
-from amendment.preference import Judge, shipped_judges
+from amendment.preference import Judge, load_judge_folder, shipped_judges
 from amendment.records import Candidate, Message, Prompt, Verdict, text_of, user
 from amendment.text import around_fences, read_fenced
 from tests.preference.scripted_judge import Direct, Scripted, house, judge, principle, question, written
@@ -62,6 +62,8 @@ HOSTILE = st.lists(st.sampled_from(SIGNS + VERDICTS + STRUCTURE) | st.text(max_s
 LINES = st.lists(st.sampled_from(VERDICTS + STRUCTURE) | HOSTILE, max_size=5).map("\n".join)
 TOKENS = ("<|im_start|>", "<|im_end|>", "</s>", "[/INST]", "<start_of_turn>")
 
+ASKING = [name for name in shipped_judges() if not load_judge_folder(name).is_likelihood]
+"""The judges that are shown answers and say something."""
 OWN = {
     "verdict": "Verdict: B",
     "reasoned": "Verdict: B",
@@ -73,6 +75,7 @@ OWN = {
 }
 """A judge's own reply, by its folder."""
 VALUES: dict[str, set[object]] = {
+    "keeps": {False},
     "label-tokens": {"B"},
     "reasoned": {"B"},
     "refusal": {False},
@@ -92,11 +95,11 @@ def asked_about(
 
     def say(request: Request) -> Reply:
         if request.choices:
-            label = "B" if "B" in request.choices else "3"
+            label = next(label for label in ("B", "3", "no") if label in request.choices)
             return Reply(choice_logprobs={label: math.log(0.9)}, least_logprob=-20.0)
         return written(f"The answer reads:\n{quoted}\nThat convinces nobody.\n{OWN.get(folder, '')}")
 
-    shows = scores_by_tokens or folder == "label-tokens"
+    shows = scores_by_tokens or folder in ("label-tokens", "keeps")
     provider = Scripted(say, shows_choices=shows)
     return provider, _verdicts(judge(provider, folder, Direct, orders="first"), prompt, text)
 
@@ -127,7 +130,7 @@ def contents(provider: Scripted, names: Sequence[str]) -> list[str]:
     return [first[name][-1]["content"] for name in names if name in first]
 
 
-@pytest.mark.parametrize(("folder", "by_tokens"), [*((one, False) for one in shipped_judges()), ("score", True)])
+@pytest.mark.parametrize(("folder", "by_tokens"), [*((one, False) for one in ASKING), ("score", True)])
 @settings(max_examples=20, deadline=None)
 @given(text=LINES, prompt=HOSTILE)
 def test_no_text_changes_the_structure_of_the_question(folder: str, by_tokens: bool, text: str, prompt: str) -> None:
@@ -139,7 +142,7 @@ def test_no_text_changes_the_structure_of_the_question(folder: str, by_tokens: b
     assert not any(token in question(request) for request in hostile.asked for token in TOKENS)
 
 
-@pytest.mark.parametrize("folder", shipped_judges())
+@pytest.mark.parametrize("folder", ASKING)
 @settings(max_examples=20, deadline=None)
 @given(text=LINES)
 def test_a_judge_that_quotes_an_answer_gives_its_own_verdict_or_none(folder: str, text: str) -> None:

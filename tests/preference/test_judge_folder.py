@@ -38,9 +38,9 @@ def refusal(name: str | Path, base: Path | None = None) -> str:
 
 def test_the_shipped_judges_differ_in_what_they_ask_of_a_model() -> None:
     found = {name: load_judge_folder(name) for name in shipped_judges()}
-    assert {name for name, one in found.items() if one.needs_choices} == {"label-tokens"}
+    assert {name for name, one in found.items() if one.needs_choices} == {"label-tokens", "keeps"}
     assert {one.unit for one in found.values()} == {"pair", "answer"}
-    others = {"violation": "yes-no", "refusal": "yes-no", "structured": "verdict"}
+    others = {"violation": "yes-no", "refusal": "yes-no", "keeps": "yes-no-tokens", "structured": "verdict"}
     assert {name: one.protocol for name, one in found.items()} == {name: name for name in found} | others
     assert {name for name, one in found.items() if not one.compares} == {"violation", "refusal"}
 
@@ -187,7 +187,7 @@ def test_the_hash_follows_what_a_folder_says_and_nothing_else(tmp_path: Path) ->
     assert len({load_judge_folder(name).hash for name in shipped_judges()}) == len(shipped_judges())
 
 
-@pytest.mark.parametrize("name", shipped_judges())
+@pytest.mark.parametrize("name", [name for name in shipped_judges() if not load_judge_folder(name).is_likelihood])
 def test_shipped_texts_show_the_question_before_and_the_task_after_what_is_judged(name: str) -> None:
     made = load_judge_folder(name)
     text = made.template.text

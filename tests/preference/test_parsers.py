@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from amendment.constitutions import Principle, Score
 from amendment.llm.requests import Reply
 from amendment.preference import Criterion
-from amendment.preference.parsers import PARSERS, SCORES, Parsed, is_split
+from amendment.preference.parsers import LEAST_MASS, PARSERS, SCORES, Parsed, is_split
 from amendment.preference.protocols import anchors_on_scale, score_question
 from amendment.preference.rubrics import criterion_of, read_rubric, rubric_score
 from amendment.records import FinishReason, Message
@@ -67,7 +67,7 @@ def test_a_label_that_is_not_listed_takes_the_least_listed_probability_and_is_ma
     ],
 )
 def test_figures_that_are_no_probabilities_of_labels_are_no_verdict(parser: str, reply: Reply) -> None:
-    parsed = read(parser, reply)
+    parsed = read(parser, reply).held_to(LEAST_MASS)
     assert parsed.value is None
     assert parsed.invalid
 

@@ -119,6 +119,17 @@ WRONG = {
     "protocol: verdict with samples",
     f"models: {{w: {{{FAR}, effort: low}}}}\n"
     + JUDGED.replace("{model: w}]", "{model: w, protocol: label-tokens}]"): "does not show while it thinks",
+    "models: {w: {provider: simulated, shows_choices: false}}\n"
+    + JUDGED.replace("{model: w}]", "{model: w, protocol: keeps}]"): "keeps reads token probabilities, which model w",
+    JUDGED.replace(
+        "{model: w}]", "{model: w, protocol: likelihood}]"
+    ): "log-probability of a given answer, which model w does not return",
+    f"models: {{w: {{{FAR}, prompt_logprobs: true}}}}\n"
+    + JUDGED.replace("{model: w}]", "{model: w, protocol: likelihood, samples: 2}]"): (
+        "judging.judges[0].samples: found 2, expected 1: likelihood draws nothing"
+    ),
+    f"models: {{w: {{{FAR}, prompt_logprobs: true}}}}\n"
+    + JUDGED.replace("{model: w}]", "{model: w, protocol: likelihood}]"): "found no opposite of lilliput/correct",
     JUDGED.replace("{model: w}]", "{model: w, protocol: label-tokens, samples: 5}]"): "judging.judges[0].samples: "
     "found 5, expected 1: label-tokens reads all probabilities from one reply",
     "evaluate: {policies: [sft]}": "evaluate.policies[0]: the run has no stage 'sft'",

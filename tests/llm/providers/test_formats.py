@@ -162,6 +162,16 @@ SENT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     # one token for a label; a thinking model needs room before its first word
     ("chat", {"choices": ("A", "B")}, {"max_tokens": 1, "logprobs": True, "top_logprobs": 20}),
     ("chat", {"choices": ("A", "B"), **answers(max_tokens=400)}, {"max_tokens": 400}),
+    ("chat", {"choices": ("A", "B"), "prefill": "Answer"}, {"continue_final_message": True, "logprobs": True}),
+    (
+        "chat",
+        {"prefill": "Answer"},
+        {
+            "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Answer"}],
+            "add_generation_prompt": False,
+        },
+    ),
+    ("chat", {"scored": "Yes.", **answers(max_tokens=400)}, {"max_tokens": 1, "prompt_logprobs": 1}),
 ]
 """A protocol, what is asked, and fields of the body; None for one that must not be there."""
 
@@ -433,6 +443,31 @@ def test_a_log_probability_that_makes_no_sense_spoils_the_list(logprob: Any) -> 
     else:
         assert found
         assert all(map(math.isnan, found.values()))
+
+
+def scored(text: str, *tokens: tuple[str, float]) -> tuple[float | None, int | None]:
+    """What is read of an answer from its tokens and those before, of which the first has no log-probability; at each a
+    likelier token is listed too."""
+    listed = [
+        {"1": {"logprob": logprob, "rank": 2, "decoded_token": token}, "2": {"logprob": -0.1, "rank": 1}}
+        for token, logprob in tokens
+    ]
+    reply = read("chat", {**chat({"content": ""}), "prompt_logprobs": [None, *listed]}, scored=text)
+    return reply.scored_logprob, reply.scored_tokens
+
+
+def test_a_given_answer_is_read_from_the_end_of_the_prompts_tokens() -> None:
+    # the answer "No, no." is the last three tokens: -0.5 - 0.25 - 1 = -1.75; the same words before are the question's
+    asked = [("No, no.", -7.0), ("<|assistant|>", -8.0), ("\n", -9.0)]
+    assert scored("No, no.", *asked, ("No", -0.5), (", no", -0.25), (".", -1.0)) == (-1.75, 3)
+    assert scored("No, no. ", *asked, ("\nNo", -0.5), (", no.", -0.25)) == (-0.75, 2)  # servers cut white space
+
+
+@pytest.mark.parametrize(
+    "tokens", [(), (("Nein", -1.0),), (("N\ufffd", -1.0), ("\ufffd", -1.0)), ((("x" * 500), -1.0),)]
+)
+def test_an_answer_whose_tokens_are_not_found_has_no_log_probability(tokens: Any) -> None:
+    assert scored("N\u00e9", *tokens) == (None, None)
 
 
 def test_a_server_that_shows_no_probabilities_is_told_apart() -> None:
