@@ -1,20 +1,28 @@
-"""Drawing answers from a language model in this process, and label probabilities: one way for providers and training.
+"""Drawing answers from a language model in this process, label probabilities, and probabilities of given answers: one
+way for providers and training.
 
 Promised: every answer is drawn with random numbers of its own, so that it depends neither on its neighbours in a batch
-nor on anybody's generators, up to rounding: padding changes logits in the last digits, and once in a long while that
-tips a draw. Not covered: constrained answers.
+nor on anybody's generators, up to rounding: padding and batches change logits in the last digits, and once in a long
+while that tips a draw. What prompts share is read once (`kv_cache`). Not covered: constrained answers.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from amendment.llm.kv_cache import GrowingCache, Reader, Shared, can_be_shared, no_check, rows_that_fit
 from amendment.llm.rendering import Sampled
+
+ROWS = 32
+"""Answers drawn together where nobody sets a number."""
+WASTE = 4096
+"""Tokens of padding above which a long prompt is answered apart, if they are more than half of the batch."""
+LEAVING = 8
+"""A batch is made smaller when one in so many of its answers has ended."""
 
 
 class GenerationOptions(NamedTuple):
@@ -26,30 +34,107 @@ class GenerationOptions(NamedTuple):
     top_p: float = 1.0
 
 
-@torch.no_grad()  # not inference_mode: what a model caches of its own accord has to stay fit for training
+class Work(NamedTuple):
+    """How a batch of work is done, which does not change its results."""
+
+    rows: int = ROWS
+    """Rows that are worked on together, at most."""
+    shared: Shared | None = None
+    """What the prompts of the last batch shared."""
+    check: Callable[[], None] = no_check
+    """Runs before each forward pass and ends the work by raising."""
+
+
+PLAIN = Work()
+
+
 def sample(
-    model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], seeds: Sequence[int], drawing: GenerationOptions
-) -> list[Sampled]:
-    """An answer to each prompt of a batch, drawn with the prompt's own seed. The model is used as it stands: put it in
-    evaluation mode first."""
-    ids_BT, mask_BT = _padded(model, tokenizer, prompts)
-    ends = torch.tensor(sorted(end_tokens(model, tokenizer)), dtype=torch.long, device=model.device)
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[Sequence[int]],
+    seeds: Sequence[int],
+    drawing: GenerationOptions,
+    *,
+    work: Work = PLAIN,
+) -> Iterator[tuple[int, Sampled]]:
+    """An answer to each prompt, drawn with the prompt's own seed: the prompt's position and its answer, as answers end.
+
+    The model is used as it stands: put it in evaluation mode first.
+    """
+    for rows in _batches(model, [len(prompt) for prompt in prompts], drawing.max_tokens, work.rows):
+        drawn = _sample(
+            model, tokenizer, [prompts[row] for row in rows], [seeds[row] for row in rows], drawing, work=work
+        )
+        for place, sampled in drawn:
+            yield rows[place], sampled
+
+
+def _batches(model: Any, lengths: Sequence[int], max_tokens: int, most: int) -> Iterator[list[int]]:
+    """Prompts to be answered together: of like length, and as many as fit."""
+    batch, total = list[int](), 0
+    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+        n, longest = len(batch) + 1, lengths[row]
+        total += longest
+        is_full = n > most or n > rows_that_fit(model, longest + max_tokens)
+        if batch and (is_full or n * longest > 2 * total + WASTE):
+            yield batch
+            batch, total = [], longest
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+@torch.no_grad()  # not inference_mode: what a model caches of its own accord has to stay fit for training
+def _sample(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[Sequence[int]],
+    seeds: Sequence[int],
+    drawing: GenerationOptions,
+    *,
+    work: Work,
+) -> Iterator[tuple[int, Sampled]]:
+    """The answers of one batch. Those that have ended leave it."""
+    reader, ends = _reader(model, tokenizer, work._replace(rows=len(prompts))), end_tokens(model, tokenizer)
+    width = max(map(len, prompts))
+    mask_BT = torch.zeros((len(prompts), width + drawing.max_tokens), dtype=torch.long, device=model.device)
+    logits: dict[int, Tensor] = {}
+    cache = ids_BT = None
+    for batch in reader.read(prompts, [1] * len(prompts), use_cache=True):
+        mask_BT[batch.rows, width - batch.mask_BT.shape[1] : width] = batch.mask_BT
+        logits |= zip(batch.rows, batch.logits_BKV[:, -1], strict=True)
+        if can_be_shared(batch.cache):
+            cache = GrowingCache(len(prompts), width, batch.cache) if cache is None else cache
+            cache.fill(batch.rows, batch.cache)
+        else:  # one batch, in the order of the prompts
+            cache, ids_BT = batch.cache, batch.ids_BT
+    logits_BV = torch.stack([logits[place] for place in range(len(prompts))])
     uniforms_BN = _uniforms(seeds, drawing.max_tokens).to(model.device)
-    lengths_B = torch.zeros(len(prompts), dtype=torch.long, device=model.device)
-    is_open_B, cache, drawn = torch.ones(len(prompts), dtype=torch.bool, device=model.device), None, list[Tensor]()
-    for uniforms_B in uniforms_BN.T:
-        out = model(attention_mask=mask_BT, past_key_values=cache, **_inputs(model, ids_BT, mask_BT, use_cache=True))
-        token_B = draw_tokens(out.logits[:, -1], uniforms_B, drawing)
-        drawn.append(token_B)
-        lengths_B += is_open_B
-        is_open_B = is_open_B & ~torch.isin(token_B, ends)
-        if not is_open_B.any():
+    places, answers = list(range(len(prompts))), [list[int]() for _ in prompts]
+    is_open = dict.fromkeys(places, True)
+    for step in range(drawing.max_tokens):
+        token_B = draw_tokens(logits_BV, uniforms_BN[places, step], drawing)
+        for place, token in zip(places, token_B.tolist(), strict=True):
+            if place in is_open:
+                answers[place].append(token)
+                if token in ends:
+                    del is_open[place]
+                    yield place, Sampled(answers[place], is_cut=False)
+        if not is_open or step + 1 == drawing.max_tokens:
             break
-        cache = getattr(out, "past_key_values", None)
-        ids_BT = token_B[:, None] if cache is not None else torch.cat([ids_BT, token_B[:, None]], dim=1)
-        mask_BT = torch.cat([mask_BT, torch.ones_like(token_B)[:, None]], dim=1)
-    rows = zip(torch.stack(drawn, dim=1).tolist(), lengths_B.tolist(), is_open_B.tolist(), strict=True)
-    return [Sampled(ids[:length], is_cut) for ids, length, is_cut in rows]
+        if isinstance(cache, GrowingCache) and (len(places) - len(is_open)) * LEAVING >= len(places):
+            kept = [at for at, place in enumerate(places) if place in is_open]
+            places, token_B, mask_BT = [places[at] for at in kept], token_B[kept], mask_BT[kept]
+            cache.select(kept)
+        mask_BT[:, width] = 1
+        width += 1
+        read_BT = token_B[:, None]
+        if cache is None and ids_BT is not None:  # a model without a cache reads everything again
+            read_BT = ids_BT = torch.cat([ids_BT, read_BT], dim=1)
+        out = reader.forward(read_BT, mask_BT[:, :width], cache)
+        cache, logits_BV = getattr(out, "past_key_values", None), out.logits[:, -1]
+    for place in is_open:
+        yield place, Sampled(answers[place], is_cut=True)
 
 
 def draw_tokens(logits_BV: Tensor, uniforms_B: Tensor, drawing: GenerationOptions) -> Tensor:
@@ -78,54 +163,47 @@ def _invert(p_BV: Tensor, uniforms_B: Tensor) -> Tensor:
 
 @torch.no_grad()
 def choose(
-    model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], labels: Sequence[dict[str, set[int]]]
-) -> list[dict[str, float]]:
-    """Log-probability of each label as the next token, in nats; the spellings of a label are added up."""
-    ids_BT, mask_BT = _padded(model, tokenizer, prompts)
-    out = model(attention_mask=mask_BT, **_inputs(model, ids_BT, mask_BT, use_cache=False))
-    logprobs_BV = out.logits[:, -1].float().log_softmax(-1).cpu()
-    return [
-        {label: min(float(row_V[sorted(ids)].logsumexp(0)), 0.0) for label, ids in spellings.items()}
-        for row_V, spellings in zip(logprobs_BV, labels, strict=True)
-    ]
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[Sequence[int]],
+    labels: Sequence[dict[str, set[int]]],
+    work: Work = PLAIN,
+) -> Iterator[tuple[int, dict[str, float]]]:
+    """Log-probability of each label as the next token, in nats; the spellings of a label are added up. Each result with
+    the position of its prompt, in any order."""
+    for batch in _reader(model, tokenizer, work).read(prompts, [1] * len(prompts)):
+        logprobs_BV = batch.logits_BKV[:, -1].float().log_softmax(-1).cpu()
+        for row, logprobs_V in zip(batch.rows, logprobs_BV, strict=True):
+            yield (
+                row,
+                {label: min(float(logprobs_V[sorted(ids)].logsumexp(0)), 0.0) for label, ids in labels[row].items()},
+            )
 
 
 @torch.no_grad()
 def score(
-    model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
-) -> list[float]:
-    """log p(answer | prompt) of each row, in nats: the sum over the answer's tokens."""
-    ids_BT, mask_BT = _padded(model, tokenizer, [[*prompt, *a] for prompt, a in zip(prompts, answers, strict=True)])
-    longest = max(map(len, answers))
-    out = model(attention_mask=mask_BT, **_inputs(model, ids_BT, mask_BT, use_cache=False, keep=longest + 1))
-    logits_BTV = out.logits[:, -longest - 1 : -1].float()
-    logps_BT = logits_BTV.gather(2, ids_BT[:, -longest:, None]).squeeze(2) - logits_BTV.logsumexp(2)
-    return [float(row_T[-len(a) :].double().sum()) for row_T, a in zip(logps_BT, answers, strict=True)]
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[Sequence[int]],
+    answers: Sequence[Sequence[int]],
+    work: Work = PLAIN,
+) -> Iterator[tuple[int, float]]:
+    """log p(answer | prompt), in nats: the sum over the answer's tokens. Each result with the position of its prompt,
+    in any order."""
+    read = [[*prompt, *answer[:-1]] for prompt, answer in zip(prompts, answers, strict=True)]
+    for batch in _reader(model, tokenizer, work).read(read, [len(answer) for answer in answers]):
+        for row, logits_KV in zip(batch.rows, batch.logits_BKV, strict=True):
+            ids_N = torch.tensor(answers[row], device=logits_KV.device)
+            logits_NV = logits_KV[-len(ids_N) :].float()
+            logps_N = logits_NV.gather(1, ids_N[:, None]).squeeze(1) - logits_NV.logsumexp(1)
+            yield row, float(logps_N.double().sum())
 
 
-def _padded(model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Ids and mask, filled up on the left so that all prompts end together."""
+def _reader(model: Any, tokenizer: Any, work: Work) -> Reader:
     pad = tokenizer.pad_token_id
     if pad is None:
         pad = min(end_tokens(model, tokenizer), default=0)
-    width = max(map(len, prompts))
-    ids_BT = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts])
-    mask_BT = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-    return ids_BT.to(model.device), mask_BT.to(model.device)
-
-
-def _inputs(model: Any, ids_BT: Tensor, mask_BT: Tensor, *, use_cache: bool, keep: int = 1) -> dict[str, Any]:
-    """The arguments of a step, as the model's own class accepts them: trainers put other functions in place of its
-    `forward`, and adapters lie around it."""
-    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
-    known = inspect.signature(type(bare).forward).parameters
-    positions_BT = (mask_BT.cumsum(-1) - 1).clamp(min=0)[:, -ids_BT.shape[1] :]
-    optional = {"position_ids": positions_BT, "logits_to_keep": keep}
-    return {
-        "input_ids": ids_BT,
-        "use_cache": use_cache,
-        **{name: value for name, value in optional.items() if name in known},
-    }
+    return Reader(model, pad, rows=work.rows, shared=work.shared, check=work.check)
 
 
 def _uniforms(seeds: Sequence[int], n: int) -> Tensor:

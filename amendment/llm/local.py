@@ -11,10 +11,11 @@ import asyncio
 import hashlib
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from threading import Event
+from typing import Any, Literal, NamedTuple
 
 import torch
 from huggingface_hub import snapshot_download
@@ -23,7 +24,8 @@ from transformers.utils import logging as library_logging
 
 from amendment.errors import ConfigError, DataError, Rejected
 from amendment.hashing import HASH_PREFIX
-from amendment.llm.generation import GenerationOptions, choose, end_tokens, sample, score
+from amendment.llm.generation import GenerationOptions, Work, choose, end_tokens, sample, score
+from amendment.llm.kv_cache import Shared, no_check
 from amendment.llm.opening import SAFE_LOADING, folder_of, folder_problems, is_folder, unreachable
 from amendment.llm.provider import Meter, RawReply, meter_plain, read_plain, write_plain
 from amendment.llm.rendering import Renderer, Sampled, common_prefix, read_answer
@@ -38,14 +40,38 @@ NOTES = ("history.json", "reward_meta.json", CONVERSION)
 """Files that lie next to a model for readers; they do not affect its answers."""
 LINGER = 0.002
 """Seconds that a batch which is not full waits for questions that are on their way."""
+SMALL = 20_000_000
+"""Parameters below which a model is faster with one thread than with a thread for each core."""
+
+_CORES = torch.get_num_threads()
+
+Deliver = Callable[[int, bytes | Exception], None]
+"""Gives out the reply to one of a batch's requests."""
+
+
+class _Kind(NamedTuple):
+    """Requests of one kind can be answered in one batch."""
+
+    task: Literal["draw", "choose", "score"]
+    drawing: GenerationOptions | None
+    """Absent where nothing is written."""
 
 
 class _Waiting(NamedTuple):
-    """A request in the queue; those of one kind can be answered in one batch."""
+    """A request in the queue."""
 
     request: Request
-    kind: tuple[str, GenerationOptions]
+    kind: _Kind
     reply: asyncio.Future[bytes]
+
+    @property
+    def size(self) -> int:
+        """The prompt's length, roughly."""
+        return len(self.request.body)
+
+
+class _Abandoned(Exception):
+    """Nobody waits for the batch any more."""
 
 
 class LocalProvider:
@@ -74,14 +100,15 @@ class LocalProvider:
         # the Hub's cache names a snapshot by its commit
         self._name = None if is_folder(source) else f"{source}@{self._folder.name}"
         self._model: LocalModel | None = None
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-model", initializer=_one_thread)
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-model")
+        self._is_closed = Event()
         self._queue: deque[_Waiting] = deque()
         self._running: asyncio.Task[None] | None = None
 
     async def send(self, request: Request) -> RawReply:
         """The answer as JSON. Raises Rejected for a conversation that the model cannot take."""
         reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(request, (_task(request), _drawing(request)), reply))
+        self._queue.append(_Waiting(request, _kind_of(request), reply))
         if self._running is None:
             self._running = asyncio.ensure_future(self._run())
         return RawReply(await reply)
@@ -96,6 +123,7 @@ class LocalProvider:
 
     async def close(self) -> None:
         """Stop: whoever still waits is cancelled."""
+        self._is_closed.set()  # a batch ends with its next token
         if self._running is not None:
             self._running.cancel()
         while self._queue:
@@ -115,58 +143,90 @@ class LocalProvider:
             self._running = None
 
     def _next(self) -> list[_Waiting]:
-        """The oldest request and those of its kind behind it; what nobody waits for any more is dropped."""
-        batch: list[_Waiting] = []
-        others: deque[_Waiting] = deque()
-        while self._queue and len(batch) < self._spec.batch_size:
-            waiting = self._queue.popleft()
-            if waiting.reply.done():
-                continue
-            (batch if not batch or waiting.kind == batch[0].kind else others).append(waiting)
-        self._queue.extendleft(reversed(others))
+        """The oldest request and those of its kind that are most like it in length. Requests that write nothing are all
+        taken, so that more of them share what they begin with. What nobody waits for any more is dropped."""
+        waiting = [waiting for waiting in self._queue if not waiting.reply.done()]
+        kind = waiting[0].kind if waiting else None
+        batch = [row for row in waiting if row.kind == kind]
+        if kind and kind.task == "draw":
+            batch = sorted(batch, key=lambda row: abs(row.size - batch[0].size))[: self._spec.batch_size]
+        taken = set(map(id, batch))
+        self._queue = deque(row for row in waiting if id(row) not in taken)
         return batch
 
     async def _finish(self, batch: Sequence[_Waiting]) -> None:
-        requests = [waiting.request for waiting in batch]
-        replies: Sequence[bytes | Exception]
+        """Answer a batch; each reply is given out as it comes."""
+        loop = asyncio.get_running_loop()
+
+        def deliver(place: int, reply: bytes | Exception) -> None:
+            loop.call_soon_threadsafe(_settle, batch[place].reply, reply)
+
+        def check() -> None:
+            if self._is_closed.is_set() or all(waiting.reply.done() for waiting in batch):
+                raise _Abandoned
+
+        fault: Exception
         try:
-            replies = await asyncio.get_running_loop().run_in_executor(self._worker, self._answer, requests)
+            await loop.run_in_executor(self._worker, self._answer, [row.request for row in batch], deliver, check)
+            return
         except asyncio.CancelledError:  # closed while the worker is busy: nobody is left waiting
+            self._is_closed.set()
             for waiting in batch:
                 waiting.reply.cancel()
             raise
-        except Exception as fault:
-            replies = [fault] * len(batch)
-        for waiting, reply in zip(batch, replies, strict=True):
-            if waiting.reply.done():
-                continue
-            if isinstance(reply, Exception):
-                waiting.reply.set_exception(reply)
-            else:
-                waiting.reply.set_result(reply)
+        except Exception as raised:
+            fault = raised
+        for waiting in batch:
+            _settle(waiting.reply, fault)
 
-    def _answer(self, requests: Sequence[Request]) -> list[bytes | Exception]:
+    def _answer(self, requests: Sequence[Request], deliver: Deliver, check: Callable[[], None]) -> None:
         """One reply or error for each request of a batch of one kind. Runs in the worker thread."""
         if self._model is None:
             try:
                 self._model = LocalModel(self._folder, self._device, self._dtype)
             except Exception as fault:  # a damaged folder fails in as many ways as there are libraries below
                 raise ConfigError(f"{self._spec.model}: the model cannot be loaded: {_first_line(fault)}") from fault
-        replies: dict[int, bytes | Exception] = {}
         encoded: dict[int, Encoded] = {}
         for place, request in enumerate(requests):
+            check()
             try:
                 encoded[place] = self._model.encode(request)
             except Rejected as fault:
-                replies[place] = Rejected(f"{self._spec.model}: {fault}")
+                deliver(place, Rejected(f"{self._spec.model}: {fault}"))
+        parts = [list(encoded)] if encoded else []
+        while parts:
+            part = parts.pop()
+            left = self._answer_part(part, requests, encoded, deliver, check)
+            if left and len(part) == 1:
+                problem = "out of memory with this request alone; lower max_tokens or shorten the prompt"
+                deliver(part[0], Rejected(f"{self._spec.model}: {problem}"))
+            elif left:
+                half = (len(left) + 1) // 2
+                parts += [half_part for half_part in (left[half:], left[:half]) if half_part]
+
+    def _answer_part(
+        self,
+        part: Sequence[int],
+        requests: Sequence[Request],
+        encoded: dict[int, Encoded],
+        deliver: Deliver,
+        check: Callable[[], None],
+    ) -> list[int]:
+        """Answer some of the requests; those that are left when the memory is used up."""
+        assert self._model
+        left = dict.fromkeys(part)
         try:
-            bodies = self._model.answer([requests[place] for place in encoded], list(encoded.values()))
-        except torch.OutOfMemoryError as fault:
-            raise Rejected(f"{self._spec.model}: out of memory; lower batch_size or max_tokens") from fault
-        for place, body in zip(encoded, bodies, strict=True):
-            read = len(encoded[place].prompt) + len(encoded[place].answer)
-            replies[place] = write_plain(**body, input_tokens=read, model=self._name)
-        return [replies[place] for place in range(len(requests))]
+            for place, body in self._model.answer(
+                [requests[place] for place in part], [encoded[place] for place in part], self._spec.batch_size, check
+            ):
+                row = part[place]
+                read = len(encoded[row].prompt) + len(encoded[row].answer)
+                deliver(row, write_plain(**body, input_tokens=read, model=self._name))
+                del left[row]
+        except (MemoryError, RuntimeError) as fault:
+            if not _is_out_of_memory(fault):
+                raise
+        return list(left)
 
 
 class Encoded(NamedTuple):
@@ -196,6 +256,9 @@ class LocalModel:
             if had_bars:
                 library_logging.enable_progress_bar()
         self.model.to(device).eval()
+        if device == "cpu":
+            torch.set_num_threads(_CORES if self.model.num_parameters() >= SMALL else 1)
+        self._shared = {"draw": Shared(), "choose": Shared(), "score": Shared()}
         self._context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
 
     def encode(self, request: Request) -> Encoded:
@@ -227,33 +290,28 @@ class LocalModel:
             )
         return Encoded(prompt, answer, self._labels(request.choices or ()))
 
-    def answer(self, requests: Sequence[Request], encoded: Sequence[Encoded]) -> list[dict[str, Any]]:
-        """The arguments of `write_plain` for each reply, without the prompt's tokens and the model's name."""
-        if not requests:
-            return []
-        prompts, task = [row.prompt for row in encoded], _task(requests[0])
-        if task == "score":
+    def answer(
+        self, requests: Sequence[Request], encoded: Sequence[Encoded], rows: int, check: Callable[[], None] = no_check
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The position of each request, all being of one kind, and the arguments of `write_plain` for its reply without
+        the prompt's tokens and the model's name, as replies come. `check` ends the work between tokens by raising."""
+        prompts, kind = [row.prompt for row in encoded], _kind_of(requests[0])
+        work = Work(rows, self._shared[kind.task], check)
+        if kind.task == "score":
             answers = [row.answer for row in encoded]
-            scores = score(self.model, self.tokenizer, prompts, answers)
-            return [
-                {"text": "", "finish_reason": "stop", "output_tokens": 0, "scored": (logprob, len(ids))}
-                for logprob, ids in zip(scores, answers, strict=True)
-            ]
-        if task == "choose":
-            chosen = choose(self.model, self.tokenizer, prompts, [row.labels for row in encoded])
-            return [
-                {
-                    "text": max(logprobs, key=logprobs.__getitem__),
-                    "finish_reason": "stop",
-                    "output_tokens": 1,
-                    "logprobs": logprobs,
-                }
-                for logprobs in chosen
-            ]
-        # of the request's name, in which the run's seed and the number of the draw count
-        seeds = [int(request.id.removeprefix(HASH_PREFIX)[:15], 16) for request in requests]
-        drawn = sample(self.model, self.tokenizer, prompts, seeds, _drawing(requests[0]))
-        return [self.read(sampled, prompt) for sampled, prompt in zip(drawn, prompts, strict=True)]
+            for place, logprob in score(self.model, self.tokenizer, prompts, answers, work):
+                scored = logprob, len(answers[place])
+                yield place, {"text": "", "finish_reason": "stop", "output_tokens": 0, "scored": scored}
+        elif kind.task == "choose":
+            for place, logprobs in choose(self.model, self.tokenizer, prompts, [row.labels for row in encoded], work):
+                likeliest = max(logprobs, key=logprobs.__getitem__)
+                yield place, {"text": likeliest, "finish_reason": "stop", "output_tokens": 1, "logprobs": logprobs}
+        else:
+            # of the request's name, in which the run's seed and the number of the draw count
+            seeds = [int(request.id.removeprefix(HASH_PREFIX)[:15], 16) for request in requests]
+            drawing = _drawing(requests[0])
+            for place, sampled in sample(self.model, self.tokenizer, prompts, seeds, drawing, work=work):
+                yield place, self.read(sampled, prompts[place])
 
     def read(self, sampled: Sampled, prompt: list[int]) -> dict[str, Any]:
         """An answer up to its end token, taken apart."""
@@ -282,21 +340,34 @@ class LocalModel:
         return ids
 
 
-def _task(request: Request) -> str:
-    """Requests of one task and equal options can be answered in one batch."""
-    return "score" if request.scored is not None else "choose" if request.choices else "draw"
+def _settle(waiting: asyncio.Future[bytes], reply: bytes | Exception) -> None:
+    """Give a reply, or what came in its place, to whoever still waits for it."""
+    if waiting.done():
+        return
+    if isinstance(reply, _Abandoned):
+        waiting.cancel()
+    elif isinstance(reply, Exception):
+        waiting.set_exception(reply)
+    else:
+        waiting.set_result(reply)
+
+
+def _is_out_of_memory(fault: Exception) -> bool:
+    """Also of a CPU, whose error has no type of its own."""
+    texts = ("can't allocate memory", "not enough memory")
+    return isinstance(fault, MemoryError | torch.OutOfMemoryError) or any(text in str(fault) for text in texts)
+
+
+def _kind_of(request: Request) -> _Kind:
+    if request.scored is not None:
+        return _Kind("score", None)
+    return _Kind("choose", None) if request.choices else _Kind("draw", _drawing(request))
 
 
 def _drawing(request: Request) -> GenerationOptions:
     sampling = request.sampling
     temperature = 1.0 if sampling.temperature is None else sampling.temperature
     return GenerationOptions(sampling.max_tokens or 256, temperature, sampling.top_p or 1.0)
-
-
-def _one_thread() -> None:
-    """Small models lose time, and sums their order, when a batch is split over threads."""
-    if not torch.cuda.is_available():
-        torch.set_num_threads(1)
 
 
 def _folder_of(spec: LocalSpec, source: str) -> Path:

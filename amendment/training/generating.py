@@ -18,8 +18,6 @@ from amendment.llm.rendering import Sampled
 
 _LOGITS = 2**26
 """Most logits held at once: a quarter of a gigabyte in fp32."""
-_ROWS = 64
-"""Answers drawn together, prompts of like length next to each other."""
 
 
 class PaddedBatch(NamedTuple):
@@ -76,11 +74,5 @@ def sample_answers(
 ) -> list[Sampled]:
     """An answer at temperature 1 to each prompt (token ids that end where the assistant begins), drawn with the
     prompt's own seed. The model is used as it is: put it in evaluation mode first."""
-    order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
-    answers: dict[int, Sampled] = {}
-    for start in range(0, len(order), _ROWS):
-        rows = order[start : start + _ROWS]
-        batch = [prompts[row] for row in rows]
-        drawn = sample(model, tokenizer, batch, [seeds[row] for row in rows], GenerationOptions(max_tokens))
-        answers |= dict(zip(rows, drawn, strict=True))
+    answers = dict(sample(model, tokenizer, prompts, seeds, GenerationOptions(max_tokens)))
     return [answers[row] for row in range(len(prompts))]

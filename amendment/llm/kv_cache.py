@@ -1,0 +1,309 @@
+"""Read prompts into a model's key/value cache: what several prompts share is read once, and kept for the next batch.
+
+Promised: what a row sees is its own prompt and nothing else; the result is that of reading each prompt alone, up to
+rounding. Not covered: models whose cache is more than keys and values of every token (sliding windows, recurrent
+layers), and models that do not take position ids. They read each prompt whole, in one batch.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from amendment.llm.rendering import common_prefix
+
+CHUNK = 64
+"""Tokens by which a growing cache grows."""
+LOGITS = 2**26
+"""Most logits held at once: a quarter of a gigabyte in fp32."""
+UNKNOWN_MEMORY = 4 * 2**30
+"""Bytes assumed to be free where the system does not say."""
+
+
+class Pace(NamedTuple):
+    """A device's trade between long and many forward passes."""
+
+    overhead: int
+    """About how many tokens a model reads in the time that one more forward pass costs."""
+    most: int
+    """Tokens that are read in one pass; more make it no faster."""
+
+
+CPU, CUDA = Pace(overhead=32, most=1024), Pace(overhead=1024, most=16384)
+
+
+class Batch(NamedTuple):
+    """Some of the sequences after they were read."""
+
+    rows: list[int]
+    """Which sequences, by position."""
+    ids_BT: Tensor  # noqa: N815
+    """The tokens of the last pass."""
+    mask_BT: Tensor  # noqa: N815
+    """1 where ids or cache hold a token of the row; shared tokens stand first."""
+    logits_BKV: Tensor  # noqa: N815
+    """Of the last K positions, K being the most that is asked for of one of the rows."""
+    cache: Any
+
+
+class Shared:
+    """What the sequences of the last batch shared, and its cache. Belongs to one model and precision."""
+
+    def __init__(self) -> None:
+        self.ids: list[int] = []
+        self.cache: Any = None
+        self.works: bool | None = None
+        """Whether the model's cache can be shared; None until it was tried."""
+
+
+def no_check() -> None:
+    """Nothing stops the reading."""
+
+
+class Reader:
+    """Reads sequences with one model."""
+
+    def __init__(
+        self, model: Any, pad: int, *, rows: int, shared: Shared | None = None, check: Callable[[], None] = no_check
+    ) -> None:
+        """At most `rows` sequences are read together. `check` runs before each forward pass and ends the work by
+        raising."""
+        self._model, self._pad, self._rows, self._check = model, pad, rows, check
+        self._shared = shared or Shared()
+        self._pace = CUDA if model.device.type == "cuda" else CPU
+        self._vocabulary = int(model.config.get_text_config().vocab_size)
+
+    def forward(self, ids_BT: Tensor, mask_BT: Tensor, cache: Any, *, keep: int = 1, use_cache: bool = True) -> Any:
+        """One pass over the last tokens of rows whose other tokens are in the cache."""
+        self._check()
+        known = _arguments(self._model)
+        positions_BT = (mask_BT.cumsum(-1) - 1).clamp(min=0)[:, -ids_BT.shape[1] :]
+        optional = {"position_ids": positions_BT, "logits_to_keep": keep}
+        return self._model(
+            input_ids=ids_BT,
+            attention_mask=mask_BT,
+            past_key_values=cache,
+            use_cache=use_cache,
+            **{name: value for name, value in optional.items() if name in known},
+        )
+
+    def read(
+        self, sequences: Sequence[Sequence[int]], asked: Sequence[int], *, use_cache: bool = False
+    ) -> Iterator[Batch]:
+        """All sequences once, in batches. Logits come for the last `asked` positions of each, at least one."""
+        self._sequences = [list(ids) for ids in sequences]
+        self._limits = [len(ids) - n for ids, n in zip(sequences, asked, strict=True)]
+        self._use_cache = use_cache
+        if not self._can_share():
+            yield from self._whole()
+            return
+        rows = sorted(range(len(sequences)), key=self._sequences.__getitem__)
+        common = min(self._overlaps(rows), default=self._limits[rows[0]])
+        start, cache = self._kept(rows[0], common)
+        yield from self._tree(rows, start, cache, is_root=True)
+
+    def _can_share(self) -> bool:
+        if self._shared.works is None:
+            ids_1T = self._tensor([self._sequences[0][:1]])
+            read = self.forward(ids_1T, torch.ones_like(ids_1T), None)
+            takes_positions = "position_ids" in _arguments(self._model)
+            self._shared.works = takes_positions and can_be_shared(getattr(read, "past_key_values", None))
+        return self._shared.works
+
+    def _kept(self, row: int, common: int) -> tuple[int, Any]:
+        """The part of the last batch's prefix that all sequences begin with, and its cache."""
+        start = common_prefix(self._shared.ids, self._sequences[row][:common])
+        return (start, _view(self._shared.cache, 1, start)) if start > self._pace.overhead else (0, None)
+
+    def _overlaps(self, rows: Sequence[int]) -> list[int]:
+        """The number of tokens that each two neighbours share and that need no logits."""
+        return [
+            min(common_prefix(self._sequences[a], self._sequences[b]), self._limits[a], self._limits[b])
+            for a, b in pairwise(rows)
+        ]
+
+    def _tree(self, rows: Sequence[int], start: int, cache: Any, *, is_root: bool = False) -> Iterator[Batch]:
+        """Sequences in their order that share their first `start` tokens, which are in the cache."""
+        overlaps = self._overlaps(rows)
+        common = min(overlaps, default=start)
+        if (len(rows) - 1) * (common - start) > self._pace.overhead:
+            ids_1T = self._tensor([self._sequences[rows[0]][start:common]])
+            mask_1T = torch.ones((1, common), dtype=torch.long, device=ids_1T.device)
+            cache = self.forward(ids_1T, mask_1T, _view(cache, 1, start)).past_key_values
+            start = common
+            if is_root:
+                self._shared.ids, self._shared.cache = self._sequences[rows[0]][:start], _view(cache, 1, start)
+        runs = list[list[int]]()
+        for place, row in enumerate(rows):
+            if place and overlaps[place - 1] - start > self._pace.overhead:
+                runs[-1].append(row)
+            else:
+                runs.append([row])
+        alone = [run[0] for run in runs if len(run) == 1]
+        yield from self._leaves(alone, start, cache)
+        for run in runs:
+            if len(run) > 1:
+                yield from self._tree(run, start, cache)
+
+    def _leaves(self, rows: Sequence[int], start: int, cache: Any) -> Iterator[Batch]:
+        """Sequences behind their shared tokens, those of like length together."""
+        batch, total = list[int](), 0
+        for row in sorted(rows, key=lambda row: len(self._sequences[row])):
+            length = len(self._sequences[row]) - start
+            n, asked = len(batch) + 1, max(len(self._sequences[r]) - self._limits[r] for r in [*batch, row])
+            padding = n * length - total - length
+            if batch and (
+                n > self._rows
+                or n * length > self._pace.most
+                or n * asked * self._vocabulary > LOGITS
+                or padding > self._pace.overhead
+            ):
+                yield self._leaf(batch, start, cache)
+                batch, total = [], 0
+            batch.append(row)
+            total += length
+        if batch:
+            yield self._leaf(batch, start, cache)
+
+    def _whole(self) -> Iterator[Batch]:
+        """All sequences in one batch where the caller needs one cache, else a few of like length at a time."""
+        rows = range(len(self._sequences))
+        if self._use_cache:
+            yield self._leaf(rows, 0, None)
+        else:
+            yield from self._leaves(rows, 0, None)
+
+    def _leaf(self, rows: Sequence[int], start: int, cache: Any) -> Batch:
+        """One pass, filled up on the left of the tails, so that all end together."""
+        tails = [self._sequences[row][start:] for row in rows]
+        width = max(map(len, tails))
+        ids_BT = self._tensor([[self._pad] * (width - len(tail)) + tail for tail in tails])
+        mask_BT = self._tensor([[1] * start + [0] * (width - len(tail)) + [1] * len(tail) for tail in tails])
+        keep = max(len(self._sequences[row]) - self._limits[row] for row in rows)
+        view = _view(cache, len(rows), start)
+        out = self.forward(ids_BT, mask_BT, view, keep=keep, use_cache=self._use_cache or start > 0)
+        return Batch(list(rows), ids_BT, mask_BT, out.logits[:, -keep:], getattr(out, "past_key_values", None))
+
+    def _tensor(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        return torch.tensor(rows, dtype=torch.long, device=self._model.device)
+
+
+def can_be_shared(cache: Any) -> bool:
+    """True for a cache that holds keys and values of every token, and nothing else."""
+    return type(cache) is DynamicCache and all(type(layer) is DynamicLayer for layer in cache.layers)
+
+
+def _view(cache: Any, rows: int, length: int) -> Any:
+    """The cache of one row for several ones, cut to its first tokens; the original stays as it is."""
+    if cache is None:
+        return None
+    viewed = copy.copy(cache)
+    viewed.layers = [copy.copy(layer) for layer in cache.layers]
+    for layer in viewed.layers:
+        layer.keys = layer.keys[:, :, :length].expand(rows, -1, -1, -1)
+        layer.values = layer.values[:, :, :length].expand(rows, -1, -1, -1)
+    return viewed
+
+
+class GrowingCache(DynamicCache):  # type: ignore[misc]
+    """A cache in which the steps of generating write in place, filled from several batches."""
+
+    def __init__(self, rows: int, width: int, like: Any) -> None:
+        super().__init__()
+        self.layers = [_GrowingLayer(rows, width, layer) for layer in like.layers]
+
+    def fill(self, rows: Sequence[int], cache: Any) -> None:
+        """Take over what a batch has read, as the last tokens of these rows."""
+        for layer, read in zip(self.layers, cache.layers, strict=True):
+            layer.fill(rows, read)
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Keep these rows alone."""
+        for layer in self.layers:
+            layer.batch_select_indices(torch.tensor(rows, device=layer.keys.device))
+
+
+class _GrowingLayer(DynamicLayer):  # type: ignore[misc]
+    """Keys and values in the first part of larger buffers of shape (rows, heads, room, size of a head)."""
+
+    def __init__(self, rows: int, width: int, like: Any) -> None:
+        super().__init__()
+        self.lazy_initialization(like.keys, like.values)
+        self._buffers = [_room(states, rows, width) for states in (like.keys, like.values)]
+        self._show(width)
+
+    def _show(self, length: int) -> None:
+        self.keys, self.values = (buffer[:, :, :length] for buffer in self._buffers)
+
+    def fill(self, rows: Sequence[int], read: Any) -> None:
+        width = read.keys.shape[2]
+        for shown, states in ((self.keys, read.keys), (self.values, read.values)):
+            shown[rows, :, -width:] = states
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        start = self.keys.shape[2]
+        end = start + key_states.shape[2]
+        if end > self._buffers[0].shape[2]:
+            wider = [_room(buffer, len(buffer), end) for buffer in self._buffers]
+            for new, old in zip(wider, (self.keys, self.values), strict=True):
+                new[:, :, :start] = old
+            self._buffers = wider
+        for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
+            buffer[:, :, start:end] = states
+        self._show(end)
+        return self.keys, self.values
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        length = self.keys.shape[2]
+        self._buffers = [buffer[indices] for buffer in self._buffers]
+        self._show(length)
+
+
+def _room(states: Tensor, rows: int, width: int) -> Tensor:
+    """Zeros for so many rows and tokens, and some to come."""
+    _, heads, _, size = states.shape
+    return torch.zeros((rows, heads, width + CHUNK, size), dtype=states.dtype, device=states.device)
+
+
+@lru_cache(maxsize=64)
+def _parameters(kind: Hashable) -> frozenset[str]:
+    return frozenset(inspect.signature(cast(Any, kind).forward).parameters)
+
+
+def _arguments(model: Any) -> frozenset[str]:
+    """The arguments of a forward pass, as the model's own class accepts them: trainers put other functions in place of
+    its `forward`, and adapters lie around it."""
+    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return _parameters(cast(Hashable, type(bare)))
+
+
+def rows_that_fit(model: Any, tokens: int) -> int:
+    """How many answers can be generated together, each of at most so many tokens with its prompt, in half of the memory
+    that is free. An estimate from the model's configuration: keys and values of each token, and logits and the
+    probabilities that are drawn from, in double precision."""
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or getattr(config, "num_attention_heads", 1)
+    size = getattr(config, "head_dim", None) or config.hidden_size // getattr(config, "num_attention_heads", 1)
+    cache = 2 * config.num_hidden_layers * heads * size * model.dtype.itemsize * (tokens + CHUNK)
+    return max(1, int(_free_bytes(model.device) // 2 // (2 * cache + 40 * config.vocab_size)))
+
+
+def _free_bytes(device: Any) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        [available] = (line.split()[1] for line in lines if line.startswith("MemAvailable:"))
+        return int(available) * 1024
+    except (OSError, ValueError):
+        return UNKNOWN_MEMORY
