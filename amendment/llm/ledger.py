@@ -98,7 +98,7 @@ class Ledger(Reader):
                 _create(where)
             super().__init__(where)
             try:
-                self._last = self._rows("SELECT coalesce(max(number), 0) FROM attempt")[0][0]
+                self._last = self._before = self._rows("SELECT coalesce(max(number), 0) FROM attempt")[0][0]
                 self._last_batch = self._rows("SELECT coalesce(max(number), 0) FROM batch")[0][0]
                 self._writer = self._opened(is_kept=path is not None)
             except BaseException:
@@ -183,6 +183,10 @@ class Ledger(Reader):
     async def close_batch(self, batch: int, state: str) -> None:
         """Write down that a batch is done with, and in which state it ended; returns when it is on disk."""
         await self._writer.written([("step", (batch, "closed", _text(state), time.time()))])
+
+    def is_new(self, request_id: str) -> bool:
+        """True for a request that was sent since this object opened the ledger."""
+        return bool(self._rows("SELECT 1 FROM attempt WHERE request = ? AND number > ?", request_id, self._before))
 
     def _intent(self, call: BatchCall, batch: int | None) -> tuple[int, list[_Row]]:
         self._last += 1

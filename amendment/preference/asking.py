@@ -26,6 +26,7 @@ from typing import Any, Literal, NamedTuple
 from amendment.errors import Rejected, Transient
 from amendment.llm.model import Model
 from amendment.llm.requests import Answer, Reply
+from amendment.preference.first_verdicts import FirstVerdicts
 from amendment.preference.folder import JudgeFolder
 from amendment.preference.likelihood import likelihood_ratio
 from amendment.preference.parsers import PARSERS, Parsed
@@ -80,8 +81,10 @@ class ParsedReply(NamedTuple):
 class QuestionRunner:
     """Sends the questions of one folder to a model, and remembers what its server can do."""
 
-    def __init__(self, folder: JudgeFolder, model: Model) -> None:
+    def __init__(self, folder: JudgeFolder, model: Model, *, stops: bool = False) -> None:
+        """`stops`: raise Paused where none of the first verdicts can be read; see `first_verdicts`."""
         self.folder, self.model = folder, model
+        self._first = FirstVerdicts(folder, model) if stops else None
         self._alone = asyncio.Lock()
         self._mode: Literal["constrained", "plain"] | None = None
         """Constrained: with log-probabilities or a schema. None until the first reply decides."""
@@ -102,6 +105,8 @@ class QuestionRunner:
             complaints = [part.invalid for part in parsed if part.invalid]
             if complaints and _can_be_asked_again(answer.reply):
                 answer, parsed = await self._reask(question, answer, parsed, "; ".join(complaints))
+            if self._first:
+                self._first.add(parsed, answer)
             parsed, origin = _with_thinking(parsed, answer.reply), answer.origin
         return ParsedReply(parsed, origin.model_copy(update={"template": self.folder.hash}))
 

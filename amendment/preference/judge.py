@@ -85,6 +85,9 @@ class Judge:
     min_label_mass: float = LEAST_MASS
     """Probability that labels must hold together; a verdict of which they hold less is invalid."""
 
+    stops: bool = False
+    """Raise Paused where none of the first verdicts can be read, so that a run does not pay for the others."""
+
     def __post_init__(self) -> None:
         if self.folder.needs_choices and not self.model.shows_choices:
             raise ConfigError(
@@ -332,7 +335,7 @@ class Judge:
 
     @cached_property
     def _runner(self) -> QuestionRunner:
-        return QuestionRunner(self.folder, self.model)
+        return QuestionRunner(self.folder, self.model, stops=self.stops)
 
     @cached_property
     def _builder(self) -> QuestionBuilder:

@@ -371,6 +371,7 @@ def open_judge(context: Context, entry: JudgeEntry, settings: JudgeSettings) -> 
         samples=entry.samples,
         min_label_mass=entry.min_label_mass,
         seed=context.config.seed,
+        stops=not context.is_rehearsed,
     )
 
 

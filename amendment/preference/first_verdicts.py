@@ -1,0 +1,83 @@
+"""Stop a run whose judge cannot be read, before it has asked all its questions.
+
+Covered: the replies to a judge's first questions in a run, each after it was asked once more. Not covered: refusals and
+questions that the server rejects, which are no unreadable verdicts, and a judge that can be read now and then.
+
+A run stops once: ten replies of earlier starts, which the ledger has, let it go on, so that whoever starts it again
+without a change sees what the judge is worth.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from amendment.errors import Paused
+from amendment.llm.concurrency import STAGE
+from amendment.llm.model import Model
+from amendment.llm.replies import shown
+from amendment.llm.requests import Answer
+from amendment.preference.folder import JudgeFolder
+from amendment.preference.parsers import Parsed
+from amendment.records import text_of
+
+FIRST = 10
+"""Questions of which one has to bring a verdict that can be read."""
+
+
+class FirstVerdicts:
+    """The first verdicts of one judge in this start of a run."""
+
+    def __init__(self, folder: JudgeFolder, model: Model) -> None:
+        self._folder, self._model = folder, model
+        self._unread: Counter[bool] = Counter()
+        """Questions without a verdict: those asked in this start (True), and those of earlier ones."""
+        self._is_over = False
+
+    def add(self, parsed: Sequence[Parsed], answer: Answer) -> None:
+        """Count the verdicts of one question. Raises Paused after the last of FIRST that could not be read."""
+        if self._is_over or answer.reply.finish_reason == "refusal" or answer.origin.request is None:
+            return
+        if any(part.invalid is None for part in parsed):
+            self._is_over = True
+            return
+        is_new = self._model.calls.ledger.is_new(answer.origin.request)
+        self._unread[is_new] += 1
+        if self._unread[is_new] < FIRST:
+            return
+        self._is_over = True
+        name = f"{self._model.name}/{self._folder.id}@{self._folder.version}"
+        if not is_new:
+            self._model.calls.notice(
+                f"none of the first {FIRST} verdicts of {name} could be read; they are in the ledger, so they were not "
+                "asked for again, and the run went on"
+            )
+            return
+        reply = text_of(answer.reply.messages).strip()
+        lines = [
+            f"{STAGE.get() or 'judge'}: none of the first {FIRST} verdicts of {name} could be read "
+            f"({parsed[0].invalid}). Finished work is kept.",
+            f"  one reply: {shown(reply) if reply else 'without text'}",
+            "What may help:",
+            *(f"  {number}. {way}" for number, way in enumerate(self._ways(), start=1)),
+            "After such a change run again with --accept-changes. Replies in the ledger are not asked for again: after "
+            "a change on the server itself, give the model's entry another seed. Without a change the run goes on, and "
+            "counts what cannot be read.",
+        ]
+        raise Paused("\n".join(lines))
+
+    def _ways(self) -> Iterator[str]:
+        """Three things to try."""
+        model, name = self._model, self._model.name
+        if self._folder.reads_choices(shown=model.shows_choices):
+            yield "protocol: verdict, which reads what the judge writes"
+        elif model.shows_choices:
+            yield "protocol: label-tokens, which reads the probabilities of the labels and no text"
+        else:
+            yield f"logprobs: true in the entry {name} and protocol: label-tokens, if its server shows probabilities"
+        limit = f", or a larger max_tokens (found {model.sampling.max_tokens})" if model.sampling.max_tokens else ""
+        yield f"a larger model{limit}"
+        if model.provider.kind == "openai" and not model.takes_prefill:
+            yield f"prefill: true in the entry {name}, if its server can continue a begun answer"
+        else:
+            yield "worked examples in the constitution, under few_shot: compare:"
