@@ -130,9 +130,9 @@ def _word_pairs(text: str) -> set[tuple[str, ...]]:
 def _roles(index: int, principle: Principle) -> Iterator[_Remark]:
     loc: Loc = ("principles", index)
     critique, revise, compare = map(bool, (principle.critique, principle.revise, principle.compare))
-    if not (compare or revise or principle.check):
-        message = f"'{principle.id}' can be used by no stage; give it `compare`, `critique` and `revise`, or `check`"
-        yield _Remark("error", loc, message)
+    if not (compare or revise or principle.check or principle.opposite):
+        needed = "give it `compare`, `critique` and `revise`, `check`, or `opposite`"
+        yield _Remark("error", loc, f"'{principle.id}' can be used by no stage; {needed}")
     elif not compare and principle.hard:
         message = (
             f"'{principle.id}' is hard and has no `compare`: no judge asks by it, so it vetoes nothing; give it one"

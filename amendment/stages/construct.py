@@ -1,28 +1,53 @@
-"""The stage `construct`: pairs by how their answers were drawn, a strong model against a weak one, or one model under
-two instructions (RLCD, Yang et al. 2023).
+"""The stage `construct`: pairs by how their answers were drawn: a strong model against a weak one, one model under two
+instructions, or under a principle and its opposite (RLCD, Yang et al. 2023).
 
-Promised: each answer is drawn for one pair alone; the instruction is a system text of the draw, and the pair's prompt
-is the user's; a pair without two fit answers is counted by its reason. Not covered: whether the label is right.
+Promised: each answer is drawn for one pair alone; the instruction is part of the draw, and the pair's prompt is the
+user's; a pair without two fit answers, or that nothing confirms where that is asked for, is counted by its reason. Not
+covered: whether the label is right.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from inspect import getdoc
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from amendment.constitutions import DrawnPrinciple, load_constitution
 from amendment.data.sources import ModelSource, Name, Part
+from amendment.errors import ConfigError, CredentialsError, ProviderError
 from amendment.hashing import content_id
 from amendment.llm.concurrency import flow
-from amendment.llm.model import Ending, Model
+from amendment.llm.model import Ending, Model, ending_of
 from amendment.preference.degenerate import fit_for_pairs, without_constant_answers
+from amendment.preference.judge import Judge
 from amendment.preference.pairs import Paired
 from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, Record
 from amendment.stages.candidates import Draw, Drawn, draw_answer
-from amendment.stages.contract import Ask, ConfigProblem, Context, Item, RunSettings, Stage, StageResult, Step, dump
+from amendment.stages.contract import (
+    Ask,
+    ConfigProblem,
+    Context,
+    Item,
+    RunSettings,
+    Stage,
+    StageResult,
+    Step,
+    constitution_key,
+    dump,
+)
+from amendment.stages.contrast import (
+    NO_PRINCIPLE,
+    confirm,
+    contrast_principles,
+    contrast_problems,
+    drawn_for,
+    instructed,
+    likelihood_judge,
+)
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.endings import Tables
 
@@ -34,11 +59,13 @@ class Side(NamedTuple):
 
     model: str
     instruction: str | None = None
-    """A system text for this draw alone."""
+    """Words for this draw alone: a system text."""
+    is_behind: bool = False
+    """The instruction stands behind the user's last words instead."""
 
 
 class ConstructConfig(Part):
-    """Settings that both kinds share."""
+    """Settings that all kinds share."""
 
     per_prompt: int = Field(default=1, ge=1, le=64)
     """Pairs of each prompt, each of two answers of its own."""
@@ -94,12 +121,36 @@ class Instructions(ConstructConfig):
         return Side(self.model, self.better), Side(self.model, self.worse)
 
 
-Construction = Annotated[StrongWeak | Instructions, Field(discriminator="kind")]
+class Contrast(ConstructConfig):
+    """One model under a principle and under its opposite, where a check or a judge confirms the order (RLCD)."""
+
+    kind: Literal["contrast"]
+    """One model under a principle, and under its `opposite`."""
+    model: Name
+    """A name under `models`."""
+    principles: tuple[str, ...] = ()
+    """Ids of principles; each needs an `opposite`. By default all that have one."""
+    judge: Name | None = None
+    """A name under `models` that returns log-probabilities of given answers, for principles without a `check`; by
+    default `model`. P(chosen is better) is then the judge's, and `p` that of checked pairs."""
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Placeholders: the words are those of the principle that is drawn for a prompt."""
+        return Side(self.model, "principle"), Side(self.model, "opposite")
+
+    @property
+    def confirming(self) -> str:
+        """The name of the model that confirms pairs of principles without a check."""
+        return self.judge or self.model
+
+
+Construction = Annotated[StrongWeak | Instructions | Contrast, Field(discriminator="kind")]
 
 
 class ConstructStage(Stage):
-    """Pairs that need no judge: a strong model's answer before a weak one's, or a good instruction's before a bad
-    one's; in the dataset they are `decided_by: construction`."""
+    """Pairs by how they were drawn: a strong model's answer before a weak one's, or a good instruction's before a bad
+    one's, `decided_by: construction`; or a principle's before its opposite's, `decided_by` a verifier or judge."""
 
     name = "construct"
     title = "sampling answers for constructed pairs"
@@ -120,12 +171,16 @@ class ConstructStage(Stage):
         key["samples"] = [planned.samples for planned in plan_draws(self.settings)]
         for name in dict.fromkeys(side.model for part in parts for side in part.sides):
             key |= context.model_key(name)
+        for contrast in self.settings.parts(Contrast):
+            key |= {**context.model_key(contrast.confirming), **constitution_key(context)}
         return key
 
     def asks(self) -> Iterable[Ask]:
         for index, part in enumerate(self.settings.parts(ConstructConfig)):
             for key in ("strong", "weak") if isinstance(part, StrongWeak) else ("model",):
                 yield Ask((self.name, index, key), getattr(part, key))
+            if isinstance(part, Contrast) and part.judge:
+                yield Ask((self.name, index, "judge"), part.judge, "score")
 
     def problems(self) -> Iterable[ConfigProblem]:
         for index, part in enumerate(self.settings.parts(StrongWeak)):
@@ -133,6 +188,19 @@ class ConstructStage(Stage):
             if strong is not None and strong == weak:
                 same = f"{part.strong} and {part.weak} are the same model under two names"
                 yield (self.name, index, "weak"), f"{same}; name another, or take kind: instructions"
+
+    def check(self, base: Path) -> Iterator[ConfigProblem]:
+        """Principles that contrast prompts cannot be made of, or that nothing would confirm."""
+        try:
+            constitutions = [load_constitution(name, base=base) for name in self.settings.constitution]
+        except ConfigError:
+            return  # reported where it is named
+        for index, part in enumerate(self.settings.parts(ConstructConfig)):
+            if isinstance(part, Contrast):
+                spec = self.settings.models.get(part.confirming)
+                scores = spec is None or getattr(spec, "scores_texts", False)  # an unknown name is reported already
+                for loc, message in contrast_problems(constitutions, part.principles, scores_texts=scores):
+                    yield (self.name, index, *loc), message
 
     def begin(self, context: Context) -> Step:
         return _ConstructStep(context)
@@ -191,27 +259,79 @@ class _ConstructStep:
     makes = None
 
     def __init__(self, context: Context) -> None:
+        self._context = context
         self._planned = plan_draws(context.config)
-        names = dict.fromkeys(side.model for part in context.config.parts(ConstructConfig) for side in part.sides)
+        parts = context.config.parts(ConstructConfig)
+        names = dict.fromkeys(side.model for part in parts for side in part.sides)
         self._models = {name: context.model(name) for name in names}
-        self.models: Sequence[Model] = [*self._models.values()]
+        self._pools: dict[int, list[DrawnPrinciple]] = {}
+        self._judges: dict[int, Judge] = {}
+        for number, part in enumerate(parts):
+            if isinstance(part, Contrast):
+                self._pools[number] = contrast_principles(context.constitutions, part.principles)
+                if any(not drawn.principle.check for drawn in self._pools[number]):
+                    self._judges[number] = likelihood_judge(context.model(part.confirming))
+        self.models: Sequence[Model] = [*self._models.values(), *(judge.model for judge in self._judges.values())]
         self._window = context.window(self.models)
         self.tables = Tables(context.workspace, "construct", candidates=Candidate, pairs=ConstructedPair)
         self._pairs, self._answers, self._left_out = 0, 0, Counter[str]()
 
     async def work(self, item: Item) -> list[_DrawnPair]:
-        async def draw(planned: PlannedPair) -> tuple[Drawn, Drawn]:
-            (better, worse), (first, second) = planned.source.sides, planned.samples
-            return (
-                await _draw(self._models[better.model], better, item.prompt, first),
-                await _draw(self._models[worse.model], worse, item.prompt, second),
-            )
+        seed = self._context.config.seed
+        principles = {
+            number: iter(drawn_for(item.prompt, pool, len(self._planned), seed=seed))
+            for number, pool in self._pools.items()
+        }
+        jobs = [(planned, next(principles.get(planned.number, iter(())), None)) for planned in self._planned]
 
-        drawn = await flow(self._planned, draw, window=self._window)
+        async def draw(job: tuple[PlannedPair, DrawnPrinciple | None]) -> _DrawnPair:
+            return await self._pair(item.prompt, *job)
+
         seen: set[str] = set()
-        pairs = [_put_together(item.prompt, plan, both, seen) for plan, both in zip(self._planned, drawn, strict=True)]
+        pairs = [_once(pair, seen) for pair in await flow(jobs, draw, window=self._window)]
         item.is_pending = any(ending.outcome == "pending" for pair in pairs for _, ending in pair.endings)
         return pairs
+
+    async def _pair(self, prompt: Prompt, planned: PlannedPair, by: DrawnPrinciple | None) -> _DrawnPair:
+        """Draw two answers, by a principle for contrast prompts, and put them together."""
+        sides = planned.source.sides
+        if isinstance(planned.source, Contrast):
+            if by is None:
+                return _DrawnPair((), (), None, NO_PRINCIPLE)
+            model, principle = planned.source.model, by.principle
+            sides = (Side(model, principle.rule, is_behind=True), Side(model, principle.opposite, is_behind=True))
+        drawn = [
+            await _draw(self._models[side.model], side, prompt, sample)
+            for side, sample in zip(sides, planned.samples, strict=True)
+        ]
+        made = _put_together(prompt, planned, drawn)
+        return made if by is None or made.pair is None else await self._confirmed(prompt, planned, by, made)
+
+    async def _confirmed(
+        self, prompt: Prompt, planned: PlannedPair, by: DrawnPrinciple, made: _DrawnPair
+    ) -> _DrawnPair:
+        """The pair as a check or a judge decides it, or why it is none."""
+        assert made.pair is not None
+        chosen, rejected = made.answers
+        try:
+            confirmed = await confirm(prompt, by, chosen, rejected, self._judges.get(planned.number))
+        except CredentialsError:
+            raise
+        except ProviderError as fault:
+            ending = (f"{prompt.id}/{planned.number}/judge/{planned.samples[0]}", ending_of(fault))
+            return made._replace(endings=(*made.endings, ending), pair=None, reason="the judge did not answer")
+        if isinstance(confirmed, str):
+            return made._replace(pair=None, reason=confirmed)
+        p = planned.source.p if confirmed.p is None else confirmed.p
+        update = {
+            "p_chosen": p,
+            "p_chosen_raw": p,
+            "decided_by": confirmed.decided_by,
+            "raters": confirmed.raters,
+            "principle_ids": (by.id,),
+            "decisive": by.id,
+        }
+        return made._replace(pair=made.pair.model_copy(update=update))
 
     def keep(self, drawn: list[_DrawnPair]) -> None:
         for endings, answers, pair, reason in drawn:
@@ -234,10 +354,11 @@ class _ConstructStep:
 
 
 async def _draw(model: Model, side: Side, prompt: Prompt, sample: int) -> Drawn:
-    """One answer. It belongs to the prompt as it is, whatever system text was put before it."""
+    """One answer. It belongs to the prompt as it is, whatever instruction was added."""
     asked = prompt
     if side.instruction is not None:
-        asked = prompt.model_copy(update={"messages": _instructed(prompt.messages, side.instruction)})
+        add = instructed if side.is_behind else _instructed
+        asked = prompt.model_copy(update={"messages": add(prompt.messages, side.instruction)})
     drawn = await draw_answer(model, Draw(asked, sample))
     if drawn.answer is None or side.instruction is None:
         return drawn
@@ -255,15 +376,17 @@ def _instructed(messages: Messages, instruction: str) -> Messages:
     return (Message(role="system", content=instruction), *messages)
 
 
-def _put_together(prompt: Prompt, planned: PlannedPair, drawn: tuple[Drawn, Drawn], seen: set[str]) -> _DrawnPair:
-    """Two answers as a pair; without one, why. `seen` are comparisons of this prompt, each of which counts once."""
+def _put_together(prompt: Prompt, planned: PlannedPair, drawn: Sequence[Drawn]) -> _DrawnPair:
+    """Two answers as a pair; without one, why."""
     words = zip(("better", "worse"), planned.source.sides, planned.samples, drawn, strict=True)
     endings = tuple(
         (f"{prompt.id}/{planned.number}/{side.model}/{word}/{sample}", answer.ending)
         for word, side, sample, answer in words
     )
     answers = tuple(answer.answer for answer in drawn if answer.answer)
-    if reason := _unfit(prompt, answers):
+    # a rejected answer that is cut off has broken its principle by then, or nothing confirms the pair
+    whole = answers[:1] if isinstance(planned.source, Contrast) else answers
+    if reason := _unfit(prompt, answers, whole):
         return _DrawnPair(endings, answers, None, reason)
     (chosen, rejected), p = answers, planned.source.p
     pair = Pair(
@@ -274,21 +397,29 @@ def _put_together(prompt: Prompt, planned: PlannedPair, drawn: tuple[Drawn, Draw
         p_chosen_raw=p,
         decided_by="construction",
     )
-    if pair.comparison_id in seen:
-        return _DrawnPair(endings, answers, None, "the same two answers again")
-    seen.add(pair.comparison_id)
     return _DrawnPair(endings, answers, pair, None)
 
 
-def _unfit(prompt: Prompt, answers: Sequence[Candidate]) -> str | None:
+def _unfit(prompt: Prompt, answers: Sequence[Candidate], whole: Sequence[Candidate]) -> str | None:
+    """Why these are not two answers that can be compared, of which those in `whole` ended by themselves."""
     if len(answers) < 2:
         return "an answer is missing"
-    if any(answer.is_truncated for answer in answers):
+    if any(answer.is_truncated for answer in whole):
         return "an answer is cut off"
     a, b = sorted(answer.id for answer in answers)
     judgement = Judgement(prompt_id=prompt.id, a=a, b=b)
     fit = fit_for_pairs([judgement], {prompt.id: prompt}, {answer.id: answer for answer in answers})
     return next(iter(fit.left_out), None)
+
+
+def _once(made: _DrawnPair, seen: set[str]) -> _DrawnPair:
+    """The pair the first time that its two answers come; `seen` are the comparisons of its prompt so far."""
+    if made.pair is None:
+        return made
+    if made.pair.comparison_id in seen:
+        return made._replace(pair=None, reason="the same two answers again")
+    seen.add(made.pair.comparison_id)
+    return made
 
 
 class Constructed(NamedTuple):

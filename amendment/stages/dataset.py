@@ -20,7 +20,7 @@ from amendment.preference.aggregate import person_votes
 from amendment.preference.pairs import TIED_POOL, preference_row
 from amendment.records import Pair, Preference, Verdict
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
-from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig, constructed_pairs
+from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig, Contrast, constructed_pairs
 from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, constitution_key, dump
 from amendment.stages.judging import JudgingConfig, candidate_tables, judging_tables
 from amendment.stages.labels import OPEN
@@ -76,8 +76,9 @@ class DatasetStage(Stage):
             key["shares"] = [*mix_shares(self.config).items()]
         if people := self.settings.part(SpotCheckSettings):
             key["decide"] = people.decide
-        judging = self.settings.part(JudgingConfig)
-        return {**key, **made_pairs_key(self.settings), **constitution_key(context)} if judging else key
+        if self.settings.part(JudgingConfig):
+            return {**key, **made_pairs_key(self.settings), **constitution_key(context)}
+        return {**key, **constitution_key(context)} if self.settings.parts(Contrast) else key
 
     def problems(self) -> Iterator[ConfigProblem]:
         if self.config.probabilities == "calibrated":
@@ -101,7 +102,7 @@ class DatasetStage(Stage):
         cut: Counter[str] = Counter()
         references = (
             {constitution.id: constitution.reference for constitution in context.constitutions}
-            if context.config.part(JudgingConfig)
+            if context.config.part(JudgingConfig) or context.config.parts(Contrast)
             else {}
         )
         imported, judged = imported_pairs(context, texts), judged_pairs(context, texts)

@@ -1,0 +1,126 @@
+"""Contrast prompts: one answer under a principle and one under its opposite (RLCD, Yang et al. 2023, arXiv 2307.12950).
+
+Covered: which principle a pair is drawn by, the words put to the model, and what confirms that the answers came out in
+that order: the principle's check, or, where it has none, how likely each answer is under the principle and under its
+opposite. Not covered: drawing the answers, see `construct`; whether an answer is good in any other respect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from amendment.constitutions import Constitution, DrawnPrinciple, draw_principles
+from amendment.critique.copies import copied_from
+from amendment.llm.model import Model
+from amendment.preference.aggregate import aggregate_verdicts
+from amendment.preference.folder import load_judge_folder
+from amendment.preference.judge import Judge
+from amendment.records import Candidate, Message, Messages, Prompt, text_of
+from amendment.yamlfile import Loc, did_you_mean
+
+NO_PRINCIPLE = "no principle with an opposite applies to the prompt"
+_INSTRUCTION = "{rule}"
+
+
+class Confirmed(NamedTuple):
+    """What says that the chosen answer keeps a principle better than the rejected one."""
+
+    decided_by: Literal["verifier", "judge"]
+    p: float | None = None
+    """The judge's P(chosen is better); None for a check, which is no probability."""
+    raters: tuple[str, ...] = ()
+
+
+def contrast_principles(constitutions: Sequence[Constitution], names: Sequence[str] = ()) -> list[DrawnPrinciple]:
+    """The principles that have an opposite; those of these ids alone where any are named."""
+    return [
+        DrawnPrinciple(constitution, principle)
+        for constitution in constitutions
+        for principle in constitution.principles
+        if principle.opposite and (not names or principle.id in names)
+    ]
+
+
+def drawn_for(prompt: Prompt, pool: Sequence[DrawnPrinciple], count: int, *, seed: int) -> list[DrawnPrinciple]:
+    """The principle of each of `count` pairs of a prompt, by weight; every one that applies is drawn before any comes
+    again. Empty where none applies."""
+    fit = [drawn for drawn in pool if drawn.principle.applies_to(prompt.category, prompt.tags)]
+    order = draw_principles(fit, len(fit), scheme="weighted", key=["contrast", seed, prompt.id])
+    return [order[number % len(order)] for number in range(count)] if order else []
+
+
+def instructed(messages: Messages, rule: str) -> Messages:
+    """The conversation with the rule behind the user's last words, or as a system text where those are no plain text.
+
+    Small models follow it there more often than in a system text; docs/training.md has the figures.
+    """
+    last, words = messages[-1], _INSTRUCTION.format(rule=rule)
+    if last.role == "user" and isinstance(last.content, str):
+        return (*messages[:-1], last.model_copy(update={"content": f"{last.content}\n\n{words}"}))
+    return (Message(role="system", content=words), *messages)
+
+
+def likelihood_judge(model: Model) -> Judge:
+    """The judge of pairs by principles without a check; it is asked by one principle at a time."""
+    return Judge(folder=load_judge_folder("likelihood"), model=model, constitutions=())
+
+
+async def confirm(
+    prompt: Prompt, drawn: DrawnPrinciple, chosen: Candidate, rejected: Candidate, judge: Judge | None
+) -> Confirmed | str:
+    """What confirms the order of two answers, or the reason why nothing does. Raises ProviderError for a judge that
+    cannot answer.
+
+    A principle's check decides alone: the chosen answer keeps it, and the rejected one does not.
+    """
+    principle, texts = drawn.principle, [text_of(answer.messages) for answer in (chosen, rejected)]
+    for text, rule in zip(texts, (principle.rule, principle.opposite or ""), strict=True):
+        if copied_from(text, prompt=text_of(prompt.messages), instructions=rule):
+            return "an answer is copied from its question"
+    if not principle.check:
+        assert judge is not None, "the check of the run file asks for one"
+        return await _by_judge(prompt, drawn, chosen, rejected, judge)
+    kept = [principle.is_kept_by(text) for text in texts]
+    if None in kept:
+        return "an answer could not be checked"
+    if not kept[0]:
+        return "the answer under the principle breaks it"
+    return "the answer under the opposite keeps the principle" if kept[1] else Confirmed("verifier")
+
+
+async def _by_judge(
+    prompt: Prompt, drawn: DrawnPrinciple, chosen: Candidate, rejected: Candidate, judge: Judge
+) -> Confirmed | str:
+    asked = [await judge.answer_verdicts(prompt, answer, by=[drawn]) for answer in (chosen, rejected)]
+    judgement = aggregate_verdicts([verdict for verdicts in asked for verdict in verdicts])
+    if judgement.p_a is None:
+        return "the judge gave no verdict"
+    p = judgement.p_a if judgement.a == chosen.id else 1 - judgement.p_a
+    return Confirmed("judge", p, judgement.raters) if p > 0.5 else "the judge prefers the answer under the opposite"
+
+
+def contrast_problems(
+    constitutions: Sequence[Constitution], names: Sequence[str], *, scores_texts: bool
+) -> Iterator[tuple[Loc, str]]:
+    """What is wrong with contrast prompts by the principles of these ids, each with the key in their entry;
+    `scores_texts` says whether the model that confirms pairs returns log-probabilities of given answers."""
+    known = [principle.id for constitution in constitutions for principle in constitution.principles]
+    pool = contrast_principles(constitutions, names)
+    fit = {drawn.principle.id for drawn in pool}
+    for number, name in enumerate(names):
+        if name not in known:
+            yield ("principles", number), f"no principle {name!r} in the constitution{did_you_mean(name, known)}"
+        elif name not in fit:
+            advice = "write there what an answer does that does not keep it"
+            yield ("principles", number), f"principle {name} has no `opposite`; {advice}"
+    if not names and not fit:
+        needed = "write `opposite:` in a principle" if known else "name a constitution under `constitution:`"
+        yield (), f"contrast prompts need a principle with an `opposite`, found none; {needed}"
+    unchecked = [drawn.principle.id for drawn in pool if not drawn.principle.check]
+    if unchecked and not scores_texts:
+        yield (
+            (),
+            f"nothing would confirm pairs by {', '.join(unchecked)}: no `check`, and the model returns no "
+            "log-probabilities of given answers; write a `check`, or name a local model under judge",
+        )

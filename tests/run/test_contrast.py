@@ -1,0 +1,165 @@
+"""Contrast prompts: pairs by a principle and its opposite, kept where a check or a judge confirms the order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.constitutions import DrawnPrinciple, Principle
+from amendment.constitutions.model import Constitution
+from amendment.errors import ConfigError
+from amendment.records import Message, Prompt, text_of, user
+from amendment.stages.contrast import contrast_principles, drawn_for, instructed
+from tests.chat_server import ChatServer
+from tests.rows import save
+from tests.run.small_runs import complaints, made, pairs_of, run_of
+
+RULES = """\
+id: house
+version: 1.0.0
+title: House rules
+license: CC0-1.0
+principles:
+  - id: short
+    statement: Answer in at most five words.
+    opposite: Answer at length.
+    check: [{kind: max_words, value: 5}]
+  - id: kind
+    statement: Be kind.
+    compare: [Which is kinder?]
+"""
+RUN = """\
+name: contrasted
+seed: 3
+constitution: ./rules.yaml
+models: {{m: {{provider: openai, base_url: '{url}', model: m, api_key_env: null, on_truncation: keep}}}}
+prompts: [{{path: p.csv}}]
+construct: [{{kind: contrast, model: m{more}}}]
+dataset: {{test_share: 0}}
+"""
+SHORT, LONG = "It is safe.", "It is safe, since somebody has looked at every bolt."
+
+
+def written(
+    folder: Path, prompts: int = 1, rules: str = RULES, url: str = "http://127.0.0.1:9/v1", more: str = ""
+) -> str:
+    (folder / "rules.yaml").write_text(rules)
+    save(folder / "p.csv", [{"prompt": f"Is bridge {number} safe?"} for number in range(prompts)])
+    return RUN.format(url=url, more=more)
+
+
+def test_a_pair_is_kept_where_the_check_confirms_it_and_counted_by_reason_elsewhere(
+    tmp_path: Path, server: ChatServer
+) -> None:
+    endings: list[tuple[Any, Any]] = [
+        ({"content": SHORT}, {"content": LONG}),
+        ({"content": SHORT}, {"content": LONG, "finish_reason": "length"}),  # it breaks the check however it goes on
+        ({"content": LONG}, {"content": LONG[:-1]}),
+        ({"content": SHORT}, {"content": "No."}),
+        ({"content": SHORT, "finish_reason": "length"}, {"content": LONG}),
+        ({"content": "Answer in at most five words."}, {"content": LONG}),
+        ({"content": SHORT}, {"content": SHORT.replace(" ", "  ")}),
+        ({"content": SHORT}, {"content": "I will not.", "finish_reason": "content_filter"}),
+    ]
+
+    def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        [message] = body["messages"]
+        asked, _, rule = message["content"].partition("\n\n")
+        both = endings[int(asked.split()[2])]
+        return 200, {"role": "assistant", **both["at most" not in rule]}
+
+    server.answer = answer
+    result = made(tmp_path, written(tmp_path, len(endings), url=server.url))
+    counts = result.summary["stages"]["construct"]
+    assert counts["pairs"] == 2
+    assert counts["no pair"] == {
+        "the answer under the principle breaks it": 1,
+        "the answer under the opposite keeps the principle": 1,
+        "an answer is cut off": 1,
+        "an answer is copied from its question": 1,
+        "equal texts": 1,
+        "an answer is missing": 1,
+    }
+    rows = pairs_of(result.folder, ["train"])
+    for row in rows:
+        assert [message.role for message in row.prompt] == ["user"]
+        assert "words" not in text_of(row.prompt), "the pair's prompt is the plain one"
+        assert (row.decided_by, row.p_chosen, row.raters) == ("verifier", 1.0, ())
+        assert row.principle_ids == ("house/short",)
+        assert row.decisive == "house/short"
+        assert row.constitutions[0].startswith("house@1.0.0#")
+        assert (text_of(row.chosen), text_of(row.rejected)) == (SHORT, LONG)
+    assert "pairs with an answer cut at max_tokens: the rejected one alone 1" in (
+        (result.folder / "summary.md").read_text()
+    )
+
+
+def test_a_plan_counts_both_answers_and_a_changed_rule_asks_again(tmp_path: Path, server: ChatServer) -> None:
+    def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        rule = body["messages"][-1]["content"].rpartition("\n\n")[2]
+        return 200, {"role": "assistant", "content": SHORT if "at most" in rule else LONG}
+
+    server.answer = answer
+    text = written(tmp_path, 3, url=server.url, more=", per_prompt: 2, p: 0.9")
+    assert run_of(tmp_path, text).plan().total.calls == 12
+    result = made(tmp_path, text)
+    assert result.sent == 12
+    assert {row.p_chosen for row in pairs_of(result.folder, ["train"])} == {0.9}
+    (tmp_path / "rules.yaml").write_text(RULES.replace("five words.", "5 words."))
+    with pytest.raises(ConfigError, match="construct: 6 calls to m"):  # the opposite says what it said
+        made(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("rules", "more", "expected"),
+    [
+        (RULES, ", principles: [kind]", "principle kind has no `opposite`"),
+        (RULES, ", principles: [shrt]", "no principle 'shrt' in the constitution (did you mean 'short'?)"),
+        (RULES.replace("    opposite: Answer at length.\n", ""), "", "need a principle with an `opposite`, found none"),
+        (RULES + "    opposite: Be rude.\n", "", "nothing would confirm pairs by kind: no `check`"),
+        (RULES, ", judge: n", "no model 'n' under models"),
+    ],
+)
+def test_what_nothing_could_confirm_is_refused_before_anything_is_asked(
+    rules: str, more: str, expected: str, tmp_path: Path
+) -> None:
+    lines = complaints(tmp_path, written(tmp_path, rules=rules, more=more))
+    assert any(expected in line for line in lines), lines
+
+
+def principle(name: str, **fields: Any) -> Principle:
+    return Principle(id=name, statement=f"Be {name}.", opposite=f"Do not be {name}.", **fields)
+
+
+def test_every_principle_that_applies_is_drawn_before_any_comes_again() -> None:
+    rules = Constitution(
+        id="house",
+        version="1.0.0",
+        title="House rules",
+        license="CC0-1.0",
+        principles=(
+            principle("brief"),
+            principle("kind"),
+            principle("safe", applies_when={"categories": ["bridges"]}),
+            Principle(id="plain", statement="Be plain."),
+        ),
+    )
+    pool, prompt = contrast_principles([rules]), Prompt(messages=user("Hello"))
+
+    def names(drawn: list[DrawnPrinciple]) -> list[str]:
+        return [one.principle.id for one in drawn]
+
+    drawn = names(drawn_for(prompt, pool, 4, seed=1))
+    assert set(drawn[:2]) == set(drawn[2:]) == {"brief", "kind"}
+    assert drawn == names(drawn_for(prompt, pool, 4, seed=1))
+    assert {names(drawn_for(prompt, pool, 1, seed=seed))[0] for seed in range(20)} == {"brief", "kind"}
+    assert names(contrast_principles([rules], ["safe"])) == ["safe"]
+    assert drawn_for(prompt, contrast_principles([rules], ["safe"]), 2, seed=1) == []
+
+
+def test_a_rule_stands_behind_the_users_words_or_in_front_where_those_are_no_plain_text() -> None:
+    assert instructed(user("Hello"), "Be kind.") == user("Hello\n\nBe kind.")
+    parts = (Message(role="user", content=({"type": "text", "text": "Hello"},)),)
+    assert instructed(parts, "Be kind.") == (Message(role="system", content="Be kind."), *parts)
