@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
@@ -16,11 +17,16 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
+from amendment.constitutions import load_constitution
 from amendment.data.inputs import read_inputs
 from amendment.data.source_rows import source_state
 from amendment.data.sources import Part, PromptFile
 from amendment.errors import AmendmentError, ConfigError, DataError
+from amendment.files import folder_state
 from amendment.hashing import content_id
+from amendment.llm.embeddings import missing_embeddings
+from amendment.llm.model import Model
+from amendment.llm.specs import found_folder
 from amendment.preference import load_judge_folder
 from amendment.records import Candidate, Preference, Prompt, text_of
 from amendment.simulator import ATTRIBUTES, BANNER, Truth, knows, truth
@@ -28,6 +34,7 @@ from amendment.stages.candidates import Draw, Drawn, draw_answers, every_draw
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
+    ConfigWarning,
     Context,
     JudgeEntry,
     RunSettings,
@@ -57,11 +64,16 @@ from amendment.stages.policies import (
     win_rates,
 )
 from amendment.stages.reward_model import RewardModelConfig, score_pairs
+from amendment.stages.scorecard import has_checks, scorecard
 from amendment.stages.sft import helpful_files, read_helpful
 from amendment.statistics import clustered_mean, share
 
 BATCH_SIZE = 64
 """Answers that a policy of the run generates together."""
+NO_MEASURE = (
+    "measures nothing: name policies, and give a principle a `check` that code can run, or add a judge, such as judge: "
+    "{model: NAME}, and two policies for it to compare"
+)
 
 
 class EvaluationPeople(Part):
@@ -97,6 +109,9 @@ class EvaluateConfig(Part):
     """Ask a judge how often each policy's answers violate each principle."""
     over_refusal: OverRefusal | None = None
     """Measure how often each policy refuses harmless prompts."""
+    embeddings: str | None = None
+    """A model of sentence embeddings, by which the scorecard says how many answers are on topic: all-minilm-l6-v2, a
+    folder, or a model of the Hub."""
     temperature: float = Field(default=1.0, ge=0, le=5)
     """Temperature of policies that this run trains; models under `models` have their own."""
     max_tokens: int = Field(default=512, ge=1)
@@ -165,6 +180,13 @@ class EvaluateStage(Stage):
             key |= {**context.model_key(entry.model), f"judge {entry.protocol}": folder.hash}
             key |= constitution_key(context) if place[0] != "over_refusal" else {}  # a refusal has no principle
             key[f"standing of {place[0]}"] = independence(context.config, entry, context.base)
+        if has_checks(context.constitutions):
+            key |= constitution_key(context)
+        if embeddings := self.config.embeddings:
+            key["embeddings"] = [
+                folder_state(Path(found_folder(embeddings, context.base))),
+                missing_embeddings(embeddings),
+            ]
         if self.config.own_prompts:
             sources = (*self.config.own_prompts, *helpful_files(self.settings))
             key["files"] = [source_state(source, context.base) for source in sources]
@@ -199,17 +221,14 @@ class EvaluateStage(Stage):
         if config.violations or config.over_refusal:
             if not config.policies:
                 yield ("evaluate", "policies"), "violations and refusals are those of policies; name at least one"
-        elif config.judge is None and not is_lilliput(settings):
-            way = "add a judge, such as judge: {model: NAME}, and two policies for it to compare"
-            yield (
-                ("evaluate",),
-                f"measures nothing: the truth about answers is known in the simulated world alone; {way}",
-            )
-        elif config.judge is None and not (config.policies or settings.part(RewardModelConfig)):
+        elif (
+            config.judge is None and is_lilliput(settings) and not (config.policies or settings.part(RewardModelConfig))
+        ):
             yield ("evaluate",), "measures nothing; name policies, or add the stage reward_model"
 
-    def check(self, base: Path) -> Iterator[ConfigProblem]:
-        """Judges that do not fit their question, and files that cannot be read."""
+    def check(self, base: Path) -> Iterator[ConfigProblem | ConfigWarning]:
+        """An evaluation without a measure, judges that do not fit their question, and files that cannot be read."""
+        yield from self._unmeasured(base)
         for place, entry in self.config.judges:
             wants = {"violations": "violation", "over_refusal": "refusal"}.get(place[0])
             try:
@@ -235,6 +254,16 @@ class EvaluateStage(Stage):
                 if not prompts:
                     yield loc, f"{source.label} holds no prompt"
 
+    def _unmeasured(self, base: Path) -> Iterator[ConfigProblem | ConfigWarning]:
+        config = self.config
+        if not (config.judge or config.violations or config.over_refusal or is_lilliput(self.settings)):
+            with suppress(ConfigError):  # reported where constitutions are checked
+                constitutions = [load_constitution(name, base=base) for name in self.settings.constitution]
+                if not (config.policies and has_checks(constitutions)):
+                    yield ("evaluate",), NO_MEASURE
+        if config.embeddings and (missing := missing_embeddings(config.embeddings)):
+            yield ConfigWarning(("evaluate", "embeddings"), f"{missing}. Without it the topic is not measured")
+
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         """Policies against truth and as judges see them."""
         return evaluation_lines(counts)
@@ -253,7 +282,7 @@ class EvaluateStage(Stage):
         answers = {name: of_policy[: len(draws)] for name, of_policy in drawn.items()}
         if draws and all(draw.prompt.source == "lilliput" for draw in draws):
             counts |= {"simulated": BANNER, **_against_truth(answers), **_reward_against_truth(context)}
-        artefacts = []
+        artefacts, checks = [], list[PolicyCheck]()
         if config.judge:
             compared = compare_policies(context, config.judge, config.matchups, answers)
             counts["judge"] = independence(context.config, config.judge, context.base)
@@ -262,6 +291,8 @@ class EvaluateStage(Stage):
         if config.violations:
             checks, counts["violations"] = check_violations(context, config.violations, answers)
             artefacts.append(write("evaluate/violations", PolicyCheck, checks))
+        if answers and (has_checks(context.constitutions) or "simulated" not in counts):
+            counts["scorecard"] = self._scorecard(context, answers, checks, counts.get("violations", {}).get("judge"))
         if config.over_refusal and harmless:
             refusals, counts["over-refusal"] = find_refusals(context, config.over_refusal, harmless, drawn)
             artefacts.append(write("evaluate/refusals", PolicyRefusal, refusals))
@@ -292,11 +323,19 @@ class EvaluateStage(Stage):
             )
         return harmless
 
-    def _answers(self, context: Context, name: str, draws: Sequence[Draw]) -> list[Drawn]:
+    def _scorecard(
+        self, context: Context, answers: Answers, judged: Sequence[PolicyCheck], judge: Mapping[str, str] | None
+    ) -> dict[str, Any]:
+        with self._policy(context, self.config.policies[0]) as scorer:
+            embeddings = None if context.is_rehearsed else self.config.embeddings
+            return scorecard(context, answers, judged=judged, judge=judge, scorer=scorer, embeddings=embeddings)
+
+    def _policy(self, context: Context, name: str) -> AbstractContextManager[Model]:
         config = self.config
-        with context.policy(
-            name, temperature=config.temperature, max_tokens=config.max_tokens, batch_size=BATCH_SIZE
-        ) as model:
+        return context.policy(name, temperature=config.temperature, max_tokens=config.max_tokens, batch_size=BATCH_SIZE)
+
+    def _answers(self, context: Context, name: str, draws: Sequence[Draw]) -> list[Drawn]:
+        with self._policy(context, name) as model:
             return draw_answers(context, f"sampling answers from {name}", model, draws)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from amendment.stages.kinship import RELATED_JUDGE, SAME_JUDGE
-from amendment.stages.shown import counts_shown, estimate_shown, unscored_shown
+from amendment.stages.shown import counts_shown, estimate_shown, number_shown, unscored_shown
 from amendment.text import plain, table
 
 HOW_TO_READ = (
@@ -27,6 +27,8 @@ def evaluation_lines(counts: Mapping[str, Any]) -> list[str]:
     """Policies against truth, what judges made of them, the reward model."""
     lines = [f"Answers to {counts['held-out prompts']} held-out prompts; intervals are 95 %, clustered by prompt.", ""]
     lines += [f"- answers of {plain(name)}: {counts_shown(ended)}" for name, ended in counts.get("answers", {}).items()]
+    if "scorecard" in counts:
+        lines += ["", *scorecard_lines(counts["scorecard"])]
     if counts.get("policies"):
         lines += ["", *_against_truth(counts)]
     lines += judged_lines(counts)
@@ -35,6 +37,41 @@ def evaluation_lines(counts: Mapping[str, Any]) -> list[str]:
             share = estimate_shown(counts[name], share=True)
             lines.append(f"- {name}, held-out pairs: {share}{unscored_shown(counts[name])}")
     return lines
+
+
+def scorecard_lines(card: Mapping[str, Any]) -> Iterator[str]:
+    """A row for each figure, its differences to the first policy, and what could not be measured."""
+    figures = {
+        f"keeps {plain(name)}": (f", by {plain(figure['by'])}" if "by" in figure else "", figure, True)
+        for name, figure in card["principles"].items()
+    }
+    fluency, topic = card["fluency"], card["on topic"]
+    figures |= {
+        "words": ("", card["words"], False),
+        "copies of the prompt": ("", card["copies"], True),
+        "nats per token": (f", under {plain(fluency.get('under', ''))}", fluency, False),
+        "on topic": (f", by {plain(topic.get('by', ''))}", topic, True),
+    }
+    measured = {name: row for name, row in figures.items() if "policies" in row[1]}
+    policies = list(card["words"]["policies"])
+    rows = [["scorecard", *map(plain, policies)]]
+    for name, (by, figure, is_share) in measured.items():
+        shown = [estimate_shown(figure["policies"][policy], share=is_share) for policy in policies]
+        rows.append([f"{name}{by}", *shown])
+    if "shuffled" in topic:
+        rows.append(["on topic, answers shuffled", *(number_shown(topic["shuffled"][name]) for name in policies)])
+    yield from table(rows)
+    yield ""
+    for name, (_, figure, _) in measured.items():
+        for policies_named, value in figure["differences"].items():
+            yield f"- {name}, {plain(policies_named)}: {estimate_shown(value, sign=True)}"
+        if "unchecked" in figure:
+            yield f"- {name}: {figure['unchecked']} answers could not be checked: {plain(figure['reason'])}"
+    for name, (_, figure, _) in figures.items():
+        if "not measured" in figure:
+            yield f"- {name}: not measured: {plain(figure['not measured'])}"
+    if fluency.get("left out"):
+        yield f"- nats per token: {fluency['left out']} answers could not be scored"
 
 
 def _against_truth(counts: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,247 @@
+"""The scorecard of an evaluation: which principles each policy's answers keep, and what a gain may have cost.
+
+Covered: per principle the share of answers that keep it, by its check, or by a judge that made no labels of this run;
+length in words, copies of the prompt, fluency and topic; intervals clustered by prompt, and paired differences to the
+first policy. What cannot be measured says why. Draws without an answer count in no share.
+Not covered: whether an answer that passes a check is any good. The other figures are there so that a gain by empty,
+copied or aimless answers can be seen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from amendment.constitutions import Constitution, DrawnPrinciple
+from amendment.critique.copies import copied_from
+from amendment.errors import ConfigError, Paused, ProviderError, Transient
+from amendment.llm.embeddings import Embeddings
+from amendment.llm.model import Model
+from amendment.records import Candidate, Prompt, text_of
+from amendment.stages.contract import Context
+from amendment.stages.judging import JudgingConfig
+from amendment.stages.kinship import SAME_JUDGE
+from amendment.stages.policies import Answers, Asked, PolicyCheck, difference
+from amendment.statistics import Estimate, cautioned, clustered_mean, share
+from amendment.text import words
+
+FEWEST_PROMPTS = 10
+"""Without so many different prompts there is no nearest tenth."""
+
+Values = Mapping[str, Mapping[Asked, float]]
+"""A figure of each answer, by policy."""
+
+
+class Answered(NamedTuple):
+    """An answer of a policy."""
+
+    prompt: Prompt
+    answer: Candidate
+
+    @property
+    def text(self) -> str:
+        return text_of(self.answer.messages)
+
+
+def has_checks(constitutions: Sequence[Constitution]) -> bool:
+    """Code can check at least one principle."""
+    return any(principle.check for constitution in constitutions for principle in constitution.principles)
+
+
+def scorecard(
+    context: Context,
+    answers: Answers,
+    *,
+    judged: Sequence[PolicyCheck] = (),
+    judge: Mapping[str, str] | None = None,
+    scorer: Model | None = None,
+    embeddings: str | None = None,
+) -> dict[str, Any]:
+    """The figures of every policy, as JSON values.
+
+    `judged` are a judge's verdicts on principles, and `judge` says which judge it is and how near to those that made
+    the run's labels; `scorer` is the first policy, under which fluency is measured; `embeddings` names the model that
+    says what is on topic.
+    """
+    given = {
+        name: {
+            (drawn.draw.prompt.id, drawn.draw.sample): Answered(drawn.draw.prompt, drawn.answer)
+            for drawn in of_policy
+            if drawn.answer
+        }
+        for name, of_policy in answers.items()
+    }
+
+    def each(measure: Callable[[Answered], float]) -> Values:
+        return {name: {asked: measure(row) for asked, row in rows.items()} for name, rows in given.items()}
+
+    prompts = {drawn.draw.prompt.id: drawn.draw.prompt for of_policy in answers.values() for drawn in of_policy}
+    return {
+        "prompts": len(prompts),
+        "principles": _principles(context, given, judged, judge),
+        "words": _figure(each(lambda row: len(words(row.text))), clustered_mean),
+        "copies": _figure(
+            each(lambda row: float(copied_from(row.text, prompt=text_of(row.prompt.messages)) is not None)), share
+        ),
+        "fluency": _fluency(context, given, scorer),
+        "on topic": _on_topic(given, prompts, embeddings, context.base),
+    }
+
+
+Given = Mapping[str, Mapping[Asked, Answered]]
+
+
+def _figure(values: Values, estimate: Callable[[list[float], list[str]], Estimate]) -> dict[str, Any]:
+    """A figure of each policy, and its differences to the first."""
+    first, *others = values
+    return {
+        "policies": {
+            name: cautioned(estimate([*rows.values()], [prompt_id for prompt_id, _ in rows])).to_json()
+            for name, rows in values.items()
+        },
+        "differences": {
+            f"{name} - {first}": cautioned(difference(values[name], values[first])).to_json() for name in others
+        },
+    }
+
+
+# Principles
+
+
+def _principles(
+    context: Context, given: Given, judged: Sequence[PolicyCheck], judge: Mapping[str, str] | None
+) -> dict[str, Any]:
+    """By principle the shares of answers that keep it, or why they are not known."""
+    has_training_judge = context.config.part(JudgingConfig) is not None
+    missing = "no judge but the training judge" if has_training_judge else "no check, and no judge of violations"
+    kept_by_judge: dict[str, dict[str, dict[Asked, float]]] = defaultdict(lambda: {name: {} for name in given})
+    for row in judged:
+        if row.violates is not None:
+            kept_by_judge[row.principle_id][row.policy][row.prompt_id, row.sample] = 1 - row.violates
+    figures: dict[str, Any] = {}
+    drawn_principles = [
+        DrawnPrinciple(constitution, principle)
+        for constitution in context.constitutions
+        for principle in constitution.principles
+    ]
+    for drawn in drawn_principles:
+        if drawn.principle.check:
+            figures[drawn.id] = _by_check(drawn, given)
+        elif judge is None or judge["standing"] == SAME_JUDGE:
+            figures[drawn.id] = {"not measured": missing}
+        elif drawn.id in kept_by_judge:
+            figures[drawn.id] = {
+                "by": f"{judge['standing']} {judge['model']}",
+                **_figure(kept_by_judge[drawn.id], share),
+            }
+        else:
+            figures[drawn.id] = {"not measured": "no verdict on an answer to these prompts"}
+    return figures
+
+
+def _by_check(drawn: DrawnPrinciple, given: Given) -> dict[str, Any]:
+    kept: dict[str, dict[Asked, float]] = {name: {} for name in given}
+    reasons = []
+    for name, rows in given.items():
+        for asked, row in rows.items():
+            if drawn.principle.applies_to(row.prompt.category, row.prompt.tags):
+                checked = drawn.principle.check_answer(row.text)
+                if checked.is_kept is None:
+                    reasons.append(checked.reason)
+                else:
+                    kept[name][asked] = float(checked.is_kept)
+    if not any(kept.values()):
+        return {"not measured": reasons[0] if reasons else "applies to none of the prompts"}
+    unchecked = {"unchecked": len(reasons), "reason": reasons[0]} if reasons else {}
+    return {"by": "check", **unchecked, **_figure(kept, share)}
+
+
+# Fluency
+
+
+def _fluency(context: Context, given: Given, scorer: Model | None) -> dict[str, Any]:
+    """Mean cross-entropy per token of each answer under the first policy, in nats."""
+    if scorer is None or not scorer.scores_texts:
+        return {"not measured": f"{next(iter(given))} returns no log-probability of a text; a local model does"}
+    by_answer = {row.answer.id: row for rows in given.values() for row in rows.values()}
+
+    async def cross_entropy(row: Answered) -> float:
+        try:
+            asked = await scorer.ask(
+                row.prompt.messages,
+                tools=row.prompt.tools,
+                chat_template_kwargs=row.prompt.chat_template_kwargs,
+                scored=row.text,
+            )
+        except Transient as fault:
+            raise Paused(f"evaluate: {fault}. Finished work is kept; run again to continue.") from fault
+        except ProviderError:  # such as an answer that the first policy cannot hold
+            return math.nan
+        logprob, tokens = asked.reply.scored_logprob, asked.reply.scored_tokens
+        return -logprob / tokens if logprob is not None and tokens else math.nan
+
+    rows = list(by_answer.values())
+    results = context.map_bounded("measuring fluency", rows, cross_entropy, models=[scorer])
+    scored = dict(zip(by_answer, results, strict=True))
+    values = {
+        name: {asked: scored[row.answer.id] for asked, row in rows.items() if math.isfinite(scored[row.answer.id])}
+        for name, rows in given.items()
+    }
+    left_out = sum(len(rows) for rows in given.values()) - sum(map(len, values.values()))
+    if not any(values.values()):
+        return {"not measured": "no answer could be scored"}
+    return {"under": scorer.name, "left out": left_out, **_figure(values, clustered_mean)}
+
+
+# Topic
+
+
+def _on_topic(given: Given, prompts: Mapping[str, Prompt], name: str | None, base: Path) -> dict[str, Any]:
+    """The share of answers whose own prompt is among the tenth of the evaluated prompts that are nearest to them, and
+    the share that answers to other prompts reach."""
+    if name is None:
+        return {"not measured": "name a model of sentence embeddings under evaluate.embeddings: all-minilm-l6-v2"}
+    if len(prompts) < FEWEST_PROMPTS:
+        return {"not measured": f"found {len(prompts)} prompts, expected at least {FEWEST_PROMPTS}"}
+    try:
+        embeddings = Embeddings.load(name, base)
+    except ConfigError as fault:
+        return {"not measured": str(fault)}
+    texts = {row.answer.id: row.text for rows in given.values() for row in rows.values()}
+    place = {prompt_id: number for number, prompt_id in enumerate(prompts)}
+    of_prompts = embeddings.embed([text_of(prompt.messages) for prompt in prompts.values()])
+    of_answers = embeddings.embed([*texts.values()])
+    near = dict(zip(texts, is_near(of_answers, of_prompts), strict=True))
+    hits = {
+        policy: {asked: float(near[row.answer.id][place[row.prompt.id]]) for asked, row in rows.items()}
+        for policy, rows in given.items()
+    }
+    shuffled = {
+        policy: _shuffled([near[row.answer.id] for row in rows.values()], [place[p] for p, _ in rows])
+        for policy, rows in given.items()
+    }
+    return {"by": embeddings.name, "shuffled": shuffled, **_figure(hits, share)}
+
+
+def is_near(answers: np.ndarray[Any, Any], prompts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """For each answer, a row: which prompts are among the tenth that is nearest to it, rounded up.
+
+    Both are unit vectors, a row each. Of prompts that are equally near more than a tenth may be.
+    """
+    near = -(-len(prompts) // 10)
+    similarity = answers @ prompts.T
+    least = np.sort(similarity, axis=1)[:, -near][:, None]
+    return np.asarray(similarity >= least)
+
+
+def _shuffled(near: Sequence[np.ndarray[Any, Any]], own: Sequence[int]) -> float | None:
+    """The expected share if each answer stood at another prompt, drawn evenly."""
+    if not near:
+        return None
+    others = [(row.sum() - row[place]) / (len(row) - 1) for row, place in zip(near, own, strict=True)]
+    return round(float(np.mean(others)), 4)

@@ -1,0 +1,141 @@
+"""The scorecard of an evaluation: shares by checks and judges, what is not measured, topic, and what CI makes of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from amendment.errors import ConfigError
+from amendment.run import Patience, Result, Run
+from amendment.stages.scorecard import is_near
+
+RULES = """\
+id: house
+version: 1.0.0
+title: Ours
+license: CC0-1.0
+principles:
+  - id: no-list
+    statement: Answer without a list.
+    compare: [Which answer has no list?]
+    check: [{kind: no_list}]
+  - id: short
+    statement: Be brief.
+    compare: [Which is briefer?]
+    check: [{kind: max_words, value: 4}]
+  - id: kind
+    statement: Be kind.
+    compare: [Which is kinder?]
+"""
+RUN = """\
+name: measured
+constitution: ./rules.yaml
+models:
+  one: {FAR, model: one}
+  two: {FAR, model: two}
+  watcher: {FAR, model: watcher}
+prompts: [{path: p.jsonl}]
+dataset: {test_share: 0.5}
+evaluate: {policies: [one, two]}
+"""
+
+
+def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """One answers with a list in three of four prompts; two with four words, and every fifth copies its prompt. The
+    watcher calls lists unkind."""
+    asked = body["messages"][-1]["content"]
+    if body["model"] == "watcher":
+        return 200, {"content": f"Verdict: {'A' if 'answer_b' in asked else 'yes' if 'item' in asked else 'no'}"}
+    number = int(asked[-2:])
+    if body["model"] == "one":
+        return 200, {"content": f"Some:\n- item {number}" if number % 4 else f"plain words about the number {number}"}
+    return 200, {"content": asked if number % 5 == 0 else f"three words, {number}"}
+
+
+@pytest.fixture
+def ours(tmp_path: Path, server: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("OUR_KEY", "k")
+    server.answer = answer
+    rows = [{"prompt": f"please tell me about the number {number:02}"} for number in range(80)]
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "rules.yaml").write_text(RULES)
+    far = f"provider: openai, base_url: '{server.url}', api_key_env: OUR_KEY"
+    (tmp_path / "run.yaml").write_text(RUN.replace("FAR", far))
+    return tmp_path / "run.yaml"
+
+
+def measured(path: Path, *overrides: str) -> Result:
+    patience = Patience(attempts=2, longest_wait=0.01)
+    return Run.from_file(path, folder=path.parent / "run", overrides=overrides, patience=patience)()
+
+
+def numbers_held_out(result: Result) -> list[int]:
+    from amendment.data.store import Workspace
+    from amendment.records import Candidate, text_of
+
+    texts = [text_of(row.messages) for row in Workspace(result.folder).read("evaluate/answers", Candidate)]
+    numbers = {int(text.rsplit(" ", 1)[-1]) for text in texts}
+    assert len(numbers) == 40
+    return sorted(numbers)
+
+
+def test_without_a_judge_checks_say_which_principles_answers_keep(ours: Path) -> None:
+    result = measured(ours)
+    card = result.summary["stages"]["evaluate"]["scorecard"]
+    numbers = numbers_held_out(result)
+    plain, copies = (sum(number % n == 0 for number in numbers) / 40 for n in (4, 5))
+    listless, short = card["principles"]["house/no-list"], card["principles"]["house/short"]
+    assert listless["policies"]["one"]["value"] == pytest.approx(plain)
+    assert listless["policies"]["two"]["value"] == 1
+    assert listless["differences"]["two - one"]["value"] == pytest.approx(1 - plain)
+    assert listless["differences"]["two - one"]["low"] > 0
+    # "Some item 7" has three words and "plain words about the number 8" six; a copy of the prompt has seven
+    assert short["policies"]["one"]["value"] == pytest.approx(1 - plain)
+    assert short["policies"]["two"]["value"] == pytest.approx(1 - copies)
+    assert card["words"]["policies"]["two"]["value"] == pytest.approx(3 * (1 - copies) + 7 * copies)
+    assert [card["copies"]["policies"][name]["value"] for name in ("one", "two")] == pytest.approx([0, copies])
+    assert "no judge of violations" in card["principles"]["house/kind"]["not measured"]
+    assert "no log-probability" in card["fluency"]["not measured"]
+    assert "evaluate.embeddings" in card["on topic"]["not measured"]
+    page = (result.folder / "summary.md").read_text()
+    assert f"| keeps house/no-list, by check | {plain:.3f}" in " ".join(page.split())
+    assert "keeps house/kind: not measured" in page
+
+
+def test_without_a_check_a_judge_of_violations_says_it_unless_it_made_the_labels(ours: Path) -> None:
+    card = measured(ours, "evaluate.violations={judge: {model: watcher}}").summary["stages"]["evaluate"]["scorecard"]
+    kind = card["principles"]["house/kind"]
+    assert kind["by"] == "no other judge watcher"
+    assert [kind["policies"][name]["value"] for name in ("one", "two")] == [pytest.approx(9 / 40, abs=0.2), 1]
+    judged = (
+        "judging={judges: [{model: watcher}], ties: keep}",
+        "candidates=[{model: one, per_prompt: 2}, {model: two}]",
+        "evaluate.violations={judge: {model: watcher}}",
+    )
+    path = ours.parent / "again"
+    path.mkdir()
+    for name in ("p.jsonl", "rules.yaml", "run.yaml"):
+        (path / name).write_text((ours.parent / name).read_text())
+    card = measured(path / "run.yaml", *judged).summary["stages"]["evaluate"]["scorecard"]
+    assert card["principles"]["house/kind"] == {"not measured": "no judge but the training judge"}
+    assert card["principles"]["house/short"]["by"] == "check"
+
+
+def test_an_evaluation_that_measures_nothing_is_refused(ours: Path) -> None:
+    rules = ours.parent / "rules.yaml"
+    rules.write_text("\n".join(line for line in RULES.splitlines() if "check:" not in line))
+    with pytest.raises(ConfigError, match=r"evaluate: measures nothing: .*a `check` that code can run"):
+        Run.from_file(ours, folder=ours.parent / "run").check()
+
+
+def test_the_nearest_tenth_by_hand() -> None:
+    # twenty prompts on a half circle, nine degrees apart: a tenth are two
+    angles = np.deg2rad(np.arange(20) * 9.0)
+    prompts = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    answers = prompts[[0, 7]] @ np.array([[np.cos(0.01), np.sin(0.01)], [-np.sin(0.01), np.cos(0.01)]])
+    near = is_near(answers, prompts)
+    assert [np.flatnonzero(row).tolist() for row in near] == [[0, 1], [7, 8]]
