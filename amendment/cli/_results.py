@@ -1,4 +1,4 @@
-"""Commands about what comes out: publish a run, export it, verify it, score and evaluate with a reward model."""
+"""Commands about what comes out: publish a run, export it, verify it, evaluate it, score with a reward model."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def score(  # noqa: PLR0917 - typer makes options of them
 
 @app.command()
 def evaluate(  # noqa: PLR0917 - typer makes options of them
-    model: Model,
+    model: Annotated[Path, typer.Argument(metavar="MODEL|DIR", help="The folder of a reward model, or of a run.")],
     files: Files = None,
     dataset: Dataset = None,
     config: Config = None,
@@ -200,14 +200,33 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
         typer.Option(metavar="PATTERN", help="Raters of files of verdicts who are people. Repeatable."),
     ] = None,
     bad_rows: Bad = "stop",
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[POLICY.]PRINCIPLE<SHARE",
+            help="Exit with 1 if fewer answers keep the principle, or if that was not measured. Repeatable.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a reward model on held-out files: accuracy, people, best of n, style grid, RewardBench and RewardBench 2.
+    """Measure a reward model on held-out files, or show and check the evaluation of a finished run.
 
-    Shows two baselines: the longer answer and, if the order is known, the first. The columns determine the layout; the
-    command reads any file of pairs or verdicts that a run file can. Calls no other model.
+    Of a reward model: accuracy, people, best of n, style grid, RewardBench and RewardBench 2, and two baselines: the
+    longer answer and, if the order is known, the first. The columns determine the layout; the command reads any file of
+    pairs or verdicts that a run file can. Of a run: what its stage evaluate found; with --fail-if, for CI, only whether
+    the last policy, or the one named, keeps a principle often enough. Calls no other model.
     """
+    from amendment.errors import ConfigError
+    from amendment.run.conditions import is_run
     from amendment.run.scoring_evaluation import evaluate_files
+
+    if is_run(model):
+        if files or dataset or columns or people:
+            raise ConfigError(f"{model}: the folder of a run, which is read alone; leave out files and their options")
+        _evaluate_run(model, fail_if or [], as_json=as_json)
+        return
+    if fail_if:
+        raise ConfigError(f"--fail-if: expected the folder of a finished run, found {model}, which has no summary.json")
 
     sources = _sources(files or [], dataset=dataset, config=config, split=split, revision=revision, bad_rows=bad_rows)
     evaluated = evaluate_files(
@@ -217,6 +236,21 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
         people=people or (),
     )
     typer.echo(json.dumps(evaluated.document, indent=1, allow_nan=False) if as_json else "\n".join(evaluated.lines))
+
+
+def _evaluate_run(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
+    from amendment.run.conditions import conditions_in, evaluation_of, meet
+
+    conditions = conditions_in(texts)
+    counts, lines = evaluation_of(folder)
+    outcomes = meet(conditions, counts)
+    if as_json:
+        outcome = {"conditions": [outcome._asdict() for outcome in outcomes]} if outcomes else {}
+        typer.echo(json.dumps({**counts, **outcome}, indent=1))
+    else:
+        typer.echo("\n".join([outcome.line for outcome in outcomes] or lines))
+    if any(outcome.failed for outcome in outcomes):
+        raise typer.Exit(1)
 
 
 def _sources(

@@ -12,6 +12,7 @@ import pytest
 from amendment.errors import ConfigError
 from amendment.run import Patience, Result, Run
 from amendment.stages.scorecard import is_near
+from tests.command_line import amendment
 
 RULES = """\
 id: house
@@ -123,6 +124,30 @@ def test_without_a_check_a_judge_of_violations_says_it_unless_it_made_the_labels
     card = measured(path / "run.yaml", *judged).summary["stages"]["evaluate"]["scorecard"]
     assert card["principles"]["house/kind"] == {"not measured": "no judge but the training judge"}
     assert card["principles"]["house/short"]["by"] == "check"
+
+
+def test_ci_fails_where_a_policy_keeps_a_principle_too_rarely_or_nobody_measured_it(ours: Path) -> None:
+    result = measured(ours)
+    folder = str(result.folder)
+    plain = sum(number % 4 == 0 for number in numbers_held_out(result)) / 40
+
+    def code(*conditions: str) -> int:
+        options = [option for condition in conditions for option in ("--fail-if", condition)]
+        return amendment("evaluate", folder, *options).code
+
+    assert code("no-list<0.8") == 0  # two, the last policy, writes no list
+    assert code("one.no-list<0.8") == 1
+    assert code(f"one.house/no-list < {plain}") == 0  # at least: the share itself passes
+    assert code("no-list<0.8", "one.no-list<0.8") == 1
+    assert code("kind<0.1") == 1  # nobody measured it
+    for wrong in ("no-list>0.8", "no-list<80", "no-list", "no-lists<0.8", "three.no-list<0.8"):
+        assert code(wrong) == 2
+    shown = amendment("evaluate", folder, "--fail-if", "one.no-list<0.8", "--fail-if", "kind<0.1").out
+    assert f"FAIL one.house/no-list: {plain:.3f}" in shown
+    assert "FAIL two.house/kind: not measured" in shown
+    assert "keeps house/no-list, by check" in amendment("evaluate", folder).out
+    assert amendment("evaluate", str(ours.parent), "--fail-if", "no-list<0.8").code == 2  # no run's folder
+    assert amendment("evaluate", folder, "p.jsonl").code == 2
 
 
 def test_an_evaluation_that_measures_nothing_is_refused(ours: Path) -> None:
