@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--labels", choices=["hard", "soft"], default="hard")
     options = parser.parse_args()
-    rows = _pairs(json.loads((options.folder / "testset-v1.json").read_text(encoding="utf-8")))
+    rows = majority_pairs(json.loads((options.folder / "testset-v1.json").read_text(encoding="utf-8")))
     settings = RewardSettings(
         steps=options.steps,
         batch_size=16,
@@ -70,7 +70,7 @@ def main() -> None:
     print(f"{time.process_time():.0f} s of processor time", file=sys.stderr)
 
 
-def _pairs(rows: list[Row]) -> list[Row]:
+def majority_pairs(rows: list[Row]) -> list[Row]:
     """The pairs that most people decide, oriented; some answers were read as true and false, hence `str`."""
     made = []
     for row in rows:
