@@ -157,6 +157,8 @@ def _invert(p_BV: Tensor, uniforms_B: Tensor) -> Tensor:
     """The first token whose cumulative probability exceeds the row's number times the total; of shape (B, 1)."""
     cumulative_BV = p_BV.cumsum(-1)
     first_B1 = torch.searchsorted(cumulative_BV, uniforms_B[:, None] * cumulative_BV[:, -1:], right=True)
+    if not (first_B1 == p_BV.shape[1]).any():
+        return first_B1
     last_B1 = (p_BV > 0).long().cumsum(-1).argmax(-1, keepdim=True)  # rounding must not step past the last token
     return torch.minimum(first_B1, last_B1)
 

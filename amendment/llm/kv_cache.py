@@ -295,10 +295,11 @@ def rows_that_fit(model: Any, tokens: int) -> int:
     heads = getattr(config, "num_key_value_heads", None) or getattr(config, "num_attention_heads", 1)
     size = getattr(config, "head_dim", None) or config.hidden_size // getattr(config, "num_attention_heads", 1)
     cache = 2 * config.num_hidden_layers * heads * size * model.dtype.itemsize * (tokens + CHUNK)
-    return max(1, int(_free_bytes(model.device) // 2 // (2 * cache + 40 * config.vocab_size)))
+    return max(1, int(free_bytes(model.device) // 2 // (2 * cache + 40 * config.vocab_size)))
 
 
-def _free_bytes(device: Any) -> int:
+def free_bytes(device: Any) -> int:
+    """Memory that is free on a device."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     try:

@@ -27,6 +27,7 @@ from amendment.hashing import HASH_PREFIX
 from amendment.llm.generation import GenerationOptions, Work, choose, end_tokens, sample, score
 from amendment.llm.kv_cache import Shared, no_check
 from amendment.llm.opening import SAFE_LOADING, folder_of, folder_problems, is_folder, unreachable
+from amendment.llm.packed import SMALL, pack_frozen
 from amendment.llm.provider import Meter, RawReply, meter_plain, read_plain, write_plain
 from amendment.llm.rendering import Renderer, Sampled, common_prefix, read_answer
 from amendment.llm.replies import clean, clean_tree
@@ -40,9 +41,6 @@ NOTES = ("history.json", "reward_meta.json", CONVERSION)
 """Files that lie next to a model for readers; they do not affect its answers."""
 LINGER = 0.002
 """Seconds that a batch which is not full waits for questions that are on their way."""
-SMALL = 20_000_000
-"""Parameters below which a model is faster with one thread than with a thread for each core."""
-
 _CORES = torch.get_num_threads()
 
 Deliver = Callable[[int, bytes | Exception], None]
@@ -255,7 +253,8 @@ class LocalModel:
         finally:
             if had_bars:
                 library_logging.enable_progress_bar()
-        self.model.to(device).eval()
+        self.model.to(device).eval().requires_grad_(False)
+        pack_frozen(self.model)
         if device == "cpu":
             torch.set_num_threads(_CORES if self.model.num_parameters() >= SMALL else 1)
         self._shared = {"draw": Shared(), "choose": Shared(), "score": Shared()}

@@ -122,7 +122,7 @@ def test_a_very_long_prompt_is_answered_apart(loaded: LocalModel, monkeypatch: p
 def test_batches_are_as_large_as_the_memory_allows(loaded: LocalModel, monkeypatch: pytest.MonkeyPatch) -> None:
     # 3 layers, keys and values, 2 heads of 16 numbers, 4 bytes: 768 a token; twice, for 6 + 3 tokens and room for 64;
     # and 40 bytes for each of 99 tokens of the vocabulary: 116,088 a row
-    monkeypatch.setattr("amendment.llm.kv_cache._free_bytes", lambda device: 2 * 3 * 116_088)
+    monkeypatch.setattr("amendment.llm.kv_cache.free_bytes", lambda device: 2 * 3 * 116_088)
     batch = [[n] * 6 for n in range(10, 20)]
     with passes(loaded.model) as seen:
         list(sample(loaded.model, loaded.tokenizer, batch, list(range(10)), GenerationOptions(max_tokens=3)))

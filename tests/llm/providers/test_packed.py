@@ -1,0 +1,61 @@
+"""Packed layers give what the plain ones give, and leave what is trained alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from amendment.llm.packed import pack_frozen
+
+IDS = torch.arange(4, 64).reshape(2, 30)
+
+
+@pytest.fixture
+def tiny(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr("amendment.llm.packed.SMALL", 0)
+    return AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32).eval()
+
+
+def logits_and_gradient(model: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    embedded = model.get_input_embeddings()(IDS).detach().requires_grad_()
+    logits = model(inputs_embeds=embedded, use_cache=False).logits
+    (gradient,) = torch.autograd.grad(logits.log_softmax(-1)[:, -1, 7].sum(), embedded)
+    return logits, gradient
+
+
+def test_a_packed_model_has_the_same_logits_gradients_and_files(tiny: Any, tmp_path: Path) -> None:
+    plain = logits_and_gradient(tiny)
+    saved = {name: value.clone() for name, value in tiny.state_dict().items()}
+    tiny.requires_grad_(False)
+    pack_frozen(tiny)
+    assert hasattr(tiny.model.layers[0].mlp.up_proj, "packed")
+    for packed, own in zip(logits_and_gradient(tiny), plain, strict=True):
+        torch.testing.assert_close(packed, own, atol=1e-4, rtol=1e-4)
+    assert saved.keys() == tiny.state_dict().keys()
+    tiny.save_pretrained(tmp_path)
+    again = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    assert torch.equal(logits_and_gradient(again)[0], plain[0])
+
+
+def test_layers_that_are_trained_and_models_that_do_not_fit_stay_as_they_are(
+    tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, last = tiny.model.layers[0].mlp, tiny.model.layers[-1].mlp
+    monkeypatch.setattr("amendment.llm.packed.free_bytes", lambda device: 1000)
+    tiny.requires_grad_(False)
+    pack_frozen(tiny)
+    assert not hasattr(last.up_proj, "packed")
+    monkeypatch.undo()
+    monkeypatch.setattr("amendment.llm.packed.SMALL", 0)
+    first.up_proj.weight.requires_grad_()
+    pack_frozen(tiny)
+    assert hasattr(last.up_proj, "packed")
+    assert not hasattr(first.up_proj, "packed")
+    plain = tiny(IDS).logits
+    with torch.no_grad():
+        first.up_proj.weight += 1.0
+    assert not torch.allclose(tiny(IDS).logits, plain)
