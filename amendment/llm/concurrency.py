@@ -19,6 +19,10 @@ R = TypeVar("R")
 STAGE: ContextVar[str] = ContextVar("stage", default="")
 """The stage on whose behalf a call is made; the ledger keeps it, so that spending is known by stage."""
 
+ITEM: ContextVar[int] = ContextVar("item", default=0)
+"""The place of the item on whose behalf a call is made. Where few calls are in flight, those of earlier items go first,
+so that the first items are done soon."""
+
 AHEAD = 16
 """Windows of results that may wait for an item before them, so that one slow answer does not hold up the others."""
 

@@ -1,14 +1,15 @@
 """Limit the calls to one model at one address, and decide which call goes next.
 
 Covered: calls in flight, the user's requests and tokens a minute, a rate learned from refusals, a breaker; one queue
-for all that wait, in the order of asking, and one timer for the first of them. Each of them says for how many seconds
-the next call has to wait. Not covered: retries; a refused call (429, 529) waits out its own Retry-After in `client`,
-holds up nobody else, and enters here again.
+for all that wait, in the order of asking (at a server of one's own by items), and one timer for the first of them.
+Each of them says for how many seconds the next call has to wait. Not covered: retries; a refused call (429, 529)
+waits out its own Retry-After in `client`, holds up nobody else, and enters here again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import time
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from random import Random
 from typing import NamedTuple
 
 from amendment.errors import Transient
+from amendment.llm.concurrency import ITEM
 from amendment.llm.provider import RULES
 
 SOON, WORTH_SHOWING = 1e-6, 5.0
@@ -65,8 +67,9 @@ class Endpoint:
         self._backoff = Backoff(rng or Random())  # noqa: S311 - jitter, not a secret
         self._requests, self._tokens = TokenBucket(), TokenBucket()
         self._most, self._used = 0.0, 0.0  # tokens of recent calls together: that they could take, and that they took
-        self._waiting: deque[tuple[int, asyncio.Future[Permit]]] = deque()  # tokens
-        self._sent = 0
+        self._is_by_item = is_small
+        self._waiting: list[tuple[int, int, int, asyncio.Future[Permit]]] = []  # a heap: item, number, tokens
+        self._asked = self._sent = 0
         self._alarm: asyncio.TimerHandle | None = None
         self._reason = ""
         self._on_wait = on_wait
@@ -86,7 +89,8 @@ class Endpoint:
     async def acquire(self, tokens: int) -> Permit:
         """Return when the call may be sent now; it then is in flight. Cancelled, it holds nothing."""
         permit: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
-        self._waiting.append((tokens, permit))
+        self._asked += 1
+        heapq.heappush(self._waiting, (ITEM.get() if self._is_by_item else 0, self._asked, tokens, permit))
         self._admit_waiting(_now())
         try:
             return await permit
@@ -129,7 +133,7 @@ class Endpoint:
         delay, reason = max(
             (self._limiter.delay(now), "slower, since the server refused what came faster"),
             (self._requests.delay(now), "requests_per_minute is used up"),
-            (self._tokens.delay(now, self._charge(waiting[0][0])), "tokens_per_minute is used up"),
+            (self._tokens.delay(now, self._charge(waiting[0][2])), "tokens_per_minute is used up"),
         )
         return Trouble(now, now + delay, delay, reason) if delay > WORTH_SHOWING else None
 
@@ -148,11 +152,11 @@ class Endpoint:
         """Let go whoever may, and come back when the next one may."""
         delay = inf
         while self._waiting:
-            tokens, permit = self._waiting[0]
+            _, _, tokens, permit = self._waiting[0]
             delay = 0.0 if permit.cancelled() else self._delay(tokens, now)
             if delay > SOON:
                 break
-            self._waiting.popleft()
+            heapq.heappop(self._waiting)
             if permit.cancelled():
                 continue
             self._sent += 1

@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, Generic, Protocol, TypeVar
 
-from amendment.llm.concurrency import STAGE
+from amendment.llm.concurrency import ITEM, STAGE
 from amendment.records import Candidate, Prompt
 from amendment.stages.contract import Context, Item, StageResult, Step
 
@@ -55,6 +55,7 @@ def one_pass(context: Context, steps: Sequence[Step]) -> Generator[StageResult, 
 def _all_prompts(context: Context, steps: Sequence[Step]) -> None:
     async def through(item: Item) -> list[Any]:
         results = []
+        ITEM.set(item.index)
         for step in steps:
             if item.is_pending:
                 break

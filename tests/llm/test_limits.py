@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amendment.errors import Transient
+from amendment.llm.concurrency import ITEM
 from amendment.llm.limits import Endpoint, Limits, Permit, Trouble
 from tests.llm.simulated_servers import Bucket, Server, Sliding, crowd, in_simulated_time
 
@@ -234,6 +235,23 @@ async def test_calls_at_a_server_of_ones_own_grow_while_replies_show_that_more_h
     assert sum(slots <= flying <= most for flying in usual) >= 0.9 * len(usual), "but for trials of twice as many"
     # an answer of 400 tokens takes 8 s; with the 256 calls of a fast server it would wait 15 min in the queue of one
     assert server.longest < 8 * 4 * 2
+
+
+@in_simulated_time
+async def test_calls_of_earlier_items_go_first_at_a_server_of_ones_own() -> None:
+    done: list[tuple[int, int]] = []
+
+    async def item(endpoint: Endpoint, place: int) -> None:
+        ITEM.set(place)
+        for step in range(3):
+            permit = await sent(endpoint)
+            await asyncio.sleep(1)
+            endpoint.answered(permit, None)
+            done.append((place, step))
+
+    endpoint = Endpoint(Limits(is_own=True))
+    await asyncio.gather(*[item(endpoint, place) for place in range(12)])
+    assert done.index((1, 2)) < done.index((6, 0)), "the first items are done before later ones begin"
 
 
 @in_simulated_time
