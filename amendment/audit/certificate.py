@@ -32,7 +32,7 @@ from amendment.statistics.sides import HALF
 from amendment.text import plain
 from amendment.yamlfile import read_yaml
 
-CERTIFICATE_FORMAT = 7
+CERTIFICATE_FORMAT = 8
 
 
 @dataclass(frozen=True)

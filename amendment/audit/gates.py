@@ -18,7 +18,7 @@ from amendment.audit.agreement import (
     judge_leave_one_out,
 )
 from amendment.audit.alarm import Alarms
-from amendment.audit.bias import FORMAT, LENGTH, SELF, FeatureBias, bias_table
+from amendment.audit.bias import FORMAT, LENGTH, SELF, FeatureBias, bias_table, longer_by_majority
 from amendment.audit.figures import between
 from amendment.audit.people import stands_in
 from amendment.audit.position import CONFOUNDED, Position, Repetition, position, repetition
@@ -61,6 +61,9 @@ class JudgeReport:
     kind: RaterKind
     label: Agreement | None
     """By all its verdicts on an item, different orders being a tie, against the majority of people; absent without."""
+    length_baseline: Estimate | None
+    """The share of items on which the longer answer is the majority's choice, of those on which the judge chooses one
+    too; absent without people or lengths."""
     one_call: Agreement | None
     """The same of each displayed order by itself."""
     ceiling: dict[str, AgainstPeople]
@@ -109,10 +112,12 @@ def judge_report(data: AuditData, number: int, models: Mapping[str, str], draws:
     rater, calls, verdicts = data.raters[number], data.calls.of(number), data.verdicts.of(number)
     ceiling, ceiling_note = against_single_people(data, verdicts, draws)
     alternative = stands_in(data, verdicts, draws)
+    longer = longer_by_majority(data, draws, verdicts)
     return JudgeReport(
         name=rater.name,
         kind=rater.kind,
         label=against_majority(data, verdicts, draws),
+        length_baseline=longer if longer.n else None,
         one_call=against_majority(data, calls, draws),
         ceiling=ceiling,
         ceiling_note=ceiling_note,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from amendment.audit.bias import marks_of
+from amendment.audit.label_mass import LabelMass, label_masses
 from amendment.audit.votes import LABEL_SOURCE, ComparisonInfo, Vote
 from amendment.data.ballots import UNKNOWN
 from amendment.data.comparisons import JoinedComparison, join
@@ -55,6 +56,8 @@ class AuditInputs:
     """`id@version#hash` of those by which a run's judges were asked."""
     cost: list[dict[str, Any]] = field(default_factory=list)
     """What a run's judges have cost, by model."""
+    label_mass: list[LabelMass] = field(default_factory=list)
+    """How much probability the labels of a run's judges hold."""
 
 
 def read_votes(config: DataSources, base: Path, *, is_alone: bool = False) -> AuditInputs:
@@ -154,7 +157,7 @@ def _unread_codes(layout: Layout) -> list[str]:
 
 
 def votes_of_run(
-    verdicts: Iterable[Verdict], candidates: Iterable[Candidate], prompts: Iterable[Prompt]
+    verdicts: Sequence[Verdict], candidates: Iterable[Candidate], prompts: Iterable[Prompt]
 ) -> AuditInputs:
     """Verdicts that stand as records, such as those of a run's own judges, as votes on pairs.
 
@@ -163,7 +166,7 @@ def votes_of_run(
     answers = {candidate.id: candidate for candidate in candidates}
     asked = {prompt.id: prompt for prompt in prompts}
     pairs = as_pair_verdicts(verdict for verdict in verdicts if verdict.rater_kind != "unknown")
-    inputs = AuditInputs()
+    inputs = AuditInputs(label_mass=label_masses(verdicts))
     names: dict[tuple[str, str, str], str] = {}
     constitutions: set[str] = set()
     for verdict in pairs:

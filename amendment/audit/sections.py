@@ -152,6 +152,9 @@ def _of_judge(judge: JudgeReport, *, is_short: bool) -> Iterator[Row]:
     name = cell(judge.name)
     if judge.label:
         yield from _against_majority(name, "label", judge.label, is_short=is_short)
+        if judge.length_baseline:
+            longer = judge.length_baseline.n, percent(judge.length_baseline)
+            yield name, "longer wins", "majority", "label", TIES["no_ties"], "left out", *longer, NOTHING, NOTHING
     if is_short and judge.one_call and judge.counts_orders_apart:
         yield from _against_majority(name, "each call", judge.one_call, is_short=True)
     comparisons = [

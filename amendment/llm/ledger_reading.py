@@ -25,6 +25,8 @@ from amendment.text import plain
 VERSION = 3
 """The schema's version."""
 CLOSED = "this model's run was closed, and its ledger with it; look the model up in it again"
+MOST_TIMED = 10_000
+"""Calls that a model's speed is measured on."""
 BUSY = 60.0
 """Seconds to wait for a lock that a foreign program holds."""
 
@@ -69,6 +71,20 @@ class ReturnedModel(NamedTuple):
     asked: str
     returned: str | None
     replies: int
+
+
+class AnsweredCall(NamedTuple):
+    """A single call with its reply, on the system's clock."""
+
+    host: str
+    model: str
+    sent: float
+    """Seconds."""
+    came: float
+    input: int
+    """Tokens."""
+    output: int
+    cached: int
 
 
 class Batch(NamedTuple):
@@ -164,6 +180,10 @@ class Reader:
         """The models that answered, by the name asked for."""
         return [ReturnedModel(*row) for row in self._rows(_MODELS)]
 
+    def answered_calls(self) -> list[AnsweredCall]:
+        """The newest single calls with a reply that says how many tokens it took, MOST_TIMED at most."""
+        return [AnsweredCall(*row) for row in self._rows(_ANSWERED, MOST_TIMED)]
+
     def batches(self, host: str | None = None, model: str | None = None) -> list[Batch]:
         """Batches that are not closed, oldest first; of one host and model, or of all."""
         of_batch = "SELECT request, number FROM attempt WHERE batch = ? ORDER BY number"
@@ -245,6 +265,11 @@ WHERE r.attempt IS NULL AND (f.kind IS NULL OR f.kind IN
 _MODELS = """
 SELECT a.host, a.model, r.model, count(*) FROM reply r JOIN attempt a ON a.number = r.attempt
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+_ANSWERED = """
+SELECT a.host, a.model, a.at, r.at, r.input_tokens, r.output_tokens, coalesce(r.cached_tokens, 0)
+FROM attempt a JOIN reply r ON r.attempt = a.number
+WHERE a.batch IS NULL AND r.input_tokens IS NOT NULL AND r.output_tokens IS NOT NULL ORDER BY a.number DESC LIMIT ?
 """
 _BATCHES = """
 SELECT b.number, b.shard, b.host, b.model, b.at,

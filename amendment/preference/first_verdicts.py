@@ -69,7 +69,9 @@ class FirstVerdicts:
     def _ways(self) -> Iterator[str]:
         """Three things to try."""
         model, name = self._model, self._model.name
-        if self._folder.reads_choices(shown=model.shows_choices):
+        if model.scores_texts and not self._folder.is_likelihood:
+            yield "protocol: likelihood, which reads no label (its principles need an opposite)"
+        elif self._folder.choices(shown=model.shows_choices):
             yield "protocol: verdict, which reads what the judge writes"
         elif model.shows_choices:
             yield "protocol: label-tokens, which reads the probabilities of the labels and no text"

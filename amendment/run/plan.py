@@ -17,7 +17,7 @@ from pydantic import Field
 
 from amendment.data.source_rows import dataset_folder
 from amendment.errors import AmendmentError
-from amendment.llm.specs import AnthropicSpec, OpenAISpec
+from amendment.llm.specs import AnthropicSpec, OpenAISpec, located
 from amendment.records import Record
 from amendment.run.changes import Change, changes
 from amendment.run.checks import LoadedRun, check_run_file
@@ -27,12 +27,9 @@ from amendment.run.engine import RunFolder, assemble, up_to
 from amendment.run.money import asking_stages, price_table, prices_of, spent_before, stored_replies, unpriced
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
+from amendment.run.times import Speeds, measured_speeds, seconds_for, speed_of, time_lines
 from amendment.text import plain
 from amendment.yamlfile import texts
-
-FIRST_TOKEN, PER_SECOND, IN_FLIGHT = 1.0, 50.0, 8
-"""Assumed of a hosted model: seconds until an answer begins, tokens a second, calls in flight where the run file leaves
-them open."""
 
 PATHS = ("base", "constitution", "dataset", "model", "path", "prices", "protocol")
 """Keys of a run file whose value can be the path of a file or a folder."""
@@ -55,7 +52,7 @@ class Total(Record):
     most_usd: float | None
     """USD that calls without faults cost at most; absent without a price, and where nothing bounds an answer."""
     seconds: float | None
-    """Likely time, one stage after another; absent for batches and for models of this machine."""
+    """Likely time, one stage after another; absent for batches and for local models that were not measured."""
 
 
 class Asks(Total):
@@ -91,6 +88,8 @@ class Plan(Record):
     total: Total
     unasked: tuple[str, ...]
     """Stages that ask no model; what they take is not estimated."""
+    times: tuple[str, ...] = ()
+    """What the times rest on, a sentence for each model."""
     lengthened: tuple[str, ...] = ()
     """Models whose cut answers are asked for again, with twice the limit."""
     done: tuple[str, ...]
@@ -137,7 +136,8 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
             for dry_run, place in zip((likely, most), places, strict=True)
         )
         prompts = places[0].count("inputs/prompts")
-    asks = tuple(_asks(loaded, place, likely, most) for place in likely.tallies if _is_asked(likely, place))
+        speeds = measured_speeds(folder, ledger)
+    asks = tuple(_asks(loaded, place, likely, most, speeds) for place in likely.tallies if _is_asked(likely, place))
     left = [row.model for row in asks if row.calls]
     asking = asking_stages(config)
     return Plan(
@@ -147,6 +147,9 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
         asks=asks,
         total=_total(asks),
         unasked=tuple(stage.name for stage in wanted if stage.name not in asking),
+        times=tuple(
+            time_lines({name: config.models[name] for name in dict.fromkeys(left) if name in config.models}, speeds)
+        ),
         lengthened=tuple(
             name for name in dict.fromkeys(left) if getattr(config.models.get(name), "on_truncation", "keep") == "retry"
         ),
@@ -199,10 +202,11 @@ def _is_asked(dry_run: DryRun, place: tuple[str, str]) -> bool:
     return bool(tally.calls or tally.paid)
 
 
-def _asks(loaded: LoadedRun, place: tuple[str, str], likely_run: DryRun, most_run: DryRun) -> Asks:
+def _asks(loaded: LoadedRun, place: tuple[str, str], likely_run: DryRun, most_run: DryRun, speeds: Speeds) -> Asks:
     likely, most = likely_run.tallies[place], most_run.tallies[place]
     stage, model = place
-    is_own = model not in loaded.config.models
+    spec = located(loaded.config.models[model], loaded.base) if model in loaded.config.models else None
+    is_own = spec is None
     price = likely_run.prices.get(model)
     is_free = is_own or (price is not None and not (price.input or price.output))
     return Asks(
@@ -215,21 +219,14 @@ def _asks(loaded: LoadedRun, place: tuple[str, str], likely_run: DryRun, most_ru
         output_tokens=round(likely.output),
         usd=likely.usd if price or is_own else None,
         most_usd=0.0 if is_free else most.usd if price and most.is_bounded else None,
-        seconds=_seconds(loaded, model, likely.calls, likely.input + likely.output, likely.output),
+        seconds=seconds_for(
+            spec,
+            speed_of(spec, speeds),
+            calls=likely.calls,
+            input_tokens=likely.input,
+            output_tokens=likely.output,
+        ),
     )
-
-
-def _seconds(loaded: LoadedRun, model: str, calls: float, tokens: float, output: float) -> float | None:
-    """Seconds for so many calls; None where they cannot be estimated: a batch, and a model of this machine."""
-    spec = loaded.config.models.get(model)
-    if not calls or (spec is not None and spec.provider == "simulated"):
-        return 0.0
-    if not isinstance(spec, OpenAISpec | AnthropicSpec) or spec.mode == "batch":
-        return None
-    by_answers = (FIRST_TOKEN + output / calls / PER_SECOND) * max(1.0, calls / (spec.concurrency or IN_FLIGHT))
-    by_requests = 60 * calls / spec.requests_per_minute if spec.requests_per_minute else 0.0
-    by_tokens = 60 * tokens / spec.tokens_per_minute if spec.tokens_per_minute else 0.0
-    return max(by_answers, by_requests, by_tokens)
 
 
 def _total(asks: Sequence[Asks]) -> Total:
@@ -332,6 +329,7 @@ def _notes(plan: Plan) -> Iterator[str]:
             f"likely: an answer has {TEXT_TOKENS} tokens and a written verdict {VERDICT_TOKENS}, or max_tokens where "
             "that is less, and nothing is read from a vendor's cache"
         )
+        yield from plan.times
         again = f"a cut answer of {', '.join(map(plain, plan.lengthened))} or " if plan.lengthened else ""
         yield f"at most: every answer has all its tokens, and {again}an unreadable verdict is asked for again"
         if not plan.lengthened:

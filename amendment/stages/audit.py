@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 from amendment import __version__
 from amendment.audit.certificate import CERTIFICATE_FORMAT, Certificate, audit
 from amendment.audit.inputs import AuditInputs, read_votes, source_of, votes_of_run
+from amendment.audit.label_mass import mass_lines
 from amendment.audit.probes import Probed, probe_json, probe_lines, probe_report
 from amendment.audit.text import certificate_lines
 from amendment.calibration.labelling import ASKED, SAMPLE
@@ -204,6 +205,7 @@ def _public(inputs: AuditInputs, outgoing: Outgoing) -> AuditInputs:
         ],
         models={judges.get(name, name): model for name, model in inputs.models.items()},
         files=[facts._replace(name=outgoing.file(facts.name)) for facts in inputs.files],
+        label_mass=[row._replace(judge=judges.get(row.judge, row.judge)) for row in inputs.label_mass],
         cost=[outgoing.cost(row) for row in inputs.cost],
     )
 
@@ -238,6 +240,7 @@ def _write(
         **({"probes": probe_json(probes)} if probes else {}),
         **(certificate_part(people, gates) if people else {}),
         **({"constitutions": inputs.constitutions} if inputs.constitutions else {}),
+        **({"label_mass": [row._asdict() for row in inputs.label_mass]} if inputs.label_mass else {}),
         **({"cost": inputs.cost} if inputs.cost else {}),
     }
     title, *rest = certificate_lines(certificate)
@@ -248,6 +251,7 @@ def _write(
         *(["", f"Judged by {', '.join(inputs.constitutions)}."] if inputs.constitutions else []),
         *rest,
         *(["", *certified_lines(people, gates)] if people else []),
+        *(["", *mass_lines(inputs.label_mass)] if inputs.label_mass else []),
         *_cost_lines(inputs.cost),
         *(["", *probe_lines(probes)] if probes else []),
         *(["", "## Files", "", *table([["file", "rows", "SHA-256, or commit"], *hashes])] if files else []),

@@ -8,7 +8,7 @@ covered: whether the label is right.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from inspect import getdoc
 from pathlib import Path
@@ -446,3 +446,12 @@ def constructed_pairs(context: Context, taken: Iterable[str]) -> Constructed:
     pairs, constant = without_constant_answers([row.pair for row in new], by_id)
     left_out = constant + Counter({"constructed, and decided by others": len(constructed) - len(new)})
     return Constructed(Paired(pairs, +left_out), answers)
+
+
+def answers_of_pairs(context: Context) -> dict[str, list[tuple[Candidate, Candidate]]]:
+    """The two answers of each constructed pair, the chosen one first, by prompt."""
+    candidates = context.workspace.read(CANDIDATES, Candidate)
+    answers: dict[str, list[tuple[Candidate, Candidate]]] = defaultdict(list)
+    for row in context.workspace.rows(PAIRS, ConstructedPair):
+        answers[row.pair.prompt_id].append((candidates[row.chosen], candidates[row.rejected]))
+    return answers

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -38,6 +38,9 @@ from amendment.preference.panel import (
 from amendment.preference.principles import PrincipleTally
 from amendment.preference.ranking import rank_adaptively
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Record, Verdict
+from amendment.stages.construct import CANDIDATES as CONSTRUCTED_ANSWERS
+from amendment.stages.construct import PAIRS as CONSTRUCTED_PAIRS
+from amendment.stages.construct import ConstructConfig, ConstructedPair, answers_of_pairs
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
@@ -54,6 +57,7 @@ from amendment.stages.contract import (
 )
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.endings import Tables
+from amendment.stages.passes import one_pass
 
 REPORT = "judging/report.json"
 COMPARISONS = 2
@@ -84,9 +88,10 @@ class JudgingConfig(JudgeSettings, PairSettings):
     far, until the best is known, at most two per candidate, and one more of the best with the worst."""
     cascade: CascadeSettings | None = None
     """Ask other judges if these are unsure."""
-    judge_labelled: bool = False
-    """Ask about comparisons that your own verdicts or pairs have decided too, so that the certificate can measure the
-    judge on them; the dataset keeps your decision."""
+    judge_labelled: bool | Annotated[int, Field(ge=1)] = False
+    """Ask about comparisons that your own verdicts or pairs, or the stage construct, have decided too, so that the
+    certificate can measure the judge on them; the dataset keeps their decision. A number: of the first so many prompts
+    alone."""
 
     @property
     def every_judge(self) -> tuple[JudgeEntry, ...]:
@@ -112,8 +117,20 @@ class Ranking(Record):
     notes: tuple[str, ...] = ()
 
 
+def judges_constructed(settings: RunSettings) -> bool:
+    """Return whether the judges are asked about pairs that the stage `construct` has made."""
+    judging = settings.part(JudgingConfig)
+    return bool(judging and judging.judge_labelled and settings.parts(ConstructConfig))
+
+
 def candidate_tables(settings: RunSettings) -> tuple[str, ...]:
-    """The tables from which the dataset's candidates come, by the run file."""
+    """The tables from which the answers of judged comparisons come, by the run file."""
+    constructed = (CONSTRUCTED_ANSWERS,) if judges_constructed(settings) else ()
+    return (*_pool_tables(settings), *constructed)
+
+
+def _pool_tables(settings: RunSettings) -> tuple[str, ...]:
+    """The tables of candidates that are compared with each other."""
     sources = settings.candidates if settings.part(JudgingConfig) else ()
     drawn = ("candidates/candidates",) if any(isinstance(source, ModelSource) for source in sources) else ()
     has_chains = settings.part(CritiqueConfig) and any(isinstance(source, ChainSource) for source in sources)
@@ -144,7 +161,9 @@ class JudgingStage(Stage):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.config = settings.need(JudgingConfig)
-        self.reads = ("inputs/prompts", "inputs/judgements", *candidate_tables(settings))
+        self._waits = judges_constructed(settings)
+        constructed = (CONSTRUCTED_PAIRS,) if self._waits else ()
+        self.reads = ("inputs/prompts", "inputs/judgements", *candidate_tables(settings), *constructed)
         self.writes = judging_tables(self.config)
 
     def key(self, context: Context) -> Mapping[str, Any]:
@@ -193,7 +212,11 @@ class JudgingStage(Stage):
     def _can_compare(self, brings_pairs: bool) -> bool:
         """Return whether a prompt can have two candidates to compare; files are not read yet."""
         sources = self.settings.candidates
-        if (brings_pairs and self.config.judge_labelled) or any(isinstance(source, FileSource) for source in sources):
+        if (
+            self._waits
+            or (brings_pairs and self.config.judge_labelled)
+            or any(isinstance(source, FileSource) for source in sources)
+        ):
             return True
         drawn = sum(source.per_prompt for source in sources if isinstance(source, ModelSource))
         chains = [source.take in ("all", "draft_and_last") for source in sources if isinstance(source, ChainSource)]
@@ -212,14 +235,30 @@ class JudgingStage(Stage):
                     yield (*ask.place[:-1], "protocol"), f"{same}; give this folder its own id or version"
                 others.add(entry.protocol)
 
+    @property
+    def is_streamed(self) -> bool:
+        """Not where it waits for pairs that the stage `construct` makes."""
+        return not self._waits
+
     def begin(self, context: Context) -> Step:
         return JudgeStep(context, self.config)
 
+    def make(self, context: Context) -> StageResult:
+        [made] = one_pass(context, [JudgeStep(context, self.config, constructed=answers_of_pairs(context))])
+        return made
+
 
 def decided_comparisons(context: Context) -> dict[str, float]:
-    """P(a) of the comparisons that the user's own verdicts have decided, by their ids."""
+    """P(a) of the comparisons that are decided without the judges, by their ids: by the user's own verdicts, or, where
+    judges are asked about them too, by construction."""
     rows = context.workspace.rows("inputs/judgements", Judgement)
-    return {row.comparison_id: row.p_a for row in rows if row.p_a is not None}
+    decided = {row.comparison_id: row.p_a for row in rows if row.p_a is not None}
+    if judges_constructed(context.config):
+        for row in context.workspace.rows(CONSTRUCTED_PAIRS, ConstructedPair):
+            pair = row.pair
+            p_a = pair.p_chosen if pair.chosen_id < pair.rejected_id else 1 - pair.p_chosen
+            decided.setdefault(pair.comparison_id, p_a)
+    return decided
 
 
 class _Compared(NamedTuple):
@@ -228,7 +267,7 @@ class _Compared(NamedTuple):
     prompt: Prompt
     pool: Pool
     judged: Sequence[JudgedComparison] = ()
-    """In the pool's order."""
+    """In the pool's order, and then constructed pairs."""
     ranking: Ranking | None = None
 
 
@@ -241,9 +280,17 @@ class JudgeStep:
 
     makes = None
 
-    def __init__(self, context: Context, config: JudgingConfig, name: str = "judging") -> None:
-        """`name` is the stage's; each round after the first has its own."""
+    def __init__(
+        self,
+        context: Context,
+        config: JudgingConfig,
+        name: str = "judging",
+        constructed: Mapping[str, Sequence[tuple[Candidate, Candidate]]] | None = None,
+    ) -> None:
+        """`name` is the stage's; each round after the first has its own. `constructed` are pairs to ask about too, by
+        prompt."""
         self.name = name
+        self._constructed = constructed or {}
         self._config, self._workspace, self._seed = config, context.workspace, context.config.seed
         rows = self._workspace.rows("inputs/judgements", Judgement)
         people = [(row, row.p_a) for row in rows if row.rater_kind == "person" and row.p_a is not None]
@@ -256,13 +303,23 @@ class JudgeStep:
         self.models = [judge.model for judge in self._panel.judges]
         self._window = context.window(self.models)
         self._takes = {source.take for source in context.config.candidates if isinstance(source, ChainSource)}
-        self.reads = candidate_tables(context.config)
+        self.reads = _pool_tables(context.config)
         self._report = _Report(config, [judge.name for judge in self._panel.judges])
         self.tables = Tables(context.workspace, "judging", **_kinds(config))
         self._unweighed: list[Unweighed] = []
 
     async def work(self, item: Item) -> _Compared:
-        """Ask about the pairs of a prompt that are not decided; in a plan, all that may have to be asked about."""
+        """Ask about the pairs of a prompt that are not decided, and about constructed ones where they are wanted."""
+        compared = await self._pool(item)
+        most, done = self._config.judge_labelled, {result.comparison for result in compared.judged}
+        constructed = self._constructed.get(item.prompt.id, ()) if most is True or item.index < most else ()
+        new = {Comparison.between(*two): two for two in constructed}
+        pairs = [two for comparison, two in new.items() if comparison not in done]
+        judged = await flow(pairs, lambda two: self._panel.compare(item.prompt, *two), window=self._window)
+        return compared._replace(judged=[*compared.judged, *judged])
+
+    async def _pool(self, item: Item) -> _Compared:
+        """The comparisons of a prompt's candidates; in a plan, all that may have to be asked about."""
         pool = pool_of(candidate for table in self.reads for candidate in self._taken(item, table))
         pairs = [two for two in pool.pairs() if Comparison.between(*two).id not in self._decided]
         if self._config.ranking == "adaptive" and pairs:

@@ -15,6 +15,7 @@ from typing import Any
 
 from amendment.data.sources import ModelSource
 from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, RegisteredSpec, located
+from amendment.stages.construct import ConstructConfig
 from amendment.stages.contract import POLICY_STAGES, JudgeEntry, RunSettings
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.judging import JudgingConfig
@@ -69,10 +70,10 @@ def kinship_warnings(config: RunSettings) -> list[str]:
 
 def _unlabelled(config: RunSettings) -> Iterator[str]:
     judging = config.part(JudgingConfig)
-    if judging and judging.judge_labelled and not (config.pairs or config.verdicts):
+    if judging and judging.judge_labelled and not (config.pairs or config.verdicts or config.parts(ConstructConfig)):
         yield (
-            "judging.judge_labelled: true changes nothing: the run has no verdicts or pairs of your own that the judge "
-            "could be measured on; name people's labels under verdicts, or leave it out"
+            "judging.judge_labelled changes nothing: the run has no verdicts or pairs of your own that the judge could "
+            "be measured on, and constructs none; name people's labels under verdicts, or leave it out"
         )
 
 

@@ -20,7 +20,7 @@ import datasets
 import torch
 from huggingface_hub import hf_hub_download
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, set_seed
 from transformers.utils import logging as transformers_logging
 
 from amendment.errors import AmendmentError, ConfigError, TrainingError
@@ -30,6 +30,10 @@ from amendment.training.settings import LoraSettings
 
 RECORD = "history.json"
 """The file by which a folder is known as ours."""
+_LARGE = 20_000_000
+"""Parameters from which a model is faster with a thread for each core than with one."""
+_THREADS = torch.get_num_threads()
+"""One for each core, or as OMP_NUM_THREADS says."""
 
 
 def has_gpu() -> bool:
@@ -41,7 +45,7 @@ def has_gpu() -> bool:
 
 @contextmanager
 def quietly(seed: int | None = None) -> Iterator[None]:
-    """No progress bars and no hints of the libraries; on a CPU one thread, so that equal sums are equal; with `seed`
+    """No progress bars and no hints of the libraries; on a CPU one thread until a large model is loaded; with `seed`
     all random generators seeded. What was set before is set again afterwards."""
     threads, bars = torch.get_num_threads(), datasets.are_progress_bars_disabled()
     own_bars = transformers_logging.is_progress_bar_enabled()
@@ -52,7 +56,7 @@ def quietly(seed: int | None = None) -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.ERROR)  # their hints concern settings that we choose ourselves
     if not has_gpu():
-        torch.set_num_threads(1)  # with two, a busy machine waits for itself, and sums change their order
+        torch.set_num_threads(1)  # a small model is faster with one, and sums keep their order
     if seed is not None:
         set_seed(seed)
     try:
@@ -112,12 +116,21 @@ def load_model(
         raise ConfigError(
             f"{subject}: its files lack {len(absent)} of the weights, such as {absent[0]}; copy the folder as a whole"
         )
+    if not has_gpu() and model.num_parameters() >= _LARGE:
+        torch.set_num_threads(_THREADS)
     return model
 
 
 def load_causal(base: str | Path, *, dtype: str = "float32", revision: str | None = None, **loading: Any) -> Any:
     """A causal language model in main memory; `dtype` is float32 or bfloat16."""
     return load_model(AutoModelForCausalLM, base, revision=revision, dtype=dtype, **loading)
+
+
+def blocks_of(base: str | Path, *, revision: str | None = None) -> int:
+    """How many transformer blocks a base has."""
+    with named_faults(f"base {str(base)!r} cannot be loaded"):
+        config = AutoConfig.from_pretrained(weights_of(str(base)), trust_remote_code=False, **_at(base, revision))
+    return int(config.get_text_config().num_hidden_layers)
 
 
 def placed(model: Any) -> Any:
@@ -134,11 +147,14 @@ def commit_of(base: str | Path, revision: str | None) -> str | None:
     return Path(file).parent.name  # the Hub's cache names a snapshot by its commit
 
 
-def lora_config(lora: LoraSettings | None, task: str) -> Any:
-    """PEFT's configuration for `CAUSAL_LM` or `SEQ_CLS`, or None without an adapter."""
+def lora_config(lora: LoraSettings | None, task: str, *, blocks: int = 0) -> Any:
+    """PEFT's configuration for `CAUSAL_LM` or `SEQ_CLS`, or None without an adapter; `blocks` is how many transformer
+    blocks the model has."""
     if lora is None:
         return None
-    return LoraConfig(task_type=task, r=lora.r, lora_alpha=2 * lora.r, target_modules="all-linear")
+    lower = "|".join(map(str, range(blocks // 2))) if lora.layers == "upper_half" else ""
+    left_out = {"exclude_modules": rf".*\.({lower})\..*"} if lower else {}
+    return LoraConfig(task_type=task, r=lora.r, lora_alpha=2 * lora.r, target_modules="all-linear", **left_out)
 
 
 def bare(model: Any) -> Any:

@@ -44,10 +44,13 @@ class TrlFields(_Settings):
 
 
 class LoraSettings(_Settings):
-    """A low-rank adapter on every linear layer (Hu et al. 2021). It is merged before the model is saved."""
+    """A low-rank adapter on linear layers (Hu et al. 2021). It is merged before the model is saved."""
 
     r: int = Field(default=16, ge=1, le=1024)
     """Rank; the adapter is scaled by 2 (alpha is twice the rank)."""
+    layers: Literal["all", "upper_half"] = "all"
+    """Transformer blocks that get adapters. upper_half: the half nearest the output; backpropagation ends there, which
+    takes about a quarter off a step."""
 
 
 class TrainerSettings(_Settings):

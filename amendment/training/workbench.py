@@ -164,7 +164,10 @@ class Workbench:
 
     def adapter(self, task: str) -> Any:
         """PEFT's configuration for `CAUSAL_LM` or `SEQ_CLS`, or None when no adapter is asked for."""
-        return model_files.lora_config(self.settings.lora, task)
+        lora = self.settings.lora
+        has_half = lora is not None and lora.layers != "all"
+        blocks = model_files.blocks_of(self.base, revision=self.revision) if has_half else 0
+        return model_files.lora_config(lora, task, blocks=blocks)
 
     def configure(self, kind: type[Any], **own: Any) -> Any:
         """A configuration of TRL for this machine; `own` are fields of the calling trainer."""

@@ -34,6 +34,11 @@ def test_the_asymmetry_of_errors_by_hand() -> None:
     assert length.asymmetry
     assert length.asymmetry.value == pytest.approx(1 / 4, abs=1e-3)
     assert length.annotator_error == pytest.approx(0, abs=1e-3)
+    # of the items on which the judge chooses too, people choose the longer answer in 4 of 8
+    baseline = found.judges[0].length_baseline
+    assert baseline
+    assert (baseline.value, baseline.n) == (4 / 8, 80)
+    assert any("longer wins" in line and "50.0 %" in line for line in certificate_lines(found))
     # people alone: the eight, and the last two items on which only the judge was silent
     assert found.people
     assert (found.people.prefers_longer.value, found.people.prefers_longer.n) == (6 / 10, 100)

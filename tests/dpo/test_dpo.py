@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from safetensors.torch import load_file
 
 from amendment.dpo import DpoSettings, SftSettings, policy_margins, train_dpo, train_sft
 from amendment.errors import ConfigError, DataError, TrainingError
-from amendment.training import LoraSettings
+from amendment.training import LoraSettings, TinyModel, build_tiny
 from amendment.training.preflight import TokenPair
 
 Rows = list[dict[str, Any]]
@@ -49,6 +51,16 @@ def sft(base: Path, pairs: Rows, tmp_path_factory: pytest.TempPathFactory) -> Pa
     train_sft(base, rows, out, SftSettings(steps=3, learning_rate=0.03, lora=LoraSettings(r=4)))
     assert weights(out) != weights(base)
     return out
+
+
+def test_adapters_of_the_upper_half_leave_the_lower_blocks_as_they_are(pairs: Rows, tmp_path: Path) -> None:
+    shape = TinyModel(hidden=16, layers=3, heads=2, intermediate=32, vocab=400, context=256)
+    build_tiny(tmp_path / "base", [str(pair["prompt"]) for pair in pairs], shape, seed=1)
+    lora = LoraSettings(r=4, layers="upper_half")
+    trained(tmp_path / "base", pairs, tmp_path / "dpo", settings_of("sigmoid", lora=lora, steps=2))
+    before, after = (load_file(tmp_path / name / "model.safetensors") for name in ("base", "dpo"))
+    changed = {name.split(".")[2] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"1", "2"}, "of the blocks 0, 1 and 2"
 
 
 @pytest.mark.parametrize(

@@ -392,7 +392,7 @@ def warnings_of(folder: Path, writer: str, judge: str, more: str = "") -> list[s
         ("gpt-5.4-mini", "o3", "", "judge judge (o3) and writer writer (gpt-5.4-mini) are both of the family openai"),
         ("house-7b", "house-7b", "", "are one model"),
         ("Qwen/Qwen3-8B", "gpt-5.4", "  cascade: {then: [{model: second}]}\n", "judge second (qwen2.5:7b)"),
-        ("house-7b", "other-7b", "  judge_labelled: true\n", "judging.judge_labelled: true changes nothing"),
+        ("house-7b", "other-7b", "  judge_labelled: true\n", "judging.judge_labelled changes nothing"),
         ("gpt-5.4-mini", "claude-haiku-5-5", "", None),
         ("house-7b", "other-7b", "", None),
     ],

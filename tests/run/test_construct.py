@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from amendment.data.store import Workspace
-from amendment.records import Candidate, Prompt, text_of
+from amendment.records import Candidate, Judgement, Prompt, text_of
 from amendment.run import Result, Run
 from amendment.stages.construct import ConstructedPair
 from tests.rows import save
@@ -95,6 +96,28 @@ dataset: {{test_share: 0.25}}
     assert len({row.comparison_id for row in rows}) == len(rows)
     with sqlite3.connect(result.folder / "ledger.sqlite") as db:
         assert result.sent == db.execute("SELECT count(*) FROM reply").fetchone()[0], "no answer was asked for twice"
+
+
+def test_judges_are_measured_on_constructed_pairs_and_change_none_of_them(tmp_path: Path) -> None:
+    text = f"""{MODELS}constitution: lilliput
+prompts: [{{lilliput: 20}}]
+construct: [{{kind: strong_weak, strong: good, weak: bad}}]
+judging: {{judges: [{{model: bad, protocol: label-tokens}}], judge_labelled: 12}}
+dataset: {{test_share: 0.25}}
+"""
+    run = run_of(tmp_path, text)
+    plan = run.plan()
+    result = run()
+    rows, place = pairs_of(result.folder), Workspace(result.folder)
+    assert {(row.decided_by, row.raters, row.p_chosen) for row in rows} == {("construction", (), 1.0)}
+    first = {prompt.id for prompt in place.read("inputs/prompts", Prompt)[:12]}
+    judged = place.read("judging/judgements", Judgement)
+    assert {row.comparison_id for row in judged} == {row.comparison_id for row in rows if row.prompt_id in first}
+    assert any(row.p_a != 0.5 for row in judged)
+    certificate = json.loads((result.folder / "certificate.json").read_text())
+    assert certificate["judges"]
+    assert plan.total.calls >= result.sent
+    assert run_of(tmp_path, text)().sent == 0
 
 
 def test_what_makes_no_pair_is_counted_by_its_reason(tmp_path: Path, server: Any) -> None:

@@ -1,0 +1,55 @@
+"""How much probability the labels held together, of judges that are read from token probabilities.
+
+P is divided among the labels whatever they hold together, so a judge whose labels hold little was about to say
+something else. Covered: verdicts that the limit made invalid, too. Not covered: written verdicts, which have no mass.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from amendment.records import Verdict
+from amendment.text import cell, table
+
+
+class LabelMass(NamedTuple):
+    """One judge's distribution over its verdicts."""
+
+    judge: str
+    verdicts: int
+    median: float
+    lowest_tenth: float
+    """The mass that a tenth of the verdicts does not reach."""
+    below_limit: float
+    """Share of verdicts that are invalid, since their labels hold less than the judge's `min_label_mass`."""
+
+
+def label_masses(verdicts: Iterable[Verdict]) -> list[LabelMass]:
+    """One entry for each judge with a mass, in the order of their names."""
+    masses: dict[str, list[float]] = defaultdict(list)
+    below: dict[str, int] = defaultdict(int)
+    for verdict in verdicts:
+        if verdict.label_mass is not None:
+            masses[verdict.rater].append(verdict.label_mass)
+            below[verdict.rater] += verdict.invalid is not None
+    return [
+        LabelMass(judge, len(own), float(np.median(own)), float(np.quantile(own, 0.1)), below[judge] / len(own))
+        for judge, own in sorted(masses.items())
+    ]
+
+
+def mass_lines(masses: Iterable[LabelMass]) -> list[str]:
+    """A section of the certificate; empty without such judges."""
+    rows = [
+        [cell(row.judge), f"{row.verdicts:,}", f"{row.median:.2f}", f"{row.lowest_tenth:.2f}", f"{row.below_limit:.1%}"]
+        for row in masses
+    ]
+    if not rows:
+        return []
+    head = ["judge", "verdicts", "median", "lowest tenth", "below the limit (invalid)"]
+    about = "Probability that the labels of judges by token probabilities hold together, before P is divided among them."
+    return ["## Label mass", "", about, "", *table([head, *rows])]

@@ -1,0 +1,120 @@
+"""The time that calls take: by the speed of a model's earlier calls in the run or in a trial of it, else assumed.
+
+The ledger says when each call was sent and when its reply came. A speed is the work of a model's replies over the time
+in which at least one call was on its way, so that it holds for as many calls at once as there were. Not covered:
+batches, and calls that are slowed down by other programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from amendment.errors import LedgerError
+from amendment.llm.ledger_reading import AnsweredCall, Reader
+from amendment.llm.opening import shown_name
+from amendment.llm.prices import is_own_server
+from amendment.llm.requests import READING, Usage, work_of
+from amendment.llm.specs import AnthropicSpec, ModelSpec, OpenAISpec
+from amendment.run.money import stored_replies
+from amendment.text import plain
+
+FIRST_TOKEN, PER_SECOND = 1.0, 50.0
+"""Assumed of a hosted model: seconds until an answer begins, tokens a second."""
+IN_FLIGHT, IN_FLIGHT_OWN = 8, 2
+"""Assumed calls in flight where the run file leaves them open; at a server of the user's own."""
+
+
+class Speed(NamedTuple):
+    """The speed of a model's earlier calls."""
+
+    per_second: float
+    """Tokens written; a token that is read counts READING."""
+    calls: int
+    """Calls that it was measured on."""
+
+
+Speeds = Mapping[tuple[str, str], Speed]
+"""By host and model."""
+
+
+def measured_speeds(folder: Path, ledger: Reader | None) -> Speeds:
+    """The speeds by the run's ledger; of models that have not answered there those of its trials with --limit."""
+    speeds: dict[tuple[str, str], Speed] = {}
+    with ExitStack() as opened:
+        for trial in sorted(folder.parent.glob(f"{folder.name}.limit-*")):
+            with suppress(LedgerError):
+                if of_trial := opened.enter_context(stored_replies(trial)):
+                    speeds |= speeds_of(of_trial.answered_calls())
+    return speeds | (speeds_of(ledger.answered_calls()) if ledger else {})
+
+
+def speeds_of(calls: Iterable[AnsweredCall]) -> dict[tuple[str, str], Speed]:
+    """The speed of each model whose server says how many tokens it took."""
+    by_model: dict[tuple[str, str], list[AnsweredCall]] = {}
+    for call in calls:
+        by_model.setdefault((call.host, call.model), []).append(call)
+    speeds = {}
+    for name, answered in by_model.items():
+        busy = end = 0.0
+        for call in sorted(answered, key=lambda call: call.sent):
+            busy += max(0.0, call.came - max(call.sent, end))
+            end = max(end, call.came)
+        work = sum(
+            work_of(Usage(input_tokens=c.input, output_tokens=c.output, cached_tokens=c.cached)) for c in answered
+        )
+        if busy > 0 and work > 0:
+            speeds[name] = Speed(work / busy, len(answered))
+    return speeds
+
+
+def speed_of(spec: ModelSpec | None, speeds: Speeds) -> Speed | None:
+    """The measured speed of an entry under `models`; None without one, and for a batch."""
+    if spec is None or getattr(spec, "mode", None) == "batch":
+        return None
+    return speeds.get((getattr(spec, "host", "local"), shown_name(spec)))
+
+
+def seconds_for(
+    spec: ModelSpec | None, speed: Speed | None, *, calls: float, input_tokens: float, output_tokens: float
+) -> float | None:
+    """Seconds for so many calls; None where they cannot be estimated: a batch, and a local model without a speed."""
+    if not calls or (spec is not None and spec.provider == "simulated"):
+        return 0.0
+    hosted = spec if isinstance(spec, OpenAISpec | AnthropicSpec) else None
+    if speed:
+        seconds = (output_tokens + READING * input_tokens) / speed.per_second
+    elif hosted and hosted.mode != "batch":
+        seconds = (FIRST_TOKEN + output_tokens / calls / PER_SECOND) * max(1.0, calls / _in_flight(hosted))
+    else:
+        return None
+    if hosted and hosted.requests_per_minute:
+        seconds = max(seconds, 60 * calls / hosted.requests_per_minute)
+    if hosted and hosted.tokens_per_minute:
+        seconds = max(seconds, 60 * (input_tokens + output_tokens) / hosted.tokens_per_minute)
+    return seconds
+
+
+def _in_flight(spec: OpenAISpec | AnthropicSpec) -> int:
+    return spec.concurrency or (IN_FLIGHT_OWN if is_own_server(spec.host) else IN_FLIGHT)
+
+
+def time_lines(specs: Mapping[str, ModelSpec], speeds: Speeds) -> Iterator[str]:
+    """What the times of these models rest on, a line each."""
+    for name, spec in specs.items():
+        if spec.provider == "simulated" or getattr(spec, "mode", None) == "batch":
+            continue
+        if speed := speed_of(spec, speeds):
+            yield (
+                f"time of {plain(name)}: measured on {speed.calls:,} earlier calls, {speed.per_second:,.0f} tokens a "
+                "second (a token that is read counts an eighth)"
+            )
+        elif isinstance(spec, OpenAISpec | AnthropicSpec):
+            yield (
+                f"time of {plain(name)}: assumed, {FIRST_TOKEN:g} s and then {PER_SECOND:g} tokens a second, "
+                f"{_in_flight(spec)} calls at once; a trial with --limit measures it"
+            )
+        else:
+            yield f"time of {plain(name)}: not known; a trial with --limit measures it"
