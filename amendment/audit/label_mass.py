@@ -51,5 +51,7 @@ def mass_lines(masses: Iterable[LabelMass]) -> list[str]:
     if not rows:
         return []
     head = ["judge", "verdicts", "median", "lowest tenth", "below the limit (invalid)"]
-    about = "Probability that the labels of judges by token probabilities hold together, before P is divided among them."
+    about = (
+        "Probability that the labels of judges by token probabilities hold together, before P is divided among them."
+    )
     return ["## Label mass", "", about, "", *table([head, *rows])]
