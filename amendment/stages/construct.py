@@ -45,8 +45,8 @@ from amendment.stages.contrast import (
     contrast_principles,
     contrast_problems,
     drawn_for,
-    instructed,
     likelihood_judge,
+    under_rule,
 )
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.endings import Tables
@@ -357,7 +357,7 @@ async def _draw(model: Model, side: Side, prompt: Prompt, sample: int) -> Drawn:
     """One answer. It belongs to the prompt as it is, whatever instruction was added."""
     asked = prompt
     if side.instruction is not None:
-        add = instructed if side.is_behind else _instructed
+        add = under_rule if side.is_behind else _instructed
         asked = prompt.model_copy(update={"messages": add(prompt.messages, side.instruction)})
     drawn = await draw_answer(model, Draw(asked, sample))
     if drawn.answer is None or side.instruction is None:

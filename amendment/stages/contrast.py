@@ -16,11 +16,13 @@ from amendment.llm.model import Model
 from amendment.preference.aggregate import aggregate_verdicts
 from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import Judge
-from amendment.records import Candidate, Message, Messages, Prompt, text_of
+from amendment.preference.likelihood import instructed
+from amendment.records import Candidate, Messages, Prompt, text_of
 from amendment.yamlfile import Loc, did_you_mean
 
 NO_PRINCIPLE = "no principle with an opposite applies to the prompt"
-_INSTRUCTION = "{rule}"
+INSTRUCTION = "{rule}"
+"""The words put behind a prompt."""
 
 
 class Confirmed(NamedTuple):
@@ -50,15 +52,10 @@ def drawn_for(prompt: Prompt, pool: Sequence[DrawnPrinciple], count: int, *, see
     return [order[number % len(order)] for number in range(count)] if order else []
 
 
-def instructed(messages: Messages, rule: str) -> Messages:
-    """The conversation with the rule behind the user's last words, or as a system text where those are no plain text.
-
-    Small models follow it there more often than in a system text; docs/training.md has the figures.
-    """
-    last, words = messages[-1], _INSTRUCTION.format(rule=rule)
-    if last.role == "user" and isinstance(last.content, str):
-        return (*messages[:-1], last.model_copy(update={"content": f"{last.content}\n\n{words}"}))
-    return (Message(role="system", content=words), *messages)
+def under_rule(messages: Messages, rule: str) -> Messages:
+    """The conversation with the rule behind the user's last words, where small models follow it more often than in a
+    system text; docs/training.md has the figures."""
+    return instructed(messages, INSTRUCTION.format(rule=rule))
 
 
 def likelihood_judge(model: Model) -> Judge:

@@ -10,8 +10,8 @@ import pytest
 from amendment.constitutions import DrawnPrinciple, Principle
 from amendment.constitutions.model import Constitution
 from amendment.errors import ConfigError
-from amendment.records import Message, Prompt, text_of, user
-from amendment.stages.contrast import contrast_principles, drawn_for, instructed
+from amendment.records import Prompt, text_of, user
+from amendment.stages.contrast import contrast_principles, drawn_for
 from tests.chat_server import ChatServer
 from tests.rows import save
 from tests.run.small_runs import complaints, made, pairs_of, run_of
@@ -159,7 +159,25 @@ def test_every_principle_that_applies_is_drawn_before_any_comes_again() -> None:
     assert drawn_for(prompt, contrast_principles([rules], ["safe"]), 2, seed=1) == []
 
 
-def test_a_rule_stands_behind_the_users_words_or_in_front_where_those_are_no_plain_text() -> None:
-    assert instructed(user("Hello"), "Be kind.") == user("Hello\n\nBe kind.")
-    parts = (Message(role="user", content=({"type": "text", "text": "Hello"},)),)
-    assert instructed(parts, "Be kind.") == (Message(role="system", content="Be kind."), *parts)
+def test_pairs_by_a_principle_without_a_check_are_decided_by_likelihoods(tmp_path: Path, base: Path) -> None:
+    save(tmp_path / "p.csv", [{"prompt": f"ask {number}"} for number in range(12)])
+    (tmp_path / "rules.yaml").write_text(RULES + "    opposite: Be rude.\n")
+    result = made(
+        tmp_path,
+        f"""name: likely
+constitution: ./rules.yaml
+models: {{m: {{provider: local, model: '{base}', max_tokens: 24, temperature: 0.7}}}}
+prompts: [{{path: p.csv}}]
+construct: [{{kind: contrast, model: m, principles: [kind]}}]
+dataset: {{test_share: 0}}
+""",
+    )
+    counts = result.summary["stages"]["construct"]
+    rows = pairs_of(result.folder, ["train"])
+    assert counts["pairs"] == len(rows) > 0
+    assert counts["pairs"] + sum(counts["no pair"].values()) == 12
+    assert "the judge prefers the answer under the opposite" in counts["no pair"]
+    for row in rows:
+        assert (row.decided_by, row.principle_ids) == ("judge", ("house/kind",))
+        assert row.raters[0].startswith("m/likelihood@")
+        assert 0.5 < row.p_chosen == row.p_chosen_raw <= 1
