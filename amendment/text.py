@@ -10,6 +10,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 from amendment.errors import ConfigError, Problem
@@ -57,7 +58,21 @@ _SPECIAL = re.compile(
 )
 """Matches what chat templates and tokenizers take for their own tokens, such as `<|im_start|>`, `</s>`, `[INST]`,
 `<<SYS>>`, and where a model could see a mark of ours. None of it can stand in JSON but inside a string."""
-_MARKS = re.compile(r"^[ \t]*<<[a-z][a-z_ ]* [0-9a-f]|\{\\?\"role\\?\": ?\\?\"", re.MULTILINE)
+Layout = Literal["marks", "tags"]
+"""How a question shows texts of others: JSON between lines with a random mark, or text between tags with one."""
+MARK = 8
+"""Hexadecimal digits of a tag's mark."""
+_TAGGED = re.compile(
+    rf"^<(?P<name>[a-z][a-z0-9_]*)-(?P<mark>[0-9a-f]{{{MARK}}})>\n(?P<value>.*?)\n</(?P=name)-(?P=mark)>$",
+    re.MULTILINE | re.DOTALL,
+)
+_LOOKALIKE = re.compile(rf"{_SPECIAL.pattern}|<(?=/?[a-z][a-z0-9_]*-[0-9a-f]{{{MARK}}}>)")
+_AS_JSON, _AS_TEXT = "each one JSON value between two marked lines", "each between two tags with one mark"
+"""How the shipped judges speak of their blocks."""
+_MARKS = re.compile(
+    r"^[ \t]*<<[a-z][a-z_ ]* [0-9a-f]|\{\\?\"role\\?\": ?\\?\"|</?[a-z][a-z_-]*-(?=[a-f]*[0-9])[0-9a-f]{6,9}>",
+    re.MULTILINE,
+)
 """The beginning of a block or of a turn's JSON, also as small models misspell them."""
 _OTHER_BREAKS = {code: f"\\u{code:04x}" for code in (0x7F, 0x85, 0x2028, 0x2029)}
 """Signs that end a line for some readers and that JSON leaves as they are."""
@@ -87,18 +102,48 @@ def _line(value: Any) -> str:
 
 def read_fenced(text: str) -> dict[str, Any]:
     """The values of all blocks of a text, by name: the inverse of `fence`. What only looks like a block is left out."""
-    values = {}
-    for block in _BLOCK.finditer(text):
-        try:
+    values: dict[str, Any] = {block["name"]: block["value"] for block in _TAGGED.finditer(text)}
+    for block in (*_TAGGED.finditer(text), *_BLOCK.finditer(text)):
+        with suppress(ValueError, RecursionError):
             values[block["name"]] = json.loads(block["value"])
-        except (ValueError, RecursionError):
-            continue
     return values
 
 
 def around_fences(text: str) -> str:
     """The text outside of all blocks: the words of the one who asks, and of nobody else."""
-    return _BLOCK.sub("", text)
+    return _TAGGED.sub("", _BLOCK.sub("", text))
+
+
+def tagged(text: str) -> str:
+    """A question with its blocks as tags around plain text, which small models read better than JSON.
+
+    A tag holds a mark that the text inside does not, and whatever looks like a tag or a token of a chat template is
+    broken up by a zero-width space, so that no text can close its block. Values that are no plain text, such as several
+    turns, stay JSON between the tags.
+
+    >>> print(tagged(fence({"answer": [{"role": "assistant", "content": "two\\nlines"}]})["answer"]))
+    <answer-0c390dd0>
+    two
+    lines
+    </answer-0c390dd0>
+    """
+    return _BLOCK.sub(_tags, text).replace(_AS_JSON, _AS_TEXT)
+
+
+def _tags(block: re.Match[str]) -> str:
+    name, mark, body = block["name"], block["mark"], block["value"]
+    match json.loads(body):
+        case str(text):
+            body = _LOOKALIKE.sub(_break_up, text)
+        case [{"role": "user" | "assistant", "content": str(text), **others}] if not others:
+            body = _LOOKALIKE.sub(_break_up, text)
+    while mark[:MARK] in body:
+        mark = content_id(mark).removeprefix(HASH_PREFIX)
+    return f"<{name}-{mark[:MARK]}>\n{body}\n</{name}-{mark[:MARK]}>"
+
+
+def _break_up(sign: re.Match[str]) -> str:
+    return f"{sign[0]}\u200b"
 
 
 def holds_marks(text: str) -> bool:

@@ -17,7 +17,8 @@ from amendment.llm.prices import FREE
 from amendment.llm.provider import Ask, FunctionProvider, Provider
 from amendment.llm.requests import Answer, Reply, Request
 from amendment.llm.transport import Online, Transport
-from amendment.records import Candidate, Messages, Origin, Outcome, Prompt, Sampling, text_of
+from amendment.records import Candidate, Message, Messages, Origin, Outcome, Prompt, Sampling, text_of
+from amendment.text import Layout, tagged
 
 
 class Model:
@@ -34,11 +35,13 @@ class Model:
         concurrency: int = 8,
         transport: Transport | None = None,
         lengthens: bool = False,
+        layout: Layout = "marks",
     ) -> None:
         """Without a `transport`, calls go one by one, at most `concurrency` at once; those of a local model
         are free, and others have no price.
 
-        `lengthens`: an answer that was cut at its limit is asked for once more, with twice the limit.
+        `lengthens`: an answer that was cut at its limit is asked for once more, with twice the limit. `layout`: how
+        questions show texts of others, see `amendment.text.tagged`.
         """
         self.name = name
         self.model = model
@@ -47,6 +50,7 @@ class Model:
         self.sampling = sampling
         self.concurrency = concurrency
         self._lengthens = lengthens
+        self._layout = layout
         endpoint = calls.endpoint(provider.host, model, Limits(concurrency))
         price = FREE if provider.kind == "local" else None
         self._transport = transport or Online(provider, endpoint, calls.ledger, calls.budget, price)
@@ -89,6 +93,9 @@ class Model:
         """Ask once. `sampling` overrides single fields of the model's own; `Request` explains `prefill`, `scored` and
         `shared`. Raises ConfigError for what the model's provider cannot do, before anything is sent."""
         self._check_abilities(prefill, scored)
+        if self._layout == "tags":
+            shared = len(tagged(text_of(messages)[:shared]))
+            messages = tuple(_with_tags(message) for message in messages)
         request = Request(
             provider=self.provider.kind,
             host=self.provider.host,
@@ -133,6 +140,12 @@ class Model:
             request=request.id,
             toolkit=__version__,
         )
+
+
+def _with_tags(message: Message) -> Message:
+    return (
+        message.model_copy(update={"content": tagged(message.content)}) if isinstance(message.content, str) else message
+    )
 
 
 class Unusable(Exception):

@@ -141,6 +141,7 @@ def open_model(
         concurrency=at_once,
         transport=transport,
         lengthens=isinstance(spec, HostedSpec) and spec.on_truncation == "retry",
+        layout=getattr(spec, "layout", "marks"),
     )
 
 

@@ -21,6 +21,7 @@ from amendment.llm.trust import SERVICES, belongs, key_problem
 from amendment.llm.weights import is_gguf
 from amendment.records import Sampling
 from amendment.simulator import Persona
+from amendment.text import Layout
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -36,6 +37,9 @@ class _Bounded(_Spec):
 
     max_tokens: int | None = Field(default=None, ge=1, le=1_000_000_000)
     """The longest answer, in tokens."""
+    layout: Layout = "marks"
+    """How questions show texts of others: `marks` is JSON between two lines with a random mark; `tags` is plain text
+    between two tags with one, for small models, which copy marks and JSON."""
 
     def sampling(self, seed: int) -> Sampling:
         """The sampling of this model in a run with this seed."""

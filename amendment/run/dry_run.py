@@ -41,7 +41,7 @@ from amendment.records import Message, Sampling, text_of
 from amendment.run.context import RunContext
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
-from amendment.text import read_fenced
+from amendment.text import Layout, read_fenced
 
 MOST_PROMPTS = 1000
 """A dry run takes so many prompts through the stages that ask prompt by prompt, and scales what they ask."""
@@ -138,7 +138,7 @@ class DryRun:
             tally.usd += self.weight * (worst if self._is_longest else cost(price, usage, batch=is_batch))
 
 
-_JUDGED = re.compile(r"^<<(answer_b|candidate|answer_(\d+)) [0-9a-f]{32}>>$", re.MULTILINE)
+_JUDGED = re.compile(r"^<<?(answer_b|candidate|answer_(\d+))[ -](?:[0-9a-f]{32}|[0-9a-f]{8})>>?$", re.MULTILINE)
 """Where a judge's question shows what is judged."""
 
 
@@ -252,7 +252,7 @@ class DryContext(RunContext):
             spec = located(self.config.models[name], self.base)
             calls = _Counting(self.dry_run, name, spec)
             if isinstance(spec, LocalSpec) and not (self._has_replies and _can_load(Path(spec.model))):
-                self._models[name] = _uncalled(name, spec.model, calls, spec.sampling(self.config.seed))
+                self._models[name] = _uncalled(name, spec.model, calls, spec.sampling(self.config.seed), spec.layout)
             else:
                 trust = Trust([spec.host] if isinstance(spec, OpenAISpec | AnthropicSpec) else [])
                 online = spec.model_copy(update={"mode": "online"}) if hasattr(spec, "mode") else spec
@@ -293,8 +293,8 @@ def _can_load(folder: Path) -> bool:
     return folder.is_dir() and all(find_spec(library) for library in ("torch", "transformers"))
 
 
-def _uncalled(name: str, model: str, calls: Calls, sampling: Sampling) -> Model:
-    return Model(name=name, model=model, provider=_Unloaded(), calls=calls, sampling=sampling)
+def _uncalled(name: str, model: str, calls: Calls, sampling: Sampling, layout: Layout = "marks") -> Model:
+    return Model(name=name, model=model, provider=_Unloaded(), calls=calls, sampling=sampling, layout=layout)
 
 
 class _Unloaded:

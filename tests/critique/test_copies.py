@@ -22,6 +22,7 @@ DRAFT = "Water them well, move them out of the sun, and ask a neighbour to look 
         ("Rewrite the answer so that it is warm and encouraging.", "instructions"),
         ("How do I keep houseplants alive while I am on holiday?", "prompt"),
         (f"{fence({'answer': 'x'})['answer']} Water them.", "marks"),
+        ("<improved-answer-831c797>\nWater them.", "marks"),
         ("<<improved answer 1f52a220c11e48f281>>\nWater them.", "marks"),
         ('[{"role": "assistant", "content": "Water them."}]', "marks"),
     ],
