@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 
 from amendment.data.store import read_records
 from amendment.records import Candidate
+from amendment.text import read_fenced
 from tests.chat_server import ChatServer
 from tests.rows import save
-from tests.run.small_runs import made
+from tests.run.small_runs import made, run_of
 
 RUN = """\
 name: revised
@@ -93,3 +95,31 @@ critique: {{model: m}}
     }
     assert result.summary["stages"]["critique"]["copies"] == {"critique": 3}
     assert "- 3 revisions copied their critique and are no candidates" in (result.folder / "summary.md").read_text()
+
+
+def test_a_model_with_the_layout_tags_sees_plain_text_between_tags_in_every_question(
+    tmp_path: Path, server: ChatServer
+) -> None:
+    server.answer = lambda body: (200, {"content": f"Some {len(server.asked)} words.\n\nVerdict: A"})
+    save(tmp_path / "p.csv", [{"prompt": f"Is bridge {number} safe?"} for number in range(2)])
+    text = f"""name: tagged
+constitution: helpful-honest
+models: {{m: {{provider: openai, base_url: '{server.url}', model: m, api_key_env: null, layout: tags}}}}
+prompts: [{{path: p.csv}}]
+critique: {{model: m}}
+candidates: [{{from: critique, take: draft_and_last}}]
+judging: {{judges: [{{model: m, protocol: verdict}}]}}
+"""
+    assert run_of(tmp_path, text.replace("protocol: verdict", "protocol: rubric")).plan().total.calls == 10
+    planned = run_of(tmp_path, text).plan().total.calls
+    result = made(tmp_path, text, until="judging")
+    assert result.sent == planned
+    asked = [body["messages"][-1]["content"] for body in server.asked]
+    questions = [question for question in asked if "The conversation" in question]
+    assert len(questions) == planned - 2  # all but the drafts
+    for question in questions:
+        assert "<<" not in question
+        assert '"content"' not in question
+        assert "JSON value" not in question
+        assert re.search(r"<conversation-[0-9a-f]{8}>\nIs bridge [01] safe\?\n</conversation-", question)
+        assert {"conversation"} < read_fenced(question).keys()
