@@ -58,6 +58,8 @@ class AuditInputs:
     """What a run's judges have cost, by model."""
     label_mass: list[LabelMass] = field(default_factory=list)
     """How much probability the labels of a run's judges hold."""
+    checks: dict[str, Any] = field(default_factory=dict)
+    """How often a run's judges agree with what code can check; empty where no principle has a check."""
 
 
 def read_votes(config: DataSources, base: Path, *, is_alone: bool = False) -> AuditInputs:

@@ -133,7 +133,7 @@ def _roles(index: int, principle: Principle) -> Iterator[_Remark]:
     if not (compare or revise or principle.check or principle.opposite):
         needed = "give it `compare`, `critique` and `revise`, `check`, or `opposite`"
         yield _Remark("error", loc, f"'{principle.id}' can be used by no stage; {needed}")
-    elif not compare and principle.hard:
+    elif not compare and principle.hard and not principle.check:
         message = (
             f"'{principle.id}' is hard and has no `compare`: no judge asks by it, so it vetoes nothing; give it one"
         )

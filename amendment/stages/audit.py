@@ -29,12 +29,13 @@ from amendment.data.store import Workspace
 from amendment.errors import ConfigError
 from amendment.files import write_text
 from amendment.llm.ledger_reading import Reader
+from amendment.preference.checked import check_lines
 from amendment.records import Candidate, Prompt, Verdict
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
 from amendment.stages.contract import Context, RunSettings, Stage, StageResult, dump
 from amendment.stages.gate import certified_report, failed_gates, gate_counts, gate_tables, gates_of, write_gate
 from amendment.stages.inputs import files_read
-from amendment.stages.judging import JudgingConfig, candidate_tables
+from amendment.stages.judging import REPORT, JudgingConfig, candidate_tables
 from amendment.stages.labels import OPEN, SEALED
 from amendment.stages.probes import ProbesConfig, probe_rows
 from amendment.stages.shown import simulated_banner
@@ -64,7 +65,8 @@ class AuditStage(Stage):
         self.reads = ("inputs/prompts", "inputs/verdicts")
         if self.is_of_run:
             labelled = (SAMPLE, ASKED, PROBABILITIES, CALIBRATOR) if self.people else ()
-            self.reads = ("inputs/prompts", *_verdict_tables(settings), *candidate_tables(settings), *labelled)
+            report = (REPORT,) if settings.part(JudgingConfig) else ()
+            self.reads = ("inputs/prompts", *_verdict_tables(settings), *candidate_tables(settings), *report, *labelled)
         self.writes = (*NAMES, *OUTGOING, PEOPLE, *gate_tables(settings))
 
     @classmethod
@@ -169,6 +171,8 @@ def _of_run(workspace: Workspace, settings: RunSettings) -> AuditInputs:
     )
     names = {fact_name(source) for source in (*settings.pairs, *settings.verdicts)}
     inputs.files = [facts for facts in files_read(workspace) if facts.name in names]
+    if settings.part(JudgingConfig) and workspace.path(REPORT).is_file():
+        inputs.checks = json.loads(workspace.path(REPORT).read_text(encoding="utf-8")).get("checks", {})
     ledger = workspace.folder / "ledger.sqlite"
     if settings.part(JudgingConfig) and ledger.is_file():
         with Reader(ledger) as reader:
@@ -241,6 +245,7 @@ def _write(
         **(certificate_part(people, gates) if people else {}),
         **({"constitutions": inputs.constitutions} if inputs.constitutions else {}),
         **({"label_mass": [row._asdict() for row in inputs.label_mass]} if inputs.label_mass else {}),
+        **({"checks": inputs.checks} if inputs.checks else {}),
         **({"cost": inputs.cost} if inputs.cost else {}),
     }
     title, *rest = certificate_lines(certificate)
@@ -252,6 +257,7 @@ def _write(
         *rest,
         *(["", *certified_lines(people, gates)] if people else []),
         *(["", *mass_lines(inputs.label_mass)] if inputs.label_mass else []),
+        *(["", "## Checks", "", *check_lines(inputs.checks)] if inputs.checks else []),
         *_cost_lines(inputs.cost),
         *(["", *probe_lines(probes)] if probes else []),
         *(["", "## Files", "", *table([["file", "rows", "SHA-256, or commit"], *hashes])] if files else []),

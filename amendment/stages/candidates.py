@@ -18,6 +18,8 @@ from amendment.llm.model import Ending, Model, Unusable, draft, ending_of
 from amendment.records import Candidate, Prompt
 from amendment.stages.contract import Ask, ConfigProblem, Context, Item, RunSettings, Stage, StageResult, Step, dump
 from amendment.stages.endings import Tables
+from amendment.stages.kept import KeptAnswers, kept_lines
+from amendment.stages.shown import count_lines
 
 BATCH = 64
 """Answers of a policy that are generated together."""
@@ -103,6 +105,9 @@ class CandidatesStage(Stage):
                 )
                 yield (self.name, index, "model"), f"{twice}; write one entry, with per_prompt: {total}"
 
+    def lines(self, counts: Mapping[str, Any]) -> list[str]:
+        return count_lines(counts, {"principles kept": kept_lines})
+
     @property
     def is_streamed(self) -> bool:
         return not self._waits
@@ -119,19 +124,23 @@ class _Answers:
     """The stage's tables and counts."""
 
     def __init__(self, context: Context) -> None:
+        self._kept = KeptAnswers(context.constitutions)
         self.tables = Tables(context.workspace, "candidates", candidates=Candidate)
         self._truncated = 0
 
-    def add(self, name: str, ending: Ending, answer: Candidate | None) -> None:
-        """Write how a draw ended, and the answer that it gave."""
-        self.tables.end(name, ending)
-        if answer:
+    def add(self, model: str, drawn: Drawn) -> None:
+        """Write how a model's draw ended, and the answer that it gave."""
+        self.tables.end(*drawn.named_ending(model))
+        if answer := drawn.answer:
             self.tables.add("candidates", [answer])
             self._truncated += answer.is_truncated
+            self._kept.add(drawn.draw.prompt, answer, f"answers of {model}")
 
     def close(self) -> StageResult:
-        counts = self.tables.close()
-        return StageResult(self.tables.artefacts, {**counts, "truncated": self._truncated})
+        counts: dict[str, Any] = self.tables.close()
+        kept = self._kept.to_json()
+        counts = {**counts, "truncated": self._truncated, **({"principles kept": kept} if kept else {})}
+        return StageResult(self.tables.artefacts, counts)
 
 
 class _CandidatesStep:
@@ -161,7 +170,7 @@ class _CandidatesStep:
     def keep(self, drawn: list[tuple[str, Drawn]]) -> None:
         """Write the answers to a prompt."""
         for model, answer in drawn:
-            self._answers.add(*answer.named_ending(model), answer.answer)
+            self._answers.add(model, answer)
 
     def close(self) -> StageResult:
         return self._answers.close()
@@ -189,7 +198,7 @@ def draw_in_turn(context: Context, sources: Sequence[ModelSource]) -> StageResul
     with answers.tables:
         for prompt in workspace.rows("inputs/prompts", Prompt):
             for model, drawn in by_prompt[prompt.id]:
-                answers.add(*drawn.named_ending(model), drawn.answer)
+                answers.add(model, drawn)
         return answers.close()
 
 

@@ -12,6 +12,7 @@ from amendment.llm.model import Model
 from amendment.records import Candidate, Critique
 from amendment.stages.contract import Ask, Context, Item, RunSettings, Stage, StageResult, constitution_key, dump
 from amendment.stages.endings import Tables
+from amendment.stages.kept import KeptAnswers, kept_lines
 from amendment.stages.shown import count_lines
 
 
@@ -44,7 +45,7 @@ class CritiqueStage(Stage):
         yield Ask(("critique", "model"), self.config.model, "revise")
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        return count_lines(counts, {"copies": _copy_lines})
+        return count_lines(counts, {"copies": _copy_lines, "principles kept": kept_lines})
 
     def begin(self, context: Context) -> _Chains:
         return _Chains(context, self.config)
@@ -62,6 +63,7 @@ class _Chains:
         self._model = context.model(config.model)
         self._counts: Counter[str] = Counter()
         self._copies: Counter[str] = Counter()
+        self._kept = KeptAnswers(context.constitutions)
         self.models: Sequence[Model] = [self._model]
         self.tables = Tables(context.workspace, "critique", candidates=Candidate, critiques=Critique)
 
@@ -70,6 +72,8 @@ class _Chains:
         constitutions, seed = self._context.constitutions, self._context.config.seed
         chain = await run_chain(item.prompt, self._model, constitutions, self._config, seed=seed)
         item.candidates[self.makes] = list(chain.candidates)
+        for candidate in chain.candidates:
+            self._kept.add(item.prompt, candidate, f"{candidate.kind}s")
         item.is_pending = chain.ending.outcome == "pending"
         return chain
 
@@ -88,6 +92,7 @@ class _Chains:
             "revisions": self._counts["revision"],
             "truncated": self._counts["truncated"],
             **({"copies": dict(sorted(self._copies.items()))} if self._copies else {}),
+            **({"principles kept": kept} if (kept := self._kept.to_json()) else {}),
         }
         return StageResult(self.tables.artefacts, counts)
 

@@ -212,8 +212,8 @@ def calibrated_pairs(pairs: Iterable[Pair], p_a: Mapping[str, float], *, is_used
     """Pairs with `p_chosen_calibrated`; `p_a` is P(a is better) after calibration by comparison id.
 
     `is_used` puts it into `p_chosen` too, but for ties, which stay at one half. Pairs that calibration turns round keep
-    chosen and rejected, and are counted. What people decided stays decided; a pair that `p_a` does not hold, such as
-    an imported one, stays as it is.
+    chosen and rejected, and are counted. What people or checks decided stays decided; a pair that `p_a` does not hold,
+    such as an imported one, stays as it is.
     """
     calibrated = Labelled([], Counter(), Counter())
     for pair in pairs:
@@ -222,7 +222,7 @@ def calibrated_pairs(pairs: Iterable[Pair], p_a: Mapping[str, float], *, is_used
             calibrated.pairs.append(pair)
             continue
         p = calibrated_p if pair.chosen_id < pair.rejected_id else 1 - calibrated_p
-        is_open = pair.p_chosen != 0.5 and pair.decided_by != "person"
+        is_open = pair.p_chosen != 0.5 and pair.decided_by not in ("person", "verifier")
         update = {"p_chosen_calibrated": p, **({"p_chosen": p} if is_used and is_open else {})}
         calibrated.counts["calibration says the opposite"] += side_of(p) < 0 and is_open
         calibrated.pairs.append(pair.model_copy(update=update))

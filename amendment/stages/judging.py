@@ -22,6 +22,7 @@ from amendment.data.sources import ChainSource, FileSource, ModelSource, Part
 from amendment.errors import AmendmentError, ConfigError
 from amendment.files import write_text
 from amendment.llm.concurrency import flow
+from amendment.preference.checked import CheckedComparisons, check_lines
 from amendment.preference.degenerate import Pool, pool_of
 from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import JudgeSettings
@@ -305,6 +306,7 @@ class JudgeStep:
         self._takes = {source.take for source in context.config.candidates if isinstance(source, ChainSource)}
         self.reads = _pool_tables(context.config)
         self._report = _Report(config, [judge.name for judge in self._panel.judges])
+        self._checks = CheckedComparisons(context.constitutions)
         self.tables = Tables(context.workspace, "judging", **_kinds(config))
         self._unweighed: list[Unweighed] = []
 
@@ -327,8 +329,12 @@ class JudgeStep:
             if not self._panel.asks_most:
                 return await self._ranked(item.prompt, pool, most)
             pairs = pairs[: most + 1]  # and the best with the worst
-        judged = await flow(pairs, lambda two: self._panel.compare(item.prompt, *two), window=self._window)
+        judged = await flow(pairs, lambda two: self._compare(item.prompt, *two), window=self._window)
         return _Compared(item.prompt, pool, judged)
+
+    async def _compare(self, prompt: Prompt, a: Candidate, b: Candidate) -> JudgedComparison:
+        """What the judges say, or the checks of hard principles."""
+        return self._checks.decided(prompt, await self._panel.compare(prompt, a, b), {a.id: a, b.id: b})
 
     def _taken(self, item: Item, table: str) -> list[Candidate]:
         """Candidates of one table; of a chain those that the run file takes: all, the last, the draft, or both ends."""
@@ -346,7 +352,7 @@ class JudgeStep:
             comparison = Comparison(prompt.id, first, second)
             if comparison.id in self._decided:
                 return self._decided[comparison.id]
-            judged[comparison] = await self._panel.compare(prompt, *pairs[comparison])
+            judged[comparison] = await self._compare(prompt, *pairs[comparison])
             if judged[comparison].ending.outcome == "pending":
                 raise _Pending
             return judged[comparison].p_a
@@ -361,14 +367,16 @@ class JudgeStep:
 
     def keep(self, compared: _Compared) -> None:
         """Write the verdicts and judgements of a prompt."""
-        _, _, judged, ranking = compared
+        prompt, pool, judged, ranking = compared
+        answers = {candidate.id: candidate for candidate in pool.candidates}
         # in order; a verdict on several comparisons is written once
         verdicts = list({verdict.id: verdict for result in judged for verdict in result.verdicts}.values())
         self.tables.add("verdicts", verdicts)
         self._report.add(compared, verdicts, self._people)
         for result in judged:
             self.tables.end(result.comparison.id, result.ending)
-            if result.judgement and self._waits:
+            self._checks.add(prompt, result, answers)
+            if result.judgement and self._waits and result.judgement.rater_kind == "model":
                 p_by_rater = {rater: own.p_a for rater, own in result.by_rater.items()}
                 self._unweighed.append(Unweighed(result.judgement, p_by_rater))
             elif result.judgement:
@@ -381,10 +389,16 @@ class JudgeStep:
         have decided too little for the jury."""
         self._report.refuse_nothing()
         endings = self.tables.close(self._weigh if self._waits else None)
-        report = self._report.to_json()
+        checks = self._checks.to_json()
+        report = {**self._report.to_json(), **({"checks": checks} if checks else {})}
         text = json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False)
         write_text(self._workspace.path(REPORT), text + "\n")
-        return StageResult((*self.tables.artefacts, REPORT), {**endings, **self._report.counts(report)})
+        counts = {
+            **endings,
+            **self._report.counts(report),
+            **({"checks": {"lines": check_lines(checks)}} if checks else {}),
+        }
+        return StageResult((*self.tables.artefacts, REPORT), counts)
 
     def _weigh(self) -> None:
         """Write the judgements of a jury that is weighed on all comparisons."""

@@ -221,7 +221,7 @@ def exported_comparisons(context: Context, texts: Texts) -> list[DatasetComparis
     pairs = {pair.comparison_id: pair for pair in paired.pairs}
     exported: dict[str, DatasetComparison] = {}
     for row in context.workspace.rows(judgements_table(context.config), Judgement):
-        if row.p_a is None or row.comparison_id not in pairs:
+        if row.p_a is None or row.rater_kind == "verifier" or row.comparison_id not in pairs:
             continue
         shorter, longer = sorted(len(text_of(texts.candidates[name].messages)) for name in (row.a, row.b))
         exported[row.comparison_id] = DatasetComparison(

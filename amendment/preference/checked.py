@@ -1,0 +1,121 @@
+"""Compare two answers by code, and count how often judges say the same.
+
+Covered: of two answers the better one is that which alone passes every check of the principles that apply to the
+prompt. Hard principles are vetoes: where one of two answers alone passes their checks, that decides the comparison,
+whatever the judges say.
+Not covered: where both pass, or neither, or a check could not be run, code says nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from amendment.constitutions import Constitution, DrawnPrinciple
+from amendment.llm.model import Ending
+from amendment.preference.panel import JudgedComparison
+from amendment.records import Candidate, Prompt, text_of
+from amendment.statistics import share
+from amendment.statistics.sides import side_of
+from amendment.text import plain
+
+RATER = "check"
+"""The rater of comparisons that code decides."""
+
+
+class _Spoken(NamedTuple):
+    """Which answer code prefers, and by which principles."""
+
+    p_a: float
+    principle_ids: tuple[str, ...]
+
+
+class CheckedComparisons:
+    """What checks say of a run's comparisons; counted one by one."""
+
+    def __init__(self, constitutions: Sequence[Constitution]) -> None:
+        self._principles = [
+            DrawnPrinciple(constitution, principle)
+            for constitution in constitutions
+            for principle in constitution.principles
+            if principle.check
+        ]
+        self._agreed: dict[str, list[float]] = defaultdict(list)
+        self._prompts: dict[str, list[str]] = defaultdict(list)
+        self._counts: Counter[str] = Counter()
+        self._undecided: Counter[str] = Counter()
+
+    def decided(self, prompt: Prompt, judged: JudgedComparison, answers: Mapping[str, Candidate]) -> JudgedComparison:
+        """The comparison as checks of hard principles decide it, or as it was; `answers` are candidates by id."""
+        spoken = self._spoken(prompt, judged, answers, is_hard=True)
+        if spoken is None or judged.judgement is None:
+            return judged
+        update = {
+            "p_a": spoken.p_a,
+            "rater_kind": "verifier",
+            "raters": (RATER,),
+            "principle_ids": spoken.principle_ids,
+            "decisive": spoken.principle_ids[0] if len(spoken.principle_ids) == 1 else None,
+            "conflict": None,
+        }
+        return judged._replace(judgement=judged.judgement.model_copy(update=update), ending=Ending("done"))
+
+    def add(self, prompt: Prompt, judged: JudgedComparison, answers: Mapping[str, Candidate]) -> None:
+        """Count a comparison: whether code says which answer is better, and whether each judge says the same."""
+        spoken = self._spoken(prompt, judged, answers, is_hard=False)
+        if spoken is None:
+            return
+        self._counts["comparisons"] += 1
+        self._counts["decided"] += judged.judgement is not None and judged.judgement.rater_kind == "verifier"
+        for rater, own in judged.by_rater.items():
+            side = 0 if own.p_a is None else side_of(own.p_a)
+            self._undecided[rater] += side == 0
+            if side:
+                self._agreed[rater].append(float(side == side_of(spoken.p_a)))
+                self._prompts[rater].append(prompt.id)
+
+    def to_json(self) -> dict[str, Any]:
+        """How many comparisons code has an opinion on, how many it decided, and each judge's agreement with it over
+        those on which the judge is decided too; empty where no principle has a check."""
+        if not self._principles:
+            return {}
+        judges = {
+            rater: {
+                **share(self._agreed[rater], self._prompts[rater]).to_json(),
+                "agrees": round(sum(self._agreed[rater])),
+                "undecided": self._undecided[rater],
+            }
+            for rater in sorted(self._undecided)
+        }
+        return {"comparisons": self._counts["comparisons"], "decided": self._counts["decided"], "judges": judges}
+
+    def _spoken(
+        self, prompt: Prompt, judged: JudgedComparison, answers: Mapping[str, Candidate], *, is_hard: bool
+    ) -> _Spoken | None:
+        asked = [
+            drawn
+            for drawn in self._principles
+            if drawn.principle.applies_to(prompt.category, prompt.tags) and (drawn.principle.hard or not is_hard)
+        ]
+        _, a, b = judged.comparison
+        kept = [[drawn.principle.is_kept_by(text_of(answers[answer].messages)) for drawn in asked] for answer in (a, b)]
+        passes = [False if False in by_principle else None if None in by_principle else True for by_principle in kept]
+        if not asked or None in passes or passes[0] == passes[1]:
+            return None
+        differ = tuple(drawn.id for drawn, first, second in zip(asked, *kept, strict=True) if first != second)
+        return _Spoken(float(passes[0] is True), differ)
+
+
+def check_lines(checks: Mapping[str, Any]) -> list[str]:
+    """What checks and judges say of the same comparisons, as Markdown lines; `checks` is `to_json` of the counts."""
+    lines = [
+        f"- in {checks['comparisons']:,} comparisons one answer alone passes the checks of its principles; checks of "
+        f"hard principles decided {checks['decided']:,}"
+    ]
+    for rater, agreement in checks["judges"].items():
+        interval = "" if agreement["low"] is None else f" ({agreement['low']:.2f} to {agreement['high']:.2f})"
+        open_ones = f"; it is undecided on {agreement['undecided']:,} more" if agreement["undecided"] else ""
+        agrees = f"{plain(rater)} agrees with the check on {agreement['agrees']:,} of {agreement['n']:,} pairs"
+        lines.append(f"- {agrees}{interval}{open_ones}")
+    return lines

@@ -1,0 +1,62 @@
+"""How many of a stage's answers keep each principle that code can check, for its summary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from amendment.constitutions import Constitution, DrawnPrinciple
+from amendment.records import Candidate, Prompt, text_of
+from amendment.text import plain
+
+
+class KeptAnswers:
+    """Counts of answers by principle and by what they are, such as drafts and revisions; the order does not matter."""
+
+    def __init__(self, constitutions: Sequence[Constitution]) -> None:
+        self._principles = [
+            DrawnPrinciple(constitution, principle)
+            for constitution in constitutions
+            for principle in constitution.principles
+            if principle.check
+        ]
+        self._counts: dict[str, dict[str, Counter[str]]] = {drawn.id: {} for drawn in self._principles}
+        self._reasons: dict[str, str] = {}
+
+    def add(self, prompt: Prompt, answer: Candidate, kind: str) -> None:
+        """Check an answer by every principle that applies to its prompt."""
+        for drawn in self._principles:
+            if drawn.principle.applies_to(prompt.category, prompt.tags):
+                checked = drawn.principle.check_answer(text_of(answer.messages))
+                counts = self._counts[drawn.id].setdefault(kind, Counter())
+                counts["unchecked" if checked.is_kept is None else "kept" if checked.is_kept else "broken"] += 1
+                if checked.is_kept is None:
+                    reasons = (checked.reason, self._reasons.get(drawn.id, checked.reason))
+                    self._reasons[drawn.id] = min(reasons)
+
+    def to_json(self) -> dict[str, Any]:
+        """By principle: how many answers of each kind keep it, break it, or could not be checked, and why not."""
+        return {
+            name: {
+                **{kind: dict(sorted(counts.items())) for kind, counts in sorted(by_kind.items())},
+                **({"reason": self._reasons[name]} if name in self._reasons else {}),
+            }
+            for name, by_kind in self._counts.items()
+            if by_kind
+        }
+
+
+def kept_lines(principles: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A line for each principle; `principles` is `to_json` of the counts."""
+    lines = []
+    for name, by_kind in principles.items():
+        counts = {kind: count for kind, count in by_kind.items() if kind != "reason"}
+        shown = [
+            f"{count.get('kept', 0):,} of {count.get('kept', 0) + count.get('broken', 0):,} {plain(kind)}"
+            for kind, count in counts.items()
+        ]
+        unchecked = sum(count.get("unchecked", 0) for count in counts.values())
+        why = f"; {unchecked:,} not checked: {plain(by_kind['reason'])}" if unchecked else ""
+        lines.append(f"- {plain(name)} is kept by {', '.join(shown)}{why}")
+    return lines

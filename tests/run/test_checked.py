@@ -1,0 +1,108 @@
+"""Comparisons that code can decide: vetoes by checks of hard principles, and judges measured against checks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+
+from amendment.run import Patience, Result, Run
+
+RULES = """\
+id: house
+version: 1.0.0
+title: Ours
+license: CC0-1.0
+principles:
+  - id: no-list
+    statement: Answer without a list.
+    hard: true
+    compare: [Which answer has no list?]
+    check: [{kind: no_list}]
+  - id: kind
+    statement: Be kind.
+    compare: [Which is kinder?]
+"""
+RUN = """\
+name: checked
+constitution: ./rules.yaml
+models:
+  one: {FAR, model: one}
+  two: {FAR, model: two}
+  judge: {FAR, model: judge}
+prompts: [{path: p.jsonl}]
+candidates: [{model: one, per_prompt: 1}, {model: two, per_prompt: 1}]
+judging: {judges: [{model: judge}]}
+dataset: {test_share: 0.25}
+"""
+PATIENCE = Patience(attempts=2, longest_wait=0.01)
+
+
+def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """One writes a list to odd prompts. The judge likes lists, and otherwise the longer answer."""
+    asked = body["messages"][-1]["content"]
+    if body["model"] == "judge":
+        first, second = (asked.split(f"<<answer_{name} ")[1].split("<<end")[0] for name in "ab")
+        likes_first = ("- item" in first, len(first)) > ("- item" in second, len(second))
+        return 200, {"content": f"Verdict: {'A' if likes_first else 'B'}"}
+    number = int(asked[-2:])
+    if body["model"] == "one":
+        return 200, {"content": f"Some:\n- item {number}" if number % 2 else f"plain words about it, {number}"}
+    return 200, {"content": f"three words, {number}"}
+
+
+def run(folder: Path, server: Any, rules: str) -> Result:
+    server.answer = answer
+    rows = [{"prompt": f"question {number:02}"} for number in range(40)]
+    (folder / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "rules.yaml").write_text(rules)
+    (folder / "run.yaml").write_text(RUN.replace("FAR", f"provider: openai, base_url: '{server.url}'"))
+    return Run.from_file(folder / "run.yaml", folder=folder / "run", patience=PATIENCE)()
+
+
+def rows_of(result: Result) -> list[dict[str, Any]]:
+    export = result.folder / "export"
+    return [row for name in ("train", "test") for row in parquet.read_table(export / f"{name}.parquet").to_pylist()]
+
+
+def test_a_check_of_a_hard_principle_decides_what_the_judge_gets_wrong(tmp_path: Path, server: Any) -> None:
+    result = run(tmp_path, server, RULES)
+    rows = rows_of(result)
+    by_check = [row for row in rows if row["decided_by"] == "verifier"]
+    assert len(rows) == 40
+    assert len(by_check) == 20  # those of odd prompts, where one of the two is a list
+    assert all("- item" in row["rejected"][-1]["content"] for row in by_check)
+    assert {(row["p_chosen"], *row["raters"], *row["principle_ids"]) for row in by_check} == {
+        (1.0, "check", "house/no-list")
+    }
+    assert {row["decided_by"] for row in rows if row not in by_check} == {"judge"}
+    page = (result.folder / "summary.md").read_text()
+    assert "- house/no-list is kept by 20 of 40 answers of one, 40 of 40 answers of two" in page
+    checks = json.loads((result.folder / "certificate.json").read_text())["checks"]
+    assert (checks["comparisons"], checks["decided"]) == (20, 20)
+    [agreement] = checks["judges"].values()
+    assert (agreement["agrees"], agreement["n"], agreement["undecided"]) == (0, 20, 0)
+    assert "agrees with the check on 0 of 20 pairs" in (result.folder / "certificate.md").read_text()
+
+
+def test_a_check_of_another_principle_measures_the_judge_and_decides_nothing(tmp_path: Path, server: Any) -> None:
+    result = run(tmp_path, server, RULES.replace("    hard: true\n", ""))
+    assert {row["decided_by"] for row in rows_of(result)} == {"judge"}
+    checks = json.loads((result.folder / "certificate.json").read_text())["checks"]
+    assert (checks["comparisons"], checks["decided"]) == (20, 0)
+    assert "agrees with the check on 0 of 20 pairs" in (result.folder / "summary.md").read_text()
+
+
+def test_without_a_check_nothing_is_said_of_any(tmp_path: Path, server: Any) -> None:
+    rules = "\n".join(line for line in RULES.splitlines() if "check:" not in line)
+    result = run(tmp_path, server, rules)
+    assert "checks" not in json.loads((result.folder / "certificate.json").read_text())
+    assert {row["decided_by"] for row in rows_of(result)} == {"judge"}
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
