@@ -5,7 +5,7 @@ folder appears whole or not at all, its files are checked by hash before they ar
 libraries write the same bytes on every machine. Of the folder around a GGUF nothing else is read.
 Not covered: a GGUF in several parts.
 
-`python -m amendment.llm.weights` converts the embedded model ahead of its first use.
+`make setup` converts the embedded model ahead of its first use (`main`).
 """
 
 from __future__ import annotations
@@ -54,20 +54,19 @@ def is_gguf(model: str) -> bool:
 
 def gguf_problems(model: str) -> list[str]:
     """The reasons why the embedded model, or a GGUF file, cannot be loaded; nothing is converted to find out."""
-    if model == EMBEDDED:
-        path = _packaged()
-        if path is None or _is_whole(_place(_STEM, _SHA256)):
-            return []  # without the package the Hub is tried
-    else:
-        path = Path(os.path.expanduser(model))  # noqa: PTH111 - Path.expanduser raises where there is no home
+    path = _packaged() if model == EMBEDDED else Path(os.path.expanduser(model))  # noqa: PTH111
+    if path is None:
+        return []  # the Hub is tried
     if not path.is_file():
         return [f"{path}: no such file. Expected a GGUF file"]
-    return [str(MissingExtra("gguf", "local"))] if find_spec("gguf") is None else []
+    if find_spec("gguf") or (model == EMBEDDED and _is_whole(_place(_STEM, _SHA256))):
+        return []
+    return [str(MissingExtra("gguf", "local"))]
 
 
 def needs_the_hub() -> bool:
     """Neither the package of the embedded model nor its converted folder is on this machine."""
-    return not _is_whole(_place(_STEM, _SHA256)) and _packaged() is None
+    return _packaged() is None and not _is_whole(_place(_STEM, _SHA256))
 
 
 def embedded_missing() -> str:
@@ -118,9 +117,14 @@ def _packaged() -> Path | None:
 
 
 def _place(stem: str, digest: str) -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    root = Path(cache) if os.path.isabs(cache) else Path.home() / ".cache"  # noqa: PTH117 - as the standard demands
-    return root / "amendment" / "models" / f"{stem}-{digest[:16]}"
+    root = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        cache = Path(root) if root.startswith("/") else Path("~/.cache").expanduser()
+    except RuntimeError as fault:
+        raise ConfigError(
+            "converted models need a place: name a folder with XDG_CACHE_HOME, for want of a home"
+        ) from fault
+    return cache / "amendment" / "models" / f"{stem}-{digest[:16]}"
 
 
 @lru_cache(maxsize=64)
@@ -219,7 +223,3 @@ def main() -> None:
     if place == ON_THE_HUB:
         place = f"not installed, so its first use looks for it on the Hub. To install it: {INSTALL}"
     sys.stdout.write(f"{EMBEDDED}: {place}\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -75,7 +75,10 @@ def read_meta(folder: Path) -> RewardMeta:
     """The description in a folder. Raises ConfigError where there is none that can be read."""
     file = folder / META
     if not file.is_file():
-        raise ConfigError(f"{folder}: expected a reward model (with {META}), found another model")
+        raise ConfigError(
+            f"{folder}: expected a reward model (with {META}), found another model. The stage reward_model trains one: "
+            f"reward_model: {{base: {folder}}}"
+        )
     try:
         return RewardMeta.model_validate(json.loads(file.read_text(encoding="utf-8")))
     except ValidationError as error:

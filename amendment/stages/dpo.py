@@ -69,7 +69,8 @@ class DpoConfig(DpoSettings):
     """Direct preference optimisation."""
 
     base: str
-    """sft, base, a local folder, or a Hub id; the saved model is the reference."""
+    """sft, base, or a model as `provider: local` takes it (folder, Hub id, GGUF file, `smollm2-135m-instruct`); as it
+    is saved there it is the reference."""
     label_smoothing: Smoothing = 0.0  # type: ignore[assignment]  # a word here, a number when it trains
     """Share of labels assumed to be wrong: a target p becomes p (1 - e) + (1 - p) e. estimated: as the spot
     check's calibration expects it."""

@@ -49,7 +49,7 @@ class RewardModelConfig(RewardSettings):
     """A reward model."""
 
     base: str
-    """base, sft, a local folder, or a Hub id."""
+    """base, sft, or a model as `provider: local` takes it (folder, Hub id, GGUF file, `smollm2-135m-instruct`)."""
     label_smoothing: Smoothing = 0.0  # type: ignore[assignment]  # a word here, a number when it trains
     """Share of labels assumed to be wrong: a target p becomes p (1 - e) + (1 - p) e. estimated: as the spot
     check's calibration expects it."""

@@ -56,7 +56,7 @@ class SftConfig(SftSettings):
     """Supervised fine-tuning."""
 
     base: str
-    """`base`, a local folder, or a Hub id."""
+    """`base`, or a model as `provider: local` takes it (folder, Hub id, GGUF file, `smollm2-135m-instruct`)."""
     on: Literal["all_revisions", "last_revision", "chosen"] = "all_revisions"
     """The answers it learns from; all_revisions as in Constitutional AI."""
     helpful_share: float = Field(default=0.0, ge=0, lt=1)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -23,6 +19,7 @@ from amendment.errors import AmendmentError
 from amendment.records import Candidate, Critique, Preference, Record, Verdict, text_of
 from amendment.run import Result, Run
 from amendment.yamlfile import read_yaml
+from tests.model_server import serving
 from tests.run.small_runs import made, replies
 from tests.vendors.runs import dataset_of
 
@@ -173,32 +170,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def transformers_serve(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The base URL of `transformers serve`, offline, with a trained folder."""
-    pytest.importorskip("fastapi", reason="`transformers serve` comes with the dev extra")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(trained), "--device", "cpu"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    with (tmp_path_factory.mktemp("serve") / "log").open("w") as log:
-        process = subprocess.Popen([*command, "--port", str(port)], stdout=log, stderr=log, env=environment)
-        try:
-            wait_for(f"http://127.0.0.1:{port}/health", process)
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the server ended before it was up"
-        try:
-            with urlopen(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError("the server did not come up")
+    """The base URL of `transformers serve` with a trained folder."""
+    with serving(trained, tmp_path_factory.mktemp("serve") / "log") as url:
+        yield url
 
 
 @pytest.mark.long
