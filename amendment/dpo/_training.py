@@ -25,6 +25,7 @@ from amendment.dpo.guards import Guards
 from amendment.dpo.policy import UNWEIGHTED, DpoResult, DpoSettings, SftSettings
 from amendment.dpo.weighted import WeightedDPOTrainer, pair_losses
 from amendment.errors import TrainingError
+from amendment.llm.packed import packed
 from amendment.llm.rendering import Renderer
 from amendment.training import ProgressCallback, TrainResult
 from amendment.training.generating import completion_logps
@@ -130,9 +131,12 @@ def dpo_trainer(
 
 
 def _pair_logps(model: Any, pairs: Sequence[TokenPair], pad: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """log p(chosen) and log p(rejected) of each pair, given its prompt; sums over completion tokens, in nats."""
+    """log p(chosen) and log p(rejected) of each pair, given its prompt; sums over completion tokens, in nats. The model
+    is for nothing but this: its weights are frozen."""
     sides = [(pair.prompt_ids, ids) for pair in pairs for ids in (pair.chosen_ids, pair.rejected_ids)]
-    logps = completion_logps(model, sides, pad)
+    model.requires_grad_(False)
+    with packed(model):
+        logps = completion_logps(model, sides, pad)
     return logps[0::2], logps[1::2]
 
 

@@ -7,6 +7,8 @@ they stay as they are.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import MethodType
 from typing import Any
 
@@ -37,12 +39,24 @@ class _Product(torch.autograd.Function):
         return _multiply(grads[0], linear.packed_back, None), None
 
 
-def pack_frozen(model: Any, *, copies: int = 1) -> None:
+@contextmanager
+def packed(model: Any) -> Iterator[None]:
+    """The frozen layers of a model are packed while it trains; afterwards its weights may be changed or merged."""
+    layers = pack_frozen(model, copies=2)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward, layer.packed, layer.packed_back
+
+
+def pack_frozen(model: Any, *, copies: int = 1) -> list[Any]:
     """Give every frozen linear layer of a model in memory a faster product, if the model is not small, lies on a CPU in
-    32 bits, and memory is plentiful for so many more copies of its weights. What is saved, merged and shown stays."""
+    32 bits, and memory is plentiful for so many more copies of its weights; which layers these are. The weights must
+    not change from now on; what is saved and shown stays as it is."""
     has_onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     if model.device.type != "cpu" or not has_onednn:
-        return
+        return []
     layers = [
         layer
         for layer in model.modules()
@@ -50,10 +64,11 @@ def pack_frozen(model: Any, *, copies: int = 1) -> None:
     ]
     size = sum(layer.weight.numel() for layer in layers)
     if size < SMALL or 4 * size * copies > free_bytes(model.device) // SHARE:
-        return
+        return []
     for layer in layers:
         vars(layer).update(packed=_pack(layer.weight.detach()), packed_back=None)
         layer.forward = MethodType(_forward, layer)  # type: ignore[method-assign]
+    return layers
 
 
 def _forward(layer: Any, x: Tensor) -> Tensor:

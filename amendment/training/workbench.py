@@ -31,6 +31,7 @@ from transformers import PrinterCallback, TrainerCallback
 import amendment
 from amendment.errors import ConfigError, Problem, TrainingError
 from amendment.files import file_hash
+from amendment.llm.packed import packed
 from amendment.llm.rendering import Renderer
 from amendment.llm.weights import weights_of
 from amendment.training import model_files
@@ -191,7 +192,8 @@ class Workbench:
         for watcher in (watch, *watchers):
             trainer.add_callback(watcher)
         kind = type(model_files.bare(trainer.model))
-        trainer.train(resume_from_checkpoint=last_checkpoint(self.state))
+        with packed(trainer.model):
+            trainer.train(resume_from_checkpoint=last_checkpoint(self.state))
         return Fitted(tuple(watch.history), trainer.state.global_step, kind)
 
     def finish(self, trainer: Any, report: Report, fitted: Fitted, **files: Mapping[str, Any]) -> TrainResult:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from amendment.llm.packed import pack_frozen
+from amendment.dpo import DpoSettings, train_dpo
+from amendment.llm.packed import pack_frozen, packed
 
 IDS = torch.arange(4, 64).reshape(2, 30)
 
@@ -33,8 +34,8 @@ def test_a_packed_model_has_the_same_logits_gradients_and_files(tiny: Any, tmp_p
     tiny.requires_grad_(False)
     pack_frozen(tiny)
     assert hasattr(tiny.model.layers[0].mlp.up_proj, "packed")
-    for packed, own in zip(logits_and_gradient(tiny), plain, strict=True):
-        torch.testing.assert_close(packed, own, atol=1e-4, rtol=1e-4)
+    for ours, own in zip(logits_and_gradient(tiny), plain, strict=True):
+        torch.testing.assert_close(ours, own, atol=1e-4, rtol=1e-4)
     assert saved.keys() == tiny.state_dict().keys()
     tiny.save_pretrained(tmp_path)
     again = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
@@ -59,3 +60,27 @@ def test_layers_that_are_trained_and_models_that_do_not_fit_stay_as_they_are(
     with torch.no_grad():
         first.up_proj.weight += 1.0
     assert not torch.allclose(tiny(IDS).logits, plain)
+
+
+def test_after_training_the_weights_may_change(tiny: Any) -> None:
+    tiny.requires_grad_(False)
+    layer = tiny.model.layers[0].mlp.up_proj
+    with packed(tiny):
+        assert hasattr(layer, "packed")
+        before = tiny(IDS).logits
+    layer.weight.data += 1.0  # as an adapter is merged
+    assert not torch.allclose(tiny(IDS).logits, before)
+
+
+def test_a_tiny_adapter_trains_the_same_way_when_its_base_is_packed(
+    base: Path, pairs: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = DpoSettings(steps=3, batch_size=4, lora={"r": 4}, log_every=1)
+    plain = train_dpo(base, pairs, tmp_path / "plain", settings, seed=1)
+    monkeypatch.setattr("amendment.llm.packed.SMALL", 0)
+    fast = train_dpo(base, pairs, tmp_path / "packed", settings, seed=1)
+    for step, own in zip(fast.history, plain.history, strict=True):
+        assert step["loss"] == pytest.approx(own["loss"], abs=1e-4)
+    merged, own = (AutoModelForCausalLM.from_pretrained(tmp_path / name).state_dict() for name in ("packed", "plain"))
+    for name, weights in own.items():
+        torch.testing.assert_close(merged[name], weights, atol=1e-3, rtol=1e-3)
