@@ -225,6 +225,15 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+def escaped(text: str) -> str:
+    """Other people's text for a sentence of a page: one line, cut to `LONGEST`, nothing in it is Markdown or HTML.
+
+    >>> print(escaped("[a](b)"))
+    \\[a\\](b)
+    """
+    return plain(text[:LONGEST].translate(SPECIAL), longest=2 * LONGEST)
+
+
 # Names of people.
 
 

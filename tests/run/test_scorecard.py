@@ -150,6 +150,40 @@ def test_ci_fails_where_a_policy_keeps_a_principle_too_rarely_or_nobody_measured
     assert amendment("evaluate", folder, "p.jsonl").code == 2
 
 
+def test_fluency_is_the_cross_entropy_under_the_first_policy(ours: Path, base: Path) -> None:
+    from amendment.data.store import Workspace
+    from amendment.records import Candidate, Prompt, text_of
+
+    local = f"models.one={{provider: local, model: '{base}', max_tokens: 8, temperature: 1.0, dtype: float32}}"
+    result = measured(ours, local)
+    place = Workspace(result.folder)
+    prompts = {row.id: row for row in place.read("inputs/prompts", Prompt)}
+    expected: dict[str, list[float]] = {"one": [], "two": []}
+    for row in place.read("evaluate/answers", Candidate):
+        policy = "two" if row.origin.provider == "openai" else "one"
+        expected[policy].append(cross_entropy(base, text_of(prompts[row.prompt_id].messages), text_of(row.messages)))
+    fluency = result.summary["stages"]["evaluate"]["scorecard"]["fluency"]
+    assert fluency["under"] == "one"
+    for policy, values in expected.items():
+        assert fluency["policies"][policy]["n"] == len(values)
+        assert fluency["policies"][policy]["value"] == pytest.approx(np.mean(values), abs=1e-3)
+
+
+def cross_entropy(folder: Path, asked: str, said: str) -> float:
+    """By transformers alone: the mean over the tokens of the answer."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    messages = [{"role": "user", "content": asked}]
+    before = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    start = len(tokenizer(before, add_special_tokens=False)["input_ids"])
+    ids = torch.tensor([tokenizer(before + said, add_special_tokens=False)["input_ids"]])
+    with torch.inference_mode():
+        logits = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)(ids).logits
+    return float(torch.nn.functional.cross_entropy(logits[0, start - 1 : -1], ids[0, start:]))
+
+
 def test_an_evaluation_that_measures_nothing_is_refused(ours: Path) -> None:
     rules = ours.parent / "rules.yaml"
     rules.write_text("\n".join(line for line in RULES.splitlines() if "check:" not in line))
