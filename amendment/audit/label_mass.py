@@ -45,7 +45,7 @@ def label_masses(verdicts: Iterable[Verdict]) -> list[LabelMass]:
 def mass_lines(masses: Iterable[LabelMass]) -> list[str]:
     """A section of the certificate; empty without such judges."""
     rows = [
-        [cell(row.judge), f"{row.verdicts:,}", f"{row.median:.2f}", f"{row.lowest_tenth:.2f}", f"{row.below_limit:.1%}"]
+        [cell(row.judge), f"{row.verdicts:,}", *map("{:.2f}".format, row[2:4]), f"{100 * row.below_limit:.1f} %"]
         for row in masses
     ]
     if not rows:

@@ -19,7 +19,7 @@ def test_the_distribution_of_each_judges_mass_by_hand() -> None:
     (found,) = label_masses(verdicts)
     assert found._replace(median=0, lowest_tenth=0) == LabelMass("small", 10, 0, 0, 0.4)
     assert (round(found.median, 9), round(found.lowest_tenth, 9)) == (0.55, 0.19)
-    assert mass_lines([found])[-1] == "| small | 10       | 0.55   | 0.19         | 40.0%                     |"
+    assert mass_lines([found])[-1] == "| small | 10       | 0.55   | 0.19         | 40.0 %                    |"
 
 
 def test_written_verdicts_make_no_section() -> None:

@@ -172,6 +172,18 @@ def test_every_verdict_is_given_by_the_principle_that_was_drawn(folder: str) -> 
     assert {one.principle_id for one in verdicts} == {f"lilliput/{name}" for name in PRINCIPLES}
 
 
+def test_the_simulated_judge_of_yes_and_no_prefers_the_answer_that_keeps_the_principle() -> None:
+    constitution = LILLIPUT.model_copy(update={"principles": (LILLIPUT.principle("correct"),)})
+    with Ledger() as ledger:
+        model = Model(name="m", model="m", provider=SimulatedProvider(CALM), calls=Calls(ledger), sampling=Sampling())
+        made = Judge.from_folder("keeps", model=model, constitution=constitution).compare(
+            prompt=PROMPT, a=WRONG, b=RIGHT
+        )
+    assert made.p_a is not None
+    assert made.p_a < 0.2
+    assert {verdict.label_mass is not None and verdict.label_mass > 0.9 for verdict in made.verdicts} == {True}
+
+
 def test_the_same_request_gets_the_same_bytes_and_another_sample_another_draw() -> None:
     async def send(*asked: Request) -> list[bytes]:
         return [(await SimulatedProvider().send(one)).raw for one in asked]

@@ -117,11 +117,14 @@ def test_thoughts_must_leave_room_for_the_answer() -> None:
 
 
 def test_a_model_that_thinks_first_shows_no_label_probabilities() -> None:
-    entry = {"provider": "openai", "model": "m"}
-    shown = {
-        effort: ENTRY.validate_python({**entry, "effort": effort}).shows_choices for effort in (None, "none", "low")
-    }
-    assert shown == {None: True, "none": True, "low": False}
+    entry = {"provider": "openai", "model": "m", "prefill": True, "prompt_logprobs": True}
+    models = {effort: ENTRY.validate_python({**entry, "effort": effort}) for effort in (None, "none", "low")}
+    assert {effort: model.shows_choices for effort, model in models.items()} == {None: True, "none": True, "low": False}
+    assert [(model.takes_prefill, model.scores_texts) for model in models.values()] == [
+        (True, True),
+        (True, True),
+        (False, False),
+    ]
 
 
 @pytest.mark.parametrize(
