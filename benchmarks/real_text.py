@@ -22,6 +22,7 @@ from real_text_calibration import print_calibration, run_calibration
 from real_text_cells import Cells
 from real_text_data import TextPair, load_pairs
 from real_text_features import answer_logprobs, cached, hidden_states, load_frozen
+from real_text_judges import print_judges, run_judges
 from real_text_rewards import measured, print_rewards, run_heads, run_lora
 
 from amendment.llm.weights import weights_of
@@ -141,11 +142,19 @@ def _calibration(bench: Bench) -> None:
     print_calibration(bench.cells)
 
 
+def _judges(bench: Bench) -> None:
+    """SmolLM2 as a judge."""
+    if not bench.only_print:
+        run_judges({dataset: bench.pairs(dataset) for dataset in ("pandalm", "llmbar")}, bench.base, bench.cells)
+    print_judges(bench.cells)
+
+
 PARTS: dict[str, Callable[[Bench], None]] = {
     "heads": _heads,
     "lora": _lora,
     "likelihood": _likelihood,
     "calibration": _calibration,
+    "judges": _judges,
 }
 
 if __name__ == "__main__":

@@ -201,32 +201,42 @@ def run_calibration(
             )
 
 
+FIGURES = {
+    "accuracy": "Held-out accuracy",
+    "log_loss": "Held-out log loss",
+    "log_loss_best_ridge": "Held-out log loss at the ridge that is best there (a check; in practice nobody knows it)",
+}
+
+
 def print_calibration(cells: Cells) -> None:
-    """One table for each judge."""
-    measured = [(cell, result) for cell, result in cells.results("calibration")]
-    for judge in dict.fromkeys(cell["judge"] for cell, _ in measured):
-        results = [result for cell, result in measured if cell["judge"] == judge]
-        own = {name: np.mean([result["judge"][name] for result in results]) for name in results[0]["judge"]}
-        held_out = np.mean([result["held_out"] for result in results])
-        print(
-            f"\n**{judge}**: accuracy {own['accuracy']:.3f}, mean confidence {own['confidence']:.3f}, "
-            f"log loss {own['log_loss']:.3f}, calibration error {own['ece']:.3f}, "
-            f"temperature {np.median([result['judge']['temperature'] for result in results]):.2f} (median); "
-            f"{len(results)} seeds, {held_out:.0f} pairs held out\n"
-        )
-        rows = [["arm", "accuracy", "less soft's", "log loss", "less soft's"]]
-        for arm in results[0]["arms"]:
-            line = [arm]
-            for figure in ("accuracy", "log_loss"):
-                values, base = (np.array([result["arms"][name][figure] for result in results]) for name in (arm, SOFT))
-                line += [_shown(_over_seeds(values)), "" if arm == SOFT else _shown(_over_seeds(values - base), "+")]
-            rows.append(line)
-        print("\n".join(table(rows)))
+    """The judges, and each arm's figures less those of `soft`."""
+    by_judge: dict[str, list[dict[str, Any]]] = {}
+    for cell, result in cells.results("calibration"):
+        by_judge.setdefault(cell["judge"], []).append(result)
+    names = ("accuracy", "confidence", "log_loss", "ece", "temperature")
+    head = ["judge", "accuracy", "mean confidence", "log loss", "calibration error", "temperature fitted", "seeds"]
+    lines = [head]
+    for judge, results in by_judge.items():
+        means = [float(np.mean([result["judge"][name] for result in results])) for name in names[:-1]]
+        temperature = float(np.median([result["judge"]["temperature"] for result in results]))
+        lines.append([judge, *(f"{value:.3f}" for value in means), f"{temperature:.1f}", str(len(results))])
+    print("\n".join(table(lines)))
+    for figure, title in FIGURES.items():
+        print(f"\n{title}: of `{SOFT}`, and of each arm less that of `{SOFT}`; * where the interval leaves out 0\n")
+        lines = [["labels", *by_judge]]
+        for arm in (SOFT, *(arm for arm in ARMS if arm != SOFT)):
+            columns = [_column(results, arm, figure) for results in by_judge.values()]
+            lines.append([arm, *(_shown(column, is_apart=arm != SOFT) for column in columns)])
+        print("\n".join(table(lines)))
 
 
-def _over_seeds(values: Floats) -> Estimate:
-    return clustered_mean(values, range(len(values)))
+def _column(results: Sequence[Mapping[str, Any]], arm: str, figure: str) -> Estimate:
+    """Over seeds; differences are of the same seed."""
+    values, base = (np.array([result["arms"][name][figure] for result in results]) for name in (arm, SOFT))
+    return clustered_mean(values if arm == SOFT else values - base, range(len(values)))
 
 
-def _shown(estimate: Estimate, sign: str = "") -> str:
-    return f"{estimate.value:{sign}.3f} ({estimate.low:{sign}.3f} to {estimate.high:{sign}.3f})"
+def _shown(estimate: Estimate, *, is_apart: bool) -> str:
+    sign = "+" if is_apart else ""
+    mark = " *" if is_apart and not estimate.low <= 0 <= estimate.high else ""
+    return f"{estimate.value:{sign}.3f} ± {(estimate.high - estimate.low) / 2:.3f}{mark}"

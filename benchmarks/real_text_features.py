@@ -66,19 +66,22 @@ def hidden_states(frozen: Frozen, pairs: Sequence[TextPair]) -> NDArray[np.float
     return states
 
 
-def answer_logprobs(frozen: Frozen, pairs: Sequence[TextPair], system: str) -> NDArray[np.float64]:
-    """An array (pairs, 2 sides, 2): log p of the answer's tokens after `system` and the conversation, and how many."""
+def answer_logprobs(frozen: Frozen, pairs: Sequence[TextPair], rule: str) -> NDArray[np.float64]:
+    """An array (pairs, 2 sides, 2): log p of the answer's tokens, and how many there are. `rule` stands at the end of
+    the last user's turn, as the package's likelihood judge puts it."""
     import torch
 
     scored = np.zeros((len(pairs), 2, 2))
     for at, pair in enumerate(pairs):
-        packed = _Packed.of(frozen.tokenizer, ({"role": "system", "content": system}, *pair.prompt), pair)
+        *before, turn = pair.prompt
+        asked = (*before, {**turn, "content": f"{turn['content']}\n\n{rule}"})
+        packed = _Packed.of(frozen.tokenizer, asked, pair)
         with torch.inference_mode():
             states = frozen.model.model(**packed.inputs(frozen.model.dtype)).last_hidden_state[0]
             for side, (start, end) in enumerate(packed.sides):
                 scored_ids = torch.tensor(packed.ids[start : end - 1])  # the end of the turn is not scored
-                before = torch.tensor([packed.prompt - 1, *range(start, end - 2)])
-                logits = frozen.model.lm_head(states[before]).float()
+                foretelling = torch.tensor([packed.prompt - 1, *range(start, end - 2)])
+                logits = frozen.model.lm_head(states[foretelling]).float()
                 logprobs = logits.log_softmax(-1).gather(1, scored_ids[:, None])
                 scored[at, side] = float(logprobs.sum()), len(scored_ids)
     return scored
