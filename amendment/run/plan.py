@@ -17,7 +17,7 @@ from pydantic import Field
 
 from amendment.data.source_rows import dataset_folder
 from amendment.errors import AmendmentError
-from amendment.llm.specs import AnthropicSpec, OpenAISpec, located
+from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, located
 from amendment.records import Record
 from amendment.run.changes import Change, changes
 from amendment.run.checks import LoadedRun, check_run_file
@@ -391,6 +391,8 @@ def outside_files(config: RunFile, base: Path) -> tuple[str, ...]:
     home = base.resolve()
     paths: dict[str, None] = {}
     for loc, name in texts(config.model_dump(mode="json")):
+        if loc[0] == "models" and not isinstance(config.models.get(str(loc[1])), LocalSpec):
+            continue  # the name of a model at its server
         if next((key for key in reversed(loc) if isinstance(key, str)), "") not in PATHS:
             continue
         try:

@@ -387,7 +387,7 @@ class JudgeStep:
     def close(self) -> StageResult:
         """Finish the stage. Raises AmendmentError where there was nothing to ask about, and ConfigError where people
         have decided too little for the jury."""
-        self._report.refuse_nothing()
+        self._report.refuse_nothing(has_chains=bool(self._takes))
         endings = self.tables.close(self._weigh if self._waits else None)
         checks = self._checks.to_json()
         report = {**self._report.to_json(), **({"checks": checks} if checks else {})}
@@ -447,7 +447,7 @@ class _Report:
             self._rankings.update(prompts=1, comparisons=ranking.comparisons, possible=ranking.possible)
             self._rankings["best and worst known"] += is_known
 
-    def refuse_nothing(self) -> None:
+    def refuse_nothing(self, *, has_chains: bool) -> None:
         """Raises AmendmentError that says why, where no comparison was asked about."""
         if not self._asked and self._comparisons:
             raise AmendmentError(
@@ -456,9 +456,13 @@ class _Report:
             )
         if not self._asked:
             counts = ", ".join(f"{count} {reason}" for reason, count in self._set_aside.items()) or "none"
+            copied = "; revisions that copy their question are no candidates: see critique in summary.md"
+            copied = copied if has_chains else ""
+            alike = "; a server that answers each draw alike ignores temperature and seed: see docs/local-models.md"
+            alike = alike if self._set_aside["repeated"] else ""
             raise AmendmentError(
                 f"judging: no prompt has two different candidates to compare; set aside: {counts}; draw more "
-                "candidates of each prompt, or take more prompts"
+                f"candidates of each prompt, or take more prompts{copied}{alike}"
             )
 
     def to_json(self) -> dict[str, Any]:

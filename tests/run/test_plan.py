@@ -371,3 +371,7 @@ def test_a_price_stands_in_the_entry_in_the_users_table_or_in_the_shipped_one(tm
     expected = {"entry": Price(input=9, output=9), "table": Price(input=1, output=2), "any": Price(input=3, output=4)}
     assert found == {**expected, "own": FREE, "nobody": None, "idle": None}
     assert unpriced(config, tmp_path) == ["nobody"]  # idle is asked by no stage
+
+
+def test_the_name_of_a_model_at_its_server_is_no_file(written: Written, folder: Path) -> None:
+    assert planned(written(DRAWS.replace("model: m,", "model: /usr,")), folder).outside == ()
