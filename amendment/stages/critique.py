@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pydantic import Field
+
 from amendment.critique import Chain, ChainSettings, run_chain
 from amendment.data.sources import Name
 from amendment.llm.model import Model
@@ -21,6 +23,8 @@ class CritiqueConfig(ChainSettings):
 
     model: Name
     """Drafts, critiques and revises."""
+    take: int | None = Field(default=None, ge=1)
+    """Only the first so many prompts."""
 
 
 class CritiqueStage(Stage):
@@ -42,7 +46,7 @@ class CritiqueStage(Stage):
         return {**dump(self.config), **context.model_key(self.config.model), **constitution_key(context)}
 
     def asks(self) -> Iterator[Ask]:
-        yield Ask(("critique", "model"), self.config.model, "revise")
+        yield Ask(("critique", "model"), self.config.model, "revise", take=self.config.take)
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         return count_lines(counts, {"copies": _copy_lines, "principles kept": kept_lines})
@@ -67,8 +71,10 @@ class _Chains:
         self.models: Sequence[Model] = [self._model]
         self.tables = Tables(context.workspace, "critique", candidates=Candidate, critiques=Critique)
 
-    async def work(self, item: Item) -> Chain:
-        """Draft, critique and revise; a chain that ends early keeps what it has."""
+    async def work(self, item: Item) -> Chain | None:
+        """Draft, critique and revise; a chain that ends early keeps what it has. None for a prompt beyond `take`."""
+        if self._config.take is not None and item.index >= self._config.take:
+            return None
         constitutions, seed = self._context.constitutions, self._context.config.seed
         chain = await run_chain(item.prompt, self._model, constitutions, self._config, seed=seed)
         item.candidates[self.makes] = list(chain.candidates)
@@ -77,7 +83,9 @@ class _Chains:
         item.is_pending = chain.ending.outcome == "pending"
         return chain
 
-    def keep(self, chain: Chain) -> None:
+    def keep(self, chain: Chain | None) -> None:
+        if chain is None:
+            return
         self.tables.end(chain.prompt_id, chain.ending)
         self.tables.add("candidates", chain.candidates)
         self.tables.add("critiques", chain.critiques)

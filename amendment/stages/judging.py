@@ -368,7 +368,8 @@ class JudgeStep:
     def keep(self, compared: _Compared) -> None:
         """Write the verdicts and judgements of a prompt."""
         prompt, pool, judged, ranking = compared
-        answers = {candidate.id: candidate for candidate in pool.candidates}
+        constructed = [answer for two in self._constructed.get(prompt.id, ()) for answer in two]
+        answers = {candidate.id: candidate for candidate in (*pool.candidates, *constructed)}
         # in order; a verdict on several comparisons is written once
         verdicts = list({verdict.id: verdict for result in judged for verdict in result.verdicts}.values())
         self.tables.add("verdicts", verdicts)

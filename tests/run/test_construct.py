@@ -99,7 +99,10 @@ dataset: {{test_share: 0.25}}
 
 
 def test_judges_are_measured_on_constructed_pairs_and_change_none_of_them(tmp_path: Path) -> None:
-    text = f"""{MODELS}constitution: lilliput
+    rules = "id: short\nversion: 1.0.0\ntitle: Short\nlicense: CC0-1.0\nsource: {kind: original}\n"
+    rules += "principles: [{id: few, statement: Few words., check: [{kind: max_words, value: 6}]}]\n"
+    (tmp_path / "short.yaml").write_text(rules)
+    text = f"""{MODELS}constitution: [lilliput, ./short.yaml]
 prompts: [{{lilliput: 20}}]
 construct: [{{kind: strong_weak, strong: good, weak: bad}}]
 judging: {{judges: [{{model: bad, protocol: label-tokens}}], judge_labelled: 12}}
@@ -116,6 +119,7 @@ dataset: {{test_share: 0.25}}
     assert any(row.p_a != 0.5 for row in judged)
     certificate = json.loads((result.folder / "certificate.json").read_text())
     assert certificate["judges"]
+    assert result.summary["stages"]["judging"]["checks"]["lines"], "code has an opinion on these answers too"
     assert plan.total.calls >= result.sent
     assert run_of(tmp_path, text)().sent == 0
 

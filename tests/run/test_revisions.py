@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from amendment.data.store import read_records
-from amendment.records import Candidate
+from amendment.records import Candidate, Prompt
 from amendment.text import read_fenced
 from tests.chat_server import ChatServer
 from tests.rows import save
@@ -123,3 +123,11 @@ judging: {{judges: [{{model: m, protocol: verdict}}]}}
         assert "JSON value" not in question
         assert re.search(r"<conversation-[0-9a-f]{8}>\nIs bridge [01] safe\?\n</conversation-", question)
         assert {"conversation"} < read_fenced(question).keys()
+
+
+def test_take_revises_the_answers_to_the_first_prompts_alone(tmp_path: Path) -> None:
+    result = made(tmp_path, few("draft_and_last"), "critique.take=2", until="critique")
+    first = [prompt.id for prompt in read_records(result.folder / "inputs/prompts.parquet", Prompt)[:2]]
+    drafted = read_records(result.folder / "critique/candidates.parquet", Candidate)
+    assert list(dict.fromkeys(candidate.prompt_id for candidate in drafted)) == first
+    assert result.summary["stages"]["critique"]["drafts"] == 2
