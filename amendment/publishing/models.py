@@ -109,5 +109,5 @@ def _base(run: FinishedRun, name: str) -> tuple[str, bool]:
     while (base := str(run.settings[stage]["base"])) in run.models:
         stage = base
     history = run.folder / "models" / stage / "history.json"
-    is_on_hub = history.is_file() and bool(json.loads(history.read_text(encoding="utf-8")).get("base_commit"))
-    return (base, True) if is_on_hub else (portable(f"/{base}"), False)
+    record = json.loads(history.read_text(encoding="utf-8")) if history.is_file() else {}
+    return (str(record["base"]), True) if record.get("base_commit") else (portable(f"/{base}"), False)
