@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from amendment.errors import ConfigError
+from amendment.errors import ConfigError, MissingExtra
 from amendment.llm import weights
 from amendment.llm.local import LocalModel, LocalProvider, fingerprint
 from amendment.llm.opening import check_model
@@ -173,6 +173,15 @@ def test_the_embedded_model_is_found_or_the_command_is_named(monkeypatch: pytest
         check_base(EMBEDDED)
     with pytest.raises(ConfigError, match=command):
         LocalProvider(LocalSpec(provider="local", model=EMBEDDED))
+
+
+def test_a_missing_reader_is_named_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch, gguf: Path) -> None:
+    monkeypatch.setattr(weights, "find_spec", lambda name: None)
+    assert check_model(LocalSpec(provider="local", model=str(gguf))) == [
+        "gguf is not installed. Install it with: pip install 'amendment[local]'"
+    ]
+    with pytest.raises(MissingExtra, match=r"amendment\[local\]"):
+        converted(gguf)
 
 
 def test_another_file_in_the_package_is_refused(monkeypatch: pytest.MonkeyPatch, gguf: Path) -> None:
