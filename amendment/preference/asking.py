@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from amendment.errors import Rejected, Transient
+from amendment.errors import ConfigError, Rejected, Transient
 from amendment.llm.model import Model
 from amendment.llm.requests import Answer, Reply
 from amendment.preference.first_verdicts import FirstVerdicts
@@ -40,6 +40,8 @@ _CAPABILITY_REFUSED = re.compile(
     r"log_?probs?\b|response_format|json_schema|output_config|schema|do not begin with different tokens", re.IGNORECASE
 )
 """Found in the rejection of a question: the server does not offer the probabilities or the schema asked for."""
+_ENTRY_REFUSED = re.compile(r"continue_final_message|add_generation_prompt|prompt_logprobs")
+"""Found in the rejection of what a model's entry says that its server can do (`prefill`, `prompt_logprobs`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,11 +95,20 @@ class QuestionRunner:
         self._expects_choices = bool(folder.choices(shown=model.shows_choices))
 
     async def ask(self, question: RenderedQuestion) -> ParsedReply:
-        """The verdicts of one question; invalid where the server rejects it or all replies are empty."""
+        """The verdicts of one question; invalid where the server rejects it or all replies are empty.
+
+        Raises ConfigError where it rejects what the model's entry says that it can do.
+        """
         try:
             answer = await self._send(question)
         except (Rejected, Transient) as fault:
             provider = self.model.provider
+            if provider.kind == "openai" and (refused := _ENTRY_REFUSED.search(str(fault))):
+                key = "prefill" if question.scored is None else "prompt_logprobs"
+                raise ConfigError(
+                    f"models.{self.model.name}: found {key}: true, and its server rejects {refused[0]}; take the key "
+                    f"out, or use a server that can do it. The server: {fault}"
+                ) from fault
             parsed: Sequence[Parsed] = [Parsed(invalid=_reason_of(fault))] * question.parts
             origin = Origin(model=self.model.model, provider=provider.kind, host=provider.host)
         else:
@@ -139,7 +150,7 @@ class QuestionRunner:
                     shared=question.shared,
                 )
             except Rejected as fault:
-                if not _CAPABILITY_REFUSED.search(str(fault)):
+                if not _CAPABILITY_REFUSED.search(str(fault)) or _ENTRY_REFUSED.search(str(fault)):
                     raise
                 self._mode = "plain"
             else:

@@ -9,7 +9,7 @@ import pytest
 
 from amendment.constitutions import FewShot
 from amendment.constitutions.model import CompareExample
-from amendment.errors import ConfigError
+from amendment.errors import ConfigError, Rejected
 from amendment.llm.requests import Reply, Request
 from amendment.preference import Judge
 from amendment.preference.likelihood import instructed
@@ -66,6 +66,18 @@ def test_the_mass_of_the_labels_is_kept_and_decides_what_is_invalid() -> None:
     assert rejected.label_mass == taken.label_mass == pytest.approx(0.3)
     assert "30%" in str(rejected.invalid)
     assert taken.distribution == pytest.approx({"A": 0.9, "B": 0.1})
+
+
+def test_a_server_that_refuses_what_its_entry_says_ends_the_run() -> None:
+    def refuse(request: Request) -> Reply:
+        field = "prompt_logprobs" if request.scored else "continue_final_message"
+        raise Rejected(f"here: status 400: {field}: extra fields not permitted, see the schema")
+
+    for folder, key in (("label-tokens", "prefill"), ("likelihood", "prompt_logprobs")):
+        provider = Small(refuse)
+        provider.kind = "openai"
+        with pytest.raises(ConfigError, match=f"found {key}: true, and its server rejects"):
+            compare(judge(provider, folder, constitution=house(SHORT)))
 
 
 # Yes or no
