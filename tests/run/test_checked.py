@@ -48,18 +48,22 @@ def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         first, second = (asked.split(f"<<answer_{name} ")[1].split("<<end")[0] for name in "ab")
         likes_first = ("- item" in first, len(first)) > ("- item" in second, len(second))
         return 200, {"content": f"Verdict: {'A' if likes_first else 'B'}"}
+    if "with a list" in str(body["messages"]):
+        return 200, {"content": f"Well:\n- item {len(asked)}"}
+    if "without a list" in str(body["messages"]):
+        return 200, {"content": f"just words, {len(asked)}"}
     number = int(asked[-2:])
     if body["model"] == "one":
         return 200, {"content": f"Some:\n- item {number}" if number % 2 else f"plain words about it, {number}"}
     return 200, {"content": f"three words, {number}"}
 
 
-def run(folder: Path, server: Any, rules: str) -> Result:
+def run(folder: Path, server: Any, rules: str, *, text: str = RUN) -> Result:
     server.answer = answer
     rows = [{"prompt": f"question {number:02}"} for number in range(40)]
     (folder / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "rules.yaml").write_text(rules)
-    (folder / "run.yaml").write_text(RUN.replace("FAR", f"provider: openai, base_url: '{server.url}'"))
+    (folder / "run.yaml").write_text(text.replace("FAR", f"provider: openai, base_url: '{server.url}'"))
     return Run.from_file(folder / "run.yaml", folder=folder / "run", patience=PATIENCE)()
 
 
@@ -94,6 +98,22 @@ def test_a_check_of_another_principle_measures_the_judge_and_decides_nothing(tmp
     checks = json.loads((result.folder / "certificate.json").read_text())["checks"]
     assert (checks["comparisons"], checks["decided"]) == (20, 0)
     assert "agrees with the check on 0 of 20 pairs" in (result.folder / "summary.md").read_text()
+
+
+def test_the_judge_of_constructed_pairs_is_measured_against_the_check_too(tmp_path: Path, server: Any) -> None:
+    constructed = """construct:
+  - {kind: contrast, model: one, principles: [no-list]}
+judging: {judges: [{model: judge}], judge_labelled: true}
+"""
+    text = RUN.replace("candidates: [{model: one, per_prompt: 1}, {model: two, per_prompt: 1}]\n", "")
+    text = text.replace("judging: {judges: [{model: judge}]}\n", constructed)
+    rules = RULES.replace("    hard: true\n", "    opposite: Answer with a list.\n")
+    result = run(tmp_path, server, rules, text=text)
+    assert {row["decided_by"] for row in rows_of(result)} == {"verifier"}
+    checks = json.loads((result.folder / "certificate.json").read_text())["checks"]
+    [agreement] = checks["judges"].values()
+    assert checks["comparisons"] == agreement["n"] == len(rows_of(result)) > 0
+    assert agreement["agrees"] == 0
 
 
 def test_without_a_check_nothing_is_said_of_any(tmp_path: Path, server: Any) -> None:
