@@ -67,7 +67,7 @@ class Endpoint:
         self._backoff = Backoff(rng or Random())  # noqa: S311 - jitter, not a secret
         self._requests, self._tokens = TokenBucket(), TokenBucket()
         self._most, self._used = 0.0, 0.0  # tokens of recent calls together: that they could take, and that they took
-        self._is_by_item = is_small
+        self._is_by_item = limits.is_own
         self._waiting: list[tuple[int, int, int, asyncio.Future[Permit]]] = []  # a heap: item, number, tokens
         self._asked = self._sent = 0
         self._alarm: asyncio.TimerHandle | None = None

@@ -221,7 +221,7 @@ def _asks(loaded: LoadedRun, place: tuple[str, str], likely_run: DryRun, most_ru
         most_usd=0.0 if is_free else most.usd if price and most.is_bounded else None,
         seconds=seconds_for(
             spec,
-            speed_of(spec, speeds),
+            speed_of(model, spec, speeds),
             calls=likely.calls,
             input_tokens=likely.input,
             output_tokens=likely.output,

@@ -7,7 +7,7 @@ batches, and calls that are slowed down by other programs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from amendment.llm.ledger_reading import AnsweredCall, Reader
 from amendment.llm.opening import shown_name
 from amendment.llm.prices import is_own_server
 from amendment.llm.requests import READING, Usage, work_of
-from amendment.llm.specs import AnthropicSpec, ModelSpec, OpenAISpec
+from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec
 from amendment.run.money import stored_replies
 from amendment.text import plain
 
@@ -70,11 +70,22 @@ def speeds_of(calls: Iterable[AnsweredCall]) -> dict[tuple[str, str], Speed]:
     return speeds
 
 
-def speed_of(spec: ModelSpec | None, speeds: Speeds) -> Speed | None:
-    """The measured speed of an entry under `models`; None without one, and for a batch."""
-    if spec is None or getattr(spec, "mode", None) == "batch":
+def speed_of(name: str, spec: ModelSpec | None, speeds: Speeds) -> Speed | None:
+    """The measured speed of an entry under `models`, or of the policy `name` that the run trains, which has none; None
+    where it was not measured, and for a batch."""
+    if getattr(spec, "mode", None) == "batch":
         return None
-    return speeds.get((getattr(spec, "host", "local"), shown_name(spec)))
+    if spec is None:
+        return _local_speed(speeds, lambda model: model.startswith(f"{name}@"))
+    if isinstance(spec, LocalSpec):
+        return _local_speed(speeds, lambda model: model == shown_name(spec))
+    return speeds.get((getattr(spec, "host", ""), shown_name(spec)))
+
+
+def _local_speed(speeds: Speeds, is_meant: Callable[[str], bool]) -> Speed | None:
+    """A model of this process has its weights, device and precision in place of a host."""
+    local = [speed for (host, model), speed in speeds.items() if host.startswith("local:") and is_meant(model)]
+    return max(local, key=lambda speed: speed.calls, default=None)
 
 
 def seconds_for(
@@ -106,7 +117,7 @@ def time_lines(specs: Mapping[str, ModelSpec], speeds: Speeds) -> Iterator[str]:
     for name, spec in specs.items():
         if spec.provider == "simulated" or getattr(spec, "mode", None) == "batch":
             continue
-        if speed := speed_of(spec, speeds):
+        if speed := speed_of(name, spec, speeds):
             yield (
                 f"time of {plain(name)}: measured on {speed.calls:,} earlier calls, {speed.per_second:,.0f} tokens a "
                 "second (a token that is read counts an eighth)"

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from amendment.llm.ledger_reading import AnsweredCall
+from amendment.llm.specs import LocalSpec
 from amendment.run import load_run_file
 from amendment.run.plan import plan_run
 from amendment.run.run import Run
-from amendment.run.times import speeds_of
+from amendment.run.times import speed_of, speeds_of
 from tests.chat_server import ChatServer
 
 
@@ -35,6 +36,22 @@ def test_a_speed_is_the_work_over_the_time_in_which_calls_were_on_their_way() ->
     assert speeds["h", "m"].calls == 4
     assert speeds["h", "other"].per_second == pytest.approx(100.0)
     assert len(speeds) == 2
+
+
+def test_a_local_model_and_a_trained_policy_are_found_whatever_device_they_ran_on() -> None:
+    local = [
+        AnsweredCall("local:0af1/cpu/float32", "small", 0, 2, 0, 20, 0),
+        AnsweredCall("local:77c3/cpu/float32", "dpo@s2:00", 0, 5, 0, 20, 0),
+    ]
+    speeds = speeds_of(local)
+    small = speed_of("writer", LocalSpec(provider="local", model="org/small"), speeds)
+    assert small is None, "the name in records is that of the Hub"
+    small = speed_of("writer", LocalSpec(provider="local", model="small"), speeds)
+    dpo = speed_of("dpo", None, speeds)
+    assert small is not None
+    assert dpo is not None
+    assert (small.per_second, dpo.per_second) == (10.0, 4.0)
+    assert speed_of("sft", None, speeds) is None
 
 
 def test_a_plan_takes_the_speed_of_earlier_calls_or_of_a_trial_and_else_says_what_it_assumes(
