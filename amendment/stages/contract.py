@@ -354,6 +354,10 @@ class Stage:
         """Its counts for people, as Markdown lines."""
         return count_lines(counts)
 
+    def texts(self, counts: Mapping[str, Any]) -> list[str]:
+        """Texts of models for those who run it, as Markdown lines below `lines`; no published card shows them."""
+        return []
+
 
 def is_lilliput(settings: RunSettings) -> bool:
     """Whether all prompts come from the simulated world."""

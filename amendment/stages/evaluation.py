@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from itertools import combinations
+from itertools import combinations, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,9 +67,12 @@ from amendment.stages.reward_model import RewardModelConfig, score_pairs
 from amendment.stages.scorecard import has_checks, scorecard
 from amendment.stages.sft import helpful_files, read_helpful
 from amendment.statistics import clustered_mean, share
+from amendment.text import plain
 
 BATCH_SIZE = 64
 """Answers that a policy of the run generates together."""
+EXAMPLES = 5
+"""Prompts whose answers the summary shows."""
 NO_MEASURE = (
     "measures nothing: name policies, and give a principle a `check` that code can run, or add a judge, such as judge: "
     "{model: NAME}, and two policies for it to compare"
@@ -268,6 +271,14 @@ class EvaluateStage(Stage):
         """Policies against truth and as judges see them."""
         return evaluation_lines(counts)
 
+    def texts(self, counts: Mapping[str, Any]) -> list[str]:
+        """A few answers of the first and the last policy."""
+        lines = []
+        for example in counts.get("examples", ()):
+            lines.append(f"- {plain(example['prompt'])}")
+            lines += [f"  - {plain(name)}: {plain(text, longest=400)}" for name, text in example["answers"].items()]
+        return ["Answers to the first of these prompts:", "", *lines] if lines else []
+
     def make(self, context: Context) -> StageResult:
         """Let every policy answer the same held-out prompts, and harmless ones of files, and measure the answers."""
         config, write = self.config, context.workspace.write
@@ -296,6 +307,7 @@ class EvaluateStage(Stage):
         if config.over_refusal and harmless:
             refusals, counts["over-refusal"] = find_refusals(context, config.over_refusal, harmless, drawn)
             artefacts.append(write("evaluate/refusals", PolicyRefusal, refusals))
+        counts["examples"] = _examples(answers)
         flat = [answer.answer for of_policy in drawn.values() for answer in of_policy if answer.answer]
         return StageResult((*artefacts, write("evaluate/answers", Candidate, flat), "evaluate/endings"), counts)
 
@@ -365,6 +377,25 @@ def harmless_prompts(context: Context, part: OverRefusal, evaluated: Iterable[Pr
         counts |= {"of files": len(kept), "left out as training prompts": len(prompts) - len(kept)}
     ids = frozenset(of_category | {prompt.id for prompt in kept})
     return Harmless(ids, [prompt for prompt in kept if prompt.id not in shown], counts)
+
+
+def _examples(answers: Answers) -> list[dict[str, Any]]:
+    """The first prompts that both the first and the last policy answered, with their answers."""
+    if len(answers) < 2:
+        return []
+    names = (next(iter(answers)), list(answers)[-1])
+    rows = zip(*(answers[name] for name in names), strict=True)
+    return [
+        {
+            "prompt": text_of(before.draw.prompt.messages),
+            "answers": {
+                name: text_of(drawn.answer.messages)
+                for name, drawn in zip(names, (before, after), strict=True)
+                if drawn.answer
+            },
+        }
+        for before, after in islice(((a, b) for a, b in rows if a.answer and b.answer), EXAMPLES)
+    ]
 
 
 def _answer_counts(name: str, answers: Sequence[Drawn]) -> dict[str, int]:

@@ -41,6 +41,7 @@ from amendment.stages.policies import (
     violation_rates,
     win_rates,
 )
+from amendment.text import plain
 from tests.command_line import called
 
 MEASURED = """\
@@ -91,6 +92,17 @@ def test_a_comparison_that_two_matchups_hold_is_asked_once(measured: Result) -> 
     rates = measured.summary["stages"]["evaluate"]["win rates"]
     even = rates["twin against inkwell"]
     assert (even["value"], even["equal answers"], even["other ties"]) == (0.5, even["draws"], 0)
+
+
+def test_the_summary_shows_answers_to_the_first_prompts_and_no_card_does(measured: Result) -> None:
+    evaluate = measured.summary["stages"]["evaluate"]
+    first, *_, last = evaluate["answers"]
+    assert len(evaluate["examples"]) == 5
+    page = (measured.folder / "summary.md").read_text()
+    for example in evaluate["examples"]:
+        for policy in (first, last):
+            assert f"  - {policy}: {plain(example['answers'][policy], longest=400)}" in page
+            assert example["answers"][policy] not in "\n".join(measured.summary["lines"]["evaluate"])
 
 
 def test_each_policy_is_held_against_each_principle(measured: Result) -> None:
