@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# One thread: two on a busy machine wait for each other, and results depend on the number.
-export OMP_NUM_THREADS := 1
-export OPENBLAS_NUM_THREADS := 1
-export MKL_NUM_THREADS := 1
+# One thread where results are compared: two on a busy machine wait for each other, and last digits depend on the number.
+test test-long bench: export OMP_NUM_THREADS := 1
+test test-long bench: export OPENBLAS_NUM_THREADS := 1
+test test-long bench: export MKL_NUM_THREADS := 1
 export TOKENIZERS_PARALLELISM := false
 
 .PHONY: setup demo test test-long lint format bench docs clean

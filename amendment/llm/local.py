@@ -27,7 +27,7 @@ from amendment.hashing import HASH_PREFIX
 from amendment.llm.generation import GenerationOptions, Work, choose, end_tokens, sample, score
 from amendment.llm.kv_cache import Shared, no_check
 from amendment.llm.opening import SAFE_LOADING, folder_of, folder_problems, is_folder, unreachable
-from amendment.llm.packed import SMALL, pack_frozen
+from amendment.llm.packed import pack_frozen, threads_for
 from amendment.llm.provider import Meter, RawReply, meter_plain, read_plain, write_plain
 from amendment.llm.rendering import Renderer, Sampled, common_prefix, read_answer
 from amendment.llm.replies import clean, clean_tree
@@ -41,8 +41,6 @@ NOTES = ("history.json", "reward_meta.json", CONVERSION)
 """Files that lie next to a model for readers; they do not affect its answers."""
 LINGER = 0.002
 """Seconds that a batch which is not full waits for questions that are on their way."""
-_CORES = torch.get_num_threads()
-
 Deliver = Callable[[int, bytes | Exception], None]
 """Gives out the reply to one of a batch's requests."""
 
@@ -256,7 +254,7 @@ class LocalModel:
         self.model.to(device).eval().requires_grad_(False)
         pack_frozen(self.model)
         if device == "cpu":
-            torch.set_num_threads(_CORES if self.model.num_parameters() >= SMALL else 1)
+            torch.set_num_threads(threads_for(self.model))
         self._shared = {"draw": Shared(), "choose": Shared(), "score": Shared()}
         self._context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
 

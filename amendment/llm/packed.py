@@ -1,4 +1,4 @@
-"""Faster products of a frozen model's linear layers on a CPU, by oneDNN with weights in its own layout.
+"""Models on a CPU: the number of threads, and faster products of frozen linear layers by oneDNN.
 
 PyTorch multiplies 32-bit matrices by MKL, which leaves half of the speed of AMD's processors unused. Results differ
 from MKL's in the last digits. Not covered: weights that are trained, other precisions, layers other than `nn.Linear`;
@@ -7,6 +7,7 @@ they stay as they are.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import MethodType
@@ -21,6 +22,24 @@ SMALL = 20_000_000
 """Parameters below which nothing is gained, neither by this nor by a second thread."""
 SHARE = 4
 """The copies of the weights take at most one in so many bytes of the free memory."""
+
+
+def _idle_cores() -> int:
+    """Cores that nothing kept busy in the minute before this process began, within `OMP_NUM_THREADS`: on busy cores
+    threads wait for each other, and two are slower than one."""
+    try:
+        busy = round(os.getloadavg()[0])
+    except (AttributeError, OSError):  # a system without it
+        busy = 0
+    return max(1, torch.get_num_threads() - busy)
+
+
+IDLE_CORES = _idle_cores()
+
+
+def threads_for(model: Any) -> int:
+    """The number of threads that a model on a CPU runs with: one for a small model, else one for each idle core."""
+    return IDLE_CORES if sum(parameter.numel() for parameter in model.parameters()) >= SMALL else 1
 
 
 class _Product(torch.autograd.Function):
@@ -41,11 +60,14 @@ class _Product(torch.autograd.Function):
 
 @contextmanager
 def packed(model: Any) -> Iterator[None]:
-    """The frozen layers of a model are packed while it trains; afterwards its weights may be changed or merged."""
-    layers = pack_frozen(model, copies=2)
+    """Train or read with a model's frozen layers packed, on the idle cores; afterwards its weights may be changed."""
+    layers, threads = pack_frozen(model, copies=2), torch.get_num_threads()
+    if model.device.type == "cpu":
+        torch.set_num_threads(threads_for(model))
     try:
         yield
     finally:
+        torch.set_num_threads(threads)
         for layer in layers:
             del layer.forward, layer.packed, layer.packed_back
 

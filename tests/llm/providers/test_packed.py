@@ -84,3 +84,16 @@ def test_a_tiny_adapter_trains_the_same_way_when_its_base_is_packed(
     merged, own = (AutoModelForCausalLM.from_pretrained(tmp_path / name).state_dict() for name in ("packed", "plain"))
     for name, weights in own.items():
         torch.testing.assert_close(merged[name], weights, atol=1e-3, rtol=1e-3)
+
+
+def test_a_small_model_keeps_to_one_thread_and_a_training_gives_its_threads_back(
+    tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("amendment.llm.packed.IDLE_CORES", 2)
+    before = torch.get_num_threads()
+    with packed(tiny):
+        assert torch.get_num_threads() == 2  # nothing is small here
+    assert torch.get_num_threads() == before
+    monkeypatch.setattr("amendment.llm.packed.SMALL", 20_000_000)
+    with packed(tiny):
+        assert torch.get_num_threads() == 1
