@@ -20,7 +20,7 @@ Copied = Literal["marks", "critique", "instructions", "prompt"]
 RUN = 5
 """Words of a run: shorter ones are common phrases, and longer ones miss copies with small changes."""
 COPIED = 0.5
-"""The share of an answer's words in copied runs from which it is a copy; docs/training.md has the figures."""
+"""The share of an answer's words in copied runs from which it is a copy; docs/decisions has the figures."""
 
 _Run = tuple[str, ...]
 

@@ -49,7 +49,13 @@ class CritiqueStage(Stage):
         yield Ask(("critique", "model"), self.config.model, "revise", take=self.config.take)
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        return count_lines(counts, {"copies": _copy_lines, "principles kept": kept_lines})
+        lines = count_lines(counts, {"copies": _copy_lines, "principles kept": kept_lines})
+        if sum(counts.get("copies", {}).values()) > counts["revisions"]:
+            lines.append(
+                "- most revisions are copies: take a larger model, try `layout: tags` in its entry, or draw pairs by "
+                "contrast prompts (`construct`)"
+            )
+        return lines
 
     def begin(self, context: Context) -> _Chains:
         return _Chains(context, self.config)

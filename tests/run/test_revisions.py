@@ -94,7 +94,9 @@ critique: {{model: m}}
         "draft"
     }
     assert result.summary["stages"]["critique"]["copies"] == {"critique": 3}
-    assert "- 3 revisions copied their critique and are no candidates" in (result.folder / "summary.md").read_text()
+    page = (result.folder / "summary.md").read_text()
+    assert "- 3 revisions copied their critique and are no candidates\n" in page
+    assert "- most revisions are copies: " in page
 
 
 def test_a_model_with_the_layout_tags_sees_plain_text_between_tags_in_every_question(
