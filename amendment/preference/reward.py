@@ -1,9 +1,10 @@
 """A judge as a reward function: asynchronous, batch by batch, as TRL's GRPO and RLOO trainers take one.
 
 Covered: judges of single answers, whose expected score is put on [-1, 1] (Lee et al. 2023, section 2.2, direct RLAIF),
-a rubric's weighted sum likewise; judges of pairs, who compare each completion with a reference answer and
-give 2 P - 1. Completions that are the same are asked about once. Calls go through ledger and budget as all others, so
-that a training that is begun again with the same completions pays for nothing twice.
+a rubric's weighted sum likewise, and so is P(yes), or the sigmoid of a likelihood ratio; judges of pairs, who compare
+each completion with a reference answer and give 2 P - 1. Completions that are the same are asked about once. Calls go
+through ledger and budget as all others, so that a training that is begun again with the same completions pays for
+nothing twice.
 
 What cannot be read has no reward, and neither has what is still open when calls fail and no verdict has come back for
 `patience` seconds. Its reward is `fallback`, by default None: TRL leaves a completion out for which every reward
@@ -167,7 +168,7 @@ class JudgeReward:
             raise ConfigError(
                 f"{self.__name__}: the judge looks at pairs, so that each completion needs an answer to be compared "
                 f"with: give the dataset a column `{REFERENCE}`, pass reference= to as_reward, or use a judge of "
-                "single answers (protocol: score or rubric)"
+                "single answers (protocol: score, rubric, keeps or likelihood)"
             )
         return list(columns[REFERENCE])
 
