@@ -22,7 +22,7 @@ name: served
 seed: 7
 models: {{smollm: {model}}}
 prompts: [{{path: prompts.jsonl}}]
-candidates: [{{model: smollm}}]
+candidates: [{{model: smollm, per_prompt: 1}}]
 """
 
 
