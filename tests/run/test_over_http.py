@@ -188,7 +188,7 @@ def test_a_trained_policy_behind_transformers_serve_writes_candidates_and_judges
 
     # it ignores logprobs, so that a judge of label tokens asks for votes, and writes no verdict that can be read
     judged = POLICY.format(url=transformers_serve, model=trained, writer="writer", protocol="label-tokens")
-    with pytest.raises(AmendmentError, match=r"no item was done \(12 invalid\)"):
+    with pytest.raises(AmendmentError, match="none of the first 10 verdicts"):
         made(tmp_path / "judges", judged)
     folder = tmp_path / "judges" / "run"
     assert replies(folder, like='%"choices"%') == 1
