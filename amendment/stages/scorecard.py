@@ -19,7 +19,7 @@ import numpy as np
 
 from amendment.constitutions import Constitution, DrawnPrinciple
 from amendment.critique.copies import copied_from
-from amendment.errors import ConfigError, Paused, ProviderError, Transient
+from amendment.errors import ConfigError, CredentialsError, MissingExtra, Paused, ProviderError, Transient
 from amendment.llm.embeddings import Embeddings
 from amendment.llm.model import Model
 from amendment.records import Candidate, Prompt, text_of
@@ -180,6 +180,8 @@ def _fluency(context: Context, given: Given, scorer: Model | None) -> dict[str, 
             )
         except Transient as fault:
             raise Paused(f"evaluate: {fault}. Finished work is kept; run again to continue.") from fault
+        except CredentialsError:
+            raise
         except ProviderError:  # such as an answer that the first policy cannot hold
             return math.nan
         logprob, tokens = asked.reply.scored_logprob, asked.reply.scored_tokens
@@ -210,7 +212,7 @@ def _on_topic(given: Given, prompts: Mapping[str, Prompt], name: str | None, bas
         return {"not measured": f"found {len(prompts)} prompts, expected at least {FEWEST_PROMPTS}"}
     try:
         embeddings = Embeddings.load(name, base)
-    except ConfigError as fault:
+    except (ConfigError, MissingExtra) as fault:
         return {"not measured": str(fault)}
     texts = {row.answer.id: row.text for rows in given.values() for row in rows.values()}
     place = {prompt_id: number for number, prompt_id in enumerate(prompts)}

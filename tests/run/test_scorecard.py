@@ -150,7 +150,15 @@ def test_ci_fails_where_a_policy_keeps_a_principle_too_rarely_or_nobody_measured
     assert amendment("evaluate", folder, "p.jsonl").code == 2
 
 
-def test_fluency_is_the_cross_entropy_under_the_first_policy(ours: Path, base: Path) -> None:
+def test_fluency_is_the_cross_entropy_under_the_first_policy(ours: Path, base: Path, server: Any) -> None:
+    long = "much more than the tiny model can hold " * 100
+
+    def lengthy(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        status, message = answer(body)
+        is_copy = message["content"].startswith("please")
+        return status, {"content": long} if is_copy else message
+
+    server.answer = lengthy
     from amendment.data.store import Workspace
     from amendment.records import Candidate, Prompt, text_of
 
@@ -161,9 +169,12 @@ def test_fluency_is_the_cross_entropy_under_the_first_policy(ours: Path, base: P
     expected: dict[str, list[float]] = {"one": [], "two": []}
     for row in place.read("evaluate/answers", Candidate):
         policy = "two" if row.origin.provider == "openai" else "one"
+        if text_of(row.messages).startswith("much more"):
+            continue
         expected[policy].append(cross_entropy(base, text_of(prompts[row.prompt_id].messages), text_of(row.messages)))
     fluency = result.summary["stages"]["evaluate"]["scorecard"]["fluency"]
     assert fluency["under"] == "one"
+    assert fluency["left out"] == 40 - len(expected["two"]) > 0
     for policy, values in expected.items():
         assert fluency["policies"][policy]["n"] == len(values)
         assert fluency["policies"][policy]["value"] == pytest.approx(np.mean(values), abs=1e-3)
