@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from amendment.errors import AmendmentError, ConfigError, Problem
 from amendment.files import full_disk, is_full, write_text
+from amendment.llm.weights import EMBEDDED
 from amendment.run.runfile.config import RunFile
 from amendment.text import Template
 from amendment.yamlfile import parse_yaml
@@ -24,7 +25,7 @@ from amendment.yamlfile import parse_yaml
 DEFAULT_MODELS: Mapping[str, str] = {
     "openai": "gpt-5.4-mini",
     "anthropic": "claude-haiku-5-5",
-    "local": "Qwen/Qwen2.5-0.5B-Instruct",
+    "local": EMBEDDED,
 }
 """By provider: small ones, since a first run is a trial."""
 PROVIDERS = ("simulated", *DEFAULT_MODELS)
@@ -104,6 +105,8 @@ def _run_file(provider: str, model: str | None, name: str) -> str:
     model = model or DEFAULT_MODELS[provider]
     if not model.strip() or not model.isprintable() or len(model) > 200:
         raise ConfigError(f"found the model {model!r}, expected a name as the provider knows it")
+    if model == EMBEDDED:
+        return _filled("embedded.yaml", {**values, "model": model})
     models = _filled(f"{provider}.yaml", {"model": json.dumps(model, ensure_ascii=False)}).rstrip("\n")
     return _filled("run.yaml", {**values, "models": models, "judge": _JUDGES.get(provider, _JUDGE)})
 
