@@ -242,8 +242,8 @@ class LocalSpec(_Drawn):
     scores_texts: ClassVar[bool] = True
     revision: str | None = None
     """A Hub repository's branch, tag or, to be exact, commit."""
-    batch_size: int = Field(default=16, ge=1, le=4096)
-    """Answers generated together."""
+    batch_size: int = Field(default=32, ge=1, le=4096)
+    """Answers generated together, at most; fewer where the memory is small."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """`auto` is float32 on a CPU, bfloat16 on a GPU that has it, and else the precision of the saved weights."""
     max_tokens: int = Field(default=256, ge=1)

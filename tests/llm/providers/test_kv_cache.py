@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM
 
 from amendment.errors import Rejected
 from amendment.llm.generation import GenerationOptions, Work, choose, sample, score
@@ -19,6 +20,7 @@ from amendment.llm.kv_cache import Shared
 from amendment.llm.local import LocalModel, LocalProvider
 from amendment.llm.provider import RawReply
 from amendment.llm.specs import LocalSpec
+from amendment.llm.weights import EMBEDDED, INSTALL, needs_the_hub, weights_of
 from tests.llm.providers.test_local import Ask, answers
 
 LABELS = {"A": {37}, "B": {38, 39}}
@@ -176,3 +178,25 @@ def test_a_closed_provider_ends_between_tokens_and_what_is_finished_is_kept(mode
     kinds = {type(reply) for reply in replies}
     assert kinds == {RawReply, asyncio.CancelledError}
     assert len(seen) < 400
+
+
+@pytest.mark.smollm
+@pytest.mark.slow
+@pytest.mark.skipif(needs_the_hub(), reason=f"the embedded model is not installed: {INSTALL}")
+def test_a_real_model_judges_as_plain_transformers_do() -> None:
+    folder = Path(weights_of(EMBEDDED))
+    local, stock = LocalModel(folder, "cpu", "float32"), AutoModelForCausalLM.from_pretrained(folder).eval()
+    rules = "Two answers follow. Say which of them keeps to the principle: an answer is short, kind and true. " * 3
+    texts = [f"{rules}\nAnswer A: {a}\nAnswer B: {b}\nThe better answer is Answer" for a, b in ("xy", "yx", ("z", "x"))]
+    prompts = [local.tokenizer(text)["input_ids"] for text in texts]
+    labels = {label: {local.tokenizer(f" {label}")["input_ids"][0]} for label in "AB"}
+    replies = [local.tokenizer(text)["input_ids"] for text in (" A, since it is short.", " B.", " A")]
+    chosen = dict(choose(local.model, local.tokenizer, prompts, [labels] * 3, Work(shared=Shared())))
+    scored = dict(score(local.model, local.tokenizer, prompts, replies, Work(shared=Shared())))
+    for row, (prompt, reply) in enumerate(zip(prompts, replies, strict=True)):
+        logprobs = alone(stock, [*prompt, *reply])
+        places = range(len(prompt) - 1, len(prompt) + len(reply) - 1)
+        own = sum(float(logprobs[place, token]) for place, token in zip(places, reply, strict=True))
+        assert scored[row] == pytest.approx(own, abs=0.01)
+        for label, (token,) in labels.items():
+            assert chosen[row][label] == pytest.approx(float(logprobs[len(prompt) - 1, token]), abs=1e-3)
