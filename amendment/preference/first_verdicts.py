@@ -74,7 +74,8 @@ class FirstVerdicts:
         elif self._folder.choices(shown=model.shows_choices):
             yield "protocol: verdict, which reads what the judge writes"
         elif model.shows_choices:
-            yield "protocol: label-tokens, which reads the probabilities of the labels and no text"
+            where = ", if its server returns them" if model.provider.kind == "openai" else ""
+            yield f"protocol: label-tokens, which reads the probabilities of the labels and no text{where}"
         else:
             yield f"logprobs: true in the entry {name} and protocol: label-tokens, if its server shows probabilities"
         limit = f", or a larger max_tokens (found {model.sampling.max_tokens})" if model.sampling.max_tokens else ""
