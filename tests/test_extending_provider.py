@@ -41,6 +41,13 @@ def test_the_provider_of_the_page_answers_and_is_not_asked_twice(run_file: Path,
     assert Run.from_file(run_file, folder=tmp_path / "run", overrides=["name=again"])().sent == 0
 
 
+def test_a_provider_that_shows_no_probabilities_is_refused_as_a_judge_by_them(run_file: Path, tmp_path: Path) -> None:
+    judged = "constitution: helpful-honest\njudging: {judges: [{model: writer, protocol: label-tokens}]}\n"
+    run_file.write_text(run_file.read_text().replace("per_prompt: 1", "per_prompt: 2") + judged)
+    with pytest.raises(ConfigError, match="reads token probabilities, and model writer shows none"):
+        Run.from_file(run_file, folder=tmp_path / "run")()
+
+
 def test_a_lost_connection_is_tried_again(run_file: Path, tmp_path: Path) -> None:
     failing = [ConnectionError("lost")]
 

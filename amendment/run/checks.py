@@ -22,7 +22,7 @@ from amendment.data.inputs import StreamedInputs, read_into
 from amendment.data.sources import LilliputPrompts, Source
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.llm.opening import check_model
-from amendment.llm.specs import located
+from amendment.llm.specs import ModelSpec, RegisteredSpec, located
 from amendment.preference import load_judge_folder
 from amendment.preference.judge import without_opposite
 from amendment.run.money import asking_stages, price_table, unbounded, unpriced
@@ -261,14 +261,14 @@ def _judge_problem(loaded: LoadedRun, ask: Ask) -> Iterator[ConfigProblem]:
     except ConfigError as fault:
         yield from (((*place, "protocol"), str(problem)) for problem in fault.problems)
         return
-    spec: Any = loaded.config.models.get(entry.model)
-    if spec and folder.needs_choices and not spec.shows_choices:
+    spec = loaded.config.models.get(entry.model)
+    if folder.needs_choices and not _can(spec, "shows_choices"):
         shown = f"{entry.protocol} reads token probabilities, which model {entry.model} does not show"
         why = " while it thinks (effort, thinking_budget)" if getattr(spec, "thinks", False) else ""
         yield (*place, "protocol"), f"{shown}{why}; use protocol: verdict with samples"
     elif folder.is_likelihood:
         yield from _likelihood_problems(loaded, entry, place)
-    elif spec and entry.samples > 1 and folder.choices(shown=spec.shows_choices):
+    elif spec and entry.samples > 1 and folder.choices(shown=getattr(spec, "shows_choices", False)):
         yield (
             (*place, "samples"),
             f"found {entry.samples}, expected 1: {entry.protocol} reads all probabilities from one reply of a model "
@@ -282,10 +282,15 @@ def _judge_problem(loaded: LoadedRun, ask: Ask) -> Iterator[ConfigProblem]:
         )
 
 
+def _can(spec: ModelSpec | None, ability: str) -> bool:
+    """Whether a model's entry says that it can do this; of a registered provider only the provider knows, and a policy
+    of the run is a model in this process."""
+    return bool(getattr(spec, ability, spec is None or isinstance(spec, RegisteredSpec)))
+
+
 def _likelihood_problems(loaded: LoadedRun, entry: JudgeEntry, place: Loc) -> Iterator[ConfigProblem]:
     """What a judge by likelihoods lacks: log-probabilities of a given answer, or opposites of principles."""
-    spec = loaded.config.models.get(entry.model)
-    if spec and not getattr(spec, "scores_texts", False):
+    if not _can(loaded.config.models.get(entry.model), "scores_texts"):
         yield (
             (*place, "protocol"),
             f"{entry.protocol} reads the log-probability of a given answer, which model {entry.model} does not return; "
