@@ -52,6 +52,8 @@ class WeightedDPOTrainer(SoftPairs, DPOTrainer):
             problems.append(
                 f"label_smoothing: {args.loss_type} does not read it; write the doubt into p_chosen, or take robust"
             )
+        elif not 0 <= args.label_smoothing < 0.5:
+            problems.append(f"label_smoothing: expected a share below 0.5, found {args.label_smoothing}")
         if kind == "robust" and "p_chosen" in dataset.column_names and set(dataset["p_chosen"]) != {1.0}:
             problems.append("loss_type: robust takes hard labels; leave p_chosen out, or take sigmoid or ipo")
         if {"image", "images"} & set(dataset.column_names):
@@ -119,7 +121,7 @@ def pair_losses(
 ) -> Tensor:
     """One loss per pair, of the log-ratios to the reference and the tokens of both completions."""
     if kind == "ipo":
-        difference_B = chosen_B / chosen_tokens_B - rejected_B / rejected_tokens_B
+        difference_B = chosen_B / chosen_tokens_B.clamp(min=1) - rejected_B / rejected_tokens_B.clamp(min=1)
         return identity_preference(difference_B, p_B, beta=beta)
     logit_B = beta * (chosen_B - rejected_B)
     if kind == "robust":

@@ -167,6 +167,7 @@ def test_what_the_loss_would_ignore_is_refused(base: Path, rows: Rows, tmp_path:
         {"loss_type": ["sigmoid", "ipo"]},
         {"loss_type": ["sft"]},
         {"label_smoothing": 0.1},
+        {"loss_type": ["robust"], "label_smoothing": 0.5},
         {"use_weighting": True},
         {"ld_alpha": 0.5},
         {"f_divergence_type": "js_divergence"},
