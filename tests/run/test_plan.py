@@ -181,12 +181,13 @@ def test_policies_that_are_yet_to_be_trained_are_counted_with_all_that_follows_f
     # critique: 10 x (draft + revision); candidates: 10; judging: draft, revision and sft make 3 pairs, in one order
     # evaluate: 2 prompts x 2 samples = 4 of each policy. The first sample of sft was asked as a candidate and that of
     # the writer as a draft, which leaves 2. Two policies meet sft: 2 x 4 x 2 orders = 16, but for the two
-    # prompts on which the judging had that draft meet that candidate in one order by the same principle
+    # prompts on which the judging had that draft meet that candidate in one order by the same principle; the first
+    # policy, sft, scores all 12 answers for their fluency
     assert calls_of(plan) == {
         "critique/writer": (0, 20),
         "candidates/sft": (0, 10),
         "judging/judge": (0, 30),
-        "evaluate/sft": (0, 2),
+        "evaluate/sft": (0, 14),
         "evaluate/dpo": (0, 4),
         "evaluate/writer": (0, 2),
         "evaluate/judge": (0, 14),
