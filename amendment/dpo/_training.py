@@ -131,10 +131,8 @@ def dpo_trainer(
 
 
 def _pair_logps(model: Any, pairs: Sequence[TokenPair], pad: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """log p(chosen) and log p(rejected) of each pair, given its prompt; sums over completion tokens, in nats. The model
-    is for nothing but this: its weights are frozen."""
+    """log p(chosen) and log p(rejected) of each pair, given its prompt; sums over completion tokens, in nats."""
     sides = [(pair.prompt_ids, ids) for pair in pairs for ids in (pair.chosen_ids, pair.rejected_ids)]
-    model.requires_grad_(False)
     with packed(model):
         logps = completion_logps(model, sides, pad)
     return logps[0::2], logps[1::2]

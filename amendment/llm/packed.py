@@ -82,7 +82,9 @@ def pack_frozen(model: Any, *, copies: int = 1) -> list[Any]:
     layers = [
         layer
         for layer in model.modules()
-        if type(layer) is nn.Linear and not layer.weight.requires_grad and layer.weight.dtype == torch.float32
+        if type(layer) is nn.Linear
+        and not (layer.weight.requires_grad or "packed" in vars(layer))
+        and layer.weight.dtype == torch.float32
     ]
     size = sum(layer.weight.numel() for layer in layers)
     if size < SMALL or 4 * size * copies > free_bytes(model.device) // SHARE:

@@ -25,6 +25,7 @@ from transformers.utils import logging as transformers_logging
 
 from amendment.errors import AmendmentError, ConfigError, TrainingError
 from amendment.llm.opening import SAFE_LOADING
+from amendment.llm.packed import pack_frozen
 from amendment.llm.weights import weights_of
 from amendment.training.settings import LoraSettings
 
@@ -134,8 +135,10 @@ def blocks_of(base: str | Path, *, revision: str | None = None) -> int:
 
 
 def placed(model: Any) -> Any:
-    """The model ready to score: on the GPU where there is one, without dropout."""
-    return model.to("cuda" if has_gpu() else "cpu").eval()
+    """The model ready to score, and for nothing else: on the GPU where there is one, frozen, without dropout."""
+    model.to("cuda" if has_gpu() else "cpu").eval().requires_grad_(False)
+    pack_frozen(model)
+    return model
 
 
 def commit_of(base: str | Path, revision: str | None) -> str | None:
