@@ -1,4 +1,4 @@
-# make demo   set up, then the example            make test   set up, then the tests
+# make demo   set up, then the demonstration      make test   set up, then the tests
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -24,7 +24,8 @@ $(VENV)/.stamp: pyproject.toml constraints.txt
 	touch $@
 
 demo: setup
-	$(BIN)/amendment run examples/simulated.yaml
+	@$(BIN)/amendment run examples/demo.yaml --folder runs/demo >/dev/null
+	@cat runs/demo/summary.md
 
 # Two processes, a test file in one of them, since its tests share what was expensive to make.
 test: setup
