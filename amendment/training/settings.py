@@ -49,7 +49,7 @@ class LoraSettings(_Settings):
     r: int = Field(default=16, ge=1, le=1024)
     """Rank; the adapter is scaled by 2 (alpha is twice the rank)."""
     layers: Literal["all", "upper_half"] = "all"
-    """Transformer blocks that get adapters. upper_half: the half nearest the output, where backpropagation then ends, so
+    """Transformer blocks that get adapters. upper_half: those nearest the output, where backpropagation then ends, so
     that a step takes less time."""
 
 
