@@ -48,6 +48,7 @@ def scorecard_lines(card: Mapping[str, Any]) -> Iterator[str]:
     fluency, topic = card["fluency"], card["on topic"]
     figures |= {
         "words": ("", card["words"], False),
+        "cut at max_tokens": ("", card["cut"], True),
         "copies of the prompt": ("", card["copies"], True),
         "nats per token": (f", under {plain(fluency.get('under', ''))}", fluency, False),
         "on topic": (f", by {plain(topic.get('by', ''))}", topic, True),

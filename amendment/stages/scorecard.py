@@ -1,8 +1,8 @@
 """The scorecard of an evaluation: which principles each policy's answers keep, and what a gain may have cost.
 
 Covered: per principle the share of answers that keep it, by its check, or by a judge that made no labels of this run;
-length in words, copies of the prompt, fluency and topic; intervals clustered by prompt, and paired differences to the
-first policy. What cannot be measured says why. Draws without an answer count in no share.
+length in words, answers that were cut, copies of the prompt, fluency and topic; intervals clustered by prompt, and
+paired differences to the first policy. What cannot be measured says why. Draws without an answer count in no share.
 Not covered: whether an answer that passes a check is any good. The other figures are there so that a gain by empty,
 copied or aimless answers can be seen.
 """
@@ -85,6 +85,7 @@ def scorecard(
         "prompts": len(prompts),
         "principles": _principles(context, given, judged, judge),
         "words": _figure(each(lambda row: len(words(row.text))), clustered_mean),
+        "cut": _figure(each(lambda row: float(row.answer.is_truncated)), share),
         "copies": _figure(
             each(lambda row: float(copied_from(row.text, prompt=text_of(row.prompt.messages)) is not None)), share
         ),

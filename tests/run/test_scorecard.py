@@ -53,7 +53,11 @@ def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         return 200, {"content": f"Verdict: {'A' if 'answer_b' in asked else 'yes' if 'item' in asked else 'no'}"}
     number = int(asked[-2:])
     if body["model"] == "one":
-        return 200, {"content": f"Some:\n- item {number}" if number % 4 else f"plain words about the number {number}"}
+        cut = {} if number % 4 else {"finish_reason": "length"}
+        return 200, {
+            **cut,
+            "content": f"Some:\n- item {number}" if number % 4 else f"plain words about the number {number}",
+        }
     return 200, {"content": asked if number % 5 == 0 else f"three words, {number}"}
 
 
@@ -99,6 +103,7 @@ def test_without_a_judge_checks_say_which_principles_answers_keep(ours: Path) ->
     assert short["policies"]["two"]["value"] == pytest.approx(1 - copies)
     assert card["words"]["policies"]["two"]["value"] == pytest.approx(3 * (1 - copies) + 7 * copies)
     assert [card["copies"]["policies"][name]["value"] for name in ("one", "two")] == pytest.approx([0, copies])
+    assert [card["cut"]["policies"][name]["value"] for name in ("one", "two")] == pytest.approx([plain, 0])
     assert "no judge of violations" in card["principles"]["house/kind"]["not measured"]
     assert "no log-probability" in card["fluency"]["not measured"]
     assert "evaluate.embeddings" in card["on topic"]["not measured"]
