@@ -24,6 +24,7 @@ from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, Model, ending_of
 from amendment.preference.degenerate import fit_for_pairs, without_constant_answers
 from amendment.preference.judge import Judge
+from amendment.preference.likelihood import instructed
 from amendment.preference.pairs import Paired
 from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, Record
 from amendment.stages.candidates import Draw, Drawn, draw_answer
@@ -46,7 +47,6 @@ from amendment.stages.contrast import (
     contrast_problems,
     drawn_for,
     likelihood_judge,
-    under_rule,
 )
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.endings import Tables
@@ -61,7 +61,7 @@ class Side(NamedTuple):
     instruction: str | None = None
     """Words for this draw alone: a system text."""
     is_behind: bool = False
-    """The instruction stands behind the user's last words instead."""
+    """The instruction stands behind the user's last words instead, where small models follow it more often."""
 
 
 class ConstructConfig(Part):
@@ -359,7 +359,7 @@ async def _draw(model: Model, side: Side, prompt: Prompt, sample: int) -> Drawn:
     """One answer. It belongs to the prompt as it is, whatever instruction was added."""
     asked = prompt
     if side.instruction is not None:
-        add = under_rule if side.is_behind else _instructed
+        add = instructed if side.is_behind else _instructed
         asked = prompt.model_copy(update={"messages": add(prompt.messages, side.instruction)})
     drawn = await draw_answer(model, Draw(asked, sample))
     if drawn.answer is None or side.instruction is None:

@@ -16,13 +16,10 @@ from amendment.llm.model import Model
 from amendment.preference.aggregate import aggregate_verdicts
 from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import Judge
-from amendment.preference.likelihood import instructed
-from amendment.records import Candidate, Messages, Prompt, text_of
+from amendment.records import Candidate, Prompt, text_of
 from amendment.yamlfile import Loc, did_you_mean
 
 NO_PRINCIPLE = "no principle with an opposite applies to the prompt"
-INSTRUCTION = "{rule}"
-"""The words put behind a prompt."""
 
 
 class Confirmed(NamedTuple):
@@ -50,12 +47,6 @@ def drawn_for(prompt: Prompt, pool: Sequence[DrawnPrinciple], count: int, *, see
     fit = [drawn for drawn in pool if drawn.principle.applies_to(prompt.category, prompt.tags)]
     order = draw_principles(fit, len(fit), scheme="weighted", key=["contrast", seed, prompt.id])
     return [order[number % len(order)] for number in range(count)] if order else []
-
-
-def under_rule(messages: Messages, rule: str) -> Messages:
-    """The conversation with the rule behind the user's last words, where small models follow it more often than in a
-    system text; docs/training.md has the figures."""
-    return instructed(messages, INSTRUCTION.format(rule=rule))
 
 
 def likelihood_judge(model: Model) -> Judge:
