@@ -26,6 +26,8 @@ CHUNK = 64
 """Tokens by which a growing cache grows."""
 LOGITS = 2**26
 """Most logits held at once: a quarter of a gigabyte in fp32."""
+DEEPEST = 4
+"""Shared beginnings within shared beginnings, each with a cache of its own in memory."""
 UNKNOWN_MEMORY = 4 * 2**30
 """Bytes assumed to be free where the system does not say."""
 
@@ -110,7 +112,7 @@ class Reader:
         rows = sorted(range(len(sequences)), key=self._sequences.__getitem__)
         common = min(self._overlaps(rows), default=self._limits[rows[0]])
         start, cache = self._kept(rows[0], common)
-        yield from self._tree(rows, start, cache, is_root=True)
+        yield from self._tree(rows, start, cache, depth=1)
 
     def _can_share(self) -> bool:
         if self._shared.works is None:
@@ -132,7 +134,7 @@ class Reader:
             for a, b in pairwise(rows)
         ]
 
-    def _tree(self, rows: Sequence[int], start: int, cache: Any, *, is_root: bool = False) -> Iterator[Batch]:
+    def _tree(self, rows: Sequence[int], start: int, cache: Any, *, depth: int) -> Iterator[Batch]:
         """Sequences in their order that share their first `start` tokens, which are in the cache."""
         overlaps = self._overlaps(rows)
         common = min(overlaps, default=start)
@@ -141,11 +143,11 @@ class Reader:
             mask_1T = torch.ones((1, common), dtype=torch.long, device=ids_1T.device)
             cache = self.forward(ids_1T, mask_1T, _view(cache, 1, start)).past_key_values
             start = common
-            if is_root:
+            if depth == 1:
                 self._shared.ids, self._shared.cache = self._sequences[rows[0]][:start], _view(cache, 1, start)
         runs = list[list[int]]()
         for place, row in enumerate(rows):
-            if place and overlaps[place - 1] - start > self._pace.overhead:
+            if place and depth < DEEPEST and overlaps[place - 1] - start > self._pace.overhead:
                 runs[-1].append(row)
             else:
                 runs.append([row])
@@ -153,7 +155,7 @@ class Reader:
         yield from self._leaves(alone, start, cache)
         for run in runs:
             if len(run) > 1:
-                yield from self._tree(run, start, cache)
+                yield from self._tree(run, start, cache, depth=depth + 1)
 
     def _leaves(self, rows: Sequence[int], start: int, cache: Any) -> Iterator[Batch]:
         """Sequences behind their shared tokens, those of like length together."""
@@ -164,6 +166,7 @@ class Reader:
             padding = n * length - total - length
             if batch and (
                 n > self._rows
+                or n > rows_that_fit(self._model, start + length)
                 or n * length > self._pace.most
                 or n * asked * self._vocabulary > LOGITS
                 or padding > self._pace.overhead

@@ -131,6 +131,18 @@ def test_batches_are_as_large_as_the_memory_allows(loaded: LocalModel, monkeypat
     assert max(rows for rows, _ in seen) == 3
 
 
+def test_verdicts_are_read_in_batches_that_fit_their_shared_beginning_once_for_each_row(
+    loaded: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # as above, for 200 + 2 tokens and room for 64: 412,536 a row
+    monkeypatch.setattr("amendment.llm.kv_cache.free_bytes", lambda device: 2 * 3 * 412_536)
+    batch = [[*[5] * 200, n, n] for n in range(10, 20)]
+    with passes(loaded.model) as seen:
+        list(choose(loaded.model, loaded.tokenizer, batch, [LABELS] * 10))
+    assert (1, 200) in seen
+    assert max(rows for rows, _ in seen) == 3
+
+
 def exhausted(most: int) -> Any:
     """A hook after which passes of more than so many rows use up the memory."""
 
