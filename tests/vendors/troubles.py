@@ -55,7 +55,8 @@ def first(times: int, fault: Fault) -> Plan:
 
 
 def seeded(seed: int, shares: Mapping[Fault, float], *, times: int = 2) -> Plan:
-    """Each fault for its share of requests; none for a request that comes more than so many times."""
+    """Each fault for its share of requests; none for a request that comes more than so many times, and no third empty
+    reply, after which an item is invalid for good."""
 
     def plan(ask: Ask) -> Fault | None:
         if ask.method != "POST" or ask.nth > times:
@@ -65,7 +66,7 @@ def seeded(seed: int, shares: Mapping[Fault, float], *, times: int = 2) -> Plan:
         for fault, share in shares.items():
             drawn -= share
             if drawn < 0:
-                return fault
+                return None if fault.name == "empty" and ask.nth > 2 else fault
         return None
 
     return plan
