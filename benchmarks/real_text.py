@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from real_text_calibration import print_calibration, run_calibration
 from real_text_cells import Cells
 from real_text_data import TextPair, load_pairs
+from real_text_dpo import print_dpo, run_dpo
 from real_text_features import answer_logprobs, cached, hidden_states, load_frozen
 from real_text_judges import print_judges, run_judges
 from real_text_rewards import measured, print_rewards, run_heads, run_lora
@@ -149,12 +150,20 @@ def _judges(bench: Bench) -> None:
     print_judges(bench.cells)
 
 
+def _dpo(bench: Bench) -> None:
+    """DPO on principles that code checks."""
+    if not bench.only_print:
+        run_dpo(bench.base, bench.cells)
+    print_dpo(bench.cells)
+
+
 PARTS: dict[str, Callable[[Bench], None]] = {
     "heads": _heads,
     "lora": _lora,
     "likelihood": _likelihood,
     "calibration": _calibration,
     "judges": _judges,
+    "dpo": _dpo,
 }
 
 if __name__ == "__main__":

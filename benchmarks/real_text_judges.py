@@ -51,13 +51,13 @@ EXAMPLES = FewShot(
 )
 """Two worked comparisons in the project's own words, one for each letter."""
 PROTOCOLS = {
-    "label-tokens": FewShot(),
-    "label-tokens, two examples": EXAMPLES,
     "likelihood": FewShot(),
     "keeps": FewShot(),
+    "label-tokens": FewShot(),
     "score": FewShot(),
+    "label-tokens, two examples": EXAMPLES,
 }
-"""Folders of judges, and what stands before the question. The judges of single answers take no examples."""
+"""Folders of judges, the quick ones first, and what stands before the question. The judges of single answers take no examples."""
 
 
 def constitution(shots: FewShot) -> Constitution:
@@ -83,8 +83,8 @@ def items(pairs: Sequence[TextPair]) -> list[int]:
 
 def run_judges(datasets: dict[str, Sequence[TextPair]], base: str, cells: Cells) -> None:
     """Ask the cells that are missing."""
-    for dataset, pairs in datasets.items():
-        for protocol in PROTOCOLS:
+    for protocol in PROTOCOLS:
+        for dataset, pairs in datasets.items():
             cells.do(
                 {"part": "judges", "dataset": dataset, "protocol": protocol},
                 lambda pairs=pairs, protocol=protocol: asyncio.run(
