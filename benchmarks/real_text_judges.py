@@ -57,7 +57,8 @@ PROTOCOLS = {
     "score": FewShot(),
     "label-tokens, two examples": EXAMPLES,
 }
-"""Folders of judges, the quick ones first, and what stands before the question. The judges of single answers take no examples."""
+"""Folders of judges, the quick ones first, and what stands before the question. Judges of single answers take
+no examples."""
 
 
 def constitution(shots: FewShot) -> Constitution:
