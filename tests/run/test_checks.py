@@ -137,8 +137,8 @@ WRONG = {
     "evaluate: {policies: []}": "evaluate: measures nothing; name policies, or add the stage reward_model",
     "evaluate: {policies: [w]}\ndataset: {test_share: 0}": "evaluate: needs held-out prompts; set dataset.test_share",
     "evaluate: {policies: [w, w], judge: {model: v}}": "evaluate.policies: a policy stands here twice",
-    "pairs: [{path: p.csv}]\nevaluate: {policies: [w, v]}": "the truth about answers is known in the simulated world "
-    "alone; add a judge",
+    "pairs: [{path: p.csv}]\nevaluate: {policies: [w, v]}": "give a principle a `check` that code can run, or add a "
+    "judge",
     "dpo: {base: ./x, guards: {judge: {model: no}}}": "dpo.guards.judge.model: no model 'no' under models",
     "critique: {model: w}\nsft: {base: ./x, helpful_share: 0.5, helpful: {drafts_of: [astrology]}}": (
         "drafts_of[0]: no prompt has category 'astrology'; there are"
