@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from amendment.constitutions import lint_file
+from amendment.constitutions import lint_file, load_constitution
 from amendment.run import RunFile, load_run_file
 from amendment.yamlfile import parse_yaml, validate
 from tests.command_line import called
@@ -91,10 +91,13 @@ def test_an_example_for_a_vendor_names_the_variable_that_is_not_set(name: str, v
 
 
 @pytest.mark.parametrize("number", range(len(blocks("yaml"))))
-def test_every_run_file_of_the_readme_has_the_right_shape(number: int, tmp_path: Path) -> None:
-    path = tmp_path / "run.yaml"
-    path.write_text(blocks("yaml")[number], encoding="utf-8")
-    assert load_run_file(path).config.name
+def test_every_yaml_file_of_the_readme_has_the_right_shape(number: int, tmp_path: Path) -> None:
+    path, block = tmp_path / "file.yaml", blocks("yaml")[number]
+    path.write_text(block, encoding="utf-8")
+    if "\nprinciples:\n" in block:
+        assert load_constitution(path).principles
+    else:
+        assert load_run_file(path).config.name
 
 
 @pytest.mark.parametrize("name", ["training", "reward-models", "guards", "rounds", "evaluating-policies"])
