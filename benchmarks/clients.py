@@ -175,6 +175,7 @@ async def ours(kind: str, url: str, load: dict[str, Any]) -> dict[str, Any]:
     from amendment.llm.client import Calls
     from amendment.llm.concurrency import flow
     from amendment.llm.ledger import Ledger
+    from amendment.llm.limits import Limits
     from amendment.llm.model import Model
     from amendment.llm.opening import open_model
     from amendment.llm.specs import AnthropicSpec, OpenAISpec
@@ -188,6 +189,9 @@ async def ours(kind: str, url: str, load: dict[str, Any]) -> dict[str, Any]:
     )
     with Ledger(Path(load["folder"]) / "ledger.sqlite") as ledger:
         calls = Calls(ledger)
+        calls.endpoint(
+            spec.host, "fast", Limits(at_once)
+        )  # loopback stands for a vendor, not for a server of one's own
         model: Model = open_model("m", spec, calls, seed=0)
 
         async def ask(text: str) -> str:
