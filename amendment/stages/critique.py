@@ -121,6 +121,9 @@ _SOURCES = {
 
 def _copy_lines(copies: Mapping[str, int]) -> list[str]:
     """How many revisions copy what; `copies` counts them by what they copy."""
-    return [
-        f"- {number:,} revisions copied {_SOURCES[source]} and are no candidates" for source, number in copies.items()
-    ]
+    lines = []
+    for source, number in copies.items():
+        copied = f"copied {_SOURCES[source]} and"
+        several, one = f"{number:,} revisions {copied} are no candidates", f"1 revision {copied} is no candidate"
+        lines.append(f"- {several if number > 1 else one}")
+    return lines
