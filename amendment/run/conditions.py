@@ -93,7 +93,8 @@ def meet(conditions: Sequence[Condition], counts: Mapping[str, Any]) -> list[Out
             problems.append(Problem(condition.text, f"no policy '{policy}'{did_you_mean(policy, policies)}; {known}"))
         elif len(names) != 1:
             known = ", ".join(map(plain, names or card["principles"])) or "none"
-            found = f"{len(names)} principles of this name" if names else f"no principle '{condition.principle}'"
+            near = did_you_mean(condition.principle, [name.partition("/")[2] for name in card["principles"]])
+            found = f"{len(names)} principles of this name" if names else f"no principle '{condition.principle}'{near}"
             problems.append(Problem(condition.text, f"{found}; expected one of {known}"))
         else:
             outcomes.append(_outcome(condition, policy, names[0], card["principles"][names[0]]))

@@ -31,7 +31,7 @@ from amendment.run.times import Speeds, measured_speeds, seconds_for, speed_of, 
 from amendment.text import plain
 from amendment.yamlfile import texts
 
-PATHS = ("base", "constitution", "dataset", "model", "path", "prices", "protocol")
+PATHS = ("base", "constitution", "dataset", "embeddings", "model", "path", "prices", "protocol")
 """Keys of a run file whose value can be the path of a file or a folder."""
 
 
