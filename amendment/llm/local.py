@@ -40,7 +40,7 @@ FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", 
 NOTES = ("history.json", "reward_meta.json", CONVERSION)
 """Files that lie next to a model for readers; they do not affect its answers."""
 LINGER = 0.002
-"""Seconds that a batch which is not full waits for questions that are on their way."""
+"""Seconds that a batch which is not full waits for questions that are on their way, as long as they come."""
 Deliver = Callable[[int, bytes | Exception], None]
 """Gives out the reply to one of a batch's requests."""
 
@@ -131,7 +131,9 @@ class LocalProvider:
         """Answer batch after batch until the queue is empty."""
         try:
             while self._queue:
-                if len(self._queue) < self._spec.batch_size:
+                seen = 0
+                while seen < len(self._queue) < self._spec.batch_size:
+                    seen = len(self._queue)
                     await asyncio.sleep(LINGER)
                 if batch := self._next():
                     await self._finish(batch)
