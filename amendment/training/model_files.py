@@ -25,14 +25,12 @@ from transformers.utils import logging as transformers_logging
 
 from amendment.errors import AmendmentError, ConfigError, TrainingError
 from amendment.llm.opening import SAFE_LOADING
-from amendment.llm.packed import pack_frozen
+from amendment.llm.packed import SMALL, pack_frozen
 from amendment.llm.weights import weights_of
 from amendment.training.settings import LoraSettings
 
 RECORD = "history.json"
 """The file by which a folder is known as ours."""
-_LARGE = 20_000_000
-"""Parameters from which a model is faster with a thread for each core than with one."""
 _THREADS = torch.get_num_threads()
 """One for each core, or as OMP_NUM_THREADS says."""
 
@@ -117,7 +115,7 @@ def load_model(
         raise ConfigError(
             f"{subject}: its files lack {len(absent)} of the weights, such as {absent[0]}; copy the folder as a whole"
         )
-    if not has_gpu() and model.num_parameters() >= _LARGE:
+    if not has_gpu() and model.num_parameters() >= SMALL:
         torch.set_num_threads(_THREADS)
     return model
 
