@@ -113,7 +113,7 @@ def run_file(folder: Path, base: str, seed: int, setting: Mapping[str, float]) -
         "constitution": str(RULES),
         "models": {BASE: {"provider": "local", "model": base, "temperature": TEMPERATURE, "max_tokens": TOKENS}},
         "prompts": [{"path": "prompts.jsonl", "license": "CC0-1.0"}],
-        "construct": [{"kind": "contrast", "model": BASE}],
+        "construct": [{"kind": "contrast", "model": BASE, "per_prompt": 2}],
         "dataset": {"test_share": 0.4},
         "dpo": {
             "base": base,
@@ -185,7 +185,10 @@ def print_dpo(cells: Cells) -> None:
                 str(len(rows)),
                 f"{np.mean([result['pairs'] for result in results]):.0f}",
                 *(_violations([result["kept"][name] for result in results]) for name in principles),
-                *(_before_after([result[name] for result in results]) for name in ("on topic", "copies")),
+                *(
+                    _before_after([result[name] for result in results if name in result])
+                    for name in ("on topic", "copies")
+                ),
                 "{:.0f} → {:.0f}".format(*np.mean([result["words"] for result in results], axis=0)),
             ]
         )
@@ -199,5 +202,4 @@ def _violations(kept: Sequence[Sequence[float]]) -> str:
 
 
 def _before_after(shares: Sequence[Sequence[float]]) -> str:
-    before, after = np.mean(shares, axis=0)
-    return f"{before:.1%} → {after:.1%}"
+    return "{:.1%} → {:.1%}".format(*np.mean(shares, axis=0)) if shares else "not measured"

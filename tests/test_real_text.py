@@ -18,7 +18,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
     """The scripts by the last word of their names."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    names = ("data", "heads", "features", "calibration", "cells")
+    names = ("data", "heads", "features", "calibration", "cells", "dpo")
     yield {name: import_module(f"real_text_{name}") for name in names}
     for name in names:
         sys.modules.pop(f"real_text_{name}")
@@ -90,3 +90,13 @@ def test_a_cell_is_measured_once_and_a_line_cut_by_a_kill_is_measured_again(
     cells.file.write_text(cells.file.read_text()[:-9])
     assert cells.do({"part": "x", "seed": 1}, measure) == {"value": 3}
     assert [cell["seed"] for cell, _ in cells.results("x")] == [0, 1]
+
+
+def test_the_runs_of_the_dpo_part_pass_the_check_and_their_prompts_are_enough(
+    bench: dict[str, ModuleType], tmp_path: Path
+) -> None:
+    dpo = bench["dpo"]
+    prompts = list(dpo.prompts())
+    assert len(set(prompts)) == len(prompts) >= 2 * dpo.UNSEEN
+    for setting in dpo.SETTINGS:
+        dpo.Run.from_file(dpo.run_file(tmp_path, "smollm2-135m-instruct", 1, setting), folder=tmp_path / "run").check()
