@@ -119,17 +119,21 @@ class Model:
         return Answer(reply, self._origin(request, reply))
 
     def _check_abilities(self, prefill: str | None, scored: str | None) -> None:
-        able = "a local model can"
+        able = "use a local model, or a server with `{}: true`"
         if prefill is not None and not self.takes_prefill:
             raise ConfigError(
-                f"model {self.name}: {self.provider.kind} cannot continue the beginning of an answer; {able}"
+                f"model {self.name}: {self.provider.kind} cannot continue the beginning of an answer; "
+                + able.format("prefill")
             )
         if prefill is not None and (not prefill or prefill[-1].isspace()):
             raise ConfigError(
                 f"model {self.name}: the prefill {prefill!r} is empty or ends with a space; leave the space out"
             )
         if scored is not None and not self.scores_texts:
-            raise ConfigError(f"model {self.name}: {self.provider.kind} returns no log-probability of a text; {able}")
+            raise ConfigError(
+                f"model {self.name}: {self.provider.kind} returns no log-probability of a text; "
+                + able.format("prompt_logprobs")
+            )
 
     def _origin(self, request: Request, reply: Reply) -> Origin:
         return Origin(
