@@ -26,8 +26,10 @@ from amendment.stages.judging import JudgingConfig, candidate_tables, judging_ta
 from amendment.stages.labels import OPEN
 from amendment.stages.mixing import RUN, diversity_counts, diversity_lines, mix_in, mix_lines, mix_shares
 from amendment.stages.pairs import (
+    CUT,
     DatasetConfig,
     checked_ties,
+    cut_answers,
     has_pairs,
     imported_pairs,
     judged_pairs,
@@ -114,14 +116,12 @@ class DatasetStage(Stage):
             side = "test" if pair.prompt_id in test else "train"
             answers = constructed.answers.get(pair.comparison_id, texts.candidates)
             rows[side].append(preference_row(pair, texts.prompts, answers, references))
-            ends = answers[pair.chosen_id].is_truncated, answers[pair.rejected_id].is_truncated
-            cut[_CUT[ends]] += any(ends)
+            cut.update(cut_answers(pair, answers))
         if not rows["train"]:
             raise AmendmentError(_no_pair(left_out, on_test_side=len(rows["test"])))
         by_source = {RUN: [*rows["train"], *rows["test"]]}
         counts: dict[str, Any] = {**checked.counts, **revisions_checked(context)}
-        if cut := +cut:
-            counts["pairs with an answer cut at max_tokens"] = dict(cut)
+        counts |= {CUT: dict(cut)} if cut else {}
         if context.config.parts(ConstructConfig):
             counts["constructed"] = len(constructed.paired.pairs)
         if len(self.config.mix) > 1:
@@ -144,15 +144,6 @@ class DatasetStage(Stage):
         }
         diversity = diversity_counts(by_source, seed=context.config.seed)
         return StageResult((*tables, *exports), {**sizes, "left out": dict(left_out), **counts, **diversity})
-
-
-_CUT = {
-    (True, True): "both",
-    (True, False): "the chosen one alone",
-    (False, True): "the rejected one alone",
-    (False, False): "",
-}
-"""Whether the chosen and the rejected answer are cut, in words."""
 
 
 def _cells(row: Preference) -> tuple[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ check that.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
@@ -22,7 +22,7 @@ from amendment.errors import AmendmentError
 from amendment.preference import PairSettings, make_pairs
 from amendment.preference.degenerate import fit_for_pairs, without_constant_answers
 from amendment.preference.pairs import TIED_POOL, Paired, compare_revisions, is_tied_pool
-from amendment.records import Candidate, Comparison, Judgement, Prompt, text_of
+from amendment.records import Candidate, Comparison, Judgement, Pair, Prompt, text_of
 from amendment.stages.construct import ConstructConfig
 from amendment.stages.contract import Context, RunSettings
 from amendment.stages.critique import CritiqueConfig
@@ -191,6 +191,20 @@ def _reason(judgement: Judgement, ranking: Ranking | None) -> str | None:
         return None
     p_best = judgement.p_a if judgement.a == ranking.best else 1 - judgement.p_a
     return LOST if p_best < 0.5 else None
+
+
+CUT = "pairs with an answer cut at max_tokens"
+
+
+def cut_answers(pair: Pair, answers: Mapping[str, Candidate]) -> Iterator[str]:
+    """The answers of a pair that were cut at their limit, in words; none for a pair of whole answers."""
+    match answers[pair.chosen_id].is_truncated, answers[pair.rejected_id].is_truncated:
+        case True, True:
+            yield "both"
+        case True, False:
+            yield "the chosen one alone"
+        case False, True:
+            yield "the rejected one alone"
 
 
 def has_pairs(settings: RunSettings) -> bool:

@@ -39,7 +39,7 @@ from amendment.stages.dataset import DatasetStage, spot_checked_pairs
 from amendment.stages.dpo import DpoConfig, DpoStage
 from amendment.stages.judging import JudgeStep, JudgingConfig, JudgingStage, candidate_tables
 from amendment.stages.labels import OPEN
-from amendment.stages.pairs import DatasetConfig, judged_pairs, texts_of
+from amendment.stages.pairs import CUT, DatasetConfig, cut_answers, judged_pairs, texts_of
 from amendment.stages.passes import one_pass
 from amendment.stages.shown import number_shown
 from amendment.stages.trained import PROMPTS
@@ -318,7 +318,9 @@ class _RoundStage(Stage):
             )
         write = round_.workspace.write
         tables += [write("dataset/pairs", Preference, new), write("dataset/train", Preference, used.rows)]
-        counts = {**used.counts, "left out": dict(left_out), **({"notes": notes} if notes else {})}
+        cut = Counter(words for pair in checked.pairs for words in cut_answers(pair, texts.candidates))
+        counts = {**used.counts, "left out": dict(left_out), **({CUT: dict(cut)} if cut else {})}
+        counts |= {"notes": notes} if notes else {}
         return StageResult(tuple(tables), counts)
 
 
