@@ -21,7 +21,8 @@ from amendment.llm.requests import Answer
 from amendment.records import Messages, user
 
 PER: Literal["answer", "token"] = "answer"
-"""Whether the ratio is that of the whole answer, or its mean over the answer's tokens."""
+"""Whether the ratio is that of the whole answer, or its mean over the answer's tokens. Means differ so little between
+answers that P stays close to one half; the ratio of whole answers favours length where the principle does."""
 NOTHING_WRITTEN = {"max_tokens": 1}
 """The least that servers take."""
 
