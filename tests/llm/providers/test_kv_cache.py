@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, MistralConfig, MistralForCausalLM
 
 from amendment.errors import Rejected
 from amendment.llm.generation import GenerationOptions, Work, choose, sample, score
@@ -212,3 +213,23 @@ def test_a_real_model_judges_as_plain_transformers_do() -> None:
         assert scored[row] == pytest.approx(own, abs=0.01)
         for label, (token,) in labels.items():
             assert chosen[row][label] == pytest.approx(float(logprobs[len(prompt) - 1, token]), abs=1e-3)
+
+
+def test_a_model_that_forgets_early_tokens_reads_every_prompt_whole() -> None:
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 99, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "initializer_range": 0.3}
+    ends = {"eos_token_id": 2, "pad_token_id": 0, "bos_token_id": None}
+    model = MistralForCausalLM(MistralConfig(**sizes, **heads, **ends, sliding_window=16)).eval()
+    tokenizer = SimpleNamespace(pad_token_id=0, eos_token_id=2)
+    batch = [[*[5] * 60, *[n] * (n - 8)] for n in range(10, 14)]
+    shared = Shared()
+    chosen = dict(choose(model, tokenizer, batch, [LABELS] * 4, Work(shared=shared)))
+    assert shared.works is False
+    likeliest = dict(sample(model, tokenizer, batch, range(4), GenerationOptions(max_tokens=12, temperature=0.0)))
+    for row, prompt in enumerate(batch):
+        assert chosen[row]["A"] == pytest.approx(float(alone(model, prompt)[-1, 37]), abs=1e-4)
+        ids = list(prompt)
+        for _ in likeliest[row].ids:
+            ids.append(int(alone(model, ids)[-1].argmax()))
+        assert ids[len(prompt) :] == likeliest[row].ids
