@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 from real_text_cells import Cell, Cells
 
-from amendment.run import Run
+from amendment.run import Run, Terms
 from amendment.text import table
 
 RULES = Path(__file__).parents[1] / "examples" / "rules" / "brief.yaml"
@@ -148,7 +148,7 @@ def _cell(base: str, cells: Cells, seed: int, setting: Mapping[str, float]) -> d
     folder = cells.file.parent / f"dpo-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     file = run_file(folder, base, seed, setting)
-    with Run.from_file(file, folder=folder / "run") as run:
+    with Run.from_file(file, folder=folder / "run", terms=Terms(accept_changes=True)) as run:
         stages = run().summary["stages"]
     card = stages["evaluate"]["scorecard"]
     kept = {name: _two(figure) for name, figure in card["principles"].items() if "policies" in figure}
