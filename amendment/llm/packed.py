@@ -8,8 +8,11 @@ they stay as they are.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from types import MethodType
 from typing import Any
 
@@ -22,24 +25,35 @@ SMALL = 20_000_000
 """Parameters below which nothing is gained, neither by this nor by a second thread."""
 SHARE = 4
 """The copies of the weights take at most one in so many bytes of the free memory."""
+MOMENT = 0.3
+"""Seconds over which idle cores are counted."""
 
 
-def _idle_cores() -> int:
-    """Cores that nothing kept busy in the minute before this process began, within `OMP_NUM_THREADS`: on busy cores
-    threads wait for each other, and two are slower than one."""
+@cache
+def idle_cores() -> int:
+    """Cores that nothing keeps busy for a moment, within `OMP_NUM_THREADS`; measured once, and all of them where the
+    system does not say. On busy cores threads wait for each other, and two are slower than one."""
+    threads = torch.get_num_threads()
+    if threads == 1:
+        return 1
     try:
-        busy = round(os.getloadavg()[0])
-    except (AttributeError, OSError):  # a system without it
-        busy = 0
-    return max(1, torch.get_num_threads() - busy)
+        before = _idle_seconds()
+        time.sleep(MOMENT)
+        idle = (_idle_seconds() - before) / MOMENT
+    except (OSError, ValueError, IndexError):
+        return threads
+    return max(1, min(threads, round(idle)))
 
 
-IDLE_CORES = _idle_cores()
+def _idle_seconds() -> float:
+    """Seconds for which cores had nothing to do since the machine began, all cores together."""
+    first = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0]
+    return int(first.split()[4]) / os.sysconf("SC_CLK_TCK")
 
 
 def threads_for(model: Any) -> int:
     """The number of threads that a model on a CPU runs with: one for a small model, else one for each idle core."""
-    return IDLE_CORES if sum(parameter.numel() for parameter in model.parameters()) >= SMALL else 1
+    return idle_cores() if sum(parameter.numel() for parameter in model.parameters()) >= SMALL else 1
 
 
 class _Product(torch.autograd.Function):

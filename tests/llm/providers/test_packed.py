@@ -89,7 +89,7 @@ def test_a_tiny_adapter_trains_the_same_way_when_its_base_is_packed(
 def test_a_small_model_keeps_to_one_thread_and_a_training_gives_its_threads_back(
     tiny: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("amendment.llm.packed.IDLE_CORES", 2)
+    monkeypatch.setattr("amendment.llm.packed.idle_cores", lambda: 2)
     before = torch.get_num_threads()
     with packed(tiny):
         assert torch.get_num_threads() == 2  # nothing is small here
