@@ -28,21 +28,22 @@ SHARE = 4
 MOMENT = 0.3
 """Seconds over which idle cores are counted."""
 
+_CORES = torch.get_num_threads()  # before trainings set another number
+
 
 @cache
 def idle_cores() -> int:
     """Cores that nothing keeps busy for a moment, within `OMP_NUM_THREADS`; measured once, and all of them where the
     system does not say. On busy cores threads wait for each other, and two are slower than one."""
-    threads = torch.get_num_threads()
-    if threads == 1:
+    if _CORES == 1:
         return 1
     try:
         before = _idle_seconds()
         time.sleep(MOMENT)
         idle = (_idle_seconds() - before) / MOMENT
     except (OSError, ValueError, IndexError):
-        return threads
-    return max(1, min(threads, round(idle)))
+        return _CORES
+    return max(1, min(_CORES, round(idle)))
 
 
 def _idle_seconds() -> float:

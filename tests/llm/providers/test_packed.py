@@ -10,7 +10,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from amendment.dpo import DpoSettings, train_dpo
-from amendment.llm.packed import pack_frozen, packed
+from amendment.llm.packed import idle_cores, pack_frozen, packed
+from amendment.training.model_files import quietly
 
 IDS = torch.arange(4, 64).reshape(2, 30)
 
@@ -97,3 +98,16 @@ def test_a_small_model_keeps_to_one_thread_and_a_training_gives_its_threads_back
     monkeypatch.setattr("amendment.llm.packed.SMALL", 20_000_000)
     with packed(tiny):
         assert torch.get_num_threads() == 1
+
+
+def test_a_training_that_keeps_to_one_thread_does_not_hide_the_other_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amendment.llm.packed._CORES", 2)
+    seconds = iter([100.0, 100.6])  # two cores idle for 0.3 seconds
+    monkeypatch.setattr("amendment.llm.packed._idle_seconds", lambda: next(seconds))
+    idle_cores.cache_clear()
+    try:
+        with quietly():
+            assert torch.get_num_threads() == 1
+            assert idle_cores() == 2
+    finally:
+        idle_cores.cache_clear()
