@@ -70,7 +70,7 @@ _LOOKALIKE = re.compile(rf"{_SPECIAL.pattern}|<(?=/?[a-z][a-z0-9_]*-[0-9a-f]{{{M
 _AS_JSON, _AS_TEXT = "each one JSON value between two marked lines", "each between two tags with one mark"
 """How the shipped judges speak of their blocks."""
 _MARKS = re.compile(
-    r"^[ \t]*<<[a-z][a-z_ -]* [0-9a-f]|\{\\?\"role\\?\": ?\\?\"|</?[a-z][a-z_-]*-(?=[a-f]*[0-9])[0-9a-f]{6,9}>",
+    r"^[ \t]*<<[a-z][a-z_ -]* [0-9a-f]|\{\\?\"role\\?\": ?\\?\"|[<\[]/?[a-z][a-z_-]*-(?=[a-f]*[0-9])[0-9a-f]{6,9}[>\]]",
     re.MULTILINE,
 )
 """The beginning of a block or of a turn's JSON, also as small models misspell them."""
