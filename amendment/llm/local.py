@@ -20,24 +20,23 @@ from typing import Any, Literal, NamedTuple
 import torch
 from huggingface_hub import snapshot_download
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging as library_logging
 
 from amendment.errors import ConfigError, DataError, Rejected
 from amendment.hashing import HASH_PREFIX
+from amendment.libraries import first_line, unreachable, without_bars
+from amendment.llm.cached_models import MANIFEST
 from amendment.llm.generation import GenerationOptions, Work, choose, end_tokens, sample, score
 from amendment.llm.kv_cache import Shared, no_check
-from amendment.llm.opening import SAFE_LOADING, folder_of, folder_problems, is_folder, unreachable
+from amendment.llm.opening import SAFE_LOADING, folder_of, folder_problems, is_folder
 from amendment.llm.packed import pack_frozen, threads_for
 from amendment.llm.provider import Meter, RawReply, meter_plain, read_plain, write_plain
 from amendment.llm.rendering import Renderer, Sampled, common_prefix, read_answer
 from amendment.llm.replies import clean, clean_tree
 from amendment.llm.requests import Reply, Request
 from amendment.llm.specs import LocalSpec
-from amendment.llm.weights import CONVERSION, EMBEDDED, embedded_missing, weights_of
+from amendment.llm.weights import FILES, weights_of
 
-FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
-"""The files of a model: weights, settings, tokenizer, templates. No others are fetched, hashed or read."""
-NOTES = ("history.json", "reward_meta.json", CONVERSION)
+NOTES = ("history.json", "reward_meta.json", MANIFEST)
 """Files that lie next to a model for readers; they do not affect its answers."""
 LINGER = 0.002
 """Seconds that a batch which is not full waits for questions that are on their way, as long as they come."""
@@ -183,7 +182,7 @@ class LocalProvider:
             try:
                 self._model = LocalModel(self._folder, self._device, self._dtype)
             except Exception as fault:  # a damaged folder fails in as many ways as there are libraries below
-                raise ConfigError(f"{self._spec.model}: the model cannot be loaded: {_first_line(fault)}") from fault
+                raise ConfigError(f"{self._spec.model}: the model cannot be loaded: {first_line(fault)}") from fault
         encoded: dict[int, Encoded] = {}
         for place, request in enumerate(requests):
             check()
@@ -244,15 +243,10 @@ class LocalModel:
     def __init__(self, folder: Path, device: str, dtype: str) -> None:
         self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         self._renderer = Renderer(self.tokenizer)
-        had_bars = library_logging.is_progress_bar_enabled()
-        library_logging.disable_progress_bar()  # a run shows its own progress; a library's bars would write over it
-        try:
+        with without_bars():
             self.model = AutoModelForCausalLM.from_pretrained(
                 folder, dtype="auto" if dtype == "auto" else getattr(torch, dtype), **SAFE_LOADING
             )
-        finally:
-            if had_bars:
-                library_logging.enable_progress_bar()
         self.model.to(device).eval().requires_grad_(False)
         pack_frozen(self.model)
         if device == "cpu":
@@ -377,17 +371,11 @@ def _folder_of(spec: LocalSpec, source: str) -> Path:
         try:
             folder = Path(snapshot_download(source, revision=spec.revision, allow_patterns=list(FILES)))
         except unreachable() as fault:
-            if spec.model == EMBEDDED:
-                raise ConfigError(embedded_missing()) from fault
-            problem = f"neither a folder nor a model that could be fetched ({_first_line(fault)})"
+            problem = f"neither a folder nor a model that could be fetched ({first_line(fault)})"
             raise ConfigError(f"{spec.model}: {problem}") from fault
     if problems := folder_problems(folder):
         raise ConfigError("\n".join(problems))
     return folder
-
-
-def _first_line(fault: Exception) -> str:
-    return (str(fault).strip() or type(fault).__name__).splitlines()[0]
 
 
 def fingerprint(folder: Path) -> str:

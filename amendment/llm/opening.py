@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from importlib.util import find_spec
 from inspect import iscoroutine, iscoroutinefunction
 from pathlib import Path
 
-from amendment.errors import ConfigError, CredentialsError, MissingExtra
+from amendment.errors import ConfigError, CredentialsError
+from amendment.libraries import missing, need
 from amendment.llm.client import Calls
 from amendment.llm.limits import Limits
 from amendment.llm.model import Model
@@ -32,7 +32,7 @@ from amendment.llm.specs import (
 )
 from amendment.llm.transport import Online, Transport
 from amendment.llm.trust import Trust
-from amendment.llm.weights import EMBEDDED, gguf_problems, is_gguf
+from amendment.llm.weights import conversion_problems, is_gguf
 
 Spec = OpenAISpec | AnthropicSpec | LocalSpec | SimulatedSpec | RegisteredSpec
 BATCH_WINDOW = 12_500
@@ -76,9 +76,7 @@ def open_provider(spec: Spec, environ: Mapping[str, str] = os.environ, *, trust:
 
         return SimulatedProvider(spec.persona())
     if isinstance(spec, LocalSpec):
-        for library in ("torch", "transformers"):
-            if find_spec(library) is None:
-                raise MissingExtra(library, "local")
+        need("local", "torch", "transformers")
         from amendment.llm.local import LocalProvider
 
         return LocalProvider(spec)
@@ -199,17 +197,11 @@ def folder_of(model: str) -> Path:
 
 
 def _local_problems(spec: LocalSpec) -> list[str]:
-    missing = [library for library in ("torch", "transformers") if find_spec(library) is None]
-    problems = [str(MissingExtra(library, "local")) for library in missing]
-    if spec.model == EMBEDDED or is_gguf(spec.model):
-        if spec.revision is not None:
-            problems.append(
-                f"{spec.model}: only a model on the Hub has a revision, found {spec.revision!r}; leave it out"
-            )
-        problems += gguf_problems(spec.model)
-    elif is_folder(spec.model):
+    problem = missing("local", "torch", "transformers")
+    problems = [str(problem)] if problem else []
+    if not is_gguf(spec.model) and is_folder(spec.model):
         problems += folder_problems(folder_of(spec.model))
-    return problems
+    return problems + conversion_problems(spec.model, spec.revision)
 
 
 def folder_problems(folder: Path) -> list[str]:
@@ -238,17 +230,6 @@ def _has_template(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(settings, dict) and bool(settings.get("chat_template"))
-
-
-def unreachable() -> tuple[type[Exception], ...]:
-    """The errors of the Hub's client when the Hub refuses, fails, or cannot be reached.
-
-    The base of its own errors stands on the base of its HTTP library's, whichever library that is; the errors of
-    connections are siblings of it.
-    """
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    return (OSError, HFValidationError, *(kind for kind in HfHubHTTPError.__bases__ if issubclass(kind, Exception)))
 
 
 def weights_problem(folder: Path) -> str | None:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from amendment.constitutions import Constitution, load_constitution
 from amendment.data.store import Split, Workspace
-from amendment.files import folder_state
 from amendment.llm.client import DRAIN, Calls
 from amendment.llm.concurrency import stream
 from amendment.llm.ledger import Ledger
@@ -20,6 +19,7 @@ from amendment.llm.opening import open_model, open_provider
 from amendment.llm.prices import Price, PriceTable
 from amendment.llm.specs import LocalSpec, ModelSpec, found_folder, located
 from amendment.llm.trust import Trust
+from amendment.llm.weights import weights_state
 from amendment.records import Candidate, Prompt
 from amendment.run.money import open_budget, price_table, prices_of, spent_before
 from amendment.run.progress import Progress
@@ -157,7 +157,7 @@ class RunContext:
         spec = self.config.models[name]
         key = {f"model {name}": dump(spec, without=set(PRESENTATION))}
         place = located(spec, self.base)
-        files = folder_state(Path(place.model)) if isinstance(place, LocalSpec) else None
+        files = weights_state(place.model) if isinstance(place, LocalSpec) else None
         return {**key, f"files of {name}": files} if files else key
 
     @contextmanager

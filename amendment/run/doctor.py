@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from amendment import __version__
-from amendment.llm.weights import EMBEDDED, INSTALL, gguf_problems, needs_the_hub
+from amendment.llm.weights import EMBEDDED, INSTALL, conversion_problems, needs_the_hub
 
 LIBRARIES = ("openai", "anthropic", "datasets", "pyarrow", "torch", "transformers", "trl", "peft", "accelerate", "gguf")
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN")
@@ -33,7 +33,7 @@ def examine(environ: Mapping[str, str]) -> dict[str, Any]:
             "Anthropic": keys["ANTHROPIC_API_KEY"],
             "other servers that speak OpenAI's protocol": True,
             "local models": runs,
-            f"the embedded {EMBEDDED}": runs and not needs_the_hub() and not gguf_problems(EMBEDDED),
+            f"the embedded {EMBEDDED}": runs and not needs_the_hub() and not conversion_problems(EMBEDDED),
             "training": trains,
         },
     }

@@ -16,8 +16,8 @@ from pydantic import Field
 from amendment.calibration.samples import SpotCheckSettings
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, MissingExtra, TrainingError
-from amendment.files import folder_state
 from amendment.llm.specs import found_folder
+from amendment.llm.weights import weights_state
 from amendment.records import Candidate, Preference, Prompt, text_of
 from amendment.stages.calibration import CALIBRATOR
 from amendment.stages.contract import POLICY_STAGES, ConfigProblem, Context, RunSettings, Stage, dump
@@ -61,7 +61,7 @@ class TrainingStage(Stage):
         """The settings, and the files of a base that no stage of this run makes."""
         folder = context.trained_base(self.config.base)
         is_own = folder == str(context.workspace.path(f"models/{self.config.base}"))
-        return {**dump(self.config), **({} if is_own else {"base files": folder_state(Path(folder))})}
+        return {**dump(self.config), **({} if is_own else {"base files": weights_state(folder)})}
 
     def problems(self) -> Iterator[ConfigProblem]:
         """A base that no stage makes."""

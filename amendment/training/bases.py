@@ -11,13 +11,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from amendment.errors import ConfigError, MissingExtra
-from amendment.llm.opening import INDEX, files_problem, shards_in, unreachable, weights_problem
-from amendment.llm.weights import EMBEDDED, ON_THE_HUB, embedded_missing, gguf_problems, is_gguf, needs_the_hub
+from amendment.errors import ConfigError
+from amendment.libraries import need, unreachable
+from amendment.llm.opening import INDEX, files_problem, shards_in, weights_problem
+from amendment.llm.weights import (
+    COMMIT,
+    EMBEDDED,
+    ON_THE_HUB,
+    conversion_problems,
+    embedded_missing,
+    is_gguf,
+    needs_the_hub,
+)
 from amendment.training.settings import TinyModel
 
 PAD, BOS, EOS = "<|pad|>", "<|bos|>", "<|end|>"
@@ -51,9 +59,7 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 def need_training() -> None:
     """Raise MissingExtra naming the first library of the `train` extra that is not installed."""
-    for library in ("torch", "transformers", "trl", "peft", "accelerate"):
-        if find_spec(library) is None:
-            raise MissingExtra(library, "train")
+    need("train", "torch", "transformers", "trl", "peft", "accelerate")
 
 
 def check_base(base: str | Path, revision: str | None = None) -> None:
@@ -64,15 +70,11 @@ def check_base(base: str | Path, revision: str | None = None) -> None:
     """
     folder, name = Path(base), str(base)
     if name == EMBEDDED or is_gguf(name):
-        if revision is not None:
-            raise ConfigError(
-                f"base {name!r}: only a model on the Hub has a revision, found {revision!r}; leave it out"
-            )
-        if problems := gguf_problems(name):
+        if problems := conversion_problems(name, revision):
             raise ConfigError(f"base {name!r}: {problems[0]}")
         if name == EMBEDDED and needs_the_hub():
             try:
-                _check_hub(ON_THE_HUB, None)
+                _check_hub(ON_THE_HUB, COMMIT)
             except ConfigError as fault:
                 raise ConfigError(f"base {name!r}: {embedded_missing()}") from fault
     elif folder.is_dir():

@@ -21,9 +21,9 @@ import torch
 from huggingface_hub import hf_hub_download
 from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, set_seed
-from transformers.utils import logging as transformers_logging
 
 from amendment.errors import AmendmentError, ConfigError, TrainingError
+from amendment.libraries import first_line, without_bars
 from amendment.llm.opening import SAFE_LOADING
 from amendment.llm.packed import SMALL, pack_frozen
 from amendment.llm.weights import weights_of
@@ -47,11 +47,9 @@ def quietly(seed: int | None = None) -> Iterator[None]:
     """No progress bars and no hints of the libraries; on a CPU one thread until a large model is loaded; with `seed`
     all random generators seeded. What was set before is set again afterwards."""
     threads, bars = torch.get_num_threads(), datasets.are_progress_bars_disabled()
-    own_bars = transformers_logging.is_progress_bar_enabled()
     loggers = [logging.getLogger(name) for name in ("transformers", "trl", "accelerate", "peft")]
     levels = [logger.level for logger in loggers]
     datasets.disable_progress_bars()
-    transformers_logging.disable_progress_bar()
     for logger in loggers:
         logger.setLevel(logging.ERROR)  # their hints concern settings that we choose ourselves
     if not has_gpu():
@@ -59,7 +57,7 @@ def quietly(seed: int | None = None) -> Iterator[None]:
     if seed is not None:
         set_seed(seed)
     try:
-        with warnings.catch_warnings():  # peft reads a name that transformers has renamed
+        with without_bars(), warnings.catch_warnings():  # peft reads a name that transformers has renamed
             warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
             yield
     finally:
@@ -68,8 +66,6 @@ def quietly(seed: int | None = None) -> Iterator[None]:
             logger.setLevel(level)
         if not bars:
             datasets.enable_progress_bars()
-        if own_bars:
-            transformers_logging.enable_progress_bar()
 
 
 @contextmanager
@@ -80,8 +76,7 @@ def named_faults(message: str) -> Iterator[None]:
     except AmendmentError:
         raise
     except Exception as fault:  # a folder fails in as many ways as there are libraries below
-        first = (str(fault).strip() or type(fault).__name__).splitlines()[0]
-        raise ConfigError(f"{message}: {first}") from fault
+        raise ConfigError(f"{message}: {first_line(fault)}") from fault
 
 
 def load_tokenizer(base: str | Path, *, revision: str | None = None) -> Any:
@@ -154,7 +149,7 @@ def lora_config(lora: LoraSettings | None, task: str, *, blocks: int = 0) -> Any
     if lora is None:
         return None
     lower = "|".join(map(str, range(blocks // 2))) if lora.layers == "upper_half" else ""
-    left_out = {"exclude_modules": rf".*\.({lower})\..*"} if lower else {}
+    left_out = {"exclude_modules": rf"[^0-9]*\.({lower})\..*"} if lower else {}
     return LoraConfig(task_type=task, r=lora.r, lora_alpha=2 * lora.r, target_modules="all-linear", **left_out)
 
 

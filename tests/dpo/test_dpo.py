@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from amendment.dpo import DpoSettings, SftSettings, policy_margins, train_dpo, train_sft
 from amendment.errors import ConfigError, DataError, TrainingError
 from amendment.training import LoraSettings, TinyModel, build_tiny
+from amendment.training.model_files import lora_config
 from amendment.training.preflight import TokenPair
 
 Rows = list[dict[str, Any]]
@@ -61,6 +62,13 @@ def test_adapters_of_the_upper_half_leave_the_lower_blocks_as_they_are(pairs: Ro
     before, after = (load_file(tmp_path / name / "model.safetensors") for name in ("base", "dpo"))
     changed = {name.split(".")[2] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"1", "2"}, "of the blocks 0, 1 and 2"
+
+
+def test_an_adapter_of_the_upper_half_has_all_experts_of_its_blocks() -> None:
+    config = lora_config(LoraSettings(layers="upper_half"), "CAUSAL_LM", blocks=4)
+    names = [f"model.layers.{block}.mlp.experts.{expert}.up_proj" for block in range(4) for expert in range(4)]
+    left_out = [name for name in names if re.fullmatch(config.exclude_modules, name)]
+    assert left_out == names[:8], "all experts of the blocks 0 and 1, and no others"
 
 
 @pytest.mark.parametrize(

