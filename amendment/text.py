@@ -101,9 +101,13 @@ def _line(value: Any) -> str:
 
 
 def read_fenced(text: str) -> dict[str, Any]:
-    """The values of all blocks of a text, by name: the inverse of `fence`. What only looks like a block is left out."""
+    """The values of all blocks of a text, by name: the inverse of `fence`. What only looks like a block is left out.
+
+    Between tags a list is JSON, and anything else the text that it is.
+    """
     values: dict[str, Any] = {block["name"]: block["value"] for block in _TAGGED.finditer(text)}
-    for block in (*_TAGGED.finditer(text), *_BLOCK.finditer(text)):
+    lists = (block for block in _TAGGED.finditer(text) if block["value"].startswith("["))
+    for block in (*lists, *_BLOCK.finditer(text)):
         with suppress(ValueError, RecursionError):
             values[block["name"]] = json.loads(block["value"])
     return values

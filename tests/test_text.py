@@ -292,6 +292,11 @@ def test_a_text_that_holds_the_mark_of_its_own_tags_gets_another() -> None:
     assert mark not in opening + closing
 
 
+@pytest.mark.parametrize("text", ["42", "true", '"quoted"', '{"a": 1}', "[1, 2"])
+def test_a_text_between_tags_is_read_as_text(text: str) -> None:
+    assert read_fenced(tagged(fence({"answer": text})["answer"])) == {"answer": text}
+
+
 def test_several_turns_stay_json_between_tags() -> None:
     turns = [{"role": "user", "content": "a\nb"}, {"role": "assistant", "content": "assistant: c"}]
     inside = tagged(fence({"conversation": turns})["conversation"]).splitlines()[1:-1]

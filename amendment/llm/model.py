@@ -112,7 +112,8 @@ class Model:
             shared=shared,
         )
         reply = await self.calls.ask(self.provider, self._transport, request)
-        if reply.finish_reason == "length" and self._lengthens and not choices and request.sampling.max_tokens:
+        is_written = choices is None and scored is None
+        if reply.finish_reason == "length" and self._lengthens and is_written and request.sampling.max_tokens:
             longer = request.sampling.model_copy(update={"max_tokens": 2 * request.sampling.max_tokens})
             request = request.model_copy(update={"sampling": longer})
             reply = await self.calls.ask(self.provider, self._transport, request)

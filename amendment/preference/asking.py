@@ -114,7 +114,7 @@ class QuestionRunner:
         else:
             parsed = question.read(answer.reply)
             complaints = [part.invalid for part in parsed if part.invalid]
-            if complaints and _can_be_asked_again(answer.reply):
+            if complaints and question.scored is None and _can_be_asked_again(answer.reply):
                 answer, parsed = await self._reask(question, answer, parsed, "; ".join(complaints))
             if self._first:
                 self._first.add(parsed, answer)

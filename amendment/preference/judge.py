@@ -347,7 +347,7 @@ class Judge:
             least_mass=self.min_label_mass,
             rater=self.name,
             shots={
-                constitution.id: worked_examples(constitution, self.folder, prefill=prefill)
+                constitution.id: worked_examples(constitution, self.folder)
                 for constitution in self.constitutions
             },
             seed=self.seed,

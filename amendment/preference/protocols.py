@@ -57,7 +57,7 @@ class QuestionBuilder:
     """Probability that labels must hold together."""
     rater: str
     shots: Mapping[str, Messages]
-    """Worked examples by constitution."""
+    """Worked examples by constitution, as a model without a prefill gets them."""
     seed: int
     varying: frozenset[str]
     """Placeholders of the template that sibling questions fill differently."""
@@ -100,19 +100,19 @@ class QuestionBuilder:
             )
         is_score = folder.protocol == "score"
         choices = folder.choices(shown=self.shows_choices)
-        by_tokens = is_score and bool(choices)
-        written = self._messages(question, values, use="written") if is_score else None
+        prefill = self.prefill if choices else None
+        plain = self._messages(question, values, use="written" if is_score else None)
         parser = PARSERS[folder.parser]
         return RenderedQuestion(
-            messages=written if written and not by_tokens else self._messages(question, values),
+            messages=self._messages(question, values, prefill=prefill) if choices else plain,
             read=lambda reply: [parser.read(reply).held_to(self.least_mass)],
             form=parser.form,
             sample=question.sample,
             shared=self._shared(values),
             choices=choices or None,
-            prefill=self.prefill if choices else None,
+            prefill=prefill,
             schema=VERDICT_SCHEMA if folder.is_structured else None,
-            plain=written,
+            plain=plain,
             needs_plain=is_split if is_score else None,
         )
 
@@ -149,10 +149,18 @@ class QuestionBuilder:
             shared=self._shared(values),
         )
 
-    def _messages(self, question: JudgeQuestion, values: Mapping[str, str], *, use: str | None = None) -> Messages:
-        """The constitution's worked examples, then the filled template: the one for `use`, or the first."""
+    def _messages(
+        self, question: JudgeQuestion, values: Mapping[str, str], *, use: str | None = None, prefill: str | None = None
+    ) -> Messages:
+        """The constitution's worked examples, whose answers begin with `prefill`, then the filled template: the one for
+        `use`, or the first."""
         template = self.folder.templates[use] if use else self.folder.template
         shots = self.shots.get(question.drawn.constitution.id, ()) if question.drawn else ()
+        if prefill:
+            shots = tuple(
+                turn.model_copy(update={"content": f"{prefill} {turn.content}"}) if turn.role == "assistant" else turn
+                for turn in shots
+            )
         return (*shots, *user(template.fill(values)))
 
     def _shared(self, values: Mapping[str, str]) -> int:
@@ -212,9 +220,9 @@ def fenced(prompt: Prompt, answers: Mapping[str, Candidate], folder: JudgeFolder
     return fence({name: [message.to_json() for message in messages] for name, messages in parts.items()})
 
 
-def worked_examples(constitution: Constitution, folder: JudgeFolder, *, prefill: str | None = None) -> Messages:
-    """A constitution's worked comparisons as turns before the question, in exactly the question's form, `prefill`
-    included; none for a judge without shots."""
+def worked_examples(constitution: Constitution, folder: JudgeFolder) -> Messages:
+    """A constitution's worked comparisons as turns before the question, in exactly the question's form; none for a
+    judge without shots."""
     turns: list[Message] = []
     for shot in constitution.few_shot.compare if folder.shots else ():
         blocks = fence(
@@ -226,7 +234,6 @@ def worked_examples(constitution: Constitution, folder: JudgeFolder, *, prefill:
         )
         principle = constitution.statement_of(shot.principle)
         turns += user(folder.template.fill({**blocks, "principle": principle, "question": SHOT_QUESTION}))
-        label = f"{prefill} {shot.answer}" if prefill else shot.answer
-        verdict = label if folder.needs_choices else f"Verdict: {shot.answer}"
+        verdict = shot.answer if folder.needs_choices else f"Verdict: {shot.answer}"
         turns.append(Message(role="assistant", content=verdict))
     return tuple(turns)

@@ -139,6 +139,7 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
         speeds = measured_speeds(folder, ledger)
     asks = tuple(_asks(loaded, place, likely, most, speeds) for place in likely.tallies if _is_asked(likely, place))
     left = [row.model for row in asks if row.calls]
+    specs = {name: located(config.models[name], base) for name in dict.fromkeys(left) if name in config.models}
     asking = asking_stages(config)
     return Plan(
         name=config.name,
@@ -147,12 +148,8 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
         asks=asks,
         total=_total(asks),
         unasked=tuple(stage.name for stage in wanted if stage.name not in asking),
-        times=tuple(
-            time_lines({name: config.models[name] for name in dict.fromkeys(left) if name in config.models}, speeds)
-        ),
-        lengthened=tuple(
-            name for name in dict.fromkeys(left) if getattr(config.models.get(name), "on_truncation", "keep") == "retry"
-        ),
+        times=tuple(time_lines(specs, speeds)),
+        lengthened=tuple(name for name, spec in specs.items() if getattr(spec, "on_truncation", "keep") == "retry"),
         done=tuple(stage.name for stage in wanted if stage.name in done),
         stops=stops,
         contacts=contacts(config, base, left, done),

@@ -83,6 +83,22 @@ async def test_a_draft_carries_where_it_came_from_and_how_it_ended() -> None:
     assert [request.sample for request in provider.asked] == [3, 0]
 
 
+@in_loop
+async def test_a_text_that_is_scored_is_not_asked_for_again_at_a_longer_limit() -> None:
+    class Scoring(Cut):
+        scores_texts = True
+
+    provider = Scoring()
+    with Ledger() as ledger:
+        model = Model(
+            name="m", model="m-1", provider=provider, calls=Calls(ledger), sampling=Sampling(), lengthens=True
+        )
+        await model.ask(user("Hi"), scored="Hello.", sampling={"max_tokens": 1})
+        assert len(provider.asked) == 1
+        await model.ask(user("Hi"), sampling={"max_tokens": 1})
+        assert [request.sampling.max_tokens for request in provider.asked[1:]] == [1, 2]
+
+
 @pytest.mark.parametrize(("kind", "name"), [("draft", "draft"), ("policy", "answer")])
 @in_loop
 async def test_a_refusal_names_what_was_asked_for(kind: Literal["draft", "policy"], name: str) -> None:

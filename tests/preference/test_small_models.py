@@ -23,6 +23,7 @@ from tests.preference.scripted_judge import (
     likes_good,
     principle,
     question,
+    written,
 )
 from tests.preference.test_reward import candidate_in, closed, rewards, said
 
@@ -58,6 +59,17 @@ def test_an_answer_is_begun_where_the_model_can_go_on_with_it() -> None:
         assert {request.prefill for request in provider.asked} == {prefill}
         assert {text_of(request.messages[:2]) for request in provider.asked} == {shot}
         assert made.p_a == pytest.approx(0.8)
+
+
+def test_worked_examples_show_the_bare_label_where_no_answer_is_begun() -> None:
+    shots = FewShot(compare=(CompareExample(prompt="Hi", a="x", b="y", answer="B"),))
+    provider = Small(lambda request: written("The") if request.choices else written("A"))  # shows no probabilities
+    made = compare(judge(provider, constitution=house(principle("kind"), few_shot=shots), orders="first"))
+    assert made.p_a in (0.0, 1.0)
+    assert [(request.prefill, text_of(request.messages[1:2])) for request in provider.asked] == [
+        (BEGINNING, f"{BEGINNING} B"),
+        (None, "B"),
+    ]
 
 
 def test_the_mass_of_the_labels_is_kept_and_decides_what_is_invalid() -> None:
@@ -154,7 +166,7 @@ def test_a_ratio_is_a_reward_as_the_chance_that_the_principle_was_given() -> Non
 
 
 def test_an_answer_whose_likelihood_is_unknown_is_invalid_and_not_asked_again() -> None:
-    made = by_likelihood(lambda _: Reply())
+    made = by_likelihood(lambda _: written("The"))  # the one token that servers write to a prompt they score
     result = compare(made)
     assert result.p_a is None
     assert {verdict.invalid for verdict in result.verdicts} == {"the reply has no log-probability of the answer"}

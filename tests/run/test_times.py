@@ -14,6 +14,7 @@ from amendment.run import load_run_file
 from amendment.run.plan import plan_run
 from amendment.run.run import Run
 from amendment.run.times import speed_of, speeds_of
+from amendment.training import TinyModel, build_tiny
 from tests.chat_server import ChatServer
 
 
@@ -75,3 +76,17 @@ def test_a_plan_takes_the_speed_of_earlier_calls_or_of_a_trial_and_else_says_wha
     assert row.seconds is not None
     assert 0 < row.seconds < 4.5, "a server that answers at once"
     assert "time of far: measured on 3 earlier calls, " in str(measured)
+
+
+def test_a_folder_next_to_the_run_file_is_measured_by_its_trial(tmp_path: Path) -> None:
+    build_tiny(tmp_path / "models/small", ["some words"] * 4, TinyModel(hidden=16, layers=1, heads=2, vocab=400))
+    (tmp_path / "p.jsonl").write_text("\n".join(json.dumps({"prompt": f"question {n}"}) for n in range(4)))
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "name: near\nprompts: [{path: p.jsonl}]\ncandidates: [{model: m, per_prompt: 1}]\n"
+        "models: {m: {provider: local, model: models/small, max_tokens: 4}}\n"
+    )
+    Run.from_file(path, folder=tmp_path / "runs/near.limit-2", limit=2)()
+    plan = plan_run(load_run_file(path), tmp_path / "runs/near")
+    assert plan.asks[0].seconds is not None
+    assert "time of m: measured on 2 earlier calls" in str(plan)
