@@ -346,10 +346,7 @@ class Judge:
             prefill=prefill,
             least_mass=self.min_label_mass,
             rater=self.name,
-            shots={
-                constitution.id: worked_examples(constitution, self.folder)
-                for constitution in self.constitutions
-            },
+            shots={constitution.id: worked_examples(constitution, self.folder) for constitution in self.constitutions},
             seed=self.seed,
             varying=self._varying(),
         )
