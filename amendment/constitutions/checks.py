@@ -78,6 +78,19 @@ def run_checks(checks: tuple[Check, ...], text: str) -> Checked:
     return Checked(None, reasons[0] if reasons else "no check") if reasons or not results else Checked(True)
 
 
+def fails_for_good(checks: tuple[Check, ...], text: str) -> bool:
+    """Whether an answer that begins with this text fails, however it goes on: one that was cut off has failed by then.
+
+    A pattern that looks at the end of the text (`$`, `\\z`) says nothing of that.
+    """
+    return any(
+        KINDS[check.kind].fails_for_good
+        and not any(end in str(check.value) for end in ("$", r"\z"))
+        and check.run(text).is_kept is False
+        for check in checks
+    )
+
+
 def register_check(name: str, function: Callable[[str], bool]) -> None:
     """Let principles name a function of one's own: `check: [{kind: function, value: NAME}]`.
 
@@ -115,6 +128,8 @@ class _Kind(NamedTuple):
     """Raises ValueError for a value that does not fit."""
     passes: Callable[[str, Any], bool]
     """Whether a text passes, by that value."""
+    fails_for_good: bool = False
+    """A text that fails fails with any words behind it too."""
 
 
 def _is_number(value: Any) -> None:
@@ -180,12 +195,12 @@ def _call(text: str, name: str) -> bool:
 
 
 KINDS = {
-    "max_words": _Kind(_is_number, lambda text, most: len(words(text)) <= most),
+    "max_words": _Kind(_is_number, lambda text, most: len(words(text)) <= most, fails_for_good=True),
     "min_words": _Kind(_is_number, lambda text, fewest: len(words(text)) >= fewest),
     "matches": _Kind(_is_pattern, _matches),
-    "forbids": _Kind(_is_pattern, lambda text, pattern: not _matches(text, pattern)),
+    "forbids": _Kind(_is_pattern, lambda text, pattern: not _matches(text, pattern), fails_for_good=True),
     "json": _Kind(_is_nothing, _is_json),
-    "no_list": _Kind(_is_nothing, lambda text, _: _LIST.search(text) is None),
+    "no_list": _Kind(_is_nothing, lambda text, _: _LIST.search(text) is None, fails_for_good=True),
     "function": _Kind(_is_name, _call),
 }
 """Kinds of checks."""

@@ -49,7 +49,7 @@ def write_summary(
             stage.name: stage.stage.model_title for stage in stages if stage.stage.model_title and stage.name in counts
         },
         "lines": {stage.name: stage.stage.lines(counts[stage.name]) for stage in stages if stage.name in counts},
-        "texts": {stage.name: stage.stage.texts(counts[stage.name]) for stage in stages if stage.name in counts},
+        "texts": {stage.name: stage.stage.texts(workspace.folder) for stage in stages if stage.name in counts},
         "missing": [stage.name for stage in stages if stage.name not in up_to_date],
         "out of date": [name for name in notes if name not in up_to_date],
     }

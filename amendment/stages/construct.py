@@ -386,7 +386,7 @@ def _put_together(prompt: Prompt, planned: PlannedPair, drawn: Sequence[Drawn]) 
         for word, side, sample, answer in words
     )
     answers = tuple(answer.answer for answer in drawn if answer.answer)
-    # a rejected answer that is cut off has broken its principle by then, or nothing confirms the pair
+    # of a contrast `confirm` says whether a rejected answer that is cut off had broken its principle by then
     whole = answers[:1] if isinstance(planned.source, Contrast) else answers
     if reason := _unfit(prompt, answers, whole):
         return _DrawnPair(endings, answers, None, reason)

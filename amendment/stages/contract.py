@@ -354,8 +354,9 @@ class Stage:
         """Its counts for people, as Markdown lines."""
         return count_lines(counts)
 
-    def texts(self, counts: Mapping[str, Any]) -> list[str]:
-        """Texts of models for those who run it, as Markdown lines below `lines`; no published card shows them."""
+    def texts(self, folder: Path) -> list[str]:
+        """Texts of models from the run's folder, as Markdown lines below `lines`; they are in no counts, since those are
+        published."""
         return []
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from amendment.constitutions import Constitution, DrawnPrinciple, draw_principles
+from amendment.constitutions.checks import fails_for_good
 from amendment.critique.copies import copied_from
 from amendment.llm.model import Model
 from amendment.preference.aggregate import aggregate_verdicts
@@ -60,12 +61,15 @@ async def confirm(
     """What confirms the order of two answers, or the reason why nothing does. Raises ProviderError for a judge that
     cannot answer.
 
-    A principle's check decides alone: the chosen answer keeps it, and the rejected one does not.
+    A principle's check decides alone: the chosen answer keeps it, and the rejected one does not. A rejected answer that
+    was cut off counts where the check had failed by then, whatever would have come.
     """
     principle, texts = drawn.principle, [text_of(answer.messages) for answer in (chosen, rejected)]
     for text, rule in zip(texts, (principle.rule, principle.opposite or ""), strict=True):
         if copied_from(text, prompt=text_of(prompt.messages), instructions=rule):
             return "an answer is copied from its question"
+    if rejected.is_truncated and not fails_for_good(principle.check, texts[1]):
+        return "an answer is cut off"
     if not principle.check:
         assert judge is not None, "the check of the run file asks for one"
         return await _by_judge(prompt, drawn, chosen, rejected, judge)

@@ -7,6 +7,7 @@ words, which is an answer: an empty one. The truth is looked at here alone, afte
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -22,7 +23,7 @@ from amendment.data.inputs import read_inputs
 from amendment.data.source_rows import source_state
 from amendment.data.sources import Part, PromptFile
 from amendment.errors import AmendmentError, ConfigError, DataError
-from amendment.files import folder_state
+from amendment.files import folder_state, write_text
 from amendment.hashing import content_id
 from amendment.llm.embeddings import missing_embeddings
 from amendment.llm.model import Model
@@ -71,8 +72,8 @@ from amendment.text import plain
 
 BATCH_SIZE = 64
 """Answers that a policy of the run generates together."""
-EXAMPLES = 5
-"""Prompts whose answers the summary shows."""
+EXAMPLES, MOST_EXAMPLES = "evaluate/examples.json", 5
+"""The prompts whose answers the summary shows, with the answers, and how many there are."""
 NO_MEASURE = (
     "measures nothing: name policies, and give a principle a `check` that code can run, or add a judge, such as judge: "
     "{model: NAME}, and two policies for it to compare"
@@ -171,7 +172,7 @@ class EvaluateStage(Stage):
         judged = {"comparisons": config.judge, "violations": config.violations, "refusals": config.over_refusal}
         self.reads = tuple(reads)
         names = ("answers", "endings", *(name for name, part in judged.items() if part))
-        self.writes = tuple(f"evaluate/{name}" for name in names)
+        self.writes = (*(f"evaluate/{name}" for name in names), EXAMPLES)
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """The settings, the models, the judges with what they have in common with those of the run, and own files."""
@@ -271,10 +272,10 @@ class EvaluateStage(Stage):
         """Policies against truth and as judges see them."""
         return evaluation_lines(counts)
 
-    def texts(self, counts: Mapping[str, Any]) -> list[str]:
+    def texts(self, folder: Path) -> list[str]:
         """A few answers of the first and the last policy."""
         lines = []
-        for example in counts.get("examples", ()):
+        for example in json.loads((folder / EXAMPLES).read_text(encoding="utf-8")):
             lines.append(f"- {plain(example['prompt'])}")
             lines += [f"  - {plain(name)}: {plain(text, longest=400)}" for name, text in example["answers"].items()]
         return ["Answers to the first of these prompts:", "", *lines] if lines else []
@@ -307,9 +308,10 @@ class EvaluateStage(Stage):
         if config.over_refusal and harmless:
             refusals, counts["over-refusal"] = find_refusals(context, config.over_refusal, harmless, drawn)
             artefacts.append(write("evaluate/refusals", PolicyRefusal, refusals))
-        counts["examples"] = _examples(answers)
+        write_text(context.workspace.path(EXAMPLES), json.dumps(_examples(answers), indent=1) + "\n")
         flat = [answer.answer for of_policy in drawn.values() for answer in of_policy if answer.answer]
-        return StageResult((*artefacts, write("evaluate/answers", Candidate, flat), "evaluate/endings"), counts)
+        artefacts += [write("evaluate/answers", Candidate, flat), "evaluate/endings", EXAMPLES]
+        return StageResult(tuple(artefacts), counts)
 
     def _draws(self, context: Context) -> list[Draw]:
         """The first held-out prompts by a seeded hash, so that a larger number keeps the smaller one's prompts."""
@@ -394,7 +396,7 @@ def _examples(answers: Answers) -> list[dict[str, Any]]:
                 if drawn.answer
             },
         }
-        for before, after in islice(((a, b) for a, b in rows if a.answer and b.answer), EXAMPLES)
+        for before, after in islice(((a, b) for a, b in rows if a.answer and b.answer), MOST_EXAMPLES)
     ]
 
 

@@ -10,6 +10,7 @@ Not covered: how a judge asks and what its replies come to; see `amendment.prefe
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -299,7 +300,8 @@ class JudgeStep:
         self._waits = config.jury == "weighted" and not context.is_rehearsed
         if self._waits:
             refuse_few_labels(len(self._people), prompts=len({row.prompt_id for row, _ in people}))
-        self._decided = {} if config.judge_labelled else decided_comparisons(context)
+        self._labelled_prompts = math.inf if config.judge_labelled is True else config.judge_labelled
+        self._decided = {} if config.judge_labelled is True else decided_comparisons(context)
         self._panel = _panel(context, config)
         self.models = [judge.model for judge in self._panel.judges]
         self._window = context.window(self.models)
@@ -313,8 +315,8 @@ class JudgeStep:
     async def work(self, item: Item) -> _Compared:
         """Ask about the pairs of a prompt that are not decided, and about constructed ones where they are wanted."""
         compared = await self._pool(item)
-        most, done = self._config.judge_labelled, {result.comparison for result in compared.judged}
-        constructed = self._constructed.get(item.prompt.id, ()) if most is True or item.index < most else ()
+        done = {result.comparison for result in compared.judged}
+        constructed = self._constructed.get(item.prompt.id, ()) if item.index < self._labelled_prompts else ()
         new = {Comparison.between(*two): two for two in constructed}
         pairs = [two for comparison, two in new.items() if comparison not in done]
         judged = await flow(pairs, lambda two: self._panel.compare(item.prompt, *two), window=self._window)
@@ -323,11 +325,12 @@ class JudgeStep:
     async def _pool(self, item: Item) -> _Compared:
         """The comparisons of a prompt's candidates; in a plan, all that may have to be asked about."""
         pool = pool_of(candidate for table in self.reads for candidate in self._taken(item, table))
-        pairs = [two for two in pool.pairs() if Comparison.between(*two).id not in self._decided]
+        decided = {} if item.index < self._labelled_prompts else self._decided
+        pairs = [two for two in pool.pairs() if Comparison.between(*two).id not in decided]
         if self._config.ranking == "adaptive" and pairs:
             most = COMPARISONS * len(pool.candidates)
             if not self._panel.asks_most:
-                return await self._ranked(item.prompt, pool, most)
+                return await self._ranked(item.prompt, pool, most, decided)
             pairs = pairs[: most + 1]  # and the best with the worst
         judged = await flow(pairs, lambda two: self._compare(item.prompt, *two), window=self._window)
         return _Compared(item.prompt, pool, judged)
@@ -344,14 +347,14 @@ class JudgeStep:
         taken = candidates[:1] if self._takes & {"draft", "draft_and_last"} else []
         return taken + (candidates[-1:] if self._takes & {"last", "draft_and_last"} and len(candidates) > 1 else [])
 
-    async def _ranked(self, prompt: Prompt, pool: Pool, most: int) -> _Compared:
+    async def _ranked(self, prompt: Prompt, pool: Pool, most: int, decided: Mapping[str, float]) -> _Compared:
         pairs = {Comparison.between(*two): two for two in pool.pairs()}
         judged: dict[Comparison, JudgedComparison] = {}
 
         async def compare(first: str, second: str) -> float | None:
             comparison = Comparison(prompt.id, first, second)
-            if comparison.id in self._decided:
-                return self._decided[comparison.id]
+            if comparison.id in decided:
+                return decided[comparison.id]
             judged[comparison] = await self._compare(prompt, *pairs[comparison])
             if judged[comparison].ending.outcome == "pending":
                 raise _Pending

@@ -96,6 +96,31 @@ def test_a_pair_is_kept_where_the_check_confirms_it_and_counted_by_reason_elsewh
     )
 
 
+@pytest.mark.parametrize(
+    ("check", "pairs"),
+    [
+        ("{kind: max_words, value: 5}", 1),
+        ("{kind: forbids, value: somebody}", 1),
+        ("{kind: forbids, value: '[^.]$'}", 0),  # the full stop may have been to come
+        ("{kind: matches, value: '[.]$'}", 0),
+        ("{kind: matches, value: '[.]$'}, {kind: max_words, value: 5}", 1),
+    ],
+)
+def test_a_cut_answer_is_rejected_only_where_no_more_words_could_mend_it(
+    check: str, pairs: int, tmp_path: Path, server: ChatServer
+) -> None:
+    def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        is_short = "at most" in body["messages"][-1]["content"]
+        return 200, {"content": SHORT} if is_short else {"content": LONG[:-1], "finish_reason": "length"}
+
+    server.answer = answer
+    rules = RULES.replace("{kind: max_words, value: 5}", check)
+    result = run_of(tmp_path, written(tmp_path, rules=rules, url=server.url))(until="construct")
+    counts = result.summary["stages"]["construct"]
+    assert counts["pairs"] == pairs
+    assert counts.get("no pair", {}) == ({} if pairs else {"an answer is cut off": 1})
+
+
 def test_a_plan_counts_both_answers_and_a_changed_rule_asks_again(tmp_path: Path, server: ChatServer) -> None:
     def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         rule = body["messages"][-1]["content"].rpartition("\n\n")[2]

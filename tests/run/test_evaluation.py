@@ -97,12 +97,16 @@ def test_a_comparison_that_two_matchups_hold_is_asked_once(measured: Result) -> 
 def test_the_summary_shows_answers_to_the_first_prompts_and_no_card_does(measured: Result) -> None:
     evaluate = measured.summary["stages"]["evaluate"]
     first, *_, last = evaluate["answers"]
-    assert len(evaluate["examples"]) == 5
+    examples = json.loads((measured.folder / "evaluate/examples.json").read_text())
+    assert len(examples) == 5
     page = (measured.folder / "summary.md").read_text()
-    for example in evaluate["examples"]:
+    manifest = (measured.folder / "manifest.json").read_text()
+    for example in examples:
+        assert json.dumps(example["prompt"])[1:-1] not in manifest, "it is published"
         for policy in (first, last):
             assert f"  - {policy}: {plain(example['answers'][policy], longest=400)}" in page
             assert example["answers"][policy] not in "\n".join(measured.summary["lines"]["evaluate"])
+            assert json.dumps(example["answers"][policy])[1:-1] not in manifest
 
 
 def test_each_policy_is_held_against_each_principle(measured: Result) -> None:

@@ -29,6 +29,19 @@ def by_prompt(rows: list[Preference]) -> dict[str, Preference]:
     return {text_of(row.prompt): row for row in rows}
 
 
+def test_judge_labelled_asks_about_own_pairs_of_the_first_prompts_alone(tmp_path: Path) -> None:
+    save(tmp_path / "p.jsonl", [pair(number) for number in range(5)])
+    for most, judged in (("2", 2), ("true", 5)):
+        folder = tmp_path / most
+        folder.mkdir()
+        shutil.copy(tmp_path / "p.jsonl", folder)
+        text = f"{JUDGED[:-2]}, judge_labelled: {most}}}\npairs: [{{path: p.jsonl}}]\n{ALL}"
+        rows, counts = preferences(folder, text)
+        assert counts["judging"]["comparisons"] == judged
+        assert {row.decided_by for row in rows} == {"unknown"}
+        assert len(rows) == 5
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_pairs_of_any_kind_of_file_keep_their_order_their_probability_and_their_weight(
     kind: str, tmp_path: Path
