@@ -355,8 +355,8 @@ class Stage:
         return count_lines(counts)
 
     def texts(self, folder: Path) -> list[str]:
-        """Texts of models from the run's folder, as Markdown lines below `lines`; they are in no counts, since those are
-        published."""
+        """Texts of models from the run's folder, as Markdown lines below `lines`. Counts are published, so they hold
+        none of them."""
         return []
 
 
