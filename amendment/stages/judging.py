@@ -317,8 +317,7 @@ class JudgeStep:
         compared = await self._pool(item)
         done = {result.comparison for result in compared.judged}
         constructed = self._constructed.get(item.prompt.id, ()) if item.index < self._labelled_prompts else ()
-        new = {Comparison.between(*two): two for two in constructed}
-        pairs = [two for comparison, two in new.items() if comparison not in done]
+        pairs = [two for two in constructed if Comparison.between(*two) not in done]
         judged = await flow(pairs, lambda two: self._panel.compare(item.prompt, *two), window=self._window)
         return compared._replace(judged=[*compared.judged, *judged])
 
@@ -395,8 +394,7 @@ class JudgeStep:
         endings = self.tables.close(self._weigh if self._waits else None)
         checks = self._checks.to_json()
         report = {**self._report.to_json(), **({"checks": checks} if checks else {})}
-        text = json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False)
-        write_text(self._workspace.path(REPORT), text + "\n")
+        write_text(self._workspace.path(REPORT), json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
         counts = {
             **endings,
             **self._report.counts(report),
