@@ -394,7 +394,9 @@ class JudgeStep:
         endings = self.tables.close(self._weigh if self._waits else None)
         checks = self._checks.to_json()
         report = {**self._report.to_json(), **({"checks": checks} if checks else {})}
-        write_text(self._workspace.path(REPORT), json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+        write_text(
+            self._workspace.path(REPORT), json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        )
         counts = {
             **endings,
             **self._report.counts(report),
