@@ -394,14 +394,10 @@ class JudgeStep:
         endings = self.tables.close(self._weigh if self._waits else None)
         checks = self._checks.to_json()
         report = {**self._report.to_json(), **({"checks": checks} if checks else {})}
-        write_text(
-            self._workspace.path(REPORT), json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-        )
-        counts = {
-            **endings,
-            **self._report.counts(report),
-            **({"checks": {"lines": check_lines(checks)}} if checks else {}),
-        }
+        text = json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False)
+        write_text(self._workspace.path(REPORT), text + "\n")
+        counts = {**endings, **self._report.counts(report)}
+        counts |= {"checks": {"lines": check_lines(checks)}} if checks else {}
         return StageResult((*self.tables.artefacts, REPORT), counts)
 
     def _weigh(self) -> None:
