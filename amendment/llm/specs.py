@@ -339,6 +339,12 @@ def _plain_url(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
 
 
+def able(spec: ModelSpec | None, ability: str) -> bool:
+    """Whether a model's entry says that it can do this; of a registered provider only the provider knows, and a policy
+    of the run, which has no entry, is a model in this process."""
+    return bool(getattr(spec, ability, spec is None or isinstance(spec, RegisteredSpec)))
+
+
 def located(spec: ModelSpec, base: Path) -> ModelSpec:
     """A model that lies next to the run file, or at a path with `~`, under its full path; any other as it is."""
     if isinstance(spec, LocalSpec):

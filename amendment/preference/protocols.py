@@ -120,7 +120,7 @@ class QuestionBuilder:
         """The prompt as it was asked, with the principle and with its opposite, and the answer that is scored."""
         assert question.drawn is not None, "judges by likelihood have principles"
         principle, [candidate], parser = question.drawn.principle, question.shown, PARSERS[self.folder.parser]
-        rules = {"principle": principle.statement, "opposite": principle.opposite or ""}
+        rules = {"principle": principle.rule, "opposite": principle.opposite or ""}
         before = (*question.prompt.messages, *candidate.messages[:-1])
         by_principle, by_opposite = (
             instructed(before, template.fill({"principle": rules[use]}))

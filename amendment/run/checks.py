@@ -22,7 +22,7 @@ from amendment.data.inputs import StreamedInputs, read_into
 from amendment.data.sources import LilliputPrompts, Source
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.llm.opening import check_model
-from amendment.llm.specs import ModelSpec, RegisteredSpec, located
+from amendment.llm.specs import able, located
 from amendment.preference import load_judge_folder
 from amendment.preference.judge import without_opposite
 from amendment.run.money import asking_stages, price_table, unbounded, unpriced
@@ -262,7 +262,7 @@ def _judge_problem(loaded: LoadedRun, ask: Ask) -> Iterator[ConfigProblem]:
         yield from (((*place, "protocol"), str(problem)) for problem in fault.problems)
         return
     spec = loaded.config.models.get(entry.model)
-    if folder.needs_choices and not _can(spec, "shows_choices"):
+    if folder.needs_choices and not able(spec, "shows_choices"):
         shown = f"{entry.protocol} reads token probabilities, which model {entry.model} does not show"
         why = " while it thinks (effort, thinking_budget)" if getattr(spec, "thinks", False) else ""
         yield (*place, "protocol"), f"{shown}{why}; use protocol: verdict with samples"
@@ -282,15 +282,9 @@ def _judge_problem(loaded: LoadedRun, ask: Ask) -> Iterator[ConfigProblem]:
         )
 
 
-def _can(spec: ModelSpec | None, ability: str) -> bool:
-    """Whether a model's entry says that it can do this; of a registered provider only the provider knows, and a policy
-    of the run is a model in this process."""
-    return bool(getattr(spec, ability, spec is None or isinstance(spec, RegisteredSpec)))
-
-
 def _likelihood_problems(loaded: LoadedRun, entry: JudgeEntry, place: Loc) -> Iterator[ConfigProblem]:
     """What a judge by likelihoods lacks: log-probabilities of a given answer, or opposites of principles."""
-    if not _can(loaded.config.models.get(entry.model), "scores_texts"):
+    if not able(loaded.config.models.get(entry.model), "scores_texts"):
         yield (
             (*place, "protocol"),
             f"{entry.protocol} reads the log-probability of a given answer, which model {entry.model} does not return; "

@@ -22,6 +22,7 @@ from amendment.errors import ConfigError, CredentialsError, ProviderError
 from amendment.hashing import content_id
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, Model, ending_of
+from amendment.llm.specs import able
 from amendment.preference.degenerate import fit_for_pairs, without_constant_answers
 from amendment.preference.judge import Judge
 from amendment.preference.likelihood import instructed
@@ -132,7 +133,8 @@ class Contrast(ConstructConfig):
     """Ids of principles; each needs an `opposite`. By default all that have one."""
     judge: Name | None = None
     """A name under `models` that returns log-probabilities of given answers, for principles without a `check`; by
-    default `model`. P(chosen is better) is then the judge's, and `p` that of checked pairs."""
+    default `model`. Its own P(chosen is better) is near 1 and not calibrated: `p_chosen_raw` has it, and training
+    sees `p`."""
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -198,7 +200,7 @@ class ConstructStage(Stage):
         for index, part in enumerate(self.settings.parts(ConstructConfig)):
             if isinstance(part, Contrast):
                 spec = self.settings.models.get(part.confirming)
-                scores = spec is None or getattr(spec, "scores_texts", False)  # an unknown name is reported already
+                scores = able(spec, "scores_texts")
                 for loc, message in contrast_problems(constitutions, part.principles, scores_texts=scores):
                     yield (self.name, index, *loc), message
 
@@ -324,10 +326,8 @@ class _ConstructStep:
             if self._context.is_rehearsed:  # what is asked about a pair has to be counted
                 return made
             return made._replace(pair=None, reason=confirmed)
-        p = planned.source.p if confirmed.p is None else confirmed.p
         update = {
-            "p_chosen": p,
-            "p_chosen_raw": p,
+            **({} if confirmed.p_raw is None else {"p_chosen_raw": confirmed.p_raw}),
             "decided_by": confirmed.decided_by,
             "raters": confirmed.raters,
             "principle_ids": (by.id,),

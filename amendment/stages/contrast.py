@@ -20,6 +20,8 @@ from amendment.preference.judge import Judge
 from amendment.records import Candidate, Prompt, text_of
 from amendment.yamlfile import Loc, did_you_mean
 
+LIKELIHOOD = "likelihood"
+"""The protocol of the judge that confirms pairs."""
 NO_PRINCIPLE = "no principle with an opposite applies to the prompt"
 
 
@@ -27,8 +29,9 @@ class Confirmed(NamedTuple):
     """What says that the chosen answer keeps a principle better than the rejected one."""
 
     decided_by: Literal["verifier", "judge"]
-    p: float | None = None
-    """The judge's P(chosen is better); None for a check, which is no probability."""
+    p_raw: float | None = None
+    """The judge's own P(chosen is better): the sigmoid of a whole answer's ratio, near 1 and not calibrated. None for a
+    check, which is no probability."""
     raters: tuple[str, ...] = ()
 
 
@@ -52,7 +55,7 @@ def drawn_for(prompt: Prompt, pool: Sequence[DrawnPrinciple], count: int, *, see
 
 def likelihood_judge(model: Model) -> Judge:
     """The judge of pairs by principles without a check; it is asked by one principle at a time."""
-    return Judge(folder=load_judge_folder("likelihood"), model=model, constitutions=())
+    return Judge(folder=load_judge_folder(LIKELIHOOD), model=model, constitutions=())
 
 
 async def confirm(

@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from amendment.constitutions import load_constitution
 from amendment.data.sources import ModelSource
 from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, RegisteredSpec, located
-from amendment.stages.construct import ConstructConfig
+from amendment.stages.construct import ConstructConfig, Contrast
 from amendment.stages.contract import POLICY_STAGES, JudgeEntry, RunSettings
+from amendment.stages.contrast import LIKELIHOOD, contrast_principles
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.judging import JudgingConfig
 from amendment.text import plain
@@ -110,8 +112,7 @@ def independence(config: RunSettings, entry: JudgeEntry, base: Path) -> dict[str
     judge` is of one family by the models' names. `base` is the folder of the run file.
     """
     judge = {"model": entry.model, "protocol": entry.protocol}
-    judging = config.part(JudgingConfig)
-    judges = judging.every_judge if judging else ()
+    judges = _labellers(config, base)
     if not judges:
         return {**judge, "standing": NO_JUDGE, "why": "no judge of this run made its labels"}
     asked = _identity(config, entry.model, base)
@@ -127,6 +128,18 @@ def independence(config: RunSettings, entry: JudgeEntry, base: Path) -> dict[str
             return {**judge, "standing": RELATED_JUDGE, "why": why}
     made = ", ".join(dict.fromkeys(_named(config, labeller.model) for labeller in judges))
     return {**judge, "standing": ANOTHER_JUDGE, "why": f"labels were made by {made}"}
+
+
+def _labellers(config: RunSettings, base: Path) -> list[JudgeEntry]:
+    """The judges that decide pairs, without those that are only measured on constructed ones."""
+    judging = config.part(JudgingConfig)
+    compares = config.candidates or config.pairs or config.verdicts
+    labellers = [*judging.every_judge] if judging and compares else []
+    for contrast in config.parts(Contrast):
+        constitutions = [load_constitution(name, base=base) for name in config.constitution]
+        if any(not drawn.principle.check for drawn in contrast_principles(constitutions, contrast.principles)):
+            labellers.append(JudgeEntry(model=contrast.confirming, protocol=LIKELIHOOD))
+    return labellers
 
 
 def _identity(config: RunSettings, name: str, base: Path) -> Any:

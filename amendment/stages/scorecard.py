@@ -25,7 +25,7 @@ from amendment.llm.model import Model
 from amendment.records import Candidate, Prompt, text_of
 from amendment.stages.contract import Context
 from amendment.stages.judging import JudgingConfig
-from amendment.stages.kinship import SAME_JUDGE
+from amendment.stages.kinship import RELATED_JUDGE, SAME_JUDGE
 from amendment.stages.policies import Answers, Asked, PolicyCheck, difference
 from amendment.statistics import Estimate, cautioned, clustered_mean, share
 from amendment.text import words
@@ -137,7 +137,7 @@ def _principles(
             figures[drawn.id] = {"not measured": missing}
         elif drawn.id in kept_by_judge:
             figures[drawn.id] = {
-                "by": f"{judge['standing']} {judge['model']}",
+                "by": f"judge {judge['model']}{', a related judge' if judge['standing'] == RELATED_JUDGE else ''}",
                 **_figure(kept_by_judge[drawn.id], share),
             }
         else:

@@ -191,9 +191,9 @@ def test_pairs_by_a_principle_without_a_check_are_decided_by_likelihoods(tmp_pat
         tmp_path,
         f"""name: likely
 constitution: ./rules.yaml
-models: {{m: {{provider: local, model: '{base}', max_tokens: 24, temperature: 0.7}}}}
+models: {{m: {{provider: local, model: '{base}', max_tokens: 200, temperature: 1.0}}}}
 prompts: [{{path: p.csv}}]
-construct: [{{kind: contrast, model: m, principles: [kind]}}]
+construct: [{{kind: contrast, model: m, principles: [kind], p: 0.9}}]
 dataset: {{test_share: 0}}
 """,
     )
@@ -205,4 +205,5 @@ dataset: {{test_share: 0}}
     for row in rows:
         assert (row.decided_by, row.principle_ids) == ("judge", ("house/kind",))
         assert row.raters[0].startswith("m/likelihood@")
-        assert 0.5 < row.p_chosen == row.p_chosen_raw <= 1
+        assert 0.5 < row.p_chosen_raw <= 1
+        assert row.p_chosen == 0.9, "the judge's own P is not calibrated"

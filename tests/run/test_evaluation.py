@@ -430,6 +430,28 @@ def up_to_date(first: dict[str, Any], second: dict[str, Any], protocol: str = "v
 
 
 @pytest.mark.parametrize(
+    ("principles", "expected"),
+    [(["brief"], "no other judge"), (["friendly"], "same judge"), ([], "same judge")],
+)
+def test_who_confirms_constructed_pairs_made_labels_and_who_is_measured_on_them_made_none(
+    principles: list[str], expected: str, tmp_path: Path
+) -> None:
+    rules = (Path(__file__).parents[2] / "examples/rules/brief.yaml").read_text()
+    (tmp_path / "rules.yaml").write_text(f"{rules}    opposite: Answer coldly.\n")  # of friendly, which no code checks
+    config = RunFile.model_validate(
+        {
+            "name": "x",
+            "constitution": "./rules.yaml",
+            "models": {"small": {"provider": "local", "model": "some/model"}},
+            "prompts": [{"path": "p.jsonl"}],
+            "construct": [{"kind": "contrast", "model": "small", "principles": principles}],
+            "judging": {"judges": [{"model": "small"}], "judge_labelled": True},
+        }
+    )
+    assert independence(config, JudgeEntry(model="small", protocol="violation"), tmp_path)["standing"] == expected
+
+
+@pytest.mark.parametrize(
     ("maker", "asked", "expected"),
     [
         ({"model": "gpt-5.4"}, {"model": "gpt-5.4"}, "same judge"),

@@ -115,8 +115,9 @@ def test_without_a_judge_checks_say_which_principles_answers_keep(ours: Path) ->
 def test_without_a_check_a_judge_of_violations_says_it_unless_it_made_the_labels(ours: Path) -> None:
     card = measured(ours, "evaluate.violations={judge: {model: watcher}}").summary["stages"]["evaluate"]["scorecard"]
     kind = card["principles"]["house/kind"]
-    assert kind["by"] == "no other judge watcher"
-    assert [kind["policies"][name]["value"] for name in ("one", "two")] == [pytest.approx(9 / 40, abs=0.2), 1]
+    assert kind["by"] == "judge watcher"
+    plain = card["principles"]["house/no-list"]["policies"]["one"]["value"]  # the watcher calls lists unkind
+    assert [kind["policies"][name]["value"] for name in ("one", "two")] == [pytest.approx(plain), 1]
     judged = (
         "judging={judges: [{model: watcher}], ties: keep}",
         "candidates=[{model: one, per_prompt: 2}, {model: two}]",
