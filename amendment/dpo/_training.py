@@ -25,7 +25,6 @@ from amendment.dpo.guards import Guards
 from amendment.dpo.policy import UNWEIGHTED, DpoResult, DpoSettings, SftSettings
 from amendment.dpo.weighted import WeightedDPOTrainer, pair_losses
 from amendment.errors import TrainingError
-from amendment.llm.packed import packed
 from amendment.llm.rendering import Renderer
 from amendment.training import ProgressCallback, TrainResult
 from amendment.training.generating import completion_logps
@@ -133,8 +132,7 @@ def dpo_trainer(
 def _pair_logps(model: Any, pairs: Sequence[TokenPair], pad: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """log p(chosen) and log p(rejected) of each pair, given its prompt; sums over completion tokens, in nats."""
     sides = [(pair.prompt_ids, ids) for pair in pairs for ids in (pair.chosen_ids, pair.rejected_ids)]
-    with packed(model):
-        logps = completion_logps(model, sides, pad)
+    logps = completion_logps(model, sides, pad)
     return logps[0::2], logps[1::2]
 
 

@@ -12,7 +12,6 @@ import inspect
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -20,6 +19,7 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from amendment.llm.memory import free_bytes
 from amendment.llm.rendering import common_prefix
 
 CHUNK = 64
@@ -28,8 +28,6 @@ LOGITS = 2**26
 """Most logits held at once: a quarter of a gigabyte in fp32."""
 DEEPEST = 4
 """Shared beginnings within shared beginnings, each with a cache of its own in memory."""
-UNKNOWN_MEMORY = 4 * 2**30
-"""Bytes assumed to be free where the system does not say."""
 
 
 class Pace(NamedTuple):
@@ -299,15 +297,3 @@ def rows_that_fit(model: Any, tokens: int) -> int:
     size = getattr(config, "head_dim", None) or config.hidden_size // getattr(config, "num_attention_heads", 1)
     cache = 2 * config.num_hidden_layers * heads * size * model.dtype.itemsize * (tokens + CHUNK)
     return max(1, int(free_bytes(model.device) // 2 // (2 * cache + 40 * config.vocab_size)))
-
-
-def free_bytes(device: Any) -> int:
-    """Memory that is free on a device."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        [available] = (line.split()[1] for line in lines if line.startswith("MemAvailable:"))
-        return int(available) * 1024
-    except (OSError, ValueError):
-        return UNKNOWN_MEMORY

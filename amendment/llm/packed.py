@@ -8,53 +8,33 @@ they stay as they are.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from pathlib import Path
 from types import MethodType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from amendment.llm.kv_cache import free_bytes
+from amendment.llm.memory import whole_bytes
 
 SMALL = 20_000_000
 """Parameters below which nothing is gained, neither by this nor by a second thread."""
 SHARE = 4
-"""The copies of the weights take at most one in so many bytes of the free memory."""
-MOMENT = 0.3
-"""Seconds over which idle cores are counted."""
-
-_CORES = torch.get_num_threads()  # before trainings set another number
+"""The copies of the weights take at most one in so many bytes of the machine's memory. What happens to be free does not
+count: a training that goes on after a kill would go another way."""
 
 
-@cache
-def idle_cores() -> int:
-    """Cores that nothing keeps busy for a moment, within `OMP_NUM_THREADS`; measured once, and all of them where the
-    system does not say. On busy cores threads wait for each other, and two are slower than one."""
-    if _CORES == 1:
-        return 1
-    try:
-        before = _idle_seconds()
-        time.sleep(MOMENT)
-        idle = (_idle_seconds() - before) / MOMENT
-    except (OSError, ValueError, IndexError):
-        return _CORES
-    return max(1, min(_CORES, round(idle)))
-
-
-def _idle_seconds() -> float:
-    """Seconds for which cores had nothing to do since the machine began, all cores together."""
-    first = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0]
-    return int(first.split()[4]) / os.sysconf("SC_CLK_TCK")
+def cores() -> int:
+    """Cores that this process may run on, or fewer by `OMP_NUM_THREADS`."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return min(allowed, int(limit)) if limit.isdecimal() and int(limit) else allowed
 
 
 def threads_for(model: Any) -> int:
-    """The number of threads that a model on a CPU runs with: one for a small model, else one for each idle core."""
-    return idle_cores() if sum(parameter.numel() for parameter in model.parameters()) >= SMALL else 1
+    """The number of threads that a model on a CPU runs with: one for a small model, else one for each core."""
+    return cores() if sum(parameter.numel() for parameter in model.parameters()) >= SMALL else 1
 
 
 class _Product(torch.autograd.Function):
@@ -75,21 +55,18 @@ class _Product(torch.autograd.Function):
 
 @contextmanager
 def packed(model: Any) -> Iterator[None]:
-    """Train or read with a model's frozen layers packed, on the idle cores; afterwards its weights may be changed."""
-    layers, threads = pack_frozen(model, copies=2), torch.get_num_threads()
-    if model.device.type == "cpu":
-        torch.set_num_threads(threads_for(model))
+    """Train with a model's frozen layers packed; afterwards its weights may be changed."""
+    layers = pack_frozen(model, copies=2)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
         for layer in layers:
             del layer.forward, layer.packed, layer.packed_back
 
 
 def pack_frozen(model: Any, *, copies: int = 1) -> list[Any]:
     """Give every frozen linear layer of a model in memory a faster product, if the model is not small, lies on a CPU in
-    32 bits, and memory is plentiful for so many more copies of its weights; which layers these are. The weights must
+    32 bits, and the machine has memory for so many more copies of its weights. Returns these layers. Their weights must
     not change from now on; what is saved and shown stays as it is."""
     has_onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     if model.device.type != "cpu" or not has_onednn:
@@ -102,7 +79,7 @@ def pack_frozen(model: Any, *, copies: int = 1) -> list[Any]:
         and layer.weight.dtype == torch.float32
     ]
     size = sum(layer.weight.numel() for layer in layers)
-    if size < SMALL or 4 * size * copies > free_bytes(model.device) // SHARE:
+    if size < SMALL or 4 * size * copies > whole_bytes() // SHARE:
         return []
     for layer in layers:
         vars(layer).update(packed=_pack(layer.weight.detach()), packed_back=None)

@@ -138,12 +138,13 @@ def _write(gguf: Path, part: Path) -> None:
     from gguf import GGUFReader
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from amendment.llm.memory import whole_bytes
+
     alone = part / "model.gguf"  # under a name of its own: next to the file may lie others that a loader would read
     alone.symlink_to(gguf.resolve())
     try:
         needed = 4 * sum(int(tensor.n_elements) for tensor in GGUFReader(alone).tensors)
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if needed > min(shutil.disk_usage(part).free, memory):
+        if needed > min(shutil.disk_usage(part).free, whole_bytes()):
             raise ConfigError(
                 f"{gguf}: in float32 its weights need {needed / 1e9:.1f} GB of memory and as much of disk"
             )

@@ -25,14 +25,12 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, set_se
 from amendment.errors import AmendmentError, ConfigError, TrainingError
 from amendment.libraries import first_line, without_bars
 from amendment.llm.opening import SAFE_LOADING
-from amendment.llm.packed import SMALL, pack_frozen
+from amendment.llm.packed import pack_frozen, threads_for
 from amendment.llm.weights import weights_of
 from amendment.training.settings import LoraSettings
 
 RECORD = "history.json"
 """The file by which a folder is known as ours."""
-_THREADS = torch.get_num_threads()
-"""One for each core, or as OMP_NUM_THREADS says."""
 
 
 def has_gpu() -> bool:
@@ -110,8 +108,8 @@ def load_model(
         raise ConfigError(
             f"{subject}: its files lack {len(absent)} of the weights, such as {absent[0]}; copy the folder as a whole"
         )
-    if not has_gpu() and model.num_parameters() >= SMALL:
-        torch.set_num_threads(_THREADS)
+    if not has_gpu():
+        torch.set_num_threads(max(torch.get_num_threads(), threads_for(model)))
     return model
 
 

@@ -31,7 +31,7 @@ from transformers import PrinterCallback, TrainerCallback
 import amendment
 from amendment.errors import ConfigError, Problem, TrainingError
 from amendment.files import file_hash
-from amendment.llm.packed import packed
+from amendment.llm.packed import cores, packed
 from amendment.llm.rendering import Renderer
 from amendment.llm.weights import weights_of
 from amendment.training import model_files
@@ -128,8 +128,8 @@ class Workbench:
     @cached_property
     def state(self) -> Path:
         """The folder of this very training in `<out name>.state` next to `out`: it outlives a kill, is made by whoever
-        writes to it, and is removed by `finish`. A training with another base, other rows, settings, seed or
-        libraries has another."""
+        writes to it, and is removed by `finish`. A training with another base, other rows, settings, seed,
+        cores or libraries has another."""
         depends = {
             "base": self.commit or _files_of(Path(self.base).expanduser()),
             "rows": _digest(self.rows),
@@ -137,6 +137,7 @@ class Workbench:
             "seed": self.seed,
             "depends": _digest([self.depends]),
             "processes": _processes(),
+            "threads": None if has_gpu() else cores(),
             "versions": {"amendment": amendment.__version__, **self.versions},
         }
         return self.out.with_name(f"{self.out.name}.state") / _digest([depends])[:16]

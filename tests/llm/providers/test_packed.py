@@ -10,8 +10,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from amendment.dpo import DpoSettings, train_dpo
-from amendment.llm.packed import idle_cores, pack_frozen, packed
-from amendment.training.model_files import quietly
+from amendment.llm.packed import cores, pack_frozen, packed, threads_for
+from amendment.training.model_files import load_causal, quietly
 
 IDS = torch.arange(4, 64).reshape(2, 30)
 
@@ -47,7 +47,7 @@ def test_layers_that_are_trained_and_models_that_do_not_fit_stay_as_they_are(
     tiny: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, last = tiny.model.layers[0].mlp, tiny.model.layers[-1].mlp
-    monkeypatch.setattr("amendment.llm.packed.free_bytes", lambda device: 1000)
+    monkeypatch.setattr("amendment.llm.packed.whole_bytes", lambda: 1000)
     tiny.requires_grad_(False)
     pack_frozen(tiny)
     assert not hasattr(last.up_proj, "packed")
@@ -88,26 +88,26 @@ def test_a_tiny_adapter_trains_the_same_way_when_its_base_is_packed(
 
 
 def test_a_small_model_keeps_to_one_thread_and_a_training_gives_its_threads_back(
-    tiny: Any, monkeypatch: pytest.MonkeyPatch
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("amendment.llm.packed.idle_cores", lambda: 2)
+    monkeypatch.setattr("amendment.llm.packed.cores", lambda: 2)
     before = torch.get_num_threads()
-    with packed(tiny):
-        assert torch.get_num_threads() == 2  # nothing is small here
+    with quietly():
+        assert threads_for(load_causal(model_folder)) == torch.get_num_threads() == 1
+        monkeypatch.setattr("amendment.llm.packed.SMALL", 0)
+        large = load_causal(model_folder)
+        monkeypatch.setattr("amendment.llm.packed.SMALL", 20_000_000)
+        load_causal(model_folder)  # as a guard's reward model, which does not slow the training down
+        with packed(large):
+            assert torch.get_num_threads() == 2
+        assert torch.get_num_threads() == 2
     assert torch.get_num_threads() == before
-    monkeypatch.setattr("amendment.llm.packed.SMALL", 20_000_000)
-    with packed(tiny):
-        assert torch.get_num_threads() == 1
 
 
-def test_a_training_that_keeps_to_one_thread_does_not_hide_the_other_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("amendment.llm.packed._CORES", 2)
-    seconds = iter([100.0, 100.6])  # two cores idle for 0.3 seconds
-    monkeypatch.setattr("amendment.llm.packed._idle_seconds", lambda: next(seconds))
-    idle_cores.cache_clear()
-    try:
-        with quietly():
-            assert torch.get_num_threads() == 1
-            assert idle_cores() == 2
-    finally:
-        idle_cores.cache_clear()
+@pytest.mark.parametrize(("limit", "expected"), [("", 3), ("2", 2), ("2,1", 2), ("64", 3), ("0", 3), ("all", 3)])
+def test_cores_are_those_of_the_process_within_the_users_limit(
+    monkeypatch: pytest.MonkeyPatch, limit: str, expected: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _process: {0, 5, 7}, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", limit)
+    assert cores() == expected
