@@ -119,6 +119,23 @@ class Model:
             reply = await self.calls.ask(self.provider, self._transport, request)
         return Answer(reply, self._origin(request, reply))
 
+    async def score(
+        self,
+        messages: Messages,
+        text: str,
+        *,
+        tools: tuple[dict[str, Any], ...] | None = None,
+        chat_template_kwargs: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """The log-probability of `text` as the whole answer; nothing is written. Raises as `ask`."""
+        return await self.ask(
+            messages,
+            tools=tools,
+            chat_template_kwargs=chat_template_kwargs,
+            scored=text,
+            sampling={"max_tokens": 1},  # no matter how long the model's answers may be, the question is the same
+        )
+
     def _check_abilities(self, prefill: str | None, scored: str | None) -> None:
         able = "use a local model, or a server with `{}: true`"
         if prefill is not None and not self.takes_prefill:

@@ -339,10 +339,9 @@ def _plain_url(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
 
 
-def able(spec: ModelSpec | None, ability: str) -> bool:
-    """Whether a model's entry says that it can do this; of a registered provider only the provider knows, and a policy
-    of the run, which has no entry, is a model in this process."""
-    return bool(getattr(spec, ability, spec is None or isinstance(spec, RegisteredSpec)))
+def able(spec: ModelSpec | None, ability: Literal["shows_choices", "takes_prefill", "scores_texts"]) -> bool | None:
+    """Whether a model's entry says that it can do this; None without an entry, and where only the provider knows."""
+    return None if spec is None or isinstance(spec, RegisteredSpec) else bool(getattr(spec, ability, False))
 
 
 def located(spec: ModelSpec, base: Path) -> ModelSpec:

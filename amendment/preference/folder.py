@@ -71,9 +71,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "rubric": Protocol("answer", "ordinal", "rubric-lines", (*_ALONE, "criteria")),
     "yes-no": Protocol("answer", "binary", "yes-no-line", _ALONE),
     "yes-no-tokens": Protocol("answer", "binary", "yes-no-tokens", _ALONE, choices=YES_NO, needs_choices=True),
-    "likelihood": Protocol(
-        "answer", "log_odds", "likelihood", ("principle",), ("principle", "opposite"), is_likelihood=True
-    ),
+    "likelihood": Protocol("answer", "log_odds", "likelihood", ("principle",), is_likelihood=True),
 }
 
 

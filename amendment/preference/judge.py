@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import mul
@@ -35,6 +35,9 @@ from amendment.preference.reward import JudgeReward
 from amendment.preference.rubrics import criterion_of
 from amendment.records import Candidate, Comparison, Criterion, Judgement, Message, Prompt, Verdict, criteria_of, user
 from amendment.sync import run_sync
+
+MOST_LACKING = 5
+"""Principles without an opposite that a message names."""
 
 Orders = Literal["both", "random", "first"]
 
@@ -89,32 +92,18 @@ class Judge:
     """Raise Paused where none of the first verdicts can be read, so that a run does not pay for the others."""
 
     def __post_init__(self) -> None:
-        if self.folder.needs_choices and not self.model.shows_choices:
-            raise ConfigError(
-                f"judge {self.folder.id} reads token probabilities, and model {self.model.name} shows none: "
-                "use protocol verdict with samples, or another model"
-            )
-        if self.folder.is_likelihood:
-            self._refuse_unscored()
-        if self._choices and self.samples > 1:
-            raise ConfigError(
-                f"judge {self.folder.id} reads all probabilities from one reply: set samples to 1, found {self.samples}"
-            )
+        for _, message in misfits(
+            self.folder,
+            self.model.name,
+            shows_choices=self.model.shows_choices,
+            scores_texts=self.model.scores_texts,
+            constitutions=self.constitutions,
+            samples=self.samples,
+        ):
+            raise ConfigError(f"judge {self.folder.id} {message}")
         if self.criteria and self.folder.protocol != "rubric":
             raise ConfigError(
                 f"judge {self.folder.id} has protocol {self.folder.protocol}; criteria are for protocol rubric alone"
-            )
-
-    def _refuse_unscored(self) -> None:
-        if not self.model.scores_texts:
-            raise ConfigError(
-                f"judge {self.folder.id} reads the log-probability of a given answer, and model {self.model.name} "
-                "returns none: use a local model, or another judge"
-            )
-        if lacking := without_opposite(self.constitutions):
-            raise ConfigError(
-                f"judge {self.folder.id} asks by each principle and its opposite, and {', '.join(lacking)} "
-                f"{'has' if len(lacking) == 1 else 'have'} none: write `opposite:` there, or use another judge"
             )
 
     @property
@@ -329,10 +318,6 @@ class Judge:
         names = ("answer_a", "answer_b") if self.unit == "pair" else ("candidate",)
         return fenced(prompt, dict(zip(names, shown, strict=True)), self.folder)
 
-    @property
-    def _choices(self) -> tuple[str, ...]:
-        return self.folder.choices(shown=self.model.shows_choices)
-
     @cached_property
     def _runner(self) -> QuestionRunner:
         return QuestionRunner(self.folder, self.model, stops=self.stops)
@@ -362,7 +347,42 @@ class Judge:
         return frozenset(varying | shown | (set() if self.settings.orders == "both" else {"conversation"}))
 
 
-def without_opposite(constitutions: Iterable[Constitution]) -> list[str]:
+def misfits(
+    folder: JudgeFolder,
+    model: str,
+    *,
+    shows_choices: bool | None,
+    scores_texts: bool | None,
+    constitutions: Iterable[Constitution],
+    samples: int,
+) -> Iterator[tuple[Literal["protocol", "samples"], str]]:
+    """What keeps a judge of this folder from asking a model, as predicates with the keys of the entry that are wrong.
+
+    What the model can do is None where only its provider knows.
+    """
+    if folder.needs_choices and shows_choices is False:
+        yield "protocol", f"reads token probabilities, and model {model} shows none; use protocol: verdict with samples"
+    if folder.is_likelihood and scores_texts is False:
+        yield (
+            "protocol",
+            f"reads the log-probability of a given answer, and model {model} returns none; use a local model, or a "
+            "server whose entry can say prompt_logprobs: true (vLLM)",
+        )
+    if folder.is_likelihood and (lacking := _without_opposite(constitutions)):
+        more = f" and {len(lacking) - MOST_LACKING} more" if len(lacking) > MOST_LACKING else ""
+        yield (
+            "protocol",
+            f"asks by each principle and its opposite, and {', '.join(lacking[:MOST_LACKING])}{more} "
+            f"{'has' if len(lacking) == 1 else 'have'} none; write `opposite:` there, or use another protocol",
+        )
+    if samples > 1 and folder.is_likelihood:
+        yield "samples", f"draws nothing, so that all samples are the same: found {samples}, expected 1"
+    elif samples > 1 and folder.choices(shown=bool(shows_choices)):
+        votes = "for votes use protocol: verdict"
+        yield "samples", f"reads all probabilities from one reply: found {samples} samples, expected 1; {votes}"
+
+
+def _without_opposite(constitutions: Iterable[Constitution]) -> list[str]:
     """References of the principles that answers can be compared by and that have no opposite."""
     return [
         constitution.principle_reference(principle)

@@ -13,18 +13,11 @@ Whatever the opposite makes likely for other reasons counts too, its length abov
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
 
 from amendment.errors import Rejected
 from amendment.llm.model import Model
 from amendment.llm.requests import Answer
 from amendment.records import Messages, user
-
-PER: Literal["answer", "token"] = "answer"
-"""Whether the ratio is that of the whole answer, or its mean over the answer's tokens. Means differ so little between
-answers that P stays close to one half; the ratio of whole answers favours length where the principle does."""
-NOTHING_WRITTEN = {"max_tokens": 1}
-"""The least that servers take."""
 
 
 def instructed(messages: Messages, instruction: str) -> Messages:
@@ -45,17 +38,15 @@ def instructed(messages: Messages, instruction: str) -> Messages:
 async def likelihood_ratio(model: Model, principle: Messages, opposite: Messages, text: str) -> Answer:
     """The answer of the first of two calls, with the ratio in natural logs in place of its log-probability.
 
-    Raises Rejected for an answer without text, and what a call raises.
+    The ratio is that of the whole answer: means over tokens differ so little that P stays close to one half. Raises
+    Rejected for an answer without text, and what a call raises.
     """
     if not text.strip():
         raise Rejected("the answer has no text whose likelihood could be read")
     answer, against = await asyncio.gather(
-        model.ask(principle, scored=text, sampling=NOTHING_WRITTEN),
-        model.ask(opposite, scored=text, sampling=NOTHING_WRITTEN),
+        model.score(principle, text),
+        model.score(opposite, text),
     )
-    logprobs, tokens = (answer.reply.scored_logprob, against.reply.scored_logprob), answer.reply.scored_tokens
-    if logprobs[0] is None or logprobs[1] is None or not tokens:
-        ratio = None
-    else:
-        ratio = (logprobs[0] - logprobs[1]) / (tokens if PER == "token" else 1)
+    logprobs = answer.reply.scored_logprob, against.reply.scored_logprob
+    ratio = None if logprobs[0] is None or logprobs[1] is None else logprobs[0] - logprobs[1]
     return answer._replace(reply=answer.reply.model_copy(update={"scored_logprob": ratio}))

@@ -120,11 +120,10 @@ class QuestionBuilder:
         """The prompt as it was asked, with the principle and with its opposite, and the answer that is scored."""
         assert question.drawn is not None, "judges by likelihood have principles"
         principle, [candidate], parser = question.drawn.principle, question.shown, PARSERS[self.folder.parser]
-        rules = {"principle": principle.rule, "opposite": principle.opposite or ""}
         before = (*question.prompt.messages, *candidate.messages[:-1])
         by_principle, by_opposite = (
-            instructed(before, template.fill({"principle": rules[use]}))
-            for use, template in self.folder.templates.items()
+            instructed(before, self.folder.template.fill({"principle": rule}))
+            for rule in (principle.rule, principle.opposite or "")
         )
         return RenderedQuestion(
             messages=by_principle,

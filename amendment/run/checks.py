@@ -24,22 +24,20 @@ from amendment.errors import ConfigError, DataError, Problem
 from amendment.llm.opening import check_model
 from amendment.llm.specs import able, located
 from amendment.preference import load_judge_folder
-from amendment.preference.judge import without_opposite
+from amendment.preference.judge import misfits
 from amendment.run.money import asking_stages, price_table, unbounded, unpriced
 from amendment.run.references import PromptsSeen, category_problems, reference_problems, scope_problems, scope_warnings
 from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.overrides import override
 from amendment.run.runfile.retired import retired_settings
 from amendment.stages import stages_of
-from amendment.stages.contract import Ask, ConfigProblem, ConfigWarning, JudgeEntry
+from amendment.stages.contract import Ask, ConfigProblem, ConfigWarning
 from amendment.stages.inputs import unknown_raters
 from amendment.text import plain
 from amendment.yamlfile import Document, Loc, capped, did_you_mean, read_yaml, texts, validate
 
 _ROW = re.compile(r":? ?row \d|:\d")
 """The place of a row, after the name of its file."""
-MOST_LACKING = 5
-"""Principles without an opposite that are named."""
 
 _BLANK = "nothing stands after the colon; write a value, {} for a part with its defaults, or take the line out"
 
@@ -262,43 +260,23 @@ def _judge_problem(loaded: LoadedRun, ask: Ask) -> Iterator[ConfigProblem]:
         yield from (((*place, "protocol"), str(problem)) for problem in fault.problems)
         return
     spec = loaded.config.models.get(entry.model)
-    if folder.needs_choices and not able(spec, "shows_choices"):
-        shown = f"{entry.protocol} reads token probabilities, which model {entry.model} does not show"
-        why = " while it thinks (effort, thinking_budget)" if getattr(spec, "thinks", False) else ""
-        yield (*place, "protocol"), f"{shown}{why}; use protocol: verdict with samples"
-    elif folder.is_likelihood:
-        yield from _likelihood_problems(loaded, entry, place)
-    elif spec and entry.samples > 1 and folder.choices(shown=getattr(spec, "shows_choices", False)):
-        yield (
-            (*place, "samples"),
-            f"found {entry.samples}, expected 1: {entry.protocol} reads all probabilities from one reply of a model "
-            f"that shows them, as {entry.model} does; for votes use protocol: verdict",
-        )
+    constitutions = []
+    if folder.is_likelihood:
+        with suppress(ConfigError):  # a constitution that cannot be read is reported where it is named
+            constitutions = [load_constitution(name, base=loaded.base) for name in loaded.config.constitution]
+    thinks = ", while it thinks (effort, thinking_budget)," if getattr(spec, "thinks", False) else ""
+    for key, message in misfits(
+        folder,
+        f"{entry.model}{thinks}",
+        shows_choices=able(spec, "shows_choices"),
+        scores_texts=able(spec, "scores_texts"),
+        constitutions=constitutions,
+        samples=entry.samples,
+    ):
+        yield (*place, key), f"{entry.protocol} {message}"
     if ask.role == "judge" and not folder.compares:
         yield (
             (*place, "protocol"),
             f"{folder.id} says yes or no to one answer and compares nothing; it is for evaluate.violations and "
             "evaluate.over_refusal. Use a judge of two answers, such as protocol: verdict",
         )
-
-
-def _likelihood_problems(loaded: LoadedRun, entry: JudgeEntry, place: Loc) -> Iterator[ConfigProblem]:
-    """What a judge by likelihoods lacks: log-probabilities of a given answer, or opposites of principles."""
-    if not able(loaded.config.models.get(entry.model), "scores_texts"):
-        yield (
-            (*place, "protocol"),
-            f"{entry.protocol} reads the log-probability of a given answer, which model {entry.model} does not return; "
-            "use a local model, or a server whose entry can say prompt_logprobs: true (vLLM)",
-        )
-    if entry.samples > 1:
-        message = f"found {entry.samples}, expected 1: {entry.protocol} draws nothing, so that all samples are the same"
-        yield (*place, "samples"), message
-    with suppress(ConfigError):  # a constitution that cannot be read is reported where it is named
-        constitutions = [load_constitution(name, base=loaded.base) for name in loaded.config.constitution]
-        if lacking := without_opposite(constitutions):
-            shown = ", ".join(lacking[:MOST_LACKING]) + (", ..." if len(lacking) > MOST_LACKING else "")
-            yield (
-                (*place, "protocol"),
-                f"{entry.protocol} compares by each principle and its opposite; found no opposite of {shown}. Write "
-                "`opposite:` in these principles, or use another protocol",
-            )

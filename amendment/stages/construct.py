@@ -199,8 +199,7 @@ class ConstructStage(Stage):
             return  # reported where it is named
         for index, part in enumerate(self.settings.parts(ConstructConfig)):
             if isinstance(part, Contrast):
-                spec = self.settings.models.get(part.confirming)
-                scores = able(spec, "scores_texts")
+                scores = able(self.settings.models.get(part.confirming), "scores_texts") is not False
                 for loc, message in contrast_problems(constitutions, part.principles, scores_texts=scores):
                     yield (self.name, index, *loc), message
 

@@ -173,11 +173,11 @@ def _fluency(context: Context, given: Given, scorer: Model | None) -> dict[str, 
 
     async def cross_entropy(row: Answered) -> float:
         try:
-            asked = await scorer.ask(
+            asked = await scorer.score(
                 row.prompt.messages,
+                row.text,
                 tools=row.prompt.tools,
                 chat_template_kwargs=row.prompt.chat_template_kwargs,
-                scored=row.text,
             )
         except Transient as fault:
             raise Paused(f"evaluate: {fault}. Finished work is kept; run again to continue.") from fault

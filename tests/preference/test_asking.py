@@ -230,7 +230,7 @@ def test_providers_are_told_how_much_of_a_question_its_siblings_share(
 def test_a_judge_by_label_tokens_needs_a_model_that_shows_them_and_one_sample() -> None:
     with pytest.raises(ConfigError, match="judge label-tokens reads token probabilities, and model judge-1 shows none"):
         judge(Scripted(always_first, shows_choices=False))
-    with pytest.raises(ConfigError, match="set samples to 1, found 3"):
+    with pytest.raises(ConfigError, match="found 3 samples, expected 1"):
         judge(Scripted(likes_good), samples=3)
 
 

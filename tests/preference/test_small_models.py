@@ -194,6 +194,8 @@ def test_likelihood_needs_an_opposite_and_a_model_that_scores_texts() -> None:
         judge(Small(likelier_short), "likelihood", constitution=house(SHORT, principle("kind")))
     with pytest.raises(ConfigError, match="returns none"):
         judge(Scripted(likelier_short), "likelihood", constitution=house(SHORT))
+    with pytest.raises(ConfigError, match="found 3, expected 1"):
+        by_likelihood(samples=3)
 
 
 @pytest.mark.parametrize(

@@ -115,23 +115,23 @@ WRONG = {
         "judging.judge_labelled: true"
     ),
     "models: {w: {provider: simulated, shows_choices: false}}\n"
-    + JUDGED.replace("{model: w}]", "{model: w, protocol: label-tokens}]"): "which model w does not show; use "
+    + JUDGED.replace("{model: w}]", "{model: w, protocol: label-tokens}]"): "and model w shows none; use "
     "protocol: verdict with samples",
     f"models: {{w: {{{FAR}, effort: low}}}}\n"
-    + JUDGED.replace("{model: w}]", "{model: w, protocol: label-tokens}]"): "does not show while it thinks",
+    + JUDGED.replace("{model: w}]", "{model: w, protocol: label-tokens}]"): "and model w, while it thinks",
     "models: {w: {provider: simulated, shows_choices: false}}\n"
-    + JUDGED.replace("{model: w}]", "{model: w, protocol: keeps}]"): "keeps reads token probabilities, which model w",
+    + JUDGED.replace("{model: w}]", "{model: w, protocol: keeps}]"): "keeps reads token probabilities, and model w",
     JUDGED.replace(
         "{model: w}]", "{model: w, protocol: likelihood}]"
-    ): "log-probability of a given answer, which model w does not return",
+    ): "log-probability of a given answer, and model w returns none",
     f"models: {{w: {{{FAR}, prompt_logprobs: true}}}}\n"
     + JUDGED.replace("{model: w}]", "{model: w, protocol: likelihood, samples: 2}]"): (
-        "judging.judges[0].samples: found 2, expected 1: likelihood draws nothing"
+        "judging.judges[0].samples: likelihood draws nothing"
     ),
     f"models: {{w: {{{FAR}, prompt_logprobs: true}}}}\n"
-    + JUDGED.replace("{model: w}]", "{model: w, protocol: likelihood}]"): "found no opposite of lilliput/correct",
+    + JUDGED.replace("{model: w}]", "{model: w, protocol: likelihood}]"): "its opposite, and lilliput/correct",
     JUDGED.replace("{model: w}]", "{model: w, protocol: label-tokens, samples: 5}]"): "judging.judges[0].samples: "
-    "found 5, expected 1: label-tokens reads all probabilities from one reply",
+    "label-tokens reads all probabilities from one reply",
     "evaluate: {policies: [sft]}": "evaluate.policies[0]: the run has no stage 'sft'",
     "evaluate: {policies: [gpt]}": "evaluate.policies[0]: no model 'gpt' under models",
     "evaluate: {policies: []}": "evaluate: measures nothing; name policies, or add the stage reward_model",
