@@ -70,10 +70,11 @@ _LOOKALIKE = re.compile(rf"{_SPECIAL.pattern}|<(?=/?[a-z][a-z0-9_]*-[0-9a-f]{{{M
 _AS_JSON, _AS_TEXT = "each one JSON value between two marked lines", "each between two tags with one mark"
 """How the shipped judges speak of their blocks."""
 _MARKS = re.compile(
-    r"^[ \t]*<<[a-z][a-z_ -]* [0-9a-f]|\{\\?\"role\\?\": ?\\?\"|[<\[]/?[a-z][a-z_-]*-(?=[a-f]*[0-9])[0-9a-f]{6,9}[>\]]",
+    r"^[ \t]*<<[a-z][a-z_ -]* [0-9a-f]|(?:^[ \t\"]*\[|\A\s*)\{\\?\"role\\?\": ?\\?\"|"
+    r"[<\[]/?[a-z][a-z_-]*-(?=[a-f]*[0-9])[0-9a-f]{6,9}[>\]]",
     re.MULTILINE,
 )
-"""The beginning of a block or of a turn's JSON, also as small models misspell them."""
+"""The beginning of a block or of a turn's JSON, also as small models misspell them; JSON inside of code is none."""
 _OTHER_BREAKS = {code: f"\\u{code:04x}" for code in (0x7F, 0x85, 0x2028, 0x2029)}
 """Signs that end a line for some readers and that JSON leaves as they are."""
 

@@ -13,10 +13,12 @@ import json
 import re
 from collections.abc import Callable
 from importlib import metadata
+from inspect import getsource
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from amendment.hashing import content_id
 from amendment.text import plain, words
 
 ENTRY_POINTS = "amendment.checks"
@@ -121,6 +123,17 @@ def _function(name: str) -> Callable[[str], bool]:
                 f"the check '{name}' cannot be loaded from {brought[0].value}: {plain(repr(fault))}"
             ) from None
     return _FUNCTIONS[name]
+
+
+def source_of(name: str) -> str | None:
+    """A hash of the source of a registered function, so that what an older one decided counts as out of date.
+
+    None where Python has no source of it, such as of a function that was typed in. What it calls is not covered.
+    """
+    try:
+        return content_id(getsource(_function(name)))
+    except (OSError, TypeError):
+        return None
 
 
 class _Kind(NamedTuple):

@@ -23,6 +23,15 @@ class DrawnPrinciple(NamedTuple):
         return self.constitution.principle_reference(self.principle)
 
 
+def principles_of(constitutions: Sequence[Constitution]) -> list[DrawnPrinciple]:
+    """All principles of these constitutions, in their order."""
+    return [
+        DrawnPrinciple(constitution, principle)
+        for constitution in constitutions
+        for principle in constitution.principles
+    ]
+
+
 def eligible_principles(
     constitutions: Sequence[Constitution],
     role: Literal["revise", "compare"],
@@ -32,10 +41,9 @@ def eligible_principles(
 ) -> list[DrawnPrinciple]:
     """The principles that have texts for the role and speak about prompts of this category and with these tags."""
     return [
-        DrawnPrinciple(constitution, principle)
-        for constitution in constitutions
-        for principle in constitution.principles
-        if getattr(principle, role) and principle.applies_to(category, tags)
+        drawn
+        for drawn in principles_of(constitutions)
+        if getattr(drawn.principle, role) and drawn.principle.applies_to(category, tags)
     ]
 
 

@@ -33,7 +33,7 @@ def copied_from(
     `prompt` is the request that it answers, `instructions` are the words put to the model for this answer, its
     principle included, and `before` is the answer that it revises.
     """
-    if holds_marks(answer) and not holds_marks(before):
+    if holds_marks(answer) and not holds_marks(f"{before}\n{prompt}"):
         return "marks"
     listed, own, asked = words(answer), set(_runs(before)), set(_runs(prompt))
     sources: dict[Copied, set[_Run]] = {

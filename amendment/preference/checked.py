@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from amendment.constitutions import Constitution, DrawnPrinciple
+from amendment.constitutions import Constitution, principles_of
 from amendment.llm.model import Ending
 from amendment.preference.panel import JudgedComparison
 from amendment.records import Candidate, Prompt, text_of
@@ -22,6 +23,8 @@ from amendment.text import plain
 
 RATER = "check"
 """The rater of comparisons that code decides."""
+LATEST = 1000
+"""Answers by principle whose outcome is kept, since an answer is in several comparisons and a function may be slow."""
 
 
 class _Spoken(NamedTuple):
@@ -35,12 +38,8 @@ class CheckedComparisons:
     """What checks say of a run's comparisons; counted one by one."""
 
     def __init__(self, constitutions: Sequence[Constitution]) -> None:
-        self._principles = [
-            DrawnPrinciple(constitution, principle)
-            for constitution in constitutions
-            for principle in constitution.principles
-            if principle.check
-        ]
+        self._principles = [drawn for drawn in principles_of(constitutions) if drawn.principle.check]
+        self._is_kept = lru_cache(maxsize=LATEST)(self._check)
         self._agreed: dict[str, list[float]] = defaultdict(list)
         self._prompts: dict[str, list[str]] = defaultdict(list)
         self._counts: Counter[str] = Counter()
@@ -90,6 +89,9 @@ class CheckedComparisons:
         }
         return {"comparisons": self._counts["comparisons"], "decided": self._counts["decided"], "judges": judges}
 
+    def _check(self, name: str, text: str) -> bool | None:
+        return next(drawn for drawn in self._principles if drawn.id == name).principle.is_kept_by(text)
+
     def _spoken(
         self, prompt: Prompt, judged: JudgedComparison, answers: Mapping[str, Candidate], *, is_hard: bool
     ) -> _Spoken | None:
@@ -99,7 +101,7 @@ class CheckedComparisons:
             if drawn.principle.applies_to(prompt.category, prompt.tags) and (drawn.principle.hard or not is_hard)
         ]
         _, a, b = judged.comparison
-        kept = [[drawn.principle.is_kept_by(text_of(answers[answer].messages)) for drawn in asked] for answer in (a, b)]
+        kept = [[self._is_kept(drawn.id, text_of(answers[answer].messages)) for drawn in asked] for answer in (a, b)]
         passes = [False if False in by_principle else None if None in by_principle else True for by_principle in kept]
         if not asked or None in passes or passes[0] == passes[1]:
             return None

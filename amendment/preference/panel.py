@@ -273,7 +273,7 @@ class PanelCounts:
             self._add_sides(result)
             if result.escalation:
                 _, tier, is_unsure, tiers = result.escalation
-                agreed = _agreement(result.p_a, people.get(result.comparison.id))
+                agreed = _agreement(result.escalation.judgement.p_a, people.get(result.comparison.id))
                 self._tiers.append((len(tiers), None if is_unsure else tier, agreed, result.comparison.prompt_id))
 
     def _add_sides(self, result: JudgedComparison) -> None:

@@ -16,7 +16,8 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, Field
 
-from amendment.constitutions import Constitution
+from amendment.constitutions import Constitution, principles_of
+from amendment.constitutions.checks import source_of
 from amendment.data.sources import FileSource, LilliputPrompts, Name, OneOrMore, Part, Source
 from amendment.data.store import Workspace
 from amendment.data.verdict_files import DataSources
@@ -381,8 +382,12 @@ def open_judge(context: Context, entry: JudgeEntry, settings: JudgeSettings) -> 
 
 
 def constitution_key(context: Context) -> dict[str, Any]:
-    """The constitutions, for the key of a stage that asks by principles."""
-    return {"constitutions": [constitution.reference for constitution in context.constitutions]}
+    """The constitutions, with the source of functions that check for them, for the key of a stage that asks by
+    principles."""
+    checks = [check for drawn in principles_of(context.constitutions) for check in drawn.principle.check]
+    functions = {str(check.value): source_of(str(check.value)) for check in checks if check.kind == "function"}
+    references = {"constitutions": [constitution.reference for constitution in context.constitutions]}
+    return {**references, **({"checks": functions} if functions else {})}
 
 
 def dump(part: BaseModel, *, without: set[str] | None = None) -> dict[str, Any]:

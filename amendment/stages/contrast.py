@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from amendment.constitutions import Constitution, DrawnPrinciple, draw_principles
+from amendment.constitutions import Constitution, DrawnPrinciple, draw_principles, principles_of
 from amendment.constitutions.checks import fails_for_good
 from amendment.critique.copies import copied_from
 from amendment.llm.model import Model
@@ -38,10 +38,9 @@ class Confirmed(NamedTuple):
 def contrast_principles(constitutions: Sequence[Constitution], names: Sequence[str] = ()) -> list[DrawnPrinciple]:
     """The principles that have an opposite; those of these ids alone where any are named."""
     return [
-        DrawnPrinciple(constitution, principle)
-        for constitution in constitutions
-        for principle in constitution.principles
-        if principle.opposite and (not names or principle.id in names)
+        drawn
+        for drawn in principles_of(constitutions)
+        if drawn.principle.opposite and (not names or drawn.principle.id in names)
     ]
 
 

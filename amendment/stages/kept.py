@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from amendment.constitutions import Constitution, DrawnPrinciple
+from amendment.constitutions import Constitution, principles_of
 from amendment.records import Candidate, Prompt, text_of
 from amendment.text import escaped, plain
 
@@ -15,12 +15,7 @@ class KeptAnswers:
     """Counts of answers by principle and by what they are, such as drafts and revisions; the order does not matter."""
 
     def __init__(self, constitutions: Sequence[Constitution]) -> None:
-        self._principles = [
-            DrawnPrinciple(constitution, principle)
-            for constitution in constitutions
-            for principle in constitution.principles
-            if principle.check
-        ]
+        self._principles = [drawn for drawn in principles_of(constitutions) if drawn.principle.check]
         self._counts: dict[str, dict[str, Counter[str]]] = {drawn.id: {} for drawn in self._principles}
         self._reasons: dict[str, str] = {}
 

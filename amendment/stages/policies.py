@@ -10,14 +10,14 @@ judge is right, or a prompt harmless, which its author says; many intervals at o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import Field, model_validator
 
 from amendment.audit.refusal_phrases import refusal_phrase
-from amendment.constitutions import Constitution, DrawnPrinciple
+from amendment.constitutions import DrawnPrinciple, principles_of
 from amendment.data.sources import OneOrMore, Part, PromptFile
 from amendment.errors import Paused, Transient
 from amendment.preference import Judge, JudgeSettings, aggregate_verdicts
@@ -272,11 +272,12 @@ def check_violations(context: Context, part: Violations, answers: Answers) -> tu
     prompts = dict.fromkeys(drawn.draw.prompt.id for of_policy in answers.values() for drawn in of_policy)
     first = set(list(prompts)[:VIOLATION_PROMPTS])
     asked = [
-        (policy, drawn.draw, principle.id, _Check(drawn.draw.prompt, drawn.answer, principle))
+        (policy, drawn.draw, by.id, _Check(drawn.draw.prompt, drawn.answer, by))
         for policy, of_policy in answers.items()
         for drawn in of_policy
         if drawn.answer and drawn.draw.prompt.id in first
-        for principle in _principles_of(context.constitutions, drawn.draw.prompt)
+        for by in principles_of(context.constitutions)
+        if by.principle.applies_to(drawn.draw.prompt.category, drawn.draw.prompt.tags)
     ]
     shares = _ask_checks(context, "checking principles", part.judge, (check for *_, check in asked))
     rows = []
@@ -295,14 +296,6 @@ def check_violations(context: Context, part: Violations, answers: Answers) -> tu
     judge = independence(context.config, part.judge, context.base)
     size = len({row.prompt_id for row in rows})
     return rows, {"judge": judge, "prompts": size, **violation_rates(rows, list(answers))}
-
-
-def _principles_of(constitutions: Iterable[Constitution], prompt: Prompt) -> Iterator[DrawnPrinciple]:
-    """Those that apply to a prompt."""
-    for constitution in constitutions:
-        for principle in constitution.principles:
-            if principle.applies_to(prompt.category, prompt.tags):
-                yield DrawnPrinciple(constitution, principle)
 
 
 def violation_rates(rows: Iterable[PolicyCheck], policies: Sequence[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amendment.constitutions import Constitution, DrawnPrinciple
+from amendment.constitutions import Constitution, DrawnPrinciple, principles_of
 from amendment.critique.copies import copied_from
 from amendment.errors import ConfigError, CredentialsError, MissingExtra, Paused, ProviderError, Transient
 from amendment.llm.embeddings import Embeddings
@@ -50,7 +50,7 @@ class Answered(NamedTuple):
 
 def has_checks(constitutions: Sequence[Constitution]) -> bool:
     """Code can check at least one principle."""
-    return any(principle.check for constitution in constitutions for principle in constitution.principles)
+    return any(drawn.principle.check for drawn in principles_of(constitutions))
 
 
 def scorecard(
@@ -125,12 +125,7 @@ def _principles(
         if row.violates is not None:
             kept_by_judge[row.principle_id][row.policy][row.prompt_id, row.sample] = 1 - row.violates
     figures: dict[str, Any] = {}
-    drawn_principles = [
-        DrawnPrinciple(constitution, principle)
-        for constitution in context.constitutions
-        for principle in constitution.principles
-    ]
-    for drawn in drawn_principles:
+    for drawn in principles_of(context.constitutions):
         if drawn.principle.check:
             figures[drawn.id] = _by_check(drawn, given)
         elif judge is None or judge["standing"] == SAME_JUDGE:

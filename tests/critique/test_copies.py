@@ -34,6 +34,17 @@ def test_a_copy_is_named_by_what_it_copies(answer: str, source: str) -> None:
     assert found == source
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        'Call it like this:\n\nmessages = [{"role": "user", "content": "Hi"}]',
+        '```json\n{"messages": [\n  {"role": "user", "content": "Hi"}\n]}\n```',
+    ],
+)
+def test_code_that_talks_to_a_model_is_no_copy(answer: str) -> None:
+    assert copied_from(answer, prompt="How do I call a chat model from Python?") is None
+
+
 def test_half_of_the_words_in_copied_runs_make_a_copy() -> None:
     six = "one two three four five six"
     own = "red green blue white black grey"

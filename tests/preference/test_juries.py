@@ -10,9 +10,20 @@ import numpy as np
 import pytest
 
 from amendment.errors import ConfigError
+from amendment.llm.model import Ending
 from amendment.preference import RaterVote, aggregate_verdicts, majority_of
-from amendment.preference.panel import FEWEST_LABELS, Unweighed, Weighed, escalate, jury_result, weigh
-from amendment.records import Judgement, Verdict
+from amendment.preference.panel import (
+    FEWEST_LABELS,
+    Escalation,
+    JudgedComparison,
+    PanelCounts,
+    Unweighed,
+    Weighed,
+    escalate,
+    jury_result,
+    weigh,
+)
+from amendment.records import Comparison, Judgement, Verdict
 from tests.preference.verdicts import A, B, verdict
 
 RATERS = ("one", "two", "three")
@@ -40,6 +51,19 @@ def test_each_rater_is_aggregated_over_its_orders_before_it_votes() -> None:
     for names in itertools.permutations(RATERS):
         reordered = [one for name in names for one in verdicts if one.rater == name]
         assert jury_result(reordered, aggregate, "majority") == result
+
+
+def test_people_agree_with_a_tier_of_judges_by_its_own_decision_and_not_by_that_of_a_check() -> None:
+    judges = Judgement(prompt_id="p", a="a", b="b", p_a=0.9)
+    checked = judges.model_copy(update={"p_a": 0.0, "rater_kind": "verifier"})
+    comparison = Comparison("p", "a", "b")
+    counts = PanelCounts(["cheap"])
+    counts.add(
+        [JudgedComparison(comparison, [], Ending("done"), checked, {}, Escalation(judges, 0, False, (judges,)))],
+        [],
+        {comparison.id: 0.0},
+    )
+    assert counts.tiers()["first judges"]["people agree"]["value"] == 0
 
 
 Rows = list[tuple[float | None, ...]]

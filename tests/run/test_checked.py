@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
+from amendment.constitutions import checks
 from amendment.run import Patience, Result, Run
 
 RULES = """\
@@ -100,20 +101,27 @@ def test_a_check_of_another_principle_measures_the_judge_and_decides_nothing(tmp
     assert "agrees with the check on 0 of 20 pairs" in (result.folder / "summary.md").read_text()
 
 
-def test_the_judge_of_constructed_pairs_is_measured_against_the_check_too(tmp_path: Path, server: Any) -> None:
-    constructed = """construct:
-  - {kind: contrast, model: one, principles: [no-list]}
-judging: {judges: [{model: judge}], judge_labelled: true}
-"""
-    text = RUN.replace("candidates: [{model: one, per_prompt: 1}, {model: two, per_prompt: 1}]\n", "")
-    text = text.replace("judging: {judges: [{model: judge}]}\n", constructed)
-    rules = RULES.replace("    hard: true\n", "    opposite: Answer with a list.\n")
-    result = run(tmp_path, server, rules, text=text)
-    assert {row["decided_by"] for row in rows_of(result)} == {"verifier"}
-    checks = json.loads((result.folder / "certificate.json").read_text())["checks"]
-    [agreement] = checks["judges"].values()
-    assert checks["comparisons"] == agreement["n"] == len(rows_of(result)) > 0
-    assert agreement["agrees"] == 0
+def test_an_answer_is_checked_once_by_a_stage_and_a_changed_function_makes_the_result_out_of_date(
+    tmp_path: Path, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def has_no_item(text: str) -> bool:
+        asked.append(text)
+        return "- item" not in text
+
+    def has_no_word(text: str) -> bool:
+        return "word" not in text
+
+    monkeypatch.setitem(checks._FUNCTIONS, "ours", has_no_item)
+    rules = RULES.replace("{kind: no_list}", "{kind: function, value: ours}")
+    assert "judging" in run(tmp_path, server, rules).ran
+    assert len(asked) == 2 * 80, "40 prompts, two candidates: counted as candidates, and compared"
+    assert run(tmp_path, server, rules).ran == ()
+    monkeypatch.setitem(checks._FUNCTIONS, "ours", has_no_word)
+    again = run(tmp_path, server, rules)
+    assert "judging" in again.ran
+    assert again.sent == 0
 
 
 def test_without_a_check_nothing_is_said_of_any(tmp_path: Path, server: Any) -> None:

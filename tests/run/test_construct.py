@@ -13,6 +13,7 @@ from amendment.data.store import Workspace
 from amendment.records import Candidate, Judgement, Prompt, text_of
 from amendment.run import Result, Run
 from amendment.stages.construct import ConstructedPair
+from amendment.text import words
 from tests.rows import save
 from tests.run.small_runs import complaints, made, pairs_of, run_of
 
@@ -117,9 +118,17 @@ dataset: {{test_share: 0.25}}
     judged = place.read("judging/judgements", Judgement)
     assert {row.comparison_id for row in judged} == {row.comparison_id for row in rows if row.prompt_id in first}
     assert any(row.p_a != 0.5 for row in judged)
+    agrees = []
+    for row in rows:
+        passes = [len(words(text_of(messages))) <= 6 for messages in (row.chosen, row.rejected)]
+        p_a = next((each.p_a for each in judged if each.comparison_id == row.comparison_id), None)
+        if p_a is not None and passes[0] != passes[1]:
+            is_chosen = (p_a > 0.5) == (row.chosen_id < row.rejected_id)
+            agrees.append(is_chosen == passes[0])
     certificate = json.loads((result.folder / "certificate.json").read_text())
-    assert certificate["judges"]
-    assert result.summary["stages"]["judging"]["checks"]["lines"], "code has an opinion on these answers too"
+    [agreement] = certificate["checks"]["judges"].values()
+    assert (agreement["agrees"], agreement["n"]) == (sum(agrees), len(agrees))
+    assert len(agrees) > 0
     assert plan.total.calls >= result.sent
     assert run_of(tmp_path, text)().sent == 0
 
