@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from tenacity.wait import wait_random_exponential
@@ -85,8 +86,8 @@ class Calls:
         self._backoff = wait_random_exponential(multiplier=1, max=longest_wait)
         self.last_fault: tuple[float, str] | None = None
         """The last passing fault: its time by `time.monotonic`, and its message."""
-        self._asked_again: deque[tuple[Transient, int, int]] = deque(maxlen=100_000)
-        """Faults after which a call is asked again, with the attempt that follows and the most attempts."""
+        self._retries: dict[tuple[str, str], _Retries] = {}
+        """By kind of fault and host, since they were last reported."""
         self._flying: dict[str, _InFlight] = {}
         self._stopped: AmendmentError | None = None
         self._asked_until = 0.0
@@ -121,18 +122,14 @@ class Calls:
             lines += transport.long_waits
         return lines
 
-    def asked_again(self) -> list[str]:
+    def retries(self) -> list[str]:
         """The faults since this was last called after which calls are asked again: a line for each kind at each server,
-        in the words of the last one. Refusals for pace are not among them. Any thread may ask."""
-        by_kind: defaultdict[tuple[str, str], list[tuple[Transient, int, int]]] = defaultdict(list)
-        while self._asked_again:
-            fault, attempt, most = self._asked_again.popleft()
-            by_kind[fault.kind, str(fault).partition(" ")[0]].append((fault, attempt, most))
+        in the words of the call with the most attempts. Refusals for pace are not among them. Any thread may ask."""
         lines = []
-        for faults in by_kind.values():
-            fault, attempt, most = max(faults, key=lambda row: row[1])
-            calls = f"{len(faults):,} calls are asked again, up to attempt" if len(faults) > 1 else "next is attempt"
-            lines.append(f"{fault}; {calls} {attempt} of {most}")
+        for place in list(self._retries):
+            count, attempt, most, text = self._retries.pop(place)
+            calls = f"{count:,} calls are asked again, up to attempt" if count > 1 else "next is attempt"
+            lines.append(f"{text}; {calls} {attempt} of {most}")
         return lines
 
     @property
@@ -284,15 +281,32 @@ class Calls:
         away = f"{where} takes no calls for {seconds:,.0f} s, which is more than max_wait ({self.max_wait:g} s)"
         self.stop(Paused(f"{away}. Finished work is kept; run again to continue. Last reply: {trouble.reason}"))
 
+    def _note_retry(self, fault: Transient, attempt: int, most: int) -> None:
+        text = str(fault)
+        place = fault.kind, text.partition(" ")[0]
+        last = self._retries.get(place, _Retries(0, 0, most, text))
+        worst = last if attempt < last.attempt else _Retries(0, attempt, most, text)
+        self._retries[place] = worst._replace(count=last.count + 1)
+
     def _pause(self, state: RetryCallState) -> float:
         """Seconds to pause: those the server asks for and jitter, which is at first at most a quarter of these."""
         fault = state.outcome.exception() if state.outcome else None
         if isinstance(fault, Transient) and (rule := RULES[fault.kind]).counts:
-            self._asked_again.append((fault, state.attempt_number + 1, rule.attempts or self._attempts))
+            self._note_retry(fault, state.attempt_number + 1, rule.attempts or self._attempts)
         asked = (isinstance(fault, Transient) and fault.retry_after) or 0.0
         if asked and isinstance(fault, Transient) and fault.kind == "rate" and state.attempt_number <= PROMPT:
             return asked * random.uniform(1.0, 1.25)  # noqa: S311 - jitter, not a secret
         return asked + self._backoff(state)
+
+
+class _Retries(NamedTuple):
+    """Calls that are asked again after one kind of fault: their number, and of the one with the most attempts the
+    attempt that follows, the most that it may have, and the message."""
+
+    count: int
+    attempt: int
+    most: int
+    text: str
 
 
 class _Patience:

@@ -92,14 +92,17 @@ class Online:
 
     @property
     def long_waits(self) -> list[str]:
-        """A line, where calls have had no reply for more than LONG_WAIT."""
+        """A line, where calls have had no reply for more than LONG_WAIT. Those of a provider without a deadline wait for
+        each other, and are not shown."""
+        if not self._provider.deadline:
+            return []
         now = time.monotonic()
         waits = [wait for at in list(self._on_wire.values()) if (wait := now - at) > LONG_WAIT]
         if not waits:
             return []
         calls = "1 call has" if len(waits) == 1 else f"{len(waits)} calls have"
-        limit = f" of {self._provider.deadline:,.0f}" if self._provider.deadline else ""
-        return [f"{self._provider.host}: {calls} had no reply for up to {max(waits):,.0f}{limit} s"]
+        wait = f"{max(waits):,.0f} of {self._provider.deadline:,.0f} s"
+        return [f"{self._provider.host}: {calls} had no reply for up to {wait}"]
 
     async def drain(self) -> None:
         """Wait until every call that was sent has its reply in the ledger or has failed."""

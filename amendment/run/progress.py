@@ -94,7 +94,7 @@ class LineProgress(QuietProgress):
         """Report the calls that failed and are asked again, while the block lasts and at its end."""
 
         def report() -> None:
-            for line in calls.asked_again() if calls else ():
+            for line in calls.retries() if calls else ():
                 say(f"  {plain(line, longest=300)}")
 
         with _every(min(self._seconds, SECONDS_BETWEEN_FAULTS), report):

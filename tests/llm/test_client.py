@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sqlite3
+import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
@@ -152,6 +153,42 @@ def test_who_asks_at_the_moment_at_which_a_call_fails_is_answered(monkeypatch: p
     run(use, Rejected("no"))
 
 
+def test_an_outage_that_nobody_reports_fills_no_memory() -> None:
+    """An error holds the frames that it went through, and these hold the request."""
+
+    async def use(model: Model, provider: Scripted) -> list[str]:
+        provider.script += [Transient("here: away", kind="server") for _ in range(3)]
+        kept = [weakref.ref(fault) for fault in provider.script]
+        await said(model)
+        gc.collect()
+        assert [fault() for fault in kept] == [None] * 3
+        return model.calls.retries()
+
+    assert run(use) == ["here: away; 3 calls are asked again, up to attempt 4 of 8"]
+
+
+@pytest.mark.parametrize(
+    ("deadline", "expected"), [(600.0, ["here: 1 call has had no reply for up to 0 of 600 s"]), (None, [])]
+)
+def test_a_call_without_a_reply_is_shown_where_one_is_due(
+    monkeypatch: pytest.MonkeyPatch, deadline: float | None, expected: list[str]
+) -> None:
+    """A local model has no deadline: its calls wait for each other."""
+    monkeypatch.setattr("amendment.llm.transport.LONG_WAIT", -1.0)
+
+    async def use(model: Model, provider: Scripted) -> list[str]:
+        provider.deadline = deadline
+        provider.gate.clear()
+        asker = asyncio.ensure_future(said(model))
+        await until(lambda: bool(provider.asked))
+        lines = model.calls.troubles()
+        provider.gate.set()
+        await asker
+        return lines
+
+    assert run(use) == expected
+
+
 def test_when_everything_is_stopped_a_call_that_fails_then_does_not_wait_to_be_asked_again() -> None:
     async def use(model: Model, provider: Scripted) -> None:
         provider.gate.clear()
@@ -282,6 +319,8 @@ OTHERS: list[dict[str, Any]] = [
     {"chat_template_kwargs": {"enable_thinking": False}},
     {"sampling": Sampling(temperature=0.5)},
     {"choices": ("A", "B")},
+    {"prefill": "The better answer is Answer"},
+    {"scored": "Yes."},
     {"answer_schema": {"type": "object"}},
     {"sample": 1},
 ]

@@ -102,7 +102,7 @@ def test_calls_that_are_asked_again_are_reported_in_one_line_for_each_kind_of_fa
         asyncio.run(ask(calls))
         with progress.stage("judging", 3, calls):
             pass
-        assert calls.asked_again() == []
+        assert calls.retries() == []
     shown = screen.getvalue().replace("\x1b[2K", "").splitlines()
     lines = [line.strip() for line in shown if "here: no reply" in line or "429" in line]
     assert lines == [
