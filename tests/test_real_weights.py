@@ -75,9 +75,7 @@ ANSWERS = (
         "the end it depends on the bread, on the room and on how much of it you eat in a day.",
     ),
 )
-COMMON = set(
-    ["the", "a", "an", "to", "of", "and", "is", "in", "it", "that", "you", "for", "are", "be", "can", "with", "this"]
-)
+COMMON = re.compile("the|a|an|to|of|and|is|in|it|that|you|for|are|be|can|with|this")
 PAIRS: list[dict[str, Any]] = [
     {
         "prompt": [{"role": "user", "content": f"What is {a} plus {b}?"}],
@@ -123,7 +121,7 @@ def fluency(model: Model, prompt: str, *answers: str) -> list[float]:
 def is_english(text: str) -> bool:
     """A fifth of its words are among the commonest."""
     words = re.findall(r"[a-z']+", text.lower())
-    return len(words) > 3 and sum(word in COMMON for word in words) >= len(words) / 5
+    return len(words) > 3 and sum(bool(COMMON.fullmatch(word)) for word in words) >= len(words) / 5
 
 
 def test_drafts_are_english_and_each_is_criticised_and_revised(run: Run, written: list[Candidate]) -> None:
