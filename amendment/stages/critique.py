@@ -49,7 +49,7 @@ class CritiqueStage(Stage):
         yield Ask(("critique", "model"), self.config.model, "revise", take=self.config.take)
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        lines = count_lines(counts, {"copies": _copy_lines, "principles kept": kept_lines})
+        lines = count_lines(counts, {"principles kept": kept_lines})
         if sum(counts.get("copies", {}).values()) > counts["revisions"]:
             lines.append(
                 "- most revisions are copies: take a larger model, try `layout: tags` in its entry, or draw pairs by "
@@ -109,21 +109,3 @@ class _Chains:
             **({"principles kept": kept} if (kept := self._kept.to_json()) else {}),
         }
         return StageResult(self.tables.artefacts, counts)
-
-
-_SOURCES = {
-    "critique": "their critique",
-    "instructions": "their instructions",
-    "prompt": "the prompt",
-    "marks": "marks",
-}
-
-
-def _copy_lines(copies: Mapping[str, int]) -> list[str]:
-    """How many revisions copy what; `copies` counts them by what they copy."""
-    lines = []
-    for source, number in copies.items():
-        copied = f"copied {_SOURCES[source]} and"
-        several, one = f"{number:,} revisions {copied} are no candidates", f"1 revision {copied} is no candidate"
-        lines.append(f"- {several if number > 1 else one}")
-    return lines

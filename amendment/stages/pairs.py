@@ -193,18 +193,15 @@ def _reason(judgement: Judgement, ranking: Ranking | None) -> str | None:
     return LOST if p_best < 0.5 else None
 
 
-CUT = "pairs with an answer cut at max_tokens"
+CUT = "answers of pairs cut at max_tokens"
 
 
 def cut_answers(pair: Pair, answers: Mapping[str, Candidate]) -> Iterator[str]:
-    """The answers of a pair that were cut at their limit, in words; none for a pair of whole answers."""
-    match answers[pair.chosen_id].is_truncated, answers[pair.rejected_id].is_truncated:
-        case True, True:
-            yield "both"
-        case True, False:
-            yield "the chosen one alone"
-        case False, True:
-            yield "the rejected one alone"
+    """Which answers of a pair were cut at their limit."""
+    if answers[pair.chosen_id].is_truncated:
+        yield "chosen"
+    if answers[pair.rejected_id].is_truncated:
+        yield "rejected"
 
 
 def has_pairs(settings: RunSettings) -> bool:

@@ -60,8 +60,8 @@ def test_answers_that_were_all_cut_are_kept_and_their_pairs_are_counted(
     summary = Run.from_file(path, folder=tmp_path / "run")().summary
     assert len(server.asked) == 3, "two answers, each asked for once, and one verdict"
     assert summary["stages"]["candidates"]["truncated"] == 2
-    assert summary["stages"]["dataset"]["pairs with an answer cut at max_tokens"] == {"both": 1}
-    assert "- pairs with an answer cut at max_tokens: both 1" in (tmp_path / "run/summary.md").read_text()
+    assert summary["stages"]["dataset"]["answers of pairs cut at max_tokens"] == {"chosen": 1, "rejected": 1}
+    assert "- answers of pairs cut at max_tokens: chosen 1, rejected 1" in (tmp_path / "run/summary.md").read_text()
 
 
 def test_verdicts_that_nobody_can_read_are_counted_on_the_screen_though_every_comparison_is_done() -> None:

@@ -95,7 +95,7 @@ critique: {{model: m}}
     }
     assert result.summary["stages"]["critique"]["copies"] == {"critique": 3}
     page = (result.folder / "summary.md").read_text()
-    assert "- 3 revisions copied their critique and are no candidates\n" in page
+    assert "- copies: critique 3\n" in page
     assert "- most revisions are copies: " in page
 
 
