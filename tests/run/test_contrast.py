@@ -91,9 +91,7 @@ def test_a_pair_is_kept_where_the_check_confirms_it_and_counted_by_reason_elsewh
         assert row.decisive == "house/short"
         assert row.constitutions[0].startswith("house@1.0.0#")
         assert (text_of(row.chosen), text_of(row.rejected)) == (SHORT, LONG)
-    assert "answers of pairs cut at max_tokens: rejected 1" in (
-        (result.folder / "summary.md").read_text()
-    )
+    assert "answers of pairs cut at max_tokens: rejected 1" in ((result.folder / "summary.md").read_text())
 
 
 @pytest.mark.parametrize(
