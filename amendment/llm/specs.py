@@ -248,6 +248,9 @@ class LocalSpec(_Drawn):
     """`auto` is float32 on a CPU, bfloat16 on a GPU that has it, and else the precision of the saved weights."""
     max_tokens: int = Field(default=256, ge=1)
     """The longest answer, in tokens."""
+    layout: Layout = "tags"
+    """How questions show texts of others: `tags` is plain text between two tags with a random mark; `marks` is JSON
+    between two lines with one, which small models copy."""
     temperature: float = Field(default=1.0, ge=0, le=5, allow_inf_nan=False)
     """0 takes the likeliest token each time."""
     top_p: float = Field(default=1.0, gt=0, le=1)

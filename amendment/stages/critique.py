@@ -52,7 +52,7 @@ class CritiqueStage(Stage):
         lines = count_lines(counts, {"principles kept": kept_lines})
         if sum(counts.get("copies", {}).values()) > counts["revisions"]:
             lines.append(
-                "- most revisions are copies: take a larger model, try `layout: tags` in its entry, or draw pairs by "
+                "- most revisions are copies: take a larger model, try `layout: tags` in a server's entry, or draw pairs by "
                 "contrast prompts (`construct`)"
             )
         return lines

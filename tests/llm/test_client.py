@@ -322,6 +322,8 @@ OTHERS: list[dict[str, Any]] = [
     {"prefill": "The better answer is Answer"},
     {"scored": "Yes."},
     {"answer_schema": {"type": "object"}},
+    {"prefill": "The better answer is"},
+    {"scored": "Paris."},
     {"sample": 1},
 ]
 
