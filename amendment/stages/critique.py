@@ -52,8 +52,8 @@ class CritiqueStage(Stage):
         lines = count_lines(counts, {"principles kept": kept_lines})
         if sum(counts.get("copies", {}).values()) > counts["revisions"]:
             lines.append(
-                "- most revisions are copies: take a larger model, try `layout: tags` in the entry of a server, or draw "
-                "pairs by contrast prompts (`construct`)"
+                "- most revisions are copies: take a larger model, try `layout: tags` in the entry of a server, "
+                "or draw pairs by contrast prompts (`construct`)"
             )
         return lines
 
