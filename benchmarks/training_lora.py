@@ -141,7 +141,7 @@ def _sft(data: Data, settings: Mapping[str, Any]) -> float:
     with quietly():
         tokenizer = load_tokenizer(data.out)
         rows = prepare_rows(data.test, Renderer(tokenizer), SftSettings(max_length=64)).rows
-        logps = completion_logps(load_causal(data.out), [_split(row) for row in rows], tokenizer.pad_token_id)
+        logps = completion_logps(load_causal(data.out), tokenizer, [_split(row) for row in rows])
     return -float(logps.sum()) / sum(len(_split(row)[1]) for row in rows)
 
 

@@ -253,7 +253,7 @@ def _divergence(model: Path, reference: Path, told: Sequence[tuple[str, str]]) -
         tokenizer = load_tokenizer(model)
         settings = SftSettings(max_length=POLICY.max_length, max_dropped=1.0)
         kept = [_split(row) for row in prepare_rows(rows, Renderer(tokenizer), settings).rows]
-        ours, theirs = (completion_logps(load_causal(it), kept, tokenizer.pad_token_id) for it in (model, reference))
+        ours, theirs = (completion_logps(load_causal(it), tokenizer, kept) for it in (model, reference))
     return float((ours - theirs).mean())
 
 

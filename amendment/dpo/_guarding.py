@@ -186,7 +186,7 @@ class GuardWatcher(TrainerCallback, ExportableState):
 
     def _logps(self, model: Any, answers: list[tuple[Sampled, Row]]) -> NDArray[np.float64]:
         sequences = [(ids, answer.ids) for (_, ids), (answer, _) in zip(self.questions, answers, strict=True)]
-        return completion_logps(model, sequences, self.bench.tokenizer.pad_token_id)
+        return completion_logps(model, self.bench.tokenizer, sequences)
 
     def _observed(self, answers: list[tuple[Sampled, Row]], log_ratio: NDArray[np.float64]) -> Observed:
         readable = self.guards.readable or (lambda _row, _text: True)

@@ -69,11 +69,13 @@ def kto_trainer(
     order = bench.order([pair.longest for pair in pairs], args)
     rows = unpaired([pairs[place] for place in order], batch, settings.max_length)
     seen = rows[: drawn(args)] if args.max_steps > 0 else rows
-    model, pad = placed(load_causal(reference, revision=bench.revision)), bench.tokenizer.pad_token_id
+    model = placed(load_causal(reference, revision=bench.revision))
     columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in Unpaired._fields}
     for name, answers in (("ref_logps", "completion_ids"), ("ref_KL_logps", "KL_completion_ids")):
         column = np.full(len(rows), np.nan, dtype=np.float32)  # were one drawn after all, its loss would tell
-        column[: len(seen)] = completion_logps(model, [(row.prompt_ids, getattr(row, answers)) for row in seen], pad)
+        column[: len(seen)] = completion_logps(
+            model, bench.tokenizer, [(row.prompt_ids, getattr(row, answers)) for row in seen]
+        )
         columns[name] = column
     trainer = UnpairedKTO(
         model=bench.causal_model(),

@@ -112,7 +112,7 @@ def dpo_trainer(
     args, lengths = bench.configure(DPOConfig, **own), [pair.longest for pair in pairs]
     rows = bench.seen(lengths, args)
     model = placed(load_causal(reference, revision=bench.revision))
-    logps = _pair_logps(model, [pairs[row] for row in rows], bench.tokenizer.pad_token_id)
+    logps = _pair_logps(model, bench.tokenizer, [pairs[row] for row in rows])
     columns: dict[str, Any] = {name: [getattr(pair, name) for pair in pairs] for name in TokenPair._fields}
     columns |= {"p_chosen": labels.targets, "weight": labels.weights}
     for side, values in zip(("chosen", "rejected"), logps, strict=True):
@@ -129,10 +129,12 @@ def dpo_trainer(
     return trainer, lengths
 
 
-def _pair_logps(model: Any, pairs: Sequence[TokenPair], pad: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _pair_logps(
+    model: Any, tokenizer: Any, pairs: Sequence[TokenPair]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """log p(chosen) and log p(rejected) of each pair, given its prompt; sums over completion tokens, in nats."""
     sides = [(pair.prompt_ids, ids) for pair in pairs for ids in (pair.chosen_ids, pair.rejected_ids)]
-    logps = completion_logps(model, sides, pad)
+    logps = completion_logps(model, tokenizer, sides)
     return logps[0::2], logps[1::2]
 
 
@@ -187,7 +189,7 @@ def margins(policy: str | Path, reference: str | Path, pairs: Rows, settings: Dp
         gaps = []
         for folder in (policy, reference):
             model = placed(load_causal(folder, revision=settings.revision))
-            chosen, rejected = _pair_logps(model, prepared.rows, tokenizer.pad_token_id)
+            chosen, rejected = _pair_logps(model, tokenizer, prepared.rows)
             gaps.append(chosen - rejected)
     result[prepared.places] = settings.beta * (gaps[0] - gaps[1])
     return result

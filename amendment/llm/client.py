@@ -127,9 +127,9 @@ class Calls:
         in the words of the call with the most attempts. Refusals for pace are not among them. Any thread may ask."""
         lines = []
         for place in list(self._retries):
-            count, attempt, most, text = self._retries.pop(place)
-            calls = f"{count:,} calls are asked again, up to attempt" if count > 1 else "next is attempt"
-            lines.append(f"{text}; {calls} {attempt} of {most}")
+            calls, attempt, most, text = self._retries.pop(place)
+            next_one = f"{calls:,} calls are asked again, up to attempt" if calls > 1 else "next is attempt"
+            lines.append(f"{text}; {next_one} {attempt} of {most}")
         return lines
 
     @property
@@ -286,7 +286,7 @@ class Calls:
         place = fault.kind, text.partition(" ")[0]
         last = self._retries.get(place, _Retries(0, 0, most, text))
         worst = last if attempt < last.attempt else _Retries(0, attempt, most, text)
-        self._retries[place] = worst._replace(count=last.count + 1)
+        self._retries[place] = worst._replace(calls=last.calls + 1)
 
     def _pause(self, state: RetryCallState) -> float:
         """Seconds to pause: those the server asks for and jitter, which is at first at most a quarter of these."""
@@ -303,7 +303,7 @@ class _Retries(NamedTuple):
     """Calls that are asked again after one kind of fault: their number, and of the one with the most attempts the
     attempt that follows, the most that it may have, and the message."""
 
-    count: int
+    calls: int
     attempt: int
     most: int
     text: str

@@ -101,8 +101,8 @@ class Online:
         if not waits:
             return []
         calls = "1 call has" if len(waits) == 1 else f"{len(waits)} calls have"
-        wait = f"{max(waits):,.0f} of {self._provider.deadline:,.0f} s"
-        return [f"{self._provider.host}: {calls} had no reply for up to {wait}"]
+        longest, limit = max(waits), self._provider.deadline
+        return [f"{self._provider.host}: {calls} had no reply for up to {longest:,.0f} of {limit:,.0f} s"]
 
     async def drain(self) -> None:
         """Wait until every call that was sent has its reply in the ledger or has failed."""

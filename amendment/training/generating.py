@@ -13,11 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from amendment.llm.generation import GenerationOptions, sample
+from amendment.llm.generation import GenerationOptions, sample, score
 from amendment.llm.rendering import Sampled
-
-_LOGITS = 2**26
-"""Most logits held at once: a quarter of a gigabyte in fp32."""
 
 
 class PaddedBatch(NamedTuple):
@@ -54,19 +51,13 @@ def _rectangle(rows: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[Te
     return ids.to(device), mask.to(device)
 
 
-@torch.no_grad()
-def completion_logps(model: Any, sequences: Sequence[tuple[list[int], list[int]]], pad: int) -> NDArray[np.float64]:
+def completion_logps(
+    model: Any, tokenizer: Any, sequences: Sequence[tuple[list[int], list[int]]]
+) -> NDArray[np.float64]:
     """log p(completion | prompt) in nats of (prompt ids, completion ids), in the order given."""
-    starts = torch.tensor([len(prompt) for prompt, _ in sequences], device=model.device)
-    result = np.zeros(len(sequences))
-    tokens = max(64, min(8192, _LOGITS // int(model.config.get_text_config().vocab_size)))
-    wholes = [[*prompt, *completion] for prompt, completion in sequences]
-    for rows, ids, mask in padded_batches(wholes, pad=pad, device=model.device, tokens=tokens):
-        logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
-        logps_BT = logits.gather(2, ids[:, 1:, None]).squeeze(2) - logits.logsumexp(2)
-        is_completion = torch.arange(1, ids.shape[1], device=model.device) >= starts[rows][:, None]
-        result[rows] = (logps_BT * (is_completion & (mask[:, 1:] == 1))).sum(1).double().cpu().numpy()
-    return result
+    prompts, completions = [prompt for prompt, _ in sequences], [completion for _, completion in sequences]
+    logps = dict(score(model, tokenizer, prompts, completions)) if sequences else {}
+    return np.array([logps[row] for row in range(len(sequences))])
 
 
 def sample_answers(

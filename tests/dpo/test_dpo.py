@@ -102,7 +102,7 @@ def test_orpo_and_simpo_are_their_formulas_on_the_tokens_of_preflight(sft: Path,
         tokenizer, model = load_tokenizer(sft), load_causal(sft).eval()
         rows = prepare_pairs(pairs, Renderer(tokenizer), settings_of("sigmoid"), trainer="dpo").rows
         means = {
-            side: completion_logps(model, [(row.prompt_ids, ids) for row, ids in answers], tokenizer.pad_token_id)
+            side: completion_logps(model, tokenizer, [(row.prompt_ids, ids) for row, ids in answers])
             / np.array([len(ids) for _, ids in answers])
             for side in ("chosen", "rejected")
             for answers in [[(row, getattr(row, f"{side}_ids")) for row in rows]]
