@@ -1,7 +1,7 @@
 """Texts of others on their way to models and to people, as data and never as instructions.
 
 `Template` and `fence` put them into requests, `plain` onto a terminal, `cell` and `table` into Markdown, `safe_cell`
-into a spreadsheet, and `transcript` shows a conversation. `words` takes a text apart.
+into a spreadsheet, and `transcript` shows a conversation. `words` splits a text.
 """
 
 from __future__ import annotations
@@ -191,14 +191,14 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     return [lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]]
 
 
-def cell(text: str) -> str:
-    """Other people's text for a cell: one line, cut to `LONGEST_CELL` characters, nothing in it is Markdown or HTML.
+def cell(text: str, *, longest: int = LONGEST_CELL) -> str:
+    """Other people's text for a page: one line, cut to `longest` characters, nothing in it is Markdown or HTML.
 
     >>> print(cell("[a](b) | <i>"))
     \\[a\\](b) \\| \\<i\\>
     """
-    kept = text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}…"
-    return plain(kept.translate(SPECIAL), longest=2 * LONGEST_CELL)
+    kept = text if len(text) <= longest else f"{text[:longest]}…"
+    return plain(kept.translate(SPECIAL), longest=2 * longest)
 
 
 # Words.
@@ -228,15 +228,6 @@ def words(text: str) -> list[str]:
     ["don't", 'stop', '3', 'cats', '你', '好']
     """
     return _WORD.findall(text.lower())
-
-
-def escaped(text: str) -> str:
-    """Other people's text for a sentence of a page: one line, cut to `LONGEST`, nothing in it is Markdown or HTML.
-
-    >>> print(escaped("[a](b)"))
-    \\[a\\](b)
-    """
-    return plain(text[:LONGEST].translate(SPECIAL), longest=2 * LONGEST)
 
 
 # Names of people.

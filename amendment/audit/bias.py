@@ -77,14 +77,10 @@ def bias_table(
     return {name: row for name, row in rows.items() if row}
 
 
-def longer_by_majority(data: AuditData, draws: Resampling, verdicts: Verdicts | None = None) -> Estimate:
-    """The share of decided majorities of people for the longer answer; with a judge's verdicts, of the items on which
-    it chooses an answer: what always taking the longer one would reach there."""
-    longer = _more(data.length_difference)
-    is_counted = _decides(data.majority) & _decides(longer)
-    if verdicts is not None:
-        is_counted &= np.isin(np.arange(is_counted.size), verdicts.item[verdicts.decided])
-    items = np.flatnonzero(is_counted)
+def longer_by_majority(data: AuditData, items: Codes, draws: Resampling) -> Estimate:
+    """The share of decided majorities of people for the longer answer, of these items; each counts once."""
+    longer, items = _more(data.length_difference), np.unique(items)
+    items = items[_decides(data.majority[items]) & _decides(longer[items])]
     return share(data.majority[items] == longer[items], data.prompts(items), draws.level)
 
 

@@ -14,6 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from amendment.audit.agreement import RaterGroup, group, people_leave_one_out
 from amendment.audit.alarm import Alarms, Unmatched, alarms, unmatched
 from amendment.audit.bias import longer_by_majority
@@ -203,7 +205,7 @@ def _people(data: AuditData, draws: Resampling) -> PeopleReport | None:
         return None
     return PeopleReport(
         majority={name: int((data.majority == value).sum()) for name, value in (("A", A), ("tie", TIE), ("B", B))},
-        prefers_longer=longer_by_majority(data, draws),
+        prefers_longer=longer_by_majority(data, np.arange(data.majority.size), draws),
         among=group(data, data.persons, draws),
         leave_one_out=people_leave_one_out(data, draws),
         again=shown_again(data, draws),

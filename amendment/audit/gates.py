@@ -112,7 +112,7 @@ def judge_report(data: AuditData, number: int, models: Mapping[str, str], draws:
     rater, calls, verdicts = data.raters[number], data.calls.of(number), data.verdicts.of(number)
     ceiling, ceiling_note = against_single_people(data, verdicts, draws)
     alternative = stands_in(data, verdicts, draws)
-    longer = longer_by_majority(data, draws, verdicts)
+    longer = longer_by_majority(data, verdicts.item[verdicts.decided], draws)
     return JudgeReport(
         name=rater.name,
         kind=rater.kind,

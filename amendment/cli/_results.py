@@ -239,17 +239,17 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
 
 
 def _evaluate_run(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
-    from amendment.run.conditions import conditions_in, evaluation_of, meet
+    from amendment.run.conditions import conditions_in, evaluation_of, results_of
 
     conditions = conditions_in(texts)
     counts, lines = evaluation_of(folder)
-    outcomes = meet(conditions, counts)
+    results = results_of(conditions, counts)
     if as_json:
-        outcome = {"conditions": [outcome._asdict() for outcome in outcomes]} if outcomes else {}
-        typer.echo(json.dumps({**counts, **outcome}, indent=1))
+        checked = {"conditions": [result._asdict() for result in results]} if results else {}
+        typer.echo(json.dumps({**counts, **checked}, indent=1))
     else:
-        typer.echo("\n".join([outcome.line for outcome in outcomes] or lines))
-    if any(outcome.failed for outcome in outcomes):
+        typer.echo("\n".join([result.line for result in results] or lines))
+    if any(result.failed for result in results):
         raise typer.Exit(1)
 
 

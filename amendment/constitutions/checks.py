@@ -110,7 +110,7 @@ def _function(name: str) -> Callable[[str], bool]:
         brought = [entry for entry in metadata.entry_points(group=ENTRY_POINTS) if entry.name == name]
         if not brought:
             raise ValueError(
-                f"found the name '{plain(name, longest=60)}', and no such function is registered; call "
+                f"no check named '{plain(name, longest=60)}' is registered; call "
                 f"register_check before the file is read, or install the package that brings it ({ENTRY_POINTS})"
             )
         if len(brought) > 1:
@@ -136,7 +136,7 @@ def source_of(name: str) -> str | None:
         return None
 
 
-class _Kind(NamedTuple):
+class _CheckKind(NamedTuple):
     validate: Callable[[Any], None]
     """Raises ValueError for a value that does not fit."""
     passes: Callable[[str, Any], bool]
@@ -161,7 +161,7 @@ def _is_pattern(value: Any) -> None:
         reason = plain(str(fault).removeprefix("Invalid regular expression: "))
         raise ValueError(
             f"found the pattern '{plain(value, longest=60)}', expected a regular expression of RE2, which has neither "
-            f"lookaround nor references back: {reason}"
+            f"lookaround nor backreferences: {reason}"
         ) from None
 
 
@@ -191,7 +191,7 @@ def _matches(text: str, pattern: str) -> bool:
 
 def _is_json(text: str, _: None) -> bool:
     def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is no JSON")
+        raise ValueError(f"{constant} is not JSON")
 
     try:
         json.loads(text, parse_constant=refuse)
@@ -208,12 +208,12 @@ def _call(text: str, name: str) -> bool:
 
 
 KINDS = {
-    "max_words": _Kind(_is_number, lambda text, most: len(words(text)) <= most, fails_for_good=True),
-    "min_words": _Kind(_is_number, lambda text, fewest: len(words(text)) >= fewest),
-    "matches": _Kind(_is_pattern, _matches),
-    "forbids": _Kind(_is_pattern, lambda text, pattern: not _matches(text, pattern), fails_for_good=True),
-    "json": _Kind(_is_nothing, _is_json),
-    "no_list": _Kind(_is_nothing, lambda text, _: _LIST.search(text) is None, fails_for_good=True),
-    "function": _Kind(_is_name, _call),
+    "max_words": _CheckKind(_is_number, lambda text, most: len(words(text)) <= most, fails_for_good=True),
+    "min_words": _CheckKind(_is_number, lambda text, fewest: len(words(text)) >= fewest),
+    "matches": _CheckKind(_is_pattern, _matches),
+    "forbids": _CheckKind(_is_pattern, lambda text, pattern: not _matches(text, pattern), fails_for_good=True),
+    "json": _CheckKind(_is_nothing, _is_json),
+    "no_list": _CheckKind(_is_nothing, lambda text, _: _LIST.search(text) is None, fails_for_good=True),
+    "function": _CheckKind(_is_name, _call),
 }
 """Kinds of checks."""

@@ -183,7 +183,7 @@ class Principle(_Part):
     cases: tuple[Case, ...] = ()
     """Worked cases."""
     opposite: Text | None = None
-    """The rule turned round: what an answer does that does not keep it. Likelihood judges and contrast prompts need
+    """The opposite rule: what an answer that breaks the principle does. Likelihood judges and contrast prompts need
     it."""
     check: tuple[Check, ...] = ()
     """What code can check of an answer; all of it must hold."""

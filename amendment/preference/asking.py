@@ -198,7 +198,7 @@ class QuestionRunner:
         self, question: RenderedQuestion, answer: Answer, parsed: Sequence[Parsed], complaint: str
     ) -> tuple[Answer, Sequence[Parsed]]:
         """A second answer after a complaint about the first, or the first where no second one comes."""
-        messages = asked_again(question.plain_messages, answer.reply, complaint=complaint, form=question.form)
+        messages = with_complaint(question.plain_messages, answer.reply, complaint=complaint, form=question.form)
         try:
             answer = await self.model.ask(messages, sample=question.sample)
         except (Rejected, Transient) as fault:
@@ -207,7 +207,7 @@ class QuestionRunner:
         return answer, question.read(answer.reply)
 
 
-def asked_again(messages: Messages, reply: Reply, *, complaint: str, form: str) -> Messages:
+def with_complaint(messages: Messages, reply: Reply, *, complaint: str, form: str) -> Messages:
     """The conversation so far, the model's answer, and the parser's complaint with the form that it expects."""
     answer = Message(role="assistant", content=text_of(reply.messages))
     return (*messages, answer, *user(f"{_OPENING}: {complaint}. Answer again, without a new argument: {form}."))

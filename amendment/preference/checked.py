@@ -27,7 +27,7 @@ LATEST = 1000
 """Answers by principle whose outcome is kept, since an answer is in several comparisons and a function may be slow."""
 
 
-class _Spoken(NamedTuple):
+class _Preference(NamedTuple):
     """Which answer code prefers, and by which principles."""
 
     p_a: float
@@ -47,23 +47,23 @@ class CheckedComparisons:
 
     def decided(self, prompt: Prompt, judged: JudgedComparison, answers: Mapping[str, Candidate]) -> JudgedComparison:
         """The comparison as checks of hard principles decide it, or as it was; `answers` are candidates by id."""
-        spoken = self._spoken(prompt, judged, answers, is_hard=True)
-        if spoken is None or judged.judgement is None:
+        preferred = self._preferred(prompt, judged, answers, is_hard=True)
+        if preferred is None or judged.judgement is None:
             return judged
         update = {
-            "p_a": spoken.p_a,
+            "p_a": preferred.p_a,
             "rater_kind": "verifier",
             "raters": (RATER,),
-            "principle_ids": spoken.principle_ids,
-            "decisive": spoken.principle_ids[0] if len(spoken.principle_ids) == 1 else None,
+            "principle_ids": preferred.principle_ids,
+            "decisive": preferred.principle_ids[0] if len(preferred.principle_ids) == 1 else None,
             "conflict": None,
         }
         return judged._replace(judgement=judged.judgement.model_copy(update=update), ending=Ending("done"))
 
     def add(self, prompt: Prompt, judged: JudgedComparison, answers: Mapping[str, Candidate]) -> None:
         """Count a comparison: whether code says which answer is better, and whether each judge says the same."""
-        spoken = self._spoken(prompt, judged, answers, is_hard=False)
-        if spoken is None:
+        preferred = self._preferred(prompt, judged, answers, is_hard=False)
+        if preferred is None:
             return
         self._counts["comparisons"] += 1
         self._counts["decided"] += judged.judgement is not None and judged.judgement.rater_kind == "verifier"
@@ -71,11 +71,11 @@ class CheckedComparisons:
             side = 0 if own.p_a is None else side_of(own.p_a)
             self._undecided[rater] += side == 0
             if side:
-                self._agreed[rater].append(float(side == side_of(spoken.p_a)))
+                self._agreed[rater].append(float(side == side_of(preferred.p_a)))
                 self._prompts[rater].append(prompt.id)
 
     def to_json(self) -> dict[str, Any]:
-        """How many comparisons code has an opinion on, how many it decided, and each judge's agreement with it over
+        """Comparisons in which code prefers an answer, those that it decided, and each judge's agreement with it over
         those on which the judge is decided too; empty where no principle has a check."""
         if not self._principles:
             return {}
@@ -92,9 +92,9 @@ class CheckedComparisons:
     def _check(self, name: str, text: str) -> bool | None:
         return next(drawn for drawn in self._principles if drawn.id == name).principle.is_kept_by(text)
 
-    def _spoken(
+    def _preferred(
         self, prompt: Prompt, judged: JudgedComparison, answers: Mapping[str, Candidate], *, is_hard: bool
-    ) -> _Spoken | None:
+    ) -> _Preference | None:
         asked = [
             drawn
             for drawn in self._principles
@@ -106,7 +106,7 @@ class CheckedComparisons:
         if not asked or None in passes or passes[0] == passes[1]:
             return None
         differ = tuple(drawn.id for drawn, first, second in zip(asked, *kept, strict=True) if first != second)
-        return _Spoken(float(passes[0] is True), differ)
+        return _Preference(float(passes[0] is True), differ)
 
 
 def check_lines(checks: Mapping[str, Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """Stop a run whose judge cannot be read, before it has asked all its questions.
 
 Covered: the replies to a judge's first questions in a run, each after it was asked once more. Not covered: refusals and
-questions that the server rejects, which are no unreadable verdicts, and a judge that can be read now and then.
+questions that the server rejects, which do not count as unreadable, and a judge that can be read now and then.
 
 A run stops once: ten replies of earlier starts, which the ledger has, let it go on, so that whoever starts it again
 without a change sees what the judge is worth.
@@ -81,6 +81,6 @@ class FirstVerdicts:
         limit = f", or a larger max_tokens (found {model.sampling.max_tokens})" if model.sampling.max_tokens else ""
         yield f"a larger model{limit}"
         if model.provider.kind == "openai" and not model.takes_prefill:
-            yield f"prefill: true in the entry {name}, if its server can continue a begun answer"
+            yield f"prefill: true in the entry {name}, if its server can continue the beginning of an answer"
         else:
             yield "worked examples in the constitution, under few_shot: compare:"

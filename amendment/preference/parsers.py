@@ -54,12 +54,12 @@ class Parsed(NamedTuple):
     label_mass: float | None = None
     """Probability of all listed labels together."""
 
-    def held_to(self, least_mass: float) -> Parsed:
+    def require_mass(self, least_mass: float) -> Parsed:
         """The same, or invalid where the labels hold less than `least_mass` of the probability."""
         if self.invalid or self.label_mass is None or self.label_mass >= least_mass:
             return self
-        held = f"the labels hold {self.label_mass:.0%} of the probability, expected {least_mass:.0%} or more"
-        return Parsed(invalid=held, label_mass=self.label_mass)
+        too_little = f"the labels hold {self.label_mass:.0%} of the probability, expected {least_mass:.0%} or more"
+        return Parsed(invalid=too_little, label_mass=self.label_mass)
 
 
 class Parser(NamedTuple):

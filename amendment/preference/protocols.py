@@ -105,7 +105,7 @@ class QuestionBuilder:
         parser = PARSERS[folder.parser]
         return RenderedQuestion(
             messages=self._messages(question, values, prefill=prefill) if choices else plain,
-            read=lambda reply: [parser.read(reply).held_to(self.least_mass)],
+            read=lambda reply: [parser.read(reply).require_mass(self.least_mass)],
             form=parser.form,
             sample=question.sample,
             shared=self._shared(values),

@@ -31,8 +31,8 @@ class Condition(NamedTuple):
     least: float
 
 
-class Outcome(NamedTuple):
-    """What a condition came to."""
+class ConditionResult(NamedTuple):
+    """A condition and what was measured."""
 
     text: str
     failed: bool
@@ -80,11 +80,11 @@ def evaluation_of(folder: Path) -> tuple[Mapping[str, Any], list[str]]:
     return counts, lines
 
 
-def meet(conditions: Sequence[Condition], counts: Mapping[str, Any]) -> list[Outcome]:
-    """What the conditions come to, by the counts of an evaluation. Raises ConfigError for a policy or a principle that
+def results_of(conditions: Sequence[Condition], counts: Mapping[str, Any]) -> list[ConditionResult]:
+    """Whether the counts of an evaluation meet the conditions. Raises ConfigError for a policy or a principle that
     it does not have."""
     card: Mapping[str, Any] = counts.get("scorecard") or {"principles": {}, "words": {"policies": {}}}
-    policies, problems, outcomes = list(card["words"]["policies"]), [], []
+    policies, problems, results = list(card["words"]["policies"]), [], []
     for condition in conditions:
         policy = condition.policy or (policies[-1] if policies else "")
         names = [name for name in card["principles"] if condition.principle in (name, name.partition("/")[2])]
@@ -97,13 +97,13 @@ def meet(conditions: Sequence[Condition], counts: Mapping[str, Any]) -> list[Out
             found = f"{len(names)} principles of this name" if names else f"no principle '{condition.principle}'{near}"
             problems.append(Problem(condition.text, f"{found}; expected one of {known}"))
         else:
-            outcomes.append(_outcome(condition, policy, names[0], card["principles"][names[0]]))
+            results.append(_result(condition, policy, names[0], card["principles"][names[0]]))
     if problems:
         raise ConfigError(problems)
-    return outcomes
+    return results
 
 
-def _outcome(condition: Condition, policy: str, principle: str, figure: Mapping[str, Any]) -> Outcome:
+def _result(condition: Condition, policy: str, principle: str, figure: Mapping[str, Any]) -> ConditionResult:
     share = figure.get("policies", {}).get(policy, {})
     value = share.get("value")
     failed = value is None or value < condition.least - 1e-9
@@ -115,4 +115,4 @@ def _outcome(condition: Condition, policy: str, principle: str, figure: Mapping[
         )
         shown = f"{value:.3f} ({interval}; {share['n']} answers)"
     line = f"{'FAIL' if failed else 'PASS'} {policy}.{principle}: {shown}, expected at least {condition.least:g}"
-    return Outcome(condition.text, failed, policy, principle, value, plain(line, longest=500))
+    return ConditionResult(condition.text, failed, policy, principle, value, plain(line, longest=500))

@@ -7,7 +7,7 @@ from typing import Any
 
 from amendment.stages.kinship import RELATED_JUDGE, SAME_JUDGE
 from amendment.stages.shown import counts_shown, estimate_shown, number_shown, unscored_shown
-from amendment.text import escaped, plain, table
+from amendment.text import LONGEST, cell, plain, table
 
 HOW_TO_READ = (
     "True utility is the weighted mean of the columns on the right, each in [0, 1], over answers to prompts that no "
@@ -67,10 +67,11 @@ def scorecard_lines(card: Mapping[str, Any]) -> Iterator[str]:
         for policies_named, value in figure["differences"].items():
             yield f"- {name}, {plain(policies_named)}: {estimate_shown(value, sign=True)}"
         if "unchecked" in figure:
-            yield f"- {name}: {figure['unchecked']} answers could not be checked: {escaped(figure['reason'])}"
+            why = cell(figure["reason"], longest=LONGEST)
+            yield f"- {name}: {figure['unchecked']} answers could not be checked: {why}"
     for name, (_, figure, _) in figures.items():
         if "not measured" in figure:
-            yield f"- {name}: not measured: {escaped(figure['not measured'])}"
+            yield f"- {name}: not measured: {cell(figure['not measured'], longest=LONGEST)}"
     if fluency.get("left out"):
         yield f"- nats per token: {fluency['left out']} answers could not be scored"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from amendment.constitutions import Constitution, principles_of
 from amendment.records import Candidate, Prompt, text_of
-from amendment.text import escaped, plain
+from amendment.text import LONGEST, cell, plain
 
 
 class KeptAnswers:
@@ -52,6 +52,6 @@ def kept_lines(principles: Mapping[str, Mapping[str, Any]]) -> list[str]:
             for kind, count in counts.items()
         ]
         unchecked = sum(count.get("unchecked", 0) for count in counts.values())
-        why = f"; {unchecked:,} not checked: {escaped(by_kind['reason'])}" if unchecked else ""
+        why = f"; {unchecked:,} not checked: {cell(by_kind['reason'], longest=LONGEST)}" if unchecked else ""
         lines.append(f"- {plain(name)} is kept by {', '.join(shown)}{why}")
     return lines

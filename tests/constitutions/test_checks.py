@@ -90,7 +90,7 @@ def test_a_pattern_that_would_hang_others_reads_a_long_hostile_answer_at_once(pa
         ({"kind": "forbids", "value": "(?=a)b"}, "check[0].value", "lookaround"),
         ({"kind": "forbids", "value": "((a{1000}){1000}){1000}"}, "check[0].value", "repetition"),
         ({"kind": "json", "value": "x"}, "check[0].value", "delete the key"),
-        ({"kind": "function", "value": "os.system"}, "check[0].value", "no such function is registered"),
+        ({"kind": "function", "value": "os.system"}, "check[0].value", "no check named 'os.system' is registered"),
         ({"kind": "max_word", "value": 3}, "check[0].kind", "max_words"),
     ],
 )

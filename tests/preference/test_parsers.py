@@ -67,7 +67,7 @@ def test_a_label_that_is_not_listed_takes_the_least_listed_probability_and_is_ma
     ],
 )
 def test_figures_that_are_no_probabilities_of_labels_are_no_verdict(parser: str, reply: Reply) -> None:
-    parsed = read(parser, reply).held_to(LEAST_MASS)
+    parsed = read(parser, reply).require_mass(LEAST_MASS)
     assert parsed.value is None
     assert parsed.invalid
 

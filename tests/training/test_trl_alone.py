@@ -55,11 +55,15 @@ def losses(kind: Any, base: Path, rows: Rows, args: Any, **other: Any) -> list[f
 
 
 @pytest.mark.parametrize(
-    "own",
-    [{}, {"precompute_ref_log_probs": True}, {"loss_type": ["ipo"]}, {"loss_type": ["robust"], "label_smoothing": 0.2}],
-    ids=["sigmoid", "precomputed", "ipo", "robust"],
+    ("own", "adapter"),
+    [
+        ({}, False),
+        ({"precompute_ref_log_probs": True}, True),
+        ({"loss_type": ["ipo"]}, True),
+        ({"loss_type": ["robust"], "label_smoothing": 0.2}, False),
+    ],
+    ids=["sigmoid", "precomputed, lora", "ipo, lora", "robust"],
 )
-@pytest.mark.parametrize("adapter", [False, True], ids=["full", "lora"])
 def test_without_columns_every_loss_of_dpo_is_trls(
     base: Path, rows: Rows, tmp_path: Path, own: dict[str, Any], adapter: bool
 ) -> None:
