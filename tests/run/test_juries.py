@@ -145,11 +145,11 @@ def test_a_cascade_asks_second_judges_only_about_what_the_first_are_unsure_of(ju
     # Written verdicts in two orders, each 0, 1/2 or 1: P is their mean, and |2P - 1| is 1/2 at least unless the orders
     # disagree or both say tie.
     first = [one for one in judgements if one.raters == ("third/verdict@2.0.0",)]
-    second = [one for one in judgements if one.raters == ("second/label-tokens@2.0.0",)]
+    second = [one for one in judgements if one.raters == ("second/label-tokens@2.1.0",)]
     assert len(first) + len(second) == len(judgements) == 20
     assert {one.p_a for one in first} <= {0.0, 0.25, 0.75, 1.0}
     assert asked["third/verdict@2.0.0"] == 40
-    assert asked["second/label-tokens@2.0.0"] == 2 * len(second) == 2 * counts["asked second judges"] > 0
+    assert asked["second/label-tokens@2.1.0"] == 2 * len(second) == 2 * counts["asked second judges"] > 0
     assert counts["unsure"] == sum(abs(2 * one.p_a - 1) < 0.5 for one in second)
     assert sum(tier["kept"] for tier in report(folder)["cascade"].values()) == 20
 

@@ -82,7 +82,7 @@ def test_the_dataset_has_the_columns_that_are_promised_and_splits_by_prompt(undi
     assert 0.5 <= row["p_chosen"] <= 1
     assert row["p_chosen_raw"] == row["p_chosen"]
     assert row["p_chosen_calibrated"] is None
-    assert (row["decided_by"], row["source"], row["raters"]) == ("judge", "lilliput", ["second/label-tokens@2.0.0"])
+    assert (row["decided_by"], row["source"], row["raters"]) == ("judge", "lilliput", ["second/label-tokens@2.1.0"])
     assert row["constitutions"] == [load_constitution("lilliput").reference]
     assert row["decisive"] in row["principle_ids"]
     assert all(principle.startswith("lilliput/") for principle in row["principle_ids"])
