@@ -203,9 +203,9 @@ def _asks(loaded: LoadedRun, place: tuple[str, str], likely_run: DryRun, most_ru
     likely, most = likely_run.tallies[place], most_run.tallies[place]
     stage, model = place
     spec = located(loaded.config.models[model], loaded.base) if model in loaded.config.models else None
-    is_own = spec is None
+    is_policy = spec is None
     price = likely_run.prices.get(model)
-    is_free = is_own or (price is not None and not (price.input or price.output))
+    is_free = is_policy or (price is not None and not (price.input or price.output))
     return Asks(
         stage=stage,
         model=model,
@@ -214,7 +214,7 @@ def _asks(loaded: LoadedRun, place: tuple[str, str], likely_run: DryRun, most_ru
         most_calls=round(max(most.calls, likely.calls)),
         input_tokens=round(likely.input),
         output_tokens=round(likely.output),
-        usd=likely.usd if price or is_own else None,
+        usd=likely.usd if price or is_policy else None,
         most_usd=0.0 if is_free else most.usd if price and most.is_bounded else None,
         seconds=seconds_for(
             spec,

@@ -131,7 +131,7 @@ class Run:
         if trust_hosts:
             terms = terms._replace(trust=Trust(trust_hosts))
         loaded = load_run_file(path, overrides, limit=limit)
-        if limit and folder is None:  # a trial shall not replace what a whole run has made
+        if limit and folder is None:  # a trial must not replace what a whole run has made
             folder = Path("runs") / f"{loaded.config.name}.limit-{limit}"
         return cls(loaded, folder=Path(folder) if folder else None, progress=progress, patience=patience, terms=terms)
 

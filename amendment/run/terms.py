@@ -108,7 +108,7 @@ def refuse_changes(loaded: LoadedRun, folder: Path, *, until: str | None = None,
     It names the differences, the stages, the calls that are left in them and their cost. Without a run in the folder,
     and where nothing has changed, it costs next to nothing. Raises what `plan_run` raises.
     """
-    again = [] if accepted else asked_again(loaded, folder, until=until)
+    again = [] if accepted else repeated_asks(loaded, folder, until=until)
     if not again:
         return
     calls, money = sum(row.calls for row in again), [row.usd for row in again]
@@ -127,7 +127,7 @@ def refuse_changes(loaded: LoadedRun, folder: Path, *, until: str | None = None,
     raise ConfigError("\n".join(lines))
 
 
-def asked_again(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> list[Asks]:
+def repeated_asks(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> list[Asks]:
     """What models of the run file, but simulated ones, would be asked in stages that were done, or that were begun with
     other settings."""
     if not any(_costs(loaded.config, name) for name in asked_models(loaded.config)):

@@ -17,7 +17,7 @@ from amendment.llm.requests import Request
 from amendment.records import Sampling, user
 from amendment.run import Patience, Paused, Run, Terms, load_run_file
 from amendment.run.changes import Change, changes
-from amendment.run.terms import agree, asked_again, outward_lines, refuse_changes
+from amendment.run.terms import agree, outward_lines, refuse_changes, repeated_asks
 from tests.rows import save
 from tests.run.small_runs import Said
 
@@ -139,7 +139,7 @@ def made(path: Path, folder: Path, overrides: Sequence[str] = (), until: str | N
 
 def again(path: Path, folder: Path, *overrides: str) -> dict[str, int]:
     """The calls that a start would pay for again, by stage."""
-    return {row.stage: row.calls for row in asked_again(load_run_file(path, overrides), folder)}
+    return {row.stage: row.calls for row in repeated_asks(load_run_file(path, overrides), folder)}
 
 
 def test_a_finished_stage_with_another_setting_is_asked_about_with_its_calls_and_their_cost(
