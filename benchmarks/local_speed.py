@@ -21,8 +21,8 @@ from typing import Any, NamedTuple, cast
 import torch
 from transformers import AutoModelForCausalLM
 
-from amendment.llm.generation import GenerationOptions, Work, choose, sample, score
-from amendment.llm.kv_cache import Shared
+from amendment.llm.generation import BatchSettings, GenerationOptions, choose, sample, score
+from amendment.llm.kv_cache import PrefixCache
 from amendment.llm.local import LocalModel
 from amendment.llm.opening import folder_of
 from amendment.llm.weights import weights_of
@@ -124,7 +124,9 @@ def answers(local: LocalModel, stock: Any, batch: int, tokens: int) -> Arm:
         return int((is_over.cumsum(1) - is_over == 0).sum())
 
     def ours() -> int:
-        drawn = sample(local.model, local.tokenizer, prompts, range(batch), GenerationOptions(tokens), work=Work(batch))
+        drawn = sample(
+            local.model, local.tokenizer, prompts, range(batch), GenerationOptions(tokens), work=BatchSettings(batch)
+        )
         return sum(len(answer.ids) for _, answer in drawn)
 
     return Arm(f"answers of at most {tokens} tokens, tokens", plain, ours)
@@ -135,10 +137,10 @@ def verdicts(local: LocalModel, stock: Any, batch: int, shared: int) -> Arm:
     instructions = (tokens_of(local, RULES) * shared)[:shared]
     prompts = [[*instructions, *tails] for tails in words(local, batch, shared)]
     labels = [{label: {tokens_of(local, f" {label}")[0]} for label in "AB"}] * batch
-    kept = Shared()
+    kept = PrefixCache()
 
     def ours() -> int:
-        return len(dict(choose(local.model, local.tokenizer, prompts, labels, Work(batch, kept))))
+        return len(dict(choose(local.model, local.tokenizer, prompts, labels, BatchSettings(batch, kept))))
 
     def plain() -> int:
         logprobs_BV = forward(local, stock, prompts, 1)[:, -1].float().log_softmax(-1)
@@ -152,10 +154,10 @@ def scores(local: LocalModel, stock: Any, batch: int) -> Arm:
     conversations = words(local, batch // 2, 100)
     prompts = [prompt for prompt in conversations for _ in range(2)]
     given = [tokens_of(local, SCORED)[row % 2 :] for row in range(len(prompts))]
-    kept = Shared()
+    kept = PrefixCache()
 
     def ours() -> int:
-        return len(dict(score(local.model, local.tokenizer, prompts, given, Work(batch, kept))))
+        return len(dict(score(local.model, local.tokenizer, prompts, given, BatchSettings(batch, kept))))
 
     def plain() -> int:
         wholes = [[*prompt, *answer] for prompt, answer in zip(prompts, given, strict=True)]

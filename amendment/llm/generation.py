@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from amendment.llm.kv_cache import GrowingCache, Reader, Shared, can_be_shared, no_check, rows_that_fit
+from amendment.llm.kv_cache import GrowingCache, PrefixCache, PrefixReader, can_be_shared, no_check, rows_that_fit
 from amendment.llm.rendering import Sampled
 
 ROWS = 32
@@ -34,18 +34,18 @@ class GenerationOptions(NamedTuple):
     top_p: float = 1.0
 
 
-class Work(NamedTuple):
+class BatchSettings(NamedTuple):
     """How a batch of work is done, which does not change its results."""
 
     rows: int = ROWS
     """Rows that are worked on together, at most."""
-    shared: Shared | None = None
+    shared: PrefixCache | None = None
     """What the prompts of the last batch shared."""
     check: Callable[[], None] = no_check
     """Runs before each forward pass and ends the work by raising."""
 
 
-PLAIN = Work()
+PLAIN = BatchSettings()
 
 
 def sample(
@@ -55,7 +55,7 @@ def sample(
     seeds: Sequence[int],
     drawing: GenerationOptions,
     *,
-    work: Work = PLAIN,
+    work: BatchSettings = PLAIN,
 ) -> Iterator[tuple[int, Sampled]]:
     """An answer to each prompt, drawn with the prompt's own seed: the prompt's position and its answer, as answers end.
 
@@ -92,7 +92,7 @@ def _sample(
     seeds: Sequence[int],
     drawing: GenerationOptions,
     *,
-    work: Work,
+    work: BatchSettings,
 ) -> Iterator[tuple[int, Sampled]]:
     """The answers of one batch. Those that have ended leave it."""
     reader, ends = _reader(model, tokenizer, work._replace(rows=len(prompts))), end_tokens(model, tokenizer)
@@ -169,7 +169,7 @@ def choose(
     tokenizer: Any,
     prompts: Sequence[Sequence[int]],
     labels: Sequence[dict[str, set[int]]],
-    work: Work = PLAIN,
+    work: BatchSettings = PLAIN,
 ) -> Iterator[tuple[int, dict[str, float]]]:
     """Log-probability of each label as the next token, in nats; the spellings of a label are added up. Each result with
     the position of its prompt, in any order."""
@@ -188,7 +188,7 @@ def score(
     tokenizer: Any,
     prompts: Sequence[Sequence[int]],
     answers: Sequence[Sequence[int]],
-    work: Work = PLAIN,
+    work: BatchSettings = PLAIN,
 ) -> Iterator[tuple[int, float]]:
     """log p(answer | prompt), in nats: the sum over the answer's tokens. Each result with the position of its prompt,
     in any order."""
@@ -201,11 +201,11 @@ def score(
             yield row, float(logps_N.double().sum())
 
 
-def _reader(model: Any, tokenizer: Any, work: Work) -> Reader:
+def _reader(model: Any, tokenizer: Any, work: BatchSettings) -> PrefixReader:
     pad = tokenizer.pad_token_id
     if pad is None:
         pad = min(end_tokens(model, tokenizer), default=0)
-    return Reader(model, pad, rows=work.rows, shared=work.shared, check=work.check)
+    return PrefixReader(model, pad, rows=work.rows, shared=work.shared, check=work.check)
 
 
 def _uniforms(seeds: Sequence[int], n: int) -> Tensor:

@@ -42,7 +42,7 @@ class Pace(NamedTuple):
 CPU, CUDA = Pace(overhead=32, most=1024), Pace(overhead=1024, most=16384)
 
 
-class Batch(NamedTuple):
+class ReadBatch(NamedTuple):
     """Some of the sequences after they were read."""
 
     rows: list[int]
@@ -56,7 +56,7 @@ class Batch(NamedTuple):
     cache: Any
 
 
-class Shared:
+class PrefixCache:
     """What the sequences of the last batch shared, and its cache. Belongs to one model and precision."""
 
     def __init__(self) -> None:
@@ -70,16 +70,22 @@ def no_check() -> None:
     """Nothing stops the reading."""
 
 
-class Reader:
+class PrefixReader:
     """Reads sequences with one model."""
 
     def __init__(
-        self, model: Any, pad: int, *, rows: int, shared: Shared | None = None, check: Callable[[], None] = no_check
+        self,
+        model: Any,
+        pad: int,
+        *,
+        rows: int,
+        shared: PrefixCache | None = None,
+        check: Callable[[], None] = no_check,
     ) -> None:
         """At most `rows` sequences are read together. `check` runs before each forward pass and ends the work by
         raising."""
         self._model, self._pad, self._rows, self._check = model, pad, rows, check
-        self._shared = shared or Shared()
+        self._shared = shared or PrefixCache()
         self._pace = CUDA if model.device.type == "cuda" else CPU
         self._vocabulary = int(model.config.get_text_config().vocab_size)
 
@@ -99,7 +105,7 @@ class Reader:
 
     def read(
         self, sequences: Sequence[Sequence[int]], asked: Sequence[int], *, use_cache: bool = False
-    ) -> Iterator[Batch]:
+    ) -> Iterator[ReadBatch]:
         """All sequences once, in batches. Logits come for the last `asked` positions of each, at least one."""
         self._sequences = [list(ids) for ids in sequences]
         self._limits = [len(ids) - n for ids, n in zip(sequences, asked, strict=True)]
@@ -132,7 +138,7 @@ class Reader:
             for a, b in pairwise(rows)
         ]
 
-    def _tree(self, rows: Sequence[int], start: int, cache: Any, *, depth: int) -> Iterator[Batch]:
+    def _tree(self, rows: Sequence[int], start: int, cache: Any, *, depth: int) -> Iterator[ReadBatch]:
         """Sequences in their order that share their first `start` tokens, which are in the cache."""
         overlaps = self._overlaps(rows)
         common = min(overlaps, default=start)
@@ -155,7 +161,7 @@ class Reader:
             if len(run) > 1:
                 yield from self._tree(run, start, cache, depth=depth + 1)
 
-    def _leaves(self, rows: Sequence[int], start: int, cache: Any) -> Iterator[Batch]:
+    def _leaves(self, rows: Sequence[int], start: int, cache: Any) -> Iterator[ReadBatch]:
         """Sequences behind their shared tokens, those of like length together."""
         batch, total = list[int](), 0
         for row in sorted(rows, key=lambda row: len(self._sequences[row])):
@@ -176,7 +182,7 @@ class Reader:
         if batch:
             yield self._leaf(batch, start, cache)
 
-    def _whole(self) -> Iterator[Batch]:
+    def _whole(self) -> Iterator[ReadBatch]:
         """All sequences in one batch where the caller needs one cache, else a few of like length at a time."""
         rows = range(len(self._sequences))
         if self._use_cache:
@@ -184,7 +190,7 @@ class Reader:
         else:
             yield from self._leaves(rows, 0, None)
 
-    def _leaf(self, rows: Sequence[int], start: int, cache: Any) -> Batch:
+    def _leaf(self, rows: Sequence[int], start: int, cache: Any) -> ReadBatch:
         """One pass, filled up on the left of the tails, so that all end together."""
         tails = [self._sequences[row][start:] for row in rows]
         width = max(map(len, tails))
@@ -193,7 +199,7 @@ class Reader:
         keep = max(len(self._sequences[row]) - self._limits[row] for row in rows)
         view = _view(cache, len(rows), start)
         out = self.forward(ids_BT, mask_BT, view, keep=keep, use_cache=self._use_cache or start > 0)
-        return Batch(list(rows), ids_BT, mask_BT, out.logits[:, -keep:], getattr(out, "past_key_values", None))
+        return ReadBatch(list(rows), ids_BT, mask_BT, out.logits[:, -keep:], getattr(out, "past_key_values", None))
 
     def _tensor(self, rows: Sequence[Sequence[int]]) -> Tensor:
         return torch.tensor(rows, dtype=torch.long, device=self._model.device)

@@ -31,7 +31,7 @@ class Limits(NamedTuple):
     concurrency: int | None = None
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
-    is_own: bool = False
+    is_self_hosted: bool = False
     """A server of the user's own, which may answer one call at a time: it starts with 2 calls, others with 8."""
 
 
@@ -61,13 +61,13 @@ class Endpoint:
         self, limits: Limits, *, rng: Random | None = None, on_wait: Callable[[Trouble], None] | None = None
     ) -> None:
         """`on_wait` is called, while calls wait, with every wait that the server caused."""
-        is_small = limits.is_own and limits.concurrency is None
+        is_small = limits.is_self_hosted and limits.concurrency is None
         self._in_flight = MeasuredInFlight() if is_small else InFlight(limits.concurrency)
         self._limiter = AdaptiveLimiter()
         self._backoff = Backoff(rng or Random())  # noqa: S311 - jitter, not a secret
         self._requests, self._tokens = TokenBucket(), TokenBucket()
         self._most, self._used = 0.0, 0.0  # tokens of recent calls together: that they could take, and that they took
-        self._is_by_item = limits.is_own
+        self._is_by_item = limits.is_self_hosted
         self._waiting: list[tuple[int, int, int, asyncio.Future[Permit]]] = []  # a heap: item, number, tokens
         self._asked = self._sent = 0
         self._alarm: asyncio.TimerHandle | None = None

@@ -25,8 +25,8 @@ from amendment.errors import ConfigError, DataError, Rejected
 from amendment.hashing import HASH_PREFIX
 from amendment.libraries import first_line, unreachable, without_bars
 from amendment.llm.cached_models import MANIFEST
-from amendment.llm.generation import GenerationOptions, Work, choose, end_tokens, sample, score
-from amendment.llm.kv_cache import Shared, no_check
+from amendment.llm.generation import BatchSettings, GenerationOptions, choose, end_tokens, sample, score
+from amendment.llm.kv_cache import PrefixCache, no_check
 from amendment.llm.opening import SAFE_LOADING, folder_of, folder_problems, is_folder
 from amendment.llm.packed import pack_frozen, threads_for
 from amendment.llm.provider import Meter, RawReply, meter_plain, read_plain, write_plain
@@ -38,7 +38,7 @@ from amendment.llm.weights import FILES, weights_of
 
 NOTES = ("history.json", "reward_meta.json", MANIFEST)
 """Files that lie next to a model for readers; they do not affect its answers."""
-LINGER = 0.002
+BATCH_DELAY = 0.002
 """Seconds that a batch which is not full waits for questions that are on their way, as long as they come."""
 Deliver = Callable[[int, bytes | Exception], None]
 """Gives out the reply to one of a batch's requests."""
@@ -133,7 +133,7 @@ class LocalProvider:
                 seen = 0
                 while seen < len(self._queue) < self._spec.batch_size:
                     seen = len(self._queue)
-                    await asyncio.sleep(LINGER)
+                    await asyncio.sleep(BATCH_DELAY)
                 if batch := self._next():
                     await self._finish(batch)
         finally:
@@ -251,18 +251,18 @@ class LocalModel:
         pack_frozen(self.model)
         if device == "cpu":
             torch.set_num_threads(threads_for(self.model))
-        self._shared = {"draw": Shared(), "choose": Shared(), "score": Shared()}
+        self._shared = {"draw": PrefixCache(), "choose": PrefixCache(), "score": PrefixCache()}
         self._context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
 
     def encode(self, request: Request) -> Encoded:
         """A request as the model reads it. Raises Rejected where that fails, or leaves no room for an answer."""
         row = {"tools": request.tools, "chat_template_kwargs": request.chat_template_kwargs}
         messages = [message.to_json() for message in request.messages]
-        begun = request.prefill or ""
+        prefill = request.prefill or ""
         try:
             prompt, *wholes = self._renderer.ids(
-                self._renderer.conversation(row, messages, is_prompt=True, place="the conversation", begun=text)
-                for text in (begun, *([] if request.scored is None else [begun + request.scored]))
+                self._renderer.conversation(row, messages, is_prompt=True, place="the conversation", prefill=text)
+                for text in (prefill, *([] if request.scored is None else [prefill + request.scored]))
             )
         except DataError as fault:
             raise Rejected(str(fault)) from fault
@@ -289,7 +289,7 @@ class LocalModel:
         """The position of each request, all being of one kind, and the arguments of `write_plain` for its reply without
         the prompt's tokens and the model's name, as replies come. `check` ends the work between tokens by raising."""
         prompts, kind = [row.prompt for row in encoded], _kind_of(requests[0])
-        work = Work(rows, self._shared[kind.task], check)
+        work = BatchSettings(rows, self._shared[kind.task], check)
         if kind.task == "score":
             answers = [row.answer for row in encoded]
             for place, logprob in score(self.model, self.tokenizer, prompts, answers, work):

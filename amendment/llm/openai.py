@@ -64,14 +64,14 @@ def open_openai(spec: OpenAISpec, key: str | None) -> HostedProvider:
 def chat_body(request: Request, spec: OpenAISpec) -> dict[str, Any]:
     """The body of a chat completion call. Absent settings are not sent."""
     sampling, schema = request.sampling, request.answer_schema
-    begun = request.prefill if request.scored is None else (request.prefill or "") + request.scored
+    beginning = request.prefill if request.scored is None else (request.prefill or "") + request.scored
     turns = [_chat_message(message) for message in request.messages]
     return without_none(
         {
             "model": request.model,
-            "messages": turns if begun is None else [*turns, {"role": "assistant", "content": begun}],
-            "continue_final_message": None if begun is None else True,
-            "add_generation_prompt": None if begun is None else False,
+            "messages": turns if beginning is None else [*turns, {"role": "assistant", "content": beginning}],
+            "continue_final_message": None if beginning is None else True,
+            "add_generation_prompt": None if beginning is None else False,
             "prompt_logprobs": None if request.scored is None else PROMPT_LOGPROBS,
             "tools": list(request.tools) if request.tools else None,
             # servers that render templates take these; the vendor refuses what it does not know

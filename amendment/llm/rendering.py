@@ -37,7 +37,7 @@ class Conversation(NamedTuple):
     """The template's own options (`chat_template_kwargs`)."""
     is_prompt: bool = False
     """Ends with the opening of the assistant's turn."""
-    begun: str = ""
+    prefill: str = ""
     """What the assistant's turn begins with, behind its opening."""
 
 
@@ -114,15 +114,15 @@ class Renderer:
         return _MARK in text
 
     def conversation(
-        self, row: Mapping[str, Any], messages: Sequence[Any], *, is_prompt: bool, place: str, begun: str = ""
+        self, row: Mapping[str, Any], messages: Sequence[Any], *, is_prompt: bool, place: str, prefill: str = ""
     ) -> Conversation:
-        """The cleaned conversation of a row; `messages` are JSON objects, and `begun` is the beginning of the answer to
-        a prompt. Raises DataError naming the place."""
+        """The cleaned conversation of a row; `messages` are JSON objects, and `prefill` is the beginning of the
+        answer to a prompt. Raises DataError naming the place."""
         tools = tuple(self._harmless(tool) for tool in _listed(row.get("tools"), f"{place}: tools"))
         options = {k: v for k, v in (row.get("chat_template_kwargs") or {}).items() if v is not None}
         cleaned = tuple(self._message(message, place) for message in messages)
-        _check_texts((cleaned, tools, options, begun), place)
-        return Conversation(cleaned, tools, options, is_prompt, self._harmless(begun))
+        _check_texts((cleaned, tools, options, prefill), place)
+        return Conversation(cleaned, tools, options, is_prompt, self._harmless(prefill))
 
     def _message(self, message: Any, place: str) -> Json:
         kept = {k: v for k, v in _object(message, place).items() if v is not None}
@@ -159,12 +159,12 @@ class Renderer:
 
     def text(self, conversation: Conversation) -> str:
         """The conversation as the model reads it. Raises DataError where the template refuses it."""
-        messages, tools, options, is_prompt, begun = conversation
+        messages, tools, options, is_prompt, prefill = conversation
         try:
             rendered = self.tokenizer.apply_chat_template(
                 list(messages), tools=list(tools) or None, tokenize=False, add_generation_prompt=is_prompt, **options
             )
-            return f"{rendered}{begun}"
+            return f"{rendered}{prefill}"
         except Exception as error:  # templates raise jinja's, Python's and their own errors
             roles = " ".join(m["role"] for m in messages)
             raise DataError(f"the chat template refuses a conversation with the roles {roles}: {error}") from error

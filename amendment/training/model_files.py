@@ -119,9 +119,9 @@ def load_causal(base: str | Path, *, dtype: str = "float32", revision: str | Non
 
 
 def blocks_of(base: str | Path, *, revision: str | None = None) -> int:
-    """How many transformer blocks a base has."""
+    """How many transformer blocks the base in a folder, or on the Hub, has."""
     with named_faults(f"base {str(base)!r} cannot be loaded"):
-        config = AutoConfig.from_pretrained(weights_of(str(base)), trust_remote_code=False, **_at(base, revision))
+        config = AutoConfig.from_pretrained(str(base), trust_remote_code=False, **_at(base, revision))
     return int(config.get_text_config().num_hidden_layers)
 
 

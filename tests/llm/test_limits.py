@@ -227,7 +227,7 @@ class Workers:
 @pytest.mark.parametrize(("slots", "most"), [(1, 2), (2, 4), (8, 16)])
 @in_simulated_time
 async def test_calls_at_a_server_of_ones_own_grow_while_replies_show_that_more_help(slots: int, most: int) -> None:
-    server, endpoint = Workers(slots), Endpoint(Limits(is_own=True))
+    server, endpoint = Workers(slots), Endpoint(Limits(is_self_hosted=True))
     assert endpoint.window == 256
     await asyncio.gather(*[server.serve(endpoint) for _ in range(1500)])
     assert set(server.seen[:8]) <= {1, 2}
@@ -249,14 +249,14 @@ async def test_calls_of_earlier_items_go_first_at_a_server_of_ones_own() -> None
             endpoint.answered(permit, None)
             done.append((place, step))
 
-    endpoint = Endpoint(Limits(is_own=True))
+    endpoint = Endpoint(Limits(is_self_hosted=True))
     await asyncio.gather(*[item(endpoint, place) for place in range(12)])
     assert done.index((1, 2)) < done.index((6, 0)), "the first items are done before later ones begin"
 
 
 @in_simulated_time
 async def test_calls_that_time_out_at_a_server_of_ones_own_halve_what_is_in_flight_once() -> None:
-    endpoint = Endpoint(Limits(is_own=True))
+    endpoint = Endpoint(Limits(is_self_hosted=True))
     server = Workers(8)
     await asyncio.gather(*[server.serve(endpoint) for _ in range(300)])
     before = max(server.seen[-100:])

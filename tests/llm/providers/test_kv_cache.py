@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, MistralConfig, MistralForCausalLM
 
 from amendment.errors import Rejected
-from amendment.llm.generation import GenerationOptions, Work, choose, sample, score
-from amendment.llm.kv_cache import Shared
+from amendment.llm.generation import BatchSettings, GenerationOptions, choose, sample, score
+from amendment.llm.kv_cache import PrefixCache
 from amendment.llm.local import LocalModel, LocalProvider
 from amendment.llm.provider import RawReply
 from amendment.llm.specs import LocalSpec
@@ -70,11 +70,11 @@ def test_shared_beginnings_change_nothing(
     loaded: LocalModel, batches: list[list[list[int]]], answer: list[int]
 ) -> None:
     model, tokenizer = loaded.model, loaded.tokenizer
-    for_labels, for_texts = Shared(), Shared()
+    for_labels, for_texts = PrefixCache(), PrefixCache()
     for batch in batches:
-        chosen = dict(choose(model, tokenizer, batch, [LABELS] * len(batch), Work(rows=4, shared=for_labels)))
+        chosen = dict(choose(model, tokenizer, batch, [LABELS] * len(batch), BatchSettings(rows=4, shared=for_labels)))
         replies = [answer[: 1 + row % len(answer)] for row in range(len(batch))]
-        scored = dict(score(model, tokenizer, batch, replies, Work(rows=4, shared=for_texts)))
+        scored = dict(score(model, tokenizer, batch, replies, BatchSettings(rows=4, shared=for_texts)))
         assert set(chosen) == set(scored) == set(range(len(batch)))
         for row, prompt in enumerate(batch):
             logprobs = alone(model, prompt)[-1]
@@ -88,13 +88,13 @@ def test_shared_beginnings_change_nothing(
 def test_what_a_batch_shares_is_read_once_and_kept_for_the_next(loaded: LocalModel) -> None:
     instructions, conversations = [5] * 120, [[n] * 50 for n in (10, 11, 12)]
     first = [[*instructions, *talk, *[20 + n] * 10] for talk in conversations for n in range(2)]
-    shared = Shared()
+    shared = PrefixCache()
     with passes(loaded.model) as seen:
-        list(choose(loaded.model, loaded.tokenizer, first, [LABELS] * 6, Work(shared=shared)))
+        list(choose(loaded.model, loaded.tokenizer, first, [LABELS] * 6, BatchSettings(shared=shared)))
     # the trial of one token; 120 instructions; three conversations of 50; twice 10 tokens behind each
     assert sum(rows * n for rows, n in seen) == 1 + 120 + 3 * (50 + 2 * 10)
     with passes(loaded.model) as seen:
-        list(choose(loaded.model, loaded.tokenizer, [[*instructions, 30, 31]], [LABELS], Work(shared=shared)))
+        list(choose(loaded.model, loaded.tokenizer, [[*instructions, 30, 31]], [LABELS], BatchSettings(shared=shared)))
     assert seen == [(1, 2)]
 
 
@@ -204,8 +204,8 @@ def test_a_real_model_judges_as_plain_transformers_do() -> None:
     prompts = [local.tokenizer(text)["input_ids"] for text in texts]
     labels = {label: {local.tokenizer(f" {label}")["input_ids"][0]} for label in "AB"}
     replies = [local.tokenizer(text)["input_ids"] for text in (" A, since it is short.", " B.", " A")]
-    chosen = dict(choose(local.model, local.tokenizer, prompts, [labels] * 3, Work(shared=Shared())))
-    scored = dict(score(local.model, local.tokenizer, prompts, replies, Work(shared=Shared())))
+    chosen = dict(choose(local.model, local.tokenizer, prompts, [labels] * 3, BatchSettings(shared=PrefixCache())))
+    scored = dict(score(local.model, local.tokenizer, prompts, replies, BatchSettings(shared=PrefixCache())))
     for row, (prompt, reply) in enumerate(zip(prompts, replies, strict=True)):
         logprobs = alone(stock, [*prompt, *reply])
         places = range(len(prompt) - 1, len(prompt) + len(reply) - 1)
@@ -223,8 +223,8 @@ def test_a_model_that_forgets_early_tokens_reads_every_prompt_whole() -> None:
     model = MistralForCausalLM(MistralConfig(**sizes, **heads, **ends, sliding_window=16)).eval()
     tokenizer = SimpleNamespace(pad_token_id=0, eos_token_id=2)
     batch = [[*[5] * 60, *[n] * (n - 8)] for n in range(10, 14)]
-    shared = Shared()
-    chosen = dict(choose(model, tokenizer, batch, [LABELS] * 4, Work(shared=shared)))
+    shared = PrefixCache()
+    chosen = dict(choose(model, tokenizer, batch, [LABELS] * 4, BatchSettings(shared=shared)))
     assert shared.works is False
     likeliest = dict(sample(model, tokenizer, batch, range(4), GenerationOptions(max_tokens=12, temperature=0.0)))
     for row, prompt in enumerate(batch):
