@@ -48,6 +48,19 @@ def test_a_provider_that_shows_no_probabilities_is_refused_as_a_judge_by_them(ru
         Run.from_file(run_file, folder=tmp_path / "run")()
 
 
+def test_a_provider_may_confirm_contrast_pairs_and_is_refused_before_a_call_where_it_scores_no_text(
+    run_file: Path, tmp_path: Path
+) -> None:
+    rules = "id: ours\nversion: 1.0.0\ntitle: Ours\nlicense: CC0-1.0\nprinciples: [{id: kind, statement: Be kind., "
+    (tmp_path / "rules.yaml").write_text(rules + "opposite: Be rude.}]\n")
+    contrast = "constitution: ./rules.yaml\nconstruct: [{kind: contrast, model: writer}]\n"
+    run_file.write_text(run_file.read_text() + contrast)
+    run = Run.from_file(run_file, folder=tmp_path / "run")
+    run.check()  # only the provider knows what it can do
+    with pytest.raises(ConfigError, match="reads the log-probability of a given answer, and model writer returns none"):
+        run()
+
+
 def test_a_lost_connection_is_tried_again(run_file: Path, tmp_path: Path) -> None:
     failing = [ConnectionError("lost")]
 
