@@ -135,7 +135,7 @@ def test_without_probabilities_written_scores_are_sampled() -> None:
     assert [(one.value, one.sample) for one in found[:4]] == [(7.0, 0), (8.0, 1), (7.0, 2), (8.0, 3)]
     assert 'line that holds your score and nothing else: "Score: N"' in question(provider.asked[0])
     assert {request.choices for request in provider.asked} == {None}
-    with pytest.raises(ConfigError, match="set samples to 1, found 4"):
+    with pytest.raises(ConfigError, match="found 4 samples, expected 1"):
         judge(Scripted(scores), "score", samples=4)
 
 
