@@ -693,6 +693,10 @@ def test_the_samples_go_out_and_come_in_apart_and_people_have_one_number(both: P
     assert f"win rate of {RATE}, corrected by people's labels" in ready.body
     tables = [repr(table.to_dict()) for config in ready.configs.values() for table in config.values()]
     assert not any(name in text for text in (*own, ready.body, *ready.files.values(), *tables) for name in names)
+    shown = json.loads((both / "evaluate/examples.json").read_text())
+    held_out = [example["prompt"] for example in shown]
+    assert held_out
+    assert not any(json.dumps(prompt)[1:-1] in text for text in ready.files.values() for prompt in held_out)
 
 
 def test_people_are_asked_of_what_a_judge_compared_and_simulated_ones_of_their_world(tmp_path: Path) -> None:
