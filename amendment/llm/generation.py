@@ -59,7 +59,7 @@ def sample(
 ) -> Iterator[tuple[int, Sampled]]:
     """An answer to each prompt, drawn with the prompt's own seed: the prompt's position and its answer, as answers end.
 
-    The model is used as it stands: put it in evaluation mode first.
+    Put the model in evaluation mode first: nothing here does.
     """
     for rows in _batches(model, [len(prompt) for prompt in prompts], drawing.max_tokens, work.rows):
         drawn = _sample(
@@ -84,7 +84,7 @@ def _batches(model: Any, lengths: Sequence[int], max_tokens: int, most: int) -> 
         yield batch
 
 
-@torch.no_grad()  # not inference_mode: what a model caches of its own accord has to stay fit for training
+@torch.no_grad()  # not inference_mode: a cache that the model keeps must stay usable in training
 def _sample(
     model: Any,
     tokenizer: Any,
