@@ -210,7 +210,9 @@ def _on_one_order(position: Position) -> str:
         return f"Asked in one order per item, it shows no position bias: the first shown wins in {wins}."
     if position.one_order_note == CONFOUNDED:
         return f"Position bias is not measured: {CONFOUNDED}."
-    return f"Position bias is not known ({position.pairs} items read in both orders): ask it in both."
+    return (
+        f"Position bias is not measured: {position.pairs} items were read in both orders, and it takes {FEWEST_ITEMS}."
+    )
 
 
 def _on_agreement(judge: JudgeReport, doubt: str) -> str:

@@ -183,7 +183,11 @@ TRUTH = "AB" * 50
             other(TRUTH[:8]) + TRUTH[8:40],
             ["^These data do not show how much the displayed order sways it (the same in 80 % ("],
         ),
-        (TRUTH[:20], TRUTH[:20], ["^Position bias is not known (20 items read in both orders): ask it in both."]),
+        (
+            TRUTH[:20],
+            TRUTH[:20],
+            ["^Position bias is not measured: 20 items were read in both orders, and it takes 30."],
+        ),
         # always right, its displayed words read as content: the second order is turned
         (
             TRUTH,
