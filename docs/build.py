@@ -97,10 +97,13 @@ def commands_page() -> str:
     """The help of every command, as the command prints it."""
     root = get_command(app)
     parts = ["# Commands", "", "Made from the command line by `make docs`.", ""]
+    panel = ""
     for path, command in _commands(root, ("amendment",)):
         context = command.make_context(path[-1], ["--help"], resilient_parsing=True)
+        if panel != (panel := command_panel(root, path)):
+            parts += [f"## {panel}", ""]
         parts += [
-            f"## {' '.join(path)}",
+            f"### {' '.join(path)}",
             "",
             (command.help or "").strip(),
             "",
@@ -122,8 +125,13 @@ def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, 
     children = getattr(command, "commands", {})
     if not children:
         yield path, command
-    for name in children:
+    for name in command.list_commands(None) if children else ():
         yield from _commands(children[name], (*path, name))
+
+
+def command_panel(root: Any, path: tuple[str, ...]) -> str:
+    """The group of commands under which `--help` shows this one."""
+    return str(root.commands[path[1]].rich_help_panel)
 
 
 def _usage(command: Any, context: Any) -> str:

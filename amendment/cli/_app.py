@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from amendment import __version__
 from amendment.errors import (
@@ -30,8 +31,43 @@ from amendment.errors import (
     Paused,
 )
 
+START, LOOK, JUDGES, MODELS, SHARE, MORE = "Start", "Look", "Judges and people", "Models", "Share", "More"
+PANELS = (START, LOOK, JUDGES, MODELS, SHARE, MORE)
+"""Groups of commands, in the order in which `--help` shows them."""
+
+
+class Group(TyperGroup):
+    """Commands by group, with flags that show no type."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names by group, and within one in the order of registration."""
+        panels = {name: getattr(command, "rich_help_panel", None) for name, command in self.commands.items()}
+        places = {name: PANELS.index(panel) if panel else 0 for name, panel in panels.items()}
+        return sorted(self.commands, key=places.__getitem__)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name, or None."""
+        command = super().get_command(ctx, cmd_name)
+        if command:
+            _hide_types(command.get_params(ctx))
+        return command
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Options of the group itself."""
+        return _hide_types(super().get_params(ctx))
+
+
+def _hide_types(parameters: list[Any]) -> list[Any]:
+    for parameter in parameters:
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    return parameters
+
+
 app = typer.Typer(
     name="amendment",
+    cls=Group,
+    context_settings={"help_option_names": ["--help", "-h"]},
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,

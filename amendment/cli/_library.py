@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from amendment.cli._app import AsJson, app
+from amendment.cli._app import MORE, AsJson, Group, app
 
 if TYPE_CHECKING:
     from amendment.constitutions import Constitution, Principle
     from amendment.llm.specs import SimulatedSpec
 
-constitutions = typer.Typer(no_args_is_help=True, help="List, show, check and import constitutions.")
-app.add_typer(constitutions, name="constitution")
+constitutions = typer.Typer(cls=Group, no_args_is_help=True, help="List, show, check and import constitutions.")
+app.add_typer(constitutions, name="constitution", rich_help_panel=MORE)
 
 
 @constitutions.command("list")
@@ -111,8 +111,8 @@ def import_(
     typer.echo(f"{out}: {len(imported.constitution.principles)} principles; worked examples: {examples}")
 
 
-judges = typer.Typer(no_args_is_help=True, help="List, show and compare judges: folders of text that name no model.")
-app.add_typer(judges, name="judge")
+judges = typer.Typer(cls=Group, no_args_is_help=True, help="List, show and copy judges: folders of text.")
+app.add_typer(judges, name="judge", rich_help_panel=MORE)
 
 Name = Annotated[str, typer.Argument(help="A shipped id or a path.")]
 
@@ -159,8 +159,8 @@ def _print_plain(lines: list[str]) -> None:
         typer.echo(plain(line, longest=20_000))
 
 
-lilliput = typer.Typer(no_args_is_help=True, help="The simulated world with known truth.")
-app.add_typer(lilliput, name="lilliput")
+lilliput = typer.Typer(cls=Group, no_args_is_help=True, help="Serve the simulated world with known truth.")
+app.add_typer(lilliput, name="lilliput", rich_help_panel=MORE)
 
 _SET = "Override one value of the file; without a file, of the one model, such as position_bias=0.7."
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from amendment.cli._app import AsJson, Overrides, app, resumable
+from amendment.cli._app import JUDGES, AsJson, Overrides, app, resumable
 from amendment.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from amendment.stages.audit import Audited
 
 
-@app.command()
+@app.command(rich_help_panel=JUDGES)
 def audit(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A data file, a run file with `verdicts`, or a run's folder.")
@@ -31,10 +31,10 @@ def audit(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure judges against people and against themselves, from existing verdicts. Calls no model.
+    """Measure judges against people and against themselves.
 
-    Prints the certificate and writes certificate.json and certificate.md. For a run with probes it also shows how edits
-    that should change nothing changed the verdicts.
+    Reads existing verdicts and calls no model. Prints the certificate and writes certificate.json and certificate.md.
+    For a run with probes it also shows how edits that should change nothing changed the verdicts.
     """
     audited = audit_path(file, people=people or (), folder=folder, overrides=overrides or ())
     if as_json:
@@ -70,7 +70,7 @@ def audit_path(
 LOOPBACK = "127.0.0.1"
 
 
-@app.command()
+@app.command(rich_help_panel=JUDGES)
 def label(  # noqa: PLR0917 - typer makes options of them
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
     stage: Annotated[
@@ -81,7 +81,9 @@ def label(  # noqa: PLR0917 - typer makes options of them
         int | None, typer.Option(min=1, max=65535, help="Port of the page; by default the last one used, if free.")
     ] = None,
     host: Annotated[str, typer.Option(help="Address of this machine that the page is served on.")] = LOOPBACK,
-    allow_network: Annotated[bool, typer.Option(help="Allow a --host that other machines reach, without TLS.")] = False,
+    allow_network: Annotated[
+        bool, typer.Option("--allow-network", help="Allow a --host that other machines reach, without TLS.")
+    ] = False,
     annotators: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="How many people share the items; see the run file.")
     ] = None,
@@ -108,12 +110,12 @@ def label(  # noqa: PLR0917 - typer makes options of them
         typer.Option("--format", metavar="FORMAT", help="With --questions and a .json file: argilla or label-studio."),
     ] = None,
 ) -> None:
-    """Let people label a run's spot check, or the comparisons of its evaluation, in their browser, until Ctrl-C or
-    SIGTERM.
+    """Let people label a run's sample in their browser.
 
-    Prints a link for each annotator (--rater, or as many as the run file sets) and for everyone who had one before.
-    A link is one person's key: whoever opens it labels under that name and no other. It stays valid when the page is
-    started again. An acknowledged label is on disk; labelling resumes where it stopped.
+    Serves the spot check, or the comparisons of the run's evaluation, until Ctrl-C or SIGTERM. Prints a link for each
+    annotator (--rater, or as many as the run file sets) and for everyone who had one before. A link is one person's
+    key: whoever opens it labels under that name and no other. It stays valid when the page is started again. An
+    acknowledged label is on disk; labelling resumes where it stopped.
 
     --export and --import exchange questions and answers with spreadsheets, Argilla and Label Studio. Exports contain
     pseudonyms only.
@@ -212,14 +214,15 @@ def _left(folder: Path, sample: LabelledSample, missing: int) -> str:
     return f"{labels} missing. Resume with: {sample.command(folder)}"
 
 
-@app.command()
+@app.command(rich_help_panel=JUDGES)
 def calibrate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
     as_json: AsJson = False,
 ) -> None:
-    """Preview what people's labels show about a run's judge: agreement, calibration, and how many labels are missing.
+    """Preview how well a run's judge agrees with people.
 
-    Reads only open labels; certificate.md uses the sealed ones. Calls no model and writes nothing.
+    Shows agreement, calibration, and how many labels are missing. Reads only open labels; certificate.md uses the
+    sealed ones. Calls no model and writes nothing.
     """
     from amendment.stages.gate import preview_of_labels
 
@@ -227,7 +230,7 @@ def calibrate(
     typer.echo(json.dumps(preview.document, indent=1, allow_nan=False) if as_json else "\n".join(preview.lines))
 
 
-@app.command()
+@app.command(rich_help_panel=JUDGES)
 def amend(  # noqa: PLR0917 - typer makes options of them
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, whose spot check is labelled.")],
     model: Annotated[
@@ -236,18 +239,21 @@ def amend(  # noqa: PLR0917 - typer makes options of them
     ] = None,
     proposals: Annotated[int, typer.Option(min=1, max=50, metavar="N", help="Test at most N rules.")] = 4,
     overrides: Overrides = None,
-    allow_unpriced: Annotated[bool, typer.Option(help="Call models without a known price.")] = False,
+    allow_unpriced: Annotated[
+        bool, typer.Option("--allow-unpriced", help="Call models without a known price.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the calls, their cost and what is sent where; send nothing.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Propose a new version of the constitution where people and judge disagree, with evidence. Applies nothing.
+    """Propose rules where people and judge disagree.
 
-    A model sees disagreements, with annotators' comments, and proposes rules. The run's first judge tests each rule on
-    held-out labels, against the constitution alone and against a neutral question. Before any call, the command prints
-    the calls, their cost and what is sent where. Sealed labels are not read. Writes evidence.json to DIR/amend, and
-    constitution.yaml if a rule is accepted.
+    Makes a new version of the constitution, with evidence, and applies nothing. A model sees disagreements, with
+    annotators' comments, and proposes rules. The run's first judge tests each rule on held-out labels, against the
+    constitution alone and against a neutral question. Before any call, the command prints the calls, their cost and
+    what is sent where. Sealed labels are not read. Writes evidence.json to DIR/amend, and constitution.yaml if a rule
+    is accepted.
     """
     from amendment.cli._app import prepare_memory
     from amendment.run.amending import amend_run

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from amendment.cli._app import AsJson, app, resumable
+from amendment.cli._app import MODELS, SHARE, AsJson, app, resumable
 
 if TYPE_CHECKING:
     from amendment.data.sources import Source
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
 
 
-@app.command()
+@app.command(rich_help_panel=SHARE)
 def publish(
     folder: RunFolder,
     *,
@@ -46,9 +46,9 @@ def publish(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what would go to the Hub and write its card for review; with --push, send it.
+    """Preview a publication; with --push, send it to the Hub.
 
-    Repository and license come from `publish` in the run file, or from options.
+    Writes the card for review. Repository and license come from `publish` in the run file, or from options.
     """
     from amendment.publishing.publication import plan_json, plan_lines, prepare, write_preview
 
@@ -74,12 +74,15 @@ def publish(
         typer.echo(f"nothing was sent. The card is in {written / 'README.md'}; send it all with --push.")
 
 
-@app.command()
+@app.command(rich_help_panel=SHARE)
 def verify(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, or a copy of a published dataset.")],
     as_json: AsJson = False,
 ) -> None:
-    """Compare every file and row with the manifest; exit code 1 when anything is missing, changed or added."""
+    """Check every file and row against the manifest.
+
+    Exits with 1 if anything is missing, changed or added.
+    """
     from amendment.publishing.verify import verification_lines
     from amendment.publishing.verify import verify as look
 
@@ -89,7 +92,7 @@ def verify(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=SHARE)
 def export(
     folder: RunFolder,
     out: Annotated[Path, typer.Option(help="A new or empty folder for the files.")],
@@ -98,9 +101,10 @@ def export(
     ] = "trl",
     as_json: AsJson = False,
 ) -> None:
-    """Write a run's dataset in the format of another trainer, or as a table for people.
+    """Write a run's dataset in another format.
 
-    Reports what the format cannot hold. Human raters appear as person-1, person-2 and so on.
+    For other trainers, or as a table for people. Reports what the format cannot hold. Human raters appear as person-1,
+    person-2 and so on.
     """
     from amendment.publishing.formats import export_lines, export_run
 
@@ -137,7 +141,7 @@ Bad = Annotated[
 ]
 
 
-@app.command()
+@app.command(rich_help_panel=MODELS)
 def score(  # noqa: PLR0917 - typer makes options of them
     model: Model,
     files: Files = None,
@@ -152,7 +156,7 @@ def score(  # noqa: PLR0917 - typer makes options of them
     revision: Revision = None,
     columns: Named = None,
     bad_rows: Bad = "stop",
-    replace: Annotated[bool, typer.Option(help="Overwrite an existing file of scores.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite an existing file of scores.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score texts, files and datasets with a reward model.
@@ -186,7 +190,7 @@ def score(  # noqa: PLR0917 - typer makes options of them
     typer.echo(f"The scores are in {scored.path}")
 
 
-@app.command()
+@app.command(rich_help_panel=MODELS)
 def evaluate(  # noqa: PLR0917 - typer makes options of them
     model: Annotated[Path, typer.Argument(metavar="MODEL|DIR", help="The folder of a reward model, or of a run.")],
     files: Files = None,
@@ -209,7 +213,7 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a reward model on held-out files, or show and check the evaluation of a finished run.
+    """Measure a reward model, or show a run's evaluation.
 
     Of a reward model: accuracy, people, best of n, style grid, RewardBench and RewardBench 2, and two baselines: the
     longer answer and, if the order is known, the first. The columns determine the layout; the command reads any file of

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from amendment.cli._app import AsJson, Overrides, RunFilePath, app, prepare_memory, resumable
+from amendment.cli._app import MORE, START, AsJson, Group, Overrides, RunFilePath, app, prepare_memory, resumable
 from amendment.cli._library import lint
 from amendment.errors import BudgetReached, ConfigError, CredentialsError, GateFailed, LedgerError, Paused
 from amendment.text import plain
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Provider = Literal["simulated", "openai", "anthropic", "local"]
 
 
-@app.command()
+@app.command(rich_help_panel=START)
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files; made if it does not exist.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take defaults for what is not given.")] = False,
@@ -31,7 +31,10 @@ def init(
     model: Annotated[str | None, typer.Option(help="The model, as the provider knows it.")] = None,
     name: Annotated[str | None, typer.Option(help="The run's name; the folder's by default.")] = None,
 ) -> None:
-    """Write a run file, a constitution and prompts to edit, with editor completion. Overwrites nothing."""
+    """Write a run file, a constitution and prompts to start from.
+
+    Adds the schemas that editors complete by. Overwrites nothing.
+    """
     from amendment.run.starting import DEFAULT_MODELS, PROVIDERS, name_for, start
 
     if not yes:
@@ -65,18 +68,73 @@ def _shown(path: Path) -> str:
     return shlex.quote(text) if text.isprintable() else plain(text)
 
 
-@app.command()
+@app.command(rich_help_panel=START)
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A run file or a constitution.")],
+    overrides: Overrides = None,
+    allow_unpriced: Annotated[
+        bool, typer.Option("--allow-unpriced", help="Accept models without a known price.")
+    ] = False,
+) -> None:
+    """Report every problem of a run file or a constitution.
+
+    Calls no model.
+    """
+    from amendment.yamlfile import read_yaml
+
+    data = read_yaml(file).data
+    if isinstance(data, dict) and "principles" in data:
+        lint(str(file))
+        return
+    from amendment.run.run import Run
+    from amendment.run.terms import Terms
+
+    run = Run.from_file(file, overrides=overrides or (), terms=Terms(allow_unpriced=allow_unpriced))
+    for warning in run.check():
+        typer.echo(f"warning: {plain(warning, longest=2000)}")
+    typer.echo(f"{file}: all is well")
+
+
+@app.command(rich_help_panel=START)
+def plan(  # noqa: PLR0917 - typer makes options of them
+    file: RunFilePath,
+    folder: Annotated[Path | None, typer.Option(metavar="DIR", help="The run's folder; runs/NAME by default.")] = None,
+    overrides: Overrides = None,
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="Plan as far as this stage.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Take only the first N prompts of each source.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Estimate the calls, time and cost of a run.
+
+    By stage and model. Sends nothing, writes nothing, needs no key.
+    Results that are already in the run's folder count as paid.
+    """
+    from amendment.run.run import Run
+
+    planned = Run.from_file(file, folder=folder, overrides=overrides or (), limit=limit).plan(until=until)
+    typer.echo(json.dumps(planned.to_json(), indent=1, allow_nan=False) if as_json else str(planned))
+
+
+@app.command(rich_help_panel=START)
 def run(  # noqa: PLR0917 - typer makes options of them
     file: RunFilePath,
-    folder: Annotated[Path | None, typer.Option(help="The run's folder; runs/NAME by default.")] = None,
+    folder: Annotated[Path | None, typer.Option(metavar="DIR", help="The run's folder; runs/NAME by default.")] = None,
     overrides: Overrides = None,
     until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first N prompts of each source.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Take only the first N prompts of each source.")
+    ] = None,
     accept_changes: Annotated[
-        bool, typer.Option(help="Repeat the calls that changed settings make necessary.")
+        bool, typer.Option("--accept-changes", help="Repeat the calls that changed settings make necessary.")
     ] = False,
-    allow_unpriced: Annotated[bool, typer.Option(help="Call models without a known price.")] = False,
-    strict_model: Annotated[bool, typer.Option(help="Stop if one model name is answered by two models.")] = False,
+    allow_unpriced: Annotated[
+        bool, typer.Option("--allow-unpriced", help="Call models without a known price.")
+    ] = False,
+    strict_model: Annotated[
+        bool, typer.Option("--strict-model", help="Stop if one model name is answered by two models.")
+    ] = False,
     max_wait: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Longest wait for a server that does not answer.")
     ] = 900.0,
@@ -84,7 +142,10 @@ def run(  # noqa: PLR0917 - typer makes options of them
         bool, typer.Option("--yes", "-y", help="Send keys to the hosts in the file without asking.")
     ] = False,
 ) -> None:
-    """Start a run or resume it: finished stages are kept, and answered calls are not repeated."""
+    """Run or resume a pipeline.
+
+    Finished stages are kept, and answered calls are not repeated.
+    """
     from amendment.llm.trust import Trust
     from amendment.run.context import Patience
     from amendment.run.progress import open_progress
@@ -133,35 +194,13 @@ def _confirm() -> Callable[[str], bool] | None:
     return lambda question: typer.confirm(plain(question, longest=500), err=True)
 
 
-@app.command()
-def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A run file or a constitution.")],
-    overrides: Overrides = None,
-    allow_unpriced: Annotated[bool, typer.Option(help="Accept models without a known price.")] = False,
-) -> None:
-    """Report every problem of a run file or a constitution at once. Calls no model."""
-    from amendment.yamlfile import read_yaml
-
-    data = read_yaml(file).data
-    if isinstance(data, dict) and "principles" in data:
-        lint(str(file))
-        return
-    from amendment.run.run import Run
-    from amendment.run.terms import Terms
-
-    run = Run.from_file(file, overrides=overrides or (), terms=Terms(allow_unpriced=allow_unpriced))
-    for warning in run.check():
-        typer.echo(f"warning: {plain(warning, longest=2000)}")
-    typer.echo(f"{file}: all is well")
-
-
-@app.command()
+@app.command(rich_help_panel=START)
 def status(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")], as_json: AsJson = False
 ) -> None:
-    """Show what is done in a run's folder, what it has cost, why it stopped, and what comes next.
+    """Show what is done, what it cost, and what comes next.
 
-    Exits with 1 if the ledger is damaged or cannot be read.
+    For a run that stopped, also why. Exits with 1 if the ledger is damaged or cannot be read.
     """
     from amendment.run.status import read_status, status_lines
 
@@ -171,36 +210,20 @@ def status(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=MORE)
 def doctor(as_json: AsJson = False) -> None:
-    """Show what is installed, which keys are set (never their value), and what would work."""
+    """Show what is installed and which keys are set.
+
+    Never shows the value of a key.
+    """
     from amendment.run.doctor import doctor_lines, examine
 
     machine = examine(os.environ)
     typer.echo(json.dumps(machine, indent=1) if as_json else "\n".join(doctor_lines(machine)))
 
 
-@app.command()
-def plan(  # noqa: PLR0917 - typer makes options of them
-    file: RunFilePath,
-    folder: Annotated[Path | None, typer.Option(help="The run's folder; runs/NAME by default.")] = None,
-    overrides: Overrides = None,
-    until: Annotated[str | None, typer.Option(metavar="STAGE", help="Plan as far as this stage.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first N prompts of each source.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show the calls, time and cost of a run, by stage and model. Sends nothing, writes nothing, needs no key.
-
-    Results that are already in the run's folder count as paid.
-    """
-    from amendment.run.run import Run
-
-    planned = Run.from_file(file, folder=folder, overrides=overrides or (), limit=limit).plan(until=until)
-    typer.echo(json.dumps(planned.to_json(), indent=1, allow_nan=False) if as_json else str(planned))
-
-
-ledger = typer.Typer(no_args_is_help=True, help="Show what a run sent, what was answered and what was paid.")
-app.add_typer(ledger, name="ledger")
+ledger = typer.Typer(cls=Group, no_args_is_help=True, help="Show what a run sent, received and paid.")
+app.add_typer(ledger, name="ledger", rich_help_panel=MORE)
 
 LedgerPath = Annotated[Path, typer.Argument(metavar="DIR|FILE", help="A run's folder, or a ledger's file.")]
 LONGEST = 4000
