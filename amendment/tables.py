@@ -1,9 +1,9 @@
 """Rows of a user's file, as they stand there: JSONL, JSON, CSV, TSV and Parquet, told by the file's ending.
 
 Covered: row numbers as the user's editor shows them, every unreadable row of a file named in one pass, texts
-packed with gzip (`x.csv.gz`), UTF-16 with a byte order mark, CSV with semicolons, tabs or upright strokes, Parquet
-cells of any nesting; in texts a row over MAX_ROW characters and a document over MAX_DOCUMENT are refused before they
-are held. Not covered: what the columns mean; see the stages that read them.
+packed with gzip (`x.csv.gz`), UTF-8, UTF-16 and cp1252, CSV with semicolons, tabs or upright strokes, Parquet cells of
+any nesting; in texts a row over MAX_ROW characters and a document over MAX_DOCUMENT are refused before they are held.
+Not covered: what the columns mean; see the stages that read them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import io
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -34,6 +35,8 @@ LOOKED_AT = 50
 OTHERS = (";", "\t", "|")
 """Delimiters of files that are called .csv all the same: Excel's where commas are decimal, its Unicode text, exports
 of databases."""
+WESTERN, MOST_BEYOND_ASCII, BEYOND_ASCII = "cp1252", 0.2, bytes(range(128, 256))
+"""The codec of a text that is not UTF-8, where fewer than this share of its bytes are beyond ASCII."""
 LONG_ROW = f"more than {MAX_ROW:,} characters in one row; neither it nor what follows was read. Is each row on a line?"
 
 
@@ -102,7 +105,7 @@ def _opened(path: Path) -> BinaryIO:
 
 def _misspelled(path: Path) -> str:
     """Says which encoding the file's text does not have, and in which line."""
-    if _encoding(path) == "utf-16":
+    if encoding_in(path).startswith("utf-16"):
         return "not UTF-16 text"
     with _opened(path) as file:
         for number, line in enumerate(iter(partial(file.readline, MAX_ROW), b""), start=1):
@@ -113,13 +116,8 @@ def _misspelled(path: Path) -> str:
     return "not UTF-8 text"
 
 
-def _encoding(path: Path) -> str:
-    with _opened(path) as file:
-        return encoding_of(file.read(4))
-
-
 def _text(path: Path, *, newline: str) -> io.TextIOWrapper:
-    return io.TextIOWrapper(_opened(path), encoding=_encoding(path), newline=newline)
+    return io.TextIOWrapper(_opened(path), encoding=encoding_in(path), newline=newline)
 
 
 def _jsonl(path: Path, problems: list[Problem]) -> Iterator[Row]:
@@ -301,10 +299,42 @@ class Lines:
         return line
 
 
+def encoding_in(path: Path) -> str:
+    """The codec of a text file: UTF-8 unless its first bytes are UTF-16, or all of it can only be Windows' cp1252."""
+    with _opened(path) as file:
+        encoding = encoding_of(file.read(4))
+        file.seek(0)
+        return WESTERN if encoding == "utf-8-sig" and _is_western(file) else encoding
+
+
 def encoding_of(start: bytes) -> str:
-    """The codec for a file that begins with these bytes (four are enough): UTF-8 unless a mark says UTF-16."""
-    is_wide = start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and start[:4] != codecs.BOM_UTF32_LE
-    return "utf-16" if is_wide else "utf-8-sig"
+    """The codec for a file that begins with these bytes (four are enough): UTF-8 unless they are UTF-16, by its mark or
+    by the zero in every second byte."""
+    if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and start[:4] != codecs.BOM_UTF32_LE:
+        return "utf-16"
+    zeros = "".join("0" if byte == 0 else "x" for byte in start)
+    return {"x0x0": "utf-16-le", "0x0x": "utf-16-be"}.get(zeros, "utf-8-sig")
+
+
+def _is_western(file: BinaryIO) -> bool:
+    """True if the lines with signs beyond ASCII are all cp1252 and none is UTF-8, and such signs are few, as in the
+    languages that cp1252 was made for: a text in Cyrillic or Chinese consists of them."""
+    size = beyond = 0
+    for line in iter(partial(file.readline, MAX_ROW // 8), b""):
+        size += len(line)
+        if len(line) == MAX_ROW // 8:  # part of a line, which says nothing
+            return False
+        if line.isascii():
+            continue
+        with suppress(UnicodeDecodeError):
+            line.decode()
+            return False
+        try:
+            line.decode(WESTERN)
+        except UnicodeDecodeError:
+            return False
+        beyond += len(line) - len(line.translate(None, BEYOND_ASCII))
+    return 0 < beyond < MOST_BEYOND_ASCII * size
 
 
 def delimiter_of(lines: Iterable[str]) -> str:

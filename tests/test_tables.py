@@ -124,13 +124,25 @@ BROKEN: list[tuple[str, str | bytes, str]] = [
     ("r.csv", "a,b\n1\n1;2\n1|2\n", "row 2: expected 2 cells as in the header, found 1"),
     ("r.csv", 'a,b\n1,2\n"1;2\n', "line 3: not CSV (unexpected end of data)"),
     ("r.csv", "text\none; two\nthree, four\n", "row 3: expected 1 cells as in the header, found 2"),
-    ("r.jsonl", '[{"a": "é"}]'.encode("latin-1"), "line 1: not UTF-8 text; save the file as UTF-8"),
-    ("r.json", '[{"a": "é"}]'.encode("latin-1"), "line 1: not UTF-8 text; save the file as UTF-8"),
-    ("r.csv", "Frage;Wert\nfür;1\n".encode("cp1252"), "line 2: not UTF-8 text; save the file as UTF-8"),
+    ("r.jsonl", '{"a": "Ответ лучше"}'.encode("cp1251"), "line 1: not UTF-8 text; save the file as UTF-8"),
+    ("r.json", b'[{"a": "\x81"}]', "line 1: not UTF-8 text; save the file as UTF-8"),
+    ("r.csv", "Frage;Wert\nfür;1\n".encode("cp1252") + "für;2\n".encode(), "line 2: not UTF-8 text; save the file"),
     ("r.csv", "a\tb\n1\t2\n".encode("utf-16")[:-1], "not UTF-16 text; save the file as UTF-8"),
     ("r.csv", "a\tb\n1\t".encode("utf-16") + b"\x00\xd8\x41\x00", "not UTF-16 text; "),
     ("r.jsonl", b'{"a": "\xc3\xa9"}\n' * 20_000 + b"\xff\n", "line 20001: not UTF-8 text"),
 ]
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    ("name", "text"), [("r.csv", "Wer;Urteil\nJürgen;“gut” – 5 €\n"), ("r.jsonl", '{"Wer": "Jürgen"}')]
+)
+def test_a_text_is_read_in_the_encodings_that_office_programs_write(
+    name: str, text: str, codec: str, tmp_path: Path
+) -> None:
+    (row,) = read_rows(written(tmp_path, name, text.encode(codec)))
+    assert row.values["Wer"] == "Jürgen"
+    assert row.values.get("Urteil", "“gut” – 5 €") == "“gut” – 5 €"
 
 
 @pytest.mark.parametrize(("name", "content", "complaint"), BROKEN)

@@ -27,6 +27,8 @@ UNKNOWN = "verdicts of which nobody says who decided"
 LIKE_THIS = "and {} like this"
 MORE = "\0"
 """Placeholder in a message for the number of further rows."""
+SHORT = 40
+"""Characters of a word; a longer cell may be a reply."""
 SHOWN = 8
 """Names that a message lists before it counts the rest."""
 
@@ -246,6 +248,7 @@ class BallotReader:
             return "invalid", word
         words = ", ".join(meaning or "an empty cell" for meaning in self._meanings)
         message = f"found {plain(word, longest=40)!r}{MORE}, expected one of {words}; see `words`"
+        message += ", and `pattern` for a verdict in a reply" if len(word) > SHORT else ""
         self._misread(row, column, word, message, problems)
         return None, word
 

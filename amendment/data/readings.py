@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 
 from amendment.data.ballots import Ballot, BallotReader, key_of
 from amendment.data.guesses import not_recognised
+from amendment.data.replies import NO_VERDICT, REPLY_WORDS, read_replies
 from amendment.data.shapes import P_CHOSEN, Layout, decided_rows, lay_out, recognise
 from amendment.data.source_rows import FileFacts, SourceRows, rows_of
 from amendment.data.sources import PairColumns, PairFile, Source, VerdictWords, word_of
@@ -37,6 +38,8 @@ WEIGHT = "weight"
 """The column of weights that is read without being named, as our own exports call it."""
 SHOWN = 3
 """Bad rows that are shown where nothing else is left."""
+REPLIES_WITHOUT = "replies without exactly one verdict, which are invalid"
+"""The name that they are counted under."""
 WHO = (
     'Say kind: person, kind: model or kind: verifier for all of them, or people: ["PATTERN"] for those that are people'
 )
@@ -138,6 +141,8 @@ def absent_columns(rows: Sequence[Row], wanted: Collection[str | None], columns:
 
 def _gather(source: PairFile | VerdictFile, table: SourceRows, gathered: Gathered, who: str) -> None:
     layout = _laid_out(source, table)
+    if isinstance(source, VerdictFile) and source.pattern:
+        layout = _with_replies_read(layout, source.pattern, source.words, gathered.counts)
     rows = layout.rows
     if not rows:
         raise DataError(f"{table.place}: no two answers of a row can be compared")
@@ -192,6 +197,20 @@ def _laid_out(source: PairFile | VerdictFile, table: SourceRows) -> Layout:
         raise DataError([Problem(table.place, fault) for fault in faults])
     columns = layout.columns.model_copy(update={"rater": None}) if source.rater else layout.columns
     return layout._replace(words=source.words or layout.words, columns=columns)
+
+
+def _with_replies_read(layout: Layout, pattern: str, words: VerdictWords | None, counts: Counter[str]) -> Layout:
+    """The layout with the word of its verdict in place of each reply."""
+    columns = layout.columns.verdict, layout.columns.swapped, *(layout.columns.votes or ())
+    rows = layout.rows
+    for column in filter(None, columns):
+        holding = [row for row in rows if column in row.values]
+        verdicts = iter(read_replies([row.values[column] for row in holding], pattern, words))
+        rows = [Row(row.place, {**row.values, column: next(verdicts)}) if column in row.values else row for row in rows]
+        counts[REPLIES_WITHOUT] += sum(row.values.get(column) == NO_VERDICT for row in rows)
+    meanings = words or REPLY_WORDS
+    invalid = dict.fromkeys((*meanings.invalid, NO_VERDICT))
+    return layout._replace(rows=rows, words=meanings.model_copy(update={"invalid": tuple(invalid)}))
 
 
 def _known_layout(source: Source, table: SourceRows, wanted: Literal["pairs", "verdicts"]) -> Layout:

@@ -7,8 +7,9 @@ every fault as one message that says what to do. Not covered: datasets that need
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 from amendment.data.sources import Source
 from amendment.errors import DataError, Problem
 from amendment.files import file_hash
-from amendment.tables import Row, iter_rows
+from amendment.tables import Row, encoding_in, iter_rows
 from amendment.text import plain
 
 GLIMPSE = 20
@@ -39,10 +40,13 @@ class FileFacts(NamedTuple):
     """The commit of a dataset on the Hub; None for anything else."""
     license: str | None = None
     """The license as the run file states it."""
+    encoding: str | None = None
+    """The encoding of a text file that is not UTF-8, which its bytes suggest."""
 
     def to_json(self) -> dict[str, int | str]:
         """The facts about the source, without its name."""
         facts = {"rows": self.rows, "sha256": self.sha256, "commit": self.revision, "license": self.license}
+        facts |= {"encoding": self.encoding}
         return {name: value for name, value in facts.items() if value is not None}
 
 
@@ -128,10 +132,10 @@ def _opened(source: Source, base: Path, *, glimpse: bool) -> tuple[SourceRows, I
         place, limit = fact_name(source), min(source.take or GLIMPSE, GLIMPSE) if is_glimpse else source.take
         rows, revision = stream_dataset(source, base, limit=limit)
     try:
-        content = _content(source, base)
+        content, encoding = _content(source, base), _encoding(source, base)
     except OSError:  # the reader of the rows says what is wrong
-        content = None
-    facts = FileFacts(fact_name(source), 0, content, revision, source.license)
+        content = encoding = None
+    facts = FileFacts(fact_name(source), 0, content, revision, source.license, encoding)
     return SourceRows(place, [], problems, {}, facts, is_glimpse), rows
 
 
@@ -174,6 +178,17 @@ def _content(source: Source, base: Path) -> str | None:
         return None if place is None else _hash(place)
     lines = "".join(f"{_hash(path)}  {name}\n" for name, path in sorted(_shown(place).items()))
     return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _encoding(source: Source, base: Path) -> str | None:
+    """The encoding of a text file; None for UTF-8, and for what is no text file."""
+    path = base / str(source.path)
+    if source.path is None or ".parquet" in path.suffixes or not path.is_file():
+        return None
+    with suppress(EOFError, zlib.error):  # a damaged file, of which the reader of the rows says so
+        encoding = encoding_in(path)
+        return None if encoding == "utf-8-sig" else encoding
+    return None
 
 
 def _shown(folder: Path) -> dict[str, Path]:

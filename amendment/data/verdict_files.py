@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from amendment.data.replies import pattern_problem
 from amendment.data.sources import (
     CandidateSource,
     LilliputPrompts,
@@ -26,6 +27,12 @@ from amendment.records import RaterKind
 
 Columns = Annotated[tuple[str, ...], OneOrMore, Field(min_length=1)]
 """One column, or several together."""
+
+
+def _pattern(text: str) -> str:
+    if problem := pattern_problem(text):
+        raise ValueError(problem)
+    return text
 
 
 class OrderWords(Part):
@@ -127,6 +134,11 @@ class VerdictFile(Source):
     words: VerdictWords | None = None
     """The words for verdicts; a, b, tie, both_bad and invalid unless set here or by a recognised layout. An
     empty cell without a meaning (`""`) is a person who did not vote, and a model that could not be read."""
+    pattern: Annotated[str, AfterValidator(_pattern)] | None = None
+    """Finds the verdict where the column holds a judge's whole reply: brackets (`[[A]]`), verdict (`Verdict: A`),
+    answer (`Answer: B`), response (`final decision is Response 1`), json (`{"verdict": "A"}`), scores (two from
+    1 to 10), or a regular expression (RE2) whose first group is the verdict. A reply with none or with several is
+    invalid. Without `words`, C is a tie."""
     orders: OrderWords = OrderWords()
     """The words in `columns.order` for the answer that was displayed first."""
     coordinates: Literal["displayed", "content"] | None = None

@@ -10,12 +10,12 @@ covered: a reply that quotes such a line and gives no verdict of its own; rubric
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from amendment.data.replies import json_objects
 from amendment.llm.requests import Reply
 from amendment.records import text_of
 
@@ -30,9 +30,6 @@ MOST_MASS = 1.01
 """Above it, rounding aside, what the provider shows are no probabilities."""
 MOST_SPLIT = 0.02
 """Probability of a token 1 that may be the beginning of 10: it moves the expected score by at most 0.18."""
-MOST_OBJECTS = 100
-"""Beginnings of JSON objects that are tried; a reply with more of them is no verdict."""
-
 VERDICT_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {"reasoning": {"type": "string"}, "verdict": {"type": "string", "enum": list(VERDICTS)}},
@@ -262,7 +259,7 @@ def read_verdict_json(reply: Reply) -> Parsed:
     if unreadable(reply):
         return Parsed(invalid=unreadable(reply))
     text = text_of(reply.messages)
-    objects = [pairs for pairs in _objects(text) if any(key == "verdict" for key, _ in pairs)]
+    objects = [pairs for pairs in json_objects(text) if any(key == "verdict" for key, _ in pairs)]
     if len(objects) != 1:
         problem = "no JSON object with a verdict" if not objects else f"{len(objects)} JSON objects with a verdict"
         return Parsed(reasoning=text.strip() or None, invalid=problem)
@@ -275,27 +272,6 @@ def read_verdict_json(reply: Reply) -> Parsed:
     if verdicts[0] not in VERDICTS:
         return Parsed(reasoning=reasoning, invalid="the verdict is none of A, B and tie")
     return Parsed(verdicts[0], None, reasoning)
-
-
-class _Pairs(list[tuple[str, Any]]):
-    """A JSON object with all its keys, also those that come twice."""
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_Pairs)
-
-
-def _objects(text: str) -> Iterator[_Pairs]:
-    """The JSON objects of a text, from left to right, none of them inside another."""
-    place, tried = text.find("{"), 0
-    while place >= 0 and tried < MOST_OBJECTS:
-        tried += 1
-        try:
-            pairs, end = _DECODER.raw_decode(text, place)
-        except (ValueError, RecursionError):
-            end = place + 1
-        else:
-            yield pairs
-        place = text.find("{", end)
 
 
 PARSERS: dict[str, Parser] = {

@@ -249,7 +249,14 @@ def _write(
         **({"cost": inputs.cost} if inputs.cost else {}),
     }
     title, *rest = certificate_lines(certificate)
-    hashes = [[plain(facts.name), str(facts.rows), facts.sha256 or facts.revision or "-"] for facts in files]
+    hashes = [
+        [
+            plain(facts.name) + (f" (read as {facts.encoding})" if facts.encoding else ""),
+            str(facts.rows),
+            facts.sha256 or facts.revision or "-",
+        ]
+        for facts in files
+    ]
     lines = [
         title,
         *(["", f"> {banner}"] if banner else []),

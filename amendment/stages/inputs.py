@@ -103,6 +103,6 @@ def files_read(workspace: Workspace) -> list[FileFacts]:
     counts = note["counts"] if note else {}
     facts = {key.removeprefix(SOURCE): value for key, value in counts.items() if key.startswith(SOURCE)}
     return [
-        FileFacts(_NUMBERED.sub("", name), fact["rows"], fact.get("sha256"), fact.get("commit"), fact.get("license"))
+        FileFacts(_NUMBERED.sub("", name), fact["rows"], *map(fact.get, ("sha256", "commit", "license", "encoding")))
         for name, fact in facts.items()
     ]
