@@ -19,6 +19,7 @@ import numpy as np
 from amendment.audit.agreement import RaterGroup, group, people_leave_one_out
 from amendment.audit.alarm import Alarms, Unmatched, alarms, unmatched
 from amendment.audit.bias import longer_by_majority
+from amendment.audit.conclusion import Conclusion, conclusions
 from amendment.audit.counts import Counts, count
 from amendment.audit.gates import Gate, JudgeReport, gates, judge_report
 from amendment.audit.people import LabelGroup, ShownAgain, label_groups, shown_again
@@ -34,7 +35,7 @@ from amendment.statistics.sides import HALF
 from amendment.text import plain
 from amendment.yamlfile import read_yaml
 
-CERTIFICATE_FORMAT = 8
+CERTIFICATE_FORMAT = 9
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class Certificate:
     """An audit's result."""
 
     format: int
+    conclusions: tuple[Conclusion, ...]
+    """One for each judge, the best first; one that says so where no judge voted."""
     level: float
     """Of all intervals."""
     draws: int
@@ -150,8 +153,22 @@ def audit(
     made, at_equal_lengths = controlled(data, drawing)
     sliced, not_sliced = slices(data, drawing)
     invalid = {rater.name: rater.invalid for rater in counts.raters}
+    alpha = people.among.alpha if people and people.among else None
+    checks = tuple(
+        gate
+        for judge in judges
+        for gate in gates(
+            judge,
+            invalid=invalid[judge.name],
+            alpha=alpha,
+            alarms=raised,
+            is_unmatched=judge.name in {entry.judge for entry in alone},
+            constant=constant,
+        )
+    )
     return Certificate(
         format=CERTIFICATE_FORMAT,
+        conclusions=conclusions(data, judges, checks, alpha, drawing),
         level=level,
         draws=draws,
         seed=seed,
@@ -167,18 +184,7 @@ def audit(
         controlled_by=made,
         constant_answers=constant,
         alarms=raised,
-        gates=tuple(
-            gate
-            for judge in judges
-            for gate in gates(
-                judge,
-                invalid=invalid[judge.name],
-                alpha=people.among.alpha if people and people.among else None,
-                alarms=raised,
-                is_unmatched=judge.name in {entry.judge for entry in alone},
-                constant=constant,
-            )
-        ),
+        gates=checks,
         glossary=_glossary(drawing),
     )
 

@@ -37,8 +37,8 @@ PUBLIC = ROOT.parent / "shared" / "data"
 """Public records of human and machine verdicts, which are no part of this project."""
 Content = dict[str, Any]
 
-NOT_FIGURES = ("format", "toolkit", "simulated", "files", "glossary")
-"""Of a certificate: versions, paths, and the glossary."""
+NOT_FIGURES = ("format", "toolkit", "simulated", "files", "glossary", "sections")
+"""Of a certificate: versions, paths, the glossary, and the tables of its figures."""
 
 
 class Subject(NamedTuple):
@@ -203,6 +203,8 @@ def judgements_of(folder: Path) -> Content:
 
 def certificate(folder: Path) -> Content:
     content = json.loads((folder / "certificate.json").read_text(encoding="utf-8"))
+    for conclusion in content["conclusions"]:
+        del conclusion["sentence"]
     return {name: by_name(part) for name, part in content.items() if name not in NOT_FIGURES}
 
 
