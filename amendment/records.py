@@ -409,3 +409,12 @@ class Preference(Record):
     category: str | None = None
     source: str | None = None
     license: str | None = None
+
+
+class ItemEnding(Record):
+    """How one item of a stage ended; there is exactly one for each item."""
+
+    item_id: str
+    """The prompt's id, for draws with what was asked behind a slash; in `judging` the comparison's id."""
+    outcome: Outcome
+    reason: str | None = None

@@ -23,7 +23,7 @@ LAYERS = (
     ("constitutions", "training", "data"),
     ("critique", "preference"),
     ("audit",),
-    ("calibration", "curation", "publishing", "dpo", "reward_model"),
+    ("calibration", "curation", "publishing", "report", "dpo", "reward_model"),
     ("stages",),
     ("run",),
     ("cli",),

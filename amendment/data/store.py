@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -109,27 +109,51 @@ def read_records(path: Path, kind: type[R]) -> list[R]:
     return list(iter_records(path, kind))
 
 
-def iter_records(path: Path, kind: type[R]) -> Iterator[R]:
+def iter_records(path: Path, kind: type[R], *, prompts: Collection[str] | None = None) -> Iterator[R]:
     """The records of a table, a batch in memory at a time. Raises LedgerError as `read_records`, where it stands.
+
+    `prompts` are the ids of the prompts whose records are wanted; None for all. Groups of rows without any of them are
+    not read.
 
     They bear the names that stand in the table; whether these follow from the content is for `amendment verify` to say.
     A column that came with a later version than the table's, and that may be absent, is absent in its records.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             columns = _columns_in(set(file.schema_arrow.names), kind)
             stored = [*columns, *(["id"] if hasattr(kind, "id") else [])]
+            key = "prompt_id" if "prompt_id" in columns else "id"
+            wanted = None if prompts is None else pa.array(prompts, pa.string())
             for group in range(file.num_row_groups):  # iter_batches takes some damaged pages for the end of the file
-                for batch in file.read_row_group(group, columns=stored).to_batches(max_chunksize=BATCH):
+                if wanted is not None:
+                    keys = file.read_row_group(group, columns=[key])[key]
+                    if not pc.any(is_wanted := pc.is_in(keys, wanted)).as_py():
+                        continue
+                table = file.read_row_group(group, columns=stored)
+                for batch in (table if wanted is None else table.filter(is_wanted)).to_batches(max_chunksize=BATCH):
                     for row in batch.to_pylist():
                         record = record_of(row, kind, columns)
                         if name := row.get("id"):
                             vars(record)["id"] = name  # where a kind keeps its name, it is not worked out again
                         yield record
     except (pa.ArrowException, OSError, KeyError, ValueError) as fault:
+        reason = f"{type(fault).__name__}: {plain(str(fault))}"
+        raise LedgerError(f"{path}: not a readable table ({reason}); delete it and run again to rebuild it") from fault
+
+
+def read_column(path: Path, name: str) -> list[str]:
+    """One column of text of a table, in its order. Raises LedgerError as `read_records`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return [str(value) for value in file.read(columns=[name])[name].to_pylist()]
+    except (pa.ArrowException, OSError, KeyError) as fault:
         reason = f"{type(fault).__name__}: {plain(str(fault))}"
         raise LedgerError(f"{path}: not a readable table ({reason}); delete it and run again to rebuild it") from fault
 

@@ -108,7 +108,7 @@ class RaterVote(NamedTuple):
 def majority(verdicts: Sequence[Verdict], *, comparison: Comparison | None = None) -> Judgement:
     """The judgement of several raters with one vote each. Raises ValueError for verdicts of different comparisons."""
     between = comparison or comparison_of(verdicts)
-    votes = _rater_votes(verdicts, between)
+    votes = rater_votes(verdicts, between)
     outcome = _Outcome(majority_of(votes.values()), None)
     return _judgement(between, verdicts, outcome, raters=votes)
 
@@ -196,13 +196,13 @@ def person_votes(labels: Iterable[Verdict]) -> dict[str, dict[str, float]]:
             if verdict.invalid is None:
                 first.setdefault(verdict.rater, verdict)
         if first:
-            by_person = _rater_votes(first.values(), comparison)
+            by_person = rater_votes(first.values(), comparison)
             votes[comparison.id] = {person: vote.p for person, vote in by_person.items()}
     return votes
 
 
-def _rater_votes(verdicts: Iterable[Verdict], comparison: Comparison) -> dict[str, RaterVote]:
-    """The vote of each rater that does not abstain, in the order of their names."""
+def rater_votes(verdicts: Iterable[Verdict], comparison: Comparison) -> dict[str, RaterVote]:
+    """The vote of each rater that does not abstain, over orders and samples, in the order of their names."""
     read: dict[str, dict[str, list[VerdictReading]]] = defaultdict(lambda: defaultdict(list))
     for reading in readings_of(verdicts, comparison):
         read[reading.rater][reading.seen].append(reading)

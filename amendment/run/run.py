@@ -20,6 +20,7 @@ from amendment.llm.concurrency import STAGE
 from amendment.llm.model import Model
 from amendment.llm.trust import Trust
 from amendment.publishing.manifest import write_manifest
+from amendment.report import PairView, PromptStory, Records, RunReader, VerdictView
 from amendment.run.checks import LoadedRun, check_run_file, load_run_file
 from amendment.run.context import Patience, RunContext
 from amendment.run.engine import RunFolder, RunStage, assemble, up_to
@@ -167,6 +168,22 @@ class Run:
     def plan(self, *, until: str | None = None) -> Plan:
         """Plan what is left up to the stage `until`, with its cost; see `plan_run`."""
         return plan_run(self._loaded, self.folder, until=until)
+
+    def prompts(
+        self, *, disputed: bool | None = None, flipped: bool | None = None, invalid: bool | None = None
+    ) -> Records[PromptStory]:
+        """The prompts with what the run has made of each so far; see `RunReader.prompts`."""
+        return RunReader(self.folder).prompts(disputed=disputed, flipped=flipped, invalid=invalid)
+
+    def verdicts(
+        self, *, disputed: bool | None = None, flipped: bool | None = None, invalid: bool | None = None
+    ) -> Records[VerdictView]:
+        """The verdicts of judges and people so far; see `RunReader.verdicts`."""
+        return RunReader(self.folder).verdicts(disputed=disputed, flipped=flipped, invalid=invalid)
+
+    def pairs(self) -> Records[PairView]:
+        """The pairs of the dataset; see `RunReader.pairs`."""
+        return RunReader(self.folder).pairs()
 
     def __call__(self, *, until: str | None = None) -> Result:
         """Make the run, or what is left of it, up to the stage `until`.

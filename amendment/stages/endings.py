@@ -11,18 +11,10 @@ from typing import Any, Self
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, Paused
 from amendment.llm.model import Ending
-from amendment.records import Outcome, Record
+from amendment.records import ItemEnding, Record
 
 REASONS = 1000
 """The number of different reasons that are counted; later ones are left out."""
-
-
-class ItemEnding(Record):
-    """How one item of a stage ended; there is exactly one for each item."""
-
-    item_id: str
-    outcome: Outcome
-    reason: str | None = None
 
 
 class Tables:

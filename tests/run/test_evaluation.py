@@ -18,7 +18,7 @@ from amendment.data.store import Workspace, read_records
 from amendment.errors import AmendmentError, ConfigError, DataError, Paused
 from amendment.llm.model import Ending
 from amendment.publishing.publication import prepare
-from amendment.records import Candidate, Message, Prompt, text_of, user
+from amendment.records import Candidate, ItemEnding, Message, Prompt, text_of, user
 from amendment.run import Patience, Result, Run, load_run_file
 from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
@@ -28,7 +28,6 @@ from amendment.simulator import ATTRIBUTES
 from amendment.simulator.judge import refuses
 from amendment.stages.candidates import Draw, Drawn
 from amendment.stages.contract import JudgeEntry
-from amendment.stages.endings import ItemEnding
 from amendment.stages.evaluation import harmless_prompts
 from amendment.stages.evaluation_lines import judged_lines
 from amendment.stages.evaluation_people import EvaluationItem, corrected_win_rates, draw_items

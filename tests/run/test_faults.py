@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from amendment.data.store import read_records
+from amendment.records import ItemEnding
 from amendment.run import Patience, Result, Run
-from amendment.stages.endings import ItemEnding
 from tests.vendors.runs import dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import passing, seeded

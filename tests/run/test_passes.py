@@ -15,9 +15,8 @@ from amendment.llm.client import Calls
 from amendment.llm.concurrency import STAGE
 from amendment.llm.provider import Provider
 from amendment.llm.requests import Reply, Request
-from amendment.records import Candidate, Critique, Message, Prompt, Verdict
+from amendment.records import Candidate, Critique, ItemEnding, Message, Prompt, Verdict
 from amendment.run import Run, context
-from amendment.stages.endings import ItemEnding
 from amendment.stages.passes import Grouped
 from tests.run.small_runs import Said, notes_of, replies
 

@@ -15,10 +15,9 @@ from amendment.constitutions import load_constitution
 from amendment.data.store import read_records
 from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.preference import Judge
-from amendment.records import Candidate, Critique, Judgement, Verdict
+from amendment.records import Candidate, Critique, ItemEnding, Judgement, Verdict
 from amendment.run import Run, load_run_file
 from amendment.run.status import read_status, status_lines
-from amendment.stages.endings import ItemEnding
 from tests.vendors.runs import dataset_of
 
 COLUMNS = {

@@ -15,8 +15,18 @@ from pydantic import ValidationError
 from amendment import records
 from amendment.data.store import Split, count_records, iter_records, read_records, write_records, writing_records
 from amendment.errors import LedgerError
-from amendment.records import Critique, Message, Origin, Preference, Prompt, Record, Sampling, ToolCall, Verdict
-from amendment.stages.endings import ItemEnding
+from amendment.records import (
+    Critique,
+    ItemEnding,
+    Message,
+    Origin,
+    Preference,
+    Prompt,
+    Record,
+    Sampling,
+    ToolCall,
+    Verdict,
+)
 
 KINDS = [
     *(kind for kind in vars(records).values() if isinstance(kind, type) and issubclass(kind, Record)),

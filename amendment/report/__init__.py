@@ -1,0 +1,23 @@
+"""A run's folder for people to look at: typed records, the story of a prompt in the terminal."""
+
+from amendment.report.reading import RunReader
+from amendment.report.records import (
+    AnswerView,
+    ComparisonView,
+    CritiqueView,
+    PairView,
+    PromptStory,
+    Records,
+    VerdictView,
+)
+
+__all__ = [
+    "AnswerView",
+    "ComparisonView",
+    "CritiqueView",
+    "PairView",
+    "PromptStory",
+    "Records",
+    "RunReader",
+    "VerdictView",
+]

@@ -1,0 +1,289 @@
+"""The story of one prompt, told from its records: who wrote what, what the raters said, and what came of it.
+
+Disagreement and flips are found per comparison, by the votes that `preference.aggregate` makes of a rater's verdicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from amendment.data.pseudonyms import MAYBE_PEOPLE, portable
+from amendment.preference.aggregate import aggregate_verdicts, person_votes, rater_votes
+from amendment.preference.readings import by_comparison
+from amendment.records import Candidate, Comparison, Critique, Judgement, Preference, Prompt, Verdict
+from amendment.report.records import (
+    AnswerKind,
+    AnswerView,
+    ComparisonView,
+    CritiqueView,
+    DecidedBy,
+    PairView,
+    PromptStory,
+    Side,
+    VerdictView,
+)
+from amendment.statistics.sides import side_of
+from amendment.text import transcript
+
+_DECIDED: dict[str, DecidedBy] = {"model": "judge", "person": "person", "verifier": "verifier", "unknown": "unknown"}
+
+
+class PairRow(NamedTuple):
+    """A row of the dataset, and where it is."""
+
+    row: Preference
+    split: Side
+    round: int
+
+    @property
+    def comparison(self) -> Comparison:
+        a, b = sorted((self.row.chosen_id, self.row.rejected_id))
+        return Comparison(self.row.prompt_id, a, b)
+
+
+class WrittenAnswer(NamedTuple):
+    """An answer, and where it is from."""
+
+    candidate: Candidate
+    kind: AnswerKind
+    round: int
+
+
+@dataclass
+class StoryTables:
+    """The records of one prompt, in the order of their tables."""
+
+    answers: list[WrittenAnswer] = field(default_factory=list)
+    critiques: list[Critique] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    judged: list[Judgement] = field(default_factory=list)
+    """Of the run's judges."""
+    imported: list[Judgement] = field(default_factory=list)
+    """Of the user's own files, which decide before the judges do."""
+    pairs: list[PairRow] = field(default_factory=list)
+    sealed: list[Verdict] = field(default_factory=list)
+    endings: list[str] = field(default_factory=list)
+
+    @property
+    def has_people(self) -> bool:
+        """Somebody rated who may be a person."""
+        kinds = {verdict.rater_kind for verdict in self.verdicts} | {pair.row.decided_by for pair in self.pairs}
+        return not kinds.isdisjoint(MAYBE_PEOPLE)
+
+
+def tell(
+    number: int,
+    prompt: Prompt,
+    split: str | None,
+    tables: StoryTables,
+    *,
+    failures: Mapping[str, str],
+    pseudonym: Callable[[str], str],
+) -> PromptStory:
+    """The story of a prompt. `failures` say why comparisons have no judgement, by their ids; `pseudonym` is that of a
+    rater who may be a person."""
+    told = _Told(number, prompt, tables, pseudonym)
+    comparisons = told.comparisons(failures)
+    sides = [split, *(pair.split for pair in tables.pairs)]
+    side: Side | None = "test" if "test" in sides else "train" if "train" in sides else None
+    return PromptStory(
+        number=number,
+        id=prompt.id,
+        text=told.prompt_text,
+        category=prompt.category,
+        split=side,
+        answers=tuple(told.answers.values()),
+        critiques=tuple(told.critiques()),
+        comparisons=tuple(comparisons),
+        endings=tuple(tables.endings),
+    )
+
+
+class _Told:
+    """A prompt's records with its answers numbered."""
+
+    def __init__(self, number: int, prompt: Prompt, tables: StoryTables, pseudonym: Callable[[str], str]) -> None:
+        self._number, self._prompt_id, self._tables, self._pseudonym = number, prompt.id, tables, pseudonym
+        self.prompt_text = transcript(prompt.messages, by="user")
+        self.answers: dict[str, AnswerView] = {}
+        """By id; the same words by a second writer are the first answer again."""
+        for candidate, kind, round_ in (*tables.answers, *_answers_of(tables.pairs)):
+            model = candidate.origin.model
+            view = AnswerView(
+                number=len(self.answers) + 1,
+                id=candidate.id,
+                kind=kind,
+                text=transcript(candidate.messages, by="assistant"),
+                model=None if model is None else portable(model),
+                principle_ids=candidate.origin.principle_ids or (),
+                round=round_,
+                is_truncated=candidate.is_truncated,
+            )
+            self.answers.setdefault(candidate.id, view)
+
+    def _number_of(self, answer_id: str) -> int:
+        return self.answers[answer_id].number
+
+    def critiques(self) -> Iterable[CritiqueView]:
+        for critique in self._tables.critiques:
+            if critique.candidate_id in self.answers:
+                yield CritiqueView(
+                    answer=self._number_of(critique.candidate_id),
+                    principle_ids=critique.principle_ids,
+                    text=critique.text,
+                )
+
+    def comparisons(self, failures: Mapping[str, str]) -> list[ComparisonView]:
+        """Every two answers that were compared, or that are a pair."""
+        tables = self._tables
+        about, sealed = by_comparison(tables.verdicts), by_comparison(tables.sealed)
+        judged = {Comparison(row.prompt_id, row.a, row.b): row for row in tables.judged}
+        imported = {Comparison(row.prompt_id, row.a, row.b): row for row in tables.imported}
+        pairs = {pair.comparison: pair for pair in tables.pairs}
+        views = [
+            self._comparison(
+                comparison,
+                about.get(comparison, []),
+                judged.get(comparison),
+                imported.get(comparison),
+                pairs.get(comparison),
+                sealed=len(sealed.get(comparison, ())),
+                ending=failures.get(comparison.id),
+            )
+            for comparison in dict.fromkeys((*about, *judged, *imported, *pairs))
+            if {comparison.a, comparison.b} <= self.answers.keys()
+        ]
+        return sorted(views, key=lambda view: view.answers)
+
+    def _comparison(
+        self,
+        comparison: Comparison,
+        verdicts: Sequence[Verdict],
+        judged: Judgement | None,
+        imported: Judgement | None,
+        pair_row: PairRow | None,
+        *,
+        sealed: int,
+        ending: str | None,
+    ) -> ComparisonView:
+        a, b = self._number_of(comparison.a), self._number_of(comparison.b)
+        pair = self._pair(pair_row, comparison) if pair_row else None
+        deciding = imported if imported and imported.p_a is not None else judged or imported
+        p_a = deciding.p_a if deciding else None
+        side = 0 if p_a is None else side_of(p_a)
+        decided_by: DecidedBy | None = _DECIDED[deciding.rater_kind] if deciding and p_a is not None else None
+        if pair:
+            side = (1 if pair.chosen == a else -1) if pair.p_chosen != 0.5 else 0
+            decided_by = pair.decided_by
+        decided_side = side if decided_by not in (None, "judge") else 0
+        disputed = {1, -1} <= {decided_side, *_sides(verdicts, comparison)}
+        flips = _flipping_raters(verdicts, comparison)
+        whole = judged or imported
+        return ComparisonView(
+            prompt=self._number,
+            prompt_id=self._prompt_id,
+            id=comparison.id,
+            answers=(min(a, b), max(a, b)),
+            verdicts=tuple(
+                self._verdict(verdict, disputed=disputed, flipped=verdict.rater in flips)
+                for verdict in sorted(verdicts, key=_question)
+            ),
+            p=p_a if p_a is None or a < b else 1 - p_a,
+            preferred={1: a, -1: b}.get(side),
+            consistent=whole.consistent if whole else None,
+            decided_by=decided_by,
+            decisive=pair.decisive if pair else deciding.decisive if deciding else None,
+            disputed=disputed,
+            sealed=sealed,
+            ending=ending,
+            pair=pair,
+        )
+
+    def _verdict(self, verdict: Verdict, *, disputed: bool, flipped: bool) -> VerdictView:
+        shown = tuple(self._number_of(answer_id) for answer_id in verdict.shown if answer_id in self.answers)
+        preferred = {"A": shown[0], "B": shown[-1]} if verdict.scale == "pair" and len(shown) == 2 else {}
+        is_person = verdict.rater_kind in MAYBE_PEOPLE
+        return VerdictView(
+            prompt=self._number,
+            prompt_id=self._prompt_id,
+            id=verdict.id,
+            rater=self._pseudonym(verdict.rater) if is_person else verdict.rater,
+            rater_kind=verdict.rater_kind,
+            shown=shown,
+            is_order_known=verdict.order is None,
+            scale=verdict.scale,
+            value=verdict.value,
+            preferred=preferred.get(str(verdict.value)),
+            p_first=verdict.p_first(),
+            confidence=verdict.confidence,
+            principle_id=verdict.principle_id,
+            criterion=verdict.criterion,
+            sample=verdict.sample,
+            reasoning=verdict.reasoning,
+            invalid=verdict.invalid,
+            disputed=disputed,
+            flipped=flipped,
+        )
+
+    def _pair(self, pair: PairRow, comparison: Comparison) -> PairView:
+        row = pair.row
+        chosen, rejected = self.answers[row.chosen_id], self.answers[row.rejected_id]
+        may_be_people = row.decided_by in MAYBE_PEOPLE
+        return PairView(
+            prompt=self._number,
+            prompt_id=self._prompt_id,
+            comparison_id=comparison.id,
+            chosen=chosen.number,
+            rejected=rejected.number,
+            p_chosen=row.p_chosen,
+            p_chosen_raw=row.p_chosen_raw,
+            p_chosen_calibrated=row.p_chosen_calibrated,
+            decided_by=row.decided_by,
+            raters=tuple(map(self._pseudonym, row.raters)) if may_be_people else row.raters,
+            principle_ids=row.principle_ids,
+            decisive=row.decisive,
+            split=pair.split,
+            round=pair.round,
+            prompt_text=self.prompt_text,
+            chosen_text=chosen.text,
+            rejected_text=rejected.text,
+        )
+
+
+def _answers_of(pairs: Iterable[PairRow]) -> Iterable[WrittenAnswer]:
+    """The answers of pairs as candidates; those of pairs that were mixed in are in no other table."""
+    for row, _, round_ in pairs:
+        for messages in (row.chosen, row.rejected):
+            yield WrittenAnswer(
+                Candidate(prompt_id=row.prompt_id, messages=messages, kind="imported"), "imported", round_
+            )
+
+
+def _question(verdict: Verdict) -> tuple[object, ...]:
+    """Judges before people, and the orders of one question next to each other."""
+    names = (verdict.rater, verdict.principle_id or "", verdict.criterion or "", verdict.sample)
+    return (verdict.rater_kind in MAYBE_PEOPLE, *names)
+
+
+def _sides(verdicts: Sequence[Verdict], comparison: Comparison) -> set[int]:
+    """The sides that raters take: 1 for a, -1 for b, 0 for a tie. Of people the first showing counts."""
+    people = [verdict for verdict in verdicts if verdict.rater_kind == "person"]
+    others = [verdict for verdict in verdicts if verdict.rater_kind != "person"]
+    votes = person_votes(people).get(comparison.id, {})
+    sides = {side_of(p) for p in votes.values()}
+    return sides | {vote.side for vote in rater_votes(others, comparison).values()}
+
+
+def _flipping_raters(verdicts: Sequence[Verdict], comparison: Comparison) -> set[str]:
+    """The judges that prefer different answers in the two displayed orders."""
+    by_rater: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.rater_kind != "person":
+            by_rater.setdefault(verdict.rater, []).append(verdict)
+    return {
+        rater
+        for rater, own in by_rater.items()
+        if len(own) > 1 and aggregate_verdicts(own, orders="asked", comparison=comparison).consistent is False
+    }
