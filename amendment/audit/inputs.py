@@ -21,10 +21,10 @@ from amendment.data.ballots import UNKNOWN
 from amendment.data.comparisons import JoinedComparison, join
 from amendment.data.guesses import MOST_WORDS, not_recognised
 from amendment.data.readings import gather
-from amendment.data.shapes import Layout, lay_out, recognise
+from amendment.data.shapes import lay_out, recognise
 from amendment.data.source_rows import FileFacts, SourceRows
 from amendment.data.sources import word_of
-from amendment.data.verdict_files import DataSources, VerdictFile
+from amendment.data.verdict_files import DataSources, Layout, VerdictFile
 from amendment.errors import DataError, Problem
 from amendment.preference.degenerate import likeness
 from amendment.preference.readings import as_pair_verdicts

@@ -11,9 +11,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
-from amendment.data.shapes import Layout
 from amendment.data.sources import PairFile, word_of
-from amendment.data.verdict_files import OrderWords, VerdictFile
+from amendment.data.verdict_files import Layout, OrderWords, VerdictFile
 from amendment.errors import Problem
 from amendment.records import RaterKind, VoteValue
 from amendment.tables import Row
@@ -88,7 +87,7 @@ class BallotReader:
         self.counts: Counter[str] = Counter()
         log = source if isinstance(source, VerdictFile) else None
         self._source, self._layout = source, layout
-        self._coordinates = log.coordinates if log else None
+        self._coordinates = layout.coordinates or (log.coordinates if log else None)
         self._rater_of_all = (log.rater if log else None) or source.label
         self._takes_any_word = log is not None and log.unreadable == "invalid"
         self._tells_each = source.bad_rows == "skip"

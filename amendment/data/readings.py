@@ -20,11 +20,12 @@ from typing import Any, Literal, NamedTuple
 from amendment.data.ballots import Ballot, BallotReader, key_of
 from amendment.data.guesses import not_recognised
 from amendment.data.replies import NO_VERDICT, REPLY_WORDS, read_replies
-from amendment.data.shapes import P_CHOSEN, Layout, decided_rows, lay_out, recognise
+from amendment.data.shapes import P_CHOSEN, decided_rows, lay_out, recognise
 from amendment.data.source_rows import FileFacts, SourceRows, rows_of
 from amendment.data.sources import PairColumns, PairFile, Source, VerdictWords, word_of
 from amendment.data.verdict_files import (
     DataSources,
+    Layout,
     VerdictColumns,
     VerdictFile,
     order_faults,
@@ -190,7 +191,7 @@ def _laid_out(source: PairFile | VerdictFile, table: SourceRows) -> Layout:
     if source.columns is not None:
         return Layout(source.columns, table.rows, source.words or VerdictWords())
     layout = _known_layout(source, table, "verdicts")
-    faults = list(order_faults(layout.columns, source.coordinates))
+    faults = list(order_faults(layout.columns, layout.coordinates or source.coordinates))
     if layout.is_decided and source.coordinates == "displayed":
         faults.append("the better answer stands first in each row, so displayed coordinates say nothing here")
     if faults:

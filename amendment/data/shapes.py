@@ -13,13 +13,14 @@ from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
 from amendment.data.cells import alternating, part, turns_in
+from amendment.data.published import battle_key, lay_out_published, published_layout
 from amendment.data.sources import CandidateColumns, VerdictWords, word_of
-from amendment.data.verdict_files import VerdictColumns
-from amendment.records import RaterKind
+from amendment.data.verdict_files import Layout, VerdictColumns
 from amendment.tables import Row
 
-ShapeName = Literal["rows", "arena", "ultrafeedback", "annotated-pairs"]
-"""Layouts that are known by their columns: rows have the default names."""
+ShapeName = str
+"""A layout that is known by its columns: rows (the default names), arena, ultrafeedback, annotated-pairs, or one of
+`PUBLISHED`."""
 Wanted = Literal["prompts", "candidates", "pairs", "verdicts"]
 """The purpose that a source is read for."""
 
@@ -48,22 +49,12 @@ PAIR_WORDS = VerdictWords(
 )
 
 
-class Layout(NamedTuple):
-    """Rows as plain comparisons, and where and how their parts stand."""
-
-    columns: VerdictColumns
-    rows: list[Row]
-    words: VerdictWords
-    kind: RaterKind | None = None
-    """The kind of the raters, if the shape has a usual one."""
-    is_decided: bool = False
-    """The better answer stands first in each row, so that its place says nothing."""
-
-
 def recognise(columns: Collection[str], wanted: Wanted) -> ShapeName | None:
     """The shape that these columns are, for what they are wanted for; None where they are none that is known."""
     if wanted != "prompts" and _is_rows(columns, wanted):
         return "rows"
+    if wanted == "verdicts" and (published := published_layout(columns)):
+        return published
     has = set(columns).issuperset
     if has(("text_a", "text_b", "preferred_text")):
         return "annotated-pairs"
@@ -92,7 +83,9 @@ def lay_out(shape: ShapeName, rows: Sequence[Row], columns: Collection[str], wan
         return _decided(rows, columns) if wanted == "pairs" else _default_columns(rows, columns)
     if shape == "arena":
         return _arena(rows, columns)
-    return _ultrafeedback(rows, columns) if shape == "ultrafeedback" else _annotated_pairs(rows, columns)
+    if shape == "ultrafeedback":
+        return _ultrafeedback(rows, columns)
+    return _annotated_pairs(rows, columns) if shape == "annotated-pairs" else lay_out_published(shape, rows, columns)
 
 
 def asked_in(columns: Collection[str]) -> tuple[str, ...]:
@@ -174,7 +167,7 @@ def _arena(rows: Sequence[Row], columns: Collection[str]) -> Layout:
         rater=("judge",) if "judge" in columns else None,
         category=_first_of(("category",), columns),
         principle=_first_of(("principle",), columns),
-        prompt_id=None if a else item,
+        prompt_id=item if not a or "turn" in columns else None,  # turns of one question are one cluster
     )
     return Layout(named, [_battle(row, named, item, talks=talks) for row in rows], ARENA_WORDS)
 
@@ -191,7 +184,7 @@ def _battle(row: Row, columns: VerdictColumns, item: str | None, *, talks: bool)
         row.place,
         {
             **values,
-            "comparison": [values.get(item), values.get("turn"), *sorted(models)] if item else row.place,
+            "comparison": battle_key(values, item, models) if item else row.place,
             "winner": _winner(values, models),
         },
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -24,6 +24,7 @@ from amendment.data.sources import (
     word_of,
 )
 from amendment.records import RaterKind
+from amendment.tables import Row
 
 Columns = Annotated[tuple[str, ...], OneOrMore, Field(min_length=1)]
 """One column, or several together."""
@@ -124,6 +125,20 @@ class VerdictColumns(Part):
             yield "columns of votes are named after their raters; rater, p and swapped go with verdict"
         if self.swapped is not None and (self.verdict is None or self.order is not None):
             yield "swapped goes with verdict and without order: the two columns are the two orders"
+
+
+class Layout(NamedTuple):
+    """Rows as plain comparisons, and where and how their parts stand."""
+
+    columns: VerdictColumns
+    rows: list[Row]
+    words: VerdictWords
+    kind: RaterKind | None = None
+    """The kind of the raters, if the shape has a usual one."""
+    is_decided: bool = False
+    """The better answer stands first in each row, so that its place says nothing."""
+    coordinates: Literal["content"] | None = None
+    """Set where the layout determines the meaning of its verdicts; see `VerdictFile.coordinates`."""
 
 
 class VerdictFile(Source):
