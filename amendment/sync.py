@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import wait
 from functools import cache
 from typing import Any, TypeVar
@@ -31,10 +31,11 @@ def _loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def run_sync(work: Coroutine[Any, Any, T]) -> T:
+def run_sync(work: Coroutine[Any, Any, T], *, meanwhile: Callable[[], None] = lambda: None) -> T:
     """The result of a coroutine, waited for from synchronous code; never to be called in a coroutine that it runs.
 
-    An interrupt cancels it and waits for its end, but no longer than `GRACE_SECONDS`.
+    `meanwhile` is called every `SIGNAL_SECONDS`, in the thread that waits. An interrupt, or an error in `meanwhile`,
+    cancels the coroutine and waits for its end, but no longer than `GRACE_SECONDS`.
     """
     ended = threading.Event()
 
@@ -48,6 +49,7 @@ def run_sync(work: Coroutine[Any, Any, T]) -> T:
     try:
         while not future.done():
             wait([future], timeout=SIGNAL_SECONDS)
+            meanwhile()
         return future.result()
     except BaseException:
         future.cancel()

@@ -21,6 +21,7 @@ from tenacity.wait import wait_random_exponential
 
 from amendment.errors import AmendmentError, Paused, Transient
 from amendment.llm.budget import Budget
+from amendment.llm.concurrency import ASKING
 from amendment.llm.ledger import Ledger
 from amendment.llm.ledger_reading import ReturnedModel
 from amendment.llm.limits import WORTH_SHOWING, Endpoint, Limits, Trouble
@@ -147,13 +148,17 @@ class Calls:
         if flight is None:
             flight = self._begin(provider, transport, request)
         flight.askers += 1
+        item = ASKING.get()
         try:
-            return await asyncio.shield(flight.task)
+            reply = await asyncio.shield(flight.task)
+            item.tally.refusals += reply.finish_reason == "refusal"
+            return reply
         except asyncio.CancelledError:
             if self._stopped and flight.task.cancelled():
                 raise self._stopped from None
             raise
         finally:
+            item.count()
             flight.askers -= 1
             if not (flight.askers or flight.task.done() or flight.transport.holds(flight.task)):
                 self._flying.pop(request.id, None)
@@ -218,10 +223,16 @@ class Calls:
         stored = self._stored(provider, request)
         if stored is not None:
             self.cached += 1
+            ASKING.get().tally.cached += 1
             return stored
         patience = _Patience(self._attempts, self.max_wait)
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Transient), stop=patience.is_over, wait=self._pause, reraise=True
+            retry=retry_if_exception_type(Transient),
+            stop=patience.is_over,
+            wait=self._pause,
+            after=_count_fault,
+            before_sleep=_count_retry,
+            reraise=True,
         )
         return await retrying(self._attempt, provider, transport, request)
 
@@ -297,6 +308,17 @@ class Calls:
         if asked and isinstance(fault, Transient) and fault.kind == "rate" and state.attempt_number <= PROMPT:
             return asked * random.uniform(1.0, 1.25)  # noqa: S311 - jitter, not a secret
         return asked + self._backoff(state)
+
+
+def _count_fault(state: RetryCallState) -> None:
+    fault, tally = state.outcome and state.outcome.exception(), ASKING.get().tally
+    if isinstance(fault, Transient):
+        tally.rate_limits += fault.kind == "rate"
+        tally.timeouts += fault.kind == "deadline"
+
+
+def _count_retry(state: RetryCallState) -> None:
+    ASKING.get().tally.retries += 1
 
 
 class _Retries(NamedTuple):

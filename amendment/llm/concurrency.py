@@ -1,4 +1,4 @@
-"""Items that flow without barriers: a bounded number begun, results in input order as they come.
+"""Items that flow without barriers: a bounded number begun, results in input order as they come; counts of their calls.
 
 Covered: bounds on what is begun and on what waits for a slower item before it; the first error stops the rest. Items
 are read in the loop's own thread, one when there is room for it, so that their source should not block for long.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -22,6 +23,74 @@ STAGE: ContextVar[str] = ContextVar("stage", default="")
 ITEM: ContextVar[int] = ContextVar("item", default=0)
 """The place of the item on whose behalf a call is made. Where few calls are in flight, those of earlier items go first,
 so that the first items are done soon."""
+
+
+@dataclass(eq=False)
+class Tally:
+    """Counts of what is done under one title. The loop's thread writes them; any thread may read."""
+
+    title: str
+    total: int
+    """Items to be done."""
+    done: int = 0
+    """Items that have ended."""
+    calls: int = 0
+    """Calls that were answered, from the ledger too, or have failed for good."""
+    cached: int = 0
+    """Calls that were answered from the ledger."""
+    retries: int = 0
+    """Attempts that were made again, whatever the reason."""
+    rate_limits: int = 0
+    """Attempts that the server refused for their pace (429, 529)."""
+    timeouts: int = 0
+    refusals: int = 0
+    """Replies in which the model refuses to answer."""
+    _calls_of_done: int = 0
+
+    @contextmanager
+    def item(self) -> Iterator[ItemCalls]:
+        """The calls in this block, and in the tasks that it starts, are made for one item, which ends with it."""
+        item = ItemCalls(self)
+        token = ASKING.set(item)
+        try:
+            yield item
+        finally:
+            ASKING.reset(token)
+        self.done += 1
+        self._calls_of_done += item.calls
+
+    def counting(self, work: Callable[[T], Awaitable[R]]) -> Callable[[T], Awaitable[R]]:
+        """The same work, each call of which is an item of this tally."""
+
+        async def counted(item: T) -> R:
+            with self.item():
+                return await work(item)
+
+        return counted
+
+    @property
+    def planned(self) -> int | None:
+        """Calls for all items, by the items that have ended; None before the first."""
+        if not self.done:
+            return None
+        return max(self.calls, round(self._calls_of_done * self.total / self.done))
+
+
+@dataclass(eq=False)
+class ItemCalls:
+    """The calls for one item."""
+
+    tally: Tally
+    calls: int = 0
+
+    def count(self) -> None:
+        """A call was answered, or has failed for good."""
+        self.calls += 1
+        self.tally.calls += 1
+
+
+ASKING: ContextVar[ItemCalls] = ContextVar("asking", default=ItemCalls(Tally("", 0)))  # noqa: B039 - counts of nobody
+"""The item on whose behalf a call is made, and the tally that counts it."""
 
 AHEAD = 16
 """Windows of results that may wait for an item before them, so that one slow answer does not hold up the others."""

@@ -4,6 +4,7 @@ from amendment.errors import Paused
 from amendment.run.checks import check_run_file, load_run_file
 from amendment.run.context import Patience
 from amendment.run.plan import Plan, plan_run
+from amendment.run.progress import ProgressEvent, QuietProgress
 from amendment.run.run import Result, Run
 from amendment.run.runfile.config import RunFile, run_schema
 from amendment.run.scoring import ScoredFiles, score_files, score_texts
@@ -15,6 +16,8 @@ __all__ = [
     "Patience",
     "Paused",
     "Plan",
+    "ProgressEvent",
+    "QuietProgress",
     "Result",
     "Run",
     "RunFile",

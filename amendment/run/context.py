@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from amendment.constitutions import Constitution, load_constitution
 from amendment.data.store import Split, Workspace
 from amendment.llm.client import DRAIN, Calls
-from amendment.llm.concurrency import stream
+from amendment.llm.concurrency import Tally, stream
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
 from amendment.llm.opening import open_model, open_provider
@@ -222,34 +222,29 @@ class RunContext:
     ) -> list[R]:
         """Work on items within a bounded window, with progress; results in input order."""
         results: list[R] = []
-        self.stream_bounded(title, items, work, results.append, total=len(items), models=models)
+        tally = Tally(title, len(items))
+        self.stream_bounded([tally], items, tally.counting(work), results.append, models=models)
         return results
 
     def stream_bounded(
         self,
-        title: str,
+        tallies: Sequence[Tally],
         items: Iterable[T],
         work: Callable[[T], Awaitable[R]],
         keep: Callable[[R], None],
         *,
-        total: int,
         models: Sequence[Model],
     ) -> None:
-        """Work on items as they are read, within a bounded window and with progress; `keep` takes each result in
-        input order as soon as it and those before it are there."""
-        with self.progress.stage(title, total, self.calls) as step:
+        """Work on items as they are read, within a bounded window; `keep` takes each result in input order as soon as
+        it and those before it are there. The tallies, in which `work` counts, are shown meanwhile."""
 
-            async def counted(item: T) -> R:
-                result = await work(item)
-                step()
-                return result
+        async def pouring() -> None:
+            async with aclosing(stream(items, work, window=self.window(models))) as results:
+                async for result in results:
+                    keep(result)
 
-            async def pouring() -> None:
-                async with aclosing(stream(items, counted, window=self.window(models))) as results:
-                    async for result in results:
-                        keep(result)
-
-            run_sync(pouring())
+        with self.progress.watch(tallies, self.calls) as show:
+            run_sync(pouring(), meanwhile=show)
 
     def close(self) -> None:
         """Close the models and the ledger once the replies in flight are stored."""

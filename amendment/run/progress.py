@@ -1,158 +1,409 @@
-"""Progress of a run: a bar on a terminal, a plain line every so often elsewhere."""
+"""Progress of a run: live lines on a terminal, bars in a notebook, a plain line now and then elsewhere, or a function.
+
+Covered: calls done of planned, their rate, the time left, spending, retries, rate limits, timeouts, refusals, and what
+is waited for. Shown in the thread that called the run. Not covered: what a stage found; see `summary`.
+"""
 
 from __future__ import annotations
 
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from amendment.text import plain
 
 if TYPE_CHECKING:
-    from amendment.llm.client import Calls
+    from rich.console import Console
+    from rich.text import Text
 
-SECONDS_BETWEEN_LINES = 15.0
-SECONDS_BETWEEN_FAULTS = 5.0
-"""The least time between two reports of calls that failed and are asked again."""
+    from amendment.llm.client import Calls
+    from amendment.llm.concurrency import Tally
+
+SECONDS_BETWEEN_LINES = 60.0
+SHARE_BETWEEN_LINES = 0.1
+LONGEST_SILENCE = 3600.0
+"""The most seconds between two lines of a stage in which nothing ends, and between two reports of faults; they begin
+with SECONDS_BETWEEN_LINES, and double."""
+SECONDS_OF_RATE = 60.0
+"""A rate is that of the last so many seconds."""
+SECONDS_OF_FAULT = 30.0
+"""How long the last fault is shown."""
+SECONDS_BETWEEN_FRAMES = 0.2
+MOST_WAITS = 3
+"""Lines about what is waited for that are shown at once."""
+WIDEST_TITLE, WIDEST_BAR = 28, 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProgressEvent:
+    """What a run says while it works."""
+
+    kind: Literal["calls", "training", "message"]
+    """calls: how a stage that asks models stands; training: a step of a trainer; message: a line for people."""
+    stage: str = ""
+    done: int = 0
+    """Items (mostly prompts) that have ended, or steps of the training."""
+    total: int = 0
+    calls: int = 0
+    """Calls that were answered, those answered from the ledger included."""
+    cached: int = 0
+    """Calls that were answered from the ledger."""
+    planned: int | None = None
+    """Calls for all items, by those that have ended; None before the first."""
+    per_second: float = 0.0
+    """Calls answered in a second by models, over the last minute."""
+    seconds_left: float | None = None
+    usd: float = 0.0
+    """Spent by the whole run."""
+    budget: float | None = None
+    """USD; None where the run has no budget."""
+    retries: int = 0
+    """Attempts that were made again, whatever the reason."""
+    rate_limits: int = 0
+    """Attempts that a server refused for their pace (429, 529)."""
+    timeouts: int = 0
+    refusals: int = 0
+    """Replies in which the model refuses to answer."""
+    waits: tuple[str, ...] = ()
+    """What is waited for, and the last fault, a sentence each."""
+    message: str = ""
+
+    def __str__(self) -> str:
+        match self.kind:
+            case "calls":
+                return f"{self.stage}: {self.done:,} of {self.total:,}; {', '.join([*_counts(self), *self.waits])}"
+            case "training":
+                return ", ".join(filter(None, [f"{self.stage}: step {self.done:,} of {self.total:,}", self.message]))
+        return self.message
 
 
 class QuietProgress:
     """Says nothing; the base of those that do."""
 
-    @contextmanager
-    def stage(self, title: str, total: int, calls: Calls | None = None) -> Iterator[Callable[[], None]]:
-        """Yields a function that is called after each item."""
-        yield lambda: None
+    def say(self, line: str) -> None:
+        """Show a line."""
 
     def training(self, title: str, step: int, steps: int, metrics: str) -> None:
         """Show a step of a trainer."""
 
-    def say(self, line: str) -> None:
-        """Print a line."""
+    @contextmanager
+    def watch(self, tallies: Sequence[Tally], calls: Calls) -> Iterator[Callable[[], None]]:
+        """Show these counts while the block lasts; yields a function to be called several times a second."""
+        yield lambda: None
 
 
 Progress = QuietProgress
 
 
-class _Tally:
-    """The counts of one stage so far, in words."""
+class _View:
+    """A tally as events; it remembers the last minute."""
 
-    def __init__(self, calls: Calls | None) -> None:
+    def __init__(self, tally: Tally, calls: Calls) -> None:
+        self.tally = tally
         self._calls = calls
-        self._began = time.monotonic()
-        self._sent, self._cached = (calls.sent, calls.cached) if calls else (0, 0)
+        self.began = time.monotonic()
+        self._answered = deque([(self.began, 0)])
 
-    def text(self) -> str:
-        """Calls and their rate, money, and a server that does not answer."""
-        parts: list[str] = []
-        if self._calls:
-            sent, cached = self._calls.sent - self._sent, self._calls.cached - self._cached
-            seconds = max(time.monotonic() - self._began, 1e-3)
-            rate = f"{sent / seconds:.1f}/s" if sent >= seconds else f"{60 * sent / seconds:.1f}/min"
-            parts += [f"{sent} calls", f"{cached} from the ledger", rate]
-            if self._calls.budget.spent:
-                parts.append(f"${self._calls.budget.spent:.2f}")
-            parts += [plain(trouble) for trouble in self._calls.troubles()]
-        return f" ({', '.join(parts)})" if parts else ""
+    def event(self) -> ProgressEvent:
+        """How it stands now."""
+        now, tally = time.monotonic(), self.tally
+        fresh, planned = tally.calls - tally.cached, tally.planned
+        while len(self._answered) > 1 and self._answered[1][0] < now - SECONDS_OF_RATE:
+            self._answered.popleft()
+        since, before = self._answered[0]
+        rate = (fresh - before) / max(now - since, 1e-3)
+        if now - self._answered[-1][0] >= 1.0:
+            self._answered.append((now, fresh))
+        left = None
+        if planned is not None and rate:
+            left = (planned - tally.calls) / rate
+        elif planned == 0:  # its items need no calls
+            left = (now - self.began) * (tally.total - tally.done) / tally.done
+        return ProgressEvent(
+            kind="calls",
+            stage=plain(tally.title, longest=100),
+            done=tally.done,
+            total=tally.total,
+            calls=tally.calls,
+            cached=tally.cached,
+            planned=planned,
+            per_second=rate,
+            seconds_left=left,
+            usd=self._calls.budget.spent,
+            budget=self._calls.budget.usd,
+            retries=tally.retries,
+            rate_limits=tally.rate_limits,
+            timeouts=tally.timeouts,
+            refusals=tally.refusals,
+            waits=tuple(plain(wait, longest=300) for wait in self._waits(now)),
+        )
+
+    def _waits(self, now: float) -> Iterator[str]:
+        yield from self._calls.troubles()
+        if (fault := self._calls.last_fault) and now - fault[0] < SECONDS_OF_FAULT:
+            yield f"last fault: {fault[1]}"
+
+    def ending(self) -> str:
+        """A line about the whole, once it is done."""
+        tally, seconds = self.tally, _time(time.monotonic() - self.began)
+        cached = [f"{tally.cached:,} from the ledger"] if tally.cached else []
+        calls = ", ".join([f"{tally.calls:,} calls", *cached, *_faults(tally)])
+        return f"  {plain(tally.title)}: {tally.done:,} of {tally.total:,} in {seconds}; {calls}"
 
 
 class LineProgress(QuietProgress):
-    """Plain lines on standard error, also while nothing ends: a run that waits says for what."""
+    """Plain lines on standard error: for each stage one at every tenth or minute, whichever is later. While nothing
+    ends there are ever fewer, which say what is waited for; faults are reported at once, and then ever more rarely."""
 
     def __init__(self, seconds: float = SECONDS_BETWEEN_LINES) -> None:
-        """`seconds` lie between two lines."""
+        """`seconds` lie between two lines of a stage."""
         self._seconds = seconds
-        self._last = time.monotonic()
-
-    def training(self, title: str, step: int, steps: int, metrics: str) -> None:
-        if time.monotonic() - self._last >= self._seconds:
-            self._last = time.monotonic()
-            self.say(f"  {title}: step {step} of {steps}, {metrics}")
+        self._training: _Pace | None = None
+        self._trained = ""
 
     def say(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)  # noqa: T201 - this is what it is for
 
-    @contextmanager
-    def stage(self, title: str, total: int, calls: Calls | None = None) -> Iterator[Callable[[], None]]:
-        tally, done = _Tally(calls), 0
-
-        def step() -> None:
-            nonlocal done
-            done += 1
-
-        with (
-            _every(self._seconds, lambda: self.say(f"  {title}: {done} of {total}{tally.text()}")),
-            self._faults(calls, self.say),
-        ):
-            yield step
+    def training(self, title: str, step: int, steps: int, metrics: str) -> None:
+        if self._training is None or self._trained != title:
+            self._training, self._trained = _Pace(self._seconds), title
+        if self._training.is_due(step, steps):
+            self.say(f"  {ProgressEvent(kind='training', stage=title, done=step, total=steps, message=metrics)}")
 
     @contextmanager
-    def _faults(self, calls: Calls | None, say: Callable[[str], None]) -> Iterator[None]:
-        """Report the calls that failed and are asked again, while the block lasts and at its end."""
+    def watch(self, tallies: Sequence[Tally], calls: Calls) -> Iterator[Callable[[], None]]:
+        views = [(_View(tally, calls), _Pace(self._seconds)) for tally in tallies]
+        retries_due, silence = 0.0, self._seconds
 
-        def report() -> None:
-            for line in calls.retries() if calls else ():
-                say(f"  {plain(line, longest=300)}")
+        def show() -> None:
+            nonlocal retries_due, silence
+            for view, pace in views:
+                event = view.event()
+                if pace.is_due(event.done, event.total):
+                    self.say(f"  {event}")
+            if (now := time.monotonic()) >= retries_due and self._say_retries(calls):
+                retries_due, silence = now + silence, min(2 * silence, LONGEST_SILENCE)
 
-        with _every(min(self._seconds, SECONDS_BETWEEN_FAULTS), report):
+        with self._closing([view for view, _ in views], calls):
+            yield show
+
+    @contextmanager
+    def _closing(self, views: Sequence[_View], calls: Calls) -> Iterator[None]:
+        """Says how it ended, however it ends."""
+        try:
             yield
-        report()
+        finally:
+            self._say_retries(calls)
+            for view in views:
+                self.say(view.ending())
+
+    def _say_retries(self, calls: Calls) -> bool:
+        lines = calls.retries()
+        for line in lines:
+            self.say(f"  {plain(line, longest=300)}")
+        return bool(lines)
 
 
-@contextmanager
-def _every(seconds: float, act: Callable[[], None]) -> Iterator[None]:
-    """Act now and then while the block lasts, from a thread of its own; not once after it."""
-    ended = threading.Event()
+class _Pace:
+    """Decides when the next line is due."""
 
-    def work() -> None:
-        while not ended.wait(seconds):
-            act()
+    def __init__(self, seconds: float) -> None:
+        self._seconds = self._silence = seconds
+        self._shown, self._shown_at = 0, time.monotonic()
+        self._done, self._changed_at = 0, self._shown_at
 
-    thread = threading.Thread(target=work, name="progress", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+    def is_due(self, done: int, total: int) -> bool:
+        """True when a line should be shown now; it then counts as shown."""
+        now = time.monotonic()
+        if done != self._done:
+            self._done, self._changed_at, self._silence = done, now, self._seconds
+        is_further = done - self._shown >= max(1, SHARE_BETWEEN_LINES * total)
+        is_silent = now - max(self._changed_at, self._shown_at) >= self._silence
+        if not is_silent and not (is_further and now - self._shown_at >= self._seconds):
+            return False
+        if is_silent:
+            self._silence = min(2 * self._silence, LONGEST_SILENCE)
+        self._shown, self._shown_at = done, now
+        return True
 
 
-class BarProgress(LineProgress):
-    """A bar with calls sent, replies from the ledger, cost, what is waited for, and the time left."""
+class LiveProgress(LineProgress):
+    """Lines that change in place at the end of a terminal, one for each active stage; nothing is wider than it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._made: Console | None = None
+
+    @property
+    def _console(self) -> Console:
+        from rich.console import Console
+
+        self._made = self._made or Console(stderr=True, highlight=False)
+        return self._made
+
+    def say(self, line: str) -> None:
+        self._console.print(line, markup=False, emoji=False, overflow="fold")
 
     @contextmanager
-    def stage(self, title: str, total: int, calls: Calls | None = None) -> Iterator[Callable[[], None]]:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
-        from rich.text import Text
+    def watch(self, tallies: Sequence[Tally], calls: Calls) -> Iterator[Callable[[], None]]:
+        from rich.live import Live
 
-        tally = _Tally(calls)
+        views, drawn = [_View(tally, calls) for tally in tallies], 0.0
+        with self._closing(views, calls), Live(console=self._console, auto_refresh=False, transient=True) as live:
 
-        class TallyColumn(ProgressColumn):
-            """The tally as it is at each drawing of the bar; its text is no markup."""
+            def show() -> None:
+                nonlocal drawn
+                if time.monotonic() - drawn >= SECONDS_BETWEEN_FRAMES:
+                    live.update(_frame([view.event() for view in views], self._console.width), refresh=True)
+                    drawn = time.monotonic()
 
-            def render(self, task: Any) -> Text:
-                return Text(tally.text().strip())
-
-        columns = (
-            TextColumn("  {task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TallyColumn(),
-            TimeRemainingColumn(),
-        )
-        with (
-            Bar(*columns, console=Console(stderr=True), transient=True) as bar,
-            self._faults(calls, lambda line: bar.console.print(line, markup=False, highlight=False)),
-        ):
-            task = bar.add_task(title, total=total)
-            yield lambda: bar.advance(task)
+            show()
+            yield show
 
 
-def open_progress() -> Progress:
-    """A bar if standard error is a terminal, else lines."""
-    return BarProgress() if sys.stderr.isatty() else LineProgress()
+class NotebookProgress(LineProgress):
+    """A bar for each stage, by tqdm."""
+
+    @contextmanager
+    def watch(self, tallies: Sequence[Tally], calls: Calls) -> Iterator[Callable[[], None]]:
+        from tqdm.auto import tqdm  # type: ignore[import-untyped]
+
+        views = [_View(tally, calls) for tally in tallies]
+        bars: list[Any] = [tqdm(total=view.tally.total, desc=view.tally.title) for view in views]
+
+        def show() -> None:
+            for view, bar in zip(views, bars, strict=True):
+                event = view.event()
+                bar.set_postfix_str(", ".join([*_counts(event), *event.waits]), refresh=False)
+                bar.total, bar.n = event.total, event.done
+                bar.refresh()
+
+        try:
+            yield show
+        finally:
+            show()
+            for bar in bars:
+                bar.close()
+
+
+class CallbackProgress(QuietProgress):
+    """Hands every event to a function, in the thread that called the run. What it raises ends the run."""
+
+    def __init__(self, function: Callable[[ProgressEvent], None]) -> None:
+        self._function = function
+
+    def say(self, line: str) -> None:
+        self._function(ProgressEvent(kind="message", message=line))
+
+    def training(self, title: str, step: int, steps: int, metrics: str) -> None:
+        self._function(ProgressEvent(kind="training", stage=title, done=step, total=steps, message=metrics))
+
+    @contextmanager
+    def watch(self, tallies: Sequence[Tally], calls: Calls) -> Iterator[Callable[[], None]]:
+        views = [_View(tally, calls) for tally in tallies]
+
+        def show() -> None:
+            for view in views:
+                self._function(view.event())
+
+        show()
+        yield show
+        show()
+
+
+def open_progress(function: Callable[[ProgressEvent], None] | None = None) -> Progress:
+    """The progress for this place: the function, if given; bars in a notebook, live lines on a terminal, else lines."""
+    if function:
+        return CallbackProgress(function)
+    if _is_notebook():
+        return NotebookProgress()
+    return LiveProgress() if sys.stderr.isatty() else LineProgress()
+
+
+def _is_notebook() -> bool:
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
+
+
+def _frame(events: Sequence[ProgressEvent], width: int) -> Text:
+    """A header with the spending, a line for each stage, and what is waited for. Faults get columns as they come."""
+    from rich.text import Text
+
+    columns = {
+        "calls": [_share(event) for event in events],
+        "rate": [_rate(event.per_second) if event.calls > event.cached else "" for event in events],
+        "left": ["" if event.seconds_left is None else _time(event.seconds_left) for event in events],
+        "retries": [f"{event.retries:,}" for event in events],
+        "429s": [f"{event.rate_limits:,}" for event in events],
+        "timeouts": [f"{event.timeouts:,}" for event in events],
+        "refusals": [f"{event.refusals:,}" for event in events],
+    }
+    shown = {head: cells for head, cells in columns.items() if head in ("calls", "rate", "left") or set(cells) != {"0"}}
+    widths = {head: max(len(head), *map(len, cells)) for head, cells in shown.items()}
+    room = width - sum(widths.values()) - len(widths)
+    longest = max(len(text) for text in (_spending(events[0]), *(event.stage for event in events)))
+    title = max(min(longest, WIDEST_TITLE, room), 6)
+    bar = max(min(WIDEST_BAR, room - title - 1), 0)
+    rows = [(_spending(events[0]), "", [*shown])]
+    for number, event in enumerate(events):
+        full = round(bar * event.done / event.total) if event.total else bar
+        rows.append((event.stage, "━" * full, [cells[number] for cells in shown.values()]))
+    lines = []
+    for text, done, cells in rows:
+        line = Text(text, style="bold")
+        line.truncate(title, overflow="ellipsis", pad=True)
+        line.append(f" {done:{bar}}" if bar else "", style="not bold green")
+        line.append("".join(f" {cell:>{widths[head]}}" for head, cell in zip(shown, cells, strict=True)), "not bold")
+        lines.append(line)
+    waits = dict.fromkeys(wait for event in events for wait in event.waits)
+    lines += [Text(wait, style="yellow") for wait in list(waits)[:MOST_WAITS]]
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+    return Text("\n", no_wrap=True).join(lines)
+
+
+def _counts(event: ProgressEvent) -> list[str]:
+    """The counts of an event in words."""
+    parts = [f"{_share(event)} calls", *([f"{event.cached:,} from the ledger"] if event.cached else [])]
+    parts += [_rate(event.per_second)] if event.per_second else []
+    parts += [spending] if (spending := _spending(event)) else []
+    parts += [] if event.seconds_left is None else [f"{_time(event.seconds_left)} left"]
+    return [*parts, *_faults(event)]
+
+
+def _faults(of: ProgressEvent | Tally) -> list[str]:
+    counts = {"retries": of.retries, "rate limits": of.rate_limits, "timeouts": of.timeouts, "refusals": of.refusals}
+    singular = {"retries": "retry"}
+    return [
+        f"{count:,} {noun if count > 1 else singular.get(noun, noun[:-1])}" for noun, count in counts.items() if count
+    ]
+
+
+def _share(event: ProgressEvent) -> str:
+    """Calls done of planned; the plan is an estimate until all items have ended."""
+    if not event.planned:
+        return f"{event.calls:,}"
+    return f"{event.calls:,}/{'' if event.done == event.total else '~'}{event.planned:,}"
+
+
+def _spending(event: ProgressEvent) -> str:
+    if event.budget is not None:
+        return f"${event.usd:,.2f} of ${event.budget:,.2f}"
+    return f"${event.usd:,.2f}" if event.usd else ""
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.1f}/s" if per_second >= 1 else f"{60 * per_second:.1f}/min"
+
+
+def _time(seconds: float) -> str:
+    """Seconds in the two largest units, such as 1h05m."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,}h{minutes:02}m"
+    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"

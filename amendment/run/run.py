@@ -25,7 +25,7 @@ from amendment.run.checks import LoadedRun, check_run_file, load_run_file
 from amendment.run.context import Patience, RunContext
 from amendment.run.engine import RunFolder, RunStage, assemble, up_to
 from amendment.run.plan import Plan, plan_run
-from amendment.run.progress import Progress, QuietProgress
+from amendment.run.progress import Progress, ProgressEvent, open_progress
 from amendment.run.references import NO_INPUT, only_lends_models
 from amendment.run.runfile.config import RunFile
 from amendment.run.status import why_ended
@@ -89,7 +89,7 @@ class Run:
         loaded: LoadedRun,
         *,
         folder: Path | None = None,
-        progress: Progress | None = None,
+        progress: Progress | Callable[[ProgressEvent], None] | None = None,
         patience: Patience = Patience(),  # noqa: B008 - immutable
         terms: Terms = Terms(),  # noqa: B008 - immutable
     ) -> None:
@@ -97,7 +97,7 @@ class Run:
         self.folder = folder or Path("runs") / loaded.config.name
         self._loaded = loaded
         self._terms = terms
-        self._progress = progress or QuietProgress()
+        self._progress = progress if isinstance(progress, Progress) else open_progress(progress)
         self._is_lent = False
         self._place = RunFolder(self.folder)
         self._context = RunContext(
@@ -118,16 +118,18 @@ class Run:
         folder: str | Path | None = None,
         overrides: Sequence[str] = (),
         limit: int | None = None,
-        progress: Progress | None = None,
+        progress: Progress | Callable[[ProgressEvent], None] | None = None,
         patience: Patience = Patience(),  # noqa: B008 - immutable
         terms: Terms = Terms(),  # noqa: B008 - immutable
         trust_hosts: Sequence[str] = (),
     ) -> Self:
         """A run of this file, in runs/NAME unless another folder is named. Raises ConfigError with all mistakes.
 
-        `overrides` are `a.b=value` texts; `limit` takes only the first so many rows of each source, and is a run
-        of its own, in runs/NAME.limit-N; `patience` says how long faults of a provider are waited for, `terms` what
-        this start is allowed to do; `trust_hosts` are hosts other than the vendors' that may be sent their keys.
+        `progress` is a function that takes events; without one, progress is shown as on the command line, and in a
+        notebook as bars; `QuietProgress()` shows nothing. `overrides` are `a.b=value` texts; `limit` takes only the
+        first so many rows of each source, and is a run of its own, in runs/NAME.limit-N; `patience` says how long
+        faults of a provider are waited for, `terms` what this start is allowed to do; `trust_hosts` are hosts other
+        than the vendors' that may be sent their keys.
         """
         if trust_hosts:
             terms = terms._replace(trust=Trust(trust_hosts))

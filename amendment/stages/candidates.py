@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from amendment.data.sources import ModelSource
 from amendment.errors import CredentialsError, ProviderError
-from amendment.llm.concurrency import flow
+from amendment.llm.concurrency import Tally, flow
 from amendment.llm.model import Ending, Model, Unusable, draft, ending_of
 from amendment.records import Candidate, Prompt
 from amendment.stages.contract import Ask, ConfigProblem, Context, Item, RunSettings, Stage, StageResult, Step, dump
@@ -212,7 +212,6 @@ def _draw_source(context: Context, source: ModelSource) -> list[Drawn]:
             return await _draw(source, model, *numbered, window)
 
         prompts = enumerate(context.workspace.rows("inputs/prompts", Prompt))
-        total = context.workspace.count("inputs/prompts")
-        title = f"sampling candidates from {source.model}"
-        context.stream_bounded(title, prompts, work, drawn.extend, total=total, models=[model])
+        tally = Tally(f"candidates of {source.model}", context.workspace.count("inputs/prompts"))
+        context.stream_bounded([tally], prompts, tally.counting(work), drawn.extend, models=[model])
     return drawn

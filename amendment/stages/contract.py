@@ -22,6 +22,7 @@ from amendment.data.sources import FileSource, LilliputPrompts, Name, OneOrMore,
 from amendment.data.store import Workspace
 from amendment.data.verdict_files import DataSources
 from amendment.llm.client import Calls
+from amendment.llm.concurrency import Tally
 from amendment.llm.model import Model
 from amendment.llm.specs import ModelSpec
 from amendment.preference.folder import load_judge_folder
@@ -260,15 +261,15 @@ class Context(Protocol):
 
     def stream_bounded(
         self,
-        title: str,
+        tallies: Sequence[Tally],
         items: Iterable[T],
         work: Callable[[T], Awaitable[R]],
         keep: Callable[[R], None],
         *,
-        total: int,
         models: Sequence[Model],
     ) -> None:
-        """Work on items as they are read; `keep` takes each result in input order."""
+        """Work on items as they are read; `keep` takes each result in input order. The progress shows the tallies, in
+        which `work` counts its items."""
         ...
 
 

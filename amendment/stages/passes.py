@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, Generic, Protocol, TypeVar
 
-from amendment.llm.concurrency import ITEM, STAGE
+from amendment.llm.concurrency import ITEM, STAGE, Tally
 from amendment.records import Candidate, Prompt
 from amendment.stages.contract import Context, Item, StageResult, Step
 
@@ -53,28 +53,27 @@ def one_pass(context: Context, steps: Sequence[Step]) -> Generator[StageResult, 
 
 
 def _all_prompts(context: Context, steps: Sequence[Step]) -> None:
+    total = context.workspace.count("inputs/prompts")
+    tallies = [Tally(step.name, total) for step in steps]
+
     async def through(item: Item) -> list[Any]:
         results = []
         ITEM.set(item.index)
-        for step in steps:
+        for step, tally in zip(steps, tallies, strict=True):
             if item.is_pending:
-                break
+                tally.total -= 1
+                continue
             STAGE.set(step.name)
-            results.append(await step.work(item))
+            with tally.item():
+                results.append(await step.work(item))
         return results
 
     def keep(results: list[Any]) -> None:
         for step, result in zip(steps, results, strict=False):
             step.keep(result)
 
-    context.stream_bounded(
-        ", ".join(step.name for step in steps),
-        _items(context, steps),
-        through,
-        keep,
-        total=context.workspace.count("inputs/prompts"),
-        models=[model for step in steps for model in step.models],
-    )
+    models = [model for step in steps for model in step.models]
+    context.stream_bounded(tallies, _items(context, steps), through, keep, models=models)
 
 
 def _items(context: Context, steps: Sequence[Step]) -> Iterator[Item]:

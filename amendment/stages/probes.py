@@ -36,7 +36,7 @@ from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, ConfigError, Transient
 from amendment.files import write_text
 from amendment.hashing import content_id
-from amendment.llm.concurrency import flow
+from amendment.llm.concurrency import Tally, flow
 from amendment.llm.model import Ending, ending_of
 from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder
 from amendment.preference.readings import readings_of
@@ -141,9 +141,8 @@ class ProbesStage(Stage):
                 tables.end(f"{asked.task.subject.id}/{asked.task.judge.name}", asked.ending)
                 tables.add("answers", asked.answers)
 
-            context.stream_bounded(
-                self.name, tasks, work, keep, total=len(tasks), models=[judge.model for judge in judges]
-            )
+            tally, models = Tally(self.name, len(tasks)), [judge.model for judge in judges]
+            context.stream_bounded([tally], tasks, tally.counting(work), keep, models=models)
             endings = tables.close()
         report = probe_json(probe_report(probe_rows(context.workspace)))
         write_text(context.workspace.folder / FIGURES, json.dumps(report, indent=1, allow_nan=False) + "\n")

@@ -1,27 +1,37 @@
-"""A stage in which nothing ends still says what it waits for, on a bar and in lines."""
+"""What people see of a run at work: on a terminal, in a log, in a notebook, and through a function of their own."""
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import io
+import os
+import pty
+import re
+import struct
 import sys
-import threading
-import time
-from collections.abc import Callable
+import termios
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from amendment.errors import Transient
 from amendment.llm.client import Calls
+from amendment.llm.concurrency import Tally
 from amendment.llm.ledger import Ledger
 from amendment.llm.limits import Limits
 from amendment.llm.model import Model
 from amendment.records import Sampling, user
-from amendment.run.progress import BarProgress, LineProgress
+from amendment.run import ProgressEvent, Run
+from amendment.run.progress import LineProgress, LiveProgress, NotebookProgress, _Pace
 from tests.llm.scripted import Scripted
+from tests.vendors.processes import ENVIRONMENT, command
+from tests.vendors.runs import WORLD, write_run
+from tests.vendors.server import FaultServer
+from tests.vendors.troubles import FAULTS, seeded
 
-SECONDS = 20.0
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 class Screen(io.StringIO):
@@ -31,20 +41,28 @@ class Screen(io.StringIO):
         return True
 
 
-def waits_for(condition: Callable[[], bool]) -> None:
-    ends = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < ends, "it never came"
-        time.sleep(0.005)
+class Clock:
+    """Time that passes when a test says so."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
 
 
-def screen_of(monkeypatch: pytest.MonkeyPatch) -> Screen:
-    """A wide terminal that takes the place of standard error; to be called in a test, since pytest puts its own there
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    monkeypatch.setattr("amendment.run.progress.time", made := Clock())
+    return made
+
+
+def screen_of(monkeypatch: pytest.MonkeyPatch, width: int = 200) -> Screen:
+    """A terminal that takes the place of standard error; to be called in a test, since pytest puts its own there
     between fixtures and tests."""
     made = Screen()
     monkeypatch.setattr(sys, "stderr", made)
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", str(width))
     return made
 
 
@@ -59,32 +77,160 @@ def down(calls: Calls) -> None:
     asyncio.run(fail())
 
 
-def test_a_stage_in_which_nothing_ends_says_so_again_and_again_and_nothing_after_its_end(
+def faulty_run(folder: Path, server: FaultServer) -> Path:
+    return write_run(folder, server, prompts=8, budget={"usd": 40})
+
+
+def faults() -> FaultServer:
+    """A server that refuses for pace, fails, and whose model refuses to answer now and then."""
+    shares = {FAULTS["429 seconds"]: 0.2, FAULTS["500"]: 0.1, FAULTS["refusal"]: 0.05}
+    return FaultServer(seeded(3, shares), latency=0.02, world=WORLD)
+
+
+def test_on_80_columns_no_line_of_a_faulty_run_wraps_and_the_counts_are_the_servers(tmp_path: Path) -> None:
+    with faults() as server:
+        line = command(faulty_run(tmp_path, server))
+        process, terminal = pty.fork()
+        if process == 0:
+            os.execve(line[0], line, {**ENVIRONMENT, "TERM": "xterm-256color"})
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        shown = b""
+        try:
+            while chunk := os.read(terminal, 65536):
+                shown += chunk
+        except OSError:  # the other end is closed
+            pass
+        assert os.waitpid(process, 0)[1] == 0, shown.decode()
+        kinds = Counter(arrival.fault for arrival in server.log)
+    frames, ended, _ = shown.decode().partition("audit: measuring")
+    text = ESCAPES.sub("", frames).replace("\r", "\n")
+    assert ended
+    assert max(len(line) for line in text.split("\n")) <= 80
+    assert re.search(r"^\$0\.\d\d of \$40\.00 +calls +rate +left +retries +429s", text, re.M)
+    assert re.search(r"^judging +━* +\d+/~?\d+ +\d+\.\d/s", text, re.M)
+    totals: Counter[str] = Counter()
+    for number, noun in re.findall(r"(\d+) (retries|retry|rate limits?)\b", text[text.rindex("  critique: 8 of 8") :]):
+        totals["retries" if noun.startswith("retr") else "rate limits"] += int(number)
+    assert totals == {"retries": kinds["429 seconds"] + kinds["500"], "rate limits": kinds["429 seconds"]}
+    assert kinds["429 seconds"], "the server was never too busy"
+
+
+def test_without_a_terminal_a_quick_run_prints_one_line_for_each_stage_at_its_end(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with faults() as server:
+        Run.from_file(faulty_run(tmp_path, server), folder=tmp_path / "run")()
+    lines = [
+        line for line in capfd.readouterr().err.splitlines() if re.match("  (critique|candidates|judging): ", line)
+    ]
+    assert [line.split(" in ")[0].strip() for line in lines] == [
+        "critique: 8 of 8",
+        "candidates: 8 of 8",
+        "judging: 8 of 8",
+    ]
+
+
+def test_a_function_gets_an_event_for_each_stage_with_its_counts(tmp_path: Path) -> None:
+    events: list[ProgressEvent] = []
+    with faults() as server:
+        Run.from_file(faulty_run(tmp_path, server), folder=tmp_path / "run", progress=events.append)()
+        kinds = Counter(arrival.fault for arrival in server.log)
+    assert [event.message.partition(":")[0] for event in events if event.kind == "message"][-2:] == ["audit", "dataset"]
+    last = {event.stage: event for event in events if event.kind == "calls"}
+    assert [(event.done, event.total) for event in last.values()] == [(8, 8)] * 3
+    assert all(event.calls == event.planned for event in last.values())
+    assert sum(event.calls - event.cached for event in last.values()) == sum(server.paid.values())
+    assert sum(event.rate_limits for event in last.values()) == kinds["429 seconds"]
+    assert last["judging"].budget == 40
+    assert str(last["judging"]).startswith("judging: 8 of 8; ")
+
+
+def test_what_a_function_raises_ends_the_run_and_the_finished_calls_are_kept(tmp_path: Path) -> None:
+    def enough(event: ProgressEvent) -> None:
+        if event.calls >= 5:
+            raise ZeroDivisionError
+
+    with faults() as server:
+        path = faulty_run(tmp_path, server)
+        with pytest.raises(ZeroDivisionError):
+            Run.from_file(path, folder=tmp_path / "run", progress=enough)()
+        Run.from_file(path, folder=tmp_path / "run")()
+        assert max(server.paid.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "every", "most"),
+    [(50, 1, 0), (600, 1, 10), (36_000, 36, 10), (86_400, None, 30)],
+    ids=["under a minute", "ten minutes", "ten hours", "a day in which nothing ends"],
+)
+def test_lines_come_at_every_tenth_or_minute_and_ever_more_rarely_while_nothing_ends(
+    clock: Clock, seconds: int, every: int | None, most: int
+) -> None:
+    pace, total = _Pace(60), 1000
+    due = []
+    for second in range(1, seconds + 1):
+        clock.now = second
+        if pace.is_due(min(total, second * total // seconds) if every else 0, total):
+            due.append(second)
+    assert len(due) <= most
+    assert bool(due) == bool(most)
+    if every is None:
+        assert due[:4] == [60, 180, 420, 900]  # 60 s, then 120, 240 and 480 later
+
+
+def test_a_stage_in_which_nothing_ends_says_what_it_waits_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clock: Clock
+) -> None:
+    screen = screen_of(monkeypatch)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        calls = Calls(ledger)
+        with LineProgress().watch([Tally("judging", 7)], calls) as show:
+            show()
+            assert screen.getvalue() == ""
+            down(calls)
+            clock.now += 61
+            show()
+            assert "  judging: 0 of 7; 0 calls, m[bold] at h is not asked" in screen.getvalue()
+
+
+def test_a_terminal_shows_at_once_what_is_waited_for_and_reads_no_markup(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     screen = screen_of(monkeypatch)
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         calls = Calls(ledger)
-        with LineProgress(seconds=0.01).stage("judging", 7, calls):
-            waits_for(lambda: screen.getvalue().count("  judging: 0 of 7 (0 calls") > 1)
-            down(calls)
-            waits_for(lambda: "m[bold] at h is not asked" in screen.getvalue())
-        told = screen.getvalue()
-        assert screen.getvalue() == told
-        assert not any(thread.name == "progress" for thread in threading.enumerate()), "nobody is left to say more"
+        down(calls)
+        with LiveProgress().watch([Tally("judging [red]\x1b[31m", 7)], calls):
+            assert "m[bold] at h is not asked" in screen.getvalue()
+            assert r"judging [red]\x1b[31m" in screen.getvalue()
 
 
-def test_a_bar_is_live_while_nothing_ends_and_reads_no_markup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_plan_of_calls_grows_from_the_items_that_have_ended() -> None:
+    async def work(tally: Tally) -> list[int | None]:
+        plans = [tally.planned]
+        with tally.item():
+            pass
+        plans.append(tally.planned)
+        with tally.item() as item:
+            item.count()
+            item.count()
+            item.count()
+        return [*plans, tally.planned]
+
+    # none ended; one of 8 without a call; two of 8 with 3 calls together, 3 * 8 / 2
+    assert asyncio.run(work(Tally("judging", 8))) == [None, 0, 12]
+
+
+def test_a_notebook_gets_a_bar_for_each_stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     screen = screen_of(monkeypatch)
-    with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        calls = Calls(ledger)
-        with BarProgress().stage("judging", 7, calls):
-            waits_for(lambda: "0 calls" in screen.getvalue())
-            down(calls)
-            waits_for(lambda: "m[bold] at h is not asked" in screen.getvalue())
+    tally = Tally("judging", 4)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger, NotebookProgress().watch([tally], Calls(ledger)) as show:
+        show()
+        tally.done, tally.calls, tally.retries = 4, 12, 2
+    assert re.search(r"judging: 100%.*4/4 .*12 calls, .*2 retries", screen.getvalue())
 
 
-@pytest.mark.parametrize("progress", [LineProgress(seconds=60), BarProgress()], ids=["lines", "bar"])
+@pytest.mark.parametrize("progress", [LineProgress(), LiveProgress()], ids=["lines", "live"])
 def test_calls_that_are_asked_again_are_reported_in_one_line_for_each_kind_of_fault(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, progress: LineProgress
 ) -> None:
@@ -92,20 +238,22 @@ def test_calls_that_are_asked_again_are_reported_in_one_line_for_each_kind_of_fa
     late = [Transient("here: no reply within 600 s", kind="deadline")] * 3
     torn = Transient("here: no reply (\x1b[31mReset)", kind="transport")
     paced = [Transient("here: status 429: slower", kind="rate")] * 2
+    tally = Tally("judging", 3)
 
     async def ask(calls: Calls) -> None:
         model = Model(name="m", model="m", provider=Scripted(*late, torn, *paced), calls=calls, sampling=Sampling())
-        await asyncio.gather(*[model.ask(user(f"question {number}")) for number in range(3)])
+        with tally.item():
+            await asyncio.gather(*[model.ask(user(f"question {number}")) for number in range(3)])
 
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         calls = Calls(ledger, longest_wait=0.001)
         asyncio.run(ask(calls))
-        with progress.stage("judging", 3, calls):
+        with progress.watch([tally], calls):
             pass
         assert calls.retries() == []
-    shown = screen.getvalue().replace("\x1b[2K", "").splitlines()
-    lines = [line.strip() for line in shown if "here: no reply" in line or "429" in line]
-    assert lines == [
+    shown = [line.strip() for line in ESCAPES.sub("", screen.getvalue()).splitlines()]
+    assert [line for line in shown if "asked again" in line or "next is" in line] == [
         "here: no reply within 600 s; 3 calls are asked again, up to attempt 2 of 8",
         r"here: no reply (\x1b[31mReset); next is attempt 3 of 8",
     ]
+    assert shown[-1].endswith("3 calls, 6 retries, 2 rate limits, 3 timeouts")
