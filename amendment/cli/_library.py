@@ -71,7 +71,7 @@ def _principle(constitution: Constitution, id: str) -> Principle:
 
 @constitutions.command()
 def lint(name: Annotated[str, typer.Argument(help="A path, or a shipped id.")], as_json: AsJson = False) -> None:
-    """Report every error and doubt in a constitution, with its place."""
+    """Report every error and warning in a constitution, with its place."""
     from amendment.constitutions import lint_file
     from amendment.text import plain
 
@@ -84,7 +84,7 @@ def lint(name: Annotated[str, typer.Argument(help="A path, or a shipped id.")], 
     if any(finding.level == "error" for finding in findings):
         raise typer.Exit(2)
     if not as_json:
-        typer.echo(f"{plain(name)}: {'all is well' if not findings else 'no errors'}")
+        typer.echo(f"{plain(name)}: {'no problems' if not findings else 'no errors'}")
 
 
 @constitutions.command("import")
@@ -94,11 +94,11 @@ def import_(
     id: Annotated[str, typer.Option(help="Name of the new constitution.")],
     license: Annotated[str, typer.Option(help="SPDX id under which you may use the texts; never guessed.")],
     out: Annotated[Path, typer.Option(help="The YAML file to write.")],
-    title: Annotated[str | None, typer.Option(help="Title of the new constitution; made of its id.")] = None,
-    document: Annotated[str | None, typer.Option(help="The origin of the texts; the files' names by default.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace what stands there.")] = False,
+    title: Annotated[str | None, typer.Option(help="Title; made from the id by default.")] = None,
+    document: Annotated[str | None, typer.Option(help="Origin of the texts; the file names by default.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Make a constitution from the Constitutional AI paper's prompt files, or llm-swarm's. Lists what is left out."""
+    """Make a constitution from prompt files of the Constitutional AI paper or llm-swarm. Lists what it leaves out."""
     from amendment.constitutions import import_constitution, write_constitution
     from amendment.text import plain
 
@@ -152,7 +152,7 @@ def _print_json(value: Any) -> None:
 
 
 def _print_plain(lines: list[str]) -> None:
-    """A folder's words may come from anybody, so that they are printed as plain text."""
+    """A folder's text may come from anybody, so it is printed as plain text."""
     from amendment.text import plain
 
     for line in lines:
@@ -162,7 +162,7 @@ def _print_plain(lines: list[str]) -> None:
 lilliput = typer.Typer(cls=Group, no_args_is_help=True, help="Serve the simulated world with known truth.")
 app.add_typer(lilliput, name="lilliput", rich_help_panel=MORE)
 
-_SET = "Override one value of the file; without a file, of the one model, such as position_bias=0.7."
+_SET = "Override one value of the file or, without a file, of the one served model, such as position_bias=0.7."
 
 
 @lilliput.command()
@@ -175,7 +175,7 @@ def serve(
 ) -> None:
     """Serve simulated models over OpenAI's chat protocol, on this machine only, until Ctrl-C or SIGTERM.
 
-    The first line printed is the base URL; then come the models for a run file that asks them over HTTP.
+    Prints the base URL first, then the `models` entries for a run file that calls them over HTTP.
     """
     from amendment.llm.simulated import model_entries, serve_world
 
@@ -186,7 +186,7 @@ def serve(
         typer.echo(model_entries(specs, base_url))
 
     answered = serve_world(specs, port=port, ready=ready)
-    typer.echo(f"\nended; {answered} requests were answered")
+    typer.echo(f"\nstopped after {answered} answered requests")
 
 
 def _in_file(file: Path, overrides: Sequence[str]) -> dict[str, SimulatedSpec]:
@@ -198,7 +198,7 @@ def _in_file(file: Path, overrides: Sequence[str]) -> dict[str, SimulatedSpec]:
     models = load_run_file(file, overrides).config.models
     simulated = {name: spec for name, spec in models.items() if isinstance(spec, SimulatedSpec)}
     if not simulated:
-        raise ConfigError(f"{file}: models: none has provider: simulated; add one, or leave the file out")
+        raise ConfigError(f"{file}: models: found none with provider: simulated; add one, or leave out the file")
     return simulated
 
 

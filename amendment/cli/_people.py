@@ -1,4 +1,4 @@
-"""Commands about a judge and people: audit one, let people label, calibrate, learn from disagreements."""
+"""Commands about judges and people: audit a judge, let people label, calibrate, learn from disagreements."""
 
 from __future__ import annotations
 
@@ -47,23 +47,25 @@ def audit(
 def audit_path(
     path: Path, *, people: Sequence[str] = (), folder: Path | None = None, overrides: Sequence[str] = ()
 ) -> Audited:
-    """Audit what lies at a path: a data file of a shape that is recognised, a run file (.yaml), or a run's folder."""
+    """Audit a path: a data file with a recognised layout, a run file (.yaml), or a run's folder."""
     from amendment.run import RunFile, load_run_file
     from amendment.stages.audit import audit_data_file, audit_folder, audit_run_file
     from amendment.yamlfile import read_yaml, validate
 
     is_run_file = path.suffix in (".yaml", ".yml") and not path.is_dir()
     if people and (path.is_dir() or is_run_file):
-        raise ConfigError(f"{path}: --people is for a data file; a run file says it with `people:` or `kind:`")
+        raise ConfigError(f"{path}: --people is only for a data file; in a run file, write `people:` or `kind:`")
     if overrides and not is_run_file:
-        raise ConfigError(f"{path}: --set is for a run file")
+        raise ConfigError(f"{path}: --set is only for a run file; leave it out")
     if is_run_file:
         loaded = load_run_file(path, overrides)
         return audit_run_file(loaded.config, loaded.base, folder=folder)
     if not path.is_dir():
         return audit_data_file(path, people=people, folder=folder)
     if not (path / "run.yaml").is_file():
-        raise ConfigError(f"{path}: not a run's folder (no run.yaml); expected one, a run file or a data file")
+        raise ConfigError(
+            f"{path}: not a run's folder (no run.yaml); expected a run's folder, a run file or a data file"
+        )
     return audit_folder(path, validate(read_yaml(path / "run.yaml"), RunFile), folder=folder)
 
 
@@ -91,9 +93,9 @@ def label(  # noqa: PLR0917 - typer makes options of them
         Path | None, typer.Option("--export", metavar="FILE", help="Write the labels to a file; serve no page.")
     ] = None,
     questions: Annotated[
-        bool, typer.Option("--questions", help="With --export: the questions, without labels, for another tool.")
+        bool, typer.Option("--questions", help="With --export: write the questions without labels, for another tool.")
     ] = False,
-    comments: Annotated[bool, typer.Option("--comments", help="With --export: people's comments too.")] = False,
+    comments: Annotated[bool, typer.Option("--comments", help="With --export: also write people's comments.")] = False,
     file: Annotated[
         Path | None, typer.Option("--import", metavar="FILE", help="Import the labels of a file; serve no page.")
     ] = None,
@@ -126,7 +128,10 @@ def label(  # noqa: PLR0917 - typer makes options of them
     _check_options(export, file, questions or comments, rater, form)
     is_about_page = allow_network or host != LOOPBACK or (port, annotators) != (None, None)
     if is_about_page and (export is not None or file is not None):
-        raise ConfigError("--host, --port, --allow-network and --annotators belong to the page, which is not served")
+        raise ConfigError(
+            "--host, --port, --allow-network and --annotators work only with the page; leave them out with --export or "
+            "--import"
+        )
     sample = sample_of(stage)
     if export is not None:
         _export(folder, sample, export, questions=questions, comments=comments, form=form)
@@ -159,13 +164,13 @@ def _check_options(
     export: Path | None, file: Path | None, is_about_export: bool, rater: list[str] | None, form: str | None
 ) -> None:
     if export is not None and file is not None:
-        raise ConfigError("--export and --import: one at a time")
+        raise ConfigError("found --export and --import, expected one of them")
     if is_about_export and export is None:
-        raise ConfigError("--questions and --comments belong to --export FILE")
+        raise ConfigError("--questions and --comments work only with --export FILE")
     if rater and export is not None:
-        raise ConfigError("--rater works with the page or with --import FILE")
+        raise ConfigError("--rater works only with the page or with --import FILE")
     if form is not None and export is None:
-        raise ConfigError("--format belongs to --export FILE --questions")
+        raise ConfigError("--format works only with --export FILE --questions")
 
 
 def _export(
@@ -175,7 +180,7 @@ def _export(
 
     if questions:
         if comments:
-            raise ConfigError("--comments: there are none where --questions leaves the labels out")
+            raise ConfigError("--comments does not work with --questions, which leaves out all labels and comments")
         sent = export_questions(folder, path, form=form, sample=sample)
         typer.echo(f"Written to {path}: {_count(sent.lines, 'item')} without labels.")
     else:
@@ -184,7 +189,7 @@ def _export(
         about = "with comments" if comments else "without comments (--comments writes them too)"
         typer.echo(f"Written to {path}: {_count(sent.lines, 'label')} of {people} under pseudonyms, {about}.")
         if sent.left_out:
-            typer.echo(f"{_count(sent.left_out, 'label')} of an earlier sample left out.")
+            typer.echo(f"Left out {_count(sent.left_out, 'label')} of an earlier sample.")
         if sent.with_sealed:
             typer.echo("Sealed labels are among them; the certificate counts this as opening the seal.", err=True)
     if sent.interface is not None:
@@ -197,8 +202,8 @@ def _import(folder: Path, sample: LabelledSample, path: Path, rater: list[str]) 
     taken = import_labels(folder, path, raters=rater, sample=sample)
     people = f" of {taken.people} people" if taken.people > 1 else ""
     parts = [f"{_count(taken.new, 'new label')}{people}"]
-    parts += [f"{taken.known} here already"] if taken.known else []
-    parts += [f"{taken.older} that their annotators have answered again since"] if taken.older else []
+    parts += [f"{taken.known} already here"] if taken.known else []
+    parts += [f"{taken.older} replaced by later labels of the same annotators"] if taken.older else []
     typer.echo(f"{path}: {', '.join(parts)}.")
     typer.echo(_left(folder, sample, taken.missing))
 
@@ -209,7 +214,7 @@ def _count(number: int, noun: str) -> str:
 
 def _left(folder: Path, sample: LabelledSample, missing: int) -> str:
     if not missing:
-        return "All labels are there. Resume with: amendment run FILE"
+        return "No labels are missing. Resume with: amendment run FILE"
     labels = "1 label is" if missing == 1 else f"{missing} labels are"
     return f"{labels} missing. Resume with: {sample.command(folder)}"
 
@@ -235,7 +240,7 @@ def amend(  # noqa: PLR0917 - typer makes options of them
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, whose spot check is labelled.")],
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="One of the run's models, to propose rules; the first judge's by default."),
+        typer.Option(metavar="NAME", help="Model of the run that proposes rules; the first judge's by default."),
     ] = None,
     proposals: Annotated[int, typer.Option(min=1, max=50, metavar="N", help="Test at most N rules.")] = 4,
     overrides: Overrides = None,

@@ -1,4 +1,4 @@
-"""Commands about what comes out: publish a run, export it, verify it, evaluate it, score with a reward model."""
+"""Commands about results: publish a run, export it, verify it, evaluate it, score with a reward model."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def publish(
     license: Annotated[
         str | None, typer.Option(help="License of the dataset, as the Hub spells it; never guessed.")
     ] = None,
-    public: Annotated[bool, typer.Option("--public", help="For everybody to see; private by default.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Make the repository public; private by default.")] = False,
     models: Annotated[
-        bool, typer.Option("--models", help="Publish all trained models too: sft, dpo, rounds, reward_model.")
+        bool, typer.Option("--models", help="Also publish all trained models: sft, dpo, rounds, reward_model.")
     ] = False,
     send: Annotated[bool, typer.Option("--push", help="Send it; without this, show what would be sent.")] = False,
     tag: Annotated[str | None, typer.Option(metavar="NAME", help="Name this version, such as v1.0.")] = None,
     allow_secrets: Annotated[
         bool,
-        typer.Option("--allow-secrets", help="Publish although texts look like keys; never with keys of this machine."),
+        typer.Option("--allow-secrets", help="Publish even if texts look like keys; never with keys of this machine."),
     ] = False,
     allow_license: Annotated[
         list[str] | None,
-        typer.Option(metavar="LICENSE", help="Publish although a source under this license forbids it. Repeatable."),
+        typer.Option(metavar="LICENSE", help="Publish even if this license of a source forbids it. Repeatable."),
     ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Overwrite a repository that another run published.")
@@ -71,7 +71,7 @@ def publish(
         return
     typer.echo(json.dumps(plan_json(ready), indent=1) if as_json else "\n".join(plan_lines(ready)))
     if not as_json:
-        typer.echo(f"nothing was sent. The card is in {written / 'README.md'}; send it all with --push.")
+        typer.echo(f"nothing was sent. The card is in {written / 'README.md'}; send everything with --push.")
 
 
 @app.command(rich_help_panel=SHARE)
@@ -103,7 +103,7 @@ def export(
 ) -> None:
     """Write a run's dataset in another format.
 
-    For other trainers, or as a table for people. Reports what the format cannot hold. Human raters appear as person-1,
+    For other trainers, or as a table for people. Reports what the format cannot represent. Human raters appear as person-1,
     person-2 and so on.
     """
     from amendment.publishing.formats import export_lines, export_run
@@ -132,8 +132,8 @@ Named = Annotated[
     str | None,
     typer.Option(
         metavar="KEY=COLUMN,...",
-        help="Columns of the parts: prompt, and candidate, or chosen and rejected, or a and b (with votes to "
-        "evaluate); category and id. Several columns with a plus sign. Recognised where this is not said.",
+        help="Columns by key: prompt, and candidate, or chosen and rejected, or a and b (evaluate also takes votes); "
+        "category and id. Join several columns with a plus sign. Without this option, columns are recognised.",
     ),
 ]
 Bad = Annotated[
@@ -168,7 +168,7 @@ def score(  # noqa: PLR0917 - typer makes options of them
 
     if prompt is not None or answer:
         if files or dataset or prompt is None:
-            raise ConfigError("score: --prompt and --answer go together, and without files")
+            raise ConfigError("score: --prompt and --answer work only together and without files")
         _score_texts(model, prompt, answer or [], as_json=as_json)
         return
     from amendment.run.scoring import score_files
@@ -208,17 +208,18 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
         list[str] | None,
         typer.Option(
             metavar="[POLICY.]PRINCIPLE<SHARE",
-            help="Exit with 1 if fewer answers keep the principle, or if that was not measured. Repeatable.",
+            help="Exit with 1 if a smaller share of answers keeps it, or if that was not measured. Repeatable.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a reward model, or show a run's evaluation.
 
-    Of a reward model: accuracy, people, best of n, style grid, RewardBench and RewardBench 2, and two baselines: the
-    longer answer and, if the order is known, the first. The columns determine the layout; the command reads any file of
-    pairs or verdicts that a run file can. Of a run: what its stage evaluate found; with --fail-if, for CI, only whether
-    the last policy, or the one named, keeps a principle often enough. Calls no other model.
+    For a reward model: accuracy, agreement with people, best of n, style grid, RewardBench and RewardBench 2, and two
+    baselines: the longer answer and, if the order is known, the first. The columns determine the layout; the command
+    reads any file of pairs or verdicts that a run file can. For a run: the results of its stage evaluate; with
+    --fail-if, for CI, only whether the last policy, or the named one, keeps a principle often enough. Calls no other
+    model.
     """
     from amendment.errors import ConfigError
     from amendment.run.conditions import is_run
@@ -226,11 +227,11 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
 
     if is_run(model):
         if files or dataset or columns or people:
-            raise ConfigError(f"{model}: the folder of a run, which is read alone; leave out files and their options")
+            raise ConfigError(f"{model}: found a run's folder, which takes no files; leave out files and their options")
         _evaluate_run(model, fail_if or [], as_json=as_json)
         return
     if fail_if:
-        raise ConfigError(f"--fail-if: expected the folder of a finished run, found {model}, which has no summary.json")
+        raise ConfigError(f"--fail-if: found {model} without summary.json, expected the folder of a finished run")
 
     sources = _sources(files or [], dataset=dataset, config=config, split=split, revision=revision, bad_rows=bad_rows)
     evaluated = evaluate_files(
@@ -270,7 +271,7 @@ def _sources(
     from amendment.errors import ConfigError
 
     if dataset is None and (config or split or revision):
-        raise ConfigError("--config, --split and --revision are those of a --dataset; there is none")
+        raise ConfigError("--config, --split and --revision work only with --dataset; add it, or leave them out")
     sources = [Source(path=str(path), bad_rows=bad_rows) for path in files]
     if dataset is not None:
         sources.append(Source(dataset=dataset, config=config, split=split, revision=revision, bad_rows=bad_rows))
@@ -315,7 +316,7 @@ def _score_lines(counts: dict[str, Any]) -> list[str]:
         lines.append(f"scores from {of['least']:.4f} to {of['most']:.4f}, mean {of['mean']:.4f}")
     if counts["answers over the length"]:
         lost = counts["answers over the length"]
-        lines.append(f"{lost} answers have no score: over the model's length; see `reason`")
+        lines.append(f"{lost} answers have no score: they are over the model's length; see `reason`")
     return lines
 
 

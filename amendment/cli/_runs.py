@@ -1,4 +1,4 @@
-"""Commands about a run: begin one, plan, check and make it, say how it stands, look into its ledger."""
+"""Commands about a run: start one, plan, check and run it, show its status and its ledger."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ Provider = Literal["simulated", "openai", "anthropic", "local"]
 @app.command(rich_help_panel=START)
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files; made if it does not exist.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take defaults for what is not given.")] = False,
-    provider: Annotated[Provider | None, typer.Option(help="Who answers; simulated needs no key.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; use defaults for missing options.")] = False,
+    provider: Annotated[Provider | None, typer.Option(help="Provider of the models; simulated needs no key.")] = None,
     model: Annotated[str | None, typer.Option(help="The model, as the provider knows it.")] = None,
     name: Annotated[str | None, typer.Option(help="The run's name; the folder's by default.")] = None,
 ) -> None:
@@ -39,16 +39,16 @@ def init(
 
     if not yes:
         if sys.stdin is None or not sys.stdin.isatty():
-            raise ConfigError("init: there is no terminal to ask on; add --yes, and --provider and --model as you like")
+            raise ConfigError("init: found no terminal to ask on; add --yes and, if you like, --provider and --model")
         provider = provider or typer.prompt(
-            f"Who answers? ({', '.join(PROVIDERS)})", default="simulated", value_proc=_one_of(PROVIDERS)
+            f"Which provider? ({', '.join(PROVIDERS)})", default="simulated", value_proc=_one_of(PROVIDERS)
         )
         if model is None and provider in DEFAULT_MODELS:
             model = typer.prompt("Which model?", default=DEFAULT_MODELS[provider])
-        name = name or typer.prompt("What is the run called?", default=name_for(folder))
+        name = name or typer.prompt("Name of the run?", default=name_for(folder))
     written = start(folder, provider=provider or "simulated", model=model, name=name)
     typer.echo(f"wrote {', '.join(path.name for path in written)} to {plain(str(folder))}")
-    typer.echo(f"look it over: amendment check {_shown(written[0])}\nand run it:   amendment run {_shown(written[0])}")
+    typer.echo(f"check it: amendment check {_shown(written[0])}\nrun it:   amendment run {_shown(written[0])}")
 
 
 def _one_of(words: Sequence[str]) -> Callable[[str], str]:
@@ -92,7 +92,7 @@ def check(
     run = Run.from_file(file, overrides=overrides or (), terms=Terms(allow_unpriced=allow_unpriced))
     for warning in run.check():
         typer.echo(f"warning: {plain(warning, longest=2000)}")
-    typer.echo(f"{file}: all is well")
+    typer.echo(f"{file}: no problems")
 
 
 @app.command(rich_help_panel=START)
@@ -100,7 +100,7 @@ def plan(  # noqa: PLR0917 - typer makes options of them
     file: RunFilePath,
     folder: Annotated[Path | None, typer.Option(metavar="DIR", help="The run's folder; runs/NAME by default.")] = None,
     overrides: Overrides = None,
-    until: Annotated[str | None, typer.Option(metavar="STAGE", help="Plan as far as this stage.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="Plan up to this stage.")] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Take only the first N prompts of each source.")
     ] = None,
@@ -127,13 +127,13 @@ def run(  # noqa: PLR0917 - typer makes options of them
         int | None, typer.Option(min=1, metavar="N", help="Take only the first N prompts of each source.")
     ] = None,
     accept_changes: Annotated[
-        bool, typer.Option("--accept-changes", help="Repeat the calls that changed settings make necessary.")
+        bool, typer.Option("--accept-changes", help="Make the calls that changed settings require.")
     ] = False,
     allow_unpriced: Annotated[
         bool, typer.Option("--allow-unpriced", help="Call models without a known price.")
     ] = False,
     strict_model: Annotated[
-        bool, typer.Option("--strict-model", help="Stop if one model name is answered by two models.")
+        bool, typer.Option("--strict-model", help="Stop if two models answer under one model name.")
     ] = False,
     max_wait: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Longest wait for a server that does not answer.")
@@ -176,7 +176,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
 
 
 def _print_losses(folder: Path) -> None:
-    """Print what the finished stages of a stopped run have lost."""
+    """Print the losses of the finished stages of a stopped run."""
     from amendment.run.summary import loss_lines
 
     try:
@@ -243,7 +243,7 @@ def verify_ledger(place: LedgerPath, as_json: AsJson = False) -> None:
     else:
         for line in damage:
             typer.echo(plain(line, longest=LONGEST))
-        verdict = f"{len(damage)} places are damaged" if damage else f"{count:,} replies, all as they were written"
+        verdict = f"{len(damage)} places are damaged" if damage else f"{count:,} replies, all unchanged"
         typer.echo(verdict)
     if damage:
         raise typer.Exit(1)
@@ -277,7 +277,9 @@ def _call(reader: Reader, request: str) -> dict[str, str | None]:
     """A request and its newest reply."""
     body, reply = reader.body(request), reader.find(request)
     if body is None:
-        raise LedgerError(f"{reader.path}: no request {plain(request)}; ids stand in the records under origin, request")
+        raise LedgerError(
+            f"{reader.path}: found no request {plain(request)}; the records have the ids under origin, request"
+        )
     return {
         "request": body.decode("utf-8", "replace"),
         "reply": None if reply is None else reply.decode("utf-8", "replace"),
@@ -308,13 +310,13 @@ def _ledger_lines(content: dict[str, Any]) -> list[str]:
         lines.append(f"  {place}: {', '.join(counts)}")
     attempts = content["open_attempts"]
     if attempts:
-        lines.append(f"{len(attempts)} calls without a reply: they may have been sent, and may be billed")
+        lines.append(f"{len(attempts)} calls without a reply: they may have been sent and may be billed")
     for row in attempts[:MOST_OPEN]:
         lines.append(f"  {plain(row['request'])} to {plain(row['model'])} at {plain(row['host'])}")
     if len(attempts) > MOST_OPEN:
         lines.append(f"  and {len(attempts) - MOST_OPEN} more")
     for row in content["batches"]:
-        name = f"known there as {plain(row['remote'])}" if row["remote"] else "perhaps never uploaded"
+        name = f"remote id {plain(row['remote'])}" if row["remote"] else "possibly never uploaded"
         lines.append(f"batch {row['number']} to {plain(row['model'])}: {len(row['attempts'])} requests, {name}")
     for row in content["models"]:
         if row["returned"] not in (None, row["asked"]):

@@ -1,9 +1,9 @@
-"""What code can check of an answer, by the kinds that a principle names under `check`.
+"""What code can check in an answer, by the kinds that a principle names under `check`.
 
 Covered: words, patterns, JSON, lists, and a function by its name, registered in Python or by an installed package
 (entry points of the group `amendment.checks`); no file of a constitution names code to import. A kind or value that is
-wrong fails when the file is read. Patterns are those of RE2, whose time grows with the length of the text alone, so
-that neither a stranger's pattern nor a hostile answer hangs a run.
+wrong fails when the file is read. Patterns are those of RE2, whose time grows only with the length of the text, so
+neither a stranger's pattern nor a hostile answer can hang a run.
 Not covered: whether a check means what its principle says.
 """
 
@@ -22,7 +22,7 @@ from amendment.hashing import content_id
 from amendment.text import plain, words
 
 ENTRY_POINTS = "amendment.checks"
-"""The group of entry points by which an installed package brings functions."""
+"""The group of entry points through which an installed package provides functions."""
 MOST_WORDS = 1_000_000
 LONGEST_PATTERN = 2000
 """Characters."""
@@ -42,14 +42,14 @@ class Checked(NamedTuple):
 
 
 class Check(BaseModel):
-    """One thing that code can check of an answer."""
+    """One thing that code can check in an answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     kind: Literal["max_words", "min_words", "matches", "forbids", "json", "no_list", "function"]
     """max_words and min_words: the number of words. matches and forbids: a regular expression (RE2) that matches in the
     answer, or does not. json: the whole answer is JSON. no_list: no line begins with a bullet or a number. function: a
-    function registered with `register_check`, or brought by an installed package."""
+    function registered with `register_check`, or provided by an installed package."""
     value: int | str | None = Field(default=None, validate_default=True)
     """The number of words, the regular expression, or the function's name; nothing for json and no_list."""
 
@@ -81,9 +81,9 @@ def run_checks(checks: tuple[Check, ...], text: str) -> Checked:
 
 
 def fails_for_good(checks: tuple[Check, ...], text: str) -> bool:
-    """Whether an answer that begins with this text fails, however it goes on: one that was cut off has failed by then.
+    """Whether an answer that begins with this text fails with any continuation, so a cut answer has already failed.
 
-    A pattern that looks at the end of the text (`$`, `\\z`) says nothing of that.
+    A pattern that looks at the end of the text (`$`, `\\z`) cannot tell.
     """
     return any(
         KINDS[check.kind].fails_for_good
@@ -94,7 +94,7 @@ def fails_for_good(checks: tuple[Check, ...], text: str) -> bool:
 
 
 def register_check(name: str, function: Callable[[str], bool]) -> None:
-    """Let principles name a function of one's own: `check: [{kind: function, value: NAME}]`.
+    """Let principles name your own function: `check: [{kind: function, value: NAME}]`.
 
     The function gets the text of an answer, and returns True where it keeps the principle and False where it does not.
     Register it before the constitution is loaded. Raises ValueError for a name that is taken.
@@ -110,12 +110,12 @@ def _function(name: str) -> Callable[[str], bool]:
         brought = [entry for entry in metadata.entry_points(group=ENTRY_POINTS) if entry.name == name]
         if not brought:
             raise ValueError(
-                f"no check named '{plain(name, longest=60)}' is registered; call "
-                f"register_check before the file is read, or install the package that brings it ({ENTRY_POINTS})"
+                f"no check named '{plain(name, longest=60)}' is registered; call register_check before the file is "
+                f"read, or install the package that provides it (entry point group {ENTRY_POINTS})"
             )
         if len(brought) > 1:
             packages = ", ".join(sorted(entry.dist.name for entry in brought if entry.dist))
-            raise ValueError(f"found the name '{name}' in several packages ({packages}), expected one")
+            raise ValueError(f"found the check '{name}' in several packages ({packages}), expected only one of them")
         try:
             _FUNCTIONS[name] = brought[0].load()
         except Exception as fault:
@@ -126,9 +126,9 @@ def _function(name: str) -> Callable[[str], bool]:
 
 
 def source_of(name: str) -> str | None:
-    """A hash of the source of a registered function, so that what an older one decided counts as out of date.
+    """A hash of the source of a registered function, so that results of an older version count as out of date.
 
-    None where Python has no source of it, such as of a function that was typed in. What it calls is not covered.
+    None if Python has no source, as for a function that was typed in. The code that it calls is not covered.
     """
     try:
         return content_id(getsource(_function(name)))

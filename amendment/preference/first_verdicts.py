@@ -1,10 +1,10 @@
 """Stop a run whose judge cannot be read, before it has asked all its questions.
 
-Covered: the replies to a judge's first questions in a run, each after it was asked once more. Not covered: refusals and
-questions that the server rejects, which do not count as unreadable, and a judge that can be read now and then.
+Covered: the replies to a judge's first questions in a run, each after a second request. Not covered: refusals and
+questions that the server rejects, which do not count as unreadable, and a judge that is sometimes readable.
 
-A run stops once: ten replies of earlier starts, which the ledger has, let it go on, so that whoever starts it again
-without a change sees what the judge is worth.
+A run stops only once: if the ledger has the ten replies from an earlier start, the run continues, so a second start
+without a change shows how good the judge is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from amendment.preference.parsers import Parsed
 from amendment.records import text_of
 
 FIRST = 10
-"""Questions of which one has to bring a verdict that can be read."""
+"""At least one of this many first questions must get a readable verdict."""
 
 
 class FirstVerdicts:
@@ -49,20 +49,20 @@ class FirstVerdicts:
         name = f"{self._model.name}/{self._folder.id}@{self._folder.version}"
         if not is_new:
             self._model.calls.notice(
-                f"none of the first {FIRST} verdicts of {name} could be read; they are in the ledger, so they were not "
-                "asked for again, and the run went on"
+                f"none of the first {FIRST} verdicts of {name} could be read; their replies are in the ledger and are "
+                "not requested again; the run continues"
             )
             return
         reply = text_of(answer.reply.messages).strip()
         lines = [
             f"{STAGE.get() or 'judge'}: none of the first {FIRST} verdicts of {name} could be read "
             f"({parsed[0].invalid}). Finished work is kept.",
-            f"  one reply: {shown(reply) if reply else 'without text'}",
-            "What may help:",
+            f"  one reply: {shown(reply) if reply else '(no text)'}",
+            "Try one of these changes:",
             *(f"  {number}. {way}" for number, way in enumerate(self._ways(), start=1)),
-            "After such a change run again with --accept-changes. Replies in the ledger are not asked for again: after "
-            "a change on the server itself, give the model's entry another seed. Without a change the run goes on, and "
-            "counts what cannot be read.",
+            "Then run again with --accept-changes. Replies in the ledger are not requested again: after a change on "
+            "the server itself, give the model's entry another seed. If you run again without a change, the run "
+            "continues and counts unreadable verdicts.",
         ]
         raise Paused("\n".join(lines))
 
@@ -75,12 +75,12 @@ class FirstVerdicts:
             yield "protocol: verdict, which reads what the judge writes"
         elif model.shows_choices:
             where = ", if its server returns them" if model.provider.kind == "openai" else ""
-            yield f"protocol: label-tokens, which reads the probabilities of the labels and no text{where}"
+            yield f"protocol: label-tokens, which reads the probabilities of the labels, not text{where}"
         else:
-            yield f"logprobs: true in the entry {name} and protocol: label-tokens, if its server shows probabilities"
+            yield f"logprobs: true in the entry {name} and protocol: label-tokens, if its server returns probabilities"
         limit = f", or a larger max_tokens (found {model.sampling.max_tokens})" if model.sampling.max_tokens else ""
         yield f"a larger model{limit}"
         if model.provider.kind == "openai" and not model.takes_prefill:
-            yield f"prefill: true in the entry {name}, if its server can continue the beginning of an answer"
+            yield f"prefill: true in the entry {name}, if its server can continue an answer that the request begins"
         else:
             yield "worked examples in the constitution, under few_shot: compare:"

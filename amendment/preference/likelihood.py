@@ -1,13 +1,13 @@
 """Judge an answer by how likely a principle makes it, compared with its opposite.
 
 log p(answer | prompt, principle) - log p(answer | prompt, opposite) is the evidence that the answer gives for the
-principle over its opposite; of two answers the one with more of it is better (Liu et al. 2024, "Direct Large Language
+principle over its opposite; the answer with more evidence is better (Liu et al. 2024, "Direct Large Language
 Model Alignment Through Self-Rewarding Contrastive Prompt Distillation", arXiv 2402.11907). No label is parsed, and no
 order can matter.
 
-Covered: one answer's last text, after whatever turns stand before it. Not covered: tools of the prompt; thinking.
-Whatever the opposite makes likely for other reasons counts too, its length above all: compare the judge with the rule
-"longer wins" before you believe it.
+Covered: one answer's last text, after any turns before it. Not covered: tools of the prompt; thinking. Other properties
+that the opposite makes likely count too, above all length: compare the judge with the rule "longer wins" before you
+trust it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ async def likelihood_ratio(model: Model, principle: Messages, opposite: Messages
     Rejected for an answer without text, and what a call raises.
     """
     if not text.strip():
-        raise Rejected("the answer has no text whose likelihood could be read")
+        raise Rejected("found an answer without text; only a text has a likelihood")
     answer, against = await asyncio.gather(
         model.score(principle, text),
         model.score(opposite, text),

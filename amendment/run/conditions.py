@@ -1,6 +1,6 @@
 """Conditions on a finished run's scorecard, for CI: the function behind `amendment evaluate DIR --fail-if`.
 
-Covered: `no-list<0.8`, of the policy that stands last under `evaluate.policies`, and `sft.no-list<0.8` of another one.
+Covered: `no-list<0.8` for the last policy under `evaluate.policies`, and `sft.no-list<0.8` for another one.
 A share that was not measured fails. Not covered: the interval; a condition is about the share itself.
 """
 
@@ -70,12 +70,12 @@ def evaluation_of(folder: Path) -> tuple[Mapping[str, Any], list[str]]:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         counts, lines = summary["stages"].get("evaluate"), summary["lines"].get("evaluate", [])
     except FileNotFoundError:
-        raise AmendmentError(f"{folder}: the run is not finished; finish it with amendment run") from None
+        raise AmendmentError(f"{folder}: found no {SUMMARY}; finish the run with amendment run") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
         raise ConfigError(f"{folder / SUMMARY}: not the summary of a run: {plain(repr(fault))}") from None
     if counts is None:
         raise AmendmentError(
-            f"{folder}: the run has no finished evaluation; add the stage evaluate to its run file, and run it"
+            f"{folder}: the run has no finished evaluation; add the stage evaluate to its run file, and run it again"
         )
     return counts, lines
 
@@ -89,7 +89,7 @@ def results_of(conditions: Sequence[Condition], counts: Mapping[str, Any]) -> li
         policy = condition.policy or (policies[-1] if policies else "")
         names = [name for name in card["principles"] if condition.principle in (name, name.partition("/")[2])]
         if policy not in policies:
-            known = f"evaluated are {', '.join(map(plain, policies)) or 'none'}"
+            known = f"evaluated policies: {', '.join(map(plain, policies)) or 'none'}"
             problems.append(Problem(condition.text, f"no policy '{policy}'{did_you_mean(policy, policies)}; {known}"))
         elif len(names) != 1:
             known = ", ".join(map(plain, names or card["principles"])) or "none"

@@ -1,8 +1,8 @@
-"""The time that calls take: by the speed of a model's earlier calls in the run or in a trial of it, else assumed.
+"""The time that calls take: by the speed of a model's earlier calls in the run or in a trial of it, or assumed.
 
-The ledger says when each call was sent and when its reply came. A speed is the work of a model's replies over the time
-in which at least one call was on its way, so that it holds for as many calls at once as there were. Not covered:
-batches, and calls that are slowed down by other programs.
+The ledger has the times at which each call was sent and its reply came. A speed is the work of a model's replies
+divided by the time in which at least one call was in flight, so it applies to the same number of calls at once.
+Not covered: batches, and calls that are slowed down by other programs.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def time_lines(specs: Mapping[str, ModelSpec], speeds: Speeds) -> Iterator[str]:
         if speed := speed_of(name, spec, speeds):
             yield (
                 f"time of {plain(name)}: measured on {speed.calls:,} earlier calls, {speed.per_second:,.0f} tokens a "
-                "second (a token that is read counts an eighth)"
+                "second (an input token counts as one eighth)"
             )
         elif isinstance(spec, OpenAISpec | AnthropicSpec):
             yield (
@@ -128,4 +128,4 @@ def time_lines(specs: Mapping[str, ModelSpec], speeds: Speeds) -> Iterator[str]:
                 f"{_in_flight(spec)} calls at once; a trial with --limit measures it"
             )
         else:
-            yield f"time of {plain(name)}: not known; a trial with --limit measures it"
+            yield f"time of {plain(name)}: unknown; a trial with --limit measures it"

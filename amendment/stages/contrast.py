@@ -1,8 +1,8 @@
 """Contrast prompts: one answer under a principle and one under its opposite (RLCD, Yang et al. 2023, arXiv 2307.12950).
 
-Covered: which principle a pair is drawn by, the words put to the model, and what confirms that the answers came out in
-that order: the principle's check, or, where it has none, how likely each answer is under the principle and under its
-opposite. Not covered: drawing the answers, see `construct`; whether an answer is good in any other respect.
+Covered: the principle of each pair, the words put to the model, and what confirms that the chosen answer is the better
+one: the principle's check or, without a check, how likely each answer is under the principle and under its opposite.
+Not covered: drawing the answers, see `construct`; whether an answer is good in any other respect.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Confirmed(NamedTuple):
 
 
 def contrast_principles(constitutions: Sequence[Constitution], names: Sequence[str] = ()) -> list[DrawnPrinciple]:
-    """The principles that have an opposite; those of these ids alone where any are named."""
+    """The principles that have an opposite; only those with these ids, if any are named."""
     return [
         drawn
         for drawn in principles_of(constitutions)
@@ -45,8 +45,8 @@ def contrast_principles(constitutions: Sequence[Constitution], names: Sequence[s
 
 
 def drawn_for(prompt: Prompt, pool: Sequence[DrawnPrinciple], count: int, *, seed: int) -> list[DrawnPrinciple]:
-    """The principle of each of `count` pairs of a prompt, by weight; every one that applies is drawn before any comes
-    again. Empty where none applies."""
+    """The principle of each of `count` pairs of a prompt, by weight; every principle that applies is drawn before any
+    is repeated. Empty if none applies."""
     fit = [drawn for drawn in pool if drawn.principle.applies_to(prompt.category, prompt.tags)]
     order = draw_principles(fit, len(fit), scheme="weighted", key=["contrast", seed, prompt.id])
     return [order[number % len(order)] for number in range(count)] if order else []
@@ -60,16 +60,16 @@ def likelihood_judge(model: Model) -> Judge:
 async def confirm(
     prompt: Prompt, drawn: DrawnPrinciple, chosen: Candidate, rejected: Candidate, judge: Judge | None
 ) -> Confirmed | str:
-    """What confirms the order of two answers, or the reason why nothing does. Raises ProviderError for a judge that
-    cannot answer.
+    """What confirms the order of two answers, or the reason why nothing does. Raises ProviderError if the judge cannot
+    answer.
 
-    A principle's check decides alone: the chosen answer keeps it, and the rejected one does not. A rejected answer that
-    was cut off counts where the check had failed by then, whatever would have come.
+    If the principle has a check, only the check decides: the chosen answer passes it, and the rejected one does not. A
+    rejected answer that was cut off counts if it had failed the check already, so that no continuation could pass.
     """
     principle, texts = drawn.principle, [text_of(answer.messages) for answer in (chosen, rejected)]
     for text, rule in zip(texts, (principle.rule, principle.opposite or ""), strict=True):
         if copied_from(text, prompt=text_of(prompt.messages), instructions=rule):
-            return "an answer is copied from its question"
+            return "an answer copies its question"
     if rejected.is_truncated and not fails_for_good(principle.check, texts[1]):
         return "an answer is cut off"
     if not principle.check:
@@ -106,15 +106,15 @@ def contrast_problems(
         if name not in known:
             yield ("principles", number), f"no principle {name!r} in the constitution{did_you_mean(name, known)}"
         elif name not in fit:
-            advice = "write there what an answer does that does not keep it"
+            advice = "add one that says what an answer does to break the principle"
             yield ("principles", number), f"principle {name} has no `opposite`; {advice}"
     if not names and not fit:
         needed = "write `opposite:` in a principle" if known else "name a constitution under `constitution:`"
-        yield (), f"contrast prompts need a principle with an `opposite`, found none; {needed}"
+        yield (), f"found no principle with an `opposite`, and contrast prompts need one; {needed}"
     unchecked = [drawn.principle.id for drawn in pool if not drawn.principle.check]
     if unchecked and not scores_texts:
         yield (
             (),
             f"nothing would confirm pairs by {', '.join(unchecked)}: no `check`, and the model returns no "
-            "log-probabilities of given answers; write a `check`, or name a local model under judge",
+            "log-probabilities of given answers; write a `check`, or name a local model under `judge`",
         )

@@ -3,8 +3,8 @@
 Covered: per principle the share of answers that keep it, by its check, or by a judge that made no labels of this run;
 length in words, answers that were cut, copies of the prompt, fluency and topic; intervals clustered by prompt, and
 paired differences to the first policy. What cannot be measured says why. Draws without an answer count in no share.
-Not covered: whether an answer that passes a check is any good. The other figures are there so that a gain by empty,
-copied or aimless answers can be seen.
+Not covered: whether an answer that passes a check is a good answer. The other figures show a gain that comes from
+empty, copied or aimless answers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from amendment.statistics import Estimate, cautioned, clustered_mean, share
 from amendment.text import words
 
 FEWEST_PROMPTS = 10
-"""Without so many different prompts there is no nearest tenth."""
+"""With fewer different prompts there is no nearest tenth."""
 
 Values = Mapping[str, Mapping[Asked, float]]
 """A figure of each answer, by policy."""
@@ -163,7 +163,7 @@ def _by_check(drawn: DrawnPrinciple, given: Given) -> dict[str, Any]:
 def _fluency(context: Context, given: Given, scorer: Model | None) -> dict[str, Any]:
     """Mean cross-entropy per token of each answer under the first policy, in nats."""
     if scorer is None or not scorer.scores_texts:
-        return {"not measured": f"{next(iter(given))} returns no log-probability of a text; a local model does"}
+        return {"not measured": f"{next(iter(given))} returns no log-probability of a text; name a local model first"}
     by_answer = {row.answer.id: row for rows in given.values() for row in rows.values()}
 
     async def cross_entropy(row: Answered) -> float:
@@ -203,7 +203,7 @@ def _on_topic(given: Given, prompts: Mapping[str, Prompt], name: str | None, bas
     """The share of answers whose own prompt is among the tenth of the evaluated prompts that are nearest to them, and
     the share that answers to other prompts reach."""
     if name is None:
-        return {"not measured": "name a model of sentence embeddings under evaluate.embeddings: all-minilm-l6-v2"}
+        return {"not measured": "found no evaluate.embeddings; name a model there, such as all-minilm-l6-v2"}
     if len(prompts) < FEWEST_PROMPTS:
         return {"not measured": f"found {len(prompts)} prompts, expected at least {FEWEST_PROMPTS}"}
     try:

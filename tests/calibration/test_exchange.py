@@ -420,9 +420,11 @@ def test_the_command_sends_and_takes_in(tmp_path: Path, capsys: pytest.CaptureFi
     assert "4 labels of 2 people under pseudonyms, without comments (--comments writes them too)." in printed.out
     assert "opening the seal" in printed.err
     assert called("label", there, "--import", path) == 0
-    assert "4 new labels of 2 people.\nAll labels are there. Resume with: amendment run FILE" in capsys.readouterr().out
+    assert (
+        "4 new labels of 2 people.\nNo labels are missing. Resume with: amendment run FILE" in capsys.readouterr().out
+    )
     assert called("label", there, "--import", path) == 0
-    assert "0 new labels, 4 here already." in capsys.readouterr().out
+    assert "0 new labels, 4 already here." in capsys.readouterr().out
     tasks = ("--export", str(tmp_path / "q.json"), "--questions", "--format", "label-studio")
     assert called("label", there, *tasks) == 0
     assert "q.json: 3 items without labels." in capsys.readouterr().out
@@ -434,9 +436,9 @@ WRONG: list[tuple[list[str], str]] = [
     (["--export", "x.csv"], "no labels yet; to export the questions, add --questions"),
     (["--export", "x.json", "--questions"], "or .json with --format argilla or --format label-studio"),
     (["--export", "x.json", "--format", "argilla"], "labels are written as CSV or JSONL"),
-    (["--export", "x.csv", "--import", "x.csv"], "--export and --import: one at a time"),
-    (["--export", "x.csv", "--rater", "Ada"], "--rater works with the page or with --import FILE"),
-    (["--export", "x.csv", "--port", "8000"], "--annotators belong to the page, which is not served"),
+    (["--export", "x.csv", "--import", "x.csv"], "found --export and --import, expected one of them"),
+    (["--export", "x.csv", "--rater", "Ada"], "--rater works only with the page or with --import FILE"),
+    (["--export", "x.csv", "--port", "8000"], "--annotators work only with the page; leave them out"),
     (["--import", "other.csv"], "expected the columns as they were exported, found prompt, verdict"),
     (["--export", "run.yaml/x.csv", "--questions"], "cannot be written"),
 ]

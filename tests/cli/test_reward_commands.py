@@ -67,9 +67,9 @@ def test_an_evaluation_is_told_with_baselines(command: Command, model: str, caps
     ("arguments", "told"),
     [
         (["score", "MODEL"], "nothing to score"),
-        (["score", "MODEL", "--answer", "yes"], "--prompt and --answer go together"),
+        (["score", "MODEL", "--answer", "yes"], "--prompt and --answer work only together"),
         (["score", "MODEL", "--prompt", "ask", "--answer", "yes", "pairs.jsonl"], "without files"),
-        (["score", "MODEL", "pairs.jsonl", "--split", "test"], "those of a --dataset"),
+        (["score", "MODEL", "pairs.jsonl", "--split", "test"], "work only with --dataset"),
         (["score", "MODEL", "pairs.jsonl", "--out", "x.txt"], "written as .jsonl or .parquet"),
         (["score", "pairs.jsonl", "pairs.jsonl"], "expected"),
         (["score", "MODEL", "absent.jsonl"], "no such file"),

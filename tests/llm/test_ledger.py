@@ -184,7 +184,7 @@ def test_show_prints_what_was_spent_and_what_is_open(run: Path) -> None:
         "0.3750 USD and 1 replies without a price, 1 rate\n"
     ) in text
     assert "2 calls without a reply: they may have been sent" in text
-    assert "batch 1 to judge-large: 1 requests, known there as batch_1" in text
+    assert "batch 1 to judge-large: 1 requests, remote id batch_1" in text
     assert "judge-large at api.example.test answered as judge\\x1b[2J, 2 replies" in text
     told = json.loads(amendment("show", run / "ledger.sqlite", "--stage", "draft", "--json"))
     assert [row["stage"] for row in told["spending"]] == ["draft"]

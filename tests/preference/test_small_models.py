@@ -183,7 +183,7 @@ def test_an_answer_without_text_is_invalid_and_not_asked_about() -> None:
     )
     result = compare(made, a, b, prompt)
     assert [verdict.invalid for verdict in result.verdicts] == [
-        "rejected: the answer has no text whose likelihood could be read",
+        "rejected: found an answer without text; only a text has a likelihood",
         None,
     ]
     assert {request.scored for request in made.model.provider.asked} == {"good"}  # type: ignore[attr-defined]

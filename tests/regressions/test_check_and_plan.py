@@ -197,7 +197,7 @@ def test_blank_rows_at_the_end_of_a_table_are_none_and_rows_have_a_spreadsheets_
     run_file("prompts: [{path: p.csv, column: [prompt, more]}]\n")
     Path("p.csv").write_text("prompt,more\none,x\ntwo,y\n,\n,,\n  ,\n\n")
     ended = amendment("check", "run.yaml")
-    assert (ended.code, ended.said) == (0, "run.yaml: all is well\n")
+    assert (ended.code, ended.said) == (0, "run.yaml: no problems\n")
     Path("p.csv").write_text("prompt,more\none,x\n,\ntwo,y,z\n")  # in a spreadsheet: rows 3 and 4
     ended = amendment("check", "run.yaml")
     assert ended.code == 2

@@ -412,7 +412,7 @@ def test_the_command_shows_warnings_before_it_says_that_all_is_well(
     assert called("check", tmp_path / "run.yaml") == 0
     shown: list[Any] = capsys.readouterr().out.splitlines()
     assert shown[0].startswith("warning: judge judge (gpt-5.4-mini) and writer writer (gpt-5.4-mini) are one model")
-    assert shown[-1].endswith("all is well")
+    assert shown[-1].endswith("no problems")
 
 
 @pytest.mark.parametrize("part", ["spot_check:", "dpo: {guards: }", "budget:"])

@@ -78,7 +78,7 @@ def test_a_pair_is_kept_where_the_check_confirms_it_and_counted_by_reason_elsewh
         "the answer under the principle breaks it": 1,
         "the answer under the opposite keeps the principle": 1,
         "an answer is cut off": 1,
-        "an answer is copied from its question": 1,
+        "an answer copies its question": 1,
         "equal texts": 1,
         "an answer is missing": 1,
     }
@@ -140,7 +140,7 @@ def test_a_plan_counts_both_answers_and_a_changed_rule_asks_again(tmp_path: Path
     [
         (RULES, ", principles: [kind]", "principle kind has no `opposite`"),
         (RULES, ", principles: [shrt]", "no principle 'shrt' in the constitution (did you mean 'short'?)"),
-        (RULES.replace("    opposite: Answer at length.\n", ""), "", "need a principle with an `opposite`, found none"),
+        (RULES.replace("    opposite: Answer at length.\n", ""), "", "found no principle with an `opposite`"),
         (RULES + "    opposite: Be rude.\n", "", "nothing would confirm pairs by kind: no `check`"),
         (RULES, ", judge: n", "no model 'n' under models"),
     ],

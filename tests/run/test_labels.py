@@ -72,7 +72,7 @@ def test_annotators_label_a_run_over_a_socket_and_the_page_tells_what_is_left(se
     page.send_signal(signal.SIGTERM)
     out, _ = page.communicate(timeout=20)
     assert page.returncode == 0
-    assert "All labels are there. Resume with: amendment run FILE" in out
+    assert "No labels are missing. Resume with: amendment run FILE" in out
     assert open_sample(folder).missing() == 0
 
 

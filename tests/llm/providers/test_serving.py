@@ -123,7 +123,7 @@ def test_a_signal_ends_the_server_cleanly_with_connections_open(number: int) -> 
         half.sendall(b"POST /v1/chat")
         code, said, complained = made.end(number)
         assert (code, complained) == (0, "")
-        assert "ended; 2 requests were answered" in said
+        assert "stopped after 2 answered requests" in said
         assert idle.recv(10) == half.recv(10) == b""
 
 
@@ -146,7 +146,10 @@ def test_the_models_of_a_run_file_are_served_and_mistakes_are_told(tmp_path: Pat
     path.write_text(
         "name: t\nprompts: [{lilliput: 3}]\nmodels: {w: {provider: openai, model: m, base_url: 'http://localhost:1/v1'}}\n"
     )
-    assert told(str(path)) == (2, f"{path}: models: none has provider: simulated; add one, or leave the file out")
+    assert told(str(path)) == (
+        2,
+        f"{path}: models: found none with provider: simulated; add one, or leave out the file",
+    )
     with socket.create_server(("127.0.0.1", 0)) as taken:
         code, said = told("--port", str(taken.getsockname()[1]))
         assert code == 2
