@@ -103,8 +103,8 @@ def export(
 ) -> None:
     """Write a run's dataset in another format.
 
-    For other trainers, or as a table for people. Reports what the format cannot represent. Human raters appear as person-1,
-    person-2 and so on.
+    For other trainers, or as a table for people. Reports what the format cannot represent. Human raters appear as
+    person-1, person-2 and so on.
     """
     from amendment.publishing.formats import export_lines, export_run
 
