@@ -128,7 +128,7 @@ def fit_temperature(
     helps = False
     if len(set(prompts)) > 1:
         crossed = cross_fitted("temperature", p, y, weights, prompts, folds=2, seed=seed)
-        # the rule of `dataset.probabilities`: the whole interval of the change of the Brier score lies below 0
+        # used only if it clearly helps: the whole interval of the change of the Brier score lies below 0
         gain = calibration_gain(raw, crossed, y, weights=weights, clusters=prompts, seed=seed)
         helps = gain.brier.high < 0 and gain.log_loss.value < 0
 

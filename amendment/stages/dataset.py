@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from inspect import getdoc
@@ -19,7 +18,7 @@ from amendment.preference import RaterVote, majority_of
 from amendment.preference.aggregate import person_votes
 from amendment.preference.pairs import TIED_POOL, preference_row
 from amendment.records import Pair, Preference, Verdict
-from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
+from amendment.stages.calibration import PROBABILITIES
 from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig, Contrast, constructed_pairs
 from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, constitution_key, dump
 from amendment.stages.judging import JudgingConfig, candidate_tables, judging_tables
@@ -58,7 +57,7 @@ class DatasetStage(Stage):
         judged = judging_tables(judging) if judging else ()
         judged = tuple(name for name in judged if name.endswith(("/judgements", "/rankings")))
         mixed = ("mixing/pairs",) if len(self.config.mix) > 1 else ()
-        labelled = (PROBABILITIES, CALIBRATOR, OPEN) if settings.part(SpotCheckSettings) else ()
+        labelled = (PROBABILITIES, OPEN) if settings.part(SpotCheckSettings) else ()
         constructed = (CANDIDATES, PAIRS) if settings.parts(ConstructConfig) else ()
         named = ("people.json",) if judging or settings.part(SpotCheckSettings) or settings.verdicts else ()
         tables = ("inputs/prompts", "inputs/split", "inputs/judgements", *candidate_tables(settings), *judged)
@@ -185,18 +184,9 @@ def spot_checked_pairs(context: Context, pairs: Sequence[Pair]) -> Labelled:
     p_a = {row.comparison_id: p for row in rows if (p := row.p_a_calibrated) is not None}
     votes = person_votes(context.workspace.read(OPEN, Verdict)) if stage.decide else {}
     decided = labelled_pairs(pairs, votes, ties=checked_ties(context.config))
-    is_used = _is_used(context)
+    is_used = context.config.need(DatasetConfig).probabilities == "calibrated"
     calibrated = calibrated_pairs(decided.pairs, p_a, is_used=is_used)
     return Labelled(calibrated.pairs, decided.counts + calibrated.counts, decided.left_out + calibrated.left_out)
-
-
-def _is_used(context: Context) -> bool:
-    """Whether training shall see calibrated probabilities: as the run file says, else where they surely help."""
-    wanted = context.config.need(DatasetConfig).probabilities
-    if wanted is not None:
-        return bool(wanted == "calibrated")
-    recipe = json.loads(context.workspace.path(CALIBRATOR).read_text(encoding="utf-8"))
-    return bool(recipe.get("helps"))
 
 
 def calibrated_pairs(pairs: Iterable[Pair], p_a: Mapping[str, float], *, is_used: bool) -> Labelled:

@@ -37,10 +37,9 @@ class DatasetConfig(Part):
     ties: Literal["drop", "keep"] = "drop"
     """For imported pairs on which raters are evenly split: keep writes them with P = 0.5; trainers on hard
     labels leave them out. `judging` has its own."""
-    probabilities: Literal["raw", "calibrated"] | None = None
+    probabilities: Literal["raw", "calibrated"] = "raw"
     """Which P(chosen is better) training sees in `p_chosen`: the judge's own, or the one calibrated on people's labels.
-    Both have columns of their own. null: calibrated if a spot check has calibrated it and the Brier score on its open
-    labels clearly falls, otherwise raw."""
+    Both have columns of their own. Calibrated ones trained no better model, in the simulator and on real text."""
     secrets: Literal["drop", "keep", "stop"] = "stop"
     """Rows with a text that looks like a key or a token. stop ends the run and lists them before anything is exported;
     drop leaves them out and counts them; keep exports them, but a push still needs --allow-secrets."""
