@@ -172,11 +172,52 @@ def plain(text: str, *, longest: int = LONGEST) -> str:
 
 
 def _escape(character: str) -> str:
-    if character == "|":
-        return "\\|"
+    return "\\|" if character == "|" else _visible(character)
+
+
+def _visible(character: str) -> str:
     if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
         return character.encode("unicode_escape").decode("ascii")
     return character
+
+
+def width_of(text: str) -> int:
+    """The columns of a text on a terminal: two for a wide character, none for a combining mark.
+
+    >>> width_of("naïve"), width_of("你好")
+    (5, 4)
+    """
+    return sum(map(_columns, text))
+
+
+def _columns(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def wrapped(text: str, *, width: int) -> list[str]:
+    """The whole text on lines of at most `width` columns, broken between words where it can be. Its own line breaks and
+    the indentation of its lines stay; control, format and bidi characters are escaped.
+
+    >>> wrapped("one two three\\n  code\\x1b", width=12)
+    ['one two', 'three', '  code\\\\x1b']
+    """
+    lines: list[str] = []
+    for line in text.replace("\r\n", "\n").expandtabs(4).split("\n"):
+        shown, columns = "", 0
+        for word in re.findall(r"\s*\S+|\s+$", "".join(map(_visible, line))):
+            begins_line = bool(shown.strip()) and columns + width_of(word) > width
+            if begins_line:
+                lines.append(shown)
+                shown, columns = "", 0
+            for character in word.lstrip() if begins_line else word:
+                if columns + _columns(character) > width:
+                    lines.append(shown)
+                    shown, columns = "", 0
+                shown, columns = shown + character, columns + _columns(character)
+        lines.append(shown.rstrip())
+    return lines
 
 
 LONGEST_CELL = 60

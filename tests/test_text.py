@@ -25,6 +25,8 @@ from amendment.text import (
     tagged,
     text_of_cell,
     transcript,
+    width_of,
+    wrapped,
 )
 
 PLACEHOLDERS = frozenset({"prompt", "answer_1"})
@@ -302,3 +304,19 @@ def test_several_turns_stay_json_between_tags() -> None:
     inside = tagged(fence({"conversation": turns})["conversation"]).splitlines()[1:-1]
     assert [json.loads(line) for line in inside] == [turns]
     assert tagged("Just a <question> of somebody.") == "Just a <question> of somebody."
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 50, "one two three four five", "你好" * 20, "  if x:\n\n\treturn", "e\u0301" * 30, ""]
+)
+@pytest.mark.parametrize("width", [2, 7, 80])
+def test_wrapped_lines_fit_and_lose_no_word(text: str, width: int) -> None:
+    lines = wrapped(text, width=width)
+    assert max(map(width_of, lines)) <= width
+    assert "".join("".join(lines).split()) == "".join(text.split())
+
+
+def test_wrapped_lines_keep_breaks_and_indentation_and_escape_the_rest() -> None:
+    assert wrapped("def f():\r\n    return 1\n", width=40) == ["def f():", "    return 1", ""]
+    assert wrapped("a|b\x1b[2J\u202e\rc\x85", width=40) == [r"a|b\x1b[2J\u202e\rc\x85"]
+    assert wrapped("one two three", width=8) == ["one two", "three"]

@@ -8,10 +8,10 @@ from amendment.cli import _runs  # isort: split
 
 from amendment.cli import _people  # isort: split
 
-from amendment.cli import _library, _results
+from amendment.cli import _library, _look, _results
 from amendment.cli._app import app, guarded
 
-COMMANDS = (_runs, _people, _results, _library)
+COMMANDS = (_runs, _look, _people, _results, _library)
 """Importing a module registers its commands, in the order in which `--help` lists them."""
 
 

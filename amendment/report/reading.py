@@ -47,6 +47,8 @@ class RunReader:
         """The stages that are done and up to date."""
         self.out_of_date: tuple[str, ...] = tuple(status.get("out of date", ()))
         """The stages whose tables are there and are left out, because settings or inputs have changed since."""
+        self.to_do = tuple(name for name in status["stages"] if name not in (*self.done, *self.out_of_date))
+        """The stages that have not been done."""
         self._rounds = sorted({int(match[1]) for name in self.done if (match := _ROUND.fullmatch(name))})
 
     @cached_property
@@ -248,7 +250,7 @@ def _status(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{folder}: no status.json here; expected a run's folder, such as runs/NAME") from None
     except ValueError as fault:
         raise ConfigError(f"{path}: not JSON ({fault}); run again to rewrite it") from None
-    lists = [status.get(key, []) for key in ("done", "out of date")] if isinstance(status, dict) else [None]
+    lists = [status.get(key, []) for key in ("done", "out of date", "stages")] if isinstance(status, dict) else [None]
     if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in lists):
         raise ConfigError(f"{path}: not a run's status; run again to rewrite it")
-    return {"name": folder.name, "done": [], **status}
+    return {"name": folder.name, "done": [], "stages": [], **status}

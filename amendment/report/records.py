@@ -269,9 +269,20 @@ class PromptStory:
         """The number of verdicts that could not be read."""
         return sum(verdict.invalid is not None for verdict in self.verdicts)
 
+    def mentions(self, text: str) -> bool:
+        """Whether a text occurs in the prompt, an answer, a critique or a reason, in whatever case."""
+        texts = [self.text, *(answer.text for answer in self.answers), *(critique.text for critique in self.critiques)]
+        texts += [verdict.reasoning for verdict in self.verdicts if verdict.reasoning]
+        return any(text.casefold() in other.casefold() for other in texts)
+
     def to_json(self) -> dict[str, Any]:
-        """The whole story as JSON values."""
-        return asdict(self)
+        """The whole story as JSON values; texts of pairs are those of their answers."""
+        story = asdict(self)
+        for view, comparison in zip(story["comparisons"], self.comparisons, strict=True):
+            view |= {"flipped": comparison.flipped, "invalid": comparison.invalid}
+            for name in ("prompt_text", "chosen_text", "rejected_text"):
+                (view["pair"] or {}).pop(name, None)
+        return {**story, "disputed": self.disputed, "flipped": self.flipped, "invalid": self.invalid}
 
     def to_row(self) -> dict[str, Any]:
         """The story as a flat row: texts and counts."""
@@ -352,4 +363,4 @@ def _row(record: Any) -> Mapping[str, Any]:
 
 
 def _number(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

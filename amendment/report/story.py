@@ -142,6 +142,9 @@ class _Told:
         judged = {Comparison(row.prompt_id, row.a, row.b): row for row in tables.judged}
         imported = {Comparison(row.prompt_id, row.a, row.b): row for row in tables.imported}
         pairs = {pair.comparison: pair for pair in tables.pairs}
+        whole = {
+            comparison for comparison, verdicts in about.items() if any(len(verdict.shown) > 1 for verdict in verdicts)
+        }  # two scores are a comparison only where the run has made it
         views = [
             self._comparison(
                 comparison,
@@ -152,7 +155,7 @@ class _Told:
                 sealed=len(sealed.get(comparison, ())),
                 ending=failures.get(comparison.id),
             )
-            for comparison in dict.fromkeys((*about, *judged, *imported, *pairs))
+            for comparison in {*whole, *judged, *imported, *pairs}
             if {comparison.a, comparison.b} <= self.answers.keys()
         ]
         return sorted(views, key=lambda view: view.answers)
@@ -188,7 +191,7 @@ class _Told:
             answers=(min(a, b), max(a, b)),
             verdicts=tuple(
                 self._verdict(verdict, disputed=disputed, flipped=verdict.rater in flips)
-                for verdict in sorted(verdicts, key=_question)
+                for verdict in sorted(verdicts, key=self._question)
             ),
             p=p_a if p_a is None or a < b else 1 - p_a,
             preferred={1: a, -1: b}.get(side),
@@ -201,15 +204,24 @@ class _Told:
             pair=pair,
         )
 
+    def _question(self, verdict: Verdict) -> tuple[object, ...]:
+        """Judges before people, and the orders of one question next to each other. By pseudonyms, since an order by
+        names would say something of them."""
+        shown = [self._number_of(answer_id) for answer_id in verdict.shown if answer_id in self.answers]
+        names = (self._rater(verdict), verdict.principle_id or "", verdict.criterion or "", verdict.sample)
+        return (verdict.rater_kind in MAYBE_PEOPLE, *names, shown)
+
+    def _rater(self, verdict: Verdict) -> str:
+        return self._pseudonym(verdict.rater) if verdict.rater_kind in MAYBE_PEOPLE else verdict.rater
+
     def _verdict(self, verdict: Verdict, *, disputed: bool, flipped: bool) -> VerdictView:
         shown = tuple(self._number_of(answer_id) for answer_id in verdict.shown if answer_id in self.answers)
         preferred = {"A": shown[0], "B": shown[-1]} if verdict.scale == "pair" and len(shown) == 2 else {}
-        is_person = verdict.rater_kind in MAYBE_PEOPLE
         return VerdictView(
             prompt=self._number,
             prompt_id=self._prompt_id,
             id=verdict.id,
-            rater=self._pseudonym(verdict.rater) if is_person else verdict.rater,
+            rater=self._rater(verdict),
             rater_kind=verdict.rater_kind,
             shown=shown,
             is_order_known=verdict.order is None,
@@ -241,7 +253,7 @@ class _Told:
             p_chosen_raw=row.p_chosen_raw,
             p_chosen_calibrated=row.p_chosen_calibrated,
             decided_by=row.decided_by,
-            raters=tuple(map(self._pseudonym, row.raters)) if may_be_people else row.raters,
+            raters=tuple(sorted(map(self._pseudonym, row.raters))) if may_be_people else row.raters,
             principle_ids=row.principle_ids,
             decisive=row.decisive,
             split=pair.split,
@@ -259,12 +271,6 @@ def _answers_of(pairs: Iterable[PairRow]) -> Iterable[WrittenAnswer]:
             yield WrittenAnswer(
                 Candidate(prompt_id=row.prompt_id, messages=messages, kind="imported"), "imported", round_
             )
-
-
-def _question(verdict: Verdict) -> tuple[object, ...]:
-    """Judges before people, and the orders of one question next to each other."""
-    names = (verdict.rater, verdict.principle_id or "", verdict.criterion or "", verdict.sample)
-    return (verdict.rater_kind in MAYBE_PEOPLE, *names)
 
 
 def _sides(verdicts: Sequence[Verdict], comparison: Comparison) -> set[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +175,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small")
     (folder / "run.yaml").write_text(SMALL, encoding="utf-8")
     return Run.from_file(folder / "run.yaml", folder=folder / "run")().folder
+
+
+def test_the_python_of_the_docs_runs(undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs/looking.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    shutil.copy(undisturbed.parent / "run.yaml", tmp_path / "demo.yaml")
+    shutil.copytree(undisturbed, tmp_path / "runs/small")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    assert len(names["table"]) == len(names["run"].pairs()) > 0

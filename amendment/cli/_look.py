@@ -1,0 +1,112 @@
+"""Commands that look at what a run has made."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from amendment.cli._app import LOOK, AsJson, app
+from amendment.errors import ConfigError
+from amendment.text import plain
+
+if TYPE_CHECKING:
+    from amendment.report import PromptStory, RunReader
+
+LISTED = 20
+"""Prompts that a table lists."""
+
+
+@app.command(rich_help_panel=LOOK)
+def show(  # noqa: PLR0917 - typer makes options of them
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, finished or not.")],
+    prompts: Annotated[
+        list[str] | None, typer.Argument(metavar="PROMPT", help="The number or the id of a prompt, or several.")
+    ] = None,
+    disputed: Annotated[
+        bool, typer.Option("--disputed", help="List only prompts on which judges or people disagree.")
+    ] = False,
+    flipped: Annotated[
+        bool,
+        typer.Option("--flipped", help="List only prompts on which a judge prefers another answer in the other order."),
+    ] = False,
+    invalid: Annotated[
+        bool, typer.Option("--invalid", help="List only prompts with a verdict that could not be read.")
+    ] = False,
+    grep: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="List only prompts in whose story this text occurs, in any case.")
+    ] = None,
+    random: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Show N prompts, drawn with the run's seed.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List a run's prompts, or show the whole story of one.
+
+    A story has answers, critiques, verdicts in both orders, label and pair. Several filters have to hold together; with
+    --random the stories of as many prompts are shown. Calls no model.
+    """
+    from amendment.report import Records, RunReader
+    from amendment.report.show import story_lines
+
+    wishes = {"disputed": disputed, "flipped": flipped, "invalid": invalid}
+    filters = [name for name, is_on in wishes.items() if is_on] + ([f"with {plain(grep)!r}"] if grep else [])
+    if prompts and (filters or random):
+        raise ConfigError("show: found prompts and a filter; name prompts, or leave them out and filter")
+    reader = RunReader(folder)
+    if prompts:
+        stories = reader.prompts([reader.find(name) for name in prompts])
+    elif filters:
+        every = reader.prompts(disputed=disputed or None, flipped=flipped or None, invalid=invalid or None)
+        stories = Records(story for story in every if not grep or story.mentions(grep))
+        if random:
+            drawn = set(reader.drawn([story.id for story in stories], random))
+            stories = Records(story for story in stories if story.id in drawn)
+    elif random or as_json:
+        stories = reader.prompts(reader.drawn(reader.prompt_ids, random) if random else None)
+    else:
+        stories = reader.prompts(reader.prompt_ids[:LISTED])
+    if as_json:
+        for story in stories:
+            typer.echo(json.dumps(story.to_json(), allow_nan=False))
+    elif stories and (prompts or random):
+        total, has_dataset = len(reader.prompt_ids), "dataset" in reader.done
+        for number, story in enumerate(stories):
+            _print([*([""] if number else []), *story_lines(story, total=total, has_dataset=has_dataset)])
+    else:
+        count = len(stories) if filters else len(reader.prompt_ids)
+        _print(_table(reader, stories, count, filters))
+
+
+def _table(reader: RunReader, stories: Sequence[PromptStory], count: int, filters: Sequence[str]) -> Iterator[str]:
+    """The first of the prompts, with what else there is."""
+    from amendment.report.show import table_lines
+
+    total, place = len(reader.prompt_ids), shlex.quote(str(reader.folder))
+    which = f"{count:,} of {total:,} prompts ({' and '.join(filters)})" if filters else f"{total:,} prompts"
+    yield f"{plain(reader.name)}: {which}"
+    if stories:
+        yield from table_lines(stories[:LISTED])
+        if count > LISTED:
+            yield f"and {count - LISTED:,} more; narrow them with a filter, or list all with --json"
+        yield ""
+        yield f"The story of one: amendment show {place} {stories[0].number}"
+    elif "disputed" in filters:
+        voices = {verdict.rater for verdict in reader.verdicts()}
+        voices |= {pair.decided_by for pair in reader.pairs() if pair.decided_by != "judge"}
+        if len(voices) < 2:
+            yield f"{'Only one rater has' if voices else 'Nobody has'} judged, so nobody can disagree."
+    if reader.out_of_date:
+        yield f"Left out, since settings or inputs have changed: {', '.join(reader.out_of_date)}. Run it again."
+    if reader.to_do:
+        yield f"Not done yet: {', '.join(reader.to_do)}."
+
+
+def _print(lines: Iterable[str]) -> None:
+    """Print lines, headings bold where a terminal shows it."""
+    for line in lines:
+        typer.secho(line, bold=bool(line) and not line.startswith(" "))

@@ -1,0 +1,201 @@
+"""The terminal's view of a run: a table of its prompts, and the whole story of one.
+
+Lines have at most 80 columns, and those without an indentation are headings. Texts of models and files are escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from amendment.report.records import AnswerView, ComparisonView, PairView, PromptStory, VerdictView
+from amendment.text import plain, width_of, wrapped
+
+COLUMNS = 80
+_DECIDERS = {
+    "judge": "the judge",
+    "person": "people",
+    "verifier": "a check",
+    "construction": "construction",
+    "unknown": "an unknown rater",
+}
+_CONFIDENCE = {1: "unsure", 2: "fairly sure", 3: "sure"}
+_CERTAIN = (None, 0.0, 0.5, 1.0)
+"""P(the first is better) that says no more than the verdict does."""
+_PROMPT, _STATE = 34, 24
+"""Columns of a prompt, and of its state, in the table."""
+
+
+def table_lines(stories: Sequence[PromptStory]) -> Iterator[str]:
+    """A table of prompts, a line each."""
+    yield f"{'#':>6}  {'prompt':{_PROMPT}}  answers  pairs  {'state':{_STATE}}".rstrip()
+    for story in stories:
+        counts = f"{len(story.answers):>7}  {len(story.pairs):>5}"
+        yield f"{story.number:>6}  {_fitted(story.text, _PROMPT)}  {counts}  {_fitted(_state(story), _STATE)}".rstrip()
+
+
+def _fitted(text: str, width: int) -> str:
+    """The beginning of a text in exactly so many columns."""
+    line = wrapped(" ".join(text.split()) or " ", width=width)
+    shown = line[0] if len(line) == 1 else wrapped(" ".join(text.split()), width=width - 1)[0] + "…"
+    return shown + " " * (width - width_of(shown))
+
+
+def _state(story: PromptStory) -> str:
+    """What is worth a look: disagreement first, then what did not end well."""
+    flags = _flags(story)
+    if flags or story.pairs:
+        return " ".join(flags)
+    if story.endings:
+        return story.endings[0].partition(":")[0]
+    if any(comparison.decided_by and comparison.preferred is None for comparison in story.comparisons):
+        return "tie"
+    return "" if story.answers else "no answers"
+
+
+def _flags(record: PromptStory | ComparisonView) -> list[str]:
+    return [name for name in ("disputed", "flipped", "invalid") if getattr(record, name)]
+
+
+def story_lines(story: PromptStory, *, total: int, has_dataset: bool) -> Iterator[str]:
+    """The whole story of a prompt. `total` is the number of prompts of the run; `has_dataset` says that pairs have been
+    made, so that a missing one is none."""
+    facts = ", ".join(plain(fact) for fact in (story.category, story.split) if fact)
+    yield from _heading(f"Prompt {story.number:,} of {total:,}{f' ({facts})' if facts else ''}, {story.id}")
+    yield from _indented(story.text)
+    for answer in story.answers:
+        yield ""
+        yield from _heading(_written(answer))
+        yield from _indented(answer.text)
+        for critique in story.critiques:
+            if critique.answer == answer.number:
+                yield ""
+                yield from _heading(f"Critique of answer {answer.number}{_by(critique.principle_ids)}")
+                yield from _indented(critique.text)
+    for comparison in story.comparisons:
+        yield ""
+        yield from _comparison_lines(comparison)
+    if has_dataset and not story.pairs:
+        yield ""
+        yield "No pair of these answers is in the dataset"
+    if story.endings:
+        yield ""
+        yield "Not done"
+        for ending in story.endings:
+            yield from _indented(ending)
+
+
+def _written(answer: AnswerView) -> str:
+    """The heading of an answer: how it came to be, and what it is cut by."""
+    how = f"{answer.kind}{_by(answer.principle_ids)}"
+    facts = [
+        *([f"by {answer.model.partition('@s2:')[0]}"] if answer.model and answer.kind != "revision" else []),
+        *([f"round {answer.round}"] if answer.round > 1 else []),
+        *(["cut off at its token limit"] if answer.is_truncated else []),
+    ]
+    return f"Answer {answer.number}: {how}{''.join(f', {fact}' for fact in facts)}"
+
+
+def _by(principle_ids: Iterable[str]) -> str:
+    names = ", ".join(principle_ids)
+    return f" by {names}" if names else ""
+
+
+def _comparison_lines(comparison: ComparisonView) -> Iterator[str]:
+    first, second = comparison.answers
+    flags = _flags(comparison)
+    yield from _heading(f"Answers {first} and {second}{': ' if flags else ''}{', '.join(flags)}")
+    for (rater, principle), group in groupby(comparison.verdicts, key=lambda row: (row.rater, row.principle_id)):
+        who, verdicts = f"{rater}{f' by {principle}' if principle else ''}", list(group)
+        is_inline = len(verdicts) == 1
+        if not is_inline:
+            yield from _indented(who, by=2)
+        for verdict in verdicts:
+            saw, says = _saw(verdict), _says(verdict)
+            line = f"{saw}: {says}" if saw else says
+            named = f"{who}{' ' if saw else ': '}{line}"
+            yield from _indented(named if is_inline else line, by=2 if is_inline else 4)
+            if verdict.reasoning:
+                yield from _indented(verdict.reasoning, by=6 if is_inline else 8)
+    if comparison.sealed:
+        noun = "label" if comparison.sealed == 1 else "labels"
+        yield f"  {comparison.sealed} sealed {noun}: for the certificate alone, and not shown"
+    if comparison.ending:
+        yield from _indented(f"no verdict: {comparison.ending}", by=2)
+    if comparison.verdicts or comparison.p is not None:
+        yield from _indented(_label(comparison), by=2)
+    if comparison.pair:
+        yield from _indented(_pair(comparison.pair), by=2)
+
+
+def _saw(verdict: VerdictView) -> str:
+    """How the rater saw the answers; empty where that is not on record."""
+    if not verdict.shown or not verdict.is_order_known:
+        return ""
+    return f"saw {verdict.shown[0]} {'alone' if len(verdict.shown) == 1 else 'first'}"
+
+
+def _says(verdict: VerdictView) -> str:
+    """The verdict in words."""
+    facts = [
+        verdict.outcome if verdict.preferred is None else f"{verdict.preferred} is better",
+        *([] if verdict.p_first in _CERTAIN else [f"P = {_p_of_preferred(verdict):.2f}"]),
+        *([_confidence(verdict)] if verdict.confidence is not None else []),
+        *([f"sample {verdict.sample + 1}"] if verdict.sample and verdict.rater_kind == "model" else []),
+        *(["shown once more"] if verdict.sample and verdict.rater_kind == "person" else []),
+        *([] if verdict.is_order_known else ["order not on record"]),
+    ]
+    return ", ".join(facts)
+
+
+def _p_of_preferred(verdict: VerdictView) -> float:
+    """P(the preferred answer is better); of a tie that of the answer shown first."""
+    p = verdict.p_first or 0.0
+    return p if verdict.preferred in (None, verdict.shown[0]) else 1 - p
+
+
+def _confidence(verdict: VerdictView) -> str:
+    """In the words of the labelling page, or as a number."""
+    thirds = 3 * (verdict.confidence or 0.0)
+    is_label = verdict.rater_kind == "person" and abs(thirds - round(thirds)) < 0.01
+    return _CONFIDENCE.get(round(thirds) if is_label else 0, f"confidence {verdict.confidence:.2f}")
+
+
+def _label(comparison: ComparisonView) -> str:
+    """What the verdicts come to."""
+    if comparison.p is None:
+        return "label: none, since no verdict could be read"
+    orders = {True: ", both orders agree", False: ", the orders disagree", None: ""}[comparison.consistent]
+    by = "" if comparison.pair or not comparison.decided_by else f", decided by {_DECIDERS[comparison.decided_by]}"
+    by += _decisive(comparison.decisive) if by else ""
+    first, second = comparison.answers
+    better, p = (second, 1 - comparison.p) if comparison.p < 0.5 else (first, comparison.p)
+    return f"label: {'a tie' if p == 0.5 else f'{better} is better'}, P = {p:.2f}{orders}{by}"
+
+
+def _decisive(principle: str | None) -> str:
+    return f" ({principle})" if principle else ""
+
+
+def _pair(pair: PairView) -> str:
+    """The pair as training sees it."""
+    people = ", ".join(pair.raters) if pair.decided_by == "person" else ""
+    facts = [
+        f"{pair.chosen} chosen, {pair.rejected} rejected, P = {pair.p_chosen:.2f}",
+        *([f"raw {pair.p_chosen_raw:.2f}"] if pair.p_chosen_raw != pair.p_chosen else []),
+        *([] if pair.p_chosen_calibrated is None else [f"calibrated {pair.p_chosen_calibrated:.2f}"]),
+        f"decided by {people or _DECIDERS[pair.decided_by]}{_decisive(pair.decisive)}",
+        pair.split,
+        *([f"round {pair.round}"] if pair.round > 1 else []),
+    ]
+    return f"pair: {', '.join(facts)}"
+
+
+def _heading(text: str) -> Iterator[str]:
+    first, *more = wrapped(" ".join(text.split()), width=COLUMNS)
+    yield first
+    yield from (f"  {line}" for rest in more for line in wrapped(rest, width=COLUMNS - 2))
+
+
+def _indented(text: str, *, by: int = 4) -> Iterator[str]:
+    yield from ((" " * by + line).rstrip() for line in wrapped(text, width=COLUMNS - by))

@@ -1,0 +1,116 @@
+"""`amendment show`: a table of prompts, the story of one, filters; nothing in a text reaches the terminal."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from amendment.text import width_of
+from tests.command_line import Ended, amendment
+from tests.report.folders import HOSTILE, PROMPTS, write_run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_run(tmp_path / "run")
+
+
+def shown(*arguments: object) -> Ended:
+    """What `amendment show` prints, where no terminal is; every line fits one."""
+    ended = amendment("show", *arguments)
+    if "--json" not in arguments:
+        assert max(map(width_of, ended.out.splitlines()), default=0) <= 80 + len(str(arguments[0]))
+    return ended
+
+
+def numbers(ended: Ended) -> list[int]:
+    """The prompts that a table lists."""
+    rows = (line.split() for line in ended.out.splitlines())
+    return [int(row[0]) for row in rows if row and row[0].isdigit()]
+
+
+def test_the_story_of_a_prompt_has_every_step_with_its_reason(folder: Path) -> None:
+    story = shown(folder, 1).out.splitlines()
+    for line in (
+        f"Prompt 1 of 3 (household, train), {PROMPTS[0].id}",
+        "Answer 1: draft, by small",
+        "Critique of answer 1 by c/safe",
+        "    Fire is dangerous.",
+        "Answer 2: revision by c/safe",
+        "Answers 2 and 3: disputed",
+        "  second/verdict@1.0.0",
+        "  strict/verdict@1.0.0",
+        "    saw 2 first: 2 is better",
+        "    saw 3 first: 2 is better",
+        "        It helps now.",
+        "  person-1 saw 3 first: 2 is better, sure",
+        "  label: 2 is better, P = 0.75, both orders agree",
+        "  pair: 2 chosen, 3 rejected, P = 1.00, raw 0.75, decided by person-1 (c/safe),",
+    ):
+        assert line in story
+    assert story.index("Answer 1: draft, by small") < story.index("Critique of answer 1 by c/safe")
+
+
+def test_prompts_are_listed_with_what_is_worth_a_look(folder: Path) -> None:
+    table = shown(folder)
+    assert numbers(table) == [1, 2, 3]
+    first, second, third = (line for line in table.out.splitlines() if line.strip()[:1] in {"1", "2", "3"})
+    assert first.split()[-3:] == ["3", "1", "disputed"]
+    assert second.split()[-3:] == ["2", "0", "flipped"]
+    assert third.split()[-1] == "invalid"
+
+
+def test_filters_have_to_hold_together(folder: Path) -> None:
+    assert numbers(shown(folder, "--disputed")) == [1]
+    assert numbers(shown(folder, "--flipped")) == [2]
+    assert numbers(shown(folder, "--invalid")) == [3]
+    assert numbers(shown(folder, "--flipped", "--invalid")) == []
+    assert numbers(shown(folder, "--grep", "RING-ding")) == [2]
+    assert numbers(shown(folder, "--grep", "it helps", "--disputed")) == [1]
+    assert numbers(shown(folder, "--grep", "zebra")) == []
+
+
+def test_random_prompts_are_the_same_each_time_and_are_shown_whole(folder: Path) -> None:
+    one = shown(folder, "--random", 1).out
+    assert one == shown(folder, "--random", 1).out
+    assert one.startswith("Prompt ")
+    assert all(f"Prompt {number} of 3" in shown(folder, "--random", 9).out for number in (1, 2, 3))
+    assert shown(folder, "--invalid", "--random", 2).out.startswith("Prompt 3 of 3")
+
+
+def test_json_has_an_object_a_line_with_the_texts_as_they_are(folder: Path) -> None:
+    stories = [json.loads(line) for line in shown(folder, "--json").out.splitlines()]
+    assert [story["number"] for story in stories] == [1, 2, 3]
+    assert stories[2]["text"] == HOSTILE
+    assert [story["disputed"] for story in stories] == [True, False, False]
+    assert stories[0]["comparisons"][0]["pair"]["chosen"] == 2
+    [only] = shown(folder, PROMPTS[1].id, "--json").out.splitlines()
+    assert json.loads(only) == stories[1]
+
+
+def test_no_text_of_a_model_or_a_file_acts_on_the_terminal(folder: Path) -> None:
+    everything = [shown(folder, *more).out for more in ((), (3,), ("--grep", "\x1b[2J"), ("--json",))]
+    for out in everything:
+        assert not {character for character in out if unicodedata.category(character) in ("Cc", "Cf")} - {"\n"}
+    assert r"\x1b[2J\u202e and [bold]that[/bold] | <script>" in everything[1].replace("\n    ", " ")
+
+
+def test_an_unfinished_run_says_what_is_missing_and_what_is_out_of_date(tmp_path: Path) -> None:
+    early = shown(write_run(tmp_path / "early", until="critique")).out
+    assert "Not done yet: candidates, judging, labels, dataset" in early
+    stale = shown(write_run(tmp_path / "stale", until="judging", stale=["judging"])).out
+    assert "Left out, since settings or inputs have changed: judging" in stale
+    assert "Nobody has judged" in shown(tmp_path / "stale", "--disputed").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["9"], "expected a number from 1 to 3"), (["1", "--flipped"], "leave them out and filter"), ([""], "no prompt")],
+)
+def test_what_is_not_there_ends_with_a_message(folder: Path, arguments: list[str], message: str) -> None:
+    ended = shown(folder, *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert message in ended.err
