@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,28 +17,18 @@ from amendment.audit.bias import marks_of
 from amendment.audit.label_mass import LabelMass, label_masses
 from amendment.audit.votes import LABEL_SOURCE, ComparisonInfo, Vote
 from amendment.data.ballots import UNKNOWN
-from amendment.data.comparisons import JoinedComparison, join
-from amendment.data.guesses import MOST_WORDS, not_recognised
+from amendment.data.comparisons import Joined, JoinedComparison, join
 from amendment.data.readings import gather
-from amendment.data.shapes import lay_out, recognise
-from amendment.data.source_rows import FileFacts, SourceRows
-from amendment.data.sources import word_of
-from amendment.data.verdict_files import DataSources, Layout, VerdictFile
+from amendment.data.source_rows import FileFacts
+from amendment.data.verdict_files import DataSources
 from amendment.errors import DataError, Problem
 from amendment.preference.degenerate import likeness
 from amendment.preference.readings import as_pair_verdicts
-from amendment.records import Candidate, Comparison, Message, Prompt, RaterKind, Verdict, text_of
-from amendment.tables import iter_rows
+from amendment.records import Candidate, Comparison, Message, Prompt, Verdict, text_of
+from amendment.text import plain
 from amendment.yamlfile import capped
 
-WHO_ALONE = (
-    "Say which of them are people: --people 'PATTERN', such as --people 'expert_*' (can be given again); all others "
-    "are models. Where none is a person, or all are, say so in a run file: verdicts: [{path: FILE, kind: model}]"
-)
-"""How the command says who is a person."""
 _OTHER: dict[str, Literal["A", "B"]] = {"A": "B", "B": "A"}
-LOOKED_AT = 1000
-"""Rows by which the shape of a file is recognised."""
 
 
 @dataclass
@@ -60,15 +49,14 @@ class AuditInputs:
     """How much probability the labels of a run's judges hold."""
     checks: dict[str, Any] = field(default_factory=dict)
     """How often a run's judges agree with what code can check; empty where no principle has a check."""
+    unjoined: list[str] = field(default_factory=list)
+    """A sentence for each file with items that no other file has."""
 
 
-def read_votes(config: DataSources, base: Path, *, is_alone: bool = False) -> AuditInputs:
-    """All verdicts of a run file that lies in folder `base`. Raises DataError with the problems of all files.
-
-    `is_alone` says that there is no such file, but one data file that was named by itself; see `source_of`.
-    """
-    gathered = gather(config, base, who=WHO_ALONE) if is_alone else gather(config, base)
-    joined = join(gathered)
+def read_votes(config: DataSources, base: Path) -> AuditInputs:
+    """All verdicts of a run file that lies in folder `base`. Raises DataError with the problems of all files."""
+    gathered = gather(config, base)
+    joined = join(gathered, needs_texts=False)
     problems = [*gathered.problems, *joined.problems]
     if problems:
         raise DataError(capped(problems))
@@ -77,6 +65,7 @@ def read_votes(config: DataSources, base: Path, *, is_alone: bool = False) -> Au
     if skipped and not any(item.casts for item in joined.items.values()):
         raise DataError([_nothing_left(skipped, gathered.left_out), *gathered.left_out])
     inputs.files = list(dict.fromkeys(facts for _, facts in gathered.files))
+    inputs.unjoined = list(_unjoined(joined))
     for item in joined.items.values():
         ballots = [cast.ballot for cast in item.casts if cast.ballot.kind != "unknown"]
         if item.casts and not ballots:
@@ -90,6 +79,20 @@ def read_votes(config: DataSources, base: Path, *, is_alone: bool = False) -> Au
     inputs.counts["verdicts"] = len(inputs.votes)
     inputs.counts["items"] = len(inputs.items)
     return inputs
+
+
+def _unjoined(joined: Joined) -> Iterator[str]:
+    """How many items of each file are in no other file, with one of them."""
+    files: dict[str, dict[str, str]] = {}
+    for item in joined.items.values():
+        for reading in item.readings:
+            files.setdefault(reading.source.label, {}).setdefault(item.name, reading.row.place)
+    for file, items in files.items():
+        others = [other for name, other in files.items() if name != file]
+        alone = [name for name in items if not any(name in other for other in others)]
+        if others and alone:
+            shown = f"{plain(alone[0], longest=60)!r} ({plain(items[alone[0]])})"
+            yield f"{len(alone):,} of {len(items):,} items of {plain(file)} are in no other file, such as {shown}."
 
 
 def _nothing_left(skipped: int, examples: Sequence[Problem]) -> Problem:
@@ -122,40 +125,6 @@ def _likeness(answer: Any) -> str | None:
         return None
     text = answer if isinstance(answer, str) else json.dumps(answer, sort_keys=True, default=str)
     return likeness((Message(role="assistant", content=text),))
-
-
-def source_of(path: Path, *, people: Sequence[str] = (), kind: RaterKind | None = None) -> VerdictFile:
-    """A data file by itself as verdicts, where its columns are a known shape.
-
-    `people` are patterns of the raters that are people, all others being models; `kind` says the same of all raters.
-    Raises DataError that shows the columns and a piece of run file to start from.
-    """
-    problems: list[Problem] = []
-    rows = list(islice(iter_rows(path, problems), LOOKED_AT))
-    if not rows:
-        raise DataError(problems or f"{path}: the file has no rows; expected at least one")
-    columns = {name: None for row in rows for name in row.values}
-    shape = recognise(columns, "verdicts")
-    source = SourceRows(str(path), rows, [], columns, FileFacts(str(path), len(rows), None, None), is_glimpse=True)
-    if shape is None:
-        raise DataError([not_recognised(source, "verdicts", file=path.name)])
-    if shape == "rows":
-        layout = lay_out(shape, rows, columns, "verdicts")
-        unread = _unread_codes(layout)
-        if unread:
-            named = {name: name for name in layout.columns.model_dump(exclude_none=True)}
-            raise DataError([not_recognised(source, "verdicts", file=path.name, columns=named, unread=unread)])
-    return VerdictFile(path=str(path), people=tuple(people) or None, kind=kind)
-
-
-def _unread_codes(layout: Layout) -> list[str]:
-    """The words of a file's verdicts, where few of them are used and none is known for an answer: its codes."""
-    column = layout.columns.verdict
-    words = Counter(word_of(row.values.get(column)) for row in layout.rows) if column else Counter[str]()
-    del words[""]
-    sides = {word for word, meaning in layout.words.meanings().items() if meaning in ("A", "B")}
-    is_coded = len(words) <= MOST_WORDS and not words.keys() & sides and words.keys() - layout.words.meanings().keys()
-    return sorted(words) if is_coded else []
 
 
 def votes_of_run(

@@ -19,13 +19,20 @@ if TYPE_CHECKING:
 
 
 @app.command(rich_help_panel=JUDGES)
-def audit(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A data file, a run file with `verdicts`, or a run's folder.")
+def audit(  # noqa: PLR0917 - typer makes options of them
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="Data files of one study; or a run file with `verdicts`, or a run's folder."
+        ),
     ],
     people: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATTERN", help="Raters of a data file who are people: 'expert_*'. Repeatable."),
+        typer.Option(metavar="PATTERN", help="Raters who are people, 'expert_*', or a file of theirs. Repeatable."),
+    ] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.yaml", help="Save how the data files are read, to edit and audit again."),
     ] = None,
     folder: Annotated[Path | None, typer.Option(help="Folder of the certificate; audits/NAME by default.")] = None,
     overrides: Overrides = None,
@@ -36,7 +43,7 @@ def audit(
     Reads existing verdicts and calls no model. Prints the certificate and writes certificate.json and certificate.md.
     For a run with probes it also shows how edits that should change nothing changed the verdicts.
     """
-    audited = audit_path(file, people=people or (), folder=folder, overrides=overrides or ())
+    audited = audit_path(*files, people=people or (), folder=folder, written=write, overrides=overrides or ())
     if as_json:
         typer.echo(json.dumps(audited.document, indent=1, allow_nan=False))
         return
@@ -45,23 +52,32 @@ def audit(
 
 
 def audit_path(
-    path: Path, *, people: Sequence[str] = (), folder: Path | None = None, overrides: Sequence[str] = ()
+    *paths: Path,
+    people: Sequence[str] = (),
+    folder: Path | None = None,
+    written: Path | None = None,
+    overrides: Sequence[str] = (),
 ) -> Audited:
-    """Audit a path: a data file with a recognised layout, a run file (.yaml), or a run's folder."""
+    """Audit data files together, or a run file (.yaml), or a run's folder."""
     from amendment.run import RunFile, load_run_file
-    from amendment.stages.audit import audit_data_file, audit_folder, audit_run_file
+    from amendment.stages.audit import audit_data_files, audit_folder, audit_run_file
     from amendment.yamlfile import read_yaml, validate
 
-    is_run_file = path.suffix in (".yaml", ".yml") and not path.is_dir()
-    if people and (path.is_dir() or is_run_file):
-        raise ConfigError(f"{path}: --people is only for a data file; in a run file, write `people:` or `kind:`")
-    if overrides and not is_run_file:
-        raise ConfigError(f"{path}: --set is only for a run file; leave it out")
-    if is_run_file:
+    path = next((path for path in paths if path.is_dir() or path.suffix in (".yaml", ".yml")), None)
+    if path is None:
+        if overrides:
+            raise ConfigError(f"{paths[0]}: --set is only for a run file; leave it out")
+        return audit_data_files(paths, people=people, folder=folder, written=written)
+    if len(paths) > 1:
+        raise ConfigError(f"{path}: a run file or a run's folder is audited by itself; name data files, or this alone")
+    if people or written:
+        option = "--people" if people else "--write"
+        raise ConfigError(f"{path}: {option} is only for data files; in a run file, write `people:` or `kind:`")
+    if not path.is_dir():
         loaded = load_run_file(path, overrides)
         return audit_run_file(loaded.config, loaded.base, folder=folder)
-    if not path.is_dir():
-        return audit_data_file(path, people=people, folder=folder)
+    if overrides:
+        raise ConfigError(f"{path}: --set is only for a run file; leave it out")
     if not (path / "run.yaml").is_file():
         raise ConfigError(
             f"{path}: not a run's folder (no run.yaml); expected a run's folder, a run file or a data file"

@@ -8,6 +8,7 @@ strictly, and each verdict is in displayed coordinates.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from amendment.data.ballots import Ballot, and_more
@@ -77,30 +78,62 @@ class Joined:
     """By question that can be answered once; see `_place`."""
 
 
-def join(gathered: Gathered) -> Joined:
-    """The comparisons of all readings. Problems are collected, never raised."""
+def join(gathered: Gathered, *, needs_texts: bool = True) -> Joined:
+    """The comparisons of all readings. Problems are collected, never raised.
+
+    With `needs_texts` an item without texts is a problem where other items have some.
+    """
     joined = Joined()
-    names = {
-        reading.content.digest: reading.key
-        for reading in reversed(gathered.readings)
-        if reading.key and reading.content
-    }
-    for reading in gathered.readings:
-        problem = _add(reading, joined, names)
+    names = _names(gathered.readings)
+    for reading, name in zip(gathered.readings, names, strict=True):
+        problem = _add(reading, name, joined)
         if problem and reading.source.bad_rows == "skip":
             joined.counts["bad rows left out"] += 1
         elif problem:
             joined.problems.append(problem)
     joined.problems += [_second_order(casts) for casts in joined.exchanged.values()]
-    if not gathered.is_partial:
+    if needs_texts and not gathered.is_partial:
         joined.problems += _without_texts(gathered, joined)
     return joined
 
 
-def _add(reading: Reading, joined: Joined, names: dict[str, str]) -> Problem | None:
-    """Put a reading to its comparison; a problem where it contradicts what stands there."""
+def _names(readings: Sequence[Reading]) -> list[str]:
+    """The name of each reading's comparison: its item, unless no other file knows this item and another file has the
+    same texts, or the file numbers its calls; then the item that had these texts first. Empty without an item."""
+    first = {reading.content.digest: reading for reading in reversed(readings) if reading.content and reading.key}
+    sources: dict[str, set[int]] = {}
+    for reading in readings:
+        sources.setdefault(reading.key, set()).add(id(reading.source))
+    calls = _sources_of_calls(readings)
+    names = []
+    for reading in readings:
+        same = first.get(reading.content.digest, reading) if reading.content else reading
+        is_own = id(same.source) == id(reading.source) and id(reading.source) not in calls
+        is_shared = len(sources[reading.key]) > 1
+        names.append(reading.key if reading.key and (is_own or is_shared) else same.key)
+    return names
+
+
+def _sources_of_calls(readings: Sequence[Reading]) -> set[int]:
+    """The files in which each row has an item of its own, and two answers come both ways round: their items are
+    the numbers of calls."""
+    rows: dict[int, list[Reading]] = {}
+    for reading in readings:
+        rows.setdefault(id(reading.source), []).append(reading)
+    calls = set()
+    for source, own in rows.items():
+        sides = {(reading.content.digest, reading.content.a) for reading in own if reading.content}
+        is_exchanged = len(sides) > len({digest for digest, _ in sides})
+        if is_exchanged and all(reading.key for reading in own) and len({reading.key for reading in own}) == len(own):
+            calls.add(source)
+    return calls
+
+
+def _add(reading: Reading, name: str, joined: Joined) -> Problem | None:
+    """Put a reading to its comparison, named by its texts if it has no name; a problem where it contradicts what is
+    there."""
     content = reading.content
-    name = reading.key or names.get(content.digest if content else "", content.digest if content else "")
+    name = name or (content.digest if content else "")
     is_new = name not in joined.items
     item = JoinedComparison(name) if is_new else joined.items[name]
     if item.content and content and item.content.digest != content.digest:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from amendment.data.nested import nested_names, unnested
+from amendment.data.replies import form_of
 from amendment.data.shapes import asked_in
 from amendment.data.source_rows import SourceRows
 from amendment.data.sources import OPEN, word_of
@@ -29,48 +31,52 @@ LONGEST_WORD, MOST_WORDS = 24, 8
 """Characters, and different values, that a column of verdicts may have."""
 NO_TEXT = "or leave this line out: without texts nothing about length is measured"
 QUESTION = f'"{OPEN}"'
-SEVERAL = (
-    "Several files of one study, such as people's labels and a judge's log, belong in one list under `verdicts:`, "
-    "where rows are joined by `item`; docs/audit.md explains each key."
-)
+REPLACE = f"Replace each {QUESTION}: the data do not determine it."
 
 
-def not_recognised(
-    table: SourceRows,
-    wanted: Literal["candidates", "pairs", "verdicts"],
-    *,
-    file: str | None = None,
-    columns: Mapping[str, Any] = {},
-    unread: Sequence[str] = (),
-) -> Problem:
-    """The columns with two rows, and lines for the run file; a whole run file for a `file` that was named alone.
+def not_recognised(table: SourceRows, wanted: Literal["candidates", "pairs", "verdicts"]) -> Problem:
+    """The columns with two rows, and lines for the run file."""
+    table = opened(table) if wanted == "verdicts" else table
+    lines = list(_Guess(table.rows[:LOOKED_AT], list(table.columns)).lines(wanted))
+    shown = columns_shown(table)
+    if any(QUESTION in line for line in lines):
+        shown.append(f"  {REPLACE}")
+    shown.append("  In the run file, under the path:")
+    parts = [f"the columns are not a known layout for {wanted}; the first two rows", *shown]
+    return Problem(table.place, "\n".join([*parts, *(f"    {line}" for line in lines)]))
 
-    `columns` are those that are known already, where only the words `unread` of the verdicts are not.
-    """
+
+def columns_shown(table: SourceRows) -> list[str]:
+    """Each column with its first two values."""
     names = list(table.columns)
     shown = [f"  {plain(name, longest=40)}: {_two_values(table.rows, name)}" for name in names[:SHOWN_COLUMNS]]
-    if len(names) > SHOWN_COLUMNS:
-        shown.append(f"  and {len(names) - SHOWN_COLUMNS:,} more columns")
-    lines = list(_Guess(table.rows[:LOOKED_AT], names).lines(wanted, columns))
-    if any(QUESTION in line for line in lines):
-        shown.append(f"  Replace each {QUESTION} below: the data do not determine it.")
-    if file is None:
-        shown.append("  In the run file, under the path:")
-    else:
-        path = Path(table.place)
-        target = path.with_name(f"{path.name}.yaml")
-        command = f"./{target}" if str(target).startswith("-") else str(target)
-        shown += [f"  {SEVERAL}", f"  Save these lines as {plain(target.name)} in the same folder, then run:"]
-        shown.append(f"  amendment audit {plain(shlex.quote(command))}")
-        name = re.sub(r"[^a-z0-9_.-]+", "-", path.stem.lower()).strip("-._")[:60]
-        head = [f"name: {_scalar(name) if name and not name.isdecimal() else 'audit'}", f"{wanted}:"]
-        lines = [*head, f"  - path: {_scalar(file)}", *(f"    {line}" for line in lines)]
-    why = f"the columns are not a known layout for {wanted}"
-    if unread:
-        words = ", ".join(repr(plain(word, longest=LONGEST_WORD)) for word in unread)
-        why = f"column {plain(str(columns['verdict']), longest=40)} holds {words}, and nothing says what that means"
-    parts = [f"{why}; the first two rows", *shown]
-    return Problem(table.place, "\n".join([*parts, *(f"    {line}" for line in lines)]))
+    return shown + ([f"  and {len(names) - SHOWN_COLUMNS:,} more columns"] if len(names) > SHOWN_COLUMNS else [])
+
+
+def opened(table: SourceRows) -> SourceRows:
+    """The table with the parts of its nested cells as columns, in place of these cells."""
+    names = nested_names(table.rows[:LOOKED_AT])
+    heads = {name.partition(".")[0] for name in names}
+    columns = {name: None for name in (*table.columns, *names) if name not in heads}
+    return table._replace(rows=unnested(table.rows, list(names)), columns=columns) if names else table
+
+
+def guessed_lines(table: SourceRows, people: Sequence[str], columns: Mapping[str, Any] = {}) -> list[str]:
+    """The lines that describe a file of verdicts, without the one that says who is a person.
+
+    `columns` are known already. Columns of votes are determined where all their names fit patterns of `people`.
+    """
+    return list(_Guess(table.rows[:LOOKED_AT], list(table.columns), people).lines("verdicts", columns))[:-1]
+
+
+def who_line(raters: Sequence[str] | None, file: str, people: Sequence[str]) -> str:
+    """The line that says who is a person: a question where there are no patterns of `people`."""
+    if not people:
+        return f'kind: {QUESTION}   # person, model or verifier; or people: ["PATTERN"], and the others are models'
+    if any(fnmatchcase(file, pattern) for pattern in people):
+        return "kind: person"
+    fitting = [pattern for pattern in people if raters is None or any(fnmatchcase(rater, pattern) for rater in raters)]
+    return f"people: {_list(fitting)}" if fitting else "kind: model"
 
 
 def no_prompt(table: SourceRows) -> Problem:
@@ -79,7 +85,7 @@ def no_prompt(table: SourceRows) -> Problem:
     shown = [f"{plain(name, longest=40)} ({_two_values(table.rows, name)})" for name in names[:12]]
     more = f" and {len(names) - 12:,} more" if len(names) > 12 else ""
     prompts = _Guess(table.rows[:LOOKED_AT], names).prompts()
-    named = _list(prompts) if len(prompts) > 1 else "".join(map(_scalar, prompts)) or "COLUMN"
+    named = _list(prompts) if len(prompts) > 1 else "".join(map(scalar, prompts)) or "COLUMN"
     advice = f"there are {', '.join(shown)}{more}. Name it in the run file, such as column: {named}"
     return Problem(f"{table.place}: prompt", f"no such column in any row; {advice}")
 
@@ -92,8 +98,9 @@ def _two_values(rows: Sequence[Row], name: str) -> str:
 class _Guess:
     """The columns and words that their names and contents determine."""
 
-    def __init__(self, rows: Sequence[Row], names: Sequence[str]) -> None:
+    def __init__(self, rows: Sequence[Row], names: Sequence[str], people: Sequence[str] = ()) -> None:
         self.rows, self.names = rows, [name for name in names[:LOOKED_AT] if _can_be_named(name)]
+        self.people = people
         self.words = cache(self._words)
         self.a, self.b = self._answers()
 
@@ -119,6 +126,15 @@ class _Guess:
             yield from self._block_of_words(could)
             return
         order, item = columns.get("order") or self._only("order", few=True), self._only("item")
+        votes = could if not verdict and could and all(map(self._is_person, could)) else None
+        replies = {} if any(map(self._holds_verdicts, could)) else self._replies([verdict] if verdict else self._left())
+        if len(replies) == 1:
+            [verdict] = could = list(replies)
+        elif replies:
+            could = list(replies)
+            notes = dict(_verdict_notes(could))
+        if replies and self.a and self.b and self._are_exchanged(self.a, self.b):
+            order = None  # the columns of the answers have the order of each row themselves
         text = OPEN if self._may_have_texts(could) and not columns else None
         notes |= dict.fromkeys(("prompt", "a", "b"), NO_TEXT)
         rater = self._only("rater")
@@ -128,7 +144,7 @@ class _Guess:
                 if verdict
                 else "otherwise leave this line out"
             )
-            notes["rater"] = f"{_scalar(rater)} if it names raters; {instead}"
+            notes["rater"] = f"{scalar(rater)} if it names raters; {instead}"
             rater = None if self._holds_verdicts(rater) and not verdict else OPEN
         named = {
             "item": item or (None if self.a else OPEN),
@@ -136,16 +152,26 @@ class _Guess:
             "a": self.a or text,
             "b": self.b or text,
             "order": order,
-            "verdict": verdict or OPEN,
-            "rater": rater,
+            "verdict": None if votes else verdict or OPEN,
+            "votes": votes,
+            "rater": None if votes else rater,
             "category": category,
         }
         yield from _block("columns", {**named, **columns}, notes)
-        yield from self._block_of_words(could)
+        if replies:
+            yield f"pattern: {next(iter(replies.values()))}"
+        else:
+            yield from self._block_of_words(could)
         if order:
-            yield from _block("orders", self._orders(order))
+            shown = dict.fromkeys(
+                ("ab", "ba"), f"column {scalar(order)} has {', '.join(map(scalar, self.words(order)))}"
+            )
+            yield from _block("orders", self._orders(order), shown)
+        if replies and (order or self.a):
+            yield "coordinates: displayed   # a reply names the answers as they were shown"
+        elif order:
             yield f"coordinates: {QUESTION}   # displayed: the verdict names the place on screen; content: the column"
-        yield f'kind: {QUESTION}   # person, model or verifier; or people: ["PATTERN"], and the others are models'
+        yield who_line(None, "", ())
 
     def prompts(self) -> list[str]:
         """The columns of the prompt, where the names tell them."""
@@ -153,9 +179,22 @@ class _Guess:
         exact = [by_lower[name] for name in asked_in(by_lower)]
         return exact or [name for name in [self._only("prompt")] if name]
 
+    def _is_person(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self.people)
+
+    def _replies(self, names: Sequence[str]) -> dict[str, str]:
+        """Those of these columns whose cells are replies that hold a verdict, with its form."""
+        texts = {name: [row.values.get(name) for row in self.rows] for name in names if not self._is_few(name)}
+        return {name: form for name, cells in texts.items() if (form := form_of(cells))}
+
+    def _are_exchanged(self, first: str, second: str) -> bool:
+        """True if two rows have the same two answers, once the one and once the other first."""
+        both = {(word_of(row.values.get(first)), word_of(row.values.get(second))) for row in self.rows}
+        return any(a != b and (b, a) in both for a, b in both)
+
     def _only(self, part: str, *, few: bool = False) -> str | None:
         """The one column with a name of this part; None where there are several, or the cells do not fit."""
-        named = [name for name in self.names if _folded(name) in _vocabulary(part)]
+        named = [name for name in self.names if _folded(name.rpartition(".")[2]) in _vocabulary(part)]
         return named[0] if len(named) == 1 and (not few or self._is_few(named[0])) else None
 
     def _answers(self) -> tuple[str | None, str | None]:
@@ -203,7 +242,13 @@ class _Guess:
         """True if a column is left whose cells may be texts, apart from one that may name the item."""
         left = set(self._left()) - {*verdicts, self._only("verdict"), self._only("rater")}
         has_open_item = not self._only("item") and not self.a
-        return sum(not self._is_few(name) for name in left if self.words(name)) > has_open_item
+        return sum(map(self._are_texts, left)) > has_open_item
+
+    def _are_texts(self, name: str) -> bool:
+        """True if most cells of a column may be prose: several words, or many signs, and no number or short name."""
+        words = self.words(name)
+        prose = [word for word in words if " " in word or len(word) > LONGEST_WORD or not word.isascii()]
+        return not self._is_few(name) and 2 * len(prose) > len(words)
 
     def _block_of_words(self, could: Sequence[str]) -> Iterator[str]:
         """The words of the columns that could hold verdicts by meaning, where these columns are alike. What a number
@@ -255,7 +300,7 @@ def _verdict_notes(could: Sequence[str]) -> Mapping[str, str]:
     """The columns that could hold verdicts, if none is determined."""
     if not could:
         return {}
-    listed = ", ".join(map(_scalar, could[:SHOWN_COLUMNS]))
+    listed = ", ".join(map(scalar, could[:SHOWN_COLUMNS]))
     more = f" and {len(could) - SHOWN_COLUMNS:,} more" if len(could) > SHOWN_COLUMNS else ""
     votes = f"; or in place of this line votes: [{listed}]{more}, a column for each rater" if len(could) > 1 else ""
     return dict.fromkeys(("verdict", "votes"), f"one of {listed}{more}{votes}")
@@ -298,16 +343,16 @@ def _block(key: str, values: Mapping[str, Any], notes: Mapping[str, str] = {}) -
     yield f"{key}:"
     for name, value in values.items():
         if value is not None:
-            shown = _list(value) if isinstance(value, list) else _scalar(value)
+            shown = _list(value) if isinstance(value, list) else scalar(value)
             is_open = OPEN in (value if isinstance(value, list) else [value])
             yield f"  {name}: {shown}" + (f"   # {notes[name]}" if is_open and name in notes else "")
 
 
 def _list(texts: Sequence[str]) -> str:
-    return f"[{', '.join(map(_scalar, texts))}]"
+    return f"[{', '.join(map(scalar, texts))}]"
 
 
-def _scalar(text: str) -> str:
+def scalar(text: str) -> str:
     """A text as YAML: bare where it is a plain word or number, else in double quotes with escapes."""
     is_bare = re.fullmatch(r"[^\W\d_]\w*([-.]\w+)*|0|[1-9][0-9]{0,4}", text)
     if is_bare and text.casefold() not in {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"}:

@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 
 from amendment.data.ballots import Ballot, BallotReader, key_of
 from amendment.data.guesses import not_recognised
+from amendment.data.nested import unnested
 from amendment.data.replies import NO_VERDICT, REPLY_WORDS, read_replies
 from amendment.data.shapes import P_CHOSEN, decided_rows, lay_out, recognise
 from amendment.data.source_rows import FileFacts, SourceRows, rows_of
@@ -189,7 +190,8 @@ def _laid_out(source: PairFile | VerdictFile, table: SourceRows) -> Layout:
     if isinstance(source, PairFile):
         return _pair_layout(source, source.columns, table) if source.columns else _known_layout(source, table, "pairs")
     if source.columns is not None:
-        return Layout(source.columns, table.rows, source.words or VerdictWords())
+        inside = [name for name in source.columns.names() if "." in name and name not in table.columns]
+        return Layout(source.columns, unnested(table.rows, inside), source.words or VerdictWords())
     layout = _known_layout(source, table, "verdicts")
     faults = list(order_faults(layout.columns, layout.coordinates or source.coordinates))
     if layout.is_decided and source.coordinates == "displayed":

@@ -8,6 +8,7 @@ themselves (`amendment.audit`), and reading of files (`audit.inputs`).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from amendment import __version__
 from amendment.audit.certificate import CERTIFICATE_FORMAT, Certificate, audit
-from amendment.audit.inputs import AuditInputs, read_votes, source_of, votes_of_run
+from amendment.audit.inputs import AuditInputs, read_votes, votes_of_run
 from amendment.audit.label_mass import mass_lines
 from amendment.audit.probes import Probed, probe_json, probe_lines, probe_report
+from amendment.audit.studies import study_of
 from amendment.audit.text import certificate_lines
 from amendment.calibration.labelling import ASKED, SAMPLE
 from amendment.calibration.report import SpotCheck, certificate_part, certified_lines
@@ -40,6 +42,7 @@ from amendment.stages.labels import OPEN, SEALED
 from amendment.stages.probes import ProbesConfig, probe_rows
 from amendment.stages.shown import simulated_banner
 from amendment.text import cell, plain, table
+from amendment.yamlfile import parse_yaml, validate
 
 NAMES = ("certificate.json", "certificate.md")
 OUTGOING = tuple(f"audit/{name}" for name in NAMES)
@@ -116,19 +119,32 @@ class Audited(NamedTuple):
     """The content of `certificate.md`."""
 
 
-def audit_data_file(path: Path, *, people: Sequence[str] = (), folder: Path | None = None) -> Audited:
-    """Audit a data file of a shape that is recognised; `people` are patterns of raters who are people.
+def audit_data_files(
+    paths: Sequence[Path], *, people: Sequence[str] = (), folder: Path | None = None, written: Path | None = None
+) -> Audited:
+    """Audit data files together, as `study_of` describes them; the description is saved as `written`.
 
-    Written into `folder`, audits/NAME by default. Raises DataError with everything that cannot be read, before anything
-    is written.
+    `people` are patterns of raters, or of files, that are people. Written into `folder`, audits/NAME by default. Raises
+    DataError with everything that cannot be read and every question that is open, before anything is audited, and
+    ConfigError where `written` exists.
     """
-    settings = RunSettings(name="audit", verdicts=(source_of(path, people=people),))
-    return _write_outside(read_votes(settings, Path(), is_alone=True), folder or Path("audits") / path.name, settings)
+    name = (written or paths[0]).stem if written or len(paths) == 1 else "-".join(path.stem for path in paths)
+    name = re.sub(r"[^a-z0-9_.-]+", "-", name.lower()).strip("-._")[:60].strip("-._") or "audit"
+    if written and (written.exists() or written.suffix not in (".yaml", ".yml")):
+        found = "exists already" if written.exists() else "expected a name that ends in .yaml"
+        raise ConfigError(f"--write {written}: {found}; choose another name")
+    study = study_of(paths, people=people, name=name, base=written.parent if written else None)
+    if written:
+        write_text(written, study.text)
+    study.check(written)
+    settings = validate(parse_yaml(study.text, str(written or "the description")), RunSettings)
+    folder = folder or Path("audits") / (paths[0].name if len(paths) == 1 and not written else name)
+    return _write_outside(read_votes(settings, written.parent if written else Path()), folder, settings)
 
 
 def audit_run_file(settings: RunSettings, base: Path, *, folder: Path | None = None) -> Audited:
     """Audit the verdicts and pairs that a run file in the folder `base` brings; the verdicts of a run's judges lie
-    in its folder. Raises ConfigError and DataError as `audit_data_file`."""
+    in its folder. Raises ConfigError and DataError as `audit_data_files`."""
     return _write_outside(_of_files(settings, base), folder or Path("audits") / settings.name, settings)
 
 
@@ -209,6 +225,7 @@ def _public(inputs: AuditInputs, outgoing: Outgoing) -> AuditInputs:
         ],
         models={judges.get(name, name): model for name, model in inputs.models.items()},
         files=[facts._replace(name=outgoing.file(facts.name)) for facts in inputs.files],
+        unjoined=[],
         label_mass=[row._replace(judge=judges.get(row.judge, row.judge)) for row in inputs.label_mass],
         cost=[outgoing.cost(row) for row in inputs.cost],
     )
@@ -241,6 +258,7 @@ def _write(
         "simulated": banner,
         "files": [facts._asdict() for facts in files],
         "read": dict(inputs.counts),
+        **({"unjoined": inputs.unjoined} if inputs.unjoined else {}),
         **({"probes": probe_json(probes)} if probes else {}),
         **(certificate_part(people, gates) if people else {}),
         **({"constitutions": inputs.constitutions} if inputs.constitutions else {}),
@@ -268,6 +286,7 @@ def _write(
         *_cost_lines(inputs.cost),
         *(["", *probe_lines(probes)] if probes else []),
         *(["", "## Files", "", *table([["file", "rows", "SHA-256, or commit"], *hashes])] if files else []),
+        *(line for sentence in inputs.unjoined for line in ("", sentence)),
     ]
     write_text(folder / NAMES[0], json.dumps(document, indent=1, allow_nan=False) + "\n")
     write_text(folder / NAMES[1], "\n".join(lines) + "\n")

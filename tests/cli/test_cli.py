@@ -342,7 +342,7 @@ def test_ctrl_c_in_a_command_that_keeps_nothing_says_so(
     def interrupted(*arguments: object, **options: object) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("amendment.stages.audit.audit_data_file", interrupted)
+    monkeypatch.setattr("amendment.stages.audit.audit_data_files", interrupted)
     before = signal.getsignal(signal.SIGINT)
     assert command("audit", "labels.csv") == 130
     assert capsys.readouterr().err == "interrupted. No file is half written; run the command again.\n"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from amendment.audit.inputs import AuditInputs, read_votes, source_of
+from amendment.audit.inputs import AuditInputs, read_votes
 from amendment.data.inputs import Inputs, read_inputs
+from amendment.data.verdict_files import VerdictFile
 from amendment.run import RunFile
 
 
@@ -19,7 +20,7 @@ def say(text: str) -> dict[str, Any]:
 
 
 def audited(path: Path, **who: Any) -> AuditInputs:
-    return read_votes(RunFile(name="t", verdicts=(source_of(path, **who),)), Path())
+    return read_votes(RunFile(name="t", verdicts=(VerdictFile(path=str(path), **who),)), Path())
 
 
 def inputs(path: Path, part: str, **settings: Any) -> Inputs:

@@ -135,7 +135,7 @@ def test_verdicts_of_a_judge_that_the_run_file_names_no_more_stay_out_of_the_cer
 
 
 def test_options_that_would_be_passed_over_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--people is only for a data file"):
+    with pytest.raises(ConfigError, match="--people is only for data files"):
         audit_path(EXAMPLE, people=["ann"], folder=tmp_path / "out")
     path = save(tmp_path / "votes.csv", [{"item": "1", "ann": "a"}])
     with pytest.raises(ConfigError, match="--set is only for a run file"):

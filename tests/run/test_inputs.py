@@ -138,7 +138,7 @@ def test_a_column_that_no_row_has_is_named_once_with_what_there_is(refused: Refu
         ("p.jsonl", b'{"prompt": "a"}\n{"prompt": \n', "p.jsonl: line 2: not JSON"),
         ("p.csv", b"prompt,b\na\n", "p.csv: row 2: expected 2 cells as in the header, found 1"),
         ("p.parquet", b"PAR1", "p.parquet: not a Parquet file"),
-        ("p.jsonl", b'{"prompt": "\xfc"}', "p.jsonl: line 1: not UTF-8"),
+        ("p.jsonl", b'{"prompt": "\x81"}', "p.jsonl: line 1: not UTF-8"),
         ("p.txt", b"a", "p.txt: unknown kind of file '.txt'; expected one of .jsonl, .json, .csv, .parquet"),
     ],
 )

@@ -222,13 +222,6 @@ REFUSED_ROWS: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
         [(DOUBTED, BESIDE)],
         ["0.csv: row 3: p: found 0.9 with the verdict 'b'; p is P(the first answer is better)"],
     ),
-    "items that no file has texts of": (
-        [
-            ("i,q,x,y,v\na-0,q,x,y,a\na-1,q,x,y,a", f"{TEXTS[:-1]}, item: i}}"),
-            ("i,v\na-1,b\na-5,b\na-6,b\na-5,b", LOG),
-        ],
-        ["1.csv: row 3: i: items 'a-5', 'a-6' stand in no file with texts, where items are called like 'a-0'"],
-    ),
     "one name for two comparisons": (
         [("i,q,x,y,v\n1,q,x,y,a\n1,q,x,z,a", f"{TEXTS[:-1]}, item: i}}")],
         ["0.csv: row 3: item '1' has other texts here than at 0.csv: row 2; expected one name for one comparison"],

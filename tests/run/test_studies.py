@@ -1,0 +1,149 @@
+"""From foreign files to a certificate: several files of one study, what is guessed of them, and what is asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from amendment.audit.inputs import read_votes
+from amendment.cli._people import audit_path
+from amendment.data.inputs import read_inputs
+from amendment.errors import ConfigError, DataError
+from amendment.run import RunFile
+from tests.rows import save
+
+PEOPLE = ("Jürgen", "Zoë", "Änne")
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def files() -> tuple[Path, Path]:
+    """Three people in a spreadsheet of a German Windows, and the raw log of a judge that was asked in both orders.
+
+    Of 40 items the better answer is alternately A and B, and all people say so, but Zoë, who calls every tenth a tie.
+    The judge is right on 30 items in both orders, and takes the first shown on 10; one of its replies has two verdicts.
+    """
+    table, log = ["Vorgang;Frage;Antwort A;Antwort B;Jürgen;Zoë;Änne"], []
+    for n in range(40):
+        better = "AB"[n % 2]
+        votes = [better, "gleich" if n % 10 == 0 else better, better]
+        table.append(
+            f'V{n};Wie spät ist es, Nr. {n}?;"Es ist {n} Uhr; genau.";Schöne Frage – etwa {n} €;{";".join(votes)}'
+        )
+        for order in ("AB", "BA"):
+            letter = "A" if n < 10 else "AB"[order.index(better)]
+            reply = f"The other answer drifts, {letter} does not.\n\nMy verdict: [[{letter}]]"
+            reply = f"{reply} or [[C]]" if (n, order) == (39, "BA") else reply
+            log.append({"ts": 1_700_000_000 + n, "vorgang": f"V{n}", "reihenfolge": order, "reply": reply})
+    Path("menschen.csv").write_bytes("\r\n".join(table).encode("cp1252"))
+    return Path("menschen.csv"), save(Path("richter.jsonl"), sorted(log, key=lambda row: str(row["reply"])))
+
+
+def figures(document: dict[str, Any]) -> Any:
+    """A certificate without what may differ between two ways to name the same files."""
+    return {name: value for name, value in document.items() if name not in ("conclusion", "title", "date", "name")}
+
+
+def test_two_messy_files_come_to_a_right_certificate_and_their_description_gives_the_same(
+    files: tuple[Path, Path],
+) -> None:
+    first = audit_path(*files, people=PEOPLE, written=Path("study.yaml")).document
+    judge = first["judges"][0]
+    # 39 items were read in both orders, 10 of them as the first shown both times: consistent on 29 of 39
+    assert judge["position"]["consistency"]["value"] == pytest.approx(29 / 39)
+    assert judge["label"]["by_rule"]["no_ties"]["value"] == 1.0
+    assert judge["label"]["items"] == 39  # without the one of two verdicts
+    assert first["people"]["among"]["raters"] == 3
+    assert first["read"]["replies without exactly one verdict, which are invalid"] == 1
+    assert [file["encoding"] for file in first["files"]] == ["cp1252", None]
+    assert figures(audit_path(Path("study.yaml"), folder=Path("again")).document) == figures(first)
+    assert figures(audit_path(*files, people=PEOPLE, folder=Path("unwritten")).document) == figures(first)
+    with pytest.raises(ConfigError, match=r"study\.yaml: exists already"):
+        audit_path(*files, people=PEOPLE, written=Path("study.yaml"))
+
+
+def test_what_the_files_do_not_determine_is_asked_in_the_description(files: tuple[Path, Path]) -> None:
+    with pytest.raises(DataError, match=r"written to study\.yaml\. Replace each") as asked:
+        audit_path(*files, people=["menschen.csv"], written=Path("study.yaml"))
+    assert "richter.jsonl" not in str(asked.value)  # nothing about it is open
+    study = yaml.safe_load(Path("study.yaml").read_text(encoding="utf-8"))
+    people, judge = study["verdicts"]
+    assert (people["kind"], judge["kind"], judge["pattern"]) == ("person", "model", "brackets")
+    assert people["columns"].pop("verdict") == "?"  # each column may be a rater's, or one of them says all
+    people["columns"]["votes"] = list(PEOPLE)
+    Path("study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    assert audit_path(Path("study.yaml")).document["judges"][0]["label"]["items"] == 39
+    with pytest.raises(DataError, match=r"(?s)menschen\.csv: .*Save these lines as study\.yaml.*kind: "):
+        audit_path(*files)
+    assert not Path("audits/menschen-richter").exists()
+    with pytest.raises(ConfigError, match="--people ann: no rater and no file fits"):
+        audit_path(*files, people=[*PEOPLE, "ann"])
+
+
+def test_a_judges_log_with_ids_of_its_own_is_joined_by_its_texts_and_the_rest_is_counted() -> None:
+    texts = [{"prompt": f"Why {n}?", "a": f"So {n}.", "b": f"Or {n}."} for n in range(12)]
+    save(Path("people.csv"), [{"item": f"k{n}", **text, "verdict": "a"} for n, text in enumerate(texts[:10])])
+    calls = [
+        {"item": f"call-{n}-{first}", **text, "verdict": "Nearer the question.\nVerdict: A"}
+        for n, text in enumerate(texts)
+        for first, text in (("a", text), ("b", {**text, "a": text["b"], "b": text["a"]}))
+    ]
+    save(Path("judge.jsonl"), calls)
+    audited = audit_path(Path("people.csv"), Path("judge.jsonl"), people=["people.csv"])
+    judge = audited.document["judges"][0]
+    assert judge["label"]["items"] == 10  # of 12 items that it was asked about in both orders
+    assert judge["position"]["pairs"] == 12
+    assert judge["position"]["index"]["value"] == -1.0  # it takes the first shown each time
+    [sentence] = audited.document["unjoined"]
+    assert sentence.startswith("2 of 12 items of judge.jsonl are in no other file, such as ")
+    assert sentence in "\n".join(audited.lines)
+
+
+def test_items_that_no_file_has_texts_of_are_counted_by_an_audit_and_refused_by_a_run() -> None:
+    save(
+        Path("texts.csv"), [{"item": f"a-{n}", "prompt": "q", "a": f"x{n}", "b": "y", "verdict": "a"} for n in range(2)]
+    )
+    save(Path("log.csv"), [{"item": item, "verdict": "b"} for item in ("a-1", "a-5", "a-6")])
+    sources = [{"path": "texts.csv", "kind": "person"}, {"path": "log.csv", "kind": "model"}]
+    config = RunFile.model_validate({"name": "t", "verdicts": sources})
+    assert read_votes(config, Path()).unjoined == [
+        "1 of 2 items of texts.csv are in no other file, such as 'a-0' (texts.csv: row 2).",
+        "2 of 3 items of log.csv are in no other file, such as 'a-5' (log.csv: row 3).",
+    ]
+    with pytest.raises(DataError, match=r"log\.csv: row 3: item: items 'a-5', 'a-6' stand in no file with texts"):
+        read_inputs(config, Path())
+
+
+NESTED: dict[str, Any] = {
+    "objects": lambda n: {"votes": {"ann": "AB"[n % 2], "bo": "AB"[n % 2]}, "model": {"winner": "A"}},
+    "a list": lambda n: {
+        "labels": [{"annotator": who, "choice": "A" if who == "m" else "AB"[n % 2]} for who in ("ann", "bo", "m")]
+    },
+    "JSON in a cell": lambda n: {
+        "labels": json.dumps(
+            [{"annotator": who, "choice": "A" if who == "m" else "AB"[n % 2]} for who in ("ann", "bo", "m")]
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("form", NESTED)
+def test_annotators_inside_of_cells_are_read(form: str) -> None:
+    save(Path("nested.jsonl"), [{"item_id": n, **NESTED[form](n)} for n in range(12)])
+    if form == "objects":
+        parts = {"columns": {"item": "item_id", "votes": ["votes.ann", "votes.bo", "model.winner"]}}
+        source = {"path": "nested.jsonl", "people": ["votes.*"], **parts}
+        Path("study.yaml").write_text(yaml.safe_dump({"name": "t", "verdicts": [source]}), encoding="utf-8")
+        document = audit_path(Path("study.yaml")).document
+    else:
+        document = audit_path(Path("nested.jsonl"), people=["ann", "bo"]).document
+    assert document["judges"][0]["label"]["by_rule"]["no_ties"]["value"] == 0.5
+    assert document["people"]["among"]["raters"] == 2
