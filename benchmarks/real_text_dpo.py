@@ -27,10 +27,10 @@ SETTINGS = tuple(
     {"learning_rate": rate, "beta": beta, "sft_weight": weight}
     for rate, beta, weight in (
         (2e-4, 0.1, 0.0),
-        (5e-4, 0.1, 0.0),
-        (5e-4, 0.1, 0.2),
-        (5e-4, 0.3, 0.0),
-        (1e-3, 0.1, 0.2),
+        (1e-4, 0.1, 1.0),
+        (5e-5, 0.1, 0.0),
+        (1e-4, 0.1, 0.0),
+        (1e-4, 0.5, 0.0),
     )
 )
 """Learning rate, beta and SFT weight."""
