@@ -180,6 +180,14 @@ def _complain(message: str) -> None:
         typer.echo(plain(line, longest=2000), err=True)
 
 
+def shell_path(path: Path) -> str:
+    """A path as a shell takes it; one that begins with a dash would be an option."""
+    from amendment.text import plain
+
+    text = f"./{path}" if str(path).startswith("-") else str(path)
+    return shlex.quote(text) if text.isprintable() else plain(text)
+
+
 def prepare_memory() -> None:
     """Fewer scans for garbage, and Arrow's buffers from the system, which gets them back. Call before Arrow is loaded.
 

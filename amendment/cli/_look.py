@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from amendment.cli._app import LOOK, AsJson, app
+from amendment.cli._app import LOOK, AsJson, app, prepare_memory, shell_path
 from amendment.errors import ConfigError
 from amendment.text import plain
 
@@ -57,6 +56,7 @@ def show(  # noqa: PLR0917 - typer makes options of them
     filters = [name for name, is_on in wishes.items() if is_on] + ([f"with {plain(grep)!r}"] if grep else [])
     if prompts and (filters or random):
         raise ConfigError("show: found prompts and a filter; name prompts, or leave them out and filter")
+    prepare_memory()
     reader = RunReader(folder)
     if prompts:
         stories = reader.prompts([reader.find(name) for name in prompts])
@@ -86,7 +86,7 @@ def _table(reader: RunReader, stories: Sequence[PromptStory], count: int, filter
     """The first of the prompts, with what else there is."""
     from amendment.report.show import table_lines
 
-    total, place = len(reader.prompt_ids), shlex.quote(str(reader.folder))
+    total, place = len(reader.prompt_ids), shell_path(reader.folder)
     which = f"{count:,} of {total:,} prompts ({' and '.join(filters)})" if filters else f"{total:,} prompts"
     yield f"{plain(reader.name)}: {which}"
     if stories:
@@ -101,12 +101,12 @@ def _table(reader: RunReader, stories: Sequence[PromptStory], count: int, filter
         if len(voices) < 2:
             yield f"{'Only one rater has' if voices else 'Nobody has'} judged, so nobody can disagree."
     if reader.out_of_date:
-        yield f"Left out, since settings or inputs have changed: {', '.join(reader.out_of_date)}. Run it again."
+        yield f"Left out, since settings or inputs have changed: {plain(', '.join(reader.out_of_date))}. Run it again."
     if reader.to_do:
-        yield f"Not done yet: {', '.join(reader.to_do)}."
+        yield f"Not done yet: {plain(', '.join(reader.to_do))}."
 
 
 def _print(lines: Iterable[str]) -> None:
     """Print lines, headings bold where a terminal shows it."""
     for line in lines:
-        typer.secho(line, bold=bool(line) and not line.startswith(" "))
+        typer.echo(typer.style(line, bold=True) if line and not line.startswith(" ") else line)

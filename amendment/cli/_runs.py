@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from amendment.cli._app import MORE, START, AsJson, Group, Overrides, RunFilePath, app, prepare_memory, resumable
+from amendment.cli._app import (
+    MORE,
+    START,
+    AsJson,
+    Group,
+    Overrides,
+    RunFilePath,
+    app,
+    prepare_memory,
+    resumable,
+    shell_path,
+)
 from amendment.cli._library import lint
 from amendment.errors import BudgetReached, ConfigError, CredentialsError, GateFailed, LedgerError, Paused
 from amendment.text import plain
@@ -48,7 +58,7 @@ def init(
         name = name or typer.prompt("Name of the run?", default=name_for(folder))
     written = start(folder, provider=provider or "simulated", model=model, name=name)
     typer.echo(f"wrote {', '.join(path.name for path in written)} to {plain(str(folder))}")
-    typer.echo(f"check it: amendment check {_shown(written[0])}\nrun it:   amendment run {_shown(written[0])}")
+    typer.echo(f"check it: amendment check {shell_path(written[0])}\nrun it:   amendment run {shell_path(written[0])}")
 
 
 def _one_of(words: Sequence[str]) -> Callable[[str], str]:
@@ -60,12 +70,6 @@ def _one_of(words: Sequence[str]) -> Callable[[str], str]:
         raise typer.BadParameter(f"expected one of {', '.join(words)}")
 
     return take
-
-
-def _shown(path: Path) -> str:
-    """A path as a shell takes it; one that begins with a dash would be an option."""
-    text = f"./{path}" if str(path).startswith("-") else str(path)
-    return shlex.quote(text) if text.isprintable() else plain(text)
 
 
 @app.command(rich_help_panel=START)

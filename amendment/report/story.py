@@ -139,9 +139,9 @@ class _Told:
         """Every two answers that were compared, or that are a pair."""
         tables = self._tables
         about, sealed = by_comparison(tables.verdicts), by_comparison(tables.sealed)
-        judged = {Comparison(row.prompt_id, row.a, row.b): row for row in tables.judged}
+        judged = {Comparison(row.prompt_id, row.a, row.b): row for row in reversed(tables.judged)}
         imported = {Comparison(row.prompt_id, row.a, row.b): row for row in tables.imported}
-        pairs = {pair.comparison: pair for pair in tables.pairs}
+        pairs = {pair.comparison: pair for pair in reversed(tables.pairs)}  # two rounds may draw the same answers
         whole = {
             comparison for comparison, verdicts in about.items() if any(len(verdict.shown) > 1 for verdict in verdicts)
         }  # two scores are a comparison only where the run has made it

@@ -167,6 +167,30 @@ def test_imported_pairs_are_stories_too_and_their_raters_have_pseudonyms(tmp_pat
     assert (pair.chosen_text, pair.decided_by, pair.raters) == ("good 1", "person", ("person-1",))
 
 
+MIXED = """\
+name: mixed
+constitution: lilliput
+models: {writer: {provider: simulated, writer: helpful-only}, second: {provider: simulated}}
+prompts: [{lilliput: 12}]
+candidates: [{model: writer, per_prompt: 3}]
+judging: {judges: [{model: second, protocol: label-tokens}]}
+dataset: {test_share: 0, mix: [{source: run, share: 0.5}, {path: people.jsonl, rater: person, share: 0.5, license: mit}]}
+"""
+
+
+def test_mixed_in_pairs_come_after_the_prompts_of_the_run(tmp_path: Path) -> None:
+    save(tmp_path / "people.jsonl", [{"prompt": f"idea {n}", "chosen": f"yes {n}", "rejected": "no"} for n in range(9)])
+    run = run_of(tmp_path, MIXED)
+    run()
+    stories = run.prompts()
+    own, mixed = stories[:12], stories[12:]
+    assert {pair.decided_by for story in own for pair in story.pairs} == {"judge"}
+    assert {pair.decided_by for story in mixed for pair in story.pairs} == {"person"}
+    assert 0 < len(mixed) <= 9, "only pairs that the dataset took"
+    assert all(story.text.startswith("idea") and len(story.answers) == 2 for story in mixed)
+    assert mixed[0].number == 13
+
+
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small run of the simulated world: a chain, candidates, one judge."""
