@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from amendment.report.records import AnswerView, ComparisonView, PairView, PromptStory, VerdictView
-from amendment.text import plain, width_of, wrapped
+from amendment.text import width_of, wrapped
 
 COLUMNS = 80
 _DECIDERS = {
@@ -60,7 +60,7 @@ def _flags(record: PromptStory | ComparisonView) -> list[str]:
 def story_lines(story: PromptStory, *, total: int, has_dataset: bool) -> Iterator[str]:
     """The whole story of a prompt. `total` is the number of prompts of the run; `has_dataset` says that pairs have been
     made, so that a missing one is none."""
-    facts = ", ".join(plain(fact) for fact in (story.category, story.split) if fact)
+    facts = ", ".join(fact for fact in (story.category, story.split) if fact)
     yield from _heading(f"Prompt {story.number:,} of {total:,}{f' ({facts})' if facts else ''}, {story.id}")
     yield from _indented(story.text)
     for answer in story.answers:
@@ -164,7 +164,9 @@ def _confidence(verdict: VerdictView) -> str:
 def _label(comparison: ComparisonView) -> str:
     """What the verdicts come to."""
     if comparison.p is None:
-        return "label: none, since no verdict could be read"
+        is_read = comparison.invalid < len(comparison.verdicts)
+        why = "an order could not be read" if is_read else "no verdict could be read"
+        return f"label: none, since {'the orders disagree' if comparison.consistent is False else why}"
     orders = {True: ", both orders agree", False: ", the orders disagree", None: ""}[comparison.consistent]
     by = "" if comparison.pair or not comparison.decided_by else f", decided by {_DECIDERS[comparison.decided_by]}"
     by += _decisive(comparison.decisive) if by else ""

@@ -174,7 +174,9 @@ models: {writer: {provider: simulated, writer: helpful-only}, second: {provider:
 prompts: [{lilliput: 12}]
 candidates: [{model: writer, per_prompt: 3}]
 judging: {judges: [{model: second, protocol: label-tokens}]}
-dataset: {test_share: 0, mix: [{source: run, share: 0.5}, {path: people.jsonl, rater: person, share: 0.5, license: mit}]}
+dataset:
+  test_share: 0
+  mix: [{source: run, share: 0.5}, {path: people.jsonl, rater: person, share: 0.5, license: mit}]
 """
 
 

@@ -54,6 +54,13 @@ def test_the_story_of_a_prompt_has_every_step_with_its_reason(folder: Path) -> N
     assert story.index("Answer 1: draft, by small") < story.index("Critique of answer 1 by c/safe")
 
 
+def test_a_comparison_without_a_label_says_why(folder: Path) -> None:
+    story = shown(folder, 3).out
+    assert "saw 2 first: invalid: no verdict in the reply" in story
+    assert "label: none, since an order could not be read" in story
+    assert "No pair of these answers is in the dataset" in story
+
+
 def test_prompts_are_listed_with_what_is_worth_a_look(folder: Path) -> None:
     table = shown(folder)
     assert numbers(table) == [1, 2, 3]
