@@ -138,7 +138,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 class Criterion(BaseModel):
     """One thing that an answer is looked at for."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$")
     """The name that the judge answers by."""

@@ -11,11 +11,13 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from amendment.errors import ConfigError, Problem
 from amendment.hashing import HASH_PREFIX, content_id
-from amendment.records import Message, text_of
+
+if TYPE_CHECKING:
+    from amendment.records import Message
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
@@ -341,15 +343,16 @@ def _would_run(text: str) -> bool:
 
 def transcript(messages: Sequence[Message], *, by: Literal["user", "assistant"]) -> str:
     """A single text of `by` as it is; several turns, thinking and calls with their roles in front."""
+    from amendment.records import text_of  # here, since the command line prints with this module and needs no records
+
     if len(messages) == 1 and messages[0].role == by:
         only = messages[0]
         if not only.thinking and not only.tool_calls:
             return text_of((only,))
-    return "\n\n".join(_turn(message) for message in messages)
+    return "\n\n".join(_turn(message, text_of((message,))) for message in messages)
 
 
-def _turn(message: Message) -> str:
-    text = text_of((message,))
+def _turn(message: Message, text: str) -> str:
     parts = [f"{message.role}:"]
     parts += [f"(thinking) {message.thinking}"] if message.thinking else []
     parts += [text] if text else []

@@ -19,6 +19,7 @@ from amendment.cli import app
 from amendment.constitutions import constitution_schema
 from amendment.run import RunFile
 from amendment.run.runfile import config as run_file
+from amendment.schema import json_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN_TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
@@ -39,7 +40,7 @@ def pages() -> dict[str, str]:
 
 def run_file_page() -> str:
     """A table for each section of the run file, made from its schema."""
-    schema = RunFile.model_json_schema()
+    schema = json_schema(RunFile)
     parts = ["# The run file", "", "Made from the schema by `make docs`. Every key but `name` is optional.", ""]
     parts += section("run file", schema)
     for name, part in schema["$defs"].items():

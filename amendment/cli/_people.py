@@ -276,11 +276,9 @@ def amend(  # noqa: PLR0917 - typer makes options of them
     what is sent where. Sealed labels are not read. Writes evidence.json to DIR/amend, and constitution.yaml if a rule
     is accepted.
     """
-    from amendment.cli._app import prepare_memory
     from amendment.run.amending import amend_run
     from amendment.run.progress import open_progress
 
-    prepare_memory()
     with resumable():
         amended = amend_run(
             folder,

@@ -19,7 +19,6 @@ from amendment.cli._app import (
     Overrides,
     RunFilePath,
     app,
-    prepare_memory,
     resumable,
     shell_path,
 )
@@ -157,7 +156,6 @@ def run(  # noqa: PLR0917 - typer makes options of them
     from amendment.run.summary import headline, loss_lines, spending_lines
     from amendment.run.terms import Terms
 
-    prepare_memory()
     started = Run.from_file(
         file,
         folder=folder,

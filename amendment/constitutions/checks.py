@@ -44,7 +44,7 @@ class Checked(NamedTuple):
 class Check(BaseModel):
     """One thing that code can check in an answer."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["max_words", "min_words", "matches", "forbids", "json", "no_list", "function"]
     """max_words and min_words: the number of words. matches and forbids: a regular expression (RE2) that matches in the

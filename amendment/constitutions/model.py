@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from amendment.constitutions.checks import Check, Checked, run_checks
 from amendment.hashing import content_id
+from amendment.schema import json_schema
 
 SLUG = r"^[a-z0-9]+([-_][a-z0-9]+)*$"
 """The form of an id."""
@@ -44,7 +45,7 @@ Version = Annotated[
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Source(_Part):
@@ -261,4 +262,4 @@ def constitution_schema() -> dict[str, Any]:
 
     `schemas/constitution.schema.json` is this; `make docs` writes it.
     """
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Constitution.model_json_schema()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **json_schema(Constitution)}

@@ -35,7 +35,7 @@ from amendment.records import Candidate, Critique, Message, Messages, Origin, Pr
 class PrincipleDraw(BaseModel):
     """Settings of drawing principles at each step."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sampling: DrawScheme = "weighted"
     """weighted | uniform | stratified (a tag evenly, then a principle of it)."""
@@ -44,7 +44,7 @@ class PrincipleDraw(BaseModel):
 class ChainSettings(BaseModel):
     """Settings of drafting and revising answers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rounds: int = Field(default=1, ge=1, le=16)
     """Rounds of revision."""

@@ -36,7 +36,7 @@ _PARTS = ("value", "low", "high")
 class GuardSettings(BaseModel):
     """Guards of a training on preferences; docs/guards.md says where the limits come from."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     every: int | None = Field(default=None, ge=1)
     """Steps between two measurements; by default an eighth of all steps. The last one is at the end."""

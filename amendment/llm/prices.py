@@ -50,8 +50,6 @@ _OWN_DOMAINS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 class _Rates(Record):
     """USD per million tokens; fractions are usual."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
     input: Usd
     """Uncached input."""
     output: Usd
@@ -121,7 +119,7 @@ def _discounted(price: Price, millionths: float, batch: bool) -> float:
 class PriceBlock(BaseModel):
     """Prices of one host's models, as of one day."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = Field(min_length=1)
     """The address as in base_url, without https://: `api.openai.com/v1`; `*` is any host."""

@@ -29,7 +29,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 class _Spec(BaseModel):
     """The base of all entries. Error texts leave inputs out: one of them may be a pasted key."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class _Bounded(_Spec):
@@ -265,7 +265,7 @@ class LocalSpec(_Drawn):
 class SimulatedSpec(Persona):
     """A persona of the simulated world: no language model, known truth."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     provider: Literal["simulated"]
     model: str = Field(default="lilliput", min_length=1)

@@ -45,7 +45,7 @@ Orders = Literal["both", "random", "first"]
 class JudgeSettings(BaseModel):
     """Settings of judging candidates."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     orders: Orders = "both"
     """both: ask with the answers in either order; random: one order by the toss of a seeded coin; first: as named. A

@@ -34,7 +34,7 @@ _DECIDED_BY: dict[str, Literal["judge", "person", "verifier", "unknown"]] = {
 class PairSettings(BaseModel):
     """The rules by which judged comparisons become pairs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     pairs: Literal["best_worst", "all"] = "all"
     """all: every comparison; best_worst: for each prompt the best against the worst by mean P over the pool."""

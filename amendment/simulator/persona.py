@@ -51,7 +51,7 @@ LATER = frozenset(
 class Persona(BaseModel):
     """The character of one simulated model, in all of its roles. Probabilities and shares are in [0, 1]."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     writer: Literal["helpful-only", "careless", "evasive", "verbose"] = "helpful-only"
     """The writer whose habits the drafts have. helpful-only: complies with danger 80 %, wrong 30 %, insults 12 %."""

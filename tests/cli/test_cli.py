@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +52,14 @@ def tiny(tmp_path: Path) -> Path:
     return path
 
 
-def loaded_by(*arguments: str, cwd: Path) -> tuple[int, list[str], str]:
-    """Exit code, heavy libraries that were imported, and output of a command in a process of its own."""
+def loaded_by(*arguments: str, cwd: Path, names: Sequence[str] = HEAVY) -> tuple[int, list[str], str]:
+    """Exit code, those of the libraries that were imported, and output of a command in a process of its own."""
     script = (
         "import sys\n"
         "from amendment.cli import main\n"
         "try:\n    main()\n"
         "except SystemExit as ended:\n"
-        f"    print('loaded', *[name for name in {HEAVY} if name in sys.modules])\n"
+        f"    print('loaded', *[name for name in {tuple(names)} if name in sys.modules])\n"
         "    raise\n"
     )
     command = [sys.executable, "-c", script, *arguments]
@@ -87,11 +88,16 @@ def test_what_is_not_there_gets_a_message_and_2(
     assert told in capsys.readouterr().err
 
 
-def test_help_loads_no_heavy_library(tmp_path: Path) -> None:
-    code, loaded, output = loaded_by("--help", cwd=tmp_path)
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_shows_the_commands_by_group_and_loads_no_heavy_library(flag: str, tmp_path: Path) -> None:
+    code, loaded, output = loaded_by(flag, cwd=tmp_path, names=(*HEAVY, "pydantic", "numpy", "yaml"))
     assert (code, loaded) == (0, [])
-    for name in ("run", "check", "status", "constitution", "doctor"):
-        assert name in output
+    shown = re.findall(r"^╭─ (.+?) ─|^│ (\w+) ", output, re.M)
+    names = [group or name for group, name in shown]
+    places = [names.index(name) for name in ("Start", "run", "Judges and people", "audit", "Share", "publish", "More")]
+    assert places == sorted(places)
+    assert names.index("init") < names.index("check") < names.index("plan") < names.index("run") < names.index("status")
+    assert "<bool>" not in output
 
 
 def test_a_run_without_training_loads_what_writes_datasets_and_the_run_after_it_nothing(

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from amendment.data.sources import Source
 from amendment.publishing.settings import PublishSettings
+from amendment.schema import json_schema
 from amendment.stages import STAGES, stages_of
 from amendment.stages.contract import POLICY_STAGES, RunSettings
 
@@ -64,7 +65,7 @@ class RunFile(_WithStages):
 
 def run_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a run file."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **RunFile.model_json_schema()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **json_schema(RunFile)}
 
 
 def schema_text() -> str:
