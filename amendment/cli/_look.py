@@ -96,8 +96,9 @@ def _table(reader: RunReader, stories: Sequence[PromptStory], count: int, filter
         yield ""
         yield f"The story of one: amendment show {place} {stories[0].number}"
     elif "disputed" in filters:
-        voices = {verdict.rater for verdict in reader.verdicts()}
-        voices |= {pair.decided_by for pair in reader.pairs() if pair.decided_by != "judge"}
+        every = reader.prompts()
+        voices = {verdict.rater for story in every for verdict in story.verdicts}
+        voices |= {pair.decided_by for story in every for pair in story.pairs if pair.decided_by != "judge"}
         if len(voices) < 2:
             yield f"{'Only one rater has' if voices else 'Nobody has'} judged, so nobody can disagree."
     if reader.out_of_date:

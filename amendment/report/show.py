@@ -36,8 +36,9 @@ def table_lines(stories: Sequence[PromptStory]) -> Iterator[str]:
 
 def _fitted(text: str, width: int) -> str:
     """The beginning of a text in exactly so many columns."""
-    line = wrapped(" ".join(text.split()) or " ", width=width)
-    shown = line[0] if len(line) == 1 else wrapped(" ".join(text.split()), width=width - 1)[0] + "…"
+    words = " ".join(text[: 10 * width].split())
+    lines = wrapped(words, width=width)
+    shown = lines[0] if len(lines) == 1 else wrapped(words, width=width - 1)[0] + "…"
     return shown + " " * (width - width_of(shown))
 
 
