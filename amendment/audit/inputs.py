@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from amendment.audit.bias import marks_of
 from amendment.audit.label_mass import LabelMass, label_masses
@@ -24,7 +24,7 @@ from amendment.data.verdict_files import DataSources
 from amendment.errors import DataError, Problem
 from amendment.preference.degenerate import likeness
 from amendment.preference.readings import as_pair_verdicts
-from amendment.records import Candidate, Comparison, Message, Prompt, Verdict, text_of
+from amendment.records import Candidate, Comparison, Message, Prompt, Verdict, VoteValue, text_of
 from amendment.text import plain
 from amendment.yamlfile import capped
 
@@ -65,7 +65,7 @@ def read_votes(config: DataSources, base: Path) -> AuditInputs:
     if skipped and not any(item.casts for item in joined.items.values()):
         raise DataError([_nothing_left(skipped, gathered.left_out), *gathered.left_out])
     inputs.files = list(dict.fromkeys(facts for _, facts in gathered.files))
-    inputs.unjoined = list(_unjoined(joined))
+    inputs.unjoined = list(unjoined(joined))
     for item in joined.items.values():
         ballots = [cast.ballot for cast in item.casts if cast.ballot.kind != "unknown"]
         if item.casts and not ballots:
@@ -73,7 +73,7 @@ def read_votes(config: DataSources, base: Path) -> AuditInputs:
         inputs.items[item.name] = _item(item)
         for ballot in ballots:
             more = ballot.first, ballot.p_a, ballot.principle, ballot.sample
-            inputs.votes.append(Vote(item.name, ballot.rater, ballot.kind, ballot.value, *more))
+            inputs.votes.append(Vote(item.name, ballot.rater, ballot.kind, cast(VoteValue, ballot.value), *more))
     if not inputs.votes and inputs.counts[UNKNOWN]:
         raise DataError(f"{config.name}: nothing says who the raters are; set rater: person, model or verifier")
     inputs.counts["verdicts"] = len(inputs.votes)
@@ -81,7 +81,7 @@ def read_votes(config: DataSources, base: Path) -> AuditInputs:
     return inputs
 
 
-def _unjoined(joined: Joined) -> Iterator[str]:
+def unjoined(joined: Joined) -> Iterator[str]:
     """How many items of each file are in no other file, with one of them."""
     files: dict[str, dict[str, str]] = {}
     for item in joined.items.values():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from amendment.calibration.labelling import LabelledSample
-    from amendment.stages.audit import Audited
+    from amendment.stages.audit import Audited, AuditedLabels
 
 
 @app.command(rich_help_panel=JUDGES)
@@ -57,7 +57,7 @@ def audit_path(
     folder: Path | None = None,
     written: Path | None = None,
     overrides: Sequence[str] = (),
-) -> Audited:
+) -> Audited | AuditedLabels:
     """Audit data files together, or a run file (.yaml), or a run's folder."""
     from amendment.run import RunFile, load_run_file
     from amendment.stages.audit import audit_data_files, audit_folder, audit_run_file

@@ -7,10 +7,12 @@ word that means nothing is a problem, told once for each column and word with th
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
+from amendment.data.replies import NO_VERDICT
 from amendment.data.sources import PairFile, word_of
 from amendment.data.verdict_files import Layout, OrderWords, VerdictFile
 from amendment.errors import Problem
@@ -19,7 +21,7 @@ from amendment.tables import Row
 from amendment.text import plain
 
 Side = Literal["A", "B"]
-_FLIPPED: dict[VoteValue, VoteValue] = {"A": "B", "B": "A", "tie": "tie", "both_bad": "both_bad", "invalid": "invalid"}
+_FLIPPED: dict[str, VoteValue] = {"A": "B", "B": "A", "tie": "tie", "both_bad": "both_bad", "invalid": "invalid"}
 _SIDES: dict[Side | None, Side | None] = {"A": "B", "B": "A", None: None}
 UNKNOWN = "verdicts of which nobody says who decided"
 """The name that they are counted under."""
@@ -28,6 +30,7 @@ MORE = "\0"
 """Placeholder in a message for the number of further rows."""
 SHORT = 40
 """Characters of a word; a longer cell may be a reply."""
+NUMBER = "a number; words of an order are listed under `classes`, from the lowest to the highest"
 SHOWN = 8
 """Names that a message lists before it counts the rest."""
 
@@ -42,7 +45,8 @@ class Ballot(NamedTuple):
 
     rater: str
     kind: RaterKind
-    value: VoteValue
+    value: str
+    """A, B, tie, both_bad or invalid; for labels of single answers the class, the number, or invalid."""
     first: Side | None
     """The answer that was displayed first; None if the file does not say."""
     p_a: float | None
@@ -92,7 +96,10 @@ class BallotReader:
         self._takes_any_word = log is not None and log.unreadable == "invalid"
         self._tells_each = source.bad_rows == "skip"
         """Each problem is one of its row, since such rows are left out; else one for all rows like it."""
-        self._meanings = layout.words.meanings()
+        self._scale = log.scale if log else "pair"
+        self._meanings: Mapping[str, str] = layout.words.meanings()
+        if log and log.scale != "pair":
+            self._meanings = {word_of(word): word_of(word) for word in log.classes}
         self._firsts = (log.orders if log else OrderWords()).meanings()
         self._kinds: dict[str, RaterKind | None] = {}
         self._alike: dict[tuple[str, str], list[tuple[Row, str]]] = {}
@@ -217,7 +224,7 @@ class BallotReader:
         problems.append(row.problem(column, message))
         return None
 
-    def _compare(self, row: Row, value: VoteValue, word: str, p: float | None, problems: list[Problem]) -> None:
+    def _compare(self, row: Row, value: str, word: str, p: float | None, problems: list[Problem]) -> None:
         """A word for one answer and a probability for the other are a mistake: mostly a confidence in the verdict."""
         if p is None or value not in ("A", "B") or (p <= 0.5 if value == "B" else p >= 0.5):
             return
@@ -230,12 +237,12 @@ class BallotReader:
 
     def _value(
         self, row: Row, rater: str, column: str, p: float | None, problems: list[Problem]
-    ) -> tuple[VoteValue | None, str]:
+    ) -> tuple[str | None, str]:
         """The vote in a cell, and its word; None if there is no verdict."""
         if column == self.columns.p:
             return self._of_nothing(rater, p), ""
         word = word_of(row.values[column])
-        value = self._meanings.get(word)
+        value = self._meaning(word)
         if value is not None:
             self._kind(rater)
             return value, word
@@ -246,12 +253,27 @@ class BallotReader:
             self.counts["words read as invalid"] += 1
             return "invalid", word
         words = ", ".join(meaning or "an empty cell" for meaning in self._meanings)
-        message = f"found {plain(word, longest=40)!r}{MORE}, expected one of {words}; see `words`"
+        expected = f"one of {words}; see `{'words' if self._scale == 'pair' else 'classes'}`" if words else NUMBER
+        message = f"found {plain(word, longest=40)!r}{MORE}, expected {expected}"
         message += ", and `pattern` for a verdict in a reply" if len(word) > SHORT else ""
         self._misread(row, column, word, message, problems)
         return None, word
 
-    def _of_nothing(self, rater: str, p: float | None) -> VoteValue | None:
+    def _meaning(self, word: str) -> str | None:
+        """The value that a word stands for; None where it stands for none."""
+        if self._scale != "pair" and word == NO_VERDICT:
+            return "invalid"
+        if self._scale == "pair" or self._meanings or not word:
+            return self._meanings.get(word)
+        if self._scale == "nominal":
+            return word
+        try:
+            number = float(word.replace(",", "."))
+        except ValueError:
+            return None
+        return word.replace(",", ".") if math.isfinite(number) else None
+
+    def _of_nothing(self, rater: str, p: float | None) -> str | None:
         """The meaning of an empty cell: its probability, else no vote of a person or an unreadable verdict."""
         kind = self._kind(rater)
         if p is not None:

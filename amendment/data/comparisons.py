@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from amendment.data.ballots import Ballot, and_more
 from amendment.data.cells import answer_in, is_silent, joined_prompt, optional_text
@@ -17,7 +18,7 @@ from amendment.data.readings import Content, Gathered, Reading
 from amendment.data.sources import PairFile
 from amendment.data.verdict_files import VerdictFile
 from amendment.errors import DataError, Problem
-from amendment.records import Candidate, Origin, Prompt, Verdict
+from amendment.records import Candidate, Origin, Prompt, Verdict, VoteValue
 from amendment.text import plain
 
 
@@ -363,7 +364,7 @@ def _verdict(ballot: Ballot, prompt: Prompt, a: Candidate, b: Candidate) -> Verd
         prompt_id=prompt.id,
         shown=shown,
         order=None if ballot.first else "unknown",
-        value=seen.value if is_read else None,
+        value=cast(VoteValue, seen.value) if is_read else None,
         invalid=None if is_read else f"unreadable: {ballot.word[:40]}" if ballot.word else "empty",
         distribution=None if p is None else {"A": p, "B": 1 - p},
         principle_id=seen.principle,

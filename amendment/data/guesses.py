@@ -115,16 +115,28 @@ class _Guess:
             return
         verdict = columns.get("verdict") or self._only("verdict", few=True)
         could = [verdict] if verdict else self._could_be_verdicts()
-        notes, category = dict(_verdict_notes(could)), self._only("category")
+        category = self._only("category")
         if wanted == "pairs":
             chosen, rejected = self._only("chosen"), self._only("rejected")
             if chosen and rejected and not verdict:
                 yield from _block("columns", {**named, "chosen": chosen, "rejected": rejected, "category": category})
                 return
             named |= {"a": self.a or OPEN, "b": self.b or OPEN, "votes": [verdict or OPEN], "category": category}
-            yield from _block("columns", named, notes)
+            yield from _block("columns", named, dict(_verdict_notes(could)))
             yield from self._block_of_words(could)
             return
+        label = self._label_of_one_answer()
+        if label and not (verdict or columns or any(map(self._holds_verdicts, could))):
+            yield from self._lines_of_one_answer(label, prompt, category)
+        else:
+            yield from self._lines_of_verdicts(columns, verdict, could, prompt, category)
+        yield who_line(None, "", ())
+
+    def _lines_of_verdicts(
+        self, columns: Mapping[str, Any], verdict: str | None, could: list[str], prompt: Any, category: str | None
+    ) -> Iterator[str]:
+        """The lines of verdicts on pairs; `could` are the columns that may hold them."""
+        notes = dict(_verdict_notes(could))
         order, item = columns.get("order") or self._only("order", few=True), self._only("item")
         votes = could if not verdict and could and all(map(self._is_person, could)) else None
         replies = {} if any(map(self._holds_verdicts, could)) else self._replies([verdict] if verdict else self._left())
@@ -171,7 +183,29 @@ class _Guess:
             yield "coordinates: displayed   # a reply names the answers as they were shown"
         elif order:
             yield f"coordinates: {QUESTION}   # displayed: the verdict names the place on screen; content: the column"
-        yield who_line(None, "", ())
+
+    def _label_of_one_answer(self) -> str | None:
+        """A column that may hold labels of single answers: one that is called a score, or a label next to an answer."""
+        has_answer = bool(self._only("answer"))
+        named = [self._only("score"), self._only("label") if has_answer else None]
+        labels = [name for name in named if name]
+        has_others = self._may_have_texts([*labels, *filter(None, [self._only("answer")])])
+        return labels[0] if len(labels) == 1 and not self.a and not has_others else None
+
+    def _lines_of_one_answer(self, label: str, prompt: Any, category: str | None) -> Iterator[str]:
+        """The lines of a file that has one answer a row at most, and a label of it or of a pair."""
+        item, answer = self._only("item"), self._only("answer")
+        named = {
+            "item": item or (None if prompt and answer else OPEN),
+            "prompt": prompt,
+            "answer": answer,
+            "verdict": label,
+            "rater": self._only("rater"),
+            "category": category,
+        }
+        yield from _block("columns", named)
+        shown = ", ".join(f"{plain(word, longest=40)} ({count:,})" for word, count in self.words(label).most_common(8))
+        yield f"scale: {QUESTION}   # {shown}: nominal, ordinal (classes: [lowest, ..., highest]), interval, or pair"
 
     def prompts(self) -> list[str]:
         """The columns of the prompt, where the names tell them."""

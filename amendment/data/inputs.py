@@ -261,6 +261,8 @@ def _candidate(row: Row, source: FileSource, named: CandidateColumns, inputs: In
 
 def _judged(config: DataSources, base: Path, inputs: Inputs, problems: list[Problem], *, glimpse: bool) -> None:
     """Pairs and verdicts: what can be stored of each comparison, and the verdicts about it."""
+    if single := [source.label for source in config.verdicts if source.scale != "pair"]:
+        raise DataError(f"{', '.join(single)}: labels of single answers make no pairs; amendment audit measures them")
     gathered = gather(config, base, glimpse=glimpse)
     joined = join(gathered)
     problems += [*gathered.problems, *joined.problems]

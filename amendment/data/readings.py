@@ -144,7 +144,7 @@ def absent_columns(rows: Sequence[Row], wanted: Collection[str | None], columns:
 def _gather(source: PairFile | VerdictFile, table: SourceRows, gathered: Gathered, who: str) -> None:
     layout = _laid_out(source, table)
     if isinstance(source, VerdictFile) and source.pattern:
-        layout = _with_replies_read(layout, source.pattern, source.words, gathered.counts)
+        layout = _with_replies_read(layout, source, source.pattern, gathered.counts)
     rows = layout.rows
     if not rows:
         raise DataError(f"{table.place}: no two answers of a row can be compared")
@@ -202,8 +202,9 @@ def _laid_out(source: PairFile | VerdictFile, table: SourceRows) -> Layout:
     return layout._replace(words=source.words or layout.words, columns=columns)
 
 
-def _with_replies_read(layout: Layout, pattern: str, words: VerdictWords | None, counts: Counter[str]) -> Layout:
+def _with_replies_read(layout: Layout, source: VerdictFile, pattern: str, counts: Counter[str]) -> Layout:
     """The layout with the word of its verdict in place of each reply."""
+    words = source.words if source.scale == "pair" else layout.words
     columns = layout.columns.verdict, layout.columns.swapped, *(layout.columns.votes or ())
     rows = layout.rows
     for column in filter(None, columns):
@@ -287,10 +288,11 @@ def _prompt(values: dict[str, Any], columns: VerdictColumns) -> str:
 
 
 def _content(values: dict[str, Any], columns: VerdictColumns, prompt: str) -> Content | None:
-    """Hashes of the texts; None if no columns hold texts, or both answers are absent."""
-    if columns.a is None or columns.b is None:
+    """Hashes of the texts, of a single answer twice; None if no columns hold texts, or both answers are absent."""
+    first, second = columns.a or columns.answer, columns.b or columns.answer
+    if first is None or second is None:
         return None
-    a, b = values[columns.a], values[columns.b]
+    a, b = values[first], values[second]
     if columns.item and a in (None, "") and b in (None, ""):
         return None
     hash_a, hash_b = _digest(_loose(a)), _digest(_loose(b))

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from amendment.data.replies import pattern_problem
+from amendment.data.replies import FORMS, pattern_problem
 from amendment.data.sources import (
     CandidateSource,
     LilliputPrompts,
@@ -26,6 +26,9 @@ from amendment.data.sources import (
 from amendment.records import RaterKind
 from amendment.tables import Row
 
+Scale = Literal["pair", "nominal", "ordinal", "interval"]
+"""The kind of value that a rater gives: a side of a pair, or a label of a single answer."""
+MOST_CLASSES = 20
 Columns = Annotated[tuple[str, ...], OneOrMore, Field(min_length=1)]
 """One column, or several together."""
 
@@ -69,6 +72,8 @@ class VerdictColumns(Part):
     """Column with the first answer."""
     b: str | None = None
     """Column with the second answer."""
+    answer: str | None = None
+    """Column with the one answer that is labelled, where `scale` says so; with `prompt` it names the item."""
     verdict: str | None = None
     """Column with the verdict of a rater."""
     votes: Columns | None = None
@@ -115,7 +120,9 @@ class VerdictColumns(Part):
     def _faults(self) -> Iterator[str]:
         if (self.a is None) != (self.b is None):
             yield "name both answers, a and b, or neither"
-        if self.item is None and self.a is None:
+        if self.answer is not None and self.a is not None:
+            yield "name either answer (labels of single answers) or a and b (verdicts on pairs)"
+        if self.item is None and self.a is None and self.answer is None:
             yield "nothing names the comparison; name item (one column or several), or prompt, a and b"
         if self.verdict is not None and self.votes is not None:
             yield "name either verdict (one rater a row) or votes (a column for each rater)"
@@ -156,6 +163,11 @@ class VerdictFile(Source):
     invalid. Without `words`, C is a tie."""
     orders: OrderWords = OrderWords()
     """The words in `columns.order` for the answer that was displayed first."""
+    scale: Scale = "pair"
+    """What a verdict is: pair says which of two answers is better; nominal (a class), ordinal (one of `classes`, or a
+    whole number) and interval (a score) are labels of single answers, which are audited and make no pairs."""
+    classes: Words = Field(default=(), max_length=MOST_CLASSES)
+    """The classes of single answers, for ordinal from the lowest to the highest; whole numbers need none."""
     coordinates: Literal["displayed", "content"] | None = None
     """The meaning of a verdict for the first answer if both orders occur: displayed, the one that was shown first;
     content, the one in column `a`, whichever was shown first. Required then, because a wrong guess would reverse the
@@ -189,12 +201,30 @@ class VerdictFile(Source):
     def _faults(self) -> Iterator[str]:
         if self.kind is not None and self.people is not None:
             yield "name either kind (of all raters) or people (patterns of those that are)"
+        yield from self._faults_of_scale()
         columns = self.columns
         if columns is None:
             return
         if self.rater is not None and (columns.rater or columns.votes):
             yield "rater names the one rater of all rows, and the columns name raters already"
         yield from order_faults(columns, self.coordinates)
+
+    def _faults_of_scale(self) -> Iterator[str]:
+        if self.scale == "pair":
+            if self.classes or (self.columns and self.columns.answer):
+                yield "classes and answer are for labels of single answers; say scale: nominal, ordinal or interval"
+            return
+        columns = self.columns
+        if columns is None:
+            yield f"scale: {self.scale} needs columns: item (or prompt and answer), and verdict or votes"
+        elif columns.a or columns.p or columns.swapped or columns.order or columns.sample:
+            yield f"a label of a single answer (scale: {self.scale}) has no a, b, p, swapped, order or sample"
+        if self.pattern in FORMS:
+            yield f"pattern: {self.pattern} is for pairs; write a regular expression, such as 'Score: ([0-9]+)'"
+        if self.words or self.coordinates:
+            yield "words and coordinates are for pairs; name the classes of single answers under classes"
+        if self.classes and self.scale == "interval":
+            yield "interval labels are numbers; classes are for nominal and ordinal"
 
 
 def order_faults(columns: VerdictColumns, coordinates: str | None) -> Iterator[str]:

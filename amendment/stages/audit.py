@@ -19,6 +19,7 @@ from amendment.audit.certificate import CERTIFICATE_FORMAT, Certificate, audit
 from amendment.audit.inputs import AuditInputs, read_votes, votes_of_run
 from amendment.audit.label_mass import mass_lines
 from amendment.audit.probes import Probed, probe_json, probe_lines, probe_report
+from amendment.audit.single import SingleLabels, label_certificate, read_labels
 from amendment.audit.studies import study_of
 from amendment.audit.text import certificate_lines
 from amendment.calibration.labelling import ASKED, SAMPLE
@@ -41,6 +42,7 @@ from amendment.stages.judging import REPORT, JudgingConfig, candidate_tables
 from amendment.stages.labels import OPEN, SEALED
 from amendment.stages.probes import ProbesConfig, probe_rows
 from amendment.stages.shown import simulated_banner
+from amendment.statistics import Resampling
 from amendment.text import cell, plain, table
 from amendment.yamlfile import parse_yaml, validate
 
@@ -119,9 +121,17 @@ class Audited(NamedTuple):
     """The content of `certificate.md`."""
 
 
+class AuditedLabels(NamedTuple):
+    """A certificate of labels of single answers, as it was written."""
+
+    folder: Path
+    document: dict[str, Any]
+    lines: list[str]
+
+
 def audit_data_files(
     paths: Sequence[Path], *, people: Sequence[str] = (), folder: Path | None = None, written: Path | None = None
-) -> Audited:
+) -> Audited | AuditedLabels:
     """Audit data files together, as `study_of` describes them; the description is saved as `written`.
 
     `people` are patterns of raters, or of files, that are people. Written into `folder`, audits/NAME by default. Raises
@@ -139,13 +149,16 @@ def audit_data_files(
     study.check(written)
     settings = validate(parse_yaml(study.text, str(written or "the description")), RunSettings)
     folder = folder or Path("audits") / (paths[0].name if len(paths) == 1 and not written else name)
-    return _write_outside(read_votes(settings, written.parent if written else Path()), folder, settings)
+    return audit_run_file(settings, written.parent if written else Path(), folder=folder)
 
 
-def audit_run_file(settings: RunSettings, base: Path, *, folder: Path | None = None) -> Audited:
+def audit_run_file(settings: RunSettings, base: Path, *, folder: Path | None = None) -> Audited | AuditedLabels:
     """Audit the verdicts and pairs that a run file in the folder `base` brings; the verdicts of a run's judges lie
     in its folder. Raises ConfigError and DataError as `audit_data_files`."""
-    return _write_outside(_of_files(settings, base), folder or Path("audits") / settings.name, settings)
+    folder = folder or Path("audits") / settings.name
+    if any(source.scale != "pair" for source in settings.verdicts):
+        return _write_labels(settings, base, folder)
+    return _write_outside(_of_files(settings, base), folder, settings)
 
 
 def audit_folder(run: Path, settings: RunSettings, *, folder: Path | None = None) -> Audited:
@@ -240,6 +253,39 @@ def _write_outside(inputs: AuditInputs, folder: Path, settings: RunSettings, **s
     return _write(inputs, folder, settings, **sections)
 
 
+def _write_labels(settings: RunSettings, base: Path, folder: Path) -> AuditedLabels:
+    """Audit labels of single answers, and write both files."""
+    labels = read_labels(settings, base)
+    figures, lines = label_certificate(labels, Resampling(settings.seed))
+    document = {**figures, "toolkit": __version__, **_what_was_read(labels)}
+    return AuditedLabels(*_save(folder, document, [*lines, *_file_lines(labels)]))
+
+
+def _what_was_read(inputs: AuditInputs | SingleLabels) -> dict[str, Any]:
+    files = [facts._asdict() for facts in dict.fromkeys(inputs.files)]
+    unjoined = {"unjoined": inputs.unjoined} if inputs.unjoined else {}
+    return {"files": files, "read": dict(inputs.counts), **unjoined}
+
+
+def _file_lines(inputs: AuditInputs | SingleLabels) -> list[str]:
+    hashes = [
+        [
+            plain(facts.name) + (f" (read as {facts.encoding})" if facts.encoding else ""),
+            str(facts.rows),
+            facts.sha256 or facts.revision or "-",
+        ]
+        for facts in dict.fromkeys(inputs.files)
+    ]
+    lines = ["", "## Files", "", *table([["file", "rows", "SHA-256, or commit"], *hashes])] if hashes else []
+    return [*lines, *(line for sentence in inputs.unjoined for line in ("", sentence))]
+
+
+def _save(folder: Path, document: dict[str, Any], lines: list[str]) -> tuple[Path, dict[str, Any], list[str]]:
+    write_text(folder / NAMES[0], json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_text(folder / NAMES[1], "\n".join(lines) + "\n")
+    return folder, document, lines
+
+
 def _write(
     inputs: AuditInputs,
     folder: Path,
@@ -251,14 +297,12 @@ def _write(
     """Audit the votes, and write both files."""
     certificate = audit(inputs.items, inputs.votes, models=inputs.models, seed=settings.seed)
     gates = gates_of(people, certificate) if people else ()
-    banner, files = simulated_banner(settings), list(dict.fromkeys(inputs.files))
+    banner = simulated_banner(settings)
     document = {
         **certificate.to_json(),
         "toolkit": __version__,
         "simulated": banner,
-        "files": [facts._asdict() for facts in files],
-        "read": dict(inputs.counts),
-        **({"unjoined": inputs.unjoined} if inputs.unjoined else {}),
+        **_what_was_read(inputs),
         **({"probes": probe_json(probes)} if probes else {}),
         **(certificate_part(people, gates) if people else {}),
         **({"constitutions": inputs.constitutions} if inputs.constitutions else {}),
@@ -267,14 +311,6 @@ def _write(
         **({"cost": inputs.cost} if inputs.cost else {}),
     }
     title, *rest = certificate_lines(certificate)
-    hashes = [
-        [
-            plain(facts.name) + (f" (read as {facts.encoding})" if facts.encoding else ""),
-            str(facts.rows),
-            facts.sha256 or facts.revision or "-",
-        ]
-        for facts in files
-    ]
     lines = [
         title,
         *(["", f"> {banner}"] if banner else []),
@@ -285,12 +321,9 @@ def _write(
         *(["", "## Checks", "", *check_lines(inputs.checks)] if inputs.checks else []),
         *_cost_lines(inputs.cost),
         *(["", *probe_lines(probes)] if probes else []),
-        *(["", "## Files", "", *table([["file", "rows", "SHA-256, or commit"], *hashes])] if files else []),
-        *(line for sentence in inputs.unjoined for line in ("", sentence)),
+        *_file_lines(inputs),
     ]
-    write_text(folder / NAMES[0], json.dumps(document, indent=1, allow_nan=False) + "\n")
-    write_text(folder / NAMES[1], "\n".join(lines) + "\n")
-    return Audited(certificate, folder, document, lines)
+    return Audited(certificate, *_save(folder, document, lines))
 
 
 def _cost_lines(cost: Sequence[Mapping[str, Any]]) -> list[str]:

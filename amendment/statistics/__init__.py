@@ -4,7 +4,14 @@ Each in its module: weights of raters and strengths of answers (`logistic`), win
 (`length_control`).
 """
 
-from amendment.statistics.agreement import cohen_kappa, gwet_ac1, kappa_of, krippendorff_alpha
+from amendment.statistics.agreement import (
+    cohen_kappa,
+    gwet_ac1,
+    interval_alpha,
+    kappa_of,
+    krippendorff_alpha,
+    ordinal_alpha,
+)
 from amendment.statistics.intervals import (
     Estimate,
     bounds,
@@ -25,9 +32,11 @@ __all__ = [
     "clustered_mean",
     "cohen_kappa",
     "gwet_ac1",
+    "interval_alpha",
     "kappa_of",
     "krippendorff_alpha",
     "macro_share",
+    "ordinal_alpha",
     "paired_difference",
     "quotient",
     "share",

@@ -58,12 +58,9 @@ def krippendorff_alpha(
     D_o = sum_u (m_u^2 - sum_c n_uc^2) / (m_u - 1),  alpha = 1 - (n - 1) D_o / (n^2 - sum_c n_c^2),
     with m_u ratings of unit u, n_c ratings of class c and n ratings in all.
     """
-    ratings, codes = counted(counts, clusters)
-    m = ratings.sum(1)
-    pairable = m >= 2
-    ratings, m = ratings[pairable], m[pairable]
+    ratings, m, codes = _pairable(counts, clusters)
     disagreement = (m * m - (ratings * ratings).sum(1)) / (m - 1)
-    sums = sums_by_cluster(codes[pairable], disagreement, *ratings.T)
+    sums = sums_by_cluster(codes, disagreement, *ratings.T)
     return bootstrap(sums, _alpha_of, n=int(m.size), resampling=resampling, name="Krippendorff's alpha,")
 
 
@@ -71,6 +68,61 @@ def _alpha_of(sums: Floats) -> Floats:
     disagreement, by_class = sums[:, 0], sums[:, 1:]
     n = by_class.sum(1)
     return 1 - quotient((n - 1) * disagreement, n * n - (by_class * by_class).sum(1))
+
+
+def ordinal_alpha(counts: ArrayLike, clusters: Iterable[Hashable], *, resampling: Resampling | None = None) -> Estimate:
+    """Ordinal alpha (Krippendorff 2004, chapter 11) of classes in their order, otherwise as `krippendorff_alpha`.
+
+    With o_ck = sum_u n_uc (n_uk - [c = k]) / (m_u - 1), the ratings c and k of one unit, and the rank r_c in the middle
+    of the ratings of class c:  alpha = 1 - (n - 1) sum_ck o_ck (r_c - r_k)^2 / sum_ck n_c n_k (r_c - r_k)^2.
+    """
+    ratings, m, codes = _pairable(counts, clusters)
+    classes = ratings.shape[1]
+    coincidences = ratings[:, :, None] * (ratings[:, None, :] - np.eye(classes)) / (m - 1)[:, None, None]
+    sums = sums_by_cluster(codes, *coincidences.reshape(len(m), classes * classes).T)
+    return bootstrap(
+        sums, _ordinal_alpha_of, n=int(m.size), resampling=resampling, name="Krippendorff's ordinal alpha,"
+    )
+
+
+def _ordinal_alpha_of(sums: Floats) -> Floats:
+    classes = math.isqrt(sums.shape[-1])
+    coincidences = sums.reshape(-1, classes, classes)
+    by_class = coincidences.sum(2)
+    rank = np.cumsum(by_class, axis=1) - by_class / 2
+    distance = (rank[:, :, None] - rank[:, None, :]) ** 2
+    expected = np.einsum("dc,dk,dck->d", by_class, by_class, distance)
+    return 1 - quotient((by_class.sum(1) - 1) * (coincidences * distance).sum((1, 2)), expected)
+
+
+def interval_alpha(
+    counts: ArrayLike, values: ArrayLike, clusters: Iterable[Hashable], *, resampling: Resampling | None = None
+) -> Estimate:
+    """Interval alpha (Krippendorff 2004, chapter 11), otherwise as `krippendorff_alpha`; `values` has a number for each
+    column of `counts`.
+
+    D_o = sum_u 2 (m_u sum_i x_i^2 - (sum_i x_i)^2) / (m_u - 1),  alpha = 1 - (n - 1) D_o / 2 (n sum x^2 - (sum x)^2).
+    """
+    ratings, m, codes = _pairable(counts, clusters)
+    x = np.asarray(values, np.float64)
+    centred = x - (ratings.sum(0) @ x / max(ratings.sum(), 1))  # the same alpha, with smaller sums to subtract
+    first, second = ratings @ centred, ratings @ centred**2
+    sums = sums_by_cluster(codes, 2 * (m * second - first**2) / (m - 1), m, first, second)
+    return bootstrap(
+        sums, _interval_alpha_of, n=int(m.size), resampling=resampling, name="Krippendorff's interval alpha,"
+    )
+
+
+def _interval_alpha_of(sums: Floats) -> Floats:
+    disagreement, n, first, second = sums.T
+    return 1 - quotient((n - 1) * disagreement, 2 * (n * second - first**2))
+
+
+def _pairable(counts: ArrayLike, clusters: Iterable[Hashable]) -> tuple[Floats, Floats, NDArray[np.intp]]:
+    """The units with two ratings or more, their numbers of ratings, and their clusters."""
+    ratings, codes = counted(counts, clusters)
+    m = ratings.sum(1)
+    return ratings[m >= 2], m[m >= 2], codes[m >= 2]
 
 
 def gwet_ac1(counts: ArrayLike, clusters: Iterable[Hashable], *, resampling: Resampling | None = None) -> Estimate:

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amendment.statistics import Resampling, cohen_kappa, gwet_ac1, kappa_of, krippendorff_alpha
+from amendment.statistics import (
+    Resampling,
+    cohen_kappa,
+    gwet_ac1,
+    interval_alpha,
+    kappa_of,
+    krippendorff_alpha,
+    ordinal_alpha,
+)
 
 QUICK = Resampling(draws=50)
 Rows = list[tuple[int, int]]
@@ -86,6 +94,31 @@ def test_alpha_is_that_of_the_krippendorff_library(units: list[list[int]]) -> No
     else:
         expected = oracle.alpha(value_counts=comparable, level_of_measurement="nominal")
         assert found == pytest.approx(float(expected), abs=1e-12)
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(0, 4), min_size=0, max_size=5), min_size=2, max_size=25))
+def test_ordinal_and_interval_alpha_are_those_of_the_krippendorff_library(units: list[list[int]]) -> None:
+    oracle = pytest.importorskip("krippendorff", reason="krippendorff comes with the dev extra")
+    counts, values = np.array(counts_of(units, 5)), [1.0, 2.0, 3.5, 7.0, 10.0]
+    ordinal = ordinal_alpha(counts, range(len(units)), resampling=QUICK).value
+    interval = interval_alpha(counts, values, range(len(units)), resampling=QUICK).value
+    comparable = counts[counts.sum(1) > 1]
+    if (comparable.sum(0) > 0).sum() < 2:
+        assert math.isnan(ordinal)
+        assert math.isnan(interval)
+    else:
+        assert ordinal == pytest.approx(oracle.alpha(value_counts=comparable, level_of_measurement="ordinal"), abs=1e-9)
+        expected = oracle.alpha(value_counts=comparable, value_domain=values, level_of_measurement="interval")
+        assert interval == pytest.approx(expected, abs=1e-9)
+
+
+def test_interval_alpha_of_three_units_by_hand() -> None:
+    # 1 1, 1 3, 3 3: squared differences within units 0, 2 * 4, 0; D_o = 8. n = 6: three 1 and three 3; over all ordered
+    # pairs 2 * 9 * 4 = 72; alpha = 1 - 5 * 8 / 72 = 4/9, and so is the ordinal one of two classes
+    counts = counts_of([[0, 0], [0, 1], [1, 1]], 2)
+    assert interval_alpha(counts, [1, 3], range(3), resampling=QUICK).value == pytest.approx(4 / 9)
+    assert ordinal_alpha(counts, range(3), resampling=QUICK).value == pytest.approx(4 / 9)
 
 
 def ac1(units: list[list[int]], classes: int) -> float:
