@@ -147,6 +147,19 @@ def show_judge(name: Name, as_json: AsJson = False) -> None:
         _print_plain(judge_lines(folder))
 
 
+@judges.command("copy")
+def copy_judge(
+    name: Name, folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")]
+) -> None:
+    """Copy a judge's folder, to edit its texts."""
+    from amendment.preference.folder import copy_judge_folder
+    from amendment.text import plain
+
+    written = copy_judge_folder(name, folder)
+    typer.echo(f"wrote {', '.join(path.name for path in written)} to {plain(str(folder))}")
+    typer.echo(plain(f"Name the folder in a run file, by its path from there: protocol: ./{folder.name}"))
+
+
 def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
 

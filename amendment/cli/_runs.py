@@ -33,29 +33,41 @@ Provider = Literal["simulated", "openai", "anthropic", "local"]
 
 
 @app.command(rich_help_panel=START)
-def init(
+def init(  # noqa: PLR0917 - typer makes options of them
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files; made if it does not exist.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; use defaults for missing options.")] = False,
     provider: Annotated[Provider | None, typer.Option(help="Provider of the models; simulated needs no key.")] = None,
-    model: Annotated[str | None, typer.Option(help="The model, as the provider knows it.")] = None,
-    name: Annotated[str | None, typer.Option(help="The run's name; the folder's by default.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="A server of your own, such as http://localhost:8000/v1.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The model, as the provider or your server knows it.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="The run's name; the folder's by default.")] = None,
 ) -> None:
     """Write a run file, a constitution and prompts to start from.
 
-    Adds the schemas that editors complete by. Overwrites nothing.
+    On a terminal it asks for what the options leave open. Adds the schemas that editors complete by, and overwrites
+    nothing.
     """
     from amendment.run.starting import DEFAULT_MODELS, PROVIDERS, name_for, start
 
-    if not yes:
-        if sys.stdin is None or not sys.stdin.isatty():
-            raise ConfigError("init: found no terminal to ask on; add --yes and, if you like, --provider and --model")
+    provider = provider or ("openai" if base_url else None)
+    has_terminal = sys.stdin is not None and sys.stdin.isatty()
+    if not yes and not has_terminal and provider is None:
+        raise ConfigError(
+            "init: found no terminal to ask on; add --provider (and --model), or --yes for a simulated one"
+        )
+    if not yes and has_terminal:
         provider = provider or typer.prompt(
             f"Which provider? ({', '.join(PROVIDERS)})", default="simulated", value_proc=_one_of(PROVIDERS)
         )
+        if provider == "openai" and base_url is None and model is None:
+            base_url = typer.prompt("Base URL of your own server? (empty for OpenAI's)", default="", show_default=False)
         if model is None and provider in DEFAULT_MODELS:
-            model = typer.prompt("Which model?", default=DEFAULT_MODELS[provider])
+            model = typer.prompt("Which model?", default=None if base_url else DEFAULT_MODELS[provider])
         name = name or typer.prompt("Name of the run?", default=name_for(folder))
-    written = start(folder, provider=provider or "simulated", model=model, name=name)
+    written = start(folder, provider=provider or "simulated", model=model, base_url=base_url or None, name=name)
     typer.echo(f"wrote {', '.join(path.name for path in written)} to {plain(str(folder))}")
     typer.echo(f"check it: amendment check {shell_path(written[0])}\nrun it:   amendment run {shell_path(written[0])}")
 

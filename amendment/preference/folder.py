@@ -5,6 +5,7 @@ judges can be diffed. Its protocol says by name what is shown, on which scale it
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from amendment.errors import ConfigError, Problem
+from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.llm.requests import Reply
 from amendment.preference.parsers import LABELS, PARSERS, SCORES, YES_NO, Parsed, Parser
@@ -217,6 +219,29 @@ def load_judge_folder(name: str | Path, *, base: Path | None = None) -> JudgeFol
         spec.criteria,
         content_id(content),
     )
+
+
+def copy_judge_folder(name: str | Path, target: Path, *, base: Path | None = None) -> list[Path]:
+    """Copy a judge (a shipped id, or a path) to a new or empty folder, to be edited; returns the files.
+
+    The copy's id is the new folder's name, so that verdicts of the two stay apart. Raises ConfigError when there is no
+    such judge, or when something is in the way.
+    """
+    judge, folder = load_judge_folder(name, base=base), _find(name, base)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigError(f"{target}: found something here, expected a new or empty folder; choose another")
+    id = re.sub(r"[^a-z0-9]+", "-", target.absolute().name.lower()).strip("-")[:64]
+    if not id or id == judge.id or id in shipped_judges():
+        id = f"our-{judge.id}"[:64]
+    spec = validate(read_yaml(folder / "judge.yaml"), _JudgeFile)
+    written = []
+    for file in ("judge.yaml", *dict.fromkeys([*([spec.template] if spec.template else []), *spec.templates.values()])):
+        text = (folder / file).read_text(encoding="utf-8")
+        if file == "judge.yaml":
+            text = re.sub(r"^id:.*$", f"id: {id}", text, count=1, flags=re.MULTILINE)
+        write_text(target / file, text)
+        written.append(target / file)
+    return written
 
 
 def _misfits(spec: _JudgeFile, protocol: Protocol) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from amendment.errors import AmendmentError, ConfigError, Problem
 from amendment.files import full_disk, is_full, write_text
+from amendment.llm.specs import AnthropicSpec, OpenAISpec
 from amendment.llm.weights import EMBEDDED
 from amendment.run.runfile.config import RunFile
 from amendment.text import Template
@@ -29,9 +30,10 @@ DEFAULT_MODELS: Mapping[str, str] = {
 }
 """By provider: small ones, since a first run is a trial."""
 PROVIDERS = ("simulated", *DEFAULT_MODELS)
+_HOSTED = {"openai": OpenAISpec, "anthropic": AnthropicSpec}
 _JUDGES = {"local": "{model: judge, protocol: label-tokens}  # reads the probabilities of A and B: one call, no words"}
 _JUDGE = "{model: judge, protocol: verdict}  # with samples: 3 it is asked three times, and the share of verdicts is P"
-_PLACEHOLDERS = frozenset({"name", "models", "model", "judge"})
+_PLACEHOLDERS = frozenset({"name", "models", "model", "judge", "provider", "base_url"})
 _SCHEMAS = {
     "run.schema.json": "amendment.run",
     "constitution.schema.json": "amendment.constitutions",
@@ -46,15 +48,21 @@ def name_for(folder: Path) -> str:
 
 
 def start(
-    folder: Path, *, provider: str = "simulated", model: str | None = None, name: str | None = None
+    folder: Path,
+    *,
+    provider: str = "simulated",
+    model: str | None = None,
+    base_url: str | None = None,
+    name: str | None = None,
 ) -> list[Path]:
     """Write the files of a first run into `folder`, which is made where there is none; returns their paths.
 
-    `provider` is one of PROVIDERS, `model` a name that it knows (one of DEFAULT_MODELS by default), `name` the run's.
+    `provider` is one of PROVIDERS, `model` a name that it knows (one of DEFAULT_MODELS by default), `base_url`
+    the address of a server that speaks its protocol, `name` the run's.
     Raises ConfigError, with every file in the way, when something is there already or a choice cannot be taken, and
     AmendmentError when the folder cannot be written. Then nothing is left behind but, at most, empty folders.
     """
-    texts = _texts(provider, model, name or name_for(folder))
+    texts = _texts(provider, model, base_url, name or name_for(folder))
     written: list[Path] = []
     try:
         if folder.exists() and not folder.is_dir():
@@ -76,7 +84,7 @@ def start(
     return written
 
 
-def _texts(provider: str, model: str | None, name: str) -> dict[str, str]:
+def _texts(provider: str, model: str | None, base_url: str | None, name: str) -> dict[str, str]:
     """The files by name."""
     if provider not in PROVIDERS:
         raise ConfigError(f"found the provider {provider!r}, expected one of {', '.join(PROVIDERS)}")
@@ -86,28 +94,39 @@ def _texts(provider: str, model: str | None, name: str) -> dict[str, str]:
         letters = "small letters, digits, and . _ - after the first, 80 at most"
         raise ConfigError(f"found the name {name!r}, expected {letters}") from None
     return {
-        "run.yaml": _run_file(provider, model, name),
+        "run.yaml": _run_file(provider, model, base_url, name),
         "constitution.yaml": _text("amendment.run", "starters/constitution.yaml"),
         "prompts.jsonl": _text("amendment.run", "starters/prompts.jsonl"),
         **{file: _text(subpackage, f"schemas/{file}") for file, subpackage in _SCHEMAS.items()},
     }
 
 
-def _run_file(provider: str, model: str | None, name: str) -> str:
+def _run_file(provider: str, model: str | None, base_url: str | None, name: str) -> str:
     # in quotes where YAML would read the name as something else, such as null or 1e5
     values = {"name": name if parse_yaml(name, "name").data == name else json.dumps(name)}
+    if base_url and provider not in _HOSTED:
+        raise ConfigError(f"found a base URL for {provider}, expected one for {' or '.join(_HOSTED)}; leave it out")
     if provider == "simulated":
         if model is not None:
             raise ConfigError(
                 f"found the model {model!r}: the simulated provider has one world and no models; leave it out"
             )
         return _filled("rehearsal.yaml", values)
+    if base_url and not model:
+        raise ConfigError(f"found no model for {base_url}, expected the name under which that server has it")
     model = model or DEFAULT_MODELS[provider]
     if not model.strip() or not model.isprintable() or len(model) > 200:
         raise ConfigError(f"found the model {model!r}, expected a name as the provider knows it")
     if model == EMBEDDED:
         return _filled("embedded.yaml", {**values, "model": model})
-    models = _filled(f"{provider}.yaml", {"model": json.dumps(model, ensure_ascii=False)}).rstrip("\n")
+    server = {"provider": provider, "base_url": json.dumps(base_url)} if base_url else {}
+    if base_url:
+        try:
+            _HOSTED[provider](provider=provider, base_url=base_url, model=model)
+        except ValidationError as fault:
+            raise ConfigError(f"found the base URL {base_url!r}: {fault.errors()[0]['msg']}") from None
+    model_text = json.dumps(model, ensure_ascii=False)
+    models = _filled("server.yaml" if base_url else f"{provider}.yaml", {"model": model_text, **server}).rstrip("\n")
     return _filled("run.yaml", {**values, "models": models, "judge": _JUDGES.get(provider, _JUDGE)})
 
 

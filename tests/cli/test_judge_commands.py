@@ -48,3 +48,19 @@ def test_a_folder_whose_words_would_steer_a_terminal_is_shown_as_text(
     shown = capsys.readouterr().out
     assert "\x1b" not in shown
     assert "\\x1b[2J" in shown
+
+
+def test_a_copied_judge_has_the_same_texts_under_an_id_of_its_own_and_overwrites_nothing(
+    command: Command, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in shipped_judges():
+        assert command("judge", "copy", name, tmp_path / f"Our {name}") == 0
+        copy, shipped = load_judge_folder(tmp_path / f"Our {name}"), load_judge_folder(name)
+        assert copy.id == f"our-{name}"
+        assert copy._replace(id=shipped.id, hash=shipped.hash, templates={}) == shipped._replace(templates={})
+        assert [text.text for text in copy.templates.values()] == [text.text for text in shipped.templates.values()]
+        assert copy.hash != shipped.hash
+    capsys.readouterr()
+    assert command("judge", "copy", "verdict", tmp_path / "Our score") == 2
+    assert "expected a new or empty folder" in capsys.readouterr().err
+    assert load_judge_folder(tmp_path / "Our score").protocol == "score"

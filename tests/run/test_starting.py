@@ -117,6 +117,9 @@ def test_a_folder_and_models_of_any_name_get_a_run_file_that_can_be_read(
         ({"provider": "openai", "model": " "}, "expected a name as the provider knows it"),
         ({"provider": "azure"}, "expected one of simulated, openai, anthropic, local"),
         ({"model": "gpt"}, "the simulated provider has one world and no models"),
+        ({"provider": "openai", "base_url": "http://localhost:1/v1"}, "expected the name under which that server has"),
+        ({"provider": "openai", "base_url": "localhost", "model": "m"}, "found the base URL 'localhost': "),
+        ({"provider": "local", "base_url": "http://localhost:1/v1"}, "found a base URL for local"),
     ],
 )
 def test_a_choice_that_cannot_be_taken_writes_nothing(choices: dict[str, str], expected: str, tmp_path: Path) -> None:
@@ -162,9 +165,9 @@ def test_the_commands_that_are_printed_work_as_they_stand_and_without_a_terminal
     told = [line.split(": ", 1)[1].strip() for line in done.out.splitlines() if ": " in line and "amendment" in line]
     assert [shlex.split(line)[:2] for line in told] == [["amendment", "check"], ["amendment", "run"]]
     assert amendment(*shlex.split(told[0])[1:]).code == 0
-    done = amendment("init", "new", "--provider", "openai")
+    done = amendment("init", "new")
     assert (done.code, done.out) == (2, "")
-    assert "no terminal to ask on; add --yes" in done.err
+    assert "no terminal to ask on" in done.err
     assert not (tmp_path / "new").exists()
 
 
@@ -184,6 +187,20 @@ def on_terminal(answers: str, *arguments: str, cwd: Path) -> tuple[int, str]:
         code = process.wait(timeout=60)
     os.close(ours)
     return code, shown.decode()
+
+
+def test_a_server_of_ones_own_is_named_by_options_or_on_a_terminal(tmp_path: Path) -> None:
+    url = "http://localhost:8000/v1"
+    done = amendment("init", tmp_path / "a", "--base-url", url, "--model", "our-7b")
+    assert done.code == 0, done.said
+    code, shown = on_terminal(f"openai\n{url}\nour-7b\n\n", "init", "b", cwd=tmp_path)
+    assert code == 0, shown
+    for folder in ("a", "b"):
+        loaded = load_run_file(tmp_path / folder / "run.yaml")
+        check_run_file(loaded, {})  # no key is needed
+        assert {(getattr(spec, "base_url"), getattr(spec, "model")) for spec in loaded.config.models.values()} == {  # noqa: B009
+            (url, "our-7b")
+        }
 
 
 def test_on_a_terminal_it_asks_for_provider_model_and_name(tmp_path: Path) -> None:
