@@ -171,7 +171,8 @@ class QuestionRunner:
         about the server."""
         if reply.finish_reason == "refusal" or self._has_shown:
             return True
-        if not self._expects_choices or reply.choice_logprobs:
+        is_listed = bool(reply.choice_logprobs) or reply.least_logprob is not None  # a full list may lack every label
+        if not self._expects_choices or is_listed:
             self._mode, self._has_shown = "constrained", True
             return True
         self._mode = "plain"

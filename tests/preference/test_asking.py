@@ -187,6 +187,18 @@ def test_after_probabilities_were_shown_an_answer_without_them_is_no_vote() -> N
     assert found.notices == {}
 
 
+UNLISTED = Reply(messages=written("The").messages, choice_logprobs={}, least_logprob=-9.0)
+"""The reply of a server that lists the likeliest tokens, of which none is a label."""
+
+
+def test_a_first_answer_whose_listed_tokens_hold_no_label_does_not_turn_probabilities_off() -> None:
+    server = Server(lambda number, request: SHOWN if number else UNLISTED)
+    found = judged(server)
+    assert found.values.count("A") == 11
+    assert found.invalids == ["the reply lists no label's probability"]
+    assert (server.with_choices, found.notices) == (12, {})
+
+
 def test_a_first_question_that_fails_holds_up_nobody() -> None:
     def reply(number: int, request: Request) -> Reply:
         if number == 0:
