@@ -103,7 +103,9 @@ class QuestionRunner:
             answer = await self._send(question)
         except (Rejected, Transient) as fault:
             provider = self.model.provider
-            if provider.kind == "openai" and (refused := _ENTRY_REFUSED.search(str(fault))):
+            is_begun = question.prefill is not None and self._mode != "plain" and not self._has_shown
+            is_by_entry = provider.kind == "openai" and (is_begun or question.scored is not None)
+            if is_by_entry and (refused := _ENTRY_REFUSED.search(str(fault))):
                 key = "prefill" if question.scored is None else "prompt_logprobs"
                 raise ConfigError(
                     f"models.{self.model.name}: found {key}: true, and its server rejects {refused[0]}; take the key "
@@ -150,7 +152,8 @@ class QuestionRunner:
                     shared=question.shared,
                 )
             except Rejected as fault:
-                if not _CAPABILITY_REFUSED.search(str(fault)) or _ENTRY_REFUSED.search(str(fault)):
+                is_known = self._has_shown or _ENTRY_REFUSED.search(str(fault))  # the words are of this question alone
+                if is_known or not _CAPABILITY_REFUSED.search(str(fault)):
                     raise
                 self._mode = "plain"
             else:

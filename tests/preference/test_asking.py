@@ -199,6 +199,28 @@ def test_a_first_answer_whose_listed_tokens_hold_no_label_does_not_turn_probabil
     assert (server.with_choices, found.notices) == (12, {})
 
 
+def test_a_rejection_that_quotes_a_question_about_schemas_does_not_turn_probabilities_off() -> None:
+    def reply(number: int, request: Request) -> Reply:
+        if number == 5:
+            raise Rejected("here: status 400: too long: 'Explain this database schema ...'")
+        return SHOWN
+
+    server = Server(reply)
+    found = judged(server)
+    assert found.values.count("A") == 11
+    assert [invalid.startswith("rejected: here: status 400") for invalid in found.invalids] == [True]
+    assert (server.with_choices, found.notices) == (12, {})
+
+
+def test_a_rejection_that_quotes_a_question_about_log_probabilities_is_not_taken_for_one_of_the_entry() -> None:
+    def refuse(request: Request) -> Reply:
+        raise Rejected("here: status 400: too long: 'What is prompt_logprobs in vLLM?'")
+
+    provider = Scripted(refuse)
+    provider.kind = "openai"
+    assert "too long" in str(verdict_of(provider).invalid)
+
+
 def test_a_first_question_that_fails_holds_up_nobody() -> None:
     def reply(number: int, request: Request) -> Reply:
         if number == 0:
