@@ -83,12 +83,13 @@ def run_checks(checks: tuple[Check, ...], text: str) -> Checked:
 def fails_for_good(checks: tuple[Check, ...], text: str) -> bool:
     """Whether an answer that begins with this text fails with any continuation, so a cut answer has already failed.
 
-    A pattern that looks at the end of the text (`$`, `\\z`) cannot tell.
+    A pattern that looks at the end of the text (`$`, `\\z`) cannot tell. One that looks for the end of a word (`\\b`)
+    is also tried with a letter after the last word, which may be the beginning of a longer one.
     """
     return any(
         KINDS[check.kind].fails_for_good
         and not any(end in str(check.value) for end in ("$", r"\z"))
-        and check.run(text).is_kept is False
+        and all(check.run(begun).is_kept is False for begun in (text, f"{text}x", f"{text} "))
         for check in checks
     )
 

@@ -100,6 +100,8 @@ def test_a_pair_is_kept_where_the_check_confirms_it_and_counted_by_reason_elsewh
         ("{kind: max_words, value: 5}", 1),
         ("{kind: forbids, value: somebody}", 1),
         ("{kind: forbids, value: '[^.]$'}", 0),  # the full stop may have been to come
+        (r"{kind: forbids, value: '\bbolt\b'}", 0),  # it may have been to become bolts
+        (r"{kind: forbids, value: '\bsomebody\b'}", 1),
         ("{kind: matches, value: '[.]$'}", 0),
         ("{kind: matches, value: '[.]$'}, {kind: max_words, value: 5}", 1),
     ],
