@@ -98,6 +98,7 @@ class DatasetStage(Stage):
     def make(self, context: Context) -> StageResult:
         """Pairs of all judgements, with their texts, mixed where asked; train and test share no prompt."""
         texts, test = texts_of(context), context.held_out()
+        constructs = bool(context.config.parts(ConstructConfig))
         rows: dict[str, list[Preference]] = {"train": [], "test": []}
         left_out: Counter[str] = Counter()
         cut: Counter[str] = Counter()
@@ -117,11 +118,11 @@ class DatasetStage(Stage):
             rows[side].append(preference_row(pair, texts.prompts, answers, references))
             cut.update(cut_answers(pair, answers))
         if not rows["train"]:
-            raise AmendmentError(_no_pair(left_out, on_test_side=len(rows["test"])))
+            raise AmendmentError(_no_pair(left_out, on_test_side=len(rows["test"]), constructs=constructs))
         by_source = {RUN: [*rows["train"], *rows["test"]]}
         counts: dict[str, Any] = {**checked.counts, **revisions_checked(context)}
         counts |= {CUT: dict(cut)} if cut else {}
-        if context.config.parts(ConstructConfig):
+        if constructs:
             counts["constructed"] = len(constructed.paired.pairs)
         if len(self.config.mix) > 1:
             rows, by_source, mixed = mix_in(context, rows)
@@ -130,7 +131,7 @@ class DatasetStage(Stage):
         rows, with_key = sift(rows, _cells, run_scanner(key_variables(settings)), self.config.secrets)
         left_out += with_key
         if not rows["train"]:
-            raise AmendmentError(_no_pair(left_out, on_test_side=len(rows["test"])))
+            raise AmendmentError(_no_pair(left_out, on_test_side=len(rows["test"]), constructs=constructs))
         tables = [context.workspace.write(f"dataset/{side}", Preference, of_side) for side, of_side in rows.items()]
         folder, every = context.workspace.folder, [row for of_side in rows.values() for row in of_side]
         outgoing = Outgoing(settings, run_pseudonyms(folder, settings, every))  # people.json says when these change
@@ -149,7 +150,7 @@ def _cells(row: Preference) -> tuple[str, dict[str, Any]]:
     return f"{row.comparison_id} of {plain(row.source or 'this run')}", row.to_json()
 
 
-def _no_pair(left_out: Mapping[str, int], *, on_test_side: int) -> str:
+def _no_pair(left_out: Mapping[str, int], *, on_test_side: int, constructs: bool) -> str:
     counts = [f"{count} {reason}" for reason, count in left_out.items()]
     counts += [f"{on_test_side} on the test side of the split"] if on_test_side else []
     ways = ["take more prompts"]
@@ -161,7 +162,11 @@ def _no_pair(left_out: Mapping[str, int], *, on_test_side: int) -> str:
         ways.append("ask a judge that tells these answers apart, or write answers that differ more")
     if left_out.get("invalid") or left_out.get("orders disagree"):
         ways.append("ask a judge that answers better: the table judging/verdicts holds its replies")
-    shown = ", ".join(counts) or "none, since nothing was judged"
+    nothing = "none, since nothing was judged"
+    if constructs and not counts:
+        nothing = "none: no two answers became a pair; summary.md says why under construct"
+        ways.append("change the principle, its check or the model: the table construct/candidates holds the answers")
+    shown = ", ".join(counts) or nothing
     return f"dataset: no pair is left for training (left out: {shown}). What helps: {', or '.join(ways)}"
 
 

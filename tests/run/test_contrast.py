@@ -9,10 +9,10 @@ import pytest
 
 from amendment.constitutions import DrawnPrinciple, Principle
 from amendment.constitutions.model import Constitution
-from amendment.errors import ConfigError
+from amendment.errors import AmendmentError, ConfigError
 from amendment.records import Prompt, text_of, user
 from amendment.stages.contrast import contrast_principles, drawn_for
-from tests.chat_server import ChatServer
+from tests.chat_server import ChatServer, saying
 from tests.rows import save
 from tests.run.small_runs import complaints, made, pairs_of, run_of
 
@@ -119,6 +119,13 @@ def test_a_cut_answer_is_rejected_only_where_no_more_words_could_mend_it(
     counts = result.summary["stages"]["construct"]
     assert counts["pairs"] == pairs
     assert counts.get("no pair", {}) == ({} if pairs else {"an answer is cut off": 1})
+
+
+def test_a_run_in_which_no_pair_is_confirmed_says_where_the_reasons_are(tmp_path: Path, server: ChatServer) -> None:
+    server.answer = saying(SHORT)
+    with pytest.raises(AmendmentError, match=r"no two answers became a pair; summary\.md says why under construct"):
+        made(tmp_path, written(tmp_path, url=server.url))
+    assert "- no pair: chosen is rejected 1" in (tmp_path / "run/summary.md").read_text()
 
 
 def test_a_plan_counts_both_answers_and_a_changed_rule_asks_again(tmp_path: Path, server: ChatServer) -> None:
