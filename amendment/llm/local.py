@@ -181,6 +181,8 @@ class LocalProvider:
         if self._model is None:
             try:
                 self._model = LocalModel(self._folder, self._device, self._dtype)
+            except ConfigError:
+                raise
             except Exception as fault:  # a damaged folder fails in as many ways as there are libraries below
                 raise ConfigError(f"{self._spec.model}: the model cannot be loaded: {first_line(fault)}") from fault
         encoded: dict[int, Encoded] = {}
@@ -241,11 +243,20 @@ class LocalModel:
     """A loaded model with its tokenizer. Not for several threads at once."""
 
     def __init__(self, folder: Path, device: str, dtype: str) -> None:
+        """Raises ConfigError where weights are missing, such as the head of a model that writes no text."""
         self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         self._renderer = Renderer(self.tokenizer)
         with without_bars():
-            self.model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype="auto" if dtype == "auto" else getattr(torch, dtype), **SAFE_LOADING
+            self.model, loading = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype="auto" if dtype == "auto" else getattr(torch, dtype),
+                output_loading_info=True,
+                **SAFE_LOADING,
+            )
+        if absent := sorted(loading["missing_keys"]):  # the library fills them with random numbers
+            raise ConfigError(
+                f"{folder}: expected all weights of a model that writes text, {len(absent)} are missing, such as "
+                f"{absent[0]}; it may be a model of another kind, or incomplete"
             )
         self.model.to(device).eval().requires_grad_(False)
         pack_frozen(self.model)

@@ -41,6 +41,8 @@ their way together, which is one full batch of OpenAI's."""
 SAFE_LOADING = {"trust_remote_code": False, "use_safetensors": True}
 """Keywords of every `from_pretrained` of a model: no code of a repository, and no pickles, which can run code."""
 INDEX = "model.safetensors.index.json"
+_NO_WRITERS = ("ForSequenceClassification", "ForTokenClassification", "ForMaskedLM", "ForQuestionAnswering")
+"""Ends of the names of architectures that write no text; a loader would give them a head of random numbers."""
 _OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack", ".gguf")
 
 
@@ -211,6 +213,8 @@ def folder_problems(folder: Path) -> list[str]:
     problems = []
     if not (folder / "config.json").is_file():
         problems.append(f"{folder}: no config.json; expected a folder made by save_pretrained")
+    elif kinds := [name for name in _architectures(folder) if name.endswith(_NO_WRITERS)]:
+        problems.append(f"{folder}: expected a model that writes text, found {kinds[0]} in config.json; name another")
     if (folder / "adapter_config.json").is_file():
         problems.append(f"{folder}: this is an adapter, not a model; merge it into its base first")
     if problem := weights_problem(folder):
@@ -220,6 +224,16 @@ def folder_problems(folder: Path) -> list[str]:
     elif not _has_template(folder):
         problems.append(f"{folder}: the tokenizer has no chat template; expected chat_template.jinja")
     return problems
+
+
+def _architectures(folder: Path) -> list[str]:
+    """The classes for which a folder was saved; none where its settings name none, or cannot be read."""
+    try:
+        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    named = settings.get("architectures") if isinstance(settings, dict) else None
+    return [str(name) for name in named] if isinstance(named, list) else []
 
 
 def _has_template(folder: Path) -> bool:

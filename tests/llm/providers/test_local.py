@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from amendment.errors import ConfigError, Rejected, Transient
 from amendment.llm.generation import GenerationOptions, draw_tokens
@@ -166,6 +167,29 @@ def test_a_hub_that_cannot_be_reached_is_told_in_one_sentence(monkeypatch: pytes
     with pytest.raises(ConfigError, match="neither a folder nor a model that could be fetched") as caught:
         LocalProvider(LocalSpec(provider="local", model="nobody-here/no-such-model"))
     assert "\n" not in str(caught.value)
+
+
+def headless(folder: Path, to: Path, **settings: Any) -> Path:
+    """A copy of a model without the weights of its head."""
+    shutil.copytree(folder, to)
+    weights = load_file(to / "model.safetensors")
+    weights.pop("lm_head.weight", None)
+    save_file(weights, to / "model.safetensors", {"format": "pt"})
+    config = json.loads((to / "config.json").read_text())
+    (to / "config.json").write_text(json.dumps({**config, "tie_word_embeddings": False, **settings}))
+    return to
+
+
+def test_weights_that_are_not_there_are_not_made_up(model_folder: Path, tmp_path: Path, question: Ask) -> None:
+    [fault] = answers(headless(model_folder, tmp_path / "model"), [question()])
+    assert isinstance(fault, ConfigError)
+    assert "1 are missing, such as lm_head.weight; it may be a model of another kind" in str(fault)
+
+
+def test_a_reward_model_is_refused_before_anything_is_loaded(model_folder: Path, tmp_path: Path) -> None:
+    folder = headless(model_folder, tmp_path / "model", architectures=["LlamaForSequenceClassification"])
+    with pytest.raises(ConfigError, match=r"expected a model that writes text, found LlamaForSequenceClassification"):
+        LocalProvider(LocalSpec(provider="local", model=str(folder)))
 
 
 def test_a_model_is_asked_as_it_was_taught(base: Path) -> None:
