@@ -33,6 +33,8 @@ FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", 
 """The files of a model: weights, settings, tokenizer, templates. No others are fetched, hashed or read."""
 _STEM, _SHA256 = "SmolLM2-135M-Instruct.Q4_1", "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 _FOLDER = f"{_STEM}-{_SHA256[:16]}"
+_MAGIC = b"GGUF"
+"""The first bytes of every such file."""
 
 
 def weights_of(model: str) -> str:
@@ -71,8 +73,20 @@ def conversion_problems(model: str, revision: str | None = None) -> list[str]:
         return []  # without the package, the model comes from the Hub
     if not path.is_file():
         return [f"{path}: no such file; expected a GGUF file"]
+    if wrong := _no_gguf(path):
+        return [wrong]
     problem = missing("local", "gguf")
     return [str(problem)] if problem else []
+
+
+def _no_gguf(path: Path) -> str | None:
+    """Why this is no GGUF file, as far as its first bytes tell."""
+    try:
+        with path.open("rb") as file:
+            begins = file.read(len(_MAGIC))
+    except OSError as fault:
+        return f"{path}: the file cannot be read: {fault.strerror}"
+    return None if begins == _MAGIC else f"{path}: expected a GGUF file, found one that begins with {begins!r}"
 
 
 def needs_the_hub() -> bool:
@@ -157,7 +171,8 @@ def _write(gguf: Path, part: Path) -> None:
             raise ConfigError(f"{gguf}: the file cannot be converted: {fault}") from fault
         raise
     except Exception as fault:  # a damaged file fails in as many ways as there are libraries below
-        raise ConfigError(f"{gguf}: the file cannot be converted: {first_line(fault)}") from fault
+        problem = f"the file cannot be converted: {first_line(fault)}"
+        raise ConfigError(f"{gguf}: {problem}. Where its download is incomplete, fetch it again") from fault
     finally:
         alone.unlink()
     if hasattr(model.config, "quantization_config"):

@@ -147,6 +147,15 @@ def test_what_is_no_gguf_is_refused_in_one_sentence(tmp_path: Path, cache: Path)
     with pytest.raises(ConfigError, match="no such file"):
         check_base(tmp_path / "absent.gguf")
     assert "no such file" in check_model(LocalSpec(provider="local", model=str(tmp_path / "absent.gguf")))[0]
+    [problem] = check_model(LocalSpec(provider="local", model=str(path)))
+    assert problem.endswith("notes.gguf: expected a GGUF file, found one that begins with b'not '")
+
+
+def test_a_cut_gguf_is_told_to_be_fetched_again(gguf: Path, tmp_path: Path, cache: Path) -> None:
+    path = tmp_path / "cut.gguf"
+    path.write_bytes(gguf.read_bytes()[:-1000])
+    with pytest.raises(ConfigError, match=r"cut.gguf: the file cannot be converted: .* fetch it again"):
+        converted(path)
 
 
 def test_a_gguf_is_a_model_for_asking_and_a_base_for_training(gguf: Path) -> None:
