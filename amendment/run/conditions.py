@@ -106,7 +106,7 @@ def results_of(conditions: Sequence[Condition], counts: Mapping[str, Any]) -> li
 def _result(condition: Condition, policy: str, principle: str, figure: Mapping[str, Any]) -> ConditionResult:
     share = figure.get("policies", {}).get(policy, {})
     value = share.get("value")
-    failed = value is None or value < condition.least - 1e-9
+    failed = value is None or not value >= condition.least - 1e-9  # nan is no share that was reached
     if value is None:
         shown = f"not measured: {figure.get('not measured', 'no answer')}"
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,11 @@ def test_ci_fails_where_a_policy_keeps_a_principle_too_rarely_or_nobody_measured
     assert "keeps house/no-list, by check" in amendment("evaluate", folder).out
     assert amendment("evaluate", str(ours.parent), "--fail-if", "no-list<0.8").code == 2  # no run's folder
     assert amendment("evaluate", folder, "p.jsonl").code == 2
+    summary = result.folder / "summary.json"
+    counts = json.loads(summary.read_text())
+    counts["stages"]["evaluate"]["scorecard"]["principles"]["house/no-list"]["policies"]["two"]["value"] = math.nan
+    summary.write_text(json.dumps(counts))
+    assert code("no-list<0.8") == 1
 
 
 def test_fluency_is_the_cross_entropy_under_the_first_policy(ours: Path, base: Path, server: Any) -> None:
