@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Callable
 from importlib import metadata
-from inspect import getsource
+from inspect import getsource, iscoroutinefunction
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -98,8 +98,11 @@ def register_check(name: str, function: Callable[[str], bool]) -> None:
     """Let principles name your own function: `check: [{kind: function, value: NAME}]`.
 
     The function gets the text of an answer, and returns True where it keeps the principle and False where it does not.
-    Register it before the constitution is loaded. Raises ValueError for a name that is taken.
+    Register it before the constitution is loaded. Raises ValueError for a name that is taken, and for what is no
+    function, or one that has to be awaited.
     """
+    if not callable(function) or iscoroutinefunction(function):
+        raise ValueError(f"check {name}: found {function!r:.80}, expected a function from a text to True or False")
     if name in _FUNCTIONS:
         raise ValueError(f"there is a check {name} already; choose another name")
     _FUNCTIONS[name] = function

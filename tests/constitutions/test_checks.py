@@ -63,6 +63,15 @@ def test_a_function_that_fails_or_returns_no_truth_is_a_reason_and_never_a_pass(
         register_check("ours-fails", lambda text: True)
 
 
+def test_what_cannot_be_called_like_a_check_is_not_registered() -> None:
+    async def later(text: str) -> bool:
+        return bool(text)
+
+    for wrong in ("keyword.iskeyword", later):
+        with pytest.raises(ValueError, match="expected a function from a text to True or False"):
+            register_check("ours-is-none", wrong)  # type: ignore[arg-type]
+
+
 def test_an_installed_package_brings_a_function_by_an_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = metadata.EntryPoint("theirs", "keyword:iskeyword", module.ENTRY_POINTS)
     broken = metadata.EntryPoint("broken", "no_such_package:f", module.ENTRY_POINTS)
