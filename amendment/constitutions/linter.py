@@ -172,7 +172,8 @@ def _scope(index: int, principle: Principle, known: Sequence[str] | None) -> Ite
 
 def _opposite_and_check(index: int, principle: Principle) -> Iterator[_Remark]:
     loc: Loc = ("principles", index)
-    if principle.opposite and principle.opposite in (principle.statement, principle.text):
+    said = [text.casefold().split() for text in (principle.statement, principle.text) if text]
+    if principle.opposite and principle.opposite.casefold().split() in said:
         yield _Remark("error", (*loc, "opposite"), "says the same as the principle; say what an answer does against it")
     fewest = [check.value for check in principle.check if check.kind == "min_words"]
     most = [check.value for check in principle.check if check.kind == "max_words"]

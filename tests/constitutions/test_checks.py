@@ -149,9 +149,9 @@ def test_checks_and_opposites_are_part_of_the_name_and_a_principle_may_have_noth
 def test_the_linter_finds_checks_that_contradict_themselves_or_their_cases() -> None:
     case = {"prompt": "Why?", "better": "Well, because of this.", "worse": "No.", "why": "It answers."}
     words = (Check(kind="min_words", value=9), Check(kind="max_words", value=3))
-    rule = principle(*words, opposite="Be brief.", compare=("Which?",), critique=("Q",), revise=("R",), cases=[case])
+    rule = principle(*words, opposite="Be  Brief.", compare=("Which?",), critique=("Q",), revise=("R",), cases=[case])
     places = {finding.place: finding.level for finding in lint(constitution(rule))}
-    assert places["ours: principles[0].opposite"] == "error"
+    assert places["ours: principles[0].opposite"] == "error", "also where white space and capitals differ"
     assert places["ours: principles[0].check"] == "error"
     assert places["ours: principles[0].cases[0].better"] == "warning"
 
