@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from inspect import iscoroutine, iscoroutinefunction
 from pathlib import Path
@@ -41,6 +42,7 @@ their way together, which is one full batch of OpenAI's."""
 SAFE_LOADING = {"trust_remote_code": False, "use_safetensors": True}
 """Keywords of every `from_pretrained` of a model: no code of a repository, and no pickles, which can run code."""
 INDEX = "model.safetensors.index.json"
+HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _NO_WRITERS = ("ForSequenceClassification", "ForTokenClassification", "ForMaskedLM", "ForQuestionAnswering")
 """Ends of the names of architectures that write no text; a loader would give them a head of random numbers."""
 _OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack", ".gguf")
@@ -203,6 +205,8 @@ def _local_problems(spec: LocalSpec) -> list[str]:
     problems = [str(problem)] if problem else []
     if not is_gguf(spec.model) and is_folder(spec.model):
         problems += folder_problems(folder_of(spec.model))
+    elif not is_gguf(spec.model) and not HUB_ID.fullmatch(spec.model):
+        problems.append(f"{spec.model}: no such folder; expected a model's folder or a Hub id such as org/name")
     return problems + conversion_problems(spec.model, spec.revision)
 
 

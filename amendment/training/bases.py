@@ -9,14 +9,13 @@ give equal files. Not covered: any claim that such a model understands language.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from amendment.errors import ConfigError
 from amendment.libraries import need, unreachable
-from amendment.llm.opening import INDEX, files_problem, shards_in, weights_problem
+from amendment.llm.opening import HUB_ID, INDEX, files_problem, shards_in, weights_problem
 from amendment.llm.weights import (
     COMMIT,
     EMBEDDED,
@@ -54,7 +53,6 @@ CHAT_TEMPLATE = """
 {%- endfor -%}
 {%- if add_generation_prompt -%}<|assistant|>{%- endif -%}
 """
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def need_training() -> None:
@@ -81,7 +79,7 @@ def check_base(base: str | Path, revision: str | None = None) -> None:
         if revision is not None:
             raise ConfigError(f"base {str(folder)!r}: a folder has no revision, found {revision!r}; leave it out")
         _check_folder(folder)
-    elif isinstance(base, Path) or not _HUB_ID.fullmatch(base) or base.startswith("."):
+    elif isinstance(base, Path) or not HUB_ID.fullmatch(base) or base.startswith("."):
         raise ConfigError(f"base {str(base)!r}: no such folder; expected a model's folder or a Hub id such as org/name")
     else:
         _check_hub(base, revision)

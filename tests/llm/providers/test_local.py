@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from amendment.errors import ConfigError, Rejected, Transient
 from amendment.llm.generation import GenerationOptions, draw_tokens
 from amendment.llm.local import LocalModel, LocalProvider
+from amendment.llm.opening import check_model
 from amendment.llm.provider import RawReply
 from amendment.llm.rendering import Renderer
 from amendment.llm.requests import Request
@@ -190,6 +191,11 @@ def test_a_reward_model_is_refused_before_anything_is_loaded(model_folder: Path,
     folder = headless(model_folder, tmp_path / "model", architectures=["LlamaForSequenceClassification"])
     with pytest.raises(ConfigError, match=r"expected a model that writes text, found LlamaForSequenceClassification"):
         LocalProvider(LocalSpec(provider="local", model=str(folder)))
+
+
+def test_a_name_that_no_model_of_the_hub_can_have_is_found_before_the_run_starts() -> None:
+    [problem] = check_model(LocalSpec(provider="local", model="our model"))
+    assert problem == "our model: no such folder; expected a model's folder or a Hub id such as org/name"
 
 
 def test_a_model_is_asked_as_it_was_taught(base: Path) -> None:
