@@ -112,6 +112,8 @@ class QuestionRunner:
                     f"out, or use a server that can do it. The server: {fault}"
                 ) from fault
             parsed: Sequence[Parsed] = [Parsed(invalid=_reason_of(fault))] * question.parts
+            if self._first and isinstance(fault, Transient):
+                self._first.add(parsed, None)
             origin = Origin(model=self.model.model, provider=provider.kind, host=provider.host)
         else:
             parsed = question.read(answer.reply)

@@ -1,10 +1,11 @@
 """Stop a run whose judge cannot be read, before it has asked all its questions.
 
-Covered: the replies to a judge's first questions in a run, each after a second request. Not covered: refusals and
-questions that the server rejects, which do not count as unreadable, and a judge that is sometimes readable.
+Covered: the replies to a judge's first questions in a run, each after a second request, and questions whose replies
+are all empty. Not covered: refusals and questions that the server rejects, which do not count as unreadable, and a
+judge that is sometimes readable.
 
 A run stops only once: if the ledger has the ten replies from an earlier start, the run continues, so a second start
-without a change shows how good the judge is.
+without a change shows how good the judge is. Empty replies are requested again in each start, so they stop each.
 """
 
 from __future__ import annotations
@@ -34,14 +35,15 @@ class FirstVerdicts:
         """Questions without a verdict: those asked in this start (True), and those of earlier ones."""
         self._is_over = False
 
-    def add(self, parsed: Sequence[Parsed], answer: Answer) -> None:
-        """Count the verdicts of one question. Raises Paused after the last of FIRST that could not be read."""
-        if self._is_over or answer.reply.finish_reason == "refusal" or answer.origin.request is None:
+    def add(self, parsed: Sequence[Parsed], answer: Answer | None) -> None:
+        """Count the verdicts of one question; no answer: all of its replies were empty. Raises Paused after the last of
+        FIRST that could not be read."""
+        if self._is_over or (answer and (answer.reply.finish_reason == "refusal" or answer.origin.request is None)):
             return
         if any(part.invalid is None for part in parsed):
             self._is_over = True
             return
-        is_new = self._model.calls.ledger.is_new(answer.origin.request)
+        is_new = answer is None or self._model.calls.ledger.is_new(str(answer.origin.request))
         self._unread[is_new] += 1
         if self._unread[is_new] < FIRST:
             return
@@ -53,7 +55,7 @@ class FirstVerdicts:
                 "not requested again; the run continues"
             )
             return
-        reply = text_of(answer.reply.messages).strip()
+        reply = text_of(answer.reply.messages).strip() if answer else ""
         lines = [
             f"{STAGE.get() or 'judge'}: none of the first {FIRST} verdicts of {name} could be read "
             f"({parsed[0].invalid}). Finished work is kept.",

@@ -82,7 +82,14 @@ def evaluation_of(folder: Path) -> tuple[Mapping[str, Any], list[str]]:
 
 def results_of(conditions: Sequence[Condition], counts: Mapping[str, Any]) -> list[ConditionResult]:
     """Whether the counts of an evaluation meet the conditions. Raises ConfigError for a policy or a principle that
-    it does not have."""
+    it does not have, and for counts that no run writes."""
+    try:
+        return _results(conditions, counts)
+    except (AttributeError, KeyError, TypeError, ValueError) as fault:
+        raise ConfigError(f"{SUMMARY}: the scorecard is not as a run writes it: {plain(repr(fault))}") from None
+
+
+def _results(conditions: Sequence[Condition], counts: Mapping[str, Any]) -> list[ConditionResult]:
     card: Mapping[str, Any] = counts.get("scorecard") or {"principles": {}, "words": {"policies": {}}}
     policies, problems, results = list(card["words"]["policies"]), [], []
     for condition in conditions:

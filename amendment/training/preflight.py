@@ -194,7 +194,13 @@ def pair_labels(rows: Sequence[Row], settings: PairTrainerSettings) -> PairLabel
 
 
 def labels_as_given(rows: Sequence[Row]) -> PairLabels:
-    """`p_chosen` (1 where absent) as it is, and weights. Raises DataError for those that cannot be read."""
+    """`p_chosen` (1 where no row has one) as it is, and weights. Raises DataError for those that cannot be read, and
+    where only some rows have a `p_chosen`."""
+    without = [at for at, row in enumerate(rows) if row.get("p_chosen") is None]
+    if 0 < len(without) < len(rows):
+        raise DataError(
+            f"row {without[0] + 1}: p_chosen is empty, and other rows have one; fill it in every row or in none"
+        )
     labelled = [{**row, "p_chosen": 1.0 if row.get("p_chosen") is None else row["p_chosen"]} for row in rows]
     return pair_labels(labelled, PairTrainerSettings(labels="soft", learning_rate=1.0))
 

@@ -160,6 +160,9 @@ def test_ci_fails_where_a_policy_keeps_a_principle_too_rarely_or_nobody_measured
     counts["stages"]["evaluate"]["scorecard"]["principles"]["house/no-list"]["policies"]["two"]["value"] = math.nan
     summary.write_text(json.dumps(counts))
     assert code("no-list<0.8") == 1
+    counts["stages"]["evaluate"]["scorecard"] = 5
+    summary.write_text(json.dumps(counts))
+    assert code("no-list<0.8") == 2, "edited by hand"
 
 
 def test_fluency_is_the_cross_entropy_under_the_first_policy(ours: Path, base: Path, server: Any) -> None:

@@ -90,3 +90,19 @@ def test_another_protocol_goes_on_with_the_answers_that_are_there(
     asked = [json.dumps(body) for body in server.asked if not is_judging(body)]
     assert len(asked) == len(set(asked)) == 80 >= len(drawn), "no answer is drawn again"
     assert json.loads(Path("runs/unread/summary.json").read_text())["stages"]["judging"]["invalid verdicts"] == 0
+
+
+def test_a_judge_that_says_nothing_stops_the_run_at_each_start(
+    unread: Callable[[str], Path], server: ChatServer
+) -> None:
+    unread("verdict")
+    mumbles = server.answer
+    server.answer = lambda body: (200, {"content": ""}) if is_judging(body) else mumbles(body)
+    for start in (1, 2):
+        ended = amendment("run", "run.yaml")
+        judged = sum(map(is_judging, server.asked))
+        assert ended.code == 3, ended.err
+        assert 30 * start <= judged < 75 * start, "ten questions in three attempts each, and what was in flight then"
+        assert "one reply: (no text)" in ended.err
+    server.answer = lambda body: (200, {"content": "Verdict: A"}) if is_judging(body) else mumbles(body)
+    assert amendment("run", "run.yaml").code == 0

@@ -190,9 +190,9 @@ def test_what_the_loss_would_ignore_is_refused(base: Path, rows: Rows, tmp_path:
         SoftRewardTrainer(model=str(base), args=stock, train_dataset=Dataset.from_list(rows).to_iterable_dataset())
 
 
-@pytest.mark.parametrize("wrong", [{"p_chosen": 1.5}, {"p_chosen": float("nan")}, {"weight": -1.0}])
+@pytest.mark.parametrize("wrong", [{"p_chosen": 1.5}, {"p_chosen": float("nan")}, {"p_chosen": None}, {"weight": -1.0}])
 def test_values_out_of_range_are_refused_with_their_row(
-    base: Path, rows: Rows, tmp_path: Path, wrong: dict[str, float]
+    base: Path, rows: Rows, tmp_path: Path, wrong: dict[str, float | None]
 ) -> None:
     from trl import DPOConfig, RewardConfig
 
