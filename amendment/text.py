@@ -183,6 +183,16 @@ def _visible(character: str) -> str:
     return character
 
 
+def visible(text: str) -> str:
+    """The text with its line breaks and tabs, and with control, format and bidi characters as escapes: for a page of
+    HTML, whose template escapes the rest.
+
+    >>> visible("one\\n<b>\\u202e")
+    'one\\n<b>\\\\u202e'
+    """
+    return "".join(sign if sign in "\n\t" else _visible(sign) for sign in text.replace("\r\n", "\n"))
+
+
 def width_of(text: str) -> int:
     """The columns of a text on a terminal: two for a wide character, none for a combining mark.
 

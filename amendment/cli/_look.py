@@ -111,3 +111,29 @@ def _print(lines: Iterable[str]) -> None:
     """Print lines, headings bold where a terminal shows it."""
     for line in lines:
         typer.echo(typer.style(line, bold=True) if line and not line.startswith(" ") else line)
+
+
+@app.command(rich_help_panel=LOOK)
+def report(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="The folder of a run or an audit, or two to compare.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file to write; report.html in DIR by default.")
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+) -> None:
+    """Write a report as one HTML file.
+
+    It has the conclusion, the gates, all figures with plots, and samples with their stories; it loads nothing from
+    elsewhere, so it can be sent around. Two folders stand next to each other. Calls no model.
+    """
+    from amendment.report.page import write_report
+
+    path = write_report(folders, out)
+    typer.echo(f"Written to {plain(str(path), longest=2000)}.")
+    if open_:
+        import webbrowser
+
+        if not webbrowser.open(path.resolve().as_uri()):
+            typer.echo("No browser could be opened; open the file yourself.", err=True)

@@ -186,7 +186,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
     typer.echo("\n".join([*headline(started.config, result.summary), *spending_lines(result.spending), ""]))
     typer.echo("".join(f"{line}\n" for line in loss_lines(result.summary["stages"])), nl=False)
     done = "nothing was left to do" if not result.ran else f"ran {', '.join(result.ran)}"
-    typer.echo(f"{done}; {result.sent} model calls. Everything is in {result.folder}; begin with summary.md there.")
+    typer.echo(f"{done}; {result.sent} model calls. Everything is in {result.folder}; begin with report.html there.")
 
 
 def _print_losses(folder: Path) -> None:

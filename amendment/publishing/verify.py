@@ -25,8 +25,8 @@ from amendment.publishing.manifest import MANIFEST, read_manifest
 from amendment.records import Candidate, Comparison, Message, Prompt
 from amendment.text import plain
 
-OF_A_RUN = (MANIFEST, "run.lock", "settings.json", "spending.json", "status.json")
-"""Files of a run that a manifest cannot vouch for: they hold times, or the manifest itself."""
+OF_A_RUN = (MANIFEST, "report.html", "run.lock", "settings.json", "spending.json", "status.json")
+"""Files of a run that a manifest cannot vouch for: they hold times, the manifest itself, or what is in other files."""
 OF_A_COPY = (MANIFEST, CARD, ".gitattributes")
 """Beside what a published manifest names: itself, the card, which may be edited, and what the Hub puts there."""
 GROWING = re.compile(r"publish/|amend/|\.git/|ledger\.sqlite|labels(-[a-z]+)*\.sqlite")

@@ -44,7 +44,7 @@ def _fitted(text: str, width: int) -> str:
 
 def _state(story: PromptStory) -> str:
     """What is worth a look: disagreement first, then what did not end well."""
-    flags = _flags(story)
+    flags = flags_of(story)
     if flags or story.pairs:
         return " ".join(flags)
     if story.endings:
@@ -54,7 +54,7 @@ def _state(story: PromptStory) -> str:
     return "" if story.answers else "no answers"
 
 
-def _flags(record: PromptStory | ComparisonView) -> list[str]:
+def flags_of(record: PromptStory | ComparisonView) -> list[str]:
     return [name for name in ("disputed", "flipped", "invalid") if getattr(record, name)]
 
 
@@ -66,7 +66,7 @@ def story_lines(story: PromptStory, *, total: int, has_dataset: bool) -> Iterato
     yield from _indented(story.text)
     for answer in story.answers:
         yield ""
-        yield from _heading(_written(answer))
+        yield from _heading(written_of(answer))
         yield from _indented(answer.text)
         for critique in story.critiques:
             if critique.answer == answer.number:
@@ -86,7 +86,7 @@ def story_lines(story: PromptStory, *, total: int, has_dataset: bool) -> Iterato
             yield from _indented(ending)
 
 
-def _written(answer: AnswerView) -> str:
+def written_of(answer: AnswerView) -> str:
     """The heading of an answer: how it came to be, and what it is cut by."""
     how = f"{answer.kind}{_by(answer.principle_ids)}"
     facts = [
@@ -104,7 +104,7 @@ def _by(principle_ids: Iterable[str]) -> str:
 
 def _comparison_lines(comparison: ComparisonView) -> Iterator[str]:
     first, second = comparison.answers
-    flags = _flags(comparison)
+    flags = flags_of(comparison)
     yield from _heading(f"Answers {first} and {second}{': ' if flags else ''}{', '.join(flags)}")
     for (rater, principle), group in groupby(comparison.verdicts, key=lambda row: (row.rater, row.principle_id)):
         who, verdicts = f"{rater}{f' by {principle}' if principle else ''}", list(group)
@@ -112,7 +112,7 @@ def _comparison_lines(comparison: ComparisonView) -> Iterator[str]:
         if not is_inline:
             yield from _indented(who, by=2)
         for verdict in verdicts:
-            saw, says = _saw(verdict), _says(verdict)
+            saw, says = saw_of(verdict), says_of(verdict)
             line = f"{saw}: {says}" if saw else says
             named = f"{who}{' ' if saw else ': '}{line}"
             yield from _indented(named if is_inline else line, by=2 if is_inline else 4)
@@ -124,19 +124,19 @@ def _comparison_lines(comparison: ComparisonView) -> Iterator[str]:
     if comparison.ending:
         yield from _indented(f"no verdict: {comparison.ending}", by=2)
     if comparison.verdicts or comparison.p is not None:
-        yield from _indented(_label(comparison), by=2)
+        yield from _indented(label_of(comparison), by=2)
     if comparison.pair:
-        yield from _indented(_pair(comparison.pair), by=2)
+        yield from _indented(pair_of(comparison.pair), by=2)
 
 
-def _saw(verdict: VerdictView) -> str:
+def saw_of(verdict: VerdictView) -> str:
     """How the rater saw the answers; empty where that is not on record."""
     if not verdict.shown or not verdict.is_order_known:
         return ""
     return f"saw {verdict.shown[0]} {'alone' if len(verdict.shown) == 1 else 'first'}"
 
 
-def _says(verdict: VerdictView) -> str:
+def says_of(verdict: VerdictView) -> str:
     """The verdict in words."""
     facts = [
         verdict.outcome if verdict.preferred is None else f"{verdict.preferred} is better",
@@ -162,7 +162,7 @@ def _confidence(verdict: VerdictView) -> str:
     return _CONFIDENCE.get(round(thirds) if is_label else 0, f"confidence {verdict.confidence:.2f}")
 
 
-def _label(comparison: ComparisonView) -> str:
+def label_of(comparison: ComparisonView) -> str:
     """What the verdicts come to."""
     if comparison.p is None:
         is_read = comparison.invalid < len(comparison.verdicts)
@@ -180,7 +180,7 @@ def _decisive(principle: str | None) -> str:
     return f" ({principle})" if principle else ""
 
 
-def _pair(pair: PairView) -> str:
+def pair_of(pair: PairView) -> str:
     """The pair as training sees it."""
     people = ", ".join(pair.raters) if pair.decided_by == "person" else ""
     facts = [

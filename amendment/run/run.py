@@ -34,6 +34,7 @@ from amendment.run.terms import Terms, agree, keys_of, outward_lines, remember_s
 from amendment.stages.contract import StageResult
 from amendment.stages.kinship import kinship_warnings
 from amendment.stages.passes import one_pass
+from amendment.text import plain
 from amendment.yamlfile import did_you_mean
 
 if TYPE_CHECKING:
@@ -205,6 +206,7 @@ class Run:
                 if stage.name not in made and not self._place.is_up_to_date(stage):
                     made |= self._make(self._together(stage, wanted), stages)
             reported = self._report(stages)
+            self._write_report()
             ran = tuple(stage.name for stage in wanted if stage.name in made)
             return Result(folder=self.folder, **reported._asdict(), sent=self._context.sent - sent, ran=ran)
         except OSError as fault:
@@ -309,6 +311,16 @@ class Run:
             configuration = self.config.model_dump(mode="json", by_alias=True, exclude_none=True)
             write_manifest(self.folder, configuration, summary, self._context.constitutions)
         return _Reported(summary, spending)
+
+    def _write_report(self) -> None:
+        """Write the page for people. What it says is in other files too, so a fault in it never costs a run."""
+        from amendment.report.page import REPORT, write_report
+
+        try:
+            write_report([self.folder])
+        except Exception as fault:
+            reason = plain(f"{type(fault).__name__}: {fault}", longest=300)
+            self._progress.say(f"{self.folder / REPORT} was not written ({reason}); try amendment report {self.folder}")
 
     def _write_config(self) -> None:
         """The resolved run file, defaults included, and the version that reads it."""

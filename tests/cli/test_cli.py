@@ -22,7 +22,7 @@ from amendment.constitutions import shipped
 from amendment.errors import Paused
 from tests.command_line import called
 
-HEAVY = ("torch", "trl", "transformers", "datasets", "openai", "anthropic")
+HEAVY = ("torch", "trl", "transformers", "datasets", "openai", "anthropic", "matplotlib")
 TINY = """\
 name: tiny
 constitution: lilliput

@@ -193,16 +193,6 @@ def test_mixed_in_pairs_come_after_the_prompts_of_the_run(tmp_path: Path) -> Non
     assert mixed[0].number == 13
 
 
-@pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a small run of the simulated world: a chain, candidates, one judge."""
-    from tests.run.conftest import SMALL
-
-    folder = tmp_path_factory.mktemp("small")
-    (folder / "run.yaml").write_text(SMALL, encoding="utf-8")
-    return Run.from_file(folder / "run.yaml", folder=folder / "run")().folder
-
-
 def test_the_python_of_the_docs_runs(undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (Path(__file__).parents[2] / "docs/looking.md").read_text(encoding="utf-8")
     [block] = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)

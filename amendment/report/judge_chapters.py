@@ -1,0 +1,241 @@
+"""Chapters on judges: agreement against the human ceiling, position and length, reliability, principles, all tables.
+
+All of it is read from a certificate; see `amendment.audit` for what the figures mean.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from amendment.audit.gates import LEAST_CONSISTENT
+from amendment.report.document import MOST_JUDGES, Chapter, DataTable, Json, Matrix, Written, estimate, short
+from amendment.report.plots import IntervalRow, Intervals, Reliability, ReliabilityBin
+
+MOST_PRINCIPLES, MOST_SLICES = 16, 24
+FEATURES = {"length": "longer", "self": "by the judge's own model"}
+PERCENT = (0.0, 100.0)
+
+
+def judge_chapters(written: Written) -> list[Chapter]:
+    """The chapters that the certificate has figures for."""
+    certificate = written.certificate
+    judges = _best_first(certificate)
+    chapters = (
+        _agreement(judges),
+        _position(judges),
+        _bias(judges),
+        _reliability(written),
+        _slices(certificate),
+        _principles(written.of_stage("judging", "judging/report.json")),
+        _tables(certificate),
+    )
+    return [chapter for chapter in chapters if chapter]
+
+
+def _best_first(certificate: Json) -> list[Json]:
+    """At most `MOST_JUDGES` judges, in the order of their conclusions."""
+    judges = {judge["name"]: judge for judge in certificate.get("judges", ())}
+    order = [conclusion["judge"] for conclusion in certificate.get("conclusions", ())] or list(judges)
+    return [judges[name] for name in order if name in judges][:MOST_JUDGES]
+
+
+def _rows(figures: Sequence[tuple[str, Any]], series: str = "") -> list[IntervalRow]:
+    """Those that were measured."""
+    return [IntervalRow(label, figure, series) for label, value in figures if (figure := estimate(value))]
+
+
+def _agreement(judges: Sequence[Json]) -> Chapter | None:
+    rows, notes = [], []
+    for judge in judges:
+        name, ceiling = short(judge["name"]), judge["ceiling"].get("no_ties") or {}
+        rows += _rows(
+            [
+                (
+                    f"{name} and the majority of annotators",
+                    (judge.get("label") or {}).get("by_rule", {}).get("no_ties"),
+                ),
+                (f"{name} and one annotator", ceiling.get("judge")),
+                ("two annotators (the ceiling)", ceiling.get("people")),
+                ("the longer answer, without a judge", judge.get("length_baseline")),
+            ]
+        )
+        difference = estimate(ceiling.get("difference"))
+        if difference:
+            points = (
+                f"{100 * difference.value:+.1f} points ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
+            )
+            notes.append(f"{name} against two annotators: {points}, on the same {difference.n:,} items.")
+    if not rows:
+        return None
+    says = (
+        "Compare the judge's agreement with one annotator with that of two annotators: better than that it cannot be."
+    )
+    if not any("ceiling" in row.label for row in rows):
+        says = "How often the judge chooses as annotators do; a ceiling takes two annotators on the same items."
+    title = "Agreement where both choose an answer"
+    plot = Intervals(title=title, rows=rows, reference=(0.5, "a coin"), limits=PERCENT)
+    return Chapter(id="agreement", title="Agreement with people", says=says, plots=[plot], notes=notes)
+
+
+def _position(judges: Sequence[Json]) -> Chapter | None:
+    same = _rows([(short(judge["name"]), judge["position"]["consistency"]) for judge in judges])
+    first = _rows([(short(judge["name"]), judge["position"]["prefers_first"]) for judge in judges])
+    same = [row for row in same if row.estimate.n]
+    plots = []
+    if same:
+        limit = (LEAST_CONSISTENT, f"{100 * LEAST_CONSISTENT:.0f} %, from which the gate passes")
+        plots.append(Intervals(title="Same verdict in both orders", rows=same, reference=limit, limits=PERCENT))
+    if first:
+        title = "Prefers the answer shown first"
+        plots.append(Intervals(title=title, rows=first, reference=(0.5, "no preference"), limits=PERCENT))
+    if not plots:
+        return None
+    says = "A judge that looks at the answers alone gives the same verdict when they change places."
+    return Chapter(id="position", title="Position", says=says, plots=plots)
+
+
+def _bias(judges: Sequence[Json]) -> Chapter | None:
+    rows, sways = [], []
+    for judge in judges:
+        name = short(judge["name"], 24)
+        figures = judge.get("bias", {})
+        measured = [
+            (f"{name}: {FEATURES.get(feature, feature)}", figure["asymmetry"]) for feature, figure in figures.items()
+        ]
+        rows += _rows(measured)
+        if length := figures.get("length"):
+            sways += _rows([(f"{name} prefers the longer", length["judge"])])
+            sways += _rows([("annotators prefer it, same items", length["people"])])
+    if not rows and not sways:
+        return None
+    plots = []
+    if rows:
+        far = max(30.0, *(100 * abs(bound) for row in rows for bound in row.estimate[:3] if not math.isnan(bound)))
+        title = "Errs towards an answer for what it looks like, in points"
+        edges = (-min(far, 100.0), min(far, 100.0))
+        plots.append(
+            Intervals(title=title, rows=rows, reference=(0.0, "errs alike"), limits=edges, form="+.1f", unit="")
+        )
+    if sways:
+        title = "Chooses the longer answer"
+        plots.append(Intervals(title=title, rows=sways, reference=(0.5, "as often as not"), limits=PERCENT))
+    says = (
+        "Right of the line the judge errs towards longer answers, or towards another mark of style; left, away from it."
+    )
+    return Chapter(id="bias", title="Length and style", says=says, plots=plots)
+
+
+def _reliability(written: Written) -> Chapter | None:
+    """Of a spot check, or of the labels that a calibration was fitted to."""
+    check = written.certificate.get("spot_check") or {}
+    reports = {"raw": check.get("raw"), "calibrated": check.get("calibrated")}
+    if not reports["raw"]:
+        recipe = written.of_stage("calibration", "calibration/calibrator.json")
+        reports = {"raw": recipe.get("before"), "calibrated": recipe.get("after")}
+    shown = {name: report for name, report in reports.items() if report and not report.get("is_hard")}
+    series = {
+        name: [
+            ReliabilityBin(confidence=row["confidence"], accuracy=accuracy, n=row["n"])
+            for row in report["bins"]
+            if (accuracy := estimate(row["accuracy"]))
+        ]
+        for name, report in shown.items()
+    }
+    if not any(series.values()):
+        return None
+    rows, notes = [], []
+    for name, report in shown.items():
+        figures = [estimate(report[key]) for key in ("brier", "log_loss", "ece")]
+        rows.append((name, *(f"{figure.value:.3f}" if figure else "-" for figure in figures)))
+        if report.get("shows_miscalibration"):
+            sure, right = report["confidence"]["value"], report["accuracy"]["value"]
+            more = "surer" if sure > right else "less sure"
+            notes.append(f"{name}: {more} than right: confidence {sure:.2f}, right {right:.2f}.")
+        else:
+            notes.append(f"{name}: these labels show no miscalibration.")
+    return Chapter(
+        id="reliability",
+        title="Reliability of its probabilities",
+        says="On the dashed line a judge is right as often as it is sure; below it, it is surer than right.",
+        plots=[Reliability(title="Right by confidence, with the number of labels", series=series)],
+        tables=[DataTable(("probabilities", "Brier score", "log loss", "ECE"), rows, "Errors of the probabilities")],
+        notes=notes,
+    )
+
+
+def _slices(certificate: Json) -> Chapter | None:
+    """Agreement, or where nobody labelled consistency, by principle and category."""
+    slices = [row for row in certificate.get("slices", ()) if row["by"] in ("principle", "category")][:MOST_SLICES]
+    judges = list(dict.fromkeys(row["judge"] for row in slices))
+    figure = "no_ties" if any(estimate(row["no_ties"]) for row in slices) else "consistency"
+    rows = [
+        IntervalRow(f"{row['by']} {row['name']}", value, short(row["judge"], 24) if len(judges) > 1 else "")
+        for row in sorted(slices, key=lambda row: (row["by"] != "principle", row["name"]))
+        if (value := estimate(row[figure])) and value.n
+    ]
+    if not rows:
+        return None
+    agrees = figure == "no_ties"
+    title = "Agreement of each call with annotators" if agrees else "Same verdict in both orders"
+    says = "Wide intervals are slices with few items; a slice whose interval lies below the others needs a look."
+    reference = (0.5, "a coin") if agrees else None
+    plot = Intervals(title=title, rows=rows, reference=reference, limits=PERCENT)
+    return Chapter(id="slices", title="By principle and category", says=says, plots=[plot])
+
+
+def _principles(report: Json) -> Chapter | None:
+    """How often each was asked about, and which agree with which."""
+    principles = report.get("principles", {})
+    coverage = sorted(principles.get("coverage", ()), key=lambda row: -row["comparisons"])
+    if not coverage:
+        return None
+    head = ("principle", "comparisons", "decided", "tied", "invalid verdicts")
+    rows = [
+        (row["principle"], *(f"{row[name]:,}" for name in ("comparisons", "decided", "tied", "invalid")))
+        for row in coverage
+    ]
+    names = sorted(row["principle"] for row in coverage[:MOST_PRINCIPLES])
+    place = {name: number for number, name in enumerate(names)}
+    cells, notes = {}, []
+    for pair in principles.get("agreements", ()):
+        first, second, figure = pair["first"], pair["second"], estimate(pair["agreement"])
+        if figure and first in place and second in place:
+            cells[place[first], place[second]] = cells[place[second], place[first]] = figure
+        for finding in ("redundant", "conflicting"):
+            if pair.get(finding):
+                notes.append(f"{first} and {second} are {finding}.")
+    says = "How often each principle was asked about, and could decide."
+    if cells:
+        says = "Two principles that always agree are one; two that seldom agree pull in opposite directions."
+    return Chapter(
+        id="principles",
+        title="Principles",
+        says=says,
+        matrix=Matrix(names, cells) if cells else None,
+        tables=[DataTable(head, rows, "Comparisons by principle")],
+        notes=notes,
+    )
+
+
+def _tables(certificate: Json) -> Chapter | None:
+    """The certificate's own long tables."""
+    tables, notes = list(_gate_tables(certificate)), []
+    for section in certificate.get("sections", ()):
+        if section.get("rows"):
+            tables.append(DataTable(section["head"], section["rows"], section["title"]))
+        notes += [f"{section['title']}: {note}" for note in section.get("notes", ())]
+    if not tables:
+        return None
+    says = "Every table of the certificate; a star marks a figure that rests on few prompts, or has no interval."
+    return Chapter(id="tables", title="All figures of the certificate", says=says, tables=tables, notes=notes)
+
+
+def _gate_tables(certificate: Json) -> Iterator[DataTable]:
+    """The gates, where the certificate's own tables do not have them."""
+    titles = {section["title"] for section in certificate.get("sections", ())}
+    gates: Sequence[Mapping[str, Any]] = certificate.get("gates", ())
+    if gates and "Gates" not in titles:
+        rows = [[gate[name] for name in ("judge", "check", "outcome", "found")] for gate in gates]
+        yield DataTable(("judge", "check", "outcome", "found"), rows, "Gates")

@@ -1,0 +1,331 @@
+"""Chapters on what a run did: items by stage, principles kept, calls, trainings with their guards, policies, diversity.
+
+All of it is read from the counts of the summary, the spending, and the trainers' logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from amendment.report.document import Chapter, DataTable, Json, Written, estimate
+from amendment.report.plots import Bars, Curve, Curves, IntervalRow, Intervals, Plot
+from amendment.statistics import Estimate
+
+LOSSES = ("refused", "invalid", "failed", "pending")
+MOST_POINTS = 150
+"""Points of a curve; of longer logs every so many steps are drawn."""
+PANELS = {
+    "loss": {"loss": "loss"},
+    "accuracy": {"accuracy": "accuracy", "mean_token_accuracy": "of tokens", "rewards/accuracies": "of pairs"},
+    "margin of rewards": {"margin": "margin", "rewards/margins": "margin"},
+    "rewards": {"rewards/chosen": "chosen", "rewards/rejected": "rejected"},
+}
+"""By panel the figures of a trainer's log, and what they are called there."""
+PERCENT = (0.0, 100.0)
+CARD_TITLES = {"cut": "cut at max_tokens", "copies": "copies of the prompt", "on topic": "on topic"}
+
+
+def made_by_run(written: Written) -> str:
+    """What the run has made so far, in a sentence."""
+    stages, dataset = written.stages, written.stages.get("dataset", {})
+    sides = [f"{dataset[f'{side} pairs']:,} {side}" for side in ("train", "test") if f"{side} pairs" in dataset]
+    prompts = stages.get("inputs", {}).get("prompts", 0)
+    judges = list(written.of_stage("judging", "judging/report.json").get("judges", {}))
+    pairs = [
+        *([f"{' and '.join(sides)} pairs"] if sides else []),
+        *([f"{'from ' if sides else ''}{prompts:,} prompts"] if prompts else []),
+    ]
+    judged = f", judged by {', '.join(judges[:3])}{' and others' if len(judges) > 3 else ''}" if judges else ""
+    models = list(written.summary.get("models", {}).values())
+    trained = f"; models: {', '.join(models)}" if models else ""
+    return f"{' '.join(pairs) or 'Nothing is finished yet'}{judged}{trained}."
+
+
+def run_chapters(written: Written) -> list[Chapter]:
+    """The chapters that the run has figures for."""
+    stages = written.stages
+    chapters = (
+        _funnel(stages),
+        _policies(stages.get("evaluate", {})),
+        _kept(stages.get("critique", {})),
+        _training(written),
+        _diversity(stages.get("dataset", {}).get("diversity", {})),
+        _calls(written.spending),
+        _lines(written.summary),
+    )
+    return [chapter for chapter in chapters if chapter]
+
+
+def _funnel(stages: Json) -> Chapter | None:
+    """How many items there were at each step, and how many had no result."""
+    counted: list[tuple[str, str, str]] = [
+        ("inputs", "prompts", "prompts"),
+        ("critique", "drafts", "drafts"),
+        ("critique", "revisions", "revisions"),
+        ("candidates", "done", "sampled answers"),
+        ("construct", "pairs", "constructed pairs"),
+        ("judging", "comparisons", "comparisons"),
+    ]
+    rows: list[tuple[str, dict[str, float]]] = []
+    for stage, key, label in counted:
+        counts = stages.get(stage, {})
+        if not isinstance(counts.get(key), int):
+            continue
+        lost = sum(counts.get(name, 0) for name in LOSSES) if key in ("drafts", "done", "comparisons") else 0
+        kept = counts.get("done", counts[key]) if key == "comparisons" else counts[key]
+        rows.append((label, {"done": kept, **({"without a result": lost} if lost else {})}))
+    dataset = stages.get("dataset", {})
+    if "train pairs" in dataset:
+        rows.append(("pairs in the dataset", {"done": dataset["train pairs"] + dataset.get("test pairs", 0)}))
+    if not rows:
+        return None
+    reasons = [(str(why), f"{count:,}") for why, count in dataset.get("left out", {}).items() if isinstance(count, int)]
+    return Chapter(
+        id="funnel",
+        title="From prompts to pairs",
+        says="Each bar is what one step made; where a bar is much shorter than its source, look at what was left out.",
+        plots=[Bars(title="Items by step", rows=rows, what="step")],
+        tables=[DataTable(("left out of the dataset, because", "pairs"), reasons, "Left out")] if reasons else (),
+    )
+
+
+def _kept(critique: Json) -> Chapter | None:
+    """How many drafts and revisions keep the principles that code can check."""
+    rows = []
+    for principle, kinds in critique.get("principles kept", {}).items():
+        for kind, counts in kinds.items():
+            checked = counts.get("kept", 0) + counts.get("broken", 0)
+            if checked:
+                share = Estimate(counts.get("kept", 0) / checked, float("nan"), float("nan"), checked, checked)
+                rows.append(IntervalRow(principle, share, kind))
+    if not rows:
+        return None
+    plot = Intervals(title="Answers that keep the principle, by its check", rows=rows, limits=PERCENT)
+    says = "A revision helps where more revisions than drafts keep the principle."
+    return Chapter(id="kept", title="Drafts and revisions", says=says, plots=[plot])
+
+
+def _training(written: Written) -> Chapter | None:
+    """A plot for each trained model, with what its guards saw."""
+    plots, rows = [], []
+    for path in sorted(written.folder.glob("models/*/history.json")):
+        name = path.parent.name
+        counts = written.stages.get(name)
+        if counts is None:
+            continue
+        record = written.read(f"models/{name}/history.json")
+        panels = [*_logged(record.get("history", ())), *_guarded(record.get("guards", ()))]
+        limits = _limits(record.get("settings", {}).get("guards") or {})
+        if panels:
+            title = f"{name}: {record.get('steps', counts.get('steps', '?'))} steps"
+            plots.append(Curves(title=title, panels=panels, limits=limits))
+        if accuracy := estimate((counts.get("held out") or {}).get("accuracy")):
+            rows.append(IntervalRow(name, accuracy))
+    if not plots:
+        return None
+    more: list[Plot] = []
+    if rows:
+        title = "Held-out pairs whose chosen answer it prefers"
+        more.append(Intervals(title=title, rows=rows, reference=(0.5, "a coin"), limits=PERCENT))
+    violated = {
+        name: counts["guards"]["violated"]
+        for name, counts in written.stages.items()
+        if isinstance(counts, Mapping)
+        and isinstance(counts.get("guards"), Mapping)
+        and counts["guards"].get("violated")
+    }
+    notes = [f"{name}: guards violated: {', '.join(guards)}." for name, guards in violated.items()]
+    says = "The loss falls and levels off; a figure of a guard that rises above its dashed limit ends the training."
+    return Chapter(id="training", title="Training", says=says, plots=[*more, *plots], notes=notes)
+
+
+def _logged(history: Sequence[Json]) -> Iterator[tuple[str, Sequence[Curve]]]:
+    """Panels of a trainer's log."""
+    every = 1 + len(history) // MOST_POINTS
+    rows = [row for place, row in enumerate(history) if place % every == 0 or place == len(history) - 1]
+    for title, names in PANELS.items():
+        curves = []
+        for key, name in names.items():
+            points = [
+                (row["step"], row[key]) for row in rows if isinstance(row.get(key), int | float) and "step" in row
+            ]
+            if len(points) > 1:
+                curves.append(
+                    Curve(name=name, steps=[step for step, _ in points], values=[value for _, value in points])
+                )
+        if curves:
+            yield title, curves
+
+
+def _guarded(readings: Sequence[Json]) -> Iterator[tuple[str, Sequence[Curve]]]:
+    """Panels of what guards measured, with intervals."""
+    names = dict.fromkeys(name for reading in readings for name in reading["figures"] if name != "kl")
+    for name in names:
+        points = [
+            (reading["step"], figure)
+            for reading in readings
+            if (figure := estimate(reading["figures"].get(name))) is not None
+        ]
+        if len(points) > 1:
+            bounds = [(value.low, value.high) if value.low == value.low else (value.value,) * 2 for _, value in points]
+            curve = Curve(
+                name=_spaced(name),
+                steps=[step for step, _ in points],
+                values=[value.value for _, value in points],
+                bounds=bounds,
+            )
+            yield _spaced(name), [curve]
+
+
+def _limits(settings: Json) -> dict[str, float]:
+    """By panel the limit of a guard."""
+    return {
+        _spaced(name): float(value)
+        for name, value in settings.items()
+        if name in ("kl_per_token", "length_ratio") and value
+    }
+
+
+def _spaced(name: str) -> str:
+    return f"guard: {name.replace('_', ' ')}"
+
+
+def _policies(evaluate: Json) -> Chapter | None:
+    """Win rates, the scorecard, and the truth where it is known."""
+    plots: list[Plot] = []
+    won = [
+        IntervalRow(name, figure) for name, rate in evaluate.get("win rates", {}).items() if (figure := estimate(rate))
+    ]
+    if won:
+        plots.append(Intervals(title="Win rate", rows=won, reference=(0.5, "as good"), limits=PERCENT))
+    card = evaluate.get("scorecard", {})
+    figures = {f"keeps {name}": figure for name, figure in card.get("principles", {}).items()}
+    figures |= {title: card[name] for name, title in CARD_TITLES.items() if name in card}
+    rows = [
+        IntervalRow(label, value, policy)
+        for label, figure in figures.items()
+        for policy, given in figure.get("policies", {}).items()
+        if (value := estimate(given))
+    ]
+    if rows:
+        plots.append(Intervals(title="Scorecard: share of answers", rows=rows, limits=PERCENT))
+    truth = [
+        IntervalRow(name, value)
+        for name, row in evaluate.get("policies", {}).items()
+        if (value := estimate(row["utility"]))
+    ]
+    if truth:
+        title = "True utility, known since this world is simulated"
+        plots.append(Intervals(title=title, rows=truth, scale=1, limits=(0.0, 1.0), form=".3f", unit=""))
+    if not plots:
+        return None
+    tables = list(_lengths(card))
+    says = "Policies differ where their intervals lie apart; the table of differences is paired by prompt, and sharper."
+    return Chapter(
+        id="policies",
+        title="Policies compared",
+        says=says,
+        plots=plots,
+        tables=[*tables, *_differences(evaluate, figures)],
+    )
+
+
+def _lengths(card: Json) -> Iterator[DataTable]:
+    """The figures of the scorecard that are no shares."""
+    titles = {"words": "words", "fluency": "nats per token"}
+    measured = {title: card[name]["policies"] for name, title in titles.items() if "policies" in card.get(name, {})}
+    if measured:
+        policies = list(next(iter(measured.values())))
+        rows = [(title, *(_ranged(given.get(policy)) for policy in policies)) for title, given in measured.items()]
+        yield DataTable(("figure", *policies), rows, "Length and fluency")
+
+
+def _differences(evaluate: Json, figures: Json) -> Iterator[DataTable]:
+    differences = {label: figure.get("differences", {}) for label, figure in figures.items()}
+    if "policies" in evaluate:
+        differences["true utility"] = evaluate.get("differences", {})
+    rows = [
+        (label, names, _ranged(value, "+.3f")) for label, given in differences.items() for names, value in given.items()
+    ]
+    if rows:
+        yield DataTable(("figure", "policies", "difference (95 % interval)"), rows, "Differences, paired by prompt")
+
+
+def _ranged(value: Any, form: str = ".3f") -> str:
+    figure = estimate(value)
+    if figure is None:
+        return "-"
+    bounds = f" ({figure.low:{form}} to {figure.high:{form}})" if figure.low == figure.low else " (no interval)"
+    return f"{figure.value:{form}}{bounds}"
+
+
+def _diversity(diversity: Json) -> Chapter | None:
+    """Distinct n-grams of chosen and rejected answers."""
+    rows: list[tuple[str, dict[str, float]]] = []
+    table = []
+    for side, measured in diversity.items():
+        for name, figures in measured.get("sets", {}).items():
+            of = side if len(measured["sets"]) == 1 else f"{side}, {name}"
+            rows += [
+                (f"{figure}, {of}", {"": value["mean"]}) for figure, value in figures.items() if figure == "distinct-2"
+            ]
+            table += [
+                (of, figure, f"{value['mean']:.3f}", f"{value['deviation']:.3f}") for figure, value in figures.items()
+            ]
+    if not rows:
+        return None
+    return Chapter(
+        id="diversity",
+        title="Diversity",
+        says="A longer bar is more varied; compare only sides and sets of the same size, since size moves all of them.",
+        plots=[Bars(title="Share of different word pairs", rows=rows, form=".3f", what="answers")],
+        tables=[DataTable(("answers", "figure", "mean", "deviation"), table, "All figures")],
+    )
+
+
+def _calls(spending: Json) -> Chapter | None:
+    """Calls, tokens and money by stage and model."""
+    given: Sequence[Json] = spending.get("by stage and model", ())
+    if not given:
+        return None
+    labels = [f"{row['stage'] or '-'}, {row['model']}" for row in given]
+    plots: list[Plot] = [
+        Bars(
+            title="Calls by stage and model",
+            rows=[(label, {"": row["replies"]}) for label, row in zip(labels, given, strict=True)],
+        )
+    ]
+    if spending["total"]["usd"]:
+        rows = [(label, {"": row["usd"]}) for label, row in zip(labels, given, strict=True)]
+        plots.append(Bars(title="Cost by stage and model", rows=rows, form=",.4f", unit=" USD"))
+    head = ("stage", "model", "calls", "input tokens", "cached", "output tokens", "USD", "attempts lost")
+    numbers = ("replies", "input_tokens", "cached_tokens", "output_tokens")
+    table = [
+        (
+            *(row["stage"] or "-", row["model"], *(f"{row[name]:,}" for name in numbers)),
+            *(f"{row['usd']:.4f}", f"{row['attempts'] - row['replies']:,}"),
+        )
+        for row in [*given, {**spending["total"], "stage": "all", "model": ""}]
+    ]
+    notes = []
+    if each := spending.get("for each kept pair"):
+        money = f", {each['usd']:.4f} USD" if each["usd"] else ""
+        notes.append(
+            f"For each of {each['pairs']:,} kept pairs: {each['calls']} calls, {each['tokens']:,} tokens{money}."
+        )
+    if lost := spending.get("possibly paid usd"):
+        notes.append(f"Up to {lost:.4f} USD may be billed for calls whose reply never came.")
+    says = "Most calls go to the stage with the longest bar: to save, ask there for fewer samples or principles."
+    tables = [DataTable(head, table, "Calls, tokens and money")]
+    return Chapter(id="calls", title="Calls and cost", says=says, plots=plots, tables=tables, notes=notes)
+
+
+def _lines(summary: Json) -> Chapter | None:
+    """Every count of every stage, in the words of the summary."""
+    tables = [
+        DataTable(("",), [(line,) for line in (*lines, *summary.get("texts", {}).get(stage, ())) if line], stage)
+        for stage, lines in summary.get("lines", {}).items()
+    ]
+    says = "What each stage has counted, line by line; the same as in summary.md."
+    return Chapter(id="lines", title="All counts by stage", says=says, tables=tables) if tables else None

@@ -1,0 +1,209 @@
+"""The report: its figures are those of the run, other people's text stays text, it loads nothing, it fits a phone."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from amendment.report.document import Matrix, estimate, read_document
+from amendment.report.page import write_report
+from amendment.report.plots import Bars, IntervalRow, Intervals, svg
+from amendment.statistics import Estimate
+from tests.calibration.label_browser import chromium
+from tests.command_line import called
+from tests.report.folders import HOSTILE, write_run
+from tests.rows import save
+from tests.run.small_runs import Said, run_of
+
+ATTACK = '<img src="http://example.invalid/x" onerror="alert(1)">'
+PAIRS = "name: t\npairs: [{path: p.jsonl, rater: person}]\ndataset: {test_share: 0}\n"
+
+
+class Tables(HTMLParser):
+    """The rows of all tables, and all text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.text = ""
+        self._in_cell = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th") and self.rows:
+            self.rows[-1].append("")
+            self._in_cell = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_cell &= tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self._in_cell:
+            self.rows[-1][-1] += data
+
+    def row(self, *beginning: str) -> list[str]:
+        return next(row for row in self.rows if tuple(row[: len(beginning)]) == beginning)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+def test_a_run_ends_with_a_report_whose_figures_are_those_of_its_files(undisturbed: Path) -> None:
+    page = Tables((undisturbed / "report.html").read_text(encoding="utf-8"))
+    summary, spending, certificate = (
+        json.loads((undisturbed / f"{name}.json").read_text()) for name in ("summary", "spending", "certificate")
+    )
+    counts = summary["stages"]
+    assert page.row("prompts")[1] == f"{counts['inputs']['prompts']:,}"
+    assert page.row("comparisons")[1] == f"{counts['judging']['comparisons']:,}"
+    pairs = counts["dataset"]["train pairs"] + counts["dataset"]["test pairs"]
+    assert page.row("pairs in the dataset")[1] == f"{pairs:,}"
+    assert page.row("all", "")[2] == f"{spending['total']['replies']:,}"
+    judge = certificate["judges"][0]
+    same = judge["position"]["consistency"]
+    assert page.row(judge["name"])[1:] == [
+        f"{100 * same['value']:.1f} %",
+        f"{100 * same['low']:.1f} to {100 * same['high']:.1f}",
+        f"{same['n']:,}",
+    ]
+    assert certificate["conclusions"][0]["sentence"] in page.text
+    assert summary["simulated"] in page.text
+
+
+def test_text_of_others_stays_text_and_nothing_is_loaded(tmp_path: Path, browser: Browser) -> None:
+    folder = write_run(tmp_path / "run")
+    rows = [{"stage": ATTACK, "model": f"{ATTACK} $x^2$", "replies": 3, "attempts": 3, "usd": 0.5}]
+    rows[0] |= {"input_tokens": 1, "cached_tokens": 0, "output_tokens": 1}
+    (folder / "spending.json").write_text(json.dumps({"by stage and model": rows, "total": {**rows[0]}}))
+    lines = {"inputs": [f"- {HOSTILE}"], "dataset": [ATTACK]}
+    summary = {"name": ATTACK, "seed": 3, "toolkit": "0", "warnings": [HOSTILE], "stages": {"inputs": {"prompts": 3}}}
+    (folder / "summary.json").write_text(json.dumps({**summary, "lines": lines, "texts": {}}))
+    html = write_report([folder]).read_text(encoding="utf-8")
+    assert "\x1b" not in html
+    assert "\u202e" not in html
+    assert ' style="' not in html
+
+    troubles: list[str] = []
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    view = context.new_page()
+    view.on("request", lambda request: troubles.append(request.url) if not request.url.startswith("file:") else None)
+    view.on("console", lambda message: troubles.append(message.text))
+    view.on("pageerror", lambda fault: troubles.append(str(fault)))
+    view.on("dialog", lambda dialog: (troubles.append(dialog.message), dialog.dismiss()))
+    view.goto((folder / "report.html").as_uri())
+    assert view.locator("h1").text_content() == ATTACK
+    assert view.locator("script").count() == 1
+    assert view.locator("img").count() == 0
+    assert "<script>alert(1)</script>" in (view.locator(".story").nth(2).text_content() or "")
+    assert view.evaluate("document.documentElement.scrollWidth") <= 390
+
+    view.get_by_role("searchbox").fill("FOX")
+    assert [story.is_visible() for story in view.locator(".story").all()] == [False, True, False]
+    view.get_by_role("searchbox").fill("")
+    view.get_by_role("button", name="disputed").click()
+    assert view.locator(".story:visible").count() == 1
+    assert view.locator("output").text_content() == "1 of 3"
+    view.locator(".story:visible > summary").click()
+    assert view.get_by_text("saw 2 first: 2 is better").first.is_visible()
+    context.close()
+    assert troubles == []
+
+    plain = browser.new_context(java_script_enabled=False)
+    view = plain.new_page()
+    view.goto((folder / "report.html").as_uri())
+    assert view.locator(".story:visible").count() == 3
+    assert not view.get_by_role("searchbox").is_visible()
+    plain.close()
+
+
+def test_a_report_of_very_long_texts_stays_small_and_says_how_many_it_shows(tmp_path: Path) -> None:
+    long = "word " * 1600
+    save(
+        tmp_path / "p.jsonl",
+        [{"prompt": f"{n} {long}", "chosen": f"a {n} {long}", "rejected": long} for n in range(99)],
+    )
+    result = run_of(tmp_path, PAIRS)()
+    report = result.folder / "report.html"
+    assert report.stat().st_size < 2_000_000
+    text = Tables(report.read_text(encoding="utf-8")).text
+    assert "of 99 prompts, drawn with the seed of the run" in text
+    assert "more characters)" in text
+
+
+def test_a_run_and_an_audit_stand_next_to_each_other(
+    tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    audit = tmp_path / "mine"
+    audit.mkdir()
+    (audit / "certificate.json").write_bytes((undisturbed / "audit/certificate.json").read_bytes())
+    assert called("report", undisturbed, audit) == 0
+    assert f"{undisturbed.name}-and-mine.html" in capsys.readouterr().out
+    page = Tables((tmp_path / f"{undisturbed.name}-and-mine.html").read_text(encoding="utf-8"))
+    run, other = read_document(undisturbed), read_document(audit)
+    assert (run.kind, other.kind, other.headlines) == ("run", "audit", run.headlines[: len(other.headlines)])
+    assert page.text.count(run.conclusions[0]) == 2
+    assert "No such figures." in page.text, "an audit has no funnel"
+
+
+def test_a_report_that_cannot_be_written_costs_no_run(tmp_path: Path) -> None:
+    save(tmp_path / "p.jsonl", [{"prompt": f"q{n}", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(3)])
+    (tmp_path / "run/report.html").mkdir(parents=True)
+    said = Said()
+    result = run_of(tmp_path, PAIRS, progress=said)()
+    assert len(result.dataset["train"]) == 3
+    assert [line for line in said.lines if "report.html was not written" in line]
+
+
+def test_a_folder_without_figures_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert called("report", tmp_path) == 2
+    assert "no summary.json and no certificate.json" in capsys.readouterr().err
+    (tmp_path / "certificate.json").write_text("{")
+    assert called("report", tmp_path) == 2
+    assert "certificate.json: not readable JSON" in capsys.readouterr().err
+
+
+def test_a_plot_shows_the_numbers_of_its_table() -> None:
+    rows = [
+        IntervalRow("judge", Estimate(0.756, 0.698, 0.8049, 120, 60)),
+        IntervalRow("few", Estimate(1.0, math.nan, math.nan, 3, 3)),
+    ]
+    plot = Intervals(title="Agreement", rows=rows, reference=(0.5, "a coin"), limits=(0, 100))
+    assert plot.table == (
+        ("figure", "value", "95 % interval", "n"),
+        [("judge", "75.6 %", "69.8 to 80.5", "120"), ("few", "100.0 %", "none", "3")],
+    )
+    drawn = svg(plot)
+    assert "75.6 % (69.8–80.5)" in drawn
+    bars = svg(Bars(title="Items", rows=[("a & b <c>", {"done": 7, "lost": 2})]))
+    assert "a &amp; b &lt;c&gt;" in bars
+    assert "7 + 2" in bars
+
+
+def test_a_matrix_is_darker_the_farther_two_principles_are_from_chance() -> None:
+    def sure(value: float) -> Estimate:
+        return Estimate(value, value, value, 50, 50)
+
+    square = Matrix(["a", "b"], {(0, 1): sure(0.95), (1, 0): sure(0.2), (0, 0): sure(0.5)})
+    # |0.95 - 0.5| = 0.45, in eighths 3.6; |0.2 - 0.5| = 0.3, in eighths 2.4
+    assert [square.shade(*place) for place in ((0, 1), (1, 0), (0, 0), (1, 1))] == ["hi3", "lo2", "hi0", ""]
+
+
+def test_a_figure_that_was_not_measured_is_none() -> None:
+    assert estimate({"value": None, "low": None, "high": None, "n": 0}) is None
+    assert estimate(None) is None
+    measured = estimate({"value": 1, "low": None, "high": None, "n": 4, "clusters": 4})
+    assert measured is not None
+    assert math.isnan(measured.low)
