@@ -61,6 +61,12 @@ class LeftOut(NamedTuple):
     """The judge, the majority of people, or both choose no side."""
     unreadable: int
 
+    @property
+    def why(self) -> str:
+        """All of them, by why: 150: 125 tied, 25 unreadable."""
+        reasons = [f"{many} {word}" for many, word in zip(self, ("tied", "unreadable"), strict=True) if many]
+        return (reasons or ["0"])[0] if len(reasons) < 2 else f"{sum(self)}: {', '.join(reasons)}"
+
 
 @dataclass(frozen=True)
 class Agreement:

@@ -7,13 +7,13 @@ whether the items resemble those that the judge is for. docs/audit.md has the ru
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from amendment.audit.figures import between
+from amendment.audit.figures import between, short
 from amendment.audit.gates import Gate, GateOutcome, JudgeReport, at_chance
 from amendment.audit.votes import INVALID, NONE, TIE, AuditData
 from amendment.statistics import Estimate, Resampling, bounds, share
@@ -121,6 +121,26 @@ def conclusions(
     return tuple(sorted(drawn, key=_rank))
 
 
+def refused(concluded: Iterable[Conclusion], gates: Iterable[Gate]) -> tuple[Conclusion, ...]:
+    """The same where a run's own gate of people fails: people disagree with the labels, so no judge of the run is to be
+    used, whatever the figures of its single verdicts are."""
+    found = next((gate.found for gate in gates if gate.check == "people" and gate.outcome == "FAIL"), None)
+    if found is None:
+        return tuple(concluded)
+    words = f"people disagree with the labels of this run: {found}."
+    return tuple(
+        replace(
+            conclusion,
+            form="do not use",
+            because="people's labels",
+            sentence=f"{_BEGINNING['do not use'].format(short(conclusion.judge))}: {words}",
+        )
+        if conclusion.judge and conclusion.form != "do not use"
+        else conclusion
+        for conclusion in concluded
+    )
+
+
 def _rank(conclusion: Conclusion) -> tuple[int, float, str]:
     agreement = conclusion.agreement.value if conclusion.agreement else math.nan
     return FORMS.index(conclusion.form), math.inf if math.isnan(agreement) else -agreement, conclusion.judge or ""
@@ -163,8 +183,8 @@ def _conclusion(
         flips=flips,
         coverage=chosen.item.size / verdicts.item.size,
     )
-    words = f"{_BEGINNING[form].format(_short(judge.name))}: {_reason(conclusion, judge, gates, doubt)}."
-    return Conclusion(**{**vars(conclusion), "sentence": words})
+    words = f"{_BEGINNING[form].format(short(judge.name))}: {_reason(conclusion, judge, gates, doubt)}."
+    return replace(conclusion, sentence=words)
 
 
 _BEGINNING: dict[Form, str] = {
@@ -173,10 +193,6 @@ _BEGINNING: dict[Form, str] = {
     "do not use": "Do not use {}",
     "no conclusion": "Nothing can be concluded about {}",
 }
-
-
-def _short(name: str, longest: int = 60) -> str:
-    return name if len(name) <= longest else f"{name[:longest]}…"
 
 
 def _reason(conclusion: Conclusion, judge: JudgeReport, gates: Mapping[str, Gate], doubt: str) -> str:
@@ -200,10 +216,10 @@ def _reason(conclusion: Conclusion, judge: JudgeReport, gates: Mapping[str, Gate
     reasons = {check: f"{words} ({gates[check].found})" for check, words in FAILURES.items()} | {
         "agreement": f"{matches}, and {covers}{and_two}",
         "order": f"{changes}; where both orders agree, {matches}, and {covers}",
-        "rows": f"{gates['rows'].found}. Check how labels and verdicts were joined",
+        "rows": f"check first how the files were joined ({gates['rows'].found})",
         "contradicting orders": f"{turned}. Check coordinates and orders of its file",
         "chance": f"{FAILURES['chance'] if gates['chance'].outcome == 'FAIL' else unproved}{kappa}",
-        "ceiling": f"{FAILURES['ceiling']}, by {_gap(judge)}",
+        "ceiling": _below_ceiling(judge),
         "few labels": labelled,
         "one order": f"{gates['order'].found}. Ask it in both orders and audit it again",
         "order not measured": f"its position bias is not measured. Ask it in both orders on {FEWEST_ITEMS} items",
@@ -218,13 +234,15 @@ def _percent(value: float) -> str:
     return f"{100 * value:.0f} %"
 
 
-def _gap(judge: JudgeReport) -> str:
-    """How much less than a person: 21.6 points (17.3 to 25.9)."""
-    difference = judge.ceiling["no_ties"].difference if "no_ties" in judge.ceiling else None
-    interval = bounds(difference) if difference else None
-    if difference is None or interval is None:
+def _below_ceiling(judge: JudgeReport) -> str:
+    """How often it agrees with an annotator, and how much less that is than two annotators do."""
+    ceiling = judge.ceiling.get("no_ties")
+    interval = bounds(ceiling.difference) if ceiling else None
+    if ceiling is None or interval is None:
         return ""
-    return f"{-100 * difference.value:.1f} points {between((-interval[1], -interval[0]))}"
+    gap = f"{-100 * ceiling.difference.value:.1f} points more {between((-interval[1], -interval[0]))}"
+    agrees = f"it agrees with an annotator in {_percent(ceiling.judge.value)} of the items"
+    return f"{agrees}, and two annotators agree in {_percent(ceiling.people.value)}: {gap}"
 
 
 def _kappa(kappa: Estimate) -> str:

@@ -1,13 +1,43 @@
-"""Figures as cells of a table; a star marks what rests on a fallback, on few prompts, or has no interval."""
+"""Figures as cells of a table; a star marks what rests on a fallback, on few prompts, or has no interval. Sections of a
+certificate, which hold such tables."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from amendment.statistics import Estimate
+from amendment.text import LONGEST, LONGEST_CELL, SPECIAL, plain, table
 
 NOTHING = "-"
 """Shown where there is nothing to show."""
+
+
+class Section(NamedTuple):
+    """A table with notes. Names in it are as the files have them: whoever shows it escapes them."""
+
+    title: str
+    notes: tuple[str, ...] = ()
+    head: tuple[str, ...] = ()
+    """Empty without a table."""
+    rows: tuple[tuple[str, ...], ...] = ()
+
+    def lines(self) -> list[str]:
+        """As Markdown, with an empty line at the end."""
+        cells = [[_escaped(text) for text in row] for row in (self.head, *self.rows)]
+        shown = [*table(cells), ""] if self.rows else []
+        notes = [*(f"- {_escaped(note, 10 * LONGEST)}" for note in self.notes), ""] if self.notes else []
+        return [f"## {self.title}", "", *shown, *notes]
+
+
+def _escaped(text: str, longest: int = LONGEST) -> str:
+    """Nothing in the text is Markdown or HTML, but for the stars of figures."""
+    return plain(text.translate({**SPECIAL, ord("*"): "*"}), longest=longest)
+
+
+def short(name: str) -> str:
+    """A name in a sentence."""
+    return name if len(name) <= LONGEST_CELL else f"{name[:LONGEST_CELL]}…"
 
 
 def percent(estimate: Estimate | None) -> str:

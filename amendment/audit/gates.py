@@ -236,7 +236,8 @@ def _one_order(position: Position) -> Ruling:
 def _chance(label: Agreement | None) -> Ruling:
     if label is None or label.items < FEWEST_ITEMS:
         return "not measured", f"{label.items if label else 0} items with a person's vote"
-    return above(label.kappa, 0, ".2f")
+    outcome, shown = above(label.kappa, 0, ".2f")
+    return outcome, shown if outcome == "not measured" else f"kappa {shown}"
 
 
 def _ceiling(ceiling: AgainstPeople | None, alpha: Estimate | None) -> Ruling:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from amendment.audit.figures import Section
 from amendment.records import Verdict
-from amendment.text import cell, table
 
 
 class LabelMass(NamedTuple):
@@ -42,16 +42,16 @@ def label_masses(verdicts: Iterable[Verdict]) -> list[LabelMass]:
     ]
 
 
-def mass_lines(masses: Iterable[LabelMass]) -> list[str]:
-    """A section of the certificate; empty without such judges."""
-    rows = [
-        [cell(row.judge), f"{row.verdicts:,}", *map("{:.2f}".format, row[2:4]), f"{100 * row.below_limit:.1f} %"]
-        for row in masses
-    ]
-    if not rows:
-        return []
-    head = ["judge", "verdicts", "median", "lowest tenth", "below the limit (invalid)"]
-    about = (
-        "Probability that the labels of judges by token probabilities hold together, before P is divided among them."
+def mass_section(masses: Iterable[LabelMass]) -> Section:
+    """The distributions as a section of the certificate."""
+    about = "probability that the labels of judges by token probabilities hold together, before P is divided among them"
+    head = ("judge", "verdicts", "median", "lowest tenth", "below the limit (invalid)")
+    return Section(
+        "Label mass",
+        (about,),
+        head,
+        tuple(
+            (row.judge, f"{row.verdicts:,}", *map("{:.2f}".format, row[2:4]), f"{100 * row.below_limit:.1f} %")
+            for row in masses
+        ),
     )
-    return ["## Label mass", "", about, "", *table([head, *rows])]

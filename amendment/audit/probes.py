@@ -26,7 +26,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from amendment import probe_texts
-from amendment.audit.figures import NOTHING, alone, points
+from amendment.audit.figures import NOTHING, Section, alone, points
 from amendment.audit.gates import GateOutcome, Ruling
 from amendment.hashing import content_id
 from amendment.records import Candidate, Message, Prompt, Record
@@ -34,7 +34,6 @@ from amendment.statistics import Estimate, binomial_p, bounds, cautioned, cluste
 from amendment.statistics.intervals import FEWEST_ITEMS, json_values
 from amendment.statistics.shares import Corrected, holm
 from amendment.statistics.sides import side_of
-from amendment.text import cell, plain, table
 
 Arm = Literal["before", "edited", "control", "attack"]
 """before: as it was judged. edited: the target carries the edit. control: both do, or the claim names the other
@@ -460,23 +459,25 @@ def probe_json(report: Sequence[Probed]) -> dict[str, Any]:
     return {"probes": [probed.to_json() for probed in report], "rules": dict(RULES)}
 
 
-def probe_lines(report: Sequence[Probed]) -> list[str]:
-    """The report as Markdown."""
-    edits = [["judge", "probe", "gate", "RR", "CR", "direction", "p (Holm)", "n", "found"]]
-    attacks = [["judge", "probe", "gate", "won", "upper limit", "prompts", "found"]]
+def probe_sections(report: Sequence[Probed]) -> list[Section]:
+    """The report as tables, one of edits and one of attacks."""
+    edits: list[tuple[str, ...]] = []
+    attacks: list[tuple[str, ...]] = []
     for probed in report:
-        row, reason, figures = [cell(probed.judge), probed.probe, probed.outcome], plain(probed.found), probed.figures
+        row, figures = (probed.judge, probed.probe, probed.outcome), probed.figures
         if isinstance(figures, EditFigures):
-            rates = [alone(rate, ".1f", percent=True) for rate in (figures.rr, figures.cr)]
+            rates = (alone(rate, ".1f", percent=True) for rate in (figures.rr, figures.cr))
             p = probed.corrected.adjusted if probed.corrected else math.nan
-            row += [*rates, points(figures.direction), NOTHING if math.isnan(p) else f"{p:.2g}", str(figures.rr.n)]
-            edits.append([*row, reason])
+            shown = (points(figures.direction), NOTHING if math.isnan(p) else f"{p:.2g}", str(figures.rr.n))
+            edits.append((*row, *rates, *shown, probed.found))
         else:
             limit = NOTHING if math.isnan(figures.limit) else f"{100 * figures.limit:.1f} %"
-            attacks.append([*row, f"{figures.wins} ({figures.ties} even)", limit, str(figures.prompts), reason])
-    lines = ["## Probes"]
-    if len(edits) > 1:
-        lines += ["", *table(edits), "", HOW_TO_READ, "", f"Gate: {RULES['edits']}."]
-    if len(attacks) > 1:
-        lines += ["", *table(attacks), "", f"Gate: {RULES['attacks']}."]
-    return lines
+            won = f"{figures.wins} ({figures.ties} even)"
+            attacks.append((*row, won, limit, str(figures.prompts), probed.found))
+    of_edits = ("judge", "probe", "gate", "RR", "CR", "direction", "p (Holm)", "n", "found")
+    of_attacks = ("judge", "probe", "gate", "won", "upper limit", "prompts", "found")
+    sections = [
+        Section("Probes: edits", (HOW_TO_READ, f"Gate: {RULES['edits']}."), of_edits, tuple(edits)),
+        Section("Probes: attacks", (f"Gate: {RULES['attacks']}.",), of_attacks, tuple(attacks)),
+    ]
+    return [section for section in sections if section.rows]

@@ -1,4 +1,7 @@
-"""The sections of a certificate below its overview: each a title and its lines, mostly a table."""
+"""The long tables of a certificate as data: for certificate.json, from which the report draws them.
+
+Every figure is a text with its interval; names are as the files have them, so whoever shows them escapes them.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,20 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from amendment.audit.agreement import MOST_LISTED, Agreement, RaterGroup
+from amendment.audit.bias import LENGTH
 from amendment.audit.certificate import Certificate
-from amendment.audit.figures import NOTHING, measured_points, number, percent, points, ranged, signed
+from amendment.audit.figures import (
+    NOTHING,
+    Section,
+    alone,
+    measured_points,
+    number,
+    percent,
+    points,
+    ranged,
+    short,
+    signed,
+)
 from amendment.audit.gates import JudgeReport
 from amendment.audit.position import CONFOUNDED
 from amendment.audit.slices import MOST
@@ -16,35 +31,36 @@ from amendment.statistics import Estimate
 from amendment.statistics.alternative_annotators import EPSILONS
 from amendment.statistics.intervals import FEWEST, FEWEST_ITEMS
 from amendment.statistics.length_control import FEWEST_SYSTEMS
-from amendment.text import cell, plain, table
 
 Row = Sequence[str | int | Estimate | None]
 """Cells of a table: texts as they are shown, counts, and shares or their absence."""
+Part = str | tuple[tuple[str, ...], ...]
+"""A note, or a table with its head in the first row."""
 MOST_ROWS, MOST_ALARMS = 400, 20
-"""Rows of one table, and of the table of alarms; the JSON has more."""
-LONGEST_FOUND = 400
-"""Characters of what a gate found: words of ours, which are never cut."""
+"""Rows of one table, and of the table of alarms; the figures have more."""
 RULES = {"strict": "strict", "no_ties": "no ties", "half": "half"}
 TIES = {"strict": "a class", "no_ties": "left out", "half": "half"}
 
 
-def sections(certificate: Certificate) -> Iterator[str]:
+def sections(certificate: Certificate) -> Iterator[Section]:
     """All sections that have something to say."""
     for title, section in SECTIONS.items():
-        lines = list(section(certificate))
-        if lines:
-            yield from (f"## {title}", "", *lines, "")
+        parts = list(section(certificate))
+        tables = [part for part in parts if not isinstance(part, str)]
+        if parts:
+            head, *rows = tables[0] if tables else ((),)
+            yield Section(title, tuple(part for part in parts if isinstance(part, str)), head, tuple(rows))
 
 
-def _table(head: str, rows: Iterable[Row], most: int = MOST_ROWS) -> Iterator[str]:
+def _table(head: str, rows: Iterable[Row], most: int = MOST_ROWS) -> Iterator[Part]:
     """The table, its head a text with commas, cut to `most` rows; nothing where there are none."""
-    cells = [[value if isinstance(value, str) else _cell(value) for value in row] for row in rows]
+    cells = [tuple(value if isinstance(value, str) else _cell(value) for value in row) for row in rows]
     if not cells:
         return
-    yield from table([head.split(", "), *cells[:most]])
+    yield (tuple(head.split(", ")), *cells[:most])
     more = len(cells) - most
     if more > 0:
-        yield from ("", f"{more} more {'row stands' if more == 1 else 'rows stand'} in the JSON.")
+        yield f"{more} more {'row is' if more == 1 else 'rows are'} left out; certificate.json has all figures."
 
 
 def _cell(value: int | Estimate | None) -> str:
@@ -53,103 +69,128 @@ def _cell(value: int | Estimate | None) -> str:
 
 def _who(judges: Iterable[str]) -> str:
     names = list(judges)
-    return ", ".join(map(cell, names)) if len(names) <= MOST_LISTED else f"{len(names)} judges"
+    return ", ".join(map(short, names)) if len(names) <= MOST_LISTED else f"{len(names)} judges"
 
 
 def _is_short(certificate: Certificate) -> bool:
     return len(certificate.judges) <= MOST_LISTED
 
 
-def _gates(certificate: Certificate) -> Iterator[str]:
+def _judges(certificate: Certificate) -> Iterator[Part]:
+    """All judges at a glance."""
+    invalid = {rater.name: rater.invalid for rater in certificate.counts.raters}
+    head = "judge, agreement, items, left out, kappa, vs ceiling, consistent, position, longer, invalid, gates"
+    yield from _table(head, [_judge(certificate, judge, invalid[judge.name]) for judge in certificate.judges])
+
+
+def _judge(certificate: Certificate, judge: JudgeReport, invalid: Estimate) -> Row:
+    label, ceiling, length = judge.label, judge.ceiling.get("no_ties"), judge.bias.get(LENGTH)
+    place = alone(judge.position.index, "+.2f")
+    if judge.position.pairs < FEWEST_ITEMS and judge.position.one_order:
+        place = f"{alone(judge.position.one_order, '.1f', percent=True)} first"
+    return (
+        judge.name,
+        percent(judge.headline),
+        label.by_rule["no_ties"].n if label else NOTHING,
+        label.left_out.why if label else NOTHING,
+        alone(label.kappa if label else None, ".2f"),
+        points(ceiling.difference if ceiling else None),
+        alone(judge.position.consistency, ".1f", percent=True),
+        place,
+        points(length.asymmetry if length else None),
+        alone(invalid, ".1f", percent=True),
+        certificate.outcome(judge.name),
+    )
+
+
+def _gates(certificate: Certificate) -> Iterator[Part]:
     for check in dict.fromkeys(gate.check for gate in certificate.gates):
         outcomes = Counter(gate.outcome for gate in certificate.gates if gate.check == check)
         counts = (
             f"{many} {'judge' if many == 1 else 'judges'} {outcome}" for outcome, many in sorted(outcomes.items())
         )
-        yield f"- {check}: {', '.join(counts)}"
-    rows = [
-        (cell(gate.judge), gate.check, gate.outcome, plain(gate.found, longest=LONGEST_FOUND))
-        for gate in certificate.gates
-        if _is_short(certificate) or gate.outcome in ("FAIL", "WARN")
-    ]
-    if rows:
-        yield from ("", *_table("judge, gate, outcome, found", rows))
+        yield f"{check}: {', '.join(counts)}"
+    yield from _table(
+        "judge, gate, outcome, found",
+        [
+            (gate.judge, gate.check, gate.outcome, gate.found)
+            for gate in certificate.gates
+            if _is_short(certificate) or gate.outcome in ("FAIL", "WARN")
+        ],
+    )
 
 
-def _alarms(certificate: Certificate) -> Iterator[str]:
+def _alarms(certificate: Certificate) -> Iterator[Part]:
     alarms = certificate.alarms
     if not alarms.found:
         return
     yield f"{len(alarms.found)} of {len(alarms.checked)} raters look as if labels were joined to the wrong rows."
-    yield ""
     rows = (
-        (cell(alarm.rater), alarm.items, ranged(alarm.kappa), f"{alarm.marginals_differ:.3f}", alarm.hint)
+        (alarm.rater, alarm.items, ranged(alarm.kappa), f"{alarm.marginals_differ:.3f}", alarm.hint)
         for alarm in alarms.found
     )
     yield from _table("rater, items, kappa, shares differ by, reading", rows, MOST_ALARMS)
 
 
-def _people(certificate: Certificate) -> Iterator[str]:
+def _people(certificate: Certificate) -> Iterator[Part]:
     people = certificate.people
     if people is None:
         yield "Nobody labelled these items: nothing here says whether a judge is right."
         return
     counts = ", ".join(f"{name} {many}" for name, many in people.majority.items())
-    yield f"- majority: {counts}"
+    yield f"majority: {counts}"
     longer = people.prefers_longer
     if longer.n:
-        yield f"- majority prefers the longer answer: {percent(longer)}, n = {longer.n} items"
+        yield f"majority prefers the longer answer: {percent(longer)}, n = {longer.n} items"
     if people.among is None:
-        yield "- one person only: no agreement between people, no ceiling"
+        yield "one person only: no agreement between people, no ceiling"
         return
     if people.leave_one_out:
         left = people.leave_one_out
-        yield f"- a person says what the others mostly say: {percent(left)}, n = {left.n} items"
+        yield f"a person says what the others mostly say: {percent(left)}, n = {left.n} items"
     yield from _group(people.among, "people")
 
 
-def _group(group: RaterGroup, word: str) -> Iterator[str]:
+def _group(group: RaterGroup, word: str) -> Iterator[Part]:
     agreed = [
         f"{RULES[rule]} {percent(agreed_share)}, n = {agreed_share.n} items"
         for rule, agreed_share in group.agreement.items()
     ]
-    yield f"- two {word} on one item agree: {'; '.join(agreed)}"
-    yield f"- alpha: {ranged(group.alpha)}, AC1: {ranged(group.ac1)}, n = {group.alpha.n} items"
+    yield f"two {word} on one item agree: {'; '.join(agreed)}"
+    yield f"alpha: {ranged(group.alpha)}, AC1: {ranged(group.ac1)}, n = {group.alpha.n} items"
     if not group.pairs:
-        yield f"- {group.raters} {word}: with more than {MOST_LISTED} their pairs are not listed one by one"
+        yield f"{group.raters} {word}: with more than {MOST_LISTED} their pairs are not listed one by one"
         return
     rows: Iterator[Row] = (
-        [cell(two.a), cell(two.b), two.items, *two.agreement.values(), ranged(two.kappa), ranged(two.ac1)]
-        for two in group.pairs
+        [two.a, two.b, two.items, *two.agreement.values(), ranged(two.kappa), ranged(two.ac1)] for two in group.pairs
     )
-    yield from ("", *_table("one, other, items, strict, no ties, half, kappa, AC1", rows))
+    yield from _table("one, other, items, strict, no ties, half, kappa, AC1", rows)
 
 
-def _between_judges(certificate: Certificate) -> Iterator[str]:
+def _between_judges(certificate: Certificate) -> Iterator[Part]:
     if certificate.between_judges:
         yield from _group(certificate.between_judges, "judges")
 
 
-def _agreements(certificate: Certificate) -> Iterator[str]:
+def _agreements(certificate: Certificate) -> Iterator[Part]:
     """Every figure of agreement between judges and people, and what differs between them."""
     head = "judge, figure, with, verdicts, ties, unreadable, n, value, two people, gap (points)"
     is_short = _is_short(certificate)
     rows = [row for judge in certificate.judges for row in _of_judge(judge, is_short=is_short)]
     yield from _table(head, rows)
     if rows and not is_short:
-        yield from ("", "Of so many judges the JSON has the other figures.")
+        yield "Of so many judges the JSON has the other figures."
     reasons = defaultdict(list)
     for judge in certificate.judges:
         if certificate.people and not judge.ceiling:
             reasons[judge.ceiling_note].append(judge.name)
-    yield from [""] if reasons and rows else []
     for reason, names in reasons.items():
-        yield f"- agreement with one person not measured for {_who(names)}: {reason}"
+        yield f"agreement with one person not measured for {_who(names)}: {reason}"
 
 
 def _of_judge(judge: JudgeReport, *, is_short: bool) -> Iterator[Row]:
     """The headline first; of many judges no more than it, its kappa and the gap."""
-    name = cell(judge.name)
+    name = judge.name
     if judge.label:
         yield from _against_majority(name, "label", judge.label, is_short=is_short)
         if judge.length_baseline:
@@ -182,12 +223,12 @@ def _against_majority(name: str, counted: str, agreement: Agreement, *, is_short
         yield name, figure, "majority", counted, TIES[rule], unreadable, value.n, shown, NOTHING, NOTHING
 
 
-def _alternative_annotators(certificate: Certificate) -> Iterator[str]:
+def _alternative_annotators(certificate: Certificate) -> Iterator[Part]:
     """Each judge as a whole, then against each of the people where these are few; why others were not tested."""
     rows: list[Row] = []
     reasons, skipped = defaultdict(list), []
     for judge in certificate.judges:
-        test, name = judge.alternative_annotator, cell(judge.name)
+        test, name = judge.alternative_annotator, judge.name
         if test is None:
             if certificate.people and judge.label:
                 reasons[judge.alternative_annotator_note].append(judge.name)
@@ -197,14 +238,15 @@ def _alternative_annotators(certificate: Certificate) -> Iterator[str]:
         rows.append((name, who, test.items, f"rho {percent(test.advantage)}", *omegas))
         for person in test.people if test.tested <= MOST_LISTED else ():
             won = (f"p {_p(p)}{', won' if person.won[at] else ''}" for at, p in person.p.items())
-            rows.append((name, cell(person.person), person.items, person.advantage, *won))
+            rows.append((name, person.person, person.items, person.advantage, *won))
         if len(test.not_measured) > MOST_LISTED:
-            skipped.append(f"- not measured: {len(test.not_measured)} people with too few items (for {name})")
+            skipped.append(f"not measured: {len(test.not_measured)} people with too few items (for {short(name)})")
         else:
-            skipped += [f"- not measured: {why} ({cell(who)}, for {name})" for who, why in test.not_measured.items()]
+            skipped += [
+                f"not measured: {why} ({short(who)}, for {short(name)})" for who, why in test.not_measured.items()
+            ]
     yield from _table(f"judge, person, items, as good, {', '.join(f'epsilon {at}' for at in EPSILONS)}", rows)
-    notes = [f"- not measured: {reason} ({_who(names)})" for reason, names in reasons.items()] + skipped
-    yield from [""] if rows and notes else []
+    notes = [f"not measured: {reason} ({_who(names)})" for reason, names in reasons.items()] + skipped
     yield from notes
 
 
@@ -212,27 +254,26 @@ def _p(value: float) -> str:
     return "below 0.001" if value < 0.001 else number(value, ".3f")
 
 
-def _labels(certificate: Certificate) -> Iterator[str]:
+def _labels(certificate: Certificate) -> Iterator[Part]:
     is_crowd = len(certificate.persons) > MOST_LISTED
-    names = {None: "other people"} | {judge.name: cell(judge.name) for judge in certificate.judges}
     rows = (
-        (part.by, cell(part.name), names[part.judge], part.labels, part.agreement["no_ties"])
+        (part.by, part.name, part.judge or "other people", part.labels, part.agreement["no_ties"])
         for part in certificate.labels
         if part.by != "annotator" or not is_crowd
     )
     yield from _table("by, name, with, labels, agreement without ties", rows)
 
 
-def _again(certificate: Certificate) -> Iterator[str]:
+def _again(certificate: Certificate) -> Iterator[Part]:
     again = certificate.people.again if certificate.people else None
     if again:
         listed = again.people if len(again.people) <= MOST_LISTED else ()
-        rows = [(cell(person.person), person.same.n, person.same) for person in listed]
+        rows = [(person.person, person.same.n, person.same) for person in listed]
         together = (f"all {len(again.people)}", again.same.n, again.same)
         yield from _table("person, shown once more, same verdict", rows if len(rows) == 1 else [together, *rows])
 
 
-def _positions(certificate: Certificate) -> Iterator[str]:
+def _positions(certificate: Certificate) -> Iterator[Part]:
     rows: list[Row] = []
     unknown, confounded = [], []
     for judge in certificate.judges:
@@ -255,22 +296,21 @@ def _positions(certificate: Certificate) -> Iterator[str]:
             position.prefers_first,
             position.one_order,
         )
-        rows.append((cell(judge.name), *same, *lean))
+        rows.append((judge.name, *same, *lean))
         if position.one_order_note == CONFOUNDED:
             confounded.append(judge.name)
     head = "judge, pairs, consistent, kappa, primacy, recency, soft, index, rate, p, prefers first, one order"
     yield from _table(head, rows)
     if unknown:
-        yield from [""] if rows else []
-        yield f"- no decided vote with a known displayed order: {_who(unknown)}"
+        yield f"no decided vote with a known displayed order: {_who(unknown)}"
     if confounded:
-        yield from ("", f"- one order of {_who(confounded)} not measured: {CONFOUNDED}")
+        yield f"one order of {_who(confounded)} not measured: {CONFOUNDED}"
 
 
-def _repetitions(certificate: Certificate) -> Iterator[str]:
+def _repetitions(certificate: Certificate) -> Iterator[Part]:
     rows = (
         (
-            cell(judge.name),
+            judge.name,
             repetition.groups,
             repetition.stability,
             repetition.same_order,
@@ -284,10 +324,10 @@ def _repetitions(certificate: Certificate) -> Iterator[str]:
     yield from _table(head, rows)
 
 
-def _biases(certificate: Certificate) -> Iterator[str]:
+def _biases(certificate: Certificate) -> Iterator[Part]:
     rows = [
         (
-            *(cell(judge.name), cell(name), feature.items, feature.judge, feature.people),
+            *(judge.name, name, feature.items, feature.judge, feature.people),
             measured_points(feature.asymmetry),
             measured_points(feature.at_equal_length),
             number(100 * feature.annotator_error, ".1f", " %"),
@@ -301,36 +341,32 @@ def _biases(certificate: Certificate) -> Iterator[str]:
         yield "Neither lengths nor texts of the answers are known, so nothing is said about what sways the judges."
 
 
-def _controlled(certificate: Certificate) -> Iterator[str]:
+def _controlled(certificate: Certificate) -> Iterator[Part]:
     for made in certificate.controlled_by:
         votes = "by its probabilities" if made.is_soft else "by its verdicts, since it gives no probabilities"
         fitted = (
             f"without the difficulty of the prompts, which takes {FEWEST_SYSTEMS} systems against one on its prompts"
         )
         if made.opponent:
-            against = f"{made.systems} systems against {cell(made.opponent)}, which has no line"
+            against = f"{made.systems} systems against {short(made.opponent)}, which has no line"
             fitted = f"difficulty of the prompts fitted over {against}"
         listed = f"fewer than {FEWEST_ITEMS} comparisons, or not among the {MOST_SYSTEMS} with most"
         missing = f"; {made.not_listed} of {made.systems} systems are not listed ({listed})" if made.not_listed else ""
-        yield f"- {cell(made.judge)}: {votes}; {fitted}{missing}"
+        yield f"{short(made.judge)}: {votes}; {fitted}{missing}"
     rows = [
         (
-            *(cell(system.model), cell(system.judge), system.raw, system.people, system.controlled),
+            *(system.model, system.judge, system.raw, system.people, system.controlled),
             *(f"{system.slope:+.2f}", system.warning or NOTHING),
         )
         for system in certificate.controlled
     ]
-    if rows:
-        yield from (
-            "",
-            *_table("model, judge, wins, by people on the same items, wins at equal lengths, slope, caution", rows),
-        )
+    yield from _table("model, judge, wins, by people on the same items, wins at equal lengths, slope, caution", rows)
 
 
-def _slices(certificate: Certificate) -> Iterator[str]:
+def _slices(certificate: Certificate) -> Iterator[Part]:
     rows = (
         (
-            *(part.by, cell(part.name), cell(part.judge), f"{part.items} (small)" if part.is_small else part.items),
+            *(part.by, part.name, part.judge, f"{part.items} (small)" if part.is_small else part.items),
             *(part.no_ties, ranged(part.kappa), part.consistency, ranged(part.order_kappa)),
         )
         for part in certificate.slices
@@ -338,15 +374,14 @@ def _slices(certificate: Certificate) -> Iterator[str]:
     yield from _table("by, name, judge, items, each call without ties, kappa, consistent, kappa of orders", rows)
     if certificate.not_sliced:
         left = ", ".join(f"{by} {count}" for by, count in certificate.not_sliced.items())
-        yield from [""] if certificate.slices else []
-        yield f"- values without a slice (fewer than {FEWEST} items, or not among the {MOST} with most): {left}"
+        yield f"values without a slice (fewer than {FEWEST} items, or not among the {MOST} with most): {left}"
 
 
-def _constant(certificate: Certificate) -> Iterator[str]:
+def _constant(certificate: Certificate) -> Iterator[Part]:
     rows = (
         (
-            *("not named" if answer.model is None else cell(answer.model), answer.prompts, answer.same),
-            *(cell(wins.judge), wins.share, wins.people),
+            *("not named" if answer.model is None else answer.model, answer.prompts, answer.same),
+            *(wins.judge, wins.share, wins.people),
         )
         for answer in certificate.constant_answers
         for wins in answer.wins
@@ -354,20 +389,18 @@ def _constant(certificate: Certificate) -> Iterator[str]:
     yield from _table("system, prompts, same answer, judge, it wins, by people on the same items", rows)
 
 
-def _counts(certificate: Certificate) -> Iterator[str]:
+def _counts(certificate: Certificate) -> Iterator[Part]:
     counts = certificate.counts
     if counts.repeated_votes:
-        yield f"- votes beyond the first of their rater, item, order, principle and sample: {counts.repeated_votes}"
-        yield f"- such groups of votes that contradict themselves: {counts.conflicting_votes}"
-        yield ""
+        yield f"votes beyond the first of their rater, item, order, principle and sample: {counts.repeated_votes}"
+        yield f"such groups of votes that contradict themselves: {counts.conflicting_votes}"
     people = [rater for rater in counts.raters if rater.kind == "person"]
     if len(people) > MOST_LISTED:
         votes, seen = sum(rater.votes for rater in people), [rater.items for rater in people]
-        yield f"- {len(people)} people, {votes} votes, {min(seen)} to {max(seen)} items each"
-        yield ""
+        yield f"{len(people)} people, {votes} votes, {min(seen)} to {max(seen)} items each"
     rows = (
         (
-            *(cell(rater.name), rater.kind, rater.votes, rater.items, number(100 * rater.coverage, ".1f", " %")),
+            *(rater.name, rater.kind, rater.votes, rater.items, number(100 * rater.coverage, ".1f", " %")),
             *(rater.both_orders, rater.with_people, rater.invalid, rater.ties, rater.both_bad),
         )
         for rater in counts.raters
@@ -376,7 +409,8 @@ def _counts(certificate: Certificate) -> Iterator[str]:
     yield from _table("rater, kind, votes, items, of all, both orders, with people, invalid, ties, both bad", rows)
 
 
-SECTIONS: dict[str, Callable[[Certificate], Iterator[str]]] = {
+SECTIONS: dict[str, Callable[[Certificate], Iterator[Part]]] = {
+    "Judges": _judges,
     "Gates": _gates,
     "Alarms": _alarms,
     "People": _people,

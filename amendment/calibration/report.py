@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from amendment.audit.figures import loss, number, percent, points
+from amendment.audit.figures import Section, loss, number, percent, points
 from amendment.audit.gates import Gate
 from amendment.calibration.calibrating import Calibration
 from amendment.calibration.people_gate import (
@@ -33,7 +33,7 @@ from amendment.statistics.calibration_errors import CalibrationReport, calibrati
 from amendment.statistics.intervals import json_values
 from amendment.statistics.sampling import UNEVEN, PowerTuned, effective_rows, prediction_powered, weighted_mean
 from amendment.statistics.sides import side_of
-from amendment.text import cell, table
+from amendment.text import table
 
 KEY = "spot_check"
 """Under which a certificate has the report."""
@@ -201,78 +201,69 @@ def certified_part(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[st
     return dict(document[KEY]), dict(document["gate"])
 
 
-# As lines of Markdown, without line ends.
+# As tables, and as lines of Markdown without line ends.
 
-HEADING = ["P(label is right)", "Brier", "log loss", "ECE", "ECE of a perfect judge"]
-
-
-def certified_lines(report: SpotCheck, gates: Sequence[Gate]) -> list[str]:
-    """The report and the gate between judge and training."""
-    rows = [[cell(gate.judge), gate.check, gate.outcome, gate.found] for gate in gates]
-    rules = [f"- {check}: {GATE_RULES[check]}." for check in dict.fromkeys(gate.check for gate in gates)]
-    title = ["## Gate before training", "", "Only these checks of the certificate can stop training.", ""]
-    return [*report_lines(report), "", *title, *table([["of", "check", "outcome", "found"], *rows]), "", *rules]
+HEADING = "P(label is right)", "Brier", "log loss", "ECE", "ECE of a perfect judge"
 
 
-def report_lines(report: SpotCheck) -> list[str]:
-    """The section on the spot check."""
-    drawn = f"{report.items} of {report.population} exported comparisons were drawn with known probability"
+def gate_section(gates: Sequence[Gate]) -> Section:
+    """The gate between judge and training."""
+    rows = tuple((gate.judge, gate.check, gate.outcome, gate.found) for gate in gates)
+    rules = tuple(f"{check}: {GATE_RULES[check]}" for check in dict.fromkeys(gate.check for gate in gates))
+    return Section("Gate before training", rules, ("of", "check", "outcome", "found"), rows)
+
+
+def spot_check_sections(report: SpotCheck) -> list[Section]:
+    """The spot check; what people were asked, how right the judge's probabilities are, and agreement by stratum."""
     times = "once" if report.opened == 1 else f"{report.opened} times"
     basis = (
-        "The figures rest on all of these labels."
+        "the figures rest on all of these labels"
         if report.basis == "all"
-        else f"The figures rest on {report.sealed} sealed items, whose labels no calibrator, jury or amendment has "
-        f"seen; the seal was opened {times} so far: it counts different certificates, and exports of the labels."
+        else f"the figures rest on {report.sealed} sealed items, whose labels no calibrator, jury or amendment has "
+        f"seen; the seal was opened {times} so far: it counts different certificates, and exports of the labels"
     )
-    lines = [
-        *("## Spot check", ""),
-        *(f"{drawn}; people could say something about {report.labelled}. {basis}", ""),
-        f"- The judge was asked: {report.asked.judge}.",
-        f"- People were asked: {report.asked.people}.",
+    notes = [
+        f"{report.items} of {report.population} exported comparisons were drawn with known probability; people could "
+        f"say something about {report.labelled}; {basis}",
+        *report.notes,
     ]
     if not report.asked.same:
-        lines.append("- These questions differ: the figures below also measure how far their answers differ.")
-    lines += [
-        "",
-        *table([["figure", "value"], *_figures(report)]),
-        "",
-        "Items weigh 1 / their probability of being drawn, and intervals are clustered by prompt (shares: Wilson's "
-        "with the clustered error; the difference: Student's t; Brier, log loss and ECE: a bootstrap). A star marks a "
-        "figure with a note in the JSON, such as few prompts. The table of agreement above counts every labelled item "
-        "once, for each judge separately.",
-        "",
+        notes.append("judge and people were asked different questions: the figures also measure how far these differ")
+    if report.raw and report.raw.is_hard:
+        notes.append(hard_line(report.raw))
+    asked = (("the judge", report.asked.judge), ("people", report.asked.people))
+    sections = [
+        Section("Spot check", tuple(notes), ("figure", "value"), tuple(_figures(report))),
+        Section("Spot check: what was asked", (), ("of", "question"), asked),
     ]
     reports = [(name, errors) for name, errors in (("raw", report.raw), ("calibrated", report.calibrated)) if errors]
-    if report.raw and report.raw.is_hard:
-        lines += [hard_line(report.raw), ""]
-    elif reports:
-        lines += [*table([HEADING, *map(_row, reports)]), ""]
-        lines += [*reliability_lines(reports[-1][1]), ""]
+    if reports and not reports[0][1].is_hard:
+        errors = tuple(_row(named) for named in reports)
+        sections += [Section("Spot check: probabilities", (), HEADING, errors), reliability_section(reports[-1][1])]
     strata = [row for row in report.strata if row.labelled >= FEWEST_IN_ROW]
     if len(strata) > 1:
-        rows = [[cell(row.name), str(row.items), str(row.labelled), percent(row.agreement)] for row in strata]
-        lines += [
-            *table([["items", "in the sample", "labelled", "the judge's labels agree"], *rows]),
-            "",
-            "Items of each principle, of how sure the judge is (|2P - 1| below 0.5, below 0.8, above), of its two "
-            "orders, and of thirds of the length ratio; `any` where strata were too small to be kept apart.",
-            "",
-        ]
-    return [*lines, *(f"- {note}." for note in report.notes), *([""] if report.notes else [])]
+        about = (
+            "items of each principle, of how sure the judge is (|2P - 1| below 0.5, below 0.8, above), of its two "
+            "orders, and of thirds of the length ratio; `any` where strata were too small to be kept apart"
+        )
+        rows = tuple((row.name, str(row.items), str(row.labelled), percent(row.agreement)) for row in strata)
+        head = ("items", "in the sample", "labelled", "the judge's labels agree")
+        sections.append(Section("Spot check: strata", (about,), head, rows))
+    return sections
 
 
-def _figures(report: SpotCheck) -> Iterator[list[str]]:
-    yield ["the judge's labels agree with a person", percent(report.agreement)]
-    yield ["the judge's two orders disagree", percent(report.orders_disagree)]
+def _figures(report: SpotCheck) -> Iterator[tuple[str, str]]:
+    yield "the judge's labels agree with a person", percent(report.agreement)
+    yield "the judge's two orders disagree", percent(report.orders_disagree)
     if (beside := report.beside).items:
-        yield [f"the same on {beside.items} items with two people", f"{100 * beside.judge:.1f} %"]
-        yield ["two people with each other", percent(beside.people)]
-        yield ["gap between the two, points", points(beside.difference)]
+        yield f"the same on {beside.items} items with two people", f"{100 * beside.judge:.1f} %"
+        yield "two people with each other", percent(beside.people)
+        yield "gap between the two, points", points(beside.difference)
     if accuracy := report.accuracy:
-        yield ["exported labels that people would give too, by PPI++", percent(accuracy.estimate)]
-        yield ["the same from people alone", percent(accuracy.people_alone)]
-        yield ["lambda: how much the judge's own P helps", number(accuracy.lam)]
-        yield ["people alone would need so many times as many labels of theirs", number(accuracy.labels_saved)]
+        yield "exported labels that people would give too, by PPI++", percent(accuracy.estimate)
+        yield "the same from people alone", percent(accuracy.people_alone)
+        yield "lambda: how much the judge's own P helps", number(accuracy.lam)
+        yield "people alone would need so many times as many labels of theirs", number(accuracy.labels_saved)
 
 
 def preview_lines(agreement: Estimate, calibration: Calibration | None, refused: str) -> list[str]:
@@ -286,11 +277,11 @@ def preview_lines(agreement: Estimate, calibration: Calibration | None, refused:
     return [*lines, *errors, "", *map("- {}.".format, calibration.warnings)]
 
 
-def _row(named: tuple[str, CalibrationReport]) -> list[str]:
+def _row(named: tuple[str, CalibrationReport]) -> tuple[str, ...]:
     name, report = named
     null = report.ece_if_perfect
     perfect = number(null.mean, ".3f", f" (5 to 95 %: {null.low:.3f} to {null.high:.3f})")
-    return [name, loss(report.brier), loss(report.log_loss), loss(report.ece), perfect]
+    return name, loss(report.brier), loss(report.log_loss), loss(report.ece), perfect
 
 
 def hard_line(raw: CalibrationReport) -> str:
@@ -301,12 +292,12 @@ def hard_line(raw: CalibrationReport) -> str:
     )
 
 
-def reliability_lines(report: CalibrationReport) -> list[str]:
-    """A table of the judge's confidence and accuracy by bin, and the conclusion."""
-    rows = [[f"{row.confidence:.2f}", percent(row.accuracy), str(row.n)] for row in report.bins]
+def reliability_section(report: CalibrationReport) -> Section:
+    """The judge's confidence and accuracy by bin, and the conclusion."""
+    rows = tuple((f"{row.confidence:.2f}", percent(row.accuracy), str(row.n)) for row in report.bins)
     confidence, right = report.confidence.value, report.accuracy.value
     verdict = "These labels show no miscalibration: the ECE is what chance alone explains."
     if report.shows_miscalibration:
         surer = "Surer" if confidence > right else "Less sure"
         verdict = f"{surer} than right: confidence {confidence:.2f}, right {right:.2f}."
-    return [*table([["confidence", "right", "labels"], *rows]), "", verdict]
+    return Section("Spot check: reliability", (verdict,), ("confidence", "right", "labels"), rows)

@@ -11,19 +11,23 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from amendment import __version__
 from amendment.audit.certificate import CERTIFICATE_FORMAT, Certificate, audit
+from amendment.audit.conclusion import refused
+from amendment.audit.figures import Section
 from amendment.audit.inputs import AuditInputs, read_votes, votes_of_run
-from amendment.audit.label_mass import mass_lines
-from amendment.audit.probes import Probed, probe_json, probe_lines, probe_report
+from amendment.audit.label_mass import mass_section
+from amendment.audit.probes import Probed, probe_json, probe_report, probe_sections
+from amendment.audit.sections import sections
 from amendment.audit.single import SingleLabels, label_certificate, read_labels
 from amendment.audit.studies import study_of
 from amendment.audit.text import certificate_lines
 from amendment.calibration.labelling import ASKED, SAMPLE
-from amendment.calibration.report import SpotCheck, certificate_part, certified_lines
+from amendment.calibration.report import SpotCheck, certificate_part, gate_section, spot_check_sections
 from amendment.calibration.samples import SpotCheckSettings
 from amendment.data.pseudonyms import Outgoing, Pseudonyms
 from amendment.data.source_rows import fact_name, source_state
@@ -43,7 +47,8 @@ from amendment.stages.labels import OPEN, SEALED
 from amendment.stages.probes import ProbesConfig, probe_rows
 from amendment.stages.shown import simulated_banner
 from amendment.statistics import Resampling
-from amendment.text import cell, plain, table
+from amendment.statistics.intervals import json_values
+from amendment.text import cell
 from amendment.yamlfile import parse_yaml, validate
 
 NAMES = ("certificate.json", "certificate.md")
@@ -51,6 +56,8 @@ OUTGOING = tuple(f"audit/{name}" for name in NAMES)
 """The certificate once more, as it may be published: people under pseudonyms."""
 PEOPLE = "people.json"
 """Who is numbered in the published certificate, by name: for the run alone, so that all that leaves it has the same."""
+MOST_FILES = 3
+"""Files that the title names; the last section has all of them."""
 SUMS = ("replies", "input_tokens", "output_tokens", "usd", "unpriced")
 S = TypeVar("S", bound=Source)
 
@@ -258,7 +265,8 @@ def _write_labels(settings: RunSettings, base: Path, folder: Path) -> AuditedLab
     labels = read_labels(settings, base)
     figures, lines = label_certificate(labels, Resampling(settings.seed))
     document = {**figures, "toolkit": __version__, **_what_was_read(labels)}
-    return AuditedLabels(*_save(folder, document, [*lines, *_file_lines(labels)]))
+    files = [line for section in _files(labels) for line in ("", *section.lines())]
+    return AuditedLabels(*_save(folder, document, [*lines, *files]))
 
 
 def _what_was_read(inputs: AuditInputs | SingleLabels) -> dict[str, Any]:
@@ -267,17 +275,17 @@ def _what_was_read(inputs: AuditInputs | SingleLabels) -> dict[str, Any]:
     return {"files": files, "read": dict(inputs.counts), **unjoined}
 
 
-def _file_lines(inputs: AuditInputs | SingleLabels) -> list[str]:
-    hashes = [
-        [
-            plain(facts.name) + (f" (read as {facts.encoding})" if facts.encoding else ""),
+def _files(inputs: AuditInputs | SingleLabels) -> list[Section]:
+    """The files with their hashes, and what of them did not join."""
+    hashes = tuple(
+        (
+            facts.name + (f" (read as {facts.encoding})" if facts.encoding else ""),
             str(facts.rows),
             facts.sha256 or facts.revision or "-",
-        ]
+        )
         for facts in dict.fromkeys(inputs.files)
-    ]
-    lines = ["", "## Files", "", *table([["file", "rows", "SHA-256, or commit"], *hashes])] if hashes else []
-    return [*lines, *(line for sentence in inputs.unjoined for line in ("", sentence))]
+    )
+    return [Section("Files", tuple(inputs.unjoined), ("file", "rows", "SHA-256, or commit"), hashes)] if hashes else []
 
 
 def _save(folder: Path, document: dict[str, Any], lines: list[str]) -> tuple[Path, dict[str, Any], list[str]]:
@@ -294,11 +302,12 @@ def _write(
     probes: Sequence[Probed] = (),
     people: SpotCheck | None = None,
 ) -> Audited:
-    """Audit the votes, and write both files."""
+    """Audit the votes, and write both files: all tables into the one, the page of a lead into the other."""
     certificate = audit(inputs.items, inputs.votes, models=inputs.models, seed=settings.seed)
     gates = gates_of(people, certificate) if people else ()
-    banner = simulated_banner(settings)
-    document = {
+    certificate = replace(certificate, conclusions=refused(certificate.conclusions, gates))
+    banner, files = simulated_banner(settings), list(dict.fromkeys(inputs.files))
+    document: dict[str, Any] = {
         **certificate.to_json(),
         "toolkit": __version__,
         "simulated": banner,
@@ -310,26 +319,40 @@ def _write(
         **({"checks": inputs.checks} if inputs.checks else {}),
         **({"cost": inputs.cost} if inputs.cost else {}),
     }
-    title, *rest = certificate_lines(certificate)
-    lines = [
-        title,
-        *(["", f"> {banner}"] if banner else []),
-        *(["", f"Judged by {', '.join(inputs.constitutions)}."] if inputs.constitutions else []),
-        *rest,
-        *(["", *certified_lines(people, gates)] if people else []),
-        *(["", *mass_lines(inputs.label_mass)] if inputs.label_mass else []),
-        *(["", "## Checks", "", *check_lines(inputs.checks)] if inputs.checks else []),
-        *_cost_lines(inputs.cost),
-        *(["", *probe_lines(probes)] if probes else []),
-        *_file_lines(inputs),
+    gate = [gate_section(gates)] if people else []
+    spot_check = spot_check_sections(people) if people else []
+    checks = tuple(line.removeprefix("- ") for line in check_lines(inputs.checks)) if inputs.checks else ()
+    more = [
+        *spot_check[:2],
+        *([Section("Checks", checks)] if checks else []),
+        *([_cost(inputs.cost)] if inputs.cost else []),
+        *probe_sections(probes),
+        *_files(inputs),
     ]
+    mass = [mass_section(inputs.label_mass)] if inputs.label_mass else []
+    tables = [*gate, *sections(certificate), *mass, *spot_check[2:], *more]
+    document["sections"] = json_values(tables)
+    names = ", ".join(cell(facts.name) for facts in files[:MOST_FILES]) + (", ..." if len(files) > MOST_FILES else "")
+    lines = certificate_lines(
+        certificate,
+        title=f"Certificate: {cell(settings.name)}",
+        about=(
+            datetime.now(UTC).date().isoformat(),
+            *([f"data {names}"] if names else []),
+            *([f"judged by {', '.join(inputs.constitutions)}"] if inputs.constitutions else []),
+        ),
+        notes=[f"> {banner}"] if banner else [],
+        gate=[section._replace(notes=()) for section in gate],
+        more=more,
+    )
     return Audited(certificate, *_save(folder, document, lines))
 
 
-def _cost_lines(cost: Sequence[Mapping[str, Any]]) -> list[str]:
+def _cost(cost: Sequence[Mapping[str, Any]]) -> Section:
     """What judging has cost: calls that were answered, tokens and money, by judge model."""
-    rows = [["model", "calls answered", "input tokens", "output tokens", "USD"]]
+    rows = []
     for row in cost:
         money = f"{row['usd']:.4f}" + (f" and {row['unpriced']:,} calls unpriced" if row["unpriced"] else "")
-        rows.append([cell(row["model"]), *(f"{row[name]:,}" for name in SUMS[:3]), money])
-    return ["", "## Cost of judging", "", *table(rows)] if cost else []
+        rows.append((row["model"], *(f"{row[name]:,}" for name in SUMS[:3]), money))
+    head = ("model", "calls answered", "input tokens", "output tokens", "USD")
+    return Section("Cost of judging", (), head, tuple(rows))

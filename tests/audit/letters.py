@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from amendment.audit.certificate import Certificate
+from amendment.audit.sections import sections
 from amendment.audit.votes import ComparisonInfo, Vote
 
 LETTERS: dict[str, Any] = {"A": "A", "B": "B", "t": "tie", "x": "both_bad", "?": "invalid"}
@@ -27,3 +29,8 @@ def items(count: int, per_prompt: int = 1, **columns: list[Any]) -> dict[str, Co
         f"i{i}": ComparisonInfo(f"p{i // per_prompt}", **{name: values[i] for name, values in columns.items()})
         for i in range(count)
     }
+
+
+def table_lines(certificate: Certificate) -> list[str]:
+    """The long tables of a certificate as lines of Markdown."""
+    return [line for section in sections(certificate) for line in section.lines()]

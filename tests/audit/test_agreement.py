@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from amendment.audit.certificate import Certificate, audit
-from amendment.audit.text import certificate_lines
 from amendment.audit.votes import ComparisonInfo, Vote
-from tests.audit.letters import items, said
+from tests.audit.letters import items, said, table_lines
 
 
 def test_three_rules_of_ties_with_invalid_left_out_and_counted_wrong() -> None:
@@ -171,7 +170,7 @@ def test_by_confidence_by_hand() -> None:
         ("not told", "j"): (1, 1),
     }
     assert shares(found, "annotator") == {}  # one person: that is agreement with the majority
-    lines = certificate_lines(found)
+    lines = table_lines(found)
     assert any(line.startswith("| confidence | unsure ") for line in lines)
 
 
@@ -195,7 +194,7 @@ def test_a_judge_like_people_wins_against_all_and_one_that_is_not_against_nobody
     assert (good.alternative_annotator.advantage.value, bad.alternative_annotator.advantage.value) == (1, 0)
     assert good.alternative_annotator.winning_rate == dict.fromkeys(("0.1", "0.15", "0.2"), 1)
     assert bad.alternative_annotator.passes == dict.fromkeys(("0.1", "0.15", "0.2"), False)
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in certificate_lines(certificate)]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table_lines(certificate)]
     cells = {(row[0], row[1]): row[2:] for row in rows if len(row) == 7}
     assert cells["good", "all 3"][2:] == ["omega 1.00, passes"] * 3
     assert cells["good", "bob"][2:] == ["p below 0.001, won"] * 3

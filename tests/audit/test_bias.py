@@ -10,9 +10,8 @@ import pytest
 from amendment.audit.bias import marks_of
 from amendment.audit.certificate import audit
 from amendment.audit.gates import JudgeReport
-from amendment.audit.text import certificate_lines
 from amendment.audit.votes import ComparisonInfo, Vote
-from tests.audit.letters import items, said
+from tests.audit.letters import items, said, table_lines
 
 
 def test_the_asymmetry_of_errors_by_hand() -> None:
@@ -38,7 +37,7 @@ def test_the_asymmetry_of_errors_by_hand() -> None:
     baseline = found.judges[0].length_baseline
     assert baseline
     assert (baseline.value, baseline.n) == (4 / 8, 80)
-    assert any("longer wins" in line and "50.0 %" in line for line in certificate_lines(found))
+    assert any("longer wins" in line and "50.0 %" in line for line in table_lines(found))
     # people alone: the eight, and the last two items on which only the judge was silent
     assert found.people
     assert (found.people.prefers_longer.value, found.people.prefers_longer.n) == (6 / 10, 100)
@@ -153,7 +152,7 @@ def test_a_win_that_is_only_length_is_less_than_half_of_it_at_equal_lengths() ->
     assert wordy.slope > 0.8
     assert wordy.raw.value + terse.raw.value == 1.0
     assert abs(wordy.controlled.value + terse.controlled.value - 1) < 1e-6
-    assert "## Who wins at equal lengths" in certificate_lines(certificate)
+    assert "## Who wins at equal lengths" in table_lines(certificate)
 
 
 def swayed(by: str, *, is_always_longer: bool = False) -> JudgeReport:

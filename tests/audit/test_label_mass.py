@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amendment.audit.label_mass import LabelMass, label_masses, mass_lines
+from amendment.audit.label_mass import LabelMass, label_masses, mass_section
 from amendment.records import Verdict
 from tests.preference.verdicts import A, B
 
@@ -19,8 +19,8 @@ def test_the_distribution_of_each_judges_mass_by_hand() -> None:
     (found,) = label_masses(verdicts)
     assert found._replace(median=0, lowest_tenth=0) == LabelMass("small", 10, 0, 0, 0.4)
     assert (round(found.median, 9), round(found.lowest_tenth, 9)) == (0.55, 0.19)
-    assert mass_lines([found])[-1] == "| small | 10       | 0.55   | 0.19         | 40.0 %                    |"
+    assert mass_section([found]).rows == (("small", "10", "0.55", "0.19", "40.0 %"),)
 
 
 def test_written_verdicts_make_no_section() -> None:
-    assert mass_lines(label_masses([verdict(None)])) == []
+    assert mass_section(label_masses([verdict(None)])).rows == ()

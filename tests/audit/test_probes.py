@@ -21,8 +21,8 @@ from amendment.audit.probes import (
     ProbeQuestion,
     Subject,
     probe_json,
-    probe_lines,
     probe_report,
+    probe_sections,
     questions,
     upper_limit,
 )
@@ -252,7 +252,7 @@ def test_a_judges_name_is_harmless_in_the_table_and_the_rules_are_printed() -> N
     report = probe_report(
         [*said(judge="x\x1b[31m|<b>", before="oo", edited="oT", control="oo"), *said("null-answer", attack="o")]
     )
-    lines = "\n".join(probe_lines(report))
+    lines = "\n".join(line for section in probe_sections(report) for line in section.lines())
     assert "\x1b" not in lines
     assert "<b>" not in lines.replace("\\<", "")
     assert all(rule in lines for rule in probe_json(report)["rules"].values())

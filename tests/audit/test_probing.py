@@ -153,7 +153,7 @@ def test_a_plan_counts_the_questions_of_the_probes(tmp_path: Path) -> None:
 
 def test_an_audit_of_the_runs_folder_shows_its_probes(biased: Found, tmp_path: Path) -> None:
     audited = audit_path(biased.folder, folder=tmp_path / "audit")
-    assert "## Probes" in audited.lines
+    assert "## Probes: edits" in audited.lines
     assert any("authority" in line and "FAIL" in line for line in audited.lines)
     written = json.loads((tmp_path / "audit" / "certificate.json").read_text())
     assert written["probes"]["probes"] == list(biased.of.values())

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import pytest
 
 from amendment.audit.certificate import audit
-from amendment.audit.text import certificate_lines
 from amendment.audit.votes import ComparisonInfo, Vote
+from tests.audit.letters import table_lines
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data"
 LLMBAR, PANDALM = FOLDER / "llmbar" / "verdicts.csv.gz", FOLDER / "pandalm"
@@ -53,7 +53,7 @@ def test_accuracy_consistency_and_kappa_of_all_runs_of_llmbar() -> None:
         expected = float(oracle.cohen_kappa_score(*zip(*pairs, strict=True)))
         assert part.order_kappa.value == pytest.approx(expected, abs=1e-12)
     assert (len(certificate.alarms.checked), certificate.alarms.found) == (51, ())
-    assert "- not measured: needs two people, found 1 (65 judges)" in certificate_lines(certificate)
+    assert "- not measured: needs two people, found 1 (65 judges)" in table_lines(certificate)
 
 
 @pytest.mark.skipif(not PANDALM.is_dir(), reason="PandaLM's test set is not next to the project")

@@ -14,7 +14,7 @@ from amendment.audit.text import certificate_lines
 from amendment.audit.votes import INVALID, NONE, TIE, A, AuditData, B, ComparisonInfo, Vote, audit_data
 from amendment.errors import ConfigError, DataError
 from amendment.statistics.intervals import json_values
-from tests.audit.letters import items, said
+from tests.audit.letters import items, said, table_lines
 
 NAMES = {A: "A", TIE: "tie", B: "B", INVALID: "invalid", NONE: "none"}
 
@@ -264,8 +264,8 @@ def test_self_consistency_by_hand() -> None:
     ]
     found = audit(items(4), votes, draws=20)
     assert again(found) == {"all": (3 / 4, 4), "ann": (2 / 3, 3), "bob": (1, 1)}
-    lines = certificate_lines(found)
-    assert "12 votes, 4 on repeated items" in lines[2]
+    assert any("12 votes, 4 on repeated items" in line for line in certificate_lines(found))
+    lines = table_lines(found)
     start = lines.index("## People shown an item once more") + 4
     assert [line.split("|")[1].strip() for line in lines[start : start + 3]] == ["all 2", "ann", "bob"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from amendment.calibration.calibrating import calibrate, calibration_refused, expected_flip_rate
-from amendment.calibration.report import reliability_lines
+from amendment.calibration.report import reliability_section
 from amendment.calibration.samples import LabelledItem, SampledItem, labelled_items
 from amendment.errors import DataError
 from amendment.preference.aggregate import person_votes
@@ -123,6 +123,6 @@ def test_the_expected_flip_rate_by_hand() -> None:
 def test_the_reliability_table_says_how_often_the_judge_is_right() -> None:
     # twenty labels at confidence 0.9, ten right: Wilson 29.9 to 70.1 %
     even = calibration_report([0.9] * 20, [1.0, 0.0] * 10, clusters=range(20))
-    *_, row, _, verdict = reliability_lines(even)
-    assert [cell.strip() for cell in row.split("|")[1:-1]] == ["0.90", "50.0 % (29.9 to 70.1)", "20"]
-    assert verdict == "Surer than right: confidence 0.90, right 0.50."
+    table = reliability_section(even)
+    assert table.rows[-1] == ("0.90", "50.0 % (29.9 to 70.1)", "20")
+    assert table.notes[0] == "Surer than right: confidence 0.90, right 0.50."

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amendment.calibration.report import SpotCheck, certified_lines, report_json, spot_check_report
+from amendment.calibration.report import SpotCheck, gate_section, report_json, spot_check_report, spot_check_sections
 from amendment.calibration.samples import ExportedProbability, SampledItem
 from amendment.preference.aggregate import person_votes
 from amendment.records import Comparison, Verdict
@@ -42,7 +42,8 @@ def reported(
 
 def read(report: SpotCheck) -> dict[str, Any]:
     """Its JSON, which holds finite numbers and null alone; its lines are one each."""
-    lines = certified_lines(report, report.gates)
+    sections = [gate_section(report.gates), *spot_check_sections(report)]
+    lines = [line for section in sections for line in section.lines()]
     assert not any("\n" in line or "nan" in line.split() for line in lines)
     return dict(json.loads(json.dumps(report_json(report), allow_nan=False)))
 

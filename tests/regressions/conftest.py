@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from amendment.audit.figures import Section
 from tests.chat_server import ChatServer
 from tests.command_line import Ended, amendment, called
 from tests.rows import Rows, save
@@ -23,7 +24,13 @@ def server() -> Iterator[ChatServer]:
 
 class Certificate(NamedTuple):
     document: dict[str, Any]
-    text: str
+    page: str
+
+    @property
+    def text(self) -> str:
+        """The page, and all tables."""
+        tables = [line for section in self.document["sections"] for line in Section(**section).lines()]
+        return "\n".join([self.page, *tables])
 
     @property
     def judge(self) -> dict[str, Any]:
@@ -35,9 +42,9 @@ class Certificate(NamedTuple):
         return found
 
     def overview(self) -> str:
-        """The line of the only judge in the first table."""
-        rows = [line for line in self.text.splitlines() if line.startswith("|")]
-        return rows[2]
+        """The only judge at a glance."""
+        (judges,) = [section for section in self.document["sections"] if section["title"] == "Judges"]
+        return f"| {' | '.join(judges['rows'][0])} |"
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_with_one_annotator_the_length_bias_is_not_measured_and_no_gate_claims_i
     certificate = audit([(world(1000, 1, 0.0, 0.0, seed=1), panel(["judge", "ann"]))])
     assert certificate.gate("length") == ("not measured", "needs two annotators")
     assert "not measured: needs two annotators" in certificate.text
-    assert "It errs towards" not in certificate.text
+    assert "it errs towards" not in certificate.text
     assert certificate.judge["bias"]["length"]["asymmetry"]["value"] is None
 
 
@@ -80,7 +80,7 @@ def test_a_judge_that_never_errs_has_no_length_bias_though_the_annotators_err(au
     certificate = audit([(world(1000, annotators, 0.0, 0.0, seed=2), panel(raters))])
     length = certificate.judge["bias"]["length"]
     assert certificate.gate("length")[0] == "PASS"
-    assert "It errs towards" not in certificate.text
+    assert "it errs towards" not in certificate.text
     assert length["asymmetry"]["value"] < 0.08  # against the majority it is about 0.3
     assert length["annotator_error"] == pytest.approx(0.25, abs=0.04)
 
@@ -90,7 +90,7 @@ def test_a_judge_that_errs_towards_the_longer_answer_is_flagged(audit: Audit) ->
     low, high = (certificate.judge["bias"]["length"]["asymmetry"][bound] for bound in ("low", "high"))
     assert 0 < low < 0.2 < high
     assert certificate.gate("length")[0] == "WARN"
-    assert "It errs towards the longer answer" in certificate.text
+    assert "it errs towards the longer answer" in certificate.text
 
 
 def test_annotators_who_share_no_item_say_nothing_of_a_length_bias(audit: Audit) -> None:

@@ -40,7 +40,7 @@ def test_the_example_finds_the_biases_that_its_judge_has(tmp_path: Path) -> None
     assert {gate["check"]: gate["outcome"] for gate in audited.document["gates"]}["order"] == "FAIL"
     assert json.loads((tmp_path / "out" / "certificate.json").read_text(encoding="utf-8")) == audited.document
     page = (tmp_path / "out" / "certificate.md").read_text(encoding="utf-8")
-    assert page.startswith("# Audit")
+    assert page.startswith("# Certificate: ")
     assert "people.csv" in page
 
 
