@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from amendment.audit.figures import Section
 from amendment.constitutions import lint_file, load_constitution
 from amendment.run import RunFile, load_run_file
 from amendment.yamlfile import parse_yaml, validate
@@ -139,11 +141,10 @@ def test_the_run_files_of_public_records_have_the_right_shape(name: str) -> None
 
 
 @pytest.mark.skipif(not (PUBLIC / "pandalm").is_dir(), reason="the records of PandaLM are not part of this repository")
-def test_the_readmes_certificate_is_the_one_that_its_command_prints(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_readmes_figures_are_those_of_its_command(tmp_path: Path) -> None:
     shutil.copy(RECORDS / "pandalm.yaml", tmp_path)
     (tmp_path / "pandalm").symlink_to(PUBLIC / "pandalm")
     assert called("audit", tmp_path / "pandalm.yaml", "--folder", tmp_path / "out") == 0
-    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
-    assert README.split("published comparisons:\n\n```\n")[1].split("\n```")[0] == "\n".join(rows[:4])
+    first = json.loads((tmp_path / "out" / "certificate.json").read_text(encoding="utf-8"))["sections"][0]
+    shown = README.split("published comparisons:\n\n```\n")[1].split("\n```")[0]
+    assert shown == "\n".join(Section(**first).lines()[2:6])
