@@ -236,8 +236,7 @@ def _one_order(position: Position) -> Ruling:
 def _chance(label: Agreement | None) -> Ruling:
     if label is None or label.items < FEWEST_ITEMS:
         return "not measured", f"{label.items if label else 0} items with a person's vote"
-    outcome, shown = above(label.kappa, 0, ".2f")
-    return outcome, shown if outcome == "not measured" else f"kappa {shown}"
+    return above(label.kappa, 0, ".2f")
 
 
 def _ceiling(ceiling: AgainstPeople | None, alpha: Estimate | None) -> Ruling:

@@ -169,7 +169,8 @@ def _details(certificate: Certificate, judge: JudgeReport) -> Iterator[str]:
     yield f"- Unreadable{_raised(gates['invalid'])}: {percent(invalid)} of its {invalid.n} verdicts."
     for check, gate in gates.items():
         if check not in OWN_LINE and gate.outcome in ("FAIL", "WARN"):
-            yield f"- {check.capitalize()}{_raised(gate)}: {cell(gate.found, longest=LONGEST_SENTENCE)}."
+            kappa = "kappa " if check == "chance" else ""
+            yield f"- {check.capitalize()}{_raised(gate)}: {kappa}{cell(gate.found, longest=LONGEST_SENTENCE)}."
 
 
 def _raised(gate: Gate) -> str:

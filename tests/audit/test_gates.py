@@ -101,7 +101,7 @@ def test_agreement_everywhere_on_few_prompts_is_no_pass(per_prompt: int, expecte
     assert ruling("ceiling", votes, known)[0] == expected
     outcome, found = ruling("chance", votes, known)
     assert outcome == expected
-    assert (found == "kappa 1.00 in all of only 5 prompts: the data cannot tell") == (expected == "WARN")
+    assert (found == "1.00 in all of only 5 prompts: the data cannot tell") == (expected == "WARN")
 
 
 def test_people_who_always_oppose_each_other_are_no_ceiling() -> None:
