@@ -220,13 +220,12 @@ class _Pace:
         """True when a line should be shown now; it then counts as shown."""
         now = time.monotonic()
         if done != self._done:
-            self._done, self._changed_at, self._silence = done, now, self._seconds
+            self._done, self._changed_at = done, now
         is_further = done - self._shown >= max(1, SHARE_BETWEEN_LINES * total)
         is_silent = now - max(self._changed_at, self._shown_at) >= self._silence
         if not is_silent and not (is_further and now - self._shown_at >= self._seconds):
             return False
-        if is_silent:
-            self._silence = min(2 * self._silence, LONGEST_SILENCE)
+        self._silence = min(2 * self._silence, LONGEST_SILENCE) if is_silent else self._seconds
         self._shown, self._shown_at = done, now
         return True
 
@@ -253,7 +252,13 @@ class LiveProgress(LineProgress):
         from rich.live import Live
 
         views, drawn = [_View(tally, calls) for tally in tallies], 0.0
-        with self._closing(views, calls), Live(console=self._console, auto_refresh=False, transient=True) as live:
+        live_lines = Live(
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=sys.stdout.isatty(),  # a program's own output may be on its way to a file
+        )
+        with self._closing(views, calls), live_lines as live:
 
             def show() -> None:
                 nonlocal drawn

@@ -159,22 +159,22 @@ def test_what_a_function_raises_ends_the_run_and_the_finished_calls_are_kept(tmp
 
 
 @pytest.mark.parametrize(
-    ("seconds", "every", "most"),
-    [(50, 1, 0), (600, 1, 10), (36_000, 36, 10), (86_400, None, 30)],
-    ids=["under a minute", "ten minutes", "ten hours", "a day in which nothing ends"],
+    ("seconds", "per_second", "most"),
+    [(50, 20, 0), (600, 2, 10), (36_000, 1 / 36, 10), (61_000, 1 / 61, 20), (86_400, 0, 30)],
+    ids=["under a minute", "ten minutes", "ten hours", "items of a minute", "a day in which nothing ends"],
 )
 def test_lines_come_at_every_tenth_or_minute_and_ever_more_rarely_while_nothing_ends(
-    clock: Clock, seconds: int, every: int | None, most: int
+    clock: Clock, seconds: int, per_second: float, most: int
 ) -> None:
     pace, total = _Pace(60), 1000
     due = []
     for second in range(1, seconds + 1):
         clock.now = second
-        if pace.is_due(min(total, second * total // seconds) if every else 0, total):
+        if pace.is_due(min(total, int(second * per_second)), total):
             due.append(second)
     assert len(due) <= most
     assert bool(due) == bool(most)
-    if every is None:
+    if not per_second:
         assert due[:4] == [60, 180, 420, 900]  # 60 s, then 120, 240 and 480 later
 
 
