@@ -43,7 +43,14 @@ def audit(  # noqa: PLR0917 - typer makes options of them
     Reads existing verdicts and calls no model. Prints the certificate and writes certificate.json and certificate.md.
     For a run with probes it also shows how edits that should change nothing changed the verdicts.
     """
+    from amendment.text import plain
+
     audited = audit_path(*files, people=people or (), folder=folder, written=write, overrides=overrides or ())
+    if audited.guessed:
+        named = ", ".join(map(plain, audited.guessed))
+        typer.echo(
+            f"{named}: read by column names and words. --write study.yaml saves how, to check and edit.", err=True
+        )
     if as_json:
         typer.echo(json.dumps(audited.document, indent=1, allow_nan=False))
         return

@@ -391,7 +391,8 @@ def scalar(text: str) -> str:
     is_bare = re.fullmatch(r"[^\W\d_]\w*([-.]\w+)*|0|[1-9][0-9]{0,4}", text)
     if is_bare and text.casefold() not in {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"}:
         return text
-    return json.dumps(text, ensure_ascii=False).replace("|", "\\u007c")
+    quoted = json.dumps(text, ensure_ascii=False).replace("|", "\\u007c")
+    return "".join(sign if sign.isprintable() else f"\\U{ord(sign):08x}" for sign in quoted)
 
 
 def _can_be_named(text: str) -> bool:

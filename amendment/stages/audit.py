@@ -126,6 +126,8 @@ class Audited(NamedTuple):
     """The content of `certificate.json`."""
     lines: list[str]
     """The content of `certificate.md`."""
+    guessed: tuple[str, ...] = ()
+    """Files that were read by the names of their columns, without a description."""
 
 
 class AuditedLabels(NamedTuple):
@@ -134,6 +136,7 @@ class AuditedLabels(NamedTuple):
     folder: Path
     document: dict[str, Any]
     lines: list[str]
+    guessed: tuple[str, ...] = ()
 
 
 def audit_data_files(
@@ -156,7 +159,8 @@ def audit_data_files(
     study.check(written)
     settings = validate(parse_yaml(study.text, str(written or "the description")), RunSettings)
     folder = folder or Path("audits") / (paths[0].name if len(paths) == 1 and not written else name)
-    return audit_run_file(settings, written.parent if written else Path(), folder=folder)
+    audited = audit_run_file(settings, written.parent if written else Path(), folder=folder)
+    return audited._replace(guessed=() if written else tuple(file.table.place for file in study.files if file.why))
 
 
 def audit_run_file(settings: RunSettings, base: Path, *, folder: Path | None = None) -> Audited | AuditedLabels:

@@ -65,7 +65,8 @@ def test_two_messy_files_come_to_a_right_certificate_and_their_description_gives
     assert first["read"]["replies without exactly one verdict, which are invalid"] == 1
     assert [file["encoding"] for file in first["files"]] == ["cp1252", None]
     assert figures(audit_path(Path("study.yaml"), folder=Path("again")).document) == figures(first)
-    assert figures(audit_path(*files, people=PEOPLE, folder=Path("unwritten")).document) == figures(first)
+    unwritten = audit_path(*files, people=PEOPLE, folder=Path("unwritten"))
+    assert (figures(unwritten.document), unwritten.guessed) == (figures(first), ("menschen.csv", "richter.jsonl"))
     with pytest.raises(ConfigError, match=r"study\.yaml: exists already"):
         audit_path(*files, people=PEOPLE, written=Path("study.yaml"))
 
@@ -147,3 +148,10 @@ def test_annotators_inside_of_cells_are_read(form: str) -> None:
         document = audit_path(Path("nested.jsonl"), people=["ann", "bo"]).document
     assert document["judges"][0]["label"]["by_rule"]["no_ties"]["value"] == 0.5
     assert document["people"]["among"]["raters"] == 2
+
+
+def test_names_that_would_move_the_cursor_stay_names_in_the_description() -> None:
+    path = save(Path("evil\u202e.jsonl"), [{"item": n, "verdict": "ab"[n % 2]} for n in range(12)])
+    assert audit_path(path, people=[path.name], written=Path("study.yaml")).document["counts"]["people"] == 1
+    assert Path("study.yaml").read_text(encoding="utf-8").replace("\n", "").isprintable()
+    assert audit_path(Path("study.yaml")).document["counts"]["items"] == 12
