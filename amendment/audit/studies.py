@@ -27,7 +27,8 @@ from amendment.yamlfile import did_you_mean, parse_yaml
 
 WHO = (
     "Say which of them are people: --people 'PATTERN', such as --people 'expert_*', or --people FILE for all raters of "
-    "a file (can be given again); all others are models"
+    "a file (can be given again); all others are models. Where none is, save the description with --write, and say "
+    "kind: model there"
 )
 """How the command says who is a person."""
 SHOWN = 8
@@ -89,7 +90,7 @@ def study_of(paths: Sequence[Path], *, people: Sequence[str] = (), name: str, ba
     names = [word for path, file in zip(paths, files, strict=True) for word in (path.name, *(file.raters or ()))]
     for pattern in people:
         if all(file.raters for file in files) and not any(fnmatchcase(word, pattern) for word in names):
-            near = did_you_mean(pattern, names)
+            near, names = did_you_mean(pattern, names), list(dict.fromkeys(names))
             raise ConfigError(f"--people {plain(pattern)}: no rater and no file fits{near}; there are {_list(names)}")
     lines = [f"name: {scalar(name)}", "verdicts:"]
     for path, file in zip(paths, files, strict=True):
