@@ -1,6 +1,7 @@
 """Compare two answers by code, and count how often judges say the same.
 
-Covered: if only one of two answers passes every check of the principles that apply to the prompt, it is the better one.
+Covered: if only one of two answers passes every check of the principles that apply to the prompt, it is the better one;
+of a contrast pair, the checks of the principle that it was drawn by count alone.
 Hard principles are vetoes: if only one of two answers passes their checks, this decides the comparison, whatever the
 judges say.
 Not covered: comparisons in which both answers pass, neither passes, or a check could not be run.
@@ -9,11 +10,11 @@ Not covered: comparisons in which both answers pass, neither passes, or a check 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from amendment.constitutions import Constitution, principles_of
+from amendment.constitutions import Constitution, DrawnPrinciple, principles_of
 from amendment.llm.model import Ending
 from amendment.preference.panel import JudgedComparison
 from amendment.records import Candidate, Prompt, text_of
@@ -44,10 +45,12 @@ class CheckedComparisons:
         self._prompts: dict[str, list[str]] = defaultdict(list)
         self._counts: Counter[str] = Counter()
         self._undecided: Counter[str] = Counter()
+        self._asked_otherwise: Counter[str] = Counter()
 
     def decided(self, prompt: Prompt, judged: JudgedComparison, answers: Mapping[str, Candidate]) -> JudgedComparison:
         """The comparison as checks of hard principles decide it, or as it was; `answers` are candidates by id."""
-        preferred = self._preferred(prompt, judged, answers, is_hard=True)
+        hard = [drawn for drawn in self._applying(prompt) if drawn.principle.hard]
+        preferred = self._preferred(judged, answers, hard)
         if preferred is None or judged.judgement is None:
             return judged
         update = {
@@ -60,23 +63,36 @@ class CheckedComparisons:
         }
         return judged._replace(judgement=judged.judgement.model_copy(update=update), ending=Ending("done"))
 
-    def add(self, prompt: Prompt, judged: JudgedComparison, answers: Mapping[str, Candidate]) -> None:
-        """Count a comparison: whether code says which answer is better, and whether each judge says the same."""
-        preferred = self._preferred(prompt, judged, answers, is_hard=False)
+    def add(
+        self,
+        prompt: Prompt,
+        judged: JudgedComparison,
+        answers: Mapping[str, Candidate],
+        drawn_by: Collection[str] = (),
+    ) -> None:
+        """Count a comparison: whether code says which answer is better, and whether each judge says the same.
+
+        `drawn_by` are the ids of the principles of a contrast pair; without them, all that apply to the prompt count.
+        """
+        own = [drawn for drawn in self._principles if drawn.id in drawn_by]
+        preferred = self._preferred(judged, answers, own if drawn_by else self._applying(prompt))
         if preferred is None:
             return
         self._counts["comparisons"] += 1
+        self._counts["contrast pairs"] += bool(drawn_by)
         self._counts["decided"] += judged.judgement is not None and judged.judgement.rater_kind == "verifier"
-        for rater, own in judged.by_rater.items():
-            side = 0 if own.p_a is None else side_of(own.p_a)
+        for rater, judgement in judged.by_rater.items():
+            side = 0 if judgement.p_a is None else side_of(judgement.p_a)
             self._undecided[rater] += side == 0
             if side:
                 self._agreed[rater].append(float(side == side_of(preferred.p_a)))
                 self._prompts[rater].append(prompt.id)
+                asked = judgement.principle_ids
+                self._asked_otherwise[rater] += bool(drawn_by and asked) and not set(asked) & set(drawn_by)
 
     def to_json(self) -> dict[str, Any]:
-        """Comparisons in which code prefers an answer, those that it decided, and each judge's agreement with it over
-        those on which the judge is decided too; empty where no principle has a check."""
+        """Comparisons in which code prefers an answer, the contrast pairs among them, those that it decided, and each
+        judge's agreement with it over those on which the judge is decided too; empty where no principle has a check."""
         if not self._principles:
             return {}
         judges = {
@@ -84,40 +100,48 @@ class CheckedComparisons:
                 **share(self._agreed[rater], self._prompts[rater]).to_json(),
                 "agrees": round(sum(self._agreed[rater])),
                 "undecided": self._undecided[rater],
+                "asked by another principle": self._asked_otherwise[rater],
             }
             for rater in sorted(self._undecided)
         }
-        return {"comparisons": self._counts["comparisons"], "decided": self._counts["decided"], "judges": judges}
+        names = ("comparisons", "contrast pairs", "decided")
+        return {**{name: self._counts[name] for name in names}, "judges": judges}
 
     def _check(self, name: str, text: str) -> bool | None:
         return next(drawn for drawn in self._principles if drawn.id == name).principle.is_kept_by(text)
 
+    def _applying(self, prompt: Prompt) -> list[DrawnPrinciple]:
+        return [drawn for drawn in self._principles if drawn.principle.applies_to(prompt.category, prompt.tags)]
+
     def _preferred(
-        self, prompt: Prompt, judged: JudgedComparison, answers: Mapping[str, Candidate], *, is_hard: bool
+        self, judged: JudgedComparison, answers: Mapping[str, Candidate], principles: Sequence[DrawnPrinciple]
     ) -> _Preference | None:
-        asked = [
-            drawn
-            for drawn in self._principles
-            if drawn.principle.applies_to(prompt.category, prompt.tags) and (drawn.principle.hard or not is_hard)
-        ]
+        """Which answer passes every check of these principles, if only one does."""
         _, a, b = judged.comparison
-        kept = [[self._is_kept(drawn.id, text_of(answers[answer].messages)) for drawn in asked] for answer in (a, b)]
+        kept = [[self._is_kept(drawn.id, text_of(answers[name].messages)) for drawn in principles] for name in (a, b)]
         passes = [False if False in by_principle else None if None in by_principle else True for by_principle in kept]
-        if not asked or None in passes or passes[0] == passes[1]:
+        if not principles or None in passes or passes[0] == passes[1]:
             return None
-        differ = tuple(drawn.id for drawn, first, second in zip(asked, *kept, strict=True) if first != second)
+        differ = tuple(drawn.id for drawn, first, second in zip(principles, *kept, strict=True) if first != second)
         return _Preference(float(passes[0] is True), differ)
 
 
 def check_lines(checks: Mapping[str, Any]) -> list[str]:
     """What checks and judges say of the same comparisons, as Markdown lines; `checks` is `to_json` of the counts."""
-    lines = [
-        f"- in {checks['comparisons']:,} comparisons only one answer passes the checks of the principles that apply; "
-        f"checks of hard principles decided {checks['decided']:,} of these"
-    ]
+    contrast = checks.get("contrast pairs", 0)
+    lines = []
+    if contrast:
+        lines.append(f"- in {contrast:,} contrast pairs only one answer passes the checks of the pair's own principle")
+    if (others := checks["comparisons"] - contrast) or not contrast:
+        lines.append(
+            f"- in {others:,} comparisons only one answer passes the checks of the principles that apply; "
+            f"checks of hard principles decided {checks['decided']:,} of these"
+        )
     for rater, agreement in checks["judges"].items():
         interval = "" if agreement["low"] is None else f" ({agreement['low']:.2f} to {agreement['high']:.2f})"
         open_ones = f"; it is undecided on {agreement['undecided']:,} more" if agreement["undecided"] else ""
         agrees = f"{plain(rater)} agrees with the check on {agreement['agrees']:,} of {agreement['n']:,} pairs"
-        lines.append(f"- {agrees}{interval}{open_ones}")
+        otherwise = agreement.get("asked by another principle")
+        asked = f"; on {otherwise:,} of them it was asked by another principle than the pair's own" if otherwise else ""
+        lines.append(f"- {agrees}{interval}{asked}{open_ones}")
     return lines

@@ -27,7 +27,7 @@ from amendment.preference.degenerate import fit_for_pairs, without_constant_answ
 from amendment.preference.judge import Judge
 from amendment.preference.likelihood import instructed
 from amendment.preference.pairs import Paired
-from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, Record
+from amendment.records import Candidate, Comparison, Judgement, Message, Messages, Pair, Prompt, Record
 from amendment.stages.candidates import Draw, Drawn, draw_answer
 from amendment.stages.contract import (
     Ask,
@@ -449,10 +449,23 @@ def constructed_pairs(context: Context, taken: Iterable[str]) -> Constructed:
     return Constructed(Paired(pairs, +left_out), answers)
 
 
-def answers_of_pairs(context: Context) -> dict[str, list[tuple[Candidate, Candidate]]]:
-    """The two answers of each constructed pair, the chosen one first, by prompt."""
+class AnswersOfPair(NamedTuple):
+    """The two answers of a constructed pair, and the ids of the principle of a contrast pair."""
+
+    chosen: Candidate
+    rejected: Candidate
+    principle_ids: tuple[str, ...]
+
+    @property
+    def comparison(self) -> Comparison:
+        return Comparison.between(self.chosen, self.rejected)
+
+
+def answers_of_pairs(context: Context) -> dict[str, list[AnswersOfPair]]:
+    """The answers of each constructed pair by prompt."""
     candidates = context.workspace.read(CANDIDATES, Candidate)
-    answers: dict[str, list[tuple[Candidate, Candidate]]] = defaultdict(list)
+    answers: dict[str, list[AnswersOfPair]] = defaultdict(list)
     for row in context.workspace.rows(PAIRS, ConstructedPair):
-        answers[row.pair.prompt_id].append((candidates[row.chosen], candidates[row.rejected]))
+        pair = AnswersOfPair(candidates[row.chosen], candidates[row.rejected], row.pair.principle_ids)
+        answers[row.pair.prompt_id].append(pair)
     return answers

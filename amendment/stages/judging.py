@@ -42,7 +42,7 @@ from amendment.preference.ranking import rank_adaptively
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Record, Verdict
 from amendment.stages.construct import CANDIDATES as CONSTRUCTED_ANSWERS
 from amendment.stages.construct import PAIRS as CONSTRUCTED_PAIRS
-from amendment.stages.construct import ConstructConfig, ConstructedPair, answers_of_pairs
+from amendment.stages.construct import AnswersOfPair, ConstructConfig, ConstructedPair, answers_of_pairs
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
@@ -287,7 +287,7 @@ class JudgeStep:
         context: Context,
         config: JudgingConfig,
         name: str = "judging",
-        constructed: Mapping[str, Sequence[tuple[Candidate, Candidate]]] | None = None,
+        constructed: Mapping[str, Sequence[AnswersOfPair]] | None = None,
     ) -> None:
         """`name` is the stage's; each round after the first has its own. `constructed` are pairs to ask about too, by
         prompt."""
@@ -317,7 +317,7 @@ class JudgeStep:
         compared = await self._pool(item)
         done = {result.comparison for result in compared.judged}
         constructed = self._constructed.get(item.prompt.id, ()) if item.index < self._labelled_prompts else ()
-        pairs = [two for two in constructed if Comparison.between(*two) not in done]
+        pairs = [(pair.chosen, pair.rejected) for pair in constructed if pair.comparison not in done]
         judged = await flow(pairs, lambda two: self._panel.compare(item.prompt, *two), window=self._window)
         return compared._replace(judged=[*compared.judged, *judged])
 
@@ -370,15 +370,17 @@ class JudgeStep:
     def keep(self, compared: _Compared) -> None:
         """Write the verdicts and judgements of a prompt."""
         prompt, pool, judged, ranking = compared
-        constructed = [answer for two in self._constructed.get(prompt.id, ()) for answer in two]
-        answers = {candidate.id: candidate for candidate in (*pool.candidates, *constructed)}
+        constructed = self._constructed.get(prompt.id, ())
+        answers = {answer.id: answer for answer in pool.candidates}
+        answers |= {answer.id: answer for pair in constructed for answer in (pair.chosen, pair.rejected)}
+        drawn_by = {pair.comparison: pair.principle_ids for pair in constructed}
         # in order; a verdict on several comparisons is written once
         verdicts = list({verdict.id: verdict for result in judged for verdict in result.verdicts}.values())
         self.tables.add("verdicts", verdicts)
         self._report.add(compared, verdicts, self._people)
         for result in judged:
             self.tables.end(result.comparison.id, result.ending)
-            self._checks.add(prompt, result, answers)
+            self._checks.add(prompt, result, answers, drawn_by.get(result.comparison, ()))
             if result.judgement and self._waits and result.judgement.rater_kind == "model":
                 p_by_rater = {rater: own.p_a for rater, own in result.by_rater.items()}
                 self._unweighed.append(Unweighed(result.judgement, p_by_rater))

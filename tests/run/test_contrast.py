@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 
 from amendment.constitutions import DrawnPrinciple, Principle
 from amendment.constitutions.model import Constitution
+from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, ConfigError
-from amendment.records import Prompt, text_of, user
+from amendment.records import Judgement, Prompt, text_of, user
 from amendment.stages.contrast import contrast_principles, drawn_for
 from tests.chat_server import ChatServer, saying
 from tests.rows import save
@@ -126,6 +128,36 @@ def test_a_run_in_which_no_pair_is_confirmed_says_where_the_reasons_are(tmp_path
     with pytest.raises(AmendmentError, match=r"no two answers became a pair; summary\.md says why under construct"):
         made(tmp_path, written(tmp_path, url=server.url))
     assert "- no pair: chosen is rejected 1" in (tmp_path / "run/summary.md").read_text()
+
+
+def test_a_judge_is_measured_on_a_contrast_pair_by_the_pairs_own_principle(tmp_path: Path, server: ChatServer) -> None:
+    """No answer mentions a zebra, so that no answer passes the checks of all principles."""
+
+    def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        asked = body["messages"][-1]["content"]
+        if "<<answer_a" in asked:  # the judge prefers the shorter answer, whatever it is asked
+            first, second = (asked.split(f"<<answer_{name} ")[1].split("<<end")[0] for name in "ab")
+            return 200, {"content": f"Verdict: {'A' if len(first) < len(second) else 'B'}"}
+        return 200, {"content": SHORT if "at most" in asked else LONG}
+
+    server.answer = answer
+    rules = RULES.replace("    check:", "    compare: [Which is shorter?]\n    check:", 1)
+    rules += "  - {id: zebra, statement: Mention a zebra., compare: [Which has a zebra?], check: [{kind: matches, value: zebra}]}\n"
+    text = written(tmp_path, 12, rules=rules, url=server.url)
+    text = text.replace("dataset:", "judging: {judges: [{model: m}], judge_labelled: true}\ndataset:")
+    result = made(tmp_path, text)
+    judged = Workspace(result.folder).read("judging/judgements", Judgement)
+    otherwise = sum(row.principle_ids != ("house/short",) for row in judged)
+    assert 0 < otherwise < len(judged) == 12
+    checks = json.loads((result.folder / "certificate.json").read_text())["checks"]
+    assert (checks["comparisons"], checks["contrast pairs"], checks["decided"]) == (12, 12, 0)
+    [agreement] = checks["judges"].values()
+    assert (agreement["agrees"], agreement["n"], agreement["asked by another principle"]) == (12, 12, otherwise)
+    for page in ("summary.md", "certificate.md"):
+        shown = (result.folder / page).read_text()
+        assert "- in 12 contrast pairs only one answer passes the checks of the pair's own principle\n" in shown
+        assert f"; on {otherwise} of them it was asked by another principle than the pair's own" in shown
+        assert "in 0 comparisons" not in shown
 
 
 def test_a_plan_counts_both_answers_and_a_changed_rule_asks_again(tmp_path: Path, server: ChatServer) -> None:
