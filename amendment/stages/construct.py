@@ -42,6 +42,7 @@ from amendment.stages.contract import (
     dump,
 )
 from amendment.stages.contrast import (
+    CUT_OFF,
     NO_PRINCIPLE,
     confirm,
     contrast_principles,
@@ -51,6 +52,7 @@ from amendment.stages.contrast import (
 )
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.endings import Tables
+from amendment.stages.tries import NOTHING, Tries, tries_lines
 
 CANDIDATES, PAIRS = "construct/candidates", "construct/pairs"
 
@@ -63,6 +65,8 @@ class Side(NamedTuple):
     """Words for this draw alone: a system text."""
     is_behind: bool = False
     """The instruction stands behind the user's last words instead, where small models follow it more often."""
+    principle_id: str | None = None
+    """The principle of a contrast prompt."""
 
 
 class ConstructConfig(Part):
@@ -76,6 +80,10 @@ class ConstructConfig(Part):
     @property
     def sides(self) -> tuple[Side, Side]:
         raise NotImplementedError  # each kind has its own
+
+    @property
+    def title(self) -> str:
+        return NOTHING  # tries of a contrast prompt have the name of a principle
 
 
 class StrongWeak(ConstructConfig):
@@ -97,6 +105,10 @@ class StrongWeak(ConstructConfig):
     @property
     def sides(self) -> tuple[Side, Side]:
         return Side(self.strong), Side(self.weak)
+
+    @property
+    def title(self) -> str:
+        return f"{self.strong} against {self.weak}"
 
 
 class Instructions(ConstructConfig):
@@ -120,6 +132,10 @@ class Instructions(ConstructConfig):
     @property
     def sides(self) -> tuple[Side, Side]:
         return Side(self.model, self.better), Side(self.model, self.worse)
+
+    @property
+    def title(self) -> str:
+        return f"two instructions of {self.model}"
 
 
 class Contrast(ConstructConfig):
@@ -206,6 +222,11 @@ class ConstructStage(Stage):
     def begin(self, context: Context) -> Step:
         return _ConstructStep(context)
 
+    def lines(self, counts: Mapping[str, Any]) -> list[str]:
+        return tries_lines(
+            counts, {name: getattr(spec, "max_tokens", None) for name, spec in self.settings.models.items()}
+        )
+
 
 class PlannedPair(NamedTuple):
     """A pair that is to be drawn of each prompt."""
@@ -250,6 +271,10 @@ class _DrawnPair(NamedTuple):
     pair: Pair | None
     reason: str | None
     """The reason, where `pair` is None."""
+    drawn_by: str = NOTHING
+    """The principle, or the title of the entry."""
+    cut: tuple[str, ...] = ()
+    """The models whose answers were cut at max_tokens."""
 
 
 class _ConstructStep:
@@ -266,16 +291,20 @@ class _ConstructStep:
         names = dict.fromkeys(side.model for part in parts for side in part.sides)
         self._models = {name: context.model(name) for name in names}
         self._pools: dict[int, list[DrawnPrinciple]] = {}
+        drawn_by: list[str] = []
         self._judges: dict[int, Judge] = {}
         for number, part in enumerate(parts):
             if isinstance(part, Contrast):
                 self._pools[number] = contrast_principles(context.constitutions, part.principles)
+                drawn_by += [drawn.id for drawn in self._pools[number]]
                 if any(not drawn.principle.check for drawn in self._pools[number]):
                     self._judges[number] = likelihood_judge(context.model(part.confirming))
+            else:
+                drawn_by.append(part.title)
         self.models: Sequence[Model] = [*self._models.values(), *(judge.model for judge in self._judges.values())]
         self._window = context.window(self.models)
         self.tables = Tables(context.workspace, "construct", candidates=Candidate, pairs=ConstructedPair)
-        self._pairs, self._answers, self._left_out = 0, 0, Counter[str]()
+        self._answers, self._tries = 0, Tries(drawn_by)
 
     async def work(self, item: Item) -> list[_DrawnPair]:
         seed = self._context.config.seed
@@ -300,12 +329,12 @@ class _ConstructStep:
             if by is None:
                 return _DrawnPair((), (), None, NO_PRINCIPLE)
             model, principle = planned.source.model, by.principle
-            sides = (Side(model, principle.rule, is_behind=True), Side(model, principle.opposite, is_behind=True))
+            sides = (Side(model, principle.rule, True, by.id), Side(model, principle.opposite, True, by.id))
         drawn = [
             await _draw(self._models[side.model], side, prompt, sample)
             for side, sample in zip(sides, planned.samples, strict=True)
         ]
-        made = _put_together(prompt, planned, drawn)
+        made = _put_together(prompt, planned, drawn)._replace(drawn_by=by.id if by else planned.source.title)
         return made if by is None or made.pair is None else await self._confirmed(prompt, planned, by, made)
 
     async def _confirmed(
@@ -335,23 +364,18 @@ class _ConstructStep:
         return made._replace(pair=made.pair.model_copy(update=update))
 
     def keep(self, drawn: list[_DrawnPair]) -> None:
-        for endings, answers, pair, reason in drawn:
-            for name, ending in endings:
+        for made in drawn:
+            for name, ending in made.endings:
                 self.tables.end(name, ending)
-            self.tables.add("candidates", answers)
-            if pair:
-                row = ConstructedPair(pair=pair, chosen=self._answers, rejected=self._answers + 1)
+            self.tables.add("candidates", made.answers)
+            if made.pair:
+                row = ConstructedPair(pair=made.pair, chosen=self._answers, rejected=self._answers + 1)
                 self.tables.add("pairs", [row])
-                self._pairs += 1
-            elif reason:
-                self._left_out[reason] += 1
-            self._answers += len(answers)
+            self._tries.add(made.drawn_by, made.reason, made.cut)
+            self._answers += len(made.answers)
 
     def close(self) -> StageResult:
-        counts: dict[str, Any] = {**self.tables.close(), "pairs": self._pairs}
-        return StageResult(
-            self.tables.artefacts, {**counts, **({"no pair": dict(self._left_out)} if self._left_out else {})}
-        )
+        return StageResult(self.tables.artefacts, {**self.tables.close(), **self._tries.to_json()})
 
 
 async def _draw(model: Model, side: Side, prompt: Prompt, sample: int) -> Drawn:
@@ -363,7 +387,8 @@ async def _draw(model: Model, side: Side, prompt: Prompt, sample: int) -> Drawn:
     drawn = await draw_answer(model, Draw(asked, sample))
     if drawn.answer is None or side.instruction is None:
         return drawn
-    origin = drawn.answer.origin.model_copy(update={"template": content_id(side.instruction)})
+    by = {"principle_ids": (side.principle_id,)} if side.principle_id else {}
+    origin = drawn.answer.origin.model_copy(update={"template": content_id(side.instruction), **by})
     answer = drawn.answer.model_copy(update={"prompt_id": prompt.id, "origin": origin})
     return drawn._replace(answer=answer)
 
@@ -387,8 +412,10 @@ def _put_together(prompt: Prompt, planned: PlannedPair, drawn: Sequence[Drawn]) 
     answers = tuple(answer.answer for answer in drawn if answer.answer)
     # of a contrast `confirm` says whether a rejected answer that is cut off had broken its principle by then
     whole = answers[:1] if isinstance(planned.source, Contrast) else answers
+    written = zip(planned.source.sides, drawn, strict=True)
+    cut = tuple(side.model for side, one in written if one.answer and one.answer.is_truncated)
     if reason := _unfit(prompt, answers, whole):
-        return _DrawnPair(endings, answers, None, reason)
+        return _DrawnPair(endings, answers, None, reason, cut=cut)
     (chosen, rejected), p = answers, planned.source.p
     pair = Pair(
         prompt_id=prompt.id,
@@ -398,7 +425,7 @@ def _put_together(prompt: Prompt, planned: PlannedPair, drawn: Sequence[Drawn]) 
         p_chosen_raw=p,
         decided_by="construction",
     )
-    return _DrawnPair(endings, answers, pair, None)
+    return _DrawnPair(endings, answers, pair, None, cut=cut)
 
 
 def _unfit(prompt: Prompt, answers: Sequence[Candidate], whole: Sequence[Candidate]) -> str | None:
@@ -406,7 +433,7 @@ def _unfit(prompt: Prompt, answers: Sequence[Candidate], whole: Sequence[Candida
     if len(answers) < 2:
         return "an answer is missing"
     if any(answer.is_truncated for answer in whole):
-        return "an answer is cut off"
+        return CUT_OFF
     a, b = sorted(answer.id for answer in answers)
     judgement = Judgement(prompt_id=prompt.id, a=a, b=b)
     fit = fit_for_pairs([judgement], {prompt.id: prompt}, {answer.id: answer for answer in answers})

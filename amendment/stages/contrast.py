@@ -23,6 +23,7 @@ from amendment.yamlfile import Loc, did_you_mean
 LIKELIHOOD = "likelihood"
 """The protocol of the judge that confirms pairs."""
 NO_PRINCIPLE = "no principle with an opposite applies to the prompt"
+CUT_OFF = "an answer is cut off"
 
 
 class Confirmed(NamedTuple):
@@ -71,7 +72,7 @@ async def confirm(
         if copied_from(text, prompt=text_of(prompt.messages), instructions=rule):
             return "an answer copies its question"
     if rejected.is_truncated and not fails_for_good(principle.check, texts[1]):
-        return "an answer is cut off"
+        return CUT_OFF
     if not principle.check:
         assert judge is not None, "the check of the run file asks for one"
         return await _by_judge(prompt, drawn, chosen, rejected, judge)

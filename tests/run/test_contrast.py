@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from amendment.constitutions import DrawnPrinciple, Principle
 from amendment.constitutions.model import Constitution
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, ConfigError
-from amendment.records import Judgement, Prompt, text_of, user
+from amendment.records import Candidate, Judgement, Prompt, text_of, user
 from amendment.stages.contrast import contrast_principles, drawn_for
 from tests.chat_server import ChatServer, saying
 from tests.rows import save
@@ -127,7 +128,33 @@ def test_a_run_in_which_no_pair_is_confirmed_says_where_the_reasons_are(tmp_path
     server.answer = saying(SHORT)
     with pytest.raises(AmendmentError, match=r"no two answers became a pair; summary\.md says why under construct"):
         made(tmp_path, written(tmp_path, url=server.url))
-    assert "- no pair: chosen is rejected 1" in (tmp_path / "run/summary.md").read_text()
+    assert re.search(r"chosen is rejected .*\n.*\n. house/short +. 1 +. 0 +. 1 ", (tmp_path / "run/summary.md").read_text())
+
+
+def test_the_summary_says_by_principle_what_was_tried_and_what_helps(tmp_path: Path, server: ChatServer) -> None:
+    def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        asked = body["messages"][-1]["content"]
+        if "zebra" in asked:
+            return 200, {"content": "A zebra", "finish_reason": "length"}
+        return 200, {"content": SHORT if "at most" in asked else LONG}
+
+    server.answer = answer
+    rules = RULES + "  - {id: zebra, statement: Mention a zebra., opposite: Mention no zebra., "
+    rules += "check: [{kind: matches, value: '[.]$'}]}\n"
+    text = written(tmp_path, 3, rules=rules, url=server.url, more=", principles: [short, zebra], per_prompt: 3")
+    text = text.replace("model: m,", "model: m, max_tokens: 9,", 1)
+    result = run_of(tmp_path, text)(until="construct")
+    counts = result.summary["stages"]["construct"]
+    assert (counts["tries"], counts["pairs"], counts["done"]) == (9, counts["by principle"][0]["pairs"], 18)
+    assert [row["drawn by"] for row in counts["by principle"]] == ["house/short", "house/zebra"]
+    cut = counts["by principle"][1]["tries"]
+    assert counts["by principle"][1]["no pair"] == {"an answer is cut off": cut}
+    assert 3 <= cut <= 6
+    page = (result.folder / "summary.md").read_text()
+    assert "- no pair by house/zebra\n" in page
+    assert "- most losses are cut answers: raise `max_tokens` of m (9)\n" in page
+    by = {row.origin.principle_ids for row in Workspace(result.folder).read("construct/candidates", Candidate)}
+    assert by == {("house/short",), ("house/zebra",)}
 
 
 def test_a_judge_is_measured_on_a_contrast_pair_by_the_pairs_own_principle(tmp_path: Path, server: ChatServer) -> None:
@@ -142,7 +169,8 @@ def test_a_judge_is_measured_on_a_contrast_pair_by_the_pairs_own_principle(tmp_p
 
     server.answer = answer
     rules = RULES.replace("    check:", "    compare: [Which is shorter?]\n    check:", 1)
-    rules += "  - {id: zebra, statement: Mention a zebra., compare: [Which has a zebra?], check: [{kind: matches, value: zebra}]}\n"
+    rules += "  - {id: zebra, statement: Mention a zebra., compare: [Which has a zebra?], "
+    rules += "check: [{kind: matches, value: zebra}]}\n"
     text = written(tmp_path, 12, rules=rules, url=server.url)
     text = text.replace("dataset:", "judging: {judges: [{model: m}], judge_labelled: true}\ndataset:")
     result = made(tmp_path, text)

@@ -1,0 +1,73 @@
+"""What the tries of the stage `construct` came to, by the principle or the entry that they were drawn by.
+
+Covered: tries, pairs and the reasons why others are none; what made no pair at all; what helps where most losses are
+cut answers. A try is two answers. Not covered: why single answers have no reply, see the stage's endings.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from amendment.stages.contrast import CUT_OFF
+from amendment.stages.shown import counts_shown
+from amendment.text import cell, plain, table
+
+NOTHING = "-"
+"""In place of a principle, for tries of prompts to which none applies."""
+_LOST = ("refused", "invalid", "failed", "pending")
+
+
+class Tries:
+    """Counts of tries, one by one."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """`names` are the principles and entries that tries may be drawn by."""
+        self._pairs = dict.fromkeys(names, 0)
+        self._losses: dict[str, Counter[str]] = {name: Counter() for name in self._pairs}
+        self._cut: Counter[str] = Counter()
+
+    def add(self, name: str, reason: str | None, cut: Iterable[str]) -> None:
+        """Count a try; `reason` says why it is no pair, and `cut` names the models whose answers were cut."""
+        self._pairs.setdefault(name, 0)
+        losses = self._losses.setdefault(name, Counter())
+        if reason is None:
+            self._pairs[name] += 1
+            return
+        losses[reason] += 1
+        if reason == CUT_OFF:
+            self._cut.update(cut)
+
+    def to_json(self) -> dict[str, Any]:
+        """All pairs and losses, and a row for each name; `cut answers` are those of lost tries, by model."""
+        rows: list[dict[str, Any]] = [
+            {"drawn by": name, "tries": pairs + losses.total(), "pairs": pairs, "no pair": dict(losses)}
+            for (name, pairs), losses in zip(self._pairs.items(), self._losses.values(), strict=True)
+        ]
+        losses = sum(self._losses.values(), Counter[str]())
+        counts = {"pairs": sum(self._pairs.values()), **({"no pair": dict(losses)} if losses else {})}
+        counts |= {"tries": sum(row["tries"] for row in rows), "by principle": rows}
+        return {**counts, **({"cut answers": dict(self._cut)} if self._cut else {})}
+
+
+def tries_lines(counts: Mapping[str, Any], max_tokens: Mapping[str, int | None]) -> list[str]:
+    """The counts of the stage, as Markdown lines; `max_tokens` is the limit of each model of the run file."""
+    losses, rows = counts.get("no pair", {}), counts["by principle"]
+    whole = [{**counts, "drawn by": "all"}] if len(rows) > 1 else []
+    head = ["drawn by", "tries", "pairs", "no pair"]
+    lines = [f"- tries: {counts['tries']:,} of two answers each; pairs: {counts['pairs']:,}"]
+    if lost := {outcome: counts[outcome] for outcome in _LOST if counts.get(outcome)}:
+        lines.append(f"- calls without an answer: {counts_shown(lost)}")
+    empty = [plain(row["drawn by"]) for row in rows if row["tries"] and not row["pairs"] and row["drawn by"] != NOTHING]
+    lines += [f"- no pair by {', '.join(empty)}"] if empty else []
+    undrawn = [plain(row["drawn by"]) for row in rows if not row["tries"]]
+    lines += [f"- never drawn: {', '.join(undrawn)}"] if undrawn else []
+    if cut := counts.get("cut answers") if losses and losses.get(CUT_OFF, 0) == max(losses.values()) else None:
+        limits = [plain(name) + (f" ({limit})" if (limit := max_tokens.get(name)) else "") for name in cut]
+        lines.append(f"- most losses are cut answers: raise `max_tokens` of {' and '.join(limits)}")
+    cells = [
+        [cell(row["drawn by"]), f"{row['tries']:,}", f"{row['pairs']:,}", counts_shown(row.get("no pair", {}))]
+        for row in (*rows, *whole)
+    ]
+    return [*lines, "", *table([head, *cells])]
