@@ -305,7 +305,11 @@ def _calls(reader: Reader, stage: str | None) -> dict[str, Any]:
     return {
         "replies": len(reader),
         "spending": [row._asdict() for row in reader.spending() if stage in (None, row.stage)],
-        "open_attempts": [row._asdict() for row in reader.open_attempts() if stage in (None, row.stage)],
+        "open_attempts": [
+            {**row._asdict(), "may_be_billed": row.may_be_billed}
+            for row in reader.open_attempts()
+            if stage in (None, row.stage)
+        ],
         "batches": [row._asdict() for row in reader.batches()],
         "models": [row._asdict() for row in reader.models()],
     }
@@ -324,7 +328,8 @@ def _ledger_lines(content: dict[str, Any]) -> list[str]:
         lines.append(f"  {place}: {', '.join(counts)}")
     attempts = content["open_attempts"]
     if attempts:
-        lines.append(f"{len(attempts)} calls without a reply: they may have been sent and may be billed")
+        billed = " and may be billed" if any(row["may_be_billed"] for row in attempts) else ""
+        lines.append(f"{len(attempts)} calls without a reply: they may have been sent{billed}")
     for row in attempts[:MOST_OPEN]:
         lines.append(f"  {plain(row['request'])} to {plain(row['model'])} at {plain(row['host'])}")
     if len(attempts) > MOST_OPEN:

@@ -63,6 +63,11 @@ class OpenAttempt(NamedTuple):
     batch: int | None
     """The batch it went out with, at a batch's price."""
 
+    @property
+    def may_be_billed(self) -> bool:
+        """False for models in this process."""
+        return self.host != "lilliput" and not self.host.startswith("local:")
+
 
 class ReturnedModel(NamedTuple):
     """A name asked for, and a name that answered."""

@@ -252,9 +252,10 @@ class RunContext:
             if self._calls:
                 shown = set(self._calls.notices)
                 if count := self._calls.in_flight:
+                    billed = "; they may be billed" if self._may_be_billed else ""
                     self.progress.say(
                         f"Finishing {count} calls in flight (up to {DRAIN:.0f} s). "
-                        "Press Ctrl-C again to abandon them; they may be billed."
+                        f"Press Ctrl-C again to abandon them{billed}."
                     )
                 run_sync(self._calls.drain())
                 for notice in self._calls.notices.keys() - shown:  # of batches that are left to the vendor
@@ -262,16 +263,24 @@ class RunContext:
         finally:
             self._let_go()
 
+    @property
+    def _may_be_billed(self) -> bool:
+        """Whether any model that was opened is outside this process."""
+        return any(model.provider.kind not in ("local", "simulated") for model in self._models.values())
+
     def _let_go(self) -> None:
+        may_be_billed = self._may_be_billed
         calls, self._calls = self._calls, None
         models, self._models = self._models, {}
         try:
             late = run_sync(calls.close()) if calls else 0
-            if late:
+            if late and may_be_billed:
                 self.progress.say(
                     f"{late} calls or batches had no reply in time and were broken off: what may be paid "
                     "counts as spent at the next start, which asks again and picks batches up"
                 )
+            elif late:
+                self.progress.say(f"{late} calls without a reply are asked again at the next start.")
         finally:
             for model in models.values():
                 run_sync(model.provider.close())

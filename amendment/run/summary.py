@@ -155,7 +155,9 @@ def _spending_of(ledger: Reader, *, pairs: int | None) -> dict[str, Any]:
     rows = [row._asdict() for row in ledger.spending()]
     total = {name: sum(row[name] for row in rows) for name in _SUMS}
     spending: dict[str, Any] = {"by stage and model": rows, "total": total, "other models": _drifts(ledger)}
-    spending["attempts without an end"] = len(ledger.open_attempts())
+    unanswered = ledger.open_attempts()
+    spending["attempts without an end"] = len(unanswered)
+    spending["of these possibly billed"] = sum(attempt.may_be_billed for attempt in unanswered)
     if pairs:
         tokens = total["input_tokens"] + total["output_tokens"]
         spending["for each kept pair"] = {
@@ -224,7 +226,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 
 def _remarks(spending: Mapping[str, Any]) -> list[str]:
     remarks = []
-    if count := spending["attempts without an end"]:
+    if count := spending.get("of these possibly billed", spending["attempts without an end"]):
         remarks.append(f"{count} calls without a reply may have been sent; they may be billed.")
     if lost := spending.get("possibly paid usd"):
         remarks.append(f"Up to {lost:.4f} USD may be billed for calls whose reply never came.")

@@ -16,6 +16,15 @@ from amendment.text import cell, plain, table
 
 NOTHING = "-"
 """In place of a principle, for tries of prompts to which none applies."""
+_SHORT = {
+    CUT_OFF: "cut off",
+    "the answer under the principle breaks it": "principle broken",
+    "the answer under the opposite keeps the principle": "opposite keeps it",
+    "the judge prefers the answer under the opposite": "judge prefers other",
+    "an answer copies its question": "copies",
+    "an answer is missing": "no answer",
+}
+"""Heads of the columns of the table."""
 _LOST = ("refused", "invalid", "failed", "pending")
 
 
@@ -54,8 +63,7 @@ class Tries:
 def tries_lines(counts: Mapping[str, Any], max_tokens: Mapping[str, int | None]) -> list[str]:
     """The counts of the stage, as Markdown lines; `max_tokens` is the limit of each model of the run file."""
     losses, rows = counts.get("no pair", {}), counts["by principle"]
-    whole = [{**counts, "drawn by": "all"}] if len(rows) > 1 else []
-    head = ["drawn by", "tries", "pairs", "no pair"]
+    whole = [{**counts, "drawn by": "all", "no pair": losses}] if len(rows) > 1 else []
     lines = [f"- tries: {counts['tries']:,} of two answers each; pairs: {counts['pairs']:,}"]
     if lost := {outcome: counts[outcome] for outcome in _LOST if counts.get(outcome)}:
         lines.append(f"- calls without an answer: {counts_shown(lost)}")
@@ -66,8 +74,10 @@ def tries_lines(counts: Mapping[str, Any], max_tokens: Mapping[str, int | None])
     if cut := counts.get("cut answers") if losses and losses.get(CUT_OFF, 0) == max(losses.values()) else None:
         limits = [plain(name) + (f" ({limit})" if (limit := max_tokens.get(name)) else "") for name in cut]
         lines.append(f"- most losses are cut answers: raise `max_tokens` of {' and '.join(limits)}")
-    cells = [
-        [cell(row["drawn by"]), f"{row['tries']:,}", f"{row['pairs']:,}", counts_shown(row.get("no pair", {}))]
-        for row in (*rows, *whole)
-    ]
+    reasons = sorted(losses, key=lambda reason: -losses[reason])
+    head = ["drawn by", "tries", "pairs", *(_SHORT.get(reason, plain(reason)) for reason in reasons)]
+    cells = []
+    for row in (*rows, *whole):
+        numbers = [row["tries"], row["pairs"], *(row["no pair"].get(reason, 0) for reason in reasons)]
+        cells.append([cell(row["drawn by"]), *(f"{number:,}" for number in numbers)])
     return [*lines, "", *table([head, *cells])]

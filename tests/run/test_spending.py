@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from amendment.llm.client import Calls
+from amendment.llm.concurrency import Tally
 from amendment.llm.ledger import BatchCall, Ledger
 from amendment.llm.prices import Price, PriceTable
 from amendment.llm.provider import Meter
@@ -22,7 +24,7 @@ from amendment.run import Run
 from amendment.run.money import open_budget, spent_before
 from amendment.run.summary import over_all_starts, spending_lines, write_spending
 from tests.rows import save
-from tests.run.small_runs import made
+from tests.run.small_runs import Said, made
 
 HOSTILE = "\x1b[2J<script>|\u202em"
 HOST = "shop.example/v1"
@@ -208,3 +210,33 @@ def test_lines_of_batches_count_at_the_price_of_a_batch_and_those_still_out_for_
         # two lines that are lost: 2 x 50 tokens at 1 USD a million; and two that are out
         assert spent_before(ledger, FAR, half, NO_TABLE) == usd(2 * 50, 1)
         assert open_budget(None, ledger, FAR, half, NO_TABLE).spent == usd(4 * 50, 1)
+
+
+class Interrupted(Said):
+    """Presses Ctrl-C as soon as a call is in flight."""
+
+    @contextmanager
+    def watch(self, tallies: Sequence[Tally], calls: Calls) -> Iterator[Callable[[], None]]:
+        def show() -> None:
+            if calls.in_flight:
+                raise KeyboardInterrupt
+
+        yield show
+
+
+def test_nobody_bills_the_calls_of_models_in_this_process(ledger: Ledger, tmp_path: Path, base: Path) -> None:
+    answered(ledger, "1", stage="critique", model="w", usage=(1, 1, 0), usd=0.0)
+    for host in ("local:0123/cpu/float32", "lilliput"):
+        lost(ledger, asked("lost", "w", host))
+    assert not [line for line in spending_lines(spending(ledger, tmp_path)) if "billed" in line]
+    save(tmp_path / "p.csv", [{"prompt": f"ask {number}"} for number in range(8)])
+    text = f"""name: stopped
+models: {{m: {{provider: local, model: '{base}', max_tokens: 60, temperature: 1.0}}}}
+prompts: [{{path: p.csv}}]
+candidates: [{{model: m, per_prompt: 1}}]
+"""
+    with pytest.raises(KeyboardInterrupt):
+        made(tmp_path, text, progress=(told := Interrupted()))
+    [line] = [line for line in told.lines if "in flight" in line]
+    assert line.endswith(" calls in flight (up to 60 s). Press Ctrl-C again to abandon them.")
+    assert not [line for line in told.lines if "billed" in line or "paid" in line]
