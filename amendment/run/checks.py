@@ -26,7 +26,14 @@ from amendment.llm.specs import able, located
 from amendment.preference import load_judge_folder
 from amendment.preference.judge import misfits
 from amendment.run.money import asking_stages, price_table, unbounded, unpriced
-from amendment.run.references import PromptsSeen, category_problems, reference_problems, scope_problems, scope_warnings
+from amendment.run.references import (
+    PromptsSeen,
+    category_problems,
+    reference_problems,
+    scope_problems,
+    scope_warnings,
+    unused_warnings,
+)
 from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.overrides import override
 from amendment.run.runfile.retired import retired_settings
@@ -184,7 +191,8 @@ def _outside(
     rules = [load_constitution(name, base=loaded.base) for name in config.constitution]
     if warnings is not None:
         unknown = unknown_raters(("pairs",), config.pairs) if inputs.counts[UNKNOWN] else ()
-        warnings += _placed(document, [*scope_warnings(config, rules, seen.scopes), *config_warnings, *unknown])
+        doubtful = [*unused_warnings(config), *scope_warnings(config, rules, seen.scopes)]
+        warnings += _placed(document, [*doubtful, *config_warnings, *unknown])
     unfit = [*scope_problems(config, rules, seen.scopes), *seen.foreign_prompts(config)]
     return problems + _placed(document, [*unfit, *category_problems(config, seen.scopes)])
 

@@ -17,6 +17,7 @@ from amendment.run.runfile.config import RunFile
 from amendment.simulator import knows
 from amendment.stages import STAGES, stages_of
 from amendment.stages.contract import ConfigProblem, ConfigWarning, Stage
+from amendment.stages.judging import JudgingConfig
 from amendment.stages.pairs import has_pairs
 from amendment.yamlfile import did_you_mean
 
@@ -147,6 +148,12 @@ def scope_warnings(config: RunFile, rules: Sequence[Constitution], scopes: Seque
             near = did_you_mean(category, sorted(categories))
             unnamed = f"no principle names the category '{category}' of your prompts{near}"
             yield ConfigWarning(("constitution",), f"{unnamed}; only principles for all prompts apply to them")
+
+
+def unused_warnings(config: RunFile) -> Iterator[ConfigWarning]:
+    """Candidates that no judge compares and no verdicts of a file decide."""
+    if config.candidates and not config.verdicts and config.part(JudgingConfig) is None:
+        yield ConfigWarning(("candidates",), "nothing compares them; add judging:, or remove candidates:")
 
 
 def _listed(noun: str, plural: str, names: Sequence[str]) -> str:

@@ -121,9 +121,13 @@ def paired_answers(
 
 def are_revisions_checked(config: RunSettings) -> bool:
     """Return whether a judge compares the draft and the last revision of each chain."""
+    has_chains = config.part(CritiqueConfig) is not None
+    return has_chains and config.part(JudgingConfig) is not None and _takes_both_ends(config)
+
+
+def _takes_both_ends(config: RunSettings) -> bool:
     takes = {source.take for source in config.candidates if isinstance(source, ChainSource)}
-    has_both = bool(takes & {"all", "draft_and_last"}) or takes >= {"draft", "last"}
-    return config.part(CritiqueConfig) is not None and config.part(JudgingConfig) is not None and has_both
+    return bool(takes & {"all", "draft_and_last"}) or takes >= {"draft", "last"}
 
 
 def revisions_checked(context: Context) -> dict[str, Any]:
@@ -141,9 +145,10 @@ def revision_counts(config: RunSettings, stage: str) -> dict[str, Any]:
     """What the summary adds to the counts of a chain that nobody checks: that its revisions may be worse."""
     if stage != "critique" or are_revisions_checked(config):
         return {}
+    candidates = "" if _takes_both_ends(config) else "candidates: [{from: critique, take: draft_and_last}] and "
     note = (
-        "revisions were not checked: nobody has compared them with their drafts, and some may be worse; a judge does "
-        "where candidates have {from: critique, take: draft_and_last}"
+        "revisions were not checked: nobody has compared them with their drafts, and some may be worse; "
+        f"let a judge compare them: add {candidates}judging:"
     )
     return {"notes": [note]}
 

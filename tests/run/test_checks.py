@@ -405,6 +405,18 @@ def test_a_judge_and_a_writer_of_one_family_are_warned_of(
     assert not words or words in lines[0]
 
 
+def test_candidates_that_nothing_compares_are_warned_of(tmp_path: Path) -> None:
+    text = "name: t\nconstitution: lilliput\nmodels: {w: {provider: simulated}}\nprompts: [{lilliput: 4}]\n"
+    text += "critique: {model: w}\ncandidates: [{from: critique, take: draft_and_last}]\n"
+    assert run_of(tmp_path, text + "judging: {judges: [{model: w}]}\n").check() == []
+    [line] = run_of(tmp_path, text).check()
+    assert line.replace(f"{tmp_path}/", "") == (
+        "run.yaml:6:13: candidates: nothing compares them; add judging:, or remove candidates:"
+    )
+    [note] = run_of(tmp_path, text)().summary["stages"]["critique"]["notes"]
+    assert note.endswith("let a judge compare them: add judging:"), "what is there is not asked for"
+
+
 def test_the_command_shows_warnings_before_it_says_that_all_is_well(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
