@@ -128,7 +128,9 @@ def test_a_run_in_which_no_pair_is_confirmed_says_where_the_reasons_are(tmp_path
     server.answer = saying(SHORT)
     with pytest.raises(AmendmentError, match=r"no two answers became a pair; summary\.md says why under construct"):
         made(tmp_path, written(tmp_path, url=server.url))
-    assert re.search(r"chosen is rejected .*\n.*\n. house/short +. 1 +. 0 +. 1 ", (tmp_path / "run/summary.md").read_text())
+    assert re.search(
+        r"chosen is rejected .*\n.*\n. house/short +. 1 +. 0 +. 1 ", (tmp_path / "run/summary.md").read_text()
+    )
 
 
 def test_the_summary_says_by_principle_what_was_tried_and_what_helps(tmp_path: Path, server: ChatServer) -> None:
