@@ -5,7 +5,7 @@ Every figure is a text with its interval; names are as the files have them, so w
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from amendment.audit.agreement import MOST_LISTED, Agreement, RaterGroup
@@ -100,23 +100,6 @@ def _judge(certificate: Certificate, judge: JudgeReport, invalid: Estimate) -> R
         points(length.asymmetry if length else None),
         alone(invalid, ".1f", percent=True),
         certificate.outcome(judge.name),
-    )
-
-
-def _gates(certificate: Certificate) -> Iterator[Part]:
-    for check in dict.fromkeys(gate.check for gate in certificate.gates):
-        outcomes = Counter(gate.outcome for gate in certificate.gates if gate.check == check)
-        counts = (
-            f"{many} {'judge' if many == 1 else 'judges'} {outcome}" for outcome, many in sorted(outcomes.items())
-        )
-        yield f"{check}: {', '.join(counts)}"
-    yield from _table(
-        "judge, gate, outcome, found",
-        [
-            (gate.judge, gate.check, gate.outcome, gate.found)
-            for gate in certificate.gates
-            if _is_short(certificate) or gate.outcome in ("FAIL", "WARN")
-        ],
     )
 
 
@@ -411,7 +394,6 @@ def _counts(certificate: Certificate) -> Iterator[Part]:
 
 SECTIONS: dict[str, Callable[[Certificate], Iterator[Part]]] = {
     "Judges": _judges,
-    "Gates": _gates,
     "Alarms": _alarms,
     "People": _people,
     "Agreement of judges and people": _agreements,

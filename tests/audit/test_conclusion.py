@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from amendment.audit.certificate import audit
-from amendment.audit.conclusion import Conclusion, Evidence, decide
+from amendment.audit.conclusion import Conclusion, Evidence, decide, refused
+from amendment.audit.gates import Gate, GateOutcome
 from amendment.audit.votes import ComparisonInfo, Vote
 from tests.audit.letters import items, said
 
@@ -150,3 +151,12 @@ def test_a_judge_that_nobody_checked_is_not_recommended() -> None:
     )
     (alone,) = concluded(items(40), said("ann", "A" * 40))
     assert (alone.judge, alone.form) == (None, "no conclusion")
+
+
+@pytest.mark.parametrize(("outcome", "form"), [("FAIL", "do not use"), ("WARN", "use"), ("PASS", "use")])
+def test_a_run_whose_labels_people_refuse_recommends_no_judge(outcome: GateOutcome, form: str) -> None:
+    votes = [*people(), *said("j", TRUTH, "model", "A"), *said("j", TRUTH, "model", "B")]
+    gates = [Gate("the judge's labels", "people", outcome, "-0.300"), Gate("the judge's labels", "orders", "FAIL", "")]
+    (found,) = refused(concluded(items(100), votes), gates)
+    assert found.form == form
+    assert found.sentence.startswith("Do not use j: " if outcome == "FAIL" else "Use j: ")

@@ -105,7 +105,6 @@ def test_every_section_of_a_full_audit_is_there() -> None:
     certificate = audit(known, votes, draws=50)
     assert [section.title for section in sections(certificate)] == [
         "Judges",
-        "Gates",
         "People",
         "Agreement of judges and people",
         "Alternative annotator test",

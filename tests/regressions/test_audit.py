@@ -97,7 +97,7 @@ def test_the_gate_of_unreadable_verdicts_decides_by_the_lower_bound(
 def test_a_certificate_whose_gates_were_not_measured_never_prints_pass(audit: Audit) -> None:
     few = audit([judged(unreadable(0, 24))])
     assert "not measured" in few.overview()
-    assert "PASS" not in few.text.split("## Definitions")[0]
+    assert "PASS" not in few.text
     assert {gate["outcome"] for gate in few.document["gates"]} == {"not measured"}
     some = audit([judged(unreadable(0, 60))])
     assert "PASS invalid; " in some.overview()
