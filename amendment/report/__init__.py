@@ -1,5 +1,6 @@
-"""A run's folder for people to look at: typed records, the story of a prompt in the terminal."""
+"""A run's folder for people to look at: typed records, the story of a prompt in the terminal, the report as a page."""
 
+from amendment.report.page import write_report
 from amendment.report.reading import RunReader
 from amendment.report.records import (
     AnswerView,
@@ -20,4 +21,5 @@ __all__ = [
     "Records",
     "RunReader",
     "VerdictView",
+    "write_report",
 ]

@@ -20,8 +20,10 @@ from amendment.report.plots import Plot
 from amendment.statistics import Estimate
 
 Json = Mapping[str, Any]
-ORDER = ("funnel", "policies", "agreement", "position", "bias", "reliability", "slices", "principles", "kept")
-ORDER += ("training", "diversity", "calls", "tables", "lines")
+ORDER = (
+    *("funnel", "policies", "agreement", "position", "bias", "reliability", "slices", "principles"),
+    *("kept", "training", "diversity", "calls", "tables", "lines"),
+)
 """Ids of all chapters: what came of it, the judge, how it came to be."""
 APPENDIX = ("tables", "lines")
 """Chapters that stand below the samples."""
@@ -306,7 +308,7 @@ def share_headline(label: str, value: Any) -> Headline | None:
     if figure is None:
         return None
     interval = "no interval" if math.isnan(figure.low) else f"{100 * figure.low:.1f} to {100 * figure.high:.1f} %"
-    return Headline(label, f"{100 * figure.value:.1f} %", f"{interval}, n = {figure.n:,}")
+    return Headline(label, f"{100 * figure.value:.1f} %", f"{interval}, n\u00a0=\u00a0{figure.n:,}")
 
 
 def _warnings(written: Written) -> list[str]:

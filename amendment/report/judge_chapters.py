@@ -53,10 +53,10 @@ def _agreement(judges: Sequence[Json]) -> Chapter | None:
         rows += _rows(
             [
                 (
-                    f"{name} and the majority of annotators",
+                    f"{name} with the majority",
                     (judge.get("label") or {}).get("by_rule", {}).get("no_ties"),
                 ),
-                (f"{name} and one annotator", ceiling.get("judge")),
+                (f"{name} with one annotator", ceiling.get("judge")),
                 ("two annotators (the ceiling)", ceiling.get("people")),
                 ("the longer answer, without a judge", judge.get("length_baseline")),
             ]
@@ -74,7 +74,7 @@ def _agreement(judges: Sequence[Json]) -> Chapter | None:
     )
     if not any("ceiling" in row.label for row in rows):
         says = "How often the judge chooses as annotators do; a ceiling takes two annotators on the same items."
-    title = "Agreement where both choose an answer"
+    title = "Agreement with annotators, ties left out"
     plot = Intervals(title=title, rows=rows, reference=(0.5, "a coin"), limits=PERCENT)
     return Chapter(id="agreement", title="Agreement with people", says=says, plots=[plot], notes=notes)
 

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 400
-"""Units of a plot from left to right; a font of 11 is 11 of them."""
-FONT, SMALL = 11, 10
+"""Units of a plot from left to right; a font of 12 is 12 of them."""
+FONT, SMALL = 12, 11
 INK, MUTED, GRID = "#010101", "#020202", "#030303"
 SERIES = ("#0a0000", "#0b0000", "#0c0000", "#0d0000", "#0e0000")
 """Colours that only the style sheet knows: each becomes a class."""
 CLASSES = {INK: "ink", MUTED: "muted", GRID: "grid", **{colour: f"s{place}" for place, colour in enumerate(SERIES)}}
 MARKERS = ("o", "s", "D", "^", "v")
-LONGEST_LABEL = 58
+LONGEST_LABEL = 54
 """Characters of a label that fit above its marks."""
 
 
@@ -54,7 +54,7 @@ def svg(plot: Plot) -> str:
 
     buffer = io.StringIO()
     salt = content_id([plot.title, *map(list, plot.table[1])])
-    settings = {
+    settings: Any = {
         "svg.fonttype": "none",
         "svg.hashsalt": salt,
         "text.parse_math": False,
@@ -132,14 +132,14 @@ class Intervals:
         """Labels above, figures on the right of each row."""
         is_legend = len(self.series) > 1
         places: list[tuple[float, IntervalRow | None, str]] = []
-        y, label = 26.0 if is_legend else 12.0, None
+        y, label = 30.0 if is_legend else 12.0, None
         for row in self.rows:
             if row.label != label:
                 y += 8 if label is not None else 0
                 places.append((y, None, row.label))
-                y, label = y + 15, row.label
+                y, label = y + 16, row.label
             places.append((y, row, ""))
-            y += 17
+            y += 18
         figure, axes = _rows(y + 2, right=262)
         for place, shown, text in places:
             if shown is None:
@@ -154,7 +154,11 @@ class Intervals:
                 axes.plot([low, high], [place, place], color=colour, linewidth=3, clip_on=False)
             marker = MARKERS[self.series.index(shown.series) % len(MARKERS)]
             axes.plot([self.scale * shown.estimate.value], [place], marker, color=colour, markersize=7, clip_on=False)
-            interval = "" if math.isnan(low) else f" ({self._interval(shown).replace(' to ', '–')})"
+            interval = (
+                ""
+                if math.isnan(low)
+                else f" ({self._interval(shown).replace(' to ', ' to ' if '+' in self.form else '–')})"
+            )
             axes.annotate(
                 f"{self._value(shown)}{interval}", (1, place), **_RIGHT, va="center", fontsize=SMALL, color=INK
             )
@@ -193,7 +197,7 @@ class Bars:
     def draw(self) -> Figure:
         """Labels above the bars, amounts at their ends."""
         names, is_legend = self.series, len(self.series) > 1
-        top = 28.0 if is_legend else 12.0
+        top = 30.0 if is_legend else 12.0
         figure, axes = _rows(top + 38 * len(self.rows) - 4, right=300, has_axis=False)
         for number, (label, parts) in enumerate(self.rows):
             y, left = top + 38 * number, 0.0
@@ -242,6 +246,8 @@ class Curves:
 
     def draw(self) -> Figure:
         """A panel for each figure."""
+        from matplotlib.ticker import MaxNLocator
+
         height = 118 * len(self.panels) + 18
         figure = _figure(height)
         shared: Any = None
@@ -272,7 +278,7 @@ class Curves:
             if named:
                 _legend(axes, named, None)
             axes.locator_params(axis="y", nbins=4)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
             axes.tick_params(labelbottom=number == len(self.panels) - 1)
         axes.set_xlabel("step", fontsize=SMALL)
         return figure
@@ -393,7 +399,8 @@ def _legend(axes: Axes, names: Sequence[tuple[str, int]], y: float | None, *, ma
     from matplotlib.lines import Line2D
 
     x = 4.0 if y is not None else 150.0
-    figure = axes.figure
+    figure = axes.get_figure(root=True)
+    assert figure is not None
     height = figure.get_figheight() * 72
     top = (height - y) if y is not None else axes.get_position().y1 * height + 15
     for name, place in names:
@@ -402,7 +409,7 @@ def _legend(axes: Axes, names: Sequence[tuple[str, int]], y: float | None, *, ma
         )
         text = _short(name, 24)
         figure.text((x + 8) / WIDTH, top / height, text, va="center", fontsize=SMALL)
-        x += 24 + 5.6 * len(text)
+        x += 24 + 6.2 * len(text)
 
 
 def _short(text: str, longest: int = LONGEST_LABEL) -> str:
@@ -413,8 +420,10 @@ def _short(text: str, longest: int = LONGEST_LABEL) -> str:
 # From matplotlib's SVG to a page's.
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-_KEPT = ("stroke-width", "stroke-dasharray", "stroke-dashoffset", "stroke-linecap", "stroke-linejoin", "opacity")
-_KEPT += ("fill-opacity", "stroke-opacity", "text-anchor", "fill-rule")
+_KEPT = (
+    *("stroke-width", "stroke-dasharray", "stroke-dashoffset", "stroke-linecap", "stroke-linejoin", "stroke-opacity"),
+    *("opacity", "fill-opacity", "fill-rule", "text-anchor", "font-size"),
+)
 
 
 def _for_page(text: str, title: str) -> str:
@@ -450,7 +459,7 @@ def _restyle(element: ElementTree.Element) -> None:
         elif name == "font":
             if size := re.search(r"([\d.]+)px", value):
                 element.set("font-size", size[1])
-        elif name in _KEPT or name == "font-size":
+        elif name in _KEPT:
             element.set(name, value)
     if classes:
         element.set("class", " ".join(classes))

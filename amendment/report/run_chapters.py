@@ -37,8 +37,8 @@ def made_by_run(written: Written) -> str:
         *([f"{'from ' if sides else ''}{prompts:,} prompts"] if prompts else []),
     ]
     judged = f", judged by {', '.join(judges[:3])}{' and others' if len(judges) > 3 else ''}" if judges else ""
-    models = list(written.summary.get("models", {}).values())
-    trained = f"; models: {', '.join(models)}" if models else ""
+    models = list(written.summary.get("models", {}))
+    trained = f"; trained: {', '.join(models)}" if models else ""
     return f"{' '.join(pairs) or 'Nothing is finished yet'}{judged}{trained}."
 
 
