@@ -7,7 +7,9 @@ Errors become one clear message and an exit code, never a traceback: 0 done, 1 f
 from __future__ import annotations
 
 import gc
+import inspect
 import os
+import re
 import shlex
 import signal
 import sys
@@ -37,7 +39,7 @@ PANELS = (START, LOOK, JUDGES, MODELS, SHARE, MORE)
 
 
 class Group(TyperGroup):
-    """Commands by group, with flags that show no type."""
+    """Commands by group; their help shows no type for a flag, and breaks lines where the window ends."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names by group, and within one in the order of registration."""
@@ -50,6 +52,7 @@ class Group(TyperGroup):
         command = super().get_command(ctx, cmd_name)
         if command:
             _hide_types(command.get_params(ctx))
+            command.help = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(command.help or ""))
         return command
 
     def get_params(self, ctx: Any) -> list[Any]:

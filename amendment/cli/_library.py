@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from amendment.constitutions import Constitution, Principle
     from amendment.llm.specs import SimulatedSpec
 
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A shipped id or a path.")]
+
 constitutions = typer.Typer(cls=Group, no_args_is_help=True, help="List, show, check and import constitutions.")
 app.add_typer(constitutions, name="constitution", rich_help_panel=MORE)
 
@@ -42,7 +44,7 @@ def _brief(constitution: Constitution) -> dict[str, Any]:
 
 @constitutions.command("show")
 def show_constitution(
-    name: Annotated[str, typer.Argument(help="A shipped id or a path.")],
+    name: Name,
     principle: Annotated[str | None, typer.Option(metavar="ID", help="Show one principle in full.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -70,7 +72,7 @@ def _principle(constitution: Constitution, id: str) -> Principle:
 
 
 @constitutions.command()
-def lint(name: Annotated[str, typer.Argument(help="A path, or a shipped id.")], as_json: AsJson = False) -> None:
+def lint(name: Name, as_json: AsJson = False) -> None:
     """Report every error and warning in a constitution, with its place."""
     from amendment.constitutions import lint_file
     from amendment.text import plain
@@ -89,7 +91,7 @@ def lint(name: Annotated[str, typer.Argument(help="A path, or a shipped id.")], 
 
 @constitutions.command("import")
 def import_(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Your copy of the files.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Your copy of the files.")],
     *,
     id: Annotated[str, typer.Option(help="Name of the new constitution.")],
     license: Annotated[str, typer.Option(help="SPDX id under which you may use the texts; never guessed.")],
@@ -113,8 +115,6 @@ def import_(
 
 judges = typer.Typer(cls=Group, no_args_is_help=True, help="List, show and copy judges: folders of text.")
 app.add_typer(judges, name="judge", rich_help_panel=MORE)
-
-Name = Annotated[str, typer.Argument(help="A shipped id or a path.")]
 
 
 @judges.command("list")
@@ -181,7 +181,7 @@ _SET = "Override one value of the file or, without a file, of the one served mod
 @lilliput.command()
 def serve(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="A run file: its simulated models are served.")
+        Path | None, typer.Argument(metavar="FILE", help="A run file: its simulated models are served.")
     ] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help=_SET)] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; 0 takes any free port.")] = 8377,

@@ -116,7 +116,7 @@ def _print(lines: Iterable[str]) -> None:
 @app.command(rich_help_panel=LOOK)
 def report(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="DIR...", help="The folder of a run or an audit, or two to compare.")
+        list[Path], typer.Argument(metavar="DIR", help="The folder of a run or an audit, or two to compare.")
     ],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The file to write; report.html in DIR by default.")

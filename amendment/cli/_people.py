@@ -23,7 +23,7 @@ def audit(  # noqa: PLR0917 - typer makes options of them
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...", help="Data files of one study; or a run file with `verdicts`, or a run's folder."
+            metavar="FILE", help="Data files of one study; or a run file with `verdicts`, or a run's folder."
         ),
     ],
     people: Annotated[

@@ -120,7 +120,7 @@ def export(
 BadRows = Literal["stop", "skip"]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The folder of a reward model.")]
 Files = Annotated[
-    list[Path] | None, typer.Argument(metavar="[FILE]...", help="JSONL, JSON, CSV, TSV (also .gz) or Parquet.")
+    list[Path] | None, typer.Argument(metavar="FILE", help="JSONL, JSON, CSV, TSV (also .gz) or Parquet.")
 ]
 Dataset = Annotated[
     str | None, typer.Option(metavar="NAME", help="A dataset on the Hugging Face Hub, or a local folder: ./name.")

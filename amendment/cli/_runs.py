@@ -36,7 +36,10 @@ Provider = Literal["simulated", "openai", "anthropic", "local"]
 def init(  # noqa: PLR0917 - typer makes options of them
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files; made if it does not exist.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; use defaults for missing options.")] = False,
-    provider: Annotated[Provider | None, typer.Option(help="Provider of the models; simulated needs no key.")] = None,
+    provider: Annotated[
+        Provider | None,
+        typer.Option(metavar="PROVIDER", help="simulated (needs no key), openai, anthropic or local."),
+    ] = None,
     base_url: Annotated[
         str | None, typer.Option(metavar="URL", help="A server of your own, such as http://localhost:8000/v1.")
     ] = None,
