@@ -154,7 +154,7 @@ def test_the_summary_says_by_principle_what_was_tried_and_what_helps(tmp_path: P
     assert 3 <= cut <= 6
     page = (result.folder / "summary.md").read_text()
     assert "- no pair by house/zebra\n" in page
-    assert "| drawn by    | tries | pairs | cut off |\n" in page
+    assert "| drawn by    | tries | pairs | cut off |" in page
     assert "- most losses are cut answers: raise `max_tokens` of m (9)\n" in page
     by = {row.origin.principle_ids for row in Workspace(result.folder).read("construct/candidates", Candidate)}
     assert by == {("house/short",), ("house/zebra",)}
