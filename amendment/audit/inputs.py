@@ -86,13 +86,15 @@ def unjoined(joined: Joined) -> Iterator[str]:
     files: dict[str, dict[str, str]] = {}
     for item in joined.items.values():
         for reading in item.readings:
-            files.setdefault(reading.source.label, {}).setdefault(item.name, reading.row.place)
+            place = str(reading.source.path or reading.source.dataset)
+            files.setdefault(place, {}).setdefault(item.name, reading.row.place)
     for file, items in files.items():
         others = [other for name, other in files.items() if name != file]
         alone = [name for name in items if not any(name in other for other in others)]
         if others and alone:
             shown = f"{plain(alone[0], longest=60)!r} ({plain(items[alone[0]])})"
-            yield f"{len(alone):,} of {len(items):,} items of {plain(file)} are in no other file, such as {shown}."
+            name, counts = plain(Path(file).name), f"{len(alone):,} of {len(items):,}"
+            yield f"{counts} items of {name} are in no other file, such as {shown}."
 
 
 def _nothing_left(skipped: int, examples: Sequence[Problem]) -> Problem:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from statistics import mean, median_low, multimode
+from statistics import mean, median_high, median_low, multimode
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,7 +79,7 @@ class JudgeLabels:
     invalid: Estimate
     """The share of its labels that could not be read."""
     equal: Estimate
-    """The share of items with people's common label: the most frequent, the lower median, or the mean."""
+    """How often it gives people's common label: the most frequent, the median, or the mean."""
     alpha: Estimate
     """Krippendorff's, between the judge and the common label."""
     distance: Estimate
@@ -89,7 +89,7 @@ class JudgeLabels:
     further: Estimate
     """distance - two_people: above 0 the judge is further from people than they are from each other."""
     higher: Estimate
-    """The judge minus the common label, in steps of the order or units of the score; nan for nominal classes."""
+    """The judge minus people's mean, in steps of the order or units of the score; nan for nominal classes."""
 
 
 def read_labels(config: DataSources, base: Path) -> SingleLabels:
@@ -173,7 +173,7 @@ def _judge(inputs: SingleLabels, name: str, people: Labelled, judges: Labelled, 
     clusters_of_two = [prompts[item] for item in two]
     given = [label for label in inputs.labels if label.rater == name and not label.is_person]
     invalid = [label.value is None for label in given]
-    higher = [] if scale == "nominal" else [judge - label for judge, label in pairs]
+    higher = [] if scale == "nominal" else [own[item] - mean(people[item].values()) for item in own]
     return JudgeLabels(
         name=name,
         items=len(own),
@@ -183,19 +183,16 @@ def _judge(inputs: SingleLabels, name: str, people: Labelled, judges: Labelled, 
         distance=clustered_mean(from_people, clusters_of_two, draws.level),
         two_people=clustered_mean(of_people, clusters_of_two, draws.level),
         further=cautioned(paired_difference(from_people, of_people, clusters_of_two, draws.level)),
-        higher=cautioned(clustered_mean(higher, clusters[: len(higher)], draws.level)),
+        higher=cautioned(clustered_mean(higher, [prompts[item] for item in own][: len(higher)], draws.level)),
     )
 
 
 def _common(labels: Sequence[float], scale: Scale) -> float | None:
-    """The label of most people, None where several are as frequent; of ordinal labels the lower median, of scores the
-    mean."""
+    """The most frequent label, the median of ordinal ones, the mean score; None where two classes would do."""
     if scale == "interval":
         return mean(labels)
-    if scale == "ordinal":
-        return median_low(labels)
-    most = multimode(labels)
-    return most[0] if len(most) == 1 else None
+    most = multimode(labels) if scale == "nominal" else [median_low(labels), median_high(labels)]
+    return most[0] if len(set(most)) == 1 else None
 
 
 def _distance(first: float, second: float, scale: Scale) -> float:
@@ -229,7 +226,7 @@ def _conclusion(judge: JudgeLabels) -> str:
     interval = bounds(judge.further)
     figure = f"its distance from a person is {ranged(judge.distance)}, that of two people {ranged(judge.two_people)}"
     if interval is None or interval[0] <= 0 <= interval[1]:
-        return f"{name}: the data do not tell it from a person: {figure}."
+        return f"{name}: the data show no difference from a person: {figure}."
     further = "further from people than" if interval[0] > 0 else "closer to people than"
     return f"{name}: {further} they are to each other: {figure}."
 
@@ -252,7 +249,7 @@ def _lines(
     scale = f"{inputs.scale}: {', '.join(map(cell, inputs.classes))}" if inputs.classes else inputs.scale
     yield from (
         "",
-        f"{items:,} items, {labels:,} labels of {len(people)} people and {len(judges)} judges. Scale: {scale}.",
+        f"{items:,} items, {labels:,} labels; people: {len(people)}, judges: {len(judges)}. Scale: {scale}.",
     )
     if len(people) > 1:
         yield f"People with each other: alpha {ranged(among)}, n = {among.n} items with two labels."
@@ -269,10 +266,11 @@ def _lines(
             ]
             for judge in judges
         ]
-        common = {"nominal": "most frequent label", "ordinal": "lower median", "interval": "mean"}[inputs.scale]
+        common = {"nominal": "most frequent label", "ordinal": "median", "interval": "mean"}[inputs.scale]
         yield from ("", *table([head, *rows]), "")
         yield (
-            f"Same label, alpha (Krippendorff's, {inputs.scale}) and higher compare the judge with people's {common}. "
+            f"Same label and alpha (Krippendorff's, {inputs.scale}) compare the judge with people's {common}; an item "
+            "for which two classes would do is left out. Higher is the judge minus people's mean. "
             f"Distance is {UNITS[inputs.scale]}: from a single person, and of two people on the same items; further is "
             "the difference, above 0 where the judge is further from people than they are from each other. Intervals "
             "hold at 95 % and are clustered by prompt; a star marks few prompts or a figure without an interval."

@@ -145,8 +145,12 @@ class _Guess:
         elif replies:
             could = list(replies)
             notes = dict(_verdict_notes(could))
-        if replies and self.a and self.b and self._are_exchanged(self.a, self.b):
-            order = None  # the columns of the answers have the order of each row themselves
+        shown_in = order
+        if replies and order and self.a and self.b:
+            shown_in = self._order_of(order, self.a, self.b)
+            notes["order"] = (
+                f"{scalar(order)} if {self.a} and {self.b} are the same in both orders; else leave this line out"
+            )
         text = OPEN if self._may_have_texts(could) and not columns else None
         notes |= dict.fromkeys(("prompt", "a", "b"), NO_TEXT)
         rater = self._only("rater")
@@ -163,7 +167,7 @@ class _Guess:
             "prompt": prompt or text,
             "a": self.a or text,
             "b": self.b or text,
-            "order": order,
+            "order": shown_in,
             "verdict": None if votes else verdict or OPEN,
             "votes": votes,
             "rater": None if votes else rater,
@@ -174,7 +178,7 @@ class _Guess:
             yield f"pattern: {next(iter(replies.values()))}"
         else:
             yield from self._block_of_words(could)
-        if order:
+        if order and shown_in:
             shown = dict.fromkeys(
                 ("ab", "ba"), f"column {scalar(order)} has {', '.join(map(scalar, self.words(order)))}"
             )
@@ -221,10 +225,16 @@ class _Guess:
         texts = {name: [row.values.get(name) for row in self.rows] for name in names if not self._is_few(name)}
         return {name: form for name, cells in texts.items() if (form := form_of(cells))}
 
-    def _are_exchanged(self, first: str, second: str) -> bool:
-        """True if two rows have the same two answers, once the one and once the other first."""
-        both = {(word_of(row.values.get(first)), word_of(row.values.get(second))) for row in self.rows}
-        return any(a != b and (b, a) in both for a, b in both)
+    def _order_of(self, order: str, a: str, b: str) -> str | None:
+        """The column of the order if the columns of the answers stay as they are in both; None if they change places;
+        a question if no two answers come in both orders."""
+        orders: dict[tuple[str, str], set[str]] = {}
+        for row in self.rows:
+            answers = word_of(row.values.get(a)), word_of(row.values.get(b))
+            orders.setdefault(answers, set()).add(word_of(row.values.get(order)))
+        if any(first != second and (second, first) in orders for first, second in orders):
+            return None
+        return order if any(len(words) > 1 for words in orders.values()) else OPEN
 
     def _only(self, part: str, *, few: bool = False) -> str | None:
         """The one column with a name of this part; None where there are several, or the cells do not fit."""

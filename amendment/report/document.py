@@ -43,6 +43,8 @@ class Written:
         if not self.is_run and not self.certificate:
             message = "no summary.json and no certificate.json here; expected a run's folder, such as runs/NAME, or an"
             raise ConfigError(f"{self.folder}: {message} audit's, such as audits/NAME")
+        if str(self.certificate.get("format")).startswith("single"):
+            raise ConfigError(f"{self.folder}: labels of single answers have no report; read its certificate.md")
         if self.is_run and "audit" not in self.stages:
             self.certificate = {}  # of settings or inputs that have changed since
         self.spending = self.read("spending.json") if self.is_run else {}

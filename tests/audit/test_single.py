@@ -14,6 +14,7 @@ from amendment.cli._people import audit_path
 from amendment.data.inputs import read_inputs
 from amendment.data.verdict_files import VerdictFile
 from amendment.errors import ConfigError, DataError
+from amendment.report.document import Written
 from amendment.run import RunFile
 from tests.rows import save
 
@@ -56,6 +57,8 @@ def test_scores_are_compared_with_the_distance_of_two_people() -> None:
     assert judge["further"]["low"] > 0
     assert document["conclusion"][0].startswith("j: further from people than they are to each other")
     assert document["people"]["raters"] == ["ann", "bo"]
+    with pytest.raises(ConfigError, match=r"labels of single answers have no report; read its certificate\.md"):
+        Written("audits/t")
 
 
 WORDS = ["poor", "fair", "good"]

@@ -155,3 +155,26 @@ def test_names_that_would_move_the_cursor_stay_names_in_the_description() -> Non
     assert audit_path(path, people=[path.name], written=Path("study.yaml")).document["counts"]["people"] == 1
     assert Path("study.yaml").read_text(encoding="utf-8").replace("\n", "").isprintable()
     assert audit_path(Path("study.yaml")).document["counts"]["items"] == 12
+
+
+ORDERS: dict[str, tuple[list[tuple[str, str, str]], str | None]] = {
+    "the answers stay in both orders": ([("x", "y", "ab"), ("x", "y", "ba")], "shown"),
+    "the answers change places": ([("x", "y", "ab"), ("y", "x", "ba")], None),
+    "each comparison has one order": ([("x", "y", "ab"), ("v", "w", "ba")], "?"),
+}
+
+
+@pytest.mark.parametrize("case", ORDERS)
+def test_whether_the_columns_of_answers_follow_the_order_is_seen_or_asked(case: str) -> None:
+    shown, expected = ORDERS[case]
+    rows = [
+        {"prompt": f"Why {n}?", "answer_a": f"{a} {n}", "answer_b": f"{b} {n}", "shown": order}
+        | {"reply": f"I compared both answers in detail, and decided.\nVerdict: {'AB'[n % 2]}"}
+        for n in range(6)
+        for a, b, order in shown
+    ]
+    save(Path("log.jsonl"), rows)
+    with pytest.raises(DataError):
+        audit_path(Path("log.jsonl"), written=Path("study.yaml"))
+    [source] = yaml.safe_load(Path("study.yaml").read_text(encoding="utf-8"))["verdicts"]
+    assert (source["columns"].get("order"), source["coordinates"]) == (expected, "displayed")
