@@ -214,7 +214,7 @@ def gate_section(gates: Sequence[Gate]) -> Section:
 
 
 def spot_check_sections(report: SpotCheck) -> list[Section]:
-    """The spot check; what people were asked, how right the judge's probabilities are, and agreement by stratum."""
+    """The spot check, what judge and people were asked, and agreement by stratum."""
     times = "once" if report.opened == 1 else f"{report.opened} times"
     basis = (
         "the figures rest on all of these labels"
@@ -229,17 +229,13 @@ def spot_check_sections(report: SpotCheck) -> list[Section]:
     ]
     if not report.asked.same:
         notes.append("judge and people were asked different questions: the figures also measure how far these differ")
-    if report.raw and report.raw.is_hard:
-        notes.append(hard_line(report.raw))
+    if report.raw:
+        notes.append(hard_line(report.raw) if report.raw.is_hard else reliability_line(report.calibrated or report.raw))
     asked = (("the judge", report.asked.judge), ("people", report.asked.people))
     sections = [
         Section("Spot check", tuple(notes), ("figure", "value"), tuple(_figures(report))),
         Section("Spot check: what was asked", (), ("of", "question"), asked),
     ]
-    reports = [(name, errors) for name, errors in (("raw", report.raw), ("calibrated", report.calibrated)) if errors]
-    if reports and not reports[0][1].is_hard:
-        errors = tuple(_row(named) for named in reports)
-        sections += [Section("Spot check: probabilities", (), HEADING, errors), reliability_section(reports[-1][1])]
     strata = [row for row in report.strata if row.labelled >= FEWEST_IN_ROW]
     if len(strata) > 1:
         about = (
@@ -292,12 +288,11 @@ def hard_line(raw: CalibrationReport) -> str:
     )
 
 
-def reliability_section(report: CalibrationReport) -> Section:
-    """The judge's confidence and accuracy by bin, and the conclusion."""
-    rows = tuple((f"{row.confidence:.2f}", percent(row.accuracy), str(row.n)) for row in report.bins)
+def reliability_line(report: CalibrationReport) -> str:
+    """Whether the judge is as often right as it is sure."""
     confidence, right = report.confidence.value, report.accuracy.value
-    verdict = "These labels show no miscalibration: the ECE is what chance alone explains."
-    if report.shows_miscalibration:
-        surer = "Surer" if confidence > right else "Less sure"
-        verdict = f"{surer} than right: confidence {confidence:.2f}, right {right:.2f}."
-    return Section("Spot check: reliability", (verdict,), ("confidence", "right", "labels"), rows)
+    if not report.shows_miscalibration:
+        return "These labels show no miscalibration: the ECE is what chance alone explains."
+    return (
+        f"{'Surer' if confidence > right else 'Less sure'} than right: confidence {confidence:.2f}, right {right:.2f}."
+    )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from amendment.calibration.calibrating import calibrate, calibration_refused, expected_flip_rate
-from amendment.calibration.report import reliability_section
+from amendment.calibration.report import reliability_line
 from amendment.calibration.samples import LabelledItem, SampledItem, labelled_items
 from amendment.errors import DataError
 from amendment.preference.aggregate import person_votes
@@ -120,9 +120,7 @@ def test_the_expected_flip_rate_by_hand() -> None:
     assert math.isnan(expected_flip_rate([]))
 
 
-def test_the_reliability_table_says_how_often_the_judge_is_right() -> None:
-    # twenty labels at confidence 0.9, ten right: Wilson 29.9 to 70.1 %
+def test_a_judge_that_is_surer_than_right_is_said_to_be() -> None:
+    # twenty labels at confidence 0.9, ten right
     even = calibration_report([0.9] * 20, [1.0, 0.0] * 10, clusters=range(20))
-    table = reliability_section(even)
-    assert table.rows[-1] == ("0.90", "50.0 % (29.9 to 70.1)", "20")
-    assert table.notes[0] == "Surer than right: confidence 0.90, right 0.50."
+    assert reliability_line(even) == "Surer than right: confidence 0.90, right 0.50."
