@@ -27,6 +27,8 @@ ORDER = (
 """Ids of all chapters: what came of it, the judge, how it came to be."""
 APPENDIX = ("tables", "lines")
 """Chapters that stand below the samples."""
+OUTCOME_OF = {"use": "PASS", "use where both orders agree": "WARN", "do not use": "FAIL"}
+"""By the form of a conclusion."""
 MOST_HEADLINES, MOST_JUDGES = 4, 8
 """Figures of the first screen; judges in a plot, the best first."""
 
@@ -93,6 +95,7 @@ class DataTable:
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     title: str = "The data"
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,15 @@ class Chapter:
 
 
 @dataclass(frozen=True)
+class Concluded:
+    """The conclusion on a judge."""
+
+    sentence: str
+    outcome: str
+    """As that of a gate: PASS to use it, WARN to use it with a condition, FAIL not to, not measured for none."""
+
+
+@dataclass(frozen=True)
 class Headline:
     """A figure of the first screen."""
 
@@ -159,13 +171,21 @@ class Document:
     folder: Path
     made: str
     """What was made or measured."""
-    conclusions: Sequence[str]
+    conclusions: Sequence[Concluded]
     gates: Sequence[Gate]
     headlines: Sequence[Headline]
     warnings: Sequence[str]
     facts: Sequence[tuple[str, str]]
     chapters: Sequence[Chapter] = field(default_factory=tuple)
     definitions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rules(self) -> dict[str, str]:
+        """The rule of each gate, by its name."""
+        named = (
+            (term.removeprefix("gate "), rule) for term, rule in self.definitions.items() if term.startswith("gate ")
+        )
+        return dict(named)
 
 
 def estimate(value: Any) -> Estimate | None:
@@ -217,13 +237,13 @@ def _counted(count: int, word: str, plural: str = "") -> str:
     return f"{count:,} {word if count == 1 else plural or f'{word}s'}"
 
 
-def _conclusions(written: Written) -> list[str]:
+def _conclusions(written: Written) -> list[Concluded]:
     """A sentence for each judge, the best first; of a run that measured none, what is missing."""
-    sentences = [str(conclusion["sentence"]) for conclusion in written.certificate.get("conclusions", ())]
-    if sentences or written.certificate:
-        return sentences
-    missing = "nothing in this run has measured a judge"
-    return [f"Nothing can be concluded about the labels: {missing}."] if "dataset" in written.stages else []
+    if not written.certificate and "dataset" in written.stages:
+        sentence = "Nothing can be concluded about the labels: nothing in this run has measured a judge."
+        return [Concluded(sentence, "not measured")]
+    given = written.certificate.get("conclusions", ())
+    return [Concluded(str(row["sentence"]), OUTCOME_OF.get(row["form"], "not measured")) for row in given]
 
 
 def _gates(written: Written) -> list[Gate]:
@@ -256,28 +276,26 @@ def _headlines(written: Written) -> list[Headline]:
             *_of_judge(written.certificate),
             *_of_trainings(written.stages),
             *_of_dataset(written),
+            *_of_judge(written.certificate, others=True),
         )
         if headline
     ][:MOST_HEADLINES]
 
 
-def _of_judge(certificate: Json) -> list[Headline | None]:
-    """Of the judge that comes out best."""
+def _of_judge(certificate: Json, *, others: bool = False) -> list[Headline | None]:
+    """Of the judge that comes out best; with `others`, what is said where there is room."""
     judges = {judge["name"]: judge for judge in certificate.get("judges", ())}
     concluded = certificate.get("conclusions") or [{"judge": next(iter(judges), None)}]
     judge = judges.get(concluded[0]["judge"])
     if judge is None:
         return []
-    of = f" ({short(judge['name'])})" if len(judges) > 1 else ""
-    agreement = (judge.get("label") or {}).get("by_rule", {}).get("no_ties")
-    ceiling = judge["ceiling"].get("no_ties", {})
+    of, position = f" ({short(judge['name'])})" if len(judges) > 1 else "", judge["position"]
+    if others:
+        return [share_headline(f"prefers the answer shown first{of}", position["prefers_first"])]
     return [
-        share_headline(f"agrees with annotators{of}", agreement),
-        share_headline("two annotators agree", ceiling.get("people")),
-        share_headline(f"same verdict in both orders{of}", judge["position"]["consistency"]),
-        share_headline(f"prefers the answer shown first{of}", judge["position"]["prefers_first"])
-        if agreement is None
-        else None,
+        share_headline(f"agrees with annotators{of}", (judge.get("label") or {}).get("by_rule", {}).get("no_ties")),
+        share_headline("two annotators agree", judge["ceiling"].get("no_ties", {}).get("people")),
+        share_headline(f"same verdict in both orders{of}", position["consistency"]),
     ]
 
 

@@ -69,11 +69,9 @@ def _agreement(judges: Sequence[Json]) -> Chapter | None:
             notes.append(f"{name} against two annotators: {points}, on the same {difference.n:,} items.")
     if not rows:
         return None
-    says = (
-        "Compare the judge's agreement with one annotator with that of two annotators: better than that it cannot be."
-    )
+    says = "Two annotators set the ceiling; a judge whose interval reaches it agrees with people as well as people do."
     if not any("ceiling" in row.label for row in rows):
-        says = "How often the judge chooses as annotators do; a ceiling takes two annotators on the same items."
+        says = "How often the judge chooses as annotators do; a ceiling needs two annotators on the same items."
     title = "Agreement with annotators, ties left out"
     plot = Intervals(title=title, rows=rows, reference=(0.5, "a coin"), limits=PERCENT)
     return Chapter(id="agreement", title="Agreement with people", says=says, plots=[plot], notes=notes)
@@ -113,7 +111,7 @@ def _bias(judges: Sequence[Json]) -> Chapter | None:
     plots = []
     if rows:
         far = max(30.0, *(100 * abs(bound) for row in rows for bound in row.estimate[:3] if not math.isnan(bound)))
-        title = "Errs towards an answer for what it looks like, in points"
+        title = "Errors in favour of the feature, in points"
         edges = (-min(far, 100.0), min(far, 100.0))
         plots.append(
             Intervals(title=title, rows=rows, reference=(0.0, "errs alike"), limits=edges, form="+.1f", unit="")
@@ -121,9 +119,7 @@ def _bias(judges: Sequence[Json]) -> Chapter | None:
     if sways:
         title = "Chooses the longer answer"
         plots.append(Intervals(title=title, rows=sways, reference=(0.5, "as often as not"), limits=PERCENT))
-    says = (
-        "Right of the line the judge errs towards longer answers, or towards another mark of style; left, away from it."
-    )
+    says = "Right of the line, the judge's errors favour longer answers or another feature; left of it, the opposite."
     return Chapter(id="bias", title="Length and style", says=says, plots=plots)
 
 
@@ -167,22 +163,24 @@ def _reliability(written: Written) -> Chapter | None:
 
 def _slices(certificate: Json) -> Chapter | None:
     """Agreement, or where nobody labelled consistency, by principle and category."""
-    slices = [row for row in certificate.get("slices", ()) if row["by"] in ("principle", "category")][:MOST_SLICES]
+    slices = [row for row in certificate.get("slices", ()) if row["by"] in ("principle", "category")]
     judges = list(dict.fromkeys(row["judge"] for row in slices))
-    figure = "no_ties" if any(estimate(row["no_ties"]) for row in slices) else "consistency"
-    rows = [
-        IntervalRow(f"{row['by']} {row['name']}", value, short(row["judge"], 24) if len(judges) > 1 else "")
-        for row in sorted(slices, key=lambda row: (row["by"] != "principle", row["name"]))
-        if (value := estimate(row[figure])) and value.n
-    ]
-    if not rows:
+    agrees = any(estimate(row["no_ties"]) for row in slices)
+    title = "agreement of each call with annotators" if agrees else "same verdict in both orders"
+    plots = []
+    for by in ("principle", "category"):
+        rows = [
+            IntervalRow(row["name"], figure, short(row["judge"], 24) if len(judges) > 1 else "")
+            for row in sorted(slices, key=lambda row: str(row["name"]))
+            if row["by"] == by and (figure := estimate(row["no_ties" if agrees else "consistency"])) and figure.n
+        ][:MOST_SLICES]
+        if rows:
+            reference = (0.5, "a coin") if agrees else None
+            plots.append(Intervals(title=f"By {by}: {title}", rows=rows, reference=reference, limits=PERCENT))
+    if not plots:
         return None
-    agrees = figure == "no_ties"
-    title = "Agreement of each call with annotators" if agrees else "Same verdict in both orders"
     says = "Wide intervals are slices with few items; a slice whose interval lies below the others needs a look."
-    reference = (0.5, "a coin") if agrees else None
-    plot = Intervals(title=title, rows=rows, reference=reference, limits=PERCENT)
-    return Chapter(id="slices", title="By principle and category", says=says, plots=[plot])
+    return Chapter(id="slices", title="By principle and category", says=says, plots=plots)
 
 
 def _principles(report: Json) -> Chapter | None:
@@ -221,15 +219,17 @@ def _principles(report: Json) -> Chapter | None:
 
 def _tables(certificate: Json) -> Chapter | None:
     """The certificate's own long tables."""
-    tables, notes = list(_gate_tables(certificate)), []
-    for section in certificate.get("sections", ()):
-        if section.get("rows"):
-            tables.append(DataTable(section["head"], section["rows"], section["title"]))
-        notes += [f"{section['title']}: {note}" for note in section.get("notes", ())]
+    tables = [
+        *_gate_tables(certificate),
+        *(
+            DataTable(section["head"], section["rows"], section["title"], section["notes"])
+            for section in certificate.get("sections", ())
+        ),
+    ]
     if not tables:
         return None
     says = "Every table of the certificate; a star marks a figure that rests on few prompts, or has no interval."
-    return Chapter(id="tables", title="All figures of the certificate", says=says, tables=tables, notes=notes)
+    return Chapter(id="tables", title="All figures of the certificate", says=says, tables=tables)
 
 
 def _gate_tables(certificate: Json) -> Iterator[DataTable]:

@@ -103,7 +103,7 @@ def _samples(document: Document, most: int, most_bytes: int) -> Samples:
     shown: list[str] = []
     flags: dict[str, None] = {}
     for story in stories:
-        names = [*flags_of(story), *(["pair"] if story.pairs else ["no pair"])]
+        names = [*flags_of(story), *(["has a pair"] if story.pairs else ["no pair"])]
         html = template.render(story=story, flags=names, prefix=_prefix(document))
         most_bytes -= len(html.encode())
         if most_bytes < 0:

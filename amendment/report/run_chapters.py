@@ -84,7 +84,7 @@ def _funnel(stages: Json) -> Chapter | None:
     return Chapter(
         id="funnel",
         title="From prompts to pairs",
-        says="Each bar is what one step made; where a bar is much shorter than its source, look at what was left out.",
+        says="Each bar counts what one step made; a bar much shorter than the one it draws on deserves a look.",
         plots=[Bars(title="Items by step", rows=rows, what="step")],
         tables=[DataTable(("left out of the dataset, because", "pairs"), reasons, "Left out")] if reasons else (),
     )
@@ -108,18 +108,15 @@ def _kept(critique: Json) -> Chapter | None:
 
 def _training(written: Written) -> Chapter | None:
     """A plot for each trained model, with what its guards saw."""
-    plots, rows = [], []
-    for path in sorted(written.folder.glob("models/*/history.json")):
-        name = path.parent.name
-        counts = written.stages.get(name)
-        if counts is None:
-            continue
+    plots: list[Plot] = []
+    rows = []
+    for name, counts in written.stages.items():
         record = written.read(f"models/{name}/history.json")
-        panels = [*_logged(record.get("history", ())), *_guarded(record.get("guards", ()))]
-        limits = _limits(record.get("settings", {}).get("guards") or {})
-        if panels:
-            title = f"{name}: {record.get('steps', counts.get('steps', '?'))} steps"
-            plots.append(Curves(title=title, panels=panels, limits=limits))
+        if logged := list(_logged(record.get("history", ()))):
+            plots.append(Curves(title=f"{name}: {record.get('steps', '?')} steps", panels=logged))
+        if guarded := list(_guarded(record.get("guards", ()))):
+            limits = _limits(record.get("settings", {}).get("guards") or {})
+            plots.append(Curves(title=f"{name}: what its guards measured", panels=guarded, limits=limits))
         if accuracy := estimate((counts.get("held out") or {}).get("accuracy")):
             rows.append(IntervalRow(name, accuracy))
     if not plots:
@@ -136,7 +133,7 @@ def _training(written: Written) -> Chapter | None:
         and counts["guards"].get("violated")
     }
     notes = [f"{name}: guards violated: {', '.join(guards)}." for name, guards in violated.items()]
-    says = "The loss falls and levels off; a figure of a guard that rises above its dashed limit ends the training."
+    says = "The loss should fall and level off; a guard whose curve rises above its dashed limit can end the training."
     return Chapter(id="training", title="Training", says=says, plots=[*more, *plots], notes=notes)
 
 
@@ -160,7 +157,9 @@ def _logged(history: Sequence[Json]) -> Iterator[tuple[str, Sequence[Curve]]]:
 
 def _guarded(readings: Sequence[Json]) -> Iterator[tuple[str, Sequence[Curve]]]:
     """Panels of what guards measured, with intervals."""
-    names = dict.fromkeys(name for reading in readings for name in reading["figures"] if name != "kl")
+    names = dict.fromkeys(
+        name for reading in readings for name in reading["figures"] if name not in ("kl", "reward", "judge")
+    )
     for name in names:
         points = [
             (reading["step"], figure)
@@ -170,25 +169,19 @@ def _guarded(readings: Sequence[Json]) -> Iterator[tuple[str, Sequence[Curve]]]:
         if len(points) > 1:
             bounds = [(value.low, value.high) if value.low == value.low else (value.value,) * 2 for _, value in points]
             curve = Curve(
-                name=_spaced(name),
+                name=name.replace("_", " "),
                 steps=[step for step, _ in points],
                 values=[value.value for _, value in points],
                 bounds=bounds,
             )
-            yield _spaced(name), [curve]
+            yield name.replace("_", " "), [curve]
 
 
 def _limits(settings: Json) -> dict[str, float]:
-    """By panel the limit of a guard."""
-    return {
-        _spaced(name): float(value)
-        for name, value in settings.items()
-        if name in ("kl_per_token", "length_ratio") and value
-    }
-
-
-def _spaced(name: str) -> str:
-    return f"guard: {name.replace('_', ' ')}"
+    """By panel the limit of a guard; that of unreadable answers is also that of answers that are cut."""
+    limits = {name: settings.get(name) for name in ("kl_per_token", "length_ratio", "unreadable")}
+    limits["cut"] = limits["unreadable"]
+    return {name.replace("_", " "): float(limit) for name, limit in limits.items() if limit is not None}
 
 
 def _policies(evaluate: Json) -> Chapter | None:
@@ -221,7 +214,7 @@ def _policies(evaluate: Json) -> Chapter | None:
     if not plots:
         return None
     tables = list(_lengths(card))
-    says = "Policies differ where their intervals lie apart; the table of differences is paired by prompt, and sharper."
+    says = "Policies whose intervals do not overlap differ; the paired differences in the table are sharper."
     return Chapter(
         id="policies",
         title="Policies compared",
@@ -278,7 +271,7 @@ def _diversity(diversity: Json) -> Chapter | None:
     return Chapter(
         id="diversity",
         title="Diversity",
-        says="A longer bar is more varied; compare only sides and sets of the same size, since size moves all of them.",
+        says="A longer bar is more varied; size moves these figures, so compare only sets of the same size.",
         plots=[Bars(title="Share of different word pairs", rows=rows, form=".3f", what="answers")],
         tables=[DataTable(("answers", "figure", "mean", "deviation"), table, "All figures")],
     )
@@ -289,7 +282,7 @@ def _calls(spending: Json) -> Chapter | None:
     given: Sequence[Json] = spending.get("by stage and model", ())
     if not given:
         return None
-    labels = [f"{row['stage'] or '-'}, {row['model']}" for row in given]
+    labels = [f"{row['stage'] or '-'}, {row['model'].partition('@s2:')[0]}" for row in given]
     plots: list[Plot] = [
         Bars(
             title="Calls by stage and model",
@@ -316,7 +309,7 @@ def _calls(spending: Json) -> Chapter | None:
         )
     if lost := spending.get("possibly paid usd"):
         notes.append(f"Up to {lost:.4f} USD may be billed for calls whose reply never came.")
-    says = "Most calls go to the stage with the longest bar: to save, ask there for fewer samples or principles."
+    says = "The longest bar is where most calls go, and where fewer samples or principles save most."
     tables = [DataTable(head, table, "Calls, tokens and money")]
     return Chapter(id="calls", title="Calls and cost", says=says, plots=plots, tables=tables, notes=notes)
 
@@ -327,5 +320,5 @@ def _lines(summary: Json) -> Chapter | None:
         DataTable(("",), [(line,) for line in (*lines, *summary.get("texts", {}).get(stage, ())) if line], stage)
         for stage, lines in summary.get("lines", {}).items()
     ]
-    says = "What each stage has counted, line by line; the same as in summary.md."
+    says = "What each stage counted, line by line, as in summary.md."
     return Chapter(id="lines", title="All counts by stage", says=says, tables=tables) if tables else None

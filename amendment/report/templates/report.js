@@ -29,7 +29,3 @@ for (const section of document.querySelectorAll(".samples")) {
 }
 const named = location.hash && document.getElementById(location.hash.slice(1));
 if (named instanceof HTMLDetailsElement) named.open = true;
-// Nothing stays folded on paper, but for the samples and the long lists.
-addEventListener("beforeprint", () => {
-  for (const details of document.querySelectorAll("figure details")) details.open = true;
-});
