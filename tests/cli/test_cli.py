@@ -200,6 +200,8 @@ def test_doctor_never_prints_a_key(
     told = json.loads(out)
     assert told["keys set"] == {"OPENAI_API_KEY": True, "ANTHROPIC_API_KEY": True, "HF_TOKEN": False}
     assert told["amendment"] == amendment.__version__
+    folder = told["embedded model"]
+    assert folder is None or (Path(folder) / "generation_config.json").is_file()
 
 
 def test_constitutions_are_listed_shown_and_linted(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
