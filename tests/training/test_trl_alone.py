@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -144,18 +143,22 @@ def test_soft_labels_and_weights_count_as_the_page_says(base: Path, rows: Rows, 
 def test_the_pages_code_runs_as_it_stands(
     name: str, base: Path, rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from datasets import Dataset
+
     section = PAGE.split(f"\n## {name}\n")[1]
     found = re.search(r"```python\n(.*?)```", section, flags=re.DOTALL)
     assert found
-    code = found[1].replace("HuggingFaceTB/SmolLM2-135M-Instruct", str(base))
+    code = found[1].replace("./our-model", str(base))
     assert code.count("\n") <= 12
-    lines = [json.dumps({**row, "p_chosen": 0.9, "weight": 1 + i % 2}) for i, row in enumerate(rows)]
     monkeypatch.chdir(tmp_path)
-    Path("pairs.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    file = Path("runs/NAME/export/train.parquet")
+    file.parent.mkdir(parents=True)
+    Dataset.from_list([{**row, "p_chosen": 0.9, "weight": 1 + i % 2} for i, row in enumerate(rows)]).to_parquet(file)
     names: dict[str, Any] = {}
     exec(code, names)
     trainer = names["trainer"]
     assert trainer.state.global_step == 2
+    assert (Path(trainer.args.output_dir) / "model.safetensors").is_file()
     assert np.isfinite(trainer.evaluate(trainer.train_dataset.select(range(4)))["eval_loss"])
 
 
