@@ -6,6 +6,7 @@ is waited for. Shown in the thread that called the run. Not covered: what a stag
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import deque
@@ -326,7 +327,8 @@ def open_progress(function: Callable[[ProgressEvent], None] | None = None) -> Pr
         return CallbackProgress(function)
     if _is_notebook():
         return NotebookProgress()
-    return LiveProgress() if sys.stderr.isatty() else LineProgress()
+    can_move = os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+    return LiveProgress() if sys.stderr.isatty() and can_move else LineProgress()
 
 
 def _is_notebook() -> bool:
@@ -391,8 +393,13 @@ def _faults(of: ProgressEvent | Tally) -> list[str]:
 def _share(event: ProgressEvent) -> str:
     """Calls done of planned; the plan is an estimate until all items have ended."""
     if not event.planned:
-        return f"{event.calls:,}"
-    return f"{event.calls:,}/{'' if event.done == event.total else '~'}{event.planned:,}"
+        return _short(event.calls)
+    return f"{_short(event.calls)}/{'' if event.done == event.total else '~'}{_short(event.planned)}"
+
+
+def _short(count: int) -> str:
+    """A count; in thousands from a hundred thousand on."""
+    return f"{count:,}" if count < 100_000 else f"{count // 1000:,}k"
 
 
 def _spending(event: ProgressEvent) -> str:

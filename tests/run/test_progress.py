@@ -15,8 +15,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from amendment.errors import Transient
+from amendment.llm.budget import Budget
 from amendment.llm.client import Calls
 from amendment.llm.concurrency import Tally
 from amendment.llm.ledger import Ledger
@@ -203,6 +205,28 @@ def test_a_terminal_shows_at_once_what_is_waited_for_and_reads_no_markup(
         with LiveProgress().watch([Tally("judging [red]\x1b[31m", 7)], calls):
             assert "m[bold] at h is not asked" in screen.getvalue()
             assert r"judging [red]\x1b[31m" in screen.getvalue()
+
+
+@pytest.mark.parametrize("width", [30, 80, 200])
+def test_no_line_is_wider_than_the_window_whatever_the_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, width: int
+) -> None:
+    screen = screen_of(monkeypatch, width)
+    tallies = [Tally("guards: judging the answers of a policy", 400_000), Tally("漢字" * 20, 7)]
+    for tally in tallies:
+        with tally.item() as item:
+            item.calls = 24
+        tally.calls, tally.retries, tally.rate_limits, tally.timeouts, tally.refusals = 1_204_000, 9_999, 812, 31, 4_000
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        calls = Calls(ledger, budget=Budget(40_000.0))
+        down(calls)
+        with LiveProgress().watch(tallies, calls):
+            frame = ESCAPES.sub("", screen.getvalue()).replace("\r", "").split("\n")
+    assert len(frame) == 4, "a header, two stages, and what is waited for"
+    assert max(cell_len(line) for line in frame) <= width
+    if width >= 80:
+        assert frame[0].split()[-7:] == ["calls", "rate", "left", "retries", "429s", "timeouts", "refusals"]
+        assert frame[1].split()[-4:] == ["9,999", "812", "31", "4,000"]
 
 
 def test_the_plan_of_calls_grows_from_the_items_that_have_ended() -> None:
