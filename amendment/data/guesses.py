@@ -148,9 +148,8 @@ class _Guess:
         shown_in = order
         if replies and order and self.a and self.b:
             shown_in = self._order_of(order, self.a, self.b)
-            notes["order"] = (
-                f"{scalar(order)} if {self.a} and {self.b} are the same in both orders; else leave this line out"
-            )
+            both = f"{scalar(self.a)} and {scalar(self.b)}"
+            notes["order"] = f"{scalar(order)} if {both} are the same in both orders; else leave this line out"
         text = OPEN if self._may_have_texts(could) and not columns else None
         notes |= dict.fromkeys(("prompt", "a", "b"), NO_TEXT)
         rater = self._only("rater")
@@ -173,7 +172,7 @@ class _Guess:
             "rater": None if votes else rater,
             "category": category,
         }
-        yield from _block("columns", {**named, **columns}, notes)
+        yield from _block("columns", {**named, **columns, "order": shown_in}, notes)
         if replies:
             yield f"pattern: {next(iter(replies.values()))}"
         else:
@@ -185,7 +184,7 @@ class _Guess:
             yield from _block("orders", self._orders(order), shown)
         if replies and (order or self.a):
             yield "coordinates: displayed   # a reply names the answers as they were shown"
-        elif order:
+        elif order or columns.get("swapped"):
             yield f"coordinates: {QUESTION}   # displayed: the verdict names the place on screen; content: the column"
 
     def _label_of_one_answer(self) -> str | None:

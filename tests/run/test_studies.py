@@ -165,11 +165,15 @@ ORDERS: dict[str, tuple[list[tuple[str, str, str]], str | None]] = {
 
 
 @pytest.mark.parametrize("case", ORDERS)
-def test_whether_the_columns_of_answers_follow_the_order_is_seen_or_asked(case: str) -> None:
+@pytest.mark.parametrize("names", [("answer_a", "answer_b", "shown", "reply"), ("a", "b", "order", "verdict")])
+def test_whether_the_columns_of_answers_follow_the_order_is_seen_or_asked(
+    case: str, names: tuple[str, str, str, str]
+) -> None:
     shown, expected = ORDERS[case]
+    expected = {"shown": names[2]}.get(str(expected), expected)
     rows = [
-        {"prompt": f"Why {n}?", "answer_a": f"{a} {n}", "answer_b": f"{b} {n}", "shown": order}
-        | {"reply": f"I compared both answers in detail, and decided.\nVerdict: {'AB'[n % 2]}"}
+        {"prompt": f"Why {n}?", names[0]: f"{a} {n}", names[1]: f"{b} {n}", names[2]: order}
+        | {names[3]: f"I compared both answers in detail, and decided.\nVerdict: {'AB'[n % 2]}"}
         for n in range(6)
         for a, b, order in shown
     ]
