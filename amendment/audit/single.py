@@ -59,6 +59,8 @@ class Label(NamedTuple):
 class SingleLabels:
     """Labels, the prompt of each item, and what was read."""
 
+    name: str
+    """The study's."""
     scale: Scale
     classes: list[str]
     """The names of the classes by number; empty for interval."""
@@ -119,7 +121,7 @@ def read_labels(config: DataSources, base: Path) -> SingleLabels:
     counts = gathered.counts + joined.counts + Counter({"labels": len(labels), "items": len(joined.items)})
     files = list(dict.fromkeys(facts for _, facts in gathered.files))
     names = classes if scale != "interval" else []
-    return SingleLabels(scale, names, labels, prompts, counts, files, list(unjoined(joined)))
+    return SingleLabels(config.name, scale, names, labels, prompts, counts, files, list(unjoined(joined)))
 
 
 def _number(value: str, number: Mapping[str, float]) -> float | None:
@@ -136,6 +138,7 @@ def label_certificate(inputs: SingleLabels, draws: Resampling) -> tuple[dict[str
     reports = sorted((_judge(inputs, name, people, judges, draws) for name in names), key=lambda judge: -_rank(judge))
     document = {
         "format": FORMAT,
+        "name": inputs.name,
         "scale": inputs.scale,
         "classes": inputs.classes,
         "items": len(inputs.prompts),
@@ -225,7 +228,9 @@ def _conclusion(judge: JudgeLabels) -> str:
         return f"{name}: the data cannot say whether it is as good as a person: {found}."
     interval = bounds(judge.further)
     figure = f"its distance from a person is {ranged(judge.distance)}, that of two people {ranged(judge.two_people)}"
-    if interval is None or interval[0] <= 0 <= interval[1]:
+    if interval is None:
+        return f"{name}: the data cannot say whether it is as good as a person: {judge.further.note}; {figure}."
+    if interval[0] <= 0 <= interval[1]:
         return f"{name}: the data show no difference from a person: {figure}."
     further = "further from people than" if interval[0] > 0 else "closer to people than"
     return f"{name}: {further} they are to each other: {figure}."
@@ -242,7 +247,7 @@ def _lines(
     inputs: SingleLabels, judges: Sequence[JudgeLabels], people: Sequence[str], among: Estimate
 ) -> Iterator[str]:
     items, labels = len(inputs.prompts), len(inputs.labels)
-    yield from ("# Audit of labels of single answers", "")
+    yield from (f"# Certificate: {cell(inputs.name)}", "", "Labels of single answers.", "")
     yield from (f"- {_conclusion(judge)}" for judge in judges)
     if not judges:
         yield "- No judge: these are the labels of people alone."

@@ -27,7 +27,7 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def certified(*sources: dict[str, Any]) -> dict[str, Any]:
     Path("study.yaml").write_text(json.dumps({"name": "t", "verdicts": list(sources)}), encoding="utf-8")
     audited = audit_path(Path("study.yaml"))
-    assert audited.lines[0] == "# Audit of labels of single answers"
+    assert audited.lines[:3] == ["# Certificate: t", "", "Labels of single answers."]
     return audited.document
 
 
@@ -138,3 +138,11 @@ def test_a_file_of_one_answer_a_row_is_asked_for_its_scale() -> None:
     source["scale"] = "ordinal"
     Path("study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
     assert audit_path(Path("study.yaml")).document["classes"] == ["0", "1", "2", "3", "4"]
+
+
+def test_few_prompts_allow_no_conclusion() -> None:
+    people, judge = scores()
+    rows = [{"id": n, "prompt": f"Why {n % 4}?", "ann": 2 + n % 4, "bo": 3 + n % 2} for n in range(40)]
+    save(Path("people.csv"), rows)
+    document = certified(people, judge)
+    assert "cannot say whether it is as good as a person: no interval from fewer than 5" in document["conclusion"][0]
