@@ -26,11 +26,10 @@ SEEDS = (1, 2, 3)
 SETTINGS = tuple(
     {"learning_rate": rate, "beta": beta, "sft_weight": weight}
     for rate, beta, weight in (
-        (2e-4, 0.1, 0.0),
         (1e-4, 0.1, 1.0),
+        (5e-5, 0.1, 1.0),
         (5e-5, 0.1, 0.0),
-        (1e-4, 0.1, 0.0),
-        (1e-4, 0.5, 0.0),
+        (2e-4, 0.1, 0.0),
     )
 )
 """Learning rate, beta and SFT weight."""
