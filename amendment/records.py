@@ -48,6 +48,12 @@ class Record(BaseModel):
         return copied
 
 
+class Part(BaseModel):
+    """Base of what users write in YAML: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
 class ToolCall(Record):
     """One call of a tool by the assistant, in the shape chat templates expect."""
 
@@ -135,10 +141,8 @@ ChoiceName = Annotated[str, Field(pattern=r"^-?[A-Za-z0-9](?:[A-Za-z0-9 _-]{0,38
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
-class Criterion(BaseModel):
+class Criterion(Part):
     """One thing that an answer is looked at for."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$")
     """The name that the judge answers by."""

@@ -22,6 +22,7 @@ from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 from judging_world import seeded, table, utility
+from training_world import row_of, split_of
 
 from amendment.dpo import DpoSettings, SftSettings, policy_margins, train_dpo, train_sft
 from amendment.llm.rendering import Renderer
@@ -30,7 +31,7 @@ from amendment.simulator import BANNER, Persona, draft, revise, sample_prompts
 from amendment.training import LoraSettings, TinyModel, build_tiny
 from amendment.training.generating import completion_logps
 from amendment.training.model_files import load_causal, load_tokenizer, quietly
-from amendment.training.preflight import TokenRow, prepare_rows
+from amendment.training.preflight import prepare_rows
 
 Row = dict[str, Any]
 TEACHING, TRAIN, TEST = 400, 300, 150
@@ -101,12 +102,12 @@ def _data(seed: int, folder: Path) -> Data:
     prompts = [prompt.text for prompt in sample_prompts(TEACHING + TRAIN + TEST, seed)]
     rng, taught, pairs = seeded(f"lora {seed}"), list[Row](), list[Row]()
     for prompt in prompts[:TEACHING]:
-        taught += [_row(prompt, completion=draft(prompt, persona=Persona(), rng=rng)) for _ in range(2)]
+        taught += [row_of(prompt, completion=draft(prompt, persona=Persona(), rng=rng)) for _ in range(2)]
     for prompt in prompts[TEACHING:]:
         first = draft(prompt, persona=Persona(), rng=rng)
         worse, better = sorted((first, revise(prompt, first, persona=Persona(), rng=rng)), key=_by(prompt))
         if utility(prompt, better) > utility(prompt, worse):
-            pairs.append({**_row(prompt, chosen=better, rejected=worse, completion=better), "prompt_id": prompt})
+            pairs.append({**row_of(prompt, chosen=better, rejected=worse, completion=better), "prompt_id": prompt})
     texts = [
         message[0]["content"] for row in (*taught, *pairs) for message in row.values() if isinstance(message, list)
     ]
@@ -120,11 +121,6 @@ def _data(seed: int, folder: Path) -> Data:
 
 def _by(prompt: str) -> Callable[[str], float]:
     return lambda answer: utility(prompt, answer)
-
-
-def _row(prompt: str, **sides: str) -> Row:
-    told = {side: [{"role": "assistant", "content": text}] for side, text in sides.items()}
-    return {"prompt": [{"role": "user", "content": prompt}], **told}
 
 
 def _measured(data: Data) -> dict[tuple[str, str], dict[float, float]]:
@@ -141,13 +137,8 @@ def _sft(data: Data, settings: Mapping[str, Any]) -> float:
     with quietly():
         tokenizer = load_tokenizer(data.out)
         rows = prepare_rows(data.test, Renderer(tokenizer), SftSettings(max_length=64)).rows
-        logps = completion_logps(load_causal(data.out), tokenizer, [_split(row) for row in rows])
-    return -float(logps.sum()) / sum(len(_split(row)[1]) for row in rows)
-
-
-def _split(row: TokenRow) -> tuple[list[int], list[int]]:
-    start = sum(label < 0 for label in row.labels)
-    return row.input_ids[:start], row.input_ids[start:]
+        logps = completion_logps(load_causal(data.out), tokenizer, [split_of(row) for row in rows])
+    return -float(logps.sum()) / sum(len(split_of(row)[1]) for row in rows)
 
 
 def _reward(data: Data, settings: Mapping[str, Any]) -> float:

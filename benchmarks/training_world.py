@@ -134,14 +134,14 @@ def _teach(out: Path, prompts: Sequence[str], seed: int) -> None:
     for prompt in prompts:
         for _ in range(2):
             first = draft(prompt, persona=Persona(), rng=rng)
-            rows.append(_row(prompt, completion=revise(prompt, first, persona=Persona(), rng=rng)))
+            rows.append(row_of(prompt, completion=revise(prompt, first, persona=Persona(), rng=rng)))
     untrained = out.with_name(f"{out.name}.untrained")
     build_tiny(untrained, [row[side][0]["content"] for row in rows for side in row], SHAPE, seed)
     train_sft(untrained, rows, out, POLICY, seed=seed)
     shutil.rmtree(untrained)
 
 
-def _row(prompt: str, **sides: str) -> Row:
+def row_of(prompt: str, **sides: str) -> Row:
     """A row as the trainers take it."""
     told = {side: [{"role": "assistant", "content": text}] for side, text in sides.items()}
     return {"prompt": [{"role": "user", "content": prompt}], **told}
@@ -205,7 +205,7 @@ def labelled_rows(found: Sequence[Case], p: Floats) -> list[Row]:
     rows = []
     for case, p_a in zip(found, p.tolist(), strict=True):
         chosen, rejected = (case.a, case.b) if p_a > 0.5 else (case.b, case.a)
-        rows.append({**_row(case.prompt, chosen=chosen, rejected=rejected), "p_chosen": max(p_a, 1 - p_a)})
+        rows.append({**row_of(case.prompt, chosen=chosen, rejected=rejected), "p_chosen": max(p_a, 1 - p_a)})
     return rows
 
 
@@ -220,12 +220,12 @@ def trained_dpo(
 
 def question(prompt: str) -> Row:
     """A row to answer."""
-    return _row(prompt)
+    return row_of(prompt)
 
 
 def completion(prompt: str, answer: str) -> Row:
     """A row to score."""
-    return _row(prompt, completion=answer)
+    return row_of(prompt, completion=answer)
 
 
 def worth(one: World, model: Path) -> dict[str, float]:
@@ -252,12 +252,12 @@ def _divergence(model: Path, reference: Path, told: Sequence[tuple[str, str]]) -
     with quietly():
         tokenizer = load_tokenizer(model)
         settings = SftSettings(max_length=POLICY.max_length, max_dropped=1.0)
-        kept = [_split(row) for row in prepare_rows(rows, Renderer(tokenizer), settings).rows]
+        kept = [split_of(row) for row in prepare_rows(rows, Renderer(tokenizer), settings).rows]
         ours, theirs = (completion_logps(load_causal(it), tokenizer, kept) for it in (model, reference))
     return float((ours - theirs).mean())
 
 
-def _split(row: TokenRow) -> tuple[list[int], list[int]]:
+def split_of(row: TokenRow) -> tuple[list[int], list[int]]:
     """Prompt and completion in token ids."""
     start = sum(label < 0 for label in row.labels)
     return row.input_ids[:start], row.input_ids[start:]

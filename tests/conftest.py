@@ -1,12 +1,16 @@
-"""For all tests that train: a tiny base, a reward model, and pairs with a rule to learn: the better answer says yes."""
+"""For all tests: loopback alone. For those that train: a base, a reward model, pairs of which the better says yes."""
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from tests.chat_server import ChatServer
 
 # How long an example takes says nothing on a shared machine. The same examples every time, so that a change is what
 # turned a test red; `make test-long` draws new ones.
@@ -32,6 +36,25 @@ def make_pair(i: int) -> dict[str, Any]:
         chosen |= {"thinking": "hm", "tool_calls": [CALL]}
     rejected = {"role": "assistant", "content": f"no never {i % 5}"}
     return {"prompt": prompt, "chosen": [chosen], "rejected": [rejected], "prompt_id": str(i), "category": "abc"[i % 3]}
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection to any other host fails the test at once."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1"):
+            raise AssertionError(f"a test tried to reach {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    with ChatServer() as serving:
+        yield serving
 
 
 @pytest.fixture(scope="session")

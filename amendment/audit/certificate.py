@@ -190,7 +190,6 @@ def audit(
 
 
 def _glossary(draws: Resampling) -> dict[str, str]:
-    """`glossary.yaml` with the constants of the code."""
     files = ("agreement", "alarm", "gates", "people", "position", "slices", "systems")
     constants: dict[str, Any] = {name: import_module(f"amendment.audit.{name}") for name in files} | {
         "alternative_annotators": alternative_annotators,

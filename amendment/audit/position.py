@@ -111,7 +111,6 @@ class Repetition:
 
 
 def position(data: AuditData, calls: Verdicts, draws: Resampling) -> Position:
-    """One judge's figures."""
     items, first, second = data.read_in_both(calls)
     primacy, recency = (first == A) & (second == B), (first == B) & (second == A)
     prompts, flips = data.prompts(items), primacy | recency

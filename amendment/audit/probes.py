@@ -363,7 +363,6 @@ def probe_report(answers: Iterable[ProbeAnswers]) -> list[Probed]:
 
 
 def edit_figures(asked: Sequence[ProbeAnswers]) -> EditFigures:
-    """One judge's figures of one edit."""
     controlled = [(question, sides) for question in asked if (sides := question.sides("edited", "control"))]
     signs = [edited - control for _, (edited, control) in controlled]
     prompts = [question.prompt_id for question, _ in controlled]
@@ -390,7 +389,6 @@ def _same(asked: Sequence[ProbeAnswers], arm: str) -> Estimate:
 
 
 def attack_figures(asked: Sequence[ProbeAnswers]) -> AttackFigures:
-    """One judge's figures of the attack."""
     by_comparison: dict[str, list[ProbeAnswers]] = defaultdict(list)
     for question in asked:
         by_comparison[question.comparison_id].append(question)
@@ -410,8 +408,8 @@ def attack_figures(asked: Sequence[ProbeAnswers]) -> AttackFigures:
     )
 
 
-def upper_limit(wins: int, n: int, level: float = 0.95) -> float:
-    """The one-sided upper limit of a rate, exact (Clopper and Pearson 1934); nan for n = 0. The lower limit is
+def upper_limit(wins: int, n: int) -> float:
+    """The one-sided upper 95 % limit of a rate, exact (Clopper and Pearson 1934); nan for n = 0. The lower limit is
     1 - `upper_limit` of what was not won."""
     if n == 0:
         return math.nan
@@ -419,7 +417,7 @@ def upper_limit(wins: int, n: int, level: float = 0.95) -> float:
         return 1.0
     from scipy.special import betaincinv
 
-    return float(betaincinv(wins + 1, n - wins, level))
+    return float(betaincinv(wins + 1, n - wins, 0.95))
 
 
 def edit_gate(figures: EditFigures, corrected: Corrected) -> Ruling:

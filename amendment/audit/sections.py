@@ -54,17 +54,13 @@ def sections(certificate: Certificate) -> Iterator[Section]:
 
 def _table(head: str, rows: Iterable[Row], most: int = MOST_ROWS) -> Iterator[Part]:
     """The table, its head a text with commas, cut to `most` rows; nothing where there are none."""
-    cells = [tuple(value if isinstance(value, str) else _cell(value) for value in row) for row in rows]
+    cells = [tuple(str(value) if isinstance(value, str | int) else percent(value) for value in row) for row in rows]
     if not cells:
         return
     yield (tuple(head.split(", ")), *cells[:most])
     more = len(cells) - most
     if more > 0:
         yield f"{more} more {'row is' if more == 1 else 'rows are'} left out; certificate.json has all figures."
-
-
-def _cell(value: int | Estimate | None) -> str:
-    return str(value) if isinstance(value, int) else percent(value)
 
 
 def _who(judges: Iterable[str]) -> str:

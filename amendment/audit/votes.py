@@ -112,7 +112,6 @@ class VoteColumns(NamedTuple):
     again: Flags
 
     def of(self, rater: int) -> VoteColumns:
-        """The entries of one rater."""
         low, high = np.searchsorted(self.rater, [rater, rater + 1])
         return VoteColumns._make(column[low:high] for column in self)
 
@@ -129,7 +128,6 @@ class Verdicts(NamedTuple):
     value: Codes
 
     def of(self, rater: int) -> Verdicts:
-        """The entries of one rater."""
         low, high = np.searchsorted(self.rater, [rater, rater + 1])
         return Verdicts._make(column[low:high] for column in self)
 

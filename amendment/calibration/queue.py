@@ -177,10 +177,10 @@ class Queue:
         """Those of the items that wait for one annotator's answer, while nobody else looks at them."""
         now = self._clock()
         held = {lease.item for other, lease in self._leases.items() if other != annotator and lease.until > now}
-        return (item for item in items if item not in held and not self._is_answered(item))
-
-    def _is_answered(self, item: str) -> bool:
-        return any(label.choice not in SILENT for label in self._first_showings.get(item, {}).values())
+        for item in items:
+            answers = self._first_showings.get(item, {}).values()
+            if item not in held and all(label.choice in SILENT for label in answers):
+                yield item
 
     def _first_showing(self, annotator: str) -> tuple[str, int] | None:
         order = self._order(annotator)

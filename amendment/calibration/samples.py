@@ -20,9 +20,8 @@ from pydantic import Field, model_validator
 
 from amendment.audit.votes import LABEL_SOURCE
 from amendment.constitutions import Constitution, DrawnPrinciple, eligible_principles
-from amendment.data.sources import Part
 from amendment.preference.protocols import drawn_question
-from amendment.records import Candidate, Comparison, Messages, Origin, Prompt, Record, Verdict
+from amendment.records import Candidate, Comparison, Messages, Origin, Part, Prompt, Record, Verdict
 from amendment.statistics.calibrators import Method
 from amendment.text import spelling
 

@@ -19,8 +19,7 @@ import sqlite3
 import time
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, NamedTuple, Self
+from typing import IO, Any, NamedTuple
 
 from amendment import __version__
 from amendment.calibration.samples import Label
@@ -58,7 +57,7 @@ class _Undo(NamedTuple):
     """What it took back; None where there was nothing."""
 
 
-class Labels:
+class Labels(contextlib.AbstractContextManager["Labels"]):
     """The labels of one spot check, in a file made when it is first opened to write.
 
     Raises LedgerError when another process adds labels here (`read_only` never asks), and for a file that is
@@ -177,19 +176,13 @@ class Labels:
         return self._sealed_notes("seen", "prompt")
 
     def close(self) -> None:
-        """Close the file and release the lock."""
         if self._db is not None:
             self._db.close()
             self._db = None
         if self._held is not None:
             self._held.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @contextlib.contextmanager

@@ -181,7 +181,9 @@ def score(  # noqa: PLR0917 - typer makes options of them
         target,
         columns=_columns(columns),
         replace=replace,
-        progress=_print_progress if sys.stderr.isatty() and not as_json else lambda done, total: None,
+        progress=lambda done, total: (
+            typer.echo(f"scored {done:,} of {total:,} rows", err=True) if sys.stderr.isatty() and not as_json else None
+        ),
     )
     if as_json:
         typer.echo(json.dumps({"out": str(scored.path), **scored.counts}, indent=1))
@@ -285,12 +287,7 @@ def _columns(text: str | None) -> Columns | None:
 
 
 def _stem(sources: Sequence[Source]) -> str:
-    """The name of the first source without its endings."""
     return sources[0].label.rstrip("/").split("/")[-1].split(".")[0] or "scores" if sources else "scores"
-
-
-def _print_progress(done: int, total: int) -> None:
-    typer.echo(f"scored {done:,} of {total:,} rows", err=True)
 
 
 def _score_texts(model: Path, prompt: str, answers: Sequence[str], *, as_json: bool) -> None:

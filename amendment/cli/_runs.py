@@ -291,7 +291,6 @@ def _opened(place: Path) -> Reader:
 
 
 def _call(reader: Reader, request: str) -> dict[str, str | None]:
-    """A request and its newest reply."""
     body, reply = reader.body(request), reader.find(request)
     if body is None:
         raise LedgerError(

@@ -16,9 +16,10 @@ from importlib import metadata
 from inspect import getsource, iscoroutinefunction
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from amendment.hashing import content_id
+from amendment.records import Part
 from amendment.text import plain, words
 
 ENTRY_POINTS = "amendment.checks"
@@ -41,10 +42,8 @@ class Checked(NamedTuple):
     """Why nothing could be checked."""
 
 
-class Check(BaseModel):
+class Check(Part):
     """One thing that code can check in an answer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["max_words", "min_words", "matches", "forbids", "json", "no_list", "function"]
     """max_words and min_words: the number of words. matches and forbids: a regular expression (RE2) that matches in the

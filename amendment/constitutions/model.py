@@ -11,10 +11,11 @@ from collections.abc import Callable, Collection
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from amendment.constitutions.checks import Check, Checked, run_checks
 from amendment.hashing import content_id
+from amendment.records import Part
 from amendment.schema import json_schema
 
 SLUG = r"^[a-z0-9]+([-_][a-z0-9]+)*$"
@@ -44,11 +45,7 @@ Version = Annotated[
 ]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Source(_Part):
+class Source(Part):
     """The origin of the content."""
 
     kind: Literal["original", "adapted", "public_input", "imported"] = "original"
@@ -61,7 +58,7 @@ class Source(_Part):
     """Exact place, such as pages or lines."""
 
 
-class AppliesWhen(_Part):
+class AppliesWhen(Part):
     """The prompts that a principle applies to: those that meet every condition named here."""
 
     categories: tuple[Text, ...] = ()
@@ -76,7 +73,7 @@ class AppliesWhen(_Part):
         return bool(self.categories or self.tags) and of_category and of_tags
 
 
-class Score(_Part):
+class Score(Part):
     """A question that asks for a grade of one answer."""
 
     question: Text
@@ -85,7 +82,7 @@ class Score(_Part):
     """The meaning of the grades: at least of the lowest and the highest."""
 
 
-class Case(_Part):
+class Case(Part):
     """A worked case: a test of a judge, and an example for people."""
 
     prompt: Text
@@ -98,7 +95,7 @@ class Case(_Part):
     """The reason for the preference."""
 
 
-class CritiqueExample(_Part):
+class CritiqueExample(Part):
     """A worked critique."""
 
     prompt: Text
@@ -111,7 +108,7 @@ class CritiqueExample(_Part):
     """Id of the principle that it speaks of."""
 
 
-class ReviseExample(_Part):
+class ReviseExample(Part):
     """A worked revision."""
 
     prompt: Text
@@ -126,7 +123,7 @@ class ReviseExample(_Part):
     """Id of the principle that it speaks of."""
 
 
-class CompareExample(_Part):
+class CompareExample(Part):
     """A worked comparison."""
 
     prompt: Text
@@ -141,7 +138,7 @@ class CompareExample(_Part):
     """Id of the principle that decides."""
 
 
-class FewShot(_Part):
+class FewShot(Part):
     """Examples that stand before a request, by the kind of request."""
 
     critique: tuple[CritiqueExample, ...] = ()
@@ -152,7 +149,7 @@ class FewShot(_Part):
     """Examples of comparisons; as many with answer A as with answer B."""
 
 
-class Principle(_Part):
+class Principle(Part):
     """One rule, and the texts that put it to models."""
 
     id: Slug
@@ -207,7 +204,7 @@ class Principle(_Part):
         return self.check_answer(text).is_kept
 
 
-class Constitution(_Part):
+class Constitution(Part):
     """Written rules by which answers are criticised, revised and compared."""
 
     id: Slug

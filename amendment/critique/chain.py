@@ -12,7 +12,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from amendment.constitutions import Constitution, DrawnPrinciple, DrawScheme, draw_principles, eligible_principles
 from amendment.critique.copies import Copied, copied_from
@@ -29,22 +29,18 @@ from amendment.errors import ConfigError, CredentialsError, ProviderError
 from amendment.hashing import content_id
 from amendment.llm.model import Ending, Model, Unusable, draft, ending_of, usable
 from amendment.llm.requests import Answer
-from amendment.records import Candidate, Critique, Message, Messages, Origin, Prompt, text_of
+from amendment.records import Candidate, Critique, Message, Origin, Part, Prompt, text_of
 
 
-class PrincipleDraw(BaseModel):
+class PrincipleDraw(Part):
     """Settings of drawing principles at each step."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sampling: DrawScheme = "weighted"
     """weighted | uniform | stratified (a tag evenly, then a principle of it)."""
 
 
-class ChainSettings(BaseModel):
+class ChainSettings(Part):
     """Settings of drafting and revising answers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rounds: int = Field(default=1, ge=1, le=16)
     """Rounds of revision."""
@@ -113,7 +109,6 @@ async def run_chain(
 
 
 def _principles(trail: _Trail) -> list[DrawnPrinciple]:
-    """The principle of each round."""
     prompt = trail.prompt
     pool = eligible_principles(trail.constitutions, "revise", category=prompt.category, tags=prompt.tags)
     if not pool:
@@ -151,7 +146,8 @@ async def _revise(trail: _Trail, drawn: DrawnPrinciple, step: int) -> None:
     parents = (trail.last.id, critique.id) if critique else (trail.last.id,)
     revision = Candidate(
         prompt_id=trail.prompt.id,
-        messages=_replace_answer(trail.last.messages, words),
+        # tool calls and results before the last words stay as they were
+        messages=(*trail.last.messages[:-1], Message(role="assistant", content=words)),
         kind="revision",
         finish_reason=answer.reply.finish_reason,
         origin=_origin(answer, trail.prompt, drawn, template_id("revise"), parents),
@@ -191,11 +187,6 @@ def _pick(texts: Sequence[str], trail: _Trail, step: int) -> str:
         return EXAMPLE["critique"]
     key = content_id(["wording", trail.seed, trail.prompt.id, step])
     return random.Random(key).choice(texts)  # noqa: S311 - a reproducible draw, not a secret
-
-
-def _replace_answer(messages: Messages, words: str) -> Messages:
-    """The candidate with its last words replaced; tool calls and results before them stay as they were."""
-    return (*messages[:-1], Message(role="assistant", content=words))
 
 
 def _origin(answer: Answer, prompt: Prompt, drawn: DrawnPrinciple, template: str, parents: tuple[str, ...]) -> Origin:

@@ -60,6 +60,5 @@ def _share(listed: Sequence[str], copied: Collection[_Run]) -> float:
 
 
 def _runs(text: str) -> list[_Run]:
-    """All runs of `RUN` words."""
     listed = words(text)
     return [tuple(listed[start : start + RUN]) for start in range(len(listed) - RUN + 1)]

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from amendment.text import words
 
 NGRAMS = (1, 2, 3)
+DRAWS = 5
 MOST_ANSWERS = 500
 """In one draw; more make it slower and hardly steadier."""
 LONGEST = 4_000
@@ -87,14 +88,12 @@ def _spread_json(spread: Spread) -> dict[str, float | None]:
     return {name: round(value, 4) if isfinite(value) else None for name, value in spread._asdict().items()}
 
 
-def measure_diversity(
-    sets: Mapping[str, Sequence[str]], *, seed: int = 0, draws: int = 5, most: int = MOST_ANSWERS
-) -> Diversity | None:
+def measure_diversity(sets: Mapping[str, Sequence[str]], *, seed: int = 0) -> Diversity | None:
     """Distinct-n and compression ratio of each set, at the same number of texts and of words, or characters.
 
     Each draw takes, of every set and without replacement, half as many texts as the smallest set has, at most
-    `most`: half, so that draws of the smallest set differ too. Then the set with the fewest words stays whole, and
-    of the others the longest texts are cut until they have as many; likewise with characters, for the compression
+    500: half, so that draws of the smallest set differ too. Then the set with the fewest words stays whole, and of
+    the others the longest texts are cut until they have as many; likewise with characters, for the compression
     ratio. Texts without words are left out, and of very long ones the first 4,000 characters count. None where a set
     has no text with words.
     """
@@ -102,14 +101,20 @@ def measure_diversity(
     smallest = min(map(len, kept.values()), default=0)
     if not smallest:
         return None
-    answers = min(most, (smallest + 1) // 2)
-    samples = [_draw(kept, answers, random.Random(f"{seed}:{draw}")) for draw in range(draws)]  # noqa: S311 - a sample
+    answers = min(MOST_ANSWERS, (smallest + 1) // 2)
+    samples = [_draw(kept, answers, random.Random(f"{seed}:{draw}")) for draw in range(DRAWS)]  # noqa: S311 - a sample
     return Diversity(
         answers=answers,
         words=fmean(sample.words for sample in samples) / answers,
         characters=fmean(sample.characters for sample in samples) / answers,
-        draws=draws,
-        sets={name: _spreads([sample.measures[name] for sample in samples]) for name in kept},
+        draws=DRAWS,
+        sets={
+            name: {
+                measure: _spread([sample.measures[name][measure] for sample in samples])
+                for measure in samples[0].measures[name]
+            }
+            for name in kept
+        },
     )
 
 
@@ -158,9 +163,6 @@ def _level(lengths: Sequence[int], total: int) -> list[int]:
     return kept
 
 
-def _spreads(draws: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
-    return {measure: _spread([draw[measure] for draw in draws if isfinite(draw[measure])]) for measure in draws[0]}
-
-
-def _spread(values: Sequence[float]) -> Spread:
+def _spread(drawn: Iterable[float]) -> Spread:
+    values = [value for value in drawn if isfinite(value)]
     return Spread(fmean(values), pstdev(values)) if values else Spread(nan, nan)

@@ -15,9 +15,9 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
 
-from amendment.data.sources import KnownLicense, PairFile, Part
+from amendment.data.sources import KnownLicense, PairFile
 from amendment.hashing import content_id
-from amendment.records import Preference
+from amendment.records import Part, Preference
 
 ROUNDING = 0.0021
 """A third may be written as 0.333, and there may be six of them."""

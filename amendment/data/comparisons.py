@@ -205,7 +205,6 @@ def _facts(reading: Reading, item: JoinedComparison, *, turned: bool) -> dict[st
 
 
 def _place(name: str, ballot: Ballot) -> tuple[object, ...]:
-    """A key for what can be answered once."""
     return (name, ballot.rater, ballot.first, ballot.principle, ballot.sample)
 
 

@@ -68,7 +68,6 @@ class Inputs:
         self.prompts[prompt.id] = prompt
 
     def add_candidate(self, candidate: Candidate) -> None:
-        """Keep a candidate once."""
         self.note_license(candidate.id, candidate.origin.source, candidate.origin.license)
         self.candidates.setdefault(candidate.id, candidate)
 

@@ -221,7 +221,8 @@ def _ultrafeedback(rows: Sequence[Row], columns: Collection[str]) -> Layout:
     if "chosen" in columns and "completions" not in columns:
         rows, questions = _questioned(rows, columns)
         named = VerdictColumns(prompt=questions, a="chosen", b="rejected", verdict="better")
-        return Layout(named, scored_rows(rows), VerdictWords(), kind="model", is_decided=True)
+        scored = [Row(row.place, {**row.values, "better": _by_score(row.values)}) for row in rows]
+        return Layout(named, scored, VerdictWords(), kind="model", is_decided=True)
     questions = asked_in(columns) or ("instruction",)
     named = VerdictColumns(
         prompt=questions,
@@ -412,12 +413,8 @@ def rated_rows(row: Row, questions: Sequence[str]) -> Iterator[Row]:
                 )
 
 
-def scored_rows(rows: Sequence[Row]) -> list[Row]:
-    """chosen and rejected with their scores: the scores decide, and chosen where there are none."""
-    return [Row(row.place, {**row.values, "better": _by_score(row.values)}) for row in rows]
-
-
 def _by_score(values: Mapping[str, Any]) -> str:
+    """The scores of chosen and rejected decide, and chosen where there are none."""
     chosen, rejected = _number(values.get("score_chosen")), _number(values.get("score_rejected"))
     return "a" if chosen is None or rejected is None else _better(chosen, rejected)
 

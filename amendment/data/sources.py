@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from amendment.licenses import license_problem
-from amendment.records import RaterKind, VoteValue
+from amendment.records import Part, RaterKind, VoteValue
 
 OPEN = "?"
 """A mark in a printed run file that the user has to replace with an answer; see `guesses`."""
@@ -36,12 +36,6 @@ KnownLicense = Annotated[str, AfterValidator(_known)]
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,79}$")]
 """A short name that can be a folder's."""
-
-
-class Part(BaseModel):
-    """Base of all parts of a run file: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _tell_editors(schema: dict[str, Any]) -> None:

@@ -15,7 +15,6 @@ from amendment.data.sources import (
     Name,
     OneOrMore,
     PairFile,
-    Part,
     PromptFile,
     Source,
     VerdictWords,
@@ -23,7 +22,7 @@ from amendment.data.sources import (
     refuse_questions,
     word_of,
 )
-from amendment.records import RaterKind
+from amendment.records import Part, RaterKind
 from amendment.tables import Row
 
 Scale = Literal["pair", "nominal", "ordinal", "interval"]

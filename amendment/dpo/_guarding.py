@@ -34,7 +34,6 @@ from amendment.dpo.guards import (
 from amendment.errors import DataError, Problem, TrainingError
 from amendment.hashing import content_id
 from amendment.llm.rendering import Sampled, read_answer
-from amendment.statistics import Estimate
 from amendment.training.generating import completion_logps, sample_answers
 from amendment.training.model_files import load_causal
 from amendment.training.workbench import Workbench
@@ -102,7 +101,8 @@ class GuardWatcher(TrainerCallback, ExportableState):
         """Restore the best weights into the model where a guard was violated; returns notes in words."""
         for reading in self.readings:
             for guard, over in reading.violated.items():
-                shown = (f"{name} {_interval(reading.figures[name])}" for name in over)
+                figures = {name: reading.figures[name] for name in over}
+                shown = (f"{name} {at.value:.3g} ({at.low:.3g} to {at.high:.3g})" for name, at in figures.items())
                 limit = getattr(self.settings, guard)
                 self.bench.notes.append(f"guards: step {reading.step}, {guard} (limit {limit:g}): {', '.join(shown)}.")
         if not any(reading.violated for reading in self.readings):
@@ -146,7 +146,6 @@ class GuardWatcher(TrainerCallback, ExportableState):
 
     @property
     def _best(self) -> int:
-        """The step whose weights are to be kept."""
         best, _ = best_reading(self.readings, self.settings)
         return best.step if best else 0
 
@@ -178,7 +177,6 @@ class GuardWatcher(TrainerCallback, ExportableState):
         yield load_causal(bench.base, dtype=bench.dtype_name, revision=bench.revision).to(model.device).eval()
 
     def _answers(self, model: Any) -> list[tuple[Sampled, Row]]:
-        """Each answer, and its message."""
         tokenizer = self.bench.tokenizer
         prompts = [ids for _, ids in self.questions]
         answers = sample_answers(model, tokenizer, prompts, self.seeds, max_tokens=self.max_tokens)
@@ -246,10 +244,6 @@ class GuardWatcher(TrainerCallback, ExportableState):
                 parameter.copy_(weights[name])
 
 
-def _interval(estimate: Estimate) -> str:
-    return f"{estimate.value:.3g} ({estimate.low:.3g} to {estimate.high:.3g})"
-
-
 def _trained(model: Any) -> list[tuple[str, Any]]:
     return [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
 
@@ -271,7 +265,6 @@ def _questions(bench: Workbench, guards: Guards) -> list[tuple[Row, list[int]]]:
 
 
 def _message(tokenizer: Any, answer: Sampled, prompt: list[int]) -> Row:
-    """An answer as the assistant's message."""
     parts = read_answer(tokenizer, answer.ids if answer.is_cut else answer.ids[:-1], prompt)
     calls = [{"type": "function", "function": call} for call in parts.calls]
     optional = {"thinking": parts.thinking, "tool_calls": calls}

@@ -15,8 +15,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from amendment.records import Part
 from amendment.statistics import Estimate, bounds, cautioned, clustered_mean, paired_difference
 from amendment.statistics.intervals import linear
 
@@ -33,10 +34,8 @@ _FIGURES = {
 _PARTS = ("value", "low", "high")
 
 
-class GuardSettings(BaseModel):
+class GuardSettings(Part, allow_inf_nan=False):
     """Guards of a training on preferences; docs/guards.md says where the limits come from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     every: int | None = Field(default=None, ge=1)
     """Steps between two measurements; by default an eighth of all steps. The last one is at the end."""

@@ -193,7 +193,6 @@ class Batching:
 
     @property
     def under_way(self) -> list[asyncio.Task[Any]]:
-        """A task for each batch that is out."""
         return list(self._out)
 
     @property
@@ -410,7 +409,6 @@ class Batching:
             await asyncio.sleep(next(pauses))
 
     async def _ended(self, out: BatchOut) -> BatchState:
-        """Poll until the batch has ended."""
         pauses, remote = self._tempo.pauses(), out.remote or ""
         while True:
             state = await self._asked(out, lambda: self._service.poll(remote))

@@ -65,13 +65,13 @@ class Budget:
         """The part of `spent` for calls without a reply that the vendor may bill nevertheless, in USD."""
         return self._possibly_paid / _UNITS
 
-    async def reserve(self, tokens: Tokens, price: Price | None, *, batch: bool = False) -> Hold:
+    async def reserve(self, tokens: Tokens, price: Price | None) -> Hold:
         """Set aside the most that a call can cost, waiting for others to be settled where that may help.
 
         A call that costs nothing, or has no price, passes at once. Raises BudgetReached when too little is left even
         with nothing else under way, and ConfigError for a call under a limit whose answer has none.
         """
-        (hold,) = await self.reserve_all([tokens], price, batch=batch)
+        (hold,) = await self.reserve_all([tokens], price)
         return hold
 
     async def reserve_all(self, calls: Sequence[Tokens], price: Price | None, *, batch: bool = False) -> list[Hold]:

@@ -49,11 +49,7 @@ class _InFlight:
     task: asyncio.Task[Reply]
     transport: Transport
     askers: int = 0
-
-    @property
-    def is_left(self) -> bool:
-        """True when nobody waits any more: a request in flight is still received, and nothing more is sent."""
-        return not self.askers
+    """With none a request in flight is still received, and nothing more is sent."""
 
 
 class Calls:
@@ -249,7 +245,7 @@ class Calls:
         if self._stopped:
             raise self._stopped
         flight = self._flying.get(request.id)
-        if flight is None or flight.is_left:
+        if flight is None or not flight.askers:
             raise asyncio.CancelledError
         try:
             raw = await transport.carry(request)

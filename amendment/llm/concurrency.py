@@ -109,9 +109,6 @@ async def stream(items: Iterable[T], work: Callable[[T], Awaitable[R]], *, windo
     fault: BaseException | None = None
     changed = asyncio.Event()
 
-    async def done(item: T) -> R:
-        return await work(item)
-
     def ended(task: asyncio.Task[R]) -> None:
         nonlocal n_busy, fault
         n_busy -= 1
@@ -123,7 +120,7 @@ async def stream(items: Iterable[T], work: Callable[[T], Awaitable[R]], *, windo
         while True:
             while not is_read and n_busy < window and len(line) < AHEAD * window:
                 try:
-                    task = asyncio.ensure_future(done(next(source)))
+                    task = asyncio.ensure_future(work(next(source)))
                 except StopIteration:
                     is_read = True
                     break

@@ -49,7 +49,7 @@ class Embeddings(NamedTuple):
         need("local", "torch", "transformers")
         from transformers import AutoModel, AutoTokenizer
 
-        folder = str(_embedded()) if name == SENTENCE_MODEL else found_folder(name, base)
+        folder = str(made_once(cache_folder(_FOLDER), _extract)) if name == SENTENCE_MODEL else found_folder(name, base)
         try:
             with without_bars():
                 model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
@@ -87,11 +87,6 @@ def missing_embeddings(name: str) -> str | None:
         return str(problem)
     is_here = name != SENTENCE_MODEL or is_whole(cache_folder(_FOLDER)) or _packaged()
     return None if is_here else _INSTALL_IT
-
-
-def _embedded() -> Path:
-    """The folder of the embedded model, extracted if it is absent or damaged."""
-    return made_once(cache_folder(_FOLDER), _extract)
 
 
 def _packaged() -> Path | None:

@@ -14,7 +14,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from amendment.llm.kv_cache import GrowingCache, PrefixCache, PrefixReader, can_be_shared, no_check, rows_that_fit
+from amendment.llm.kv_cache import (
+    GrowingCache,
+    PrefixCache,
+    PrefixReader,
+    batches,
+    can_be_shared,
+    no_check,
+    rows_that_fit,
+)
 from amendment.llm.rendering import Sampled
 
 ROWS = 32
@@ -61,27 +69,19 @@ def sample(
 
     Put the model in evaluation mode first: nothing here does.
     """
-    for rows in _batches(model, [len(prompt) for prompt in prompts], drawing.max_tokens, work.rows):
+
+    def is_too_much(rows: Sequence[int]) -> bool:
+        lengths = [len(prompts[row]) for row in rows]
+        n, longest = len(rows), lengths[-1]
+        most = min(work.rows, rows_that_fit(model, longest + drawing.max_tokens))
+        return n > most or n * longest > 2 * sum(lengths) + WASTE
+
+    for rows in batches(range(len(prompts)), lambda row: len(prompts[row]), is_too_much):
         drawn = _sample(
             model, tokenizer, [prompts[row] for row in rows], [seeds[row] for row in rows], drawing, work=work
         )
         for place, sampled in drawn:
             yield rows[place], sampled
-
-
-def _batches(model: Any, lengths: Sequence[int], max_tokens: int, most: int) -> Iterator[list[int]]:
-    """Prompts to be answered together: of like length, and as many as fit."""
-    batch, total = list[int](), 0
-    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
-        n, longest = len(batch) + 1, lengths[row]
-        total += longest
-        is_full = n > most or n > rows_that_fit(model, longest + max_tokens)
-        if batch and (is_full or n * longest > 2 * total + WASTE):
-            yield batch
-            batch, total = [], longest
-        batch.append(row)
-    if batch:
-        yield batch
 
 
 @torch.no_grad()  # not inference_mode: a cache that the model keeps must stay usable in training

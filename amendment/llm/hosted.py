@@ -315,7 +315,6 @@ class HostedProvider:
         return self.wire.read(raw, request)
 
     async def close(self) -> None:
-        """Close the connections."""
         if self._closing is not None:
             self._closing.detach()
         await self._client.close()

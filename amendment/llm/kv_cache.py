@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -88,11 +87,13 @@ class PrefixReader:
         self._shared = shared or PrefixCache()
         self._pace = CUDA if model.device.type == "cuda" else CPU
         self._vocabulary = int(model.config.get_text_config().vocab_size)
+        # as the model's own class accepts them: trainers put other functions in place of its `forward`
+        bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self._arguments = inspect.signature(type(bare).forward).parameters
 
     def forward(self, ids_BT: Tensor, mask_BT: Tensor, cache: Any, *, keep: int = 1, use_cache: bool = True) -> Any:
         """One pass over the last tokens of rows whose other tokens are in the cache."""
         self._check()
-        known = _arguments(self._model)
         positions_BT = (mask_BT.cumsum(-1) - 1).clamp(min=0)[:, -ids_BT.shape[1] :]
         optional = {"position_ids": positions_BT, "logits_to_keep": keep}
         return self._model(
@@ -100,7 +101,7 @@ class PrefixReader:
             attention_mask=mask_BT,
             past_key_values=cache,
             use_cache=use_cache,
-            **{name: value for name, value in optional.items() if name in known},
+            **{name: value for name, value in optional.items() if name in self._arguments},
         )
 
     def read(
@@ -111,25 +112,22 @@ class PrefixReader:
         self._limits = [len(ids) - n for ids, n in zip(sequences, asked, strict=True)]
         self._use_cache = use_cache
         if not self._can_share():
-            yield from self._whole()
+            whole = range(len(sequences))  # in one batch where the caller needs one cache
+            yield from [self._leaf(whole, 0, None)] if use_cache else self._leaves(whole, 0, None)
             return
         rows = sorted(range(len(sequences)), key=self._sequences.__getitem__)
         common = min(self._overlaps(rows), default=self._limits[rows[0]])
-        start, cache = self._kept(rows[0], common)
-        yield from self._tree(rows, start, cache, depth=1)
+        start = common_prefix(self._shared.ids, self._sequences[rows[0]][:common])  # as in the last batch
+        start = start if start > self._pace.overhead else 0
+        yield from self._tree(rows, start, _view(self._shared.cache, 1, start) if start else None, depth=1)
 
     def _can_share(self) -> bool:
         if self._shared.works is None:
             ids_1T = self._tensor([self._sequences[0][:1]])
             read = self.forward(ids_1T, torch.ones_like(ids_1T), None)
-            takes_positions = "position_ids" in _arguments(self._model)
+            takes_positions = "position_ids" in self._arguments
             self._shared.works = takes_positions and can_be_shared(getattr(read, "past_key_values", None))
         return self._shared.works
-
-    def _kept(self, row: int, common: int) -> tuple[int, Any]:
-        """The part of the last batch's prefix that all sequences begin with, and its cache."""
-        start = common_prefix(self._shared.ids, self._sequences[row][:common])
-        return (start, _view(self._shared.cache, 1, start)) if start > self._pace.overhead else (0, None)
 
     def _overlaps(self, rows: Sequence[int]) -> list[int]:
         """The number of tokens that each two neighbours share and that need no logits."""
@@ -163,32 +161,20 @@ class PrefixReader:
 
     def _leaves(self, rows: Sequence[int], start: int, cache: Any) -> Iterator[ReadBatch]:
         """Sequences behind their shared tokens, those of like length together."""
-        batch, total = list[int](), 0
-        for row in sorted(rows, key=lambda row: len(self._sequences[row])):
-            length = len(self._sequences[row]) - start
-            n, asked = len(batch) + 1, max(len(self._sequences[r]) - self._limits[r] for r in [*batch, row])
-            padding = n * length - total - length
-            if batch and (
-                n > self._rows
-                or n > rows_that_fit(self._model, start + length)
-                or n * length > self._pace.most
-                or n * asked * self._vocabulary > LOGITS
-                or padding > self._pace.overhead
-            ):
-                yield self._leaf(batch, start, cache)
-                batch, total = [], 0
-            batch.append(row)
-            total += length
-        if batch:
-            yield self._leaf(batch, start, cache)
 
-    def _whole(self) -> Iterator[ReadBatch]:
-        """All sequences in one batch where the caller needs one cache, else a few of like length at a time."""
-        rows = range(len(self._sequences))
-        if self._use_cache:
-            yield self._leaf(rows, 0, None)
-        else:
-            yield from self._leaves(rows, 0, None)
+        def is_too_much(batch: Sequence[int]) -> bool:
+            lengths = [len(self._sequences[row]) - start for row in batch]
+            n, longest = len(batch), lengths[-1]
+            asked = max(len(self._sequences[row]) - self._limits[row] for row in batch)
+            return (
+                n > min(self._rows, rows_that_fit(self._model, start + longest))
+                or n * longest > self._pace.most
+                or n * asked * self._vocabulary > LOGITS
+                or n * longest - sum(lengths) > self._pace.overhead
+            )
+
+        for batch in batches(rows, lambda row: len(self._sequences[row]), is_too_much):
+            yield self._leaf(batch, start, cache)
 
     def _leaf(self, rows: Sequence[int], start: int, cache: Any) -> ReadBatch:
         """One pass, filled up on the left of the tails, so that all end together."""
@@ -203,6 +189,20 @@ class PrefixReader:
 
     def _tensor(self, rows: Sequence[Sequence[int]]) -> Tensor:
         return torch.tensor(rows, dtype=torch.long, device=self._model.device)
+
+
+def batches(
+    rows: Iterable[int], length: Callable[[int], int], is_too_much: Callable[[Sequence[int]], bool]
+) -> Iterator[list[int]]:
+    """Rows of like length together, the shortest first; none, but for single rows, that is too much."""
+    batch: list[int] = []
+    for row in sorted(rows, key=length):
+        if batch and is_too_much([*batch, row]):
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
 
 
 def can_be_shared(cache: Any) -> bool:
@@ -235,7 +235,6 @@ class GrowingCache(DynamicCache):  # type: ignore[misc]
             layer.fill(rows, read)
 
     def select(self, rows: Sequence[int]) -> None:
-        """Keep these rows alone."""
         for layer in self.layers:
             layer.batch_select_indices(torch.tensor(rows, device=layer.keys.device))
 
@@ -280,18 +279,6 @@ def _room(states: Tensor, rows: int, width: int) -> Tensor:
     """Zeros for so many rows and tokens, and some to come."""
     _, heads, _, size = states.shape
     return torch.zeros((rows, heads, width + CHUNK, size), dtype=states.dtype, device=states.device)
-
-
-@lru_cache(maxsize=64)
-def _parameters(kind: Hashable) -> frozenset[str]:
-    return frozenset(inspect.signature(cast(Any, kind).forward).parameters)
-
-
-def _arguments(model: Any) -> frozenset[str]:
-    """The arguments of a forward pass, as the model's own class accepts them: trainers put other functions in place of
-    its `forward`, and adapters lie around it."""
-    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return _parameters(cast(Hashable, type(bare)))
 
 
 def rows_that_fit(model: Any, tokens: int) -> int:

@@ -15,7 +15,6 @@ import os
 import sqlite3
 from collections.abc import Collection
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from amendment.errors import LedgerError
@@ -135,13 +134,10 @@ class Reader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file."""
         self._db.close()
 
     def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -153,7 +149,6 @@ class Reader:
             raise unreadable(self.path, fault) from fault
 
     def __len__(self) -> int:
-        """The number of replies."""
         return int(self._rows("SELECT count(*) FROM reply")[0][0])
 
     def find(self, request_id: str) -> bytes | None:

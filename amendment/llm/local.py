@@ -29,10 +29,10 @@ from amendment.llm.generation import BatchSettings, GenerationOptions, choose, e
 from amendment.llm.kv_cache import PrefixCache, no_check
 from amendment.llm.opening import SAFE_LOADING, folder_of, folder_problems, is_folder
 from amendment.llm.packed import pack_frozen, threads_for
-from amendment.llm.provider import Meter, RawReply, meter_plain, read_plain, write_plain
+from amendment.llm.provider import PlainProvider, RawReply, write_plain
 from amendment.llm.rendering import Renderer, Sampled, common_prefix, read_answer
 from amendment.llm.replies import clean, clean_tree
-from amendment.llm.requests import Reply, Request
+from amendment.llm.requests import Request
 from amendment.llm.specs import LocalSpec
 from amendment.llm.weights import FILES, weights_of
 
@@ -59,22 +59,16 @@ class _Waiting(NamedTuple):
     kind: _Kind
     reply: asyncio.Future[bytes]
 
-    @property
-    def size(self) -> int:
-        """The prompt's length, roughly."""
-        return len(self.request.body)
-
 
 class _Abandoned(Exception):
     """Nobody waits for the batch any more."""
 
 
-class LocalProvider:
+class LocalProvider(PlainProvider):
     """One local model. Use from one event loop; heavy work happens in one thread of its own."""
 
     kind = "local"
     shows_choices = takes_prefill = scores_texts = True
-    deadline = None  # a batch takes as long as it takes; asking again would only make it take longer
 
     def __init__(self, spec: LocalSpec) -> None:
         """Finds the model's folder, fetching it from the Hub where it is not on this machine.
@@ -108,14 +102,6 @@ class LocalProvider:
             self._running = asyncio.ensure_future(self._run())
         return RawReply(await reply)
 
-    def meter(self, raw: bytes) -> Meter:
-        """Tokens of the model's own tokenizer."""
-        return meter_plain(raw)
-
-    def read(self, raw: bytes, request: Request) -> Reply:
-        """The inverse of what `send` writes. Raises Transient for bytes that no local model wrote."""
-        return read_plain(raw, request)
-
     async def close(self) -> None:
         """Stop: whoever still waits is cancelled."""
         self._is_closed.set()  # a batch ends with its next token
@@ -146,7 +132,8 @@ class LocalProvider:
         kind = waiting[0].kind if waiting else None
         batch = [row for row in waiting if row.kind == kind]
         if kind and kind.task == "draw":
-            batch = sorted(batch, key=lambda row: abs(row.size - batch[0].size))[: self._spec.batch_size]
+            first = len(batch[0].request.body)
+            batch = sorted(batch, key=lambda row: abs(len(row.request.body) - first))[: self._spec.batch_size]
         taken = set(map(id, batch))
         self._queue = deque(row for row in waiting if id(row) not in taken)
         return batch

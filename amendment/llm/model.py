@@ -17,7 +17,7 @@ from amendment.llm.prices import FREE
 from amendment.llm.provider import Ask, FunctionProvider, Provider
 from amendment.llm.requests import Answer, Reply, Request
 from amendment.llm.transport import Online, Transport
-from amendment.records import Candidate, Message, Messages, Origin, Outcome, Prompt, Sampling, text_of
+from amendment.records import Candidate, Messages, Origin, Outcome, Prompt, Sampling, text_of
 from amendment.text import Layout, tagged
 
 
@@ -95,7 +95,12 @@ class Model:
         self._check_abilities(prefill, scored)
         if self._layout == "tags":
             shared = len(tagged(text_of(messages)[:shared]))
-            messages = tuple(_with_tags(message) for message in messages)
+            messages = tuple(
+                message.model_copy(update={"content": tagged(message.content)})
+                if isinstance(message.content, str)
+                else message
+                for message in messages
+            )
         request = Request(
             provider=self.provider.kind,
             host=self.provider.host,
@@ -162,12 +167,6 @@ class Model:
             request=request.id,
             toolkit=__version__,
         )
-
-
-def _with_tags(message: Message) -> Message:
-    return (
-        message.model_copy(update={"content": tagged(message.content)}) if isinstance(message.content, str) else message
-    )
 
 
 class Unusable(Exception):

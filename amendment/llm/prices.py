@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from amendment.llm.requests import Tokens, Usage
-from amendment.records import Record
+from amendment.records import Part, Record
 from amendment.yamlfile import read_yaml, validate
 
 MOST_USD = 1_000_000.0
@@ -116,10 +116,8 @@ def _discounted(price: Price, millionths: float, batch: bool) -> float:
     return millionths * (1 - price.batch_discount if batch else 1.0) / 1e6
 
 
-class PriceBlock(BaseModel):
+class PriceBlock(Part):
     """Prices of one host's models, as of one day."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = Field(min_length=1)
     """The address as in base_url, without https://: `api.openai.com/v1`; `*` is any host."""
@@ -137,9 +135,7 @@ class PriceBlock(BaseModel):
         return value.split("://", 1)[-1].rstrip("/").lower()
 
 
-class _PriceFile(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _PriceFile(Part):
     prices: tuple[PriceBlock, ...]
 
 

@@ -125,44 +125,51 @@ def write_plain(
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def read_plain(raw: bytes, request: Request) -> Reply:
-    """The inverse of `write_plain`. Raises Transient for bytes that it did not write."""
-    try:
-        body = json.loads(raw)
-        calls = tuple(ToolCall(function=call) for call in body.get("calls", ()))
-        content = body["text"] or None if calls else body["text"]
-        scored_logprob, scored_tokens = body.get("scored", (None, None))
-        return Reply(
-            messages=(
-                Message(role="assistant", content=content, thinking=body.get("thinking"), tool_calls=calls or None),
-            ),
-            finish_reason=body["finish_reason"],
-            choice_logprobs=body.get("choice_logprobs"),
-            scored_logprob=scored_logprob,
-            scored_tokens=scored_tokens,
-            model=body.get("model"),
-            usage=Usage(input_tokens=body["input_tokens"], output_tokens=body["output_tokens"]),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as fault:
-        raise Transient(
-            f"{request.host}: the stored reply is not one of this provider ({fault!r})", kind="unreadable"
-        ) from fault
+class PlainProvider:
+    """Base of providers whose raw replies are those of `write_plain`."""
+
+    deadline: float | None = None
+
+    def meter(self, raw: bytes) -> Meter:
+        """Usage and model of what `write_plain` wrote; nothing of any other bytes."""
+        try:
+            body = json.loads(raw)
+            usage = Usage(input_tokens=body["input_tokens"], output_tokens=body["output_tokens"])
+            return Meter(usage, body.get("model"))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return Meter()
+
+    def read(self, raw: bytes, request: Request) -> Reply:
+        """The inverse of `write_plain`. Raises Transient for bytes that it did not write."""
+        try:
+            body = json.loads(raw)
+            calls = tuple(ToolCall(function=call) for call in body.get("calls", ()))
+            content = body["text"] or None if calls else body["text"]
+            scored_logprob, scored_tokens = body.get("scored", (None, None))
+            return Reply(
+                messages=(
+                    Message(role="assistant", content=content, thinking=body.get("thinking"), tool_calls=calls or None),
+                ),
+                finish_reason=body["finish_reason"],
+                choice_logprobs=body.get("choice_logprobs"),
+                scored_logprob=scored_logprob,
+                scored_tokens=scored_tokens,
+                model=body.get("model"),
+                usage=Usage(input_tokens=body["input_tokens"], output_tokens=body["output_tokens"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as fault:
+            raise Transient(
+                f"{request.host}: the stored reply is not one of this provider ({fault!r})", kind="unreadable"
+            ) from fault
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
-def meter_plain(raw: bytes) -> Meter:
-    """Usage and model of what `write_plain` wrote; nothing of any other bytes."""
-    try:
-        body = json.loads(raw)
-        return Meter(Usage(input_tokens=body["input_tokens"], output_tokens=body["output_tokens"]), body.get("model"))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return Meter()
-
-
-class FunctionProvider:
+class FunctionProvider(PlainProvider):
     """An async function as a provider. What it raises as OSError, TimeoutError among them, is tried again."""
 
     shows_choices = False
-    deadline = None
 
     def __init__(self, name: str, ask: Ask) -> None:
         self.kind = self.host = name
@@ -181,14 +188,3 @@ class FunctionProvider:
             raise Rejected(f"{self.host}: the reply holds half a surrogate pair, which no text has")
         read = sum(len(str(message.get("content", "")).split()) for message in messages)
         return RawReply(write_plain(text, finish_reason="stop", input_tokens=read, output_tokens=len(text.split())))
-
-    def meter(self, raw: bytes) -> Meter:
-        """Words, counted as tokens."""
-        return meter_plain(raw)
-
-    def read(self, raw: bytes, request: Request) -> Reply:
-        """The inverse of `send`. Raises Transient for bytes that it did not write."""
-        return read_plain(raw, request)
-
-    async def close(self) -> None:
-        """Nothing is open."""

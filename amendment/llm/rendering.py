@@ -265,7 +265,6 @@ def _listed(value: Any, place: str) -> Sequence[Any]:
 
 
 def _text(content: Any, place: str) -> str:
-    """Text, or typed text parts joined."""
     if content is None or isinstance(content, str):
         return content or ""
     parts = [_object(part, place) for part in _listed(content, place)]

@@ -21,8 +21,8 @@ from pydantic import ValidationError
 from amendment.errors import ConfigError
 from amendment.llm.openai import chat_body
 from amendment.llm.opening import shown_name
-from amendment.llm.provider import Meter, RawReply, meter_plain, read_plain, write_plain
-from amendment.llm.requests import Reply, Request
+from amendment.llm.provider import PlainProvider, RawReply, write_plain
+from amendment.llm.requests import Request
 from amendment.llm.specs import OpenAISpec, SimulatedSpec
 from amendment.simulator.persona import Persona
 from amendment.simulator.roles import Question, RoleReply, answer
@@ -43,12 +43,11 @@ _WIRE = OpenAISpec(provider="openai", model="lilliput", base_url="http://127.0.0
 """Over which a request would go to the same world in another process."""
 
 
-class SimulatedProvider:
+class SimulatedProvider(PlainProvider):
     """One persona behind the provider protocol. Give its requests `persona.id` as the model's name."""
 
     kind = "simulated"
     host = "lilliput"
-    deadline = None
 
     def __init__(self, persona: Persona | None = None) -> None:
         self.persona = persona or Persona()
@@ -66,17 +65,6 @@ class SimulatedProvider:
             logprobs=logprobs and {label: logprobs[label] for label in request.choices or () if label in logprobs},
         )
         return RawReply(raw)
-
-    def meter(self, raw: bytes) -> Meter:
-        """Words, counted as tokens."""
-        return meter_plain(raw)
-
-    def read(self, raw: bytes, request: Request) -> Reply:
-        """The inverse of `send`. Raises Transient for bytes that it did not write."""
-        return read_plain(raw, request)
-
-    async def close(self) -> None:
-        """Nothing is open."""
 
 
 def serve_world(specs: Mapping[str, SimulatedSpec], *, port: int, ready: Callable[[str], None]) -> int:
@@ -147,7 +135,6 @@ class World:
         """Requests that had a reply, whatever it said."""
 
     def models(self) -> Replied:
-        """The list of models."""
         listed = [{"id": name, "object": "model", "created": 0, "owned_by": "lilliput"} for name in self.personas]
         return Replied(200, {"object": "list", "data": listed})
 

@@ -14,22 +14,20 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from amendment.llm.prices import Price
 from amendment.llm.trust import SERVICES, belongs, key_problem
 from amendment.llm.weights import is_gguf
-from amendment.records import Sampling
+from amendment.records import Part, Sampling
 from amendment.simulator import Persona
 from amendment.text import Layout
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-class _Spec(BaseModel):
+class _Spec(Part, hide_input_in_errors=True):
     """The base of all entries. Error texts leave inputs out: one of them may be a pasted key."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class _Bounded(_Spec):
@@ -264,8 +262,6 @@ class LocalSpec(_Drawn):
 
 class SimulatedSpec(Persona):
     """A persona of the simulated world: no language model, known truth."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     provider: Literal["simulated"]
     model: str = Field(default="lilliput", min_length=1)

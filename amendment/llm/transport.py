@@ -76,7 +76,6 @@ class Online:
         """Tasks that have sent their request, and when, by `time.monotonic`."""
 
     async def carry(self, request: Request) -> bytes:
-        """One attempt; see `Transport`."""
         admission = await self._admitted(request)
         task = asyncio.current_task()
         assert task

@@ -147,19 +147,13 @@ def _digest(path: Path, size: int, time: int) -> str:
 def _convert(gguf: Path, part: Path) -> None:
     """Save the model and the tokenizer of a GGUF file as transformers does."""
     need("local", "torch", "transformers", "gguf")
-    sys.stderr.write(f"Converting {gguf.name} to safetensors in {part.parent}; this happens only once\n")
-    with redirect_stderr(io.StringIO()):  # the library's bars
-        _write(gguf, part)
-
-
-def _write(gguf: Path, part: Path) -> None:
-    """Save the model and the tokenizer of a GGUF file as transformers does."""
     import torch
     from gguf import GGUFReader
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from amendment.llm.memory import whole_bytes
 
+    sys.stderr.write(f"Converting {gguf.name} to safetensors in {part.parent}; this happens only once\n")
     alone = part / "model.gguf"  # under its own name, since a loader would also read other files next to it
     alone.symlink_to(gguf.resolve())
     try:
@@ -170,8 +164,9 @@ def _write(gguf: Path, part: Path) -> None:
                 "machine has less; free some, or use a smaller model"
             )
         source = {"gguf_file": alone.name, "trust_remote_code": False}
-        model = AutoModelForCausalLM.from_pretrained(part, dtype=torch.float32, **source)
-        tokenizer = AutoTokenizer.from_pretrained(part, **source)
+        with redirect_stderr(io.StringIO()):  # the library's bars
+            model = AutoModelForCausalLM.from_pretrained(part, dtype=torch.float32, **source)
+            tokenizer = AutoTokenizer.from_pretrained(part, **source)
     except (ConfigError, OSError) as fault:
         if isinstance(fault, OSError) and fault.errno is None:  # the library's own error for a file that it cannot use
             raise ConfigError(f"{gguf}: the file cannot be converted: {fault}") from fault
@@ -184,15 +179,14 @@ def _write(gguf: Path, part: Path) -> None:
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config  # the weights are plain numbers now
     model.hf_quantizer = None
-    model.save_pretrained(part)
-    tokenizer.save_pretrained(part)
+    with redirect_stderr(io.StringIO()):
+        model.save_pretrained(part)
+        tokenizer.save_pretrained(part)
     for path in (part / "config.json", part / "generation_config.json"):
         if path.is_file():  # the version that wrote them changes no answer, and would change the model's name
-            settings = {key: value for key, value in json.loads(path.read_text("utf-8")).items() if key != _VERSION}
+            settings = json.loads(path.read_text("utf-8"))
+            settings.pop("transformers_version", None)
             path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-_VERSION = "transformers_version"
 
 
 def main() -> None:

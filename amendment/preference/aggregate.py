@@ -105,9 +105,9 @@ class RaterVote(NamedTuple):
         return cls(side_of(p), p)
 
 
-def majority(verdicts: Sequence[Verdict], *, comparison: Comparison | None = None) -> Judgement:
+def majority(verdicts: Sequence[Verdict]) -> Judgement:
     """The judgement of several raters with one vote each. Raises ValueError for verdicts of different comparisons."""
-    between = comparison or comparison_of(verdicts)
+    between = comparison_of(verdicts)
     votes = rater_votes(verdicts, between)
     outcome = _Outcome(majority_of(votes.values()), None)
     return _judgement(between, verdicts, outcome, raters=votes)

@@ -40,7 +40,8 @@ class CheckedComparisons:
 
     def __init__(self, constitutions: Sequence[Constitution]) -> None:
         self._principles = [drawn for drawn in principles_of(constitutions) if drawn.principle.check]
-        self._is_kept = lru_cache(maxsize=LATEST)(self._check)
+        checked = {drawn.id: drawn.principle for drawn in self._principles}
+        self._is_kept = lru_cache(maxsize=LATEST)(lambda name, text: checked[name].is_kept_by(text))
         self._agreed: dict[str, list[float]] = defaultdict(list)
         self._prompts: dict[str, list[str]] = defaultdict(list)
         self._counts: Counter[str] = Counter()

@@ -175,7 +175,6 @@ class Pool(NamedTuple):
     """Candidates set aside, counted by reason: empty, repeated."""
 
     def pairs(self) -> list[tuple[Candidate, Candidate]]:
-        """Every two candidates once."""
         return list(combinations(self.candidates, 2))
 
 

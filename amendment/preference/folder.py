@@ -11,14 +11,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from amendment.errors import ConfigError, Problem
 from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.llm.requests import Reply
 from amendment.preference.parsers import LABELS, PARSERS, SCORES, YES_NO, Parsed, Parser
-from amendment.records import Criterion, Scale
+from amendment.records import Criterion, Part, Scale
 from amendment.text import Template
 from amendment.yamlfile import Document, did_you_mean, read_yaml, validate
 
@@ -92,10 +92,8 @@ def register_protocol(
     PROTOCOLS[name] = Protocol(unit, scale, name, _PAIR if unit == "pair" else _ALONE)
 
 
-class _JudgeFile(BaseModel):
+class _JudgeFile(Part):
     """The content of `judge.yaml`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=64)
     version: str = Field(pattern=r"^[A-Za-z0-9.+-]+$", max_length=64)
@@ -107,7 +105,7 @@ class _JudgeFile(BaseModel):
     shots: bool | None = None
     prefill: str | None = Field(default=None, pattern=r"\S$", max_length=1000)
     template: FileName | None = None
-    templates: dict[str, FileName] = {}
+    templates: dict[str, FileName] = Field(default={})
     criteria: tuple[Criterion, ...] = ()
 
     @field_validator("protocol")

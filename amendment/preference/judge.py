@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from amendment.constitutions import Constitution, DrawnPrinciple, draw_principles, eligible_principles
 from amendment.errors import ConfigError
@@ -33,7 +33,18 @@ from amendment.preference.protocols import JudgeQuestion, QuestionBuilder, fence
 from amendment.preference.readings import log_odds_of, sigmoid
 from amendment.preference.reward import JudgeReward
 from amendment.preference.rubrics import criterion_of
-from amendment.records import Candidate, Comparison, Criterion, Judgement, Message, Prompt, Verdict, criteria_of, user
+from amendment.records import (
+    Candidate,
+    Comparison,
+    Criterion,
+    Judgement,
+    Message,
+    Part,
+    Prompt,
+    Verdict,
+    criteria_of,
+    user,
+)
 from amendment.sync import run_sync
 
 MOST_LACKING = 5
@@ -42,10 +53,8 @@ MOST_LACKING = 5
 Orders = Literal["both", "random", "first"]
 
 
-class JudgeSettings(BaseModel):
+class JudgeSettings(Part):
     """Settings of judging candidates."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     orders: Orders = "both"
     """both: ask with the answers in either order; random: one order by the toss of a seeded coin; first: as named. A
@@ -113,7 +122,6 @@ class Judge:
 
     @property
     def unit(self) -> Unit:
-        """The unit that a question shows: a pair of answers, or one."""
         return self.folder.unit
 
     @cached_property

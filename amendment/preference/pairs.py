@@ -13,11 +13,11 @@ from itertools import groupby
 from statistics import fmean
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from amendment.hashing import content_id
 from amendment.preference.degenerate import likeness
-from amendment.records import Candidate, Comparison, Judgement, Pair, Preference, Prompt
+from amendment.records import Candidate, Comparison, Judgement, Pair, Part, Preference, Prompt
 from amendment.statistics import share
 from amendment.statistics.sides import side_of
 
@@ -31,10 +31,8 @@ _DECIDED_BY: dict[str, Literal["judge", "person", "verifier", "unknown"]] = {
 }
 
 
-class PairSettings(BaseModel):
+class PairSettings(Part):
     """The rules by which judged comparisons become pairs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     pairs: Literal["best_worst", "all"] = "all"
     """all: every comparison; best_worst: for each prompt the best against the worst by mean P over the pool."""

@@ -72,12 +72,10 @@ class FinishedRun:
 
     @property
     def every_row(self) -> list[Preference]:
-        """The rows of both splits."""
         return [row for rows in self.rows.values() for row in rows]
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
-        """Prompts by id."""
         shown = [self.outgoing.prompt(prompt) for prompt in self._read("prompts", Prompt)]
         return {prompt.id: prompt for prompt in reversed(shown)}
 
@@ -88,7 +86,6 @@ class FinishedRun:
 
     @cached_property
     def critiques(self) -> list[Critique]:
-        """Every critique of the chain."""
         return [self.outgoing.written(critique) for critique in self._read("critiques", Critique)]
 
     @cached_property
@@ -115,7 +112,6 @@ class FinishedRun:
 
     @cached_property
     def summaries(self) -> dict[str, str]:
-        """The summary's lines by stage, as Markdown."""
         lines = self._summary.get("lines", {})
         return {name: self.outgoing.report("\n".join(lines[name])) for name in lines}
 

@@ -89,7 +89,6 @@ def _nothing(format: str, left_out: Mapping[str, int]) -> str:
 
 
 def export_lines(format: str, exported: Exported) -> list[str]:
-    """The result for people."""
     rows_are = "verdicts" if format == JUDGE_SFT else "pairs"
     lines = [f"{path}: {rows} rows" for path, rows in exported.files.items()]
     lines += [f"left out: {count} {rows_are}: {reason}" for reason, count in exported.left_out.items()]

@@ -75,7 +75,6 @@ class Publication:
 
     @property
     def license_faults(self) -> tuple[str, ...]:
-        """Licenses that the Hub would refuse."""
         licenses = {"the dataset": self.settings.license}
         licenses |= {f"the model {model.name}": model.license for model in self.models}
         return tuple(hub_problems(licenses, self.settings.license_name))
@@ -322,7 +321,6 @@ def plan_json(publication: Publication) -> dict[str, Any]:
 
 
 def plan_lines(publication: Publication) -> list[str]:
-    """The plan for people."""
     plan = plan_json(publication)
     seen = "private" if plan["private"] else "PUBLIC"
     lines = [f"dataset {plan['repo']}, {seen}, license {plan['license']}"]

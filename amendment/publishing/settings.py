@@ -7,8 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from amendment.data.sources import Part
 from amendment.licenses import license_problem
+from amendment.records import Part
 
 _REPO = r"^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _LICENSE = r"^[A-Za-z0-9][A-Za-z0-9.+_-]*$"

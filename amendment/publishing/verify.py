@@ -99,7 +99,6 @@ def verify(folder: Path) -> Verification:
 
 
 def verification_lines(result: Verification) -> list[str]:
-    """The result for people."""
     what = "copy of a published dataset" if result.is_published else "run"
     lines = [f"{finding.kind}: {plain(finding.place)}: {plain(finding.message)}" for finding in result.findings]
     count = len(result.findings)

@@ -138,7 +138,6 @@ class RunContext:
         return self._calls.sent if self._calls else 0
 
     def model(self, name: str) -> Model:
-        """A model under `models`, opened once."""
         if self._outer:
             return self._outer.model(name)
         if name not in self._models:
@@ -195,32 +194,26 @@ class RunContext:
         )
 
     def trained_base(self, base: str) -> str:
-        """A stage's base as something that can be loaded: a folder of this run, a path, or a Hub id."""
         if base in self.config.policies:
             return str(self.workspace.path(f"models/{base}"))
         return found_folder(base, self.base)
 
     def prompts(self) -> dict[str, Prompt]:
-        """All prompts by id, in order of arrival."""
         return {prompt.id: prompt for prompt in self.workspace.read("inputs/prompts", Prompt)}
 
     def held_out(self) -> frozenset[str]:
-        """The prompts that no training stage may see."""
         rows = self.workspace.read("inputs/split", Split)
         return frozenset(row.prompt_id for row in rows if row.split == "test")
 
     def candidates(self, artefacts: Iterable[str]) -> list[Candidate]:
-        """The candidates of several tables, one after another."""
         return [candidate for name in artefacts for candidate in self.workspace.read(name, Candidate)]
 
     def window(self, models: Sequence[Model]) -> int:
-        """How many items may be begun and unfinished where these models are asked."""
         return WINDOW * max(model.concurrency for model in models)
 
     def map_bounded(
         self, title: str, items: Sequence[T], work: Callable[[T], Awaitable[R]], *, models: Sequence[Model]
     ) -> list[R]:
-        """Work on items within a bounded window, with progress; results in input order."""
         results: list[R] = []
         tally = Tally(title, len(items))
         self.stream_bounded([tally], items, tally.counting(work), results.append, models=models)

@@ -54,7 +54,6 @@ def _accelerator() -> str | None:
 
 
 def doctor_lines(machine: Mapping[str, Any]) -> list[str]:
-    """The findings for people."""
     lines = [f"amendment {machine['amendment']} on Python {machine['python']}", "", "libraries"]
     lines += [f"  {name:14} {number or 'not installed'}" for name, number in machine["libraries"].items()]
     lines += ["", f"accelerator: {machine['accelerator'] or 'none, models run on the CPU'}", "", "keys"]

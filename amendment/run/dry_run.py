@@ -22,7 +22,7 @@ from amendment.llm.client import Calls
 from amendment.llm.model import Model
 from amendment.llm.opening import open_model
 from amendment.llm.prices import Price, cost, most_cost
-from amendment.llm.provider import Meter, Provider
+from amendment.llm.provider import PlainProvider, Provider
 from amendment.llm.requests import (
     CHARACTERS_PER_TOKEN,
     Reply,
@@ -204,7 +204,6 @@ class DryFolder(Workspace):
         return self._run.path(artefact) if of_run else super().path(artefact)
 
     def digest(self, artefact: str) -> str:
-        """The content hash of a trained model, as the run took it."""
         return self._run.digest(artefact)
 
     def rows(self, artefact: str, kind: type[R]) -> Iterator[R]:
@@ -285,7 +284,6 @@ class _Counting(Calls):
         self._dry_run, self._model, self._spec = dry_run, model, spec
 
     async def ask(self, provider: Provider, transport: Transport, request: Request) -> Reply:
-        """The reply from the dry run."""
         return await self._dry_run.reply(self._model, self._spec, provider, request)
 
 
@@ -297,21 +295,15 @@ def _uncalled(name: str, model: str, calls: Calls, sampling: Sampling, layout: L
     return Model(name=name, model=model, provider=_Unloaded(), calls=calls, sampling=sampling, layout=layout)
 
 
-class _Unloaded:
+class _Unloaded(PlainProvider):
     """In place of a model of this machine."""
 
     kind = "local"
     host = "not loaded"
     shows_choices = takes_prefill = scores_texts = True
-    deadline = None
 
     async def send(self, request: Request) -> NoReturn:
         raise AssertionError("a dry run sends nothing")
 
-    def meter(self, raw: bytes) -> Meter:
-        return Meter()
-
     def read(self, raw: bytes, request: Request) -> Reply:
         raise Transient(f"{self.host}: no stored reply is this model's", kind="unreadable")
-
-    async def close(self) -> None: ...

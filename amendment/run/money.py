@@ -83,7 +83,6 @@ def _writes(judge: JudgeEntry, base: Path) -> bool:
 
 
 def asked_models(config: RunFile, stages: Collection[str] | None = None) -> frozenset[str]:
-    """The entries under `models` that these stages ask."""
     return frozenset(ask.model for ask in _asked(config, stages)) - frozenset(config.policies)
 
 
@@ -139,7 +138,7 @@ def _unpaid(
     """Calls without a reply that have a price and may be billed."""
     by_model: dict[tuple[str, str], list[Price | None]] = {}
     for name, spec in models.items():
-        by_model.setdefault((_host(spec), shown_name(spec)), []).append(prices[name])
+        by_model.setdefault((getattr(spec, "host", ""), shown_name(spec)), []).append(prices[name])
     out = {batch.number for batch in ledger.batches()}
     for call in ledger.open_attempts([kind for kind, rule in RULES.items() if rule.may_be_paid]):
         body = ledger.body(call.request)
@@ -157,10 +156,6 @@ def _gone(request: Request, prices: Mapping[str, Price | None], table: PriceTabl
     """The possible cost of a model that is no longer in the run file."""
     price = price_of(table, request.host, request.model)
     return list(prices.values()) if price is None else [price]
-
-
-def _host(spec: ModelSpec) -> str:
-    return getattr(spec, "host", "")
 
 
 def _worst(unpaid: _Unpaid) -> float:

@@ -255,7 +255,6 @@ HEAD = ("stage", "model", "paid", "calls", "at most", "tokens in", "out", "USD l
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """The plan for people, a line each."""
     about = f"; what stages ask prompt by prompt is counted with the first {plan.counted:,} and scaled up"
     rows = [HEAD, *((row.stage, row.model, *_cells(row)) for row in plan.asks), ("total", "", *_total_cells(plan))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -374,7 +373,6 @@ def contacts(config: RunFile, base: Path, asked: Collection[str], up_to_date: Co
 
 
 def contact_lines(reached: Iterable[Contact]) -> Iterator[str]:
-    """A line for each host."""
     for contact in reached:
         purpose = ", ".join(map(plain, contact.models)) or "data"
         if contact.key:
@@ -402,5 +400,4 @@ def outside_files(config: RunFile, base: Path) -> tuple[str, ...]:
 
 
 def file_lines(paths: Iterable[str]) -> Iterator[str]:
-    """A line for each file."""
     yield from (f"reads {plain(path, longest=500)}, outside the folder of the run file" for path in paths)

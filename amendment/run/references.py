@@ -188,7 +188,6 @@ class PromptsSeen:
         return list(self._scopes)
 
     def look(self, prompt: Prompt) -> None:
-        """Look at the next prompt."""
         self._scopes[prompt.category, prompt.tags] = None
         if not knows(text_of(prompt.messages)):
             self._unknown += 1

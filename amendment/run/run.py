@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import yaml
@@ -78,7 +77,7 @@ class _Reported(NamedTuple):
     spending: dict[str, Any]
 
 
-class Run:
+class Run(AbstractContextManager["Run"]):
     """One run. Calling it makes what is missing and leaves the rest as it is.
 
     A call lets go of the folder at its end, unless models were looked up: these keep working, and keep the
@@ -151,12 +150,7 @@ class Run:
         self._is_lent = True
         return self._context.model(name)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def check(self) -> list[str]:

@@ -68,7 +68,6 @@ class AskedRow(NamedTuple):
     answers: tuple[Candidate, ...]
 
     def requests(self) -> list[dict[str, Any]]:
-        """A row for the model for each answer."""
         row = self.prompt.to_json()
         shared: dict[str, Any] = {name: row[name] for name in ("tools", "chat_template_kwargs") if name in row}
         return [
@@ -248,7 +247,6 @@ def read_asked(source: Source, base: Path, columns: Columns | None = None) -> tu
 
 
 def _layout(table: SourceRows, columns: Columns | None) -> tuple[Sequence[Row], Callable[[Row], AskedRow]]:
-    """The rows, and how each is read."""
     if columns is None and layout_of(table.rows[0].values) in LISTS:
         return table.rows, _listed
     rows, columns = (table.rows, columns) if columns else _recognised(table)

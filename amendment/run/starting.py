@@ -85,7 +85,6 @@ def start(
 
 
 def _texts(provider: str, model: str | None, base_url: str | None, name: str) -> dict[str, str]:
-    """The files by name."""
     if provider not in PROVIDERS:
         raise ConfigError(f"found the provider {provider!r}, expected one of {', '.join(PROVIDERS)}")
     try:

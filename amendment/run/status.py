@@ -17,6 +17,7 @@ from amendment.keys import redact
 from amendment.llm.ledger import is_held
 from amendment.llm.ledger_reading import Reader
 from amendment.run.engine import RunFolder
+from amendment.stages.shown import counts_shown
 from amendment.text import plain
 
 KILLED = "its process ended without a word, as after kill -9 or a loss of power"
@@ -112,7 +113,6 @@ def _counts(folder: Path, stage: str) -> dict[str, Any]:
 
 
 def status_lines(status: dict[str, Any]) -> list[str]:
-    """The status for people, a line per stage."""
     lines = [plain(str(status["name"]))]
     width = max([15, *map(len, status["stages"])])
     for name in status["stages"]:
@@ -120,10 +120,12 @@ def status_lines(status: dict[str, Any]) -> list[str]:
             "running" if name in str(status["running"]).split(", ") else "done" if name in status["done"] else "to do"
         )
         state += " (out of date)" if state == "to do" and name in status.get("out of date", ()) else ""
-        counts = ", ".join(f"{plain(key)} {_shown(value)}" for key, value in status["counts"].get(name, {}).items())
+        counts = counts_shown(status["counts"].get(name, {}))
         lines.append(f"  {name:{width}} {state:8} {counts}".rstrip())
     if status.get("paid"):
-        lines.append(_paid_line(status["paid"]))
+        paid = status["paid"]
+        without = f", {paid['unpriced']:,} of them without a price" if paid["unpriced"] else ""
+        lines.append(f"paid: {paid['calls']:,} calls{without}, {paid['usd']:.4f} USD")
     if status.get("unanswered") and not status["running"]:
         lines.append(f"{status['unanswered']:,} calls may have been sent without a reply being stored")
     if status.get("damage"):
@@ -141,12 +143,3 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     else:
         lines.append("nothing is left to do")
     return lines
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else plain(str(value))
-
-
-def _paid_line(paid: dict[str, Any]) -> str:
-    without = f", {paid['unpriced']:,} of them without a price" if paid["unpriced"] else ""
-    return f"paid: {paid['calls']:,} calls{without}, {paid['usd']:.4f} USD"

@@ -37,12 +37,14 @@ def write_summary(
     notes = {stage.name: note for stage in stages if (note := workspace.note(stage.name))}
     up_to_date = workspace.up_to_date(stages)
     counts = {name: {**notes[name]["counts"], **revision_counts(config, name)} for name in up_to_date}
+    is_failed = counts.get("audit", {}).get("gate") == "FAIL"  # where nothing is trained that could refuse to
+    warnings = ["the judge did not pass its gate; see `Gate before training` in certificate.md"] if is_failed else []
     summary = {
         "name": config.name,
         "seed": config.seed,
         "toolkit": __version__,
         "simulated": simulated_banner(config),
-        "warnings": [*kinship_warnings(config), *_gate_warnings(notes, up_to_date)],
+        "warnings": [*kinship_warnings(config), *warnings],
         "stages": counts,
         "on card": [stage.name for stage in stages if stage.stage.is_on_card and stage.name in counts],
         "models": {
@@ -54,7 +56,9 @@ def write_summary(
         "out of date": [name for name in notes if name not in up_to_date],
     }
     write_text(workspace.folder / "summary.json", json.dumps(summary, indent=1, allow_nan=False) + "\n")
-    write_text(workspace.folder / "summary.md", "\n".join([*_page(config, summary), *_spent(spending)]))
+    spent = spending_lines(over_all_starts(spending))
+    page = [*_page(config, summary), *(["## calls", "", *spent, ""] if spent else [])]
+    write_text(workspace.folder / "summary.md", "\n".join(page))
     return summary
 
 
@@ -77,7 +81,9 @@ def _head(summary: Mapping[str, Any]) -> list[str]:
     lines += [line for warning in summary["warnings"] for line in (f"> {warning}", "")]
     lines += _people(stages.get("audit", {}))
     for name, counts in stages.items():
-        lines += _failed(counts, "certificate.md" if name == "audit" else f"see {name}")
+        if failed := counts.get("failed gates"):
+            where = "certificate.md" if name == "audit" else f"see {name}"
+            lines += [f"Gates that failed: {plain(failed, longest=2000)} ({where}).", ""]
     return lines
 
 
@@ -99,12 +105,6 @@ def loss_lines(stages: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def _gate_warnings(notes: Mapping[str, Any], up_to_date: Sequence[str]) -> list[str]:
-    """That people disagree with the judge too much, where nothing is trained that could refuse to."""
-    gate = notes["audit"]["counts"].get("gate") if "audit" in up_to_date else None
-    return ["the judge did not pass its gate; see `Gate before training` in certificate.md"] if gate == "FAIL" else []
-
-
 def _people(audit: Mapping[str, Any]) -> list[str]:
     """The result of a spot check, in a line."""
     if "gate" not in audit:
@@ -114,28 +114,13 @@ def _people(audit: Mapping[str, Any]) -> list[str]:
     return [f"People: {agreement}gate before training {audit['gate']} (certificate.md).", ""]
 
 
-def _failed(counts: Mapping[str, Any], where: str) -> list[str]:
-    """The gates of a stage that judges did not pass, in a line."""
-    failed = counts.get("failed gates")
-    return [f"Gates that failed: {plain(failed, longest=2000)} ({where}).", ""] if failed else []
-
-
 def _page(config: RunFile, summary: Mapping[str, Any]) -> list[str]:
     """All stages, those that tell most of the run first."""
     weights = {stage.name: stage.weight for stage in stages_of(config)}
     names = sorted(summary["stages"], key=lambda name: weights[name] < 2)
     lines = [line for name in names for line in _section(summary, name)]
-    return [*_head(summary), *lines, *([_missing(summary), ""] if summary["missing"] else [])]
-
-
-def _spent(spending: Mapping[str, Any]) -> list[str]:
-    lines = spending_lines(over_all_starts(spending))
-    return ["## calls", "", *lines, ""] if lines else []
-
-
-def _missing(summary: Mapping[str, Any]) -> str:
     named = [f"{name} (out of date)" if name in summary["out of date"] else name for name in summary["missing"]]
-    return "Not done yet: " + ", ".join(named)
+    return [*_head(summary), *lines, *([f"Not done yet: {', '.join(named)}", ""] if named else [])]
 
 
 def write_spending(folder: Path, calls: Calls, *, pairs: int | None, possibly_paid: float) -> dict[str, Any]:
@@ -151,7 +136,6 @@ def write_spending(folder: Path, calls: Calls, *, pairs: int | None, possibly_pa
 
 
 def _spending_of(ledger: Reader, *, pairs: int | None) -> dict[str, Any]:
-    """Calls, tokens and money in a ledger."""
     rows = [row._asdict() for row in ledger.spending()]
     total = {name: sum(row[name] for row in rows) for name in _SUMS}
     spending: dict[str, Any] = {"by stage and model": rows, "total": total, "other models": _drifts(ledger)}
@@ -170,14 +154,8 @@ def _spending_of(ledger: Reader, *, pairs: int | None) -> dict[str, Any]:
 
 
 _SUMS = (
-    "attempts",
-    "replies",
-    "input_tokens",
-    "cached_tokens",
-    "output_tokens",
-    "usd",
-    "unpriced",
-    "unmetered",
+    *("attempts", "replies", "input_tokens", "cached_tokens", "output_tokens"),
+    *("usd", "unpriced", "unmetered"),
 )
 
 
@@ -194,10 +172,7 @@ def _drifts(ledger: Reader) -> list[dict[str, Any]]:
 
 def over_all_starts(spending: Mapping[str, Any]) -> dict[str, Any]:
     """Without what holds for the last start alone, so that starting a finished run again changes nothing."""
-    return {name: value for name, value in spending.items() if name not in _OF_A_START}
-
-
-_OF_A_START = ("notices",)
+    return {name: value for name, value in spending.items() if name != "notices"}
 
 
 def spending_lines(spending: Mapping[str, Any]) -> list[str]:

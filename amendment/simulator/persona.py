@@ -10,9 +10,10 @@ import random
 from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from amendment.hashing import HASH_PREFIX, content_id
+from amendment.records import Part
 
 SKILL = 0.85
 """Critic: probability that a flaw against the drawn principle is noticed."""
@@ -48,10 +49,8 @@ LATER = frozenset(
 """Fields that came after the first names were given."""
 
 
-class Persona(BaseModel):
+class Persona(Part, allow_inf_nan=False):
     """The character of one simulated model, in all of its roles. Probabilities and shares are in [0, 1]."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     writer: Literal["helpful-only", "careless", "evasive", "verbose"] = "helpful-only"
     """The writer whose habits the drafts have. helpful-only: complies with danger 80 %, wrong 30 %, insults 12 %."""

@@ -117,12 +117,10 @@ class Question(BaseModel):
 
     @property
     def stops(self) -> list[str]:
-        """Texts that end the answer."""
         return [self.stop] if isinstance(self.stop, str) else self.stop or []
 
     @property
     def answer_schema(self) -> dict[str, Any] | None:
-        """The JSON schema that the answer must follow."""
         return self.response_format["json_schema"]["schema"] if self.response_format else None
 
     @cached_property

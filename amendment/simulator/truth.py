@@ -65,17 +65,14 @@ def truth(prompt_text: str, answer_text: str, *, weights: Attributes = _BALANCED
     if task is None:
         raise DataError(f"lilliput: no truth is known for the prompt {prompt_text!r:.80}; expected one of this world")
     attributes, readable = _assess(task, answer_text)
-    return Truth(attributes, _mean(attributes, weights), readable)
+    utility = sum(a * w for a, w in zip(attributes, weights, strict=True)) / sum(weights)
+    return Truth(attributes, utility, readable)
 
 
 def is_readable(answer_text: str) -> bool:
     """True where every word belongs to a clause of the grammar; false for a text without words."""
     reading = parse(answer_text)
     return reading.n_words > 0 and reading.n_unparsed == 0
-
-
-def _mean(attributes: Attributes, weights: Attributes) -> float:
-    return sum(a * w for a, w in zip(attributes, weights, strict=True)) / sum(weights)
 
 
 @lru_cache(maxsize=1 << 12)

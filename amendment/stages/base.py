@@ -51,7 +51,6 @@ class BaseStage(TrainingStage):
         self.reads = CHAINS if self.reads_drafts else pair_tables(settings) if self.config.on == "chosen" else PAIRS
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """The settings say it all."""
         return dump(self.config)
 
     def make(self, context: Context) -> StageResult:

@@ -7,7 +7,7 @@ recipe in a file. Labels that allow no calibration are no error: then the recipe
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from amendment.calibration.calibrating import calibrate, calibration_refused, expected_flip_rate
@@ -28,19 +28,14 @@ class CalibrationStage(Stage):
 
     name = "calibration"
     title = "calibrating the judge on people's labels"
+    comes_with = SpotCheckSettings
     writes = (PROBABILITIES, CALIBRATOR)
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.reads = (*exported_reads(settings), SAMPLE, OPEN)
 
-    @classmethod
-    def of(cls, settings: RunSettings) -> Iterable[Stage]:
-        """Once where people are asked."""
-        return [cls(settings)] if settings.part(SpotCheckSettings) else []
-
     def key(self, context: Context) -> Mapping[str, Any]:
-        """The method, and which comparisons are exported."""
         method = self.settings.need(SpotCheckSettings).calibration.method
         return {"method": method, **made_pairs_key(self.settings), **constitution_key(context)}
 

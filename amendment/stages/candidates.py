@@ -70,6 +70,7 @@ class CandidatesStage(Stage):
 
     name = "candidates"
     title = "sampling candidate answers"
+    comes_with = ModelSource
     writes = ("candidates/candidates", "candidates/endings")
 
     def __init__(self, settings: RunSettings) -> None:
@@ -78,11 +79,6 @@ class CandidatesStage(Stage):
         policies = sorted({source.model for source in self.drawn_from if source.model in settings.policies})
         self.reads = ("inputs/prompts", *(f"models/{name}" for name in policies))
         self._waits = bool(policies)
-
-    @classmethod
-    def of(cls, settings: RunSettings) -> Iterable[Stage]:
-        """Once where any candidates come from models."""
-        return [cls(settings)] if settings.parts(ModelSource) else []
 
     def key(self, context: Context) -> Mapping[str, Any]:
         key: dict[str, Any] = {"candidates": [dump(source) for source in self.drawn_from]}
@@ -168,7 +164,6 @@ class _CandidatesStep:
         return drawn
 
     def keep(self, drawn: list[tuple[str, Drawn]]) -> None:
-        """Write the answers to a prompt."""
         for model, answer in drawn:
             self._answers.add(model, answer)
 

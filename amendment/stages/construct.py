@@ -17,17 +17,18 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from amendment.constitutions import DrawnPrinciple, load_constitution
-from amendment.data.sources import ModelSource, Name, Part
+from amendment.data.sources import ModelSource, Name
 from amendment.errors import ConfigError, CredentialsError, ProviderError
 from amendment.hashing import content_id
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, Model, ending_of
 from amendment.llm.specs import able
 from amendment.preference.degenerate import fit_for_pairs, without_constant_answers
+from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import Judge
 from amendment.preference.likelihood import instructed
 from amendment.preference.pairs import Paired
-from amendment.records import Candidate, Comparison, Judgement, Message, Messages, Pair, Prompt, Record
+from amendment.records import Candidate, Comparison, Judgement, Message, Messages, Pair, Part, Prompt, Record
 from amendment.stages.candidates import Draw, Drawn, draw_answer
 from amendment.stages.contract import (
     Ask,
@@ -43,12 +44,12 @@ from amendment.stages.contract import (
 )
 from amendment.stages.contrast import (
     CUT_OFF,
+    LIKELIHOOD,
     NO_PRINCIPLE,
     confirm,
     contrast_principles,
     contrast_problems,
     drawn_for,
-    likelihood_judge,
 )
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.endings import Tables
@@ -172,12 +173,9 @@ class ConstructStage(Stage):
 
     name = "construct"
     title = "sampling answers for constructed pairs"
+    comes_with = ConstructConfig
     reads = ("inputs/prompts",)
     writes = (CANDIDATES, PAIRS, "construct/endings")
-
-    @classmethod
-    def of(cls, settings: RunSettings) -> Iterable[Stage]:
-        return [cls(settings)] if settings.parts(ConstructConfig) else []
 
     @classmethod
     def field(cls) -> tuple[Any, Any]:
@@ -298,7 +296,8 @@ class _ConstructStep:
                 self._pools[number] = contrast_principles(context.constitutions, part.principles)
                 drawn_by += [drawn.id for drawn in self._pools[number]]
                 if any(not drawn.principle.check for drawn in self._pools[number]):
-                    self._judges[number] = likelihood_judge(context.model(part.confirming))
+                    folder, model = load_judge_folder(LIKELIHOOD), context.model(part.confirming)
+                    self._judges[number] = Judge(folder=folder, model=model, constitutions=())
             else:
                 drawn_by.append(part.title)
         self.models: Sequence[Model] = [*self._models.values(), *(judge.model for judge in self._judges.values())]
@@ -317,8 +316,11 @@ class _ConstructStep:
         async def draw(job: tuple[PlannedPair, DrawnPrinciple | None]) -> _DrawnPair:
             return await self._pair(item.prompt, *job)
 
-        seen: set[str] = set()
-        pairs = [_once(pair, seen) for pair in await flow(jobs, draw, window=self._window)]
+        pairs, seen = list[_DrawnPair](), set[str]()
+        for made in await flow(jobs, draw, window=self._window):
+            is_seen = made.pair is not None and made.pair.comparison_id in seen
+            pairs.append(made._replace(pair=None, reason="the same two answers again") if is_seen else made)
+            seen |= {made.pair.comparison_id} if made.pair else set()
         item.is_pending = any(ending.outcome == "pending" for pair in pairs for _, ending in pair.endings)
         return pairs
 
@@ -438,16 +440,6 @@ def _unfit(prompt: Prompt, answers: Sequence[Candidate], whole: Sequence[Candida
     judgement = Judgement(prompt_id=prompt.id, a=a, b=b)
     fit = fit_for_pairs([judgement], {prompt.id: prompt}, {answer.id: answer for answer in answers})
     return next(iter(fit.left_out), None)
-
-
-def _once(made: _DrawnPair, seen: set[str]) -> _DrawnPair:
-    """The pair the first time that its two answers come; `seen` are the comparisons of its prompt so far."""
-    if made.pair is None:
-        return made
-    if made.pair.comparison_id in seen:
-        return made._replace(pair=None, reason="the same two answers again")
-    seen.add(made.pair.comparison_id)
-    return made
 
 
 class Constructed(NamedTuple):

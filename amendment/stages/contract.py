@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 
 from amendment.constitutions import Constitution, principles_of
 from amendment.constitutions.checks import source_of
-from amendment.data.sources import FileSource, LilliputPrompts, Name, OneOrMore, Part, Source
+from amendment.data.sources import FileSource, LilliputPrompts, Name, OneOrMore, Source
 from amendment.data.store import Workspace
 from amendment.data.verdict_files import DataSources
 from amendment.llm.client import Calls
@@ -28,7 +28,7 @@ from amendment.llm.specs import ModelSpec
 from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import Judge, JudgeSettings
 from amendment.preference.parsers import LEAST_MASS
-from amendment.records import Candidate, Prompt
+from amendment.records import Candidate, Part, Prompt
 from amendment.stages.endings import Tables
 from amendment.stages.shown import count_lines
 from amendment.yamlfile import Loc
@@ -289,6 +289,8 @@ class Stage:
     """A phrase for the card of the model that it trains; None if it trains none that is published."""
     Config: ClassVar[type[BaseModel] | None] = None
     """Its part of the run file, under its name."""
+    comes_with: ClassVar[type[BaseModel] | None] = None
+    """The part of the run file, or the entries of a list, that bring it where it has no part of its own."""
     reads: tuple[str, ...] = ()
     """The artefacts that it needs, each called `stage/table`; what they hold makes its result out of date."""
     writes: tuple[str, ...] = ()
@@ -298,8 +300,9 @@ class Stage:
 
     @classmethod
     def of(cls, settings: RunSettings) -> Iterable[Stage]:
-        """This stage as the run file has it: once where its part is there."""
-        if cls.Config and settings.part(cls.Config):
+        """This stage as the run file has it: once where its part is there, or what it comes with."""
+        kind = cls.comes_with or cls.Config
+        if kind and (settings.part(kind) or settings.parts(kind)):
             yield cls(settings)
 
     @classmethod

@@ -13,9 +13,7 @@ from typing import Literal, NamedTuple
 from amendment.constitutions import Constitution, DrawnPrinciple, draw_principles, principles_of
 from amendment.constitutions.checks import fails_for_good
 from amendment.critique.copies import copied_from
-from amendment.llm.model import Model
 from amendment.preference.aggregate import aggregate_verdicts
-from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import Judge
 from amendment.records import Candidate, Prompt, text_of
 from amendment.yamlfile import Loc, did_you_mean
@@ -51,11 +49,6 @@ def drawn_for(prompt: Prompt, pool: Sequence[DrawnPrinciple], count: int, *, see
     fit = [drawn for drawn in pool if drawn.principle.applies_to(prompt.category, prompt.tags)]
     order = draw_principles(fit, len(fit), scheme="weighted", key=["contrast", seed, prompt.id])
     return [order[number % len(order)] for number in range(count)] if order else []
-
-
-def likelihood_judge(model: Model) -> Judge:
-    """The judge of pairs by principles without a check; it is asked by one principle at a time."""
-    return Judge(folder=load_judge_folder(LIKELIHOOD), model=model, constitutions=())
 
 
 async def confirm(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Any, Self
 
 from amendment.data.store import Workspace
@@ -42,11 +41,9 @@ class Tables:
         self._add["endings"] = self._endings.enter_context(table)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._endings.__exit__(kind, fault, trace)
-        self._others.__exit__(kind, fault, trace)
+    def __exit__(self, *fault: Any) -> None:
+        self._endings.__exit__(*fault)
+        self._others.__exit__(*fault)
 
     def add(self, name: str, records: Iterable[Record]) -> None:
         """Add rows to one of the stage's tables."""

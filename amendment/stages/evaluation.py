@@ -21,7 +21,7 @@ from pydantic import Field, field_validator
 from amendment.constitutions import load_constitution
 from amendment.data.inputs import read_inputs
 from amendment.data.source_rows import source_state
-from amendment.data.sources import Part, PromptFile
+from amendment.data.sources import PromptFile
 from amendment.errors import AmendmentError, ConfigError, DataError
 from amendment.files import folder_state, write_text
 from amendment.hashing import content_id
@@ -29,7 +29,7 @@ from amendment.llm.embeddings import missing_embeddings
 from amendment.llm.model import Model
 from amendment.llm.specs import found_folder
 from amendment.preference import load_judge_folder
-from amendment.records import Candidate, Preference, Prompt, text_of
+from amendment.records import Candidate, Part, Preference, Prompt, text_of
 from amendment.simulator import ATTRIBUTES, BANNER, Truth, knows, truth
 from amendment.stages.candidates import Draw, Drawn, draw_answers, every_draw
 from amendment.stages.contract import (
@@ -197,14 +197,12 @@ class EvaluateStage(Stage):
         return key
 
     def asks(self) -> Iterator[Ask]:
-        """The policies, and the judges."""
         for index, name in enumerate(self.config.policies):
             yield Ask((self.name, "policies", index), name)
         for place, entry in self.config.judges:
             yield Ask((self.name, *place, "model"), entry.model, "judge" if place == ("judge",) else "score", entry)
 
     def sources(self) -> Sequence[PromptFile]:
-        """Files with harmless prompts."""
         return self.config.own_prompts
 
     def categories(self) -> Iterator[ConfigProblem]:
@@ -269,11 +267,9 @@ class EvaluateStage(Stage):
             yield ConfigWarning(("evaluate", "embeddings"), f"{missing}. Without it the topic is not measured")
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        """Policies against truth and as judges see them."""
         return evaluation_lines(counts)
 
     def texts(self, folder: Path) -> list[str]:
-        """A few answers of the first and the last policy."""
         lines = []
         for example in json.loads((folder / EXAMPLES).read_text(encoding="utf-8")):
             lines.append(f"- {plain(example['prompt'])}")

@@ -60,7 +60,6 @@ class _EvaluationPeopleStage(Stage):
 
     @classmethod
     def of(cls, settings: RunSettings) -> Iterable[Stage]:
-        """Once where people are asked."""
         evaluation = settings.part(EvaluateConfig)
         return [cls(settings)] if evaluation and evaluation.people else []
 
@@ -151,11 +150,9 @@ class EvaluationLabelsStage(_EvaluationPeopleStage):
     writes = (VERDICTS,)
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """Who labels, and their labels."""
         return labels_key(context, EVALUATION, self.config)
 
     def make(self, context: Context) -> StageResult:
-        """Raises Paused while labels are missing."""
         workspace = context.workspace
         labels = labels_of(context, EVALUATION, self.config)
         verdicts = [verdict for label in labels if (verdict := verdict_of(label))]

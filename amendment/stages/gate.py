@@ -100,7 +100,6 @@ def gates_of(report: SpotCheck, certificate: Certificate) -> tuple[Gate, ...]:
 
 
 def gate_counts(report: SpotCheck, gates: Sequence[Gate]) -> dict[str, Any]:
-    """The counts for summary and status."""
     figures = {
         "the judge's labels agree with people": report.agreement.value,
         "difference from the ceiling of people": report.beside.difference.value,

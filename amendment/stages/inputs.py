@@ -58,7 +58,6 @@ class InputsStage(Stage):
             yield ("candidates",), "from: critique needs the stage critique"
 
     def make(self, context: Context) -> StageResult:
-        """Prompts are written as they are read."""
         workspace = context.workspace
         with workspace.writing("inputs/prompts", Prompt) as add:
             inputs = StreamedInputs(add)

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from amendment.data.sources import ChainSource, FileSource, ModelSource, Part
+from amendment.data.sources import ChainSource, FileSource, ModelSource
 from amendment.errors import AmendmentError, ConfigError
 from amendment.files import write_text
 from amendment.llm.concurrency import flow
@@ -39,7 +39,7 @@ from amendment.preference.panel import (
 )
 from amendment.preference.principles import PrincipleTally
 from amendment.preference.ranking import rank_adaptively
-from amendment.records import Candidate, Comparison, Judgement, Prompt, Record, Verdict
+from amendment.records import Candidate, Comparison, Judgement, Part, Prompt, Record, Verdict
 from amendment.stages.construct import CANDIDATES as CONSTRUCTED_ANSWERS
 from amendment.stages.construct import PAIRS as CONSTRUCTED_PAIRS
 from amendment.stages.construct import AnswersOfPair, ConstructConfig, ConstructedPair, answers_of_pairs
@@ -476,7 +476,6 @@ class _Report:
         return {**report, "principles": self.principles.to_json()}
 
     def counts(self, report: Mapping[str, Any]) -> dict[str, Any]:
-        """The counts for summary and status."""
         total, judges = self.panel.all, self.panel.judges
         counts: dict[str, Any] = {"comparisons": total.comparisons, "verdicts": total.verdicts}
         counts["invalid verdicts"] = total.invalid

@@ -48,16 +48,11 @@ class LabelsStage(Stage):
 
     name = "labels"
     title = "reading people's labels"
+    comes_with = SpotCheckSettings
     reads = (SAMPLE, SPOT_CHECK.questions)
     writes = (OPEN, SEALED)
 
-    @classmethod
-    def of(cls, settings: RunSettings) -> Iterable[Stage]:
-        """Once where people are asked."""
-        return [cls(settings)] if settings.part(SpotCheckSettings) else []
-
     def key(self, context: Context) -> Mapping[str, Any]:
-        """Who labels, and their labels so far."""
         return labels_key(context, SPOT_CHECK, self.settings.need(SpotCheckSettings))
 
     def make(self, context: Context) -> StageResult:
@@ -144,7 +139,6 @@ def question_writer(context: Context, judge: JudgeEntry | None, texts: Texts) ->
 
 
 def label_counts(labels: Sequence[Label]) -> dict[str, Any]:
-    """The counts for summary and status."""
     silent = {choice: sum(label.choice == choice for label in labels) for choice in ("skip", "flag")}
     people = len({label.annotator for label in labels})
     return {"labels": len(labels), "people": people, **{choice: count for choice, count in silent.items() if count}}

@@ -17,12 +17,12 @@ from pydantic import Field
 from amendment.calibration.drawing import DatasetComparison
 from amendment.calibration.samples import SpotCheckSettings
 from amendment.curation import Mix
-from amendment.data.sources import ChainSource, Part
+from amendment.data.sources import ChainSource
 from amendment.errors import AmendmentError
 from amendment.preference import PairSettings, make_pairs
 from amendment.preference.degenerate import fit_for_pairs, without_constant_answers
 from amendment.preference.pairs import TIED_POOL, Paired, compare_revisions, is_tied_pool
-from amendment.records import Candidate, Comparison, Judgement, Pair, Prompt, text_of
+from amendment.records import Candidate, Comparison, Judgement, Pair, Part, Prompt, text_of
 from amendment.stages.construct import ConstructConfig
 from amendment.stages.contract import Context, RunSettings
 from amendment.stages.critique import CritiqueConfig

@@ -18,10 +18,11 @@ from pydantic import Field, model_validator
 
 from amendment.audit.refusal_phrases import refusal_phrase
 from amendment.constitutions import DrawnPrinciple, principles_of
-from amendment.data.sources import OneOrMore, Part, PromptFile
+from amendment.data.sources import OneOrMore, PromptFile
 from amendment.errors import Paused, Transient
-from amendment.preference import Judge, JudgeSettings, aggregate_verdicts
-from amendment.records import Candidate, Comparison, Prompt, Record, text_of
+from amendment.llm.model import Model
+from amendment.preference import JudgeSettings, aggregate_verdicts
+from amendment.records import Candidate, Comparison, Part, Prompt, Record, text_of
 from amendment.simulator import evades, knows, violates
 from amendment.stages.candidates import Drawn
 from amendment.stages.contract import Context, JudgeEntry, open_judge
@@ -82,10 +83,12 @@ class OverRefusal(Part):
         return self
 
 
-def _each(context: Context, title: str, judge: Judge, items: Sequence[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
-    """Raises Paused where a passing fault of the judge's server outlasts its attempts."""
+def ask_each(
+    context: Context, title: str, model: Model, items: Sequence[T], work: Callable[[T], Awaitable[R]]
+) -> list[R]:
+    """Raises Paused where a passing fault of the model's server outlasts its attempts."""
     try:
-        return context.map_bounded(title, items, work, models=[judge.model])
+        return context.map_bounded(title, items, work, models=[model])
     except Transient as fault:
         raise Paused(f"evaluate: {fault}. Finished work is kept; run again to continue.") from fault
 
@@ -135,7 +138,7 @@ def compare_policies(
         together = aggregate_verdicts(await judge.verdicts(*question), orders="both", disagreement="mean")
         return together.p_a, together.principle_ids
 
-    outcomes = _each(context, "comparing policies", judge, list(questions.values()), compare)
+    outcomes = ask_each(context, "comparing policies", judge.model, list(questions.values()), compare)
     results = dict(zip(questions, outcomes, strict=True))
     compared = []
     for (policy, against), draw, our, their in pairs:
@@ -219,7 +222,7 @@ def _ask_checks(
         read = [float(bool(verdict.value)) for verdict in verdicts if verdict.invalid is None]
         return fmean(read) if read else None
 
-    return dict(zip(asked, _each(context, title, judge, list(asked.values()), ask), strict=True))
+    return dict(zip(asked, ask_each(context, title, judge.model, list(asked.values()), ask), strict=True))
 
 
 def difference(ours: Mapping[Asked, float | None], theirs: Mapping[Asked, float | None]) -> Estimate:

@@ -31,7 +31,7 @@ from amendment.audit.probes import (
     questions,
 )
 from amendment.constitutions import Constitution, Principle, load_constitution
-from amendment.data.sources import OneOrMore, Part
+from amendment.data.sources import OneOrMore
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, ConfigError, Transient
 from amendment.files import write_text
@@ -40,7 +40,7 @@ from amendment.llm.concurrency import Tally, flow
 from amendment.llm.model import Ending, ending_of
 from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder
 from amendment.preference.readings import readings_of
-from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
+from amendment.records import Candidate, Comparison, Judgement, Part, Prompt, Verdict
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
@@ -110,7 +110,6 @@ class ProbesStage(Stage):
         return key
 
     def asks(self) -> Iterable[Ask]:
-        """The judges of the run, where it names them."""
         for stage in JudgingStage.of(self.settings):
             yield from stage.asks()
 

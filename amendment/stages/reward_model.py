@@ -70,7 +70,6 @@ class RewardModelStage(TrainingStage):
         self.reads = (*self.base_reads, *pair_tables(settings), *smoothing_reads(self.config))
 
     def problems(self) -> Iterator[ConfigProblem]:
-        """A base or an estimate that nothing makes."""
         yield from super().problems()
         yield from smoothing_problems(self.name, self.config, self.settings)
 

@@ -24,12 +24,12 @@ from pydantic import BeforeValidator, Field
 
 from amendment.calibration.samples import ExportedProbability, SpotCheckSettings
 from amendment.curation import measure_diversity
-from amendment.data.sources import ModelSource, Part
+from amendment.data.sources import ModelSource
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError
 from amendment.hashing import content_id
 from amendment.preference.pairs import preference_row
-from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
+from amendment.records import Candidate, Judgement, Part, Preference, Prompt, text_of
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
 from amendment.stages.candidates import CandidatesStage, draw_in_turn
 from amendment.stages.construct import ConstructConfig
@@ -164,7 +164,6 @@ class RoundsStage(Stage):
 
     @classmethod
     def policies(cls, settings: RunSettings) -> Iterable[str]:
-        """One for each later round."""
         config = settings.part(RoundsConfig)
         return map(_policy, config.later) if config else ()
 
@@ -212,7 +211,6 @@ class RoundsStage(Stage):
         return StageResult((), {"rounds": rows})
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        """A table with a line per round."""
         rows = counts["rounds"]
         columns = [name for name in rows[0] if name != "policy"]
         return [*table([columns, *([_cell(row.get(name)) for name in columns] for row in rows)]), "", _HOW_TO_READ]
@@ -411,7 +409,6 @@ def _answers(context: Context, number: int, train: Set[str]) -> list[str]:
 
 
 def _row(context: Context, number: int, answers: Sequence[str], train: Set[str]) -> dict[str, Any]:
-    """A round's line of the table."""
     read, name = context.workspace.read, partial(_in_round, number)
     judged = [row.p_a for row in read(name("judging/judgements"), Judgement) if row.prompt_id in train]
     margin = context.config.need(JudgingConfig).min_margin

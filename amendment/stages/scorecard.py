@@ -19,14 +19,14 @@ import numpy as np
 
 from amendment.constitutions import Constitution, DrawnPrinciple, principles_of
 from amendment.critique.copies import copied_from
-from amendment.errors import ConfigError, CredentialsError, MissingExtra, Paused, ProviderError, Transient
+from amendment.errors import ConfigError, CredentialsError, MissingExtra, ProviderError, Transient
 from amendment.llm.embeddings import Embeddings
 from amendment.llm.model import Model
 from amendment.records import Candidate, Prompt, text_of
 from amendment.stages.contract import Context
 from amendment.stages.judging import JudgingConfig
 from amendment.stages.kinship import RELATED_JUDGE, SAME_JUDGE
-from amendment.stages.policies import Answers, Asked, PolicyCheck, difference
+from amendment.stages.policies import Answers, Asked, PolicyCheck, ask_each, difference
 from amendment.statistics import Estimate, cautioned, clustered_mean, share
 from amendment.text import words
 
@@ -174,9 +174,7 @@ def _fluency(context: Context, given: Given, scorer: Model | None) -> dict[str, 
                 tools=row.prompt.tools,
                 chat_template_kwargs=row.prompt.chat_template_kwargs,
             )
-        except Transient as fault:
-            raise Paused(f"evaluate: {fault}. Finished work is kept; run again to continue.") from fault
-        except CredentialsError:
+        except (Transient, CredentialsError):
             raise
         except ProviderError:  # such as an answer that the first policy cannot hold
             return math.nan
@@ -184,7 +182,7 @@ def _fluency(context: Context, given: Given, scorer: Model | None) -> dict[str, 
         return -logprob / tokens if logprob is not None and tokens else math.nan
 
     rows = list(by_answer.values())
-    results = context.map_bounded("measuring fluency", rows, cross_entropy, models=[scorer])
+    results = ask_each(context, "measuring fluency", scorer, rows, cross_entropy)
     scored = dict(zip(by_answer, results, strict=True))
     values = {
         name: {asked: scored[row.answer.id] for asked, row in rows.items() if math.isfinite(scored[row.answer.id])}

@@ -15,11 +15,11 @@ from pydantic import Field, model_validator
 
 from amendment.data.inputs import Inputs, read_inputs
 from amendment.data.source_rows import source_state
-from amendment.data.sources import FileSource, Part, Source
+from amendment.data.sources import FileSource, Source
 from amendment.dpo import SftSettings, train_sft
 from amendment.errors import TrainingError
 from amendment.hashing import content_id
-from amendment.records import Candidate
+from amendment.records import Candidate, Part
 from amendment.stages.contract import ConfigProblem, Context, RunSettings, StageResult
 from amendment.stages.gate import refuse_failed_gate
 from amendment.stages.trained import (
@@ -94,7 +94,6 @@ class SftStage(TrainingStage):
         return {**super().key(context), **({"helpful files": states} if states else {})}
 
     def sources(self) -> Sequence[Source]:
-        """The files with helpful answers."""
         return helpful_files(self.settings)
 
     def categories(self) -> Iterator[ConfigProblem]:
@@ -102,7 +101,6 @@ class SftStage(TrainingStage):
             yield ("sft", "helpful", "drafts_of", index), name
 
     def check(self, base: Path) -> Iterator[ConfigProblem]:
-        """That, and the files with helpful answers."""
         yield from super().check(base)
         if self.sources():
             read_helpful(self.settings, base, glimpse=True)
@@ -135,7 +133,6 @@ class HelpfulRows(NamedTuple):
 
 
 def helpful_files(settings: RunSettings) -> tuple[FileSource, ...]:
-    """The files with helpful answers."""
     config = settings.part(SftConfig)
     return config.helpful.files if config and config.helpful else ()
 

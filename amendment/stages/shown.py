@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from amendment.data.sources import LilliputPrompts
@@ -56,7 +56,7 @@ def count_lines(counts: Mapping[str, Any], special: Mapping[str, Lines] = {}) ->
         elif name == "notes":
             lines += [f"- note: {plain(note, longest=WHOLE_NOTE)}" for note in value]
         elif isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value):
-            lines += _rows(value)
+            lines += ["", *table([[*value[0]], *([cell(str(entry)) for entry in row.values()] for row in value)])]
         elif isinstance(value, Mapping) and "lines" in value:
             lines += value["lines"]
         elif isinstance(value, Mapping):
@@ -64,11 +64,6 @@ def count_lines(counts: Mapping[str, Any], special: Mapping[str, Lines] = {}) ->
         else:
             lines.append(f"- {plain(name)}: {number_shown(value)}")
     return lines
-
-
-def _rows(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A row for each entry, below its keys."""
-    return ["", *table([[*rows[0]], *([cell(str(value)) for value in row.values()] for row in rows)])]
 
 
 def simulated_banner(settings: RunSettings) -> str | None:

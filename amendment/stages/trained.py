@@ -64,7 +64,6 @@ class TrainingStage(Stage):
         return {**dump(self.config), **({} if is_own else {"base files": weights_state(folder)})}
 
     def problems(self) -> Iterator[ConfigProblem]:
-        """A base that no stage makes."""
         base = getattr(self.config, "base", None)
         if base in POLICY_STAGES and getattr(self.settings, base, None) is None:
             yield (self.name, "base"), f"the run has no stage {base!r}; add it, or name a model under models"
@@ -110,7 +109,6 @@ def training_progress(context: Context, title: str) -> ProgressCallback:
 
 
 def training_counts(result: TrainResult) -> dict[str, Any]:
-    """The counts for summary and status."""
     logged = [entry for entry in result.history if "loss" in entry]
     return {
         "steps": result.steps,

@@ -142,15 +142,13 @@ def calibration_gain(
     *,
     weights: ArrayLike | None = None,
     clusters: Iterable[Hashable],
-    bins: int = 10,
     seed: int = 0,
     draws: int = 2000,
-    level: float = 0.95,
 ) -> Gain:
     """Two probabilities of the same comparisons, compared by the same draws of clusters. Arguments as above."""
     names = list(clusters)
-    first, second = (_any(binned_pairs(p, y, weights, names, bins)) for p in (before, after))
-    draw = Resampling(seed, draws, level)
+    first, second = (_any(binned_pairs(p, y, weights, names, 10)) for p in (before, after))
+    draw = Resampling(seed, draws, 0.95)
     apart = [new - old for old, new in zip(_losses(first), _losses(second), strict=True)]
     old, new = moments(first), moments(second)
 

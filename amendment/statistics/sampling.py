@@ -189,11 +189,6 @@ class _Rows(NamedTuple):
     codes: Codes
     """Clusters, as numbers from 0, of the labelled rows and then of the others."""
 
-    @property
-    def is_independent(self) -> bool:
-        """No two rows share a cluster."""
-        return int(self.codes.max()) + 1 == self.codes.size
-
 
 class _Contrast(NamedTuple):
     """Both parts of the estimate, with what each cluster adds to their errors."""
@@ -312,7 +307,7 @@ def _tuned(rows: _Rows, contrast: _Contrast) -> float:
     lam = Cov(y, f) / ((1 + n / N) Var(F)), Var over labelled and unlabelled rows (section 6 of the paper), and where
     rows have clusters or weights its general form sum_g(a_g b_g) / sum_g(b_g ** 2).
     """
-    if rows.is_independent and rows.w is None:
+    if rows.codes.max() + 1 == rows.codes.size and rows.w is None:  # no two rows share a cluster
         n = rows.y.size
         together = float((rows.y - contrast.mean) @ rows.f) / n
         spread = (1 + n / rows.u.size) * _spread(rows)

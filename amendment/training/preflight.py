@@ -254,7 +254,6 @@ def _fate(tally: _Tally, settings: TrainerSettings, read: _Read, start: int) -> 
 
 
 def _are_equal(sequences: Sequence[list[int]]) -> bool:
-    """The two sides of a pair are one."""
     return len(sequences) == 2 and sequences[0] == sequences[1]
 
 
@@ -307,7 +306,6 @@ def _closed(
 
 
 def _sides(row: Row, i: int) -> _Parts:
-    """Prompt and both completions of a pair."""
     return _messages(row, "prompt", i), [_messages(row, side, i) for side in ("chosen", "rejected")]
 
 

@@ -13,18 +13,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticUndefined
+
+from amendment.records import Part
 
 LORA_RATE = 4
 """The default learning rate of an adapter over that of all weights; `benchmarks/training_lora.py` measures it."""
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class TrlFields(_Settings):
+class TrlFields(Part, allow_inf_nan=False):
     """Fields of TRL's configuration that a run file may set: learning, batch and schedule. Absent: our default."""
 
     lr_scheduler_type: (
@@ -43,7 +41,7 @@ class TrlFields(_Settings):
     """Save memory by computing more; by default on a GPU."""
 
 
-class LoraSettings(_Settings):
+class LoraSettings(Part, allow_inf_nan=False):
     """A low-rank adapter on linear layers (Hu et al. 2021). It is merged before the model is saved."""
 
     r: int = Field(default=16, ge=1, le=1024)
@@ -53,7 +51,7 @@ class LoraSettings(_Settings):
     that a step takes less time."""
 
 
-class TrainerSettings(_Settings):
+class TrainerSettings(Part, allow_inf_nan=False):
     """What all trainers have in common. A batch counts rows for SFT and pairs for reward model and DPO."""
 
     max_length: int = Field(default=1024, ge=8)
@@ -113,7 +111,7 @@ class PairTrainerSettings(TrainerSettings):
     """Share of labels assumed to be wrong: a target p becomes p (1 - e) + (1 - p) e."""
 
 
-class TinyModel(_Settings):
+class TinyModel(Part, allow_inf_nan=False):
     """The shape of a model small enough to be trained from scratch on one CPU core in seconds."""
 
     hidden: int = Field(default=64, ge=8)

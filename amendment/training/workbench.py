@@ -157,11 +157,9 @@ class Workbench:
 
     @property
     def versions(self) -> dict[str, str]:
-        """Versions of the libraries that train."""
         return {name: version(name) for name in ("torch", "transformers", "trl", "peft", "accelerate", "tokenizers")}
 
     def causal_model(self) -> Any:
-        """The base as a causal language model."""
         return model_files.load_causal(self.base, revision=self.revision, dtype=self.dtype_name)
 
     def adapter(self, task: str) -> Any:

@@ -128,18 +128,25 @@ def test_wrong_usage_ends_with_2(command: Command, arguments: list[str]) -> None
 def test_five_mistakes_are_five_lines_and_nothing_is_called(
     command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "bad.yaml"
-    path.write_text(
-        "name: Bad Name\nsed: 1\nmodels: {w: {provider: simulatd}}\n"
-        "prompts: [{lilliput: many}]\ndataset: {test_share: 1}\n"
+    (tmp_path / "bad.yaml").write_text(
+        "name: Five Mistakes\n"
+        "seeed: 7\n"
+        "models:\n"
+        "  writer: {provider: simulatd}\n"
+        "prompts: [{lilliput: 0}]\n"
+        "critique: {model: writer, rounds: many}\n"
     )
     for name in ("check", "run"):
         assert command(name, "bad.yaml") == 2
         out, err = capsys.readouterr()
         assert out == ""
-        lines = err.strip().split("\n")
-        assert [line.split(": ")[0] for line in lines] == [
-            f"bad.yaml:{n}" for n in ("1:7", "2:1", "3:24", "4:22", "5:23")
+        assert err.strip().split("\n") == [
+            "bad.yaml:1:7: name: found the text 'Five Mistakes', expected text of the form ^[a-z0-9][a-z0-9_.-]{0,79}$",
+            "bad.yaml:2:1: seeed: unknown key 'seeed' (did you mean 'seed'?)",
+            "bad.yaml:4:22: models.writer.provider: found 'simulatd', expected one of openai, anthropic, local, "
+            "simulated, a registered one (did you mean 'simulated'?)",
+            "bad.yaml:5:22: prompts[0].lilliput: found 0, expected at least 1",
+            "bad.yaml:6:35: critique.rounds: found the text 'many', expected a whole number",
         ]
     assert not (tmp_path / "runs").exists()
 

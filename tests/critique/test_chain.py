@@ -15,12 +15,14 @@ from amendment.errors import ConfigError, CredentialsError, ProviderError, Rejec
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Ending, Model
-from amendment.llm.provider import Meter, Provider, RawReply
+from amendment.llm.provider import Provider
 from amendment.llm.requests import Reply, Request
 from amendment.llm.simulated import SimulatedProvider
 from amendment.records import Message, Origin, Prompt, Sampling, ToolCall, text_of, user
 from amendment.simulator import Persona, sample_prompts
 from amendment.text import read_fenced
+from tests.preference import scripted_judge
+from tests.preference.scripted_judge import house
 
 LILLIPUT = load_constitution("lilliput")
 CALL = Message(role="assistant", tool_calls=(ToolCall(function={"name": "look", "arguments": {"up": "vet"}}),))
@@ -31,41 +33,22 @@ def principle(name: str, **fields: Any) -> Principle:
     return Principle(id=name, statement=f"Be {name}.", **texts)
 
 
-def house(*principles: Principle) -> Constitution:
-    return Constitution(id="house", version="1.0.0", title="House rules", license="CC0-1.0", principles=principles)
-
-
 HOUSE = house(principle("kind"))
 ASKED = Prompt(messages=user("My dog ate chocolate."), source="mail", license="CC-BY-4.0")
 
 
-class Scripted:
+class Scripted(scripted_judge.Scripted):
     """A provider that says its lines one after another: texts, whole replies, or faults."""
 
-    kind = "scripted"
-    host = "here"
-    shows_choices = False
-    deadline = None
-
     def __init__(self, *script: str | Reply | ProviderError) -> None:
+        super().__init__(self._next, shows_choices=False)
         self.script = list(script)
-        self.asked: list[Request] = []
 
-    async def send(self, request: Request) -> RawReply:
-        self.asked.append(request)
+    def _next(self, _: Request) -> Reply:
         line = self.script.pop(0)
         if isinstance(line, ProviderError):
             raise line
-        reply = line if isinstance(line, Reply) else Reply(messages=(Message(role="assistant", content=line),))
-        return RawReply(reply.model_dump_json().encode())
-
-    def meter(self, raw: bytes) -> Meter:
-        return Meter()
-
-    def read(self, raw: bytes, request: Request) -> Reply:
-        return Reply.model_validate_json(raw)
-
-    async def close(self) -> None: ...
+        return line if isinstance(line, Reply) else scripted_judge.written(line)
 
 
 def origins(made: Chain) -> list[Origin]:

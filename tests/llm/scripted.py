@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any, ParamSpec
 
 from amendment.errors import ProviderError, Transient
-from amendment.llm.provider import Meter, RawReply
+from amendment.llm.provider import PlainProvider, RawReply
 from amendment.llm.requests import Reply, Request
 from amendment.records import Message
 
@@ -29,13 +29,12 @@ def in_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     return run
 
 
-class Scripted:
+class Scripted(PlainProvider):
     """A provider that echoes the question, after the faults that stand in `script`; it can be held back."""
 
     kind = "simulated"
     host = "here"
     shows_choices = False
-    deadline: float | None = None
 
     def __init__(self, *script: ProviderError | None) -> None:
         self.script = list(script)
@@ -58,16 +57,11 @@ class Scripted:
             raise fault
         return RawReply(str(request.messages[0].content).encode())
 
-    def meter(self, raw: bytes) -> Meter:
-        return Meter()
-
     def read(self, raw: bytes, request: Request) -> Reply:
         if self.unreadable:
             self.unreadable -= 1
             raise Transient("cut", kind="unreadable")
         return Reply(messages=(Message(role="assistant", content=raw.decode()),))
-
-    async def close(self) -> None: ...
 
 
 async def until(claim: Callable[[], bool]) -> None:

@@ -14,10 +14,10 @@ from amendment.critique import ChainSettings, run_chain
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
-from amendment.llm.provider import Meter, RawReply
 from amendment.llm.requests import Reply, Request, prompt_texts
 from amendment.preference import Judge, JudgeSettings, load_judge_folder, shipped_judges
 from amendment.records import Candidate, Message, Prompt, Sampling, text_of, user
+from tests.preference.scripted_judge import Scripted, written
 
 
 def shared_by(requests: Sequence[Request]) -> int:
@@ -31,33 +31,6 @@ def shared_by(requests: Sequence[Request]) -> int:
         count += 16 * len(list(takewhile(known.__contains__, openings)))
         known.update(openings)
     return count
-
-
-class Recorder:
-    """A provider that keeps what it is asked and says what any judge, a critic and a reviser could say."""
-
-    kind = "simulated"
-    host = "here"
-    shows_choices = True
-    deadline = None
-
-    def __init__(self) -> None:
-        self.asked: list[Request] = []
-
-    async def send(self, request: Request) -> RawReply:
-        self.asked.append(request)
-        number = len(self.asked)
-        return RawReply(f"{PASSAGE[number % 7 :]} {number}.{EVERY_VERDICT}".encode())
-
-    def meter(self, raw: bytes) -> Meter:
-        return Meter()
-
-    def read(self, raw: bytes, request: Request) -> Reply:
-        said = Message(role="assistant", content=raw.decode())
-        shares = {label: -math.log(len(request.choices)) for label in request.choices} if request.choices else None
-        return Reply(messages=(said,), choice_logprobs=shares)
-
-    async def close(self) -> None: ...
 
 
 PASSAGE = "It depends on how much of it the dog has eaten, and on what kind of chocolate it was, so say both. " * 4
@@ -81,7 +54,15 @@ def candidates(prompt: Prompt) -> list[tuple[Candidate, Candidate]]:
 
 def record(use: Callable[[Model], object]) -> list[Request]:
     """All requests of a use, in the order in which they were sent."""
-    provider = Recorder()
+
+    def say(request: Request) -> Reply:
+        """What any judge, a critic and a reviser could say."""
+        number = len(provider.asked)
+        shares = {label: -math.log(len(request.choices)) for label in request.choices} if request.choices else None
+        reply = written(f"{PASSAGE[number % 7 :]} {number}.{EVERY_VERDICT}")
+        return reply.model_copy(update={"choice_logprobs": shares})
+
+    provider = Scripted(say)
 
     async def main() -> None:
         with Ledger() as ledger:

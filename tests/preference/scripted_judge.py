@@ -11,7 +11,7 @@ from amendment.constitutions import Constitution, FewShot, Principle
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
-from amendment.llm.provider import Meter, Provider, RawReply
+from amendment.llm.provider import PlainProvider, Provider, RawReply
 from amendment.llm.requests import Reply, Request
 from amendment.llm.transport import Transport
 from amendment.preference import Compared, Judge, JudgeSettings
@@ -39,12 +39,11 @@ def house(*principles: Principle, few_shot: FewShot | None = None) -> Constituti
 HOUSE = house(principle("kind"))
 
 
-class Scripted:
+class Scripted(PlainProvider):
     """A provider whose replies are made by a function of the request, which may raise."""
 
     kind = "scripted"
     host = "here"
-    deadline = None
 
     def __init__(self, say: Say, *, shows_choices: bool = True) -> None:
         self.say = say
@@ -55,13 +54,8 @@ class Scripted:
         self.asked.append(request)
         return RawReply(self.say(request).model_dump_json().encode())
 
-    def meter(self, raw: bytes) -> Meter:
-        return Meter()
-
     def read(self, raw: bytes, request: Request) -> Reply:
         return Reply.model_validate_json(raw)
-
-    async def close(self) -> None: ...
 
 
 class Direct(Model):

@@ -11,7 +11,7 @@ from amendment.run import Run
 from amendment.simulator import sample_prompts
 from tests.chat_server import ChatServer
 from tests.rows import save
-from tests.run.conftest import SMALL, only_loopback  # noqa: F401
+from tests.run.conftest import SMALL
 
 CHAIN, PEOPLE = "org/chain", "org/people"
 HOSTILE = "votes `<b>|.csv"

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from amendment.audit.figures import Section
-from tests.chat_server import ChatServer
 from tests.command_line import Ended, amendment, called
 from tests.rows import Rows, save
-
-
-@pytest.fixture
-def server() -> Iterator[ChatServer]:
-    with ChatServer() as serving:
-        yield serving
 
 
 class Certificate(NamedTuple):

@@ -60,32 +60,15 @@ def verdicts(tmp_path: Path, server: ChatServer) -> Verdicts:
     return run
 
 
-def test_a_log_probability_that_is_not_a_finite_number_makes_the_verdict_invalid(verdicts: Verdicts) -> None:
-    bad = [math.nan, math.inf, -math.inf]
-    found = verdicts(lambda call: listed(-0.1, bad[call % 3] if call % 2 else -2.5))
-    assert len(found) == 10
-    assert sum(verdict["invalid"] is not None for verdict in found) == 5
-    assert all(0 < verdict["distribution"]["A"] < 1 for verdict in found if not verdict["invalid"])
-
-
-def test_a_label_outside_a_full_list_takes_the_least_listed_probability_and_is_marked(verdicts: Verdicts) -> None:
+@pytest.mark.parametrize(("b", "length"), [(None, 20), (-9999.0, 21)])  # absent, or with the sign of what is not listed
+def test_a_label_outside_a_full_list_takes_the_least_listed_probability_and_is_marked(
+    verdicts: Verdicts, b: float | None, length: int
+) -> None:
     # A has e^-0.1, B less than the least of the list, e^-22: w0 to w18 stand after A
-    found = verdicts(lambda _: listed(-0.1, None))
+    found = verdicts(lambda _: listed(-0.1, b, length=length))
     assert [verdict["bounded"] for verdict in found] == [["B"]] * 10
     p_b = math.exp(-22) / (math.exp(-22) + math.exp(-0.1))
     assert [verdict["distribution"]["B"] for verdict in found] == [pytest.approx(p_b, rel=1e-3)] * 10
-
-
-def test_a_letter_with_the_sign_of_a_token_that_is_not_listed_is_bounded_too(verdicts: Verdicts) -> None:
-    found = verdicts(lambda _: listed(-0.1, -9999.0, length=21))
-    assert [verdict["bounded"] for verdict in found] == [["B"]] * 10
-    assert all(0 < verdict["distribution"]["B"] < 1e-6 for verdict in found)
-
-
-def test_a_list_shorter_than_asked_that_lacks_a_label_and_an_empty_list_are_no_verdict(verdicts: Verdicts) -> None:
-    contents = [listed(-0.1, -2.5), listed(-0.1, None, length=5), []]
-    found = verdicts(lambda call: contents[min(call, 2)] if call else contents[0])
-    assert sum(verdict["invalid"] is not None for verdict in found) == 9
 
 
 def test_a_reply_without_probabilities_among_others_that_have_them_is_no_vote(verdicts: Verdicts) -> None:

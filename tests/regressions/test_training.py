@@ -14,12 +14,10 @@ import pytest
 from safetensors.torch import load_file
 
 from amendment.constitutions import load_constitution
-from amendment.dpo import DpoSettings, SftSettings
 from amendment.errors import ConfigError
 from amendment.preference import Judge
 from amendment.reward_model import RewardModel, RewardSettings, train_reward
 from amendment.run import Result, Run
-from amendment.training import LoraSettings
 from tests.chat_server import ChatServer
 from tests.command_line import amendment
 from tests.rows import save
@@ -257,10 +255,3 @@ def test_held_out_pairs_are_scored_once(own_run: OwnRun) -> None:
 def test_what_a_guard_asks_for_is_not_cut_from_the_summary(own_run: OwnRun) -> None:
     assert "NOTHING THAT WAS TRAINED IS SAVED" in own_run.page
     assert "Lower learning_rate, raise beta or sft_weight, or measure more often (every)." in own_run.page
-
-
-def test_an_adapter_has_a_default_learning_rate_of_its_own() -> None:
-    for kind in (SftSettings, DpoSettings, RewardSettings):
-        full = kind().learning_rate
-        assert kind(lora=LoraSettings()).learning_rate > full
-        assert kind(lora=LoraSettings(), learning_rate=2 * full).learning_rate == 2 * full

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import pytest
 from amendment.data.inputs import Inputs, read_inputs
 from amendment.errors import DataError, Paused
 from amendment.run import Result, Run, load_run_file
-from tests.chat_server import ChatServer
 from tests.run import spot_checked
 from tests.run.small_runs import replies
 from tests.vendors.runs import dataset_of
@@ -36,19 +34,6 @@ judging:
   principles_per_pair: 2
 dataset: {test_share: 0.25}
 """
-
-
-@pytest.fixture(autouse=True)
-def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection to any other host fails the test at once."""
-    connect = socket.socket.connect
-
-    def guarded(self: socket.socket, address: Any) -> None:
-        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1"):
-            raise AssertionError(f"a test tried to reach {address}")
-        connect(self, address)
-
-    monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
 @pytest.fixture
@@ -133,12 +118,6 @@ def refused(read: Callable[[str], Inputs], tmp_path: Path) -> Callable[[str], li
 def chain(undisturbed: Any, tmp_path: Path) -> Path:
     """A copy of the small run: a chain, two sources of candidates, one judge."""
     return Path(shutil.copytree(undisturbed.result.folder, tmp_path / "chain"))
-
-
-@pytest.fixture
-def server() -> Iterator[ChatServer]:
-    with ChatServer() as serving:
-        yield serving
 
 
 @pytest.fixture(scope="session")

@@ -25,25 +25,6 @@ prompts: [{lilliput: 3}]
 FAR = "provider: openai, base_url: 'http://127.0.0.1:1/v1', model: x"
 
 
-def test_five_mistakes_give_five_lines_with_places_and_suggestions(tmp_path: Path) -> None:
-    text = (
-        "name: Five Mistakes\n"
-        "seeed: 7\n"
-        "models:\n"
-        "  writer: {provider: simulatd}\n"
-        "prompts: [{lilliput: 0}]\n"
-        "critique: {model: writer, rounds: many}\n"
-    )
-    assert complaints(tmp_path, text) == [
-        "run.yaml:1:7: name: found the text 'Five Mistakes', expected text of the form ^[a-z0-9][a-z0-9_.-]{0,79}$",
-        "run.yaml:2:1: seeed: unknown key 'seeed' (did you mean 'seed'?)",
-        "run.yaml:4:22: models.writer.provider: found 'simulatd', expected one of openai, anthropic, local, simulated, "
-        "a registered one (did you mean 'simulated'?)",
-        "run.yaml:5:22: prompts[0].lilliput: found 0, expected at least 1",
-        "run.yaml:6:35: critique.rounds: found the text 'many', expected a whole number",
-    ]
-
-
 def test_everything_that_is_not_there_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OUR_KEY", raising=False)
     text = (

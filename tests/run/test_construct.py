@@ -162,10 +162,10 @@ dataset: {{test_share: 0}}
     )
     counts = result.summary["stages"]["construct"]
     reasons = {"an answer is missing": 1, "an answer is cut off": 1, "equal texts": 1}
-    row = {"drawn by": "two instructions of m", "tries": 4, "pairs": 1, "no pair": reasons}
+    drawn = {"drawn by": "two instructions of m", "tries": 4, "pairs": 1, "no pair": reasons}
     assert counts == {
         **{"done": 7, "refused": 1, "pairs": 1, "no pair": reasons},
-        **{"tries": 4, "by principle": [row], "cut answers": {"m": 1}},
+        **{"tries": 4, "by principle": [drawn], "cut answers": {"m": 1}},
     }
     [row] = pairs_of(result.folder, ["train"])
     texts = [text_of(messages) for messages in (row.prompt, row.chosen, row.rejected)]

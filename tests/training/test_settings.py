@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from amendment.dpo import SftSettings
+from amendment.dpo import DpoSettings, SftSettings
 from amendment.errors import ConfigError
+from amendment.reward_model import RewardSettings
 from amendment.training import LoraSettings, PairTrainerSettings, TinyModel, TrainerSettings, TrlFields
 from amendment.yamlfile import parse_yaml, validate
 
@@ -53,10 +54,11 @@ def test_values_that_cannot_work_are_refused(values: dict[str, Any], message: st
         TrainerSettings.model_validate({**RATE, **values})
 
 
-def test_an_adapter_has_a_learning_rate_of_its_own() -> None:
+@pytest.mark.parametrize("kind", [SftSettings, DpoSettings, RewardSettings])
+def test_an_adapter_has_a_learning_rate_of_its_own(kind: Any) -> None:
     lora = LoraSettings(r=4)
-    assert SftSettings(lora=lora).learning_rate == 4 * SftSettings().learning_rate
-    assert SftSettings(lora=lora, learning_rate=1e-3).learning_rate == 1e-3
+    assert kind(lora=lora).learning_rate == 4 * kind().learning_rate
+    assert kind(lora=lora, learning_rate=1e-3).learning_rate == 1e-3
 
 
 def test_heads_of_a_tiny_model_have_an_even_width() -> None:

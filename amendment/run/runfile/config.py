@@ -69,5 +69,4 @@ def run_schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """The schema as it is shipped."""
     return json.dumps(run_schema(), indent=2, ensure_ascii=False) + "\n"
