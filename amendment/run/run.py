@@ -19,7 +19,8 @@ from amendment.llm.concurrency import STAGE
 from amendment.llm.model import Model
 from amendment.llm.trust import Trust
 from amendment.publishing.manifest import write_manifest
-from amendment.report import PairView, PromptStory, Records, RunReader, VerdictView
+from amendment.report import PairView, PromptStory, Records, RunReader, VerdictView, write_report
+from amendment.report.page import REPORT
 from amendment.run.checks import LoadedRun, check_run_file, load_run_file
 from amendment.run.context import Patience, RunContext
 from amendment.run.engine import RunFolder, RunStage, assemble, up_to
@@ -199,9 +200,11 @@ class Run(AbstractContextManager["Run"]):
             for stage in wanted:
                 if stage.name not in made and not self._place.is_up_to_date(stage):
                     made |= self._make(self._together(stage, wanted), stages)
+            before = self._summary_bytes()
             reported = self._report(stages)
-            self._write_report()
             ran = tuple(stage.name for stage in wanted if stage.name in made)
+            if ran or before != self._summary_bytes() or not (self.folder / REPORT).exists():
+                self._write_page()
             return Result(folder=self.folder, **reported._asdict(), sent=self._context.sent - sent, ran=ran)
         except OSError as fault:
             if is_full(fault, self.folder):
@@ -306,10 +309,12 @@ class Run(AbstractContextManager["Run"]):
             write_manifest(self.folder, configuration, summary, self._context.constitutions)
         return _Reported(summary, spending)
 
-    def _write_report(self) -> None:
-        """Write the page for people. What it says is in other files too, so a fault in it never costs a run."""
-        from amendment.report.page import REPORT, write_report
+    def _summary_bytes(self) -> bytes | None:
+        path = self.folder / "summary.json"
+        return path.read_bytes() if path.is_file() else None
 
+    def _write_page(self) -> None:
+        """Write the report. What it says is in other files too, so a fault in it never costs a run."""
         try:
             write_report([self.folder])
         except Exception as fault:

@@ -100,12 +100,12 @@ def test_help_shows_the_commands_by_group_and_loads_no_heavy_library(flag: str, 
     assert "<bool>" not in output
 
 
-def test_a_run_without_training_loads_what_writes_datasets_and_the_run_after_it_nothing(
+def test_a_run_without_training_loads_what_writes_datasets_and_plots_and_the_run_after_it_nothing(
     tiny: Path, tmp_path: Path
 ) -> None:
     code, loaded, output = loaded_by("run", str(tiny), cwd=tmp_path)
     assert code == 0
-    assert set(loaded) <= {"datasets"}
+    assert set(loaded) <= {"datasets", "matplotlib"}, "matplotlib draws the report"
     assert "ran inputs, critique, candidates, judging, audit, dataset;" in output
     assert (tmp_path / "runs/tiny/dataset/train.parquet").is_file()
     code, loaded, output = loaded_by("run", str(tiny), cwd=tmp_path)
