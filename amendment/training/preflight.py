@@ -198,9 +198,8 @@ def labels_as_given(rows: Sequence[Row]) -> PairLabels:
     where only some rows have a `p_chosen`."""
     without = [at for at, row in enumerate(rows) if row.get("p_chosen") is None]
     if 0 < len(without) < len(rows):
-        raise DataError(
-            f"row {without[0] + 1}: p_chosen is empty, and other rows have one; fill it in every row or in none"
-        )
+        message = "p_chosen is empty, and other rows have one; fill it in every row or in none"
+        raise DataError([Problem(f"row {without[0] + 1}", message)])
     labelled = [{**row, "p_chosen": 1.0 if row.get("p_chosen") is None else row["p_chosen"]} for row in rows]
     return pair_labels(labelled, PairTrainerSettings(labels="soft", learning_rate=1.0))
 

@@ -47,8 +47,8 @@ def world(
         {
             "id": i,
             "q": f"question {i // per_prompt}",
-            "a": "word " * (9 if longer_is_a[i] else 5),
-            "b": "word " * (5 if longer_is_a[i] else 9),
+            "a": f"{i:04}" + " word" * (9 if longer_is_a[i] else 5),
+            "b": f"{i:04}" + " word" * (5 if longer_is_a[i] else 9),
             **{name: "A" if says_longer[i] == longer_is_a[i] else "B" for name, says_longer in sides.items()},
         }
         for i in range(n)

@@ -82,7 +82,7 @@ def test_what_cannot_be_fitted_is_told(gaps: list[float], rows: list[dict[str, A
 def test_held_out_pairs_that_cannot_be_read_are_named_before_the_training(
     base: Path, pairs: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    bad = [*pairs[:1], {**pairs[1], "p_chosen": 1.5}]
+    bad = [{**pairs[0], "p_chosen": 0.5}, {**pairs[1], "p_chosen": 1.5}]
     with pytest.raises(DataError, match="held-out row 2: p_chosen"):
         train_reward(base, pairs, tmp_path / "rm", SETTINGS, held_out=bad)
     assert not (tmp_path / "rm").exists()

@@ -229,9 +229,9 @@ def test_nobody_bills_the_calls_of_models_in_this_process(ledger: Ledger, tmp_pa
     for host in ("local:0123/cpu/float32", "lilliput"):
         lost(ledger, asked("lost", "w", host))
     assert not [line for line in spending_lines(spending(ledger, tmp_path)) if "billed" in line]
-    save(tmp_path / "p.csv", [{"prompt": f"ask {number}"} for number in range(8)])
+    save(tmp_path / "p.csv", [{"prompt": f"ask {number}"} for number in range(60)])
     text = f"""name: stopped
-models: {{m: {{provider: local, model: '{base}', max_tokens: 60, temperature: 1.0}}}}
+models: {{m: {{provider: local, model: '{base}', max_tokens: 200, temperature: 1.0}}}}
 prompts: [{{path: p.csv}}]
 candidates: [{{model: m, per_prompt: 1}}]
 """

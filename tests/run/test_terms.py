@@ -57,7 +57,7 @@ def test_only_a_stage_that_is_going_to_be_made_asks_for_a_price(
         Run.from_file(path, folder=tmp_path / "run")(until="candidates")
     result = Run.from_file(path, folder=tmp_path / "run", progress=said)(until="inputs")
     assert (result.sent, result.ran) == (0, ("inputs",))
-    assert [line.split(":")[0] for line in said.lines] == ["inputs"], "no host is named"
+    assert not [line for line in said.lines if "shop.example" in line], "no host is named"
 
 
 def test_a_batch_that_is_out_is_not_paid_for_again_online_without_a_yes(tmp_path: Path) -> None:
