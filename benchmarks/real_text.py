@@ -128,10 +128,8 @@ def _print_rewards(bench: Bench) -> None:
 def _likelihood(bench: Bench) -> None:
     """The likelihood judge on hh-harmless, without a question of its own."""
     print(f"principle: {HARMLESS}\nopposite: {HARMFUL}")
-    pairs, log_odds = bench.pairs("hh-harmless"), bench.log_odds()
-    rows = list(range(len(pairs)))
-    for name, p in {"per answer": log_odds}.items():
-        print(f"{name}: {measured(0.5 * (1 + np.tanh(p / 2)), pairs, rows)}")
+    pairs = bench.pairs("hh-harmless")
+    print(measured(0.5 * (1 + np.tanh(bench.log_odds() / 2)), pairs, range(len(pairs))))
 
 
 def _calibration(bench: Bench) -> None:
