@@ -300,7 +300,7 @@ def _of_judge(certificate: Json, *, others: bool = False) -> list[Headline | Non
 
 
 def _of_trainings(stages: Json) -> list[Headline | None]:
-    """The last policy against the first, and how well each training tells held-out pairs apart."""
+    """The last policy against the first, what keeps a principle more or less often, and held-out pairs."""
     rates = stages.get("evaluate", {}).get("win rates", {})
     won = [share_headline(f"wins, {name}", rate) for name, rate in list(rates.items())[-1:]]
     held_out = [
@@ -308,7 +308,28 @@ def _of_trainings(stages: Json) -> list[Headline | None]:
         for stage, counts in stages.items()
         if isinstance(counts.get("held out"), Mapping)
     ]
-    return [*won, *held_out[::-1]]
+    return [*won, _of_scorecard(stages.get("evaluate", {}).get("scorecard", {})), *held_out[::-1]]
+
+
+def _of_scorecard(card: Json) -> Headline | None:
+    """The principle whose share of answers that keep it has changed most."""
+    changes = [
+        (abs(change["value"]), name, pair, change)
+        for name, figure in card.get("principles", {}).items()
+        for pair, change in figure.get("differences", {}).items()
+    ]
+    if not changes:
+        return None
+    _, name, pair, change = max(changes, key=lambda row: row[0])
+    after, _, before = pair.partition(" - ")
+    shares = card["principles"][name]["policies"]
+    n = f"n\u00a0=\u00a0{change['n']:,}"
+    interval = f"{100 * change['low']:+.0f} to {100 * change['high']:+.0f} points" if change["low"] is not None else ""
+    return Headline(
+        f"answers that keep {name}, {before} and {after}",
+        f"{100 * shares[before]['value']:.0f} → {100 * shares[after]['value']:.0f} %",
+        f"{interval}, {n}" if interval else n,
+    )
 
 
 def _of_dataset(written: Written) -> list[Headline | None]:

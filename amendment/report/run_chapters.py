@@ -36,7 +36,12 @@ def made_by_run(written: Written) -> str:
         *([f"{' and '.join(sides)} pairs"] if sides else []),
         *([f"{'from ' if sides else ''}{prompts:,} prompts"] if prompts else []),
     ]
-    judged = f", judged by {', '.join(judges[:3])}{' and others' if len(judges) > 3 else ''}" if judges else ""
+    named = f"{', '.join(judges[:3])}{' and others' if len(judges) > 3 else ''}"
+    judged = f", judged by {named}" if judges else ""
+    if constructed := dataset.get("constructed", 0):  # without a judge
+        by_all = constructed >= sum(dataset.get(f"{side} pairs", 0) for side in ("train", "test"))
+        what = ", all by construction" if by_all else f", {constructed:,} by construction"
+        judged = f"{what}; judge that was measured: {named}" if by_all and judges else what + judged
     models = list(written.summary.get("models", {}))
     trained = f"; trained: {', '.join(models)}" if models else ""
     return f"{' '.join(pairs) or 'Nothing is finished yet'}{judged}{trained}."

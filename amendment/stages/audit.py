@@ -343,7 +343,11 @@ def _write(
         about=(
             datetime.now(UTC).date().isoformat(),
             *([f"data {names}"] if names else []),
-            *([f"judged by {', '.join(inputs.constitutions)}"] if inputs.constitutions else []),
+            *(
+                [f"constitution {', '.join(name.split('#')[0] for name in inputs.constitutions)}"]
+                if inputs.constitutions
+                else []
+            ),
         ),
         notes=[f"> {banner}"] if banner else [],
         gate=[section._replace(notes=()) for section in gate],

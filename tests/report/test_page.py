@@ -207,3 +207,30 @@ def test_a_figure_that_was_not_measured_is_none() -> None:
     measured = estimate({"value": 1, "low": None, "high": None, "n": 4, "clusters": 4})
     assert measured is not None
     assert math.isnan(measured.low)
+
+
+def test_pairs_that_no_judge_labelled_are_not_said_to_be_judged_and_the_largest_change_is_a_headline(
+    tmp_path: Path,
+) -> None:
+    def scored(before: float, after: float) -> dict[str, object]:
+        change = {"value": after - before, "low": after - before - 0.1, "high": after - before + 0.1, "n": 40}
+        policies = {"base": {"value": before}, "dpo": {"value": after}}
+        return {"by": "check", "policies": policies, "differences": {"dpo - base": change}}
+
+    stages = {
+        "inputs": {"prompts": 9},
+        "judging": {"judges": {"strict": {}}},
+        "dataset": {"train pairs": 3, "test pairs": 2, "constructed": 5},
+        "evaluate": {"scorecard": {"principles": {"r/short": scored(0.5, 0.75), "r/kind": scored(0.9, 0.5)}}},
+    }
+    (tmp_path / "judging").mkdir()
+    (tmp_path / "judging/report.json").write_text(json.dumps({"judges": {"strict": {}}}))
+    (tmp_path / "summary.json").write_text(json.dumps({"name": "t", "stages": stages}))
+    document = read_document(tmp_path)
+    assert (
+        document.made
+        == "3 train and 2 test pairs from 9 prompts, all by construction; judge that was measured: strict."
+    )
+    worst = document.headlines[0]
+    assert (worst.label, worst.value) == ("answers that keep r/kind, base and dpo", "90 → 50 %")
+    assert worst.interval == "-50 to -30 points, n\u00a0=\u00a040"
