@@ -102,7 +102,9 @@ def test_a_judge_that_says_nothing_stops_the_run_at_each_start(
         ended = amendment("run", "run.yaml")
         judged = sum(map(is_judging, server.asked))
         assert ended.code == 3, ended.err
-        assert 30 * start <= judged < 120 * start, "ten questions in three attempts each, in flight more, and not all 40"
+        assert 30 * start <= judged < 120 * start, (
+            "ten questions in three attempts each, in flight more, and not all 40"
+        )
         assert "one reply: (no text)" in ended.err
     server.answer = lambda body: (200, {"content": "Verdict: A"}) if is_judging(body) else mumbles(body)
     assert amendment("run", "run.yaml").code == 0
