@@ -9,7 +9,7 @@ test test-long bench: export OPENBLAS_NUM_THREADS := 1
 test test-long bench: export MKL_NUM_THREADS := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: setup demo test test-long lint format bench docs clean
+.PHONY: setup demo gallery test test-long lint format bench docs clean
 
 setup: $(VENV)/.stamp
 
@@ -29,6 +29,10 @@ $(VENV)/.stamp: pyproject.toml constraints.txt
 demo: setup
 	@$(BIN)/amendment run examples/demo.yaml --folder runs/demo >/dev/null
 	@cat runs/demo/summary.md
+
+gallery: setup
+	$(BIN)/amendment run examples/demo.yaml --folder runs/demo
+	$(BIN)/python -m examples.gallery.make runs/demo
 
 # Two processes, a test file in one of them, since its tests share what was expensive to make.
 test: setup
