@@ -32,11 +32,15 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 def run_sync(work: Coroutine[Any, Any, T], *, meanwhile: Callable[[], None] = lambda: None) -> T:
-    """The result of a coroutine, waited for from synchronous code; never to be called in a coroutine that it runs.
+    """The result of a coroutine, waited for from synchronous code. Raises RuntimeError in a coroutine that runs in the
+    same loop, such as a user's function that answers for a model: the loop would wait for itself.
 
     `meanwhile` is called every `SIGNAL_SECONDS`, in the thread that waits. An interrupt, or an error in `meanwhile`,
     cancels the coroutine and waits for its end, but no longer than `GRACE_SECONDS`.
     """
+    if asyncio._get_running_loop() is _loop():
+        work.close()
+        raise RuntimeError("called in an async function that a run calls; await the async form, such as compare_async")
     ended = threading.Event()
 
     async def tracked() -> T:

@@ -34,6 +34,9 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\
 _HINT = "check the indentation (spaces, no tabs), close quotes and brackets, and quote texts that contain ': ' or ' #'"
 
 
+_NO_LINE = (0, 0)
+
+
 class Mark(NamedTuple):
     """Line and column, from 1, of a value and of the key before it (of an entry of a list: of the value again)."""
 
@@ -45,7 +48,7 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True)
 class Document:
-    """The content of a YAML file (`data`), with the place of each value."""
+    """The content of a YAML file (`data`), with the place of each value; or a dictionary, which has no lines."""
 
     data: Any
     path: str
@@ -58,7 +61,7 @@ class Document:
         return mark.key if key and loc in self.marks else mark.value
 
     def place(self, loc: Loc, *, key: bool = False) -> str:
-        """`file:line:column: a.b[2].c`."""
+        """`file:line:column: a.b[2].c`; without line and column in a dictionary."""
         return _place(self.path, self.locate(loc, key=key), loc)
 
     def problem(self, loc: Loc, message: str, *, key: bool = False) -> Problem:
@@ -72,7 +75,8 @@ def format_path(loc: Loc) -> str:
 
 
 def _place(path: str, at: tuple[int, int], loc: Loc) -> str:
-    return f"{path}:{at[0]}:{at[1]}" + (f": {format_path(loc)}" if loc else "")
+    lines = "" if at == _NO_LINE else f":{at[0]}:{at[1]}"
+    return f"{path}{lines}" + (f": {format_path(loc)}" if loc else "")
 
 
 def read_yaml(path: str | Path) -> Document:
@@ -105,6 +109,21 @@ def parse_yaml(text: str, name: str) -> Document:
     if reader.data is None and not (reader.marks and reader.marks[()].text):
         raise ConfigError([Problem(name, "the file is empty")])
     return Document(reader.data, name, reader.marks)
+
+
+def as_document(value: Any, name: str) -> Document:
+    """A dictionary as a document without lines, with lists for tuples and text for paths, as YAML would give them."""
+    marks: dict[Loc, Mark] = {}
+
+    def read(value: Any, loc: Loc) -> Any:
+        marks[loc] = Mark(_NO_LINE, _NO_LINE, str(value).lower() if isinstance(value, bool) else None)
+        if isinstance(value, Mapping):
+            return {key: read(inner, (*loc, key)) for key, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [read(inner, (*loc, index)) for index, inner in enumerate(value)]
+        return str(value) if isinstance(value, Path) else value
+
+    return Document(read(value, ()), name, marks)
 
 
 class _Reader:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,6 +123,20 @@ def test_the_python_of_the_readme_names_what_exists() -> None:
         for module, names in re.findall(r"^from (amendment\S*) import (.+)$", block, flags=re.MULTILINE):
             found = __import__(module, fromlist=["_"])
             assert all(hasattr(found, name.strip()) for name in names.split(","))
+
+
+def test_the_python_of_the_docs_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "May I swim?"}\n{"prompt": "May I dive?"}\n')
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL))
+    names: dict[str, Any] = {}
+    exec(compile(code, "python.md", "exec"), names)
+    assert names["result"].sent == 8  # of two prompts two answers, compared in both orders
+    assert (names["compared"].p_a, names["compared"].consistent) == (0.5, False)
+    assert "the run's dictionary: judging.orders found the text 'sideways'" in capsys.readouterr().out
 
 
 def test_links_of_the_docs_lead_somewhere() -> None:

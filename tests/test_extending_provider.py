@@ -85,9 +85,9 @@ def _opens_a_missing_file(spec: Any) -> Any:
     ("factory", "complaint"),
     [
         (_opens_a_missing_file, "No such file"),
-        (_echo, "expected a Provider, or an async function"),  # the function itself, without a factory around it
+        (_echo, "expected a Provider, or a function"),  # the function itself, without a factory around it
         (lambda spec: None, "returned None, expected a Provider"),
-        (lambda spec: str, "expected a Provider, or an async function"),
+        (lambda spec: str, "expected a Provider, or a function"),
     ],
 )
 def test_what_opens_no_provider_is_named_with_its_model(
@@ -131,8 +131,3 @@ def test_a_wrong_key_of_a_model_is_told_with_the_keys_of_its_provider(
 def test_the_name_of_a_shipped_provider_is_taken() -> None:
     with pytest.raises(ConfigError, match="another name"):
         register_provider("openai", lambda spec: spec)  # type: ignore[arg-type,return-value]
-
-
-def test_a_function_judges_as_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
-    exec(block("python", 2), {"__name__": "page"})
-    assert float(capsys.readouterr().out) == 0.5  # what is shown first, in both orders

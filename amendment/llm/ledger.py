@@ -331,6 +331,9 @@ def hold(folder: Path) -> IO[bytes]:
     try:
         return lock_file(folder / "run.lock")
     except AlreadyLocked as fault:
+        if str(fault) == f"pid {os.getpid()}":
+            own = f"{folder}: this process has the folder open already, in another run or thread"
+            raise LedgerError(f"{own}. Wait until that run ends, or close it.") from fault
         raise LedgerError(f"{folder}: another process ({fault}) is working here. Wait for it or stop it.") from fault
     except OSError as fault:
         raise _unwritable(folder, fault) from fault

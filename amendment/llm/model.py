@@ -11,10 +11,11 @@ from typing import Any, Literal, NamedTuple
 from amendment import __version__
 from amendment.errors import ConfigError, ProviderError, Transient
 from amendment.llm.client import Calls
+from amendment.llm.functions import FunctionProvider, ModelFunction, name_of
 from amendment.llm.ledger import Ledger
 from amendment.llm.limits import Limits
 from amendment.llm.prices import FREE
-from amendment.llm.provider import Ask, FunctionProvider, Provider
+from amendment.llm.provider import Provider
 from amendment.llm.requests import Answer, Reply, Request
 from amendment.llm.transport import Online, Transport
 from amendment.records import Candidate, Messages, Origin, Outcome, Prompt, Sampling, text_of
@@ -56,10 +57,18 @@ class Model:
         self._transport = transport or Online(provider, endpoint, calls.ledger, calls.budget, price)
 
     @classmethod
-    def from_function(cls, ask: Ask, *, name: str = "function") -> Model:
-        """An async function from messages to text as a model, for scripts: its ledger ends with it."""
-        provider = FunctionProvider(name, ask)
+    def from_function(cls, function: ModelFunction, *, name: str | None = None) -> Model:
+        """A function as a model, for scripts: `ModelFunction` says what it gets and returns. `name`, by default the
+        function's, stands in verdicts. Its replies are kept as long as this object; a run keeps them on disk."""
+        if not callable(function):
+            raise ConfigError(f"found {function!r:.80}, expected a model or a function from messages to text")
+        name = name or name_of(function)
+        provider = FunctionProvider("function", function)
         return cls(name=name, model=name, provider=provider, calls=Calls(Ledger()), sampling=Sampling())
+
+    def __repr__(self) -> str:
+        place = "" if self.provider.host == self.provider.kind else f" at {self.provider.host}"
+        return f"<Model {self.name}: {self.model} ({self.provider.kind}{place})>"
 
     @property
     def shows_choices(self) -> bool:

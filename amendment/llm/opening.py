@@ -11,17 +11,19 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from inspect import iscoroutine, iscoroutinefunction
+from inspect import isawaitable, iscoroutine
 from pathlib import Path
 
 from amendment.errors import ConfigError, CredentialsError
 from amendment.libraries import missing, need
 from amendment.llm.client import Calls
+from amendment.llm.functions import FunctionProvider, ModelFunction
 from amendment.llm.limits import Limits
 from amendment.llm.model import Model
 from amendment.llm.prices import Price, is_own_server
-from amendment.llm.provider import Ask, FunctionProvider, Provider
+from amendment.llm.provider import Provider
 from amendment.llm.specs import (
+    FUNCTION,
     REGISTERED,
     SHIPPED,
     AnthropicSpec,
@@ -45,16 +47,22 @@ INDEX = "model.safetensors.index.json"
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _NO_WRITERS = ("ForSequenceClassification", "ForTokenClassification", "ForMaskedLM", "ForQuestionAnswering")
 """Ends of the names of architectures that write no text; a loader would give them a head of random numbers."""
+_NO_FUNCTION = (
+    "a function answers for this model, and none was handed over; start the run in Python, with "
+    "Run.from_file(FILE, models={NAME: function})"
+)
 _OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack", ".gguf")
 
 
-def register_provider(name: str, factory: Callable[[RegisteredSpec], Provider | Ask]) -> None:
-    """Let entries of `models:` say `provider: NAME`. `factory` makes of an entry a Provider, or an async function from
-    the messages of a chat, as dictionaries, to a text. A name that is registered again has the new factory; raises
-    ConfigError for the name of a shipped provider, and for what is no function."""
+def register_provider(name: str, factory: Callable[[RegisteredSpec], Provider | ModelFunction]) -> None:
+    """Let entries of `models:` say `provider: NAME`. `factory` makes of an entry a `ModelFunction` or a Provider.
+
+    A name that is registered again has the new factory. Raises ConfigError for the name of a shipped provider, and for
+    what is no function.
+    """
     if not callable(factory):
         raise ConfigError(f"provider {name}: found {factory!r:.80}, expected a function that takes an entry of models")
-    if name in SHIPPED:
+    if name in (*SHIPPED, FUNCTION):
         raise ConfigError(f"provider {name} is shipped; register yours under another name")
     REGISTERED[name] = factory
 
@@ -64,6 +72,8 @@ def check_model(spec: Spec, environ: Mapping[str, str] = os.environ) -> list[str
     if isinstance(spec, HostedSpec):
         problem = _key_problem(spec, environ)
         return [problem] if problem else []
+    if isinstance(spec, RegisteredSpec) and spec.provider == FUNCTION and not spec.function:
+        return [_NO_FUNCTION]
     return _local_problems(spec) if isinstance(spec, LocalSpec) else []
 
 
@@ -88,20 +98,26 @@ def open_provider(spec: Spec, environ: Mapping[str, str] = os.environ, *, trust:
 
 
 def _open_registered(spec: RegisteredSpec) -> Provider:
+    if spec.provider == FUNCTION:
+        if spec.function is None:
+            raise ConfigError(f"model {spec.model}: {_NO_FUNCTION}")
+        return FunctionProvider(FUNCTION, spec.function, at_once=spec.concurrency)
     place = f"model {spec.model} of the registered provider {spec.provider}"
     try:
         opened = REGISTERED[spec.provider](spec)
     except OSError as fault:
         raise ConfigError(f"{place} cannot be opened: {fault}") from fault
-    if iscoroutinefunction(opened) or iscoroutinefunction(getattr(opened, "__call__", None)):  # noqa: B004
-        return FunctionProvider(spec.provider, opened)
     if isinstance(opened, Provider):
         return opened
+    if callable(opened) and not isinstance(opened, type):
+        return FunctionProvider(spec.provider, opened, at_once=spec.concurrency)
     if iscoroutine(opened):
         opened.close()
+    is_function = isinstance(opened, str) or isawaitable(opened)
+    hint = "; register a function that takes the entry and returns yours" if is_function else ""
     raise ConfigError(
-        f"{place}: the registered function returned {opened!r:.80}, expected a Provider, or an async function from "
-        "messages to a text"
+        f"{place}: the registered function returned {opened!r:.80}, expected a Provider, or a function from messages "
+        f"to a text{hint}"
     )
 
 

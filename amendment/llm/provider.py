@@ -4,15 +4,12 @@ inside this process."""
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from amendment.errors import ConfigError, FaultKind, Rejected, Transient
+from amendment.errors import FaultKind, Transient
 from amendment.llm.requests import Reply, Request, Usage
 from amendment.records import Message, ToolCall
-
-Ask = Callable[[list[dict[str, Any]]], Awaitable[str]]
-"""A function from the messages of a chat, dictionaries with `role` and `content`, to the model's answer."""
 
 
 class RawReply(NamedTuple):
@@ -164,27 +161,3 @@ class PlainProvider:
 
     async def close(self) -> None:
         """Nothing is open."""
-
-
-class FunctionProvider(PlainProvider):
-    """An async function as a provider. What it raises as OSError, TimeoutError among them, is tried again."""
-
-    shows_choices = False
-
-    def __init__(self, name: str, ask: Ask) -> None:
-        self.kind = self.host = name
-        self._ask = ask
-
-    async def send(self, request: Request) -> RawReply:
-        """The text as compact JSON, with words counted as tokens."""
-        messages = [message.to_json() for message in request.messages]
-        try:
-            text = await self._ask(messages)
-        except OSError as fault:
-            raise Transient(f"{self.host}: {fault!r}", kind="transport") from fault
-        if not isinstance(text, str):
-            raise ConfigError(f"provider {self.host}: its function returned {text!r:.80}, expected text")
-        if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
-            raise Rejected(f"{self.host}: the reply holds half a surrogate pair, which no text has")
-        read = sum(len(str(message.get("content", "")).split()) for message in messages)
-        return RawReply(write_plain(text, finish_reason="stop", input_tokens=read, output_tokens=len(text.split())))

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, PrivateAttr, Tag, field_validator, model_validator
 
+from amendment.llm.functions import ModelFunction
 from amendment.llm.prices import Price
 from amendment.llm.trust import SERVICES, belongs, key_problem
 from amendment.llm.weights import is_gguf
@@ -281,14 +282,16 @@ class SimulatedSpec(Persona):
 REGISTERED: dict[str, Callable[[RegisteredSpec], Any]] = {}
 """The functions given to `register_provider`, by name; each opens the provider of an entry."""
 SHIPPED = ("openai", "anthropic", "local", "simulated")
+FUNCTION = "function"
 _OTHER = "a registered one"
 
 
 class RegisteredSpec(_Drawn):
-    """A model of a provider registered with `register_provider`."""
+    """A model that is a function, or of a provider registered with `register_provider`."""
 
     provider: str = Field(json_schema_extra={"not": {"enum": list(SHIPPED)}})
-    """The name under which it was registered."""
+    """The name under which it was registered; `function` for a function that Python hands to the run as
+    `models={NAME: function}`."""
     model: str = Field(min_length=1, max_length=200)
     """The name that records show. A model that answers otherwise needs another name, or stored replies are used."""
     concurrency: int = Field(default=8, ge=1, le=1024)
@@ -297,17 +300,29 @@ class RegisteredSpec(_Drawn):
     """Options of the provider itself."""
     price: Price | None = None
     """USD per million tokens; free where absent."""
+    _function: ModelFunction | None = PrivateAttr(default=None)
 
     @property
     def host(self) -> str:
         """The endpoint's identity."""
         return self.provider
 
+    @property
+    def function(self) -> ModelFunction | None:
+        """The function that answers, where the entry has the provider `function` and Python has handed one over."""
+        return self._function
+
+    def answered_by(self, function: ModelFunction) -> RegisteredSpec:
+        """This entry with the function that answers."""
+        spec = self.model_copy()
+        spec._function = function
+        return spec
+
 
 def provider(entry: Any) -> str | None:
     """The kind of this entry. Pydantic's messages name the function, which is therefore called like the key."""
     name = entry.get("provider") if isinstance(entry, dict) else getattr(entry, "provider", None)
-    return _OTHER if isinstance(name, str) and name in REGISTERED else name
+    return _OTHER if isinstance(name, str) and (name in REGISTERED or name == FUNCTION) else name
 
 
 ModelSpec = Annotated[

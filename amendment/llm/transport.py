@@ -142,7 +142,7 @@ class Online:
             late = f"{self._provider.host}: no reply within {self._provider.deadline or 0:g} s"
             raise self._failed(Transient(late, kind="deadline"), admission) from None
         except BaseException as fault:
-            raise self._failed(fault, admission) from None
+            raise self._failed(fault, admission) from fault.__cause__
         meter = self._provider.meter(sent.raw)
         used = meter.usage.input_tokens + meter.usage.output_tokens if meter.usage else None
         self._endpoint.answered(permit, used, work=work_of(meter.usage))

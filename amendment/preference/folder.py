@@ -170,6 +170,11 @@ class JudgeFolder(NamedTuple):
         """True where the text contains the principle; a text without one asks the same of every answer."""
         return "{principle}" in self.template.text
 
+    @property
+    def asks_by_principle(self) -> bool:
+        """True where each question is asked by a principle of a constitution."""
+        return self.compares or self.has_principle
+
     def choices(self, *, shown: bool) -> tuple[str, ...]:
         """Words whose probabilities are read, for a model that returns them (`shown`) or not; empty for a judge that
         reads none."""

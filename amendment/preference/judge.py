@@ -23,8 +23,8 @@ from amendment.constitutions import Constitution, DrawnPrinciple, draw_principle
 from amendment.errors import ConfigError
 from amendment.hashing import content_id
 from amendment.llm.concurrency import flow
+from amendment.llm.functions import ModelFunction
 from amendment.llm.model import Model
-from amendment.llm.provider import Ask
 from amendment.preference.aggregate import Disagreement, Weighting, aggregate_verdicts, weightings_of
 from amendment.preference.asking import QuestionRunner
 from amendment.preference.folder import JudgeFolder, Unit, load_judge_folder
@@ -79,6 +79,11 @@ class Compared(NamedTuple):
     judgement: Judgement
     """The result as a record, whose own `a` and `b` are in canonical order, not in the caller's."""
 
+    def __repr__(self) -> str:
+        p_a = "None" if self.p_a is None else f"{self.p_a:.3f}"
+        principles = ", ".join(self.principle_ids)
+        return f"<Compared p_a={p_a}, consistent={self.consistent}, {len(self.verdicts)} verdicts by {principles}>"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
@@ -115,6 +120,10 @@ class Judge:
                 f"judge {self.folder.id} has protocol {self.folder.protocol}; criteria are for protocol rubric alone"
             )
 
+    def __repr__(self) -> str:
+        constitutions = ", ".join(constitution.id for constitution in self.constitutions)
+        return f"<Judge {self.name}{f' by {constitutions}' if constitutions else ''}>"
+
     @property
     def name(self) -> str:
         """The rater named in its verdicts: model and folder, so that two judges of one model are two raters."""
@@ -134,19 +143,29 @@ class Judge:
         cls,
         folder: str | Path,
         *,
-        model: Model | Ask,
-        constitution: Constitution | Sequence[Constitution],
+        model: Model | ModelFunction,
+        constitution: Constitution | Sequence[Constitution] = (),
         settings: JudgeSettings | None = None,
         samples: int = 1,
         seed: int = 0,
         criteria: Callable[[Prompt], Sequence[Criterion]] | None = None,
         min_label_mass: float = LEAST_MASS,
     ) -> Judge:
-        """A judge from a shipped folder's id or a path. `model` may be an async function from messages to text. Raises
-        ConfigError for a folder or model that cannot judge."""
+        """A judge from a shipped folder's id or a path.
+
+        `model` is a model of a run (`run.models[NAME]`), or a plain or async function from messages to text or to the
+        probabilities of labels; see `ModelFunction`. `constitution` holds the principles to judge by; only a rubric
+        with criteria of its own needs none. Raises ConfigError for a folder or model that cannot judge.
+        """
         constitutions = [constitution] if isinstance(constitution, Constitution) else list(constitution)
+        judge_folder = load_judge_folder(folder)
+        if not constitutions and judge_folder.protocol != "rubric" and judge_folder.asks_by_principle:
+            raise ConfigError(
+                f"judge {judge_folder.id} asks by a principle: expected a constitution, such as "
+                "constitution=load_constitution('helpful-honest')"
+            )
         return cls(
-            folder=load_judge_folder(folder),
+            folder=judge_folder,
             model=model if isinstance(model, Model) else Model.from_function(model),
             constitutions=constitutions,
             settings=settings or JudgeSettings(),
@@ -286,7 +305,7 @@ class Judge:
         return [verdict for verdicts in asked for verdict in verdicts]
 
     def _principles(self, prompt: Prompt, key: str) -> Sequence[DrawnPrinciple | None]:
-        if self._own_criteria(prompt) or not (self.folder.compares or self.folder.has_principle):
+        if self._own_criteria(prompt) or not self.folder.asks_by_principle:
             return [None]
         pool = eligible_principles(self.constitutions, "compare", category=prompt.category, tags=prompt.tags)
         if not pool:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -21,8 +22,9 @@ from amendment.data.ballots import UNKNOWN
 from amendment.data.inputs import StreamedInputs, read_into
 from amendment.data.sources import LilliputPrompts, Source
 from amendment.errors import ConfigError, DataError, Problem
+from amendment.llm.functions import ModelFunction, name_of
 from amendment.llm.opening import check_model
-from amendment.llm.specs import able, located
+from amendment.llm.specs import FUNCTION, able, located
 from amendment.preference import load_judge_folder
 from amendment.preference.judge import misfits
 from amendment.run.money import asking_stages, price_table, unbounded, unpriced
@@ -41,7 +43,7 @@ from amendment.stages import stages_of
 from amendment.stages.contract import Ask, ConfigProblem, ConfigWarning
 from amendment.stages.inputs import unknown_raters
 from amendment.text import plain
-from amendment.yamlfile import Document, Loc, capped, did_you_mean, read_yaml, texts, validate
+from amendment.yamlfile import Document, Loc, as_document, capped, did_you_mean, read_yaml, texts, validate
 
 _ROW = re.compile(r":? ?row \d|:\d")
 """The place of a row, after the name of its file."""
@@ -58,8 +60,15 @@ class LoadedRun(NamedTuple):
     """The folder of the file, from which its paths are meant."""
 
 
-def load_run_file(path: str | Path, overrides: Sequence[str] = (), *, limit: int | None = None) -> LoadedRun:
-    """Read a run file, with `a.b=value` overrides and at most `limit` rows of each source.
+def load_run_file(
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    limit: int | None = None,
+    models: Mapping[str, ModelFunction] = MappingProxyType({}),
+) -> LoadedRun:
+    """Read a run file, with `a.b=value` overrides and at most `limit` rows of each source. `models` are the functions
+    that answer for the entries of the provider `function`.
 
     Raises ConfigError for a file that is wrong in itself, with every problem inside it and outside. Where the
     shape is wrong, references are not looked at: they would be to parts that could not be read.
@@ -69,7 +78,29 @@ def load_run_file(path: str | Path, overrides: Sequence[str] = (), *, limit: int
     blank = [document.problem(loc, _BLANK) for loc, mark in document.marks.items() if mark.text == ""]
     for text in overrides:
         document = override(document, text)
-    folder = Path(path).resolve().parent
+    return _loaded(document, Path(path).resolve().parent, blank, limit=limit, models=models)
+
+
+def load_run_settings(
+    settings: Mapping[str, Any],
+    *,
+    base: str | Path = ".",
+    limit: int | None = None,
+    models: Mapping[str, ModelFunction] = MappingProxyType({}),
+) -> LoadedRun:
+    """`load_run_file` for the content of a run file as a dictionary; `base` is the folder from which its paths are
+    meant. Raises ConfigError as that does, with places such as `models.writer.model`."""
+    return _loaded(as_document(settings, "the run's dictionary"), Path(base).resolve(), [], limit=limit, models=models)
+
+
+def _loaded(
+    document: Document,
+    folder: Path,
+    blank: list[Problem],
+    *,
+    limit: int | None,
+    models: Mapping[str, ModelFunction],
+) -> LoadedRun:
     if isinstance(document.data, dict) and "principles" in document.data:
         raise ConfigError(f"{document.path} is a constitution; name it under constitution: in a run file")
     try:
@@ -78,11 +109,43 @@ def load_run_file(path: str | Path, overrides: Sequence[str] = (), *, limit: int
         config = validate(document, RunFile)
     except ConfigError as fault:
         raise ConfigError(capped([*fault.problems, *_of_the_rest(document, folder, fault.problems)])) from None
+    if wrong := _placed(document, _function_problems(config, models)):
+        raise ConfigError(wrong)
+    specs: dict[str, Any] = dict(config.models)
+    config = config.model_copy(
+        update={"models": {**specs, **{name: specs[name].answered_by(models[name]) for name in models}}}
+    )
     config = _limited(config, limit) if limit else config
     loaded = LoadedRun(config, document, folder)
     if references := [*reference_problems(config)]:
         raise ConfigError(capped(_placed(document, references) + _outside(loaded, os.environ)))
     return loaded
+
+
+def _function_problems(config: RunFile, models: Mapping[str, ModelFunction]) -> Iterator[ConfigProblem]:
+    """What keeps these functions from answering for the entries with their names."""
+    named: dict[str, Any] = {}
+    functions: dict[str, Any] = dict(models)
+    for name, function in functions.items():
+        spec, shown = config.models.get(name), name_of(function)
+        entry = f"{name}: {{provider: function, model: NAME}}"
+        if spec is None:
+            near = did_you_mean(name, config.models)
+            yield (
+                ("models",),
+                f"no entry {name!r}{near} for function {shown}; add {entry}. Replies are stored under NAME: change it "
+                "when the function's answers change",
+            )
+        elif spec.provider != FUNCTION:
+            yield ("models", name, "provider"), f"found {spec.provider}, and function {shown} to answer; write {entry}"
+        elif not callable(function):
+            yield ("models", name), f"found {function!r:.80}, expected a function from messages to text"
+        elif named.setdefault(spec.model, function) is not function:
+            yield (
+                ("models", name, "model"),
+                f"found {spec.model!r}, under which the replies of function {name_of(named[spec.model])} are stored; "
+                "give each function a name of its own",
+            )
 
 
 def _of_the_rest(document: Document, base: Path, problems: Iterable[Problem]) -> list[Problem]:

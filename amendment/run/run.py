@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import yaml
@@ -16,12 +17,13 @@ from amendment.errors import AmendmentError, ConfigError, LedgerError, Problem
 from amendment.files import full_disk, is_full, write_text
 from amendment.keys import redact_logs
 from amendment.llm.concurrency import STAGE
+from amendment.llm.functions import ModelFunction
 from amendment.llm.model import Model
 from amendment.llm.trust import Trust
 from amendment.publishing.manifest import write_manifest
 from amendment.report import PairView, PromptStory, Records, RunReader, VerdictView, write_report
 from amendment.report.page import REPORT
-from amendment.run.checks import LoadedRun, check_run_file, load_run_file
+from amendment.run.checks import LoadedRun, check_run_file, load_run_file, load_run_settings
 from amendment.run.context import Patience, RunContext
 from amendment.run.engine import RunFolder, RunStage, assemble, up_to
 from amendment.run.plan import Plan, plan_run
@@ -55,6 +57,9 @@ class Result:
     """Model calls that went out in this call of the run."""
     ran: tuple[str, ...]
     """Stages that were run now; all others were up to date."""
+
+    def __repr__(self) -> str:
+        return f"<Result in {self.folder}: {', '.join(self.ran) or 'nothing'} made now, {self.sent:,} calls>"
 
     @property
     def dataset(self) -> DatasetDict:
@@ -117,6 +122,7 @@ class Run(AbstractContextManager["Run"]):
         path: str | Path,
         *,
         folder: str | Path | None = None,
+        models: Mapping[str, ModelFunction] = MappingProxyType({}),
         overrides: Sequence[str] = (),
         limit: int | None = None,
         progress: Progress | Callable[[ProgressEvent], None] | None = None,
@@ -126,6 +132,7 @@ class Run(AbstractContextManager["Run"]):
     ) -> Self:
         """A run of this file, in runs/NAME unless another folder is named. Raises ConfigError with all mistakes.
 
+        `models` are functions that answer for entries with the provider `function`, by the entry's name.
         `progress` is a function that takes events; without one, progress is shown as on the command line, and in a
         notebook as bars; `QuietProgress()` shows nothing. `overrides` are `a.b=value` texts; `limit` takes only the
         first so many rows of each source, and is a run of its own, in runs/NAME.limit-N; `patience` says how long
@@ -134,10 +141,32 @@ class Run(AbstractContextManager["Run"]):
         """
         if trust_hosts:
             terms = terms._replace(trust=Trust(trust_hosts))
-        loaded = load_run_file(path, overrides, limit=limit)
-        if limit and folder is None:  # a trial must not replace what a whole run has made
-            folder = Path("runs") / f"{loaded.config.name}.limit-{limit}"
-        return cls(loaded, folder=Path(folder) if folder else None, progress=progress, patience=patience, terms=terms)
+        loaded = load_run_file(path, overrides, limit=limit, models=models)
+        return cls(loaded, folder=_folder_for(loaded, folder, limit), progress=progress, patience=patience, terms=terms)
+
+    @classmethod
+    def from_dict(
+        cls,
+        settings: Mapping[str, Any],
+        *,
+        base: str | Path = ".",
+        folder: str | Path | None = None,
+        models: Mapping[str, ModelFunction] = MappingProxyType({}),
+        limit: int | None = None,
+        progress: Progress | Callable[[ProgressEvent], None] | None = None,
+        patience: Patience = Patience(),  # noqa: B008 - immutable
+        terms: Terms = Terms(),  # noqa: B008 - immutable
+        trust_hosts: Sequence[str] = (),
+    ) -> Self:
+        """A run of the content of a run file, as a dictionary. `base` is the folder from which its paths are meant;
+        all else is as in `from_file`."""
+        if trust_hosts:
+            terms = terms._replace(trust=Trust(trust_hosts))
+        loaded = load_run_settings(settings, base=base, limit=limit, models=models)
+        return cls(loaded, folder=_folder_for(loaded, folder, limit), progress=progress, patience=patience, terms=terms)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.config.name} in {self.folder}>"
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -336,6 +365,13 @@ class Run(AbstractContextManager["Run"]):
         """Let go of models and ledger; calling the run, or looking a model up, opens them again."""
         self._is_lent = False
         self._context.close()
+
+
+def _folder_for(loaded: LoadedRun, folder: str | Path | None, limit: int | None) -> Path | None:
+    """The folder that was named; a trial has one of its own, since it must not replace what a whole run has made."""
+    if limit and folder is None:
+        return Path("runs") / f"{loaded.config.name}.limit-{limit}"
+    return Path(folder) if folder else None
 
 
 def _pairs(workspace: RunFolder, done: Sequence[str]) -> int:

@@ -115,8 +115,8 @@ async def test_a_refusal_names_what_was_asked_for(kind: Literal["draft", "policy
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"prefill": "Yes"}, "model function: function cannot continue the beginning of an answer"),
-        ({"scored": "Yes"}, "model function: function returns no log-probability of a text"),
+        ({"prefill": "Yes"}, "model ask: function cannot continue the beginning of an answer"),
+        ({"scored": "Yes"}, "model ask: function returns no log-probability of a text"),
     ],
 )
 def test_what_a_provider_cannot_do_is_refused_before_it_is_asked(asked: dict[str, str], message: str) -> None:

@@ -206,7 +206,7 @@ def test_a_judge_made_before_a_run_judges_after_it_until_the_run_is_closed(small
 def test_a_second_run_in_the_same_folder_is_refused(small: Path, tmp_path: Path) -> None:
     holder = Run.from_file(small, folder=tmp_path / "run")
     holder.models["second"]
-    with pytest.raises(LedgerError, match=r"run: another process \(pid \d+.*\) is working here"):
+    with pytest.raises(LedgerError, match=r"run: this process has the folder open already"):
         Run.from_file(small, folder=tmp_path / "run")()
     assert not (tmp_path / "run/run.yaml").exists(), "the refused run writes nothing"
     holder.close()
