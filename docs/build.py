@@ -1,4 +1,4 @@
-"""Write what is made from the code: the pages with every key and every command, and the schemas for editors.
+"""Write what is made from the code: the pages with every key, command and public name, and the schemas for editors.
 
 python docs/build.py            write them
 python docs/build.py --check    fail when one of them is not what the code says
@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from reference import api_page
 from typer.main import get_command
 
 from amendment.cli import app
-from amendment.constitutions import constitution_schema
+from amendment.constitutions.model import constitution_schema
 from amendment.run import RunFile
 from amendment.run.runfile import config as run_file
 from amendment.schema import json_schema
@@ -30,6 +31,7 @@ def pages() -> dict[str, str]:
     return {
         "docs/run-file.md": run_file_page(),
         "docs/commands.md": commands_page(),
+        "docs/api.md": api_page(),
         "amendment/run/schemas/run.schema.json": run_file.schema_text(),
         "amendment/constitutions/schemas/constitution.schema.json": json.dumps(
             constitution_schema(), indent=2, ensure_ascii=False

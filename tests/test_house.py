@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import amendment
+from docs.reference import public_names
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "amendment"
@@ -92,6 +93,11 @@ def test_a_subpackage_has_a_sorted_and_complete_all_and_does_nothing_else(name: 
     imported = {alias.asname or alias.name for node in handed_on for alias in node.names}  # type: ignore[attr-defined]
     assert set(names) == imported | later
     assert names == sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+
+
+def test_a_subpackage_has_at_most_25_public_names_and_each_has_a_docstring() -> None:
+    """`public_names` raises LookupError for a name without one."""
+    assert {module: len(names) for module, names in public_names().items() if len(names) > 25} == {}
 
 
 def test_every_subpackage_has_a_layer() -> None:

@@ -36,6 +36,7 @@ from amendment.text import plain
 from amendment.yamlfile import read_yaml
 
 CERTIFICATE_FORMAT = 9
+"""The version of the layout of `certificate.json`."""
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Constitutional AI and preference data whose judge is measured. Start with: amendment run FILE",
 )
+"""The command line as a Typer application."""
 
 RunFilePath = Annotated[Path, typer.Argument(metavar="FILE", help="The run file.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override one value of the file.")]

@@ -1,7 +1,7 @@
 """Constitutions: their model, loader and linter, and the ones that are shipped."""
 
-from amendment.constitutions.checks import Check, Checked, register_check
-from amendment.constitutions.draw import DrawnPrinciple, DrawScheme, draw_principles, eligible_principles, principles_of
+from amendment.constitutions.checks import Check, register_check
+from amendment.constitutions.draw import DrawnPrinciple, draw_principles, eligible_principles, principles_of
 from amendment.constitutions.importing import Imported, import_constitution
 from amendment.constitutions.linter import Finding, lint
 from amendment.constitutions.load import constitution_yaml, lint_file, load_constitution, shipped, write_constitution
@@ -16,18 +16,15 @@ from amendment.constitutions.model import (
     ReviseExample,
     Score,
     Source,
-    constitution_schema,
 )
 
 __all__ = [
     "AppliesWhen",
     "Case",
     "Check",
-    "Checked",
     "CompareExample",
     "Constitution",
     "CritiqueExample",
-    "DrawScheme",
     "DrawnPrinciple",
     "FewShot",
     "Finding",
@@ -36,7 +33,6 @@ __all__ = [
     "ReviseExample",
     "Score",
     "Source",
-    "constitution_schema",
     "constitution_yaml",
     "draw_principles",
     "eligible_principles",

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
-from amendment.constitutions import Constitution, DrawnPrinciple, DrawScheme, draw_principles, eligible_principles
+from amendment.constitutions import Constitution, DrawnPrinciple, draw_principles, eligible_principles
+from amendment.constitutions.draw import DrawScheme
 from amendment.critique.copies import Copied, copied_from
 from amendment.critique.texts import (
     EXAMPLE,

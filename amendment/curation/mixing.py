@@ -56,6 +56,7 @@ def _whole(mix: Sequence[RunShare | PairShare]) -> Sequence[RunShare | PairShare
 
 
 Mix = Annotated[tuple[RunShare | PairShare, ...], AfterValidator(_whole)]
+"""The sources of a dataset with their shares, which sum to 1."""
 
 
 class SourceCount(NamedTuple):

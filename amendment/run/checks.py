@@ -12,7 +12,6 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -65,7 +64,7 @@ def load_run_file(
     overrides: Sequence[str] = (),
     *,
     limit: int | None = None,
-    models: Mapping[str, ModelFunction] = MappingProxyType({}),
+    models: Mapping[str, ModelFunction] | None = None,
 ) -> LoadedRun:
     """Read a run file, with `a.b=value` overrides and at most `limit` rows of each source. `models` are the functions
     that answer for the entries of the provider `function`.
@@ -78,7 +77,7 @@ def load_run_file(
     blank = [document.problem(loc, _BLANK) for loc, mark in document.marks.items() if mark.text == ""]
     for text in overrides:
         document = override(document, text)
-    return _loaded(document, Path(path).resolve().parent, blank, limit=limit, models=models)
+    return _loaded(document, Path(path).resolve().parent, blank, limit=limit, models=models or {})
 
 
 def load_run_settings(
@@ -86,11 +85,13 @@ def load_run_settings(
     *,
     base: str | Path = ".",
     limit: int | None = None,
-    models: Mapping[str, ModelFunction] = MappingProxyType({}),
+    models: Mapping[str, ModelFunction] | None = None,
 ) -> LoadedRun:
     """`load_run_file` for the content of a run file as a dictionary; `base` is the folder from which its paths are
     meant. Raises ConfigError as that does, with places such as `models.writer.model`."""
-    return _loaded(as_document(settings, "the run's dictionary"), Path(base).resolve(), [], limit=limit, models=models)
+    return _loaded(
+        as_document(settings, "the run's dictionary"), Path(base).resolve(), [], limit=limit, models=models or {}
+    )
 
 
 def _loaded(

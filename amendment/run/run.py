@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import yaml
@@ -122,7 +121,7 @@ class Run(AbstractContextManager["Run"]):
         path: str | Path,
         *,
         folder: str | Path | None = None,
-        models: Mapping[str, ModelFunction] = MappingProxyType({}),
+        models: Mapping[str, ModelFunction] | None = None,
         overrides: Sequence[str] = (),
         limit: int | None = None,
         progress: Progress | Callable[[ProgressEvent], None] | None = None,
@@ -151,7 +150,7 @@ class Run(AbstractContextManager["Run"]):
         *,
         base: str | Path = ".",
         folder: str | Path | None = None,
-        models: Mapping[str, ModelFunction] = MappingProxyType({}),
+        models: Mapping[str, ModelFunction] | None = None,
         limit: int | None = None,
         progress: Progress | Callable[[ProgressEvent], None] | None = None,
         patience: Patience = Patience(),  # noqa: B008 - immutable

@@ -48,6 +48,7 @@ class Truth(NamedTuple):
 
 
 ATTRIBUTES = Attributes._fields
+"""The names of what an answer can be good at."""
 TRUTHS: Mapping[str, Attributes] = {
     "balanced": Attributes(2, 2, 3, 1.5, 1, 0.6, 1.5, 1),
     "careful": Attributes(1.5, 3, 5, 1, 0.5, 0.3, 1, 1),

@@ -9,11 +9,11 @@ import pytest
 from amendment.constitutions import (
     AppliesWhen,
     Constitution,
-    DrawScheme,
     Principle,
     draw_principles,
     eligible_principles,
 )
+from amendment.constitutions.draw import DrawScheme
 
 
 def principle(

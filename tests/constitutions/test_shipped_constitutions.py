@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from amendment import simulator
-from amendment.constitutions import constitution_schema, lint_file, load_constitution, shipped
+from amendment.constitutions import lint_file, load_constitution, shipped
+from amendment.constitutions.model import constitution_schema
 
 REAL = [id for id in shipped() if id not in ("lilliput", "general-one")]
 OLDER = ("harmless-and-frank", "helpful-honest")  # from before cases were balanced by length; their hashes are in use
