@@ -6,22 +6,24 @@ metadata that somebody changed on the Hub.
 
 from __future__ import annotations
 
+import json
+import math
 import re
-import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from amendment.audit.figures import percent
 from amendment.constitutions import Constitution
-from amendment.data.pseudonyms import PRIVATE, portable, sources_in
-from amendment.licenses import FREE, license_conditions, license_conflict
-from amendment.publishing.configs import CONFIGS
+from amendment.data.pseudonyms import sources_in
+from amendment.publishing.configs import CONFIGS, ORIGIN
 from amendment.publishing.finished import FinishedRun
 from amendment.publishing.settings import PublishSettings
-from amendment.text import plain
+from amendment.publishing.terms import source_licenses, writers
+from amendment.statistics import Estimate
+from amendment.text import cell, plain, visible
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -30,36 +32,28 @@ CARD = "README.md"
 # a push finds its part of a card by these lines, so they never change
 BEGIN = "<!-- amendment: generated from here; text above stays, text in between is written anew with each push -->"
 END = "<!-- amendment: generated up to here; text below stays -->"
-DECIDERS = {
-    "judge": "a model judge",
-    "person": "people",
-    "verifier": "a verifier",
-    "construction": "construction",
-    "unknown": "raters that are not known to be people or models",
-}
 SIZES = ((3, "n<1K"), (4, "1K<n<10K"), (5, "10K<n<100K"), (6, "100K<n<1M"), (7, "1M<n<10M"), (8, "10M<n<100M"))
 OURS = ("license", "license_name", "size_categories", "configs", "dataset_info")
 """Keys that follow from the run file and the rows alone, whatever the card on the Hub says."""
-HOSTED = ("openai", "anthropic")
-VENDORS = ("api.openai.com/v1", "api.anthropic.com")
-"""Addresses that everybody knows."""
+MOST, CUT = 5, 100
+"""Entries of a list, and characters of a text, on a card; the files beside it have all."""
 
 
 def render(template: str, **values: Any) -> str:
-    """A card's body by its template. Foreign words go through the filters `code` and `fenced`, which no text leaves."""
+    """A card's body by its template. Foreign words go through `code`, `fenced` or `cell`, which no text leaves."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(  # noqa: S701 - Markdown, in which HTML's escapes would be read as they are
         loader=FileSystemLoader(Path(__file__).with_name("templates")), undefined=StrictUndefined
     )
-    environment.filters |= {"code": code, "fenced": fenced}
+    environment.filters |= {"code": code, "fenced": fenced, "cell": cell, "figure": figure}
     return environment.get_template(f"{template}.md.jinja").render(begin=BEGIN, end=END, **values)
 
 
 def fenced(text: str, kind: str = "text") -> str:
     """A block that shows other people's text as it is; no line of it can close the block."""
     fence = "`" * max(3, 1 + max(map(len, re.findall(r"`+", text)), default=0))
-    return f"{fence}{kind}\n{_harmless(text)}\n{fence}"
+    return f"{fence}{kind}\n{visible(text)}\n{fence}"
 
 
 def code(text: str, longest: int = 80) -> str:
@@ -70,25 +64,9 @@ def code(text: str, longest: int = 80) -> str:
     return f"{fence}{space}{shown}{space}{fence}"
 
 
-def escape_markdown(markdown: str) -> str:
-    """Markdown of our own making whose tables may hold foreign words: no HTML, no links, no images."""
-
-    def escaped(match: re.Match[str]) -> str:
-        is_escaped = len(match[1]) % 2  # behind an odd number of backslashes
-        return match[0] if is_escaped else f"{match[1]}\\{match[2]}"
-
-    return re.sub(r"(\\*)([<\[])", escaped, _harmless(markdown))
-
-
-def _harmless(text: str) -> str:
-    """The text without characters that steer a terminal or a reader's eye."""
-    steering = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-    return "".join(
-        char
-        if char in "\n\t" or unicodedata.category(char) not in steering
-        else char.encode("unicode_escape").decode("ascii")
-        for char in text
-    )
+def figure(estimate: Mapping[str, Any]) -> str:
+    """A share of the certificate with its interval."""
+    return percent(Estimate(**{name: math.nan if value is None else value for name, value in estimate.items()}))
 
 
 def dataset_body(
@@ -96,29 +74,40 @@ def dataset_body(
     settings: PublishSettings,
     configs: Mapping[str, DatasetDict],
     constitutions: list[Constitution],
-    certificate: str | None,
+    certificate: Mapping[str, Any] | None,
 ) -> str:
-    """The generated part of the dataset's card, with its marks. `certificate` is Markdown, without names of people."""
-    judged = [row for row in run.every_row if row.decided_by == "judge"]
-    is_raw = run.settings["dataset"].get("probabilities") == "raw"
+    """The generated part of the dataset's card, with its marks: 900 words at most, where texts are of common length.
+    `certificate` is the content of certificate.json, without names of people."""
+    example = next((_cut(split[0]) for split in configs.get("default", {}).values()), {})
     return render(
         "dataset",
         run=run,
         settings=settings,
-        deciders=[DECIDERS[kind] for kind in sorted({row.decided_by for row in run.every_row})],
+        most=MOST,
+        cut=CUT,
+        example=",\n".join(f" {json.dumps({name: example[name]}, ensure_ascii=False)[1:-1]}" for name in example),
         configs=configs,
-        meanings={name: meaning for name, (_, meaning) in CONFIGS.items()},
+        meanings=CONFIGS,
+        origin=ORIGIN.split(),
         constitutions=constitutions,
+        certificate=certificate or {"conclusions": (), "gates": ()},
         writers=writers(run),
         sources=source_licenses(run),
-        look_at=[f"- {note}" for note in things_to_look_at(run, settings.license)],
-        certificate=certificate and re.sub(r"^#", "###", escape_markdown(certificate).strip(), flags=re.MULTILINE),
-        figures=[f"{stage}\n\n{text}" for stage, text in run.summaries.items() if stage in run.on_card],
-        judged=judged,
-        uncalibrated=[row for row in judged if is_raw or row.p_chosen_calibrated is None],
         gate=run.counts.get("audit", {}).get("gate"),
-        left_out=run.counts["dataset"].get("left out"),
+        left_out=run.counts["dataset"].get("left out", {}),
     )
+
+
+def _cut(value: Any) -> Any:
+    """A JSON value with long texts and lists cut, and without what is null."""
+    match value:
+        case str():
+            return value if len(value) <= CUT else f"{value[:CUT]}…"
+        case list():
+            return [_cut(entry) for entry in value[:MOST]]
+        case dict():
+            return {name: _cut(entry) for name, entry in value.items() if entry is not None}
+    return value
 
 
 def with_body(existing: str, body: str) -> str:
@@ -203,132 +192,3 @@ def card_configs(configs: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:
         }
         for name, splits in configs.items()
     ]
-
-
-# What the publisher has to look at: licenses, terms of hosts, people who rated. Nothing is decided for anybody.
-
-
-class Conflict(NamedTuple):
-    """A source whose license forbids what would be published."""
-
-    license: str
-    """The whole of it, as it is on record."""
-    source: str
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.source}: {self.license}, which {self.why}"
-
-
-class SourceLicense(NamedTuple):
-    """A source of prompts or of answers, the license on record for it, and how many it has."""
-
-    what: str
-    """prompts or answers."""
-    source: str | None
-    license: str | None
-    number: int
-
-    def __str__(self) -> str:
-        return f"{self.source or 'no source on record'} ({self.number} {self.what})"
-
-
-class Writer(NamedTuple):
-    """A model that wrote published texts or judged them, and the host that it ran on."""
-
-    model: str
-    provider: str | None
-    host: str | None
-    texts: int
-    judged: int
-
-
-def source_licenses(run: FinishedRun) -> list[SourceLicense]:
-    """Sources and licenses of everything published: prompts first, then imported answers, each the largest first.
-
-    An answer that a model wrote here has the license of none but its prompt, and perhaps terms of its host.
-    """
-    asked = [run.prompts[name] for name in {candidate.prompt_id for candidate in run.candidates}]
-    records_of = {
-        "prompts": {(row.prompt_id, row.source, row.license) for row in run.every_row}
-        | {(prompt.id, prompt.source, prompt.license) for prompt in asked},
-        "answers": {
-            (candidate.id, candidate.origin.source, candidate.origin.license)
-            for candidate in run.candidates
-            if candidate.kind == "imported" or candidate.origin.license
-        },
-    }
-    licenses = []
-    for what, records in records_of.items():
-        counts = Counter((source, license) for _, source, license in records)
-        for name, count in run.counts.get("inputs", {}).get(f"{what} under a further license", {}).items():
-            source, _, license = name.rpartition(": ")
-            counts[source, license] += count
-        largest = sorted(counts.items(), key=lambda entry: (-entry[1], str(entry)))
-        licenses += [SourceLicense(what, *key, number=count) for key, count in largest]
-    return licenses
-
-
-def license_conflicts(run: FinishedRun, license: str) -> Iterator[Conflict]:
-    """The sources whose licenses forbid to publish under `license`."""
-    for source in source_licenses(run):
-        if source.license and (why := license_conflict(source.license, license)):
-            yield Conflict(source.license, str(source), f"{why}; the dataset's is {license}")
-
-
-def writers(run: FinishedRun) -> list[Writer]:
-    """Models that wrote candidates or critiques, or judged, in the order of the tables."""
-    counts: dict[tuple[str, str | None, str | None], list[int]] = defaultdict(lambda: [0, 0])
-    texts = [(record.origin, 0) for record in run.candidates] + [(record.origin, 0) for record in run.critiques]
-    judged = [(record.origin, 1) for record in run.verdicts if record.rater_kind == "model"]
-    for origin, place in (*texts, *judged):
-        if origin.model:
-            counts[origin.model, origin.provider, origin.host][place] += 1
-    return [Writer(*who, *numbers) for who, numbers in counts.items()]
-
-
-def things_to_look_at(run: FinishedRun, license: str) -> list[str]:
-    """The decisions that only the publisher can make, a sentence each; `license` is the dataset's."""
-    return [*_licenses(run, license), *_hosts(run), *_people(run)]
-
-
-def _licenses(run: FinishedRun, license: str) -> Iterator[str]:
-    for source in source_licenses(run):
-        if source.license is None:
-            yield f"license of {source}: none on record; find out before others build on it"
-        elif source.license.lower() not in (license, *FREE):
-            conditions = " and ".join(license_conditions(source.license))
-            stops = "; this stops a push" if license_conflict(source.license, license) else ""
-            which = f", which {conditions}" if conditions else ""
-            yield f"license of {source}: {source.license}{which}; the dataset's is {license}{stops}"
-
-
-def _hosts(run: FinishedRun) -> Iterator[str]:
-    models_used = writers(run)
-    for host in dict.fromkeys(writer.host for writer in models_used if writer.provider in HOSTED):
-        models = ", ".join(dict.fromkeys(writer.model for writer in models_used if writer.host == host))
-        yield f"terms of {host} ({models}): they may limit what its output may be used to train"
-        if host not in VENDORS:
-            shown = "its own is not published" if host == PRIVATE else "may others know of it?"
-            yield f"address {host}, in rows, card and manifest: {shown}"
-    for model in dict.fromkeys(_known_model(run, writer.model) for writer in models_used if writer.provider == "local"):
-        if model:
-            yield f"license of the model {model}: it may say something about its output"
-    for model in dict.fromkeys(writer.model for writer in models_used if writer.provider is None):
-        yield f"{model}, the writer of imported answers: may you name it and publish its answers?"
-
-
-def _known_model(run: FinishedRun, model: str) -> str | None:
-    """A local model as others know it: of a policy that this run trained, what it was trained from, if not its own."""
-    stage = model.partition("@")[0]
-    while stage in ("sft", "dpo"):
-        model = stage = run.settings[stage]["base"]
-    return None if stage == "base" else portable(model)
-
-
-def _people(run: FinishedRun) -> Iterator[str]:
-    if count := len(run.people):
-        asked = "do they agree? Names inside texts are not removed"
-        yield f"{count} raters are or may be people; they have pseudonyms: {asked}"
-    if run.counts.get("audit", {}).get("gate") == "FAIL":
-        yield "gate: the judge did not pass it; the card says so"

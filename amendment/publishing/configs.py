@@ -25,20 +25,21 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 CONFIGS = {
-    "default": ("comparison_id", "preference pairs, with the columns that TRL's trainers take"),
-    "candidates": ("candidate_id", "every answer that was written, drawn or brought, with its origin"),
-    "verdicts": ("verdict_id", "every answer of every rater, models and people alike, unreadable ones too"),
-    "critiques": ("critique_id", "what the chain said about answers before it revised them"),
-    "sft": ("candidate_id", "whole conversations for supervised fine-tuning"),
-    "judge_sft": ("verdict_id", "what judges were asked, reasoned and concluded, for training a judge"),
+    "default": ("comparison_id", "preference pairs"),
+    "candidates": ("candidate_id", "every answer, written here or imported"),
+    "verdicts": ("verdict_id", "verdicts of models and people, unreadable ones too"),
+    "critiques": ("critique_id", "critiques, each with its answer and the revision"),
+    "sft": ("candidate_id", "whole conversations"),
+    "judge_sft": ("verdict_id", "questions, reasons and verdicts of judges"),
 }
 """The column that names a row of each config, and what it holds."""
 _ANSWER = "candidate_id prompt_id kind finish_reason category prompt_source prompt_license"
 """Beside `source` and `license`, which are those of the answer."""
-_ORIGIN = (
+ORIGIN = (
     "model provider host template request constitution source license toolkit principle_ids parents temperature "
     "top_p max_tokens seed effort thinking_budget"
 )
+"""Columns of every config whose rows are texts or verdicts."""
 _LISTS = ("principle_ids", "parents", "shown", "bounded")
 _TYPES = {
     **dict.fromkeys(("temperature", "top_p", "p_first", "label_mass"), "float64"),
@@ -103,7 +104,7 @@ def _candidates(run: FinishedRun) -> DatasetDict:
     messages = [*(prompt.messages for prompt in prompts), *(candidate.messages for candidate in run.candidates)]
     conversations = conversation_features(("prompt", "completion"), messages, prompts)
     rows = (_answer(run, candidate) for candidate in run.candidates)
-    return _split(run, rows, f"{_ANSWER} {_ORIGIN}", conversations)
+    return _split(run, rows, f"{_ANSWER} {ORIGIN}", conversations)
 
 
 def _verdicts(run: FinishedRun) -> DatasetDict:
@@ -111,7 +112,7 @@ def _verdicts(run: FinishedRun) -> DatasetDict:
         "verdict_id comparison_id prompt_id rater rater_kind scale value invalid distribution reasoning principle_id "
         "criterion shown bounded label_mass p_first sample"
     )
-    return _split(run, map(_verdict, run.verdicts), f"{columns} {_ORIGIN}")
+    return _split(run, map(_verdict, run.verdicts), f"{columns} {ORIGIN}")
 
 
 def _verdict(verdict: Verdict) -> Row:
@@ -145,7 +146,7 @@ def _critiques(run: FinishedRun) -> DatasetDict:
         }
         for critique in run.critiques
     )
-    return _split(run, rows, f"critique_id prompt_id candidate_id revision_id text {_ORIGIN}")
+    return _split(run, rows, f"critique_id prompt_id candidate_id revision_id text {ORIGIN}")
 
 
 def _sft(run: FinishedRun) -> DatasetDict:

@@ -116,9 +116,9 @@ class FinishedRun:
         return {name: self.outgoing.report("\n".join(lines[name])) for name in lines}
 
     @property
-    def on_card(self) -> list[str]:
-        """The stages whose lines are figures on held-out prompts, for the dataset's card."""
-        return list(self._summary.get("on card", ()))
+    def figures(self) -> str:
+        """Figures of the trained models on held-out prompts; empty without any."""
+        return "\n\n".join(f"{name}\n\n{self.summaries[name]}" for name in self._summary.get("on card", ()))
 
     @property
     def models(self) -> dict[str, str]:

@@ -24,19 +24,18 @@ from amendment.keys import WITH_KEY, KeyMatch, Scanner, key_variables, push_scan
 from amendment.licenses import hub_problems
 from amendment.publishing.card import (
     CARD,
-    Conflict,
     card_text,
     dataset_body,
     dataset_metadata,
+    fenced,
     folder_of,
-    license_conflicts,
-    things_to_look_at,
 )
 from amendment.publishing.configs import CONFIGS, build_configs
 from amendment.publishing.finished import FinishedRun
 from amendment.publishing.manifest import MANIFEST, constitution_text
 from amendment.publishing.models import ModelPublication, model_publications
 from amendment.publishing.settings import PublishSettings
+from amendment.publishing.terms import Conflict, license_conflicts, things_to_look_at
 from amendment.publishing.verify import added, changed
 from amendment.text import plain
 from amendment.yamlfile import capped
@@ -46,6 +45,8 @@ if TYPE_CHECKING:
 
 CERTIFICATE = ("certificate.json", "certificate.md")
 """Beside the dataset; the stage audit makes them, with pseudonyms, in a folder of its own."""
+FIGURES = "figures.md"
+"""Trained models on held-out prompts."""
 SHARD = 500_000_000
 """Bytes of a split in memory that make one file."""
 SHOWN = 20
@@ -106,6 +107,8 @@ def prepare(
     if "audit" in run.manifest["stages"]:
         audited = {name: run.folder / "audit" / name for name in CERTIFICATE}
         files |= {name: run.outgoing.text(path.read_text(encoding="utf-8")) for name, path in audited.items()}
+    if run.figures:
+        files[FIGURES] = f"# Held-out figures: {run.manifest['name']}\n\n{fenced(run.figures)}\n"
     metadata = dataset_metadata(run, settings)
     rows = {name: _entry(content) for name, content in shards(configs)}
     published = {
@@ -119,7 +122,8 @@ def prepare(
     shown = {"configuration": run.outgoing.configuration(), "stages": stages, "published": published}
     manifest = json.dumps({**run.manifest, **shown}, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     files[MANIFEST] = run.outgoing.text(manifest)
-    body = run.outgoing.text(dataset_body(run, settings, configs, constitutions, files.get("certificate.md")))
+    certificate = json.loads(files["certificate.json"]) if "certificate.json" in files else None
+    body = run.outgoing.text(dataset_body(run, settings, configs, constitutions, certificate))
     in_texts = _in_texts(scanner, {"card": card_text(metadata, body), **files}, ready)
     bases = {
         model.base: [each.name for each in ready if each.base == model.base] for model in ready if model.base != "base"

@@ -284,7 +284,7 @@ class Stage:
     weight: ClassVar[int] = 0
     """How much its result says about the run; a run ends by printing the stages of the greatest weight."""
     is_on_card: ClassVar[bool] = False
-    """Its lines are figures on held-out prompts; the card of the published dataset shows them."""
+    """Its lines are figures on held-out prompts; they are published with the dataset, and its card links them."""
     model_title: str | None = None
     """A phrase for the card of the model that it trains; None if it trains none that is published."""
     Config: ClassVar[type[BaseModel] | None] = None

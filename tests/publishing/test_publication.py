@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from amendment.constitutions import load_constitution
 from amendment.errors import ConfigError, DataError
-from amendment.publishing.card import BEGIN, END, code, escape_markdown, fenced, with_body
+from amendment.publishing.card import BEGIN, END, code, dataset_body, fenced, with_body
+from amendment.publishing.finished import FinishedRun
 from amendment.publishing.publication import plan_json, plan_lines, prepare, write_preview
 from amendment.publishing.push import push
 from amendment.publishing.verify import verify
@@ -17,6 +19,10 @@ from amendment.run import Run
 from tests.publishing.conftest import CHAIN, HOSTILE, PEOPLE
 from tests.run.conftest import SMALL
 
+SHIPPED = (
+    *("childrens-tutor", "code-review", "general-one", "harmless-and-frank", "helpful-honest", "medical-caution"),
+    *("privacy-first", "lilliput"),
+)
 FOREIGN = ("optimizer.safetensors", "added_tokens.json", "model-00002-of-00002.safetensors")
 
 
@@ -149,7 +155,7 @@ def test_licenses_of_answers_are_told_beside_those_of_prompts(mixed_answers: Pat
         "license of theirs.jsonl (8 answers): cc-by-nc-4.0, which requires non-commercial use; the dataset's is mit"
     )
     assert message in noted
-    assert message in ready.body
+    assert "the dataset's is mit" not in ready.body, "that is said to the publisher"
     assert [row for row in ready.body.split("\n") if "cc-by-" in row and row.startswith("| ")] == [
         "| prompts | `asked.jsonl` | `cc-by-4.0` | 4 |",
         "| prompts | `theirs.jsonl` | `cc-by-nc-4.0` | 4 |",
@@ -161,11 +167,30 @@ def test_licenses_of_answers_are_told_beside_those_of_prompts(mixed_answers: Pat
     assert {row["prompt_license"] for row in whole} == {"cc-by-4.0"}
 
 
-def test_a_constitution_and_held_out_figures_are_on_the_card(chain: Path, people: Path) -> None:
-    body = prepare(chain, repo=CHAIN, license="mit").body
-    constitution = json.loads((chain / "constitutions/lilliput.json").read_text())
-    assert all(principle["statement"] in body for principle in constitution["principles"])
-    assert "- held-out accuracy: " in prepare(people).body
+def test_a_card_says_what_there_is_in_at_most_900_words(chain: Path, people: Path) -> None:
+    ready = prepare(chain, repo=CHAIN, license="mit")
+    constitutions = [load_constitution(name) for name in SHIPPED]
+    certificate = json.loads(ready.files["certificate.json"])
+    (conclusion,) = certificate["conclusions"]
+    figures = {"agreement": conclusion["flips"], "two_annotators": conclusion["flips"]}
+    certificate["conclusions"] = [
+        {**conclusion, **figures, "sentence": f"{number} is <b>good</b>"} for number in "1234"
+    ]
+    body = dataset_body(FinishedRun(chain), ready.settings, ready.configs, constitutions, certificate)
+    words = [word for word in body.split() if any(character.isalnum() for character in word)]
+    assert len(words) <= 900
+    assert constitutions[0].principles[0].statement[:90] in body
+    assert "](constitutions/code-review.json)" in body
+    assert "and 3 more" in body
+    assert "**1 is \\<b\\>good\\</b\\>**" in body
+    assert "4 is" not in body, "that is in the certificate"
+    columns = {name for splits in ready.configs.values() for rows in splits.values() for name in rows.column_names}
+    assert [name for name in columns if f"`{name}`" not in body] == []
+    for row in ready.configs["default"]["train"].select([0]):
+        assert json.dumps(row["chosen"][0]["content"][:90])[:-1] in body
+    figures_of_models = prepare(people).files["figures.md"]
+    assert "- held-out accuracy: " in figures_of_models
+    assert "2 annotators gave 16 labels; whether these are people is not on record." in prepare(people).body
 
 
 def test_foreign_words_cannot_steer_a_card(people: Path) -> None:
@@ -173,7 +198,6 @@ def test_foreign_words_cannot_steer_a_card(people: Path) -> None:
     assert (block[0], block[-1], block[4]) == ("`````text", "`````", "\\x1b[31m|a|")
     assert code("a`b``c") == "```a`b``c```"
     assert code("`x") == "`` `x ``"
-    assert escape_markdown("<img src=x> [a](b) \\<i> \\\\<i>") == "\\<img src=x> \\[a](b) \\<i> \\\\\\<i>"
     prompts, answers = [line for line in prepare(people).body.split("\n") if line.startswith(("| pro", "| ans"))]
     assert prompts == f"| prompts | {code(HOSTILE)} | `cc-by-4.0` | 8 |"
     assert answers == f"| answers | {code(HOSTILE)} | `cc-by-4.0` | 16 |"

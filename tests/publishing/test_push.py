@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,17 @@ try:
 except Exception as fault:
     refused = type(fault).__name__
 print(json.dumps({"rows": rows, "refused": refused}))
+"""
+
+
+LINES = """\
+import json, sys
+from trl import maybe_unpair_preference_dataset
+values = {}
+exec(json.load(sys.stdin), values)
+kto = maybe_unpair_preference_dataset(values["kto"])
+loaded = {name: values[name].column_names for name in ("sft", "reward", "dpo")}
+print(json.dumps({**loaded, "kto": kto.column_names, "table": len(values["table"]), "unpaired": len(kto)}))
 """
 
 
@@ -106,6 +118,17 @@ def test_what_is_pushed_is_what_others_load(filled: Any, chain: Path, tmp_path: 
 
 
 @pytest.mark.slow
+def test_the_lines_on_the_card_load_what_each_trainer_takes(filled: Hub, tmp_path: Path) -> None:
+    (lines,) = re.findall("```python\n(.*?)```", filled.text("datasets", CHAIN, "README.md"), flags=re.DOTALL)
+    loaded = client(filled, tmp_path / "home", LINES, lines)
+    assert "messages" in loaded["sft"]
+    for use in ("reward", "dpo"):
+        assert {"prompt", "chosen", "rejected"} <= set(loaded[use])
+    assert {"prompt", "completion", "label"} <= set(loaded["kto"])
+    assert loaded["unpaired"] == 2 * loaded["table"] > 0
+
+
+@pytest.mark.slow
 def test_models_go_without_what_their_training_left_and_no_name_goes_at_all(filled: Any) -> None:
     hub = filled
     models = {name: repo.commits[-1][1] for (kind, name), repo in hub.repos.items() if kind == "models"}
@@ -152,7 +175,8 @@ def test_a_second_version_keeps_what_people_wrote_and_what_is_tagged(
     assert "pretty_name: Our own\n" in new
     assert "- ours\n" in new
     assert new.index("Read this first.") < new.index(BEGIN) < new.index(END) < new.index("Written by hand.")
-    assert 'load_dataset("org/chain", "critiques")' not in new, "the generated part is written anew"
+    assert "\n- `critiques`, " in card
+    assert "\n- `critiques`, " not in new, "the generated part is written anew"
     files = repo.files("v1.1")
     assert not [name for name in files if name.startswith("critiques/") or "test-" in name]
     assert "config_name: critiques" not in new

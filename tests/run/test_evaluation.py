@@ -689,7 +689,7 @@ def test_the_samples_go_out_and_come_in_apart_and_people_have_one_number(both: P
     assert export_questions(both, tmp_path / "asked.csv", sample=EVALUATION).lines == len(asked.questions)
 
     ready = prepare(both, repo="org/name", license="cc-by-4.0", environ={})
-    assert f"win rate of {RATE}, corrected by people's labels" in ready.body
+    assert f"win rate of {RATE}, corrected by people's labels" in ready.files["figures.md"]
     tables = [repr(table.to_dict()) for config in ready.configs.values() for table in config.values()]
     assert not any(name in text for text in (*own, ready.body, *ready.files.values(), *tables) for name in names)
     shown = json.loads((both / "evaluate/examples.json").read_text())
