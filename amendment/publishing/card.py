@@ -66,7 +66,8 @@ def code(text: str, longest: int = 80) -> str:
 
 def figure(estimate: Mapping[str, Any]) -> str:
     """A share of the certificate with its interval."""
-    return percent(Estimate(**{name: math.nan if value is None else value for name, value in estimate.items()}))
+    values: dict[str, Any] = {name: math.nan if value is None else value for name, value in estimate.items()}
+    return percent(Estimate(**values))
 
 
 def dataset_body(
@@ -78,7 +79,7 @@ def dataset_body(
 ) -> str:
     """The generated part of the dataset's card, with its marks: 900 words at most, where texts are of common length.
     `certificate` is the content of certificate.json, without names of people."""
-    example = next((_cut(split[0]) for split in configs.get("default", {}).values()), {})
+    example: dict[str, Any] = next((_cut(split[0]) for split in configs.get("default", {}).values()), {})
     return render(
         "dataset",
         run=run,
