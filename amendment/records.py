@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from reprlib import Repr
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -26,10 +27,32 @@ VoteValue = Literal["A", "B", "tie", "both_bad", "invalid"]
 FinishReason = Literal["stop", "length", "refusal", "tool_calls", "other"]
 
 
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxtuple = _SHORT.maxlist = _SHORT.maxdict = 3
+_LONGEST_REPR = 240
+
+
+def short_repr(model: BaseModel) -> str:
+    """The fields that differ from their defaults, with long values cut, in about 300 characters."""
+    shown, room = [], _LONGEST_REPR
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if value == field.get_default(call_default_factory=True):
+            continue
+        if room <= 0:
+            shown.append("...")
+            break
+        shown.append(f"{name}={_SHORT.repr(value)}")
+        room -= len(shown[-1])
+    return f"{type(model).__name__}({', '.join(shown)})"
+
+
 class Record(BaseModel):
     """Base of all records: frozen, no unknown fields, JSON without absent keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    __repr__ = short_repr
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values; a key whose value is absent is left out."""
@@ -52,6 +75,7 @@ class Part(BaseModel):
     """Base of what users write in YAML: frozen, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    __repr__ = short_repr
 
 
 class ToolCall(Record):

@@ -89,6 +89,10 @@ class Certificate:
     glossary: dict[str, str]
     """Every term and rule in a sentence or two."""
 
+    def __repr__(self) -> str:
+        forms = "; ".join(f"{plain(found.judge or 'no judge')}: {found.form}" for found in self.conclusions)
+        return f"<Certificate {forms}>"
+
     def headline(self) -> dict[str, Any]:
         """The few figures that a stage's summary shows, as JSON values; those that could not be measured are absent."""
         shown: dict[str, Any] = {name: getattr(self.counts, name) for name in ("items", "people", "judges")}

@@ -283,7 +283,7 @@ REGISTERED: dict[str, Callable[[RegisteredSpec], Any]] = {}
 """The functions given to `register_provider`, by name; each opens the provider of an entry."""
 SHIPPED = ("openai", "anthropic", "local", "simulated")
 FUNCTION = "function"
-_OTHER = "a registered one"
+_OTHER = f"{FUNCTION}, a registered one"
 
 
 class RegisteredSpec(_Drawn):

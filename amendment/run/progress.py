@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from amendment.text import plain
@@ -231,6 +232,10 @@ class _Pace:
         return True
 
 
+_SCREEN = Lock()
+"""Held by the run whose lines change in place; others of the process print plain lines meanwhile."""
+
+
 class LiveProgress(LineProgress):
     """Lines that change in place at the end of a terminal, one for each active stage; nothing is wider than it."""
 
@@ -250,6 +255,18 @@ class LiveProgress(LineProgress):
 
     @contextmanager
     def watch(self, tallies: Sequence[Tally], calls: Calls) -> Iterator[Callable[[], None]]:
+        if not _SCREEN.acquire(blocking=False):
+            with super().watch(tallies, calls) as lines:
+                yield lines
+            return
+        try:
+            with self._live(tallies, calls) as show:
+                yield show
+        finally:
+            _SCREEN.release()
+
+    @contextmanager
+    def _live(self, tallies: Sequence[Tally], calls: Calls) -> Iterator[Callable[[], None]]:
         from rich.live import Live
 
         views, drawn = [_View(tally, calls) for tally in tallies], 0.0

@@ -392,6 +392,9 @@ class _Models(Mapping[str, Model]):
             raise ConfigError(f"no model {name!r} in this run{near}; there are {names}")
         return self._open(name)
 
+    def __repr__(self) -> str:
+        return f"<models {', '.join(self._known)}>"
+
     def __iter__(self) -> Any:
         return iter(self._known)
 

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import datasets
@@ -40,10 +41,22 @@ def has_gpu() -> bool:
         return torch.cuda.is_available()
 
 
+_ALONE = RLock()
+
+
 @contextmanager
 def quietly(seed: int | None = None) -> Iterator[None]:
     """No progress bars and no hints of the libraries; on a CPU one thread until a large model is loaded; with `seed`
-    all random generators seeded. What was set before is set again afterwards."""
+    all random generators seeded. What was set before is set again afterwards.
+
+    All of this, and accelerate's state, belongs to the whole process: other threads wait until the block ends.
+    """
+    with _ALONE, _quiet(seed):
+        yield
+
+
+@contextmanager
+def _quiet(seed: int | None) -> Iterator[None]:
     threads, bars = torch.get_num_threads(), datasets.are_progress_bars_disabled()
     loggers = [logging.getLogger(name) for name in ("transformers", "trl", "accelerate", "peft")]
     levels = [logger.level for logger in loggers]

@@ -144,7 +144,7 @@ def test_five_mistakes_are_five_lines_and_nothing_is_called(
             "bad.yaml:1:7: name: found the text 'Five Mistakes', expected text of the form ^[a-z0-9][a-z0-9_.-]{0,79}$",
             "bad.yaml:2:1: seeed: unknown key 'seeed' (did you mean 'seed'?)",
             "bad.yaml:4:22: models.writer.provider: found 'simulatd', expected one of openai, anthropic, local, "
-            "simulated, a registered one (did you mean 'simulated'?)",
+            "simulated, function, a registered one (did you mean 'simulated'?)",
             "bad.yaml:5:22: prompts[0].lilliput: found 0, expected at least 1",
             "bad.yaml:6:35: critique.rounds: found the text 'many', expected a whole number",
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +63,19 @@ def test_equal_seeds_give_equal_files_in_silence_and_other_seeds_other_weights(
     for name in ("model.safetensors", "history.json", "config.json", "tokenizer.json"):
         assert (tmp_path / "same" / name).read_bytes() == (first / name).read_bytes()
     assert (tmp_path / "other/model.safetensors").read_bytes() != (first / "model.safetensors").read_bytes()
+
+
+def test_trainings_in_threads_of_one_process_do_not_disturb_each_other(
+    trained: Trained, base: Path, rows: Rows, tmp_path: Path
+) -> None:
+    with ThreadPoolExecutor(3) as threads:
+        begun = [
+            threads.submit(train_sft, base, rows, tmp_path / str(number), SETTINGS, seed=seed)
+            for number, seed in enumerate((3, 4, 3))
+        ]
+        first, _, last = (training.result() for training in begun)
+    weights = [folder.joinpath("model.safetensors").read_bytes() for folder in (first.folder, last.folder)]
+    assert weights == [trained.result.folder.joinpath("model.safetensors").read_bytes()] * 2
 
 
 def test_an_adapter_is_merged_and_fields_of_trl_reach_the_trainer(base: Path, rows: Rows, tmp_path: Path) -> None:

@@ -207,6 +207,21 @@ def test_a_terminal_shows_at_once_what_is_waited_for_and_reads_no_markup(
             assert r"judging [red]\x1b[31m" in screen.getvalue()
 
 
+def test_of_two_runs_in_one_process_one_has_the_live_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    screen = screen_of(monkeypatch)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        calls = Calls(ledger)
+        for _ in range(2):  # the screen is given back
+            with LiveProgress().watch([Tally("critique", 7)], calls):
+                assert "critique" in screen.getvalue()
+                before = screen.getvalue()
+                with LiveProgress().watch([Tally("judging", 7)], calls) as show:
+                    show()
+                    assert screen.getvalue() == before, "no frame over the other's"
+                assert "  judging: 0 of 7 in 0s" in screen.getvalue()
+            screen.truncate(0)
+
+
 @pytest.mark.parametrize("width", [30, 80, 200])
 def test_no_line_is_wider_than_the_window_whatever_the_counts(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, width: int

@@ -14,7 +14,7 @@ from amendment.data.store import read_records
 from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.llm.functions import ModelFunction
 from amendment.preference import Judge
-from amendment.records import Candidate, Preference, text_of
+from amendment.records import Candidate, Preference, Prompt, text_of
 from amendment.run import QuietProgress, Run, Terms
 from tests.command_line import called
 
@@ -184,6 +184,22 @@ def test_a_plain_function_judges_without_a_run() -> None:
     assert repr(judge) == "<Judge <lambda>/verdict@2.0.0 by lilliput>"
     with pytest.raises(ConfigError, match="judge verdict asks by a principle: expected a constitution"):
         Judge.from_folder("verdict", model=write)
+
+
+def test_public_objects_have_short_reprs(tmp_path: Path) -> None:
+    run = run_of(tmp_path)
+    with run:
+        run()
+        rules = load_constitution("harmless-and-frank")
+        judge = Judge.from_folder("label-tokens", model=run.models["judge"], constitution=rules)
+        compared = judge.compare(prompt="May I?", a="Yes, here is how.", b="No.")
+        assert repr(run.models["judge"]) == "<Model judge: judge-1 (function)>"
+        assert repr(run.models) == "<models writer, judge>"
+        assert repr(compared).startswith("<Compared p_a=0.900, consistent=True, 2 verdicts by harmless-and-frank/")
+    prompt = next(iter(read_records(tmp_path / "run/inputs/prompts.parquet", Prompt)))
+    assert repr(prompt).startswith("Prompt(messages=(Message(role='user', content='May I ")
+    shown = [rules, rules.principles[0], run.config, run.plan(), *compared.verdicts, compared.judgement, prompt]
+    assert max(len(repr(each)) for each in shown) < 500
 
 
 def test_an_async_function_that_waits_for_its_own_loop_is_an_error_and_no_hang() -> None:
