@@ -87,7 +87,7 @@ def _seen(seeds: Sequence[int]) -> None:
         effect = over_seeds([of_seed[feature].value for of_seed in effects])
         rows.append([feature, f"{field} {bias:+}", f"{hits} of {len(seeds)}", effect, others])
     header = ("feature", "planted", "found at its sign", "effect", "other features flagged")
-    table(f"Biases: verdicts as they are, {SEEN_PAIRS} pairs a seed, 95 % intervals", header, rows)
+    table(f"Biases: verdicts as they are, {SEEN_PAIRS} pairs a seed, intervals of 95 %", header, rows)
 
 
 def _effects(judge: JudgeReport) -> dict[str, Estimate]:

@@ -143,9 +143,10 @@ def scope_warnings(config: RunFile, rules: Sequence[Constitution], scopes: Seque
     categories = {
         name for principle in principles if principle.applies_when for name in principle.applies_when.categories
     }
-    for category in present if categories else ():
-        if category not in categories:
-            near = did_you_mean(category, sorted(categories))
+    for category in sorted(
+        set(present) - categories
+    ):  # most prompts may have no principle of their own: a misspelling has
+        if near := did_you_mean(category, sorted(categories)):
             unnamed = f"no principle names the category '{category}' of your prompts{near}"
             yield ConfigWarning(("constitution",), f"{unnamed}; only principles for all prompts apply to them")
 
