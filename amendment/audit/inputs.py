@@ -182,6 +182,7 @@ def _vote(verdict: Verdict, item: str, first: Literal["A", "B"]) -> Vote:
     if first == "B":
         value = _OTHER.get(value, value)
         p = None if p is None else 1 - p
+    is_label = verdict.origin.source == LABEL_SOURCE
     return Vote(
         item=item,
         rater=verdict.rater,
@@ -189,8 +190,8 @@ def _vote(verdict: Verdict, item: str, first: Literal["A", "B"]) -> Vote:
         value=value,  # type: ignore[arg-type]
         first=None if verdict.order == "unknown" else first,
         p_a=p,
-        principle=verdict.principle_id,
+        principle=None if is_label else verdict.principle_id,  # of a label: what decided it, not what was asked
         sample=verdict.sample,
-        again=verdict.sample > 0 and verdict.origin.source == LABEL_SOURCE,
+        again=verdict.sample > 0 and is_label,
         confidence=verdict.confidence,
     )

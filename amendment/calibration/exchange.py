@@ -33,9 +33,11 @@ from amendment.calibration.samples import (
     CHOICES,
     LONGEST_COMMENT,
     LONGEST_NAME,
+    SOMETHING_ELSE,
     Choice,
     Label,
     LabelQuestion,
+    PrincipleText,
     SampledItem,
     is_kept_name,
 )
@@ -153,7 +155,7 @@ def import_labels(
     asked = open_sample(folder, sample)
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     renamed = _renamed(raters)
-    labels = read_labels(read_rows(path), asked.questions, at=now, raters=renamed)
+    labels = read_labels(read_rows(path), asked.questions, at=now, raters=renamed, constitution=asked.constitution)
     names = {label.annotator for label in labels}
     if absent := [f"{written}={name}" for written, name in renamed.items() if written and name not in names]:
         raise ConfigError(
@@ -340,13 +342,19 @@ class _Answer(BaseModel):
 
 
 def read_labels(
-    rows: Sequence[Row], questions: Iterable[LabelQuestion], *, at: str, raters: Mapping[str, str] | None = None
+    rows: Sequence[Row],
+    questions: Iterable[LabelQuestion],
+    *,
+    at: str,
+    raters: Mapping[str, str] | None = None,
+    constitution: Iterable[PrincipleText] = (),
 ) -> list[Label]:
     """The labels of a file's rows, as `amendment.tables.read_rows` gives them, by time; drafts and empty rows are none.
 
     `at` is the time, in UTC, of labels whose file tells none. `raters` renames annotators; under "" it has whoever
-    labelled where the file does not say. The uuid of a label is a hash of what it says: a file that is read twice gives
-    the same labels twice, which a store takes once. Raises DataError that names every mistake.
+    labelled where the file does not say. A label may name any principle of `constitution`. The uuid of a label is a
+    hash of what it says: a file that is read twice gives the same labels twice, which a store takes once. Raises
+    DataError that names every mistake.
     """
     first = rows[0].values
     if "annotations" in first:
@@ -362,6 +370,7 @@ def read_labels(
         for showing in (0, 1)
         for item in (Shown(question, showing, False), Shown(question, showing, True))
     }
+    others = [*(principle.id for principle in constitution), SOMETHING_ELSE]
     renamed = {tidy_name(written): tidy_name(name) for written, name in (raters or {}).items()}
     mistakes: dict[tuple[str, str], list[Row]] = {}
     labels: dict[tuple[str, str, int], dict[datetime, Label]] = {}
@@ -370,10 +379,10 @@ def read_labels(
         cells = {name: cell for name, cell in cells.items() if cell not in (None, []) and str(cell).strip()}
         if not {"choice", "confidence", "principle", "comment"} & cells.keys():
             continue
-        label, wrong = _label(cells, items, at, renamed)
+        label, wrong = _label(cells, items, at, renamed, others)
         if label is not None:
-            others = labels.setdefault((label.annotator, label.comparison_id, label.showing), {})
-            if others.setdefault(label.instant, label).uuid != label.uuid:
+            earlier = labels.setdefault((label.annotator, label.comparison_id, label.showing), {})
+            if earlier.setdefault(label.instant, label).uuid != label.uuid:
                 wrong["item"] = "a second answer of the same annotator; expected one answer, or times that differ"
         for column, message in wrong.items():
             mistakes.setdefault((column, message), []).append(row)
@@ -386,7 +395,7 @@ def read_labels(
 
 
 def _label(
-    cells: dict[str, Any], items: Mapping[str, Shown], at: str, renamed: Mapping[str, str]
+    cells: dict[str, Any], items: Mapping[str, Shown], at: str, renamed: Mapping[str, str], others: Sequence[str]
 ) -> tuple[Label | None, dict[str, str]]:
     """The label of a row, or what is wrong with it by column."""
     item = items.get(str(cells.get("item", "")).strip())
@@ -406,9 +415,9 @@ def _label(
         mistakes["item"] = f"found '{found}', no item of this spot check; {expected}"
     if not cells["annotator"]:
         mistakes["annotator"] = "missing; expected a name, or give one for the whole file (--rater NAME)"
-    principles = [principle.id for principle in item.question.principles] if item else []
+    principles = list(dict.fromkeys([*(rule.id for rule in item.question.principles), *others])) if item else []
     if item and answer and answer.principle is not None and answer.principle.strip() not in principles:
-        mistakes["principle"] = f"found '{plain(answer.principle)}', expected one of {', '.join(principles) or 'none'}"
+        mistakes["principle"] = f"found '{plain(answer.principle)}', expected one of {', '.join(principles)}"
     if mistakes or item is None or answer is None:
         return None, mistakes
     zoned = answer.at and (answer.at.astimezone(UTC) if answer.at.tzinfo else answer.at.replace(tzinfo=UTC))

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amendment.calibration.queue import labels_missing
-from amendment.calibration.samples import LabelQuestion
+from amendment.calibration.samples import LabelQuestion, PrincipleText
 from amendment.calibration.store import Labels
+from amendment.constitutions import Constitution, principles_of
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, ConfigError
 from amendment.yamlfile import did_you_mean, read_yaml
@@ -72,6 +73,8 @@ class ToLabel(NamedTuple):
     annotators: int
     plan: Mapping[str, Any]
     """The part of the run file that plans it."""
+    constitution: tuple[PrincipleText, ...]
+    """Every principle of the run, as models read it; none where the run has not written its constitutions yet."""
 
     def missing(self) -> int:
         """The number of labels still missing; a page may be open meanwhile."""
@@ -108,7 +111,11 @@ def open_sample(folder: Path, sample: LabelledSample = SPOT_CHECK, *, annotators
         until = f"amendment run FILE --until {sample.drawn_by}"
         raise ConfigError(f"{folder}: nothing to label yet; draw the sample with: {until}")
     questions = workspace.read(sample.questions, LabelQuestion)
-    return ToLabel(questions, sample.labels_in(folder), config.get("seed", 0), planned, plan)
+    rules = [
+        Constitution.model_validate_json(path.read_bytes()) for path in sorted(folder.glob("constitutions/*.json"))
+    ]
+    principles = tuple(PrincipleText(id=drawn.id, statement=drawn.principle.rule) for drawn in principles_of(rules))
+    return ToLabel(questions, sample.labels_in(folder), config.get("seed", 0), planned, plan, principles)
 
 
 def labels_waited_for(folder: Path, done: Collection[str]) -> str | None:

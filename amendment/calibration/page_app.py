@@ -1,8 +1,9 @@
 """The labelling page as an application: a page without data, and an API for what annotators need.
 
 Covered: a session for whoever has an annotator's link, items as they stand before that annotator, labels acknowledged
-after they are on the disk, undo. Nothing that could sway anyone is sent: no verdicts, probabilities, strata, models or
-seals, and no id by which an item could be recognised when it comes a second time.
+after they are on the disk, undo, an annotator's own answers to open again. Nothing that could sway anyone is sent: no
+verdicts, probabilities, strata, models or seals, nothing of other annotators, and no id by which an item could be
+recognised when it comes a second time. The lead's page has a token of its own and no session.
 `Guard` takes requests of the page itself alone.
 """
 
@@ -10,9 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import jinja2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -24,13 +26,16 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from amendment.calibration.lead import excerpt, lead_view
 from amendment.calibration.queue import Queue, Shown
-from amendment.calibration.samples import LONGEST_COMMENT, Choice, Label
+from amendment.calibration.samples import LONGEST_COMMENT, SOMETHING_ELSE, Choice, Label, PrincipleText
 from amendment.calibration.store import Labels
 from amendment.errors import AmendmentError, DataError
 
 PAGE = Path(__file__).parent / "page"
 _Uuid = Annotated[str, Field(min_length=8, max_length=64)]
+_MOST_REMEMBERED = 500
+"""Answers in an annotator's history, the latest."""
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 """Of the page's files: what a machine takes endings for may be something that browsers refuse to run."""
 
@@ -39,7 +44,7 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class _Session(_Body):
+class _Token(_Body):
     token: str
 
 
@@ -68,13 +73,30 @@ class _UndoRequest(_Own):
 B = TypeVar("B", bound=_Body)
 
 
-def create_app(queue: Queue, labels: Labels, *, links: Mapping[str, str], hosts: Collection[str]) -> ASGIApp:
+class Guide(NamedTuple):
+    """What annotators see whatever the item is."""
+
+    constitution: Sequence[PrincipleText] = ()
+    """Every principle, of which any may have decided."""
+    guidelines: str = ""
+    """How to label, in Markdown; the page's own text where there is none."""
+
+
+def create_app(
+    queue: Queue,
+    labels: Labels,
+    *,
+    links: Mapping[str, str],
+    hosts: Collection[str],
+    lead: str = "",
+    guide: Guide = Guide(),  # noqa: B008 - a tuple
+) -> ASGIApp:
     """The application over one queue and its open labels.
 
-    `links` are the tokens of annotators by name: whoever has one is that annotator and nobody else. `hosts` are the
-    values of `Host` that are taken, `name:port`.
+    `links` are the tokens of annotators by name: whoever has one is that annotator and nobody else. `lead` is the token
+    of the lead's page; without one there is none. `hosts` are the values of `Host` that are taken, `name:port`.
     """
-    desk = _Desk(queue, labels, links)
+    desk = _Desk(queue, labels, links, lead, guide)
     routes = [
         Route("/", desk.page, methods=["GET"]),
         Route("/static/{name:path}", desk.static, methods=["GET"]),
@@ -83,6 +105,10 @@ def create_app(queue: Queue, labels: Labels, *, links: Mapping[str, str], hosts:
         Route("/next", desk.next, methods=["GET"]),
         Route("/labels", desk.label, methods=["POST"]),
         Route("/undo", desk.undo, methods=["POST"]),
+        Route("/history", desk.history, methods=["GET"]),
+        Route("/items/{name}", desk.item, methods=["GET"]),
+        Route("/lead", desk.page, methods=["GET"]),
+        Route("/lead", desk.lead, methods=["POST"]),
     ]
     handlers: Any = {HTTPException: _refusal, AmendmentError: _failed}
     app = Starlette(routes=routes, exception_handlers=handlers)
@@ -93,13 +119,18 @@ def create_app(queue: Queue, labels: Labels, *, links: Mapping[str, str], hosts:
 class _Desk:
     """The handlers of all routes."""
 
-    def __init__(self, queue: Queue, labels: Labels, links: Mapping[str, str]) -> None:
+    def __init__(self, queue: Queue, labels: Labels, links: Mapping[str, str], lead: str, guide: Guide) -> None:
         self._queue = queue
         self._labels = labels
         self._links = links
+        self._lead = lead
+        self._guide = {
+            "constitution": [principle.to_json() for principle in guide.constitution],
+            "guidelines": guide.guidelines,
+        }
+        self._principles = {SOMETHING_ELSE, *(principle.id for principle in guide.constitution)}
         self._items: dict[str, dict[str, Shown]] = {}
         """By annotator, everything that may be shown to them, by the id that their page is given."""
-        self._templates = jinja2.Environment(loader=jinja2.FileSystemLoader(PAGE), autoescape=True)
         self._files = {
             file.relative_to(PAGE / "static").as_posix(): file
             for file in (PAGE / "static").rglob("*")
@@ -108,7 +139,7 @@ class _Desk:
         """All that can be asked for, by name: a path of another form finds nothing."""
 
     async def page(self, request: Request) -> Response:
-        return HTMLResponse(self._templates.get_template("index.html").render())
+        return HTMLResponse(page_html("lead.html" if request.url.path == "/lead" else "index.html"))
 
     async def static(self, request: Request) -> Response:
         file = self._files.get(request.path_params["name"])
@@ -117,16 +148,16 @@ class _Desk:
         return Response(file.read_bytes(), media_type=_KINDS[file.suffix])
 
     async def session(self, request: Request) -> Response:
-        asked = await _read(request, _Session)
+        asked = await _read(request, _Token)
         annotator = self._whose(asked.token)
         if annotator is None:
             raise HTTPException(403, "this link is not valid: open the one that was printed for you")
-        response = JSONResponse({"annotator": annotator})
+        response = JSONResponse({"annotator": annotator, **self._guide})
         response.set_cookie(_cookie_name(request), asked.token, path="/", httponly=True, samesite="strict")
         return response
 
     async def who(self, request: Request) -> Response:
-        return JSONResponse({"annotator": self._annotator(request)})
+        return JSONResponse({"annotator": self._annotator(request), **self._guide})
 
     async def next(self, request: Request) -> Response:
         annotator = self._annotator(request)
@@ -159,21 +190,63 @@ class _Desk:
         item = self._item(annotator, shown)
         return JSONResponse({"undone": item, "progress": self._queue.progress(annotator)._asdict()})
 
+    async def history(self, request: Request) -> Response:
+        annotator = self._annotator(request)
+        told = [
+            {
+                "item": self._name(annotator, shown),
+                "choice": label.choice,
+                "prompt": excerpt(shown.question.prompt),
+            }
+            for label, shown in self._answered(annotator)[:_MOST_REMEMBERED]
+        ]
+        return JSONResponse({"history": told})
+
+    async def item(self, request: Request) -> Response:
+        annotator = self._annotator(request)
+        for label, shown in self._answered(annotator):
+            if self._name(annotator, shown) == request.path_params["name"]:
+                return JSONResponse({"item": self._item(annotator, shown, label)})
+        raise HTTPException(404, "item: not among your answers; reload the page")
+
+    async def lead(self, request: Request) -> Response:
+        asked = await _read(request, _Token)
+        if not self._lead or not _is_token(asked.token, self._lead):
+            raise HTTPException(403, "this link is not valid: open the one that was printed for the lead")
+        return JSONResponse(lead_view(self._queue, self._labels.current(), self._links))
+
+    def _answered(self, annotator: str) -> list[tuple[Label, Shown]]:
+        """The annotator's answers, latest first. Without those of the item that is before them, which may be a hidden
+        repeat: they would copy their first answer to it."""
+        current = self._queue.next(annotator)
+        mine = [
+            label
+            for label in self._labels.current()
+            if label.annotator == annotator
+            and label.comparison_id in self._queue.questions
+            and (current is None or label.comparison_id != current.question.comparison_id)
+        ]
+        mine.sort(key=lambda label: label.instant, reverse=True)
+        return [_as_shown(label, self._queue.shown(annotator, label.comparison_id, label.showing)) for label in mine]
+
     def _label(self, annotator: str, verdict: _Verdict) -> Label:
         shown = self._shown(annotator).get(verdict.item)
         if shown is None:
             raise HTTPException(404, "item: not in the current sample; reload the page")
         question = shown.question
-        if verdict.principle_id is not None and verdict.principle_id not in {rule.id for rule in question.principles}:
-            raise HTTPException(400, "principle_id: not a principle of this item")
+        known = {None, *(rule.id for rule in question.principles), *self._principles}
+        if verdict.principle_id not in known:
+            raise HTTPException(400, "principle_id: not a principle of the constitution")
         return shown.label(annotator, **verdict.model_dump(exclude={"annotator", "item"}))
 
-    def _item(self, annotator: str, shown: Shown) -> dict[str, Any]:
-        """All that an annotator sees of an item, with their own words where they took a verdict on it back."""
+    def _item(self, annotator: str, shown: Shown, answer: Label | None = None) -> dict[str, Any]:
+        """All that an annotator sees of an item, with what they said of it: in `answer`, which they open again, or in
+        a verdict that they took back."""
         question = shown.question
         first, second = shown.answers
-        undone = self._labels.taken_back(annotator, question.comparison_id, shown.showing)
-        own = undone.model_dump(include={"confidence", "principle_id", "comment"}, exclude_none=True) if undone else {}
+        said = answer or self._labels.taken_back(annotator, question.comparison_id, shown.showing)
+        fields = {"confidence", "principle_id", "comment", *(["choice"] if answer else [])}
+        own = said.model_dump(include=fields, exclude_none=True) if said else {}
         return {
             "id": self._name(annotator, shown),
             "question": question.question,
@@ -202,8 +275,7 @@ class _Desk:
 
     def _whose(self, token: str) -> str | None:
         """Every link is looked at, so that the time taken says nothing."""
-        given = token.encode("utf-8", "surrogatepass")
-        fitting = [name for name, own in self._links.items() if hmac.compare_digest(given, own.encode())]
+        fitting = [name for name, own in self._links.items() if _is_token(token, own)]
         return fitting[0] if fitting else None
 
     def _annotator(self, request: Request) -> str:
@@ -212,6 +284,26 @@ class _Desk:
         if annotator is None:
             raise HTTPException(401, "no session: open the link that was printed for you")
         return annotator
+
+
+def _as_shown(label: Label, shown: Shown) -> tuple[Label, Shown]:
+    """A label in the order of sides in which its item is shown now: an imported one may have had the other."""
+    if label.shown == shown.ids:
+        return label, shown
+    turned: dict[Choice, Choice] = {"A": "B", "B": "A"}
+    return label.model_copy(update={"shown": shown.ids, "choice": turned.get(label.choice, label.choice)}), shown
+
+
+def page_html(name: str, texts: Mapping[str, str] | None = None) -> str:
+    """A page without data, with the texts of en.json or others of the same names."""
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PAGE), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    return templates.get_template(name).render(t=texts or json.loads((PAGE / "en.json").read_bytes()))
+
+
+def _is_token(given: str, own: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), own.encode())
 
 
 def _refuse_somebody_else(body: _Own, annotator: str) -> None:
@@ -269,8 +361,8 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
 }
 _READS = ("GET", "HEAD")
-_OPEN_PATH = "/"
-"""May be reached by a link on another site: it holds nothing."""
+_OPEN_PATHS = ("/", "/lead")
+"""May be reached by a link on another site: they hold nothing."""
 
 
 class Guard:
@@ -300,7 +392,7 @@ class Guard:
             return _refused(421, "this page is not served under that name; use the address that was printed")
         if scope["method"] in _READS:
             site = headers.get("sec-fetch-site", "none")
-            is_ours = site in ("same-origin", "none") or scope["path"] == _OPEN_PATH
+            is_ours = site in ("same-origin", "none") or scope["path"] in _OPEN_PATHS
             return None if is_ours else _refused(403, "asked for by a page of another site")
         if headers.getlist("origin") != [f"http://{hosts[0]}"]:
             return _refused(403, "Origin is absent or another site's; only the page itself may write")

@@ -7,7 +7,7 @@ speak of all comparisons that are exported, and intervals are clustered by promp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -106,7 +106,7 @@ def agreement_with_people(items: Sequence[LabelledItem]) -> Estimate:
 
 def judge_against_people(items: Sequence[LabelledItem]) -> JudgeAgainstPeople:
     """The judge's agreement and people's own, on the items for which both can be computed."""
-    both = [(item, _with_judge(item), _among_people(item)) for item in items]
+    both = [(item, _with_judge(item), among_people(item.votes)) for item in items]
     rows = [(item, judge, people) for item, judge, people in both if judge is not None and people is not None]
     judge, people = [row[1] for row in rows], [row[2] for row in rows]
     chances, prompts = _design([row[0] for row in rows])
@@ -124,9 +124,9 @@ def _with_judge(item: LabelledItem) -> float | None:
     return sum(side == judge for side in people) / len(people) if judge and people else None
 
 
-def _among_people(item: LabelledItem) -> float | None:
-    """The share of pairs of decided people who say the same; None where there is no pair."""
-    pairs = list(combinations([side for side in map(side_of, item.votes) if side], 2))
+def among_people(votes: Iterable[float]) -> float | None:
+    """The share of pairs of decided people who say the same, by their votes; None where there is no pair."""
+    pairs = list(combinations([side for side in map(side_of, votes) if side], 2))
     return sum(x == y for x, y in pairs) / len(pairs) if pairs else None
 
 

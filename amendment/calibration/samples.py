@@ -62,6 +62,8 @@ class SpotCheckSettings(Part):
     """Share of the items that an annotator sees a second time, sides swapped."""
     sealed: float = Field(default=0.5, ge=0, le=1)
     """Share of the prompts whose labels only certify: calibration and everything else that learns never sees them."""
+    guidelines: str = ""
+    """What annotators read about how to label, in Markdown; by default a few general sentences."""
     people: Literal["page", "simulated"] = "page"
     """page: people, by amendment label. simulated: people of the simulated world, who know only its prompts."""
     decide: bool = True
@@ -164,6 +166,8 @@ class LabelQuestion(Record):
 Choice = Literal["A", "B", "tie", "both_bad", "skip", "flag"]
 """In displayed coordinates: "A" is the answer shown first. skip and flag say nothing about the two answers."""
 CHOICES: tuple[Choice, ...] = get_args(Choice)
+SOMETHING_ELSE = "something-else"
+"""The `principle_id` of a label that no principle of the constitution decided."""
 SILENT: tuple[Choice, ...] = ("skip", "flag")
 """Those that say nothing about the two answers."""
 LONGEST_NAME, LONGEST_COMMENT = 120, 10_000
@@ -189,7 +193,8 @@ class Label(Record):
     confidence: int | None = Field(default=None, ge=1, le=3)
     """1 unsure, 2 fairly sure, 3 sure."""
     principle_id: str | None = None
-    """The principle that decided, where the annotator names one."""
+    """The principle that decided, where the annotator names one, of the item or another of the constitution; or
+    `SOMETHING_ELSE`."""
     comment: str | None = Field(default=None, max_length=LONGEST_COMMENT)
     seconds: float | None = Field(default=None, ge=0)
     """Spent looking at it while the page was visible."""

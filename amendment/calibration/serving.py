@@ -57,7 +57,7 @@ def serve_page(
     folder: Path,
     sample: LabelledSample = SPOT_CHECK,
     *,
-    ready: Callable[[Mapping[str, str], tuple[str, ...]], None],
+    ready: Callable[[Mapping[str, str], str, tuple[str, ...]], None],
     names: Sequence[str] = (),
     host: str = "127.0.0.1",
     port: int | None = None,
@@ -66,15 +66,15 @@ def serve_page(
 ) -> int:
     """Serve the page of one of a run's samples until SIGINT or SIGTERM; returns how many labels are missing then.
 
-    `ready` gets each annotator's link, by name, and cautions about them. There is one for each of `names`, for
-    everybody who had one or has labelled before, and, where no names are given, for as many people as the run file
+    `ready` gets each annotator's link, by name, the lead's, and cautions about them. There is one for each of `names`,
+    for everybody who had one or has labelled before, and, where no names are given, for as many people as the run file
     plans, or `annotators`. Without a `port` it is the one that this file of labels has had before, so that what a
     browser has kept is found again; or any free one. Raises ConfigError where nothing is to be labelled, and for a name
     or an address that is not allowed or is taken.
     """
     import uvicorn
 
-    from amendment.calibration.page_app import create_app
+    from amendment.calibration.page_app import Guide, create_app
 
     asked, address = open_sample(folder, sample, annotators=annotators), _checked(host, allow_network=allow_network)
     with Labels(asked.labels) as labels:
@@ -86,10 +86,13 @@ def serve_page(
             cautions = () if _is_loopback(address) else (_NO_TLS,)
             if earlier and port is None and number != _usual_port(labels):
                 cautions = (*cautions, _OTHER_PORT)
-            app = create_app(queue, labels, links=links, hosts=hosts_of(address, number))
+            lead, base = labels.lead_link(), f"http://{address}:{number}"
+            guide = Guide(asked.constitution, str(asked.plan.get("guidelines") or ""))
+            app = create_app(queue, labels, links=links, lead=lead, guide=guide, hosts=hosts_of(address, number))
             server = uvicorn.Server(uvicorn.Config(app, **_SETTINGS))
             with _ended_by_signals(server):
-                ready({name: f"http://{address}:{number}/#token={token}" for name, token in links.items()}, cautions)
+                own = {name: f"{base}/#token={token}" for name, token in links.items()}
+                ready(own, f"{base}/lead#token={lead}", cautions)
                 with contextlib.closing(new_loop()) as loop:
                     loop.run_until_complete(server.serve(sockets=[listening]))
     return queue.missing()

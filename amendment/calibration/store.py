@@ -129,6 +129,12 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
             rows = db.execute("SELECT key, value FROM meta WHERE key LIKE ? ORDER BY key", (f"{LINK}%",))
             return {str(key).removeprefix(LINK): str(value) for key, value in rows}
 
+    def lead_link(self) -> str:
+        """The token of the lead's link, made when it is first asked for, and then kept for good."""
+        with self._writing() as db:
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('lead', ?)", (secrets.token_urlsafe(32),))
+            return str(db.execute("SELECT value FROM meta WHERE key = 'lead'").fetchone()[0])
+
     def knows(self, uuid: str) -> bool:
         """Whether a label or an undo with this uuid was kept."""
         return uuid in self._entries

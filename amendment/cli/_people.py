@@ -163,10 +163,11 @@ def label(  # noqa: PLR0917 - typer makes options of them
         _import(folder, sample, file, rater or [])
         return
 
-    def ready(links: Mapping[str, str], cautions: tuple[str, ...]) -> None:
+    def ready(links: Mapping[str, str], lead: str, cautions: tuple[str, ...]) -> None:
         for name, url in links.items():
             typer.echo(f"{name}: {url}")
         typer.echo("Give each annotator their own link; it stays valid when the page is started again. Ctrl-C ends it.")
+        typer.echo(f"For the lead alone, progress, flags, comments and agreement: {lead}")
         for caution in cautions:
             typer.echo(caution, err=True)
 

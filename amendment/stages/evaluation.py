@@ -88,6 +88,8 @@ class EvaluationPeople(Part):
     policies gave the same answer it is a tie, and nobody is asked."""
     annotators: int = Field(default=1, ge=1, le=100)
     """People who label; they share the items."""
+    guidelines: str = ""
+    """What annotators read about how to label, in Markdown; by default a few general sentences."""
     people: Literal["page", "simulated"] = "page"
     """page: people, by amendment label DIR --stage evaluate. simulated: people of the simulated world, who know only
     its prompts."""

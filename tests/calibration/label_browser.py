@@ -46,6 +46,7 @@ class Site:
         self.folder = make_run(folder / "run", questions)
         self._names = names
         self._links: dict[str, str] = {}
+        self.lead = ""
         self._process: subprocess.Popen[str] | None = None
         self.start()
 
@@ -64,6 +65,8 @@ class Site:
         for _ in self._names:
             name, _, link = self._process.stdout.readline().strip().rpartition(": ")
             self._links[name] = link
+        self._process.stdout.readline()
+        self.lead = self._process.stdout.readline().rpartition(": ")[2].strip()
 
     def kill(self) -> None:
         if self._process is not None:

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message
 
 from amendment.calibration.labelling import SPOT_CHECK
 from amendment.calibration.samples import Choice, Label, LabelQuestion, PrincipleText
+from amendment.constitutions import Constitution, Principle
 from amendment.data.store import Workspace
 from amendment.records import Comparison, user
 from amendment.records import Message as Turn
@@ -62,11 +63,23 @@ def label(
     )
 
 
+LAW = Constitution(
+    id="law",
+    version="1.0.0",
+    title="The law",
+    license="CC0-1.0",
+    principles=(Principle(id="kind", statement="Be kind."), Principle(id="brief", statement="Be brief.")),
+)
+
+
 def make_run(folder: Path, asked: Sequence[LabelQuestion], *, annotators: int = 2) -> Path:
     """A run's folder that waits for people, with these questions."""
     folder.mkdir(parents=True)
-    config = {"name": "tried", "seed": 4, "spot_check": {"annotators": annotators}}
+    plan = {"annotators": annotators, "guidelines": "Take your **time**."}
+    config = {"name": "tried", "seed": 4, "spot_check": plan}
     (folder / "run.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    (folder / "constitutions").mkdir()
+    (folder / "constitutions" / "law.json").write_text(LAW.model_dump_json(), encoding="utf-8")
     Workspace(folder).write(SPOT_CHECK.questions, LabelQuestion, asked)
     return folder
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,14 +12,15 @@ from typing import Any
 import pytest
 from playwright.sync_api import APIResponse, Browser, Route, expect
 
-from amendment.calibration.samples import LabelQuestion, PrincipleText
+from amendment.calibration.page_app import PAGE, page_html
+from amendment.calibration.samples import PLAIN_QUESTION, LabelQuestion, PrincipleText
 from amendment.records import Comparison, Message, ToolCall
 from tests.calibration.label_browser import Site, chromium, visiting
 from tests.calibration.label_pages import questions
 
 CONNECTION = "net::ERR_"
-NAMES = ("Ada", "Twice", "Kill", "Same tab", "Before", "Behind", "Lost", "Time")
-TEXT_NAMES = ("<b onclick=alert(1)>Eve</b>", "Shown", "Help", "Phone", "Tab", "light", "dark")
+NAMES = ("Ada", "Twice", "Kill", "Same tab", "Before", "Behind", "Lost", "Time", "Again")
+TEXT_NAMES = ("<b onclick=alert(1)>Eve</b>", "Shown", "Help", "Phone", "Zoom", "Words", "Tab", "light", "dark")
 CHOICES = {"1": "A", "2": "B", "0": "tie", "9": "both_bad", "s": "skip", "f": "flag"}
 
 
@@ -74,6 +78,39 @@ def test_all_is_done_by_keyboard_alone_and_undo_brings_an_item_back(browser: Bro
     assert len(site.labels("Ada")) == 8
 
 
+def test_an_answer_is_opened_again_and_a_principle_of_the_constitution_or_none_decided(
+    browser: Browser, site: Site
+) -> None:
+    with visiting(browser, site, "Again") as visit:
+        page = visit.enter().page
+        assert visit.text("#guidelines .said-text") == "Take your time."
+        reasons = ["not said", "kind: Be kind.", "brief: Be brief.", "something else"]
+        assert page.locator("#principle option").all_text_contents() == reasons
+        first = visit.first
+        page.locator("#principle").select_option(label="brief: Be brief.")
+        page.locator("#verdicts").focus()
+        visit.press("1")
+        second = visit.ready(1).first
+        visit.press("h")
+        expect(page.get_by_role("button", name="Answer 1 is better · ask")).to_be_focused()
+        visit.press("Enter")
+        expect(page.locator("#said")).to_contain_text("Your verdict was: Answer 1 is better.")
+        assert visit.ready(1).first == first
+        expect(page.get_by_role("button", name="Answer 1 is better", pressed=True)).to_be_visible()
+        assert page.locator("#principle").input_value() == "law/brief"
+        visit.press("b")
+        expect(page.locator("#first .body")).to_have_text(second)
+        visit.ready(1).press("h")
+        page.get_by_role("button", name="Answer 1 is better · ask").click()
+        expect(page.locator("#first .body")).to_have_text(first)
+        visit.ready(1)
+        page.locator("#principle").select_option(label="something else")
+        page.locator("#verdicts").focus()
+        visit.press("2")
+        expect(page.locator("#first .body")).to_have_text(second)
+    assert [(label.choice, label.principle_id) for label in site.labels("Again")] == [("B", "something-else")]
+
+
 def test_double_clicks_held_keys_and_hasty_keys_count_once(browser: Browser, site: Site) -> None:
     with visiting(browser, site, "Twice") as visit:
         visit.enter().page.get_by_role("button", name="Answer 1 is better").dblclick()
@@ -125,7 +162,7 @@ def test_a_lost_session_keeps_the_verdict_until_the_link_is_opened_again(browser
 
 def test_a_verdict_on_its_way_is_not_taken_for_the_next_annotators(browser: Browser, site: Site) -> None:
     def sign_in(name: str) -> None:
-        visit.page.get_by_role("button", name="Open another link").click()
+        visit.page.get_by_role("button", name="change link").click()
         visit.page.get_by_label("The link that").fill(site.link(name))
         visit.press("Enter")
 
@@ -204,8 +241,12 @@ HOSTILE = [
 UNSEEN = "before\x00\x07\x1b[31m\u202eesrever\u2066\ufeff\u2028after \U000e0041"
 SHOWN = "before␀␇␛[31m⟦U+202E⟧esrever⟦U+2066⟧⟦U+FEFF⟧⟦U+2028⟧after ⟦U+E0041⟧"
 LONG = "a line of a very long answer, again and again\n" * 4_800  # 220,000 characters, more than are shown at once
-FIRST = "You **can**, and only with the power off.\n\n1. Turn it off.\n2. Take a picture.\n\nCall an electrician."
-SECOND = "You can, and only with the power off.\n\n1. Turn it off.\n2. Take a photograph.\n\nCall an electrician."
+BOTH = (
+    f"| wire | goes to |\n|:--|--:|\n| live | `L` \\| L1 |\n\n```\n{'wide ' * 99}\n```\n\n"
+    "|a|b|\n|-|-|\n|1|2|3|\n\nCall an electrician."
+)
+FIRST = f"You **can**, and only with the power off.\n\n1. Turn it off.\n2. Take a picture.\n\n{BOTH}"
+SECOND = f"You can, and only with the power off.\n\n1. Turn it off.\n2. Take a photograph.\n\n{BOTH}"
 LAW = PrincipleText(id="law/kind", statement="Choose the kinder answer.")
 
 
@@ -261,9 +302,74 @@ def test_hostile_texts_are_shown_and_do_nothing(browser: Browser, hostile: Site)
         expect(page.locator(".tool-call")).to_contain_text("Calls the tool <b>look</b>")
         assert "Eve" in visit.text("#who")
         page.locator("summary", has_text="image_url").click()
-        visit.press("Escape", "1")
+        visit.press("Escape", "c")
+        page.locator("#comment").fill(HOSTILE[0])
+        visit.press("Escape", "f")
         visit.ready(1)
         assert page.evaluate("() => window.hacked") is None
+        page.goto(hostile.lead)
+        expect(page.locator("#notes article")).to_contain_text(HOSTILE[0])
+        expect(page.locator("#people")).to_contain_text(TEXT_NAMES[0])
+        assert page.locator("#view :is(script, img, a, form, b b)").count() == 0
+        assert page.evaluate("() => window.hacked") is None
+
+
+def test_every_text_of_the_interface_comes_from_one_file(browser: Browser, plain: Site) -> None:
+    english: dict[str, str] = json.loads((PAGE / "en.json").read_text(encoding="utf-8"))
+    marked = {name: text if name == "lang" else f"«{text}»" for name, text in english.items()}
+    data = " ".join(
+        (
+            FIRST,
+            SECOND,
+            PLAIN_QUESTION,
+            "May I? " * 60,
+            "kind",
+            LAW.statement,
+            "brief Be brief. Take your time.",
+            *TEXT_NAMES,
+        )
+    )
+    foreign = """() => [...document.querySelectorAll("body, body *:not(script, noscript)")].flatMap(node => [
+      ...[...node.childNodes].filter(child => child.nodeType === 3 && node.tagName !== "KBD").map(child => child.data),
+      node.ariaLabel, node.title, node.placeholder])"""
+
+    def words_of(text: str) -> str:
+        return " ".join(re.findall(r"[^\W\d]+", text))
+
+    def answer(route: Route, html: str) -> None:
+        if route.request.method == "GET":
+            route.fulfill(body=html, content_type="text/html")
+        else:
+            route.continue_()
+
+    def check() -> None:
+        texts = [text for text in page.evaluate(foreign) if text]
+        assert len(texts) > 50
+        for text in texts:
+            rest = text
+            while rest != (rest := re.sub("«[^«»]*»", "", rest)):
+                pass
+            assert words_of(rest) in words_of(data), text
+
+    with visiting(browser, plain, "Words") as visit:
+        for path, name in (("/", "index.html"), ("/lead", "lead.html")):
+            visit.page.route(plain.origin + path, functools.partial(answer, html=page_html(name, marked)))
+        page = visit.page
+        page.goto(plain.link("Words"))
+        page.wait_for_function("() => document.querySelector('#work').getAttribute('aria-busy') === 'false'")
+        for keys in (["p", "g", "x"], ["d", "d", "m", "c"], ["Escape", "h"], ["Escape", "?"]):
+            visit.press(*keys)
+            check()
+        visit.press("Escape")
+        page.get_by_role("button", name="Tie").click()
+        expect(page.locator("#done h1")).to_have_text("«Done. Thank you.»")
+        check()
+        visit.press("h")
+        expect(page.locator("#history li")).to_have_count(1)
+        check()
+        page.goto(plain.lead)
+        expect(page.locator("#view")).to_be_visible()
+        check()
 
 
 def test_formatting_can_be_switched_off_and_differences_on(browser: Browser, plain: Site) -> None:
@@ -271,6 +377,12 @@ def test_formatting_can_be_switched_off_and_differences_on(browser: Browser, pla
         bodies = visit.enter().page.locator("#answers .body")
         assert visit.page.locator("#answers li").all_text_contents().count("Turn it off.") == 2
         assert visit.page.locator("#answers strong").all_text_contents() == ["can"]
+        cells = visit.page.locator("#first table :is(th, td)")
+        assert cells.all_text_contents() == ["wire", "goes to", "live", "L | L1"]
+        code, ragged = visit.page.locator("#first pre").all()
+        expect(code).to_have_class("cut-right")  # it fades where it is cut, and scrolls by keyboard
+        expect(code).to_have_attribute("tabindex", "0")
+        expect(ragged).to_have_text("|a|b|\n|-|-|\n|1|2|3|")  # no column for the 3, so it stays as it is written
         before = visit.page.locator("#answers").inner_html()
         visit.press("d")
         assert sorted(visit.page.locator("mark").all_text_contents()) == ["photograph", "picture"]
@@ -290,7 +402,8 @@ def test_help_lists_every_key_and_nothing_is_answered_behind_it(browser: Browser
         visit.press("?")
         expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
         keys = page.evaluate("() => [...document.querySelectorAll('[data-key]')].map(one => one.dataset.key)")
-        assert {*page.locator("#help dt").all_text_contents()} == {*keys, "Esc"} == {*"1209sfuqwercpdlm?", "Esc"}
+        known = {*keys, "n", "Esc"} - {""}  # n: of the button after the first part of a very long text
+        assert {*page.locator("#help dt").all_text_contents()} == known == {*"1209sfuqwerchbpgdlmxnvkat?", "Esc"}
         visit.press("1", "2", "p", "Escape")
         expect(page.locator("#help")).to_be_hidden()
         visit.press("?")
@@ -300,14 +413,14 @@ def test_help_lists_every_key_and_nothing_is_answered_behind_it(browser: Browser
         assert plain.history("Help") == []
 
 
-def test_a_phone_has_one_column_and_buttons_for_thumbs(browser: Browser, plain: Site) -> None:
+def test_a_phone_shows_one_answer_at_a_time_and_buttons_for_thumbs(browser: Browser, plain: Site) -> None:
     phone: dict[str, Any] = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
     with visiting(browser, plain, "Phone", **phone) as visit:
         page = visit.enter().page
-        first, second = (page.locator(name).bounding_box() for name in ("#first", "#second"))
-        assert first is not None
-        assert second is not None
-        assert second["y"] >= first["y"] + first["height"]
+        for number, side, other in ((2, "#second", "#first"), (1, "#first", "#second")):
+            page.get_by_role("button", name=f"Answer {number}", exact=True).tap()
+            expect(page.locator(side)).to_be_visible()
+            expect(page.locator(other)).to_be_hidden()
         assert page.evaluate("() => document.documentElement.scrollWidth") == 390
         for button in page.locator("#verdicts button").all():
             box = button.bounding_box()
@@ -317,6 +430,20 @@ def test_a_phone_has_one_column_and_buttons_for_thumbs(browser: Browser, plain: 
         page.get_by_role("button", name="Answer 2 is better").tap()
         visit.ready(1)
     assert [label.choice for label in plain.history("Phone")] == ["B"]
+
+
+def test_at_200_percent_the_texts_keep_two_thirds_of_the_window(browser: Browser, plain: Site) -> None:
+    with visiting(browser, plain, "Zoom", viewport={"width": 640, "height": 360}) as visit:
+        header, verdicts = (visit.enter().page.locator(name).bounding_box() for name in (".top", "#verdicts"))
+        assert header is not None
+        assert verdicts is not None
+        assert verdicts["y"] - header["height"] >= 2 / 3 * 360
+        assert verdicts["y"] + verdicts["height"] <= 360
+        assert visit.page.evaluate("() => document.documentElement.scrollWidth") == 640
+        visit.press("v")  # the key of the answer that is not shown
+        expect(visit.page.locator("#second")).to_be_visible()
+        visit.press("v")
+        expect(visit.page.locator("#first")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -356,6 +483,13 @@ def test_tab_and_enter_do_everything_that_the_mouse_does(browser: Browser, plain
                  .filter(name => !name.trim()).length"""
         )
         assert nameless == 0
+        seen = page.evaluate(  # without the hints of keys, which have names of their own for screen readers
+            """() => [...document.querySelectorAll("main:not([hidden]) button, header button")]
+                 .filter(node => node.getClientRects().length)
+                 .map(node => [...node.childNodes].filter(child => child.nodeName !== "KBD")
+                   .map(child => child.textContent).join("").trim())"""
+        )
+        assert [name for name in seen if page.get_by_role("button", name=name, exact=True).count() == 0] == []
         for _ in range(40):
             visit.press("Tab")
             assert page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle") == "solid"

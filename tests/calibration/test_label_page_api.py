@@ -8,18 +8,21 @@ from typing import Any
 
 import pytest
 
-from amendment.calibration.page_app import LONGEST_BODY, PAGE, create_app
+from amendment.calibration.page_app import LONGEST_BODY, PAGE, Guide, create_app
 from amendment.calibration.queue import Queue
+from amendment.calibration.samples import PrincipleText
 from amendment.calibration.serving import hosts_of
 from amendment.calibration.store import Labels
-from tests.calibration.label_pages import Reply, ask, questions
+from tests.calibration.label_pages import Reply, ask, label, questions
 
+LEAD = "L" * 43
 TOKENS = {name: name[0] * 43 for name in ("ann", "bob", "Zoë Doe")}
 HOST = "127.0.0.1:8123"
 ORIGIN = f"http://{HOST}"
 JSON = ("content-type", "application/json")
 WRITE = [("host", HOST), ("origin", ORIGIN), JSON]
 ASKED = questions(12, overlap=4, repeated=[0, 5])
+LAW = [PrincipleText(id="law/kind", statement="Be kind."), PrincipleText(id="law/brief", statement="Be brief.")]
 
 
 class Page:
@@ -28,7 +31,8 @@ class Page:
     def __init__(self, path: Path) -> None:
         self.labels = Labels(path)
         self.queue = Queue(ASKED, self.labels.current(), seed=3, annotators=2, clock=lambda: 0.0)
-        self.app = create_app(self.queue, self.labels, links=TOKENS, hosts=[HOST])
+        guide = Guide(LAW, "Take your time.")
+        self.app = create_app(self.queue, self.labels, links=TOKENS, hosts=[HOST], lead=LEAD, guide=guide)
 
     def raw(self, method: str, path: str, headers: list[tuple[str, str]], body: bytes = b"") -> Reply:
         return asyncio.run(ask(self.app, method, path, headers, body))
@@ -41,7 +45,7 @@ class Page:
 
     def enter(self, annotator: str) -> tuple[str, str]:
         reply = self.post("/session", {"token": TOKENS[annotator]})
-        assert reply.json == {"annotator": annotator}
+        assert reply.json["annotator"] == annotator
         return "cookie", (reply.header("set-cookie") or "").partition(";")[0]
 
     def say(self, cookie: tuple[str, str], uuid: str, **more: Any) -> Reply:
@@ -132,7 +136,7 @@ def test_a_session_is_for_this_page_alone_outlives_a_restart_and_ends_with_its_l
     assert "httponly" in sent
     assert "samesite=strict" in sent
     page.app = create_app(page.queue, page.labels, links=TOKENS, hosts=[HOST])
-    assert page.get("/session", cookie).json == {"annotator": "ann"}
+    assert page.get("/session", cookie).json["annotator"] == "ann"
     page.app = create_app(page.queue, page.labels, links={"ann": "c" * 43}, hosts=[HOST])
     assert page.get("/session", cookie).status == page.get("/next", cookie).status == 401
 
@@ -282,3 +286,77 @@ def test_a_disk_that_takes_nothing_acknowledges_nothing(page: Page, monkeypatch:
     assert page.say(cookie, "12345678").status == 503
     page.labels._db.execute("PRAGMA query_only = 0")  # type: ignore[union-attr]
     assert page.say(cookie, "12345678").json == {"stored": True}
+
+
+def test_an_annotators_own_answers_are_listed_and_one_is_opened_again_and_replaced(page: Page) -> None:
+    ann, bob = page.enter("ann"), page.enter("bob")
+    page.say(ann, "label-one", principle_id="something-else", comment="both odd", confidence=1)
+    page.say(ann, "label-two", principle_id="law/brief", choice="tie")
+    page.say(bob, "label-bob", comment="of bob")
+    latest, first = page.get("/history", ann).json["history"]
+    assert (latest["choice"], first["choice"]) == ("tie", "A")
+    item = page.get(f"/items/{first['item']}", ann).json["item"]
+    assert first["prompt"] == item["prompt"][0]["content"]
+    assert item["said"] == {"choice": "A", "confidence": 1, "principle_id": "something-else", "comment": "both odd"}
+    assert page.get(f"/items/{first['item']}", bob).status == 404  # nobody else's
+    before = page.get("/next", ann).json
+    body = {"uuid": "label-three", "choice": "B", "item": item["id"]}
+    assert page.post("/labels", body, ann).json == {"stored": True}
+    assert [one["choice"] for one in page.get("/history", ann).json["history"]] == ["B", "tie"]
+    assert page.get("/next", ann).json == before
+    assert "of bob" not in page.get("/history", ann).body.decode()
+
+
+def test_whoever_sees_a_hidden_repeat_cannot_look_up_their_first_answer(page: Page) -> None:
+    cookie, repeats = page.enter("ann"), 0
+    while (shown := page.queue.next("ann")) is not None:
+        prompts = [one["prompt"] for one in page.get("/history", cookie).json["history"]]
+        if shown.showing == 1:
+            repeats += 1
+            assert shown.question.prompt[0].content not in prompts
+        page.say(cookie, f"answer-{len(prompts):04}-{repeats}")
+    assert repeats == 2
+    assert len(page.get("/history", cookie).json["history"]) == 12 + 2
+
+
+def test_an_imported_answer_is_opened_as_its_sides_stand_on_the_page(page: Page) -> None:
+    shown = page.queue.shown("ann", ASKED[0].comparison_id, 0)
+    page.labels.add(label(ASKED[0], "ann", "A").model_copy(update={"shown": (shown.ids[1], shown.ids[0])}))
+    (answer,) = page.get("/history", page.enter("ann")).json["history"]
+    assert answer["choice"] == "B"  # A was the answer that now stands second
+
+
+@pytest.mark.parametrize("token", ["", TOKENS["ann"], LEAD[:-1]])
+def test_only_the_leads_link_opens_the_leads_page_and_it_opens_nothing_else(page: Page, token: str) -> None:
+    assert page.post("/lead", {"token": token}).status == 403
+    assert page.post("/session", {"token": LEAD}).status == 403
+    assert page.post("/lead", {"token": LEAD}).status == 200
+    page.app = create_app(page.queue, page.labels, links=TOKENS, hosts=[HOST])
+    assert page.post("/lead", {"token": token}).status == 403
+
+
+def test_the_lead_sees_progress_notes_and_agreement_of_people_and_no_choice(page: Page) -> None:
+    given = {"ann": ["A", "B", "A", "flag"], "bob": ["A", "B", "B", "A"]}
+    for name, choices in given.items():
+        for i, choice in enumerate(choices):
+            more = {"comment": "<b>odd</b>"} if choice == "flag" else {}
+            one = label(ASKED[i], name, choice, at=i, seconds=10.0 + i, **more)  # type: ignore[arg-type]
+            page.labels.add(one)
+            page.queue.add(one)
+    one = label(ASKED[0], "ann", "A", showing=1)
+    turned = one.model_copy(update={"shown": one.shown[::-1]})  # the other answer than the first time
+    page.labels.add(turned)
+    page.queue.add(turned)
+    view = page.post("/lead", {"token": LEAD}).json
+    assert (view["labels"], view["missing"]) == (9, 8)
+    # the fourth item was flagged by one; of the other three they agree on two
+    assert (view["agreement"]["n"], round(view["agreement"]["value"], 3)) == (3, 0.667)
+    assert view["pairs"] == [{"people": ["ann", "bob"], "items": 3, "agree": pytest.approx(2 / 3)}]
+    ann = view["people"][-2]
+    assert [person["annotator"] for person in view["people"]] == ["Zoë Doe", "ann", "bob"]
+    assert (ann["done"], ann["flag"], ann["comments"], ann["seconds"]) == (5, 1, 1, 11.5)
+    assert (ann["repeats"], ann["repeats_same"]) == (1, 0)
+    (note,) = view["notes"]
+    assert (note["annotator"], note["kind"], note["comment"], note["prompt"]) == ("ann", "flag", "<b>odd</b>", "ask 3")
+    text = page.post("/lead", {"token": LEAD}).body.decode()
+    assert not any(word in text for word in ("choice", "shown", "answer a", '"A"', '"B"'))

@@ -102,7 +102,7 @@ def test_a_port_that_is_taken_is_passed_over_or_said(serve: Serve, tmp_path: Pat
     page.wait()
     with socket.create_server(("127.0.0.1", usual)):
         with pytest.raises(ConfigError, match=f"127.0.0.1:{usual}: cannot listen here"):
-            serve_page(folder, port=usual, ready=lambda links, cautions: pytest.fail("served"))
+            serve_page(folder, port=usual, ready=lambda links, lead, cautions: pytest.fail("served"))
         _, other = serve(str(folder))
         assert other.startswith("http://127.0.0.1:")
         assert f":{usual}/" not in other
@@ -136,7 +136,7 @@ def test_requests_as_they_stand_on_the_wire_are_checked(serve: Serve, tmp_path: 
 def test_hosts_that_are_not_loopback_are_refused(tmp_path: Path, host: str, allowed: bool, said: str) -> None:
     folder = make_run(tmp_path / "tried", questions(12, overlap=4))
     with pytest.raises(ConfigError, match=said):
-        serve_page(folder, host=host, allow_network=allowed, ready=lambda links, cautions: pytest.fail("served"))
+        serve_page(folder, host=host, allow_network=allowed, ready=lambda links, lead, cautions: pytest.fail("served"))
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_hosts_that_are_not_loopback_are_refused(tmp_path: Path, host: str, allo
 def test_a_name_that_nobody_may_have_gets_no_link(tmp_path: Path, name: str, message: str) -> None:
     folder = make_run(tmp_path / "tried", questions(12, overlap=4))
     with pytest.raises(ConfigError, match=message):
-        serve_page(folder, names=[name], ready=lambda links, cautions: pytest.fail("served"))
+        serve_page(folder, names=[name], ready=lambda links, lead, cautions: pytest.fail("served"))
 
 
 @pytest.mark.slow

@@ -43,6 +43,9 @@ export const api = {
   next: () => ask("GET", "/next"),
   send: (label) => ask("POST", "/labels", label),
   undo: (said) => ask("POST", "/undo", said),
+  lead: (token) => ask("POST", "/lead", { token }),
+  history: () => ask("GET", "/history"),
+  item: (id) => ask("GET", `/items/${encodeURIComponent(id)}`),
 };
 
 // Asks until there is a reply: after half a second, one, two ... at most eight; sooner when the browser is back online

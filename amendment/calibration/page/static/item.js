@@ -1,6 +1,8 @@
 // One item before the annotator: its texts, how they are shown, and what was said about it before the verdict.
 
+import { fade } from "./fades.js";
 import { browser, uuid } from "./keep.js";
+import { t } from "./language.js";
 import { mark, unmark } from "./marks.js";
 import { announce, foldPrompt, keepShorterInView, say, showQuestion, showTexts } from "./screen.js";
 
@@ -24,7 +26,14 @@ export function present(item) {
   $("principle").value = item.said.principle_id ?? "";
   $("comment").value = item.said.comment ?? "";
   noteComment();
+  for (const button of document.querySelectorAll("[data-act=verdict]")) {
+    if (item.said.choice === button.dataset.value) button.setAttribute("aria-pressed", "true");
+    else button.removeAttribute("aria-pressed");
+  }
+  $("back").hidden = item.said.choice === undefined;
+  if (item.said.choice !== undefined) say(t("reopened", { choice: t(`said_${item.said.choice}`) }));
   close();
+  side("first");
   draw();
   foldPrompt(true);
   scrollTo(0, 0);
@@ -65,7 +74,7 @@ export function differences() {
   if (!view.differences) {
     bodies.forEach(unmark);
     say("");
-    announce("Differences are no longer marked.");
+    announce(t("unmarked"));
   } else say(mark(...bodies));
 }
 
@@ -80,15 +89,30 @@ export function apart(isOn = !$("answers").classList.contains("apart-on")) {
   $("answers").classList.toggle("apart-on", isOn);
   press("apart", isOn);
   browser.set("apart", isOn ? "1" : "");
-  for (const body of document.querySelectorAll(".answer .body")) {
-    if (isOn) body.tabIndex = 0; // so that it scrolls by keyboard
-    else body.removeAttribute("tabindex");
-  }
 }
 
 export function principles(isOn = $("principles").hidden) {
   $("principles").hidden = !isOn;
   press("principles", isOn);
+  fade();
+}
+
+export function guidelines(isOn = $("guidelines").hidden) {
+  $("guidelines").hidden = !isOn;
+  press("guidelines", isOn);
+  browser.set("guidelines", isOn ? "1" : "0");
+  fade();
+}
+
+// Which answer a narrow screen shows; the key switches to the other one.
+export function side(shown) {
+  $("both").dataset.shown = shown;
+  for (const button of document.querySelectorAll("[data-act=side]")) {
+    const isShown = button.dataset.value === shown;
+    button.setAttribute("aria-pressed", String(isShown));
+    button.dataset.key = isShown ? "" : "v";
+  }
+  fade();
 }
 
 export function comment() {
@@ -118,11 +142,12 @@ export function close() {
 }
 
 export function noteComment() {
-  $("comment-name").textContent = $("comment").value.trim() ? "Comment written" : "Comment";
+  $("comment-name").textContent = $("comment").value.trim() ? t("comment_written") : t("comment");
 }
 
 function draw() {
   showTexts(current, view.written);
   if (view.differences) say(mark(...["first", "second"].map((side) => $(side).querySelector(".body"))));
   keepShorterInView();
+  fade();
 }

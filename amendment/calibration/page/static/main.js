@@ -4,14 +4,15 @@ import { api, insist, NoSession, Refused } from "./api.js";
 import * as item from "./item.js";
 import { browser, isKey, tab, uuid } from "./keep.js";
 import { listen } from "./keys.js";
+import { t } from "./language.js";
 import { outbox } from "./outbox.js";
-import { announce, desk, focusTitle, foldPrompt, keepShorterInView, notice, say, show, showDone, showName, showProgress } from "./screen.js";
+import {
+  announce, desk, focusTitle, foldPrompt, keepShorterInView, notice, say, show, showDone, showGuide, showHistory, showName, showProgress,
+} from "./screen.js";
 import { Watch } from "./watch.js";
 
 const $ = (id) => document.getElementById(id);
 const BLINK = 300; // ms after an item appears in which nothing is taken: the second half of a double click
-const SAID = { A: "Answer 1 is better", B: "Answer 2 is better", tie: "tie", both_bad: "both bad", skip: "skipped", flag: "flagged" };
-const NEW_LINK = "The server does not know this browser. Open the link that amendment label printed for you.";
 
 const watch = new Watch();
 let name = "";
@@ -26,8 +27,7 @@ function ask(request) {
 
 function lost() {
   const kept = outbox.of(name).length;
-  const mine = kept === 0 ? "" : ` ${kept === 1 ? "Your last verdict is" : `${kept} verdicts are`} kept in this browser and sent again until the server has ${kept === 1 ? "it" : "them"}.`;
-  notice(`No connection to the server.${mine}`, true);
+  notice(kept === 0 ? t("offline") : kept === 1 ? t("offline_one") : t("offline_more", { n: kept }), true);
 }
 
 async function renew() {
@@ -48,9 +48,9 @@ async function busily(work) {
   try {
     await work();
   } catch (error) {
-    if (error instanceof NoSession) signIn(NEW_LINK);
+    if (error instanceof NoSession) signIn(t("no_session"));
     else if (error instanceof Refused) {
-      notice(`The server refused: ${error.message}`);
+      notice(t("refused", { reason: error.message }));
       free();
     } else if (!(error instanceof SomebodyElse)) throw error;
   }
@@ -115,8 +115,8 @@ function decide(choice) {
   busily(async () => {
     const refused = await deliver();
     await next();
-    if (refused) notice(`The server did not take the verdict: ${refused}`);
-    else say(`Saved: ${SAID[choice]}.`);
+    if (refused) notice(t("not_taken", { reason: refused }));
+    else say(t("saved", { choice: t(`said_${choice}`) }));
   });
 }
 
@@ -127,7 +127,17 @@ function undo() {
     const { undone, progress } = await ask(only(said.annotator, () => api.undo(said)));
     if (undone) place({ item: undone, progress });
     else await next();
-    say(undone ? "Verdict taken back: the item is shown again." : "There is nothing to take back.");
+    say(t(undone ? "undone" : "nothing_undone"));
+  });
+}
+
+function openHistory() {
+  if (isBusy) return;
+  const annotator = name;
+  busily(async () => {
+    const { history: answers } = await ask(only(annotator, api.history));
+    free();
+    showHistory(answers, (id) => busily(async () => place(await ask(only(annotator, () => api.item(id))))));
   });
 }
 
@@ -154,13 +164,14 @@ function signIn(why = "") {
 // As the annotator whose link it is; without one, as whoever opened theirs in this browser last.
 async function enter(token) {
   try {
-    const { annotator } = await ask(() => (token ? api.open(token) : api.who()));
+    const { annotator, ...guide } = await ask(() => (token ? api.open(token) : api.who()));
+    showGuide(guide);
     if (token) tab.set("token", token);
     browser.set("name", (name = annotator));
     goOn();
   } catch (error) {
     if (error instanceof NoSession) tab.remove("token");
-    signIn(error instanceof NoSession ? NEW_LINK : `The server refused: ${error.message}`);
+    signIn(error instanceof NoSession ? t("no_session") : t("refused", { reason: error.message }));
   }
 }
 
@@ -186,7 +197,12 @@ const ACTS = {
   written: () => item.written(),
   apart: () => item.apart(),
   principles: () => item.principles(),
+  guidelines: () => item.guidelines(),
+  side: item.side,
+  prompt: () => foldPrompt($("whole-prompt").getAttribute("aria-expanded") === "true"),
   comment: item.comment,
+  history: openHistory,
+  link: () => signIn(),
   help: () => $("help").showModal(),
 };
 
@@ -197,7 +213,7 @@ document.addEventListener("click", (event) => {
 });
 
 listen({ isOn: () => $("keys-on").checked, escape: item.leave });
-$("close-help").addEventListener("click", () => $("help").close());
+for (const button of document.querySelectorAll("dialog .shut")) button.addEventListener("click", () => button.closest("dialog").close());
 $("keys-on").checked = browser.get("keys") !== "off";
 $("keys-on").addEventListener("change", () => browser.set("keys", $("keys-on").checked ? "on" : "off"));
 $("comment").addEventListener("input", item.noteComment);
@@ -206,8 +222,6 @@ let isPointed = false;
 $("principle").addEventListener("pointerdown", () => (isPointed = true));
 $("principle").addEventListener("keydown", () => (isPointed = false));
 $("principle").addEventListener("change", () => isPointed && $("verdicts").focus({ preventScroll: true }));
-$("whole-prompt").addEventListener("click", () => foldPrompt($("whole-prompt").getAttribute("aria-expanded") === "true"));
-$("who").addEventListener("click", () => signIn());
 // The session belongs to the browser: whoever opens their link in another tab would answer in this tab's name.
 addEventListener("storage", (event) => {
   if (!isKey(event, "name") || event.newValue === name) return;
@@ -219,6 +233,8 @@ for (const part of [...document.querySelectorAll(".answer"), document.querySelec
 
 item.written(browser.get("written") === "1");
 item.apart(browser.get("apart") === "1");
+const isWide = matchMedia("(min-width: 52.01rem)").matches; // elsewhere the guidelines wait for their button
+item.guidelines((browser.get("guidelines") ?? (isWide ? "1" : "0")) === "1");
 // A new link in the address bar of an open page loads nothing by itself.
 addEventListener("hashchange", () => location.hash.includes("token=") && location.reload());
 const given = location.hash.includes("token=") ? tokenIn(location.hash) : null;

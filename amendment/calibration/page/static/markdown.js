@@ -1,5 +1,5 @@
-// A small part of Markdown, as DOM nodes: paragraphs, headings, lists, quotes, fenced and inline code, bold, emphasis,
-// rules. Everything else stays as it is written: links, images and HTML are text. Nodes are made one by one and filled
+// A small part of Markdown, as DOM nodes: paragraphs, headings, lists, quotes, tables, fenced and inline code, bold,
+// emphasis, rules. Everything else stays as it is written: links, images and HTML are text. Nodes are made one by one and filled
 // with textContent; time is linear in the length of the text.
 
 const DEEPEST = 6;
@@ -71,9 +71,7 @@ function fence(lines, start, into) {
   };
   let end = start + 1;
   while (end < lines.length && !closes(lines[end])) end += 1;
-  const pre = make("pre", make("code", lines.slice(start + 1, end).join("\n")));
-  pre.tabIndex = 0; // a long line can be scrolled to by keyboard
-  into.append(pre);
+  into.append(make("pre", make("code", lines.slice(start + 1, end).join("\n"))));
   return end + 1;
 }
 
@@ -132,9 +130,31 @@ function paragraph(lines, start, into) {
   let end = start + 1;
   while (end < lines.length && !isBlank(lines[end]) && !startsBlock(lines[end])) end += 1;
   const said = lines.slice(start, end);
-  const isTable = said.length > 1 && said.every((line) => line.trimStart().startsWith("|"));
-  into.append(isTable ? make("pre", said.join("\n")) : make("p", inline(said.join("\n"))));
+  const head = said.findIndex((line, at) => line.includes("|") && at + 1 < said.length && isRuled(said[at + 1]));
+  const before = head === -1 ? said : said.slice(0, head);
+  if (before.length > 0) into.append(make("p", inline(before.join("\n"))));
+  if (head !== -1) into.append(table(said.slice(head)));
   return end;
+}
+
+// The line under the head of a table.
+const isRuled = (line) => line.length < 2000 && line.includes("-") && cells(line).every((cell) => /^:?-+:?$/.test(cell));
+
+const cells = (line) =>
+  line.trim().replace(/^\|/, "").replace(/(?<!\\)\|$/, "").split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
+
+// A table that has a cell outside its columns stays as it is written: browsers would have no place for it.
+function table(lines) {
+  const [head, ruled, ...rows] = lines.map(cells);
+  if (ruled.length !== head.length || rows.some((row) => row.length > head.length)) return make("pre", lines.join("\n"));
+  const row = (kind, said) => make("tr", ...head.map((_, column) => {
+    const cell = make(kind, inline(said[column] ?? ""));
+    if (ruled[column].endsWith(":")) cell.className = ruled[column].startsWith(":") ? "middle" : "right";
+    return cell;
+  }));
+  const box = make("div", make("table", make("thead", row("th", head)), make("tbody", ...rows.map((said) => row("td", said)))));
+  box.className = "table";
+  return box;
 }
 
 const SPANS = [

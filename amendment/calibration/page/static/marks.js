@@ -2,22 +2,22 @@
 // marks away again. Returns what there is to say about it.
 
 import { compare, words } from "./differences.js";
+import { number, t } from "./language.js";
 
 const MOST = 5000; // marks; browsers take seconds for some tens of thousands
 const LONGEST = 400_000; // characters of both answers
-const TOO_LONG = "The answers are too long to mark their differences.";
 
 export function mark(first, second) {
-  if (first.textContent.length + second.textContent.length > LONGEST) return TOO_LONG;
+  if (first.textContent.length + second.textContent.length > LONGEST) return t("too_long");
   const [left, right] = [pieces(first), pieces(second)];
   const found = compare(left.map((piece) => piece.word), right.map((piece) => piece.word));
   const marked = [...runs(left, found.left), ...runs(right, found.right)];
   const count = marked.length;
-  if (count === 0) return "The two answers have the same words.";
-  if (count > MOST) return "The answers differ in too many places to mark them.";
+  if (count === 0) return t("same_words");
+  if (count > MOST) return t("too_many");
   wrap(marked);
-  if (!found.exact) return "The answers are too long for a word-by-word comparison: words in only one of them are marked.";
-  return `Differences are marked in ${count} ${count === 1 ? "place" : "places"}.`;
+  if (!found.exact) return t("not_exact");
+  return count === 1 ? t("marked_one") : t("marked", { n: number(count) });
 }
 
 export function unmark(container) {

@@ -1,5 +1,7 @@
 // What stands on the page: which sheet, progress, what is said to the annotator, the item with its texts.
 
+import { number, t } from "./language.js";
+import { markdown } from "./markdown.js";
 import { conversation, element, visible } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
@@ -42,32 +44,28 @@ export function notice(text, canHurry = false) {
 }
 
 export function showName(name) {
-  $("who").hidden = !name;
-  $("who").textContent = `${name} · change`;
-  $("who").setAttribute("aria-label", `You are ${name}. Open another link`);
+  $("who").hidden = $("open-history").hidden = !name;
+  $("who").textContent = t("who", { name });
 }
 
 export function showProgress({ done, total, seconds_left: left }) {
   $("progress").max = Math.max(total, 1);
   $("progress").value = done;
-  const wait = left === null || left === undefined || done >= total ? "" : ` · ${duration(left)} left`;
-  $("count").textContent = `${done} of ${total}${wait}`;
+  const isKnown = left !== null && left !== undefined && done < total;
+  $("count").textContent = isKnown ? t("count_left", { done, total, wait: duration(left) }) : t("count", { done, total });
 }
 
-function duration(seconds) {
+export function duration(seconds) {
   const minutes = Math.round(seconds / 60);
-  if (minutes < 1) return "less than a minute";
-  if (minutes < 90) return `about ${minutes} min`;
-  return `about ${Math.round(minutes / 30) / 2} h`;
+  if (minutes < 1) return t("wait_short");
+  if (minutes < 90) return t("wait_minutes", { n: minutes });
+  return t("wait_hours", { n: number(Math.round(minutes / 30) / 2) });
 }
 
 export function showDone({ done, total }) {
-  const isAll = done >= total;
-  $("done").querySelector("h1").textContent = isAll ? "Done. Thank you." : "There is no item for you right now.";
-  const waiting = "Other annotators have the remaining items; those that they leave open will come to you.";
-  $("done-text").textContent = isAll
-    ? `You have answered all ${total} items. You can close this page.`
-    : `You have answered ${done} of ${total} items. ${waiting}`;
+  const kind = done >= total ? "done" : "rest";
+  $("done").querySelector("h1").textContent = t(`${kind}_title`);
+  $("done-text").textContent = t(`${kind}_text`, { done, total });
   show("done");
   focusTitle("done");
 }
@@ -84,24 +82,70 @@ export function showTexts(item, written) {
 // What is asked, and by which principles: as the judge was, as far as that is known.
 export function showQuestion({ question, principles }) {
   $("question").textContent = visible(question);
-  $("by").textContent = principles.length === 1 ? "Judge by this principle only" : "Judge by these principles together";
+  $("by").textContent = principles.length === 1 ? t("by_one") : t("by_several");
   const isAny = principles.length > 0;
-  $("decided").hidden = !isAny;
   document.querySelector("[data-act=principles]").hidden = !isAny;
   $("principles").querySelector("ul").replaceChildren(...principles.map((principle) => {
     const entry = element("li");
     entry.append(element("span", "id", visible(shortId(principle.id))), visible(principle.statement));
     return entry;
   }));
-  const options = principles.map((principle) => {
-    const words = visible(principle.statement);
-    const option = element("option", "", `${visible(shortId(principle.id))}: ${words.slice(0, 80)}${words.length > 80 ? "…" : ""}`);
-    option.value = principle.id;
-    return option;
-  });
-  $("principle").replaceChildren(element("option", "", "not said"), ...options);
-  $("principle").firstElementChild.value = "";
+  // The principles of the item come first, then the others of the constitution.
+  const asked = new Set(principles.map(({ id }) => id));
+  const others = constitution.filter(({ id }) => !asked.has(id));
+  const everything = [option("", t("not_said")), ...principles.map(named)];
+  if (others.length > 0) everything.push(element("hr"), ...others.map(named));
+  if (isAny || others.length > 0) everything.push(element("hr"), option(SOMETHING_ELSE, t("something_else")));
+  $("principle").replaceChildren(...everything);
+  $("decided").hidden = everything.length === 1;
 }
+
+const SOMETHING_ELSE = "something-else"; // as the server knows it
+
+function option(value, text) {
+  const made = element("option", "", text);
+  made.value = value;
+  return made;
+}
+
+function named({ id, statement }) {
+  const words = visible(statement);
+  return option(id, `${visible(shortId(id))}: ${words.slice(0, 80)}${words.length > 80 ? "…" : ""}`);
+}
+
+let constitution = [];
+
+// What holds for all items: every principle, and the guidelines of whoever leads the spot check.
+export function showGuide(guide) {
+  constitution = guide.constitution;
+  const text = guide.guidelines || t("guidelines_text");
+  $("guidelines").querySelector(".said-text").replaceChildren(markdown(visible(text)) ?? element("p", "as-written", visible(text)));
+}
+
+// The annotator's answers, latest first; `open` gets the id of one that is chosen.
+export function showHistory(answers, open) {
+  const entries = answers.map(({ item, choice, prompt }) => {
+    const [entry, button] = [element("li"), element("button", "", t("history_entry", { choice: t(`said_${choice}`), prompt: visible(prompt) }))];
+    button.type = "button";
+    button.addEventListener("click", () => {
+      $("history").close();
+      open(item);
+    });
+    entry.append(button);
+    return entry;
+  });
+  $("history").querySelector("ol").replaceChildren(...(entries.length > 0 ? entries : [element("li", "empty", t("history_empty"))]));
+  $("history").showModal();
+}
+
+$("history")?.addEventListener("keydown", (event) => {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const buttons = [...$("history").querySelectorAll("li button")];
+  const next = buttons[buttons.indexOf(document.activeElement) + step];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+});
 
 const shortId = (id) => id.slice(id.indexOf("/") + 1);
 
@@ -111,7 +155,7 @@ export function foldPrompt(isFolded) {
   prompt.classList.toggle("folded", isFolded);
   if (isFolded && prompt.scrollHeight <= prompt.clientHeight + 40) prompt.classList.remove("folded");
   more.hidden = isFolded && !prompt.classList.contains("folded");
-  more.textContent = isFolded ? "Show the whole prompt" : "Show less of the prompt";
+  more.firstElementChild.textContent = isFolded ? t("prompt_whole") : t("prompt_less");
   more.setAttribute("aria-expanded", String(!isFolded));
 }
 

@@ -1,9 +1,11 @@
 // Messages as they are shown: who speaks, the text, tool calls in plain words. Whatever a model wrote goes through
 // textContent, and what could not be seen, or would turn other text round, is named instead.
 
+import { fade } from "./fades.js";
+import { number, t } from "./language.js";
 import { markdown } from "./markdown.js";
 
-const ROLES = { system: "System", developer: "Developer", user: "User", assistant: "Assistant", tool: "Tool" };
+const ROLES = ["system", "developer", "user", "assistant", "tool"]; // every other one is shown as it is written
 
 // Where a sign that cannot be seen is spelling: flags and joined pictures, a picture's own form, joiners inside words of
 // scripts that need them. Everywhere else such a sign is named: controls but tab and newline, marks of direction, signs
@@ -35,7 +37,7 @@ export function visible(text) {
     left -= named.length;
     if (named.length === 0) return "¤";
     const more = signs.length - named.length;
-    return named.map(nameOf).join("") + (more ? `⟦and ${more} more that cannot be seen⟧` : "");
+    return named.map(nameOf).join("") + (more ? t("unseen_more", { n: more }) : "");
   });
 }
 
@@ -49,7 +51,7 @@ export function conversation(messages, { written = false, alone = false } = {}) 
   const made = document.createDocumentFragment();
   const isBare = alone && messages.length === 1 && messages[0].role === "assistant";
   for (const message of messages) made.append(shown(message, written, isBare));
-  if (messages.length === 0) made.append(note("No text."));
+  if (messages.length === 0) made.append(note(t("no_text")));
   return made;
 }
 
@@ -58,10 +60,10 @@ function shown(message, written, isBare) {
   made.dataset.role = message.role;
   if (!isBare) made.append(element("p", "role", speaker(message)));
   const body = element("div", "said-text");
-  if (message.thinking) body.append(folded("The model's thinking before the answer", message.thinking));
+  if (message.thinking) body.append(folded(t("thinking"), message.thinking));
   for (const part of parts(message.content)) body.append(partShown(part, written));
   for (const call of message.tool_calls ?? []) body.append(toolCall(call));
-  if (!body.hasChildNodes()) body.append(note("No text."));
+  if (!body.hasChildNodes()) body.append(note(t("no_text")));
   isolate(body);
   made.append(body);
   return made;
@@ -78,12 +80,14 @@ function portions(text, show) {
   made.append(show(visible(text.slice(0, end))));
   if (end === text.length) return made;
   const rest = text.slice(end);
-  const more = element("button", "more", `Show more: ${rest.length.toLocaleString("en")} characters left`);
+  const more = element("button", "more", t("more", { n: number(rest.length) }));
   more.type = "button";
+  more.dataset.key = "n";
   more.addEventListener("click", () => {
     const body = more.parentElement;
     more.replaceWith(portions(rest, show));
     isolate(body);
+    fade();
   });
   made.append(more);
   return made;
@@ -99,8 +103,8 @@ function portionEnd(text) {
 }
 
 function speaker(message) {
-  const role = ROLES[message.role] ?? visible(String(message.role));
-  return message.role === "tool" && message.name ? `${role} ${visible(message.name)}` : role;
+  if (message.role === "tool" && message.name) return t("tool_named", { name: visible(message.name) });
+  return ROLES.includes(message.role) ? t(message.role) : visible(String(message.role));
 }
 
 function parts(content) {
@@ -109,15 +113,15 @@ function parts(content) {
 }
 
 function partShown(part, written) {
-  if (typeof part.text !== "string") return folded(`A part of kind ${part.type ?? "unknown"}, not shown here`, json(part));
-  if (part.text.trim() === "") return note("Nothing but white space.");
+  if (typeof part.text !== "string") return folded(t("part", { kind: String(part.type) }), json(part));
+  if (part.text.trim() === "") return note(t("white_space"));
   return portions(part.text, (text) => (written ? null : markdown(text)) ?? element("p", "as-written", text));
 }
 
 function toolCall(call) {
   const { name, arguments: given } = call.function ?? {};
   const made = element("div", "tool-call");
-  made.append(element("p", "role", `Calls the tool ${visible(String(name))}`));
+  made.append(element("p", "role", t("calls", { name: visible(String(name)) })));
   made.append(portions(typeof given === "string" ? given : json(given ?? {}), inPre));
   return made;
 }

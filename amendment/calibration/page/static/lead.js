@@ -1,0 +1,123 @@
+// The lead's page: asks for progress, flags, comments and agreement every 15 seconds, and shows them.
+
+import { api, Lost, NoSession } from "./api.js";
+import { tab } from "./keep.js";
+import { number, t } from "./language.js";
+import { duration } from "./screen.js";
+import { element, visible } from "./texts.js";
+
+const EVERY = 15_000; // ms
+const $ = (id) => document.getElementById(id);
+const of = (n, total) => t("lead_of", { n: number(n), total: number(total) });
+const percent = (share) => t("lead_percent", { n: number(Math.round(100 * share)) });
+const isGiven = (value) => value !== null && value !== undefined;
+const FORM = { dateStyle: "medium", timeStyle: "short" };
+const timeOf = (at) => (at ? t("lead_at", { time: new Date(at).toLocaleString(document.documentElement.lang, FORM) }) : t("lead_none"));
+
+function tiles({ labels, missing, agreement, people }) {
+  const rows = [
+    ["lead_labels", number(labels), ""],
+    ["lead_missing", number(missing), ""],
+    ["lead_agree", isGiven(agreement.value) ? percent(agreement.value) : t("lead_none"), ground(agreement)],
+    ["lead_flags", number(people.reduce((sum, person) => sum + person.flag, 0)), ""],
+  ];
+  $("tiles").replaceChildren(...rows.map(([name, value, note]) => {
+    const tile = element("div");
+    tile.append(element("dt", "", t(name)), element("dd", "figure", value));
+    if (note) tile.append(element("dd", "hint", note));
+    return tile;
+  }));
+}
+
+function ground({ n, low, high }) {
+  if (n === 0) return t("lead_no_pairs");
+  return isGiven(low) ? t("lead_interval", { low: percent(low), high: percent(high), n: number(n) }) : t("lead_few", { n: number(n) });
+}
+
+function table(id, heads, rows) {
+  const row = (kind, cells) => {
+    const made = element("tr");
+    made.append(...cells.map((cell, column) => element(column === 0 ? "th" : kind, "", cell)));
+    return made;
+  };
+  const [head, body] = [element("thead"), element("tbody")];
+  head.append(row("th", heads.map((name) => t(name))));
+  body.append(...rows.map((cells) => row("td", cells)));
+  $(id).replaceChildren(head, body);
+}
+
+function notes(found) {
+  const made = [];
+  let person = null;
+  for (const { annotator, kind, comment, prompt, at } of found) {
+    if (annotator !== person) made.push(element("h3", "", visible((person = annotator))));
+    const note = element("article", kind);
+    const head = element("p", "hint");
+    head.append(element("b", "", t(`lead_kind_${kind}`)), " · ", timeOf(at));
+    const text = element("p", comment ? "said" : "empty", comment ? visible(comment) : t("lead_wordless"));
+    text.dir = "auto";
+    note.append(head, text, element("p", "hint", t("lead_about", { prompt: visible(prompt) })));
+    made.push(note);
+  }
+  $("notes").replaceChildren(...(made.length > 0 ? made : [element("p", "empty", t("lead_no_notes"))]));
+}
+
+function show(view) {
+  tiles(view);
+  const none = t("lead_none");
+  const heads = ["name", "done", "left", "seconds", "skips", "flagged", "comments", "self", "last"].map((name) => `lead_${name}`);
+  table("people", heads, view.people.map((person) => [
+    visible(person.annotator), of(person.done, person.total),
+    isGiven(person.seconds_left) && person.done < person.total ? duration(person.seconds_left) : none,
+    isGiven(person.seconds) ? number(Math.round(person.seconds)) : none,
+    number(person.skip), number(person.flag), number(person.comments),
+    person.repeats > 0 ? of(person.repeats_same, person.repeats) : none, timeOf(person.at),
+  ]));
+  table("pairs", ["lead_name", "lead_both", "lead_share"], view.pairs.map(({ people: [one, other], items, agree }) => [
+    t("lead_pair", { one: visible(one), other: visible(other) }), number(items), percent(agree),
+  ]));
+  notes(view.notes);
+  $("updated").textContent = t("lead_updated", { time: new Date().toLocaleTimeString(document.documentElement.lang) });
+}
+
+function notice(text) {
+  $("notice").textContent = text;
+  $("notice").hidden = text === "";
+}
+
+async function refresh() {
+  const token = tab.get("lead");
+  if (!token) return door("");
+  try {
+    show(await api.lead(token));
+    notice("");
+    $("signin").hidden = true;
+    $("view").hidden = false;
+  } catch (error) {
+    if (error instanceof NoSession) return door(t("no_session"));
+    notice(error instanceof Lost ? t("offline") : t("refused", { reason: error.message }));
+  }
+  setTimeout(refresh, EVERY);
+}
+
+function door(why) {
+  tab.remove("lead");
+  notice(why);
+  $("view").hidden = true;
+  $("signin").hidden = false;
+  $("token").focus();
+}
+
+const tokenIn = (text) => (text.includes("token=") ? new URLSearchParams(text.slice(text.indexOf("token="))).get("token") : text.trim());
+
+$("signin-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  tab.set("lead", tokenIn($("token").value));
+  refresh();
+});
+
+if (location.hash.includes("token=")) {
+  tab.set("lead", tokenIn(location.hash));
+  history.replaceState(null, "", location.pathname); // out of the address bar, its history and screen shots
+}
+refresh();
