@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -76,6 +77,7 @@ def judge(provider: Provider, folder: str = "label-tokens", kind: type[Model] = 
     """A judge over a scripted model; keywords of JudgeSettings among `fields` become its settings."""
     settings = JudgeSettings(**{name: fields.pop(name) for name in JudgeSettings.model_fields if name in fields})
     calls = _uncached() if kind is Direct else Calls(Ledger(), attempts=2, longest_wait=0.001)
+    weakref.finalize(calls, calls.ledger.close)  # Python 3.13 warns of a database that nobody closes
     model = kind(name="judge-1", model="m", provider=provider, calls=calls, sampling=Sampling())
     constitution = fields.pop("constitution", HOUSE)
     return Judge.from_folder(folder, model=model, constitution=constitution, settings=settings, **fields)
