@@ -10,10 +10,11 @@ from __future__ import annotations
 import inspect
 import math
 import traceback
-from asyncio import get_running_loop
+from asyncio import wrap_future
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextvars import copy_context
+from threading import Thread
 from typing import Any, cast
 
 from amendment.errors import AmendmentError, ConfigError, Rejected, Transient
@@ -45,15 +46,14 @@ def name_of(function: Any) -> str:
 class FunctionProvider(PlainProvider):
     """A `ModelFunction` as a provider."""
 
-    def __init__(self, kind: str, function: ModelFunction, *, at_once: int = 8) -> None:
-        """`at_once` is the number of threads for a function that is not async."""
+    def __init__(self, kind: str, function: ModelFunction) -> None:
         self.kind = self.host = kind
         self._function, name = function, name_of(function)
         self._name = f"function {name}" if kind == "function" else f"function {name} of provider {kind}"
         self._wanted = _keywords(function) & {"labels", "sample", "sampling"}
         self.shows_choices = "labels" in self._wanted
-        is_async = any(map(inspect.iscoroutinefunction, (function, getattr(function, "__call__", None))))  # noqa: B004
-        self._threads = None if is_async else ThreadPoolExecutor(at_once, thread_name_prefix=name)
+        forms = (function, getattr(function, "__call__", None))  # noqa: B004
+        self._is_async = any(map(inspect.iscoroutinefunction, forms))
 
     async def send(self, request: Request) -> RawReply:
         """The function's answer as compact JSON, with words counted as tokens.
@@ -100,7 +100,7 @@ class FunctionProvider(PlainProvider):
             except StopIteration as fault:  # no future can hold one
                 raise RuntimeError("StopIteration").with_traceback(fault.__traceback__) from fault
 
-        answer = await get_running_loop().run_in_executor(self._threads, call) if self._threads else call()
+        answer = call() if self._is_async else await _in_thread(call)
         return cast(Written, await answer if inspect.isawaitable(answer) else answer)
 
     def _logprobs(self, answer: Mapping[str, float], labels: Sequence[str]) -> dict[str, float]:
@@ -113,10 +113,21 @@ class FunctionProvider(PlainProvider):
             )
         return {label: math.log(value) for label, value in answer.items() if value > 0}
 
-    async def close(self) -> None:
-        """Start no further thread; those that are at work go on to their end."""
-        if self._threads:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+
+async def _in_thread(call: Callable[[], Any]) -> Any:
+    """The result of a call in a thread of its own, which keeps no program from ending. Limits on calls in flight, and
+    so on threads, are those of the model."""
+    future = Future[Any]()
+    future.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as fault:
+            future.set_exception(fault)
+
+    Thread(target=run, name="amendment-function", daemon=True).start()
+    return await wrap_future(future)
 
 
 def _keywords(function: ModelFunction) -> set[str]:

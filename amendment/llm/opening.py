@@ -101,7 +101,7 @@ def _open_registered(spec: RegisteredSpec) -> Provider:
     if spec.provider == FUNCTION:
         if spec.function is None:
             raise ConfigError(f"model {spec.model}: {_NO_FUNCTION}")
-        return FunctionProvider(FUNCTION, spec.function, at_once=spec.concurrency)
+        return FunctionProvider(FUNCTION, spec.function)
     place = f"model {spec.model} of the registered provider {spec.provider}"
     try:
         opened = REGISTERED[spec.provider](spec)
@@ -110,7 +110,7 @@ def _open_registered(spec: RegisteredSpec) -> Provider:
     if isinstance(opened, Provider):
         return opened
     if callable(opened) and not isinstance(opened, type):
-        return FunctionProvider(spec.provider, opened, at_once=spec.concurrency)
+        return FunctionProvider(spec.provider, opened)
     if iscoroutine(opened):
         opened.close()
     is_function = isinstance(opened, str) or isawaitable(opened)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -184,6 +187,35 @@ def test_a_plain_function_judges_without_a_run() -> None:
     assert repr(judge) == "<Judge <lambda>/verdict@2.0.0 by lilliput>"
     with pytest.raises(ConfigError, match="judge verdict asks by a principle: expected a constitution"):
         Judge.from_folder("verdict", model=write)
+
+
+HANGING = """
+import sys, threading
+from amendment.run import Run
+
+def write(messages):
+    print("asked", file=sys.stderr, flush=True)
+    threading.Event().wait()
+
+settings = {
+    "name": "hanging",
+    "constitution": "helpful-honest",
+    "models": {"writer": {"provider": "function", "model": "writer-1"}},
+    "prompts": [{"path": "prompts.jsonl"}],
+    "critique": {"model": "writer"},
+}
+Run.from_dict(settings, models={"writer": write})()
+"""
+
+
+def test_a_function_that_never_returns_keeps_no_program_from_ending(tmp_path: Path) -> None:
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "May I swim?"}\n')
+    with subprocess.Popen([sys.executable, "-c", HANGING], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for awaited in ("asked", "Finishing 1 calls in flight"):
+            assert any(line.startswith(awaited) for line in process.stderr)
+            process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) != 0
 
 
 def test_public_objects_have_short_reprs(tmp_path: Path) -> None:
