@@ -27,7 +27,7 @@ from amendment.calibration.exchange import (
 )
 from amendment.calibration.label_tools import LABEL_STUDIO_CONFIG
 from amendment.calibration.labelling import SAMPLE, SPOT_CHECK
-from amendment.calibration.samples import CHOICES, Label, LabelQuestion, PrincipleText, SampledItem
+from amendment.calibration.samples import CHOICES, SOMETHING_ELSE, Label, LabelQuestion, PrincipleText, SampledItem
 from amendment.calibration.store import Labels
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError, DataError
@@ -358,7 +358,7 @@ def spot_checks(draw: st.DrawFn) -> tuple[list[LabelQuestion], list[Label]]:
         made = label(question, annotator, draw(st.sampled_from(CHOICES)), showing=showing)
         changed = {
             "confidence": draw(st.none() | st.integers(1, 3)),
-            "principle_id": draw(st.sampled_from([None, *(one.id for one in question.principles)])),
+            "principle_id": draw(st.sampled_from([None, SOMETHING_ELSE, *(one.id for one in question.principles)])),
             "comment": "private words",
             "seconds": draw(st.none() | st.floats(0, 1e4)),
             "at": draw(st.datetimes().map(lambda time: f"{time.isoformat()}+00:00")),

@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from amendment.audit.inputs import votes_of_run
 from amendment.calibration.report import SpotCheck, gate_section, report_json, spot_check_report, spot_check_sections
-from amendment.calibration.samples import ExportedProbability, SampledItem
+from amendment.calibration.samples import SOMETHING_ELSE, ExportedProbability, SampledItem, verdict_of
 from amendment.preference.aggregate import person_votes
 from amendment.records import Comparison, Verdict
+from tests.calibration.label_pages import label as label_of
+from tests.calibration.label_pages import question
 
 
 def item(number: int, p_a: float = 0.9, **more: Any) -> SampledItem:
@@ -134,3 +137,11 @@ def test_whatever_people_say_it_is_told(drawn: list[Any], is_calibrated: bool) -
         for who in ("Anna", "Bert")
     ]
     reported(sample, labels, p_calibrated=0.6 if is_calibrated else None)
+
+
+@pytest.mark.parametrize("reason", [None, "law/kind", SOMETHING_ELSE])
+def test_what_decided_a_label_is_no_principle_that_a_certificate_slices_by(reason: str | None) -> None:
+    verdict = verdict_of(label_of(question(1), "Ada", principle_id=reason))
+    assert verdict is not None
+    (vote,) = votes_of_run([verdict], [], []).votes
+    assert (vote.value, vote.principle) == ("A", None)

@@ -31,6 +31,10 @@ export const tab = storage("sessionStorage");
 
 export const isKey = (event, name) => event.key === PREFIX + name;
 
+// The token of a link, or what was typed in its place.
+export const tokenIn = (text) =>
+  text.includes("token=") ? new URLSearchParams(text.slice(text.indexOf("token="))).get("token") : text.trim();
+
 // crypto.randomUUID is missing where the page is served over plain HTTP from another machine.
 export function uuid() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));

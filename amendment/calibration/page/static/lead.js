@@ -1,7 +1,8 @@
 // The lead's page: asks for progress, flags, comments and agreement every 15 seconds, and shows them.
 
 import { api, Lost, NoSession } from "./api.js";
-import { tab } from "./keep.js";
+import { fade } from "./fades.js";
+import { tab, tokenIn } from "./keep.js";
 import { number, t } from "./language.js";
 import { duration } from "./screen.js";
 import { element, visible } from "./texts.js";
@@ -93,6 +94,7 @@ async function refresh() {
     notice("");
     $("signin").hidden = true;
     $("view").hidden = false;
+    fade();
   } catch (error) {
     if (error instanceof NoSession) return door(t("no_session"));
     notice(error instanceof Lost ? t("offline") : t("refused", { reason: error.message }));
@@ -107,8 +109,6 @@ function door(why) {
   $("signin").hidden = false;
   $("token").focus();
 }
-
-const tokenIn = (text) => (text.includes("token=") ? new URLSearchParams(text.slice(text.indexOf("token="))).get("token") : text.trim());
 
 $("signin-form").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -2,7 +2,7 @@
 
 import { api, insist, NoSession, Refused } from "./api.js";
 import * as item from "./item.js";
-import { browser, isKey, tab, uuid } from "./keep.js";
+import { browser, isKey, tab, tokenIn, uuid } from "./keep.js";
 import { listen } from "./keys.js";
 import { t } from "./language.js";
 import { outbox } from "./outbox.js";
@@ -175,8 +175,6 @@ async function enter(token) {
   }
 }
 
-const tokenIn = (text) => (text.includes("token=") ? new URLSearchParams(text.slice(text.indexOf("token="))).get("token") : text.trim());
-
 $("signin-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const submit = event.target.querySelector("[type=submit]");
@@ -212,7 +210,9 @@ document.addEventListener("click", (event) => {
   ACTS[button.dataset.act](button.dataset.value);
 });
 
-listen({ isOn: () => $("keys-on").checked, escape: item.leave });
+// Esc leaves the door, where the link was not to be changed after all.
+const stay = () => browser.get("name") && (enter(), true);
+listen({ isOn: () => $("keys-on").checked, escape: () => ($("signin").hidden ? item.leave() : stay()) });
 for (const button of document.querySelectorAll("dialog .shut")) button.addEventListener("click", () => button.closest("dialog").close());
 $("keys-on").checked = browser.get("keys") !== "off";
 $("keys-on").addEventListener("change", () => browser.set("keys", $("keys-on").checked ? "on" : "off"));

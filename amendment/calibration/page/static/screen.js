@@ -52,7 +52,8 @@ export function showProgress({ done, total, seconds_left: left }) {
   $("progress").max = Math.max(total, 1);
   $("progress").value = done;
   const isKnown = left !== null && left !== undefined && done < total;
-  $("count").textContent = isKnown ? t("count_left", { done, total, wait: duration(left) }) : t("count", { done, total });
+  $("count").textContent = t("count", { done, total });
+  $("left").textContent = isKnown ? t("left", { wait: duration(left) }) : "";
 }
 
 export function duration(seconds) {
