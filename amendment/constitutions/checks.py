@@ -63,7 +63,7 @@ class Check(Part):
         """Whether an answer with this text passes. A function that fails is a reason, never a pass."""
         try:
             return Checked(KINDS[self.kind].passes(text, self.value))
-        except Exception as fault:
+        except (Exception, SystemExit) as fault:  # a function of the user's that exits ends no run
             return Checked(None, f"{self}: {type(fault).__name__}: {plain(str(fault))}")
 
     def __str__(self) -> str:

@@ -38,6 +38,9 @@ class SoftPairs:
     _signature_columns: list[str]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        for name in ("train_dataset", "eval_dataset"):
+            if isinstance(dataset := kwargs.get(name), Dataset) and not len(dataset):
+                raise DataError(f"{name}: expected pairs, found none")
         super().__init__(*args, **kwargs)
         self.data_collator = WithLabels(self.data_collator)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from importlib import metadata
 from pathlib import Path
@@ -49,12 +50,14 @@ def test_all_checks_must_hold_and_without_one_nothing_is_known() -> None:
 def test_a_function_that_fails_or_returns_no_truth_is_a_reason_and_never_a_pass() -> None:
     register_check("ours-fails", lambda text: len(text) // 0 > 1)
     register_check("ours-returns-a-number", lambda text: 1)  # type: ignore[arg-type,return-value]
+    register_check("ours-exits", lambda text: sys.exit(0))
     register_check("ours-is-even", lambda text: len(text) % 2 == 0)
     fails, number, even = (
         Check(kind="function", value=f"ours-{name}") for name in ("fails", "returns-a-number", "is-even")
     )
     assert principle(fails).is_kept_by("text") is None
     assert "ZeroDivisionError" in principle(fails).check_answer("text").reason
+    assert "SystemExit" in principle(Check(kind="function", value="ours-exits")).check_answer("text").reason
     assert "returned 1" in principle(number).check_answer("text").reason
     assert [principle(even).is_kept_by(text) for text in ("two.", "odd")] == [True, False]
     assert principle(fails, even).is_kept_by("odd") is False  # one that fails decides

@@ -187,6 +187,9 @@ def test_what_the_loss_would_ignore_is_refused(base: Path, rows: Rows, tmp_path:
     with pytest.raises(ConfigError, match="robust"):
         losses(WeightedDPOTrainer, base, soft, robust)
     stock = RewardConfig(output_dir=str(tmp_path), **PLAIN)
+    for trainer, args in ((WeightedDPOTrainer, robust), (SoftRewardTrainer, stock)):
+        with pytest.raises(DataError, match="train_dataset: expected pairs"):
+            losses(trainer, base, [], args)
     with pytest.raises(DataError, match="margin"):
         losses(SoftRewardTrainer, base, [{**row, "margin": 1.0} for row in rows], stock)
     with pytest.raises(ConfigError, match="IterableDataset"):
