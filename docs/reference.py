@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from functools import cache
+from html import escape
 from inspect import cleandoc
 from pathlib import Path
 from textwrap import indent
@@ -108,8 +109,19 @@ def _fields(node: ast.ClassDef) -> Iterator[str]:
         if isinstance(kind, ast.Subscript) and ast.unparse(kind.value) == "Annotated":
             kind = kind.slice.elts[0] if isinstance(kind.slice, ast.Tuple) else kind
         meaning = " ".join(_string(follower).split())
-        cells = (f"`{name}`", f"`{ast.unparse(kind)}`", _default(attribute.value), meaning)
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        cells = (_cell(name), _cell(ast.unparse(kind)), _cell(_default(attribute.value)), meaning.replace("|", "\\|"))
+        yield f"| {' | '.join(cells)} |"
+
+
+def _cell(code: str) -> str:
+    """Code in a table; a pipe in backticks would end the cell in one renderer and show its backslash in another."""
+    return (
+        f"<code>{escape(code, quote=False).replace('|', '&#124;')}</code>"
+        if "|" in code
+        else f"`{code}`"
+        if code
+        else ""
+    )
 
 
 def _default(value: ast.expr | None) -> str:
@@ -117,9 +129,9 @@ def _default(value: ast.expr | None) -> str:
         given = {keyword.arg: keyword.value for keyword in value.keywords}
         value = given.get("default") or (value.args[0] if value.args else None)
         if "default_factory" in given:
-            return f"`{ast.unparse(given['default_factory'])}()`"
+            return f"{ast.unparse(given['default_factory'])}()"
     text = ast.unparse(value) if value else ""
-    return f"`{text}`" if text and text != "..." else ""
+    return "" if text == "..." else text
 
 
 def _signature(function: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> str:

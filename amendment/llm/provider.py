@@ -38,10 +38,14 @@ class Provider(Protocol):
     """
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """The provider's name in records, such as `openai`."""
+        ...
 
     @property
-    def host(self) -> str: ...
+    def host(self) -> str:
+        """Where requests go. Replies of one host, model and question are the same reply."""
+        ...
 
     @property
     def shows_choices(self) -> bool:
@@ -53,15 +57,21 @@ class Provider(Protocol):
         """Seconds after which one `send` is given up as a passing fault; None where it takes as long as it takes."""
         ...
 
-    async def send(self, request: Request) -> RawReply: ...
+    async def send(self, request: Request) -> RawReply:
+        """Ask once, without retries."""
+        ...
 
     def meter(self, raw: bytes) -> Meter:
         """Usage and model of a raw reply, as far as they can be found. Never raises."""
         ...
 
-    def read(self, raw: bytes, request: Request) -> Reply: ...
+    def read(self, raw: bytes, request: Request) -> Reply:
+        """The reply in a raw body, also in one that an earlier run stored."""
+        ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
 
 
 class FaultRule(NamedTuple):
