@@ -96,13 +96,16 @@ def run_lora(dataset: str, base: str, pairs: Sequence[TextPair], cells: Cells, r
         print(f"step {step} of {of}: {json.dumps(metrics)}", flush=True)
 
     def cell() -> dict[str, Any]:
-        train_reward(base, [_row(pairs[row]) for row in train], out, settings, progress=progress)
+        if not (out / "model.safetensors").exists():
+            train_reward(base, [_row(pairs[row]) for row in train], out, settings, progress=progress)
         model = RewardModel.load(out)
         chosen, rejected = (
             model.score([{**_row(pairs[row]), "completion": _row(pairs[row])[side]} for row in rest])
             for side in ("chosen", "rejected")
         )
-        return measured(np.asarray(model.probability(chosen, rejected)), pairs, rest)
+        p = np.asarray(model.probability(chosen, rejected))
+        read = np.isfinite(p)  # a conversation longer than max_length has no score
+        return measured(p[read], pairs, [row for row, is_read in zip(rest, read, strict=True) if is_read])
 
     cells.do({"part": "lora", "dataset": dataset, "rate": rate, "split": 0}, cell)
 
