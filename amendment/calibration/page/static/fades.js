@@ -16,6 +16,7 @@ const sizes = new ResizeObserver((entries) => entries.forEach((entry) => update(
 
 // After new texts stand on the page.
 export function fade() {
+  sizes.disconnect();
   for (const box of document.querySelectorAll(BOXES)) {
     update(box);
     sizes.observe(box);

@@ -137,6 +137,7 @@ export function showHistory(answers, open) {
   });
   $("history").querySelector("ol").replaceChildren(...(entries.length > 0 ? entries : [element("li", "empty", t("history_empty"))]));
   $("history").showModal();
+  $("history").querySelector("button").focus(); // not the list, which a browser takes where it scrolls
 }
 
 $("history")?.addEventListener("keydown", (event) => {
