@@ -14,7 +14,17 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from amendment.data.guesses import MOST_WORDS, QUESTION, REPLACE, columns_shown, guessed_lines, opened, scalar, who_line
+from amendment.data.guesses import (
+    MOST_WORDS,
+    QUESTION,
+    REPLACE,
+    columns_shown,
+    guessed_entries,
+    opened,
+    scalar,
+    who_line,
+)
+from amendment.data.nested import unnested
 from amendment.data.readings import gather
 from amendment.data.replies import form_of
 from amendment.data.shapes import lay_out, recognise
@@ -36,7 +46,7 @@ SHOWN = 8
 
 
 class DescribedFile(NamedTuple):
-    """A file, and the lines of the run file that describe it below its path."""
+    """A file, and the lines of the run file that describe it, or some of its columns, below its path."""
 
     table: SourceRows
     lines: list[str]
@@ -50,6 +60,7 @@ class Study(NamedTuple):
     """The description of several files."""
 
     files: list[DescribedFile]
+    """Several for a file whose columns of votes need settings of their own."""
     text: str
     """The run file."""
 
@@ -63,10 +74,10 @@ class Study(NamedTuple):
                 Problem(file.table.place, f"who are the raters {_list(file.raters or ())}? {WHO}") for file in is_open
             ]
             raise DataError(who)
+        shown = {file.table.place: file for file in is_open if file.why}
         problems = [
-            Problem(file.table.place, "\n".join([f"{file.why}; the first two rows", *columns_shown(file.table)]))
-            for file in is_open
-            if file.why
+            Problem(place, "\n".join([f"{file.why}; the first two rows", *columns_shown(file.table)]))
+            for place, file in shown.items()
         ]
         name = str(written or "study.yaml")
         command = f"amendment audit {plain(shlex.quote(f'./{name}' if name.startswith('-') else name))}"
@@ -86,32 +97,37 @@ def study_of(paths: Sequence[Path], *, people: Sequence[str] = (), name: str, ba
     `people` are patterns of raters, or of files, that are people; all others are models. Raises DataError for a file
     that cannot be read, and ConfigError for a pattern that fits nothing.
     """
-    files = [_described(path, people) for path in paths]
-    names = [word for path, file in zip(paths, files, strict=True) for word in (path.name, *(file.raters or ()))]
+    described = [(path, file) for path in paths for file in _described(path, people)]
+    files = [file for _, file in described]
+    names = [word for path, file in described for word in (path.name, *(file.raters or ()))]
     for pattern in people:
         if all(file.raters for file in files) and not any(fnmatchcase(word, pattern) for word in names):
             near, names = did_you_mean(pattern, names), list(dict.fromkeys(names))
             raise ConfigError(f"--people {plain(pattern)}: no rater and no file fits{near}; there are {_list(names)}")
     lines = [f"name: {scalar(name)}", "verdicts:"]
-    for path, file in zip(paths, files, strict=True):
+    for path, file in described:
         lines.append(f"  - path: {scalar(str(path) if base is None else os.path.relpath(path, base))}")
         lines += [f"    {line}" for line in file.lines]
     return Study(files, "\n".join(lines) + "\n")
 
 
-def _described(path: Path, people: Sequence[str]) -> DescribedFile:
+def _described(path: Path, people: Sequence[str]) -> list[DescribedFile]:
     table = rows_of(VerdictFile(path=str(path)), Path())
-    shape, lines, why = recognise(table.columns, "verdicts"), list[str](), ""
+    shape = recognise(table.columns, "verdicts")
     layout = lay_out(shape, table.rows, table.columns, "verdicts") if shape else None
     if layout is None:
-        table = opened(table)
-        lines, why = guessed_lines(table, people), "the columns are not a known layout for verdicts"
+        entries, why = list(guessed_entries(table, people)), "the columns are not a known layout for verdicts"
     elif shape == "rows" and (why := _doubt(layout)):
         known = {name: name for name in layout.columns.model_dump(exclude_none=True)}
-        lines = guessed_lines(table, people, known)
-    raters = _raters(path) if layout and not lines else _named_raters(table, lines, path.name)
-    who = [] if layout and layout.kind else [who_line(raters, path.name, people)]
-    return DescribedFile(table, [*lines, *who], raters, why)
+        entries = list(guessed_entries(table, people, known))
+    else:
+        raters = _raters(path)
+        return [DescribedFile(table, [] if layout.kind else [who_line(raters, path.name, people)], raters, "")]
+    named = [_named_raters(table, lines, path.name) for lines in entries]
+    return [
+        DescribedFile(opened(table), [*lines, who_line(raters, path.name, people)], raters, why)
+        for lines, raters in zip(entries, named, strict=True)
+    ]
 
 
 def _raters(path: Path) -> list[str]:
@@ -126,8 +142,9 @@ def _named_raters(table: SourceRows, lines: Sequence[str], file: str) -> list[st
     columns = parse_yaml("\n".join(lines), file).data["columns"]
     if OPEN in (columns.get("rater"), columns.get("verdict")):
         return None
-    if "rater" in columns:
-        return [word for word in dict.fromkeys(word_of(row.values.get(columns["rater"])) for row in table.rows) if word]
+    if rater := columns.get("rater"):
+        rows = table.rows if rater in table.columns else unnested(table.rows, [rater])
+        return [word for word in dict.fromkeys(word_of(row.values.get(rater)) for row in rows) if word]
     return list(columns.get("votes", [file]))
 
 

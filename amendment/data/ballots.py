@@ -109,6 +109,9 @@ class BallotReader:
     def read(self, row: Row, problems: list[Problem]) -> list[Ballot]:
         """The ballots of a row. What is wrong is added to `problems`, unknown words to what `problems` tells."""
         columns, values = self.columns, row.values
+        if self._nobody_voted(values):
+            self.counts["empty cells without a vote"] += 1
+            return []
         first, is_known = self._first(row, problems)
         if columns.votes is not None:
             asked = [(column, column, first) for column in columns.votes]
@@ -184,6 +187,13 @@ class BallotReader:
         spelled = (part if isinstance(part, str) else word for part, word in zip(parts, words, strict=True))
         self.spellings.setdefault(name, set()).add("/".join(spelled))
         return name
+
+    def _nobody_voted(self, values: Mapping[str, Any]) -> bool:
+        """True if the raters stand inside a cell that is empty: a list of no annotators."""
+        columns = self.columns
+        inside = columns.rater and all("." in column for column in columns.rater)
+        cells = (*(columns.rater or ()), columns.verdict, columns.p)
+        return bool(inside) and not any(word_of(values[column]) for column in cells if column)
 
     def _first(self, row: Row, problems: list[Problem]) -> tuple[Side | None, bool]:
         """The answer that was displayed first, and whether that is enough to read the row's verdict."""

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from amendment.data.nested import nested_names, unnested
+from amendment.data.nested import lists_of_objects, nested_names, unnested
 from amendment.data.replies import form_of
 from amendment.data.shapes import asked_in
 from amendment.data.source_rows import SourceRows
@@ -36,14 +36,18 @@ REPLACE = f"Replace each {QUESTION}: the data do not determine it."
 
 def not_recognised(table: SourceRows, wanted: Literal["candidates", "pairs", "verdicts"]) -> Problem:
     """The columns with two rows, and lines for the run file."""
-    table = opened(table) if wanted == "verdicts" else table
-    lines = list(_Guess(table.rows[:LOOKED_AT], list(table.columns)).lines(wanted))
-    shown = columns_shown(table)
-    if any(QUESTION in line for line in lines):
-        shown.append(f"  {REPLACE}")
-    shown.append("  In the run file, under the path:")
-    parts = [f"the columns are not a known layout for {wanted}; the first two rows", *shown]
-    return Problem(table.place, "\n".join([*parts, *(f"    {line}" for line in lines)]))
+    if wanted == "verdicts":
+        entries = [[*lines, who_line(None, "", ())] for lines in guessed_entries(table)]
+        table = opened(table)
+    else:
+        entries = [list(_Guess(table.rows[:LOOKED_AT], list(table.columns)).lines(wanted))]
+    parts = [f"the columns are not a known layout for {wanted}; the first two rows", *columns_shown(table)]
+    if any(QUESTION in line for lines in entries for line in lines):
+        parts.append(f"  {REPLACE}")
+    for number, lines in enumerate(entries):
+        parts.append("  In one more entry with the same path:" if number else "  In the run file, under the path:")
+        parts += [f"    {line}" for line in lines]
+    return Problem(table.place, "\n".join(parts))
 
 
 def columns_shown(table: SourceRows) -> list[str]:
@@ -53,20 +57,37 @@ def columns_shown(table: SourceRows) -> list[str]:
     return shown + ([f"  and {len(names) - SHOWN_COLUMNS:,} more columns"] if len(names) > SHOWN_COLUMNS else [])
 
 
-def opened(table: SourceRows) -> SourceRows:
-    """The table with the parts of its nested cells as columns, in place of these cells."""
-    names = nested_names(table.rows[:LOOKED_AT])
-    heads = {name.partition(".")[0] for name in names}
+def opened(table: SourceRows, lists: Sequence[str] | None = None) -> SourceRows:
+    """The first rows with the parts of nested cells as columns, in place of these cells; `lists` are the lists of
+    objects that are opened, by default all."""
+    rows = table.rows[:LOOKED_AT]
+    left_out = set(lists_of_objects(rows)) - set(lists) if lists is not None else set[str]()
+    found = nested_names(rows)
+    names = [name for name in found if name.partition(".")[0] not in left_out]
+    heads = {name.partition(".")[0] for name in found}
     columns = {name: None for name in (*table.columns, *names) if name not in heads}
-    return table._replace(rows=unnested(table.rows, list(names)), columns=columns) if names else table
+    return table._replace(rows=unnested(rows, names)[:LOOKED_AT], columns=columns)
 
 
-def guessed_lines(table: SourceRows, people: Sequence[str], columns: Mapping[str, Any] = {}) -> list[str]:
+def guessed_entries(
+    table: SourceRows, people: Sequence[str] = (), columns: Mapping[str, Any] = {}
+) -> Iterator[list[str]]:
     """The lines that describe a file of verdicts, without the one that says who is a person.
 
-    `columns` are known already. Columns of votes are determined where all their names fit patterns of `people`.
+    There is an entry for each group of columns that needs settings of its own: the words, each form of reply, each list
+    of objects. `columns` are known already. Columns of votes are determined where all their names fit patterns of
+    `people`.
     """
-    return list(_Guess(table.rows[:LOOKED_AT], list(table.columns), people).lines("verdicts", columns))[:-1]
+    if columns:
+        yield from _Guess(table.rows[:LOOKED_AT], list(table.columns), people).entries(columns)
+        return
+    lists = lists_of_objects(table.rows[:LOOKED_AT])
+    places = [(inside, opened(table, [inside])) for inside in ("", *lists)] if lists else []
+    guesses = [_Guess(seen.rows, list(seen.columns), people, inside) for inside, seen in places]
+    whole = opened(table)
+    voted = [guess for guess in guesses if guess.has_votes()] or [_Guess(whole.rows, list(whole.columns), people)]
+    for guess in voted:
+        yield from guess.entries(is_alone=len(voted) == 1)
 
 
 def who_line(raters: Sequence[str] | None, file: str, people: Sequence[str]) -> str:
@@ -98,61 +119,88 @@ def _two_values(rows: Sequence[Row], name: str) -> str:
 class _Guess:
     """The columns and words that their names and contents determine."""
 
-    def __init__(self, rows: Sequence[Row], names: Sequence[str], people: Sequence[str] = ()) -> None:
-        self.rows, self.names = rows, [name for name in names[:LOOKED_AT] if _can_be_named(name)]
-        self.people = people
+    def __init__(self, rows: Sequence[Row], names: Sequence[str], people: Sequence[str] = (), inside: str = "") -> None:
+        """`inside` is the list of objects that holds the verdicts; everything else stands outside of it."""
+        self.rows, self.people, self.inside = rows, people, inside
+        names = [name for name in names[:LOOKED_AT] if _can_be_named(name)]
+        self.own = [name for name in names if not inside or name.startswith(f"{inside}.")]
+        """The columns that may hold verdicts and raters."""
+        self.names = [name for name in names if name not in self.own] if inside else names
         self.words = cache(self._words)
         self.a, self.b = self._answers()
 
-    def lines(self, wanted: str, columns: Mapping[str, Any] = {}) -> Iterator[str]:
-        """The lines of YAML, without those that need no answer; `columns` are known already."""
-        prompts = self.prompts()
-        prompt = (prompts[0] if len(prompts) == 1 else prompts) if prompts else None
-        named: dict[str, Any] = {"prompt": prompt or OPEN}
+    def lines(self, wanted: str) -> Iterator[str]:
+        """The lines of YAML for candidates or pairs, without those that need no answer."""
+        named: dict[str, Any] = {"prompt": self._prompt() or OPEN}
         if wanted == "candidates":
             named |= {"candidate": self._only("answer") or OPEN, "model": self._only("model")}
             yield from _block("columns", named)
             return
+        verdict, category = self._only("verdict", few=True), self._only("category")
+        chosen, rejected = self._only("chosen"), self._only("rejected")
+        if chosen and rejected and not verdict:
+            yield from _block("columns", {**named, "chosen": chosen, "rejected": rejected, "category": category})
+            return
+        could = [verdict] if verdict else self._could_be_verdicts()
+        named |= {"a": self.a or OPEN, "b": self.b or OPEN, "votes": [verdict or OPEN], "category": category}
+        yield from _block("columns", named, dict(_verdict_notes(could)))
+        yield from self._block_of_words(could)
+
+    def has_votes(self) -> bool:
+        """True if a column is called a verdict or holds nothing else, or holds replies with verdicts."""
+        left = self._left(self.own)
+        return bool(self._only("verdict", few=True) or any(map(self._holds_verdicts, left)) or self._replies(left))
+
+    def entries(self, columns: Mapping[str, Any] = {}, *, is_alone: bool = True) -> Iterator[list[str]]:
+        """The lines of YAML for verdicts; `columns` are known already. Next to a list of verdicts (not `is_alone`) a
+        column that is called a verdict may be their majority."""
         verdict = columns.get("verdict") or self._only("verdict", few=True)
         could = [verdict] if verdict else self._could_be_verdicts()
-        category = self._only("category")
-        if wanted == "pairs":
-            chosen, rejected = self._only("chosen"), self._only("rejected")
-            if chosen and rejected and not verdict:
-                yield from _block("columns", {**named, "chosen": chosen, "rejected": rejected, "category": category})
-                return
-            named |= {"a": self.a or OPEN, "b": self.b or OPEN, "votes": [verdict or OPEN], "category": category}
-            yield from _block("columns", named, dict(_verdict_notes(could)))
-            yield from self._block_of_words(could)
-            return
+        holds = any(self._holds_verdicts(name) or self._is_person(name) for name in could)
         label = self._label_of_one_answer()
-        if label and not (verdict or columns or any(map(self._holds_verdicts, could))):
-            yield from self._lines_of_one_answer(label, prompt, category)
-        else:
-            yield from self._lines_of_verdicts(columns, verdict, could, prompt, category)
-        yield who_line(None, "", ())
+        if label and not (verdict or columns or holds):
+            yield list(self._lines_of_one_answer(label))
+            return
+        rater = self._only("rater")
+        has_one = verdict or (rater and rater not in could)
+        replies = {} if holds and has_one else self._replies([verdict] if verdict else self._left(self.own))
+        groups: dict[str, list[str]] = {"": could} if holds or not replies else {}
+        for name, form in replies.items():
+            groups.setdefault(form, []).append(name)
+        is_alone = is_alone and len(groups) == 1
+        named = [name for names in groups.values() for name in names]
+        texts = self._may_have_texts(named) and not columns
+        for form, names in groups.items():
+            known = verdict if is_alone or self.inside else None
+            yield list(self._lines_of_verdicts(columns, known, names, form, texts=texts, is_alone=is_alone))
 
     def _lines_of_verdicts(
-        self, columns: Mapping[str, Any], verdict: str | None, could: list[str], prompt: Any, category: str | None
+        self,
+        columns: Mapping[str, Any],
+        verdict: str | None,
+        could: list[str],
+        form: str,
+        *,
+        texts: bool,
+        is_alone: bool,
     ) -> Iterator[str]:
-        """The lines of verdicts on pairs; `could` are the columns that may hold them."""
+        """The lines of verdicts on pairs; `could` are the columns that may hold them, as replies of a `form`."""
+        votes = could if not verdict and self._are_votes(could, form, is_alone=is_alone) else None
+        if not (verdict or votes) and len(could) == 1 and (form or (self.inside and self._holds_verdicts(could[0]))):
+            verdict = could[0]
         notes = dict(_verdict_notes(could))
         order, item = columns.get("order") or self._only("order", few=True), self._only("item")
-        votes = could if not verdict and could and all(map(self._is_person, could)) else None
-        replies = {} if any(map(self._holds_verdicts, could)) else self._replies([verdict] if verdict else self._left())
-        if len(replies) == 1:
-            [verdict] = could = list(replies)
-        elif replies:
-            could = list(replies)
-            notes = dict(_verdict_notes(could))
         shown_in = order
-        if replies and order and self.a and self.b:
+        if form and order and self.a and self.b:
             shown_in = self._order_of(order, self.a, self.b)
             both = f"{scalar(self.a)} and {scalar(self.b)}"
             notes["order"] = f"{scalar(order)} if {both} are the same in both orders; else leave this line out"
-        text = OPEN if self._may_have_texts(could) and not columns else None
+        text = OPEN if texts else None
         notes |= dict.fromkeys(("prompt", "a", "b"), NO_TEXT)
-        rater = self._only("rater")
+        if texts:
+            notes["item"] = "or leave this line out: prompt, a and b name the comparison"
+        rater = self._only("rater") or (OPEN if self.inside else None)
+        notes["rater"] = f"the part of {scalar(self.inside)} that names the rater"
         if rater and (rater in could or (verdict and self._holds_verdicts(rater))):
             instead = (
                 f"or votes: {_list([verdict, rater])} instead of rater and verdict"
@@ -163,18 +211,18 @@ class _Guess:
             rater = None if self._holds_verdicts(rater) and not verdict else OPEN
         named = {
             "item": item or (None if self.a else OPEN),
-            "prompt": prompt or text,
+            "prompt": self._prompt() or text,
             "a": self.a or text,
             "b": self.b or text,
             "order": shown_in,
             "verdict": None if votes else verdict or OPEN,
             "votes": votes,
             "rater": None if votes else rater,
-            "category": category,
+            "category": self._only("category"),
         }
         yield from _block("columns", {**named, **columns, "order": shown_in}, notes)
-        if replies:
-            yield f"pattern: {next(iter(replies.values()))}"
+        if form:
+            yield f"pattern: {form}"
         else:
             yield from self._block_of_words(could)
         if order and shown_in:
@@ -182,7 +230,7 @@ class _Guess:
                 ("ab", "ba"), f"column {scalar(order)} has {', '.join(map(scalar, self.words(order)))}"
             )
             yield from _block("orders", self._orders(order), shown)
-        if replies and (order or self.a):
+        if form and (order or self.a):
             yield "coordinates: displayed   # a reply names the answers as they were shown"
         elif order or columns.get("swapped"):
             yield f"coordinates: {QUESTION}   # displayed: the verdict names the place on screen; content: the column"
@@ -195,16 +243,16 @@ class _Guess:
         has_others = self._may_have_texts([*labels, *filter(None, [self._only("answer")])])
         return labels[0] if len(labels) == 1 and not self.a and not has_others else None
 
-    def _lines_of_one_answer(self, label: str, prompt: Any, category: str | None) -> Iterator[str]:
+    def _lines_of_one_answer(self, label: str) -> Iterator[str]:
         """The lines of a file that has one answer a row at most, and a label of it or of a pair."""
-        item, answer = self._only("item"), self._only("answer")
+        item, answer, prompt = self._only("item"), self._only("answer"), self._prompt()
         named = {
             "item": item or (None if prompt and answer else OPEN),
             "prompt": prompt,
             "answer": answer,
             "verdict": label,
             "rater": self._only("rater"),
-            "category": category,
+            "category": self._only("category"),
         }
         yield from _block("columns", named)
         shown = ", ".join(f"{plain(word, longest=40)} ({count:,})" for word, count in self.words(label).most_common(8))
@@ -216,8 +264,26 @@ class _Guess:
         exact = [by_lower[name] for name in asked_in(by_lower)]
         return exact or [name for name in [self._only("prompt")] if name]
 
+    def _prompt(self) -> str | list[str] | None:
+        prompts = self.prompts()
+        return prompts[0] if len(prompts) == 1 else prompts or None
+
+    def _are_votes(self, names: Sequence[str], form: str, *, is_alone: bool) -> bool:
+        """True if each of these columns is a rater's: the only reply of its form next to other votes, by `people`, or
+        by its name or its words."""
+        if not names or self.inside:
+            return False
+        is_only_reply = bool(form) and not is_alone and len(names) == 1
+        return is_only_reply or all(self._is_person(name) or (not form and self._is_rater(name)) for name in names)
+
     def _is_person(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self.people)
+
+    def _is_rater(self, name: str) -> bool:
+        """True if a column of verdicts is called like a rater, such as llama_judge, or says which text is better by the
+        name of its column."""
+        is_called = bool(_vocabulary("rater").intersection(_tokens(name)))
+        return self._holds_verdicts(name) and (is_called or not {self.a, self.b}.isdisjoint(self.words(name)))
 
     def _replies(self, names: Sequence[str]) -> dict[str, str]:
         """Those of these columns whose cells are replies that hold a verdict, with its form."""
@@ -237,21 +303,28 @@ class _Guess:
 
     def _only(self, part: str, *, few: bool = False) -> str | None:
         """The one column with a name of this part; None where there are several, or the cells do not fit."""
-        named = [name for name in self.names if _folded(name.rpartition(".")[2]) in _vocabulary(part)]
+        names = self.own if part in ("verdict", "rater") else self.names
+        named = [name for name in names if _called(name) in _vocabulary(part)]
         return named[0] if len(named) == 1 and (not few or self._is_few(named[0])) else None
 
     def _answers(self) -> tuple[str | None, str | None]:
-        """The two columns whose names differ in the side alone; none where several pairs do."""
+        """The two columns whose names differ in the side alone, else the two of texts that stand as words in another;
+        none where several pairs do."""
         by_rest: dict[tuple[str, str], dict[int, str]] = {}
         for name in self.names:
             tokens = _tokens(name)
             for at, token in enumerate(tokens):
                 rest = " ".join(tokens[:at] + tokens[at + 1 :])
-                if not rest or rest in _vocabulary("answer"):
+                if not rest or _singular(rest) in _vocabulary("answer"):
                     for pair in (*_sides(), ("0", "1"), ("1", "2")):
                         if token in pair and not (not rest and token.isdecimal()):
                             by_rest.setdefault((rest, "/".join(pair)), {})[pair.index(token)] = name
         pairs = {(both[0], both[1]) for both in by_rest.values() if len(both) == 2}
+        if not pairs:
+            texts = {name for name in self.names if self._are_texts(name)}
+            few = [self.words(name) for name in self.names if self._is_few(name)] if texts else []
+            said = ([name for name in self.names if name in texts and name in words] for words in few)
+            pairs = {(both[0], both[1]) for both in said if len(both) == 2}
         return pairs.pop() if len(pairs) == 1 else (None, None)
 
     def _words(self, name: str) -> Counter[str]:
@@ -264,17 +337,21 @@ class _Guess:
 
     def _holds_verdicts(self, name: str) -> bool:
         """True if each word in the column says which answer is better, so that none of them names a rater."""
-        meanings = {_meaning(word) for word in self.words(name)} if self._is_few(name) else {""}
+        meanings = {self._means(word) for word in self.words(name)} if self._is_few(name) else {""}
         return "" not in meanings and bool(meanings & {"a", "b", "tie"})
 
-    def _left(self) -> list[str]:
-        """Columns of which no name says what they hold; one that is called like a rater may hold verdicts."""
+    def _means(self, word: str) -> str:
+        """What a word says; the name of an answer's column says that this answer is better."""
+        return "a" if word == self.a else "b" if word == self.b else _meaning(word)
+
+    def _left(self, names: Sequence[str]) -> list[str]:
+        """Those of which no name says what they hold; one that is called like a rater may hold verdicts."""
         named = {self.a, self.b, *self.prompts(), *map(self._only, ("item", "order", "category", "model"))}
-        return [name for name in self.names if name not in named]
+        return [name for name in names if name not in named]
 
     def _could_be_verdicts(self) -> list[str]:
         """Columns whose words are all verdicts; without such columns, those of few words that name no rater."""
-        left, rater = self._left(), self._only("rater")
+        left, rater = self._left(self.own), self._only("rater")
         few = [name for name in left if len(self.words(name)) > 1 and self._is_few(name)]
         coded = {frozenset(self.words(name)) for name in few if name != rater}
         return [name for name in left if self._holds_verdicts(name)] or [
@@ -283,7 +360,7 @@ class _Guess:
 
     def _may_have_texts(self, verdicts: Sequence[str]) -> bool:
         """True if a column is left whose cells may be texts, apart from one that may name the item."""
-        left = set(self._left()) - {*verdicts, self._only("verdict"), self._only("rater")}
+        left = set(self._left(self.names)) - {*verdicts, self._only("verdict"), self._only("rater")}
         has_open_item = not self._only("item") and not self.a
         return sum(map(self._are_texts, left)) > has_open_item
 
@@ -305,7 +382,7 @@ class _Guess:
             if word in numbers:
                 meaning = "ab"[ends.index(word)] if numbers <= set(ends) and ends[0] != ends[1] else ""
             else:
-                meaning = _meaning(word) if _can_be_named(word) else ""
+                meaning = self._means(word) if _can_be_named(word) else ""
             meant[meaning].append(word)
         asked = {"a", "b", *(["tie"] if meant[""] or not words else [])}
         named = {key: listed or ([OPEN] if key in asked else []) for key, listed in meant.items() if key}
@@ -372,6 +449,16 @@ def _tokens(name: str) -> list[str]:
     """
     spaced = re.sub(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])|(?<=[a-z])(?=[A-Z])|_", " ", name[:200])
     return re.findall(r"\w+", spaced.casefold())
+
+
+def _called(name: str) -> str:
+    """The name of a part of a cell by itself, unless the list it stands in is one of raters: `annotators.id`."""
+    head, _, last = name.rpartition(".")
+    return "rater" if last in ("id", "name") and _singular(head) in _vocabulary("rater") else _folded(last)
+
+
+def _singular(name: str) -> str:
+    return _folded(name).removesuffix("s")
 
 
 def _folded(name: str) -> str:

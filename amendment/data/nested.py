@@ -1,7 +1,9 @@
-"""Objects inside a cell as columns with a dot: `votes.ann` of `{"ann": "A"}`, and a row for each object of a list.
+"""Parts of a cell as columns with a dot: `votes.ann` of `{"ann": "A"}`, a row for each object of a list, and by its
+number an element: `answers.0`.
 
-Covered: objects in objects, lists of objects, both also as the JSON text of a cell. Not covered: conversations, which
-stay one value; two lists in one row, of which the first that is named makes the rows.
+Covered: objects in objects, lists of objects, also as the JSON text of a cell. Not covered: conversations, which stay
+one value unless a message is named by its number; two lists in one row, of which the first that is named makes the
+rows.
 """
 
 from __future__ import annotations
@@ -17,8 +19,20 @@ DEEPEST = 3
 
 
 def nested_names(rows: Sequence[Row]) -> dict[str, None]:
-    """The names of all parts of nested cells, in order of appearance."""
-    return {name: None for row in rows for column, cell in row.values.items() for name in _names(column, cell)}
+    """The names of all parts of nested cells, in order of appearance; of lists, those of objects and of two texts."""
+    columns = {column for row in rows for column, cell in row.values.items() if _is_two_texts(cell)}
+    columns = {column for column in columns if all(_is_two_texts(row.values.get(column)) for row in rows)}
+    return {
+        name: None
+        for row in rows
+        for column, cell in row.values.items()
+        for name in ((f"{column}.0", f"{column}.1") if column in columns else _names(column, cell))
+    }
+
+
+def lists_of_objects(rows: Sequence[Row]) -> dict[str, None]:
+    """The columns that hold a list of objects in some row."""
+    return {column: None for row in rows for column, cell in row.values.items() if isinstance(_nested(cell), list)}
 
 
 def unnested(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
@@ -30,22 +44,35 @@ def unnested(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
 
 
 def _parts(row: Row, heads: Sequence[str], names: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The parts of a row, once for each object of its first list."""
-    cells = {head: _nested(row.values.get(head)) for head in heads}
-    listed = next((head for head, cell in cells.items() if isinstance(cell, list)), None)
+    """The parts of a row, once for each object of its first list that is named without a number."""
+    cells = {head: _parsed(row.values.get(head)) for head in heads}
+    whole = {name.partition(".")[0] for name in names if not _is_numbered(name)}
+    listed = next((head for head in heads if head in whole and isinstance(_nested(cells[head]), list)), None)
     for number, element in enumerate(cells[listed] if listed else [None], start=1):
         objects = {**cells, listed: element} if listed else cells
-        parts = {name: part for name in names for part in _at(objects, name)}
+        parts = {name: part for name in names for part in _at(cells if _is_numbered(name) else objects, name)}
         yield f"{row.place}: {listed} {number}" if listed else row.place, parts
 
 
 def _at(value: Any, name: str) -> Iterator[Any]:
     """What lies at a name with dots, if something does."""
     for key in name.split("."):
-        if not isinstance(value, Mapping) or key not in value:
+        if isinstance(value, Mapping) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and key.isdecimal() and len(key) < 10 and int(key) < len(value):
+            value = value[int(key)]
+        else:
             return
-        value = value[key]
     yield value
+
+
+def _is_numbered(name: str) -> bool:
+    """True if the name begins with a column and the number of an element."""
+    return name.split(".")[1].isdecimal()
+
+
+def _is_two_texts(cell: Any) -> bool:
+    return isinstance(cell, list) and len(cell) == 2 and all(isinstance(element, str) for element in cell)
 
 
 def _names(name: str, value: Any, level: int = 0) -> Iterator[str]:
@@ -61,12 +88,18 @@ def _names(name: str, value: Any, level: int = 0) -> Iterator[str]:
 
 def _nested(cell: Any) -> Any:
     """An object or a list of objects, also from the JSON text of one; None for anything else, and for conversations."""
-    if isinstance(cell, str) and cell.lstrip().startswith(("{", "[{")):
-        try:
-            cell = json.loads(cell)
-        except (ValueError, RecursionError):
-            return None
+    cell = _parsed(cell)
     if isinstance(cell, list):
         is_objects = bool(cell) and all(isinstance(element, dict) and "role" not in element for element in cell)
         return cell if is_objects else None
     return cell if isinstance(cell, dict) else None
+
+
+def _parsed(cell: Any) -> Any:
+    """The object or the list that a JSON text holds; any other cell as it is."""
+    if isinstance(cell, str) and cell.lstrip().startswith(("{", "[")):
+        try:
+            return json.loads(cell)
+        except (ValueError, RecursionError):
+            return cell
+    return cell

@@ -160,7 +160,9 @@ def audit_data_files(
     settings = validate(parse_yaml(study.text, str(written or "the description")), RunSettings)
     folder = folder or Path("audits") / (paths[0].name if len(paths) == 1 and not written else name)
     audited = audit_run_file(settings, written.parent if written else Path(), folder=folder)
-    return audited._replace(guessed=() if written else tuple(file.table.place for file in study.files if file.why))
+    return audited._replace(
+        guessed=() if written else tuple(dict.fromkeys(file.table.place for file in study.files if file.why))
+    )
 
 
 def audit_run_file(settings: RunSettings, base: Path, *, folder: Path | None = None) -> Audited | AuditedLabels:

@@ -150,6 +150,72 @@ def test_annotators_inside_of_cells_are_read(form: str) -> None:
     assert document["people"]["among"]["raters"] == 2
 
 
+def test_each_column_of_votes_has_an_entry_of_its_own_and_the_words_may_be_names_of_columns() -> None:
+    """A judge whose reply ends with the verdict, and a person who writes the name of the better column; on 30 of 40
+    items they agree. The last two rows have no label of the person."""
+    lines = ["question,model_1,model_2,human,gpt_verdict"]
+    for n in range(42):
+        human = f"model_{n % 2 + 1}" if n < 40 else ""
+        said = "AB"[n % 2] if n < 30 else "BA"[n % 2]
+        reply = f'"Assistant A is brief – and B is not, as far as I can see.\nOverall: [[{said}]]"'
+        lines.append(
+            f"Why – no. {n}?,A short reply to question {n},A longer reply to that question {n},{human},{reply}"
+        )
+    Path("log.csv").write_bytes("\n".join(lines).encode("cp1252"))
+    document = audit_path(Path("log.csv"), people=["human"], written=Path("study.yaml")).document
+    people, judge = yaml.safe_load(Path("study.yaml").read_text(encoding="utf-8"))["verdicts"]
+    texts = {"prompt": "question", "a": "model_1", "b": "model_2"}
+    assert (people["columns"], people["people"]) == (texts | {"votes": ["human"]}, ["human"])
+    assert people["words"] == {"a": "model_1", "b": "model_2"}
+    assert (judge["columns"], judge["kind"]) == (texts | {"votes": ["gpt_verdict"]}, "model")
+    assert ("pattern" in people, judge["pattern"], "words" in judge) == (False, "brackets", False)
+    agreement = document["judges"][0]["label"]["by_rule"]["no_ties"]
+    assert (document["judges"][0]["name"], agreement["value"], agreement["n"]) == ("gpt_verdict", 0.75, 40)
+
+
+def test_a_list_of_annotators_and_a_judge_have_an_entry_each_and_an_empty_list_is_no_vote() -> None:
+    def row(n: int) -> dict[str, Any]:
+        people = [{"id": who, "pref": "AB"[n % 2], "seconds": 7 + n} for who in ("ann1", "ann2")]
+        texts = {"prompt": f"Why is it {n}?", "answers": [f"It is {n}, for short.", f"It is {n}, at some more length."]}
+        return {"uid": f"x{n}", **texts, "annotators": people if n < 40 else [], "llama_judge": "AAB"[n % 3]}
+
+    save(Path("log.jsonl"), [row(n) for n in range(42)])
+    with pytest.raises(DataError, match=r"who are the raters|kind: "):
+        audit_path(Path("log.jsonl"), written=Path("asked.yaml"))
+    assert [entry["kind"] for entry in yaml.safe_load(Path("asked.yaml").read_text())["verdicts"]] == ["?", "?"]
+    document = audit_path(Path("log.jsonl"), people=["ann*"], written=Path("study.yaml")).document
+    judge, people = yaml.safe_load(Path("study.yaml").read_text(encoding="utf-8"))["verdicts"]
+    texts = {"item": "uid", "prompt": "prompt", "a": "answers.0", "b": "answers.1"}
+    assert judge["columns"] == texts | {"votes": ["llama_judge"]}
+    assert people["columns"] == texts | {"verdict": "annotators.pref", "rater": "annotators.id"}
+    assert document["people"]["among"]["raters"] == 2
+    assert document["read"]["empty cells without a vote"] == 2
+    [judged] = document["judges"]
+    # of 40 items n, AAB[n % 3] is AB[n % 2] where n % 6 is 0, 4 or 5: 7 + 6 + 6 of 40
+    assert (judged["name"], judged["label"]["by_rule"]["no_ties"]["value"]) == ("llama_judge", pytest.approx(19 / 40))
+
+
+def test_a_person_and_a_column_called_like_a_judge_are_two_raters_of_one_entry() -> None:
+    rows = [{"qid": n, "human": "AB"[n % 2], "llama_judge": "AAB"[n % 3], "seen": "yn"[n % 2]} for n in range(12)]
+    save(Path("log.csv"), rows)
+    document = audit_path(Path("log.csv"), people=["human"]).document
+    assert (document["judges"][0]["name"], document["counts"]["people"]) == ("llama_judge", 1)
+    with pytest.raises(DataError, match=r"one of human, llama_judge; or in place of this line votes: "):
+        audit_path(Path("log.csv"), written=Path("study.yaml"))
+
+
+def test_the_lines_for_a_run_describe_each_column_of_votes_too() -> None:
+    rows = [{"qid": n, "human_judge": "AB"[n % 2], "reply": f"In short, for number {n}: [[A]]"} for n in range(12)]
+    save(Path("log.jsonl"), rows)
+    config = RunFile.model_validate({"name": "t", "verdicts": [{"path": "log.jsonl"}]})
+    with pytest.raises(DataError) as asked:
+        read_votes(config, Path())
+    parts = str(asked.value).split("path:\n")[1:]
+    entries = [yaml.safe_load(part.rpartition("\n  In one more")[0] or part) for part in parts]
+    assert [entry["columns"]["votes"] for entry in entries] == [["human_judge"], ["reply"]]
+    assert [entry.get("pattern") for entry in entries] == [None, "brackets"]
+
+
 def test_names_that_would_move_the_cursor_stay_names_in_the_description() -> None:
     path = save(Path("evil\u202e.jsonl"), [{"item": n, "verdict": "ab"[n % 2]} for n in range(12)])
     assert audit_path(path, people=[path.name], written=Path("study.yaml")).document["counts"]["people"] == 1
