@@ -439,6 +439,17 @@ class Preference(Record):
     license: str | None = None
 
 
+class Try(Record):
+    """Two answers that the stage `construct` drew for one pair."""
+
+    prompt_id: str
+    better_id: str | None = None
+    """The answer that was drawn to be chosen; absent where the model gave none."""
+    worse_id: str | None = None
+    reason: str | None = None
+    """Why they are no pair; absent where they are one."""
+
+
 class ItemEnding(Record):
     """How one item of a stage ended; there is exactly one for each item."""
 

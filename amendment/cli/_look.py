@@ -90,7 +90,7 @@ def _table(reader: RunReader, stories: Sequence[PromptStory], count: int, filter
     which = f"{count:,} of {total:,} prompts ({' and '.join(filters)})" if filters else f"{total:,} prompts"
     yield f"{plain(reader.name)}: {which}"
     if stories:
-        yield from table_lines(stories[:LISTED])
+        yield from table_lines(stories[:LISTED], is_done=not reader.to_do)
         if count > LISTED:
             yield f"and {count - LISTED:,} more; narrow them with a filter, or list all with --json"
         yield ""
@@ -104,7 +104,7 @@ def _table(reader: RunReader, stories: Sequence[PromptStory], count: int, filter
     if reader.out_of_date:
         yield f"Left out, since settings or inputs have changed: {plain(', '.join(reader.out_of_date))}. Run it again."
     if reader.to_do:
-        yield f"Not done yet: {plain(', '.join(reader.to_do))}."
+        yield f"Not done yet: {plain(', '.join(reader.to_do))}. A stage is shown once it is done."
 
 
 def _print(lines: Iterable[str]) -> None:

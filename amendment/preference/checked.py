@@ -10,7 +10,7 @@ Not covered: comparisons in which both answers pass, neither passes, or a check 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -46,7 +46,6 @@ class CheckedComparisons:
         self._prompts: dict[str, list[str]] = defaultdict(list)
         self._counts: Counter[str] = Counter()
         self._undecided: Counter[str] = Counter()
-        self._asked_otherwise: Counter[str] = Counter()
 
     def decided(self, prompt: Prompt, judged: JudgedComparison, answers: Mapping[str, Candidate]) -> JudgedComparison:
         """The comparison as checks of hard principles decide it, or as it was; `answers` are candidates by id."""
@@ -69,18 +68,18 @@ class CheckedComparisons:
         prompt: Prompt,
         judged: JudgedComparison,
         answers: Mapping[str, Candidate],
-        drawn_by: Collection[str] = (),
+        drawn_by: DrawnPrinciple | None = None,
     ) -> None:
         """Count a comparison: whether code says which answer is better, and whether each judge says the same.
 
-        `drawn_by` are the ids of the principles of a contrast pair; without them, all that apply to the prompt count.
+        `drawn_by` is the principle of a contrast pair; without it, all that apply to the prompt count.
         """
-        own = [drawn for drawn in self._principles if drawn.id in drawn_by]
-        preferred = self._preferred(judged, answers, own if drawn_by else self._applying(prompt))
+        principles = self._applying(prompt) if drawn_by is None else [drawn_by] if drawn_by.principle.check else []
+        preferred = self._preferred(judged, answers, principles)
         if preferred is None:
             return
         self._counts["comparisons"] += 1
-        self._counts["contrast pairs"] += bool(drawn_by)
+        self._counts["contrast pairs"] += drawn_by is not None
         self._counts["decided"] += judged.judgement is not None and judged.judgement.rater_kind == "verifier"
         for rater, judgement in judged.by_rater.items():
             side = 0 if judgement.p_a is None else side_of(judgement.p_a)
@@ -88,8 +87,6 @@ class CheckedComparisons:
             if side:
                 self._agreed[rater].append(float(side == side_of(preferred.p_a)))
                 self._prompts[rater].append(prompt.id)
-                asked = judgement.principle_ids
-                self._asked_otherwise[rater] += bool(drawn_by and asked) and not set(asked) & set(drawn_by)
 
     def to_json(self) -> dict[str, Any]:
         """Comparisons in which code prefers an answer, the contrast pairs among them, those that it decided, and each
@@ -101,7 +98,6 @@ class CheckedComparisons:
                 **share(self._agreed[rater], self._prompts[rater]).to_json(),
                 "agrees": round(sum(self._agreed[rater])),
                 "undecided": self._undecided[rater],
-                "asked by another principle": self._asked_otherwise[rater],
             }
             for rater in sorted(self._undecided)
         }
@@ -142,7 +138,5 @@ def check_lines(checks: Mapping[str, Any]) -> list[str]:
         interval = "" if agreement["low"] is None else f" ({agreement['low']:.2f} to {agreement['high']:.2f})"
         open_ones = f"; it is undecided on {agreement['undecided']:,} more" if agreement["undecided"] else ""
         agrees = f"{plain(rater)} agrees with the check on {agreement['agrees']:,} of {agreement['n']:,} pairs"
-        otherwise = agreement.get("asked by another principle")
-        asked = f"; on {otherwise:,} of them it was asked by another principle than the pair's own" if otherwise else ""
-        lines.append(f"- {agrees}{interval}{asked}{open_ones}")
+        lines.append(f"- {agrees}{interval}{open_ones}")
     return lines

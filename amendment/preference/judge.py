@@ -205,8 +205,11 @@ class Judge:
         p_a = together.p_a if together.p_a is None or together.a == first.id else 1 - together.p_a
         return Compared(p_a, together.consistent, together.principle_ids, tuple(verdicts), together)
 
-    async def verdicts(self, prompt: Prompt, first: Candidate, second: Candidate) -> list[Verdict]:
-        """All verdicts on two candidates: every principle drawn, in every order, as many samples as asked for.
+    async def verdicts(
+        self, prompt: Prompt, first: Candidate, second: Candidate, *, by: DrawnPrinciple | None = None
+    ) -> list[Verdict]:
+        """All verdicts on two candidates: every principle drawn, in every order, as many samples as asked for. A judge
+        that asks by principles asks by `by` alone, if it is given.
 
         Of a judge of single answers those on each of the two, by the same principles for all candidates of the prompt,
         so that one that was asked about before costs nothing.
@@ -215,9 +218,10 @@ class Judge:
         """
         self._refuse_without_comparing()
         comparison = Comparison.between(first, second)
-        if self.unit == "answer":
-            return await self._ask_all(prompt, [(first,), (second,)], prompt.id)
-        return await self._ask_all(prompt, self._orders((first, second), comparison.id), comparison.id)
+        is_answer = self.unit == "answer"
+        shown = [(first,), (second,)] if is_answer else self._orders((first, second), comparison.id)
+        own = [by] if by and self._is_asked_by_principle(prompt) else None
+        return await self._ask_all(prompt, shown, prompt.id if is_answer else comparison.id, own)
 
     async def answer_verdicts(
         self, prompt: Prompt, candidate: Candidate, *, by: Sequence[DrawnPrinciple | None] | None = None
@@ -305,7 +309,7 @@ class Judge:
         return [verdict for verdicts in asked for verdict in verdicts]
 
     def _principles(self, prompt: Prompt, key: str) -> Sequence[DrawnPrinciple | None]:
-        if self._own_criteria(prompt) or not self.folder.asks_by_principle:
+        if not self._is_asked_by_principle(prompt):
             return [None]
         pool = eligible_principles(self.constitutions, "compare", category=prompt.category, tags=prompt.tags)
         if not pool:
@@ -319,6 +323,9 @@ class Judge:
             return pool
         key_of_draw = ["compare", self.seed, key]
         return draw_principles(pool, count, scheme="weighted", key=key_of_draw, vetoes=True)
+
+    def _is_asked_by_principle(self, prompt: Prompt) -> bool:
+        return self.folder.asks_by_principle and not self._own_criteria(prompt)
 
     def _own_criteria(self, prompt: Prompt) -> tuple[Criterion, ...]:
         """The prompt's, or else the folder's; none for a judge that is no rubric."""

@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from amendment.constitutions import DrawnPrinciple
 from amendment.errors import ConfigError, Transient
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, ending_of
@@ -214,14 +215,17 @@ class JudgePanel:
             weightings=self.judges[0].weightings,
         )
 
-    async def compare(self, prompt: Prompt, a: Candidate, b: Candidate) -> JudgedComparison:
-        """Ask about two candidates; a fault that passes leaves the comparison pending."""
+    async def compare(
+        self, prompt: Prompt, a: Candidate, b: Candidate, by: DrawnPrinciple | None = None
+    ) -> JudgedComparison:
+        """Ask about two candidates, by one principle or by those that the judges draw; a fault that passes leaves the
+        comparison pending."""
         comparison = Comparison.between(a, b)
         verdicts: list[Verdict] = []
         by_rater: dict[str, Judgement] = {}
 
         async def ask(judges: Sequence[Judge]) -> Judgement:
-            replies = await flow(judges, lambda judge: judge.verdicts(prompt, a, b), window=len(judges))
+            replies = await flow(judges, lambda judge: judge.verdicts(prompt, a, b, by=by), window=len(judges))
             asked = [verdict for reply in replies for verdict in reply]
             result = jury_result(asked, partial(self._aggregate, comparison=comparison), self._jury)
             verdicts.extend(asked)

@@ -23,7 +23,7 @@ from amendment.records import Candidate, Criterion, Message, Messages, Origin, P
 from amendment.text import fence
 
 SHOT_QUESTION = "Which answer keeps the principle better?"
-"""The question in worked examples, in place of any wording of a principle."""
+"""The question in worked examples, in place of any wording of a principle, and by a principle that has none."""
 QUESTION = "How well does the answer keep the principle?"
 """The question of a rubric, and of a score by a principle that has none of its own."""
 BY_CRITERIA = "as the criteria say"
@@ -189,7 +189,7 @@ class QuestionBuilder:
 def drawn_question(drawn: DrawnPrinciple, key: str, seed: int) -> str:
     """The question that a judge of pairs with this seed asks by this principle; `key` is the comparison's id."""
     wording = content_id(["wording", seed, drawn.id, key])
-    return random.Random(wording).choice(drawn.principle.compare)  # noqa: S311 - reproducible
+    return random.Random(wording).choice(drawn.principle.compare or [SHOT_QUESTION])  # noqa: S311 - reproducible
 
 
 def score_question(score: Score | None) -> str:

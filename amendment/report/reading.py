@@ -23,7 +23,7 @@ from amendment.data.pseudonyms import MAYBE_PEOPLE, Pseudonyms, run_pseudonyms
 from amendment.data.store import Split, Workspace, iter_records, read_column
 from amendment.errors import AmendmentError, ConfigError
 from amendment.hashing import HASH_PREFIX, content_id
-from amendment.records import Candidate, Critique, ItemEnding, Judgement, Preference, Prompt, Record, Verdict
+from amendment.records import Candidate, Critique, ItemEnding, Judgement, Preference, Prompt, Record, Try, Verdict
 from amendment.report.records import AnswerKind, PairView, PromptStory, Records, Side, VerdictView, matching
 from amendment.report.story import PairRow, StoryTables, WrittenAnswer, tell
 from amendment.text import plain
@@ -163,6 +163,8 @@ class RunReader:
                 tables[answer.prompt_id].answers.append(written)
         for critique in self._read("critique", "critique/critiques", Critique, ids):
             tables[critique.prompt_id].critiques.append(critique)
+        for tried in self._read("construct", "construct/tries", Try, ids):
+            tables[tried.prompt_id].tries.append(tried)
         for stage, artefact in self._verdict_tables:
             for verdict in self._read(stage, artefact, Verdict, ids):
                 of_prompt = tables[verdict.prompt_id]
@@ -175,10 +177,10 @@ class RunReader:
             for row in self._read(stage, artefact, Preference, ids):
                 tables[row.prompt_id].pairs.append(PairRow(row, side, round_))
         for stage in ("critique", "candidates", "construct"):
-            for ending in self._read(stage, f"{stage}/endings", ItemEnding, None):
+            endings = (row for row in self._read(stage, f"{stage}/endings", ItemEnding, None) if row.outcome != "done")
+            for ending in endings:
                 prompt_id, _, asked = ending.item_id.partition("/")
-                if ending.outcome != "done" and (ids is None or prompt_id in ids):
-                    tables[prompt_id].endings.append(f"{stage} {_ended(ending)}{f' ({asked})' if asked else ''}")
+                tables[prompt_id].endings.append(f"{stage} {_ended(ending)}{f' ({asked})' if asked else ''}")
         return tables
 
     # Tables with the stage that makes each.

@@ -46,7 +46,10 @@ class AnswerView:
     model: str | None
     """The model that wrote it, as the provider knows it; None for an imported answer that names none."""
     principle_ids: tuple[str, ...]
-    """Of a revision: the principles that it was revised by."""
+    """Of a revision the principles that it was revised by; of a constructed answer the one that it was asked to keep
+    or to break."""
+    drawn_for: Literal["better", "worse"] | None
+    """Of a constructed answer the side of the pair that it was drawn for."""
     round: int
     """The round of training that it belongs to; 1 in a run without later rounds."""
     is_truncated: bool
@@ -220,6 +223,8 @@ class PromptStory:
     comparisons: tuple[ComparisonView, ...]
     endings: tuple[str, ...]
     """What did not end well, such as `critique refused: REASON`."""
+    unpaired: tuple[str, ...]
+    """Tries of the stage `construct` that made no pair, such as `answers 1 and 2: an answer is cut off`."""
 
     @property
     def drafts(self) -> tuple[AnswerView, ...]:

@@ -69,6 +69,7 @@ def _funnel(stages: Json) -> Chapter | None:
         ("critique", "drafts", "drafts"),
         ("critique", "revisions", "revisions"),
         ("candidates", "done", "sampled answers"),
+        ("construct", "tries", "tries of two answers"),
         ("construct", "pairs", "constructed pairs"),
         ("judging", "comparisons", "comparisons"),
     ]

@@ -26,12 +26,13 @@ _PROMPT, _STATE = 34, 24
 """Columns of a prompt, and of its state, in the table."""
 
 
-def table_lines(stories: Sequence[PromptStory]) -> Iterator[str]:
-    """A table of prompts, a line each."""
+def table_lines(stories: Sequence[PromptStory], *, is_done: bool) -> Iterator[str]:
+    """A table of prompts, a line each; `is_done` says that no answer is to come."""
     yield f"{'#':>6}  {'prompt':{_PROMPT}}  answers  pairs  {'state':{_STATE}}".rstrip()
     for story in stories:
         counts = f"{len(story.answers):>7}  {len(story.pairs):>5}"
-        yield f"{story.number:>6}  {_fitted(story.text, _PROMPT)}  {counts}  {_fitted(_state(story), _STATE)}".rstrip()
+        state = _fitted(_state(story, is_done=is_done), _STATE)
+        yield f"{story.number:>6}  {_fitted(story.text, _PROMPT)}  {counts}  {state}".rstrip()
 
 
 def _fitted(text: str, width: int) -> str:
@@ -42,7 +43,7 @@ def _fitted(text: str, width: int) -> str:
     return shown + " " * (width - width_of(shown))
 
 
-def _state(story: PromptStory) -> str:
+def _state(story: PromptStory, *, is_done: bool) -> str:
     """What is worth a look: disagreement first, then what did not end well."""
     flags = flags_of(story)
     if flags or story.pairs:
@@ -51,7 +52,7 @@ def _state(story: PromptStory) -> str:
         return story.endings[0].partition(":")[0]
     if any(comparison.decided_by and comparison.preferred is None for comparison in story.comparisons):
         return "tie"
-    return "" if story.answers else "no answers"
+    return "" if story.answers else "no answers" if is_done else "no answers yet"
 
 
 def flags_of(record: PromptStory | ComparisonView) -> list[str]:
@@ -76,9 +77,12 @@ def story_lines(story: PromptStory, *, total: int, has_dataset: bool) -> Iterato
     for comparison in story.comparisons:
         yield ""
         yield from _comparison_lines(comparison)
-    if has_dataset and not story.pairs:
+    is_without = has_dataset and not story.pairs
+    if is_without or story.unpaired:
         yield ""
-        yield "No pair of these answers is in the dataset"
+        yield "No pair of these answers is in the dataset" if is_without else "Without a pair"
+        for reason in story.unpaired:
+            yield from _indented(reason)
     if story.endings:
         yield ""
         yield "Not done"
@@ -88,13 +92,20 @@ def story_lines(story: PromptStory, *, total: int, has_dataset: bool) -> Iterato
 
 def written_of(answer: AnswerView) -> str:
     """The heading of an answer: how it came to be, and what it is cut by."""
-    how = f"{answer.kind}{_by(answer.principle_ids)}"
+    how = f"{answer.kind}{_drawn(answer) if answer.drawn_for else _by(answer.principle_ids)}"
     facts = [
         *([f"by {answer.model.partition('@s2:')[0]}"] if answer.model and answer.kind != "revision" else []),
         *([f"round {answer.round}"] if answer.round > 1 else []),
         *(["cut off at its token limit"] if answer.is_truncated else []),
     ]
     return f"Answer {answer.number}: {how}{''.join(f', {fact}' for fact in facts)}"
+
+
+def _drawn(answer: AnswerView) -> str:
+    names = ", ".join(answer.principle_ids)
+    if not names:
+        return f" as the {answer.drawn_for} answer"
+    return f" under {'the opposite of ' if answer.drawn_for == 'worse' else ''}{names}"
 
 
 def _by(principle_ids: Iterable[str]) -> str:

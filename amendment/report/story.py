@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from amendment.data.pseudonyms import MAYBE_PEOPLE, portable
 from amendment.preference.aggregate import aggregate_verdicts, person_votes, rater_votes
 from amendment.preference.readings import by_comparison
-from amendment.records import Candidate, Comparison, Critique, Judgement, Preference, Prompt, Verdict
+from amendment.records import Candidate, Comparison, Critique, Judgement, Preference, Prompt, Try, Verdict
 from amendment.report.records import (
     AnswerKind,
     AnswerView,
@@ -56,6 +56,7 @@ class StoryTables:
     """The records of one prompt, in the order of their tables."""
 
     answers: list[WrittenAnswer] = field(default_factory=list)
+    tries: list[Try] = field(default_factory=list)
     critiques: list[Critique] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     judged: list[Judgement] = field(default_factory=list)
@@ -98,6 +99,7 @@ def tell(
         critiques=tuple(told.critiques()),
         comparisons=tuple(comparisons),
         endings=tuple(tables.endings),
+        unpaired=tuple(told.unpaired()),
     )
 
 
@@ -109,6 +111,10 @@ class _Told:
         self.prompt_text = transcript(prompt.messages, by="user")
         self.answers: dict[str, AnswerView] = {}
         """By id; the same words by a second writer are the first answer again."""
+        drawn_for: dict[str | None, Literal["better", "worse"]] = {}
+        for row in tables.tries:
+            drawn_for.setdefault(row.better_id, "better")
+            drawn_for.setdefault(row.worse_id, "worse")
         for candidate, kind, round_ in (*tables.answers, *_answers_of(tables.pairs)):
             model = candidate.origin.model
             view = AnswerView(
@@ -118,6 +124,7 @@ class _Told:
                 text=transcript(candidate.messages, by="assistant"),
                 model=None if model is None else portable(model),
                 principle_ids=candidate.origin.principle_ids or (),
+                drawn_for=drawn_for.get(candidate.id) if kind == "constructed" else None,
                 round=round_,
                 is_truncated=candidate.is_truncated,
             )
@@ -125,6 +132,13 @@ class _Told:
 
     def _number_of(self, answer_id: str) -> int:
         return self.answers[answer_id].number
+
+    def unpaired(self) -> Iterable[str]:
+        for row in self._tables.tries:
+            if row.reason:
+                drawn = [answer_id for answer_id in (row.better_id, row.worse_id) if answer_id in self.answers]
+                numbers = " and ".join(str(self._number_of(answer_id)) for answer_id in drawn)
+                yield f"{'answers' if len(drawn) > 1 else 'answer'} {numbers}: {row.reason}" if drawn else row.reason
 
     def critiques(self) -> Iterable[CritiqueView]:
         for critique in self._tables.critiques:

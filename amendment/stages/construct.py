@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from amendment.constitutions import DrawnPrinciple, load_constitution
+from amendment.constitutions import DrawnPrinciple, load_constitution, principles_of
 from amendment.data.sources import ModelSource, Name
 from amendment.errors import ConfigError, CredentialsError, ProviderError
 from amendment.hashing import content_id
@@ -28,7 +28,7 @@ from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import Judge
 from amendment.preference.likelihood import instructed
 from amendment.preference.pairs import Paired
-from amendment.records import Candidate, Comparison, Judgement, Message, Messages, Pair, Part, Prompt, Record
+from amendment.records import Candidate, Comparison, Judgement, Message, Messages, Pair, Part, Prompt, Record, Try
 from amendment.stages.candidates import Draw, Drawn, draw_answer
 from amendment.stages.contract import (
     Ask,
@@ -56,6 +56,7 @@ from amendment.stages.endings import Tables
 from amendment.stages.tries import NOTHING, Tries, tries_lines
 
 CANDIDATES, PAIRS = "construct/candidates", "construct/pairs"
+TRIES = "construct/tries"
 
 
 class Side(NamedTuple):
@@ -175,7 +176,7 @@ class ConstructStage(Stage):
     title = "sampling answers for constructed pairs"
     comes_with = ConstructConfig
     reads = ("inputs/prompts",)
-    writes = (CANDIDATES, PAIRS, "construct/endings")
+    writes = (CANDIDATES, PAIRS, TRIES, "construct/endings")
 
     @classmethod
     def field(cls) -> tuple[Any, Any]:
@@ -264,15 +265,17 @@ class ConstructedPair(Record):
 class _DrawnPair(NamedTuple):
     """The result of one planned pair."""
 
-    endings: tuple[tuple[str, Ending], ...]
-    answers: tuple[Candidate, ...]
-    pair: Pair | None
-    reason: str | None
-    """The reason, where `pair` is None."""
+    tried: Try
+    endings: tuple[tuple[str, Ending], ...] = ()
+    answers: tuple[Candidate, ...] = ()
+    pair: Pair | None = None
     drawn_by: str = NOTHING
     """The principle, or the title of the entry."""
     cut: tuple[str, ...] = ()
     """The models whose answers were cut at max_tokens."""
+
+    def without_pair(self, reason: str) -> _DrawnPair:
+        return self._replace(pair=None, tried=self.tried.model_copy(update={"reason": reason}))
 
 
 class _ConstructStep:
@@ -302,7 +305,7 @@ class _ConstructStep:
                 drawn_by.append(part.title)
         self.models: Sequence[Model] = [*self._models.values(), *(judge.model for judge in self._judges.values())]
         self._window = context.window(self.models)
-        self.tables = Tables(context.workspace, "construct", candidates=Candidate, pairs=ConstructedPair)
+        self.tables = Tables(context.workspace, "construct", candidates=Candidate, pairs=ConstructedPair, tries=Try)
         self._answers, self._tries = 0, Tries(drawn_by)
 
     async def work(self, item: Item) -> list[_DrawnPair]:
@@ -319,7 +322,7 @@ class _ConstructStep:
         pairs, seen = list[_DrawnPair](), set[str]()
         for made in await flow(jobs, draw, window=self._window):
             is_seen = made.pair is not None and made.pair.comparison_id in seen
-            pairs.append(made._replace(pair=None, reason="the same two answers again") if is_seen else made)
+            pairs.append(made.without_pair("the same two answers again") if is_seen else made)
             seen |= {made.pair.comparison_id} if made.pair else set()
         item.is_pending = any(ending.outcome == "pending" for pair in pairs for _, ending in pair.endings)
         return pairs
@@ -329,7 +332,7 @@ class _ConstructStep:
         sides = planned.source.sides
         if isinstance(planned.source, Contrast):
             if by is None:
-                return _DrawnPair((), (), None, NO_PRINCIPLE)
+                return _DrawnPair(Try(prompt_id=prompt.id, reason=NO_PRINCIPLE))
             model, principle = planned.source.model, by.principle
             sides = (Side(model, principle.rule, True, by.id), Side(model, principle.opposite, True, by.id))
         drawn = [
@@ -351,18 +354,13 @@ class _ConstructStep:
             raise
         except ProviderError as fault:
             ending = (f"{prompt.id}/{planned.number}/judge/{planned.samples[0]}", ending_of(fault))
-            return made._replace(endings=(*made.endings, ending), pair=None, reason="the judge did not answer")
-        if isinstance(confirmed, str):
-            if self._context.is_rehearsed:  # what is asked about a pair has to be counted
-                return made
-            return made._replace(pair=None, reason=confirmed)
-        update = {
-            **({} if confirmed.p_raw is None else {"p_chosen_raw": confirmed.p_raw}),
-            "decided_by": confirmed.decided_by,
-            "raters": confirmed.raters,
-            "principle_ids": (by.id,),
-            "decisive": by.id,
-        }
+            return made._replace(endings=(*made.endings, ending)).without_pair("the judge did not answer")
+        update: dict[str, Any] = {"principle_ids": (by.id,), "decisive": by.id}
+        if not isinstance(confirmed, str):
+            update |= {"decided_by": confirmed.decided_by, "raters": confirmed.raters}
+            update |= {} if confirmed.p_raw is None else {"p_chosen_raw": confirmed.p_raw}
+        elif not self._context.is_rehearsed:  # in a plan, what is asked about a pair has to be counted
+            return made.without_pair(confirmed)
         return made._replace(pair=made.pair.model_copy(update=update))
 
     def keep(self, drawn: list[_DrawnPair]) -> None:
@@ -373,7 +371,8 @@ class _ConstructStep:
             if made.pair:
                 row = ConstructedPair(pair=made.pair, chosen=self._answers, rejected=self._answers + 1)
                 self.tables.add("pairs", [row])
-            self._tries.add(made.drawn_by, made.reason, made.cut)
+            self.tables.add("tries", [made.tried])
+            self._tries.add(made.drawn_by, made.tried.reason, made.cut)
             self._answers += len(made.answers)
 
     def close(self) -> StageResult:
@@ -416,8 +415,11 @@ def _put_together(prompt: Prompt, planned: PlannedPair, drawn: Sequence[Drawn]) 
     whole = answers[:1] if isinstance(planned.source, Contrast) else answers
     written = zip(planned.source.sides, drawn, strict=True)
     cut = tuple(side.model for side, one in written if one.answer and one.answer.is_truncated)
-    if reason := _unfit(prompt, answers, whole):
-        return _DrawnPair(endings, answers, None, reason, cut=cut)
+    better, worse = (one.answer and one.answer.id for one in drawn)
+    tried = Try(prompt_id=prompt.id, better_id=better, worse_id=worse, reason=_unfit(prompt, answers, whole))
+    made = _DrawnPair(tried, endings, answers, cut=cut)
+    if tried.reason:
+        return made
     (chosen, rejected), p = answers, planned.source.p
     pair = Pair(
         prompt_id=prompt.id,
@@ -427,7 +429,7 @@ def _put_together(prompt: Prompt, planned: PlannedPair, drawn: Sequence[Drawn]) 
         p_chosen_raw=p,
         decided_by="construction",
     )
-    return _DrawnPair(endings, answers, pair, None, cut=cut)
+    return made._replace(pair=pair)
 
 
 def _unfit(prompt: Prompt, answers: Sequence[Candidate], whole: Sequence[Candidate]) -> str | None:
@@ -469,11 +471,11 @@ def constructed_pairs(context: Context, taken: Iterable[str]) -> Constructed:
 
 
 class AnswersOfPair(NamedTuple):
-    """The two answers of a constructed pair, and the ids of the principle of a contrast pair."""
+    """The two answers of a constructed pair, and the principle of a contrast pair."""
 
     chosen: Candidate
     rejected: Candidate
-    principle_ids: tuple[str, ...]
+    principle: DrawnPrinciple | None
 
     @property
     def comparison(self) -> Comparison:
@@ -483,8 +485,10 @@ class AnswersOfPair(NamedTuple):
 def answers_of_pairs(context: Context) -> dict[str, list[AnswersOfPair]]:
     """The answers of each constructed pair by prompt."""
     candidates = context.workspace.read(CANDIDATES, Candidate)
+    principles = {drawn.id: drawn for drawn in principles_of(context.constitutions)}
     answers: dict[str, list[AnswersOfPair]] = defaultdict(list)
     for row in context.workspace.rows(PAIRS, ConstructedPair):
-        pair = AnswersOfPair(candidates[row.chosen], candidates[row.rejected], row.pair.principle_ids)
+        principle = principles.get(row.pair.decisive or "")
+        pair = AnswersOfPair(candidates[row.chosen], candidates[row.rejected], principle)
         answers[row.pair.prompt_id].append(pair)
     return answers

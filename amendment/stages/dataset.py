@@ -93,7 +93,10 @@ class DatasetStage(Stage):
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         special = {"mix": mix_lines, "revisions checked": _revision_lines, "diversity": diversity_lines}
-        return count_lines(counts, special)
+        lines = count_lines(counts, special)
+        if self.config.test_share and not counts["test pairs"]:
+            lines.append("- note: no test prompt has a pair, so export/ has no test file; take more prompts")
+        return lines
 
     def make(self, context: Context) -> StageResult:
         """Pairs of all judgements, with their texts, mixed where asked; train and test share no prompt."""

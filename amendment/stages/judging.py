@@ -313,12 +313,13 @@ class JudgeStep:
         self._unweighed: list[Unweighed] = []
 
     async def work(self, item: Item) -> _Compared:
-        """Ask about the pairs of a prompt that are not decided, and about constructed ones where they are wanted."""
+        """Ask about the pairs of a prompt that are not decided, and about constructed ones where they are wanted: of a
+        contrast pair by its own principle."""
         compared = await self._pool(item)
         done = {result.comparison for result in compared.judged}
         constructed = self._constructed.get(item.prompt.id, ()) if item.index < self._labelled_prompts else ()
-        pairs = [(pair.chosen, pair.rejected) for pair in constructed if pair.comparison not in done]
-        judged = await flow(pairs, lambda two: self._panel.compare(item.prompt, *two), window=self._window)
+        pairs = [pair for pair in constructed if pair.comparison not in done]
+        judged = await flow(pairs, lambda pair: self._panel.compare(item.prompt, *pair), window=self._window)
         return compared._replace(judged=[*compared.judged, *judged])
 
     async def _pool(self, item: Item) -> _Compared:
@@ -373,14 +374,14 @@ class JudgeStep:
         constructed = self._constructed.get(prompt.id, ())
         answers = {answer.id: answer for answer in pool.candidates}
         answers |= {answer.id: answer for pair in constructed for answer in (pair.chosen, pair.rejected)}
-        drawn_by = {pair.comparison: pair.principle_ids for pair in constructed}
+        drawn_by = {pair.comparison: pair.principle for pair in constructed}
         # in order; a verdict on several comparisons is written once
         verdicts = list({verdict.id: verdict for result in judged for verdict in result.verdicts}.values())
         self.tables.add("verdicts", verdicts)
         self._report.add(compared, verdicts, self._people)
         for result in judged:
             self.tables.end(result.comparison.id, result.ending)
-            self._checks.add(prompt, result, answers, drawn_by.get(result.comparison, ()))
+            self._checks.add(prompt, result, answers, drawn_by.get(result.comparison))
             if result.judgement and self._waits and result.judgement.rater_kind == "model":
                 p_by_rater = {rater: own.p_a for rater, own in result.by_rater.items()}
                 self._unweighed.append(Unweighed(result.judgement, p_by_rater))

@@ -1,12 +1,12 @@
 """What the tries of the stage `construct` came to, by the principle or the entry that they were drawn by.
 
-Covered: tries, pairs and the reasons why others are none; what made no pair at all; what helps where most losses are
-cut answers. A try is two answers. Not covered: why single answers have no reply, see the stage's endings.
+Covered: tries, pairs and the reasons why others are none; what made no pair at all; what helps where answers are cut in
+half of the tries. A try is two answers. Not covered: why single answers have no reply, see the stage's endings.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -35,7 +35,7 @@ class Tries:
         """`names` are the principles and entries that tries may be drawn by."""
         self._pairs = dict.fromkeys(names, 0)
         self._losses: dict[str, Counter[str]] = {name: Counter() for name in self._pairs}
-        self._cut: Counter[str] = Counter()
+        self._cut: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, name: str, reason: str | None, cut: Iterable[str]) -> None:
         """Count a try; `reason` says why it is no pair, and `cut` names the models whose answers were cut."""
@@ -46,18 +46,18 @@ class Tries:
             return
         losses[reason] += 1
         if reason == CUT_OFF:
-            self._cut.update(cut)
+            self._cut[name].update(cut)
 
     def to_json(self) -> dict[str, Any]:
-        """All pairs and losses, and a row for each name; `cut answers` are those of lost tries, by model."""
-        rows: list[dict[str, Any]] = [
-            {"drawn by": name, "tries": pairs + losses.total(), "pairs": pairs, "no pair": dict(losses)}
-            for (name, pairs), losses in zip(self._pairs.items(), self._losses.values(), strict=True)
-        ]
+        """All pairs and losses, and a row for each name; `cut answers` are those of its lost tries, by model."""
+        rows: list[dict[str, Any]] = []
+        for (name, pairs), losses in zip(self._pairs.items(), self._losses.values(), strict=True):
+            cut = {"cut answers": dict(self._cut[name])} if name in self._cut else {}
+            tries = pairs + losses.total()
+            rows.append({"drawn by": name, "tries": tries, "pairs": pairs, "no pair": dict(losses), **cut})
         losses = sum(self._losses.values(), Counter[str]())
         counts = {"pairs": sum(self._pairs.values()), **({"no pair": dict(losses)} if losses else {})}
-        counts |= {"tries": sum(row["tries"] for row in rows), "by principle": rows}
-        return {**counts, **({"cut answers": dict(self._cut)} if self._cut else {})}
+        return {**counts, "tries": sum(row["tries"] for row in rows), "by principle": rows}
 
 
 def tries_lines(counts: Mapping[str, Any], max_tokens: Mapping[str, int | None]) -> list[str]:
@@ -71,9 +71,12 @@ def tries_lines(counts: Mapping[str, Any], max_tokens: Mapping[str, int | None])
     lines += [f"- no pair by {', '.join(empty)}"] if empty else []
     undrawn = [plain(row["drawn by"]) for row in rows if not row["tries"]]
     lines += [f"- never drawn: {', '.join(undrawn)}"] if undrawn else []
-    if cut := counts.get("cut answers") if losses and losses.get(CUT_OFF, 0) == max(losses.values()) else None:
-        limits = [plain(name) + (f" ({limit})" if (limit := max_tokens.get(name)) else "") for name in cut]
-        lines.append(f"- most losses are cut answers: raise `max_tokens` of {' and '.join(limits)}")
+    for row in rows:
+        if (cut := row["no pair"].get(CUT_OFF, 0)) and 2 * cut >= row["tries"]:
+            models = row.get("cut answers", {})
+            limits = [plain(name) + (f" ({limit})" if (limit := max_tokens.get(name)) else "") for name in models]
+            tries = f"{cut:,} of {row['tries']:,} tries by {plain(row['drawn by'])}"
+            lines.append(f"- {tries} are cut off: raise `max_tokens`{' of ' * bool(limits)}{' and '.join(limits)}")
     reasons = sorted(losses, key=lambda reason: -losses[reason])
     head = ["drawn by", "tries", "pairs", *(_SHORT.get(reason, plain(reason)) for reason in reasons)]
     cells = []

@@ -107,7 +107,8 @@ def test_no_text_of_a_model_or_a_file_acts_on_the_terminal(folder: Path) -> None
 
 def test_an_unfinished_run_says_what_is_missing_and_what_is_out_of_date(tmp_path: Path) -> None:
     early = shown(write_run(tmp_path / "early", until="critique")).out
-    assert "Not done yet: candidates, judging, labels, dataset" in early
+    assert "Not done yet: candidates, judging, labels, dataset. A stage is shown once it is done." in early
+    assert "no answers yet" in early
     stale = shown(write_run(tmp_path / "stale", until="judging", stale=["judging"])).out
     assert "Left out, since settings or inputs have changed: judging" in stale
     assert "Nobody has judged" in shown(tmp_path / "stale", "--disputed").out

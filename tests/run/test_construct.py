@@ -157,17 +157,20 @@ def test_what_makes_no_pair_is_counted_by_its_reason(tmp_path: Path, server: Any
 models: {{m: {{provider: openai, base_url: '{server.url}', model: m, api_key_env: null}}}}
 prompts: [{{path: p.csv}}]
 construct: [{{kind: instructions, model: m, better: Be good., worse: Be bad.}}]
-dataset: {{test_share: 0}}
+dataset: {{test_share: 0.25}}
 """,
     )
     counts = result.summary["stages"]["construct"]
     reasons = {"an answer is missing": 1, "an answer is cut off": 1, "equal texts": 1}
-    drawn = {"drawn by": "two instructions of m", "tries": 4, "pairs": 1, "no pair": reasons}
+    drawn = {"drawn by": "two instructions of m", "tries": 4, "pairs": 1, "no pair": reasons, "cut answers": {"m": 1}}
     assert counts == {
         **{"done": 7, "refused": 1, "pairs": 1, "no pair": reasons},
-        **{"tries": 4, "by principle": [drawn], "cut answers": {"m": 1}},
+        **{"tries": 4, "by principle": [drawn]},
     }
     [row] = pairs_of(result.folder, ["train"])
+    note = "- note: no test prompt has a pair, so export/ has no test file; take more prompts\n"
+    assert note in (result.folder / "summary.md").read_text()
+    assert [file.name for file in (result.folder / "export").iterdir()] == ["train.parquet"]
     texts = [text_of(messages) for messages in (row.prompt, row.chosen, row.rejected)]
     assert texts == ["question 3", "The answer is 3.", "No idea."]
     assert [message.role for message in row.prompt] == ["user"]

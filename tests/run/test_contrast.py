@@ -14,6 +14,9 @@ from amendment.constitutions.model import Constitution
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, ConfigError
 from amendment.records import Candidate, Judgement, Prompt, text_of, user
+from amendment.report import RunReader
+from amendment.report.page import report_html
+from amendment.report.show import story_lines
 from amendment.stages.contrast import contrast_principles, drawn_for
 from tests.chat_server import ChatServer, saying
 from tests.rows import save
@@ -95,6 +98,30 @@ def test_a_pair_is_kept_where_the_check_confirms_it_and_counted_by_reason_elsewh
         assert row.constitutions[0].startswith("house@1.0.0#")
         assert (text_of(row.chosen), text_of(row.rejected)) == (SHORT, LONG)
     assert "answers of pairs cut at max_tokens: rejected 1" in ((result.folder / "summary.md").read_text())
+    reader = RunReader(result.folder)
+    stories = reader.prompts()
+    assert [story.unpaired for story in stories] == [
+        *[(), ()],
+        ("answers 1 and 2: the answer under the principle breaks it",),
+        ("answers 1 and 2: the answer under the opposite keeps the principle",),
+        ("answers 1 and 2: an answer is cut off",),
+        ("answers 1 and 2: an answer copies its question",),
+        ("answers 1 and 2: equal texts",),
+        ("answer 1: an answer is missing",),
+    ]
+    html = report_html([result.folder])
+    assert "tries of two answers" in html
+    for number, story in enumerate(stories):
+        page = "\n".join(story_lines(story, total=len(stories), has_dataset=True))
+        assert "Answer 1: constructed under house/short, by m" in page
+        if number < 7:
+            assert "Answer 2: constructed under the opposite of house/short, by m" in page
+        for line in story.unpaired:
+            assert line in page
+            assert line in html
+    assert "Answer 2: constructed under the opposite of house/short, by m" in html
+    (result.folder / "construct/tries.parquet").unlink()  # of a run before there was such a table
+    assert reader.prompts()[2].unpaired == ()
 
 
 @pytest.mark.parametrize(
@@ -155,39 +182,43 @@ def test_the_summary_says_by_principle_what_was_tried_and_what_helps(tmp_path: P
     page = (result.folder / "summary.md").read_text()
     assert "- no pair by house/zebra\n" in page
     assert "| drawn by    | tries | pairs | cut off |" in page
-    assert "- most losses are cut answers: raise `max_tokens` of m (9)\n" in page
+    assert f"- {cut} of {cut} tries by house/zebra are cut off: raise `max_tokens` of m (9)\n" in page
+    assert "tries by house/short" not in page
     by = {row.origin.principle_ids for row in Workspace(result.folder).read("construct/candidates", Candidate)}
     assert by == {("house/short",), ("house/zebra",)}
 
 
-def test_a_judge_is_measured_on_a_contrast_pair_by_the_pairs_own_principle(tmp_path: Path, server: ChatServer) -> None:
-    """No answer mentions a zebra, so that no answer passes the checks of all principles."""
+def test_a_judge_is_asked_about_a_contrast_pair_by_the_pairs_own_principle(tmp_path: Path, server: ChatServer) -> None:
+    """No answer mentions a zebra, so that no answer passes the checks of all principles. The pair's own principle has
+    no question for judges."""
+    questions = []
 
     def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         asked = body["messages"][-1]["content"]
         if "<<answer_a" in asked:  # the judge prefers the shorter answer, whatever it is asked
+            questions.append(asked)
             first, second = (asked.split(f"<<answer_{name} ")[1].split("<<end")[0] for name in "ab")
             return 200, {"content": f"Verdict: {'A' if len(first) < len(second) else 'B'}"}
         return 200, {"content": SHORT if "at most" in asked else LONG}
 
     server.answer = answer
-    rules = RULES.replace("    check:", "    compare: [Which is shorter?]\n    check:", 1)
-    rules += "  - {id: zebra, statement: Mention a zebra., compare: [Which has a zebra?], "
+    rules = RULES + "  - {id: zebra, statement: Mention a zebra., compare: [Which has a zebra?], "
     rules += "check: [{kind: matches, value: zebra}]}\n"
     text = written(tmp_path, 12, rules=rules, url=server.url)
     text = text.replace("dataset:", "judging: {judges: [{model: m}], judge_labelled: true}\ndataset:")
     result = made(tmp_path, text)
     judged = Workspace(result.folder).read("judging/judgements", Judgement)
-    otherwise = sum(row.principle_ids != ("house/short",) for row in judged)
-    assert 0 < otherwise < len(judged) == 12
+    assert [row.principle_ids for row in judged] == [("house/short",)] * 12
+    assert len(questions) == 24
+    assert all("Answer in at most five words." in asked for asked in questions)
     checks = json.loads((result.folder / "certificate.json").read_text())["checks"]
     assert (checks["comparisons"], checks["contrast pairs"], checks["decided"]) == (12, 12, 0)
     [agreement] = checks["judges"].values()
-    assert (agreement["agrees"], agreement["n"], agreement["asked by another principle"]) == (12, 12, otherwise)
+    assert (agreement["agrees"], agreement["n"]) == (12, 12)
     for page in ("summary.md", "certificate.md"):
         shown = (result.folder / page).read_text()
         assert "- in 12 contrast pairs only one answer passes the checks of the pair's own principle\n" in shown
-        assert f"; on {otherwise} of them it was asked by another principle than the pair's own" in shown
+        assert "agrees with the check on 12 of 12 pairs" in shown
         assert "in 0 comparisons" not in shown
 
 
