@@ -47,7 +47,7 @@ def show(  # noqa: PLR0917 - typer makes options of them
     """List a run's prompts, or show the whole story of one.
 
     A story has answers, critiques, verdicts in both orders, label and pair. Several filters have to hold together; with
-    --random the stories of as many prompts are shown. Calls no model.
+    --random the stories of as many prompts are shown. A stage is shown once it is done. Calls no model.
     """
     from amendment.report import Records, RunReader
     from amendment.report.show import story_lines
