@@ -1,4 +1,7 @@
-"""The table of docs/spot-checks.md, by the normal approximation: what labels buy. `python -m benchmarks.label_plan`."""
+"""What labels buy, by the normal approximation: the table of docs/measurements-judging.md.
+
+`python -m benchmarks.label_plan`
+"""
 
 from __future__ import annotations
 
