@@ -123,11 +123,14 @@ def _described(path: Path, people: Sequence[str]) -> list[DescribedFile]:
     else:
         raters = _raters(path)
         return [DescribedFile(table, [] if layout.kind else [who_line(raters, path.name, people)], raters, "")]
-    named = [_named_raters(table, lines, path.name) for lines in entries]
-    return [
-        DescribedFile(opened(table), [*lines, who_line(raters, path.name, people)], raters, why)
-        for lines, raters in zip(entries, named, strict=True)
-    ]
+    is_of_people = any(fnmatchcase(path.name, pattern) for pattern in people)
+    files, shown = [], opened(table)
+    for lines in entries:
+        named = _named_raters(table, lines, path.name)
+        is_doubtful = is_of_people and len(entries) > 1 and any(line.startswith("pattern:") for line in lines)
+        who = who_line(named, path.name, () if is_doubtful else people)  # a judge's replies in a file of people?
+        files.append(DescribedFile(shown, [*lines, who], named, why))
+    return files
 
 
 def _raters(path: Path) -> list[str]:

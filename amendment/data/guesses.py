@@ -13,18 +13,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
+from amendment.data.column_words import called, meaning, sides, singular, tokens, vocabulary
 from amendment.data.nested import lists_of_objects, nested_names, unnested
-from amendment.data.replies import form_of
+from amendment.data.replies import REPLY_WORDS, form_of, read_replies
 from amendment.data.shapes import asked_in
 from amendment.data.source_rows import SourceRows
 from amendment.data.sources import OPEN, word_of
 from amendment.errors import Problem
 from amendment.tables import Row
 from amendment.text import plain
-from amendment.yamlfile import read_yaml
 
 SHOWN_COLUMNS, SHOWN_WORDS, LOOKED_AT = 40, 8, 1000
 LONGEST_WORD, MOST_WORDS = 24, 8
@@ -162,17 +161,21 @@ class _Guess:
             yield list(self._lines_of_one_answer(label))
             return
         rater = self._only("rater")
-        has_one = verdict or (rater and rater not in could)
-        replies = {} if holds and has_one else self._replies([verdict] if verdict else self._left(self.own))
+        has_one = bool(columns or (rater and rater not in could))
+        replies = (
+            {} if holds and has_one else self._replies([verdict] if verdict and not holds else self._left(self.own))
+        )
+        texts = self._may_have_texts([*could, *replies]) and not columns
         groups: dict[str, list[str]] = {"": could} if holds or not replies else {}
         for name, form in replies.items():
-            groups.setdefault(form, []).append(name)
-        is_alone = is_alone and len(groups) == 1
-        named = [name for names in groups.values() for name in names]
-        texts = self._may_have_texts(named) and not columns
+            if not (verdict and holds and self._repeats(name, form, verdict)):
+                groups.setdefault(form, []).append(name)
+        is_alone_here = is_alone and len(groups) == 1
+        known = verdict if self.inside or is_alone_here else None
         for form, names in groups.items():
-            known = verdict if is_alone or self.inside else None
-            yield list(self._lines_of_verdicts(columns, known, names, form, texts=texts, is_alone=is_alone))
+            is_one = len(names) == 1 and not is_alone_here and bool(form or (verdict and is_alone))
+            is_votes = not known and bool(names) and not self.inside and (is_one or self._are_raters(names, form))
+            yield list(self._lines_of_verdicts(columns, known, names, form, texts=texts, is_votes=is_votes))
 
     def _lines_of_verdicts(
         self,
@@ -182,10 +185,10 @@ class _Guess:
         form: str,
         *,
         texts: bool,
-        is_alone: bool,
+        is_votes: bool,
     ) -> Iterator[str]:
         """The lines of verdicts on pairs; `could` are the columns that may hold them, as replies of a `form`."""
-        votes = could if not verdict and self._are_votes(could, form, is_alone=is_alone) else None
+        votes = could if is_votes else None
         if not (verdict or votes) and len(could) == 1 and (form or (self.inside and self._holds_verdicts(could[0]))):
             verdict = could[0]
         notes = dict(_verdict_notes(could))
@@ -268,13 +271,9 @@ class _Guess:
         prompts = self.prompts()
         return prompts[0] if len(prompts) == 1 else prompts or None
 
-    def _are_votes(self, names: Sequence[str], form: str, *, is_alone: bool) -> bool:
-        """True if each of these columns is a rater's: the only reply of its form next to other votes, by `people`, or
-        by its name or its words."""
-        if not names or self.inside:
-            return False
-        is_only_reply = bool(form) and not is_alone and len(names) == 1
-        return is_only_reply or all(self._is_person(name) or (not form and self._is_rater(name)) for name in names)
+    def _are_raters(self, names: Sequence[str], form: str) -> bool:
+        """True if each of these columns is a rater's, by `people`, or by its name or its words."""
+        return all(self._is_person(name) or (not form and self._is_rater(name)) for name in names)
 
     def _is_person(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self.people)
@@ -282,13 +281,20 @@ class _Guess:
     def _is_rater(self, name: str) -> bool:
         """True if a column of verdicts is called like a rater, such as llama_judge, or says which text is better by the
         name of its column."""
-        is_called = bool(_vocabulary("rater").intersection(_tokens(name)))
+        is_called = bool(vocabulary("rater").intersection(tokens(name)))
         return self._holds_verdicts(name) and (is_called or not {self.a, self.b}.isdisjoint(self.words(name)))
 
     def _replies(self, names: Sequence[str]) -> dict[str, str]:
         """Those of these columns whose cells are replies that hold a verdict, with its form."""
         texts = {name: [row.values.get(name) for row in self.rows] for name in names if not self._is_few(name)}
         return {name: form for name, cells in texts.items() if (form := form_of(cells))}
+
+    def _repeats(self, name: str, form: str, verdict: str) -> bool:
+        """True if the replies of a column say what the column of verdicts says, as far as both can be read."""
+        said = read_replies([row.values.get(name) for row in self.rows], form)
+        both = zip(map(REPLY_WORDS.meanings().get, said), self.rows, strict=True)
+        pairs = [(str(value).lower(), self._means(word_of(row.values.get(verdict)))) for value, row in both]
+        return all(value == word for value, word in pairs if value in ("a", "b") and word)
 
     def _order_of(self, order: str, a: str, b: str) -> str | None:
         """The column of the order if the columns of the answers stay as they are in both; None if they change places;
@@ -303,8 +309,8 @@ class _Guess:
 
     def _only(self, part: str, *, few: bool = False) -> str | None:
         """The one column with a name of this part; None where there are several, or the cells do not fit."""
-        names = self.own if part in ("verdict", "rater") else self.names
-        named = [name for name in names if _called(name) in _vocabulary(part)]
+        names = self.own if part in ("verdict", "rater", "model") else self.names
+        named = [name for name in names if called(name) in vocabulary(part)]
         return named[0] if len(named) == 1 and (not few or self._is_few(named[0])) else None
 
     def _answers(self) -> tuple[str | None, str | None]:
@@ -312,11 +318,11 @@ class _Guess:
         none where several pairs do."""
         by_rest: dict[tuple[str, str], dict[int, str]] = {}
         for name in self.names:
-            tokens = _tokens(name)
-            for at, token in enumerate(tokens):
-                rest = " ".join(tokens[:at] + tokens[at + 1 :])
-                if not rest or _singular(rest) in _vocabulary("answer"):
-                    for pair in (*_sides(), ("0", "1"), ("1", "2")):
+            parts = tokens(name)
+            for at, token in enumerate(parts):
+                rest = " ".join(parts[:at] + parts[at + 1 :])
+                if not rest or singular(rest) in vocabulary("answer"):
+                    for pair in (*sides(), ("0", "1"), ("1", "2")):
                         if token in pair and not (not rest and token.isdecimal()):
                             by_rest.setdefault((rest, "/".join(pair)), {})[pair.index(token)] = name
         pairs = {(both[0], both[1]) for both in by_rest.values() if len(both) == 2}
@@ -342,7 +348,7 @@ class _Guess:
 
     def _means(self, word: str) -> str:
         """What a word says; the name of an answer's column says that this answer is better."""
-        return "a" if word == self.a else "b" if word == self.b else _meaning(word)
+        return "a" if word == self.a else "b" if word == self.b else meaning(word)
 
     def _left(self, names: Sequence[str]) -> list[str]:
         """Those of which no name says what they hold; one that is called like a rater may hold verdicts."""
@@ -375,7 +381,7 @@ class _Guess:
         means is a question, unless the columns of the answers have the same numbers and the verdicts no other."""
         alike = len({frozenset(self.words(name)) for name in could}) == 1 or all(map(self._holds_verdicts, could))
         words = sum(map(self.words, could), Counter[str]()) if alike else Counter[str]()
-        ends = [_tokens(name)[-1] if name else "" for name in (self.a, self.b)]
+        ends = [tokens(name)[-1] if name else "" for name in (self.a, self.b)]
         numbers = {word for word in words if re.fullmatch(r"[-+]?\d+([.,]\d+)?", word)}
         meant: dict[str, list[str]] = {"a": [], "b": [], "tie": [], "both_bad": [], "invalid": [], "": []}
         for word in sorted(words):
@@ -405,17 +411,6 @@ class _Guess:
         return {"ab": OPEN, "ba": OPEN}
 
 
-def _meaning(word: str) -> str:
-    """a, b, tie, both_bad or invalid; empty where the words of no language say it."""
-    folded = _folded(word.strip("[](){}\"'*.:!"))
-    for meaning in ("both_bad", "tie", "invalid"):
-        if folded in _vocabulary(meaning) or word in _vocabulary(meaning):
-            return meaning
-    rest = set(_tokens(folded)) - _vocabulary("noise") - _vocabulary("answer")
-    sides = {"ab"[pair.index(token)] for token in rest for pair in _sides() if token in pair}
-    return sides.pop() if len(rest) == 1 and len(sides) == 1 else ""
-
-
 def _verdict_notes(could: Sequence[str]) -> Mapping[str, str]:
     """The columns that could hold verdicts, if none is determined."""
     if not could:
@@ -424,45 +419,6 @@ def _verdict_notes(could: Sequence[str]) -> Mapping[str, str]:
     more = f" and {len(could) - SHOWN_COLUMNS:,} more" if len(could) > SHOWN_COLUMNS else ""
     votes = f"; or in place of this line votes: [{listed}]{more}, a column for each rater" if len(could) > 1 else ""
     return dict.fromkeys(("verdict", "votes"), f"one of {listed}{more}{votes}")
-
-
-@cache
-def _languages() -> tuple[Mapping[str, Any], ...]:
-    return tuple(read_yaml(Path(__file__).with_name("column_words.yaml")).data.values())
-
-
-@cache
-def _vocabulary(part: str) -> frozenset[str]:
-    return frozenset(str(word) for language in _languages() for word in language.get(part, ()))
-
-
-@cache
-def _sides() -> tuple[tuple[str, str], ...]:
-    return tuple((a, b) for language in _languages() for a, b in language.get("sides", ()))
-
-
-def _tokens(name: str) -> list[str]:
-    """The parts of a name in small letters, split at signs, digits and capitals.
-
-    >>> _tokens("replyText_L2")
-    ['reply', 'text', 'l', '2']
-    """
-    spaced = re.sub(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])|(?<=[a-z])(?=[A-Z])|_", " ", name[:200])
-    return re.findall(r"\w+", spaced.casefold())
-
-
-def _called(name: str) -> str:
-    """The name of a part of a cell by itself, unless the list it stands in is one of raters: `annotators.id`."""
-    head, _, last = name.rpartition(".")
-    return "rater" if last in ("id", "name") and _singular(head) in _vocabulary("rater") else _folded(last)
-
-
-def _singular(name: str) -> str:
-    return _folded(name).removesuffix("s")
-
-
-def _folded(name: str) -> str:
-    return " ".join(re.sub(r"[_\-\s]+", " ", name[:200]).casefold().split())
 
 
 # YAML.

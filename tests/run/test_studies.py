@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,24 @@ def test_a_person_and_a_column_called_like_a_judge_are_two_raters_of_one_entry()
     assert (document["judges"][0]["name"], document["counts"]["people"]) == ("llama_judge", 1)
     with pytest.raises(DataError, match=r"one of human, llama_judge; or in place of this line votes: "):
         audit_path(Path("log.csv"), written=Path("study.yaml"))
+
+
+@pytest.mark.parametrize(("said", "entries"), [("AB", 1), ("AAB", 2)])
+def test_replies_next_to_a_named_verdict_are_another_raters_only_if_they_differ(said: str, entries: int) -> None:
+    rows = [
+        {"qid": n, "winner": "AB"[n % 2], "reply": f"In short, for number {n}: [[{said[n % len(said)]}]]"}
+        for n in range(12)
+    ]
+    save(Path("log.jsonl"), rows)
+    with pytest.raises(DataError, match="kind: ") if entries == 2 else contextlib.nullcontext():
+        audit_path(Path("log.jsonl"), people=["log.jsonl"], written=Path("study.yaml"))
+    described = yaml.safe_load(Path("study.yaml").read_text(encoding="utf-8"))["verdicts"]
+    # a judge's replies in a file that is said to be people's are asked about
+    assert [entry["kind"] for entry in described] == ["person", "?"][:entries]
+    assert described[0]["columns"] == {
+        "item": "qid",
+        **({"verdict": "winner"} if entries == 1 else {"votes": ["winner"]}),
+    }
 
 
 def test_the_lines_for_a_run_describe_each_column_of_votes_too() -> None:
