@@ -11,6 +11,8 @@ import pytest
 
 from amendment.data.store import Workspace
 from amendment.records import Candidate, Judgement, Prompt, text_of
+from amendment.report import RunReader
+from amendment.report.show import written_of
 from amendment.run import Result, Run
 from amendment.stages.construct import ConstructedPair
 from amendment.text import words
@@ -66,6 +68,9 @@ def test_the_two_instructions_are_in_the_answers_provenance(built: Result) -> No
         for side, found in zip(sides, templates[row.pair.p_chosen], strict=True):
             found.add(side.origin.template)
     assert templates[1.0] == [{None}, {None}]
+    first = RunReader(built.folder).prompts()[0].answers
+    headings = [written_of(answer).partition(": ")[2].partition(",")[0] for answer in first]
+    assert headings == ["constructed as the better answer", "constructed as the worse answer"] * 3
     better, worse = templates[0.9]
     assert len(better | worse) == 2
     assert None not in better | worse
