@@ -94,7 +94,7 @@ class DatasetStage(Stage):
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         special = {"mix": mix_lines, "revisions checked": _revision_lines, "diversity": diversity_lines}
         lines = count_lines(counts, special)
-        if self.config.test_share and not counts["test pairs"]:
+        if self.config.test_share and counts.get("test pairs") == 0:  # a later round has no test side
             lines.append("- note: no test prompt has a pair, so export/ has no test file; take more prompts")
         return lines
 

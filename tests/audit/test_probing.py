@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from amendment.audit.probes import PROBES, ProbeAnswers
 from amendment.cli import app
 from amendment.cli._people import audit_path
+from amendment.constitutions import DrawnPrinciple
 from amendment.errors import ConfigError, Paused, Transient
 from amendment.preference import Judge
 from amendment.records import Candidate, Judgement, Prompt, Verdict
@@ -123,11 +124,13 @@ def test_a_run_that_was_broken_off_in_its_probes_goes_on_where_it_was(
     verdicts = Judge.verdicts
     asked = Counter[str]()
 
-    async def failing(self: Judge, prompt: Prompt, first: Candidate, second: Candidate) -> list[Verdict]:
+    async def failing(
+        self: Judge, prompt: Prompt, first: Candidate, second: Candidate, *, by: DrawnPrinciple | None = None
+    ) -> list[Verdict]:
         asked["edited"] += "Harrow" in str(first.messages) + str(second.messages)
         if asked["edited"] > 20:  # of 48
             raise Transient("h: no reply", kind="transport")
-        return await verdicts(self, prompt, first, second)
+        return await verdicts(self, prompt, first, second, by=by)
 
     with monkeypatch.context() as broken:
         broken.setattr(Judge, "verdicts", failing)

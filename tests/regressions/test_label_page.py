@@ -166,7 +166,7 @@ def test_undo_brings_comment_and_confidence_back_into_their_fields(browser: Brow
         page.keyboard.press("u")
         ready(page, 0)
         expect(page.locator("#comment")).to_have_value("it is rude")
-        expect(page.get_by_role("button", name="Sure e", exact=True)).to_have_attribute("aria-pressed", "true")
+        expect(page.get_by_role("button", name="Sure", exact=True)).to_have_attribute("aria-pressed", "true")
 
 
 def test_the_page_shows_the_question_and_the_principle_that_the_judge_saw(browser: Browser, tmp_path: Path) -> None:

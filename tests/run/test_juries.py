@@ -310,7 +310,7 @@ def test_no_judge_goes_on_after_the_comparison_was_left_pending(opened: Open, mo
     at_work: set[int] = set()
     is_begun = asyncio.Event()
 
-    async def verdicts(judge: Judge, prompt: Prompt, first: Candidate, second: Candidate) -> list[Verdict]:
+    async def verdicts(judge: Judge, *_: object, **__: object) -> list[Verdict]:
         if judge.samples == 1:
             await is_begun.wait()
             raise Transient("h: no reply", kind="transport")
