@@ -16,7 +16,7 @@ from amendment.cli._people import audit_path
 from amendment.constitutions import DrawnPrinciple
 from amendment.errors import ConfigError, Paused, Transient
 from amendment.preference import Judge
-from amendment.records import Candidate, Judgement, Prompt, Verdict
+from amendment.records import Candidate, Judgement, Prompt, Verdict, text_of
 from amendment.run import Result, Run
 from amendment.run.engine import RunFolder
 from amendment.stages.probes import ProbeName
@@ -127,7 +127,7 @@ def test_a_run_that_was_broken_off_in_its_probes_goes_on_where_it_was(
     async def failing(
         self: Judge, prompt: Prompt, first: Candidate, second: Candidate, *, by: DrawnPrinciple | None = None
     ) -> list[Verdict]:
-        asked["edited"] += "Harrow" in str(first.messages) + str(second.messages)
+        asked["edited"] += "Harrow" in text_of(first.messages) + text_of(second.messages)
         if asked["edited"] > 20:  # of 48
             raise Transient("h: no reply", kind="transport")
         return await verdicts(self, prompt, first, second, by=by)
