@@ -23,10 +23,18 @@ from amendment.preference import PairSettings, make_pairs
 from amendment.preference.degenerate import fit_for_pairs, without_constant_answers
 from amendment.preference.pairs import TIED_POOL, Paired, compare_revisions, is_tied_pool
 from amendment.records import Candidate, Comparison, Judgement, Pair, Part, Prompt, text_of
-from amendment.stages.construct import ConstructConfig
+from amendment.stages.construct import PAIRS as CONSTRUCTED_PAIRS
+from amendment.stages.construct import ConstructConfig, constructed_pairs
 from amendment.stages.contract import Context, RunSettings
 from amendment.stages.critique import CritiqueConfig
-from amendment.stages.judging import JudgingConfig, Ranking, candidate_tables, decided_comparisons, judging_tables
+from amendment.stages.judging import (
+    JudgingConfig,
+    Ranking,
+    candidate_tables,
+    decided_comparisons,
+    judges_constructed,
+    judging_tables,
+)
 
 
 class DatasetConfig(Part):
@@ -227,13 +235,12 @@ def made_pairs_key(settings: RunSettings) -> dict[str, Any]:
 
 
 def exported_comparisons(context: Context, texts: Texts) -> list[DatasetComparison]:
-    """The comparisons that the dataset exports because judges decided them, on both sides of the split.
-
-    A pair that was made by construction counts where the judge has judged it. Raises AmendmentError where
-    there is none.
-    """
+    """The comparisons that the dataset exports because judges decided them, on both sides of the split, and those
+    constructed pairs that judges were asked about too. Raises AmendmentError where there is none."""
     paired = judged_pairs(context, texts)
     pairs = {pair.comparison_id: pair for pair in paired.pairs}
+    if judges_constructed(context.config):
+        pairs |= {pair.comparison_id: pair for pair in constructed_pairs(context, pairs).paired.pairs}
     exported: dict[str, DatasetComparison] = {}
     for row in context.workspace.rows(judgements_table(context.config), Judgement):
         if row.p_a is None or row.rater_kind == "verifier" or row.comparison_id not in pairs:
@@ -263,4 +270,5 @@ def exported_reads(settings: RunSettings) -> tuple[str, ...]:
     judging = settings.part(JudgingConfig)
     judged = judging_tables(judging) if judging else ()
     judged = tuple(name for name in judged if name in ("judging/judgements", "judging/rankings"))
-    return ("inputs/prompts", "inputs/judgements", *judged, *candidate_tables(settings))
+    constructed = (CONSTRUCTED_PAIRS,) if judges_constructed(settings) else ()
+    return ("inputs/prompts", "inputs/judgements", *judged, *candidate_tables(settings), *constructed)

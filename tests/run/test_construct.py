@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from amendment.calibration.samples import SampledItem
 from amendment.data.store import Workspace
 from amendment.records import Candidate, Judgement, Prompt, text_of
 from amendment.report import RunReader
@@ -136,6 +137,9 @@ dataset: {{test_share: 0.25}}
     assert len(agrees) > 0
     assert plan.total.calls >= result.sent
     assert run_of(tmp_path, text)().sent == 0
+    run_of(tmp_path, f"{text}spot_check: {{items: 12, annotators: 1}}\n")(until="spot_check")
+    sample = place.read("spot_check/sample", SampledItem)
+    assert {item.comparison_id for item in sample} == {row.comparison_id for row in judged}, "people are asked too"
 
 
 def test_what_makes_no_pair_is_counted_by_its_reason(tmp_path: Path, server: Any) -> None:
