@@ -204,7 +204,7 @@ def _reason(conclusion: Conclusion, judge: JudgeReport, gates: Mapping[str, Gate
     matches = f"it matches annotators in {agreed}"
     covers = f"that covers {_percent(conclusion.coverage)} of the items"
     two = conclusion.two_annotators
-    and_two = f"; two annotators agree in {_percent(two.value)}" if two else ""
+    and_two = f"; two annotators agree on {_percent(two.value)}" if two else ""
     needed = f", and {FEWEST_ITEMS} are needed{and_changes}"
     labelled = f"people labelled {judge.label.items if judge.label else 'none'} of its items{needed}"
     if judge.label and judge.label.items >= FEWEST_ITEMS:
@@ -241,8 +241,8 @@ def _below_ceiling(judge: JudgeReport) -> str:
     if ceiling is None or interval is None:
         return ""
     gap = f"{-100 * ceiling.difference.value:.1f} points more {between((-interval[1], -interval[0]))}"
-    agrees = f"it agrees with an annotator in {_percent(ceiling.judge.value)} of the items"
-    return f"{agrees}, and two annotators agree in {_percent(ceiling.people.value)}: {gap}"
+    agrees = f"it agrees with an annotator on {_percent(ceiling.judge.value)} of the items"
+    return f"{agrees}, while two annotators agree on {_percent(ceiling.people.value)}, which is {gap}"
 
 
 def _kappa(kappa: Estimate) -> str:

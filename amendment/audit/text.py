@@ -15,7 +15,7 @@ from amendment.audit.figures import NOTHING, Section, between, percent, points
 from amendment.audit.gates import LEAST_CONSISTENT, Gate, JudgeReport
 from amendment.audit.position import CONFOUNDED, Position
 from amendment.statistics import Estimate, bounds
-from amendment.statistics.intervals import FEWEST_ITEMS
+from amendment.statistics.intervals import FEW, FEWEST_ITEMS
 from amendment.text import cell, table
 
 MOST_JUDGES, MOST_DETAILED, MOST_TOLD = 10, 3, 5
@@ -26,7 +26,8 @@ OWN_LINE = ("order", "invalid", "length", "ceiling")
 READING = (
     "Agreement: the share of items on which the judge and the majority of annotators choose the same answer, where "
     "both choose one. Annotators: the agreement of two of them. Difference: the judge's agreement with single "
-    "annotators minus that of two annotators, on the same items, in points. * few prompts, or a fallback."
+    "annotators minus that of two annotators, on the same items, in points. "
+    f"* fewer than {FEW} prompts, or another doubt that certificate.json names."
 )
 POINTER = (
     "docs/audit.md says how to read this page. certificate.json has every figure with its interval, all tables, and "
@@ -58,7 +59,7 @@ def certificate_lines(
         lines += section.lines()
     lines += _agreement(certificate, judges[:MOST_JUDGES])
     for judge in judges[:MOST_DETAILED]:
-        lines += [f"## What else to know of {cell(judge.name)}", "", *_details(certificate, judge), ""]
+        lines += [f"## What else to know about {cell(judge.name)}", "", *_details(certificate, judge), ""]
     for section in more:
         lines += section.lines()
     return [*lines, _basis(certificate), "", POINTER]
@@ -109,7 +110,7 @@ def _gates(certificate: Certificate) -> Iterator[str]:
     for name in names:
         own = [gate for gate in certificate.gates if gate.judge == name]
         by_outcome = [
-            f"{outcome} {', '.join(checks)}"
+            f"{outcome}: {', '.join(checks)}"
             for outcome in ("FAIL", "WARN", "PASS", "not measured")
             if (checks := [gate.check for gate in own if gate.outcome == outcome])
         ]
@@ -157,7 +158,7 @@ def _agreement(certificate: Certificate, judges: Iterable[JudgeReport]) -> list[
     if certificate.judges or certificate.people is None or certificate.people.among is None:
         return []
     agreed = certificate.people.among.agreement["no_ties"]
-    return [f"Two annotators agree in {percent(agreed)} of {agreed.n} items, ties left out.", ""]
+    return [f"Two annotators agree on {percent(agreed)} of {agreed.n} items, ties left out.", ""]
 
 
 def _details(certificate: Certificate, judge: JudgeReport) -> Iterator[str]:

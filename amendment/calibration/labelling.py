@@ -51,7 +51,7 @@ class LabelledSample(NamedTuple):
     def waiting(self, folder: Path, missing: int) -> str:
         """The message of a run that waits for labels."""
         labels = "1 label is" if missing == 1 else f"{missing} labels are"
-        return f"{self.read_by}: {labels} missing; people give them on the page: {self.command(folder)}"
+        return f"{self.read_by}: {labels} missing; collect them with: {self.command(folder)}"
 
 
 SPOT_CHECK = LabelledSample(("spot_check",), "spot_check", "labels", "labels.sqlite")

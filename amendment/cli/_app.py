@@ -74,7 +74,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
-    help="Constitutional AI and preference data whose judge is measured. Start with: amendment run FILE",
+    help="Constitutional AI and preference data, with the judge's quality measured. Start with: amendment init DIR",
 )
 """The command line as a Typer application."""
 

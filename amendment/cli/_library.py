@@ -113,7 +113,9 @@ def import_(
     typer.echo(f"{out}: {len(imported.constitution.principles)} principles; worked examples: {examples}")
 
 
-judges = typer.Typer(cls=Group, no_args_is_help=True, help="List, show and copy judges: folders of text.")
+judges = typer.Typer(
+    cls=Group, no_args_is_help=True, help="List, show and copy judges; a judge is a folder of text files."
+)
 app.add_typer(judges, name="judge", rich_help_panel=MORE)
 
 

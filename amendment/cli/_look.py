@@ -31,13 +31,19 @@ def show(  # noqa: PLR0917 - typer makes options of them
     ] = False,
     flipped: Annotated[
         bool,
-        typer.Option("--flipped", help="List only prompts on which a judge prefers another answer in the other order."),
+        typer.Option(
+            "--flipped", help="List only prompts where a judge's preference changed with the order of the answers."
+        ),
     ] = False,
     invalid: Annotated[
         bool, typer.Option("--invalid", help="List only prompts with a verdict that could not be read.")
     ] = False,
     grep: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="List only prompts in whose story this text occurs, in any case.")
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="List only prompts whose story contains this text; upper and lower case count as the same.",
+        ),
     ] = None,
     random: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Show N prompts, drawn with the run's seed.")
@@ -46,8 +52,8 @@ def show(  # noqa: PLR0917 - typer makes options of them
 ) -> None:
     """List a run's prompts, or show the whole story of one.
 
-    A story has answers, critiques, verdicts in both orders, label and pair. Several filters have to hold together; with
-    --random the stories of as many prompts are shown. A stage is shown once it is done. Calls no model.
+    A story has answers, critiques, verdicts in both orders, label and pair. With several filters, a prompt must match
+    all of them. --random N shows the stories of N prompts. A stage is shown once it is done. Calls no model.
     """
     from amendment.report import Records, RunReader
     from amendment.report.show import story_lines
@@ -126,7 +132,7 @@ def report(
     """Write a report as one HTML file.
 
     It has the conclusion, the gates, all figures with plots, and samples with their stories; it loads nothing from
-    elsewhere, so it can be sent around. Two folders stand next to each other. Calls no model.
+    elsewhere, so it can be shared as one file. Two folders are shown side by side. Calls no model.
     """
     from amendment.report.page import write_report
 

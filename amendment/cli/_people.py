@@ -28,11 +28,15 @@ def audit(  # noqa: PLR0917 - typer makes options of them
     ],
     people: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATTERN", help="Raters who are people, 'expert_*', or a file of theirs. Repeatable."),
+        typer.Option(
+            metavar="PATTERN",
+            help="Which raters are people: a name, a pattern such as 'expert_*', or a file of their labels. "
+            "Repeatable.",
+        ),
     ] = None,
     write: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.yaml", help="Save how the data files are read, to edit and audit again."),
+        typer.Option(metavar="FILE.yaml", help="Save the column mapping, to edit and audit again."),
     ] = None,
     folder: Annotated[Path | None, typer.Option(help="Folder of the certificate; audits/NAME by default.")] = None,
     overrides: Overrides = None,
@@ -41,7 +45,7 @@ def audit(  # noqa: PLR0917 - typer makes options of them
     """Measure judges against people and against themselves.
 
     Reads existing verdicts and calls no model. Prints the certificate and writes certificate.json and certificate.md.
-    For a run with probes it also shows how edits that should change nothing changed the verdicts.
+    For a run with probes it also shows how often harmless edits changed the verdict.
     """
     from amendment.text import plain
 
@@ -49,7 +53,9 @@ def audit(  # noqa: PLR0917 - typer makes options of them
     if audited.guessed:
         named = ", ".join(map(plain, audited.guessed))
         typer.echo(
-            f"{named}: read by column names and words. --write study.yaml saves how, to check and edit.", err=True
+            f"{named}: columns recognised by their names and values. --write study.yaml saves the column mapping, to "
+            "check and edit.",
+            err=True,
         )
     if as_json:
         typer.echo(json.dumps(audited.document, indent=1, allow_nan=False))
@@ -127,7 +133,7 @@ def label(  # noqa: PLR0917 - typer makes options of them
         typer.Option(
             metavar="NAME",
             help="Name of an annotator, who gets a link to the page. With --import: who labelled, if the file does not "
-            "say; WRITTEN=NAME renames. Repeatable.",
+            "say; WRITTEN=NAME renames a name used in the file. Repeatable.",
         ),
     ] = None,
     form: Annotated[
@@ -167,7 +173,7 @@ def label(  # noqa: PLR0917 - typer makes options of them
         for name, url in links.items():
             typer.echo(f"{name}: {url}")
         typer.echo("Give each annotator their own link; it stays valid when the page is started again. Ctrl-C ends it.")
-        typer.echo(f"For the lead alone, progress, flags, comments and agreement: {lead}")
+        typer.echo(f"For the lead only (progress, flags, comments and agreement): {lead}")
         for caution in cautions:
             typer.echo(caution, err=True)
 

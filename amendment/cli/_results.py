@@ -35,11 +35,16 @@ def publish(
     tag: Annotated[str | None, typer.Option(metavar="NAME", help="Name this version, such as v1.0.")] = None,
     allow_secrets: Annotated[
         bool,
-        typer.Option("--allow-secrets", help="Publish even if texts look like keys; never with keys of this machine."),
+        typer.Option(
+            "--allow-secrets",
+            help="Publish even if a text looks like a key; a key set on this machine always stops it.",
+        ),
     ] = False,
     allow_license: Annotated[
         list[str] | None,
-        typer.Option(metavar="LICENSE", help="Publish even if this license of a source forbids it. Repeatable."),
+        typer.Option(
+            metavar="LICENSE", help="Publish although a source has this license, which forbids it. Repeatable."
+        ),
     ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Overwrite a repository that another run published.")
@@ -132,8 +137,9 @@ Named = Annotated[
     str | None,
     typer.Option(
         metavar="KEY=COLUMN,...",
-        help="Columns by key: prompt, and candidate, or chosen and rejected, or a and b (evaluate also takes votes); "
-        "category and id. Join several columns with a plus sign. Without this option, columns are recognised.",
+        help="Which column holds what. Keys: prompt; candidate, or chosen and rejected, or a and b (evaluate also "
+        "takes votes); category; id. Join several columns with a plus sign. "
+        "Without this option, columns are recognised.",
     ),
 ]
 Bad = Annotated[
@@ -210,7 +216,8 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
         list[str] | None,
         typer.Option(
             metavar="[POLICY.]PRINCIPLE<SHARE",
-            help="Exit with 1 if a smaller share of answers keeps it, or if that was not measured. Repeatable.",
+            help="Exit with code 1 if a smaller share of answers keeps the principle, or if the share was not "
+            "measured. Repeatable.",
         ),
     ] = None,
     as_json: AsJson = False,

@@ -50,8 +50,8 @@ def init(  # noqa: PLR0917 - typer makes options of them
 ) -> None:
     """Write a run file, a constitution and prompts to start from.
 
-    On a terminal it asks for what the options leave open. Adds the schemas that editors complete by, and overwrites
-    nothing.
+    In a terminal it asks for what the options do not set. It also writes the schemas that editors use for completion,
+    and overwrites nothing.
     """
     from amendment.run.starting import DEFAULT_MODELS, PROVIDERS, name_for, start
 
@@ -59,7 +59,8 @@ def init(  # noqa: PLR0917 - typer makes options of them
     has_terminal = sys.stdin is not None and sys.stdin.isatty()
     if not yes and not has_terminal and provider is None:
         raise ConfigError(
-            "init: found no terminal to ask on; add --provider (and --model), or --yes for a simulated one"
+            "init: cannot ask questions without a terminal; add --provider (and --model), or --yes for the simulated "
+            "provider"
         )
     if not yes and has_terminal:
         provider = provider or typer.prompt(
@@ -94,7 +95,7 @@ def check(
         bool, typer.Option("--allow-unpriced", help="Accept models without a known price.")
     ] = False,
 ) -> None:
-    """Report every problem of a run file or a constitution.
+    """Report every problem in a run file or a constitution.
 
     Calls no model.
     """

@@ -158,5 +158,5 @@ def experimental(loss: str) -> tuple[type[Any], type[Any]]:
     except (ImportError, AttributeError) as error:
         raise ConfigError(
             f"dpo: loss: {loss} is an experimental part of trl, and the installed {version('trl')} does not have it "
-            f"({error}): install trl=={_TESTED}, or take another loss"
+            f"({error}): install trl=={_TESTED}, or use another loss"
         ) from error

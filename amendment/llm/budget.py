@@ -124,8 +124,8 @@ class Budget:
         worst = most_cost(price, tokens, batch=batch)
         if worst is None and self._limit is not None:
             raise ConfigError(
-                f"a call under the budget of {self.usd:g} USD sets no limit to its answer, so nobody can say what it "
-                "may cost: set max_tokens for the model, or max_output in its price"
+                f"a call under the budget of {self.usd:g} USD does not limit the length of its answer, so its "
+                "cost cannot be bounded: set max_tokens for the model, or max_output in its price"
             )
         if worst is None:
             worst = most_cost(price, tokens._replace(output=0), batch=batch) or 0.0
@@ -163,9 +163,9 @@ class Budget:
 
     def _reached(self, units: int) -> BudgetReached:
         return BudgetReached(
-            f"the budget is reached: {_shown(self.spent)} of {self.usd:g} USD are spent, and what is asked next can "
-            f"cost up to {_shown(units / _UNITS)} USD. Raise usd under budget in the run file, or lower max_tokens of "
-            "the model, and run again: what was paid for is kept, and nothing of it is asked again"
+            f"the budget is reached: {_shown(self.spent)} of {self.usd:g} USD are spent, and the next call can cost up "
+            f"to {_shown(units / _UNITS)} USD. Raise usd under budget in the run file, or lower max_tokens of the "
+            "model, and run again. Replies already paid for are kept and are not requested again."
         )
 
     def _end(self, held: int, spent: int) -> None:

@@ -285,7 +285,7 @@ class Calls:
         seconds = trouble.until - trouble.since
         if self._stopped or seconds <= self.max_wait:
             return
-        away = f"{where} takes no calls for {seconds:,.0f} s, which is more than max_wait ({self.max_wait:g} s)"
+        away = f"{where} will take no calls for {seconds:,.0f} s, longer than max_wait ({self.max_wait:g} s)"
         self.stop(Paused(f"{away}. Finished work is kept; run again to continue. Last reply: {trouble.reason}"))
 
     def _note_retry(self, fault: Transient, attempt: int, most: int) -> None:

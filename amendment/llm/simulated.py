@@ -79,7 +79,7 @@ def serve_world(specs: Mapping[str, SimulatedSpec], *, port: int, ready: Callabl
     try:
         listening = socket.create_server(("127.0.0.1", port), backlog=MOST_CONNECTIONS)
     except OSError as fault:
-        raise ConfigError(f"port {port} of 127.0.0.1: {fault.strerror or fault}; take another, or 0 for any") from fault
+        raise ConfigError(f"port {port} of 127.0.0.1: {fault.strerror or fault}; use another, or 0 for any") from fault
     config = uvicorn.Config(
         _app(world),
         http="h11",

@@ -37,7 +37,7 @@ class FinishedRun:
         if "dataset" not in self.manifest["stages"]:
             stale = "dataset" in self.manifest["out of date"]
             what = "its dataset is out of date" if stale else "it has no dataset yet"
-            raise ConfigError(f"{folder}: {what}; run it again until the stage dataset: amendment run FILE")
+            raise ConfigError(f"{folder}: {what}; run it up to and including the stage dataset: amendment run FILE")
         self.settings = _parsed(folder / "run.yaml", yaml.safe_load)
         """The run file with all its defaults, as it is at home."""
         self.stages = tuple(name for name in STAGES if name in self.manifest["stages"])

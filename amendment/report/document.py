@@ -253,7 +253,7 @@ def _gates(written: Written) -> list[Gate]:
         checks = ", ".join(f"{check['check']} {check['outcome']}" for check in training["checks"])
         gates.append(Gate(training["outcome"], "Gate before training", checks))
     elif written.is_run and certificate:
-        gates.append(Gate("not measured", "Gate before training", "no labels of people"))
+        gates.append(Gate("not measured", "Gate before training", "people have labelled nothing"))
     order = [conclusion["judge"] for conclusion in certificate.get("conclusions", ())]
     order = order or [judge["name"] for judge in certificate.get("judges", ())]
     for judge in order[:MOST_JUDGES]:

@@ -179,7 +179,9 @@ def _slices(certificate: Json) -> Chapter | None:
             plots.append(Intervals(title=f"By {by}: {title}", rows=rows, reference=reference, limits=PERCENT))
     if not plots:
         return None
-    says = "Wide intervals are slices with few items; a slice whose interval lies below the others needs a look."
+    says = (
+        "A wide interval means that the slice has few items. A slice whose interval lies below the others needs a look."
+    )
     return Chapter(id="slices", title="By principle and category", says=says, plots=plots)
 
 

@@ -40,8 +40,8 @@ def made_by_run(written: Written) -> str:
     judged = f", judged by {named}" if judges else ""
     if constructed := dataset.get("constructed", 0):  # without a judge
         by_all = constructed >= sum(dataset.get(f"{side} pairs", 0) for side in ("train", "test"))
-        what = ", all by construction" if by_all else f", {constructed:,} by construction"
-        judged = f"{what}; judge that was measured: {named}" if by_all and judges else what + judged
+        what = ", all constructed" if by_all else f", {constructed:,} constructed"
+        judged = f"{what}; judge measured: {named}" if by_all and judges else what + judged
     models = list(written.summary.get("models", {}))
     trained = f"; trained: {', '.join(models)}" if models else ""
     return f"{' '.join(pairs) or 'Nothing is finished yet'}{judged}{trained}."
@@ -108,7 +108,7 @@ def _kept(critique: Json) -> Chapter | None:
     if not rows:
         return None
     plot = Intervals(title="Answers that keep the principle, by its check", rows=rows, limits=PERCENT)
-    says = "A revision helps where more revisions than drafts keep the principle."
+    says = "Revision helps where a larger share of revisions than of drafts keeps the principle."
     return Chapter(id="kept", title="Drafts and revisions", says=says, plots=[plot])
 
 

@@ -269,11 +269,11 @@ class RunContext:
             late = run_sync(calls.close()) if calls else 0
             if late and may_be_billed:
                 self.progress.say(
-                    f"{late} calls or batches had no reply in time and were broken off: what may be paid "
-                    "counts as spent at the next start, which asks again and picks batches up"
+                    f"{late} calls or batches were abandoned without a reply. The next start counts their possible "
+                    "cost as spent, sends the calls again and fetches the batches."
                 )
             elif late:
-                self.progress.say(f"{late} calls without a reply are asked again at the next start.")
+                self.progress.say(f"{late} calls were abandoned without a reply. The next start sends them again.")
         finally:
             for model in models.values():
                 run_sync(model.provider.close())

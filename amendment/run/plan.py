@@ -327,7 +327,7 @@ def _notes(plan: Plan) -> Iterator[str]:
         )
         yield from plan.times
         again = f"a cut answer of {', '.join(map(plain, plan.lengthened))} or " if plan.lengthened else ""
-        yield f"at most: every answer has all its tokens, and {again}an unreadable verdict is asked for again"
+        yield f"at most: every answer uses its full token limit, and {again}an unreadable verdict is asked for again"
         if not plan.lengthened:
             yield "an answer cut at max_tokens is kept and marked; on_truncation: retry asks again with twice the limit"
         yield "where answers decide what is asked next, both columns count all that may be asked"

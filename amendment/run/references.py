@@ -129,15 +129,17 @@ def scope_warnings(config: RunFile, rules: Sequence[Constitution], scopes: Seque
             if any(principle.applies_to(category, tags) for category, tags in scopes):
                 continue
             when = principle.applies_when
-            named = [*(when.categories if when else ()), *(when.tags if when else ())]
-            near = next(
-                filter(None, (did_you_mean(name, [*present, *words]) for name in named if name not in present)), ""
-            )
-            reference, scope = constitution.principle_reference(principle), ", ".join(named) or "nothing"
+            of_categories, of_tags = (when.categories, when.tags) if when else ((), ())
+            unknown = [name for name in (*of_categories, *of_tags) if name not in present]
+            near = next(filter(None, (did_you_mean(name, [*present, *words]) for name in unknown)), "")
+            reference = constitution.principle_reference(principle)
+            named = (("category", "categories", of_categories), ("tag", "tags", of_tags))
+            scope = " and ".join(_listed(*names) for names in named if names[-1]) or "nothing"
             has = f"the prompts have {_listed('category', 'categories', present)} and {_listed('tag', 'tags', words)}"
             yield ConfigWarning(
                 ("constitution", index),
-                f"no prompt selects principle {reference}, so it is never used: it applies to {scope}{near}; {has}",
+                f"no prompt selects principle {reference}, so it is never used: "
+                f"it applies only to {scope}{near}; {has}",
             )
     principles = [principle for constitution in rules for principle in constitution.principles]
     categories = {

@@ -68,7 +68,9 @@ class Result:
         Raises ConfigError when the run has not made one as it is now.
         """
         if "dataset" not in self.summary["stages"]:
-            raise ConfigError(f"{self.folder}: no dataset of this run file here; run it until the stage dataset")
+            raise ConfigError(
+                f"{self.folder}: no dataset of this run file here; run it up to and including the stage dataset"
+            )
         from amendment.data.export import preference_dataset_dict
         from amendment.publishing.finished import FinishedRun
 

@@ -84,7 +84,7 @@ class Tables:
         if total and not self._counts["done"]:
             outcomes = ", ".join(f"{count} {outcome}" for outcome, count in self._counts.items())
             raise AmendmentError(
-                f"{self._stage}: no item was done ({outcomes}); see the models of the run file.{most_often}"
+                f"{self._stage}: no item was completed ({outcomes}); check the models in the run file.{most_often}"
             )
 
 

@@ -136,7 +136,7 @@ def refuse_failed_gate(workspace: Workspace, settings: RunSettings) -> None:
         raise GateFailed(
             f"the judge did not pass its gate ({', '.join(failed)}), so nothing is trained on its labels; "
             f"{workspace.folder / 'certificate.md'} says what was found. Change the judge or the constitution, "
-            f"or train all the same with {'.'.join(SPOT_CHECK.keys)}.gate.on_fail: go_on"
+            f"or train anyway with {'.'.join(SPOT_CHECK.keys)}.gate.on_fail: go_on"
         )
 
 
@@ -168,9 +168,9 @@ def preview_of_labels(folder: Path) -> Preview:
     if method != "none" and not (refused := calibration_refused(items, method=method)):
         calibration = calibrate(items, method=method, seed=asked.seed)
     missing = asked.missing()
-    waiting = f"All labels are there: amendment run FILE reads them, and certifies in {folder / 'certificate.md'}."
+    waiting = f"All labels are in. Run amendment run FILE to read them and write {folder / 'certificate.md'}."
     if missing:
-        waiting = f"{missing} labels are missing; people give them with: {SPOT_CHECK.command(folder)}"
+        waiting = f"{missing} labels are missing; collect them with: {SPOT_CHECK.command(folder)}"
     document = {
         "agreement": agreement.to_json(),
         "calibrator": calibration.calibrator.to_json() if calibration else {"refused": refused},

@@ -194,7 +194,7 @@ class JudgingStage(Stage):
         for ask, entry in zip(self.asks(), config.every_judge, strict=True):
             if (entry.model, entry.protocol) in seen:
                 twice = f"{entry.model} judges by {entry.protocol} already"
-                yield ask.place[:-1], f"{twice}; ask for samples there, or take another model"
+                yield ask.place[:-1], f"{twice}; ask for samples there, or use another model"
             seen.add((entry.model, entry.protocol))
         if config.jury == "weighted" and not (config.judge_labelled and (settings.verdicts or settings.pairs)):
             yield (

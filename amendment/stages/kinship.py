@@ -81,10 +81,11 @@ def _unlabelled(config: RunSettings) -> Iterator[str]:
 
 def _warning(judge: str, judging: str, writer: str, writing: str) -> str:
     family = family_of(judging)
-    why = "are one model" if judging == writing else f"are both of the family {family}"
+    why = "are the same model" if judging == writing else f"are both of the family {family}"
     return (
-        f"judge {plain(judge)} ({plain(judging)}) and writer {plain(writer)} ({plain(writing)}) {why}: that it prefers "
-        "its own cannot be told from quality. Judge with another family, or in a jury, and label some by people"
+        f"The judge {plain(judge)} ({plain(judging)}) and the writer {plain(writer)} ({plain(writing)}) {why}, so a "
+        "preference for its own answers cannot be told apart from better quality. Use a judge from another family, or "
+        "a jury, and have people label some comparisons."
     )
 
 

@@ -243,8 +243,8 @@ def _texts(rows: Iterable[Preference], side: str) -> list[str]:
 
 
 HOW_DIVERSE = (
-    "Distinct-n is the share of different n-grams: higher is more varied. The compression ratio is higher the more is "
-    "repeated. Both move with the size of what is measured: compare columns of one table, and no two tables."
+    "Distinct-n is the share of different n-grams: higher is more varied. A higher compression ratio means more "
+    "repetition. Both depend on how much text is measured, so compare columns within one table, never two tables."
 )
 
 

@@ -155,8 +155,8 @@ def revision_counts(config: RunSettings, stage: str) -> dict[str, Any]:
         return {}
     candidates = "" if _takes_both_ends(config) else "candidates: [{from: critique, take: draft_and_last}] and "
     note = (
-        "revisions were not checked: nobody has compared them with their drafts, and some may be worse; "
-        f"let a judge compare them: add {candidates}judging:"
+        "no judge has compared the revisions with their drafts, so some may be worse. "
+        f"To compare them, add {candidates}judging:"
     )
     return {"notes": [note]}
 

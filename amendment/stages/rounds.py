@@ -191,7 +191,7 @@ class RoundsStage(Stage):
             needs = (
                 "weighted learns from comparisons that people have decided, and they decide none of the later rounds"
             )
-            yield ("judging", "jury"), f"{needs}; take another jury, or leave rounds out"
+            yield ("judging", "jury"), f"{needs}; use another jury, or leave rounds out"
         is_mixed = len(settings.need(DatasetConfig).mix) > 1
         if config.replay_human and not (settings.pairs or settings.verdicts or is_mixed or (people and people.decide)):
             missing = f"found {config.replay_human:g}, and the run has no pairs that people decided"

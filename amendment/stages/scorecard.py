@@ -119,7 +119,11 @@ def _principles(
 ) -> dict[str, Any]:
     """By principle the shares of answers that keep it, or why they are not known."""
     has_training_judge = judge is not None or context.config.part(JudgingConfig) is not None
-    missing = "no judge but the training judge" if has_training_judge else "no check, and no judge of violations"
+    missing = (
+        "the only judge is the one that labelled the training data"
+        if has_training_judge
+        else "no check, and no judge of violations"
+    )
     kept_by_judge: dict[str, dict[str, dict[Asked, float]]] = defaultdict(lambda: {name: {} for name in given})
     for row in judged:
         if row.violates is not None:

@@ -23,7 +23,7 @@ def estimate_shown(value: Mapping[str, Any], *, sign: bool = False, share: bool 
     form = "+.3f" if sign else ".3f"
     shown = f"{value['value']:{form}}"
     if value["low"] is None:
-        return f"{shown} (no interval from {value['clusters']} prompts)"
+        return f"{shown} (no interval from {value['clusters']} prompt{'s' * (value['clusters'] != 1)})"
     low, high = (max(value["low"], 0.0), min(value["high"], 1.0)) if share else (value["low"], value["high"])
     return f"{shown} ({low:{form}} to {high:{form}})"
 

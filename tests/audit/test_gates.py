@@ -191,7 +191,7 @@ def certified(people: int, *judges: list[Vote]) -> Certificate:
 def test_a_judge_that_shares_no_item_with_people_is_told_first_with_a_key_of_each_side() -> None:
     found = certified(12, elsewhere("m", "AB" * 5), said("k", "AB" * 6, "model"))
     lines = certificate_lines(found)
-    (warning,) = [line for line in lines[: lines.index("## What else to know of k")] if "item keys: '" in line]
+    (warning,) = [line for line in lines[: lines.index("## What else to know about k")] if "item keys: '" in line]
     assert warning.startswith("- Judge m shares no item with people. Check the item keys: 'j0' against 'i0'.")
     assert (rows_gate(found, "m"), rows_gate(found, "k")) == ("WARN", "not measured")
 

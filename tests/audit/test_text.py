@@ -39,7 +39,7 @@ def test_the_first_line_concludes_the_second_has_the_gates_and_one_table_the_agr
     lines = certificate_lines(certificate, title="Certificate: ours", about=("2026-11-23", "data a.csv"))
     assert lines[:3] == ["# Certificate: ours", "", "2026-11-23; data a.csv; judge j and 1 annotator on 40 items."]
     assert lines[4] == "**Use j: it matches annotators in 100 % (36 of 36), and that covers 90 % of the items.**"
-    assert lines[6].startswith("Gates: PASS order, invalid, chance, ties; not measured ceiling, rows, ")
+    assert lines[6].startswith("Gates: PASS: order, invalid, chance, ties; not measured: ceiling, rows, ")
     cells = [cell.strip() for cell in lines[12].strip("|").split("|")]
     assert cells[1].startswith("100.0 % (")
     assert [cells[0], *cells[2:]] == ["j", "36", "4 tied", "-", "-"]
@@ -190,7 +190,7 @@ def test_what_is_said_of_the_displayed_order(first: str, second: str, words: str
         # two people agree on 0.9; the judge with each of them on average
         (
             "BA" * 25 + "AB" * 75,  # 0.70
-            "Do not use j: it agrees with an annotator in 70 % of the items, and two annotators agree in 90 %: 20.0 ",
+            "it agrees with an annotator on 70 % of the items, while two annotators agree on 90 %, which is 20.0 ",
         ),
         ("AB" * 100, "Use j: it matches annotators in 100 % (180 of 180), and that covers 100 % of the items; two"),
         ("BA" * 6 + "AB" * 94, "Use j: it matches annotators in 93 % (168 of 180), and that covers 100 % of the items"),

@@ -154,7 +154,7 @@ def test_a_lost_session_keeps_the_verdict_until_the_link_is_opened_again(browser
         visit.enter().context.clear_cookies()
         visit.page.evaluate("() => sessionStorage.clear()")
         visit.press("1")
-        expect(visit.page.locator("#notice")).to_contain_text("Open the link that amendment label printed for you")
+        expect(visit.page.locator("#notice")).to_contain_text("Open the link that you were sent")
         visit.page.goto(own_site.link("Same tab"))  # nothing but the fragment differs
         visit.ready(1)
     assert [label.choice for label in own_site.history("Same tab")] == ["A"]

@@ -54,7 +54,7 @@ def test_a_run_whose_dataset_is_missing_out_of_date_or_touched_is_not_published(
     file = tmp_path / "run.yaml"
     file.write_text(SMALL)
     begun = Run.from_file(file, folder=tmp_path / "begun")(until="critique").folder
-    with pytest.raises(ConfigError, match="it has no dataset yet; run it again until the stage dataset"):
+    with pytest.raises(ConfigError, match="it has no dataset yet; run it up to and including the stage dataset"):
         prepare(begun, repo=CHAIN, license="mit")
     table = chain / "dataset/test.parquet"
     whole = table.read_bytes()

@@ -227,10 +227,7 @@ def test_pairs_that_no_judge_labelled_are_not_said_to_be_judged_and_the_largest_
     (tmp_path / "judging/report.json").write_text(json.dumps({"judges": {"strict": {}}}))
     (tmp_path / "summary.json").write_text(json.dumps({"name": "t", "stages": stages}))
     document = read_document(tmp_path)
-    assert (
-        document.made
-        == "3 train and 2 test pairs from 9 prompts, all by construction; judge that was measured: strict."
-    )
+    assert document.made == "3 train and 2 test pairs from 9 prompts, all constructed; judge measured: strict."
     worst = document.headlines[0]
     assert (worst.label, worst.value) == ("answers that keep r/kind, base and dpo", "90 → 50 %")
     assert worst.interval == "-50 to -30 points, n\u00a0=\u00a040"

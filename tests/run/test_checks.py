@@ -370,9 +370,14 @@ def warnings_of(folder: Path, writer: str, judge: str, more: str = "") -> list[s
 @pytest.mark.parametrize(
     ("writer", "judge", "more", "words"),
     [
-        ("gpt-5.4-mini", "o3", "", "judge judge (o3) and writer writer (gpt-5.4-mini) are both of the family openai"),
-        ("house-7b", "house-7b", "", "are one model"),
-        ("Qwen/Qwen3-8B", "gpt-5.4", "  cascade: {then: [{model: second}]}\n", "judge second (qwen2.5:7b)"),
+        (
+            "gpt-5.4-mini",
+            "o3",
+            "",
+            "The judge judge (o3) and the writer writer (gpt-5.4-mini) are both of the family openai",
+        ),
+        ("house-7b", "house-7b", "", "are the same model"),
+        ("Qwen/Qwen3-8B", "gpt-5.4", "  cascade: {then: [{model: second}]}\n", "The judge second (qwen2.5:7b)"),
         ("house-7b", "other-7b", "  judge_labelled: true\n", "judging.judge_labelled changes nothing"),
         ("gpt-5.4-mini", "claude-haiku-5-5", "", None),
         ("house-7b", "other-7b", "", None),
@@ -395,7 +400,7 @@ def test_candidates_that_nothing_compares_are_warned_of(tmp_path: Path) -> None:
         "run.yaml:6:13: candidates: nothing compares them; add judging:, or remove candidates:"
     )
     [note] = run_of(tmp_path, text)().summary["stages"]["critique"]["notes"]
-    assert note.endswith("let a judge compare them: add judging:"), "what is there is not asked for"
+    assert note.endswith("To compare them, add judging:"), "what is there is not asked for"
 
 
 def test_the_command_shows_warnings_before_it_says_that_all_is_well(
@@ -404,7 +409,9 @@ def test_the_command_shows_warnings_before_it_says_that_all_is_well(
     warnings_of(tmp_path, "gpt-5.4-mini", "gpt-5.4-mini")
     assert called("check", tmp_path / "run.yaml") == 0
     shown: list[Any] = capsys.readouterr().out.splitlines()
-    assert shown[0].startswith("warning: judge judge (gpt-5.4-mini) and writer writer (gpt-5.4-mini) are one model")
+    assert shown[0].startswith(
+        "warning: The judge judge (gpt-5.4-mini) and the writer writer (gpt-5.4-mini) are the same model"
+    )
     assert shown[-1].endswith("no problems")
 
 

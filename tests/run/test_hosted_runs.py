@@ -106,7 +106,7 @@ def test_lasting_faults_pause_the_run_and_only_their_items_are_asked_again(
 
 def test_all_refused_is_told_with_the_commonest_reason(hosted: Hosted, server: Any) -> None:
     server.answer = lambda body: (422, {})
-    with pytest.raises(AmendmentError, match=r"no item was done \(20 failed\).*Most often: .*status 422: not now"):
+    with pytest.raises(AmendmentError, match=r"no item was completed \(20 failed\).*Most often: .*status 422: not now"):
         hosted()()
 
 

@@ -144,7 +144,9 @@ def test_a_run_stops_where_it_is_told_and_goes_on_later(small: Path, tmp_path: P
     first = Run.from_file(small, folder=tmp_path / "run")(until="critique")
     assert first.ran == ("inputs", "critique")
     assert first.summary["missing"] == ["candidates", "judging", "audit", "dataset"]
-    with pytest.raises(ConfigError, match="no dataset of this run file here; run it until the stage dataset"):
+    with pytest.raises(
+        ConfigError, match="no dataset of this run file here; run it up to and including the stage dataset"
+    ):
         first.dataset  # noqa: B018 - reading it is the test
     assert Run.from_file(small, folder=tmp_path / "run")().ran == ("candidates", "judging", "audit", "dataset")
     with pytest.raises(ConfigError, match="no stage 'critic' in this run \\(did you mean 'critique'\\?\\)"):

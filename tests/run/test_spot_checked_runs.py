@@ -239,11 +239,11 @@ def test_plan_and_status_know_what_waits_for_people(waiting: Path) -> None:
     status = read_status(waiting / "run")
     lines = status_lines(status)
     assert lines[-1] == "next: labels"
-    assert "150 labels are missing; people give them on the page: amendment label" in lines[-2]
+    assert "150 labels are missing; collect them with: amendment label" in lines[-2]
     label_all(waiting / "run", people=[ANNA])
     told_now = status_lines(read_status(waiting / "run"))[-2]
     # of 80 items Anna has seen all, of which Bert sees 70 as well
-    assert told_now == f"labels: 70 labels are missing; people give them on the page: amendment label {waiting / 'run'}"
+    assert told_now == f"labels: 70 labels are missing; collect them with: amendment label {waiting / 'run'}"
     label_all(waiting / "run")
     assert status_lines(read_status(waiting / "run"))[-2:] == [
         "labels: all labels are there. Resume with: amendment run FILE",
@@ -304,7 +304,7 @@ def test_before_anybody_has_labelled_it_says_what_is_missing(
     waiting = waiting_folder / "run"
     assert called("calibrate", str(waiting)) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert f"150 labels are missing; people give them with: amendment label {waiting}" in out
+    assert f"150 labels are missing; collect them with: amendment label {waiting}" in out
     assert "No calibration: too few labels: found 0" in out
     assert called("calibrate", str(waiting), "--json") == 0
     document = json.loads(capsys.readouterr().out)

@@ -167,7 +167,7 @@ def test_the_commands_that_are_printed_work_as_they_stand_and_without_a_terminal
     assert amendment(*shlex.split(told[0])[1:]).code == 0
     done = amendment("init", "new")
     assert (done.code, done.out) == (2, "")
-    assert "no terminal to ask on" in done.err
+    assert "cannot ask questions without a terminal" in done.err
     assert not (tmp_path / "new").exists()
 
 

@@ -62,7 +62,7 @@ def test_a_judge_that_nobody_can_read_stops_the_run_and_starting_again_goes_on(
     assert "\x1b" not in ended.err
     again = amendment("run", "run.yaml")
     assert again.code == 1, "no pair comes of it, and the run ends by itself"
-    assert "no item was done (40 invalid)" in again.err
+    assert "no item was completed (40 invalid)" in again.err
     judgings = [json.dumps(body) for body in server.asked if is_judging(body)]
     assert len(judgings) == 80 == len(set(judgings)), "every question and its repetition, once"
 

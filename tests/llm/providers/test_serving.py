@@ -153,5 +153,5 @@ def test_the_models_of_a_run_file_are_served_and_mistakes_are_told(tmp_path: Pat
     with socket.create_server(("127.0.0.1", 0)) as taken:
         code, said = told("--port", str(taken.getsockname()[1]))
         assert code == 2
-        assert said.endswith("take another, or 0 for any")
+        assert said.endswith("use another, or 0 for any")
         assert "in use" in said
