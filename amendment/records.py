@@ -232,12 +232,14 @@ class Prompt(Record):
     criteria: tuple[dict[str, Any], ...] = ()
     """Criteria of its own, by which rubric judges look at its answers: each has an `id`, a `text` and what else it
     needs."""
+    answer: str | None = None
+    """The known answer, against which checks of kind math, number and tests verify; no model sees it."""
     source: str | None = None
     license: str | None = None
 
     @cached_property
     def id(self) -> str:
-        """A hash of what the model sees; category, tags, criteria, source and license do not count."""
+        """A hash of what the model sees; category, tags, criteria, answer, source and license do not count."""
         seen = {"messages", "tools", "chat_template_kwargs"}
         return content_id(self.model_dump(mode="json", exclude_none=True, include=seen))
 

@@ -1,9 +1,9 @@
 """What code can check in an answer, by the kinds that a principle names under `check`.
 
-Covered: words, patterns, JSON, lists, and a function by its name, registered in Python or by an installed package
-(entry points of the group `amendment.checks`); no file of a constitution names code to import. A kind or value that is
-wrong fails when the file is read. Patterns are those of RE2, whose time grows only with the length of the text, so
-neither a stranger's pattern nor a hostile answer can hang a run.
+Covered: words, patterns, JSON, lists; known answers, by libraries (see `proof`); and a function by its name, registered
+in Python or by an installed package (entry points of the group `amendment.checks`); no file of a constitution names
+code to import. A kind or value that is wrong fails when the file is read. Patterns are those of RE2, whose time grows
+only with the length of the text, so neither a stranger's pattern nor a hostile answer can hang a run.
 Not covered: whether a check means what its principle says.
 """
 
@@ -12,12 +12,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from inspect import getsource, iscoroutinefunction
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from amendment.constitutions import proof
 from amendment.hashing import content_id
 from amendment.records import Part
 from amendment.text import plain, words
@@ -45,12 +47,30 @@ class Checked(NamedTuple):
 class Check(Part):
     """One thing that code can check in an answer."""
 
-    kind: Literal["max_words", "min_words", "matches", "forbids", "json", "no_list", "function"]
+    kind: Literal[
+        "max_words",
+        "min_words",
+        "matches",
+        "forbids",
+        "json",
+        "no_list",
+        "math",
+        "number",
+        "json_schema",
+        "language",
+        "function",
+    ]
     """max_words and min_words: the number of words. matches and forbids: a regular expression (RE2) that matches in the
-    answer, or does not. json: the whole answer is JSON. no_list: no line begins with a bullet or a number. function: a
-    function registered with `register_check`, or provided by an installed package."""
-    value: int | str | None = Field(default=None, validate_default=True)
-    """The number of words, the regular expression, or the function's name; nothing for json and no_list."""
+    answer, or does not. json: the whole answer is JSON. no_list: no line begins with a bullet or a number. math: the
+    final expression equals the known answer in any equivalent form. number: the final number, with its unit, is the
+    known answer within `tolerance`. json_schema: JSON that fits a schema. language: the language of the answer.
+    function: a function registered with `register_check`, or provided by an installed package."""
+    value: int | float | str | dict[str, Any] | None = Field(default=None, validate_default=True)
+    """The number of words, the regular expression, the JSON schema, the ISO 639-1 code of the language, or the
+    function's name; nothing for json and no_list. For math and number the known answer, such as `\\frac{v^2}{2g}` or
+    `9.81 m/s^2`; by default that of each prompt (`answer_column`)."""
+    tolerance: float | None = Field(default=None, ge=0, lt=1)
+    """For number: the relative error that passes; 0.01 by default."""
 
     @field_validator("value", mode="before")
     @classmethod
@@ -59,10 +79,26 @@ class Check(Part):
             KINDS[kind].validate(value)
         return value
 
-    def run(self, text: str) -> Checked:
-        """Whether an answer with this text passes. A function that fails is a reason, never a pass."""
+    @field_validator("tolerance")
+    @classmethod
+    def _is_of_a_number(cls, tolerance: float | None, info: ValidationInfo) -> float | None:
+        if tolerance is not None and info.data.get("kind") not in ("number", None):
+            raise ValueError(f"only checks of kind number have a tolerance, and this is {info.data['kind']}")
+        return tolerance
+
+    @property
+    def needs_answer(self) -> bool:
+        """It checks against the known answer of each prompt."""
+        return self.value is None and KINDS[self.kind].has_answer
+
+    def run(self, text: str, answer: str | None = None) -> Checked:
+        """Whether an answer with this text passes; `answer` is the prompt's known one. A function that fails is a
+        reason, never a pass."""
+        if self.needs_answer and answer is None:
+            return Checked(None, f"{self.kind}: the prompt has no known answer")
+        options = {} if self.tolerance is None else {"tolerance": self.tolerance}
         try:
-            return Checked(KINDS[self.kind].passes(text, self.value))
+            return Checked(KINDS[self.kind].passes(text, answer if self.needs_answer else self.value, **options))
         except (Exception, SystemExit) as fault:  # a function of the user's that exits ends no run
             return Checked(None, f"{self}: {type(fault).__name__}: {plain(str(fault))}")
 
@@ -70,9 +106,9 @@ class Check(Part):
         return self.kind if self.value is None else f"{self.kind} {plain(str(self.value), longest=60)}"
 
 
-def run_checks(checks: tuple[Check, ...], text: str) -> Checked:
+def run_checks(checks: tuple[Check, ...], text: str, answer: str | None = None) -> Checked:
     """Whether an answer with this text passes all checks: one that fails decides, whatever the others say."""
-    results = [check.run(text) for check in checks]
+    results = [check.run(text, answer) for check in checks]
     if any(result.is_kept is False for result in results):
         return Checked(False)
     reasons = [result.reason for result in results if result.is_kept is None]
@@ -142,10 +178,12 @@ def source_of(name: str) -> str | None:
 class _CheckKind(NamedTuple):
     validate: Callable[[Any], None]
     """Raises ValueError for a value that does not fit."""
-    passes: Callable[[str, Any], bool]
+    passes: Callable[..., bool]
     """Whether a text passes, by that value."""
     fails_for_good: bool = False
     """A text that fails fails with any words behind it too."""
+    has_answer: bool = False
+    """Its value may be the known answer of each prompt."""
 
 
 def _is_number(value: Any) -> None:
@@ -177,6 +215,35 @@ def _is_name(value: Any) -> None:
 def _is_nothing(value: Any) -> None:
     if value is not None:
         raise ValueError(f"found {_shown(value)}, expected no value for this kind; delete the key")
+
+
+def _is_known_answer(value: Any, *, kind: str) -> None:
+    if (isinstance(value, dict | list | bool)) or value == "":
+        raise ValueError(f"found {_shown(value)}, expected the known answer, or no value for that of each prompt")
+    _is_installed(kind)
+
+
+def _is_schema(value: Any) -> None:
+    if not isinstance(value, dict):
+        raise ValueError(f"found {_shown(value)}, expected a JSON schema, such as {{type: object, required: [name]}}")
+    _is_installed("json_schema")
+    from jsonschema import SchemaError, validators
+
+    try:
+        validators.validator_for(value, default=validators.Draft202012Validator).check_schema(value)
+    except SchemaError as fault:
+        raise ValueError(f"found a JSON schema that is wrong: {plain(fault.message, longest=200)}") from None
+
+
+def _is_language(value: Any) -> None:
+    if not isinstance(value, str) or not re.fullmatch("[a-z]{2}", value):
+        raise ValueError(f"found {_shown(value)}, expected the two letters of a language (ISO 639-1), such as de")
+    _is_installed("language")
+
+
+def _is_installed(kind: str) -> None:
+    if problem := proof.missing(kind):
+        raise ValueError(problem)
 
 
 def _shown(value: Any) -> str:
@@ -217,6 +284,10 @@ KINDS = {
     "forbids": _CheckKind(_is_pattern, lambda text, pattern: not _matches(text, pattern), fails_for_good=True),
     "json": _CheckKind(_is_nothing, _is_json),
     "no_list": _CheckKind(_is_nothing, lambda text, _: _LIST.search(text) is None, fails_for_good=True),
+    "math": _CheckKind(partial(_is_known_answer, kind="math"), partial(proof.passes, "math"), has_answer=True),
+    "number": _CheckKind(partial(_is_known_answer, kind="number"), partial(proof.passes, "number"), has_answer=True),
+    "json_schema": _CheckKind(_is_schema, partial(proof.passes, "json_schema")),
+    "language": _CheckKind(_is_language, partial(proof.passes, "language")),
     "function": _CheckKind(_is_name, _call),
 }
 """Kinds of checks."""

@@ -195,13 +195,14 @@ class Principle(Part):
         """True if the principle applies to a prompt of this category with these tags."""
         return self.applies_when is None or self.applies_when.holds_for(category, tags)
 
-    def check_answer(self, text: str) -> Checked:
-        """Whether an answer with this text passes every check of the principle, or why that is not known."""
-        return run_checks(self.check, text)
+    def check_answer(self, text: str, known: str | None = None) -> Checked:
+        """Whether an answer with this text passes every check of the principle, or why that is not known. `known` is
+        the known answer of the prompt."""
+        return run_checks(self.check, text, known)
 
-    def is_kept_by(self, text: str) -> bool | None:
+    def is_kept_by(self, text: str, known: str | None = None) -> bool | None:
         """True if an answer with this text passes every check; None without a check, or where one could not be run."""
-        return self.check_answer(text).is_kept
+        return self.check_answer(text, known).is_kept
 
 
 class Constitution(Part):

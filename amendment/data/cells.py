@@ -119,6 +119,15 @@ def criteria_in(row: Row, column: str) -> tuple[dict[str, Any], ...]:
     return tuple(given)
 
 
+def known_answer_in(row: Row, column: str) -> str | None:
+    """A prompt's known answer: a text or a number as it is, a list or an object as JSON; None where the cell is
+    empty."""
+    value = row.values[column]
+    if isinstance(value, list | dict):
+        value = json.dumps(value, ensure_ascii=False)
+    return None if value is None or value == "" else _sendable(row, column, str(value))
+
+
 def words_in(row: Row, column: str) -> tuple[str, ...]:
     """Words as a list of them, the JSON text of one, or a text with commas between them; each once, as it came."""
     value = row.values[column]

@@ -17,6 +17,7 @@ from amendment.data.cells import (
     answer_in,
     criteria_in,
     joined_prompt,
+    known_answer_in,
     optional_text,
     tools_in,
     words_in,
@@ -153,6 +154,7 @@ def _prompts(source: PromptFile, base: Path, inputs: Inputs, problems: list[Prob
     problems += stream.head.problems
     for rows, questions in _prompt_rows(source, stream):
         others = [source.tools, source.category_column, source.tags_column, source.criteria_column]
+        others.append(source.answer_column)
         columns = [*questions, *others]
         read = partial(_prompt, source=source, questions=questions, inputs=inputs)
         if not _each_row(source, rows, stream.head.columns, columns, read, inputs=inputs, problems=problems):
@@ -242,6 +244,7 @@ def _prompt(row: Row, source: PromptFile, questions: tuple[str, ...], inputs: In
         category=optional_text(row, source.category_column) or source.category,
         tags=words_in(row, source.tags_column) if source.tags_column else (),
         criteria=criteria_in(row, source.criteria_column) if source.criteria_column else (),
+        answer=known_answer_in(row, source.answer_column) if source.answer_column else None,
         source=source.label,
         license=source.license,
     )

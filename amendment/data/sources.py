@@ -99,6 +99,9 @@ class PromptFile(Source):
     """Column with each prompt's own criteria, by which judges of protocol rubric rate its answers: a list of objects
     with `id`, `text` and optionally `choices`, `values`, `meanings` and `weight`. If it is empty, the judge's criteria
     are used, or the principle's."""
+    answer_column: str | None = None
+    """Column with the known answer of each prompt, for checks that compare answers with it (`verify`). Models do not
+    see it."""
 
 
 class LilliputPrompts(Part):

@@ -41,7 +41,7 @@ class CheckedComparisons:
     def __init__(self, constitutions: Sequence[Constitution]) -> None:
         self._principles = [drawn for drawn in principles_of(constitutions) if drawn.principle.check]
         checked = {drawn.id: drawn.principle for drawn in self._principles}
-        self._is_kept = lru_cache(maxsize=LATEST)(lambda name, text: checked[name].is_kept_by(text))
+        self._is_kept = lru_cache(maxsize=LATEST)(lambda name, *texts: checked[name].is_kept_by(*texts))
         self._agreed: dict[str, list[float]] = defaultdict(list)
         self._prompts: dict[str, list[str]] = defaultdict(list)
         self._counts: Counter[str] = Counter()
@@ -50,7 +50,7 @@ class CheckedComparisons:
     def decided(self, prompt: Prompt, judged: JudgedComparison, answers: Mapping[str, Candidate]) -> JudgedComparison:
         """The comparison as checks of hard principles decide it, or as it was; `answers` are candidates by id."""
         hard = [drawn for drawn in self._applying(prompt) if drawn.principle.hard]
-        preferred = self._preferred(judged, answers, hard)
+        preferred = self._preferred(prompt, judged, answers, hard)
         if preferred is None or judged.judgement is None:
             return judged
         update = {
@@ -75,7 +75,7 @@ class CheckedComparisons:
         `drawn_by` is the principle of a contrast pair; without it, all that apply to the prompt count.
         """
         principles = self._applying(prompt) if drawn_by is None else [drawn_by] if drawn_by.principle.check else []
-        preferred = self._preferred(judged, answers, principles)
+        preferred = self._preferred(prompt, judged, answers, principles)
         if preferred is None:
             return
         self._counts["comparisons"] += 1
@@ -104,18 +104,20 @@ class CheckedComparisons:
         names = ("comparisons", "contrast pairs", "decided")
         return {**{name: self._counts[name] for name in names}, "judges": judges}
 
-    def _check(self, name: str, text: str) -> bool | None:
-        return next(drawn for drawn in self._principles if drawn.id == name).principle.is_kept_by(text)
-
     def _applying(self, prompt: Prompt) -> list[DrawnPrinciple]:
         return [drawn for drawn in self._principles if drawn.principle.applies_to(prompt.category, prompt.tags)]
 
     def _preferred(
-        self, judged: JudgedComparison, answers: Mapping[str, Candidate], principles: Sequence[DrawnPrinciple]
+        self,
+        prompt: Prompt,
+        judged: JudgedComparison,
+        answers: Mapping[str, Candidate],
+        principles: Sequence[DrawnPrinciple],
     ) -> _Preference | None:
         """Which answer passes every check of these principles, if only one does."""
         _, a, b = judged.comparison
-        kept = [[self._is_kept(drawn.id, text_of(answers[name].messages)) for drawn in principles] for name in (a, b)]
+        texts = [text_of(answers[name].messages) for name in (a, b)]
+        kept = [[self._is_kept(drawn.id, text, prompt.answer) for drawn in principles] for text in texts]
         passes = [False if False in by_principle else None if None in by_principle else True for by_principle in kept]
         if not principles or None in passes or passes[0] == passes[1]:
             return None

@@ -69,7 +69,7 @@ async def confirm(
     if not principle.check:
         assert judge is not None, "the check of the run file asks for one"
         return await _by_judge(prompt, drawn, chosen, rejected, judge)
-    kept = [principle.is_kept_by(text) for text in texts]
+    kept = [principle.is_kept_by(text, prompt.answer) for text in texts]
     if None in kept:
         return "an answer could not be checked"
     if not kept[0]:

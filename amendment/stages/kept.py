@@ -23,7 +23,7 @@ class KeptAnswers:
         """Check an answer by every principle that applies to its prompt."""
         for drawn in self._principles:
             if drawn.principle.applies_to(prompt.category, prompt.tags):
-                checked = drawn.principle.check_answer(text_of(answer.messages))
+                checked = drawn.principle.check_answer(text_of(answer.messages), prompt.answer)
                 counts = self._counts[drawn.id].setdefault(kind, Counter())
                 counts["unchecked" if checked.is_kept is None else "kept" if checked.is_kept else "broken"] += 1
                 if checked.is_kept is None:

@@ -150,7 +150,7 @@ def _by_check(drawn: DrawnPrinciple, given: Given) -> dict[str, Any]:
     for name, rows in given.items():
         for asked, row in rows.items():
             if drawn.principle.applies_to(row.prompt.category, row.prompt.tags):
-                checked = drawn.principle.check_answer(row.text)
+                checked = drawn.principle.check_answer(row.text, row.prompt.answer)
                 if checked.is_kept is None:
                     reasons.append(checked.reason)
                 else:
