@@ -341,7 +341,7 @@ class Scanner:
         return [
             key
             for column, value in row.items()
-            for text in _texts_in(value)
+            for text in texts_in(value)
             for key in self.scan(f"{place}: {column}", text)
         ]
 
@@ -414,14 +414,14 @@ def _is_known_to_all(value: str) -> bool:
         return False
 
 
-def _texts_in(value: Any) -> Iterator[str]:
+def texts_in(value: Any) -> Iterator[str]:
     """Every text inside a JSON value, keys of objects among them."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             yield str(key)
-            yield from _texts_in(inner)
+            yield from texts_in(inner)
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from _texts_in(inner)
+            yield from texts_in(inner)

@@ -87,13 +87,26 @@ def _funnel(stages: Json) -> Chapter | None:
     if not rows:
         return None
     reasons = [(str(why), f"{count:,}") for why, count in dataset.get("left out", {}).items() if isinstance(count, int)]
+    tables = [DataTable(("left out of the dataset, because", "pairs"), reasons, "Left out")] if reasons else []
+    tables += [_cleaned(stage, counts["clean"]) for stage, counts in stages.items() if "clean" in counts]
     return Chapter(
         id="funnel",
         title="From prompts to pairs",
         says="Each bar counts what one step made; a bar much shorter than the one it draws on deserves a look.",
         plots=[Bars(title="Items by step", rows=rows, what="step")],
-        tables=[DataTable(("left out of the dataset, because", "pairs"), reasons, "Left out")] if reasons else (),
+        tables=tables,
     )
+
+
+def _cleaned(stage: str, counts: Json) -> DataTable:
+    """What cleaning left out, reason by reason, and how many were left after each."""
+    left = counts["in"]
+    rows = [("before", "", f"{left:,}")]
+    for reason, count in counts["left out"].items():
+        left -= count
+        rows.append((str(reason), f"{count:,}", f"{left:,}"))
+    what = "prompts" if stage == "inputs" else "pairs"
+    return DataTable((what, "left out", "left"), rows, f"Cleaning of {what}")
 
 
 def _kept(critique: Json) -> Chapter | None:

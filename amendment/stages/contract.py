@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 
 from amendment.constitutions import Constitution, principles_of
 from amendment.constitutions.checks import source_of
+from amendment.curation.cleaning import CleanConfig
 from amendment.data.sources import FileSource, LilliputPrompts, Name, OneOrMore, Source
 from amendment.data.store import Workspace
 from amendment.data.verdict_files import DataSources
@@ -79,6 +80,7 @@ class RunSettings(DataSources):
     """Every model once, by a short name."""
     budget: BudgetPart | None = None
     """The most that the run may spend."""
+    clean: CleanConfig | None = Field(default=None, description=getdoc(CleanConfig))
     prices: str | None = None
     """A price table of your own; it adds to the shipped one and overrides it."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from inspect import getdoc
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
@@ -19,6 +21,7 @@ from amendment.preference.aggregate import person_votes
 from amendment.preference.pairs import TIED_POOL, preference_row
 from amendment.records import Pair, Preference, Verdict
 from amendment.stages.calibration import PROBABILITIES
+from amendment.stages.cleaning import DROPPED, ONE_SIDED_TABLE, Cleaning, clean_key, funnel_lines, one_sided_lines
 from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig, Contrast, constructed_pairs
 from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, constitution_key, dump
 from amendment.stages.judging import JudgingConfig, candidate_tables, judging_tables
@@ -62,6 +65,8 @@ class DatasetStage(Stage):
         named = ("people.json",) if judging or settings.part(SpotCheckSettings) or settings.verdicts else ()
         tables = ("inputs/prompts", "inputs/split", "inputs/judgements", *candidate_tables(settings), *judged)
         self.reads = (*tables, *constructed, *mixed, *labelled, *named)
+        cleaned = (f"dataset/{DROPPED}", f"dataset/{ONE_SIDED_TABLE}") if settings.clean else ()
+        self.writes = (*type(self).writes, *cleaned)
 
     @classmethod
     def of(cls, settings: RunSettings) -> Iterable[Stage]:
@@ -72,7 +77,7 @@ class DatasetStage(Stage):
         return (DatasetConfig, Field(default=DatasetConfig(), description=getdoc(cls)))
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        key = dump(self.config, without={"mix"})
+        key = dump(self.config, without={"mix"}) | clean_key(self.settings, context.base)
         if self.config.mix:
             key["shares"] = [*mix_shares(self.config).items()]
         if people := self.settings.part(SpotCheckSettings):
@@ -93,10 +98,14 @@ class DatasetStage(Stage):
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         special = {"mix": mix_lines, "revisions checked": _revision_lines, "diversity": diversity_lines}
+        special["clean"] = partial(funnel_lines, what="pairs")
         lines = count_lines(counts, special)
         if self.config.test_share and counts.get("test pairs") == 0:  # a later round has no test side
             lines.append("- note: no test prompt has a pair, so export/ has no test file; take more prompts")
         return lines
+
+    def texts(self, folder: Path) -> list[str]:
+        return one_sided_lines(folder) if self.settings.clean else []
 
     def make(self, context: Context) -> StageResult:
         """Pairs of all judgements, with their texts, mixed where asked; train and test share no prompt."""
@@ -120,6 +129,10 @@ class DatasetStage(Stage):
             answers = constructed.answers.get(pair.comparison_id, texts.candidates)
             rows[side].append(preference_row(pair, texts.prompts, answers, references))
             cut.update(cut_answers(pair, answers))
+        cleaning, before = Cleaning(context), Counter(left_out)
+        clean = {row.comparison_id for row in cleaning.pairs(RUN, [*rows["train"], *rows["test"]])}
+        rows = {side: [row for row in of_side if row.comparison_id in clean] for side, of_side in rows.items()}
+        left_out += cleaning.left_out
         if not rows["train"]:
             raise AmendmentError(_no_pair(left_out, on_test_side=len(rows["test"]), constructs=constructs))
         by_source = {RUN: [*rows["train"], *rows["test"]]}
@@ -128,8 +141,9 @@ class DatasetStage(Stage):
         if constructs:
             counts["constructed"] = len(constructed.paired.pairs)
         if len(self.config.mix) > 1:
-            rows, by_source, mixed = mix_in(context, rows)
+            rows, by_source, mixed = mix_in(context, rows, cleaning.pairs)
             counts |= mixed
+        cleaned, funnel = cleaning.finish(context.workspace, self.name, before)
         settings = context.config.model_dump(mode="json", by_alias=True, exclude_none=True)
         rows, with_key = sift(rows, _cells, run_scanner(key_variables(settings)), self.config.secrets)
         left_out += with_key
@@ -146,7 +160,8 @@ class DatasetStage(Stage):
             name: [row for row in of_source if row.comparison_id in kept] for name, of_source in by_source.items()
         }
         diversity = diversity_counts(by_source, seed=context.config.seed)
-        return StageResult((*tables, *exports), {**sizes, "left out": dict(left_out), **counts, **diversity})
+        counts = {**sizes, "left out": dict(left_out), **funnel, **counts, **diversity}
+        return StageResult((*tables, *exports, *cleaned), counts)
 
 
 def _cells(row: Preference) -> tuple[str, dict[str, Any]]:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from amendment.data.inputs import StreamedInputs, read_into
 from amendment.data.source_rows import FileFacts, source_state
 from amendment.data.sources import ChainSource, FileSource, PairFile, Source
 from amendment.data.store import Split, Workspace
+from amendment.libraries import missing
 from amendment.preference.aggregate import majorities
 from amendment.preference.pairs import held_out
 from amendment.records import Candidate, Judgement, Prompt, Verdict
+from amendment.stages.cleaning import DROPPED, Cleaning, clean_key, funnel_lines, read_overlap
 from amendment.stages.contract import ConfigProblem, ConfigWarning, Context, RunSettings, Stage, StageResult, dump
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.pairs import DatasetConfig
+from amendment.stages.shown import count_lines
 from amendment.text import plain
 from amendment.yamlfile import Loc
 
@@ -30,6 +35,10 @@ class InputsStage(Stage):
     name = "inputs"
     title = "reading your input files"
     writes = tuple(f"inputs/{name}" for name in ("prompts", "split", "candidates", "verdicts", "judgements"))
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        self.writes = (*type(self).writes, *([f"inputs/{DROPPED}"] if settings.clean else []))
 
     @classmethod
     def of(cls, settings: RunSettings) -> Iterable[Stage]:
@@ -46,22 +55,31 @@ class InputsStage(Stage):
             "verdicts": [dump(source) for source in settings.verdicts],
             "test_share": settings.need(DatasetConfig).test_share,
             "files": [source_state(source, context.base) for source in (*sources, *settings.verdicts)],
+            **clean_key(settings, context.base, of_prompts=True),
         }
 
     def sources(self) -> Iterable[Source]:
         settings = self.settings
-        parts = (*settings.prompts, *settings.candidates, *settings.pairs, *settings.verdicts)
+        sets = settings.clean.evaluation_sets if settings.clean else ()
+        parts = (*settings.prompts, *settings.candidates, *settings.pairs, *settings.verdicts, *sets)
         return [part for part in parts if isinstance(part, Source)]
 
     def problems(self) -> Iterable[ConfigProblem]:
         if self.settings.parts(ChainSource) and not self.settings.part(CritiqueConfig):
             yield ("candidates",), "from: critique needs the stage critique"
 
+    def check(self, base: Path) -> Iterable[ConfigProblem | ConfigWarning]:
+        if clean := self.settings.clean:
+            if absent := missing("clean", "rensa") if clean.near_copies is not None else None:
+                yield ("clean",), str(absent)
+            read_overlap(clean, base, glimpse=True)
+
     def make(self, context: Context) -> StageResult:
-        workspace = context.workspace
+        workspace, cleaning = context.workspace, Cleaning(context, of_prompts=True)
         with workspace.writing("inputs/prompts", Prompt) as add:
-            inputs = StreamedInputs(add)
+            inputs = StreamedInputs(cleaning.prompts(add))
             read_into(inputs, self.settings, context.base)
+        cleaning.leave_out(inputs)
         test = held_out(inputs.places, self.settings.need(DatasetConfig).test_share, seed=self.settings.seed)
         with workspace.writing("inputs/split", Split) as add_split:
             for prompt in inputs.places:
@@ -75,8 +93,13 @@ class InputsStage(Stage):
         if judgements:
             counts |= {"comparisons": len(judgements), "verdicts": len(inputs.verdicts)}
         counts |= inputs.other_licenses()
-        counts |= _sources(facts for _, facts in inputs.files)
+        repeated = inputs.counts["duplicate prompts"]
+        _, cleaned = cleaning.finish(workspace, self.name, {"repeated": repeated} if repeated else {})
+        counts |= cleaned | _sources(facts for _, facts in inputs.files)
         return StageResult(self.writes, counts)
+
+    def lines(self, counts: Mapping[str, Any]) -> list[str]:
+        return count_lines(counts, {"clean": partial(funnel_lines, what="prompts")})
 
 
 def unknown_raters(place: Loc, sources: Sequence[Any]) -> Iterable[ConfigWarning]:

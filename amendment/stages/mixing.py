@@ -8,7 +8,7 @@ Not covered: reading single rows (`inputs`), and who keeps a prompt that several
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -160,9 +160,14 @@ class MixedRows(NamedTuple):
     counts: dict[str, Any]
 
 
-def mix_in(context: Context, rows: Rows) -> MixedRows:
-    """The run's rows mixed with those of the files. Raises AmendmentError where a source has nothing to give."""
-    files = _by_file(context)
+Clean = Callable[[str, Sequence[Preference]], list[Preference]]
+"""The rows of a source that stay, by its label."""
+
+
+def mix_in(context: Context, rows: Rows, clean: Clean) -> MixedRows:
+    """The run's rows mixed with those of the files, which are cleaned first. Raises AmendmentError where a source has
+    nothing to give."""
+    files = {label: clean(label, of_file) for label, of_file in _by_file(context).items()}
     test = _held_out(context, files)
     sources = {side: {RUN: own, **_on_side(files, test, side)} for side, own in rows.items()}
     shares = mix_shares(context.config.need(DatasetConfig))

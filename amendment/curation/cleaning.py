@@ -1,0 +1,237 @@
+"""What makes a prompt or a pair unfit for a dataset, whatever a judge says of it.
+
+Covered: length, language, keys, personal data, overlap with evaluation sets, copies of earlier rows; and words that
+stand on one side of the pairs only, from which a model could learn the label without reading the answer.
+Not covered: answers that are empty, repeated or marked by a template, which are left out of every run; see
+`preference.degenerate`. Nor whether a text is true or good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import comb
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from amendment.curation.near_copies import LEAST, NearCopies
+from amendment.curation.personal_data import personal_data
+from amendment.data.sources import OneOrMore, Source
+from amendment.keys import Scanner, texts_in
+from amendment.records import Part
+from amendment.text import words
+
+KEY, PERSONAL = "key or token", "personal data"
+LENGTH, LANGUAGE = "length", "language"
+OVERLAP, COPY, NEAR_COPY, ONE_SIDED = "overlap with an evaluation set", "copy", "near copy", "one-sided n-gram"
+SHORTEST = 5
+"""Words of the shortest item of an evaluation set that counts; the answer "Paris" is in every text about it."""
+
+
+class EvaluationSet(Source):
+    """A file or dataset that the trained model will be evaluated on."""
+
+    column: Annotated[tuple[str, ...], OneOrMore] | None = Field(default=None, min_length=1)
+    """The column, or columns, whose texts count; by default all."""
+
+
+class CleanConfig(Part):
+    """Leave out prompts before anything is paid for, and pairs before they are exported. Each one left out is in a
+    table with its reason, and the summary counts them."""
+
+    near_copies: float | None = Field(default=0.8, ge=LEAST, le=1)
+    """The Jaccard similarity of word 3-grams from which a later text is a near copy of an earlier one; the first stays.
+    null keeps copies and near copies."""
+    evaluation_sets: tuple[EvaluationSet, ...] = ()
+    """Files, or datasets on the Hub, with which no text may overlap."""
+    ngram: int = Field(default=13, ge=SHORTEST, le=100)
+    """So many words in a row shared with an evaluation set are an overlap. An item of fewer words counts where a text
+    has the same words."""
+    prompt_words: tuple[int, int] = (1, 4000)
+    """The fewest and the most words of a prompt."""
+    answer_words: tuple[int, int] = (1, 4000)
+    """The fewest and the most words of an answer; both answers of a pair count."""
+    personal_data: Literal["drop", "keep"] = "drop"
+    """Texts with an e-mail address, a phone, bank account, payment card or social security number."""
+    one_sided: Literal["keep", "drop"] = "keep"
+    """Pairs with words that stand significantly often on one side only, chosen or rejected. They are always listed;
+    drop also leaves these pairs out."""
+
+    @model_validator(mode="after")
+    def _ranges(self) -> Self:
+        for name in ("prompt_words", "answer_words"):
+            fewest, most = getattr(self, name)
+            if not 0 <= fewest <= most:
+                raise ValueError(f"{name}: found [{fewest}, {most}], expected [fewest, most] with 0 <= fewest <= most")
+        return self
+
+
+class Flaw(NamedTuple):
+    """Why a text is left out."""
+
+    reason: str
+    detail: str | None = None
+    """The evaluation set, the name of the text that is copied, or the kind of data; never the data."""
+
+
+class Overlap:
+    """The word n-grams of evaluation sets. Brown et al. 2020 (Language Models are Few-Shot Learners), appendix C, take
+    13 words, and shorter items whole."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._grams: dict[int, str] = {}
+        self._whole: dict[tuple[str, ...], str] = {}
+
+    def add(self, name: str, value: object) -> None:
+        """Take every text in a JSON value, such as a row of the evaluation set of this name."""
+        for text in texts_in(value):
+            in_words = tuple(words(text))
+            for gram in ngrams(in_words, self._n):
+                self._grams.setdefault(hash(gram), name)
+            if SHORTEST <= len(in_words) < self._n:
+                self._whole.setdefault(in_words, name)
+
+    def found_in(self, text: str) -> str | None:
+        """The evaluation set that a text overlaps with, the first one named."""
+        in_words = tuple(words(text))
+        whole = self._whole.get(in_words)
+        return whole or next(
+            (name for gram in ngrams(in_words, self._n) if (name := self._grams.get(hash(gram)))), None
+        )
+
+
+def ngrams(in_words: tuple[str, ...], n: int) -> Iterator[tuple[str, ...]]:
+    """The runs of n words, in order."""
+    return (in_words[start : start + n] for start in range(len(in_words) - n + 1))
+
+
+class Cleaner:
+    """Looks at texts one after another: which of two copies stays is decided by their order."""
+
+    def __init__(self, config: CleanConfig, overlap: Overlap, scanner: Scanner | None = None) -> None:
+        """Without a scanner keys are not looked for. Raises MissingExtra where a library is absent."""
+        self._config, self._overlap, self._scanner = config, overlap, scanner
+        self._copies = None if config.near_copies is None else NearCopies(config.near_copies)
+
+    def flaw_of(self, name: str, prompt: str, *answers: str) -> Flaw | None:
+        """The first reason why a prompt, or a pair, is left out; None for what stays."""
+        texts = (prompt, *answers)
+        limits = (self._config.prompt_words, *(self._config.answer_words for _ in answers))
+        for text, (fewest, most) in zip(texts, limits, strict=True):
+            if not fewest <= (count := len(words(text))) <= most:
+                return Flaw(LENGTH, f"{count} words")
+        return next(filter(None, map(self._flaw_of_text, texts)), None) or self._copy(name, texts)
+
+    def _flaw_of_text(self, text: str) -> Flaw | None:
+        if self._scanner and (key := next(self._scanner.scan("", text), None)):
+            return Flaw(KEY, key.kind)
+        if self._config.personal_data == "drop" and (kinds := personal_data(text)):
+            return Flaw(PERSONAL, ", ".join(kinds))
+        evaluation_set = self._overlap.found_in(text)
+        return Flaw(OVERLAP, evaluation_set) if evaluation_set else None
+
+    def _copy(self, name: str, texts: Sequence[str]) -> Flaw | None:
+        copy = self._copies and self._copies.add(name, *texts)
+        return Flaw(COPY if copy.is_exact else NEAR_COPY, copy.name) if copy else None
+
+
+# Words that stand on one side only.
+
+MOST_WORDS = 5
+"""Words of the longest n-gram."""
+LEAST_PROMPTS = 10
+"""An n-gram counts that stands in the answers to so many prompts."""
+OTHER_SIDE = 0.05
+"""It stands on one side only where at most this share of these prompts has it on the other side."""
+LEVEL = 0.01
+"""Of the test, over all n-grams that were tested together."""
+LOOKED_AT = 2000
+"""Characters of an answer."""
+
+
+class OneSided(NamedTuple):
+    """Words that stand in chosen answers and hardly in rejected ones, or the other way round."""
+
+    side: Literal["chosen", "rejected"]
+    words: str
+    prompts: int
+    """Prompts that have them in an answer of this side, and in none of the other side."""
+    others: int
+    """Prompts that have them in an answer of the other side."""
+    p: float
+    """Of the exact sign test, two-sided, after Bonferroni's correction for all n-grams tested."""
+
+
+Gram = tuple[str, ...]
+
+
+class Sides(NamedTuple):
+    """The answers to one prompt."""
+
+    chosen: Sequence[str]
+    rejected: Sequence[str]
+
+
+def one_sided_ngrams(prompts: Iterable[Sides]) -> list[OneSided]:
+    """The n-grams of up to five words that stand on one side only, the most frequent first.
+
+    A prompt counts once, however many pairs it has. If a word says nothing about the label, it stands in the chosen
+    answer alone as often as in the rejected one alone; the exact sign test says how well that fits. Of an n-gram and a
+    longer one around it in as many prompts, the longer one is listed.
+    """
+    in_words = [[[tuple(words(text[:LOOKED_AT])) for text in side] for side in sides] for sides in prompts]
+    counts: dict[Gram, list[int]] = {}
+    frequent: set[Gram] = set()
+    for n in range(1, MOST_WORDS + 1):
+        counted = _count(in_words, n, frequent)
+        frequent = {gram for gram, count in counted.items() if sum(count) >= LEAST_PROMPTS}
+        counts |= {gram: counted[gram] for gram in frequent}
+    tested = [gram for gram, (chosen, rejected, _) in counts.items() if chosen + rejected >= LEAST_PROMPTS]
+    listed: list[OneSided] = []
+    for gram in tested:
+        chosen, rejected, both = counts[gram]
+        here, other_alone = max(chosen, rejected), min(chosen, rejected)
+        other = other_alone + both
+        if other > OTHER_SIDE * (here + other):
+            continue
+        p = min(1.0, sign_test(here, other_alone) * len(tested))
+        if p < LEVEL:
+            side: Literal["chosen", "rejected"] = "chosen" if chosen > rejected else "rejected"
+            listed.append(OneSided(side, " ".join(gram), here, other, p))
+    longest = [row for row in listed if not any(_is_in(row, other) for other in listed)]
+    return sorted(longest, key=lambda row: (-row.prompts, row.words))
+
+
+def sign_test(more: int, fewer: int) -> float:
+    """P that a fair coin lands at least as unevenly as `more` to `fewer`, in either direction."""
+    tosses = more + fewer
+    as_uneven: int = sum(comb(tosses, heads) for heads in range(fewer + 1))
+    return min(1.0, 2 * as_uneven / 2**tosses)
+
+
+def has_one_sided(listed: Iterable[OneSided], chosen: str, rejected: str) -> str | None:
+    """The words that a pair has on the side where they are listed; None for most pairs."""
+    texts = {side: f" {' '.join(words(text))} " for side, text in (("chosen", chosen), ("rejected", rejected))}
+    return next((row.words for row in listed if f" {row.words} " in texts[row.side]), None)
+
+
+def _count(prompts: Sequence[Sequence[Sequence[Gram]]], n: int, frequent: set[Gram]) -> Mapping[Gram, list[int]]:
+    """By n-gram the prompts that have it in chosen answers alone, in rejected ones alone, and in both; without those
+    whose shorter parts are not frequent."""
+    counts: dict[Gram, list[int]] = {}
+    for sides in prompts:
+        chosen, rejected = (
+            {gram for text in side for gram in ngrams(text, n) if n == 1 or {gram[1:], gram[:-1]} <= frequent}
+            for side in sides
+        )
+        for place, grams in enumerate((chosen - rejected, rejected - chosen, chosen & rejected)):
+            for gram in grams:
+                counts.setdefault(gram, [0, 0, 0])[place] += 1
+    return counts
+
+
+def _is_in(row: OneSided, other: OneSided) -> bool:
+    """A longer n-gram around this one stands in at least nine tenths as many prompts."""
+    is_around = len(other.words) > len(row.words) and f" {row.words} " in f" {other.words} "
+    return is_around and row.side == other.side and other.prompts >= 0.9 * row.prompts

@@ -1,0 +1,124 @@
+"""Overlap, personal data, limits, and words on one side only, against what can be counted by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from amendment.curation.cleaning import (
+    CleanConfig,
+    Cleaner,
+    Flaw,
+    OneSided,
+    Overlap,
+    Sides,
+    has_one_sided,
+    one_sided_ngrams,
+    sign_test,
+)
+from amendment.curation.personal_data import ACCOUNT, CARD, EMAIL, PHONE, SOCIAL, personal_data
+
+ITEM = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+
+
+def overlap(n: int = 13) -> Overlap:
+    grams = Overlap(n)
+    grams.add("exam", {"question": ITEM, "choices": ["Paris", "The capital of France is Paris."]})
+    return grams
+
+
+@pytest.mark.parametrize(
+    ("text", "is_overlap"),
+    [
+        (f"Tell me: {ITEM.upper()}!", True),
+        (f"zero {ITEM.removesuffix(' fourteen')}", True),  # 13 in a row
+        (ITEM.removesuffix(" thirteen fourteen"), False),  # 12
+        (ITEM.replace("seven", "7"), False),  # the longest run has 7
+        ("Paris", False),  # too short to say anything
+        ("the capital of france is Paris", True),  # a short item, whole
+        ("I know that the capital of France is Paris.", False),
+    ],
+)
+def test_thirteen_words_in_a_row_are_an_overlap(text: str, is_overlap: bool) -> None:
+    assert overlap().found_in(text) == ("exam" if is_overlap else None)
+
+
+def test_a_text_ends_where_its_cell_ends() -> None:
+    grams = Overlap(5)
+    grams.add("exam", ["one two three", "four five six"])
+    assert grams.found_in("one two three four five six") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("Write to anna.keller@kellerbau.de about the roof.", [EMAIL]),
+        ("max@firma.ch, or +49 171 2345678", [EMAIL, PHONE]),
+        ("Her number is (415) 228-4021.", [PHONE]),
+        ("Ruf mich an: 0171 2345678", [PHONE]),
+        ("pay to GB82WEST12345698765432", [ACCOUNT]),
+        ("IBAN DE89 3704 0044 0532 0130 00", [ACCOUNT]),
+        ("IBAN DE88 3704 0044 0532 0130 00", []),  # the check digits are wrong
+        ("card 4539 1488 0343 6467", [CARD]),
+        ("card 4539 1488 0343 6466", []),  # the check digit is wrong
+        ("my social is 123-45-6789", [SOCIAL]),
+        ("test card 4242 4242 4242 4242, user@example.com, (555) 555-0123", []),
+        ("version 1.2.3.4 of 1984-05-12, pages 3.14159265, order 1234 5678 9012 3456", []),
+        ("def f(x): return x@y", []),
+    ],
+)
+def test_personal_data_by_kind(text: str, kinds: list[str]) -> None:
+    assert personal_data(text) == kinds
+
+
+def test_long_hostile_texts_are_searched_in_linear_time() -> None:
+    for text in ("1" * 50_000, "+1 " * 20_000, "a." * 20_000 + "@" + "b." * 20_000, "AB12 " * 20_000, "4 " * 30_000):
+        assert isinstance(personal_data(text), list)
+
+
+def test_the_first_reason_is_given_and_a_text_that_was_left_out_has_no_copies() -> None:
+    cleaner = Cleaner(CleanConfig(prompt_words=(3, 20), answer_words=(1, 4)), overlap())
+    assert cleaner.flaw_of("a", "Too short") == Flaw("length", "2 words")
+    assert cleaner.flaw_of("b", "Is this fine here?", "Yes.", "No, it is not fine") == Flaw("length", "5 words")
+    assert cleaner.flaw_of("c", "Is this fine here?", "Yes.", "No.") is None
+    assert cleaner.flaw_of("d", "is this fine here", "yes", "no") == Flaw("copy", "c")
+    assert cleaner.flaw_of("e", f"{ITEM} anna@kellerbau.de") == Flaw("personal data", "e-mail address")
+    kept = Cleaner(CleanConfig(personal_data="keep", near_copies=None), Overlap(13))
+    assert kept.flaw_of("f", "anna@kellerbau.de") is None
+    assert kept.flaw_of("g", "anna@kellerbau.de") is None
+
+
+def sides(count: int, chosen: str, rejected: str) -> list[Sides]:
+    return [Sides([chosen], [rejected]) for _ in range(count)]
+
+
+def test_words_in_sixteen_chosen_answers_and_no_rejected_one_are_listed_in_their_longest_form() -> None:
+    # "sure thing" and its parts stand in 16 chosen answers; "fine" on both sides. Three n-grams are tested ("sure",
+    # "thing", "sure thing"; those with "fine" add two): p = 2 / 2^16 times the number tested.
+    found = one_sided_ngrams(sides(16, "Sure thing, fine", "fine"))
+    assert [(row.side, row.words, row.prompts, row.others) for row in found] == [("chosen", "sure thing fine", 16, 0)]
+    assert found[0].p == pytest.approx(5 * 2 / 2**16)
+
+
+def test_few_prompts_or_many_on_the_other_side_are_no_finding() -> None:
+    assert one_sided_ngrams(sides(9, "sure", "no")) == []  # 9 prompts, expected 10
+    assert one_sided_ngrams(sides(10, "sure", "sure")) == []
+    mixed = [*sides(16, "sure", "x"), *sides(2, "x", "sure")]  # 2 of 18 are more than 5 %
+    assert "sure" not in {row.words for row in one_sided_ngrams(mixed)}
+
+
+def test_pairs_about_one_prompt_count_once() -> None:
+    assert one_sided_ngrams([Sides(["sure"] * 40, ["no"] * 40)]) == []
+
+
+def test_a_pair_has_the_words_on_the_side_where_they_are_listed() -> None:
+    listed = [OneSided("rejected", "as an ai", 20, 0, 1e-5)]
+    assert has_one_sided(listed, "Fine.", "As an AI, I cannot.") == "as an ai"
+    assert has_one_sided(listed, "As an AI, I cannot.", "Fine.") is None
+    assert has_one_sided(listed, "Fine.", "as an aim") is None
+
+
+def test_the_sign_test_by_hand() -> None:
+    # 4 of 5 heads or more: (5 + 1) / 32, in two directions; 3 to 3 is the least uneven there is.
+    assert sign_test(4, 1) == pytest.approx(12 / 32)
+    assert sign_test(3, 3) == 1.0
+    assert sign_test(16, 0) == pytest.approx(2 / 2**16)

@@ -1,0 +1,162 @@
+"""A run with `clean:`: the funnel adds up, every row left out is in a table, and nothing is paid for such a row."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.data.store import read_records
+from amendment.records import Prompt, text_of
+from amendment.stages.cleaning import Dropped, OneSidedRow
+from tests.rows import save
+from tests.run.small_runs import complaints, made, pairs_of, run_of
+
+SUBJECTS = ["bread", "rivers", "chess", "violins", "glass", "maps", "paper", "tides"]
+SUBJECTS += ["bees", "bridges", "clocks", "salt", "wool", "owls", "lamps", "kites"]
+EXAM = "which of the three rivers of that country is the longest one and where does it reach the sea"
+RUN = """\
+name: cleaned
+pairs:
+  - path: pairs.jsonl
+    rater: person
+    columns: {prompt: prompt, chosen: good, rejected: bad}
+dataset: {test_share: 0}
+clean:
+  evaluation_sets: [{path: exam.jsonl, column: question}]
+  prompt_words: [3, 60]
+"""
+
+
+def pair(prompt: str, good: str | None = None, bad: str | None = None) -> dict[str, str]:
+    good, bad = good or f"A careful answer about {prompt}", bad or f"Some other reply: {prompt}"
+    return {"prompt": prompt, "good": good, "bad": bad}
+
+
+def question(subject: str) -> str:
+    return f"Why do people who know nothing else about {subject} still care so much for {subject} today"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save(tmp_path / "exam.jsonl", [{"question": EXAM, "answer": "The middle one."}])
+    return tmp_path
+
+
+def dropped(folder: Path, stage: str) -> dict[str, str | None]:
+    return {row.reason: row.detail for row in read_records(folder / f"{stage}/dropped.parquet", Dropped)}
+
+
+def test_prompts_that_are_left_out_are_counted_and_stand_in_a_table(folder: Path) -> None:
+    kept = [pair(question(subject)) for subject in SUBJECTS[:4]]
+    first = read_first = question(SUBJECTS[0])
+    rows = [
+        *kept,
+        pair("Hello you"),  # 2 words, expected 3
+        pair(first.upper() + "!"),  # the same words
+        pair(f"{question(SUBJECTS[1])} and"),  # one word more
+        pair(f"Tell me {EXAM}, please"),
+        pair("What does anna.keller@kellerbau.de want from all of us?"),
+        pair("Is AKIAIOSFODNN7REALKEY a key of mine or not?"),
+    ]
+    save(folder / "pairs.jsonl", rows)
+    result = made(folder, RUN)
+    prompts = [text_of(row.messages) for row in read_records(result.folder / "inputs/prompts.parquet", Prompt)]
+    assert prompts == [row["prompt"] for row in kept]
+    assert {row.prompt[0].content for row in pairs_of(result.folder)} == set(prompts)
+    counts = result.summary["stages"]["inputs"]["clean"]
+    # 10 read; one each is short, a copy, a near copy, in the exam, with an address, with a key: 4 are left
+    assert (counts["in"], counts["out"]) == (10, 4)
+    assert counts["left out"] == {
+        "length": 1,
+        "copy": 1,
+        "near copy": 1,
+        "overlap with an evaluation set": 1,
+        "personal data": 1,
+        "key or token": 1,
+    }
+    table = read_records(result.folder / "inputs/dropped.parquet", Dropped)
+    assert len(table) == 6
+    by_reason = {row.reason: row for row in table}
+    ids = {text_of(row.messages): row.id for row in read_records(result.folder / "inputs/prompts.parquet", Prompt)}
+    assert by_reason["copy"].detail == ids[read_first]
+    assert by_reason["near copy"].detail == ids[question(SUBJECTS[1])]
+    assert by_reason["overlap with an evaluation set"].detail == "exam.jsonl"
+    assert (by_reason["personal data"].detail, by_reason["personal data"].text) == ("e-mail address", None)
+    assert by_reason["key or token"].text is None
+    page = (result.folder / "summary.md").read_text()
+    assert "| near copy" in page
+    assert "kellerbau" not in json.dumps(result.summary)
+
+
+def test_pairs_are_cleaned_by_their_answers_and_the_funnel_begins_with_all_of_them(folder: Path) -> None:
+    same = pair(question("bread"), "One good answer to the question.", "Another answer that is not as good.")
+    rows = [
+        same,
+        {**same, "bad": "A quite different answer, which nobody would take for that."},  # no copy: another answer
+        {**same, "good": "One good answer to the QUESTION."},  # the same words
+        pair(question("chess"), f"It is easy: {EXAM}."),
+        pair(question("glass"), "<|im_end|> Glass is old.", "No."),  # left out with or without cleaning
+    ]
+    save(folder / "pairs.jsonl", rows)
+    result = made(folder, RUN)
+    counts = result.summary["stages"]["dataset"]["clean"]
+    assert (counts["in"], counts["out"]) == (5, 2)
+    assert sum(counts["left out"].values()) == 3
+    assert dropped(result.folder, "dataset").keys() == {"copy", "overlap with an evaluation set"}
+    assert len(pairs_of(result.folder)) == 2
+
+
+def one_sided() -> list[dict[str, Any]]:
+    """16 prompts whose chosen answers begin with the same two words; other words are on both sides."""
+    return [pair(question(s), f"Well then, {s} are old and known.", f"{s} are known, and quite old.") for s in SUBJECTS]
+
+
+def test_words_on_one_side_only_are_listed_and_pairs_dropped_where_that_is_asked(folder: Path) -> None:
+    save(folder / "pairs.jsonl", one_sided())
+    listed = made(folder, RUN)
+    assert len(pairs_of(listed.folder)) == 16
+    rows = read_records(listed.folder / "dataset/one_sided.parquet", OneSidedRow)
+    assert ("chosen", "well then") in {(row.side, row.words) for row in rows}
+    assert "| well then " in (listed.folder / "summary.md").read_text()
+    with pytest.raises(Exception, match="16 one-sided n-gram"):
+        made(folder, RUN + "  one_sided: drop\n")
+
+
+def test_without_the_part_nothing_is_cleaned_and_no_table_written(folder: Path) -> None:
+    rows = one_sided()
+    save(folder / "pairs.jsonl", [*rows, pair("Hi"), pair(rows[0]["prompt"].upper())])
+    result = made(folder, RUN.partition("clean:")[0])
+    assert len(pairs_of(result.folder)) == 18
+    assert not list(result.folder.rglob("dropped.parquet"))
+    assert "clean" not in result.summary["stages"]["dataset"]
+
+
+def test_a_changed_evaluation_set_cleans_again(folder: Path) -> None:
+    save(folder / "pairs.jsonl", one_sided())
+    assert len(pairs_of(made(folder, RUN).folder)) == 16
+    save(folder / "exam.jsonl", [{"question": one_sided()[3]["prompt"]}])
+    assert len(pairs_of(made(folder, RUN).folder)) == 15
+
+
+def test_check_names_what_is_wrong_with_evaluation_sets(folder: Path) -> None:
+    save(folder / "pairs.jsonl", one_sided())
+    assert complaints(folder, RUN) == []
+    [absent] = complaints(folder, RUN.replace("column: question", "column: qestion"))
+    assert "no such column in any row (did you mean 'question'?)" in absent
+    [file] = complaints(folder, RUN.replace("exam.jsonl", "exams.jsonl"))
+    assert "exams.jsonl: no such file" in file
+    [order] = complaints(folder, RUN.replace("[3, 60]", "[60, 3]"))
+    assert "prompt_words: found [60, 3]" in order
+
+
+def test_a_run_that_is_cleaned_plans_only_what_is_left(folder: Path) -> None:
+    save(folder / "asked.jsonl", [{"prompt": question(s)} for s in SUBJECTS] + [{"prompt": question("bread") + "!"}])
+    text = RUN.replace("pairs.jsonl", "asked.jsonl").partition("pairs:")[0] + (
+        "constitution: helpful-honest\nmodels: {writer: {provider: openai, model: x, base_url: 'http://127.0.0.1:9'}}\n"
+        "prompts: [{path: asked.jsonl}]\ncritique: {model: writer, rounds: 1}\nclean: {}\n"
+    )
+    plan = run_of(folder, text).plan()
+    assert plan.prompts == 16
