@@ -18,6 +18,7 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Callable
+from importlib import import_module
 from typing import NamedTuple
 
 from amendment.curation.near_copies import HASHES, NearCopies, jaccard, shingles_of, words_and_figures
@@ -89,14 +90,14 @@ def by_rensa() -> Find:
 
 def by_datasketch() -> Find:
     """The same bands, shingles and confirmation with datasketch."""
-    from datasketch import MinHash, MinHashLSH
+    datasketch = import_module("datasketch")
 
-    index = MinHashLSH(num_perm=HASHES, params=(20, 6))
+    index = datasketch.MinHashLSH(num_perm=HASHES, params=(20, 6))
     shingles: dict[str, frozenset[int]] = {}
 
     def find(name: str, text: str) -> str | None:
         own = shingles_of(*words_and_figures(text))
-        sketch = MinHash(num_perm=HASHES, seed=1)
+        sketch = datasketch.MinHash(num_perm=HASHES, seed=1)
         sketch.update_batch([shingle.encode() for shingle in own])
         hashed = frozenset(map(hash, own))
         for other in sorted(index.query(sketch), key=int):

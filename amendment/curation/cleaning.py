@@ -206,8 +206,8 @@ def one_sided_ngrams(prompts: Iterable[Sides]) -> list[OneSided]:
 def sign_test(more: int, fewer: int) -> float:
     """P that a fair coin lands at least as unevenly as `more` to `fewer`, in either direction."""
     tosses = more + fewer
-    as_uneven: int = sum(comb(tosses, heads) for heads in range(fewer + 1))
-    return min(1.0, 2 * as_uneven / 2**tosses)
+    as_uneven = sum(comb(tosses, heads) for heads in range(fewer + 1))
+    return min(1.0, 2 * as_uneven / (1 << tosses))
 
 
 def has_one_sided(listed: Iterable[OneSided], chosen: str, rejected: str) -> str | None:
