@@ -317,20 +317,20 @@ def _notes(plan: Plan) -> Iterator[str]:
     if plan.done:
         yield f"done: {', '.join(map(plain, plan.done))}"
     if left := [name for name in plan.unasked if name not in plan.done]:
-        yield f"without calls to models, and not estimated: {', '.join(map(plain, left))}"
+        yield f"calls no model, so not estimated: {', '.join(map(plain, left))}"
     for stage, reason in plan.stops.items():
         yield f"{plain(stage)} would stop the run, and nothing after it is counted: {plain(reason, longest=500)}"
     if plan.total.calls:
         yield (
-            f"likely: an answer has {TEXT_TOKENS} tokens and a written verdict {VERDICT_TOKENS}, or max_tokens where "
-            "that is less, and nothing is read from a vendor's cache"
+            f"likely: {TEXT_TOKENS} tokens per answer and {VERDICT_TOKENS} per written verdict, or max_tokens where "
+            "that is less; nothing comes from a vendor's cache"
         )
         yield from plan.times
         again = f"a cut answer of {', '.join(map(plain, plan.lengthened))} or " if plan.lengthened else ""
         yield f"at most: every answer uses its full token limit, and {again}an unreadable verdict is asked for again"
         if not plan.lengthened:
             yield "an answer cut at max_tokens is kept and marked; on_truncation: retry asks again with twice the limit"
-        yield "where answers decide what is asked next, both columns count all that may be asked"
+        yield "where answers decide which calls follow, both columns count all calls that may follow"
 
 
 def _budget_line(check: BudgetCheck) -> str:

@@ -69,7 +69,7 @@ def start(
             raise ConfigError([Problem(str(folder), "is a file, expected a folder, or a name that is free")])
         taken = [str(folder / file) for file in texts if os.path.lexists(folder / file)]
         if taken:
-            message = "is there already, and nothing is overwritten; move it away, or choose a folder"
+            message = "is there already, and init overwrites nothing; move it away, or choose another folder"
             raise ConfigError([Problem(place, message) for place in taken])
         for file, text in texts.items():
             write_text(folder / file, text)
@@ -107,12 +107,12 @@ def _run_file(provider: str, model: str | None, base_url: str | None, name: str)
         raise ConfigError(f"found a base URL for {provider}, expected one for {' or '.join(_HOSTED)}; leave it out")
     if provider == "simulated":
         if model is not None:
-            raise ConfigError(
-                f"found the model {model!r}: the simulated provider has one world and no models; leave it out"
-            )
+            raise ConfigError(f"found the model {model!r}: the simulated provider takes no model; leave --model out")
         return _filled("rehearsal.yaml", values)
     if base_url and not model:
-        raise ConfigError(f"found no model for {base_url}, expected the name under which that server has it")
+        raise ConfigError(
+            f"found no model for {base_url}; add --model with the name that the server gives to its model"
+        )
     model = model or DEFAULT_MODELS[provider]
     if not model.strip() or not model.isprintable() or len(model) > 200:
         raise ConfigError(f"found the model {model!r}, expected a name as the provider knows it")

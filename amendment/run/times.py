@@ -124,8 +124,8 @@ def time_lines(specs: Mapping[str, ModelSpec], speeds: Speeds) -> Iterator[str]:
             )
         elif isinstance(spec, OpenAISpec | AnthropicSpec):
             yield (
-                f"time of {plain(name)}: assumed, {FIRST_TOKEN:g} s and then {PER_SECOND:g} tokens a second, "
-                f"{_in_flight(spec)} calls at once; a trial with --limit measures it"
+                f"time of {plain(name)}: assuming {FIRST_TOKEN:g} s until an answer begins, then {PER_SECOND:g} "
+                f"tokens/s, {_in_flight(spec)} calls at once; measured after the first run, or a trial with --limit"
             )
         else:
             yield f"time of {plain(name)}: unknown; a trial with --limit measures it"

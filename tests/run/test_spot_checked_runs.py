@@ -328,7 +328,7 @@ def test_a_preview_changes_nothing_and_never_sees_a_sealed_label(labelled: Path)
     }
     assert alone.lines[:-1] == with_sealed.lines[:-1]  # the last one says what is missing
     assert with_sealed.document["missing"] == 0 < alone.document["missing"]
-    assert "amendment run FILE reads them" in with_sealed.lines[-1]
+    assert "Run amendment run FILE to read them" in with_sealed.lines[-1]
 
 
 def test_what_cannot_be_calibrated_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

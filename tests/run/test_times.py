@@ -68,7 +68,7 @@ def test_a_plan_takes_the_speed_of_earlier_calls_or_of_a_trial_and_else_says_wha
     unmeasured = plan_run(loaded, folder)
     # 9 calls, two at once: 4.5 times 1 s and 50 tokens at 50 a second
     assert unmeasured.asks[0].seconds == pytest.approx(4.5 * 2.0)
-    assert "time of far: assumed, 1 s and then 50 tokens a second, 2 calls at once" in str(unmeasured)
+    assert "time of far: assuming 1 s until an answer begins, then 50 tokens/s, 2 calls at once" in str(unmeasured)
     Run.from_file(path, folder=tmp_path / "runs/timed.limit-3", limit=3)()
     measured = plan_run(loaded, folder)
     (row,) = measured.asks
