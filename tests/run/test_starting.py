@@ -117,7 +117,10 @@ def test_a_folder_and_models_of_any_name_get_a_run_file_that_can_be_read(
         ({"provider": "openai", "model": " "}, "expected a name as the provider knows it"),
         ({"provider": "azure"}, "expected one of simulated, openai, anthropic, local"),
         ({"model": "gpt"}, "the simulated provider takes no model"),
-        ({"provider": "openai", "base_url": "http://localhost:1/v1"}, "add --model with the name that the server gives"),
+        (
+            {"provider": "openai", "base_url": "http://localhost:1/v1"},
+            "add --model with the name that the server gives",
+        ),
         ({"provider": "openai", "base_url": "localhost", "model": "m"}, "found the base URL 'localhost': "),
         ({"provider": "local", "base_url": "http://localhost:1/v1"}, "found a base URL for local"),
     ],
