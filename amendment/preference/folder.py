@@ -99,8 +99,6 @@ class _JudgeFile(Part):
     version: str = Field(pattern=r"^[A-Za-z0-9.+-]+$", max_length=64)
     protocol: str
     structured: bool = False
-    scale: str | None = None
-    parser: str | None = None
     sees: Sees = "answer"
     shots: bool | None = None
     prefill: str | None = Field(default=None, pattern=r"\S$", max_length=1000)
@@ -207,6 +205,8 @@ def load_judge_folder(name: str | Path, *, base: Path | None = None) -> JudgeFol
     shots = protocol.takes_shots and not spec.structured if spec.shots is None else spec.shots
     content: dict[str, Any] = {
         **spec.model_dump(mode="json", exclude={"template", "templates"}, exclude_defaults=True),
+        "scale": protocol.scale,
+        "parser": "verdict-json" if spec.structured else protocol.parser,
         "shots": shots,
         "texts": {use: template.text for use, template in templates.items()},
     }
@@ -250,14 +250,8 @@ def copy_judge_folder(name: str | Path, target: Path, *, base: Path | None = Non
 def _misfits(spec: _JudgeFile, protocol: Protocol) -> Iterator[tuple[tuple[str, ...], str]]:
     """Settings that contradict each other, each with its place and the reason."""
     name = spec.protocol
-    parser = "verdict-json" if spec.structured else protocol.parser
     if spec.structured and name != "verdict":
         yield ("structured",), f"found true in protocol {name}, expected it in protocol verdict alone"
-    if spec.scale not in (None, protocol.scale):
-        yield ("scale",), f"found {spec.scale}, expected {protocol.scale}, the scale of protocol {name}"
-    if spec.parser not in (None, parser):
-        switched = " with structured: true" if spec.structured else ""
-        yield ("parser",), f"found {spec.parser}, expected {parser}, which reads protocol {name}{switched}"
     if spec.shots and (spec.structured or not protocol.takes_shots):
         reason = "worked comparisons hold a verdict and nothing else, and would teach this judge to say no more"
         yield ("shots",), f"found true, expected false for protocol {name}: {reason}"

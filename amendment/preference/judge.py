@@ -242,15 +242,14 @@ class Judge:
     def as_reward(
         self,
         *,
-        reference: Callable[[Prompt], str] | None = None,
         name: str = "judge",
         patience: float = 30.0,
         fallback: float | None = None,
     ) -> JudgeReward:
         """An asynchronous reward function for TRL's GRPO and RLOO trainers, in [-1, 1]; see `reward`.
 
-        A judge of pairs needs answers to compare with: the dataset's column `reference`, or what `reference`
-        says to a prompt. The run or ledger behind the model has to stay open; `name` is what the trainer logs it by.
+        A judge of pairs needs answers to compare with: the dataset's column `reference`. The run or ledger behind the
+        model has to stay open; `name` is what the trainer logs it by.
         While calls fail, a step waits `patience` seconds for the next verdict; what then has no reply, and what could
         not be read, has the reward `fallback`. TRL leaves None out only where every reward function says None, and
         with other functions' rewards counts it as 0.
@@ -261,7 +260,6 @@ class Judge:
             self._worth,
             self.model.calls,
             needs_reference=self.unit != "answer",
-            reference=reference,
             name=name,
             patience=patience,
             fallback=fallback,

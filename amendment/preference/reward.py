@@ -76,7 +76,6 @@ class JudgeReward:
         calls: Calls,
         *,
         needs_reference: bool,
-        reference: Callable[[Prompt], str] | None = None,
         name: str,
         patience: float = PATIENCE,
         fallback: float | None = None,
@@ -89,7 +88,6 @@ class JudgeReward:
         self.counts: Counter[str] = Counter()
         """Counts of all completions so far: `rewarded`, `missing` and why, `degenerate` and why."""
         self._worth, self._calls, self._needs_reference = worth, calls, needs_reference
-        self._reference = reference
         self._patience, self._fallback = patience, fallback
 
     async def __call__(
@@ -162,12 +160,12 @@ class JudgeReward:
         return LEAST if str(reward).startswith("degenerate") else None
 
     def _references(self, count: int, columns: Mapping[str, Any]) -> Sequence[Text | None]:
-        if not self._needs_reference or self._reference:
+        if not self._needs_reference:
             return [None] * count
         if columns.get(REFERENCE) is None:
             raise ConfigError(
                 f"{self.__name__}: the judge looks at pairs, so that each completion needs an answer to be compared "
-                f"with: give the dataset a column `{REFERENCE}`, pass reference= to as_reward, or use a judge of "
+                f"with: give the dataset a column `{REFERENCE}`, or use a judge of "
                 "single answers (protocol: score, rubric, keeps or likelihood)"
             )
         return list(columns[REFERENCE])
@@ -184,10 +182,9 @@ class JudgeReward:
             return f"degenerate: {flaw}"
         if not self._needs_reference:
             return _Question(prompt, completion, None)
-        text = self._reference(prompt) if self._reference else reference
-        if not text:
+        if not reference:
             return "missing: no reference"
-        other = _candidate(prompt, text)
+        other = _candidate(prompt, reference)
         return 0.0 if other.id == completion.id else _Question(prompt, completion, other)
 
     async def _ask(self, question: _Question) -> float | str:

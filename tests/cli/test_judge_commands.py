@@ -41,7 +41,7 @@ def test_a_judge_is_shown_with_its_texts(command: Command, capsys: pytest.Captur
 def test_a_folder_whose_words_would_steer_a_terminal_is_shown_as_text(
     command: Command, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    spec = "id: mine\nversion: 1.0.0\nprotocol: verdict\nscale: pair\nparser: verdict-line\ntemplate: t.txt\n"
+    spec = "id: mine\nversion: 1.0.0\nprotocol: verdict\ntemplate: t.txt\n"
     (tmp_path / "judge.yaml").write_text(spec)
     (tmp_path / "t.txt").write_text("{answer_a} {answer_b} \x1b[2J")
     assert command("judge", "show", str(tmp_path)) == 0

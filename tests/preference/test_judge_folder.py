@@ -14,8 +14,6 @@ SPEC = """\
 id: mine
 version: 1.0.0
 protocol: verdict
-scale: pair
-parser: verdict-line
 template: compare.txt
 """
 TEMPLATE = "{conversation} {answer_a} {answer_b} {principle} {question}\n"
@@ -73,8 +71,6 @@ def test_a_template_has_known_holes_and_a_megabyte_at_most(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("line", "instead"),
     [
-        ("parser: verdict-line", "parser: last-letter"),
-        ("scale: pair", "scale: score"),
         ("protocol: verdict", "protocl: verdict"),
         ("id: mine", "id: Mine!"),
         ("id: mine", f"id: {'m' * 65}"),
@@ -91,8 +87,6 @@ def test_a_wrong_key_or_value_is_refused_with_its_place(tmp_path: Path, line: st
 @pytest.mark.parametrize(
     ("line", "instead", "complaint"),
     [
-        ("scale: pair", "scale: score", "scale: found score, expected pair, the scale of protocol verdict"),
-        ("parser: verdict-line", "parser: score", "parser: found score, expected verdict-line"),
         ("protocol: verdict", "protocol: reasoned\nshots: true", "shots: found true, expected false"),
         ("template: compare.txt", "templates: {ask: compare.txt}", "templates: protocol verdict has one text"),
         ("template: compare.txt\n", "", "found no template, expected the name of a file"),
@@ -109,9 +103,7 @@ def test_what_does_not_fit_the_protocol_is_refused_at_its_place(
 
 
 def test_a_protocol_of_two_texts_names_both(tmp_path: Path) -> None:
-    spec = SPEC.replace("verdict-line", "score").replace(
-        "protocol: verdict\nscale: pair", "protocol: score\nscale: score"
-    )
+    spec = SPEC.replace("protocol: verdict", "protocol: score")
     made = folder(tmp_path, spec=spec, template="{candidate}")
     assert "has several texts: name files under templates, for tokens, written" in refusal(made)
     (made / "judge.yaml").write_text(spec.replace("template: compare.txt", "templates: {tokens: compare.txt}"))
@@ -138,7 +130,7 @@ def test_a_retired_protocol_is_refused_with_its_replacement(tmp_path: Path, name
 
 
 def test_structured_output_is_a_switch_of_verdict(tmp_path: Path) -> None:
-    spec = SPEC.replace("verdict-line", "verdict-json") + "structured: true\n"
+    spec = SPEC + "structured: true\n"
     made = load_judge_folder(folder(tmp_path, spec=spec))
     assert (made.is_structured, made.parser, made.shots) == (True, "verdict-json", False)
     (tmp_path / "mine" / "judge.yaml").write_text(spec.replace("protocol: verdict", "protocol: reasoned"))
@@ -149,8 +141,6 @@ RUBRIC = """\
 id: mine
 version: 1.0.0
 protocol: rubric
-scale: ordinal
-parser: rubric-lines
 template: compare.txt
 criteria:
   - {id: kind, text: Is it kind?, choices: [no, partly, yes], weight: 2}
