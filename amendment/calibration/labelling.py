@@ -90,8 +90,8 @@ def sample_of(stage: str) -> LabelledSample:
     return SAMPLES[stage]
 
 
-def open_sample(folder: Path, sample: LabelledSample = SPOT_CHECK, *, annotators: int | None = None) -> ToLabel:
-    """Open a sample in a run's folder for labelling. `annotators` overrides how many the run file plans.
+def open_sample(folder: Path, sample: LabelledSample = SPOT_CHECK) -> ToLabel:
+    """Open a sample in a run's folder for labelling.
 
     Raises ConfigError where it is no run's folder, its run file has no such sample, or it is not drawn yet.
     """
@@ -103,7 +103,7 @@ def open_sample(folder: Path, sample: LabelledSample = SPOT_CHECK, *, annotators
     key = ".".join(sample.keys)
     if not isinstance(plan, dict):
         raise ConfigError(f"{folder}: its run file has no `{key}:`; add one and run it again: amendment run FILE")
-    planned = annotators or plan.get("annotators")
+    planned = plan.get("annotators")
     if not isinstance(planned, int):
         raise ConfigError(f"{folder / 'run.yaml'}: {key}.annotators: expected a number of people, found {planned!r}")
     workspace = Workspace(folder)

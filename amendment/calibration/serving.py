@@ -62,13 +62,12 @@ def serve_page(
     host: str = "127.0.0.1",
     port: int | None = None,
     allow_network: bool = False,
-    annotators: int | None = None,
 ) -> int:
     """Serve the page of one of a run's samples until SIGINT or SIGTERM; returns how many labels are missing then.
 
     `ready` gets each annotator's link, by name, the lead's, and cautions about them. There is one for each of `names`,
     for everybody who had one or has labelled before, and, where no names are given, for as many people as the run file
-    plans, or `annotators`. Without a `port` it is the one that this file of labels has had before, so that what a
+    plans. Without a `port` it is the one that this file of labels has had before, so that what a
     browser has kept is found again; or any free one. Raises ConfigError where nothing is to be labelled, and for a name
     or an address that is not allowed or is taken.
     """
@@ -76,7 +75,7 @@ def serve_page(
 
     from amendment.calibration.page_app import Guide, create_app
 
-    asked, address = open_sample(folder, sample, annotators=annotators), _checked(host, allow_network=allow_network)
+    asked, address = open_sample(folder, sample), _checked(host, allow_network=allow_network)
     with Labels(asked.labels) as labels:
         earlier, current = labels.links(), labels.current()
         links = labels.links(_annotators(names, {*earlier, *(label.annotator for label in current)}, asked.annotators))

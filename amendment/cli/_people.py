@@ -115,9 +115,6 @@ def label(  # noqa: PLR0917 - typer makes options of them
     allow_network: Annotated[
         bool, typer.Option("--allow-network", help="Allow a --host that other machines reach, without TLS.")
     ] = False,
-    annotators: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="How many people share the items; see the run file.")
-    ] = None,
     export: Annotated[
         Path | None, typer.Option("--export", metavar="FILE", help="Write the labels to a file; serve no page.")
     ] = None,
@@ -155,11 +152,10 @@ def label(  # noqa: PLR0917 - typer makes options of them
     from amendment.calibration.serving import serve_page
 
     _check_options(export, file, questions or comments, rater, form)
-    is_about_page = allow_network or host != LOOPBACK or (port, annotators) != (None, None)
+    is_about_page = allow_network or host != LOOPBACK or port is not None
     if is_about_page and (export is not None or file is not None):
         raise ConfigError(
-            "--host, --port, --allow-network and --annotators work only with the page; leave them out with --export or "
-            "--import"
+            "--host, --port and --allow-network work only with the page; leave them out with --export or --import"
         )
     sample = sample_of(stage)
     if export is not None:
@@ -185,7 +181,6 @@ def label(  # noqa: PLR0917 - typer makes options of them
         host=host,
         port=port,
         allow_network=allow_network,
-        annotators=annotators,
     )
     typer.echo(f"\n{_left(folder, sample, missing)}")
 

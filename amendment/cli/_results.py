@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -122,7 +122,6 @@ def export(
         typer.echo("\n".join(export_lines(format, exported)))
 
 
-BadRows = Literal["stop", "skip"]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The folder of a reward model.")]
 Files = Annotated[
     list[Path] | None, typer.Argument(metavar="FILE", help="JSONL, JSON, CSV, TSV (also .gz) or Parquet.")
@@ -132,7 +131,6 @@ Dataset = Annotated[
 ]
 Config = Annotated[str | None, typer.Option(help="Configuration, if the dataset has several.")]
 Split = Annotated[str | None, typer.Option(help="Split of the dataset; train by default.")]
-Revision = Annotated[str | None, typer.Option(help="Revision of a dataset on the Hub: branch, tag or commit.")]
 Named = Annotated[
     str | None,
     typer.Option(
@@ -141,9 +139,6 @@ Named = Annotated[
         "takes votes); category; id. Join several columns with a plus sign. "
         "Without this option, columns are recognised.",
     ),
-]
-Bad = Annotated[
-    BadRows, typer.Option("--bad-rows", help="stop reports every row that cannot be used; skip counts them.")
 ]
 
 
@@ -159,9 +154,7 @@ def score(  # noqa: PLR0917 - typer makes options of them
     dataset: Dataset = None,
     config: Config = None,
     split: Split = None,
-    revision: Revision = None,
     columns: Named = None,
-    bad_rows: Bad = "stop",
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite an existing file of scores.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -179,7 +172,7 @@ def score(  # noqa: PLR0917 - typer makes options of them
         return
     from amendment.run.scoring import score_files
 
-    sources = _sources(files or [], dataset=dataset, config=config, split=split, revision=revision, bad_rows=bad_rows)
+    sources = _sources(files or [], dataset=dataset, config=config, split=split)
     target = out or Path("scores") / f"{_stem(sources)}.jsonl"
     scored = score_files(
         model,
@@ -205,13 +198,11 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
     dataset: Dataset = None,
     config: Config = None,
     split: Split = None,
-    revision: Revision = None,
     columns: Named = None,
     people: Annotated[
         list[str] | None,
         typer.Option(metavar="PATTERN", help="Raters of files of verdicts who are people. Repeatable."),
     ] = None,
-    bad_rows: Bad = "stop",
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
@@ -242,7 +233,7 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
     if fail_if:
         raise ConfigError(f"--fail-if: found {model} without summary.json, expected the folder of a finished run")
 
-    sources = _sources(files or [], dataset=dataset, config=config, split=split, revision=revision, bad_rows=bad_rows)
+    sources = _sources(files or [], dataset=dataset, config=config, split=split)
     evaluated = evaluate_files(
         model,
         sources,
@@ -267,23 +258,15 @@ def _evaluate_run(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _sources(
-    files: Sequence[Path],
-    *,
-    dataset: str | None,
-    config: str | None,
-    split: str | None,
-    revision: str | None,
-    bad_rows: BadRows,
-) -> list[Source]:
+def _sources(files: Sequence[Path], *, dataset: str | None, config: str | None, split: str | None) -> list[Source]:
     from amendment.data.sources import Source
     from amendment.errors import ConfigError
 
-    if dataset is None and (config or split or revision):
-        raise ConfigError("--config, --split and --revision work only with --dataset; add it, or leave them out")
-    sources = [Source(path=str(path), bad_rows=bad_rows) for path in files]
+    if dataset is None and (config or split):
+        raise ConfigError("--config and --split work only with --dataset; add it, or leave them out")
+    sources = [Source(path=str(path)) for path in files]
     if dataset is not None:
-        sources.append(Source(dataset=dataset, config=config, split=split, revision=revision, bad_rows=bad_rows))
+        sources.append(Source(dataset=dataset, config=config, split=split))
     return sources
 
 

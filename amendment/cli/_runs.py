@@ -151,9 +151,6 @@ def run(  # noqa: PLR0917 - typer makes options of them
     allow_unpriced: Annotated[
         bool, typer.Option("--allow-unpriced", help="Call models without a known price.")
     ] = False,
-    strict_model: Annotated[
-        bool, typer.Option("--strict-model", help="Stop if two models answer under one model name.")
-    ] = False,
     max_wait: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Longest wait for a server that does not answer.")
     ] = 900.0,
@@ -179,7 +176,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
         limit=limit,
         progress=open_progress(),
         patience=Patience(max_wait=max_wait),
-        terms=Terms(accept_changes, allow_unpriced, strict_model, Trust(yes=yes, ask=_confirm())),
+        terms=Terms(accept_changes, allow_unpriced, Trust(yes=yes, ask=_confirm())),
     )
     with resumable():
         try:

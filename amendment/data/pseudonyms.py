@@ -12,7 +12,6 @@ name from others, not from somebody who knows who rated what.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -24,6 +23,7 @@ from urllib.parse import urlsplit
 from amendment.data.store import iter_records
 from amendment.errors import ConfigError
 from amendment.hashing import content_id
+from amendment.llm.prices import is_own_server
 from amendment.records import Candidate, Critique, Origin, Preference, Prompt, Verdict
 
 R = TypeVar("R", Candidate, Critique)
@@ -36,18 +36,6 @@ SHORTEST = 3
 _DATA = re.compile(r"(?:\.(?:csv|tsv|jsonl|json|parquet|gz))+$", re.IGNORECASE)
 """Endings of files that a rater may be called after."""
 _ABSOLUTE = re.compile(r"^(?:/|~|\.\.(?:[\\/]|$)|[A-Za-z]:[\\/]|file:)")
-_PRIVATE_ENDINGS = (
-    ".localhost",
-    ".local",
-    ".internal",
-    ".intranet",
-    ".private",
-    ".corp",
-    ".home",
-    ".lan",
-    ".home.arpa",
-)
-"""Endings of host names that no public name server knows."""
 _SPOKEN = ("stop",)
 """Keys of a configuration whose texts are said to models."""
 
@@ -193,11 +181,7 @@ def portable_json(value: Any) -> Any:
 
 def is_private(address: str) -> bool:
     """True if a URL, or a host with port and path, leads to a private network or to this machine."""
-    name = urlsplit(address if "://" in address else f"//{address}").hostname or ""
-    try:
-        return not ipaddress.ip_address(name).is_global
-    except ValueError:
-        return "." not in name or name.endswith(_PRIVATE_ENDINGS)
+    return is_own_server(address.rpartition("://")[2])
 
 
 def _shown_host(host: str) -> str:

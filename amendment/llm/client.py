@@ -63,7 +63,6 @@ class Calls:
         attempts: int = 8,
         longest_wait: float = 60.0,
         max_wait: float = 900.0,
-        strict_model: bool = False,
         returned: Iterable[ReturnedModel] = (),
     ) -> None:
         """`longest_wait` bounds the jittered pause between attempts; `max_wait` the time that one question may be asked
@@ -79,7 +78,6 @@ class Calls:
         self._attempts = attempts
         self.max_wait = max_wait
         """Seconds for which an unavailable endpoint or batch service is waited for."""
-        self._strict_model = strict_model
         self._backoff = wait_random_exponential(multiplier=1, max=longest_wait)
         self.last_fault: tuple[float, str] | None = None
         """The last passing fault: its time by `time.monotonic`, and its message."""
@@ -260,7 +258,7 @@ class Calls:
         return reply
 
     def _note_model(self, request: Request, returned: str) -> None:
-        """Remember the name under which a model answered. A second name is reported, or ends the run."""
+        """Remember the name under which a model answered. A second name is reported."""
         known = sorted(name for host, asked, name in self._answered if (host, asked) == (request.host, request.model))
         if len(known) > MOST_NAMES:
             return
@@ -268,8 +266,6 @@ class Calls:
         if known:
             names = f"{request.model} at {request.host} answered as {returned}, and before as {', '.join(known)}"
             self.notice(f"{names}: name a dated model to keep to one")
-            if self._strict_model:
-                self.stop(AmendmentError(f"{names}: ended by --strict-model; everything so far is kept"))
 
     def _look_after(self, request: Request, fault: Transient) -> None:
         """Stop the run when its endpoint is away for longer than anybody waits."""

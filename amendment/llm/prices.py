@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import as_file, files
 from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
@@ -30,21 +30,12 @@ Usd = Annotated[float, Field(ge=0, le=MOST_USD, allow_inf_nan=False)]
 MOST_OUTPUT = 1_000_000_000
 
 _SNAPSHOT = re.compile(r"(?P<model>.+)-(?:\d{4}-\d{2}-\d{2}|\d{8})")
-_OWN_NETWORKS = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        "127.0.0.0/8",
-        "::1/128",
-        "10.0.0.0/8",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "100.64.0.0/10",
-        "169.254.0.0/16",
-        "fc00::/7",
-        "fe80::/10",
-    )
-)
-_OWN_DOMAINS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
+_OWN_ADDRESSES = """
+0.0.0.0/32 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16 ::/127 fc00::/7 fe80::/10
+"""
+_OWN_NETWORKS = tuple(map(ipaddress.ip_network, _OWN_ADDRESSES.split()))
+_OWN_DOMAINS = (".localhost", ".local", ".internal", ".intranet", ".private", ".corp", ".home", ".lan", ".home.arpa")
+"""Endings of host names that no public name server knows."""
 
 
 class _Rates(Record):
@@ -194,15 +185,15 @@ def is_own_server(host: str) -> bool:
     """True for a host (with port and path, as in base_url without the scheme) that is this machine or in its network.
 
     So are: names without a dot (`localhost`, `gpu-box`, and `local` and `simulated`, which models inside this process
-    have for a host); names under .localhost, .local, .internal, .lan and .home.arpa; loopback, private, link-local and
-    shared (100.64.0.0/10) addresses. Everything else may be a shop.
+    have for a host); names under .localhost, .local, .internal, .lan and the like; unspecified, loopback, private,
+    link-local and shared (100.64.0.0/10) addresses. Everything else may be a shop.
     """
     try:
         name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
     except ValueError:
         return False
     try:
-        address = ipaddress.ip_address(name.split("%", 1)[0])
+        address: Any = ipaddress.ip_address(name)
     except ValueError:
         return name.endswith(_OWN_DOMAINS) or re.fullmatch(r"[a-z][a-z0-9_-]*", name) is not None
-    return any(address in network for network in _OWN_NETWORKS)
+    return any((getattr(address, "ipv4_mapped", None) or address) in network for network in _OWN_NETWORKS)

@@ -183,8 +183,7 @@ def _is_loopback(base_url: str) -> bool:
 
 def _is_private(base_url: str) -> bool:
     """True for a URL in a private network; 0.0.0.0 is this machine."""
-    address = _address(base_url)
-    return is_own_server(urlsplit(base_url).netloc) or (address is not None and address.is_unspecified)
+    return is_own_server(urlsplit(base_url).netloc)
 
 
 def _shown(base_url: str) -> str:

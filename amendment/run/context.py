@@ -69,17 +69,15 @@ class RunContext:
         progress: Progress,
         patience: Patience = Patience(),  # noqa: B008 - immutable
         *,
-        strict_model: bool = False,
         trust: Trust | None = None,
     ) -> None:
-        """`base` is the folder of the run file, from which its paths are meant; `strict_model` ends the run when one
-        name is answered by two models; `trust` says which hosts are sent keys, by default those agreed to earlier."""
+        """`base` is the folder of the run file, from which its paths are meant; `trust` says which hosts are sent
+        keys, by default those agreed to earlier."""
         self.config = config
         self.base = base
         self.workspace = workspace
         self.progress = progress
         self.patience = patience
-        self._strict_model = strict_model
         self._trust = trust
         self._models: dict[str, Model] = {}
         self._calls: Calls | None = None
@@ -108,7 +106,6 @@ class RunContext:
             self._calls = Calls(
                 ledger,
                 budget=budget,
-                strict_model=self._strict_model,
                 returned=ledger.models(),
                 **self.patience._asdict(),
             )

@@ -138,19 +138,15 @@ class DryRun:
             tally.usd += self.weight * (worst if self._is_longest else cost(price, usage, batch=is_batch))
 
 
-_JUDGED = re.compile(r"^<<?(answer_b|candidate|answer_(\d+))[ -](?:[0-9a-f]{32}|[0-9a-f]{8})>>?$", re.MULTILINE)
+_JUDGED = re.compile(r"^<<?(answer_b|candidate)[ -](?:[0-9a-f]{32}|[0-9a-f]{8})>>?$", re.MULTILINE)
 """Where a judge's question shows what is judged."""
 
 
 def _usual_tokens(request: Request) -> int:
     """Tokens that an answer is assumed to have, a whole thinking budget included."""
-    usual = (
-        1
-        if request.choices or request.scored is not None
-        else VERDICT_TOKENS
-        if _JUDGED.search(text_of(request.messages))
-        else TEXT_TOKENS
-    )
+    usual = VERDICT_TOKENS if _JUDGED.search(text_of(request.messages)) else TEXT_TOKENS
+    if request.choices or request.scored is not None:
+        usual = 1
     tokens = usual + (request.sampling.thinking_budget or 0)
     return min(tokens, request.sampling.max_tokens or tokens)
 
@@ -180,8 +176,6 @@ def _verdict(request: Request) -> str:
         return '\n{"reasoning": "", "verdict": "A"}'
     if "answer_b" in shown:
         return "\nVerdict: A"
-    if "candidate" not in shown:
-        return "\nRanking: " + " > ".join(str(place) for place in range(1, len(shown) + 1))
     criteria = read_fenced(text).get("criteria")
     if not criteria:
         return "\nScore: 5"

@@ -113,7 +113,6 @@ class Run(AbstractContextManager["Run"]):
             self._place,
             self._progress,
             patience,
-            strict_model=terms.strict_model,
             trust=terms.trust,
         )
 

@@ -40,8 +40,6 @@ class Terms(NamedTuple):
     """Ask again where changed settings make it necessary, whatever that costs."""
     allow_unpriced: bool = False
     """Ask models whose price nobody knows; a budget does not bound them."""
-    strict_model: bool = False
-    """Stop when one name is answered by two models."""
     trust: Trust = Trust()
     """The hosts that are sent keys."""
 

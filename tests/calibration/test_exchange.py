@@ -438,7 +438,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["--export", "x.json", "--format", "argilla"], "labels are written as CSV or JSONL"),
     (["--export", "x.csv", "--import", "x.csv"], "found --export and --import, expected one of them"),
     (["--export", "x.csv", "--rater", "Ada"], "--rater works only with the page or with --import FILE"),
-    (["--export", "x.csv", "--port", "8000"], "--annotators work only with the page; leave them out"),
+    (["--export", "x.csv", "--port", "8000"], "--allow-network work only with the page; leave them out"),
     (["--import", "other.csv"], "expected the columns as they were exported, found prompt, verdict"),
     (["--export", "run.yaml/x.csv", "--questions"], "cannot be written"),
 ]

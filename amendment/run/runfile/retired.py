@@ -10,13 +10,7 @@ from amendment.yamlfile import Loc
 RETIRED: dict[str, str] = {
     "models.*.style_bias": "is gone; write self_bias, which makes a judge like its own manner",
     "models.*.at_length": "is now called on_truncation; write on_truncation: retry for double",
-    "models.*.device": "is gone; a GPU is used if there is one; set CUDA_VISIBLE_DEVICES= to hide it",
     "prompts.*.system": "is gone; write prompts as lists of messages whose first is {role: system, content: ...}",
-    "prompts.*.shape": "is gone; the columns determine the layout: name them under columns",
-    "pairs.*.shape": "is gone; the columns determine the layout: name them under columns",
-    "verdicts.*.shape": "is gone; the columns determine the layout: name them under columns",
-    "candidates.*.shape": "is gone; the columns determine the layout: name them under columns",
-    "dataset.mix.*.shape": "is gone; the columns determine the layout: name them under columns",
     "pairs.*.votes": "is now called words, as under verdicts; write words with the same values",
     "dataset.mix.*.votes": "is now called words, as under verdicts; write words with the same values",
     "verdicts.*.empty": 'is gone; if an empty cell means something, name it under words, such as invalid: [""]',
@@ -25,8 +19,6 @@ RETIRED: dict[str, str] = {
     "verdicts.*.category": "is gone; name the column with the category under columns",
     "dataset.mix.*.category": "is gone; name the column with the category under columns",
     "critique.principles.per_round": "is gone; each round takes one principle: write more rounds",
-    "judging.ranking=knockout": "knockout is gone; write ranking: adaptive",
-    "judging.ranking=merge_sort": "merge_sort is gone; write ranking: adaptive",
     "judging.jury=dawid-skene": "dawid-skene is gone; write jury: majority, or weighted where people have labelled",
     "judging.jury=stacked": "stacked is now called weighted; write jury: weighted",
     "judging.cascade.sure": "sure is now called confidence; write confidence with the same number",
@@ -40,13 +32,8 @@ RETIRED: dict[str, str] = {
     "dpo.guards.kl": "is gone; write kl_per_token, the limit per token of the answers",
     "dpo.guards.on_trip": "is now on_violation",
     "dpo.guards.parting": "is now reward_judge_gap",
-    "dpo.guards.samples": "is gone; write more prompts",
     "dpo.orpo_lambda": "is gone; write beta, the weight of the odds ratio with loss: orpo",
-    "evaluate.violations.prompts": "is gone; at most 100 prompts are asked about: for fewer, lower evaluate.prompts",
-    "publish.license_link": "is gone; write license_link into the front matter of the card, where it stays",
-    "publish.sealed": "is gone; write the sealed labels to a file with: amendment label DIR --export FILE",
     "rounds.keep_human": "is now replay_human",
-    "reward_model.labels=margins": "is gone; use labels: soft, where P(chosen is better) caps the gap of rewards",
 }
 """Maps `path.of.key`, or `path.of.key=value`, to advice; `*` is any name or index. An example:
 `"judging.ranking=knockout": "is gone; write ranking: adaptive"`."""
