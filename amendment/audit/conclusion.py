@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from amendment.audit.figures import between, short
+from amendment.audit.figures import between, rounded, short
 from amendment.audit.gates import Gate, GateOutcome, JudgeReport, at_chance
 from amendment.audit.votes import INVALID, NONE, TIE, AuditData
 from amendment.statistics import Estimate, Resampling, bounds, share
@@ -198,20 +198,20 @@ _BEGINNING: dict[Form, str] = {
 def _reason(conclusion: Conclusion, judge: JudgeReport, gates: Mapping[str, Gate], doubt: str) -> str:
     """The rest of the sentence."""
     position, flips, agreement = judge.position, conclusion.flips, conclusion.agreement
-    changes = f"{_percent(flips.value)} of its verdicts change with the order" if flips else ""
+    changes = f"{rounded(flips.value)} of its verdicts change with the order" if flips else ""
     and_changes = f"; {changes}" if changes and gates["order"].outcome in ("WARN", "FAIL") else ""
-    agreed = f"{_percent(agreement.value)} ({conclusion.agreed} of {agreement.n})" if agreement else ""
+    agreed = f"{rounded(agreement.value)} ({conclusion.agreed} of {agreement.n})" if agreement else ""
     matches = f"it matches annotators in {agreed}"
-    covers = f"that covers {_percent(conclusion.coverage)} of the items"
+    covers = f"that covers {rounded(conclusion.coverage)} of the items"
     two = conclusion.two_annotators
-    and_two = f"; two annotators agree on {_percent(two.value)}" if two else ""
+    and_two = f"; two annotators agree on {rounded(two.value)}" if two else ""
     needed = f", and {FEWEST_ITEMS} are needed{and_changes}"
     labelled = f"people labelled {judge.label.items if judge.label else 'none'} of its items{needed}"
     if judge.label and judge.label.items >= FEWEST_ITEMS:
         labelled = f"its agreement with annotators is not measured: {gates['chance'].found}"
     kappa = f" (kappa {_kappa(judge.label.kappa)}){and_changes}" if judge.label else ""
     unproved = "the data do not show that it agrees with annotators better than chance"
-    turned = f"in {_percent(position.turned)} of the items it changes sides when the answers change places"
+    turned = f"in {rounded(position.turned)} of the items it changes sides when the answers change places"
     more = "more labelled items are" if two else "a second annotator or more labels are"
     reasons = {check: f"{words} ({gates[check].found})" for check, words in FAILURES.items()} | {
         "agreement": f"{matches}, and {covers}{and_two}",
@@ -230,10 +230,6 @@ def _reason(conclusion: Conclusion, judge: JudgeReport, gates: Mapping[str, Gate
     return reasons[conclusion.because]
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %"
-
-
 def _below_ceiling(judge: JudgeReport) -> str:
     """How often it agrees with an annotator, and how much less that is than two annotators do."""
     ceiling = judge.ceiling.get("no_ties")
@@ -241,8 +237,8 @@ def _below_ceiling(judge: JudgeReport) -> str:
     if ceiling is None or interval is None:
         return ""
     gap = f"{-100 * ceiling.difference.value:.1f} points more {between((-interval[1], -interval[0]))}"
-    agrees = f"it agrees with an annotator on {_percent(ceiling.judge.value)} of the items"
-    return f"{agrees}, while two annotators agree on {_percent(ceiling.people.value)}, which is {gap}"
+    agrees = f"it agrees with an annotator on {rounded(ceiling.judge.value)} of the items"
+    return f"{agrees}, while two annotators agree on {rounded(ceiling.people.value)}, which is {gap}"
 
 
 def _kappa(kappa: Estimate) -> str:

@@ -45,6 +45,11 @@ def percent(estimate: Estimate | None) -> str:
     return _shown(estimate, 100, ".1f", unit=" %")
 
 
+def rounded(share: float) -> str:
+    """A share without its interval, in a sentence: 72 %."""
+    return f"{100 * share:.0f} %"
+
+
 def points(estimate: Estimate | None) -> str:
     """A difference of shares in percentage points: -9.8 (-13.1 to -6.4)."""
     if estimate is not None and not math.isnan(estimate.low):

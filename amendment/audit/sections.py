@@ -68,10 +68,6 @@ def _who(judges: Iterable[str]) -> str:
     return ", ".join(map(short, names)) if len(names) <= MOST_LISTED else f"{len(names)} judges"
 
 
-def _is_short(certificate: Certificate) -> bool:
-    return len(certificate.judges) <= MOST_LISTED
-
-
 def _judges(certificate: Certificate) -> Iterator[Part]:
     """All judges at a glance."""
     invalid = {rater.name: rater.invalid for rater in certificate.counts.raters}
@@ -154,7 +150,7 @@ def _between_judges(certificate: Certificate) -> Iterator[Part]:
 def _agreements(certificate: Certificate) -> Iterator[Part]:
     """Every figure of agreement between judges and people, and what differs between them."""
     head = "judge, figure, with, verdicts, ties, unreadable, n, value, two people, gap (points)"
-    is_short = _is_short(certificate)
+    is_short = len(certificate.judges) <= MOST_LISTED
     rows = [row for judge in certificate.judges for row in _of_judge(judge, is_short=is_short)]
     yield from _table(head, rows)
     if rows and not is_short:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from amendment.audit.bias import LENGTH
 from amendment.audit.certificate import Certificate
-from amendment.audit.figures import NOTHING, Section, between, percent, points
+from amendment.audit.figures import NOTHING, Section, between, percent, points, rounded
 from amendment.audit.gates import LEAST_CONSISTENT, Gate, JudgeReport
 from amendment.audit.position import CONFOUNDED, Position
 from amendment.statistics import Estimate, bounds
@@ -183,7 +183,7 @@ def _on_position(position: Position) -> str:
         return "no displayed order is on record; a judge of single answers has none, a judge of pairs should record it."
     if position.contradicts:
         return (
-            f"its orders may be read the wrong way round: it changes sides in {_percent(position.turned)} of the items "
+            f"its orders may be read the wrong way round: it changes sides in {rounded(position.turned)} of the items "
             f"(kappa {position.kappa.value:.2f} between the orders). Believe no figure before you have checked that."
         )
     if position.pairs < FEWEST_ITEMS:
@@ -193,9 +193,9 @@ def _on_position(position: Position) -> str:
     if rate and abs(position.index.value) > 0.5 and not rate[0] <= 0 <= rate[1]:
         won, side = (position.primacy, "first") if rate[1] < 0 else (position.recency, "second")
         unless = ", if its orders are read correctly: check coordinates and orders" if position.mostly_turns else ""
-        return f"{same}; on {_percent(won / position.pairs)} it picks whatever is shown {side}{unless}."
+        return f"{same}; on {rounded(won / position.pairs)} it picks whatever is shown {side}{unless}."
     if consistent is None or consistent[0] < LEAST_CONSISTENT <= consistent[1]:
-        return f"{same}; the data cannot tell whether that is {_percent(LEAST_CONSISTENT)} or more."
+        return f"{same}; the data cannot tell whether that is {rounded(LEAST_CONSISTENT)} or more."
     return f"{same}."
 
 
@@ -229,7 +229,3 @@ def _on_length(judge: JudgeReport) -> str:
 def _points(estimate: Estimate, interval: Sequence[float], sign: str = "") -> str:
     low, high = interval
     return f"{100 * estimate.value:{sign}.1f} points {between((low, high), f'{sign}.1f')}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"

@@ -173,7 +173,8 @@ def score(  # noqa: PLR0917 - typer makes options of them
     from amendment.run.scoring import score_files
 
     sources = _sources(files or [], dataset=dataset, config=config, split=split)
-    target = out or Path("scores") / f"{_stem(sources)}.jsonl"
+    stem = sources[0].label.rstrip("/").split("/")[-1].split(".")[0] if sources else ""
+    target = out or Path("scores") / f"{stem or 'scores'}.jsonl"
     scored = score_files(
         model,
         sources,
@@ -274,10 +275,6 @@ def _columns(text: str | None) -> Columns | None:
     from amendment.run.scoring import columns_in
 
     return None if text is None else columns_in(text)
-
-
-def _stem(sources: Sequence[Source]) -> str:
-    return sources[0].label.rstrip("/").split("/")[-1].split(".")[0] or "scores" if sources else "scores"
 
 
 def _score_texts(model: Path, prompt: str, answers: Sequence[str], *, as_json: bool) -> None:

@@ -100,7 +100,7 @@ def key_problem(variable: str, base_url: str) -> str | None:
         return f"{shown} {goes}, but base_url is {base_url}. {advice}, or set it to null"
     if service is None and not variable.upper().endswith(ENDINGS):
         return f"expected the name of a variable that ends in _KEY or _TOKEN. {advice}, or set it to null"
-    if not base_url.startswith("https://") and not (_is_loopback(base_url) or _is_private(base_url)):
+    if not base_url.startswith("https://") and not is_own_server(urlsplit(base_url).netloc):
         return (
             f"{variable} would travel unencrypted to {base_url}. Use https. Without it, keys go only to this machine "
             "(localhost) and, with --yes, to private networks such as 10.0.0.5"
@@ -179,11 +179,6 @@ def _address(base_url: str) -> Any:
 def _is_loopback(base_url: str) -> bool:
     address = _address(base_url)
     return urlsplit(base_url).hostname == "localhost" or (address is not None and address.is_loopback)
-
-
-def _is_private(base_url: str) -> bool:
-    """True for a URL in a private network; 0.0.0.0 is this machine."""
-    return is_own_server(urlsplit(base_url).netloc)
 
 
 def _shown(base_url: str) -> str:

@@ -63,6 +63,13 @@ class Written:
         return str(self.summary.get("name") or self.certificate.get("name") or self.folder.resolve().name)
 
     @property
+    def judges(self) -> list[Json]:
+        """At most `MOST_JUDGES` judges of the certificate, in the order of their conclusions."""
+        judges = {judge["name"]: judge for judge in self.certificate.get("judges", ())}
+        order = [conclusion["judge"] for conclusion in self.certificate.get("conclusions", ())] or list(judges)
+        return [judges[name] for name in order if name in judges][:MOST_JUDGES]
+
+    @property
     def date(self) -> str:
         """The day on which the figures were written, in UTC."""
         path = self.folder / ("summary.json" if self.is_run else "certificate.json")
@@ -254,11 +261,9 @@ def _gates(written: Written) -> list[Gate]:
         gates.append(Gate(training["outcome"], "Gate before training", checks))
     elif written.is_run and certificate:
         gates.append(Gate("not measured", "Gate before training", "people have labelled nothing"))
-    order = [conclusion["judge"] for conclusion in certificate.get("conclusions", ())]
-    order = order or [judge["name"] for judge in certificate.get("judges", ())]
-    for judge in order[:MOST_JUDGES]:
-        own = [gate for gate in certificate["gates"] if gate["judge"] == judge]
-        named = f"{short(judge)}: " if len(order) > 1 else ""
+    for judge in written.judges:
+        own = [gate for gate in certificate["gates"] if gate["judge"] == judge["name"]]
+        named = f"{short(judge['name'])}: " if len(written.judges) > 1 else ""
         raised = [gate for outcome in ("FAIL", "WARN") for gate in own if gate["outcome"] == outcome]
         gates += [Gate(gate["outcome"], f"{named}{gate['check']}", gate["found"]) for gate in raised]
         if passed := [gate["check"] for gate in own if gate["outcome"] == "PASS"]:
@@ -273,22 +278,20 @@ def _headlines(written: Written) -> list[Headline]:
     return [
         headline
         for headline in (
-            *_of_judge(written.certificate),
+            *_of_judge(written.judges),
             *_of_trainings(written.stages),
             *_of_dataset(written),
-            *_of_judge(written.certificate, others=True),
+            *_of_judge(written.judges, others=True),
         )
         if headline
     ][:MOST_HEADLINES]
 
 
-def _of_judge(certificate: Json, *, others: bool = False) -> list[Headline | None]:
+def _of_judge(judges: Sequence[Json], *, others: bool = False) -> list[Headline | None]:
     """Of the judge that comes out best; with `others`, what is said where there is room."""
-    judges = {judge["name"]: judge for judge in certificate.get("judges", ())}
-    concluded = certificate.get("conclusions") or [{"judge": next(iter(judges), None)}]
-    judge = judges.get(concluded[0]["judge"])
-    if judge is None:
+    if not judges:
         return []
+    judge = judges[0]
     of, position = f" ({short(judge['name'])})" if len(judges) > 1 else "", judge["position"]
     if others:
         return [share_headline(f"prefers the answer shown first{of}", position["prefers_first"])]

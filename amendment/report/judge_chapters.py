@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from amendment.audit.gates import LEAST_CONSISTENT
-from amendment.report.document import MOST_JUDGES, Chapter, DataTable, Json, Matrix, Written, estimate, short
+from amendment.report.document import Chapter, DataTable, Json, Matrix, Written, estimate, short
 from amendment.report.plots import IntervalRow, Intervals, Reliability, ReliabilityBin
 
 MOST_PRINCIPLES, MOST_SLICES = 16, 24
@@ -21,7 +21,7 @@ PERCENT = (0.0, 100.0)
 def judge_chapters(written: Written) -> list[Chapter]:
     """The chapters that the certificate has figures for."""
     certificate = written.certificate
-    judges = _best_first(certificate)
+    judges = written.judges
     chapters = (
         _agreement(judges),
         _position(judges),
@@ -32,13 +32,6 @@ def judge_chapters(written: Written) -> list[Chapter]:
         _tables(certificate),
     )
     return [chapter for chapter in chapters if chapter]
-
-
-def _best_first(certificate: Json) -> list[Json]:
-    """At most `MOST_JUDGES` judges, in the order of their conclusions."""
-    judges = {judge["name"]: judge for judge in certificate.get("judges", ())}
-    order = [conclusion["judge"] for conclusion in certificate.get("conclusions", ())] or list(judges)
-    return [judges[name] for name in order if name in judges][:MOST_JUDGES]
 
 
 def _rows(figures: Sequence[tuple[str, Any]], series: str = "") -> list[IntervalRow]:

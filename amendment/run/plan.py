@@ -137,7 +137,11 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
         )
         prompts = places[0].count("inputs/prompts")
         speeds = measured_speeds(folder, ledger)
-    asks = tuple(_asks(loaded, place, likely, most, speeds) for place in likely.tallies if _is_asked(likely, place))
+    asks = tuple(
+        _asks(loaded, place, likely, most, speeds)
+        for place, tally in likely.tallies.items()
+        if tally.calls or tally.paid
+    )
     left = [row.model for row in asks if row.calls]
     specs = {name: located(config.models[name], base) for name in dict.fromkeys(left) if name in config.models}
     asking = asking_stages(config)
@@ -192,11 +196,6 @@ def _unknown_lengths(loaded: LoadedRun, asks: Sequence[Asks]) -> Iterator[str]:
             yield f"{name}: how long it thinks is not known, and it is paid as output"
         if any(row.model == name and row.usd and row.most_usd is None for row in asks):
             yield f"{name}: nothing bounds its answers; set max_tokens"
-
-
-def _is_asked(dry_run: DryRun, place: tuple[str, str]) -> bool:
-    tally = dry_run.tallies[place]
-    return bool(tally.calls or tally.paid)
 
 
 def _asks(loaded: LoadedRun, place: tuple[str, str], likely_run: DryRun, most_run: DryRun, speeds: Speeds) -> Asks:

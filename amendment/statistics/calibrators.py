@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from amendment.errors import DataError
 from amendment.statistics.intervals import Floats
+from amendment.statistics.logistic import sigmoid
 from amendment.statistics.sides import HALF, SAME
 
 Method = Literal["temperature", "platt", "isotonic"]
@@ -80,7 +81,7 @@ class Calibrator:
             confidence, becomes = np.array(self.knots).T
             held = np.interp(np.abs(raw - 0.5) + 0.5, confidence, becomes) - 0.5
             return np.asarray(0.5 + np.sign(raw - 0.5) * held, np.float64)
-        return _sigmoid(_logit(raw, self.clip) * (1 / self.scale if self.method == "temperature" else self.scale))
+        return sigmoid(_logit(raw, self.clip) * (1 / self.scale if self.method == "temperature" else self.scale))
 
     def to_json(self) -> dict[str, Any]:
         """Method, parameters and number of labels, as JSON values."""
@@ -280,7 +281,7 @@ def _clip_by_hits(exact: _Rows, scale: float, most: float) -> float:
     n = 1 / float(exact.weights @ exact.weights)
     hits = float(exact.weights @ np.where(exact.p > 0.5, exact.y, 1 - exact.y))
     share = (n * hits + 1) / (n + 2)
-    return float(np.clip(_sigmoid(-scale * np.log(share / (1 - share))), FINEST, most))
+    return float(np.clip(sigmoid(-scale * np.log(share / (1 - share))), FINEST, most))
 
 
 def _least_loss(rows: _Rows, clip: float) -> tuple[float, str]:
@@ -291,7 +292,7 @@ def _least_loss(rows: _Rows, clip: float) -> tuple[float, str]:
     x = _logit(rows.p, clip)
 
     def falls(log_t: float) -> float:
-        return -float(rows.weights @ ((_sigmoid(x * np.exp(-log_t)) - rows.y) * x))
+        return -float(rows.weights @ ((sigmoid(x * np.exp(-log_t)) - rows.y) * x))
 
     log_t = _zero(falls, *LOG_T)
     edges = {
@@ -308,7 +309,7 @@ def _slope(rows: _Rows, clip: float) -> float:
     """
     x, positive = _logit(rows.p, clip), 0.5 / float(rows.weights @ rows.weights)
     held = (1 + positive * rows.y) / (positive + 2)
-    return _zero(lambda a: float(rows.weights @ ((_sigmoid(a * x) - held) * x)), -STEEPEST, STEEPEST)
+    return _zero(lambda a: float(rows.weights @ ((sigmoid(a * x) - held) * x)), -STEEPEST, STEEPEST)
 
 
 def _zero(rising: Callable[[float], float], low: float, high: float) -> float:
@@ -353,8 +354,3 @@ def _logit(p: Floats, clip: float) -> Floats:
     distance = np.maximum(np.minimum(p, 1 - p), clip)  # p and 1 - p get log-odds that differ in sign alone
     log_odds: Floats = np.sign(p - 0.5) * (np.log1p(-distance) - np.log(distance))
     return log_odds
-
-
-def _sigmoid(x: Floats) -> Floats:
-    p: Floats = 0.5 * (1 + np.tanh(x / 2))  # never overflows
-    return p

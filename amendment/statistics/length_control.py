@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amendment.statistics.intervals import Estimate, Floats, codes_of
+from amendment.statistics.logistic import sigmoid
 from amendment.statistics.resampling import Resampling, bootstrap, sums_by_cluster
 from amendment.statistics.shares import share
 
@@ -190,7 +191,7 @@ def _fit(terms: Floats, weights: Floats, won: Floats, prior: Prior) -> Floats:
     outer = np.einsum("ri,rj->rij", design, design).reshape(len(design), -1)
     parameters = np.tile(prior.center, (len(weights), 1))
     for _ in range(STEPS):
-        p = _sigmoid(parameters @ design.T)
+        p = sigmoid(parameters @ design.T)
         slope = (won - weights * p) @ design - (parameters - prior.center) @ penalty
         bend = ((weights * p * (1 - p)) @ outer).reshape(-1, *penalty.shape) + penalty
         step = np.linalg.solve(bend, slope[:, :, None])[:, :, 0]
@@ -204,7 +205,7 @@ def _rates(parameters: Floats, terms: Floats, weights: Floats) -> Floats:
     """The mean win rate of each fit over its rows, with the length term set to 0."""
     still = terms.copy()
     still[:, 0] = 0
-    p = _sigmoid(parameters[:, :1] + parameters[:, 1:] @ still.T)
+    p = sigmoid(parameters[:, :1] + parameters[:, 1:] @ still.T)
     rates: Floats = (p * weights).sum(1) / weights.sum(1)
     return rates
 
@@ -216,7 +217,7 @@ def _systems(y: Floats, columns: Floats, s: Codes, parameters: Floats, slope: fl
     penalty = np.zeros((count, 3, 3))
     penalty[:, 0, 0], penalty[:, 1, 1], penalty[:, 2, 2] = ANCHOR, held, held
     for _ in range(STEPS_EACH):
-        p = _sigmoid((parameters[s].T * columns).sum(0))
+        p = sigmoid((parameters[s].T * columns).sum(0))
         gradient = np.stack([np.bincount(s, (y - p) * column, count) for column in columns], axis=1)
         gradient -= np.einsum("sjk,sk->sj", penalty, parameters - center)
         bend = [[np.bincount(s, p * (1 - p) * column * other, count) for column in columns] for other in columns]
@@ -228,16 +229,11 @@ def _systems(y: Floats, columns: Floats, s: Codes, parameters: Floats, slope: fl
 def _prompts(y: Floats, offset: Floats, psi: Floats, i: Codes, hard: Floats) -> Floats:
     """A few Newton steps for each prompt's difficulty."""
     for _ in range(STEPS_EACH):
-        p = _sigmoid(offset + psi * hard[i])
+        p = sigmoid(offset + psi * hard[i])
         gradient = np.bincount(i, psi * (y - p), hard.size) - hard / DIFFICULTY_SPREAD
         bend = np.bincount(i, psi**2 * p * (1 - p), hard.size) + 1 / DIFFICULTY_SPREAD
         hard = hard + np.clip(gradient / bend, -LONGEST_STEP_EACH, LONGEST_STEP_EACH)
     return hard
-
-
-def _sigmoid(x: Floats) -> Floats:
-    p: Floats = 0.5 * (1 + np.tanh(x / 2))
-    return p
 
 
 def _warning(apart: Floats, spread: float) -> str:

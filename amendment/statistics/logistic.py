@@ -62,10 +62,10 @@ def stack(p: ArrayLike, labels: ArrayLike, groups: Sequence[Hashable]) -> Stacke
     scale = np.where(squares > 0, np.sqrt(squares), 1.0)
     x = x / scale
     weights = _fit(x[has_label], y[has_label], RIDGE).weights
-    stacked = _expit(x @ weights)
+    stacked = sigmoid(x @ weights)
     for fold in range(folds.max() + 1):
         inside = folds == fold
-        stacked[inside] = _expit(x[inside] @ _fit(x[has_label & ~inside], y[has_label & ~inside], RIDGE).weights)
+        stacked[inside] = sigmoid(x[inside] @ _fit(x[has_label & ~inside], y[has_label & ~inside], RIDGE).weights)
     return Stacked(stacked, weights / scale)
 
 
@@ -100,7 +100,7 @@ def _fit(x: Floats, y: Floats, ridge: float) -> _Fit:
 
     weights = np.zeros(x.shape[1])
     for _ in range(STEPS):
-        p = _expit(x @ weights)
+        p = sigmoid(x @ weights)
         curvature = (x.T * (p * (1 - p))) @ x + ridge * np.eye(len(weights))
         step = np.linalg.solve(curvature, x.T @ (y - p) - ridge * weights)
         if np.abs(step).max(initial=0.0) < NEAR:
@@ -114,6 +114,7 @@ def _fit(x: Floats, y: Floats, ridge: float) -> _Fit:
     return _Fit(weights, curvature)
 
 
-def _expit(x: Floats) -> Floats:
-    expit: Floats = 0.5 * (1 + np.tanh(x / 2))  # never overflows
-    return expit
+def sigmoid(x: Floats) -> Floats:
+    """1 / (1 + exp(-x)), which never overflows."""
+    p: Floats = 0.5 * (1 + np.tanh(x / 2))
+    return p

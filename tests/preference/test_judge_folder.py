@@ -56,7 +56,7 @@ def test_a_template_lies_in_the_folder_itself(tmp_path: Path, name: str) -> None
     (tmp_path / "secret.txt").write_text(TEMPLATE)
     made = folder(tmp_path, spec=SPEC.replace("compare.txt", name))
     (made / "link.txt").symlink_to("../secret.txt")
-    assert refusal(made).startswith(f"{made / 'judge.yaml'}:6:")
+    assert refusal(made).startswith(f"{made / 'judge.yaml'}:4:")
 
 
 def test_a_template_has_known_holes_and_a_megabyte_at_most(tmp_path: Path) -> None:
