@@ -195,7 +195,7 @@ def judge_lessons(run: FinishedRun) -> tuple[list[Row], dict[str, int]]:
             for verdict in orders:
                 agrees = _side(verdict) == preferred[comparison] if comparison in preferred else None
                 reason = _doubt(verdict, orders, agrees)
-                messages = _lesson(verdict, ledger) if ledger and not reason else None
+                messages = _lesson(verdict, ledger) if ledger is not None and not reason else None
                 if messages is None:
                     left_out[reason or "its question is not in the ledger"] += 1
                     continue
