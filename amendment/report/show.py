@@ -184,7 +184,9 @@ def label_of(comparison: ComparisonView) -> str:
     by += _decisive(comparison.decisive) if by else ""
     first, second = comparison.answers
     better, p = (second, 1 - comparison.p) if comparison.p < 0.5 else (first, comparison.p)
-    return f"label: {'a tie' if p == 0.5 else f'{better} is better'}, P = {p:.2f}{orders}{by}"
+    unused = comparison.pair and comparison.pair.decided_by in ("verifier", "construction")
+    name = "the judge's label, not used" if unused else "label"
+    return f"{name}: {'a tie' if p == 0.5 else f'{better} is better'}, P = {p:.2f}{orders}{by}"
 
 
 def _decisive(principle: str | None) -> str:
