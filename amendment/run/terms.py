@@ -120,8 +120,8 @@ def refuse_changes(loaded: LoadedRun, folder: Path, *, until: str | None = None,
         *(f"  {row.stage}: {row.calls:,} calls to {plain(row.model)}" for row in again),
         f"  together {calls:,} calls, likely {shown_usd(sum(usd or 0 for usd in money))} USD{unknown}; replies that "
         "still fit are used",
-        "Continue with --accept-changes (in Python: terms=Terms(accept_changes=True)), use another folder (--folder), or "
-        "undo the change.",
+        "Continue with --accept-changes (in Python: terms=Terms(accept_changes=True)), use another folder "
+        "(--folder), or undo the change.",
     ]
     raise ConfigError("\n".join(lines))
 
