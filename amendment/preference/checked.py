@@ -134,7 +134,7 @@ def check_lines(checks: Mapping[str, Any]) -> list[str]:
     if (others := checks["comparisons"] - contrast) or not contrast:
         lines.append(
             f"- in {others:,} comparisons only one answer passes the checks of the principles that apply; "
-            f"checks of hard principles decided {checks['decided']:,} of these"
+            f"hard principles and verifiers decided {checks['decided']:,} of these"
         )
     for rater, agreement in checks["judges"].items():
         interval = "" if agreement["low"] is None else f" ({agreement['low']:.2f} to {agreement['high']:.2f})"

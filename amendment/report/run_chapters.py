@@ -277,7 +277,8 @@ def _diversity(diversity: Json) -> Chapter | None:
     rows: list[tuple[str, dict[str, float]]] = []
     table = []
     for side, measured in diversity.items():
-        for name, figures in measured.get("sets", {}).items():
+        for name, every in measured.get("sets", {}).items():
+            figures = {figure: value for figure, value in every.items() if value["mean"] is not None}  # too few words
             of = side if len(measured["sets"]) == 1 else f"{side}, {name}"
             rows += [
                 (f"{figure}, {of}", {"": value["mean"]}) for figure, value in figures.items() if figure == "distinct-2"

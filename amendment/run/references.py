@@ -19,6 +19,7 @@ from amendment.stages import STAGES, stages_of
 from amendment.stages.contract import ConfigProblem, ConfigWarning, Stage
 from amendment.stages.judging import JudgingConfig
 from amendment.stages.pairs import has_pairs
+from amendment.stages.verify import Verifier
 from amendment.yamlfile import did_you_mean
 
 NO_INPUT = "the run has no input; add prompts, candidates from a file, pairs or verdicts"
@@ -154,8 +155,9 @@ def scope_warnings(config: RunFile, rules: Sequence[Constitution], scopes: Seque
 
 
 def unused_warnings(config: RunFile) -> Iterator[ConfigWarning]:
-    """Candidates that no judge compares and no verdicts of a file decide."""
-    if config.candidates and not config.verdicts and config.part(JudgingConfig) is None:
+    """Candidates that no judge compares, no code verifies and no verdicts of a file decide."""
+    is_compared = config.part(JudgingConfig) or config.parts(Verifier)
+    if config.candidates and not config.verdicts and not is_compared:
         yield ConfigWarning(("candidates",), "nothing compares them; add judging:, or remove candidates:")
 
 

@@ -20,6 +20,7 @@ from amendment.stages.reward_model import RewardModelStage
 from amendment.stages.rounds import RoundsStage
 from amendment.stages.sft import SftStage
 from amendment.stages.spot_check import SpotCheckStage
+from amendment.stages.verify import VerifyStage
 
 __all__ = ["STAGES", "stages_of"]
 
@@ -31,6 +32,7 @@ STAGES: tuple[type[Stage], ...] = (
     CandidatesStage,
     ConstructStage,
     JudgingStage,
+    VerifyStage,
     ProbesStage,
     SpotCheckStage,
     LabelsStage,

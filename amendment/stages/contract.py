@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, Field
 
-from amendment.constitutions import Constitution, principles_of
+from amendment.constitutions import Check, Constitution, principles_of
 from amendment.constitutions.checks import source_of
 from amendment.curation.cleaning import CleanConfig
 from amendment.data.sources import FileSource, LilliputPrompts, Name, OneOrMore, Source
@@ -391,9 +391,14 @@ def constitution_key(context: Context) -> dict[str, Any]:
     """The constitutions, with the source of functions that check for them, for the key of a stage that asks by
     principles."""
     checks = [check for drawn in principles_of(context.constitutions) for check in drawn.principle.check]
-    functions = {str(check.value): source_of(str(check.value)) for check in checks if check.kind == "function"}
     references = {"constitutions": [constitution.reference for constitution in context.constitutions]}
-    return {**references, **({"checks": functions} if functions else {})}
+    return {**references, **check_key(checks)}
+
+
+def check_key(checks: Iterable[Check]) -> dict[str, Any]:
+    """The source of functions among checks, for a key; nothing without any."""
+    functions = {str(check.value): source_of(str(check.value)) for check in checks if check.kind == "function"}
+    return {"checks": functions} if functions else {}
 
 
 def dump(part: BaseModel, *, without: set[str] | None = None) -> dict[str, Any]:

@@ -40,6 +40,8 @@ from amendment.stages.pairs import (
     texts_of,
 )
 from amendment.stages.shown import count_lines, counts_shown, estimate_shown
+from amendment.stages.verify import JUDGEMENTS as VERIFIED
+from amendment.stages.verify import makes_pairs, verifier_rules, verifiers_key
 from amendment.statistics.sides import side_of
 from amendment.text import plain
 
@@ -62,6 +64,7 @@ class DatasetStage(Stage):
         mixed = ("mixing/pairs",) if len(self.config.mix) > 1 else ()
         labelled = (PROBABILITIES, OPEN) if settings.part(SpotCheckSettings) else ()
         constructed = (CANDIDATES, PAIRS) if settings.parts(ConstructConfig) else ()
+        constructed += (VERIFIED,) if makes_pairs(settings) else ()
         named = ("people.json",) if judging or settings.part(SpotCheckSettings) or settings.verdicts else ()
         tables = ("inputs/prompts", "inputs/split", "inputs/judgements", *candidate_tables(settings), *judged)
         self.reads = (*tables, *constructed, *mixed, *labelled, *named)
@@ -77,7 +80,7 @@ class DatasetStage(Stage):
         return (DatasetConfig, Field(default=DatasetConfig(), description=getdoc(cls)))
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        key = dump(self.config, without={"mix"}) | clean_key(self.settings, context.base)
+        key = dump(self.config, without={"mix"}) | clean_key(self.settings, context.base) | verifiers_key(self.settings)
         if self.config.mix:
             key["shares"] = [*mix_shares(self.config).items()]
         if people := self.settings.part(SpotCheckSettings):
@@ -114,11 +117,9 @@ class DatasetStage(Stage):
         rows: dict[str, list[Preference]] = {"train": [], "test": []}
         left_out: Counter[str] = Counter()
         cut: Counter[str] = Counter()
-        references = (
-            {constitution.id: constitution.reference for constitution in context.constitutions}
-            if context.config.part(JudgingConfig) or context.config.parts(Contrast)
-            else {}
-        )
+        asked = context.config.part(JudgingConfig) or context.config.parts(Contrast)
+        cited = (*(context.constitutions if asked else ()), *verifier_rules(context.config))
+        references = {constitution.id: constitution.reference for constitution in cited}
         imported, judged = imported_pairs(context, texts), judged_pairs(context, texts)
         checked = spot_checked_pairs(context, judged.pairs)
         decided = [*imported.pairs, *checked.pairs]

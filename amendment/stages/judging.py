@@ -57,9 +57,9 @@ from amendment.stages.contract import (
     dump,
     open_judge,
 )
-from amendment.stages.critique import CritiqueConfig
 from amendment.stages.endings import Tables
 from amendment.stages.passes import one_pass
+from amendment.stages.verify import answer_tables, makes_pairs, verifier_rules, verifiers_key
 
 REPORT = "judging/report.json"
 COMPARISONS = 2
@@ -126,18 +126,10 @@ def judges_constructed(settings: RunSettings) -> bool:
 
 
 def candidate_tables(settings: RunSettings) -> tuple[str, ...]:
-    """The tables from which the answers of judged comparisons come, by the run file."""
+    """The tables from which the answers of judged or verified comparisons come, by the run file."""
     constructed = (CONSTRUCTED_ANSWERS,) if judges_constructed(settings) else ()
-    return (*_pool_tables(settings), *constructed)
-
-
-def _pool_tables(settings: RunSettings) -> tuple[str, ...]:
-    """The tables of candidates that are compared with each other."""
-    sources = settings.candidates if settings.part(JudgingConfig) else ()
-    drawn = ("candidates/candidates",) if any(isinstance(source, ModelSource) for source in sources) else ()
-    has_chains = settings.part(CritiqueConfig) and any(isinstance(source, ChainSource) for source in sources)
-    revised = ("critique/candidates",) if has_chains else ()
-    return (*drawn, *revised, "inputs/candidates")
+    is_compared = settings.part(JudgingConfig) or makes_pairs(settings)
+    return (*(answer_tables(settings) if is_compared else ("inputs/candidates",)), *constructed)
 
 
 def judging_tables(config: JudgingConfig) -> tuple[str, ...]:
@@ -173,6 +165,7 @@ class JudgingStage(Stage):
         key = {
             **dump(self.config, without={"pairs", "min_margin", "ties"}),
             **constitution_key(context),
+            **verifiers_key(self.settings),
             "take": [dump(source) for source in self.settings.parts(ChainSource)],
         }
         for entry in self.config.every_judge:
@@ -306,9 +299,9 @@ class JudgeStep:
         self.models = [judge.model for judge in self._panel.judges]
         self._window = context.window(self.models)
         self._takes = {source.take for source in context.config.candidates if isinstance(source, ChainSource)}
-        self.reads = _pool_tables(context.config)
+        self.reads = answer_tables(context.config)
         self._report = _Report(config, [judge.name for judge in self._panel.judges])
-        self._checks = CheckedComparisons(context.constitutions)
+        self._checks = CheckedComparisons((*context.constitutions, *verifier_rules(context.config)))
         self.tables = Tables(context.workspace, "judging", **_kinds(config))
         self._unweighed: list[Unweighed] = []
 

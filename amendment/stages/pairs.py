@@ -35,6 +35,10 @@ from amendment.stages.judging import (
     judges_constructed,
     judging_tables,
 )
+from amendment.stages.verify import JUDGEMENTS as VERIFIED
+from amendment.stages.verify import Proof, makes_pairs
+
+VETOED = "the chosen answer fails a verifier"
 
 
 class DatasetConfig(Part):
@@ -97,8 +101,11 @@ def _of_files(context: Context, texts: Texts, *, judged: bool) -> Paired:
 
 def judged_pairs(context: Context, texts: Texts) -> Paired:
     """Pairs of what the run's judges decided, without the comparisons that the user's own verdicts have decided. Where
-    the run has no judges, those of the imported log that people check."""
+    the run has no judges, what its verifiers decided, or those of the imported log that people check."""
     stage = context.config.part(JudgingConfig)
+    if stage is None and makes_pairs(context.config):
+        verified = context.workspace.read(VERIFIED, Judgement)
+        return paired_answers(context.config, verified, PairSettings(), *texts)
     if stage is None:
         return _of_files(context, texts, judged=True)
     decided = decided_comparisons(context)
@@ -107,7 +114,14 @@ def judged_pairs(context: Context, texts: Texts) -> Paired:
         context, [judgement for judgement in judgements if judgement.comparison_id not in decided]
     )
     paired = paired_answers(context.config, judged, stage, *texts)
-    return Paired(paired.pairs, not_ends + paired.left_out)
+    veto = Proof(context.config, "veto")
+    kept = [
+        pair
+        for pair in paired.pairs
+        if veto.of(texts.prompts[pair.prompt_id], texts.candidates[pair.chosen_id]) is not False
+    ]
+    vetoed = Counter({VETOED: len(paired.pairs) - len(kept)})
+    return Paired(kept, not_ends + paired.left_out + +vetoed)
 
 
 def paired_answers(
@@ -219,7 +233,8 @@ def cut_answers(pair: Pair, answers: Mapping[str, Candidate]) -> Iterator[str]:
 def has_pairs(settings: RunSettings) -> bool:
     """Return whether a run can have pairs at all: judged, constructed, or from files."""
     brought = settings.pairs or any(source.may_have_texts for source in settings.verdicts)
-    return bool(settings.part(JudgingConfig) or settings.parts(ConstructConfig) or brought)
+    made = settings.part(JudgingConfig) or settings.parts(ConstructConfig) or makes_pairs(settings)
+    return bool(made or brought)
 
 
 def made_pairs_key(settings: RunSettings) -> dict[str, Any]:

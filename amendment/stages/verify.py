@@ -1,0 +1,262 @@
+"""The stage `verify`: every answer of the run checked by code, by the kinds that a principle has under `check`.
+
+Covered: the outcome of each check of each answer; pass@k of the models that drew several; where the run has no judges,
+pairs of an answer that passes and one that fails, each answer in one pair at most.
+In `judging` the same checks act like those of hard principles: see `preference.checked`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from inspect import getdoc
+from typing import Any, Literal
+
+from pydantic import Field
+
+from amendment.constitutions import AppliesWhen, Check, Constitution, Principle
+from amendment.constitutions.checks import run_checks
+from amendment.curation.rejection import HINT, pass_at_each_k
+from amendment.data.sources import ChainSource, ModelSource, PromptFile
+from amendment.hashing import content_id
+from amendment.preference.checked import RATER
+from amendment.records import Candidate, Comparison, ItemEnding, Judgement, Prompt, Record, text_of
+from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, check_key, dump
+from amendment.stages.critique import CritiqueConfig
+from amendment.stages.kept import KeptAnswers, kept_lines
+from amendment.stages.shown import count_lines, estimate_shown
+from amendment.text import plain
+
+ANSWERS, JUDGEMENTS = "verify/answers", "verify/judgements"
+NAME = "verify"
+HINTED = content_id(HINT)
+"""The template of answers that were drawn with a hint."""
+
+
+class Verifier(Check):
+    """A check of every answer."""
+
+    effect: Literal["decide", "veto", "record"] = "decide"
+    """decide: if only one of two answers passes, it is chosen, whatever the judges say (`decided_by: verifier`). veto:
+    judges decide, and a pair whose chosen answer fails is left out. record: outcomes are only recorded."""
+    applies_when: AppliesWhen | None = None
+    """The prompts whose answers are checked, such as `{categories: [arithmetic]}`; all by default."""
+
+
+class VerifiedAnswer(Record):
+    """The outcome of one check of one answer."""
+
+    prompt_id: str
+    candidate_id: str
+    verifier: str
+    """`verify/NAME`, as pairs name it among their principles."""
+    passes: bool | None = None
+    """Absent where the answer could not be checked."""
+    reason: str | None = None
+    """Why it could not be checked."""
+
+
+def verifier_rules(settings: RunSettings, *effects: str) -> tuple[Constitution, ...]:
+    """The run's verifiers of these effects, or all, as a constitution of principles that code checks; those that decide
+    are hard. Empty without any."""
+    names: Counter[str] = Counter()
+    principles = []
+    for verifier in settings.parts(Verifier):
+        slug = verifier.kind.replace("_", "-")
+        names[slug] += 1
+        if effects and verifier.effect not in effects:
+            continue
+        principle = Principle(
+            id=slug if names[slug] == 1 else f"{slug}-{names[slug]}",
+            statement=f"Pass the check {verifier}.",
+            hard=verifier.effect == "decide",
+            check=(Check.model_validate(verifier.model_dump(exclude={"effect", "applies_when"})),),
+            applies_when=verifier.applies_when,
+        )
+        principles.append(principle)
+    rules = Constitution(
+        id=NAME, version="1.0.0", title="Verifiers of the run", license="CC0-1.0", principles=tuple(principles)
+    )
+    return (rules,) if principles else ()
+
+
+def verifiers_key(settings: RunSettings) -> dict[str, Any]:
+    """The run's verifiers, for the key of a stage that uses them; nothing without any."""
+    verifiers = settings.parts(Verifier)
+    return {NAME: [dump(verifier) for verifier in verifiers], **check_key(verifiers)} if verifiers else {}
+
+
+class Proof:
+    """Whether answers pass all verifiers of some effects that apply to their prompts."""
+
+    def __init__(self, settings: RunSettings, *effects: str) -> None:
+        rules = verifier_rules(settings, *effects)
+        self._principles = rules[0].principles if rules else ()
+
+    def of(self, prompt: Prompt, answer: Candidate) -> bool | None:
+        """None where none applies, or one could not be run and none fails."""
+        principles = [rule for rule in self._principles if rule.applies_to(prompt.category, prompt.tags)]
+        checks = tuple(check for rule in principles for check in rule.check)
+        return run_checks(checks, text_of(answer.messages), prompt.answer).is_kept
+
+
+def answer_tables(settings: RunSettings) -> tuple[str, ...]:
+    """The tables of answers that the run file names under `candidates`, and those of files."""
+    has_chains = settings.part(CritiqueConfig) and settings.parts(ChainSource)
+    drawn = ("candidates/candidates",) if settings.parts(ModelSource) else ()
+    return (*drawn, *(("critique/candidates",) if has_chains else ()), "inputs/candidates")
+
+
+def makes_pairs(settings: RunSettings) -> bool:
+    """Return whether verifiers alone decide pairs, since nobody judges."""
+    decides = any(verifier.effect == "decide" for verifier in settings.parts(Verifier))
+    return decides and getattr(settings, "judging", None) is None
+
+
+class VerifyStage(Stage):
+    """Check every answer by code. Where only one of two answers passes, it is chosen."""
+
+    name = NAME
+    title = "verifying answers"
+    weight = 1
+    comes_with = Verifier
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        drawn = ("candidates/endings",) if settings.parts(ModelSource) else ()
+        self.reads = ("inputs/prompts", *answer_tables(settings), *drawn)
+        self.writes = (ANSWERS, JUDGEMENTS) if makes_pairs(settings) else (ANSWERS,)
+
+    @classmethod
+    def field(cls) -> tuple[Any, Any]:
+        return (tuple[Verifier, ...], Field(default=(), description=getdoc(cls)))
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        return {**verifiers_key(self.settings), "makes pairs": makes_pairs(self.settings)}
+
+    def problems(self) -> Iterator[ConfigProblem]:
+        """Verifiers without known answers, and without answers."""
+        files = [source for source in self.settings.prompts if isinstance(source, PromptFile)]
+        has_known = len(files) < len(self.settings.prompts) or any(source.answer_column for source in files)
+        for index, verifier in enumerate(self.settings.parts(Verifier)):
+            if verifier.needs_answer and not has_known:
+                missing = f"{verifier.kind} compares with the known answer of each prompt, and no prompt has one"
+                yield (
+                    (NAME, index),
+                    f"{missing}; name the column with it as answer_column under prompts, or give a value",
+                )
+        if not self.settings.candidates:
+            yield (NAME,), "there are no answers to check; name a model under candidates"
+
+    def lines(self, counts: Mapping[str, Any]) -> list[str]:
+        return count_lines(counts, {"passed": kept_lines, "pass@k": _pass_lines})
+
+    def make(self, context: Context) -> StageResult:
+        settings, workspace = self.settings, context.workspace
+        prompts, answers = context.prompts(), _by_prompt(context)
+        drawn_by = _models_of_draws(context)
+        kept, proof = KeptAnswers(verifier_rules(settings)), Proof(settings, "decide")
+        [rules] = verifier_rules(settings)
+        passed: dict[str, dict[str, list[bool]]] = defaultdict(dict)
+        judgements: list[Judgement] = []
+        with workspace.writing(ANSWERS, VerifiedAnswer) as add:
+            for prompt_id, of_prompt in answers.items():
+                prompt = prompts[prompt_id]
+                outcomes = {}
+                for answer in of_prompt:
+                    outcome = outcomes[answer.id] = proof.of(prompt, answer)
+                    model = next(drawn_by) if answer.kind == "policy" else None
+                    if model and answer.origin.template != HINTED and outcome is not None:
+                        passed[model].setdefault(prompt_id, []).append(outcome)
+                    kept.add(prompt, answer, _writer(answer, model))
+                different = {answer.id: answer for answer in of_prompt}
+                for answer in different.values():
+                    for row in _checked(rules, prompt, answer):
+                        add(row)
+                judgements += _pairs(prompt, different, outcomes, rules)
+        counts = {"answers": sum(map(len, answers.values())), "passed": kept.to_json()}
+        several = {model: by_prompt for model, by_prompt in passed.items() if min(map(len, by_prompt.values())) > 1}
+        counts |= (
+            {"pass@k": {model: _pass_counts(by_prompt) for model, by_prompt in several.items()}} if several else {}
+        )
+        if JUDGEMENTS in self.writes:
+            workspace.write(JUDGEMENTS, Judgement, judgements)
+            counts["pairs of an answer that passes and one that fails"] = len(judgements)
+        return StageResult(self.writes, counts)
+
+
+def _by_prompt(context: Context) -> dict[str, list[Candidate]]:
+    """The answers by prompt, both in their order."""
+    answers: dict[str, list[Candidate]] = {prompt: [] for prompt in context.prompts()}
+    for answer in context.candidates(answer_tables(context.config)):
+        answers[answer.prompt_id].append(answer)
+    return {prompt: of_prompt for prompt, of_prompt in answers.items() if of_prompt}
+
+
+def _models_of_draws(context: Context) -> Iterator[str]:
+    """The name in the run file of the model of each drawn answer, in the order of their table."""
+    if context.config.parts(ModelSource):
+        for row in context.workspace.rows("candidates/endings", ItemEnding):
+            if row.outcome == "done":
+                yield row.item_id.split("/")[1]
+
+
+def _writer(answer: Candidate, model: str | None) -> str:
+    if model is None:
+        return {"draft": "drafts", "revision": "revisions"}.get(answer.kind, "imported answers")
+    return f"answers of {model}{' with a hint' * (answer.origin.template == HINTED)}"
+
+
+def _checked(rules: Constitution, prompt: Prompt, answer: Candidate) -> Iterator[VerifiedAnswer]:
+    for rule in rules.principles:
+        if rule.applies_to(prompt.category, prompt.tags):
+            checked = rule.check_answer(text_of(answer.messages), prompt.answer)
+            yield VerifiedAnswer(
+                prompt_id=prompt.id,
+                candidate_id=answer.id,
+                verifier=rules.principle_reference(rule),
+                passes=checked.is_kept,
+                reason=checked.reason or None,
+            )
+
+
+def _pairs(
+    prompt: Prompt, answers: Mapping[str, Candidate], outcomes: Mapping[str, bool | None], rules: Constitution
+) -> Iterator[Judgement]:
+    """Each answer that passes against one that fails, none of them twice."""
+    deciding = [rule for rule in rules.principles if rule.hard and rule.applies_to(prompt.category, prompt.tags)]
+    passing, failing = ([name for name in answers if outcomes[name] is wanted] for wanted in (True, False))
+    for chosen, rejected in zip(passing, failing, strict=False):
+        _, a, b = Comparison.between(answers[chosen], answers[rejected])
+        yield Judgement(
+            prompt_id=prompt.id,
+            a=a,
+            b=b,
+            p_a=float(a == chosen),
+            principle_ids=tuple(map(rules.principle_reference, deciding)),
+            rater_kind="verifier",
+            raters=(RATER,),
+        )
+
+
+def verified_answers(context: Context) -> list[tuple[Prompt, Candidate]]:
+    """Different answers that pass every verifier that decides or vetoes, prompt by prompt."""
+    proof, prompts = Proof(context.config, "decide", "veto"), context.prompts()
+    answers = {
+        answer.id: (prompts[prompt], answer)
+        for prompt, of_prompt in _by_prompt(context).items()
+        for answer in of_prompt
+    }
+    return [(prompt, answer) for prompt, answer in answers.values() if proof.of(prompt, answer)]
+
+
+def _pass_counts(outcomes: Mapping[str, Sequence[bool]]) -> dict[str, Any]:
+    return {str(k): estimate.to_json() for k, estimate in pass_at_each_k(outcomes).items()}
+
+
+def _pass_lines(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [
+        f"- pass@{k} of {plain(model)}: {estimate_shown(estimate, share=True)}, {estimate['n']} prompts"
+        for model, by_k in models.items()
+        for k, estimate in by_k.items()
+    ]

@@ -1,0 +1,126 @@
+"""Verifiers of a run: pairs that proof decides, vetoes, judges measured against proof, and what a check says of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+
+from amendment.run import Patience, Result, Run
+from tests.run.small_runs import complaints
+
+RUN = """\
+name: verified
+models:
+  one: {FAR, model: one}
+  two: {FAR, model: two}
+  judge: {FAR, model: judge}
+prompts: [{path: p.jsonl, answer_column: sum, category_column: kind}]
+candidates: [{model: one, per_prompt: 2}, {model: two, per_prompt: 1}]
+verify: [{kind: math, applies_when: {categories: [sum]}}]
+dataset: {test_share: 0.25}
+"""
+JUDGING = "constitution: helpful-honest\njudging: {judges: [{model: judge}], principles_per_pair: 1, pairs: all}\n"
+SUMS, CHATS = 24, 8
+
+
+def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Two is right about even sums, one about odd ones, and the judge likes the answer that is wrong."""
+    asked = body["messages"][-1]["content"]
+    if body["model"] == "judge":
+        first, second = (asked.split(f"<<answer_{name} ")[1].split("<<end")[0] for name in "ab")
+        return 200, {"content": f"Verdict: {'A' if ('wrong' in first, first) > ('wrong' in second, second) else 'B'}"}
+    number = int(asked.split()[-1])
+    if "talk" in asked:
+        return 200, {"content": f"{body['model']} talks about {number}"}
+    is_right = (body["model"] == "two") == (number % 2 == 0)
+    return 200, {"content": f"It is {number + number}." if is_right else f"wrong? {number + number + 1}"}
+
+
+def made(folder: Path, server: Any, text: str = RUN) -> Result:
+    server.answer = answer
+    rows: list[dict[str, Any]] = [
+        {"prompt": f"twice the number {number}", "sum": 2 * number, "kind": "sum"} for number in range(10, 10 + SUMS)
+    ]
+    rows += [{"prompt": f"talk about {number}", "sum": None, "kind": "chat"} for number in range(CHATS)]
+    (folder / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "run.yaml").write_text(text.replace("FAR", f"provider: openai, base_url: '{server.url}'"))
+    patience = Patience(attempts=2, longest_wait=0.01)
+    return Run.from_file(folder / "run.yaml", folder=folder / "run", patience=patience)()
+
+
+def rows_of(result: Result) -> list[dict[str, Any]]:
+    export = result.folder / "export"
+    return [row for name in ("train", "test") for row in parquet.read_table(export / f"{name}.parquet").to_pylist()]
+
+
+def test_without_judges_an_answer_that_passes_is_chosen_before_one_that_fails(tmp_path: Path, server: Any) -> None:
+    result = made(tmp_path, server)
+    rows = rows_of(result)
+    assert len(rows) == SUMS, "one pair of each sum, and none of a chat, which no verifier applies to"
+    for row in rows:
+        number = int(row["prompt"][-1]["content"].split()[-1])
+        assert row["chosen"][-1]["content"] == f"It is {2 * number}."
+        assert row["rejected"][-1]["content"].startswith("wrong")
+    kinds = {(row["decided_by"], row["p_chosen"], *row["raters"], *row["principle_ids"]) for row in rows}
+    assert kinds == {("verifier", 1.0, "check", "verify/math")}
+    [reference] = {name for row in rows for name in row["constitutions"]}
+    assert reference.startswith("verify@1.0.0#")
+    table = parquet.read_table(result.folder / "verify/answers.parquet").to_pylist()
+    assert len(table) == 2 * SUMS, "different answers to sums"
+    assert sum(row["passes"] for row in table) == SUMS
+    page = (result.folder / "summary.md").read_text()
+    assert "- verify/math is kept by 24 of 48 answers of one, 12 of 24 answers of two" in page
+    assert "- pass@1 of one: 0.500" in page
+    assert "pass@1 of two" not in page, "of one answer pass@1 is the share that passes"
+
+
+def test_a_deciding_verifier_overrules_the_judge_and_the_certificate_says_how_often_the_judge_was_wrong(
+    tmp_path: Path, server: Any
+) -> None:
+    result = made(tmp_path, server, RUN + JUDGING)
+    by = {row["category"]: row["decided_by"] for row in rows_of(result)}
+    assert by == {"sum": "verifier", "chat": "judge"}
+    assert not any("wrong" in row["chosen"][-1]["content"] for row in rows_of(result))
+    checks = json.loads((result.folder / "certificate.json").read_text())["checks"]
+    [agreement] = checks["judges"].values()
+    assert (checks["comparisons"], checks["decided"], agreement["agrees"], agreement["n"]) == (SUMS, SUMS, 0, SUMS)
+
+
+def test_a_veto_leaves_out_pairs_whose_chosen_answer_fails_and_record_changes_no_label(
+    tmp_path: Path, server: Any
+) -> None:
+    result = made(tmp_path, server, RUN.replace("kind: math", "kind: math, effect: veto") + JUDGING)
+    assert {row["category"] for row in rows_of(result)} == {"chat"}, "the judge chose the wrong answer of every sum"
+    left_out = result.summary["stages"]["dataset"]["left out"]
+    assert left_out["the chosen answer fails a verifier"] == SUMS
+    (tmp_path / "other").mkdir()
+    recorded = made(tmp_path / "other", server, RUN.replace("kind: math", "kind: math, effect: record") + JUDGING)
+    assert {row["decided_by"] for row in rows_of(recorded)} == {"judge"}
+    assert sum("wrong" in row["chosen"][-1]["content"] for row in rows_of(recorded)) == SUMS
+    assert json.loads((recorded.folder / "certificate.json").read_text())["checks"]["comparisons"] == SUMS
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (", answer_column: sum", "", "name the column with it as answer_column"),
+        ("candidates: [{model: one, per_prompt: 2}, {model: two, per_prompt: 1}]\n", "", "no answers to check"),
+        ("kind: math", "kind: maths", "math"),
+        ("answer_column: sum", "answer_column: total", "total"),
+    ],
+)
+def test_a_verifier_without_a_known_answer_or_an_answer_is_an_error(
+    old: str, new: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "p.jsonl").write_text('{"prompt": "2+2", "sum": 4, "kind": "sum"}\n')
+    text = RUN.replace("FAR", "provider: openai, base_url: 'http://127.0.0.1:9'").replace(old, new)
+    assert any(message in line for line in complaints(tmp_path, text))
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
