@@ -63,7 +63,7 @@ class DatasetStage(Stage):
         judged = tuple(name for name in judged if name.endswith(("/judgements", "/rankings")))
         mixed = ("mixing/pairs",) if len(self.config.mix) > 1 else ()
         labelled = (PROBABILITIES, OPEN) if settings.part(SpotCheckSettings) else ()
-        constructed = (CANDIDATES, PAIRS) if settings.parts(ConstructConfig) else ()
+        constructed: tuple[str, ...] = (CANDIDATES, PAIRS) if settings.parts(ConstructConfig) else ()
         constructed += (VERIFIED,) if makes_pairs(settings) else ()
         named = ("people.json",) if judging or settings.part(SpotCheckSettings) or settings.verdicts else ()
         tables = ("inputs/prompts", "inputs/split", "inputs/judgements", *candidate_tables(settings), *judged)
