@@ -1,4 +1,4 @@
-"""Verifiers of a run: pairs that proof decides, vetoes, judges measured against proof, and what a check says of them."""
+"""Verifiers of a run: pairs that proof decides, vetoes, judges measured against proof, and what a check says."""
 
 from __future__ import annotations
 
