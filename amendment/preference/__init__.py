@@ -7,7 +7,7 @@ from amendment.preference.pairs import PairSettings, make_pairs
 from amendment.preference.panel import escalate
 from amendment.preference.parsers import Parsed
 from amendment.preference.ranking import Compare, rank_adaptively
-from amendment.preference.reward import JudgeReward
+from amendment.preference.reward import JudgeReward, VerifierReward
 from amendment.records import Criterion
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "PairSettings",
     "Parsed",
     "RaterVote",
+    "VerifierReward",
     "aggregate_verdicts",
     "decide",
     "escalate",

@@ -248,8 +248,9 @@ class Judge:
     ) -> JudgeReward:
         """An asynchronous reward function for TRL's GRPO and RLOO trainers, in [-1, 1]; see `reward`.
 
-        A judge of pairs needs answers to compare with: the dataset's column `reference`. The run or ledger behind the
-        model has to stay open; `name` is what the trainer logs it by.
+        A judge of pairs compares with the dataset's column `reference`, or else with `RIVALS` other completions of the
+        same prompt in the batch. The run or ledger behind the model has to stay open; `name` is what the trainer logs
+        it by.
         While calls fail, a step waits `patience` seconds for the next verdict; what then has no reply, and what could
         not be read, has the reward `fallback`. TRL leaves None out only where every reward function says None, and
         with other functions' rewards counts it as 0.
@@ -259,7 +260,7 @@ class Judge:
         return JudgeReward(
             self._worth,
             self.model.calls,
-            needs_reference=self.unit != "answer",
+            is_of_pairs=self.unit != "answer",
             name=name,
             patience=patience,
             fallback=fallback,

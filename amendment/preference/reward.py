@@ -1,10 +1,10 @@
-"""A judge as a reward function: asynchronous, batch by batch, as TRL's GRPO and RLOO trainers take one.
+"""Judges and checks as reward functions: asynchronous, batch by batch, as TRL's GRPO and RLOO trainers take them.
 
 Covered: judges of single answers, whose expected score is put on [-1, 1] (Lee et al. 2023, section 2.2, direct RLAIF),
 a rubric's weighted sum likewise, and so is P(yes), or the sigmoid of a likelihood ratio; judges of pairs, who compare
-each completion with a reference answer and give 2 P - 1. Completions that are the same are asked about once. Calls go
-through ledger and budget as all others, so that a training that is begun again with the same completions pays for
-nothing twice.
+each completion with a reference answer, or with others of its group, and give 2 P - 1; checks, which give 1 or -1.
+Completions that are the same are asked about once. Calls go through ledger and budget as all others, so that a training
+that is begun again with the same completions pays for nothing twice.
 
 What cannot be read has no reward, and neither has what is still open when calls fail and no verdict has come back for
 `patience` seconds. Its reward is `fallback`, by default None: TRL leaves a completion out for which every reward
@@ -20,18 +20,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from statistics import fmean
 from time import monotonic
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from amendment.constitutions.checks import Check, run_checks
 from amendment.errors import ConfigError, Transient
 from amendment.llm.client import Calls
 from amendment.llm.concurrency import STAGE
 from amendment.preference.degenerate import flaw_of
-from amendment.records import Candidate, Message, Messages, Prompt, user
+from amendment.records import Candidate, Message, Messages, Prompt, text_of, user
 from amendment.sync import run_in_loop
 
 LEAST = -1.0
@@ -39,8 +41,11 @@ PATIENCE = 30.0
 STAGE_NAME = "reward"
 """The stage of these calls in the ledger, so that spending lists them separately."""
 NO_REPLY = "missing: no reply"
-REFERENCE = "reference"
-"""The dataset's column with the answers that completions are compared with."""
+REFERENCE, ANSWER = "reference", "answer"
+"""The dataset's columns with the answers that completions are compared with, and with the known answers of checks."""
+RIVALS = 4
+"""Others of its group that a completion is compared with where there is no reference: a number of calls that grows
+with the group, and not with its square."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -67,7 +72,28 @@ class _Question(NamedTuple):
         return self.completion.id, self.reference.id if self.reference else None
 
 
-class JudgeReward:
+class _Reward:
+    """What rewards have in common: a name, counts, and what stands for a reward that is missing."""
+
+    def __init__(self, name: str, fallback: float | None) -> None:
+        if fallback is not None and not math.isfinite(fallback):
+            raise ConfigError(f"{name}: expected a finite number or None as fallback, found {fallback!r}")
+        self.__name__ = name
+        self.counts: Counter[str] = Counter()
+        """Counts of all completions so far: `rewarded`, `missing` and why, `degenerate` and why."""
+        self._fallback = fallback
+
+    def _counted(self, rewards: Sequence[float | str], columns: Mapping[str, Any]) -> list[float | None]:
+        """Rewards as the trainer gets them, from rewards and reasons why there is none. A reason for which a completion
+        is degenerate costs the most. The trainer logs the share that is missing."""
+        self.counts.update("rewarded" if isinstance(reward, float) else reward for reward in rewards)
+        known = [LEAST if str(reward).startswith("degenerate") else reward for reward in rewards]
+        if (log := columns.get("log_metric")) and rewards:
+            log(f"{self.__name__}/missing", sum(isinstance(reward, str) for reward in known) / len(rewards))
+        return [self._fallback if isinstance(reward, str) else reward for reward in known]
+
+
+class JudgeReward(_Reward):
     """An asynchronous reward function over a judge; see `Judge.as_reward`."""
 
     def __init__(
@@ -75,20 +101,15 @@ class JudgeReward:
         worth: Worth,
         calls: Calls,
         *,
-        needs_reference: bool,
+        is_of_pairs: bool,
         name: str,
         patience: float = PATIENCE,
         fallback: float | None = None,
     ) -> None:
+        super().__init__(name, fallback)
         if not patience > 0:
             raise ConfigError(f"as_reward: expected patience in seconds above 0, found {patience!r}")
-        if fallback is not None and not math.isfinite(fallback):
-            raise ConfigError(f"as_reward: expected a finite number or None as fallback, found {fallback!r}")
-        self.__name__ = name
-        self.counts: Counter[str] = Counter()
-        """Counts of all completions so far: `rewarded`, `missing` and why, `degenerate` and why."""
-        self._worth, self._calls, self._needs_reference = worth, calls, needs_reference
-        self._patience, self._fallback = patience, fallback
+        self._worth, self._calls, self._is_of_pairs, self._patience = worth, calls, is_of_pairs, patience
 
     async def __call__(
         self, prompts: Sequence[Text], completions: Sequence[Text], completion_ids: Any = None, **columns: Any
@@ -96,32 +117,40 @@ class JudgeReward:
         """The reward of each completion, in [-1, 1]; `fallback` where there is none.
 
         Prompts and completions are texts or lists of messages; `columns` are those of the dataset, repeated for each
-        completion: `reference` and `category` are read. It can be awaited in any event loop. Raises ConfigError where
-        a reference is needed and there is none at all, and BudgetReached, Paused and CredentialsError as they come,
-        which end the training with their reason: what was paid for is kept.
+        completion: `reference` and `category` are read. It can be awaited in any event loop. A call that fails ends
+        nothing; BudgetReached, Paused and CredentialsError end the training with their reason, since no later call
+        would succeed: what was paid for is kept.
         """
-        rewards = await run_in_loop(self._rewards(prompts, completions, columns))
-        log = columns.get("log_metric")
-        if log and rewards:
-            log(f"{self.__name__}/missing", sum(reward is None for reward in rewards) / len(rewards))
-        return [self._fallback if reward is None else reward for reward in rewards]
+        return self._counted(await run_in_loop(self._rewards(prompts, completions, columns)), columns)
 
     async def _rewards(
         self, prompts: Sequence[Text], completions: Sequence[Text], columns: Mapping[str, Any]
-    ) -> list[float | None]:
-        """All rewards of a batch, each question once. It runs in the loop that ledger and models live in."""
+    ) -> list[float | str]:
+        """All rewards of a batch, or why there is none. It runs in the loop that ledger and models live in."""
         STAGE.set(STAGE_NAME)
-        references = self._references(len(prompts), columns)
+        references = columns.get(REFERENCE)
+        is_by_group = self._is_of_pairs and references is None
         categories = columns.get("category") or [None] * len(prompts)
         rows = [
-            self._row(prompt, completion, reference, category)
+            self._row(prompt, completion, reference, category, is_by_group=is_by_group)
             for prompt, completion, reference, category in zip(
-                prompts, completions, references, categories, strict=True
+                prompts, completions, references or [None] * len(prompts), categories, strict=True
             )
         ]
-        questions = {row.key: row for row in rows if isinstance(row, _Question)}
-        rewards = await self._answers(questions)
-        return [self._counted(rewards[row.key] if isinstance(row, _Question) else row) for row in rows]
+        questions = [row for row in rows if isinstance(row, _Question)]
+        asked = _rivals(questions) if is_by_group else {question.key: [(question, 1.0)] for question in questions}
+        answers = await self._answers({question.key: question for sides in asked.values() for question, _ in sides})
+        group_sizes = Counter(map(repr, prompts))
+        rewards: list[float | str] = []
+        for prompt, row in zip(prompts, rows, strict=True):
+            if not isinstance(row, _Question):
+                rewards.append(row)
+            elif sides := [(answers[question.key], sign) for question, sign in asked[row.key]]:
+                values = [sign * answer for answer, sign in sides if isinstance(answer, float)]
+                rewards.append(fmean(values) if values else sides[0][0])
+            else:  # equal to all others of its group, as far as they have words, or alone
+                rewards.append(0.0 if group_sizes[repr(prompt)] > 1 else "missing: no other completion of its prompt")
+        return rewards
 
     async def _answers(self, questions: Mapping[Key, _Question]) -> dict[Key, float | str]:
         """The reward of each question. Once calls fail and nothing has come back for `patience` seconds, the questions
@@ -141,7 +170,7 @@ class JudgeReward:
                 if waiting and is_failing and monotonic() - since >= self._patience:
                     last_fault = f"; the last fault: {fault[1]}" if fault else ""
                     _LOG.warning(
-                        "%s: no verdict for %g s (patience) while calls fail: %d of %d completions have no reward%s",
+                        "%s: no verdict for %g s (patience) while calls fail: %d of %d questions have no answer%s",
                         *(self.__name__, self._patience, len(waiting), len(tasks), last_fault),
                     )
                     break
@@ -151,36 +180,15 @@ class JudgeReward:
             await asyncio.gather(*tasks.values(), return_exceptions=True)
         return {key: NO_REPLY if task.cancelled() else task.result() for key, task in tasks.items()}
 
-    def _counted(self, reward: float | str | None) -> float | None:
-        """A reward, or the reason why there is none; a reason with which a completion is degenerate costs the most."""
-        if isinstance(reward, float):
-            self.counts["rewarded"] += 1
-            return reward
-        self.counts[str(reward)] += 1
-        return LEAST if str(reward).startswith("degenerate") else None
-
-    def _references(self, count: int, columns: Mapping[str, Any]) -> Sequence[Text | None]:
-        if not self._needs_reference:
-            return [None] * count
-        if columns.get(REFERENCE) is None:
-            raise ConfigError(
-                f"{self.__name__}: the judge looks at pairs, so that each completion needs an answer to be compared "
-                f"with: give the dataset a column `{REFERENCE}`, or use a judge of "
-                "single answers (protocol: score, rubric, keeps or likelihood)"
-            )
-        return list(columns[REFERENCE])
-
-    def _row(self, asked: Text, answer: Text, reference: Text | None, category: str | None) -> _Question | float | str:
+    def _row(
+        self, asked: Text, answer: Text, reference: Text | None, category: str | None, *, is_by_group: bool
+    ) -> _Question | float | str:
         """The question about a completion, or its reward or reason where the judge need not be asked."""
-        try:
-            prompt = Prompt(messages=_messages(asked, "user"), category=category)
-            completion = _candidate(prompt, answer)
-        except (ValidationError, ValueError, TypeError):
-            return "missing: not a conversation"
-        flaw = flaw_of(completion.messages, prompt.messages)
-        if flaw:
-            return f"degenerate: {flaw}"
-        if not self._needs_reference:
+        read = _read(asked, answer, category)
+        if isinstance(read, str):
+            return read
+        prompt, completion = read
+        if not self._is_of_pairs or is_by_group:
             return _Question(prompt, completion, None)
         if not reference:
             return "missing: no reference"
@@ -193,6 +201,80 @@ class JudgeReward:
         except Transient:
             return NO_REPLY
         return "missing: no verdict" if worth is None or not math.isfinite(worth) else 2 * worth - 1
+
+
+class VerifierReward(_Reward):
+    """Checks as an asynchronous reward function: 1 for a completion that passes all of them, -1 for one that fails.
+
+    The dataset's column `answer` holds the known answers of checks that need one. What could not be checked, such as a
+    program where there is no sandbox, has the reward `fallback`. A completion without words, or with marks of a chat
+    template, fails. Checks run in threads, while a judge is asked. Raises ConfigError for no checks.
+    """
+
+    def __init__(self, checks: Sequence[Check], *, name: str = "verifier", fallback: float | None = None) -> None:
+        super().__init__(name, fallback)
+        if not checks:
+            raise ConfigError(f"{name}: found no check, expected at least one")
+        self._checks = tuple(checks)
+
+    async def __call__(
+        self, prompts: Sequence[Text], completions: Sequence[Text], completion_ids: Any = None, **columns: Any
+    ) -> list[float | None]:
+        """The reward of each completion: 1, -1, or `fallback`. Raises ConfigError where checks need the column
+        `answer` and there is none."""
+        answers = columns.get(ANSWER)
+        needing = [check.kind for check in self._checks if check.needs_answer]
+        if needing and answers is None:
+            raise ConfigError(
+                f"{self.__name__}: a check of kind {needing[0]} compares with the known answer of each prompt: give "
+                f"the dataset a column `{ANSWER}`"
+            )
+        rows: list[str | tuple[str, str | None]] = []
+        for prompt, completion, answer in zip(prompts, completions, answers or [None] * len(prompts), strict=True):
+            read = _read(prompt, completion)
+            known = None if answer is None else str(answer)
+            rows.append(read if isinstance(read, str) else (text_of(read[1].messages), known))
+        asked = list(dict.fromkeys(row for row in rows if not isinstance(row, str)))
+        rewards = dict(zip(asked, await asyncio.gather(*(self._check(*row) for row in asked)), strict=True))
+        return self._counted([row if isinstance(row, str) else rewards[row] for row in rows], columns)
+
+    async def _check(self, text: str, answer: str | None) -> float | str:
+        checked = await asyncio.to_thread(run_checks, self._checks, text, answer)
+        return f"missing: {checked.reason}" if checked.is_kept is None else 1.0 if checked.is_kept else -1.0
+
+
+def _rivals(questions: Sequence[_Question]) -> dict[Key, list[tuple[_Question, float]]]:
+    """Comparisons of each completion with others of its prompt, with 1 where it is the first of the two, -1 where it is
+    the second.
+
+    On a circle in the order of their ids, each is compared with its `RIVALS` nearest, or with all if there are no more.
+    Equal groups make equal comparisons, which the ledger knows.
+    """
+    groups: dict[str, list[_Question]] = defaultdict(list)
+    for _, question in sorted({question.completion.id: question for question in questions}.items()):
+        groups[question.prompt.id].append(question)
+    sides: dict[Key, list[tuple[_Question, float]]] = {question.key: [] for question in questions}
+    for group in groups.values():
+        count = len(group)
+        steps = range(1, min(RIVALS, count) // 2 + 1)
+        pairs = {tuple(sorted((i, (i + step) % count))) for i in range(count) for step in steps}
+        for i, j in sorted(pairs):
+            pair = _Question(group[i].prompt, group[i].completion, group[j].completion)
+            sides[group[i].key].append((pair, 1.0))
+            sides[group[j].key].append((pair, -1.0))
+    return sides
+
+
+def _read(asked: Text, answer: Text, category: str | None = None) -> tuple[Prompt, Candidate] | str:
+    """A prompt and its completion as records, or the reason why nothing is asked about them."""
+    try:
+        prompt = Prompt(messages=_messages(asked, "user"), category=category)
+        completion = _candidate(prompt, answer)
+        _ = completion.id  # half of a surrogate pair has no bytes
+    except (ValidationError, ValueError, TypeError):
+        return "missing: not a conversation"
+    flaw = flaw_of(completion.messages, prompt.messages)
+    return f"degenerate: {flaw}" if flaw else (prompt, completion)
 
 
 def _candidate(prompt: Prompt, answer: Text) -> Candidate:

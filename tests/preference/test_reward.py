@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
+from tempfile import TemporaryDirectory
+from threading import Barrier
 from typing import Any
 
 import pytest
 
-from amendment.constitutions import Score
+from amendment.constitutions import Score, load_constitution
 from amendment.errors import BudgetReached, Transient
 from amendment.llm.requests import Reply, Request
 from amendment.preference import Judge, JudgeReward
+from amendment.run import Run
 from amendment.sync import run_sync
 from amendment.text import fence, read_fenced
-from tests.preference.scripted_judge import Scripted, house, judge, labels, likes_good, principle, question, written
+from tests.chat_server import ChatServer, saying
+from tests.preference.scripted_judge import (
+    Scripted,
+    house,
+    judge,
+    labels,
+    likes_good,
+    principle,
+    question,
+    shown,
+    written,
+)
 
 HI = [{"role": "user", "content": "Hi"}]
 
@@ -133,4 +148,89 @@ def test_calls_stand_in_the_ledger_under_their_own_stage() -> None:
         return [(row.stage, row.replies) for row in made.model.calls.ledger.spending()]
 
     assert run_sync(spending()) == [("reward", 2)]
+    closed(made)
+
+
+def by_rank(request: Request) -> Reply:
+    """0.9 for the better answer where it is shown first, 0.7 where it is second: 0.8 over both orders."""
+    first, second = shown(request)
+    return labels(0.9 if RANKS.index(first) < RANKS.index(second) else 0.3)
+
+
+RANKS = ["best", "good", "fair", "bad"]
+
+
+def test_a_judge_of_pairs_without_a_reference_compares_a_prompts_completions_with_each_other() -> None:
+    # 2 * 0.8 - 1 = 0.6 for each win, -0.6 for each loss; three rivals: 3 * 0.6 / 3, (2 - 1) * 0.6 / 3, ...
+    provider = Scripted(by_rank)
+    made = judge(provider)
+    reward = made.as_reward()
+    group = ["fair", "best", "bad", "good", "best"]
+    other = ["bad", "best"]  # of another prompt
+    found = rewards(reward, *map(said, [*group, *other]), prompts=[HI] * 5 + ["Ho"] * 2)
+    assert found == pytest.approx([-0.2, 0.6, -0.6, 0.2, 0.6, -0.6, 0.6])
+    assert len(provider.asked) == 2 * (6 + 1)  # both orders of the six pairs of four texts, and of the other's one
+    closed(made)
+
+
+def test_in_a_large_group_each_completion_has_four_rivals() -> None:
+    counts: Counter[str] = Counter()
+
+    def count(request: Request) -> Reply:
+        counts.update(shown(request))
+        return labels(0.5)
+
+    made = judge(Scripted(count))
+    assert rewards(made.as_reward(), *(said(f"answer {i}") for i in range(9))) == [0.0] * 9
+    assert set(counts.values()) == {2 * 4}
+    closed(made)
+
+
+def test_a_comparison_that_fails_costs_no_reward_while_another_one_comes_back() -> None:
+    def say(request: Request) -> Reply:
+        if set(shown(request)) == {"best", "bad"}:
+            raise Transient("no reply", kind="server")
+        return by_rank(request)
+
+    made = judge(Scripted(say))
+    reward = made.as_reward()
+    # best loses its comparison with bad, and good with nobody: 0.6, (0.6 - 0.6) / 2, -0.6
+    assert rewards(reward, said("best"), said("good"), said("bad")) == pytest.approx([0.6, 0.0, -0.6])
+    assert rewards(made.as_reward(fallback=-0.25), said("best"), said("bad")) == [-0.25, -0.25]
+    closed(made)
+
+
+def test_what_has_no_rival_is_told_apart_from_a_tie() -> None:
+    provider = Scripted(by_rank)
+    made = judge(provider)
+    reward = made.as_reward()
+    assert rewards(reward, said("best")) == [None]
+    assert reward.counts == {"missing: no other completion of its prompt": 1}
+    assert rewards(reward, said("best"), said("best")) == [0.0, 0.0]
+    assert rewards(reward, said("best"), said("")) == [0.0, -1.0]
+    assert provider.asked == []
+    closed(made)
+
+
+def test_a_group_is_asked_about_in_calls_at_the_same_time(server: ChatServer) -> None:
+    together = Barrier(8, timeout=20)
+
+    def answer(_: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        together.wait()  # breaks, and answers nothing, unless all eight are here
+        return 200, {"content": "7"}
+
+    server.answer = saying("7")
+    entry = {"provider": "openai", "base_url": server.url, "model": "m", "price": {"input": 0, "output": 0}}
+    settings = {"name": "rewards", "constitution": "lilliput", "models": {"judge": {**entry, "concurrency": 16}}}
+    with TemporaryDirectory() as folder, Run.from_dict(settings, folder=folder) as run:
+        made = Judge.from_folder("score", model=run.models["judge"], constitution=load_constitution("lilliput"))
+        rewards(made.as_reward(), said("first"))  # sent alone: what the server can do is not known yet
+        server.answer = answer
+        found = rewards(made.as_reward(), *(said(f"answer {i}") for i in range(8)))
+    assert found == pytest.approx([2 * (7 - 1) / 9 - 1] * 8)
+
+
+def test_half_of_a_surrogate_pair_has_no_reward() -> None:
+    made = judge(Scripted(lambda request: scores((10, 1.0))), "score")
+    assert rewards(made.as_reward(), said("\ud800"), said("x")) == pytest.approx([None, 1.0])
     closed(made)
