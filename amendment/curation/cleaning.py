@@ -14,6 +14,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from amendment.constitutions.proof import passes
 from amendment.curation.near_copies import LEAST, NearCopies
 from amendment.curation.personal_data import personal_data
 from amendment.data.sources import OneOrMore, Source
@@ -25,7 +26,8 @@ KEY, PERSONAL = "key or token", "personal data"
 LENGTH, LANGUAGE = "length", "language"
 OVERLAP, COPY, NEAR_COPY, ONE_SIDED = "overlap with an evaluation set", "copy", "near copy", "one-sided n-gram"
 SHORTEST = 5
-"""Words of the shortest item of an evaluation set that counts; the answer "Paris" is in every text about it."""
+"""Words of the shortest text that a language is read from, and of the shortest item of an evaluation set that counts:
+the answer "Paris" is in every text about it."""
 
 
 class EvaluationSet(Source):
@@ -51,6 +53,9 @@ class CleanConfig(Part):
     """The fewest and the most words of a prompt."""
     answer_words: tuple[int, int] = (1, 4000)
     """The fewest and the most words of an answer; both answers of a pair count."""
+    languages: tuple[Annotated[str, Field(pattern="^[a-z]{2}$")], ...] = ()
+    """ISO 639-1 codes, such as [en, de]: texts in another language are left out; empty for any. Texts of fewer than five
+    words are in any."""
     personal_data: Literal["drop", "keep"] = "drop"
     """Texts with an e-mail address, a phone, bank account, payment card or social security number."""
     one_sided: Literal["keep", "drop"] = "keep"
@@ -126,10 +131,16 @@ class Cleaner:
     def _flaw_of_text(self, text: str) -> Flaw | None:
         if self._scanner and (key := next(self._scanner.scan("", text), None)):
             return Flaw(KEY, key.kind)
+        if not self._is_in_its_languages(text):
+            return Flaw(LANGUAGE)
         if self._config.personal_data == "drop" and (kinds := personal_data(text)):
             return Flaw(PERSONAL, ", ".join(kinds))
         evaluation_set = self._overlap.found_in(text)
         return Flaw(OVERLAP, evaluation_set) if evaluation_set else None
+
+    def _is_in_its_languages(self, text: str) -> bool:
+        codes = self._config.languages
+        return not codes or len(words(text)) < SHORTEST or any(passes("language", text, code) for code in codes)
 
     def _copy(self, name: str, texts: Sequence[str]) -> Flaw | None:
         copy = self._copies and self._copies.add(name, *texts)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from amendment.constitutions.proof import missing as missing_for
 from amendment.data.inputs import StreamedInputs, read_into
 from amendment.data.source_rows import FileFacts, source_state
 from amendment.data.sources import ChainSource, FileSource, PairFile, Source
@@ -72,6 +73,8 @@ class InputsStage(Stage):
         if clean := self.settings.clean:
             if absent := missing("clean", "rensa") if clean.near_copies is not None else None:
                 yield ("clean",), str(absent)
+            if absent := missing_for("language") if clean.languages else None:
+                yield ("clean", "languages"), absent
             read_overlap(clean, base, glimpse=True)
 
     def make(self, context: Context) -> StageResult:

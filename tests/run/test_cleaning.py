@@ -27,6 +27,7 @@ dataset: {test_share: 0}
 clean:
   evaluation_sets: [{path: exam.jsonl, column: question}]
   prompt_words: [3, 60]
+  languages: [en]
 """
 
 
@@ -59,6 +60,7 @@ def test_prompts_that_are_left_out_are_counted_and_stand_in_a_table(folder: Path
         pair(f"{question(SUBJECTS[1])} and"),  # one word more
         pair(f"Tell me {EXAM}, please"),
         pair("What does anna.keller@kellerbau.de want from all of us?"),
+        pair("Warum backen die Leute ihr Brot heute nicht mehr selbst?"),
         pair("Is AKIAIOSFODNN7REALKEY a key of mine or not?"),
     ]
     save(folder / "pairs.jsonl", rows)
@@ -67,18 +69,19 @@ def test_prompts_that_are_left_out_are_counted_and_stand_in_a_table(folder: Path
     assert prompts == [row["prompt"] for row in kept]
     assert {row.prompt[0].content for row in pairs_of(result.folder)} == set(prompts)
     counts = result.summary["stages"]["inputs"]["clean"]
-    # 10 read; one each is short, a copy, a near copy, in the exam, with an address, with a key: 4 are left
-    assert (counts["in"], counts["out"]) == (10, 4)
+    # 11 read; one each is short, a copy, a near copy, in the exam, in German, with an address, with a key: 4 are left
+    assert (counts["in"], counts["out"]) == (11, 4)
     assert counts["left out"] == {
         "length": 1,
         "copy": 1,
         "near copy": 1,
         "overlap with an evaluation set": 1,
         "personal data": 1,
+        "language": 1,
         "key or token": 1,
     }
     table = read_records(result.folder / "inputs/dropped.parquet", Dropped)
-    assert len(table) == 6
+    assert len(table) == 7
     by_reason = {row.reason: row for row in table}
     ids = {text_of(row.messages): row.id for row in read_records(result.folder / "inputs/prompts.parquet", Prompt)}
     assert by_reason["copy"].detail == ids[read_first]
@@ -150,6 +153,8 @@ def test_check_names_what_is_wrong_with_evaluation_sets(folder: Path) -> None:
     assert "exams.jsonl: no such file" in file
     [order] = complaints(folder, RUN.replace("[3, 60]", "[60, 3]"))
     assert "prompt_words: found [60, 3]" in order
+    [code] = complaints(folder, RUN.replace("[en]", "[english]"))
+    assert "english" in code
 
 
 def test_a_run_that_is_cleaned_plans_only_what_is_left(folder: Path) -> None:
