@@ -54,8 +54,8 @@ class CleanConfig(Part):
     answer_words: tuple[int, int] = (1, 4000)
     """The fewest and the most words of an answer; both answers of a pair count."""
     languages: tuple[Annotated[str, Field(pattern="^[a-z]{2}$")], ...] = ()
-    """ISO 639-1 codes, such as [en, de]: texts in another language are left out; empty for any. Texts of fewer than five
-    words are in any."""
+    """ISO 639-1 codes, such as [en, de]: texts in another language are left out; empty for any. Texts of fewer than
+    five words are in any."""
     personal_data: Literal["drop", "keep"] = "drop"
     """Texts with an e-mail address, a phone, bank account, payment card or social security number."""
     one_sided: Literal["keep", "drop"] = "keep"

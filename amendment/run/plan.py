@@ -10,15 +10,18 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
+from amendment.constitutions import load_constitution
+from amendment.curation.coverage import PrincipleCoverage, coverage, coverage_rows, too_few
 from amendment.data.source_rows import dataset_folder
 from amendment.errors import AmendmentError
 from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, located
-from amendment.records import Record
+from amendment.records import Prompt, Record
 from amendment.run.changes import Change, changes
 from amendment.run.checks import LoadedRun, check_run_file
 from amendment.run.context import RunContext
@@ -28,6 +31,7 @@ from amendment.run.money import asking_stages, price_table, prices_of, spent_bef
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
 from amendment.run.times import Speeds, measured_speeds, seconds_for, speed_of, time_lines
+from amendment.stages import stages_of
 from amendment.text import plain
 from amendment.yamlfile import texts
 
@@ -94,6 +98,8 @@ class Plan(Record):
     """Models whose cut answers are asked for again, with twice the limit."""
     done: tuple[str, ...]
     """Stages that are up to date."""
+    coverage: tuple[PrincipleCoverage, ...] = ()
+    """Which principle applies to how many prompts, where models ask by principles."""
     stops: dict[str, str] = Field(default={})
     """Stages that would stop the run as things are, and why; nothing is known of what comes after them."""
     contacts: tuple[Contact, ...]
@@ -136,6 +142,7 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
             for dry_run, place in zip((likely, most), places, strict=True)
         )
         prompts = places[0].count("inputs/prompts")
+        covered = _covered(loaded, places[0])
         speeds = measured_speeds(folder, ledger)
     asks = tuple(
         _asks(loaded, place, likely, most, speeds)
@@ -155,6 +162,7 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
         times=tuple(time_lines(specs, speeds)),
         lengthened=tuple(name for name, spec in specs.items() if getattr(spec, "on_truncation", "keep") == "retry"),
         done=tuple(stage.name for stage in wanted if stage.name in done),
+        coverage=covered,
         stops=stops,
         contacts=contacts(config, base, left, done),
         outside=outside_files(config, base),
@@ -186,6 +194,14 @@ def _perform(context: DryContext, wanted: Collection[str], done: Collection[str]
     finally:
         context.close()
     return {}
+
+
+def _covered(loaded: LoadedRun, place: DryFolder) -> tuple[PrincipleCoverage, ...]:
+    config, place.most_prompts = loaded.config, None
+    if not any(ask.role in ("revise", "judge") for stage in stages_of(config) for ask in stage.asks()):
+        return ()
+    constitutions = [load_constitution(name, base=loaded.base) for name in config.constitution]
+    return tuple(coverage(constitutions, place.rows("inputs/prompts", Prompt)))
 
 
 def _unknown_lengths(loaded: LoadedRun, asks: Sequence[Asks]) -> Iterator[str]:
@@ -256,18 +272,26 @@ HEAD = ("stage", "model", "paid", "calls", "at most", "tokens in", "out", "USD l
 def plan_lines(plan: Plan) -> list[str]:
     about = f"; what stages ask prompt by prompt is counted with the first {plan.counted:,} and scaled up"
     rows = [HEAD, *((row.stage, row.model, *_cells(row)) for row in plan.asks), ("total", "", *_total_cells(plan))]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    table = [
-        "  ".join(cell.ljust(width) if place < 2 else cell.rjust(width) for place, (cell, width) in enumerate(cells))
-        for cells in (list(zip(map(plain, row), widths, strict=True)) for row in rows)
-    ]
+    matrix = coverage_rows(plan.coverage)
     return [
         f"{plain(plan.name)}: {plan.prompts:,} prompts{about if plan.counted < plan.prompts else ''}",
         "",
-        *(map(str.rstrip, table) if plan.asks else ["no model is asked"]),
+        *(_in_columns(rows, names=2) if plan.asks else ["no model is asked"]),
         "",
+        *([*_in_columns(matrix, names=1), ""] if matrix else []),
+        *map(partial(plain, longest=2000), too_few(plan.coverage, plan.prompts)),
         *_notes(plan),
     ]
+
+
+def _in_columns(rows: Sequence[Sequence[str]], *, names: int) -> Iterator[str]:
+    """Rows as lines with columns of one width; the first `names` columns are flush left, figures flush right."""
+    shown = [[plain(text) for text in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
+        cells = enumerate(zip(row, widths, strict=True))
+        columns = (text.ljust(width) if place < names else text.rjust(width) for place, (text, width) in cells)
+        yield "  ".join(columns).rstrip()
 
 
 def _cells(row: Total) -> list[str]:

@@ -376,3 +376,26 @@ def test_a_price_stands_in_the_entry_in_the_users_table_or_in_the_shipped_one(tm
 
 def test_the_name_of_a_model_at_its_server_is_no_file(written: Written, folder: Path) -> None:
     assert planned(written(DRAWS.replace("model: m,", "model: /usr,")), folder).outside == ()
+
+
+def test_a_plan_shows_which_principle_applies_to_how_many_prompts(written: Written, folder: Path) -> None:
+    path = written(
+        TRIAL.replace("helpful-honest", "./rules.yaml").replace("{path: p", "{category: harm, path: p"), prompts=24
+    )
+    principles = "".join(
+        f"  - {{id: {name}, statement: Keep it., critique: [Is it?], revise: [Keep it.], compare: [Which?]"
+        f"{scope}}}\n"
+        for name, scope in (("all", ""), ("people", ", applies_when: {categories: [people]}"))
+    )
+    head = "id: rules\nversion: 1.0.0\ntitle: Rules\nlicense: CC0-1.0\nsource: {kind: original}\nprinciples:\n"
+    (path.parent / "rules.yaml").write_text(head + principles)
+    plan = planned(path, folder)
+    assert [(row.principle, row.by_category) for row in plan.coverage] == [
+        ("rules/all", {"harm": 24}),
+        ("rules/people", {"harm": 0}),
+    ]
+    lines = [line.split() for line in str(plan).splitlines()]
+    assert ["principle", "prompts", "harm"] in lines
+    assert ["rules/people", "0", "0"] in lines
+    assert "principles that apply to fewer than 20 prompts: rules/people (0)" in str(plan)
+    assert planned(written(DRAWS), folder).coverage == ()
