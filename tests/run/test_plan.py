@@ -383,8 +383,7 @@ def test_a_plan_shows_which_principle_applies_to_how_many_prompts(written: Writt
         TRIAL.replace("helpful-honest", "./rules.yaml").replace("{path: p", "{category: harm, path: p"), prompts=24
     )
     principles = "".join(
-        f"  - {{id: {name}, statement: Keep it., critique: [Is it?], revise: [Keep it.], compare: [Which?]"
-        f"{scope}}}\n"
+        f"  - {{id: {name}, statement: Keep it., critique: [Is it?], revise: [Keep it.], compare: [Which?]{scope}}}\n"
         for name, scope in (("all", ""), ("people", ", applies_when: {categories: [people]}"))
     )
     head = "id: rules\nversion: 1.0.0\ntitle: Rules\nlicense: CC0-1.0\nsource: {kind: original}\nprinciples:\n"
