@@ -73,8 +73,8 @@ class InputsStage(Stage):
         if clean := self.settings.clean:
             if absent := missing("clean", "rensa") if clean.near_copies is not None else None:
                 yield ("clean",), str(absent)
-            if absent := missing_for("language") if clean.languages else None:
-                yield ("clean", "languages"), absent
+            if no_detector := missing_for("language") if clean.languages else None:
+                yield ("clean", "languages"), no_detector
             read_overlap(clean, base, glimpse=True)
 
     def make(self, context: Context) -> StageResult:
