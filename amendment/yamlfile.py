@@ -280,8 +280,12 @@ def _fault(error: dict[str, Any], document: Document, model: type[BaseModel]) ->
     expected: tuple[str, ...] = ()
     message, known = "", list[str]()
     if kind == "extra_forbidden":
-        members = [schema for schema in _schemas_at(model, loc[:-1]) if _is_meant(schema, _at(document.data, loc[:-1]))]
-        known = list(dict.fromkeys(key for schema in members for key in schema.get("properties", ())))
+        written = _at(document.data, loc[:-1])
+        members = [schema for schema in _schemas_at(model, loc[:-1]) if _is_meant(schema, written)]
+        keys = [schema.get("properties", {}) for schema in members]
+        shared = [len(written.keys() & names.keys()) for names in keys]
+        nearest = [names for names, count in zip(keys, shared, strict=True) if count == max(shared)]
+        known = list(dict.fromkeys(name for names in nearest for name in names))
         message = f"unknown key '{loc[-1]}'" + (
             did_you_mean(loc[-1], known) or f"; known keys are {', '.join(known) or 'none'}"
         )
@@ -367,7 +371,7 @@ def _schemas_at(model: type[BaseModel], loc: Loc) -> list[dict[str, Any]]:
             if "$ref" in schema:
                 inner = [_schema(model)["$defs"][schema["$ref"].rpartition("/")[2]]]
             schemas = inner + schemas
-            flat += [] if inner else [schema]
+            flat += [] if inner and "properties" not in schema else [schema]
         for schema in flat if part is not None else ():
             patterns = [*schema.get("patternProperties", {}).values()]
             more = schema.get("additionalProperties") or schema.get("items") or (patterns[0] if patterns else None)
@@ -431,5 +435,6 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     " (did you mean 'temperature'?)"
     """
     by_lower = {name.lower(): name for name in known} if isinstance(word, str) else {}
-    near = difflib.get_close_matches(str(word).lower()[:200], by_lower, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(str(word).lower()[:200], by_lower, n=3, cutoff=0.6)
+    near.sort(key=lambda name: sorted(name) != sorted(str(word).lower()))  # two letters that changed places
     return f" (did you mean '{by_lower[near[0]]}'?)" if near else ""

@@ -272,6 +272,8 @@ BAD_OVERRIDES = {
     "judging.judges.0.samples=true": "run.yaml:13:12: judging.judges[0].samples: found true, expected a whole number",
     "judging.princples_per_pair=1": "unknown key 'princples_per_pair' (did you mean 'principles_per_pair'?)",
     "a..b=1": "unknown key 'a'",
+    "prompts=[{path: p.jsonl, colum: q}]": "unknown key 'colum' (did you mean 'column'?)",
+    "models.m={provider: openai, modle: m}": "unknown key 'modle' (did you mean 'model'?)",
 }
 
 
