@@ -69,7 +69,7 @@ def _worth(one: World, policies: Mapping[str, Path]) -> Values:
     varied = measure_diversity({name: [text for texts in found for text in texts] for name, found in said.items()})
     assert varied is not None
     return {
-        name: worth_of(one, policy, said[name]) | {key: spread.mean for key, spread in varied.sets[name].items()}
+        name: worth_of(one, policy, said[name]) | {key: figure.value for key, figure in varied.sets[name].items()}
         for name, policy in policies.items()
     }
 

@@ -1,4 +1,4 @@
-"""Commands about results: publish a run, export it, verify it, evaluate it, score with a reward model."""
+"""Commands about results: publish a run, export it, verify and sign it, evaluate it, score with a reward model."""
 
 from __future__ import annotations
 
@@ -49,6 +49,9 @@ def publish(
     replace: Annotated[
         bool, typer.Option("--replace", help="Overwrite a repository that another run published.")
     ] = False,
+    sign: Annotated[
+        Path | None, typer.Option(metavar="PRIVATE", help="Sign the manifest with this Ed25519 key.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Preview a publication; with --push, send it to the Hub.
@@ -57,7 +60,7 @@ def publish(
     """
     from amendment.publishing.publication import plan_json, plan_lines, prepare, write_preview
 
-    ready = prepare(folder, repo=repo, license=license, public=public, models=models)
+    ready = prepare(folder, repo=repo, license=license, public=public, models=models, key=sign)
     written = write_preview(ready)
     if send:
         from amendment.publishing.push import push
@@ -82,19 +85,48 @@ def publish(
 @app.command(rich_help_panel=SHARE)
 def verify(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, or a copy of a published dataset.")],
+    key: Annotated[
+        Path | None, typer.Option(metavar="PUBLIC", help="The manifest must be signed with this Ed25519 key.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(metavar="MANIFEST", help="Check against this manifest, which you kept.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check every file and row against the manifest.
 
-    Exits with 1 if anything is missing, changed or added.
+    Exits with 1 if anything is missing, changed or added, or if the signature does not hold.
     """
     from amendment.publishing.verify import verification_lines
     from amendment.publishing.verify import verify as look
 
-    result = look(folder)
+    result = look(folder, key=key, against=against)
     typer.echo(json.dumps(result.to_json(), indent=1) if as_json else "\n".join(verification_lines(result)))
     if not result.is_clean:
         raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=SHARE)
+def sign(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, or a copy of a published dataset.")],
+    key: Annotated[Path, typer.Option(metavar="PRIVATE", help="The file of your private Ed25519 key.")],
+) -> None:
+    """Sign a manifest, after checking every file against it.
+
+    Writes manifest.intoto.json, an in-toto statement that `amendment verify --key PUBLIC` and other tools check.
+    """
+    from amendment.errors import DataError
+    from amendment.files import write_text
+    from amendment.publishing.manifest import MANIFEST, SIGNATURE
+    from amendment.publishing.signature import signed
+    from amendment.publishing.verify import verification_lines
+    from amendment.publishing.verify import verify as look
+
+    result = look(folder)
+    if not result.is_clean:
+        raise DataError("\n".join([*verification_lines(result), "nothing was signed; see which of these you want"]))
+    write_text(folder / SIGNATURE, signed((folder / MANIFEST).read_text(encoding="utf-8"), key))
+    typer.echo(f"{folder / SIGNATURE}: signed {result.files} files; others check it with your public key: verify --key")
 
 
 @app.command(rich_help_panel=SHARE)

@@ -1,18 +1,24 @@
-"""Mix other sources into the dataset, and measure its diversity."""
+"""Mix other sources into the dataset, measure its diversity, and notice a collapse."""
 
-from amendment.curation.diversity import Diversity, Spread, compression_ratio, distinct, measure_diversity
+from amendment.curation.collapse import CollapseGate, collapse_gates
+from amendment.curation.diversity import Diversity, measure_diversity
+from amendment.curation.measures import WordModel, compression_ratio, distinct, self_repetition, vendi_score
 from amendment.curation.mixing import Mix, Mixed, PairShare, RunShare, SourceCount, mix_pairs
 
 __all__ = [
+    "CollapseGate",
     "Diversity",
     "Mix",
     "Mixed",
     "PairShare",
     "RunShare",
     "SourceCount",
-    "Spread",
+    "WordModel",
+    "collapse_gates",
     "compression_ratio",
     "distinct",
     "measure_diversity",
     "mix_pairs",
+    "self_repetition",
+    "vendi_score",
 ]

@@ -1,63 +1,56 @@
 """Diversity of sets of texts, measured at the same size, so that they can be compared.
 
-Covered: distinct-n for n = 1, 2, 3 and the compression ratio, over several seeded draws of equally many texts that
-are cut to equally many words, or characters. Both figures move with the size alone: of more text a smaller share is
-new, and a longer text compresses better. At one size what is left is the texts' own.
+Covered: the figures of `measures` over many seeded draws of equally many texts that are cut to equally many words, or
+characters; their intervals; ratios to one of the sets, and how well each set predicts a text that was held out. Every
+figure moves with the size alone: of more text a smaller share is new, and a longer text compresses better. At one size
+what is left is the texts' own.
 Not covered: what the texts say. A set can be varied and wrong, or alike and right.
 """
 
 from __future__ import annotations
 
 import random
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from math import isfinite, nan
-from statistics import fmean, pstdev
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite, nan, sqrt
+from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from amendment.audit.refusal_phrases import refusal_phrase
+from amendment.curation.measures import (
+    WordModel,
+    compression_ratio,
+    distinct,
+    effective_number,
+    hashed_features,
+    self_repetition,
+    tail_coverage,
+    tail_words,
+    vendi_score,
+)
+from amendment.statistics import Estimate
 from amendment.text import words
 
 NGRAMS = (1, 2, 3)
-DRAWS = 5
+DRAWS = 20
+T = 2.093
+"""The 97.5 % point of Student's t with 19 degrees of freedom."""
 MOST_ANSWERS = 500
 """In one draw; more make it slower and hardly steadier."""
 LONGEST = 4_000
 """Characters of one text that are looked at."""
+OPENING = 3
+"""Words of an opening."""
+COMPRESSION, REPETITION, VENDI = "compression ratio", "self-repetition", "Vendi score"
+OPENINGS, REFUSALS, TAIL, CROSS_ENTROPY = "openings", "kinds of refusal", "tail coverage", "cross-entropy"
+LOWER_IS_VARIED = (COMPRESSION, REPETITION, CROSS_ENTROPY)
 
-
-def distinct(texts: Iterable[Sequence[str]], n: int) -> float:
-    """Distinct n-grams among all n-grams of texts given as words, in (0, 1]; nan where no text has n words.
-
-    No n-gram reaches from one text into the next. After Li et al. 2016 (A Diversity-Promoting Objective Function for
-    Neural Conversation Models), who divide by the number of words; the number of n-grams makes 1 the highest value
-    for every n.
-    """
-    seen: set[tuple[str, ...]] = set()
-    total = 0
-    for text in texts:
-        grams = list(zip(*(text[start:] for start in range(n)), strict=False))
-        seen.update(grams)
-        total += len(grams)
-    return len(seen) / total if total else nan
-
-
-def compression_ratio(texts: Sequence[str]) -> float:
-    """Bytes of the texts, a line break between them, over their bytes compressed (zlib, level 9); nan without text.
-
-    The higher, the more of it is repetition. After Shaib et al. 2024 (Standardizing the Measurement of Text
-    Diversity), eq. 1, who compress with gzip: the same method with twelve bytes more. Repeats are found over 32 kB.
-    """
-    raw = "\n".join(texts).encode("utf-8", "replace")
-    return len(raw) / len(zlib.compress(raw, 9)) if raw else nan
-
-
-class Spread(NamedTuple):
-    """A figure over several draws."""
-
-    mean: float
-    deviation: float
-    """Standard deviation over the draws; it says how much the draw matters, and is no interval."""
+Texts = Mapping[str, str] | Sequence[str]
+"""Texts by the id of what each answers, such as its prompt; a list where no two sets answer the same."""
+Embed = Callable[[list[str]], np.ndarray[Any, Any]]
+"""A unit vector for each text, as a row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,75 +64,182 @@ class Diversity:
     characters: float
     """Characters of each text, on average, where they were compressed."""
     draws: int
-    sets: dict[str, dict[str, Spread]]
-    """By set, then by measure: distinct-1, distinct-2, distinct-3, compression ratio."""
+    sets: dict[str, dict[str, Estimate]]
+    """By set, then by measure."""
+    baseline: str | None = None
+    """The set that others are compared with."""
+    ratios: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    """By other set, then by measure: its diversity over the baseline's, turned so that below 1 is less varied. Of
+    self-repetition these are the shares of texts without it. Cross-entropy has differences in `rises`."""
+    rises: dict[str, Estimate] = field(default_factory=dict)
+    """By other set: cross-entropy of the held-out text less the baseline's, in nats per word."""
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; a figure that no text was long enough for is null."""
-        sets = {
-            name: {measure: _spread_json(spread) for measure, spread in measures.items()}
-            for name, measures in self.sets.items()
-        }
         sizes = {"answers": self.answers, "words": round(self.words, 1), "characters": round(self.characters, 1)}
-        return {**sizes, "draws": self.draws, "sets": sets}
+        compared = {"baseline": self.baseline, "ratios": _json(self.ratios)} if self.baseline else {}
+        rises = {"rises": {name: _rounded(rise) for name, rise in self.rises.items()}} if self.rises else {}
+        return {**sizes, "draws": self.draws, "sets": _json(self.sets), **compared, **rises}
 
 
-def _spread_json(spread: Spread) -> dict[str, float | None]:
-    return {name: round(value, 4) if isfinite(value) else None for name, value in spread._asdict().items()}
+def _json(sets: Mapping[str, Mapping[str, Estimate]]) -> dict[str, Any]:
+    return {name: {measure: _rounded(value) for measure, value in of.items()} for name, of in sets.items()}
 
 
-def measure_diversity(sets: Mapping[str, Sequence[str]], *, seed: int = 0) -> Diversity | None:
-    """Distinct-n and compression ratio of each set, at the same number of texts and of words, or characters.
+def _rounded(estimate: Estimate) -> dict[str, Any]:
+    value, low, high = (round(number, 4) for number in estimate[:3])
+    return estimate._replace(value=value, low=low, high=high).to_json()
+
+
+def measure_diversity(
+    sets: Mapping[str, Texts],
+    *,
+    baseline: str | None = None,
+    held_out: Texts | None = None,
+    embed: Embed | None = None,
+    seed: int = 0,
+) -> Diversity | None:
+    """Every figure of each set, at the same number of texts and of words, or characters.
 
     Each draw takes, of every set and without replacement, half as many texts as the smallest set has, at most
-    500: half, so that draws of the smallest set differ too. Then the set with the fewest words stays whole, and of
-    the others the longest texts are cut until they have as many; likewise with characters, for the compression
-    ratio. Texts without words are left out, and of very long ones the first 4,000 characters count. None where a set
-    has no text with words.
+    500. Then the set with the fewest words stays whole, and of the others the longest texts are cut until they have as
+    many; likewise with characters, for the compression ratio. Texts without words are left out, and of very long ones
+    the first 4,000 characters count. None where a set has too few texts with words.
+
+    With `baseline`, one of the sets, others are compared with it in each draw, and predict a text that people wrote:
+    half of `held_out`, or of the baseline where there is none. No draw takes a text that answers the same as a
+    held-out one. `embed` gives the vectors of the Vendi score in place of hashed n-grams.
+
+    Intervals come from the variance over the draws by the delete-d jackknife (Shao and Wu 1989): a bootstrap with
+    replacement would repeat texts, and repetition is what is measured. Those of ratios are wider than they need be
+    where the sets have more than twice as many texts as a draw.
     """
-    kept = {name: [text[:LONGEST] for text in texts if words(text)] for name, texts in sets.items()}
-    smallest = min(map(len, kept.values()), default=0)
-    if not smallest:
+    kept = {name: _kept(name, texts) for name, texts in sets.items()}
+    source = {} if baseline is None else kept[baseline] if held_out is None else _kept("held out", held_out)
+    n_held_out = min(MOST_ANSWERS, len(source) // 2)
+    room = [len(texts) - min(n_held_out, len(texts.keys() & source.keys())) for texts in kept.values()]
+    answers = min([MOST_ANSWERS, *((len(texts) + 1) // 2 for texts in kept.values()), *room], default=0)
+    if answers < 1 or (baseline and not n_held_out):
         return None
-    answers = min(MOST_ANSWERS, (smallest + 1) // 2)
-    samples = [_draw(kept, answers, random.Random(f"{seed}:{draw}")) for draw in range(DRAWS)]  # noqa: S311 - a sample
+    vectors = (
+        {name: dict(zip(texts, embed([*texts.values()]), strict=True)) for name, texts in kept.items()} if embed else {}
+    )
+    draws = [
+        _draw(kept, answers, rng, source=source, n_held_out=n_held_out, vectors=vectors)
+        for rng in (random.Random(f"{seed}:{draw}") for draw in range(DRAWS))  # noqa: S311 - samples
+    ]
+
+    def estimate(values: Sequence[float], factor: float = 1.0) -> Estimate:
+        return _estimate(values, factor, answers)
+
+    compared = _compared(draws, baseline, estimate) if baseline else {}
     return Diversity(
         answers=answers,
-        words=fmean(sample.words for sample in samples) / answers,
-        characters=fmean(sample.characters for sample in samples) / answers,
+        words=fmean(draw.words for draw in draws) / answers,
+        characters=fmean(draw.characters for draw in draws) / answers,
         draws=DRAWS,
         sets={
             name: {
-                measure: _spread([sample.measures[name][measure] for sample in samples])
-                for measure in samples[0].measures[name]
+                measure: estimate([draw.figures[name][measure] for draw in draws], _factor(answers, len(texts)))
+                for measure in draws[0].figures[name]
             }
-            for name in kept
+            for name, texts in kept.items()
         },
+        baseline=baseline,
+        **compared,
     )
+
+
+def _kept(name: str, texts: Texts) -> dict[str, str]:
+    keyed = texts if isinstance(texts, Mapping) else {f"{name} {number}": text for number, text in enumerate(texts)}
+    return {key: text[:LONGEST] for key, text in keyed.items() if words(text)}
+
+
+def _factor(drawn: int, of: int) -> float:
+    """By which a deviation over draws of `drawn` texts becomes a standard error of `of` (Shao and Wu 1989, eq. 3.1)."""
+    return sqrt(drawn / (of - drawn)) if of > drawn else 1.0
+
+
+def _estimate(values: Sequence[float], factor: float, answers: int) -> Estimate:
+    finite = [value for value in values if isfinite(value)]
+    half = T * factor * stdev(finite) if len(finite) == len(values) else nan
+    mean, half = fmean(finite) if finite else nan, half or nan  # no variation between draws says nothing
+    return Estimate(mean, mean - half, mean + half, answers, answers)
 
 
 class _Drawn(NamedTuple):
     words: int
     characters: int
-    measures: dict[str, dict[str, float]]
+    figures: dict[str, dict[str, float]]
 
 
-def _draw(sets: Mapping[str, Sequence[str]], answers: int, rng: random.Random) -> _Drawn:
-    samples = {name: rng.sample(texts, answers) for name, texts in sets.items()}
+def _draw(
+    sets: Mapping[str, Mapping[str, str]],
+    answers: int,
+    rng: random.Random,
+    *,
+    source: Mapping[str, str],
+    n_held_out: int,
+    vectors: Mapping[str, Mapping[str, Any]],
+) -> _Drawn:
+    held_out = set(rng.sample([*source], n_held_out))
+    keys = {name: rng.sample([key for key in texts if key not in held_out], answers) for name, texts in sets.items()}
+    samples = {name: [texts[key] for key in keys[name]] for name, texts in sets.items()}
     as_words = {name: [words(text) for text in texts] for name, texts in samples.items()}
     n_words = min(_total(texts) for texts in as_words.values())
     n_characters = min(_total(texts) for texts in samples.values())
-    measures = {name: _measures(_cut(as_words[name], n_words), _cut(samples[name], n_characters)) for name in samples}
-    return _Drawn(n_words, n_characters, measures)
+    target = [words(source[key]) for key in sorted(held_out)]
+    tail, vocabulary = tail_words(target), {word for text in target for word in text}
+    figures = {}
+    for name, texts in samples.items():
+        cut = _cut(as_words[name], n_words)
+        rows = np.array([vectors[name][key] for key in keys[name]]) if vectors else hashed_features(cut)
+        figures[name] = {
+            **{f"distinct-{n}": distinct(cut, n) for n in NGRAMS},
+            COMPRESSION: compression_ratio(_cut(texts, n_characters)),
+            REPETITION: self_repetition(cut),
+            VENDI: vendi_score(rows),
+            OPENINGS: effective_number(tuple(text[:OPENING]) for text in as_words[name]),
+            REFUSALS: effective_number(map(refusal_phrase, texts)),
+        }
+        if target:
+            figures[name] |= {
+                TAIL: tail_coverage(cut, tail),
+                CROSS_ENTROPY: WordModel(cut, vocabulary).cross_entropy(target),
+            }
+    return _Drawn(n_words, n_characters, figures)
+
+
+def _compared(
+    draws: Sequence[_Drawn], baseline: str, estimate: Callable[[Sequence[float]], Estimate]
+) -> dict[str, Any]:
+    others = [name for name in draws[0].figures if name != baseline]
+    measures = [measure for measure in draws[0].figures[baseline] if measure != CROSS_ENTROPY]
+    ratios = {
+        name: {
+            measure: estimate([_ratio(measure, draw.figures[name], draw.figures[baseline]) for draw in draws])
+            for measure in measures
+        }
+        for name in others
+    }
+    rises = {
+        name: estimate([draw.figures[name][CROSS_ENTROPY] - draw.figures[baseline][CROSS_ENTROPY] for draw in draws])
+        for name in others
+    }
+    return {"ratios": ratios, "rises": rises}
+
+
+def _ratio(measure: str, of: Mapping[str, float], to: Mapping[str, float]) -> float:
+    ours, theirs = of[measure], to[measure]
+    if measure == REPETITION:
+        ours, theirs = 1 - ours, 1 - theirs
+    elif measure == COMPRESSION:
+        ours, theirs = theirs, ours
+    return ours / theirs if theirs else nan
 
 
 def _total(texts: Iterable[Sequence[Any]]) -> int:
     return sum(map(len, texts))
-
-
-def _measures(as_words: Sequence[Sequence[str]], texts: Sequence[str]) -> dict[str, float]:
-    shares = {f"distinct-{n}": distinct(as_words, n) for n in NGRAMS}
-    return {**shares, "compression ratio": compression_ratio(texts)}
 
 
 def _cut(texts: Sequence[Any], total: int) -> list[Any]:
@@ -161,8 +261,3 @@ def _level(lengths: Sequence[int], total: int) -> list[int]:
         kept[index] = min(lengths[index], left // (len(ranked) - done))
         left -= kept[index]
     return kept
-
-
-def _spread(drawn: Iterable[float]) -> Spread:
-    values = [value for value in drawn if isfinite(value)]
-    return Spread(fmean(values), pstdev(values)) if values else Spread(nan, nan)

@@ -96,6 +96,7 @@ def dataset_body(
         sources=source_licenses(run),
         gate=run.counts.get("audit", {}).get("gate"),
         left_out=run.counts["dataset"].get("left out", {}),
+        written=run.counts["dataset"].get("written by models", {}),
     )
 
 

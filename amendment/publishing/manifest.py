@@ -26,6 +26,8 @@ from amendment.text import plain
 from amendment.yamlfile import capped
 
 MANIFEST = "manifest.json"
+SIGNATURE = "manifest.intoto.json"
+"""Beside a manifest that somebody signed; see `signature`."""
 FORMAT = "amendment-manifest-2"
 SMALL = ("run.yaml", "summary.json", "summary.md")
 """Files in a manifest that no stage makes."""
@@ -87,7 +89,8 @@ def write_manifest(
     summary: Mapping[str, Any],
     constitutions: Sequence[Constitution],
 ) -> dict[str, Any]:
-    """Write the manifest of the folder as it is now, and the constitutions. Returns the manifest.
+    """Write the manifest of the folder as it is now, and the constitutions; a signature of another one is removed.
+    Returns the manifest.
 
     A file that nobody touched since its stage left it is not read again: the last manifest has its hash, and the
     stage's note says that it is the right one.
@@ -115,16 +118,19 @@ def write_manifest(
         "out of date": summary["out of date"],
         "files": _files(folder, notes.values()),
     }
-    write_text(folder / MANIFEST, json.dumps(manifest, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    text = json.dumps(manifest, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    if (folder / SIGNATURE).exists() and (folder / MANIFEST).read_bytes() != text.encode():
+        (folder / SIGNATURE).unlink()
+    write_text(folder / MANIFEST, text)
     return manifest
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run's folder, or of a copy of what was published.
+    """The manifest of a run's folder, or of a copy of what was published, or a manifest that was kept as a file.
 
     Raises ConfigError where there is none, and for one that is not whole or names places outside its folder.
     """
-    path = folder / MANIFEST
+    path = folder if folder.is_file() else folder / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except OSError:

@@ -32,9 +32,10 @@ from amendment.publishing.card import (
 )
 from amendment.publishing.configs import CONFIGS, build_configs
 from amendment.publishing.finished import FinishedRun
-from amendment.publishing.manifest import MANIFEST, constitution_text
+from amendment.publishing.manifest import MANIFEST, SIGNATURE, constitution_text
 from amendment.publishing.models import ModelPublication, model_publications
 from amendment.publishing.settings import PublishSettings
+from amendment.publishing.signature import signed
 from amendment.publishing.terms import Conflict, license_conflicts, things_to_look_at
 from amendment.publishing.verify import added, changed
 from amendment.text import plain
@@ -88,13 +89,14 @@ def prepare(
     license: str | None = None,
     public: bool = False,
     models: bool = False,
+    key: Path | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Publication:
     """Put together what a run's folder would publish. Sends nothing.
 
     `repo`, `license` and `public` go before what the run file says under `publish`; `models` takes every model that
-    stands. Raises ConfigError without a repository or license, or when the dataset is missing or out of date, and
-    DataError when files are not as the run left them.
+    stands; `key` is the file of a private key that signs the manifest. Raises ConfigError without a repository or
+    license, or when the dataset is missing or out of date, and DataError when files are not as the run left them.
     """
     run = FinishedRun(folder)
     settings = _settings(run.settings.get("publish"), repo, license, public=public)
@@ -124,7 +126,9 @@ def prepare(
     files[MANIFEST] = run.outgoing.text(manifest)
     certificate = json.loads(files["certificate.json"]) if "certificate.json" in files else None
     body = run.outgoing.text(dataset_body(run, settings, configs, constitutions, certificate))
-    in_texts = _in_texts(scanner, {"card": card_text(metadata, body), **files}, ready)
+    in_texts = [*_in_texts(scanner, {"card": card_text(metadata, body), **files}, ready)]
+    if key:
+        files[SIGNATURE] = signed(files[MANIFEST], key)
     bases = {
         model.base: [each.name for each in ready if each.base == model.base] for model in ready if model.base != "base"
     }

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from amendment.errors import AmendmentError, ConfigError, CredentialsError, DataError, Problem
 from amendment.publishing.card import BEGIN, CARD, card_configs, card_text, folder_of, merged_metadata, with_body
-from amendment.publishing.manifest import FORMAT, MANIFEST
+from amendment.publishing.manifest import FORMAT, MANIFEST, SIGNATURE
 from amendment.publishing.publication import Publication, shards
 from amendment.text import plain
 from amendment.yamlfile import capped
@@ -301,5 +301,7 @@ def _push_dataset(remote: _Remote, publication: Publication, before: Mapping[str
             path.write_bytes(content)
             files[name] = path
         folders = tuple(f"{folder_of(name)}/" for name in {*before.get("configs", {}), *publication.configs})
-        ours = {name for name in remote.files if name.startswith(folders) or name in before.get("files", {})}
+        ours = {
+            name for name in remote.files if name.startswith(folders) or name in (*before.get("files", {}), SIGNATURE)
+        }
         return remote.commit(files, ours - files.keys())

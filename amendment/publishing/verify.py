@@ -1,8 +1,8 @@
 """Check a folder against its manifest: a run's folder, or a copy of a published dataset.
 
 Covered: every missing, changed and added file; which files the card of a copy names for each config; ids of pairs that
-do not follow from their content; prompts on both sides of the split. Not covered: who wrote the manifest, which
-carries no signature, so whoever can change a file can change it too: compare it with one that you kept.
+do not follow from their content; prompts on both sides of the split; the manifest's signature. Whoever can change a
+file can change an unsigned manifest too: check its signature with a public key, or compare with one that you kept.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from pydantic import ValidationError
 from amendment.data.store import Workspace
 from amendment.files import file_hash
 from amendment.publishing.card import CARD, card_configs
-from amendment.publishing.manifest import MANIFEST, read_manifest
+from amendment.publishing.manifest import MANIFEST, SIGNATURE, read_manifest
+from amendment.publishing.signature import signature_fault
 from amendment.records import Candidate, Comparison, Message, Prompt
 from amendment.text import plain
 
-OF_A_RUN = (MANIFEST, "report.html", "run.lock", "settings.json", "spending.json", "status.json")
+OF_A_RUN = (MANIFEST, SIGNATURE, "report.html", "run.lock", "settings.json", "spending.json", "status.json")
 """Files of a run that a manifest cannot vouch for: they hold times, the manifest itself, or what is in other files."""
-OF_A_COPY = (MANIFEST, CARD, ".gitattributes")
-"""Beside what a published manifest names: itself, the card, which may be edited, and what the Hub puts there."""
+OF_A_COPY = (MANIFEST, SIGNATURE, CARD, ".gitattributes")
+"""Beside what a published manifest names: itself, its signature, the card, which may be edited, what the Hub adds."""
 GROWING = re.compile(r"publish/|amend/|\.git/|ledger\.sqlite|labels(-[a-z]+)*\.sqlite")
 """Of a run: what a dry run of publishing shows, what `amend` proposes, the user's own history, and everything of ledger
 and labels, which grow without a stage."""
@@ -41,7 +42,7 @@ PAIRS = ("dataset/", "export/", "data/")
 MOST = 5
 """Rows that are named one by one for each file."""
 
-MismatchKind = Literal["missing", "changed", "added", "unreadable", "wrong id", "on both sides"]
+MismatchKind = Literal["missing", "changed", "added", "unreadable", "wrong id", "on both sides", "signature"]
 
 
 class Mismatch(NamedTuple):
@@ -59,6 +60,7 @@ class Verification:
 
     folder: Path
     is_published: bool
+    signature: Literal["none", "not checked", "checked"] = "none"
     files: int = 0
     rows: int = 0
     findings: list[Mismatch] = field(default_factory=list)
@@ -71,18 +73,25 @@ class Verification:
         """The result as JSON values."""
         findings = [finding._asdict() for finding in self.findings]
         result = {"folder": str(self.folder), "published": self.is_published, "clean": self.is_clean}
-        return {**result, "files": self.files, "rows": self.rows, "findings": findings}
+        return {**result, "signature": self.signature, "files": self.files, "rows": self.rows, "findings": findings}
 
 
-def verify(folder: Path) -> Verification:
+def verify(folder: Path, *, key: Path | None = None, against: Path | None = None) -> Verification:
     """Look at every file of a run's folder, or of a copy of a published dataset, and at every pair.
 
-    Raises ConfigError when there is no manifest that could be compared with.
+    `key` is the file of the public key with which the manifest has to be signed; `against` a manifest that was kept,
+    which takes the place of the folder's own. Raises ConfigError when there is no manifest that could be compared with.
     """
-    manifest = read_manifest(folder)
+    manifest = read_manifest(against or folder)
     published = manifest.get("published")
     files = published["files"] if published else manifest["files"]
     result = Verification(folder, bool(published), files=len(files))
+    if against:
+        result.findings += _not_the_kept(folder, against)
+    if (folder / SIGNATURE).is_file() or key:
+        result.signature = "checked" if key else "not checked"
+    if key and (fault := signature_fault(folder, key)):
+        result.findings.append(Mismatch("signature", SIGNATURE, fault))
     result.findings += [*changed(folder, files), *added(folder, files, is_published=bool(published))]
     if published and _configs_on_card(folder) != card_configs(published["configs"]):
         result.findings.append(Mismatch("changed", CARD, "its `configs:` are not those that were published"))
@@ -103,7 +112,18 @@ def verification_lines(result: Verification) -> list[str]:
     lines = [f"{finding.kind}: {plain(finding.place)}: {plain(finding.message)}" for finding in result.findings]
     count = len(result.findings)
     verdict = "all as the manifest says" if result.is_clean else f"{count} finding{'s' if count > 1 else ''}"
-    return [*lines, f"{result.folder}: {what}, {result.files} files and {result.rows} rows looked at: {verdict}"]
+    notes = {"not checked": ", signature not checked (add --key PUBLIC)", "checked": ", signature checked"}
+    looked_at = f"{result.files} files and {result.rows} rows looked at{notes.get(result.signature, '')}"
+    return [*lines, f"{result.folder}: {what}, {looked_at}: {verdict}"]
+
+
+def _not_the_kept(folder: Path, kept: Path) -> Iterator[Mismatch]:
+    """Whether the folder's own manifest is the one that was kept."""
+    own = folder / MANIFEST
+    if not own.is_file():
+        yield Mismatch("missing", MANIFEST, "the folder has none of its own")
+    elif own.read_bytes() != (kept / MANIFEST if kept.is_dir() else kept).read_bytes():
+        yield Mismatch("changed", MANIFEST, f"not the one in {kept}")
 
 
 def changed(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> Iterator[Mismatch]:

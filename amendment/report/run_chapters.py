@@ -55,7 +55,7 @@ def run_chapters(written: Written) -> list[Chapter]:
         _policies(stages.get("evaluate", {})),
         _kept(stages.get("critique", {})),
         _training(written),
-        _diversity(stages.get("dataset", {}).get("diversity", {})),
+        _diversity(stages),
         _calls(written.spending),
         _lines(written.summary),
     )
@@ -272,28 +272,31 @@ def _ranged(value: Any, form: str = ".3f") -> str:
     return f"{figure.value:{form}}{bounds}"
 
 
-def _diversity(diversity: Json) -> Chapter | None:
-    """Distinct n-grams of chosen and rejected answers."""
-    rows: list[tuple[str, dict[str, float]]] = []
-    table = []
-    for side, measured in diversity.items():
-        for name, every in measured.get("sets", {}).items():
-            figures = {figure: value for figure, value in every.items() if value["mean"] is not None}  # too few words
-            of = side if len(measured["sets"]) == 1 else f"{side}, {name}"
-            rows += [
-                (f"{figure}, {of}", {"": value["mean"]}) for figure, value in figures.items() if figure == "distinct-2"
-            ]
-            table += [
-                (of, figure, f"{value['mean']:.3f}", f"{value['deviation']:.3f}") for figure, value in figures.items()
-            ]
+def _diversity(stages: Json) -> Chapter | None:
+    """How varied chosen and rejected answers are, and those of the rounds; what the gate against collapse says."""
+    measured = dict(stages.get("dataset", {}).get("diversity", {}))
+    if of_rounds := stages.get("rounds", {}).get("diversity"):
+        measured["rounds"] = of_rounds
+    rows: list[IntervalRow] = []
+    table, notes = [], []
+    for side, part in measured.items():
+        for name, figures in part.get("sets", {}).items():
+            of = side if len(part["sets"]) == 1 else f"{side}, {name}"
+            rows += [IntervalRow(of, value) for value in [estimate(figures.get("distinct-2"))] if value]
+            table += [(of, figure, _ranged(value)) for figure, value in figures.items()]
+        for name, gate in part.get("gates", {}).items():
+            worse = f" ({', '.join(gate['fallen'])})" if gate["fallen"] else ""
+            notes.append(f"Collapse, {side}, {name} against {part['baseline']}: {gate['outcome']}{worse}.")
     if not rows:
         return None
     return Chapter(
         id="diversity",
         title="Diversity",
-        says="A longer bar is more varied; size moves these figures, so compare only sets of the same size.",
-        plots=[Bars(title="Share of different word pairs", rows=rows, form=".3f", what="answers")],
-        tables=[DataTable(("answers", "figure", "mean", "deviation"), table, "All figures")],
+        says="Higher is more varied, but for the compression ratio, self-repetition and cross-entropy. Size moves all "
+        "of them, so compare only sets of one size.",
+        plots=[Intervals(title="Share of different word pairs", rows=rows, scale=1, form=".3f", unit="")],
+        tables=[DataTable(("answers", "figure", "mean (95 % interval)"), table, "All figures")],
+        notes=notes,
     )
 
 

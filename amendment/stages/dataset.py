@@ -14,19 +14,30 @@ from pydantic import Field
 from amendment.calibration.samples import ExportedProbability, SpotCheckSettings
 from amendment.data.export import write_exports
 from amendment.data.pseudonyms import Outgoing, run_pseudonyms
+from amendment.data.sources import Source
 from amendment.errors import AmendmentError
 from amendment.keys import key_variables, run_scanner, sift
 from amendment.preference import RaterVote, majority_of
 from amendment.preference.aggregate import person_votes
 from amendment.preference.pairs import TIED_POOL, preference_row
-from amendment.records import Pair, Preference, Verdict
+from amendment.records import Pair, Preference, Verdict, text_of
 from amendment.stages.calibration import PROBABILITIES
 from amendment.stages.cleaning import DROPPED, ONE_SIDED_TABLE, Cleaning, clean_key, funnel_lines, one_sided_lines
 from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig, Contrast, constructed_pairs
-from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, constitution_key, dump
+from amendment.stages.contract import (
+    ConfigProblem,
+    ConfigWarning,
+    Context,
+    RunSettings,
+    Stage,
+    StageResult,
+    constitution_key,
+    dump,
+)
+from amendment.stages.diversity import diversity_lines, pair_diversity
 from amendment.stages.judging import JudgingConfig, candidate_tables, judging_tables
 from amendment.stages.labels import OPEN
-from amendment.stages.mixing import RUN, diversity_counts, diversity_lines, mix_in, mix_lines, mix_shares
+from amendment.stages.mixing import RUN, mix_in, mix_lines, mix_shares
 from amendment.stages.pairs import (
     CUT,
     DatasetConfig,
@@ -44,6 +55,9 @@ from amendment.stages.verify import JUDGEMENTS as VERIFIED
 from amendment.stages.verify import makes_pairs, verifier_rules, verifiers_key
 from amendment.statistics.sides import side_of
 from amendment.text import plain
+
+WRITTEN = "written by models"
+NO_SOURCE = "no source on record"
 
 
 class DatasetStage(Stage):
@@ -81,6 +95,7 @@ class DatasetStage(Stage):
 
     def key(self, context: Context) -> Mapping[str, Any]:
         key = dump(self.config, without={"mix"}) | clean_key(self.settings, context.base) | verifiers_key(self.settings)
+        key |= self.config.diversity.key(context.base)
         if self.config.mix:
             key["shares"] = [*mix_shares(self.config).items()]
         if people := self.settings.part(SpotCheckSettings):
@@ -88,6 +103,12 @@ class DatasetStage(Stage):
         if self.settings.part(JudgingConfig):
             return {**key, **made_pairs_key(self.settings), **constitution_key(context)}
         return {**key, **constitution_key(context)} if self.settings.parts(Contrast) else key
+
+    def sources(self) -> Iterable[Source]:
+        return [self.config.diversity.reference] if self.config.diversity.reference else []
+
+    def check(self, base: Path) -> Iterator[ConfigProblem | ConfigWarning]:
+        yield from self.config.diversity.check(base, self.settings)
 
     def problems(self) -> Iterator[ConfigProblem]:
         if self.config.probabilities == "calibrated":
@@ -101,7 +122,7 @@ class DatasetStage(Stage):
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         special = {"mix": mix_lines, "revisions checked": _revision_lines, "diversity": diversity_lines}
-        special["clean"] = partial(funnel_lines, what="pairs")
+        special[WRITTEN], special["clean"] = _written_lines, partial(funnel_lines, what="pairs")
         lines = count_lines(counts, special)
         if self.config.test_share and counts.get("test pairs") == 0:  # a later round has no test side
             lines.append("- note: no test prompt has a pair, so export/ has no test file; take more prompts")
@@ -160,13 +181,41 @@ class DatasetStage(Stage):
         by_source = {
             name: [row for row in of_source if row.comparison_id in kept] for name, of_source in by_source.items()
         }
-        diversity = diversity_counts(by_source, seed=context.config.seed)
-        counts = {**sizes, "left out": dict(left_out), **funnel, **counts, **diversity}
+        diversity = pair_diversity(context, by_source, self.config.diversity)
+        written = {WRITTEN: written_by_models(row for of_side in rows.values() for row in of_side)}
+        counts = {**sizes, "left out": dict(left_out), **funnel, **counts, **written, **diversity}
         return StageResult((*tables, *exports, *cleaned), counts)
 
 
 def _cells(row: Preference) -> tuple[str, dict[str, Any]]:
     return f"{row.comparison_id} of {plain(row.source or 'this run')}", row.to_json()
+
+
+def written_by_models(rows: Iterable[Preference]) -> dict[str, dict[str, float]]:
+    """By the source of the prompt: different answers, those on whose record a model is, and their share of all
+    characters of these answers. Who wrote the others is not on record: it may have been a model too."""
+    answers: dict[str, dict[str, tuple[str, bool]]] = {}
+    for row in rows:
+        of_source = answers.setdefault(row.source or NO_SOURCE, {})
+        of_source[row.chosen_id] = (text_of(row.chosen), row.chosen_model is not None)
+        of_source[row.rejected_id] = (text_of(row.rejected), row.rejected_model is not None)
+    shares = {}
+    for name, of_source in answers.items():
+        total = sum(len(text) for text, _ in of_source.values())
+        by_models = sum(len(text) for text, is_by_model in of_source.values() if is_by_model)
+        numbers = {"answers": len(of_source), "by models": sum(is_by_model for _, is_by_model in of_source.values())}
+        shares[name] = {**numbers, "share of text": round(by_models / total, 4) if total else 0.0}
+    return shares
+
+
+def _written_lines(counts: Mapping[str, Any]) -> list[str]:
+    return [
+        f"- written by models, {plain(name)}: {of['share of text']:.1%} of the text, {of['by models']:,} of "
+        f"{of['answers']:,} answers; writers of the others are not on record"
+        if of["by models"] < of["answers"]
+        else f"- written by models, {plain(name)}: all {of['answers']:,} answers"
+        for name, of in counts.items()
+    ]
 
 
 def _no_pair(left_out: Mapping[str, int], *, on_test_side: int, constructs: bool) -> str:

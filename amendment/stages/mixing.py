@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from amendment.curation import Mixed, PairShare, RunShare, measure_diversity, mix_pairs
+from amendment.curation import Mixed, PairShare, RunShare, mix_pairs
 from amendment.data.ballots import UNKNOWN
 from amendment.data.inputs import Inputs, read_inputs
 from amendment.data.source_rows import source_state
@@ -21,11 +21,11 @@ from amendment.errors import AmendmentError, DataError, Problem
 from amendment.preference import PairSettings
 from amendment.preference.aggregate import majorities
 from amendment.preference.pairs import held_out, preference_row
-from amendment.records import Candidate, Preference, Prompt, Record, Verdict, text_of
+from amendment.records import Candidate, Preference, Prompt, Record, Verdict
 from amendment.stages.contract import ConfigProblem, ConfigWarning, Context, RunSettings, Stage, StageResult, dump
 from amendment.stages.inputs import unknown_raters
 from amendment.stages.pairs import DatasetConfig, has_pairs, paired_answers
-from amendment.text import cell, plain, table
+from amendment.text import plain
 from amendment.yamlfile import capped
 
 R = TypeVar("R", bound=Record)
@@ -232,27 +232,6 @@ def _counts(shares: Mapping[str, float], train: Mixed, kept: Mixed) -> dict[str,
     return {"mix": {"pairs": total, "shared prompts": train.shared_prompts + kept.shared_prompts, "sources": table}}
 
 
-def diversity_counts(by_source: Mapping[str, Sequence[Preference]], *, seed: int) -> dict[str, Any]:
-    """The diversity of chosen and of rejected answers, by source at one sample size; each answer counts once."""
-    measured = {}
-    for side in ("chosen", "rejected"):
-        texts = {name: _texts(rows, side) for name, rows in by_source.items()}
-        diversity = measure_diversity(texts, seed=seed)
-        if diversity:
-            measured[side] = diversity.to_json()
-    return {"diversity": measured} if measured else {}
-
-
-def _texts(rows: Iterable[Preference], side: str) -> list[str]:
-    return list({getattr(row, f"{side}_id"): text_of(getattr(row, side)) for row in rows}.values())
-
-
-HOW_DIVERSE = (
-    "Distinct-n is the share of different n-grams: higher is more varied. A higher compression ratio means more "
-    "repetition. Both depend on how much text is measured, so compare columns within one table, never two tables."
-)
-
-
 def mix_lines(mixed: Mapping[str, Any]) -> list[str]:
     """Lines for the sources: pairs asked for, given and left out."""
     total = f"{mixed['pairs']:,} pairs for training"
@@ -267,22 +246,3 @@ def mix_lines(mixed: Mapping[str, Any]) -> list[str]:
             f"the fewest pairs for its share, and {ceded:,} pairs of the others are out"
         )
     return lines
-
-
-def diversity_lines(measured: Mapping[str, Any]) -> list[str]:
-    lines = []
-    for side, part in measured.items():
-        size = f"{part['answers']:,} answers of {part['characters']:.0f} characters ({part['words']:.0f} words)"
-        lines += ["", f"Diversity of {side} answers, at {size} each, mean of {part['draws']} draws (deviation):", ""]
-        lines += table(_diversity_rows(part["sets"]))
-    return [*lines, "", HOW_DIVERSE]
-
-
-def _diversity_rows(sets: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
-    measures = next(iter(sets.values()))
-    rows = [[name, *(_spread(measured[name]) for measured in sets.values())] for name in measures]
-    return [["", *map(cell, sets)], *rows]
-
-
-def _spread(value: Mapping[str, Any]) -> str:
-    return "no data" if value["mean"] is None else f"{value['mean']:.3f} ({value['deviation']:.3f})"

@@ -27,6 +27,7 @@ from amendment.stages.construct import PAIRS as CONSTRUCTED_PAIRS
 from amendment.stages.construct import ConstructConfig, constructed_pairs
 from amendment.stages.contract import Context, RunSettings
 from amendment.stages.critique import CritiqueConfig
+from amendment.stages.diversity import DiversitySettings
 from amendment.stages.judging import (
     JudgingConfig,
     Ranking,
@@ -55,6 +56,8 @@ class DatasetConfig(Part):
     secrets: Literal["drop", "keep", "stop"] = "stop"
     """Rows with a text that looks like a key or a token. stop ends the run and lists them before anything is exported;
     drop leaves them out and counts them; keep exports them, but a push still needs --allow-secrets."""
+    diversity: DiversitySettings = DiversitySettings()
+    """What the diversity of answers is compared with."""
     mix: Mix = ()
     """Shares of the pairs for training: one entry `source: run` for this run's own, and files or datasets of people's
     pairs. As many pairs are taken as the shares allow."""

@@ -23,7 +23,6 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BeforeValidator, Field
 
 from amendment.calibration.samples import ExportedProbability, SpotCheckSettings
-from amendment.curation import measure_diversity
 from amendment.data.sources import ModelSource
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError
@@ -36,6 +35,7 @@ from amendment.stages.construct import ConstructConfig
 from amendment.stages.contract import POLICY_STAGES, Ask, ConfigProblem, Context, RunSettings, Stage, StageResult
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.dataset import DatasetStage, spot_checked_pairs
+from amendment.stages.diversity import round_diversity, round_lines
 from amendment.stages.dpo import DpoConfig, DpoStage
 from amendment.stages.judging import JudgeStep, JudgingConfig, JudgingStage, candidate_tables
 from amendment.stages.labels import OPEN
@@ -169,7 +169,8 @@ class RoundsStage(Stage):
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """The margin below which the table counts a tie; the rest of the table comes from other stages."""
-        return {"min_margin": self.settings.need(JudgingConfig).min_margin}
+        diversity = self.settings.need(DatasetConfig).diversity
+        return {"min_margin": self.settings.need(JudgingConfig).min_margin, **diversity.key(context.base)}
 
     def problems(self) -> Iterator[ConfigProblem]:
         """Rounds without what every round does, or with nothing to do it on."""
@@ -203,17 +204,15 @@ class RoundsStage(Stage):
         train = context.prompts().keys() - context.held_out()
         numbers = range(1, self.config.n + 1)
         answers = {_policy(number): _answers(context, number, train) for number in numbers}
-        rows = [_row(context, number, answers[_policy(number)], train) for number in numbers]
-        if diversity := measure_diversity(answers, seed=context.config.seed):
-            measures = diversity.to_json()["sets"]
-            for row in rows:
-                row |= {name: measures[row["policy"]][name]["mean"] for name in ("distinct-2", "compression ratio")}
-        return StageResult((), {"rounds": rows})
+        rows = [_row(context, number, [text for _, text in answers[_policy(number)]], train) for number in numbers]
+        diversity = round_diversity(context, answers, context.config.need(DatasetConfig).diversity)
+        return StageResult((), {"rounds": rows, **({"diversity": diversity} if diversity else {})})
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         rows = counts["rounds"]
         columns = [name for name in rows[0] if name != "policy"]
-        return [*table([columns, *([_cell(row.get(name)) for name in columns] for row in rows)]), "", _HOW_TO_READ]
+        lines = [*table([columns, *([_cell(row.get(name)) for name in columns] for row in rows)]), "", _HOW_TO_READ]
+        return [*lines, *(round_lines(counts["diversity"]) if "diversity" in counts else ())]
 
 
 class _RoundStage(Stage):
@@ -395,9 +394,9 @@ def _once(rows: Iterable[Preference]) -> list[Preference]:
     return list(first.values())
 
 
-def _answers(context: Context, number: int, train: Set[str]) -> list[str]:
-    """The answers that a round's pairs were made of: of the first round those of the run's policies where its
-    candidates have such, else all."""
+def _answers(context: Context, number: int, train: Set[str]) -> list[tuple[str, str]]:
+    """The answers that a round's pairs were made of, each after its prompt's id: of the first round those of the run's
+    policies where its candidates have such, else all."""
     if number > 1:
         answers = context.workspace.read(_in_round(number, "candidates/candidates"), Candidate)
     else:
@@ -405,7 +404,7 @@ def _answers(context: Context, number: int, train: Set[str]) -> list[str]:
         every = [answer for answer in every if answer.prompt_id in train]
         own = [answer for answer in every if (answer.origin.model or "").partition("@")[0] in context.config.policies]
         answers = own or every
-    return [text_of(answer.messages) for answer in answers]
+    return [(answer.prompt_id, text_of(answer.messages)) for answer in answers]
 
 
 def _row(context: Context, number: int, answers: Sequence[str], train: Set[str]) -> dict[str, Any]:

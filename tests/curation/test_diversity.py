@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import random
-from math import isnan
+from math import exp, isnan, log
+from statistics import fmean, stdev
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from amendment.curation import compression_ratio, distinct, measure_diversity
+from amendment.curation import (
+    WordModel,
+    collapse_gates,
+    compression_ratio,
+    distinct,
+    measure_diversity,
+    self_repetition,
+    vendi_score,
+)
+from amendment.curation.diversity import _factor
+from amendment.curation.measures import effective_number, hashed_features, tail_coverage, tail_words
 from amendment.text import words
 
-MEASURES = ["distinct-1", "distinct-2", "distinct-3", "compression ratio"]
+MEASURES = ["distinct-1", "distinct-2", "distinct-3", "compression ratio", "self-repetition", "Vendi score", "openings"]
 WORDS = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrs"]
 
 
@@ -68,7 +81,7 @@ def test_sets_that_differ_in_size_alone_come_out_alike() -> None:
     measured = measure_diversity({"small": small, "large": large})
     assert measured is not None
     for measure in MEASURES:
-        ours, theirs = (measured.sets[name][measure].mean for name in ("small", "large"))
+        ours, theirs = (measured.sets[name][measure].value for name in ("small", "large"))
         assert ours == pytest.approx(theirs, rel=0.05), measure
 
 
@@ -79,25 +92,133 @@ def test_the_sizes_are_those_of_the_smaller_and_shorter_set() -> None:
     assert (measured.answers, measured.words, measured.characters) == (3, 2.0, 3.0)
     # 3 texts "a b": words a b a b a b, so 2 of 6; bigrams: 1 of 3; likewise of "c d"; no trigram.
     for one in measured.sets.values():
-        assert [one[f"distinct-{n}"].mean for n in (1, 2)] == [pytest.approx(1 / 3)] * 2
-        assert isnan(one["distinct-3"].mean)
-    assert measured.to_json()["sets"]["short"]["distinct-3"] == {"mean": None, "deviation": None}
-    assert [one["compression ratio"].mean for one in measured.sets.values()] == [
+        assert [one[f"distinct-{n}"].value for n in (1, 2)] == [pytest.approx(1 / 3)] * 2
+        assert isnan(one["distinct-3"].value)
+    assert measured.to_json()["sets"]["short"]["distinct-3"]["value"] is None
+    assert [one["compression ratio"].value for one in measured.sets.values()] == [
         pytest.approx(compression_ratio(["a b"] * 3)),
         pytest.approx(compression_ratio(["c d"] * 3)),
     ]
 
 
-def test_draws_are_seeded_and_their_spread_is_told() -> None:
+def test_draws_are_seeded_and_intervals_narrow_with_the_number_of_texts() -> None:
     sets = {"a": sample(30, 12, vocabulary=60), "b": sample(50, 12, vocabulary=60, seed=5)}
-    one, again, other = (measure_diversity(sets, seed=seed) for seed in (1, 1, 2))
+    one, again, other = (
+        [found.to_json() for found in [measure_diversity(sets, seed=seed)] if found] for seed in (1, 1, 2)
+    )
     assert one == again != other
-    assert one is not None
-    for measure in ("distinct-1", "compression ratio"):
-        spread = one.sets["a"][measure]
-        assert 0 < spread.deviation < 0.1 * spread.mean, "half of the smaller set: its draws differ, a little"
+    few, many = (measure_diversity({"a": sample(n_texts, 12, vocabulary=60)}) for n_texts in (30, 240))
+    assert few is not None
+    assert many is not None
+    narrow, wide = (measured.sets["a"]["compression ratio"] for measured in (many, few))
+    assert narrow.low < narrow.value < narrow.high
+    assert (narrow.high - narrow.low) / narrow.value < (wide.high - wide.low) / wide.value
+
+
+def test_the_interval_of_a_mean_is_the_one_of_textbooks() -> None:
+    """Delete-half jackknife of a mean: its standard error is s / sqrt(n), whatever the size of the draws."""
+    values = [random.Random(7).gauss(0, 1) for _ in range(100)]
+    rng = random.Random(0)
+    for size in (50, 20):
+        means = [fmean(rng.sample(values, size)) for _ in range(4000)]
+        assert _factor(size, 100) * stdev(means) == pytest.approx(stdev(values) / 10, rel=0.05)
 
 
 @pytest.mark.parametrize("texts", [[], ["", "  ", "?!"]])
 def test_a_set_without_words_cannot_be_measured(texts: list[str]) -> None:
     assert measure_diversity({"run": ["some words"], "people": texts}) is None
+
+
+def test_self_repetition_is_the_share_of_texts_that_share_four_words() -> None:
+    # "a b c d" stands in the first two of the three texts that have four words.
+    texts = [words(text) for text in ("x a b c d", "a b c d y", "e f g h", "a b")]
+    assert self_repetition(texts) == pytest.approx(2 / 3)
+    assert self_repetition([words("a b c d a b c d"), words("e f g h")]) == 0, "a text that repeats itself alone"
+    assert isnan(self_repetition([["a"], ["b"]]))
+
+
+def test_the_effective_number_is_exp_of_the_entropy() -> None:
+    assert effective_number("abcd") == pytest.approx(4)
+    # shares 3/4 and 1/4: exp(-(3/4 log 3/4 + 1/4 log 1/4)) = 4 / 3**(3/4)
+    assert effective_number("aaab") == pytest.approx(4 / 3**0.75)
+    assert isnan(effective_number(""))
+
+
+def test_the_vendi_score_counts_different_texts() -> None:
+    different, alike = hashed_features([["a"], ["b"], ["c"]]), hashed_features([["a", "b"]] * 3)
+    assert (vendi_score(different), vendi_score(alike)) == (pytest.approx(3), pytest.approx(1))
+    # [a] and [a b]: the second is (1, 1, 1) / sqrt 3 of a, b and "a b", so the cosine is c = 1 / sqrt 3, and the
+    # eigenvalues of [[1, c], [c, 1]] / 2 are (1 + c) / 2 and (1 - c) / 2.
+    shares = [(1 + 3**-0.5) / 2, (1 - 3**-0.5) / 2]
+    expected = exp(-sum(share * log(share) for share in shares))
+    assert vendi_score(hashed_features([["a"], ["a", "b"]])) == pytest.approx(expected, rel=1e-6)
+    assert isnan(vendi_score(hashed_features([])))
+
+
+def test_the_tail_is_what_nine_tenths_of_the_words_leave() -> None:
+    # 20 words: a 10 times, b 8 times, c and d once; a and b are 18 of 20, nine tenths.
+    texts = [["a"] * 10 + ["b"] * 8 + ["c", "d"]]
+    assert tail_words(texts) == {"c", "d"}
+    assert tail_coverage([["a", "c"], ["c"]], tail_words(texts)) == 1 / 2
+    assert isnan(tail_coverage(texts, frozenset()))
+
+
+def test_the_word_model_is_witten_bells_by_hand() -> None:
+    # Texts "a" and "b" over the vocabulary {a, b}: with the unknown word and the end four words, each 1/4 at first.
+    model = WordModel([["a"], ["b"]], "ab")
+    # Unigrams a, b, end, end: 4 tokens of 3 types. P(a) = (1 + 3/4) / 7 = 1/4; P(end) = (2 + 3/4) / 7 = 11/28.
+    assert model.probability((), "a") == pytest.approx(1 / 4)
+    assert model.probability((), "\n") == pytest.approx(11 / 28)
+    # After "a" comes the end alone, once: P(end | a) = (1 + 11/28) / 2 = 39/56; of a pair seen once likewise 95/112.
+    assert model.probability(("a",), "\n") == pytest.approx(39 / 56)
+    assert model.probability(("\n", "a"), "\n") == pytest.approx(95 / 112)
+    # After two line breaks come a and b, each half the time: P(a | \n) = (1 + 2/4) / 4 = 3/8, P(a | \n \n) = 7/16.
+    assert model.cross_entropy([["a"]]) == pytest.approx(-(log(7 / 16) + log(95 / 112)) / 2)
+    assert sum(model.probability(("\n", "\n"), word) for word in ("a", "b", "", "\n")) == pytest.approx(1)
+    assert isnan(model.cross_entropy([]))
+
+
+def people(n_texts: int, seed: int = 0, vocabulary: int = 125) -> dict[str, str]:
+    """Texts of words as rare as in language: the r-th most frequent one with a share of 1 / r."""
+    rng = random.Random(f"people {seed}")
+    weights = [1 / rank for rank in range(1, vocabulary + 1)]
+    return {f"{seed} {number}": " ".join(rng.choices(WORDS[:vocabulary], weights, k=12)) for number in range(n_texts)}
+
+
+@pytest.mark.parametrize("n_texts", [120, 500])
+def test_the_gate_is_silent_on_the_same_source_and_fires_on_a_collapsed_one(n_texts: int) -> None:
+    collapsed = {f"c {key}": f"well then {text}" for key, text in people(n_texts, 2, vocabulary=12).items()}
+    repeated = dict(zip(people(n_texts, 3), [*people(n_texts // 2, 4).values()] * 2, strict=False))
+    sets = {"people": people(n_texts), "same": people(n_texts, 1), "collapsed": collapsed, "repeated": repeated}
+    measured = measure_diversity(sets, baseline="people")
+    assert measured is not None
+    gates = collapse_gates(measured)
+    assert gates["same"] == ("PASS", ())
+    assert gates["collapsed"].outcome == "FAIL"
+    assert {"distinct-n", "openings", "tail coverage", "cross-entropy"} <= set(gates["collapsed"].fallen)
+    assert gates["repeated"].outcome == "WARN", "texts of people, each twice"
+    assert "self-repetition" in gates["repeated"].fallen
+    same = measured.ratios["same"]
+    for measure, ratio in same.items():
+        assert ratio.value == pytest.approx(1, abs=0.05), measure
+    assert measured.rises["same"].low < 0 < measured.rises["same"].high
+
+
+def test_no_text_is_compared_with_one_to_the_same_prompt() -> None:
+    """Answers to held-out prompts have their words: a set that had those of all prompts would cover the tail."""
+    prompts = {str(number): f"about {WORDS[number]} i know much" for number in range(100)}
+    measured = measure_diversity({"first": prompts, "second": dict(prompts)}, baseline="first")
+    assert measured is not None
+    # The only words of the tail are those of the prompts, and no draw has any of a held-out one.
+    assert measured.sets["second"]["tail coverage"].value == measured.sets["first"]["tail coverage"].value
+    assert measured.ratios["second"].get("tail coverage") is not None
+
+
+def test_vectors_of_a_users_model_take_the_place_of_hashed_words() -> None:
+    def embed(texts: list[str]) -> NDArray[np.float64]:
+        return np.array([[1.0, 0.0] if "good" in text else [0.0, 1.0] for text in texts])
+
+    measured = measure_diversity({"a": ["good one", "bad one"] * 20, "b": ["good two"] * 40}, embed=embed)
+    assert measured is not None
+    assert measured.sets["a"]["Vendi score"].value == pytest.approx(2, abs=0.1)
+    assert measured.sets["b"]["Vendi score"].value == pytest.approx(1)

@@ -117,7 +117,7 @@ def test_diversity_is_printed_for_both_at_one_size(whole: Result) -> None:
     page = (whole.folder / "summary.md").read_text(encoding="utf-8")
     assert f"Diversity of chosen answers, at 14 answers of {chosen['characters']:.0f} characters" in page
     spread = chosen["sets"]["people.jsonl"]["distinct-2"]
-    assert f"{spread['mean']:.3f} ({spread['deviation']:.3f})" in page
+    assert f"{spread['value']:.3f} ({spread['low']:.3f} to {spread['high']:.3f})" in page
 
 
 def test_no_prompt_is_on_two_sides_or_of_two_sources_and_a_known_one_stays_on_its_side(again: Mix) -> None:

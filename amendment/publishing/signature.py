@@ -1,0 +1,164 @@
+"""Signatures of manifests: an in-toto Statement about every file, in a DSSE envelope, signed with Ed25519.
+
+Covered: the formats that other tools read (in-toto Attestation Framework v1, DSSE v1); keys as PEM, and as OpenSSH
+writes them. The statement names `manifest.json` and each file in it by SHA-256, so whoever checks the signature and
+then the files knows that both are as they were signed. A private key is read to sign, and is neither kept nor written.
+Not covered: who owns a key, and when something was signed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from amendment.errors import ConfigError
+from amendment.libraries import need
+from amendment.publishing.manifest import MANIFEST, SIGNATURE
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "urn:x-amendment:manifest:2"
+PAYLOAD = "application/vnd.in-toto+json"
+OPENSSH = b"-----BEGIN OPENSSH PRIVATE KEY-----"
+MAKE_ONE = "openssl genpkey -algorithm ed25519 -out key.pem; openssl pkey -in key.pem -pubout -out key.pub"
+
+
+def signed(manifest: str, key: Path) -> str:
+    """The envelope of a manifest, given as its text, signed with the private key of a file.
+
+    Raises ConfigError where the file holds no usable key, and MissingExtra without `cryptography`.
+    """
+    private = _private_key(key)
+    payload = json.dumps(_statement(manifest), separators=(",", ":"), ensure_ascii=False).encode()
+    signature = {"keyid": key_id(private.public_key()), "sig": _base64(private.sign(_encoded(payload)))}
+    envelope = {"payload": _base64(payload), "payloadType": PAYLOAD, "signatures": [signature]}
+    return json.dumps(envelope, indent=1) + "\n"
+
+
+def signature_fault(folder: Path, key: Path) -> str | None:
+    """Why the folder's manifest is not shown to be signed with this public key; None where it is.
+
+    Raises ConfigError where the file holds no public key, and MissingExtra without `cryptography`.
+    """
+    public = read_public_key(key)
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        envelope = json.loads((folder / SIGNATURE).read_bytes())
+        payload, kind = base64.b64decode(envelope["payload"], validate=True), envelope["payloadType"]
+        signatures = [base64.b64decode(entry["sig"], validate=True) for entry in envelope["signatures"]]
+    except FileNotFoundError:
+        return "not signed; whoever made this folder can sign it with: amendment sign DIR --key PRIVATE"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, binascii.Error) as fault:
+        return f"not a whole DSSE envelope ({type(fault).__name__}); fetch it again"
+    for signature in signatures:
+        try:
+            public.verify(signature, _encoded(payload, kind=str(kind)))
+            break
+        except InvalidSignature:
+            continue
+    else:
+        return (
+            f"no signature here is by the key {key_id(public)[:16]} over this content: another key, or an altered file"
+        )
+    return _statement_fault(payload, kind, (folder / MANIFEST).read_bytes())
+
+
+def _statement_fault(payload: bytes, kind: object, manifest: bytes) -> str | None:
+    """Whether a payload whose signature holds speaks of this manifest."""
+    try:
+        statement = json.loads(payload)
+        is_ours = (kind, statement["_type"], statement["predicateType"]) == (PAYLOAD, STATEMENT, PREDICATE)
+        digests = [entry["digest"]["sha256"] for entry in statement["subject"] if entry["name"] == MANIFEST]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        is_ours, digests = False, []
+    if not is_ours:
+        return "signed with this key, but not as the manifest of a dataset"
+    if digests != [hashlib.sha256(manifest).hexdigest()]:
+        return f"signed with this key, but for another {MANIFEST}"
+    return None
+
+
+def key_id(public: Ed25519PublicKey) -> str:
+    """SHA-256 of a public key (DER, SubjectPublicKeyInfo) in hex."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def _statement(manifest: str) -> dict[str, Any]:
+    """The in-toto Statement v1: files by hash, and as its predicate what the manifest says of how they came about."""
+    content = json.loads(manifest)
+    files = content["published"]["files"] if "published" in content else content["files"]
+    digests = {MANIFEST: hashlib.sha256(manifest.encode()).hexdigest()}
+    digests |= {name: entry["sha256"] for name, entry in files.items()}
+    return {
+        "_type": STATEMENT,
+        "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in digests.items()],
+        "predicateType": PREDICATE,
+        "predicate": {name: value for name, value in content.items() if name not in ("files", "published")},
+    }
+
+
+def _encoded(payload: bytes, kind: str = PAYLOAD) -> bytes:
+    """DSSE's pre-authentication encoding, which is what is signed."""
+    return b"DSSEv1 %d %s %d %s" % (len(kind.encode()), kind.encode(), len(payload), payload)
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
+
+
+def _private_key(path: Path) -> Ed25519PrivateKey:
+    content = _key_bytes(path, "private")
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    try:
+        if content.startswith(OPENSSH):
+            key: object = serialization.load_ssh_private_key(content, password=None)
+        else:
+            key = serialization.load_pem_private_key(content, password=None)
+    except TypeError:
+        raise ConfigError(
+            f"{path}: the key is encrypted; write a decrypted one where only you can read it: "
+            "openssl pkey -in KEY -out NEW"
+        ) from None
+    except (ValueError, UnsupportedAlgorithm):  # their texts are not shown: nothing of a key may be
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigError(f"{path}: expected a private Ed25519 key as PEM or of ssh-keygen. Make one with: {MAKE_ONE}")
+    return key
+
+
+def read_public_key(path: Path) -> Ed25519PublicKey:
+    """The public key of a file, PEM or OpenSSH. Raises ConfigError for anything else."""
+    content = _key_bytes(path, "public")
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    is_ssh = content.startswith(b"ssh-")
+    try:
+        key: object = (serialization.load_ssh_public_key if is_ssh else serialization.load_pem_public_key)(content)
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        hint = "this is a private key, which stays with you; " if b"PRIVATE KEY" in content else ""
+        raise ConfigError(f"{path}: {hint}expected a public Ed25519 key as PEM or of ssh-keygen (its .pub file)")
+    return key
+
+
+def _key_bytes(path: Path, kind: str) -> bytes:
+    need("sign", "cryptography")
+    try:
+        return path.read_bytes()
+    except OSError as fault:
+        raise ConfigError(f"{path}: cannot be read ({fault.strerror}); name the file of your {kind} key") from None

@@ -1,0 +1,154 @@
+"""The diversity of a run's answers, as the dataset and the rounds measure it, and whether it collapses.
+
+Covered: chosen and rejected answers by source, and the policies of all rounds; people's answers as the reference;
+lines for the summary. One answer is taken for each prompt, since answers to one prompt resemble each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from amendment.curation.collapse import RULE, collapse_gates
+from amendment.curation.diversity import Embed, measure_diversity
+from amendment.data.inputs import read_inputs
+from amendment.data.source_rows import source_state
+from amendment.data.sources import FileSource
+from amendment.errors import ConfigError, MissingExtra
+from amendment.files import folder_state
+from amendment.llm.embeddings import Embeddings, missing_embeddings
+from amendment.llm.specs import found_folder
+from amendment.records import Part, Preference, text_of
+from amendment.stages.contract import ConfigProblem, ConfigWarning, Context, RunSettings
+from amendment.stages.shown import estimate_shown
+from amendment.text import cell, plain, table
+
+REFERENCE = "people"
+"""The set of the answers that people wrote."""
+
+
+class DiversitySettings(Part):
+    """What the diversity of answers is compared with."""
+
+    reference: FileSource | None = None
+    """Answers that people wrote to prompts like yours: `prompt` and `candidate`, or their `columns`. Chosen answers are
+    compared with them by the gate against collapse, and rounds are measured by how well they predict them."""
+    embeddings: str | None = Field(default=None, min_length=1)
+    """A model of sentence embeddings for the Vendi score: all-minilm-l6-v2, a folder, or a model of the Hub. By default
+    words and pairs of words are counted."""
+
+    def key(self, base: Path) -> dict[str, Any]:
+        """What of files and models changes the figures."""
+        key: dict[str, Any] = {"reference": source_state(self.reference, base)} if self.reference else {}
+        if self.embeddings:
+            state = folder_state(Path(found_folder(self.embeddings, base)))
+            key["embeddings"] = [state, missing_embeddings(self.embeddings)]
+        return key
+
+    def check(self, base: Path, settings: RunSettings) -> Iterator[ConfigProblem | ConfigWarning]:
+        """Raises DataError for rows of the reference that cannot be used."""
+        self.answers_of_people(base, settings, glimpse=True)
+        if self.embeddings and (missing := missing_embeddings(self.embeddings)):
+            yield ConfigWarning(("dataset", "diversity", "embeddings"), f"{missing}. Without it words are counted")
+
+    def answers_of_people(self, base: Path, settings: RunSettings, *, glimpse: bool = False) -> dict[str, str]:
+        """The reference: an answer for each prompt by its id; empty where the run file names none."""
+        if self.reference is None:
+            return {}
+        bare = RunSettings(name=settings.name, seed=settings.seed)
+        inputs = read_inputs(bare.model_copy(update={"candidates": (self.reference,)}), base, glimpse=glimpse)
+        return _by_prompt((answer.prompt_id, text_of(answer.messages)) for answer in inputs.candidates.values())
+
+    def embed(self, context: Context) -> Embed | None:
+        if self.embeddings is None or context.is_rehearsed:
+            return None
+        try:
+            return Embeddings.load(self.embeddings, context.base).embed
+        except (ConfigError, MissingExtra):  # `check` has warned
+            return None
+
+
+def _by_prompt(answers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The first answer to each prompt."""
+    return dict(reversed([*answers]))
+
+
+def pair_diversity(
+    context: Context, by_source: Mapping[str, Sequence[Preference]], config: DiversitySettings
+) -> dict[str, Any]:
+    """The diversity of chosen and of rejected answers, by source at one size; of chosen ones compared with people's."""
+    people = config.answers_of_people(context.base, context.config)
+    embed, seed = config.embed(context), context.config.seed
+    measured = {}
+    for side in ("chosen", "rejected"):
+        sets = {
+            name: _by_prompt((row.prompt_id, text_of(getattr(row, side))) for row in rows)
+            for name, rows in by_source.items()
+        }
+        compared = {REFERENCE: people} if people and side == "chosen" else {}
+        baseline = REFERENCE if compared else None
+        measured[side] = _measured({**compared, **sets}, baseline=baseline, embed=embed, seed=seed)
+    measured = {side: figures for side, figures in measured.items() if figures}
+    return {"diversity": measured} if measured else {}
+
+
+def round_diversity(
+    context: Context, answers: Mapping[str, Iterable[tuple[str, str]]], config: DiversitySettings
+) -> dict[str, Any]:
+    """The diversity of each policy's answers, given with their prompts' ids, compared with the first one's. What is
+    predicted are people's answers, or without a reference held-out ones of the first policy."""
+    sets = {policy: _by_prompt(given) for policy, given in answers.items()}
+    people = config.answers_of_people(context.base, context.config) or None
+    embed, seed = config.embed(context), context.config.seed
+    return _measured(sets, baseline=next(iter(sets)), held_out=people, embed=embed, seed=seed)
+
+
+def _measured(sets: Mapping[str, Mapping[str, str]], **settings: Any) -> dict[str, Any]:
+    diversity = measure_diversity(sets, **settings)
+    if diversity is None:
+        return {}
+    gates = {name: gate._asdict() for name, gate in collapse_gates(diversity).items()}
+    return {**diversity.to_json(), **({"gates": gates} if gates else {})}
+
+
+HOW_DIVERSE = (
+    "Higher is more varied, but for the compression ratio, self-repetition and cross-entropy (nats a word of held-out "
+    "answers). All depend on how much text is measured, so compare columns within one table, never two tables."
+)
+
+
+def diversity_lines(measured: Mapping[str, Any]) -> list[str]:
+    """Tables of chosen and of rejected answers, and what the gate says."""
+    lines = []
+    for side, part in measured.items():
+        lines += ["", f"Diversity of {side} answers, {_size(part)}:", "", *table(_rows(part["sets"]))]
+        lines += _gate_lines(part)
+    return [*lines, "", HOW_DIVERSE]
+
+
+def round_lines(part: Mapping[str, Any]) -> list[str]:
+    """The table of the rounds, and what the gate says of each against the first."""
+    return ["", f"Diversity, {_size(part)}:", "", *table(_rows(part["sets"])), *_gate_lines(part), "", HOW_DIVERSE]
+
+
+def _gate_lines(part: Mapping[str, Any]) -> list[str]:
+    """The gate of each set that was compared, and its rule."""
+    lines = []
+    for name, gate in part.get("gates", {}).items():
+        fallen = f": {', '.join(gate['fallen'])} worse" if gate["fallen"] else ""
+        lines.append(f"- collapse, {plain(name)} against {plain(part['baseline'])}: {gate['outcome']}{fallen}")
+    return ["", *lines, f"- {RULE}"] if lines else []
+
+
+def _size(part: Mapping[str, Any]) -> str:
+    words = f"{part['answers']:,} answers of {part['characters']:.0f} characters ({part['words']:.0f} words)"
+    return f"at {words} each, mean of {part['draws']} draws (95 % interval)"
+
+
+def _rows(sets: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    measures = next(iter(sets.values()))
+    rows = [[name, *(estimate_shown(of[name]) for of in sets.values())] for name in measures]
+    return [["", *map(cell, sets)], *rows]
