@@ -83,7 +83,8 @@ def hashed_features(texts: Sequence[Words]) -> NDArray[np.float32]:
     for row, text in zip(rows, texts, strict=True):
         for gram in chain(text, (f"{first} {second}" for first, second in ngrams(text, 2))):
             row[zlib.crc32(gram.encode("utf-8", "replace")) % DIMENSIONS] += 1
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return rows
 
 
 def vendi_score(features: NDArray[Any]) -> float:

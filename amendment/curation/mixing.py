@@ -1,4 +1,4 @@
-"""Pairs of several sources put together by shares: as many as the shares allow, no prompt from two sources.
+"""Pairs of several sources put together by shares or floors: as many as they allow, no prompt from two sources.
 
 Covered: which source keeps a prompt that several have, how many pairs each gives, and which. Everything follows from
 the pairs and a seed, by hashes, so that new rows do not change which others are drawn.
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from math import floor
+from math import ceil, floor
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
@@ -28,26 +28,36 @@ class RunShare(Part):
 
     source: Literal["run"]
     """The pairs that this run makes: judged, imported under `pairs`, or both."""
-    share: float = Field(gt=0, le=1)
-    """Their share of the pairs for training."""
+    share: float | None = Field(default=None, gt=0, le=1)
+    """Their share of the pairs for training. If one entry has a share, all have."""
+    floor: float | None = Field(default=None, gt=0, lt=1)
+    """Instead of shares: never less than this share of the pairs for training."""
 
 
 class PairShare(PairFile):
     """Your own pairs, mixed with the run's."""
 
-    share: float = Field(gt=0, le=1)
-    """Their share of the pairs for training."""
+    share: float | None = Field(default=None, gt=0, le=1)
+    """Their share of the pairs for training. If one entry has a share, all have."""
+    floor: float | None = Field(default=None, gt=0, lt=1)
+    """Instead of shares: never less than this share of the pairs for training. Without shares every source gives all
+    that the floors of others leave room for."""
     license: KnownLicense
     """License of these pairs, as the Hub spells it; each of their rows carries it, and it is never guessed."""
 
 
 def _whole(mix: Sequence[RunShare | PairShare]) -> Sequence[RunShare | PairShare]:
     """The mix, if it is one. Raises ValueError with all that it is not."""
-    total = sum(part.share for part in mix)
+    shares = [part.share for part in mix if part.share is not None]
+    floors = [part.floor for part in mix if part.floor is not None]
     runs = sum(isinstance(part, RunShare) for part in mix)
     problems = []
-    if mix and abs(total - 1) > ROUNDING:
-        problems.append(f"the shares sum to {total:.6g}, expected 1")
+    if shares and (floors or len(shares) < len(mix)):
+        problems.append("expected a share in each entry and no floor, or floors and no share")
+    elif shares and abs(sum(shares) - 1) > ROUNDING:
+        problems.append(f"the shares sum to {sum(shares):.6g}, expected 1")
+    if sum(floors) >= 1:
+        problems.append(f"the floors sum to {sum(floors):.6g}, expected less than 1")
     if mix and runs != 1:
         problems.append(f"expected one entry `source: run` for this run's own pairs, found {runs or 'none'}")
     if problems:
@@ -56,7 +66,7 @@ def _whole(mix: Sequence[RunShare | PairShare]) -> Sequence[RunShare | PairShare
 
 
 Mix = Annotated[tuple[RunShare | PairShare, ...], AfterValidator(_whole)]
-"""The sources of a dataset with their shares, which sum to 1."""
+"""The sources of a dataset with their shares, which sum to 1, or with floors."""
 
 
 class SourceCount(NamedTuple):
@@ -79,21 +89,29 @@ class Mixed(NamedTuple):
     """Prompts that two or more sources have."""
 
 
-def mix_pairs(sources: Mapping[str, Sequence[Preference]], shares: Mapping[str, float] | None, *, seed: int) -> Mixed:
-    """Mix the pairs of sources by `shares`, which are positive and count in proportion; None takes every pair.
+def mix_pairs(
+    sources: Mapping[str, Sequence[Preference]],
+    shares: Mapping[str, float] | None,
+    *,
+    floors: Mapping[str, float] | None = None,
+    seed: int,
+) -> Mixed:
+    """Mix the pairs of sources by `shares`, which are positive and count in proportion; None takes every pair, or as
+    many as `floors` allow: the largest total of which each source with a floor can give that share, and of the others
+    equal parts of what they have left.
 
     A prompt that several sources have stays with one of them: of those that have it, with the one whose pairs reach
     least far for its share, so that it does not hold down the others. Then each source gives its share of the
     largest total for which no source is asked for more than it has; counts are whole numbers, so a share is exact to
     one pair. Which pairs a source gives is decided by a seeded hash of each comparison, not by its place.
     """
-    weights = _weights(sources, shares)
+    weights = _weights(sources, shares or _with_rest(sources, floors or {}))
     keeper = _keepers(sources, weights, seed)
     kept = {
         name: [pair for pair in pairs if keeper.get(pair.prompt_id, name) == name] for name, pairs in sources.items()
     }
     sizes = {name: len(pairs) for name, pairs in kept.items()}
-    asked = _allotted(sizes, weights) if shares else sizes
+    asked = _allotted(sizes, weights) if shares else _above_floors(sizes, floors or {})
     taken = {name: _taken(pairs, asked[name], seed) for name, pairs in kept.items()}
     counts = {
         name: SourceCount(len(taken[name]), sizes[name], len(pairs) - sizes[name]) for name, pairs in sources.items()
@@ -105,6 +123,28 @@ def _weights(sources: Iterable[str], shares: Mapping[str, float] | None) -> dict
     """The shares as exact numbers that sum to 1: 0.1 is a tenth, as it was written."""
     written = {name: Fraction(str(shares[name])) if shares else Fraction(1) for name in sources}
     return {name: share / sum(written.values()) for name, share in written.items()}
+
+
+def _with_rest(sources: Iterable[str], floors: Mapping[str, float]) -> dict[str, float] | None:
+    """The floors, and equal parts of what they leave for the others; None without a floor."""
+    others = [name for name in sources if name not in floors]
+    rest = (1 - sum(floors.values())) / len(others) if others else 0.0
+    return {**floors, **dict.fromkeys(others, rest)} if floors else None
+
+
+def _above_floors(sizes: Mapping[str, int], floors: Mapping[str, float]) -> dict[str, int]:
+    """The number of pairs from each source, for the largest total that keeps every floor."""
+    exact = {name: Fraction(str(share)) for name, share in floors.items()}
+    total = min([sum(sizes.values()), *(floor(sizes[name] / share) for name, share in exact.items())])
+    needed = {name: ceil(total * share) for name, share in exact.items()}
+    while sum(needed.values()) > total:  # of very few pairs, rounding up may leave no room
+        total -= 1
+        needed = {name: ceil(total * share) for name, share in exact.items()}
+    room = {name: size - needed.get(name, 0) for name, size in sizes.items()}
+    left, all_room = total - sum(needed.values()), sum(room.values())
+    weights = {name: Fraction(size, all_room) for name, size in room.items()} if all_room else {}
+    further = _by_largest_remainder(left, weights)
+    return {name: needed.get(name, 0) + further.get(name, 0) for name in sizes}
 
 
 def _keepers(sources: Mapping[str, Sequence[Preference]], weights: Mapping[str, Fraction], seed: int) -> dict[str, str]:

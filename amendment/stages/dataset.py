@@ -37,7 +37,7 @@ from amendment.stages.contract import (
 from amendment.stages.diversity import diversity_lines, pair_diversity
 from amendment.stages.judging import JudgingConfig, candidate_tables, judging_tables
 from amendment.stages.labels import OPEN
-from amendment.stages.mixing import RUN, mix_in, mix_lines, mix_shares
+from amendment.stages.mixing import RUN, mix_in, mix_key, mix_lines
 from amendment.stages.pairs import (
     CUT,
     DatasetConfig,
@@ -97,7 +97,7 @@ class DatasetStage(Stage):
         key = dump(self.config, without={"mix"}) | clean_key(self.settings, context.base) | verifiers_key(self.settings)
         key |= self.config.diversity.key(context.base)
         if self.config.mix:
-            key["shares"] = [*mix_shares(self.config).items()]
+            key["shares"] = mix_key(self.config)
         if people := self.settings.part(SpotCheckSettings):
             key["decide"] = people.decide
         if self.settings.part(JudgingConfig):

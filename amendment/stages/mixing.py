@@ -60,10 +60,15 @@ def mix_labels(config: DatasetConfig) -> dict[str, PairShare]:
     return labels
 
 
-def mix_shares(config: DatasetConfig) -> dict[str, float]:
-    """The share of each source under `dataset.mix`, which is not empty; the run's own comes first."""
-    own = next(part.share for part in config.mix if isinstance(part, RunShare))
-    return {RUN: own, **{label: source.share for label, source in mix_labels(config).items()}}
+def mix_parts(config: DatasetConfig) -> dict[str, RunShare | PairShare]:
+    """The sources under `dataset.mix`, which is not empty, by name; the run's own comes first."""
+    own = next(part for part in config.mix if isinstance(part, RunShare))
+    return {RUN: own, **mix_labels(config)}
+
+
+def mix_key(config: DatasetConfig) -> list[Any]:
+    """The shares and floors of each source, for a key."""
+    return [[name, part.share, part.floor] for name, part in mix_parts(config).items()]
 
 
 def read_mix(settings: RunSettings, base: Path, *, glimpse: bool = False) -> list[_Read]:
@@ -103,7 +108,7 @@ class MixingStage(Stage):
     def key(self, context: Context) -> Mapping[str, Any]:
         sources = mix_labels(self.config).values()
         return {
-            "pairs": [dump(source, without={"share"}) for source in sources],
+            "pairs": [dump(source, without={"share", "floor"}) for source in sources],
             "ties": self.config.ties,
             "files": [source_state(source, context.base) for source in sources],
         }
@@ -170,14 +175,16 @@ def mix_in(context: Context, rows: Rows, clean: Clean) -> MixedRows:
     files = {label: clean(label, of_file) for label, of_file in _by_file(context).items()}
     test = _held_out(context, files)
     sources = {side: {RUN: own, **_on_side(files, test, side)} for side, own in rows.items()}
-    shares = mix_shares(context.config.need(DatasetConfig))
-    train = mix_pairs(sources["train"], shares, seed=context.config.seed)
+    parts = mix_parts(context.config.need(DatasetConfig))
+    shares = {name: part.share for name, part in parts.items() if part.share is not None}
+    floors = {name: part.floor for name, part in parts.items() if part.floor is not None}
+    train = mix_pairs(sources["train"], shares or None, floors=floors, seed=context.config.seed)
     kept = mix_pairs(sources["test"], None, seed=context.config.seed)
     _refuse_empty(train)
     return MixedRows(
         {"train": _joined(train), "test": _joined(kept)},
-        {name: train.pairs[name] + kept.pairs[name] for name in shares},
-        _counts(shares, train, kept),
+        {name: train.pairs[name] + kept.pairs[name] for name in parts},
+        _counts(parts, train, kept),
     )
 
 
@@ -216,13 +223,14 @@ def _joined(mixed: Mixed) -> list[Preference]:
     return [row for rows in mixed.pairs.values() for row in rows]
 
 
-def _counts(shares: Mapping[str, float], train: Mixed, kept: Mixed) -> dict[str, Any]:
+def _counts(parts: Mapping[str, RunShare | PairShare], train: Mixed, kept: Mixed) -> dict[str, Any]:
     total = sum(count.pairs for count in train.counts.values())
     table = {}
-    for name, share in shares.items():
+    for name, part in parts.items():
         count = train.counts[name]
         table[name] = {
-            "asked": share,
+            "asked": part.share,
+            "floor": part.floor,
             "got": round(count.pairs / total, 4),
             "pairs": count.pairs,
             "left out": count.of - count.pairs,
@@ -238,7 +246,8 @@ def mix_lines(mixed: Mapping[str, Any]) -> list[str]:
     lines = []
     for name, source in mixed["sources"].items():
         counts = f"{source['pairs']:,} pairs, {source['left out']:,} more left out, {source['held out']:,} held out"
-        lines.append(f"- mix, {plain(name)}: asked {source['asked']:g}, got {source['got']:g} of {total} ({counts})")
+        asked = f"asked {source['asked']:g}" if source["asked"] is not None else f"at least {source['floor'] or 0:g}"
+        lines.append(f"- mix, {plain(name)}: {asked}, got {source['got']:g} of {total} ({counts})")
     if mixed["shared prompts"]:
         ceded = sum(source["kept by another"] for source in mixed["sources"].values())
         lines.append(

@@ -146,7 +146,8 @@ def test_the_effective_number_is_exp_of_the_entropy() -> None:
 
 def test_the_vendi_score_counts_different_texts() -> None:
     different, alike = hashed_features([["a"], ["b"], ["c"]]), hashed_features([["a", "b"]] * 3)
-    assert (vendi_score(different), vendi_score(alike)) == (pytest.approx(3), pytest.approx(1))
+    assert vendi_score(different) == pytest.approx(3)
+    assert vendi_score(alike) == pytest.approx(1)
     # [a] and [a b]: the second is (1, 1, 1) / sqrt 3 of a, b and "a b", so the cosine is c = 1 / sqrt 3, and the
     # eigenvalues of [[1, c], [c, 1]] / 2 are (1 + c) / 2 and (1 - c) / 2.
     shares = [(1 + 3**-0.5) / 2, (1 - 3**-0.5) / 2]
@@ -200,7 +201,7 @@ def test_the_gate_is_silent_on_the_same_source_and_fires_on_a_collapsed_one(n_te
     assert "self-repetition" in gates["repeated"].fallen
     same = measured.ratios["same"]
     for measure, ratio in same.items():
-        assert ratio.value == pytest.approx(1, abs=0.05), measure
+        assert ratio.value == pytest.approx(1, abs=0.1), measure
     assert measured.rises["same"].low < 0 < measured.rises["same"].high
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.curation import SourceCount, mix_pairs
+from amendment.curation import SourceCount, mix_pairs, plan_mix
 from amendment.records import Candidate, Comparison, Message, Preference, Prompt, user
 
 
@@ -128,3 +129,56 @@ def test_no_prompt_is_in_two_sources_and_shares_are_exact_to_one_pair(
     if all(count.of for count in mixed.counts.values()):
         full = [name for name, count in mixed.counts.items() if count.of < (total + 1) * shares[name] + 1e-9]
         assert full, "one more pair in all, and a source would be asked for more than it has"
+
+
+def test_a_floor_takes_from_the_others_only_what_it_must() -> None:
+    # 30 of people are a fifth of 150, so 120 of the run's 500 are taken.
+    sources = {"run": pairs("run", 500), "people": pairs("p", 30)}
+    mixed = mix_pairs(sources, None, floors={"people": 0.2}, seed=0)
+    assert {name: count.pairs for name, count in mixed.counts.items()} == {"run": 120, "people": 30}
+    # 30 of 80 are above a fifth: everything is taken.
+    mixed = mix_pairs({**sources, "run": pairs("run", 50)}, None, floors={"people": 0.2}, seed=0)
+    assert {name: count.pairs for name, count in mixed.counts.items()} == {"run": 50, "people": 30}
+    # Two others give in proportion to what they have: 30 / 0.2 = 150, and 120 of 300 + 100 is 90 and 30.
+    sources = {"run": pairs("run", 300), "other": pairs("o", 100), "people": pairs("p", 30)}
+    mixed = mix_pairs(sources, None, floors={"people": 0.2}, seed=0)
+    assert {name: count.pairs for name, count in mixed.counts.items()} == {"run": 90, "other": 30, "people": 30}
+
+
+@given(
+    st.lists(st.integers(0, 60), min_size=2, max_size=4),
+    st.lists(st.sampled_from([None, 0.05, 0.1, 0.25, 0.3]), min_size=4, max_size=4),
+)
+def test_floors_always_hold_and_one_pair_more_would_break_one(sizes: list[int], asked: list[float | None]) -> None:
+    floors = {str(i): share for i, share in enumerate(asked[: len(sizes)]) if share}
+    sources = {str(i): pairs(f"{i}", size) for i, size in enumerate(sizes)}
+    taken = {name: count.pairs for name, count in mix_pairs(sources, None, floors=floors, seed=0).counts.items()}
+    total = sum(taken.values())
+    for name, share in floors.items():
+        assert taken[name] >= share * total - 1e-9
+    if total < sum(sizes):
+        is_out = any(sizes[int(name)] < share * (total + 1) for name, share in floors.items())
+        is_rounded = sum(share * (total + 1) + 1 for share in floors.values()) > total + 1
+        assert is_out or is_rounded
+
+
+EFFECTS = {
+    "specialist": {"right": 0.30, "kind": -0.05},
+    "other specialist": {"right": 0.00, "kind": 0.25},
+    "generalist": {"right": 0.15, "kind": 0.15},
+    "useless": {"right": -0.10, "kind": 0.05},
+}
+
+
+def test_micro_unites_the_best_of_each_attribute_and_macro_takes_the_best_on_average() -> None:
+    micro = plan_mix(EFFECTS, by="micro", top=1)
+    assert micro.shares == {"specialist": 0.5, "other specialist": 0.5}
+    assert micro.picked_for == {"specialist": ("right",), "other specialist": ("kind",)}
+    # means: 0.125, 0.125, 0.15, -0.025
+    assert plan_mix(EFFECTS, by="macro", top=1) == ({"generalist": 1.0}, {"generalist": ("average",)})
+    assert plan_mix(EFFECTS, by="macro", top=9).shares.keys() == EFFECTS.keys() - {"useless"}
+    assert plan_mix(EFFECTS, by="micro", top=2).picked_for["generalist"] == ("right", "kind")
+    with pytest.raises(ValueError, match="no source raises anything"):
+        plan_mix({"useless": {"right": -0.1}})
+    with pytest.raises(ValueError, match="the same attributes"):
+        plan_mix({"a": {"right": 0.1}, "b": {"kind": 0.1}})

@@ -179,6 +179,13 @@ def test_without_others_there_is_no_mix(again: Mix, undisturbed: Any) -> None:
         assert [list(side["sets"]) for side in counts["diversity"].values()] == [["run"], ["run"]]
 
 
+def test_a_floor_keeps_peoples_share_and_takes_all_that_it_leaves_room_for(again: Mix) -> None:
+    result = again(OWN, ("source: run, share: 0.8", "source: run"), ("      share: 0.2\n", "      floor: 0.3\n"))
+    # 21 of people for training are three tenths of 70.
+    assert by_source(rows_of(result)["train"]) == {"lilliput": 49, "people.jsonl": 21}
+    assert "mix, people.jsonl: at least 0.3, got 0.3 of 70" in (result.folder / "summary.md").read_text()
+
+
 DOUBLED = "source: run, share: 0.8}\n    - {source: run, share: 0.8"
 
 
@@ -191,6 +198,7 @@ DOUBLED = "source: run, share: 0.8}\n    - {source: run, share: 0.8"
             "path: p.jsonl, share: 0.8, license: mit",
             "`source: run` for this run's own pairs, found none",
         ),
+        ("share: 0.2\n", "floor: 0.2\n", "dataset.mix: expected a share in each entry and no floor, or floors and no share"),
         ("source: run, share: 0.8", DOUBLED, "the shares sum to 1.8, expected 1"),
         ("source: run, share: 0.8", DOUBLED, "for this run's own pairs, found 2"),
         ("      license: cc-by-4.0\n", "", "dataset.mix[1].license: the key 'license' is required and missing"),
