@@ -56,9 +56,7 @@ class Mixture:
             for first, second, word in zip(line, line[1:], line[2:], strict=False):
                 self._after[first, second][word] += 1
                 self._after[second,][word] += 1
-        self._drawn = {
-            context: ([*counts], [*accumulate(counts.values())]) for context, counts in self._after.items()
-        }
+        self._drawn = {context: ([*counts], [*accumulate(counts.values())]) for context, counts in self._after.items()}
 
     def write(self, rng: random.Random) -> list[str]:
         document: list[str] = []
@@ -103,14 +101,17 @@ def collapse(seed: int, policy: str) -> Loop:
         new = [model.write(rng) for _ in range(DOCUMENTS)]
         written.append(new)
         everything += new
-        tenth, quarter = DOCUMENTS // 10, DOCUMENTS // 4
-        learned_from = {
-            "replace": lambda new=new: new,
-            "keep 10 %": lambda new=new: real[:tenth] + new[tenth:],
-            "fresh 25 %": lambda new=new: of_people(quarter, rng) + new[quarter:],
-            "accumulate, 1,500 of all": lambda: rng.sample(everything, DOCUMENTS),
-            "accumulate": lambda: list(everything),
-        }[policy]()
+        match policy:
+            case "replace":
+                learned_from = new
+            case "keep 10 %":
+                learned_from = real[: DOCUMENTS // 10] + new[DOCUMENTS // 10 :]
+            case "fresh 25 %":
+                learned_from = of_people(DOCUMENTS // 4, rng) + new[DOCUMENTS // 4 :]
+            case "accumulate":
+                learned_from = list(everything)
+            case _:
+                learned_from = rng.sample(everything, DOCUMENTS)
     sets = {str(number): [" ".join(document) for document in of_round] for number, of_round in enumerate(written)}
     measured = measure_diversity(sets, baseline="0", held_out=[" ".join(document) for document in held_out], seed=seed)
     assert measured is not None
@@ -141,9 +142,10 @@ def show_collapse(seeds: Sequence[int]) -> None:
     order = ["replace", "keep 10 %", "fresh 25 %", "accumulate"]
     for place, seed in enumerate(seeds):
         ends = {policy: loops[policy][place].learned[ROUNDS] for policy in order}
-        print(f"seed {seed}: replace > keep 10 % > fresh 25 % > accumulate:", all(
-            ends[worse] > ends[better] for worse, better in pairwise(order)
-        ))
+        print(
+            f"seed {seed}: replace > keep 10 % > fresh 25 % > accumulate:",
+            all(ends[worse] > ends[better] for worse, better in pairwise(order)),
+        )
     fired = {policy: sum(loop.gates[ROUNDS] == "FAIL" for loop in of_policy) for policy, of_policy in loops.items()}
     quiet = sum(set(loop.gates[1:]) == {"PASS"} for loop in loops["accumulate"])
     print(f"FAIL at round {ROUNDS}, of {len(seeds)} seeds: {fired}; accumulate PASS in all rounds: {quiet}")
@@ -189,8 +191,11 @@ def label_errors(seed: int) -> dict[str, float]:
 def show_verifiers(seeds: Sequence[int]) -> None:
     measured = [label_errors(seed) for seed in seeds]
     rows = [[name, over_seeds([of_seed[name] for of_seed in measured])] for name in measured[0]]
-    table(f"Label errors against the true utility, {PAIRS} pairs on questions with an answer, {len(seeds)} seeds",
-          ("share", "mean ± 95 % interval"), rows)
+    table(
+        f"Label errors against the true utility, {PAIRS} pairs on questions with an answer, {len(seeds)} seeds",
+        ("share", "mean ± 95 % interval"),
+        rows,
+    )
 
 
 # Mixing
@@ -202,12 +207,14 @@ Chooser = Callable[[random.Random, str, str, str], float]
 def features(prompt: str, answer: str) -> NDArray[np.float32]:
     """Words of the answer, each also with the question."""
     words, question = answer.split(), " ".join(prompt.split()[1:4])
-    return hashed_features([[*words, *(f"{question}|{word}" for word in words)]])[0]
+    row: NDArray[np.float32] = hashed_features([[*words, *(f"{question}|{word}" for word in words)]])[0]
+    return row
 
 
 def pairs_of(choose: Chooser, count: int, name: str) -> NDArray[np.float32]:
     """Differences of features, chosen less rejected, of pairs that `choose` can tell apart."""
-    rng, rows = seeded(name), []
+    rng = seeded(name)
+    rows: list[NDArray[np.float32]] = []
     prompts = [prompt.text for prompt in sample_prompts(6000, 3)]
     while len(rows) < count:
         prompt = rng.choice(prompts)

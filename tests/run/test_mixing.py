@@ -116,7 +116,7 @@ def test_diversity_is_printed_for_both_at_one_size(whole: Result) -> None:
     assert list(chosen["sets"]) == ["run", "people.jsonl"]
     page = (whole.folder / "summary.md").read_text(encoding="utf-8")
     assert f"Diversity of chosen answers, at 14 answers of {chosen['characters']:.0f} characters" in page
-    spread = chosen["sets"]["people.jsonl"]["distinct-2"]
+    spread = chosen["sets"]["run"]["distinct-2"]
     assert f"{spread['value']:.3f} ({spread['low']:.3f} to {spread['high']:.3f})" in page
 
 
@@ -198,7 +198,11 @@ DOUBLED = "source: run, share: 0.8}\n    - {source: run, share: 0.8"
             "path: p.jsonl, share: 0.8, license: mit",
             "`source: run` for this run's own pairs, found none",
         ),
-        ("share: 0.2\n", "floor: 0.2\n", "dataset.mix: expected a share in each entry and no floor, or floors and no share"),
+        (
+            "share: 0.2\n",
+            "floor: 0.2\n",
+            "dataset.mix: expected a share in each entry and no floor, or floors and no share",
+        ),
         ("source: run, share: 0.8", DOUBLED, "the shares sum to 1.8, expected 1"),
         ("source: run, share: 0.8", DOUBLED, "for this run's own pairs, found 2"),
         ("      license: cc-by-4.0\n", "", "dataset.mix[1].license: the key 'license' is required and missing"),
