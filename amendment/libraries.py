@@ -3,8 +3,9 @@ fail. Importing this module loads none of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 from amendment.errors import MissingExtra
@@ -19,6 +20,15 @@ def need(extra: str, *libraries: str) -> None:
     """Raise MissingExtra where one of these libraries is not installed."""
     if problem := missing(extra, *libraries):
         raise problem
+
+
+def installed_versions(libraries: Iterable[str]) -> dict[str, str]:
+    """The versions of those libraries that are installed."""
+    versions = {}
+    for name in libraries:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
 
 
 def first_line(fault: BaseException) -> str:

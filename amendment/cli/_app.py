@@ -79,6 +79,8 @@ app = typer.Typer(
 """The command line as a Typer application."""
 
 RunFilePath = Annotated[Path, typer.Argument(metavar="FILE", help="The run file.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
+AllowUnpriced = Annotated[bool, typer.Option("--allow-unpriced", help="Accept models without a known price.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override one value of the file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from amendment.cli._app import JUDGES, AsJson, Overrides, app, resumable
+from amendment.cli._app import JUDGES, AllowUnpriced, AsJson, Overrides, RunFolder, app, resumable
 from amendment.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ LOOPBACK = "127.0.0.1"
 
 @app.command(rich_help_panel=JUDGES)
 def label(  # noqa: PLR0917 - typer makes options of them
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
+    folder: RunFolder,
     stage: Annotated[
         str,
         typer.Option(metavar="STAGE", help="spot_check, or evaluate: the comparisons that measure the run's policies."),
@@ -246,7 +246,7 @@ def _left(folder: Path, sample: LabelledSample, missing: int) -> str:
 
 @app.command(rich_help_panel=JUDGES)
 def calibrate(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
+    folder: RunFolder,
     as_json: AsJson = False,
 ) -> None:
     """Preview how well a run's judge agrees with people.
@@ -269,9 +269,7 @@ def amend(  # noqa: PLR0917 - typer makes options of them
     ] = None,
     proposals: Annotated[int, typer.Option(min=1, max=50, metavar="N", help="Test at most N rules.")] = 4,
     overrides: Overrides = None,
-    allow_unpriced: Annotated[
-        bool, typer.Option("--allow-unpriced", help="Call models without a known price.")
-    ] = False,
+    allow_unpriced: AllowUnpriced = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the calls, their cost and what is sent where; send nothing.")
     ] = False,

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from amendment.cli._app import MODELS, SHARE, AsJson, app, resumable
+from amendment.cli._app import MODELS, SHARE, AsJson, RunFolder, app, resumable
 
 if TYPE_CHECKING:
     from amendment.data.sources import Source
     from amendment.run.scoring import Columns
-
-RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
 
 
 @app.command(rich_help_panel=SHARE)

@@ -14,10 +14,12 @@ import typer
 from amendment.cli._app import (
     MORE,
     START,
+    AllowUnpriced,
     AsJson,
     Group,
     Overrides,
     RunFilePath,
+    RunFolder,
     app,
     resumable,
     shell_path,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from amendment.llm.ledger_reading import Reader
 
 Provider = Literal["simulated", "openai", "anthropic", "local"]
+MadeIn = Annotated[Path | None, typer.Option(metavar="DIR", help="The run's folder; runs/NAME by default.")]
+Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Take only the first N prompts of each source.")]
 
 
 @app.command(rich_help_panel=START)
@@ -91,9 +95,7 @@ def _one_of(words: Sequence[str]) -> Callable[[str], str]:
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A run file or a constitution.")],
     overrides: Overrides = None,
-    allow_unpriced: Annotated[
-        bool, typer.Option("--allow-unpriced", help="Accept models without a known price.")
-    ] = False,
+    allow_unpriced: AllowUnpriced = False,
 ) -> None:
     """Report every problem in a run file or a constitution.
 
@@ -117,12 +119,10 @@ def check(
 @app.command(rich_help_panel=START)
 def plan(  # noqa: PLR0917 - typer makes options of them
     file: RunFilePath,
-    folder: Annotated[Path | None, typer.Option(metavar="DIR", help="The run's folder; runs/NAME by default.")] = None,
+    folder: MadeIn = None,
     overrides: Overrides = None,
     until: Annotated[str | None, typer.Option(metavar="STAGE", help="Plan up to this stage.")] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Take only the first N prompts of each source.")
-    ] = None,
+    limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
     """Estimate the calls, time and cost of a run.
@@ -139,18 +139,14 @@ def plan(  # noqa: PLR0917 - typer makes options of them
 @app.command(rich_help_panel=START)
 def run(  # noqa: PLR0917 - typer makes options of them
     file: RunFilePath,
-    folder: Annotated[Path | None, typer.Option(metavar="DIR", help="The run's folder; runs/NAME by default.")] = None,
+    folder: MadeIn = None,
     overrides: Overrides = None,
     until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage.")] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Take only the first N prompts of each source.")
-    ] = None,
+    limit: Limit = None,
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Make the calls that changed settings require.")
     ] = False,
-    allow_unpriced: Annotated[
-        bool, typer.Option("--allow-unpriced", help="Call models without a known price.")
-    ] = False,
+    allow_unpriced: AllowUnpriced = False,
     max_wait: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Longest wait for a server that does not answer.")
     ] = 900.0,
@@ -210,9 +206,7 @@ def _confirm() -> Callable[[str], bool] | None:
 
 
 @app.command(rich_help_panel=START)
-def status(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")], as_json: AsJson = False
-) -> None:
+def status(folder: RunFolder, as_json: AsJson = False) -> None:
     """Show what is done, what it cost, and what comes next.
 
     For a run that stopped, also why. Exits with 1 if the ledger is damaged or cannot be read.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -22,6 +21,7 @@ from amendment.data.store import Workspace
 from amendment.errors import ConfigError, Problem
 from amendment.files import file_hash, write_text
 from amendment.hashing import content_id
+from amendment.libraries import installed_versions
 from amendment.text import plain
 from amendment.yamlfile import capped
 
@@ -110,7 +110,11 @@ def write_manifest(
     manifest = {
         "format": FORMAT,
         **{name: summary[name] for name in ("name", "seed", "toolkit", "simulated")},
-        "versions": _versions(),
+        "versions": {
+            "amendment": __version__,
+            "python": platform.python_version(),
+            **installed_versions(LIBRARIES.split()),
+        },
         "configuration": configuration,
         "constitutions": [constitution.reference for constitution in constitutions],
         "stages": {name: {"key": notes[name]["key"], "counts": counts} for name, counts in summary["stages"].items()},
@@ -157,16 +161,6 @@ def constitution_text(constitution: Constitution) -> str:
     """A constitution as JSON: the very content that its hash is of."""
     content = constitution.model_dump(mode="json", exclude={"extends"}, exclude_none=True, exclude_defaults=True)
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-
-
-def _versions() -> dict[str, str]:
-    versions = {"amendment": __version__, "python": platform.python_version()}
-    for name in LIBRARIES.split():
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions
 
 
 def _files(folder: Path, notes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from amendment import __version__
+from amendment.libraries import installed_versions
 from amendment.llm.weights import EMBEDDED, INSTALL, conversion_problems, embedded_folder, needs_the_hub
 
 LIBRARIES = ("openai", "anthropic", "datasets", "pyarrow", "torch", "transformers", "trl", "peft", "accelerate", "gguf")
@@ -18,7 +18,7 @@ TRAINING = (*LOCAL, "trl", "peft", "accelerate")
 
 def examine(environ: Mapping[str, str]) -> dict[str, Any]:
     """Versions of libraries (null where absent), which keys are set, and what would work."""
-    libraries = {name: _version(name) for name in LIBRARIES}
+    libraries = dict.fromkeys(LIBRARIES) | installed_versions(LIBRARIES)
     keys = {name: bool(environ.get(name)) for name in KEYS}
     runs, trains = (all(libraries[name] for name in names) for names in (LOCAL, TRAINING))
     return {
@@ -38,13 +38,6 @@ def examine(environ: Mapping[str, str]) -> dict[str, Any]:
             "training": trains,
         },
     }
-
-
-def _version(library: str) -> str | None:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return None
 
 
 def _accelerator() -> str | None:

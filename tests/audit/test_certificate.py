@@ -9,9 +9,12 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from amendment.audit.certificate import CERTIFICATE_FORMAT, audit
+from amendment.audit.label_mass import LabelMass, label_masses, mass_section
 from amendment.audit.text import certificate_lines
 from amendment.audit.votes import ComparisonInfo, Vote
+from amendment.records import Verdict
 from tests.audit.letters import items, said
+from tests.preference.verdicts import A, B
 
 
 def full() -> list[Vote]:
@@ -114,3 +117,22 @@ def test_a_value_of_its_own_for_every_row_makes_neither_slices_nor_win_shares() 
     assert found.slices == ()
     assert found.not_sliced == {"principle": 2000, "category": 2000, "model": 4000}
     assert len(json.dumps(found.to_json())) < 50_000
+
+
+def verdict(mass: float | None, *, limit: float = 0.5, rater: str = "small") -> Verdict:
+    is_valid = mass is None or mass >= limit
+    value = {"value": "A"} if is_valid else {"invalid": "the labels hold too little"}
+    return Verdict(scale="pair", prompt_id="p", shown=(A, B), rater=rater, label_mass=mass, **value)
+
+
+def test_the_distribution_of_each_judges_mass_by_hand() -> None:
+    # 0.1, 0.2 ... 1.0: median 0.55, a tenth of the way from 0.1 to 1.0 is 0.19, and 4 of 10 lie below 0.5
+    verdicts = [*(verdict(tenths / 10) for tenths in range(1, 11)), verdict(None), verdict(None, rater="writes")]
+    (found,) = label_masses(verdicts)
+    assert found._replace(median=0, lowest_tenth=0) == LabelMass("small", 10, 0, 0, 0.4)
+    assert (round(found.median, 9), round(found.lowest_tenth, 9)) == (0.55, 0.19)
+    assert mass_section([found]).rows == (("small", "10", "0.55", "0.19", "40.0 %"),)
+
+
+def test_written_verdicts_make_no_section() -> None:
+    assert mass_section(label_masses([verdict(None)])).rows == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from amendment.reward_model import RewardModel, RewardSettings, train_reward
 from amendment.training import LoraSettings
 
 SETTINGS = RewardSettings(steps=12, batch_size=8, learning_rate=1e-2, max_length=96, log_every=6)
+FIRST = RewardSettings(steps=1, batch_size=2, learning_rate=1e-12, max_length=128, labels="soft", log_every=1)
 Rows = list[dict[str, Any]]
 
 
@@ -179,3 +181,38 @@ def test_a_base_without_a_pad_token_is_noted(base: Path, pairs: Rows, tmp_path: 
     (copy / "tokenizer_config.json").write_text(json.dumps({k: v for k, v in config.items() if k != "pad_token"}))
     result = train_reward(copy, pairs, tmp_path / "rm", SETTINGS.model_copy(update={"steps": 1}))
     assert any("no pad token of its own" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("factor", [0.0, 20.0])
+def test_the_first_loss_has_targets_weights_and_centring_as_worked_out_by_hand(
+    base: Path, pairs: Rows, tmp_path: Path, factor: float
+) -> None:
+    """The head is made `factor` times as large, so that differences are worth the while; of a head of zeros the loss
+    is ln 2 whatever the target."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    from amendment.training.model_files import load_tokenizer, quietly
+
+    rows = [{**pairs[1], "p_chosen": 0.9, "weight": 3.0}, {**pairs[2], "p_chosen": 0.6, "weight": 1.0}]
+    with quietly():
+        torch.manual_seed(5)
+        start = AutoModelForSequenceClassification.from_pretrained(base, num_labels=1)
+        with torch.no_grad():
+            start.score.weight.mul_(factor)
+        start.save_pretrained(tmp_path / "start")
+        load_tokenizer(base).save_pretrained(tmp_path / "start")
+    loss = train_reward(tmp_path / "start", rows, tmp_path / "rm", FIRST).history[0]["loss"]
+    model = RewardModel.load(tmp_path / "rm")
+    chosen, rejected = (
+        model.score([{"prompt": row["prompt"], "completion": row[side]} for row in rows])
+        for side in ("chosen", "rejected")
+    )
+    p, gaps = np.array([0.9, 0.6]), chosen - rejected
+    # weights 3 and 1 become 1.5 and 0.5; each pair's loss has 0.01 (r + r')^2 on top
+    each = p * np.logaddexp(0, -gaps) + (1 - p) * np.logaddexp(0, gaps) + 0.01 * (chosen + rejected) ** 2
+    assert loss == pytest.approx((1.5 * each[0] + 0.5 * each[1]) / 2, rel=1e-6)
+    if factor:
+        assert abs(gaps).min() > 0.01
+    else:
+        assert loss == pytest.approx(math.log(2), abs=1e-6)

@@ -12,6 +12,7 @@ import pytest
 
 from amendment.errors import ConfigError
 from amendment.run import Patience, Run, Terms, check_run_file, load_run_file
+from amendment.run.runfile.retired import RETIRED
 from tests.command_line import called
 from tests.rows import save
 from tests.run.small_runs import Said, complaints, run_of
@@ -439,3 +440,17 @@ def test_a_constitution_is_no_run_file_and_says_where_it_belongs(tmp_path: Path)
     path.write_text("id: x\nprinciples: [{id: a, text: b}]\n")
     with pytest.raises(ConfigError, match="is a constitution; name it under"):
         load_run_file(path)
+
+
+def test_a_retired_key_and_a_retired_value_are_refused_at_their_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RETIRED, "models.*.pace", "is gone; take the line out")
+    monkeypatch.setitem(RETIRED, "judging.jury=oldest", "is gone; use jury: mean")
+    file = tmp_path / "run.yaml"
+    file.write_text("name: x\nmodels:\n  a: {pace: 3}\njudging:\n  jury: oldest\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        load_run_file(file)
+    places = [(problem.place.removeprefix(str(tmp_path)), problem.message) for problem in refused.value.problems]
+    assert ("/run.yaml:3:13: models.a.pace", "is gone; take the line out") in places
+    assert ("/run.yaml:5:9: judging.jury", "is gone; use jury: mean") in places
