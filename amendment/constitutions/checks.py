@@ -1,6 +1,6 @@
 """What code can check in an answer, by the kinds that a principle names under `check`.
 
-Covered: words, patterns, JSON, lists; known answers, by libraries (see `proof`); and a function by its name, registered
+Covered: words, patterns, JSON, lists; known answers (see `proof`, `programs`); and a function by its name, registered
 in Python or by an installed package (entry points of the group `amendment.checks`); no file of a constitution names
 code to import. A kind or value that is wrong fails when the file is read. Patterns are those of RE2, whose time grows
 only with the length of the text, so neither a stranger's pattern nor a hostile answer can hang a run.
@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field, ValidationInfo, field_validator
 
 from amendment.constitutions import proof
+from amendment.constitutions.programs import passes_tests, tests_in
 from amendment.hashing import content_id
 from amendment.records import Part
 from amendment.text import plain, words
@@ -58,17 +59,19 @@ class Check(Part):
         "number",
         "json_schema",
         "language",
+        "tests",
         "function",
     ]
     """max_words and min_words: the number of words. matches and forbids: a regular expression (RE2) that matches in the
     answer, or does not. json: the whole answer is JSON. no_list: no line begins with a bullet or a number. math: the
     final expression equals the known answer in any equivalent form. number: the final number, with its unit, is the
     known answer within `tolerance`. json_schema: JSON that fits a schema. language: the language of the answer.
-    function: a function registered with `register_check`, or provided by an installed package."""
+    tests: a Python program whose calls give known values, in a sandbox. function: a function registered with
+    `register_check`, or provided by an installed package."""
     value: int | float | str | dict[str, Any] | None = Field(default=None, validate_default=True)
     """The number of words, the regular expression, the JSON schema, the ISO 639-1 code of the language, or the
-    function's name; nothing for json and no_list. For math and number the known answer, such as `\\frac{v^2}{2g}` or
-    `9.81 m/s^2`; by default that of each prompt (`answer_column`)."""
+    function's name; nothing for json and no_list. For math, number and tests the known answer, such as
+    `\\frac{v^2}{2g}`, `9.81 m/s^2` or `{"area(2, 3)": 6}`; by default that of each prompt (`answer_column`)."""
     tolerance: float | None = Field(default=None, ge=0, lt=1)
     """For number: the relative error that passes; 0.01 by default."""
 
@@ -223,6 +226,11 @@ def _is_known_answer(value: Any, *, kind: str) -> None:
     _is_installed(kind)
 
 
+def _are_tests(value: Any) -> None:
+    if value is not None:
+        tests_in(value)
+
+
 def _is_schema(value: Any) -> None:
     if not isinstance(value, dict):
         raise ValueError(f"found {_shown(value)}, expected a JSON schema, such as {{type: object, required: [name]}}")
@@ -288,6 +296,7 @@ KINDS = {
     "number": _CheckKind(partial(_is_known_answer, kind="number"), partial(proof.passes, "number"), has_answer=True),
     "json_schema": _CheckKind(_is_schema, partial(proof.passes, "json_schema")),
     "language": _CheckKind(_is_language, partial(proof.passes, "language")),
+    "tests": _CheckKind(_are_tests, passes_tests, has_answer=True),
     "function": _CheckKind(_is_name, _call),
 }
 """Kinds of checks."""

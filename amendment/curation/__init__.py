@@ -1,10 +1,12 @@
-"""Mix other sources into the dataset, measure its diversity, and notice a collapse."""
+"""Tasks with known answers; mix other sources into the dataset, measure its diversity, and notice a collapse."""
 
 from amendment.curation.collapse import CollapseGate, collapse_gates
 from amendment.curation.diversity import Diversity, measure_diversity
 from amendment.curation.measures import WordModel, compression_ratio, distinct, self_repetition, vendi_score
 from amendment.curation.mixing import Mix, Mixed, PairShare, RunShare, SourceCount, mix_pairs
 from amendment.curation.planner import MixPlan, plan_mix
+from amendment.curation.rejection import one_of_each_behaviour, pass_at_k
+from amendment.data.tasks import Task, Tasks, make_tasks, without_shortcuts
 
 __all__ = [
     "CollapseGate",
@@ -15,13 +17,19 @@ __all__ = [
     "PairShare",
     "RunShare",
     "SourceCount",
+    "Task",
+    "Tasks",
     "WordModel",
     "collapse_gates",
     "compression_ratio",
     "distinct",
+    "make_tasks",
     "measure_diversity",
     "mix_pairs",
+    "one_of_each_behaviour",
+    "pass_at_k",
     "plan_mix",
     "self_repetition",
     "vendi_score",
+    "without_shortcuts",
 ]

@@ -27,7 +27,8 @@ from amendment.data.guesses import no_prompt, not_recognised
 from amendment.data.readings import absent_columns, gather
 from amendment.data.shapes import Parts, candidate_parts, prompt_parts, recognise
 from amendment.data.source_rows import FileFacts, SourceRows, SourceStream, rows_of, stream_of
-from amendment.data.sources import CandidateColumns, FileSource, LilliputPrompts, PromptFile, Source
+from amendment.data.sources import CandidateColumns, FileSource, LilliputPrompts, PromptFile, Source, TaskPrompts
+from amendment.data.tasks import make_tasks
 from amendment.data.verdict_files import DataSources
 from amendment.errors import DataError, Problem
 from amendment.records import Candidate, Comparison, Origin, Prompt, Verdict
@@ -119,6 +120,8 @@ def read_into(inputs: Inputs, config: DataSources, base: Path, *, glimpse: bool 
     for prompts in config.prompts:
         if isinstance(prompts, LilliputPrompts):
             _lilliput(prompts, config.seed, inputs)
+        elif isinstance(prompts, TaskPrompts):
+            _collecting(problems, partial(_tasks, prompts, config.seed, inputs))
         else:
             _collecting(problems, partial(_prompts, prompts, base, inputs, problems, glimpse=glimpse))
     for candidates in config.candidates:
@@ -142,6 +145,13 @@ def _lilliput(source: LilliputPrompts, seed: int, inputs: Inputs) -> None:
 
     for prompt in sample_prompts(source.lilliput, seed):
         _ask(prompt.record, inputs)
+
+
+def _tasks(source: TaskPrompts, seed: int, inputs: Inputs) -> None:
+    tasks = make_tasks(source.tasks, source.count, seed)
+    for task in tasks.kept:
+        _ask(task.prompt, inputs)
+    inputs.counts["tasks with a shortcut dropped"] += tasks.shortcuts
 
 
 def _ask(prompt: Prompt, inputs: Inputs) -> None:

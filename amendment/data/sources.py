@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
+from amendment.data.tasks import Family
 from amendment.licenses import license_problem
 from amendment.records import Part, RaterKind, VoteValue
 
@@ -109,6 +110,16 @@ class LilliputPrompts(Part):
 
     lilliput: int = Field(ge=1, le=100_000)
     """The number of different prompts."""
+
+
+class TaskPrompts(Part):
+    """Tasks with known answers; tasks that are solved without their key fact are dropped and counted."""
+
+    tasks: Family
+    """Their kind, and their category. arithmetic and algebra: verified by kind math; programs: small Python functions,
+    by tests; mechanics: by number, with formulas in the category mechanics-symbolic, by math."""
+    count: int = Field(ge=1, le=100_000)
+    """The number of different tasks."""
 
 
 class PairColumns(Part):

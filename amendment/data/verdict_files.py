@@ -17,6 +17,7 @@ from amendment.data.sources import (
     PairFile,
     PromptFile,
     Source,
+    TaskPrompts,
     VerdictWords,
     Words,
     refuse_questions,
@@ -250,7 +251,7 @@ class DataSources(Part):
     """runs/NAME is the run's folder."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Determines every random draw: the same seed and replies give the same files."""
-    prompts: tuple[LilliputPrompts | PromptFile, ...] = ()
+    prompts: tuple[LilliputPrompts | TaskPrompts | PromptFile, ...] = ()
     """The prompts that models answer."""
     pairs: tuple[PairFile, ...] = ()
     """Preference pairs that exist already."""

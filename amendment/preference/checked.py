@@ -41,6 +41,8 @@ class CheckedComparisons:
     def __init__(self, constitutions: Sequence[Constitution]) -> None:
         self._principles = [drawn for drawn in principles_of(constitutions) if drawn.principle.check]
         checked = {drawn.id: drawn.principle for drawn in self._principles}
+        self.has_hard = any(drawn.principle.hard for drawn in self._principles)
+        """Checks decide some comparisons."""
         self._is_kept = lru_cache(maxsize=LATEST)(lambda name, *texts: checked[name].is_kept_by(*texts))
         self._agreed: dict[str, list[float]] = defaultdict(list)
         self._prompts: dict[str, list[str]] = defaultdict(list)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from amendment.constitutions import load_constitution
 from amendment.data.ballots import UNKNOWN
 from amendment.data.inputs import StreamedInputs, read_into
-from amendment.data.sources import LilliputPrompts, Source
+from amendment.data.sources import LilliputPrompts, Source, TaskPrompts
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.llm.functions import ModelFunction, name_of
 from amendment.llm.opening import check_model
@@ -175,6 +175,8 @@ def _limited(part: Any, limit: int) -> Any:
         return tuple(_limited(entry, limit) for entry in part)
     if isinstance(part, LilliputPrompts):
         return part.model_copy(update={"lilliput": min(part.lilliput, limit)})
+    if isinstance(part, TaskPrompts):
+        return part.model_copy(update={"count": min(part.count, limit)})
     if isinstance(part, Source):
         return part.model_copy(update={"take": min(part.take or limit, limit)})
     if not isinstance(part, BaseModel):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+from asyncio import to_thread
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -330,7 +331,10 @@ class JudgeStep:
 
     async def _compare(self, prompt: Prompt, a: Candidate, b: Candidate) -> JudgedComparison:
         """What the judges say, or the checks of hard principles."""
-        return self._checks.decided(prompt, await self._panel.compare(prompt, a, b), {a.id: a, b.id: b})
+        judged = await self._panel.compare(prompt, a, b)
+        if not self._checks.has_hard:
+            return judged
+        return await to_thread(self._checks.decided, prompt, judged, {a.id: a, b.id: b})  # a check may take seconds
 
     def _taken(self, item: Item, table: str) -> list[Candidate]:
         """Candidates of one table; of a chain those that the run file takes: all, the last, the draft, or both ends."""

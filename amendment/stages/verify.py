@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from inspect import getdoc
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -17,11 +18,21 @@ from pydantic import Field
 from amendment.constitutions import AppliesWhen, Check, Constitution, Principle
 from amendment.constitutions.checks import run_checks
 from amendment.curation.rejection import HINT, pass_at_each_k
-from amendment.data.sources import ChainSource, ModelSource, PromptFile
+from amendment.data.sources import ChainSource, ModelSource, PromptFile, TaskPrompts
 from amendment.hashing import content_id
 from amendment.preference.checked import RATER
 from amendment.records import Candidate, Comparison, ItemEnding, Judgement, Prompt, Record, text_of
-from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, check_key, dump
+from amendment.sandbox import why_unavailable
+from amendment.stages.contract import (
+    ConfigProblem,
+    ConfigWarning,
+    Context,
+    RunSettings,
+    Stage,
+    StageResult,
+    check_key,
+    dump,
+)
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.kept import KeptAnswers, kept_lines
 from amendment.stages.shown import count_lines, estimate_shown
@@ -136,8 +147,10 @@ class VerifyStage(Stage):
 
     def problems(self) -> Iterator[ConfigProblem]:
         """Verifiers without known answers, and without answers."""
-        files = [source for source in self.settings.prompts if isinstance(source, PromptFile)]
-        has_known = len(files) < len(self.settings.prompts) or any(source.answer_column for source in files)
+        has_known = any(
+            isinstance(source, TaskPrompts) or (isinstance(source, PromptFile) and source.answer_column)
+            for source in self.settings.prompts
+        )
         for index, verifier in enumerate(self.settings.parts(Verifier)):
             if verifier.needs_answer and not has_known:
                 missing = f"{verifier.kind} compares with the known answer of each prompt, and no prompt has one"
@@ -147,6 +160,12 @@ class VerifyStage(Stage):
                 )
         if not self.settings.candidates:
             yield (NAME,), "there are no answers to check; name a model under candidates"
+
+    def check(self, base: Path) -> Iterator[ConfigWarning]:
+        """Programs that cannot be run here."""
+        for index, verifier in enumerate(self.settings.parts(Verifier)):
+            if verifier.kind == "tests" and (why := why_unavailable()):
+                yield ConfigWarning((NAME, index), f"no program will be checked: {why}")
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         return count_lines(counts, {"passed": kept_lines, "pass@k": _pass_lines})

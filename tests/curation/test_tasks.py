@@ -1,0 +1,110 @@
+"""Tasks with known answers: worked out by hand, the same for a seed, solvable, and without shortcuts."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.constitutions import Check
+from amendment.curation import Task, make_tasks, without_shortcuts
+from amendment.data.inputs import read_inputs
+from amendment.data.sources import TaskPrompts
+from amendment.errors import DataError
+from amendment.stages.contract import RunSettings
+
+FAMILIES = ("arithmetic", "algebra", "programs", "mechanics")
+
+
+def numbers(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", text)]
+
+
+def of(family: Any, words: str, count: int = 60) -> list[Task]:
+    """The tasks of a family whose question has these words."""
+    return [task for task in make_tasks(family, count, 3).kept if words in task.question]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_same_seed_gives_the_same_different_tasks_and_another_seed_gives_others(family: Any) -> None:
+    first, again, other = (make_tasks(family, 30, seed) for seed in (1, 1, 2))
+    assert first == again
+    assert len({task.question for task in first.kept}) == 30
+    assert first.kept != other.kept
+    assert make_tasks(family, 10, 1).kept == first.kept[:10]
+
+
+def test_known_answers_are_those_of_arithmetic_by_hand() -> None:
+    for task in of("arithmetic", "boxes"):
+        boxes, each, broken = numbers(task.question)
+        assert float(task.answer) == boxes * each - broken
+        assert len(numbers(task.without_key_fact)) == 2
+    for task in of("algebra", "larger one"):
+        square = re.sub(r"\s", "", task.question.split("$")[1])
+        middle = re.search(r"\^2([+-]\d*)x", square)
+        last = re.search(r"x([+-]\d+)=", square)
+        p = float({"+": 1, "-": -1}.get(middle[1], middle[1])) if middle else 0.0
+        q = float(last[1]) if last else 0.0
+        root = float(task.answer)
+        assert root == (-p + math.sqrt(p * p - 4 * q)) / 2
+        assert p * p > 4 * q, "with one root alone 'the larger one' is no fact"
+
+
+def test_known_answers_are_those_of_mechanics_by_hand() -> None:
+    carts = of("mechanics", "What is their common speed?", 120)
+    assert carts
+    for task in carts:
+        _, m, v, _, big, _, _, u = numbers(task.question)
+        assert float(task.answer.split()[0]) == pytest.approx((m * v + big * u) / (m + big), rel=1e-3)
+        assert (m * v + big * u) / (m * v) > 1.05, "a slow cart 2 would change nothing"
+    thrown = of("mechanics", "It is known that the greatest height", 120)
+    assert thrown
+    for task in thrown:
+        v, g, height = _throw(task.question)
+        assert float(task.answer.split()[0]) == pytest.approx(height - v * v / (2 * g), rel=0.01)
+
+
+def _throw(question: str) -> list[float]:
+    patterns = (r"up at ([\d.]+)", r"acceleration is ([\d.]+)", r"ground is ([\d.]+) m")
+    return [float(found[1]) for pattern in patterns if (found := re.search(pattern, question))]
+
+
+@pytest.mark.parametrize(("family", "kind"), [("arithmetic", "math"), ("algebra", "math"), ("mechanics", "number")])
+def test_the_known_answer_passes_its_verifier_and_a_task_without_its_fact_would_not(family: Any, kind: Any) -> None:
+    for task in make_tasks(family, 12, 5).kept:
+        check = Check(kind="math" if task.category == "mechanics-symbolic" else kind)
+        assert check.run(f"So it is \\boxed{{{task.answer}}}.", task.answer).is_kept, task
+        assert check.run("\\boxed{123456}", task.answer).is_kept is False
+        assert task.without_key_fact != task.question
+
+
+def test_shortcuts_are_dropped_and_counted_and_so_is_what_your_own_solver_solves() -> None:
+    made = make_tasks("programs", 40, 11)
+    assert made.shortcuts > 0
+    assert not any(task.is_shortcut for task in made.kept)
+    solved = {task.without_key_fact for task in made.kept[:7]}
+    filtered = without_shortcuts(made.kept, lambda question, answer: question in solved)
+    assert len(filtered.kept) + filtered.shortcuts == 40
+    assert filtered.shortcuts >= 7
+    assert not any(task.without_key_fact in solved for task in filtered.kept)
+
+
+def test_more_tasks_than_there_are_is_an_error() -> None:
+    with pytest.raises(DataError, match="ask for fewer"):
+        make_tasks("algebra", 5000, 1)
+
+
+def test_tasks_are_a_source_of_prompts(tmp_path: Path) -> None:
+    sources = (TaskPrompts(tasks="arithmetic", count=5), TaskPrompts(tasks="programs", count=4))
+    inputs = read_inputs(RunSettings(name="r", prompts=sources, seed=4), tmp_path)
+    prompts = [*inputs.prompts.values()]
+    assert [prompt.category for prompt in prompts] == ["arithmetic"] * 5 + ["programs"] * 4
+    assert all(prompt.answer for prompt in prompts)
+    assert all(isinstance(json.loads(str(prompt.answer)), dict) for prompt in prompts[5:])
+    assert inputs.counts["tasks with a shortcut dropped"] == sum(
+        tasks.shortcuts for tasks in (make_tasks("arithmetic", 5, 4), make_tasks("programs", 4, 4))
+    )
