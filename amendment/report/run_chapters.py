@@ -65,6 +65,7 @@ def run_chapters(written: Written) -> list[Chapter]:
 def _funnel(stages: Json) -> Chapter | None:
     """How many items there were at each step, and how many had no result."""
     counted: list[tuple[str, str, str]] = [
+        ("generate", "prompts", "generated prompts"),
         ("inputs", "prompts", "prompts"),
         ("critique", "drafts", "drafts"),
         ("critique", "revisions", "revisions"),

@@ -184,7 +184,7 @@ def _perform(context: DryContext, wanted: Collection[str], done: Collection[str]
             if stage.name not in asking or stage.name not in wanted:
                 continue
             place.most_prompts = MOST_PROMPTS if stage.stage.is_streamed else None
-            prompts = place.count("inputs/prompts")
+            prompts = place.count("inputs/prompts") if stage.stage.is_streamed else 0
             dry_run.weight = max(1.0, prompts / MOST_PROMPTS) if stage.stage.is_streamed else 1.0
             dry_run.stage, dry_run.is_done = stage.name, stage.name in done
             try:

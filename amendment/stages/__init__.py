@@ -11,6 +11,7 @@ from amendment.stages.dataset import DatasetStage
 from amendment.stages.dpo import DpoStage
 from amendment.stages.evaluation import EvaluateStage
 from amendment.stages.evaluation_people import EvaluationLabelsStage, EvaluationSampleStage
+from amendment.stages.generate import GenerateStage
 from amendment.stages.inputs import InputsStage
 from amendment.stages.judging import JudgingStage
 from amendment.stages.labels import LabelsStage
@@ -25,6 +26,7 @@ from amendment.stages.verify import VerifyStage
 __all__ = ["STAGES", "stages_of"]
 
 STAGES: tuple[type[Stage], ...] = (
+    GenerateStage,
     InputsStage,
     CritiqueStage,
     BaseStage,

@@ -20,6 +20,8 @@ from amendment.records import Candidate, Judgement, Prompt, Verdict
 from amendment.stages.cleaning import DROPPED, Cleaning, clean_key, funnel_lines, read_overlap
 from amendment.stages.contract import ConfigProblem, ConfigWarning, Context, RunSettings, Stage, StageResult, dump
 from amendment.stages.critique import CritiqueConfig
+from amendment.stages.generate import PROMPTS as GENERATED
+from amendment.stages.generate import GenerateConfig
 from amendment.stages.pairs import DatasetConfig
 from amendment.stages.shown import count_lines
 from amendment.text import plain
@@ -39,6 +41,7 @@ class InputsStage(Stage):
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
+        self.reads = (GENERATED,) if settings.parts(GenerateConfig) else ()
         self.writes = (*type(self).writes, *([f"inputs/{DROPPED}"] if settings.clean else []))
 
     @classmethod
@@ -82,6 +85,9 @@ class InputsStage(Stage):
         with workspace.writing("inputs/prompts", Prompt) as add:
             inputs = StreamedInputs(cleaning.prompts(add))
             read_into(inputs, self.settings, context.base)
+            for name in self.reads:
+                for prompt in workspace.rows(name, Prompt):
+                    inputs.counts["generated prompts"] += inputs.add_prompt(prompt)
         cleaning.leave_out(inputs)
         test = held_out(inputs.places, self.settings.need(DatasetConfig).test_share, seed=self.settings.seed)
         with workspace.writing("inputs/split", Split) as add_split:

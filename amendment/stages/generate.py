@@ -1,0 +1,292 @@
+"""The stage `generate`: models write new prompts from the run's own, which are the seeds.
+
+Covered: questions that do not depend on each other's answers, in waves until enough prompts are new; the parents of
+each prompt, and its category, tags and license, which are theirs. Not covered: what is asked and which prompts are new;
+see `curation.prompts`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from inspect import getdoc
+from math import ceil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import Field
+
+from amendment.constitutions import load_constitution, principles_of
+from amendment.curation.prompts import EACH, SHOWN, Kind, Novelty, Weakest, listed_prompts, question, weakest_principle
+from amendment.data.inputs import read_inputs
+from amendment.data.source_rows import source_state
+from amendment.data.sources import Name, Source
+from amendment.errors import AmendmentError, ConfigError, CredentialsError, ProviderError
+from amendment.files import file_hash
+from amendment.llm.model import Ending, Model, Unusable, ending_of, usable
+from amendment.records import Message, Part, Prompt, Record, text_of
+from amendment.stages.contract import (
+    Ask,
+    ConfigProblem,
+    ConfigWarning,
+    Context,
+    RunSettings,
+    Stage,
+    StageResult,
+    constitution_key,
+    dump,
+)
+from amendment.stages.endings import Tables
+
+PROMPTS = "generate/prompts"
+WAVES = 3
+"""Waves of questions; each asks for what is missing after the one before."""
+
+
+class GenerateConfig(Part):
+    """New prompts that a model writes from the run's prompts, its seeds."""
+
+    model: Name
+    """A name under `models`."""
+    prompts: int = Field(ge=1, le=20_000)
+    """The number of new prompts. If after three rounds of questions fewer are new, the run goes on with these."""
+    kind: Kind = "similar"
+    """similar: other prompts of the seeds' kind. red_team: variants of a seed that are harder to answer well."""
+    novelty: float = Field(default=0.7, gt=0, le=1)
+    """A prompt is kept if its ROUGE-L with each earlier one, seeds included, is less than this."""
+    aim: str | None = None
+    """The folder of an earlier run: the prompts aim at the principle that its answers kept least often, and seeds are
+    prompts that it applies to."""
+
+
+class PromptOrigin(Record):
+    """Where a generated prompt comes from."""
+
+    prompt_id: str
+    parents: tuple[str, ...]
+    """The ids of the seed prompts that its question showed."""
+    model: str
+    kind: Kind
+    principle: str | None = None
+    """The principle that it aims at."""
+    request: str | None = None
+    """The id of the question, as in the ledger."""
+
+
+class _Known(NamedTuple):
+    """The seeds, and the texts of all prompts that there are."""
+
+    seeds: Sequence[Prompt]
+    texts: Sequence[str]
+
+
+class _Question(NamedTuple):
+    number: int
+    parents: tuple[Prompt, ...]
+
+
+class _Answered(NamedTuple):
+    question: _Question
+    ending: Ending
+    texts: list[str]
+    request: str | None = None
+
+
+class GenerateStage(Stage):
+    """Write new prompts from the run's own."""
+
+    name = "generate"
+    title = "writing new prompts"
+    comes_with = GenerateConfig
+    writes = (PROMPTS, "generate/origins", "generate/endings")
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        self.parts = settings.parts(GenerateConfig)
+
+    @classmethod
+    def field(cls) -> tuple[Any, Any]:
+        return (tuple[GenerateConfig, ...], Field(default=(), description=getdoc(GenerateConfig)))
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        key: dict[str, Any] = {
+            "generate": [dump(part) for part in self.parts],
+            "seeds": [dump(source) for source in self.settings.prompts],
+            "files": [source_state(source, context.base) for source in self.sources()],
+        }
+        for part in self.parts:
+            key |= context.model_key(part.model)
+            if part.aim:
+                key |= {
+                    f"aim {part.aim}": file_hash(context.base / part.aim / "summary.json"),
+                    **constitution_key(context),
+                }
+        return key
+
+    def sources(self) -> Iterable[Source]:
+        return [source for source in self.settings.prompts if isinstance(source, Source)]
+
+    def asks(self) -> Iterator[Ask]:
+        for index, part in enumerate(self.parts):
+            yield Ask((self.name, index, "model"), part.model)
+
+    def problems(self) -> Iterator[ConfigProblem]:
+        if not self.settings.prompts:
+            yield (self.name,), "needs prompts as seeds; add some under prompts"
+        for index, part in enumerate(self.parts):
+            if part.model in self.settings.policies:
+                yield (self.name, index, "model"), "a policy is trained after the prompts are there; name a model"
+
+    def check(self, base: Path) -> Iterator[ConfigProblem | ConfigWarning]:
+        for index, part in enumerate(self.parts):
+            if part.aim:
+                try:
+                    constitutions = [load_constitution(name, base=base) for name in self.settings.constitution]
+                    weakest_principle(base / part.aim, [drawn.id for drawn in principles_of(constitutions)])
+                except ConfigError as fault:
+                    yield (self.name, index, "aim"), str(fault)
+
+    def make(self, context: Context) -> StageResult:
+        """Ask in waves, and keep what is new. Raises AmendmentError where no prompt can be a seed."""
+        bare = self.settings.model_copy(update={"candidates": (), "pairs": (), "verdicts": ()})
+        every = read_inputs(bare, context.base).prompts.values()
+        seeds = [prompt for prompt in every if _is_seed(prompt)]
+        if not seeds:
+            raise AmendmentError(
+                "generate: no prompt can be a seed; expected one turn of a user, without a known answer"
+            )
+        counts: dict[str, Any] = {"seeds": len(seeds), "prompts": 0}
+        taken = {text_of(prompt.messages) for prompt in every}
+        with Tables(context.workspace, self.name, prompts=Prompt, origins=PromptOrigin) as tables:
+            for index, part in enumerate(self.parts):
+                made = _Writing(context, index, _Known(seeds, sorted(taken)), tables)
+                made.write()
+                taken |= {text_of(prompt.messages) for prompt in made.new}
+                counts["prompts"] += len(made.new)
+                counts |= {f"{part.kind} by {part.model}": made.counts()}
+            counts |= tables.close()
+        return StageResult(tables.artefacts, counts)
+
+
+class _Writing:
+    """The prompts of one entry."""
+
+    def __init__(self, context: Context, index: int, known: _Known, tables: Tables) -> None:
+        part = context.config.parts(GenerateConfig)[index]
+        self._context, self._part, self._index, self._tables = context, part, index, tables
+        self._weakest, self._statement, self._seeds = _aim(context, part, known.seeds)
+        self._by_scope: dict[tuple[str | None, tuple[str, ...]], list[Prompt]] = {}
+        for seed in self._seeds:
+            self._by_scope.setdefault(_scope(seed), []).append(seed)
+        self._novelty = Novelty(part.novelty, known.texts)
+        self._left_out: Counter[str] = Counter()
+        self._asked = 0
+        self.new: list[Prompt] = []
+
+    def write(self) -> None:
+        model = self._context.model(self._part.model)
+        for _ in range(WAVES):
+            missing = self._part.prompts - len(self.new)
+            if not missing:
+                break
+            questions = [self._question(self._asked + place) for place in range(ceil(missing / EACH))]
+            self._asked += len(questions)
+
+            async def work(question: _Question) -> _Answered:
+                return await self._ask(model, question)
+
+            answers = self._context.map_bounded(f"prompts of {model.name}", questions, work, models=[model])
+            for answer in answers:
+                self._tables.end(f"{self._index}/{answer.question.number}", answer.ending)
+                self._keep(answer, model)
+            if any(answer.ending.outcome == "pending" for answer in answers):  # what comes next depends on these
+                return
+        if self._context.is_rehearsed:
+            self._pretend()
+
+    def counts(self) -> dict[str, Any]:
+        """Questions, new prompts, and those left out by reason."""
+        aim = {"aim": self._weakest.principle} if self._weakest else {}
+        return {"questions": self._asked, "new": len(self.new), **self._left_out, **aim}
+
+    def _question(self, number: int) -> _Question:
+        """Parents of one category, which so is the new prompts' category too."""
+        rng = random.Random(f"{self._context.config.seed}/{self._index}/{number}")  # noqa: S311 - a reproducible draw
+        alike = self._by_scope[_scope(rng.choice(self._seeds))]
+        return _Question(number, tuple(rng.sample(alike, min(len(alike), SHOWN[self._part.kind]))))
+
+    async def _ask(self, model: Model, asked: _Question) -> _Answered:
+        text = question(self._part.kind, [text_of(seed.messages) for seed in asked.parents], self._statement)
+        try:
+            answer = await model.ask((Message(role="user", content=text),), sample=asked.number)
+            texts = listed_prompts(text_of(usable(answer, "new prompts")))
+            if not texts and not self._context.is_rehearsed:
+                raise Unusable("invalid", "new prompts: the reply holds no list")
+        except CredentialsError:
+            raise
+        except (Unusable, ProviderError) as fault:
+            return _Answered(asked, ending_of(fault), [])
+        return _Answered(asked, Ending("done"), texts, answer.origin.request)
+
+    def _keep(self, answer: _Answered, model: Model) -> None:
+        for text in answer.texts:
+            if len(self.new) == self._part.prompts:
+                return
+            if reason := self._novelty.why_not(text):
+                self._left_out[reason] += 1
+            else:
+                self._add(text, answer.question.parents, model.name, answer.request)
+
+    def _add(self, text: str, parents: Sequence[Prompt], model: str, request: str | None = None) -> None:
+        licenses = {parent.license for parent in parents}
+        prompt = Prompt(
+            messages=(Message(role="user", content=text),),
+            category=parents[0].category,
+            tags=parents[0].tags,
+            source=f"generated by {model}",
+            license=licenses.pop() if len(licenses) == 1 else None,
+        )
+        origin = PromptOrigin(
+            prompt_id=prompt.id,
+            parents=tuple(parent.id for parent in parents),
+            model=model,
+            kind=self._part.kind,
+            principle=self._weakest.principle if self._weakest else None,
+            request=request,
+        )
+        self.new.append(prompt)
+        self._tables.add("prompts", [prompt])
+        self._tables.add("origins", [origin])
+
+    def _pretend(self) -> None:
+        """As many prompts as a plan has to count with."""
+        for number in range(len(self.new), self._part.prompts):
+            parents = self._question(number).parents
+            self._add(f"generated prompt {self._index}/{number}", parents, self._part.model)
+
+
+def _is_seed(prompt: Prompt) -> bool:
+    is_plain = [message.role for message in prompt.messages] == ["user"] and not prompt.tools
+    return is_plain and prompt.answer is None and bool(text_of(prompt.messages).strip())
+
+
+def _scope(prompt: Prompt) -> tuple[str | None, tuple[str, ...]]:
+    return prompt.category, prompt.tags
+
+
+def _aim(
+    context: Context, part: GenerateConfig, seeds: Sequence[Prompt]
+) -> tuple[Weakest | None, str | None, Sequence[Prompt]]:
+    """The principle aimed at, its statement, and the seeds that it applies to. Raises AmendmentError without any."""
+    if part.aim is None:
+        return None, None, seeds
+    drawn = {each.id: each.principle for each in principles_of(context.constitutions)}
+    weakest = weakest_principle(context.base / part.aim, [*drawn])
+    principle = drawn[weakest.principle]
+    kept = [seed for seed in seeds if principle.applies_to(seed.category, seed.tags)]
+    if not kept:
+        raise AmendmentError(
+            f"generate: {weakest.principle} applies to none of the {len(seeds)} seeds; add prompts for it"
+        )
+    return weakest, principle.statement, kept
