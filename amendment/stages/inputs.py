@@ -86,8 +86,8 @@ class InputsStage(Stage):
             inputs = StreamedInputs(cleaning.prompts(add))
             read_into(inputs, self.settings, context.base)
             for name in self.reads:
-                for prompt in workspace.rows(name, Prompt):
-                    inputs.counts["generated prompts"] += inputs.add_prompt(prompt)
+                for generated in workspace.rows(name, Prompt):
+                    inputs.counts["generated prompts"] += inputs.add_prompt(generated)
         cleaning.leave_out(inputs)
         test = held_out(inputs.places, self.settings.need(DatasetConfig).test_share, seed=self.settings.seed)
         with workspace.writing("inputs/split", Split) as add_split:
