@@ -9,7 +9,6 @@ wait has one meaning, for calls and batches alike. Not covered: retries and the 
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import os
 import re
@@ -330,9 +329,5 @@ def encoded(body: Mapping[str, Any], host: str) -> bytes:
     """The body as it is sent. Raises Rejected for what JSON cannot hold."""
     try:
         return orjson.dumps(body)
-    except TypeError:  # an integer of more than 64 bits, in a tool's schema, say
-        pass
-    try:
-        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError) as fault:
-        raise Rejected(f"{host}: the question cannot be written as JSON ({type(fault).__name__})") from None
+    except TypeError as fault:  # an integer of more than 64 bits, in a tool's schema, say
+        raise Rejected(f"{host}: the question cannot be written as JSON ({fault})") from None
