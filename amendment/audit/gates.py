@@ -207,10 +207,13 @@ def _order(position: Position) -> Ruling:
         return _one_order(position)
     consistent = position.consistency.value
     below = next((bound for bound in (HARDLY_CONSISTENT, LEAST_CONSISTENT) if consistent < bound), None)
-    findings = [f"consistency {consistent:.3f}" + (f", below {below:.2f}" if below else "")]
+    findings = [
+        f"the same verdict in both orders on {100 * consistent:.1f} %" + (f", below {100 * below:g} %" if below else "")
+    ]
     if position.leans:
         side = "first" if position.index.value < 0 else "second"
-        findings.append(f"index {position.index.value:+.2f}, p {position.p:.2g}: it leans to the {side} shown")
+        won, p = (1 + abs(position.index.value)) / 2, f"p = {position.p:.3f}" if position.p >= 0.001 else "p < 0.001"
+        findings.append(f"where the order changes it, the {side} shown wins {100 * won:.0f} % ({p})")
     if position.contradicts or position.mostly_turns:
         findings.append(f"it changes sides in {100 * position.turned:.0f} %: check coordinates and orders first")
     outcome: GateOutcome = "FAIL" if below == HARDLY_CONSISTENT else "WARN" if below or position.leans else "PASS"
@@ -242,7 +245,11 @@ def _chance(label: Agreement | None) -> Ruling:
 def _ceiling(ceiling: AgainstPeople | None, alpha: Estimate | None) -> Ruling:
     if ceiling is None:
         return "not measured", "too few items with two people"
-    outcome, shown = above(ceiling.difference, -BELOW_CEILING, "+.3f")
+    in_points = ceiling.difference._replace(
+        **{name: 100 * getattr(ceiling.difference, name) for name in ("value", "low", "high")}
+    )
+    outcome, shown = above(in_points, -100 * BELOW_CEILING, "+.1f")
+    shown = f"agreement minus that of two annotators, in points: {shown}" if outcome != "not measured" else shown
     doubt = at_chance(alpha)
     if not doubt or outcome == "not measured":
         return outcome, shown
@@ -334,4 +341,5 @@ def _one_sided(asymmetries: list[Estimate], form: str) -> Ruling:
         return "FAIL" if least > MOST_SWAY or most < -MOST_SWAY else "WARN", shown
     if any(low <= 0 <= high and high - low > WIDEST for low, high in intervals):
         return "not measured", f"{shown}: too wide to tell"
-    return "PASS", shown
+    is_open = least < -MOST_SWAY or most > MOST_SWAY
+    return "PASS", f"{shown}: not shown, but more than {100 * MOST_SWAY:g} is not ruled out" if is_open else shown

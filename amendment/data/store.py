@@ -145,14 +145,15 @@ def iter_records(path: Path, kind: type[R], *, prompts: Collection[str] | None =
         raise LedgerError(f"{path}: not a readable table ({reason}); delete it and run again to rebuild it") from fault
 
 
-def read_column(path: Path, name: str) -> list[str]:
-    """One column of text of a table, in its order. Raises LedgerError as `read_records`."""
+def read_columns(path: Path, *names: str) -> list[tuple[Any, ...]]:
+    """A few columns of a table, row by row, as they stand there. Raises LedgerError as `read_records`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return [str(value) for value in file.read(columns=[name])[name].to_pylist()]
+            table = file.read(columns=[*names])
+            return list(zip(*(table[name].to_pylist() for name in names), strict=True))
     except (pa.ArrowException, OSError, KeyError) as fault:
         reason = f"{type(fault).__name__}: {plain(str(fault))}"
         raise LedgerError(f"{path}: not a readable table ({reason}); delete it and run again to rebuild it") from fault

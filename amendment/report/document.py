@@ -1,6 +1,7 @@
 """What a report says about a run or an audit, before it is a page: the first screen, and chapters with their plots.
 
-Every figure is read from files that the run or the audit has written, and is the one that the terminal prints.
+Every figure is read from files that the run or the audit has written, and is the one that the terminal prints; rows of
+the dataset are counted (`before_use`).
 Covered: a run's folder, finished or not, and an audit's. Not covered: the chapters themselves (`judge_chapters`,
 `run_chapters`), samples, and HTML (`page`).
 """
@@ -12,12 +13,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from amendment.errors import ConfigError
 from amendment.report.plots import Plot
 from amendment.statistics import Estimate
+
+if TYPE_CHECKING:
+    from amendment.report.before_use import PairFacts
 
 Json = Mapping[str, Any]
 ORDER = (
@@ -31,6 +36,23 @@ OUTCOME_OF = {"use": "PASS", "use where both orders agree": "WARN", "do not use"
 """By the form of a conclusion."""
 MOST_HEADLINES, MOST_JUDGES = 4, 8
 """Figures of the first screen; judges in a plot, the best first."""
+TWO_GATES = {
+    "gate before training": "whether this run's labels are good enough to train on: people, who label a random sample "
+    "of the pairs; orders, which should agree; and replies, which should be readable. At FAIL a training stops",
+    "certificate of the judge": "what the judge's single verdicts on all items show, by the gates below. It stops no "
+    "training. PASS says that nothing wrong was shown, not that nothing is wrong",
+}
+"""What the two sets of gates are, in the words of their headings."""
+
+
+class Rule(NamedTuple):
+    """A principle of a constitution, spelled out."""
+
+    reference: str
+    """Constitution and principle: brief/short."""
+    statement: str
+    check: str
+    """What code checks, such as max_words 25; empty for nothing."""
 
 
 class Written:
@@ -70,6 +92,29 @@ class Written:
         return [judges[name] for name in order if name in judges][:MOST_JUDGES]
 
     @property
+    def banner(self) -> str:
+        """What has to be known first of a simulated world; empty elsewhere."""
+        return str(self.summary.get("simulated") or self.certificate.get("simulated") or "")
+
+    @cached_property
+    def rules(self) -> list[Rule]:
+        """The principles of the constitutions that the run has used."""
+        names = sorted(path.name for path in self.folder.glob("constitutions/*.json")) if self.is_run else []
+        constitutions = [self.read(f"constitutions/{name}") for name in names]
+        return [
+            Rule(f"{constitution['id']}/{principle['id']}", principle["statement"], checked(principle.get("check", ())))
+            for constitution in constitutions
+            for principle in constitution["principles"]
+        ]
+
+    @cached_property
+    def pairs(self) -> PairFacts:
+        """What the rows of the dataset say of their labels; nothing where the dataset is not done."""
+        from amendment.report.before_use import pair_facts
+
+        return pair_facts(self.folder, self.stages)
+
+    @property
     def date(self) -> str:
         """The day on which the figures were written, in UTC."""
         path = self.folder / ("summary.json" if self.is_run else "certificate.json")
@@ -103,6 +148,8 @@ class DataTable:
     rows: Sequence[Sequence[str]]
     title: str = "The data"
     notes: Sequence[str] = ()
+    is_open: bool = False
+    """It is shown at once."""
 
 
 @dataclass(frozen=True)
@@ -181,18 +228,17 @@ class Document:
     conclusions: Sequence[Concluded]
     gates: Sequence[Gate]
     headlines: Sequence[Headline]
-    warnings: Sequence[str]
+    before_use: Sequence[str]
+    """What has to be known before anything is built on it, the worst first."""
     facts: Sequence[tuple[str, str]]
     chapters: Sequence[Chapter] = field(default_factory=tuple)
     definitions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rules(self) -> dict[str, str]:
-        """The rule of each gate, by its name."""
-        named = (
-            (term.removeprefix("gate "), rule) for term, rule in self.definitions.items() if term.startswith("gate ")
-        )
-        return dict(named)
+        """What the gates of a run and of a certificate are, and the rule of each of the latter, by its name."""
+        named = {term[5:]: rule for term, rule in self.definitions.items() if term.startswith("gate ")}
+        return {**(TWO_GATES if self.kind == "run" else {}), **named} if named else {}
 
 
 def estimate(value: Any) -> Estimate | None:
@@ -202,6 +248,13 @@ def estimate(value: Any) -> Estimate | None:
     low, high = (math.nan if value.get(name) is None else float(value[name]) for name in ("low", "high"))
     count, clusters = int(value.get("n") or 0), int(value.get("clusters") or 0)
     return Estimate(float(value["value"]), low, high, count, clusters, note=str(value.get("note", "")))
+
+
+def checked(checks: Sequence[Json]) -> str:
+    """The checks of a principle in a few words: max_words 25, no_list."""
+    return ", ".join(
+        f"{check['kind']} {'' if (value := check.get('value')) is None else value}".strip() for check in checks
+    )
 
 
 def short(name: str, longest: int = 40) -> str:
@@ -225,7 +278,7 @@ def read_document(folder: str | Path) -> Document:
         conclusions=_conclusions(written),
         gates=_gates(written),
         headlines=_headlines(written),
-        warnings=_warnings(written),
+        before_use=_before_use(written),
         facts=_facts(written),
         chapters=sorted(chapters, key=lambda chapter: ORDER.index(chapter.id)),
         definitions=certificate.get("glossary", {}),
@@ -254,68 +307,98 @@ def _conclusions(written: Written) -> list[Concluded]:
 
 
 def _gates(written: Written) -> list[Gate]:
-    """The gate before training, and what the gates of each judge say: those that fail or warn one by one."""
+    """The gate before training, and the certificate of each judge with its gates that fail or warn."""
     certificate, gates = written.certificate, []
+    title = "Gate before training (labels of this run)"
     if training := certificate.get("gate"):
         checks = ", ".join(f"{check['check']} {check['outcome']}" for check in training["checks"])
-        gates.append(Gate(training["outcome"], "Gate before training", checks))
+        gates.append(Gate(training["outcome"], title, checks))
     elif written.is_run and certificate:
-        gates.append(Gate("not measured", "Gate before training", "people have labelled nothing"))
+        gates.append(Gate("not measured", title, "people have labelled nothing"))
     for judge in written.judges:
         own = [gate for gate in certificate["gates"] if gate["judge"] == judge["name"]]
-        named = f"{short(judge['name'])}: " if len(written.judges) > 1 else ""
-        raised = [gate for outcome in ("FAIL", "WARN") for gate in own if gate["outcome"] == outcome]
-        gates += [Gate(gate["outcome"], f"{named}{gate['check']}", gate["found"]) for gate in raised]
-        if passed := [gate["check"] for gate in own if gate["outcome"] == "PASS"]:
-            gates.append(Gate("PASS", f"{named}{', '.join(passed)}"))
-        if unknown := [gate["check"] for gate in own if gate["outcome"] == "not measured"]:
-            gates.append(Gate("not measured", f"{named}{', '.join(unknown)}"))
+        by_outcome = {
+            outcome: [gate for gate in own if gate["outcome"] == outcome]
+            for outcome in ("FAIL", "WARN", "PASS", "not measured")
+        }
+        listed = [
+            f"{outcome} {', '.join(gate['check'] for gate in of_outcome)}"
+            for outcome, of_outcome in by_outcome.items()
+            if of_outcome
+        ]
+        worst = next((outcome for outcome, of_outcome in by_outcome.items() if of_outcome), "not measured")
+        gates.append(Gate(worst, f"Certificate of the judge ({short(judge['name'])})", "; ".join(listed)))
+        raised = [*by_outcome["FAIL"], *by_outcome["WARN"]]
+        gates += [Gate(gate["outcome"], f"its gate {gate['check']}", gate["found"]) for gate in raised]
     return gates
 
 
 def _headlines(written: Written) -> list[Headline]:
-    """At most four figures: how far the judge can be trusted, and what came of it."""
+    """At most four figures: what came of it, and how far the judge can be trusted."""
     return [
         headline
         for headline in (
-            *_of_judge(written.judges),
+            *_of_policies(written),
+            *_of_judge(written),
             *_of_trainings(written.stages),
-            *_of_dataset(written),
-            *_of_judge(written.judges, others=True),
+            _cost(written),
+            *_of_judge(written, others=True),
         )
         if headline
     ][:MOST_HEADLINES]
 
 
-def _of_judge(judges: Sequence[Json], *, others: bool = False) -> list[Headline | None]:
+def _of_judge(written: Written, *, others: bool = False) -> list[Headline | None]:
     """Of the judge that comes out best; with `others`, what is said where there is room."""
-    if not judges:
+    if not written.judges:
         return []
-    judge = judges[0]
-    of, position = f" ({short(judge['name'])})" if len(judges) > 1 else "", judge["position"]
+    judge = written.judges[0]
+    of, position = f" ({short(judge['name'])})" if len(written.judges) > 1 else "", judge["position"]
     if others:
         return [share_headline(f"prefers the answer shown first{of}", position["prefers_first"])]
+    concluded = written.certificate.get("conclusions", ())
+    flips = next((conclusion["flips"] for conclusion in concluded if conclusion["judge"] == judge["name"]), None)
+    label = judge.get("label") or {}
+    tied = label.get("left_out", {}).get("ties")
+    left_out = f"; {tied:,} tied, left out" if tied else ""
     return [
-        share_headline(f"agrees with annotators{of}", (judge.get("label") or {}).get("by_rule", {}).get("no_ties")),
+        share_headline(f"agrees with annotators{of}", label.get("by_rule", {}).get("no_ties"), left_out),
         share_headline("two annotators agree", judge["ceiling"].get("no_ties", {}).get("people")),
-        share_headline(f"same verdict in both orders{of}", position["consistency"]),
+        share_headline(f"verdicts that change with the order{of}", flips),
     ]
+
+
+def _of_policies(written: Written) -> list[Headline | None]:
+    """The last policy against the first: the truth where it is known, else its win rate; and the principle whose share
+    of answers that keep it has changed most."""
+    evaluate = written.stages.get("evaluate", {})
+    policies: Json = evaluate.get("policies", {})
+    pair = f"{list(policies)[-1]} - {next(iter(policies))}" if len(policies) > 1 else ""
+    if change := estimate(evaluate.get("differences", {}).get(pair)):
+        last, _, first = pair.partition(" - ")
+        before, after = (policies[name]["utility"]["value"] for name in (first, last))
+        interval = f"{change.low:+.3f} to {change.high:+.3f}, n\u00a0=\u00a0{change.n:,}"
+        return [Headline(f"true utility, from “{first}” to “{last}”", f"{before:.2f} → {after:.2f}", interval)]
+    rates = evaluate.get("win rates", {})
+    won = [share_headline(f"wins, {name}", rate) for name, rate in list(rates.items())[-1:]]
+    return [*won, _of_scorecard(written, evaluate.get("scorecard", {}))]
 
 
 def _of_trainings(stages: Json) -> list[Headline | None]:
-    """The last policy against the first, what keeps a principle more or less often, and held-out pairs."""
-    rates = stages.get("evaluate", {}).get("win rates", {})
-    won = [share_headline(f"wins, {name}", rate) for name, rate in list(rates.items())[-1:]]
-    held_out = [
-        share_headline(f"{stage.replace('_', ' ')}: held-out accuracy", counts["held out"].get("accuracy"))
-        for stage, counts in stages.items()
-        if isinstance(counts.get("held out"), Mapping)
-    ]
-    return [*won, _of_scorecard(stages.get("evaluate", {}).get("scorecard", {})), *held_out[::-1]]
+    """Held-out accuracy with that of a rule that needs no model, unless the policies' own answers were compared."""
+    if "evaluate" in stages:
+        return []
+    headlines = []
+    for stage, counts in stages.items():
+        if isinstance(measured := counts.get("held out"), Mapping):
+            label, longer = f"{stage.replace('_', ' ')}: held-out accuracy", estimate(measured.get("longer_wins"))
+            if longer and (share := max(longer.value, 1 - longer.value)):
+                label += f" (always the {'longer' if longer.value >= 0.5 else 'shorter'}: {100 * share:.0f} %)"
+            headlines.append(share_headline(label, measured.get("accuracy")))
+    return headlines[::-1]
 
 
-def _of_scorecard(card: Json) -> Headline | None:
-    """The principle whose share of answers that keep it has changed most."""
+def _of_scorecard(written: Written, card: Json) -> Headline | None:
     changes = [
         (abs(change["value"]), name, pair, change)
         for name, figure in card.get("principles", {}).items()
@@ -328,50 +411,46 @@ def _of_scorecard(card: Json) -> Headline | None:
     shares = card["principles"][name]["policies"]
     n = f"n\u00a0=\u00a0{change['n']:,}"
     interval = f"{100 * change['low']:+.0f} to {100 * change['high']:+.0f} points" if change["low"] is not None else ""
+    stated = next((f" ({rule.statement.rstrip('.')})" for rule in written.rules if rule.reference == name), "")
     return Headline(
-        f"answers that keep {name}, {before} and {after}",
+        f"answers that keep {name}{stated}, from “{before}” to “{after}”",
         f"{100 * shares[before]['value']:.0f} → {100 * shares[after]['value']:.0f} %",
         f"{interval}, {n}" if interval else n,
     )
 
 
-def _of_dataset(written: Written) -> list[Headline | None]:
+def _cost(written: Written) -> Headline | None:
     each = written.spending.get("for each kept pair", {})
-    dataset = written.stages.get("dataset", {})
-    sides = ", ".join(
-        f"{dataset[f'{side} pairs']:,} {side}" for side in ("train", "test") if f"{side} pairs" in dataset
-    )
-    pairs = Headline("pairs in the dataset", f"{each['pairs']:,}", sides) if each else None
-    cost = Headline("for each pair", f"{each['usd']:.4f} USD") if each.get("usd") else None
-    return [pairs, cost]
+    return Headline("for each pair", f"{each['usd']:.4f} USD") if each.get("usd") else None
 
 
-def share_headline(label: str, value: Any) -> Headline | None:
-    """A share as a headline; None where it was not measured."""
+def share_headline(label: str, value: Any, left_out: str = "") -> Headline | None:
+    """A share as a headline; None where it was not measured. `left_out` says of what it does not count."""
     figure = estimate(value)
     if figure is None:
         return None
     interval = "no interval" if math.isnan(figure.low) else f"{100 * figure.low:.1f} to {100 * figure.high:.1f} %"
-    return Headline(label, f"{100 * figure.value:.1f} %", f"{interval}, n\u00a0=\u00a0{figure.n:,}")
+    return Headline(label, f"{100 * figure.value:.1f} %", f"{interval}, n\u00a0=\u00a0{figure.n:,}{left_out}")
 
 
-def _warnings(written: Written) -> list[str]:
-    banner = written.summary.get("simulated") or written.certificate.get("simulated")
+def _before_use(written: Written) -> list[str]:
+    from amendment.report.before_use import before_use
+
     missing = written.summary.get("missing", [])
     stale = [name for name in missing if name in written.summary.get("out of date", ())]
     left = [name for name in missing if name not in stale]
     return [
-        *([str(banner)] if banner else []),
+        *([written.banner] if written.banner else []),
         *([f"Not done yet: {', '.join(left)}."] if left else []),
         *([f"Out of date, and left out: {', '.join(stale)}. Run it again."] if stale else []),
-        *(f"{warning[:1].upper()}{warning[1:]}." for warning in written.summary.get("warnings", ())),
+        *before_use(written),
     ]
 
 
 def _facts(written: Written) -> list[tuple[str, str]]:
     """Where the figures are from."""
     document = written.summary or written.certificate
-    total = written.spending.get("total", {})
+    total, labels = written.spending.get("total", {}), written.stages.get("labels", {})
     files = [f"{file['name']} ({file['rows']:,} rows)" for file in written.certificate.get("files", ()) if file]
     facts = {
         "date": written.date,
@@ -379,6 +458,9 @@ def _facts(written: Written) -> list[tuple[str, str]]:
         "toolkit": f"amendment {document.get('toolkit', '')}",
         "calls": f"{total['replies']:,}" if total.get("replies") else "",
         "cost": f"{total['usd']:.2f} USD" if total.get("usd") else "",
+        "labels": f"{labels['open labels']:,} open and {labels['sealed labels']:,} sealed"
+        if labels.get("labels")
+        else "",
         "data": ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else ""),
     }
     return [(name, value) for name, value in facts.items() if value]

@@ -28,7 +28,7 @@ def judge_chapters(written: Written) -> list[Chapter]:
         _bias(judges),
         _reliability(written),
         _slices(certificate),
-        _principles(written.of_stage("judging", "judging/report.json")),
+        _principles(written, written.of_stage("judging", "judging/report.json")),
         _tables(certificate),
     )
     return [chapter for chapter in chapters if chapter]
@@ -178,17 +178,26 @@ def _slices(certificate: Json) -> Chapter | None:
     return Chapter(id="slices", title="By principle and category", says=says, plots=plots)
 
 
-def _principles(report: Json) -> Chapter | None:
-    """How often each was asked about, and which agree with which."""
+def _principles(written: Written, report: Json) -> Chapter | None:
+    """What each says, how many pairs it decided, how often it was asked about, and which agree with which."""
     principles = report.get("principles", {})
     coverage = sorted(principles.get("coverage", ()), key=lambda row: -row["comparisons"])
-    if not coverage:
+    if not coverage and not written.rules:
         return None
     head = ("principle", "comparisons", "decided", "tied", "invalid verdicts")
     rows = [
         (row["principle"], *(f"{row[name]:,}" for name in ("comparisons", "decided", "tied", "invalid")))
         for row in coverage
     ]
+    rules = [
+        (rule.reference, rule.statement, rule.check, f"{written.pairs.by_principle[rule.reference]:,}")
+        for rule in written.rules
+    ]
+    tables = (
+        [DataTable(("principle", "statement", "check", "pairs"), rules, "The principles", is_open=True)]
+        if rules
+        else []
+    )
     names = sorted(row["principle"] for row in coverage[:MOST_PRINCIPLES])
     place = {name: number for number, name in enumerate(names)}
     cells, notes = {}, []
@@ -199,7 +208,7 @@ def _principles(report: Json) -> Chapter | None:
         for finding in ("redundant", "conflicting"):
             if pair.get(finding):
                 notes.append(f"{first} and {second} are {finding}.")
-    says = "How often each principle was asked about, and could decide."
+    says = "What each principle says, how code checks it, and how many pairs it decided alone."
     if cells:
         says = "Two principles that always agree are one; two that seldom agree pull in opposite directions."
     return Chapter(
@@ -207,7 +216,7 @@ def _principles(report: Json) -> Chapter | None:
         title="Principles",
         says=says,
         matrix=Matrix(names, cells) if cells else None,
-        tables=[DataTable(head, rows, "Comparisons by principle")],
+        tables=[*tables, *([DataTable(head, rows, "Comparisons by principle")] if rows else [])],
         notes=notes,
     )
 

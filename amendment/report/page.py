@@ -103,7 +103,10 @@ def _samples(document: Document, most: int, most_bytes: int) -> Samples:
     shown: list[str] = []
     flags: dict[str, None] = {}
     for story in stories:
-        names = [*flags_of(story), *(["has a pair"] if story.pairs else ["no pair"])]
+        # next to a pair that code or people decided, "flipped" would read as a fault of the pair
+        decided = [comparison for comparison in story.comparisons if comparison.decided_by in (None, "judge")]
+        flags_shown = [flag for flag in flags_of(story) if flag != "flipped" or any(row.flipped for row in decided)]
+        names = [*flags_shown, *(["has a pair"] if story.pairs else ["no pair"])]
         html = template.render(story=story, flags=names, prefix=_prefix(document))
         most_bytes -= len(html.encode())
         if most_bytes < 0:

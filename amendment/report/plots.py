@@ -31,6 +31,8 @@ SERIES = ("#0a0000", "#0b0000", "#0c0000", "#0d0000", "#0e0000")
 """Colours that only the style sheet knows: each becomes a class."""
 CLASSES = {INK: "ink", MUTED: "muted", GRID: "grid", **{colour: f"s{place}" for place, colour in enumerate(SERIES)}}
 MARKERS = ("o", "s", "D", "^", "v")
+FEWEST_JOINED = 4
+"""Points from which a line may join them: fewer show no course."""
 LONGEST_LABEL = 54
 """Characters of a label that fit above its marks."""
 
@@ -267,6 +269,7 @@ class Curves:
                     curve.values,
                     color=colour,
                     linewidth=1.8,
+                    linestyle="-" if len(curve.steps) >= FEWEST_JOINED else "",
                     marker=MARKERS[place] if few else None,
                     markersize=4,
                 )

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from amendment.data.pseudonyms import MAYBE_PEOPLE, Pseudonyms, run_pseudonyms
-from amendment.data.store import Split, Workspace, iter_records, read_column
+from amendment.data.store import Split, Workspace, iter_records, read_columns
 from amendment.errors import AmendmentError, ConfigError
 from amendment.hashing import HASH_PREFIX, content_id
 from amendment.records import Candidate, Critique, ItemEnding, Judgement, Preference, Prompt, Record, Try, Verdict
@@ -68,7 +68,7 @@ class RunReader:
         places = (("inputs", "inputs/prompts", "id"), *(("dataset", f"dataset/{side}", "prompt_id") for side in _SIDES))
         for stage, artefact, column in places:
             if path := self._path(stage, artefact):
-                ids |= dict.fromkeys(read_column(path, column))
+                ids |= dict.fromkeys(str(row[0]) for row in read_columns(path, column))
         return tuple(ids)
 
     @cached_property

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from amendment.report.document import Chapter, DataTable, Json, Written, estimate
-from amendment.report.plots import Bars, Curve, Curves, IntervalRow, Intervals, Plot
+from amendment.report.plots import FEWEST_JOINED, Bars, Curve, Curves, IntervalRow, Intervals, Plot
 from amendment.statistics import Estimate
 
 LOSSES = ("refused", "invalid", "failed", "pending")
@@ -37,11 +37,11 @@ def made_by_run(written: Written) -> str:
         *([f"{'from ' if sides else ''}{prompts:,} prompts"] if prompts else []),
     ]
     named = f"{', '.join(judges[:3])}{' and others' if len(judges) > 3 else ''}"
-    judged = f", judged by {named}" if judges else ""
-    if constructed := dataset.get("constructed", 0):  # without a judge
-        by_all = constructed >= sum(dataset.get(f"{side} pairs", 0) for side in ("train", "test"))
-        what = ", all constructed" if by_all else f", {constructed:,} constructed"
-        judged = f"{what}; judge measured: {named}" if by_all and judges else what + judged
+    decided = written.pairs.decided_by
+    who = written.pairs.who(named or "the judge", is_simulated=bool(written.banner))
+    judged = f", {who}" if who else ""
+    if judges and not decided["judge"]:
+        judged += f"; judge{' measured' if decided else ''}: {named}"
     models = list(written.summary.get("models", {}))
     trained = f"; trained: {', '.join(models)}" if models else ""
     return f"{' '.join(pairs) or 'Nothing is finished yet'}{judged}{trained}."
@@ -89,6 +89,7 @@ def _funnel(stages: Json) -> Chapter | None:
         return None
     reasons = [(str(why), f"{count:,}") for why, count in dataset.get("left out", {}).items() if isinstance(count, int)]
     tables = [DataTable(("left out of the dataset, because", "pairs"), reasons, "Left out")] if reasons else []
+    tables += [_tries(stages["construct"])] if stages.get("construct", {}).get("by principle") else []
     tables += [_cleaned(stage, counts["clean"]) for stage, counts in stages.items() if "clean" in counts]
     return Chapter(
         id="funnel",
@@ -97,6 +98,17 @@ def _funnel(stages: Json) -> Chapter | None:
         plots=[Bars(title="Items by step", rows=rows, what="step")],
         tables=tables,
     )
+
+
+def _tries(construct: Json) -> DataTable:
+    """By principle the tries of two answers, the pairs among them, and why the others are none: these add up."""
+    rows, losses = construct["by principle"], construct.get("no pair", {})
+    every = [*rows, {**construct, "drawn by": "all", "no pair": losses}] if len(rows) > 1 else rows
+    lines = {"tries": [row["tries"] for row in every], "pairs": [row["pairs"] for row in every]}
+    lines |= {f"no pair: {why}": [row["no pair"].get(why, 0) for row in every] for why in losses}
+    cells = [(name, *(f"{count:,}" for count in counts)) for name, counts in lines.items()]
+    head = ("drawn by", *(str(row["drawn by"]) for row in every))
+    return DataTable(head, cells, "Tries of two answers, by principle", is_open=True)
 
 
 def _cleaned(stage: str, counts: Json) -> DataTable:
@@ -114,11 +126,12 @@ def _kept(critique: Json) -> Chapter | None:
     """How many drafts and revisions keep the principles that code can check."""
     rows = []
     for principle, kinds in critique.get("principles kept", {}).items():
-        for kind, counts in kinds.items():
-            checked = counts.get("kept", 0) + counts.get("broken", 0)
-            if checked:
-                share = Estimate(counts.get("kept", 0) / checked, float("nan"), float("nan"), checked, checked)
-                rows.append(IntervalRow(principle, share, kind))
+        checked = {kind: counts.get("kept", 0) + counts.get("broken", 0) for kind, counts in kinds.items()}
+        n = ", ".join(f"{count:,} {kind}" for kind, count in checked.items() if count)
+        for kind, count in checked.items():
+            if count:
+                share = Estimate(kinds[kind].get("kept", 0) / count, float("nan"), float("nan"), count, count)
+                rows.append(IntervalRow(f"{principle} (n = {n})", share, kind))
     if not rows:
         return None
     plot = Intervals(title="Answers that keep the principle, by its check", rows=rows, limits=PERCENT)
@@ -153,7 +166,10 @@ def _training(written: Written) -> Chapter | None:
         and counts["guards"].get("violated")
     }
     notes = [f"{name}: guards violated: {', '.join(guards)}." for name, guards in violated.items()]
+    curves = [curve for plot in plots if isinstance(plot, Curves) for _, panel in plot.panels for curve in panel]
     says = "The loss should fall and level off; a guard whose curve rises above its dashed limit can end the training."
+    if all(len(curve.steps) < FEWEST_JOINED for curve in curves):
+        says = "The trainers logged fewer than 4 steps each: single points show no course."
     return Chapter(id="training", title="Training", says=says, plots=[*more, *plots], notes=notes)
 
 

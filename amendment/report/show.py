@@ -8,17 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
+from amendment.report.before_use import DECIDERS
 from amendment.report.records import AnswerView, ComparisonView, PairView, PromptStory, VerdictView
 from amendment.text import width_of, wrapped
 
 COLUMNS = 80
-_DECIDERS = {
-    "judge": "the judge",
-    "person": "people",
-    "verifier": "a check",
-    "construction": "construction",
-    "unknown": "an unknown rater",
-}
 _CONFIDENCE = {1: "unsure", 2: "fairly sure", 3: "sure"}
 _CERTAIN = (None, 0.0, 0.5, 1.0)
 """P(the first is better) that says no more than the verdict does."""
@@ -180,7 +174,7 @@ def label_of(comparison: ComparisonView) -> str:
         why = "an order could not be read" if is_read else "no verdict could be read"
         return f"label: none, since {'the orders disagree' if comparison.consistent is False else why}"
     orders = {True: ", both orders agree", False: ", the orders disagree", None: ""}[comparison.consistent]
-    by = "" if comparison.pair or not comparison.decided_by else f", decided by {_DECIDERS[comparison.decided_by]}"
+    by = "" if comparison.pair or not comparison.decided_by else f", decided by {DECIDERS[comparison.decided_by]}"
     by += _decisive(comparison.decisive) if by else ""
     first, second = comparison.answers
     better, p = (second, 1 - comparison.p) if comparison.p < 0.5 else (first, comparison.p)
@@ -200,7 +194,7 @@ def pair_of(pair: PairView) -> str:
         f"{pair.chosen} chosen, {pair.rejected} rejected, P = {pair.p_chosen:.2f}",
         *([f"raw {pair.p_chosen_raw:.2f}"] if pair.p_chosen_raw != pair.p_chosen else []),
         *([] if pair.p_chosen_calibrated is None else [f"calibrated {pair.p_chosen_calibrated:.2f}"]),
-        f"decided by {people or _DECIDERS[pair.decided_by]}{_decisive(pair.decisive)}",
+        f"decided by {people or DECIDERS[pair.decided_by]}{_decisive(pair.decisive)}",
         pair.split,
         *([f"round {pair.round}"] if pair.round > 1 else []),
     ]

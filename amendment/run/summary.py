@@ -13,6 +13,7 @@ from amendment.files import write_text
 from amendment.llm.client import Calls
 from amendment.llm.ledger_reading import Reader
 from amendment.records import Outcome
+from amendment.report.before_use import pair_facts
 from amendment.run.engine import RunFolder, RunStage
 from amendment.run.runfile.config import RunFile
 from amendment.stages import stages_of
@@ -37,14 +38,13 @@ def write_summary(
     notes = {stage.name: note for stage in stages if (note := workspace.note(stage.name))}
     up_to_date = workspace.up_to_date(stages)
     counts = {name: {**notes[name]["counts"], **revision_counts(config, name)} for name in up_to_date}
-    is_failed = counts.get("audit", {}).get("gate") == "FAIL"  # where nothing is trained that could refuse to
-    warnings = ["the judge did not pass its gate; see `Gate before training` in certificate.md"] if is_failed else []
+    decided = pair_facts(workspace.folder, counts).decided_by
     summary = {
         "name": config.name,
         "seed": config.seed,
         "toolkit": __version__,
         "simulated": simulated_banner(config),
-        "warnings": [*kinship_warnings(config), *warnings],
+        "warnings": kinship_warnings(config, decides=not decided or decided["judge"] > 0),
         "stages": counts,
         "on card": [stage.name for stage in stages if stage.stage.is_on_card and stage.name in counts],
         "models": {

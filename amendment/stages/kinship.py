@@ -56,11 +56,12 @@ _NUMBERED = re.compile(r"o\d\b")
 """OpenAI's models o1, o3, o4-mini."""
 
 
-def kinship_warnings(config: RunSettings) -> list[str]:
+def kinship_warnings(config: RunSettings, *, decides: bool = True) -> list[str]:
     """A sentence for each judge and writer of one family, by their models' names, and one for `judge_labelled` without
-    a label. None where nobody judges."""
+    a label. None where nobody judges. `decides` is False where no judge decided a pair: then whose answers it prefers
+    is in no label."""
     judging = config.part(JudgingConfig)
-    judges = [entry.model for entry in judging.every_judge] if judging else []
+    judges = [entry.model for entry in judging.every_judge] if judging and decides else []
     warnings = [*_unlabelled(config)]
     for judge in dict.fromkeys(judges):
         for writer in _writers(config):

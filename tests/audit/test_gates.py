@@ -88,8 +88,10 @@ def test_a_judge_that_mostly_changes_sides_is_asked_about_its_orders(first: str,
 
 def test_a_warning_says_whether_it_is_bad_or_open() -> None:
     assert ruling("chance", beside("AABB" * 25, "AB" * 50))[1].endswith("the data cannot tell")
-    assert ruling("order", in_both_orders("AB" * 50, 28))[1] == "consistency 0.720, below 0.80"
-    assert ruling("order", in_both_orders("A" * 100, 9))[1].endswith("it leans to the first shown")
+    assert ruling("order", in_both_orders("AB" * 50, 28))[1] == "the same verdict in both orders on 72.0 %, below 80 %"
+    # 9 of 9 turns go to the first shown: p = 2 * 2**-9
+    leaning = "where the order changes it, the first shown wins 100 % (p = 0.004)"
+    assert ruling("order", in_both_orders("A" * 100, 9))[1].endswith(leaning)
     assert ruling("invalid", beside("?" * 3 + "A" * 97))[1] == "3.0 % of 100 verdicts, above 2 %"
     assert ruling("invalid", beside("?" * 20 + "A" * 80))[1].endswith("above 10 %")
 
@@ -107,7 +109,7 @@ def test_agreement_everywhere_on_few_prompts_is_no_pass(per_prompt: int, expecte
 def test_people_who_always_oppose_each_other_are_no_ceiling() -> None:
     # two people never agree, and whatever the judge says one of them agrees: 0.5 - 0 = +0.5
     # alpha: 100 units disagree wholly, classes 100 and 100 of 200: 1 - 199 * 200 / (200^2 - 2 * 100^2) = -0.99
-    found = "+0.500; people agree no better than chance (alpha -0.99)"
+    found = "agreement minus that of two annotators, in points: +50.0; people agree no better than chance (alpha -0.99)"
     assert ruling("ceiling", beside("AABB" * 25, "AB" * 50, "BA" * 50)) == ("WARN", found)
 
 

@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from amendment.data.store import Workspace
+from amendment.records import Judgement, Preference
 from amendment.report.document import Matrix, estimate, read_document
 from amendment.report.page import write_report
 from amendment.report.plots import Bars, IntervalRow, Intervals, svg
 from amendment.statistics import Estimate
 from tests.calibration.label_browser import chromium
 from tests.command_line import called
-from tests.report.folders import HOSTILE, write_run
+from tests.report.folders import EVIL, FOX, HOSTILE, OTHER, REVISION, judgement, pair, write_run
 from tests.rows import save
 from tests.run.small_runs import Said, run_of
 
@@ -220,14 +222,69 @@ def test_pairs_that_no_judge_labelled_are_not_said_to_be_judged_and_the_largest_
     stages = {
         "inputs": {"prompts": 9},
         "judging": {"judges": {"strict": {}}},
-        "dataset": {"train pairs": 3, "test pairs": 2, "constructed": 5},
+        "dataset": {"train pairs": 1, "test pairs": 0, "constructed": 1},
         "evaluate": {"scorecard": {"principles": {"r/short": scored(0.5, 0.75), "r/kind": scored(0.9, 0.5)}}},
     }
+    Workspace(tmp_path).write("dataset/train", Preference, [pair(REVISION, OTHER, 1.0, "construction")])
     (tmp_path / "judging").mkdir()
     (tmp_path / "judging/report.json").write_text(json.dumps({"judges": {"strict": {}}}))
     (tmp_path / "summary.json").write_text(json.dumps({"name": "t", "stages": stages}))
     document = read_document(tmp_path)
-    assert document.made == "3 train and 2 test pairs from 9 prompts, all constructed; judge measured: strict."
+    assert document.made == "1 train and 0 test pairs from 9 prompts, all by construction; judge measured: strict."
     worst = document.headlines[0]
-    assert (worst.label, worst.value) == ("answers that keep r/kind, base and dpo", "90 → 50 %")
+    assert (worst.label, worst.value) == ("answers that keep r/kind, from “base” to “dpo”", "90 → 50 %")
     assert worst.interval == "-50 to -30 points, n\u00a0=\u00a040"
+
+
+def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_judge_that_decided_nothing(
+    tmp_path: Path,
+) -> None:
+    def written(decided_by: str) -> list[str]:
+        by_verifier = [pair(EVIL[0], EVIL[1], 1.0, "verifier"), pair(EVIL[1], EVIL[0], 1.0, "verifier")]
+        rows = [pair(REVISION, OTHER, 0.75, decided_by), pair(FOX[0], FOX[1], 0.75, decided_by), *by_verifier]
+        judged = [judgement((REVISION, OTHER), 0.75, consistent=True), judgement(FOX, 0.75, consistent=False)]
+        workspace = Workspace(tmp_path)
+        workspace.write("dataset/train", Preference, rows)
+        workspace.write("judging/judgements", Judgement, judged)
+        return [*read_document(tmp_path).before_use]
+
+    principles = [{"id": name, "statement": f"Be {name}."} for name in ("safe", "kind")]
+    files: dict[str, object] = {
+        "constitutions/c.json": {"id": "c", "principles": principles},
+        "audit/certificate.json": {
+            "judges": [{"name": "j", "position": {"consistency": None, "prefers_first": None}, "ceiling": {}}],
+            "conclusions": [{"judge": "j", "sentence": "No.", "form": "do not use", "flips": None}],
+            "gates": [{"judge": "j", "check": "order", "outcome": "FAIL", "found": "too often"}],
+            "gate": {"outcome": "FAIL", "checks": [{"check": "people", "outcome": "FAIL"}]},
+        },
+        "summary.json": {
+            "name": "t",
+            "simulated": "Simulated.",
+            "models": {"sft": "", "dpo": ""},
+            "stages": {
+                "judging": {},
+                "audit": {},
+                "dataset": {"answers of pairs cut at max_tokens": {"rejected": 3, "chosen": 0}},
+                # 1 - 1/12 of the held-out pairs: the shorter answer is right in 11 of 12
+                "dpo": {"held out": {"longer_wins": {"value": 1 / 12, "n": 12}}},
+            },
+            "warnings": [],
+        },
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(json.dumps(content))
+    assert written("judge") == [
+        "Simulated.",
+        "The labels fail the gate before training (people), and dpo learned from them all the same.",
+        "j fails the gate order: too often.",
+        # the fox: 1 of the 2 pairs that the judge decided
+        "In 1 of the 2 pairs that the judge decided (50.0 %), its two orders disagree: there the label is the mean of "
+        "two opposite verdicts.",
+        "3 of 4 rejected answers are cut at max_tokens, so an abrupt end gives them away.",
+    ]
+    assert written("person")[2:] == [
+        "3 of 4 rejected answers are cut at max_tokens, so an abrupt end gives them away.",
+        "Always choosing the shorter answer is right in 11 of 12 held-out pairs: length alone decides these pairs.",
+        "Pairs by the principle that decided them: c/safe (Be safe) 4, c/kind (Be kind) none.",
+    ]

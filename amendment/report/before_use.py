@@ -1,0 +1,143 @@
+"""What decides whether a run's pairs can be used: who decided them, and the few facts to know first.
+
+Covered: the counts of the summary, the gates of the certificate, and columns of the run's tables. The report shows the
+facts on its first screen, and the card among its known limits. Not covered: whether a fact matters for a use.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Container, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from amendment.data.store import read_columns
+from amendment.report.document import Json, Rule, Written, short
+
+DECIDERS = {
+    "judge": "the judge",
+    "person": "people",
+    "verifier": "checks in code",
+    "construction": "construction",
+    "unknown": "unknown raters",
+}
+"""What decided a pair, in the words of report, card and samples."""
+MOST_FACTS, MOST_PRINCIPLES = 5, 3
+OFTEN_CUT, NEARLY_ALL, FEWEST_HELD_OUT = 0.2, 0.9, 10
+"""Share of cut answers, and of pairs of one principle or one length, from which it is a fact to know; held-out pairs
+from which a share is one."""
+_COLUMNS = ("decided_by", "prompt_id", "chosen_id", "rejected_id", "decisive", "principle_ids")
+
+
+class PairFacts(NamedTuple):
+    """What the rows of a dataset say about their labels."""
+
+    decided_by: Counter[str]
+    flipped: int
+    """Pairs that a judge decided although its two displayed orders disagree."""
+    by_principle: Counter[str]
+    """Pairs that one principle decided, by its reference."""
+
+    def who(self, judge: str = DECIDERS["judge"], *, is_simulated: bool = False) -> str:
+        """Who decided how many, the most first; empty without pairs. `judge` is how to name what judged."""
+        words = {**DECIDERS, "judge": judge} | ({"person": "simulated people"} if is_simulated else {})
+        counts = self.decided_by.most_common()
+        if len(counts) == 1:
+            kind = counts[0][0]
+            return "all by construction" if kind == "construction" else f"all decided by {words[kind]}"
+        listed = ", ".join(f"{count:,} by {words[kind]}" for kind, count in counts)
+        return listed.replace(" by ", " decided by ", 1)
+
+
+def pair_facts(folder: Path, done: Container[str]) -> PairFacts:
+    """Of the dataset in a run's folder, of which these stages are done. Raises LedgerError where a table is damaged."""
+    names = ("dataset/train", "dataset/test") if "dataset" in done else ()
+    paths = [path for name in names if (path := folder / f"{name}.parquet").is_file()]
+    rows = [row for path in paths for row in read_columns(path, *_COLUMNS)]
+    judgements, flipped = folder / "judging/judgements.parquet", set()
+    if "judging" in done and judgements.is_file():
+        judged = read_columns(judgements, "prompt_id", "a", "b", "consistent")
+        flipped = {(prompt, frozenset((a, b))) for prompt, a, b, consistent in judged if consistent is False}
+    facts = PairFacts(Counter(row[0] for row in rows), 0, Counter())
+    count = 0
+    for decided_by, prompt, chosen, rejected, decisive, principles in rows:
+        count += decided_by == "judge" and (prompt, frozenset((chosen, rejected))) in flipped
+        named = [decisive] if decisive else json.loads(principles or "[]")
+        if len(named) == 1:
+            facts.by_principle[named[0]] += 1
+    return facts._replace(flipped=count)
+
+
+def before_use(written: Written) -> list[str]:
+    """At most `MOST_FACTS` sentences, the worst first; what a run's banner says about a simulated world is the first of
+    these, and is not among them."""
+    stages, pairs = written.stages, written.pairs
+    is_judge_in_use = not pairs.decided_by or pairs.decided_by["judge"] > 0
+    facts = [
+        *_failed_gates(written, is_judge_in_use=is_judge_in_use),
+        *_flipped(pairs),
+        *_cut(stages.get("dataset", {}), pairs.decided_by.total()),
+        *_length_alone(stages),
+        *_by_principle(written.rules, pairs),
+        *(f"{warning[:1].upper()}{warning[1:]}".rstrip(".") + "." for warning in written.summary.get("warnings", ())),
+    ]
+    return facts[: MOST_FACTS - bool(written.banner)]
+
+
+def _failed_gates(written: Written, *, is_judge_in_use: bool) -> Iterator[str]:
+    training, counts = written.certificate.get("gate") or {}, written.stages
+    if training.get("outcome") == "FAIL":
+        failed = ", ".join(check["check"] for check in training["checks"] if check["outcome"] == "FAIL")
+        trained = [name for name in written.summary.get("models", {}) if name != "sft" and name in counts]
+        although = f", and {' and '.join(trained)} learned from them all the same" if trained else ""
+        yield f"The labels fail the gate before training ({failed}){although}."
+    names = [judge["name"] for judge in written.judges]
+    gates: Sequence[Json] = written.certificate.get("gates", ())
+    for gate in gates if is_judge_in_use else ():
+        if gate["outcome"] == "FAIL" and gate["judge"] in names:
+            yield f"{gate['judge']} fails the gate {gate['check']}: {gate['found']}."
+
+
+def _flipped(pairs: PairFacts) -> Iterator[str]:
+    judged = pairs.decided_by["judge"]
+    if pairs.flipped:
+        share = (
+            f"{pairs.flipped:,} of the {judged:,} pairs that the judge decided ({100 * pairs.flipped / judged:.1f} %)"
+        )
+        yield f"In {share}, its two orders disagree: there the label is the mean of two opposite verdicts."
+
+
+def _cut(dataset: Json, pairs: int) -> Iterator[str]:
+    for side, count in dataset.get("answers of pairs cut at max_tokens", {}).items():
+        if side in ("chosen", "rejected") and pairs and count > OFTEN_CUT * pairs:
+            yield f"{count:,} of {pairs:,} {side} answers are cut at max_tokens, so an abrupt end gives them away."
+
+
+def _length_alone(stages: Json) -> Iterator[str]:
+    """Of the first stage that has measured it: all measure the same pairs."""
+    measured = [
+        stage["held out"].get("longer_wins") for stage in stages.values() if isinstance(stage.get("held out"), dict)
+    ]
+    figure = next((figure for figure in measured if figure and figure["n"] >= FEWEST_HELD_OUT), None)
+    if figure and not 1 - NEARLY_ALL < figure["value"] < NEARLY_ALL:
+        side, share = ("longer", figure["value"]) if figure["value"] > 0.5 else ("shorter", 1 - figure["value"])
+        right = f"{round(share * figure['n']):,} of {figure['n']:,} held-out pairs"
+        yield f"Always choosing the {side} answer is right in {right}: length alone decides these pairs."
+
+
+def _by_principle(rules: Sequence[Rule], pairs: PairFacts) -> Iterator[str]:
+    """Where most pairs name the one principle that decided them."""
+    total, named = pairs.decided_by.total(), pairs.by_principle.total()
+    stated = {rule.reference: f"{rule.reference} ({short(rule.statement.rstrip('.'), 60)})" for rule in rules}
+    without = [name for name in stated if not pairs.by_principle[name]]
+    if len(stated) < 2 or not named or 2 * named < total:
+        return
+    counts = pairs.by_principle.most_common()
+    if counts[0][1] > NEARLY_ALL * named or without:
+        listed = [f"{stated.get(name, name)} {count:,}" for name, count in counts[:MOST_PRINCIPLES]]
+        if more := counts[MOST_PRINCIPLES:]:
+            listed.append(f"{len(more)} others {sum(count for _, count in more):,}")
+        listed += [f"{stated[name]} none" for name in without[:MOST_PRINCIPLES]]
+        listed += [f"{len(without) - MOST_PRINCIPLES} others none"] if len(without) > MOST_PRINCIPLES else []
+        yield f"Pairs by the principle that decided them: {', '.join(listed)}."
