@@ -19,6 +19,7 @@ import platform
 import pwd
 import selectors
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -183,16 +184,29 @@ def _run(python: _Python, code: str, calls: Sequence[str], seconds: float, megab
             assert process.stdout
             try:
                 lines, stopped = _read(process.stdout, 1 + len(calls), seconds)
-                with suppress(subprocess.TimeoutExpired):  # bubblewrap ends last, and leaves no zombie
-                    process.wait(0 if stopped else 1)
+                if not stopped:
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(1)
             finally:
-                process.kill()  # and with it, all that the program has started
+                _end(process)
         if lines[:1] != [_READY]:
             complaints.seek(0)
             complaint = plain(complaints.read(2000).decode(errors="replace").strip()) or stopped
             raise ConfigError(f"the sandbox did not start: {complaint}")
     outcomes = [_outcome(line) for line in lines[1:]]
     return (*outcomes, *[Outcome(error=stopped)] * (len(calls) - len(outcomes)))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the namespace by its first process, and with it all others; bubblewrap waits for that, and leaves no zombie.
+
+    If bubblewrap does not end by itself then, it is killed, and the namespace dies with it.
+    """
+    with suppress(OSError, subprocess.TimeoutExpired):
+        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+        process.wait(1)
+    process.kill()
 
 
 def _read(stream: IO[bytes], count: int, seconds: float) -> tuple[list[bytes], str]:
