@@ -140,7 +140,10 @@ class Cleaner:
 
     def _is_in_its_languages(self, text: str) -> bool:
         codes = self._config.languages
-        return not codes or len(words(text)) < SHORTEST or any(passes("language", text, code) for code in codes)
+        try:
+            return not codes or len(words(text)) < SHORTEST or any(passes("language", text, code) for code in codes)
+        except TimeoutError:  # nothing is known of it
+            return True
 
     def _copy(self, name: str, texts: Sequence[str]) -> Flaw | None:
         copy = self._copies and self._copies.add(name, *texts)

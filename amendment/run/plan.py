@@ -141,8 +141,9 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
             )
             for dry_run, place in zip((likely, most), places, strict=True)
         )
-        prompts = places[0].count("inputs/prompts")
-        covered = _covered(loaded, places[0])
+        has_inputs = places[0].path("inputs/prompts").is_file()
+        prompts = places[0].count("inputs/prompts") if has_inputs else 0
+        covered = _covered(loaded, places[0]) if has_inputs else ()
         speeds = measured_speeds(folder, ledger)
     asks = tuple(
         _asks(loaded, place, likely, most, speeds)

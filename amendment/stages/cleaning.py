@@ -40,6 +40,8 @@ DROPPED, ONE_SIDED_TABLE = "dropped", "one_sided"
 """Tables of a stage that cleans."""
 CUT = 500
 """Characters of a text that is left out, in the table."""
+MOST_PROMPTS = 10_000
+"""Prompts of a source in which one-sided n-grams are looked for."""
 SHOWN = 20
 """One-sided n-grams in the summary."""
 
@@ -176,7 +178,8 @@ def _sides(rows: Iterable[Preference]) -> Iterator[Sides]:
     by_prompt: dict[str, list[Preference]] = defaultdict(list)
     for row in rows:
         by_prompt[row.prompt_id].append(row)
-    for of_prompt in by_prompt.values():
+    for name in sorted(by_prompt)[:MOST_PROMPTS]:  # ids are hashes, so these are a draw
+        of_prompt = by_prompt[name]
         yield Sides(
             [transcript(row.chosen, by="assistant") for row in of_prompt],
             [transcript(row.rejected, by="assistant") for row in of_prompt],

@@ -202,7 +202,7 @@ class _Writing:
                 self._keep(answer, model)
             if any(answer.ending.outcome == "pending" for answer in answers):  # what comes next depends on these
                 return
-        if self._context.is_rehearsed:
+        if self._context.is_rehearsed and self._context.asks_most:  # what is done is in the ledger
             self._pretend()
 
     def counts(self) -> dict[str, Any]:

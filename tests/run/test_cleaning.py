@@ -92,6 +92,7 @@ def test_prompts_that_are_left_out_are_counted_and_stand_in_a_table(folder: Path
     page = (result.folder / "summary.md").read_text()
     assert "| near copy" in page
     assert "kellerbau" not in json.dumps(result.summary)
+    assert "Cleaning of prompts" in (result.folder / "report.html").read_text()
 
 
 def test_pairs_are_cleaned_by_their_answers_and_the_funnel_begins_with_all_of_them(folder: Path) -> None:

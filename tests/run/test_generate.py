@@ -97,6 +97,8 @@ def test_it_stops_after_three_waves_with_what_is_new(folder: Path) -> None:
     counts = result.summary["stages"]["generate"]["similar by writer"]
     assert (counts["questions"], counts["new"], counts["like an earlier prompt"]) == (6, 0, 6)  # 3 times 6 / 4
     assert len(prompts_of(result)) == 5
+    again = run_of(folder, f"{RUN}dataset: {{test_share: 0.5}}\n", models={"writer": Lister()})  # inputs out of date
+    assert again.plan().prompts == 5
 
 
 def test_replies_without_a_list_end_as_invalid(folder: Path) -> None:
@@ -135,6 +137,14 @@ def test_a_plan_counts_the_questions_and_the_prompts_that_will_be_there(folder: 
     plan = run_of(folder, text).plan()
     assert {row.stage: row.calls for row in plan.asks} == {"generate": 6, "candidates": 11}
     assert plan.prompts == 11
+
+
+def test_a_run_without_a_seed_says_so(folder: Path) -> None:
+    save(folder / "seeds.jsonl", [{"prompt": "How much is 2 + 2?", "kind": "sum", "result": "4"}])
+    text = RUN.replace("license: mit", "answer_column: result")
+    with pytest.raises(AmendmentError, match="no prompt can be a seed"):
+        made(folder, text, models={"writer": Lister()})
+    assert "no prompt can be a seed" in run_of(folder, text, models={"writer": Lister()}).plan().stops["generate"]
 
 
 def test_check_names_what_keeps_prompts_from_being_written(folder: Path) -> None:
