@@ -10,6 +10,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from math import comb
 from typing import TypeVar
 
+from amendment.hashing import content_id
+from amendment.preference.likelihood import instructed
 from amendment.records import Prompt
 from amendment.statistics import Estimate, share
 
@@ -20,15 +22,15 @@ HINT = (
     "it, and end with the result in the form that was asked for."
 )
 """Follows the question, as in STaR (Zelikman et al. 2022, section 3.2: rationalization)."""
+HINTED = content_id(HINT)
+"""The template of answers that were drawn with a hint."""
 
 
 def hinted(prompt: Prompt) -> Prompt:
-    """The prompt with its known answer as a hint behind its last words. Raises ValueError for one without."""
-    last = prompt.messages[-1]
-    if prompt.answer is None or not isinstance(last.content, str):
-        raise ValueError("a hint needs a known answer, and a question of plain text")
-    asked = last.model_copy(update={"content": f"{last.content}\n\n{HINT.format(answer=prompt.answer)}"})
-    return prompt.model_copy(update={"messages": (*prompt.messages[:-1], asked)})
+    """The prompt with its known answer as a hint behind the user's last words. Raises ValueError for one without."""
+    if prompt.answer is None:
+        raise ValueError("found a prompt without a known answer, expected one to give as a hint")
+    return prompt.model_copy(update={"messages": instructed(prompt.messages, HINT.format(answer=prompt.answer))})
 
 
 def pass_at_k(n: int, passed: int, k: int) -> float:

@@ -245,6 +245,9 @@ class ModelSource(Part):
     """Answers drawn for each prompt."""
     take: int | None = Field(default=None, ge=1)
     """Only this many prompts from the start."""
+    hint: bool = False
+    """For prompts with a known answer that no answer of this model passes `verify` with: draw as many again with the
+    known answer as a hint (STaR), which the dataset does not show."""
     max_tokens: int = Field(default=512, ge=1)
     """The longest answer of policies that this run trains, at temperature 1; models under `models` have their own."""
 

@@ -6,11 +6,13 @@ trains, of which one is in memory at a time, so that each has a pass of its own.
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from amendment.curation.rejection import HINTED, hinted
 from amendment.data.sources import ModelSource
 from amendment.errors import CredentialsError, ProviderError
 from amendment.llm.concurrency import Tally, flow
@@ -20,6 +22,7 @@ from amendment.stages.contract import Ask, ConfigProblem, Context, Item, RunSett
 from amendment.stages.endings import Tables
 from amendment.stages.kept import KeptAnswers, kept_lines
 from amendment.stages.shown import count_lines
+from amendment.stages.verify import DECISIVE, Proof, Verifier, verifiers_key
 
 BATCH = 64
 """Answers of a policy that are generated together."""
@@ -42,6 +45,14 @@ class Drawn(NamedTuple):
     def named_ending(self, model: str) -> tuple[str, Ending]:
         """The ending under a name that no other draw of the stage has."""
         return f"{self.draw.prompt.id}/{model}/{self.draw.sample}", self.ending
+
+    def of_hint(self, prompt: Prompt, sample: int) -> Drawn:
+        """The same as a draw of the prompt without its hint, whose template the answer names."""
+        answer = self.answer
+        if answer is not None:
+            origin = answer.origin.model_copy(update={"template": HINTED})
+            answer = answer.model_copy(update={"prompt_id": prompt.id, "origin": origin})
+        return Drawn(Draw(prompt, sample), self.ending, answer)
 
 
 def every_draw(prompts: Iterable[Prompt], samples: int) -> list[Draw]:
@@ -84,7 +95,7 @@ class CandidatesStage(Stage):
         key: dict[str, Any] = {"candidates": [dump(source) for source in self.drawn_from]}
         for source in self.drawn_from:
             key |= context.model_key(source.model) if source.model in context.config.models else {}
-        return key
+        return key | (verifiers_key(self.settings) if any(source.hint for source in self.drawn_from) else {})
 
     def asks(self) -> Iterator[Ask]:
         for index, source in enumerate(self.settings.candidates):
@@ -100,6 +111,9 @@ class CandidatesStage(Stage):
                     f"candidates[{first[source.model]}] names {source.model} too, and both would draw the same answers"
                 )
                 yield (self.name, index, "model"), f"{twice}; write one entry, with per_prompt: {total}"
+            if isinstance(source, ModelSource) and source.hint and not self.settings.parts(Verifier):
+                missing = "a hint is for prompts without an answer that passes, and nothing verifies answers"
+                yield (self.name, index, "hint"), f"{missing}; add verify:"
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         return count_lines(counts, {"principles kept": kept_lines})
@@ -147,7 +161,7 @@ class _CandidatesStep:
     makes = "candidates/candidates"
 
     def __init__(self, context: Context, sources: Sequence[ModelSource]) -> None:
-        self._sources = sources
+        self._sources, self._proof = sources, Proof(context.config, *DECISIVE)
         self.models: Sequence[Model] = [context.model(source.model) for source in self._sources]
         self._window = context.window(self.models)
         self._answers = _Answers(context)
@@ -157,7 +171,7 @@ class _CandidatesStep:
         """Draw every answer to a prompt; each by the name of its model."""
         drawn = []
         for source, model in zip(self._sources, self.models, strict=True):
-            answers = await _draw(source, model, item.index, item.prompt, self._window)
+            answers = await _draw(source, model, item.index, item.prompt, window=self._window, proof=self._proof)
             drawn += [(source.model, answer) for answer in answers]
         item.candidates[self.makes] = [answer.answer for _, answer in drawn if answer.answer]
         item.is_pending = any(answer.ending.outcome == "pending" for _, answer in drawn)
@@ -171,15 +185,29 @@ class _CandidatesStep:
         return self._answers.close()
 
 
-async def _draw(source: ModelSource, model: Model, index: int, prompt: Prompt, window: int) -> list[Drawn]:
-    """The draws of one source for a prompt, if it is among those that it takes."""
+async def _draw(
+    source: ModelSource, model: Model, index: int, prompt: Prompt, *, window: int, proof: Proof
+) -> list[Drawn]:
+    """The draws of one source for a prompt, if it is among those that it takes; as many again with a hint where one is
+    asked for and no answer passes."""
     if source.take is not None and index >= source.take:
         return []
 
     async def work(sample: int) -> Drawn:
         return await draw_answer(model, Draw(prompt, sample))
 
-    return await flow(range(source.per_prompt), work, window=window)
+    drawn = await flow(range(source.per_prompt), work, window=window)
+    if not source.hint or prompt.answer is None or any(answer.ending.outcome == "pending" for answer in drawn):
+        return drawn
+    if await to_thread(lambda: any(proof.of(prompt, answer.answer) for answer in drawn if answer.answer)):
+        return drawn
+    asked = hinted(prompt)
+
+    async def work_hinted(sample: int) -> Drawn:
+        answer = await draw_answer(model, Draw(asked, sample))
+        return answer.of_hint(prompt, source.per_prompt + sample)
+
+    return drawn + await flow(range(source.per_prompt), work_hinted, window=window)
 
 
 def draw_in_turn(context: Context, sources: Sequence[ModelSource]) -> StageResult:
@@ -201,10 +229,10 @@ def _draw_source(context: Context, source: ModelSource) -> list[Drawn]:
     """All draws of one source, in the order of the prompts."""
     drawn: list[Drawn] = []
     with context.policy(source.model, temperature=1.0, max_tokens=source.max_tokens, batch_size=BATCH) as model:
-        window = context.window([model])
+        window, proof = context.window([model]), Proof(context.config, *DECISIVE)
 
         async def work(numbered: tuple[int, Prompt]) -> list[Drawn]:
-            return await _draw(source, model, *numbered, window)
+            return await _draw(source, model, *numbered, window=window, proof=proof)
 
         prompts = enumerate(context.workspace.rows("inputs/prompts", Prompt))
         tally = Tally(f"candidates of {source.model}", context.workspace.count("inputs/prompts"))

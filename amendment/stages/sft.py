@@ -34,6 +34,7 @@ from amendment.stages.trained import (
     training_counts,
     training_progress,
 )
+from amendment.stages.verify import Verifier, answer_tables, verified_answers, verifiers_key
 
 
 class HelpfulAnswers(Part):
@@ -57,8 +58,9 @@ class SftConfig(SftSettings):
 
     base: str
     """`base`, or a model as `provider: local` takes it (folder, Hub id, GGUF file, `smollm2-135m-instruct`)."""
-    on: Literal["all_revisions", "last_revision", "chosen"] = "all_revisions"
-    """The answers it learns from; all_revisions as in Constitutional AI."""
+    on: Literal["all_revisions", "last_revision", "chosen", "verified"] = "all_revisions"
+    """The answers it learns from; all_revisions as in Constitutional AI. verified: every different candidate that
+    passes `verify` (rejection sampling)."""
     helpful_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of the rows that are helpful answers from `helpful`, added to all others. If there are too few, the other
     rows stay, and the summary states the share that was reached."""
@@ -85,13 +87,20 @@ class SftStage(TrainingStage):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         rows = pair_tables(settings) if self.config.on == "chosen" else CHAINS
+        rows = (*PROMPTS, *answer_tables(settings)) if self.config.on == "verified" else rows
         helpful = (CHAINS if self.config.helpful.drafts_of else PROMPTS) if self.config.helpful else ()
         self.reads = (*self.base_reads, *dict.fromkeys((*rows, *helpful)))
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """The settings, and the files of the base and of helpful answers."""
         states = [source_state(source, context.base) for source in helpful_files(self.settings)]
-        return {**super().key(context), **({"helpful files": states} if states else {})}
+        verified = verifiers_key(self.settings) if self.config.on == "verified" else {}
+        return {**super().key(context), **verified, **({"helpful files": states} if states else {})}
+
+    def problems(self) -> Iterator[ConfigProblem]:
+        yield from super().problems()
+        if self.config.on == "verified" and not self.settings.parts(Verifier):
+            yield ("sft", "on"), "nothing verifies answers; add verify:, or train on chosen"
 
     def sources(self) -> Sequence[Source]:
         return helpful_files(self.settings)
@@ -109,6 +118,8 @@ class SftStage(TrainingStage):
         if self.config.on == "chosen":
             refuse_failed_gate(context.workspace, context.config)
             rows = chosen_rows(context)
+        elif self.config.on == "verified":
+            rows = verified_rows(context)
         else:
             rows = candidate_rows(context, "revision", last=self.config.on == "last_revision")
         helpful = helpful_rows(context, self.config, others=len(rows))
@@ -122,6 +133,16 @@ class SftStage(TrainingStage):
         )
         counts = training_counts(result)
         return StageResult(self.writes, {**counts, **helpful.counts, "notes": [*counts["notes"], *helpful.notes]})
+
+
+def verified_rows(context: Context) -> Rows:
+    """Answers to train prompts that pass the run's verifiers; truncated ones are left out."""
+    test = context.held_out()
+    return [
+        sft_row(prompt, answer)
+        for prompt, answer in verified_answers(context)
+        if prompt.id not in test and not answer.is_truncated
+    ]
 
 
 class HelpfulRows(NamedTuple):

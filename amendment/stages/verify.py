@@ -8,18 +8,18 @@ In `judging` the same checks act like those of hard principles: see `preference.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from inspect import getdoc
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import Field
 
 from amendment.constitutions import AppliesWhen, Check, Constitution, Principle
 from amendment.constitutions.checks import run_checks
-from amendment.curation.rejection import HINT, pass_at_each_k
+from amendment.constitutions.programs import behaviour_of
+from amendment.curation.rejection import HINTED, one_of_each_behaviour, pass_at_each_k
 from amendment.data.sources import ChainSource, ModelSource, PromptFile, TaskPrompts
-from amendment.hashing import content_id
 from amendment.preference.checked import RATER
 from amendment.records import Candidate, Comparison, ItemEnding, Judgement, Prompt, Record, text_of
 from amendment.sandbox import why_unavailable
@@ -40,8 +40,8 @@ from amendment.text import plain
 
 ANSWERS, JUDGEMENTS = "verify/answers", "verify/judgements"
 NAME = "verify"
-HINTED = content_id(HINT)
-"""The template of answers that were drawn with a hint."""
+DECISIVE = ("decide", "veto")
+"""The effects of verifiers that an answer has to pass to be learned from."""
 
 
 class Verifier(Check):
@@ -242,10 +242,11 @@ def _checked(rules: Constitution, prompt: Prompt, answer: Candidate) -> Iterator
 def _pairs(
     prompt: Prompt, answers: Mapping[str, Candidate], outcomes: Mapping[str, bool | None], rules: Constitution
 ) -> Iterator[Judgement]:
-    """Each answer that passes against one that fails, none of them twice."""
+    """Each answer that passes against one that fails, none of them twice; of programs that fail alike one is taken."""
     deciding = [rule for rule in rules.principles if rule.hard and rule.applies_to(prompt.category, prompt.tags)]
-    passing, failing = ([name for name in answers if outcomes[name] is wanted] for wanted in (True, False))
-    for chosen, rejected in zip(passing, failing, strict=False):
+    passing = [name for name in answers if outcomes[name]]
+    behaviours = {name: _behaviour(prompt, answers[name], deciding) for name in answers if outcomes[name] is False}
+    for chosen, rejected in zip(passing, one_of_each_behaviour(behaviours), strict=False):
         _, a, b = Comparison.between(answers[chosen], answers[rejected])
         yield Judgement(
             prompt_id=prompt.id,
@@ -258,9 +259,15 @@ def _pairs(
         )
 
 
+def _behaviour(prompt: Prompt, answer: Candidate, deciding: Sequence[Principle]) -> Hashable:
+    """What a program does in the calls of its tests; an answer that is none behaves like no other."""
+    known = [check.value or prompt.answer for rule in deciding for check in rule.check if check.kind == "tests"]
+    return behaviour_of(text_of(answer.messages), cast(str, known[0])) if known else answer.id
+
+
 def verified_answers(context: Context) -> list[tuple[Prompt, Candidate]]:
     """Different answers that pass every verifier that decides or vetoes, prompt by prompt."""
-    proof, prompts = Proof(context.config, "decide", "veto"), context.prompts()
+    proof, prompts = Proof(context.config, *DECISIVE), context.prompts()
     answers = {
         answer.id: (prompts[prompt], answer)
         for prompt, of_prompt in _by_prompt(context).items()

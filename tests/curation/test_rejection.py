@@ -1,0 +1,159 @@
+"""Rejection sampling: pass@k by hand, clusters, hints, and what training gets."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.curation import one_of_each_behaviour, pass_at_k
+from amendment.curation.rejection import HINTED, hinted, pass_at_each_k
+from amendment.data.store import read_records
+from amendment.records import Candidate, Prompt, text_of, user
+from amendment.run import Patience, Result, Run, load_run_file
+from amendment.run.context import RunContext
+from amendment.run.engine import RunFolder
+from amendment.run.progress import QuietProgress
+from amendment.sandbox import why_unavailable
+from amendment.stages.sft import verified_rows
+from tests.run.small_runs import complaints
+
+needs_sandbox = pytest.mark.skipif(why_unavailable() is not None, reason=f"{why_unavailable()}")
+RUN = """\
+name: sampled
+models: {one: {FAR, model: one}}
+prompts: [{path: p.jsonl, answer_column: known}]
+candidates: [{model: one, per_prompt: 3, hint: true}]
+verify: [{kind: math}]
+dataset: {test_share: 0.25}
+"""
+
+
+def test_pass_at_k_by_hand_and_by_counting_draws() -> None:
+    # of 4 answers 1 passes; of the 6 ways to draw 2, 3 hold it: 1 - C(3, 2) / C(4, 2) = 1 - 3/6
+    assert pass_at_k(4, 1, 2) == 0.5
+    assert (pass_at_k(5, 0, 3), pass_at_k(5, 3, 3), pass_at_k(5, 5, 1)) == (0.0, 1.0, 1.0)  # 3 of 5 never miss all 3
+    assert pass_at_k(10, 3, 1) == pytest.approx(0.3)
+    for passed in range(7):
+        draws = list(combinations([place < passed for place in range(6)], 4))
+        assert pass_at_k(6, passed, 4) == pytest.approx(sum(map(any, draws)) / len(draws))
+    for wrong in ((3, 4, 1), (3, 1, 0), (3, 1, 4), (3, -1, 1)):
+        with pytest.raises(ValueError, match="expected 1 <= k <= n"):
+            pass_at_k(*wrong)
+
+
+def test_pass_at_each_k_is_the_mean_over_prompts_up_to_the_fewest_answers() -> None:
+    outcomes = {"p": [True, False, False, False], "q": [False] * 5, "r": [True] * 4}
+    estimates = pass_at_each_k(outcomes)
+    assert list(estimates) == [1, 2, 4]
+    means = [estimate.value for estimate in estimates.values()]
+    assert means == pytest.approx([(0.25 + 0 + 1) / 3, (0.5 + 0 + 1) / 3, 2 / 3])
+    assert pass_at_each_k({}) == {}
+
+
+def test_one_answer_of_each_behaviour_the_commonest_first() -> None:
+    behaviours = {"a": (1, 2), "b": (0, 0), "c": (0, 0), "d": (3, 3), "e": (0, 0)}
+    assert one_of_each_behaviour(behaviours) == ["b", "a", "d"]
+
+
+def test_a_hint_stands_behind_the_question_and_braces_in_it_stay() -> None:
+    prompt = Prompt(messages=user("How much?"), answer="\\frac{1}{2}")
+    asked = text_of(hinted(prompt).messages)
+    assert asked.startswith("How much?\n\nThe correct result is: \\frac{1}{2}\n")
+    with pytest.raises(ValueError, match="known answer"):
+        hinted(Prompt(messages=user("How much?")))
+
+
+def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """It never finds odd sums without a hint, and even ones in two of three samples."""
+    asked = body["messages"][-1]["content"]
+    number = int(asked.split("\n")[0].split()[-1])
+    if "correct result" in asked:
+        return 200, {"content": f"As one can see, it is {2 * number}."}
+    answer.count[number] = answer.count.get(number, -1) + 1  # type: ignore[attr-defined]
+    is_right = number % 2 == 0 and answer.count[number] > 0  # type: ignore[attr-defined]
+    wrong = 2 * number + 1 + answer.count[number]  # type: ignore[attr-defined]
+    return 200, {"content": f"It is {2 * number}{'!' * answer.count[number]}" if is_right else f"Or {wrong}?"}  # type: ignore[attr-defined]
+
+
+def made(folder: Path, server: Any) -> Result:
+    server.answer = answer
+    answer.count = {}  # type: ignore[attr-defined]
+    rows = [{"prompt": f"twice {number}", "known": 2 * number} for number in range(10, 26)]
+    (folder / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "run.yaml").write_text(RUN.replace("FAR", f"provider: openai, base_url: '{server.url}'"))
+    patience = Patience(attempts=2, longest_wait=0.01)
+    return Run.from_file(folder / "run.yaml", folder=folder / "run", patience=patience)()
+
+
+def test_a_hint_is_given_where_no_answer_passes_and_training_never_sees_it(tmp_path: Path, server: Any) -> None:
+    result = made(tmp_path, server)
+    assert result.sent == 16 * 3 + 8 * 3, "hints for the eight odd numbers alone"
+    answers = read_records(result.folder / "candidates/candidates.parquet", Candidate)
+    with_hint = [row for row in answers if row.origin.template == HINTED]
+    assert len(with_hint) == 8 * 3
+    page = (result.folder / "summary.md").read_text()
+    assert "16 of 48 answers of one, 24 of 24 answers of one with a hint" in page
+    assert "- pass@1 of one: 0.333" in page  # 2 of 3 for half of the prompts
+    assert "- pass@2 of one: 0.500" in page
+    loaded = load_run_file(tmp_path / "run.yaml")
+    context = RunContext(loaded.config, tmp_path, RunFolder(result.folder), QuietProgress())
+    rows = verified_rows(context)
+    train = set(context.prompts()) - context.held_out()
+    assert len(train) == 12
+    even = {name for name in train if int(text_of(context.prompts()[name].messages).split()[-1]) % 2 == 0}
+    assert len(rows) == 2 * len(even) + len(train - even), "different answers that pass"
+    assert not any("correct result" in json.dumps(row["prompt"]) for row in rows)
+    pairs = (result.folder / "dataset/train.parquet").read_bytes()
+    assert b"correct result" not in pairs
+
+
+PROGRAMS = """\
+name: programs
+models: {one: {FAR, model: one}}
+prompts: [{path: p.jsonl, answer_column: known}]
+candidates: [{model: one, per_prompt: 6}]
+verify: [{kind: tests}]
+dataset: {test_share: 0}
+"""
+
+
+@needs_sandbox
+def test_programs_that_fail_alike_make_one_pair(tmp_path: Path, server: Any) -> None:
+    bodies = ["a * b", "b * a", "a * b * 1", "a + b", "b + a", "a - b"]
+    drawn = iter(bodies)
+
+    def programs(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        return 200, {"content": f"```python\ndef area(a, b):\n    return {next(drawn)}\n```"}
+
+    server.answer = programs
+    row = {"prompt": "Write area(a, b).", "known": {"area(2, 3)": 6, "area(4, 1)": 4}}
+    (tmp_path / "p.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "run.yaml").write_text(PROGRAMS.replace("FAR", f"provider: openai, base_url: '{server.url}'"))
+    result = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")(until="verify")
+    counts = result.summary["stages"]["verify"]
+    assert counts["pairs of an answer that passes and one that fails"] == 2, "of the sums only one, and the difference"
+    assert counts["passed"]["verify/tests"]["answers of one"] == {"broken": 3, "kept": 3}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("verify: [{kind: math}]\n", "", "add verify:"),
+        ("verify: [{kind: math}]\n", "sft: {base: x, on: verified}\n", "nothing verifies answers"),
+    ],
+)
+def test_hints_and_training_on_verified_answers_need_verifiers(
+    old: str, new: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "p.jsonl").write_text('{"prompt": "twice 2", "known": 4}\n')
+    text = RUN.replace("FAR", "provider: openai, base_url: 'http://127.0.0.1:9'").replace(old, new)
+    assert any(message in line for line in complaints(tmp_path, text))
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
