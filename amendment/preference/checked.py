@@ -48,6 +48,7 @@ class CheckedComparisons:
         self._prompts: dict[str, list[str]] = defaultdict(list)
         self._counts: Counter[str] = Counter()
         self._undecided: Counter[str] = Counter()
+        self._flipped: dict[str, Counter[str]] = defaultdict(Counter)
 
     def decided(self, prompt: Prompt, judged: JudgedComparison, answers: Mapping[str, Candidate]) -> JudgedComparison:
         """The comparison as checks of hard principles decide it, or as it was; `answers` are candidates by id."""
@@ -85,14 +86,20 @@ class CheckedComparisons:
         self._counts["decided"] += judged.judgement is not None and judged.judgement.rater_kind == "verifier"
         for rater, judgement in judged.by_rater.items():
             side = 0 if judgement.p_a is None else side_of(judgement.p_a)
-            self._undecided[rater] += side == 0
-            if side:
-                self._agreed[rater].append(float(side == side_of(preferred.p_a)))
+            agrees, is_flipped = side == side_of(preferred.p_a), judgement.consistent is False
+            self._undecided[rater] += side == 0 and not is_flipped
+            self._flipped[rater].update({"n": is_flipped, "mean agrees": is_flipped and agrees})
+            if side and not is_flipped:
+                self._agreed[rater].append(float(agrees))
                 self._prompts[rater].append(prompt.id)
 
     def to_json(self) -> dict[str, Any]:
         """Comparisons in which code prefers an answer, the contrast pairs among them, those that it decided, and each
-        judge's agreement with it over those on which the judge is decided too; empty where no principle has a check."""
+        judge's agreement with it over those on which the judge is decided too; empty where no principle has a check.
+
+        A judge whose displayed orders disagree has not decided: `orders disagree` counts such comparisons apart, and
+        on how many of them the mean of both orders agrees with the check.
+        """
         if not self._principles:
             return {}
         judges = {
@@ -100,6 +107,7 @@ class CheckedComparisons:
                 **share(self._agreed[rater], self._prompts[rater]).to_json(),
                 "agrees": round(sum(self._agreed[rater])),
                 "undecided": self._undecided[rater],
+                "orders disagree": dict(self._flipped[rater]),
             }
             for rater in sorted(self._undecided)
         }
@@ -140,7 +148,9 @@ def check_lines(checks: Mapping[str, Any]) -> list[str]:
         )
     for rater, agreement in checks["judges"].items():
         interval = "" if agreement["low"] is None else f" ({agreement['low']:.2f} to {agreement['high']:.2f})"
-        open_ones = f"; it is undecided on {agreement['undecided']:,} more" if agreement["undecided"] else ""
+        flipped = agreement.get("orders disagree", {}).get("n", 0)
+        open_ones = f"; its orders disagree on {flipped:,} more" if flipped else ""
+        open_ones += f"; it is undecided on {agreement['undecided']:,} more" if agreement["undecided"] else ""
         agrees = f"{plain(rater)} agrees with the check on {agreement['agrees']:,} of {agreement['n']:,} pairs"
         lines.append(f"- {agrees}{interval}{open_ones}")
     return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,17 @@ dataset: {test_share: 0.25}
 PATIENCE = Patience(attempts=2, longest_wait=0.01)
 
 
-def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """One writes a list to odd prompts. The judge likes lists, and otherwise the longer answer."""
+def likes_lists(first: str, second: str) -> str:
+    """The verdict of a judge that likes lists, and otherwise the longer answer."""
+    return "A" if ("- item" in first, len(first)) > ("- item" in second, len(second)) else "B"
+
+
+def answer(body: dict[str, Any], judge: Callable[[str, str], str]) -> tuple[int, dict[str, Any]]:
+    """One writes a list to odd prompts."""
     asked = body["messages"][-1]["content"]
     if body["model"] == "judge":
         first, second = (asked.split(f"<<answer_{name} ")[1].split("<<end")[0] for name in "ab")
-        likes_first = ("- item" in first, len(first)) > ("- item" in second, len(second))
-        return 200, {"content": f"Verdict: {'A' if likes_first else 'B'}"}
+        return 200, {"content": f"Verdict: {judge(first, second)}"}
     if "with a list" in str(body["messages"]):
         return 200, {"content": f"Well:\n- item {len(asked)}"}
     if "without a list" in str(body["messages"]):
@@ -59,8 +64,10 @@ def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     return 200, {"content": f"three words, {number}"}
 
 
-def run(folder: Path, server: Any, rules: str, *, text: str = RUN) -> Result:
-    server.answer = answer
+def run(
+    folder: Path, server: Any, rules: str, *, text: str = RUN, judge: Callable[[str, str], str] = likes_lists
+) -> Result:
+    server.answer = lambda body: answer(body, judge)
     rows = [{"prompt": f"question {number:02}"} for number in range(40)]
     (folder / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "rules.yaml").write_text(rules)
@@ -99,6 +106,24 @@ def test_a_check_of_another_principle_measures_the_judge_and_decides_nothing(tmp
     checks = json.loads((result.folder / "certificate.json").read_text())["checks"]
     assert (checks["comparisons"], checks["decided"]) == (20, 0)
     assert "agrees with the check on 0 of 20 pairs" in (result.folder / "summary.md").read_text()
+
+
+def test_a_judge_whose_orders_disagree_neither_agrees_with_the_check_nor_contradicts_it(
+    tmp_path: Path, server: Any
+) -> None:
+    """Where one of the answers is a list, which code decides, the judge names what it sees first."""
+
+    def judge(first: str, second: str) -> str:
+        return "A" if "- item" in first + second else likes_lists(first, second)
+
+    rules = RULES.replace("    hard: true\n", "")
+    result = run(tmp_path, server, rules, judge=judge)
+    [agreement] = json.loads((result.folder / "certificate.json").read_text())["checks"]["judges"].values()
+    assert (agreement["agrees"], agreement["n"], agreement["undecided"]) == (0, 0, 0)
+    assert agreement["orders disagree"] == {"n": 20, "mean agrees": 0}  # a mean of 1 and 0 is a tie
+    for page in ("summary.md", "certificate.md"):
+        line = "agrees with the check on 0 of 0 pairs; its orders disagree on 20 more"
+        assert line in (result.folder / page).read_text()
 
 
 def test_an_answer_is_checked_once_by_a_stage_and_a_changed_function_makes_the_result_out_of_date(

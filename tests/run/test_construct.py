@@ -127,7 +127,8 @@ dataset: {{test_share: 0.25}}
     agrees = []
     for row in rows:
         passes = [len(words(text_of(messages))) <= 6 for messages in (row.chosen, row.rejected)]
-        p_a = next((each.p_a for each in judged if each.comparison_id == row.comparison_id), None)
+        own = next((each for each in judged if each.comparison_id == row.comparison_id), None)
+        p_a = own.p_a if own and own.consistent is not False else None  # orders that disagree decide nothing
         if p_a is not None and passes[0] != passes[1]:
             is_chosen = (p_a > 0.5) == (row.chosen_id < row.rejected_id)
             agrees.append(is_chosen == passes[0])
