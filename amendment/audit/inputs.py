@@ -51,6 +51,8 @@ class AuditInputs:
     """How often a run's judges agree with what code can check; empty where no principle has a check."""
     unjoined: list[str] = field(default_factory=list)
     """A sentence for each file with items that no other file has."""
+    warnings: list[str] = field(default_factory=list)
+    """Sentences without a full stop on pairs of a run that nobody measured."""
 
 
 def read_votes(config: DataSources, base: Path) -> AuditInputs:

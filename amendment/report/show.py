@@ -130,6 +130,8 @@ def _comparison_lines(comparison: ComparisonView) -> Iterator[str]:
         yield from _indented(f"no verdict: {comparison.ending}", by=2)
     if comparison.verdicts or comparison.p is not None:
         yield from _indented(label_of(comparison), by=2)
+    if confirmed := confirmed_of(comparison):
+        yield from _indented(confirmed, by=2)
     if comparison.pair:
         yield from _indented(pair_of(comparison.pair), by=2)
 
@@ -178,9 +180,25 @@ def label_of(comparison: ComparisonView) -> str:
     by += _decisive(comparison.decisive) if by else ""
     first, second = comparison.answers
     better, p = (second, 1 - comparison.p) if comparison.p < 0.5 else (first, comparison.p)
-    unused = comparison.pair and comparison.pair.decided_by in ("verifier", "construction")
-    name = "the judge's label, not used" if unused else "label"
+    name = "the judge's label, not used" if _is_decided_elsewhere(comparison) else "label"
     return f"{name}: {'a tie' if p == 0.5 else f'{better} is better'}, P = {p:.2f}{orders}{by}"
+
+
+def _is_decided_elsewhere(comparison: ComparisonView) -> bool:
+    """The pair was decided by a check, by construction, or by a judge that confirmed it where it was drawn."""
+    pair = comparison.pair
+    if pair is None or pair.decided_by != "judge":
+        return pair is not None and pair.decided_by in ("verifier", "construction")
+    return bool(pair.raters) and not {verdict.rater for verdict in comparison.verdicts} & {*pair.raters}
+
+
+def confirmed_of(comparison: ComparisonView) -> str:
+    """The verdict of the judge that confirmed a pair where it was drawn; empty where there is none."""
+    pair = comparison.pair
+    if pair is None or pair.decided_by != "judge" or not _is_decided_elsewhere(comparison):
+        return ""
+    by = f" by {pair.decisive}" if pair.decisive else ""
+    return f"{', '.join(pair.raters)}{by}: {pair.chosen} is better, P = {pair.p_chosen_raw:.2f}"
 
 
 def _decisive(principle: str | None) -> str:
@@ -189,12 +207,12 @@ def _decisive(principle: str | None) -> str:
 
 def pair_of(pair: PairView) -> str:
     """The pair as training sees it."""
-    people = ", ".join(pair.raters) if pair.decided_by == "person" else ""
+    named = ", ".join(pair.raters) if pair.decided_by == "person" or len(pair.raters) == 1 else ""
     facts = [
         f"{pair.chosen} chosen, {pair.rejected} rejected, P = {pair.p_chosen:.2f}",
         *([f"raw {pair.p_chosen_raw:.2f}"] if pair.p_chosen_raw != pair.p_chosen else []),
         *([] if pair.p_chosen_calibrated is None else [f"calibrated {pair.p_chosen_calibrated:.2f}"]),
-        f"decided by {people or DECIDERS[pair.decided_by]}{_decisive(pair.decisive)}",
+        f"decided by {named or DECIDERS[pair.decided_by]}{_decisive(pair.decisive)}",
         pair.split,
         *([f"round {pair.round}"] if pair.round > 1 else []),
     ]

@@ -39,12 +39,13 @@ def write_summary(
     up_to_date = workspace.up_to_date(stages)
     counts = {name: {**notes[name]["counts"], **revision_counts(config, name)} for name in up_to_date}
     decided = pair_facts(workspace.folder, counts).decided_by
+    warnings = [line for made in counts.values() for line in made.get("warnings", ())]
     summary = {
         "name": config.name,
         "seed": config.seed,
         "toolkit": __version__,
         "simulated": simulated_banner(config),
-        "warnings": kinship_warnings(config, decides=not decided or decided["judge"] > 0),
+        "warnings": [*warnings, *kinship_warnings(config, decides=not decided or decided["judge"] > 0)],
         "stages": counts,
         "on card": [stage.name for stage in stages if stage.stage.is_on_card and stage.name in counts],
         "models": {

@@ -39,6 +39,7 @@ from amendment.llm.ledger_reading import Reader
 from amendment.preference.checked import check_lines
 from amendment.records import Candidate, Prompt, Verdict
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
+from amendment.stages.construct import Contrast
 from amendment.stages.contract import Context, RunSettings, Stage, StageResult, dump
 from amendment.stages.gate import certified_report, failed_gates, gate_counts, gate_tables, gates_of, write_gate
 from amendment.stages.inputs import files_read
@@ -215,6 +216,8 @@ def _of_run(workspace: Workspace, settings: RunSettings) -> AuditInputs:
     inputs.files = [facts for facts in files_read(workspace) if facts.name in names]
     if settings.part(JudgingConfig) and workspace.path(REPORT).is_file():
         inputs.checks = json.loads(workspace.path(REPORT).read_text(encoding="utf-8")).get("checks", {})
+    constructed = workspace.note("construct") if settings.parts(Contrast) else None
+    inputs.warnings = (constructed or {"counts": {}})["counts"].get("warnings", [])
     ledger = workspace.folder / "ledger.sqlite"
     if settings.part(JudgingConfig) and ledger.is_file():
         with Reader(ledger) as reader:
@@ -324,6 +327,7 @@ def _write(
         **({"label_mass": [row._asdict() for row in inputs.label_mass]} if inputs.label_mass else {}),
         **({"checks": inputs.checks} if inputs.checks else {}),
         **({"cost": inputs.cost} if inputs.cost else {}),
+        **({"warnings": inputs.warnings} if inputs.warnings else {}),
     }
     gate = [gate_section(gates)] if people else []
     spot_check = spot_check_sections(people) if people else []
@@ -351,7 +355,7 @@ def _write(
                 else []
             ),
         ),
-        notes=[f"> {banner}"] if banner else [],
+        notes=[*([f"> {banner}"] if banner else []), *(f"> {line[0].upper()}{line[1:]}." for line in inputs.warnings)],
         gate=[section._replace(notes=()) for section in gate],
         more=more,
     )

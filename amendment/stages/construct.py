@@ -8,7 +8,7 @@ covered: whether the label is right.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from inspect import getdoc
 from pathlib import Path
@@ -16,23 +16,23 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from amendment.constitutions import DrawnPrinciple, load_constitution, principles_of
+from amendment.constitutions import DrawnPrinciple, load_constitution
 from amendment.data.sources import ModelSource, Name
 from amendment.errors import ConfigError, CredentialsError, ProviderError
 from amendment.hashing import content_id
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, Model, ending_of
 from amendment.llm.specs import able
-from amendment.preference.degenerate import fit_for_pairs, without_constant_answers
+from amendment.preference.degenerate import fit_for_pairs
 from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import Judge
 from amendment.preference.likelihood import instructed
-from amendment.preference.pairs import Paired
-from amendment.records import Candidate, Comparison, Judgement, Message, Messages, Pair, Part, Prompt, Record, Try
+from amendment.records import Candidate, Judgement, Message, Messages, Pair, Part, Prompt, Record, Try
 from amendment.stages.candidates import Draw, Drawn, draw_answer
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
+    ConfigWarning,
     Context,
     Item,
     RunSettings,
@@ -50,6 +50,7 @@ from amendment.stages.contrast import (
     contrast_principles,
     contrast_problems,
     drawn_for,
+    judged_lines,
 )
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.endings import Tables
@@ -77,7 +78,8 @@ class ConstructConfig(Part):
     per_prompt: int = Field(default=1, ge=1, le=64)
     """Pairs of each prompt, each of two answers of its own."""
     p: float = Field(default=1.0, gt=0.5, le=1)
-    """P(chosen is better) of these pairs, because construction makes errors; it is the target of soft labels."""
+    """P(chosen is better) of these pairs, because construction makes errors; it is the target of soft labels. Of a pair
+    that a judge confirmed, the most that it can be."""
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -151,8 +153,8 @@ class Contrast(ConstructConfig):
     """Ids of principles; each needs an `opposite`. By default all that have one."""
     judge: Name | None = None
     """A name under `models` that returns log-probabilities of given answers, for principles without a `check`; by
-    default `model`. Its own P(chosen is better) is near 1 and not calibrated: `p_chosen_raw` has it, and training
-    sees `p`."""
+    default `model`. Its own P(chosen is better) is not calibrated and mostly near 1; it is used where it is below
+    `p`."""
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -163,6 +165,10 @@ class Contrast(ConstructConfig):
     def confirming(self) -> str:
         """The name of the model that confirms pairs of principles without a check."""
         return self.judge or self.model
+
+    def is_confirmed_by_writer(self, settings: RunSettings) -> bool:
+        """That model wrote the answers too, under this name or another."""
+        return settings.models.get(self.confirming) == settings.models.get(self.model)
 
 
 Construction = Annotated[StrongWeak | Instructions | Contrast, Field(discriminator="kind")]
@@ -206,8 +212,8 @@ class ConstructStage(Stage):
                 same = f"{part.strong} and {part.weak} are the same model under two names"
                 yield (self.name, index, "weak"), f"{same}; name another, or take kind: instructions"
 
-    def check(self, base: Path) -> Iterator[ConfigProblem]:
-        """Principles that contrast prompts cannot be made of, or that nothing would confirm."""
+    def check(self, base: Path) -> Iterator[ConfigProblem | ConfigWarning]:
+        """Principles that contrast prompts cannot be made of, or that nothing or a judge alone would confirm."""
         try:
             constitutions = [load_constitution(name, base=base) for name in self.settings.constitution]
         except ConfigError:
@@ -217,6 +223,9 @@ class ConstructStage(Stage):
                 scores = able(self.settings.models.get(part.confirming), "scores_texts") is not False
                 for loc, message in contrast_problems(constitutions, part.principles, scores_texts=scores):
                     yield (self.name, index, *loc), message
+                is_writer = part.is_confirmed_by_writer(self.settings)
+                for line in judged_lines(constitutions, part.principles, part.confirming, is_writer=is_writer):
+                    yield ConfigWarning((self.name, index), line)
 
     def begin(self, context: Context) -> Step:
         return _ConstructStep(context)
@@ -293,7 +302,7 @@ class _ConstructStep:
         self._models = {name: context.model(name) for name in names}
         self._pools: dict[int, list[DrawnPrinciple]] = {}
         drawn_by: list[str] = []
-        self._judges: dict[int, Judge] = {}
+        self._judges, own = dict[int, Judge](), set[str]()
         for number, part in enumerate(parts):
             if isinstance(part, Contrast):
                 self._pools[number] = contrast_principles(context.constitutions, part.principles)
@@ -301,12 +310,14 @@ class _ConstructStep:
                 if any(not drawn.principle.check for drawn in self._pools[number]):
                     folder, model = load_judge_folder(LIKELIHOOD), context.model(part.confirming)
                     self._judges[number] = Judge(folder=folder, model=model, constitutions=())
+                    if part.is_confirmed_by_writer(context.config):
+                        own.add(self._judges[number].name)
             else:
                 drawn_by.append(part.title)
         self.models: Sequence[Model] = [*self._models.values(), *(judge.model for judge in self._judges.values())]
         self._window = context.window(self.models)
         self.tables = Tables(context.workspace, "construct", candidates=Candidate, pairs=ConstructedPair, tries=Try)
-        self._answers, self._tries = 0, Tries(drawn_by)
+        self._answers, self._tries = 0, Tries(drawn_by, own)
 
     async def work(self, item: Item) -> list[_DrawnPair]:
         seed = self._context.config.seed
@@ -358,7 +369,8 @@ class _ConstructStep:
         update: dict[str, Any] = {"principle_ids": (by.id,), "decisive": by.id}
         if not isinstance(confirmed, str):
             update |= {"decided_by": confirmed.decided_by, "raters": confirmed.raters}
-            update |= {} if confirmed.p_raw is None else {"p_chosen_raw": confirmed.p_raw}
+            if confirmed.p_raw is not None:
+                update |= {"p_chosen_raw": confirmed.p_raw, "p_chosen": min(planned.source.p, confirmed.p_raw)}
         elif not self._context.is_rehearsed:  # in a plan, what is asked about a pair has to be counted
             return made.without_pair(confirmed)
         return made._replace(pair=made.pair.model_copy(update=update))
@@ -372,7 +384,7 @@ class _ConstructStep:
                 row = ConstructedPair(pair=made.pair, chosen=self._answers, rejected=self._answers + 1)
                 self.tables.add("pairs", [row])
             self.tables.add("tries", [made.tried])
-            self._tries.add(made.drawn_by, made.tried.reason, made.cut)
+            self._tries.add(made.drawn_by, made.tried.reason, made.cut, made.pair)
             self._answers += len(made.answers)
 
     def close(self) -> StageResult:
@@ -442,53 +454,3 @@ def _unfit(prompt: Prompt, answers: Sequence[Candidate], whole: Sequence[Candida
     judgement = Judgement(prompt_id=prompt.id, a=a, b=b)
     fit = fit_for_pairs([judgement], {prompt.id: prompt}, {answer.id: answer for answer in answers})
     return next(iter(fit.left_out), None)
-
-
-class Constructed(NamedTuple):
-    """The constructed pairs of a run as the dataset takes them."""
-
-    paired: Paired
-    answers: dict[str, dict[str, Candidate]]
-    """Both answers of each by their id, by the pair's comparison."""
-
-
-def constructed_pairs(context: Context, taken: Iterable[str]) -> Constructed:
-    """Pairs of the stage `construct` without the comparisons in `taken`, which people or judges have decided; none
-    where the run constructs none."""
-    if not context.config.parts(ConstructConfig):
-        return Constructed(Paired([], Counter()), {})
-    candidates = context.workspace.read(CANDIDATES, Candidate)
-    constructed, decided = context.workspace.read(PAIRS, ConstructedPair), set(taken)
-    new = [row for row in constructed if row.pair.comparison_id not in decided]
-    answers = {
-        row.pair.comparison_id: {candidates[place].id: candidates[place] for place in (row.chosen, row.rejected)}
-        for row in new
-    }
-    by_id = {candidate.id: candidate for candidate in candidates}
-    pairs, constant = without_constant_answers([row.pair for row in new], by_id)
-    left_out = constant + Counter({"constructed, and decided by others": len(constructed) - len(new)})
-    return Constructed(Paired(pairs, +left_out), answers)
-
-
-class AnswersOfPair(NamedTuple):
-    """The two answers of a constructed pair, and the principle of a contrast pair."""
-
-    chosen: Candidate
-    rejected: Candidate
-    principle: DrawnPrinciple | None
-
-    @property
-    def comparison(self) -> Comparison:
-        return Comparison.between(self.chosen, self.rejected)
-
-
-def answers_of_pairs(context: Context) -> dict[str, list[AnswersOfPair]]:
-    """The answers of each constructed pair by prompt."""
-    candidates = context.workspace.read(CANDIDATES, Candidate)
-    principles = {drawn.id: drawn for drawn in principles_of(context.constitutions)}
-    answers: dict[str, list[AnswersOfPair]] = defaultdict(list)
-    for row in context.workspace.rows(PAIRS, ConstructedPair):
-        principle = principles.get(row.pair.decisive or "")
-        pair = AnswersOfPair(candidates[row.chosen], candidates[row.rejected], principle)
-        answers[row.pair.prompt_id].append(pair)
-    return answers

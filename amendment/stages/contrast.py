@@ -43,6 +43,11 @@ def contrast_principles(constitutions: Sequence[Constitution], names: Sequence[s
     ]
 
 
+def unchecked(constitutions: Sequence[Constitution], names: Sequence[str] = ()) -> list[str]:
+    """The ids of the same that have no check, so that a judge confirms their pairs."""
+    return [drawn.principle.id for drawn in contrast_principles(constitutions, names) if not drawn.principle.check]
+
+
 def drawn_for(prompt: Prompt, pool: Sequence[DrawnPrinciple], count: int, *, seed: int) -> list[DrawnPrinciple]:
     """The principle of each of `count` pairs of a prompt, by weight; every principle that applies is drawn before any
     is repeated. Empty if none applies."""
@@ -88,6 +93,16 @@ async def _by_judge(
     return Confirmed("judge", p, judgement.raters) if p > 0.5 else "the judge prefers the answer under the opposite"
 
 
+def judged_lines(
+    constitutions: Sequence[Constitution], names: Sequence[str], judge: str, *, is_writer: bool
+) -> Iterator[str]:
+    """What to know before a run of the pairs that the model `judge` alone confirms; `is_writer`: it writes them too."""
+    if judged := unchecked(constitutions, names):
+        line = f"no check for {', '.join(judged)}: the likelihood judge of {judge} confirms their pairs"
+        advice = "and it writes both answers; write a `check`, or name another model under `judge`"
+        yield f"{line}, {advice}" if is_writer else line
+
+
 def contrast_problems(
     constitutions: Sequence[Constitution], names: Sequence[str], *, scores_texts: bool
 ) -> Iterator[tuple[Loc, str]]:
@@ -105,10 +120,10 @@ def contrast_problems(
     if not names and not fit:
         needed = "write `opposite:` in a principle" if known else "name a constitution under `constitution:`"
         yield (), f"found no principle with an `opposite`, and contrast prompts need one; {needed}"
-    unchecked = [drawn.principle.id for drawn in pool if not drawn.principle.check]
-    if unchecked and not scores_texts:
+    judged = unchecked(constitutions, names)
+    if judged and not scores_texts:
         yield (
             (),
-            f"nothing would confirm pairs by {', '.join(unchecked)}: no `check`, and the model returns no "
+            f"nothing would confirm pairs by {', '.join(judged)}: no `check`, and the model returns no "
             "log-probabilities of given answers; write a `check`, or name a local model under `judge`",
         )

@@ -23,7 +23,8 @@ from amendment.preference.pairs import TIED_POOL, preference_row
 from amendment.records import Pair, Preference, Verdict, text_of
 from amendment.stages.calibration import PROBABILITIES
 from amendment.stages.cleaning import DROPPED, ONE_SIDED_TABLE, Cleaning, clean_key, funnel_lines, one_sided_lines
-from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig, Contrast, constructed_pairs
+from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig, Contrast
+from amendment.stages.constructed import constructed_pairs
 from amendment.stages.contract import (
     ConfigProblem,
     ConfigWarning,

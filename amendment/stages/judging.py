@@ -43,7 +43,8 @@ from amendment.preference.ranking import rank_adaptively
 from amendment.records import Candidate, Comparison, Judgement, Part, Prompt, Record, Verdict
 from amendment.stages.construct import CANDIDATES as CONSTRUCTED_ANSWERS
 from amendment.stages.construct import PAIRS as CONSTRUCTED_PAIRS
-from amendment.stages.construct import AnswersOfPair, ConstructConfig, ConstructedPair, answers_of_pairs
+from amendment.stages.construct import ConstructConfig, ConstructedPair
+from amendment.stages.constructed import AnswersOfPair, answers_of_pairs
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,

@@ -24,7 +24,8 @@ from amendment.preference.degenerate import fit_for_pairs, without_constant_answ
 from amendment.preference.pairs import TIED_POOL, Paired, compare_revisions, is_tied_pool
 from amendment.records import Candidate, Comparison, Judgement, Pair, Part, Prompt, text_of
 from amendment.stages.construct import PAIRS as CONSTRUCTED_PAIRS
-from amendment.stages.construct import ConstructConfig, constructed_pairs
+from amendment.stages.construct import ConstructConfig
+from amendment.stages.constructed import constructed_pairs
 from amendment.stages.contract import Context, RunSettings
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.diversity import DiversitySettings

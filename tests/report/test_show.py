@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from amendment.data.store import Workspace
+from amendment.records import Preference
 from amendment.text import width_of
 from tests.command_line import Ended, amendment
-from tests.report.folders import HOSTILE, PROMPTS, write_run
+from tests.report.folders import HOSTILE, OTHER, PROMPTS, REVISION, pair, write_run
 
 
 @pytest.fixture
@@ -59,6 +61,15 @@ def test_a_comparison_without_a_label_says_why(folder: Path) -> None:
     assert "saw 2 first: invalid: no verdict in the reply" in story
     assert "label: none, since an order could not be read" in story
     assert "No pair of these answers is in the dataset" in story
+
+
+def test_the_verdict_that_decided_a_constructed_pair_is_shown_and_the_measured_judge_is_not_used(folder: Path) -> None:
+    decided = pair(REVISION, OTHER, 1.0, "judge", raters=("small/likelihood@1.0.0",))
+    Workspace(folder).write("dataset/train", Preference, [decided])
+    story = shown(folder, 1).out
+    assert "  the judge's label, not used: 2 is better, P = 0.75, both orders agree\n" in story
+    assert "  small/likelihood@1.0.0 by c/safe: 2 is better, P = 0.75\n" in story
+    assert "P = 1.00, raw 0.75, decided by small/likelihood@1.0.0" in " ".join(story.split())
 
 
 def test_prompts_are_listed_with_what_is_worth_a_look(folder: Path) -> None:

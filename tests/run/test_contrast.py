@@ -181,7 +181,7 @@ def test_the_summary_says_by_principle_what_was_tried_and_what_helps(tmp_path: P
     assert 3 <= cut <= 6
     page = (result.folder / "summary.md").read_text()
     assert "- no pair by house/zebra\n" in page
-    assert "| drawn by    | tries | pairs | cut off |" in page
+    assert "| drawn by    | confirmed by | tries | pairs | cut off |" in page
     assert f"- {cut} of {cut} tries by house/zebra are cut off: raise `max_tokens` of m (9)\n" in page
     assert "tries by house/short" not in page
     by = {row.origin.principle_ids for row in Workspace(result.folder).read("construct/candidates", Candidate)}
@@ -255,6 +255,26 @@ def test_what_nothing_could_confirm_is_refused_before_anything_is_asked(
     assert any(expected in line for line in lines), lines
 
 
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (", principles: [short]", None),
+        ("", "no check for kind: the likelihood judge of m confirms their pairs, and it writes both answers"),
+        (", judge: n", "no check for kind: the likelihood judge of n confirms their pairs"),
+    ],
+)
+def test_before_a_run_it_is_said_which_pairs_a_judge_alone_confirms(
+    more: str, expected: str | None, tmp_path: Path, base: Path
+) -> None:
+    text = written(tmp_path, rules=RULES + "    opposite: Be rude.\n", more=more)
+    local = f"provider: local, model: '{base}'"
+    models = f"models: {{m: {{{local}}}, n: {{{local}, temperature: 0.5}}}}"
+    run = run_of(tmp_path, re.sub("models: .*", models, text))
+    for warnings in (run.check(), run.plan().warnings):
+        said = [line for line in warnings if "no check for" in line]
+        assert [line.partition("]: ")[2].partition(";")[0] for line in said] == ([expected] if expected else []), said
+
+
 def principle(name: str, **fields: Any) -> Principle:
     return Principle(id=name, statement=f"Be {name}.", opposite=f"Do not be {name}.", **fields)
 
@@ -300,11 +320,17 @@ dataset: {{test_share: 0}}
     )
     counts = result.summary["stages"]["construct"]
     rows = pairs_of(result.folder, ["train"])
+    judge = rows[0].raters[0]
     assert counts["pairs"] == len(rows) > 0
+    assert counts["by principle"][0]["confirmed by"] == {judge: len(rows)}
+    [warning] = result.summary["warnings"]
+    assert warning.endswith(f"by house/kind have no check: the judge {judge} decided, whose model wrote both answers")
+    assert f"> {warning}" in (result.folder / "summary.md").read_text()
+    assert warning in report_html([result.folder])
     assert counts["pairs"] + sum(counts["no pair"].values()) == 12
     assert "the judge prefers the answer under the opposite" in counts["no pair"]
     for row in rows:
         assert (row.decided_by, row.principle_ids) == ("judge", ("house/kind",))
         assert row.raters[0].startswith("m/likelihood@")
         assert 0.5 < row.p_chosen_raw <= 1
-        assert row.p_chosen == 0.9, "the judge's own P is not calibrated"
+        assert row.p_chosen == min(0.9, row.p_chosen_raw), "the judge's own P is not calibrated"
