@@ -20,6 +20,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, pairwise
+from math import log
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from judging_world import LEAST_GAP, WRITERS, drawn, looks, over_seeds, right, s
 from judging_world import Case as JudgedCase
 from numpy.typing import NDArray
 
-from amendment.curation import WordModel, collapse_gates, measure_diversity, plan_mix
+from amendment.curation import collapse_gates, measure_diversity, plan_mix
 from amendment.curation.measures import hashed_features, tail_coverage, tail_words
 from amendment.simulator import ATTRIBUTES, Persona, draft, sample_prompts, truth
 
@@ -37,6 +38,8 @@ NAMES = [f"{a}{b}{c}" for a in "bdfgklmn" for b in "aeiou" for c in "blmnprstvz"
 """400, from the most frequent to the rarest."""
 TRIGRAMS = 0.8
 """The share of words that are drawn by the two words before them; the others by one."""
+SINGLE, UNIFORM = 0.05, 0.01
+"""What is mixed into a model's probabilities where it is measured: of single words' shares, and of all words alike."""
 POLICIES = ("replace", "keep 10 %", "fresh 25 %", "accumulate, 1,500 of all", "accumulate")
 CURVES = ("distinct-2", "compression ratio", "self-repetition", "Vendi score", "tail coverage", "cross-entropy")
 PAIRS, PILOT, TESTED = 800, 400, 600
@@ -47,7 +50,7 @@ NOISY = Persona(sharpness=2.0, pair_noise=2.0)
 
 
 class Mixture:
-    """A model that draws each word by the two words before it, or by one."""
+    """A model that draws each word by the two words before it, or by one, as often as they followed."""
 
     def __init__(self, documents: Sequence[Sequence[str]]) -> None:
         self._after: Mapping[tuple[str, ...], Counter[str]] = defaultdict(Counter)
@@ -57,6 +60,24 @@ class Mixture:
                 self._after[first, second][word] += 1
                 self._after[second,][word] += 1
         self._drawn = {context: ([*counts], [*accumulate(counts.values())]) for context, counts in self._after.items()}
+
+    def cross_entropy(self, documents: Sequence[Sequence[str]], vocabulary: int) -> float:
+        """Nats a word of documents, whose different words are `vocabulary`."""
+        singles: Counter[str] = Counter()
+        for context, counts in self._after.items():
+            if len(context) == 1:
+                singles.update(counts)
+        totals = {context: counts.total() for context, counts in self._after.items()}
+        every, losses = singles.total(), []
+        for document in documents:
+            line = ["", "", *document, "\n"]
+            for first, second, word in zip(line, line[1:], line[2:], strict=False):
+                single = singles[word] / every
+                pair = self._after[second,][word] / totals[second,] if (second,) in totals else single
+                triple = self._after[first, second][word] / totals[first, second] if (first, second) in totals else pair
+                drawn = TRIGRAMS * triple + (1 - TRIGRAMS) * pair
+                losses.append(-log((1 - SINGLE - UNIFORM) * drawn + SINGLE * single + UNIFORM / (vocabulary + 1)))
+        return fmean(losses)
 
     def write(self, rng: random.Random) -> list[str]:
         document: list[str] = []
@@ -85,7 +106,7 @@ class Loop(NamedTuple):
     figures: list[dict[str, float]]
     gates: list[str]
     learned: list[float]
-    """Cross-entropy of held-out documents of people under a model of all that the round learned from, in nats."""
+    """Cross-entropy of held-out documents of people under the model that writes the round, in nats a word."""
 
 
 def collapse(seed: int, policy: str) -> Loop:
@@ -96,8 +117,8 @@ def collapse(seed: int, policy: str) -> Loop:
     learned_from, everything = real, list(real)
     written, learned = [], []
     for _ in range(ROUNDS + 1):
-        learned.append(WordModel(learned_from, vocabulary).cross_entropy(held_out))
         model = Mixture(learned_from)
+        learned.append(model.cross_entropy(held_out, len(vocabulary)))
         new = [model.write(rng) for _ in range(DOCUMENTS)]
         written.append(new)
         everything += new
@@ -135,7 +156,7 @@ def show_collapse(seeds: Sequence[int]) -> None:
             outcomes = " ".join(loop.gates[number] for loop in of_policy)
             rows.append([policy, number, f"{fmean(loop.learned[number] for loop in of_policy):.3f}", *cells, outcomes])
     names = next(iter(loops.values()))[0].figures[0]
-    header = ("policy", "round", "cross-entropy, learned", *names, "gate")
+    header = ("policy", "round", "cross-entropy of the model", *names, "gate")
     table(f"Collapse, mean of {len(seeds)} seeds; gate by seed", header, rows)
     last = {policy: over_seeds([loop.learned[ROUNDS] for loop in of_policy]) for policy, of_policy in loops.items()}
     print("\ncross-entropy of people's documents after round 8:", ", ".join(f"{n} {v}" for n, v in last.items()))

@@ -31,6 +31,7 @@ from amendment.publishing.card import (
     folder_of,
 )
 from amendment.publishing.configs import CONFIGS, build_configs
+from amendment.publishing.croissant import CROISSANT, croissant_text
 from amendment.publishing.finished import FinishedRun
 from amendment.publishing.manifest import MANIFEST, SIGNATURE, constitution_text
 from amendment.publishing.models import ModelPublication, model_publications
@@ -113,6 +114,8 @@ def prepare(
         files[FIGURES] = f"# Held-out figures: {run.manifest['name']}\n\n{fenced(run.figures)}\n"
     metadata = dataset_metadata(run, settings)
     rows = {name: _entry(content) for name, content in shards(configs)}
+    folders = {name: folder_of(name) for name in configs}
+    files[CROISSANT] = run.outgoing.text(croissant_text(run, settings, configs, rows, folders))
     published = {
         "repo": settings.repo,
         "license": settings.license,

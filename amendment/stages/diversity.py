@@ -21,7 +21,7 @@ from amendment.errors import ConfigError, MissingExtra
 from amendment.files import folder_state
 from amendment.llm.embeddings import Embeddings, missing_embeddings
 from amendment.llm.specs import found_folder
-from amendment.records import Part, Preference, text_of
+from amendment.records import Candidate, Part, Preference, Prompt, text_of
 from amendment.stages.contract import ConfigProblem, ConfigWarning, Context, RunSettings
 from amendment.stages.shown import estimate_shown
 from amendment.text import cell, plain, table
@@ -54,13 +54,20 @@ class DiversitySettings(Part):
         if self.embeddings and (missing := missing_embeddings(self.embeddings)):
             yield ConfigWarning(("dataset", "diversity", "embeddings"), f"{missing}. Without it words are counted")
 
-    def answers_of_people(self, base: Path, settings: RunSettings, *, glimpse: bool = False) -> dict[str, str]:
-        """The reference: an answer for each prompt by its id; empty where the run file names none."""
+    def answers_of_people(
+        self, base: Path, settings: RunSettings, *, glimpse: bool = False
+    ) -> dict[str, tuple[Prompt, Candidate]]:
+        """The reference: the first answer to each prompt, by its id; empty where the run file names none."""
         if self.reference is None:
             return {}
         bare = RunSettings(name=settings.name, seed=settings.seed)
         inputs = read_inputs(bare.model_copy(update={"candidates": (self.reference,)}), base, glimpse=glimpse)
-        return _by_prompt((answer.prompt_id, text_of(answer.messages)) for answer in inputs.candidates.values())
+        answers = reversed(inputs.candidates.values())
+        return {answer.prompt_id: (inputs.prompts[answer.prompt_id], answer) for answer in answers}
+
+    def texts_of_people(self, context: Context) -> dict[str, str]:
+        people = self.answers_of_people(context.base, context.config)
+        return {prompt_id: text_of(answer.messages) for prompt_id, (_, answer) in people.items()}
 
     def embed(self, context: Context) -> Embed | None:
         if self.embeddings is None or context.is_rehearsed:
@@ -80,7 +87,7 @@ def pair_diversity(
     context: Context, by_source: Mapping[str, Sequence[Preference]], config: DiversitySettings
 ) -> dict[str, Any]:
     """The diversity of chosen and of rejected answers, by source at one size; of chosen ones compared with people's."""
-    people = config.answers_of_people(context.base, context.config)
+    people = config.texts_of_people(context)
     embed, seed = config.embed(context), context.config.seed
     measured = {}
     for side in ("chosen", "rejected"):
@@ -101,7 +108,7 @@ def round_diversity(
     """The diversity of each policy's answers, given with their prompts' ids, compared with the first one's. What is
     predicted are people's answers, or without a reference held-out ones of the first policy."""
     sets = {policy: _by_prompt(given) for policy, given in answers.items()}
-    people = config.answers_of_people(context.base, context.config) or None
+    people = config.texts_of_people(context) or None
     embed, seed = config.embed(context), context.config.seed
     return _measured(sets, baseline=next(iter(sets)), held_out=people, embed=embed, seed=seed)
 

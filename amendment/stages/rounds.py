@@ -41,7 +41,8 @@ from amendment.stages.judging import JudgeStep, JudgingConfig, JudgingStage, can
 from amendment.stages.labels import OPEN
 from amendment.stages.pairs import CUT, DatasetConfig, cut_answers, judged_pairs, texts_of
 from amendment.stages.passes import one_pass
-from amendment.stages.shown import number_shown
+from amendment.stages.scorecard import Answered, cross_entropy_of_people
+from amendment.stages.shown import estimate_shown, number_shown
 from amendment.stages.trained import PROMPTS
 from amendment.statistics.calibrators import Calibrator
 from amendment.statistics.sides import side_of
@@ -49,6 +50,8 @@ from amendment.text import plain, table
 
 _STEPS: tuple[type[Stage], ...] = (CandidatesStage, JudgingStage, DatasetStage, DpoStage)
 """The stages of each later round."""
+MOST_OF_PEOPLE = 200
+"""Answers of the reference that are scored under each policy."""
 _OWN = ("inputs/prompts", "inputs/candidates", "dataset/train", "dataset/pairs", PROBABILITIES)
 """Tables that each round has for itself, as those of candidates and judging; all others are the run's."""
 
@@ -206,12 +209,25 @@ class RoundsStage(Stage):
         answers = {_policy(number): _answers(context, number, train) for number in numbers}
         rows = [_row(context, number, [text for _, text in answers[_policy(number)]], train) for number in numbers]
         diversity = round_diversity(context, answers, context.config.need(DatasetConfig).diversity)
-        return StageResult((), {"rounds": rows, **({"diversity": diversity} if diversity else {})})
+        people = self._people(context, [*answers])
+        return StageResult((), {"rounds": rows, **people, **({"diversity": diversity} if diversity else {})})
+
+    def _people(self, context: Context, policies: Sequence[str]) -> dict[str, Any]:
+        """The cross-entropy of the reference's answers under each round's policy."""
+        settings = context.config.need(DatasetConfig).diversity
+        people = settings.answers_of_people(context.base, context.config)
+        rows = [Answered(*row) for row in [*people.values()][:MOST_OF_PEOPLE]]
+        if not rows or context.is_rehearsed:
+            return {}
+        measured = cross_entropy_of_people(context, policies, rows)
+        return {PEOPLES_ANSWERS: measured} if measured else {}
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         rows = counts["rounds"]
         columns = [name for name in rows[0] if name != "policy"]
         lines = [*table([columns, *([_cell(row.get(name)) for name in columns] for row in rows)]), "", _HOW_TO_READ]
+        if people := counts.get(PEOPLES_ANSWERS):
+            lines += ["", *_people_lines(people)]
         return [*lines, *(round_lines(counts["diversity"]) if "diversity" in counts else ())]
 
 
@@ -430,6 +446,17 @@ def _row(context: Context, number: int, answers: Sequence[str], train: Set[str])
 
 def _mean(values: Sequence[float]) -> float | None:
     return round(fmean(values), 4) if values else None
+
+
+PEOPLES_ANSWERS = "people's answers"
+
+
+def _people_lines(figure: Mapping[str, Any]) -> Iterator[str]:
+    """A rise says that a policy has moved away from what people write."""
+    for name, value in figure["policies"].items():
+        rise = figure["differences"].get(f"{name} - {_policy(1)}")
+        shown = f"; less {_policy(1)} {estimate_shown(rise, sign=True)}" if rise else ""
+        yield f"- people's answers under {plain(name)}: {estimate_shown(value)} nats a token{shown}"
 
 
 _HOW_TO_READ = (

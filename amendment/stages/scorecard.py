@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +33,9 @@ from amendment.text import words
 
 FEWEST_PROMPTS = 10
 """With fewer different prompts there is no nearest tenth."""
+
+TOGETHER = 64
+"""Answers of people that are scored in one batch."""
 
 Values = Mapping[str, Mapping[Asked, float]]
 """A figure of each answer, by policy."""
@@ -170,23 +174,8 @@ def _fluency(context: Context, given: Given, scorer: Model | None) -> dict[str, 
         return {"not measured": f"{next(iter(given))} returns no log-probability of a text; name a local model first"}
     by_answer = {row.answer.id: row for rows in given.values() for row in rows.values()}
 
-    async def cross_entropy(row: Answered) -> float:
-        try:
-            asked = await scorer.score(
-                row.prompt.messages,
-                row.text,
-                tools=row.prompt.tools,
-                chat_template_kwargs=row.prompt.chat_template_kwargs,
-            )
-        except (Transient, CredentialsError):
-            raise
-        except ProviderError:  # such as an answer that the first policy cannot hold
-            return math.nan
-        logprob, tokens = asked.reply.scored_logprob, asked.reply.scored_tokens
-        return -logprob / tokens if logprob is not None and tokens else math.nan
-
     rows = list(by_answer.values())
-    results = ask_each(context, "measuring fluency", scorer, rows, cross_entropy)
+    results = ask_each(context, "measuring fluency", scorer, rows, partial(_cross_entropy, scorer))
     scored = dict(zip(by_answer, results, strict=True))
     values = {
         name: {asked: scored[row.answer.id] for asked, row in rows.items() if math.isfinite(scored[row.answer.id])}
@@ -196,6 +185,35 @@ def _fluency(context: Context, given: Given, scorer: Model | None) -> dict[str, 
     if not any(values.values()):
         return {"not measured": "no answer could be scored"}
     return {"under": scorer.name, "left out": left_out, **_figure(values, clustered_mean)}
+
+
+async def _cross_entropy(scorer: Model, row: Answered) -> float:
+    """Nats for each token of an answer; nan where the model cannot hold it."""
+    try:
+        asked = await scorer.score(
+            row.prompt.messages,
+            row.text,
+            tools=row.prompt.tools,
+            chat_template_kwargs=row.prompt.chat_template_kwargs,
+        )
+    except (Transient, CredentialsError):
+        raise
+    except ProviderError:
+        return math.nan
+    logprob, tokens = asked.reply.scored_logprob, asked.reply.scored_tokens
+    return -logprob / tokens if logprob is not None and tokens else math.nan
+
+
+def cross_entropy_of_people(context: Context, policies: Sequence[str], people: Sequence[Answered]) -> dict[str, Any]:
+    """Mean nats for each token of people's answers under each policy, and differences to the first one."""
+    values: dict[str, dict[Asked, float]] = {}
+    for name in policies:
+        with context.policy(name, temperature=1.0, max_tokens=1, batch_size=TOGETHER) as scorer:
+            title = f"measuring people's answers under {name}"
+            scored = ask_each(context, title, scorer, people, partial(_cross_entropy, scorer))
+            finite = {row.prompt.id: value for row, value in zip(people, scored, strict=True) if math.isfinite(value)}
+            values[name] = {(prompt_id, 0): value for prompt_id, value in finite.items()}
+    return _figure(values, clustered_mean) if all(values.values()) else {}
 
 
 # Topic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -226,3 +227,40 @@ def test_too_few_pairs_for_a_share_end_the_stage_with_the_numbers(again: Mix) ->
     few = r"no mix can be made of so few pairs for training \(run .*people\.jsonl 0\)"
     with pytest.raises(AmendmentError, match=few):
         again([{"prompt": "q", "chosen": "same", "rejected": "same"}])
+
+
+REFERENCE = "dataset:\n  diversity: {reference: {path: human.jsonl, columns: {prompt: q, candidate: a}}}\n"
+
+
+def test_chosen_answers_are_compared_with_what_people_wrote(again: Mix, tmp_path: Path) -> None:
+    rng, nouns = random.Random(7), [f"{a}{b}l" for a in "bcdfghkm" for b in "aeiou"]
+    weights = [1 / rank for rank in range(1, 41)]  # as rare as words of language
+    texts = [" ".join(rng.choices(nouns, weights, k=15)) for _ in range(60)]
+    save(tmp_path / "human.jsonl", [{"q": f"and {n}?", "a": text} for n, text in enumerate(texts)])
+    result = again(OWN, ("dataset:\n", REFERENCE))
+    chosen = result.summary["stages"]["dataset"]["diversity"]["chosen"]
+    assert [*chosen["sets"]] == ["people", "run", "people.jsonl"]
+    assert (chosen["baseline"], chosen["gates"].keys()) == ("people", {"run", "people.jsonl"})
+    assert chosen["sets"]["run"]["tail coverage"]["value"] < chosen["sets"]["people"]["tail coverage"]["value"]
+    page = (result.folder / "summary.md").read_text()
+    assert "- collapse, run against people: FAIL: " in page
+    assert "These limits are house defaults" in page
+    assert "Collapse, chosen, run against people: FAIL" in (result.folder / "report.html").read_text()
+    save(tmp_path / "human.jsonl", [{"q": f"or {n}?", "a": text} for n, text in enumerate(texts)])
+    assert again(OWN, ("dataset:\n", REFERENCE)).ran == ("dataset",), "another reference concerns the figures alone"
+
+
+def test_a_reference_that_cannot_be_read_is_named_before_the_run(tmp_path: Path) -> None:
+    save(tmp_path / "people.jsonl", people(OWN))
+    save(tmp_path / "human.jsonl", [{"q": "why", "b": "because"}])
+    assert any(
+        "human.jsonl" in line and "a" in line for line in complaints(tmp_path, changed(("dataset:\n", REFERENCE)))
+    )
+
+
+def test_the_share_of_text_that_models_wrote_is_counted_by_source(whole: Result) -> None:
+    written = whole.summary["stages"]["dataset"]["written by models"]
+    assert written["lilliput"]["share of text"] == 1
+    assert written["people.jsonl"] == {"answers": 56, "by models": 0, "share of text": 0}, "28 pairs, nobody on record"
+    page = (whole.folder / "summary.md").read_text()
+    assert "written by models, people.jsonl: 0.0% of the text, 0 of 56 answers; writers of the others are not" in page

@@ -14,13 +14,15 @@ from amendment.calibration.samples import ExportedProbability
 from amendment.data.store import Split, Workspace
 from amendment.errors import ConfigError
 from amendment.publishing.publication import prepare
-from amendment.records import Candidate, Judgement, Message, Preference, Prompt, Record
+from amendment.records import Candidate, Judgement, Message, Preference, Prompt, Record, text_of
 from amendment.run import Result, Run, load_run_file
 from amendment.run.status import read_status
+from amendment.simulator import sample_prompts
 from amendment.stages import stages_of
 from amendment.stages.dpo import DpoConfig
 from amendment.stages.rounds import RoundsConfig, pairs_of_round, round_settings
 from amendment.statistics.calibrators import Calibrator
+from tests.rows import save
 
 ROUNDS = """\
 name: rounds
@@ -58,7 +60,11 @@ class Rounds:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "run.yaml"
-        self.path.write_text(ROUNDS + EVALUATED)
+        reference = "dataset: {test_share: 0.25, diversity: {reference: {path: human.jsonl}}}"
+        self.path.write_text(ROUNDS.replace("dataset: {test_share: 0.25}", reference) + EVALUATED)
+        asked = [text_of(prompt.record.messages) for prompt in sample_prompts(40, 99)]
+        people = [{"prompt": prompt, "candidate": f"the answer is {n}"} for n, prompt in enumerate(asked)]
+        save(folder / "human.jsonl", people)
         self.folder = folder / "run"
         two = ["rounds=2", "evaluate.policies=[base, dpo, round-2]"]
         self.two: Result = Run.from_file(self.path, folder=self.folder, overrides=two)()
@@ -123,6 +129,12 @@ def test_the_summary_has_a_line_per_round_and_the_evaluation_knows_their_policie
     for row in rows:
         assert row["held-out accuracy"] == counts[row["policy"]]["held out"]["accuracy"]["value"]
         assert "ties" in row
+    people = counts["rounds"]["people's answers"]
+    assert list(people["policies"]) == ["dpo", "round-2", "round-3"]
+    assert list(people["differences"]) == ["round-2 - dpo", "round-3 - dpo"]
+    for figure in people["policies"].values():
+        assert 0 < figure["low"] < figure["value"] < figure["high"]
+        assert figure["clusters"] == 40
     diversity = counts["rounds"]["diversity"]
     assert list(diversity["sets"]) == ["dpo", "round-2", "round-3"]
     assert diversity["gates"].keys() == {"round-2", "round-3"}
