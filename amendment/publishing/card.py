@@ -22,6 +22,8 @@ from amendment.publishing.configs import CONFIGS, ORIGIN
 from amendment.publishing.finished import FinishedRun
 from amendment.publishing.settings import PublishSettings
 from amendment.publishing.terms import source_licenses, writers
+from amendment.report.before_use import before_use
+from amendment.report.document import Rule, Written
 from amendment.statistics import Estimate
 from amendment.text import cell, plain, visible
 
@@ -35,8 +37,9 @@ END = "<!-- amendment: generated up to here; text below stays -->"
 SIZES = ((3, "n<1K"), (4, "1K<n<10K"), (5, "10K<n<100K"), (6, "100K<n<1M"), (7, "1M<n<10M"), (8, "10M<n<100M"))
 OURS = ("license", "license_name", "size_categories", "configs", "dataset_info")
 """Keys that follow from the run file and the rows alone, whatever the card on the Hub says."""
-MOST, CUT = 5, 100
-"""Entries of a list, and characters of a text, on a card; the files beside it have all."""
+MOST, CUT, FEWEST_ROWS = 5, 100, 20
+"""Entries of a list, and characters of a text, on a card; the files beside it have all. Rows from which a config is for
+training."""
 
 
 def render(template: str, **values: Any) -> str:
@@ -79,11 +82,20 @@ def dataset_body(
 ) -> str:
     """The generated part of the dataset's card, with its marks: 900 words at most, where texts are of common length.
     `certificate` is the content of certificate.json, without names of people."""
+    written = Written(run.folder)
     example: dict[str, Any] = next((_cut(split[0]) for split in configs.get("default", {}).values()), {})
     return render(
         "dataset",
         run=run,
         settings=settings,
+        who=written.pairs.who(is_simulated=bool(run.manifest["simulated"])),
+        facts=[run.outgoing.report(fact) for fact in before_use(written)],
+        rules=[
+            Rule.of(constitution.id, principle.model_dump(mode="json"))
+            for constitution in constitutions
+            for principle in constitution.principles
+        ],
+        fewest=FEWEST_ROWS,
         most=MOST,
         cut=CUT,
         example=",\n".join(f" {json.dumps({name: example[name]}, ensure_ascii=False)[1:-1]}" for name in example),
@@ -124,12 +136,13 @@ def dataset_metadata(run: FinishedRun, settings: PublishSettings) -> dict[str, A
     """The metadata that the Hub sorts and filters by; the push adds the configs."""
     rows = len(run.every_row)
     raters = {verdict.rater_kind for verdict in run.verdicts}
+    decided_by, simulated = {row.decided_by for row in run.every_row}, bool(run.manifest["simulated"])
     tags = {
-        "rlaif": "model" in raters,
+        "rlaif": "judge" in decided_by,
         "constitutional-ai": bool(run.manifest["constitutions"]),
         "synthetic": any(candidate.kind != "imported" for candidate in run.candidates),
-        "human-feedback": "person" in raters,
-        "simulated": bool(run.manifest["simulated"]),
+        "human-feedback": "person" in decided_by and not simulated,
+        "simulated": simulated,
     }
     # whether people are experts or a crowd is theirs to say: `other` until the card is edited
     creators = {

@@ -49,6 +49,8 @@ class Writer(NamedTuple):
     host: str | None
     texts: int
     judged: int
+    judges: tuple[str, ...]
+    """The names of the judges that it is asked as."""
 
 
 def source_licenses(run: FinishedRun) -> list[SourceLicense]:
@@ -63,7 +65,7 @@ def source_licenses(run: FinishedRun) -> list[SourceLicense]:
         "answers": {
             (candidate.id, candidate.origin.source, candidate.origin.license)
             for candidate in run.candidates
-            if candidate.kind == "imported" or candidate.origin.license
+            if candidate.kind == "imported"
         },
     }
     licenses = []
@@ -87,12 +89,16 @@ def license_conflicts(run: FinishedRun, license: str) -> Iterator[Conflict]:
 def writers(run: FinishedRun) -> list[Writer]:
     """Models that wrote candidates or critiques, or judged, in the order of the tables."""
     counts: dict[tuple[str, str | None, str | None], list[int]] = defaultdict(lambda: [0, 0])
-    texts = [(record.origin, 0) for record in run.candidates] + [(record.origin, 0) for record in run.critiques]
-    judged = [(record.origin, 1) for record in run.verdicts if record.rater_kind == "model"]
-    for origin, place in (*texts, *judged):
+    written = [(record.origin, 0) for record in run.candidates] + [(record.origin, 0) for record in run.critiques]
+    asked = [(record.origin, 1) for record in run.verdicts if record.rater_kind == "model"]
+    for origin, place in (*written, *asked):
         if origin.model:
             counts[origin.model, origin.provider, origin.host][place] += 1
-    return [Writer(*who, *numbers) for who, numbers in counts.items()]
+    names: dict[tuple[str | None, str | None, str | None], dict[str, None]] = defaultdict(dict)
+    for verdict in run.verdicts:
+        if verdict.rater_kind == "model":
+            names[verdict.origin.model, verdict.origin.provider, verdict.origin.host][verdict.rater] = None
+    return [Writer(*who, texts, judged, tuple(names[who])) for who, (texts, judged) in counts.items()]
 
 
 def things_to_look_at(run: FinishedRun, license: str) -> list[str]:

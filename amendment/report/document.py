@@ -54,6 +54,13 @@ class Rule(NamedTuple):
     check: str
     """What code checks, such as max_words 25; empty for nothing."""
 
+    @classmethod
+    def of(cls, constitution: str, principle: Json) -> Rule:
+        """A principle as the file of its constitution has it."""
+        checks = [(check["kind"], check.get("value")) for check in principle.get("check") or ()]
+        words = ", ".join(kind if value is None else f"{kind} {value}" for kind, value in checks)
+        return cls(f"{constitution}/{principle['id']}", principle["statement"], short(words, 80))
+
 
 class Written:
     """The files of figures in a folder. Raises ConfigError where it is neither a run's nor an audit's."""
@@ -102,7 +109,7 @@ class Written:
         names = sorted(path.name for path in self.folder.glob("constitutions/*.json")) if self.is_run else []
         constitutions = [self.read(f"constitutions/{name}") for name in names]
         return [
-            Rule(f"{constitution['id']}/{principle['id']}", principle["statement"], checked(principle.get("check", ())))
+            Rule.of(constitution["id"], principle)
             for constitution in constitutions
             for principle in constitution["principles"]
         ]
@@ -248,13 +255,6 @@ def estimate(value: Any) -> Estimate | None:
     low, high = (math.nan if value.get(name) is None else float(value[name]) for name in ("low", "high"))
     count, clusters = int(value.get("n") or 0), int(value.get("clusters") or 0)
     return Estimate(float(value["value"]), low, high, count, clusters, note=str(value.get("note", "")))
-
-
-def checked(checks: Sequence[Json]) -> str:
-    """The checks of a principle in a few words: max_words 25, no_list."""
-    return ", ".join(
-        f"{check['kind']} {'' if (value := check.get('value')) is None else value}".strip() for check in checks
-    )
 
 
 def short(name: str, longest: int = 40) -> str:

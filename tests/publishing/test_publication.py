@@ -160,8 +160,7 @@ def test_licenses_of_answers_are_told_beside_those_of_prompts(mixed_answers: Pat
         "| prompts | `asked.jsonl` | `cc-by-4.0` | 4 |",
         "| prompts | `theirs.jsonl` | `cc-by-nc-4.0` | 4 |",
         "| answers | `theirs.jsonl` | `cc-by-nc-4.0` | 8 |",
-        "| answers | `asked.jsonl` | `cc-by-4.0` | 4 |",
-    ]
+    ], "what a model wrote here has no source but its prompt"
     whole = [row for rows in ready.configs["sft"].values() for row in rows]
     assert {row["license"] for row in whole if row["source"] == "theirs.jsonl"} == {"cc-by-nc-4.0"}
     assert {row["prompt_license"] for row in whole} == {"cc-by-4.0"}
@@ -186,11 +185,19 @@ def test_a_card_says_what_there_is_in_at_most_900_words(chain: Path, people: Pat
     assert "4 is" not in body, "that is in the certificate"
     columns = {name for splits in ready.configs.values() for rows in splits.values() for name in rows.column_names}
     assert [name for name in columns if f"`{name}`" not in body] == []
+    (written_by,) = [line for line in body.split("\n") if line.startswith("| `") and "label-tokens" in line]
+    assert written_by.endswith(f"| `{certificate['judges'][0]['name']}` |"), "the judge's name stands with its model"
+    assert {"rlaif", "human-feedback"} & {*ready.metadata["tags"]} == {"rlaif"}
     for row in ready.configs["default"]["train"].select([0]):
         assert json.dumps(row["chosen"][0]["content"][:90])[:-1] in body
     figures_of_models = prepare(people).files["figures.md"]
     assert "- held-out accuracy: " in figures_of_models
-    assert "2 annotators gave 16 labels; whether these are people is not on record." in prepare(people).body
+    of_people = prepare(people)
+    assert "2 annotators gave 16 labels; whether these are people is not on record." in of_people.body
+    assert "; all decided by unknown raters. 6 pairs are for training and 2 are held out" in of_people.body
+    assert "To look at: 8 pairs train nothing." in of_people.body
+    assert "# DPOTrainer" not in of_people.body
+    assert not {"rlaif", "human-feedback"} & {*of_people.metadata["tags"]}
 
 
 def test_foreign_words_cannot_steer_a_card(people: Path) -> None:
