@@ -24,6 +24,7 @@ from amendment.curation.cleaning import (
     has_one_sided,
     one_sided_ngrams,
 )
+from amendment.curation.near_copies import NearCopies
 from amendment.data.inputs import StreamedInputs
 from amendment.data.readings import absent_columns
 from amendment.data.source_rows import rows_of, source_state
@@ -36,6 +37,7 @@ from amendment.stages.contract import Context, RunSettings, dump
 from amendment.text import cell, plain, table, transcript
 from amendment.yamlfile import capped
 
+OTHER_SOURCE = "prompt copied in another source"
 DROPPED, ONE_SIDED_TABLE = "dropped", "one_sided"
 """Tables of a stage that cleans."""
 CUT = 500
@@ -84,6 +86,8 @@ class Cleaning:
             return
         settings = context.config.model_dump(mode="json", by_alias=True, exclude_none=True)
         scanner = run_scanner(key_variables(settings)) if of_prompts else None  # of pairs, dataset.secrets decides
+        self._prompts = NearCopies(config.near_copies) if config.near_copies is not None else None
+        self._source_of: dict[str, str] = {}
         self._cleaner = Cleaner(config, read_overlap(config, context.base), scanner)
 
     def prompts(self, add: Callable[[Prompt], None]) -> Callable[[Prompt], None]:
@@ -121,7 +125,8 @@ class Cleaning:
         kept = []
         for row in rows:
             chosen, rejected = (transcript(answer, by="assistant") for answer in (row.chosen, row.rejected))
-            if flaw := self._cleaner.flaw_of(row.comparison_id, _asked(row), chosen, rejected):
+            flaw = self._cleaner.flaw_of(row.comparison_id, _asked(row), chosen, rejected)
+            if flaw := flaw or self._copied_prompt(source, row):
                 self._drop_pair(row, flaw)
             else:
                 kept.append(row)
@@ -130,6 +135,17 @@ class Cleaning:
         if self._config.one_sided == "keep" or not listed:
             return kept
         return [row for row in kept if not self._drops_one_sided(row, listed)]
+
+    def _copied_prompt(self, source: str, row: Preference) -> Flaw | None:
+        """Whether an earlier source has nearly the same prompt, which may be on the other side of the split. Of equal
+        prompts the mix takes care."""
+        if self._prompts is None or row.prompt_id in self._source_of:
+            return None
+        copy = self._prompts.add(row.prompt_id, _asked(row))
+        if copy and self._source_of[copy.name] != source:
+            return Flaw(OTHER_SOURCE, copy.name)
+        self._source_of[row.prompt_id] = source
+        return None
 
     @property
     def left_out(self) -> Counter[str]:

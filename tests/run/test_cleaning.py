@@ -166,3 +166,23 @@ def test_a_run_that_is_cleaned_plans_only_what_is_left(folder: Path) -> None:
     )
     plan = run_of(folder, text).plan()
     assert plan.prompts == 16
+
+
+def test_a_mixed_in_pair_with_nearly_a_prompt_of_the_run_is_left_out(folder: Path) -> None:
+    save(folder / "pairs.jsonl", [pair(question(subject)) for subject in SUBJECTS[:8]])
+    nearly = f"{question(SUBJECTS[0])} and"
+    others = [pair(question(subject), "A good one.", "A bad one.") for subject in SUBJECTS[8:]]
+    save(folder / "people.jsonl", [pair(nearly, "Good, I say.", "Bad, I say."), *others])
+    mix = """\
+dataset:
+  test_share: 0.25
+  mix:
+    - {source: run, share: 0.5}
+    - {path: people.jsonl, share: 0.5, rater: person, license: mit,
+       columns: {prompt: prompt, chosen: good, rejected: bad}}
+"""
+    result = made(folder, RUN.replace("dataset: {test_share: 0}\n", mix))
+    assert nearly not in {row.prompt[0].content for row in pairs_of(result.folder)}
+    assert "prompt copied in another source" in dropped(result.folder, "dataset")
+    counts = result.summary["stages"]["dataset"]["clean"]
+    assert (counts["in"], counts["out"]) == (17, 16)
