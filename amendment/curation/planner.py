@@ -1,14 +1,43 @@
 """Pick the sources of a mix by their measured effect on what is evaluated, after SUPERNOVA (2026).
 
-Covered: the choice, from effects that were measured with equally much data of one source at a time. Not covered: how
-sources act together, which no measurement of one source can say; measure the mix that was picked as well.
+Covered: the effects, read from runs that each trained on equally much data of one source, and the choice. Not
+covered: how sources act together, which no measurement of one source can say; measure the mix that was picked as well.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from statistics import fmean
 from typing import Literal, NamedTuple
+
+from amendment.errors import ConfigError
+
+
+def effects_of(runs: Mapping[str, str | Path]) -> dict[str, dict[str, float]]:
+    """The gain of each run's last policy over its first one, by principle, from the scorecards of `evaluate`.
+
+    `runs` are folders by source. Only principles that every run has measured count. Raises ConfigError where a run has
+    no scorecard, or all have no principle in common.
+    """
+    gains = {source: _gains(Path(folder)) for source, folder in runs.items()}
+    common = [name for name in next(iter(gains.values()), {}) if all(name in of_run for of_run in gains.values())]
+    if not common:
+        raise ConfigError(f"{', '.join(gains) or 'no run'}: expected runs that measured a principle in common")
+    return {source: {name: of_run[name] for name in common} for source, of_run in gains.items()}
+
+
+def _gains(folder: Path) -> dict[str, float]:
+    path = folder / "summary.json"
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))["stages"]["evaluate"]["scorecard"]["principles"]
+        differences = {name: [*figure.get("differences", {}).values()] for name, figure in card.items()}
+        return {name: float(values[-1]["value"]) for name, values in differences.items() if values}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise ConfigError(
+            f"{path}: no scorecard; expected a finished run with evaluate of two or more policies"
+        ) from None
 
 
 class MixPlan(NamedTuple):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.curation import SourceCount, mix_pairs, plan_mix
+from amendment.curation import SourceCount, effects_of, mix_pairs, plan_mix
+from amendment.errors import ConfigError
 from amendment.records import Candidate, Comparison, Message, Preference, Prompt, user
 
 
@@ -182,3 +185,30 @@ def test_micro_unites_the_best_of_each_attribute_and_macro_takes_the_best_on_ave
         plan_mix({"useless": {"right": -0.1}})
     with pytest.raises(ValueError, match="the same attributes"):
         plan_mix({"a": {"right": 0.1}, "b": {"kind": 0.1}})
+
+
+def test_effects_are_the_gains_of_the_last_policy_on_principles_that_all_runs_measured(tmp_path: Path) -> None:
+    def run(name: str, **gains: float | None) -> Path:
+        """A folder with a summary of the shape that `evaluate` writes."""
+        principles = {
+            f"rules/{principle}": {"differences": {"sft - base": {"value": -1.0}, "dpo - base": {"value": gain}}}
+            if gain is not None
+            else {"not measured": "no check, and no judge of violations"}
+            for principle, gain in gains.items()
+        }
+        (tmp_path / name).mkdir()
+        summary = {"stages": {"evaluate": {"scorecard": {"principles": principles}}}}
+        (tmp_path / name / "summary.json").write_text(json.dumps(summary))
+        return tmp_path / name
+
+    runs = {"forum": run("a", brief=0.2, kind=0.1, frank=0.3), "people": run("b", brief=-0.1, kind=0.4, frank=None)}
+    effects = effects_of(runs)
+    assert effects == {
+        "forum": {"rules/brief": 0.2, "rules/kind": 0.1},
+        "people": {"rules/brief": -0.1, "rules/kind": 0.4},
+    }
+    assert plan_mix(effects).picked_for == {"forum": ("rules/brief",), "people": ("rules/kind",)}
+    with pytest.raises(ConfigError, match="expected runs that measured a principle in common"):
+        effects_of({**runs, "c": run("c", other=0.1)})
+    with pytest.raises(ConfigError, match="no scorecard; expected a finished run"):
+        effects_of({"d": tmp_path})
