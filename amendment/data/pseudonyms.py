@@ -181,7 +181,8 @@ def portable_json(value: Any) -> Any:
 
 def is_private(address: str) -> bool:
     """True if a URL, or a host with port and path, leads to a private network or to this machine."""
-    return is_own_server(address.rpartition("://")[2])
+    host = address.rpartition("://")[2]
+    return is_own_server(host) or host.startswith(("0.0.0.0", "[::]"))  # noqa: S104 - nothing is bound
 
 
 def _shown_host(host: str) -> str:

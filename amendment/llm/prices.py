@@ -31,7 +31,7 @@ MOST_OUTPUT = 1_000_000_000
 
 _SNAPSHOT = re.compile(r"(?P<model>.+)-(?:\d{4}-\d{2}-\d{2}|\d{8})")
 _OWN_ADDRESSES = """
-0.0.0.0/32 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16 ::/127 fc00::/7 fe80::/10
+10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16 ::1/128 fc00::/7 fe80::/10
 """
 _OWN_NETWORKS = tuple(map(ipaddress.ip_network, _OWN_ADDRESSES.split()))
 _OWN_DOMAINS = (".localhost", ".local", ".internal", ".intranet", ".private", ".corp", ".home", ".lan", ".home.arpa")
@@ -185,8 +185,8 @@ def is_own_server(host: str) -> bool:
     """True for a host (with port and path, as in base_url without the scheme) that is this machine or in its network.
 
     So are: names without a dot (`localhost`, `gpu-box`, and `local` and `simulated`, which models inside this process
-    have for a host); names under .localhost, .local, .internal, .lan and the like; unspecified, loopback, private,
-    link-local and shared (100.64.0.0/10) addresses. Everything else may be a shop.
+    have for a host); names under .localhost, .local, .internal, .lan and the like; loopback, private, link-local
+    and shared (100.64.0.0/10) addresses. Everything else may be a shop, also what 0.0.0.0 leads to.
     """
     try:
         name = (urlsplit(f"//{host}").hostname or "").rstrip(".")

@@ -100,7 +100,8 @@ def key_problem(variable: str, base_url: str) -> str | None:
         return f"{shown} {goes}, but base_url is {base_url}. {advice}, or set it to null"
     if service is None and not variable.upper().endswith(ENDINGS):
         return f"expected the name of a variable that ends in _KEY or _TOKEN. {advice}, or set it to null"
-    if not base_url.startswith("https://") and not is_own_server(urlsplit(base_url).netloc):
+    is_near = is_own_server(urlsplit(base_url).netloc) or getattr(_address(base_url), "is_unspecified", False)
+    if not base_url.startswith("https://") and not is_near:
         return (
             f"{variable} would travel unencrypted to {base_url}. Use https. Without it, keys go only to this machine "
             "(localhost) and, with --yes, to private networks such as 10.0.0.5"

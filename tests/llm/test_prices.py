@@ -196,6 +196,7 @@ def test_a_server_of_ones_own_costs_nothing(host: str) -> None:
         "openrouter.ai/api/v1",
         "8.8.8.8/v1",
         "172.32.0.1",
+        "0.0.0.0:8000/v1",
         "[2001:4860:4860::8888]",
         "localhost.example.org",
         "0x08080808",

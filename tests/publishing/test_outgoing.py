@@ -153,6 +153,7 @@ def test_no_path_and_no_private_address_of_this_machine_leaves(mixed_answers: Pa
     [
         ("127.0.0.1:8000/v1", True),
         ("http://10.1.2.3/v1", True),
+        ("http://0.0.0.0:8000/v1", True),
         ("[::1]:8000/v1", True),
         ("gpu17:8000/v1", True),
         ("https://models.corp.internal/v1", True),
