@@ -61,7 +61,7 @@ from amendment.stages.contract import (
 )
 from amendment.stages.endings import Tables
 from amendment.stages.passes import one_pass
-from amendment.stages.verify import answer_tables, makes_pairs, verifier_rules, verifiers_key
+from amendment.stages.verify import answer_tables, checked_rules, makes_pairs, verifiers_key
 
 REPORT = "judging/report.json"
 COMPARISONS = 2
@@ -303,7 +303,7 @@ class JudgeStep:
         self._takes = {source.take for source in context.config.candidates if isinstance(source, ChainSource)}
         self.reads = answer_tables(context.config)
         self._report = _Report(config, [judge.name for judge in self._panel.judges])
-        self._checks = CheckedComparisons((*context.constitutions, *verifier_rules(context.config)))
+        self._checks = CheckedComparisons(checked_rules(context))
         self.tables = Tables(context.workspace, "judging", **_kinds(config))
         self._unweighed: list[Unweighed] = []
 

@@ -91,6 +91,11 @@ def verifier_rules(settings: RunSettings, *effects: str) -> tuple[Constitution, 
     return (rules,) if principles else ()
 
 
+def checked_rules(context: Context) -> tuple[Constitution, ...]:
+    """The run's constitutions, and its verifiers as one more."""
+    return (*context.constitutions, *verifier_rules(context.config))
+
+
 def verifiers_key(settings: RunSettings) -> dict[str, Any]:
     """The run's verifiers, for the key of a stage that uses them; nothing without any."""
     verifiers = settings.parts(Verifier)
