@@ -247,7 +247,7 @@ def test_python_names_the_hosts_that_it_trusts_and_a_model_looked_up_sends_no_ke
     assert server.keys == []
     Run.from_file(path, folder=home / "b", trust_hosts=["0.0.0.0"])()
     assert len(server.keys) == 1
-    assert not (home / "config").exists(), "what a program says is not kept for others"
+    assert not (home / "config/amendment").exists(), "what a program says is not kept for others"
 
 
 def test_a_resumed_run_and_a_run_by_batch_ask_too(written: Write, amendment: Any, server: ChatServer) -> None:
