@@ -11,6 +11,7 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from glob import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,11 +98,15 @@ def study_of(paths: Sequence[Path], *, people: Sequence[str] = (), name: str, ba
     `people` are patterns of raters, or of files, that are people; all others are models. Raises DataError for a file
     that cannot be read, and ConfigError for a pattern that fits nothing.
     """
-    described = [(path, file) for path in paths for file in _described(path, people)]
+    described = [(path, file) for path in paths for file in _described(path, _seen_from(path, people, paths))]
     files = [file for _, file in described]
     names = [word for path, file in described for word in (path.name, *(file.raters or ()))]
     for pattern in people:
-        if all(file.raters for file in files) and not any(fnmatchcase(word, pattern) for word in names):
+        if (
+            not any(_is_path_of(pattern, path) for path in paths)
+            and all(file.raters for file in files)
+            and not any(fnmatchcase(word, pattern) for word in names)
+        ):
             near, names = did_you_mean(pattern, names), list(dict.fromkeys(names))
             raise ConfigError(f"--people {plain(pattern)}: no rater and no file fits{near}; there are {_list(names)}")
     lines = [f"name: {scalar(name)}", "verdicts:"]
@@ -109,6 +114,21 @@ def study_of(paths: Sequence[Path], *, people: Sequence[str] = (), name: str, ba
         lines.append(f"  - path: {scalar(str(path) if base is None else os.path.relpath(path, base))}")
         lines += [f"    {line}" for line in file.lines]
     return Study(files, "\n".join(lines) + "\n")
+
+
+def _is_path_of(pattern: str, path: Path) -> bool:
+    """True if a pattern of people is the path of a file, however it is written."""
+    return Path(pattern).resolve() == path.resolve() or fnmatchcase(str(path), pattern)
+
+
+def _seen_from(path: Path, people: Sequence[str], paths: Sequence[Path]) -> list[str]:
+    """The patterns of people for one of the files: its path as its name; that of another file is empty and fits no
+    rater."""
+    seen = []
+    for pattern in people:
+        is_path = any(_is_path_of(pattern, other) for other in paths)
+        seen.append(escape(path.name) if _is_path_of(pattern, path) else "" if is_path else pattern)
+    return seen
 
 
 def _described(path: Path, people: Sequence[str]) -> list[DescribedFile]:

@@ -75,6 +75,8 @@ class Joined:
     counts: Counter[str] = field(default_factory=Counter)
     exchanged: dict[int, list[tuple[Cast, Cast]]] = field(default_factory=dict)
     """By file: verdicts of a judge on answers that change places, next to the earlier ones."""
+    swapped_twice: dict[int, list[tuple[Cast, Cast]]] = field(default_factory=dict)
+    """By file: the same where the file describes orders in a way that does not fit answers that change places."""
     seen: dict[tuple[object, ...], Cast] = field(default_factory=dict)
     """By question that can be answered once; see `_place`."""
 
@@ -93,6 +95,7 @@ def join(gathered: Gathered, *, needs_texts: bool = True) -> Joined:
         elif problem:
             joined.problems.append(problem)
     joined.problems += [_second_order(casts) for casts in joined.exchanged.values()]
+    joined.problems += [_swapped_twice(casts) for casts in joined.swapped_twice.values()]
     if needs_texts and not gathered.is_partial:
         joined.problems += _without_texts(gathered, joined)
     return joined
@@ -162,6 +165,9 @@ def _add(reading: Reading, name: str, joined: Joined) -> Problem | None:
         elif earlier and _looks_like_second_order(cast, earlier):
             joined.exchanged.setdefault(id(reading.source), []).append((cast, earlier))
             continue
+        elif earlier and _looks_swapped_twice(cast, earlier):
+            joined.swapped_twice.setdefault(id(reading.source), []).append((cast, earlier))
+            continue
         elif earlier and (earlier.ballot.value, earlier.ballot.p_a) != (cast.ballot.value, cast.ballot.p_a):
             return _contradiction(name, cast, earlier)
         elif earlier:
@@ -224,6 +230,29 @@ def _looks_like_second_order(cast: Cast, before: Cast) -> bool:
     source, ballot = cast.reading.source, cast.ballot
     is_open = isinstance(source, VerdictFile) and source.coordinates is None and not cast.reading.is_decided
     return is_open and ballot.first is None and ballot.kind == "model" and cast.turned != before.turned
+
+
+def _looks_swapped_twice(cast: Cast, before: Cast) -> bool:
+    """A judge on one comparison with the answers exchanged, where a column says the order too, or where the place of
+    an answer is said to mean nothing and yet the verdicts differ."""
+    source, columns = cast.reading.source, cast.reading.columns
+    if not isinstance(source, VerdictFile) or cast.ballot.kind != "model" or cast.turned == before.turned:
+        return False
+    has_order, differ = bool(columns.order or columns.swapped), cast.ballot.value != before.ballot.value
+    return has_order or (source.coordinates == "content" and differ)
+
+
+def _swapped_twice(casts: list[tuple[Cast, Cast]]) -> Problem:
+    cast, before = casts[0]
+    columns = cast.reading.columns
+    key = "order" if columns.order else "swapped"
+    advice = f"leave out columns.{key}, and say" if columns.order or columns.swapped else "say"
+    return cast.reading.row.problem(
+        cast.ballot.column,
+        f"{plain(cast.ballot.rater, longest=40)} has judged these two answers at {before.reading.row.place} already, "
+        f"and here they stand the other way round{and_more(len(casts) - 1)}: the answers are already swapped in these "
+        f"rows; {advice} coordinates: displayed",
+    )
 
 
 def _second_order(casts: list[tuple[Cast, Cast]]) -> Problem:

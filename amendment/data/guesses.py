@@ -28,7 +28,7 @@ from amendment.text import plain
 SHOWN_COLUMNS, SHOWN_WORDS, LOOKED_AT = 40, 8, 1000
 LONGEST_WORD, MOST_WORDS = 24, 8
 """Characters, and different values, that a column of verdicts may have."""
-NO_TEXT = "or leave this line out: without texts nothing about length is measured"
+NO_TEXT = "without texts nothing about length is measured"
 QUESTION = f'"{OPEN}"'
 REPLACE = f"Replace each {QUESTION}: the data do not determine it."
 
@@ -95,7 +95,8 @@ def who_line(raters: Sequence[str] | None, file: str, people: Sequence[str]) -> 
         return f'kind: {QUESTION}   # person, model or verifier; or people: ["PATTERN"], and the others are models'
     if any(fnmatchcase(file, pattern) for pattern in people):
         return "kind: person"
-    fitting = [pattern for pattern in people if raters is None or any(fnmatchcase(rater, pattern) for rater in raters)]
+    named = [pattern for pattern in people if pattern]
+    fitting = [pattern for pattern in named if raters is None or any(fnmatchcase(rater, pattern) for rater in raters)]
     return f"people: {_list(fitting)}" if fitting else "kind: model"
 
 
@@ -199,7 +200,12 @@ class _Guess:
             both = f"{scalar(self.a)} and {scalar(self.b)}"
             notes["order"] = f"{scalar(order)} if {both} are the same in both orders; else leave this line out"
         text = OPEN if texts else None
-        notes |= dict.fromkeys(("prompt", "a", "b"), NO_TEXT)
+        notes |= dict.fromkeys(("prompt", "a", "b"), f"or leave this line out: {NO_TEXT}")
+        if not item and self.a:
+            notes["prompt"] = "needed: no column is called an item, and prompt, a and b join the files in its place"
+            if names := self._could_be_items():
+                instead = f"or item: {' or '.join(map(scalar, names))} in place of this line"
+                notes["prompt"] = f"{instead}, if the other files have the same ids; {NO_TEXT}"
         if texts:
             notes["item"] = "or leave this line out: prompt, a and b name the comparison"
         rater = self._only("rater") or (OPEN if self.inside else None)
@@ -363,6 +369,19 @@ class _Guess:
         return [name for name in left if self._holds_verdicts(name)] or [
             name for name in few if name != rater or frozenset(self.words(name)) in coded
         ]
+
+    def _could_be_items(self) -> list[str]:
+        """Columns of short words that differ exactly where the two answers do, whichever stands first."""
+        sides = [name for name in (self.a, self.b) if name]
+        answers = [frozenset(word_of(row.values.get(side)) for side in sides) for row in self.rows]
+        names = []
+        for name in self._left(self.names):
+            words = [word_of(row.values.get(name)) for row in self.rows]
+            both = len(set(zip(words, answers, strict=True)))
+            is_short = all(0 < len(word) <= LONGEST_WORD and " " not in word for word in words)
+            if is_short and both == len(set(words)) == len(set(answers)) > MOST_WORDS:
+                names.append(name)
+        return names[:SHOWN_WORDS]
 
     def _may_have_texts(self, verdicts: Sequence[str]) -> bool:
         """True if a column is left whose cells may be texts, apart from one that may name the item."""

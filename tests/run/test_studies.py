@@ -90,6 +90,53 @@ def test_what_the_files_do_not_determine_is_asked_in_the_description(files: tupl
         audit_path(*files, people=[*PEOPLE, "ann"])
 
 
+def test_a_file_of_people_is_named_by_its_path_however_it_is_written(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    paths = [Path("..") / file for file in files]
+    for number, pattern in enumerate(("../menschen.csv", str(tmp_path / "menschen.csv"), "../m*.csv")):
+        with pytest.raises(DataError, match="written to"):
+            audit_path(*paths, people=[pattern], written=Path(f"{number}.yaml"))
+        study = yaml.safe_load(Path(f"{number}.yaml").read_text(encoding="utf-8"))["verdicts"]
+        assert [(file["kind"], file.get("people")) for file in study] == [("person", None), ("model", None)]
+
+
+def test_a_column_that_could_join_the_files_is_offered_where_none_is_called_an_item() -> None:
+    rows = [
+        {"Frage-ID": f"Q{n}", "Instruktion": f"Was ist {n} und warum?", "a": f"So {n}.", "b": "Nie."} for n in range(12)
+    ]
+    voted = [{**row, "vote": "ab"[n % 2]} for n, row in enumerate(rows)]
+    for left_out, comment in ((), "# or item: Frage-ID in place of this line, if"), (("Frage-ID",), "# needed: no"):
+        save(Path("p.csv"), [{key: value for key, value in row.items() if key not in left_out} for row in voted])
+        with pytest.raises(DataError) as asked:
+            audit_path(Path("p.csv"), people=["p.csv"])
+        [line] = [line for line in str(asked.value).splitlines() if "prompt:" in line]
+        assert comment in line
+
+
+@pytest.mark.parametrize("described", [{"order": "shown"}, {}])
+def test_answers_that_are_swapped_in_their_rows_and_by_a_setting_are_one_problem(described: dict[str, str]) -> None:
+    calls = [
+        {"item": n, "prompt": f"Why {n}?", "a": a, "b": b, "verdict": "A", "shown": order}
+        for n in range(5)
+        for order, a, b in (("ab", f"So {n}.", "Or not."), ("ba", "Or not.", f"So {n}."))
+    ]
+    save(Path("log.jsonl"), calls)
+    columns = {name: name for name in ("item", "prompt", "a", "b", "verdict")} | described
+    source = {"path": "log.jsonl", "kind": "model", "columns": columns}
+    source["coordinates"] = "displayed" if described else "content"
+    config = RunFile.model_validate({"name": "t", "verdicts": [source]})
+    with pytest.raises(DataError, match=r"and 4 more rows like this\): the answers are already swapped") as fault:
+        read_votes(config, Path())
+    assert len(fault.value.problems) == 1
+    assert ("leave out columns.order" in str(fault.value)) == bool(described)
+    source |= {"coordinates": "displayed", "columns": {**columns, "order": None}}
+    inputs = read_votes(RunFile.model_validate({"name": "t", "verdicts": [source]}), Path())
+    assert (len(inputs.items), len(inputs.votes)) == (5, 10)
+
+
 def test_a_judges_log_with_ids_of_its_own_is_joined_by_its_texts_and_the_rest_is_counted() -> None:
     texts = [{"prompt": f"Why {n}?", "a": f"So {n}.", "b": f"Or {n}."} for n in range(12)]
     save(Path("people.csv"), [{"item": f"k{n}", **text, "verdict": "a"} for n, text in enumerate(texts[:10])])
