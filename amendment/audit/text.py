@@ -25,8 +25,9 @@ OWN_LINE = ("order", "invalid", "length", "ceiling")
 """Gates whose figure has a line whatever their outcome, or is in the table."""
 READING = (
     "Agreement: the share of items on which the judge and the majority of annotators choose the same answer, where "
-    "both choose one. Annotators: the agreement of two of them. Difference: the judge's agreement with single "
-    "annotators minus that of two annotators, on the same items, in points. "
+    "both choose one. Tied: the judge's orders disagree, or the judge or the majority chooses neither. Annotators: the "
+    "agreement of two of them, on the n items with two. Difference: the judge's agreement with single annotators minus "
+    "that of two annotators, on the same n items, in points. "
     f"* fewer than {FEW} prompts, or another doubt that certificate.json names."
 )
 POINTER = (
@@ -147,7 +148,11 @@ def _agreement(certificate: Certificate, judges: Iterable[JudgeReport]) -> list[
     """One figure of agreement for each judge, beside that of annotators."""
     rows = [
         [cell(judge.name), percent(judge.headline), str(judge.headline.n), judge.label.left_out.why]
-        + ([percent(ceiling.people), points(ceiling.difference)] if ceiling else [NOTHING, NOTHING])
+        + (
+            [f"{percent(ceiling.people)}, n = {ceiling.items}", points(ceiling.difference)]
+            if ceiling
+            else [NOTHING] * 2
+        )
         for judge in judges
         for ceiling in [judge.ceiling.get("no_ties")]
         if judge.label and judge.headline
@@ -194,6 +199,9 @@ def _on_position(position: Position) -> str:
         won, side = (position.primacy, "first") if rate[1] < 0 else (position.recency, "second")
         unless = ", if its orders are read correctly: check coordinates and orders" if position.mostly_turns else ""
         return f"{same}; on {rounded(won / position.pairs)} it picks whatever is shown {side}{unless}."
+    if position.primacy + position.recency:
+        wins = f"the first shown wins {position.primacy} times and the second {position.recency} times"
+        same = f"{same}; where the orders choose different answers, {wins}"
     if consistent is None or consistent[0] < LEAST_CONSISTENT <= consistent[1]:
         return f"{same}; the data cannot tell whether that is {rounded(LEAST_CONSISTENT)} or more."
     return f"{same}."

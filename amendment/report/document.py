@@ -314,7 +314,7 @@ def _gates(written: Written) -> list[Gate]:
         checks = ", ".join(f"{check['check']} {check['outcome']}" for check in training["checks"])
         gates.append(Gate(training["outcome"], title, checks))
     elif written.is_run and certificate:
-        gates.append(Gate("not measured", title, "people have labelled nothing"))
+        gates.append(Gate("not measured", title, "no spot check in this run"))
     for judge in written.judges:
         own = [gate for gate in certificate["gates"] if gate["judge"] == judge["name"]]
         by_outcome = {

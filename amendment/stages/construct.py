@@ -181,6 +181,7 @@ class ConstructStage(Stage):
     name = "construct"
     title = "sampling answers for constructed pairs"
     comes_with = ConstructConfig
+    weight = 1
     reads = ("inputs/prompts",)
     writes = (CANDIDATES, PAIRS, TRIES, "construct/endings")
 
