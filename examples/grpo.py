@@ -1,6 +1,6 @@
 """Online RLAIF without a key, a server or a GPU: TRL's GRPO on the embedded model, rewarded by proof and by opinion.
 
-python examples/grpo.py [FOLDER] [STEPS]        writes FOLDER (runs/grpo); 40 steps take about 20 minutes on two cores
+python examples/grpo.py [FOLDER] [STEPS]        writes FOLDER (runs/grpo); 16 steps take six minutes of one core
 
 Code checks what it can: a short answer, and no list. A judge, here the same small model, compares the completions of a
 prompt with each other by a principle that no code can check: a friendly tone. Models this small judge poorly; name a
@@ -76,7 +76,7 @@ def prompts(rule: str) -> list[dict[str, Any]]:
     return [{"prompt": [{"role": "user", "content": f"{json.loads(line)['prompt']} {rule}"}]} for line in lines]
 
 
-def main(folder: str = "runs/grpo", steps: str = "40") -> None:
+def main(folder: str = "runs/grpo", steps: str = "16") -> None:
     out = Path(folder)
     settings = {"name": "grpo", "constitution": str(RULES), "models": {"judge": JUDGE}}
     with Run.from_dict(settings, folder=out / "judge") as run:
