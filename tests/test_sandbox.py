@@ -220,7 +220,7 @@ def fill(size):
     except OSError:
         return written
 """
-    places = ["/", "/usr", "/usr/lib", "/dev", "/dev/shm", "/etc", "/lib", str(Path.home()), "/var", "/srv"]
+    places = ["/", "/usr", "/usr/lib", "/dev", "/dev/shm", "/etc", "/lib", "/home", "/root", "/var", "/srv"]
     *outside, inside, filled = run_python(
         code, [*(f"write({place!r})" for place in [*places, str(folder)]), "fill(65536)"]
     )
