@@ -51,12 +51,13 @@ def croissant_text(
     folders: Mapping[str, str],
 ) -> str:
     """The file's text. `files` are those of rows, with `sha256` and `bytes`; `folders` say where a config's lie."""
+    what = f"Preference pairs of the run {run.manifest['name']}, with candidates, verdicts and provenance."
     url = f"https://huggingface.co/datasets/{settings.repo}"
     content = {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
         "name": settings.repo.split("/")[-1],
-        "description": f"Preference pairs of the run {run.manifest['name']}, with candidates, verdicts and provenance.",
+        "description": what + (f" {simulated}" if (simulated := run.manifest["simulated"]) else ""),
         "conformsTo": CONFORMS_TO,
         "license": settings.license_name or settings.license,
         "url": url,
@@ -134,7 +135,8 @@ def _responsible(run: FinishedRun) -> dict[str, Any]:
     shares = [f"{source}: {of['share of text']:.1%} of the text by models on record" for source, of in written.items()]
     sources = [f"{source}, license {source.license or 'not on record'}" for source in source_licenses(run)]
     decided = sorted({row.decided_by for row in run.every_row})
-    people = f"{len({verdict.rater for verdict in labels})} annotators gave {len(labels)} labels"
+    raters = len({verdict.rater for verdict in labels})
+    people = f"{raters} annotators gave {len(labels)} labels" if labels else "No label of a person is published"
     return {
         "rai:dataCollection": f"Prompts and answers: {'; '.join(sources)}. Synthetic text: {'; '.join(shares)}.",
         "rai:dataAnnotationProtocol": f"Which of two answers is better is decided by: {', '.join(decided)}. {people}.",

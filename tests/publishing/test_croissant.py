@@ -39,6 +39,7 @@ def test_the_library_of_the_format_accepts_it_and_reads_every_row(downloaded: Pa
     assert "not standard" not in ended.stderr
     assert "http://mlcommons.org/croissant/1.0" in json.dumps(read["conforms to"])
     assert read["biases"]
+    assert "Simulated" in json.loads((downloaded / "croissant.json").read_text())["description"]
     assert [tool for tool in read["tools"] if tool.startswith("lilliput/")]
     assert {"default", "candidates", "verdicts"} <= {name.split("/")[0] for name in read["rows"]}
     for name, count in read["rows"].items():
