@@ -15,6 +15,7 @@ from pydantic import Field
 from amendment.curation.collapse import RULE, collapse_gates
 from amendment.curation.diversity import NGRAMS, REPETITION, TAIL, Embed, measure_diversity
 from amendment.data.inputs import read_inputs
+from amendment.data.pseudonyms import portable
 from amendment.data.source_rows import source_state
 from amendment.data.sources import FileSource
 from amendment.errors import ConfigError, MissingExtra
@@ -70,13 +71,14 @@ class DiversitySettings(Part):
         people = self.answers_of_people(context.base, context.config)
         return {prompt_id: text_of(answer.messages) for prompt_id, (_, answer) in people.items()}
 
-    def embed(self, context: Context) -> Embed | None:
+    def embed(self, context: Context) -> tuple[Embed | None, str]:
+        """What makes the vectors of the Vendi score, None for words, and its name or why it is missing."""
         if self.embeddings is None or context.is_rehearsed:
-            return None
+            return None, "words"
         try:
-            return Embeddings.load(self.embeddings, context.base).embed
-        except (ConfigError, MissingExtra):  # `check` has warned
-            return None
+            return Embeddings.load(self.embeddings, context.base).embed, portable(self.embeddings)
+        except (ConfigError, MissingExtra):
+            return None, f"words, since {portable(self.embeddings)} cannot be loaded"
 
 
 def _by_prompt(answers: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -89,7 +91,7 @@ def pair_diversity(
 ) -> dict[str, Any]:
     """The diversity of chosen and of rejected answers, by source at one size; of chosen ones compared with people's."""
     people = config.texts_of_people(context)
-    embed, seed = config.embed(context), context.config.seed
+    (embed, by), seed = config.embed(context), context.config.seed
     measured = {}
     for side in ("chosen", "rejected"):
         sets = {
@@ -98,7 +100,7 @@ def pair_diversity(
         }
         compared = {REFERENCE: people} if people and side == "chosen" else {}
         baseline = REFERENCE if compared else None
-        measured[side] = _measured({**compared, **sets}, baseline=baseline, embed=embed, seed=seed)
+        measured[side] = _measured({**compared, **sets}, by, baseline=baseline, embed=embed, seed=seed)
     measured = {side: figures for side, figures in measured.items() if figures}
     return {"diversity": measured} if measured else {}
 
@@ -110,16 +112,16 @@ def round_diversity(
     predicted are people's answers, or without a reference held-out ones of the first policy."""
     sets = {policy: _by_prompt(given) for policy, given in answers.items()}
     people = config.texts_of_people(context) or None
-    embed, seed = config.embed(context), context.config.seed
-    return _measured(sets, baseline=next(iter(sets)), held_out=people, embed=embed, seed=seed)
+    (embed, by), seed = config.embed(context), context.config.seed
+    return _measured(sets, by, baseline=next(iter(sets)), held_out=people, embed=embed, seed=seed)
 
 
-def _measured(sets: Mapping[str, Mapping[str, str]], **settings: Any) -> dict[str, Any]:
+def _measured(sets: Mapping[str, Mapping[str, str]], by: str, **settings: Any) -> dict[str, Any]:
     diversity = measure_diversity(sets, **settings)
     if diversity is None:
         return {}
     gates = {name: gate._asdict() for name, gate in collapse_gates(diversity).items()}
-    return {**diversity.to_json(), **({"gates": gates} if gates else {})}
+    return {**diversity.to_json(), "Vendi score by": by, **({"gates": gates} if gates else {})}
 
 
 HOW_DIVERSE = (
@@ -153,7 +155,8 @@ def _gate_lines(part: Mapping[str, Any]) -> list[str]:
 
 def _size(part: Mapping[str, Any]) -> str:
     words = f"{part['answers']:,} answers of {part['characters']:.0f} characters ({part['words']:.0f} words)"
-    return f"at {words} each, mean of {part['draws']} draws (95 % interval)"
+    by = plain(part["Vendi score by"], longest=300)
+    return f"at {words} each, mean of {part['draws']} draws (95 % interval), Vendi score by {by}"
 
 
 def _rows(sets: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:

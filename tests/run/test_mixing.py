@@ -250,6 +250,13 @@ def test_chosen_answers_are_compared_with_what_people_wrote(again: Mix, tmp_path
     assert again(OWN, ("dataset:\n", REFERENCE)).ran == ("dataset",), "another reference concerns the figures alone"
 
 
+def test_embeddings_that_cannot_be_loaded_are_named_where_words_take_their_place(again: Mix) -> None:
+    result = again(OWN, ("dataset:\n", "dataset:\n  diversity: {embeddings: ../private/place/model}\n"))
+    counted = result.summary["stages"]["dataset"]["diversity"]["chosen"]["Vendi score by"]
+    assert counted == "words, since model cannot be loaded", "counts are published, and so hold no path"
+    assert counted in (result.folder / "summary.md").read_text()
+
+
 def test_a_reference_that_cannot_be_read_is_named_before_the_run(tmp_path: Path) -> None:
     save(tmp_path / "people.jsonl", people(OWN))
     save(tmp_path / "human.jsonl", [{"q": "why", "b": "because"}])
