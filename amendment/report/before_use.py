@@ -102,10 +102,8 @@ def _failed_gates(written: Written, *, is_judge_in_use: bool) -> Iterator[str]:
 def _flipped(pairs: PairFacts) -> Iterator[str]:
     judged = pairs.decided_by["judge"]
     if pairs.flipped:
-        share = (
-            f"{pairs.flipped:,} of the {judged:,} pairs that the judge decided ({100 * pairs.flipped / judged:.1f} %)"
-        )
-        yield f"In {share}, its two orders disagree: there the label is the mean of two opposite verdicts."
+        share = f"{pairs.flipped:,} of the {judged:,} pairs that it decided ({100 * pairs.flipped / judged:.1f} %)"
+        yield f"The judge's two orders disagree in {share}."
 
 
 def _cut(dataset: Json, pairs: int) -> Iterator[str]:
@@ -120,8 +118,8 @@ def _length_alone(stages: Json) -> Iterator[str]:
         stage["held out"].get("longer_wins") for stage in stages.values() if isinstance(stage.get("held out"), dict)
     ]
     figure = next((figure for figure in measured if figure and figure["n"] >= FEWEST_HELD_OUT), None)
-    if figure and not 1 - NEARLY_ALL < figure["value"] < NEARLY_ALL:
-        side, share = ("longer", figure["value"]) if figure["value"] > 0.5 else ("shorter", 1 - figure["value"])
+    if figure and (share := max(figure["value"], 1 - figure["value"])) >= NEARLY_ALL:
+        side = "longer" if figure["value"] > 0.5 else "shorter"
         right = f"{round(share * figure['n']):,} of {figure['n']:,} held-out pairs"
         yield f"Always choosing the {side} answer is right in {right}: length alone decides these pairs."
 

@@ -279,8 +279,7 @@ def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_j
         "The labels fail the gate before training (people), and dpo learned from them all the same.",
         "j fails the gate order: too often.",
         # the fox: 1 of the 2 pairs that the judge decided
-        "In 1 of the 2 pairs that the judge decided (50.0 %), its two orders disagree: there the label is the mean of "
-        "two opposite verdicts.",
+        "The judge's two orders disagree in 1 of the 2 pairs that it decided (50.0 %).",
         "3 of 4 rejected answers are cut at max_tokens, so an abrupt end gives them away.",
     ]
     assert written("person")[2:] == [

@@ -13,6 +13,7 @@ import pytest
 from amendment.errors import ConfigError
 from amendment.run import Patience, Run, Terms, check_run_file, load_run_file
 from amendment.run.runfile.retired import RETIRED
+from amendment.stages.kinship import kinship_warnings
 from tests.command_line import called
 from tests.rows import save
 from tests.run.small_runs import Said, complaints, run_of
@@ -367,6 +368,8 @@ def warnings_of(folder: Path, writer: str, judge: str, more: str = "") -> list[s
         run()
     summary = json.loads((folder / "run/summary.json").read_text())
     assert all(line in told.lines for line in summary["warnings"]), "said at the start, too"
+    if "judge_labelled" not in more:
+        assert kinship_warnings(run.config, decides=False) == [], "of a judge that decided no pair"
     return list(summary["warnings"])
 
 
