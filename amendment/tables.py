@@ -14,11 +14,12 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple, TextIO, cast
 
 from amendment.errors import DataError, Problem
@@ -45,6 +46,8 @@ class Row(NamedTuple):
 
     place: str
     values: dict[str, Any]
+    replies: Mapping[str, str] = MappingProxyType({})
+    """By column: the whole reply, of a cell that has been replaced by the verdict found in it."""
 
     def problem(self, column: str, message: str) -> Problem:
         """A complaint about one cell of this row."""

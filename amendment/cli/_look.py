@@ -24,10 +24,13 @@ LISTED = 20
 def show(  # noqa: PLR0917 - typer makes options of them
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, finished or not.")],
     prompts: Annotated[
-        list[str] | None, typer.Argument(metavar="PROMPT", help="The number or the id of a prompt, or several.")
+        list[str] | None, typer.Argument(metavar="PROMPT", help="The number, id or item of a prompt, or several.")
     ] = None,
     disputed: Annotated[
         bool, typer.Option("--disputed", help="List only prompts on which judges or people disagree.")
+    ] = False,
+    wrong: Annotated[
+        bool, typer.Option("--wrong", help="List only prompts on which a judge contradicts the majority of people.")
     ] = False,
     flipped: Annotated[
         bool,
@@ -58,7 +61,7 @@ def show(  # noqa: PLR0917 - typer makes options of them
     from amendment.report import Records, RunReader
     from amendment.report.show import story_lines
 
-    wishes = {"disputed": disputed, "flipped": flipped, "invalid": invalid}
+    wishes = {"disputed": disputed, "wrong": wrong, "flipped": flipped, "invalid": invalid}
     filters = [name for name, is_on in wishes.items() if is_on] + ([f"with {plain(grep)!r}"] if grep else [])
     if prompts and (filters or random):
         raise ConfigError("show: found prompts and a filter; name prompts, or leave them out and filter")
@@ -68,7 +71,7 @@ def show(  # noqa: PLR0917 - typer makes options of them
         stories = reader.prompts([reader.find(name) for name in prompts])
     elif filters:
         every = reader.prompts(disputed=disputed or None, flipped=flipped or None, invalid=invalid or None)
-        stories = Records(story for story in every if not grep or story.mentions(grep))
+        stories = Records(story for story in every if (not grep or story.mentions(grep)) and (not wrong or story.wrong))
         if random:
             drawn = set(reader.drawn([story.id for story in stories], random))
             stories = Records(story for story in stories if story.id in drawn)

@@ -245,13 +245,17 @@ def _looks_swapped_twice(cast: Cast, before: Cast) -> bool:
 def _swapped_twice(casts: list[tuple[Cast, Cast]]) -> Problem:
     cast, before = casts[0]
     columns = cast.reading.columns
-    key = "order" if columns.order else "swapped"
-    advice = f"leave out columns.{key}, and say" if columns.order or columns.swapped else "say"
+    if columns.order or columns.swapped:
+        key = "order" if columns.order else "swapped"
+        advice = f"leave out columns.{key}, and say coordinates: displayed"
+    else:
+        draws = "where it was asked several times, name the column that numbers the draws as columns.sample"
+        advice = f"say coordinates: displayed; or, {draws}"
     return cast.reading.row.problem(
         cast.ballot.column,
         f"{plain(cast.ballot.rater, longest=40)} has judged these two answers at {before.reading.row.place} already, "
         f"and here they stand the other way round{and_more(len(casts) - 1)}: the answers are already swapped in these "
-        f"rows; {advice} coordinates: displayed",
+        f"rows; {advice}",
     )
 
 
@@ -349,7 +353,7 @@ def records_of(item: JoinedComparison, problems: list[Problem]) -> Records:
         if not item.readings[0].is_decided:
             records.first = (b if item.turned[0] else a).id
         records.weights = [row.weight for row in item.readings if row.weight is not None]
-        records.verdicts = [_verdict(cast.ballot, records.prompt, a, b) for cast in item.casts]
+        records.verdicts = [_verdict(cast, records.prompt, a, b) for cast in item.casts]
     return records
 
 
@@ -380,8 +384,10 @@ def _texts(item: JoinedComparison, reading: Reading, *, turned: bool) -> tuple[P
     return prompt, a, b
 
 
-def _verdict(ballot: Ballot, prompt: Prompt, a: Candidate, b: Candidate) -> Verdict:
-    """The vote in displayed coordinates; if the order is not on record, in the order of the candidates' names."""
+def _verdict(cast_: Cast, prompt: Prompt, a: Candidate, b: Candidate) -> Verdict:
+    """The vote in displayed coordinates; if the order is not on record, in the order of the candidates' names. A reply
+    that it was found in is its reasoning."""
+    ballot = cast_.ballot
     first = ballot.first or ("A" if a.id < b.id else "B")
     seen = ballot if first == "A" else ballot.flipped()
     shown = (a.id, b.id) if first == "A" else (b.id, a.id)
@@ -393,6 +399,7 @@ def _verdict(ballot: Ballot, prompt: Prompt, a: Candidate, b: Candidate) -> Verd
         shown=shown,
         order=None if ballot.first else "unknown",
         value=cast(VoteValue, seen.value) if is_read else None,
+        reasoning=cast_.reading.row.replies.get(ballot.column) or None,
         invalid=None if is_read else f"unreadable: {ballot.word[:40]}" if ballot.word else "empty",
         distribution=None if p is None else {"A": p, "B": 1 - p},
         principle_id=seen.principle,

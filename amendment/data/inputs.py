@@ -28,6 +28,7 @@ from amendment.data.readings import absent_columns, gather
 from amendment.data.shapes import Parts, candidate_parts, prompt_parts, recognise
 from amendment.data.source_rows import FileFacts, SourceRows, SourceStream, rows_of, stream_of
 from amendment.data.sources import CandidateColumns, FileSource, LilliputPrompts, PromptFile, Source, TaskPrompts
+from amendment.data.store import Item
 from amendment.data.tasks import make_tasks
 from amendment.data.verdict_files import DataSources
 from amendment.errors import DataError, Problem
@@ -51,6 +52,8 @@ class Inputs:
     firsts: dict[str, str] = field(default_factory=dict)
     """The candidate that comes first in the file, by comparison."""
     counts: Counter[str] = field(default_factory=Counter)
+    items: list[Item] = field(default_factory=list)
+    """The names that comparisons have in the user's files."""
     files: list[tuple[Source, FileFacts]] = field(default_factory=list)
     """Every source that was read."""
     _licenses: dict[str, str | None] = field(default_factory=dict)
@@ -291,6 +294,8 @@ def _judged(config: DataSources, base: Path, inputs: Inputs, problems: list[Prob
                 for source, license in records.licenses:
                     inputs.note_license(name, source, license)
             inputs.verdicts += records.verdicts
+            if any(reading.key for reading in item.readings):
+                inputs.items.append(Item(prompt_id=records.prompt.id, name=item.name))
             name = Comparison.between(*records.candidates).id
             if records.first:
                 inputs.firsts.setdefault(name, records.first)

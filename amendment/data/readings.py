@@ -210,11 +210,16 @@ def _with_replies_read(layout: Layout, source: VerdictFile, pattern: str, counts
     for column in filter(None, columns):
         holding = [row for row in rows if column in row.values]
         verdicts = iter(read_replies([row.values[column] for row in holding], pattern, words))
-        rows = [Row(row.place, {**row.values, column: next(verdicts)}) if column in row.values else row for row in rows]
+        rows = [_replaced(row, column, next(verdicts)) if column in row.values else row for row in rows]
         counts[REPLIES_WITHOUT] += sum(row.values.get(column) == NO_VERDICT for row in rows)
     meanings = words or REPLY_WORDS
     invalid = dict.fromkeys((*meanings.invalid, NO_VERDICT))
     return layout._replace(rows=rows, words=meanings.model_copy(update={"invalid": tuple(invalid)}))
+
+
+def _replaced(row: Row, column: str, verdict: str) -> Row:
+    replies = {**row.replies, column: word_of(row.values[column])}
+    return row._replace(values={**row.values, column: verdict}, replies=replies)
 
 
 def _known_layout(source: Source, table: SourceRows, wanted: Literal["pairs", "verdicts"]) -> Layout:

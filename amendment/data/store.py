@@ -207,12 +207,22 @@ def _plain(annotation: Any) -> str | None:
 
 # A run's folder.
 
+ITEMS = "inputs/items"
+"""The table of `Item`."""
+
 
 class Split(Record):
     """The side of the split that a prompt is on."""
 
     prompt_id: str
     split: str
+
+
+class Item(Record):
+    """A comparison's own name, from the column `item` of the user's files."""
+
+    prompt_id: str
+    name: str
 
 
 class Workspace:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from amendment.data.pseudonyms import MAYBE_PEOPLE, Pseudonyms, run_pseudonyms
-from amendment.data.store import Split, Workspace, iter_records, read_columns
+from amendment.data.store import ITEMS, Item, Split, Workspace, iter_records, read_columns
 from amendment.errors import AmendmentError, ConfigError
 from amendment.hashing import HASH_PREFIX, content_id
 from amendment.records import Candidate, Critique, ItemEnding, Judgement, Preference, Prompt, Record, Try, Verdict
@@ -76,16 +76,20 @@ class RunReader:
         return {name: number for number, name in enumerate(self.prompt_ids, start=1)}
 
     def find(self, name: str) -> str:
-        """The id of the prompt that a number, an id or the beginning of an id names.
+        """The id of the prompt that a number, an id, the beginning of an id or an item of the user's files names.
 
         Digits are a number where there is such a prompt. Raises ConfigError where no prompt or several are meant.
         """
         ids, asked = self.prompt_ids, name.strip().removeprefix("#")
         if asked.isascii() and asked.isdigit() and 1 <= int(asked) <= len(ids):
             return ids[int(asked) - 1]
+        if of_item := next(
+            (row.prompt_id for row in self._read("inputs", ITEMS, Item, None) if row.name == asked), None
+        ):
+            return of_item
         beginning = HASH_PREFIX + asked.removeprefix(HASH_PREFIX)
         found = [number for number, prompt_id in enumerate(ids, start=1) if prompt_id.startswith(beginning)]
-        expected = f"expected a number from 1 to {len(ids)}, an id, or the beginning of one"
+        expected = f"expected a number from 1 to {len(ids)}, an id, the beginning of one, or an item of your files"
         if not ids:
             raise ConfigError(f"{self.folder}: no prompts have been read yet; start the run first: amendment run FILE")
         if not found or beginning == HASH_PREFIX:
@@ -138,6 +142,8 @@ class RunReader:
 
     def _stories(self, ids: Collection[str] | None) -> Iterator[PromptStory]:
         tables = self._tables(ids)
+        for item in self._read("inputs", ITEMS, Item, ids):
+            tables[item.prompt_id].items.append(item.name)
         prompts = {prompt.id: prompt for prompt in self._read("inputs", "inputs/prompts", Prompt, ids)}
         splits = {row.prompt_id: row.split for row in self._read("inputs", "inputs/split", Split, ids)}
         wanted = self.prompt_ids if ids is None else sorted(set(ids), key=self._numbers.__getitem__)
@@ -249,6 +255,9 @@ def _status(folder: Path) -> dict[str, Any]:
     try:
         status = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
+        if (folder / "certificate.json").is_file():
+            advice = "run its description, amendment run study.yaml, and show runs/study"
+            raise ConfigError(f"{folder}: an audit's folder, which holds figures and no texts; {advice}") from None
         raise ConfigError(f"{folder}: no status.json here; expected a run's folder, such as runs/NAME") from None
     except ValueError as fault:
         raise ConfigError(f"{path}: not JSON ({fault}); run again to rewrite it") from None

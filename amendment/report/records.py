@@ -184,6 +184,8 @@ class ComparisonView:
     disputed: bool
     """Raters prefer different answers: two judges, two people, a judge and a person, or a judge and the check or the
     construction that decided the pair."""
+    wrong: bool
+    """A judge, with all orders that it was asked in, prefers the answer that the majority of people does not."""
     sealed: int
     """Labels of people that only certify; their content is shown to nobody before the certificate."""
     ending: str | None
@@ -225,6 +227,8 @@ class PromptStory:
     """What did not end well, such as `critique refused: REASON`."""
     unpaired: tuple[str, ...]
     """Tries of the stage `construct` that made no pair, such as `answers 1 and 2: an answer is cut off`."""
+    items: tuple[str, ...]
+    """The names of its comparisons in the user's files, where a column of theirs has names."""
 
     @property
     def drafts(self) -> tuple[AnswerView, ...]:
@@ -265,6 +269,11 @@ class PromptStory:
         return any(comparison.disputed for comparison in self.comparisons)
 
     @property
+    def wrong(self) -> bool:
+        """A judge contradicts the majority of people on two of the answers."""
+        return any(comparison.wrong for comparison in self.comparisons)
+
+    @property
     def flipped(self) -> bool:
         """Two of the answers are judged differently in the two orders."""
         return any(comparison.flipped for comparison in self.comparisons)
@@ -275,8 +284,13 @@ class PromptStory:
         return sum(verdict.invalid is not None for verdict in self.verdicts)
 
     def mentions(self, text: str) -> bool:
-        """Whether a text occurs in the prompt, an answer, a critique or a reason, in whatever case."""
-        texts = [self.text, *(answer.text for answer in self.answers), *(critique.text for critique in self.critiques)]
+        """Whether a text occurs in the prompt, an item's name, an answer, a critique or a reason, in whatever case."""
+        texts = [
+            self.text,
+            *self.items,
+            *(answer.text for answer in self.answers),
+            *(critique.text for critique in self.critiques),
+        ]
         texts += [verdict.reasoning for verdict in self.verdicts if verdict.reasoning]
         return any(text.casefold() in other.casefold() for other in texts)
 
@@ -287,7 +301,13 @@ class PromptStory:
             view |= {"flipped": comparison.flipped, "invalid": comparison.invalid}
             for name in ("prompt_text", "chosen_text", "rejected_text"):
                 (view["pair"] or {}).pop(name, None)
-        return {**story, "disputed": self.disputed, "flipped": self.flipped, "invalid": self.invalid}
+        return {
+            **story,
+            "disputed": self.disputed,
+            "wrong": self.wrong,
+            "flipped": self.flipped,
+            "invalid": self.invalid,
+        }
 
     def to_row(self) -> dict[str, Any]:
         """The story as a flat row: texts and counts."""

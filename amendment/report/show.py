@@ -56,7 +56,8 @@ def flags_of(record: PromptStory | ComparisonView) -> list[str]:
 def story_lines(story: PromptStory, *, total: int, has_dataset: bool) -> Iterator[str]:
     """The whole story of a prompt. `total` is the number of prompts of the run; `has_dataset` says that pairs have been
     made, so that a missing one is none."""
-    facts = ", ".join(fact for fact in (story.category, story.split) if fact)
+    items = f"item {', '.join(story.items)}" if story.items else None
+    facts = ", ".join(fact for fact in (items, story.category, story.split) if fact)
     yield from _heading(f"Prompt {story.number:,} of {total:,}{f' ({facts})' if facts else ''}, {story.id}")
     yield from _indented(story.text)
     for answer in story.answers:

@@ -66,6 +66,8 @@ class StoryTables:
     pairs: list[PairRow] = field(default_factory=list)
     sealed: list[Verdict] = field(default_factory=list)
     endings: list[str] = field(default_factory=list)
+    items: list[str] = field(default_factory=list)
+    """Their names in the user's files."""
 
     @property
     def has_people(self) -> bool:
@@ -100,6 +102,7 @@ def tell(
         comparisons=tuple(comparisons),
         endings=tuple(tables.endings),
         unpaired=tuple(told.unpaired()),
+        items=tuple(tables.items),
     )
 
 
@@ -213,6 +216,7 @@ class _Told:
             decided_by=decided_by,
             decisive=pair.decisive if pair else deciding.decisive if deciding else None,
             disputed=disputed,
+            wrong=_is_wrong(verdicts, comparison),
             sealed=sealed,
             ending=ending,
             pair=pair,
@@ -294,6 +298,14 @@ def _sides(verdicts: Sequence[Verdict], comparison: Comparison) -> set[int]:
     votes = person_votes(people).get(comparison.id, {})
     sides = {side_of(p) for p in votes.values()}
     return sides | {vote.side for vote in rater_votes(others, comparison).values()}
+
+
+def _is_wrong(verdicts: Sequence[Verdict], comparison: Comparison) -> bool:
+    """A judge's side is not that of the majority of people; orders that disagree are no side."""
+    people = person_votes([verdict for verdict in verdicts if verdict.rater_kind == "person"]).get(comparison.id, {})
+    majority = sum(side_of(p) for p in people.values())
+    judges = rater_votes([verdict for verdict in verdicts if verdict.rater_kind == "model"], comparison)
+    return any(vote.side * majority < 0 for vote in judges.values())
 
 
 def _flipping_raters(verdicts: Sequence[Verdict], comparison: Comparison) -> set[str]:

@@ -12,7 +12,7 @@ from amendment.constitutions.proof import missing as missing_for
 from amendment.data.inputs import StreamedInputs, read_into
 from amendment.data.source_rows import FileFacts, source_state
 from amendment.data.sources import ChainSource, FileSource, PairFile, Source
-from amendment.data.store import Split, Workspace
+from amendment.data.store import ITEMS, Item, Split, Workspace
 from amendment.libraries import missing
 from amendment.preference.aggregate import majorities
 from amendment.preference.pairs import held_out
@@ -43,6 +43,7 @@ class InputsStage(Stage):
         super().__init__(settings)
         self.reads = (GENERATED,) if settings.parts(GenerateConfig) else ()
         self.writes = (*type(self).writes, *([f"inputs/{DROPPED}"] if settings.clean else []))
+        self.writes += (ITEMS,) if settings.verdicts else ()
 
     @classmethod
     def of(cls, settings: RunSettings) -> Iterable[Stage]:
@@ -98,6 +99,8 @@ class InputsStage(Stage):
         workspace.write("inputs/candidates", Candidate, answers)
         workspace.write("inputs/verdicts", Verdict, inputs.verdicts)
         workspace.write("inputs/judgements", Judgement, judgements)
+        if self.settings.verdicts:
+            workspace.write(ITEMS, Item, inputs.items)
         counts: dict[str, Any] = {"prompts": len(inputs.places), "held-out prompts": len(test), **inputs.counts}
         if judgements:
             counts |= {"comparisons": len(judgements), "verdicts": len(inputs.verdicts)}

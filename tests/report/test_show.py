@@ -83,6 +83,7 @@ def test_prompts_are_listed_with_what_is_worth_a_look(folder: Path) -> None:
 
 def test_filters_have_to_hold_together(folder: Path) -> None:
     assert numbers(shown(folder, "--disputed")) == [1]
+    assert numbers(shown(folder, "--wrong")) == [1]  # one of its judges contradicts the one person
     assert numbers(shown(folder, "--flipped")) == [2]
     assert numbers(shown(folder, "--invalid")) == [3]
     assert numbers(shown(folder, "--flipped", "--invalid")) == []

@@ -14,7 +14,9 @@ from amendment.audit.inputs import read_votes
 from amendment.cli._people import audit_path
 from amendment.data.inputs import read_inputs
 from amendment.errors import ConfigError, DataError
-from amendment.run import RunFile
+from amendment.report import RunReader
+from amendment.report.show import story_lines
+from amendment.run import Run, RunFile
 from tests.rows import save
 
 PEOPLE = ("Jürgen", "Zoë", "Änne")
@@ -314,3 +316,43 @@ def test_whether_the_columns_of_answers_follow_the_order_is_seen_or_asked(
         audit_path(Path("log.jsonl"), written=Path("study.yaml"))
     [source] = yaml.safe_load(Path("study.yaml").read_text(encoding="utf-8"))["verdicts"]
     assert (source["columns"].get("order"), source["coordinates"]) == (expected, "displayed")
+
+
+def test_a_run_of_a_study_can_be_looked_at_by_the_users_own_items_and_by_the_judges_mistakes(tmp_path: Path) -> None:
+    """All people say a. The judge names b in both orders of k1, the first shown of k2, and two verdicts of k3."""
+    texts = [{"item": f"k{n}", "prompt": f"Why {n}?", "a": f"So {n}.", "b": f"Or {n}."} for n in range(4)]
+    save(Path("people.csv"), [{**row, "ann": "a", "bo": "a"} for row in texts])
+    said = {"k0": "AB", "k1": "BA", "k2": "AA", "k3": "AB"}
+    calls = [
+        {**row, "a": a, "b": b, "reply": f"Thought.\x1b[2J [[{letter}]]" + " [[C]]" * (row["item"] == "k3")}
+        for row in texts
+        for letter, a, b in zip(said[row["item"]], (row["a"], row["b"]), (row["b"], row["a"]), strict=True)
+    ]
+    save(Path("log.jsonl"), calls)
+    columns = {name: name for name in ("item", "prompt", "a", "b")}
+    config = {
+        "name": "study",
+        "verdicts": [
+            {"path": "people.csv", "kind": "person", "columns": {**columns, "votes": ["ann", "bo"]}},
+            {
+                **{"path": "log.jsonl", "kind": "model", "columns": {**columns, "verdict": "reply"}},
+                **{"pattern": "brackets", "coordinates": "displayed"},
+            },
+        ],
+        "dataset": {"test_share": 0},
+    }
+    folder = Run.from_dict(config, folder=tmp_path / "run")().folder
+    reader = RunReader(folder)
+    assert reader.find("k2") == reader.find("3")
+    stories = reader.prompts()
+    assert [(story.items, story.wrong, story.flipped) for story in stories] == [
+        *[(("k0",), False, False), (("k1",), True, False)],
+        *[(("k2",), False, True), (("k3",), False, False)],
+    ]
+    assert [story.items for story in stories if story.mentions("K1")] == [("k1",)]
+    shown = "\n".join(story_lines(stories[3], total=4, has_dataset=True))
+    assert "Prompt 4 of 4 (item k3, train)" in shown
+    assert r"Thought.\x1b[2J [[A]] [[C]]" in shown  # of a verdict that could not be read
+    (tmp_path / "run/status.json").unlink()
+    with pytest.raises(ConfigError, match=r"an audit's folder.* amendment run"):
+        RunReader(folder)
