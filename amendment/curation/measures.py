@@ -80,9 +80,10 @@ def effective_number(kinds: Iterable[Hashable]) -> float:
 def hashed_features(texts: Sequence[Words]) -> NDArray[np.float32]:
     """A unit vector for each text, as a row: its words and pairs of words, counted in 4,096 hashed places."""
     rows = np.zeros((len(texts), DIMENSIONS), np.float32)
-    for row, text in zip(rows, texts, strict=True):
-        for gram in chain(text, (f"{first} {second}" for first, second in ngrams(text, 2))):
-            row[zlib.crc32(gram.encode("utf-8", "replace")) % DIMENSIONS] += 1
+    for number, text in enumerate(texts):
+        grams = [*text, *map(" ".join, ngrams(text, 2))]
+        places = [zlib.crc32(gram.encode("utf-8", "replace")) % DIMENSIONS for gram in grams]
+        rows[number] = np.bincount(np.array(places, np.intp), minlength=DIMENSIONS)
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     return rows
 
