@@ -63,7 +63,16 @@ principle, one that says nothing may rightly win."""
 LABELS = {"pair": ("A", "B"), "pool": ("1", "2")}
 """The names of the two answers, by what a judge's protocol shows; where it shows one, there is no place."""
 ProbeName = Literal[
-    "all", "verbosity", "authority", "format", "injection", "bandwagon", "sycophancy", "revision", "null-answer"
+    "all",
+    "verbosity",
+    "authority",
+    "format",
+    "injection",
+    "bandwagon",
+    "sycophancy",
+    "revision",
+    "null-answer",
+    "typing",
 ]
 
 

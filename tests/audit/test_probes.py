@@ -256,3 +256,24 @@ def test_a_judges_name_is_harmless_in_the_table_and_the_rules_are_printed() -> N
     assert "\x1b" not in lines
     assert "<b>" not in lines.replace("\\<", "")
     assert all(rule in lines for rule in probe_json(report)["rules"].values())
+
+
+def test_a_prompt_is_typed_in_two_ways_and_the_answers_stay() -> None:
+    texts = {question.arm: text_of(question.prompt.messages) for question in asked("typing")}
+    assert texts == {"edited": "WHAT  is  IT", "control": "what  IS  it"}
+    for question in asked("typing"):
+        assert {text_of(shown.messages) for shown in question.shown} == {"it is this", "it is not this"}
+        assert {shown.prompt_id for shown in question.shown} == {question.prompt.id}
+
+
+def test_typing_warns_where_verdicts_change_more_than_from_draw_to_draw() -> None:
+    def outcome(edited: str, again: str) -> str:
+        rows = said("typing", before="T" * 40, again=again, edited=edited, control="T" * 40)
+        [probed] = probe_report(rows)
+        return probed.outcome
+
+    assert outcome("T" * 40, "T" * 40) == "PASS"
+    assert outcome("T" * 20 + "o" * 20, "T" * 40) == "WARN"  # half change, none by itself
+    assert outcome("T" * 20 + "o" * 20, "o" * 20 + "T" * 20) == "PASS"  # half change, and half by themselves
+    rows = said("typing", before="T" * 20, again="T" * 20, edited="o" * 20, control="T" * 20)
+    assert probe_report(rows)[0].outcome == "not measured"
