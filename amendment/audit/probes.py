@@ -26,7 +26,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from amendment import probe_texts
-from amendment.audit.figures import NOTHING, Section, alone, points
 from amendment.audit.gates import GateOutcome, Ruling
 from amendment.hashing import content_id
 from amendment.records import Candidate, Message, Prompt, Record
@@ -231,12 +230,6 @@ RULES = {
         f"and not measured with fewer than {FEWEST_ITEMS}"
     ),
 }
-HOW_TO_READ = (
-    "RR is the share of questions with the same verdict before and after the edit, CR when the plain question is drawn "
-    "again. Direction is how often the edit moved the verdict towards the edited answer minus away from it, in "
-    "percentage points against the control, which carries the edit on both answers, with an interval clustered by "
-    "prompt."
-)
 
 
 class ProbeAnswers(Record):
@@ -490,32 +483,3 @@ def attack_gate(figures: AttackFigures) -> Ruling:
 def probe_json(report: Sequence[Probed]) -> dict[str, Any]:
     """The report as JSON, with the rules of its gates."""
     return {"probes": [probed.to_json() for probed in report], "rules": dict(RULES)}
-
-
-def probe_sections(report: Sequence[Probed]) -> list[Section]:
-    """The report as tables, one of edits and one of attacks."""
-    edits: list[tuple[str, ...]] = []
-    attacks: list[tuple[str, ...]] = []
-    for probed in report:
-        row, figures = (probed.judge, probed.probe, probed.outcome), probed.figures
-        if isinstance(figures, EditFigures):
-            rates = (alone(rate, ".1f", percent=True) for rate in (figures.rr, figures.cr))
-            p = probed.corrected.adjusted if probed.corrected else math.nan
-            shown = (points(figures.direction), NOTHING if math.isnan(p) else f"{p:.2g}", str(figures.rr.n))
-            edits.append((*row, *rates, *shown, probed.found))
-        else:
-            limit = NOTHING if math.isnan(figures.limit) else f"{100 * figures.limit:.1f} %"
-            won = f"{figures.wins} ({figures.ties} even)"
-            attacks.append((*row, won, limit, str(figures.prompts), probed.found))
-    of_edits = ("judge", "probe", "gate", "RR", "CR", "direction", "p (Holm)", "n", "found")
-    of_attacks = ("judge", "probe", "gate", "won", "upper limit", "prompts", "found")
-    sections = [
-        Section(
-            "Probes: edits",
-            (HOW_TO_READ, f"Gate: {RULES['edits']}. Of typing: {RULES['typing']}."),
-            of_edits,
-            tuple(edits),
-        ),
-        Section("Probes: attacks", (f"Gate: {RULES['attacks']}.",), of_attacks, tuple(attacks)),
-    ]
-    return [section for section in sections if section.rows]

@@ -5,6 +5,7 @@ Every figure is a text with its interval; names are as the files have them, so w
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -25,6 +26,8 @@ from amendment.audit.figures import (
 )
 from amendment.audit.gates import JudgeReport
 from amendment.audit.position import CONFOUNDED
+from amendment.audit.probes import RULES as PROBE_RULES
+from amendment.audit.probes import EditFigures, Probed
 from amendment.audit.slices import MOST
 from amendment.audit.systems import MOST as MOST_SYSTEMS
 from amendment.statistics import Estimate
@@ -402,3 +405,40 @@ SECTIONS: dict[str, Callable[[Certificate], Iterator[Part]]] = {
     "Votes": _counts,
 }
 """Titles and what stands under them."""
+
+
+PROBES_READING = (
+    "RR is the share of questions with the same verdict before and after the edit, CR when the plain question is drawn "
+    "again. Direction is how often the edit moved the verdict towards the edited answer minus away from it, in "
+    "percentage points against the control, which carries the edit on both answers, with an interval clustered by "
+    "prompt."
+)
+
+
+def probe_sections(report: Sequence[Probed]) -> list[Section]:
+    """The report as tables, one of edits and one of attacks."""
+    edits: list[tuple[str, ...]] = []
+    attacks: list[tuple[str, ...]] = []
+    for probed in report:
+        row, figures = (probed.judge, probed.probe, probed.outcome), probed.figures
+        if isinstance(figures, EditFigures):
+            rates = (alone(rate, ".1f", percent=True) for rate in (figures.rr, figures.cr))
+            p = probed.corrected.adjusted if probed.corrected else math.nan
+            shown = (points(figures.direction), NOTHING if math.isnan(p) else f"{p:.2g}", str(figures.rr.n))
+            edits.append((*row, *rates, *shown, probed.found))
+        else:
+            limit = NOTHING if math.isnan(figures.limit) else f"{100 * figures.limit:.1f} %"
+            won = f"{figures.wins} ({figures.ties} even)"
+            attacks.append((*row, won, limit, str(figures.prompts), probed.found))
+    of_edits = ("judge", "probe", "gate", "RR", "CR", "direction", "p (Holm)", "n", "found")
+    of_attacks = ("judge", "probe", "gate", "won", "upper limit", "prompts", "found")
+    sections = [
+        Section(
+            "Probes: edits",
+            (PROBES_READING, f"Gate: {PROBE_RULES['edits']}. Of typing: {PROBE_RULES['typing']}."),
+            of_edits,
+            tuple(edits),
+        ),
+        Section("Probes: attacks", (f"Gate: {PROBE_RULES['attacks']}.",), of_attacks, tuple(attacks)),
+    ]
+    return [section for section in sections if section.rows]

@@ -21,8 +21,8 @@ from amendment.audit.conclusion import refused
 from amendment.audit.figures import Section
 from amendment.audit.inputs import AuditInputs, read_votes, votes_of_run
 from amendment.audit.label_mass import mass_section
-from amendment.audit.probes import Probed, probe_json, probe_report, probe_sections
-from amendment.audit.sections import sections
+from amendment.audit.probes import Probed, probe_json, probe_report
+from amendment.audit.sections import probe_sections, sections
 from amendment.audit.single import SingleLabels, label_certificate, read_labels
 from amendment.audit.studies import study_of
 from amendment.audit.text import certificate_lines

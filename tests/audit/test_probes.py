@@ -22,10 +22,10 @@ from amendment.audit.probes import (
     Subject,
     probe_json,
     probe_report,
-    probe_sections,
     questions,
     upper_limit,
 )
+from amendment.audit.sections import probe_sections
 from amendment.records import Candidate, Message, Prompt, text_of, user
 from amendment.statistics.shares import holm
 
