@@ -124,18 +124,18 @@ dataset: {{test_share: 0.25}}
     judged = place.read("judging/judgements", Judgement)
     assert {row.comparison_id for row in judged} == {row.comparison_id for row in rows if row.prompt_id in first}
     assert any(row.p_a != 0.5 for row in judged)
-    agrees = []
+    agrees, flipped = list[bool](), list[bool]()
     for row in rows:
         passes = [len(words(text_of(messages))) <= 6 for messages in (row.chosen, row.rejected)]
         own = next((each for each in judged if each.comparison_id == row.comparison_id), None)
-        p_a = own.p_a if own and own.consistent is not False else None  # orders that disagree decide nothing
-        if p_a is not None and passes[0] != passes[1]:
-            is_chosen = (p_a > 0.5) == (row.chosen_id < row.rejected_id)
-            agrees.append(is_chosen == passes[0])
+        if own and own.p_a is not None and passes[0] != passes[1]:
+            is_chosen = (own.p_a > 0.5) == (row.chosen_id < row.rejected_id)
+            (flipped if own.consistent is False else agrees).append(is_chosen == passes[0])
     certificate = json.loads((result.folder / "certificate.json").read_text())
     [agreement] = certificate["checks"]["judges"].values()
     assert (agreement["agrees"], agreement["n"]) == (sum(agrees), len(agrees))
-    assert len(agrees) > 0
+    assert agreement["orders disagree"] == {"n": len(flipped), "mean agrees": sum(flipped)}
+    assert len(flipped) > 0
     assert plan.total.calls >= result.sent
     assert run_of(tmp_path, text)().sent == 0
     run_of(tmp_path, f"{text}spot_check: {{items: 12, annotators: 1}}\n")(until="spot_check")
