@@ -199,12 +199,13 @@ def _on_position(position: Position) -> str:
         won, side = (position.primacy, "first") if rate[1] < 0 else (position.recency, "second")
         unless = ", if its orders are read correctly: check coordinates and orders" if position.mostly_turns else ""
         return f"{same}; on {rounded(won / position.pairs)} it picks whatever is shown {side}{unless}."
+    wins = ""
     if position.primacy + position.recency:
-        wins = f"the first shown wins {position.primacy} times and the second {position.recency} times"
-        same = f"{same}; where the orders choose different answers, {wins}"
+        times = f"the first shown wins {position.primacy} times and the second {position.recency} times"
+        wins = f"; where the orders choose different answers, {times}"
     if consistent is None or consistent[0] < LEAST_CONSISTENT <= consistent[1]:
-        return f"{same}; the data cannot tell whether that is {rounded(LEAST_CONSISTENT)} or more."
-    return f"{same}."
+        return f"{same}; the data cannot tell whether that is {rounded(LEAST_CONSISTENT)} or more{wins}."
+    return f"{same}{wins}."
 
 
 def _on_one_order(position: Position) -> str:

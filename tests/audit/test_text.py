@@ -169,7 +169,9 @@ TRUTH = "AB" * 50
         ("B" * 100, "A" * 40 + "B" * 60, "; on 40 % it picks whatever is shown second."),
         (TRUTH, other(TRUTH[:40]) + TRUTH[40:], "Position (FAIL): the same verdict in both orders on 60.0 % ("),
         (TRUTH, other(TRUTH[:4]) + TRUTH[4:], "Position: the same verdict in both orders on 96.0 % ("),
-        (TRUTH[:40], other(TRUTH[:8]) + TRUTH[8:40], "; the data cannot tell whether that is 80 % or more."),
+        (TRUTH[:40], other(TRUTH[:8]) + TRUTH[8:40], "; the data cannot tell whether that is 80 % or more; where the"),
+        # of the first 4 items the truth is A, B, A, B: each position wins twice
+        (TRUTH, other(TRUTH[:4]) + TRUTH[4:], "answers, the first shown wins 2 times and the second 2 times."),
         (TRUTH[:20], TRUTH[:20], "Position: not measured: 20 items were read in both orders, and 30 are needed."),
         # always right, its displayed words read as content: the second order is turned
         (
