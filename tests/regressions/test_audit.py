@@ -280,7 +280,7 @@ def test_the_gap_to_the_ceiling_has_one_interval_everywhere(audit: Audit) -> Non
     ]
     assert shown in found.overview()
     assert row
-    assert f"{gap['value']:+.3f} ({gap['low']:+.3f} to {gap['high']:+.3f})" in found.gate("ceiling")[1]
+    assert shown in found.gate("ceiling")[1]
 
 
 def test_equal_gaps_have_equal_intervals_and_all_agreement_is_in_one_table(audit: Audit) -> None:
