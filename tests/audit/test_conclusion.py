@@ -138,7 +138,7 @@ def test_the_best_judge_stands_first_and_each_has_its_reason() -> None:
     ]
     assert found[1].sentence == (
         "Use good: it matches annotators in 96 % (96 of 100), and that covers 100 % of the items; two annotators agree "
-        "in 100 %."
+        "on 100 %."
     )
 
 
