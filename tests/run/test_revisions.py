@@ -28,7 +28,7 @@ candidates: [{from: critique, take: TAKE}OTHERS]
 judging: {judges: [{model: second, protocol: label-tokens}]}
 dataset: {test_share: 0.25}
 """
-NOTE = "revisions were not checked"
+NOTE = "no judge has compared the revisions"
 
 
 def test_every_chain_is_counted_and_the_share_has_an_interval(tmp_path: Path) -> None:
