@@ -134,7 +134,8 @@ def _find_python() -> tuple[_Python | None, str]:
         machine = f"{platform.system()} on {platform.machine()}"
         return None, f"programs run in a sandbox on Linux alone (x86-64, ARM 64), found {machine}; use another machine"
     if not shutil.which("bwrap"):
-        return None, "programs need a sandbox: found no bwrap; install bubblewrap, as by `apt-get install bubblewrap`"
+        way = "for example with `apt-get install bubblewrap`"
+        return None, f"programs need a sandbox: found no bwrap; install bubblewrap, {way}"
     prefix = Path(sys.base_prefix).resolve()
     own = _Python(prefix / f"bin/python3.{sys.version_info.minor}", (prefix / "bin", prefix / "lib"))
     reason = "found no Python"
@@ -217,7 +218,7 @@ def _read(stream: IO[bytes], count: int, seconds: float) -> tuple[list[bytes], s
         selector.register(stream, selectors.EVENT_READ)
         while len(lines) < count:
             if not selector.select(max(0.0, deadline - monotonic())):
-                return lines, f"stopped after {seconds:g} s" if lines else f"nothing for {START_SECONDS:g} s"
+                return lines, f"stopped after {seconds:g} s" if lines else f"no response for {START_SECONDS:g} s"
             chunk = os.read(stream.fileno(), 1 << 16)
             received += chunk
             if not chunk:

@@ -29,7 +29,7 @@ FAILURES = {
     "invalid": "too many of its verdicts cannot be read",
     "chance": "it agrees with annotators no better than chance",
     "ceiling": "it agrees with an annotator less often than another annotator does",
-    "constant": "it prefers an answer that its system gives to most prompts",
+    "constant": "it prefers a stock answer that some system gives to most prompts",
     "repetition": "asked the same again, it often changes its verdict",
     "length": "it errs towards one length",
     "style": "it errs towards one style",
@@ -200,9 +200,10 @@ def _reason(conclusion: Conclusion, judge: JudgeReport, gates: Mapping[str, Gate
     position, flips, agreement = judge.position, conclusion.flips, conclusion.agreement
     changes = f"{rounded(flips.value)} of its verdicts change with the order" if flips else ""
     and_changes = f"; {changes}" if changes and gates["order"].outcome in ("WARN", "FAIL") else ""
-    agreed = f"{rounded(agreement.value)} ({conclusion.agreed} of {agreement.n})" if agreement else ""
-    matches = f"it matches annotators in {agreed}"
-    covers = f"that covers {rounded(conclusion.coverage)} of the items"
+    share_agreed, count = (rounded(agreement.value), agreement.n) if agreement else ("", 0)
+    chosen = f"the items where both choose ({conclusion.agreed} of {count})"
+    agrees = f"it agrees with the annotators' majority on {share_agreed} of {chosen}"
+    coverage = f"{rounded(conclusion.coverage)} of its items"
     two = conclusion.two_annotators
     and_two = f"; two annotators agree on {rounded(two.value)}" if two else ""
     needed = f", and {FEWEST_ITEMS} are needed{and_changes}"
@@ -214,8 +215,8 @@ def _reason(conclusion: Conclusion, judge: JudgeReport, gates: Mapping[str, Gate
     turned = f"in {rounded(position.turned)} of the items it changes sides when the answers change places"
     more = "more labelled items are" if two else "a second annotator or more labels are"
     reasons = {check: f"{words} ({gates[check].found})" for check, words in FAILURES.items()} | {
-        "agreement": f"{matches}, and {covers}{and_two}",
-        "order": f"{changes}; where both orders agree, {matches}, and {covers}",
+        "agreement": f"{agrees}; it chooses on {coverage}{and_two}",
+        "order": f"{changes}; where both orders agree, {agrees}; both orders agree on {coverage}",
         "rows": f"check first how the files were joined ({gates['rows'].found})",
         "contradicting orders": f"{turned}. Check coordinates and orders of its file",
         "chance": f"{FAILURES['chance'] if gates['chance'].outcome == 'FAIL' else unproved}{kappa}",
@@ -225,7 +226,7 @@ def _reason(conclusion: Conclusion, judge: JudgeReport, gates: Mapping[str, Gate
         "order not measured": f"its position bias is not measured. Ask it in both orders on {FEWEST_ITEMS} items",
         "few choices": f"both it and annotators choose an answer on {agreement.n if agreement else 0} items{needed}",
         "people": doubt,
-        "open": f"{matches}, and the data cannot tell whether that is as good as a person; {more} needed",
+        "open": f"{agrees}, and the data cannot tell whether that is as good as a person; {more} needed",
     }
     return reasons[conclusion.because]
 

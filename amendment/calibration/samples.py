@@ -84,7 +84,7 @@ class SpotCheckSettings(Part):
     @property
     def why_uncalibrated(self) -> str:
         """Why nothing can be calibrated or estimated by its labels, and what to write; empty where something can."""
-        return "its calibration.method is none; name a method" if self.calibration.method == "none" else ""
+        return "spot_check.calibration.method is none; name a method" if self.calibration.method == "none" else ""
 
 
 class AskedOf(NamedTuple):

@@ -174,7 +174,9 @@ def _print_plain(lines: list[str]) -> None:
         typer.echo(plain(line, longest=20_000))
 
 
-lilliput = typer.Typer(cls=Group, no_args_is_help=True, help="Serve the simulated world with known truth.")
+lilliput = typer.Typer(
+    cls=Group, no_args_is_help=True, help="Serve the simulated world, where the right answers are known."
+)
 app.add_typer(lilliput, name="lilliput", rich_help_panel=MORE)
 
 _SET = "Override one value of the file or, without a file, of the one served model, such as position_bias=0.7."

@@ -123,7 +123,7 @@ def label(  # noqa: PLR0917 - typer makes options of them
     ] = False,
     comments: Annotated[bool, typer.Option("--comments", help="With --export: also write people's comments.")] = False,
     file: Annotated[
-        Path | None, typer.Option("--import", metavar="FILE", help="Import the labels of a file; serve no page.")
+        Path | None, typer.Option("--import", metavar="FILE", help="Import labels from a file; serve no page.")
     ] = None,
     rater: Annotated[
         list[str] | None,
@@ -142,8 +142,9 @@ def label(  # noqa: PLR0917 - typer makes options of them
 
     Serves the spot check, or the comparisons of the run's evaluation, until Ctrl-C or SIGTERM. Prints a link for each
     annotator (--rater, or as many as the run file sets) and for everyone who had one before. A link is one person's
-    key: whoever opens it labels under that name and no other. It stays valid when the page is started again. An
-    acknowledged label is on disk; labelling resumes where it stopped.
+    key: whoever opens it labels under that name and no other. It stays valid when the page is started again. Another
+    link is for whoever leads the check: progress, flags, comments and agreement. An acknowledged label is on disk;
+    labelling resumes where it stopped.
 
     --export and --import exchange questions and answers with spreadsheets, Argilla and Label Studio. Exports contain
     pseudonyms only.

@@ -84,10 +84,10 @@ def publish(
 def verify(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, or a copy of a published dataset.")],
     key: Annotated[
-        Path | None, typer.Option(metavar="PUBLIC", help="The manifest must be signed with this Ed25519 key.")
+        Path | None, typer.Option(metavar="PUBLIC", help="Require a signature that this public Ed25519 key verifies.")
     ] = None,
     against: Annotated[
-        Path | None, typer.Option(metavar="MANIFEST", help="Check against this manifest, which you kept.")
+        Path | None, typer.Option(metavar="MANIFEST", help="Check against a copy of the manifest that you kept.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

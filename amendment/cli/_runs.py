@@ -127,7 +127,7 @@ def plan(  # noqa: PLR0917 - typer makes options of them
 ) -> None:
     """Estimate the calls, time and cost of a run.
 
-    By stage and model. Sends nothing, writes nothing, needs no key.
+    Estimates are by stage and model. Sends nothing, writes nothing, needs no key.
     Results that are already in the run's folder count as paid.
     """
     from amendment.run.run import Run
@@ -144,7 +144,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
     until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage.")] = None,
     limit: Limit = None,
     accept_changes: Annotated[
-        bool, typer.Option("--accept-changes", help="Make the calls that changed settings require.")
+        bool, typer.Option("--accept-changes", help="Go on although settings have changed, and make the calls needed.")
     ] = False,
     allow_unpriced: AllowUnpriced = False,
     max_wait: Annotated[

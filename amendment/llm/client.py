@@ -110,7 +110,7 @@ class Calls:
         lines = []
         for (host, model), endpoint in list(self._endpoints.items()):
             if trouble := endpoint.trouble:
-                lines.append(f"{model} at {host} is not asked for {trouble.left:.0f} s: {trouble.reason}")
+                lines.append(f"calls to {model} at {host} are paused for {trouble.left:.0f} s: {trouble.reason}")
         if (wait := self._asked_until - time.monotonic()) > WORTH_SHOWING:
             lines.append(f"a refused call waits {wait:,.0f} s, as its server asked")
         for transport in list(self._transports):
@@ -123,7 +123,7 @@ class Calls:
         lines = []
         for place in list(self._retries):
             calls, attempt, most, text = self._retries.pop(place)
-            next_one = f"{calls:,} calls are asked again, up to attempt" if calls > 1 else "next is attempt"
+            next_one = f"{calls:,} calls are being retried, the furthest at attempt" if calls > 1 else "next is attempt"
             lines.append(f"{text}; {next_one} {attempt} of {most}")
         return lines
 
@@ -265,7 +265,7 @@ class Calls:
         self._answered.add((request.host, request.model, returned))
         if known:
             names = f"{request.model} at {request.host} answered as {returned}, and before as {', '.join(known)}"
-            self.notice(f"{names}: name a dated model to keep to one")
+            self.notice(f"{names}: name a dated model to get the same one every time")
 
     def _look_after(self, request: Request, fault: Transient) -> None:
         """Stop the run when its endpoint is away for longer than anybody waits."""

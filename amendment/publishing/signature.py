@@ -65,7 +65,8 @@ def signature_fault(folder: Path, key: Path) -> str | None:
             continue
     else:
         return (
-            f"no signature here is by the key {key_id(public)[:16]} over this content: another key, or an altered file"
+            f"no signature by key {key_id(public)[:16]} fits this content: it was signed with another key, or the file "
+            "has been altered"
         )
     return _statement_fault(payload, kind, (folder / MANIFEST).read_bytes())
 
@@ -134,7 +135,7 @@ def _private_key(path: Path) -> Ed25519PrivateKey:
     except (ValueError, UnsupportedAlgorithm):  # their texts are not shown: nothing of a key may be
         key = None
     if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigError(f"{path}: expected a private Ed25519 key as PEM or of ssh-keygen. Make one with: {MAKE_ONE}")
+        raise ConfigError(f"{path}: expected a private Ed25519 key in PEM or OpenSSH format. Make one with: {MAKE_ONE}")
     return key
 
 
@@ -152,7 +153,7 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
         key = None
     if not isinstance(key, Ed25519PublicKey):
         hint = "this is a private key, which stays with you; " if b"PRIVATE KEY" in content else ""
-        raise ConfigError(f"{path}: {hint}expected a public Ed25519 key as PEM or of ssh-keygen (its .pub file)")
+        raise ConfigError(f"{path}: {hint}expected a public Ed25519 key in PEM or OpenSSH format (the .pub file)")
     return key
 
 

@@ -103,7 +103,7 @@ def _flipped(pairs: PairFacts) -> Iterator[str]:
     judged = pairs.decided_by["judge"]
     if pairs.flipped:
         share = f"{pairs.flipped:,} of the {judged:,} pairs that it decided ({100 * pairs.flipped / judged:.1f} %)"
-        yield f"The judge's two orders disagree in {share}."
+        yield f"The judge's verdicts in the two orders disagree on {share}."
 
 
 def _cut(dataset: Json, pairs: int) -> Iterator[str]:
@@ -121,7 +121,8 @@ def _length_alone(stages: Json) -> Iterator[str]:
     if figure and (share := max(figure["value"], 1 - figure["value"])) >= NEARLY_ALL:
         side = "longer" if figure["value"] > 0.5 else "shorter"
         right = f"{round(share * figure['n']):,} of {figure['n']:,} held-out pairs"
-        yield f"Always choosing the {side} answer is right in {right}: length alone decides these pairs."
+        alone = "length alone would decide nearly all of these pairs"
+        yield f"Always choosing the {side} answer is right in {right}: {alone}."
 
 
 def _by_principle(rules: Sequence[Rule], pairs: PairFacts) -> Iterator[str]:

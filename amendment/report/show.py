@@ -182,7 +182,8 @@ def label_of(comparison: ComparisonView) -> str:
     first, second = comparison.answers
     better, p = (second, 1 - comparison.p) if comparison.p < 0.5 else (first, comparison.p)
     name = "the judge's label, not used" if _is_decided_elsewhere(comparison) else "label"
-    return f"{name}: {'a tie' if p == 0.5 else f'{better} is better'}, P = {p:.2f}{orders}{by}"
+    result = "a tie" if p == 0.5 else "undecided" if f"{p:.2f}" == "0.50" else f"{better} is better"
+    return f"{name}: {result}, P = {p:.2f}{orders}{by}"
 
 
 def _is_decided_elsewhere(comparison: ComparisonView) -> bool:

@@ -210,7 +210,7 @@ def _unknown_lengths(loaded: LoadedRun, asks: Sequence[Asks]) -> Iterator[str]:
     for name in dict.fromkeys(row.model for row in asks if row.calls):
         spec = loaded.config.models.get(name)
         if getattr(spec, "thinks", False) and not getattr(spec, "thinking_budget", None):
-            yield f"{name}: how long it thinks is not known, and it is paid as output"
+            yield f"{name}: the length of its thinking is unknown, and thinking is billed as output"
         if any(row.model == name and row.usd and row.most_usd is None for row in asks):
             yield f"{name}: nothing bounds its answers; set max_tokens"
 
@@ -271,7 +271,7 @@ HEAD = ("stage", "model", "paid", "calls", "at most", "tokens in", "out", "USD l
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    about = f"; what stages ask prompt by prompt is counted with the first {plan.counted:,} and scaled up"
+    about = f"; calls per prompt are counted on the first {plan.counted:,} prompts and scaled up"
     rows = [HEAD, *((row.stage, row.model, *_cells(row)) for row in plan.asks), ("total", "", *_total_cells(plan))]
     matrix = coverage_rows(plan.coverage)
     return [
@@ -361,8 +361,8 @@ def _budget_line(check: BudgetCheck) -> str:
     spent = f", of which {shown_usd(check.spent)} are spent" if check.spent else ""
     without = f"{', '.join(map(plain, check.unpriced))} {'has' if len(check.unpriced) == 1 else 'have'} no known price"
     verdict = {
-        "fits": "the run fits, even at most",
-        "likely fits": "the run likely fits; at most it would not, and would then stop",
+        "fits": "the run fits, even in the worst case",
+        "likely fits": "the run likely fits; in the worst case it would stop at the budget",
         "unknown": f"cannot be compared with the cost: {without}",
         "would stop": f"the run would likely stop in {check.stage}",
         "nothing left": "nothing is left to be asked",

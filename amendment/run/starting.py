@@ -90,8 +90,8 @@ def _texts(provider: str, model: str | None, base_url: str | None, name: str) ->
     try:
         RunFile(name=name)
     except ValidationError:
-        letters = "small letters, digits, and . _ - after the first, 80 at most"
-        raise ConfigError(f"found the name {name!r}, expected {letters}") from None
+        letters = "lowercase letters and digits, and after the first also . _ -"
+        raise ConfigError(f"found the name {name!r}, expected at most 80 characters: {letters}") from None
     return {
         "run.yaml": _run_file(provider, model, base_url, name),
         "constitution.yaml": _text("amendment.run", "starters/constitution.yaml"),

@@ -73,9 +73,9 @@ def _refuse_to_leave_batches(config: RunFile, folder: Path, left: Collection[str
             if out := reader.batches(spec.host, spec.model):
                 count = sum(len(batch.attempts) for batch in out)
                 raise ConfigError(
-                    f"{folder}: a batch with {count:,} requests to {plain(spec.model)} at {plain(spec.host)} is out, "
-                    "and mode: online would pay for them again. Run with mode: batch until it is read, or with "
-                    "--accept-changes to leave it"
+                    f"{folder}: a batch of {count:,} requests to {plain(spec.model)} at {plain(spec.host)} is still "
+                    "open; with mode: online they would be paid for again. Keep mode: batch until the batch has been "
+                    "read, or abandon it with --accept-changes"
                 )
 
 
@@ -110,7 +110,7 @@ def refuse_changes(loaded: LoadedRun, folder: Path, *, until: str | None = None,
     if not again:
         return
     calls, money = sum(row.calls for row in again), [row.usd for row in again]
-    unknown = " and what has no price" if None in money else ""
+    unknown = ", plus models without a price" if None in money else ""
     differences = [str(change) for change in changes(loaded.config, folder)] or [
         "what these stages read (constitution, judge or data) is not what it was"
     ]
@@ -119,7 +119,7 @@ def refuse_changes(loaded: LoadedRun, folder: Path, *, until: str | None = None,
         *(f"  {line}" for line in differences),
         *(f"  {row.stage}: {row.calls:,} calls to {plain(row.model)}" for row in again),
         f"  together {calls:,} calls, likely {shown_usd(sum(usd or 0 for usd in money))} USD{unknown}; replies that "
-        "still fit are used",
+        "still apply are reused",
         "Continue with --accept-changes (in Python: terms=Terms(accept_changes=True)), use another folder "
         "(--folder), or undo the change.",
     ]

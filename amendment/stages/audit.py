@@ -111,7 +111,7 @@ class AuditStage(Stage):
         gates = gates_of(people, certificate) if people else ()
         counts = {**certificate.headline(), "verdicts": len(inputs.votes)}
         if failed := failed_gates((*gates, *certificate.gates)):
-            counts["failed gates"] = ", ".join(failed)
+            counts["failed gates"] = "; ".join(failed)
         if people:
             write_gate(workspace, gates)
             counts |= gate_counts(people, gates)

@@ -40,7 +40,7 @@ def constructed_pairs(context: Context, taken: Iterable[str]) -> Constructed:
     }
     by_id = {candidate.id: candidate for candidate in candidates}
     pairs, constant = without_constant_answers([row.pair for row in new], by_id)
-    left_out = constant + Counter({"constructed, and decided by others": len(constructed) - len(new)})
+    left_out = constant + Counter({"constructed, but already decided elsewhere": len(constructed) - len(new)})
     return Constructed(Paired(pairs, +left_out), answers)
 
 

@@ -114,12 +114,11 @@ class DatasetStage(Stage):
     def problems(self) -> Iterator[ConfigProblem]:
         if self.config.probabilities == "calibrated":
             people = self.settings.part(SpotCheckSettings)
-            why = people.why_uncalibrated if people else "nobody is asked; let people check a sample of the labels"
+            why = "calibrated needs labels by people, and nobody is asked; add spot_check"
+            if people:
+                why = people.why_uncalibrated and f"calibrated needs a calibrator, but {people.why_uncalibrated}"
             if why:
-                yield (
-                    ("dataset", "probabilities"),
-                    f"calibrated on what people say, but {why}, or take probabilities: raw",
-                )
+                yield ("dataset", "probabilities"), f"{why}, or set probabilities: raw"
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         special = {"mix": mix_lines, "revisions checked": _revision_lines, "diversity": diversity_lines}
@@ -222,7 +221,7 @@ def _written_lines(counts: Mapping[str, Any]) -> list[str]:
 def _no_pair(left_out: Mapping[str, int], *, on_test_side: int, constructs: bool) -> str:
     counts = [f"{count} {reason}" for reason, count in left_out.items()]
     counts += [f"{on_test_side} on the test side of the split"] if on_test_side else []
-    ways = ["take more prompts"]
+    ways = ["use more prompts"]
     if on_test_side:
         ways.append("lower test_share under dataset")
     if left_out.get("tie"):
@@ -230,13 +229,14 @@ def _no_pair(left_out: Mapping[str, int], *, on_test_side: int, constructs: bool
     if left_out.get(TIED_POOL):
         ways.append("ask a judge that tells these answers apart, or write answers that differ more")
     if left_out.get("invalid") or left_out.get("orders disagree"):
-        ways.append("ask a judge that answers better: the table judging/verdicts holds its replies")
-    nothing = "none, since nothing was judged"
+        ways.append("ask a judge that answers better (the table judging/verdicts holds its replies)")
+    nothing = "nothing was judged"
     if constructs and not counts:
-        nothing = "none: no two answers became a pair; summary.md says why under construct"
-        ways.append("change the principle, its check or the model: the table construct/candidates holds the answers")
-    shown = ", ".join(counts) or nothing
-    return f"dataset: no pair is left for training (left out: {shown}). What helps: {', or '.join(ways)}"
+        nothing = "no two answers became a pair; summary.md says why under construct"
+        ways.append("change the principle, its check or the model (the table construct/candidates holds the answers)")
+    why = f"left out: {', '.join(counts)}" if counts else nothing
+    head = "Try one of these" if len(ways) > 1 else "Try this"
+    return f"dataset: no pair is left for training ({why}). {head}: {'; '.join(ways)}"
 
 
 class Labelled(NamedTuple):

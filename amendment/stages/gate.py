@@ -112,8 +112,8 @@ def gate_counts(report: SpotCheck, gates: Sequence[Gate]) -> dict[str, Any]:
 
 
 def failed_gates(gates: Iterable[Gate]) -> list[str]:
-    """The checks that judges did not pass, each once: "order of gavel"."""
-    return [*dict.fromkeys(f"{gate.check} of {gate.judge}" for gate in gates if gate.outcome == "FAIL")]
+    """The checks that judges did not pass, each once: "order, for gavel"."""
+    return [*dict.fromkeys(f"{gate.check}, for {gate.judge}" for gate in gates if gate.outcome == "FAIL")]
 
 
 def gate_tables(settings: RunSettings) -> tuple[str, ...]:
@@ -134,7 +134,7 @@ def refuse_failed_gate(workspace: Workspace, settings: RunSettings) -> None:
     failed = json.loads(workspace.path(GATE).read_text(encoding="utf-8"))["failed"]
     if failed:
         raise GateFailed(
-            f"the judge did not pass its gate ({', '.join(failed)}), so nothing is trained on its labels; "
+            f"the judge did not pass its gate ({'; '.join(failed)}), so nothing is trained on its labels; "
             f"{workspace.folder / 'certificate.md'} says what was found. Change the judge or the constitution, "
             f"or train anyway with {'.'.join(SPOT_CHECK.keys)}.gate.on_fail: go_on"
         )

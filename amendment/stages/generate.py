@@ -154,7 +154,7 @@ class GenerateStage(Stage):
         seeds = [prompt for prompt in every if _is_seed(prompt)]
         if not seeds:
             raise AmendmentError(
-                "generate: no prompt can be a seed; expected one turn of a user, without a known answer"
+                "generate: no prompt can be a seed; expected a prompt with a single user turn and no known answer"
             )
         counts: dict[str, Any] = {"seeds": len(seeds), "prompts": 0}
         taken = {text_of(prompt.messages) for prompt in every}

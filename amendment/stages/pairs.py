@@ -273,13 +273,13 @@ def exported_comparisons(context: Context, texts: Texts) -> list[DatasetComparis
             (longer + 1) / (shorter + 1),
         )
     if not exported:
-        counts = ", ".join(f"{count} {reason}" for reason, count in paired.left_out.items()) or "nothing was judged"
+        counts = ", ".join(f"{count} {reason}" for reason, count in paired.left_out.items())
+        why = f"left out: {counts}" if counts else "nothing was judged"
         where = "see the summary of judging"
         if context.config.part(JudgingConfig) is None:
             where = "people check model verdicts that have texts and that no person decided"
         raise AmendmentError(
-            f"no judged comparison becomes a pair, so there is nothing that people could look at (left out: {counts}); "
-            f"{where}"
+            f"no judged comparison becomes a pair, so there is nothing that people could look at ({why}); {where}"
         )
     return list(exported.values())
 

@@ -156,8 +156,8 @@ class ProbesStage(Stage):
         write_text(context.workspace.folder / FIGURES, json.dumps(report, indent=1, allow_nan=False) + "\n")
         gates = [{name: row[name] for name in ("judge", "probe", "gate", "found")} for row in report["probes"]]
         counts = {"comparisons": len(subjects), **endings, self.name: gates}
-        if failed := [f"{row['probe']} of {row['judge']}" for row in gates if row["gate"] == "FAIL"]:
-            counts["failed gates"] = ", ".join(failed)
+        if failed := [f"{row['probe']}, for {row['judge']}" for row in gates if row["gate"] == "FAIL"]:
+            counts["failed gates"] = "; ".join(failed)
         return StageResult((*tables.artefacts, FIGURES), counts)
 
 

@@ -324,10 +324,11 @@ class _RoundStage(Stage):
         earlier = [row for name in self._earlier for row in context.workspace.read(name, Preference)]
         used = pairs_of_round(self._rounds, earlier, new, number=self._number, seed=context.config.seed)
         if not used.rows:
-            reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "nothing was judged"
+            reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+            why = f"left out: {reasons}" if reasons else "nothing was judged"
             raise AmendmentError(
-                f"{self.name}: no pair is left for training (left out: {reasons}). What helps: more answers a prompt "
-                "under rounds.candidates, data: accumulate, or a judge that tells these answers apart"
+                f"{self.name}: no pair is left for training ({why}). Try one of these: more answers per prompt under "
+                "rounds.candidates; data: accumulate; a judge that tells these answers apart"
             )
         write = round_.workspace.write
         tables += [write("dataset/pairs", Preference, new), write("dataset/train", Preference, used.rows)]

@@ -103,7 +103,8 @@ def test_a_judge_that_flips_is_used_where_its_orders_agree() -> None:
     assert (found.form, found.agreed, found.agreement and found.agreement.n, found.coverage) == (BOTH, 71, 78, 0.78)
     assert found.sentence == (
         "Use j only where both orders agree: 22 % of its verdicts change with the order; where both orders agree, it "
-        "matches annotators in 91 % (71 of 78), and that covers 78 % of the items."
+        "agrees with the annotators' majority on 91 % of the items where both choose (71 of 78); both orders agree on "
+        "78 % of its items."
     )
 
 
@@ -137,8 +138,8 @@ def test_the_best_judge_stands_first_and_each_has_its_reason() -> None:
         ("blind", "do not use", "chance"),
     ]
     assert found[1].sentence == (
-        "Use good: it matches annotators in 96 % (96 of 100), and that covers 100 % of the items; two annotators agree "
-        "on 100 %."
+        "Use good: it agrees with the annotators' majority on 96 % of the items where both choose (96 of 100); it "
+        "chooses on 100 % of its items; two annotators agree on 100 %."
     )
 
 

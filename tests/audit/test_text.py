@@ -38,7 +38,8 @@ def test_the_first_line_concludes_the_second_has_the_gates_and_one_table_the_agr
     certificate = audit(items(40), votes)
     lines = certificate_lines(certificate, title="Certificate: ours", about=("2026-11-23", "data a.csv"))
     assert lines[:3] == ["# Certificate: ours", "", "2026-11-23; data a.csv; judge j and 1 annotator on 40 items."]
-    assert lines[4] == "**Use j: it matches annotators in 100 % (36 of 36), and that covers 90 % of the items.**"
+    agrees = "it agrees with the annotators' majority on 100 % of the items where both choose (36 of 36)"
+    assert lines[4] == f"**Use j: {agrees}; it chooses on 90 % of its items.**"
     assert lines[6].startswith("Gates: PASS: order, invalid, chance, ties; not measured: ceiling, rows, ")
     cells = [cell.strip() for cell in lines[12].strip("|").split("|")]
     assert cells[1].startswith("100.0 % (")
@@ -194,8 +195,14 @@ def test_what_is_said_of_the_displayed_order(first: str, second: str, words: str
             "BA" * 25 + "AB" * 75,  # 0.70
             "it agrees with an annotator on 70 % of the items, while two annotators agree on 90 %, which is 20.0 ",
         ),
-        ("AB" * 100, "Use j: it matches annotators in 100 % (180 of 180), and that covers 100 % of the items; two"),
-        ("BA" * 6 + "AB" * 94, "Use j: it matches annotators in 93 % (168 of 180), and that covers 100 % of the items"),
+        (
+            "AB" * 100,
+            "majority on 100 % of the items where both choose (180 of 180); it chooses on 100 % of its items; two",
+        ),
+        (
+            "BA" * 6 + "AB" * 94,
+            "Use j: it agrees with the annotators' majority on 93 % of the items where both choose (168",
+        ),
         ("A" * 200, "Do not use j: it agrees with annotators no better than chance (kappa 0.00"),
         ("AB" * 30 + "t" * 140, "Ties (WARN): 70.0 % of its 200 verdicts on items with people are ties; of people's"),
         ("AB" * 95 + "?" * 10, "Unreadable (WARN): 5.0 % ("),

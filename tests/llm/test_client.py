@@ -164,7 +164,7 @@ def test_an_outage_that_nobody_reports_fills_no_memory() -> None:
         assert [fault() for fault in kept] == [None] * 3
         return model.calls.retries()
 
-    assert run(use) == ["here: away; 3 calls are asked again, up to attempt 4 of 8"]
+    assert run(use) == ["here: away; 3 calls are being retried, the furthest at attempt 4 of 8"]
 
 
 @pytest.mark.parametrize(

@@ -279,11 +279,12 @@ def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_j
         "The labels fail the gate before training (people), and dpo learned from them all the same.",
         "j fails the gate order: too often.",
         # the fox: 1 of the 2 pairs that the judge decided
-        "The judge's two orders disagree in 1 of the 2 pairs that it decided (50.0 %).",
+        "The judge's verdicts in the two orders disagree on 1 of the 2 pairs that it decided (50.0 %).",
         "3 of 4 rejected answers are cut at max_tokens, so an abrupt end gives them away.",
     ]
     assert written("person")[2:] == [
         "3 of 4 rejected answers are cut at max_tokens, so an abrupt end gives them away.",
-        "Always choosing the shorter answer is right in 11 of 12 held-out pairs: length alone decides these pairs.",
+        "Always choosing the shorter answer is right in 11 of 12 held-out pairs: length alone would decide nearly all "
+        "of these pairs.",
         "Pairs by the principle that decided them: c/safe (Be safe) 4, c/kind (Be kind) none.",
     ]

@@ -57,7 +57,7 @@ def test_nothing_is_trained_on_a_judge_that_failed_unless_the_run_file_says_so(f
     )
     said = " ".join(ended.stderr.split())
     assert ended.returncode == 5, said
-    assert "did not pass its gate (people of the judge's labels)" in said
+    assert "did not pass its gate (people, for the judge's labels)" in said
     assert "run/certificate.md says what was found" in said
     assert "spot_check.gate.on_fail: go_on" in said
     assert "Traceback" not in said

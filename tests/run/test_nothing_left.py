@@ -20,7 +20,7 @@ def test_ties_that_leave_no_pair_name_the_settings_that_made_them(small: Path, c
     message = str(told.value)
     assert message.startswith("dataset: no pair is left for training (left out: ")
     assert " tie" in message
-    assert "take more prompts, or lower min_margin or write ties: keep" in message
+    assert "use more prompts; lower min_margin or write ties: keep" in message
     assert "{" not in message
 
 
@@ -38,7 +38,7 @@ def test_pairs_that_are_all_on_the_test_side_name_the_share(run_file: Callable[[
             told.append(str(fault))
     (message,) = told
     assert "(left out: 1 tie, 1 on the test side of the split)" in message
-    assert "take more prompts, or lower test_share under dataset, or lower min_margin" in message
+    assert "use more prompts; lower test_share under dataset; lower min_margin" in message
 
 
 def test_answers_that_were_all_cut_are_kept_and_their_pairs_are_counted(

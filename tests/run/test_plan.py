@@ -310,7 +310,7 @@ def test_what_is_not_known_is_said_and_not_guessed(written: Written, folder: Pat
     # a text of 300 tokens after 1024 of thoughts, three times
     assert planned(written(thinking, prompts=3), folder).asks[0].output_tokens == 3 * 1324
     plan = planned(written(DRAWS.replace("model: m,", "model: m, effort: high,"), prompts=3), folder)
-    assert any("far: how long it thinks is not known" in line for line in plan.warnings)
+    assert any("far: the length of its thinking is unknown" in line for line in plan.warnings)
 
 
 def asks(stage: str, usd: float | None, most: float | None) -> Asks:

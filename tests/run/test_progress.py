@@ -192,7 +192,7 @@ def test_a_stage_in_which_nothing_ends_says_what_it_waits_for(
             down(calls)
             clock.now += 61
             show()
-            assert "  judging: 0 of 7; 0 calls, m[bold] at h is not asked" in screen.getvalue()
+            assert "  judging: 0 of 7; 0 calls, calls to m[bold] at h are paused" in screen.getvalue()
 
 
 def test_a_terminal_shows_at_once_what_is_waited_for_and_reads_no_markup(
@@ -203,7 +203,7 @@ def test_a_terminal_shows_at_once_what_is_waited_for_and_reads_no_markup(
         calls = Calls(ledger)
         down(calls)
         with LiveProgress().watch([Tally("judging [red]\x1b[31m", 7)], calls):
-            assert "m[bold] at h is not asked" in screen.getvalue()
+            assert "calls to m[bold] at h are paused" in screen.getvalue()
             assert r"judging [red]\x1b[31m" in screen.getvalue()
 
 
@@ -291,8 +291,8 @@ def test_calls_that_are_asked_again_are_reported_in_one_line_for_each_kind_of_fa
             pass
         assert calls.retries() == []
     shown = [line.strip() for line in ESCAPES.sub("", screen.getvalue()).splitlines()]
-    assert [line for line in shown if "asked again" in line or "next is" in line] == [
-        "here: no reply within 600 s; 3 calls are asked again, up to attempt 2 of 8",
+    assert [line for line in shown if "retried" in line or "next is" in line] == [
+        "here: no reply within 600 s; 3 calls are being retried, the furthest at attempt 2 of 8",
         r"here: no reply (\x1b[31mReset); next is attempt 3 of 8",
     ]
     assert shown[-1].endswith("3 calls, 6 retries, 2 rate limits, 3 timeouts")

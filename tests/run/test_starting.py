@@ -112,7 +112,7 @@ def test_a_folder_and_models_of_any_name_get_a_run_file_that_can_be_read(
 @pytest.mark.parametrize(
     ("choices", "expected"),
     [
-        ({"name": "Two Words"}, "found the name 'Two Words', expected small letters"),
+        ({"name": "Two Words"}, "found the name 'Two Words', expected at most 80 characters"),
         ({"provider": "openai", "model": "two\nlines"}, "expected a name as the provider knows it"),
         ({"provider": "openai", "model": " "}, "expected a name as the provider knows it"),
         ({"provider": "azure"}, "expected one of simulated, openai, anthropic, local"),

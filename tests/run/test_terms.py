@@ -72,7 +72,7 @@ def test_a_batch_that_is_out_is_not_paid_for_again_online_without_a_yes(tmp_path
     with Ledger(folder / "ledger.sqlite") as ledger:
         asyncio.run(hand_in(ledger))
     online = load_run_file(shopping(tmp_path))
-    with pytest.raises(ConfigError, match=r"a batch with 2 requests to w at shop.example/v1 is out"):
+    with pytest.raises(ConfigError, match=r"a batch of 2 requests to w at shop.example/v1 is still open"):
         agree(online, folder, ["candidates"], Terms())
     agree(online, folder, ["candidates"], Terms(accept_changes=True))
     agree(online, folder, ["inputs", "critique"], Terms())  # the writer is not asked
