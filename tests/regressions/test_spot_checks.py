@@ -370,6 +370,6 @@ def test_the_last_screen_of_a_run_names_every_failed_gate_of_the_certificate(
         for gate in (*certificate["gates"], *certificate["gate"]["checks"])
         if gate["outcome"] == "FAIL"
     }
-    assert "order of gavel/verdict@2.0.0" in failed
+    assert "order, for gavel/verdict@2.0.0" in failed
     (line,) = [line for line in ended.out.splitlines() if line.startswith("Gates that failed: ")]
     assert all(name in line for name in failed)
