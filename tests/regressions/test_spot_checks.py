@@ -366,7 +366,7 @@ def test_the_last_screen_of_a_run_names_every_failed_gate_of_the_certificate(
     assert ended.code == 0
     certificate = read(tmp_path / "run", "certificate.json")
     failed = {
-        f"{gate['check']} of {gate['judge']}"
+        f"{gate['check']}, for {gate['judge']}"
         for gate in (*certificate["gates"], *certificate["gate"]["checks"])
         if gate["outcome"] == "FAIL"
     }

@@ -104,7 +104,7 @@ NO_TRAINING = TRAINED[: TRAINED.index("reward_model:")]
 @pytest.mark.parametrize("stage", [*STARTS, "base"])
 def test_every_training_on_what_the_judge_chose_waits_for_the_gate(stage: str, failed: Path) -> None:
     text = NO_TRAINING.replace("on: nothing", "on: chosen") if stage == "base" else STARTS[stage] + "\n" + NO_TRAINING
-    with pytest.raises(GateFailed, match="people of the judge's labels"):
+    with pytest.raises(GateFailed, match="people, for the judge's labels"):
         run(failed, text)
     assert not (failed / "run" / "models" / stage).exists()
 
