@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import math
 import os
 import re
 import select
@@ -19,6 +20,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from decimal import Decimal, InvalidOperation
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -167,23 +169,34 @@ def _reply(kind: str, text: str, value: Any, options: dict[str, float]) -> dict[
 def _states_result(text: str, known: str | float) -> bool:
     """Whether the final expression of a text equals a known one in any equivalent form."""
     library = _mathematics()
-    gold = str(known)
+    gold, digits = str(known), 6
+    with suppress(InvalidOperation):
+        number = Decimal(gold)
+        if not number.is_finite():
+            raise ValueError(f"cannot read the known answer {known!r:.60}; expected a finite number or LaTeX")
+        gold = format(number, "f")  # not 1e-05, which LaTeX reads as e - 5
+        digits -= min(0, number.adjusted()) if number else 0
     if not any(mark in gold for mark in ("$", "\\boxed", "\\[", "\\(", "####")):
         gold = f"${gold}$"
     expected = library.parse(gold, parsing_timeout=None)
     if not expected:
         raise ValueError(f"cannot read the known answer {known!r:.60}; expected a number or LaTeX")
     stated = library.parse(text, parsing_timeout=None)
-    return bool(library.verify(expected, stated, timeout_seconds=None))
+    return bool(library.verify(expected, stated, float_rounding=digits, timeout_seconds=None))
 
 
 def _states_number(text: str, known: str | float, tolerance: float = TOLERANCE) -> bool:
     """Whether the last number of a text is a known one. If the known one has a unit, numbers with units of another
     dimension do not count; if it has none, units do not count."""
     units = _units()
-    (expected, unit), *_ = [*_numbers(str(known)), (None, "")]
-    if expected is None:
-        raise ValueError(f"cannot read the known answer {known!r:.60}; expected a number, and a unit if it has one")
+    whole = _NUMBER.fullmatch(_plain(str(known)).strip())
+    try:
+        expected, unit = float(whole[1].replace(",", "")) if whole else math.nan, (whole and whole[2]) or ""
+        units.parse_units(unit)
+    except Exception:
+        expected = math.nan
+    if not math.isfinite(expected):
+        raise ValueError(f"cannot read the known answer {known!r:.60}; expected one number, and a unit if it has one")
     boxed = re.findall(r"\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}", text)
     for value, own in reversed(list(_numbers(boxed[-1] if boxed else text))):
         if not unit:
@@ -213,12 +226,17 @@ _PLAIN = [
 _RAISED = str.maketrans({"−": "-", "⁻": "^-", "¹": "^1", "²": "^2", "³": "^3", "⁴": "^4"})
 
 
-def _numbers(text: str) -> Iterator[tuple[float, str]]:
-    """The numbers in a text, with what may be their units."""
+def _plain(text: str) -> str:
+    """A text with LaTeX and signs of numbers and units in one plain form."""
     text = text.translate(_RAISED).replace("^-^", "^-")
     for pattern, plain in _PLAIN:
         text = pattern.sub(plain, text)
-    for match in _NUMBER.finditer(text):
+    return text
+
+
+def _numbers(text: str) -> Iterator[tuple[float, str]]:
+    """The numbers in a text, with what may be their units."""
+    for match in _NUMBER.finditer(_plain(text)):
         with suppress(ValueError):
             yield float(match[1].replace(",", "")), match[2] or ""
 
@@ -226,13 +244,17 @@ def _numbers(text: str) -> Iterator[tuple[float, str]]:
 def _fits_schema(text: str, schema: dict[str, Any]) -> bool:
     """Whether a text, or the one fenced block in it, is JSON of this schema."""
     library, registry = _schemas()
-    fenced = re.findall(r"```(?:json)?\s*\n(.*?)```", text, re.DOTALL)
+    fenced = re.findall(r"```(?:json)?\s*\n(.*?)```", text, re.DOTALL | re.IGNORECASE)
     try:
-        parsed = json.loads(fenced[0] if len(fenced) == 1 else text)
+        parsed = json.loads(fenced[0] if len(fenced) == 1 else text, parse_constant=_no_json)
     except (ValueError, RecursionError):
         return False
     validator = library.validators.validator_for(schema, default=library.Draft202012Validator)
     return bool(validator(schema, registry=registry).is_valid(parsed))
+
+
+def _no_json(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _is_in_language(text: str, code: str) -> bool:

@@ -149,7 +149,7 @@ def check_lines(checks: Mapping[str, Any]) -> list[str]:
     for rater, agreement in checks["judges"].items():
         interval = "" if agreement["low"] is None else f" ({agreement['low']:.2f} to {agreement['high']:.2f})"
         flipped = agreement.get("orders disagree", {}).get("n", 0)
-        open_ones = f"; its orders disagree on {flipped:,} more" if flipped else ""
+        open_ones = f"; on {flipped:,} others its two orders disagree" if flipped else ""
         open_ones += f"; it is undecided on {agreement['undecided']:,} more" if agreement["undecided"] else ""
         agrees = f"{plain(rater)} agrees with the check on {agreement['agrees']:,} of {agreement['n']:,} pairs"
         lines.append(f"- {agrees}{interval}{open_ones}")

@@ -49,17 +49,21 @@ def signature_fault(folder: Path, key: Path) -> str | None:
     public = read_public_key(key)
     from cryptography.exceptions import InvalidSignature
 
+    path = folder / SIGNATURE
+    if path.exists() and not path.is_file():
+        return "found something that is no file, expected a DSSE envelope"
     try:
-        envelope = json.loads((folder / SIGNATURE).read_bytes())
+        envelope = json.loads(path.read_bytes())
         payload, kind = base64.b64decode(envelope["payload"], validate=True), envelope["payloadType"]
         signatures = [base64.b64decode(entry["sig"], validate=True) for entry in envelope["signatures"]]
+        signed = _encoded(payload, kind=str(kind))
     except FileNotFoundError:
         return "not signed; whoever made this folder can sign it with: amendment sign DIR --key PRIVATE"
     except (OSError, ValueError, KeyError, TypeError, RecursionError, binascii.Error) as fault:
         return f"not a whole DSSE envelope ({type(fault).__name__}); fetch it again"
     for signature in signatures:
         try:
-            public.verify(signature, _encoded(payload, kind=str(kind)))
+            public.verify(signature, signed)
             break
         except InvalidSignature:
             continue

@@ -125,7 +125,7 @@ def _principles(
     """By principle the shares of answers that keep it, or why they are not known."""
     has_training_judge = judge is not None or context.config.part(JudgingConfig) is not None
     missing = (
-        "the only judge is the one that labelled the training data"
+        "no check, and no judge but the run's own"
         if has_training_judge
         else "no check, and no judge of violations"
     )

@@ -20,6 +20,7 @@ from amendment.constitutions.checks import run_checks
 from amendment.constitutions.programs import behaviour_of
 from amendment.curation.rejection import HINTED, one_of_each_behaviour, pass_at_each_k
 from amendment.data.sources import ChainSource, ModelSource, PromptFile, TaskPrompts
+from amendment.errors import ConfigError
 from amendment.preference.checked import RATER
 from amendment.records import Candidate, Comparison, ItemEnding, Judgement, Prompt, Record, text_of
 from amendment.sandbox import why_unavailable
@@ -267,7 +268,10 @@ def _pairs(
 def _behaviour(prompt: Prompt, answer: Candidate, deciding: Sequence[Principle]) -> Hashable:
     """What a program does in the calls of its tests; an answer that is none behaves like no other."""
     known = [check.value or prompt.answer for rule in deciding for check in rule.check if check.kind == "tests"]
-    return behaviour_of(text_of(answer.messages), cast(str, known[0])) if known else answer.id
+    try:
+        return behaviour_of(text_of(answer.messages), cast(str, known[0]))
+    except (IndexError, ValueError, ConfigError):  # no tests, none that can be read, no sandbox
+        return answer.id
 
 
 def verified_answers(context: Context) -> list[tuple[Prompt, Candidate]]:

@@ -34,6 +34,11 @@ PERSON = {"type": "object", "required": ["name"], "properties": {"name": {"type"
         ("number", "300000 km/s", "about $3\\times 10^{8}$ meters per second", "3 meters per second"),
         ("number", 1234.5, "First 7, then 1,234.5 in total.", "First 1,234.5, then 7 in total."),
         ("number", "-5", "It is −5.", "It is 5."),
+        ("number", "1,234", "1234", "1"),
+        ("math", 1e-05, "\\boxed{10^{-5}}", "$e-5$"),
+        ("math", "1e+20", "\\boxed{10^{20}}", "$e+20$"),
+        ("math", "0.0000001", "\\boxed{10^{-7}}", "\\boxed{0.0000003}"),
+        ("json_schema", {"type": "number"}, "```JSON\n5\n```", "NaN"),
         ("json_schema", PERSON, '```json\n{"name": "Ann"}\n```', '{"name": 3}'),
         ("json_schema", PERSON, '{"name": "Ann"}', "Ann"),
         ("language", "de", "Bitte halte die Antwort kurz.", "Please keep the answer short."),
@@ -43,6 +48,14 @@ def test_each_kind_tells_a_right_answer_from_a_wrong_one(kind: Any, value: Any, 
     check = Check(kind=kind, value=value)
     assert check.run(kept) == (True, "")
     assert check.run(broken) == (False, "")
+
+
+@pytest.mark.parametrize("known", ["1e999", "nan", "1/2", "1,5", "1 000 000", "12:30", "2024-05-06", "5 apples"])
+def test_a_known_answer_that_is_not_one_number_proves_nothing(known: str) -> None:
+    for answer in ("1", "5", "5 apples", known):
+        checked = Check(kind="number", value=known).run(answer)
+        assert checked.is_kept is None
+        assert "expected one number" in checked.reason
 
 
 def test_without_a_value_the_known_answer_is_the_prompts_own() -> None:

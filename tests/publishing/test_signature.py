@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -99,9 +100,14 @@ def test_flipped_bytes_a_wrong_key_a_swapped_file_and_a_cut_envelope_are_named(
         flipped = base64.b64encode(raw).decode()
         return whole.replace(part[name].encode(), flipped.encode())
 
-    for damaged in (with_flipped("sig"), with_flipped("payload"), whole[: len(whole) // 2], b"[]", b""):
+    no_text = json.dumps({**envelope, "payloadType": "\ud800"}).encode()
+    for damaged in (with_flipped("sig"), with_flipped("payload"), whole[: len(whole) // 2], b"[]", b"", no_text):
         (sealed / SIGNATURE).write_bytes(damaged)
         assert faults(sealed, public) == {("signature", SIGNATURE)}
+    (sealed / SIGNATURE).unlink()
+    os.mkfifo(sealed / SIGNATURE)
+    assert faults(sealed, public) == {("signature", SIGNATURE)}, "nobody waits for a pipe"
+    (sealed / SIGNATURE).unlink()
     (sealed / SIGNATURE).write_bytes(whole)
     assert faults(sealed, public) == set()
     rewrite(sealed, "export/train.parquet", swap)

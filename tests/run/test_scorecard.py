@@ -130,7 +130,7 @@ def test_without_a_check_a_judge_of_violations_says_it_unless_it_made_the_labels
         (path / name).write_text((ours.parent / name).read_text())
     card = measured(path / "run.yaml", *judged).summary["stages"]["evaluate"]["scorecard"]
     assert card["principles"]["house/kind"] == {
-        "not measured": "the only judge is the one that labelled the training data"
+        "not measured": "no check, and no judge but the run's own"
     }
     assert card["principles"]["house/short"]["by"] == "check"
 

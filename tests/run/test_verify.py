@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
+from amendment.errors import AmendmentError
 from amendment.run import Patience, Result, Run
 from tests.run.small_runs import complaints
 
@@ -76,6 +77,12 @@ def test_without_judges_an_answer_that_passes_is_chosen_before_one_that_fails(tm
     assert "- verify/math is kept by 24 of 48 answers of one, 12 of 24 answers of two" in page
     assert "- pass@1 of one: 0.500" in page
     assert "pass@1 of two" not in page, "of one answer pass@1 is the share that passes"
+
+
+def test_an_answer_whose_tests_cannot_be_read_is_no_proof(tmp_path: Path, server: Any) -> None:
+    verifiers = "verify: [{kind: tests}, {kind: forbids, value: wrong}]"
+    with pytest.raises(AmendmentError, match="no pair is left for training"):
+        made(tmp_path, server, RUN.replace("verify: [{kind: math, applies_when: {categories: [sum]}}]", verifiers))
 
 
 def test_a_deciding_verifier_overrules_the_judge_and_the_certificate_says_how_often_the_judge_was_wrong(
