@@ -125,9 +125,7 @@ def _principles(
     """By principle the shares of answers that keep it, or why they are not known."""
     has_training_judge = judge is not None or context.config.part(JudgingConfig) is not None
     missing = (
-        "no check, and no judge but the run's own"
-        if has_training_judge
-        else "no check, and no judge of violations"
+        "no check, and no judge but the run's own" if has_training_judge else "no check, and no judge of violations"
     )
     kept_by_judge: dict[str, dict[str, dict[Asked, float]]] = defaultdict(lambda: {name: {} for name in given})
     for row in judged:

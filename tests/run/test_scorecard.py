@@ -129,9 +129,7 @@ def test_without_a_check_a_judge_of_violations_says_it_unless_it_made_the_labels
     for name in ("p.jsonl", "rules.yaml", "run.yaml"):
         (path / name).write_text((ours.parent / name).read_text())
     card = measured(path / "run.yaml", *judged).summary["stages"]["evaluate"]["scorecard"]
-    assert card["principles"]["house/kind"] == {
-        "not measured": "no check, and no judge but the run's own"
-    }
+    assert card["principles"]["house/kind"] == {"not measured": "no check, and no judge but the run's own"}
     assert card["principles"]["house/short"]["by"] == "check"
 
 
