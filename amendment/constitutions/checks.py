@@ -244,7 +244,7 @@ def _is_schema(value: Any) -> None:
 
 
 def _is_language(value: Any) -> None:
-    if not isinstance(value, str) or not re.fullmatch("[a-z]{2}", value):
+    if not isinstance(value, str) or value not in proof.LANGUAGES:
         raise ValueError(f"found {_shown(value)}, expected the two letters of a language (ISO 639-1), such as de")
     _is_installed("language")
 

@@ -34,6 +34,13 @@ MEMORY = 4 * 1024**3
 """Address space of the process in bytes."""
 REMEMBERED = 10_000
 """Outcomes that are kept, since stages check the same answers."""
+_CODES = """
+af am an ar as az ba be bg bn br bs ca cs cy da de dz el en eo es et eu fa fi fo fr fy ga gd gl gu ha he hi hr ht hu
+hy id ig is it ja jv ka kk km kn ko ku ky la lb lg ln lo lt lv mg mk ml mn mr ms mt my ne nl nn no oc om or pa pl ps
+pt qu ro ru rw sa se si sk sl sn so sq sr st sv sw ta te tg th tk tl tr tt ug uk ur uz vi vo wa xh yo zh zu
+"""
+LANGUAGES = frozenset(_CODES.split())
+"""ISO 639-1 codes that py3langid knows."""
 TOLERANCE = 0.01
 """The relative error that a number may have by default."""
 LIBRARIES = {"math": "math_verify", "number": "pint", "json_schema": "jsonschema", "language": "py3langid"}

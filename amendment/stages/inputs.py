@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from amendment.constitutions.proof import LANGUAGES
 from amendment.constitutions.proof import missing as missing_for
 from amendment.data.inputs import StreamedInputs, read_into
 from amendment.data.source_rows import FileFacts, source_state
@@ -79,6 +80,8 @@ class InputsStage(Stage):
                 yield ("clean",), str(absent)
             if no_detector := missing_for("language") if clean.languages else None:
                 yield ("clean", "languages"), no_detector
+            for unknown in sorted({*clean.languages} - LANGUAGES):
+                yield ("clean", "languages"), f"no language has the code {unknown}; expected ISO 639-1, such as de"
             read_overlap(clean, base, glimpse=True)
 
     def make(self, context: Context) -> StageResult:

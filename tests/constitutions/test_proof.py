@@ -128,6 +128,8 @@ def test_an_answer_is_checked_once() -> None:
         ({"kind": "json_schema", "value": "x"}, "expected a JSON schema"),
         ({"kind": "json_schema", "value": {"type": "objekt"}}, "a JSON schema that is wrong"),
         ({"kind": "language", "value": "German"}, "two letters of a language"),
+        ({"kind": "language", "value": "jp"}, "two letters of a language"),
+        ({"kind": "language", "value": ["de"]}, "two letters of a language"),
         ({"kind": "math", "tolerance": 0.1}, "only checks of kind number have a tolerance"),
     ],
 )
