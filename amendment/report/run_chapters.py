@@ -301,6 +301,8 @@ def _diversity(stages: Json) -> Chapter | None:
             of = side if len(part["sets"]) == 1 else f"{side}, {name}"
             rows += [IntervalRow(of, value) for value in [estimate(figures.get("distinct-2"))] if value]
             table += [(of, figure, _ranged(value)) for figure, value in figures.items()]
+        if why := part.get("why no gate"):
+            notes.append(f"Collapse, {side}: not measured, since {why}.")
         for name, gate in part.get("gates", {}).items():
             worse = f" ({', '.join(gate['fallen'])})" if gate["fallen"] else ""
             notes.append(f"Collapse, {side}, {name} against {part['baseline']}: {gate['outcome']}{worse}.")

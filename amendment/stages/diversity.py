@@ -30,6 +30,8 @@ from amendment.text import cell, plain, table
 SHARES = (REPETITION, TAIL, *(f"distinct-{n}" for n in NGRAMS))
 REFERENCE = "people"
 """The set of the answers that people wrote."""
+UNGATED = "why no gate"
+"""The key of the reason why nothing is compared with the reference."""
 
 
 class DiversitySettings(Part):
@@ -101,6 +103,8 @@ def pair_diversity(
         compared = {REFERENCE: people} if people and side == "chosen" else {}
         baseline = REFERENCE if compared else None
         measured[side] = _measured({**compared, **sets}, by, baseline=baseline, embed=embed, seed=seed)
+        if compared and not measured[side] and (alone := _measured(sets, by, embed=embed, seed=seed)):
+            measured[side] = {**alone, UNGATED: "the reference has too few answers with words"}
     measured = {side: figures for side, figures in measured.items() if figures}
     return {"diversity": measured} if measured else {}
 
@@ -146,7 +150,7 @@ def round_lines(part: Mapping[str, Any]) -> list[str]:
 
 def _gate_lines(part: Mapping[str, Any]) -> list[str]:
     """The gate of each set that was compared, and its rule."""
-    lines = []
+    lines = [f"- collapse: not measured, since {part[UNGATED]}"] if UNGATED in part else []
     for name, gate in part.get("gates", {}).items():
         fallen = f": {', '.join(gate['fallen'])} worse" if gate["fallen"] else ""
         lines.append(f"- collapse, {plain(name)} against {plain(part['baseline'])}: {gate['outcome']}{fallen}")

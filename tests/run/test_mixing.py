@@ -248,6 +248,10 @@ def test_chosen_answers_are_compared_with_what_people_wrote(again: Mix, tmp_path
     assert "Collapse, chosen, run against people: FAIL" in (result.folder / "report.html").read_text()
     save(tmp_path / "human.jsonl", [{"q": f"or {n}?", "a": text} for n, text in enumerate(texts)])
     assert again(OWN, ("dataset:\n", REFERENCE)).ran == ("dataset",), "another reference concerns the figures alone"
+    save(tmp_path / "human.jsonl", [{"q": "or?", "a": "!!!"}, {"q": "and?", "a": "one word"}])
+    result = again(OWN, ("dataset:\n", REFERENCE))
+    assert [*result.summary["stages"]["dataset"]["diversity"]["chosen"]["sets"]] == ["run", "people.jsonl"]
+    assert "- collapse: not measured, since the reference has too few" in (result.folder / "summary.md").read_text()
 
 
 def test_embeddings_that_cannot_be_loaded_are_named_where_words_take_their_place(again: Mix) -> None:
