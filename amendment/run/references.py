@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from amendment.constitutions import Constitution, eligible_principles
+from amendment.constitutions import Constitution, Principle, eligible_principles
 from amendment.data.sources import FileSource
 from amendment.records import Prompt, text_of
 from amendment.run.engine import DependencyCycle, in_order
@@ -19,7 +19,7 @@ from amendment.stages import STAGES, stages_of
 from amendment.stages.contract import ConfigProblem, ConfigWarning, Stage
 from amendment.stages.judging import JudgingConfig
 from amendment.stages.pairs import has_pairs
-from amendment.stages.verify import Verifier
+from amendment.stages.verify import Verifier, verifier_rules
 from amendment.yamlfile import did_you_mean
 
 NO_INPUT = "the run has no input; add prompts, candidates from a file, pairs or verdicts"
@@ -121,37 +121,43 @@ def scope_problems(config: RunFile, rules: Sequence[Constitution], scopes: Seque
 
 def scope_warnings(config: RunFile, rules: Sequence[Constitution], scopes: Sequence[Scope]) -> Iterator[ConfigWarning]:
     """Principles that no prompt selects; where principles name categories, those of prompts that none of them names."""
+    verifiers = verifier_rules(config)
+    for index, rule in enumerate(verifiers[0].principles if scopes and verifiers else ()):
+        if why := _never_applies(rule, scopes):
+            yield ConfigWarning(("verify", index), f"checks no answer: {why}")
     if not scopes or not any(ask.role in _TEXTS for stage in stages_of(config) for ask in stage.asks()):
         return
-    present = sorted({category for category, _ in scopes if category})
-    words = sorted({tag for _, tags in scopes for tag in tags})
     for index, constitution in enumerate(rules):
         for principle in constitution.principles:
-            if any(principle.applies_to(category, tags) for category, tags in scopes):
-                continue
-            when = principle.applies_when
-            of_categories, of_tags = (when.categories, when.tags) if when else ((), ())
-            unknown = [name for name in (*of_categories, *of_tags) if name not in present]
-            near = next(filter(None, (did_you_mean(name, [*present, *words]) for name in unknown)), "")
-            reference = constitution.principle_reference(principle)
-            named = (("category", "categories", of_categories), ("tag", "tags", of_tags))
-            scope = " and ".join(_listed(*names) for names in named if names[-1]) or "nothing"
-            has = f"the prompts have {_listed('category', 'categories', present)} and {_listed('tag', 'tags', words)}"
-            yield ConfigWarning(
-                ("constitution", index),
-                f"no prompt selects principle {reference}, so it is never used: "
-                f"it applies only to {scope}{near}; {has}",
-            )
+            if why := _never_applies(principle, scopes):
+                reference = constitution.principle_reference(principle)
+                message = f"no prompt selects principle {reference}, so it is never used: {why}"
+                yield ConfigWarning(("constitution", index), message)
+    present = {category for category, _ in scopes if category}
     principles = [principle for constitution in rules for principle in constitution.principles]
     categories = {
         name for principle in principles if principle.applies_when for name in principle.applies_when.categories
     }
-    for category in sorted(
-        set(present) - categories
-    ):  # most prompts may have no principle of their own: a misspelling has
+    for category in sorted(present - categories):  # most prompts may have no principle of their own: a misspelling has
         if near := did_you_mean(category, sorted(categories)):
             unnamed = f"no principle names the category '{category}' of your prompts{near}"
             yield ConfigWarning(("constitution",), f"{unnamed}; only principles for all prompts apply to them")
+
+
+def _never_applies(principle: Principle, scopes: Sequence[Scope]) -> str | None:
+    """Why a principle applies to no prompt of these categories and tags; None where it applies to one."""
+    if any(principle.applies_to(category, tags) for category, tags in scopes):
+        return None
+    present = sorted({category for category, _ in scopes if category})
+    words = sorted({tag for _, tags in scopes for tag in tags})
+    when = principle.applies_when
+    of_categories, of_tags = (when.categories, when.tags) if when else ((), ())
+    unknown = [name for name in (*of_categories, *of_tags) if name not in present]
+    near = next(filter(None, (did_you_mean(name, [*present, *words]) for name in unknown)), "")
+    named = (("category", "categories", of_categories), ("tag", "tags", of_tags))
+    scope = " and ".join(_listed(*names) for names in named if names[-1]) or "nothing"
+    has = f"the prompts have {_listed('category', 'categories', present)} and {_listed('tag', 'tags', words)}"
+    return f"it applies only to {scope}{near}; {has}"
 
 
 def unused_warnings(config: RunFile) -> Iterator[ConfigWarning]:

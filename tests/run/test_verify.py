@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from pyarrow import parquet
+from typer.testing import CliRunner
 
+from amendment.cli import app
 from amendment.errors import AmendmentError
 from amendment.run import Patience, Result, Run
 from tests.run.small_runs import complaints
@@ -145,3 +147,14 @@ def test_a_verifier_without_a_known_answer_or_an_answer_is_an_error(
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "k")
+
+
+def test_a_verifier_that_no_prompt_selects_is_named_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text('{"prompt": "twice two", "sum": 4, "kind": "sum"}\n')
+    (tmp_path / "run.yaml").write_text(
+        RUN.replace("FAR", "provider: openai, base_url: 'http://localhost:1'").replace("[sum]", "[summ]")
+    )
+    shown = CliRunner().invoke(app, ["check", str(tmp_path / "run.yaml")]).output
+    assert "verify[0]: checks no answer: it applies only to category summ (did you mean 'sum'?)" in shown.replace(
+        "\n", " "
+    )
