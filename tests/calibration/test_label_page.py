@@ -359,6 +359,8 @@ def test_every_text_of_the_interface_comes_from_one_file(browser: Browser, plain
         page.wait_for_function("() => document.querySelector('#work').getAttribute('aria-busy') === 'false'")
         for keys in (["p", "g", "x"], ["d", "d", "m", "c"], ["Escape", "h"], ["Escape", "?"]):
             visit.press(*keys)
+            if "h" in keys:
+                expect(page.locator("#history")).to_be_visible()  # it asks the server first
             check()
         visit.press("Escape")
         page.get_by_role("button", name="Tie").click()
