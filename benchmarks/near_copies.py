@@ -1,7 +1,7 @@
 """Recall and precision of near copies, with time and memory: 200,000 texts, a tenth of them planted near-copies.
 
 python benchmarks/near_copies.py                       rensa, as `clean` uses it
-python benchmarks/near_copies.py --library datasketch  the same with datasketch (pip install datasketch)
+python benchmarks/near_copies.py --by datasketch  the same with datasketch (pip install datasketch)
 
 The texts are our own: sentences of a small grammar over invented words, 30 to 120 words each. A planted copy repeats an
 earlier text with 1, 2 or 4 % of its words replaced, deleted or doubled, in equal shares. Truth is exact: a copy counts
@@ -118,12 +118,12 @@ def peak() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", type=int, default=TEXTS)
-    parser.add_argument("--library", choices=("rensa", "datasketch"), default="rensa")
+    parser.add_argument("--by", choices=("rensa", "datasketch"), default="rensa")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     texts, planted = corpus(options.texts, options.seed)
     before, load = peak(), os.getloadavg()[0]
-    find = by_rensa() if options.library == "rensa" else by_datasketch()
+    find = by_rensa() if options.by == "rensa" else by_datasketch()
     started, worked = time.perf_counter(), time.process_time()
     copies = {place: find(str(place), text) for place, text in enumerate(texts)}
     seconds, cpu = time.perf_counter() - started, time.process_time() - worked
@@ -136,7 +136,7 @@ def main() -> None:
         if alike[place] >= THRESHOLD:
             due[copy.strength] += 1
             met[copy.strength] += place in found
-    print(f"{options.library}: {len(texts):,} texts, {len(planted):,} planted, seed {options.seed}")
+    print(f"{options.by}: {len(texts):,} texts, {len(planted):,} planted, seed {options.seed}")
     for strength in STRENGTHS:
         of = sum(copy.strength == strength for copy in planted.values())
         share = met[strength] / due[strength] if due[strength] else float("nan")

@@ -102,6 +102,28 @@ def prompts() -> Iterator[str]:
             yield question.format(topic)
 
 
+def trained_and_measured(base: str, steps: int, unseen: int, setting: Mapping[str, float]) -> dict[str, Any]:
+    """The parts of a run file that train by LoRA, and measure the base and the policy on prompts without pairs."""
+    return {
+        "dpo": {
+            "base": base,
+            "lora": {"r": 16},
+            "steps": steps,
+            "batch_size": PAIRS_A_STEP,
+            "max_length": 160,
+            "guards": None,
+            **setting,
+        },
+        "evaluate": {
+            "policies": [BASE, "dpo"],
+            "prompts": unseen,
+            "temperature": TEMPERATURE,
+            "max_tokens": TOKENS,
+            "embeddings": "all-minilm-l6-v2",
+        },
+    }
+
+
 def run_file(folder: Path, base: str, seed: int, setting: Mapping[str, float]) -> Path:
     """The run file of a seed, and its prompts next to it."""
     rows = "".join(json.dumps({"prompt": prompt}) + "\n" for prompt in prompts())
@@ -114,22 +136,7 @@ def run_file(folder: Path, base: str, seed: int, setting: Mapping[str, float]) -
         "prompts": [{"path": "prompts.jsonl", "license": "CC0-1.0"}],
         "construct": [{"kind": "contrast", "model": BASE, "per_prompt": 2}],
         "dataset": {"test_share": 0.4},
-        "dpo": {
-            "base": base,
-            "lora": {"r": 16},
-            "steps": STEPS,
-            "batch_size": PAIRS_A_STEP,
-            "max_length": 160,
-            "guards": None,
-            **setting,
-        },
-        "evaluate": {
-            "policies": [BASE, "dpo"],
-            "prompts": UNSEEN,
-            "temperature": TEMPERATURE,
-            "max_tokens": TOKENS,
-            "embeddings": "all-minilm-l6-v2",
-        },
+        **trained_and_measured(base, STEPS, UNSEEN, setting),
     }
     file = folder / "run.yaml"
     file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import yaml
 from real_text_cells import Cells
-from real_text_dpo import RULES, prompts
+from real_text_dpo import BASE, RULES, TEMPERATURE, TOKENS, prompts, trained_and_measured
 
 from amendment.data.store import Workspace
 from amendment.llm.weights import EMBEDDED
@@ -31,10 +31,8 @@ from amendment.text import plain, table, words
 from amendment.yamlfile import parse_yaml
 
 SEEDS = (1, 2, 3)
-BASE = "small"
 PROMPTS, TEST_SHARE, UNSEEN = 320, 0.4, 100
-PAIRS, STEPS, PAIRS_A_STEP = 100, 40, 4
-TOKENS, TEMPERATURE = 60, 0.7
+PAIRS, STEPS = 100, 40
 MOST_WORDS = 25
 DECIDERS: Mapping[str, dict[str, Any]] = {
     "verifier": {"verify": [{"kind": "max_words", "value": MOST_WORDS}]},
@@ -119,23 +117,7 @@ def train(seed: int, decider: str, pairs: Sequence[Mapping[str, str]]) -> dict[s
     content = {
         **common(folder, seed),
         "pairs": [{"path": f"{name}.jsonl", "rater": "unknown", "license": "CC0-1.0"}],
-        "dpo": {
-            "base": EMBEDDED,
-            "lora": {"r": 16},
-            "learning_rate": 1e-4,
-            "sft_weight": 1.0,
-            "steps": STEPS,
-            "batch_size": PAIRS_A_STEP,
-            "max_length": 160,
-            "guards": None,
-        },
-        "evaluate": {
-            "policies": [BASE, "dpo"],
-            "prompts": UNSEEN,
-            "temperature": TEMPERATURE,
-            "max_tokens": TOKENS,
-            "embeddings": "all-minilm-l6-v2",
-        },
+        **trained_and_measured(EMBEDDED, STEPS, UNSEEN, {"learning_rate": 1e-4, "sft_weight": 1.0}),
     }
     run = made(folder, f"{name}-dpo", content)
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))

@@ -38,7 +38,7 @@ SIZES = ((3, "n<1K"), (4, "1K<n<10K"), (5, "10K<n<100K"), (6, "100K<n<1M"), (7, 
 OURS = ("license", "license_name", "size_categories", "configs", "dataset_info")
 """Keys that follow from the run file and the rows alone, whatever the card on the Hub says."""
 MOST, CUT, FEWEST_ROWS = 5, 100, 20
-"""Entries of a list, and characters of a text, on a card; the files beside it have all. Rows from which a config is for
+"""Entries of a list, and characters of a text, on a card; its files have all. Rows from which a config is for
 training."""
 
 
