@@ -188,6 +188,12 @@ def _states_result(text: str, known: str | float) -> bool:
     expected = library.parse(gold, parsing_timeout=None)
     if not expected:
         raise ValueError(f"cannot read the known answer {known!r:.60}; expected a number or LaTeX")
+    letters = set(re.findall(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])", gold))
+    if both := sorted(letter for letter in letters if letter.isupper() and letter.lower() in letters):
+        same = f"{both[0]} and {both[0].lower()}"
+        raise ValueError(
+            f"the known answer {known!r:.60} has {same}, which count as the same symbol; use other letters"
+        )
     stated = library.parse(text, parsing_timeout=None)
     return bool(library.verify(expected, stated, float_rounding=digits, timeout_seconds=None))
 

@@ -261,17 +261,17 @@ _SCENES = (
         "h + \\frac{v^2}{2g}",
     ),
     _Scene(
-        "Cart 1 of mass {m} moves at {v} and hits cart 2 of mass {M}. They stick together.",
+        "Cart 1 of mass {m} moves at {v} and hits cart 2 of mass {n}. They stick together.",
         _Quantity("u", "m/s", "the speed of cart 2 before that", _steps(0, 12, 0.5)),
         "Cart 2 moves in the same direction as cart 1 at {u} before that.",
         (
             _Quantity("m", "kg", "", _steps(1, 12)),
             _Quantity("v", "m/s", "", _steps(13, 25)),
-            _Quantity("M", "kg", "", _steps(1, 12)),
+            _Quantity("n", "kg", "", _steps(1, 12)),
         ),
         _Quantity("w", "m/s", "their common speed", ()),
-        lambda q: (q["m"] * q["v"] + q["M"] * q["u"]) / (q["m"] + q["M"]),
-        "\\frac{m v + M u}{m + M}",
+        lambda q: (q["m"] * q["v"] + q["n"] * q["u"]) / (q["m"] + q["n"]),
+        "\\frac{m v + n u}{m + n}",
     ),
     _Scene(
         "A sled brakes to a stop over a distance of {s} at a constant deceleration. The gravitational acceleration is "

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from pydantic import ValidationError
 
 from amendment import sandbox
 from amendment.constitutions import Check, programs
-from amendment.sandbox import why_unavailable
+from amendment.sandbox import run_python, why_unavailable
 
 needs_sandbox = pytest.mark.skipif(why_unavailable() is not None, reason=f"{why_unavailable()}")
 TESTS = {"area(2, 3)": 6, "area(0, 9)": 0, "area(1.5, 2)": 3.0}
@@ -18,11 +20,13 @@ def answer(body: str) -> str:
 
 
 @needs_sandbox
-def test_a_program_passes_if_every_call_gives_its_value() -> None:
+def test_a_program_passes_if_every_call_gives_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
     check = Check(kind="tests", value=TESTS)
     assert check.run(answer("return a * b")).is_kept is True
     assert check.run(answer("return a + b")).is_kept is False
-    assert check.run(answer("while True: pass")).is_kept is False
+    with monkeypatch.context() as patched:
+        patched.setattr(programs, "run_python", partial(run_python, seconds=1))
+        assert check.run(answer("while True: pass")).is_kept is False
     assert check.run(answer("print('6 0 3.0 PASS')\n    raise SystemExit(0)")).is_kept is False
     assert check.run("area = lambda a, b: b * a").is_kept is True, "without a fence the whole answer is the program"
     assert check.run("I cannot write programs.").is_kept is False

@@ -58,6 +58,13 @@ def test_a_known_answer_that_is_not_one_number_proves_nothing(known: str) -> Non
         assert "expected one number" in checked.reason
 
 
+def test_a_formula_with_a_letter_in_both_cases_proves_nothing_since_the_library_takes_them_for_one_symbol() -> None:
+    checked = Check(kind="math", value="\\frac{m v + M u}{m + M}").run("\\boxed{\\frac{v + u}{2}}")
+    assert checked.is_kept is None
+    assert "has M and m, which count as the same symbol; use other letters" in checked.reason
+    assert Check(kind="math", value="\\frac{m v + n u}{m + n}").run("\\boxed{\\frac{v + u}{2}}").is_kept is False
+
+
 def test_without_a_value_the_known_answer_is_the_prompts_own() -> None:
     check = Check(kind="number", tolerance=0.1)
     assert [check.run("10.5 m", known).is_kept for known in ("10 m", "9 m", None)] == [True, False, None]

@@ -14,6 +14,7 @@ from amendment.constitutions import Check
 from amendment.curation import Task, make_tasks, without_shortcuts
 from amendment.data.inputs import read_inputs
 from amendment.data.sources import TaskPrompts
+from amendment.data.tasks import _SCENES
 from amendment.errors import DataError
 from amendment.stages.contract import RunSettings
 
@@ -71,6 +72,21 @@ def test_known_answers_are_those_of_mechanics_by_hand() -> None:
 def _throw(question: str) -> list[float]:
     patterns = (r"up at ([\d.]+)", r"acceleration is ([\d.]+)", r"ground is ([\d.]+) m")
     return [float(found[1]) for pattern in patterns if (found := re.search(pattern, question))]
+
+
+def test_the_formula_of_every_symbolic_task_depends_on_the_symbol_of_its_key_fact() -> None:
+    latex2sympy = pytest.importorskip("latex2sympy2_extended").latex2sympy
+    symbolic = [task for task in make_tasks("mechanics", 250, 3).kept if task.category == "mechanics-symbolic"]
+    assert {task.answer for task in symbolic} == {scene.formula for scene in _SCENES}
+    for task in symbolic:
+        [key] = symbols_in(task.question) - symbols_in(task.without_key_fact)
+        formula = latex2sympy(task.answer)
+        assert {str(symbol) for symbol in formula.free_symbols} == symbols_in(task.question), "no symbol is unused"
+        assert formula.diff(key) != 0
+
+
+def symbols_in(question: str) -> set[str]:
+    return set(re.findall(r"\$(\w)\$", question))
 
 
 @pytest.mark.parametrize(("family", "kind"), [("arithmetic", "math"), ("algebra", "math"), ("mechanics", "number")])
