@@ -94,44 +94,87 @@ class Novelty:
         return None
 
 
+FEWEST_ANSWERS = 10
+"""Answers that a figure rests on, at least, before prompts aim at it."""
+
+
 class Weakest(NamedTuple):
-    """The principle of a run that its answers keep least often."""
+    """What the answers of a run keep least often: a principle, in a category of prompts or in all, or a category."""
 
-    principle: str
-    """`constitution/principle`."""
+    principle: str | None
+    """`constitution/principle`; None for all principles together."""
+    category: str | None
+    """None for all prompts."""
     kept: float
-    """Share of the answers that keep it."""
+    """Share of the answers that keep it; of all principles together, the share of checks that pass."""
+    answers: int
+    """Answers behind the share; of all principles together, those behind the principle that has most."""
     of: str
-    """Whose answers: a policy, or drafts."""
+    """Whose answers: drafts, or answers of a policy."""
+
+    def __str__(self) -> str:
+        where = f" in category {self.category}" if self.category else ""
+        return f"{self.principle or 'all principles'}{where} (kept by {self.kept:.1%} of {self.answers:,} {self.of})"
 
 
-def weakest_principle(folder: Path, among: Sequence[str]) -> Weakest:
-    """The weakest of these principles in a finished run: by the scorecard of its last policy, or else by its drafts.
+def weakest_of(folder: Path, among: Sequence[str]) -> Weakest:
+    """The weakest figure of a finished run about these principles: of its last policy by the scorecard, or else of its
+    drafts.
 
-    Of equally weak ones it is the first. Raises ConfigError where the run has measured none of them.
+    Figures are those of a principle, of a principle in a category, and of a category, each with at least ten answers;
+    of equally low ones it is the one with most answers. Raises ConfigError where there is none.
     """
     try:
         stages: Any = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["stages"]
         measured = _of_scorecard(stages) or _of_drafts(stages)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
         raise ConfigError(f"{folder}: no summary of a finished run can be read there ({plain(str(fault))})") from None
-    known = [weakest for weakest in measured if weakest.principle in among]
+    known = [figure for figure in measured if figure.principle in among]
     if not known:
         raise ConfigError(
             f"{folder}: that run has measured no principle of this run's constitutions; it needs evaluate, or critique "
             "with principles that have a check"
         )
-    return min(known, key=lambda weakest: weakest.kept)
+    known += _of_categories(known)
+    enough = [figure for figure in known if figure.answers >= FEWEST_ANSWERS]
+    if not enough:
+        most = max(figure.answers for figure in known)
+        raise ConfigError(
+            f"{folder}: found at most {most} answers behind a figure of that run, expected {FEWEST_ANSWERS} or more, "
+            "since fewer say little; run it with more prompts, or leave aim out"
+        )
+    return min(enough, key=lambda figure: (figure.kept, -figure.answers))
 
 
 def _of_scorecard(stages: Mapping[str, Any]) -> list[Weakest]:
-    principles = stages.get("evaluate", {}).get("scorecard", {}).get("principles", {})
-    policies = {name: measured["policies"] for name, measured in principles.items() if measured.get("policies")}
-    last = {name: list(by_policy)[-1] for name, by_policy in policies.items()}
-    return [Weakest(name, float(policies[name][policy]["value"]), policy) for name, policy in last.items()]
+    figures = []
+    for name, measured in stages.get("evaluate", {}).get("scorecard", {}).get("principles", {}).items():
+        if policies := measured.get("policies"):
+            policy = list(policies)[-1]
+            by_category = {None: policies[policy], **measured.get("categories", {}).get(policy, {})}
+            for category, share in by_category.items():
+                if share["n"]:
+                    value = float(share["value"])
+                    figures.append(Weakest(name, category, value, int(share["n"]), f"answers of {policy}"))
+    return figures
 
 
 def _of_drafts(stages: Mapping[str, Any]) -> list[Weakest]:
-    counts = {name: kinds["drafts"] for name, kinds in stages.get("critique", {}).get("principles kept", {}).items()}
-    totals = {name: count.get("kept", 0) + count.get("broken", 0) for name, count in counts.items()}
-    return [Weakest(name, counts[name].get("kept", 0) / total, "drafts") for name, total in totals.items() if total]
+    figures = []
+    for name, kinds in stages.get("critique", {}).get("principles kept", {}).items():
+        drafts = kinds["drafts"]
+        for category, counts in {None: drafts, **drafts.get("categories", {})}.items():
+            kept, broken = counts.get("kept", 0), counts.get("broken", 0)
+            if kept + broken:
+                figures.append(Weakest(name, category, kept / (kept + broken), kept + broken, "drafts"))
+    return figures
+
+
+def _of_categories(figures: Sequence[Weakest]) -> list[Weakest]:
+    """All principles together, category by category."""
+    together = []
+    for category in dict.fromkeys(figure.category for figure in figures if figure.category):
+        own = [figure for figure in figures if figure.category == category]
+        kept = sum(figure.kept * figure.answers for figure in own) / sum(figure.answers for figure in own)
+        together.append(Weakest(None, category, kept, max(figure.answers for figure in own), own[0].of))
+    return together

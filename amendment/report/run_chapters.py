@@ -125,7 +125,8 @@ def _cleaned(stage: str, counts: Json) -> DataTable:
 def _kept(critique: Json) -> Chapter | None:
     """How many drafts and revisions keep the principles that code can check."""
     rows = []
-    for principle, kinds in critique.get("principles kept", {}).items():
+    for principle, of_principle in critique.get("principles kept", {}).items():
+        kinds = {kind: counts for kind, counts in of_principle.items() if kind != "reason"}
         checked = {kind: counts.get("kept", 0) + counts.get("broken", 0) for kind, counts in kinds.items()}
         n = ", ".join(f"{count:,} {kind}" for kind, count in checked.items() if count)
         for kind, count in checked.items():

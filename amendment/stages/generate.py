@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from amendment.constitutions import load_constitution, principles_of
-from amendment.curation.prompts import EACH, SHOWN, Kind, Novelty, Weakest, listed_prompts, question, weakest_principle
+from amendment.curation.prompts import EACH, SHOWN, Kind, Novelty, Weakest, listed_prompts, question, weakest_of
 from amendment.data.inputs import read_inputs
 from amendment.data.source_rows import source_state
 from amendment.data.sources import Name, Source
@@ -56,8 +56,8 @@ class GenerateConfig(Part):
     novelty: float = Field(default=0.7, gt=0, le=1)
     """A prompt is kept if its ROUGE-L with each earlier one, seeds included, is less than this."""
     aim: str | None = None
-    """The folder of an earlier run: the prompts aim at the principle that its answers kept least often, and seeds are
-    prompts that it applies to."""
+    """The folder of an earlier run: the prompts aim at what its answers kept least often, a principle in a category of
+    prompts or in all, or a category. Seeds are prompts of this category to which the principle applies."""
 
 
 class PromptOrigin(Record):
@@ -69,7 +69,7 @@ class PromptOrigin(Record):
     model: str
     kind: Kind
     principle: str | None = None
-    """The principle that it aims at."""
+    """The principle that it aims at; absent where it aims at a category, or at nothing."""
     request: str | None = None
     """The id of the question, as in the ledger."""
 
@@ -143,7 +143,7 @@ class GenerateStage(Stage):
             if part.aim:
                 try:
                     constitutions = [load_constitution(name, base=base) for name in self.settings.constitution]
-                    weakest_principle(base / part.aim, [drawn.id for drawn in principles_of(constitutions)])
+                    weakest_of(base / part.aim, [drawn.id for drawn in principles_of(constitutions)])
                 except ConfigError as fault:
                     yield (self.name, index, "aim"), str(fault)
 
@@ -207,7 +207,7 @@ class _Writing:
 
     def counts(self) -> dict[str, Any]:
         """Questions, new prompts, and those left out by reason."""
-        aim = {"aim": self._weakest.principle} if self._weakest else {}
+        aim = {"aim": str(self._weakest)} if self._weakest else {}
         return {"questions": self._asked, "new": len(self.new), **self._left_out, **aim}
 
     def _question(self, number: int) -> _Question:
@@ -278,15 +278,18 @@ def _scope(prompt: Prompt) -> tuple[str | None, tuple[str, ...]]:
 def _aim(
     context: Context, part: GenerateConfig, seeds: Sequence[Prompt]
 ) -> tuple[Weakest | None, str | None, Sequence[Prompt]]:
-    """The principle aimed at, its statement, and the seeds that it applies to. Raises AmendmentError without any."""
+    """What is aimed at, the statement of its principle, and its seeds. Raises AmendmentError without any."""
     if part.aim is None:
         return None, None, seeds
     drawn = {each.id: each.principle for each in principles_of(context.constitutions)}
-    weakest = weakest_principle(context.base / part.aim, [*drawn])
-    principle = drawn[weakest.principle]
-    kept = [seed for seed in seeds if principle.applies_to(seed.category, seed.tags)]
+    weakest = weakest_of(context.base / part.aim, [*drawn])
+    principle = drawn[weakest.principle] if weakest.principle else None
+    kept = [
+        seed
+        for seed in seeds
+        if weakest.category in (None, seed.category)
+        and (principle is None or principle.applies_to(seed.category, seed.tags))
+    ]
     if not kept:
-        raise AmendmentError(
-            f"generate: {weakest.principle} applies to none of the {len(seeds)} seeds; add prompts for it"
-        )
-    return weakest, principle.statement, kept
+        raise AmendmentError(f"generate: {weakest} has none of the {len(seeds)} seeds; add prompts for it")
+    return weakest, principle.statement if principle else None, kept

@@ -17,6 +17,7 @@ class KeptAnswers:
     def __init__(self, constitutions: Sequence[Constitution]) -> None:
         self._principles = [drawn for drawn in principles_of(constitutions) if drawn.principle.check]
         self._counts: dict[str, dict[str, Counter[str]]] = {drawn.id: {} for drawn in self._principles}
+        self._by_category: dict[tuple[str, str], dict[str, Counter[str]]] = {}
         self._reasons: dict[str, str] = {}
 
     def add(self, prompt: Prompt, answer: Candidate, kind: str) -> None:
@@ -25,21 +26,32 @@ class KeptAnswers:
             if drawn.principle.applies_to(prompt.category, prompt.tags):
                 checked = drawn.principle.check_answer(text_of(answer.messages), prompt.answer)
                 counts = self._counts[drawn.id].setdefault(kind, Counter())
-                counts["unchecked" if checked.is_kept is None else "kept" if checked.is_kept else "broken"] += 1
+                outcome = "unchecked" if checked.is_kept is None else "kept" if checked.is_kept else "broken"
+                counts[outcome] += 1
+                if prompt.category:
+                    categories = self._by_category.setdefault((drawn.id, kind), {})
+                    categories.setdefault(prompt.category, Counter())[outcome] += 1
                 if checked.is_kept is None:
                     reasons = (checked.reason, self._reasons.get(drawn.id, checked.reason))
                     self._reasons[drawn.id] = min(reasons)
 
     def to_json(self) -> dict[str, Any]:
-        """By principle: how many answers of each kind keep it, break it, or could not be checked, and why not."""
+        """By principle: how many answers of each kind keep it, break it, or could not be checked, and why not; the same
+        by category of the prompts."""
         return {
             name: {
-                **{kind: dict(sorted(counts.items())) for kind, counts in sorted(by_kind.items())},
+                **{kind: self._shown(name, kind) for kind in sorted(by_kind)},
                 **({"reason": self._reasons[name]} if name in self._reasons else {}),
             }
             for name, by_kind in self._counts.items()
             if by_kind
         }
+
+    def _shown(self, name: str, kind: str) -> dict[str, Any]:
+        by_category = self._by_category.get((name, kind), {})
+        categories = {category: dict(sorted(counts.items())) for category, counts in sorted(by_category.items())}
+        counts = dict(sorted(self._counts[name][kind].items()))
+        return {**counts, **({"categories": categories} if categories else {})}
 
 
 def kept_lines(principles: Mapping[str, Mapping[str, Any]]) -> list[str]:

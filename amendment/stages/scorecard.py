@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -141,6 +142,7 @@ def _principles(
             figures[drawn.id] = {
                 "by": f"judge {judge['model']}{', a related judge' if judge['standing'] == RELATED_JUDGE else ''}",
                 **_figure(kept_by_judge[drawn.id], share),
+                **_by_category(kept_by_judge[drawn.id], given),
             }
         else:
             figures[drawn.id] = {"not measured": "no verdict on an answer to these prompts"}
@@ -161,7 +163,23 @@ def _by_check(drawn: DrawnPrinciple, given: Given) -> dict[str, Any]:
     if not any(kept.values()):
         return {"not measured": reasons[0] if reasons else "applies to none of the prompts"}
     unchecked = {"unchecked": len(reasons), "reason": reasons[0]} if reasons else {}
-    return {"by": "check", **unchecked, **_figure(kept, share)}
+    return {"by": "check", **unchecked, **_figure(kept, share), **_by_category(kept, given)}
+
+
+def _by_category(kept: Values, given: Given) -> dict[str, Any]:
+    """The shares by policy and category of the prompts; nothing without categories."""
+    shares: dict[str, dict[str, dict[str, float]]] = {}
+    for name, of_policy in kept.items():
+        values: dict[str, list[float]] = defaultdict(list)
+        for asked, value in of_policy.items():
+            if category := given[name][asked].prompt.category:
+                values[category].append(value)
+        if values:
+            shares[name] = {
+                category: {"value": round(fmean(values[category]), 4), "n": len(values[category])}
+                for category in sorted(values)
+            }
+    return {"categories": shares} if shares else {}
 
 
 # Fluency

@@ -1,4 +1,4 @@
-"""Novelty by hand-counted subsequences, lists as models write them, and the weakest principle of an earlier run."""
+"""Novelty by hand-counted subsequences, lists as models write them, and what is weakest in an earlier run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from amendment.curation.prompts import (
     listed_prompts,
     question,
     rouge_l,
-    weakest_principle,
+    weakest_of,
 )
 from amendment.errors import ConfigError
 
@@ -82,19 +82,47 @@ def saved(folder: Path, stages: dict[str, Any]) -> Path:
 
 def test_the_weakest_principle_is_that_of_the_last_policy_or_else_of_the_drafts(tmp_path: Path) -> None:
     def kept(base: float, dpo: float) -> dict[str, Any]:
-        return {"policies": {"base": {"value": base}, "dpo": {"value": dpo}}}
+        return {"policies": {"base": {"value": base, "n": 40}, "dpo": {"value": dpo, "n": 40}}}
 
     principles = {"r/a": kept(0.1, 0.9), "r/b": kept(0.8, 0.6), "r/c": {"not measured": "no judge"}, "r/d": kept(0, 0)}
-    drafts = {"r/a": {"drafts": {"kept": 1, "broken": 3}}, "r/b": {"drafts": {"kept": 3, "broken": 1}}}
+    drafts = {"r/a": {"drafts": {"kept": 3, "broken": 9}}, "r/b": {"drafts": {"kept": 9, "broken": 3}}}
     scored = {"evaluate": {"scorecard": {"principles": principles}}, "critique": {"principles kept": drafts}}
-    assert weakest_principle(saved(tmp_path, scored), ["r/a", "r/b", "r/c"]) == Weakest("r/b", 0.6, "dpo")
+    weakest = weakest_of(saved(tmp_path, scored), ["r/a", "r/b", "r/c"])
+    assert weakest == Weakest("r/b", None, 0.6, 40, "answers of dpo")
     drafted = {"critique": scored["critique"]}
-    assert weakest_principle(saved(tmp_path, drafted), ["r/a", "r/b"]) == Weakest("r/a", 0.25, "drafts")
+    assert weakest_of(saved(tmp_path, drafted), ["r/a", "r/b"]) == Weakest("r/a", None, 0.25, 12, "drafts")
     with pytest.raises(ConfigError, match="measured no principle of this run's constitutions"):
-        weakest_principle(tmp_path, ["other/x"])
+        weakest_of(tmp_path, ["other/x"])
     with pytest.raises(ConfigError, match="measured no principle"):
-        weakest_principle(saved(tmp_path, {"critique": {}}), ["r/a"])
+        weakest_of(saved(tmp_path, {"critique": {}}), ["r/a"])
     with pytest.raises(ConfigError, match="no summary of a finished run"):
-        weakest_principle(saved(tmp_path, {"critique": {"principles kept": []}}), ["r/a"])
+        weakest_of(saved(tmp_path, {"critique": {"principles kept": []}}), ["r/a"])
     with pytest.raises(ConfigError, match="no summary of a finished run"):
-        weakest_principle(tmp_path / "absent", ["r/a"])
+        weakest_of(tmp_path / "absent", ["r/a"])
+
+
+def drafts_of(folder: Path, **principles: dict[str, tuple[int, int]]) -> Path:
+    """A run whose drafts in a category keep a principle so often, of so many."""
+    counts = {}
+    for name, by_category in principles.items():
+        categories = {where: {"kept": kept, "broken": n - kept} for where, (kept, n) in by_category.items()}
+        whole = {word: sum(of[word] for of in categories.values()) for word in ("kept", "broken")}
+        counts[f"r/{name}"] = {"drafts": {**whole, "categories": categories}}
+    return saved(folder, {"critique": {"principles kept": counts}})
+
+
+def test_a_category_is_weakest_where_few_answers_in_it_keep_a_principle(tmp_path: Path) -> None:
+    # a keeps 30 of 60 in all, b 34 of 60; in sums b keeps 4 of 20
+    folder = drafts_of(tmp_path, a={"sums": (10, 20), "chat": (20, 40)}, b={"sums": (4, 20), "chat": (30, 40)})
+    assert weakest_of(folder, ["r/a", "r/b"]) == Weakest("r/b", "sums", 0.2, 20, "drafts")
+    assert weakest_of(folder, ["r/a"]).category is None, "of equally low figures the one with most answers"
+
+
+def test_fewer_than_ten_answers_choose_nothing(tmp_path: Path) -> None:
+    # b keeps 0 of 9 in sums, which is too few; with a's 9 of 12 there, 9 of 21 checks pass; b keeps 30 of 39 in all
+    folder = drafts_of(tmp_path, a={"sums": (9, 12)}, b={"sums": (0, 9), "chat": (30, 30)})
+    weakest = weakest_of(folder, ["r/a", "r/b"])
+    assert (weakest.principle, weakest.category, weakest.answers) == (None, "sums", 12)
+    assert weakest.kept == pytest.approx(9 / 21)
+    with pytest.raises(ConfigError, match="found at most 9 answers behind a figure of that run, expected 10 or more"):
+        weakest_of(drafts_of(tmp_path, a={"sums": (0, 9)}), ["r/a"])

@@ -125,9 +125,43 @@ def test_red_team_variants_aim_at_the_weakest_principle_of_an_earlier_run(folder
     origins = read_records(result.folder / "generate/origins.parquet", PromptOrigin)
     assert {(row.kind, row.principle, len(row.parents)) for row in origins} == {("red_team", "r/calm", 1)}
     assert {prompts_of(result)[row.prompt_id].category for row in origins} == {"depth"}
+    assert "aim r/calm (kept by 10.0% of 10 drafts)" in (result.folder / "summary.md").read_text()
     (folder / "run").rename(folder / "done")
     absent = complaints(folder, text.replace("aim: earlier", "aim: other"))
     assert any("no summary of a finished run" in line for line in absent)
+
+
+RULES = """\
+id: r
+version: 1.0.0
+title: R
+license: CC0-1.0
+source: {kind: original}
+principles:
+  - {id: short, statement: Stay short., compare: [Which?], revise: [Shorten it.], check: [{kind: max_words, value: 3}]}
+"""
+
+
+def test_seeds_are_of_the_category_in_which_an_earlier_run_was_weakest(folder: Path) -> None:
+    (folder / "r.yaml").write_text(RULES)
+    rows = [{"prompt": f"{kind} {number}?", "kind": kind} for kind in ("taste", "depth") for number in range(12)]
+    save(folder / "earlier.jsonl", rows)
+    critique = "constitution: ./r.yaml\ncritique: {model: writer, critique: false}\n"
+    earlier = RUN.split("generate", maxsplit=1)[0].replace("seeds.jsonl", "earlier.jsonl") + critique
+    writer = lambda messages: "far too many words" if "depth" in str(messages[0]) else "two words"  # noqa: E731
+    made(folder, earlier, models={"writer": writer})
+    (folder / "run").rename(folder / "first")
+    lister = Lister()
+    result = made(folder, RUN.replace("6}", "4, aim: first}") + "constitution: ./r.yaml\n", models={"writer": lister})
+    origins = read_records(result.folder / "generate/origins.parquet", PromptOrigin)
+    assert {prompts_of(result)[row.prompt_id].category for row in origins} == {"depth"}
+    assert all("Stay short." in asked and "deep" in asked for asked in lister.asked)
+    counts = result.summary["stages"]["generate"]["similar by writer"]
+    assert counts["aim"] == "r/short in category depth (kept by 0.0% of 12 drafts)"
+    (folder / "run").rename(folder / "second")
+    save(folder / "seeds.jsonl", SEEDS[:3])
+    with pytest.raises(AmendmentError, match=r"in category depth .* has none of the 3 seeds; add prompts for it"):
+        made(folder, RUN.replace("6}", "4, aim: first}") + "constitution: ./r.yaml\n", models={"writer": lister})
 
 
 def test_a_plan_counts_the_questions_and_the_prompts_that_will_be_there(folder: Path) -> None:

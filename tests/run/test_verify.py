@@ -125,6 +125,7 @@ def test_policies_are_measured_by_the_verifiers_on_prompts_with_known_answers(tm
     assert figures["by"] == "check"
     shares = [figures["policies"][name]["value"] for name in ("one", "two")]
     assert shares == pytest.approx([1 - by_two, by_two])
+    assert figures["categories"]["two"] == {"sum": {"value": pytest.approx(by_two, abs=1e-4), "n": len(numbers)}}
 
 
 @pytest.mark.parametrize(
