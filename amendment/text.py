@@ -1,7 +1,8 @@
 """Texts of others on their way to models and to people, as data and never as instructions.
 
 `Template` and `fence` put them into requests, `plain` onto a terminal, `cell` and `table` into Markdown, `safe_cell`
-into a spreadsheet, and `transcript` shows a conversation. `words` splits a text.
+into a spreadsheet, and `transcript` shows a conversation. `words` splits a text, and `folded` shows
+two spellings of it to be one.
 """
 
 from __future__ import annotations
@@ -281,6 +282,23 @@ def words(text: str) -> list[str]:
     ["don't", 'stop', '3', 'cats', '你', '好']
     """
     return _WORD.findall(text.lower())
+
+
+def folded(text: str) -> str:
+    """The text for a comparison: in Unicode's form NFKC, without format characters such as soft hyphens and zero-width
+    spaces. Superscripts and fractions stay: 10² is not 102.
+
+    >>> folded("\uff21 wo\u00adrd, 10²")
+    'A word, 10²'
+    """
+    if text.isascii():
+        return text
+    for sign in set(text):
+        if unicodedata.category(sign) == "Cf":
+            text = text.replace(sign, "")
+        elif sign.isdecimal() or not sign.isnumeric():
+            text = text.replace(sign, unicodedata.normalize("NFKC", sign))
+    return unicodedata.normalize("NFC", text)
 
 
 # Names of people.

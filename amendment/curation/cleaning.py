@@ -20,7 +20,7 @@ from amendment.curation.personal_data import personal_data
 from amendment.data.sources import OneOrMore, Source
 from amendment.keys import Scanner, texts_in
 from amendment.records import Part
-from amendment.text import words
+from amendment.text import folded, words
 
 KEY, PERSONAL = "key or token", "personal data"
 LENGTH, LANGUAGE = "length", "language"
@@ -87,19 +87,25 @@ class Overlap:
         self._n = n
         self._grams: dict[int, str] = {}
         self._whole: dict[tuple[str, ...], str] = {}
+        self.compared: dict[str, tuple[int, int]] = {}
+        """By evaluation set, the items that are long enough to be compared, and all items."""
 
-    def add(self, name: str, value: object) -> None:
-        """Take every text in a JSON value, such as a row of the evaluation set of this name."""
+    def add(self, name: str, value: object) -> bool:
+        """Take every text in a JSON value, such as a row of the evaluation set of this name. False where each is shorter
+        than five words, so that no text can overlap with it."""
+        longest = 0
         for text in texts_in(value):
-            in_words = tuple(words(text))
+            in_words = tuple(words(folded(text)))
+            longest = max(longest, len(in_words))
             for gram in ngrams(in_words, self._n):
                 self._grams.setdefault(hash(gram), name)
             if SHORTEST <= len(in_words) < self._n:
                 self._whole.setdefault(in_words, name)
+        return longest >= SHORTEST
 
     def found_in(self, text: str) -> str | None:
         """The evaluation set that a text overlaps with, the first one named."""
-        in_words = tuple(words(text))
+        in_words = tuple(words(folded(text)))
         whole = self._whole.get(in_words)
         return whole or next(
             (name for gram in ngrams(in_words, self._n) if (name := self._grams.get(hash(gram)))), None

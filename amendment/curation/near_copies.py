@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from amendment.libraries import need
-from amendment.text import words
+from amendment.text import folded, words
 
 SHINGLE = 3
 """Words of a shingle; a shorter text is one shingle."""
@@ -95,6 +95,7 @@ class NearCopies:
 def words_and_figures(text: str) -> tuple[list[str], list[str]]:
     """What two exact copies share: the words in lower case, without punctuation, and the figures and signs of
     arithmetic. A text without words is its own."""
+    text = folded(text)
     return words(text) or [text.strip()], _FIGURES.findall(text)
 
 

@@ -15,6 +15,7 @@ from amendment.curation.cleaning import (
     KEY,
     ONE_SIDED,
     PERSONAL,
+    SHORTEST,
     CleanConfig,
     Cleaner,
     Flaw,
@@ -44,6 +45,8 @@ CUT = 500
 """Characters of a text that is left out, in the table."""
 MOST_PROMPTS = 10_000
 """Prompts of a source in which one-sided n-grams are looked for."""
+COMPARED = "items compared"
+"""By evaluation set, the items of five words or more, and all items, where these are not the same."""
 SHOWN = 20
 """One-sided n-grams in the summary."""
 
@@ -88,7 +91,9 @@ class Cleaning:
         scanner = run_scanner(key_variables(settings)) if of_prompts else None  # of pairs, dataset.secrets decides
         self._prompts = NearCopies(config.near_copies) if config.near_copies is not None else None
         self._source_of: dict[str, str] = {}
-        self._cleaner = Cleaner(config, read_overlap(config, context.base), scanner)
+        overlap = read_overlap(config, context.base)
+        self._compared = overlap.compared
+        self._cleaner = Cleaner(config, overlap, scanner)
 
     def prompts(self, add: Callable[[Prompt], None]) -> Callable[[Prompt], None]:
         """`add` for the prompts that stay."""
@@ -163,6 +168,8 @@ class Cleaning:
         reasons = {**before, **self.left_out}
         counts: dict[str, Any] = {"in": self._in + sum(before.values()), "left out": reasons}
         counts["out"] = counts["in"] - sum(reasons.values())
+        if too_short := {name: [some, every] for name, (some, every) in self._compared.items() if some < every}:
+            counts[COMPARED] = too_short
         if stage == "dataset":
             tables.append(workspace.write(f"{stage}/{ONE_SIDED_TABLE}", OneSidedRow, self._one_sided))
             counts["one-sided n-grams"] = dict(Counter(row.side for row in self._one_sided))
@@ -212,9 +219,15 @@ def read_overlap(config: CleanConfig, base: Path, *, glimpse: bool = False) -> O
         except DataError as fault:
             problems += fault.problems
             continue
-        problems += absent_columns(rows.rows, source.column or (), rows.columns)
-        for row in rows.rows:
-            overlap.add(source.label, [row.values.get(name) for name in source.column or row.values])
+        absent = absent_columns(rows.rows, source.column or (), rows.columns)
+        problems += absent
+        items = [[row.values.get(name) for name in source.column or row.values] for row in rows.rows]
+        compared = sum([overlap.add(source.label, item) for item in items])
+        before = overlap.compared.get(source.label, (0, 0))
+        overlap.compared[source.label] = (before[0] + compared, before[1] + len(items))
+        if not (compared or absent or rows.is_glimpse):
+            why = f"none of its {len(items):,} items has {SHORTEST} words or more, so no overlap with it can be noticed"
+            problems.append(Problem(rows.place, f"{why}; name the column of its questions as column, or take it out"))
     if problems:
         raise DataError(capped(problems))
     return overlap
@@ -241,8 +254,10 @@ def funnel_lines(counts: Mapping[str, Any], what: str) -> list[str]:
         rows.append([cell(reason), f"{count:,}", f"{left:,}"])
     found = counts.get("one-sided n-grams")
     listed = ", ".join(f"{count:,} in {side} answers" for side, count in sorted(found.items())) if found else "none"
-    sides = [] if found is None else ["", f"One-sided n-grams: {listed}."]
-    return ["", *table(rows), *sides, ""]
+    notes = [] if found is None else [f"One-sided n-grams: {listed}."]
+    for name, (compared, items) in counts.get(COMPARED, {}).items():
+        notes.append(f"{cell(name)}: only {compared:,} of {items:,} items have {SHORTEST} words or more and are compared.")
+    return ["", *table(rows), *(line for note in notes for line in ("", note)), ""]
 
 
 def one_sided_lines(folder: Path) -> list[str]:

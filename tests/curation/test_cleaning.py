@@ -15,6 +15,7 @@ from amendment.curation.cleaning import (
     one_sided_ngrams,
     sign_test,
 )
+from amendment.curation.near_copies import Copy, NearCopies
 from amendment.curation.personal_data import ACCOUNT, CARD, EMAIL, PHONE, SOCIAL, personal_data
 
 ITEM = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
@@ -40,6 +41,24 @@ def overlap(n: int = 13) -> Overlap:
 )
 def test_thirteen_words_in_a_row_are_an_overlap(text: str, is_overlap: bool) -> None:
     assert overlap().found_in(text) == ("exam" if is_overlap else None)
+
+
+@pytest.mark.parametrize("spelled", ["full-width", "soft hyphens", "zero-width"])
+def test_words_that_read_the_same_overlap_and_are_copies(spelled: str) -> None:
+    hidden = {"soft hyphens": "\u00ad", "zero-width": "\u200b"}.get(spelled)
+    wide = "".join(chr(ord(sign) + 0xFEE0) if sign != " " else sign for sign in ITEM)
+    text = wide if hidden is None else ITEM.replace("e", f"e{hidden}")
+    assert overlap().found_in(text) == "exam"
+    copies = NearCopies(0.8)
+    assert copies.add("a", f"{ITEM} 50") is None
+    assert copies.add("b", f"{text} 5{hidden or ''}0") == Copy("a", 1.0, is_exact=True)
+    assert copies.add("c", f"{text} 5²0") is None  # another figure
+
+
+def test_an_item_without_a_text_of_five_words_cannot_be_compared() -> None:
+    grams = Overlap(13)
+    assert not grams.add("exam", {"question": "Name the capital?", "answer": "Paris, of course."})
+    assert grams.add("exam", {"question": "What is the capital there?", "answer": "Paris"})
 
 
 def test_a_text_ends_where_its_cell_ends() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from amendment.data.store import read_records
+from amendment.errors import AmendmentError
 from amendment.records import Prompt, text_of
 from amendment.stages.cleaning import Dropped, OneSidedRow
 from tests.rows import save
@@ -143,6 +144,21 @@ def test_a_changed_evaluation_set_cleans_again(folder: Path) -> None:
     assert len(pairs_of(made(folder, RUN).folder)) == 16
     save(folder / "exam.jsonl", [{"question": one_sided()[3]["prompt"]}])
     assert len(pairs_of(made(folder, RUN).folder)) == 15
+
+
+def test_an_evaluation_set_whose_items_cannot_be_compared_stops_the_run_and_few_of_them_are_counted(
+    folder: Path,
+) -> None:
+    save(folder / "pairs.jsonl", one_sided())
+    wrong = RUN.replace("column: question", "column: answer")  # "The middle one."
+    [line] = complaints(folder, wrong)
+    assert "none of its 1 items has 5 words or more" in line
+    with pytest.raises(AmendmentError, match="none of its 1 items has 5 words or more"):
+        made(folder, wrong)
+    save(folder / "exam.jsonl", [{"question": EXAM}, {"question": "Who was she?"}, {"question": "2 + 2"}])
+    result = made(folder, RUN)
+    assert result.summary["stages"]["inputs"]["clean"]["items compared"] == {"exam.jsonl": [1, 3]}
+    assert "only 1 of 3 items have 5 words or more" in (result.folder / "summary.md").read_text()
 
 
 def test_check_names_what_is_wrong_with_evaluation_sets(folder: Path) -> None:
