@@ -22,8 +22,8 @@ from amendment.records import Prompt, user
 Family = Literal["arithmetic", "algebra", "programs", "mechanics"]
 TOLERANCE = 0.05
 """The relative error within which a number counts as solved."""
-TRIES = 50
-"""Tasks that are made for each one that is wanted, at most."""
+TRIES = 10_000
+"""A family is taken to have no more tasks after so many in a row that are not new."""
 BOXED = "Give the result as \\boxed{}."
 
 
@@ -63,14 +63,16 @@ def make_tasks(family: Family, count: int, seed: int) -> Tasks:
     make = _FAMILIES[family]
     kept: dict[str, Task] = {}
     dropped = set[str]()
-    for _ in range(TRIES * count):
-        task = make(rng)
+    tries = 0
+    while tries < TRIES:
+        task, different = make(rng), len(kept)
         if task.is_shortcut:
             dropped.add(task.question)
         else:
             kept.setdefault(task.question, task)
         if len(kept) == count:
             return Tasks(list(kept.values()), len(dropped))
+        tries = tries + 1 if len(kept) == different else 0
     raise DataError(f"tasks: found {len(kept)} different tasks of {family}, expected {count}; ask for fewer")
 
 

@@ -12,7 +12,7 @@ from amendment.constitutions.proof import LANGUAGES
 from amendment.constitutions.proof import missing as missing_for
 from amendment.data.inputs import StreamedInputs, read_into
 from amendment.data.source_rows import FileFacts, source_state
-from amendment.data.sources import ChainSource, FileSource, PairFile, Source
+from amendment.data.sources import ChainSource, FileSource, PairFile, Source, TaskPrompts
 from amendment.data.store import ITEMS, Item, Split, Workspace
 from amendment.libraries import missing
 from amendment.preference.aggregate import majorities
@@ -73,6 +73,11 @@ class InputsStage(Stage):
     def problems(self) -> Iterable[ConfigProblem]:
         if self.settings.parts(ChainSource) and not self.settings.part(CritiqueConfig):
             yield ("candidates",), "from: critique needs the stage critique"
+        entries: dict[str, int] = {}
+        for index, source in enumerate(self.settings.prompts):
+            if isinstance(source, TaskPrompts) and entries.setdefault(source.tasks, index) != index:
+                same = f"prompts[{entries[source.tasks]}] has tasks of {source.tasks} too, and these would be the same"
+                yield ("prompts", index, "tasks"), f"{same}; write one entry with the count of both"
 
     def check(self, base: Path) -> Iterable[ConfigProblem | ConfigWarning]:
         if clean := self.settings.clean:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from amendment.data.sources import TaskPrompts
 from amendment.data.tasks import _SCENES
 from amendment.errors import DataError
 from amendment.stages.contract import RunSettings
+from tests.run.small_runs import complaints
 
+MODEL = "models: {m: {provider: openai, model: m, base_url: 'http://127.0.0.1:9'}}\n"
 FAMILIES = ("arithmetic", "algebra", "programs", "mechanics")
 
 
@@ -109,9 +112,20 @@ def test_shortcuts_are_dropped_and_counted_and_so_is_what_your_own_solver_solves
     assert not any(task.without_key_fact in solved for task in filtered.kept)
 
 
-def test_more_tasks_than_there_are_is_an_error() -> None:
-    with pytest.raises(DataError, match="ask for fewer"):
-        make_tasks("algebra", 5000, 1)
+@pytest.mark.parametrize(("family", "there_are"), [("algebra", 4289), ("programs", 101)])
+def test_more_tasks_than_there_are_is_an_error_within_seconds(family: Any, there_are: int) -> None:
+    began = time.process_time()
+    with pytest.raises(DataError, match=f"found {there_are} different tasks of {family}, expected 100000"):
+        make_tasks(family, 100_000, 1)
+    assert time.process_time() - began < 10  # five million tries take a minute
+    assert len(make_tasks(family, there_are, 1).kept) == there_are
+
+
+def test_two_entries_of_the_same_tasks_are_an_error_of_the_run_file(tmp_path: Path) -> None:
+    text = "name: r\nprompts:\n  - {tasks: algebra, count: 5}\n  - {tasks: algebra, count: 6}\n"
+    [line] = complaints(tmp_path, text + "verify: [{kind: math}]\ncandidates: [{model: m, per_prompt: 1}]\n" + MODEL)
+    assert line.startswith("run.yaml:4:")
+    assert "write one entry with the count of both" in line
 
 
 def test_tasks_are_a_source_of_prompts(tmp_path: Path) -> None:
