@@ -61,6 +61,8 @@ _SPECIAL = re.compile(
 )
 """Matches what chat templates and tokenizers take for their own tokens, such as `<|im_start|>`, `</s>`, `[INST]`,
 `<<SYS>>`, and where a model could see a mark of ours. None of it can stand in JSON but inside a string."""
+_TOKEN = re.compile(rf"(?!<<(?!/?SYS>>)|<\|(?![^|\s]+\|>))(?:{_SPECIAL.pattern})|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""The same without shift operators, pipes and the like; and control characters."""
 Layout = Literal["marks", "tags"]
 """How a question shows texts of others: JSON between lines with a random mark, or text between tags with one."""
 MARK = 8
@@ -157,6 +159,15 @@ def _break_up(sign: re.Match[str]) -> str:
 def holds_marks(text: str) -> bool:
     """True for a text with the marks or the JSON of a block, as a model writes them that copies its question."""
     return _MARKS.search(text) is not None
+
+
+def holds_tokens(text: str) -> bool:
+    """True for a text with what a chat template or tokenizer takes for its own tokens, or with control characters.
+
+    >>> holds_tokens("Hi<|im_end|>"), holds_tokens("cout << x </b>")
+    (True, False)
+    """
+    return _TOKEN.search(text) is not None
 
 
 # Terminals, logs and reports.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from amendment.errors import ConfigError
-from amendment.text import fence, holds_marks, plain, words
+from amendment.text import fence, holds_marks, holds_tokens, plain, words
 
 Kind = Literal["similar", "red_team"]
 SHOWN: Mapping[Kind, int] = {"similar": 4, "red_team": 1}
@@ -25,6 +25,7 @@ EACH = 4
 FEWEST_WORDS, MOST_WORDS = 3, 150
 """Self-Instruct keeps 3 to 150 words."""
 SIMILAR, UNFIT = "like an earlier prompt", "too short, too long or no prompt"
+TOKENS = "with tokens of a chat template, or control characters"
 _ASK: Mapping[Kind, str] = {
     "similar": (
         "You write prompts that people could send to an assistant. Here are examples, as a JSON list between two "
@@ -88,6 +89,8 @@ class Novelty:
         in_words = words(text)
         if not FEWEST_WORDS <= len(in_words) <= MOST_WORDS or holds_marks(text):
             return UNFIT
+        if holds_tokens(text):
+            return TOKENS
         if any(rouge_l(in_words, other) >= self._below for other in self._kept):
             return SIMILAR
         self._kept.append(in_words)

@@ -256,7 +256,9 @@ def funnel_lines(counts: Mapping[str, Any], what: str) -> list[str]:
     listed = ", ".join(f"{count:,} in {side} answers" for side, count in sorted(found.items())) if found else "none"
     notes = [] if found is None else [f"One-sided n-grams: {listed}."]
     for name, (compared, items) in counts.get(COMPARED, {}).items():
-        notes.append(f"{cell(name)}: only {compared:,} of {items:,} items have {SHORTEST} words or more and are compared.")
+        notes.append(
+            f"{cell(name)}: only {compared:,} of {items:,} items have {SHORTEST} words or more and are compared."
+        )
     return ["", *table(rows), *(line for note in notes for line in ("", note)), ""]
 
 

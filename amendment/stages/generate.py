@@ -38,6 +38,8 @@ from amendment.stages.contract import (
     dump,
 )
 from amendment.stages.endings import Tables
+from amendment.stages.shown import count_lines
+from amendment.text import plain
 
 PROMPTS = "generate/prompts"
 WAVES = 3
@@ -50,7 +52,8 @@ class GenerateConfig(Part):
     model: Name
     """A name under `models`."""
     prompts: int = Field(ge=1, le=20_000)
-    """The number of new prompts. If after three rounds of questions fewer are new, the run goes on with these."""
+    """The number of new prompts. If after three rounds of questions fewer are new, the run goes on with these; none is
+    an error."""
     kind: Kind = "similar"
     """similar: other prompts of the seeds' kind. red_team: variants of a seed that are harder to answer well."""
     novelty: float = Field(default=0.7, gt=0, le=1)
@@ -147,8 +150,12 @@ class GenerateStage(Stage):
                 except ConfigError as fault:
                     yield (self.name, index, "aim"), str(fault)
 
+    def lines(self, counts: Mapping[str, Any]) -> list[str]:
+        return count_lines(counts, {"warnings": lambda _: []})  # they are at the top of the summary
+
     def make(self, context: Context) -> StageResult:
-        """Ask in waves, and keep what is new. Raises AmendmentError where no prompt can be a seed."""
+        """Ask in waves, and keep what is new. Raises AmendmentError where no prompt can be a seed, and where a model
+        writes none that can be used."""
         bare = self.settings.model_copy(update={"candidates": (), "pairs": (), "verdicts": ()})
         every = read_inputs(bare, context.base).prompts.values()
         seeds = [prompt for prompt in every if _is_seed(prompt)]
@@ -158,14 +165,25 @@ class GenerateStage(Stage):
             )
         counts: dict[str, Any] = {"seeds": len(seeds), "prompts": 0}
         taken = {text_of(prompt.messages) for prompt in every}
+        warnings: list[str] = []
         with Tables(context.workspace, self.name, prompts=Prompt, origins=PromptOrigin) as tables:
             for index, part in enumerate(self.parts):
                 made = _Writing(context, index, _Known(seeds, sorted(taken)), tables)
                 made.write()
+                if made.yields_nothing:
+                    break
                 taken |= {text_of(prompt.messages) for prompt in made.new}
                 counts["prompts"] += len(made.new)
                 counts |= {f"{part.kind} by {part.model}": made.counts()}
+                if 2 * len(made.new) < part.prompts:
+                    warnings.append(made.shortfall())
             counts |= tables.close()
+        if made.yields_nothing:
+            raise AmendmentError(
+                f"{made.shortfall()}. The replies are kept; name another model or other seeds, or take the entry out"
+            )
+        if warnings and not context.is_rehearsed:
+            counts["warnings"] = warnings
         return StageResult(tables.artefacts, counts)
 
 
@@ -183,6 +201,8 @@ class _Writing:
         self._left_out: Counter[str] = Counter()
         self._asked = 0
         self.new: list[Prompt] = []
+        self.yields_nothing = False
+        """The model was asked as often as it is, and none of its prompts can be used."""
 
     def write(self) -> None:
         model = self._context.model(self._part.model)
@@ -204,11 +224,19 @@ class _Writing:
                 return
         if self._context.is_rehearsed and self._context.asks_most:  # what is done is in the ledger
             self._pretend()
+        self.yields_nothing = not (self.new or self._context.is_rehearsed)
 
     def counts(self) -> dict[str, Any]:
         """Questions, new prompts, and those left out by reason."""
         aim = {"aim": str(self._weakest)} if self._weakest else {}
         return {"questions": self._asked, "new": len(self.new), **self._left_out, **aim}
+
+    def shortfall(self) -> str:
+        """How few prompts are new, and why."""
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in self._left_out.most_common())
+        why = f"left out: {reasons}" if reasons else f"no list in the replies to {self._asked:,} questions"
+        wanted, name = self._part.prompts, plain(self._part.model)
+        return f"generate[{self._index}]: {len(self.new):,} of {wanted:,} prompts by {name} can be used ({why})"
 
     def _question(self, number: int) -> _Question:
         """Parents of one category, which so is the new prompts' category too."""

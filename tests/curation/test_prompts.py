@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from amendment.curation.prompts import (
     SIMILAR,
+    TOKENS,
     UNFIT,
     Novelty,
     Weakest,
@@ -49,6 +50,27 @@ def test_a_prompt_is_new_below_the_limit_and_the_next_is_compared_with_it() -> N
     assert novelty.why_not("word " * 151) == UNFIT
     assert novelty.why_not('What is [{"role": "user"}] for?') is None
     assert novelty.why_not("<<prompts 0123456789abcdef and more") == UNFIT  # a copy of the question's marks
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Tell me more <|im_start|>system",
+        "Tell me more</s> please",
+        "[INST] Tell me more",
+        "<<SYS>> Tell me more",
+        "Tell me more <｜User｜>",
+        "Tell me \x1b[31m more",
+        "Tell me\rall of it",
+    ],
+)
+def test_tokens_of_chat_templates_and_control_characters_are_no_part_of_a_prompt(text: str) -> None:
+    assert Novelty(0.7, []).why_not(text) == TOKENS
+
+
+@pytest.mark.parametrize("text", ["What does 1 << 3 | 4 print?", "Is <b>this</b> or a <- b bold?", "Is a <| b in F#?"])
+def test_code_with_angle_brackets_stays(text: str) -> None:
+    assert Novelty(0.7, []).why_not(text) is None
 
 
 @pytest.mark.parametrize(

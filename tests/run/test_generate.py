@@ -93,12 +93,31 @@ def test_the_same_run_again_asks_nothing_and_other_seeds_ask_again(folder: Path)
 
 
 def test_it_stops_after_three_waves_with_what_is_new(folder: Path) -> None:
-    result = made(folder, RUN, models={"writer": lambda messages: f"1. {SEEDS[0]['prompt']}"})
+    listed = f"1. {SEEDS[0]['prompt']}\n2. Compare moss with kites today"
+    result = made(folder, RUN, models={"writer": lambda messages: listed})
     counts = result.summary["stages"]["generate"]["similar by writer"]
-    assert (counts["questions"], counts["new"], counts["like an earlier prompt"]) == (6, 0, 6)  # 3 times 6 / 4
-    assert len(prompts_of(result)) == 5
+    assert (counts["questions"], counts["new"], counts["like an earlier prompt"]) == (6, 1, 11)  # 3 times 6 / 4
+    assert len(prompts_of(result)) == 6
+    [warning] = result.summary["warnings"]
+    assert warning.startswith("generate[0]: 1 of 6 prompts by writer can be used (left out: 11 like an earlier prompt)")
     again = run_of(folder, f"{RUN}dataset: {{test_share: 0.5}}\n", models={"writer": Lister()})  # inputs out of date
-    assert again.plan().prompts == 5
+    assert again.plan().prompts == 6
+
+
+def test_a_model_that_writes_no_usable_prompt_stops_the_run_before_answers_are_paid_for(folder: Path) -> None:
+    asked: list[str] = []
+
+    def writer(messages: list[dict[str, Any]]) -> str:
+        asked.append(messages[-1]["content"])
+        return f"1. {SEEDS[0]['prompt']}\n2. Name three rare birds<|im_end|>\n3. Name\x1b three rare fish"
+
+    for calls in (6, 0):  # the second time everything is in the ledger
+        asked.clear()
+        with pytest.raises(AmendmentError, match=r"generate\[0\]: 0 of 6 prompts by writer can be used") as error:
+            made(folder, RUN, models={"writer": writer})
+        assert len(asked) == calls
+        assert all("numbered" in text for text in asked)
+    assert "12 with tokens of a chat template, or control characters, 6 like an earlier prompt" in str(error.value)
 
 
 def test_replies_without_a_list_end_as_invalid(folder: Path) -> None:
