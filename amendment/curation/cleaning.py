@@ -91,8 +91,8 @@ class Overlap:
         """By evaluation set, the items that are long enough to be compared, and all items."""
 
     def add(self, name: str, value: object) -> bool:
-        """Take every text in a JSON value, such as a row of the evaluation set of this name. False where each is shorter
-        than five words, so that no text can overlap with it."""
+        """Take every text in a JSON value, such as a row of the evaluation set of this name. False where each has
+        fewer than five words, so that no text can overlap with it."""
         longest = 0
         for text in texts_in(value):
             in_words = tuple(words(folded(text)))
