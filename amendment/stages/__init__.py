@@ -20,6 +20,7 @@ from amendment.stages.probes import ProbesStage
 from amendment.stages.reward_model import RewardModelStage
 from amendment.stages.rounds import RoundsStage
 from amendment.stages.sft import SftStage
+from amendment.stages.shortcuts import ShortcutsStage
 from amendment.stages.spot_check import SpotCheckStage
 from amendment.stages.verify import VerifyStage
 
@@ -27,6 +28,7 @@ __all__ = ["STAGES", "stages_of"]
 
 STAGES: tuple[type[Stage], ...] = (
     GenerateStage,
+    ShortcutsStage,
     InputsStage,
     CritiqueStage,
     BaseStage,

@@ -24,6 +24,8 @@ from amendment.stages.critique import CritiqueConfig
 from amendment.stages.generate import PROMPTS as GENERATED
 from amendment.stages.generate import GenerateConfig
 from amendment.stages.pairs import DatasetConfig
+from amendment.stages.shortcuts import PROMPTS as TASKS
+from amendment.stages.shortcuts import filtered_tasks
 from amendment.stages.shown import count_lines
 from amendment.text import plain
 from amendment.yamlfile import Loc
@@ -42,7 +44,8 @@ class InputsStage(Stage):
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
-        self.reads = (GENERATED,) if settings.parts(GenerateConfig) else ()
+        self.reads = (TASKS,) if filtered_tasks(settings) else ()
+        self.reads += (GENERATED,) if settings.parts(GenerateConfig) else ()
         self.writes = (*type(self).writes, *([f"inputs/{DROPPED}"] if settings.clean else []))
         self.writes += (ITEMS,) if settings.verdicts else ()
 
@@ -93,10 +96,13 @@ class InputsStage(Stage):
         workspace, cleaning = context.workspace, Cleaning(context, of_prompts=True)
         with workspace.writing("inputs/prompts", Prompt) as add:
             inputs = StreamedInputs(cleaning.prompts(add))
-            read_into(inputs, self.settings, context.base)
+            filtered = filtered_tasks(self.settings)
+            others = [part for index, part in enumerate(self.settings.prompts) if index not in filtered]
+            read_into(inputs, self.settings.model_copy(update={"prompts": (*others,)}), context.base)
             for name in self.reads:
-                for generated in workspace.rows(name, Prompt):
-                    inputs.counts["generated prompts"] += inputs.add_prompt(generated)
+                what = "generated prompts" if name == GENERATED else "tasks without a shortcut"
+                for made in workspace.rows(name, Prompt):
+                    inputs.counts[what] += inputs.add_prompt(made)
         cleaning.leave_out(inputs)
         test = held_out(inputs.places, self.settings.need(DatasetConfig).test_share, seed=self.settings.seed)
         with workspace.writing("inputs/split", Split) as add_split:
