@@ -452,6 +452,20 @@ class Try(Record):
     """Why they are no pair; absent where they are one."""
 
 
+class PromptOrigin(Record):
+    """Where a prompt of the stage `generate` comes from."""
+
+    prompt_id: str
+    parents: tuple[str, ...]
+    """The ids of the seed prompts that its question showed."""
+    model: str
+    kind: Literal["similar", "red_team"]
+    principle: str | None = None
+    """The principle that it aims at; absent where it aims at a category, or at nothing."""
+    request: str | None = None
+    """The id of the question, as in the ledger."""
+
+
 class ItemEnding(Record):
     """How one item of a stage ended; there is exactly one for each item."""
 

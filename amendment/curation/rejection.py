@@ -1,7 +1,7 @@
 """Rejection sampling: what n drawn and verified answers come to.
 
-Covered: pass@k without bias; programs that behave alike on shared inputs, one of each kind; the words of a hint.
-Not covered: drawing answers, see the stage `candidates`; verifying them, see the stage `verify`.
+Covered: pass@k without bias; programs that behave alike on shared inputs, one of each kind.
+Not covered: drawing answers, see the stage `candidates` and `preference.hints`; verifying them, see the stage `verify`.
 """
 
 from __future__ import annotations
@@ -10,27 +10,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from math import comb
 from typing import TypeVar
 
-from amendment.hashing import content_id
-from amendment.preference.likelihood import instructed
-from amendment.records import Prompt
 from amendment.statistics import Estimate, share
 
 T = TypeVar("T", bound=Hashable)
-
-HINT = (
-    "The correct result is: {answer}\n\nExplain step by step how to reach it, without mentioning that you were given "
-    "it, and end with the result in the form that was asked for."
-)
-"""Follows the question, as in STaR (Zelikman et al. 2022, section 3.2: rationalization)."""
-HINTED = content_id(HINT)
-"""The template of answers that were drawn with a hint."""
-
-
-def hinted(prompt: Prompt) -> Prompt:
-    """The prompt with its known answer as a hint behind the user's last words. Raises ValueError for one without."""
-    if prompt.answer is None:
-        raise ValueError("found a prompt without a known answer, expected one to give as a hint")
-    return prompt.model_copy(update={"messages": instructed(prompt.messages, HINT.format(answer=prompt.answer))})
 
 
 def pass_at_k(n: int, passed: int, k: int) -> float:

@@ -20,7 +20,7 @@ from amendment.files import write_text
 from amendment.report.document import APPENDIX, ORDER, Document, read_document
 from amendment.report.plots import svg
 from amendment.report.reading import RunReader
-from amendment.report.show import confirmed_of, flags_of, label_of, pair_of, saw_of, says_of, written_of
+from amendment.report.show import confirmed_of, flags_of, generated_of, label_of, pair_of, saw_of, says_of, written_of
 from amendment.text import visible
 
 if TYPE_CHECKING:
@@ -151,7 +151,9 @@ def _environment() -> Environment:
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
     environment.globals.update(svg=lambda plot: _markup(svg(plot)), saw=saw_of, says=says_of, label=label_of)
-    environment.globals.update(pair=pair_of, confirmed=confirmed_of, written=written_of, is_number=_is_number)
+    environment.globals.update(
+        generated=generated_of, pair=pair_of, confirmed=confirmed_of, written=written_of, is_number=_is_number
+    )
     environment.filters["cut"] = _cut
     return environment
 

@@ -23,7 +23,18 @@ from amendment.data.pseudonyms import MAYBE_PEOPLE, Pseudonyms, run_pseudonyms
 from amendment.data.store import ITEMS, Item, Split, Workspace, iter_records, read_columns
 from amendment.errors import AmendmentError, ConfigError
 from amendment.hashing import HASH_PREFIX, content_id
-from amendment.records import Candidate, Critique, ItemEnding, Judgement, Preference, Prompt, Record, Try, Verdict
+from amendment.records import (
+    Candidate,
+    Critique,
+    ItemEnding,
+    Judgement,
+    Preference,
+    Prompt,
+    PromptOrigin,
+    Record,
+    Try,
+    Verdict,
+)
 from amendment.report.records import AnswerKind, PairView, PromptStory, Records, Side, VerdictView, matching
 from amendment.report.story import PairRow, StoryTables, WrittenAnswer, tell
 from amendment.text import plain
@@ -144,6 +155,8 @@ class RunReader:
         tables = self._tables(ids)
         for item in self._read("inputs", ITEMS, Item, ids):
             tables[item.prompt_id].items.append(item.name)
+        for origin in self._read("generate", "generate/origins", PromptOrigin, ids):
+            tables[origin.prompt_id].origin = origin
         prompts = {prompt.id: prompt for prompt in self._read("inputs", "inputs/prompts", Prompt, ids)}
         splits = {row.prompt_id: row.split for row in self._read("inputs", "inputs/split", Split, ids)}
         wanted = self.prompt_ids if ids is None else sorted(set(ids), key=self._numbers.__getitem__)
@@ -157,6 +170,7 @@ class RunReader:
                 splits.get(prompt_id),
                 of_prompt,
                 failures=self._failures,
+                numbers=self._numbers,
                 pseudonym=pseudonym,
             )
 

@@ -53,6 +53,8 @@ class AnswerView:
     round: int
     """The round of training that it belongs to; 1 in a run without later rounds."""
     is_truncated: bool
+    has_hint: bool
+    """It was drawn with the prompt's known answer as a hint."""
 
     def __repr__(self) -> str:
         return _line(f"Answer({self.number} {self.kind} by {self.model}: {self.text})")
@@ -229,6 +231,10 @@ class PromptStory:
     """Tries of the stage `construct` that made no pair, such as `answers 1 and 2: an answer is cut off`."""
     items: tuple[str, ...]
     """The names of its comparisons in the user's files, where a column of theirs has names."""
+    generated_by: str | None
+    """The model that wrote the prompt in the stage `generate`; None for a prompt of the user's."""
+    parents: tuple[int, ...]
+    """The numbers of the prompts that this model was shown; those that cleaning left out have none."""
 
     @property
     def drafts(self) -> tuple[AnswerView, ...]:

@@ -60,6 +60,8 @@ def story_lines(story: PromptStory, *, total: int, has_dataset: bool) -> Iterato
     facts = ", ".join(fact for fact in (items, story.category, story.split) if fact)
     yield from _heading(f"Prompt {story.number:,} of {total:,}{f' ({facts})' if facts else ''}, {story.id}")
     yield from _indented(story.text)
+    if by := generated_of(story):
+        yield from _indented(by, by=2)
     for answer in story.answers:
         yield ""
         yield from _heading(written_of(answer))
@@ -91,9 +93,18 @@ def written_of(answer: AnswerView) -> str:
     facts = [
         *([f"by {answer.model.partition('@s2:')[0]}"] if answer.model and answer.kind != "revision" else []),
         *([f"round {answer.round}"] if answer.round > 1 else []),
+        *(["with the known answer as a hint"] if answer.has_hint else []),
         *(["cut off at its token limit"] if answer.is_truncated else []),
     ]
     return f"Answer {answer.number}: {how}{''.join(f', {fact}' for fact in facts)}"
+
+
+def generated_of(story: PromptStory) -> str:
+    """Who wrote a generated prompt, and from which prompts; empty for others."""
+    if story.generated_by is None:
+        return ""
+    noun, numbers = "prompt" if len(story.parents) == 1 else "prompts", ", ".join(map(str, story.parents))
+    return f"written by {story.generated_by} from {noun} {numbers or 'that cleaning left out'}"
 
 
 def _drawn(answer: AnswerView) -> str:

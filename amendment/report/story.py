@@ -11,8 +11,19 @@ from typing import Literal, NamedTuple
 
 from amendment.data.pseudonyms import MAYBE_PEOPLE, portable
 from amendment.preference.aggregate import aggregate_verdicts, person_votes, rater_votes
+from amendment.preference.hints import HINTED
 from amendment.preference.readings import by_comparison
-from amendment.records import Candidate, Comparison, Critique, Judgement, Preference, Prompt, Try, Verdict
+from amendment.records import (
+    Candidate,
+    Comparison,
+    Critique,
+    Judgement,
+    Preference,
+    Prompt,
+    PromptOrigin,
+    Try,
+    Verdict,
+)
 from amendment.report.records import (
     AnswerKind,
     AnswerView,
@@ -68,6 +79,8 @@ class StoryTables:
     endings: list[str] = field(default_factory=list)
     items: list[str] = field(default_factory=list)
     """Their names in the user's files."""
+    origin: PromptOrigin | None = None
+    """Of a generated prompt."""
 
     @property
     def has_people(self) -> bool:
@@ -83,10 +96,11 @@ def tell(
     tables: StoryTables,
     *,
     failures: Mapping[str, str],
+    numbers: Mapping[str, int],
     pseudonym: Callable[[str], str],
 ) -> PromptStory:
-    """The story of a prompt. `failures` say why comparisons have no judgement, by their ids; `pseudonym` is that of a
-    rater who may be a person."""
+    """The story of a prompt. `failures` say why comparisons have no judgement, by their ids; `numbers` are those of all
+    prompts; `pseudonym` is that of a rater who may be a person."""
     told = _Told(number, prompt, tables, pseudonym)
     comparisons = told.comparisons(failures)
     sides = [split, *(pair.split for pair in tables.pairs)]
@@ -103,6 +117,10 @@ def tell(
         endings=tuple(tables.endings),
         unpaired=tuple(told.unpaired()),
         items=tuple(tables.items),
+        generated_by=tables.origin.model if tables.origin else None,
+        parents=tuple(
+            sorted(numbers[name] for name in tables.origin.parents if name in numbers) if tables.origin else ()
+        ),
     )
 
 
@@ -130,6 +148,7 @@ class _Told:
                 drawn_for=drawn_for.get(candidate.id) if kind == "constructed" else None,
                 round=round_,
                 is_truncated=candidate.is_truncated,
+                has_hint=candidate.origin.template == HINTED,
             )
             self.answers.setdefault(candidate.id, view)
 

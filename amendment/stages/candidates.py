@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from amendment.curation.rejection import HINTED, hinted
 from amendment.data.sources import ModelSource
 from amendment.errors import CredentialsError, ProviderError
 from amendment.llm.concurrency import Tally, flow
 from amendment.llm.model import Ending, Model, Unusable, draft, ending_of
+from amendment.preference.hints import HINTED, hinted
 from amendment.records import Candidate, Prompt
 from amendment.stages.contract import Ask, ConfigProblem, Context, Item, RunSettings, Stage, StageResult, Step, dump
 from amendment.stages.endings import Tables

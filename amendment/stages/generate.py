@@ -25,7 +25,7 @@ from amendment.data.sources import Name, Source
 from amendment.errors import AmendmentError, ConfigError, CredentialsError, ProviderError
 from amendment.files import file_hash
 from amendment.llm.model import Ending, Model, Unusable, ending_of, usable
-from amendment.records import Message, Part, Prompt, Record, text_of
+from amendment.records import Message, Part, Prompt, PromptOrigin, text_of
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
@@ -61,20 +61,6 @@ class GenerateConfig(Part):
     aim: str | None = None
     """The folder of an earlier run: the prompts aim at what its answers kept least often, a principle in a category of
     prompts or in all, or a category. Seeds are prompts of this category to which the principle applies."""
-
-
-class PromptOrigin(Record):
-    """Where a generated prompt comes from."""
-
-    prompt_id: str
-    parents: tuple[str, ...]
-    """The ids of the seed prompts that its question showed."""
-    model: str
-    kind: Kind
-    principle: str | None = None
-    """The principle that it aims at; absent where it aims at a category, or at nothing."""
-    request: str | None = None
-    """The id of the question, as in the ledger."""
 
 
 class _Known(NamedTuple):

@@ -18,10 +18,11 @@ from pydantic import Field
 from amendment.constitutions import AppliesWhen, Check, Constitution, Principle
 from amendment.constitutions.checks import run_checks
 from amendment.constitutions.programs import behaviour_of
-from amendment.curation.rejection import HINTED, one_of_each_behaviour, pass_at_each_k
+from amendment.curation.rejection import one_of_each_behaviour, pass_at_each_k
 from amendment.data.sources import ChainSource, ModelSource, PromptFile, TaskPrompts
 from amendment.errors import ConfigError
 from amendment.preference.checked import RATER
+from amendment.preference.hints import HINTED
 from amendment.records import Candidate, Comparison, ItemEnding, Judgement, Prompt, Record, text_of
 from amendment.sandbox import why_unavailable
 from amendment.stages.contract import (

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from amendment.data.store import Workspace
-from amendment.records import Preference
+from amendment.preference.hints import HINTED
+from amendment.records import Candidate, Preference, PromptOrigin
 from amendment.text import width_of
 from tests.command_line import Ended, amendment
-from tests.report.folders import HOSTILE, OTHER, PROMPTS, REVISION, pair, write_run
+from tests.report.folders import ANSWERS, HOSTILE, OTHER, PROMPTS, REVISION, answer, pair, write_run
 
 
 @pytest.fixture
@@ -54,6 +55,21 @@ def test_the_story_of_a_prompt_has_every_step_with_its_reason(folder: Path) -> N
     ):
         assert line in story
     assert story.index("Answer 1: draft, by small") < story.index("Critique of answer 1 by c/safe")
+
+
+def test_a_hint_and_the_prompts_behind_a_generated_one_are_named(folder: Path) -> None:
+    with_hint = answer(PROMPTS[1], "Wa-pa-pa.", template=HINTED)
+    Workspace(folder).write("candidates/candidates", Candidate, [*ANSWERS, with_hint])
+    parents = (PROMPTS[2].id, PROMPTS[0].id, "s2:left-out")
+    origin = PromptOrigin(prompt_id=PROMPTS[1].id, parents=parents, model="writer", kind="similar")
+    Workspace(folder).write("generate/origins", PromptOrigin, [origin])
+    status = json.loads((folder / "status.json").read_text())
+    (folder / "status.json").write_text(json.dumps({**status, "done": ["generate", *status["done"]]}))
+    story = shown(folder, 2).out.splitlines()
+    assert "  written by writer from prompts 1, 3" in story
+    assert "Answer 1: candidate, by small" in story
+    assert "Answer 3: candidate, by small, with the known answer as a hint" in story
+    assert "written by" not in shown(folder, 1).out
 
 
 def test_a_comparison_without_a_label_says_why(folder: Path) -> None:

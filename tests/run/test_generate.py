@@ -12,9 +12,8 @@ import pytest
 from amendment.curation.prompts import rouge_l
 from amendment.data.store import read_records
 from amendment.errors import AmendmentError
-from amendment.records import Prompt, text_of
+from amendment.records import Prompt, PromptOrigin, text_of
 from amendment.run import Result, Terms
-from amendment.stages.generate import PromptOrigin
 from amendment.text import read_fenced, words
 from tests.rows import save
 from tests.run.small_runs import complaints, made, run_of
