@@ -2,8 +2,7 @@
 
 Covered: what is spent and what is reserved never exceed the limit together, by the estimates; where a call's usage
 turns out to be more than its estimate, it is charged truthfully, and nothing more is reserved. Calls wait for each
-other in the order of their coming. Not covered: what a vendor bills besides tokens, and several processes with one
-budget.
+other in the order of their coming. Not covered: what a vendor bills besides tokens.
 
 Money is counted in whole millionths of a millionth of a dollar, so that sums are exact.
 """
@@ -39,7 +38,7 @@ class Budget:
         """`spent` is what earlier starts of the same run have spent."""
         self.usd = usd
         self._limit = None if usd is None else math.floor(Fraction(usd) * _UNITS)
-        self._spent = _nearest(spent)
+        self._spent = units_of(spent)
         self._reserved = 0
         self._possibly_paid = 0
         self._queue: deque[_Turn] = deque()
@@ -80,12 +79,26 @@ class Budget:
         One after another they could wait for each other, since none gives anything back before all are sent.
         """
         each = [self._worst(tokens, price, batch) for tokens in calls]
-        total = sum(each)
-        if total and (self._queue or not self._fits(total)):
-            await self._wait(total)
-        else:
-            self._reserved += total
+        await self.take(sum(each))
         return [Hold(self, units, price, batch) for units in each]
+
+    async def take(self, units: int) -> None:
+        """Set aside so many units of money, waiting for others where that may help. Raises BudgetReached as
+        `reserve`."""
+        if units and (self._queue or not self._fits(units)):
+            await self._wait(units)
+        else:
+            self._reserved += units
+
+    def end(self, held: int, spent: int) -> None:
+        """Give back units that were set aside; so many of them were spent."""
+        self._reserved -= held
+        self._spent += spent
+        self._serve()
+
+    def recount(self, spent: float) -> None:
+        """The USD spent as the ledger has it now, after other processes have spent some."""
+        self._spent = units_of(spent)
 
     def affords(self, calls: Sequence[Tokens], price: Price | None, *, batch: bool = False) -> int:
         """The number of these calls, from the first on, that the budget covers when no other call is in flight."""
@@ -106,7 +119,7 @@ class Budget:
     def leave(self, attempt: int, hold: Hold) -> None:
         """Stop following this line's batch: its money counts as spent until somebody follows it again."""
         self._left[attempt] = hold
-        self._end(hold._units, hold._units)
+        self.end(hold._units, hold._units)
 
     def take_up(self, attempt: int, price: Price | None) -> Hold:
         """The money of such a line, reserved again now that its batch is followed, with nothing to wait for: whatever
@@ -168,11 +181,6 @@ class Budget:
             "model, and run again. Replies already paid for are kept and are not requested again."
         )
 
-    def _end(self, held: int, spent: int) -> None:
-        self._reserved -= held
-        self._spent += spent
-        self._serve()
-
 
 class Hold:
     """Money set aside for one call. It ends by exactly one of `settle`, `release` and `lose`."""
@@ -194,20 +202,20 @@ class Hold:
         self._close()
         units = self._units
         if usage is not None and self._price is not None:
-            units = _nearest(cost(self._price, usage, batch=self._batch))
-        self._budget._end(self._units, units)
+            units = units_of(cost(self._price, usage, batch=self._batch))
+        self._budget.end(self._units, units)
         return None if self._price is None else units / _UNITS
 
     def release(self) -> None:
         """Give the money back: nothing was paid."""
         self._close()
-        self._budget._end(self._units, 0)
+        self._budget.end(self._units, 0)
 
     def lose(self) -> None:
         """No reply came, and the provider may bill for it all the same: the money counts as spent."""
         self._close()
         self._budget._possibly_paid += self._units
-        self._budget._end(self._units, self._units)
+        self._budget.end(self._units, self._units)
 
     def _close(self) -> None:
         if not self._open:
@@ -220,5 +228,6 @@ def _shown(usd: float) -> str:
     return f"{usd:.4f}" if usd >= 0.001 or not usd else f"{usd:.2g}"
 
 
-def _nearest(usd: float) -> int:
+def units_of(usd: float) -> int:
+    """US dollars in units of money."""
     return round(usd * _UNITS)

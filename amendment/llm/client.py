@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -73,6 +73,7 @@ class Calls:
         self.cached = 0
         self.notices: Counter[str] = Counter()
         """Messages about servers that concern the whole run, each with its count."""
+        self._sent_elsewhere = 0
         self._transports: set[Transport] = set()
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._attempts = attempts
@@ -96,10 +97,14 @@ class Calls:
         known = self._endpoints.get((host, model))
         if known is None:
             give_up = partial(self._give_up, f"{model} at {host}")
-            known = self._endpoints[host, model] = Endpoint(limits, on_wait=give_up)
+            known = self._endpoints[host, model] = self._endpoint((host, model), limits, give_up)
         else:
             known.narrow(limits)
         return known
+
+    def _endpoint(self, key: tuple[str, str], limits: Limits, on_wait: Callable[[Trouble], None]) -> Endpoint:
+        """The limits on a host and model; overridden where they are held elsewhere."""
+        return Endpoint(limits, on_wait=on_wait)
 
     def notice(self, text: str) -> None:
         """Remember something that the run's report shall say once."""
@@ -130,7 +135,13 @@ class Calls:
     @property
     def sent(self) -> int:
         """Calls that went out."""
-        return sum(transport.sent for transport in list(self._transports))
+        return self._sent_elsewhere + sum(transport.sent for transport in list(self._transports))
+
+    def count_elsewhere(self, sent: int, cached: int, notices: Iterable[str]) -> None:
+        """Count what another process has asked for this run, and its messages."""
+        self._sent_elsewhere += sent
+        self.cached += cached
+        self.notices.update(notices)
 
     async def ask(self, provider: Provider, transport: Transport, request: Request) -> Reply:
         """The reply to a request: from the ledger, from an equal call in flight, or from the provider.

@@ -68,6 +68,18 @@ class Tally:
 
         return counted
 
+    def add(self, item: Tally) -> None:
+        """Add the tally of one item of these, which was worked on elsewhere."""
+        self.total -= 1 - item.total
+        self.done += item.done
+        self.calls += item.calls
+        self.cached += item.cached
+        self.retries += item.retries
+        self.rate_limits += item.rate_limits
+        self.timeouts += item.timeouts
+        self.refusals += item.refusals
+        self._calls_of_done += item._calls_of_done
+
     @property
     def planned(self) -> int | None:
         """Calls for all items, by the items that have ended; None before the first."""

@@ -28,7 +28,7 @@ from typing import IO, Any, NamedTuple
 from amendment import __version__
 from amendment.errors import LedgerError
 from amendment.files import AlreadyLocked, create_database, full_disk, is_full, lock_file
-from amendment.llm.ledger_reading import CLOSED, VERSION, Batch, Reader, connect, unreadable
+from amendment.llm.ledger_reading import CLOSED, SHARDS, VERSION, Batch, Reader, connect, unreadable
 from amendment.llm.provider import Meter
 
 TABLES = {
@@ -51,6 +51,18 @@ SCHEMA = (
     "CREATE INDEX attempt_by_batch ON attempt (batch) WHERE batch IS NOT NULL",
     "CREATE INDEX step_by_batch ON step (batch)",
 )
+_TAKEN_OVER = """
+SELECT 1 FROM attempt a, (SELECT request, at FROM other.attempt ORDER BY number LIMIT 1) o
+WHERE a.request = o.request AND a.at = o.at
+"""
+_TAKE_OVER = (
+    "INSERT OR IGNORE INTO request SELECT id, body FROM other.request",
+    "INSERT INTO attempt SELECT number + ?, request, host, model, stage, NULL, at FROM other.attempt ORDER BY number",
+    "INSERT INTO fault SELECT attempt + ?, kind, status, at FROM other.fault",
+    "INSERT INTO reply SELECT attempt + ?, model, input_tokens, output_tokens, cached_tokens, server_id, usd, at, "
+    "sha256, raw FROM other.reply",
+)
+"""An attempt is known by its request and its time."""
 LEAST_FREE = 200 * 2**20
 """Bytes that must be free on the ledger's disk for anything new to be begun."""
 LOOK = 60.0
@@ -184,6 +196,40 @@ class Ledger(Reader):
         """Write down that a batch is done with, and in which state it ended; returns when it is on disk."""
         await self._writer.written([("step", (batch, "closed", _text(state), time.time()))])
 
+    def settle(self) -> None:
+        """Bring all that is written into the one file, so that processes on other machines can read it
+        (`Reader(path, is_settled=True)`) until this object writes again. Raises LedgerError where a reader is at work.
+        """
+        (is_busy, _, _) = self._writer.idle().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if is_busy:
+            raise LedgerError(f"{self.path}: another program reads the ledger; close it and run again")
+
+    def absorb(self, path: Path) -> None:
+        """Take over all rows of another ledger that no process has open, once, however often this is called.
+
+        Attempts are numbered on. Batches are not taken over: who works with batches has one ledger. Nothing may be on
+        its way into this ledger. Raises LedgerError where the other one cannot be read.
+        """
+        with Reader(path) as other:
+            if problems := other.problems():
+                raise unreadable(path, problems[0])
+        db = self._writer.idle()
+        try:
+            db.execute("ATTACH ? AS other", (str(path),))
+            db.execute("BEGIN IMMEDIATE")
+            if not db.execute(_TAKEN_OVER).fetchone():
+                for sql in _TAKE_OVER:
+                    db.execute(sql, (self._last,) * sql.count("?"))
+            db.execute("COMMIT")
+        except sqlite3.Error as fault:
+            raise LedgerError(f"{path}: cannot be taken over into {self.path} ({fault}); run again") from fault
+        finally:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):  # it was never attached
+                db.execute("DETACH other")
+        self._last = self._rows("SELECT coalesce(max(number), 0) FROM attempt")[0][0]
+
     def is_new(self, request_id: str) -> bool:
         """True for a request that was sent since this object opened the ledger."""
         return bool(self._rows("SELECT 1 FROM attempt WHERE request = ? AND number > ?", request_id, self._before))
@@ -205,6 +251,30 @@ class Ledger(Reader):
             self._next_look = now + LOOK
 
 
+FREED = 60.0
+"""Seconds in which the workers of a start that was killed let go of their ledgers."""
+
+
+def absorb_shards(ledger: Ledger) -> None:
+    """Take over the ledgers of workers and delete them. Raises LedgerError where a worker is still there."""
+    for path in sorted(ledger.path.parent.glob(SHARDS)):
+        with _freed(path.parent):
+            ledger.absorb(path)
+            shutil.rmtree(path.parent)
+
+
+def _freed(folder: Path) -> IO[bytes]:
+    """The lock of a folder whose holder is about to end. Raises LedgerError as `hold`."""
+    deadline = time.monotonic() + FREED
+    while True:
+        try:
+            return hold(folder)
+        except LedgerError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
 class _Writer:
     """The one thread that writes: all that waits in one transaction, and whoever waits for it learns of it."""
 
@@ -213,7 +283,7 @@ class _Writer:
         self._path = path
         self._failure: str | None = None
         """The error after which nothing is written any more."""
-        self._queue: queue.SimpleQueue[tuple[list[_Row], asyncio.Future[None] | None] | None] = queue.SimpleQueue()
+        self._queue: queue.Queue[tuple[list[_Row], asyncio.Future[None] | None] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
         self._thread.start()
 
@@ -225,6 +295,13 @@ class _Writer:
     def put(self, rows: list[_Row], future: asyncio.Future[None] | None = None) -> None:
         """Queue rows for the next commit, and the future that waits for it."""
         self._queue.put((rows, future))
+
+    def idle(self) -> sqlite3.Connection:
+        """The connection, once all that was queued is written; nothing may be queued while it is used. Raises
+        LedgerError as `check`."""
+        self._queue.join()
+        self.check()
+        return self._db
 
     async def written(self, rows: list[_Row]) -> None:
         """Returns when the rows are on disk. Raises LedgerError where they cannot be written."""
@@ -254,6 +331,8 @@ class _Writer:
             group += [waiting] if waiting else []
             is_open = waiting is not None
             self._write([row for rows, _ in group for row in rows], [future for _, future in group if future])
+            for _ in group:
+                self._queue.task_done()
             if is_open:
                 time.sleep(max(0.0, began + GROUP_SECONDS - time.monotonic()))
 

@@ -23,6 +23,8 @@ from amendment.text import plain
 
 VERSION = 3
 """The schema's version."""
+SHARDS = "workers/*/ledger.sqlite"
+"""The ledgers of a run's workers, below its folder; they are taken over into the run's own."""
 CLOSED = "this model's run was closed, and its ledger with it; look the model up in it again"
 MOST_TIMED = 10_000
 """Calls that a model's speed is measured on."""
@@ -65,7 +67,7 @@ class OpenAttempt(NamedTuple):
     @property
     def may_be_billed(self) -> bool:
         """False for models in this process."""
-        return self.host != "lilliput" and not self.host.startswith("local:")
+        return not is_in_process(self.host)
 
 
 class ReturnedModel(NamedTuple):
@@ -110,15 +112,16 @@ class Batch(NamedTuple):
 class Reader:
     """A ledger that is only read, also while another process writes it. Use as a context manager."""
 
-    def __init__(self, path: Path, *, leave_no_trace: bool = False) -> None:
+    def __init__(self, path: Path, *, leave_no_trace: bool = False, is_settled: bool = False) -> None:
         """Reading makes two small files next to the ledger; with `leave_no_trace` it makes none where nobody works.
+        `is_settled`: its owner writes nothing while it is read here, see `Ledger.settle`.
 
         Raises LedgerError where there is no ledger, one of another version, or one that cannot be read.
         """
         if not path.is_file():
             raise LedgerError(f"{path}: no ledger here; expected a run's folder or its ledger.sqlite")
         self.path = path
-        self._db = connect(path, "ro", leave_no_trace=leave_no_trace)
+        self._db = connect(path, "ro", leave_no_trace=leave_no_trace, is_settled=is_settled)
         try:
             facts = dict(self._rows("SELECT key, value FROM meta"))
             if facts.get("schema") != str(VERSION):
@@ -211,13 +214,18 @@ class Reader:
         return problems
 
 
-def connect(path: Path, mode: str, *, leave_no_trace: bool = False) -> sqlite3.Connection:
+def connect(path: Path, mode: str, *, leave_no_trace: bool = False, is_settled: bool = False) -> sqlite3.Connection:
     """A connection that commits by itself: `ro`, which never writes, locks others out or checkpoints, or `rw`."""
     side_files = [path.with_name(path.name + ending) for ending in ("-wal", "-shm")]
     is_still = not any(file.exists() and file.stat().st_size for file in side_files)
-    is_immutable = mode == "ro" and is_still and (leave_no_trace or not os.access(path.parent, os.W_OK))
+    is_immutable = is_settled or (mode == "ro" and is_still and (leave_no_trace or not os.access(path.parent, os.W_OK)))
     place = f"{path.absolute().as_uri()}?mode={mode}{'&immutable=1' if is_immutable else ''}"
     return sqlite3.connect(place, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY)
+
+
+def is_in_process(host: str) -> bool:
+    """Whether the host of a request is a model in the process that asks."""
+    return host == "lilliput" or host.startswith("local:")
 
 
 def unreadable(path: Path, fault: BaseException | str) -> LedgerError:

@@ -13,7 +13,8 @@ from amendment.constitutions import Constitution, load_constitution
 from amendment.data.store import Split, Workspace
 from amendment.llm.client import DRAIN, Calls
 from amendment.llm.concurrency import Tally, stream
-from amendment.llm.ledger import Ledger
+from amendment.llm.ledger import Ledger, absorb_shards
+from amendment.llm.ledger_reading import Reader
 from amendment.llm.model import Model
 from amendment.llm.opening import open_model, open_provider
 from amendment.llm.prices import Price, PriceTable
@@ -58,6 +59,8 @@ class RunContext:
 
     is_rehearsed = False
     """Nothing is sent, and what comes of it is thrown away."""
+    workers = 1
+    """Processes that share the items of the pass at work."""
     asks_most = False
     """Stages whose questions depend on answers ask all that they may have to ask."""
 
@@ -101,6 +104,7 @@ class RunContext:
             return self._outer.calls
         if self._calls is None:
             ledger = Ledger(self.workspace.folder / "ledger.sqlite")
+            absorb_shards(ledger)
             usd = self.config.budget.usd if self.config.budget else None
             budget = open_budget(usd, ledger, self._specs, self._prices, self._table)
             self._calls = Calls(
@@ -126,12 +130,15 @@ class RunContext:
     def possibly_paid(self) -> float:
         """USD, at most and over all starts of the run, for calls that may be billed although no reply came."""
         ledger = self.calls.ledger
-        paid = sum(row.usd for row in ledger.spending())
-        return round(spent_before(ledger, self._specs, self._prices, self._table) - paid, 12)
+        return round(self.spent(ledger) - sum(row.usd for row in ledger.spending()), 12)
+
+    def spent(self, ledger: Reader) -> float:
+        """USD, by a ledger: what was paid, and at most for calls that may be billed although no reply came."""
+        return spent_before(ledger, self._specs, self._prices, self._table)
 
     @property
     def sent(self) -> int:
-        """Calls that went out in this process."""
+        """Calls that went out in this start."""
         return self._calls.sent if self._calls else 0
 
     def model(self, name: str) -> Model:
@@ -206,7 +213,7 @@ class RunContext:
         return [candidate for name in artefacts for candidate in self.workspace.read(name, Candidate)]
 
     def window(self, models: Sequence[Model]) -> int:
-        return WINDOW * max(model.concurrency for model in models)
+        return self.workers * WINDOW * max(model.concurrency for model in models)
 
     def map_bounded(
         self, title: str, items: Sequence[T], work: Callable[[T], Awaitable[R]], *, models: Sequence[Model]

@@ -13,6 +13,7 @@ from amendment.constitutions import Constitution, Principle, eligible_principles
 from amendment.data.sources import FileSource
 from amendment.records import Prompt, text_of
 from amendment.run.engine import DependencyCycle, in_order
+from amendment.run.ray_engine import engine_problems
 from amendment.run.runfile.config import RunFile
 from amendment.simulator import knows
 from amendment.stages import STAGES, stages_of
@@ -48,6 +49,7 @@ def reference_problems(config: RunFile) -> Iterator[ConfigProblem]:
     brought = config.prompts or config.pairs or config.verdicts or config.parts(FileSource)
     if not (brought or only_lends_models(config)):
         yield ("name",), NO_INPUT
+    yield from engine_problems(config)
     yield from _nothing_to_publish(config, trained)
     yield from _missing_stages(config, [stage for stage in stages if not own[stage.name]])
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -34,7 +34,7 @@ from amendment.run.summary import write_spending, write_summary
 from amendment.run.terms import Terms, agree, keys_of, outward_lines, remember_settings, uncovered_lines
 from amendment.stages.contract import StageResult
 from amendment.stages.kinship import kinship_warnings
-from amendment.stages.passes import one_pass
+from amendment.stages.passes import Elsewhere, one_pass
 from amendment.text import plain
 from amendment.yamlfile import did_you_mean
 
@@ -269,7 +269,7 @@ class Run(AbstractContextManager["Run"]):
     def _together(self, stage: RunStage, wanted: Sequence[RunStage]) -> list[RunStage]:
         """The stage, and those after it that have to be made too and can share its pass over the prompts."""
         workspace, group = self._place, [stage]
-        if not stage.stage.is_streamed:
+        if not stage.stage.is_streamed or stage.stage.is_alone:
             return group
         up_to_date = workspace.up_to_date(wanted)
         unmade = {artefact for other in wanted if other.name not in up_to_date for artefact in other.stage.writes}
@@ -277,7 +277,8 @@ class Run(AbstractContextManager["Run"]):
         renewed = set() if workspace.key_matches(stage) else set(stage.stage.writes)
         for later in wanted[wanted.index(stage) + 1 :]:
             has_to = not workspace.is_up_to_date(later) or not renewed.isdisjoint(later.stage.reads)
-            if later.stage.is_streamed and has_to and unmade.isdisjoint(later.stage.reads):
+            can_join = later.stage.is_streamed and not later.stage.is_alone
+            if can_join and has_to and unmade.isdisjoint(later.stage.reads):
                 group.append(later)
                 unmade -= set(later.stage.writes)
                 renewed |= set(later.stage.writes)
@@ -302,14 +303,22 @@ class Run(AbstractContextManager["Run"]):
         """Yield the results of stages, one after another; each has to be closed before the next is asked for."""
         token = STAGE.set(group[0].name)
         try:
-            if len(group) == 1:
-                yield group[0], group[0].run()
+            if not group[0].stage.is_streamed:
+                yield group[0], group[0].stage.make(self._context)
                 return
             steps = [stage.stage.begin(self._context) for stage in group]
-            with closing(one_pass(self._context, steps)) as made:
+            with self._elsewhere(group) as elsewhere, closing(one_pass(self._context, steps, elsewhere)) as made:
                 yield from zip(group, made, strict=False)
         finally:
             STAGE.reset(token)
+
+    def _elsewhere(self, group: Sequence[RunStage]) -> AbstractContextManager[Elsewhere | None]:
+        """The workers of the run, if it has any."""
+        if self.config.engine is None:
+            return nullcontext()
+        from amendment.run.ray_engine import ray_workers
+
+        return ray_workers(self._context, [stage.name for stage in group])
 
     def _report(self, stages: Sequence[RunStage], running: str | None = None, ended: str | None = None) -> _Reported:
         """Write the state of the run: `status.json`, the spending and the summary.

@@ -15,7 +15,7 @@ from amendment.calibration.labelling import labels_waited_for
 from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.keys import redact
 from amendment.llm.ledger import is_held
-from amendment.llm.ledger_reading import Reader
+from amendment.llm.ledger_reading import SHARDS, Reader
 from amendment.run.engine import RunFolder
 from amendment.stages.shown import counts_shown
 from amendment.text import plain
@@ -67,8 +67,11 @@ def read_status(folder: Path) -> dict[str, Any]:
 
 def _calls(folder: Path) -> dict[str, Any]:
     try:
-        with Reader(folder / "ledger.sqlite") as ledger:
-            rows, unanswered = ledger.spending(), len(ledger.open_attempts())
+        rows, unanswered = [], 0
+        for path in (folder / "ledger.sqlite", *folder.glob(SHARDS)):  # of workers that are at it, or were killed
+            with Reader(path) as ledger:
+                rows += ledger.spending()
+                unanswered += len(ledger.open_attempts())
     except LedgerError:  # `_damage` says what is wrong with it
         return {"paid": None, "unanswered": None}
     paid = {

@@ -353,6 +353,11 @@ class Stage:
         """It works on one prompt after another, and so shares a pass over the prompts with its neighbours."""
         return type(self).begin is not Stage.begin
 
+    @property
+    def is_alone(self) -> bool:
+        """It works on one prompt after another, and reads tables that must be whole before: its pass is its own."""
+        return False
+
     def make(self, context: Context) -> StageResult:
         """Do the work on whole tables."""
         raise NotImplementedError  # of a stage that has `begin`

@@ -60,7 +60,6 @@ from amendment.stages.contract import (
     open_judge,
 )
 from amendment.stages.endings import Tables
-from amendment.stages.passes import one_pass
 from amendment.stages.verify import answer_tables, checked_rules, makes_pairs, verifiers_key
 
 REPORT = "judging/report.json"
@@ -233,16 +232,12 @@ class JudgingStage(Stage):
                 others.add(entry.protocol)
 
     @property
-    def is_streamed(self) -> bool:
-        """Not where it waits for pairs that the stage `construct` makes."""
-        return not self._waits
+    def is_alone(self) -> bool:
+        """Where it waits for pairs that the stage `construct` makes."""
+        return self._waits
 
     def begin(self, context: Context) -> Step:
-        return JudgeStep(context, self.config)
-
-    def make(self, context: Context) -> StageResult:
-        [made] = one_pass(context, [JudgeStep(context, self.config, constructed=answers_of_pairs(context))])
-        return made
+        return JudgeStep(context, self.config, constructed=answers_of_pairs(context) if self._waits else None)
 
 
 def decided_comparisons(context: Context) -> dict[str, float]:

@@ -7,7 +7,7 @@ all prompts of another one, such as training.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -42,30 +42,49 @@ class Grouped(Generic[R]):
         return rows
 
 
-def one_pass(context: Context, steps: Sequence[Step]) -> Generator[StageResult, None, None]:
-    """Take all prompts through the steps, and then finish one stage after another, each when it is asked for."""
+Elsewhere = Callable[[Item], Awaitable[tuple[list[Any], Sequence[Tally]]]]
+"""Takes an item through the steps in another process: their results, and the tallies of this item alone."""
+
+
+def one_pass(
+    context: Context, steps: Sequence[Step], elsewhere: Elsewhere | None = None
+) -> Generator[StageResult, None, None]:
+    """Take all prompts through the steps, and then finish one stage after another, each when it is asked for.
+
+    With `elsewhere` the items are worked on there; their results are kept here, in the order of the prompts.
+    """
     with ExitStack() as entered:
         for step in steps:
             entered.enter_context(step.tables)
-        _all_prompts(context, steps)
+        _all_prompts(context, steps, elsewhere)
         for step in steps:
             yield step.close()
 
 
-def _all_prompts(context: Context, steps: Sequence[Step]) -> None:
+async def through(steps: Sequence[Step], item: Item, tallies: Sequence[Tally]) -> list[Any]:
+    """Take one item through the steps, up to the one that leaves it pending; the results of these."""
+    results = []
+    ITEM.set(item.index)
+    for step, tally in zip(steps, tallies, strict=True):
+        if item.is_pending:
+            tally.total -= 1
+            continue
+        STAGE.set(step.name)
+        with tally.item():
+            results.append(await step.work(item))
+    return results
+
+
+def _all_prompts(context: Context, steps: Sequence[Step], elsewhere: Elsewhere | None) -> None:
     total = context.workspace.count("inputs/prompts")
     tallies = [Tally(step.name, total) for step in steps]
 
-    async def through(item: Item) -> list[Any]:
-        results = []
-        ITEM.set(item.index)
-        for step, tally in zip(steps, tallies, strict=True):
-            if item.is_pending:
-                tally.total -= 1
-                continue
-            STAGE.set(step.name)
-            with tally.item():
-                results.append(await step.work(item))
+    async def work(item: Item) -> list[Any]:
+        if elsewhere is None:
+            return await through(steps, item, tallies)
+        results, counted = await elsewhere(item)
+        for tally, of_item in zip(tallies, counted, strict=True):
+            tally.add(of_item)
         return results
 
     def keep(results: list[Any]) -> None:
@@ -73,7 +92,7 @@ def _all_prompts(context: Context, steps: Sequence[Step]) -> None:
             step.keep(result)
 
     models = [model for step in steps for model in step.models]
-    context.stream_bounded(tallies, _items(context, steps), through, keep, models=models)
+    context.stream_bounded(tallies, _items(context, steps), work, keep, models=models)
 
 
 def _items(context: Context, steps: Sequence[Step]) -> Iterator[Item]:

@@ -7,13 +7,14 @@ the file. Not covered: references between its parts and what lies outside it; se
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, Field, create_model, model_validator
 from pydantic.fields import FieldInfo
 
 from amendment.data.sources import Source
 from amendment.publishing.settings import PublishSettings
+from amendment.records import Part
 from amendment.schema import json_schema
 from amendment.stages import STAGES, stages_of
 from amendment.stages.contract import POLICY_STAGES, RunSettings
@@ -41,8 +42,26 @@ else:
     _WithStages = create_model("_WithStages", __base__=RunSettings, **_parts())
 
 
+class EnginePart(Part):
+    """Make data with the workers of a Ray cluster, or of this machine where no cluster runs."""
+
+    name: Literal["ray"]
+    workers: int | None = Field(default=None, ge=1, le=1024)
+    """Processes that share the prompts; by default one for each CPU of the cluster, or as the GPUs allow."""
+    gpus: float = Field(default=0, ge=0, le=64)
+    """GPUs of each worker, for `provider: local`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+
 class RunFile(_WithStages):
     """A whole run."""
+
+    engine: EnginePart | None = None
+    """Where data is made: in this process, or with `ray` on several. It changes no result."""
 
     publish: PublishSettings | None = None
     """Where `amendment publish` puts the dataset and the models; a run itself sends nothing there."""

@@ -1,0 +1,243 @@
+"""Several workers make a run's data with Ray: the same chain, the same tables, one budget, one set of limits.
+
+Promised: a prompt goes to the worker that its content names; results are kept in the order of the prompts by the
+process that was started, so that tables are those of a run in one process; a worker writes to a ledger of its own in
+the run's folder, which a worker that takes its place opens again, so that nothing stored is asked twice; these ledgers
+are taken over into the run's own when the pass ends, or at the next start. Covered: stages that ask about one prompt
+after another. Not covered: all other stages, which work in the process that was started; nodes that do not see the
+run's folder, which are refused; batches, and models that are Python functions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from amendment.data.store import Workspace
+from amendment.errors import AmendmentError, ConfigError, Paused
+from amendment.files import write_text
+from amendment.libraries import need
+from amendment.llm.client import DRAIN, Calls
+from amendment.llm.concurrency import Tally
+from amendment.llm.ledger import Ledger, absorb_shards
+from amendment.llm.ledger_reading import SHARDS, Reader
+from amendment.llm.specs import RegisteredSpec
+from amendment.llm.trust import Trust
+from amendment.run.context import Patience, RunContext
+from amendment.run.engine import assemble
+from amendment.run.progress import QuietProgress
+from amendment.run.ray_limits import Desk, RemoteBudget, RemoteCalls
+from amendment.run.runfile.config import RunFile
+from amendment.stages.contract import ConfigProblem, Item
+from amendment.stages.passes import Elsewhere, through
+from amendment.sync import run_in_loop
+
+SEEN = "workers/pass"
+"""A file with a word that each worker must find, below the run's folder."""
+MOST_RESTARTS = 100
+"""Deaths of one worker, by its node or by itself, after which the run pauses."""
+CLOSING = 2 * DRAIN
+"""Seconds that a worker gets to finish."""
+
+
+class Passed(NamedTuple):
+    """An item that a worker has taken through the steps."""
+
+    results: list[Any]
+    tallies: list[Tally]
+    fault: AmendmentError | None = None
+    """What concerns the whole run."""
+
+
+class Closed(NamedTuple):
+    """What a worker leaves behind."""
+
+    sent: int
+    cached: int
+    notices: list[str]
+
+
+class _Job(NamedTuple):
+    """What all workers of a pass are given."""
+
+    config: RunFile
+    base: Path
+    folder: Path
+    patience: Patience
+    stages: tuple[str, ...]
+    word: str
+    """The content of SEEN."""
+
+
+def engine_problems(config: RunFile) -> Iterator[ConfigProblem]:
+    """What workers cannot do."""
+    if config.engine is None:
+        return
+    for name, spec in config.models.items():
+        if isinstance(spec, RegisteredSpec):
+            here = "a Python function answers in one process only"
+            yield ("models", name, "provider"), f"{here}; leave engine: out, or serve the model and give its base_url"
+        elif getattr(spec, "mode", "online") == "batch":
+            yield ("models", name, "mode"), "a batch needs no workers; leave engine: out, or use mode: online"
+
+
+@contextmanager
+def ray_workers(context: RunContext, stages: Sequence[str]) -> Iterator[Elsewhere]:
+    """Workers that take items through these stages; see `amendment.stages.passes.one_pass`.
+
+    Connects to the cluster that RAY_ADDRESS names or that runs on this machine, else starts one here for the pass.
+    Raises ConfigError where the cluster is too small, and Paused where a worker cannot be kept alive.
+    """
+    need("ray", "ray")
+    ray: Any = import_module("ray")
+    is_ours = not ray.is_initialized()
+    if is_ours:
+        ray.init(log_to_driver=False, configure_logging=False)
+    try:
+        with _pool(ray, context, stages) as elsewhere:
+            yield elsewhere
+    finally:
+        if is_ours:
+            ray.shutdown()
+
+
+@contextmanager
+def _pool(ray: Any, context: RunContext, stages: Sequence[str]) -> Iterator[Elsewhere]:
+    part: Any = context.config.engine
+    calls, folder = context.calls, context.workspace.folder.resolve()
+    count = _count(part.workers, part.gpus, ray.cluster_resources())
+    job = _Job(context.config, context.base.resolve(), folder, context.patience, tuple(stages), secrets.token_hex(8))
+    write_text(folder / SEEN, job.word)
+    calls.ledger.settle()
+    desk = (
+        ray.remote(Desk)
+        .options(num_cpus=0, max_concurrency=100_000)
+        .remote(calls.budget.usd, calls.budget.spent, calls.max_wait)
+    )
+    kind = ray.remote(_Worker).options(
+        num_cpus=1, num_gpus=part.gpus, max_restarts=MOST_RESTARTS, max_task_retries=-1, max_concurrency=100_000
+    )
+    workers = [kind.remote(job, number, desk) for number in range(count)]
+    context.progress.say(f"{count} workers on {len(ray.nodes())} nodes of a Ray cluster")
+    context.workers = count
+
+    async def elsewhere(item: Item) -> tuple[list[Any], Sequence[Tally]]:
+        try:
+            passed: Passed = await workers[worker_of(item.prompt.id, count)].through.remote(item)
+        except ray.exceptions.RayActorError as fault:
+            raise Paused(f"a worker died {MOST_RESTARTS} times, or could not be started: {fault}") from fault
+        except ray.exceptions.RayTaskError as fault:
+            raise fault.cause or fault from None
+        if passed.fault:
+            raise passed.fault
+        return passed.results, passed.tallies
+
+    try:
+        yield elsewhere
+    finally:
+        context.workers = 1
+        for worker in workers:
+            with suppress(ray.exceptions.RayError):
+                closed: Closed = ray.get(worker.close.remote(), timeout=CLOSING)
+                calls.count_elsewhere(closed.sent, closed.cached, closed.notices)
+            ray.kill(worker)
+        ray.kill(desk)
+        absorb_shards(calls.ledger)
+        calls.budget.recount(context.spent(calls.ledger))
+
+
+def worker_of(prompt_id: str, count: int) -> int:
+    """The worker of a prompt, by its content."""
+    return int.from_bytes(hashlib.sha256(prompt_id.encode()).digest()[:8]) % count
+
+
+def _count(workers: int | None, gpus: float, resources: dict[str, float]) -> int:
+    """How many workers there are. Raises ConfigError where the cluster has no room for them."""
+    cpus, all_gpus = int(resources.get("CPU", 0)), resources.get("GPU", 0.0)
+    most = min(cpus, int(all_gpus / gpus)) if gpus else cpus
+    if most < (workers or 1):
+        wanted = f"{workers or 1} workers of 1 CPU and {gpus:g} GPUs each"
+        raise ConfigError(f"engine: {wanted} do not fit a cluster of {cpus} CPUs and {all_gpus:g} GPUs; ask for fewer")
+    return workers or most
+
+
+class _Worker:
+    """An actor: the chain for the prompts that are its own."""
+
+    def __init__(self, job: _Job, number: int, desk: Any) -> None:
+        self._fault: AmendmentError | None = None
+        self._is_closed = False
+        try:
+            self._context = _WorkerContext(job, number, desk)
+            by_name = {stage.name: stage.stage for stage in assemble(self._context)}
+            self._steps = [by_name[name].begin(self._context) for name in job.stages]
+        except AmendmentError as fault:
+            self._fault = fault
+
+    async def through(self, item: Item) -> Passed:
+        """Take an item through the steps."""
+        if self._fault:
+            return Passed([], [], self._fault)
+        tallies = [Tally(step.name, 1) for step in self._steps]
+        try:
+            results = await run_in_loop(through(self._steps, item, tallies))
+        except AmendmentError as fault:
+            return Passed([], tallies, fault)
+        return Passed(results, tallies)
+
+    async def close(self) -> Closed:
+        """Send nothing more, wait for the calls in flight and close the ledger."""
+        if self._fault:
+            return Closed(0, 0, [])
+        calls: Calls = self._context.calls
+        await run_in_loop(_stopped(calls))
+        await asyncio.to_thread(self._context.close)
+        return Closed(calls.sent, calls.cached, list(calls.notices))
+
+
+async def _stopped(calls: Calls) -> None:
+    calls.stop(Paused("the run stops"))
+
+
+class _WorkerContext(RunContext):
+    """The run as a worker sees it: the same settings and tables, its own ledger, and the desk's limits."""
+
+    def __init__(self, job: _Job, number: int, desk: Any) -> None:
+        trust = Trust([spec.host for spec in job.config.models.values() if hasattr(spec, "host")])
+        super().__init__(job.config, job.base, Workspace(job.folder), QuietProgress(), job.patience, trust=trust)
+        seen = job.folder / SEEN
+        if not seen.is_file() or seen.read_text(encoding="utf-8") != job.word:
+            node = os.uname().nodename
+            raise ConfigError(
+                f"{job.folder}: the worker on {node} does not see this folder; use one that all nodes see"
+            )
+        shard = job.folder / Path(SHARDS).parent.with_name(f"{number:04d}") / "ledger.sqlite"
+        ledger = _Shard(shard, Reader(job.folder / "ledger.sqlite", is_settled=True))
+        usd = job.config.budget.usd if job.config.budget else None
+        worker = f"{number}-{secrets.token_hex(8)}"
+        desk.join.remote(number, worker, self.spent(ledger))
+        budget, returned = RemoteBudget(usd, desk, worker), ledger.earlier.models()
+        self._calls = RemoteCalls(desk, worker, ledger, budget=budget, returned=returned, **job.patience._asdict())
+
+
+class _Shard(Ledger):
+    """A worker's ledger. Replies that the run had before the pass are found in its own ledger."""
+
+    def __init__(self, path: Path, earlier: Reader) -> None:
+        super().__init__(path)
+        self.earlier = earlier
+
+    def find(self, request_id: str) -> bytes | None:
+        own = super().find(request_id)
+        return self.earlier.find(request_id) if own is None else own
+
+    def close(self) -> None:
+        self.earlier.close()
+        super().close()
