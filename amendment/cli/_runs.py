@@ -143,6 +143,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
     overrides: Overrides = None,
     until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage.")] = None,
     limit: Limit = None,
+    engine: Annotated[Literal["ray"] | None, typer.Option(help="Make data with the workers of a Ray cluster.")] = None,
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Go on although settings have changed, and make the calls needed.")
     ] = False,
@@ -168,7 +169,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
     started = Run.from_file(
         file,
         folder=folder,
-        overrides=overrides or (),
+        overrides=[*(overrides or ()), *([f"engine={engine}"] if engine else [])],
         limit=limit,
         progress=open_progress(),
         patience=Patience(max_wait=max_wait),

@@ -14,6 +14,7 @@ import asyncio
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -73,7 +74,7 @@ class _Job(NamedTuple):
     patience: Patience
     stages: tuple[str, ...]
     word: str
-    """The content of SEEN."""
+    """The content of SEEN, and the name of the desk."""
 
 
 def engine_problems(config: RunFile) -> Iterator[ConfigProblem]:
@@ -118,13 +119,13 @@ def _pool(ray: Any, context: RunContext, stages: Sequence[str]) -> Iterator[Else
     calls.ledger.settle()
     desk = (
         ray.remote(Desk)
-        .options(num_cpus=0, max_concurrency=100_000)
+        .options(name=job.word, num_cpus=0, max_concurrency=100_000)
         .remote(calls.budget.usd, calls.budget.spent, calls.max_wait)
     )
     kind = ray.remote(_Worker).options(
         num_cpus=1, num_gpus=part.gpus, max_restarts=MOST_RESTARTS, max_task_retries=-1, max_concurrency=100_000
     )
-    workers = [kind.remote(job, number, desk) for number in range(count)]
+    workers = [kind.remote(job, number) for number in range(count)]
     context.progress.say(f"{count} workers on {len(ray.nodes())} nodes of a Ray cluster")
     context.workers = count
 
@@ -150,6 +151,7 @@ def _pool(ray: Any, context: RunContext, stages: Sequence[str]) -> Iterator[Else
             ray.kill(worker)
         ray.kill(desk)
         absorb_shards(calls.ledger)
+        shutil.rmtree(folder / "workers")
         calls.budget.recount(context.spent(calls.ledger))
 
 
@@ -171,11 +173,11 @@ def _count(workers: int | None, gpus: float, resources: dict[str, float]) -> int
 class _Worker:
     """An actor: the chain for the prompts that are its own."""
 
-    def __init__(self, job: _Job, number: int, desk: Any) -> None:
+    def __init__(self, job: _Job, number: int) -> None:
         self._fault: AmendmentError | None = None
         self._is_closed = False
         try:
-            self._context = _WorkerContext(job, number, desk)
+            self._context = _WorkerContext(job, number)
             by_name = {stage.name: stage.stage for stage in assemble(self._context)}
             self._steps = [by_name[name].begin(self._context) for name in job.stages]
         except AmendmentError as fault:
@@ -209,7 +211,7 @@ async def _stopped(calls: Calls) -> None:
 class _WorkerContext(RunContext):
     """The run as a worker sees it: the same settings and tables, its own ledger, and the desk's limits."""
 
-    def __init__(self, job: _Job, number: int, desk: Any) -> None:
+    def __init__(self, job: _Job, number: int) -> None:
         trust = Trust([spec.host for spec in job.config.models.values() if hasattr(spec, "host")])
         super().__init__(job.config, job.base, Workspace(job.folder), QuietProgress(), job.patience, trust=trust)
         seen = job.folder / SEEN
@@ -218,6 +220,7 @@ class _WorkerContext(RunContext):
             raise ConfigError(
                 f"{job.folder}: the worker on {node} does not see this folder; use one that all nodes see"
             )
+        desk = import_module("ray").get_actor(job.word)
         shard = job.folder / Path(SHARDS).parent.with_name(f"{number:04d}") / "ledger.sqlite"
         ledger = _Shard(shard, Reader(job.folder / "ledger.sqlite", is_settled=True))
         usd = job.config.budget.usd if job.config.budget else None

@@ -25,6 +25,10 @@ _Key = tuple[str, str]
 """Host and model of an endpoint."""
 
 
+_CALLS = itertools.count()
+"""Numbers of the calls of this process, to whatever endpoint."""
+
+
 class Desk:
     """The actor: it hands out money and places within the limits. Workers call its methods."""
 
@@ -147,7 +151,6 @@ class RemoteEndpoint(Endpoint):
         self, desk: Any, worker: str, key: _Key, limits: Limits, *, on_wait: Callable[[Trouble], None] | None = None
     ) -> None:
         self._desk, self._worker, self._key = desk, worker, key
-        self._calls = itertools.count()
         self._gives_up = on_wait
         super().__init__(limits)
 
@@ -156,7 +159,7 @@ class RemoteEndpoint(Endpoint):
         self._desk.open.remote(*self._key, limits)
 
     async def acquire(self, tokens: int) -> Permit:
-        call = next(self._calls)
+        call = next(_CALLS)
         asked = self._desk.acquire.remote(self._worker, call, self._key, tokens, ITEM.get())
         trouble = await _answer(asked, lambda _: self._desk.failed.remote(self._worker, call, self._key, None))
         if trouble and self._gives_up:

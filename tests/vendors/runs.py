@@ -58,7 +58,13 @@ def dataset_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted((folder / "dataset").glob("*.parquet"))}
 
 
-def fixtures(*, latency: float = 0.0, patience: Patience = Patience(), **top: Any) -> tuple[Any, Any, Any]:  # noqa: B008
+def fixtures(
+    *,
+    latency: float = 0.0,
+    patience: Patience = Patience(),  # noqa: B008
+    prompts: int = 6,
+    **top: Any,
+) -> tuple[Any, Any, Any]:
     """For a module of tests: its fixtures `one_server`, `undisturbed` and `server`, to be assigned to these names.
 
     They are a server, the result of the run that saw no fault, and the same server as if nobody had asked it yet. `top`
@@ -73,7 +79,9 @@ def fixtures(*, latency: float = 0.0, patience: Patience = Patience(), **top: An
     @pytest.fixture(scope="module")
     def undisturbed(one_server: FaultServer, tmp_path_factory: pytest.TempPathFactory) -> Result:
         folder = tmp_path_factory.mktemp("undisturbed")
-        return Run.from_file(write_run(folder, one_server, **top), folder=folder / "run", patience=patience)()
+        return Run.from_file(
+            write_run(folder, one_server, prompts=prompts, **top), folder=folder / "run", patience=patience
+        )()
 
     @pytest.fixture
     def server(one_server: FaultServer, undisturbed: Result) -> FaultServer:

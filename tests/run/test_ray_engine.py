@@ -1,0 +1,143 @@
+"""Workers of a Ray cluster on this machine, with a vendor's server on loopback that keeps the books."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.errors import AmendmentError, BudgetReached, ConfigError
+from amendment.run import Result, Run
+from amendment.run.status import read_status
+from tests.vendors.runs import CONCURRENCY, dataset_of, fixtures, write_run
+from tests.vendors.server import FaultServer
+from tests.vendors.wire import Ask
+
+ray: Any = pytest.importorskip("ray", reason="the engine ray needs the extra: pip install 'amendment[ray]'")
+
+PROMPTS, LATENCY = 16, 0.05
+IN_FLIGHT = 3 * CONCURRENCY
+"""Calls on the wire, at each of the three models."""
+TWO = {"engine": {"name": "ray", "workers": 2}}
+one_server, undisturbed, server = fixtures(latency=LATENCY, prompts=PROMPTS)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    ray.init(num_cpus=2, log_to_driver=False, configure_logging=False)
+    yield
+    ray.shutdown()
+
+
+def workers() -> list[int]:
+    """The processes of workers, by their titles."""
+    titles = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    return [int(line.split()[0]) for line in titles.splitlines() if "ray::_Worker" in line]
+
+
+def once(number: int, act: Callable[[], None]) -> Callable[[Ask], None]:
+    """A plan without faults that does something when a request of this number comes in."""
+    seen = iter(range(10**6))
+
+    def plan(_: Ask) -> None:
+        if next(seen) == number:
+            act()
+
+    return plan
+
+
+def test_a_worker_that_is_killed_changes_no_byte_and_repeats_what_was_in_flight_at_most(
+    cluster: None, server: FaultServer, undisturbed: Result, tmp_path: Path
+) -> None:
+    path = write_run(tmp_path, server, prompts=PROMPTS, **TWO)
+    killed: list[int] = []
+
+    def kill() -> None:
+        killed.append(workers()[0])
+        os.kill(killed[0], signal.SIGKILL)
+
+    server.plan = once(40, kill)
+    result = Run.from_file(path, folder=tmp_path / "run")()
+    assert killed
+    assert dataset_of(result.folder) == dataset_of(undisturbed.folder)
+    assert undisturbed.sent <= server.paid.total() <= undisturbed.sent + IN_FLIGHT
+    assert result.spending["total"]["replies"] == undisturbed.sent
+    assert server.most_at_once <= IN_FLIGHT
+    assert not (result.folder / "workers").exists()
+
+    server.forget()
+    again = Run.from_file(path, folder=tmp_path / "run", overrides=["judging.principles_per_pair=2"])
+    with pytest.raises(ConfigError, match="--accept-changes"):
+        again()
+    assert not server.received
+
+
+@pytest.mark.long
+def test_two_workers_together_keep_to_the_budget_by_the_servers_own_count(
+    cluster: None, server: FaultServer, undisturbed: Result, tmp_path: Path
+) -> None:
+    usd = undisturbed.spending["total"]["usd"]
+    path = write_run(tmp_path, server, prompts=PROMPTS, budget={"usd": usd / 2}, **TWO)
+    run = Run.from_file(path, folder=tmp_path / "run")
+    with pytest.raises(BudgetReached):
+        run()
+    server.settle()
+    paid = read_status(tmp_path / "run")["paid"]
+    assert paid["calls"] == server.paid.total(), "every reply is in the ledger"
+    assert usd / 4 < paid["usd"] <= usd / 2
+
+
+@pytest.mark.long
+def test_two_workers_together_keep_to_requests_per_minute(cluster: None, server: FaultServer, tmp_path: Path) -> None:
+    per_minute = 240
+    path = write_run(tmp_path, server, prompts=PROMPTS, judging=None, dataset=None, **TWO)
+    limited = [f"models.writer.requests_per_minute={per_minute}"]
+    Run.from_file(path, folder=tmp_path / "run", overrides=limited)(until="candidates")
+    times = [arrival.at for arrival in server.log]
+    assert len(times) > 40
+    expected = (len(times) - 1) * 60 / per_minute
+    assert times[-1] - times[0] > 0.9 * expected - 1, "a limit of each worker's own would halve this"
+
+
+def test_a_worker_that_does_not_see_the_folder_ends_the_run(tmp_path: Path) -> None:
+    from amendment.run.checks import load_run_settings
+    from amendment.run.context import Patience
+    from amendment.run.ray_engine import _Job, _Worker
+
+    settings = {"name": "n", "models": {"m": {"provider": "simulated"}}, "prompts": [{"lilliput": 2}]}
+    job = _Job(load_run_settings(settings).config, tmp_path, tmp_path / "elsewhere", Patience(), (), "word")
+    fault = _Worker(job, 0)._fault
+    assert isinstance(fault, ConfigError)
+    assert str(tmp_path / "elsewhere") in str(fault)
+
+
+@pytest.mark.parametrize(
+    ("entry", "place"),
+    [
+        ({"provider": "function", "model": "mine"}, "models.m.provider"),
+        ({"provider": "openai", "model": "m", "mode": "batch"}, "models.m.mode"),
+    ],
+)
+def test_what_workers_cannot_do_is_an_error_of_the_run_file(entry: dict[str, Any], place: str, tmp_path: Path) -> None:
+    settings = {"name": "n", "engine": "ray", "models": {"m": entry}, "prompts": [{"lilliput": 2}]}
+    functions = {"m": str} if entry["provider"] == "function" else None
+    with pytest.raises(AmendmentError, match=place):
+        Run.from_dict(settings, folder=tmp_path, models=functions)
+
+
+def test_more_workers_than_the_cluster_has_room_for_are_refused(cluster: None, tmp_path: Path) -> None:
+    settings = {
+        "name": "n",
+        "engine": {"name": "ray", "workers": 2, "gpus": 1},
+        "constitution": "lilliput",
+        "models": {"m": {"provider": "simulated"}},
+        "prompts": [{"lilliput": 2}],
+        "candidates": [{"model": "m"}],
+    }
+    with pytest.raises(ConfigError, match=r"2 CPUs and 0 GPUs"):
+        Run.from_dict(settings, folder=tmp_path)()

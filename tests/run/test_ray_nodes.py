@@ -1,0 +1,62 @@
+"""Workers of a Ray cluster that lose a node, or the process that started them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.run import Result, Run
+from amendment.run.status import read_status
+from tests.run.test_ray_engine import IN_FLIGHT, LATENCY, PROMPTS, TWO, once
+from tests.vendors.processes import command, started, wait_until
+from tests.vendors.runs import dataset_of, fixtures, write_run
+from tests.vendors.server import FaultServer
+
+ray: Any = pytest.importorskip("ray", reason="the engine ray needs the extra: pip install 'amendment[ray]'")
+pytestmark = pytest.mark.long
+one_server, undisturbed, server = fixtures(latency=LATENCY, prompts=PROMPTS)
+
+
+def test_a_node_that_is_lost_changes_no_byte_and_repeats_what_was_in_flight_at_most(
+    server: FaultServer, undisturbed: Result, tmp_path: Path
+) -> None:
+    nodes: Any = import_module("ray.cluster_utils").Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        added = [nodes.add_node(num_cpus=1) for _ in range(2)]
+        ray.init(address=nodes.address, log_to_driver=False, configure_logging=False)
+        lost: list[Any] = []
+
+        def lose() -> None:
+            lost.append(added[0])
+            nodes.add_node(num_cpus=1, wait=False)
+            nodes.remove_node(added[0], allow_graceful=False)
+
+        server.plan = once(60, lose)
+        path = write_run(tmp_path, server, prompts=PROMPTS, **TWO)
+        result = Run.from_file(path, folder=tmp_path / "run")()
+    finally:
+        ray.shutdown()
+        nodes.shutdown()
+    assert lost
+    assert dataset_of(result.folder) == dataset_of(undisturbed.folder)
+    assert undisturbed.sent <= server.paid.total() <= undisturbed.sent + IN_FLIGHT
+
+
+@pytest.mark.parametrize("engine", ["ray", None])
+def test_a_start_that_is_killed_is_gone_on_with_by_workers_or_without(
+    server: FaultServer, undisturbed: Result, tmp_path: Path, engine: str | None
+) -> None:
+    path = write_run(tmp_path, server, prompts=PROMPTS, **TWO)
+    with started(command(path)) as process:
+        wait_until(lambda: server.paid.total() > 50, process)
+        process.kill()
+    status = read_status(tmp_path / "run")
+    assert status["paid"]["calls"] > 0, "what workers have paid for is seen before it is taken over"
+    path = write_run(tmp_path, server, prompts=PROMPTS, **(TWO if engine else {}))
+    result = Run.from_file(path, folder=tmp_path / "run")()
+    assert dataset_of(result.folder) == dataset_of(undisturbed.folder)
+    assert server.paid.total() <= undisturbed.sent + IN_FLIGHT
+    assert result.spending["total"]["replies"] == undisturbed.sent
