@@ -15,6 +15,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -24,19 +25,19 @@ from typing import Any, NamedTuple
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, ConfigError, Paused
 from amendment.files import write_text
+from amendment.keys import redact_logs
 from amendment.libraries import need
 from amendment.llm.client import DRAIN, Calls
 from amendment.llm.concurrency import Tally
 from amendment.llm.ledger import Ledger, absorb_shards
 from amendment.llm.ledger_reading import SHARDS, Reader
-from amendment.llm.specs import RegisteredSpec
 from amendment.llm.trust import Trust
 from amendment.run.context import Patience, RunContext
 from amendment.run.engine import assemble
 from amendment.run.progress import QuietProgress
 from amendment.run.ray_limits import Desk, RemoteBudget, RemoteCalls
 from amendment.run.runfile.config import RunFile
-from amendment.stages.contract import ConfigProblem, Item
+from amendment.stages.contract import Item
 from amendment.stages.passes import Elsewhere, through
 from amendment.sync import run_in_loop
 
@@ -44,6 +45,8 @@ SEEN = "workers/pass"
 """A file with a word that each worker must find, below the run's folder."""
 MOST_RESTARTS = 100
 """Deaths of one worker, by its node or by itself, after which the run pauses."""
+MOST_AT_ONCE = 100_000
+"""Items of a worker, and calls that wait at the desk; fewer are begun."""
 CLOSING = 2 * DRAIN
 """Seconds that a worker gets to finish."""
 
@@ -77,18 +80,6 @@ class _Job(NamedTuple):
     """The content of SEEN, and the name of the desk."""
 
 
-def engine_problems(config: RunFile) -> Iterator[ConfigProblem]:
-    """What workers cannot do."""
-    if config.engine is None:
-        return
-    for name, spec in config.models.items():
-        if isinstance(spec, RegisteredSpec):
-            here = "a Python function answers in one process only"
-            yield ("models", name, "provider"), f"{here}; leave engine: out, or serve the model and give its base_url"
-        elif getattr(spec, "mode", "online") == "batch":
-            yield ("models", name, "mode"), "a batch needs no workers; leave engine: out, or use mode: online"
-
-
 @contextmanager
 def ray_workers(context: RunContext, stages: Sequence[str]) -> Iterator[Elsewhere]:
     """Workers that take items through these stages; see `amendment.stages.passes.one_pass`.
@@ -100,7 +91,8 @@ def ray_workers(context: RunContext, stages: Sequence[str]) -> Iterator[Elsewher
     ray: Any = import_module("ray")
     is_ours = not ray.is_initialized()
     if is_ours:
-        ray.init(log_to_driver=False, configure_logging=False)
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(log_to_driver=False, configure_logging=False, include_dashboard=False)
     try:
         with _pool(ray, context, stages) as elsewhere:
             yield elsewhere
@@ -117,13 +109,15 @@ def _pool(ray: Any, context: RunContext, stages: Sequence[str]) -> Iterator[Else
     job = _Job(context.config, context.base.resolve(), folder, context.patience, tuple(stages), secrets.token_hex(8))
     write_text(folder / SEEN, job.word)
     calls.ledger.settle()
+    strategies: Any = import_module("ray.util.scheduling_strategies")
+    here = strategies.NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     desk = (
         ray.remote(Desk)
-        .options(name=job.word, num_cpus=0, max_concurrency=100_000)
+        .options(name=job.word, num_cpus=0, scheduling_strategy=here, max_concurrency=MOST_AT_ONCE)
         .remote(calls.budget.usd, calls.budget.spent, calls.max_wait)
     )
     kind = ray.remote(_Worker).options(
-        num_cpus=1, num_gpus=part.gpus, max_restarts=MOST_RESTARTS, max_task_retries=-1, max_concurrency=100_000
+        num_cpus=1, num_gpus=part.gpus, max_restarts=MOST_RESTARTS, max_task_retries=-1, max_concurrency=MOST_AT_ONCE
     )
     workers = [kind.remote(job, number) for number in range(count)]
     context.progress.say(f"{count} workers on {len(ray.nodes())} nodes of a Ray cluster")
@@ -144,12 +138,13 @@ def _pool(ray: Any, context: RunContext, stages: Sequence[str]) -> Iterator[Else
         yield elsewhere
     finally:
         context.workers = 1
-        for worker in workers:
-            with suppress(ray.exceptions.RayError):
-                closed: Closed = ray.get(worker.close.remote(), timeout=CLOSING)
-                calls.count_elsewhere(closed.sent, closed.cached, closed.notices)
-            ray.kill(worker)
-        ray.kill(desk)
+        deadline = time.monotonic() + CLOSING
+        for closing in [worker.close.remote() for worker in workers]:
+            with suppress(ray.exceptions.RayError):  # one that died leaves its ledger
+                closed: Closed = ray.get(closing, timeout=max(0.0, deadline - time.monotonic()))
+                calls.count_elsewhere(*closed)
+        for actor in (*workers, desk):
+            ray.kill(actor)
         absorb_shards(calls.ledger)
         shutil.rmtree(folder / "workers")
         calls.budget.recount(context.spent(calls.ledger))
@@ -175,7 +170,7 @@ class _Worker:
 
     def __init__(self, job: _Job, number: int) -> None:
         self._fault: AmendmentError | None = None
-        self._is_closed = False
+        redact_logs(*(os.environ[name] for name in job.config.key_variables if os.environ.get(name)))
         try:
             self._context = _WorkerContext(job, number)
             by_name = {stage.name: stage.stage for stage in assemble(self._context)}

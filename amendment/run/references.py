@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 
 from amendment.constitutions import Constitution, Principle, eligible_principles
 from amendment.data.sources import FileSource
+from amendment.llm.specs import RegisteredSpec
 from amendment.records import Prompt, text_of
 from amendment.run.engine import DependencyCycle, in_order
-from amendment.run.ray_engine import engine_problems
 from amendment.run.runfile.config import RunFile
 from amendment.simulator import knows
 from amendment.stages import STAGES, stages_of
@@ -49,13 +49,23 @@ def reference_problems(config: RunFile) -> Iterator[ConfigProblem]:
     brought = config.prompts or config.pairs or config.verdicts or config.parts(FileSource)
     if not (brought or only_lends_models(config)):
         yield ("name",), NO_INPUT
-    yield from engine_problems(config)
+    yield from _engine(config)
     yield from _nothing_to_publish(config, trained)
     yield from _missing_stages(config, [stage for stage in stages if not own[stage.name]])
     try:
         in_order(stages)
     except DependencyCycle as fault:
         yield (fault.stages[0],), str(fault)
+
+
+def _engine(config: RunFile) -> Iterator[ConfigProblem]:
+    """Models that workers in other processes cannot ask."""
+    for name, spec in config.models.items() if config.engine else ():
+        if isinstance(spec, RegisteredSpec):
+            here = "a Python function answers in one process only"
+            yield ("models", name, "provider"), f"{here}; leave engine out, or serve the model and name its base_url"
+        elif getattr(spec, "mode", "online") == "batch":
+            yield ("models", name, "mode"), "a batch needs no workers; leave engine out, or write mode: online"
 
 
 def only_lends_models(config: RunFile) -> bool:

@@ -19,6 +19,7 @@ import pytest
 from amendment.errors import LedgerError
 from amendment.llm.ledger import Ledger, is_held
 from amendment.llm.ledger_reading import Reader
+from amendment.llm.provider import Meter
 from tests.llm.ledger_calls import batch_call, begin, call, calls, damage, filled, raw_of
 from tests.llm.test_ledger import amendment
 
@@ -195,6 +196,7 @@ WRITER = """
 import asyncio, itertools, sys
 from pathlib import Path
 from amendment.llm import Ledger
+from amendment.llm.provider import Meter
 from tests.llm.ledger_calls import begin, NOTHING, raw_of, batch_call
 
 async def one(ledger, name):
@@ -244,3 +246,28 @@ def test_nothing_is_begun_on_a_disk_that_is_nearly_full(tmp_path: Path) -> None:
         with pytest.raises(LedgerError, match=r"\d+ MB are free, a run needs \d+ MB"):
             asyncio.run(calls(ledger, ("r",)))
         assert ledger.spending() == []
+
+
+def test_a_ledger_takes_over_the_rows_of_another_once(tmp_path: Path) -> None:
+    for folder, requests in (("run", ["a", "b"]), ("workers/0000", ["b", "c", "d"])):
+        with Ledger(tmp_path / folder / "ledger.sqlite") as written:
+            asyncio.run(_answered(written, requests))
+    path = tmp_path / "workers/0000/ledger.sqlite"
+    with Ledger(tmp_path / "run/ledger.sqlite") as ledger:
+        for _ in range(2):
+            ledger.absorb(path)
+            assert [ledger.find(request) for request in "abcde"] == [b"a", b"b", b"c", b"d", None]
+            assert [(row.attempts, row.replies, row.usd) for row in ledger.spending()] == [(6, 5, 2.5)]
+            assert [row.number for row in ledger.open_attempts()] == [6]
+        asyncio.run(_answered(ledger, ["e"]))
+        assert ledger.find("e") == b"e"
+        assert ledger.damage() == []
+
+
+async def _answered(ledger: Ledger, requests: list[str]) -> None:
+    """A reply for each request, which costs half a dollar; the last of "bcd" is asked again without one."""
+    for request in requests:
+        attempt = await ledger.begin(request, b"{}", host="h", model="m", stage="s")
+        await ledger.commit(attempt, request.encode(), Meter(None, "m"), usd=0.5)
+    if len(requests) == 3:
+        await ledger.begin(requests[-1], b"{}", host="h", model="m", stage="s")

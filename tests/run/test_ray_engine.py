@@ -95,7 +95,7 @@ def test_two_workers_together_keep_to_the_budget_by_the_servers_own_count(
 @pytest.mark.long
 def test_two_workers_together_keep_to_requests_per_minute(cluster: None, server: FaultServer, tmp_path: Path) -> None:
     per_minute = 240
-    path = write_run(tmp_path, server, prompts=PROMPTS, judging=None, dataset=None, **TWO)
+    path = write_run(tmp_path, server, prompts=PROMPTS, **TWO)
     limited = [f"models.writer.requests_per_minute={per_minute}"]
     Run.from_file(path, folder=tmp_path / "run", overrides=limited)(until="candidates")
     times = [arrival.at for arrival in server.log]
