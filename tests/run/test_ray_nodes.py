@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ import pytest
 from amendment.run import Result, Run
 from amendment.run.status import read_status
 from tests.run.test_ray_engine import IN_FLIGHT, LATENCY, PROMPTS, TWO, once
-from tests.vendors.processes import command, started, wait_until
+from tests.vendors.processes import ENVIRONMENT, ROOT, SECONDS, command, started, wait_until
 from tests.vendors.runs import dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer
 
@@ -60,3 +63,27 @@ def test_a_start_that_is_killed_is_gone_on_with_by_workers_or_without(
     assert dataset_of(result.folder) == dataset_of(undisturbed.folder)
     assert server.paid.total() <= undisturbed.sent + IN_FLIGHT
     assert result.spending["total"]["replies"] == undisturbed.sent
+
+
+def test_the_command_of_the_docs_hands_a_run_to_a_cluster_as_a_job(
+    server: FaultServer, undisturbed: Result, tmp_path: Path
+) -> None:
+    pytest.importorskip("aiohttp_cors", reason="jobs need Ray's own extra: pip install 'ray[default]'")
+    page = (ROOT / "docs/scale.md").read_text(encoding="utf-8")
+    [words] = [line for line in page.splitlines() if line.startswith("ray job submit")]
+    path, folder = write_run(tmp_path, server, prompts=PROMPTS, **TWO), tmp_path / "run"
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    environment = {**ENVIRONMENT, "RAY_AUTH_MODE": "disabled", "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{port}"}
+    ray_command = [sys.executable, "-m", "ray.scripts.scripts"]
+    start = ["start", "--head", "--num-cpus=3", "--port=0", f"--dashboard-port={port}", "--include-dashboard=true"]
+    try:
+        subprocess.run([*ray_command, *start], check=True, env=environment, capture_output=True, timeout=SECONDS)
+        wanted = words.replace("/shared/run.yaml", str(path)).replace("/shared/run", str(folder)).split()[1:]
+        submit = [*ray_command, *wanted]
+        submit[submit.index("amendment") : submit.index("amendment") + 1] = [sys.executable, "-m", "amendment"]
+        subprocess.run(submit, check=True, env=environment, timeout=3 * SECONDS)
+    finally:
+        subprocess.run([*ray_command, "stop", "--force"], check=True, env=environment, capture_output=True)
+    assert dataset_of(folder) == dataset_of(undisturbed.folder)
+    assert server.paid.total() == undisturbed.sent
