@@ -435,7 +435,7 @@ def probe_sections(report: Sequence[Probed]) -> list[Section]:
     sections = [
         Section(
             "Probes: edits",
-            (PROBES_READING, f"Gate: {PROBE_RULES['edits']}. Of typing: {PROBE_RULES['typing']}."),
+            (PROBES_READING, f"Gate: {PROBE_RULES['edits']}. Of prompts: {PROBE_RULES['variants']}."),
             of_edits,
             tuple(edits),
         ),

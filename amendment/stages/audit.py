@@ -21,11 +21,12 @@ from amendment.audit.conclusion import refused
 from amendment.audit.figures import Section
 from amendment.audit.inputs import AuditInputs, read_votes, votes_of_run
 from amendment.audit.label_mass import mass_section
-from amendment.audit.probes import Probed, probe_json, probe_report
+from amendment.audit.probes import ProbeAnswers, probe_json, probe_report
 from amendment.audit.sections import probe_sections, sections
 from amendment.audit.single import SingleLabels, label_certificate, read_labels
 from amendment.audit.studies import study_of
 from amendment.audit.text import certificate_lines
+from amendment.audit.variants import variant_agreements, variant_sections
 from amendment.calibration.labelling import ASKED, SAMPLE
 from amendment.calibration.report import SpotCheck, certificate_part, gate_section, spot_check_sections
 from amendment.calibration.samples import SpotCheckSettings
@@ -179,7 +180,7 @@ def audit_folder(run: Path, settings: RunSettings, *, folder: Path | None = None
     """Audit a run's folder again, which stays as it is, and show what its probes found. Raises ConfigError where it
     holds no verdicts."""
     workspace = Workspace(run)
-    probes = probe_report(probe_rows(workspace) if settings.part(ProbesConfig) else ())
+    probes = list(probe_rows(workspace)) if settings.part(ProbesConfig) else []
     inputs, people = _of_run(workspace, settings), certified_report(workspace, settings)
     return _write_outside(inputs, folder or Path("audits") / settings.name, settings, probes=probes, people=people)
 
@@ -308,20 +309,21 @@ def _write(
     folder: Path,
     settings: RunSettings,
     *,
-    probes: Sequence[Probed] = (),
+    probes: Sequence[ProbeAnswers] = (),
     people: SpotCheck | None = None,
 ) -> Audited:
     """Audit the votes, and write both files: all tables into the one, the page of a lead into the other."""
     certificate = audit(inputs.items, inputs.votes, models=inputs.models, seed=settings.seed)
     gates = gates_of(people, certificate) if people else ()
     certificate = replace(certificate, conclusions=refused(certificate.conclusions, gates))
+    probed, variants = probe_report(probes), variant_agreements(probes)
     banner, files = simulated_banner(settings), list(dict.fromkeys(inputs.files))
     document: dict[str, Any] = {
         **certificate.to_json(),
         "toolkit": __version__,
         "simulated": banner,
         **_what_was_read(inputs),
-        **({"probes": probe_json(probes)} if probes else {}),
+        **({"probes": {**probe_json(probed), "variants": [row._asdict() for row in variants]}} if probes else {}),
         **(certificate_part(people, gates) if people else {}),
         **({"constitutions": inputs.constitutions} if inputs.constitutions else {}),
         **({"label_mass": [row._asdict() for row in inputs.label_mass]} if inputs.label_mass else {}),
@@ -336,7 +338,8 @@ def _write(
         *spot_check[:2],
         *([Section("Checks", checks)] if checks else []),
         *([_cost(inputs.cost)] if inputs.cost else []),
-        *probe_sections(probes),
+        *probe_sections(probed),
+        *variant_sections(variants),
         *_files(inputs),
     ]
     mass = [mass_section(inputs.label_mass)] if inputs.label_mass else []

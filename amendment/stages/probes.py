@@ -2,7 +2,8 @@
 
 Covered: a seeded sample of what the stage `judging` has judged, one comparison a prompt as far as there are prompts;
 each comparison by one principle, the one by which its winner won most clearly, in the same words before and after the
-edit; every question in both displayed orders. Replies lie in the ledger, so that a run that was broken off goes on.
+edit; every question in both displayed orders; paraphrases of the prompts by a model, each asked for once, with the
+reason where one is left out. Replies lie in the ledger, so that a run that was broken off goes on.
 Not covered: what is edited and what the answers come to, which `audit.probes` says.
 """
 
@@ -19,6 +20,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field
 
 from amendment.audit.probes import (
+    PARAPHRASE,
     PLAIN,
     PROBES,
     ProbeAnswers,
@@ -30,17 +32,18 @@ from amendment.audit.probes import (
     probe_report,
     questions,
 )
+from amendment.audit.variants import Paraphrase, question, unquoted, variant_agreements, why_left_out
 from amendment.constitutions import Constitution, Principle, load_constitution
-from amendment.data.sources import OneOrMore
+from amendment.data.sources import Name, OneOrMore
 from amendment.data.store import Workspace
-from amendment.errors import AmendmentError, ConfigError, Transient
+from amendment.errors import AmendmentError, ConfigError, CredentialsError, ProviderError, Transient
 from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.llm.concurrency import Tally, flow
-from amendment.llm.model import Ending, ending_of
+from amendment.llm.model import Ending, Model, Unusable, ending_of, usable
 from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder
 from amendment.preference.readings import readings_of
-from amendment.records import Candidate, Comparison, Judgement, Part, Prompt, Verdict
+from amendment.records import Candidate, Comparison, Judgement, Part, Prompt, Record, Verdict, text_of
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
@@ -54,9 +57,10 @@ from amendment.stages.contract import (
 )
 from amendment.stages.endings import Tables
 from amendment.stages.judging import JudgingConfig, JudgingStage, candidate_tables
+from amendment.text import plain
 from amendment.yamlfile import did_you_mean
 
-ANSWERS, FIGURES = "probes/answers", "probes/figures.json"
+ANSWERS, PARAPHRASES, FIGURES = "probes/answers", "probes/paraphrases", "probes/figures.json"
 CLEAR = 0.5
 """Least |2P - 1| by which an answer must have won for an attack to be put against it: where both answers break a
 principle, one that says nothing may rightly win."""
@@ -73,6 +77,7 @@ ProbeName = Literal[
     "revision",
     "null-answer",
     "typing",
+    "paraphrase",
 ]
 
 
@@ -83,7 +88,10 @@ class ProbesConfig(Part):
     """Judged comparisons to probe, drawn by the run's seed, from different prompts if possible. The gate of an attack
     can pass from 149 prompts on; attacks use only comparisons that an answer won clearly."""
     which: Annotated[tuple[ProbeName, ...], OneOrMore] = Field(default=("all",), min_length=1)
-    """Names of probes, or all. An edit asks four questions per comparison and judge, a null answer two."""
+    """Names of probes, or all. An edit asks four questions per comparison and judge, a null answer and a paraphrase
+    two."""
+    paraphraser: Name | None = None
+    """The model under `models` that writes each probed prompt in other words; without one there is no `paraphrase`."""
     attack_by: Annotated[tuple[str, ...], OneOrMore] = ()
     """Principles, such as helpful-honest/answer-the-question, that an answer without content cannot keep. If any are
     named, attacks are made only against answers that won by one of them: by a principle about harm, silence may rightly
@@ -92,7 +100,8 @@ class ProbesConfig(Part):
     @property
     def names(self) -> tuple[str, ...]:
         """The probes that are asked, in the order of the reports."""
-        return tuple(name for name in PROBES if "all" in self.which or name in self.which)
+        named = (name for name in PROBES if "all" in self.which or name in self.which)
+        return tuple(name for name in named if name != PARAPHRASE or self.paraphraser)
 
 
 class ProbesStage(Stage):
@@ -101,7 +110,6 @@ class ProbesStage(Stage):
     name = "probes"
     title = "probing the judge"
     Config = ProbesConfig
-    writes = (ANSWERS, "probes/endings", FIGURES)
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
@@ -109,18 +117,36 @@ class ProbesStage(Stage):
         judging = settings.part(JudgingConfig)
         self.judges = judging.every_judge if judging else ()
         self.reads = ("inputs/prompts", "judging/verdicts", "judging/judgements", *candidate_tables(settings))
+        paraphrases = (PARAPHRASES,) if PARAPHRASE in self.part.names else ()
+        self.writes = (ANSWERS, *paraphrases, "probes/endings", FIGURES)
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """The probes, the judges with their texts, and the constitutions."""
+        """The probes, the judges with their texts, the model that paraphrases, and the constitutions."""
         key = {**dump(self.part), "probed": [dump(entry) for entry in self.judges], **constitution_key(context)}
         for entry in self.judges:
             key |= context.model_key(entry.model)
             key[f"judge {entry.protocol}"] = load_judge_folder(entry.protocol, base=context.base).hash
-        return key
+        return {**key, **(context.model_key(self.part.paraphraser) if self.part.paraphraser else {})}
 
     def asks(self) -> Iterable[Ask]:
         for stage in JudgingStage.of(self.settings):
             yield from stage.asks()
+        if self.part.paraphraser:
+            yield Ask((self.name, "paraphraser"), self.part.paraphraser)
+
+    def problems(self) -> Iterator[ConfigProblem]:
+        """A paraphrase without a model, and models that cannot paraphrase or judge one."""
+        part, models = self.part, self.settings.models
+        if PARAPHRASE in part.which and not part.paraphraser:
+            yield (self.name, "which"), "paraphrase needs a model; add paraphraser: NAME, a name under models"
+        if part.paraphraser and PARAPHRASE not in part.names:
+            yield (self.name, "paraphraser"), "only paraphrase uses it; add paraphrase to which, or take this line out"
+        if part.paraphraser in self.settings.policies:
+            yield (self.name, "paraphraser"), "a policy is trained after the probes; name a model under models"
+        asked = (part.paraphraser, *(entry.model for entry in self.judges)) if part.paraphraser else ()
+        if simulated := [name for name in asked if name in models and models[name].provider == "simulated"]:
+            message = f"{simulated[0]} is simulated and knows the prompts of Lilliput in their own words alone"
+            yield (self.name, "paraphraser"), f"{message}; take this line out, or use other models"
 
     def check(self, base: Path) -> Iterator[ConfigProblem]:
         """Principles that no constitution has; a constitution that cannot be read is reported where it is named."""
@@ -139,23 +165,38 @@ class ProbesStage(Stage):
         judges = [open_judge(context, entry, JudgeSettings(orders="first")) for entry in self.judges]
         subjects = _subjects(context, self.part)
         tasks = [_Task(judge, subject, principle) for subject, principle in subjects for judge in judges]
+        names, paraphrases = self.part.names, dict[str, Paraphrase]()
+        writer = context.model(self.part.paraphraser) if self.part.paraphraser else None
+        kinds: dict[str, type[Record]] = {"paraphrases": Paraphrase} if writer else {}
 
         async def work(task: _Task) -> _Asked:
-            return await _ask_all(task, self.part.names, context.config.seed)
+            return await _ask_all(task, names, context, writer)
 
-        with Tables(context.workspace, self.name, answers=ProbeAnswers) as tables:
+        with Tables(context.workspace, self.name, answers=ProbeAnswers, **kinds) as tables:
 
             def keep(asked: _Asked) -> None:
                 tables.end(f"{asked.task.subject.id}/{asked.task.judge.name}", asked.ending)
                 tables.add("answers", asked.answers)
+                if asked.paraphrase and asked.paraphrase.parent not in paraphrases:
+                    paraphrases[asked.paraphrase.parent] = asked.paraphrase
+                    tables.add("paraphrases", [asked.paraphrase])
 
-            tally, models = Tally(self.name, len(tasks)), [judge.model for judge in judges]
+            tally = Tally(self.name, len(tasks))
+            models = [*(judge.model for judge in judges), *([writer] if writer else [])]
             context.stream_bounded([tally], tasks, tally.counting(work), keep, models=models)
             endings = tables.close()
-        report = probe_json(probe_report(probe_rows(context.workspace)))
+        rows = list(probe_rows(context.workspace))
+        report, variants = probe_json(probe_report(rows)), variant_agreements(rows)
+        report["variants"] = [row._asdict() for row in variants]
         write_text(context.workspace.folder / FIGURES, json.dumps(report, indent=1, allow_nan=False) + "\n")
         gates = [{name: row[name] for name in ("judge", "probe", "gate", "found")} for row in report["probes"]]
         counts = {"comparisons": len(subjects), **endings, self.name: gates}
+        if writer:
+            counts["paraphrases"] = dict(
+                Counter((row.left_out or "usable").partition(":")[0] for row in paraphrases.values())
+            )
+        if variants:
+            counts["the same verdict under all variants of the prompt"] = {row.judge: row.shown for row in variants}
         if failed := [f"{row['probe']}, for {row['judge']}" for row in gates if row["gate"] == "FAIL"]:
             counts["failed gates"] = "; ".join(failed)
         return StageResult((*tables.artefacts, FIGURES), counts)
@@ -234,28 +275,59 @@ class _Asked(NamedTuple):
     task: _Task
     answers: list[ProbeAnswers]
     ending: Ending
+    paraphrase: Paraphrase | None = None
 
 
-async def _ask_all(task: _Task, probes: Sequence[str], seed: int) -> _Asked:
-    """Ask everything that the probes ask about one comparison."""
-    subject = task.subject
+async def _ask_all(task: _Task, probes: Sequence[str], context: Context, writer: Model | None) -> _Asked:
+    """Ask everything that the probes ask about one comparison; `writer` paraphrases its prompt."""
+    subject, paraphrase = task.subject, None
     if not (can_be_probed(subject.target) and can_be_probed(subject.other)):
         return _Asked(task, [], Ending("invalid", "one of the answers is no text that could be edited"))
     constitutions = [_silenced(constitution, task.principle) for constitution in task.judge.constitutions]
     judge = replace(task.judge, constitutions=constitutions)
-    asked = list(questions(subject, probes, labels=LABELS.get(judge.folder.unit), seed=seed))
 
     async def ask(question: ProbeQuestion) -> list[float | None]:
         return await _ask(judge, question)
 
     try:
+        if writer and isinstance(subject.prompt.messages[-1].content, str):
+            paraphrase = await _paraphrase(writer, subject.prompt, is_rehearsed=context.is_rehearsed)
+            subject = subject._replace(paraphrase=_in_other_words(subject.prompt, paraphrase))
+        asked = list(questions(subject, probes, labels=LABELS.get(judge.folder.unit), seed=context.config.seed))
         replies = await flow(asked, ask, window=max(1, len(asked)))
     except Transient as fault:
         return _Asked(task, [], ending_of(fault))
     of_questions = zip(asked, replies, strict=True)
     answers = answers_of(subject, probes, of_questions, judge=judge.name, principle=task.principle)
     is_readable = not replies or any(p is not None for drawn in replies for p in drawn)
-    return _Asked(task, answers, Ending("done") if is_readable else Ending("invalid", "no verdict could be read"))
+    ending = Ending("done") if is_readable else Ending("invalid", "no verdict could be read")
+    return _Asked(task, answers, ending, paraphrase)
+
+
+async def _paraphrase(writer: Model, prompt: Prompt, *, is_rehearsed: bool) -> Paraphrase:
+    """The prompt's last turn in other words. Raises Transient, and CredentialsError."""
+    asked = text_of(prompt.messages[-1:])
+    try:
+        answer = await writer.ask(question(asked))
+        text = unquoted(text_of(usable(answer, "paraphrase")))
+    except (Transient, CredentialsError):
+        raise
+    except (Unusable, ProviderError) as fault:
+        outcome, reason = ending_of(fault)
+        why = {"refused": "a refusal", "invalid": "empty"}.get(outcome, f"the call failed: {plain(str(reason))}")
+        return Paraphrase(parent=prompt.id, text="", left_out=why, model=writer.name)
+    request = answer.origin.request
+    if is_rehearsed and request and request in text:  # a made-up reply, which names its request
+        return Paraphrase(parent=prompt.id, text=f"in other words {asked}", model=writer.name, request=request)
+    doubt = "cut" if answer.reply.finish_reason == "length" else why_left_out(asked, text)
+    return Paraphrase(parent=prompt.id, text=text, left_out=doubt, model=writer.name, request=request)
+
+
+def _in_other_words(prompt: Prompt, paraphrase: Paraphrase) -> Prompt | None:
+    if paraphrase.left_out:
+        return None
+    *before, last = prompt.messages
+    return prompt.model_copy(update={"messages": (*before, last.model_copy(update={"content": paraphrase.text}))})
 
 
 def _silenced(constitution: Constitution, reference: str) -> Constitution:

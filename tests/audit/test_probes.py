@@ -39,7 +39,7 @@ def answer(text: str | None) -> Candidate:
 
 
 def subject(lost: str = "it is this", won: str = "it is not this", *, is_clear: bool = True) -> Subject:
-    return Subject(PROMPT, answer(lost), answer(won), is_clear)
+    return Subject(PROMPT, answer(lost), answer(won), is_clear, paraphrase=Prompt(messages=user("which thing is it")))
 
 
 def asked(probe: str, of: Subject | None = None, *, labels: tuple[str, str] | None = AB) -> list[ProbeQuestion]:
