@@ -132,7 +132,7 @@ class Cleaner:
         for text, (fewest, most) in zip(texts, limits, strict=True):
             if not fewest <= (count := len(words(text))) <= most:
                 return Flaw(LENGTH, f"{count} words")
-        return next(filter(None, map(self._flaw_of_text, texts)), None) or self._copy(name, texts)
+        return next(filter(None, map(self._flaw_of_text, texts)), None) or self.copy_of(name, *texts)
 
     def _flaw_of_text(self, text: str) -> Flaw | None:
         if self._scanner and (key := next(self._scanner.scan("", text), None)):
@@ -151,7 +151,8 @@ class Cleaner:
         except TimeoutError:  # nothing is known of it
             return True
 
-    def _copy(self, name: str, texts: Sequence[str]) -> Flaw | None:
+    def copy_of(self, name: str, *texts: str) -> Flaw | None:
+        """The earlier prompt or pair that this one copies. Later ones are compared with it too."""
         copy = self._copies and self._copies.add(name, *texts)
         return Flaw(COPY if copy.is_exact else NEAR_COPY, copy.name) if copy else None
 

@@ -19,6 +19,7 @@ from amendment.records import Judgement, Verdict
 from amendment.stages.contract import Context, RunSettings, Stage, StageResult, constitution_key
 from amendment.stages.labels import OPEN
 from amendment.stages.pairs import exported_comparisons, exported_reads, judgements_table, made_pairs_key, texts_of
+from amendment.statistics.calibrators import Calibrator
 
 CALIBRATOR, PROBABILITIES = "calibration/calibrator.json", "calibration/probabilities"
 
@@ -81,3 +82,22 @@ class CalibrationStage(Stage):
         write_text(workspace.path(CALIBRATOR), json.dumps(recipe, indent=1, allow_nan=False) + "\n")
         table = workspace.write(PROBABILITIES, ExportedProbability, rows)
         return StageResult((table, CALIBRATOR), {"comparisons": len(rows), **counts})
+
+
+def calibrated_again(round_: Context) -> tuple[list[str], list[str]]:
+    """Write what the first round's calibrator makes of this round's judgements, and note that nobody labelled them."""
+    recipe = json.loads(round_.workspace.path(CALIBRATOR).read_text(encoding="utf-8"))
+    fitted = Calibrator.from_json(recipe) if recipe["method"] != "none" else None
+    rows = [
+        ExportedProbability(
+            comparison_id=row.comparison_id,
+            prompt_id=row.prompt_id,
+            p_a_raw=row.p_a,
+            p_a_calibrated=float(fitted.apply([row.p_a])[0]) if fitted else None,
+        )
+        for row in round_.workspace.rows("judging/judgements", Judgement)
+        if row.p_a is not None
+    ]
+    source = "P calibrated by the labels of the first round" if fitted else "P is the judge's own"
+    note = f"no person has labelled this round's answers: {source}"
+    return [round_.workspace.write(PROBABILITIES, ExportedProbability, rows)], [note]

@@ -1,7 +1,7 @@
 """The part `clean` of a run file: `inputs` cleans prompts with it, before anything is asked, and `dataset` pairs.
 
 Each writes a table of what it leaves out, and counts that are a funnel: so many in, so many left out for each reason,
-so many out. Not covered: pairs of later rounds, which are made of prompts that were cleaned.
+so many out. Pairs of a later round are cleaned like those of the first.
 """
 
 from __future__ import annotations
@@ -121,6 +121,12 @@ class Cleaning:
         inputs.counts["answers to prompts that cleaning left out"] += len(inputs.candidates) - len(kept)
         inputs.candidates = kept
         inputs.verdicts = [verdict for verdict in inputs.verdicts if verdict.prompt_id not in dropped]
+
+    def compare_with(self, rows: Iterable[Preference]) -> None:
+        """Pairs that are kept already, and that later ones may copy."""
+        for row in rows if self._config else ():
+            answers = (transcript(answer, by="assistant") for answer in (row.chosen, row.rejected))
+            self._cleaner.copy_of(row.comparison_id, _asked(row), *answers)
 
     def pairs(self, source: str, rows: Sequence[Preference]) -> list[Preference]:
         """The pairs of a source that stay, in their order."""

@@ -11,7 +11,6 @@ loss (Gerstgrasser et al. 2024). Both train on what models wrote; here a judge, 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
@@ -22,15 +21,16 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
-from amendment.calibration.samples import ExportedProbability, SpotCheckSettings
+from amendment.calibration.samples import SpotCheckSettings
 from amendment.data.sources import ModelSource
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError
 from amendment.hashing import content_id
 from amendment.preference.pairs import preference_row
 from amendment.records import Candidate, Judgement, Part, Preference, Prompt, text_of
-from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
+from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, calibrated_again
 from amendment.stages.candidates import CandidatesStage, draw_in_turn
+from amendment.stages.cleaning import DROPPED, ONE_SIDED_TABLE, Cleaning, one_sided_lines
 from amendment.stages.construct import ConstructConfig
 from amendment.stages.contract import POLICY_STAGES, Ask, ConfigProblem, Context, RunSettings, Stage, StageResult
 from amendment.stages.critique import CritiqueConfig
@@ -39,21 +39,22 @@ from amendment.stages.diversity import round_diversity, round_lines
 from amendment.stages.dpo import DpoConfig, DpoStage
 from amendment.stages.judging import JudgeStep, JudgingConfig, JudgingStage, candidate_tables
 from amendment.stages.labels import OPEN
+from amendment.stages.mixing import RUN
 from amendment.stages.pairs import CUT, DatasetConfig, cut_answers, judged_pairs, texts_of
 from amendment.stages.passes import one_pass
 from amendment.stages.scorecard import Answered, cross_entropy_of_people
 from amendment.stages.shown import estimate_shown, number_shown
 from amendment.stages.trained import PROMPTS
-from amendment.statistics.calibrators import Calibrator
+from amendment.stages.verify import JUDGEMENTS as VERIFIED
+from amendment.stages.verify import VerifyStage, checked_rules, makes_pairs
 from amendment.statistics.sides import side_of
 from amendment.text import plain, table
 
-_STEPS: tuple[type[Stage], ...] = (CandidatesStage, JudgingStage, DatasetStage, DpoStage)
-"""The stages of each later round."""
+_CLEANED = (f"dataset/{DROPPED}", f"dataset/{ONE_SIDED_TABLE}")
 MOST_OF_PEOPLE = 200
 """Answers of the reference that are scored under each policy."""
-_OWN = ("inputs/prompts", "inputs/candidates", "dataset/train", "dataset/pairs", PROBABILITIES)
-"""Tables that each round has for itself, as those of candidates and judging; all others are the run's."""
+_OWN = ("inputs/prompts", "inputs/candidates", "dataset/train", "dataset/pairs", *_CLEANED, PROBABILITIES)
+"""Tables that each round has for itself, as those of candidates, judging and verify; all others are the run's."""
 
 
 class RoundDraws(Part):
@@ -101,7 +102,7 @@ def _policy(number: int) -> str:
 
 def _in_round(number: int, artefact: str) -> str:
     """The name that an artefact of the first round has in a round."""
-    is_own = artefact in _OWN or artefact.startswith(("candidates/", "judging/"))
+    is_own = artefact in _OWN or artefact.startswith(("candidates/", "judging/", "verify/"))
     return f"rounds/{number}/{artefact}" if is_own and number > 1 else artefact
 
 
@@ -133,6 +134,12 @@ def round_settings(settings: RunSettings, number: int) -> RunSettings:
     return settings.model_copy(update=update)
 
 
+def _decisions(settings: RunSettings) -> str | None:
+    """The table of what decides the pairs of a round; None where nothing does, or nothing trains on them."""
+    decided = "judging/judgements" if settings.part(JudgingConfig) else VERIFIED if makes_pairs(settings) else None
+    return decided if settings.part(DpoConfig) else None
+
+
 class RoundsStage(Stage):
     """Put the rounds side by side. With it come the stages of the later ones."""
 
@@ -144,9 +151,9 @@ class RoundsStage(Stage):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.config = settings.need(RoundsConfig)
-        if settings.part(JudgingConfig) and settings.part(DpoConfig):
-            reads = [*PROMPTS, "dataset/train", "judging/judgements", *candidate_tables(settings), "models/dpo"]
-            tables = ("candidates/candidates", "judging/judgements", "dataset/pairs", "dataset/train")
+        if decisions := _decisions(settings):
+            reads = [*PROMPTS, "dataset/train", decisions, *candidate_tables(settings), "models/dpo"]
+            tables = ("candidates/candidates", decisions, "dataset/pairs", "dataset/train")
             for number in self.config.later:
                 reads += [*(_in_round(number, name) for name in tables), f"models/{_policy(number)}"]
             self.reads = tuple(reads)
@@ -157,8 +164,10 @@ class RoundsStage(Stage):
         config = settings.part(RoundsConfig)
         if config is None:
             return
-        if settings.part(JudgingConfig) and settings.part(DpoConfig):  # else `problems` says what is missing
-            yield from (_RoundStage(settings, number, kind) for number in config.later for kind in _STEPS)
+        if _decisions(settings):  # else `problems` says what is missing
+            decides = JudgingStage if settings.part(JudgingConfig) else VerifyStage
+            steps: tuple[type[Stage], ...] = (CandidatesStage, decides, DatasetStage, DpoStage)
+            yield from (_RoundStage(settings, number, kind) for number in config.later for kind in steps)
         yield cls(settings)
 
     @classmethod
@@ -173,14 +182,19 @@ class RoundsStage(Stage):
     def key(self, context: Context) -> Mapping[str, Any]:
         """The margin below which the table counts a tie; the rest of the table comes from other stages."""
         diversity = self.settings.need(DatasetConfig).diversity
-        return {"min_margin": self.settings.need(JudgingConfig).min_margin, **diversity.key(context.base)}
+        return {"min_margin": _margin(self.settings), **diversity.key(context.base)}
 
     def problems(self) -> Iterator[ConfigProblem]:
         """Rounds without what every round does, or with nothing to do it on."""
         settings, config = self.settings, self.config
-        for kind, why in ((JudgingConfig, "judging judges the policy's answers"), (DpoConfig, "dpo trains on them")):
-            if settings.part(kind) is None:
-                yield ("rounds",), f"in each round {why}, and the run has no such stage; add it"
+        judging, people = settings.part(JudgingConfig), settings.part(SpotCheckSettings)
+        if not (judging or makes_pairs(settings)):
+            decides = "judging judges the policy's answers, or verify decides between them"
+            yield ("rounds",), f"in each round {decides}, and the run has neither; add one of them"
+        if settings.part(DpoConfig) is None:
+            yield ("rounds",), "in each round dpo trains on them, and the run has no such stage; add it"
+        if people and not judging:
+            yield ("rounds",), "spot_check checks a judge, and none judges later rounds; add judging, or leave it out"
         if config.n == 1:
             return
         source, advice = _source(settings, 2), "add candidates here, such as candidates: {per_prompt: 4}"
@@ -190,7 +204,6 @@ class RoundsStage(Stage):
         elif source.per_prompt < 2:
             few = f"the policy under candidates draws {source.per_prompt} answer a prompt, and a round compares two"
             yield ("rounds",), f"{few}; {advice}"
-        judging, people = settings.part(JudgingConfig), settings.part(SpotCheckSettings)
         if judging and judging.jury == "weighted":
             needs = (
                 "weighted learns from comparisons that people have decided, and they decide none of the later rounds"
@@ -246,13 +259,15 @@ class _RoundStage(Stage):
             self.reads = (*PROMPTS, last)
             self.writes = self._named("inputs/prompts", "inputs/candidates", *self._stage.writes)
         elif kind is DatasetStage:
-            judged = [name for name in self._stage.reads if name.startswith(("judging/", "candidates/"))]
+            own = ("judging/", "verify/", "candidates/")
+            judged = [name for name in self._stage.reads if name.startswith(own)]
             reads = self._named("inputs/prompts", "inputs/candidates", "inputs/judgements", *judged)
             people = (CALIBRATOR, OPEN) if labelled else ()
             self.reads = (*reads, *people, *self._earlier)
             probabilities = (PROBABILITIES,) if labelled else ()
-            self.writes = self._named("dataset/pairs", "dataset/train", *probabilities)
-        elif kind is JudgingStage:
+            cleaned = _CLEANED if settings.clean else ()
+            self.writes = self._named("dataset/pairs", "dataset/train", *cleaned, *probabilities)
+        elif kind in (JudgingStage, VerifyStage):
             self.reads, self.writes = self._named(*self._stage.reads), self._named(*self._stage.writes)
         else:
             self.reads = tuple(dict.fromkeys((last, *self._named(*self._stage.reads))))
@@ -281,6 +296,10 @@ class _RoundStage(Stage):
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         return self._stage.lines(counts)
 
+    def texts(self, folder: Path) -> list[str]:
+        is_cleaned = isinstance(self._stage, DatasetStage) and self.settings.clean
+        return one_sided_lines(folder / f"rounds/{self._number}") if is_cleaned else []
+
     def asks(self) -> Iterable[Ask]:
         """The models of the first round's stage; candidates are sampled from a policy."""
         return [Ask(("rounds",), "dpo")] if isinstance(self._stage, CandidatesStage) else self._stage.asks()
@@ -298,6 +317,8 @@ class _RoundStage(Stage):
                 if context.is_rehearsed and not round_.workspace.count("candidates/candidates"):
                     return StageResult((), {})  # of prompts that are all held out, or out of reach
                 [made] = one_pass(round_, [JudgeStep(round_, config, self.name)])
+            case VerifyStage() as stage:
+                made = stage.make(round_)
             case DpoStage() as stage:
                 return stage.make(round_, name=self.name)
             case _:
@@ -314,14 +335,19 @@ class _RoundStage(Stage):
     def _choose_pairs(self, context: Context, round_: Context) -> StageResult:
         """The pairs of this round's answers alone, since those that the user's own files decided stand in the first
         round, and those that it trains on. Raises AmendmentError where there is none."""
-        tables, notes = _calibrated(round_) if self.settings.part(SpotCheckSettings) else ([], [])
+        tables, notes = calibrated_again(round_) if self.settings.part(SpotCheckSettings) else ([], [])
         texts = texts_of(round_)
         judged = judged_pairs(round_, texts)
         checked = spot_checked_pairs(round_, judged.pairs)
         left_out = Counter(judged.left_out + checked.left_out)
-        references = {constitution.id: constitution.reference for constitution in round_.constitutions}
-        new = [preference_row(pair, texts.prompts, texts.candidates, references) for pair in checked.pairs]
+        references = {constitution.id: constitution.reference for constitution in checked_rules(round_)}
         earlier = [row for name in self._earlier for row in context.workspace.read(name, Preference)]
+        cleaning, before = Cleaning(round_), Counter(left_out)
+        if self._rounds.data == "accumulate":
+            cleaning.compare_with(earlier)
+        rows = [preference_row(pair, texts.prompts, texts.candidates, references) for pair in checked.pairs]
+        new = cleaning.pairs(RUN, rows)
+        left_out += cleaning.left_out
         used = pairs_of_round(self._rounds, earlier, new, number=self._number, seed=context.config.seed)
         if not used.rows:
             reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
@@ -331,9 +357,10 @@ class _RoundStage(Stage):
                 "rounds.candidates; data: accumulate; a judge that tells these answers apart"
             )
         write = round_.workspace.write
-        tables += [write("dataset/pairs", Preference, new), write("dataset/train", Preference, used.rows)]
+        cleaned, funnel = cleaning.finish(round_.workspace, "dataset", before)
+        tables += [write("dataset/pairs", Preference, new), write("dataset/train", Preference, used.rows), *cleaned]
         cut = Counter(words for pair in checked.pairs for words in cut_answers(pair, texts.candidates))
-        counts = {**used.counts, "left out": dict(left_out), **({CUT: dict(cut)} if cut else {})}
+        counts = {**used.counts, "left out": dict(left_out), **funnel, **({CUT: dict(cut)} if cut else {})}
         counts |= {"notes": notes} if notes else {}
         return StageResult(tuple(tables), counts)
 
@@ -351,25 +378,6 @@ class _Tables(Workspace):
     def digest(self, artefact: str) -> str:
         """The content hash of an artefact, as the run took it."""
         return self._run.digest(*self._named(artefact))
-
-
-def _calibrated(round_: Context) -> tuple[list[str], list[str]]:
-    """Write what the first round's calibrator makes of this round's judgements, and note that nobody labelled them."""
-    recipe = json.loads(round_.workspace.path(CALIBRATOR).read_text(encoding="utf-8"))
-    fitted = Calibrator.from_json(recipe) if recipe["method"] != "none" else None
-    rows = [
-        ExportedProbability(
-            comparison_id=row.comparison_id,
-            prompt_id=row.prompt_id,
-            p_a_raw=row.p_a,
-            p_a_calibrated=float(fitted.apply([row.p_a])[0]) if fitted else None,
-        )
-        for row in round_.workspace.rows("judging/judgements", Judgement)
-        if row.p_a is not None
-    ]
-    source = "P calibrated by the labels of the first round" if fitted else "P is the judge's own"
-    note = f"no person has labelled this round's answers: {source}"
-    return [round_.workspace.write(PROBABILITIES, ExportedProbability, rows)], [note]
 
 
 class RoundPairs(NamedTuple):
@@ -426,8 +434,10 @@ def _answers(context: Context, number: int, train: Set[str]) -> list[tuple[str, 
 
 def _row(context: Context, number: int, answers: Sequence[str], train: Set[str]) -> dict[str, Any]:
     read, name = context.workspace.read, partial(_in_round, number)
-    judged = [row.p_a for row in read(name("judging/judgements"), Judgement) if row.prompt_id in train]
-    margin = context.config.need(JudgingConfig).min_margin
+    decisions = _decisions(context.config)
+    assert decisions is not None
+    judged = [row.p_a for row in read(name(decisions), Judgement) if row.prompt_id in train]
+    margin = _margin(context.config)
     new = read(name("dataset/pairs") if number > 1 else "dataset/train", Preference)
     used = read(name("dataset/train"), Preference)
     training = (context.workspace.note(_policy(number)) or {"counts": {}})["counts"]
@@ -443,6 +453,12 @@ def _row(context: Context, number: int, answers: Sequence[str], train: Set[str])
         "held-out accuracy": training.get("held out", {}).get("accuracy", {}).get("value"),
         "guards violated": training.get("guards", {}).get("violated", []),
     }
+
+
+def _margin(settings: RunSettings) -> float:
+    """The distance from one half below which the table counts a tie; verifiers know none."""
+    judging = settings.part(JudgingConfig)
+    return judging.min_margin if judging else 0.0
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -6,22 +6,27 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from amendment.calibration.samples import ExportedProbability
+from amendment.curation.cleaning import CleanConfig
 from amendment.data.store import Split, Workspace
 from amendment.errors import ConfigError
 from amendment.publishing.publication import prepare
 from amendment.records import Candidate, Judgement, Message, Preference, Prompt, Record, text_of
-from amendment.run import Result, Run, load_run_file
+from amendment.run import Result, Run, Terms, load_run_file
 from amendment.run.status import read_status
 from amendment.simulator import sample_prompts
 from amendment.stages import stages_of
+from amendment.stages.cleaning import Cleaning, Dropped
+from amendment.stages.contract import Context, RunSettings
 from amendment.stages.dpo import DpoConfig
 from amendment.stages.rounds import RoundsConfig, pairs_of_round, round_settings
 from amendment.statistics.calibrators import Calibrator
+from amendment.text import words
 from tests.rows import save
 
 ROUNDS = """\
@@ -190,6 +195,42 @@ def test_pairs_of_people_go_into_further_rounds_and_what_they_taught_the_judge_h
     for row in (row for row in new if row.decided_by == "judge"):
         assert row.p_chosen == row.p_chosen_calibrated == pytest.approx(fitted.apply([row.p_chosen_raw])[0])
     assert "calibrated by the labels of the first round" in (folder / "summary.md").read_text()
+
+
+VERIFIED = "verify: [{kind: max_words, value: 5}]\nclean: {answer_words: [4, 4000], near_copies: null}\nrounds: 2\n"
+
+
+def test_verifiers_alone_decide_the_pairs_of_a_round_which_are_cleaned_like_the_first_ones(
+    run_file: Callable[[str], Path], folder: Path
+) -> None:
+    judging = "judging: {judges: [{model: judge, protocol: label-tokens}]}\n"
+    path = run_file(ROUNDS.replace(judging, "").replace("rounds: 3\n", VERIFIED))
+    summary = Run.from_file(path, folder=folder)().summary["stages"]
+    decided = table(folder, "rounds/2/verify/judgements", Judgement)
+    new = table(folder, "rounds/2/dataset/pairs", Preference)
+    dropped = table(folder, "rounds/2/dataset/dropped", Dropped)
+    assert 0 < len(new) < len(decided) == len(new) + len(dropped)
+    for row in new:
+        assert row.decided_by == "verifier"
+        chosen, rejected = (len(words(text_of(side))) for side in (row.chosen, row.rejected))
+        assert 4 <= chosen <= 5 < rejected
+    funnel = summary["round-2-dataset"]["clean"]
+    assert funnel["left out"] == summary["round-2-dataset"]["left out"] == {"length": len(dropped)}
+    assert (funnel["in"], funnel["out"]) == (len(decided), len(new))
+    assert summary["rounds"]["rounds"][1]["new pairs"] == len(new)
+    judged = ["judging={judges: [{model: judge}]}"]
+    Run.from_file(path, folder=folder, overrides=judged, terms=Terms(accept_changes=True))()
+    rows = table(folder, "rounds/2/dataset/pairs", Preference)
+    assert {row.decided_by for row in rows} == {"judge", "verifier"}
+
+
+def test_a_pair_of_a_round_that_copies_an_earlier_one_is_left_out(tmp_path: Path) -> None:
+    settings = RunSettings(name="r", clean=CleanConfig())
+    cleaning = Cleaning(cast(Context, SimpleNamespace(config=settings, base=tmp_path)))
+    earlier, new = pair("a question about the tides"), pair("some other thing entirely")
+    cleaning.compare_with([earlier])
+    assert cleaning.pairs("run", [earlier.model_copy(update={"comparison_id": "again"}), new]) == [new]
+    assert cleaning.left_out == {"copy": 1}
 
 
 ROUNDS_OF = """\
