@@ -41,6 +41,8 @@ pt qu ro ru rw sa se si sk sl sn so sq sr st sv sw ta te tg th tk tl tr tt ug uk
 """
 LANGUAGES = frozenset(_CODES.split())
 """ISO 639-1 codes that py3langid knows."""
+DIGITS = 6
+"""Decimals that two results have to share."""
 TOLERANCE = 0.01
 """The relative error that a number may have by default."""
 LIBRARIES = {"math": "math_verify", "number": "pint", "json_schema": "jsonschema", "language": "py3langid"}
@@ -176,7 +178,7 @@ def _reply(kind: str, text: str, value: Any, options: dict[str, float]) -> dict[
 def _states_result(text: str, known: str | float) -> bool:
     """Whether the final expression of a text equals a known one in any equivalent form."""
     library = _mathematics()
-    gold, digits = str(known), 6
+    gold, digits = str(known), DIGITS
     with suppress(InvalidOperation):
         number = Decimal(gold)
         if not number.is_finite():
@@ -194,8 +196,32 @@ def _states_result(text: str, known: str | float) -> bool:
         raise ValueError(
             f"the known answer {known!r:.60} has {same}, which count as the same symbol; use other letters"
         )
+    if "$" not in text and "\\" not in text:
+        text = _SUM.sub(_as_latex, text)  # or 3 + 2x is read as 3
     stated = library.parse(text, parsing_timeout=None)
+    if stated and _holds_false_equation(stated[0], text):
+        return False
     return bool(library.verify(expected, stated, float_rounding=digits, timeout_seconds=None))
+
+
+_TERM = r"(?:\d+(?:\.\d+)?[A-DF-Za-df-z]?|(?<!\s)[A-Za-z]|(?![aAI])[A-Za-z])(?:\^\d+)?\)?"
+_SUM = re.compile(rf"(?<![\w.])-?\(?(?=\d){_TERM}(?:\s*(?:[-+*]\s*\(?{_TERM}|/\s*\d+))+(?![\w-])")
+"""Terms in plain text that begin with a number; "a" and "I" between spaces are words, and 2e-5 is a number."""
+
+
+def _as_latex(terms: re.Match[str]) -> str:
+    return f"${terms[0]}$" if re.search("[A-Za-z]", terms[0]) else terms[0]
+
+
+def _holds_false_equation(stated: Any, text: str) -> bool:
+    """Whether a parsed answer has an equation of two different numbers, such as 5 = 4. A rounded decimal is none."""
+    import sympy
+
+    if not isinstance(stated, sympy.Basic):
+        return False
+    places = max(map(len, re.findall(r"\.(\d+)", text[max(0, text.rfind("\\boxed")) :])), default=DIGITS)
+    sides = [equation.args for equation in stated.atoms(sympy.Eq) if not equation.free_symbols]
+    return any(abs(complex(sympy.N((left - right).doit()))) > 0.501 * 10.0**-places for left, right in sides)
 
 
 def _states_number(text: str, known: str | float, tolerance: float = TOLERANCE) -> bool:
