@@ -29,7 +29,8 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         flush(path.parent)
     except OSError as fault:
-        fault.filename = fault.filename or str(path)  # a write that fails does not name its file
+        if fault.filename is None or str(fault.filename) == str(temporary):  # a write that fails names no file
+            fault.filename = str(path)
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -61,6 +61,9 @@ class Verification:
     folder: Path
     is_published: bool
     signature: Literal["none", "not checked", "checked"] = "none"
+    uncovered: list[str] = field(default_factory=list)
+    """Files, and folders with a slash at their end, of which the manifest says nothing, so that nobody can notice a
+    change in them."""
     files: int = 0
     rows: int = 0
     findings: list[Mismatch] = field(default_factory=list)
@@ -73,7 +76,8 @@ class Verification:
         """The result as JSON values."""
         findings = [finding._asdict() for finding in self.findings]
         result = {"folder": str(self.folder), "published": self.is_published, "clean": self.is_clean}
-        return {**result, "signature": self.signature, "files": self.files, "rows": self.rows, "findings": findings}
+        result |= {"signature": self.signature, "files": self.files, "rows": self.rows, "not covered": self.uncovered}
+        return {**result, "findings": findings}
 
 
 def verify(folder: Path, *, key: Path | None = None, against: Path | None = None) -> Verification:
@@ -93,6 +97,9 @@ def verify(folder: Path, *, key: Path | None = None, against: Path | None = None
     if key and (fault := signature_fault(folder, key)):
         result.findings.append(Mismatch("signature", SIGNATURE, fault))
     result.findings += [*changed(folder, files), *added(folder, files, is_published=bool(published))]
+    result.uncovered = _uncovered(
+        folder, {*files, MANIFEST, SIGNATURE, *(finding.place for finding in result.findings)}
+    )
     if published and _configs_on_card(folder) != card_configs(published["configs"]):
         result.findings.append(Mismatch("changed", CARD, "its `configs:` are not those that were published"))
     sides: dict[str, set[str]] = defaultdict(set)
@@ -114,6 +121,8 @@ def verification_lines(result: Verification) -> list[str]:
     verdict = "all as the manifest says" if result.is_clean else f"{count} finding{'s' if count > 1 else ''}"
     notes = {"not checked": ", signature not checked (add --key PUBLIC)", "checked": ", signature checked"}
     looked_at = f"{result.files} files and {result.rows} rows looked at{notes.get(result.signature, '')}"
+    if result.uncovered:
+        lines.append(f"not covered by the manifest, nor by its signature: {', '.join(map(plain, result.uncovered))}")
     return [*lines, f"{result.folder}: {what}, {looked_at}: {verdict}"]
 
 
@@ -152,6 +161,12 @@ def added(folder: Path, files: Iterable[str], *, is_published: bool = False) -> 
             yield Mismatch("added", name, "a link, and nothing of this folder")
         elif name not in expected and not path.is_dir() and (is_published or not _is_note(folder, name)):
             yield Mismatch("added", name, "the manifest does not know it")
+
+
+def _uncovered(folder: Path, known: Container[str]) -> list[str]:
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    names = {path.parts[0] + "/" * (len(path.parts) > 1) for path in paths if path.as_posix() not in known}
+    return sorted(names)
 
 
 def _is_note(folder: Path, name: str) -> bool:

@@ -156,7 +156,9 @@ class DatasetStage(Stage):
         rows = {side: [row for row in of_side if row.comparison_id in clean] for side, of_side in rows.items()}
         left_out += cleaning.left_out
         if not rows["train"]:
-            raise AmendmentError(_no_pair(left_out, on_test_side=len(rows["test"]), constructs=constructs))
+            raise AmendmentError(
+                _no_pair(left_out, cleaning.left_out, on_test_side=len(rows["test"]), constructs=constructs)
+            )
         by_source = {RUN: [*rows["train"], *rows["test"]]}
         counts: dict[str, Any] = {**checked.counts, **revisions_checked(context)}
         counts |= {CUT: dict(cut)} if cut else {}
@@ -170,7 +172,9 @@ class DatasetStage(Stage):
         rows, with_key = sift(rows, _cells, run_scanner(key_variables(settings)), self.config.secrets)
         left_out += with_key
         if not rows["train"]:
-            raise AmendmentError(_no_pair(left_out, on_test_side=len(rows["test"]), constructs=constructs))
+            raise AmendmentError(
+                _no_pair(left_out, cleaning.left_out, on_test_side=len(rows["test"]), constructs=constructs)
+            )
         tables = [context.workspace.write(f"dataset/{side}", Preference, of_side) for side, of_side in rows.items()]
         folder, every = context.workspace.folder, [row for of_side in rows.values() for row in of_side]
         outgoing = Outgoing(settings, run_pseudonyms(folder, settings, every))  # people.json says when these change
@@ -218,10 +222,12 @@ def _written_lines(counts: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _no_pair(left_out: Mapping[str, int], *, on_test_side: int, constructs: bool) -> str:
-    counts = [f"{count} {reason}" for reason, count in left_out.items()]
+def _no_pair(left_out: Counter[str], cleaned: Counter[str], *, on_test_side: int, constructs: bool) -> str:
+    reasons = left_out.most_common()
+    counts = [f"{count} {reason}" for reason, count in reasons]
     counts += [f"{on_test_side} on the test side of the split"] if on_test_side else []
-    ways = ["use more prompts"]
+    is_cleaned = bool(reasons) and reasons[0][0] in cleaned
+    ways = [f"change what clean leaves out, most often: {reasons[0][0]}" if is_cleaned else "use more prompts"]
     if on_test_side:
         ways.append("lower test_share under dataset")
     if left_out.get("tie"):

@@ -49,13 +49,13 @@ class DiversitySettings(Part):
         key: dict[str, Any] = {"reference": source_state(self.reference, base)} if self.reference else {}
         if self.embeddings:
             state = folder_state(Path(found_folder(self.embeddings, base)))
-            key["embeddings"] = [state, missing_embeddings(self.embeddings)]
+            key["embeddings"] = [state, missing_embeddings(self.embeddings, base)]
         return key
 
     def check(self, base: Path, settings: RunSettings) -> Iterator[ConfigProblem | ConfigWarning]:
         """Raises DataError for rows of the reference that cannot be used."""
         self.answers_of_people(base, settings, glimpse=True)
-        if self.embeddings and (missing := missing_embeddings(self.embeddings)):
+        if self.embeddings and (missing := missing_embeddings(self.embeddings, base)):
             yield ConfigWarning(("dataset", "diversity", "embeddings"), f"{missing}. Without it words are counted")
 
     def answers_of_people(

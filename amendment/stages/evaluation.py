@@ -192,7 +192,7 @@ class EvaluateStage(Stage):
         if embeddings := self.config.embeddings:
             key["embeddings"] = [
                 folder_state(Path(found_folder(embeddings, context.base))),
-                missing_embeddings(embeddings),
+                missing_embeddings(embeddings, context.base),
             ]
         if self.config.own_prompts:
             sources = (*self.config.own_prompts, *helpful_files(self.settings))
@@ -266,7 +266,7 @@ class EvaluateStage(Stage):
                 constitutions = [load_constitution(name, base=base) for name in self.settings.constitution]
                 if not (config.policies and has_checks((*constitutions, *verifier_rules(self.settings)))):
                     yield ("evaluate",), NO_MEASURE
-        if config.embeddings and (missing := missing_embeddings(config.embeddings)):
+        if config.embeddings and (missing := missing_embeddings(config.embeddings, base)):
             yield ConfigWarning(("evaluate", "embeddings"), f"{missing}. Without it the topic is not measured")
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from amendment.data.inputs import StreamedInputs, read_into
 from amendment.data.source_rows import FileFacts, source_state
 from amendment.data.sources import ChainSource, FileSource, PairFile, Source, TaskPrompts
 from amendment.data.store import ITEMS, Item, Split, Workspace
+from amendment.errors import AmendmentError
 from amendment.libraries import missing
 from amendment.preference.aggregate import majorities
 from amendment.preference.pairs import held_out
@@ -121,6 +122,12 @@ class InputsStage(Stage):
         counts |= inputs.other_licenses()
         repeated = inputs.counts["duplicate prompts"]
         _, cleaned = cleaning.finish(workspace, self.name, {"repeated": repeated} if repeated else {})
+        if not inputs.places and (reasons := cleaning.left_out.most_common()):
+            shown = ", ".join(f"{count:,} {reason}" for reason, count in reasons)
+            raise AmendmentError(
+                f"inputs: clean leaves no prompt (left out: {shown}); change what it leaves out, most often: "
+                f"{reasons[0][0]}. {self.name}/{DROPPED}.parquet lists them"
+            )
         counts |= cleaned | _sources(facts for _, facts in inputs.files)
         return StageResult(self.writes, counts)
 

@@ -145,6 +145,12 @@ def test_no_byte_of_the_private_key_is_written_or_printed(chain: Path, ours: tup
     assert (ended.code, body[:20] in ended.err) == (2, False)
 
 
+def test_a_folder_in_the_place_of_the_signature_is_named(chain: Path, ours: tuple[Path, Path]) -> None:
+    (chain / SIGNATURE).mkdir()
+    ended = amendment("sign", chain, "--key", ours[0])
+    assert (ended.code, ended.err.strip()) == (1, f"{chain / SIGNATURE}: Is a directory")
+
+
 @pytest.mark.parametrize("kind", ["rsa", "encrypted", "absent", "public"])
 def test_a_key_that_cannot_sign_is_an_error_that_says_what_to_do(tmp_path: Path, kind: str) -> None:
     private, public = keys(tmp_path, "ours")

@@ -78,7 +78,12 @@ def test_a_run_is_as_its_manifest_says_until_somebody_edits_the_manifest(chain: 
     manifest = read_manifest(chain)
     assert (result.findings, result.is_published, result.files) == ([], False, len(manifest["files"]))
     assert result.rows == 2 * 20, "of dataset and export"
-    assert verification_lines(result)[-1].endswith("all as the manifest says")
+    *_, uncovered, last = verification_lines(result)
+    assert last.endswith("all as the manifest says")
+    assert uncovered.startswith(
+        "not covered by the manifest, nor by its signature: ledger.sqlite, report.html, run.lock, "
+    )
+    assert set(result.uncovered) >= {"report.html", "settings.json", "spending.json", "stages/", "status.json"}
     edited = json.loads(json.dumps(manifest))
     edited["files"]["dataset/train.parquet"]["sha256"] = "0" * 64
     (chain / "manifest.json").write_text(json.dumps(edited))

@@ -17,7 +17,7 @@ from amendment.records import text_of
 from amendment.run import Result
 from amendment.simulator import sample_prompts
 from tests.rows import save
-from tests.run.small_runs import complaints, made
+from tests.run.small_runs import complaints, made, run_of
 
 MIXED = """\
 name: mixed
@@ -252,6 +252,13 @@ def test_chosen_answers_are_compared_with_what_people_wrote(again: Mix, tmp_path
     result = again(OWN, ("dataset:\n", REFERENCE))
     assert [*result.summary["stages"]["dataset"]["diversity"]["chosen"]["sets"]] == ["run", "people.jsonl"]
     assert "- collapse: not measured, since the reference has too few" in (result.folder / "summary.md").read_text()
+
+
+def test_a_missing_folder_of_embeddings_is_noticed_by_a_check(tmp_path: Path) -> None:
+    save(tmp_path / "pairs.jsonl", [{"prompt": "a", "chosen": "b", "rejected": "c"}])
+    text = "name: t\npairs: [{path: pairs.jsonl, rater: person}]\ndataset: {diversity: {embeddings: ./no/model}}\n"
+    warnings = run_of(tmp_path, text).check()
+    assert any("./no/model: no folder with a config.json is there" in line for line in warnings)
 
 
 def test_embeddings_that_cannot_be_loaded_are_named_where_words_take_their_place(again: Mix) -> None:
