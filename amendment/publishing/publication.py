@@ -51,6 +51,7 @@ FIGURES = "figures.md"
 """Trained models on held-out prompts."""
 SHARD = 500_000_000
 """Bytes of a split in memory that make one file."""
+UNSIGNED = "the run is signed, and what is published is not: it has a manifest of its own; --sign PRIVATE signs that"
 SHOWN = 20
 """Finds that are printed one by one."""
 
@@ -149,6 +150,7 @@ def prepare(
         look_at=(
             *left_out,
             *things_to_look_at(run, settings.license),
+            *([UNSIGNED] if key is None and (folder / SIGNATURE).exists() else []),
             *(
                 f"license of the base {base} ({', '.join(names)}): it holds for what was trained from it"
                 for base, names in bases.items()

@@ -22,7 +22,7 @@ from amendment.stages.contract import Ask, ConfigProblem, Context, Item, RunSett
 from amendment.stages.endings import Tables
 from amendment.stages.kept import KeptAnswers, kept_lines
 from amendment.stages.shown import count_lines
-from amendment.stages.verify import DECISIVE, Proof, Verifier, verifiers_key
+from amendment.stages.verify import DECISIVE, Proof, Verifier, has_known_answers, verifiers_key
 
 BATCH = 64
 """Answers of a policy that are generated together."""
@@ -114,6 +114,9 @@ class CandidatesStage(Stage):
             if isinstance(source, ModelSource) and source.hint and not self.settings.parts(Verifier):
                 missing = "a hint is for prompts without an answer that passes, and nothing verifies answers"
                 yield (self.name, index, "hint"), f"{missing}; add verify:"
+            elif isinstance(source, ModelSource) and source.hint and not has_known_answers(self.settings):
+                missing = "a hint is the known answer of a prompt, and no prompt has one"
+                yield (self.name, index, "hint"), f"{missing}; name the column with it as answer_column under prompts"
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         return count_lines(counts, {"principles kept": kept_lines})

@@ -149,6 +149,16 @@ class GenerateStage(Stage):
             raise AmendmentError(
                 "generate: no prompt can be a seed; expected a prompt with a single user turn and no known answer"
             )
+        own = [
+            part.aim
+            for part in self.parts
+            if part.aim and (context.base / part.aim).resolve() == context.workspace.folder.resolve()
+        ]
+        if own:
+            raise AmendmentError(
+                f"generate: aim: {own[0]} is this run's own folder, whose figures change with every new prompt; name "
+                "another run, or a copy of this one"
+            )
         counts: dict[str, Any] = {"seeds": len(seeds), "prompts": 0}
         taken = {text_of(prompt.messages) for prompt in every}
         warnings: list[str] = []

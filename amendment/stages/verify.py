@@ -125,6 +125,14 @@ def answer_tables(settings: RunSettings) -> tuple[str, ...]:
     return (*drawn, *(("critique/candidates",) if has_chains else ()), "inputs/candidates")
 
 
+def has_known_answers(settings: RunSettings) -> bool:
+    """Whether a source of prompts brings their known answers."""
+    return any(
+        isinstance(source, TaskPrompts) or (isinstance(source, PromptFile) and source.answer_column is not None)
+        for source in settings.prompts
+    )
+
+
 def makes_pairs(settings: RunSettings) -> bool:
     """Return whether verifiers alone decide pairs, since nobody judges."""
     decides = any(verifier.effect == "decide" for verifier in settings.parts(Verifier))
@@ -154,10 +162,7 @@ class VerifyStage(Stage):
 
     def problems(self) -> Iterator[ConfigProblem]:
         """Verifiers without known answers, and without answers."""
-        has_known = any(
-            isinstance(source, TaskPrompts) or (isinstance(source, PromptFile) and source.answer_column)
-            for source in self.settings.prompts
-        )
+        has_known = has_known_answers(self.settings)
         for index, verifier in enumerate(self.settings.parts(Verifier)):
             if verifier.needs_answer and not has_known:
                 missing = f"{verifier.kind} compares with the known answer of each prompt, and no prompt has one"

@@ -158,3 +158,10 @@ def test_hints_and_training_on_verified_answers_need_verifiers(
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "k")
+
+
+def test_a_hint_without_a_known_answer_is_an_error_of_the_run_file(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text('{"prompt": "Is it?"}\n')
+    text = RUN.replace("FAR", "provider: openai, base_url: 'http://127.0.0.1:9'").replace(", answer_column: known", "")
+    [line] = complaints(tmp_path, text.replace("kind: math", "kind: max_words, value: 5"))
+    assert "a hint is the known answer of a prompt, and no prompt has one" in line

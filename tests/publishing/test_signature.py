@@ -191,8 +191,12 @@ def test_a_run_that_changes_its_manifest_removes_the_signature(sealed: Path, our
     assert not (sealed / SIGNATURE).exists()
 
 
-def test_a_publication_is_signed_as_it_is_sent(chain: Path, ours: tuple[Path, Path]) -> None:
-    ready = prepare(chain, repo="org/x", license="mit", key=ours[0], environ={})
+def test_a_publication_is_signed_as_it_is_sent_and_a_signed_run_that_is_not_says_so(
+    sealed: Path, ours: tuple[Path, Path]
+) -> None:
+    assert "--sign PRIVATE" in " ".join(prepare(sealed, repo="org/x", license="mit", environ={}).look_at)
+    ready = prepare(sealed, repo="org/x", license="mit", key=ours[0], environ={})
+    assert "--sign PRIVATE" not in " ".join(ready.look_at)
     statement = json.loads(base64.b64decode(json.loads(ready.files[SIGNATURE])["payload"]))
     subjects = {entry["name"]: entry["digest"]["sha256"] for entry in statement["subject"]}
     assert subjects[MANIFEST] == hashlib.sha256(ready.files[MANIFEST].encode()).hexdigest()

@@ -144,6 +144,10 @@ def test_red_team_variants_aim_at_the_weakest_principle_of_an_earlier_run(folder
     assert {(row.kind, row.principle, len(row.parents)) for row in origins} == {("red_team", "r/calm", 1)}
     assert {prompts_of(result)[row.prompt_id].category for row in origins} == {"depth"}
     assert "aim r/calm (kept by 10.0% of 10 drafts)" in (result.folder / "summary.md").read_text()
+    (result.folder / "summary.json").write_text((earlier / "summary.json").read_text())
+    own = text.replace("aim: earlier", "aim: run")
+    with pytest.raises(AmendmentError, match="aim: run is this run's own folder"):
+        made(folder, own, models={"writer": Lister()}, terms=Terms(accept_changes=True))
     (folder / "run").rename(folder / "done")
     absent = complaints(folder, text.replace("aim: earlier", "aim: other"))
     assert any("no summary of a finished run" in line for line in absent)
