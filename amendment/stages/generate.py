@@ -107,8 +107,9 @@ class GenerateStage(Stage):
         for part in self.parts:
             key |= context.model_key(part.model)
             if part.aim:
+                summary = context.base / part.aim / "summary.json"
                 key |= {
-                    f"aim {part.aim}": file_hash(context.base / part.aim / "summary.json"),
+                    f"aim {part.aim}": file_hash(summary) if summary.is_file() else "absent",
                     **constitution_key(context),
                 }
         return key

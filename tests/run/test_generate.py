@@ -11,7 +11,7 @@ import pytest
 
 from amendment.curation.prompts import rouge_l
 from amendment.data.store import read_records
-from amendment.errors import AmendmentError
+from amendment.errors import AmendmentError, ConfigError
 from amendment.records import Prompt, PromptOrigin, text_of
 from amendment.run import Result, Terms
 from amendment.text import read_fenced, words
@@ -151,6 +151,10 @@ def test_red_team_variants_aim_at_the_weakest_principle_of_an_earlier_run(folder
     (folder / "run").rename(folder / "done")
     absent = complaints(folder, text.replace("aim: earlier", "aim: other"))
     assert any("no summary of a finished run" in line for line in absent)
+    (earlier / "summary.json").unlink()
+    (folder / "done").rename(folder / "run")
+    with pytest.raises(ConfigError, match="no summary of a finished run"):
+        run_of(folder, text, models={"writer": Lister()}).plan()
 
 
 RULES = """\
