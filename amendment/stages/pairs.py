@@ -109,7 +109,7 @@ def judged_pairs(context: Context, texts: Texts) -> Paired:
     stage = context.config.part(JudgingConfig)
     if stage is None and makes_pairs(context.config):
         verified = context.workspace.read(VERIFIED, Judgement)
-        return paired_answers(context.config, verified, PairSettings(), *texts)
+        return _without_vetoed(context, paired_answers(context.config, verified, PairSettings(), *texts), texts)
     if stage is None:
         return _of_files(context, texts, judged=True)
     decided = decided_comparisons(context)
@@ -117,7 +117,12 @@ def judged_pairs(context: Context, texts: Texts) -> Paired:
     judged, not_ends = ends_of_rankings(
         context, [judgement for judgement in judgements if judgement.comparison_id not in decided]
     )
-    paired = paired_answers(context.config, judged, stage, *texts)
+    paired = _without_vetoed(context, paired_answers(context.config, judged, stage, *texts), texts)
+    return paired._replace(left_out=not_ends + paired.left_out)
+
+
+def _without_vetoed(context: Context, paired: Paired, texts: Texts) -> Paired:
+    """Without the pairs whose chosen answer fails a verifier that vetoes."""
     veto = Proof(context.config, "veto")
     kept = [
         pair
@@ -125,7 +130,7 @@ def judged_pairs(context: Context, texts: Texts) -> Paired:
         if veto.of(texts.prompts[pair.prompt_id], texts.candidates[pair.chosen_id]) is not False
     ]
     vetoed = Counter({VETOED: len(paired.pairs) - len(kept)})
-    return Paired(kept, not_ends + paired.left_out + +vetoed)
+    return Paired(kept, paired.left_out + +vetoed)
 
 
 def paired_answers(

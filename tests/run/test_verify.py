@@ -106,6 +106,18 @@ def test_a_veto_leaves_out_pairs_whose_chosen_answer_fails_and_record_changes_no
     assert {row["category"] for row in rows_of(result)} == {"chat"}, "the judge chose the wrong answer of every sum"
     left_out = result.summary["stages"]["dataset"]["left out"]
     assert left_out["the chosen answer fails a verifier"] == SUMS
+    (tmp_path / "alone").mkdir()
+    veto = "verify: [{kind: forbids, value: 'It is 2[0-9]', effect: veto}, "
+    alone = made(tmp_path / "alone", server, RUN.replace("verify: [", veto))
+    vetoed = sum(f"It is {2 * number}."[:7] == "It is 2" for number in range(10, 10 + SUMS))
+    assert 0 < vetoed < SUMS
+    assert (
+        len(rows_of(alone)),
+        alone.summary["stages"]["dataset"]["left out"]["the chosen answer fails a verifier"],
+    ) == (
+        SUMS - vetoed,
+        vetoed,
+    )
     (tmp_path / "other").mkdir()
     recorded = made(tmp_path / "other", server, RUN.replace("kind: math", "kind: math, effect: record") + JUDGING)
     assert {row["decided_by"] for row in rows_of(recorded)} == {"judge"}
