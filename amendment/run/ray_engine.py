@@ -15,6 +15,8 @@ import hashlib
 import os
 import secrets
 import shutil
+import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -92,13 +94,25 @@ def ray_workers(context: RunContext, stages: Sequence[str]) -> Iterator[Elsewher
     is_ours = not ray.is_initialized()
     if is_ours:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        ray.init(log_to_driver=False, configure_logging=False, include_dashboard=False)
+        with _own_sigterm():
+            ray.init(log_to_driver=False, configure_logging=False, include_dashboard=False)
     try:
         with _pool(ray, context, stages) as elsewhere:
             yield elsewhere
     finally:
         if is_ours:
             ray.shutdown()
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep what this process does at SIGTERM, which Ray replaces by an end without waiting for calls in flight."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -63,6 +64,20 @@ def test_a_start_that_is_killed_is_gone_on_with_by_workers_or_without(
     assert dataset_of(result.folder) == dataset_of(undisturbed.folder)
     assert server.paid.total() <= undisturbed.sent + IN_FLIGHT
     assert result.spending["total"]["replies"] == undisturbed.sent
+
+
+def test_a_start_that_is_asked_to_end_keeps_every_reply_that_was_on_the_wire(
+    server: FaultServer, undisturbed: Result, tmp_path: Path
+) -> None:
+    path = write_run(tmp_path, server, prompts=PROMPTS, **TWO)
+    with started(command(path)) as process:
+        wait_until(lambda: server.paid.total() > 30, process)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS) == 128 + signal.SIGTERM
+    assert server.paid.total() < undisturbed.sent
+    Run.from_file(path, folder=tmp_path / "run")()
+    assert server.paid.total() == undisturbed.sent
+    assert dataset_of(tmp_path / "run") == dataset_of(undisturbed.folder)
 
 
 def test_the_command_of_the_docs_hands_a_run_to_a_cluster_as_a_job(
