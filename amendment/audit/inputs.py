@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from sys import intern
+from typing import Any, Literal, NamedTuple, cast
 
 from amendment.audit.bias import marks_of
-from amendment.audit.label_mass import LabelMass, label_masses
+from amendment.audit.label_mass import LabelMass, LabelMasses
 from amendment.audit.votes import LABEL_SOURCE, ComparisonInfo, Vote
 from amendment.data.ballots import UNKNOWN
 from amendment.data.comparisons import Joined, JoinedComparison, join
@@ -131,50 +132,62 @@ def _likeness(answer: Any) -> str | None:
     return likeness((Message(role="assistant", content=text),))
 
 
+class _Described(NamedTuple):
+    """What is known of an answer: its writer, its characters, what its text carries and whether it is a revision, and a
+    name of what it says."""
+
+    model: str | None = None
+    length: int | None = None
+    marks: dict[str, float] | None = None
+    likeness: str | None = None
+
+    @classmethod
+    def of(cls, answer: Candidate) -> _Described:
+        text = text_of(answer.messages)
+        marks: dict[str, float] = {**marks_of(text), **({"revised": 1} if answer.kind == "revision" else {})}
+        return cls(answer.origin.model, len(text) or None, marks, likeness(answer.messages))
+
+
 def votes_of_run(
-    verdicts: Sequence[Verdict], candidates: Iterable[Candidate], prompts: Iterable[Prompt]
+    verdicts: Iterable[Verdict], candidates: Iterable[Candidate], prompts: Iterable[Prompt]
 ) -> AuditInputs:
-    """Verdicts that stand as records, such as those of a run's own judges, as votes on pairs.
+    """Verdicts that stand as records, such as those of a run's own judges, as votes on pairs. Records are read one
+    after another, and no text is kept.
 
     An item is a comparison; "A" is the candidate that comes first in canonical order, whatever was displayed first.
     """
-    answers = {candidate.id: candidate for candidate in candidates}
-    asked = {prompt.id: prompt for prompt in prompts}
-    pairs = as_pair_verdicts(verdict for verdict in verdicts if verdict.rater_kind != "unknown")
-    inputs = AuditInputs(label_mass=label_masses(verdicts))
-    names: dict[tuple[str, str, str], str] = {}
+    answers = {candidate.id: _Described.of(candidate) for candidate in candidates}
+    categories = {prompt.id: prompt.category for prompt in prompts if prompt.category}
+    inputs, masses, unknown = AuditInputs(), LabelMasses(), _Described()
     constitutions: set[str] = set()
-    for verdict in pairs:
+    known = (verdict for verdict in masses.passing(verdicts) if verdict.rater_kind != "unknown")
+    for verdict in as_pair_verdicts(known):
         a, b = sorted(verdict.shown)
-        known = (verdict.prompt_id, a, b)
-        if known not in names:
-            names[known] = Comparison(*known).id
-            inputs.items[names[known]] = _item_of(asked.get(verdict.prompt_id), verdict, answers.get(a), answers.get(b))
-        inputs.votes.append(_vote(verdict, names[known], "A" if verdict.shown[0] == a else "B"))
+        name = Comparison(verdict.prompt_id, a, b).id
+        if name not in inputs.items:
+            first, second = answers.get(a, unknown), answers.get(b, unknown)
+            inputs.items[name] = ComparisonInfo(
+                prompt=verdict.prompt_id,
+                category=categories.get(verdict.prompt_id),
+                model_a=first.model,
+                model_b=second.model,
+                length_a=first.length,
+                length_b=second.length,
+                marks_a=first.marks,
+                marks_b=second.marks,
+                answer_a=first.likeness,
+                answer_b=second.likeness,
+            )
+        inputs.votes.append(_vote(verdict, name, "A" if verdict.shown[0] == a else "B"))
         if verdict.origin.constitution:
             constitutions.add(verdict.origin.constitution)
         if verdict.origin.model:
             inputs.models[verdict.rater] = verdict.origin.model
+    inputs.label_mass = masses.by_judge()
     inputs.constitutions = sorted(constitutions)
     inputs.counts["verdicts"] = len(inputs.votes)
     inputs.counts["items"] = len(inputs.items)
     return inputs
-
-
-def _item_of(prompt: Prompt | None, verdict: Verdict, a: Candidate | None, b: Candidate | None) -> ComparisonInfo:
-    (model_a, length_a, marks_a, answer_a), (model_b, length_b, marks_b, answer_b) = map(_described, (a, b))
-    marks, answers = (marks_a, marks_b), (answer_a, answer_b)
-    category = prompt.category if prompt else None
-    return ComparisonInfo(verdict.prompt_id, category, model_a, model_b, length_a, length_b, *marks, *answers)
-
-
-def _described(answer: Candidate | None) -> tuple[str | None, int | None, dict[str, float] | None, str | None]:
-    """Its writer, its characters, what its text carries and whether it is a revision, and a name of what it says."""
-    if answer is None:
-        return None, None, None, None
-    text = text_of(answer.messages)
-    marks: dict[str, float] = {**marks_of(text), **({"revised": 1} if answer.kind == "revision" else {})}
-    return answer.origin.model, len(text) or None, marks, likeness(answer.messages)
 
 
 def _vote(verdict: Verdict, item: str, first: Literal["A", "B"]) -> Vote:
@@ -187,12 +200,13 @@ def _vote(verdict: Verdict, item: str, first: Literal["A", "B"]) -> Vote:
     is_label = verdict.origin.source == LABEL_SOURCE
     return Vote(
         item=item,
-        rater=verdict.rater,
+        rater=intern(verdict.rater),
         kind=verdict.rater_kind,
         value=value,  # type: ignore[arg-type]
         first=None if verdict.order == "unknown" else first,
         p_a=p,
-        principle=None if is_label else verdict.principle_id,  # of a label: what decided it, not what was asked
+        # of a label it is what decided it, not what was asked
+        principle=None if is_label or verdict.principle_id is None else intern(verdict.principle_id),
         sample=verdict.sample,
         again=verdict.sample > 0 and is_label,
         confidence=verdict.confidence,

@@ -6,8 +6,9 @@ something else. Covered: verdicts that the limit made invalid, too. Not covered:
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -28,18 +29,29 @@ class LabelMass(NamedTuple):
     """Share of verdicts that are invalid, since their labels hold less than the judge's `min_label_mass`."""
 
 
-def label_masses(verdicts: Iterable[Verdict]) -> list[LabelMass]:
-    """One entry for each judge with a mass, in the order of their names."""
-    masses: dict[str, list[float]] = defaultdict(list)
-    below: dict[str, int] = defaultdict(int)
-    for verdict in verdicts:
-        if verdict.label_mass is not None:
-            masses[verdict.rater].append(verdict.label_mass)
-            below[verdict.rater] += verdict.invalid is not None
-    return [
-        LabelMass(judge, len(own), float(np.median(own)), float(np.quantile(own, 0.1)), below[judge] / len(own))
-        for judge, own in sorted(masses.items())
-    ]
+class LabelMasses:
+    """The masses of verdicts that pass by."""
+
+    def __init__(self) -> None:
+        self._masses: dict[str, array[float]] = defaultdict(lambda: array("d"))
+        self._below: Counter[str] = Counter()
+
+    def passing(self, verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
+        """The verdicts as they are, each noted on its way."""
+        for verdict in verdicts:
+            if verdict.label_mass is not None:
+                self._masses[verdict.rater].append(verdict.label_mass)
+                self._below[verdict.rater] += verdict.invalid is not None
+            yield verdict
+
+    def by_judge(self) -> list[LabelMass]:
+        """One entry for each judge with a mass, in the order of their names."""
+        return [
+            LabelMass(
+                judge, len(own), float(np.median(own)), float(np.quantile(own, 0.1)), self._below[judge] / len(own)
+            )
+            for judge, own in sorted(self._masses.items())
+        ]
 
 
 def mass_section(masses: Iterable[LabelMass]) -> Section:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,42 +23,65 @@ SIDES = ("prompt", "chosen", "rejected")
 _TEXTS = ("comparison_id", "prompt_id", "chosen_id", "rejected_id", "decided_by")
 _OPTIONAL_TEXTS = ("chosen_model", "rejected_model", "decisive", "category", "source", "license")
 _LISTS = ("raters", "principle_ids", "constitutions")
+ROW_GROUP = 10_000
+"""Rows of an export that are written together, and so held together."""
 _NUMBERS = ("p_chosen", "p_chosen_raw", "p_chosen_calibrated", "weight")
 
 
-def write_exports(folder: Path, rows: Mapping[str, Sequence[Preference]]) -> tuple[str, ...]:
+def write_exports(
+    folder: Path, rows: Mapping[str, Sequence[Preference]], shown: Callable[[Preference], Preference] = lambda row: row
+) -> tuple[str, ...]:
     """Write a run's dataset under `export/`, as `load_dataset("parquet", data_dir=...)` and TRL read it without us.
-    Returns the names of what was written."""
+    Returns the names of what was written. `shown` gives a row as others may see it; few of these are held at once."""
     shutil.rmtree(folder / "export", ignore_errors=True)
-    written = write_splits(folder / "export", preference_dataset_dict(rows))
+    features = _preference_features(rows)
+    written = {folder / f"export/{split}.parquet": of_split for split, of_split in rows.items() if of_split}
+    for path, of_split in written.items():
+        parts = (of_split[start : start + ROW_GROUP] for start in range(0, len(of_split), ROW_GROUP))
+        _write(path, (as_dataset((shown(row).to_json() for row in part), features) for part in parts))
     return tuple(f"export/{path.stem}" for path in written)
 
 
 def write_splits(folder: Path, splits: Mapping[str, Dataset]) -> dict[Path, int]:
     """Write each split as one Parquet file with the features by which `datasets` knows its JSON columns; one without
     rows is left out, since `datasets` cannot read it. Returns the rows of each file."""
-    import pyarrow.parquet as pq
-
     written = {folder / f"{split}.parquet": rows for split, rows in splits.items() if len(rows)}
     for path, rows in written.items():
-        with replacing(path) as temporary:
-            pq.write_table(rows.with_format("arrow")[:], temporary)
+        _write(path, [rows])
     return {path: len(rows) for path, rows in written.items()}
+
+
+def _write(path: Path, parts: Iterable[Dataset]) -> None:
+    """Write a file whole or not at all, each part as a row group."""
+    import pyarrow.parquet as pq
+
+    tables = (part.with_format("arrow")[:] for part in parts)
+    with replacing(path) as temporary:
+        first = next(tables)
+        with pq.ParquetWriter(temporary, first.schema) as file:
+            for table in chain([first], tables):
+                file.write_table(table)
 
 
 def preference_dataset_dict(rows: Mapping[str, Sequence[Preference]]) -> DatasetDict:
     """Rows by split as `datasets` holds them; all splits have the same columns."""
-    from datasets import DatasetDict, Features, List, Value
+    from datasets import DatasetDict
+
+    features = _preference_features(rows)
+    return DatasetDict(
+        {split: as_dataset((row.to_json() for row in of_split), features) for split, of_split in rows.items()}
+    )
+
+
+def _preference_features(rows: Mapping[str, Sequence[Preference]]) -> Features:
+    from datasets import Features, List, Value
 
     every = [row for split in rows.values() for row in split]
-    features = conversation_features(SIDES, [getattr(row, side) for row in every for side in SIDES], every)
+    features = conversation_features(SIDES, (getattr(row, side) for row in every for side in SIDES), every)
     features |= {name: Value("float64") for name in _NUMBERS}
     optional = ("first",) if any(row.first for row in every) else ()
     features |= {name: Value("string") for name in (*optional, *_TEXTS, *_OPTIONAL_TEXTS)}
-    schema = Features(features | {name: List(Value("string")) for name in _LISTS})
-    return DatasetDict(
-        {split: as_dataset((row.to_json() for row in split_rows), schema) for split, split_rows in rows.items()}
-    )
+    return Features(features | {name: List(Value("string")) for name in _LISTS})
 
 
 def conversation_features(

@@ -145,15 +145,17 @@ def iter_records(path: Path, kind: type[R], *, prompts: Collection[str] | None =
         raise LedgerError(f"{path}: not a readable table ({reason}); delete it and run again to rebuild it") from fault
 
 
-def read_columns(path: Path, *names: str) -> list[tuple[Any, ...]]:
-    """A few columns of a table, row by row, as they stand there. Raises LedgerError as `read_records`."""
+def read_columns(path: Path, *names: str) -> Iterator[tuple[Any, ...]]:
+    """A few columns of a table, row by row, as they stand there, a row group in memory at a time. Raises LedgerError as
+    `read_records`, where it stands."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            table = file.read(columns=[*names])
-            return list(zip(*(table[name].to_pylist() for name in names), strict=True))
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=[*names])
+                yield from zip(*(table[name].to_pylist() for name in names), strict=True)
     except (pa.ArrowException, OSError, KeyError) as fault:
         reason = f"{type(fault).__name__}: {plain(str(fault))}"
         raise LedgerError(f"{path}: not a readable table ({reason}); delete it and run again to rebuild it") from fault

@@ -122,6 +122,9 @@ class Reader:
             raise LedgerError(f"{path}: no ledger here; expected a run's folder or its ledger.sqlite")
         self.path = path
         self._db = connect(path, "ro", leave_no_trace=leave_no_trace, is_settled=is_settled)
+        self._sums: dict[str, list[tuple[Any, ...]]] = {}
+        self._of_version: int | None = None
+        """SQLite's counter of commits by others, as it was when these sums were read."""
         try:
             facts = dict(self._rows("SELECT key, value FROM meta"))
             if facts.get("schema") != str(VERSION):
@@ -151,6 +154,15 @@ class Reader:
         except (sqlite3.Error, UnicodeDecodeError) as fault:
             raise unreadable(self.path, fault) from fault
 
+    def _summed(self, sql: str) -> list[tuple[Any, ...]]:
+        """The few rows of a query that looks at every attempt; looked up again only when somebody has written."""
+        [(version,)] = self._rows("PRAGMA data_version")
+        if version != self._of_version:
+            self._sums, self._of_version = {}, version
+        if sql not in self._sums:
+            self._sums[sql] = self._rows(sql)
+        return self._sums[sql]
+
     def __len__(self) -> int:
         return int(self._rows("SELECT count(*) FROM reply")[0][0])
 
@@ -170,9 +182,9 @@ class Reader:
     def spending(self) -> list[Spending]:
         """Spending by stage, host and model, sorted in that order."""
         faults: dict[tuple[str, str, str], dict[str, int]] = {}
-        for stage, host, model, kind, count in self._rows(_FAULTS):
+        for stage, host, model, kind, count in self._summed(_FAULTS):
             faults.setdefault((stage, host, model), {})[kind] = count
-        return [Spending(*(*row, faults.get(row[:3], {}))) for row in self._rows(_SPENDING)]
+        return [Spending(*(*row, faults.get(row[:3], {}))) for row in self._summed(_SPENDING)]
 
     def open_attempts(self, kinds: Collection[str] = ()) -> list[OpenAttempt]:
         """Attempts without a reply, in order: those with no end at all, among which are those on the wire just now, and
@@ -181,7 +193,7 @@ class Reader:
 
     def models(self) -> list[ReturnedModel]:
         """The models that answered, by the name asked for."""
-        return [ReturnedModel(*row) for row in self._rows(_MODELS)]
+        return [ReturnedModel(*row) for row in self._summed(_MODELS)]
 
     def answered_calls(self) -> list[AnsweredCall]:
         """The newest single calls with a reply that says how many tokens it took, MOST_TIMED at most."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +38,7 @@ WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf")
 """Endings of models. The run's folders other than its stages' hold none, so one that is there is somebody else's."""
 PAIRS = ("dataset/", "export/", "data/")
 """Where rows of the dataset lie, in a run and in a copy."""
+BOTH = "both"
 MOST = 5
 """Rows that are named one by one for each file."""
 
@@ -102,12 +102,12 @@ def verify(folder: Path, *, key: Path | None = None, against: Path | None = None
     )
     if published and _configs_on_card(folder) != card_configs(published["configs"]):
         result.findings.append(Mismatch("changed", CARD, "its `configs:` are not those that were published"))
-    sides: dict[str, set[str]] = defaultdict(set)
+    sides: dict[str, str] = {}
     for name in files:
         side = re.fullmatch(r"(?:[\w-]+)/(train|test)(?:-\d+-of-\d+)?\.parquet", name)
         if side and (folder / name).is_file():
             _rows(result, name, sides, side[1])
-    both = sorted(prompt for prompt, seen in sides.items() if len(seen) > 1)
+    both = sorted(prompt for prompt, seen in sides.items() if seen == BOTH)
     messages = [f"prompt {prompt} is in train and in test" for prompt in both[:MOST]]
     messages += [f"and {len(both) - MOST} further prompts"] if len(both) > MOST else []
     result.findings += [Mismatch("on both sides", "dataset", message) for message in messages]
@@ -185,7 +185,7 @@ def _configs_on_card(folder: Path) -> Any:
         return None
 
 
-def _rows(result: Verification, name: str, sides: dict[str, set[str]], side: str) -> None:
+def _rows(result: Verification, name: str, sides: dict[str, str], side: str) -> None:
     """Look at the rows of a table; of many that are wrong the first few are named."""
     import pyarrow.parquet as pq
 
@@ -195,7 +195,8 @@ def _rows(result: Verification, name: str, sides: dict[str, set[str]], side: str
             for batch in file.iter_batches(batch_size=2000, columns=None if is_pairs else ["prompt_id"]):
                 for row in batch.to_pylist():
                     number += 1
-                    sides[str(row.get("prompt_id"))].add(side)
+                    prompt = str(row.get("prompt_id"))
+                    sides[prompt] = side if sides.get(prompt, side) == side else BOTH
                     message = wrong_pair(row) if is_pairs else None
                     wrong += bool(message)
                     if message and wrong <= MOST:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,17 +53,16 @@ class PairFacts(NamedTuple):
 
 def pair_facts(folder: Path, done: Container[str]) -> PairFacts:
     """Of the dataset in a run's folder, of which these stages are done. Raises LedgerError where a table is damaged."""
-    names = ("dataset/train", "dataset/test") if "dataset" in done else ()
-    paths = [path for name in names if (path := folder / f"{name}.parquet").is_file()]
-    rows = [row for path in paths for row in read_columns(path, *_COLUMNS)]
-    judgements, flipped = folder / "judging/judgements.parquet", set()
+    judgements, flipped = folder / "judging/judgements.parquet", set[tuple[str, str, str]]()
     if "judging" in done and judgements.is_file():
         judged = read_columns(judgements, "prompt_id", "a", "b", "consistent")
-        flipped = {(prompt, frozenset((a, b))) for prompt, a, b, consistent in judged if consistent is False}
-    facts = PairFacts(Counter(row[0] for row in rows), 0, Counter())
-    count = 0
-    for decided_by, prompt, chosen, rejected, decisive, principles in rows:
-        count += decided_by == "judge" and (prompt, frozenset((chosen, rejected))) in flipped
+        flipped = {(prompt, a, b) for prompt, a, b, consistent in judged if consistent is False}
+    facts, count = PairFacts(Counter(), 0, Counter()), 0
+    paths = [folder / f"dataset/{side}.parquet" for side in ("train", "test") if "dataset" in done]
+    for row in chain.from_iterable(read_columns(path, *_COLUMNS) for path in paths if path.is_file()):
+        decided_by, prompt, chosen, rejected, decisive, principles = row
+        facts.decided_by[decided_by] += 1
+        count += decided_by == "judge" and (prompt, *sorted((chosen, rejected))) in flipped
         named = [decisive] if decisive else json.loads(principles or "[]")
         if len(named) == 1:
             facts.by_principle[named[0]] += 1

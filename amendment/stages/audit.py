@@ -209,9 +209,9 @@ def _of_run(workspace: Workspace, settings: RunSettings) -> AuditInputs:
         raise ConfigError(f"{workspace.folder}: no verdicts here yet; amendment run makes them")
     answers = [name for name in candidate_tables(settings) if workspace.path(name).is_file()]
     inputs = votes_of_run(
-        [verdict for name in tables for verdict in workspace.read(name, Verdict)],
-        [candidate for name in answers for candidate in workspace.read(name, Candidate)],
-        workspace.read("inputs/prompts", Prompt),
+        (verdict for name in tables for verdict in workspace.rows(name, Verdict)),
+        (candidate for name in answers for candidate in workspace.rows(name, Candidate)),
+        workspace.rows("inputs/prompts", Prompt),
     )
     names = {fact_name(source) for source in (*settings.pairs, *settings.verdicts)}
     inputs.files = [facts for facts in files_read(workspace) if facts.name in names]

@@ -133,24 +133,8 @@ class DatasetStage(Stage):
 
     def make(self, context: Context) -> StageResult:
         """Pairs of all judgements, with their texts, mixed where asked; train and test share no prompt."""
-        texts, test = texts_of(context), context.held_out()
         constructs = bool(context.config.parts(ConstructConfig))
-        rows: dict[str, list[Preference]] = {"train": [], "test": []}
-        left_out: Counter[str] = Counter()
-        cut: Counter[str] = Counter()
-        asked = context.config.part(JudgingConfig) or context.config.parts(Contrast)
-        cited = (*(context.constitutions if asked else ()), *verifier_rules(context.config))
-        references = {constitution.id: constitution.reference for constitution in cited}
-        imported, judged = imported_pairs(context, texts), judged_pairs(context, texts)
-        checked = spot_checked_pairs(context, judged.pairs)
-        decided = [*imported.pairs, *checked.pairs]
-        constructed = constructed_pairs(context, [pair.comparison_id for pair in decided])
-        left_out.update(imported.left_out + judged.left_out + checked.left_out + constructed.paired.left_out)
-        for pair in (*decided, *constructed.paired.pairs):
-            side = "test" if pair.prompt_id in test else "train"
-            answers = constructed.answers.get(pair.comparison_id, texts.candidates)
-            rows[side].append(preference_row(pair, texts.prompts, answers, references))
-            cut.update(cut_answers(pair, answers))
+        rows, left_out, counts = _rows(context)
         cleaning, before = Cleaning(context), Counter(left_out)
         clean = {row.comparison_id for row in cleaning.pairs(RUN, [*rows["train"], *rows["test"]])}
         rows = {side: [row for row in of_side if row.comparison_id in clean] for side, of_side in rows.items()}
@@ -160,10 +144,6 @@ class DatasetStage(Stage):
                 _no_pair(left_out, cleaning.left_out, on_test_side=len(rows["test"]), constructs=constructs)
             )
         by_source = {RUN: [*rows["train"], *rows["test"]]}
-        counts: dict[str, Any] = {**checked.counts, **revisions_checked(context)}
-        counts |= {CUT: dict(cut)} if cut else {}
-        if constructs:
-            counts["constructed"] = len(constructed.paired.pairs)
         if len(self.config.mix) > 1:
             rows, by_source, mixed = mix_in(context, rows, cleaning.pairs)
             counts |= mixed
@@ -178,8 +158,7 @@ class DatasetStage(Stage):
         tables = [context.workspace.write(f"dataset/{side}", Preference, of_side) for side, of_side in rows.items()]
         folder, every = context.workspace.folder, [row for of_side in rows.values() for row in of_side]
         outgoing = Outgoing(settings, run_pseudonyms(folder, settings, every))  # people.json says when these change
-        shown = {side: [outgoing.row(row) for row in of_side] for side, of_side in rows.items()}
-        exports = write_exports(folder, shown)
+        exports = write_exports(folder, rows, outgoing.row)
         sizes = {f"{side} pairs": len(of_side) for side, of_side in rows.items()}
         kept = {row.comparison_id for of_side in rows.values() for row in of_side}
         by_source = {
@@ -189,6 +168,39 @@ class DatasetStage(Stage):
         written = {WRITTEN: written_by_models(row for of_side in rows.values() for row in of_side)}
         counts = {**sizes, "left out": dict(left_out), **funnel, **counts, **written, **diversity}
         return StageResult((*tables, *exports, *cleaned), counts)
+
+
+class _Rows(NamedTuple):
+    """The run's own rows by side, before any are cleaned or mixed."""
+
+    by_side: dict[str, list[Preference]]
+    left_out: Counter[str]
+    counts: dict[str, Any]
+
+
+def _rows(context: Context) -> _Rows:
+    """The pairs of all judgements, with their texts."""
+    texts, test = texts_of(context), context.held_out()
+    rows: dict[str, list[Preference]] = {"train": [], "test": []}
+    cut: Counter[str] = Counter()
+    asked = context.config.part(JudgingConfig) or context.config.parts(Contrast)
+    cited = (*(context.constitutions if asked else ()), *verifier_rules(context.config))
+    references = {constitution.id: constitution.reference for constitution in cited}
+    imported, judged = imported_pairs(context, texts), judged_pairs(context, texts)
+    checked = spot_checked_pairs(context, judged.pairs)
+    decided = [*imported.pairs, *checked.pairs]
+    constructed = constructed_pairs(context, [pair.comparison_id for pair in decided])
+    for pair in (*decided, *constructed.paired.pairs):
+        side = "test" if pair.prompt_id in test else "train"
+        answers = constructed.answers.get(pair.comparison_id, texts.candidates)
+        rows[side].append(preference_row(pair, texts.prompts, answers, references))
+        cut.update(cut_answers(pair, answers))
+    counts: dict[str, Any] = {**checked.counts, **revisions_checked(context)}
+    counts |= {CUT: dict(cut)} if cut else {}
+    if context.config.parts(ConstructConfig):
+        counts["constructed"] = len(constructed.paired.pairs)
+    left_out = imported.left_out + judged.left_out + checked.left_out + constructed.paired.left_out
+    return _Rows(rows, left_out, counts)
 
 
 def _cells(row: Preference) -> tuple[str, dict[str, Any]]:

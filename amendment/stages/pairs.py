@@ -22,7 +22,7 @@ from amendment.errors import AmendmentError
 from amendment.preference import PairSettings, make_pairs
 from amendment.preference.degenerate import fit_for_pairs, without_constant_answers
 from amendment.preference.pairs import TIED_POOL, Paired, compare_revisions, is_tied_pool
-from amendment.records import Candidate, Comparison, Judgement, Pair, Part, Prompt, text_of
+from amendment.records import Candidate, Comparison, Judgement, Origin, Pair, Part, Prompt, text_of
 from amendment.stages.construct import PAIRS as CONSTRUCTED_PAIRS
 from amendment.stages.construct import ConstructConfig
 from amendment.stages.constructed import constructed_pairs
@@ -72,10 +72,14 @@ class Texts(NamedTuple):
 
 
 def texts_of(context: Context) -> Texts:
-    """Of the candidates that are one text by several writers the first is taken."""
+    """Of the candidates that are one text by several writers the first is taken, and of their origins the model."""
     candidates: dict[str, Candidate] = {}
-    for candidate in context.candidates(candidate_tables(context.config)):
-        candidates.setdefault(candidate.id, candidate)
+    origins: dict[str | None, Origin] = {}
+    for table in candidate_tables(context.config):
+        for candidate in context.workspace.rows(table, Candidate):
+            if candidate.id not in candidates:
+                origin = origins.setdefault(candidate.origin.model, Origin(model=candidate.origin.model))
+                candidates[candidate.id] = candidate.model_copy(update={"origin": origin})
     return Texts(context.prompts(), candidates)
 
 

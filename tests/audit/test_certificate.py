@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from amendment.audit.certificate import CERTIFICATE_FORMAT, audit
-from amendment.audit.label_mass import LabelMass, label_masses, mass_section
+from amendment.audit.label_mass import LabelMass, LabelMasses, mass_section
 from amendment.audit.text import certificate_lines
 from amendment.audit.votes import ComparisonInfo, Vote
 from amendment.records import Verdict
@@ -123,6 +123,12 @@ def verdict(mass: float | None, *, limit: float = 0.5, rater: str = "small") -> 
     is_valid = mass is None or mass >= limit
     value = {"value": "A"} if is_valid else {"invalid": "the labels hold too little"}
     return Verdict(scale="pair", prompt_id="p", shown=(A, B), rater=rater, label_mass=mass, **value)
+
+
+def label_masses(verdicts: list[Verdict]) -> list[LabelMass]:
+    masses = LabelMasses()
+    assert [*masses.passing(verdicts)] == verdicts
+    return masses.by_judge()
 
 
 def test_the_distribution_of_each_judges_mass_by_hand() -> None:
