@@ -163,7 +163,7 @@ def votes_of_run(
     known = (verdict for verdict in masses.passing(verdicts) if verdict.rater_kind != "unknown")
     for verdict in as_pair_verdicts(known):
         a, b = sorted(verdict.shown)
-        name = Comparison(verdict.prompt_id, a, b).id
+        name = intern(Comparison(verdict.prompt_id, a, b).id)
         if name not in inputs.items:
             first, second = answers.get(a, unknown), answers.get(b, unknown)
             inputs.items[name] = ComparisonInfo(
