@@ -435,7 +435,10 @@ def probe_sections(report: Sequence[Probed]) -> list[Section]:
     sections = [
         Section(
             "Probes: edits",
-            (PROBES_READING, f"Gate: {PROBE_RULES['edits']}. Of prompts: {PROBE_RULES['variants']}."),
+            (
+                PROBES_READING,
+                f"Gate of edits: {PROBE_RULES['edits']}. Gate of typing and paraphrase: {PROBE_RULES['variants']}.",
+            ),
             of_edits,
             tuple(edits),
         ),

@@ -177,5 +177,8 @@ def variant_sections(agreements: Iterable[VariantAgreement]) -> list[Section]:
     """The agreement as a table; none without an agreement."""
     rows = tuple((row.judge, ", ".join(row.variants), str(row.comparisons), str(row.same)) for row in agreements)
     head = ("judge", "variants", "comparisons", "same verdict under all")
-    note = "A comparison counts where, in each order, the verdict on the prompt and on every variant is the same."
+    note = (
+        "comparisons: those whose verdicts could all be read. The last column counts those with, in each order, the "
+        "same verdict on the prompt and on every variant."
+    )
     return [Section("Probes: variants of the prompt", (note,), head, rows)] if rows else []

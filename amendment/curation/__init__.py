@@ -6,7 +6,7 @@ from amendment.curation.measures import WordModel, compression_ratio, distinct, 
 from amendment.curation.mixing import Mix, Mixed, PairShare, RunShare, SourceCount, mix_pairs
 from amendment.curation.planner import MixPlan, effects_of, plan_mix
 from amendment.curation.rejection import one_of_each_behaviour, pass_at_k
-from amendment.data.tasks import Task, Tasks, make_tasks, without_shortcuts
+from amendment.data.tasks import Task, Tasks, make_tasks
 
 __all__ = [
     "CollapseGate",
@@ -32,5 +32,4 @@ __all__ = [
     "plan_mix",
     "self_repetition",
     "vendi_score",
-    "without_shortcuts",
 ]

@@ -8,18 +8,19 @@ Not covered: answers that are empty, repeated or marked by a template, which are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import comb
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from amendment.constitutions.proof import passes
+from amendment.curation.measures import ngrams
 from amendment.curation.near_copies import LEAST, NearCopies
 from amendment.curation.personal_data import personal_data
 from amendment.data.sources import OneOrMore, Source
 from amendment.keys import Scanner, texts_in
 from amendment.records import Part
+from amendment.statistics import binomial_p
 from amendment.text import folded, words
 
 KEY, PERSONAL = "key or token", "personal data"
@@ -110,11 +111,6 @@ class Overlap:
         return whole or next(
             (name for gram in ngrams(in_words, self._n) if (name := self._grams.get(hash(gram)))), None
         )
-
-
-def ngrams(in_words: tuple[str, ...], n: int) -> Iterator[tuple[str, ...]]:
-    """The runs of n words, in order."""
-    return (in_words[start : start + n] for start in range(len(in_words) - n + 1))
 
 
 class Cleaner:
@@ -216,19 +212,12 @@ def one_sided_ngrams(prompts: Iterable[Sides]) -> list[OneSided]:
         other = other_alone + both
         if other > OTHER_SIDE * (here + other):
             continue
-        p = min(1.0, sign_test(here, other_alone) * len(tested))
+        p = min(1.0, binomial_p(here, here + other_alone) * len(tested))
         if p < LEVEL:
             side: Literal["chosen", "rejected"] = "chosen" if chosen > rejected else "rejected"
             listed.append(OneSided(side, " ".join(gram), here, other, p))
     longest = [row for row in listed if not any(_is_in(row, other) for other in listed)]
     return sorted(longest, key=lambda row: (-row.prompts, row.words))
-
-
-def sign_test(more: int, fewer: int) -> float:
-    """P that a fair coin lands at least as unevenly as `more` to `fewer`, in either direction."""
-    tosses = more + fewer
-    as_uneven = sum(comb(tosses, heads) for heads in range(fewer + 1))
-    return min(1.0, 2 * as_uneven / (1 << tosses))
 
 
 def has_one_sided(listed: Iterable[OneSided], chosen: str, rejected: str) -> str | None:

@@ -45,7 +45,6 @@ OPENING = 3
 """Words of an opening."""
 COMPRESSION, REPETITION, VENDI = "compression ratio", "self-repetition", "Vendi score"
 OPENINGS, REFUSALS, TAIL, CROSS_ENTROPY = "openings", "kinds of refusal", "tail coverage", "cross-entropy"
-LOWER_IS_VARIED = (COMPRESSION, REPETITION, CROSS_ENTROPY)
 
 Texts = Mapping[str, str] | Sequence[str]
 """Texts by the id of what each answers, such as its prompt; a list where no two sets answer the same."""

@@ -43,7 +43,7 @@ class Copy(NamedTuple):
 
 
 class NearCopies:
-    """The texts kept so far. Ask `copied` about each new text, and `add` those that stay."""
+    """The texts kept so far. `add` keeps a new text, or says which of them it copies."""
 
     def __init__(self, threshold: float) -> None:
         """`threshold` is the lowest Jaccard similarity of a near copy, in [0.5, 1]. Raises MissingExtra

@@ -117,7 +117,9 @@ class Weakest(NamedTuple):
 
     def __str__(self) -> str:
         where = f" in category {self.category}" if self.category else ""
-        return f"{self.principle or 'all principles'}{where} (kept by {self.kept:.1%} of {self.answers:,} {self.of})"
+        if self.principle is None:
+            return f"all principles{where} ({self.kept:.1%} of the checks pass; up to {self.answers:,} {self.of} each)"
+        return f"{self.principle}{where} (kept by {self.kept:.1%} of {self.answers:,} {self.of})"
 
 
 def weakest_of(folder: Path, among: Sequence[str]) -> Weakest:
@@ -143,8 +145,8 @@ def weakest_of(folder: Path, among: Sequence[str]) -> Weakest:
     if not enough:
         most = max(figure.answers for figure in known)
         raise ConfigError(
-            f"{folder}: found at most {most} answers behind a figure of that run, expected {FEWEST_ANSWERS} or more, "
-            "since fewer say little; run it with more prompts, or leave aim out"
+            f"{folder}: each figure of that run rests on {most} answers or fewer, expected {FEWEST_ANSWERS} or more; "
+            "repeat that run with more prompts, or leave aim out"
         )
     return min(enough, key=lambda figure: (figure.kept, -figure.answers))
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from amendment.errors import DataError
@@ -74,14 +74,6 @@ def make_tasks(family: Family, count: int, seed: int) -> Tasks:
             return Tasks(list(kept.values()), len(dropped))
         tries = tries + 1 if len(kept) == different else 0
     raise DataError(f"tasks: found {len(kept)} different tasks of {family}, expected {count}; ask for fewer")
-
-
-def without_shortcuts(tasks: Iterable[Task], solves: Callable[[str, str], bool]) -> Tasks:
-    """The tasks that your own solver does not solve without their key fact. `solves` gets a question and the known
-    answer, and says whether the solver's answer is right."""
-    every = list(tasks)
-    kept = [task for task in every if not solves(task.without_key_fact, task.answer)]
-    return Tasks(kept, len(every) - len(kept))
 
 
 # Arithmetic and algebra. A text has its key fact between braces that are filled or left empty.

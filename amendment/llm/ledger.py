@@ -202,7 +202,7 @@ class Ledger(Reader):
         """
         (is_busy, _, _) = self._writer.idle().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if is_busy:
-            raise LedgerError(f"{self.path}: another program reads the ledger; close it and run again")
+            raise LedgerError(f"{self.path}: another program is reading the ledger; close that program and run again")
 
     def absorb(self, path: Path) -> None:
         """Take over all rows of another ledger that no process has open, once, however often this is called.
@@ -222,7 +222,7 @@ class Ledger(Reader):
                     db.execute(sql, (self._last,) * sql.count("?"))
             db.execute("COMMIT")
         except sqlite3.Error as fault:
-            raise LedgerError(f"{path}: cannot be taken over into {self.path} ({fault}); run again") from fault
+            raise LedgerError(f"{path}: its rows cannot be copied into {self.path} ({fault}); run again") from fault
         finally:
             if db.in_transaction:
                 db.execute("ROLLBACK")

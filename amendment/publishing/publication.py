@@ -51,7 +51,9 @@ FIGURES = "figures.md"
 """Trained models on held-out prompts."""
 SHARD = 500_000_000
 """Bytes of a split in memory that make one file."""
-UNSIGNED = "the run is signed, and what is published is not: it has a manifest of its own; --sign PRIVATE signs that"
+UNSIGNED = (
+    "the run is signed, but the published copy has its own manifest and no signature; add --sign PRIVATE to sign it"
+)
 SHOWN = 20
 """Finds that are printed one by one."""
 

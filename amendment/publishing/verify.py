@@ -122,7 +122,8 @@ def verification_lines(result: Verification) -> list[str]:
     notes = {"not checked": ", signature not checked (add --key PUBLIC)", "checked": ", signature checked"}
     looked_at = f"{result.files} files and {result.rows} rows looked at{notes.get(result.signature, '')}"
     if result.uncovered:
-        lines.append(f"not covered by the manifest, nor by its signature: {', '.join(map(plain, result.uncovered))}")
+        by = "the manifest or its signature" if result.signature else "the manifest"
+        lines.append(f"not covered by {by}: {', '.join(map(plain, result.uncovered))}")
     return [*lines, f"{result.folder}: {what}, {looked_at}: {verdict}"]
 
 

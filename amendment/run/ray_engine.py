@@ -42,6 +42,7 @@ from amendment.run.runfile.config import RunFile
 from amendment.stages.contract import Item
 from amendment.stages.passes import Elsewhere, through
 from amendment.sync import run_in_loop
+from amendment.text import plain
 
 SEEN = "workers/pass"
 """A file with a word that each worker must find, below the run's folder."""
@@ -95,7 +96,11 @@ def ray_workers(context: RunContext, stages: Sequence[str]) -> Iterator[Elsewher
     if is_ours:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         with _own_sigterm():
-            ray.init(log_to_driver=False, configure_logging=False, include_dashboard=False)
+            try:
+                ray.init(log_to_driver=False, configure_logging=False, include_dashboard=False)
+            except Exception as fault:  # Ray raises its own, bare ones among them
+                reason = plain(str(fault), longest=500)
+                raise Paused(f"Ray did not start or answer: {reason}. Check `ray status`, then run again.") from fault
     try:
         with _pool(ray, context, stages) as elsewhere:
             yield elsewhere
@@ -134,14 +139,18 @@ def _pool(ray: Any, context: RunContext, stages: Sequence[str]) -> Iterator[Else
         num_cpus=1, num_gpus=part.gpus, max_restarts=MOST_RESTARTS, max_task_retries=-1, max_concurrency=MOST_AT_ONCE
     )
     workers = [kind.remote(job, number) for number in range(count)]
-    context.progress.say(f"{count} workers on {len(ray.nodes())} nodes of a Ray cluster")
+    nodes = sum(node["Alive"] for node in ray.nodes())
+    context.progress.say(f"workers: {count}, nodes of the Ray cluster: {nodes}")
     context.workers = count
 
     async def elsewhere(item: Item) -> tuple[list[Any], Sequence[Tally]]:
         try:
             passed: Passed = await workers[worker_of(item.prompt.id, count)].through.remote(item)
         except ray.exceptions.RayActorError as fault:
-            raise Paused(f"a worker died {MOST_RESTARTS} times, or could not be started: {fault}") from fault
+            raise Paused(
+                f"a worker died {MOST_RESTARTS} times, or could not be started: see Ray's logs on its node, then run "
+                f"again ({fault})"
+            ) from fault
         except ray.exceptions.RayTaskError as fault:
             raise fault.cause or fault from None
         if passed.fault:
@@ -174,8 +183,10 @@ def _count(workers: int | None, gpus: float, resources: dict[str, float]) -> int
     cpus, all_gpus = int(resources.get("CPU", 0)), resources.get("GPU", 0.0)
     most = min(cpus, int(all_gpus / gpus)) if gpus else cpus
     if most < (workers or 1):
-        wanted = f"{workers or 1} workers of 1 CPU and {gpus:g} GPUs each"
-        raise ConfigError(f"engine: {wanted} do not fit a cluster of {cpus} CPUs and {all_gpus:g} GPUs; ask for fewer")
+        raise ConfigError(
+            f"engine: found {cpus} CPUs and {all_gpus:g} GPUs in the cluster, expected 1 CPU and {gpus:g} GPUs for "
+            f"each of {workers or 1} workers; lower workers or gpus"
+        )
     return workers or most
 
 
@@ -227,7 +238,7 @@ class _WorkerContext(RunContext):
         if not seen.is_file() or seen.read_text(encoding="utf-8") != job.word:
             node = os.uname().nodename
             raise ConfigError(
-                f"{job.folder}: the worker on {node} does not see this folder; use one that all nodes see"
+                f"{job.folder}: the worker on {node} does not see this folder; put it on storage that all nodes see"
             )
         desk = import_module("ray").get_actor(job.word)
         shard = job.folder / Path(SHARDS).parent.with_name(f"{number:04d}") / "ledger.sqlite"

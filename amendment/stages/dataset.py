@@ -239,7 +239,11 @@ def _no_pair(left_out: Counter[str], cleaned: Counter[str], *, on_test_side: int
     counts = [f"{count} {reason}" for reason, count in reasons]
     counts += [f"{on_test_side} on the test side of the split"] if on_test_side else []
     is_cleaned = bool(reasons) and reasons[0][0] in cleaned
-    ways = [f"change what clean leaves out, most often: {reasons[0][0]}" if is_cleaned else "use more prompts"]
+    ways = [
+        f"relax the settings under clean: most pairs are left out for {reasons[0][0]}"
+        if is_cleaned
+        else "use more prompts"
+    ]
     if on_test_side:
         ways.append("lower test_share under dataset")
     if left_out.get("tie"):

@@ -52,15 +52,16 @@ class GenerateConfig(Part):
     model: Name
     """A name under `models`."""
     prompts: int = Field(ge=1, le=20_000)
-    """The number of new prompts. If after three rounds of questions fewer are new, the run goes on with these; none is
-    an error."""
+    """The number of new prompts. If fewer are new after three rounds of questions, the run continues with these; if
+    none is new, it stops with an error."""
     kind: Kind = "similar"
     """similar: other prompts of the seeds' kind. red_team: variants of a seed that are harder to answer well."""
     novelty: float = Field(default=0.7, gt=0, le=1)
     """A prompt is kept if its ROUGE-L with each earlier one, seeds included, is less than this."""
     aim: str | None = None
-    """The folder of an earlier run: the prompts aim at what its answers kept least often, a principle in a category of
-    prompts or in all, or a category. Seeds are prompts of this category to which the principle applies."""
+    """The folder of an earlier run. Prompts aim at the lowest share kept there: of a principle, of a principle in one
+    category, or of all principles in one category. Seeds are prompts of that category to which the principle
+    applies."""
 
 
 class _Known(NamedTuple):
@@ -230,10 +231,10 @@ class _Writing:
 
     def shortfall(self) -> str:
         """How few prompts are new, and why."""
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in self._left_out.most_common())
+        reasons = "; ".join(f"{count:,} {reason}" for reason, count in self._left_out.most_common())
         why = f"left out: {reasons}" if reasons else f"no list in the replies to {self._asked:,} questions"
         wanted, name = self._part.prompts, plain(self._part.model)
-        return f"generate[{self._index}]: {len(self.new):,} of {wanted:,} prompts by {name} can be used ({why})"
+        return f"generate[{self._index}]: {name} wrote {len(self.new):,} usable prompts, expected {wanted:,} ({why})"
 
     def _question(self, number: int) -> _Question:
         """Parents of one category, which so is the new prompts' category too."""
@@ -316,5 +317,7 @@ def _aim(
         and (principle is None or principle.applies_to(seed.category, seed.tags))
     ]
     if not kept:
-        raise AmendmentError(f"generate: {weakest} has none of the {len(seeds)} seeds; add prompts for it")
+        raise AmendmentError(
+            f"generate: none of the {len(seeds)} seeds fits the aim, {weakest}; add prompts to which it applies"
+        )
     return weakest, principle.statement if principle else None, kept

@@ -125,8 +125,8 @@ class InputsStage(Stage):
         if not inputs.places and (reasons := cleaning.left_out.most_common()):
             shown = ", ".join(f"{count:,} {reason}" for reason, count in reasons)
             raise AmendmentError(
-                f"inputs: clean leaves no prompt (left out: {shown}); change what it leaves out, most often: "
-                f"{reasons[0][0]}. {self.name}/{DROPPED}.parquet lists them"
+                f"inputs: clean left out every prompt ({shown}); relax the settings under clean, first for: "
+                f"{reasons[0][0]}. {self.name}/{DROPPED}.parquet lists the prompts"
             )
         counts |= cleaned | _sources(facts for _, facts in inputs.files)
         return StageResult(self.writes, counts)

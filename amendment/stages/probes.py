@@ -88,8 +88,8 @@ class ProbesConfig(Part):
     """Judged comparisons to probe, drawn by the run's seed, from different prompts if possible. The gate of an attack
     can pass from 149 prompts on; attacks use only comparisons that an answer won clearly."""
     which: Annotated[tuple[ProbeName, ...], OneOrMore] = Field(default=("all",), min_length=1)
-    """Names of probes, or all. An edit asks four questions per comparison and judge, a null answer and a paraphrase
-    two."""
+    """Names of probes, or all. An edit asks four questions per comparison and judge, a null answer or a paraphrase
+    asks two."""
     paraphraser: Name | None = None
     """The model under `models` that writes each probed prompt in other words; without one there is no `paraphrase`."""
     attack_by: Annotated[tuple[str, ...], OneOrMore] = ()
@@ -145,8 +145,8 @@ class ProbesStage(Stage):
             yield (self.name, "paraphraser"), "a policy is trained after the probes; name a model under models"
         asked = (part.paraphraser, *(entry.model for entry in self.judges)) if part.paraphraser else ()
         if simulated := [name for name in asked if name in models and models[name].provider == "simulated"]:
-            message = f"{simulated[0]} is simulated and knows the prompts of Lilliput in their own words alone"
-            yield (self.name, "paraphraser"), f"{message}; take this line out, or use other models"
+            message = f"{simulated[0]} is simulated and knows only the exact prompts of Lilliput, no paraphrases"
+            yield (self.name, "paraphraser"), f"{message}; remove this line, or use other models"
 
     def check(self, base: Path) -> Iterator[ConfigProblem]:
         """Principles that no constitution has; a constitution that cannot be read is reported where it is named."""

@@ -192,9 +192,9 @@ class RoundsStage(Stage):
             decides = "judging judges the policy's answers, or verify decides between them"
             yield ("rounds",), f"in each round {decides}, and the run has neither; add one of them"
         if settings.part(DpoConfig) is None:
-            yield ("rounds",), "in each round dpo trains on them, and the run has no such stage; add it"
+            yield ("rounds",), "each round trains with dpo, and the run has no dpo; add it"
         if people and not judging:
-            yield ("rounds",), "spot_check checks a judge, and none judges later rounds; add judging, or leave it out"
+            yield ("rounds",), "spot_check checks a judge, and the run has none; add judging, or leave spot_check out"
         if config.n == 1:
             return
         source, advice = _source(settings, 2), "add candidates here, such as candidates: {per_prompt: 4}"

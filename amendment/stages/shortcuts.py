@@ -40,7 +40,7 @@ class ShortcutsStage(Stage):
     """Ask a model for the results of tasks without their key fact."""
 
     name = "shortcuts"
-    title = "asking for tasks without their key fact"
+    title = "answering tasks without their key fact"
     writes = (PROMPTS, "shortcuts/endings")
 
     @classmethod
@@ -85,7 +85,7 @@ class ShortcutsStage(Stage):
                     tables.add("prompts", [] if is_solved else [task.prompt])
                 counts["tasks with a shortcut dropped"] += tasks.shortcuts
                 dropped = sum(is_solved for _, is_solved in solved)
-                counts[f"tasks of {part.tasks} dropped, solved without their key fact by {model.name}"] += dropped
+                counts[f"tasks of {part.tasks} dropped: {model.name} solves them without their key fact"] += dropped
             endings = tables.close()
         return StageResult(tables.artefacts, {**endings, **counts})
 

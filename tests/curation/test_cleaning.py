@@ -13,7 +13,6 @@ from amendment.curation.cleaning import (
     Sides,
     has_one_sided,
     one_sided_ngrams,
-    sign_test,
 )
 from amendment.curation.near_copies import Copy, NearCopies
 from amendment.curation.personal_data import ACCOUNT, CARD, EMAIL, PHONE, SOCIAL, personal_data
@@ -134,10 +133,3 @@ def test_a_pair_has_the_words_on_the_side_where_they_are_listed() -> None:
     assert has_one_sided(listed, "Fine.", "As an AI, I cannot.") == "as an ai"
     assert has_one_sided(listed, "As an AI, I cannot.", "Fine.") is None
     assert has_one_sided(listed, "Fine.", "as an aim") is None
-
-
-def test_the_sign_test_by_hand() -> None:
-    # 4 of 5 heads or more: (5 + 1) / 32, in two directions; 3 to 3 is the least uneven there is.
-    assert sign_test(4, 1) == pytest.approx(12 / 32)
-    assert sign_test(3, 3) == 1.0
-    assert sign_test(16, 0) == pytest.approx(2 / 2**16)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from amendment.constitutions import Check
-from amendment.curation import Task, make_tasks, without_shortcuts
+from amendment.curation import Task, make_tasks
 from amendment.data.inputs import read_inputs
 from amendment.data.sources import TaskPrompts
 from amendment.data.tasks import _SCENES
@@ -101,15 +101,10 @@ def test_the_known_answer_passes_its_verifier_and_a_task_without_its_fact_would_
         assert task.without_key_fact != task.question
 
 
-def test_shortcuts_are_dropped_and_counted_and_so_is_what_your_own_solver_solves() -> None:
+def test_shortcuts_are_dropped_and_counted() -> None:
     made = make_tasks("programs", 40, 11)
     assert made.shortcuts > 0
     assert not any(task.is_shortcut for task in made.kept)
-    solved = {task.without_key_fact for task in made.kept[:7]}
-    filtered = without_shortcuts(made.kept, lambda question, answer: question in solved)
-    assert len(filtered.kept) + filtered.shortcuts == 40
-    assert filtered.shortcuts >= 7
-    assert not any(task.without_key_fact in solved for task in filtered.kept)
 
 
 @pytest.mark.parametrize(("family", "there_are"), [("algebra", 4289), ("programs", 101)])

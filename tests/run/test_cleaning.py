@@ -132,11 +132,13 @@ def test_words_on_one_side_only_are_listed_and_pairs_dropped_where_that_is_asked
 
 def test_what_cleans_everything_away_is_named_by_its_most_frequent_reason(folder: Path) -> None:
     save(folder / "pairs.jsonl", [*(pair(question(subject)) for subject in SUBJECTS), pair("Hi")])
-    with pytest.raises(AmendmentError, match=r"clean leaves no prompt \(left out: 16 language, 1 length\)") as error:
+    with pytest.raises(AmendmentError, match=r"clean left out every prompt \(16 language, 1 length\)") as error:
         made(folder, RUN.replace("languages: [en]", "languages: [de]"))
-    assert "most often: language" in str(error.value)
+    assert "first for: language" in str(error.value)
     assert len(read_records(folder / "run/inputs/dropped.parquet", Dropped)) == 17
-    with pytest.raises(AmendmentError, match="Try this: change what clean leaves out, most often: length") as error:
+    with pytest.raises(
+        AmendmentError, match="Try this: relax the settings under clean: most pairs are left out for length"
+    ) as error:
         made(folder, RUN.replace("prompt_words: [3, 60]", "prompt_words: [1, 60]\n  answer_words: [40, 60]"))
     assert "use more prompts" not in str(error.value)
 

@@ -98,7 +98,9 @@ def test_it_stops_after_three_waves_with_what_is_new(folder: Path) -> None:
     assert (counts["questions"], counts["new"], counts["like an earlier prompt"]) == (6, 1, 11)  # 3 times 6 / 4
     assert len(prompts_of(result)) == 6
     [warning] = result.summary["warnings"]
-    assert warning.startswith("generate[0]: 1 of 6 prompts by writer can be used (left out: 11 like an earlier prompt)")
+    assert warning.startswith(
+        "generate[0]: writer wrote 1 usable prompts, expected 6 (left out: 11 like an earlier prompt)"
+    )
     again = run_of(folder, f"{RUN}dataset: {{test_share: 0.5}}\n", models={"writer": Lister()})  # inputs out of date
     assert again.plan().prompts == 6
 
@@ -112,11 +114,11 @@ def test_a_model_that_writes_no_usable_prompt_stops_the_run_before_answers_are_p
 
     for calls in (6, 0):  # the second time everything is in the ledger
         asked.clear()
-        with pytest.raises(AmendmentError, match=r"generate\[0\]: 0 of 6 prompts by writer can be used") as error:
+        with pytest.raises(AmendmentError, match=r"generate\[0\]: writer wrote 0 usable prompts, expected 6") as error:
             made(folder, RUN, models={"writer": writer})
         assert len(asked) == calls
         assert all("numbered" in text for text in asked)
-    assert "12 with tokens of a chat template, or control characters, 6 like an earlier prompt" in str(error.value)
+    assert "12 with tokens of a chat template, or control characters; 6 like an earlier prompt" in str(error.value)
 
 
 def test_replies_without_a_list_end_as_invalid(folder: Path) -> None:
@@ -186,7 +188,7 @@ def test_seeds_are_of_the_category_in_which_an_earlier_run_was_weakest(folder: P
     assert counts["aim"] == "r/short in category depth (kept by 0.0% of 12 drafts)"
     (folder / "run").rename(folder / "second")
     save(folder / "seeds.jsonl", SEEDS[:3])
-    with pytest.raises(AmendmentError, match=r"in category depth .* has none of the 3 seeds; add prompts for it"):
+    with pytest.raises(AmendmentError, match=r"none of the 3 seeds fits the aim, .* in category depth"):
         made(folder, RUN.replace("6}", "4, aim: first}") + "constitution: ./r.yaml\n", models={"writer": lister})
 
 

@@ -339,7 +339,7 @@ def test_rounds_need_what_every_round_does(run_file: Callable[[str], Path]) -> N
     )
     with pytest.raises(ConfigError) as caught:
         load_run_file(path)
-    for message in ("judging judges the policy", "dpo trains on them", "'round-2' is the name of a stage"):
+    for message in ("judging judges the policy", "each round trains with dpo", "'round-2' is the name of a stage"):
         assert message in str(caught.value)
     with pytest.raises(ConfigError, match="no model 'round-3' under models"):
         load_run_file(run_file(ROUNDS_OF + "rounds: 2\nevaluate: {policies: [dpo, round-3]}\n"))

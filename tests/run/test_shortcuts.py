@@ -50,7 +50,7 @@ def test_tasks_that_the_model_solves_without_their_key_fact_are_dropped_and_coun
     solved = [task.question for task in tasks.kept if guesser.answers.get(task.without_key_fact) == task.answer]
     assert kept == [task.question for task in tasks.kept if task.question not in solved]
     stages = result.summary["stages"]
-    dropped = stages["shortcuts"][f"tasks of {family} dropped, solved without their key fact by small"]
+    dropped = stages["shortcuts"][f"tasks of {family} dropped: small solves them without their key fact"]
     assert dropped == len(solved) >= 12
     assert stages["shortcuts"]["tasks with a shortcut dropped"] == tasks.shortcuts
     assert stages["inputs"]["prompts"] == len(kept)

@@ -47,7 +47,8 @@ class EnginePart(Part):
 
     name: Literal["ray"]
     workers: int | None = Field(default=None, ge=1, le=1024)
-    """Processes that share the prompts; by default one for each CPU of the cluster, or as the GPUs allow."""
+    """Processes that share the prompts; by default one for each CPU of the cluster, or with `gpus` as its GPUs
+    allow."""
     gpus: float = Field(default=0, ge=0, le=64)
     """GPUs of each worker, for `provider: local`."""
 
@@ -61,7 +62,8 @@ class RunFile(_WithStages):
     """A whole run."""
 
     engine: EnginePart | None = None
-    """Where data is made: in this process, or with `ray` on several. It changes no result."""
+    """Where data is made: in this process or, with `engine: ray`, in several. The same replies give the same
+    dataset."""
 
     publish: PublishSettings | None = None
     """Where `amendment publish` puts the dataset and the models; a run itself sends nothing there."""
