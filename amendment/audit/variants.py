@@ -2,8 +2,8 @@
 
 A verdict that changes under a wrong paraphrase says nothing about the judge, so a paraphrase in doubt is left out.
 Covered: replies that are cut, empty, a refusal, an answer, or the prompt again; that have another length; that change a
-number, or lose a quoted text, code or an address. By English words only: a negation that is lost, and a change from me
-to you. Not covered: other changes of meaning; a run keeps its paraphrases in a table, to be read.
+number, or lose a quoted text, code or an address. By English words only: a negation that is lost or added, and a change
+from me to you. Not covered: other changes of meaning; a run keeps its paraphrases in a table, to be read.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from amendment.audit.figures import Section
 from amendment.audit.probes import VARIANTS, ProbeAnswers
 from amendment.audit.refusal_phrases import refusal_phrase
 from amendment.records import Message, Messages, Record
-from amendment.text import fence, holds_marks, words
+from amendment.text import fence, holds_marks, holds_tokens, words
 
 MOST_LONGER = 2
 """Times the words of the prompt that a paraphrase may have, and the prompt those of the paraphrase."""
+LEEWAY = 100
+"""Characters that it may have in addition to twice those of the prompt."""
 LEAST_SHARED = 0.2
 """Share of the prompt's longer words that come again in a paraphrase, by their beginnings."""
 _ASK = "Write this message in other words. Do not answer it.\n\n{message}"
@@ -39,7 +41,8 @@ _SHOWN = (
 """Messages and their paraphrases, as turns before the question: a small model that sees none answers the message."""
 _NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
 _QUOTED = re.compile(
-    r"```(.+?)```|`([^`]+)`|\"([^\"]+)\"|“([^”]+)”|„([^“]+)“|«([^»]+)»|(?<!\w)'([^']+)'(?!\w)|(https?://[^\s)>\"]*\w)",
+    r"```(.{1,2000}?)```|`([^`]{1,500})`|\"([^\"]{1,500})\"|“([^“”]{1,500})”|„([^„“]{1,500})“|«([^«»]{1,500})»|"
+    r"(?<!\w)'([^']{1,500})'(?!\w)|(https?://[^\s)>\"]{0,2000}\w)",
     re.DOTALL,
 )
 _QUOTE = re.compile(r"[\"“”]")
@@ -107,8 +110,9 @@ def _plain(text: str) -> str:
 
 
 def _doubts(prompt: str, written: str) -> Iterator[str]:
-    if holds_marks(written) and not holds_marks(prompt):
-        yield "marks of the question"
+    for is_foreign, doubt in ((holds_marks, "marks of the question"), (holds_tokens, "tokens of a chat template")):
+        if is_foreign(written) and not is_foreign(prompt):
+            yield doubt
     prompt, written = _plain(prompt), _plain(written)
     ours, theirs = words(prompt), words(written)
     if not theirs:
@@ -120,14 +124,15 @@ def _doubts(prompt: str, written: str) -> Iterator[str]:
     is_answer = _ANSWERS.match(written) and not _ANSWERS.match(prompt)
     if is_answer or (_ASKS.search(prompt) and not _ASKS.search(written)):
         yield "an answer"
-    if max(len(ours), len(theirs)) > MOST_LONGER * min(len(ours), len(theirs)):
+    is_longer = len(written) > MOST_LONGER * len(prompt) + LEEWAY
+    if is_longer or max(len(ours), len(theirs)) > MOST_LONGER * min(len(ours), len(theirs)):
         yield "another length"
     if Counter(_NUMBER.findall(prompt)) != Counter(_NUMBER.findall(written)):
         yield "another number"
     if any(quoted not in written for groups in _QUOTED.findall(prompt) for quoted in groups):
         yield "a quoted text lost"
-    if _NEGATION.search(prompt) and not _NEGATION.search(written):
-        yield "a negation lost"
+    if bool(_NEGATION.search(prompt)) != bool(_NEGATION.search(written)):
+        yield "a negation lost or added"
     new = set(theirs).difference(ours)
     if (_ME.intersection(ours) and _YOU & new and not _ME.intersection(theirs)) or _YOUR & new:
         yield "another person"

@@ -123,7 +123,8 @@ def write_manifest(
         "files": _files(folder, notes.values()),
     }
     text = json.dumps(manifest, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    if (folder / SIGNATURE).exists() and (folder / MANIFEST).read_bytes() != text.encode():
+    before = (folder / MANIFEST).read_bytes() if (folder / MANIFEST).is_file() else None
+    if (folder / SIGNATURE).is_file() and before != text.encode():
         (folder / SIGNATURE).unlink()
     write_text(folder / MANIFEST, text)
     return manifest

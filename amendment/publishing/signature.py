@@ -55,24 +55,27 @@ def signature_fault(folder: Path, key: Path) -> str | None:
     try:
         envelope = json.loads(path.read_bytes())
         payload, kind = base64.b64decode(envelope["payload"], validate=True), envelope["payloadType"]
-        signatures = [base64.b64decode(entry["sig"], validate=True) for entry in envelope["signatures"]]
-        signed = _encoded(payload, kind=str(kind))
+        signatures = [str(entry["sig"]) for entry in envelope["signatures"]]
+        encoded = _encoded(payload, kind=str(kind))
     except FileNotFoundError:
         return "not signed; whoever made this folder can sign it with: amendment sign DIR --key PRIVATE"
     except (OSError, ValueError, KeyError, TypeError, RecursionError, binascii.Error) as fault:
         return f"not a whole DSSE envelope ({type(fault).__name__}); fetch it again"
     for signature in signatures:
         try:
-            public.verify(signature, signed)
+            public.verify(base64.b64decode(signature, validate=True), encoded)
             break
-        except InvalidSignature:
+        except (InvalidSignature, binascii.Error):
             continue
     else:
         return (
             f"no signature by key {key_id(public)[:16]} fits this content: it was signed with another key, or the file "
             "has been altered"
         )
-    return _statement_fault(payload, kind, (folder / MANIFEST).read_bytes())
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        return f"signed with this key, but for another {MANIFEST}: the folder has none"
+    return _statement_fault(payload, kind, manifest.read_bytes())
 
 
 def _statement_fault(payload: bytes, kind: object, manifest: bytes) -> str | None:

@@ -92,7 +92,7 @@ def verify(folder: Path, *, key: Path | None = None, against: Path | None = None
     result = Verification(folder, bool(published), files=len(files))
     if against:
         result.findings += _not_the_kept(folder, against)
-    if (folder / SIGNATURE).is_file() or key:
+    if (folder / SIGNATURE).exists() or key:
         result.signature = "checked" if key else "not checked"
     if key and (fault := signature_fault(folder, key)):
         result.findings.append(Mismatch("signature", SIGNATURE, fault))
@@ -122,7 +122,7 @@ def verification_lines(result: Verification) -> list[str]:
     notes = {"not checked": ", signature not checked (add --key PUBLIC)", "checked": ", signature checked"}
     looked_at = f"{result.files} files and {result.rows} rows looked at{notes.get(result.signature, '')}"
     if result.uncovered:
-        by = "the manifest or its signature" if result.signature else "the manifest"
+        by = "the manifest or its signature" if result.signature != "none" else "the manifest"
         lines.append(f"not covered by {by}: {', '.join(map(plain, result.uncovered))}")
     return [*lines, f"{result.folder}: {what}, {looked_at}: {verdict}"]
 

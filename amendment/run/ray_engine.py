@@ -95,12 +95,14 @@ def ray_workers(context: RunContext, stages: Sequence[str]) -> Iterator[Elsewher
     is_ours = not ray.is_initialized()
     if is_ours:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        address = os.environ.get("RAY_ADDRESS")
+        context.progress.say(f"connecting to the Ray cluster at {plain(address)}" if address else "starting Ray")
         with _own_sigterm():
             try:
                 ray.init(log_to_driver=False, configure_logging=False, include_dashboard=False)
             except Exception as fault:  # Ray raises its own, bare ones among them
-                reason = plain(str(fault), longest=500)
-                raise Paused(f"Ray did not start or answer: {reason}. Check `ray status`, then run again.") from fault
+                why = f"Ray did not start or answer: {plain(str(fault), longest=500)}"
+                raise Paused(f"{why}. Check RAY_ADDRESS, then run again, or without engine: ray.") from fault
     try:
         with _pool(ray, context, stages) as elsewhere:
             yield elsewhere

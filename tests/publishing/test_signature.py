@@ -214,3 +214,22 @@ def test_a_kept_manifest_takes_the_place_of_the_folders_own(chain: Path, tmp_pat
     (chain / MANIFEST).unlink()
     assert ("missing", MANIFEST) in {finding[:2] for finding in verify(chain, against=kept).findings}
     assert amendment("verify", chain, "--against", kept).code == 1
+
+
+def test_a_signature_without_its_manifest_is_named_and_the_next_start_goes_on(
+    sealed: Path, ours: tuple[Path, Path], tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept.json"
+    (sealed / MANIFEST).rename(kept)
+    found = {(finding.kind, finding.place) for finding in verify(sealed, key=ours[1], against=kept).findings}
+    assert {("missing", MANIFEST), ("signature", SIGNATURE)} <= found
+    again(sealed)
+    assert (sealed / MANIFEST).is_file()
+    assert not (sealed / SIGNATURE).exists()
+
+
+def test_a_broken_signature_next_to_a_good_one_does_no_harm(sealed: Path, ours: tuple[Path, Path]) -> None:
+    envelope = json.loads((sealed / SIGNATURE).read_text())
+    envelope["signatures"].insert(0, {"keyid": "", "sig": "%%%"})
+    (sealed / SIGNATURE).write_text(json.dumps(envelope))
+    assert faults(sealed, ours[1]) == set()
