@@ -133,16 +133,13 @@ class DatasetStage(Stage):
 
     def make(self, context: Context) -> StageResult:
         """Pairs of all judgements, with their texts, mixed where asked; train and test share no prompt."""
-        constructs = bool(context.config.parts(ConstructConfig))
         rows, left_out, counts = _rows(context)
         cleaning, before = Cleaning(context), Counter(left_out)
         clean = {row.comparison_id for row in cleaning.pairs(RUN, [*rows["train"], *rows["test"]])}
         rows = {side: [row for row in of_side if row.comparison_id in clean] for side, of_side in rows.items()}
         left_out += cleaning.left_out
         if not rows["train"]:
-            raise AmendmentError(
-                _no_pair(left_out, cleaning.left_out, on_test_side=len(rows["test"]), constructs=constructs)
-            )
+            raise AmendmentError(_no_pair(left_out, cleaning.left_out, len(rows["test"]), context.config))
         by_source = {RUN: [*rows["train"], *rows["test"]]}
         if len(self.config.mix) > 1:
             rows, by_source, mixed = mix_in(context, rows, cleaning.pairs)
@@ -152,9 +149,7 @@ class DatasetStage(Stage):
         rows, with_key = sift(rows, _cells, run_scanner(key_variables(settings)), self.config.secrets)
         left_out += with_key
         if not rows["train"]:
-            raise AmendmentError(
-                _no_pair(left_out, cleaning.left_out, on_test_side=len(rows["test"]), constructs=constructs)
-            )
+            raise AmendmentError(_no_pair(left_out, cleaning.left_out, len(rows["test"]), context.config))
         tables = [context.workspace.write(f"dataset/{side}", Preference, of_side) for side, of_side in rows.items()]
         folder, every = context.workspace.folder, [row for of_side in rows.values() for row in of_side]
         outgoing = Outgoing(settings, run_pseudonyms(folder, settings, every))  # people.json says when these change
@@ -234,7 +229,7 @@ def _written_lines(counts: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _no_pair(left_out: Counter[str], cleaned: Counter[str], *, on_test_side: int, constructs: bool) -> str:
+def _no_pair(left_out: Counter[str], cleaned: Counter[str], on_test_side: int, settings: RunSettings) -> str:
     reasons = left_out.most_common()
     counts = [f"{count} {reason}" for reason, count in reasons]
     counts += [f"{on_test_side} on the test side of the split"] if on_test_side else []
@@ -253,7 +248,10 @@ def _no_pair(left_out: Counter[str], cleaned: Counter[str], *, on_test_side: int
     if left_out.get("invalid") or left_out.get("orders disagree"):
         ways.append("ask a judge that answers better (the table judging/verdicts holds its replies)")
     nothing = "nothing was judged"
-    if constructs and not counts:
+    if makes_pairs(settings) and not counts:
+        nothing = "no prompt has an answer that passes and one that fails; summary.md says why under verify"
+        ways = ["draw more answers of each prompt, or raise max_tokens where they are cut"]
+    if settings.parts(ConstructConfig) and not counts:
         nothing = "no two answers became a pair; summary.md says why under construct"
         ways.append("change the principle, its check or the model (the table construct/candidates holds the answers)")
     why = f"left out: {', '.join(counts)}" if counts else nothing

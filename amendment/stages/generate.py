@@ -26,6 +26,7 @@ from amendment.errors import AmendmentError, ConfigError, CredentialsError, Prov
 from amendment.files import file_hash
 from amendment.llm.model import Ending, Model, Unusable, ending_of, usable
 from amendment.records import Message, Part, Prompt, PromptOrigin, text_of
+from amendment.stages.cleaning import Cleaning, clean_key
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
@@ -104,6 +105,7 @@ class GenerateStage(Stage):
             "generate": [dump(part) for part in self.parts],
             "seeds": [dump(source) for source in self.settings.prompts],
             "files": [source_state(source, context.base) for source in self.sources()],
+            **clean_key(self.settings, context.base, of_prompts=True),
         }
         for part in self.parts:
             key |= context.model_key(part.model)
@@ -146,10 +148,15 @@ class GenerateStage(Stage):
         writes none that can be used."""
         bare = self.settings.model_copy(update={"candidates": (), "pairs": (), "verdicts": ()})
         every = read_inputs(bare, context.base).prompts.values()
-        seeds = [prompt for prompt in every if _is_seed(prompt)]
+        clean: list[Prompt] = []
+        keep = Cleaning(context, of_prompts=True).prompts(clean.append)
+        for prompt in every:
+            keep(prompt)
+        seeds = [prompt for prompt in clean if _is_seed(prompt)]
         if not seeds:
             raise AmendmentError(
-                "generate: no prompt can be a seed; expected a prompt with a single user turn and no known answer"
+                "generate: no prompt can be a seed; expected a prompt with a single user turn and no known answer that "
+                "clean does not leave out"
             )
         own = [
             part.aim

@@ -91,6 +91,17 @@ def test_the_same_run_again_asks_nothing_and_other_seeds_ask_again(folder: Path)
     assert again.asked
 
 
+def test_what_cleaning_leaves_out_is_shown_to_no_model(folder: Path) -> None:
+    save(folder / "exam.jsonl", [{"prompt": "How many tall ships sailed for Alaska?"}])
+    mail = {"prompt": "Why does anna.berger@mail-berger.de like bread so much?", "kind": "taste"}
+    save(folder / "seeds.jsonl", [*SEEDS, mail, {"prompt": "How many tall ships sailed for Alaska?", "kind": "depth"}])
+    lister = Lister()
+    result = made(folder, f"{RUN}clean: {{evaluation_sets: [{{path: exam.jsonl}}]}}\n", models={"writer": lister})
+    assert lister.asked
+    assert not any("anna" in text or "Alaska" in text for text in lister.asked)
+    assert result.summary["stages"]["generate"]["seeds"] == len(SEEDS)
+
+
 def test_it_stops_after_three_waves_with_what_is_new(folder: Path) -> None:
     listed = f"1. {SEEDS[0]['prompt']}\n2. Compare moss with kites today"
     result = made(folder, RUN, models={"writer": lambda messages: listed})
