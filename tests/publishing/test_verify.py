@@ -80,7 +80,7 @@ def test_a_run_is_as_its_manifest_says_until_somebody_edits_the_manifest(chain: 
     assert result.rows == 2 * 20, "of dataset and export"
     *_, uncovered, last = verification_lines(result)
     assert last.endswith("all as the manifest says")
-    assert uncovered.startswith("not covered by the manifest, nor by its signature: ledger.sqlite, ")
+    assert uncovered.startswith("not covered by the manifest: ledger.sqlite, ")
     assert set(result.uncovered) >= {"report.html", "settings.json", "spending.json", "stages/", "status.json"}
     edited = json.loads(json.dumps(manifest))
     edited["files"]["dataset/train.parquet"]["sha256"] = "0" * 64
