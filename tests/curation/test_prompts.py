@@ -146,5 +146,5 @@ def test_fewer_than_ten_answers_choose_nothing(tmp_path: Path) -> None:
     weakest = weakest_of(folder, ["r/a", "r/b"])
     assert (weakest.principle, weakest.category, weakest.answers) == (None, "sums", 12)
     assert weakest.kept == pytest.approx(9 / 21)
-    with pytest.raises(ConfigError, match="found at most 9 answers behind a figure of that run, expected 10 or more"):
+    with pytest.raises(ConfigError, match="each figure of that run rests on 9 answers or fewer, expected 10 or more"):
         weakest_of(drafts_of(tmp_path, a={"sums": (0, 9)}), ["r/a"])
