@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.data import Sampler
 from transformers import PrinterCallback, TrainerCallback
+from transformers.trainer_callback import ExportableState
 
 import amendment
 from amendment.errors import ConfigError, Problem, TrainingError
@@ -128,16 +129,14 @@ class Workbench:
     @cached_property
     def state(self) -> Path:
         """The folder of this very training in `<out name>.state` next to `out`: it outlives a kill, is made by whoever
-        writes to it, and is removed by `finish`. A training with another base, other rows, settings, seed,
-        cores or libraries has another."""
+        writes to it, and is removed by `finish`. A training with another base, other rows, settings, seed
+        or libraries has another; for other processes and threads see `resumable`."""
         depends = {
             "base": self.commit or _files_of(Path(self.base).expanduser()),
             "rows": _digest(self.rows),
             "settings": [type(self.settings).__name__, self.settings.model_dump(mode="json", exclude=_NO_MATTER)],
             "seed": self.seed,
             "depends": _digest([self.depends]),
-            "processes": _processes(),
-            "threads": None if has_gpu() else cores(),
             "versions": {"amendment": amendment.__version__, **self.versions},
         }
         return self.out.with_name(f"{self.out.name}.state") / _digest([depends])[:16]
@@ -175,7 +174,7 @@ class Workbench:
 
     def order(self, lengths: Sequence[int], args: Any) -> list[int]:
         """The rows of these lengths as a trainer with this configuration draws them in its first epoch."""
-        return list(LengthPools(lengths, args.train_batch_size, args.seed))  # as the trainer's own sampler is made
+        return list(LengthPools(lengths, _global_batch(args), args.seed))  # as the trainer's own sampler is made
 
     def seen(self, lengths: Sequence[int], args: Any) -> list[int]:
         """The rows that a trainer with this configuration will draw at least once, of rows with these lengths."""
@@ -191,9 +190,40 @@ class Workbench:
         for watcher in (watch, *watchers):
             trainer.add_callback(watcher)
         kind = type(model_files.bare(trainer.model))
+        checkpoint = self.resumable(watch.launch)
         with packed(trainer.model):
-            trainer.train(resume_from_checkpoint=last_checkpoint(self.state))
+            trainer.train(resume_from_checkpoint=checkpoint)
         return Fitted(tuple(watch.history), trainer.state.global_step, kind)
+
+    def resumable(self, launch: Mapping[str, Any]) -> str | None:
+        """The newest whole checkpoint, with a note where another number of processes or threads wrote it.
+
+        Raises TrainingError for a checkpoint that `launch`, the way in which this training is launched, cannot read.
+        """
+        if (checkpoint := last_checkpoint(self.state)) is None:
+            return None
+        state = json.loads(Path(checkpoint, "trainer_state.json").read_text(encoding="utf-8"))
+        wrote = state["stateful_callbacks"][Watch.__name__]["attributes"]["launch"]
+        if launch == wrote:
+            return checkpoint
+        is_fixed = wrote["sharding"] == "DeepSpeed" or self.depends  # guards watch in one process alone
+        if launch["sharding"] != wrote["sharding"] or (is_fixed and launch["processes"] != wrote["processes"]):
+            before, now = (f"{way['processes']} ({way['sharding']})" for way in (wrote, launch))
+            guarded = " with guards" if self.depends else ""
+            raise TrainingError(
+                f"{checkpoint}: processes that wrote it: {before}; processes now: {now}. A training{guarded} cannot "
+                f"resume from it; launch as before, or remove {self.state.parent} to start over"
+            )
+        before, now = (
+            f"{way['processes']} process{'es' * (way['processes'] > 1)}"
+            + (f" of {way['threads']} thread{'s' * (way['threads'] > 1)}" if way["threads"] else "")
+            for way in (wrote, launch)
+        )
+        self.notes.append(
+            f"Resumed in {now} from a checkpoint of {before}: the weights are those of an uninterrupted training up to "
+            "rounding."
+        )
+        return checkpoint
 
     def finish(self, trainer: Any, report: Report, fitted: Fitted, **files: Mapping[str, Any]) -> TrainResult:
         """Merge, save and describe what was trained; `files` are JSON by stem."""
@@ -282,7 +312,12 @@ def _processes() -> int:
 
 def drawn(args: Any) -> int:
     """Rows that a training with `max_steps` draws in all its processes."""
-    return int(args.max_steps * args.train_batch_size * args.gradient_accumulation_steps * args.world_size)
+    return int(args.max_steps * args.gradient_accumulation_steps * _global_batch(args))
+
+
+def _global_batch(args: Any) -> int:
+    """Rows of one batch over all processes, which take turns in it: any number of processes draws the same rows."""
+    return int(args.train_batch_size * args.world_size)
 
 
 def _uses_bf16(settings: TrainerSettings) -> bool:
@@ -328,7 +363,7 @@ class Steady:
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthPools:
         # The epoch is asked for, not counted: a training that goes on begins in the midst of a later one.
-        return LengthPools(self.lengths, self.args.train_batch_size, self.args.seed, lambda: int(self.state.epoch or 0))
+        return LengthPools(self.lengths, _global_batch(self.args), self.args.seed, lambda: int(self.state.epoch or 0))
 
 
 def steady(kind: type[Any]) -> type[Any]:
@@ -336,12 +371,22 @@ def steady(kind: type[Any]) -> type[Any]:
     return type(f"Steady{kind.__name__}", (Steady, kind), {})
 
 
-class Watch(TrainerCallback):
+class Watch(TrainerCallback, ExportableState):
     """Keeps the history, tells progress, stops a run whose loss is no number, and logs where a checkpoint is written:
     what trainers sum up between two entries is in no checkpoint."""
 
     def __init__(self, trainer: Any, progress: ProgressCallback | None) -> None:
         self.trainer, self.progress, self.history = trainer, progress, list[dict[str, float]]()
+        sharded = {"FSDP": trainer.is_fsdp_enabled, "DeepSpeed": trainer.is_deepspeed_enabled}
+        self.launch = {
+            "processes": _processes(),
+            "threads": None if has_gpu() else cores(),
+            "sharding": next((name for name, is_on in sharded.items() if is_on), "whole copies"),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of this."""
+        return {"args": {}, "attributes": {"launch": self.launch}}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.history = [_entry(logs["step"], logs) for logs in state.log_history]  # of the part before a kill

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,47 +17,183 @@ from amendment.dpo import DpoSettings, train_dpo
 from amendment.errors import ConfigError
 from amendment.training import LoraSettings
 
+SCALE = Path(__file__).parents[2] / "examples" / "scale"
+OPTIONS = ["--multi_gpu", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+COMMON: dict[str, Any] = {"batch_size": 4, "learning_rate": 1e-3, "max_length": 128, "log_every": 1}
 SCRIPT = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 from amendment.dpo import DpoSettings, train_dpo
-base, out, pairs, settings = json.loads(Path(sys.argv[1]).read_text())
+base, out, pairs, settings, guards, stop = json.loads(Path(sys.argv[1]).read_text())
 steps, settings = [], DpoSettings(**settings)
-result = train_dpo(base, pairs, Path(out), settings, seed=3, progress=lambda step, *_: steps.append(step))
+def progress(step, *_):
+    steps.append(step)
+    if step == stop:
+        os._exit(9)
+result = train_dpo(base, pairs, Path(out), settings, seed=3, progress=progress, **({} if guards else {"guards": None}))
 if steps:
     made = [steps, result.notes, result.machine, result.history]
     Path(sys.argv[1]).write_text(json.dumps(made))
 """
 
 
-@pytest.mark.long
-def test_two_processes_take_the_steps_of_one_that_takes_their_batches_in_turn(
-    base: Path, pairs: Any, tmp_path: Path
-) -> None:
-    """A step of two processes with two pairs each is that of one process over two batches of two: equal gradients but
-    for the order of their sums."""
+def launch(*arguments: str) -> int:
+    """Two processes under `accelerate launch`, to their end. Its exit status."""
+    command = [sys.executable, "-m", "accelerate.commands.launch", *OPTIONS, "--num_processes", "2"]
+    return subprocess.run([*command, "--main_process_port", "0", *arguments], timeout=500, check=False).returncode
+
+
+def dpo_in_two(
+    base: Path, pairs: Any, out: Path, settings: dict[str, Any], *, guards: bool = False, stop: int | None = None
+) -> Any:
+    """Train in two processes; with `stop`, killed at that step. What the main process reports."""
+    script, job = out.parent / "train.py", out.parent / "job.json"
+    script.write_text(SCRIPT)
+    job.write_text(json.dumps([str(base), str(out), pairs, settings, guards, stop]))
+    assert bool(launch(str(script), str(job))) == bool(stop)
+    report = json.loads(job.read_text())
+    for file in (script, job):
+        file.unlink()
+    return report
+
+
+def assert_equal_weights(trained: Path, other: Path, base: Path) -> None:
+    """Up to a thousandth of the largest change by training; rounding of the sums makes about 1e-4 of it."""
     from safetensors.numpy import load_file
 
-    common = {"batch_size": 4, "learning_rate": 1e-3, "max_length": 128, "log_every": 1}
-    (tmp_path / "train.py").write_text(SCRIPT)
-    job, out = tmp_path / "job.json", tmp_path / "two" / "model"
-    job.write_text(json.dumps([str(base), str(out), pairs, common]))
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-    options = ["--main_process_port", "0", "--mixed_precision", "no", "--num_machines", "1", "--dynamo_backend", "no"]
-    subprocess.run([*launch, *options, str(tmp_path / "train.py"), str(job)], check=True, timeout=500)
-    steps, notes, machine, history = json.loads(job.read_text())
+    start, ours, theirs = (load_file(folder / "model.safetensors") for folder in (base, trained, other))
+    assert ours.keys() == theirs.keys()
+    moved = max(abs(theirs[name] - start[name]).max() for name in start.keys() & theirs.keys())
+    assert max(abs(ours[name] - theirs[name]).max() for name in ours) < 1e-3 * moved
+
+
+@pytest.mark.long
+def test_two_processes_train_as_one_that_has_their_batch(base: Path, pairs: Any, tmp_path: Path) -> None:
+    out = tmp_path / "two" / "model"
+    out.parent.mkdir()
+    steps, notes, machine, history = dpo_in_two(base, pairs, out, COMMON, guards=True)
     assert steps == [1, 2, 3, 4, 5, 6]  # of the main process
     assert [path.name for path in out.parent.iterdir()] == ["model"]
     assert machine["processes"] == 2
     assert notes == ["guards: nothing was watched, since several processes trained; they work in one."]
-
-    in_turn = DpoSettings(**common | {"batch_size": 2, "trl": {"gradient_accumulation_steps": 2}})
-    alone = train_dpo(base, pairs, tmp_path / "one", in_turn, seed=3, guards=None)
+    alone = train_dpo(base, pairs, tmp_path / "one", DpoSettings(**COMMON), seed=3, guards=None)
     losses = [[entry["loss"] for entry in entries] for entries in (history, alone.history)]
-    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
-    start, ours, theirs = (load_file(folder / "model.safetensors") for folder in (base, out, tmp_path / "one"))
-    moved = max(abs(theirs[name] - start[name]).max() for name in start)
-    assert max(abs(ours[name] - theirs[name]).max() for name in start) < 0.01 * moved
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    assert_equal_weights(out, tmp_path / "one", base)
+
+
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [
+        ("sft", {}),
+        pytest.param("reward", {"labels": "soft"}, marks=pytest.mark.long),
+        pytest.param("dpo", {"labels": "soft"}, marks=pytest.mark.long),
+        pytest.param("dpo", {"loss": "kto"}, marks=pytest.mark.long),
+        pytest.param("dpo", {"lora": {"r": 4}}, marks=pytest.mark.long),
+    ],
+)
+def test_the_example_trains_in_two_processes_as_in_one(
+    method: str, more: dict[str, Any], base: Path, pairs: Any, tmp_path: Path
+) -> None:
+    from datasets import Dataset
+
+    soft = {"p_chosen": [0.6, 0.7, 0.9] * 8, "weight": [1.0, 2.0, 3.0] * 8} if "labels" in more else {}
+    rows = {name: [pair[name] for pair in pairs] for name in ("prompt", "chosen", "rejected")} | soft
+    for side in ("chosen", "rejected"):
+        rows[side] = [[{**answer[0], "tool_calls": None}] for answer in rows[side]]
+    Dataset.from_dict(rows).to_parquet(tmp_path / "train.parquet")
+    one, two = tmp_path / "one", tmp_path / "two"
+    script = [str(SCALE / "train.py"), method, str(base), str(tmp_path)]
+    settings = json.dumps(COMMON | more)
+    subprocess.run([sys.executable, *script, str(one), settings], check=True, timeout=500)
+    assert launch(*script, str(two), settings) == 0
+    assert_equal_weights(two, one, base)
+    ours, theirs = (json.loads((folder / "history.json").read_text()) for folder in (two, one))
+    assert (ours["machine"]["processes"], theirs["machine"]["processes"]) == (2, 1)
+    for our_step, their_step in zip(ours["history"], theirs["history"], strict=True):
+        assert our_step["loss"] == pytest.approx(their_step["loss"], abs=1e-5)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_training_resumes_in_another_number_of_processes(
+    first: int, base: Path, pairs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed at step 6, after the checkpoint of step 4, in one process or in two, and ended in the other number."""
+    monkeypatch.setattr("amendment.training.workbench.cores", lambda: 1)  # as accelerate sets OMP_NUM_THREADS
+    settings = COMMON | {"epochs": 2, "checkpoint_every": 4}
+
+    def alone(out: Path, stop: int | None = None) -> Any:
+        def progress(step: int, *_: Any) -> None:
+            if step == stop:
+                raise KeyboardInterrupt
+
+        return train_dpo(base, pairs, out, DpoSettings(**settings), seed=3, progress=progress, guards=None)
+
+    whole = alone(tmp_path / "whole")
+    out = tmp_path / "model"
+    if first == 2:
+        dpo_in_two(base, pairs, out, settings, stop=6)
+        result = alone(out)
+        notes, history = result.notes, result.history
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            alone(out, stop=6)
+        _, notes, _, history = dpo_in_two(base, pairs, out, settings)
+    assert len(notes) == 1
+    assert f"Resumed in {3 - first} process" in notes[0]
+    assert f"checkpoint of {first} process" in notes[0]
+    losses = [[entry["loss"] for entry in entries] for entries in (history, whole.history)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    assert_equal_weights(out, tmp_path / "whole", base)
+    assert not out.with_name("model.state").exists()
+
+
+@pytest.mark.parametrize("name", ["fsdp.yaml", "zero3.yaml"])
+def test_accelerate_reads_each_configuration_and_knows_every_key(name: str) -> None:
+    from accelerate.commands.config.config_args import load_config_from_file  # type: ignore[import-untyped]
+    from accelerate.commands.launch import launch_command_parser  # type: ignore[import-untyped]
+
+    config = load_config_from_file(str(SCALE / name))
+    assert config.distributed_type in ("FSDP", "DEEPSPEED")
+    options = {action.dest for action in launch_command_parser()._actions}
+    keys = {**config.fsdp_config, **config.deepspeed_config}
+    assert keys
+    assert keys.keys() <= options
+    # the main process saves a whole model
+    assert "FULL_STATE_DICT" in keys.values() or keys["zero3_save_16bit_model"]
+
+
+def test_the_slurm_template_parses() -> None:
+    subprocess.run(["bash", "-n", str(SCALE / "train.sbatch")], check=True)
+
+
+@pytest.mark.long
+def test_the_slurm_template_trains_on_two_nodes(base: Path, pairs: Any, tmp_path: Path) -> None:
+    """Two nodes of one device each, both on this machine: `srun` starts the task of each; all else is what runs on a
+    cluster. accelerate has no FSDP on CPUs: there both hold a whole copy."""
+    from datasets import Dataset
+
+    rows = {name: [pair[name] for pair in pairs[1:4]] * 4 for name in ("prompt", "chosen", "rejected")}
+    Dataset.from_dict(rows).to_parquet(tmp_path / "train.parquet")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    commands = {
+        "scontrol": "printf '127.0.0.1\\nother\\n'",
+        "srun": 'shift; SLURM_NODEID=1 "$@" & SLURM_NODEID=0 "$@" && wait $!',
+        "accelerate": f'exec {sys.executable} -m accelerate.commands.launch "$@"',
+    }
+    for name, text in commands.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    slurm = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n", "SLURM_NNODES": "2", "SLURM_GPUS_ON_NODE": "1"}
+    environment = {**os.environ, **slurm, "MAIN_PORT": str(port), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    settings = json.dumps(COMMON | {"steps": 2})
+    command = ["bash", "train.sbatch", "fsdp.yaml", "reward", str(base), str(tmp_path), str(tmp_path / "rm"), settings]
+    subprocess.run(command, check=True, timeout=500, cwd=SCALE, env=environment)
+    history = json.loads((tmp_path / "rm" / "history.json").read_text())
+    assert (history["machine"]["processes"], history["steps"]) == (2, 2)
 
 
 def test_a_batch_that_processes_cannot_share_is_refused(
@@ -75,7 +213,7 @@ def test_the_rows_that_will_be_drawn_are_those_of_all_processes(rows: int) -> No
 
     from amendment.training.workbench import LengthPools, drawn
 
-    order = LengthPools([i % 7 for i in range(rows)], 4, 5)
+    order = LengthPools([i % 7 for i in range(rows)], 8, 5)
     shards = [list(BatchSamplerShard(BatchSampler(order, 4, drop_last=False), 2, rank)) for rank in (0, 1)]
     assert sorted(row for shard in shards for batch in shard for row in batch) == list(range(rows))
     first = {row for shard in shards for batch in shard[:2] for row in batch}  # two steps

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from amendment.dpo import DpoSettings, Guards, GuardSettings, SftSettings, train_dpo, train_sft
+from amendment.errors import TrainingError
 from amendment.reward_model import RewardSettings, train_reward
 from amendment.training import TrainerSettings
 
@@ -19,9 +20,7 @@ PLAIN = TrainerSettings(learning_rate=0.01, steps=4, batch_size=4, max_length=12
 ROWS = [{"prompt": [], "n": 1}]
 
 
-def test_a_training_finds_its_own_state_and_no_others(
-    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_training_finds_its_own_state_and_no_others(base: Path, tmp_path: Path) -> None:
     from amendment.training.workbench import workbench
 
     def state(base: Path = base, rows: Any = ROWS, seed: int = 1, depends: Any = None, **update: Any) -> Path:
@@ -45,9 +44,7 @@ def test_a_training_finds_its_own_state_and_no_others(
         state(depends=Guards(settings=GuardSettings(kl_per_token=1.0)).identity),
         state(base=copy),
     }
-    monkeypatch.setattr("amendment.training.workbench.cores", lambda: 64)  # sums of other parts, other last digits
-    others.add(state())
-    assert len(others - {first}) == 7
+    assert len(others - {first}) == 6
     assert not first.exists(), "another training in its place removes it"
 
 
@@ -107,6 +104,35 @@ def test_a_killed_training_ends_as_one_that_was_not(
     assert train(kind, base, killed, pairs, **how) == [6]
     assert contents(killed) == contents(whole)
     assert [path.name for path in killed.parent.iterdir()] == ["model"]
+
+
+def test_a_checkpoint_of_other_threads_is_used_and_noted(
+    base: Path, pairs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sums of other parts have other last digits."""
+    with pytest.raises(Killed):
+        train("reward", base, tmp_path / "model", pairs, stop=6, **EIGHT)
+    monkeypatch.setattr("amendment.training.workbench.cores", lambda: 64)
+    assert train("reward", base, tmp_path / "model", pairs, **EIGHT) == [6]
+    [note] = json.loads((tmp_path / "model/history.json").read_text())["notes"]
+    assert note.startswith("Resumed in 1 process of 64 threads from a checkpoint of 1 process of ")
+
+
+@pytest.mark.parametrize(("kind", "sharding"), [("sft", "FSDP"), ("sft", "DeepSpeed"), ("sigmoid", "whole copies")])
+def test_a_checkpoint_that_this_launch_cannot_read_is_refused_and_kept(
+    kind: str, sharding: str, base: Path, pairs: Any, tmp_path: Path
+) -> None:
+    """Of other sharding; or, as guards watch in one process alone, of a guarded training (sigmoid) in two."""
+    out = tmp_path / "model"
+    with pytest.raises(Killed):
+        train(kind, base, out, pairs, stop=6, **EIGHT)
+    [file] = out.with_name("model.state").glob("*/checkpoint-4/trainer_state.json")
+    state = json.loads(file.read_text())
+    state["stateful_callbacks"]["Watch"]["attributes"]["launch"] |= {"processes": 2, "sharding": sharding}
+    file.write_text(json.dumps(state))
+    with pytest.raises(TrainingError, match=rf"wrote it: 2 \({sharding}\); processes now: 1 .*launch as before"):
+        train(kind, base, out, pairs, **EIGHT)
+    assert file.exists()
 
 
 def test_epochs_and_accumulation_go_on_where_they_were(base: Path, pairs: Any, tmp_path: Path) -> None:
