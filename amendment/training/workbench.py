@@ -190,6 +190,12 @@ class Workbench:
         for watcher in (watch, *watchers):
             trainer.add_callback(watcher)
         kind = type(model_files.bare(trainer.model))
+        sharded = {"FSDP": trainer.is_fsdp_enabled, "DeepSpeed": trainer.is_deepspeed_enabled}
+        watch.launch = {
+            "processes": _processes(),
+            "threads": None if has_gpu() else cores(),
+            "sharding": next((name for name, is_on in sharded.items() if is_on), "whole copies"),
+        }
         checkpoint = self.resumable(watch.launch)
         with packed(trainer.model):
             trainer.train(resume_from_checkpoint=checkpoint)
@@ -377,12 +383,7 @@ class Watch(TrainerCallback, ExportableState):
 
     def __init__(self, trainer: Any, progress: ProgressCallback | None) -> None:
         self.trainer, self.progress, self.history = trainer, progress, list[dict[str, float]]()
-        sharded = {"FSDP": trainer.is_fsdp_enabled, "DeepSpeed": trainer.is_deepspeed_enabled}
-        self.launch = {
-            "processes": _processes(),
-            "threads": None if has_gpu() else cores(),
-            "sharding": next((name for name, is_on in sharded.items() if is_on), "whole copies"),
-        }
+        self.launch = dict[str, Any]()
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of this."""

@@ -182,7 +182,7 @@ def test_the_slurm_template_trains_on_two_nodes(base: Path, pairs: Any, tmp_path
     commands = {
         "scontrol": "printf '127.0.0.1\\nother\\n'",
         "srun": 'shift; SLURM_NODEID=1 "$@" & SLURM_NODEID=0 "$@" && wait $!',
-        "accelerate": f'exec {sys.executable} -m accelerate.commands.launch "$@"',
+        "accelerate": f'exec {sys.executable} -m accelerate.commands.accelerate_cli "$@"',
     }
     for name, text in commands.items():
         (tmp_path / name).write_text(f"#!/bin/bash\n{text}\n")
