@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.data import Sampler
 from transformers import PrinterCallback, TrainerCallback
+from transformers.integrations import unset_hf_deepspeed_config
 from transformers.trainer_callback import ExportableState
 
 import amendment
@@ -306,6 +307,7 @@ def configure(kind: type[Any], settings: TrainerSettings, *, seed: int, folder: 
         config = kind(**arguments)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{kind.__name__} refuses its settings: {error}") from error
+    unset_hf_deepspeed_config()  # else ZeRO-3 splits every model that is loaded from now on, DPO's reference too
     if config.n_gpu > 1:  # DataParallel would make every batch as many times larger as there are GPUs
         config._n_gpu = 1  # asking for `n_gpu` has set it, and it is not set again
     return config
