@@ -109,20 +109,27 @@ def sign(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, or a copy of a published dataset.")],
     key: Annotated[Path, typer.Option(metavar="PRIVATE", help="The file of your private Ed25519 key.")],
 ) -> None:
-    """Sign a manifest, after checking every file against it.
+    """Sign the manifest of a finished run, after checking every file against it.
 
     Writes manifest.intoto.json, an in-toto statement that `amendment verify --key PUBLIC` and other tools check.
     """
     from amendment.errors import DataError
     from amendment.files import write_text
-    from amendment.publishing.manifest import MANIFEST, SIGNATURE
+    from amendment.publishing.manifest import MANIFEST, SIGNATURE, read_manifest
     from amendment.publishing.signature import signed
     from amendment.publishing.verify import verification_lines
     from amendment.publishing.verify import verify as look
+    from amendment.text import plain
 
     result = look(folder)
     if not result.is_clean:
         raise DataError("\n".join([*verification_lines(result), "nothing was signed; see which of these you want"]))
+    manifest = read_manifest(folder)
+    if manifest["missing"] and not manifest.get("published"):
+        raise DataError(
+            f"{folder}: not finished; still to do: {', '.join(map(plain, manifest['missing']))}. Nothing was "
+            "signed. Finish it with amendment run FILE, or take these stages out of the run file and run again"
+        )
     write_text(folder / SIGNATURE, signed((folder / MANIFEST).read_text(encoding="utf-8"), key))
     typer.echo(f"{folder / SIGNATURE}: signed {result.files} files; others check it with your public key: verify --key")
 

@@ -41,6 +41,8 @@ _ASK: Mapping[Kind, str] = {
 }
 _AIM = " Choose them so that an assistant could easily break this principle: {statement}"
 _ITEM = re.compile(r"^\s*(?:\d{1,3}\s*[.):]|[-*•])\s*(.+?)\s*$", re.MULTILINE)
+_PLACEHOLDER = re.compile(r"\[[^]]*\]|<[^>]*>|\{[^}]*\}|\([^)]*\)", re.DOTALL)
+"""A text wholly in brackets, such as `[Question about cats]`."""
 
 
 def question(kind: Kind, seeds: Sequence[str], statement: str | None) -> str:
@@ -51,9 +53,18 @@ def question(kind: Kind, seeds: Sequence[str], statement: str | None) -> str:
 
 
 def listed_prompts(reply: str) -> list[str]:
-    """The items of the list in a reply, without quotation marks and bold type around them."""
-    items = (item.strip("*_ ") for item in _ITEM.findall(reply))
-    return [item[1:-1] if item[:1] + item[-1:] in ('""', "“”", "''") else item for item in items]
+    """The items of the list in a reply, without bold type, and without quotation marks around them or a stray quotation
+    mark or bracket at one end."""
+    return [_bare(item.strip("*_ ")) for item in _ITEM.findall(reply)]
+
+
+def _bare(item: str) -> str:
+    if item[:1] + item[-1:] in ('""', "“”", "''"):
+        return item[1:-1]
+    for marks in ('"“”', "'‘’", "[]"):
+        if len(re.findall(rf"(?<!\w)[{re.escape(marks)}]|[{re.escape(marks)}](?!\w)", item)) == 1:  # no apostrophes
+            item = item.strip(marks)
+    return item
 
 
 def rouge_l(ours: Sequence[str], theirs: Sequence[str]) -> float:
@@ -87,7 +98,7 @@ class Novelty:
     def why_not(self, text: str) -> str | None:
         """Why a prompt is not kept; None for one that is, and later ones are compared with it."""
         in_words = words(text)
-        if not FEWEST_WORDS <= len(in_words) <= MOST_WORDS or holds_marks(text):
+        if not FEWEST_WORDS <= len(in_words) <= MOST_WORDS or holds_marks(text) or _PLACEHOLDER.fullmatch(text):
             return UNFIT
         if holds_tokens(text):
             return TOKENS

@@ -10,6 +10,7 @@ from asyncio import to_thread
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 from amendment.data.sources import ModelSource
@@ -165,6 +166,8 @@ class _CandidatesStep:
 
     def __init__(self, context: Context, sources: Sequence[ModelSource]) -> None:
         self._sources, self._proof = sources, Proof(context.config, *DECISIVE)
+        takes = [source.take for source in sources if source.take is not None]
+        self.take = max(takes) if len(takes) == len(sources) else None
         self.models: Sequence[Model] = [context.model(source.model) for source in self._sources]
         self._window = context.window(self.models)
         self._answers = _Answers(context)
@@ -237,7 +240,8 @@ def _draw_source(context: Context, source: ModelSource) -> list[Drawn]:
         async def work(numbered: tuple[int, Prompt]) -> list[Drawn]:
             return await _draw(source, model, *numbered, window=window, proof=proof)
 
-        prompts = enumerate(context.workspace.rows("inputs/prompts", Prompt))
-        tally = Tally(f"candidates of {source.model}", context.workspace.count("inputs/prompts"))
+        prompts = islice(enumerate(context.workspace.rows("inputs/prompts", Prompt)), source.take)
+        count = context.workspace.count("inputs/prompts")
+        tally = Tally(f"candidates of {source.model}", min(count, source.take or count))
         context.stream_bounded([tally], prompts, tally.counting(work), drawn.extend, models=[model])
     return drawn

@@ -294,6 +294,7 @@ class _ConstructStep:
     name = "construct"
     reads: tuple[str, ...] = ()
     makes = None
+    take = None
 
     def __init__(self, context: Context) -> None:
         self._context = context

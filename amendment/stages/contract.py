@@ -163,6 +163,11 @@ class Step(Protocol):
         """The table whose candidates it adds to an item."""
         ...
 
+    @property
+    def take(self) -> int | None:
+        """It works on the first so many prompts; None: on all."""
+        ...
+
     async def work(self, item: Item) -> Any:
         """Ask what has to be asked about a prompt. Raises only what concerns the whole run."""
         ...

@@ -71,16 +71,15 @@ class _Chains:
     def __init__(self, context: Context, config: CritiqueConfig) -> None:
         self._context, self._config = context, config
         self._model = context.model(config.model)
+        self.take = config.take
         self._counts: Counter[str] = Counter()
         self._copies: Counter[str] = Counter()
         self._kept = KeptAnswers(context.constitutions)
         self.models: Sequence[Model] = [self._model]
         self.tables = Tables(context.workspace, "critique", candidates=Candidate, critiques=Critique)
 
-    async def work(self, item: Item) -> Chain | None:
-        """Draft, critique and revise; a chain that ends early keeps what it has. None for a prompt beyond `take`."""
-        if self._config.take is not None and item.index >= self._config.take:
-            return None
+    async def work(self, item: Item) -> Chain:
+        """Draft, critique and revise; a chain that ends early keeps what it has."""
         constitutions, seed = self._context.constitutions, self._context.config.seed
         chain = await run_chain(item.prompt, self._model, constitutions, self._config, seed=seed)
         item.candidates[self.makes] = list(chain.candidates)
@@ -89,9 +88,7 @@ class _Chains:
         item.is_pending = chain.ending.outcome == "pending"
         return chain
 
-    def keep(self, chain: Chain | None) -> None:
-        if chain is None:
-            return
+    def keep(self, chain: Chain) -> None:
         self.tables.end(chain.prompt_id, chain.ending)
         self.tables.add("candidates", chain.candidates)
         self.tables.add("critiques", chain.critiques)

@@ -179,7 +179,8 @@ class GenerateStage(Stage):
                     break
                 taken |= {text_of(prompt.messages) for prompt in made.new}
                 counts["prompts"] += len(made.new)
-                counts |= {f"{part.kind} by {part.model}": made.counts()}
+                name = f"{part.kind} by {part.model}"
+                counts[name if name not in counts else f"{name} (generate[{index}])"] = made.counts()
                 if 2 * len(made.new) < part.prompts:
                     warnings.append(made.shortfall())
             counts |= tables.close()

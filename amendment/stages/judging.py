@@ -271,6 +271,7 @@ class JudgeStep:
     """The candidates of each prompt, but those comparisons that the user's own votes have decided."""
 
     makes = None
+    take = None
 
     def __init__(
         self,

@@ -62,10 +62,14 @@ def one_pass(
 
 
 async def through(steps: Sequence[Step], item: Item, tallies: Sequence[Tally]) -> list[Any]:
-    """Take one item through the steps, up to the one that leaves it pending; the results of these."""
-    results = []
+    """Take one item through the steps, up to the one that leaves it pending; the results of these, None of a step that
+    does not take it."""
+    results: list[Any] = []
     ITEM.set(item.index)
     for step, tally in zip(steps, tallies, strict=True):
+        if step.take is not None and item.index >= step.take:
+            results.append(None)
+            continue
         if item.is_pending:
             tally.total -= 1
             continue
@@ -77,7 +81,7 @@ async def through(steps: Sequence[Step], item: Item, tallies: Sequence[Tally]) -
 
 def _all_prompts(context: Context, steps: Sequence[Step], elsewhere: Elsewhere | None) -> None:
     total = context.workspace.count("inputs/prompts")
-    tallies = [Tally(step.name, total) for step in steps]
+    tallies = [Tally(step.name, total if step.take is None else min(total, step.take)) for step in steps]
 
     async def work(item: Item) -> list[Any]:
         if elsewhere is None:
@@ -89,7 +93,8 @@ def _all_prompts(context: Context, steps: Sequence[Step], elsewhere: Elsewhere |
 
     def keep(results: list[Any]) -> None:
         for step, result in zip(steps, results, strict=False):
-            step.keep(result)
+            if result is not None:
+                step.keep(result)
 
     models = [model for step in steps for model in step.models]
     context.stream_bounded(tallies, _items(context, steps), work, keep, models=models)

@@ -80,10 +80,25 @@ def test_code_with_angle_brackets_stays(text: str) -> None:
         '1) "What is dew?"\n2) "Why do cats purr?"\n',
         "- **What is dew?**\n- Why do cats purr?",
         "1: What is dew?\n\n 2: Why do cats purr?  ",
+        "1. 'What is dew?\n2. Why do cats purr?”",
+        "1. [What is dew?\n2. Why do cats purr?]",
     ],
 )
 def test_lists_are_read_as_models_write_them(reply: str) -> None:
     assert listed_prompts(reply) == ["What is dew?", "Why do cats purr?"]
+
+
+@pytest.mark.parametrize(
+    "item", ["Is it the dogs' fault?", "Who said 'no' and \"yes\"", "What's in the cat's bowl?", "What is a[0] here?"]
+)
+def test_quotation_marks_and_brackets_that_belong_to_a_prompt_stay(item: str) -> None:
+    assert listed_prompts(f"1. {item}") == [item]
+
+
+@pytest.mark.parametrize("text", ["[Insert a question about cats]", "(your question goes here)", "<a new question>"])
+def test_a_placeholder_in_brackets_is_no_prompt(text: str) -> None:
+    assert Novelty(0.7, []).why_not(text) == UNFIT
+    assert Novelty(0.7, []).why_not(f"{text} or what is in {text}?") is None
 
 
 def test_a_reply_without_a_list_has_no_prompts() -> None:

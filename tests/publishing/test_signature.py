@@ -184,6 +184,14 @@ def test_a_folder_that_is_not_as_its_manifest_says_is_not_signed(chain: Path, ou
     assert not (chain / SIGNATURE).exists()
 
 
+def test_a_run_that_is_not_finished_is_not_signed(chain: Path, ours: tuple[Path, Path]) -> None:
+    again(chain, "dataset.test_share=0.5", until="inputs")
+    ended = amendment("sign", chain, "--key", ours[0])
+    assert ended.code != 0
+    assert "not finished; still to do: dataset. Nothing was signed" in " ".join(ended.err.split())
+    assert not (chain / SIGNATURE).exists()
+
+
 def test_a_run_that_changes_its_manifest_removes_the_signature(sealed: Path, ours: tuple[Path, Path]) -> None:
     again(sealed)
     assert faults(sealed, ours[1]) == set(), "the same manifest again"

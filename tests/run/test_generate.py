@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +115,14 @@ def test_it_stops_after_three_waves_with_what_is_new(folder: Path) -> None:
     assert again.plan().prompts == 6
 
 
+def test_two_entries_of_one_model_and_kind_are_counted_apart(folder: Path) -> None:
+    entries = "[{model: writer, prompts: 4}, {model: writer, prompts: 2}]"
+    text = RUN.replace("[{model: writer, prompts: 6}]", entries)
+    counts = made(folder, text, models={"writer": Lister()}).summary["stages"]["generate"]
+    new = {name: entry["new"] for name, entry in counts.items() if name.startswith("similar")}
+    assert new == {"similar by writer": 4, "similar by writer (generate[1])": 2}
+
+
 def test_a_model_that_writes_no_usable_prompt_stops_the_run_before_answers_are_paid_for(folder: Path) -> None:
     asked: list[str] = []
 
@@ -218,10 +225,3 @@ def test_a_run_without_a_seed_says_so(folder: Path) -> None:
     with pytest.raises(AmendmentError, match="no prompt can be a seed"):
         made(folder, text, models={"writer": Lister()})
     assert "no prompt can be a seed" in run_of(folder, text, models={"writer": Lister()}).plan().stops["generate"]
-
-
-def test_check_names_what_keeps_prompts_from_being_written(folder: Path) -> None:
-    [line] = complaints(
-        folder, RUN.replace("model: writer, prompts", "model: wrter, prompts").replace("function", "local")
-    )
-    assert re.search(r"no model 'wrter' under models \(did you mean 'writer'\?\)", line)

@@ -10,6 +10,7 @@ import pytest
 
 from amendment.data.store import read_records
 from amendment.records import Candidate, Prompt
+from amendment.run import ProgressEvent
 from amendment.text import read_fenced
 from tests.chat_server import ChatServer
 from tests.rows import save
@@ -128,7 +129,9 @@ judging: {{judges: [{{model: m, protocol: verdict}}]}}
 
 
 def test_take_revises_the_answers_to_the_first_prompts_alone(tmp_path: Path) -> None:
-    result = made(tmp_path, few("draft_and_last"), "critique.take=2", until="critique")
+    events: list[ProgressEvent] = []
+    result = made(tmp_path, few("draft_and_last"), "critique.take=2", until="critique", progress=events.append)
+    assert {(event.total, event.done <= 2) for event in events if event.stage == "critique"} == {(2, True)}
     first = [prompt.id for prompt in read_records(result.folder / "inputs/prompts.parquet", Prompt)[:2]]
     drafted = read_records(result.folder / "critique/candidates.parquet", Candidate)
     assert list(dict.fromkeys(candidate.prompt_id for candidate in drafted)) == first
