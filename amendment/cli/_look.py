@@ -41,6 +41,9 @@ def show(  # noqa: PLR0917 - typer makes options of them
     invalid: Annotated[
         bool, typer.Option("--invalid", help="List only prompts with a verdict that could not be read.")
     ] = False,
+    unsolved: Annotated[
+        bool, typer.Option("--unsolved", help="List only prompts to which no answer passes the run's verifiers.")
+    ] = False,
     grep: Annotated[
         str | None,
         typer.Option(
@@ -55,13 +58,14 @@ def show(  # noqa: PLR0917 - typer makes options of them
 ) -> None:
     """List a run's prompts, or show the whole story of one.
 
-    A story has answers, critiques, verdicts in both orders, label and pair. With several filters, a prompt must match
-    all of them. --random N shows the stories of N prompts. A stage is shown once it is done. Calls no model.
+    A story has answers, outcomes of verifiers, critiques, verdicts in both orders, label and pair. With several
+    filters, a prompt must match all of them. --random N shows the stories of N prompts. A stage is shown once it is
+    done. Calls no model.
     """
     from amendment.report import Records, RunReader
     from amendment.report.show import story_lines
 
-    wishes = {"disputed": disputed, "wrong": wrong, "flipped": flipped, "invalid": invalid}
+    wishes = {"disputed": disputed, "wrong": wrong, "flipped": flipped, "invalid": invalid, "unsolved": unsolved}
     filters = [name for name, is_on in wishes.items() if is_on] + ([f"with {plain(grep)!r}"] if grep else [])
     if prompts and (filters or random):
         raise ConfigError("show: found prompts and a filter; name prompts, or leave them out and filter")
@@ -71,7 +75,11 @@ def show(  # noqa: PLR0917 - typer makes options of them
         stories = reader.prompts([reader.find(name) for name in prompts])
     elif filters:
         every = reader.prompts(disputed=disputed or None, flipped=flipped or None, invalid=invalid or None)
-        stories = Records(story for story in every if (not grep or story.mentions(grep)) and (not wrong or story.wrong))
+        stories = Records(
+            story
+            for story in every
+            if (not grep or story.mentions(grep)) and (not wrong or story.wrong) and (not unsolved or story.unsolved)
+        )
         if random:
             drawn = set(reader.drawn([story.id for story in stories], random))
             stories = Records(story for story in stories if story.id in drawn)
@@ -83,7 +91,7 @@ def show(  # noqa: PLR0917 - typer makes options of them
         for story in stories:
             typer.echo(json.dumps(story.to_json(), allow_nan=False))
     elif stories and (prompts or random):
-        total, has_dataset = len(reader.prompt_ids), "dataset" in reader.done
+        total, has_dataset = reader.own_prompts, "dataset" in reader.done
         for number, story in enumerate(stories):
             _print([*([""] if number else []), *story_lines(story, total=total, has_dataset=has_dataset)])
     else:
@@ -95,8 +103,8 @@ def _table(reader: RunReader, stories: Sequence[PromptStory], count: int, filter
     """The first of the prompts, with what else there is."""
     from amendment.report.show import table_lines
 
-    total, place = len(reader.prompt_ids), shell_path(reader.folder)
-    which = f"{count:,} of {total:,} prompts ({' and '.join(filters)})" if filters else f"{total:,} prompts"
+    place = shell_path(reader.folder)
+    which = f"{count:,} of {reader.count_shown} ({' and '.join(filters)})" if filters else reader.count_shown
     yield f"{plain(reader.name)}: {which}"
     if stories:
         yield from table_lines(stories[:LISTED], is_done=not reader.to_do)

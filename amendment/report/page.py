@@ -20,7 +20,17 @@ from amendment.files import write_text
 from amendment.report.document import APPENDIX, ORDER, Document, read_document
 from amendment.report.plots import svg
 from amendment.report.reading import RunReader
-from amendment.report.show import confirmed_of, flags_of, generated_of, label_of, pair_of, saw_of, says_of, written_of
+from amendment.report.show import (
+    confirmed_of,
+    flags_of,
+    generated_of,
+    label_of,
+    outcome_of,
+    pair_of,
+    saw_of,
+    says_of,
+    written_of,
+)
 from amendment.text import visible
 
 if TYPE_CHECKING:
@@ -46,6 +56,8 @@ class Samples(NamedTuple):
     stories: Sequence[str]
     prompts: int
     """Of the whole run."""
+    count_shown: str
+    """The same in words."""
     filters: Sequence[str]
     """What stories can be filtered by."""
 
@@ -113,7 +125,8 @@ def _samples(document: Document, most: int, most_bytes: int) -> Samples:
             break
         shown.append(_markup(html))
         flags |= dict.fromkeys(names)
-    return Samples(document.name, document.folder, shown, len(reader.prompt_ids), list(flags) if len(flags) > 1 else [])
+    filters = list(flags) if len(flags) > 1 else []
+    return Samples(document.name, document.folder, shown, len(reader.prompt_ids), reader.count_shown, filters)
 
 
 def _prefix(document: Document) -> str:
@@ -152,7 +165,12 @@ def _environment() -> Environment:
     )
     environment.globals.update(svg=lambda plot: _markup(svg(plot)), saw=saw_of, says=says_of, label=label_of)
     environment.globals.update(
-        generated=generated_of, pair=pair_of, confirmed=confirmed_of, written=written_of, is_number=_is_number
+        generated=generated_of,
+        pair=pair_of,
+        confirmed=confirmed_of,
+        written=written_of,
+        outcome=outcome_of,
+        is_number=_is_number,
     )
     environment.filters["cut"] = _cut
     return environment

@@ -23,6 +23,7 @@ from amendment.data.pseudonyms import MAYBE_PEOPLE, Pseudonyms, run_pseudonyms
 from amendment.data.store import ITEMS, Item, Split, Workspace, iter_records, read_columns
 from amendment.errors import AmendmentError, ConfigError
 from amendment.hashing import HASH_PREFIX, content_id
+from amendment.preference.checked import VerifiedAnswer
 from amendment.records import (
     Candidate,
     Critique,
@@ -81,6 +82,18 @@ class RunReader:
             if path := self._path(stage, artefact):
                 ids |= dict.fromkeys(str(row[0]) for row in read_columns(path, column))
         return tuple(ids)
+
+    @cached_property
+    def own_prompts(self) -> int:
+        """The number of prompts of the run itself; those after them are of mixed-in pairs alone."""
+        path = self._path("inputs", "inputs/prompts")
+        return len({row[0] for row in read_columns(path, "id")}) if path else 0
+
+    @property
+    def count_shown(self) -> str:
+        """How many prompts there are, such as `110 prompts`."""
+        mixed = len(self.prompt_ids) - self.own_prompts
+        return f"{self.own_prompts:,} prompts{f' and {mixed:,} of dataset.mix' if mixed else ''}"
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
@@ -157,18 +170,22 @@ class RunReader:
             tables[item.prompt_id].items.append(item.name)
         for origin in self._read("generate", "generate/origins", PromptOrigin, ids):
             tables[origin.prompt_id].origin = origin
+        for row in self._read("verify", "verify/answers", VerifiedAnswer, ids):
+            tables[row.prompt_id].verified.append(row)
         prompts = {prompt.id: prompt for prompt in self._read("inputs", "inputs/prompts", Prompt, ids)}
         splits = {row.prompt_id: row.split for row in self._read("inputs", "inputs/split", Split, ids)}
         wanted = self.prompt_ids if ids is None else sorted(set(ids), key=self._numbers.__getitem__)
         for prompt_id in wanted:
             of_prompt = tables[prompt_id]
-            prompt = prompts.get(prompt_id) or _prompt_of(of_prompt.pairs[0].row)
+            own = prompts.get(prompt_id)
+            prompt = own or _prompt_of(of_prompt.pairs[0].row)
             pseudonym = self._people.of if of_prompt.has_people else str
             yield tell(
                 self._numbers[prompt_id],
                 prompt,
                 splits.get(prompt_id),
                 of_prompt,
+                is_own=own is not None,
                 failures=self._failures,
                 numbers=self._numbers,
                 pseudonym=pseudonym,
@@ -255,7 +272,11 @@ class RunReader:
 def _prompt_of(row: Preference) -> Prompt:
     """The prompt of a pair that was mixed in."""
     return Prompt(
-        messages=row.prompt, tools=row.tools, chat_template_kwargs=row.chat_template_kwargs, category=row.category
+        messages=row.prompt,
+        tools=row.tools,
+        chat_template_kwargs=row.chat_template_kwargs,
+        category=row.category,
+        source=row.source or "dataset.mix",
     )
 
 

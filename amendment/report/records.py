@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, overload
 
+from amendment.preference.checked import Effect
 from amendment.records import RaterKind, Scale
 from amendment.text import plain
 
@@ -31,6 +32,19 @@ SHOWN = 10
 
 def _line(text: str) -> str:
     return plain(text, longest=LONGEST_REPR - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifierView:
+    """What a verifier says of an answer."""
+
+    name: str
+    """`verify/NAME`."""
+    effect: Effect
+    passes: bool | None
+    """None where it could not be checked."""
+    reason: str | None
+    """Why it could not be checked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -55,6 +69,9 @@ class AnswerView:
     is_truncated: bool
     has_hint: bool
     """It was drawn with the prompt's known answer as a hint."""
+    verifiers: tuple[VerifierView, ...]
+    passes: bool | None
+    """It passes all verifiers that decide or veto; None without any, or where one could not check it."""
 
     def __repr__(self) -> str:
         return _line(f"Answer({self.number} {self.kind} by {self.model}: {self.text})")
@@ -220,6 +237,9 @@ class PromptStory:
     id: str
     text: str
     """The conversation so far, where it has several turns each with its role in front."""
+    known_answer: str | None
+    mixed_from: str | None
+    """The source under `dataset.mix` of a prompt that only mixed-in pairs have; None for a prompt of the run."""
     category: str | None
     split: Side | None
     answers: tuple[AnswerView, ...]
@@ -235,6 +255,8 @@ class PromptStory:
     """The model that wrote the prompt in the stage `generate`; None for a prompt of the user's."""
     parents: tuple[int, ...]
     """The numbers of the prompts that this model was shown; those that cleaning left out have none."""
+    parent_ids: tuple[str, ...]
+    """The ids of all these prompts, as in `generate/origins.parquet`."""
 
     @property
     def drafts(self) -> tuple[AnswerView, ...]:
@@ -280,6 +302,12 @@ class PromptStory:
         return any(comparison.wrong for comparison in self.comparisons)
 
     @property
+    def unsolved(self) -> bool:
+        """An answer fails the verifiers that decide or veto, and none passes them."""
+        outcomes = {answer.passes for answer in self.answers}
+        return False in outcomes and True not in outcomes
+
+    @property
     def flipped(self) -> bool:
         """Two of the answers are judged differently in the two orders."""
         return any(comparison.flipped for comparison in self.comparisons)
@@ -311,6 +339,7 @@ class PromptStory:
             **story,
             "disputed": self.disputed,
             "wrong": self.wrong,
+            "unsolved": self.unsolved,
             "flipped": self.flipped,
             "invalid": self.invalid,
         }

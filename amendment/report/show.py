@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
+from amendment.preference.checked import RATER
 from amendment.report.before_use import DECIDERS
-from amendment.report.records import AnswerView, ComparisonView, PairView, PromptStory, VerdictView
+from amendment.report.records import AnswerView, ComparisonView, PairView, PromptStory, VerdictView, VerifierView
 from amendment.text import width_of, wrapped
 
 COLUMNS = 80
@@ -50,22 +51,27 @@ def _state(story: PromptStory, *, is_done: bool) -> str:
 
 
 def flags_of(record: PromptStory | ComparisonView) -> list[str]:
-    return [name for name in ("disputed", "flipped", "invalid") if getattr(record, name)]
+    return [name for name in ("disputed", "flipped", "invalid", "unsolved") if getattr(record, name, False)]
 
 
 def story_lines(story: PromptStory, *, total: int, has_dataset: bool) -> Iterator[str]:
-    """The whole story of a prompt. `total` is the number of prompts of the run; `has_dataset` says that pairs have been
-    made, so that a missing one is none."""
+    """The whole story of a prompt. `total` is the number of the run's own prompts; `has_dataset` says that pairs have
+    been made, so that a missing one is none."""
     items = f"item {', '.join(story.items)}" if story.items else None
     facts = ", ".join(fact for fact in (items, story.category, story.split) if fact)
-    yield from _heading(f"Prompt {story.number:,} of {total:,}{f' ({facts})' if facts else ''}, {story.id}")
+    of = f", mixed in from {story.mixed_from}" if story.mixed_from else f" of {total:,}"
+    yield from _heading(f"Prompt {story.number:,}{of}{f' ({facts})' if facts else ''}, {story.id}")
     yield from _indented(story.text)
+    if story.known_answer is not None:
+        yield from _indented(f"known answer: {story.known_answer}", by=2)
     if by := generated_of(story):
         yield from _indented(by, by=2)
     for answer in story.answers:
         yield ""
         yield from _heading(written_of(answer))
         yield from _indented(answer.text)
+        for verifier in answer.verifiers:
+            yield from _indented(outcome_of(verifier), by=2)
         for critique in story.critiques:
             if critique.answer == answer.number:
                 yield ""
@@ -99,12 +105,21 @@ def written_of(answer: AnswerView) -> str:
     return f"Answer {answer.number}: {how}{''.join(f', {fact}' for fact in facts)}"
 
 
+def outcome_of(verifier: VerifierView) -> str:
+    """What a verifier says of an answer, such as `verify/math: passes`."""
+    outcome = {True: "passes", False: "fails", None: f"not checked: {verifier.reason}"}[verifier.passes]
+    return f"{verifier.name}: {outcome}{' (only recorded)' if verifier.effect == 'record' else ''}"
+
+
 def generated_of(story: PromptStory) -> str:
     """Who wrote a generated prompt, and from which prompts; empty for others."""
     if story.generated_by is None:
         return ""
     noun, numbers = "prompt" if len(story.parents) == 1 else "prompts", ", ".join(map(str, story.parents))
-    return f"written by {story.generated_by} from {noun} {numbers or 'that cleaning left out'}"
+    shown = [f"{noun} {numbers}"] if numbers else []
+    left_out = len(story.parent_ids) - len(story.parents)
+    shown += [f"{left_out} prompt{'s' * (left_out > 1)} that cleaning left out"] if left_out else []
+    return f"written by {story.generated_by} from {' and '.join(shown)}"
 
 
 def _drawn(answer: AnswerView) -> str:
@@ -221,6 +236,7 @@ def _decisive(principle: str | None) -> str:
 def pair_of(pair: PairView) -> str:
     """The pair as training sees it."""
     named = ", ".join(pair.raters) if pair.decided_by == "person" or len(pair.raters) == 1 else ""
+    named = "" if named == RATER else named
     facts = [
         f"{pair.chosen} chosen, {pair.rejected} rejected, P = {pair.p_chosen:.2f}",
         *([f"raw {pair.p_chosen_raw:.2f}"] if pair.p_chosen_raw != pair.p_chosen else []),

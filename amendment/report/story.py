@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from amendment.data.pseudonyms import MAYBE_PEOPLE, portable
 from amendment.preference.aggregate import aggregate_verdicts, person_votes, rater_votes
+from amendment.preference.checked import DECISIVE, VerifiedAnswer, passes_all
 from amendment.preference.hints import HINTED
 from amendment.preference.readings import by_comparison
 from amendment.records import (
@@ -34,6 +35,7 @@ from amendment.report.records import (
     PromptStory,
     Side,
     VerdictView,
+    VerifierView,
 )
 from amendment.statistics.sides import side_of
 from amendment.text import transcript
@@ -81,6 +83,7 @@ class StoryTables:
     """Their names in the user's files."""
     origin: PromptOrigin | None = None
     """Of a generated prompt."""
+    verified: list[VerifiedAnswer] = field(default_factory=list)
 
     @property
     def has_people(self) -> bool:
@@ -95,12 +98,14 @@ def tell(
     split: str | None,
     tables: StoryTables,
     *,
+    is_own: bool,
     failures: Mapping[str, str],
     numbers: Mapping[str, int],
     pseudonym: Callable[[str], str],
 ) -> PromptStory:
-    """The story of a prompt. `failures` say why comparisons have no judgement, by their ids; `numbers` are those of all
-    prompts; `pseudonym` is that of a rater who may be a person."""
+    """The story of a prompt; `is_own` is false where only mixed-in pairs have it. `failures` say why comparisons have
+    no judgement, by their ids; `numbers` are those of all prompts; `pseudonym` is that of a rater who may be a person.
+    """
     told = _Told(number, prompt, tables, pseudonym)
     comparisons = told.comparisons(failures)
     sides = [split, *(pair.split for pair in tables.pairs)]
@@ -109,6 +114,8 @@ def tell(
         number=number,
         id=prompt.id,
         text=told.prompt_text,
+        known_answer=prompt.answer,
+        mixed_from=None if is_own else prompt.source,
         category=prompt.category,
         split=side,
         answers=tuple(told.answers.values()),
@@ -121,6 +128,7 @@ def tell(
         parents=tuple(
             sorted(numbers[name] for name in tables.origin.parents if name in numbers) if tables.origin else ()
         ),
+        parent_ids=tables.origin.parents if tables.origin else (),
     )
 
 
@@ -138,6 +146,7 @@ class _Told:
             drawn_for.setdefault(row.worse_id, "worse")
         for candidate, kind, round_ in (*tables.answers, *_answers_of(tables.pairs)):
             model = candidate.origin.model
+            verified = [row for row in tables.verified if row.candidate_id == candidate.id]
             view = AnswerView(
                 number=len(self.answers) + 1,
                 id=candidate.id,
@@ -149,6 +158,11 @@ class _Told:
                 round=round_,
                 is_truncated=candidate.is_truncated,
                 has_hint=candidate.origin.template == HINTED,
+                verifiers=tuple(
+                    VerifierView(name=row.verifier, effect=row.effect, passes=row.passes, reason=row.reason)
+                    for row in verified
+                ),
+                passes=passes_all(verified, *DECISIVE),
             )
             self.answers.setdefault(candidate.id, view)
 

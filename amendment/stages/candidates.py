@@ -17,13 +17,14 @@ from amendment.data.sources import ModelSource
 from amendment.errors import CredentialsError, ProviderError
 from amendment.llm.concurrency import Tally, flow
 from amendment.llm.model import Ending, Model, Unusable, draft, ending_of
+from amendment.preference.checked import DECISIVE
 from amendment.preference.hints import HINTED, hinted
 from amendment.records import Candidate, Prompt
 from amendment.stages.contract import Ask, ConfigProblem, Context, Item, RunSettings, Stage, StageResult, Step, dump
 from amendment.stages.endings import Tables
 from amendment.stages.kept import KeptAnswers, kept_lines
 from amendment.stages.shown import count_lines
-from amendment.stages.verify import DECISIVE, Proof, Verifier, has_known_answers, verifiers_key
+from amendment.stages.verify import Proof, Verifier, has_known_answers, verifiers_key
 
 BATCH = 64
 """Answers of a policy that are generated together."""

@@ -25,15 +25,16 @@ class KeptAnswers:
         for drawn in self._principles:
             if drawn.principle.applies_to(prompt.category, prompt.tags):
                 checked = drawn.principle.check_answer(text_of(answer.messages), prompt.answer)
-                counts = self._counts[drawn.id].setdefault(kind, Counter())
-                outcome = "unchecked" if checked.is_kept is None else "kept" if checked.is_kept else "broken"
-                counts[outcome] += 1
-                if prompt.category:
-                    categories = self._by_category.setdefault((drawn.id, kind), {})
-                    categories.setdefault(prompt.category, Counter())[outcome] += 1
-                if checked.is_kept is None:
-                    reasons = (checked.reason, self._reasons.get(drawn.id, checked.reason))
-                    self._reasons[drawn.id] = min(reasons)
+                self.count(drawn.id, prompt.category, kind, checked.is_kept, checked.reason)
+
+    def count(self, name: str, category: str | None, kind: str, is_kept: bool | None, reason: str) -> None:
+        """Count an answer that has been checked by the principle of this name; `reason` says why it could not be."""
+        outcome = "unchecked" if is_kept is None else "kept" if is_kept else "broken"
+        self._counts[name].setdefault(kind, Counter())[outcome] += 1
+        if category:
+            self._by_category.setdefault((name, kind), {}).setdefault(category, Counter())[outcome] += 1
+        if is_kept is None:
+            self._reasons[name] = min(reason, self._reasons.get(name, reason))
 
     def to_json(self) -> dict[str, Any]:
         """By principle: how many answers of each kind keep it, break it, or could not be checked, and why not; the same

@@ -34,7 +34,7 @@ from amendment.stages.trained import (
     training_counts,
     training_progress,
 )
-from amendment.stages.verify import Verifier, answer_tables, verified_answers, verifiers_key
+from amendment.stages.verify import ANSWERS, Verifier, answer_tables, verified_answers
 
 
 class HelpfulAnswers(Part):
@@ -87,15 +87,14 @@ class SftStage(TrainingStage):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         rows = pair_tables(settings) if self.config.on == "chosen" else CHAINS
-        rows = (*PROMPTS, *answer_tables(settings)) if self.config.on == "verified" else rows
+        rows = (*PROMPTS, *answer_tables(settings), ANSWERS) if self.config.on == "verified" else rows
         helpful = (CHAINS if self.config.helpful.drafts_of else PROMPTS) if self.config.helpful else ()
         self.reads = (*self.base_reads, *dict.fromkeys((*rows, *helpful)))
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """The settings, and the files of the base and of helpful answers."""
         states = [source_state(source, context.base) for source in helpful_files(self.settings)]
-        verified = verifiers_key(self.settings) if self.config.on == "verified" else {}
-        return {**super().key(context), **verified, **({"helpful files": states} if states else {})}
+        return {**super().key(context), **({"helpful files": states} if states else {})}
 
     def problems(self) -> Iterator[ConfigProblem]:
         yield from super().problems()

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from inspect import getdoc
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from pydantic import Field
 
@@ -21,9 +22,9 @@ from amendment.constitutions.programs import behaviour_of
 from amendment.curation.rejection import one_of_each_behaviour, pass_at_each_k
 from amendment.data.sources import ChainSource, ModelSource, PromptFile, TaskPrompts
 from amendment.errors import ConfigError
-from amendment.preference.checked import RATER
+from amendment.preference.checked import DECISIVE, RATER, Effect, VerifiedAnswer, passes_all
 from amendment.preference.hints import HINTED
-from amendment.records import Candidate, Comparison, ItemEnding, Judgement, Prompt, Record, text_of
+from amendment.records import Candidate, Comparison, ItemEnding, Judgement, Prompt, text_of
 from amendment.sandbox import why_unavailable
 from amendment.stages.contract import (
     ConfigProblem,
@@ -42,31 +43,16 @@ from amendment.text import plain
 
 ANSWERS, JUDGEMENTS = "verify/answers", "verify/judgements"
 NAME = "verify"
-DECISIVE = ("decide", "veto")
-"""The effects of verifiers that an answer has to pass to be learned from."""
 
 
 class Verifier(Check):
     """A check of every answer."""
 
-    effect: Literal["decide", "veto", "record"] = "decide"
+    effect: Effect = "decide"
     """decide: if only one of two answers passes, it is chosen, whatever the judges say (`decided_by: verifier`). veto:
     judges decide, and a pair whose chosen answer fails is left out. record: outcomes are only recorded."""
     applies_when: AppliesWhen | None = None
     """The prompts whose answers are checked, such as `{categories: [arithmetic]}`; all by default."""
-
-
-class VerifiedAnswer(Record):
-    """The outcome of one check of one answer."""
-
-    prompt_id: str
-    candidate_id: str
-    verifier: str
-    """`verify/NAME`, as pairs name it among their principles."""
-    passes: bool | None = None
-    """Absent where the answer could not be checked."""
-    reason: str | None = None
-    """Why it could not be checked."""
 
 
 def verifier_rules(settings: RunSettings, *effects: str) -> tuple[Constitution, ...]:
@@ -186,24 +172,24 @@ class VerifyStage(Stage):
         settings, workspace = self.settings, context.workspace
         prompts, answers = context.prompts(), _by_prompt(context)
         drawn_by = _models_of_draws(context)
-        kept, proof = KeptAnswers(verifier_rules(settings)), Proof(settings, "decide")
         [rules] = verifier_rules(settings)
+        kept = KeptAnswers([rules])
         passed: dict[str, dict[str, list[bool]]] = defaultdict(dict)
         judgements: list[Judgement] = []
         with workspace.writing(ANSWERS, VerifiedAnswer) as add:
             for prompt_id, of_prompt in answers.items():
                 prompt = prompts[prompt_id]
-                outcomes = {}
+                different = {answer.id: answer for answer in of_prompt}
+                checked = {name: [*_checked(settings, rules, prompt, answer)] for name, answer in different.items()}
+                outcomes = {name: passes_all(rows, "decide") for name, rows in checked.items()}
                 for answer in of_prompt:
-                    outcome = outcomes[answer.id] = proof.of(prompt, answer)
-                    model = next(drawn_by) if answer.kind == "policy" else None
+                    model, outcome = next(drawn_by) if answer.kind == "policy" else None, outcomes[answer.id]
                     if model and answer.origin.template != HINTED and outcome is not None:
                         passed[model].setdefault(prompt_id, []).append(outcome)
-                    kept.add(prompt, answer, _writer(answer, model))
-                different = {answer.id: answer for answer in of_prompt}
-                for answer in different.values():
-                    for row in _checked(rules, prompt, answer):
-                        add(row)
+                    for row in checked[answer.id]:
+                        kept.count(row.verifier, prompt.category, _writer(answer, model), row.passes, row.reason or "")
+                for row in chain.from_iterable(checked.values()):
+                    add(row)
                 judgements += _pairs(prompt, different, outcomes, rules)
         counts = {"answers": sum(map(len, answers.values())), "passed": kept.to_json()}
         several = {model: by_prompt for model, by_prompt in passed.items() if min(map(len, by_prompt.values())) > 1}
@@ -238,14 +224,15 @@ def _writer(answer: Candidate, model: str | None) -> str:
     return f"answers of {model}{' with a hint' * (answer.origin.template == HINTED)}"
 
 
-def _checked(rules: Constitution, prompt: Prompt, answer: Candidate) -> Iterator[VerifiedAnswer]:
-    for rule in rules.principles:
+def _checked(settings: RunSettings, rules: Constitution, prompt: Prompt, answer: Candidate) -> Iterator[VerifiedAnswer]:
+    for rule, verifier in zip(rules.principles, settings.parts(Verifier), strict=True):
         if rule.applies_to(prompt.category, prompt.tags):
             checked = rule.check_answer(text_of(answer.messages), prompt.answer)
             yield VerifiedAnswer(
                 prompt_id=prompt.id,
                 candidate_id=answer.id,
                 verifier=rules.principle_reference(rule),
+                effect=verifier.effect,
                 passes=checked.is_kept,
                 reason=checked.reason or None,
             )
@@ -282,13 +269,17 @@ def _behaviour(prompt: Prompt, answer: Candidate, deciding: Sequence[Principle])
 
 def verified_answers(context: Context) -> list[tuple[Prompt, Candidate]]:
     """Different answers that pass every verifier that decides or vetoes, prompt by prompt."""
-    proof, prompts = Proof(context.config, *DECISIVE), context.prompts()
+    outcomes: dict[str, list[VerifiedAnswer]] = defaultdict(list)
+    for row in context.workspace.rows(ANSWERS, VerifiedAnswer):
+        outcomes[row.candidate_id].append(row)
+    prompts = context.prompts()
     answers = {
         answer.id: (prompts[prompt], answer)
         for prompt, of_prompt in _by_prompt(context).items()
         for answer in of_prompt
+        if passes_all(outcomes[answer.id], *DECISIVE)
     }
-    return [(prompt, answer) for prompt, answer in answers.values() if proof.of(prompt, answer)]
+    return [*answers.values()]
 
 
 def _pass_counts(outcomes: Mapping[str, Sequence[bool]]) -> dict[str, Any]:

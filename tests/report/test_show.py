@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from amendment.data.store import Workspace
+from amendment.preference.checked import VerifiedAnswer
 from amendment.preference.hints import HINTED
-from amendment.records import Candidate, Preference, PromptOrigin
+from amendment.records import Candidate, Message, Preference, Prompt, PromptOrigin, user
 from amendment.text import width_of
 from tests.command_line import Ended, amendment
 from tests.report.folders import ANSWERS, HOSTILE, OTHER, PROMPTS, REVISION, answer, pair, write_run
@@ -66,10 +68,55 @@ def test_a_hint_and_the_prompts_behind_a_generated_one_are_named(folder: Path) -
     status = json.loads((folder / "status.json").read_text())
     (folder / "status.json").write_text(json.dumps({**status, "done": ["generate", *status["done"]]}))
     story = shown(folder, 2).out.splitlines()
-    assert "  written by writer from prompts 1, 3" in story
+    assert "  written by writer from prompts 1, 3 and 1 prompt that cleaning left out" in story
+    [as_json] = map(json.loads, shown(folder, 2, "--json").out.splitlines())
+    assert (as_json["parents"], as_json["parent_ids"]) == ([1, 3], list(parents))
     assert "Answer 1: candidate, by small" in story
     assert "Answer 3: candidate, by small, with the known answer as a hint" in story
     assert "written by" not in shown(folder, 1).out
+
+
+def test_outcomes_of_verifiers_are_shown_and_prompts_without_an_answer_that_passes_are_listed(folder: Path) -> None:
+    right, wrong, unchecked = ANSWERS[1], ANSWERS[2], ANSWERS[3]  # two answers to prompt 2, one of two to prompt 3
+
+    def outcome(answer: Candidate, passes: bool | None, **more: Any) -> VerifiedAnswer:
+        name, prompt = "verify/math", answer.prompt_id
+        return VerifiedAnswer(prompt_id=prompt, candidate_id=answer.id, passes=passes, **{"verifier": name, **more})
+
+    recorded = outcome(right, False, verifier="verify/max-words", effect="record")
+    outcomes = [outcome(right, True), recorded, outcome(wrong, False), outcome(unchecked, None, reason="no number")]
+    Workspace(folder).write("verify/answers", VerifiedAnswer, outcomes)
+    with_answer = PROMPTS[1].model_copy(update={"answer": "wa-pa"})
+    Workspace(folder).write("inputs/prompts", Prompt, [PROMPTS[0], with_answer, PROMPTS[2]])
+    status = json.loads((folder / "status.json").read_text())
+    (folder / "status.json").write_text(json.dumps({**status, "done": ["verify", *status["done"]]}))
+    lines = shown(folder, 2).out.splitlines()
+    assert "  known answer: wa-pa" in lines
+    first, second = lines.index("    Ring-ding."), lines.index("    Nothing.")
+    assert lines[first + 1 : first + 3] == ["  verify/math: passes", "  verify/max-words: fails (only recorded)"]
+    assert lines[second + 1] == "  verify/math: fails"
+    assert "verify/math: not checked: no number" in shown(folder, 3).out
+    assert numbers(shown(folder, "--unsolved")) == [], "an answer that could not be checked does not fail"
+    Workspace(folder).write("verify/answers", VerifiedAnswer, [outcome(right, False), *outcomes[1:]])
+    assert numbers(shown(folder, "--unsolved")) == [2]
+    assert numbers(shown(folder, "--unsolved", "--disputed")) == []
+
+
+def test_prompts_of_mixed_in_pairs_are_not_counted_as_the_runs_own(folder: Path) -> None:
+    texts = [user("Whose is it?"), *[(Message(role="assistant", content=text),) for text in ("Mine.", "Yours.")]]
+    prompt, (a, b) = Prompt(messages=texts[0]), texts[1:]
+    ids = [Candidate(prompt_id=prompt.id, messages=answer, kind="imported").id for answer in (a, b)]
+    mixed = pair(REVISION, OTHER, 1.0, "person").model_copy(
+        update={
+            **{"prompt": texts[0], "chosen": a, "rejected": b, "prompt_id": prompt.id, "source": "theirs.jsonl"},
+            **dict(zip(("chosen_id", "rejected_id"), ids, strict=True)),
+        }
+    )
+    Workspace(folder).write("dataset/test", Preference, [mixed])
+    assert shown(folder).out.startswith("hand: 3 prompts and 1 of dataset.mix\n")
+    assert shown(folder, "--flipped").out.startswith("hand: 1 of 3 prompts and 1 of dataset.mix (flipped)\n")
+    assert shown(folder, 4).out.startswith("Prompt 4, mixed in from theirs.jsonl (test), ")
+    assert "Prompt 3 of 3" in shown(folder, 3).out
 
 
 def test_a_comparison_without_a_label_says_why(folder: Path) -> None:
