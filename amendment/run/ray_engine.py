@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amendment.data.store import Workspace
-from amendment.errors import AmendmentError, ConfigError, Paused
+from amendment.errors import AmendmentError, ConfigError, LedgerError, Paused
 from amendment.files import write_text
 from amendment.keys import redact_logs
 from amendment.libraries import need
@@ -50,6 +50,7 @@ MOST_RESTARTS = 100
 """Deaths of one worker, by its node or by itself, after which the run pauses."""
 MOST_AT_ONCE = 100_000
 """Items of a worker, and calls that wait at the desk; fewer are begun."""
+DESK_LOST = "the process that holds the budget and limits of all workers (ray::Desk) ended. Run again to continue."
 CLOSING = 2 * DRAIN
 """Seconds that a worker gets to finish."""
 
@@ -148,20 +149,21 @@ def _pool(ray: Any, context: RunContext, stages: Sequence[str]) -> Iterator[Else
     async def elsewhere(item: Item) -> tuple[list[Any], Sequence[Tally]]:
         try:
             passed: Passed = await workers[worker_of(item.prompt.id, count)].through.remote(item)
-        except ray.exceptions.RayActorError as fault:
-            raise Paused(
-                f"a worker died {MOST_RESTARTS} times, or could not be started: see Ray's logs on its node, then run "
-                f"again ({fault})"
-            ) from fault
         except ray.exceptions.RayTaskError as fault:
+            if isinstance(fault.cause, ray.exceptions.RayActorError):
+                raise Paused(DESK_LOST) from fault
             raise fault.cause or fault from None
+        except ray.exceptions.RayActorError as fault:
+            why = plain(" ".join(str(fault).split()), longest=500)
+            raise Paused(
+                f"a worker ended, and Ray did not replace it, which it does up to {MOST_RESTARTS} times: see Ray's logs "
+                f"on its node, then run again ({why})"
+            ) from fault
         if passed.fault:
             raise passed.fault
         return passed.results, passed.tallies
 
-    try:
-        yield elsewhere
-    finally:
+    def close() -> None:
         context.workers = 1
         deadline = time.monotonic() + CLOSING
         for closing in [worker.close.remote() for worker in workers]:
@@ -173,6 +175,14 @@ def _pool(ray: Any, context: RunContext, stages: Sequence[str]) -> Iterator[Else
         absorb_shards(calls.ledger)
         shutil.rmtree(folder / "workers")
         calls.budget.recount(context.spent(calls.ledger))
+
+    try:
+        yield elsewhere
+    except BaseException:
+        with suppress(LedgerError):  # the next start takes the ledgers over
+            close()
+        raise
+    close()
 
 
 def worker_of(prompt_id: str, count: int) -> int:

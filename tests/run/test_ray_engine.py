@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from amendment.errors import AmendmentError, BudgetReached, ConfigError
+from amendment.errors import AmendmentError, BudgetReached, ConfigError, Paused
 from amendment.run import Result, Run
+from amendment.run.ray_engine import SEEN
 from amendment.run.status import read_status
 from tests.vendors.runs import CONCURRENCY, dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer
+from tests.vendors.troubles import never
 from tests.vendors.wire import Ask
 
 ray: Any = pytest.importorskip("ray", reason="the engine ray needs the extra: pip install 'amendment[ray]'")
@@ -76,6 +78,20 @@ def test_a_worker_that_is_killed_changes_no_byte_and_repeats_what_was_in_flight_
     assert "critique" in again.ran
     assert not server.received, "workers read the ledger of the run"
     assert dataset_of(again.folder) == dataset_of(undisturbed.folder)
+
+
+@pytest.mark.long
+def test_a_run_whose_holder_of_the_limits_dies_pauses_and_says_so_in_one_line(
+    cluster: None, server: FaultServer, undisturbed: Result, tmp_path: Path
+) -> None:
+    path = write_run(tmp_path, server, prompts=PROMPTS, **TWO)
+    server.plan = once(20, lambda: ray.kill(ray.get_actor((tmp_path / "run" / SEEN).read_text())))
+    with pytest.raises(Paused, match=r"\Athe process that holds the budget and limits .* Run again to continue\.\Z"):
+        Run.from_file(path, folder=tmp_path / "run")()
+    server.plan = never
+    again = Run.from_file(path, folder=tmp_path / "run")()
+    assert dataset_of(again.folder) == dataset_of(undisturbed.folder)
+    assert server.paid.total() <= undisturbed.sent + IN_FLIGHT
 
 
 @pytest.mark.long
