@@ -34,6 +34,8 @@ from amendment.llm.concurrency import Tally
 from amendment.llm.ledger import Ledger, absorb_shards
 from amendment.llm.ledger_reading import SHARDS, Reader
 from amendment.llm.trust import Trust
+from amendment.preference.folder import PROTOCOLS, Protocol
+from amendment.preference.parsers import PARSERS, Parser
 from amendment.run.context import Patience, RunContext
 from amendment.run.engine import assemble
 from amendment.run.progress import QuietProgress
@@ -82,6 +84,9 @@ class _Job(NamedTuple):
     stages: tuple[str, ...]
     word: str
     """The content of SEEN, and the name of the desk."""
+    parsers: dict[str, Parser]
+    protocols: dict[str, Protocol]
+    """Registered ones too, which no worker has of itself."""
 
 
 @contextmanager
@@ -128,7 +133,8 @@ def _pool(ray: Any, context: RunContext, stages: Sequence[str]) -> Iterator[Else
     part: Any = context.config.engine
     calls, folder = context.calls, context.workspace.folder.resolve()
     count = _count(part.workers, part.gpus, ray.cluster_resources())
-    job = _Job(context.config, context.base.resolve(), folder, context.patience, tuple(stages), secrets.token_hex(8))
+    base, word = context.base.resolve(), secrets.token_hex(8)
+    job = _Job(context.config, base, folder, context.patience, tuple(stages), word, PARSERS, PROTOCOLS)
     write_text(folder / SEEN, job.word)
     calls.ledger.settle()
     strategies: Any = import_module("ray.util.scheduling_strategies")
@@ -156,8 +162,8 @@ def _pool(ray: Any, context: RunContext, stages: Sequence[str]) -> Iterator[Else
         except ray.exceptions.RayActorError as fault:
             why = plain(" ".join(str(fault).split()), longest=500)
             raise Paused(
-                f"a worker ended, and Ray did not replace it, which it does up to {MOST_RESTARTS} times: see Ray's logs "
-                f"on its node, then run again ({why})"
+                f"a worker ended, and Ray did not replace it, which it does up to {MOST_RESTARTS} times: see Ray's "
+                f"logs on its node, then run again ({why})"
             ) from fault
         if passed.fault:
             raise passed.fault
@@ -208,6 +214,8 @@ class _Worker:
     def __init__(self, job: _Job, number: int) -> None:
         self._fault: AmendmentError | None = None
         redact_logs(*(os.environ[name] for name in job.config.key_variables if os.environ.get(name)))
+        PARSERS.update(job.parsers)
+        PROTOCOLS.update(job.protocols)
         try:
             self._context = _WorkerContext(job, number)
             by_name = {stage.name: stage.stage for stage in assemble(self._context)}

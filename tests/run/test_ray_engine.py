@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from amendment.errors import AmendmentError, BudgetReached, ConfigError, Paused
+from amendment.preference import Parsed, register_protocol
+from amendment.preference.folder import PROTOCOLS
+from amendment.preference.parsers import PARSERS
 from amendment.run import Result, Run
 from amendment.run.ray_engine import SEEN
 from amendment.run.status import read_status
@@ -127,7 +130,7 @@ def test_a_worker_that_does_not_see_the_folder_ends_the_run(tmp_path: Path) -> N
     from amendment.run.ray_engine import _Job, _Worker
 
     settings = {"name": "n", "models": {"m": {"provider": "simulated"}}, "prompts": [{"lilliput": 2}]}
-    job = _Job(load_run_settings(settings).config, tmp_path, tmp_path / "elsewhere", Patience(), (), "word")
+    job = _Job(load_run_settings(settings).config, tmp_path, tmp_path / "elsewhere", Patience(), (), "word", {}, {})
     fault = _Worker(job, 0)._fault
     assert isinstance(fault, ConfigError)
     assert str(tmp_path / "elsewhere") in str(fault)
@@ -145,6 +148,29 @@ def test_what_workers_cannot_do_is_an_error_of_the_run_file(entry: dict[str, Any
     functions = {"m": str} if entry["provider"] == "function" else None
     with pytest.raises(AmendmentError, match=place):
         Run.from_dict(settings, folder=tmp_path, models=functions)
+
+
+def test_a_registered_protocol_reads_replies_in_workers_too(cluster: None, tmp_path: Path) -> None:
+    (tmp_path / "judge.yaml").write_text("{id: first, version: 1.0.0, protocol: always-a, template: compare.txt}")
+    (tmp_path / "compare.txt").write_text(
+        "{conversation}\n\n{answer_a}\n\n{answer_b}\n\n{principle} {question} A or B?"
+    )
+    settings = {
+        "name": "n",
+        "engine": {"name": "ray", "workers": 2},
+        "constitution": "lilliput",
+        "models": {"m": {"provider": "simulated", "writer": "careless"}},
+        "prompts": [{"lilliput": 8}],
+        "candidates": [{"model": "m", "per_prompt": 2}],
+        "judging": {"judges": [{"model": "m", "protocol": str(tmp_path)}]},
+    }
+    register_protocol("always-a", lambda _: Parsed("A", {"A": 1.0, "B": 0.0}), form="A or B")
+    try:
+        counts = Run.from_dict(settings, folder=tmp_path / "run")(until="judging").summary["stages"]["judging"]
+    finally:
+        del PROTOCOLS["always-a"], PARSERS["always-a"]
+    assert counts["verdicts"] >= 2
+    assert counts["invalid verdicts"] == 0
 
 
 def test_more_workers_than_the_cluster_has_room_for_are_refused(cluster: None, tmp_path: Path) -> None:
