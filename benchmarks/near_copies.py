@@ -21,7 +21,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import NamedTuple
 
-from amendment.curation.near_copies import HASHES, NearCopies, jaccard, shingles_of, words_and_figures
+from amendment.curation.near_copies import HASHES, NearCopies, shingles_of, words_and_figures
 
 TEXTS, PLANTED, STRENGTHS, THRESHOLD = 200_000, 0.1, (0.01, 0.02, 0.04), 0.8
 Find = Callable[[str, str], str | None]
@@ -108,6 +108,12 @@ def by_datasketch() -> Find:
         return None
 
     return find
+
+
+def jaccard(ours: str, theirs: str) -> float:
+    """Jaccard similarity of two texts' sets of shingles, in [0, 1]."""
+    first, second = (set(shingles_of(*words_and_figures(text))) for text in (ours, theirs))
+    return len(first & second) / len(first | second)
 
 
 def peak() -> float:

@@ -490,8 +490,3 @@ def attack_gate(figures: AttackFigures) -> Ruling:
         few = f"{shown}: too few to say, PASS needs {ENOUGH} prompts"
         return "not measured" if prompts < FEWEST_ITEMS else "WARN", few
     return "WARN" if limit < LOOSE else "FAIL", shown
-
-
-def probe_json(report: Sequence[Probed]) -> dict[str, Any]:
-    """The report as JSON, with the rules of its gates."""
-    return {"probes": [probed.to_json() for probed in report], "rules": dict(RULES)}

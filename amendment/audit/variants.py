@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from amendment.audit.figures import Section
-from amendment.audit.probes import VARIANTS, ProbeAnswers
+from amendment.audit.probes import RULES, VARIANTS, ProbeAnswers, Probed
 from amendment.audit.refusal_phrases import refusal_phrase
 from amendment.records import Message, Messages, Record
 from amendment.text import fence, holds_marks, holds_tokens, words
@@ -187,3 +187,9 @@ def variant_sections(agreements: Iterable[VariantAgreement]) -> list[Section]:
         "same verdict on the prompt and on every variant."
     )
     return [Section("Probes: variants of the prompt", (note,), head, rows)] if rows else []
+
+
+def probe_json(report: Sequence[Probed], agreements: Iterable[VariantAgreement]) -> dict[str, Any]:
+    """What all probes have found, as JSON, with the rules of their gates."""
+    probed = {"probes": [row.to_json() for row in report], "rules": dict(RULES)}
+    return {**probed, "variants": [row._asdict() for row in agreements]}

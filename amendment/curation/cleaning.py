@@ -26,6 +26,8 @@ from amendment.text import folded, words
 KEY, PERSONAL = "key or token", "personal data"
 LENGTH, LANGUAGE = "length", "language"
 OVERLAP, COPY, NEAR_COPY, ONE_SIDED = "overlap with an evaluation set", "copy", "near copy", "one-sided n-gram"
+IN_A_ROW = 13
+"""Words in a row that are an overlap with an evaluation set."""
 SHORTEST = 5
 """Words of the shortest text that a language is read from, and of the shortest item of an evaluation set that counts:
 the answer "Paris" is in every text about it."""
@@ -46,10 +48,8 @@ class CleanConfig(Part):
     """The Jaccard similarity of word 3-grams from which a later text is a near copy of an earlier one; the first stays.
     null keeps copies and near copies."""
     evaluation_sets: tuple[EvaluationSet, ...] = ()
-    """Files, or datasets on the Hub, with which no text may overlap."""
-    ngram: int = Field(default=13, ge=SHORTEST, le=100)
-    """So many words in a row shared with an evaluation set are an overlap. An item of fewer words counts where a text
-    has the same words."""
+    """Files, or datasets on the Hub, with which no text may share 13 words in a row. An item of fewer words counts
+    where a text has the same words."""
     prompt_words: tuple[int, int] = (1, 4000)
     """The fewest and the most words of a prompt."""
     answer_words: tuple[int, int] = (1, 4000)
@@ -84,8 +84,7 @@ class Overlap:
     """The word n-grams of evaluation sets. Brown et al. 2020 (Language Models are Few-Shot Learners), appendix C, take
     13 words, and shorter items whole."""
 
-    def __init__(self, n: int) -> None:
-        self._n = n
+    def __init__(self) -> None:
         self._grams: dict[int, str] = {}
         self._whole: dict[tuple[str, ...], str] = {}
         self.compared: dict[str, tuple[int, int]] = {}
@@ -98,9 +97,9 @@ class Overlap:
         for text in texts_in(value):
             in_words = tuple(words(folded(text)))
             longest = max(longest, len(in_words))
-            for gram in ngrams(in_words, self._n):
+            for gram in ngrams(in_words, IN_A_ROW):
                 self._grams.setdefault(hash(gram), name)
-            if SHORTEST <= len(in_words) < self._n:
+            if SHORTEST <= len(in_words) < IN_A_ROW:
                 self._whole.setdefault(in_words, name)
         return longest >= SHORTEST
 
@@ -109,7 +108,7 @@ class Overlap:
         in_words = tuple(words(folded(text)))
         whole = self._whole.get(in_words)
         return whole or next(
-            (name for gram in ngrams(in_words, self._n) if (name := self._grams.get(hash(gram)))), None
+            (name for gram in ngrams(in_words, IN_A_ROW) if (name := self._grams.get(hash(gram)))), None
         )
 
 

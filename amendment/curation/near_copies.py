@@ -99,12 +99,6 @@ def words_and_figures(text: str) -> tuple[list[str], list[str]]:
     return words(text) or [text.strip()], _FIGURES.findall(text)
 
 
-def jaccard(ours: str, theirs: str) -> float:
-    """Jaccard similarity of two texts' sets of shingles, in [0, 1]."""
-    first, second = (set(shingles_of(*words_and_figures(text))) for text in (ours, theirs))
-    return len(first & second) / len(first | second)
-
-
 def shingles_of(in_words: list[str], figures: list[str]) -> list[str]:
     """The different runs of three words of a text, each marked by the figures of the whole text."""
     mark = zlib.crc32(" ".join(figures).encode()) if figures else 0

@@ -24,6 +24,8 @@ EACH = 4
 """Prompts that are asked for in one question."""
 FEWEST_WORDS, MOST_WORDS = 3, 150
 """Self-Instruct keeps 3 to 150 words."""
+SIMILARITY = 0.7
+"""The ROUGE-L with an earlier prompt, seeds included, from which a prompt is not new; as in Self-Instruct."""
 SIMILAR, UNFIT = "like an earlier prompt", "too short, too long or no prompt"
 TOKENS = "with tokens of a chat template, or control characters"
 _ASK: Mapping[Kind, str] = {
@@ -90,9 +92,7 @@ def _common(ours: Sequence[str], theirs: Sequence[str]) -> int:
 class Novelty:
     """The prompts kept so far, seeds among them, to compare new ones with."""
 
-    def __init__(self, below: float, seeds: Sequence[str]) -> None:
-        """A new prompt has a ROUGE-L of less than `below` with every prompt kept."""
-        self._below = below
+    def __init__(self, seeds: Sequence[str]) -> None:
         self._kept = [words(text) for text in seeds]
 
     def why_not(self, text: str) -> str | None:
@@ -102,7 +102,7 @@ class Novelty:
             return UNFIT
         if holds_tokens(text):
             return TOKENS
-        if any(rouge_l(in_words, other) >= self._below for other in self._kept):
+        if any(rouge_l(in_words, other) >= SIMILARITY for other in self._kept):
             return SIMILAR
         self._kept.append(in_words)
         return None

@@ -26,6 +26,7 @@ from amendment.run.money import open_budget, price_table, prices_of, spent_befor
 from amendment.run.progress import Progress
 from amendment.run.runfile.config import RunFile
 from amendment.stages.contract import dump
+from amendment.stages.verify import verifier_rules
 from amendment.sync import run_sync
 from amendment.text import plain
 
@@ -96,6 +97,10 @@ class RunContext:
     @cached_property
     def constitutions(self) -> tuple[Constitution, ...]:
         return tuple(load_constitution(name, base=self.base) for name in self.config.constitution)
+
+    @property
+    def rules(self) -> tuple[Constitution, ...]:
+        return (*self.constitutions, *verifier_rules(self.config))
 
     @property
     def calls(self) -> Calls:

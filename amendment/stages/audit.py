@@ -21,12 +21,12 @@ from amendment.audit.conclusion import refused
 from amendment.audit.figures import Section
 from amendment.audit.inputs import AuditInputs, read_votes, votes_of_run
 from amendment.audit.label_mass import mass_section
-from amendment.audit.probes import ProbeAnswers, probe_json, probe_report
+from amendment.audit.probes import ProbeAnswers, probe_report
 from amendment.audit.sections import probe_sections, sections
 from amendment.audit.single import SingleLabels, label_certificate, read_labels
 from amendment.audit.studies import study_of
 from amendment.audit.text import certificate_lines
-from amendment.audit.variants import variant_agreements, variant_sections
+from amendment.audit.variants import probe_json, variant_agreements, variant_sections
 from amendment.calibration.labelling import ASKED, SAMPLE
 from amendment.calibration.report import SpotCheck, certificate_part, gate_section, spot_check_sections
 from amendment.calibration.samples import SpotCheckSettings
@@ -323,7 +323,7 @@ def _write(
         "toolkit": __version__,
         "simulated": banner,
         **_what_was_read(inputs),
-        **({"probes": {**probe_json(probed), "variants": [row._asdict() for row in variants]}} if probes else {}),
+        **({"probes": probe_json(probed, variants)} if probes else {}),
         **(certificate_part(people, gates) if people else {}),
         **({"constitutions": inputs.constitutions} if inputs.constitutions else {}),
         **({"label_mass": [row._asdict() for row in inputs.label_mass]} if inputs.label_mass else {}),

@@ -20,11 +20,22 @@ from amendment.llm.model import Ending, Model, Unusable, draft, ending_of
 from amendment.preference.checked import DECISIVE
 from amendment.preference.hints import HINTED, hinted
 from amendment.records import Candidate, Prompt
-from amendment.stages.contract import Ask, ConfigProblem, Context, Item, RunSettings, Stage, StageResult, Step, dump
+from amendment.stages.contract import (
+    Ask,
+    ConfigProblem,
+    Context,
+    Item,
+    RunSettings,
+    Stage,
+    StageResult,
+    Step,
+    dump,
+    rules_key,
+)
 from amendment.stages.endings import Tables
 from amendment.stages.kept import KeptAnswers, kept_lines
 from amendment.stages.shown import count_lines
-from amendment.stages.verify import Proof, Verifier, has_known_answers, verifiers_key
+from amendment.stages.verify import Proof, Verifier, has_known_answers
 
 BATCH = 64
 """Answers of a policy that are generated together."""
@@ -97,7 +108,7 @@ class CandidatesStage(Stage):
         key: dict[str, Any] = {"candidates": [dump(source) for source in self.drawn_from]}
         for source in self.drawn_from:
             key |= context.model_key(source.model) if source.model in context.config.models else {}
-        return key | (verifiers_key(self.settings) if any(source.hint for source in self.drawn_from) else {})
+        return key | (rules_key(context.rules) if any(source.hint for source in self.drawn_from) else {})
 
     def asks(self) -> Iterator[Ask]:
         for index, source in enumerate(self.settings.candidates):

@@ -217,7 +217,7 @@ def _sides(rows: Iterable[Preference]) -> Iterator[Sides]:
 
 def read_overlap(config: CleanConfig, base: Path, *, glimpse: bool = False) -> Overlap:
     """The n-grams of all evaluation sets. Raises DataError with the problems of all of them."""
-    overlap = Overlap(config.ngram)
+    overlap = Overlap()
     problems: list[Problem] = []
     for source in config.evaluation_sets:
         try:

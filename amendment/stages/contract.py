@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, Field
 
-from amendment.constitutions import Check, Constitution, principles_of
+from amendment.constitutions import Constitution, principles_of
 from amendment.constitutions.checks import source_of
 from amendment.curation.cleaning import CleanConfig
 from amendment.data.sources import FileSource, LilliputPrompts, Name, OneOrMore, Source
@@ -218,6 +218,11 @@ class Context(Protocol):
     def constitutions(self) -> tuple[Constitution, ...]: ...
 
     @property
+    def rules(self) -> tuple[Constitution, ...]:
+        """The constitutions, and the run's verifiers as one more."""
+        ...
+
+    @property
     def asks_most(self) -> bool:
         """Stages whose questions depend on answers ask all that they may have to ask."""
         ...
@@ -398,17 +403,16 @@ def open_judge(context: Context, entry: JudgeEntry, settings: JudgeSettings) -> 
 
 
 def constitution_key(context: Context) -> dict[str, Any]:
-    """The constitutions, with the source of functions that check for them, for the key of a stage that asks by
-    principles."""
-    checks = [check for drawn in principles_of(context.constitutions) for check in drawn.principle.check]
-    references = {"constitutions": [constitution.reference for constitution in context.constitutions]}
-    return {**references, **check_key(checks)}
+    """The constitutions, for the key of a stage that asks by principles."""
+    return rules_key(context.constitutions)
 
 
-def check_key(checks: Iterable[Check]) -> dict[str, Any]:
-    """The source of functions among checks, for a key; nothing without any."""
+def rules_key(rules: Sequence[Constitution]) -> dict[str, Any]:
+    """Constitutions, verifiers among them, with the source of functions that check for them, for a key."""
+    checks = [check for drawn in principles_of(rules) for check in drawn.principle.check]
     functions = {str(check.value): source_of(str(check.value)) for check in checks if check.kind == "function"}
-    return {"checks": functions} if functions else {}
+    references = {"constitutions": [constitution.reference for constitution in rules]}
+    return {**references, **({"checks": functions} if functions else {})}
 
 
 def dump(part: BaseModel, *, without: set[str] | None = None) -> dict[str, Any]:

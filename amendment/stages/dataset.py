@@ -23,7 +23,7 @@ from amendment.preference.pairs import TIED_POOL, preference_row
 from amendment.records import Pair, Preference, Verdict, text_of
 from amendment.stages.calibration import PROBABILITIES
 from amendment.stages.cleaning import DROPPED, ONE_SIDED_TABLE, Cleaning, clean_key, funnel_lines, one_sided_lines
-from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig, Contrast
+from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig
 from amendment.stages.constructed import constructed_pairs
 from amendment.stages.contract import (
     ConfigProblem,
@@ -32,11 +32,11 @@ from amendment.stages.contract import (
     RunSettings,
     Stage,
     StageResult,
-    constitution_key,
     dump,
+    rules_key,
 )
 from amendment.stages.diversity import diversity_lines, pair_diversity
-from amendment.stages.judging import JudgingConfig, candidate_tables, judging_tables
+from amendment.stages.judging import JudgingConfig, candidate_tables, deciding_table
 from amendment.stages.labels import OPEN
 from amendment.stages.mixing import RUN, mix_in, mix_key, mix_lines
 from amendment.stages.pairs import (
@@ -52,8 +52,6 @@ from amendment.stages.pairs import (
     texts_of,
 )
 from amendment.stages.shown import count_lines, counts_shown, estimate_shown
-from amendment.stages.verify import JUDGEMENTS as VERIFIED
-from amendment.stages.verify import makes_pairs, verifier_rules, verifiers_key
 from amendment.statistics.sides import side_of
 from amendment.text import plain
 
@@ -74,12 +72,11 @@ class DatasetStage(Stage):
         super().__init__(settings)
         self.config = settings.need(DatasetConfig)
         judging = settings.part(JudgingConfig)
-        judged = judging_tables(judging) if judging else ()
-        judged = tuple(name for name in judged if name.endswith(("/judgements", "/rankings")))
-        mixed = ("mixing/pairs",) if len(self.config.mix) > 1 else ()
+        judged: tuple[str, ...] = (table,) if (table := deciding_table(settings)) else ()
+        judged += ("judging/rankings",) if judging and judging.ranking != "all_pairs" else ()
+        mixed = ("mixing/pairs",) if self.config.is_mixed else ()
         labelled = (PROBABILITIES, OPEN) if settings.part(SpotCheckSettings) else ()
         constructed: tuple[str, ...] = (CANDIDATES, PAIRS) if settings.parts(ConstructConfig) else ()
-        constructed += (VERIFIED,) if makes_pairs(settings) else ()
         named = ("people.json",) if judging or settings.part(SpotCheckSettings) or settings.verdicts else ()
         tables = ("inputs/prompts", "inputs/split", "inputs/judgements", *candidate_tables(settings), *judged)
         self.reads = (*tables, *constructed, *mixed, *labelled, *named)
@@ -95,15 +92,13 @@ class DatasetStage(Stage):
         return (DatasetConfig, Field(default=DatasetConfig(), description=getdoc(cls)))
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        key = dump(self.config, without={"mix"}) | clean_key(self.settings, context.base) | verifiers_key(self.settings)
-        key |= self.config.diversity.key(context.base)
+        key = dump(self.config, without={"mix"}) | clean_key(self.settings, context.base)
+        key |= rules_key(context.rules) | self.config.diversity.key(context.base)
         if self.config.mix:
             key["shares"] = mix_key(self.config)
         if people := self.settings.part(SpotCheckSettings):
             key["decide"] = people.decide
-        if self.settings.part(JudgingConfig):
-            return {**key, **made_pairs_key(self.settings), **constitution_key(context)}
-        return {**key, **constitution_key(context)} if self.settings.parts(Contrast) else key
+        return {**key, **made_pairs_key(self.settings)} if self.settings.part(JudgingConfig) else key
 
     def sources(self) -> Iterable[Source]:
         return [self.config.diversity.reference] if self.config.diversity.reference else []
@@ -141,7 +136,7 @@ class DatasetStage(Stage):
         if not rows["train"]:
             raise AmendmentError(_no_pair(left_out, cleaning.left_out, len(rows["test"]), context.config))
         by_source = {RUN: [*rows["train"], *rows["test"]]}
-        if len(self.config.mix) > 1:
+        if self.config.is_mixed:
             rows, by_source, mixed = mix_in(context, rows, cleaning.pairs)
             counts |= mixed
         cleaned, funnel = cleaning.finish(context.workspace, self.name, before)
@@ -178,9 +173,7 @@ def _rows(context: Context) -> _Rows:
     texts, test = texts_of(context), context.held_out()
     rows: dict[str, list[Preference]] = {"train": [], "test": []}
     cut: Counter[str] = Counter()
-    asked = context.config.part(JudgingConfig) or context.config.parts(Contrast)
-    cited = (*(context.constitutions if asked else ()), *verifier_rules(context.config))
-    references = {constitution.id: constitution.reference for constitution in cited}
+    references = {constitution.id: constitution.reference for constitution in context.rules}
     imported, judged = imported_pairs(context, texts), judged_pairs(context, texts)
     checked = spot_checked_pairs(context, judged.pairs)
     decided = [*imported.pairs, *checked.pairs]
@@ -248,7 +241,7 @@ def _no_pair(left_out: Counter[str], cleaned: Counter[str], on_test_side: int, s
     if left_out.get("invalid") or left_out.get("orders disagree"):
         ways.append("ask a judge that answers better (the table judging/verdicts holds its replies)")
     nothing = "nothing was judged"
-    if makes_pairs(settings) and not counts:
+    if deciding_table(settings) and not (settings.part(JudgingConfig) or counts):
         nothing = "no prompt has an answer that passes and one that fails; summary.md says why under verify"
         ways = ["draw more answers of each prompt, or raise max_tokens where they are cut"]
     if settings.parts(ConstructConfig) and not counts:

@@ -44,6 +44,7 @@ from amendment.stages.contract import (
     constitution_key,
     dump,
     is_lilliput,
+    rules_key,
 )
 from amendment.stages.endings import write_endings
 from amendment.stages.evaluation_lines import evaluation_lines
@@ -67,7 +68,7 @@ from amendment.stages.policies import (
 from amendment.stages.reward_model import RewardModelConfig, score_pairs
 from amendment.stages.scorecard import has_checks, scorecard
 from amendment.stages.sft import helpful_files, read_helpful
-from amendment.stages.verify import checked_rules, verifier_rules, verifiers_key
+from amendment.stages.verify import verifier_rules
 from amendment.statistics import clustered_mean, share
 from amendment.text import plain
 
@@ -187,8 +188,8 @@ class EvaluateStage(Stage):
             key |= {**context.model_key(entry.model), f"judge {entry.protocol}": folder.hash}
             key |= constitution_key(context) if place[0] != "over_refusal" else {}  # a refusal has no principle
             key[f"standing of {place[0]}"] = independence(context.config, entry, context.base)
-        if has_checks(checked_rules(context)):
-            key |= {**constitution_key(context), **verifiers_key(self.settings)}
+        if has_checks(context.rules):
+            key |= rules_key(context.rules)
         if embeddings := self.config.embeddings:
             key["embeddings"] = [
                 folder_state(Path(found_folder(embeddings, context.base))),
@@ -302,7 +303,7 @@ class EvaluateStage(Stage):
         if config.violations:
             checks, counts["violations"] = check_violations(context, config.violations, answers)
             artefacts.append(write("evaluate/violations", PolicyCheck, checks))
-        if answers and (has_checks(checked_rules(context)) or "simulated" not in counts):
+        if answers and (has_checks(context.rules) or "simulated" not in counts):
             counts["scorecard"] = self._scorecard(context, answers, checks, counts.get("violations", {}).get("judge"))
         if config.over_refusal and harmless:
             refusals, counts["over-refusal"] = find_refusals(context, config.over_refusal, harmless, drawn)

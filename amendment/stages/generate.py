@@ -57,8 +57,6 @@ class GenerateConfig(Part):
     none is new, it stops with an error."""
     kind: Kind = "similar"
     """similar: other prompts of the seeds' kind. red_team: variants of a seed that are harder to answer well."""
-    novelty: float = Field(default=0.7, gt=0, le=1)
-    """A prompt is kept if its ROUGE-L with each earlier one, seeds included, is less than this."""
     aim: str | None = None
     """The folder of an earlier run. Prompts aim at the lowest share kept there: of a principle, of a principle in one
     category, or of all principles in one category. Seeds are prompts of that category to which the principle
@@ -203,7 +201,7 @@ class _Writing:
         self._by_scope: dict[tuple[str | None, tuple[str, ...]], list[Prompt]] = {}
         for seed in self._seeds:
             self._by_scope.setdefault(_scope(seed), []).append(seed)
-        self._novelty = Novelty(part.novelty, known.texts)
+        self._novelty = Novelty(known.texts)
         self._left_out: Counter[str] = Counter()
         self._asked = 0
         self.new: list[Prompt] = []

@@ -55,12 +55,13 @@ from amendment.stages.contract import (
     Stage,
     StageResult,
     Step,
-    constitution_key,
     dump,
     open_judge,
+    rules_key,
 )
 from amendment.stages.endings import Tables
-from amendment.stages.verify import answer_tables, checked_rules, makes_pairs, verifiers_key
+from amendment.stages.verify import JUDGEMENTS as VERIFIED
+from amendment.stages.verify import answer_tables, makes_pairs
 
 REPORT = "judging/report.json"
 COMPARISONS = 2
@@ -126,11 +127,17 @@ def judges_constructed(settings: RunSettings) -> bool:
     return bool(judging and judging.judge_labelled and settings.parts(ConstructConfig))
 
 
+def deciding_table(settings: RunSettings) -> str | None:
+    """The table of what decides the run's comparisons: judges or, without any, verifiers; None where neither does."""
+    if settings.part(JudgingConfig):
+        return "judging/judgements"
+    return VERIFIED if makes_pairs(settings) else None
+
+
 def candidate_tables(settings: RunSettings) -> tuple[str, ...]:
     """The tables from which the answers of judged or verified comparisons come, by the run file."""
     constructed = (CONSTRUCTED_ANSWERS,) if judges_constructed(settings) else ()
-    is_compared = settings.part(JudgingConfig) or makes_pairs(settings)
-    return (*(answer_tables(settings) if is_compared else ("inputs/candidates",)), *constructed)
+    return (*(answer_tables(settings) if deciding_table(settings) else ("inputs/candidates",)), *constructed)
 
 
 def judging_tables(config: JudgingConfig) -> tuple[str, ...]:
@@ -165,8 +172,7 @@ class JudgingStage(Stage):
         """The settings but those that make pairs, the judges' models and texts, and the constitutions."""
         key = {
             **dump(self.config, without={"pairs", "min_margin", "ties"}),
-            **constitution_key(context),
-            **verifiers_key(self.settings),
+            **rules_key(context.rules),
             "take": [dump(source) for source in self.settings.parts(ChainSource)],
         }
         for entry in self.config.every_judge:
@@ -299,7 +305,7 @@ class JudgeStep:
         self._takes = {source.take for source in context.config.candidates if isinstance(source, ChainSource)}
         self.reads = answer_tables(context.config)
         self._report = _Report(config, [judge.name for judge in self._panel.judges])
-        self._checks = CheckedComparisons(checked_rules(context))
+        self._checks = CheckedComparisons(context.rules)
         self.tables = Tables(context.workspace, "judging", **_kinds(config))
         self._unweighed: list[Unweighed] = []
 

@@ -103,7 +103,7 @@ class MixingStage(Stage):
 
     @classmethod
     def of(cls, settings: RunSettings) -> Iterable[Stage]:
-        return [cls(settings)] if len(settings.need(DatasetConfig).mix) > 1 else []
+        return [cls(settings)] if settings.need(DatasetConfig).is_mixed else []
 
     def key(self, context: Context) -> Mapping[str, Any]:
         sources = mix_labels(self.config).values()

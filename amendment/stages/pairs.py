@@ -34,11 +34,11 @@ from amendment.stages.judging import (
     Ranking,
     candidate_tables,
     decided_comparisons,
+    deciding_table,
     judges_constructed,
     judging_tables,
 )
-from amendment.stages.verify import JUDGEMENTS as VERIFIED
-from amendment.stages.verify import Proof, makes_pairs
+from amendment.stages.verify import Proof
 
 VETOED = "the chosen answer fails a verifier"
 
@@ -62,6 +62,11 @@ class DatasetConfig(Part):
     mix: Mix = ()
     """Shares of the pairs for training: one entry `source: run` for this run's own, and files or datasets of people's
     pairs. As many pairs are taken as the shares allow."""
+
+    @property
+    def is_mixed(self) -> bool:
+        """Pairs of other sources join the run's own."""
+        return len(self.mix) > 1
 
 
 class Texts(NamedTuple):
@@ -111,8 +116,9 @@ def judged_pairs(context: Context, texts: Texts) -> Paired:
     """Pairs of what the run's judges decided, without the comparisons that the user's own verdicts have decided. Where
     the run has no judges, what its verifiers decided, or those of the imported log that people check."""
     stage = context.config.part(JudgingConfig)
-    if stage is None and makes_pairs(context.config):
-        verified = context.workspace.read(VERIFIED, Judgement)
+    table = deciding_table(context.config)
+    if stage is None and table:
+        verified = context.workspace.read(table, Judgement)
         return _without_vetoed(context, paired_answers(context.config, verified, PairSettings(), *texts), texts)
     if stage is None:
         return _of_files(context, texts, judged=True)
@@ -246,7 +252,7 @@ def cut_answers(pair: Pair, answers: Mapping[str, Candidate]) -> Iterator[str]:
 def has_pairs(settings: RunSettings) -> bool:
     """Return whether a run can have pairs at all: judged, constructed, or from files."""
     brought = settings.pairs or any(source.may_have_texts for source in settings.verdicts)
-    made = settings.part(JudgingConfig) or settings.parts(ConstructConfig) or makes_pairs(settings)
+    made = deciding_table(settings) or settings.parts(ConstructConfig)
     return bool(made or brought)
 
 

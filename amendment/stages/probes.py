@@ -28,11 +28,10 @@ from amendment.audit.probes import (
     Subject,
     answers_of,
     can_be_probed,
-    probe_json,
     probe_report,
     questions,
 )
-from amendment.audit.variants import Paraphrase, question, unquoted, variant_agreements, why_left_out
+from amendment.audit.variants import Paraphrase, probe_json, question, unquoted, variant_agreements, why_left_out
 from amendment.constitutions import Constitution, Principle, load_constitution
 from amendment.data.sources import Name, OneOrMore
 from amendment.data.store import Workspace
@@ -186,8 +185,8 @@ class ProbesStage(Stage):
             context.stream_bounded([tally], tasks, tally.counting(work), keep, models=models)
             endings = tables.close()
         rows = list(probe_rows(context.workspace))
-        report, variants = probe_json(probe_report(rows)), variant_agreements(rows)
-        report["variants"] = [row._asdict() for row in variants]
+        variants = variant_agreements(rows)
+        report = probe_json(probe_report(rows), variants)
         write_text(context.workspace.folder / FIGURES, json.dumps(report, indent=1, allow_nan=False) + "\n")
         gates = [{name: row[name] for name in ("judge", "probe", "gate", "found")} for row in report["probes"]]
         counts = {"comparisons": len(subjects), **endings, self.name: gates}

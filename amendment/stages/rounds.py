@@ -37,7 +37,7 @@ from amendment.stages.critique import CritiqueConfig
 from amendment.stages.dataset import DatasetStage, spot_checked_pairs
 from amendment.stages.diversity import round_diversity, round_lines
 from amendment.stages.dpo import DpoConfig, DpoStage
-from amendment.stages.judging import JudgeStep, JudgingConfig, JudgingStage, candidate_tables
+from amendment.stages.judging import JudgeStep, JudgingConfig, JudgingStage, candidate_tables, deciding_table
 from amendment.stages.labels import OPEN
 from amendment.stages.mixing import RUN
 from amendment.stages.pairs import CUT, DatasetConfig, cut_answers, judged_pairs, texts_of
@@ -45,8 +45,7 @@ from amendment.stages.passes import one_pass
 from amendment.stages.scorecard import Answered, cross_entropy_of_people
 from amendment.stages.shown import estimate_shown, number_shown
 from amendment.stages.trained import PROMPTS
-from amendment.stages.verify import JUDGEMENTS as VERIFIED
-from amendment.stages.verify import VerifyStage, checked_rules, makes_pairs
+from amendment.stages.verify import VerifyStage
 from amendment.statistics.sides import side_of
 from amendment.text import plain, table
 
@@ -136,8 +135,7 @@ def round_settings(settings: RunSettings, number: int) -> RunSettings:
 
 def _decisions(settings: RunSettings) -> str | None:
     """The table of what decides the pairs of a round; None where nothing does, or nothing trains on them."""
-    decided = "judging/judgements" if settings.part(JudgingConfig) else VERIFIED if makes_pairs(settings) else None
-    return decided if settings.part(DpoConfig) else None
+    return deciding_table(settings) if settings.part(DpoConfig) else None
 
 
 class RoundsStage(Stage):
@@ -188,7 +186,7 @@ class RoundsStage(Stage):
         """Rounds without what every round does, or with nothing to do it on."""
         settings, config = self.settings, self.config
         judging, people = settings.part(JudgingConfig), settings.part(SpotCheckSettings)
-        if not (judging or makes_pairs(settings)):
+        if not deciding_table(settings):
             decides = "judging judges the policy's answers, or verify decides between them"
             yield ("rounds",), f"in each round {decides}, and the run has neither; add one of them"
         if settings.part(DpoConfig) is None:
@@ -209,7 +207,7 @@ class RoundsStage(Stage):
                 "weighted learns from comparisons that people have decided, and they decide none of the later rounds"
             )
             yield ("judging", "jury"), f"{needs}; use another jury, or leave rounds out"
-        is_mixed = len(settings.need(DatasetConfig).mix) > 1
+        is_mixed = settings.need(DatasetConfig).is_mixed
         if config.replay_human and not (settings.pairs or settings.verdicts or is_mixed or (people and people.decide)):
             missing = f"found {config.replay_human:g}, and the run has no pairs that people decided"
             remedy = "add pairs, verdicts or dataset.mix, let people check a sample, or leave it out"
@@ -340,7 +338,7 @@ class _RoundStage(Stage):
         judged = judged_pairs(round_, texts)
         checked = spot_checked_pairs(round_, judged.pairs)
         left_out = Counter(judged.left_out + checked.left_out)
-        references = {constitution.id: constitution.reference for constitution in checked_rules(round_)}
+        references = {constitution.id: constitution.reference for constitution in round_.rules}
         earlier = [row for name in self._earlier for row in context.workspace.read(name, Preference)]
         cleaning, before = Cleaning(round_), Counter(left_out)
         if self._rounds.data == "accumulate":

@@ -29,7 +29,6 @@ from amendment.stages.contract import Context
 from amendment.stages.judging import JudgingConfig
 from amendment.stages.kinship import RELATED_JUDGE, SAME_JUDGE
 from amendment.stages.policies import Answers, Asked, PolicyCheck, ask_each, difference
-from amendment.stages.verify import checked_rules
 from amendment.statistics import Estimate, cautioned, clustered_mean, share
 from amendment.text import words
 
@@ -133,7 +132,7 @@ def _principles(
         if row.violates is not None:
             kept_by_judge[row.principle_id][row.policy][row.prompt_id, row.sample] = 1 - row.violates
     figures: dict[str, Any] = {}
-    for drawn in principles_of(checked_rules(context)):
+    for drawn in principles_of(context.rules):
         if drawn.principle.check:
             figures[drawn.id] = _by_check(drawn, given)
         elif judge is None or judge["standing"] == SAME_JUDGE:

@@ -33,8 +33,7 @@ from amendment.stages.contract import (
     RunSettings,
     Stage,
     StageResult,
-    check_key,
-    dump,
+    rules_key,
 )
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.kept import KeptAnswers, kept_lines
@@ -67,7 +66,7 @@ def verifier_rules(settings: RunSettings, *effects: str) -> tuple[Constitution, 
             continue
         principle = Principle(
             id=slug if names[slug] == 1 else f"{slug}-{names[slug]}",
-            statement=f"Pass the check {verifier}.",
+            statement=f"Pass the check {verifier}{'' if verifier.effect == 'decide' else f' ({verifier.effect})'}.",
             hard=verifier.effect == "decide",
             check=(Check.model_validate(verifier.model_dump(exclude={"effect", "applies_when"})),),
             applies_when=verifier.applies_when,
@@ -77,17 +76,6 @@ def verifier_rules(settings: RunSettings, *effects: str) -> tuple[Constitution, 
         id=NAME, version="1.0.0", title="Verifiers of the run", license="CC0-1.0", principles=tuple(principles)
     )
     return (rules,) if principles else ()
-
-
-def checked_rules(context: Context) -> tuple[Constitution, ...]:
-    """The run's constitutions, and its verifiers as one more."""
-    return (*context.constitutions, *verifier_rules(context.config))
-
-
-def verifiers_key(settings: RunSettings) -> dict[str, Any]:
-    """The run's verifiers, for the key of a stage that uses them; nothing without any."""
-    verifiers = settings.parts(Verifier)
-    return {NAME: [dump(verifier) for verifier in verifiers], **check_key(verifiers)} if verifiers else {}
 
 
 class Proof:
@@ -144,7 +132,7 @@ class VerifyStage(Stage):
         return (tuple[Verifier, ...], Field(default=(), description=getdoc(cls)))
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        return {**verifiers_key(self.settings), "makes pairs": makes_pairs(self.settings)}
+        return {**rules_key(verifier_rules(self.settings)), "makes pairs": makes_pairs(self.settings)}
 
     def problems(self) -> Iterator[ConfigProblem]:
         """Verifiers without known answers, and without answers."""

@@ -20,12 +20,12 @@ from amendment.audit.probes import (
     ProbeAnswers,
     ProbeQuestion,
     Subject,
-    probe_json,
     probe_report,
     questions,
     upper_limit,
 )
 from amendment.audit.sections import probe_sections
+from amendment.audit.variants import probe_json
 from amendment.records import Candidate, Message, Prompt, text_of, user
 from amendment.statistics.shares import holm
 
@@ -255,7 +255,7 @@ def test_a_judges_name_is_harmless_in_the_table_and_the_rules_are_printed() -> N
     lines = "\n".join(line for section in probe_sections(report) for line in section.lines())
     assert "\x1b" not in lines
     assert "<b>" not in lines.replace("\\<", "")
-    assert all(rule in lines for rule in probe_json(report)["rules"].values())
+    assert all(rule in lines for rule in probe_json(report, ())["rules"].values())
 
 
 def test_a_prompt_is_typed_in_two_ways_and_the_answers_stay() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,10 @@ import pytest
 from amendment.audit.probes import ProbeAnswers
 from amendment.audit.variants import Paraphrase, VariantAgreement, question, unquoted, variant_agreements, why_left_out
 from amendment.cli._people import audit_path
-from amendment.constitutions import DrawnPrinciple
 from amendment.data.store import read_records
-from amendment.errors import ConfigError, Paused, Transient
+from amendment.errors import ConfigError
 from amendment.llm.functions import ModelFunction
-from amendment.preference import Judge
-from amendment.records import Candidate, Prompt, Verdict, text_of
+from amendment.records import Prompt, text_of
 from amendment.run import Result, Run
 from amendment.text import around_fences, read_fenced
 from tests.rows import save
@@ -225,30 +222,6 @@ def test_a_plan_counts_the_paraphrases_and_what_is_asked_about_them(tmp_path: Pa
     assert run(until="probes").sent == sum(planned.values()) - LEFT_OUT * 2 * 2  # a plan expects usable paraphrases
     again = run.plan(until="probes")
     assert sum(asks.calls for asks in again.asks) == 0
-
-
-def test_a_run_that_is_broken_off_in_its_probes_asks_for_no_paraphrase_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    writer, verdicts, asked = Writer(), Judge.verdicts, Counter[str]()
-
-    async def failing(
-        self: Judge, prompt: Prompt, first: Candidate, second: Candidate, *, by: DrawnPrinciple | None = None
-    ) -> list[Verdict]:
-        asked["paraphrased"] += "store" in text_of(prompt.messages)
-        if asked["paraphrased"] > 10:
-            raise Transient("h: no reply", kind="transport")
-        return await verdicts(self, prompt, first, second, by=by)
-
-    with monkeypatch.context() as broken:
-        broken.setattr(Judge, "verdicts", failing)
-        with pytest.raises(Paused, match=r"probes: .* pending"):
-            run_of(tmp_path, writer)(until="probes")
-    assert len(writer.paraphrased) > 10
-    run_of(tmp_path, writer)(until="probes")
-    assert Counter(writer.paraphrased).most_common(1)[0][1] == 1
-    assert len(writer.paraphrased) == PROMPTS
-    assert run_of(tmp_path, writer)(until="probes").sent == 0
 
 
 def test_a_hostile_paraphrase_is_data_to_the_judge_and_stands_in_no_page(tmp_path: Path) -> None:

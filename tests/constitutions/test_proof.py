@@ -78,8 +78,6 @@ def test_without_a_value_the_known_answer_is_the_prompts_own() -> None:
     assert [check.run("10.5 m", known).is_kept for known in ("10 m", "9 m", None)] == [True, False, None]
     assert "no known answer" in check.run("10.5 m").reason
     assert Check(kind="number", value="7 m").run("7 m", "8 m").is_kept  # the check's own comes first
-    unreadable = Check(kind="math").run("4", "who knows")
-    assert unreadable.is_kept is not True
 
 
 def test_known_answers_come_from_a_column_and_no_model_sees_them(tmp_path: Path) -> None:

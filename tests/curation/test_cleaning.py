@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from amendment.curation.cleaning import (
@@ -20,8 +22,8 @@ from amendment.curation.personal_data import ACCOUNT, CARD, EMAIL, PHONE, SOCIAL
 ITEM = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
 
 
-def overlap(n: int = 13) -> Overlap:
-    grams = Overlap(n)
+def overlap() -> Overlap:
+    grams = Overlap()
     grams.add("exam", {"question": ITEM, "choices": ["Paris", "The capital of France is Paris."]})
     return grams
 
@@ -55,15 +57,16 @@ def test_words_that_read_the_same_overlap_and_are_copies(spelled: str) -> None:
 
 
 def test_an_item_without_a_text_of_five_words_cannot_be_compared() -> None:
-    grams = Overlap(13)
+    grams = Overlap()
     assert not grams.add("exam", {"question": "Name the capital?", "answer": "Paris, of course."})
     assert grams.add("exam", {"question": "What is the capital there?", "answer": "Paris"})
 
 
 def test_a_text_ends_where_its_cell_ends() -> None:
-    grams = Overlap(5)
-    grams.add("exam", ["one two three", "four five six"])
-    assert grams.found_in("one two three four five six") is None
+    grams, (first, last) = Overlap(), (ITEM[: len(ITEM) // 2], ITEM[len(ITEM) // 2 :])
+    grams.add("exam", [first, last])
+    assert grams.found_in(f"{first} {last}") is None
+    assert grams.found_in(first) == "exam"
 
 
 @pytest.mark.parametrize(
@@ -89,8 +92,10 @@ def test_personal_data_by_kind(text: str, kinds: list[str]) -> None:
 
 
 def test_long_hostile_texts_are_searched_in_linear_time() -> None:
+    began = time.process_time()
     for text in ("1" * 50_000, "+1 " * 20_000, "a." * 20_000 + "@" + "b." * 20_000, "AB12 " * 20_000, "4 " * 30_000):
-        assert isinstance(personal_data(text), list)
+        assert personal_data(text) == []
+    assert time.process_time() - began < 10, "about 0.2 s of the processor; in quadratic time minutes"
 
 
 def test_the_first_reason_is_given_and_a_text_that_was_left_out_has_no_copies() -> None:
@@ -100,7 +105,7 @@ def test_the_first_reason_is_given_and_a_text_that_was_left_out_has_no_copies() 
     assert cleaner.flaw_of("c", "Is this fine here?", "Yes.", "No.") is None
     assert cleaner.flaw_of("d", "is this fine here", "yes", "no") == Flaw("copy", "c")
     assert cleaner.flaw_of("e", f"{ITEM} anna@kellerbau.de") == Flaw("personal data", "e-mail address")
-    kept = Cleaner(CleanConfig(personal_data="keep", near_copies=None), Overlap(13))
+    kept = Cleaner(CleanConfig(personal_data="keep", near_copies=None), Overlap())
     assert kept.flaw_of("f", "anna@kellerbau.de") is None
     assert kept.flaw_of("g", "anna@kellerbau.de") is None
 

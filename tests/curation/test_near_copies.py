@@ -6,19 +6,25 @@ import random
 
 import pytest
 
-from amendment.curation.near_copies import NearCopies, jaccard
+from amendment.curation.near_copies import NearCopies
 
 TEN = "alpha beta gamma delta epsilon zeta eta theta iota kappa"
 
 
-def test_jaccard_counts_runs_of_three_words() -> None:
-    # Ten words have 8 runs of three; one more word adds a ninth: 8 shared of 9.
-    assert jaccard(TEN, f"{TEN} lambda") == pytest.approx(8 / 9)
-    # Without the first word 7 of the 8 are left.
-    assert jaccard(TEN, TEN.removeprefix("alpha ")) == pytest.approx(7 / 8)
-    # Another word in the middle (the fifth) changes 3 runs of each: 5 shared of 11.
-    assert jaccard(TEN, TEN.replace("epsilon", "omega")) == pytest.approx(5 / 11)
-    assert jaccard("One, two!", "one two") == 1.0  # shorter than a run: one shingle
+@pytest.mark.parametrize(
+    ("text", "similarity"),
+    [
+        (f"{TEN} lambda", 8 / 9),  # ten words have 8 runs of three; one more word adds a ninth: 8 shared of 9
+        (TEN.removeprefix("alpha "), 7 / 8),  # without the first word 7 of the 8 are left
+        (TEN.replace("kappa", "omega"), 7 / 9),  # another last word changes a run of each: 7 shared of 9
+        (TEN.replace("epsilon", "omega"), None),  # in the middle it changes 3 of each: 5 shared of 11, less than 0.5
+    ],
+)
+def test_similarity_is_the_share_of_runs_of_three_words_in_common(text: str, similarity: float | None) -> None:
+    seen = NearCopies(0.5)
+    seen.add("first", TEN)
+    copy = seen.add("second", text)
+    assert (copy and copy.similarity) == (similarity and pytest.approx(similarity))
 
 
 def test_a_near_copy_names_the_first_text_and_its_similarity() -> None:

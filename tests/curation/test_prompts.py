@@ -42,7 +42,7 @@ def test_the_subsequence_is_the_one_of_the_textbook(ours: list[str], theirs: lis
 
 
 def test_a_prompt_is_new_below_the_limit_and_the_next_is_compared_with_it() -> None:
-    novelty = Novelty(0.7, ["one two three four five six seven"])
+    novelty = Novelty(["one two three four five six seven"])
     assert novelty.why_not("one two three four five x y") == SIMILAR  # 5 of 7 common: 10 / 14 = 0.71
     assert novelty.why_not("one two three four x y z") is None  # 8 / 14 = 0.57
     assert novelty.why_not("one two three four x y w") == SIMILAR  # 6 of 7 with the one just kept
@@ -65,12 +65,12 @@ def test_a_prompt_is_new_below_the_limit_and_the_next_is_compared_with_it() -> N
     ],
 )
 def test_tokens_of_chat_templates_and_control_characters_are_no_part_of_a_prompt(text: str) -> None:
-    assert Novelty(0.7, []).why_not(text) == TOKENS
+    assert Novelty([]).why_not(text) == TOKENS
 
 
 @pytest.mark.parametrize("text", ["What does 1 << 3 | 4 print?", "Is <b>this</b> or a <- b bold?", "Is a <| b in F#?"])
 def test_code_with_angle_brackets_stays(text: str) -> None:
-    assert Novelty(0.7, []).why_not(text) is None
+    assert Novelty([]).why_not(text) is None
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_quotation_marks_and_brackets_that_belong_to_a_prompt_stay(item: str) ->
 
 @pytest.mark.parametrize("text", ["[Insert a question about cats]", "(your question goes here)", "<a new question>"])
 def test_a_placeholder_in_brackets_is_no_prompt(text: str) -> None:
-    assert Novelty(0.7, []).why_not(text) == UNFIT
-    assert Novelty(0.7, []).why_not(f"{text} or what is in {text}?") is None
+    assert Novelty([]).why_not(text) == UNFIT
+    assert Novelty([]).why_not(f"{text} or what is in {text}?") is None
 
 
 def test_a_reply_without_a_list_has_no_prompts() -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from amendment import sandbox
 from amendment.constitutions import Check, register_check
 from amendment.errors import ConfigError
 from amendment.preference import VerifierReward
@@ -57,21 +54,6 @@ def test_programs_of_a_group_run_in_the_sandbox_against_the_prompts_own_tests() 
     group = [PROGRAM.format(sign) for sign in "*+*/"]
     known = ['{"area(2, 3)": 6, "area(1, 4)": 4}'] * 4
     assert rewards(VerifierReward([Check(kind="tests")]), *group, answer=known) == [1.0, -1.0, 1.0, -1.0]
-
-
-@pytest.fixture
-def no_bubblewrap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    sandbox._find_python.cache_clear()
-    yield
-    sandbox._find_python.cache_clear()
-
-
-@pytest.mark.usefixtures("no_bubblewrap")
-def test_without_a_sandbox_no_program_fails() -> None:
-    reward = VerifierReward([Check(kind="tests")], fallback=0.0)
-    assert rewards(reward, PROGRAM.format("-"), answer=['{"area(6, 2)": 12}']) == [0.0]
-    assert any("bwrap" in name for name in reward.counts)
 
 
 def test_no_check_is_an_error() -> None:
