@@ -179,11 +179,15 @@ def _message_and_code(fault: BaseException) -> tuple[str, int]:
     raise fault
 
 
-def _complain(message: str) -> None:
-    from amendment.text import plain
+LONGEST = 2000
+"""Characters of a line of an error."""
 
-    for line in message.split("\n"):
-        typer.echo(plain(line, longest=2000), err=True)
+
+def _complain(message: str) -> None:
+    from amendment.text import visible
+
+    for line in visible(message).split("\n"):
+        typer.echo(line if len(line) <= LONGEST else f"{line[:LONGEST]}…", err=True)
 
 
 def shell_path(path: Path) -> str:

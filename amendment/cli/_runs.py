@@ -278,8 +278,11 @@ def show_ledger(
 
 
 def _opened(place: Path) -> Reader:
-    from amendment.llm.ledger_reading import Reader
+    from amendment.llm.ledger_reading import SHARDS, Reader
 
+    if place.is_dir() and (shards := [*place.glob(SHARDS)]):
+        left = f"{len(shards)} of {plain(str(place / SHARDS))}, of workers that are running or were killed"
+        typer.echo(f"not read: {left}; amendment status counts them, and the next start takes them over", err=True)
     return Reader(place / "ledger.sqlite" if place.is_dir() else place)
 
 

@@ -18,7 +18,7 @@ from amendment.llm.ledger import is_held
 from amendment.llm.ledger_reading import SHARDS, Reader
 from amendment.run.engine import RunFolder
 from amendment.stages.shown import counts_shown
-from amendment.text import plain
+from amendment.text import plain, visible
 
 KILLED = "its process ended without a word, as after kill -9 or a loss of power"
 LONGEST = 500
@@ -83,19 +83,20 @@ def _calls(folder: Path) -> dict[str, Any]:
 
 
 def _damage(folder: Path) -> str | None:
-    """The damage of the ledger, every row of which is read, or why it cannot be read; with a remedy."""
-    path = folder / "ledger.sqlite"
-    if not path.exists():
-        return None
-    try:
-        with Reader(path) as ledger:
-            damage = ledger.damage()
-    except LedgerError as fault:
-        return str(fault)
-    if not damage:
-        return None
-    first = damage[0][:LONGEST]
-    return f"{path}: the ledger is damaged in {len(damage)} places, first: {first}. All: amendment ledger verify"
+    """The damage of the ledger or of a worker's, all rows of which are read, or why one cannot be read; with a
+    remedy."""
+    for path in (folder / "ledger.sqlite", *sorted(folder.glob(SHARDS))):
+        if not path.exists():
+            continue
+        try:
+            with Reader(path) as ledger:
+                damage = ledger.damage()
+        except LedgerError as fault:
+            return str(fault)
+        if damage:
+            first = f"{path}: the ledger is damaged in {len(damage)} places, first: {damage[0][:LONGEST]}"
+            return f"{first}. All: amendment ledger verify {path}"
+    return None
 
 
 def _is_status(status: Any) -> bool:
@@ -132,7 +133,7 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     if status.get("unanswered") and not status["running"]:
         lines.append(f"{status['unanswered']:,} calls may have been sent without a reply being stored")
     if status.get("damage"):
-        lines.append(plain(str(status["damage"]), longest=3 * LONGEST))
+        lines.append(visible(str(status["damage"])))
     if status.get("ended") and status["ended"] != status.get("labels"):
         lines.append(f"the last start ended: {plain(str(status['ended']), longest=LONGEST)}")
     if status.get("labels"):

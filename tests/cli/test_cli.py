@@ -253,7 +253,9 @@ def test_a_damaged_table_is_rebuilt_and_a_damaged_ledger_is_told(
     (tmp_path / "runs/tiny/dataset/train.parquet").unlink()
     capsys.readouterr()
     assert command("run", str(tiny)) == 1
-    assert "not a ledger of amendment" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "not a ledger of amendment" in said
+    assert ".recover | sqlite3 saved.sqlite" in said, "a command to paste into a shell"
 
 
 HOSTILE = {

@@ -165,6 +165,20 @@ def test_a_disk_that_fills_up_while_a_run_is_at_work_costs_at_most_the_calls_in_
     assert paid + again <= whole.sent + 3 * CONCURRENCY
 
 
+def test_what_workers_left_behind_is_checked_by_status_and_named_by_ledger(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text(SMALL)
+    folder = tmp_path / "run"
+    Run.from_file(tmp_path / "run.yaml", folder=folder)()
+    shard = folder / "workers/0000/ledger.sqlite"
+    shard.parent.mkdir(parents=True)
+    shutil.copy(folder / "ledger.sqlite", shard)
+    assert "not read: 1 of" in amendment("ledger", "verify", str(folder)).said
+    shard.write_bytes(b"scribble" * 1000)
+    done = amendment("status", str(folder))
+    assert done.code == 1
+    assert str(shard) in done.said
+
+
 @pytest.mark.parametrize("damage", ["a changed byte in a reply", "the first page", "cut short"])
 def test_status_of_a_run_with_a_damaged_ledger_says_so_and_exits_with_1(tmp_path: Path, damage: str) -> None:
     (tmp_path / "run.yaml").write_text(SMALL)
