@@ -104,7 +104,9 @@ def _table(reader: RunReader, stories: Sequence[PromptStory], count: int, filter
     from amendment.report.show import table_lines
 
     place = shell_path(reader.folder)
-    which = f"{count:,} of {reader.count_shown} ({' and '.join(filters)})" if filters else reader.count_shown
+    which = (
+        f"{count:,} of {len(reader.prompt_ids):,} prompts ({' and '.join(filters)})" if filters else reader.count_shown
+    )
     yield f"{plain(reader.name)}: {which}"
     if stories:
         yield from table_lines(stories[:LISTED], is_done=not reader.to_do)

@@ -91,9 +91,9 @@ class RunReader:
 
     @property
     def count_shown(self) -> str:
-        """How many prompts there are, such as `110 prompts`."""
+        """How many prompts there are, such as `116 prompts, 6 of them mixed in`."""
         mixed = len(self.prompt_ids) - self.own_prompts
-        return f"{self.own_prompts:,} prompts{f' and {mixed:,} of dataset.mix' if mixed else ''}"
+        return f"{len(self.prompt_ids):,} prompts{f', {mixed:,} of them mixed in' if mixed else ''}"
 
     @cached_property
     def _numbers(self) -> dict[str, int]:

@@ -113,8 +113,8 @@ def test_prompts_of_mixed_in_pairs_are_not_counted_as_the_runs_own(folder: Path)
         }
     )
     Workspace(folder).write("dataset/test", Preference, [mixed])
-    assert shown(folder).out.startswith("hand: 3 prompts and 1 of dataset.mix\n")
-    assert shown(folder, "--flipped").out.startswith("hand: 1 of 3 prompts and 1 of dataset.mix (flipped)\n")
+    assert shown(folder).out.startswith("hand: 4 prompts, 1 of them mixed in\n")
+    assert shown(folder, "--flipped").out.startswith("hand: 1 of 4 prompts (flipped)\n")
     assert shown(folder, 4).out.startswith("Prompt 4, mixed in from theirs.jsonl (test), ")
     assert "Prompt 3 of 3" in shown(folder, 3).out
 
