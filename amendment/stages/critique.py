@@ -11,7 +11,7 @@ from pydantic import Field
 from amendment.critique import Chain, ChainSettings, run_chain
 from amendment.data.sources import Name
 from amendment.llm.model import Model
-from amendment.records import Candidate, Critique
+from amendment.records import Candidate, Critique, Prompt
 from amendment.stages.contract import Ask, Context, Item, RunSettings, Stage, StageResult, constitution_key, dump
 from amendment.stages.endings import Tables
 from amendment.stages.kept import KeptAnswers, kept_lines
@@ -78,17 +78,18 @@ class _Chains:
         self.models: Sequence[Model] = [self._model]
         self.tables = Tables(context.workspace, "critique", candidates=Candidate, critiques=Critique)
 
-    async def work(self, item: Item) -> Chain:
+    async def work(self, item: Item) -> tuple[Prompt, Chain]:
         """Draft, critique and revise; a chain that ends early keeps what it has."""
         constitutions, seed = self._context.constitutions, self._context.config.seed
         chain = await run_chain(item.prompt, self._model, constitutions, self._config, seed=seed)
         item.candidates[self.makes] = list(chain.candidates)
-        for candidate in chain.candidates:
-            self._kept.add(item.prompt, candidate, f"{candidate.kind}s")
         item.is_pending = chain.ending.outcome == "pending"
-        return chain
+        return item.prompt, chain
 
-    def keep(self, chain: Chain) -> None:
+    def keep(self, made: tuple[Prompt, Chain]) -> None:
+        prompt, chain = made
+        for candidate in chain.candidates:
+            self._kept.add(prompt, candidate, f"{candidate.kind}s")
         self.tables.end(chain.prompt_id, chain.ending)
         self.tables.add("candidates", chain.candidates)
         self.tables.add("critiques", chain.critiques)

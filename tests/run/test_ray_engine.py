@@ -18,6 +18,7 @@ from amendment.preference.parsers import PARSERS
 from amendment.run import Result, Run
 from amendment.run.ray_engine import SEEN
 from amendment.run.status import read_status
+from tests.vendors.processes import ROOT
 from tests.vendors.runs import CONCURRENCY, dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import never
@@ -150,27 +151,37 @@ def test_what_workers_cannot_do_is_an_error_of_the_run_file(entry: dict[str, Any
         Run.from_dict(settings, folder=tmp_path, models=functions)
 
 
-def test_a_registered_protocol_reads_replies_in_workers_too(cluster: None, tmp_path: Path) -> None:
+def test_workers_count_what_checks_find_and_know_a_registered_protocol(cluster: None, tmp_path: Path) -> None:
     (tmp_path / "judge.yaml").write_text("{id: first, version: 1.0.0, protocol: always-a, template: compare.txt}")
     (tmp_path / "compare.txt").write_text(
         "{conversation}\n\n{answer_a}\n\n{answer_b}\n\n{principle} {question} A or B?"
     )
+    rules = (ROOT / "amendment/simulator/lilliput.yaml").read_text()
+    weight = "    weight: 2\n"
+    checked = rules.replace(weight, f"{weight}    check: [{{kind: max_words, value: 7}}]\n", 1)
+    (tmp_path / "rules.yaml").write_text(checked)
     settings = {
         "name": "n",
-        "engine": {"name": "ray", "workers": 2},
-        "constitution": "lilliput",
+        "constitution": str(tmp_path / "rules.yaml"),
         "models": {"m": {"provider": "simulated", "writer": "careless"}},
         "prompts": [{"lilliput": 8}],
+        "critique": {"model": "m"},
         "candidates": [{"model": "m", "per_prompt": 2}],
         "judging": {"judges": [{"model": "m", "protocol": str(tmp_path)}]},
     }
     register_protocol("always-a", lambda _: Parsed("A", {"A": 1.0, "B": 0.0}), form="A or B")
     try:
-        counts = Run.from_dict(settings, folder=tmp_path / "run")(until="judging").summary["stages"]["judging"]
+        alone, shared = [
+            Run.from_dict({**settings, **engine}, folder=tmp_path / str(len(engine)))(until="judging").summary["stages"]
+            for engine in ({}, TWO)
+        ]
     finally:
         del PROTOCOLS["always-a"], PARSERS["always-a"]
-    assert counts["verdicts"] >= 2
-    assert counts["invalid verdicts"] == 0
+    assert shared == alone
+    assert shared["judging"]["verdicts"] >= 2
+    assert shared["judging"]["invalid verdicts"] == 0
+    kept = shared["critique"]["principles kept"]["lilliput/correct"]["drafts"]
+    assert kept.get("kept", 0) + kept.get("broken", 0) == 8
 
 
 def test_more_workers_than_the_cluster_has_room_for_are_refused(cluster: None, tmp_path: Path) -> None:
