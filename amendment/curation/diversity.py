@@ -10,7 +10,7 @@ Not covered: what the texts say. A set can be varied and wrong, or alike and rig
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from math import isfinite, nan, sqrt
 from statistics import fmean, stdev
@@ -113,20 +113,21 @@ def measure_diversity(
     replacement would repeat texts, and repetition is what is measured. Those of ratios are wider than they need be
     where the sets have more than twice as many texts as a draw.
     """
-    kept = {name: _kept(name, texts) for name, texts in sets.items()}
-    source = {} if baseline is None else kept[baseline] if held_out is None else _kept("held out", held_out)
-    n_held_out = min(MOST_ANSWERS, len(source) // 2)
-    room = [len(texts) - min(n_held_out, len(texts.keys() & source.keys())) for texts in kept.values()]
-    answers = min([MOST_ANSWERS, *((len(texts) + 1) // 2 for texts in kept.values()), *room], default=0)
+    kept = {name: _Kept(name, texts) for name, texts in sets.items()}
+    source = _Kept("", {}) if baseline is None else kept[baseline] if held_out is None else _Kept("held out", held_out)
+    n_held_out = min(MOST_ANSWERS, len(source.keys) // 2)
+    room = [len(texts.keys) - min(n_held_out, len(texts.keys & source.keys)) for texts in kept.values()]
+    answers = min([MOST_ANSWERS, *((len(texts.keys) + 1) // 2 for texts in kept.values()), *room], default=0)
     if answers < 1 or (baseline and not n_held_out):
         return None
-    vectors = (
-        {name: dict(zip(texts, embed([*texts.values()]), strict=True)) for name, texts in kept.items()} if embed else {}
-    )
-    draws = [
-        _draw(kept, answers, rng, source=source, n_held_out=n_held_out, vectors=vectors)
-        for rng in (random.Random(f"{seed}:{draw}") for draw in range(DRAWS))  # noqa: S311 - samples
+    keys = [
+        _Keys.drawn(kept, answers, random.Random(f"{seed}:{draw}"), source, n_held_out)  # noqa: S311 - a sample
+        for draw in range(DRAWS)
     ]
+    texts = {name: of.read({key for draw in keys for key in draw.of[name]}) for name, of in kept.items()}
+    vectors = {name: dict(zip(of, embed([*of.values()]), strict=True)) for name, of in texts.items()} if embed else {}
+    target = source.read({key for draw in keys for key in draw.held_out})
+    draws = [_draw(texts, draw, target, vectors) for draw in keys]
 
     def estimate(values: Sequence[float], factor: float = 1.0) -> Estimate:
         return _estimate(values, factor, answers)
@@ -139,19 +140,27 @@ def measure_diversity(
         draws=DRAWS,
         sets={
             name: {
-                measure: estimate([draw.figures[name][measure] for draw in draws], _factor(answers, len(texts)))
+                measure: estimate([draw.figures[name][measure] for draw in draws], _factor(answers, len(of.keys)))
                 for measure in draws[0].figures[name]
             }
-            for name, texts in kept.items()
+            for name, of in kept.items()
         },
         baseline=baseline,
         **compared,
     )
 
 
-def _kept(name: str, texts: Texts) -> dict[str, str]:
-    keyed = texts if isinstance(texts, Mapping) else {f"{name} {number}": text for number, text in enumerate(texts)}
-    return {key: text[:LONGEST] for key, text in keyed.items() if words(text)}
+class _Kept:
+    """The texts with words, which stay where they are: a set may be larger than memory."""
+
+    def __init__(self, name: str, texts: Texts) -> None:
+        keyed = texts if isinstance(texts, Mapping) else {f"{name} {number}": text for number, text in enumerate(texts)}
+        self._texts = keyed
+        self.keys = dict.fromkeys(key for key, text in keyed.items() if words(text)).keys()
+
+    def read(self, keys: Set[str]) -> dict[str, str]:
+        """Some of the texts, the first characters of each."""
+        return {key: self._texts[key][:LONGEST] for key in self.keys if key in keys}
 
 
 def _factor(drawn: int, of: int) -> float:
@@ -172,27 +181,40 @@ class _Drawn(NamedTuple):
     figures: dict[str, dict[str, float]]
 
 
+class _Keys(NamedTuple):
+    """The texts of one draw."""
+
+    held_out: Set[str]
+    of: dict[str, list[str]]
+    """By set."""
+
+    @classmethod
+    def drawn(
+        cls, sets: Mapping[str, _Kept], answers: int, rng: random.Random, source: _Kept, n_held_out: int
+    ) -> _Keys:
+        held_out = set(rng.sample([*source.keys], n_held_out))
+        return cls(
+            held_out,
+            {name: rng.sample([key for key in of.keys if key not in held_out], answers) for name, of in sets.items()},
+        )
+
+
 def _draw(
     sets: Mapping[str, Mapping[str, str]],
-    answers: int,
-    rng: random.Random,
-    *,
+    keys: _Keys,
     source: Mapping[str, str],
-    n_held_out: int,
     vectors: Mapping[str, Mapping[str, Any]],
 ) -> _Drawn:
-    held_out = set(rng.sample([*source], n_held_out))
-    keys = {name: rng.sample([key for key in texts if key not in held_out], answers) for name, texts in sets.items()}
-    samples = {name: [texts[key] for key in keys[name]] for name, texts in sets.items()}
+    samples = {name: [texts[key] for key in keys.of[name]] for name, texts in sets.items()}
     as_words = {name: [words(text) for text in texts] for name, texts in samples.items()}
     n_words = min(_total(texts) for texts in as_words.values())
     n_characters = min(_total(texts) for texts in samples.values())
-    target = [words(source[key]) for key in sorted(held_out)]
+    target = [words(source[key]) for key in sorted(keys.held_out)]
     tail, vocabulary = tail_words(target), {word for text in target for word in text}
     figures = {}
     for name, texts in samples.items():
         cut = _cut(as_words[name], n_words)
-        rows = np.array([vectors[name][key] for key in keys[name]]) if vectors else hashed_features(cut)
+        rows = np.array([vectors[name][key] for key in keys.of[name]]) if vectors else hashed_features(cut)
         figures[name] = {
             **{f"distinct-{n}": distinct(cut, n) for n in NGRAMS},
             COMPRESSION: compression_ratio(_cut(texts, n_characters)),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +37,14 @@ def write_exports(
     features = _preference_features(rows)
     written = {folder / f"export/{split}.parquet": of_split for split, of_split in rows.items() if of_split}
     for path, of_split in written.items():
-        parts = (of_split[start : start + ROW_GROUP] for start in range(0, len(of_split), ROW_GROUP))
-        _write(path, (as_dataset((shown(row).to_json() for row in part), features) for part in parts))
+        _write(path, (as_dataset(part, features) for part in _parts(shown(row).to_json() for row in of_split)))
     return tuple(f"export/{path.stem}" for path in written)
+
+
+def _parts(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    rows = iter(rows)
+    while part := [*islice(rows, ROW_GROUP)]:
+        yield part
 
 
 def write_splits(folder: Path, splits: Mapping[str, Dataset]) -> dict[Path, int]:
@@ -76,12 +81,21 @@ def preference_dataset_dict(rows: Mapping[str, Sequence[Preference]]) -> Dataset
 def _preference_features(rows: Mapping[str, Sequence[Preference]]) -> Features:
     from datasets import Features, List, Value
 
-    every = [row for split in rows.values() for row in split]
+    every = _one_of_each_shape(row for split in rows.values() for row in split)
     features = conversation_features(SIDES, (getattr(row, side) for row in every for side in SIDES), every)
     features |= {name: Value("float64") for name in _NUMBERS}
     optional = ("first",) if any(row.first for row in every) else ()
     features |= {name: Value("string") for name in (*optional, *_TEXTS, *_OPTIONAL_TEXTS)}
     return Features(features | {name: List(Value("string")) for name in _LISTS})
+
+
+def _one_of_each_shape(rows: Iterable[Preference]) -> list[Preference]:
+    """Rows that together need the columns that all of them need."""
+    shapes: dict[tuple[bool, ...], Preference] = {}
+    for row in rows:
+        is_plain = all(_is_plain(message) for side in SIDES for message in getattr(row, side))
+        shapes.setdefault((is_plain, *map(bool, (row.tools, row.chat_template_kwargs, row.first))), row)
+    return [*shapes.values()]
 
 
 def conversation_features(
@@ -91,11 +105,7 @@ def conversation_features(
     or rows that have these fields, has them."""
     from datasets import Json, List, Value
 
-    is_plain = all(
-        set(message.to_json()) == {"role", "content"} and isinstance(message.content, str)
-        for messages in conversations
-        for message in messages
-    )
+    is_plain = all(_is_plain(message) for messages in conversations for message in messages)
     message = {"role": Value("string"), "content": Value("string")} if is_plain else Json()
     features: dict[str, Any] = {name: List(message) for name in names}
     if any(prompt.tools for prompt in prompts):
@@ -103,6 +113,10 @@ def conversation_features(
     if any(prompt.chat_template_kwargs for prompt in prompts):
         features["chat_template_kwargs"] = Json()
     return features
+
+
+def _is_plain(message: Message) -> bool:
+    return set(message.to_json()) == {"role", "content"} and isinstance(message.content, str)
 
 
 def as_dataset(rows: Iterable[Mapping[str, Any]], features: Features) -> Dataset:

@@ -24,7 +24,7 @@ from amendment.data.store import iter_records
 from amendment.errors import ConfigError
 from amendment.hashing import content_id
 from amendment.llm.prices import is_own_server
-from amendment.records import Candidate, Critique, Origin, Preference, Prompt, Verdict
+from amendment.records import Candidate, Critique, Origin, Pair, Preference, Prompt, Verdict
 
 R = TypeVar("R", Candidate, Critique)
 MAYBE_PEOPLE = ("person", "unknown")
@@ -90,7 +90,7 @@ def _shuffled(names: Iterable[str]) -> list[str]:
     return sorted(set(names), key=lambda name: content_id(["rater", name]))
 
 
-def run_pseudonyms(folder: Path, configuration: Mapping[str, Any], rows: Iterable[Preference]) -> Pseudonyms:
+def run_pseudonyms(folder: Path, configuration: Mapping[str, Any], rows: Iterable[Pair | Preference]) -> Pseudonyms:
     """The pseudonyms of everybody who rated in a run's audit, its verdicts or the rows of its dataset, or whom its run
     file names as a rater, whether or not a verdict of theirs was taken. The dataset and all before it must be there."""
     is_audited = any(configuration.get(part) for part in ("judging", "spot_check", "verdicts"))

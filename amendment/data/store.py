@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
 
 import orjson
 
@@ -21,6 +24,10 @@ from amendment.hashing import canonical_json
 from amendment.records import Record
 from amendment.text import plain
 
+if TYPE_CHECKING:
+    from pyarrow import RecordBatch
+    from pyarrow.parquet import FileMetaData, ParquetFile
+
 R = TypeVar("R", bound=Record)
 ROW_GROUP = 1000
 """Rows that are written together, and so held together while a table is written."""
@@ -28,6 +35,8 @@ MOST_TEXT = 32_000_000
 """Characters that are written together, where rows are that long."""
 BATCH = 200
 """Rows that are held together while one is read."""
+GROUPS, NEIGHBOURS = 32, 50
+"""Row groups that `StoredRecords` holds, and as many batches of records, each of so many rows."""
 _PLAIN = {str: "string", int: "int64", float: "float64", bool: "bool_"}
 
 
@@ -120,57 +129,132 @@ def iter_records(path: Path, kind: type[R], *, prompts: Collection[str] | None =
     """
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            columns = _columns_in(set(file.schema_arrow.names), kind)
-            stored = [*columns, *(["id"] if hasattr(kind, "id") else [])]
-            key = "prompt_id" if "prompt_id" in columns else "id"
-            wanted = None if prompts is None else pa.array(prompts, pa.string())
-            for group in range(file.num_row_groups):  # iter_batches takes some damaged pages for the end of the file
-                if wanted is not None:
-                    keys = file.read_row_group(group, columns=[key])[key]
-                    if not pc.any(is_wanted := pc.is_in(keys, wanted)).as_py():
-                        continue
-                table = file.read_row_group(group, columns=stored)
-                for batch in (table if wanted is None else table.filter(is_wanted)).to_batches(max_chunksize=BATCH):
-                    for row in batch.to_pylist():
-                        record = record_of(row, kind, columns)
-                        if name := row.get("id"):
-                            vars(record)["id"] = name  # where a kind keeps its name, it is not worked out again
-                        yield record
-    except (pa.ArrowException, OSError, KeyError, ValueError) as fault:
-        reason = f"{type(fault).__name__}: {plain(str(fault))}"
-        raise LedgerError(f"{path}: not a readable table ({reason}); delete it and run again to rebuild it") from fault
+    with _opened(path) as file:
+        columns = _columns_in(set(file.schema_arrow.names), kind)
+        key = "prompt_id" if "prompt_id" in columns else "id"
+        wanted = None if prompts is None else pa.array(prompts, pa.string())
+        for group in range(file.num_row_groups):  # iter_batches takes some damaged pages for the end of the file
+            if wanted is not None:
+                keys = file.read_row_group(group, columns=[key])[key]
+                if not pc.any(is_wanted := pc.is_in(keys, wanted)).as_py():
+                    continue
+            table = file.read_row_group(group, columns=_stored(columns, kind))
+            for batch in (table if wanted is None else table.filter(is_wanted)).to_batches(max_chunksize=BATCH):
+                yield from _records_of(batch, kind, columns)
 
 
 def read_columns(path: Path, *names: str) -> Iterator[tuple[Any, ...]]:
     """A few columns of a table, row by row, as they stand there, a row group in memory at a time. Raises LedgerError as
     `read_records`, where it stands."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=[*names])
-                yield from zip(*(table[name].to_pylist() for name in names), strict=True)
-    except (pa.ArrowException, OSError, KeyError) as fault:
-        reason = f"{type(fault).__name__}: {plain(str(fault))}"
-        raise LedgerError(f"{path}: not a readable table ({reason}); delete it and run again to rebuild it") from fault
+    with _opened(path) as file:
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=[*names])
+            yield from zip(*(table[name].to_pylist() for name in names), strict=True)
 
 
 def count_records(path: Path) -> int:
     """The number of records in a table, read from its last bytes alone. Raises LedgerError as `read_records`."""
-    import pyarrow as pa
+    with _opened(path) as file:
+        return int(file.metadata.num_rows)
+
+
+class StoredRecords(Mapping[str, R]):
+    """Records of tables by id, each read when it is asked for; of those with one id the first counts.
+
+    It holds a few bytes a record, and the row groups and records that were read last: it is fast for whoever asks in
+    the order of the tables. Raises LedgerError as `read_records`, KeyError for an id that no table has.
+    """
+
+    def __init__(self, kind: type[R], paths: Iterable[Path]) -> None:
+        import numpy as np
+
+        self._kind, self._paths = kind, [*paths]
+        self._groups: list[tuple[Path, int, FileMetaData]] = []
+        self._starts: list[int] = []
+        """Places of the first rows of groups, counted over all tables."""
+        hashes = array("q")
+        for path in self._paths:
+            with _opened(path) as file:
+                for group in range(file.num_row_groups):
+                    self._groups.append((path, group, file.metadata))
+                    self._starts.append(len(hashes))
+                    hashes.extend(map(hash, file.read_row_group(group, columns=["id"])["id"].to_pylist()))
+        order = np.argsort(hashes, kind="stable")
+        self._order, self._hashes = array("q", order.tobytes()), array("q", np.take(hashes, order).tobytes())
+        self._group = lru_cache(GROUPS)(self._read_group)
+        self._batch = lru_cache(GROUPS)(self._read_batch)
+
+    def __getitem__(self, name: str) -> R:
+        return self._found(name)[1]
+
+    def __iter__(self) -> Iterator[str]:
+        names = (name for path in self._paths for (name,) in read_columns(path, "id"))
+        return (name for place, name in enumerate(names) if self._found(name)[0] == place)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _found(self, name: str) -> tuple[int, R]:
+        """The first record with this id, and its place."""
+        sought = hash(name)
+        for number in range(bisect_left(self._hashes, sought), len(self._hashes)):
+            if self._hashes[number] != sought:
+                break
+            place = self._order[number]
+            group = bisect_right(self._starts, place) - 1
+            batch, row = divmod(place - self._starts[group], NEIGHBOURS)
+            record = self._batch(group, batch)[row]
+            if vars(record)["id"] == name:  # two ids may have one hash
+                return place, record
+        raise KeyError(name)
+
+    def _read_batch(self, number: int, batch: int) -> list[R]:
+        group, columns = self._group(number)
+        with _readable(self._groups[number][0]):
+            return [*_records_of(group.slice(batch * NEIGHBOURS, NEIGHBOURS), self._kind, columns)]
+
+    def _read_group(self, number: int) -> tuple[RecordBatch, dict[str, str | None]]:
+        path, group, metadata = self._groups[number]
+        with _opened(path, metadata) as file:
+            columns = _columns_in(set(file.schema_arrow.names), self._kind)
+            table = file.read_row_group(group, columns=_stored(columns, self._kind))
+            return table.combine_chunks().to_batches()[0], columns
+
+
+@contextmanager
+def _opened(path: Path, metadata: FileMetaData | None = None) -> Iterator[ParquetFile]:
+    """A table's file; `metadata` spares reading its last bytes again."""
     import pyarrow.parquet as pq
 
+    with _readable(path), pq.ParquetFile(path, metadata=metadata, page_checksum_verification=True) as file:
+        yield file
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raises LedgerError for a table that is not what was written."""
+    import pyarrow as pa
+
     try:
-        return int(pq.read_metadata(path).num_rows)
-    except (pa.ArrowException, OSError) as fault:
+        yield
+    except (pa.ArrowException, OSError, KeyError, ValueError) as fault:
         reason = f"{type(fault).__name__}: {plain(str(fault))}"
         raise LedgerError(f"{path}: not a readable table ({reason}); delete it and run again to rebuild it") from fault
+
+
+def _stored(columns: Iterable[str], kind: type[Record]) -> list[str]:
+    """The columns of a table in which records of a kind stand."""
+    return [*columns, *(["id"] if hasattr(kind, "id") else [])]
+
+
+def _records_of(batch: RecordBatch, kind: type[R], columns: Mapping[str, str | None]) -> Iterator[R]:
+    """The records in rows of a table, by the names that stand there."""
+    for row in batch.to_pylist():
+        record = record_of(row, kind, columns)
+        if name := row.get("id"):
+            vars(record)["id"] = name  # where a kind keeps its name, it is not worked out again
+        yield record
 
 
 def record_of(row: Mapping[str, Any], kind: type[R], columns: Mapping[str, str | None] | None = None) -> R:
@@ -243,7 +327,7 @@ class Workspace:
         """The records of a table."""
         return read_records(self.path(artefact), kind)
 
-    def write(self, artefact: str, kind: type[R], records: Sequence[R]) -> str:
+    def write(self, artefact: str, kind: type[R], records: Iterable[R]) -> str:
         """Write a table whole; returns its name."""
         write_records(self.path(artefact), kind, records)
         return artefact

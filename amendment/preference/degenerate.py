@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import combinations
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from amendment.hashing import content_id
 from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, text_of
@@ -31,6 +33,9 @@ CONSTANT = "identical answers across prompts"
 PROMPTS, SHARE, OF_WRITER = 3, 0.01, 0.5
 """A text that answers at least so many prompts, this share of all prompts, and this share of those that its writer
 answers, is an answer to none. All three: refusals in the same few words are legitimate answers to several prompts."""
+
+NEIGHBOURS = 1000
+"""Answers whose flaws are remembered: several comparisons of a prompt share them."""
 
 _KNOW = frozenset({"person", "verifier", "unknown"})
 """Raters whose decisions are kept: an answer without content does not deceive them, or nothing is known of them."""
@@ -46,29 +51,24 @@ _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
 """Kinds of characters that show nothing."""
 
 
-class Fit(NamedTuple):
-    """Judgements that can become pairs, and the number of the others by reason."""
-
-    judgements: list[Judgement]
-    left_out: Counter[str]
-
-
 def fit_for_pairs(
-    judgements: Iterable[Judgement], prompts: Mapping[str, Prompt], candidates: Mapping[str, Candidate]
-) -> Fit:
-    """The comparisons of two different answers, each with words of its own and without marks of a template.
+    judgements: Iterable[Judgement],
+    prompts: Mapping[str, Prompt],
+    candidates: Mapping[str, Candidate],
+    left_out: Counter[str],
+) -> Iterator[Judgement]:
+    """The comparisons of two different answers, each with words of its own and without marks of a template. The others
+    are counted in `left_out`, by reason.
 
     They go before best and worst are looked for, so that a prompt does not lose its pair to one bad answer.
     """
 
-    @cache
+    @lru_cache(NEIGHBOURS)
     def look(name: str) -> tuple[str | None, str]:
         candidate = candidates[name]
         flaw = flaw_of(candidate.messages, prompts[candidate.prompt_id].messages)
         return flaw, likeness(candidate.messages)
 
-    kept: list[Judgement] = []
-    left_out: Counter[str] = Counter()
     for judgement in judgements:
         (flaw_a, likeness_a), (flaw_b, likeness_b) = look(judgement.a), look(judgement.b)
         reason = flaw_a or flaw_b or (EQUAL if likeness_a == likeness_b else None)
@@ -77,8 +77,7 @@ def fit_for_pairs(
         if reason:
             left_out[reason] += 1
         else:
-            kept.append(judgement)
-    return Fit(kept, left_out)
+            yield judgement
 
 
 def flaw_of(answer: Messages, prompt: Messages = ()) -> str | None:
@@ -114,32 +113,35 @@ def without_constant_answers(
     A constant answer that is rejected stays: that it is worse is worth learning. So does what a person or a verifier
     chose: to many questions the same word is the right answer, and it is judges that such texts deceive.
     """
-    is_constant = _constant(candidates.values())
-    pairs = list(pairs)
-    kept = [pair for pair in pairs if pair.decided_by in _KNOW or not is_constant(candidates[pair.chosen_id])]
+    pairs, constant = list(pairs), _constant(candidates.values())
+    kept = [
+        pair
+        for pair in pairs
+        if not constant or pair.decided_by in _KNOW or _writer_and_text(candidates[pair.chosen_id]) not in constant
+    ]
     left_out = len(pairs) - len(kept)
     return kept, Counter({CONSTANT: left_out} if left_out else {})
 
 
-def _constant(candidates: Iterable[Candidate]) -> Callable[[Candidate], bool]:
-    """A test for answers that their writer gives to most prompts."""
-    by_writer: dict[str | None, set[str]] = defaultdict(set)
-    by_text: dict[tuple[str | None, str], set[str]] = defaultdict(set)
-    for candidate in candidates:
-        by_writer[candidate.origin.model].add(candidate.prompt_id)
-        by_text[_writer_and_text(candidate)].add(candidate.prompt_id)
-    prompts = len(set().union(*by_writer.values()))
-    constant = {
-        answer
-        for answer, answered in by_text.items()
-        if len(answered) >= max(PROMPTS, SHARE * prompts) and len(answered) >= OF_WRITER * len(by_writer[answer[0]])
-    }
-    return lambda candidate: _writer_and_text(candidate) in constant
+def _constant(candidates: Iterable[Candidate]) -> frozenset[int]:
+    """Answers that their writer gives to most prompts, by `_writer_and_text`. Hashes of 64 bits are held, since a run
+    may have millions of answers."""
+    given = np.unique(
+        np.fromiter(
+            ((hash(row.origin.model), _writer_and_text(row), hash(row.prompt_id)) for row in candidates),
+            [("writer", np.int64), ("answer", np.int64), ("prompt", np.int64)],
+        )
+    )
+    answers, first, times = np.unique(given["answer"], return_index=True, return_counts=True)
+    writers, answered = np.unique(np.unique(given[["writer", "prompt"]])["writer"], return_counts=True)
+    of_writer = answered[np.searchsorted(writers, given["writer"][first])]
+    is_often = times >= max(PROMPTS, SHARE * np.unique(given["prompt"]).size)
+    return frozenset(answers[is_often & (times >= OF_WRITER * of_writer)].tolist())
 
 
-def _writer_and_text(candidate: Candidate) -> tuple[str | None, str]:
-    """Equal where one writer gives the same answer."""
-    return candidate.origin.model, likeness(candidate.messages)
+def _writer_and_text(candidate: Candidate) -> int:
+    """A hash, equal where one writer gives the same answer."""
+    return hash((candidate.origin.model, likeness(candidate.messages)))
 
 
 def _texts(message: Message) -> tuple[str, str]:

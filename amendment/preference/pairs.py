@@ -57,8 +57,8 @@ def make_pairs(judgements: Iterable[Judgement], settings: PairSettings) -> Paire
         by_prompt[judgement.prompt_id].append(judgement)
     pairs: list[Pair] = []
     left_out: Counter[str] = Counter()
-    for judged in by_prompt.values():
-        for judgement in _selected(judged, settings, left_out):
+    for prompt_id in [*by_prompt]:
+        for judgement in _selected(by_prompt.pop(prompt_id), settings, left_out):  # pairs take their place in memory
             pair = _orient(judgement, settings)
             if pair is None:
                 left_out["tie"] += 1

@@ -211,7 +211,7 @@ class RunContext:
         return {prompt.id: prompt for prompt in self.workspace.read("inputs/prompts", Prompt)}
 
     def held_out(self) -> frozenset[str]:
-        rows = self.workspace.read("inputs/split", Split)
+        rows = self.workspace.rows("inputs/split", Split)
         return frozenset(row.prompt_id for row in rows if row.split == "test")
 
     def candidates(self, artefacts: Iterable[str]) -> list[Candidate]:

@@ -6,7 +6,7 @@ so many out. Pairs of a later round are cleaned like those of the first.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -128,24 +128,24 @@ class Cleaning:
             answers = (transcript(answer, by="assistant") for answer in (row.chosen, row.rejected))
             self._cleaner.copy_of(row.comparison_id, _asked(row), *answers)
 
-    def pairs(self, source: str, rows: Sequence[Preference]) -> list[Preference]:
-        """The pairs of a source that stay, in their order."""
+    def pairs(self, source: str, rows: Sequence[Preference]) -> Sequence[int]:
+        """The places of the pairs of a source that stay, in their order."""
         if self._config is None:
-            return [*rows]
+            return range(len(rows))
         self._in += len(rows)
         kept = []
-        for row in rows:
+        for place, row in enumerate(rows):
             chosen, rejected = (transcript(answer, by="assistant") for answer in (row.chosen, row.rejected))
             flaw = self._cleaner.flaw_of(row.comparison_id, _asked(row), chosen, rejected)
             if flaw := flaw or self._copied_prompt(source, row):
                 self._drop_pair(row, flaw)
             else:
-                kept.append(row)
-        listed = one_sided_ngrams(_sides(kept))
+                kept.append(place)
+        listed = one_sided_ngrams(_sides(rows, kept))
         self._one_sided += [OneSidedRow(source=source, **row._asdict()) for row in listed]
         if self._config.one_sided == "keep" or not listed:
             return kept
-        return [row for row in kept if not self._drops_one_sided(row, listed)]
+        return [place for place in kept if not self._drops_one_sided(rows[place], listed)]
 
     def _copied_prompt(self, source: str, row: Preference) -> Flaw | None:
         """Whether an earlier source has nearly the same prompt, which may be on the other side of the split. Of equal
@@ -203,12 +203,13 @@ def _asked(row: Prompt | Preference) -> str:
     return transcript(messages, by="user") + tools
 
 
-def _sides(rows: Iterable[Preference]) -> Iterator[Sides]:
-    by_prompt: dict[str, list[Preference]] = defaultdict(list)
-    for row in rows:
-        by_prompt[row.prompt_id].append(row)
-    for name in sorted(by_prompt)[:MOST_PROMPTS]:  # ids are hashes, so these are a draw
-        of_prompt = by_prompt[name]
+def _sides(rows: Sequence[Preference], places: Sequence[int]) -> Iterator[Sides]:
+    names = sorted({rows[place].prompt_id for place in places})[:MOST_PROMPTS]  # ids are hashes, so these are a draw
+    by_prompt: dict[str, list[Preference]] = {name: [] for name in names}
+    for row in (rows[place] for place in places):
+        if row.prompt_id in by_prompt:
+            by_prompt[row.prompt_id].append(row)
+    for of_prompt in by_prompt.values():
         yield Sides(
             [transcript(row.chosen, by="assistant") for row in of_prompt],
             [transcript(row.rejected, by="assistant") for row in of_prompt],

@@ -454,5 +454,6 @@ def _unfit(prompt: Prompt, answers: Sequence[Candidate], whole: Sequence[Candida
         return CUT_OFF
     a, b = sorted(answer.id for answer in answers)
     judgement = Judgement(prompt_id=prompt.id, a=a, b=b)
-    fit = fit_for_pairs([judgement], {prompt.id: prompt}, {answer.id: answer for answer in answers})
-    return next(iter(fit.left_out), None)
+    unfit: Counter[str] = Counter()
+    list(fit_for_pairs([judgement], {prompt.id: prompt}, {answer.id: answer for answer in answers}, unfit))
+    return next(iter(unfit), None)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from inspect import getdoc
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 from pydantic import Field
 
@@ -20,7 +20,7 @@ from amendment.keys import key_variables, run_scanner, sift
 from amendment.preference import RaterVote, majority_of
 from amendment.preference.aggregate import person_votes
 from amendment.preference.pairs import TIED_POOL, preference_row
-from amendment.records import Pair, Preference, Verdict, text_of
+from amendment.records import Candidate, Pair, Preference, Verdict, text_of
 from amendment.stages.calibration import PROBABILITIES
 from amendment.stages.cleaning import DROPPED, ONE_SIDED_TABLE, Cleaning, clean_key, funnel_lines, one_sided_lines
 from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig
@@ -128,67 +128,112 @@ class DatasetStage(Stage):
 
     def make(self, context: Context) -> StageResult:
         """Pairs of all judgements, with their texts, mixed where asked; train and test share no prompt."""
-        rows, left_out, counts = _rows(context)
+        own = _own_pairs(context)
+        left_out, counts = own.left_out, own.counts
         cleaning, before = Cleaning(context), Counter(left_out)
-        clean = {row.comparison_id for row in cleaning.pairs(RUN, [*rows["train"], *rows["test"]])}
-        rows = {side: [row for row in of_side if row.comparison_id in clean] for side, of_side in rows.items()}
+        pairs = [own.pairs[place] for place in cleaning.pairs(RUN, Rows(own.pairs, own.row))]
         left_out += cleaning.left_out
-        if not rows["train"]:
-            raise AmendmentError(_no_pair(left_out, cleaning.left_out, len(rows["test"]), context.config))
-        by_source = {RUN: [*rows["train"], *rows["test"]]}
+        sides: Mapping[str, Pairs] = {
+            side: [pair for pair in pairs if (pair.prompt_id in own.test) == (side == "test")]
+            for side in ("train", "test")
+        }
+        if not sides["train"]:
+            raise AmendmentError(_no_pair(left_out, cleaning.left_out, len(sides["test"]), context.config))
+        by_source: Mapping[str, Pairs] = {RUN: pairs}
         if self.config.is_mixed:
-            rows, by_source, mixed = mix_in(context, rows, cleaning.pairs)
-            counts |= mixed
+            made = {side: [own.row(pair) for pair in of_side] for side, of_side in sides.items()}
+            mixed = mix_in(context, made, cleaning.pairs)
+            sides, by_source = mixed.rows, mixed.by_source
+            counts |= mixed.counts
         cleaned, funnel = cleaning.finish(context.workspace, self.name, before)
         settings = context.config.model_dump(mode="json", by_alias=True, exclude_none=True)
-        rows, with_key = sift(rows, _cells, run_scanner(key_variables(settings)), self.config.secrets)
+        scanner = run_scanner(key_variables(settings))
+        sides, with_key = sift(sides, lambda pair: _cells(own.row(pair)), scanner, self.config.secrets)
         left_out += with_key
-        if not rows["train"]:
-            raise AmendmentError(_no_pair(left_out, cleaning.left_out, len(rows["test"]), context.config))
+        if not sides["train"]:
+            raise AmendmentError(_no_pair(left_out, cleaning.left_out, len(sides["test"]), context.config))
+        every = [pair for of_side in sides.values() for pair in of_side]
+        rows = {side: Rows(of_side, own.row) for side, of_side in sides.items()}
         tables = [context.workspace.write(f"dataset/{side}", Preference, of_side) for side, of_side in rows.items()]
-        folder, every = context.workspace.folder, [row for of_side in rows.values() for row in of_side]
+        folder = context.workspace.folder
         outgoing = Outgoing(settings, run_pseudonyms(folder, settings, every))  # people.json says when these change
         exports = write_exports(folder, rows, outgoing.row)
         sizes = {f"{side} pairs": len(of_side) for side, of_side in rows.items()}
-        kept = {row.comparison_id for of_side in rows.values() for row in of_side}
-        by_source = {
-            name: [row for row in of_source if row.comparison_id in kept] for name, of_source in by_source.items()
-        }
-        diversity = pair_diversity(context, by_source, self.config.diversity)
-        written = {WRITTEN: written_by_models(row for of_side in rows.values() for row in of_side)}
+        if with_key:
+            kept = {pair.comparison_id for pair in every}
+            by_source = {name: [pair for pair in of if pair.comparison_id in kept] for name, of in by_source.items()}
+        sources = {name: Rows(of_source, own.row) for name, of_source in by_source.items()}
+        diversity = pair_diversity(context, sources, self.config.diversity)
+        written = {WRITTEN: written_by_models(Rows(every, own.row))}
         counts = {**sizes, "left out": dict(left_out), **funnel, **counts, **written, **diversity}
         return StageResult((*tables, *exports, *cleaned), counts)
 
 
-class _Rows(NamedTuple):
-    """The run's own rows by side, before any are cleaned or mixed."""
+Pairs = Sequence[Pair | Preference]
 
-    by_side: dict[str, list[Preference]]
+
+class Rows(Sequence[Preference]):
+    """Rows of pairs, each made when it is asked for, so that no more texts are held than somebody looks at."""
+
+    def __init__(self, pairs: Pairs, row: Callable[[Pair | Preference], Preference]) -> None:
+        self._pairs, self._row = pairs, row
+
+    @overload
+    def __getitem__(self, place: int) -> Preference: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Rows: ...
+
+    def __getitem__(self, place: int | slice) -> Preference | Rows:
+        return Rows(self._pairs[place], self._row) if isinstance(place, slice) else self._row(self._pairs[place])
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+
+class _OwnPairs(NamedTuple):
+    """The run's own pairs, before any are cleaned or mixed."""
+
+    pairs: list[Pair]
+    """Those of the train side come first."""
+    row: Callable[[Pair | Preference], Preference]
+    """The row of a pair; a row is its own."""
+    test: frozenset[str]
+    """The prompts of the test side."""
     left_out: Counter[str]
     counts: dict[str, Any]
 
 
-def _rows(context: Context) -> _Rows:
-    """The pairs of all judgements, with their texts."""
+def _own_pairs(context: Context) -> _OwnPairs:
+    """The pairs of all judgements."""
     texts, test = texts_of(context), context.held_out()
-    rows: dict[str, list[Preference]] = {"train": [], "test": []}
     cut: Counter[str] = Counter()
     references = {constitution.id: constitution.reference for constitution in context.rules}
     imported, judged = imported_pairs(context, texts), judged_pairs(context, texts)
     checked = spot_checked_pairs(context, judged.pairs)
     decided = [*imported.pairs, *checked.pairs]
-    constructed = constructed_pairs(context, [pair.comparison_id for pair in decided])
-    for pair in (*decided, *constructed.paired.pairs):
-        side = "test" if pair.prompt_id in test else "train"
-        answers = constructed.answers.get(pair.comparison_id, texts.candidates)
-        rows[side].append(preference_row(pair, texts.prompts, answers, references))
-        cut.update(cut_answers(pair, answers))
+    constructed = constructed_pairs(context, (pair.comparison_id for pair in decided))
+    pairs = [*decided, *constructed.paired.pairs]
+
+    def answers_of(pair: Pair) -> Mapping[str, Candidate]:
+        return (
+            constructed.answers.get(pair.comparison_id, texts.candidates) if constructed.answers else texts.candidates
+        )
+
+    def row(pair: Pair | Preference) -> Preference:
+        if isinstance(pair, Preference):
+            return pair
+        return preference_row(pair, texts.prompts, answers_of(pair), references)
+
+    for pair in pairs:
+        cut.update(cut_answers(pair, answers_of(pair)))
     counts: dict[str, Any] = {**checked.counts, **revisions_checked(context)}
     counts |= {CUT: dict(cut)} if cut else {}
     if context.config.parts(ConstructConfig):
         counts["constructed"] = len(constructed.paired.pairs)
     left_out = imported.left_out + judged.left_out + checked.left_out + constructed.paired.left_out
-    return _Rows(rows, left_out, counts)
+    pairs.sort(key=lambda pair: pair.prompt_id in test)
+    return _OwnPairs(pairs, row, test, left_out, counts)
 
 
 def _cells(row: Preference) -> tuple[str, dict[str, Any]]:
@@ -198,18 +243,24 @@ def _cells(row: Preference) -> tuple[str, dict[str, Any]]:
 def written_by_models(rows: Iterable[Preference]) -> dict[str, dict[str, float]]:
     """By the source of the prompt: different answers, those on whose record a model is, and their share of all
     characters of these answers. Who wrote the others is not on record: it may have been a model too."""
-    answers: dict[str, dict[str, tuple[str, bool]]] = {}
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    seen: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        of_source = answers.setdefault(row.source or NO_SOURCE, {})
-        of_source[row.chosen_id] = (text_of(row.chosen), row.chosen_model is not None)
-        of_source[row.rejected_id] = (text_of(row.rejected), row.rejected_model is not None)
-    shares = {}
-    for name, of_source in answers.items():
-        total = sum(len(text) for text, _ in of_source.values())
-        by_models = sum(len(text) for text, is_by_model in of_source.values() if is_by_model)
-        numbers = {"answers": len(of_source), "by models": sum(is_by_model for _, is_by_model in of_source.values())}
-        shares[name] = {**numbers, "share of text": round(by_models / total, 4) if total else 0.0}
-    return shares
+        source = row.source or NO_SOURCE
+        for name in ("chosen", "rejected"):
+            answer, is_by_model = getattr(row, f"{name}_id"), getattr(row, f"{name}_model") is not None
+            if answer not in seen[source]:
+                seen[source].add(answer)
+                length = len(text_of(getattr(row, name)))
+                counts[source].update(answers=1, text=length)
+                counts[source].update({"by models": is_by_model, "text by models": is_by_model * length})
+    return {
+        source: {
+            **{name: of[name] for name in ("answers", "by models")},
+            "share of text": round(of["text by models"] / of["text"], 4) if of["text"] else 0.0,
+        }
+        for source, of in counts.items()
+    }
 
 
 def _written_lines(counts: Mapping[str, Any]) -> list[str]:

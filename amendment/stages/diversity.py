@@ -88,18 +88,36 @@ def _by_prompt(answers: Iterable[tuple[str, str]]) -> dict[str, str]:
     return dict(reversed([*answers]))
 
 
+class _Answers(Mapping[str, str]):
+    """One side of rows by prompt, each read when it is asked for."""
+
+    def __init__(self, rows: Sequence[Preference], side: str, places: Mapping[str, int]) -> None:
+        """`places` are those of the rows of prompts."""
+        self._rows, self._side, self._places = rows, side, places
+
+    def __getitem__(self, prompt_id: str) -> str:
+        return text_of(getattr(self._rows[self._places[prompt_id]], self._side))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
 def pair_diversity(
     context: Context, by_source: Mapping[str, Sequence[Preference]], config: DiversitySettings
 ) -> dict[str, Any]:
     """The diversity of chosen and of rejected answers, by source at one size; of chosen ones compared with people's."""
     people = config.texts_of_people(context)
     (embed, by), seed = config.embed(context), context.config.seed
+    places = {
+        name: dict(reversed([(row.prompt_id, place) for place, row in enumerate(rows)]))
+        for name, rows in by_source.items()
+    }
     measured = {}
     for side in ("chosen", "rejected"):
-        sets = {
-            name: _by_prompt((row.prompt_id, text_of(getattr(row, side))) for row in rows)
-            for name, rows in by_source.items()
-        }
+        sets = {name: _Answers(rows, side, places[name]) for name, rows in by_source.items()}
         compared = {REFERENCE: people} if people and side == "chosen" else {}
         baseline = REFERENCE if compared else None
         measured[side] = _measured({**compared, **sets}, by, baseline=baseline, embed=embed, seed=seed)

@@ -165,14 +165,14 @@ class MixedRows(NamedTuple):
     counts: dict[str, Any]
 
 
-Clean = Callable[[str, Sequence[Preference]], list[Preference]]
-"""The rows of a source that stay, by its label."""
+Clean = Callable[[str, Sequence[Preference]], Sequence[int]]
+"""The places of the rows of a source that stay, by its label."""
 
 
 def mix_in(context: Context, rows: Rows, clean: Clean) -> MixedRows:
     """The run's rows mixed with those of the files, which are cleaned first. Raises AmendmentError where a source has
     nothing to give."""
-    files = {label: clean(label, of_file) for label, of_file in _by_file(context).items()}
+    files = {label: [of_file[place] for place in clean(label, of_file)] for label, of_file in _by_file(context).items()}
     test = _held_out(context, files)
     sources = {side: {RUN: own, **_on_side(files, test, side)} for side, own in rows.items()}
     parts = mix_parts(context.config.need(DatasetConfig))

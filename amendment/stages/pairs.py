@@ -18,11 +18,12 @@ from amendment.calibration.drawing import DatasetComparison
 from amendment.calibration.samples import SpotCheckSettings
 from amendment.curation import Mix
 from amendment.data.sources import ChainSource
+from amendment.data.store import StoredRecords
 from amendment.errors import AmendmentError
 from amendment.preference import PairSettings, make_pairs
 from amendment.preference.degenerate import fit_for_pairs, without_constant_answers
 from amendment.preference.pairs import TIED_POOL, Paired, compare_revisions, is_tied_pool
-from amendment.records import Candidate, Comparison, Judgement, Origin, Pair, Part, Prompt, text_of
+from amendment.records import Candidate, Comparison, Judgement, Pair, Part, Prompt, text_of
 from amendment.stages.construct import PAIRS as CONSTRUCTED_PAIRS
 from amendment.stages.construct import ConstructConfig
 from amendment.stages.constructed import constructed_pairs
@@ -38,7 +39,7 @@ from amendment.stages.judging import (
     judges_constructed,
     judging_tables,
 )
-from amendment.stages.verify import Proof
+from amendment.stages.verify import Proof, verifier_rules
 
 VETOED = "the chosen answer fails a verifier"
 
@@ -77,15 +78,10 @@ class Texts(NamedTuple):
 
 
 def texts_of(context: Context) -> Texts:
-    """Of the candidates that are one text by several writers the first is taken, and of their origins the model."""
-    candidates: dict[str, Candidate] = {}
-    origins: dict[str | None, Origin] = {}
-    for table in candidate_tables(context.config):
-        for candidate in context.workspace.rows(table, Candidate):
-            if candidate.id not in candidates:
-                origin = origins.setdefault(candidate.origin.model, Origin(model=candidate.origin.model))
-                candidates[candidate.id] = candidate.model_copy(update={"origin": origin})
-    return Texts(context.prompts(), candidates)
+    """Of the candidates that are one text by several writers the first is taken."""
+    path = context.workspace.path
+    candidates = StoredRecords(Candidate, map(path, candidate_tables(context.config)))
+    return Texts(StoredRecords(Prompt, [path("inputs/prompts")]), candidates)
 
 
 def judgements_table(config: RunSettings) -> str:
@@ -107,8 +103,8 @@ def imported_pairs(context: Context, texts: Texts) -> Paired:
 def _of_files(context: Context, texts: Texts, *, judged: bool) -> Paired:
     config = context.config
     is_checked = config.part(SpotCheckSettings) is not None and config.part(JudgingConfig) is None
-    judgements = context.workspace.read("inputs/judgements", Judgement)
-    rows = [row for row in judgements if (is_checked and row.rater_kind == "model") == judged]
+    judgements = context.workspace.rows("inputs/judgements", Judgement)
+    rows = (row for row in judgements if (is_checked and row.rater_kind == "model") == judged)
     return paired_answers(config, rows, PairSettings(ties=config.need(DatasetConfig).ties), *texts)
 
 
@@ -118,21 +114,22 @@ def judged_pairs(context: Context, texts: Texts) -> Paired:
     stage = context.config.part(JudgingConfig)
     table = deciding_table(context.config)
     if stage is None and table:
-        verified = context.workspace.read(table, Judgement)
+        verified = context.workspace.rows(table, Judgement)
         return _without_vetoed(context, paired_answers(context.config, verified, PairSettings(), *texts), texts)
     if stage is None:
         return _of_files(context, texts, judged=True)
     decided = decided_comparisons(context)
-    judgements = context.workspace.read("judging/judgements", Judgement)
-    judged, not_ends = ends_of_rankings(
-        context, [judgement for judgement in judgements if judgement.comparison_id not in decided]
-    )
+    judgements = context.workspace.rows("judging/judgements", Judgement)
+    open_ones = (row for row in judgements if not decided or row.comparison_id not in decided)
+    judged, not_ends = ends_of_rankings(context, open_ones)
     paired = _without_vetoed(context, paired_answers(context.config, judged, stage, *texts), texts)
     return paired._replace(left_out=not_ends + paired.left_out)
 
 
 def _without_vetoed(context: Context, paired: Paired, texts: Texts) -> Paired:
     """Without the pairs whose chosen answer fails a verifier that vetoes."""
+    if not verifier_rules(context.config, "veto"):
+        return paired
     veto = Proof(context.config, "veto")
     kept = [
         pair
@@ -154,10 +151,10 @@ def paired_answers(
 
     Every judgement is a pair or counted in `left_out`, once.
     """
-    fit = fit_for_pairs(judgements, prompts, candidates)
-    paired = make_pairs(fit.judgements, settings)
+    unfit: Counter[str] = Counter()
+    paired = make_pairs(fit_for_pairs(judgements, prompts, candidates, unfit), settings)
     pairs, constant = without_constant_answers(paired.pairs, candidates)
-    return Paired(pairs, paired.left_out + fit.left_out + constant)
+    return Paired(pairs, paired.left_out + unfit + constant)
 
 
 def are_revisions_checked(config: RunSettings) -> bool:
@@ -197,12 +194,13 @@ def revision_counts(config: RunSettings, stage: str) -> dict[str, Any]:
 LOST = "best lost to worst"
 
 
-def ends_of_rankings(context: Context, judged: Sequence[Judgement]) -> tuple[list[Judgement], Counter[str]]:
+def ends_of_rankings(context: Context, judged: Iterable[Judgement]) -> tuple[Iterable[Judgement], Counter[str]]:
     """The judgement of the best against the worst of each prompt's ranking, and what is left out, by reason; all
     judgements where every two candidates were compared, or every comparison is to be a pair."""
     stage = context.config.part(JudgingConfig)
     if stage is None or stage.ranking == "all_pairs" or stage.pairs == "all":
-        return list(judged), Counter()
+        return judged, Counter()
+    judged = list(judged)
     rankings = {ranking.prompt_id: ranking for ranking in context.workspace.rows("judging/rankings", Ranking)}
     tied = _tied_pools(judged, stage)
     kept: list[Judgement] = []

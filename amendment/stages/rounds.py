@@ -344,7 +344,7 @@ class _RoundStage(Stage):
         if self._rounds.data == "accumulate":
             cleaning.compare_with(earlier)
         rows = [preference_row(pair, texts.prompts, texts.candidates, references) for pair in checked.pairs]
-        new = cleaning.pairs(RUN, rows)
+        new = [rows[place] for place in cleaning.pairs(RUN, rows)]
         left_out += cleaning.left_out
         used = pairs_of_round(self._rounds, earlier, new, number=self._number, seed=context.config.seed)
         if not used.rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -25,9 +26,10 @@ def left_out(first: str, second: str, *, asked: str = "ask") -> dict[str, int]:
     found = [candidate(prompt, text) for text in (first, second)]
     a, b = sorted(one.id for one in found)
     judgement = Judgement(prompt_id=prompt.id, a=a, b=b, p_a=0.9)
-    fit = fit_for_pairs([judgement], {prompt.id: prompt}, {one.id: one for one in found})
-    assert len(fit.judgements) + fit.left_out.total() == 1
-    return dict(fit.left_out)
+    unfit: Counter[str] = Counter()
+    fit = [*fit_for_pairs([judgement], {prompt.id: prompt}, {one.id: one for one in found}, unfit)]
+    assert len(fit) + unfit.total() == 1
+    return dict(unfit)
 
 
 @pytest.mark.parametrize(

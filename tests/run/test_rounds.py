@@ -229,7 +229,7 @@ def test_a_pair_of_a_round_that_copies_an_earlier_one_is_left_out(tmp_path: Path
     cleaning = Cleaning(cast(Context, SimpleNamespace(config=settings, base=tmp_path)))
     earlier, new = pair("a question about the tides"), pair("some other thing entirely")
     cleaning.compare_with([earlier])
-    assert cleaning.pairs("run", [earlier.model_copy(update={"comparison_id": "again"}), new]) == [new]
+    assert cleaning.pairs("run", [earlier.model_copy(update={"comparison_id": "again"}), new]) == [1]
     assert cleaning.left_out == {"copy": 1}
 
 
