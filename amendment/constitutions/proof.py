@@ -73,6 +73,9 @@ def _remembered(request: str) -> dict[str, Any]:
         except TimeoutError:
             _HELPER.stop()
             return {"error": f"took longer than {SECONDS:g} s", "is_late": True}
+        except BaseException:  # Ctrl-C: its reply would be read as that to the next request
+            _HELPER.stop()
+            raise
 
 
 class _Helper:

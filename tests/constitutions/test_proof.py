@@ -126,6 +126,18 @@ def test_checks_run_in_any_thread() -> None:
     assert kept == [True] * 9
 
 
+def test_a_check_that_is_interrupted_leaves_no_reply_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: object) -> bytes:
+        raise KeyboardInterrupt
+
+    check = Check(kind="math", value="3")
+    check.run("x = 3")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(proof._Helper, "_line", interrupt)
+        check.run("x = 3, of course")
+    assert [check.run(text).is_kept for text in ("It is 7.", "It is 3.", "It is 8.")] == [False, True, False]
+
+
 def test_an_answer_is_checked_once() -> None:
     check = Check(kind="math", value="x+1")
     check.run("$1+x$")
