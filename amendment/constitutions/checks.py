@@ -94,6 +94,16 @@ class Check(Part):
         """It checks against the known answer of each prompt."""
         return self.value is None and KINDS[self.kind].has_answer
 
+    def unreadable(self, answer: str) -> str | None:
+        """Why no answer can be compared with this known one; None where one can, and for checks that do not need it."""
+        if not self.needs_answer:
+            return None
+        try:
+            KINDS[self.kind].validate(answer)
+        except ValueError as fault:
+            return plain(str(fault))
+        return None if self.kind == "tests" else self.run(f"\\boxed{{{answer}}}", answer).reason or None
+
     def run(self, text: str, answer: str | None = None) -> Checked:
         """Whether an answer with this text passes; `answer` is the prompt's known one. A function that fails is a
         reason, never a pass."""

@@ -5,6 +5,7 @@ Not covered: programs that read input or print, and libraries outside of Python'
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from functools import lru_cache
@@ -19,9 +20,17 @@ _BLOCK = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 def tests_in(known: dict[str, Any] | str) -> dict[str, Any]:
     """Calls with their values, such as `{"area(2, 3)": 6}`, or the JSON text of them. Raises ValueError."""
-    tests = json.loads(known) if isinstance(known, str) else known
+    try:
+        tests = json.loads(known) if isinstance(known, str) else known
+    except (ValueError, RecursionError):
+        tests = known
     if not isinstance(tests, dict) or not tests:
         raise ValueError(f'found {str(tests)[:60]!r}, expected calls with their values, such as {{"area(2, 3)": 6}}')
+    for call in tests:
+        try:
+            ast.parse(call, mode="eval")
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            raise ValueError(f"found {call[:60]!r}, expected an expression in Python, such as area(2, 3)") from None
     return tests
 
 

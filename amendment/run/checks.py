@@ -246,12 +246,15 @@ def _outside(
     problems += [*_price_problems(loaded, up_to_date), *rows]
     if "inputs" in up_to_date:
         return problems
-    seen = PromptsSeen()
+    seen = PromptsSeen(config)
     try:
         inputs = StreamedInputs(seen.look)
         read_into(inputs, config, loaded.base, glimpse=True)
     except DataError as fault:
         return [*problems, *_with_lines(loaded, fault.problems)]
+    unreadable = [*seen.unreadable_answers()]
+    config_warnings += [finding for finding in unreadable if isinstance(finding, ConfigWarning)]
+    problems += _placed(document, [finding for finding in unreadable if not isinstance(finding, ConfigWarning)])
     if any(place[:1] == ("constitution",) for place, _ in findings):
         return problems
     rules = [load_constitution(name, base=loaded.base) for name in config.constitution]

@@ -26,6 +26,8 @@ from amendment.yamlfile import did_you_mean
 NO_INPUT = "the run has no input; add prompts, candidates from a file, pairs or verdicts"
 _LENT = frozenset({"name", "seed", "constitution", "models", "budget", "prices"})
 """Keys of a run file that only lends models, see `only_lends_models`."""
+MOST_ANSWERS = 100
+"""Known answers that each verifier reads before the run."""
 Scope = tuple[str | None, tuple[str, ...]]
 """Category and tags of a prompt."""
 _TEXTS = {"revise": "revise", "judge": "compare"}
@@ -196,9 +198,13 @@ def category_problems(config: RunFile, scopes: Sequence[Scope]) -> Iterator[Conf
 
 
 class PromptsSeen:
-    """The prompts of a run, as they come: their categories and tags, and whether the simulated world knows them."""
+    """The prompts of a run, as they come: their categories and tags, whether the simulated world knows them, and
+    whether verifiers can read their known answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: RunFile) -> None:
+        self._verifiers = [rule for rules in verifier_rules(config) for rule in rules.principles]
+        self._answers: list[list[str | None]] = [[] for _ in self._verifiers]
+        """Of known answers, by verifier: why one cannot be read, or None."""
         self._scopes: dict[Scope, None] = {}
         self._count = self._unknown = 0
         self._first: Prompt | None = None
@@ -217,6 +223,19 @@ class PromptsSeen:
             if self._first is None:
                 self._first, self._before = prompt, self._count
         self._count += 1
+        for rule, seen in zip(self._verifiers, self._answers, strict=True):
+            if prompt.answer and len(seen) < MOST_ANSWERS and rule.applies_to(prompt.category, prompt.tags):
+                seen.append(rule.check[0].unreadable(prompt.answer))
+
+    def unreadable_answers(self) -> Iterator[ConfigProblem | ConfigWarning]:
+        """Verifiers that cannot read known answers: a problem if they can read none of the first ones."""
+        for index, seen in enumerate(self._answers):
+            reasons = [why for why in seen if why]
+            if 0 < len(reasons) < len(seen):
+                share = f"{len(reasons)} of the first {len(seen)} known answers"
+                yield ConfigWarning(("verify", index), f"{share} cannot be read: {reasons[0]}")
+            elif reasons:
+                yield ("verify", index), f"no known answer can be read: {reasons[0]}; correct the column"
 
     def foreign_prompts(self, config: RunFile) -> Iterator[ConfigProblem]:
         """Simulated models that would have to answer prompts outside their world, each with its place in the file."""

@@ -28,7 +28,6 @@ from amendment.records import Candidate, Comparison, ItemEnding, Judgement, Prom
 from amendment.sandbox import why_unavailable
 from amendment.stages.contract import (
     ConfigProblem,
-    ConfigWarning,
     Context,
     RunSettings,
     Stage,
@@ -147,11 +146,11 @@ class VerifyStage(Stage):
         if not self.settings.candidates:
             yield (NAME,), "there are no answers to check; name a model under candidates"
 
-    def check(self, base: Path) -> Iterator[ConfigWarning]:
-        """Programs that cannot be run here."""
+    def check(self, base: Path) -> Iterator[ConfigProblem]:
+        """Programs that cannot be run here. A stage that is done without their outcomes would not be made again."""
         for index, verifier in enumerate(self.settings.parts(Verifier)):
             if verifier.kind == "tests" and (why := why_unavailable()):
-                yield ConfigWarning((NAME, index), f"no program will be checked: {why}")
+                yield (NAME, index), f"no program can be checked: {why}"
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         return count_lines(counts, {"passed": kept_lines, "pass@k": _pass_lines})

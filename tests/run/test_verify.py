@@ -11,9 +11,8 @@ from pyarrow import parquet
 from typer.testing import CliRunner
 
 from amendment.cli import app
-from amendment.errors import AmendmentError
 from amendment.run import Patience, Result, Run
-from tests.run.small_runs import complaints
+from tests.run.small_runs import complaints, run_of
 
 RUN = """\
 name: verified
@@ -81,10 +80,28 @@ def test_without_judges_an_answer_that_passes_is_chosen_before_one_that_fails(tm
     assert "pass@1 of two" not in page, "of one answer pass@1 is the share that passes"
 
 
-def test_an_answer_whose_tests_cannot_be_read_is_no_proof(tmp_path: Path, server: Any) -> None:
-    verifiers = "verify: [{kind: tests}, {kind: forbids, value: wrong}]"
-    with pytest.raises(AmendmentError, match="no pair is left for training"):
-        made(tmp_path, server, RUN.replace("verify: [{kind: math, applies_when: {categories: [sum]}}]", verifiers))
+@pytest.mark.parametrize("known", ["assert f(1) == 2", json.dumps({"assert f(1) == 2": True})])
+def test_known_answers_that_cannot_be_read_are_an_error_before_any_call(
+    known: str, tmp_path: Path, server: Any
+) -> None:
+    rows = [{"prompt": f"write f, {number}", "sum": known, "kind": "sum"} for number in range(3)]
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    text = RUN.replace("FAR", f"provider: openai, base_url: '{server.url}'").replace("kind: math", "kind: tests")
+    assert any("no known answer can be read" in line and "verify[0]" in line for line in complaints(tmp_path, text))
+    rows[0]["sum"] = json.dumps({"f(1)": 2})
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    warnings = run_of(tmp_path, text).check()
+    assert any("2 of the first 3 known answers cannot be read" in line for line in warnings)
+    assert not server.asked
+
+
+def test_tests_without_a_sandbox_stop_the_run_before_any_call_so_that_installing_it_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("amendment.stages.verify.why_unavailable", lambda: "found no bwrap; install bubblewrap")
+    (tmp_path / "p.jsonl").write_text(json.dumps({"prompt": "write f", "sum": '{"f(1)": 2}', "kind": "sum"}) + "\n")
+    text = RUN.replace("FAR", "provider: openai, base_url: 'http://127.0.0.1:9'").replace("kind: math", "kind: tests")
+    assert any("verify[0]: no program can be checked: found no bwrap" in line for line in complaints(tmp_path, text))
 
 
 def test_a_deciding_verifier_overrules_the_judge_and_the_certificate_says_how_often_the_judge_was_wrong(
