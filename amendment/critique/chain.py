@@ -26,7 +26,7 @@ from amendment.critique.texts import (
     strip_artefacts,
     template_id,
 )
-from amendment.errors import ConfigError, CredentialsError, ProviderError
+from amendment.errors import ConfigError, ProviderError
 from amendment.hashing import content_id
 from amendment.llm.model import Ending, Model, Unusable, draft, ending_of, usable
 from amendment.llm.requests import Answer
@@ -102,8 +102,6 @@ async def run_chain(
                 break
             await _revise(trail, drawn, step)
         ending = Ending("done")
-    except CredentialsError:
-        raise
     except (Unusable, ProviderError) as fault:
         ending = ending_of(fault)
     return Chain(prompt.id, ending, tuple(trail.candidates), tuple(trail.critiques), tuple(trail.copies))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from amendment import __version__
-from amendment.errors import ConfigError, ProviderError, Transient
+from amendment.errors import ConfigError, CredentialsError, ProviderError, Transient
 from amendment.llm.client import Calls
 from amendment.llm.functions import FunctionProvider, ModelFunction, name_of
 from amendment.llm.ledger import Ledger
@@ -194,7 +194,10 @@ class Ending(NamedTuple):
 
 
 def ending_of(fault: Unusable | ProviderError) -> Ending:
-    """The outcome of an item after this fault: only a passing fault leaves it pending, to be asked again."""
+    """The outcome of an item after this fault: only a passing fault leaves it pending, to be asked again. Raises the
+    fault if it is a CredentialsError, which concerns the whole run."""
+    if isinstance(fault, CredentialsError):
+        raise fault
     if isinstance(fault, Unusable):
         return Ending(fault.outcome, str(fault))
     return Ending("pending" if isinstance(fault, Transient) else "failed", str(fault))

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from amendment.data.sources import ModelSource
-from amendment.errors import CredentialsError, ProviderError
+from amendment.errors import ProviderError
 from amendment.llm.concurrency import Tally, flow
 from amendment.llm.model import Ending, Model, Unusable, draft, ending_of
 from amendment.preference.checked import DECISIVE
@@ -77,8 +77,6 @@ async def draw_answer(model: Model, draw: Draw) -> Drawn:
     """Ask a model for one draw. Raises CredentialsError; every other fault is how the draw ends."""
     try:
         answer = await draft(draw.prompt, model, sample=draw.sample, kind="policy")
-    except CredentialsError:
-        raise
     except (Unusable, ProviderError) as fault:
         return Drawn(draw, ending_of(fault))
     return Drawn(draw, Ending("done"), answer)
@@ -169,18 +167,17 @@ class _Answers:
         return StageResult(self.tables.artefacts, counts)
 
 
-class _CandidatesStep:
+class _CandidatesStep(Step):
     """Answers to each prompt from all models, which no stage of the run makes."""
 
     name = "candidates"
-    reads: tuple[str, ...] = ()
-    makes = "candidates/candidates"
+    makes: str = "candidates/candidates"
 
     def __init__(self, context: Context, sources: Sequence[ModelSource]) -> None:
         self._sources, self._proof = sources, Proof(context.config, *DECISIVE)
         takes = [source.take for source in sources if source.take is not None]
         self.take = max(takes) if len(takes) == len(sources) else None
-        self.models: Sequence[Model] = [context.model(source.model) for source in self._sources]
+        self.models = [context.model(source.model) for source in self._sources]
         self._window = context.window(self.models)
         self._answers = _Answers(context)
         self.tables = self._answers.tables

@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 
 from amendment.constitutions import DrawnPrinciple, load_constitution
 from amendment.data.sources import ModelSource, Name
-from amendment.errors import ConfigError, CredentialsError, ProviderError
+from amendment.errors import ConfigError, ProviderError
 from amendment.hashing import content_id
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, Model, ending_of
@@ -288,13 +288,10 @@ class _DrawnPair(NamedTuple):
         return self._replace(pair=None, tried=self.tried.model_copy(update={"reason": reason}))
 
 
-class _ConstructStep:
+class _ConstructStep(Step):
     """The constructed pairs of each prompt."""
 
     name = "construct"
-    reads: tuple[str, ...] = ()
-    makes = None
-    take = None
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -316,7 +313,7 @@ class _ConstructStep:
                         own.add(self._judges[number].name)
             else:
                 drawn_by.append(part.title)
-        self.models: Sequence[Model] = [*self._models.values(), *(judge.model for judge in self._judges.values())]
+        self.models = [*self._models.values(), *(judge.model for judge in self._judges.values())]
         self._window = context.window(self.models)
         self.tables = Tables(context.workspace, "construct", candidates=Candidate, pairs=ConstructedPair, tries=Try)
         self._answers, self._tries = 0, Tries(drawn_by, own)
@@ -363,8 +360,6 @@ class _ConstructStep:
         chosen, rejected = made.answers
         try:
             confirmed = await confirm(prompt, by, chosen, rejected, self._judges.get(planned.number))
-        except CredentialsError:
-            raise
         except ProviderError as fault:
             ending = (f"{prompt.id}/{planned.number}/judge/{planned.samples[0]}", ending_of(fault))
             return made._replace(endings=(*made.endings, ending)).without_pair("the judge did not answer")

@@ -142,31 +142,16 @@ class Item:
 class Step(Protocol):
     """The work of a stage on one prompt after another."""
 
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def models(self) -> Sequence[Model]: ...
-
-    @property
-    def tables(self) -> Tables:
-        """The tables that it writes, open during the pass."""
-        ...
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """The tables whose candidates it takes from an item."""
-        ...
-
-    @property
-    def makes(self) -> str | None:
-        """The table whose candidates it adds to an item."""
-        ...
-
-    @property
-    def take(self) -> int | None:
-        """It works on the first so many prompts; None: on all."""
-        ...
+    name: str
+    models: Sequence[Model]
+    tables: Tables
+    """The tables that it writes, open during the pass."""
+    reads: tuple[str, ...] = ()
+    """The tables whose candidates it takes from an item."""
+    makes: str | None = None
+    """The table whose candidates it adds to an item."""
+    take: int | None = None
+    """It works on the first so many prompts; None: on all."""
 
     async def work(self, item: Item) -> Any:
         """Ask what has to be asked about a prompt. Raises only what concerns the whole run."""

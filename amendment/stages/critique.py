@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import Field
 
 from amendment.critique import Chain, ChainSettings, run_chain
 from amendment.data.sources import Name
-from amendment.llm.model import Model
 from amendment.records import Candidate, Critique, Prompt
-from amendment.stages.contract import Ask, Context, Item, RunSettings, Stage, StageResult, constitution_key, dump
+from amendment.stages.contract import Ask, Context, Item, RunSettings, Stage, StageResult, Step, constitution_key, dump
 from amendment.stages.endings import Tables
 from amendment.stages.kept import KeptAnswers, kept_lines
 from amendment.stages.shown import count_lines
@@ -61,12 +60,11 @@ class CritiqueStage(Stage):
         return _Chains(context, self.config)
 
 
-class _Chains:
+class _Chains(Step):
     """A chain for each prompt."""
 
     name = "critique"
-    reads: tuple[str, ...] = ()
-    makes = "critique/candidates"
+    makes: str = "critique/candidates"
 
     def __init__(self, context: Context, config: CritiqueConfig) -> None:
         self._context, self._config = context, config
@@ -75,7 +73,7 @@ class _Chains:
         self._counts: Counter[str] = Counter()
         self._copies: Counter[str] = Counter()
         self._kept = KeptAnswers(context.constitutions)
-        self.models: Sequence[Model] = [self._model]
+        self.models = [self._model]
         self.tables = Tables(context.workspace, "critique", candidates=Candidate, critiques=Critique)
 
     async def work(self, item: Item) -> tuple[Prompt, Chain]:

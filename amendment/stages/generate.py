@@ -22,7 +22,7 @@ from amendment.curation.prompts import EACH, SHOWN, Kind, Novelty, Weakest, list
 from amendment.data.inputs import read_inputs
 from amendment.data.source_rows import source_state
 from amendment.data.sources import Name, Source
-from amendment.errors import AmendmentError, ConfigError, CredentialsError, ProviderError
+from amendment.errors import AmendmentError, ConfigError, ProviderError
 from amendment.files import file_hash
 from amendment.llm.model import Ending, Model, Unusable, ending_of, usable
 from amendment.records import Message, Part, Prompt, PromptOrigin, text_of
@@ -255,8 +255,6 @@ class _Writing:
             texts = listed_prompts(text_of(usable(answer, "new prompts")))
             if not texts and not self._context.is_rehearsed:
                 raise Unusable("invalid", "new prompts: the reply holds no list")
-        except CredentialsError:
-            raise
         except (Unusable, ProviderError) as fault:
             return _Answered(asked, ending_of(fault), [])
         return _Answered(asked, Ending("done"), texts, answer.origin.request)

@@ -273,11 +273,8 @@ class _Pending(Exception):
     """A comparison is pending: what would be asked next depends on it."""
 
 
-class JudgeStep:
+class JudgeStep(Step):
     """The candidates of each prompt, but those comparisons that the user's own votes have decided."""
-
-    makes = None
-    take = None
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ from amendment.audit.variants import Paraphrase, probe_json, question, unquoted,
 from amendment.constitutions import Constitution, Principle, load_constitution
 from amendment.data.sources import Name, OneOrMore
 from amendment.data.store import Workspace
-from amendment.errors import AmendmentError, ConfigError, CredentialsError, ProviderError, Transient
+from amendment.errors import AmendmentError, ConfigError, ProviderError, Transient
 from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.llm.concurrency import Tally, flow
@@ -304,12 +304,12 @@ async def _ask_all(task: _Task, probes: Sequence[str], context: Context, writer:
 
 
 async def _paraphrase(writer: Model, prompt: Prompt, *, is_rehearsed: bool) -> Paraphrase:
-    """The prompt's last turn in other words. Raises Transient, and CredentialsError."""
+    """The prompt's last turn in other words. Raises Transient and CredentialsError."""
     asked = text_of(prompt.messages[-1:])
     try:
         answer = await writer.ask(question(asked))
         text = unquoted(text_of(usable(answer, "paraphrase")))
-    except (Transient, CredentialsError):
+    except Transient:
         raise
     except (Unusable, ProviderError) as fault:
         outcome, reason = ending_of(fault)

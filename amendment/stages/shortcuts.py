@@ -17,7 +17,7 @@ from amendment.constitutions.checks import Checked
 from amendment.constitutions.proof import missing
 from amendment.data.sources import TaskPrompts
 from amendment.data.tasks import TOLERANCE, Task, make_tasks
-from amendment.errors import CredentialsError, ProviderError
+from amendment.errors import ProviderError
 from amendment.llm.model import Ending, Model, Unusable, ending_of, usable
 from amendment.records import Prompt, text_of, user
 from amendment.sandbox import why_unavailable
@@ -98,8 +98,6 @@ async def _solve(model: Model, task: Task, *, is_checked: bool) -> tuple[Ending,
         checked = _VERIFIERS.get(task.category, _MATH).run(text, task.answer) if is_checked else Checked(False)
         if checked.is_kept is None:
             raise Unusable("invalid", checked.reason)
-    except CredentialsError:
-        raise
     except (Unusable, ProviderError) as fault:
         return ending_of(fault), False
     return Ending("done"), checked.is_kept

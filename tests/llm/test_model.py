@@ -54,11 +54,15 @@ def test_a_refusal_is_a_refusal_with_or_without_words(messages: tuple[Message, .
         (Unusable("invalid", "mute"), Ending("invalid", "mute")),
         (Transient("busy"), Ending("pending", "busy")),
         (Rejected("too long"), Ending("failed", "too long")),
-        (CredentialsError("no key"), Ending("failed", "no key")),
     ],
 )
 def test_only_a_passing_fault_leaves_an_item_pending(fault: Unusable | ProviderError, ending: Ending) -> None:
     assert ending_of(fault) == ending
+
+
+def test_a_key_that_is_refused_ends_no_item_but_the_run() -> None:
+    with pytest.raises(CredentialsError, match="no key"):
+        ending_of(CredentialsError("no key"))
 
 
 class Cut(Scripted):
