@@ -53,7 +53,7 @@ class RunReader:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._workspace = Workspace(self.folder)
-        status = _status(self.folder)
+        status = status_of(self.folder)
         self.name = str(status["name"])
         self.done: tuple[str, ...] = tuple(status["done"])
         """The stages that are done and up to date."""
@@ -284,14 +284,14 @@ def _ended(ending: ItemEnding) -> str:
     return f"{ending.outcome}: {ending.reason}" if ending.reason else ending.outcome
 
 
-def _status(folder: Path) -> dict[str, Any]:
-    """The content of `status.json`, as far as it is read here. Raises ConfigError where there is none."""
+def status_of(folder: Path) -> dict[str, Any]:
+    """The content of a run's `status.json`. Raises ConfigError where there is none."""
     path = folder / "status.json"
     try:
         status = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         if (folder / "certificate.json").is_file():
-            advice = "run its description, amendment run study.yaml, and show runs/study"
+            advice = "run its description, amendment run study.yaml, and look at runs/study"
             raise ConfigError(f"{folder}: an audit's folder, which holds figures and no texts; {advice}") from None
         raise ConfigError(f"{folder}: no status.json here; expected a run's folder, such as runs/NAME") from None
     except ValueError as fault:

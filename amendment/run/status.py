@@ -6,16 +6,16 @@ what single calls said; see `amendment ledger show`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from amendment.calibration.labelling import labels_waited_for
-from amendment.errors import AmendmentError, ConfigError, LedgerError
+from amendment.errors import AmendmentError, LedgerError
 from amendment.keys import redact
 from amendment.llm.ledger import is_held
 from amendment.llm.ledger_reading import SHARDS, Reader
+from amendment.report.reading import status_of
 from amendment.run.engine import RunFolder
 from amendment.stages.shown import counts_shown
 from amendment.text import plain, visible
@@ -45,14 +45,7 @@ def read_status(folder: Path) -> dict[str, Any]:
     is. `unanswered` counts the calls that may have been sent without a reply being stored; null like `paid`. `labels`
     says how many are missing now where a sample is drawn and the last start did not finish; else it is null.
     """
-    try:
-        status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
-    except ValueError as fault:
-        raise ConfigError(f"{folder}/status.json: not JSON ({fault}); run again to rewrite it") from None
-    except OSError:
-        raise ConfigError(f"{folder}: no status.json here; expected a run's folder, such as runs/NAME") from None
-    if not _is_status(status):
-        raise ConfigError(f"{folder}/status.json: not a run's status; run again to rewrite it")
+    status = {"running": None, **status_of(folder)}
     running = status["running"] if status["running"] and is_held(folder) else None
     ended = KILLED if status["running"] and not running else status.get("ended")
     status["of another version"] = [name for name in status["done"] if not RunFolder(folder).has_current_format(name)]
@@ -97,14 +90,6 @@ def _damage(folder: Path) -> str | None:
             first = f"{path}: the ledger is damaged in {len(damage)} places, first: {damage[0][:LONGEST]}"
             return f"{first}. All: amendment ledger verify {path}"
     return None
-
-
-def _is_status(status: Any) -> bool:
-    """Return whether this is the content of a run's status.json."""
-    if not isinstance(status, dict) or not {"name", "stages", "running", "done"} <= set(status):
-        return False
-    lists = [status["stages"], status["done"], status.get("out of date", [])]
-    return all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in lists)
 
 
 def _counts(folder: Path, stage: str) -> dict[str, Any]:
