@@ -19,7 +19,7 @@ from amendment.curation.near_copies import LEAST, NearCopies
 from amendment.curation.personal_data import personal_data
 from amendment.data.sources import OneOrMore, Source
 from amendment.keys import Scanner, texts_in
-from amendment.records import Part
+from amendment.records import Part, Record
 from amendment.statistics import binomial_p
 from amendment.text import folded, words
 
@@ -166,9 +166,11 @@ LOOKED_AT = 2000
 """Characters of an answer."""
 
 
-class OneSided(NamedTuple):
+class OneSided(Record):
     """Words that stand in chosen answers and hardly in rejected ones, or the other way round."""
 
+    source: str
+    """The label of the source of the pairs."""
     side: Literal["chosen", "rejected"]
     words: str
     prompts: int
@@ -189,8 +191,8 @@ class Sides(NamedTuple):
     rejected: Sequence[str]
 
 
-def one_sided_ngrams(prompts: Iterable[Sides]) -> list[OneSided]:
-    """The n-grams of up to five words that stand on one side only, the most frequent first.
+def one_sided_ngrams(source: str, prompts: Iterable[Sides]) -> list[OneSided]:
+    """The n-grams of up to five words that stand on one side of the pairs of a source only, the most frequent first.
 
     A prompt counts once, however many pairs it has. If a word says nothing about the label, it stands in the chosen
     answer alone as often as in the rejected one alone; the exact sign test says how well that fits. Of an n-gram and a
@@ -214,7 +216,8 @@ def one_sided_ngrams(prompts: Iterable[Sides]) -> list[OneSided]:
         p = min(1.0, binomial_p(here, here + other_alone) * len(tested))
         if p < LEVEL:
             side: Literal["chosen", "rejected"] = "chosen" if chosen > rejected else "rejected"
-            listed.append(OneSided(side, " ".join(gram), here, other, p))
+            text = " ".join(gram)
+            listed.append(OneSided(source=source, side=side, words=text, prompts=here, others=other, p=p))
     longest = [row for row in listed if not any(_is_in(row, other) for other in listed)]
     return sorted(longest, key=lambda row: (-row.prompts, row.words))
 

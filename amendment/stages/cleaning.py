@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from amendment.curation.cleaning import (
     KEY,
@@ -64,18 +64,6 @@ class Dropped(Record):
     """How its prompt begins; absent where that could be a key or personal data."""
 
 
-class OneSidedRow(Record):
-    """An n-gram that stands on one side of the pairs only."""
-
-    source: str
-    side: Literal["chosen", "rejected"]
-    words: str
-    prompts: int
-    others: int
-    """Prompts that have it on the other side."""
-    p: float
-
-
 class Cleaning:
     """The cleaning of one stage. Without the part `clean` everything stays and nothing is counted."""
 
@@ -84,7 +72,7 @@ class Cleaning:
         self._config = config = context.config.clean
         self._in = 0
         self._dropped: list[Dropped] = []
-        self._one_sided: list[OneSidedRow] = []
+        self._one_sided: list[OneSided] = []
         if config is None:
             return
         settings = context.config.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -141,8 +129,8 @@ class Cleaning:
                 self._drop_pair(row, flaw)
             else:
                 kept.append(place)
-        listed = one_sided_ngrams(_sides(rows, kept))
-        self._one_sided += [OneSidedRow(source=source, **row._asdict()) for row in listed]
+        listed = one_sided_ngrams(source, _sides(rows, kept))
+        self._one_sided += listed
         if self._config.one_sided == "keep" or not listed:
             return kept
         return [place for place in kept if not self._drops_one_sided(rows[place], listed)]
@@ -177,7 +165,7 @@ class Cleaning:
         if too_short := {name: [some, every] for name, (some, every) in self._compared.items() if some < every}:
             counts[COMPARED] = too_short
         if stage == "dataset":
-            tables.append(workspace.write(f"{stage}/{ONE_SIDED_TABLE}", OneSidedRow, self._one_sided))
+            tables.append(workspace.write(f"{stage}/{ONE_SIDED_TABLE}", OneSided, self._one_sided))
             counts["one-sided n-grams"] = dict(Counter(row.side for row in self._one_sided))
         return tuple(tables), {"clean": counts}
 
@@ -275,7 +263,7 @@ def one_sided_lines(folder: Path) -> list[str]:
     name = f"dataset/{ONE_SIDED_TABLE}"
     if not workspace.path(name).is_file():
         return []
-    rows = workspace.read(name, OneSidedRow)
+    rows = workspace.read(name, OneSided)
     if not rows:
         return []
     shown = [

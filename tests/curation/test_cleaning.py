@@ -117,24 +117,24 @@ def sides(count: int, chosen: str, rejected: str) -> list[Sides]:
 def test_words_in_sixteen_chosen_answers_and_no_rejected_one_are_listed_in_their_longest_form() -> None:
     # "sure thing" and its parts stand in 16 chosen answers; "fine" on both sides. Three n-grams are tested ("sure",
     # "thing", "sure thing"; those with "fine" add two): p = 2 / 2^16 times the number tested.
-    found = one_sided_ngrams(sides(16, "Sure thing, fine", "fine"))
+    found = one_sided_ngrams("run", sides(16, "Sure thing, fine", "fine"))
     assert [(row.side, row.words, row.prompts, row.others) for row in found] == [("chosen", "sure thing fine", 16, 0)]
     assert found[0].p == pytest.approx(5 * 2 / 2**16)
 
 
 def test_few_prompts_or_many_on_the_other_side_are_no_finding() -> None:
-    assert one_sided_ngrams(sides(9, "sure", "no")) == []  # 9 prompts, expected 10
-    assert one_sided_ngrams(sides(10, "sure", "sure")) == []
+    assert one_sided_ngrams("run", sides(9, "sure", "no")) == []  # 9 prompts, expected 10
+    assert one_sided_ngrams("run", sides(10, "sure", "sure")) == []
     mixed = [*sides(16, "sure", "x"), *sides(2, "x", "sure")]  # 2 of 18 are more than 5 %
-    assert "sure" not in {row.words for row in one_sided_ngrams(mixed)}
+    assert "sure" not in {row.words for row in one_sided_ngrams("run", mixed)}
 
 
 def test_pairs_about_one_prompt_count_once() -> None:
-    assert one_sided_ngrams([Sides(["sure"] * 40, ["no"] * 40)]) == []
+    assert one_sided_ngrams("run", [Sides(["sure"] * 40, ["no"] * 40)]) == []
 
 
 def test_a_pair_has_the_words_on_the_side_where_they_are_listed() -> None:
-    listed = [OneSided("rejected", "as an ai", 20, 0, 1e-5)]
+    listed = [OneSided(source="run", side="rejected", words="as an ai", prompts=20, others=0, p=1e-5)]
     assert has_one_sided(listed, "Fine.", "As an AI, I cannot.") == "as an ai"
     assert has_one_sided(listed, "As an AI, I cannot.", "Fine.") is None
     assert has_one_sided(listed, "Fine.", "as an aim") is None

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from amendment.curation.cleaning import OneSided
 from amendment.data.store import read_records
 from amendment.errors import AmendmentError
 from amendment.records import Prompt, text_of
-from amendment.stages.cleaning import Dropped, OneSidedRow
+from amendment.stages.cleaning import Dropped
 from tests.rows import save
 from tests.run.small_runs import complaints, made, pairs_of, run_of
 
@@ -123,7 +124,7 @@ def test_words_on_one_side_only_are_listed_and_pairs_dropped_where_that_is_asked
     save(folder / "pairs.jsonl", one_sided())
     listed = made(folder, RUN)
     assert len(pairs_of(listed.folder)) == 16
-    rows = read_records(listed.folder / "dataset/one_sided.parquet", OneSidedRow)
+    rows = read_records(listed.folder / "dataset/one_sided.parquet", OneSided)
     assert ("chosen", "well then") in {(row.side, row.words) for row in rows}
     assert "| well then " in (listed.folder / "summary.md").read_text()
     with pytest.raises(Exception, match="16 one-sided n-gram"):
