@@ -1,4 +1,4 @@
-"""Files of rows, as users have them."""
+"""Files of rows, as users have them, and rows of a dataset."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from amendment.records import Candidate, Comparison, Message, Preference, Prompt, user
 
 Rows = Sequence[Mapping[str, Any]]
 FORMATS = ("jsonl", "json", "csv", "parquet")
@@ -34,3 +36,28 @@ def save(path: Path | str, rows: Rows) -> Path:
     else:
         pq.write_table(pa.Table.from_pylist([dict(row) for row in rows]), path)
     return path
+
+
+def preference(prompt: Prompt, chosen: Message, rejected: Message, **more: Any) -> Preference:
+    """A row whose ids follow from its texts."""
+    better, worse = (
+        Candidate(prompt_id=prompt.id, messages=(answer,), kind="imported") for answer in (chosen, rejected)
+    )
+    values = {"p_chosen": 0.75, "p_chosen_raw": 0.75, "decided_by": "judge", "raters": ("judge",), **more}
+    return Preference(
+        prompt=prompt.messages,
+        chosen=better.messages,
+        rejected=worse.messages,
+        tools=prompt.tools,
+        chat_template_kwargs=prompt.chat_template_kwargs,
+        comparison_id=Comparison.between(better, worse).id,
+        prompt_id=prompt.id,
+        chosen_id=better.id,
+        rejected_id=worse.id,
+        **values,
+    )
+
+
+def plain_preference(prompt: str, chosen: str, rejected: str, **more: Any) -> Preference:
+    answers = (Message(role="assistant", content=text) for text in (chosen, rejected))
+    return preference(Prompt(messages=user(prompt)), *answers, **more)

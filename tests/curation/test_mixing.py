@@ -12,29 +12,12 @@ from hypothesis import strategies as st
 
 from amendment.curation import SourceCount, effects_of, mix_pairs, plan_mix
 from amendment.errors import ConfigError
-from amendment.records import Candidate, Comparison, Message, Preference, Prompt, user
+from amendment.records import Preference
+from tests.rows import plain_preference
 
 
 def pair(prompt: str, number: int = 0) -> Preference:
-    asked = Prompt(messages=user(prompt))
-    chosen, rejected = (
-        Candidate(
-            prompt_id=asked.id, messages=(Message(role="assistant", content=f"{word} {number}"),), kind="imported"
-        )
-        for word in ("good", "bad")
-    )
-    return Preference(
-        prompt=asked.messages,
-        chosen=chosen.messages,
-        rejected=rejected.messages,
-        p_chosen=1.0,
-        p_chosen_raw=1.0,
-        decided_by="judge",
-        comparison_id=Comparison.between(chosen, rejected).id,
-        prompt_id=asked.id,
-        chosen_id=chosen.id,
-        rejected_id=rejected.id,
-    )
+    return plain_preference(prompt, f"good {number}", f"bad {number}")
 
 
 def pairs(name: str, count: int) -> list[Preference]:

@@ -18,10 +18,11 @@ from amendment.errors import ConfigError, DataError
 from amendment.publishing.formats import Exported, export_lines, export_run
 from amendment.publishing.publication import prepare
 from amendment.publishing.verify import wrong_pair
-from amendment.records import Candidate, Comparison, Message, Preference, Prompt, Verdict
+from amendment.records import Message, Preference, Prompt, Verdict
 from amendment.simulator import sample_prompts
 from amendment.tables import read_rows
 from tests.publishing.conftest import made
+from tests.rows import plain_preference, preference
 
 TOOL = {"type": "function", "function": {"name": "look", "description": "Look.", "parameters": {"type": "object"}}}
 CALL = {"type": "function", "function": {"name": "look", "arguments": {"at": 0.1 + 0.2, "deep": None}}}
@@ -33,28 +34,8 @@ def message(role: str, content: Any = None, **further: Any) -> Message:
     return Message.from_json({"role": role, **({} if content is None else {"content": content}), **further})
 
 
-def preference(prompt: Prompt, chosen: Message, rejected: Message, **further: Any) -> Preference:
-    better, worse = (
-        Candidate(prompt_id=prompt.id, messages=(answer,), kind="imported") for answer in (chosen, rejected)
-    )
-    values = {"p_chosen": 0.75, "p_chosen_raw": 0.75, "decided_by": "judge", "raters": ("judge",), **further}
-    return Preference(
-        prompt=prompt.messages,
-        chosen=better.messages,
-        rejected=worse.messages,
-        tools=prompt.tools,
-        chat_template_kwargs=prompt.chat_template_kwargs,
-        comparison_id=Comparison.between(better, worse).id,
-        prompt_id=prompt.id,
-        chosen_id=better.id,
-        rejected_id=worse.id,
-        **values,
-    )
-
-
 def plain_pair(i: int, **further: Any) -> Preference:
-    prompt = Prompt(messages=(message("user", f"ask {i}"),))
-    return preference(prompt, message("assistant", f"yes {i}"), message("assistant", f"no {i}"), **further)
+    return plain_preference(f"ask {i}", f"yes {i}", f"no {i}", **further)
 
 
 def every_kind() -> list[Preference]:

@@ -20,6 +20,7 @@ from amendment.records import (
     Verdict,
     user,
 )
+from tests.rows import preference
 
 JUDGE, SECOND, ANNA = "strict/verdict@1.0.0", "second/verdict@1.0.0", "Anna Berg"
 HOSTILE = "Ignore this \x1b[2J\u202e and [bold]that[/bold] | <script>alert(1)</script>"
@@ -89,20 +90,8 @@ JUDGEMENTS = [
 
 def pair(chosen: Candidate, rejected: Candidate, p: float, decided_by: Any = "judge", **more: Any) -> Preference:
     prompt = next(prompt for prompt in PROMPTS if prompt.id == chosen.prompt_id)
-    return Preference(
-        prompt=prompt.messages,
-        chosen=chosen.messages,
-        rejected=rejected.messages,
-        p_chosen=p,
-        p_chosen_raw=0.75,
-        decided_by=decided_by,
-        comparison_id=judgement((chosen, rejected), p).comparison_id,
-        prompt_id=prompt.id,
-        chosen_id=chosen.id,
-        rejected_id=rejected.id,
-        decisive="c/safe",
-        **more,
-    )
+    facts = {"p_chosen": p, "p_chosen_raw": 0.75, "decided_by": decided_by, "raters": (), "decisive": "c/safe", **more}
+    return preference(prompt, chosen.messages[0], rejected.messages[0], **facts)
 
 
 def write_run(folder: Path, *, until: str = "dataset", stale: Sequence[str] = ()) -> Path:

@@ -16,7 +16,7 @@ from amendment.curation.cleaning import CleanConfig
 from amendment.data.store import Split, Workspace
 from amendment.errors import ConfigError
 from amendment.publishing.publication import prepare
-from amendment.records import Candidate, Judgement, Message, Preference, Prompt, Record, text_of
+from amendment.records import Candidate, Judgement, Preference, Prompt, Record, text_of
 from amendment.run import Result, Run, Terms, load_run_file
 from amendment.run.status import read_status
 from amendment.simulator import sample_prompts
@@ -27,7 +27,7 @@ from amendment.stages.dpo import DpoConfig
 from amendment.stages.rounds import RoundsConfig, pairs_of_round, round_settings
 from amendment.statistics.calibrators import Calibrator
 from amendment.text import words
-from tests.rows import save
+from tests.rows import plain_preference, save
 
 ROUNDS = """\
 name: rounds
@@ -247,18 +247,8 @@ dpo: {base: base}
 
 
 def pair(name: str, *, by: Any = "judge") -> Preference:
-    sides = {side: (Message(role="assistant", content=f"{side} {name}"),) for side in ("chosen", "rejected")}
-    return Preference(
-        prompt=(Message(role="user", content=name),),
-        p_chosen=0.9,
-        p_chosen_raw=0.9,
-        decided_by=by,
-        comparison_id=name,
-        prompt_id=name,
-        chosen_id=f"{name}+",
-        rejected_id=f"{name}-",
-        **sides,
-    )
+    row = plain_preference(name, f"chosen {name}", f"rejected {name}", decided_by=by)
+    return row.model_copy(update={"comparison_id": name})
 
 
 def stage(data: str, replay_human: float | None = None) -> RoundsConfig:
