@@ -14,13 +14,14 @@ from amendment.curation.rejection import pass_at_each_k
 from amendment.data.store import read_records
 from amendment.preference.hints import HINTED, hinted
 from amendment.records import Candidate, Prompt, text_of, user
-from amendment.run import Patience, Result, Run, load_run_file
+from amendment.run import Result, load_run_file
 from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.sandbox import why_unavailable
 from amendment.stages.sft import verified_rows
-from tests.run.small_runs import complaints
+from tests.rows import save
+from tests.run.small_runs import QUICK, complaints, run_of, served
 
 needs_sandbox = pytest.mark.skipif(why_unavailable() is not None, reason=f"{why_unavailable()}")
 RUN = """\
@@ -84,10 +85,8 @@ def made(folder: Path, server: Any) -> Result:
     server.answer = answer
     answer.count = {}  # type: ignore[attr-defined]
     rows = [{"prompt": f"twice {number}", "known": 2 * number} for number in range(10, 26)]
-    (folder / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (folder / "run.yaml").write_text(RUN.replace("FAR", f"provider: openai, base_url: '{server.url}'"))
-    patience = Patience(attempts=2, longest_wait=0.01)
-    return Run.from_file(folder / "run.yaml", folder=folder / "run", patience=patience)()
+    save(folder / "p.jsonl", rows)
+    return run_of(folder, served(RUN, server.url), patience=QUICK)()
 
 
 def test_a_hint_is_given_where_no_answer_passes_and_training_never_sees_it(tmp_path: Path, server: Any) -> None:
@@ -132,9 +131,8 @@ def test_programs_that_fail_alike_make_one_pair(tmp_path: Path, server: Any) -> 
 
     server.answer = programs
     row = {"prompt": "Write area(a, b).", "known": {"area(2, 3)": 6, "area(4, 1)": 4}}
-    (tmp_path / "p.jsonl").write_text(json.dumps(row) + "\n")
-    (tmp_path / "run.yaml").write_text(PROGRAMS.replace("FAR", f"provider: openai, base_url: '{server.url}'"))
-    result = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")(until="verify")
+    save(tmp_path / "p.jsonl", [row])
+    result = run_of(tmp_path, served(PROGRAMS, server.url))(until="verify")
     counts = result.summary["stages"]["verify"]
     assert counts["pairs of an answer that passes and one that fails"] == 2, "of the sums only one, and the difference"
     assert counts["passed"]["verify/tests"]["answers of one"] == {"broken": 3, "kept": 3}
@@ -150,18 +148,12 @@ def test_programs_that_fail_alike_make_one_pair(tmp_path: Path, server: Any) -> 
 def test_hints_and_training_on_verified_answers_need_verifiers(
     old: str, new: str, message: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "p.jsonl").write_text('{"prompt": "twice 2", "known": 4}\n')
-    text = RUN.replace("FAR", "provider: openai, base_url: 'http://127.0.0.1:9'").replace(old, new)
-    assert any(message in line for line in complaints(tmp_path, text))
-
-
-@pytest.fixture(autouse=True)
-def key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    save(tmp_path / "p.jsonl", [{"prompt": "twice 2", "known": 4}])
+    assert any(message in line for line in complaints(tmp_path, served(RUN.replace(old, new))))
 
 
 def test_a_hint_without_a_known_answer_is_an_error_of_the_run_file(tmp_path: Path) -> None:
-    (tmp_path / "p.jsonl").write_text('{"prompt": "Is it?"}\n')
-    text = RUN.replace("FAR", "provider: openai, base_url: 'http://127.0.0.1:9'").replace(", answer_column: known", "")
+    save(tmp_path / "p.jsonl", [{"prompt": "Is it?"}])
+    text = served(RUN.replace(", answer_column: known", ""))
     [line] = complaints(tmp_path, text.replace("kind: math", "kind: max_words, value: 5"))
     assert "a hint is the known answer of a prompt, and no prompt has one" in line

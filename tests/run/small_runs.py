@@ -12,8 +12,10 @@ from typing import Any
 from amendment.data.store import read_records
 from amendment.errors import AmendmentError
 from amendment.records import Preference
-from amendment.run import Result, Run
+from amendment.run import Patience, Result, Run
 from amendment.run.progress import QuietProgress
+
+QUICK = Patience(attempts=2, longest_wait=0.01)
 
 
 class Said(QuietProgress):
@@ -47,6 +49,16 @@ def complaints(folder: Path, text: str, *overrides: str) -> list[str]:
     finally:
         assert not (folder / "run").exists(), "a check makes nothing"
     return []
+
+
+def served(text: str, url: str = "http://127.0.0.1:9") -> str:
+    """A run file with the models of a server without keys in place of FAR."""
+    return text.replace("FAR", f"provider: openai, base_url: '{url}', api_key_env: null")
+
+
+def rows_of(result: Result) -> list[dict[str, Any]]:
+    """The rows of a run's dataset, as they are exported."""
+    return [row for rows in result.dataset.values() for row in rows]
 
 
 def pairs_of(folder: Path, sides: Iterable[str] = ("train", "test")) -> list[Preference]:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyarrow import parquet
 
 from amendment.constitutions import checks
-from amendment.run import Patience, Result, Run
+from amendment.run import Result
+from tests.rows import save
+from tests.run.small_runs import QUICK, rows_of, run_of, served
 
 RULES = """\
 id: house
@@ -40,7 +41,6 @@ candidates: [{model: one, per_prompt: 1}, {model: two, per_prompt: 1}]
 judging: {judges: [{model: judge}]}
 dataset: {test_share: 0.25}
 """
-PATIENCE = Patience(attempts=2, longest_wait=0.01)
 
 
 def likes_lists(first: str, second: str) -> str:
@@ -69,15 +69,9 @@ def run(
 ) -> Result:
     server.answer = lambda body: answer(body, judge)
     rows = [{"prompt": f"question {number:02}"} for number in range(40)]
-    (folder / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    save(folder / "p.jsonl", rows)
     (folder / "rules.yaml").write_text(rules)
-    (folder / "run.yaml").write_text(text.replace("FAR", f"provider: openai, base_url: '{server.url}'"))
-    return Run.from_file(folder / "run.yaml", folder=folder / "run", patience=PATIENCE)()
-
-
-def rows_of(result: Result) -> list[dict[str, Any]]:
-    export = result.folder / "export"
-    return [row for name in ("train", "test") for row in parquet.read_table(export / f"{name}.parquet").to_pylist()]
+    return run_of(folder, served(text, server.url), patience=QUICK)()
 
 
 def test_a_check_of_a_hard_principle_decides_what_the_judge_gets_wrong(tmp_path: Path, server: Any) -> None:
@@ -154,8 +148,3 @@ def test_without_a_check_nothing_is_said_of_any(tmp_path: Path, server: Any) -> 
     result = run(tmp_path, server, rules)
     assert "checks" not in json.loads((result.folder / "certificate.json").read_text())
     assert {row["decided_by"] for row in rows_of(result)} == {"judge"}
-
-
-@pytest.fixture(autouse=True)
-def key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "k")

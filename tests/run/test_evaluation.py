@@ -19,7 +19,7 @@ from amendment.errors import AmendmentError, ConfigError, DataError, Paused
 from amendment.llm.model import Ending
 from amendment.publishing.publication import prepare
 from amendment.records import Candidate, ItemEnding, Message, Prompt, text_of, user
-from amendment.run import Patience, Result, Run, load_run_file
+from amendment.run import Result, Run, load_run_file
 from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
@@ -42,6 +42,8 @@ from amendment.stages.policies import (
 )
 from amendment.text import plain
 from tests.command_line import called
+from tests.rows import save
+from tests.run.small_runs import QUICK, served
 
 MEASURED = """\
 name: measured
@@ -65,7 +67,6 @@ evaluate:
   over_refusal: {categories: [arithmetic, code, danger], judge: {model: exact}}
 """
 NAMES = ["inkwell against quillfeather", "twin against quillfeather", "twin against inkwell"]
-QUICK = Patience(attempts=2, longest_wait=0.01)
 
 
 def run_of(folder: Path, *overrides: str, text: str = MEASURED) -> Run:
@@ -281,15 +282,12 @@ evaluate:
 
 
 @pytest.fixture
-def own(tmp_path: Path, server: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own(tmp_path: Path, server: Any) -> Path:
     """Two policies of a server, twenty prompts, and a file of harmless ones of which some are among the twenty."""
-    monkeypatch.setenv("OUR_KEY", "k")
-    asked = [f"question {i:02}" for i in range(20)]
-    (tmp_path / "p.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in asked))
-    mild = [*asked, *(f"harmless {i:02}" for i in range(12))]
-    (tmp_path / "harmless.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in mild))
-    far = f"provider: openai, base_url: '{server.url}', api_key_env: OUR_KEY"
-    (tmp_path / "run.yaml").write_text(OWN.replace("FAR", far))
+    asked = [{"prompt": f"question {i:02}"} for i in range(20)]
+    save(tmp_path / "p.jsonl", asked)
+    save(tmp_path / "harmless.jsonl", [*asked, *({"prompt": f"harmless {i:02}"} for i in range(12))])
+    (tmp_path / "run.yaml").write_text(served(OWN, server.url))
     return tmp_path / "run.yaml"
 
 
@@ -337,9 +335,7 @@ def test_prompts_whose_helpful_answers_are_learned_are_no_measure_but_those_held
     server.answer = answer
     Run.from_file(own, folder=tmp_path / "run", patience=QUICK)(until="inputs")
     asked = [f"question {i:02}" for i in range(20)] + [f"harmless {i:02}" for i in range(5)]
-    (tmp_path / "kind.jsonl").write_text(
-        "".join(json.dumps({"prompt": text, "candidate": "yes"}) + "\n" for text in asked)
-    )
+    save(tmp_path / "kind.jsonl", [{"prompt": text, "candidate": "yes"} for text in asked])
     sft = "sft={base: org/any, helpful_share: 0.2, helpful: {files: [{path: kind.jsonl}]}}"
     loaded = load_run_file(own, overrides=[sft, "critique={model: one}", "constitution=helpful-honest"])
     context = RunContext(loaded.config, tmp_path, RunFolder(tmp_path / "run"), QuietProgress())
@@ -357,20 +353,14 @@ ENDINGS: dict[int, tuple[int, dict[str, Any]]] = {1: (200, REFUSAL), 2: (200, SI
 
 
 @pytest.fixture
-def unreliable(tmp_path: Path, server: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+def unreliable(tmp_path: Path, server: Any) -> Path:
     """Two policies of a server answer twenty held-out prompts or so; a simulated judge compares them."""
-    monkeypatch.setenv("OUR_KEY", "k")
-    rows = [{"prompt": f"question {i:02}"} for i in range(40)]
-    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    far = f"provider: openai, base_url: '{server.url}', api_key_env: OUR_KEY"
-    path = tmp_path / "run.yaml"
-    path.write_text(
-        "name: compared\nconstitution: helpful-honest\nprompts: [{path: p.jsonl}]\n"
-        f"models:\n  one: {{{far}, model: one}}\n  two: {{{far}, model: two}}\n  judge: {{provider: simulated}}\n"
-        "dataset: {test_share: 0.5}\n"
-        "evaluate: {policies: [one, two], judge: {model: judge, protocol: label-tokens}}\n"
-    )
-    return path
+    save(tmp_path / "p.jsonl", [{"prompt": f"question {i:02}"} for i in range(40)])
+    models = "constitution: helpful-honest\nmodels:\n  judge: {provider: simulated}\n"
+    text = OWN.partition("  over_refusal")[0].replace("models:\n", models)
+    text += "  judge: {model: judge, protocol: label-tokens}\n"
+    (tmp_path / "run.yaml").write_text(served(text, server.url))
+    return tmp_path / "run.yaml"
 
 
 def test_unanswered_draws_are_counted_by_their_end_and_compared_with_nothing(

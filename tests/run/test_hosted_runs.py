@@ -17,10 +17,9 @@ from amendment.run import Patience, Run
 from amendment.run.status import KILLED, read_status, status_lines, why_ended
 from tests.command_line import called
 from tests.rows import save
-from tests.run.small_runs import run_of
+from tests.run.small_runs import QUICK, run_of
 
 KEY = "canary-key-83b1"
-QUICK = Patience(attempts=2, longest_wait=0.01)
 Answer = Callable[[dict[str, Any]], tuple[int, dict[str, Any]]]
 Hosted = Callable[..., Run]
 

@@ -13,14 +13,14 @@ import pytest
 from amendment.errors import ConfigError
 from amendment.hashing import content_id
 from amendment.llm.prices import FREE, Price
-from amendment.run import Patience, Paused, Plan, Run, load_run_file, plan_run
+from amendment.run import Paused, Plan, Run, load_run_file, plan_run
 from amendment.run.money import prices_of, unpriced
 from amendment.run.plan import Asks, BudgetCheck, Contact, _budget_check, contacts
 from amendment.run.runfile.config import RunFile
 from tests.command_line import amendment
 from tests.rows import save
+from tests.run.small_runs import QUICK
 
-QUICK = Patience(attempts=2, longest_wait=0.01)
 TRIAL = """\
 name: trial
 constitution: helpful-honest

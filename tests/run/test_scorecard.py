@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from amendment.errors import ConfigError
-from amendment.run import Patience, Result, Run
+from amendment.run import Result, Run
 from amendment.stages.scorecard import is_near
 from tests.command_line import amendment
+from tests.rows import save
+from tests.run.small_runs import QUICK, served
 
 RULES = """\
 id: house
@@ -63,20 +65,17 @@ def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.fixture
-def ours(tmp_path: Path, server: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("OUR_KEY", "k")
+def ours(tmp_path: Path, server: Any) -> Path:
     server.answer = answer
     rows = [{"prompt": f"please tell me about the number {number:02}"} for number in range(80)]
-    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    save(tmp_path / "p.jsonl", rows)
     (tmp_path / "rules.yaml").write_text(RULES)
-    far = f"provider: openai, base_url: '{server.url}', api_key_env: OUR_KEY"
-    (tmp_path / "run.yaml").write_text(RUN.replace("FAR", far))
+    (tmp_path / "run.yaml").write_text(served(RUN, server.url))
     return tmp_path / "run.yaml"
 
 
 def measured(path: Path, *overrides: str) -> Result:
-    patience = Patience(attempts=2, longest_wait=0.01)
-    return Run.from_file(path, folder=path.parent / "run", overrides=overrides, patience=patience)()
+    return Run.from_file(path, folder=path.parent / "run", overrides=overrides, patience=QUICK)()
 
 
 def numbers_held_out(result: Result) -> list[int]:

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 from pyarrow import parquet
-from typer.testing import CliRunner
 
-from amendment.cli import app
-from amendment.run import Patience, Result, Run
-from tests.run.small_runs import complaints, run_of
+from amendment.run import Result
+from tests.rows import save
+from tests.run.small_runs import QUICK, complaints, rows_of, run_of, served
 
 RUN = """\
 name: verified
@@ -48,15 +47,9 @@ def made(folder: Path, server: Any, text: str = RUN) -> Result:
         {"prompt": f"twice the number {number}", "sum": 2 * number, "kind": "sum"} for number in range(10, 10 + SUMS)
     ]
     rows += [{"prompt": f"talk about {number}", "sum": None, "kind": "chat"} for number in range(CHATS)]
-    (folder / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (folder / "run.yaml").write_text(text.replace("FAR", f"provider: openai, base_url: '{server.url}'"))
-    patience = Patience(attempts=2, longest_wait=0.01)
-    return Run.from_file(folder / "run.yaml", folder=folder / "run", patience=patience)()
-
-
-def rows_of(result: Result) -> list[dict[str, Any]]:
-    export = result.folder / "export"
-    return [row for name in ("train", "test") for row in parquet.read_table(export / f"{name}.parquet").to_pylist()]
+    folder.mkdir(exist_ok=True)
+    save(folder / "p.jsonl", rows)
+    return run_of(folder, served(text, server.url), patience=QUICK)()
 
 
 def test_without_judges_an_answer_that_passes_is_chosen_before_one_that_fails(tmp_path: Path, server: Any) -> None:
@@ -123,19 +116,12 @@ def test_a_veto_leaves_out_pairs_whose_chosen_answer_fails_and_record_changes_no
     assert {row["category"] for row in rows_of(result)} == {"chat"}, "the judge chose the wrong answer of every sum"
     left_out = result.summary["stages"]["dataset"]["left out"]
     assert left_out["the chosen answer fails a verifier"] == SUMS
-    (tmp_path / "alone").mkdir()
     veto = "verify: [{kind: forbids, value: 'It is 2[0-9]', effect: veto}, "
     alone = made(tmp_path / "alone", server, RUN.replace("verify: [", veto))
     vetoed = sum(f"It is {2 * number}."[:7] == "It is 2" for number in range(10, 10 + SUMS))
     assert 0 < vetoed < SUMS
-    assert (
-        len(rows_of(alone)),
-        alone.summary["stages"]["dataset"]["left out"]["the chosen answer fails a verifier"],
-    ) == (
-        SUMS - vetoed,
-        vetoed,
-    )
-    (tmp_path / "other").mkdir()
+    assert len(rows_of(alone)) == SUMS - vetoed
+    assert alone.summary["stages"]["dataset"]["left out"]["the chosen answer fails a verifier"] == vetoed
     recorded = made(tmp_path / "other", server, RUN.replace("kind: math", "kind: math, effect: record") + JUDGING)
     assert {row["decided_by"] for row in rows_of(recorded)} == {"judge"}
     assert sum("wrong" in row["chosen"][-1]["content"] for row in rows_of(recorded)) == SUMS
@@ -169,22 +155,12 @@ def test_policies_are_measured_by_the_verifiers_on_prompts_with_known_answers(tm
 def test_a_verifier_without_a_known_answer_or_an_answer_is_an_error(
     old: str, new: str, message: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "p.jsonl").write_text('{"prompt": "2+2", "sum": 4, "kind": "sum"}\n')
-    text = RUN.replace("FAR", "provider: openai, base_url: 'http://127.0.0.1:9'").replace(old, new)
-    assert any(message in line for line in complaints(tmp_path, text))
-
-
-@pytest.fixture(autouse=True)
-def key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    save(tmp_path / "p.jsonl", [{"prompt": "2+2", "sum": 4, "kind": "sum"}])
+    assert any(message in line for line in complaints(tmp_path, served(RUN.replace(old, new))))
 
 
 def test_a_verifier_that_no_prompt_selects_is_named_before_the_run(tmp_path: Path) -> None:
-    (tmp_path / "p.jsonl").write_text('{"prompt": "twice two", "sum": 4, "kind": "sum"}\n')
-    (tmp_path / "run.yaml").write_text(
-        RUN.replace("FAR", "provider: openai, base_url: 'http://localhost:1'").replace("[sum]", "[summ]")
-    )
-    shown = CliRunner().invoke(app, ["check", str(tmp_path / "run.yaml")]).output
-    assert "verify[0]: checks no answer: it applies only to category summ (did you mean 'sum'?)" in shown.replace(
-        "\n", " "
-    )
+    save(tmp_path / "p.jsonl", [{"prompt": "twice two", "sum": 4, "kind": "sum"}])
+    warnings = run_of(tmp_path, served(RUN.replace("[sum]", "[summ]"))).check()
+    expected = "verify[0]: checks no answer: it applies only to category summ (did you mean 'sum'?)"
+    assert any(expected in line for line in warnings)
