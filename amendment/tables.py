@@ -253,11 +253,14 @@ def _parquet(path: Path, problems: list[Problem]) -> Iterator[Row]:
 
     number = 0
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             for batch in file.iter_batches(batch_size=1024):
                 for values in batch.to_pylist():
                     number += 1
                     yield Row(f"{path}: row {number}", values)
+            whole = file.metadata.num_rows
+        if number != whole:  # Arrow takes some damaged pages for the end of the file
+            raise DataError(f"{path}: damaged, {number:,} of {whole:,} rows can be read; fetch it again")
     except (pa.ArrowException, OSError) as fault:
         raise DataError(f"{path}: not a Parquet file ({fault})") from fault
 

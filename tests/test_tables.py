@@ -8,6 +8,7 @@ import io
 import json
 import os
 import tracemalloc
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,17 @@ def test_a_file_that_is_not_there_or_is_none_is_named(tmp_path: Path) -> None:
         assert refusal(tmp_path / "rows.jsonl").startswith("rows.jsonl: a pipe or a device; expected a file")
     pq.write_table(pa.table({"a": pa.array([], pa.string())}), tmp_path / "rows.parquet")
     assert "the file has no rows" in refusal(tmp_path / "rows.parquet")
+
+
+def test_a_flipped_bit_in_a_parquet_file_with_checksums_never_changes_or_loses_a_row(tmp_path: Path) -> None:
+    path, rows = tmp_path / "rows.parquet", [{"prompt": f"question {number}"} for number in range(9)]
+    pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=3, write_page_checksum=True)
+    whole = path.read_bytes()
+    end_of_pages = len(whole) - int.from_bytes(whole[-8:-4], "little") - 8
+    for place in range(4, end_of_pages):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x02]) + whole[place + 1 :])
+        with suppress(DataError):
+            assert values(path) == rows
 
 
 @pytest.mark.parametrize("name", ["rows.csv.gz", "rows.jsonl.gz", "rows.json.gz"])
