@@ -82,6 +82,8 @@ def _place(path: str, at: tuple[int, int], loc: Loc) -> str:
 def read_yaml(path: str | Path) -> Document:
     """The file's document. Raises ConfigError with every problem of the file."""
     try:
+        if Path(path).is_fifo():  # it would be waited for, and a run reads its files more than once
+            raise OSError("found a pipe, expected a file; save the text as one")
         with Path(path).open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -143,6 +144,9 @@ def test_files_that_cannot_be_opened_are_told_in_one_line(tmp_path: Path) -> Non
         read_yaml(tmp_path)
     with pytest.raises(ConfigError, match="cannot be read"):
         read_yaml("a\0b.yaml")
+    os.mkfifo(tmp_path / "pipe.yaml")  # which is never waited for
+    with pytest.raises(ConfigError, match="cannot be read: found a pipe, expected a file"):
+        read_yaml(tmp_path / "pipe.yaml")
     (tmp_path / "big.yaml").write_bytes(b"#" * (MAX_BYTES + 1))
     with pytest.raises(ConfigError, match="at most 1 MB"):
         read_yaml(tmp_path / "big.yaml")

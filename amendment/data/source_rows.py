@@ -175,7 +175,7 @@ def _content(source: Source, base: Path) -> str | None:
     """The hash of a file, or of a local folder without what is hidden in it; None for a dataset on the Hub."""
     place = _local(source, base)
     if place is None or not place.is_dir():
-        return None if place is None else _hash(place)
+        return _hash(place) if place and place.is_file() else None  # a pipe would be waited for
     lines = "".join(f"{_hash(path)}  {name}\n" for name, path in sorted(_shown(place).items()))
     return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,12 @@ def test_a_file_that_cannot_be_read_is_named(
     (tmp_path / name).write_bytes(raw)
     (line,) = refused(f"prompts: [{{path: {name}}}]\n")
     assert line.startswith(words)
+
+
+def test_a_pipe_in_the_place_of_a_file_is_named_and_never_waited_for(refused: Refused, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "p.jsonl")
+    (line,) = refused("prompts: [{path: p.jsonl}]\n")
+    assert line.startswith("p.jsonl: a pipe or a device; expected a file")
 
 
 VERDICTS = "verdicts: [{path: v.jsonl, kind: %s, columns: {prompt: q, a: x, b: y, verdict: v}%s}]\n"
