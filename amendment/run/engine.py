@@ -104,8 +104,22 @@ class RunFolder(Workspace):
         note = self.note(stage)
         return note is None or note.get("format") == STAGE_FORMAT
 
+    def check_inputs(self, stage: RunStage) -> None:
+        """Raise LedgerError where something that the stage reads is not as it was written: the note would not tell."""
+        notes = [note for path in (self.folder / "stages").glob("*.json") if (note := self.note(path.stem))]
+        for name in stage.stage.reads:
+            written = [note["artefacts"][name][0] for note in notes if name in note["artefacts"]]
+            if self._stamp(name) not in written:
+                raise LedgerError(
+                    f"{self.path(name)}: gone, or changed since the run wrote it; run again to rebuild it"
+                )
+
     def close(self, stage: RunStage, made: StageResult) -> None:
-        """Write the note that lets the next run skip this stage; `format` is for readers without a key to compare."""
+        """Write the note that lets the next run skip this stage; `format` is for readers without a key to compare.
+
+        Raises LedgerError as `check_inputs`.
+        """
+        self.check_inputs(stage)
         artefacts = {name: [self._stamp(name), self._content(name)] for name in made.artefacts}
         note = {"format": STAGE_FORMAT, "key": self.key(stage), "artefacts": artefacts, "counts": made.counts}
         write_text(self.folder / "stages" / f"{stage.name}.json", json.dumps(note, indent=1, allow_nan=False) + "\n")

@@ -292,6 +292,7 @@ class Run(AbstractContextManager["Run"]):
         self._progress.say(f"{names}: {'; '.join(stage.stage.title for stage in group)}{reason}")
         self._report(stages, running=names)
         try:
+            self._place.check_inputs(group[0])
             for stage, made in self._made(group):
                 self._place.close(stage, made)
         except BaseException as fault:

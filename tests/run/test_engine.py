@@ -130,6 +130,17 @@ def test_a_lost_note_makes_its_stage_again_and_stops_nobody(bench: Bench, lost: 
     assert bench.run() == []
 
 
+def test_a_stage_whose_source_changes_under_it_is_not_done(bench: Bench) -> None:
+    first, second, third = bench.stages()
+    bench.run([first])
+    made = second.run()
+    bench.workspace.write("first/out", Split, [Split(prompt_id="z", split="train")])
+    with pytest.raises(LedgerError, match=r"first/out\.parquet: gone, or changed since the run wrote it"):
+        bench.workspace.close(second, made)
+    assert bench.run([first, second, third]) == ["first", "second", "third"]
+    assert bench.workspace.read("third/out", Split)[0].prompt_id == "aa"
+
+
 def test_a_stage_that_fails_is_not_done(bench: Bench) -> None:
     stages = bench.stages()
 

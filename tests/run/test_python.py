@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from amendment.constitutions import load_constitution
-from amendment.data.store import read_records
+from amendment.data.store import Split, read_records, write_records
 from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.llm.functions import ModelFunction
 from amendment.preference import Judge
@@ -206,6 +206,23 @@ settings = {
 }
 Run.from_dict(settings, models={"writer": write})()
 """
+
+
+def test_a_table_that_changes_while_the_run_is_on_ends_it_by_name_and_the_next_start_rebuilds_it(
+    tmp_path: Path,
+) -> None:
+    split = tmp_path / "run/inputs/split.parquet"
+
+    async def meddles(messages: Messages, labels: tuple[str, ...] | None = None) -> str | Mapping[str, float]:
+        write_records(split, Split, [])
+        return await longer_is_better(messages, labels)
+
+    with pytest.raises(LedgerError, match=r"split\.parquet: gone, or changed since the run wrote it; run again"):
+        run_of(tmp_path, models={**FUNCTIONS, "judge": meddles})()
+    assert not (tmp_path / "run/dataset").exists(), "a dataset of another split"
+    again = run_of(tmp_path)()
+    assert (again.sent, again.summary["stages"]["dataset"]["train pairs"]) == (0, 1)
+    assert len(read_records(split, Split)) == 2
 
 
 def test_a_function_that_never_returns_keeps_no_program_from_ending(tmp_path: Path) -> None:
