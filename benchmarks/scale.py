@@ -1,21 +1,25 @@
 """Time and memory of large runs by stage, and of a ledger of two million rows.
 
     python benchmarks/scale.py                            1,000 and 4,000 prompts
-    python benchmarks/scale.py --prompts 16000 64000      other sizes
+    python benchmarks/scale.py --prompts 16000 1000000    other sizes
     python benchmarks/scale.py --prompts --ledger 2000000
+    python benchmarks/scale.py --prompts --leave 4000     calls that each of one and two workers of Ray asks leave for
 
-The models are functions of this process that answer at once: a writer, asked for two answers to each prompt, and a
-judge that gives probabilities of labels, asked in both orders. Each size is measured in a process of its own, and its
-figures are kept: to measure it again, delete `~/.cache/amendment/scale`. CPU seconds are those of all threads. The peak
-of a stage is the resident memory of the whole process while the stage runs, so it contains what earlier stages left.
-Linux only.
+The models are functions of this process that answer at once: two writers with one answer each, and a judge that gives
+probabilities of labels, asked in one order: one call to each model for each prompt. Each size is measured in a process
+of its own, and its figures are kept: to measure it again, delete `~/.cache/amendment/scale`. A size whose process was
+killed continues with the stage in which it was: a star marks the seconds of its last start alone. CPU seconds are those
+of all threads. The peak of a stage is the resident memory of the whole process while the stage runs, so it
+contains what earlier stages left. Linux only.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,9 +38,12 @@ from amendment.llm.functions import ModelFunction
 from amendment.llm.ledger import Ledger
 from amendment.llm.ledger import _insert as insert
 from amendment.llm.ledger_reading import Reader, connect
+from amendment.llm.limits import Limits
 from amendment.publishing.verify import verify
 from amendment.run import QuietProgress, Run
 from amendment.run.engine import RunStage
+from amendment.run.ray_engine import MOST_AT_ONCE
+from amendment.run.ray_limits import Desk, RemoteEndpoint
 from amendment.text import table
 
 CELLS = Cells(Path.home() / ".cache/amendment/scale/cells.jsonl")
@@ -58,14 +65,9 @@ WORDS = (
 )
 SMALL, FOUND = 20, 1_000
 """Prompts of the run whose ledger is filled; requests that are looked up in it."""
-SETTINGS: dict[str, Any] = {
-    "name": "scale",
-    "constitution": ["childrens-tutor"],
-    "models": {name: {"provider": "function", "model": name, "concurrency": 64} for name in ("writer", "judge")},
-    "prompts": [{"path": "prompts.jsonl", "column": "prompt"}],
-    "candidates": [{"model": "writer", "per_prompt": 2}],
-    "judging": {"judges": [{"model": "judge", "protocol": "label-tokens"}]},
-}
+ASKING, OF_ASKING = "candidates and judging", ("calls a second", "CPU ms a call")
+ORDERS = tuple(10**power for power in range(3, 9))
+"""Pairs of the runs whose needs are worked out from the largest that was measured."""
 
 
 def words(count: int, *key: object) -> str:
@@ -74,9 +76,14 @@ def words(count: int, *key: object) -> str:
     return " ".join(WORDS[byte % len(WORDS)] for byte in drawn)
 
 
-async def writer(messages: Sequence[Mapping[str, Any]], sample: int) -> str:
+async def writer(messages: Sequence[Mapping[str, Any]]) -> str:
     """An answer of 60 words."""
-    return words(60, messages[-1]["content"], sample)
+    return words(60, messages[-1]["content"])
+
+
+async def other(messages: Sequence[Mapping[str, Any]]) -> str:
+    """Another answer of 60 words."""
+    return words(60, messages[-1]["content"], "other")
 
 
 async def judge(messages: Sequence[Mapping[str, Any]], labels: tuple[str, ...]) -> dict[str, float]:
@@ -85,25 +92,42 @@ async def judge(messages: Sequence[Mapping[str, Any]], labels: tuple[str, ...]) 
     return {labels[0]: p, labels[1]: 1 - p}
 
 
-MODELS: dict[str, ModelFunction] = {"writer": writer, "judge": judge}
+MODELS: dict[str, ModelFunction] = {"writer": writer, "other": other, "judge": judge}
+SETTINGS: dict[str, Any] = {
+    "name": "scale",
+    "constitution": ["childrens-tutor"],
+    "models": {name: {"provider": "function", "model": name, "concurrency": 64} for name in MODELS},
+    "prompts": [{"path": "prompts.jsonl", "column": "prompt"}],
+    "candidates": [{"model": "writer", "per_prompt": 1}, {"model": "other", "per_prompt": 1}],
+    "judging": {"judges": [{"model": "judge", "protocol": "label-tokens"}], "orders": "random"},
+}
 
 
 class Meter:
-    """What the parts of one process take, in their order."""
+    """What the parts of one measurement take, in their order; kept in a file where it has one."""
 
-    def __init__(self) -> None:
-        self.parts: dict[str, dict[str, float]] = {}
+    def __init__(self, file: Path | None = None) -> None:
+        self._file = file
+        self.parts: dict[str, dict[str, float]] = json.loads(file.read_text("utf-8")) if file and file.exists() else {}
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
         """Seconds, CPU seconds and peak memory in MB of the block, added to those of earlier blocks of that name."""
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak is the present from here on
+        known = self.parts.setdefault(name, {"wall": 0.0, "cpu": 0.0, "peak": 0.0, "killed": 0})
+        known["killed"] += 1  # unless the end is reached
+        self._keep()
         wall, cpu = time.perf_counter(), time.process_time()
         yield
-        known = self.parts.setdefault(name, {"wall": 0.0, "cpu": 0.0, "peak": 0.0})
         known["wall"] += time.perf_counter() - wall
         known["cpu"] += time.process_time() - cpu
         known["peak"] = max(known["peak"], peak())
+        known["killed"] -= 1
+        self._keep()
+
+    def _keep(self) -> None:
+        if self._file:
+            self._file.write_text(json.dumps(self.parts), encoding="utf-8")
 
 
 def peak() -> float:
@@ -134,8 +158,9 @@ class MeasuredRun(Run):
 
 def measured_run(count: int, folder: Path) -> dict[str, Any]:
     """A whole run, and then the same run again, which finds everything done."""
+    folder.mkdir(parents=True, exist_ok=True)
     write_prompts(folder, count)
-    meter = Meter()
+    meter = Meter(folder / "parts.json")
     run = MeasuredRun.from_dict(SETTINGS, base=folder, folder=folder / "run", models=MODELS, progress=QuietProgress())
     run.meter = meter
     result = run()
@@ -143,15 +168,17 @@ def measured_run(count: int, folder: Path) -> dict[str, Any]:
         run_in(folder)
     with meter.part("verify"):
         verify(folder / "run")
-    pairs = result.spending["for each kept pair"]["pairs"]
+    pairs, calls = result.spending["for each kept pair"]["pairs"], result.spending["total"]["replies"]
     judging = next(row for row in result.spending["by stage and model"] if row["stage"] == "judging")
     files = [*(folder / "run" / "dataset").glob("*.parquet"), *(folder / "run" / "export").glob("*.parquet")]
-    asking = meter.parts["candidates and judging"]
+    asking = meter.parts[ASKING]
     return {
         "parts": meter.parts,
-        "calls a second": result.sent / asking["wall"],
-        "CPU ms a call": 1000 * asking["cpu"] / result.sent,
-        "bytes of the ledger a call": (folder / "run" / "ledger.sqlite").stat().st_size / result.sent,
+        "pairs a prompt": pairs / count,
+        "calls a pair": calls / pairs,
+        "calls a second": calls / asking["wall"],
+        "CPU ms a call": 1000 * asking["cpu"] / calls,
+        "bytes of the ledger a call": (folder / "run" / "ledger.sqlite").stat().st_size / calls,
         "bytes of the dataset a pair": sum(file.stat().st_size for file in files) / pairs,
         "tokens of the judge a pair": (judging["input_tokens"] + judging["output_tokens"]) / pairs,
     }
@@ -160,6 +187,11 @@ def measured_run(count: int, folder: Path) -> dict[str, Any]:
 def run_in(folder: Path) -> None:
     """The run of the prompts in this folder, without a meter."""
     Run.from_dict(SETTINGS, base=folder, folder=folder / "run", models=MODELS, progress=QuietProgress())()
+
+
+def folder_of(count: int) -> Path:
+    """Where a run of so many prompts lies until it is measured."""
+    return Path.home() / f".cache/amendment/scale/run-{count}"
 
 
 def write_prompts(folder: Path, count: int) -> None:
@@ -222,6 +254,42 @@ def print_ledger(rows: int) -> None:
     print(f"\nA ledger of {rows:,} rows, {result['size']:,.0f} MB\n\n" + "\n".join(table(lines)), flush=True)
 
 
+def print_leave(calls: int) -> None:
+    """Calls a second to which the actor that holds the limits gives leave, 128 of each worker in flight."""
+    import ray
+
+    ray.init(log_to_driver=False, include_dashboard=False, num_cpus=3)
+    lines = [["workers", "leave for calls a second"]]
+    for workers in (1, 2):
+        desk: Any = ray.remote(Desk).options(max_concurrency=MOST_AT_ONCE).remote(None, 0.0, 900.0)
+        asking = [ray.remote(ask_leave).remote(desk, number, 1) for number in range(workers)]
+        ray.get(asking)  # the processes are there
+        start = time.perf_counter()
+        ray.get([ray.remote(ask_leave).remote(desk, number, calls) for number in range(workers)])
+        lines.append([str(workers), f"{workers * calls / (time.perf_counter() - start):,.0f}"])
+        ray.kill(desk)
+    ray.shutdown()
+    print("\n" + "\n".join(table(lines)), flush=True)
+
+
+def ask_leave(desk: Any, number: int, calls: int) -> None:
+    """One worker: so many calls that are answered as soon as they have leave."""
+
+    async def work() -> None:
+        await desk.join.remote(number, str(number), 0.0)
+        endpoint = RemoteEndpoint(desk, str(number), ("host", "model"), Limits(concurrency=512))
+        desk.open.remote("host", "model", Limits(concurrency=512))
+        waiting = iter(range(calls))
+
+        async def call() -> None:
+            for _ in waiting:
+                endpoint.answered(await endpoint.acquire(100), 100)
+
+        await asyncio.gather(*(call() for _ in range(128)))
+
+    asyncio.run(work())
+
+
 def own_process(*arguments: object) -> dict[str, Any]:
     """What this script prints as its last line, in a process of its own."""
     command = [sys.executable, __file__, *map(str, arguments)]
@@ -236,16 +304,45 @@ def print_runs(sizes: Sequence[int]) -> None:
     """The table of all parts by size, with the growth of the peak from the smallest to the largest."""
     cells: list[Cell] = [{"part": "run", "prompts": count} for count in sorted(sizes)]
     results = [CELLS.do(cell, partial(own_process, "--one-run", cell["prompts"])) for cell in cells]
+    for cell in cells:
+        shutil.rmtree(folder_of(cell["prompts"]), ignore_errors=True)
     header = [f"{count:,}: s, CPU s, MB" for count in sorted(sizes)]
     rows = [["prompts", *header, "kB a prompt"]]
     for name in results[-1]["parts"]:
         of = [result["parts"][name] for result in results]
         grown = 1024 * (of[-1]["peak"] - of[0]["peak"]) / (cells[-1]["prompts"] - cells[0]["prompts"] or 1)
-        rows.append([name, *(f"{p['wall']:.1f}, {p['cpu']:.1f}, {p['peak']:.0f}" for p in of), f"{grown:.2f}"])
+        figures = (f"{p['wall']:.1f}, {p['cpu']:.1f}, {p['peak']:.0f}{'*' if p['killed'] else ''}" for p in of)
+        rows.append([name, *figures, f"{grown:.2f}"])
     for name in results[-1]:
         if name != "parts":
-            rows.append([name, *(f"{result[name]:,.1f}" for result in results), ""])
+            stars = ["*" if result["parts"][ASKING]["killed"] and name in OF_ASKING else "" for result in results]
+            rows.append([name, *(f"{r[name]:,.1f}{star}" for r, star in zip(results, stars, strict=True)), ""])
     print("\n" + "\n".join(table(rows)), flush=True)
+    if len(sizes) > 1:
+        print_orders(results[-2], results[-1], cells[-2]["prompts"], cells[-1]["prompts"])
+
+
+def print_orders(small: dict[str, Any], large: dict[str, Any], few: int, many: int) -> None:
+    """What one process would need for so many pairs: the largest run and its growth, in proportion, and the CPU time
+    of a call in the run before it, which no kill has cut. Nothing here is measured but these runs."""
+    peaks = [max(part["peak"] for part in result["parts"].values()) for result in (small, large)]
+    not_asking = set(large["parts"]) - {ASKING, "the same run again", "verify"}
+    cpu = sum(large["parts"][name]["cpu"] for name in not_asking) / many
+    rows = [["pairs", "calls", "million tokens of the judge", "CPU hours", "ledger GB", "dataset GB", "memory GB"]]
+    for pairs in ORDERS:
+        prompts = pairs / large["pairs a prompt"]
+        calls = pairs * large["calls a pair"]
+        memory = peaks[1] + (peaks[1] - peaks[0]) * (prompts - many) / (many - few)
+        figures = [
+            calls,
+            pairs * large["tokens of the judge a pair"] / 1e6,
+            (cpu * prompts + calls * small["CPU ms a call"] / 1000) / 3600,
+            calls * large["bytes of the ledger a call"] / 1e9,
+            pairs * large["bytes of the dataset a pair"] / 1e9,
+            memory / 1024,
+        ]
+        rows.append([f"{pairs:,}", *(f"{figure:,.0f}" if figure >= 10 else f"{figure:.2g}" for figure in figures)])
+    print(f"\nBy order of magnitude, from the run of {many:,}\n\n" + "\n".join(table(rows)), flush=True)
 
 
 def main() -> None:
@@ -254,17 +351,22 @@ def main() -> None:
     parser.add_argument("--ledger", type=int, metavar="ROWS")
     parser.add_argument("--one-run", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--one-ledger", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--leave", type=int, metavar="CALLS")
     options = parser.parse_args()
-    for count, measured in ((options.one_run, measured_run), (options.one_ledger, measured_ledger)):
-        if count:
-            prepare_memory()  # as `amendment run` does
-            with tempfile.TemporaryDirectory() as folder:
-                print(json.dumps(measured(count, Path(folder))))
+    if options.one_run or options.one_ledger:
+        prepare_memory()  # as `amendment run` does
+        if options.one_run:
+            print(json.dumps(measured_run(options.one_run, folder_of(options.one_run))))
             return
+        with tempfile.TemporaryDirectory() as folder:
+            print(json.dumps(measured_ledger(options.one_ledger, Path(folder))))
+        return
     if options.prompts:
         print_runs(options.prompts)
     if options.ledger:
         print_ledger(options.ledger)
+    if options.leave:
+        print_leave(options.leave)
 
 
 if __name__ == "__main__":
