@@ -130,7 +130,7 @@ def sign(
             f"{folder}: not finished; still to do: {', '.join(map(plain, manifest['missing']))}. Nothing was "
             "signed. Finish it with amendment run FILE, or take these stages out of the run file and run again"
         )
-    write_text(folder / SIGNATURE, signed((folder / MANIFEST).read_text(encoding="utf-8"), key))
+    write_text(folder / SIGNATURE, signed((folder / MANIFEST).read_bytes().decode(), key))
     typer.echo(f"{folder / SIGNATURE}: signed {result.files} files; others check it with your public key: verify --key")
 
 

@@ -45,6 +45,7 @@ DIGITS = 6
 """Decimals that two results have to share."""
 TOLERANCE = 0.01
 """The relative error that a number may have by default."""
+_WORD = re.compile(r"(?<![\\{A-Za-z])(?!and\b)(?=\w*[aeiouAEIOU])[A-Za-z]{3,}")
 LIBRARIES = {"math": "math_verify", "number": "pint", "json_schema": "jsonschema", "language": "py3langid"}
 """The module that each kind of check needs."""
 
@@ -189,6 +190,11 @@ def _states_result(text: str, known: str | float) -> bool:
         gold = format(number, "f")  # not 1e-05, which LaTeX reads as e - 5
         digits -= min(0, number.adjusted()) if number else 0
     if not any(mark in gold for mark in ("$", "\\boxed", "\\[", "\\(", "####")):
+        if word := _WORD.search(gold):  # it would be read as a product of letters
+            raise ValueError(
+                f"cannot read {word[0]!r:.60} in the known answer {known!r:.60}; expected a number or LaTeX, such as "
+                "12, a*b*c or \\sin x"
+            )
         gold = f"${gold}$"
     expected = library.parse(gold, parsing_timeout=None)
     if not expected:

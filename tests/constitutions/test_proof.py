@@ -73,6 +73,16 @@ def test_a_formula_with_a_letter_in_both_cases_proves_nothing_since_the_library_
     assert Check(kind="math", value="\\frac{m v + n u}{m + n}").run("\\boxed{\\frac{v + u}{2}}").is_kept is False
 
 
+@pytest.mark.parametrize("known", ["forty-two", "3 apples", "sin x", "True"])
+def test_a_known_answer_in_words_proves_nothing_since_the_library_takes_them_for_products(known: str) -> None:
+    for answer in ("$42$", known):
+        checked = Check(kind="math", value=known).run(answer)
+        assert checked.is_kept is None
+        assert "expected a number or LaTeX" in checked.reason
+    for formula in ("mgh", "a*b*c", "\\sin x", "\\sqrt{2}", "x=1 and x=2"):
+        assert Check(kind="math", value=formula).run(f"${formula}$").is_kept, formula
+
+
 def test_without_a_value_the_known_answer_is_the_prompts_own() -> None:
     check = Check(kind="number", tolerance=0.1)
     assert [check.run("10.5 m", known).is_kept for known in ("10 m", "9 m", None)] == [True, False, None]

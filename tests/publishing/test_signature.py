@@ -184,6 +184,13 @@ def test_a_folder_that_is_not_as_its_manifest_says_is_not_signed(chain: Path, ou
     assert not (chain / SIGNATURE).exists()
 
 
+def test_a_manifest_with_other_ends_of_lines_is_signed_as_it_is(chain: Path, ours: tuple[Path, Path]) -> None:
+    manifest = chain / MANIFEST
+    manifest.write_bytes(manifest.read_bytes().replace(b"\n", b"\r\n"))
+    assert amendment("sign", chain, "--key", ours[0]).code == 0
+    assert faults(chain, ours[1]) == set()
+
+
 def test_a_run_that_is_not_finished_is_not_signed(chain: Path, ours: tuple[Path, Path]) -> None:
     again(chain, "dataset.test_share=0.5", until="inputs")
     ended = amendment("sign", chain, "--key", ours[0])
