@@ -117,6 +117,7 @@ class Ledger(Reader):
                 super().close()
                 raise
             self._held = held.pop_all()
+        self._inode = self.path.stat().st_ino
         self._least_free = least_free if path else 0
         self._next_look = 0.0
 
@@ -240,8 +241,14 @@ class Ledger(Reader):
         return self._last, [("request", (call.request_id, call.body)), ("attempt", attempt)]
 
     def _check(self) -> None:
-        """Refuse to begin where a reply could not be stored."""
+        """Refuse to begin where a reply could not be stored, or would be in a file that nobody finds again."""
         self._writer.check()
+        try:
+            is_there = self.path.stat().st_ino == self._inode
+        except OSError:
+            is_there = False
+        if not is_there:
+            raise LedgerError(f"{self.path}: deleted or replaced while this process uses it; nothing more is sent")
         now = time.monotonic()
         if self._least_free and now >= self._next_look:
             free = shutil.disk_usage(self.path.parent).free

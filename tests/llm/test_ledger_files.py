@@ -248,6 +248,18 @@ def test_nothing_is_begun_on_a_disk_that_is_nearly_full(tmp_path: Path) -> None:
         assert ledger.spending() == []
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_nothing_is_begun_once_the_ledger_is_deleted_under_its_process(is_replaced: bool, tmp_path: Path) -> None:
+    path = tmp_path / "run/ledger.sqlite"
+    with Ledger(path) as ledger:
+        asyncio.run(calls(ledger, ("r",)))
+        (tmp_path / "run").rename(tmp_path / "gone")
+        if is_replaced:
+            filled(path, 1)
+        with pytest.raises(LedgerError, match=r"ledger\.sqlite: deleted or replaced .*; nothing more is sent"):
+            asyncio.run(calls(ledger, ("s",)))
+
+
 def test_a_ledger_takes_over_the_rows_of_another_once(tmp_path: Path) -> None:
     for folder, requests in (("run", ["a", "b"]), ("workers/0000", ["b", "c", "d"])):
         with Ledger(tmp_path / folder / "ledger.sqlite") as written:
