@@ -9,6 +9,8 @@ Not covered: names, postal addresses and everything else that only a reader unde
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import accumulate
 
 EMAIL = "e-mail address"
 PHONE = "phone number"
@@ -39,8 +41,8 @@ def personal_data(text: str) -> list[str]:
     """The kinds of personal data that a text holds, each once."""
     found = {
         EMAIL: any(not _RESERVED.search(address[1]) for address in _EMAIL.finditer(text)),
-        ACCOUNT: any(map(_is_account, _ACCOUNT.findall(text))),
-        CARD: any(map(_is_card, _CARD.findall(text))),
+        ACCOUNT: any(_is_account(start) for number in _ACCOUNT.findall(text) for start in _starts(number)),
+        CARD: any(_is_card(start) for number in _CARD.findall(text) for start in _starts(number)),
         SOCIAL: _SOCIAL.search(text) is not None,
         PHONE: any(map(_is_phone, _PHONE.findall(text))),
     }
@@ -51,15 +53,18 @@ def _is_phone(found: str) -> bool:
     return 7 <= sum(map(str.isdigit, found)) <= 15 and not _FICTION.search(found)
 
 
-def _is_account(found: str) -> bool:
+def _starts(number: str) -> Iterator[str]:
+    """A number without its spaces and hyphens, and each start of it: a date, a code or a word may follow."""
+    return accumulate(re.split("[ -]", number))
+
+
+def _is_account(number: str) -> bool:
     """The remainder by 97 that ISO 13616 asks for."""
-    plain = found.replace(" ", "")
-    return 15 <= len(plain) <= 34 and int("".join(str(int(sign, 36)) for sign in plain[4:] + plain[:4])) % 97 == 1
+    return 15 <= len(number) <= 34 and int("".join(str(int(sign, 36)) for sign in number[4:] + number[:4])) % 97 == 1
 
 
-def _is_card(found: str) -> bool:
+def _is_card(digits: str) -> bool:
     """The check digit that ISO 7812 asks for."""
-    digits = re.sub(r"\D", "", found)
     if not 13 <= len(digits) <= 19 or digits in _TEST_CARDS:
         return False
     doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])

@@ -81,6 +81,8 @@ def test_a_text_ends_where_its_cell_ends() -> None:
         ("IBAN DE88 3704 0044 0532 0130 00", []),  # the check digits are wrong
         ("card 4539 1488 0343 6467", [CARD]),
         ("card 4539 1488 0343 6466", []),  # the check digit is wrong
+        ("card 4539 1488 0343 6467 12/27", [CARD]),
+        ("IBAN BE68 5390 0754 7034 BIC KREDBEBB", [ACCOUNT]),  # what follows could be part of a longer one
         ("my social is 123-45-6789", [SOCIAL]),
         ("test card 4242 4242 4242 4242, user@example.com, (555) 555-0123", []),
         ("version 1.2.3.4 of 1984-05-12, pages 3.14159265, order 1234 5678 9012 3456", []),
