@@ -3,14 +3,14 @@
     python benchmarks/scale.py                            1,000 and 4,000 prompts
     python benchmarks/scale.py --prompts 16000 1000000    other sizes
     python benchmarks/scale.py --prompts --ledger 2000000
-    python benchmarks/scale.py --prompts --leave 4000     calls that each of one and two workers of Ray asks leave for
+    python benchmarks/scale.py --prompts --leave 4000     calls of each Ray worker through the limits' actor
 
-The models are functions of this process that answer at once: two writers with one answer each, and a judge that gives
-probabilities of labels, asked in one order: one call to each model for each prompt. Each size is measured in a process
-of its own, and its figures are kept: to measure it again, delete `~/.cache/amendment/scale`. A size whose process was
-killed continues with the stage in which it was: a star marks the seconds of its last start alone. CPU seconds are those
-of all threads. The peak of a stage is the resident memory of the whole process while the stage runs, so it
-contains what earlier stages left. Linux only.
+The models are functions in this process that answer at once: two writers with one answer each, and a judge that gives
+label probabilities and is asked in one order. A prompt takes one call to each model. Each size is measured in its own
+process, and its figures are kept: to measure it again, delete `~/.cache/amendment/scale`. A size whose process was
+killed continues with the stage it was in; a star marks figures with the time of the last start alone. CPU seconds count
+all threads. The peak of a stage is the resident memory of the whole process while the stage runs, including what
+earlier stages left. Linux only.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Several workers make a run's data with Ray: the same chain, the same tables, one budget, one set of limits.
+"""Ray workers make a run's data: the same chain, the same tables, one budget, one set of limits.
 
-Promised: a prompt goes to the worker that its content names; results are kept in the order of the prompts by the
-process that was started, so that tables are those of a run in one process; a worker writes to a ledger of its own in
-the run's folder, which a worker that takes its place opens again, so that nothing stored is asked twice; these ledgers
-are taken over into the run's own when the pass ends, or at the next start. Covered: stages that ask about one prompt
-after another. Not covered: all other stages, which work in the process that was started; nodes that do not see the
-run's folder, which are refused; batches, and models that are Python functions.
+Promised: a hash of the prompt decides which worker gets it; the main process keeps results in the order of the prompts,
+so the tables are those of a run in one process; each worker writes its own ledger in the run's folder, and a worker
+that replaces it opens that ledger again, so no stored call is sent twice; these ledgers are moved into the run's ledger
+when the pass ends, or at the next start. Covered: stages that ask about one prompt after another. Not covered: other
+stages, which run in the main process; nodes that do not see the run's folder, which are refused; batches, and models
+that are Python functions.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ from amendment.sync import run_in_loop
 from amendment.text import plain
 
 SEEN = "workers/pass"
-"""A file with a word that each worker must find, below the run's folder."""
+"""A file under the run's folder, with a word that each worker must find."""
 MOST_RESTARTS = 100
-"""Deaths of one worker, by its node or by itself, after which the run pauses."""
+"""Restarts of one worker, lost alone or with its node; at the next loss the run pauses."""
 MOST_AT_ONCE = 100_000
-"""Items of a worker, and calls that wait at the desk; fewer are begun."""
+"""Items in one worker, and calls that wait at the desk; a run stays below both."""
 DESK_LOST = "the process that holds the budget and limits of all workers (ray::Desk) ended. Run again to continue."
 CLOSING = 2 * DRAIN
-"""Seconds that a worker gets to finish."""
+"""Seconds that a worker has to finish."""
 
 
 class Passed(NamedTuple):
@@ -63,7 +63,7 @@ class Passed(NamedTuple):
     results: list[Any]
     tallies: list[Tally]
     fault: AmendmentError | None = None
-    """What concerns the whole run."""
+    """An error that concerns the whole run."""
 
 
 class Closed(NamedTuple):
@@ -86,15 +86,15 @@ class _Job(NamedTuple):
     """The content of SEEN, and the name of the desk."""
     parsers: dict[str, Parser]
     protocols: dict[str, Protocol]
-    """Registered ones too, which no worker has of itself."""
+    """With registered ones, which a worker does not have on its own."""
 
 
 @contextmanager
 def ray_workers(context: RunContext, stages: Sequence[str]) -> Iterator[Elsewhere]:
     """Workers that take items through these stages; see `amendment.stages.passes.one_pass`.
 
-    Connects to the cluster that RAY_ADDRESS names or that runs on this machine, else starts one here for the pass.
-    Raises ConfigError where the cluster is too small, and Paused where a worker cannot be kept alive.
+    Connects to the cluster that RAY_ADDRESS names or that runs on this machine; otherwise starts one here for the pass.
+    Raises ConfigError if the cluster is too small, and Paused if a worker cannot be kept alive.
     """
     need("ray", "ray")
     ray: Any = import_module("ray")
@@ -108,7 +108,7 @@ def ray_workers(context: RunContext, stages: Sequence[str]) -> Iterator[Elsewher
                 ray.init(log_to_driver=False, configure_logging=False, include_dashboard=False)
             except Exception as fault:  # Ray raises its own, bare ones among them
                 why = f"Ray did not start or answer: {plain(str(fault), longest=500)}"
-                raise Paused(f"{why}. Check RAY_ADDRESS, then run again, or without engine: ray.") from fault
+                raise Paused(f"{why}. Check RAY_ADDRESS and run again, or run without engine: ray.") from fault
     try:
         with _pool(ray, context, stages) as elsewhere:
             yield elsewhere
@@ -119,7 +119,7 @@ def ray_workers(context: RunContext, stages: Sequence[str]) -> Iterator[Elsewher
 
 @contextmanager
 def _own_sigterm() -> Iterator[None]:
-    """Keep what this process does at SIGTERM, which Ray replaces by an end without waiting for calls in flight."""
+    """Keep this process's SIGTERM handler; Ray's own would end it without waiting for calls in flight."""
     handler = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -162,8 +162,8 @@ def _pool(ray: Any, context: RunContext, stages: Sequence[str]) -> Iterator[Else
         except ray.exceptions.RayActorError as fault:
             why = plain(" ".join(str(fault).split()), longest=500)
             raise Paused(
-                f"a worker ended, and Ray did not replace it, which it does up to {MOST_RESTARTS} times: see Ray's "
-                f"logs on its node, then run again ({why})"
+                f"a worker ended, and Ray did not restart it (it does so up to {MOST_RESTARTS} times): see Ray's logs "
+                f"on the worker's node, then run again ({why})"
             ) from fault
         if passed.fault:
             raise passed.fault
@@ -197,7 +197,7 @@ def worker_of(prompt_id: str, count: int) -> int:
 
 
 def _count(workers: int | None, gpus: float, resources: dict[str, float]) -> int:
-    """How many workers there are. Raises ConfigError where the cluster has no room for them."""
+    """The number of workers. Raises ConfigError if the cluster has no room for them."""
     cpus, all_gpus = int(resources.get("CPU", 0)), resources.get("GPU", 0.0)
     most = min(cpus, int(all_gpus / gpus)) if gpus else cpus
     if most < (workers or 1):
@@ -209,7 +209,7 @@ def _count(workers: int | None, gpus: float, resources: dict[str, float]) -> int
 
 
 class _Worker:
-    """An actor: the chain for the prompts that are its own."""
+    """An actor: the chain for its own prompts."""
 
     def __init__(self, job: _Job, number: int) -> None:
         self._fault: AmendmentError | None = None
@@ -271,7 +271,7 @@ class _WorkerContext(RunContext):
 
 
 class _Shard(Ledger):
-    """A worker's ledger. Replies that the run had before the pass are found in its own ledger."""
+    """A worker's ledger. Replies from before the pass come from the run's ledger."""
 
     def __init__(self, path: Path, earlier: Reader) -> None:
         super().__init__(path)

@@ -1,7 +1,7 @@
-"""Budget and rate limits of a run on several workers: one actor holds them, and each call asks it for leave.
+"""Budget and rate limits of a run on several workers: one actor holds them, and each call asks it first.
 
 Covered: the limits are those of a run in one process, since the actor has the same `Budget` and `Endpoint`; what a dead
-worker held is given back, and what its ledger says that it spent is counted. Not covered: models inside a worker's own
+worker held is given back, and what it spent by its ledger is counted. Not covered: models inside a worker's own
 process, which cost nothing and have no limits.
 """
 
@@ -26,30 +26,30 @@ _Key = tuple[str, str]
 
 
 _CALLS = itertools.count()
-"""Numbers of the calls of this process, to whatever endpoint."""
+"""Numbers of the calls of this process, to any endpoint."""
 
 
 class Desk:
-    """The actor: it hands out money and places within the limits. Workers call its methods."""
+    """The actor: it grants money and places within the limits. Workers call its methods."""
 
     def __init__(self, usd: float | None, spent: float, max_wait: float) -> None:
         self._budget = Budget(usd, spent=spent)
         self._max_wait = max_wait
         self._workers: dict[int, str] = {}
-        """The name of the process that is at work under each number."""
+        """The name of the process that works under each number."""
         self._reserved: Counter[str] = Counter()
         self._spent: Counter[str] = Counter()
         """Units of money by worker: set aside, and spent in this pass."""
         self._endpoints: dict[_Key, Endpoint] = {}
         self._waiting: dict[tuple[str, int], tuple[_Key, asyncio.Task[Permit]]] = {}
         self._permits: dict[tuple[str, int], tuple[Endpoint, Permit]] = {}
-        """By worker, and by the worker's own number of the call."""
+        """By worker, and by the worker's own number for the call."""
         self._away: dict[_Key, Trouble] = {}
-        """Endpoints that are not waited for any longer."""
+        """Endpoints that calls no longer wait for."""
 
     async def join(self, number: int, worker: str, spent: float) -> None:
-        """A worker begins, or takes the place of one that died: what that one held is free, and by the ledger of both
-        so many USD are spent. Whatever still comes from the dead one is passed over."""
+        """A worker starts, or replaces one that died: what the dead one held is free again. `spent` is the USD that
+        their ledger records. Messages that still come from the dead one are ignored."""
         dead = self._workers.get(number, "")
         self._workers[number] = worker
         for place in [place for place in self._permits if place[0] == dead]:
@@ -61,7 +61,7 @@ class Desk:
         self._budget.end(self._reserved.pop(dead, 0), self._spent[worker] - self._spent.pop(dead, 0))
 
     async def take(self, worker: str, units: int) -> AmendmentError | None:
-        """Set money aside for a call; the reason where the budget does not have it."""
+        """Set money aside for a call; returns the reason if the budget does not have it."""
         try:
             await self._budget.take(units)
         except AmendmentError as fault:
@@ -73,21 +73,21 @@ class Desk:
         return None
 
     async def end(self, worker: str, held: int, spent: int) -> None:
-        """A call ended for which money was set aside."""
+        """A call for which money was set aside has ended."""
         if worker in self._workers.values():
             self._reserved[worker] -= held
             self._spent[worker] += spent
             self._budget.end(held, spent)
 
     async def open(self, host: str, model: str, limits: Limits) -> None:
-        """An entry of the run file names this endpoint; of each limit the stricter one holds."""
+        """An entry of the run file names this endpoint; the stricter value of each limit holds."""
         if known := self._endpoints.get((host, model)):
             known.narrow(limits)
         else:
             self._endpoints[host, model] = Endpoint(limits, on_wait=lambda trouble: self._look((host, model), trouble))
 
     async def acquire(self, worker: str, call: int, key: _Key, tokens: int, item: int) -> Trouble | None:
-        """Return when the call may be sent; why not where its server stays away for longer than anybody waits."""
+        """Return when the call may be sent; or the trouble, if its server stays away for longer than the run waits."""
         ITEM.set(item)
         endpoint = self._endpoints[key]
         task = asyncio.ensure_future(endpoint.acquire(tokens))
@@ -101,7 +101,7 @@ class Desk:
         return None
 
     async def answered(self, worker: str, call: int, tokens: int | None, work: float) -> None:
-        """A reply is in."""
+        """A reply has arrived."""
         if held := self._permits.pop((worker, call), None):
             held[0].answered(held[1], tokens, work=work)
 
@@ -145,7 +145,7 @@ class RemoteBudget(Budget):
 
 
 class RemoteEndpoint(Endpoint):
-    """A worker's way to a model that all workers call; the desk decides which call goes next."""
+    """A worker's endpoint of a model that all workers call; the desk decides which call goes next."""
 
     def __init__(
         self, desk: Any, worker: str, key: _Key, limits: Limits, *, on_wait: Callable[[Trouble], None] | None = None
@@ -188,7 +188,7 @@ class RemoteCalls(Calls):
 
 
 async def _answer(reference: Awaitable[T], unwanted: Callable[[T], object]) -> T:
-    """The answer of an actor. If nobody waits for it any longer, `unwanted` takes it when it comes."""
+    """The answer of an actor. If its caller no longer waits, `unwanted` takes the answer when it comes."""
 
     async def wait() -> T:
         return await reference

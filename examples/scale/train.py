@@ -2,7 +2,7 @@
 
     accelerate launch --num_processes 8 train.py dpo org/base runs/mine/export policy '{"batch_size": 64}'
 
-A training that is killed resumes from its last checkpoint when the same command starts again.
+A training that is killed resumes from its last checkpoint when the same command runs again.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from amendment.reward_model import RewardSettings, train_reward
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("method", choices=["sft", "reward", "dpo"])
-parser.add_argument("base", help="a model on the Hub or its folder")
-parser.add_argument("export", type=Path, help="the folder `export` of a run that ended with its dataset")
-parser.add_argument("out", type=Path, help="the folder of the trained model, on a disk that all machines share")
-parser.add_argument("settings", type=json.loads, nargs="?", default={}, help="settings of the trainer, as JSON")
+parser.add_argument("base", help="a model on the Hub or in a folder")
+parser.add_argument("export", type=Path, help="the `export` folder of a run")
+parser.add_argument("out", type=Path, help="a folder for the trained model, on a disk that all nodes share")
+parser.add_argument("settings", type=json.loads, nargs="?", default={}, help="the trainer's settings, as JSON")
 given = parser.parse_args()
 
 
