@@ -263,11 +263,13 @@ FREED = 60.0
 
 
 def absorb_shards(ledger: Ledger) -> None:
-    """Take over the ledgers of workers and delete them. Raises LedgerError where a worker is still there."""
-    for path in sorted(ledger.path.parent.glob(SHARDS)):
+    """Take over the ledgers of workers and delete their folder. Raises LedgerError where a worker is still there."""
+    folder = ledger.path.parent
+    for path in sorted(folder.glob(SHARDS)):
         with _freed(path.parent):
             ledger.absorb(path)
             shutil.rmtree(path.parent)
+    shutil.rmtree((folder / SHARDS).parents[1], ignore_errors=True)
 
 
 def _freed(folder: Path) -> IO[bytes]:

@@ -108,6 +108,10 @@ class Written:
         """The principles of the constitutions that the run has used."""
         names = sorted(path.name for path in self.folder.glob("constitutions/*.json")) if self.is_run else []
         constitutions = [self.read(f"constitutions/{name}") for name in names]
+        for name, constitution in zip(names, constitutions, strict=True):
+            if not {"id", "principles"} <= constitution.keys():
+                path = self.folder / "constitutions" / name
+                raise ConfigError(f"{path}: expected id and principles; run again to rewrite it")
         return [
             Rule.of(constitution["id"], principle)
             for constitution in constitutions

@@ -65,8 +65,12 @@ class RunReader:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The run file with all its defaults."""
-        return dict(read_yaml(self.folder / "run.yaml").data)
+        """The run file with all its defaults. Raises ConfigError where it is damaged."""
+        path = self.folder / "run.yaml"
+        data = read_yaml(path).data
+        if not isinstance(data, dict):
+            raise ConfigError(f"{path}: expected settings, found {type(data).__name__}; run again to rewrite it")
+        return data
 
     @property
     def seed(self) -> int:

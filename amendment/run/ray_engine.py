@@ -14,7 +14,6 @@ import asyncio
 import hashlib
 import os
 import secrets
-import shutil
 import signal
 import threading
 import time
@@ -179,7 +178,6 @@ def _pool(ray: Any, context: RunContext, stages: Sequence[str]) -> Iterator[Else
         for actor in (*workers, desk):
             ray.kill(actor)
         absorb_shards(calls.ledger)
-        shutil.rmtree(folder / "workers")
         calls.budget.recount(context.spent(calls.ledger))
 
     try:

@@ -177,6 +177,18 @@ def test_a_folder_without_figures_is_named(tmp_path: Path, capsys: pytest.Captur
     assert "certificate.json: not readable JSON" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["run.yaml", "constitutions/rules.json"])
+def test_a_damaged_file_of_a_run_is_named_by_its_report(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "p.jsonl", [{"prompt": f"q{n}", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(3)])
+    folder = run_of(tmp_path, PAIRS)().folder
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text("[]" if name == "run.yaml" else "{}")
+    assert called("report", folder) == 2
+    assert f"{name}: expected" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_plot_shows_the_numbers_of_its_table() -> None:
     rows = [
         IntervalRow("judge", Estimate(0.756, 0.698, 0.8049, 120, 60)),

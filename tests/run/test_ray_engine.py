@@ -15,6 +15,7 @@ from amendment.errors import AmendmentError, BudgetReached, ConfigError, Paused
 from amendment.preference import Parsed, register_protocol
 from amendment.preference.folder import PROTOCOLS
 from amendment.preference.parsers import PARSERS
+from amendment.publishing.verify import verify
 from amendment.run import Result, Run
 from amendment.run.ray_engine import SEEN
 from amendment.run.status import read_status
@@ -135,6 +136,17 @@ def test_a_worker_that_does_not_see_the_folder_ends_the_run(tmp_path: Path) -> N
     fault = _Worker(job, 0)._fault
     assert isinstance(fault, ConfigError)
     assert str(tmp_path / "elsewhere") in str(fault)
+
+
+def test_what_killed_workers_left_is_gone_when_the_run_ends_without_workers(tmp_path: Path) -> None:
+    settings = {"name": "n", "models": {"m": {"provider": "simulated"}}, "prompts": [{"lilliput": 4}]}
+    settings |= {"constitution": "lilliput", "candidates": [{"model": "m", "per_prompt": 2}]}
+    settings |= {"judging": {"judges": [{"model": "m"}]}}
+    Run.from_dict(settings, folder=tmp_path)(until="inputs")
+    (tmp_path / SEEN).parent.mkdir()
+    (tmp_path / SEEN).write_text("word")
+    Run.from_dict(settings, folder=tmp_path)()
+    assert verify(tmp_path).findings == []
 
 
 @pytest.mark.parametrize(
