@@ -315,8 +315,8 @@ def print_runs(sizes: Sequence[int]) -> None:
         rows.append([name, *figures, f"{grown:.2f}"])
     for name in results[-1]:
         if name != "parts":
-            stars = ["*" if result["parts"][ASKING]["killed"] and name in OF_ASKING else "" for result in results]
-            rows.append([name, *(f"{r[name]:,.1f}{star}" for r, star in zip(results, stars, strict=True)), ""])
+            cut = [name in OF_ASKING and result["parts"][ASKING]["killed"] for result in results]
+            rows.append([name, *("-" if c else f"{r[name]:,.1f}" for r, c in zip(results, cut, strict=True)), ""])
     print("\n" + "\n".join(table(rows)), flush=True)
     if len(sizes) > 1:
         print_orders(results[-2], results[-1], cells[-2]["prompts"], cells[-1]["prompts"])
