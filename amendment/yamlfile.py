@@ -338,7 +338,8 @@ def _message(fault: _Fault, document: Document) -> str:
     if fault.message:
         return fault.message
     written = document.marks[fault.loc].text if fault.loc in document.marks else None
-    hint = did_you_mean(fault.found, re.split(r", | or ", " or ".join(fault.expected).removeprefix("one of ")))
+    known = " or ".join(fault.expected).removeprefix("one of ").replace("'", "")
+    hint = did_you_mean(fault.found, re.split(", | or ", known))
     match fault.found:
         case None:
             shown = "nothing"

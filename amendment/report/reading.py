@@ -300,7 +300,8 @@ def status_of(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{folder}: no status.json here; expected a run's folder, such as runs/NAME") from None
     except ValueError as fault:
         raise ConfigError(f"{path}: not JSON ({fault}); run again to rewrite it") from None
-    lists = [status.get(key, []) for key in ("done", "out of date", "stages")] if isinstance(status, dict) else [None]
+    is_whole = isinstance(status, dict) and {"name", "stages", "running", "done"} <= status.keys()
+    lists = [status.get(key, []) for key in ("done", "out of date", "stages")] if is_whole else [None]
     if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in lists):
         raise ConfigError(f"{path}: not a run's status; run again to rewrite it")
-    return {"name": folder.name, "done": [], "stages": [], **status}
+    return dict(status)

@@ -45,7 +45,7 @@ def read_status(folder: Path) -> dict[str, Any]:
     is. `unanswered` counts the calls that may have been sent without a reply being stored; null like `paid`. `labels`
     says how many are missing now where a sample is drawn and the last start did not finish; else it is null.
     """
-    status = {"running": None, **status_of(folder)}
+    status = status_of(folder)
     running = status["running"] if status["running"] and is_held(folder) else None
     ended = KILLED if status["running"] and not running else status.get("ended")
     status["of another version"] = [name for name in status["done"] if not RunFolder(folder).has_current_format(name)]
