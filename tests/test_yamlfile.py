@@ -313,7 +313,6 @@ def test_five_mistakes_are_five_lines_with_places_and_suggestions() -> None:
             "2:25: constitution[0].wieght: unknown key 'wieght' (did you mean 'weight'?)",
         ),
         ("constitution: [3]", "2:16: constitution[0]: found 3, expected a mapping (key: value)"),
-        ("engine: Ray", "2:9: engine: found the text 'Ray', expected 'ray' (did you mean 'ray'?)"),
         (
             "jury: maen",
             "2:7: jury: found the text 'maen', expected one of mean, majority or a whole number (did you mean 'mean'?)",
