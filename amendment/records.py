@@ -21,7 +21,7 @@ from amendment.hashing import content_id
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Outcome = Literal["done", "refused", "invalid", "failed", "pending"]
 Scale = Literal["pair", "binary", "ordinal", "score", "log_odds"]
-RaterKind = Literal["person", "model", "verifier", "unknown"]
+RaterKind = Literal["person", "model", "verifier", "truth", "unknown"]
 VoteValue = Literal["A", "B", "tie", "both_bad", "invalid"]
 """A vote on two answers; invalid if it could not be read."""
 FinishReason = Literal["stop", "length", "refusal", "tool_calls", "other"]

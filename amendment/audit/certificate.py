@@ -19,13 +19,14 @@ import numpy as np
 from amendment.audit.agreement import RaterGroup, group, people_leave_one_out
 from amendment.audit.alarm import Alarms, Unmatched, alarms, unmatched
 from amendment.audit.bias import longer_by_majority
+from amendment.audit.ceiling import Requirements, look_at
 from amendment.audit.conclusion import Conclusion, conclusions
 from amendment.audit.counts import Counts, count
-from amendment.audit.gates import Gate, JudgeReport, gates, judge_report
+from amendment.audit.gates import Gate, JudgeReport, gates, judge_report, order_ruling
 from amendment.audit.people import LabelGroup, ShownAgain, label_groups, shown_again
 from amendment.audit.slices import Slice, slices
 from amendment.audit.systems import ConstantAnswer, Controlled, ControlledBy, constant_answers, controlled
-from amendment.audit.votes import TIE, A, AuditData, B, ComparisonInfo, Vote, audit_data
+from amendment.audit.votes import TIE, A, AuditData, B, ComparisonInfo, Flags, Vote, audit_data
 from amendment.errors import ConfigError
 from amendment.statistics import Estimate, Resampling, alternative_annotators
 from amendment.statistics.intervals import FEW, FEWEST, FEWEST_ITEMS, json_values
@@ -35,7 +36,7 @@ from amendment.statistics.sides import HALF
 from amendment.text import plain
 from amendment.yamlfile import read_yaml
 
-CERTIFICATE_FORMAT = 9
+CERTIFICATE_FORMAT = 10
 """The version of the layout of `certificate.json`."""
 
 
@@ -123,7 +124,7 @@ class Certificate:
     @property
     def persons(self) -> tuple[str, ...]:
         """The names of the people who voted."""
-        return tuple(rater.name for rater in self.counts.raters if rater.kind == "person")
+        return tuple(rater.name for rater in self.counts.raters if rater.kind in ("person", "truth"))
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; nan becomes null."""
@@ -139,42 +140,50 @@ def audit(
     seed: int = 0,
     draws: int = 2000,
     level: float = 0.95,
+    asked: Requirements | None = None,
 ) -> Certificate:
     """Everything that votes say about judges and people.
 
     `items` describes each comparison by name, in the order of their file; `votes` may come in any order and change
     nothing by it. `models` names the model of a judge as the writers of items are named, where that is not the judge's
-    own name. Intervals hold at `level` and are clustered by prompt; the bootstrap ones take `draws` draws from
-    `seed`. DataError names votes that cannot be used, ConfigError settings that make no sense.
+    own name. `asked` is what the study asks of a judge. Intervals hold at `level` for all judges and looks together
+    (Bonferroni) and are clustered by prompt; the bootstrap ones take `draws` draws from `seed`. DataError names votes
+    that cannot be used, ConfigError settings that make no sense.
     """
     try:
         drawing = Resampling(seed, draws, level).checked()
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    data = audit_data(items, votes)
+    data, asked = audit_data(items, votes), asked or Requirements()
+    family = max(1, len(data.judges)) * asked.looks
+    drawing = drawing._replace(level=1 - (1 - level) / family)
     counts, people = count(data, drawing), _people(data, drawing)
     judges = tuple(judge_report(data, number, models or {}, drawing) for number, _ in data.judges)
     raised, alone, constant = alarms(data, drawing), unmatched(data), constant_answers(data, drawing)
     made, at_equal_lengths = controlled(data, drawing)
     sliced, not_sliced = slices(data, drawing)
     invalid = {rater.name: rater.invalid for rater in counts.raters}
-    alpha = people.among.alpha if people and people.among else None
-    checks = tuple(
-        gate
-        for judge in judges
-        for gate in gates(
+    alarmed = {alarm.rater: alarm.hint for alarm in raised.found}
+    unshared = {entry.judge for entry in alone}
+    looks = {
+        judge.name: look_at(data, number, alarmed=alarmed, asked=asked, where=_narrowed(data, number, judge))
+        for (number, _), judge in zip(data.judges, judges, strict=True)
+    }
+    checked = {
+        judge.name: gates(
             judge,
+            looks[judge.name],
             invalid=invalid[judge.name],
-            alpha=alpha,
             alarms=raised,
-            is_unmatched=judge.name in {entry.judge for entry in alone},
+            is_unmatched=judge.name in unshared,
             constant=constant,
         )
-    )
+        for judge in judges
+    }
     return Certificate(
         format=CERTIFICATE_FORMAT,
-        conclusions=conclusions(data, judges, checks, alpha, drawing),
-        level=level,
+        conclusions=conclusions(judges, checked, looks, asked),
+        level=drawing.level,
         draws=draws,
         seed=seed,
         counts=counts,
@@ -189,13 +198,23 @@ def audit(
         controlled_by=made,
         constant_answers=constant,
         alarms=raised,
-        gates=checks,
+        gates=tuple(gate for own, _ in checked.values() for gate in own),
         glossary=_glossary(drawing),
     )
 
 
+def _narrowed(data: AuditData, number: int, judge: JudgeReport) -> Flags | None:
+    """The items on which both orders of a judge that they sway choose the same answer; None for any other judge, and
+    where too few items were asked in both."""
+    if order_ruling(judge.position)[0] not in ("WARN", "FAIL") or judge.position.pairs < FEWEST_ITEMS:
+        return None
+    verdicts = data.verdicts.of(number)
+    same = verdicts.where((verdicts.order == 1) & verdicts.decided)
+    return np.isin(np.arange(len(data.items)), same.item)
+
+
 def _glossary(draws: Resampling) -> dict[str, str]:
-    files = ("agreement", "alarm", "gates", "people", "position", "slices", "systems")
+    files = ("agreement", "alarm", "ceiling", "gates", "people", "position", "slices", "systems")
     constants: dict[str, Any] = {name: import_module(f"amendment.audit.{name}") for name in files} | {
         "alternative_annotators": alternative_annotators,
         "draws": draws,

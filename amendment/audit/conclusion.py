@@ -1,59 +1,99 @@
-"""May the judge be used? One of three answers in one sentence, chosen from its gates by the rules of `decide`.
+"""May the judge be used? One of four answers in one sentence, chosen from what is shown by the rules of `decide`.
 
-Covered: every judge of a certificate, the best first; what is missing where nothing can be concluded. Not covered:
-whether the items resemble those that the judge is for. docs/audit.md has the rules as a table.
+What is true: the agreement of two raters is the expected share of equal choices on an item drawn from all items, where
+ties and unreadable verdicts count one half. A judge must not be used if its agreement with people is `margin` or more
+below theirs with each other, if its kappa with them, or theirs, is at most 0.2, or if its kappa is at most 0 in a
+category with a tenth of all items. "Use" is an intersection: each part is shown one-sided at 1 %. "Do not use" is a
+union: the gates and slices of a judge that fail hold together at 5 % (Holm). Both levels are divided by the number of
+judges and of looks (Bonferroni). docs/audit.md has the rules as a table, and how often they are wrong.
+
+Covered: every judge of a certificate, the best first; what is known and what would settle it where nothing can be
+concluded. Not covered: whether people are right, and errors that judge and people share.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-import numpy as np
-
-from amendment.audit.figures import between, rounded, short
-from amendment.audit.gates import Gate, GateOutcome, JudgeReport, at_chance
-from amendment.audit.votes import INVALID, NONE, TIE, AuditData
-from amendment.statistics import Estimate, Resampling, bounds, share
+from amendment.audit.ceiling import LEAST_KAPPA, MARGIN, Look, Part, Requirements, Standing
+from amendment.audit.figures import NOTHING, between, percent, rounded, short
+from amendment.audit.gates import Gate, GateOutcome, JudgeReport
+from amendment.statistics import Estimate
 from amendment.statistics.intervals import FEWEST_ITEMS
+from amendment.statistics.planning import figures_of, items_for_use, items_needed, right_of, scaled
 
-Form = Literal["use", "use where both orders agree", "do not use", "no conclusion"]
-FORMS: tuple[Form, ...] = ("use", "use where both orders agree", "no conclusion", "do not use")
+Form = Literal["use", "use only where", "do not use", "no conclusion"]
+FORMS: tuple[Form, ...] = ("use", "use only where", "no conclusion", "do not use")
 """The best first."""
-GOOD_WITHOUT_CEILING = 0.8
-"""Agreement with annotators that is enough where a ceiling cannot be had or the data leave it open: that of two people
-on MT-Bench, ties left out (Zheng et al. 2023, arXiv 2306.05685, section 4.2: 81 %)."""
+NEARLY_ALL = 0.95
+"""Share of a judge's items that people labelled, from which the labels speak of all of them."""
 FAILURES = {
     "invalid": "too many of its verdicts cannot be read",
-    "chance": "it agrees with annotators no better than chance",
-    "ceiling": "it agrees with an annotator less often than another annotator does",
     "constant": "it prefers a stock answer that some system gives to most prompts",
     "repetition": "asked the same again, it often changes its verdict",
-    "length": "it errs towards one length",
-    "style": "it errs towards one style",
-    "self": "it errs towards the answers of its own model",
+    "chance": "it agrees with people hardly more than chance",
+    "ceiling": "it agrees with an annotator less often than another annotator does",
+    "bar": "it agrees with the truth less often than this study asks for",
 }
-"""What it means that a gate fails. The worst first; `order` is absent, since asking in both orders helps."""
+"""What it means that a gate fails. The worst first; `order` is absent, since asking in both orders helps, and so are
+length, style and self, which people may share."""
+WITHOUT_PEOPLE = ("invalid", "constant", "repetition")
+"""Gates that need no people."""
 
 
 class Evidence(NamedTuple):
     """What `decide` looks at besides the outcomes of the gates."""
 
-    contradicts: bool
+    contradicts: bool = False
     """The judge's two orders contradict each other, so that they may have been read the wrong way round."""
-    has_order: bool
+    says_one_thing: bool = False
+    """Every verdict of the judge is the same."""
+    is_guessed: bool = False
+    """Nobody confirmed the pattern by which its replies were read."""
+    has_order: bool = True
     """A displayed order is on record."""
-    both_orders: int
+    both_orders: int = 0
     """Items that were read in both displayed orders."""
-    decided: int
-    """Items on which the judge and the majority of annotators choose an answer: where the gate of order warns or
-    fails, those on which both orders choose the same one."""
-    least_agreement: float
-    """The lower bound of the agreement on these items; nan where there is none."""
-    doubts_people: bool
-    """Two annotators do not agree better than chance."""
+    labelled: int = 0
+    """Items of the judge that people, or the truth, labelled; where its order sways it, those on which both orders
+    choose the same answer."""
+    is_truth: bool = False
+    """The labels are declared as the truth."""
+    has_bar: bool = False
+    """The study names the agreement with the truth that it needs."""
+    annotators: int = 0
+    """People who set the ceiling: those under alarm do not."""
+    with_two: int = 0
+    """Labelled items with two of them or more."""
+    is_copied: bool = False
+    """Two raters look like copies of each other, and nobody is left to tell."""
+    missing: tuple[str, ...] = ()
+    """What is not shown of the judge where it would be used: people, chance, ceiling or bar."""
+    hardly_agree: bool = False
+    """The kappa of people is neither above 0.2 nor shown to be."""
+    is_part: bool = False
+    """These are categories in which the judge is shown above chance, and it is not in all large ones."""
+    no_part: bool = False
+    """The judge is not shown to be above chance in any category."""
+    is_conditional: bool = False
+    """It is shown under a condition alone: both orders agree, some categories, items like the labelled ones."""
+
+
+class Category(NamedTuple):
+    """One judge in one category."""
+
+    name: str
+    share: float
+    """Of the judge's items."""
+    kappa: Estimate
+    """With one annotator, on all labelled items."""
+    agreement: Estimate
+    """With one annotator, on the items with two."""
+    two_annotators: Estimate
+    standing: Standing
 
 
 @dataclass(frozen=True)
@@ -66,57 +106,80 @@ class Conclusion:
     because: str
     """The rule of `decide` that applied: a gate, or what is missing."""
     sentence: str
-    agreement: Estimate | None
-    """With the majority of annotators, where both choose an answer; as in `Evidence.decided`. None without a label."""
-    agreed: int
-    """Items on which they choose the same answer."""
-    two_annotators: Estimate | None
-    """Agreement of two annotators on the items they share with the judge, ties left out; None without two."""
-    flips: Estimate | None
+    where: tuple[str, ...] = ()
+    """The conditions of "use only where"; figures rest on the items that fulfil them."""
+    margin: float = MARGIN
+    agreement: Estimate | None = None
+    """Of the judge with one annotator, on the items with two, or with the truth; ties and unreadable verdicts count one
+    half. With one annotator, on all labelled items. None without a label."""
+    two_annotators: Estimate | None = None
+    """Of two annotators, on the same items; None without two, and with labels that are the truth."""
+    gap: Estimate | None = None
+    """agreement - two_annotators."""
+    kappa: Estimate | None = None
+    """Of the judge with one annotator, or with the truth, on all labelled items."""
+    people_kappa: Estimate | None = None
+    could_show: float | None = None
+    """The gap at which such labels give "Use" in 80 % of samples."""
+    people: tuple[str, ...] = ()
+    """Who sets the ceiling, or knows the truth."""
+    left_out: tuple[str, ...] = ()
+    """Sentences on those who do not."""
+    categories: tuple[Category, ...] = ()
+    flips: Estimate | None = None
     """Share of the items asked in both orders whose verdict changes with the order; None where none was."""
-    coverage: float
-    """Share of the items that the judge was asked about for which it chooses an answer."""
+    coverage: float = math.nan
+    """Share of the items that the judge was asked about for which it, or both its orders, choose an answer."""
+    labelled: float = math.nan
+    """Share of the judge's items that people labelled."""
 
 
 def decide(outcomes: Mapping[str, GateOutcome], evidence: Evidence) -> tuple[Form, str]:
     """The form of the conclusion, and what decides it; the first rule that applies."""
-    order, ceiling, chance = outcomes["order"], outcomes["ceiling"], outcomes["chance"]
+    order, found = outcomes["order"], evidence
     is_swayed = order in ("WARN", "FAIL")
-    is_good = ceiling == "PASS" or evidence.least_agreement > GOOD_WITHOUT_CEILING
     rules: list[tuple[bool, Form, str]] = [
+        (found.contradicts, "no conclusion", "contradicting orders"),
+        (outcomes["invalid"] == "FAIL" and found.is_guessed, "no conclusion", "guessed pattern"),
+        *((outcomes[check] == "FAIL", "do not use", check) for check in WITHOUT_PEOPLE),
+        (found.says_one_thing, "do not use", "one verdict"),
+        (found.hardly_agree and found.with_two >= FEWEST_ITEMS, "no conclusion", "people"),
         (outcomes["rows"] == "WARN", "no conclusion", "rows"),
-        (evidence.contradicts, "no conclusion", "contradicting orders"),
-        *((outcomes[check] == "FAIL", "do not use", check) for check in FAILURES),
-        (chance == "not measured", "no conclusion", "few labels"),
-        (chance == "WARN", "do not use", "chance"),
-        (is_swayed and evidence.both_orders < FEWEST_ITEMS, "do not use", "one order"),
-        (order == "not measured" and evidence.has_order, "no conclusion", "order not measured"),
-        (evidence.decided < FEWEST_ITEMS, "no conclusion", "few choices"),
-        (evidence.doubts_people, "no conclusion", "people"),
-        (is_good and is_swayed, "use where both orders agree", "order"),
-        (is_good, "use", "agreement"),
-        (True, "no conclusion", "open"),
+        (order == "FAIL" and found.both_orders < FEWEST_ITEMS, "do not use", "one order"),
+        (is_swayed and found.both_orders < FEWEST_ITEMS, "no conclusion", "one order"),
+        (order == "not measured" and found.has_order, "no conclusion", "order not measured"),
+        (found.labelled < FEWEST_ITEMS, "no conclusion", "few labels"),
+        (found.is_truth and not found.has_bar, "no conclusion", "no bar"),
+        (found.is_copied, "no conclusion", "copies"),
+        (not found.is_truth and found.annotators < 2, "no conclusion", "one annotator"),
+        (not found.is_truth and found.with_two < FEWEST_ITEMS, "no conclusion", "few with two"),
+        (found.is_part and not found.missing, "use only where", "conditions"),
+        *((outcomes[check] == "FAIL", "do not use", check) for check in ("chance", "ceiling", "bar")),
+        (bool(found.missing), "no conclusion", "open"),
+        (found.no_part, "no conclusion", "categories"),
+        (found.is_conditional, "use only where", "conditions"),
+        (True, "use", "agreement"),
     ]
     return next((form, because) for applies, form, because in rules if applies)
 
 
 def conclusions(
-    data: AuditData, judges: Sequence[JudgeReport], gates: Sequence[Gate], alpha: Estimate | None, draws: Resampling
+    judges: Sequence[JudgeReport],
+    checked: Mapping[str, tuple[Sequence[Gate], tuple[Part, ...]]],
+    looks: Mapping[str, Look],
+    asked: Requirements,
 ) -> tuple[Conclusion, ...]:
-    """The conclusion on each judge, the best first; one that says so where no judge voted. `alpha` is that of people
-    among themselves, None with fewer than two."""
+    """The conclusion on each judge, the best first; one that says so where no judge voted.
+
+    `checked` has the gates and categories of each judge by its name, `looks` what they rest on.
+    """
     if not judges:
         sentence = "Nothing can be concluded about a judge: only people voted."
-        return (Conclusion(None, "no conclusion", "no judge", sentence, None, 0, None, None, math.nan),)
+        return (Conclusion(None, "no conclusion", "no judge", sentence),)
     drawn = [
-        _conclusion(
-            data,
-            judge,
-            {gate.check: gate for gate in gates if gate.judge == judge.name},
-            at_chance(alpha) if alpha else "",
-            draws,
-        )
+        _conclusion(judge, {gate.check: gate for gate in gates}, parts, looks[judge.name], asked)
         for judge in judges
+        for gates, parts in [checked[judge.name]]
     ]
     return tuple(sorted(drawn, key=_rank))
 
@@ -133,7 +196,7 @@ def refused(concluded: Iterable[Conclusion], gates: Iterable[Gate]) -> tuple[Con
             conclusion,
             form="do not use",
             because="people's labels",
-            sentence=f"{_BEGINNING['do not use'].format(short(conclusion.judge))}: {words}",
+            sentence=f"Do not use {short(conclusion.judge)}: {words}",
         )
         if conclusion.judge and conclusion.form != "do not use"
         else conclusion
@@ -147,101 +210,218 @@ def _rank(conclusion: Conclusion) -> tuple[int, float, str]:
 
 
 def _conclusion(
-    data: AuditData, judge: JudgeReport, gates: Mapping[str, Gate], doubt: str, draws: Resampling
+    judge: JudgeReport, gates: Mapping[str, Gate], parts: tuple[Part, ...], look: Look, asked: Requirements
 ) -> Conclusion:
-    number = next(number for number, rater in data.judges if rater.name == judge.name)
-    position, verdicts = judge.position, data.verdicts.of(number)
-    outcomes = {check: gate.outcome for check, gate in gates.items()}
-    if outcomes["order"] in ("WARN", "FAIL") and position.pairs >= FEWEST_ITEMS:
-        verdicts = verdicts.where(verdicts.order == 1)
-    chosen = verdicts.where(verdicts.decided)
-    majority = data.majority[chosen.item]
-    both = ~np.isin(majority, (TIE, NONE, INVALID))
-    right = (chosen.value == majority)[both]
-    agreement = share(right, data.prompts(chosen.item[both]), draws.level)
-    ceiling = judge.ceiling.get("no_ties")
-    interval = bounds(agreement)
+    position = judge.position
+    above = tuple(part for part in parts if part.standing == "above chance")
+    is_part = bool(above) and len(above) < len(parts) and gates["categories"].outcome != "PASS"
+    narrowed = look.within(above) if is_part else look
+    where = tuple(_conditions(look, above if is_part else (), asked))
     evidence = Evidence(
         contradicts=position.contradicts,
+        says_one_thing=look.says_one_thing,
+        is_guessed=judge.name in asked.guessed,
         has_order=bool(position.prefers_first.n),
         both_orders=position.pairs,
-        decided=agreement.n,
-        least_agreement=interval[0] if interval else math.nan,
-        doubts_people=bool(doubt),
+        labelled=look.with_labels.items,
+        is_truth=look.is_truth,
+        has_bar=asked.min_agreement is not None,
+        annotators=len(look.people),
+        with_two=look.figures.people.items,
+        is_copied=look.copied is not None,
+        missing=narrowed.missing,
+        is_part=is_part,
+        hardly_agree="people" in look.missing and not look.figures.people_kappa.value > LEAST_KAPPA,
+        no_part=bool(parts) and not above and gates["categories"].outcome != "PASS",
+        is_conditional=bool(where),
     )
-    form, because = decide(outcomes, evidence)
+    form, because = decide({check: gate.outcome for check, gate in gates.items()}, evidence)
+    used = narrowed if form == "use only where" else look
+    level, figures = 1 - 5 * look.bar.p, used.figures
+    has_two = figures.people.items > 0 and not look.is_truth
     same = position.consistency
-    flips = same._replace(value=1 - same.value, low=1 - same.high, high=1 - same.low) if position.pairs else None
     conclusion = Conclusion(
         judge=judge.name,
         form=form,
         because=because,
         sentence="",
-        agreement=agreement if judge.label else None,
-        agreed=int(right.sum()),
-        two_annotators=ceiling.people if ceiling else None,
-        flips=flips,
-        coverage=chosen.item.size / verdicts.item.size,
+        where=where if form == "use only where" else (),
+        margin=asked.margin,
+        agreement=(figures.judge if has_two else used.with_labels).estimate(level) if used.with_labels.items else None,
+        two_annotators=figures.people.estimate(level) if has_two else None,
+        gap=figures.gap.estimate(level) if has_two else None,
+        kappa=used.kappa.estimate(level) if used.kappa.items else None,
+        people_kappa=figures.people_kappa.estimate(level) if has_two else None,
+        could_show=used.could_show if has_two else None,
+        people=look.people,
+        left_out=look.left_out,
+        categories=tuple(_category(part, level) for part in parts),
+        flips=same._replace(value=1 - same.value, low=1 - same.high, high=1 - same.low) if position.pairs else None,
+        coverage=look.coverage,
+        labelled=look.labelled,
     )
-    words = f"{_BEGINNING[form].format(short(judge.name))}: {_reason(conclusion, judge, gates, doubt)}."
-    return replace(conclusion, sentence=words)
+    words = "; ".join(filter(None, _reasons(conclusion, judge, gates, used)))
+    beginning = {
+        "use": f"Use {short(judge.name)}",
+        "use only where": f"Use {short(judge.name)} only {' and '.join(where)}",
+        "do not use": f"Do not use {short(judge.name)}",
+        "no conclusion": f"Nothing can be concluded about {short(judge.name)}",
+    }[form]
+    return replace(conclusion, sentence=f"{beginning}: {words}.")
 
 
-_BEGINNING: dict[Form, str] = {
-    "use": "Use {}",
-    "use where both orders agree": "Use {} only where both orders agree",
-    "do not use": "Do not use {}",
-    "no conclusion": "Nothing can be concluded about {}",
+def _category(part: Part, level: float) -> Category:
+    kappa, judge, people = (shown.estimate(level) for shown in (part.kappa, part.figures.judge, part.figures.people))
+    return Category(part.name, part.share, kappa, judge, people, part.standing)
+
+
+def _conditions(look: Look, above: Sequence[Part], asked: Requirements) -> Iterator[str]:
+    if look.orders_agree:
+        yield "where both orders agree"
+    if above:
+        yield f"for {_listed([part.name for part in above])}"
+    if look.labelled < NEARLY_ALL and not asked.drawn:
+        yield f"on items like the {rounded(look.labelled)} that people labelled"
+
+
+def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
+    conclusion: Conclusion, judge: JudgeReport, gates: Mapping[str, Gate], look: Look
+) -> Iterator[str]:
+    """What is known, why it decides, and what would settle it."""
+    because, position, known = conclusion.because, judge.position, _known(conclusion, look)
+    match because:
+        case "contradicting orders":
+            turned = f"in {rounded(position.turned)} of the items it changes sides when the answers change places"
+            yield f"{turned}. Check coordinates and orders of its file"
+        case "guessed pattern":
+            yield f"{gates['invalid'].found}, by a pattern that was guessed. Name the pattern of its replies"
+        case "one verdict":
+            yield "every verdict is the same"
+        case "rows":
+            yield f"check first how the files were joined ({gates['rows'].found})"
+        case "one order":
+            yield f"{gates['order'].found}. Ask it in both orders and audit it again"
+        case "order not measured":
+            yield f"its position bias is not measured. Ask it in both orders on {FEWEST_ITEMS} items"
+        case "few labels":
+            where = " on which both orders agree" if look.orders_agree else ""
+            labelled = len(look.sides.judge) or "none"
+            yield f"people labelled {labelled} of its items{where}, and {FEWEST_ITEMS} are needed"
+        case "no bar":
+            yield f"{known}. Name the agreement that you need: min_agreement"
+        case "copies":
+            yield from (known, _copied(look))
+        case "one annotator" | "few with two":
+            yield from (known, *conclusion.left_out, f"a second person on {_for_use(look)} items is needed")
+        case "people":
+            chance = f"kappa {_shown(conclusion.people_kappa, '.2f')}"
+            yield f"people agree with each other hardly more than chance ({chance})"
+            yield "no judge can be measured on these labels"
+            yield from (known, *conclusion.left_out)
+        case "open":
+            yield known
+            yield f"the labels do not show {_listed([_PARTS[name] for name in look.missing])}"
+            yield from (*_settled(look), *conclusion.left_out)
+        case "categories":
+            yield from (known, "in no category is it shown to agree with people more than chance does")
+        case "agreement" | "conditions":
+            yield known
+            yield from _covered(conclusion, look)
+            yield from (*_elsewhere(conclusion), *conclusion.left_out)
+        case "invalid" | "constant" | "repetition":
+            yield f"{FAILURES[because]} ({gates[because].found})"
+        case _:
+            kappa = f"kappa {_shown(conclusion.kappa, '.2f')}" if because == "chance" else ""
+            yield from (FAILURES[because], known, kappa, *conclusion.left_out)
+
+
+_PARTS = {
+    "people": f"that people agree more than chance (kappa above {LEAST_KAPPA})",
+    "chance": f"that it agrees with people more than chance (kappa above {LEAST_KAPPA})",
+    "ceiling": "that it is within the margin",
+    "bar": "that it reaches min_agreement",
 }
 
 
-def _reason(conclusion: Conclusion, judge: JudgeReport, gates: Mapping[str, Gate], doubt: str) -> str:
-    """The rest of the sentence."""
-    position, flips, agreement = judge.position, conclusion.flips, conclusion.agreement
-    changes = f"{rounded(flips.value)} of its verdicts change with the order" if flips else ""
-    and_changes = f"; {changes}" if changes and gates["order"].outcome in ("WARN", "FAIL") else ""
-    share_agreed, count = (rounded(agreement.value), agreement.n) if agreement else ("", 0)
-    chosen = f"the items where both choose ({conclusion.agreed} of {count})"
-    agrees = f"it agrees with the annotators' majority on {share_agreed} of {chosen}"
-    coverage = f"{rounded(conclusion.coverage)} of its items"
-    two = conclusion.two_annotators
-    and_two = f"; two annotators agree on {rounded(two.value)}" if two else ""
-    needed = f", and {FEWEST_ITEMS} are needed{and_changes}"
-    labelled = f"people labelled {judge.label.items if judge.label else 'none'} of its items{needed}"
-    if judge.label and judge.label.items >= FEWEST_ITEMS:
-        labelled = f"its agreement with annotators is not measured: {gates['chance'].found}"
-    kappa = f" (kappa {_kappa(judge.label.kappa)}){and_changes}" if judge.label else ""
-    unproved = "the data do not show that it agrees with annotators better than chance"
-    turned = f"in {rounded(position.turned)} of the items it changes sides when the answers change places"
-    more = "more labelled items are" if two else "a second annotator or more labels are"
-    reasons = {check: f"{words} ({gates[check].found})" for check, words in FAILURES.items()} | {
-        "agreement": f"{agrees}; it chooses on {coverage}{and_two}",
-        "order": f"{changes}; where both orders agree, {agrees}; both orders agree on {coverage}",
-        "rows": f"check first how the files were joined ({gates['rows'].found})",
-        "contradicting orders": f"{turned}. Check coordinates and orders of its file",
-        "chance": f"{FAILURES['chance'] if gates['chance'].outcome == 'FAIL' else unproved}{kappa}",
-        "ceiling": _below_ceiling(judge),
-        "few labels": labelled,
-        "one order": f"{gates['order'].found}. Ask it in both orders and audit it again",
-        "order not measured": f"its position bias is not measured. Ask it in both orders on {FEWEST_ITEMS} items",
-        "few choices": f"both it and annotators choose an answer on {agreement.n if agreement else 0} items{needed}",
-        "people": doubt,
-        "open": f"{agrees}, and the data cannot tell whether that is as good as a person; {more} needed",
-    }
-    return reasons[conclusion.because]
-
-
-def _below_ceiling(judge: JudgeReport) -> str:
-    """How often it agrees with an annotator, and how much less that is than two annotators do."""
-    ceiling = judge.ceiling.get("no_ties")
-    interval = bounds(ceiling.difference) if ceiling else None
-    if ceiling is None or interval is None:
+def _known(conclusion: Conclusion, look: Look) -> str:
+    """Both figures and their difference, on the same items; or the one there is."""
+    agreement, two, gap = conclusion.agreement, conclusion.two_annotators, conclusion.gap
+    if agreement is None:
         return ""
-    gap = f"{-100 * ceiling.difference.value:.1f} points more {between((-interval[1], -interval[0]))}"
-    agrees = f"it agrees with an annotator on {rounded(ceiling.judge.value)} of the items"
-    return f"{agrees}, while two annotators agree on {rounded(ceiling.people.value)}, which is {gap}"
+    if two is not None and gap is not None:
+        return (
+            f"it agrees with an annotator on {100 * agreement.value:.1f} % of {gap.n} items, two annotators agree on "
+            f"{100 * two.value:.1f} %; the difference is {_shown(gap, '+.1f', 100)} points, and the margin is "
+            f"{100 * conclusion.margin:g}"
+        )
+    with_whom = "the truth" if look.is_truth else "an annotator"
+    if len(look.people) == 1 and not look.is_truth:
+        with_whom = f"the annotator {short(look.people[0])}"
+    bar = look.asked.min_agreement if look.is_truth else None
+    asked = f", and the study asks for {100 * bar:g} %" if bar is not None else ""
+    return f"it agrees with {with_whom} on {percent(agreement)} of {agreement.n} items{asked}"
 
 
-def _kappa(kappa: Estimate) -> str:
-    interval = bounds(kappa)
-    return f"{kappa.value:.2f}" + (f", {round(interval[0], 2) + 0:.2f} to {interval[1]:.2f}" if interval else "")
+def _shown(estimate: Estimate | None, form: str, scale: float = 1) -> str:
+    if estimate is None:
+        return NOTHING
+    return f"{scale * estimate.value + 0:{form}} {between((estimate.low, estimate.high), form, scale)}"
+
+
+def _covered(conclusion: Conclusion, look: Look) -> Iterator[str]:
+    """On how many of its items the judge chooses an answer, and how many people labelled."""
+    if look.orders_agree and conclusion.flips:
+        yield f"{rounded(conclusion.flips.value)} of its verdicts change with the order"
+        yield f"both orders agree on {rounded(conclusion.coverage)} of its items"
+    elif conclusion.coverage < 1:
+        yield f"it chooses on {rounded(conclusion.coverage)} of its items"
+    if conclusion.labelled < NEARLY_ALL:
+        yield f"people labelled {rounded(conclusion.labelled)} of them" + (
+            ", drawn by chance" if look.asked.drawn else ""
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(map(short, names[:-1])), short(names[-1]))))
+
+
+def _elsewhere(conclusion: Conclusion) -> Iterator[str]:
+    """The categories where the judge is not shown to be above chance."""
+    parts = conclusion.categories
+    below = [f"{part.name} (kappa {part.kappa.value:.2f})" for part in parts if part.standing == "below chance"]
+    few = [part.name for part in parts if part.standing == "too few labels"]
+    if below:
+        yield f"do not use it for {_listed(below)}"
+    if few:
+        yield f"there are too few labels for {_listed(few)}"
+
+
+def _copied(look: Look) -> str:
+    pair = look.copied
+    if pair is None:
+        return ""
+    return (
+        f"{short(pair.first)} and {short(pair.second)} agree on {100 * pair.agreement.value:.1f} %, more than the "
+        "other annotator explains. A third person would tell whether one copied the other; if nobody did, write "
+        "copies: allowed"
+    )
+
+
+def _for_use(look: Look) -> str:
+    """Items that two people have to label for a judge that is as good as they are, by its agreement with one."""
+    agreement = look.with_labels.value
+    right = right_of(0.5 if math.isnan(agreement) else agreement)
+    needed = items_for_use(figures_of(right, right, 2), look.bar)
+    return f"about {needed:,}" if needed else "very many"
+
+
+def _settled(look: Look) -> Iterator[str]:
+    """How many items would decide, if the figures stay as they are."""
+    if look.is_truth:
+        return
+    figures, bound = look.figures, -look.asked.margin
+    use = items_for_use(figures, look.bar)
+    not_use = items_needed(lambda items: scaled(figures, items).gap.p_below(bound) < look.bar.p)
+    if needed := use or not_use:
+        form = "Use" if use else "Do not use"
+        yield f'about {needed:,} items labelled like these would give "{form}" if the figures stay as they are'

@@ -5,7 +5,8 @@ No gate edits anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +20,8 @@ from amendment.audit.agreement import (
 )
 from amendment.audit.alarm import Alarms
 from amendment.audit.bias import FORMAT, LENGTH, SELF, FeatureBias, bias_table, longer_by_majority
-from amendment.audit.figures import between
+from amendment.audit.ceiling import LEAST_KAPPA, Look, Part, by_category
+from amendment.audit.figures import between, short
 from amendment.audit.people import stands_in
 from amendment.audit.position import CONFOUNDED, Position, Repetition, position, repetition
 from amendment.audit.systems import ConstantAnswer, ConstantWins
@@ -27,7 +29,8 @@ from amendment.audit.votes import AuditData
 from amendment.records import RaterKind
 from amendment.statistics import Estimate, Resampling, bounds
 from amendment.statistics.alternative_annotators import AlternativeAnnotator
-from amendment.statistics.intervals import FEWEST_ITEMS, NO_VARIATION
+from amendment.statistics.beside import Shown
+from amendment.statistics.intervals import FEWEST_ITEMS, NO_VARIATION, t_quantile
 
 GateOutcome = Literal["PASS", "WARN", "FAIL", "not measured"]
 Ruling = tuple[GateOutcome, str]
@@ -35,7 +38,6 @@ CANNOT_TELL = "the data cannot tell"
 OFTEN, FEWEST_UNREADABLE, MOST_UNREADABLE = 0.02, 5, 0.1
 """Share of unreadable verdicts above which a judge does not pass; number of verdicts from which a majority decides;
 share above which it fails."""
-BELOW_CEILING = 0.05
 LEAST_CONSISTENT, HARDLY_CONSISTENT = 0.8, 0.65
 """Share of the same verdict in both orders from which the gate of order passes, and from which it warns."""
 MOST_LEANING, FAR_LEANING = 0.1, 0.175
@@ -132,30 +134,59 @@ def judge_report(data: AuditData, number: int, models: Mapping[str, str], draws:
 
 def gates(
     judge: JudgeReport,
+    look: Look,
     *,
     invalid: Estimate,
-    alpha: Estimate | None,
     alarms: Alarms,
     is_unmatched: bool,
     constant: Iterable[ConstantAnswer],
-) -> list[Gate]:
-    """All checks of one judge. `invalid` is its share of unreadable votes, `alpha` that of people among themselves;
-    `is_unmatched` says that the judge shares no item with people."""
+) -> tuple[list[Gate], tuple[Part, ...]]:
+    """All checks of one judge, and its categories. `invalid` is its share of unreadable votes; `is_unmatched` says that
+    it shares no item with people.
+
+    Those that fail hold together, with the categories below chance, at 5 % (Holm): any other failure is a WARN.
+    """
     marks = {name: row for name, row in judge.bias.items() if name not in (LENGTH, SELF, *FORMAT)}
-    rulings = {
-        "order": _order(judge.position),
+    rulings: dict[str, Ruling] = {
+        "order": order_ruling(judge.position),
         "invalid": unreadable(invalid, MOST_UNREADABLE),
-        "chance": _chance(judge.label),
-        "ceiling": _ceiling(judge.ceiling.get("no_ties"), alpha),
-        "ties": _ties(judge.one_call),
-        "rows": _rows(judge, alarms, is_unmatched=is_unmatched),
         "constant": _constant(judge.name, constant),
         "repetition": _repetition(judge.repetition),
+        "chance": _chance(look),
+        "ceiling": _ceiling(look),
+        "bar": _bar(look),
+        "categories": ("not measured", "one category, or none on record"),
+        "ties": _ties(judge.one_call),
+        "rows": _rows(judge, alarms, is_unmatched=is_unmatched),
         "length": _length(judge.bias.get(LENGTH)),
         "style": _style(marks),
         "self": _style({SELF: judge.bias[SELF]} if SELF in judge.bias else {}),
     }
-    return [Gate(judge.name, check, *ruling) for check, ruling in rulings.items()]
+    level = 1 - 5 * look.bar.p
+    tested = {
+        "invalid": _p_above(invalid, MOST_UNREADABLE, level),
+        "repetition": 1 - _p_above(judge.repetition.stability, HARDLY_STABLE, level) if judge.repetition else math.nan,
+        **{check: shown.p_below(bound) for check, (shown, bound) in look.parts.items() if check != "people"},
+    }
+    parts, family = by_category(look, {check: p for check, p in tested.items() if rulings[check][0] == "FAIL"})
+    for check in tested:
+        outcome, found = rulings[check]
+        if outcome == "FAIL" and not family[check].rejected and not look.says_one_thing:
+            rulings[check] = "WARN", f"{found}; not shown together with its other gates"
+    if parts:
+        rulings["categories"] = _categories(parts)
+    return [Gate(judge.name, check, *ruling) for check, ruling in rulings.items()], parts
+
+
+def _p_above(estimate: Estimate, bound: float, level: float) -> float:
+    """The one-sided p that the true value is `bound` or less, by the interval's own error on that side."""
+    if math.isnan(estimate.low) or estimate.clusters < 2:
+        return math.nan
+    from scipy.special import stdtr
+
+    reach = estimate.value - estimate.low if estimate.value > bound else estimate.high - estimate.value
+    t = t_quantile(estimate.clusters - 1, level)
+    return float(stdtr(estimate.clusters - 1, t * (bound - estimate.value) / max(reach, 1e-12)))
 
 
 def worst_measured(rulings: Iterable[Ruling]) -> Ruling:
@@ -192,17 +223,7 @@ def unreadable(share: Estimate, limit: float) -> Ruling:
     return ("WARN", f"{shown}, above {100 * OFTEN:g} %") if share.value > OFTEN else ("PASS", shown)
 
 
-def at_chance(alpha: Estimate | None) -> str:
-    """A doubt about the agreement of people with each other; empty where it is better than chance."""
-    interval = bounds(alpha) if alpha else None
-    if interval and interval[0] > 0:
-        return ""
-    if alpha and interval and alpha.value <= 0:
-        return f"people agree no better than chance (alpha {alpha.value:.2f})"
-    return f"whether people agree better than chance {CANNOT_TELL}"
-
-
-def _order(position: Position) -> Ruling:
+def order_ruling(position: Position) -> Ruling:
     if position.pairs < FEWEST_ITEMS:
         return _one_order(position)
     consistent = position.consistency.value
@@ -236,24 +257,50 @@ def _one_order(position: Position) -> Ruling:
     return "FAIL" if is_far else "WARN", f"{shown}, not 50 %"
 
 
-def _chance(label: Agreement | None) -> Ruling:
-    if label is None or label.items < FEWEST_ITEMS:
-        return "not measured", f"{label.items if label else 0} items with a person's vote"
-    return above(label.kappa, 0, ".2f")
+def _chance(look: Look) -> Ruling:
+    if look.says_one_thing:
+        return "FAIL", "every verdict is the same"
+    if look.kappa.items < FEWEST_ITEMS:
+        return "not measured", f"{look.kappa.items} items with a label"
+    return _against(look.kappa, LEAST_KAPPA, look, f"kappa {_interval(look.kappa, look, '.2f', 1)}")
 
 
-def _ceiling(ceiling: AgainstPeople | None, alpha: Estimate | None) -> Ruling:
-    if ceiling is None:
-        return "not measured", "too few items with two people"
-    in_points = ceiling.difference._replace(
-        **{name: 100 * getattr(ceiling.difference, name) for name in ("value", "low", "high")}
+def _ceiling(look: Look) -> Ruling:
+    gap = look.figures.gap
+    if look.is_truth or gap.items < FEWEST_ITEMS:
+        return "not measured", f"{gap.items} items with two annotators"
+    shown = f"agreement minus that of two annotators, in points: {_interval(gap, look, '+.1f', 100)}"
+    return _against(gap, -look.asked.margin, look, shown)
+
+
+def _bar(look: Look) -> Ruling:
+    bar = look.asked.min_agreement
+    if not look.is_truth or bar is None or look.with_labels.items < FEWEST_ITEMS:
+        return "not measured", "needs labels of kind truth, and min_agreement"
+    return _against(
+        look.with_labels, bar, look, f"agreement in percent: {_interval(look.with_labels, look, '.1f', 100)}"
     )
-    outcome, shown = above(in_points, -100 * BELOW_CEILING, "+.1f")
-    shown = f"agreement minus that of two annotators, in points: {shown}" if outcome != "not measured" else shown
-    doubt = at_chance(alpha)
-    if not doubt or outcome == "not measured":
-        return outcome, shown
-    return "WARN" if outcome == "PASS" else outcome, f"{shown}; {doubt}"
+
+
+def _against(shown: Shown, bound: float, look: Look, found: str) -> Ruling:
+    """PASS where the figure is shown above the bound, FAIL where it is shown below, by itself."""
+    if shown.p_above(bound) < look.bar.p:
+        return "PASS", found
+    return ("FAIL", found) if shown.p_below(bound) < 5 * look.bar.p else ("WARN", f"{found}: {CANNOT_TELL}")
+
+
+def _interval(shown: Shown, look: Look, form: str, scale: float) -> str:
+    estimate = shown.estimate(1 - 5 * look.bar.p)
+    return f"{scale * estimate.value:{form}} {between((estimate.low, estimate.high), form, scale)}"
+
+
+def _categories(parts: Sequence[Part]) -> Ruling:
+    below = [part for part in parts if part.standing == "below chance"]
+    few = [part for part in parts if part.standing == "too few labels" and part.is_large]
+    named = ", ".join(f"{short(part.name)} (kappa {part.kappa.value:.2f})" for part in below or few)
+    if below:
+        return "WARN", f"below chance: {named}"
+    return ("WARN", f"not shown above chance: {named}") if few else ("PASS", f"{len(parts)} categories")
 
 
 def _ties(calls: Agreement | None) -> Ruling:
@@ -338,7 +385,7 @@ def _one_sided(asymmetries: list[Estimate], form: str) -> Ruling:
     )
     least, most = min(low for low, _ in intervals), max(high for _, high in intervals)
     if least > 0 or most < 0:
-        return "FAIL" if least > MOST_SWAY or most < -MOST_SWAY else "WARN", shown
+        return "WARN", shown
     if any(low <= 0 <= high and high - low > WIDEST for low, high in intervals):
         return "not measured", f"{shown}: too wide to tell"
     is_open = least < -MOST_SWAY or most > MOST_SWAY

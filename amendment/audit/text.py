@@ -7,11 +7,12 @@ leaves a question open, so does the sentence. The long tables are `sections`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from amendment.audit.bias import LENGTH
 from amendment.audit.certificate import Certificate
-from amendment.audit.figures import NOTHING, Section, between, percent, points, rounded
+from amendment.audit.figures import NOTHING, Section, between, percent, points, ranged, rounded
 from amendment.audit.gates import LEAST_CONSISTENT, Gate, JudgeReport
 from amendment.audit.position import CONFOUNDED, Position
 from amendment.statistics import Estimate, bounds
@@ -20,14 +21,14 @@ from amendment.text import cell, table
 
 MOST_JUDGES, MOST_DETAILED, MOST_TOLD = 10, 3, 5
 """Judges with a conclusion, judges with details, and warnings of one kind."""
-LONGEST_SENTENCE = 600
-OWN_LINE = ("order", "invalid", "length", "ceiling")
+LONGEST_SENTENCE = 900
+OWN_LINE = ("order", "invalid", "length", "ceiling", "chance", "bar")
 """Gates whose figure has a line whatever their outcome, or is in the table."""
 READING = (
-    "Agreement: the share of items on which the judge and the majority of annotators choose the same answer, where "
-    "both choose one. Tied: the judge's orders disagree, or the judge or the majority chooses neither. Annotators: the "
-    "agreement of two of them, on the n items with two. Difference: the judge's agreement with single annotators minus "
-    "that of two annotators, on the same n items, in points. "
+    "Agreement: how often the judge agrees with one annotator; annotators: how often two of them agree; difference: "
+    "the first minus the second, in points. All three are on the items that two annotators or more labelled, and ties and "
+    "unreadable verdicts count one half. With the majority: the share of items on which the judge and the majority of "
+    "annotators choose the same answer, where both choose one; the other items are left out. "
     f"* fewer than {FEW} prompts, or another doubt that certificate.json names."
 )
 POINTER = (
@@ -145,21 +146,41 @@ def _warnings(certificate: Certificate) -> list[str]:
 
 
 def _agreement(certificate: Certificate, judges: Iterable[JudgeReport]) -> list[str]:
-    """One figure of agreement for each judge, beside that of annotators."""
+    """The figures of each conclusion, and agreement with the majority."""
+    by_name = {conclusion.judge: conclusion for conclusion in certificate.conclusions}
     rows = [
-        [cell(judge.name), percent(judge.headline), str(judge.headline.n), judge.label.left_out.why]
-        + (
-            [f"{percent(ceiling.people)}, n = {ceiling.items}", points(ceiling.difference)]
-            if ceiling
-            else [NOTHING] * 2
-        )
+        [
+            cell(judge.name),
+            percent(concluded.agreement),
+            percent(concluded.two_annotators),
+            points(concluded.gap),
+            ranged(concluded.kappa),
+            str(concluded.agreement.n),
+            percent(judge.headline),
+            judge.label.left_out.why if judge.label else NOTHING,
+        ]
         for judge in judges
-        for ceiling in [judge.ceiling.get("no_ties")]
-        if judge.label and judge.headline
+        for concluded in [by_name[judge.name]]
+        if concluded.agreement
     ]
     if rows:
-        head = ["judge", "agreement", "items", "left out", "annotators", "difference"]
-        return ["## Agreement with annotators", "", *table([head, *rows]), "", READING, ""]
+        head = ["judge", "agreement", "annotators", "difference", "kappa", "items", "with the majority", "left out"]
+        could_show = [
+            f'Such labels give "Use" in 80 % of samples to {cell(judge.name)} if its true difference is '
+            f"{100 * reach:+.1f} points or better."
+            for judge in judges
+            if (reach := by_name[judge.name].could_show) is not None and not math.isnan(reach)
+        ]
+        return [
+            "## Agreement with annotators",
+            "",
+            *table([head, *rows]),
+            "",
+            READING,
+            "",
+            *could_show[:MOST_DETAILED],
+            "",
+        ]
     if certificate.judges or certificate.people is None or certificate.people.among is None:
         return []
     agreed = certificate.people.among.agreement["no_ties"]
@@ -175,8 +196,7 @@ def _details(certificate: Certificate, judge: JudgeReport) -> Iterator[str]:
     yield f"- Unreadable{_raised(gates['invalid'])}: {percent(invalid)} of its {invalid.n} verdicts."
     for check, gate in gates.items():
         if check not in OWN_LINE and gate.outcome in ("FAIL", "WARN"):
-            kappa = "kappa " if check == "chance" else ""
-            yield f"- {check.capitalize()}{_raised(gate)}: {kappa}{cell(gate.found, longest=LONGEST_SENTENCE)}."
+            yield f"- {check.capitalize()}{_raised(gate)}: {cell(gate.found, longest=LONGEST_SENTENCE)}."
 
 
 def _raised(gate: Gate) -> str:

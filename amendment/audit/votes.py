@@ -79,6 +79,8 @@ class ComparisonInfo(NamedTuple):
     answer_a: str | None = None
     """A name of what the first answer says, which equal answers share; None where its text is not known."""
     answer_b: str | None = None
+    inclusion: float | None = None
+    """The chance with which it was drawn for labelling, where that is recorded."""
 
 
 class Rater(NamedTuple):
@@ -89,7 +91,8 @@ class Rater(NamedTuple):
 
     @property
     def is_person(self) -> bool:
-        return self.kind == "person"
+        """Whether judges are compared with it: a person, or a rater that is declared to know the truth."""
+        return self.kind in ("person", "truth")
 
 
 class VoteColumns(NamedTuple):
@@ -152,6 +155,8 @@ class AuditData:
     """The cluster of each item."""
     without_prompt: int
     """Items whose prompt is not known."""
+    weight: Numbers
+    """1 / the chance with which each item was drawn for labelling; 1 where that is not recorded."""
     category: Codes
     """-1 without one; so are the models."""
     categories: tuple[str, ...]
@@ -241,6 +246,7 @@ def audit_data(items: Mapping[str, ComparisonInfo], votes: Iterable[Vote]) -> Au
         items=tuple(items),
         prompt=np.array([numbers[cluster] for cluster in clusters], np.int64),
         without_prompt=sum(item.prompt is None for item in described),
+        weight=np.array([1 / (item.inclusion or 1) for item in described], np.float64),
         category=_codes((item.category for item in described), categories),
         categories=categories,
         model_a=_codes((item.model_a for item in described), models),

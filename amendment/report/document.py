@@ -32,7 +32,7 @@ ORDER = (
 """Ids of all chapters: what came of it, the judge, how it came to be."""
 APPENDIX = ("tables", "lines")
 """Chapters that stand below the samples."""
-OUTCOME_OF = {"use": "PASS", "use where both orders agree": "WARN", "do not use": "FAIL"}
+OUTCOME_OF = {"use": "PASS", "use only where": "WARN", "do not use": "FAIL"}
 """By the form of a conclusion."""
 MOST_HEADLINES, MOST_JUDGES = 4, 8
 """Figures of the first screen; judges in a plot, the best first."""

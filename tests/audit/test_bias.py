@@ -173,7 +173,7 @@ def swayed(by: str, *, is_always_longer: bool = False) -> JudgeReport:
         votes += [Vote(f"i{i}", name, "person", "A" if is_better else "B") for name in ("ann", "bo")]
     (judge,) = (certificate := audit(known, votes, draws=200)).judges
     style = next(gate.outcome for gate in certificate.gates if gate.check == "style")
-    assert style == ("not measured" if is_always_longer else {"length": "PASS", "headers": "FAIL"}[by])
+    assert style == ("not measured" if is_always_longer else {"length": "PASS", "headers": "WARN"}[by])
     return judge
 
 

@@ -1,9 +1,13 @@
-"""May the judge be used: the rules case by case, and the sentence with the figures that it states."""
+"""May the judge be used: the rules case by case, what the command says of data with a known truth, and its figures."""
 
 from __future__ import annotations
 
+import csv
+import json
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from amendment.audit.certificate import audit
@@ -11,63 +15,51 @@ from amendment.audit.conclusion import Conclusion, Evidence, decide, refused
 from amendment.audit.gates import Gate, GateOutcome
 from amendment.audit.votes import ComparisonInfo, Vote
 from tests.audit.letters import items, said
+from tests.command_line import amendment
 
-CHECKS = ["order", "invalid", "chance", "ceiling", "ties", "rows", "constant", "repetition", "length", "style", "self"]
-GOOD = Evidence(contradicts=False, has_order=True, both_orders=30, decided=30, least_agreement=0.5, doubts_people=False)
-BOTH = "use where both orders agree"
+CHECKS = [
+    *("order", "invalid", "constant", "repetition", "chance", "ceiling", "bar", "categories"),
+    *("ties", "rows", "length", "style", "self"),
+]
+GOOD = Evidence(both_orders=30, labelled=30, annotators=2, with_two=30)
 
 
 @pytest.mark.parametrize(
     ("outcomes", "evidence", "form", "because"),
     [
-        # everything passes
         ({}, {}, "use", "agreement"),
-        # position bias, asked in both orders on 30 items, or on 29
-        ({"order": "WARN"}, {}, BOTH, "order"),
-        ({"order": "FAIL"}, {}, BOTH, "order"),
-        ({"order": "WARN"}, {"both_orders": 29}, "do not use", "one order"),
+        # under a condition: the orders agree, some categories, items like the labelled ones
+        ({"order": "WARN"}, {"is_conditional": True}, "use only where", "conditions"),
+        ({"ceiling": "FAIL"}, {"is_conditional": True, "is_part": True}, "use only where", "conditions"),
+        ({"ceiling": "FAIL"}, {"is_part": True, "missing": ("ceiling",)}, "do not use", "ceiling"),
+        ({"categories": "WARN"}, {"no_part": True}, "no conclusion", "categories"),
+        # position: asked in both orders on 30 items, or on 29; without an order on record
+        ({"order": "WARN"}, {"both_orders": 29}, "no conclusion", "one order"),
         ({"order": "FAIL"}, {"both_orders": 0}, "do not use", "one order"),
-        # position not measured: a judge of single answers has no order
         ({"order": "not measured"}, {}, "no conclusion", "order not measured"),
         ({"order": "not measured"}, {"has_order": False}, "use", "agreement"),
-        # nobody checked it, or too few did
-        ({"chance": "not measured", "ceiling": "not measured"}, {}, "no conclusion", "few labels"),
-        (
-            {"chance": "not measured", "ceiling": "not measured"},
-            {"least_agreement": 0.9},
-            "no conclusion",
-            "few labels",
-        ),
-        ({}, {"decided": 29}, "no conclusion", "few choices"),
-        ({"order": "FAIL"}, {"decided": 29}, "no conclusion", "few choices"),
-        # the ceiling is open or absent: an agreement above 0.80 is enough
-        ({"ceiling": "WARN"}, {"least_agreement": 0.8}, "no conclusion", "open"),
-        ({"ceiling": "WARN"}, {"least_agreement": 0.801}, "use", "agreement"),
-        ({"ceiling": "not measured"}, {"least_agreement": 0.801}, "use", "agreement"),
-        ({"ceiling": "not measured", "order": "WARN"}, {"least_agreement": 0.801}, BOTH, "order"),
-        ({"ceiling": "not measured"}, {"least_agreement": float("nan")}, "no conclusion", "open"),
-        ({"ceiling": "FAIL"}, {"least_agreement": 0.9}, "do not use", "ceiling"),
-        # people who agree at random measure nobody
-        ({"ceiling": "WARN"}, {"least_agreement": 0.9, "doubts_people": True}, "no conclusion", "people"),
-        # no better than chance, or not shown to be
-        ({"chance": "WARN"}, {"least_agreement": 0.9}, "do not use", "chance"),
-        ({"chance": "FAIL", "ceiling": "FAIL"}, {}, "do not use", "chance"),
-        ({"chance": "FAIL", "order": "FAIL"}, {"decided": 0}, "do not use", "chance"),
-        # an unreadable judge needs no people to be refused
-        ({"invalid": "FAIL", "chance": "not measured"}, {}, "do not use", "invalid"),
-        *(
-            ({check: "FAIL"}, {}, "do not use", check)
-            for check in ("constant", "repetition", "length", "style", "self")
-        ),
-        # warnings alone forbid nothing
-        (
-            dict.fromkeys(("invalid", "ties", "constant", "length", "style", "self"), "WARN"),
-            {},
-            "use",
-            "agreement",
-        ),
-        # a wrong join is the first thing to look at
-        ({"rows": "WARN", "invalid": "FAIL", "chance": "FAIL"}, {}, "no conclusion", "rows"),
+        # nobody checked it, one person did, two did on too few items, or two who may have copied
+        ({}, {"labelled": 29}, "no conclusion", "few labels"),
+        ({}, {"annotators": 1, "with_two": 0}, "no conclusion", "one annotator"),
+        ({}, {"with_two": 29}, "no conclusion", "few with two"),
+        ({}, {"is_copied": True}, "no conclusion", "copies"),
+        # people who hardly agree measure nobody, whatever else there is
+        ({"rows": "WARN", "ceiling": "FAIL"}, {"hardly_agree": True}, "no conclusion", "people"),
+        # each part has to be shown
+        ({"ceiling": "WARN"}, {"missing": ("ceiling",)}, "no conclusion", "open"),
+        ({"chance": "FAIL", "ceiling": "FAIL"}, {"missing": ("chance", "ceiling")}, "do not use", "chance"),
+        # labels that are the truth need a bar, and no second person
+        ({}, {"is_truth": True, "annotators": 1, "with_two": 0}, "no conclusion", "no bar"),
+        ({}, {"is_truth": True, "has_bar": True, "annotators": 1, "with_two": 0}, "use", "agreement"),
+        ({"bar": "FAIL"}, {"is_truth": True, "has_bar": True, "missing": ("bar",)}, "do not use", "bar"),
+        # what needs no people
+        *(({check: "FAIL"}, {"labelled": 0}, "do not use", check) for check in ("invalid", "constant", "repetition")),
+        ({"invalid": "FAIL"}, {"is_guessed": True}, "no conclusion", "guessed pattern"),
+        ({"rows": "WARN"}, {"says_one_thing": True}, "do not use", "one verdict"),
+        # warnings alone forbid nothing, and people may share these three
+        (dict.fromkeys(("invalid", "ties", "constant", "length", "style", "self"), "WARN"), {}, "use", "agreement"),
+        # a wrong join and orders read the wrong way round come before agreement
+        ({"rows": "WARN", "chance": "FAIL"}, {}, "no conclusion", "rows"),
         ({"order": "FAIL", "chance": "FAIL"}, {"contradicts": True}, "no conclusion", "contradicting orders"),
     ],
 )
@@ -78,8 +70,166 @@ def test_the_form_follows_from_the_gates(
     assert decide(passed | outcomes, GOOD._replace(**evidence)) == (form, because)
 
 
-def concluded(known: dict[str, ComparisonInfo], votes: list[Vote]) -> tuple[Conclusion, ...]:
-    return audit(known, votes, draws=200).conclusions
+# Through the command line, in worlds with a known truth
+
+Sides = np.ndarray[Any, np.dtype[np.float64]]
+WORD = {1.0: "A", -1.0: "B", 0.0: "tie"}
+
+
+def right(seed: int, count: int, *chances: float) -> Sides:
+    """Raters who say what is true in a world of `count` items with these chances, a row for each."""
+    draw = np.random.default_rng(seed)
+    truth = np.where(draw.random(count) < 0.5, 1.0, -1.0)
+    return np.stack([np.where(draw.random(count) < chance, truth, -truth) for chance in chances])
+
+
+def concluded(folder: Path, people: Sides, judges: Sides, **more: Any) -> list[dict[str, Any]]:
+    """What `amendment audit` concludes on a file with a column for each rater; nan is an empty cell. `more` are columns
+    of all items."""
+    names = [f"person{row}" for row in range(len(people))], [f"judge{row}" for row in range(len(judges))]
+    with (folder / "votes.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["item", *more, *names[0], *names[1]])
+        for item in range(people.shape[1]):
+            said = [WORD.get(side, "") for side in (*people[:, item].tolist(), *judges[:, item].tolist())]
+            rows.writerow([f"i{item}", *(column[item] for column in more.values()), *said])
+    columns = "".join(f", {name}: {name}" for name in more)
+    lines = ["name: study", "verdicts:"]
+    for kind, raters in zip(("person", "model"), names, strict=True):
+        lines.append(f"  - {{path: votes.csv, kind: {kind}, words: {{a: A, b: B, tie: tie}},")
+        lines.append(f"     columns: {{item: item{columns}, votes: [{', '.join(raters)}]}}, unreadable: invalid}}")
+    (folder / "study.yaml").write_text("\n".join(lines) + "\n")
+    ended = amendment("audit", folder / "study.yaml", "--folder", folder / "audit", "--json")
+    assert ended.code == 0, ended.err
+    found: list[dict[str, Any]] = json.loads(ended.out)["conclusions"]
+    return found
+
+
+def form(found: list[dict[str, Any]]) -> tuple[str, str]:
+    return found[0]["form"], found[0]["because"]
+
+
+def test_a_judge_as_good_as_people_is_used_and_the_sentence_has_both_figures(tmp_path: Path) -> None:
+    said = right(1, 600, 0.95, 0.95, 0.95, 0.95)
+    (found,) = concluded(tmp_path, said[:3], said[3:])
+    assert (found["form"], found["because"]) == ("use", "agreement")
+    # the mean over items of the share of the three who agree with the judge, and of their three pairs
+    judge = (1 + said[3] * said[:3].mean(0)) / 2
+    pairs = (1 + (said[0] * said[1] + said[0] * said[2] + said[1] * said[2]) / 3) / 2
+    assert found["agreement"]["value"] == pytest.approx(judge.mean())
+    assert found["two_annotators"]["value"] == pytest.approx(pairs.mean())
+    assert found["gap"]["value"] == pytest.approx((judge - pairs).mean())
+    assert f"{100 * judge.mean():.1f} % of 600 items" in found["sentence"]
+
+
+def test_worthless_labels_measure_no_judge(tmp_path: Path) -> None:
+    said = right(2, 2000, 0.66, 0.66, 0.66, 0.60)
+    assert form(concluded(tmp_path, said[:3], said[3:])) == ("no conclusion", "people")
+
+
+def test_agreement_above_80_percent_is_not_enough_beside_people_who_agree_on_97(tmp_path: Path) -> None:
+    said = right(3, 500, 0.985, 0.985, 0.88)
+    said[1, 40:] = np.nan
+    assert form(concluded(tmp_path, said[:2], said[2:])) == ("no conclusion", "open")
+    (found,) = concluded(tmp_path, said[:1], said[2:])
+    assert (found["form"], found["because"]) == ("no conclusion", "one annotator")
+    assert "a second person on about" in found["sentence"]
+
+
+@pytest.mark.parametrize("share", [1.0, 0.98, 0.5])
+@pytest.mark.parametrize("people", [2, 3, 4])
+def test_an_annotator_who_copies_the_judge_makes_no_use(tmp_path: Path, share: float, people: int) -> None:
+    said = right(4, 1000, *[0.9] * people, 0.78)
+    copied = np.random.default_rng(5).random(1000) < share
+    said[0] = np.where(copied, said[-1], said[0])
+    (found,) = concluded(tmp_path, said[:-1], said[-1:])
+    assert found["form"] in ("no conclusion", "do not use")
+    assert "person0" in found["sentence"]
+
+
+def test_honest_people_who_nearly_always_agree_raise_no_alarm(tmp_path: Path) -> None:
+    said = right(6, 400, 0.99, 0.99, 0.99, 0.99)
+    assert form(concluded(tmp_path, said[:3], said[3:])) == ("use", "agreement")
+
+
+def test_a_slice_below_chance_is_named_and_left_out(tmp_path: Path) -> None:
+    chat, safety = right(7, 512, 0.95, 0.95, 0.95, 0.96), right(8, 88, 0.95, 0.95, 0.95, 0.33)
+    said = np.concatenate([chat, safety], axis=1)
+    (found,) = concluded(tmp_path, said[:3], said[3:], category=["chat"] * 512 + ["safety"] * 88)
+    assert (found["form"], found["where"]) == ("use only where", ["for chat"])
+    assert "do not use it for safety" in found["sentence"]
+    standing = {part["name"]: part["standing"] for part in found["categories"]}
+    assert standing == {"chat": "above chance", "safety": "below chance"}
+
+
+def test_a_slice_where_people_agree_less_raises_no_alarm(tmp_path: Path) -> None:
+    easy, hard = right(9, 700, *[0.95] * 4), right(10, 500, *[0.75] * 4)
+    said = np.concatenate([easy, hard], axis=1)
+    assert form(concluded(tmp_path, said[:3], said[3:], category=["a"] * 700 + ["b"] * 500)) == ("use", "agreement")
+
+
+def test_an_annotator_under_alarm_does_not_lower_the_bar(tmp_path: Path) -> None:
+    # beside two good people a judge of 65 % is 20 points below; with the random one the two figures would be near
+    said = right(11, 1000, 0.9, 0.9, 0.5, 0.65)
+    (found,) = concluded(tmp_path, said[:3], said[3:])
+    assert (found["form"], found["because"]) == ("do not use", "ceiling")
+    assert found["people"] == ["person0", "person1"]
+    assert "person2 is left out" in found["sentence"]
+
+
+def test_labels_of_some_items_speak_of_items_like_these(tmp_path: Path) -> None:
+    said = right(12, 1500, 0.95, 0.95, 0.95, 0.95)
+    said[:3, 600:] = np.nan
+    (found,) = concluded(tmp_path, said[:3], said[3:])
+    assert (found["form"], found["where"]) == ("use only where", ["on items like the 40 % that people labelled"])
+    assert found["labelled"] == pytest.approx(0.4)
+
+
+def test_a_length_that_people_prefer_too_forbids_nothing(tmp_path: Path) -> None:
+    draw = np.random.default_rng(13)
+    said, long = right(14, 1200, *[0.93] * 4), np.where(draw.random(1200) < 0.5, 1.0, -1.0)
+    said[:3] = np.where(draw.random((3, 1200)) < 0.25, long, said[:3])
+    votes = [vote for row in range(3) for vote in letters(f"person{row}", said[row])]
+    lengths = {
+        f"i{i}": ComparisonInfo(None, length_a=200 + 50 * int(side), length_b=200 - 50 * int(side))
+        for i, side in enumerate(long)
+    }
+    certificate = audit(lengths, [*votes, *letters("judge", said[3], "model")], draws=200)
+    (gate,) = [gate for gate in certificate.gates if gate.check == "length"]
+    assert gate.outcome in ("WARN", "PASS")
+    assert certificate.conclusions[0].form != "do not use"
+
+
+def letters(rater: str, sides: Sides, kind: Any = "person") -> list[Vote]:
+    return said(rater, "".join("A" if side > 0 else "B" for side in sides.tolist()), kind)
+
+
+def test_a_judge_that_always_says_the_same_is_not_told_to_check_the_join(tmp_path: Path) -> None:
+    truth = np.where(np.random.default_rng(15).random(500) < 0.97, 1.0, -1.0)
+    people, judge = np.stack([truth] * 3), np.ones((1, 500))
+    assert form(concluded(tmp_path, people, judge)) == ("do not use", "one verdict")
+
+
+def test_the_judges_of_an_audit_are_one_family(tmp_path: Path) -> None:
+    said = right(16, 300, 0.95, 0.95, 0.95, *[0.95] * 20)
+    (alone,) = concluded(tmp_path, said[:3], said[3:4])
+    among = concluded(tmp_path, said[:3], said[3:])
+    (same,) = [found for found in among if found["judge"] == "judge0"]
+    assert same["gap"]["value"] == pytest.approx(alone["gap"]["value"])
+    # 1 - 0.05 / 20: t is 3.05 in place of 1.97, and both intervals have one more cluster at each end
+    widths = [found["gap"]["high"] - found["gap"]["low"] for found in (same, alone)]
+    assert widths[0] / widths[1] == pytest.approx(3.05 / 1.97, rel=0.05)
+    assert json.loads((tmp_path / "audit/certificate.json").read_text())["level"] == pytest.approx(1 - 0.05 / 20)
+
+
+def test_copied_rows_do_not_count_twice(tmp_path: Path) -> None:
+    # forty prompts ten times each are forty: a judge that errs on none of them is not shown to be within 5 points
+    said = np.tile(right(17, 40, 1.0, 1.0, 1.0, 1.0), 10)
+    found = concluded(tmp_path, said[:3], said[3:], prompt_id=[f"p{i % 40}" for i in range(400)])
+    assert form(found) == ("no conclusion", "open")
+
+
+# Figures and sentences
 
 
 TRUTH = "AB" * 50
@@ -90,74 +240,69 @@ def other(letters: str) -> str:
 
 
 def people(agree_on: int = 100) -> list[Vote]:
-    """Two annotators who agree on so many of 100 items; where they do not, their majority is a tie."""
+    """Two annotators who agree on so many of 100 items."""
     return [*said("ann", TRUTH), *said("bo", TRUTH[:agree_on] + other(TRUTH[agree_on:]))]
 
 
-def test_a_judge_that_flips_is_used_where_its_orders_agree() -> None:
+def conclusions_of(known: dict[str, ComparisonInfo], votes: list[Vote]) -> tuple[Conclusion, ...]:
+    return audit(known, votes, draws=200).conclusions
+
+
+def test_a_judge_that_flips_is_measured_where_its_orders_agree() -> None:
     # of 100 items it picks the first shown on 22 whatever it is; on the other 78 it errs on 7: right on 71 of 78
     first = "A" * 22 + other(TRUTH[22:29]) + TRUTH[29:]
     second = "B" * 22 + first[22:]
-    votes = [*people(), *said("j", first, "model", "A"), *said("j", second, "model", "B")]
-    (found,) = concluded(items(100), [vote for vote in votes if vote.rater != "bo"])
-    assert (found.form, found.agreed, found.agreement and found.agreement.n, found.coverage) == (BOTH, 71, 78, 0.78)
-    assert found.sentence == (
-        "Use j only where both orders agree: 22 % of its verdicts change with the order; where both orders agree, it "
-        "agrees with the annotators' majority on 91 % of the items where both choose (71 of 78); both orders agree on "
-        "78 % of its items."
-    )
+    votes = [*people(90), *said("j", first, "model", "A"), *said("j", second, "model", "B")]
+    (found,) = conclusions_of(items(100), votes)
+    # beside ann right on 71 of 78; bo differs from her on the last ten, on which the judge is right: 61 of 78
+    assert found.agreement
+    assert found.agreement.n == 78
+    assert found.agreement.value == pytest.approx((71 + 61) / 2 / 78)
+    assert found.two_annotators
+    assert found.two_annotators.value == pytest.approx(68 / 78)
+    assert (found.coverage, found.flips and found.flips.value) == (0.78, pytest.approx(0.22))
 
 
-def test_items_of_one_order_say_nothing_of_where_both_agree() -> None:
-    # the first 50 were asked in both orders, where it always picks the first shown on 20 and is right on 30;
-    # the last 50 in one order alone, where it is right on all
-    first, second = "A" * 20 + TRUTH[20:], "B" * 20 + TRUTH[20:50]
-    votes = [*people(), *said("j", first, "model", "A"), *said("j", second, "model", "B")]
-    (found,) = concluded(items(100), votes)
-    assert (found.agreed, found.agreement and found.agreement.n, found.coverage) == (30, 30, 0.6)
+def test_ties_and_unreadable_verdicts_count_one_half() -> None:
+    # the judge: 40 right, 5 wrong, 10 tied, 5 unreadable of 60 -> (40 + 7.5) / 60; people agree on all
+    judge = TRUTH[:40] + other(TRUTH[40:45]) + "t" * 10 + "?" * 5
+    votes = [*said("ann", TRUTH[:60]), *said("bo", TRUTH[:60]), *said("j", judge, "model")]
+    (found,) = conclusions_of(items(60), votes)
+    assert found.agreement
+    assert found.agreement.value == pytest.approx((40 + 7.5) / 60)
+    assert found.gap
+    assert found.gap.value == pytest.approx((40 + 7.5) / 60 - 1)
 
 
 def test_the_best_judge_stands_first_and_each_has_its_reason() -> None:
-    judges = {
-        "blind": "A" * 100,
-        "best": TRUTH,
-        "good": other(TRUTH[:4]) + TRUTH[4:],
-        "unread": "?" * 60 + TRUTH[60:],
-        "unchecked": "",
-    }
-    votes = people()
+    judges = {"blind": "A" * 100, "best": TRUTH, "unread": "?" * 60 + TRUTH[60:], "unchecked": ""}
+    votes = [*people(), *said("cy", TRUTH)]
     for name, letters in judges.items():
         votes += [*said(name, letters, "model", "A"), *said(name, letters, "model", "B")]
-    votes += [Vote(f"i{i}", "unchecked", "model", "A", order) for i in range(100, 140) for order in ("A", "B")]
-    found = concluded(items(140), votes)
+    votes += [Vote(f"i{i}", "unchecked", "model", "AB"[i % 2], order) for i in range(100, 140) for order in ("A", "B")]  # type: ignore[arg-type]
+    found = conclusions_of(items(140), votes)
     assert [(one.judge, one.form, one.because) for one in found] == [
         ("best", "use", "agreement"),
-        ("good", "use", "agreement"),
         ("unchecked", "no conclusion", "rows"),
         ("unread", "do not use", "invalid"),
-        ("blind", "do not use", "chance"),
+        ("blind", "do not use", "one verdict"),
     ]
-    assert found[1].sentence == (
-        "Use good: it agrees with the annotators' majority on 96 % of the items where both choose (96 of 100); it "
-        "chooses on 100 % of its items; two annotators agree on 100 %."
-    )
 
 
 def test_a_judge_that_nobody_checked_is_not_recommended() -> None:
-    votes = [*said("j", "A" * 40, "model", "A"), *said("j", "B" * 40, "model", "B")]
-    (found,) = concluded(items(40), votes)
-    assert found.sentence == (
-        "Nothing can be concluded about j: people labelled none of its items, and 30 are needed; 100 % of its verdicts "
-        "change with the order."
-    )
-    (alone,) = concluded(items(40), said("ann", "A" * 40))
+    votes = [*said("j", "AB" * 20, "model", "A"), *said("j", "AB" * 20, "model", "B")]
+    (found,) = conclusions_of(items(40), votes)
+    assert found.sentence == "Nothing can be concluded about j: people labelled none of its items, and 30 are needed."
+    (alone,) = conclusions_of(items(40), said("ann", "A" * 40))
     assert (alone.judge, alone.form) == (None, "no conclusion")
 
 
 @pytest.mark.parametrize(("outcome", "form"), [("FAIL", "do not use"), ("WARN", "use"), ("PASS", "use")])
 def test_a_run_whose_labels_people_refuse_recommends_no_judge(outcome: GateOutcome, form: str) -> None:
-    votes = [*people(), *said("j", TRUTH, "model", "A"), *said("j", TRUTH, "model", "B")]
+    truth = "AB" * 150
+    raters = [*said("ann", truth), *said("bo", truth), *said("cy", truth)]
+    votes = [*raters, *said("j", truth, "model", "A"), *said("j", truth, "model", "B")]
     gates = [Gate("the judge's labels", "people", outcome, "-0.300"), Gate("the judge's labels", "orders", "FAIL", "")]
-    (found,) = refused(concluded(items(100), votes), gates)
+    (found,) = refused(conclusions_of(items(300), votes), gates)
     assert found.form == form
     assert found.sentence.startswith("Do not use j: " if outcome == "FAIL" else "Use j: ")

@@ -72,9 +72,9 @@ def test_unread_draws_and_unknown_orders_take_no_part() -> None:
     assert audit(items(1), votes).judges[0].repetition is None
 
 
-@pytest.mark.parametrize(("changed", "expected"), [(8, "PASS"), (9, "WARN"), (20, "WARN"), (21, "FAIL")])
+@pytest.mark.parametrize(("changed", "expected"), [(8, "PASS"), (9, "WARN"), (21, "WARN"), (36, "FAIL")])
 def test_the_gate_at_its_thresholds(changed: int, expected: str) -> None:
-    # a changed item has one of two draws with the majority: stability 1 - changed / 80
+    # a changed item has one of two draws with the majority: stability 1 - changed / 80; FAIL where shown below 0.75
     second = "B" * changed + "A" * (40 - changed)
     found = audit(items(40), drawn(["A" * 40, second], "A"), draws=50)
     assert {gate.check: gate.outcome for gate in found.gates}["repetition"] == expected

@@ -108,7 +108,7 @@ def test_all_bad_votes_are_named_at_once() -> None:
     assert list(map(str, caught.value.problems)) == [
         "vote 2 of ann: its item 'i9' is not among the items",
         "vote 3 of ann: kind: model here and person in an earlier vote; give one of the two raters another name",
-        "vote 4 of bob: kind: expected one of person, model, verifier, unknown, found 'robot'",
+        "vote 4 of bob: kind: expected one of person, model, verifier, truth, unknown, found 'robot'",
         "vote 4 of bob: value: expected one of A, tie, both_bad, B, invalid, found 'C'",
         "vote 4 of bob: first: expected one of A, B, nothing, found 'left'",
         "vote 4 of bob: p_a: expected a number from 0 to 1, found 1.5",

@@ -1,0 +1,178 @@
+"""A judge beside people on the same items: how often they agree, beyond chance too, and what that shows.
+
+A rater's side of an item is +1 (the first answer), -1 (the second) or 0 (a tie, or nothing that can be read). Two
+raters agree on it by (1 + x y) / 2: 1 where they choose the same, 0 where they choose differently, and one half where
+either chooses nothing, as a coin in its place would on average. With E the mean over items,
+
+    agreement = (1 + E[x y]) / 2,   kappa = (E[x y] - E[x] E[y]) / (1 - E[x] E[y])  (Cohen 1960).
+
+Every figure is a mean of one value per item (kappa of its linearisation), so that its error follows from clusters of
+items. What is shown is shown one-sided, by Student's t after one more cluster is added whose value is the worst one:
+a sample in which nothing went wrong has no error of its own, and would otherwise prove anything
+(`benchmarks/conclusions.py` measures both). Not covered: whether people are right.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amendment.statistics.intervals import Codes, Estimate, Floats, json_values
+
+
+class Shown(NamedTuple):
+    """A mean over items, and how far it is known."""
+
+    value: float
+    error: float
+    """Its standard error over clusters; 0 where nothing varies."""
+    items: int
+    clusters: float
+    """The effective number: (sum w) ** 2 / sum w ** 2 over the weights of clusters (Kish 1965, section 11.7)."""
+    least: float
+    most: float
+    """The values that an item can have."""
+
+    def p_above(self, bound: float) -> float:
+        """The one-sided p of the hypothesis that the true value is `bound` or less."""
+        return self._p(bound, self.least, 1)
+
+    def p_below(self, bound: float) -> float:
+        """The one-sided p of the hypothesis that the true value is `bound` or more."""
+        return self._p(bound, self.most, -1)
+
+    def at_least(self, p: float) -> float:
+        """The bound that the true value exceeds but for a chance of `p`; nan with fewer than two clusters."""
+        return self._bound(p, self.least, -1)
+
+    def at_most(self, p: float) -> float:
+        return self._bound(p, self.most, 1)
+
+    def estimate(self, level: float) -> Estimate:
+        """The value with its two-sided interval; without one below two clusters."""
+        half = (1 - level) / 2
+        low, high = min(self.at_least(half), self.value), max(self.at_most(half), self.value)
+        method = "clustered t with one more cluster"
+        if not self.items:
+            return Estimate(math.nan, math.nan, math.nan, 0, 0, method, "no rows")
+        return Estimate(self.value, low, high, self.items, round(self.clusters), method)
+
+    def to_json(self) -> object:
+        return json_values(self.estimate(0.95))
+
+    def with_one_more(self, worst: float) -> tuple[float, float]:
+        """Mean and error after one more cluster of this value."""
+        n = self.clusters
+        squares = self.error**2 * n * (n - 1) + n / (n + 1) * (worst - self.value) ** 2
+        return (n * self.value + worst) / (n + 1), math.sqrt(squares / (n * (n + 1)))
+
+    def _p(self, bound: float, worst: float, sign: int) -> float:
+        from scipy.special import stdtr
+
+        if not self.clusters > 1 or math.isnan(self.value):
+            return 1.0
+        mean, error = self.with_one_more(worst)
+        if not error:
+            return 0.0 if sign * (mean - bound) > 0 else 1.0
+        return float(stdtr(self.clusters - 1, sign * (bound - mean) / error))
+
+    def _bound(self, p: float, worst: float, sign: int) -> float:
+        from scipy.special import stdtrit
+
+        if not self.clusters > 1 or math.isnan(self.value):
+            return math.nan
+        mean, error = self.with_one_more(worst)
+        return min(max(mean + sign * float(stdtrit(self.clusters - 1, 1 - p)) * error, self.least), self.most)
+
+
+class Sides(NamedTuple):
+    """What a judge and people say of items; one entry per item that the judge and a person spoke of."""
+
+    judge: Floats
+    """+1, 0 or -1."""
+    total: Floats
+    """The sum of people's sides."""
+    squares: Floats
+    """The sum of their squares: people who chose one."""
+    people: Floats
+    """How many of them."""
+    weight: Floats
+    """1 / the chance with which the item was drawn for labelling."""
+    cluster: Codes
+
+    def where(self, mask: NDArray[np.bool_]) -> Sides:
+        return Sides._make(column[mask] for column in self)
+
+    @property
+    def mean(self) -> Floats:
+        """The mean side of people, by item."""
+        mean: Floats = self.total / self.people
+        return mean
+
+    @property
+    def among(self) -> Floats:
+        """The mean product of two different people's sides, by item; needs two people on each."""
+        among: Floats = (self.total**2 - self.squares) / (self.people * (self.people - 1))
+        return among
+
+
+class Beside(NamedTuple):
+    """A judge and people on the items of two people or more."""
+
+    judge: Shown
+    """Agreement of the judge with one of the people."""
+    people: Shown
+    """Agreement of two people."""
+    gap: Shown
+    """judge - people."""
+    judge_kappa: Shown
+    people_kappa: Shown
+
+
+def beside(sides: Sides) -> Beside:
+    """All figures on the items with two people or more."""
+    both = sides.where(sides.people > 1)
+    with_judge, among = both.judge * both.mean, both.among
+    return Beside(
+        judge=mean_of(both, (1 + with_judge) / 2, 0, 1),
+        people=mean_of(both, (1 + among) / 2, 0, 1),
+        gap=mean_of(both, (with_judge - among) / 2, -1, 1),
+        judge_kappa=kappa_with_people(both),
+        people_kappa=_kappa(both, among, both.mean, both.mean),
+    )
+
+
+def kappa_with_people(sides: Sides) -> Shown:
+    """The judge's kappa with single people, on all items."""
+    return _kappa(sides, sides.judge * sides.mean, sides.judge, sides.mean)
+
+
+def mean_of(sides: Sides, values: Floats, least: float, most: float) -> Shown:
+    """The weighted mean of one value per item."""
+    if not values.size:
+        return Shown(math.nan, math.nan, 0, 0, least, most)
+    total = float(sides.weight.sum())
+    mean = float(sides.weight @ values) / total
+    _, codes = np.unique(sides.cluster, return_inverse=True)
+    in_cluster = np.bincount(codes, sides.weight)
+    clusters = total**2 / float(in_cluster @ in_cluster)
+    spread = np.bincount(codes, sides.weight * (values - mean)) / total
+    error = math.sqrt(clusters / (clusters - 1) * float(spread @ spread)) if clusters > 1 else math.nan
+    return Shown(mean, error, values.size, clusters, least, most)
+
+
+def _kappa(sides: Sides, product: Floats, x: Floats, y: Floats) -> Shown:
+    """Kappa of two raters whose sides have this product, by the derivatives of (m - a b) / (1 - a b)."""
+    if not product.size:
+        return mean_of(sides, product, -1, 1)
+    w = sides.weight / sides.weight.sum()
+    m, a, b = float(w @ product), float(w @ x), float(w @ y)
+    beyond = 1 - a * b
+    if beyond < 1e-12:  # both always say the same: chance alone would agree always
+        return Shown(0.0, 0.0, product.size, 0, -1, 1)
+    value = (m - a * b) / beyond
+    moved = (product - m) / beyond - (1 - m) / beyond**2 * (b * (x - a) + a * (y - b))
+    return mean_of(sides, value + moved, -1, 1)

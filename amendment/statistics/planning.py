@@ -1,0 +1,111 @@
+"""How many labels a conclusion needs: before anybody labels, and after labels that were too few.
+
+The model: people and judge each say what is true with a probability of their own, independently of each other, and both
+sides are right equally often. Then the figures of `beside` have known means and variances, and the chance that all
+parts are shown is at least 1 - sum(1 - chance of each part). `benchmarks/conclusions.py` compares that with draws.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from amendment.statistics.beside import Beside, Shown, Sides, beside
+
+CHANCE = 0.8
+"""Of "Use", for which items are planned."""
+MOST_ITEMS = 1_000_000
+SAMPLE = 100_000
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What has to be shown of a judge, one-sided at `p` each."""
+
+    margin: float
+    """How far its agreement with people may lie below theirs with each other."""
+    kappa: float
+    """What its kappa with people, and theirs, have to exceed."""
+    p: float
+
+    def parts(self, figures: Beside) -> dict[str, tuple[Shown, float]]:
+        """By name, the figure and what it has to exceed."""
+        return {
+            "people": (figures.people_kappa, self.kappa),
+            "chance": (figures.judge_kappa, self.kappa),
+            "ceiling": (figures.gap, -self.margin),
+        }
+
+    def missing(self, figures: Beside) -> list[str]:
+        """The parts that are not shown."""
+        return [name for name, (shown, bound) in self.parts(figures).items() if shown.p_above(bound) >= self.p]
+
+
+def figures_of(people_right: float, judge_right: float, annotators: int) -> Beside:
+    """The figures of a sample of `SAMPLE` items in which each pattern of verdicts is as frequent as expected."""
+    verdicts = np.array(list(product((1.0, -1.0), repeat=annotators + 1)))  # of judge and people where +1 is true
+    right = np.array([judge_right, *[people_right] * annotators])
+    chance = np.where(verdicts > 0, right, 1 - right).prod(axis=1)
+    often = np.round(SAMPLE / 2 * np.concatenate([chance, chance])).astype(np.int64)
+    rows = np.repeat(np.concatenate([verdicts, -verdicts]), often, axis=0)
+    people, count = rows[:, 1:], np.full(len(rows), float(annotators))
+    return beside(Sides(rows[:, 0], people.sum(1), count, count, np.ones(len(rows)), np.arange(len(rows))))
+
+
+def chance_of_use(figures: Beside, bar: Bar) -> float:
+    """The chance that a sample with these expected figures shows all that `bar` asks."""
+    return max(0.0, 1 - sum(1 - _power(shown, bound, bar.p) for shown, bound in bar.parts(figures).values()))
+
+
+def _power(shown: Shown, bound: float, p: float) -> float:
+    from scipy.special import ndtr, stdtrit
+
+    if not shown.clusters > 1:
+        return 0.0
+    mean, error = shown.with_one_more(shown.least)
+    return float(ndtr((mean - bound) / error - stdtrit(shown.clusters - 1, 1 - p)))
+
+
+def items_needed(enough: Callable[[int], bool]) -> int | None:
+    """The fewest items with which `enough` holds, to two digits upwards; None where a million are too few."""
+    if not enough(MOST_ITEMS):
+        return None
+    low, high = 1, MOST_ITEMS
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    digits: int = 10 ** max(0, len(str(high)) - 2)
+    return math.ceil(high / digits) * digits
+
+
+def items_for_use(figures: Beside, bar: Bar) -> int | None:
+    """Items that give a judge of these figures a chance of 80 % of "Use"."""
+    return items_needed(lambda items: chance_of_use(scaled(figures, items), bar) >= CHANCE)
+
+
+def scaled(figures: Beside, items: int) -> Beside:
+    """The same figures with the errors that so many items would have."""
+    return Beside._make(
+        shown._replace(error=shown.error * math.sqrt(max(shown.items, 1) / items), items=items, clusters=items)
+        for shown in figures
+    )
+
+
+def right_of(agreement: float) -> float:
+    """How often each of two equally good raters is right who agree so often: a**2 + (1 - a)**2 = agreement."""
+    return (1 + math.sqrt(max(2 * agreement - 1, 0))) / 2
+
+
+def items_for_width(agreement: float, width: float, level: float) -> int | None:
+    """Labelled items for an interval of the judge's agreement that is so wide from end to end."""
+
+    def enough(items: int) -> bool:
+        error = math.sqrt(agreement * (1 - agreement) / items)
+        interval = Shown(agreement, error, items, items, 0, 1).estimate(level)
+        return interval.high - interval.low <= width
+
+    return items_needed(enough)
