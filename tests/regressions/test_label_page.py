@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.calibration.label_browser import chromium
 from tests.command_line import called
 from tests.rows import save
 
+pytestmark = pytest.mark.browser
 LOG = """\
 name: log
 verdicts:
@@ -72,12 +72,6 @@ LONG = {
 """Two answers of about a million characters each."""
 SECONDS = 3.0
 """Of work for the page's own thread, whatever else the machine does. Marking what differs once took a minute."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 def waiting(folder: Path, text: str) -> Path:
