@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.command_line import called
 from tests.rows import save
+from tests.vendors.processes import started
 
 pytestmark = pytest.mark.browser
 LOG = """\
@@ -91,7 +91,7 @@ def log_of(folder: Path, *answers: tuple[str, str]) -> Path:
 def opened(browser: Browser, folder: Path) -> Iterator[Page]:
     """The page of a run before its one annotator."""
     command = [sys.executable, "-m", "amendment", "label", str(folder), "--rater", "Ada"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with started(command) as process:
         try:
             assert process.stdout is not None
             context = browser.new_context()
