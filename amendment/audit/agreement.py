@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amendment.audit.votes import INVALID, NONE, TIE, AuditData, Codes, Numbers, Rater, Verdicts
+from amendment.audit.votes import INVALID, NONE, TIE, A, AuditData, B, Codes, Numbers, Rater, Verdicts
 from amendment.statistics import (
     Estimate,
     Resampling,
@@ -118,7 +118,7 @@ class RaterGroup:
     alpha: Estimate
     """Krippendorff's, nominal over A, tie and B."""
     ac1: Estimate
-    """Gwet's, over the same classes."""
+    """Gwet's, over the classes that can occur."""
     agreement: dict[str, Estimate]
     """Of two of them on one item, by rule of ties; of people this is the human ceiling."""
     pairs: tuple[TwoRaters, ...]
@@ -140,7 +140,7 @@ def against_majority(data: AuditData, verdicts: Verdicts, draws: Resampling) -> 
         by_rule=by_rule,
         invalid_wrong=agreement(*pair, invalid_is_wrong=True),
         kappa=kappa(*pair),
-        ac1=_ac1(*pair),
+        ac1=_ac1_of_two(*pair),
         ties=share(both.value == TIE, prompts, draws.level),
         people_ties=share(people[:, TIE] / people.sum(axis=1), prompts, draws.level),
     )
@@ -180,7 +180,7 @@ def group(data: AuditData, members: Sequence[tuple[int, Rater]], draws: Resampli
     return RaterGroup(
         raters=len(members),
         alpha=krippendorff_alpha(counts, data.prompt, resampling=draws),
-        ac1=gwet_ac1(counts, data.prompt, resampling=draws),
+        ac1=_ac1(data, counts, data.prompt, draws),
         agreement={name: _within(data, counts, rule, draws) for name, rule in RULES.items()},
         pairs=tuple(_two_raters(data, first, second, draws) for first, second in listed),
     )
@@ -196,7 +196,7 @@ def _two_raters(data: AuditData, first: tuple[int, Rater], second: tuple[int, Ra
     left, right = (data.by_item(data.verdicts.of(number)) for number, _ in (first, second))
     pair = data, np.arange(len(data.items)), left, right, draws
     kappa_of_two = kappa(*pair)
-    return TwoRaters(first[1].name, second[1].name, kappa_of_two.n, agreement(*pair), kappa_of_two, _ac1(*pair))
+    return TwoRaters(first[1].name, second[1].name, kappa_of_two.n, agreement(*pair), kappa_of_two, _ac1_of_two(*pair))
 
 
 def agreement(
@@ -232,11 +232,17 @@ def kappa(data: AuditData, item: Codes, verdicts: Codes, reference: Codes, draws
     return cohen_kappa(verdicts[usable], reference[usable], data.prompts(item[usable]), classes=3, resampling=draws)
 
 
-def _ac1(data: AuditData, item: Codes, verdicts: Codes, reference: Codes, draws: Resampling) -> Estimate:
-    """Gwet's AC1 over A, tie and B, where both could be read."""
+def _ac1_of_two(data: AuditData, item: Codes, verdicts: Codes, reference: Codes, draws: Resampling) -> Estimate:
+    """Gwet's AC1 of two verdicts on each item, where both could be read."""
     usable = (verdicts < INVALID) & (reference < INVALID)
     counts = np.eye(3)[verdicts[usable]] + np.eye(3)[reference[usable]]
-    return gwet_ac1(counts, data.prompts(item[usable]), resampling=draws)
+    return _ac1(data, counts, data.prompts(item[usable]), draws)
+
+
+def _ac1(data: AuditData, counts: Numbers | Codes, prompts: Codes, draws: Resampling) -> Estimate:
+    """Gwet's AC1 of verdicts counted as A, tie and B; over A and B alone where nobody says tie, and no split is one."""
+    can_tie = bool((data.votes.value == TIE).any() or counts[:, TIE].any())
+    return gwet_ac1(counts if can_tie else counts[:, [A, B]], prompts, resampling=draws)
 
 
 def _paired_shares(one: Codes, other: Codes, rule: TieRule, *, same: bool = False) -> tuple[Numbers, Numbers]:

@@ -162,11 +162,11 @@ def t_below(values: ArrayLike, clusters: Iterable[int], bound: float) -> float:
     Rows that are each a cluster of their own give the ordinary test. Where nothing varies p is 0 below the bound and
     1 elsewhere.
     """
-    x, (codes, groups) = np.asarray(values, np.float64), codes_of(clusters)
+    x, (codes, _) = np.asarray(values, np.float64), codes_of(clusters)
     mean = float(x.mean())
-    error = clustered_error((x - mean) / x.size, codes)
+    error, effective = clustered_error((x - mean) / x.size, codes)
     if not error:
         return 0.0 if mean < bound - SAME else 1.0
     from scipy.special import stdtr
 
-    return float(stdtr(groups - 1, (mean - bound) / error))
+    return float(stdtr(effective - 1, (mean - bound) / error))

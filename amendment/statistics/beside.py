@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amendment.statistics.intervals import Codes, Estimate, Floats, json_values
+from amendment.statistics.intervals import Codes, Estimate, Floats, clustered_error, json_values
 
 
 class Shown(NamedTuple):
@@ -31,7 +31,7 @@ class Shown(NamedTuple):
     """Its standard error over clusters; 0 where nothing varies."""
     items: int
     clusters: float
-    """The effective number: (sum w) ** 2 / sum w ** 2 over the weights of clusters (Kish 1965, section 11.7)."""
+    """The effective number, as in `Layout`."""
     least: float
     most: float
     """The values that an item can have."""
@@ -156,12 +156,8 @@ def mean_of(sides: Sides, values: Floats, least: float, most: float) -> Shown:
         return Shown(math.nan, math.nan, 0, 0, least, most)
     total = float(sides.weight.sum())
     mean = float(sides.weight @ values) / total
-    _, codes = np.unique(sides.cluster, return_inverse=True)
-    in_cluster = np.bincount(codes, sides.weight)
-    clusters = total**2 / float(in_cluster @ in_cluster)
-    spread = np.bincount(codes, sides.weight * (values - mean)) / total
-    error = math.sqrt(clusters / (clusters - 1) * float(spread @ spread)) if clusters > 1 else math.nan
-    return Shown(mean, error, values.size, clusters, least, most)
+    error, clusters = clustered_error(sides.weight * (values - mean) / total, sides.cluster, sides.weight)
+    return Shown(mean, error if clusters > 1 else math.nan, values.size, clusters, least, most)
 
 
 def _kappa(sides: Sides, product: Floats, x: Floats, y: Floats) -> Shown:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amendment.errors import DataError
-from amendment.statistics.intervals import NO_VARIATION, Estimate, Floats, codes_of, json_values
+from amendment.statistics.intervals import NO_VARIATION, Estimate, Floats, codes_of, json_values, layout
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
 from amendment.statistics.sampling import UNEVEN, effective_rows
 from amendment.statistics.shares import by_clusters, wilson
@@ -184,7 +184,10 @@ def _mean(rows: BinnedPairs, values: Floats, draw: Resampling) -> Estimate:
 def _share_of_hits(rows: BinnedPairs, draw: Resampling) -> Estimate:
     """The weighted share of hits; Wilson's interval over clusters where all are hits, or none."""
     mean = _mean(rows, rows.hits, draw)
-    return by_clusters(mean, draw.level) if mean.note == NO_VARIATION else mean
+    if mean.note != NO_VARIATION:
+        return mean
+    by_cluster = sums_by_cluster(rows.clusters, rows.weights)[:, 0]
+    return by_clusters(mean, layout(by_cluster).effective, draw.level)
 
 
 def _of(rows: BinnedPairs, sums: Floats, statistic: Callable[[Floats], Floats], draw: Resampling) -> Estimate:

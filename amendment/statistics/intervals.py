@@ -1,9 +1,9 @@
 """Means with intervals that know which rows belong together.
 
 Rows of one prompt are not independent, so the interval's sample size is the number of prompts. The
-variance is the sandwich with one sum of residuals per cluster (Liang and Zeger 1986), with the
-small-sample factor G / (G - 1) known as CR1 and Student's t with G - 1 degrees of freedom (Cameron
-and Miller 2015, sections II.B and VI.D).
+variance is the sandwich with one sum of residuals per cluster (Liang and Zeger 1986). For G clusters of
+equal size it has the small-sample factor G / (G - 1) known as CR1, and Student's t G - 1 degrees of freedom
+(Cameron and Miller 2015, sections II.B and VI.D); for others `Layout` says what takes the place of G.
 
 Promised: an interval is never invented. With fewer than two clusters, or where no variation between
 clusters was seen (all answers right, say), the sandwich knows nothing, and both bounds are nan.
@@ -97,7 +97,8 @@ def clustered_mean(values: ArrayLike, clusters: Iterable[Hashable], level: float
     """The mean of `values`, one per row, with an interval clustered by `clusters`, one name per row.
 
     m = sum(x) / n,  u_g = sum of (x - m) over the rows of cluster g,
-    Var(m) = G / (G - 1) * sum(u_g ** 2) / n ** 2,  m +- t(G - 1) * sqrt(Var(m)).
+    Var(m) = factor * sum(u_g ** 2) / n ** 2,  m +- t(effective - 1) * sqrt(Var(m)),
+    with factor and effective as in `Layout`: G / (G - 1) and G where clusters are of equal size.
     """
     x, codes = checked(values, clusters)
     if not x.size:
@@ -124,21 +125,48 @@ def macro(x: Floats, groups: Sequence[Hashable] | NDArray[np.intp]) -> tuple[flo
     return float(means.mean()), x - means[group], 1 / (counts[group] * k)
 
 
-def linear(value: float, influence: Floats, codes: NDArray[np.intp], level: float) -> Estimate:
-    """The interval of a linear statistic, from what each row adds to its error; `codes` number the clusters from 0."""
-    clusters, error = int(codes.max()) + 1, clustered_error(influence, codes)
+class Layout(NamedTuple):
+    """How evenly clusters weigh, where w_g is the share of cluster g in the weight of all rows."""
+
+    effective: float
+    """As many clusters of equal weight would tell as much: 1 / sum(w_g ** 2) (Kish 1965, section 11.7), at least 2; 1
+    where there is one cluster."""
+    factor: float
+    """By which the sum of squared residuals is multiplied. The variance then has no bias where the rows of a cluster
+    are all alike: 1 / (1 + sum(w_g ** 2) - 2 sum(w_g ** 3) / sum(w_g ** 2)), which is CR1's for equal clusters."""
+
+
+def layout(weights: ArrayLike) -> Layout:
+    """Of clusters with these weights; some may have none."""
+    w = np.asarray(weights, np.float64)
+    w = w / w.sum()
+    squares, cubes = float(w @ w), float((w * w) @ w)
+    if squares > 1 - 1e-12:
+        return Layout(1.0, 1.0)
+    return Layout(max(1 / squares, 2.0), 1 / (1 + squares - 2 * cubes / squares))
+
+
+def linear(value: float, influence: Floats, codes: Codes, level: float, weights: Floats | None = None) -> Estimate:
+    """The interval of a linear statistic, from what each row adds to its error; `codes` number the clusters from 0.
+
+    Without `weights` all rows weigh the same.
+    """
+    clusters, (error, effective) = int(codes.max()) + 1, clustered_error(influence, codes, weights)
     if not error:
         return Estimate(value, math.nan, math.nan, influence.size, clusters)
-    half = t_quantile(clusters - 1, level) * error
+    half = t_quantile(effective - 1, level) * error
     return Estimate(value, value - half, value + half, influence.size, clusters)
 
 
-def clustered_error(influence: Floats, codes: NDArray[np.intp]) -> float:
-    """The standard error of a linear statistic, with CR1's factor; 0 where no variation was seen, rounding aside."""
-    clusters = int(codes.max()) + 1
-    sums = np.bincount(codes, weights=influence, minlength=clusters)
-    error = math.sqrt(clusters / (clusters - 1) * float(sums @ sums)) if clusters > 1 else 0.0
-    return error if error > 1e-12 else 0.0
+def clustered_error(influence: Floats, codes: Codes, weights: Floats | None = None) -> tuple[float, float]:
+    """The standard error of a linear statistic, and the effective number of clusters.
+
+    Without `weights` all rows weigh the same. The error is 0 where no variation was seen, rounding aside.
+    """
+    effective, factor = layout(np.bincount(codes, weights))
+    sums = np.bincount(codes, influence)
+    error = math.sqrt(factor * float(sums @ sums)) if effective > 1 else 0.0
+    return (error if error > 1e-12 else 0.0), effective
 
 
 def t_quantile(freedom: float, level: float) -> float:

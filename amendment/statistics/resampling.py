@@ -2,7 +2,8 @@
 
 Any statistic that is a function of sums over rows needs only one row of sums per cluster. A draw is then a row of
 weights (how often each cluster was drawn), and all draws are one product of matrices. Intervals are percentiles
-(Efron and Tibshirani 1993, chapter 13).
+(Efron and Tibshirani 1993, chapter 13), or normal where a level asks for percentiles that so few draws do not have;
+the method then ends in "normal".
 
 Promised: the same seed gives the same interval, in whatever order rows and clusters come: clusters are sorted by their
 sums before they are drawn. Fewer than five clusters get no interval, fewer than twenty a note.
@@ -26,6 +27,8 @@ MOST = 4096
 """Clusters above which they are drawn in groups."""
 UNDEFINED = 0.05
 """With more than this share of draws in which the statistic has no value, there is no interval."""
+FEWEST_BEYOND = 10
+"""With fewer draws than these beyond a bound, the interval is the normal one with the standard error of the draws."""
 BLOCK = 256
 """Draws at a time: bounds memory."""
 DIGITS = 40
@@ -61,7 +64,7 @@ def bootstrap(
     resampling: Resampling | None = None,
     name: str = "",
 ) -> Estimate:
-    """`statistic` of the sums over all clusters, with a percentile interval over draws of clusters.
+    """`statistic` of the sums over all clusters, with an interval over draws of clusters.
 
     `sums` has a row per cluster. `statistic` takes sums, one row per draw, and gives one value per draw, nan where
     it is undefined. `n` is the number of rows that stand behind the sums; `name` opens the method's text.
@@ -89,7 +92,14 @@ def _with_interval(estimate: Estimate, values: Floats, level: float) -> Estimate
         return estimate._replace(note=f"no interval: undefined in {lost} of {values.size} draws")
     if np.ptp(defined) <= 1e-12:
         return estimate._replace(note=NO_VARIATION)
-    low, high = np.quantile(defined, [0.5 - level / 2, 0.5 + level / 2])
+    if defined.size * (1 - level) / 2 < FEWEST_BEYOND:
+        from scipy.special import ndtri
+
+        half = float(ndtri(0.5 + level / 2) * defined.std())
+        low, high = estimate.value - half, estimate.value + half
+        estimate = estimate._replace(method=f"{estimate.method}, normal")
+    else:
+        low, high = np.quantile(defined, [0.5 - level / 2, 0.5 + level / 2])
     note = f"undefined in {lost} of {values.size} draws" if lost else ""
     return cautioned(estimate._replace(low=float(low), high=float(high), note=note))
 

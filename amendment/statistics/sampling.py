@@ -26,7 +26,7 @@ labelled rows differs from that of the others beyond chance (once in a thousand 
 
 Differences from the formulas of the paper, found by simulation (`benchmarks/calibration.py coverage`):
 
-* Student's t with labelled clusters - 1 degrees of freedom at any n, and one degree more lost to lam.
+* Student's t with effective labelled clusters - 1 degrees of freedom at any n, and one degree more lost to lam.
 * Where labels and predictions lie in [0, 1] the interval is Wilson's with this error, and lies there too; with lam 0
   it is that of `weighted_mean`. Of other values, such as differences of two systems, it is symmetric, and with lam 0
   that of `clustered_mean`.
@@ -52,12 +52,13 @@ from amendment.statistics.intervals import (
     Codes,
     Estimate,
     Floats,
-    cautioned,
+    Layout,
+    clustered_error,
     codes_of,
-    linear,
+    layout,
     t_quantile,
 )
-from amendment.statistics.shares import around, by_clusters, within_bounds
+from amendment.statistics.shares import around
 
 UNEVEN = 0.3
 """Effective rows per row below which a warning is given: intervals of so few heavy rows are too narrow."""
@@ -72,15 +73,12 @@ def weighted_mean(
     shares: the interval is Wilson's, with the error of the linearised one, and over clusters where these are all alike,
     as in `share`. Raises ValueError for rows without an inclusion probability.
     """
-    mean = _hajek(values, inclusion, clusters, level)
+    mean, error, effective = _hajek(values, inclusion, clusters)
     x = np.asarray(values, np.float64)
-    if not (x.size and x.min() >= 0 and x.max() <= 1) or mean.clusters < FEWEST:
-        return cautioned(mean)
-    if math.isnan(mean.low):
-        return by_clusters(mean, level)
-    t = t_quantile(mean.clusters - 1, level)
-    low, high = within_bounds(mean.value, (mean.high - mean.value) / t, t)
-    return cautioned(mean._replace(low=low, high=high, method="Hajek, Wilson over effective rows"))
+    is_share = bool(x.size and x.min() >= 0 and x.max() <= 1)
+    if is_share and error and mean.clusters >= FEWEST:
+        mean = mean._replace(method="Hajek, Wilson over effective rows")
+    return around(mean, error**2, effective - 1, level, is_share=is_share)
 
 
 def weighted_difference(
@@ -94,7 +92,8 @@ def weighted_difference(
     left, right = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if left.shape != right.shape:
         raise ValueError(f"paired values need equal lengths, found {left.size} and {right.size}")
-    return cautioned(_hajek(left - right, inclusion, clusters, level))
+    mean, error, effective = _hajek(left - right, inclusion, clusters)
+    return around(mean, error**2, effective - 1, level)
 
 
 def effective_rows(weights: ArrayLike) -> float:
@@ -106,7 +105,10 @@ def effective_rows(weights: ArrayLike) -> float:
     return float(w.sum() ** 2 / (w @ w)) if w.size else 0.0
 
 
-def _hajek(values: ArrayLike, inclusion: ArrayLike, clusters: Iterable[Hashable] | None, level: float) -> Estimate:
+def _hajek(
+    values: ArrayLike, inclusion: ArrayLike, clusters: Iterable[Hashable] | None
+) -> tuple[Estimate, float, float]:
+    """The mean without an interval, its error, and the effective number of clusters."""
     x, chance = np.asarray(values, np.float64), np.asarray(inclusion, np.float64)
     if chance.ndim != 1 or not (np.isfinite(chance).all() and (chance > 0).all() and (chance <= 1).all()):
         raise ValueError(
@@ -122,11 +124,12 @@ def _hajek(values: ArrayLike, inclusion: ArrayLike, clusters: Iterable[Hashable]
         raise ValueError(f"one cluster per row is needed, found {codes.size} for {x.size} rows")
     method = "Hajek, clustered t"
     if not x.size:
-        return Estimate(math.nan, math.nan, math.nan, 0, 0, method)
+        return Estimate(math.nan, math.nan, math.nan, 0, 0, method), 0.0, 0.0
     w = 1 / chance
     total = float(w @ np.ones(x.size))  # a product, as the other sum is: the mean of ones is 1 to the last digit
     mean = float(w @ x) / total
-    return linear(mean, w * (x - mean) / total, codes, level)._replace(method=method)
+    error, effective = clustered_error(w * (x - mean) / total, codes, w)
+    return Estimate(mean, math.nan, math.nan, x.size, int(codes.max()) + 1, method), error, effective
 
 
 DOUBT = 6
@@ -202,12 +205,13 @@ class _Contrast(NamedTuple):
     """By cluster, what it adds to the error of `mean`, and of -`shift`."""
     labelled: int
     """Clusters with a label."""
+    layout: Layout
+    """Of these, by the weight of their labels."""
 
     def variance(self, lam: float) -> float:
-        """The clustered variance, with CR1's factor."""
+        """The clustered variance."""
         sums = self.by_people - lam * self.by_judge
-        factor = self.labelled / (self.labelled - 1) if self.labelled > 1 else 1.0
-        return factor * float(sums @ sums)
+        return self.layout.factor * float(sums @ sums)
 
 
 def _rows(
@@ -246,7 +250,7 @@ def _estimated(rows: _Rows, level: float, *, is_share: bool) -> PowerTuned:
     contrast = _contrast(rows)
     _refuse_strangers(rows, contrast)
     labelled, people_variance = contrast.labelled, contrast.variance(0.0)
-    freedom = labelled - 1.0 if people_variance > 0 else 0.0
+    freedom = contrast.layout.effective - 1
     estimate = Estimate(contrast.mean, math.nan, math.nan, rows.y.size, labelled, "people alone")
     people = around(estimate, people_variance, freedom, level, is_share=is_share)
     lam = _tuned(rows, contrast) if labelled >= FEW else 0.0
@@ -254,7 +258,7 @@ def _estimated(rows: _Rows, level: float, *, is_share: bool) -> PowerTuned:
         few = f"fewer than {FEW} labelled clusters: people alone" if labelled < FEW else ""
         return PowerTuned(_noted(people, few), 0.0, people, math.nan if math.isnan(people.low) else 1.0)
     own = contrast.variance(lam)
-    freedom = max(labelled - 1.0 if own > 0 else 0.0, 2.0)
+    freedom = max(freedom if own > 0 else 0.0, 2.0)
     variance = (labelled * own + DOUBT * people_variance) / (labelled + DOUBT) * freedom / (freedom - 1)
     estimate = estimate._replace(value=contrast.mean + lam * contrast.shift, method="PPI++")
     powered = around(estimate, variance, freedom, level, is_share=is_share)
@@ -276,8 +280,11 @@ def _contrast(rows: _Rows) -> _Contrast:
     else:  # the rows that were left over are no sample of the population; all rows together are
         whole = float(rows.f.sum() + rows.u.sum()) / (n + others)
         by_judge = np.concatenate([seen + (whole - rows.f) / (n + others), (whole - rows.u) / (n + others)])
-    labelled = int(np.count_nonzero(np.bincount(rows.codes[:n])))
-    return _Contrast(mean, whole - judged, by_people, _summed(rows.codes, by_judge, clusters), labelled)
+    by_cluster = np.bincount(rows.codes[:n], share)
+    labelled = int(np.count_nonzero(by_cluster))
+    return _Contrast(
+        mean, whole - judged, by_people, _summed(rows.codes, by_judge, clusters), labelled, layout(by_cluster)
+    )
 
 
 def _summed(codes: Codes, values: Floats, clusters: int) -> Floats:

@@ -1,9 +1,11 @@
 """Shares and counts: Wilson's interval for independent and for clustered rows, the exact test of a fair coin.
 
 Every share has Wilson's interval with n divided by the design effect, and Student's t with one degree of freedom less
-than clusters in place of z. It ends at 0 and 1, and keeps its coverage near them, where a symmetric interval misses too
-often (`benchmarks/calibration.py coverage` prints the grid). Fewer than five clusters get no interval, fewer than
-twenty the note "few clusters".
+than effective clusters in place of z. It ends at 0 and 1, and keeps its coverage near them, where a symmetric interval
+misses too often (`benchmarks/calibration.py coverage` prints the grid). If all rows are alike, nothing is known of how
+alike those of one cluster are, and each cluster counts as one row; no other interval ends nearer to 0 or 1 than this
+one, so one more error never raises the lower bound. Fewer than five clusters get no interval, fewer than twenty the
+note "few clusters".
 
 Estimates that other modules make with weights end in `around`.
 """
@@ -19,10 +21,7 @@ from numpy.typing import ArrayLike
 
 from amendment.statistics.intervals import (
     FEWEST,
-    NO_VARIATION,
-    Codes,
     Estimate,
-    Floats,
     cautioned,
     checked,
     clustered_error,
@@ -31,8 +30,6 @@ from amendment.statistics.intervals import (
 )
 
 METHOD = "Wilson, clustered"
-PRIOR_CORRELATION, PRIOR_ROWS = 0.1, 2
-"""The intra-cluster correlation assumed before any row is seen, and how many rows of the rarer kind outweigh it."""
 
 
 def wilson(successes: float, n: int, level: float = 0.95) -> Estimate:
@@ -61,7 +58,11 @@ def share(values: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95) 
 def macro_share(
     values: ArrayLike, groups: Sequence[Hashable], clusters: Iterable[Hashable], level: float = 0.95
 ) -> Estimate:
-    """The mean over groups of each group's share, with Wilson's interval clustered by `clusters`; no groups: one."""
+    """The mean over groups of each group's share, with Wilson's interval clustered by `clusters`; no groups: one.
+
+    The interval is that of value (1 - value) / Var independent rows, where Var is the clustered variance or that of
+    independent rows, whichever is larger.
+    """
     x, codes = checked(values, clusters)
     if not x.size:
         return Estimate(math.nan, math.nan, math.nan, 0, 0, METHOD, "no rows")
@@ -71,61 +72,43 @@ def macro_share(
     estimate = cautioned(Estimate(value, value, value, x.size, int(codes.max()) + 1, METHOD))
     if math.isnan(estimate.low):
         return estimate
-    rows = _rows(value, residuals, weights, codes)
-    low, high = _wilson(value, rows, t_quantile(estimate.clusters - 1, level))
-    notes = [estimate.note] if estimate.note else []
-    if estimate.n > estimate.clusters and not residuals.any():
-        notes.append(f"all rows are alike: a correlation of {PRIOR_CORRELATION:g} within clusters is assumed")
-    return estimate._replace(low=low, high=high, note="; ".join(notes))
-
-
-def _rows(value: float, residuals: Floats, weights: Floats, codes: Codes) -> float:
-    """The effective number of independent rows of a clustered share: n over the design effect.
-
-    The design effect is the clustered variance over that of independent rows, never below 1. Few rows of the rarer kind
-    say little about it (none, nothing), so it is averaged with that of an intra-cluster correlation of 0.1, which
-    weighs as much as two such rows. So one more error never raises the lower bound.
-    """
     influence = weights * residuals
-    independent = float(influence @ influence)
-    sums = np.bincount(codes, weights=weights)
-    correlated = 1 + PRIOR_CORRELATION * (float(sums @ sums) / float(weights @ weights) - 1)
-    if independent <= 1e-24:
-        return 1 / float(weights @ weights) / correlated
-    measured = max(1.0, clustered_error(influence, codes) ** 2 / independent)
-    rare = residuals.size * min(value, 1 - value)
-    design_effect = (rare * measured + PRIOR_ROWS * correlated) / (rare + PRIOR_ROWS)
-    return value * (1 - value) / independent / design_effect
+    error, effective = clustered_error(influence, codes, weights)
+    variance, t = max(float(influence @ influence), error**2), t_quantile(effective - 1, level)
+    is_alike = variance <= 1e-24
+    low, high = _wilson(value, effective if is_alike else value * (1 - value) / variance, t)
+    spotless = _wilson(1.0, effective, t)[0]
+    notes = [estimate.note] if estimate.note else []
+    if is_alike and estimate.n > estimate.clusters:
+        notes.append("all rows are alike: the rows of a cluster count as one")
+    return estimate._replace(low=min(low, spotless), high=max(high, 1 - spotless), note="; ".join(notes))
 
 
-def by_clusters(estimate: Estimate, level: float = 0.95) -> Estimate:
-    """A share of which all clusters, five or more, gave the same value: with Wilson's interval of as many rows."""
-    n = estimate.clusters
+def by_clusters(estimate: Estimate, effective: float, level: float = 0.95) -> Estimate:
+    """A share of which all clusters, five or more, gave the same value: with Wilson's interval of as many rows as there
+    are effective clusters."""
+    n = round(effective)
     low, high = wilson(min(max(estimate.value, 0.0), 1.0) * n, n, level)[1:3]
     note = f"no variation between clusters was seen: Wilson over {n} clusters"
     return estimate._replace(low=low, high=high, method="Wilson over clusters", note=note)
 
 
 def around(estimate: Estimate, variance: float, freedom: float, level: float, *, is_share: bool = False) -> Estimate:
-    """`estimate` with Student's t interval of a mean with this variance; where it is a share, with Wilson's instead."""
+    """`estimate`, which has no interval yet, with Student's t interval of a mean with this variance; if it is a share,
+    with Wilson's instead: that of value (1 - value) / variance independent rows.
+    """
     is_alike = freedom < 1 or variance <= 1e-24
     if is_alike and is_share and estimate.clusters >= FEWEST:
-        return by_clusters(estimate, level)
+        return by_clusters(estimate, freedom + 1, level)
     if is_alike:
-        return cautioned(estimate._replace(note=NO_VARIATION))
-    t, error = t_quantile(freedom, level), math.sqrt(variance)
-    low, high = estimate.value - t * error, estimate.value + t * error
+        return cautioned(estimate)
+    t = t_quantile(freedom, level)
     if is_share and 0 < estimate.value < 1:
-        low, high = within_bounds(estimate.value, error, t)
+        low, high = _wilson(estimate.value, estimate.value * (1 - estimate.value) / variance, t)
+    else:
+        half = t * math.sqrt(variance)
+        low, high = estimate.value - half, estimate.value + half
     return cautioned(estimate._replace(low=low, high=high))
-
-
-def within_bounds(value: float, error: float, t: float) -> tuple[float, float]:
-    """Wilson's interval of a share strictly between 0 and 1 that has this standard error, `t` quantiles wide.
-
-    It is that of value (1 - value) / error ** 2 independent rows.
-    """
-    return _wilson(value, value * (1 - value) / error**2, t)
 
 
 def _wilson(p: float, n: float, z: float) -> tuple[float, float]:

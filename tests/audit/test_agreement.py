@@ -198,3 +198,19 @@ def test_a_judge_like_people_wins_against_all_and_one_that_is_not_against_nobody
     assert cells["good", "all 3"][2:] == ["omega 1.00, passes"] * 3
     assert cells["good", "bob"][2:] == ["p below 0.001, won"] * 3
     assert cells["bad", "bob"] == ["40", "0.0 % (0.0 to 12.0)", *["p 1.000"] * 3]
+
+
+def test_ac1_of_two_coins_is_nothing_where_nobody_can_say_tie() -> None:
+    # each says A on half of the items, whatever the other says: p_a = 1/2, and over A and B p_e = 2 * 1/2 * 1/2 = 1/2.
+    # That the judge, asked in both orders, contradicts itself on a half does not make tie an answer that people have
+    votes = [*said("ann", "AABB" * 10), *said("bob", "ABAB" * 10)]
+    judge = [*said("j", "AABB" * 10, "model", "A"), *said("j", "ABAB" * 10, "model", "B")]
+    people = audit(items(40), [*votes, *judge]).people
+    assert people
+    assert people.among
+    assert (people.among.ac1.value, people.among.pairs[0].ac1.value) == (0, 0)
+    # eve's one tie says that there were three answers: ann and bob have p_e = (1/4 + 1/4) / 2 = 1/4, AC1 1/4 / (3/4)
+    people = audit(items(40), [*votes, *said("eve", "t")]).people
+    assert people
+    assert people.among
+    assert people.among.pairs[0].ac1.value == pytest.approx(1 / 3)

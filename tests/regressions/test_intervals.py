@@ -39,6 +39,21 @@ def test_intervals_of_shares_near_zero_and_one_hold_the_truth(truth: float, prom
     assert np.mean(held) > 0.92
 
 
+@pytest.mark.parametrize(
+    ("truth", "sizes"),
+    [
+        (0.97, [10] * 40),  # held in 70 %
+        (0.9, [200 // place + 1 for place in range(1, 101)]),  # held in 80 %: a prompt has a sixth of all rows
+    ],
+)
+def test_intervals_of_shares_hold_the_truth_if_the_rows_of_a_prompt_are_alike(truth: float, sizes: list[int]) -> None:
+    random = np.random.default_rng(0)
+    names = np.repeat(np.arange(len(sizes)), sizes)
+    drawn = random.random((500, len(sizes))) < truth
+    held = [found.low <= truth <= found.high for found in (share(row[names], names) for row in drawn)]
+    assert np.mean(held) > 0.92
+
+
 @pytest.mark.parametrize(("prompts", "rows"), [(100, 1), (40, 10)])
 def test_one_more_error_never_raises_the_lower_bound_of_a_share(prompts: int, rows: int) -> None:
     names = np.repeat(np.arange(prompts), rows)

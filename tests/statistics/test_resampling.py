@@ -55,6 +55,19 @@ def test_the_interval_is_the_percentiles_of_resampled_clusters() -> None:
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(brute, [0.025, 0.975])), abs=0.06)
 
 
+def test_a_level_beyond_the_draws_has_the_normal_interval_of_their_error() -> None:
+    # forty judges at once: level 1 - 0.05 / 40 leaves 2000 * 0.000625 = 1.25 draws beyond a bound, so the percentile
+    # would be one of the last two draws. Mean of 400 rows with variance 1: bounds z(0.999375) / 20 = 3.227 / 20 from it
+    x = np.tile([-1.0, 1.0], 200)
+    sums = sums_by_cluster(range(400), x, np.ones(400))
+    family = bootstrap(sums, mean, n=400, resampling=Resampling(level=1 - 0.05 / 40))
+    assert (family.low, family.high) == pytest.approx((-3.227 / 20, 3.227 / 20), rel=0.05)
+    assert family.low == -family.high
+    assert family.method == "cluster bootstrap, 2000 draws, normal"
+    # ten draws beyond each bound are enough: level 0.99
+    assert bootstrap(sums, mean, n=400, resampling=Resampling(level=0.99)).method == "cluster bootstrap, 2000 draws"
+
+
 def test_few_clusters_are_refused_or_noted() -> None:
     def of(clusters: int) -> tuple[bool, str]:
         found = bootstrap(np.random.default_rng(0).random((clusters, 2)), mean, n=50)

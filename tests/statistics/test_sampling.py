@@ -18,20 +18,21 @@ from amendment.statistics.sampling import effective_rows, prediction_powered, we
 
 def test_a_weighted_mean_by_hand() -> None:
     # weights 2 2 4 4 4, values 2 0 2 2 0: (4 + 8 + 8) / 16 = 5/4. Rows add w (x - 5/4) / 16, in 32nds 3 -5 6 6 -10:
-    # squares sum to 206 / 1024; Var = 5/4 * 206 / 1024; t(4) = 2.776445
+    # squares sum to 206 / 1024. Shares of the weight 1/8 1/8 1/4 1/4 1/4: squares 7/32, so 32/7 effective clusters;
+    # cubes 13/256; Var = 206 / 1024 / (1 + 7/32 - 2 * 13/256 * 32/7) = 224/169 * 206 / 1024; t(25/7) = 2.912910
     found = weighted_mean([2, 0, 2, 2, 0], [0.5, 0.5, 0.25, 0.25, 0.25])
-    half = 2.776445 * math.sqrt(5 / 4 * 206 / 1024)
+    half = 2.912910 * math.sqrt(224 / 169 * 206 / 1024)
     assert found.value == 1.25
     assert (found.low, found.high) == pytest.approx((1.25 - half, 1.25 + half), abs=1e-5)
     assert (found.n, found.clusters, found.method, found.note) == (5, 5, "Hajek, clustered t", "few clusters (5)")
 
 
 def test_a_weighted_share_by_hand() -> None:
-    # the same rows as 1 and 0: 5/8, Var 5/4 * 206 / 4096 = 0.0628662, as a share of 15/64 / Var = 3.728155 rows;
-    # t ** 2 = 7.708647, scale 1 + 7.708647 / 3.728155 = 3.067685, centre (0.625 + 1.033842) / 3.067685 = 0.540747,
-    # half = sqrt(7.708647 * (0.0628662 + 7.708647 / 4 / 13.899140)) / 3.067685 = 0.406291
+    # the same rows as 1 and 0: 5/8, Var 224/169 * 206 / 4096 = 0.0666605, as a share of 15/64 / Var = 3.515950 rows;
+    # t ** 2 = 8.485044, scale 1 + 8.485044 / 3.515950 = 3.413300, centre (0.625 + 1.206650) / 3.413300 = 0.536621,
+    # half = sqrt(8.485044 * (0.0666605 + 8.485044 / 4 / 12.361905)) / 3.413300 = 0.416558
     found = weighted_mean([1, 0, 1, 1, 0], [0.5, 0.5, 0.25, 0.25, 0.25])
-    assert found[:3] == pytest.approx((0.625, 0.540747 - 0.406291, 0.540747 + 0.406291), abs=2e-5)
+    assert found[:3] == pytest.approx((0.625, 0.536621 - 0.416558, 0.536621 + 0.416558), abs=2e-5)
     assert found.method == "Hajek, Wilson over effective rows"
     many = weighted_mean([1] * 900 + [0] * 100, [0.1] * 1000)
     assert many[1:3] == pytest.approx(wilson(900, 1000)[1:3], abs=1e-4)
@@ -55,7 +56,7 @@ def test_with_equal_chances_a_weighted_mean_is_the_clustered_one(seed: int, chan
 def test_a_weighted_difference_by_hand_is_no_share_whatever_its_values() -> None:
     # differences 1 0 1 1 0 with weights 2 2 4 4 4: 5/8; as above but with half the errors, and symmetric
     found = weighted_difference([2, 1, 1, 1, 1], [1, 1, 0, 0, 1], [0.5, 0.5, 0.25, 0.25, 0.25])
-    half = 2.776445 * math.sqrt(5 / 4 * 206 / 4096)
+    half = 2.912910 * math.sqrt(224 / 169 * 206 / 4096)
     assert found[:3] == pytest.approx((0.625, 0.625 - half, 0.625 + half), abs=1e-5)
     assert found.high > 1
 

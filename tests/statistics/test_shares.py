@@ -32,22 +32,33 @@ def test_wilson_is_that_of_statsmodels(counts: tuple[int, int], level: float) ->
 
 
 def test_a_share_of_single_rows_by_hand() -> None:
-    # 0 1 1 1 1: the variance is 0.8 * 0.2 / 5, the clustered one 5/4 of it; one row of the rarer kind: the design
-    # effect is (1 * 5/4 + 2 * 1) / 3 = 13/12, n = 5 * 12/13 = 4.61538; t(4, 0.975) = 2.77645, t^2 / n = 1.67021
-    # centre = (0.8 + 0.83510) / 2.67021 = 0.61235
-    # half = 2.77645 * sqrt(0.16 / 4.61538 + 1.67021 / 4 / 4.61538) / 2.67021 = 0.36782
+    # 0 1 1 1 1: the variance is 0.8 * 0.2 / 5, the clustered one 5/4 of it, so n = 4; t(4, 0.975) = 2.77645,
+    # t^2 / n = 1.92716; centre = (0.8 + 0.96358) / 2.92716 = 0.60249
+    # half = 2.77645 * sqrt(0.16 / 4 + 1.92716 / 4 / 4) / 2.92716 = 0.37993
     found = share([0, 1, 1, 1, 1], range(5))
-    assert found.low == pytest.approx(0.61235 - 0.36782, abs=2e-5)
-    assert found.high == pytest.approx(0.61235 + 0.36782, abs=2e-5)
+    assert found.low == pytest.approx(0.60249 - 0.37993, abs=2e-5)
+    assert found.high == pytest.approx(0.60249 + 0.37993, abs=2e-5)
     assert (found.n, found.clusters, found.method, found.note) == (5, 5, "Wilson, clustered", "few clusters (5)")
 
 
-def test_a_share_without_variation_assumes_rows_of_a_prompt_to_be_a_little_alike() -> None:
-    # ten prompts of three rows: 30 / (1 + 0.1 * 2) = 25 rows; low = n / (n + t^2), t(9, 0.975) = 2.26216
+def test_a_share_without_variation_counts_the_rows_of_a_prompt_as_one() -> None:
+    # ten prompts of three rows: low = n / (n + t^2) of ten, t(9, 0.975) = 2.26216
     found = share([1] * 30, [row // 3 for row in range(30)])
-    assert found.low == pytest.approx(25 / (25 + 2.26216**2), abs=1e-5)
+    assert found.low == pytest.approx(10 / (10 + 2.26216**2), abs=1e-5)
     assert (found.high, found.n, found.clusters) == (1.0, 30, 10)
     assert "all rows are alike" in found.note
+
+
+def test_a_share_of_uneven_prompts_rests_on_fewer_of_them() -> None:
+    # one prompt of 6 rows and six of one: shares of the rows 1/2 and 1/12, squares 1/4 + 6/144 = 7/24: 24/7 clusters;
+    # all rows alike: low = n / (n + t^2) of 24/7, t(17/7, 0.975) = 3.65101
+    alike = share([1] * 12, [0] * 6 + [1, 2, 3, 4, 5, 6])
+    assert alike.low == pytest.approx(24 / 7 / (24 / 7 + 3.65101**2), abs=1e-5)
+    # the six rows right, the others wrong: residuals of the prompts 1/4 and -1/24: squares 1/16 + 6/576 = 7/96;
+    # cubes of the shares 1/8 + 6/1728 = 37/288, Var = 7/96 / (1 + 7/24 - 2 * 37/288 * 24/7) = 49/276; at one half
+    # Wilson's interval of n = 1/4 / Var = 69/49 rows is t / sqrt(n + t^2) wide
+    low, high = share([1] * 6 + [0] * 6, [0] * 6 + [1, 2, 3, 4, 5, 6])[1:3]
+    assert high - low == pytest.approx(3.65101 / math.sqrt(69 / 49 + 3.65101**2), abs=1e-5)
 
 
 @pytest.mark.parametrize("rows", [[1, 0, 0, 0], [1, 1, 1, 1]])
