@@ -13,12 +13,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from amendment.statistics.beside import Beside, shown_mean
 from amendment.statistics.intervals import Estimate, Floats, codes_of
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
+
+LARGEST_MISS = 2.0
+"""TODO"""
 
 
 def cohen_kappa(
@@ -70,52 +75,93 @@ def _alpha_of(sums: Floats) -> Floats:
     return 1 - quotient((n - 1) * disagreement, n * n - (by_class * by_class).sum(1))
 
 
-def ordinal_alpha(counts: ArrayLike, clusters: Iterable[Hashable], *, resampling: Resampling | None = None) -> Estimate:
-    """Ordinal alpha (Krippendorff 2004, chapter 11) of classes in their order, otherwise as `krippendorff_alpha`.
+class LabelPairs(NamedTuple):
+    """Pairs of labels of the same item by two raters; the weights of an item's pairs sum to 1."""
 
-    With o_ck = sum_u n_uc (n_uk - [c = k]) / (m_u - 1), the ratings c and k of one unit, and the rank r_c in the middle
-    of the ratings of class c:  alpha = 1 - (n - 1) sum_ck o_ck (r_c - r_k)^2 / sum_ck n_c n_k (r_c - r_k)^2.
+    item: NDArray[np.intp]
+    first: NDArray[np.intp]
+    second: NDArray[np.intp]
+    weight: Floats
+
+
+def alphas_with_people(
+    judge: ArrayLike, people: tuple[ArrayLike, ArrayLike], clusters: ArrayLike, *, is_ordered: bool
+) -> Beside:
+    """Alpha of the judge with one person, of two people, and their difference, on the items with two people or more.
+
+    `judge` has a class for each item, from 0 in their order; -1 where its label could not be read, which counts as
+    chance: alpha 0. `people` are the item and the class of each of their labels. Alpha is nominal, or ordinal where
+    classes are ordered, and it takes the place of agreement and of kappa. Each item counts once, whatever the number of
+    its labels, and each of its people equally.
     """
-    ratings, m, codes = _pairable(counts, clusters)
-    classes = ratings.shape[1]
-    coincidences = ratings[:, :, None] * (ratings[:, None, :] - np.eye(classes)) / (m - 1)[:, None, None]
-    sums = sums_by_cluster(codes, *coincidences.reshape(len(m), classes * classes).T)
-    return bootstrap(
-        sums, _ordinal_alpha_of, n=int(m.size), resampling=resampling, name="Krippendorff's ordinal alpha,"
+    verdict, (item, label) = np.asarray(judge, np.intp), (np.asarray(column, np.intp) for column in people)
+    has_two = np.bincount(item, minlength=verdict.size) > 1
+    places = np.cumsum(has_two) - 1
+    item, label, verdict = places[item[has_two[item]]], label[has_two[item]], verdict[has_two]
+    group = np.asarray(clusters)[has_two]
+    is_read = verdict >= 0
+    asked = is_read[item]
+    one_person = 1 / np.bincount(item, minlength=verdict.size)[item]
+    with_judge = LabelPairs(
+        (np.cumsum(is_read) - 1)[item[asked]], verdict[item[asked]], label[asked], one_person[asked]
     )
+    of_judge, of_people = np.zeros(verdict.size), alpha_by_item(pairs_of_people(item, label), is_ordered=is_ordered)
+    of_judge[is_read] = alpha_by_item(with_judge, is_ordered=is_ordered)
+    alpha, two, gap = (
+        shown_mean(values, np.ones(verdict.size), group, (most - LARGEST_MISS, most))
+        for values, most in ((of_judge, 1), (of_people, 1), (of_judge - of_people, LARGEST_MISS))
+    )
+    gap = gap._replace(least=-LARGEST_MISS)
+    return Beside(judge=alpha, people=two, gap=gap, judge_kappa=alpha, people_kappa=two)
 
 
-def _ordinal_alpha_of(sums: Floats) -> Floats:
-    classes = math.isqrt(sums.shape[-1])
-    coincidences = sums.reshape(-1, classes, classes)
-    by_class = coincidences.sum(2)
-    rank = np.cumsum(by_class, axis=1) - by_class / 2
-    distance = (rank[:, :, None] - rank[:, None, :]) ** 2
-    expected = np.einsum("dc,dk,dck->d", by_class, by_class, distance)
-    return 1 - quotient((by_class.sum(1) - 1) * (coincidences * distance).sum((1, 2)), expected)
+def pairs_of_people(item: NDArray[np.intp], label: NDArray[np.intp]) -> LabelPairs:
+    """All pairs of labels of one item."""
+    order = np.argsort(item, kind="stable")
+    item, label = item[order], label[order]
+    count = np.bincount(item)
+    pairs = [
+        (item[apart:][same], label[:-apart][same], label[apart:][same])
+        for apart in range(1, count.max(initial=1))
+        for same in [item[apart:] == item[:-apart]]
+    ]
+    first, second, third = (np.concatenate(column) for column in zip(*pairs, strict=True)) if pairs else (item[:0],) * 3
+    m = count[first]
+    return LabelPairs(first, second, third, 2 / (m * (m - 1)))
 
 
-def interval_alpha(
-    counts: ArrayLike, values: ArrayLike, clusters: Iterable[Hashable], *, resampling: Resampling | None = None
-) -> Estimate:
-    """Interval alpha (Krippendorff 2004, chapter 11), otherwise as `krippendorff_alpha`; `values` has a number for each
-    column of `counts`.
+def alpha_by_item(pairs: LabelPairs, *, is_ordered: bool) -> Floats:
+    """A value for each item: the mean is alpha, and the spread is that of its linearisation.
 
-    D_o = sum_u 2 (m_u sum_i x_i^2 - (sum_i x_i)^2) / (m_u - 1),  alpha = 1 - (n - 1) D_o / 2 (n sum x^2 - (sum x)^2).
+    With the shares p_c of all labels and N items,  D_o = mean of d(x, y),  D_e = sum_ck p_c p_k d(c, k),
+    alpha = 1 - (2 N - 1) / (2 N) D_o / D_e  (Krippendorff 2004, chapter 11). Nominal d is 0 or 1; ordinal d is the
+    squared difference of the ranks r_c = sum_(k < c) p_k + p_c / 2, which move with the labels of every item.
     """
-    ratings, m, codes = _pairable(counts, clusters)
-    x = np.asarray(values, np.float64)
-    centred = x - (ratings.sum(0) @ x / max(ratings.sum(), 1))  # the same alpha, with smaller sums to subtract
-    first, second = ratings @ centred, ratings @ centred**2
-    sums = sums_by_cluster(codes, 2 * (m * second - first**2) / (m - 1), m, first, second)
-    return bootstrap(
-        sums, _interval_alpha_of, n=int(m.size), resampling=resampling, name="Krippendorff's interval alpha,"
-    )
+    if not pairs.item.size:
+        return np.zeros(0)
+    items, classes = int(pairs.item.max()) + 1, int(max(pairs.first.max(), pairs.second.max())) + 1
 
+    def by_class(of_first: Floats, of_second: Floats) -> Floats:
+        return np.bincount(pairs.first, of_first, classes) + np.bincount(pairs.second, of_second, classes)
 
-def _interval_alpha_of(sums: Floats) -> Floats:
-    disagreement, n, first, second = sums.T
-    return 1 - quotient((n - 1) * disagreement, 2 * (n * second - first**2))
+    p = by_class(pairs.weight, pairs.weight) / (2 * items)
+    if is_ordered:
+        rank = np.cumsum(p) - p / 2
+        apart = pairs.weight * (rank[pairs.first] - rank[pairs.second])
+        distance, from_all = apart**2 / pairs.weight, (rank - 0.5) ** 2 + p @ (rank - 0.5) ** 2
+        pull_observed, pull_expected = 2 / items * by_class(apart, -apart), 4 * p * (rank - 0.5)
+    else:
+        distance, from_all = pairs.weight * (pairs.first != pairs.second), 1 - p
+        pull_observed = pull_expected = np.zeros(classes)
+    observed, expected = float(distance.sum()) / items, float(p @ from_all)
+    if expected < 1e-12:  # all labels are equal: chance alone would agree always
+        return np.zeros(items)
+    pull = pull_observed - observed / expected * pull_expected  # of the ranks, by which a label moves those above it
+    slope = (pull.sum() - np.cumsum(pull) + pull / 2) - 2 * observed / expected * from_all
+    missed = np.bincount(pairs.item, distance + pairs.weight * (slope[pairs.first] + slope[pairs.second]) / 2, items)
+    once = (2 * items - 1) / (2 * items * expected)
+    values: Floats = 1 - once * (observed + missed - missed.mean())
+    return values
 
 
 def _pairable(counts: ArrayLike, clusters: Iterable[Hashable]) -> tuple[Floats, Floats, NDArray[np.intp]]:

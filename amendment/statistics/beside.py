@@ -152,16 +152,21 @@ def kappa_with_people(sides: Sides) -> Shown:
 
 def mean_of(sides: Sides, values: Floats, least: float, most: float) -> Shown:
     """The weighted mean of one value per item."""
+    return shown_mean(values, sides.weight, sides.cluster, (least, most))
+
+
+def shown_mean(values: Floats, weight: Floats, cluster: Codes, ends: tuple[float, float]) -> Shown:
+    """The weighted mean of one value per item; `ends` are the least and the most that an item can have."""
     if not values.size:
-        return Shown(math.nan, math.nan, 0, 0, least, most)
-    total = float(sides.weight.sum())
-    mean = float(sides.weight @ values) / total
-    _, codes = np.unique(sides.cluster, return_inverse=True)
-    in_cluster = np.bincount(codes, sides.weight)
+        return Shown(math.nan, math.nan, 0, 0, *ends)
+    total = float(weight.sum())
+    mean = float(weight @ values) / total
+    _, codes = np.unique(cluster, return_inverse=True)
+    in_cluster = np.bincount(codes, weight)
     clusters = total**2 / float(in_cluster @ in_cluster)
-    spread = np.bincount(codes, sides.weight * (values - mean)) / total
+    spread = np.bincount(codes, weight * (values - mean)) / total
     error = math.sqrt(clusters / (clusters - 1) * float(spread @ spread)) if clusters > 1 else math.nan
-    return Shown(mean, error, values.size, clusters, least, most)
+    return Shown(mean, error, values.size, clusters, *ends)
 
 
 def _kappa(sides: Sides, product: Floats, x: Floats, y: Floats) -> Shown:
