@@ -3,6 +3,7 @@ leave-one-out agreement, how often a label is what the others mostly say (Alpaca
 
 Classes are numbers from 0. Kappa and alpha are nan, not 0 and not 1, where chance alone would agree always. AC1 has a
 value there: it stays near the raw agreement where almost everything is of one class, and kappa and alpha collapse.
+Ordinal alpha knows the order of classes. `alphas_with_people` compares a judge with single people by it.
 
 Leave-one-out: each person of a unit is left out once. The person's label, and a judge's, are compared with the most
 frequent label of the others; where several are equally frequent, agreement is what a draw among them would give on
@@ -18,12 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amendment.statistics.beside import Beside, shown_mean
-from amendment.statistics.intervals import Estimate, Floats, codes_of
+from amendment.statistics.beside import Beside, Shown, shown_mean
+from amendment.statistics.intervals import Codes, Estimate, Floats, codes_of
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
-
-LARGEST_MISS = 2.0
-"""TODO"""
 
 
 def cohen_kappa(
@@ -78,14 +76,32 @@ def _alpha_of(sums: Floats) -> Floats:
 class LabelPairs(NamedTuple):
     """Pairs of labels of the same item by two raters; the weights of an item's pairs sum to 1."""
 
-    item: NDArray[np.intp]
-    first: NDArray[np.intp]
-    second: NDArray[np.intp]
+    item: Codes
+    first: Codes
+    second: Codes
     weight: Floats
 
 
+class ItemAlphas(NamedTuple):
+    """Alpha as a mean over items."""
+
+    values: Floats
+    """One per item: the mean is alpha, and the spread is that of its linearisation."""
+    largest_miss: float
+    """What two labels that are as far apart as any take from the value of their item."""
+
+
+def alpha_with_person(
+    judge: ArrayLike, people: tuple[ArrayLike, ArrayLike], clusters: Iterable[Hashable], *, is_ordered: bool
+) -> Shown:
+    """Alpha of the judge with one person, on all items; every item needs a person."""
+    verdict, (item, label) = np.asarray(judge, np.intp), (np.asarray(column, np.intp) for column in people)
+    values, miss = _with_judge(verdict, item, label, is_ordered=is_ordered)
+    return shown_mean(values, np.ones(verdict.size), codes_of(clusters)[0], (1 - miss, 1))
+
+
 def alphas_with_people(
-    judge: ArrayLike, people: tuple[ArrayLike, ArrayLike], clusters: ArrayLike, *, is_ordered: bool
+    judge: ArrayLike, people: tuple[ArrayLike, ArrayLike], clusters: Iterable[Hashable], *, is_ordered: bool
 ) -> Beside:
     """Alpha of the judge with one person, of two people, and their difference, on the items with two people or more.
 
@@ -96,26 +112,34 @@ def alphas_with_people(
     """
     verdict, (item, label) = np.asarray(judge, np.intp), (np.asarray(column, np.intp) for column in people)
     has_two = np.bincount(item, minlength=verdict.size) > 1
-    places = np.cumsum(has_two) - 1
-    item, label, verdict = places[item[has_two[item]]], label[has_two[item]], verdict[has_two]
-    group = np.asarray(clusters)[has_two]
-    is_read = verdict >= 0
-    asked = is_read[item]
-    one_person = 1 / np.bincount(item, minlength=verdict.size)[item]
-    with_judge = LabelPairs(
-        (np.cumsum(is_read) - 1)[item[asked]], verdict[item[asked]], label[asked], one_person[asked]
-    )
-    of_judge, of_people = np.zeros(verdict.size), alpha_by_item(pairs_of_people(item, label), is_ordered=is_ordered)
-    of_judge[is_read] = alpha_by_item(with_judge, is_ordered=is_ordered)
+    kept, place = has_two[item], np.cumsum(has_two) - 1
+    item, label, verdict, cluster = place[item[kept]], label[kept], verdict[has_two], codes_of(clusters)[0][has_two]
+    of_judge = _with_judge(verdict, item, label, is_ordered=is_ordered)
+    of_people = alpha_by_item(pairs_of_people(item, label), is_ordered=is_ordered)
+    miss = max(of_judge.largest_miss, of_people.largest_miss)
     alpha, two, gap = (
-        shown_mean(values, np.ones(verdict.size), group, (most - LARGEST_MISS, most))
-        for values, most in ((of_judge, 1), (of_people, 1), (of_judge - of_people, LARGEST_MISS))
+        shown_mean(values, np.ones(verdict.size), cluster, ends)
+        for values, ends in (
+            (of_judge.values, (1 - miss, 1.0)),
+            (of_people.values, (1 - miss, 1.0)),
+            (of_judge.values - of_people.values, (-miss, miss)),
+        )
     )
-    gap = gap._replace(least=-LARGEST_MISS)
     return Beside(judge=alpha, people=two, gap=gap, judge_kappa=alpha, people_kappa=two)
 
 
-def pairs_of_people(item: NDArray[np.intp], label: NDArray[np.intp]) -> LabelPairs:
+def _with_judge(verdict: Codes, item: Codes, label: Codes, *, is_ordered: bool) -> ItemAlphas:
+    is_read = verdict >= 0
+    asked, place = is_read[item], np.cumsum(is_read) - 1
+    weight = 1 / np.bincount(item, minlength=verdict.size)[item[asked]]
+    pairs = LabelPairs(place[item[asked]], verdict[item[asked]], label[asked], weight)
+    read, miss = alpha_by_item(pairs, is_ordered=is_ordered)
+    values = np.zeros(verdict.size)
+    values[is_read] = read
+    return ItemAlphas(values, miss)
+
+
+def pairs_of_people(item: Codes, label: Codes) -> LabelPairs:
     """All pairs of labels of one item."""
     order = np.argsort(item, kind="stable")
     item, label = item[order], label[order]
@@ -130,38 +154,40 @@ def pairs_of_people(item: NDArray[np.intp], label: NDArray[np.intp]) -> LabelPai
     return LabelPairs(first, second, third, 2 / (m * (m - 1)))
 
 
-def alpha_by_item(pairs: LabelPairs, *, is_ordered: bool) -> Floats:
-    """A value for each item: the mean is alpha, and the spread is that of its linearisation.
+def alpha_by_item(pairs: LabelPairs, *, is_ordered: bool) -> ItemAlphas:
+    """Alpha of pairs of labels, item by item.
 
     With the shares p_c of all labels and N items,  D_o = mean of d(x, y),  D_e = sum_ck p_c p_k d(c, k),
     alpha = 1 - (2 N - 1) / (2 N) D_o / D_e  (Krippendorff 2004, chapter 11). Nominal d is 0 or 1; ordinal d is the
     squared difference of the ranks r_c = sum_(k < c) p_k + p_c / 2, which move with the labels of every item.
     """
     if not pairs.item.size:
-        return np.zeros(0)
+        return ItemAlphas(np.zeros(0), 1.0)
     items, classes = int(pairs.item.max()) + 1, int(max(pairs.first.max(), pairs.second.max())) + 1
 
     def by_class(of_first: Floats, of_second: Floats) -> Floats:
-        return np.bincount(pairs.first, of_first, classes) + np.bincount(pairs.second, of_second, classes)
+        sums: Floats = np.bincount(pairs.first, of_first, classes) + np.bincount(pairs.second, of_second, classes)
+        return sums
 
     p = by_class(pairs.weight, pairs.weight) / (2 * items)
     if is_ordered:
         rank = np.cumsum(p) - p / 2
-        apart = pairs.weight * (rank[pairs.first] - rank[pairs.second])
-        distance, from_all = apart**2 / pairs.weight, (rank - 0.5) ** 2 + p @ (rank - 0.5) ** 2
-        pull_observed, pull_expected = 2 / items * by_class(apart, -apart), 4 * p * (rank - 0.5)
+        apart = rank[pairs.first] - rank[pairs.second]
+        distance, from_all = apart**2, (rank - 0.5) ** 2 + p @ (rank - 0.5) ** 2
+        farthest = float(np.ptp(rank[p > 0])) ** 2
+        pull_observed = 2 / items * by_class(pairs.weight * apart, -pairs.weight * apart)
+        pull_expected = 4 * p * (rank - 0.5)
     else:
-        distance, from_all = pairs.weight * (pairs.first != pairs.second), 1 - p
+        distance, from_all, farthest = (pairs.first != pairs.second).astype(np.float64), 1 - p, 1.0
         pull_observed = pull_expected = np.zeros(classes)
-    observed, expected = float(distance.sum()) / items, float(p @ from_all)
+    observed, expected = float(pairs.weight @ distance) / items, float(p @ from_all)
     if expected < 1e-12:  # all labels are equal: chance alone would agree always
-        return np.zeros(items)
-    pull = pull_observed - observed / expected * pull_expected  # of the ranks, by which a label moves those above it
+        return ItemAlphas(np.zeros(items), 1.0)
+    pull = pull_observed - observed / expected * pull_expected  # of each rank; a label moves the ranks above it
     slope = (pull.sum() - np.cumsum(pull) + pull / 2) - 2 * observed / expected * from_all
-    missed = np.bincount(pairs.item, distance + pairs.weight * (slope[pairs.first] + slope[pairs.second]) / 2, items)
-    once = (2 * items - 1) / (2 * items * expected)
-    values: Floats = 1 - once * (observed + missed - missed.mean())
-    return values
+    missed = np.bincount(pairs.item, pairs.weight * (distance + (slope[pairs.first] + slope[pairs.second]) / 2), items)
+    unit = (2 * items - 1) / (2 * items * expected)
+    return ItemAlphas(1 - unit * (observed + missed - missed.mean()), unit * farthest)
 
 
 def _pairable(counts: ArrayLike, clusters: Iterable[Hashable]) -> tuple[Floats, Floats, NDArray[np.intp]]:
