@@ -1,9 +1,9 @@
 """Labels of single answers: may a judge be used in the place of a person? No pairs are made of them.
 
-Covered: classes (nominal), classes in an order or whole numbers (ordinal), scores (interval). Krippendorff's alpha takes
-the place of agreement and kappa: a judge must not be used if its alpha with one person is `margin` or more below that
-of two people, or if either is at most 0.2. Alpha is nominal for nominal classes and ordinal for all others: the ranks
-of scores have bounds, so that few far scores decide nothing. What is shown is shown at the levels of `conclusion`.
+Covered: classes (nominal), classes in an order or whole numbers (ordinal), scores (interval). Krippendorff's alpha
+takes the place of agreement and kappa: a judge must not be used if its alpha with one person is `margin` or more below
+that of two people, or if either is at most 0.2. Alpha is nominal for nominal classes and ordinal for all others: the
+ranks of scores are bounded, so that a few far scores decide nothing. The levels are those of `conclusion`.
 
 Not covered: whether people are right; several samples of one judge; people who copy.
 """
@@ -14,6 +14,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from statistics import mean
@@ -41,7 +42,6 @@ from amendment.yamlfile import capped
 
 FORMAT = "single-2"
 """The format of the certificate, which differs from that of pairs."""
-NOTHING_ASKED = Requirements()
 
 
 class Label(NamedTuple):
@@ -133,11 +133,12 @@ def _number(value: str, number: Mapping[str, float]) -> float | None:
     return None if value == "invalid" else number[value] if number else float(value)
 
 
-def label_certificate(inputs: SingleLabels, asked: Requirements = NOTHING_ASKED) -> tuple[dict[str, Any], list[str]]:
+def label_certificate(inputs: SingleLabels, asked: Requirements | None = None) -> tuple[dict[str, Any], list[str]]:
     """The content of certificate.json and the lines of certificate.md."""
     people, judges = _by_item(inputs, is_person=True), _by_item(inputs, is_person=False)
     names = list(dict.fromkeys(label.rater for label in inputs.labels if not label.is_person))
     persons = list(dict.fromkeys(label.rater for label in inputs.labels if label.is_person))
+    asked = asked or Requirements()
     bar = Bar(asked.margin, LEAST_KAPPA, 0.01 / (max(1, len(names)) * asked.looks))
     compared = sorted(
         (compare(inputs, name, people, judges, bar) for name in names),
@@ -168,6 +169,10 @@ def _by_item(inputs: SingleLabels, *, is_person: bool) -> Labelled:
         if label.is_person == is_person and not (is_person and label.value is None):
             labelled[label.item][label.rater] = math.nan if label.value is None else label.value
     return dict(labelled)
+
+
+def _distance(first: float, second: float, scale: Scale) -> float:
+    return float(first != second) if scale == "nominal" else abs(first - second)
 
 
 Columns = tuple[list[int], tuple[list[int], list[int]], list[str]]
@@ -243,6 +248,8 @@ class LabelConclusion(NamedTuple):
     """The rule of `decide` that applied."""
     sentence: str
     margin: float
+    could_show: float | None
+    """The difference of alphas at which such labels give "Use" in 80 % of samples; None without items of two people."""
 
 
 def decide(standing: Standing) -> tuple[Form, str]:
@@ -270,7 +277,7 @@ class Compared:
     bar: Bar
     alpha_name: str
 
-    @property
+    @cached_property
     def standing(self) -> Standing:
         figures, bar = self.figures, self.bar
         missing = tuple(bar.missing(figures))
@@ -286,7 +293,7 @@ class Compared:
             missing=missing,
         )
 
-    @property
+    @cached_property
     def conclusion(self) -> LabelConclusion:
         standing = self.standing
         form, because = decide(standing)
@@ -297,7 +304,12 @@ class Compared:
             "no conclusion": f"Nothing can be concluded about {name}",
         }[form]
         sentence = f"{beginning}: {'; '.join(self._reasons(because, standing))}."
-        return LabelConclusion(self.report.name, form, because, sentence, self.bar.margin)
+        return LabelConclusion(self.report.name, form, because, sentence, self.bar.margin, self.could_show)
+
+    @property
+    def could_show(self) -> float | None:
+        reach = self.bar.could_show(self.figures.gap)
+        return None if math.isnan(reach) else reach
 
     def _reasons(self, because: str, standing: Standing) -> Iterator[str]:
         """What is known, why it decides, and what would settle it."""
@@ -313,7 +325,7 @@ class Compared:
                     yield f"its {self.alpha_name} with {person} is {alpha} on {alone.items} items"
                 else:
                     yield f"people labelled {alone.items} of its items"
-                as_good = Beside(alone, alone, alone._replace(value=0, least=2 * alone.least), alone, alone)
+                as_good = Beside(alone, alone, alone._replace(value=0, least=alone.least - 1), alone, alone)
                 needed = items_for_use(as_good, self.bar)
                 about = f"about {max(needed, FEWEST_ITEMS):,}" if needed else f"at least {FEWEST_ITEMS}"
                 yield f"a second person on {about} items is needed"
@@ -390,8 +402,8 @@ def _lines(
     if len(people) > 1:
         yield f"People with each other: alpha {ranged(among)}, n = {among.n} items with two labels."
     if judges:
-        head = ["judge", "items", "with two", "alpha", "two people", "difference", "same label", "distance"]
-        head += ["two people", "higher", "invalid"]
+        head = ["judge", "items", "with two", "alpha", "people's alpha", "difference", "same label", "distance"]
+        head += ["people's distance", "higher", "invalid"]
         rows = [
             [
                 cell(report.name),
@@ -411,6 +423,6 @@ def _lines(
             f"Alpha (Krippendorff's, {judges[0].alpha_name.split()[0]}) is that of the judge with one person, beside "
             "that of two people on the same items; a label that cannot be read counts as chance. Same label compares "
             f"the judge with one person too. Distance is {UNITS[inputs.scale]}, from one person and of two people on "
-            "the same items. Higher is the judge minus people's mean. Intervals hold at "
-            f"{100 * level:g} % and are clustered by prompt; a star marks few prompts or a figure without an interval."
+            "the items with two. Higher is the judge minus people's mean. Intervals hold at "
+            f"{100 * level:.4g} % and are clustered by prompt; a star marks few prompts or a figure without an interval."
         )

@@ -131,7 +131,7 @@ def alphas_with_people(
 def _with_judge(verdict: Codes, item: Codes, label: Codes, *, is_ordered: bool) -> ItemAlphas:
     is_read = verdict >= 0
     asked, place = is_read[item], np.cumsum(is_read) - 1
-    weight = 1 / np.bincount(item, minlength=verdict.size)[item[asked]]
+    weight: Floats = 1 / np.bincount(item, minlength=verdict.size)[item[asked]]
     pairs = LabelPairs(place[item[asked]], verdict[item[asked]], label[asked], weight)
     read, miss = alpha_by_item(pairs, is_ordered=is_ordered)
     values = np.zeros(verdict.size)
@@ -166,8 +166,7 @@ def alpha_by_item(pairs: LabelPairs, *, is_ordered: bool) -> ItemAlphas:
     items, classes = int(pairs.item.max()) + 1, int(max(pairs.first.max(), pairs.second.max())) + 1
 
     def by_class(of_first: Floats, of_second: Floats) -> Floats:
-        sums: Floats = np.bincount(pairs.first, of_first, classes) + np.bincount(pairs.second, of_second, classes)
-        return sums
+        return np.bincount(pairs.first, of_first, classes) + np.bincount(pairs.second, of_second, classes)
 
     p = by_class(pairs.weight, pairs.weight) / (2 * items)
     if is_ordered:
