@@ -24,7 +24,7 @@ import numpy as np
 
 from amendment.audit.ceiling import LEAST_KAPPA, Requirements
 from amendment.audit.conclusion import FORMS, Form
-from amendment.audit.figures import between, percent, ranged, short, signed
+from amendment.audit.figures import between, percent, ranged, rounded, short, signed
 from amendment.audit.inputs import unjoined
 from amendment.data.comparisons import join
 from amendment.data.readings import gather
@@ -346,7 +346,7 @@ class Compared:
             case _:
                 yield self._known
         if report.invalid.value > 0:
-            yield f"{percent(report.invalid)} of its labels cannot be read and count as chance"
+            yield f"{rounded(report.invalid.value)} of its labels cannot be read and count as chance"
 
     @property
     def _known(self) -> str:
@@ -419,6 +419,11 @@ def _lines(
             for report in (judge.report for judge in judges)
         ]
         yield from ("", *table([head, *rows]), "")
+        for judge in judges:
+            if judge.could_show is not None:
+                name = cell(judge.report.name)
+                reach = f"if its true difference is {judge.could_show:+.2f} or better"
+                yield from (f'Such labels give "Use" in 80 % of samples to {name} {reach}.', "")
         yield (
             f"Alpha (Krippendorff's, {judges[0].alpha_name.split()[0]}) is that of the judge with one person, beside "
             "that of two people on the same items; a label that cannot be read counts as chance. Same label compares "

@@ -166,7 +166,8 @@ def alpha_by_item(pairs: LabelPairs, *, is_ordered: bool) -> ItemAlphas:
     items, classes = int(pairs.item.max()) + 1, int(max(pairs.first.max(), pairs.second.max())) + 1
 
     def by_class(of_first: Floats, of_second: Floats) -> Floats:
-        return np.bincount(pairs.first, of_first, classes) + np.bincount(pairs.second, of_second, classes)
+        both = np.concatenate([pairs.first, pairs.second])
+        return np.bincount(both, np.concatenate([of_first, of_second]), classes).astype(np.float64)
 
     p = by_class(pairs.weight, pairs.weight) / (2 * items)
     if is_ordered:
