@@ -428,6 +428,7 @@ def _lines(
             f"Alpha (Krippendorff's, {judges[0].alpha_name.split()[0]}) is that of the judge with one person, beside "
             "that of two people on the same items; a label that cannot be read counts as chance. Same label compares "
             f"the judge with one person too. Distance is {UNITS[inputs.scale]}, from one person and of two people on "
-            "the items with two. Higher is the judge minus people's mean. Intervals hold at "
-            f"{100 * level:.4g} % and are clustered by prompt; a star marks few prompts or a figure without an interval."
+            "the items with two. Higher is the judge minus people's mean. Intervals hold at 95 % for all judges "
+            f"together ({100 * level:.4g} % each) and are clustered by prompt; a star marks few prompts or a figure "
+            "without an interval."
         )

@@ -53,7 +53,7 @@ def test_scores_are_compared_with_the_distance_of_two_people() -> None:
     assert judge["distance"]["value"] == pytest.approx((20 * 1.5 + 19 * 2) / 39)
     assert judge["people_distance"]["value"] == pytest.approx(20 / 39)  # 1 on even items, 0 on odd ones
     assert judge["higher"]["value"] == pytest.approx((20 * 1.5 + 19 * 2) / 39)
-    assert (judge["items"], judge["invalid"]["value"]) == (39, 1 / 40)
+    assert (judge["items"], judge["invalid"]["value"]) == (40, 1 / 40)
     # ann's score is two lower everywhere, and no number is compared with people's mean
     assert judge["equal"]["value"] == 0
     assert document["people"]["raters"] == ["ann", "bo"]

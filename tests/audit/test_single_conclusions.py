@@ -32,7 +32,7 @@ def drawn(items: int) -> Labels:
     return np.random.default_rng(0).integers(1, 6, items)
 
 
-def concluded(people: dict[str, Labels], scale: str = "ordinal", **judges: Labels) -> list[dict[str, Any]]:
+def concluded(people: dict[str, Labels], judges: dict[str, Labels], scale: str = "ordinal") -> list[dict[str, Any]]:
     """The conclusions of `amendment audit`, the best first; each is in the certificate."""
     raters = {**people, **judges}
     items = range(len(next(iter(raters.values()))))
@@ -64,7 +64,7 @@ def test_a_judge_that_always_says_the_middle_is_not_used(scale: str) -> None:
     truth = drawn(200)
     people = {"ann": noisy(truth, 0.7, 1), "bo": noisy(truth, 0.7, 2)}
     judges = {"always": np.full(200, 3), "coin": np.random.default_rng(3).choice([3, 3, 3, 4], 200)}
-    for conclusion in concluded(people, scale, **judges):
+    for conclusion in concluded(people, judges, scale):
         assert (conclusion["form"], conclusion["because"]) == ("do not use", "chance")
         begin = f"Do not use {conclusion['judge']}: it agrees with people hardly more than chance; its ordinal alpha"
         assert conclusion["sentence"].startswith(begin)
@@ -74,15 +74,15 @@ def test_35_items_do_not_show_that_a_worse_judge_is_as_good_as_people() -> None:
     for seed in range(0, 40, 5):
         truth = drawn(35)
         people = {"ann": noisy(truth, 0.91, seed), "bo": noisy(truth, 0.91, seed + 1)}
-        [conclusion] = concluded(people, judge=noisy(truth, 0.75, seed + 2))
+        [conclusion] = concluded(people, {"judge": noisy(truth, 0.75, seed + 2)})
         assert conclusion["form"] in {"no conclusion", "do not use"}
 
 
 def test_a_judge_as_good_as_people_is_used_where_enough_items_have_labels_of_two() -> None:
     truth = drawn(1000)
-    people = {"ann": noisy(truth, 0.9, 1), "bo": noisy(truth, 0.9, 2), "cy": noisy(truth, 0.9, 3)}
-    good, worse = noisy(truth, 0.9, 4), noisy(truth, 0.7, 5)
-    best, worst = concluded(people, good=good, worse=worse)
+    people = {name: noisy(truth, 0.95, seed) for seed, name in enumerate(("ann", "bo", "cy"))}
+    good, worse = noisy(truth, 0.95, 4), noisy(truth, 0.7, 5)
+    best, worst = concluded(people, {"good": good, "worse": worse})
     assert (best["judge"], best["form"]) == ("good", "use")
     assert (worst["judge"], worst["form"], worst["because"]) == ("worse", "do not use", "ceiling")
     known = r"Use good: its ordinal alpha with an annotator is 0\.\d\d on 1000 items, that of two annotators 0\.\d\d; "
@@ -92,7 +92,7 @@ def test_a_judge_as_good_as_people_is_used_where_enough_items_have_labels_of_two
 def test_too_few_items_say_what_is_known_and_how_many_would_decide() -> None:
     truth = drawn(60)
     people = {"ann": noisy(truth, 0.9, 1), "bo": noisy(truth, 0.9, 2)}
-    [conclusion] = concluded(people, judge=noisy(truth, 0.9, 3))
+    [conclusion] = concluded(people, {"judge": noisy(truth, 0.9, 3)})
     assert (conclusion["form"], conclusion["because"]) == ("no conclusion", "open")
     assert conclusion["could_show"] > -0.05
     assert re.search(r"about [0-9,]+ items labelled by two people would give", conclusion["sentence"])
@@ -100,21 +100,21 @@ def test_too_few_items_say_what_is_known_and_how_many_would_decide() -> None:
 
 def test_one_person_sets_no_ceiling() -> None:
     truth = drawn(400)
-    [conclusion] = concluded({"ann": truth}, judge=noisy(truth, 0.98, 1))
+    [conclusion] = concluded({"ann": truth}, {"judge": noisy(truth, 0.98, 1)})
     assert (conclusion["form"], conclusion["because"]) == ("no conclusion", "one annotator")
     assert re.search(
         r"its ordinal alpha with the annotator ann is 0\.9\d .* on 400 items; a second person on about [0-9,]+ items",
         conclusion["sentence"],
     )
     second = np.where(np.arange(400) < 20, truth, 0)  # a label of 20 items
-    [conclusion] = concluded({"ann": truth, "bo": second}, judge=noisy(truth, 0.98, 1))
+    [conclusion] = concluded({"ann": truth, "bo": second}, {"judge": noisy(truth, 0.98, 1)})
     assert conclusion["because"] == "few with two"
 
 
 def test_people_who_hardly_agree_measure_no_judge() -> None:
     truth = drawn(400)
     people = {"ann": noisy(truth, 0.1, 1), "bo": noisy(truth, 0.1, 2)}
-    [conclusion] = concluded(people, judge=truth)
+    [conclusion] = concluded(people, {"judge": truth})
     assert (conclusion["form"], conclusion["because"]) == ("no conclusion", "people")
     assert "people agree with each other hardly more than chance (ordinal alpha" in conclusion["sentence"]
 
@@ -123,10 +123,10 @@ def test_forty_judges_that_are_worse_by_the_margin_share_one_level() -> None:
     truth = drawn(400)
     people = {"ann": noisy(truth, 0.95, 1), "bo": noisy(truth, 0.95, 2)}
     judges = {f"judge{n}": noisy(truth, 0.95 - 0.05 / 0.95, n + 3) for n in range(40)}
-    assert all(conclusion["form"] != "use" for conclusion in concluded(people, **judges))
+    assert all(conclusion["form"] != "use" for conclusion in concluded(people, judges))
 
 
 def test_a_file_of_people_alone_has_their_alpha() -> None:
-    assert concluded({"ann": np.array([1, 1, 2, 2] * 10), "bo": np.array([1, 1, 2, 2] * 10)}) == []
+    assert concluded({"ann": np.array([1, 1, 2, 2] * 10), "bo": np.array([1, 1, 2, 2] * 10)}, {}) == []
     document = json.loads(Path("audits/t/certificate.json").read_text(encoding="utf-8"))
     assert document["people"]["alpha"]["value"] == pytest.approx(1)

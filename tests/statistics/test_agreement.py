@@ -128,8 +128,8 @@ def test_the_error_of_an_alpha_is_that_of_the_jackknife() -> None:
 
 
 def test_the_alpha_of_a_judge_is_that_with_one_person_and_not_with_their_mean() -> None:
-    # ordinal alpha of two classes is nominal; the judge equals ann and differs from bo on one of four items, so that its
-    # pairs are 7 equal and 1 unequal of 8, D_o = 1/8; shares: the judge 2/4, people 3/8 of class 1, together 7/16
+    # ordinal alpha of two classes is nominal; the judge equals ann and differs from bo on one of four items: its pairs
+    # are 7 equal and 1 unequal of 8, D_o = 1/8; shares: the judge 2/4, people 3/8 of class 1, together 7/16
     # D_e = 2 * 7/16 * 9/16 = 126/256; alpha = 1 - 7/8 * (1/8) / (126/256) = 7/9
     assert beside([0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 0, 1]).judge.value == pytest.approx(7 / 9)
 
