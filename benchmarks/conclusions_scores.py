@@ -175,7 +175,7 @@ def as_good(name: str, shares: Array, person: Array, scale: Scale = "ordinal") -
 
 
 STEPS, PERFECT = noisy(0.9, one_step(5)), np.eye(5)
-RANDOM = at_random(EVEN)
+RANDOM, CLASSES = at_random(EVEN), noisy(0.9, at_random(THREE))
 FIFTH = np.sqrt(0.2)
 """Right so often, and else at random, two raters have an alpha of 0.2."""
 SIZES = (60, 200, 500)
@@ -194,7 +194,7 @@ WORLDS = (
     *at_boundary("0.05 below, most are 3", SIZES, MIDDLE, STEPS, one_step(5)),
     *at_boundary("0.05 below, most are 3, far misses", SIZES, MIDDLE, noisy(0.97, one_step(5)), far_end(5)),
     *at_boundary("0.05 below, most are 5, always 5", SIZES, TOP, STEPS, always(4, 5)),
-    *at_boundary("0.05 below, three classes", SIZES, THREE, noisy(0.9, at_random(THREE)), at_random(THREE), scale=NOMINAL),
+    *at_boundary("0.05 below, three classes", SIZES, THREE, CLASSES, at_random(THREE), scale=NOMINAL),
     *at_boundary("0.05 below, classes 97 : 3", SIZES, RARE, np.eye(2), at_random(RARE), scale=NOMINAL),
     *at_boundary("0.05 below, prompts of five items", (500,), EVEN, noisy(0.9, RANDOM), RANDOM, per_prompt=5),
     *at_boundary("0.05 below, ten judges", (500,), EVEN, noisy(0.9, RANDOM), RANDOM, judges=10),
@@ -211,7 +211,7 @@ WORLDS = (
     *as_good("people of 60 %, one step", EVEN, noisy(0.6, one_step(5))),
     *as_good("people of 90 %, errors at random", EVEN, noisy(0.9, RANDOM)),
     *as_good("people of 90 %, most are 3", MIDDLE, STEPS),
-    *as_good("people of 90 %, three classes", THREE, noisy(0.9, at_random(THREE)), NOMINAL),
+    *as_good("people of 90 %, three classes", THREE, CLASSES, NOMINAL),
     world("three people of 90 %, judge as good", "as good", 500, EVEN, STEPS, STEPS, people=3),
     world("judge far better than people", "between", 500, EVEN, noisy(0.6, one_step(5)), PERFECT),
 )  # fmt: skip
