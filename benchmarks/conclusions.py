@@ -441,7 +441,7 @@ def truth_of(world: World) -> bool:
     return must_not(drawn, np.ones(drawn.judge.size, bool), world.asked, world.kind)
 
 
-def table(worlds: Sequence[World], seeds: int | None) -> Iterator[str]:
+def table(worlds: Sequence[World], seeds: int | None, run: Callable[[World, int], Run] = run) -> Iterator[str]:
     yield "| world | truth | seeds | Use | only where | nothing | Do not use | wrong | minutes |"
     yield "|---|---|---|---|---|---|---|---|---|"
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:

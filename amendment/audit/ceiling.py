@@ -167,8 +167,7 @@ class Look:
     @property
     def could_show(self) -> float:
         """The gap at which these labels give "Use" in 80 % of samples, as far as the gap decides."""
-        gap = self.figures.gap
-        return -self.asked.margin - gap.at_least(self.bar.p) + gap.value + 0.84 * gap.error
+        return self.bar.could_show(self.figures.gap)
 
     def within(self, parts: Sequence[Part]) -> Look:
         """The same on the items of these categories."""

@@ -1,8 +1,11 @@
-"""Labels of single answers: how well judges agree with people, and people with each other. No pairs are made of them.
+"""Labels of single answers: may a judge be used in the place of a person? No pairs are made of them.
 
-Covered: classes (nominal), classes in an order or whole numbers (ordinal), scores (interval); Krippendorff's alpha of
-the scale; a judge's distance from single people against that of two people on the same items; leniency. Not covered:
-whether people are right; several samples of one judge.
+Covered: classes (nominal), classes in an order or whole numbers (ordinal), scores (interval). Krippendorff's alpha
+takes the place of agreement and kappa: a judge must not be used if its alpha with one person is `margin` or more below
+that of two people, or if either is at most 0.2. Alpha is nominal for nominal classes and ordinal for all others: the
+ranks of scores are bounded, so that a few far scores decide nothing. The levels are those of `conclusion`.
+
+Not covered: whether people are right; several samples of one judge; people who copy.
 """
 
 from __future__ import annotations
@@ -11,37 +14,33 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
-from statistics import mean, median_high, median_low, multimode
+from statistics import mean
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from amendment.audit.figures import percent, ranged, signed
+from amendment.audit.ceiling import LEAST_KAPPA, Requirements
+from amendment.audit.conclusion import FORMS, Form
+from amendment.audit.figures import between, percent, ranged, rounded, short, signed
 from amendment.audit.inputs import unjoined
 from amendment.data.comparisons import join
 from amendment.data.readings import gather
 from amendment.data.source_rows import FileFacts
 from amendment.data.verdict_files import MOST_CLASSES, DataSources, Scale
 from amendment.errors import ConfigError, DataError
-from amendment.statistics import (
-    Estimate,
-    Resampling,
-    bounds,
-    cautioned,
-    clustered_mean,
-    interval_alpha,
-    krippendorff_alpha,
-    ordinal_alpha,
-    paired_difference,
-    share,
-)
+from amendment.statistics import Estimate, cautioned, clustered_mean, share
+from amendment.statistics.agreement import alpha_with_person, alphas_with_people
+from amendment.statistics.beside import Beside, Shown
 from amendment.statistics.intervals import FEWEST_ITEMS, json_values
-from amendment.text import cell, plain, table
+from amendment.statistics.planning import Bar, items_for_use, items_needed, scaled
+from amendment.statistics.shares import holm
+from amendment.text import LONGEST, cell, plain, table
 from amendment.yamlfile import capped
 
-FORMAT = "single-1"
+FORMAT = "single-2"
 """The format of the certificate, which differs from that of pairs."""
 
 
@@ -78,20 +77,26 @@ class JudgeLabels:
     name: str
     items: int
     """Items that the judge and a person labelled."""
+    people: tuple[str, ...]
+    """Who labelled them."""
     invalid: Estimate
     """The share of its labels that could not be read."""
     equal: Estimate
-    """How often it gives people's common label: the most frequent, the median, or the mean."""
-    alpha: Estimate
-    """Krippendorff's, between the judge and the common label."""
+    """How often it gives the same label as one person."""
     distance: Estimate
-    """From a single person: of classes the share of different ones, else the mean absolute difference."""
-    two_people: Estimate
-    """The distance of two people, on the same items."""
-    further: Estimate
-    """distance - two_people: above 0 the judge is further from people than they are from each other."""
+    """From one person: of classes the share of different ones, else the mean absolute difference."""
+    people_distance: Estimate
+    """The distance of two people, on the items with two."""
     higher: Estimate
     """The judge minus people's mean, in steps of the order or units of the score; nan for nominal classes."""
+    alpha: Estimate
+    """Of the judge with one person, on the items with two; its unreadable labels count as chance."""
+    people_alpha: Estimate
+    """Of two people, on the same items."""
+    gap: Estimate
+    """alpha - people_alpha."""
+    alpha_with_one: Estimate
+    """Of the judge with one person, on all items that people labelled."""
 
 
 def read_labels(config: DataSources, base: Path) -> SingleLabels:
@@ -113,7 +118,7 @@ def read_labels(config: DataSources, base: Path) -> SingleLabels:
         )
     number = {word: float(place) for place, word in enumerate(classes)} if scale != "interval" else {}
     labels = [
-        Label(item.name, ballot.rater, ballot.kind == "person", _number(ballot.value, number))
+        Label(item.name, ballot.rater, ballot.kind in {"person", "truth"}, _number(ballot.value, number))
         for item in joined.items.values()
         for ballot in (cast.ballot for cast in item.casts)
     ]
@@ -128,14 +133,19 @@ def _number(value: str, number: Mapping[str, float]) -> float | None:
     return None if value == "invalid" else number[value] if number else float(value)
 
 
-def label_certificate(inputs: SingleLabels, draws: Resampling) -> tuple[dict[str, Any], list[str]]:
+def label_certificate(inputs: SingleLabels, asked: Requirements | None = None) -> tuple[dict[str, Any], list[str]]:
     """The content of certificate.json and the lines of certificate.md."""
     people, judges = _by_item(inputs, is_person=True), _by_item(inputs, is_person=False)
     names = list(dict.fromkeys(label.rater for label in inputs.labels if not label.is_person))
     persons = list(dict.fromkeys(label.rater for label in inputs.labels if label.is_person))
-    units = [list(labels.values()) for labels in people.values()]
-    among = _alpha(inputs, units, [inputs.prompts[item] for item in people], draws)
-    reports = sorted((_judge(inputs, name, people, judges, draws) for name in names), key=lambda judge: -_rank(judge))
+    asked = asked or Requirements()
+    bar = Bar(asked.margin, LEAST_KAPPA, 0.01 / (max(1, len(names)) * asked.looks))
+    compared = sorted(
+        (compare(inputs, name, people, judges, bar) for name in names),
+        key=lambda judge: (FORMS.index(judge.conclusion.form), -np.nan_to_num(judge.with_one.value)),
+    )
+    nobody = dict.fromkeys(people, math.nan)
+    among = alphas_with_people(*_columns(inputs, nobody, people), is_ordered=inputs.scale != "nominal").people
     document = {
         "format": FORMAT,
         "name": inputs.name,
@@ -143,14 +153,10 @@ def label_certificate(inputs: SingleLabels, draws: Resampling) -> tuple[dict[str
         "classes": inputs.classes,
         "items": len(inputs.prompts),
         "people": {"raters": persons, "alpha": among.to_json()},
-        "judges": [json_values(judge) for judge in reports],
-        "conclusion": [_conclusion(judge) for judge in reports],
+        "judges": [json_values(judge.report) for judge in compared],
+        "conclusion": [judge.conclusion._asdict() for judge in compared],
     }
-    return document, list(_lines(inputs, reports, persons, among))
-
-
-def _rank(judge: JudgeLabels) -> float:
-    return -math.inf if math.isnan(judge.alpha.value) else judge.alpha.value
+    return document, list(_lines(inputs, compared, persons, among.estimate(0.95), 1 - 5 * bar.p))
 
 
 Labelled = dict[str, dict[str, float]]
@@ -160,80 +166,217 @@ Labelled = dict[str, dict[str, float]]
 def _by_item(inputs: SingleLabels, *, is_person: bool) -> Labelled:
     labelled: Labelled = defaultdict(dict)
     for label in inputs.labels:
-        if label.is_person == is_person and label.value is not None:
-            labelled[label.item][label.rater] = label.value
+        if label.is_person == is_person and not (is_person and label.value is None):
+            labelled[label.item][label.rater] = math.nan if label.value is None else label.value
     return dict(labelled)
-
-
-def _judge(inputs: SingleLabels, name: str, people: Labelled, judges: Labelled, draws: Resampling) -> JudgeLabels:
-    scale, prompts = inputs.scale, inputs.prompts
-    own = {item: labels[name] for item, labels in judges.items() if name in labels and item in people}
-    common = {item: label for item in own if (label := _common(list(people[item].values()), scale)) is not None}
-    pairs, clusters = [[own[item], common[item]] for item in common], [prompts[item] for item in common]
-    two = [item for item in own if len(people[item]) > 1]
-    from_people = [mean(_distance(own[item], label, scale) for label in people[item].values()) for item in two]
-    of_people = [mean(_distance(*both, scale) for both in combinations(people[item].values(), 2)) for item in two]
-    clusters_of_two = [prompts[item] for item in two]
-    given = [label for label in inputs.labels if label.rater == name and not label.is_person]
-    invalid = [label.value is None for label in given]
-    higher = [] if scale == "nominal" else [own[item] - mean(people[item].values()) for item in own]
-    return JudgeLabels(
-        name=name,
-        items=len(own),
-        invalid=share(invalid, [prompts[label.item] for label in given], draws.level),
-        equal=share([judge == label for judge, label in pairs], clusters, draws.level),
-        alpha=_alpha(inputs, pairs, clusters, draws),
-        distance=clustered_mean(from_people, clusters_of_two, draws.level),
-        two_people=clustered_mean(of_people, clusters_of_two, draws.level),
-        further=cautioned(paired_difference(from_people, of_people, clusters_of_two, draws.level)),
-        higher=cautioned(clustered_mean(higher, [prompts[item] for item in own][: len(higher)], draws.level)),
-    )
-
-
-def _common(labels: Sequence[float], scale: Scale) -> float | None:
-    """The most frequent label, the median of ordinal ones, the mean score; None where two classes would do."""
-    if scale == "interval":
-        return mean(labels)
-    most = multimode(labels) if scale == "nominal" else [median_low(labels), median_high(labels)]
-    return most[0] if len(set(most)) == 1 else None
 
 
 def _distance(first: float, second: float, scale: Scale) -> float:
     return float(first != second) if scale == "nominal" else abs(first - second)
 
 
-def _alpha(
-    inputs: SingleLabels, units: Sequence[Sequence[float]], clusters: Sequence[str], draws: Resampling
-) -> Estimate:
-    """Krippendorff's alpha of the scale, over units of labels."""
-    values = sorted({label for unit in units for label in unit})
-    if inputs.scale == "interval":
-        counts = np.array([[unit.count(value) for value in values] for unit in map(list, units)]).reshape(
-            -1, len(values)
+Columns = tuple[list[int], tuple[list[int], list[int]], list[str]]
+
+
+def _columns(inputs: SingleLabels, judge: Mapping[str, float], people: Labelled) -> Columns:
+    """The judge's class of each item, -1 where it cannot be read; people's items and classes; the prompts."""
+    said = [(place, label) for place, item in enumerate(judge) for label in people[item].values()]
+    values = sorted({*(label for _, label in said), *(label for label in judge.values() if not math.isnan(label))})
+    code = {value: number for number, value in enumerate(values)}
+    return (
+        [code.get(label, -1) for label in judge.values()],
+        ([place for place, _ in said], [code[label] for _, label in said]),
+        [inputs.prompts[item] for item in judge],
+    )
+
+
+def compare(inputs: SingleLabels, name: str, people: Labelled, judges: Labelled, bar: Bar) -> Compared:
+    """A judge beside people on the items that it and a person labelled."""
+    scale, prompts, level = inputs.scale, inputs.prompts, 1 - 5 * bar.p
+    given = {item: labels[name] for item, labels in judges.items() if name in labels and item in people}
+    own = {item: label for item, label in given.items() if not math.isnan(label)}
+    two, clusters = [item for item in own if len(people[item]) > 1], [prompts[item] for item in own]
+    clusters_of_two = [prompts[item] for item in two]
+    equal = [mean(label == other for other in people[item].values()) for item, label in own.items()]
+    from_people = [mean(_distance(own[item], label, scale) for label in people[item].values()) for item in two]
+    of_people = [mean(_distance(*both, scale) for both in combinations(people[item].values(), 2)) for item in two]
+    higher = [] if scale == "nominal" else [own[item] - mean(people[item].values()) for item in own]
+    labels = [label for label in inputs.labels if label.rater == name and not label.is_person]
+    columns, is_ordered = _columns(inputs, given, people), scale != "nominal"
+    figures = alphas_with_people(*columns, is_ordered=is_ordered)
+    with_one = alpha_with_person(*columns, is_ordered=is_ordered)
+    report = JudgeLabels(
+        name=name,
+        items=len(given),
+        people=tuple(dict.fromkeys(person for item in given for person in people[item])),
+        invalid=share([label.value is None for label in labels], [prompts[label.item] for label in labels], level),
+        equal=share(equal, clusters, level),
+        distance=cautioned(clustered_mean(from_people, clusters_of_two, level)),
+        people_distance=cautioned(clustered_mean(of_people, clusters_of_two, level)),
+        higher=cautioned(clustered_mean(higher, clusters[: len(higher)], level)),
+        alpha=figures.judge.estimate(level),
+        people_alpha=figures.people.estimate(level),
+        gap=figures.gap.estimate(level),
+        alpha_with_one=with_one.estimate(level),
+    )
+    return Compared(report, figures, with_one, bar, f"{'ordinal' if is_ordered else 'nominal'} alpha")
+
+
+class Standing(NamedTuple):
+    """What `decide` looks at."""
+
+    labelled: int
+    """Items of the judge that people labelled."""
+    people: int
+    """How many people labelled them."""
+    with_two: int
+    """Those with two people or more."""
+    hardly_agree: bool
+    """The alpha of people is neither above 0.2 nor shown to be."""
+    failed: tuple[str, ...]
+    """What is shown against the judge: chance, ceiling."""
+    missing: tuple[str, ...]
+    """What is not shown for it: people, chance, ceiling."""
+
+
+class LabelConclusion(NamedTuple):
+    """What follows for one judge."""
+
+    judge: str
+    form: Form
+    because: str
+    """The rule of `decide` that applied."""
+    sentence: str
+    margin: float
+    could_show: float | None
+    """The difference of alphas at which such labels give "Use" in 80 % of samples; None without items of two people."""
+
+
+def decide(standing: Standing) -> tuple[Form, str]:
+    """The form of the conclusion, and what decides it; the first rule that applies."""
+    rules: list[tuple[bool, Form, str]] = [
+        (not standing.labelled, "no conclusion", "no labels"),
+        (standing.people < 2, "no conclusion", "one annotator"),
+        (standing.with_two < FEWEST_ITEMS, "no conclusion", "few with two"),
+        (standing.hardly_agree, "no conclusion", "people"),
+        *((check in standing.failed, "do not use", check) for check in ("chance", "ceiling")),
+        (bool(standing.missing), "no conclusion", "open"),
+        (True, "use", "agreement"),
+    ]
+    return next((form, because) for applies, form, because in rules if applies)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A judge beside people."""
+
+    report: JudgeLabels
+    figures: Beside
+    with_one: Shown
+    """Its alpha with one person, on all items that people labelled."""
+    bar: Bar
+    alpha_name: str
+
+    @cached_property
+    def standing(self) -> Standing:
+        figures, bar = self.figures, self.bar
+        missing = tuple(bar.missing(figures))
+        tested = {"ceiling": figures.gap.p_below(-bar.margin)}
+        if "people" not in missing:
+            tested["chance"] = figures.judge_kappa.p_below(bar.kappa)
+        return Standing(
+            labelled=self.report.items,
+            people=len(self.report.people),
+            with_two=figures.people.items,
+            hardly_agree="people" in missing and not figures.people_kappa.value > bar.kappa,
+            failed=tuple(check for check, test in holm(tested, 5 * bar.p).items() if test.rejected),
+            missing=missing,
         )
-        return interval_alpha(counts, values, clusters, resampling=draws)
-    places = range(len(inputs.classes))
-    counts = np.array([[unit.count(place) for place in places] for unit in map(list, units)]).reshape(-1, len(places))
-    alpha = krippendorff_alpha if inputs.scale == "nominal" else ordinal_alpha
-    return alpha(counts, clusters, resampling=draws)
+
+    @cached_property
+    def conclusion(self) -> LabelConclusion:
+        standing = self.standing
+        form, because = decide(standing)
+        name = short(self.report.name)
+        beginning = {
+            "use": f"Use {name}",
+            "do not use": f"Do not use {name}",
+            "no conclusion": f"Nothing can be concluded about {name}",
+        }[form]
+        sentence = f"{beginning}: {'; '.join(self._reasons(because, standing))}."
+        return LabelConclusion(self.report.name, form, because, sentence, self.bar.margin, self.could_show)
+
+    @property
+    def could_show(self) -> float | None:
+        reach = self.bar.could_show(self.figures.gap)
+        return None if math.isnan(reach) else reach
+
+    def _reasons(self, because: str, standing: Standing) -> Iterator[str]:
+        """What is known, why it decides, and what would settle it."""
+        report, alone = self.report, self.with_one
+        match because:
+            case "no labels":
+                yield "people labelled none of its items"
+                return
+            case "one annotator" | "few with two":
+                person = f"the annotator {short(report.people[0])}" if standing.people == 1 else "an annotator"
+                if alone.items >= FEWEST_ITEMS:
+                    alpha = f"{alone.value:.2f} {_within(report.alpha_with_one)}"
+                    yield f"its {self.alpha_name} with {person} is {alpha} on {alone.items} items"
+                else:
+                    yield f"people labelled {alone.items} of its items"
+                as_good = Beside(alone, alone, alone._replace(value=0, least=alone.least - 1), alone, alone)
+                needed = items_for_use(as_good, self.bar)
+                about = f"about {max(needed, FEWEST_ITEMS):,}" if needed else f"at least {FEWEST_ITEMS}"
+                yield f"a second person on {about} items is needed"
+            case "people":
+                alpha = f"{self.alpha_name} {report.people_alpha.value:.2f} {_within(report.people_alpha)}"
+                yield f"people agree with each other hardly more than chance ({alpha})"
+                yield "no judge can be measured on these labels"
+            case "chance":
+                yield "it agrees with people hardly more than chance"
+                yield self._known
+            case "ceiling":
+                yield "it agrees with an annotator less than another annotator does"
+                yield self._known
+            case "open":
+                yield self._known
+                yield f"the labels do not show {' and '.join(_PARTS[part] for part in standing.missing)}"
+                yield from self._settled()
+            case _:
+                yield self._known
+        if report.invalid.value > 0:
+            yield f"{rounded(report.invalid.value)} of its labels cannot be read and count as chance"
+
+    @property
+    def _known(self) -> str:
+        """Both figures and their difference, on the same items."""
+        report = self.report
+        return (
+            f"its {self.alpha_name} with an annotator is {report.alpha.value:.2f} on {report.gap.n} items, that of two "
+            f"annotators {report.people_alpha.value:.2f}; the difference is {report.gap.value:+.2f} "
+            f"{_within(report.gap, '+.2f')}, and the margin is {self.bar.margin:g}"
+        )
+
+    def _settled(self) -> Iterator[str]:
+        """How many items would decide, if the figures stay as they are."""
+        use = items_for_use(self.figures, self.bar)
+        bound = -self.bar.margin
+        not_use = items_needed(lambda items: scaled(self.figures, items).gap.p_below(bound) < 5 * self.bar.p / 2)
+        if needed := use or not_use:
+            form = "Use" if use else "Do not use"
+            yield f'about {needed:,} items labelled by two people would give "{form}" if the figures stay as they are'
 
 
-def _conclusion(judge: JudgeLabels) -> str:
-    """What follows, in a sentence that claims no more than the interval does."""
-    name = plain(judge.name, longest=60)
-    if not judge.items:
-        return f"{name}: no person labelled any of its items, so nothing says whether it is right."
-    if judge.further.n < FEWEST_ITEMS:
-        found = f"{judge.further.n} of its items have labels of two people, expected {FEWEST_ITEMS} or more"
-        return f"{name}: the data cannot say whether it is as good as a person: {found}."
-    interval = bounds(judge.further)
-    figure = f"its distance from a person is {ranged(judge.distance)}, that of two people {ranged(judge.two_people)}"
-    if interval is None:
-        return f"{name}: the data cannot say whether it is as good as a person: {judge.further.note}; {figure}."
-    if interval[0] <= 0 <= interval[1]:
-        return f"{name}: the data show no difference from a person: {figure}."
-    further = "further from people than" if interval[0] > 0 else "closer to people than"
-    return f"{name}: {further} they are to each other: {figure}."
+_PARTS = {
+    "people": f"that people agree more than chance (alpha above {LEAST_KAPPA})",
+    "chance": f"that it agrees with people more than chance (alpha above {LEAST_KAPPA})",
+    "ceiling": "that it is within the margin",
+}
+
+
+def _within(estimate: Estimate, form: str = ".2f") -> str:
+    return between((estimate.low, estimate.high), form, 1)
 
 
 UNITS = {
@@ -244,11 +387,11 @@ UNITS = {
 
 
 def _lines(
-    inputs: SingleLabels, judges: Sequence[JudgeLabels], people: Sequence[str], among: Estimate
+    inputs: SingleLabels, judges: Sequence[Compared], people: Sequence[str], among: Estimate, level: float
 ) -> Iterator[str]:
     items, labels = len(inputs.prompts), len(inputs.labels)
     yield from (f"# Certificate: {cell(inputs.name)}", "", "Labels of single answers.", "")
-    yield from (f"- {_conclusion(judge)}" for judge in judges)
+    yield from (f"- {plain(judge.conclusion.sentence, longest=10 * LONGEST)}" for judge in judges)
     if not judges:
         yield "- No judge: these are the labels of people alone."
     scale = f"{inputs.scale}: {', '.join(map(cell, inputs.classes))}" if inputs.classes else inputs.scale
@@ -259,24 +402,33 @@ def _lines(
     if len(people) > 1:
         yield f"People with each other: alpha {ranged(among)}, n = {among.n} items with two labels."
     if judges:
-        head = ["judge", "items", "same label", "alpha", "distance", "two people", "further", "higher", "invalid"]
+        head = ["judge", "items", "with two", "alpha", "people's alpha", "difference", "same label", "distance"]
+        head += ["people's distance", "higher", "invalid"]
         rows = [
             [
-                cell(judge.name),
-                str(judge.items),
-                percent(judge.equal),
-                *map(ranged, (judge.alpha, judge.distance, judge.two_people)),
-                *map(signed, (judge.further, judge.higher)),
-                percent(judge.invalid),
+                cell(report.name),
+                str(report.items),
+                str(report.gap.n),
+                *map(ranged, (report.alpha, report.people_alpha)),
+                signed(report.gap),
+                percent(report.equal),
+                *map(ranged, (report.distance, report.people_distance)),
+                signed(report.higher),
+                percent(report.invalid),
             ]
-            for judge in judges
+            for report in (judge.report for judge in judges)
         ]
-        common = {"nominal": "most frequent label", "ordinal": "median", "interval": "mean"}[inputs.scale]
         yield from ("", *table([head, *rows]), "")
+        for judge in judges:
+            if judge.could_show is not None:
+                name = cell(judge.report.name)
+                reach = f"if its true difference is {judge.could_show:+.2f} or better"
+                yield from (f'Such labels give "Use" in 80 % of samples to {name} {reach}.', "")
         yield (
-            f"Same label and alpha (Krippendorff's, {inputs.scale}) compare the judge with people's {common}; an item "
-            "for which two classes would do is left out. Higher is the judge minus people's mean. "
-            f"Distance is {UNITS[inputs.scale]}: from a single person, and of two people on the same items; further is "
-            "the difference, above 0 where the judge is further from people than they are from each other. Intervals "
-            "hold at 95 % and are clustered by prompt; a star marks few prompts or a figure without an interval."
+            f"Alpha (Krippendorff's, {judges[0].alpha_name.split()[0]}) is that of the judge with one person, beside "
+            "that of two people on the same items; a label that cannot be read counts as chance. Same label compares "
+            f"the judge with one person too. Distance is {UNITS[inputs.scale]}, from one person and of two people on "
+            "the items with two. Higher is the judge minus people's mean. Intervals hold at 95 % for all judges "
+            f"together ({100 * level:.4g} % each) and are clustered by prompt; a star marks few prompts or a figure "
+            "without an interval."
         )

@@ -48,7 +48,6 @@ from amendment.stages.judging import REPORT, JudgingConfig, candidate_tables
 from amendment.stages.labels import OPEN, SEALED
 from amendment.stages.probes import ProbesConfig, probe_rows
 from amendment.stages.shown import simulated_banner
-from amendment.statistics import Resampling
 from amendment.statistics.intervals import json_values
 from amendment.text import cell
 from amendment.yamlfile import parse_yaml, validate
@@ -273,7 +272,7 @@ def _write_outside(inputs: AuditInputs, folder: Path, settings: RunSettings, **s
 def _write_labels(settings: RunSettings, base: Path, folder: Path) -> AuditedLabels:
     """Audit labels of single answers, and write both files."""
     labels = read_labels(settings, base)
-    figures, lines = label_certificate(labels, Resampling(settings.seed))
+    figures, lines = label_certificate(labels)
     document = {**figures, "toolkit": __version__, **_what_was_read(labels)}
     files = [line for section in _files(labels) for line in ("", *section.lines())]
     return AuditedLabels(*_save(folder, document, [*lines, *files]))

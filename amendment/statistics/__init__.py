@@ -7,10 +7,8 @@ Each in its module: weights of raters and strengths of answers (`logistic`), win
 from amendment.statistics.agreement import (
     cohen_kappa,
     gwet_ac1,
-    interval_alpha,
     kappa_of,
     krippendorff_alpha,
-    ordinal_alpha,
 )
 from amendment.statistics.intervals import (
     Estimate,
@@ -32,11 +30,9 @@ __all__ = [
     "clustered_mean",
     "cohen_kappa",
     "gwet_ac1",
-    "interval_alpha",
     "kappa_of",
     "krippendorff_alpha",
     "macro_share",
-    "ordinal_alpha",
     "paired_difference",
     "quotient",
     "share",

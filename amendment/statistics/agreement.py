@@ -3,6 +3,7 @@ leave-one-out agreement, how often a label is what the others mostly say (Alpaca
 
 Classes are numbers from 0. Kappa and alpha are nan, not 0 and not 1, where chance alone would agree always. AC1 has a
 value there: it stays near the raw agreement where almost everything is of one class, and kappa and alpha collapse.
+Ordinal alpha knows the order of classes. `alphas_with_people` compares a judge with single people by it.
 
 Leave-one-out: each person of a unit is left out once. The person's label, and a judge's, are compared with the most
 frequent label of the others; where several are equally frequent, agreement is what a draw among them would give on
@@ -13,11 +14,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amendment.statistics.intervals import Estimate, Floats, codes_of
+from amendment.statistics.beside import Beside, Shown, shown_mean
+from amendment.statistics.intervals import Codes, Estimate, Floats, codes_of
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
 
 
@@ -70,52 +73,121 @@ def _alpha_of(sums: Floats) -> Floats:
     return 1 - quotient((n - 1) * disagreement, n * n - (by_class * by_class).sum(1))
 
 
-def ordinal_alpha(counts: ArrayLike, clusters: Iterable[Hashable], *, resampling: Resampling | None = None) -> Estimate:
-    """Ordinal alpha (Krippendorff 2004, chapter 11) of classes in their order, otherwise as `krippendorff_alpha`.
+class LabelPairs(NamedTuple):
+    """Pairs of labels of the same item by two raters; the weights of an item's pairs sum to 1."""
 
-    With o_ck = sum_u n_uc (n_uk - [c = k]) / (m_u - 1), the ratings c and k of one unit, and the rank r_c in the middle
-    of the ratings of class c:  alpha = 1 - (n - 1) sum_ck o_ck (r_c - r_k)^2 / sum_ck n_c n_k (r_c - r_k)^2.
+    item: Codes
+    first: Codes
+    second: Codes
+    weight: Floats
+
+
+class ItemAlphas(NamedTuple):
+    """Alpha as a mean over items."""
+
+    values: Floats
+    """One per item: the mean is alpha, and the spread is that of its linearisation."""
+    largest_miss: float
+    """What two labels that are as far apart as any take from the value of their item."""
+
+
+def alpha_with_person(
+    judge: ArrayLike, people: tuple[ArrayLike, ArrayLike], clusters: Iterable[Hashable], *, is_ordered: bool
+) -> Shown:
+    """Alpha of the judge with one person, on all items; every item needs a person."""
+    verdict, (item, label) = np.asarray(judge, np.intp), (np.asarray(column, np.intp) for column in people)
+    values, miss = _with_judge(verdict, item, label, is_ordered=is_ordered)
+    return shown_mean(values, np.ones(verdict.size), codes_of(clusters)[0], (1 - miss, 1))
+
+
+def alphas_with_people(
+    judge: ArrayLike, people: tuple[ArrayLike, ArrayLike], clusters: Iterable[Hashable], *, is_ordered: bool
+) -> Beside:
+    """Alpha of the judge with one person, of two people, and their difference, on the items with two people or more.
+
+    `judge` has a class for each item, from 0 in their order; -1 where its label could not be read, which counts as
+    chance: alpha 0. `people` are the item and the class of each of their labels. Alpha is nominal, or ordinal where
+    classes are ordered, and it takes the place of agreement and of kappa. Each item counts once, whatever the number of
+    its labels, and each of its people equally.
     """
-    ratings, m, codes = _pairable(counts, clusters)
-    classes = ratings.shape[1]
-    coincidences = ratings[:, :, None] * (ratings[:, None, :] - np.eye(classes)) / (m - 1)[:, None, None]
-    sums = sums_by_cluster(codes, *coincidences.reshape(len(m), classes * classes).T)
-    return bootstrap(
-        sums, _ordinal_alpha_of, n=int(m.size), resampling=resampling, name="Krippendorff's ordinal alpha,"
+    verdict, (item, label) = np.asarray(judge, np.intp), (np.asarray(column, np.intp) for column in people)
+    has_two = np.bincount(item, minlength=verdict.size) > 1
+    kept, place = has_two[item], np.cumsum(has_two) - 1
+    item, label, verdict, cluster = place[item[kept]], label[kept], verdict[has_two], codes_of(clusters)[0][has_two]
+    of_judge = _with_judge(verdict, item, label, is_ordered=is_ordered)
+    of_people = alpha_by_item(pairs_of_people(item, label), is_ordered=is_ordered)
+    miss = max(of_judge.largest_miss, of_people.largest_miss)
+    alpha, two, gap = (
+        shown_mean(values, np.ones(verdict.size), cluster, ends)
+        for values, ends in (
+            (of_judge.values, (1 - miss, 1.0)),
+            (of_people.values, (1 - miss, 1.0)),
+            (of_judge.values - of_people.values, (-miss, miss)),
+        )
     )
+    return Beside(judge=alpha, people=two, gap=gap, judge_kappa=alpha, people_kappa=two)
 
 
-def _ordinal_alpha_of(sums: Floats) -> Floats:
-    classes = math.isqrt(sums.shape[-1])
-    coincidences = sums.reshape(-1, classes, classes)
-    by_class = coincidences.sum(2)
-    rank = np.cumsum(by_class, axis=1) - by_class / 2
-    distance = (rank[:, :, None] - rank[:, None, :]) ** 2
-    expected = np.einsum("dc,dk,dck->d", by_class, by_class, distance)
-    return 1 - quotient((by_class.sum(1) - 1) * (coincidences * distance).sum((1, 2)), expected)
+def _with_judge(verdict: Codes, item: Codes, label: Codes, *, is_ordered: bool) -> ItemAlphas:
+    is_read = verdict >= 0
+    asked, place = is_read[item], np.cumsum(is_read) - 1
+    weight: Floats = 1 / np.bincount(item, minlength=verdict.size)[item[asked]]
+    pairs = LabelPairs(place[item[asked]], verdict[item[asked]], label[asked], weight)
+    read, miss = alpha_by_item(pairs, is_ordered=is_ordered)
+    values = np.zeros(verdict.size)
+    values[is_read] = read
+    return ItemAlphas(values, miss)
 
 
-def interval_alpha(
-    counts: ArrayLike, values: ArrayLike, clusters: Iterable[Hashable], *, resampling: Resampling | None = None
-) -> Estimate:
-    """Interval alpha (Krippendorff 2004, chapter 11), otherwise as `krippendorff_alpha`; `values` has a number for each
-    column of `counts`.
+def pairs_of_people(item: Codes, label: Codes) -> LabelPairs:
+    """All pairs of labels of one item."""
+    order = np.argsort(item, kind="stable")
+    item, label = item[order], label[order]
+    count = np.bincount(item)
+    pairs = [
+        (item[apart:][same], label[:-apart][same], label[apart:][same])
+        for apart in range(1, count.max(initial=1))
+        for same in [item[apart:] == item[:-apart]]
+    ]
+    first, second, third = (np.concatenate(column) for column in zip(*pairs, strict=True)) if pairs else (item[:0],) * 3
+    m = count[first]
+    return LabelPairs(first, second, third, 2 / (m * (m - 1)))
 
-    D_o = sum_u 2 (m_u sum_i x_i^2 - (sum_i x_i)^2) / (m_u - 1),  alpha = 1 - (n - 1) D_o / 2 (n sum x^2 - (sum x)^2).
+
+def alpha_by_item(pairs: LabelPairs, *, is_ordered: bool) -> ItemAlphas:
+    """Alpha of pairs of labels, item by item.
+
+    With the shares p_c of all labels and N items,  D_o = mean of d(x, y),  D_e = sum_ck p_c p_k d(c, k),
+    alpha = 1 - (2 N - 1) / (2 N) D_o / D_e  (Krippendorff 2004, chapter 11). Nominal d is 0 or 1; ordinal d is the
+    squared difference of the ranks r_c = sum_(k < c) p_k + p_c / 2, which move with the labels of every item.
     """
-    ratings, m, codes = _pairable(counts, clusters)
-    x = np.asarray(values, np.float64)
-    centred = x - (ratings.sum(0) @ x / max(ratings.sum(), 1))  # the same alpha, with smaller sums to subtract
-    first, second = ratings @ centred, ratings @ centred**2
-    sums = sums_by_cluster(codes, 2 * (m * second - first**2) / (m - 1), m, first, second)
-    return bootstrap(
-        sums, _interval_alpha_of, n=int(m.size), resampling=resampling, name="Krippendorff's interval alpha,"
-    )
+    if not pairs.item.size:
+        return ItemAlphas(np.zeros(0), 1.0)
+    items, classes = int(pairs.item.max()) + 1, int(max(pairs.first.max(), pairs.second.max())) + 1
 
+    def by_class(of_first: Floats, of_second: Floats) -> Floats:
+        both = np.concatenate([pairs.first, pairs.second])
+        return np.bincount(both, np.concatenate([of_first, of_second]), classes).astype(np.float64)
 
-def _interval_alpha_of(sums: Floats) -> Floats:
-    disagreement, n, first, second = sums.T
-    return 1 - quotient((n - 1) * disagreement, 2 * (n * second - first**2))
+    p = by_class(pairs.weight, pairs.weight) / (2 * items)
+    if is_ordered:
+        rank = np.cumsum(p) - p / 2
+        apart = rank[pairs.first] - rank[pairs.second]
+        distance, from_all = apart**2, (rank - 0.5) ** 2 + p @ (rank - 0.5) ** 2
+        farthest = float(np.ptp(rank[p > 0])) ** 2
+        pull_observed = 2 / items * by_class(pairs.weight * apart, -pairs.weight * apart)
+        pull_expected = 4 * p * (rank - 0.5)
+    else:
+        distance, from_all, farthest = (pairs.first != pairs.second).astype(np.float64), 1 - p, 1.0
+        pull_observed = pull_expected = np.zeros(classes)
+    observed, expected = float(pairs.weight @ distance) / items, float(p @ from_all)
+    if expected < 1e-12:  # all labels are equal: chance alone would agree always
+        return ItemAlphas(np.zeros(items), 1.0)
+    pull = pull_observed - observed / expected * pull_expected  # of each rank; a label moves the ranks above it
+    slope = (pull.sum() - np.cumsum(pull) + pull / 2) - 2 * observed / expected * from_all
+    missed = np.bincount(pairs.item, pairs.weight * (distance + (slope[pairs.first] + slope[pairs.second]) / 2), items)
+    unit = (2 * items - 1) / (2 * items * expected)
+    return ItemAlphas(1 - unit * (observed + missed - missed.mean()), unit * farthest)
 
 
 def _pairable(counts: ArrayLike, clusters: Iterable[Hashable]) -> tuple[Floats, Floats, NDArray[np.intp]]:

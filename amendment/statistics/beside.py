@@ -152,12 +152,17 @@ def kappa_with_people(sides: Sides) -> Shown:
 
 def mean_of(sides: Sides, values: Floats, least: float, most: float) -> Shown:
     """The weighted mean of one value per item."""
+    return shown_mean(values, sides.weight, sides.cluster, (least, most))
+
+
+def shown_mean(values: Floats, weight: Floats, cluster: Codes, ends: tuple[float, float]) -> Shown:
+    """The weighted mean of one value per item; `ends` are the least and the most that an item can have."""
     if not values.size:
-        return Shown(math.nan, math.nan, 0, 0, least, most)
-    total = float(sides.weight.sum())
-    mean = float(sides.weight @ values) / total
-    error, clusters = clustered_error(sides.weight * (values - mean) / total, sides.cluster, sides.weight)
-    return Shown(mean, error if clusters > 1 else math.nan, values.size, clusters, least, most)
+        return Shown(math.nan, math.nan, 0, 0, *ends)
+    total = float(weight.sum())
+    mean = float(weight @ values) / total
+    error, clusters = clustered_error(weight * (values - mean) / total, cluster, weight)
+    return Shown(mean, error if clusters > 1 else math.nan, values.size, clusters, *ends)
 
 
 def _kappa(sides: Sides, product: Floats, x: Floats, y: Floats) -> Shown:

@@ -40,6 +40,10 @@ class Bar:
             "ceiling": (figures.gap, -self.margin),
         }
 
+    def could_show(self, gap: Shown) -> float:
+        """The gap at which labels of this kind give "Use" in 80 % of samples, as far as the gap decides."""
+        return -self.margin - gap.at_least(self.p) + gap.value + 0.84 * gap.error
+
     def missing(self, figures: Beside) -> list[str]:
         """The parts that are not shown."""
         return [name for name, (shown, bound) in self.parts(figures).items() if shown.p_above(bound) >= self.p]

@@ -13,11 +13,11 @@ from amendment.statistics import (
     Resampling,
     cohen_kappa,
     gwet_ac1,
-    interval_alpha,
     kappa_of,
     krippendorff_alpha,
-    ordinal_alpha,
 )
+from amendment.statistics.agreement import alpha_with_person, alphas_with_people
+from amendment.statistics.beside import Beside
 
 QUICK = Resampling(draws=50)
 Rows = list[tuple[int, int]]
@@ -96,29 +96,57 @@ def test_alpha_is_that_of_the_krippendorff_library(units: list[list[int]]) -> No
         assert found == pytest.approx(float(expected), abs=1e-12)
 
 
+def beside(judge: list[int], *people: list[int], ordered: bool = True) -> Beside:
+    columns = list(range(len(judge))) * len(people), [label for person in people for label in person]
+    return alphas_with_people(judge, columns, range(len(judge)), is_ordered=ordered)
+
+
 @settings(deadline=None)
-@given(st.lists(st.lists(st.integers(0, 4), min_size=0, max_size=5), min_size=2, max_size=25))
-def test_ordinal_and_interval_alpha_are_those_of_the_krippendorff_library(units: list[list[int]]) -> None:
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=40), st.booleans())
+def test_alphas_of_two_raters_are_those_of_the_krippendorff_library(rows: Rows, ordered: bool) -> None:
     oracle = pytest.importorskip("krippendorff", reason="krippendorff comes with the dev extra")
-    counts, values = np.array(counts_of(units, 5)), [1.0, 2.0, 3.5, 7.0, 10.0]
-    ordinal = ordinal_alpha(counts, range(len(units)), resampling=QUICK).value
-    interval = interval_alpha(counts, values, range(len(units)), resampling=QUICK).value
-    comparable = counts[counts.sum(1) > 1]
-    if (comparable.sum(0) > 0).sum() < 2:
-        assert math.isnan(ordinal)
-        assert math.isnan(interval)
+    first, second = [a for a, _ in rows], [b for _, b in rows]
+    alpha = beside(first, second, second, ordered=ordered).judge  # both people say the same: they are one person
+    if len({*first, *second}) == 1:
+        assert alpha.value == 0
     else:
-        assert ordinal == pytest.approx(oracle.alpha(value_counts=comparable, level_of_measurement="ordinal"), abs=1e-9)
-        expected = oracle.alpha(value_counts=comparable, value_domain=values, level_of_measurement="interval")
-        assert interval == pytest.approx(expected, abs=1e-9)
+        level = "ordinal" if ordered else "nominal"
+        assert alpha.value == pytest.approx(oracle.alpha([first, second], level_of_measurement=level), abs=1e-9)
+        assert beside(first, first, second, ordered=ordered).people.value == pytest.approx(alpha.value)
 
 
-def test_interval_alpha_of_three_units_by_hand() -> None:
-    # 1 1, 1 3, 3 3: squared differences within units 0, 2 * 4, 0; D_o = 8. n = 6: three 1 and three 3; over all ordered
-    # pairs 2 * 9 * 4 = 72; alpha = 1 - 5 * 8 / 72 = 4/9, and so is the ordinal one of two classes
-    counts = counts_of([[0, 0], [0, 1], [1, 1]], 2)
-    assert interval_alpha(counts, [1, 3], range(3), resampling=QUICK).value == pytest.approx(4 / 9)
-    assert ordinal_alpha(counts, range(3), resampling=QUICK).value == pytest.approx(4 / 9)
+def test_the_error_of_an_alpha_is_that_of_the_jackknife() -> None:
+    rng = np.random.default_rng(7)
+    truth = rng.choice(5, 300, p=[0.05, 0.2, 0.5, 0.2, 0.05])
+    judge, ann, bo = (np.where(rng.random(300) < 0.7, truth, rng.integers(0, 5, 300)) for _ in range(3))
+    whole = beside(judge.tolist(), ann.tolist(), bo.tolist())
+    without = [beside(*(np.delete(said, place).tolist() for said in (judge, ann, bo))) for place in range(300)]
+    for name in ("judge", "people", "gap"):
+        values = np.array([getattr(figures, name).value for figures in without])
+        error = np.sqrt(299 / 300 * ((values - values.mean()) ** 2).sum())
+        assert getattr(whole, name).error == pytest.approx(error, rel=0.03)
+
+
+def test_the_alpha_of_a_judge_is_that_with_one_person_and_not_with_their_mean() -> None:
+    # ordinal alpha of two classes is nominal; the judge equals ann and differs from bo on one of four items: its pairs
+    # are 7 equal and 1 unequal of 8, D_o = 1/8; shares: the judge 2/4, people 3/8 of class 1, together 7/16
+    # D_e = 2 * 7/16 * 9/16 = 126/256; alpha = 1 - 7/8 * (1/8) / (126/256) = 7/9
+    assert beside([0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 0, 1]).judge.value == pytest.approx(7 / 9)
+
+
+def test_a_label_that_cannot_be_read_counts_as_chance() -> None:
+    people = [0, 1] * 20
+    assert beside([-1] * 10 + people[10:], people, people).judge.value == pytest.approx(0.75)
+    alone = alpha_with_person([-1] * 40, (range(40), people), range(40), is_ordered=True)
+    assert (alone.value, alone.items) == (0, 40)
+
+
+def test_one_more_miss_is_as_large_as_the_labels_allow() -> None:
+    # labels 97 : 3 leave little to expect, 2 * 0.97 * 0.03 = 0.0582, so that one miss takes 17 from its item
+    people = [1] * 3 + [0] * 97
+    figures = beside(people, people, people, ordered=False)
+    assert figures.gap.least == pytest.approx(-199 / 200 / 0.0582)
+    assert figures.gap.p_above(-0.05) > 0.01
 
 
 def ac1(units: list[list[int]], classes: int) -> float:
