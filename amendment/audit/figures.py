@@ -24,10 +24,16 @@ class Section(NamedTuple):
 
     def lines(self) -> list[str]:
         """As Markdown, with an empty line at the end."""
-        cells = [[_escaped(text) for text in row] for row in (self.head, *self.rows)]
+        cells = [[_cell(text) for text in row] for row in (self.head, *self.rows)]
         shown = [*table(cells), ""] if self.rows else []
         notes = [*(f"- {_escaped(note, 10 * LONGEST)}" for note in self.notes), ""] if self.notes else []
         return [f"## {self.title}", "", *shown, *notes]
+
+
+def _cell(text: str) -> str:
+    """A cell, of which only the last sign may be the star of a figure."""
+    shown = _escaped(text.rstrip("*").replace("*", "∗"))
+    return f"{shown}*" if text.endswith("*") else shown
 
 
 def _escaped(text: str, longest: int = LONGEST) -> str:
