@@ -294,8 +294,8 @@ def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
             turned = f"in {rounded(position.turned)} of the items it changes sides when the answers change places"
             yield f"{turned}. Check coordinates and orders of its file"
         case "guessed pattern":
-            yield f"its replies were read by a guessed pattern, and {gates['invalid'].found} cannot be read"
-            yield "--write FILE.yaml saves the pattern. Correct or keep it, and audit that file"
+            yield f"unreadable by a guessed pattern: {gates['invalid'].found}"
+            yield "save the description with --write FILE.yaml, correct its pattern or keep it, and audit that file"
         case "one verdict":
             yield "every verdict is the same"
         case "rows":

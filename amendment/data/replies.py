@@ -1,9 +1,9 @@
 r"""The verdict in a judge's reply: exactly one, or none.
 
 Covered: the forms that judges are mostly asked for (`FORMS`), and a pattern of the user's own, whose first group is the
-verdict: `\[\[(A|B|C)\]\]`; several of them where judges of one column answer differently. Patterns are those of RE2, whose
-time grows with the length of the text alone. A reply with two verdicts, or with none, is invalid: counted, never a tie.
-Not covered: which answer the judge saw as A.
+verdict: `\[\[(A|B|C)\]\]`; several of them for a column. Patterns are those of RE2, whose time grows with the length of
+the text alone. A reply with two verdicts, or with none, is invalid: counted, never a tie. Not covered: which answer the
+judge saw as A.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _known(word: str, *, is_form: bool) -> str:
 def forms_of(cells: Sequence[Any]) -> tuple[str, ...]:
     """The forms by which most of these replies hold exactly one verdict, the one that reads most first, and each that
     reads more than those before it; empty where there are none."""
-    replies, forms, read = [cell for cell in cells if word_of(cell)], (), 0
+    replies, forms, read = [cell for cell in cells if word_of(cell)], tuple[str, ...](), 0
     while others := [form for form in FORMS if form not in forms]:
         counts = {form: len(replies) - len(unread(replies, (*forms, form))) for form in others}
         best = max(others, key=counts.__getitem__)
