@@ -264,7 +264,7 @@ def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_j
     files: dict[str, object] = {
         "constitutions/c.json": {"id": "c", "principles": principles},
         "audit/certificate.json": {
-            "judges": [{"name": "j", "position": {"consistency": None, "prefers_first": None}, "ceiling": {}}],
+            "judges": [{"name": "j", "position": {"consistency": None, "prefers_first": None}}],
             "conclusions": [{"judge": "j", "sentence": "No.", "form": "do not use", "flips": None}],
             "gates": [{"judge": "j", "check": "order", "outcome": "FAIL", "found": "too often"}],
             "gate": {"outcome": "FAIL", "checks": [{"check": "people", "outcome": "FAIL"}]},
