@@ -124,7 +124,20 @@ def _item(item: JoinedComparison) -> ComparisonInfo:
     answers = _answers(item)
     marks_a, marks_b = (marks_of(text) if isinstance(text, str) else None for text in answers)
     same_a, same_b = map(_likeness, answers)
-    return ComparisonInfo(prompt, item.category, item.model_a, item.model_b, *lengths, marks_a, marks_b, same_a, same_b)
+    has_texts = item.prompt or not item.prompt_id  # equal answers to other prompts are no copies
+    return ComparisonInfo(
+        prompt=prompt,
+        category=item.category,
+        model_a=item.model_a,
+        model_b=item.model_b,
+        length_a=lengths[0],
+        length_b=lengths[1],
+        marks_a=marks_a,
+        marks_b=marks_b,
+        answer_a=same_a,
+        answer_b=same_b,
+        texts=(item.prompt, *sorted((content.a, content.b))) if content and has_texts else None,
+    )
 
 
 def _answers(item: JoinedComparison) -> tuple[Any, Any]:
