@@ -53,7 +53,7 @@ class Requirements(NamedTuple):
     drawn: bool = False
     """The labelled items were drawn at random, or with recorded chances."""
     guessed: tuple[str, ...] = ()
-    """Judges whose replies were read by a pattern that nobody confirmed."""
+    """Judges of whose replies more than a few percent are unread, by a pattern that nobody confirmed."""
 
 
 class Copies(NamedTuple):

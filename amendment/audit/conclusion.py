@@ -52,7 +52,7 @@ class Evidence(NamedTuple):
     says_one_thing: bool = False
     """Every verdict of the judge is the same."""
     is_guessed: bool = False
-    """Nobody confirmed the pattern by which its replies were read."""
+    """More than a few percent of its replies are unread by a pattern that nobody confirmed."""
     has_order: bool = True
     """A displayed order is on record."""
     both_orders: int = 0
@@ -140,7 +140,7 @@ def decide(outcomes: Mapping[str, GateOutcome], evidence: Evidence) -> tuple[For
     is_swayed = order in ("WARN", "FAIL")
     rules: list[tuple[bool, Form, str]] = [
         (found.contradicts, "no conclusion", "contradicting orders"),
-        (outcomes["invalid"] == "FAIL" and found.is_guessed, "no conclusion", "guessed pattern"),
+        (found.is_guessed, "no conclusion", "guessed pattern"),
         *((outcomes[check] == "FAIL", "do not use", check) for check in WITHOUT_PEOPLE),
         (found.says_one_thing, "do not use", "one verdict"),
         (found.hardly_agree and found.with_two >= FEWEST_ITEMS, "no conclusion", "people"),
@@ -294,7 +294,8 @@ def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
             turned = f"in {rounded(position.turned)} of the items it changes sides when the answers change places"
             yield f"{turned}. Check coordinates and orders of its file"
         case "guessed pattern":
-            yield f"{gates['invalid'].found}, by a pattern that was guessed. Name the pattern of its replies"
+            yield f"unreadable by a guessed pattern: {gates['invalid'].found}"
+            yield "save the description with --write FILE.yaml, correct its pattern or keep it, and audit that file"
         case "one verdict":
             yield "every verdict is the same"
         case "rows":

@@ -40,7 +40,9 @@ class Counts:
     prompts: int
     """Clusters, by which all intervals are made."""
     without_prompt: int
-    """Items whose prompt is not known: each is a cluster by itself."""
+    """Items whose prompt is not known: each is a cluster by itself, with its copies."""
+    copies: int
+    """Items with the same texts as an earlier one, with which they share a cluster."""
     votes: int
     people: int
     judges: int
@@ -67,6 +69,7 @@ def count(data: AuditData, draws: Resampling) -> Counts:
         items=len(data.items),
         prompts=np.unique(data.prompt).size,
         without_prompt=data.without_prompt,
+        copies=data.copies,
         votes=votes.value.size,
         people=len(data.persons),
         judges=len(data.judges),

@@ -24,15 +24,21 @@ class Section(NamedTuple):
 
     def lines(self) -> list[str]:
         """As Markdown, with an empty line at the end."""
-        cells = [[_escaped(text) for text in row] for row in (self.head, *self.rows)]
+        cells = [[_cell(text) for text in row] for row in (self.head, *self.rows)]
         shown = [*table(cells), ""] if self.rows else []
-        notes = [*(f"- {_escaped(note, 10 * LONGEST)}" for note in self.notes), ""] if self.notes else []
+        notes = [*(f"- {_note(note)}" for note in self.notes), ""] if self.notes else []
         return [f"## {self.title}", "", *shown, *notes]
 
 
-def _escaped(text: str, longest: int = LONGEST) -> str:
-    """Nothing in the text is Markdown or HTML, but for the stars of figures."""
-    return plain(text.translate({**SPECIAL, ord("*"): "*"}), longest=longest)
+def _cell(text: str) -> str:
+    """A cell, of which only the last sign may be the star of a figure."""
+    star = "*" if text.endswith("*") else ""
+    return plain(text.removesuffix("*").translate(SPECIAL)) + star
+
+
+def _note(text: str) -> str:
+    """Nothing in a note is Markdown or HTML, but for the stars of figures."""
+    return plain(text.translate({**SPECIAL, ord("*"): "*"}), longest=10 * LONGEST)
 
 
 def short(name: str) -> str:

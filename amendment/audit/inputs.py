@@ -20,6 +20,7 @@ from amendment.audit.votes import LABEL_SOURCE, ComparisonInfo, Vote
 from amendment.data.ballots import UNKNOWN
 from amendment.data.comparisons import Joined, JoinedComparison, join
 from amendment.data.readings import gather
+from amendment.data.replies import excerpt
 from amendment.data.source_rows import FileFacts
 from amendment.data.verdict_files import DataSources
 from amendment.errors import DataError, Problem
@@ -52,6 +53,8 @@ class AuditInputs:
     """How often a run's judges agree with what code can check; empty where no principle has a check."""
     unjoined: list[str] = field(default_factory=list)
     """A sentence for each file with items that no other file has."""
+    unread: dict[str, list[str]] = field(default_factory=dict)
+    """By judge, excerpts of the replies in which no single verdict was found."""
     warnings: list[str] = field(default_factory=list)
     """Sentences without a full stop on pairs of a run that nobody measured."""
 
@@ -68,7 +71,7 @@ def read_votes(config: DataSources, base: Path) -> AuditInputs:
     if skipped and not any(item.casts for item in joined.items.values()):
         raise DataError([_nothing_left(skipped, gathered.left_out), *gathered.left_out])
     inputs.files = list(dict.fromkeys(facts for _, facts in gathered.files))
-    inputs.unjoined = list(unjoined(joined))
+    inputs.unjoined, inputs.unread = list(unjoined(joined)), unread_replies(joined)
     for item in joined.items.values():
         ballots = [cast.ballot for cast in item.casts if cast.ballot.kind != "unknown"]
         if item.casts and not ballots:
@@ -82,6 +85,15 @@ def read_votes(config: DataSources, base: Path) -> AuditInputs:
     inputs.counts["verdicts"] = len(inputs.votes)
     inputs.counts["items"] = len(inputs.items)
     return inputs
+
+
+def unread_replies(joined: Joined) -> dict[str, list[str]]:
+    """By judge, excerpts of the replies in which no single verdict was found."""
+    replies: dict[str, list[str]] = {}
+    for cast_ in (cast_ for item in joined.items.values() for cast_ in item.casts):
+        if cast_.unread:
+            replies.setdefault(cast_.ballot.rater, []).append(excerpt(cast_.unread))
+    return replies
 
 
 def unjoined(joined: Joined) -> Iterator[str]:
@@ -112,7 +124,20 @@ def _item(item: JoinedComparison) -> ComparisonInfo:
     answers = _answers(item)
     marks_a, marks_b = (marks_of(text) if isinstance(text, str) else None for text in answers)
     same_a, same_b = map(_likeness, answers)
-    return ComparisonInfo(prompt, item.category, item.model_a, item.model_b, *lengths, marks_a, marks_b, same_a, same_b)
+    has_texts = item.prompt or not item.prompt_id  # equal answers to other prompts are no copies
+    return ComparisonInfo(
+        prompt=prompt,
+        category=item.category,
+        model_a=item.model_a,
+        model_b=item.model_b,
+        length_a=lengths[0],
+        length_b=lengths[1],
+        marks_a=marks_a,
+        marks_b=marks_b,
+        answer_a=same_a,
+        answer_b=same_b,
+        texts=(item.prompt, *sorted((content.a, content.b))) if content and has_texts else None,
+    )
 
 
 def _answers(item: JoinedComparison) -> tuple[Any, Any]:
@@ -179,6 +204,8 @@ def votes_of_run(
                 answer_b=second.likeness,
             )
         inputs.votes.append(_vote(verdict, name, "A" if verdict.shown[0] == a else "B"))
+        if verdict.invalid and verdict.reasoning and verdict.rater_kind != "person":
+            inputs.unread.setdefault(verdict.rater, []).append(excerpt(verdict.reasoning))
         if verdict.origin.constitution:
             constitutions.add(verdict.origin.constitution)
         if verdict.origin.model:

@@ -25,7 +25,7 @@ import numpy as np
 from amendment.audit.ceiling import LEAST_KAPPA, Requirements
 from amendment.audit.conclusion import FORMS, Form
 from amendment.audit.figures import between, percent, ranged, rounded, short, signed
-from amendment.audit.inputs import unjoined
+from amendment.audit.inputs import unjoined, unread_replies
 from amendment.data.comparisons import join
 from amendment.data.readings import gather
 from amendment.data.source_rows import FileFacts
@@ -68,6 +68,8 @@ class SingleLabels:
     counts: Counter[str]
     files: list[FileFacts]
     unjoined: list[str]
+    unread: dict[str, list[str]]
+    """By judge, excerpts of the replies in which no single label was found."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ def read_labels(config: DataSources, base: Path) -> SingleLabels:
     counts = gathered.counts + joined.counts + Counter({"labels": len(labels), "items": len(joined.items)})
     files = list(dict.fromkeys(facts for _, facts in gathered.files))
     names = classes if scale != "interval" else []
-    return SingleLabels(config.name, scale, names, labels, prompts, counts, files, list(unjoined(joined)))
+    more = list(unjoined(joined)), unread_replies(joined)
+    return SingleLabels(config.name, scale, names, labels, prompts, counts, files, *more)
 
 
 def _number(value: str, number: Mapping[str, float]) -> float | None:

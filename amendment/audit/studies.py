@@ -1,7 +1,8 @@
 """Data files as they are, described as the run file of one study: people in one file, judges in others.
 
 Promised: what is guessed is written down, and reading that gives the same certificate; what the data do not determine
-is a question in the description, and nothing is audited before it is answered.
+is a question in the description, and nothing is audited before it is answered. One thing differs: of a judge many of
+whose replies are unread, nothing is concluded until somebody audits the description, which confirms its pattern.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from amendment.data.guesses import (
 )
 from amendment.data.nested import unnested
 from amendment.data.readings import gather
-from amendment.data.replies import form_of
+from amendment.data.replies import forms_of
 from amendment.data.shapes import lay_out, recognise
 from amendment.data.source_rows import SourceRows, rows_of
 from amendment.data.sources import OPEN, word_of
@@ -187,7 +188,7 @@ def _doubt(layout: Layout) -> str:
         return f"column {columns.verdict} holds {named}, and nothing says what that means"
     if columns.order or columns.swapped:
         return f"column {columns.order or columns.swapped} brings a second order, and a verdict can speak of either"
-    return "the verdicts are in replies" if len(words) > MOST_WORDS and form_of(cells) else ""
+    return "the verdicts are in replies" if len(words) > MOST_WORDS and forms_of(cells) else ""
 
 
 def _list(names: Sequence[str]) -> str:

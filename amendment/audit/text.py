@@ -87,9 +87,11 @@ def _basis(certificate: Certificate) -> str:
 
 def _clusters(certificate: Certificate) -> str:
     counts = certificate.counts
+    copies = f"; {counts.copies} items are copies, with the texts of another one" if counts.copies else ""
     if counts.without_prompt == counts.items:
-        return f"{counts.prompts} clusters: no prompt is known, so each item is its own cluster"
-    clusters = f"clustered by prompt: {counts.prompts} clusters"
+        alone = "items with the same texts are one cluster" if copies else "each item is its own cluster"
+        return f"{counts.prompts} clusters: no prompt is known, so {alone}{copies}"
+    clusters = f"clustered by prompt: {counts.prompts} clusters{copies}"
     single = f", {counts.without_prompt} of them single items without a known prompt"
     return clusters + (single if counts.without_prompt else "")
 

@@ -65,7 +65,7 @@ class ComparisonInfo(NamedTuple):
     """The facts about a comparison other than its verdicts."""
 
     prompt: str | None
-    """What intervals are clustered by; an item without one is a cluster by itself."""
+    """What intervals are clustered by, together with the texts; an item without both is a cluster by itself."""
     category: str | None = None
     model_a: str | None = None
     model_b: str | None = None
@@ -81,6 +81,9 @@ class ComparisonInfo(NamedTuple):
     answer_b: str | None = None
     inclusion: float | None = None
     """The chance with which it was drawn for labelling, where that is recorded."""
+    texts: tuple[str, ...] | None = None
+    """Prompt and answers, or names of them: copies of an item have the same and count as one cluster. None where they
+    are not known."""
 
 
 class Rater(NamedTuple):
@@ -155,6 +158,8 @@ class AuditData:
     """The cluster of each item."""
     without_prompt: int
     """Items whose prompt is not known."""
+    copies: int
+    """Items with the same texts as an earlier one."""
     weight: Numbers
     """1 / the chance with which each item was drawn for labelling; 1 where that is not recorded."""
     category: Codes
@@ -237,15 +242,15 @@ def audit_data(items: Mapping[str, ComparisonInfo], votes: Iterable[Vote]) -> Au
     models = _names(name for item in described for name in (item.model_a, item.model_b))
     answers = _names(name for item in described for name in (item.answer_a, item.answer_b))
     principles = _names(vote.principle for vote in rows)
-    clusters = [("item", name) if item.prompt is None else ("prompt", item.prompt) for name, item in items.items()]
-    numbers = {cluster: number for number, cluster in enumerate(dict.fromkeys(clusters))}
+    texts = [item.texts for item in described if item.texts is not None]
     marks = sorted({name for item in described for side in (item.marks_a, item.marks_b) for name in side or ()})
     all_votes = _encode(rows, tuple(items), raters, principles)
     counting = _counting(all_votes, people)
     return AuditData(
         items=tuple(items),
-        prompt=np.array([numbers[cluster] for cluster in clusters], np.int64),
+        prompt=_clusters(items),
         without_prompt=sum(item.prompt is None for item in described),
+        copies=len(texts) - len(set(texts)),
         weight=np.array([1 / (item.inclusion or 1) for item in described], np.float64),
         category=_codes((item.category for item in described), categories),
         categories=categories,
@@ -265,6 +270,25 @@ def audit_data(items: Mapping[str, ComparisonInfo], votes: Iterable[Vote]) -> Au
         votes=counting,
         **_together(counting, len(items), people),
     )
+
+
+def _clusters(items: Mapping[str, ComparisonInfo]) -> Codes:
+    """The cluster of each item: items with the same prompt or the same texts are in one, as are those that further
+    items connect."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    prompts = [("item", name) if item.prompt is None else ("prompt", item.prompt) for name, item in items.items()]
+    number: dict[tuple[object, ...], int] = {}
+    prompt = [number.setdefault(key, len(number)) for key in prompts]
+    texts = [
+        number.setdefault(("texts", *item.texts), len(number)) if item.texts else own
+        for item, own in zip(items.values(), prompt, strict=True)
+    ]
+    edges = coo_array((np.ones(len(prompt)), (prompt, texts)), shape=(len(number), len(number)))
+    _, cluster = connected_components(edges, directed=False)
+    codes: Codes = cluster[prompt].astype(np.int64)
+    return codes
 
 
 def combined(keys: Codes, value: Codes, p: Numbers) -> tuple[Codes, Codes]:

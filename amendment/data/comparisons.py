@@ -65,6 +65,12 @@ class Cast:
     turned: bool
     """True if the row has the two answers in the opposite order of the comparison."""
 
+    @property
+    def unread(self) -> str | None:
+        """The reply of a judge in which no single verdict was found."""
+        is_unread = self.ballot.value == "invalid" and self.ballot.kind != "person"
+        return self.reading.row.replies.get(self.ballot.column) or None if is_unread else None
+
 
 @dataclass
 class Joined:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from amendment.data.column_words import called, meaning, sides, singular, tokens, vocabulary
 from amendment.data.nested import lists_of_objects, nested_names, unnested
-from amendment.data.replies import REPLY_WORDS, form_of, read_replies
+from amendment.data.replies import FORMS, MOST_UNREAD, REPLY_WORDS, excerpt, forms_of, read_replies, unread
 from amendment.data.shapes import asked_in
 from amendment.data.source_rows import SourceRows
 from amendment.data.sources import OPEN, word_of
@@ -25,11 +25,12 @@ from amendment.errors import Problem
 from amendment.tables import Row
 from amendment.text import plain
 
-SHOWN_COLUMNS, SHOWN_WORDS, LOOKED_AT = 40, 8, 1000
+SHOWN_COLUMNS, SHOWN_WORDS, SHOWN_UNREAD, LOOKED_AT = 40, 8, 3, 1000
 LONGEST_WORD, MOST_WORDS = 24, 8
 """Characters, and different values, that a column of verdicts may have."""
 NO_TEXT = "without texts nothing about length is measured"
 QUESTION = f'"{OPEN}"'
+PROPOSAL = "a proposal: no other column could hold the verdicts"
 REPLACE = f"Replace each {QUESTION}: the data do not determine it."
 
 
@@ -142,8 +143,9 @@ class _Guess:
             yield from _block("columns", {**named, "chosen": chosen, "rejected": rejected, "category": category})
             return
         could = [verdict] if verdict else self._could_be_verdicts()
-        named |= {"a": self.a or OPEN, "b": self.b or OPEN, "votes": [verdict or OPEN], "category": category}
-        yield from _block("columns", named, dict(_verdict_notes(could)))
+        votes = [verdict or _proposed(could) or OPEN]
+        named |= {"a": self.a or OPEN, "b": self.b or OPEN, "votes": votes, "category": category}
+        yield from _block("columns", named, {} if verdict else _verdict_notes(could))
         yield from self._block_of_words(could)
 
     def has_votes(self) -> bool:
@@ -167,35 +169,35 @@ class _Guess:
             {} if holds and has_one else self._replies([verdict] if verdict and not holds else self._left(self.own))
         )
         texts = self._may_have_texts([*could, *replies]) and not columns
-        groups: dict[str, list[str]] = {"": could} if holds or not replies else {}
-        for name, form in replies.items():
-            if not (verdict and holds and self._repeats(name, form, verdict)):
-                groups.setdefault(form, []).append(name)
+        groups: dict[tuple[str, ...], list[str]] = {(): could} if holds or not replies else {}
+        for name, forms in replies.items():
+            if not (verdict and holds and self._repeats(name, forms, verdict)):
+                groups.setdefault(forms, []).append(name)
         is_alone_here = is_alone and len(groups) == 1
         known = verdict if self.inside or is_alone_here else None
-        for form, names in groups.items():
-            is_one = len(names) == 1 and not is_alone_here and bool(form or (verdict and is_alone))
-            is_votes = not known and bool(names) and not self.inside and (is_one or self._are_raters(names, form))
-            yield list(self._lines_of_verdicts(columns, known, names, form, texts=texts, is_votes=is_votes))
+        for forms, names in groups.items():
+            is_one = len(names) == 1 and not is_alone_here and bool(forms or (verdict and is_alone))
+            is_votes = not known and bool(names) and not self.inside and (is_one or self._are_raters(names, forms))
+            yield list(self._lines_of_verdicts(columns, known, names, forms, texts=texts, is_votes=is_votes))
 
     def _lines_of_verdicts(
         self,
         columns: Mapping[str, Any],
         verdict: str | None,
         could: list[str],
-        form: str,
+        forms: Sequence[str],
         *,
         texts: bool,
         is_votes: bool,
     ) -> Iterator[str]:
-        """The lines of verdicts on pairs; `could` are the columns that may hold them, as replies of a `form`."""
+        """The lines of verdicts on pairs; `could` are the columns that may hold them, as replies of these `forms`."""
         votes = could if is_votes else None
-        if not (verdict or votes) and len(could) == 1 and (form or (self.inside and self._holds_verdicts(could[0]))):
+        if not (verdict or votes) and len(could) == 1 and (forms or (self.inside and self._holds_verdicts(could[0]))):
             verdict = could[0]
-        notes = dict(_verdict_notes(could))
+        notes = {} if verdict else dict(_verdict_notes(could))
         order, item = columns.get("order") or self._only("order", few=True), self._only("item")
         shown_in = order
-        if form and order and self.a and self.b:
+        if forms and order and self.a and self.b:
             shown_in = self._order_of(order, self.a, self.b)
             both = f"{scalar(self.a)} and {scalar(self.b)}"
             notes["order"] = f"{scalar(order)} if {both} are the same in both orders; else leave this line out"
@@ -224,14 +226,14 @@ class _Guess:
             "a": self.a or text,
             "b": self.b or text,
             "order": shown_in,
-            "verdict": None if votes else verdict or OPEN,
+            "verdict": None if votes else verdict or _proposed(could) or OPEN,
             "votes": votes,
             "rater": None if votes else rater,
             "category": self._only("category"),
         }
         yield from _block("columns", {**named, **columns, "order": shown_in}, notes)
-        if form:
-            yield f"pattern: {form}"
+        if forms:
+            yield self._pattern(could, forms)
         else:
             yield from self._block_of_words(could)
         if order and shown_in:
@@ -239,7 +241,7 @@ class _Guess:
                 ("ab", "ba"), f"column {scalar(order)} has {', '.join(map(scalar, self.words(order)))}"
             )
             yield from _block("orders", self._orders(order), shown)
-        if form and (order or self.a):
+        if forms and (order or self.a):
             yield "coordinates: displayed   # a reply names the answers as they were shown"
         elif order or columns.get("swapped"):
             yield f"coordinates: {QUESTION}   # displayed: the verdict names the place on screen; content: the column"
@@ -277,9 +279,9 @@ class _Guess:
         prompts = self.prompts()
         return prompts[0] if len(prompts) == 1 else prompts or None
 
-    def _are_raters(self, names: Sequence[str], form: str) -> bool:
+    def _are_raters(self, names: Sequence[str], forms: Sequence[str]) -> bool:
         """True if each of these columns is a rater's, by `people`, or by its name or its words."""
-        return all(self._is_person(name) or (not form and self._is_rater(name)) for name in names)
+        return all(self._is_person(name) or (not forms and self._is_rater(name)) for name in names)
 
     def _is_person(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self.people)
@@ -290,14 +292,28 @@ class _Guess:
         is_called = bool(vocabulary("rater").intersection(tokens(name)))
         return self._holds_verdicts(name) and (is_called or not {self.a, self.b}.isdisjoint(self.words(name)))
 
-    def _replies(self, names: Sequence[str]) -> dict[str, str]:
-        """Those of these columns whose cells are replies that hold a verdict, with its form."""
+    def _replies(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Those of these columns whose cells are replies that hold a verdict, with its forms."""
         texts = {name: [row.values.get(name) for row in self.rows] for name in names if not self._is_few(name)}
-        return {name: form for name, cells in texts.items() if (form := form_of(cells))}
+        return {name: forms for name, cells in texts.items() if (forms := forms_of(cells))}
 
-    def _repeats(self, name: str, form: str, verdict: str) -> bool:
+    def _pattern(self, names: Sequence[str], forms: Sequence[str]) -> str:
+        """The line with the pattern of replies: a question where these forms leave too many of them unread."""
+        cells = [row.values.get(name) for name in names for row in self.rows]
+        replies = [cell for cell in cells if word_of(cell)]
+        counts = {form: len(replies) - len(unread(replies, [form])) for form in FORMS}
+        reads = ", ".join(f"{form} reads {count:,}" for form, count in counts.items() if count)
+        left, listed = unread(replies, forms), forms[0] if len(forms) == 1 else _list(forms)
+        counted = f"of {len(replies):,} replies {reads}; {len(left):,} stay unread"
+        if len(left) <= MOST_UNREAD * len(replies):
+            return f"pattern: {listed}   # {counted}"
+        examples = ", ".join(f"'{plain(excerpt(word_of(reply)))}'" for reply in left[:SHOWN_UNREAD])
+        advice = f"write {listed} if the others hold no verdict, else add a pattern for them: {examples}"
+        return f"pattern: {QUESTION}   # {counted}; {advice}"
+
+    def _repeats(self, name: str, forms: Sequence[str], verdict: str) -> bool:
         """True if the replies of a column say what the column of verdicts says, as far as both can be read."""
-        said = read_replies([row.values.get(name) for row in self.rows], form)
+        said = read_replies([row.values.get(name) for row in self.rows], forms)
         both = zip(map(REPLY_WORDS.meanings().get, said), self.rows, strict=True)
         pairs = [(str(value).lower(), self._means(word_of(row.values.get(verdict)))) for value, row in both]
         return all(value == word for value, word in pairs if value in ("a", "b") and word)
@@ -430,10 +446,17 @@ class _Guess:
         return {"ab": OPEN, "ba": OPEN}
 
 
+def _proposed(could: Sequence[str]) -> str | None:
+    """The only column that could hold verdicts."""
+    return could[0] if len(could) == 1 else None
+
+
 def _verdict_notes(could: Sequence[str]) -> Mapping[str, str]:
     """The columns that could hold verdicts, if none is determined."""
     if not could:
         return {}
+    if len(could) == 1:
+        return {"verdict": f"{PROPOSAL}; or votes: {_list(could)}, if it names the rater", "votes": PROPOSAL}
     listed = ", ".join(map(scalar, could[:SHOWN_COLUMNS]))
     more = f" and {len(could) - SHOWN_COLUMNS:,} more" if len(could) > SHOWN_COLUMNS else ""
     votes = f"; or in place of this line votes: [{listed}]{more}, a column for each rater" if len(could) > 1 else ""
@@ -450,7 +473,8 @@ def _block(key: str, values: Mapping[str, Any], notes: Mapping[str, str] = {}) -
         if value is not None:
             shown = _list(value) if isinstance(value, list) else scalar(value)
             is_open = OPEN in (value if isinstance(value, list) else [value])
-            yield f"  {name}: {shown}" + (f"   # {notes[name]}" if is_open and name in notes else "")
+            is_noted = name in notes and (is_open or notes[name].startswith(PROPOSAL))
+            yield f"  {name}: {shown}" + (f"   # {notes[name]}" if is_noted else "")
 
 
 def _list(texts: Sequence[str]) -> str:

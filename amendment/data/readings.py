@@ -202,14 +202,14 @@ def _laid_out(source: PairFile | VerdictFile, table: SourceRows) -> Layout:
     return layout._replace(words=source.words or layout.words, columns=columns)
 
 
-def _with_replies_read(layout: Layout, source: VerdictFile, pattern: str, counts: Counter[str]) -> Layout:
+def _with_replies_read(layout: Layout, source: VerdictFile, patterns: Sequence[str], counts: Counter[str]) -> Layout:
     """The layout with the word of its verdict in place of each reply."""
     words = source.words if source.scale == "pair" else layout.words
     columns = layout.columns.verdict, layout.columns.swapped, *(layout.columns.votes or ())
     rows = layout.rows
     for column in filter(None, columns):
         holding = [row for row in rows if column in row.values]
-        verdicts = iter(read_replies([row.values[column] for row in holding], pattern, words))
+        verdicts = iter(read_replies([row.values[column] for row in holding], patterns, words))
         rows = [_replaced(row, column, next(verdicts)) if column in row.values else row for row in rows]
         counts[REPLIES_WITHOUT] += sum(row.values.get(column) == NO_VERDICT for row in rows)
     meanings = words or REPLY_WORDS

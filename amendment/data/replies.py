@@ -1,8 +1,9 @@
 r"""The verdict in a judge's reply: exactly one, or none.
 
 Covered: the forms that judges are mostly asked for (`FORMS`), and a pattern of the user's own, whose first group is the
-verdict: `\[\[(A|B|C)\]\]`. Patterns are those of RE2, whose time grows with the length of the text alone. A reply with
-two verdicts, or with none, is invalid: counted, never a tie. Not covered: which answer the judge saw as A.
+verdict: `\[\[(A|B|C)\]\]`; several of them for a column. Patterns are those of RE2, whose time grows with the length of
+the text alone. A reply with two verdicts, or with none, is invalid: counted, never a tie. Not covered: which answer the
+judge saw as A.
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ REPLY_WORDS = VerdictWords(
 VERDICT_KEYS = ("verdict", "winner", "preference", "preferred", "choice", "decision", "judgement", "judgment")
 """Keys of a JSON object that may hold the verdict."""
 LEAST_SHARE = 0.5
-"""Of the replies of a column have to hold exactly one verdict of a form, so that the column is taken for replies."""
+"""Of the replies of a column have to hold exactly one verdict, so that the column is taken for replies."""
+LEAST_GAIN = 0.01
+"""Share of the replies that a form has to read in addition to others, so that it is taken too."""
+MOST_UNREAD = 0.05
+"""Share of the replies that may stay unread by forms that nobody has confirmed."""
+SHOWN_HEAD, SHOWN_TAIL = 40, 80
+"""Characters of a reply that are shown: its beginning, and its end, where most judges write the verdict."""
 LONGEST_PATTERN = 2000
 """Characters."""
 MOST_OBJECTS = 100
@@ -73,16 +80,28 @@ def pattern_problem(pattern: str) -> str | None:
     return None
 
 
-def read_replies(cells: Sequence[Any], pattern: str, words: VerdictWords | None = None) -> list[str]:
+def read_replies(cells: Sequence[Any], patterns: Sequence[str], words: VerdictWords | None = None) -> list[str]:
     """The word of the one verdict in each reply; NO_VERDICT where there is not exactly one; empty for an empty cell.
 
-    Without `words` of the file's own, a verdict is spelled as in REPLY_WORDS where it is known there.
+    Of several patterns those that find a verdict have to find the same. Without `words` of the file's own, a verdict is
+    spelled as in REPLY_WORDS where it is known there.
     """
     texts = [cell if isinstance(cell, str) else json.dumps(cell, default=str) if cell else "" for cell in cells]
-    verdicts = FORMS[pattern](texts) if pattern in FORMS else _first_groups(texts, pattern)
-    if words is None:
-        verdicts = [_known(word, is_form=pattern in FORMS) for word in verdicts]
-    return [(word or NO_VERDICT) if text.strip() else "" for word, text in zip(verdicts, texts, strict=True)]
+    meanings = (words or REPLY_WORDS).meanings()
+    by_pattern = [_read(texts, pattern, words) for pattern in patterns]
+    verdicts = []
+    for text, *found in zip(texts, *by_pattern, strict=True):
+        by_meaning = {meanings.get(word, word): word for word in found if word}
+        verdict = by_meaning.popitem()[1] if len(by_meaning) == 1 else NO_VERDICT
+        verdicts.append(verdict if text.strip() else "")
+    return verdicts
+
+
+def _read(texts: Sequence[str], pattern: str, words: VerdictWords | None) -> list[str]:
+    """The word that a pattern finds in each text; empty where it finds none, NO_VERDICT where it finds several."""
+    is_form = pattern in FORMS
+    verdicts = FORMS[pattern](texts) if is_form else _first_groups(texts, pattern)
+    return verdicts if words else [_known(word, is_form=is_form) for word in verdicts]
 
 
 def _known(word: str, *, is_form: bool) -> str:
@@ -93,26 +112,40 @@ def _known(word: str, *, is_form: bool) -> str:
     return folded if folded in REPLY_WORDS.meanings() else "" if is_form else word
 
 
-def form_of(cells: Sequence[Any]) -> str | None:
-    """The first form of which most of these replies hold exactly one verdict; None where there is no such form."""
-    cells = [cell for cell in cells if word_of(cell)]
-    for form in FORMS:
-        words = read_replies(cells, form)
-        if len(words) - words.count(NO_VERDICT) > LEAST_SHARE * len(words):
-            return form
-    return None
+def forms_of(cells: Sequence[Any]) -> tuple[str, ...]:
+    """The forms by which most of these replies hold exactly one verdict, the one that reads most first, and each that
+    reads more than those before it; empty where there are none."""
+    replies, forms, read = [cell for cell in cells if word_of(cell)], tuple[str, ...](), 0
+    while others := [form for form in FORMS if form not in forms]:
+        counts = {form: len(replies) - len(unread(replies, (*forms, form))) for form in others}
+        best = max(others, key=counts.__getitem__)
+        if counts[best] - read <= LEAST_GAIN * len(replies):
+            break
+        forms, read = (*forms, best), counts[best]
+    return forms if read > LEAST_SHARE * len(replies) else ()
+
+
+def unread(replies: Sequence[Any], patterns: Sequence[str]) -> list[Any]:
+    """The replies in which these patterns find no single verdict."""
+    return [reply for reply, word in zip(replies, read_replies(replies, patterns), strict=True) if word == NO_VERDICT]
+
+
+def excerpt(reply: str) -> str:
+    """The beginning and the end of a long reply."""
+    is_short = len(reply) <= SHOWN_HEAD + SHOWN_TAIL
+    return reply if is_short else f"{reply[:SHOWN_HEAD]} … {reply[-SHOWN_TAIL:]}"
 
 
 def _first_groups(texts: Sequence[str], pattern: str) -> list[str]:
-    """The first group of the only match in each text; empty where there is not exactly one match. Raises ValueError for
-    a pattern that RE2 refuses, and for one without a group."""
+    """The first group of the only match in each text; empty without a match, NO_VERDICT where there are several. Raises
+    ValueError for a pattern that RE2 refuses, and for one without a group."""
     import pyarrow
     from pyarrow import compute
 
     column = pyarrow.array([text.encode(errors="replace").decode() for text in texts], pyarrow.string())
     counts = compute.count_substring_regex(column, pattern).to_pylist()
     words = compute.replace_substring_regex(column, rf"(?s)\A.*?(?:{pattern}).*\z", r"\1").to_pylist()
-    return [word if count == 1 else "" for word, count in zip(words, counts, strict=True)]
+    return [word if count == 1 else NO_VERDICT if count else "" for word, count in zip(words, counts, strict=True)]
 
 
 def _of_scores(texts: Sequence[str]) -> list[str]:
@@ -122,6 +155,8 @@ def _of_scores(texts: Sequence[str]) -> list[str]:
 
 
 def _higher(a: str, b: str) -> str:
+    if NO_VERDICT in (a, b):
+        return NO_VERDICT
     if not a or not b or not (1 <= float(a) <= 10 and 1 <= float(b) <= 10):
         return ""
     return "tie" if float(a) == float(b) else "a" if float(a) > float(b) else "b"
@@ -134,7 +169,7 @@ def _of_json(texts: Sequence[str]) -> list[str]:
 def _verdict_of(text: str) -> str:
     """The value of the one key for a verdict in all JSON objects of a text."""
     values = [value for pairs in json_objects(text) for key, value in pairs if key.casefold() in VERDICT_KEYS]
-    return word_of(values[0]) if len(values) == 1 else ""
+    return word_of(values[0]) if len(values) == 1 else NO_VERDICT if values else ""
 
 
 FORMS: Mapping[str, Callable[[Sequence[str]], list[str]]] = {
@@ -142,7 +177,7 @@ FORMS: Mapping[str, Callable[[Sequence[str]], list[str]]] = {
     "json": _of_json,
     "scores": _of_scores,
 }
-"""Readers of verdicts by name: an empty word where there is not exactly one."""
+"""Readers of verdicts by name: an empty word where there is none, NO_VERDICT where there are several."""
 
 
 class Pairs(list[tuple[str, Any]]):

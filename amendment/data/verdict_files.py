@@ -156,11 +156,13 @@ class VerdictFile(Source):
     words: VerdictWords | None = None
     """The words for verdicts; a, b, tie, both_bad and invalid unless set here or by a recognised layout. An
     empty cell without a meaning (`""`) is a person who did not vote, and a model that could not be read."""
-    pattern: Annotated[str, AfterValidator(_pattern)] | None = None
+    pattern: Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], OneOrMore] | None = Field(
+        default=None, min_length=1
+    )
     """Finds the verdict where the column holds a judge's whole reply: brackets (`[[A]]`), verdict (`Verdict: A`),
     answer (`Answer: B`), response (`final decision is Response 1`), json (`{"verdict": "A"}`), scores (two from
-    1 to 10), or a regular expression (RE2) whose first group is the verdict. A reply with none or with several is
-    invalid. Without `words`, C is a tie."""
+    1 to 10), or a regular expression (RE2) whose first group is the verdict; or a list of these. A reply with none or
+    with several verdicts is invalid. Without `words`, C is a tie."""
     orders: OrderWords = OrderWords()
     """The words in `columns.order` for the answer that was displayed first."""
     scale: Scale = "pair"
@@ -219,8 +221,8 @@ class VerdictFile(Source):
             yield f"scale: {self.scale} needs columns: item (or prompt and answer), and verdict or votes"
         elif columns.a or columns.p or columns.swapped or columns.order or columns.sample:
             yield f"a label of a single answer (scale: {self.scale}) has no a, b, p, swapped, order or sample"
-        if self.pattern in FORMS:
-            yield f"pattern: {self.pattern} is for pairs; write a regular expression, such as 'Score: ([0-9]+)'"
+        for pattern in FORMS.keys() & set(self.pattern or ()):
+            yield f"pattern: {pattern} is for pairs; write a regular expression, such as 'Score: ([0-9]+)'"
         if self.words or self.coordinates:
             yield "words and coordinates are for pairs; name the classes of single answers under classes"
         if self.classes and self.scale == "interval":

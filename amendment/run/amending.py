@@ -57,6 +57,7 @@ FEWEST_DIFFERENCES, FEWEST_TESTED = 5, 30
 """Disagreements to propose from; comparisons to test on."""
 NEAR = 0.6
 """Likeness of words from which two rules are the same."""
+CAUTION = "The wording of a rule, and not the rule, may be the cause of a gain or of drift."
 
 
 class Amended(NamedTuple):
@@ -90,6 +91,7 @@ class Amended(NamedTuple):
             *("", *table(disagreements), ""),
             *(table(tested) if rules else ["No rule was tested."]),
             *("", f"Gains are in agreement with people; intervals (95 %) and p are corrected for {len(rules)} rules."),
+            document["caution"],
             *(f"Left out: {count} {reason}." for reason, count in document["left out"].items()),
             proposed,
         ]
@@ -393,5 +395,6 @@ class _Amending:
                 for name, test in tests.items()
             ],
             "left out": dict(sorted(left_out.items())),
+            "caution": CAUTION,
         }
         return document, new

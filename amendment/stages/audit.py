@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from amendment import __version__
+from amendment.audit.ceiling import Requirements
 from amendment.audit.certificate import CERTIFICATE_FORMAT, Certificate, audit
 from amendment.audit.conclusion import refused
 from amendment.audit.figures import Section
@@ -31,6 +33,7 @@ from amendment.calibration.labelling import ASKED, SAMPLE
 from amendment.calibration.report import SpotCheck, certificate_part, gate_section, spot_check_sections
 from amendment.calibration.samples import SpotCheckSettings
 from amendment.data.pseudonyms import Outgoing, Pseudonyms
+from amendment.data.replies import MOST_UNREAD
 from amendment.data.source_rows import fact_name, source_state
 from amendment.data.sources import Source
 from amendment.data.store import Workspace
@@ -57,8 +60,8 @@ OUTGOING = tuple(f"audit/{name}" for name in NAMES)
 """The certificate once more, as it may be published: people under pseudonyms."""
 PEOPLE = "people.json"
 """Who is numbered in the published certificate, by name: for the run alone, so that all that leaves it has the same."""
-MOST_FILES = 3
-"""Files that the title names; the last section has all of them."""
+MOST_FILES, SHOWN_UNREAD = 3, 3
+"""Files that the title names, of which the last section has all; replies of each judge that are shown."""
 SUMS = ("replies", "input_tokens", "output_tokens", "usd", "unpriced")
 S = TypeVar("S", bound=Source)
 
@@ -160,19 +163,22 @@ def audit_data_files(
     study.check(written)
     settings = validate(parse_yaml(study.text, str(written or "the description")), RunSettings)
     folder = folder or Path("audits") / (paths[0].name if len(paths) == 1 and not written else name)
-    audited = audit_run_file(settings, written.parent if written else Path(), folder=folder)
+    audited = audit_run_file(settings, written.parent if written else Path(), folder=folder, is_guessed=True)
     return audited._replace(
         guessed=() if written else tuple(dict.fromkeys(file.table.place for file in study.files if file.why))
     )
 
 
-def audit_run_file(settings: RunSettings, base: Path, *, folder: Path | None = None) -> Audited | AuditedLabels:
+def audit_run_file(
+    settings: RunSettings, base: Path, *, folder: Path | None = None, is_guessed: bool = False
+) -> Audited | AuditedLabels:
     """Audit the verdicts and pairs that a run file in the folder `base` brings; the verdicts of a run's judges lie
-    in its folder. Raises ConfigError and DataError as `audit_data_files`."""
+    in its folder. `is_guessed` says that nobody has confirmed the description. Raises ConfigError and DataError as
+    `audit_data_files`."""
     folder = folder or Path("audits") / settings.name
     if any(source.scale != "pair" for source in settings.verdicts):
         return _write_labels(settings, base, folder)
-    return _write_outside(_of_files(settings, base), folder, settings)
+    return _write_outside(_of_files(settings, base), folder, settings, is_guessed=is_guessed)
 
 
 def audit_folder(run: Path, settings: RunSettings, *, folder: Path | None = None) -> Audited:
@@ -245,7 +251,7 @@ def _public(inputs: AuditInputs, outgoing: Outgoing) -> AuditInputs:
     """The same with people under pseudonyms; figures do not depend on names, and a name that is not read cannot leave.
     A judge that is called like one of the pseudonyms is distinguished from it by its kind."""
     names = outgoing.people.by_name
-    judges = {name: f"model {name}" for name in names.values()}
+    judges, hidden = {name: f"model {name}" for name in names.values()}, outgoing.people.hiding()
     return replace(
         inputs,
         votes=[
@@ -255,6 +261,7 @@ def _public(inputs: AuditInputs, outgoing: Outgoing) -> AuditInputs:
         models={judges.get(name, name): model for name, model in inputs.models.items()},
         files=[facts._replace(name=outgoing.file(facts.name)) for facts in inputs.files],
         unjoined=[],
+        unread={judges.get(judge, judge): list(map(hidden, replies)) for judge, replies in inputs.unread.items()},
         label_mass=[row._replace(judge=judges.get(row.judge, row.judge)) for row in inputs.label_mass],
         cost=[outgoing.cost(row) for row in inputs.cost],
     )
@@ -274,14 +281,23 @@ def _write_labels(settings: RunSettings, base: Path, folder: Path) -> AuditedLab
     labels = read_labels(settings, base)
     figures, lines = label_certificate(labels)
     document = {**figures, "toolkit": __version__, **_what_was_read(labels)}
-    files = [line for section in _files(labels) for line in ("", *section.lines())]
+    files = [line for section in (*_unread(labels), *_files(labels)) for line in ("", *section.lines())]
     return AuditedLabels(*_save(folder, document, [*lines, *files]))
 
 
 def _what_was_read(inputs: AuditInputs | SingleLabels) -> dict[str, Any]:
     files = [facts._asdict() for facts in dict.fromkeys(inputs.files)]
     unjoined = {"unjoined": inputs.unjoined} if inputs.unjoined else {}
-    return {"files": files, "read": dict(inputs.counts), **unjoined}
+    unread = {judge: replies[:SHOWN_UNREAD] for judge, replies in inputs.unread.items()}
+    return {"files": files, "read": dict(inputs.counts), **unjoined, **({"unread": unread} if unread else {})}
+
+
+def _unread(inputs: AuditInputs | SingleLabels) -> list[Section]:
+    """Some of the replies that could not be read."""
+    rows = [(judge, reply) for judge, replies in inputs.unread.items() for reply in replies[:SHOWN_UNREAD]]
+    count = sum(map(len, inputs.unread.values()))
+    note = f"{count:,} replies hold no single verdict; {SHOWN_UNREAD} of each judge at most are shown, shortened."
+    return [Section("Replies that could not be read", (note,), ("judge", "reply"), tuple(rows))] if rows else []
 
 
 def _files(inputs: AuditInputs | SingleLabels) -> list[Section]:
@@ -310,9 +326,12 @@ def _write(
     *,
     probes: Sequence[ProbeAnswers] = (),
     people: SpotCheck | None = None,
+    is_guessed: bool = False,
 ) -> Audited:
-    """Audit the votes, and write both files: all tables into the one, the page of a lead into the other."""
-    certificate = audit(inputs.items, inputs.votes, models=inputs.models, seed=settings.seed)
+    """Audit the votes, and write both files: all tables into the one, the page of a lead into the other. `is_guessed`
+    says that nobody confirmed the patterns of replies."""
+    asked = Requirements(guessed=_often_unread(inputs) if is_guessed else ())
+    certificate = audit(inputs.items, inputs.votes, models=inputs.models, seed=settings.seed, asked=asked)
     gates = gates_of(people, certificate) if people else ()
     certificate = replace(certificate, conclusions=refused(certificate.conclusions, gates))
     probed, variants = probe_report(probes), variant_agreements(probes)
@@ -339,6 +358,7 @@ def _write(
         *([_cost(inputs.cost)] if inputs.cost else []),
         *probe_sections(probed),
         *variant_sections(variants),
+        *_unread(inputs),
         *_files(inputs),
     ]
     mass = [mass_section(inputs.label_mass)] if inputs.label_mass else []
@@ -362,6 +382,12 @@ def _write(
         more=more,
     )
     return Audited(certificate, *_save(folder, document, lines))
+
+
+def _often_unread(inputs: AuditInputs) -> tuple[str, ...]:
+    """The judges of whose replies more than a few percent could not be read."""
+    votes = Counter(vote.rater for vote in inputs.votes)
+    return tuple(judge for judge, replies in inputs.unread.items() if len(replies) > MOST_UNREAD * votes[judge])
 
 
 def _cost(cost: Sequence[Mapping[str, Any]]) -> Section:

@@ -286,3 +286,52 @@ def test_all_agreement_is_in_one_table(audit: Audit) -> None:
     rows = [line for line in judges.splitlines() if line.startswith("| judge |")]
     # what differs between two figures is named in their row
     assert len({tuple(row.split("|")[1:7]) for row in rows}) == len(rows) >= 7
+
+
+def of_texts(copies: int, *, is_turned: bool = False) -> list[Row]:
+    """40 comparisons with a name of its own for each copy; the judge is wrong on every eighth, and two people agree.
+    Where `is_turned`, every second copy has the answers the other way round."""
+    rows: list[Row] = []
+    for question in range(40):
+        for copy in range(copies):
+            texts, right = (f"So {question}.", f"Or not {question}."), question % 2
+            if is_turned and copy % 2:
+                texts, right = (texts[1], texts[0]), 1 - right
+            said = {"ann": "ab"[right], "bo": "ab"[right], "judge": "ab"[1 - right if question % 8 == 0 else right]}
+            name = f"{question}-{copy}"
+            rows.append({"id": name, "question": f"Why {question}?", "left": texts[0], "right": texts[1], **said})
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("columns", "is_turned"),
+    [
+        ({"a": "left", "b": "right"}, False),
+        ({"a": "left", "b": "right"}, True),
+        ({"prompt": "question", "a": "left", "b": "right", "prompt_id": "id"}, False),
+    ],
+)
+def test_copies_of_an_item_under_other_names_count_once(
+    audit: Audit, columns: dict[str, str], *, is_turned: bool
+) -> None:
+    gaps = []
+    for copies in (1, 10):
+        rows = of_texts(copies, is_turned=is_turned)
+        found = audit([labelled(rows, "ann", "bo", **columns), judged(rows)])
+        counts, [concluded] = found.document["counts"], found.document["conclusions"]
+        assert (counts["items"], counts["copies"], counts["prompts"]) == (40 * copies, 40 * (copies - 1), 40)
+        gaps.append([concluded["gap"][bound] for bound in ("value", "low", "high", "clusters")])
+    assert gaps[0][0] == pytest.approx(-5 / 40)  # wrong on questions 0, 8, 16, 24 and 32
+    assert gaps[1] == pytest.approx(gaps[0])
+    assert "360 items are copies" in found.text
+
+
+def test_items_with_equal_votes_or_equal_answers_to_other_prompts_are_no_copies(audit: Audit) -> None:
+    rows = [{**row, "left": "Yes.", "right": "No."} for row in of_texts(1)]
+    for columns in (
+        {},
+        {"a": "left", "b": "right", "prompt_id": "id"},
+        {"prompt": "question", "a": "left", "b": "right"},
+    ):
+        counts = audit([labelled(rows, "ann", "bo", **columns), judged(rows)]).document["counts"]
+        assert (counts["copies"], counts["prompts"]) == (0, 40)

@@ -115,10 +115,13 @@ def test_the_command_prints_evidence(
     here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert called("amend", str(here), "--json") == 0
-    assert json.loads(capsys.readouterr().out) == json.loads((here / "amend" / "evidence.json").read_text())
+    evidence = json.loads((here / "amend" / "evidence.json").read_text())
+    assert json.loads(capsys.readouterr().out) == evidence
     assert called("amend", str(here), "--proposals", "1") == 0
     printed = capsys.readouterr()
     assert "Nothing was applied." in printed.out
+    assert "The wording of a rule, and not the rule, may be the cause" in evidence["caution"]
+    assert evidence["caution"] in printed.out
     assert "amend: " in printed.err
     assert called("amend", str(tmp_path)) == 2
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from amendment.audit.inputs import AuditInputs, read_votes
-from amendment.data.replies import FORMS, NO_VERDICT, form_of, read_replies
+from amendment.data.replies import FORMS, NO_VERDICT, forms_of, read_replies
 from amendment.data.verdict_files import VerdictFile
 from amendment.errors import DataError
 from amendment.run import RunFile
+from tests.command_line import amendment
 from tests.rows import save
 
 READ: dict[str, dict[Any, str]] = {
@@ -53,13 +56,13 @@ READ: dict[str, dict[Any, str]] = {
 @pytest.mark.parametrize("form", FORMS)
 def test_a_form_finds_the_one_verdict_of_a_reply(form: str) -> None:
     replies = list(READ[form])
-    assert read_replies(replies, form) == [word or NO_VERDICT for word in READ[form].values()]
-    assert form_of([reply for reply, word in READ[form].items() if word]) == form
-    assert read_replies(["", None, "  "], form) == ["", "", ""]
+    assert read_replies(replies, [form]) == [word or NO_VERDICT for word in READ[form].values()]
+    assert forms_of([reply for reply, word in READ[form].items() if word]) == (form,)
+    assert read_replies(["", None, "  "], [form]) == ["", "", ""]
 
 
 def test_texts_that_hold_no_verdicts_are_of_no_form() -> None:
-    assert form_of(["Paris.", "It is in France [[A]].", "The answer is 42.", '{"city": "Paris"}']) is None
+    assert forms_of(["Paris.", "It is in France [[A]].", "The answer is 42.", '{"city": "Paris"}']) == ()
 
 
 @pytest.mark.parametrize("pattern", ["x", "(A", "(?=A)(B)", "(a)" * 1000])
@@ -102,3 +105,101 @@ def test_words_of_ones_own_go_with_a_pattern_and_an_unknown_one_is_named(tmp_pat
     assert [vote.value for vote in read(tmp_path, log, **settings, words=words).votes] == ["A", "B", "both_bad"]
     with pytest.raises(DataError, match=r"line 1: reply: found 'left', expected one of a, "):
         read(tmp_path, log, **settings)
+
+
+# From a log to a certificate, through the command line.
+
+
+def logged(tmp_path: Path, replies: list[str]) -> list[str]:
+    """The arguments of an audit: two people who choose B on every tenth item and A on the others, and a judge's
+    replies, one an item."""
+    labels = ["B" if n % 10 == 9 else "A" for n in range(len(replies))]
+    people = [{"item": f"i{n}", "anna": label, "bert": label} for n, label in enumerate(labels)]
+    log = [{"item": f"i{n}", "reply": f"Item {n}. {said}"} for n, said in enumerate(replies)]
+    paths = save(tmp_path / "people.csv", people), save(tmp_path / "judge.jsonl", log)
+    return ["audit", *map(str, paths), "--people", "anna", "--people", "bert"]
+
+
+def described(tmp_path: Path) -> tuple[dict[str, Any], str]:
+    """The judge's entry in the saved description, and the line with its pattern."""
+    text = (tmp_path / "study.yaml").read_text(encoding="utf-8")
+    [line] = [line.strip() for line in text.splitlines() if line.strip().startswith("pattern:")]
+    entry: dict[str, Any] = yaml.safe_load(text)["verdicts"][1]
+    return entry, line
+
+
+def certificate(folder: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((folder / "certificate.json").read_text(encoding="utf-8"))
+    return document
+
+
+def test_a_mixed_log_is_read_by_all_its_patterns(tmp_path: Path) -> None:
+    arguments = logged(tmp_path, ["[[A]]", "I compare.\nVerdict: B", "So: [[A]]\nVerdict: A"] * 20)
+    ended = amendment(*arguments, "--write", tmp_path / "study.yaml", "--folder", tmp_path / "audit")
+    assert ended.code == 0, ended.err
+    entry, line = described(tmp_path)
+    assert entry["pattern"] == ["brackets", "verdict"]
+    assert line.endswith("# of 60 replies brackets reads 40, verdict reads 40; 0 stay unread")
+    found = certificate(tmp_path / "audit")
+    assert found["judges"][0]["label"]["items"] == 60
+    # of its 40 A people say B on items 9, 29, 39 and 59; of its 20 B they say B on 19 and 49
+    assert found["conclusions"][0]["agreement"]["value"] == pytest.approx((36 + 2) / 60)
+    assert "unread" not in found
+
+
+def test_patterns_that_find_different_verdicts_in_a_reply_find_none(tmp_path: Path) -> None:
+    replies = ["[[A]]", "[[A]]\nVerdict: B", "[[A]] or [[B]]\nVerdict: A", "Verdict: [[A]]"]
+    log = [{"id": number, "reply": reply} for number, reply in enumerate(replies)]
+    settings = {"columns": {"item": "id", "verdict": "reply"}, "pattern": ["brackets", "verdict"]}
+    assert [vote.value for vote in read(tmp_path, log, **settings).votes] == ["A", "invalid", "invalid", "A"]
+
+
+def test_replies_that_no_pattern_reads_are_asked_about_and_shown_once_it_is_confirmed(tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script>" + " long" * 99 + ' "?" | ![x](http://x) *x* \x1b[31m\u202e\n# pattern: `x'
+    replies = ["[[A]]", "[[A]]", "Verdict: A", "[[B]]", hostile] * 20
+    ended = amendment(*logged(tmp_path, replies), "--write", tmp_path / "study.yaml")
+    assert ended.code == 2
+    entry, line = described(tmp_path)
+    assert (entry["pattern"], "write [brackets, verdict] if" in line) == ("?", True)
+    assert "of 100 replies brackets reads 60, verdict reads 20; 20 stay unread" in ended.err
+    assert "Item 4. " in line
+    text = (tmp_path / "study.yaml").read_text(encoding="utf-8")
+    (tmp_path / "study.yaml").write_text(text.replace('pattern: "?"', "pattern: [brackets, verdict]"), encoding="utf-8")
+    ended = amendment("audit", tmp_path / "study.yaml", "--folder", tmp_path / "audit")
+    assert ended.code == 0, ended.err
+    found = certificate(tmp_path / "audit")
+    assert (found["conclusions"][0]["form"], found["conclusions"][0]["because"]) == ("do not use", "invalid")
+    shown = found["unread"]["judge.jsonl"]
+    assert [reply.partition(".")[0] for reply in shown] == ["Item 4", "Item 9", "Item 14"]
+    assert all(len(reply) < 130 and reply.endswith("# pattern: `x") for reply in shown)
+    page = (tmp_path / "audit" / "certificate.md").read_text(encoding="utf-8")
+    assert page.count("\\<script\\>alert(1)\\</sc") == page.count("!\\[x\\](http://x) \\*x\\* \\x1b\\[31m") == 3
+    assert "\x1b" not in page + text + ended.out
+    assert amendment("report", tmp_path / "audit", "--out", tmp_path / "report.html").code == 0
+    report = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert report.count("&lt;script&gt;alert(1)&lt;/sc") >= 3
+    assert "<script>alert(1)" not in report
+
+
+def test_a_guessed_pattern_that_reads_too_little_rejects_no_judge_until_it_is_confirmed(tmp_path: Path) -> None:
+    # a description looks at the first 1000 rows; of all 1400 the pattern leaves 400 unread, 29 %
+    arguments = logged(tmp_path, ["[[A]]"] * 1000 + ["I like A."] * 400)
+    for more in ([], ["--write", tmp_path / "study.yaml"]):
+        ended = amendment(*arguments, *more, "--folder", tmp_path / "audit")
+        assert ended.code == 0, ended.err
+        (found,) = certificate(tmp_path / "audit")["conclusions"]
+        assert (found["form"], found["because"]) == ("no conclusion", "guessed pattern")
+        assert "28.6 % of 1400 verdicts" in found["sentence"]
+    assert amendment("audit", tmp_path / "study.yaml", "--folder", tmp_path / "again").code == 0
+    (found,) = certificate(tmp_path / "again")["conclusions"]
+    assert (found["form"], found["because"]) == ("do not use", "invalid")
+
+
+def test_the_only_column_that_could_hold_verdicts_is_proposed_and_not_asked_about(tmp_path: Path) -> None:
+    save(tmp_path / "people.csv", [{"item": n, "besser": "AB"[n % 2]} for n in range(40)])
+    study = tmp_path / "study.yaml"
+    ended = amendment("audit", tmp_path / "people.csv", "--people", "people.csv", "--write", study)
+    assert ended.code == 0, ended.err
+    text = study.read_text(encoding="utf-8")
+    assert yaml.safe_load(text)["verdicts"][0]["columns"] == {"item": "item", "verdict": "besser"}
+    assert "verdict: besser   # a proposal" in text
