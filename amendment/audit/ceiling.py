@@ -55,6 +55,10 @@ class Requirements(NamedTuple):
     guessed: tuple[str, ...] = ()
     """Judges whose replies were read by a pattern that nobody confirmed."""
 
+    def bar(self, judges: int) -> Bar:
+        """What has to be shown of each of so many judges; their levels, at all looks, add up to 1 % (Bonferroni)."""
+        return Bar(self.margin, LEAST_KAPPA, 0.01 / (max(1, judges) * self.looks))
+
 
 class Copies(NamedTuple):
     """Two raters who agree more than their agreement with the others explains."""
@@ -191,7 +195,6 @@ def look_at(
         people = [other for other in people if data.raters[other].name != copied.second]
         left_out.append(f"{copied.second} agrees with {copied.first} more than the others imply")
         copied = first_copy(data, judge, name, people)
-    family = max(1, len(data.judges)) * asked.looks
     return Look(
         data=data,
         judge=judge,
@@ -201,7 +204,7 @@ def look_at(
         copied=copied,
         is_truth=bool(truth),
         asked=asked,
-        bar=Bar(asked.margin, LEAST_KAPPA, 0.01 / family),
+        bar=asked.bar(len(data.judges)),
         where=np.ones(len(data.items), np.bool_) if where is None else where,
         orders_agree=where is not None,
     )
