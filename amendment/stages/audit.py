@@ -179,6 +179,8 @@ def audit_run_file(settings: RunSettings, base: Path, *, folder: Path | None = N
 def judges_of(settings: RunSettings, base: Path) -> int:
     """How many judges an audit of this run file measures together. Raises ConfigError where there is none, and
     DataError as `audit_data_files`."""
+    if any(source.scale != "pair" for source in settings.verdicts):
+        raise ConfigError(f"{settings.name}: labels of single answers; only comparisons of two answers can be planned")
     judging = settings.part(JudgingConfig)
     votes = read_votes(settings, base).votes if settings.verdicts or settings.pairs else []
     named = {vote.rater for vote in votes if vote.kind not in ("person", "truth")}

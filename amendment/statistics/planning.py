@@ -53,8 +53,8 @@ def figures_of(people_right: float, judge_right: float, annotators: int) -> Besi
     judge = np.repeat(np.repeat([1.0, -1.0], annotators + 1), often)  # where the truth is +1
     total = np.repeat(np.tile(2.0 * right - annotators, 2), often)
     count = np.full(2 * judge.size, float(annotators))
-    both = (np.concatenate([side, -side]) for side in (judge, total))
-    return beside(Sides(*both, count, count, np.ones(count.size), np.arange(count.size)))
+    judge, total = (np.concatenate([sides, -sides]) for sides in (judge, total))
+    return beside(Sides(judge, total, count, count, np.ones(count.size), np.arange(count.size)))
 
 
 def chance_of_use(figures: Beside, bar: Bar) -> float:
