@@ -289,6 +289,14 @@ def sides_of(data: AuditData, judge: Numbers, labels: Labelled, where: Flags | N
     )
 
 
+def between(first: Look, second: Look) -> Shown:
+    """How much more often the first judge agrees with one annotator than the second, item by item, over the labelled
+    items that both judged. Positive: the first is better."""
+    both: Flags = ~np.isnan(first.judge) & ~np.isnan(second.judge)
+    own, others = (sides_of(first.data, look.judge, first.labels, both) for look in (first, second))
+    return mean_of(own, (own.judge - others.judge) * own.mean / 2, -1, 1)
+
+
 def first_copy(data: AuditData, judge: Numbers, name: str, people: Sequence[int]) -> Copies | None:
     """The judge and a person, or two people, who agree most beyond what the others imply; None where nobody does.
 
