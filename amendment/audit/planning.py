@@ -28,12 +28,12 @@ GAPS, WIDTHS = (0.1, 0.05), (0.05, 0.03)
 """Differences between judge and people, and how far the bounds of an interval lie from the figure."""
 
 
-def plan_lines(judges: int, looks: int) -> Iterator[str]:
+def plan_lines(judges: int, asked: Requirements) -> Iterator[str]:
     """The labelled items that so many judges need, as a table for a terminal."""
-    bar = Requirements(looks=looks).bar(judges)
+    bar = asked.bar(judges)
     level, often = f"{100 * (1 - 5 * bar.p):.4g} %", rounded(CHANCE)
     agreements = [right**2 + (1 - right) ** 2 for right in RIGHT]
-    yield f"Items that have to be labelled, for {_count(judges, 'judge')} and {_count(looks, 'look')} at the labels"
+    yield f"Items to label for {_count(judges, 'judge')} and {_count(asked.looks, 'look')} at the labels"
     yield ""
     yield _row("where people are right in", "", map(rounded, RIGHT))
     yield _row("so that two of them agree on", "", map(rounded, agreements))
@@ -46,27 +46,27 @@ def plan_lines(judges: int, looks: int) -> Iterator[str]:
         for annotators, number in NUMBERS.items():
             figures = [figures_of(right, judge, annotators) for right, judge in zip(RIGHT, own, strict=True)]
             needed = [items_for_gap(those, 2.5 * bar.p) for those in figures]
-            yield _row(
-                f"a judge {100 * gap:g} points below people is shown to be", f"{number} people", map(_items, needed)
-            )
+            yield _row(f"a judge {100 * gap:g} points below, shown to be", f"{number} people", map(_items, needed))
     for width in WIDTHS:
         needed = [items_for_width(agreement, 2 * width, 1 - 5 * bar.p) for agreement in agreements]
         yield _row(f"its agreement within ± {100 * width:g} points", "one person", map(_items, needed))
     yield ""
-    yield f'In {often} of samples: "Use", with a margin of {100 * bar.margin:g} points; and a {level} interval of the'
-    yield f"difference that lies below 0. The last rows are {level} intervals of a judge as good as people."
-    yield "Each item has a prompt of its own, and judge and people err independently; otherwise more may be needed."
+    margin = f"{100 * bar.margin:g} points"
+    yield f'"Use" has a margin of {margin}. A judge is shown to be below people where the {level} interval'
+    yield f"of the difference lies below 0. Both come in {often} of samples. The last two rows are {level} intervals for"
+    yield "a judge as good as people. Each item has a prompt of its own, and judge and people err independently;"
+    yield "otherwise more may be needed."
 
 
-def outlook(items: int, annotators: int, *, judges: int, margin: float) -> str:
+def outlook(items: int, annotators: int, *, judges: int, asked: Requirements) -> str:
     """How often a judge as good as people gets "Use" from a sample of which so many annotators label so many items."""
     if annotators < 2 or not items:
         return 'No item is labelled by two people: no judge can get "Use" from this sample.'
     figures = figures_of(USUALLY, USUALLY, annotators)
-    bar = Requirements(margin=margin).bar(judges)
+    bar = asked.bar(judges)
     chance, needed = chance_of_use(scaled(figures, items), bar), items_for_use(figures, bar)
     sample = f"People right in {rounded(USUALLY)}, {items:,} items by {NUMBERS.get(annotators, annotators)} of them"
-    within = "" if margin == MARGIN else f" with a margin of {100 * margin:g} points"
+    within = "" if asked.margin == MARGIN else f" with a margin of {100 * asked.margin:g} points"
     enough = "" if chance >= CHANCE or not needed else f"; {needed:,} items: in {rounded(CHANCE)}"
     return f'{sample}: a judge as good as they are gets "Use"{within} in {rounded(chance)}{enough}.'
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from amendment.audit.ceiling import MARGIN
+from amendment.audit.ceiling import MARGIN, Requirements
 from amendment.audit.planning import outlook
 from amendment.calibration.queue import labels_missing
 from amendment.calibration.samples import LabelQuestion, PrincipleText
@@ -85,8 +85,8 @@ class ToLabel(NamedTuple):
     def outlook(self) -> str:
         """How often a judge as good as people gets "Use" from this sample, in a sentence."""
         shared = sum(question.in_overlap for question in self.questions)
-        margin = (self.plan.get("gate") or {}).get("max_gap_to_human", MARGIN)
-        return outlook(shared, self.annotators, judges=self.judges, margin=margin)
+        asked = Requirements(margin=(self.plan.get("gate") or {}).get("max_gap_to_human", MARGIN))
+        return outlook(shared, self.annotators, judges=self.judges, asked=asked)
 
     def missing(self) -> int:
         """The number of labels still missing; a page may be open meanwhile."""

@@ -55,9 +55,11 @@ def audit(  # noqa: PLR0917 - typer makes options of them
     from amendment.text import plain
 
     if plan:
+        from amendment.audit.ceiling import Requirements
         from amendment.audit.planning import plan_lines
 
-        typer.echo("\n".join(plan_lines(_judges(files or (), overrides or ()), looks)))
+        judges = _judges(files or (), overrides or ())
+        typer.echo("\n".join(plan_lines(judges, Requirements(looks=looks))))
         return
     if not files or looks > 1:
         missing = "--looks is only for --plan; leave it out" if files else "name the files to audit, or add --plan"

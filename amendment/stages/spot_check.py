@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from amendment.audit.ceiling import Requirements
 from amendment.audit.planning import outlook
 from amendment.calibration.drawing import draw_sample
 from amendment.calibration.labelling import ASKED, SAMPLE, SPOT_CHECK
@@ -68,7 +69,8 @@ class SpotCheckStage(Stage):
     def outlook(self) -> Iterator[str]:
         config, judging = self.config, self.settings.part(JudgingConfig)
         judges = len(judging.every_judge) if judging else 1
-        yield outlook(config.overlap, config.annotators, judges=judges, margin=config.gate.max_gap_to_human)
+        asked = Requirements(margin=config.gate.max_gap_to_human)
+        yield outlook(config.overlap, config.annotators, judges=judges, asked=asked)
 
     def make(self, context: Context) -> StageResult:
         """Draw the sample, and write down what people will see of it."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from amendment.audit.ceiling import LEAST_KAPPA, MARGIN
+from amendment.audit.ceiling import LEAST_KAPPA, MARGIN, Requirements
 from amendment.audit.planning import outlook
 from amendment.statistics.beside import Sides, beside
 from amendment.statistics.planning import Bar, figures_of, items_for_gap
@@ -79,13 +79,13 @@ def drawn(seed: int, annotators: int, people: float, judge: float, items: int) -
 
 
 def test_the_outlook_says_how_often_and_what_would_do() -> None:
-    assert outlook(200, 2, judges=1, margin=0.05) == (
+    assert outlook(200, 2, judges=1, asked=Requirements()) == (
         'People right in 90 %, 200 items by two of them: a judge as good as they are gets "Use" in 26 %; 590 items: in '
         "80 %."
     )
-    assert "80 %" not in outlook(600, 2, judges=1, margin=0.05)
-    assert "with a margin of 10 points in " in outlook(200, 2, judges=1, margin=0.1)
-    assert outlook(200, 1, judges=1, margin=0.05) == outlook(0, 2, judges=1, margin=0.05)
+    assert "80 %" not in outlook(600, 2, judges=1, asked=Requirements())
+    assert "with a margin of 10 points in " in outlook(200, 2, judges=1, asked=Requirements(margin=0.1))
+    assert outlook(200, 1, judges=1, asked=Requirements()) == outlook(0, 2, judges=1, asked=Requirements())
 
 
 @pytest.mark.parametrize(
