@@ -1,6 +1,7 @@
 # make demo   set up, then the demonstration      make test   set up, then the tests
 PYTHON ?= python3
 VENV := .venv
+MARKS ?= not long
 BIN := $(VENV)/bin
 
 # One thread where results are compared: two on a busy machine wait for each other, and last digits depend on the number.
@@ -34,9 +35,9 @@ gallery: setup
 	$(BIN)/amendment run examples/demo.yaml --folder runs/demo
 	$(BIN)/python -m examples.gallery.make runs/demo
 
-# Two processes, a test file in one of them, since its tests share what was expensive to make.
+# Two processes, each with half of the files; the one that is done first takes tests from the other.
 test: setup
-	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "$(MARKS)" -n 2 --dist worksteal
 
 test-long: setup
 	$(BIN)/python -m pytest --hypothesis-profile=exploring

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +12,9 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser, sync_playwright
 
+from amendment.sandbox import why_unavailable
 from tests.chat_server import ChatServer
 
 # How long an example takes says nothing on a shared machine. The same examples every time, so that a change is what
@@ -17,6 +22,14 @@ from tests.chat_server import ChatServer
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("exploring", deadline=None, derandomize=False)
 settings.load_profile("repeatable")
+
+# A shell's background jobs ignore an interrupt, and so would every process that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+CHROMIUM = os.environ.get("AMENDMENT_CHROMIUM") or shutil.which("chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
+NO_CHROMIUM = "found no chromium: `apt-get install chromium`, or name a browser in AMENDMENT_CHROMIUM"
 
 CALL = {"type": "function", "function": {"name": "look", "arguments": {"n": 1}}}
 
@@ -36,6 +49,26 @@ def make_pair(i: int) -> dict[str, Any]:
         chosen |= {"thinking": "hm", "tool_calls": [CALL]}
     rejected = {"role": "assistant", "content": f"no never {i % 5}"}
     return {"prompt": prompt, "chosen": [chosen], "rejected": [rejected], "prompt_id": str(i), "category": "abc"[i % 3]}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need a missing program are skipped; long ones may take an hour."""
+    missing = {"browser": None if CHROMIUM else NO_CHROMIUM, "sandbox": why_unavailable()}
+    for item in items:
+        for mark, reason in missing.items():
+            if reason and item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=reason))
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.timeout(3600))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(autouse=True)

@@ -130,6 +130,14 @@ def test_where_tests_of_real_weights_count_none_is_skipped(package: str) -> None
     assert find_spec(package), "make setup says why it was not installed"
 
 
+def test_interrupts_reach_what_a_test_starts_although_a_background_job_ignores_them() -> None:
+    test = "tests/run/test_python.py::test_a_function_that_never_returns_keeps_no_program_from_ending"
+    pytests = [sys.executable, "-m", "pytest", "-q", "--timeout=60", test]
+    command = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *pytests]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_wheel_holds_one_top_level_name_and_all_texts(tmp_path: Path) -> None:
     built = pytest.importorskip("hatchling.build", reason="hatchling comes with the dev extra")
     wheel = tmp_path / built.build_wheel(str(tmp_path))

@@ -19,7 +19,7 @@ from amendment import sandbox
 from amendment.errors import ConfigError
 from amendment.sandbox import PROCESSES, SPACE, UNUSED_UIDS, Outcome, run_python, why_unavailable
 
-pytestmark = pytest.mark.skipif(why_unavailable() is not None, reason=f"no sandbox: {why_unavailable()}")
+pytestmark = pytest.mark.sandbox
 NORMAL_USER = UNUSED_UIDS[-1]
 IS_INSIDE = re.compile(r"^State:\t[^ZX].*^NSpid:\t\d+\t\d", re.MULTILINE | re.DOTALL)
 """Matches the status of a living process in a namespace of its own."""

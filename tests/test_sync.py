@@ -6,7 +6,6 @@ import asyncio
 import signal
 import sys
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -44,15 +43,6 @@ def _main_thread_waits() -> bool:
     return frame.f_code.co_name == "wait"
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """A shell's background jobs ignore an interrupt."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_cancels_the_work_and_waits_for_its_end() -> None:
     ended: list[str] = []
 

@@ -30,7 +30,6 @@ from amendment.statistics import (
     share,
 )
 from amendment.statistics.agreement import with_others
-from amendment.statistics.intervals import FEWEST_ITEMS
 
 MOST_LISTED = 8
 """With more raters their pairs are not listed one by one."""
@@ -147,38 +146,6 @@ def against_majority(data: AuditData, verdicts: Verdicts, draws: Resampling) -> 
     )
 
 
-def against_single_people(
-    data: AuditData, verdicts: Verdicts, draws: Resampling
-) -> tuple[dict[str, AgainstPeople], str]:
-    """The comparison with the ceiling by each rule of ties; or none, and why."""
-    counts = data.counted(verdicts)
-    shared = int(((counts.sum(1) > 0) & (data.people.sum(1) > 1)).sum())
-    if shared < FEWEST_ITEMS:
-        return {}, f"needs two people on at least {FEWEST_ITEMS} items that the judge was read on, found {shared}"
-    by_rule = {name: _against_ceiling(data, counts, rule, draws) for name, rule in RULES.items()}
-    return {name: comparison for name, comparison in by_rule.items() if comparison.items >= FEWEST_ITEMS}, ""
-
-
-def _against_ceiling(data: AuditData, counts: Codes, rule: TieRule, draws: Resampling) -> AgainstPeople:
-    judge, judge_pairs = _paired_shares(counts, data.people, rule)
-    people, people_pairs = _paired_shares(data.people, data.people, rule, same=True)
-    shared = (judge_pairs > 0) & (people_pairs > 0)
-    return _against_people(
-        judge[shared] / judge_pairs[shared], people[shared] / people_pairs[shared], data.prompt[shared], draws.level
-    )
-
-
-def _against_people(judge: Numbers, people: Numbers, prompts: Codes, level: float) -> AgainstPeople:
-    """Compare the judge's and the people's shares of agreement, one of each per item."""
-    difference = paired_difference(judge, people, prompts, level)._replace(method="clustered t")
-    return AgainstPeople(
-        items=judge.size,
-        judge=share(np.clip(judge, 0, 1), prompts, level),
-        people=share(np.clip(people, 0, 1), prompts, level),
-        difference=cautioned(difference),
-    )
-
-
 def people_leave_one_out(data: AuditData, draws: Resampling) -> Estimate | None:
     """The share of people's verdicts that agree with the majority of the others, ties being a class; None where no item
     has two people."""
@@ -192,8 +159,15 @@ def judge_leave_one_out(data: AuditData, verdicts: Verdicts, draws: Resampling) 
     shared = (data.people.sum(1) > 1) & (counts.sum(1) > 0)
     if not shared.any():
         return None
-    people = data.people[shared]
-    return _against_people(with_others(people, counts[shared]), with_others(people), data.prompt[shared], draws.level)
+    people, prompts = data.people[shared], data.prompt[shared]
+    of_judge, of_people = with_others(people, counts[shared]), with_others(people)
+    difference = paired_difference(of_judge, of_people, prompts, draws.level)._replace(method="clustered t")
+    return AgainstPeople(
+        items=of_judge.size,
+        judge=share(of_judge, prompts, draws.level),
+        people=share(of_people, prompts, draws.level),
+        difference=cautioned(difference),
+    )
 
 
 def group(data: AuditData, members: Sequence[tuple[int, Rater]], draws: Resampling) -> RaterGroup | None:

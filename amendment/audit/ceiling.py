@@ -342,7 +342,7 @@ def _among_three(every: Sides, columns: Numbers, names: Sequence[str]) -> Copies
     for (x, y), agreement in pairs.items():
         if agreement.items >= FEWEST_ITEMS and agreement.at_least(0.2) >= IDENTICAL:
             return Copies(names[x], names[y], agreement, is_certain=False)
-    both: Flags = ~np.isnan(columns).any(axis=0)
+    both = np.logical_not(np.isnan(columns).any(axis=0))
     for person, other in ((1, 2), (2, 1)):
         judge, own, others = columns[0][both], columns[person][both], columns[other][both]
         closer = [
@@ -378,5 +378,5 @@ def _excess(every: Sides, columns: Numbers, x: int, y: int) -> Shown | None:
     ):
         share = every.weight[part].sum() / every.weight.sum()
         values[part] += slope * (product[part] - value) / share
-    spoken: Flags = np.array(parts).any(axis=0)
+    spoken = np.logical_or.reduce(parts)
     return mean_of(every.where(spoken), (pair - of_x * of_y / rest) + values[spoken] * spoken.mean(), -2, 2)

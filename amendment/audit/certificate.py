@@ -109,17 +109,23 @@ class Certificate:
     def headline(self) -> dict[str, Any]:
         """The few figures that a stage's summary shows, as JSON values; those that could not be measured are absent."""
         shown: dict[str, Any] = {name: getattr(self.counts, name) for name in ("items", "people", "judges")}
+        gaps = self.gaps
         for judge in self.judges:
-            agreed, ceiling = judge.headline, judge.ceiling.get("no_ties")
+            agreed, gap = judge.headline, gaps[judge.name]
             figures = {
                 "agreement with people": agreed.value if agreed else math.nan,
                 "items on which both choose": agreed.n if agreed else math.nan,
-                "difference from the ceiling": ceiling.difference.value if ceiling else math.nan,
+                "difference from the ceiling": gap.value if gap else math.nan,
                 "consistency over orders": judge.position.consistency.value,
             }
             measured = {name: value for name, value in figures.items() if not math.isnan(value)}
             shown[f"judge {plain(judge.name)}"] = {**measured, "gates": self.outcome(judge.name)}
         return shown
+
+    @property
+    def gaps(self) -> dict[str | None, Estimate | None]:
+        """By judge, its agreement with one annotator minus that of two annotators."""
+        return {conclusion.judge: conclusion.gap for conclusion in self.conclusions}
 
     def outcome(self, judge: str) -> str:
         """The gates of one judge in a line: those that failed or warn, worst first ("FAIL order"), else those that

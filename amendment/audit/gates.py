@@ -15,7 +15,6 @@ from amendment.audit.agreement import (
     AgainstPeople,
     Agreement,
     against_majority,
-    against_single_people,
     judge_leave_one_out,
 )
 from amendment.audit.alarm import Alarms
@@ -68,10 +67,6 @@ class JudgeReport:
     too; absent without people or lengths."""
     one_call: Agreement | None
     """The same of each displayed order by itself."""
-    ceiling: dict[str, AgainstPeople]
-    """The label against single people, by rule of ties; empty where it cannot be measured."""
-    ceiling_note: str
-    """Why it is empty."""
     leave_one_out: AgainstPeople | None
     """Beside what the other people mostly say, in the place of each of them; absent without items of two people."""
     alternative_annotator: AlternativeAnnotator | None
@@ -112,7 +107,6 @@ class Gate:
 def judge_report(data: AuditData, number: int, models: Mapping[str, str], draws: Resampling) -> JudgeReport:
     """All figures of one judge; `models` names the model of a judge where that is not the judge's own name."""
     rater, calls, verdicts = data.raters[number], data.calls.of(number), data.verdicts.of(number)
-    ceiling, ceiling_note = against_single_people(data, verdicts, draws)
     alternative = stands_in(data, verdicts, draws)
     longer = longer_by_majority(data, verdicts.item[verdicts.decided], draws)
     return JudgeReport(
@@ -121,8 +115,6 @@ def judge_report(data: AuditData, number: int, models: Mapping[str, str], draws:
         label=against_majority(data, verdicts, draws),
         length_baseline=longer if longer.n else None,
         one_call=against_majority(data, calls, draws),
-        ceiling=ceiling,
-        ceiling_note=ceiling_note,
         leave_one_out=judge_leave_one_out(data, verdicts, draws),
         alternative_annotator=None if isinstance(alternative, str) else alternative,
         alternative_annotator_note=alternative if isinstance(alternative, str) else "",

@@ -79,7 +79,7 @@ def _judges(certificate: Certificate) -> Iterator[Part]:
 
 
 def _judge(certificate: Certificate, judge: JudgeReport, invalid: Estimate) -> Row:
-    label, ceiling, length = judge.label, judge.ceiling.get("no_ties"), judge.bias.get(LENGTH)
+    label, length = judge.label, judge.bias.get(LENGTH)
     place = alone(judge.position.index, "+.2f")
     if judge.position.pairs < FEWEST_ITEMS and judge.position.one_order:
         place = f"{alone(judge.position.one_order, '.1f', percent=True)} first"
@@ -89,7 +89,7 @@ def _judge(certificate: Certificate, judge: JudgeReport, invalid: Estimate) -> R
         label.by_rule["no_ties"].n if label else NOTHING,
         label.left_out.why if label else NOTHING,
         alone(label.kappa if label else None, ".2f"),
-        points(ceiling.difference if ceiling else None),
+        points(certificate.gaps[judge.name]),
         alone(judge.position.consistency, ".1f", percent=True),
         place,
         points(length.asymmetry if length else None),
@@ -158,12 +158,6 @@ def _agreements(certificate: Certificate) -> Iterator[Part]:
     yield from _table(head, rows)
     if rows and not is_short:
         yield "Of so many judges the JSON has the other figures."
-    reasons = defaultdict(list)
-    for judge in certificate.judges:
-        if certificate.people and not judge.ceiling:
-            reasons[judge.ceiling_note].append(judge.name)
-    for reason, names in reasons.items():
-        yield f"agreement with one person not measured for {_who(names)}: {reason}"
 
 
 def _of_judge(judge: JudgeReport, *, is_short: bool) -> Iterator[Row]:
@@ -176,14 +170,9 @@ def _of_judge(judge: JudgeReport, *, is_short: bool) -> Iterator[Row]:
             yield name, "longer wins", "majority", "label", TIES["no_ties"], "left out", *longer, NOTHING, NOTHING
     if is_short and judge.one_call and judge.counts_orders_apart:
         yield from _against_majority(name, "each call", judge.one_call, is_short=True)
-    comparisons = [
-        ("one person", rule, comparison) for rule, comparison in judge.ceiling.items() if is_short or rule == "no_ties"
-    ]
-    if is_short and judge.leave_one_out:
-        comparisons.append(("all people but one", "strict", judge.leave_one_out))
-    for who, rule, comparison in comparisons:
-        figures = comparison.judge.n, comparison.judge, comparison.people, points(comparison.difference)
-        yield name, "share", who, "label", TIES[rule], "left out", *figures
+    if is_short and (left_out := judge.leave_one_out):
+        figures = left_out.judge.n, left_out.judge, left_out.people, points(left_out.difference)
+        yield name, "share", "all people but one", "label", TIES["strict"], "left out", *figures
 
 
 def _against_majority(name: str, counted: str, agreement: Agreement, *, is_short: bool) -> Iterator[Row]:

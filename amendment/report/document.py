@@ -99,6 +99,11 @@ class Written:
         return [judges[name] for name in order if name in judges][:MOST_JUDGES]
 
     @property
+    def concluded(self) -> dict[str, Json]:
+        """The conclusions by judge."""
+        return {str(conclusion["judge"]): conclusion for conclusion in self.certificate.get("conclusions", ())}
+
+    @property
     def banner(self) -> str:
         """What has to be known first of a simulated world; empty elsewhere."""
         return str(self.summary.get("simulated") or self.certificate.get("simulated") or "")
@@ -360,15 +365,11 @@ def _of_judge(written: Written, *, others: bool = False) -> list[Headline | None
     of, position = f" ({short(judge['name'])})" if len(written.judges) > 1 else "", judge["position"]
     if others:
         return [share_headline(f"prefers the answer shown first{of}", position["prefers_first"])]
-    concluded = written.certificate.get("conclusions", ())
-    flips = next((conclusion["flips"] for conclusion in concluded if conclusion["judge"] == judge["name"]), None)
-    label = judge.get("label") or {}
-    tied = label.get("left_out", {}).get("ties")
-    left_out = f"; {tied:,} tied, left out" if tied else ""
+    concluded = written.concluded.get(judge["name"], {})
     return [
-        share_headline(f"agrees with annotators{of}", label.get("by_rule", {}).get("no_ties"), left_out),
-        share_headline("two annotators agree", judge["ceiling"].get("no_ties", {}).get("people")),
-        share_headline(f"verdicts that change with the order{of}", flips),
+        share_headline(f"agrees with an annotator{of}", concluded.get("agreement")),
+        share_headline("two annotators agree", concluded.get("two_annotators")),
+        share_headline(f"verdicts that change with the order{of}", concluded.get("flips")),
     ]
 
 

@@ -23,7 +23,7 @@ def judge_chapters(written: Written) -> list[Chapter]:
     certificate = written.certificate
     judges = written.judges
     chapters = (
-        _agreement(judges),
+        _agreement(judges, written.concluded),
         _position(judges),
         _bias(judges),
         _reliability(written),
@@ -39,33 +39,31 @@ def _rows(figures: Sequence[tuple[str, Any]], series: str = "") -> list[Interval
     return [IntervalRow(label, figure, series) for label, value in figures if (figure := estimate(value))]
 
 
-def _agreement(judges: Sequence[Json]) -> Chapter | None:
+def _agreement(judges: Sequence[Json], concluded: Mapping[str, Json]) -> Chapter | None:
     rows, notes = [], []
     for judge in judges:
-        name, ceiling = short(judge["name"]), judge["ceiling"].get("no_ties") or {}
+        name, conclusion = short(judge["name"]), concluded.get(judge["name"], {})
         rows += _rows(
             [
+                (f"{name} with one annotator", conclusion.get("agreement")),
+                ("two annotators (the ceiling)", conclusion.get("two_annotators")),
                 (
-                    f"{name} with the majority",
+                    f"{name} with the majority, ties left out",
                     (judge.get("label") or {}).get("by_rule", {}).get("no_ties"),
                 ),
-                (f"{name} with one annotator", ceiling.get("judge")),
-                ("two annotators (the ceiling)", ceiling.get("people")),
                 ("the longer answer, without a judge", judge.get("length_baseline")),
             ]
         )
-        difference = estimate(ceiling.get("difference"))
-        if difference:
-            points = (
-                f"{100 * difference.value:+.1f} points ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
-            )
-            notes.append(f"{name} against two annotators: {points}, on the same {difference.n:,} items.")
+        gap = estimate(conclusion.get("gap"))
+        if gap:
+            points = f"{100 * gap.value:+.1f} points ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
+            notes.append(f"{name} against two annotators: {points}, on the same {gap.n:,} items.")
     if not rows:
         return None
     says = "Two annotators set the ceiling; a judge whose interval reaches it agrees with people as well as people do."
-    if not any("ceiling" in row.label for row in rows):
+    if not notes:
         says = "How often the judge chooses as annotators do; a ceiling needs two annotators on the same items."
-    title = "Agreement with annotators, ties left out"
+    title = "Agreement with annotators"
     plot = Intervals(title=title, rows=rows, reference=(0.5, "a coin"), limits=PERCENT)
     return Chapter(id="agreement", title="Agreement with people", says=says, plots=[plot], notes=notes)
 

@@ -101,7 +101,11 @@ def items_for_gap(figures: Beside, p: float) -> int | None:
 def scaled(figures: Beside, items: int) -> Beside:
     """The same figures with the errors that so many items would have."""
     return Beside._make(
-        shown._replace(error=shown.error * math.sqrt(max(shown.items, 1) / items), items=items, clusters=items)
+        shown._replace(
+            error=shown.error * math.sqrt(max(shown.items, 1) / items),
+            items=items,
+            clusters=shown.clusters * items / max(shown.items, 1),
+        )
         for shown in figures
     )
 

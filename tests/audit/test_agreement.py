@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from amendment.audit.ceiling import Requirements
 from amendment.audit.certificate import Certificate, audit
 from amendment.audit.votes import ComparisonInfo, Vote
 from tests.audit.letters import items, said, table_lines
@@ -58,27 +59,23 @@ def ceilings(times: int, judge: str = "ABt") -> Certificate:
     people = [
         vote for name, letters in zip(("ann", "bob", "eve"), THREE, strict=True) for vote in said(name, letters * times)
     ]
-    return audit(items(3 * times, per_prompt=2), [*people, *said("j", judge * times, "model")])
+    votes = [*people, *said("j", judge * times, "model")]
+    return audit(items(3 * times, per_prompt=2), votes, asked=Requirements(copies_allowed=True))
 
 
 def test_the_ceiling_and_the_judge_beside_it_by_hand() -> None:
     # item AAA, judge A: with a person 1, two people 1
     # item AAB, judge B: 1/3; of three pairs one agrees: 1/3
-    # item AtB, judge t: strict 1/3, half (1/2 + 1 + 1/2) / 3 = 2/3; pairs strict 0, half (1/2 + 0 + 1/2) / 3 = 1/3;
-    #                    no ties: the judge did not decide, the item is dropped
-    found = ceilings(15).judges[0].ceiling
-    assert {name: one.items for name, one in found.items()} == {"strict": 45, "no_ties": 30, "half": 45}
-    judge, people = ({name: getattr(one, side).value for name, one in found.items()} for side in ("judge", "people"))
-    assert judge == pytest.approx({"strict": 5 / 9, "no_ties": 2 / 3, "half": 2 / 3})
-    assert people == pytest.approx({"strict": 4 / 9, "no_ties": 2 / 3, "half": 5 / 9})
-    assert found["strict"].difference.value == pytest.approx(1 / 9)
-    assert found["strict"].difference.low < 1 / 9 < found["strict"].difference.high
-
-
-def test_the_ceiling_needs_thirty_shared_items_and_says_so() -> None:
-    (judge,) = ceilings(9).judges
-    assert judge.ceiling == {}
-    assert judge.ceiling_note == "needs two people on at least 30 items that the judge was read on, found 27"
+    # item AtB, judge t: 1/2, as every tie; pairs (1/2 + 0 + 1/2) / 3 = 1/3
+    (conclusion,) = ceilings(15).conclusions
+    assert conclusion.agreement
+    assert conclusion.two_annotators
+    assert conclusion.gap
+    assert conclusion.gap.n == 45
+    assert conclusion.agreement.value == pytest.approx(11 / 18)
+    assert conclusion.two_annotators.value == pytest.approx(5 / 9)
+    assert conclusion.gap.value == pytest.approx(1 / 18)
+    assert conclusion.gap.low < 1 / 18 < conclusion.gap.high
 
 
 def test_a_judge_like_another_person_lies_at_the_ceiling_as_often_as_the_level_says() -> None:
@@ -94,8 +91,9 @@ def test_a_judge_like_another_person_lies_at_the_ceiling_as_often_as_the_level_s
             for i in range(90)
         ]
         known = {f"i{i}": ComparisonInfo(f"p{i // 2}") for i in range(90)}
-        difference = audit(known, votes, seed=seed, draws=300).judges[0].ceiling["strict"].difference
-        inside += difference.low <= 0 <= difference.high
+        gap = audit(known, votes, seed=seed, draws=300).conclusions[0].gap
+        assert gap
+        inside += gap.low <= 0 <= gap.high
     assert inside >= 52
 
 
@@ -184,7 +182,8 @@ def test_levels_of_confidence(confidence: float, level: str) -> None:
 
 
 def test_a_judge_like_people_wins_against_all_and_one_that_is_not_against_nobody() -> None:
-    # two judges, one family: intervals of 97.5 %. People agree on all of 40; good says the same, d = 0 everywhere: p 0. bad never: d = 1, p 1
+    # two judges, one family: intervals of 97.5 %. People agree on all of 40; good says the same, d = 0 everywhere:
+    # p 0. bad never: d = 1, p 1
     people = [vote for name in ("ann", "bob", "eve") for vote in said(name, "AB" * 20)]
     votes = [*people, *said("good", "AB" * 20, "model"), *said("bad", "BA" * 20, "model")]
     certificate = audit(items(40), votes, draws=20)

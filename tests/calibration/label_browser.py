@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,31 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog
 
 from amendment.calibration.samples import Label, LabelQuestion
 from amendment.calibration.store import Labels
 from tests.calibration.label_pages import make_run
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
-MISSING = (
-    "NO BROWSER: the labelling page is not tested. Install Debian's chromium (apt-get install chromium), "
-    "or name a browser in AMENDMENT_CHROMIUM."
-)
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """Debian's chromium, or the one in AMENDMENT_CHROMIUM; skips loudly where there is none."""
-    path = os.environ.get("AMENDMENT_CHROMIUM") or shutil.which("chromium")
-    if path is None:
-        pytest.skip(MISSING)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 class Site:

@@ -15,19 +15,14 @@ from playwright.sync_api import APIResponse, Browser, Route, expect
 from amendment.calibration.page_app import PAGE, page_html
 from amendment.calibration.samples import PLAIN_QUESTION, LabelQuestion, PrincipleText
 from amendment.records import Comparison, Message, ToolCall
-from tests.calibration.label_browser import Site, chromium, visiting
+from tests.calibration.label_browser import Site, visiting
 from tests.calibration.label_pages import questions
 
+pytestmark = pytest.mark.browser
 CONNECTION = "net::ERR_"
 NAMES = ("Ada", "Twice", "Kill", "Same tab", "Before", "Behind", "Lost", "Time", "Again")
 TEXT_NAMES = ("<b onclick=alert(1)>Eve</b>", "Shown", "Help", "Phone", "Zoom", "Words", "Tab", "light", "dark")
 CHOICES = {"1": "A", "2": "B", "0": "tie", "9": "both_bad", "s": "skip", "f": "flag"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,8 @@ from pydantic import ValidationError
 
 from amendment import sandbox
 from amendment.constitutions import Check, programs
-from amendment.sandbox import run_python, why_unavailable
+from amendment.sandbox import run_python
 
-needs_sandbox = pytest.mark.skipif(why_unavailable() is not None, reason=f"{why_unavailable()}")
 TESTS = {"area(2, 3)": 6, "area(0, 9)": 0, "area(1.5, 2)": 3.0}
 
 
@@ -19,7 +18,7 @@ def answer(body: str) -> str:
     return f"Here it is:\n```python\ndef area(a, b):\n    {body}\n```\nIt multiplies."
 
 
-@needs_sandbox
+@pytest.mark.sandbox
 def test_a_program_passes_if_every_call_gives_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
     check = Check(kind="tests", value=TESTS)
     assert check.run(answer("return a * b")).is_kept is True
@@ -32,7 +31,7 @@ def test_a_program_passes_if_every_call_gives_its_value(monkeypatch: pytest.Monk
     assert check.run("I cannot write programs.").is_kept is False
 
 
-@needs_sandbox
+@pytest.mark.sandbox
 def test_a_known_answer_is_json_and_an_unreadable_one_is_a_reason() -> None:
     check = Check(kind="tests")
     assert check.run(answer("return a * b"), '{"area(4, 5)": 20}').is_kept is True
@@ -42,7 +41,7 @@ def test_a_known_answer_is_json_and_an_unreadable_one_is_a_reason() -> None:
         Check(kind="tests", value=3)
 
 
-@needs_sandbox
+@pytest.mark.sandbox
 def test_programs_that_behave_alike_have_one_behaviour() -> None:
     bodies = ("return a * b", "return b * a", "return a + b", "return 1 / 0")
     product, same, total, broken = (programs.behaviour_of(answer(body), TESTS) for body in bodies)

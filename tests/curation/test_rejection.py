@@ -18,12 +18,10 @@ from amendment.run import Result, load_run_file
 from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
-from amendment.sandbox import why_unavailable
 from amendment.stages.sft import verified_rows
 from tests.rows import save
 from tests.run.small_runs import QUICK, complaints, run_of, served
 
-needs_sandbox = pytest.mark.skipif(why_unavailable() is not None, reason=f"{why_unavailable()}")
 RUN = """\
 name: sampled
 models: {one: {FAR, model: one}}
@@ -121,7 +119,7 @@ dataset: {test_share: 0}
 """
 
 
-@needs_sandbox
+@pytest.mark.sandbox
 def test_programs_that_fail_alike_make_one_pair(tmp_path: Path, server: Any) -> None:
     bodies = ["a * b", "b * a", "a * b * 1", "a + b", "b + a", "a - b"]
     drawn = iter(bodies)

@@ -22,6 +22,7 @@ from amendment.llm.ledger_reading import Reader
 from amendment.llm.provider import Meter
 from tests.llm.ledger_calls import batch_call, begin, call, calls, damage, filled, raw_of
 from tests.llm.test_ledger import amendment
+from tests.vendors.processes import started
 
 ROOT = Path(__file__).resolve().parents[2]
 OPENERS: tuple[Callable[[Path], object], ...] = (Ledger, Reader, Ledger)  # the first one lets go of the lock
@@ -223,7 +224,7 @@ def test_whatever_was_acknowledged_survives_kills(tmp_path: Path, kills: int) ->
     acknowledged: list[list[str]] = []
     for kill in range(kills):
         command = [sys.executable, "-c", WRITER, str(path), str(kill * 100_000)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as writer:
+        with started(command) as writer:
             assert writer.stdout is not None
             lines = [writer.stdout.readline() for _ in range(chance.randint(1, 120))]
             writer.kill()

@@ -10,7 +10,6 @@ import pytest
 from amendment.constitutions import Check, register_check
 from amendment.errors import ConfigError
 from amendment.preference import VerifierReward
-from amendment.sandbox import why_unavailable
 
 SHORT = Check(kind="max_words", value=3)
 
@@ -49,7 +48,7 @@ def test_what_cannot_be_checked_has_the_fallback_and_its_reason() -> None:
 PROGRAM = "```python\ndef area(a, b):\n    return a {} b\n```"
 
 
-@pytest.mark.skipif(why_unavailable() is not None, reason=f"{why_unavailable()}")
+@pytest.mark.sandbox
 def test_programs_of_a_group_run_in_the_sandbox_against_the_prompts_own_tests() -> None:
     group = [PROGRAM.format(sign) for sign in "*+*/"]
     known = ['{"area(2, 3)": 6, "area(1, 4)": 4}'] * 4

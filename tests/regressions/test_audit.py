@@ -272,29 +272,17 @@ def test_the_gap_to_the_ceiling_has_one_interval_everywhere(audit: Audit) -> Non
     items, calls = of_three_people()
     people, judge = labelled(items, "ann", "bo", "cy", prompt="question"), judged(calls, order="shown")
     found = audit([people, (judge[0], {**judge[1], "coordinates": "content"})])
-    # with three people on each item the mean over pairs is the mean over people left out, unless these say tie
-    gap = found.judge["ceiling"]["no_ties"]["difference"]
+    gap = found.document["conclusions"][0]["gap"]
     shown = f"{100 * gap['value']:+.1f} ({100 * gap['low']:+.1f} to {100 * gap['high']:+.1f})"
-    (row,) = [
-        line for line in found.text.splitlines() if line.startswith("|") and "one person" in line and shown in line
-    ]
     assert shown in found.overview()
-    assert row
     assert shown in found.gate("ceiling")[1]
 
 
-def test_equal_gaps_have_equal_intervals_and_all_agreement_is_in_one_table(audit: Audit) -> None:
-    # three people who never say tie, all on every item: a person and the mode of the other two, and a person and one
-    # other person, agree equally often
+def test_all_agreement_is_in_one_table(audit: Audit) -> None:
     items, calls = of_three_people()
-    items = [{**row, "ann": row["ann"].replace("tie", row["cy"])} for row in items]
     once = [row for row in calls if row["shown"] == "ab"]
     found = audit([labelled(items, "ann", "bo", "cy", prompt="question"), judged(once)])
-    one, other = found.judge["ceiling"]["strict"]["difference"], found.judge["leave_one_out"]["difference"]
-    assert [one[part] for part in ("value", "low", "high")] == pytest.approx(
-        [other[part] for part in ("value", "low", "high")]
-    )
     judges = found.text.split("\n## Agreement of judges and people\n")[1].split("\n## ")[0]
     rows = [line for line in judges.splitlines() if line.startswith("| judge |")]
     # what differs between two figures is named in their row
-    assert len({tuple(row.split("|")[1:7]) for row in rows}) == len(rows) >= 9
+    assert len({tuple(row.split("|")[1:7]) for row in rows}) == len(rows) >= 7

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +12,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.calibration.label_browser import chromium
 from tests.command_line import called
 from tests.rows import save
+from tests.vendors.processes import started
 
+pytestmark = pytest.mark.browser
 LOG = """\
 name: log
 verdicts:
@@ -74,12 +74,6 @@ SECONDS = 3.0
 """Of work for the page's own thread, whatever else the machine does. Marking what differs once took a minute."""
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
 def waiting(folder: Path, text: str) -> Path:
     """A run that waits for people."""
     (folder / "run.yaml").write_text(text, encoding="utf-8")
@@ -97,7 +91,7 @@ def log_of(folder: Path, *answers: tuple[str, str]) -> Path:
 def opened(browser: Browser, folder: Path) -> Iterator[Page]:
     """The page of a run before its one annotator."""
     command = [sys.executable, "-m", "amendment", "label", str(folder), "--rater", "Ada"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with started(command) as process:
         try:
             assert process.stdout is not None
             context = browser.new_context()

@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import stat
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ import pytest
 from tests.command_line import amendment, called
 from tests.regressions.conftest import import_answers, questions_of
 from tests.rows import save
+from tests.vendors.processes import started
 
 LOG = """\
 name: imported
@@ -146,7 +146,7 @@ class Browser:
 def page(folder: Path, *options: str, people: int = 2) -> Iterator[dict[str, str]]:
     """`amendment label` as a process; the links that it prints, by annotator."""
     command = [sys.executable, "-m", "amendment", "label", str(folder), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with started(command) as process:
         try:
             assert process.stdout is not None
             lines = [process.stdout.readline().strip() for _ in range(people)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from amendment.report.document import Matrix, estimate, read_document
 from amendment.report.page import write_report
 from amendment.report.plots import Bars, IntervalRow, Intervals, svg
 from amendment.statistics import Estimate
-from tests.calibration.label_browser import chromium
 from tests.command_line import called
 from tests.report.folders import EVIL, FOX, HOSTILE, OTHER, REVISION, judgement, pair, write_run
 from tests.rows import save
@@ -56,12 +54,6 @@ class Tables(HTMLParser):
         return next(row for row in self.rows if tuple(row[: len(beginning)]) == beginning)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
-
-
 def test_a_run_ends_with_a_report_whose_figures_are_those_of_its_files(undisturbed: Path) -> None:
     page = Tables((undisturbed / "report.html").read_text(encoding="utf-8"))
     summary, spending, certificate = (
@@ -84,6 +76,7 @@ def test_a_run_ends_with_a_report_whose_figures_are_those_of_its_files(undisturb
     assert summary["simulated"] in page.text
 
 
+@pytest.mark.browser
 def test_text_of_others_stays_text_and_nothing_is_loaded(tmp_path: Path, browser: Browser) -> None:
     folder = write_run(tmp_path / "run")
     rows = [{"stage": ATTACK, "model": f"{ATTACK} $x^2$", "replies": 3, "attempts": 3, "usd": 0.5}]
@@ -264,7 +257,7 @@ def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_j
     files: dict[str, object] = {
         "constitutions/c.json": {"id": "c", "principles": principles},
         "audit/certificate.json": {
-            "judges": [{"name": "j", "position": {"consistency": None, "prefers_first": None}, "ceiling": {}}],
+            "judges": [{"name": "j", "position": {"consistency": None, "prefers_first": None}}],
             "conclusions": [{"judge": "j", "sentence": "No.", "form": "do not use", "flips": None}],
             "gates": [{"judge": "j", "check": "order", "outcome": "FAIL", "found": "too often"}],
             "gate": {"outcome": "FAIL", "checks": [{"check": "people", "outcome": "FAIL"}]},

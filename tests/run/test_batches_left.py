@@ -43,7 +43,6 @@ def test_an_interrupt_while_a_batch_is_out_says_that_it_goes_on_and_how_to_pick_
     vendor = BatchVendor(server)
     vendor.polls_to_end = 10**9
     progress = Said()
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
     def interrupt() -> None:
         ends = time.monotonic() + 15
@@ -56,7 +55,6 @@ def test_an_interrupt_while_a_batch_is_out_says_that_it_goes_on_and_how_to_pick_
     with pytest.raises(KeyboardInterrupt):
         Run.from_file(batched(tmp_path, server), folder=tmp_path / "run", progress=progress)()
     thread.join()
-    signal.signal(signal.SIGINT, before)
     assert vendor.is_polled()
     (line,) = [line for line in progress.lines if "batch" in line]
     assert "is still being worked on; nothing of it is lost: run again to pick it up" in line

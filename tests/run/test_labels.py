@@ -26,6 +26,7 @@ from amendment.records import Pair
 from amendment.stages.dataset import calibrated_pairs, labelled_pairs
 from tests.calibration.answering import Answer, answer_all
 from tests.calibration.label_pages import make_run, questions
+from tests.vendors.processes import started
 
 VERDICTS = 60
 Serve = Callable[..., tuple[subprocess.Popen[str], str]]
@@ -38,9 +39,7 @@ def serve() -> Iterator[Serve]:
 
         def start(*arguments: str) -> tuple[subprocess.Popen[str], str]:
             command = [sys.executable, "-m", "amendment", "label", *arguments]
-            pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-            page = stack.enter_context(subprocess.Popen(command, text=True, **pipes))
-            stack.callback(page.kill)
+            page = stack.enter_context(started(command))
             assert page.stdout is not None
             return page, page.stdout.readline().strip().removeprefix("ann: ")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from amendment.run import Result, Run
 from amendment.yamlfile import read_yaml
 from tests.model_server import serving
 from tests.run.small_runs import made, replies
+from tests.vendors.processes import started
 from tests.vendors.runs import dataset_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,7 +52,7 @@ def served(run_file: Path) -> Iterator[Mapping[str, Any]]:
     """The simulated models of a run file behind HTTP, as the entries that the command prints for a run file."""
     command = [sys.executable, "-m", "amendment", "lilliput", "serve", str(run_file), "--port", "0"]
     models = read_yaml(run_file).data["models"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with started(command) as process:
         assert process.stdout is not None
         printed = [process.stdout.readline() for _ in range(4 + len(models))]
         assert printed[0].startswith("http://127.0.0.1:")

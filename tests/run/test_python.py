@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from amendment.preference import Judge
 from amendment.records import Candidate, Preference, Prompt, text_of
 from amendment.run import QuietProgress, Run, Terms
 from tests.command_line import called
+from tests.vendors.processes import started
 
 Messages = list[dict[str, Any]]
 SETTINGS: dict[str, Any] = {
@@ -227,7 +227,7 @@ def test_a_table_that_changes_while_the_run_is_on_ends_it_by_name_and_the_next_s
 
 def test_a_function_that_never_returns_keeps_no_program_from_ending(tmp_path: Path) -> None:
     (tmp_path / "prompts.jsonl").write_text('{"prompt": "May I swim?"}\n')
-    with subprocess.Popen([sys.executable, "-c", HANGING], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+    with started([sys.executable, "-c", HANGING], cwd=tmp_path) as process:
         assert process.stderr is not None
         for awaited in ("asked", "Finishing 1 calls in flight"):
             assert any(line.startswith(awaited) for line in process.stderr)

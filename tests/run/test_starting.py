@@ -7,7 +7,6 @@ import os
 import pty
 import re
 import shlex
-import subprocess
 import sys
 from importlib.resources import files
 from itertools import product
@@ -20,6 +19,7 @@ from amendment.run import Run, load_run_file
 from amendment.run.checks import check_run_file
 from amendment.run.starting import DEFAULT_MODELS, PROVIDERS, name_for, start
 from tests.command_line import amendment
+from tests.vendors.processes import started
 
 FILES = {"run.yaml", "constitution.yaml", "prompts.jsonl", "run.schema.json", "constitution.schema.json"}
 KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
@@ -178,7 +178,7 @@ def on_terminal(answers: str, *arguments: str, cwd: Path) -> tuple[int, str]:
     """The command on a terminal of its own, on which the answers are typed; its exit code and all that it shows."""
     ours, its = pty.openpty()
     command = [sys.executable, "-m", "amendment", *arguments]
-    with subprocess.Popen(command, cwd=cwd, stdin=its, stdout=its, stderr=its) as process:
+    with started(command, cwd=cwd, stdin=its, stdout=its, stderr=its) as process:
         os.close(its)
         os.write(ours, answers.encode())
         shown = b""

@@ -75,8 +75,9 @@ def test_without_judges_an_answer_that_passes_is_chosen_before_one_that_fails(tm
 
 @pytest.mark.parametrize("known", ["assert f(1) == 2", json.dumps({"assert f(1) == 2": True})])
 def test_known_answers_that_cannot_be_read_are_an_error_before_any_call(
-    known: str, tmp_path: Path, server: Any
+    known: str, tmp_path: Path, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("amendment.stages.verify.why_unavailable", lambda: None)
     rows = [{"prompt": f"write f, {number}", "sum": known, "kind": "sum"} for number in range(3)]
     (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     text = RUN.replace("FAR", f"provider: openai, base_url: '{server.url}'").replace("kind: math", "kind: tests")

@@ -15,6 +15,7 @@ from amendment.dpo import DpoSettings, Guards, GuardSettings, SftSettings, train
 from amendment.errors import TrainingError
 from amendment.reward_model import RewardSettings, train_reward
 from amendment.training import TrainerSettings
+from tests.vendors.processes import started
 
 PLAIN = TrainerSettings(learning_rate=0.01, steps=4, batch_size=4, max_length=128)
 ROWS = [{"prompt": [], "n": 1}]
@@ -186,7 +187,7 @@ def test_a_signal_that_cannot_be_caught(base: Path, pairs: Any, tmp_path: Path) 
     )
     killed = tmp_path / "model"
     command = [sys.executable, "-c", script]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+    with started(command, stdin=subprocess.PIPE) as child:
         assert child.stdin
         assert child.stdout
         child.stdin.write(json.dumps([str(base), str(killed), pairs]))

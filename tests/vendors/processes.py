@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 120
@@ -30,9 +31,10 @@ def command(path: Path, *arguments: str, by: Sequence[str] = ("amendment",)) -> 
 
 
 @contextmanager
-def started(line: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
-    """A process that does not outlive the block."""
-    with subprocess.Popen(line, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+def started(line: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process that does not outlive the block. `options`: of Popen, where they differ."""
+    usual: dict[str, Any] = {"env": ENVIRONMENT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(line, **usual | options) as process:
         try:
             yield process
         finally:

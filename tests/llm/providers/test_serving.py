@@ -59,8 +59,11 @@ class Served:
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         self.process.send_signal(number)
-        with self.process:
-            return self.process.wait(20), self.process.stdout.read(), self.process.stderr.read()
+        try:
+            out, err = self.process.communicate(timeout=20)
+        finally:
+            self.process.kill()
+        return self.process.returncode, out, err
 
 
 @pytest.fixture(scope="module")
