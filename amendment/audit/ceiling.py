@@ -55,6 +55,10 @@ class Requirements(NamedTuple):
     guessed: tuple[str, ...] = ()
     """Judges of whose replies more than a few percent are unread, by a pattern that nobody confirmed."""
 
+    def bar(self, judges: int) -> Bar:
+        """What has to be shown of each of so many judges; their levels, at all looks, add up to 1 % (Bonferroni)."""
+        return Bar(self.margin, LEAST_KAPPA, 0.01 / (max(1, judges) * self.looks))
+
 
 class Copies(NamedTuple):
     """Two raters who agree more than their agreement with the others explains."""
@@ -190,7 +194,6 @@ def look_at(
         people = [other for other in people if data.raters[other].name != copied.second]
         left_out.append(f"{copied.second} agrees with {copied.first} more than the others imply")
         copied = first_copy(data, judge, name, people)
-    family = max(1, len(data.judges)) * asked.looks
     return Look(
         data=data,
         judge=judge,
@@ -200,7 +203,7 @@ def look_at(
         copied=copied,
         is_truth=bool(truth),
         asked=asked,
-        bar=Bar(asked.margin, LEAST_KAPPA, 0.01 / family),
+        bar=asked.bar(len(data.judges)),
         where=np.ones(len(data.items), np.bool_) if where is None else where,
         orders_agree=where is not None,
     )
@@ -283,6 +286,14 @@ def sides_of(data: AuditData, judge: Numbers, labels: Labelled, where: Flags | N
         data.weight[both],
         data.prompt[both],
     )
+
+
+def between(first: Look, second: Look) -> Shown:
+    """How much more often the first judge agrees with one annotator than the second, item by item, over the labelled
+    items that both judged. Positive: the first is better."""
+    both: Flags = ~np.isnan(first.judge) & ~np.isnan(second.judge)
+    own, others = (sides_of(first.data, look.judge, first.labels, both) for look in (first, second))
+    return mean_of(own, (own.judge - others.judge) * own.mean / 2, -1, 1)
 
 
 def first_copy(data: AuditData, judge: Numbers, name: str, people: Sequence[int]) -> Copies | None:

@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from amendment.audit.agreement import RaterGroup, group, people_leave_one_out
 from amendment.audit.alarm import Alarms, Unmatched, alarms, unmatched
 from amendment.audit.bias import longer_by_majority
-from amendment.audit.ceiling import Requirements, look_at
+from amendment.audit.ceiling import Requirements, between, look_at
 from amendment.audit.conclusion import Conclusion, conclusions
 from amendment.audit.counts import Counts, count
 from amendment.audit.gates import Gate, JudgeReport, gates, judge_report, order_ruling
@@ -56,6 +56,16 @@ class PeopleReport:
     """Absent where nobody was shown an item once more."""
 
 
+class Compared(NamedTuple):
+    """Two judges on the same items."""
+
+    best: str
+    other: str
+    difference: Estimate
+    """How much more often the best judge agrees with one annotator, item by item, on the labelled items that both
+    judged."""
+
+
 @dataclass(frozen=True)
 class Certificate:
     """An audit's result."""
@@ -74,6 +84,8 @@ class Certificate:
     people: PeopleReport | None
     judges: tuple[JudgeReport, ...]
     between_judges: RaterGroup | None
+    compared: tuple[Compared, ...]
+    """Every other judge with that of the first conclusion."""
     labels: tuple[LabelGroup, ...]
     """People's labels by annotator and by confidence, against other people and judges."""
     slices: tuple[Slice, ...]
@@ -186,9 +198,12 @@ def audit(
         )
         for judge in judges
     }
+    concluded = conclusions(judges, checked, looks, asked)
+    best, *others = [conclusion.judge for conclusion in concluded if conclusion.judge] or [""]
+    differences = {other: between(looks[best], looks[other]) for other in others}
     return Certificate(
         format=CERTIFICATE_FORMAT,
-        conclusions=conclusions(judges, checked, looks, asked),
+        conclusions=concluded,
         level=drawing.level,
         draws=draws,
         seed=seed,
@@ -197,6 +212,11 @@ def audit(
         people=people,
         judges=judges,
         between_judges=group(data, data.judges, drawing),
+        compared=tuple(
+            Compared(best, other, difference.estimate(drawing.level))
+            for other, difference in differences.items()
+            if difference.items
+        ),
         labels=label_groups(data, drawing),
         slices=sliced,
         not_sliced=not_sliced,

@@ -173,11 +173,17 @@ def _agreement(certificate: Certificate, judges: Iterable[JudgeReport]) -> list[
             for judge in judges
             if (reach := by_name[judge.name].could_show) is not None and not math.isnan(reach)
         ]
+        compared = [
+            f"- {cell(pair.best)} minus {cell(pair.other)}, item by item on {pair.difference.n} labelled items that "
+            f"both judged: {points(pair.difference)} points."
+            for pair in certificate.compared[:MOST_TOLD]
+        ]
         return [
             "## Agreement with annotators",
             "",
             *table([head, *rows]),
             "",
+            *([*compared, ""] if compared else []),
             READING,
             "",
             *could_show[:MOST_DETAILED],

@@ -12,6 +12,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from amendment.audit.ceiling import MARGIN, Requirements
+from amendment.audit.planning import outlook
 from amendment.calibration.queue import labels_missing
 from amendment.calibration.samples import LabelQuestion, PrincipleText
 from amendment.calibration.store import Labels
@@ -76,6 +78,16 @@ class ToLabel(NamedTuple):
     constitution: tuple[PrincipleText, ...]
     """Every principle of the run, as models read it; none where the run has not written its constitutions yet."""
 
+    judges: int
+    """Of the run."""
+
+    @property
+    def outlook(self) -> str:
+        """How often a judge as good as people gets "Use" from this sample, in a sentence."""
+        shared = sum(question.in_overlap for question in self.questions)
+        asked = Requirements(margin=(self.plan.get("gate") or {}).get("max_gap_to_human", MARGIN))
+        return outlook(shared, self.annotators, judges=self.judges, asked=asked)
+
     def missing(self) -> int:
         """The number of labels still missing; a page may be open meanwhile."""
         with Labels(self.labels, read_only=True) as labels:
@@ -115,7 +127,11 @@ def open_sample(folder: Path, sample: LabelledSample = SPOT_CHECK) -> ToLabel:
         Constitution.model_validate_json(path.read_bytes()) for path in sorted(folder.glob("constitutions/*.json"))
     ]
     principles = tuple(PrincipleText(id=drawn.id, statement=drawn.principle.rule) for drawn in principles_of(rules))
-    return ToLabel(questions, sample.labels_in(folder), config.get("seed", 0), planned, plan, principles)
+    judging = config.get("judging") or {}
+    judges = [*judging.get("judges", ()), *(judging.get("cascade") or {}).get("then", ())]
+    return ToLabel(
+        questions, sample.labels_in(folder), config.get("seed", 0), planned, plan, principles, len(judges) or 1
+    )
 
 
 def labels_waited_for(folder: Path, done: Collection[str]) -> str | None:

@@ -90,13 +90,15 @@ def create_app(
     hosts: Collection[str],
     lead: str = "",
     guide: Guide = Guide(),  # noqa: B008 - a tuple
+    outlook: str = "",
 ) -> ASGIApp:
     """The application over one queue and its open labels.
 
     `links` are the tokens of annotators by name: whoever has one is that annotator and nobody else. `lead` is the token
-    of the lead's page; without one there is none. `hosts` are the values of `Host` that are taken, `name:port`.
+    of the lead's page; without one there is none. It also shows `outlook`, a sentence. `hosts` are the values of `Host`
+    that are taken, `name:port`.
     """
-    desk = _Desk(queue, labels, links, lead, guide)
+    desk = _Desk(queue, labels, links, lead, guide, outlook=outlook)
     routes = [
         Route("/", desk.page, methods=["GET"]),
         Route("/static/{name:path}", desk.static, methods=["GET"]),
@@ -119,11 +121,14 @@ def create_app(
 class _Desk:
     """The handlers of all routes."""
 
-    def __init__(self, queue: Queue, labels: Labels, links: Mapping[str, str], lead: str, guide: Guide) -> None:
+    def __init__(
+        self, queue: Queue, labels: Labels, links: Mapping[str, str], lead: str, guide: Guide, *, outlook: str
+    ) -> None:
         self._queue = queue
         self._labels = labels
         self._links = links
         self._lead = lead
+        self._outlook = outlook
         self._guide = {
             "constitution": [principle.to_json() for principle in guide.constitution],
             "guidelines": guide.guidelines,
@@ -213,7 +218,8 @@ class _Desk:
         asked = await _read(request, _Token)
         if not self._lead or not _is_token(asked.token, self._lead):
             raise HTTPException(403, "this link is not valid: open the one that was printed for the lead")
-        return JSONResponse(lead_view(self._queue, self._labels.current(), self._links))
+        view = lead_view(self._queue, self._labels.current(), self._links)
+        return JSONResponse({**view, "outlook": self._outlook})
 
     def _answered(self, annotator: str) -> list[tuple[Label, Shown]]:
         """The annotator's answers, latest first. Without those of the item that is before them, which may be a hidden

@@ -51,11 +51,12 @@ class GateSettings(Part):
 class SpotCheckSettings(Part):
     """People's labels on a sample of the judged comparisons."""
 
-    items: int = Field(default=200, ge=1, le=100_000)
-    """Comparisons of the dataset, of both splits, that people are asked about; all of them if there are fewer."""
-    overlap: int = Field(default=50, ge=0, le=100_000)
-    """Of these, how many every annotator sees: agreement between people is measured on them. The annotators share the
-    others. By default all items if there are fewer, and none for one annotator."""
+    items: int = Field(default=600, ge=1, le=100_000)
+    """Comparisons of the dataset, of both splits, that people are asked about; all of them if there are fewer. With 600
+    that two people label, who are right in 90 %, a judge as good as they are gets "Use" in 81 %."""
+    overlap: int = Field(default=600, ge=0, le=100_000)
+    """Of these, how many every annotator sees: "Use" rests on them alone. The annotators share the others. By default
+    all items if there are fewer, and none for one annotator."""
     annotators: int = Field(default=2, ge=1, le=100)
     """People who label."""
     repeats: float = Field(default=0.1, ge=0, le=1)
@@ -75,7 +76,7 @@ class SpotCheckSettings(Part):
 
     @model_validator(mode="after")
     def _default_overlap(self) -> Self:
-        """By default all of a small sample; none with one annotator, who has nobody to agree with."""
+        """By default all items up to 600; none with one annotator, who has nobody to agree with."""
         if "overlap" not in self.model_fields_set:
             shared = 0 if self.annotators == 1 else min(self.overlap, self.items)
             object.__setattr__(self, "overlap", shared)  # the part is frozen from here on

@@ -87,7 +87,9 @@ def serve_page(
                 cautions = (*cautions, _OTHER_PORT)
             lead, base = labels.lead_link(), f"http://{address}:{number}"
             guide = Guide(asked.constitution, str(asked.plan.get("guidelines") or ""))
-            app = create_app(queue, labels, links=links, lead=lead, guide=guide, hosts=hosts_of(address, number))
+            outlook = asked.outlook if sample == SPOT_CHECK else ""
+            hosts = hosts_of(address, number)
+            app = create_app(queue, labels, links=links, lead=lead, guide=guide, hosts=hosts, outlook=outlook)
             server = uvicorn.Server(uvicorn.Config(app, **_SETTINGS))
             with _ended_by_signals(server):
                 own = {name: f"{base}/#token={token}" for name, token in links.items()}

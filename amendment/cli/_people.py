@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 @app.command(rich_help_panel=JUDGES)
 def audit(  # noqa: PLR0917 - typer makes options of them
     files: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             metavar="FILE", help="Data files of one study; or a run file with `verdicts`, or a run's folder."
         ),
-    ],
+    ] = None,
     people: Annotated[
         list[str] | None,
         typer.Option(
@@ -41,6 +41,11 @@ def audit(  # noqa: PLR0917 - typer makes options of them
     folder: Annotated[Path | None, typer.Option(help="Folder of the certificate; audits/NAME by default.")] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
+    plan: Annotated[
+        bool,
+        typer.Option("--plan", help="Print how many labels are needed, for one judge or those of FILE, a run file."),
+    ] = False,
+    looks: Annotated[int, typer.Option(min=1, metavar="K", help="With --plan: audit K times, as labels come in.")] = 1,
 ) -> None:
     """Measure judges against people and against themselves.
 
@@ -49,6 +54,16 @@ def audit(  # noqa: PLR0917 - typer makes options of them
     """
     from amendment.text import plain
 
+    if plan:
+        from amendment.audit.ceiling import Requirements
+        from amendment.audit.planning import plan_lines
+
+        judges = _judges(files or (), overrides or ())
+        typer.echo("\n".join(plan_lines(judges, Requirements(looks=looks))))
+        return
+    if not files or looks > 1:
+        missing = "--looks is only for --plan; leave it out" if files else "name the files to audit, or add --plan"
+        raise ConfigError(f"audit: {missing}")
     audited = audit_path(*files, people=people or (), folder=folder, written=write, overrides=overrides or ())
     if audited.guessed:
         named = ", ".join(map(plain, audited.guessed))
@@ -96,6 +111,19 @@ def audit_path(
             f"{path}: not a run's folder (no run.yaml); expected a run's folder, a run file or a data file"
         )
     return audit_folder(path, validate(read_yaml(path / "run.yaml"), RunFile), folder=folder)
+
+
+def _judges(files: Sequence[Path], overrides: Sequence[str]) -> int:
+    """How many judges the labels are planned for: those of the run file, or one."""
+    from amendment.run import load_run_file
+    from amendment.stages.audit import judges_of
+
+    if not files:
+        return 1
+    if len(files) > 1 or files[0].suffix not in (".yaml", ".yml"):
+        raise ConfigError(f"audit --plan: found {files[0]}, expected a run file (.yaml), or none")
+    loaded = load_run_file(files[0], overrides)
+    return judges_of(loaded.config, loaded.base)
 
 
 LOOPBACK = "127.0.0.1"

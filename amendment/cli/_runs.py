@@ -113,7 +113,7 @@ def check(
     run = Run.from_file(file, overrides=overrides or (), terms=Terms(allow_unpriced=allow_unpriced))
     for warning in run.check():
         typer.echo(f"warning: {plain(warning, longest=2000)}")
-    typer.echo(f"{file}: no problems")
+    typer.echo("\n".join([*run.outlook(), f"{file}: no problems"]))
 
 
 @app.command(rich_help_panel=START)

@@ -112,6 +112,8 @@ class Plan(Record):
     """Settings that differ from those of the run in the folder."""
     warnings: tuple[str, ...] = ()
     """Warnings about the run file."""
+    outlook: tuple[str, ...] = ()
+    """What can be said of results before they are made."""
 
     def __str__(self) -> str:
         return "\n".join(plan_lines(self))
@@ -171,6 +173,7 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
         budget=_budget_check(config.budget.usd, spent, asks) if config.budget else None,
         changes=tuple(changes(config, folder)),
         warnings=(*warnings, *_unknown_lengths(loaded, asks)),
+        outlook=tuple(line for stage in wanted if stage.name not in done for line in stage.stage.outlook()),
     )
 
 
@@ -330,6 +333,7 @@ def _notes(plan: Plan) -> Iterator[str]:
     yield from contact_lines(plan.contacts)
     yield from file_lines(plan.outside)
     yield from (f"warning: {plain(line, longest=2000)}" for line in plan.warnings)
+    yield from plan.outlook
     for name in plan.unpriced:
         yield (
             f"{plain(name)} has no price: a run needs --allow-unpriced, or a price (price: in its entry, or a table of "

@@ -32,6 +32,7 @@ from amendment.run.runfile.config import RunFile
 from amendment.run.status import why_ended
 from amendment.run.summary import write_spending, write_summary
 from amendment.run.terms import Terms, agree, keys_of, outward_lines, remember_settings, uncovered_lines
+from amendment.stages import stages_of
 from amendment.stages.contract import StageResult
 from amendment.stages.kinship import kinship_warnings
 from amendment.stages.passes import Elsewhere, one_pass
@@ -191,6 +192,10 @@ class Run(AbstractContextManager["Run"]):
         warnings = check_run_file(self._loaded, allow_unpriced=self._terms.allow_unpriced)
         assemble(self._context)
         return [*warnings, *uncovered_lines(self._loaded), *kinship_warnings(self.config)]
+
+    def outlook(self) -> list[str]:
+        """Return what can be said of results before they are made, a sentence each. Calls no model."""
+        return [line for stage in stages_of(self.config) for line in stage.outlook()]
 
     def plan(self, *, until: str | None = None) -> Plan:
         """Plan what is left up to the stage `until`, with its cost; see `plan_run`."""

@@ -181,6 +181,20 @@ def audit_run_file(
     return _write_outside(_of_files(settings, base), folder, settings, is_guessed=is_guessed)
 
 
+def judges_of(settings: RunSettings, base: Path) -> int:
+    """How many judges an audit of this run file measures together. Raises ConfigError where there is none, and
+    DataError as `audit_data_files`."""
+    if any(source.scale != "pair" for source in settings.verdicts):
+        raise ConfigError(f"{settings.name}: labels of single answers; only comparisons of two answers can be planned")
+    judging = settings.part(JudgingConfig)
+    votes = read_votes(settings, base).votes if settings.verdicts or settings.pairs else []
+    named = {vote.rater for vote in votes if vote.kind not in ("person", "truth")}
+    judges = len(named) + (len(judging.every_judge) if judging else 0)
+    if not judges:
+        raise ConfigError(f"{settings.name}: has no judge to plan for; add judging, or a judge's verdicts")
+    return judges
+
+
 def audit_folder(run: Path, settings: RunSettings, *, folder: Path | None = None) -> Audited:
     """Audit a run's folder again, which stays as it is, and show what its probes found. Raises ConfigError where it
     holds no verdicts."""

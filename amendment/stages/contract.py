@@ -339,6 +339,10 @@ class Stage:
         """
         return ()
 
+    def outlook(self) -> Iterable[str]:
+        """What can be said of its result before it is made, a sentence each."""
+        return ()
+
     def begin(self, context: Context) -> Step:
         """Open what the work on single prompts needs."""
         raise NotImplementedError  # of a stage that has `make`

@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from amendment.audit.ceiling import Requirements
+from amendment.audit.planning import outlook
 from amendment.calibration.drawing import draw_sample
 from amendment.calibration.labelling import ASKED, SAMPLE, SPOT_CHECK
 from amendment.calibration.samples import LabelQuestion, SampledItem, SpotCheckSettings
@@ -63,6 +65,12 @@ class SpotCheckStage(Stage):
             yield (self.name, "overlap"), f"{few}; lower it, or raise spot_check.items"
         if config.people == "simulated":
             yield from simulated_people_problems(settings, SPOT_CHECK)
+
+    def outlook(self) -> Iterator[str]:
+        config, judging = self.config, self.settings.part(JudgingConfig)
+        judges = len(judging.every_judge) if judging else 1
+        asked = Requirements(margin=config.gate.max_gap_to_human)
+        yield outlook(config.overlap, config.annotators, judges=judges, asked=asked)
 
     def make(self, context: Context) -> StageResult:
         """Draw the sample, and write down what people will see of it."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
@@ -50,14 +49,16 @@ class Bar:
 
 
 def figures_of(people_right: float, judge_right: float, annotators: int) -> Beside:
-    """The figures of a sample of `SAMPLE` items in which each pattern of verdicts is as frequent as expected."""
-    verdicts = np.array(list(product((1.0, -1.0), repeat=annotators + 1)))  # of judge and people where +1 is true
-    right = np.array([judge_right, *[people_right] * annotators])
-    chance = np.where(verdicts > 0, right, 1 - right).prod(axis=1)
-    often = np.round(SAMPLE / 2 * np.concatenate([chance, chance])).astype(np.int64)
-    rows = np.repeat(np.concatenate([verdicts, -verdicts]), often, axis=0)
-    people, count = rows[:, 1:], np.full(len(rows), float(annotators))
-    return beside(Sides(rows[:, 0], people.sum(1), count, count, np.ones(len(rows)), np.arange(len(rows))))
+    """The figures of a sample of `SAMPLE` items in which every outcome is as frequent as expected."""
+    right = np.arange(annotators + 1)  # of the people on an item
+    ways = np.array([float(math.comb(annotators, number)) for number in range(annotators + 1)])
+    chance = ways * people_right**right * (1 - people_right) ** (annotators - right)
+    often = np.round(SAMPLE / 2 * np.outer([judge_right, 1 - judge_right], chance)).astype(np.int64).ravel()
+    judge = np.repeat(np.repeat([1.0, -1.0], annotators + 1), often)  # where the truth is +1
+    total = np.repeat(np.tile(2.0 * right - annotators, 2), often)
+    count = np.full(2 * judge.size, float(annotators))
+    judge, total = (np.concatenate([sides, -sides]) for sides in (judge, total))
+    return beside(Sides(judge, total, count, count, np.ones(count.size), np.arange(count.size)))
 
 
 def chance_of_use(figures: Beside, bar: Bar) -> float:
@@ -89,6 +90,16 @@ def items_needed(enough: Callable[[int], bool]) -> int | None:
 def items_for_use(figures: Beside, bar: Bar) -> int | None:
     """Items that give a judge of these figures a chance of 80 % of "Use"."""
     return items_needed(lambda items: chance_of_use(scaled(figures, items), bar) >= CHANCE)
+
+
+def items_for_gap(figures: Beside, p: float) -> int | None:
+    """Items that show in 80 % of samples, one-sided at `p`, that this judge agrees with people less than they do."""
+
+    def enough(items: int) -> bool:
+        gap = scaled(figures, items).gap
+        return _power(gap._replace(value=-gap.value), 0, p) >= CHANCE
+
+    return items_needed(enough)
 
 
 def scaled(figures: Beside, items: int) -> Beside:

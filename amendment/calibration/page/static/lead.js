@@ -65,6 +65,7 @@ function notes(found) {
 
 function show(view) {
   tiles(view);
+  $("outlook").textContent = view.outlook;
   const none = t("lead_none");
   const heads = ["name", "done", "left", "seconds", "skips", "flagged", "comments", "self", "last"].map((name) => `lead_${name}`);
   table("people", heads, view.people.map((person) => [
