@@ -25,6 +25,7 @@ from amendment.data.readings import gather
 from amendment.data.source_rows import FileFacts
 from amendment.data.verdict_files import MOST_CLASSES, DataSources, Scale
 from amendment.errors import ConfigError, DataError
+from amendment.records import LABELLERS
 from amendment.statistics import (
     Estimate,
     Resampling,
@@ -113,7 +114,7 @@ def read_labels(config: DataSources, base: Path) -> SingleLabels:
         )
     number = {word: float(place) for place, word in enumerate(classes)} if scale != "interval" else {}
     labels = [
-        Label(item.name, ballot.rater, ballot.kind == "person", _number(ballot.value, number))
+        Label(item.name, ballot.rater, ballot.kind in LABELLERS, _number(ballot.value, number))
         for item in joined.items.values()
         for ballot in (cast.ballot for cast in item.casts)
     ]

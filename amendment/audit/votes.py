@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from amendment.errors import DataError, Problem
 from amendment.preference.aggregate import majority_side, side_in_order, side_over_orders
-from amendment.records import RaterKind, VoteValue
+from amendment.records import LABELLERS, RaterKind, VoteValue
 from amendment.statistics.sides import HALF
 from amendment.text import plain
 
@@ -92,7 +92,7 @@ class Rater(NamedTuple):
     @property
     def is_person(self) -> bool:
         """Whether judges are compared with it: a person, or a rater that is declared to know the truth."""
-        return self.kind in ("person", "truth")
+        return self.kind in LABELLERS
 
 
 class VoteColumns(NamedTuple):

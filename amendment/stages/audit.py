@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from amendment import __version__
+from amendment.audit.ceiling import Requirements
 from amendment.audit.certificate import CERTIFICATE_FORMAT, Certificate, audit
 from amendment.audit.conclusion import refused
 from amendment.audit.figures import Section
@@ -34,14 +35,15 @@ from amendment.data.pseudonyms import Outgoing, Pseudonyms
 from amendment.data.source_rows import fact_name, source_state
 from amendment.data.sources import Source
 from amendment.data.store import Workspace
+from amendment.data.verdict_files import Required
 from amendment.errors import ConfigError
 from amendment.files import write_text
 from amendment.llm.ledger_reading import Reader
 from amendment.preference.checked import check_lines
-from amendment.records import Candidate, Prompt, Verdict
+from amendment.records import LABELLERS, Candidate, Prompt, Verdict
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
 from amendment.stages.construct import Contrast
-from amendment.stages.contract import Context, RunSettings, Stage, StageResult, dump
+from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, dump
 from amendment.stages.gate import certified_report, failed_gates, gate_counts, gate_tables, gates_of, write_gate
 from amendment.stages.inputs import files_read
 from amendment.stages.judging import REPORT, JudgingConfig, candidate_tables
@@ -91,12 +93,24 @@ class AuditStage(Stage):
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """Files suffice where the run has no judge to measure: an audit of labels needs no texts."""
+        settings = self.settings
+        key = {"certificate": CERTIFICATE_FORMAT, "asked": _asked(settings)._asdict()}
         if self.is_of_run:
-            gate = {"max_gap_to_human": self.people.gate.max_gap_to_human} if self.people else None
-            return {"certificate": CERTIFICATE_FORMAT, "gate": gate}
-        sources = (*self.settings.verdicts, *self.settings.pairs)
+            return key
+        sources = (*settings.verdicts, *settings.pairs)
         states = [source_state(source, context.base) for source in sources]
-        return {"certificate": CERTIFICATE_FORMAT, "verdicts": [dump(source) for source in sources], "sources": states}
+        return {**key, "verdicts": [dump(source) for source in sources], "sources": states}
+
+    def problems(self) -> Iterable[ConfigProblem]:
+        """One place says what is required, and a bar needs labels that can be compared with it."""
+        gate = ("spot_check", "gate") if self.people else ()
+        if gate:
+            for name in sorted(Required.model_fields.keys() & self.settings.model_fields_set):
+                yield (name,), f"a run with a spot check says it in its gate; write spot_check.gate.{name}"
+        is_with_truth = any(source.kind == "truth" for source in self.settings.verdicts)
+        if _asked(self.settings).min_agreement is not None and not is_with_truth:
+            place = (*gate, "min_agreement")
+            yield place, "needs labels that are the truth; write kind: truth in their entry under verdicts"
 
     def make(self, context: Context) -> StageResult:
         """Write the certificate, the same for others, and what trainings wait for."""
@@ -188,6 +202,19 @@ def audit_folder(run: Path, settings: RunSettings, *, folder: Path | None = None
 # What is read
 
 
+def _asked(settings: RunSettings) -> Requirements:
+    """What is required of a judge, by the gate of a spot check or at the top of the file, and declared of labels."""
+    people = settings.part(SpotCheckSettings)
+    required: Required = people.gate if people else settings
+    return Requirements(
+        margin=required.max_gap_to_human,
+        min_agreement=required.min_agreement,
+        looks=required.looks,
+        copies_allowed=any(source.copies for source in settings.verdicts),
+        drawn=settings.drawn_at_random,
+    )
+
+
 def _of_files(settings: RunSettings, base: Path) -> AuditInputs:
     if settings.verdicts or settings.pairs:
         return read_votes(settings, base)
@@ -250,7 +277,7 @@ def _public(inputs: AuditInputs, outgoing: Outgoing) -> AuditInputs:
     return replace(
         inputs,
         votes=[
-            vote._replace(rater=(names if vote.kind == "person" else judges).get(vote.rater, vote.rater))
+            vote._replace(rater=(names if vote.kind in LABELLERS else judges).get(vote.rater, vote.rater))
             for vote in inputs.votes
         ],
         models={judges.get(name, name): model for name, model in inputs.models.items()},
@@ -313,7 +340,7 @@ def _write(
     people: SpotCheck | None = None,
 ) -> Audited:
     """Audit the votes, and write both files: all tables into the one, the page of a lead into the other."""
-    certificate = audit(inputs.items, inputs.votes, models=inputs.models, seed=settings.seed)
+    certificate = audit(inputs.items, inputs.votes, models=inputs.models, seed=settings.seed, asked=_asked(settings))
     gates = gates_of(people, certificate) if people else ()
     certificate = replace(certificate, conclusions=refused(certificate.conclusions, gates))
     probed, variants = probe_report(probes), variant_agreements(probes)
