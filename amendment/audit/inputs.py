@@ -52,6 +52,8 @@ class AuditInputs:
     """How often a run's judges agree with what code can check; empty where no principle has a check."""
     unjoined: list[str] = field(default_factory=list)
     """A sentence for each file with items that no other file has."""
+    has_chances: bool = False
+    """The chance with which an item was drawn for labelling is on record wherever there is a label."""
     warnings: list[str] = field(default_factory=list)
     """Sentences without a full stop on pairs of a run that nobody measured."""
 

@@ -80,7 +80,7 @@ class ComparisonInfo(NamedTuple):
     """A name of what the first answer says, which equal answers share; None where its text is not known."""
     answer_b: str | None = None
     inclusion: float | None = None
-    """The chance with which it was drawn for labelling, where that is recorded."""
+    """The chance with which it was drawn for labelling, where that is recorded; 0 where it could not be drawn."""
 
 
 class Rater(NamedTuple):
@@ -156,7 +156,8 @@ class AuditData:
     without_prompt: int
     """Items whose prompt is not known."""
     weight: Numbers
-    """1 / the chance with which each item was drawn for labelling; 1 where that is not recorded."""
+    """1 / the chance with which each item was drawn for labelling; 1 where that is not recorded, and 0 where it could
+    not be drawn."""
     category: Codes
     """-1 without one; so are the models."""
     categories: tuple[str, ...]
@@ -246,7 +247,7 @@ def audit_data(items: Mapping[str, ComparisonInfo], votes: Iterable[Vote]) -> Au
         items=tuple(items),
         prompt=np.array([numbers[cluster] for cluster in clusters], np.int64),
         without_prompt=sum(item.prompt is None for item in described),
-        weight=np.array([1 / (item.inclusion or 1) for item in described], np.float64),
+        weight=np.array([_weight(item.inclusion) for item in described], np.float64),
         category=_codes((item.category for item in described), categories),
         categories=categories,
         model_a=_codes((item.model_a for item in described), models),
@@ -265,6 +266,12 @@ def audit_data(items: Mapping[str, ComparisonInfo], votes: Iterable[Vote]) -> Au
         votes=counting,
         **_together(counting, len(items), people),
     )
+
+
+def _weight(inclusion: float | None) -> float:
+    if inclusion is None:
+        return 1.0
+    return 1 / inclusion if inclusion else 0.0
 
 
 def combined(keys: Codes, value: Codes, p: Numbers) -> tuple[Codes, Codes]:

@@ -28,9 +28,10 @@ from amendment.audit.single import SingleLabels, label_certificate, read_labels
 from amendment.audit.studies import study_of
 from amendment.audit.text import certificate_lines
 from amendment.audit.variants import probe_json, variant_agreements, variant_sections
+from amendment.audit.votes import ComparisonInfo, Vote
 from amendment.calibration.labelling import ASKED, SAMPLE
 from amendment.calibration.report import SpotCheck, certificate_part, gate_section, spot_check_sections
-from amendment.calibration.samples import SpotCheckSettings
+from amendment.calibration.samples import ExportedProbability, SampledItem, SpotCheckSettings
 from amendment.data.pseudonyms import Outgoing, Pseudonyms
 from amendment.data.source_rows import fact_name, source_state
 from amendment.data.sources import Source
@@ -202,7 +203,7 @@ def audit_folder(run: Path, settings: RunSettings, *, folder: Path | None = None
 # What is read
 
 
-def _asked(settings: RunSettings) -> Requirements:
+def _asked(settings: RunSettings, *, has_chances: bool = False) -> Requirements:
     """What is required of a judge, by the gate of a spot check or at the top of the file, and declared of labels."""
     people = settings.part(SpotCheckSettings)
     required: Required = people.gate if people else settings
@@ -211,7 +212,7 @@ def _asked(settings: RunSettings) -> Requirements:
         min_agreement=required.min_agreement,
         looks=required.looks,
         copies_allowed=any(source.copies for source in settings.verdicts),
-        drawn=settings.drawn_at_random,
+        drawn=has_chances or (people is None and settings.drawn_at_random),
     )
 
 
@@ -242,6 +243,7 @@ def _of_run(workspace: Workspace, settings: RunSettings) -> AuditInputs:
     )
     names = {fact_name(source) for source in (*settings.pairs, *settings.verdicts)}
     inputs.files = [facts for facts in files_read(workspace) if facts.name in names]
+    inputs.has_chances = _with_chances(inputs.items, inputs.votes, workspace)
     if settings.part(JudgingConfig) and workspace.path(REPORT).is_file():
         inputs.checks = json.loads(workspace.path(REPORT).read_text(encoding="utf-8")).get("checks", {})
     constructed = workspace.note("construct") if settings.parts(Contrast) else None
@@ -252,6 +254,20 @@ def _of_run(workspace: Workspace, settings: RunSettings) -> AuditInputs:
             rows = [row._asdict() for row in reader.spending() if row.stage == "judging"]
         inputs.cost = [{name: row[name] for name in ("host", "model", *SUMS)} for row in rows]
     return inputs
+
+
+def _with_chances(items: dict[str, ComparisonInfo], votes: Iterable[Vote], workspace: Workspace) -> bool:
+    """Note with which chance each item was drawn for the spot check, and whether all labels are of such items; nothing
+    is noted where some are not."""
+    if not (workspace.path(SAMPLE).is_file() and workspace.path(PROBABILITIES).is_file()):
+        return False
+    chances = {row.comparison_id: row.inclusion for row in workspace.rows(SAMPLE, SampledItem)}
+    if not {vote.item for vote in votes if vote.kind in LABELLERS} <= chances.keys():
+        return False
+    exported = {row.comparison_id: None for row in workspace.rows(PROBABILITIES, ExportedProbability)}
+    for name, info in items.items():
+        items[name] = info._replace(inclusion=chances.get(name, exported.get(name, 0)))
+    return True
 
 
 def _pinned(settings: RunSettings, workspace: Workspace) -> RunSettings:
@@ -340,7 +356,13 @@ def _write(
     people: SpotCheck | None = None,
 ) -> Audited:
     """Audit the votes, and write both files: all tables into the one, the page of a lead into the other."""
-    certificate = audit(inputs.items, inputs.votes, models=inputs.models, seed=settings.seed, asked=_asked(settings))
+    certificate = audit(
+        inputs.items,
+        inputs.votes,
+        models=inputs.models,
+        seed=settings.seed,
+        asked=_asked(settings, has_chances=inputs.has_chances),
+    )
     gates = gates_of(people, certificate) if people else ()
     certificate = replace(certificate, conclusions=refused(certificate.conclusions, gates))
     probed, variants = probe_report(probes), variant_agreements(probes)

@@ -189,6 +189,39 @@ def test_labels_of_some_items_speak_of_items_like_these(tmp_path: Path) -> None:
     (found,) = concluded(tmp_path, said[:3], said[3:])
     assert (found["form"], found["where"]) == ("use only where", ["on items like the 40 % that people labelled"])
     assert found["labelled"] == pytest.approx(0.4)
+    assert found["for_all_items"] is None
+    assert found["labelled_differ"] == []
+    assert "this cannot be extended to the others: drawn: random is not declared" in found["sentence"]
+
+
+def test_how_the_labelled_items_differ_from_the_others_is_said(tmp_path: Path) -> None:
+    said = right(12, 1500, 0.95, 0.95, 0.95, 0.95)
+    said[:3, 600:] = np.nan
+    said[3, 960:] = 0.0  # people labelled the easy 40 %; on 540 of the other 900 the judge finds no difference
+    category = ["chat"] * 300 + ["code"] * 1200  # half of the labelled items, and all others
+    for labels, why in (("kind: person", "is not declared"), ("kind: person, drawn: random", "do not look drawn")):
+        (found,) = concluded(tmp_path, said[:3], said[3:], labels=labels, category=category)
+        assert (found["form"], found["for_all_items"]) == ("use only where", None)
+        assert why in found["sentence"]
+        assert found["labelled_differ"] == [
+            {"what": "it chooses an answer on", "labelled": 1.0, "others": pytest.approx(0.4)},
+            {"what": "category code is", "labelled": 0.5, "others": 1.0},
+        ]
+        assert "it chooses an answer on 100 % against 40 %, category code is 50 % against 100 %" in found["sentence"]
+
+
+def test_labels_that_were_drawn_at_random_speak_of_all_items(tmp_path: Path) -> None:
+    said = np.stack([np.where(np.arange(1500) % 2, 1.0, -1.0)] * 4)
+    said[:3, 600:] = np.nan
+    said[3, :150] = said[3, 600:870] = 0.0  # no choice on a quarter of the labelled items, and on 30 % of the others
+    labels = "kind: person, drawn: random, copies: allowed"
+    (found,) = concluded(tmp_path, said[:3], said[3:], labels=labels, top="max_gap_to_human: 0.2")
+    assert (found["form"], found["where"]) == ("use", [])
+    # it is right wherever it chooses, and one half elsewhere: 0.875 of the labelled, by its choices 0.85 of the others
+    assert found["agreement"]["value"] == pytest.approx(0.875)
+    lam = 0.25 * 0.75 / (0.28 * 0.72 * (1 + 600 / 900))  # by the spread of its choices on labelled and on all items
+    assert found["for_all_items"]["value"] == pytest.approx(0.875 - lam * 0.025)
+    assert "on all that could be drawn it would be 86.1 %" in found["sentence"]
 
 
 def test_a_length_that_people_prefer_too_forbids_nothing(tmp_path: Path) -> None:
