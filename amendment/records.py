@@ -22,6 +22,9 @@ Role = Literal["system", "developer", "user", "assistant", "tool"]
 Outcome = Literal["done", "refused", "invalid", "failed", "pending"]
 Scale = Literal["pair", "binary", "ordinal", "score", "log_odds"]
 RaterKind = Literal["person", "model", "verifier", "truth", "unknown"]
+LABELLERS: tuple[RaterKind, ...] = ("truth", "person")
+"""Kinds of raters whose labels a judge is compared with; the truth is not under dispute."""
+DecidedBy = Literal["judge", "verifier", "person", "truth", "construction", "unknown"]
 VoteValue = Literal["A", "B", "tie", "both_bad", "invalid"]
 """A vote on two answers; invalid if it could not be read."""
 FinishReason = Literal["stop", "length", "refusal", "tool_calls", "other"]
@@ -405,7 +408,7 @@ class Pair(Record):
     """P(chosen is better) as used in training."""
     p_chosen_raw: float = Field(ge=0, le=1)
     p_chosen_calibrated: float | None = Field(default=None, ge=0, le=1)
-    decided_by: Literal["judge", "verifier", "person", "construction", "unknown"]
+    decided_by: DecidedBy
     weight: float = Field(default=1.0, ge=0)
     raters: tuple[str, ...] = ()
     principle_ids: tuple[str, ...] = ()
@@ -431,7 +434,7 @@ class Preference(Record):
     p_chosen: float = Field(ge=0, le=1)
     p_chosen_raw: float = Field(ge=0, le=1)
     p_chosen_calibrated: float | None = Field(default=None, ge=0, le=1)
-    decided_by: Literal["judge", "verifier", "person", "construction", "unknown"]
+    decided_by: DecidedBy
     weight: float = Field(default=1.0, ge=0)
     comparison_id: str
     prompt_id: str

@@ -28,6 +28,7 @@ from amendment.audit.slices import Slice, slices
 from amendment.audit.systems import ConstantAnswer, Controlled, ControlledBy, constant_answers, controlled
 from amendment.audit.votes import TIE, A, AuditData, B, ComparisonInfo, Flags, Vote, audit_data
 from amendment.errors import ConfigError
+from amendment.records import LABELLERS
 from amendment.statistics import Estimate, Resampling, alternative_annotators
 from amendment.statistics.intervals import FEW, FEWEST, FEWEST_ITEMS, json_values
 from amendment.statistics.length_control import FEWEST_SYSTEMS
@@ -142,7 +143,7 @@ class Certificate:
     @property
     def persons(self) -> tuple[str, ...]:
         """The names of the people who voted."""
-        return tuple(rater.name for rater in self.counts.raters if rater.kind in ("person", "truth"))
+        return tuple(rater.name for rater in self.counts.raters if rater.kind in LABELLERS)
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; nan becomes null."""

@@ -18,7 +18,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from amendment.audit.ceiling import LEAST_KAPPA, MARGIN, Look, Part, Requirements, Standing
+from amendment.audit.ceiling import (
+    LEAST_KAPPA,
+    MARGIN,
+    Difference,
+    Look,
+    Part,
+    Requirements,
+    Standing,
+    for_all_items,
+    labelled_differ,
+)
 from amendment.audit.figures import NOTHING, between, percent, rounded, short
 from amendment.audit.gates import Gate, GateOutcome, JudgeReport
 from amendment.statistics import Estimate
@@ -132,6 +142,11 @@ class Conclusion:
     """Share of the items that the judge was asked about for which it, or both its orders, choose an answer."""
     labelled: float = math.nan
     """Share of the judge's items that people labelled."""
+    for_all_items: Estimate | None = None
+    """Agreement with one annotator, or with the truth, on all its items that could be drawn for labelling; None where
+    those that people labelled were not drawn by chance."""
+    labelled_differ: tuple[Difference, ...] = ()
+    """How items with a label differ from those without."""
 
 
 def decide(outcomes: Mapping[str, GateOutcome], evidence: Evidence) -> tuple[Form, str]:
@@ -216,7 +231,7 @@ def _conclusion(
     above = tuple(part for part in parts if part.standing == "above chance")
     is_part = bool(above) and len(above) < len(parts) and gates["categories"].outcome != "PASS"
     narrowed = look.within(above) if is_part else look
-    where = tuple(_conditions(look, above if is_part else (), asked))
+    where = tuple(_conditions(look, above if is_part else ()))
     evidence = Evidence(
         contradicts=position.contradicts,
         says_one_thing=look.says_one_thing,
@@ -259,6 +274,8 @@ def _conclusion(
         flips=same._replace(value=1 - same.value, low=1 - same.high, high=1 - same.low) if position.pairs else None,
         coverage=look.coverage,
         labelled=look.labelled,
+        for_all_items=for_all_items(used),
+        labelled_differ=labelled_differ(used) if look.labelled < NEARLY_ALL else (),
     )
     words = "; ".join(filter(None, _reasons(conclusion, judge, gates, used)))
     beginning = {
@@ -275,12 +292,12 @@ def _category(part: Part, level: float) -> Category:
     return Category(part.name, part.share, kappa, judge, people, part.standing)
 
 
-def _conditions(look: Look, above: Sequence[Part], asked: Requirements) -> Iterator[str]:
+def _conditions(look: Look, above: Sequence[Part]) -> Iterator[str]:
     if look.orders_agree:
         yield "where both orders agree"
     if above:
         yield f"for {_listed([part.name for part in above])}"
-    if look.labelled < NEARLY_ALL and not asked.drawn:
+    if look.labelled < NEARLY_ALL and for_all_items(look) is None:
         yield f"on items like the {rounded(look.labelled)} that people labelled"
 
 
@@ -377,9 +394,20 @@ def _covered(conclusion: Conclusion, look: Look) -> Iterator[str]:
     elif conclusion.coverage < 1:
         yield f"it chooses on {rounded(conclusion.coverage)} of its items"
     if conclusion.labelled < NEARLY_ALL:
-        yield f"people labelled {rounded(conclusion.labelled)} of them" + (
-            ", drawn by chance" if look.asked.drawn else ""
-        )
+        yield f"people labelled {rounded(conclusion.labelled)} of them{_extended(conclusion, look)}"
+
+
+def _extended(conclusion: Conclusion, look: Look) -> str:
+    """What the labels say of the items without one."""
+    if conclusion.for_all_items:
+        return f", drawn by chance; on all that could be drawn it would be {percent(conclusion.for_all_items)}"
+    why = "they do not look drawn at random" if look.asked.drawn else "drawn: random is not declared"
+    unlike = [
+        f"{differ.what} {rounded(differ.labelled)} against {rounded(differ.others)}"
+        for differ in conclusion.labelled_differ
+    ]
+    told = f"; labelled and other items differ: {', '.join(unlike)}" if unlike else ""
+    return f"; this cannot be extended to the others: {why}{told}"
 
 
 def _listed(names: Sequence[str]) -> str:

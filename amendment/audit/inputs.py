@@ -55,6 +55,8 @@ class AuditInputs:
     """A sentence for each file with items that no other file has."""
     unread: dict[str, list[str]] = field(default_factory=dict)
     """By judge, excerpts of the replies in which no single verdict was found."""
+    has_chances: bool = False
+    """The chance with which an item was drawn for labelling is on record wherever there is a label."""
     warnings: list[str] = field(default_factory=list)
     """Sentences without a full stop on pairs of a run that nobody measured."""
 

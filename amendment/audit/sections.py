@@ -30,6 +30,7 @@ from amendment.audit.probes import RULES as PROBE_RULES
 from amendment.audit.probes import EditFigures, Probed
 from amendment.audit.slices import MOST
 from amendment.audit.systems import MOST as MOST_SYSTEMS
+from amendment.records import LABELLERS
 from amendment.statistics import Estimate
 from amendment.statistics.alternative_annotators import EPSILONS
 from amendment.statistics.intervals import FEWEST, FEWEST_ITEMS
@@ -361,7 +362,7 @@ def _counts(certificate: Certificate) -> Iterator[Part]:
     if counts.repeated_votes:
         yield f"votes beyond the first of their rater, item, order, principle and sample: {counts.repeated_votes}"
         yield f"such groups of votes that contradict themselves: {counts.conflicting_votes}"
-    people = [rater for rater in counts.raters if rater.kind == "person"]
+    people = [rater for rater in counts.raters if rater.kind in LABELLERS]
     if len(people) > MOST_LISTED:
         votes, seen = sum(rater.votes for rater in people), [rater.items for rater in people]
         yield f"{len(people)} people, {votes} votes, {min(seen)} to {max(seen)} items each"
@@ -371,7 +372,7 @@ def _counts(certificate: Certificate) -> Iterator[Part]:
             *(rater.both_orders, rater.with_people, rater.invalid, rater.ties, rater.both_bad),
         )
         for rater in counts.raters
-        if rater.kind != "person" or len(people) <= MOST_LISTED
+        if rater.kind not in LABELLERS or len(people) <= MOST_LISTED
     )
     yield from _table("rater, kind, votes, items, of all, both orders, with people, invalid, ties, both bad", rows)
 

@@ -31,6 +31,7 @@ from amendment.data.readings import gather
 from amendment.data.source_rows import FileFacts
 from amendment.data.verdict_files import MOST_CLASSES, DataSources, Scale
 from amendment.errors import ConfigError, DataError
+from amendment.records import LABELLERS
 from amendment.statistics import Estimate, cautioned, clustered_mean, share
 from amendment.statistics.agreement import alpha_with_person, alphas_with_people
 from amendment.statistics.beside import Beside, Shown
@@ -120,7 +121,7 @@ def read_labels(config: DataSources, base: Path) -> SingleLabels:
         )
     number = {word: float(place) for place, word in enumerate(classes)} if scale != "interval" else {}
     labels = [
-        Label(item.name, ballot.rater, ballot.kind in {"person", "truth"}, _number(ballot.value, number))
+        Label(item.name, ballot.rater, ballot.kind in LABELLERS, _number(ballot.value, number))
         for item in joined.items.values()
         for ballot in (cast.ballot for cast in item.casts)
     ]

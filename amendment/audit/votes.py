@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from amendment.errors import DataError, Problem
 from amendment.preference.aggregate import majority_side, side_in_order, side_over_orders
-from amendment.records import RaterKind, VoteValue
+from amendment.records import LABELLERS, RaterKind, VoteValue
 from amendment.statistics.sides import HALF
 from amendment.text import plain
 
@@ -80,7 +80,7 @@ class ComparisonInfo(NamedTuple):
     """A name of what the first answer says, which equal answers share; None where its text is not known."""
     answer_b: str | None = None
     inclusion: float | None = None
-    """The chance with which it was drawn for labelling, where that is recorded."""
+    """The chance with which it was drawn for labelling, where that is recorded; 0 where it could not be drawn."""
     texts: tuple[str, ...] | None = None
     """Prompt and answers, or names of them: copies of an item have the same and count as one cluster. None where they
     are not known."""
@@ -95,7 +95,7 @@ class Rater(NamedTuple):
     @property
     def is_person(self) -> bool:
         """Whether judges are compared with it: a person, or a rater that is declared to know the truth."""
-        return self.kind in ("person", "truth")
+        return self.kind in LABELLERS
 
 
 class VoteColumns(NamedTuple):
@@ -161,7 +161,8 @@ class AuditData:
     copies: int
     """Items with the same texts as an earlier one."""
     weight: Numbers
-    """1 / the chance with which each item was drawn for labelling; 1 where that is not recorded."""
+    """1 / the chance with which each item was drawn for labelling; 1 where that is not recorded, and 0 where it could
+    not be drawn."""
     category: Codes
     """-1 without one; so are the models."""
     categories: tuple[str, ...]
@@ -251,7 +252,7 @@ def audit_data(items: Mapping[str, ComparisonInfo], votes: Iterable[Vote]) -> Au
         prompt=_clusters(items),
         without_prompt=sum(item.prompt is None for item in described),
         copies=len(texts) - len(set(texts)),
-        weight=np.array([1 / (item.inclusion or 1) for item in described], np.float64),
+        weight=np.array([_weight(item.inclusion) for item in described], np.float64),
         category=_codes((item.category for item in described), categories),
         categories=categories,
         model_a=_codes((item.model_a for item in described), models),
@@ -289,6 +290,12 @@ def _clusters(items: Mapping[str, ComparisonInfo]) -> Codes:
     _, cluster = connected_components(edges, directed=False)
     codes: Codes = cluster[prompt].astype(np.int64)
     return codes
+
+
+def _weight(inclusion: float | None) -> float:
+    if inclusion is None:
+        return 1.0
+    return 1 / inclusion if inclusion else 0.0
 
 
 def combined(keys: Codes, value: Codes, p: Numbers) -> tuple[Codes, Codes]:

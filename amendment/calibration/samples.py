@@ -20,6 +20,7 @@ from pydantic import Field, model_validator
 
 from amendment.audit.votes import LABEL_SOURCE
 from amendment.constitutions import Constitution, DrawnPrinciple, eligible_principles
+from amendment.data.verdict_files import Required
 from amendment.preference.protocols import drawn_question
 from amendment.records import Candidate, Comparison, Messages, Origin, Part, Prompt, Record, Verdict
 from amendment.statistics.calibrators import Method
@@ -37,12 +38,9 @@ class CalibrationSettings(Part):
     isotonic: any rising curve, from 500 labels; none: probabilities stay as they are."""
 
 
-class GateSettings(Part):
+class GateSettings(Required):
     """The requirement on a judge before anything is trained on its pairs."""
 
-    max_gap_to_human: float = Field(default=0.05, ge=0, le=0.5)
-    """How far the judge's agreement with people may lie below that of two people: 0.05 is five points. The gate fails
-    if the whole interval is below that."""
     on_fail: Literal["stop", "go_on"] = "stop"
     """stop: no training stage begins (exit code 5); go_on: training begins, and certificate and card say that the gate
     failed."""

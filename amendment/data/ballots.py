@@ -16,7 +16,7 @@ from amendment.data.replies import NO_VERDICT
 from amendment.data.sources import PairFile, word_of
 from amendment.data.verdict_files import Layout, OrderWords, VerdictFile
 from amendment.errors import Problem
-from amendment.records import RaterKind, VoteValue
+from amendment.records import LABELLERS, RaterKind, VoteValue
 from amendment.tables import Row
 from amendment.text import plain
 
@@ -288,7 +288,7 @@ class BallotReader:
         kind = self._kind(rater)
         if p is not None:
             return "tie" if p == 0.5 else "A" if p > 0.5 else "B"
-        if kind == "person" or isinstance(self._source, PairFile):
+        if kind in LABELLERS or isinstance(self._source, PairFile):
             self.counts["empty cells without a vote"] += 1
             return None
         self.counts["empty cells read as invalid"] += 1

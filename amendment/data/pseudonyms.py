@@ -24,10 +24,10 @@ from amendment.data.store import iter_records
 from amendment.errors import ConfigError
 from amendment.hashing import content_id
 from amendment.llm.prices import is_own_server
-from amendment.records import Candidate, Critique, Origin, Pair, Preference, Prompt, Verdict
+from amendment.records import LABELLERS, Candidate, Critique, Origin, Pair, Preference, Prompt, Verdict
 
 R = TypeVar("R", Candidate, Critique)
-MAYBE_PEOPLE = ("person", "unknown")
+MAYBE_PEOPLE = (*LABELLERS, "unknown")
 """Kinds of raters whose names are nobody's business; unknown ones may be people."""
 PRIVATE = "private-address"
 """Replaces the address of a server that nobody outside can reach."""
@@ -109,7 +109,7 @@ def people_of_certificate(path: Path) -> list[str]:
     """The people in a run's own certificate. Raises ConfigError for one that no run has written."""
     try:
         raters = json.loads(path.read_text(encoding="utf-8"))["counts"]["raters"]
-        return [str(rater["name"]) for rater in raters if rater["kind"] == "person"]
+        return [str(rater["name"]) for rater in raters if rater["kind"] in LABELLERS]
     except (OSError, ValueError, KeyError, TypeError) as fault:
         raise ConfigError(f"{path}: not as the run wrote it ({fault}); run again to rebuild it") from None
 
@@ -134,7 +134,7 @@ def _is_person(source: Mapping[str, Any], rater: str) -> bool:
     """True if an entry under `verdicts` says that a rater is a person."""
     if source.get("people") is not None:
         return any(fnmatchcase(rater, pattern) for pattern in source["people"])
-    return source.get("kind") == "person"
+    return source.get("kind") in LABELLERS
 
 
 def sources_in(value: Any) -> Iterator[Mapping[str, Any]]:

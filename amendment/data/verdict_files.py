@@ -23,7 +23,7 @@ from amendment.data.sources import (
     refuse_questions,
     word_of,
 )
-from amendment.records import Part, RaterKind
+from amendment.records import LABELLERS, Part, RaterKind
 from amendment.tables import Row
 
 Scale = Literal["pair", "nominal", "ordinal", "interval"]
@@ -175,9 +175,14 @@ class VerdictFile(Source):
     content, the one in column `a`, whichever was shown first. Required then, because a wrong guess would reverse the
     judge. If no column has the order, displayed means that the answer in column `a` was shown first in each row."""
     kind: RaterKind | None = None
-    """The kind of rater that gave these verdicts; or use `people`."""
+    """The kind of rater that gave these verdicts; or use `people`. truth: labels that nobody disputes (tests that
+    passed, a published gold set), with which a judge is compared in place of people; see `min_agreement`."""
     people: Annotated[tuple[str, ...], OneOrMore] | None = Field(default=None, min_length=1)
     """Instead of `kind`: patterns of the raters that are people, such as expert_*; all others are models."""
+    copies: Literal["allowed"] | None = None
+    """allowed: two raters may agree on nearly everything, and neither copied the other."""
+    drawn: Literal["random"] | None = None
+    """random: the labelled items were drawn at random from those of the judge, so that figures speak of all of them."""
     rater: str | None = None
     """The rater of all these verdicts, if no column names one; the file's name by default."""
     unreadable: Literal["stop", "invalid"] = "stop"
@@ -187,6 +192,11 @@ class VerdictFile(Source):
     def may_have_texts(self) -> bool:
         """True if rows can become pairs, or if the layout is not recognised yet."""
         return self.columns is None or self.columns.has_texts
+
+    @property
+    def may_have_labels(self) -> bool:
+        """True if a judge may be compared with these verdicts, as far as the file says."""
+        return self.kind in (None, *LABELLERS)
 
     def kind_of(self, rater: str) -> RaterKind | None:
         """The kind of a rater; None if the file does not say."""
@@ -203,6 +213,8 @@ class VerdictFile(Source):
     def _faults(self) -> Iterator[str]:
         if self.kind is not None and self.people is not None:
             yield "name either kind (of all raters) or people (patterns of those that are)"
+        if self.drawn is not None and not self.may_have_labels:
+            yield f"drawn is of items that people labelled, and these verdicts are of kind {self.kind}"
         yield from self._faults_of_scale()
         columns = self.columns
         if columns is None:
@@ -246,6 +258,17 @@ def order_faults(columns: VerdictColumns, coordinates: str | None) -> Iterator[s
         )
 
 
+class Required(Part):
+    """What is required of a judge."""
+
+    max_gap_to_human: float = Field(default=0.05, ge=0, lt=0.5)
+    """How far the judge's agreement with people may lie below that of two people: 0.05 is five points."""
+    min_agreement: float | None = Field(default=None, gt=0, lt=1)
+    """The agreement with labels that are the truth (`kind: truth` under `verdicts`) that the judge has to exceed."""
+    looks: int = Field(default=1, ge=1, le=1000)
+    """How often the labels are looked at while they come in, the last time included: intervals are wider for it."""
+
+
 class DataSources(Part):
     """The sources of a run file."""
 
@@ -261,3 +284,9 @@ class DataSources(Part):
     """Verdicts that exist already: people's labels, judges' logs. With texts they become pairs."""
     candidates: tuple[CandidateSource, ...] = ()
     """The answers to compare."""
+
+    @property
+    def drawn_at_random(self) -> bool:
+        """Whether all labels that come with files are declared as drawn at random."""
+        labels = [source.drawn == "random" for source in self.verdicts if source.may_have_labels]
+        return bool(labels) and all(labels) and not any(pairs.rater in LABELLERS for pairs in self.pairs)

@@ -28,7 +28,7 @@ from typing import Literal, NamedTuple
 
 from amendment.constitutions import Constitution
 from amendment.preference.readings import VerdictReading, by_comparison, comparison_of, readings_of
-from amendment.records import Comparison, Judgement, Verdict
+from amendment.records import LABELLERS, Comparison, Judgement, Verdict
 from amendment.statistics.sides import side_of
 
 Disagreement = Literal["mean", "tie", "drop"]
@@ -152,13 +152,14 @@ def majority_side(for_a: int, ties: int, for_b: int) -> int | None:
 
 
 def decide(verdicts: Sequence[Verdict]) -> Judgement:
-    """The judgement of one comparison's imported verdicts: people decide where there are any, then verifiers, then
-    raters of whom nobody says what they are, each kind by majority; then models, whether asked in one order or both.
+    """The judgement of one comparison's imported verdicts: labels that are the truth decide where there are any, then
+    people, then verifiers, then raters of whom nobody says what they are, each kind by majority; then models, whether
+    asked in one order or both.
 
     Principles that a file names stay with its verdicts: they are those of no constitution that is on record. Raises
     ValueError for verdicts of different comparisons.
     """
-    for kind in ("person", "verifier", "unknown"):
+    for kind in (*LABELLERS, "verifier", "unknown"):
         of_kind = [verdict for verdict in verdicts if verdict.rater_kind == kind]
         if of_kind and (judgement := majority(of_kind)).p_a is not None:
             return judgement.model_copy(update={"principle_ids": ()})

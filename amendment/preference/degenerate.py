@@ -37,7 +37,7 @@ answers, is an answer to none. All three: refusals in the same few words are leg
 NEIGHBOURS = 1000
 """Answers whose flaws are remembered: several comparisons of a prompt share them."""
 
-_KNOW = frozenset({"person", "verifier", "unknown"})
+_KNOW = frozenset({"person", "truth", "verifier", "unknown"})
 """Raters whose decisions are kept: an answer without content does not deceive them, or nothing is known of them."""
 
 _FENCE = r"<<(?:end )?[a-z][a-z0-9_]* [0-9a-f]{32}>>"

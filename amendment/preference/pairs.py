@@ -17,15 +17,16 @@ from pydantic import Field
 
 from amendment.hashing import content_id
 from amendment.preference.degenerate import likeness
-from amendment.records import Candidate, Comparison, Judgement, Pair, Part, Preference, Prompt
+from amendment.records import Candidate, Comparison, DecidedBy, Judgement, Pair, Part, Preference, Prompt, RaterKind
 from amendment.statistics import share
 from amendment.statistics.sides import side_of
 
 TIED_POOL = "all answers tied"
 
-_DECIDED_BY: dict[str, Literal["judge", "person", "verifier", "unknown"]] = {
+DECIDED_BY: dict[RaterKind, DecidedBy] = {
     "model": "judge",
     "person": "person",
+    "truth": "truth",
     "verifier": "verifier",
     "unknown": "unknown",
 }
@@ -133,7 +134,7 @@ def _orient(judgement: Judgement, settings: PairSettings) -> Pair | None:
         rejected_id=judgement.b if a_is_chosen else judgement.a,
         p_chosen=0.5 if is_tie else p_chosen,
         p_chosen_raw=p_chosen,
-        decided_by=_DECIDED_BY[judgement.rater_kind],
+        decided_by=DECIDED_BY[judgement.rater_kind],
         weight=1.0 if judgement.weight is None else judgement.weight,
         raters=judgement.raters,
         principle_ids=judgement.principle_ids,

@@ -147,7 +147,7 @@ def dataset_metadata(run: FinishedRun, settings: PublishSettings) -> dict[str, A
     # whether people are experts or a crowd is theirs to say: `other` until the card is edited
     creators = {
         "machine-generated": raters & {"model", "verifier"},
-        "other": raters & {"person", "unknown"} or not raters,
+        "other": raters & {"person", "truth", "unknown"} or not raters,
     }
     named = [str(source["dataset"]) for source in sources_in(run.settings) if source.get("dataset")]
     public = [name for name in named if not name.startswith((".", "/", "~")) and run.outgoing.file(name) == name]

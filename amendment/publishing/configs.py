@@ -17,7 +17,7 @@ from amendment.hashing import canonical_json
 from amendment.llm.ledger_reading import Reader
 from amendment.preference import majority
 from amendment.publishing.finished import FinishedRun
-from amendment.records import Candidate, Comparison, Message, Messages, Origin, Verdict, text_of
+from amendment.records import LABELLERS, Candidate, Comparison, Message, Messages, Origin, Verdict, text_of
 from amendment.text import around_fences, read_fenced
 
 if TYPE_CHECKING:
@@ -227,11 +227,11 @@ def lessons_dataset(run: FinishedRun, rows: list[Row]) -> DatasetDict:
 
 
 def _preferred(verdicts: Iterable[Verdict]) -> dict[Comparison, str]:
-    """The candidate that people and verifiers prefer, by comparison; none where they are evenly split."""
+    """The candidate that people, the truth and verifiers prefer, by comparison; none where they are evenly split."""
     groups: dict[Comparison, list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
         comparison = _comparison(verdict)
-        if verdict.rater_kind in ("person", "verifier") and verdict.scale == "pair" and comparison:
+        if verdict.rater_kind in (*LABELLERS, "verifier") and verdict.scale == "pair" and comparison:
             groups[comparison].append(verdict)
     p_a = {comparison: majority(labels).p_a for comparison, labels in groups.items()}
     return {one: one.a if p > 0.5 else one.b for one, p in p_a.items() if p is not None and p != 0.5}

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, overload
 
 from amendment.preference.checked import Effect
-from amendment.records import RaterKind, Scale
+from amendment.records import DecidedBy, RaterKind, Scale
 from amendment.text import plain
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 AnswerKind = Literal["draft", "revision", "candidate", "constructed", "imported"]
 Side = Literal["train", "test"]
-DecidedBy = Literal["judge", "verifier", "person", "construction", "unknown"]
 LONGEST_REPR = 100
 """Characters of a repr."""
 SHOWN = 10

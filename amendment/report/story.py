@@ -13,11 +13,13 @@ from amendment.data.pseudonyms import MAYBE_PEOPLE, portable
 from amendment.preference.aggregate import aggregate_verdicts, person_votes, rater_votes
 from amendment.preference.checked import DECISIVE, VerifiedAnswer, passes_all
 from amendment.preference.hints import HINTED
+from amendment.preference.pairs import DECIDED_BY
 from amendment.preference.readings import by_comparison
 from amendment.records import (
     Candidate,
     Comparison,
     Critique,
+    DecidedBy,
     Judgement,
     Preference,
     Prompt,
@@ -30,7 +32,6 @@ from amendment.report.records import (
     AnswerView,
     ComparisonView,
     CritiqueView,
-    DecidedBy,
     PairView,
     PromptStory,
     Side,
@@ -39,8 +40,6 @@ from amendment.report.records import (
 )
 from amendment.statistics.sides import side_of
 from amendment.text import transcript
-
-_DECIDED: dict[str, DecidedBy] = {"model": "judge", "person": "person", "verifier": "verifier", "unknown": "unknown"}
 
 
 class PairRow(NamedTuple):
@@ -226,7 +225,7 @@ class _Told:
         deciding = imported if imported and imported.p_a is not None else judged or imported
         p_a = deciding.p_a if deciding else None
         side = 0 if p_a is None else side_of(p_a)
-        decided_by: DecidedBy | None = _DECIDED[deciding.rater_kind] if deciding and p_a is not None else None
+        decided_by: DecidedBy | None = DECIDED_BY[deciding.rater_kind] if deciding and p_a is not None else None
         if pair:
             side = (1 if pair.chosen == a else -1) if pair.p_chosen != 0.5 else 0
             decided_by = pair.decided_by

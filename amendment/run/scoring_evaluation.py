@@ -23,6 +23,7 @@ from amendment.data.sources import PairColumns, PairFile, Source, word_of
 from amendment.data.verdict_files import DataSources, VerdictFile
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.preference import decide
+from amendment.records import LABELLERS
 from amendment.reward_model import RewardEvaluation, RewardModel, evaluate_reward, layout_of, longer_wins, reward_lines
 from amendment.run.scoring import AskedRow, Columns, model_hash, read_asked
 from amendment.yamlfile import capped
@@ -213,7 +214,7 @@ def _comparison(item: JoinedComparison, records: Records) -> dict[str, Any] | No
     votes = [
         {"A": verdict.shown[0] == chosen.id, "B": verdict.shown[1] == chosen.id}.get(str(verdict.value), 0.5)
         for verdict in records.verdicts
-        if verdict.rater_kind == "person" and verdict.invalid is None
+        if verdict.rater_kind in LABELLERS and verdict.invalid is None
     ]
     people = {"p_people": fmean(votes)} if votes else {}
     side = "chosen" if records.first == chosen.id else "rejected"

@@ -29,22 +29,24 @@ from amendment.audit.single import SingleLabels, label_certificate, read_labels
 from amendment.audit.studies import study_of
 from amendment.audit.text import certificate_lines
 from amendment.audit.variants import probe_json, variant_agreements, variant_sections
+from amendment.audit.votes import ComparisonInfo, Vote
 from amendment.calibration.labelling import ASKED, SAMPLE
 from amendment.calibration.report import SpotCheck, certificate_part, gate_section, spot_check_sections
-from amendment.calibration.samples import SpotCheckSettings
+from amendment.calibration.samples import ExportedProbability, SampledItem, SpotCheckSettings
 from amendment.data.pseudonyms import Outgoing, Pseudonyms
 from amendment.data.replies import MOST_UNREAD
 from amendment.data.source_rows import fact_name, source_state
 from amendment.data.sources import Source
 from amendment.data.store import Workspace
+from amendment.data.verdict_files import Required
 from amendment.errors import ConfigError
 from amendment.files import write_text
 from amendment.llm.ledger_reading import Reader
 from amendment.preference.checked import check_lines
-from amendment.records import Candidate, Prompt, Verdict
+from amendment.records import LABELLERS, Candidate, Prompt, Verdict
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
 from amendment.stages.construct import Contrast
-from amendment.stages.contract import Context, RunSettings, Stage, StageResult, dump
+from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, dump
 from amendment.stages.gate import certified_report, failed_gates, gate_counts, gate_tables, gates_of, write_gate
 from amendment.stages.inputs import files_read
 from amendment.stages.judging import REPORT, JudgingConfig, candidate_tables
@@ -93,12 +95,24 @@ class AuditStage(Stage):
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """Files suffice where the run has no judge to measure: an audit of labels needs no texts."""
+        settings = self.settings
+        key = {"certificate": CERTIFICATE_FORMAT, "asked": _asked(settings)._asdict()}
         if self.is_of_run:
-            gate = {"max_gap_to_human": self.people.gate.max_gap_to_human} if self.people else None
-            return {"certificate": CERTIFICATE_FORMAT, "gate": gate}
-        sources = (*self.settings.verdicts, *self.settings.pairs)
+            return key
+        sources = (*settings.verdicts, *settings.pairs)
         states = [source_state(source, context.base) for source in sources]
-        return {"certificate": CERTIFICATE_FORMAT, "verdicts": [dump(source) for source in sources], "sources": states}
+        return {**key, "verdicts": [dump(source) for source in sources], "sources": states}
+
+    def problems(self) -> Iterable[ConfigProblem]:
+        """One place says what is required, and a bar needs labels that can be compared with it."""
+        gate = ("spot_check", "gate") if self.people else ()
+        if gate:
+            for name in sorted(Required.model_fields.keys() & self.settings.model_fields_set):
+                yield (name,), f"a run with a spot check says it in its gate; write spot_check.gate.{name}"
+        is_with_truth = any(source.kind == "truth" for source in self.settings.verdicts)
+        if _asked(self.settings).min_agreement is not None and not is_with_truth:
+            place = (*gate, "min_agreement")
+            yield place, "needs labels that are the truth; write kind: truth in their entry under verdicts"
 
     def make(self, context: Context) -> StageResult:
         """Write the certificate, the same for others, and what trainings wait for."""
@@ -207,6 +221,19 @@ def audit_folder(run: Path, settings: RunSettings, *, folder: Path | None = None
 # What is read
 
 
+def _asked(settings: RunSettings, *, has_chances: bool = False) -> Requirements:
+    """What is required of a judge, by the gate of a spot check or at the top of the file, and declared of labels."""
+    people = settings.part(SpotCheckSettings)
+    required: Required = people.gate if people else settings
+    return Requirements(
+        margin=required.max_gap_to_human,
+        min_agreement=required.min_agreement,
+        looks=required.looks,
+        copies_allowed=any(source.copies for source in settings.verdicts),
+        drawn=has_chances or (people is None and settings.drawn_at_random),
+    )
+
+
 def _of_files(settings: RunSettings, base: Path) -> AuditInputs:
     if settings.verdicts or settings.pairs:
         return read_votes(settings, base)
@@ -234,6 +261,7 @@ def _of_run(workspace: Workspace, settings: RunSettings) -> AuditInputs:
     )
     names = {fact_name(source) for source in (*settings.pairs, *settings.verdicts)}
     inputs.files = [facts for facts in files_read(workspace) if facts.name in names]
+    inputs.has_chances = _with_chances(inputs.items, inputs.votes, workspace)
     if settings.part(JudgingConfig) and workspace.path(REPORT).is_file():
         inputs.checks = json.loads(workspace.path(REPORT).read_text(encoding="utf-8")).get("checks", {})
     constructed = workspace.note("construct") if settings.parts(Contrast) else None
@@ -244,6 +272,20 @@ def _of_run(workspace: Workspace, settings: RunSettings) -> AuditInputs:
             rows = [row._asdict() for row in reader.spending() if row.stage == "judging"]
         inputs.cost = [{name: row[name] for name in ("host", "model", *SUMS)} for row in rows]
     return inputs
+
+
+def _with_chances(items: dict[str, ComparisonInfo], votes: Iterable[Vote], workspace: Workspace) -> bool:
+    """Note with which chance each item was drawn for the spot check, and whether all labels are of such items; nothing
+    is noted where some are not."""
+    if not (workspace.path(SAMPLE).is_file() and workspace.path(PROBABILITIES).is_file()):
+        return False
+    chances = {row.comparison_id: row.inclusion for row in workspace.rows(SAMPLE, SampledItem)}
+    if not {vote.item for vote in votes if vote.kind in LABELLERS} <= chances.keys():
+        return False
+    exported = {row.comparison_id: None for row in workspace.rows(PROBABILITIES, ExportedProbability)}
+    for name, info in items.items():
+        items[name] = info._replace(inclusion=chances.get(name, exported.get(name, 0)))
+    return True
 
 
 def _pinned(settings: RunSettings, workspace: Workspace) -> RunSettings:
@@ -269,7 +311,7 @@ def _public(inputs: AuditInputs, outgoing: Outgoing) -> AuditInputs:
     return replace(
         inputs,
         votes=[
-            vote._replace(rater=(names if vote.kind == "person" else judges).get(vote.rater, vote.rater))
+            vote._replace(rater=(names if vote.kind in LABELLERS else judges).get(vote.rater, vote.rater))
             for vote in inputs.votes
         ],
         models={judges.get(name, name): model for name, model in inputs.models.items()},
@@ -344,7 +386,8 @@ def _write(
 ) -> Audited:
     """Audit the votes, and write both files: all tables into the one, the page of a lead into the other. `is_guessed`
     says that nobody confirmed the patterns of replies."""
-    asked = Requirements(guessed=_often_unread(inputs) if is_guessed else ())
+    asked = _asked(settings, has_chances=inputs.has_chances)
+    asked = asked._replace(guessed=_often_unread(inputs) if is_guessed else ())
     certificate = audit(inputs.items, inputs.votes, models=inputs.models, seed=settings.seed, asked=asked)
     gates = gates_of(people, certificate) if people else ()
     certificate = replace(certificate, conclusions=refused(certificate.conclusions, gates))

@@ -21,7 +21,7 @@ from amendment.constitutions.checks import source_of
 from amendment.curation.cleaning import CleanConfig
 from amendment.data.sources import FileSource, LilliputPrompts, Name, OneOrMore, Source
 from amendment.data.store import Workspace
-from amendment.data.verdict_files import DataSources
+from amendment.data.verdict_files import DataSources, Required
 from amendment.llm.client import Calls
 from amendment.llm.concurrency import Tally
 from amendment.llm.model import Model
@@ -71,7 +71,7 @@ class BudgetPart(Part):
     """No call is sent that could take the run's cost above this."""
 
 
-class RunSettings(DataSources):
+class RunSettings(Required, DataSources):
     """What every run file may say; `run.runfile.config` adds the parts of the stages."""
 
     constitution: Annotated[tuple[str, ...], OneOrMore] = ()

@@ -20,7 +20,7 @@ from amendment.keys import key_variables, run_scanner, sift
 from amendment.preference import RaterVote, majority_of
 from amendment.preference.aggregate import person_votes
 from amendment.preference.pairs import TIED_POOL, preference_row
-from amendment.records import Candidate, Pair, Preference, Verdict, text_of
+from amendment.records import LABELLERS, Candidate, Pair, Preference, Verdict, text_of
 from amendment.stages.calibration import PROBABILITIES
 from amendment.stages.cleaning import DROPPED, ONE_SIDED_TABLE, Cleaning, clean_key, funnel_lines, one_sided_lines
 from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig
@@ -341,7 +341,7 @@ def calibrated_pairs(pairs: Iterable[Pair], p_a: Mapping[str, float], *, is_used
             calibrated.pairs.append(pair)
             continue
         p = calibrated_p if pair.chosen_id < pair.rejected_id else 1 - calibrated_p
-        is_open = pair.p_chosen != 0.5 and pair.decided_by not in ("person", "verifier")
+        is_open = pair.p_chosen != 0.5 and pair.decided_by not in (*LABELLERS, "verifier")
         update = {"p_chosen_calibrated": p, **({"p_chosen": p} if is_used and is_open else {})}
         calibrated.counts["calibration says the opposite"] += side_of(p) < 0 and is_open
         calibrated.pairs.append(pair.model_copy(update=update))

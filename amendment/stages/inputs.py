@@ -62,7 +62,7 @@ class InputsStage(Stage):
             "prompts": [dump(source) for source in settings.prompts],
             "candidates": [dump(source) for source in files],
             "pairs": [dump(source) for source in settings.pairs],
-            "verdicts": [dump(source) for source in settings.verdicts],
+            "verdicts": [dump(source, without={"copies", "drawn"}) for source in settings.verdicts],
             "test_share": settings.need(DatasetConfig).test_share,
             "files": [source_state(source, context.base) for source in (*sources, *settings.verdicts)],
             **clean_key(settings, context.base, of_prompts=True),

@@ -40,7 +40,7 @@ from amendment.preference.panel import (
 )
 from amendment.preference.principles import PrincipleTally
 from amendment.preference.ranking import rank_adaptively
-from amendment.records import Candidate, Comparison, Judgement, Part, Prompt, Record, Verdict
+from amendment.records import LABELLERS, Candidate, Comparison, Judgement, Part, Prompt, Record, Verdict
 from amendment.stages.construct import CANDIDATES as CONSTRUCTED_ANSWERS
 from amendment.stages.construct import PAIRS as CONSTRUCTED_PAIRS
 from amendment.stages.construct import ConstructConfig, ConstructedPair
@@ -289,7 +289,7 @@ class JudgeStep(Step):
         self._constructed = constructed or {}
         self._config, self._workspace, self._seed = config, context.workspace, context.config.seed
         rows = self._workspace.rows("inputs/judgements", Judgement)
-        people = [(row, row.p_a) for row in rows if row.rater_kind == "person" and row.p_a is not None]
+        people = [(row, row.p_a) for row in rows if row.rater_kind in LABELLERS and row.p_a is not None]
         self._people = {row.comparison_id: p_a for row, p_a in people}
         self._waits = config.jury == "weighted" and not context.is_rehearsed
         if self._waits:

@@ -15,7 +15,7 @@ from amendment.audit.conclusion import Conclusion, Evidence, decide, refused
 from amendment.audit.gates import Gate, GateOutcome
 from amendment.audit.votes import ComparisonInfo, Vote
 from tests.audit.letters import items, said
-from tests.command_line import amendment
+from tests.command_line import Ended, amendment
 
 CHECKS = [
     *("order", "invalid", "constant", "repetition", "chance", "ceiling", "bar", "categories"),
@@ -83,9 +83,18 @@ def right(seed: int, count: int, *chances: float) -> Sides:
     return np.stack([np.where(draw.random(count) < chance, truth, -truth) for chance in chances])
 
 
-def concluded(folder: Path, people: Sides, judges: Sides, **more: Any) -> list[dict[str, Any]]:
-    """What `amendment audit` concludes on a file with a column for each rater; nan is an empty cell. `more` are columns
-    of all items."""
+def concluded(
+    folder: Path, people: Sides, judges: Sides, *, labels: str = "kind: person", top: str = "", **more: Any
+) -> list[dict[str, Any]]:
+    """What `amendment audit` concludes on a file with a column for each rater; nan is an empty cell. `labels` is what
+    the entry of people declares, `top` what the study asks; `more` are columns of all items."""
+    ended = audited(folder, people, judges, labels, top, **more)
+    assert ended.code == 0, ended.err
+    found: list[dict[str, Any]] = json.loads(ended.out)["conclusions"]
+    return found
+
+
+def audited(folder: Path, people: Sides, judges: Sides, labels: str, top: str, **more: Any) -> Ended:
     names = [f"person{row}" for row in range(len(people))], [f"judge{row}" for row in range(len(judges))]
     with (folder / "votes.csv").open("w", newline="") as file:
         rows = csv.writer(file)
@@ -94,15 +103,12 @@ def concluded(folder: Path, people: Sides, judges: Sides, **more: Any) -> list[d
             said = [WORD.get(side, "") for side in (*people[:, item].tolist(), *judges[:, item].tolist())]
             rows.writerow([f"i{item}", *(column[item] for column in more.values()), *said])
     columns = "".join(f", {name}: {name}" for name in more)
-    lines = ["name: study", "verdicts:"]
-    for kind, raters in zip(("person", "model"), names, strict=True):
-        lines.append(f"  - {{path: votes.csv, kind: {kind}, words: {{a: A, b: B, tie: tie}},")
+    lines = ["name: study", top, "verdicts:"]
+    for declared, raters in zip((labels, "kind: model"), names, strict=True):
+        lines.append(f"  - {{path: votes.csv, {declared}, words: {{a: A, b: B, tie: tie}},")
         lines.append(f"     columns: {{item: item{columns}, votes: [{', '.join(raters)}]}}, unreadable: invalid}}")
     (folder / "study.yaml").write_text("\n".join(lines) + "\n")
-    ended = amendment("audit", folder / "study.yaml", "--folder", folder / "audit", "--json")
-    assert ended.code == 0, ended.err
-    found: list[dict[str, Any]] = json.loads(ended.out)["conclusions"]
-    return found
+    return amendment("audit", folder / "study.yaml", "--folder", folder / "audit", "--json")
 
 
 def form(found: list[dict[str, Any]]) -> tuple[str, str]:
@@ -183,6 +189,39 @@ def test_labels_of_some_items_speak_of_items_like_these(tmp_path: Path) -> None:
     (found,) = concluded(tmp_path, said[:3], said[3:])
     assert (found["form"], found["where"]) == ("use only where", ["on items like the 40 % that people labelled"])
     assert found["labelled"] == pytest.approx(0.4)
+    assert found["for_all_items"] is None
+    assert found["labelled_differ"] == []
+    assert "this cannot be extended to the others: drawn: random is not declared" in found["sentence"]
+
+
+def test_how_the_labelled_items_differ_from_the_others_is_said(tmp_path: Path) -> None:
+    said = right(12, 1500, 0.95, 0.95, 0.95, 0.95)
+    said[:3, 600:] = np.nan
+    said[3, 960:] = 0.0  # people labelled the easy 40 %; on 540 of the other 900 the judge finds no difference
+    category = ["chat"] * 300 + ["code"] * 1200  # half of the labelled items, and all others
+    for labels, why in (("kind: person", "is not declared"), ("kind: person, drawn: random", "do not look drawn")):
+        (found,) = concluded(tmp_path, said[:3], said[3:], labels=labels, category=category)
+        assert (found["form"], found["for_all_items"]) == ("use only where", None)
+        assert why in found["sentence"]
+        assert found["labelled_differ"] == [
+            {"what": "it chooses an answer on", "labelled": 1.0, "others": pytest.approx(0.4)},
+            {"what": "category code is", "labelled": 0.5, "others": 1.0},
+        ]
+        assert "it chooses an answer on 100 % against 40 %, category code is 50 % against 100 %" in found["sentence"]
+
+
+def test_labels_that_were_drawn_at_random_speak_of_all_items(tmp_path: Path) -> None:
+    said = np.stack([np.where(np.arange(1500) % 2, 1.0, -1.0)] * 4)
+    said[:3, 600:] = np.nan
+    said[3, :150] = said[3, 600:870] = 0.0  # no choice on a quarter of the labelled items, and on 30 % of the others
+    labels = "kind: person, drawn: random, copies: allowed"
+    (found,) = concluded(tmp_path, said[:3], said[3:], labels=labels, top="max_gap_to_human: 0.2")
+    assert (found["form"], found["where"]) == ("use", [])
+    # it is right wherever it chooses, and one half elsewhere: 0.875 of the labelled, by its choices 0.85 of the others
+    assert found["agreement"]["value"] == pytest.approx(0.875)
+    lam = 0.25 * 0.75 / (0.28 * 0.72 * (1 + 600 / 900))  # by the spread of its choices on labelled and on all items
+    assert found["for_all_items"]["value"] == pytest.approx(0.875 - lam * 0.025)
+    assert "on all that could be drawn it would be 86.1 %" in found["sentence"]
 
 
 def test_a_length_that_people_prefer_too_forbids_nothing(tmp_path: Path) -> None:
@@ -227,6 +266,80 @@ def test_copied_rows_do_not_count_twice(tmp_path: Path) -> None:
     said = np.tile(right(17, 40, 1.0, 1.0, 1.0, 1.0), 10)
     found = concluded(tmp_path, said[:3], said[3:], prompt_id=[f"p{i % 40}" for i in range(400)])
     assert form(found) == ("no conclusion", "open")
+
+
+# What a study declares and asks
+
+
+@pytest.mark.parametrize(
+    ("top", "expected"),
+    [
+        ("", ("no conclusion", "no bar")),
+        ("min_agreement: 0.85", ("use", "agreement")),
+        ("min_agreement: 0.9", ("no conclusion", "open")),
+        ("min_agreement: 0.97", ("do not use", "bar")),
+    ],
+)
+def test_beside_the_truth_a_judge_needs_the_bar_that_the_study_names(
+    top: str, expected: tuple[str, str], tmp_path: Path
+) -> None:
+    truth, judge = np.where(np.arange(500) % 2, 1.0, -1.0), np.where(np.arange(500) % 2, 1.0, -1.0)
+    judge[:40] *= -1  # right on 460 of 500, less than two standard errors of 1.2 points above 90 %
+    (found,) = concluded(tmp_path, truth[None], judge[None], labels="kind: truth", top=top)
+    assert form([found]) == expected
+    assert found["agreement"]["value"] == pytest.approx(0.92)
+    assert found["two_annotators"] is None
+    assert ("min_agreement" in found["sentence"]) == (expected[0] == "no conclusion")
+
+
+def test_an_item_without_the_truth_has_no_label(tmp_path: Path) -> None:
+    truth, judge = right(18, 500, 1.0, 1.0)
+    truth[400:] = np.nan
+    (found,) = concluded(
+        tmp_path, truth[None], judge[None], labels="kind: truth, drawn: random", top="min_agreement: 0.85"
+    )
+    assert (found["form"], found["agreement"]["n"], found["agreement"]["value"]) == ("use", 400, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "top", "message"),
+    [
+        ("kind: person", "min_agreement: 0.85", "min_agreement: needs labels that are the truth"),
+        ("kind: truth", "min_agreement: 1", "min_agreement: found 1, expected less than 1"),
+        ("kind: truth", "min_agreement: 0", "min_agreement: found 0, expected more than 0"),
+        ("kind: person", "max_gap_to_human: 0.5", "max_gap_to_human: found 0.5, expected less than 0.5"),
+        ("kind: person", "looks: 0", "looks: found 0, expected at least 1"),
+        ("kind: person, copies: no", "", "copies: "),
+        ("kind: model, drawn: random", "", "drawn is of items that people labelled"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(labels: str, top: str, message: str, tmp_path: Path) -> None:
+    said = right(19, 40, 0.9, 0.9, 0.9)
+    ended = audited(tmp_path, said[:2], said[2:], labels, top)
+    assert ended.code != 0
+    assert "study.yaml:" in ended.err
+    assert message in ended.err
+
+
+def test_honest_experts_may_agree_on_nearly_everything_where_the_study_says_so(tmp_path: Path) -> None:
+    said = right(20, 500, 0.999, 0.999, 0.999)
+    assert form(concluded(tmp_path, said[:2], said[2:])) == ("no conclusion", "copies")
+    allowed = concluded(tmp_path, said[:2], said[2:], labels="kind: person, copies: allowed")
+    assert form(allowed) == ("use", "agreement")
+
+
+def test_the_margin_is_the_one_that_the_study_names(tmp_path: Path) -> None:
+    said = right(21, 1000, 0.95, 0.95, 0.95, 0.9)  # about 4.5 points below people
+    assert form(concluded(tmp_path, said[:3], said[3:])) == ("no conclusion", "open")
+    (found,) = concluded(tmp_path, said[:3], said[3:], top="max_gap_to_human: 0.1")
+    assert (found["form"], found["margin"]) == ("use", 0.1)
+    assert "the margin is 10" in found["sentence"]
+
+
+def test_several_looks_share_the_level_of_one(tmp_path: Path) -> None:
+    said = right(22, 300, 0.95, 0.95, 0.95, 0.95)
+    concluded(tmp_path, said[:3], said[3:], top="looks: 5")
+    assert json.loads((tmp_path / "audit/certificate.json").read_text())["level"] == pytest.approx(1 - 0.05 / 5)
 
 
 # Figures and sentences

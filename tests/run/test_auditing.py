@@ -81,12 +81,12 @@ def test_a_dataset_in_a_folder_is_named_by_the_hash_of_its_files(tmp_path: Path)
 
 
 def labelled_pairs(folder: Path) -> list[dict[str, Any]]:
-    """Six questions of Lilliput with two answers each, and a person's vote."""
+    """Six questions of Lilliput with two answers each, and a person's vote; column `bo` says the opposite."""
     from amendment.simulator import sample_prompts
 
     rows = [
-        {"q": prompt.text, "x": f"the answer is {n}", "y": f"it is {n + 1} because of gravity", "ann": "ab"[n % 2]}
-        for n, prompt in enumerate(sample_prompts(6, 1))
+        {"q": prompt.text, "x": f"the answer is {n}", "y": f"it is {n + 1} because of gravity", "ann": ann, "bo": bo}
+        for n, (prompt, ann, bo) in enumerate(zip(sample_prompts(6, 1), "ababab", "bababa", strict=True))
     ]
     save(folder / "labels.csv", rows)
     return [{"path": "labels.csv", "kind": "person", "columns": {"prompt": "q", "a": "x", "b": "y", "votes": ["ann"]}}]
@@ -114,6 +114,22 @@ def test_a_runs_judge_is_measured_on_labelled_comparisons_while_people_decide_th
     assert run().ran == ()
     with pytest.raises(ConfigError, match="not a run's folder"):
         audit_path(tmp_path / "again")
+
+
+def test_labels_that_are_the_truth_decide_pairs_and_nobody_learns_who_gave_them(tmp_path: Path) -> None:
+    (people,) = labelled_pairs(tmp_path)
+    truth = {**people, "kind": "truth", "columns": {**people["columns"], "votes": ["bo"]}}
+    path = run_file(tmp_path, **JUDGED, verdicts=[people, truth], min_agreement=0.9)
+    result = Run.from_file(path, folder=tmp_path / "run")()
+    rows = [row for split in result.dataset.values() for row in split]
+    assert [(row["decided_by"], row["raters"]) for row in rows] == [("truth", ["person-1"])] * 6
+    own, published = (
+        json.loads((tmp_path / "run" / name / "certificate.json").read_text(encoding="utf-8")) for name in ("", "audit")
+    )
+    assert [rater["name"] for rater in own["counts"]["raters"] if rater["kind"] == "truth"] == ["bo"]
+    assert {"person-1", "person-2"} <= {rater["name"] for rater in published["counts"]["raters"]}
+    again = Run.from_file(path, folder=tmp_path / "run", overrides=["min_agreement=0.8"])()
+    assert (again.ran, again.sent) == (("audit",), 0)
 
 
 def test_verdicts_of_a_judge_that_the_run_file_names_no_more_stay_out_of_the_certificate(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_a_changed_answer_to_a_failed_gate_makes_no_certificate_anew(failed: Pat
 
 
 def test_the_margin_is_part_of_the_certificate_and_excuses_no_judge_below_one_half(failed: Path) -> None:
-    again = run(failed, PAGED, "spot_check.gate.max_gap_to_human=0.5")
+    again = run(failed, PAGED, "spot_check.gate.max_gap_to_human=0.49")
     assert (again.ran, again.sent) == (("audit",), 0)
     assert told(failed / "run", "certificate.json")["gate"]["outcome"] == "FAIL"
 

@@ -461,6 +461,27 @@ def test_nobodys_name_and_nobodys_words_leave_in_rows_cards_and_exports(own: Pat
     assert names_in(published.decode("utf-8", "replace")) == []
 
 
+def test_items_of_a_spot_check_weigh_by_the_chance_with_which_they_were_drawn(finished_folder: Path) -> None:
+    folder = finished_folder / "run"
+    said: dict[tuple[str, ...], list[float]] = {}
+    for side in ("labels/open", "labels/sealed"):
+        for label in Workspace(folder).read(side, Verdict):
+            a_first = label.shown[0] == min(label.shown)
+            if not label.sample:
+                choice = {"A": 1.0, "B": -1.0}.get(str(label.value), 0.0) * (1 if a_first else -1)
+                said.setdefault((label.prompt_id, *sorted(label.shown)), []).append(choice)
+    # the judge goes by the order in half of its verdicts, and is measured where its two orders agree
+    drawn = [(item, said.get((item.prompt_id, item.a, item.b), [])) for item in sample(folder) if item.consistent]
+    rows = [(1 / item.inclusion, (1 + both[0] * both[1]) / 2) for item, both in drawn if len(both) == 2]
+    weights = [weight for weight, _ in rows]
+    assert max(weights) > 1.1 * min(weights)
+    (found,) = told(folder, "certificate.json")["conclusions"]
+    expected = sum(weight * agreement for weight, agreement in rows) / sum(weights)
+    assert found["two_annotators"]["value"] == pytest.approx(expected)
+    assert found["for_all_items"]["n"] == sum(bool(choices) for _, choices in drawn)
+    assert not [condition for condition in found["where"] if "items like" in condition]
+
+
 def test_what_people_wrote_beside_a_verdict_stays_in_the_labels(finished_folder: Path) -> None:
     for path in (finished_folder / "run").rglob("*"):
         if path.is_file() and not path.name.startswith("labels.sqlite"):
