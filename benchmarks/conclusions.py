@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -49,6 +50,7 @@ class Drawn:
     honest: Sequence[int] | None = None
     """Annotators who answer by themselves; all by default."""
     category: NDArray[np.str_] | None = None
+    """An empty name where none is given."""
     cluster: NDArray[np.int64] | None = None
     """Items of one prompt."""
     swapped: Array | None = None
@@ -360,7 +362,7 @@ def votes_of(
     known = {
         f"i{i}": ComparisonInfo(
             None if drawn.cluster is None else f"p{drawn.cluster[i]}",
-            None if drawn.category is None else str(drawn.category[i]),
+            None if drawn.category is None else str(drawn.category[i]) or None,
         )
         for i in range(items)
     }
@@ -464,9 +466,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--worlds", nargs="*")
     given = parser.parse_args()
-    chosen = [world for world in WORLDS if not given.worlds or any(name in world.name for name in given.worlds)]
-    for line in table(chosen, given.seeds):
+    from benchmarks.conclusions_worlds import MORE
+
+    def chosen(worlds: Sequence[World]) -> list[World]:
+        return [world for world in worlds if not given.worlds or any(name in world.name for name in given.worlds)]
+
+    for line in table(chosen(WORLDS), given.seeds):
         print(line, flush=True)
+    if more := chosen(MORE):
+        print("| **A reader of the definition wrote these:** |" + " |" * 8, flush=True)
+        for line in islice(table(more, given.seeds), 2, None):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":
