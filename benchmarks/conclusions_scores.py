@@ -233,7 +233,7 @@ def run(label_world: World, seed: int) -> Run:
     ]
     clusters = drawn.cluster if drawn.cluster is not None else np.arange(label_world.items)
     prompts = {f"i{place}": f"p{cluster}" for place, cluster in enumerate(clusters.tolist())}
-    inputs = SingleLabels("world", scale, list("12345"), labels, prompts, Counter(), [], [])
+    inputs = SingleLabels("world", scale, list("12345"), labels, prompts, Counter(), [], [], {})
     found = label_certificate(inputs, label_world.asked)[0]["conclusion"][0]
     is_wrong = {"use": label_world.truth == "must not", "do not use": label_world.truth == "as good"}
     return Run(found["form"], found["because"], is_wrong.get(found["form"], False))

@@ -19,7 +19,7 @@ from amendment.audit.figures import short
 from amendment.audit.votes import INVALID, AuditData, Codes, Flags, Numbers
 from amendment.errors import DataError
 from amendment.statistics import Estimate
-from amendment.statistics.beside import Beside, Shown, Sides, beside, kappa_with_people, mean_of
+from amendment.statistics.beside import Beside, Labels, Shown, Sides, beside, even_gap, kappa_with_people, mean_of
 from amendment.statistics.intervals import FEWEST_ITEMS
 from amendment.statistics.planning import Bar
 from amendment.statistics.sampling import prediction_powered
@@ -36,6 +36,7 @@ IDENTICAL = 0.97
 EXCESS = 0.05
 """The least excess of E[x y] over what the others imply that is called a copy."""
 WITHOUT = "without a category"
+EVENLY = "all annotators count the same"
 MOST_LISTED = 50
 MOST_COMPARED = 30
 """Annotators that are compared pair by pair, those with most items."""
@@ -88,14 +89,6 @@ class Part(NamedTuple):
     standing: Standing
 
 
-class Labelled(NamedTuple):
-    """The votes that a judge is compared with, as sides: +1, 0 or -1."""
-
-    item: Codes
-    rater: Codes
-    side: Numbers
-
-
 @dataclass(frozen=True, kw_only=True)
 class Look:
     """A judge, those it is compared with, and what has to be shown of it, on the items of `where`."""
@@ -105,7 +98,10 @@ class Look:
     """The judge among the raters."""
     judge: Numbers
     """Its side of every item; nan where it was not asked."""
-    labels: Labelled
+    labels: Labels
+    with_copies: Labels | None
+    """The same with those who were left out since they agree with another person more than the others imply: they may
+    err alike. None where there are none."""
     people: tuple[str, ...]
     """Who sets the ceiling, or knows the truth."""
     left_out: tuple[str, ...]
@@ -138,18 +134,44 @@ class Look:
         """The same beyond chance."""
         return kappa_with_people(self.sides)
 
+    @cached_property
+    def gaps(self) -> dict[str, Shown]:
+        """The gap as the sentence has it, and under other assumptions: a conclusion depends neither on who labelled how
+        much nor on whether two people copy or err alike."""
+        asked = self.asked_items
+        gaps = {"": self.figures.gap, EVENLY: self._even(self.labels.where(asked))}
+        if self.with_copies is not None:
+            labels = self.with_copies.where(asked)
+            gaps["nobody is left out"] = beside(sides_of(self.data, self.judge, labels)).gap
+            gaps[f"nobody is left out and {EVENLY}"] = self._even(labels)
+        return gaps
+
+    def _even(self, labels: Labels) -> Shown:
+        return even_gap(self.judge, labels, self.data.weight, self.data.prompt)
+
     @property
-    def parts(self) -> dict[str, tuple[Shown, float]]:
-        """By the gate of each part, the figure and what it has to exceed."""
+    def parts(self) -> dict[str, tuple[Sequence[Shown], float]]:
+        """By the gate of each part, the figures and what they have to exceed."""
+        chance = {"chance": ((self.kappa,), self.bar.kappa)}
         if not self.is_truth:
-            return {**self.bar.parts(self.figures), "chance": (self.kappa, self.bar.kappa)}
+            people = (self.figures.people_kappa,), self.bar.kappa
+            return {"people": people, **chance, "ceiling": (tuple(self.gaps.values()), -self.bar.margin)}
         bar = 1.0 if self.asked.min_agreement is None else self.asked.min_agreement
-        return {"chance": (self.kappa, self.bar.kappa), "bar": (self.with_labels, bar)}
+        return {**chance, "bar": ((self.with_labels,), bar)}
+
+    def p_above(self, part: str) -> float:
+        """The one-sided p of the hypothesis that the judge is at the bound of this part or below."""
+        figures, bound = self.parts[part]
+        return max(shown.p_above(bound) for shown in figures)
+
+    def p_below(self, part: str) -> float:
+        figures, bound = self.parts[part]
+        return max(shown.p_below(bound) for shown in figures)
 
     @property
     def missing(self) -> tuple[str, ...]:
         """The parts that are not shown."""
-        return tuple(name for name, (shown, bound) in self.parts.items() if not shown.p_above(bound) < self.bar.p)
+        return tuple(part for part in self.parts if not self.p_above(part) < self.bar.p)
 
     @property
     def says_one_thing(self) -> bool:
@@ -204,8 +226,11 @@ def look_at(
     people, left_out = (truth, []) if truth else _without_alarm(data, alarmed)
     name = data.raters[number].name
     copied = None if truth or asked.copies_allowed else first_copy(data, judge, name, people)
+    together = people
     while copied is not None and copied.is_certain:
         people = [other for other in people if data.raters[other].name != copied.second]
+        if copied.first == name:
+            together = [other for other in together if data.raters[other].name != copied.second]
         left_out.append(f"{copied.second} agrees with {copied.first} more than the others imply")
         copied = first_copy(data, judge, name, people)
     return Look(
@@ -213,6 +238,7 @@ def look_at(
         number=number,
         judge=judge,
         labels=labels_of(data, people),
+        with_copies=labels_of(data, together) if len(together) > len(people) else None,
         people=tuple(data.raters[other].name for other in people),
         left_out=tuple(left_out),
         copied=copied,
@@ -265,7 +291,7 @@ def by_column(look: Look, codes: Codes, names: Sequence[str]) -> Iterator[Part]:
         part = replace(look, where=look.where & (codes == code))
         is_above = part.kappa.p_above(0) < look.bar.p
         share = float((codes[asked] == code).mean())
-        is_large = share + 2.33 * math.sqrt(share * (1 - share) / asked.sum()) >= LARGE
+        is_large = share + 3.09 * math.sqrt(share * (1 - share) / asked.sum()) >= LARGE
         name = names[code] if code >= 0 else WITHOUT
         yield Part(name, share, is_large, part.figures, part.kappa, "above chance" if is_above else "too few labels")
 
@@ -274,10 +300,10 @@ def _category(data: AuditData, code: int) -> str:
     return data.categories[code] if code >= 0 else WITHOUT
 
 
-def labels_of(data: AuditData, raters: Collection[int]) -> Labelled:
+def labels_of(data: AuditData, raters: Collection[int]) -> Labels:
     """What these people say, one entry per person and item; what could not be read is no choice."""
     verdicts = data.verdicts.where(np.isin(data.verdicts.rater, list(raters)))
-    return Labelled(verdicts.item, verdicts.rater, _sides(verdicts.value))
+    return Labels(verdicts.item, verdicts.rater, _sides(verdicts.value))
 
 
 def judge_sides(data: AuditData, number: int) -> Numbers:
@@ -288,7 +314,7 @@ def judge_sides(data: AuditData, number: int) -> Numbers:
     return sides
 
 
-def sides_of(data: AuditData, judge: Numbers, labels: Labelled, where: Flags | None = None) -> Sides:
+def sides_of(data: AuditData, judge: Numbers, labels: Labels, where: Flags | None = None) -> Sides:
     """Judge and people on the items that both spoke of, or on those of `where` among them."""
     count = len(data.items)
     people = np.bincount(labels.item, minlength=count).astype(np.float64)

@@ -338,7 +338,7 @@ def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
             yield from (known, *conclusion.left_out)
         case "open":
             yield known
-            yield f"the labels do not show {_listed([_PARTS[name] for name in look.missing])}"
+            yield f"the labels do not show {_listed([_PARTS[name] for name in look.missing])}{_otherwise(look)}"
             yield from (*_settled(look), *conclusion.left_out)
         case "categories":
             yield from (known, "in no category is it shown to agree with people more than chance does")
@@ -359,6 +359,15 @@ _PARTS = {
     "ceiling": "that it is within the margin",
     "bar": "that it reaches min_agreement",
 }
+
+
+def _otherwise(look: Look) -> str:
+    """What the gap is under other assumptions, where it alone is shown."""
+    shown = {assumed: gap.p_above(-look.bar.margin) < look.bar.p for assumed, gap in look.gaps.items()}
+    assumed = next((words for words, is_shown in shown.items() if not is_shown), "")
+    if "ceiling" not in look.missing or not assumed:
+        return ""
+    return f" if {assumed} ({_shown(look.gaps[assumed].estimate(1 - 5 * look.bar.p), '+.1f', 100)} points)"
 
 
 def _known(conclusion: Conclusion, look: Look) -> str:

@@ -19,7 +19,7 @@ from amendment.audit.agreement import (
 )
 from amendment.audit.alarm import Alarms
 from amendment.audit.bias import FORMAT, LENGTH, SELF, FeatureBias, bias_table, longer_by_majority
-from amendment.audit.ceiling import LEAST_KAPPA, Look, Part, by_category
+from amendment.audit.ceiling import Look, Part, by_category
 from amendment.audit.figures import between, short
 from amendment.audit.people import stands_in
 from amendment.audit.position import CONFOUNDED, Position, Repetition, position, repetition
@@ -158,7 +158,7 @@ def gates(
     tested = {
         "invalid": _p_above(invalid, MOST_UNREADABLE, level),
         "repetition": 1 - _p_above(judge.repetition.stability, HARDLY_STABLE, level) if judge.repetition else math.nan,
-        **{check: shown.p_below(bound) for check, (shown, bound) in look.parts.items() if check != "people"},
+        **{check: look.p_below(check) for check in look.parts if check != "people"},
     }
     parts, family = by_category(look, {check: p for check, p in tested.items() if rulings[check][0] == "FAIL"})
     for check in tested:
@@ -254,7 +254,7 @@ def _chance(look: Look) -> Ruling:
         return "FAIL", "every verdict is the same"
     if look.kappa.items < FEWEST_ITEMS:
         return "not measured", f"{look.kappa.items} items with a label"
-    return _against(look.kappa, LEAST_KAPPA, look, f"kappa {_interval(look.kappa, look, '.2f', 1)}")
+    return _against(look, "chance", f"kappa {_interval(look.kappa, look, '.2f', 1)}")
 
 
 def _ceiling(look: Look) -> Ruling:
@@ -262,23 +262,21 @@ def _ceiling(look: Look) -> Ruling:
     if look.is_truth or gap.items < FEWEST_ITEMS:
         return "not measured", f"{gap.items} items with two annotators"
     shown = f"agreement minus that of two annotators, in points: {_interval(gap, look, '+.1f', 100)}"
-    return _against(gap, -look.asked.margin, look, shown)
+    return _against(look, "ceiling", shown)
 
 
 def _bar(look: Look) -> Ruling:
     bar = look.asked.min_agreement
     if not look.is_truth or bar is None or look.with_labels.items < FEWEST_ITEMS:
         return "not measured", "needs labels of kind truth, and min_agreement"
-    return _against(
-        look.with_labels, bar, look, f"agreement in percent: {_interval(look.with_labels, look, '.1f', 100)}"
-    )
+    return _against(look, "bar", f"agreement in percent: {_interval(look.with_labels, look, '.1f', 100)}")
 
 
-def _against(shown: Shown, bound: float, look: Look, found: str) -> Ruling:
-    """PASS where the figure is shown above the bound, FAIL where it is shown below, by itself."""
-    if shown.p_above(bound) < look.bar.p:
+def _against(look: Look, part: str, found: str) -> Ruling:
+    """PASS where all figures of the part are shown above their bound, FAIL where all are shown below, by themselves."""
+    if look.p_above(part) < look.bar.p:
         return "PASS", found
-    return ("FAIL", found) if shown.p_below(bound) < 5 * look.bar.p else ("WARN", f"{found}: {CANNOT_TELL}")
+    return ("FAIL", found) if look.p_below(part) < 5 * look.bar.p else ("WARN", f"{found}: {CANNOT_TELL}")
 
 
 def _interval(shown: Shown, look: Look, form: str, scale: float) -> str:

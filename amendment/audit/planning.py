@@ -53,8 +53,8 @@ def plan_lines(judges: int, asked: Requirements) -> Iterator[str]:
     yield ""
     margin = f"{100 * bar.margin:g} points"
     yield f'"Use" has a margin of {margin}. A judge is shown to be below people where the {level} interval'
-    yield f"of the difference lies below 0. Both come in {often} of samples. The last two rows are {level} intervals for"
-    yield "a judge as good as people. Each item has a prompt of its own, and judge and people err independently;"
+    yield f"of the difference lies below 0. Both come in {often} of samples. The last two rows are {level} intervals"
+    yield "for a judge as good as people. Each item has a prompt of its own, and judge and people err independently;"
     yield "otherwise more may be needed."
 
 

@@ -20,7 +20,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amendment.statistics.intervals import Codes, Estimate, Floats, clustered_error, json_values
+from amendment.statistics.intervals import FEWEST_ITEMS, Codes, Estimate, Floats, clustered_error, json_values
+
+FEWEST_TOGETHER = 5
+"""Items from which two people weigh as much as any other two."""
 
 
 class Shown(NamedTuple):
@@ -119,6 +122,19 @@ class Sides(NamedTuple):
         return among
 
 
+class Labels(NamedTuple):
+    """What people say, one entry per label."""
+
+    item: Codes
+    rater: Codes
+    side: Floats
+    """+1, 0 or -1."""
+
+    def where(self, mask: NDArray[np.bool_]) -> Labels:
+        """Those of the items that `mask` has."""
+        return Labels._make(column[mask[self.item]] for column in self)
+
+
 class Beside(NamedTuple):
     """A judge and people on the items of two people or more."""
 
@@ -163,6 +179,59 @@ def shown_mean(values: Floats, weight: Floats, cluster: Codes, ends: tuple[float
     mean = float(weight @ values) / total
     error, clusters = clustered_error(weight * (values - mean) / total, cluster, weight)
     return Shown(mean, error if clusters > 1 else math.nan, values.size, clusters, *ends)
+
+
+def even_gap(judge: Floats, labels: Labels, weight: Floats, cluster: Codes) -> Shown:
+    """The gap where annotators, and pairs of them, count the same, and within each of them all items; `judge`, `weight`
+    and `cluster` have an entry per item.
+
+    A label weighs 1 / (labels of its item), divided by the sum of that over its rater's labels; so do pairs of labels.
+    So the gap is that of `beside` where everybody labelled everything, and where other people got other items, it does
+    not rest on who labelled most. A rater of fewer than `FEWEST_ITEMS` items, and a pair of fewer than
+    `FEWEST_TOGETHER`, weigh less in proportion.
+    """
+    order = np.argsort(labels.item, kind="stable")
+    item, rater, side = labels.item[order], labels.rater[order], labels.side[order]
+    _, rater, own = np.unique(rater, return_inverse=True, return_counts=True)
+    count = np.bincount(item, minlength=judge.size)
+    first, second = _pairs(item)
+    pair = np.minimum(rater[first], rater[second]) * own.size + np.maximum(rater[first], rater[second])
+    _, pair, together = np.unique(pair, return_inverse=True, return_counts=True)
+    if not first.size:
+        return Shown(math.nan, math.nan, 0, 0, -1, 1)
+    full = np.minimum(own / FEWEST_ITEMS, 1)  # of a rater
+    of_item = weight / np.maximum(count, 1)
+    with_judge = _evenly(of_item[item], rater) * full[rater]
+    of_pairs = 2 * weight / np.maximum(count * (count - 1), 1)
+    among = _evenly(of_pairs[item[first]], pair) * np.minimum(together[pair] / FEWEST_TOGETHER, 1)
+    among *= full[rater[first]] * full[rater[second]]
+    with_judge, among = with_judge / with_judge.sum(), among / among.sum()
+    agreed, same = judge[item] * side, side[first] * side[second]
+    e_judge, e_people = float(with_judge @ agreed), float(among @ same)
+    influence = np.bincount(item, with_judge * (agreed - e_judge), judge.size)
+    influence -= np.bincount(item[first], among * (same - e_people), judge.size)
+    in_item = np.bincount(item[first], among, judge.size).astype(np.float64)
+    error, clusters = clustered_error(influence / 2, cluster, in_item)
+    value, items = (e_judge - e_people) / 2, np.unique(item[first]).size
+    return Shown(value, error if clusters > 1 else math.nan, items, clusters, -1, 1)
+
+
+def _pairs(item: Codes) -> tuple[Codes, Codes]:
+    """The positions of each two entries of one item; `item` is sorted."""
+    first: list[Codes] = []
+    second: list[Codes] = []
+    for apart in range(1, int(np.bincount(item).max(initial=0))):
+        same = np.flatnonzero(item[apart:] == item[:-apart])
+        first.append(same)
+        second.append(same + apart)
+    none = np.zeros(0, np.int64)
+    return np.concatenate([none, *first]), np.concatenate([none, *second])
+
+
+def _evenly(weight: Floats, group: Codes) -> Floats:
+    """The weights, divided by the sum over their group."""
+    evenly: Floats = weight / np.bincount(group, weight)[group]
+    return evenly
 
 
 def _kappa(sides: Sides, product: Floats, x: Floats, y: Floats) -> Shown:
