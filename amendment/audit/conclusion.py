@@ -45,11 +45,10 @@ FAILURES = {
     "constant": "it prefers a stock answer that some system gives to most prompts",
     "repetition": "asked the same again, it often changes its verdict",
     "chance": "it agrees with people hardly more than chance",
-    "ceiling": "it agrees with an annotator less often than another annotator does",
     "bar": "it agrees with the truth less often than this study asks for",
 }
 """What it means that a gate fails. The worst first; `order` is absent, since asking in both orders helps, and so are
-length, style and self, which people may share."""
+length, style and self, which people may share. Of the ceiling the figures say it."""
 WITHOUT_PEOPLE = ("invalid", "constant", "repetition")
 """Gates that need no people."""
 
@@ -350,7 +349,7 @@ def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
             yield f"{FAILURES[because]} ({gates[because].found})"
         case _:
             kappa = f"kappa {_shown(conclusion.kappa, '.2f')}" if because == "chance" else ""
-            yield from (FAILURES[because], known, kappa, *conclusion.left_out)
+            yield from (FAILURES.get(because, ""), known, kappa, *conclusion.left_out)
 
 
 _PARTS = {
