@@ -29,7 +29,7 @@ from amendment.records import RaterKind
 from amendment.statistics import Estimate, Resampling, bounds
 from amendment.statistics.alternative_annotators import AlternativeAnnotator
 from amendment.statistics.beside import Shown
-from amendment.statistics.intervals import FEWEST_ITEMS, NO_VARIATION, t_quantile
+from amendment.statistics.intervals import FEWEST_ITEMS, t_quantile
 
 GateOutcome = Literal["PASS", "WARN", "FAIL", "not measured"]
 Ruling = tuple[GateOutcome, str]
@@ -185,20 +185,6 @@ def worst_measured(rulings: Iterable[Ruling]) -> Ruling:
     """The first of the worst of them; a measured one is worse than none."""
     ranked: tuple[GateOutcome, ...] = ("FAIL", "WARN", "PASS", "not measured")
     return min(rulings, key=lambda ruling: ranked.index(ruling[0]))
-
-
-def above(estimate: Estimate, bound: float, form: str) -> Ruling:
-    """PASS where the whole interval lies above the bound, FAIL where none of it does."""
-    interval, shown = bounds(estimate), f"{estimate.value:{form}}"
-    if interval is None and estimate.note == NO_VARIATION:
-        return "WARN", f"{shown} in all of only {estimate.clusters} prompts: {CANNOT_TELL}"
-    if interval is None:
-        return "not measured", estimate.note
-    low, high = interval
-    shown += f" {between(interval, form, 1)}" if estimate.note != NO_VARIATION else ""
-    if low > bound:
-        return "PASS", shown
-    return ("FAIL", f"{shown}: not above {bound:g}") if high <= bound else ("WARN", f"{shown}: {CANNOT_TELL}")
 
 
 def unreadable(share: Estimate, limit: float) -> Ruling:

@@ -7,16 +7,18 @@ speak of all comparisons that are exported, and intervals are clustered by promp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
-from typing import NamedTuple
+
+import numpy as np
 
 from amendment.audit.figures import between
-from amendment.audit.gates import CANNOT_TELL, UNREADABLE_RULE, Gate, GateOutcome, above, unreadable
+from amendment.audit.gates import CANNOT_TELL, UNREADABLE_RULE, Gate, GateOutcome, unreadable
 from amendment.calibration.samples import LabelledItem
 from amendment.statistics import Estimate, bounds
-from amendment.statistics.intervals import FEWEST_ITEMS
-from amendment.statistics.sampling import weighted_difference, weighted_mean
+from amendment.statistics.beside import Beside, Sides, beside
+from amendment.statistics.intervals import FEWEST_ITEMS, codes_of
+from amendment.statistics.sampling import weighted_mean
 from amendment.statistics.sides import side_of
 
 LABELS = "the judge's labels"
@@ -45,23 +47,27 @@ GATE_RULES = {
 """What each gate asks."""
 
 
-def people_gate(agreement: Estimate, beside: JudgeAgainstPeople, max_gap: float) -> Gate:
+def people_gate(agreement: Estimate, beside: Beside, max_gap: float) -> Gate:
     """Check that people agree with the labels about as much as with each other."""
     interval = bounds(agreement) if agreement.n >= FEWEST_ITEMS else None
     shown = f"agreement {agreement.value:.3f} {between(interval, '.3f', 1)}" if interval else ""
     if interval and interval[1] < 0.5:
         return Gate(LABELS, "people", "FAIL", f"{shown}, below one half")
-    if beside.items >= FEWEST_ITEMS:
-        outcome, gap = above(beside.difference, -max_gap, "+.3f")
-        among = bounds(beside.people)
-        if outcome == "PASS" and not (among and among[0] > 0.5):
-            ceiling = f"people agree with each other in {beside.people.value:.3f}, maybe no better than a coin"
-            return Gate(LABELS, "people", "WARN", f"{gap}; {ceiling}")
-        return Gate(LABELS, "people", outcome, gap)
+    if beside.gap.items >= FEWEST_ITEMS:
+        gap, people = beside.gap.estimate(0.95), beside.people.estimate(0.95)
+        found = f"{gap.value:+.3f} {between((gap.low, gap.high), '+.3f', 1)}"
+        if gap.high <= -max_gap:
+            return Gate(LABELS, "people", "FAIL", f"{found}: not above {-max_gap:g}")
+        if not gap.low > -max_gap:
+            return Gate(LABELS, "people", "WARN", f"{found}: {CANNOT_TELL}")
+        if people.low > 0.5:
+            return Gate(LABELS, "people", "PASS", found)
+        ceiling = f"people agree with each other in {people.value:.3f}, maybe no better than a coin"
+        return Gate(LABELS, "people", "WARN", f"{found}; {ceiling}")
     if interval is None:
-        few = f"{beside.items} items with two people, {agreement.n} with one"
+        few = f"{beside.gap.items} items with two people, {agreement.n} with one"
         return Gate(LABELS, "people", "not measured", few)
-    return Gate(LABELS, "people", "WARN", f"no ceiling from {beside.items} items with two people; {shown}")
+    return Gate(LABELS, "people", "WARN", f"no ceiling from {beside.gap.items} items with two people; {shown}")
 
 
 def orders_gate(disagree: Estimate) -> Gate:
@@ -86,42 +92,28 @@ def worst(outcomes: Sequence[GateOutcome]) -> GateOutcome:
     return next((outcome for outcome in ranked if outcome in outcomes), "not measured")
 
 
-class JudgeAgainstPeople(NamedTuple):
-    """A judge's agreement with single people and the agreement of two people, on the same items."""
-
-    items: int
-    """Items with a decided judge and two decided people."""
-    judge: float
-    people: Estimate
-    """How often two people agree with each other."""
-    difference: Estimate
-    """judge - people: above 0 the judge agrees with a person more than another person does."""
-
-
 def agreement_with_people(items: Sequence[LabelledItem]) -> Estimate:
     """The share of people's decided verdicts that say what the judge says; each item counts once."""
-    shares = [(item, share) for item in items if (share := _with_judge(item)) is not None]
-    return weighted_mean([share for _, share in shares], *_design([item for item, _ in shares]))
+    rows = [(item, people.count(judge) / len(people)) for item, judge, people in _decided(items)]
+    return weighted_mean([share for _, share in rows], *_design([item for item, _ in rows]))
 
 
-def judge_against_people(items: Sequence[LabelledItem]) -> JudgeAgainstPeople:
-    """The judge's agreement and people's own, on the items for which both can be computed."""
-    both = [(item, _with_judge(item), among_people(item.votes)) for item in items]
-    rows = [(item, judge, people) for item, judge, people in both if judge is not None and people is not None]
-    judge, people = [row[1] for row in rows], [row[2] for row in rows]
-    chances, prompts = _design([row[0] for row in rows])
-    return JudgeAgainstPeople(
-        items=len(rows),
-        judge=weighted_mean(judge, chances, prompts).value,
-        people=weighted_mean(people, chances, prompts),
-        difference=weighted_difference(judge, people, chances, prompts),
-    )
+def judge_against_people(items: Sequence[LabelledItem]) -> Beside:
+    """The judge and people on the items with a decided judge and two decided people."""
+    rows = [(item, judge, np.array(people)) for item, judge, people in _decided(items)]
+    chances, prompts = _design([item for item, *_ in rows])
+    total = np.array([people.sum() for *_, people in rows], np.float64)
+    count = np.array([people.size for *_, people in rows], np.float64)
+    judge = np.array([judge for _, judge, _ in rows], np.float64)
+    return beside(Sides(judge, total, count, count, 1 / np.array(chances), codes_of(prompts)[0]))
 
 
-def _with_judge(item: LabelledItem) -> float | None:
-    """The share of decided people who say what the judge says; None where nobody is decided, or not the judge."""
-    judge, people = side_of(item.item.p_a), [side for side in map(side_of, item.votes) if side]
-    return sum(side == judge for side in people) / len(people) if judge and people else None
+def _decided(items: Sequence[LabelledItem]) -> Iterator[tuple[LabelledItem, int, list[int]]]:
+    """The items on which the judge and some people are decided, with their sides."""
+    for item in items:
+        judge, people = side_of(item.item.p_a), [side for side in map(side_of, item.votes) if side]
+        if judge and people:
+            yield item, judge, people
 
 
 def among_people(votes: Iterable[float]) -> float | None:

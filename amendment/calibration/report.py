@@ -17,7 +17,6 @@ from amendment.audit.gates import Gate
 from amendment.calibration.calibrating import Calibration
 from amendment.calibration.people_gate import (
     GATE_RULES,
-    JudgeAgainstPeople,
     agreement_with_people,
     judge_against_people,
     orders_gate,
@@ -29,6 +28,7 @@ from amendment.errors import DataError
 from amendment.preference.aggregate import person_votes
 from amendment.records import Verdict
 from amendment.statistics import Estimate
+from amendment.statistics.beside import Beside
 from amendment.statistics.calibration_errors import CalibrationReport, calibration_report
 from amendment.statistics.intervals import json_values
 from amendment.statistics.sampling import UNEVEN, PowerTuned, effective_rows, prediction_powered, weighted_mean
@@ -66,7 +66,7 @@ class SpotCheck:
     basis: Literal["sealed", "all"]
     """On which labels the figures rest."""
     agreement: Estimate
-    beside: JudgeAgainstPeople
+    beside: Beside
     orders_disagree: Estimate
     """Share of the exported comparisons on which the judge's two displayed orders disagree, by all of the sample."""
     accuracy: PowerTuned | None
@@ -251,10 +251,11 @@ def spot_check_sections(report: SpotCheck) -> list[Section]:
 def _figures(report: SpotCheck) -> Iterator[tuple[str, str]]:
     yield "the judge's labels agree with a person", percent(report.agreement)
     yield "the judge's two orders disagree", percent(report.orders_disagree)
-    if (beside := report.beside).items:
-        yield f"the same on {beside.items} items with two people", f"{100 * beside.judge:.1f} %"
-        yield "two people with each other", percent(beside.people)
-        yield "gap between the two, points", points(beside.difference)
+    judge, people, gap = (shown.estimate(0.95) for shown in report.beside[:3])
+    if gap.n:
+        yield f"the same on {gap.n} items with two people", percent(judge)
+        yield "two people with each other", percent(people)
+        yield "gap between the two, points", points(gap)
     if accuracy := report.accuracy:
         yield "exported labels that people would give too, by PPI++", percent(accuracy.estimate)
         yield "the same from people alone", percent(accuracy.people_alone)

@@ -102,7 +102,7 @@ def gates_of(report: SpotCheck, certificate: Certificate) -> tuple[Gate, ...]:
 def gate_counts(report: SpotCheck, gates: Sequence[Gate]) -> dict[str, Any]:
     figures = {
         "the judge's labels agree with people": report.agreement.value,
-        "difference from the ceiling of people": report.beside.difference.value,
+        "difference from the ceiling of people": report.beside.gap.value,
         "exported labels that people would give": report.accuracy.estimate.value if report.accuracy else math.nan,
         "Brier, raw": report.raw.brier.value if report.raw else math.nan,
         "Brier, calibrated": report.calibrated.brier.value if report.calibrated else math.nan,

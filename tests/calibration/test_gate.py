@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from amendment.audit.gates import GateOutcome
 from amendment.calibration.people_gate import (
-    JudgeAgainstPeople,
     agreement_with_people,
     judge_against_people,
     orders_gate,
@@ -21,6 +20,7 @@ from amendment.calibration.people_gate import (
 )
 from amendment.calibration.samples import LabelledItem, SampledItem
 from amendment.statistics import Estimate, paired_difference
+from amendment.statistics.beside import Beside, Shown
 from amendment.statistics.intervals import FEWEST_ITEMS, NO_VARIATION, cautioned
 from benchmarks.label_plan import difference_variance, label_plan
 
@@ -40,8 +40,16 @@ def same(value: float, clusters: int = 40) -> Estimate:
 GOOD = figure(0.7, 0.6, 0.8)
 
 
-def beside(difference: Estimate, items: int = 60, people: Estimate = GOOD) -> JudgeAgainstPeople:
-    return JudgeAgainstPeople(items, 0.7 + difference.value, people, difference)
+def shown(value: float, error: float, items: int = 60, clusters: float = 1000, least: float = -1) -> Shown:
+    return Shown(value, error, items, clusters, least, 1)
+
+
+def beside(gap: Shown, people: Shown | None = None) -> Beside:
+    people = people or shown(0.7, 0.01, least=0)
+    return Beside(shown(0.7 + gap.value, 0.01), people, gap, shown(0.5, 0.1), shown(0.5, 0.1))
+
+
+NOBODY = beside(shown(NAN, NAN, 0, 0))
 
 
 def between(low: float, high: float) -> Estimate:
@@ -51,33 +59,35 @@ def between(low: float, high: float) -> Estimate:
 @pytest.mark.parametrize(
     ("agreement", "compared", "outcome"),
     [
-        # the whole interval of the difference decides, against a margin of five points
-        (GOOD, beside(between(-0.0499, 0.1)), "PASS"),
-        (GOOD, beside(between(-0.05, 0.1)), "WARN"),
-        (GOOD, beside(between(-0.2, -0.0499)), "WARN"),
-        (GOOD, beside(between(-0.2, -0.05)), "FAIL"),
+        # the whole interval of the difference decides, against five points: 1.96 errors, and little more for
+        # one more cluster among a thousand, at -1 or 1
+        (GOOD, beside(shown(-0.04, 0.004)), "PASS"),
+        (GOOD, beside(shown(-0.04, 0.006)), "WARN"),
+        (GOOD, beside(shown(-0.06, 0.006)), "WARN"),
+        (GOOD, beside(shown(-0.06, 0.004)), "FAIL"),
         # a ceiling takes two people on thirty items
-        (GOOD, beside(between(-0.6, -0.4), items=FEWEST_ITEMS), "FAIL"),
-        (GOOD, beside(between(-0.6, -0.4), items=FEWEST_ITEMS - 1), "WARN"),
+        (GOOD, beside(shown(-0.5, 0.01, FEWEST_ITEMS)), "FAIL"),
+        (GOOD, beside(shown(-0.5, 0.01, FEWEST_ITEMS - 1)), "WARN"),
         # with one annotator only a judge worse than a coin fails
-        (between(0.3, 0.49), beside(NONE, items=0), "FAIL"),
-        (between(0.3, 0.5), beside(NONE, items=0), "WARN"),
-        (between(0.9, 1.0), beside(NONE, items=0), "WARN"),
-        # all prompts say the same: twenty of them decide, fewer warn
-        (same(1.0), beside(same(0.0), items=40), "PASS"),
-        (same(0.0), beside(same(-1.0), items=40), "FAIL"),
-        (GOOD, beside(same(-1.0, clusters=12), items=40), "WARN"),
-        (same(0.0), beside(NONE, items=0), "FAIL"),
+        (between(0.3, 0.49), NOBODY, "FAIL"),
+        (between(0.3, 0.5), NOBODY, "WARN"),
+        (between(0.9, 1.0), NOBODY, "WARN"),
+        # all prompts say the same: with one more that says the opposite, five of them do not decide, and forty do
+        (GOOD, beside(shown(0.0, 0.0, 200, 200)), "PASS"),
+        (GOOD, beside(shown(0.0, 0.0, 40, 5)), "WARN"),
+        (GOOD, beside(shown(-1.0, 0.0, 40, 40)), "FAIL"),
+        (GOOD, beside(shown(-1.0, 0.0, 40, 1)), "WARN"),
+        (same(0.0), NOBODY, "FAIL"),
         # too few items or prompts
-        (figure(0.1, 0.0, 0.2, n=FEWEST_ITEMS - 1), beside(NONE, items=0), "not measured"),
-        (figure(0.1, 0.0, 0.2, clusters=4), beside(NONE, items=0), "not measured"),
-        (NONE, beside(NONE, items=0), "not measured"),
+        (figure(0.1, 0.0, 0.2, n=FEWEST_ITEMS - 1), NOBODY, "not measured"),
+        (figure(0.1, 0.0, 0.2, clusters=4), NOBODY, "not measured"),
+        (NONE, NOBODY, "not measured"),
         # people contradict the labels, however little they agree with each other; and people no better than a coin
-        (figure(0.32, 0.24, 0.41), beside(between(0.4, 0.6), people=figure(0.0, 0.0, 0.1)), "FAIL"),
-        (figure(0.68, 0.6, 0.76), beside(between(0.05, 0.3), people=figure(0.5, 0.37, 0.63)), "WARN"),
+        (figure(0.32, 0.24, 0.41), beside(shown(0.5, 0.05), shown(0.0, 0.01, least=0)), "FAIL"),
+        (figure(0.68, 0.6, 0.76), beside(shown(0.2, 0.05), shown(0.5, 0.06, least=0)), "WARN"),
     ],
 )
-def test_people_decide_by_whole_intervals(agreement: Estimate, compared: JudgeAgainstPeople, outcome: str) -> None:
+def test_people_decide_by_whole_intervals(agreement: Estimate, compared: Beside, outcome: str) -> None:
     gate = people_gate(agreement, compared, MARGIN)
     assert (gate.judge, gate.check, gate.outcome) == ("the judge's labels", "people", outcome)
 
@@ -88,8 +98,8 @@ def test_every_figure_gets_an_outcome_and_a_wider_margin_never_a_worse_one(
 ) -> None:
     low, value, high = sorted(shares)
     agreement = figure(value, low, high, n=n, clusters=clusters)
-    difference = figure(value - 0.5, low - 0.5, high - 0.5, n=items, clusters=clusters)
-    outcomes = [people_gate(agreement, beside(difference, items), margin).outcome for margin in (0.0, 0.1, 0.5)]
+    gap = shown(value - 0.5, high - low, items, clusters)
+    outcomes = [people_gate(agreement, beside(gap), margin).outcome for margin in (0.0, 0.1, 0.5)]
     assert sorted(outcomes, key=["FAIL", "WARN", "not measured", "PASS"].index) == outcomes
 
 
@@ -160,9 +170,9 @@ def test_the_judge_stands_beside_two_people() -> None:
     # z: only one of two is decided, so people cannot be compared; w: the judge is undecided
     said = [("x", 0.9, (1.0, 1.0)), ("y", 0.9, (1.0, 0.0)), ("z", 0.9, (1.0, 0.5)), ("w", 0.5, (1.0, 1.0))]
     compared = judge_against_people([LabelledItem(item(prompt, p), votes) for prompt, p, votes in said])
-    assert (compared.items, compared.judge, compared.people.value) == (2, 0.75, 0.5)
-    assert compared.difference.value == pytest.approx(0.25)
-    assert math.isnan(judge_against_people([LabelledItem(item("x", 0.9), (1.0,))]).difference.value)
+    assert (compared.gap.items, compared.judge.value, compared.people.value) == (2, 0.75, 0.5)
+    assert compared.gap.value == pytest.approx(0.25)
+    assert math.isnan(judge_against_people([LabelledItem(item("x", 0.9), (1.0,))]).gap.value)
 
 
 def test_what_labels_buy_by_hand() -> None:

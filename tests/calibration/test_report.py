@@ -81,7 +81,7 @@ def test_figures_rest_on_sealed_labels_where_there_are_any() -> None:
 def test_the_gate_follows_from_how_judge_and_people_agree(right: float, difference: float, outcome: str) -> None:
     # people agree with each other on all 60 prompts, with the judge on all of them or on 6
     report = reported(*whole(right=right))
-    assert report.beside.difference.value == pytest.approx(difference)
+    assert report.beside.gap.value == pytest.approx(difference)
     assert [gate.outcome for gate in report.gates] == [outcome, "PASS"]
 
 

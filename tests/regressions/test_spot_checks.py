@@ -169,7 +169,7 @@ def test_people_check_an_imported_judge_log_without_prompts_candidates_or_judgin
     assert (found["spot_check"]["population"], found["spot_check"]["items"]) == (ITEMS, ITEMS)
     assert found["spot_check"]["agreement"]["value"] == pytest.approx(0.75)
     # two people who always agree: the ceiling is 1, and the judge lies 25 points below it
-    assert found["spot_check"]["beside"]["difference"]["value"] == pytest.approx(-0.25)
+    assert found["spot_check"]["beside"]["gap"]["value"] == pytest.approx(-0.25)
     assert found["gate"]["outcome"] == "FAIL"
     raters = {rater["name"]: (rater["kind"], rater["votes"]) for rater in found["counts"]["raters"]}
     assert raters == {
