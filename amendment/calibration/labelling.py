@@ -12,10 +12,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from amendment.audit.ceiling import MARGIN, Requirements
+from amendment.audit.ceiling import Requirements
 from amendment.audit.planning import outlook
 from amendment.calibration.queue import labels_missing
-from amendment.calibration.samples import LabelQuestion, PrincipleText
+from amendment.calibration.samples import GateSettings, LabelQuestion, PrincipleText
 from amendment.calibration.store import Labels
 from amendment.constitutions import Constitution, principles_of
 from amendment.data.store import Workspace
@@ -85,7 +85,8 @@ class ToLabel(NamedTuple):
     def outlook(self) -> str:
         """How often a judge as good as people gets "Use" from this sample, in a sentence."""
         shared = sum(question.in_overlap for question in self.questions)
-        asked = Requirements(margin=(self.plan.get("gate") or {}).get("max_gap_to_human", MARGIN))
+        gate = GateSettings.model_validate(self.plan.get("gate") or {})
+        asked = Requirements(margin=gate.max_gap_to_human, looks=gate.looks)
         return outlook(shared, self.annotators, judges=self.judges, asked=asked)
 
     def missing(self) -> int:

@@ -64,10 +64,9 @@ def people_gate(agreement: Estimate, beside: Beside, max_gap: float) -> Gate:
             return Gate(LABELS, "people", "PASS", found)
         ceiling = f"people agree with each other in {people.value:.3f}, maybe no better than a coin"
         return Gate(LABELS, "people", "WARN", f"{found}; {ceiling}")
-    if interval is None:
-        few = f"{beside.gap.items} items with two people, {agreement.n} with one"
-        return Gate(LABELS, "people", "not measured", few)
-    return Gate(LABELS, "people", "WARN", f"no ceiling from {beside.gap.items} items with two people; {shown}")
+    few = f"no ceiling from {beside.gap.items} items with two people; "
+    few += shown or f"{agreement.n} items with one"
+    return Gate(LABELS, "people", "WARN" if interval else "not measured", few)
 
 
 def orders_gate(disagree: Estimate) -> Gate:

@@ -12,7 +12,7 @@ from amendment.cli._app import JUDGES, AllowUnpriced, AsJson, Overrides, RunFold
 from amendment.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from amendment.calibration.labelling import LabelledSample
     from amendment.stages.audit import Audited, AuditedLabels
@@ -45,7 +45,9 @@ def audit(  # noqa: PLR0917 - typer makes options of them
         bool,
         typer.Option("--plan", help="Print how many labels are needed, for one judge or those of FILE, a run file."),
     ] = False,
-    looks: Annotated[int, typer.Option(min=1, metavar="K", help="With --plan: audit K times, as labels come in.")] = 1,
+    looks: Annotated[
+        int | None, typer.Option(min=1, metavar="K", help="With --plan: audit K times, as labels come in.")
+    ] = None,
 ) -> None:
     """Measure judges against people and against themselves.
 
@@ -55,13 +57,9 @@ def audit(  # noqa: PLR0917 - typer makes options of them
     from amendment.text import plain
 
     if plan:
-        from amendment.audit.ceiling import Requirements
-        from amendment.audit.planning import plan_lines
-
-        judges = _judges(files or (), overrides or ())
-        typer.echo("\n".join(plan_lines(judges, Requirements(looks=looks))))
+        typer.echo("\n".join(_planned(files or (), overrides or (), looks)))
         return
-    if not files or looks > 1:
+    if not files or looks:
         missing = "--looks is only for --plan; leave it out" if files else "name the files to audit, or add --plan"
         raise ConfigError(f"audit: {missing}")
     audited = audit_path(*files, people=people or (), folder=folder, written=write, overrides=overrides or ())
@@ -113,17 +111,20 @@ def audit_path(
     return audit_folder(path, validate(read_yaml(path / "run.yaml"), RunFile), folder=folder)
 
 
-def _judges(files: Sequence[Path], overrides: Sequence[str]) -> int:
-    """How many judges the labels are planned for: those of the run file, or one."""
+def _planned(files: Sequence[Path], overrides: Sequence[str], looks: int | None) -> Iterator[str]:
+    """The plan of labels for the judges of a run file, and what it asks of them; without a file for one judge."""
+    from amendment.audit.ceiling import Requirements
+    from amendment.audit.planning import plan_lines
     from amendment.run import load_run_file
-    from amendment.stages.audit import judges_of
+    from amendment.stages.audit import asked_of, judges_of
 
-    if not files:
-        return 1
-    if len(files) > 1 or files[0].suffix not in (".yaml", ".yml"):
+    judges, asked = 1, Requirements()
+    if len(files) > 1 or any(file.suffix not in (".yaml", ".yml") for file in files):
         raise ConfigError(f"audit --plan: found {files[0]}, expected a run file (.yaml), or none")
-    loaded = load_run_file(files[0], overrides)
-    return judges_of(loaded.config, loaded.base)
+    for file in files:
+        loaded = load_run_file(file, overrides)
+        judges, asked = judges_of(loaded.config, loaded.base), asked_of(loaded.config)
+    return plan_lines(judges, asked._replace(looks=looks or asked.looks))
 
 
 LOOPBACK = "127.0.0.1"

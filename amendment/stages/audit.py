@@ -96,7 +96,7 @@ class AuditStage(Stage):
     def key(self, context: Context) -> Mapping[str, Any]:
         """Files suffice where the run has no judge to measure: an audit of labels needs no texts."""
         settings = self.settings
-        key = {"certificate": CERTIFICATE_FORMAT, "asked": _asked(settings)._asdict()}
+        key = {"certificate": CERTIFICATE_FORMAT, "asked": asked_of(settings)._asdict()}
         if self.is_of_run:
             return key
         sources = (*settings.verdicts, *settings.pairs)
@@ -110,7 +110,7 @@ class AuditStage(Stage):
             for name in sorted(Required.model_fields.keys() & self.settings.model_fields_set):
                 yield (name,), f"a run with a spot check says it in its gate; write spot_check.gate.{name}"
         is_with_truth = any(source.kind == "truth" for source in self.settings.verdicts)
-        if _asked(self.settings).min_agreement is not None and not is_with_truth:
+        if asked_of(self.settings).min_agreement is not None and not is_with_truth:
             place = (*gate, "min_agreement")
             yield place, "needs labels that are the truth; write kind: truth in their entry under verdicts"
 
@@ -221,7 +221,7 @@ def audit_folder(run: Path, settings: RunSettings, *, folder: Path | None = None
 # What is read
 
 
-def _asked(settings: RunSettings, *, has_chances: bool = False) -> Requirements:
+def asked_of(settings: RunSettings, *, has_chances: bool = False) -> Requirements:
     """What is required of a judge, by the gate of a spot check or at the top of the file, and declared of labels."""
     people = settings.part(SpotCheckSettings)
     required: Required = people.gate if people else settings
@@ -335,7 +335,7 @@ def _write_outside(inputs: AuditInputs, folder: Path, settings: RunSettings, **s
 def _write_labels(settings: RunSettings, base: Path, folder: Path) -> AuditedLabels:
     """Audit labels of single answers, and write both files."""
     labels = read_labels(settings, base)
-    figures, lines = label_certificate(labels)
+    figures, lines = label_certificate(labels, asked_of(settings))
     document = {**figures, "toolkit": __version__, **_what_was_read(labels)}
     files = [line for section in (*_unread(labels), *_files(labels)) for line in ("", *section.lines())]
     return AuditedLabels(*_save(folder, document, [*lines, *files]))
@@ -386,7 +386,7 @@ def _write(
 ) -> Audited:
     """Audit the votes, and write both files: all tables into the one, the page of a lead into the other. `is_guessed`
     says that nobody confirmed the patterns of replies."""
-    asked = _asked(settings, has_chances=inputs.has_chances)
+    asked = asked_of(settings, has_chances=inputs.has_chances)
     asked = asked._replace(guessed=_often_unread(inputs) if is_guessed else ())
     certificate = audit(inputs.items, inputs.votes, models=inputs.models, seed=settings.seed, asked=asked)
     gates = gates_of(people, certificate) if people else ()

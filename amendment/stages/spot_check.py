@@ -69,7 +69,7 @@ class SpotCheckStage(Stage):
     def outlook(self) -> Iterator[str]:
         config, judging = self.config, self.settings.part(JudgingConfig)
         judges = len(judging.every_judge) if judging else 1
-        asked = Requirements(margin=config.gate.max_gap_to_human)
+        asked = Requirements(margin=config.gate.max_gap_to_human, looks=config.gate.looks)
         yield outlook(config.overlap, config.annotators, judges=judges, asked=asked)
 
     def make(self, context: Context) -> StageResult:
