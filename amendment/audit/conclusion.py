@@ -219,8 +219,12 @@ def refused(concluded: Iterable[Conclusion], gates: Iterable[Gate]) -> tuple[Con
 
 
 def _rank(conclusion: Conclusion) -> tuple[int, float, str]:
-    agreement = conclusion.agreement.value if conclusion.agreement else math.nan
-    return FORMS.index(conclusion.form), math.inf if math.isnan(agreement) else -agreement, conclusion.judge or ""
+    """Agreement decides; between judges with conditions, the number of items on which they agree."""
+    agreement = conclusion.agreement
+    merit = 0.0 if agreement is None or math.isnan(agreement.value) else agreement.value
+    if agreement and conclusion.form == "use only where":
+        merit *= agreement.n
+    return FORMS.index(conclusion.form), -merit, conclusion.judge or ""
 
 
 def _conclusion(
