@@ -65,10 +65,13 @@ def outlook(items: int, annotators: int, *, judges: int, asked: Requirements) ->
     figures = figures_of(USUALLY, USUALLY, annotators)
     bar = asked.bar(judges)
     chance, needed = chance_of_use(scaled(figures, items), bar), items_for_use(figures, bar)
-    sample = f"People right in {rounded(USUALLY)}, {items:,} items by {NUMBERS.get(annotators, annotators)} of them"
+    people = f"{_count(items, 'item')} labelled by {NUMBERS.get(annotators, annotators)} of them"
     within = "" if asked.margin == MARGIN else f" with a margin of {100 * asked.margin:g} points"
-    enough = "" if chance >= CHANCE or not needed else f"; {needed:,} items: in {rounded(CHANCE)}"
-    return f'{sample}: a judge as good as they are gets "Use"{within} in {rounded(chance)}{enough}.'
+    enough = "" if chance >= CHANCE or not needed else f"; {needed:,} items do so in {rounded(CHANCE)}"
+    return (
+        f'If people are right in {rounded(USUALLY)}, {people} give a judge as good as they are "Use"{within} in '
+        f"{rounded(chance)} of samples{enough}."
+    )
 
 
 def _row(words: str, labelled_by: str, cells: Iterable[str]) -> str:
@@ -80,4 +83,4 @@ def _items(needed: int | None) -> str:
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
+    return f"{number:,} {noun}{'s' * (number != 1)}"

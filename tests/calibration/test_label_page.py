@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import APIResponse, Browser, Route, expect
 
+from amendment.audit.ceiling import Requirements
+from amendment.audit.planning import outlook
 from amendment.calibration.page_app import PAGE, page_html
 from amendment.calibration.samples import PLAIN_QUESTION, LabelQuestion, PrincipleText
 from amendment.records import Comparison, Message, ToolCall
@@ -322,6 +324,7 @@ def test_every_text_of_the_interface_comes_from_one_file(browser: Browser, plain
             LAW.statement,
             "brief Be brief. Take your time.",
             *TEXT_NAMES,
+            outlook(1, 2, judges=1, asked=Requirements()),  # of the sample, as `check` has it
         )
     )
     foreign = """() => [...document.querySelectorAll("body, body *:not(script, noscript)")].flatMap(node => [

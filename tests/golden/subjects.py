@@ -111,7 +111,17 @@ def training(folder: Path) -> Content:
     """The first losses of the trainings of the simulated example on its first prompts, and of those of own_pairs."""
     small = {"base.steps": 120, "sft.steps": 40, "reward_model.steps": 30, "dpo.steps": 30}
     overrides = [word for name, value in small.items() for word in ("--set", f"{name}={value}")]
-    options = ("--limit", "200", "--set", "spot_check.items=40", *overrides, "--until", "dpo")
+    options = (
+        "--limit",
+        "200",
+        "--set",
+        "spot_check.items=40",
+        "--set",
+        "spot_check.overlap=40",
+        *overrides,
+        "--until",
+        "dpo",
+    )
     run = run_example("simulated", folder, *options)
     own = run_example("own_pairs", folder)
     return {
