@@ -24,7 +24,7 @@ Scale = Literal["pair", "binary", "ordinal", "score", "log_odds"]
 RaterKind = Literal["person", "model", "verifier", "truth", "unknown"]
 LABELLERS: tuple[RaterKind, ...] = ("truth", "person")
 """Kinds of raters whose labels a judge is compared with; the truth is not under dispute."""
-DecidedBy = Literal["judge", "verifier", "person", "construction", "unknown"]
+DecidedBy = Literal["judge", "verifier", "person", "truth", "construction", "unknown"]
 VoteValue = Literal["A", "B", "tie", "both_bad", "invalid"]
 """A vote on two answers; invalid if it could not be read."""
 FinishReason = Literal["stop", "length", "refusal", "tool_calls", "other"]

@@ -26,7 +26,7 @@ TIED_POOL = "all answers tied"
 DECIDED_BY: dict[RaterKind, DecidedBy] = {
     "model": "judge",
     "person": "person",
-    "truth": "verifier",
+    "truth": "truth",
     "verifier": "verifier",
     "unknown": "unknown",
 }

@@ -19,6 +19,7 @@ from amendment.report.document import Json, Rule, Written, short
 DECIDERS = {
     "judge": "the judge",
     "person": "people",
+    "truth": "labels that are the truth",
     "verifier": "checks in code",
     "construction": "construction",
     "unknown": "unknown raters",

@@ -122,7 +122,7 @@ def test_labels_that_are_the_truth_decide_pairs_and_nobody_learns_who_gave_them(
     path = run_file(tmp_path, **JUDGED, verdicts=[people, truth], min_agreement=0.9)
     result = Run.from_file(path, folder=tmp_path / "run")()
     rows = [row for split in result.dataset.values() for row in split]
-    assert [(row["decided_by"], row["raters"]) for row in rows] == [("verifier", ["person-1"])] * 6
+    assert [(row["decided_by"], row["raters"]) for row in rows] == [("truth", ["person-1"])] * 6
     own, published = (
         json.loads((tmp_path / "run" / name / "certificate.json").read_text(encoding="utf-8")) for name in ("", "audit")
     )
