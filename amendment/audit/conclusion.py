@@ -270,7 +270,7 @@ def _conclusion(
         gap=figures.gap.estimate(level) if has_two else None,
         kappa=used.kappa.estimate(level) if used.kappa.items else None,
         people_kappa=figures.people_kappa.estimate(level) if has_two else None,
-        could_show=used.could_show if has_two else None,
+        could_show=look.bar.could_show(figures.gap) if has_two else None,
         people=look.people,
         left_out=look.left_out,
         categories=tuple(_category(part, level) for part in parts),
