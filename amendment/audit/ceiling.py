@@ -18,8 +18,18 @@ import numpy as np
 from amendment.audit.figures import short
 from amendment.audit.votes import INVALID, AuditData, Codes, Flags, Numbers
 from amendment.errors import DataError
-from amendment.statistics import Estimate
-from amendment.statistics.beside import Beside, Labels, Shown, Sides, beside, even_gap, kappa_with_people, mean_of
+from amendment.statistics import Estimate, quotient
+from amendment.statistics.beside import (
+    Beside,
+    Labels,
+    Shown,
+    Sides,
+    beside,
+    even_gap,
+    kappa_with_people,
+    mean_of,
+    shown_mean,
+)
 from amendment.statistics.intervals import FEWEST_ITEMS
 from amendment.statistics.planning import Bar
 from amendment.statistics.sampling import prediction_powered
@@ -176,7 +186,7 @@ class Look:
     @property
     def says_one_thing(self) -> bool:
         """Whether all its verdicts, of `FEWEST_ITEMS` or more, choose the same side or none."""
-        said = self.judge[self.where & ~np.isnan(self.judge)]
+        said = self.judge[self.asked_items]
         return said.size >= FEWEST_ITEMS and bool((said == said[0]).all())
 
     @property
@@ -203,11 +213,6 @@ class Look:
         """Share of the items that the judge was asked about for which it chooses an answer."""
         asked = ~np.isnan(self.judge)
         return float((self.judge[self.where & asked] != 0).sum() / asked.sum()) if asked.any() else math.nan
-
-    @property
-    def could_show(self) -> float:
-        """The gap at which these labels give "Use" in 80 % of samples, as far as the gap decides."""
-        return self.bar.could_show(self.figures.gap)
 
     def within(self, parts: Sequence[Part]) -> Look:
         """The same on the items of these categories."""
@@ -349,11 +354,10 @@ def first_copy(data: AuditData, judge: Numbers, name: str, people: Sequence[int]
     compared = [number for _, number in sorted(counts, key=lambda entry: (-entry[0], entry[1]))[:MOST_COMPARED]]
     names = [name, *(data.raters[number].name for number in compared)]
     columns = np.stack([judge, *(judge_sides(data, number) for number in compared)])
-    every = Sides(judge, judge, judge, judge, data.weight, data.prompt)
     if len(compared) < 3:
-        return _among_three(every, columns, names) if len(compared) == 2 else None
+        return _among_three(data, columns, names) if len(compared) == 2 else None
     pairs = list(combinations(range(len(names)), 2))
-    tested = {(x, y): _excess(every, columns, x, y) for x, y in pairs}
+    tested = {(x, y): _excess(data, columns, x, y) for x, y in pairs}
     rejected = holm({f"{x} {y}": excess.p_above(0) for (x, y), excess in tested.items() if excess}, 0.01)
     found = [
         (excess.value, x, y)
@@ -363,7 +367,7 @@ def first_copy(data: AuditData, judge: Numbers, name: str, people: Sequence[int]
     if not found:
         return None
     _, x, y = max(found)
-    return Copies(names[x], names[y], _agreement(every, columns[x], columns[y]), is_certain=True)
+    return Copies(names[x], names[y], _agreement(data, columns[x], columns[y]), is_certain=True)
 
 
 def _sides(values: Codes) -> Numbers:
@@ -371,55 +375,56 @@ def _sides(values: Codes) -> Numbers:
     return sides
 
 
-def _agreement(every: Sides, x: Numbers, y: Numbers) -> Shown:
-    product = x * y
-    known: Flags = ~np.isnan(product)
-    return mean_of(every.where(known), (1 + product[known]) / 2, 0, 1)
+def _known_mean(data: AuditData, values: Numbers, least: float, most: float) -> Shown:
+    """The weighted mean of a value per item, where it is not nan."""
+    known: Flags = ~np.isnan(values)
+    return shown_mean(values[known], data.weight[known], data.prompt[known], (least, most))
 
 
-def _among_three(every: Sides, columns: Numbers, names: Sequence[str]) -> Copies | None:
-    pairs = {(x, y): _agreement(every, columns[x], columns[y]) for x, y in ((0, 1), (0, 2), (1, 2))}
+def _agreement(data: AuditData, x: Numbers, y: Numbers) -> Shown:
+    return _known_mean(data, (1 + x * y) / 2, 0, 1)
+
+
+def _among_three(data: AuditData, columns: Numbers, names: Sequence[str]) -> Copies | None:
+    pairs = {(x, y): _agreement(data, columns[x], columns[y]) for x, y in combinations(range(3), 2)}
     for (x, y), agreement in pairs.items():
         if agreement.items >= FEWEST_ITEMS and agreement.at_least(0.2) >= IDENTICAL:
             return Copies(names[x], names[y], agreement, is_certain=False)
-    both = np.logical_not(np.isnan(columns).any(axis=0))
     for person, other in ((1, 2), (2, 1)):
-        judge, own, others = columns[0][both], columns[person][both], columns[other][both]
-        closer = [
-            mean_of(every.where(both), (judge * own - product) / 2, -1, 1) for product in (judge * others, own * others)
-        ]
+        judge, own, others = columns[0], columns[person], columns[other]
+        closer = [_known_mean(data, (judge * own - product) / 2, -1, 1) for product in (judge * others, own * others)]
         if all(difference.p_above(0) < 0.05 and difference.value > EXCESS / 2 for difference in closer):
             return Copies(names[0], names[person], pairs[0, person], is_certain=False)
     return None
 
 
-def _excess(every: Sides, columns: Numbers, x: int, y: int) -> Shown | None:
+def _excess(data: AuditData, columns: Numbers, x: int, y: int) -> Shown | None:
     """E[x y] - E[x o] E[y o'] / E[o o']; None where too few items tell one of the four."""
     others = [row for row in range(len(columns)) if row not in (x, y)]
     known = ~np.isnan(columns[others])
-    sides, count = np.nan_to_num(columns[others]), known.sum(0)
-    total, squares = sides.sum(0), (sides**2).sum(0)
-    mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-    among = np.divide(total**2 - squares, count * (count - 1), out=np.full(total.shape, np.nan), where=count > 1)
+    sides, count = np.nan_to_num(columns[others]), known.sum(0, dtype=np.float64)
+    total = sides.sum(0)
+    mean, among = quotient(total, count), quotient(total**2 - (sides**2).sum(0), count * (count - 1))
     products = columns[x] * columns[y], among, columns[x] * mean, columns[y] * mean
     parts: list[Flags] = [~np.isnan(product) for product in products]
     if min(int(part.sum()) for part in parts) < FEWEST_ITEMS:
         return None
     means = [
-        float(np.average(product[part], weights=every.weight[part]))
+        float(np.average(product[part], weights=data.weight[part]))
         for product, part in zip(products, parts, strict=True)
     ]
     pair, rest, of_x, of_y = means
     if rest <= LEAST_KAPPA**2:  # the others hardly agree with each other: they imply nothing
         return None
-    values = np.zeros(len(every.weight))
+    values = np.zeros(len(data.items))
     for product, part, value, slope in zip(
         products, parts, means, (1, of_x * of_y / rest**2, -of_y / rest, -of_x / rest), strict=True
     ):
-        share = every.weight[part].sum() / every.weight.sum()
+        share = data.weight[part].sum() / data.weight.sum()
         values[part] += slope * (product[part] - value) / share
     spoken = np.logical_or.reduce(parts)
-    return mean_of(every.where(spoken), (pair - of_x * of_y / rest) + values[spoken] * spoken.mean(), -2, 2)
+    moved = (pair - of_x * of_y / rest) + values * spoken.mean()
+    return _known_mean(data, np.where(spoken, moved, np.nan), -2, 2)
 
 
 class Difference(NamedTuple):
@@ -466,8 +471,7 @@ def labelled_differ(look: Look) -> tuple[Difference, ...]:
         means = [float(values[part].mean()) for part in (labelled, ~labelled)]
         away = np.where(labelled, values - means[0], means[1] - values) * count
         moved = means[0] - means[1] + away / np.where(labelled, labelled.sum(), count - labelled.sum())
-        every = Sides(values, values, values, values, np.ones(count), look.data.prompt[known])
-        shown = mean_of(every, moved, -1, 1)
+        shown = shown_mean(moved, np.ones(count), look.data.prompt[known], (-1, 1))
         found.append(Difference(what, *means))
         p_values[what] = min(1.0, 2 * min(shown.p_above(0), shown.p_below(0)))
     rejected = holm(p_values, 0.01)

@@ -29,11 +29,12 @@ from amendment.audit.ceiling import (
     for_all_items,
     labelled_differ,
 )
-from amendment.audit.figures import NOTHING, between, percent, rounded, short
+from amendment.audit.figures import percent, rounded, short, stated
 from amendment.audit.gates import Gate, GateOutcome, JudgeReport
 from amendment.statistics import Estimate
+from amendment.statistics.beside import Beside
 from amendment.statistics.intervals import FEWEST_ITEMS
-from amendment.statistics.planning import figures_of, items_for_use, items_needed, right_of, scaled
+from amendment.statistics.planning import Bar, figures_of, items_for_use, items_to_decide, right_of
 
 Form = Literal["use", "use only where", "do not use", "no conclusion"]
 FORMS: tuple[Form, ...] = ("use", "use only where", "no conclusion", "do not use")
@@ -188,8 +189,8 @@ def conclusions(
     `checked` has the gates and categories of each judge by its name, `looks` what they rest on.
     """
     if not judges:
-        sentence = "Nothing can be concluded about a judge: only people voted."
-        return (Conclusion(None, "no conclusion", "no judge", sentence),)
+        words = sentence("no conclusion", "a judge", ["only people voted"])
+        return (Conclusion(None, "no conclusion", "no judge", words),)
     drawn = [
         _conclusion(judge, {gate.check: gate for gate in gates}, parts, looks[judge.name], asked)
         for judge in judges
@@ -204,13 +205,13 @@ def refused(concluded: Iterable[Conclusion], gates: Iterable[Gate]) -> tuple[Con
     found = next((gate.found for gate in gates if gate.check == "people" and gate.outcome == "FAIL"), None)
     if found is None:
         return tuple(concluded)
-    words = f"people disagree with the labels of this run: {found}."
+    words = f"people disagree with the labels of this run: {found}"
     return tuple(
         replace(
             conclusion,
             form="do not use",
             because="people's labels",
-            sentence=f"Do not use {short(conclusion.judge)}: {words}",
+            sentence=sentence("do not use", conclusion.judge, [words]),
         )
         if conclusion.judge and conclusion.form != "do not use"
         else conclusion
@@ -270,7 +271,7 @@ def _conclusion(
         gap=figures.gap.estimate(level) if has_two else None,
         kappa=used.kappa.estimate(level) if used.kappa.items else None,
         people_kappa=figures.people_kappa.estimate(level) if has_two else None,
-        could_show=used.could_show if has_two else None,
+        could_show=look.bar.could_show(figures.gap) if has_two else None,
         people=look.people,
         left_out=look.left_out,
         categories=tuple(_category(part, level) for part in parts),
@@ -280,14 +281,19 @@ def _conclusion(
         for_all_items=for_all_items(used),
         labelled_differ=labelled_differ(used) if look.labelled < NEARLY_ALL else (),
     )
-    words = "; ".join(filter(None, _reasons(conclusion, judge, gates, used)))
+    return replace(conclusion, sentence=sentence(form, judge.name, _reasons(conclusion, judge, gates, used), where))
+
+
+def sentence(form: Form, judge: str, reasons: Iterable[str], where: Sequence[str] = ()) -> str:
+    """The conclusion in words; `where` are the conditions of "use only where"."""
+    name = short(judge)
     beginning = {
-        "use": f"Use {short(judge.name)}",
-        "use only where": f"Use {short(judge.name)} only {' and '.join(where)}",
-        "do not use": f"Do not use {short(judge.name)}",
-        "no conclusion": f"Nothing can be concluded about {short(judge.name)}",
+        "use": f"Use {name}",
+        "use only where": f"Use {name} only {' and '.join(where)}",
+        "do not use": f"Do not use {name}",
+        "no conclusion": f"Nothing can be concluded about {name}",
     }[form]
-    return replace(conclusion, sentence=f"{beginning}: {words}.")
+    return f"{beginning}: {'; '.join(filter(None, reasons))}."
 
 
 def _category(part: Part, level: float) -> Category:
@@ -335,14 +341,16 @@ def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
         case "one annotator" | "few with two":
             yield from (known, *conclusion.left_out, f"a second person on {_for_use(look)} items is needed")
         case "people":
-            chance = f"kappa {_shown(conclusion.people_kappa, '.2f')}"
+            chance = f"kappa {stated(conclusion.people_kappa, '.2f')}"
             yield f"people agree with each other hardly more than chance ({chance})"
             yield "no judge can be measured on these labels"
             yield from (known, *conclusion.left_out)
         case "open":
             yield known
-            yield f"the labels do not show {_listed([_PARTS[name] for name in look.missing])}{_otherwise(look)}"
-            yield from (*_settled(look), *conclusion.left_out)
+            yield f"{not_shown(look.missing)}{_otherwise(look)}"
+            if not look.is_truth:
+                yield settled(look.figures, look.bar, look.bar.p)
+            yield from conclusion.left_out
         case "categories":
             yield from (known, "in no category is it shown to agree with people more than chance does")
         case "agreement" | "conditions":
@@ -352,16 +360,19 @@ def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
         case "invalid" | "constant" | "repetition":
             yield f"{FAILURES[because]} ({gates[because].found})"
         case _:
-            kappa = f"kappa {_shown(conclusion.kappa, '.2f')}" if because == "chance" else ""
+            kappa = f"kappa {stated(conclusion.kappa, '.2f')}" if because == "chance" else ""
             yield from (FAILURES.get(because, ""), known, kappa, *conclusion.left_out)
 
 
-_PARTS = {
-    "people": f"that people agree more than chance (kappa above {LEAST_KAPPA})",
-    "chance": f"that it agrees with people more than chance (kappa above {LEAST_KAPPA})",
-    "ceiling": "that it is within the margin",
-    "bar": "that it reaches min_agreement",
-}
+def not_shown(parts: Iterable[str], measure: str = "kappa") -> str:
+    """What of a judge is not shown, in words."""
+    words = {
+        "people": f"that people agree more than chance ({measure} above {LEAST_KAPPA})",
+        "chance": f"that it agrees with people more than chance ({measure} above {LEAST_KAPPA})",
+        "ceiling": "that it is within the margin",
+        "bar": "that it reaches min_agreement",
+    }
+    return f"the labels do not show {_listed([words[part] for part in parts])}"
 
 
 def _otherwise(look: Look) -> str:
@@ -370,7 +381,7 @@ def _otherwise(look: Look) -> str:
     assumed = next((words for words, is_shown in shown.items() if not is_shown), "")
     if "ceiling" not in look.missing or not assumed:
         return ""
-    return f" if {assumed} ({_shown(look.gaps[assumed].estimate(1 - 5 * look.bar.p), '+.1f', 100)} points)"
+    return f" if {assumed} ({stated(look.gaps[assumed].estimate(1 - 5 * look.bar.p), '+.1f', 100)} points)"
 
 
 def _known(conclusion: Conclusion, look: Look) -> str:
@@ -381,7 +392,7 @@ def _known(conclusion: Conclusion, look: Look) -> str:
     if two is not None and gap is not None:
         return (
             f"it agrees with an annotator on {100 * agreement.value:.1f} % of {gap.n} items, two annotators agree on "
-            f"{100 * two.value:.1f} %; the difference is {_shown(gap, '+.1f', 100)} points, and the margin is "
+            f"{100 * two.value:.1f} %; the difference is {stated(gap, '+.1f', 100)} points, and the margin is "
             f"{100 * conclusion.margin:g}"
         )
     with_whom = "the truth" if look.is_truth else "an annotator"
@@ -390,12 +401,6 @@ def _known(conclusion: Conclusion, look: Look) -> str:
     bar = look.asked.min_agreement if look.is_truth else None
     asked = f", and the study asks for {100 * bar:g} %" if bar is not None else ""
     return f"it agrees with {with_whom} on {percent(agreement)} of {agreement.n} items{asked}"
-
-
-def _shown(estimate: Estimate | None, form: str, scale: float = 1) -> str:
-    if estimate is None:
-        return NOTHING
-    return f"{scale * estimate.value + 0:{form}} {between((estimate.low, estimate.high), form, scale)}"
 
 
 def _covered(conclusion: Conclusion, look: Look) -> Iterator[str]:
@@ -456,13 +461,10 @@ def _for_use(look: Look) -> str:
     return f"about {needed:,}" if needed else "very many"
 
 
-def _settled(look: Look) -> Iterator[str]:
-    """How many items would decide, if the figures stay as they are."""
-    if look.is_truth:
-        return
-    figures, bound = look.figures, -look.asked.margin
-    use = items_for_use(figures, look.bar)
-    not_use = items_needed(lambda items: scaled(figures, items).gap.p_below(bound) < look.bar.p)
-    if needed := use or not_use:
-        form = "Use" if use else "Do not use"
-        yield f'about {needed:,} items labelled like these would give "{form}" if the figures stay as they are'
+def settled(figures: Beside, bar: Bar, p: float, labelled: str = "labelled like these") -> str:
+    """How many items would decide, if the figures stay as they are; empty where a million would not."""
+    decided = items_to_decide(figures, bar, p)
+    if not decided:
+        return ""
+    form, needed = decided
+    return f'about {needed:,} items {labelled} would give "{form}" if the figures stay as they are'

@@ -104,6 +104,13 @@ def between(bounds: tuple[float, float], form: str = ".1f", scale: float = 100) 
     return f"({scale * low:{form}} to {scale * high:{form}})"
 
 
+def stated(estimate: Estimate | None, form: str, scale: float = 1) -> str:
+    """A value with its interval, in a sentence: 0.56 (0.41 to 0.69)."""
+    if estimate is None:
+        return NOTHING
+    return f"{scale * estimate.value + 0:{form}} {between((estimate.low, estimate.high), form, scale)}"
+
+
 def _shown(estimate: Estimate | None, scale: float, form: str, unit: str = "") -> str:
     if estimate is None or math.isnan(estimate.value):
         return NOTHING

@@ -20,7 +20,7 @@ from amendment.audit.agreement import (
 from amendment.audit.alarm import Alarms
 from amendment.audit.bias import FORMAT, LENGTH, SELF, FeatureBias, bias_table, longer_by_majority
 from amendment.audit.ceiling import Look, Part, by_category
-from amendment.audit.figures import between, short
+from amendment.audit.figures import between, short, stated
 from amendment.audit.people import stands_in
 from amendment.audit.position import CONFOUNDED, Position, Repetition, position, repetition
 from amendment.audit.systems import ConstantAnswer, ConstantWins
@@ -266,8 +266,7 @@ def _against(look: Look, part: str, found: str) -> Ruling:
 
 
 def _interval(shown: Shown, look: Look, form: str, scale: float) -> str:
-    estimate = shown.estimate(1 - 5 * look.bar.p)
-    return f"{scale * estimate.value:{form}} {between((estimate.low, estimate.high), form, scale)}"
+    return stated(shown.estimate(1 - 5 * look.bar.p), form, scale)
 
 
 def _categories(parts: Sequence[Part]) -> Ruling:

@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amendment.audit.ceiling import LEAST_KAPPA, Requirements
-from amendment.audit.conclusion import FORMS, Form
-from amendment.audit.figures import between, percent, ranged, rounded, short, signed
+from amendment.audit.ceiling import Requirements
+from amendment.audit.conclusion import FORMS, Form, not_shown, sentence, settled
+from amendment.audit.figures import percent, ranged, rounded, short, signed, stated
 from amendment.audit.inputs import unjoined, unread_replies
 from amendment.data.comparisons import join
 from amendment.data.readings import gather
@@ -36,7 +36,7 @@ from amendment.statistics import Estimate, cautioned, clustered_mean, share
 from amendment.statistics.agreement import alpha_with_person, alphas_with_people
 from amendment.statistics.beside import Beside, Shown
 from amendment.statistics.intervals import FEWEST_ITEMS, json_values
-from amendment.statistics.planning import Bar, items_for_use, items_needed, scaled
+from amendment.statistics.planning import Bar, items_for_use
 from amendment.statistics.shares import holm
 from amendment.text import LONGEST, cell, plain, table
 from amendment.yamlfile import capped
@@ -143,7 +143,7 @@ def label_certificate(inputs: SingleLabels, asked: Requirements | None = None) -
     names = list(dict.fromkeys(label.rater for label in inputs.labels if not label.is_person))
     persons = list(dict.fromkeys(label.rater for label in inputs.labels if label.is_person))
     asked = asked or Requirements()
-    bar = Bar(asked.margin, LEAST_KAPPA, 0.01 / (max(1, len(names)) * asked.looks))
+    bar = asked.bar(len(names))
     compared = sorted(
         (compare(inputs, name, people, judges, bar) for name in names),
         key=lambda judge: (FORMS.index(judge.conclusion.form), -np.nan_to_num(judge.with_one.value)),
@@ -301,14 +301,9 @@ class Compared:
     def conclusion(self) -> LabelConclusion:
         standing = self.standing
         form, because = decide(standing)
-        name = short(self.report.name)
-        beginning = {
-            "use": f"Use {name}",
-            "do not use": f"Do not use {name}",
-            "no conclusion": f"Nothing can be concluded about {name}",
-        }[form]
-        sentence = f"{beginning}: {'; '.join(self._reasons(because, standing))}."
-        return LabelConclusion(self.report.name, form, because, sentence, self.bar.margin, self.could_show)
+        name = self.report.name
+        words = sentence(form, name, self._reasons(because, standing))
+        return LabelConclusion(name, form, because, words, self.bar.margin, self.could_show)
 
     @property
     def could_show(self) -> float | None:
@@ -325,7 +320,7 @@ class Compared:
             case "one annotator" | "few with two":
                 person = f"the annotator {short(report.people[0])}" if standing.people == 1 else "an annotator"
                 if alone.items >= FEWEST_ITEMS:
-                    alpha = f"{alone.value:.2f} {_within(report.alpha_with_one)}"
+                    alpha = stated(report.alpha_with_one, ".2f")
                     yield f"its {self.alpha_name} with {person} is {alpha} on {alone.items} items"
                 else:
                     yield f"people labelled {alone.items} of its items"
@@ -334,8 +329,8 @@ class Compared:
                 about = f"about {max(needed, FEWEST_ITEMS):,}" if needed else f"at least {FEWEST_ITEMS}"
                 yield f"a second person on {about} items is needed"
             case "people":
-                alpha = f"{self.alpha_name} {report.people_alpha.value:.2f} {_within(report.people_alpha)}"
-                yield f"people agree with each other hardly more than chance ({alpha})"
+                alpha = stated(report.people_alpha, ".2f")
+                yield f"people agree with each other hardly more than chance ({self.alpha_name} {alpha})"
                 yield "no judge can be measured on these labels"
             case "chance":
                 yield "it agrees with people hardly more than chance"
@@ -345,8 +340,8 @@ class Compared:
                 yield self._known
             case "open":
                 yield self._known
-                yield f"the labels do not show {' and '.join(_PARTS[part] for part in standing.missing)}"
-                yield from self._settled()
+                yield not_shown(standing.missing, "alpha")
+                yield settled(self.figures, self.bar, 5 * self.bar.p / 2, "labelled by two people")
             case _:
                 yield self._known
         if report.invalid.value > 0:
@@ -358,29 +353,9 @@ class Compared:
         report = self.report
         return (
             f"its {self.alpha_name} with an annotator is {report.alpha.value:.2f} on {report.gap.n} items, that of two "
-            f"annotators {report.people_alpha.value:.2f}; the difference is {report.gap.value:+.2f} "
-            f"{_within(report.gap, '+.2f')}, and the margin is {self.bar.margin:g}"
+            f"annotators {report.people_alpha.value:.2f}; the difference is "
+            f"{stated(report.gap, '+.2f')}, and the margin is {self.bar.margin:g}"
         )
-
-    def _settled(self) -> Iterator[str]:
-        """How many items would decide, if the figures stay as they are."""
-        use = items_for_use(self.figures, self.bar)
-        bound = -self.bar.margin
-        not_use = items_needed(lambda items: scaled(self.figures, items).gap.p_below(bound) < 5 * self.bar.p / 2)
-        if needed := use or not_use:
-            form = "Use" if use else "Do not use"
-            yield f'about {needed:,} items labelled by two people would give "{form}" if the figures stay as they are'
-
-
-_PARTS = {
-    "people": f"that people agree more than chance (alpha above {LEAST_KAPPA})",
-    "chance": f"that it agrees with people more than chance (alpha above {LEAST_KAPPA})",
-    "ceiling": "that it is within the margin",
-}
-
-
-def _within(estimate: Estimate, form: str = ".2f") -> str:
-    return between((estimate.low, estimate.high), form, 1)
 
 
 UNITS = {

@@ -252,7 +252,9 @@ def audit_data(items: Mapping[str, ComparisonInfo], votes: Iterable[Vote]) -> Au
         prompt=_clusters(items),
         without_prompt=sum(item.prompt is None for item in described),
         copies=len(texts) - len(set(texts)),
-        weight=np.array([_weight(item.inclusion) for item in described], np.float64),
+        weight=np.array(
+            [1 / item.inclusion if item.inclusion else item.inclusion is None for item in described], np.float64
+        ),
         category=_codes((item.category for item in described), categories),
         categories=categories,
         model_a=_codes((item.model_a for item in described), models),
@@ -290,12 +292,6 @@ def _clusters(items: Mapping[str, ComparisonInfo]) -> Codes:
     _, cluster = connected_components(edges, directed=False)
     codes: Codes = cluster[prompt].astype(np.int64)
     return codes
-
-
-def _weight(inclusion: float | None) -> float:
-    if inclusion is None:
-        return 1.0
-    return 1 / inclusion if inclusion else 0.0
 
 
 def combined(keys: Codes, value: Codes, p: Numbers) -> tuple[Codes, Codes]:

@@ -12,7 +12,7 @@ from itertools import combinations
 
 import numpy as np
 
-from amendment.audit.figures import between
+from amendment.audit.figures import between, stated
 from amendment.audit.gates import CANNOT_TELL, UNREADABLE_RULE, Gate, GateOutcome, unreadable
 from amendment.calibration.samples import LabelledItem
 from amendment.statistics import Estimate, bounds
@@ -55,7 +55,7 @@ def people_gate(agreement: Estimate, beside: Beside, max_gap: float) -> Gate:
         return Gate(LABELS, "people", "FAIL", f"{shown}, below one half")
     if beside.gap.items >= FEWEST_ITEMS:
         gap, people = beside.gap.estimate(0.95), beside.people.estimate(0.95)
-        found = f"{gap.value:+.3f} {between((gap.low, gap.high), '+.3f', 1)}"
+        found = stated(gap, "+.3f")
         if gap.high <= -max_gap:
             return Gate(LABELS, "people", "FAIL", f"{found}: not above {-max_gap:g}")
         if not gap.low > -max_gap:
@@ -99,11 +99,10 @@ def agreement_with_people(items: Sequence[LabelledItem]) -> Estimate:
 
 def judge_against_people(items: Sequence[LabelledItem]) -> Beside:
     """The judge and people on the items with a decided judge and two decided people."""
-    rows = [(item, judge, np.array(people)) for item, judge, people in _decided(items)]
+    rows = list(_decided(items))
     chances, prompts = _design([item for item, *_ in rows])
-    total = np.array([people.sum() for *_, people in rows], np.float64)
-    count = np.array([people.size for *_, people in rows], np.float64)
-    judge = np.array([judge for _, judge, _ in rows], np.float64)
+    said = np.array([(judge, sum(people), len(people)) for _, judge, people in rows], np.float64)
+    judge, total, count = said.reshape(-1, 3).T
     return beside(Sides(judge, total, count, count, 1 / np.array(chances), codes_of(prompts)[0]))
 
 

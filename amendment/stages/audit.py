@@ -343,9 +343,9 @@ def _write_labels(settings: RunSettings, base: Path, folder: Path) -> AuditedLab
 
 def _what_was_read(inputs: AuditInputs | SingleLabels) -> dict[str, Any]:
     files = [facts._asdict() for facts in dict.fromkeys(inputs.files)]
-    unjoined = {"unjoined": inputs.unjoined} if inputs.unjoined else {}
     unread = {judge: replies[:SHOWN_UNREAD] for judge, replies in inputs.unread.items()}
-    return {"files": files, "read": dict(inputs.counts), **unjoined, **({"unread": unread} if unread else {})}
+    listed = {"unjoined": inputs.unjoined, "unread": unread}
+    return {"files": files, "read": dict(inputs.counts), **{name: part for name, part in listed.items() if part}}
 
 
 def _unread(inputs: AuditInputs | SingleLabels) -> list[Section]:
@@ -393,18 +393,21 @@ def _write(
     certificate = replace(certificate, conclusions=refused(certificate.conclusions, gates))
     probed, variants = probe_report(probes), variant_agreements(probes)
     banner, files = simulated_banner(settings), list(dict.fromkeys(inputs.files))
+    parts = {
+        "probes": probes and probe_json(probed, variants),
+        **(certificate_part(people, gates) if people else {}),
+        "constitutions": inputs.constitutions,
+        "label_mass": [row._asdict() for row in inputs.label_mass],
+        "checks": inputs.checks,
+        "cost": inputs.cost,
+        "warnings": inputs.warnings,
+    }
     document: dict[str, Any] = {
         **certificate.to_json(),
         "toolkit": __version__,
         "simulated": banner,
         **_what_was_read(inputs),
-        **({"probes": probe_json(probed, variants)} if probes else {}),
-        **(certificate_part(people, gates) if people else {}),
-        **({"constitutions": inputs.constitutions} if inputs.constitutions else {}),
-        **({"label_mass": [row._asdict() for row in inputs.label_mass]} if inputs.label_mass else {}),
-        **({"checks": inputs.checks} if inputs.checks else {}),
-        **({"cost": inputs.cost} if inputs.cost else {}),
-        **({"warnings": inputs.warnings} if inputs.warnings else {}),
+        **{name: part for name, part in parts.items() if part},
     }
     gate = [gate_section(gates)] if people else []
     spot_check = spot_check_sections(people) if people else []

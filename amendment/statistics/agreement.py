@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amendment.statistics.beside import Beside, Shown, shown_mean
+from amendment.statistics.beside import Beside, Shown, pairs_within, shown_mean
 from amendment.statistics.intervals import Codes, Estimate, Floats, codes_of
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
 
@@ -143,15 +143,9 @@ def pairs_of_people(item: Codes, label: Codes) -> LabelPairs:
     """All pairs of labels of one item."""
     order = np.argsort(item, kind="stable")
     item, label = item[order], label[order]
-    count = np.bincount(item)
-    pairs = [
-        (item[apart:][same], label[:-apart][same], label[apart:][same])
-        for apart in range(1, count.max(initial=1))
-        for same in [item[apart:] == item[:-apart]]
-    ]
-    first, second, third = (np.concatenate(column) for column in zip(*pairs, strict=True)) if pairs else (item[:0],) * 3
-    m = count[first]
-    return LabelPairs(first, second, third, 2 / (m * (m - 1)))
+    first, second = pairs_within(item)
+    m = np.bincount(item)[item[first]]
+    return LabelPairs(item[first], label[first], label[second], 2 / (m * (m - 1)))
 
 
 def alpha_by_item(pairs: LabelPairs, *, is_ordered: bool) -> ItemAlphas:

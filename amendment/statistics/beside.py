@@ -194,7 +194,7 @@ def even_gap(judge: Floats, labels: Labels, weight: Floats, cluster: Codes) -> S
     item, rater, side = labels.item[order], labels.rater[order], labels.side[order]
     _, rater, own = np.unique(rater, return_inverse=True, return_counts=True)
     count = np.bincount(item, minlength=judge.size)
-    first, second = _pairs(item)
+    first, second = pairs_within(item)
     pair = np.minimum(rater[first], rater[second]) * own.size + np.maximum(rater[first], rater[second])
     _, pair, together = np.unique(pair, return_inverse=True, return_counts=True)
     if not first.size:
@@ -216,7 +216,7 @@ def even_gap(judge: Floats, labels: Labels, weight: Floats, cluster: Codes) -> S
     return Shown(value, error if clusters > 1 else math.nan, items, clusters, -1, 1)
 
 
-def _pairs(item: Codes) -> tuple[Codes, Codes]:
+def pairs_within(item: Codes) -> tuple[Codes, Codes]:
     """The positions of each two entries of one item; `item` is sorted."""
     first: list[Codes] = []
     second: list[Codes] = []

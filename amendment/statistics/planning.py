@@ -92,6 +92,15 @@ def items_for_use(figures: Beside, bar: Bar) -> int | None:
     return items_needed(lambda items: chance_of_use(scaled(figures, items), bar) >= CHANCE)
 
 
+def items_to_decide(figures: Beside, bar: Bar, p: float) -> tuple[str, int] | None:
+    """The form that figures like these would decide, Use or Do not use, and the items for it; the latter needs the gap
+    shown below the margin at `p`."""
+    use = items_for_use(figures, bar)
+    if needed := use or items_needed(lambda items: scaled(figures, items).gap.p_below(-bar.margin) < p):
+        return "Use" if use else "Do not use", needed
+    return None
+
+
 def items_for_gap(figures: Beside, p: float) -> int | None:
     """Items that show in 80 % of samples, one-sided at `p`, that this judge agrees with people less than they do."""
 
