@@ -190,6 +190,15 @@ class Look:
         return said.size >= FEWEST_ITEMS and bool((said == said[0]).all())
 
     @property
+    def labels_say_one_thing(self) -> bool:
+        """Whether all labels, of `FEWEST_ITEMS` items or more, choose the same side: a judge that always does cannot be
+        told from a good one."""
+        total = self.sides.total
+        return total.size >= FEWEST_ITEMS and bool(
+            (np.abs(total) == self.sides.people).all() and abs(total.sum()) == self.sides.people.sum()
+        )
+
+    @property
     def asked_items(self) -> Flags:
         asked: Flags = self.where & ~np.isnan(self.judge)
         return asked
@@ -210,15 +219,21 @@ class Look:
 
     @property
     def coverage(self) -> float:
-        """Share of the items that the judge was asked about for which it chooses an answer."""
+        """Share of the items that the judge was asked about that are among these and for which it chooses an answer."""
         asked = ~np.isnan(self.judge)
         return float((self.judge[self.where & asked] != 0).sum() / asked.sum()) if asked.any() else math.nan
 
-    def within(self, parts: Sequence[Part]) -> Look:
-        """The same on the items of these categories."""
+    def within(self, parts: Sequence[Part], among: int) -> Look:
+        """The same on the items of these categories, which were chosen among so many by the same labels.
+
+        Any choice of categories might have been tested. A choice of m among k gets the level p / (k C(k, m)), so that
+        all of them add up to p (Bonferroni).
+        """
         names = [part.name for part in parts]
         codes = [code for code in range(-1, len(self.data.categories)) if _category(self.data, code) in names]
-        return replace(self, where=self.where & np.isin(self.data.category, codes))
+        p = self.bar.p / (among * math.comb(among, len(parts)))
+        where = self.where & np.isin(self.data.category, codes)
+        return replace(self, where=where, bar=replace(self.bar, p=p))
 
 
 def look_at(
@@ -272,15 +287,15 @@ def _without_alarm(data: AuditData, alarmed: Mapping[str, str]) -> tuple[list[in
     return people, why
 
 
-def by_category(look: Look, failed: Mapping[str, float]) -> tuple[tuple[Part, ...], dict[str, Corrected]]:
-    """The judge's categories, and the tests that reject it with those of `failed`, p by gate, as one family at 5 %.
+def by_category(look: Look, tested: Mapping[str, float]) -> tuple[tuple[Part, ...], dict[str, Corrected]]:
+    """The judge's categories, and the tests that reject it with those of `tested`, p by gate, as one family at 5 %.
 
     A category is above chance where that is shown by itself, since all large ones have to be; it is below chance where
     that holds for the whole family.
     """
     parts = list(by_column(look, look.data.category, look.data.categories))
     below = {f"category {part.name}": part.kappa.p_below(0) for part in parts}
-    family = holm({**failed, **below}, 5 * look.bar.p)
+    family = holm({**tested, **below}, 5 * look.bar.p)
     return tuple(
         part._replace(standing="below chance") if family[f"category {part.name}"].rejected else part for part in parts
     ), family

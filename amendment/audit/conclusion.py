@@ -61,6 +61,8 @@ class Evidence(NamedTuple):
     """The judge's two orders contradict each other, so that they may have been read the wrong way round."""
     says_one_thing: bool = False
     """Every verdict of the judge is the same."""
+    labels_say_one_thing: bool = False
+    """Every label is the same."""
     is_guessed: bool = False
     """More than a few percent of its replies are unread by a pattern that nobody confirmed."""
     has_order: bool = True
@@ -130,7 +132,7 @@ class Conclusion:
     """Of the judge with one annotator, or with the truth, on all labelled items."""
     people_kappa: Estimate | None = None
     could_show: float | None = None
-    """The gap at which such labels give "Use" in 80 % of samples."""
+    """The gap at which such labels give "Use" in 80 % of samples; None where more than the gap is not shown."""
     people: tuple[str, ...] = ()
     """Who sets the ceiling, or knows the truth."""
     left_out: tuple[str, ...] = ()
@@ -157,13 +159,14 @@ def decide(outcomes: Mapping[str, GateOutcome], evidence: Evidence) -> tuple[For
         (found.contradicts, "no conclusion", "contradicting orders"),
         (found.is_guessed, "no conclusion", "guessed pattern"),
         *((outcomes[check] == "FAIL", "do not use", check) for check in WITHOUT_PEOPLE),
+        (found.labels_say_one_thing, "no conclusion", "one label"),
         (found.says_one_thing, "do not use", "one verdict"),
         (found.hardly_agree and found.with_two >= FEWEST_ITEMS, "no conclusion", "people"),
         (outcomes["rows"] == "WARN", "no conclusion", "rows"),
+        (found.labelled < FEWEST_ITEMS, "no conclusion", "few labels"),
         (order == "FAIL" and found.both_orders < FEWEST_ITEMS, "do not use", "one order"),
         (is_swayed and found.both_orders < FEWEST_ITEMS, "no conclusion", "one order"),
         (order == "not measured" and found.has_order, "no conclusion", "order not measured"),
-        (found.labelled < FEWEST_ITEMS, "no conclusion", "few labels"),
         (found.is_truth and not found.has_bar, "no conclusion", "no bar"),
         (found.is_copied, "no conclusion", "copies"),
         (not found.is_truth and found.annotators < 2, "no conclusion", "one annotator"),
@@ -234,11 +237,12 @@ def _conclusion(
     position = judge.position
     above = tuple(part for part in parts if part.standing == "above chance")
     is_part = bool(above) and len(above) < len(parts) and gates["categories"].outcome != "PASS"
-    narrowed = look.within(above) if is_part else look
+    narrowed = look.within(above, len(parts)) if is_part else look
     where = tuple(_conditions(look, above if is_part else ()))
     evidence = Evidence(
         contradicts=position.contradicts,
         says_one_thing=look.says_one_thing,
+        labels_say_one_thing=look.labels_say_one_thing,
         is_guessed=judge.name in asked.guessed,
         has_order=bool(position.prefers_first.n),
         both_orders=position.pairs,
@@ -271,12 +275,12 @@ def _conclusion(
         gap=figures.gap.estimate(level) if has_two else None,
         kappa=used.kappa.estimate(level) if used.kappa.items else None,
         people_kappa=figures.people_kappa.estimate(level) if has_two else None,
-        could_show=look.bar.could_show(figures.gap) if has_two else None,
+        could_show=look.bar.could_show(figures.gap) if has_two and set(used.missing) <= {"ceiling"} else None,
         people=look.people,
         left_out=look.left_out,
         categories=tuple(_category(part, level) for part in parts),
         flips=same._replace(value=1 - same.value, low=1 - same.high, high=1 - same.low) if position.pairs else None,
-        coverage=look.coverage,
+        coverage=used.coverage,
         labelled=look.labelled,
         for_all_items=for_all_items(used),
         labelled_differ=labelled_differ(used) if look.labelled < NEARLY_ALL else (),
@@ -322,6 +326,9 @@ def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
         case "guessed pattern":
             yield f"unreadable by a guessed pattern: {gates['invalid'].found}"
             yield "save the description with --write FILE.yaml, correct its pattern or keep it, and audit that file"
+        case "one label":
+            yield "every label chooses the same answer, so that nothing tells it from a judge that always does"
+            yield "let the two answers change places in half of the rows"
         case "one verdict":
             yield "every verdict is the same"
         case "rows":
@@ -347,10 +354,7 @@ def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
             yield from (known, *conclusion.left_out)
         case "open":
             yield known
-            yield f"{not_shown(look.missing)}{_otherwise(look)}"
-            if not look.is_truth:
-                yield settled(look.figures, look.bar, look.bar.p)
-            yield from conclusion.left_out
+            yield from (*_open(look), *_elsewhere(conclusion), *conclusion.left_out)
         case "categories":
             yield from (known, "in no category is it shown to agree with people more than chance does")
         case "agreement" | "conditions":
@@ -360,8 +364,7 @@ def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
         case "invalid" | "constant" | "repetition":
             yield f"{FAILURES[because]} ({gates[because].found})"
         case _:
-            kappa = f"kappa {stated(conclusion.kappa, '.2f')}" if because == "chance" else ""
-            yield from (FAILURES.get(because, ""), known, kappa, *conclusion.left_out)
+            yield from (FAILURES.get(because, ""), known, *_by_chance(because, look), *conclusion.left_out)
 
 
 def not_shown(parts: Iterable[str], measure: str = "kappa") -> str:
@@ -375,13 +378,31 @@ def not_shown(parts: Iterable[str], measure: str = "kappa") -> str:
     return f"the labels do not show {_listed([words[part] for part in parts])}"
 
 
-def _otherwise(look: Look) -> str:
-    """What the gap is under other assumptions, where it alone is shown."""
-    shown = {assumed: gap.p_above(-look.bar.margin) < look.bar.p for assumed, gap in look.gaps.items()}
-    assumed = next((words for words, is_shown in shown.items() if not is_shown), "")
-    if "ceiling" not in look.missing or not assumed:
+def _open(look: Look) -> Iterator[str]:
+    """What is not shown, and how many items would show it."""
+    if look.missing:
+        yield f"{not_shown(look.missing)}{_at_least(look)}"
+        yield "" if look.is_truth else settled(look.figures, look.bar, look.bar.p)
+
+
+def _by_chance(because: str, look: Look) -> Iterator[str]:
+    """The kappa of a judge that fails `chance`, and what may be the cause where it lies below 0."""
+    if because == "chance":
+        yield f"kappa {stated(look.kappa.estimate(1 - 5 * look.bar.p), '.2f')}"
+        if look.kappa.p_below(0) < look.bar.p:
+            yield "less than chance would give: check words, orders and coordinates"
+
+
+def _at_least(look: Look) -> str:
+    """The bound of the difference that "Use" needs above the margin, and what it assumes."""
+    if "ceiling" not in look.missing:
         return ""
-    return f" if {assumed} ({stated(look.gaps[assumed].estimate(1 - 5 * look.bar.p), '+.1f', 100)} points)"
+    bounds = {assumed: gap.at_least(look.bar.p) for assumed, gap in look.gaps.items()}
+    assumed = next(words for words, bound in bounds.items() if not bound > -look.bar.margin)
+    if math.isnan(bounds[assumed]):
+        return ""
+    condition = f" if {assumed}" if assumed else ""
+    return f" (at {100 * (1 - look.bar.p):.4g} % it is {100 * bounds[assumed]:+.1f} points or better{condition})"
 
 
 def _known(conclusion: Conclusion, look: Look) -> str:
@@ -391,23 +412,29 @@ def _known(conclusion: Conclusion, look: Look) -> str:
         return ""
     if two is not None and gap is not None:
         return (
-            f"it agrees with an annotator on {100 * agreement.value:.1f} % of {gap.n} items, two annotators agree on "
-            f"{100 * two.value:.1f} %; the difference is {stated(gap, '+.1f', 100)} points, and the margin is "
-            f"{100 * conclusion.margin:g}"
+            f"it agrees with an annotator on {100 * agreement.value:.1f} % of {gap.n} items{_where_orders_agree(look)}"
+            f", two annotators agree on {100 * two.value:.1f} %; the difference is {stated(gap, '+.1f', 100)} points, "
+            f"and the margin is {100 * conclusion.margin:g}"
         )
     with_whom = "the truth" if look.is_truth else "an annotator"
     if len(look.people) == 1 and not look.is_truth:
         with_whom = f"the annotator {short(look.people[0])}"
     bar = look.asked.min_agreement if look.is_truth else None
     asked = f", and the study asks for {100 * bar:g} %" if bar is not None else ""
-    return f"it agrees with {with_whom} on {percent(agreement)} of {agreement.n} items{asked}"
+    return (
+        f"it agrees with {with_whom} on {percent(agreement)} of {agreement.n} items{_where_orders_agree(look)}{asked}"
+    )
+
+
+def _where_orders_agree(look: Look) -> str:
+    return " where both orders agree" if look.orders_agree else ""
 
 
 def _covered(conclusion: Conclusion, look: Look) -> Iterator[str]:
     """On how many of its items the judge chooses an answer, and how many people labelled."""
     if look.orders_agree and conclusion.flips:
-        yield f"{rounded(conclusion.flips.value)} of its verdicts change with the order"
-        yield f"both orders agree on {rounded(conclusion.coverage)} of its items"
+        yield f"the order changes its verdict on {rounded(conclusion.flips.value)} of its items"
+        yield f"these are {rounded(conclusion.coverage)} of its items"
     elif conclusion.coverage < 1:
         yield f"it chooses on {rounded(conclusion.coverage)} of its items"
     if conclusion.labelled < NEARLY_ALL:
@@ -467,4 +494,7 @@ def settled(figures: Beside, bar: Bar, p: float, labelled: str = "labelled like 
     if not decided:
         return ""
     form, needed = decided
-    return f'about {needed:,} items {labelled} would give "{form}" if the figures stay as they are'
+    shown = "it is" if form == "Use" else "it is not"
+    return (
+        f"about {needed:,} items {labelled} would show in 80 % of samples that {shown}, if the figures stay as they are"
+    )

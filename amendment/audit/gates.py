@@ -160,12 +160,12 @@ def gates(
         "repetition": 1 - _p_above(judge.repetition.stability, HARDLY_STABLE, level) if judge.repetition else math.nan,
         **{check: look.p_below(check) for check in look.parts if check != "people"},
     }
-    parts, family = by_category(look, {check: p for check, p in tested.items() if rulings[check][0] == "FAIL"})
+    parts, family = by_category(look, {check: p for check, p in tested.items() if rulings[check][0] != "not measured"})
     for check in tested:
         outcome, found = rulings[check]
         if outcome == "FAIL" and not family[check].rejected and not look.says_one_thing:
             rulings[check] = "WARN", f"{found}; not shown together with its other gates"
-    if parts:
+    if parts and look.kappa.items >= FEWEST_ITEMS:
         rulings["categories"] = _categories(parts)
     return [Gate(judge.name, check, *ruling) for check, ruling in rulings.items()], parts
 

@@ -26,8 +26,9 @@ OWN_LINE = ("order", "invalid", "length", "ceiling", "chance", "bar")
 """Gates whose figure has a line whatever their outcome, or is in the table."""
 READING = (
     "Agreement: how often the judge agrees with one annotator; annotators: how often two of them agree; difference: "
-    "the first minus the second, in points. All three are on the items that two annotators or more labelled; ties and "
-    "unreadable verdicts count one half. With the majority: the share of items on which the judge and the majority of "
+    "the first minus the second, in points. All three are on the items that two annotators or more labelled (with one "
+    "annotator or the truth: on the labelled items), under the conditions of the conclusion; ties and unreadable "
+    "verdicts count one half. With the majority: of all items, the share on which the judge and the majority of "
     "annotators choose the same answer, where both choose one; the other items are left out. "
     f"* fewer than {FEW} prompts, or another doubt that certificate.json names."
 )

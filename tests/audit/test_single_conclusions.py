@@ -96,7 +96,7 @@ def test_too_few_items_say_what_is_known_and_how_many_would_decide() -> None:
     [conclusion] = concluded(people, {"judge": noisy(truth, 0.9, 3)})
     assert (conclusion["form"], conclusion["because"]) == ("no conclusion", "open")
     assert conclusion["could_show"] > -0.05
-    assert re.search(r"about [0-9,]+ items labelled by two people would give", conclusion["sentence"])
+    assert re.search(r"about [0-9,]+ items labelled by two people would show", conclusion["sentence"])
 
 
 def test_one_person_sets_no_ceiling() -> None:
