@@ -43,8 +43,8 @@ NEARLY_ALL = 0.95
 FAILURES = {
     "invalid": "too many of its verdicts cannot be read",
     "constant": "it prefers a stock answer that some system gives to most prompts",
-    "repetition": "asked the same again, it often changes its verdict",
-    "chance": "it agrees with people hardly more than chance",
+    "repetition": "asked the same question again, it often changes its verdict",
+    "chance": "it agrees with people hardly better than chance",
     "bar": "it agrees with the truth less often than this study asks for",
 }
 """What it means that a gate fails. The worst first; `order` is absent, since asking in both orders helps, and so are
@@ -311,11 +311,13 @@ def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
     because, position, known = conclusion.because, judge.position, _known(conclusion, look)
     match because:
         case "contradicting orders":
-            turned = f"in {rounded(position.turned)} of the items it changes sides when the answers change places"
-            yield f"{turned}. Check coordinates and orders of its file"
+            turned = (
+                f"on {rounded(position.turned)} of the items it prefers the other answer when the answers change places"
+            )
+            yield f"{turned}. Check coordinates and orders in the entry of its file"
         case "guessed pattern":
             yield f"unreadable by a guessed pattern: {gates['invalid'].found}"
-            yield "save the description with --write FILE.yaml, correct its pattern or keep it, and audit that file"
+            yield "save the description with --write FILE.yaml, correct or confirm its pattern, and audit that file"
         case "one verdict":
             yield "every verdict is the same"
         case "rows":
@@ -329,14 +331,14 @@ def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
             labelled = len(look.sides.judge) or "none"
             yield f"people labelled {labelled} of its items{where}, and {FEWEST_ITEMS} are needed"
         case "no bar":
-            yield f"{known}. Name the agreement that you need: min_agreement"
+            yield f"{known}. Set min_agreement to the agreement that you need"
         case "copies":
             yield from (known, _copied(look))
         case "one annotator" | "few with two":
-            yield from (known, *conclusion.left_out, f"a second person on {_for_use(look)} items is needed")
+            yield from (known, *conclusion.left_out, f"a second person has to label {_for_use(look)} items")
         case "people":
             chance = f"kappa {_shown(conclusion.people_kappa, '.2f')}"
-            yield f"people agree with each other hardly more than chance ({chance})"
+            yield f"people agree with each other hardly better than chance ({chance})"
             yield "no judge can be measured on these labels"
             yield from (known, *conclusion.left_out)
         case "open":
@@ -344,7 +346,7 @@ def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
             yield f"the labels do not show {_listed([_PARTS[name] for name in look.missing])}{_otherwise(look)}"
             yield from (*_settled(look), *conclusion.left_out)
         case "categories":
-            yield from (known, "in no category is it shown to agree with people more than chance does")
+            yield from (known, "it is not shown to agree with people better than chance in any category")
         case "agreement" | "conditions":
             yield known
             yield from _covered(conclusion, look)
@@ -357,8 +359,8 @@ def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
 
 
 _PARTS = {
-    "people": f"that people agree more than chance (kappa above {LEAST_KAPPA})",
-    "chance": f"that it agrees with people more than chance (kappa above {LEAST_KAPPA})",
+    "people": f"that people agree with each other better than chance (kappa above {LEAST_KAPPA})",
+    "chance": f"that it agrees with people better than chance (kappa above {LEAST_KAPPA})",
     "ceiling": "that it is within the margin",
     "bar": "that it reaches min_agreement",
 }
@@ -380,8 +382,8 @@ def _known(conclusion: Conclusion, look: Look) -> str:
         return ""
     if two is not None and gap is not None:
         return (
-            f"it agrees with an annotator on {100 * agreement.value:.1f} % of {gap.n} items, two annotators agree on "
-            f"{100 * two.value:.1f} %; the difference is {_shown(gap, '+.1f', 100)} points, and the margin is "
+            f"it agrees with an annotator on {100 * agreement.value:.1f} % of {gap.n} items, and two annotators agree "
+            f"on {100 * two.value:.1f} %; the difference is {_shown(gap, '+.1f', 100)} points, and the margin is "
             f"{100 * conclusion.margin:g}"
         )
     with_whom = "the truth" if look.is_truth else "an annotator"
@@ -404,7 +406,7 @@ def _covered(conclusion: Conclusion, look: Look) -> Iterator[str]:
         yield f"{rounded(conclusion.flips.value)} of its verdicts change with the order"
         yield f"both orders agree on {rounded(conclusion.coverage)} of its items"
     elif conclusion.coverage < 1:
-        yield f"it chooses on {rounded(conclusion.coverage)} of its items"
+        yield f"it chooses an answer on {rounded(conclusion.coverage)} of its items"
     if conclusion.labelled < NEARLY_ALL:
         yield f"people labelled {rounded(conclusion.labelled)} of them{_extended(conclusion, look)}"
 
@@ -412,7 +414,9 @@ def _covered(conclusion: Conclusion, look: Look) -> Iterator[str]:
 def _extended(conclusion: Conclusion, look: Look) -> str:
     """What the labels say of the items without one."""
     if conclusion.for_all_items:
-        return f", drawn by chance; on all that could be drawn it would be {percent(conclusion.for_all_items)}"
+        return (
+            f", drawn by chance; on all that could be drawn, the agreement would be {percent(conclusion.for_all_items)}"
+        )
     why = "they do not look drawn at random" if look.asked.drawn else "drawn: random is not declared"
     unlike = [
         f"{differ.what} {rounded(differ.labelled)} against {rounded(differ.others)}"
@@ -442,9 +446,9 @@ def _copied(look: Look) -> str:
     if pair is None:
         return ""
     return (
-        f"{short(pair.first)} and {short(pair.second)} agree on {100 * pair.agreement.value:.1f} %, more than the "
-        "other annotator explains. A third person would tell whether one copied the other; if nobody did, write "
-        "copies: allowed"
+        f"{short(pair.first)} and {short(pair.second)} agree on {100 * pair.agreement.value:.1f} %, more than their "
+        "agreement with the other annotator explains. A third person would tell whether one copied the other; "
+        "if neither did, write copies: allowed"
     )
 
 

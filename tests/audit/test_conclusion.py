@@ -139,7 +139,7 @@ def test_agreement_above_80_percent_is_not_enough_beside_people_who_agree_on_97(
     assert form(concluded(tmp_path, said[:2], said[2:])) == ("no conclusion", "open")
     (found,) = concluded(tmp_path, said[:1], said[2:])
     assert (found["form"], found["because"]) == ("no conclusion", "one annotator")
-    assert "a second person on about" in found["sentence"]
+    assert "a second person has to label about" in found["sentence"]
 
 
 @pytest.mark.parametrize("share", [1.0, 0.98, 0.5])
@@ -221,7 +221,7 @@ def test_labels_that_were_drawn_at_random_speak_of_all_items(tmp_path: Path) -> 
     assert found["agreement"]["value"] == pytest.approx(0.875)
     lam = 0.25 * 0.75 / (0.28 * 0.72 * (1 + 600 / 900))  # by the spread of its choices on labelled and on all items
     assert found["for_all_items"]["value"] == pytest.approx(0.875 - lam * 0.025)
-    assert "on all that could be drawn it would be 86.1 %" in found["sentence"]
+    assert "on all that could be drawn, the agreement would be 86.1 %" in found["sentence"]
 
 
 def test_a_length_that_people_prefer_too_forbids_nothing(tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_an_item_without_the_truth_has_no_label(tmp_path: Path) -> None:
         ("kind: person", "max_gap_to_human: 0.5", "max_gap_to_human: found 0.5, expected less than 0.5"),
         ("kind: person", "looks: 0", "looks: found 0, expected at least 1"),
         ("kind: person, copies: no", "", "copies: "),
-        ("kind: model, drawn: random", "", "drawn is of items that people labelled"),
+        ("kind: model, drawn: random", "", "drawn is for labels of people or of the truth"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(labels: str, top: str, message: str, tmp_path: Path) -> None:
