@@ -18,19 +18,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from amendment.audit.ceiling import (
-    LEAST_KAPPA,
-    MARGIN,
-    Difference,
-    Look,
-    Part,
-    Requirements,
-    Standing,
-    for_all_items,
-    labelled_differ,
-)
+from amendment.audit.ceiling import LEAST_KAPPA, MARGIN, Look, Part, Requirements, Standing
 from amendment.audit.figures import percent, rounded, short, stated
 from amendment.audit.gates import Gate, GateOutcome, JudgeReport
+from amendment.audit.labelled import Difference, for_all_items, labelled_differ
 from amendment.statistics import Estimate
 from amendment.statistics.beside import Beside
 from amendment.statistics.intervals import FEWEST_ITEMS
@@ -44,8 +35,8 @@ NEARLY_ALL = 0.95
 FAILURES = {
     "invalid": "too many of its verdicts cannot be read",
     "constant": "it prefers a stock answer that some system gives to most prompts",
-    "repetition": "asked the same again, it often changes its verdict",
-    "chance": "it agrees with people hardly more than chance",
+    "repetition": "asked the same question again, it often changes its verdict",
+    "chance": "it agrees with people hardly better than chance",
     "bar": "it agrees with the truth less often than this study asks for",
 }
 """What it means that a gate fails. The worst first; `order` is absent, since asking in both orders helps, and so are
@@ -281,9 +272,9 @@ def _conclusion(
         categories=tuple(_category(part, level) for part in parts),
         flips=same._replace(value=1 - same.value, low=1 - same.high, high=1 - same.low) if position.pairs else None,
         coverage=used.coverage,
-        labelled=look.labelled,
-        for_all_items=for_all_items(used),
-        labelled_differ=labelled_differ(used) if look.labelled < NEARLY_ALL else (),
+        labelled=used.labelled,
+        for_all_items=for_all_items(used) if for_all_items(look) else None,
+        labelled_differ=labelled_differ(look) if look.labelled < NEARLY_ALL else (),
     )
     return replace(conclusion, sentence=sentence(form, judge.name, _reasons(conclusion, judge, gates, used), where))
 
@@ -321,11 +312,13 @@ def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
     because, position, known = conclusion.because, judge.position, _known(conclusion, look)
     match because:
         case "contradicting orders":
-            turned = f"in {rounded(position.turned)} of the items it changes sides when the answers change places"
-            yield f"{turned}. Check coordinates and orders of its file"
+            turned = (
+                f"on {rounded(position.turned)} of the items it prefers the other answer when the answers change places"
+            )
+            yield f"{turned}. Check coordinates and orders in the entry of its file"
         case "guessed pattern":
             yield f"unreadable by a guessed pattern: {gates['invalid'].found}"
-            yield "save the description with --write FILE.yaml, correct its pattern or keep it, and audit that file"
+            yield "save the description with --write FILE.yaml, correct or confirm its pattern, and audit that file"
         case "one label":
             yield "every label chooses the same answer, so that nothing tells it from a judge that always does"
             yield "let the two answers change places in half of the rows"
@@ -342,21 +335,21 @@ def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
             labelled = len(look.sides.judge) or "none"
             yield f"people labelled {labelled} of its items{where}, and {FEWEST_ITEMS} are needed"
         case "no bar":
-            yield f"{known}. Name the agreement that you need: min_agreement"
+            yield f"{known}. Set min_agreement to the agreement that you need"
         case "copies":
             yield from (known, _copied(look))
         case "one annotator" | "few with two":
-            yield from (known, *conclusion.left_out, f"a second person on {_for_use(look)} items is needed")
+            yield from (known, *conclusion.left_out, f"a second person has to label {_for_use(look)} items")
         case "people":
             chance = f"kappa {stated(conclusion.people_kappa, '.2f')}"
-            yield f"people agree with each other hardly more than chance ({chance})"
+            yield f"people agree with each other hardly better than chance ({chance})"
             yield "no judge can be measured on these labels"
             yield from (known, *conclusion.left_out)
         case "open":
             yield known
-            yield from (*_open(look), *_elsewhere(conclusion), *conclusion.left_out)
+            yield from (*(_open(look) if look.missing else _elsewhere(conclusion)), *conclusion.left_out)
         case "categories":
-            yield from (known, "in no category is it shown to agree with people more than chance does")
+            yield from (known, "it is not shown to agree with people better than chance in any category")
         case "agreement" | "conditions":
             yield known
             yield from _covered(conclusion, look)
@@ -370,19 +363,18 @@ def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
 def not_shown(parts: Iterable[str], measure: str = "kappa") -> str:
     """What of a judge is not shown, in words."""
     words = {
-        "people": f"that people agree more than chance ({measure} above {LEAST_KAPPA})",
-        "chance": f"that it agrees with people more than chance ({measure} above {LEAST_KAPPA})",
+        "people": f"that people agree with each other better than chance ({measure} above {LEAST_KAPPA})",
+        "chance": f"that it agrees with people better than chance ({measure} above {LEAST_KAPPA})",
         "ceiling": "that it is within the margin",
         "bar": "that it reaches min_agreement",
     }
-    return f"the labels do not show {_listed([words[part] for part in parts])}"
+    return f"the labels do not show {' and '.join(words[part] for part in parts)}"
 
 
 def _open(look: Look) -> Iterator[str]:
     """What is not shown, and how many items would show it."""
-    if look.missing:
-        yield f"{not_shown(look.missing)}{_at_least(look)}"
-        yield "" if look.is_truth else settled(look.figures, look.bar, look.bar.p)
+    yield f"{not_shown(look.missing)}{_at_least(look)}"
+    yield "" if look.is_truth else settled(look.figures, look.bar, look.bar.p)
 
 
 def _by_chance(because: str, look: Look) -> Iterator[str]:
@@ -410,33 +402,29 @@ def _known(conclusion: Conclusion, look: Look) -> str:
     agreement, two, gap = conclusion.agreement, conclusion.two_annotators, conclusion.gap
     if agreement is None:
         return ""
+    items = f"{agreement.n} items" + (" where both orders agree" if look.orders_agree else "")
     if two is not None and gap is not None:
         return (
-            f"it agrees with an annotator on {100 * agreement.value:.1f} % of {gap.n} items{_where_orders_agree(look)}"
-            f", two annotators agree on {100 * two.value:.1f} %; the difference is {stated(gap, '+.1f', 100)} points, "
-            f"and the margin is {100 * conclusion.margin:g}"
+            f"it agrees with an annotator on {100 * agreement.value:.1f} % of {items}, and two annotators agree on "
+            f"{100 * two.value:.1f} %; the difference is {stated(gap, '+.1f', 100)} points, and the margin is "
+            f"{100 * conclusion.margin:g}"
         )
     with_whom = "the truth" if look.is_truth else "an annotator"
     if len(look.people) == 1 and not look.is_truth:
         with_whom = f"the annotator {short(look.people[0])}"
     bar = look.asked.min_agreement if look.is_truth else None
     asked = f", and the study asks for {100 * bar:g} %" if bar is not None else ""
-    return (
-        f"it agrees with {with_whom} on {percent(agreement)} of {agreement.n} items{_where_orders_agree(look)}{asked}"
-    )
-
-
-def _where_orders_agree(look: Look) -> str:
-    return " where both orders agree" if look.orders_agree else ""
+    return f"it agrees with {with_whom} on {percent(agreement)} of {items}{asked}"
 
 
 def _covered(conclusion: Conclusion, look: Look) -> Iterator[str]:
     """On how many of its items the judge chooses an answer, and how many people labelled."""
     if look.orders_agree and conclusion.flips:
         yield f"the order changes its verdict on {rounded(conclusion.flips.value)} of its items"
+    if conclusion.where:
         yield f"these are {rounded(conclusion.coverage)} of its items"
     elif conclusion.coverage < 1:
-        yield f"it chooses on {rounded(conclusion.coverage)} of its items"
+        yield f"it chooses an answer on {rounded(conclusion.coverage)} of its items"
     if conclusion.labelled < NEARLY_ALL:
         yield f"people labelled {rounded(conclusion.labelled)} of them{_extended(conclusion, look)}"
 
@@ -444,7 +432,9 @@ def _covered(conclusion: Conclusion, look: Look) -> Iterator[str]:
 def _extended(conclusion: Conclusion, look: Look) -> str:
     """What the labels say of the items without one."""
     if conclusion.for_all_items:
-        return f", drawn by chance; on all that could be drawn it would be {percent(conclusion.for_all_items)}"
+        return (
+            f", drawn by chance; on all that could be drawn, the agreement would be {percent(conclusion.for_all_items)}"
+        )
     why = "they do not look drawn at random" if look.asked.drawn else "drawn: random is not declared"
     unlike = [
         f"{differ.what} {rounded(differ.labelled)} against {rounded(differ.others)}"
@@ -474,9 +464,9 @@ def _copied(look: Look) -> str:
     if pair is None:
         return ""
     return (
-        f"{short(pair.first)} and {short(pair.second)} agree on {100 * pair.agreement.value:.1f} %, more than the "
-        "other annotator explains. A third person would tell whether one copied the other; if nobody did, write "
-        "copies: allowed"
+        f"{short(pair.first)} and {short(pair.second)} agree on {100 * pair.agreement.value:.1f} %, more than their "
+        "agreement with the other annotator explains. A third person would tell whether one copied the other; "
+        "if neither did, write copies: allowed"
     )
 
 

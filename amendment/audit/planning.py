@@ -35,8 +35,8 @@ def plan_lines(judges: int, asked: Requirements) -> Iterator[str]:
     agreements = [right**2 + (1 - right) ** 2 for right in RIGHT]
     yield f"Items to label for {_count(judges, 'judge')} and {_count(asked.looks, 'look')} at the labels"
     yield ""
-    yield _row("where people are right in", "", map(rounded, RIGHT))
-    yield _row("so that two of them agree on", "", map(rounded, agreements))
+    yield _row("if people are right on", "", map(rounded, RIGHT))
+    yield _row("and two of them agree on", "", map(rounded, agreements))
     for annotators, number in NUMBERS.items():
         needed = [items_for_use(figures_of(right, right, annotators), bar) for right in RIGHT]
         yield _row('"Use" for a judge as good as people', f"{number} people", map(_items, needed))
@@ -46,14 +46,14 @@ def plan_lines(judges: int, asked: Requirements) -> Iterator[str]:
         for annotators, number in NUMBERS.items():
             figures = [figures_of(right, judge, annotators) for right, judge in zip(RIGHT, own, strict=True)]
             needed = [items_for_gap(those, 2.5 * bar.p) for those in figures]
-            yield _row(f"a judge {100 * gap:g} points below, shown to be", f"{number} people", map(_items, needed))
+            yield _row(f"a judge {100 * gap:g} points below, shown to be so", f"{number} people", map(_items, needed))
     for width in WIDTHS:
         needed = [items_for_width(agreement, 2 * width, 1 - 5 * bar.p) for agreement in agreements]
         yield _row(f"its agreement within ± {100 * width:g} points", "one person", map(_items, needed))
     yield ""
     margin = f"{100 * bar.margin:g} points"
     yield f'"Use" has a margin of {margin}. A judge is shown to be below people where the {level} interval'
-    yield f"of the difference lies below 0. Both come in {often} of samples. The last two rows are {level} intervals"
+    yield f"of the difference lies below 0. Both happen in {often} of samples. The last two rows are {level} intervals"
     yield "for a judge as good as people. Each item has a prompt of its own, and judge and people err independently;"
     yield "otherwise more may be needed."
 
@@ -65,12 +65,12 @@ def outlook(items: int, annotators: int, *, judges: int, asked: Requirements) ->
     figures = figures_of(USUALLY, USUALLY, annotators)
     bar = asked.bar(judges)
     chance, needed = chance_of_use(scaled(figures, items), bar), items_for_use(figures, bar)
-    people = f"{_count(items, 'item')} labelled by {NUMBERS.get(annotators, annotators)} of them"
+    people = f"{_count(items, 'item')} labelled by {NUMBERS.get(annotators, annotators)} people"
     within = "" if asked.margin == MARGIN else f" with a margin of {100 * asked.margin:g} points"
-    enough = "" if chance >= CHANCE or not needed else f"; {needed:,} items do so in {rounded(CHANCE)}"
+    enough = "" if chance >= CHANCE or not needed else f"; with {needed:,} items, in {rounded(CHANCE)}"
     return (
-        f'If people are right in {rounded(USUALLY)}, {people} give a judge as good as they are "Use"{within} in '
-        f"{rounded(chance)} of samples{enough}."
+        f'If people are right on {rounded(USUALLY)} of the items, a judge as good as they are gets "Use"{within} in '
+        f"{rounded(chance)} of samples of {people}{enough}."
     )
 
 

@@ -107,7 +107,9 @@ def read_labels(config: DataSources, base: Path) -> SingleLabels:
     the problems of all files."""
     scales = {(source.scale, source.classes) for source in config.verdicts}
     if len(scales) > 1 or config.pairs:
-        raise ConfigError(f"{config.name}: expected one scale with the same classes in all files; audit others apart")
+        raise ConfigError(
+            f"{config.name}: expected one scale with the same classes in all files; audit the others separately"
+        )
     gathered = gather(config, base)
     joined = join(gathered, needs_texts=False)
     if problems := [*gathered.problems, *joined.problems]:
@@ -327,13 +329,13 @@ class Compared:
                 as_good = Beside(alone, alone, alone._replace(value=0, least=alone.least - 1), alone, alone)
                 needed = items_for_use(as_good, self.bar)
                 about = f"about {max(needed, FEWEST_ITEMS):,}" if needed else f"at least {FEWEST_ITEMS}"
-                yield f"a second person on {about} items is needed"
+                yield f"a second person has to label {about} items"
             case "people":
                 alpha = stated(report.people_alpha, ".2f")
-                yield f"people agree with each other hardly more than chance ({self.alpha_name} {alpha})"
+                yield f"people agree with each other hardly better than chance ({self.alpha_name} {alpha})"
                 yield "no judge can be measured on these labels"
             case "chance":
-                yield "it agrees with people hardly more than chance"
+                yield "it agrees with people hardly better than chance"
                 yield self._known
             case "ceiling":
                 yield "it agrees with an annotator less than another annotator does"
@@ -353,7 +355,7 @@ class Compared:
         report = self.report
         return (
             f"its {self.alpha_name} with an annotator is {report.alpha.value:.2f} on {report.gap.n} items, that of two "
-            f"annotators {report.people_alpha.value:.2f}; the difference is "
+            f"annotators is {report.people_alpha.value:.2f}; the difference is "
             f"{stated(report.gap, '+.2f')}, and the margin is {self.bar.margin:g}"
         )
 
@@ -402,12 +404,12 @@ def _lines(
             if judge.could_show is not None:
                 name = cell(judge.report.name)
                 reach = f"if its true difference is {judge.could_show:+.2f} or better"
-                yield from (f'Such labels give "Use" in 80 % of samples to {name} {reach}.', "")
+                yield from (f'With such labels, {name} gets "Use" in 80 % of samples {reach}.', "")
         yield (
             f"Alpha (Krippendorff's, {judges[0].alpha_name.split()[0]}) is that of the judge with one person, beside "
             "that of two people on the same items; a label that cannot be read counts as chance. Same label compares "
-            f"the judge with one person too. Distance is {UNITS[inputs.scale]}, from one person and of two people on "
-            "the items with two. Higher is the judge minus people's mean. Intervals hold at 95 % for all judges "
-            f"together ({100 * level:.4g} % each) and are clustered by prompt; a star marks few prompts or a figure "
-            "without an interval."
+            f"the judge with one person too. Distance is {UNITS[inputs.scale]}: between the judge and one person, and "
+            "between two people, on the items with two. Higher is the judge's label minus people's mean. Intervals "
+            f"hold at 95 % for all judges together ({100 * level:.4g} % each) and are clustered by prompt; a star "
+            "marks few prompts or a figure without an interval."
         )

@@ -132,7 +132,7 @@ def _warnings(certificate: Certificate) -> list[str]:
     ]
     constant = [
         f"{'Answers without a named system are' if answer.model is None else f'{cell(answer.model)} is'} the same text "
-        f"in {answer.same} of {answer.prompts} prompts, so it answers none of them."
+        f"in {answer.same} of {answer.prompts} prompts; such a text answers none of them."
         for answer in certificate.constant_answers
     ]
     joined = [
@@ -169,7 +169,7 @@ def _agreement(certificate: Certificate, judges: Iterable[JudgeReport]) -> list[
     if rows:
         head = ["judge", "agreement", "annotators", "difference", "kappa", "items", "with the majority", "left out"]
         could_show = [
-            f'Such labels give "Use" in 80 % of samples to {cell(judge.name)} if its true difference is '
+            f'With such labels, {cell(judge.name)} gets "Use" in 80 % of samples if its true difference is '
             f"{100 * reach:+.1f} points or better."
             for judge in judges
             if (reach := by_name[judge.name].could_show) is not None and not math.isnan(reach)

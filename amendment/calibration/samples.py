@@ -51,9 +51,10 @@ class SpotCheckSettings(Part):
 
     items: int = Field(default=600, ge=1, le=100_000)
     """Comparisons of the dataset, of both splits, that people are asked about; all of them if there are fewer. If
-    people are right in 90 %, 600 items labelled by two give a judge as good as they are "Use" in 81 % of samples."""
+    people are right on 90 % of the items, a judge as good as they are gets "Use" in 81 % of samples of 600 items
+    labelled by two people."""
     overlap: int = Field(default=600, ge=0, le=100_000)
-    """Of these, how many every annotator sees: "Use" rests on them alone. The annotators share the others. By default
+    """Of these, how many every annotator sees: "Use" rests on these alone. The annotators share the others. By default
     all items if there are fewer, and none for one annotator."""
     annotators: int = Field(default=2, ge=1, le=100)
     """People who label."""

@@ -46,7 +46,7 @@ def audit(  # noqa: PLR0917 - typer makes options of them
         typer.Option("--plan", help="Print how many labels are needed, for one judge or those of FILE, a run file."),
     ] = False,
     looks: Annotated[
-        int | None, typer.Option(min=1, metavar="K", help="With --plan: audit K times, as labels come in.")
+        int | None, typer.Option(min=1, max=1000, metavar="K", help="With --plan: audit K times, as labels come in.")
     ] = None,
 ) -> None:
     """Measure judges against people and against themselves.

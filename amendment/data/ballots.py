@@ -7,7 +7,6 @@ word that means nothing is a problem, told once for each column and word with th
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
@@ -31,6 +30,8 @@ MORE = "\0"
 SHORT = 40
 """Characters of a word; a longer cell may be a reply."""
 NUMBER = "a number; words of an order are listed under `classes`, from the lowest to the highest"
+LARGEST_SCORE = 1e100
+"""The square of a larger one may be infinite."""
 SHOWN = 8
 """Names that a message lists before it counts the rest."""
 
@@ -281,7 +282,7 @@ class BallotReader:
             number = float(word.replace(",", "."))
         except ValueError:
             return None
-        return word.replace(",", ".") if math.isfinite(number) else None
+        return word.replace(",", ".") if abs(number) <= LARGEST_SCORE else None
 
     def _of_nothing(self, rater: str, p: float | None) -> str | None:
         """The meaning of an empty cell: its probability, else no vote of a person or an unreadable verdict."""

@@ -304,11 +304,11 @@ class _Guess:
         counts = {form: len(replies) - len(unread(replies, [form])) for form in FORMS}
         reads = ", ".join(f"{form} reads {count:,}" for form, count in counts.items() if count)
         left, listed = unread(replies, forms), forms[0] if len(forms) == 1 else _list(forms)
-        counted = f"of {len(replies):,} replies {reads}; {len(left):,} stay unread"
+        counted = f"of {len(replies):,} replies, {reads}; {len(left):,} stay unread"
         if len(left) <= MOST_UNREAD * len(replies):
             return f"pattern: {listed}   # {counted}"
         examples = ", ".join(f"'{plain(excerpt(word_of(reply)))}'" for reply in left[:SHOWN_UNREAD])
-        advice = f"write {listed} if the others hold no verdict, else add a pattern for them: {examples}"
+        advice = f"write {listed} if the unread replies hold no verdict, otherwise add a pattern for them: {examples}"
         return f"pattern: {QUESTION}   # {counted}; {advice}"
 
     def _repeats(self, name: str, forms: Sequence[str], verdict: str) -> bool:
@@ -456,7 +456,10 @@ def _verdict_notes(could: Sequence[str]) -> Mapping[str, str]:
     if not could:
         return {}
     if len(could) == 1:
-        return {"verdict": f"{PROPOSAL}; or votes: {_list(could)}, if it names the rater", "votes": PROPOSAL}
+        return {
+            "verdict": f"{PROPOSAL}; or votes: {_list(could)} if the column has the name of a rater",
+            "votes": PROPOSAL,
+        }
     listed = ", ".join(map(scalar, could[:SHOWN_COLUMNS]))
     more = f" and {len(could) - SHOWN_COLUMNS:,} more" if len(could) > SHOWN_COLUMNS else ""
     votes = f"; or in place of this line votes: [{listed}]{more}, a column for each rater" if len(could) > 1 else ""

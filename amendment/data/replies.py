@@ -26,11 +26,11 @@ REPLY_WORDS = VerdictWords(
 VERDICT_KEYS = ("verdict", "winner", "preference", "preferred", "choice", "decision", "judgement", "judgment")
 """Keys of a JSON object that may hold the verdict."""
 LEAST_SHARE = 0.5
-"""Of the replies of a column have to hold exactly one verdict, so that the column is taken for replies."""
+"""Share of a column's cells that have to hold exactly one verdict for the column to be taken for replies."""
 LEAST_GAIN = 0.01
-"""Share of the replies that a form has to read in addition to others, so that it is taken too."""
+"""Share of the replies that a form has to read beyond what the others read, to be taken too."""
 MOST_UNREAD = 0.05
-"""Share of the replies that may stay unread by forms that nobody has confirmed."""
+"""Share of the replies that forms which nobody has confirmed may leave unread."""
 SHOWN_HEAD, SHOWN_TAIL = 40, 80
 """Characters of a reply that are shown: its beginning, and its end, where most judges write the verdict."""
 LONGEST_PATTERN = 2000
@@ -83,7 +83,7 @@ def pattern_problem(pattern: str) -> str | None:
 def read_replies(cells: Sequence[Any], patterns: Sequence[str], words: VerdictWords | None = None) -> list[str]:
     """The word of the one verdict in each reply; NO_VERDICT where there is not exactly one; empty for an empty cell.
 
-    Of several patterns those that find a verdict have to find the same. Without `words` of the file's own, a verdict is
+    If several patterns find a verdict, they have to find the same one. Without `words` of the file's own, a verdict is
     spelled as in REPLY_WORDS where it is known there.
     """
     texts = [cell if isinstance(cell, str) else json.dumps(cell, default=str) if cell else "" for cell in cells]

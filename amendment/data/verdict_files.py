@@ -161,8 +161,8 @@ class VerdictFile(Source):
     )
     """Finds the verdict where the column holds a judge's whole reply: brackets (`[[A]]`), verdict (`Verdict: A`),
     answer (`Answer: B`), response (`final decision is Response 1`), json (`{"verdict": "A"}`), scores (two from
-    1 to 10), or a regular expression (RE2) whose first group is the verdict; or a list of these. A reply with none or
-    with several verdicts is invalid. Without `words`, C is a tie."""
+    1 to 10), or a regular expression (RE2) whose first group is the verdict; or a list of these. A reply with no
+    verdict, or with several, is invalid. Without `words`, C is a tie."""
     orders: OrderWords = OrderWords()
     """The words in `columns.order` for the answer that was displayed first."""
     scale: Scale = "pair"
@@ -180,9 +180,9 @@ class VerdictFile(Source):
     people: Annotated[tuple[str, ...], OneOrMore] | None = Field(default=None, min_length=1)
     """Instead of `kind`: patterns of the raters that are people, such as expert_*; all others are models."""
     copies: Literal["allowed"] | None = None
-    """allowed: two raters may agree on nearly everything, and neither copied the other."""
+    """allowed: two raters may agree on nearly everything although neither copied the other."""
     drawn: Literal["random"] | None = None
-    """random: the labelled items were drawn at random from those of the judge, so that figures speak of all of them."""
+    """random: the labelled items were drawn at random from the judge's items, so the figures hold for all of them."""
     rater: str | None = None
     """The rater of all these verdicts, if no column names one; the file's name by default."""
     unreadable: Literal["stop", "invalid"] = "stop"
@@ -213,8 +213,9 @@ class VerdictFile(Source):
     def _faults(self) -> Iterator[str]:
         if self.kind is not None and self.people is not None:
             yield "name either kind (of all raters) or people (patterns of those that are)"
-        if self.drawn is not None and not self.may_have_labels:
-            yield f"drawn is of items that people labelled, and these verdicts are of kind {self.kind}"
+        for name in ("drawn", "copies"):
+            if getattr(self, name) is not None and not self.may_have_labels:
+                yield f"{name} is for labels of people or of the truth, and these verdicts are of kind {self.kind}"
         yield from self._faults_of_scale()
         columns = self.columns
         if columns is None:
@@ -264,9 +265,9 @@ class Required(Part):
     max_gap_to_human: float = Field(default=0.05, ge=0, lt=0.5)
     """How far the judge's agreement with people may lie below that of two people: 0.05 is five points."""
     min_agreement: float | None = Field(default=None, gt=0, lt=1)
-    """The agreement with labels that are the truth (`kind: truth` under `verdicts`) that the judge has to exceed."""
+    """The agreement that the judge has to exceed, with labels that are the truth (`kind: truth` under `verdicts`)."""
     looks: int = Field(default=1, ge=1, le=1000)
-    """How often the labels are looked at while they come in, the last time included: intervals are wider for it."""
+    """How often you look at the labels while they come in, including the last time; more looks make intervals wider."""
 
 
 class DataSources(Part):

@@ -57,7 +57,7 @@ FEWEST_DIFFERENCES, FEWEST_TESTED = 5, 30
 """Disagreements to propose from; comparisons to test on."""
 NEAR = 0.6
 """Likeness of words from which two rules are the same."""
-CAUTION = "The wording of a rule, and not the rule, may be the cause of a gain or of drift."
+CAUTION = "The wording of a rule, not the rule itself, may cause a gain or drift."
 
 
 class Amended(NamedTuple):

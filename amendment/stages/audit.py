@@ -334,6 +334,11 @@ def _write_outside(inputs: AuditInputs, folder: Path, settings: RunSettings, **s
 
 def _write_labels(settings: RunSettings, base: Path, folder: Path) -> AuditedLabels:
     """Audit labels of single answers, and write both files."""
+    if settings.min_agreement is not None or any(
+        source.kind == "truth" or source.copies or source.drawn for source in settings.verdicts
+    ):
+        message = "labels of single answers are compared with people; kind: truth, min_agreement, copies and drawn are"
+        raise ConfigError(f"{settings.name}: {message} for pairs alone, so leave them out")
     labels = read_labels(settings, base)
     figures, lines = label_certificate(labels, asked_of(settings))
     document = {**figures, "toolkit": __version__, **_what_was_read(labels)}

@@ -14,7 +14,7 @@ LETTERS: dict[str, Any] = {"A": "A", "B": "B", "t": "tie", "x": "both_bad", "?":
 def said(
     rater: str,
     letters: str,
-    kind: Literal["person", "model", "verifier"] = "person",
+    kind: Literal["person", "truth", "model", "verifier"] = "person",
     first: Literal["A", "B"] | None = None,
     **more: Any,
 ) -> list[Vote]:

@@ -80,8 +80,8 @@ def drawn(seed: int, annotators: int, people: float, judge: float, items: int) -
 
 def test_the_outlook_says_how_often_and_what_would_do() -> None:
     assert outlook(200, 2, judges=1, asked=Requirements()) == (
-        'If people are right in 90 %, 200 items labelled by two of them give a judge as good as they are "Use" in 26 % '
-        "of samples; 590 items do so in 80 %."
+        'If people are right on 90 % of the items, a judge as good as they are gets "Use" in 26 % of samples of '
+        "200 items labelled by two people; with 590 items, in 80 %."
     )
     assert "80 %" not in outlook(600, 2, judges=1, asked=Requirements())
     assert "with a margin of 10 points in " in outlook(200, 2, judges=1, asked=Requirements(margin=0.1))

@@ -67,7 +67,7 @@ def test_a_judge_that_always_says_the_middle_is_not_used(scale: str) -> None:
     judges = {"always": np.full(200, 3), "coin": np.random.default_rng(3).choice([3, 3, 3, 4], 200)}
     for conclusion in concluded(people, judges, scale):
         assert (conclusion["form"], conclusion["because"]) == ("do not use", "chance")
-        begin = f"Do not use {conclusion['judge']}: it agrees with people hardly more than chance; its ordinal alpha"
+        begin = f"Do not use {conclusion['judge']}: it agrees with people hardly better than chance; its ordinal alpha"
         assert conclusion["sentence"].startswith(begin)
 
 
@@ -86,7 +86,9 @@ def test_a_judge_as_good_as_people_is_used_where_enough_items_have_labels_of_two
     best, worst = concluded(people, {"good": good, "worse": worse})
     assert (best["judge"], best["form"]) == ("good", "use")
     assert (worst["judge"], worst["form"], worst["because"]) == ("worse", "do not use", "ceiling")
-    known = r"Use good: its ordinal alpha with an annotator is 0\.\d\d on 1000 items, that of two annotators 0\.\d\d; "
+    known = (
+        r"Use good: its ordinal alpha with an annotator is 0\.\d\d on 1000 items, that of two annotators is 0\.\d\d; "
+    )
     assert re.match(known + r"the difference is [+-]0\.\d\d \(.* to .*\), and the margin is 0\.05\.$", best["sentence"])
 
 
@@ -104,7 +106,8 @@ def test_one_person_sets_no_ceiling() -> None:
     [conclusion] = concluded({"ann": truth}, {"judge": noisy(truth, 0.98, 1)})
     assert (conclusion["form"], conclusion["because"]) == ("no conclusion", "one annotator")
     assert re.search(
-        r"its ordinal alpha with the annotator ann is 0\.9\d .* on 400 items; a second person on about [0-9,]+ items",
+        r"its ordinal alpha with the annotator ann is 0\.9\d .* on 400 items; "
+        r"a second person has to label about [0-9,]+ items",
         conclusion["sentence"],
     )
     second = np.where(np.arange(400) < 20, truth, 0)  # a label of 20 items
@@ -117,7 +120,7 @@ def test_people_who_hardly_agree_measure_no_judge() -> None:
     people = {"ann": noisy(truth, 0.1, 1), "bo": noisy(truth, 0.1, 2)}
     [conclusion] = concluded(people, {"judge": truth})
     assert (conclusion["form"], conclusion["because"]) == ("no conclusion", "people")
-    assert "people agree with each other hardly more than chance (ordinal alpha" in conclusion["sentence"]
+    assert "people agree with each other hardly better than chance (ordinal alpha" in conclusion["sentence"]
 
 
 def test_forty_judges_that_are_worse_by_the_margin_share_one_level() -> None:

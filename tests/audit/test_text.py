@@ -190,7 +190,7 @@ def test_what_is_said_of_the_displayed_order(first: str, second: str, words: str
         # two people agree on 0.9; the judge with each of them on average
         (
             "BA" * 25 + "AB" * 75,  # 0.70
-            "on 70.0 % of 200 items, two annotators agree on 90.0 %; the difference is -20.0 (",
+            "on 70.0 % of 200 items, and two annotators agree on 90.0 %; the difference is -20.0 (",
         ),
         ("AB" * 100, "j and ann agree on 100.0 %"),  # a copy, or a very good judge: two people cannot tell
         ("BA" * 6 + "AB" * 94, "the labels do not show that it is within the margin"),

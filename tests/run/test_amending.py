@@ -120,7 +120,7 @@ def test_the_command_prints_evidence(
     assert called("amend", str(here), "--proposals", "1") == 0
     printed = capsys.readouterr()
     assert "Nothing was applied." in printed.out
-    assert "The wording of a rule, and not the rule, may be the cause" in evidence["caution"]
+    assert "The wording of a rule, not the rule itself, may cause" in evidence["caution"]
     assert evidence["caution"] in printed.out
     assert "amend: " in printed.err
     assert called("amend", str(tmp_path)) == 2

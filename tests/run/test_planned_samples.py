@@ -22,13 +22,13 @@ def test_check_plan_and_the_leads_page_say_what_the_sample_can_decide(tmp_path: 
     path = tmp_path / "run.yaml"
     path.write_text(CHECKED + "spot_check: {items: 200}\n", encoding="utf-8")
     said = (
-        'If people are right in 90 %, 200 items labelled by two of them give a judge as good as they are "Use" in 26 % '
-        "of samples; 590 items do so in 80 %."
+        'If people are right on 90 % of the items, a judge as good as they are gets "Use" in 26 % of samples of '
+        "200 items labelled by two people; with 590 items, in 80 %."
     )
     for command in ("check", "plan"):
         assert said in amendment(command, path).out.splitlines()
     drawn = open_sample(run(tmp_path, f"{CHECKED}spot_check: {{items: 30, overlap: 8}}\n", until="spot_check").folder)
-    assert drawn.outlook.startswith("If people are right in 90 %, 8 items labelled by two of them give")
+    assert "of samples of 8 items labelled by two people" in drawn.outlook
     with Labels(tmp_path / "labels.sqlite") as labels:
         queue = Queue(drawn.questions, seed=4, annotators=2, clock=lambda: 0.0)
         app = create_app(queue, labels, links={}, hosts=["here"], lead="L" * 43, outlook=drawn.outlook)
@@ -40,12 +40,12 @@ def test_check_plan_and_the_leads_page_say_what_the_sample_can_decide(tmp_path: 
 def test_the_default_sample_gives_a_good_judge_use_in_four_of_five(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     for part, sentence in {
-        "{}": 'If people are right in 90 %, 600 items labelled by two of them give a judge as good as they are "Use" '
-        "in 81 % of samples.",
+        "{}": 'If people are right on 90 % of the items, a judge as good as they are gets "Use" in 81 % of samples of '
+        "600 items labelled by two people.",
         "{annotators: 1}": 'No item is labelled by two people: no judge can get "Use" from this sample.',
         "{items: 200, gate: {max_gap_to_human: 0.1}}": (
-            'If people are right in 90 %, 200 items labelled by two of them give a judge as good as they are "Use" '
-            "with a margin of 10 points in 90 % of samples."
+            'If people are right on 90 % of the items, a judge as good as they are gets "Use" with a margin of '
+            "10 points in 90 % of samples of 200 items labelled by two people."
         ),
     }.items():
         path.write_text(f"{CHECKED}spot_check: {part}\n", encoding="utf-8")

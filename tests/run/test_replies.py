@@ -139,7 +139,7 @@ def test_a_mixed_log_is_read_by_all_its_patterns(tmp_path: Path) -> None:
     assert ended.code == 0, ended.err
     entry, line = described(tmp_path)
     assert entry["pattern"] == ["brackets", "verdict"]
-    assert line.endswith("# of 60 replies brackets reads 40, verdict reads 40; 0 stay unread")
+    assert line.endswith("# of 60 replies, brackets reads 40, verdict reads 40; 0 stay unread")
     found = certificate(tmp_path / "audit")
     assert found["judges"][0]["label"]["items"] == 60
     # of its 40 A people say B on items 9, 29, 39 and 59; of its 20 B they say B on 19 and 49
@@ -161,7 +161,7 @@ def test_replies_that_no_pattern_reads_are_asked_about_and_shown_once_it_is_conf
     assert ended.code == 2
     entry, line = described(tmp_path)
     assert (entry["pattern"], "write [brackets, verdict] if" in line) == ("?", True)
-    assert "of 100 replies brackets reads 60, verdict reads 20; 20 stay unread" in ended.err
+    assert "of 100 replies, brackets reads 60, verdict reads 20; 20 stay unread" in ended.err
     assert "Item 4. " in line
     text = (tmp_path / "study.yaml").read_text(encoding="utf-8")
     (tmp_path / "study.yaml").write_text(text.replace('pattern: "?"', "pattern: [brackets, verdict]"), encoding="utf-8")
