@@ -309,6 +309,15 @@ WORLDS = (
         kind="truth",
     ),
     World("truth, no bar named", P(plain, [1.0], 0.92), "must not", kind="truth"),
+    World(
+        "ten categories of fifteen items, one point below the bar",
+        P(sliced, [1.0], [0.79] * 10, [0.1] * 10),
+        "must not",
+        150,
+        True,
+        Requirements(min_agreement=0.8),
+        "truth",
+    ),
     World("errors that judge and people share", shared_errors, "shown", 1000),
 )
 

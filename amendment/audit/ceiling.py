@@ -188,6 +188,12 @@ class Look:
         return said.size >= FEWEST_ITEMS and bool((said == said[0]).all())
 
     @property
+    def disputed(self) -> int:
+        """Items on which labels that are the truth contradict each other."""
+        sides = self.sides
+        return int((np.abs(sides.total) < sides.squares).sum()) if self.is_truth else 0
+
+    @property
     def labels_say_one_thing(self) -> bool:
         """Whether all labels, of `FEWEST_ITEMS` items or more, choose the same side: a judge that always does cannot be
         told from a good one."""

@@ -52,6 +52,8 @@ class Evidence(NamedTuple):
     """The judge's two orders contradict each other, so that they may have been read the wrong way round."""
     says_one_thing: bool = False
     """Every verdict of the judge is the same."""
+    disputed: int = 0
+    """Items on which labels that are the truth contradict each other."""
     labels_say_one_thing: bool = False
     """Every label is the same."""
     is_guessed: bool = False
@@ -150,6 +152,7 @@ def decide(outcomes: Mapping[str, GateOutcome], evidence: Evidence) -> tuple[For
         (found.contradicts, "no conclusion", "contradicting orders"),
         (found.is_guessed, "no conclusion", "guessed pattern"),
         *((outcomes[check] == "FAIL", "do not use", check) for check in WITHOUT_PEOPLE),
+        (found.disputed > 0, "no conclusion", "two truths"),
         (found.labels_say_one_thing, "no conclusion", "one label"),
         (found.says_one_thing, "do not use", "one verdict"),
         (found.hardly_agree and found.with_two >= FEWEST_ITEMS, "no conclusion", "people"),
@@ -233,6 +236,7 @@ def _conclusion(
     evidence = Evidence(
         contradicts=position.contradicts,
         says_one_thing=look.says_one_thing,
+        disputed=look.disputed,
         labels_say_one_thing=look.labels_say_one_thing,
         is_guessed=judge.name in asked.guessed,
         has_order=bool(position.prefers_first.n),
@@ -319,6 +323,8 @@ def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
         case "guessed pattern":
             yield f"unreadable by a guessed pattern: {gates['invalid'].found}"
             yield "save the description with --write FILE.yaml, correct or confirm its pattern, and audit that file"
+        case "two truths":
+            yield f"labels of kind: truth contradict each other on {look.disputed} items; keep those that are the truth"
         case "one label":
             yield "every label chooses the same answer, so that nothing tells it from a judge that always does"
             yield "let the two answers change places in half of the rows"

@@ -454,3 +454,18 @@ def test_labels_that_all_choose_one_answer_measure_no_judge() -> None:
     votes = [*said("gold", "A" * 60), *said("bo", "A" * 60), *said("j", "A" * 60, "model")]
     (found,) = audit(items(60), votes, draws=50).conclusions
     assert (found.form, found.because) == ("no conclusion", "one label")
+
+
+def test_truths_that_contradict_each_other_measure_no_judge() -> None:
+    truth = "AB" * 30
+    votes = [
+        *said("g1", truth, "truth"),
+        *said("g2", other(truth[:6]) + truth[6:], "truth"),
+        *said("j", truth, "model"),
+    ]
+    (found,) = audit(items(60), votes, draws=50, asked=Requirements(min_agreement=0.7)).conclusions
+    assert (found.form, found.because) == ("no conclusion", "two truths")
+    assert "on 6 items" in found.sentence
+    votes = [*said("g1", "t" * 6 + truth[6:], "truth"), *said("j", truth, "model")]  # a tie contradicts nothing
+    (found,) = audit(items(60), votes, draws=50, asked=Requirements(min_agreement=0.7)).conclusions
+    assert found.form == "use"
