@@ -283,7 +283,7 @@ def ask_leave(desk: Any, number: int, calls: int) -> None:
 
         async def call() -> None:
             for _ in waiting:
-                endpoint.answered(await endpoint.acquire(100), 100)
+                endpoint.answered(await endpoint.acquire(100), None)
 
         await asyncio.gather(*(call() for _ in range(128)))
 

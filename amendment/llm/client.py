@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -21,19 +21,17 @@ from tenacity.wait import wait_random_exponential
 
 from amendment.errors import AmendmentError, Paused, Transient
 from amendment.llm.budget import Budget
-from amendment.llm.concurrency import ASKING
+from amendment.llm.concurrency import ASKING, AT_ONCE, ITEM
 from amendment.llm.ledger import Ledger
 from amendment.llm.ledger_reading import ReturnedModel
 from amendment.llm.limits import WORTH_SHOWING, Endpoint, Limits, Trouble
+from amendment.llm.pace import Pace
 from amendment.llm.provider import RULES, Provider
 from amendment.llm.requests import Reply, Request
 from amendment.llm.transport import Transport
 
 MOST_NAMES = 8
 """Number of names that are reported for one model, so that a server that invents names does not fill the report."""
-
-PROMPT = 8
-"""Refusals of one call after which it waits for longer than it was asked to."""
 
 DRAIN = 60.0
 """Seconds for which calls in flight are waited for when a run ends early."""
@@ -76,6 +74,8 @@ class Calls:
         self._sent_elsewhere = 0
         self._transports: set[Transport] = set()
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
+        self._paces: defaultdict[tuple[str, str | None], Pace] = defaultdict(Pace)
+        """By host and account."""
         self._attempts = attempts
         self.max_wait = max_wait
         """Seconds for which an unavailable endpoint or batch service is waited for."""
@@ -104,7 +104,7 @@ class Calls:
 
     def _endpoint(self, key: tuple[str, str], limits: Limits, on_wait: Callable[[Trouble], None]) -> Endpoint:
         """The limits on a host and model; overridden where they are held elsewhere."""
-        return Endpoint(limits, on_wait=on_wait)
+        return Endpoint(limits, pace=self._paces[key[0], limits.account], on_wait=on_wait)
 
     def notice(self, text: str) -> None:
         """Remember something that the run's report shall say once."""
@@ -259,6 +259,8 @@ class Calls:
         try:
             raw = await transport.carry(request)
         except Transient as fault:
+            if fault.kind == "rate":
+                ITEM.set(AT_ONCE)
             self._look_after(request, fault)
             if self._stopped:
                 raise self._stopped from None
@@ -303,13 +305,14 @@ class Calls:
         self._retries[place] = worst._replace(calls=last.calls + 1)
 
     def _pause(self, state: RetryCallState) -> float:
-        """Seconds to pause: those the server asks for and jitter, which is at first at most a quarter of these."""
+        """Seconds to pause: those the server asks for and jitter. A refused call waits for no more than that, since
+        the pace decides when it goes."""
         fault = state.outcome.exception() if state.outcome else None
+        asked = (isinstance(fault, Transient) and fault.retry_after) or 0.0
+        if isinstance(fault, Transient) and fault.kind == "rate":
+            return asked * random.uniform(1.0, 1.25)  # noqa: S311 - jitter, not a secret
         if isinstance(fault, Transient) and (rule := RULES[fault.kind]).counts:
             self._note_retry(fault, state.attempt_number + 1, rule.attempts or self._attempts)
-        asked = (isinstance(fault, Transient) and fault.retry_after) or 0.0
-        if asked and isinstance(fault, Transient) and fault.kind == "rate" and state.attempt_number <= PROMPT:
-            return asked * random.uniform(1.0, 1.25)  # noqa: S311 - jitter, not a secret
         return asked + self._backoff(state)
 
 

@@ -24,6 +24,9 @@ ITEM: ContextVar[int] = ContextVar("item", default=0)
 """The place of the item on whose behalf a call is made. Where few calls are in flight, those of earlier items go first,
 so that the first items are done soon."""
 
+AT_ONCE = -1
+"""In place of an item's: a call that was refused goes before all others."""
+
 
 @dataclass(eq=False)
 class Tally:

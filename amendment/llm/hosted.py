@@ -23,6 +23,7 @@ import orjson
 
 from amendment.errors import CredentialsError, FaultKind, ProviderError, Rejected, Transient
 from amendment.keys import redact, redact_bytes, redact_logs
+from amendment.llm.pace import allowances
 from amendment.llm.provider import Meter, RawReply
 from amendment.llm.replies import error_text, shown
 from amendment.llm.requests import Reply, Request
@@ -272,7 +273,8 @@ class HostedProvider:
             response = await self.post(self.wire.path, content=content)
         self.has_answered = True
         name = response.headers.get("x-request-id") or response.headers.get("request-id")
-        return RawReply(self.target.without_key(response.content), self.target.call_name(name))
+        limits = allowances(response.headers, _date(response.headers.get("date")))
+        return RawReply(self.target.without_key(response.content), self.target.call_name(name), limits)
 
     async def post(self, path: str, **parts: Any) -> httpx2.Response:
         """The response of a good status; raises what the SDK raises."""

@@ -1,9 +1,9 @@
 """Limit the calls to one model at one address, and decide which call goes next.
 
-Covered: calls in flight, the user's requests and tokens a minute, a rate learned from refusals, a breaker; one queue
-for all that wait, in the order of asking (at a server of one's own by items), and one timer for the first of them.
-Each of them says for how many seconds the next call has to wait. Not covered: retries; a refused call (429, 529)
-waits out its own Retry-After in `client`, holds up nobody else, and enters here again.
+Covered: calls in flight, the user's requests and tokens a minute, a breaker, and the `pace` that models of one host and
+key share until their refusals differ; one queue for all that wait, in the order of asking (at a server of one's own by
+items), and one timer for the first of them. Each of them says for how many seconds the next call has to wait. Not
+covered: retries; a refused call (429, 529) waits out its own Retry-After in `client` and then goes first.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections import deque
-from collections.abc import Callable
-from math import inf, sqrt
+from collections.abc import Callable, Mapping
+from math import inf
 from random import Random
 from typing import NamedTuple
 
 from amendment.errors import Transient
 from amendment.llm.concurrency import ITEM
+from amendment.llm.pace import Allowance, Pace, Refill, Sent
 from amendment.llm.provider import RULES
+from amendment.llm.requests import Usage
 
 SOON, WORTH_SHOWING = 1e-6, 5.0
 """Seconds that nobody waits for, and seconds from which on a wait is shown."""
@@ -33,6 +34,10 @@ class Limits(NamedTuple):
     tokens_per_minute: float | None = None
     is_self_hosted: bool = False
     """A server of the user's own, which may answer one call at a time: it starts with 2 calls, others with 8."""
+    account: str | None = None
+    """The name of the key. Models of one host and account share a pace."""
+    charges_most: bool = False
+    """The server charges what a call may take when it is sent, and gives nothing back."""
 
 
 class Trouble(NamedTuple):
@@ -45,29 +50,42 @@ class Trouble(NamedTuple):
 
 
 class Permit(NamedTuple):
-    """A call that may be sent: its number, the tokens that it can take, and those charged for it."""
+    """A call that may be sent: its number, the tokens that it can take, those charged for it, and its place in the
+    pace that holds for it."""
 
     number: int
     most: int
     charge: float
+    pace: Pace | None = None
+    sent: Sent | None = None
 
 
 class Endpoint:
     """One model at one address. A call passes `acquire`, and then `answered` or `failed` with its permit."""
 
     TOKEN_SHARE = 0.95  # of a limit of tokens, since what a call takes is known only when it is in
+    UNLIKELY = 9.0  # refusals that are missing by chance once in 8,000 times
 
     def __init__(
-        self, limits: Limits, *, rng: Random | None = None, on_wait: Callable[[Trouble], None] | None = None
+        self,
+        limits: Limits,
+        *,
+        pace: Pace | None = None,
+        rng: Random | None = None,
+        on_wait: Callable[[Trouble], None] | None = None,
     ) -> None:
-        """`on_wait` is called, while calls wait, with every wait that the server caused."""
+        """`pace` is that of the host and key; `on_wait` is called, while calls wait, with every wait that the server
+        caused."""
         is_small = limits.is_self_hosted and limits.concurrency is None
         self._in_flight = MeasuredInFlight() if is_small else InFlight(limits.concurrency)
-        self._limiter = AdaptiveLimiter()
+        self._pace = pace or Pace()
+        self._unlikely = 0.0  # refusals that a shared limit would have brought since the last one
+        self._refills: dict[str, Refill] = {}
+        self._usage = Usage(input_tokens=0, output_tokens=0)  # of the last reply
         self._backoff = Backoff(rng or Random())  # noqa: S311 - jitter, not a secret
         self._requests, self._tokens = TokenBucket(), TokenBucket()
         self._most, self._used = 0.0, 0.0  # tokens of recent calls together: that they could take, and that they took
-        self._is_by_item = limits.is_self_hosted
+        self._is_by_item, self.charges_most = limits.is_self_hosted, limits.charges_most
         self._waiting: list[tuple[int, int, int, asyncio.Future[Permit]]] = []  # a heap: item, number, tokens
         self._asked = self._sent = 0
         self._alarm: asyncio.TimerHandle | None = None
@@ -90,7 +108,8 @@ class Endpoint:
         """Return when the call may be sent now; it then is in flight. Cancelled, it holds nothing."""
         permit: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self._asked += 1
-        heapq.heappush(self._waiting, (ITEM.get() if self._is_by_item else 0, self._asked, tokens, permit))
+        item = ITEM.get() if self._is_by_item else min(ITEM.get(), 0)
+        heapq.heappush(self._waiting, (item, self._asked, tokens, permit))
         self._admit_waiting(_now())
         try:
             return await permit
@@ -99,13 +118,20 @@ class Endpoint:
                 self.failed(permit.result(), None)
             raise
 
-    def answered(self, permit: Permit, tokens: int | None, *, work: float = 1.0) -> None:
-        """A reply is in; `tokens`: how many it took, None where it did not say; `work`: see `requests.work_of`."""
+    def answered(
+        self, permit: Permit, usage: Usage | None, *, work: float = 1.0, allowances: Mapping[str, Allowance] = {}
+    ) -> None:
+        """A reply is in; `usage`: None where it did not say; `work`: see `requests.work_of`; `allowances`: what the
+        reply says of the server's limits."""
         self._in_flight.answered(_now(), work)
-        if tokens is not None:
+        if usage is not None:
+            tokens, self._usage = usage.input_tokens + usage.output_tokens, usage
             self._most, self._used = 0.99 * self._most + permit.most, 0.99 * self._used + tokens
-            self._tokens.settle(permit.charge, tokens)
-        self._came_back(permit.number, is_up=True)
+            if not self.charges_most:
+                self._tokens.settle(permit.charge, tokens)
+        for kind, allowance in allowances.items():
+            self._refills.setdefault(kind, Refill()).see(allowance)
+        self._came_back(permit, is_up=True)
 
     def failed(self, permit: Permit, fault: Transient | None) -> None:
         """A call came back without a reply; None: it was not sent, or says nothing of the endpoint."""
@@ -113,16 +139,22 @@ class Endpoint:
         is_down = fault is not None and RULES[fault.kind].is_outage
         if fault and (is_refused or is_down):
             self._reason = str(fault)
+        if fault and (is_down or fault.retry_after):
             self._backoff.failed(permit.number, _now(), self._sent, fault)
         if fault and fault.kind == "deadline":
             self._in_flight.timed_out(permit.number, self._sent)
-        self._came_back(permit.number, is_up=fault is not None and not is_refused and not is_down, refused=is_refused)
+        self._came_back(permit, is_up=fault is not None and not is_refused and not is_down, is_refused=is_refused)
 
     @property
     def absence(self) -> Trouble | None:
         """The time and the reason of an outage, in which only probes are sent. Any thread may ask."""
-        since, now = self._backoff.since, _now()
-        return None if since is None else Trouble(since, self._backoff.until, self._backoff.delay(now), self._reason)
+        now = _now()
+        if self._backoff.since is not None:
+            return Trouble(self._backoff.since, self._backoff.until, self._backoff.delay(now), self._reason)
+        if self._pace.silence is not None:
+            left = max(0.0, self._pace.delay(now))
+            return Trouble(self._pace.silence, now + left, left, self._reason)
+        return None
 
     @property
     def trouble(self) -> Trouble | None:
@@ -131,7 +163,7 @@ class Endpoint:
         if self.absence or not waiting:
             return self.absence
         delay, reason = max(
-            (self._limiter.delay(now), "slower, since the server refused what came faster"),
+            (self._pace.delay(now), "slower, since the server refused what came faster"),
             (self._requests.delay(now), "requests_per_minute is used up"),
             (self._tokens.delay(now, self._charge(waiting[0][2])), "tokens_per_minute is used up"),
         )
@@ -139,14 +171,15 @@ class Endpoint:
 
     def _charge(self, most: int) -> float:
         """Tokens to charge for a call: the most it can take is several times what is used. 10 calls tell enough."""
-        return float(most) if self._most < 10 * most else most * min(1.0, 1.05 * self._used / self._most)
+        is_most = self.charges_most or self._most < 10 * most
+        return float(most) if is_most else most * min(1.0, 1.05 * self._used / self._most)
 
     def _delay(self, tokens: int, now: float) -> float:
         """Seconds until a call may go; infinite where a call in flight must come back first."""
         if self._in_flight.is_full:
             return inf
         by_tokens = self._tokens.delay(now, self._charge(tokens))
-        return max(self._backoff.delay(now), self._limiter.delay(now), self._requests.delay(now), by_tokens)
+        return max(self._backoff.delay(now), self._pace.delay(now), self._requests.delay(now), by_tokens)
 
     def _admit_waiting(self, now: float) -> None:
         """Let go whoever may, and come back when the next one may."""
@@ -163,10 +196,10 @@ class Endpoint:
             self._in_flight.count += 1
             charge = self._charge(tokens)
             self._backoff.depart(now)
-            self._limiter.depart(now)
+            sent = self._pace.depart(now)
             self._requests.spend(now)
             self._tokens.spend(now, charge)
-            permit.set_result(Permit(self._sent, tokens, charge))
+            permit.set_result(Permit(self._sent, tokens, charge, self._pace, sent))
         if self._alarm:
             self._alarm.cancel()
             self._alarm = None
@@ -175,14 +208,25 @@ class Endpoint:
                 self._on_wait(absence)
             self._alarm = asyncio.get_running_loop().call_later(delay, lambda: self._admit_waiting(_now()))
 
-    def _came_back(self, number: int, *, is_up: bool, refused: bool = False) -> None:
+    def _came_back(self, permit: Permit, *, is_up: bool, is_refused: bool = False) -> None:
         now = _now()
-        if is_up and self._backoff.answered(number):
-            self._limiter.resumed(now)
-        if is_up or refused:
-            self._limiter.returned(number, now, refused=refused, is_open=self._backoff.since is not None)
+        if is_up:
+            self._backoff.answered(permit.number)
+        if (is_up or is_refused) and permit.pace and permit.sent:
+            self._unlikely = 0.0 if is_refused else self._unlikely + permit.pace.share
+            permit.pace.named = self._named()
+            permit.pace.returned(permit.sent, now, refused=is_refused)
+        if self._unlikely > self.UNLIKELY and permit.pace is self._pace:
+            self._pace, self._unlikely = Pace(), 0.0  # others are refused, and this model is not: its limit is its own
         self._in_flight.count -= 1
         self._admit_waiting(now)
+
+    def _named(self) -> float | None:
+        """Calls a second that the limits in the headers of replies allow; None where they do not say."""
+        read, written = self._usage.input_tokens, self._usage.output_tokens
+        units = {"requests": 1, "tokens": read + written, "input-tokens": read, "output-tokens": written}
+        rates = [refill.rate / max(1, units[kind]) for kind, refill in self._refills.items() if refill.rate]
+        return min(rates, default=None)
 
 
 class TokenBucket:
@@ -233,7 +277,7 @@ class InFlight:
     def answered(self, now: float, work: float) -> None:
         """A reply came at `now`, in seconds, of so much work."""
         if self.count >= 0.8 * self._limit < self.most:
-            self._limit += 1.0 if self._limit < self.FAST else 0.03
+            self._limit += 1.0 if self._limit < self.FAST else 0.1
 
     def timed_out(self, number: int, last: int) -> None:
         """No reply came in time to the call of this number, `last` being the number of the call sent last."""
@@ -296,16 +340,14 @@ class MeasuredInFlight(InFlight):
 class Backoff:
     """The breaker: after IN_A_ROW failures, in the order of sending, one probe goes per interval until one succeeds.
 
-    The intervals double from the first number of OUTAGE or REFUSALS to the second. 16 in a row come up by chance once
-    in two million calls at 40 % refusals.
+    The intervals double from SHORTEST to LONGEST. Refusals count where the server names the time for the next call.
     """
 
-    IN_A_ROW, OUTAGE, REFUSALS = 16, (5.0, 300.0), (1.0, 10.0)
+    IN_A_ROW, SHORTEST, LONGEST = 16, 5.0, 300.0
 
     def __init__(self, rng: Random) -> None:
         self.since: float | None = None  # None: calls go
         self.until = self._interval = 0.0
-        self._is_refused = False
         self._rng = rng
         self._failed: dict[int, None] = {}  # numbers of calls
         self._last_before = 0
@@ -317,12 +359,10 @@ class Backoff:
         """A call goes, as a probe where the breaker is open."""
         self.until = now + self._spread()
 
-    def answered(self, number: int) -> bool:
-        """A call was answered; returns whether that closes the breaker, refusals having opened it."""
-        if self.since is None or number <= self._last_before:
-            return False
-        self.since = None
-        return self._is_refused
+    def answered(self, number: int) -> None:
+        """A call was answered; that closes the breaker."""
+        if number > self._last_before:
+            self.since = None
 
     def failed(self, number: int, now: float, last: int, fault: Transient) -> None:
         """A call met an outage or was refused, `last` being the number of the call that was sent last."""
@@ -341,119 +381,12 @@ class Backoff:
             self.since, self._last_before, self._interval = now, last, 0.0
         elif number <= self._last_before:
             return
-        self._is_refused = fault.kind == "rate"
-        shortest, longest = self.REFUSALS if self._is_refused else self.OUTAGE
-        self._interval = min(longest, max(shortest, 2 * self._interval))
+        if fault.kind != "rate":
+            self._interval = min(self.LONGEST, max(self.SHORTEST, 2 * self._interval))
         self.until = now + max(fault.retry_after or 0.0, self._spread())
 
     def _spread(self) -> float:
         return self._interval * (1 + 0.1 * self._rng.random())
-
-
-class AdaptiveLimiter:
-    """Calls a second: additive increase and multiplicative decrease on a window of recent outcomes.
-
-    Where more than TOLERATED is refused, the rate falls to what is accepted, by DEEPEST at most and twice in a row at
-    most. If the share of refusals has not halved by then, pace is not what calls are refused for: the old rate comes
-    back, and that share is tolerated. In each ROUND of good outcomes the rate rises by a fifteenth of what it fell to.
-    """
-
-    TOLERATED, HEADROOM, LEAST, DEEPEST, STEP = 0.02, 0.95, 0.5, 0.2, 1 / 15
-    ROUND, RECENT, RECENT_SECONDS, MINUTE, CATCH_UP = 20.0, 200, 5.0, 60.0, 0.02
-
-    def __init__(self) -> None:
-        self.rate, self._step, self._due = inf, 0.0, -inf
-        self._sent = self._refused = 0
-        # recent calls since the last decrease: when sent and whether refused. Refusals are back sooner than answers:
-        # only calls that have been out for longer than refusals take are ripe to be counted.
-        self._calls: deque[tuple[float, bool]] = deque()
-        self._first, self._ripe, self._ripe_refused, self._slowest = 1, 0, 0, 0.0
-        self._rounds: deque[tuple[float, int, int]] = deque()  # of the last minute: moments, sent and refused by then
-        self._before: tuple[float, float] | None = None  # rate and share before a decrease that may not have helped
-        self._is_second, self._tolerated = False, 0.0
-
-    def delay(self, now: float) -> float:
-        return 0.0 if self.rate == inf else self._due - now
-
-    def depart(self, now: float) -> None:
-        if not self._rounds:
-            self._begin_round(now)
-        self._sent += 1
-        self._calls.append((now, False))
-        if self.rate < inf:
-            self._due = max(self._due, now - self.CATCH_UP) + 1 / self.rate
-
-    def returned(self, number: int, now: float, *, refused: bool, is_open: bool) -> None:
-        """A call came back; `is_open`: the breaker decides at present."""
-        self._refused += refused
-        calls, place = self._calls, number - self._first
-        if place < 0:
-            return
-        if refused:
-            calls[place] = (calls[place][0], True)
-            self._ripe_refused += place < self._ripe
-            self._slowest = max(now - calls[place][0], 0.99 * self._slowest)
-        while self._ripe < len(calls) and calls[self._ripe][0] <= now - self._slowest:
-            self._ripe_refused += calls[self._ripe][1]
-            self._ripe += 1
-        while not self._before and self._ripe > self.RECENT and calls[0][0] < now - self.RECENT_SECONDS:
-            self._ripe_refused -= calls.popleft()[1]
-            self._first, self._ripe = self._first + 1, self._ripe - 1
-        if self._ripe >= 8 and not is_open:
-            share, seconds = self._ripe_refused / self._ripe, max(0.01, calls[self._ripe - 1][0] - calls[0][0])
-            accepted = min(self.rate, self._ripe / seconds) * max(self.DEEPEST, 1 - share)
-            (self._try if self._before else self._decide)(now, share, accepted, now - self._rounds[-1][0])
-
-    def resumed(self, now: float) -> None:
-        """The breaker closed after refusals: the rate is what was accepted in the last minute, pauses included."""
-        at, sent, refused = self._rounds[0]
-        sent, refused = self._sent - sent, self._refused - refused
-        self._before, self._is_second, self._tolerated = (self.rate, refused / max(1, sent)), True, 0.0
-        self._rounds.clear()
-        self._fall(now, (sent - refused) / (now - at + 1e-6))
-
-    def _decide(self, now: float, share: float, accepted: float, seconds: float) -> None:
-        expected = (self._tolerated + self.TOLERATED) * self._ripe
-        if self._ripe_refused > expected + 1.5 + 1.5 * sqrt(self._ripe * max(self._tolerated, self.TOLERATED)):
-            self._before, self._is_second = (self.rate, share), False
-            self._fall(now, accepted)
-        elif seconds >= self.ROUND:
-            is_used = self._sent - self._rounds[-1][1] >= 0.8 * self.rate * seconds
-            if is_used and share <= self._tolerated + self.TOLERATED / 2:
-                self.rate += self._step
-            self._tolerated = min(self._tolerated, share)
-            self._begin_round(now)
-
-    def _try(self, now: float, share: float, accepted: float, seconds: float) -> None:
-        """Find out whether a decrease helped: after some twenty calls that would have been refused, if it had not."""
-        assert self._before
-        rate, share_before = self._before
-        wanted = min(200.0, max(24.0, 20 / max(share_before, 0.01)))
-        is_clear = self._ripe >= 24 and self._ripe_refused > share_before * wanted / 2
-        if not is_clear and self._ripe < wanted and seconds < 2 * self.ROUND:
-            return
-        is_halved = share <= share_before / 2
-        if not is_halved and not self._is_second:  # the server may have had calls saved up
-            self._before, self._is_second = (rate, max(share, share_before)), True
-            self._fall(now, accepted)
-            return
-        self._before = None
-        if not is_halved:
-            self.rate, self._tolerated = rate, share
-        self._begin_round(now, is_reset=True)
-
-    def _fall(self, now: float, accepted: float) -> None:
-        self.rate = max(self.LEAST, self.HEADROOM * accepted)
-        self._step = self.STEP * self.rate
-        self._begin_round(now, is_reset=True)
-
-    def _begin_round(self, now: float, *, is_reset: bool = False) -> None:
-        if is_reset:
-            self._calls.clear()
-            self._first, self._ripe, self._ripe_refused = self._sent + 1, 0, 0
-        self._rounds.append((now, self._sent, self._refused))
-        while len(self._rounds) > 1 and self._rounds[1][0] <= now - self.MINUTE:
-            self._rounds.popleft()
 
 
 def _now() -> float:

@@ -181,7 +181,12 @@ def _transport(spec: Spec, provider: Provider, calls: Calls, *, price: Price | N
 def _limits(spec: Spec) -> Limits:
     if isinstance(spec, HostedSpec):
         return Limits(
-            spec.concurrency, spec.requests_per_minute, spec.tokens_per_minute, is_self_hosted=is_own_server(spec.host)
+            spec.concurrency,
+            spec.requests_per_minute,
+            spec.tokens_per_minute,
+            is_self_hosted=is_own_server(spec.host),
+            account=spec.api_key_env,
+            charges_most=spec.is_vendor and isinstance(spec, OpenAISpec),
         )
     return Limits(spec.concurrency)
 

@@ -4,10 +4,11 @@ inside this process."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from amendment.errors import FaultKind, Transient
+from amendment.llm.pace import Allowance
 from amendment.llm.requests import Reply, Request, Usage
 from amendment.records import Message, ToolCall
 
@@ -18,6 +19,8 @@ class RawReply(NamedTuple):
     raw: bytes
     server_id: str | None = None
     """The server's own name for this call, for its support desk."""
+    allowances: Mapping[str, Allowance] = {}
+    """What the reply says of the server's limits."""
 
 
 class Meter(NamedTuple):

@@ -140,6 +140,12 @@ class Tokens(NamedTuple):
         """Both together, as rate limits count them; an answer without a limit counts nothing."""
         return self.input + (self.output or 0)
 
+    @property
+    def charged(self) -> int:
+        """What a vendor charges that counts what a call may take when it is sent: the larger of max_tokens and an
+        estimate of the input."""
+        return max(self.output or 0, self.input // CHARACTERS_PER_TOKEN)
+
 
 def most_tokens(request: Request) -> Tokens:
     """The most that a request can take: a token is at least one byte of its JSON, and max_tokens bounds the answer."""

@@ -118,7 +118,7 @@ class Online:
         tokens = most_tokens(request)
         hold = await self._budget.reserve(tokens, self._price)
         try:
-            permit = await self._endpoint.acquire(tokens.total)
+            permit = await self._endpoint.acquire(tokens.charged if self._endpoint.charges_most else tokens.total)
             try:
                 attempt = await self._ledger.begin(
                     request.id, request.body, host=request.host, model=request.model, stage=STAGE.get()
@@ -144,8 +144,7 @@ class Online:
         except BaseException as fault:
             raise self._failed(fault, admission) from fault.__cause__
         meter = self._provider.meter(sent.raw)
-        used = meter.usage.input_tokens + meter.usage.output_tokens if meter.usage else None
-        self._endpoint.answered(permit, used, work=work_of(meter.usage))
+        self._endpoint.answered(permit, meter.usage, work=work_of(meter.usage), allowances=sent.allowances)
         cost = hold.settle(meter.usage)
         await self._ledger.commit(attempt, sent.raw, meter, server_id=sent.server_id, usd=cost)
         return sent.raw

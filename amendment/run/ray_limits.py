@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from amendment.errors import AmendmentError, Transient
@@ -19,6 +19,8 @@ from amendment.llm.client import Calls
 from amendment.llm.concurrency import ITEM
 from amendment.llm.ledger_reading import is_in_process
 from amendment.llm.limits import Endpoint, Limits, Permit, Trouble
+from amendment.llm.pace import Allowance, Pace
+from amendment.llm.requests import Usage
 
 T = TypeVar("T")
 _Key = tuple[str, str]
@@ -41,6 +43,7 @@ class Desk:
         self._spent: Counter[str] = Counter()
         """Units of money by worker: set aside, and spent in this pass."""
         self._endpoints: dict[_Key, Endpoint] = {}
+        self._paces: defaultdict[tuple[str, str | None], Pace] = defaultdict(Pace)
         self._waiting: dict[tuple[str, int], tuple[_Key, asyncio.Task[Permit]]] = {}
         self._permits: dict[tuple[str, int], tuple[Endpoint, Permit]] = {}
         """By worker, and by the worker's own number for the call."""
@@ -84,7 +87,10 @@ class Desk:
         if known := self._endpoints.get((host, model)):
             known.narrow(limits)
         else:
-            self._endpoints[host, model] = Endpoint(limits, on_wait=lambda trouble: self._look((host, model), trouble))
+            pace = self._paces[host, limits.account]
+            self._endpoints[host, model] = Endpoint(
+                limits, pace=pace, on_wait=lambda trouble: self._look((host, model), trouble)
+            )
 
     async def acquire(self, worker: str, call: int, key: _Key, tokens: int, item: int) -> Trouble | None:
         """Return when the call may be sent; or the trouble, if its server stays away for longer than the run waits."""
@@ -100,10 +106,12 @@ class Desk:
             self._waiting.pop((worker, call), None)
         return None
 
-    async def answered(self, worker: str, call: int, tokens: int | None, work: float) -> None:
+    async def answered(
+        self, worker: str, call: int, usage: Usage | None, work: float, allowances: Mapping[str, Allowance]
+    ) -> None:
         """A reply has arrived."""
         if held := self._permits.pop((worker, call), None):
-            held[0].answered(held[1], tokens, work=work)
+            held[0].answered(held[1], usage, work=work, allowances=allowances)
 
     async def failed(self, worker: str, call: int, key: _Key, fault: Transient | None) -> None:
         """A call came back without a reply."""
@@ -167,8 +175,10 @@ class RemoteEndpoint(Endpoint):
             await asyncio.Event().wait()  # the run stops, and with it this task
         return Permit(call, tokens, 0.0)
 
-    def answered(self, permit: Permit, tokens: int | None, *, work: float = 1.0) -> None:
-        self._desk.answered.remote(self._worker, permit.number, tokens, work)
+    def answered(
+        self, permit: Permit, usage: Usage | None, *, work: float = 1.0, allowances: Mapping[str, Allowance] = {}
+    ) -> None:
+        self._desk.answered.remote(self._worker, permit.number, usage, work, allowances)
 
     def failed(self, permit: Permit, fault: Transient | None) -> None:
         self._desk.failed.remote(self._worker, permit.number, self._key, fault)

@@ -17,7 +17,9 @@ from random import Random
 from typing import Any, ParamSpec, Protocol
 
 from amendment.errors import Transient
+from amendment.llm.concurrency import AT_ONCE, ITEM
 from amendment.llm.limits import Endpoint
+from amendment.llm.requests import Usage
 
 P = ParamSpec("P")
 
@@ -139,29 +141,37 @@ class Calendar:
 
 
 class Server:
-    """Answers after a latency, or refuses after the same; it remembers when each call came and what became of it."""
+    """Answers after a latency, or refuses at the door, a share of calls at random; it remembers when each call came and
+    what became of it."""
 
-    def __init__(self, rule: Rule, *, latency: float, says_wait: bool = False, seed: int = 0) -> None:
+    DOOR = 0.05
+    """Seconds until a call is counted."""
+
+    def __init__(
+        self, rule: Rule, *, latency: float, says_wait: bool = False, refuses: float = 0.0, seed: int = 0
+    ) -> None:
         self.rule = rule
         self.latency = latency
         self.says_wait = says_wait
+        self.refuses = refuses
         self.rng = Random(seed)
         self.came: list[tuple[float, bool]] = []
 
     async def serve(self) -> None:
-        """One call, that takes between 0.8 and 1.2 of the latency, half of it before it is counted."""
+        """One call. It is counted within some 50 ms, and refused at the door; an answer takes 0.8 to 1.2 of the
+        latency."""
         loop = asyncio.get_running_loop()
-        took = self.latency * self.rng.uniform(0.8, 1.2)
         came = len(self.came)
         self.came.append((loop.time(), True))
-        await asyncio.sleep(took / 2)
+        await asyncio.sleep(self.DOOR * self.rng.uniform(0.8, 1.2))
         now = loop.time()
-        admitted = self.rule.admits(now)
-        wait = self.rule.wait(now)
-        await asyncio.sleep(took / 2)
-        if not admitted:
-            self.came[came] = (self.came[came][0], False)
-            raise Transient("429: too many", kind="rate", retry_after=wait if self.says_wait else None, status=429)
+        if self.rng.random() >= self.refuses and self.rule.admits(now):
+            await asyncio.sleep(self.latency * self.rng.uniform(0.8, 1.2))
+            return
+        await asyncio.sleep(self.DOOR)
+        self.came[came] = (self.came[came][0], False)
+        wait = self.rule.wait(now) if self.says_wait else None
+        raise Transient("429: too many", kind="rate", retry_after=wait, status=429)
 
     def share_refused(self, after: float) -> float:
         """The share of refused calls among those sent after a moment."""
@@ -183,23 +193,18 @@ async def one_call(endpoint: Endpoint, server: Server, tokens: int = 100) -> Tra
     except BaseException:
         endpoint.failed(permit, None)
         raise
-    endpoint.answered(permit, tokens)
+    endpoint.answered(permit, Usage(input_tokens=tokens, output_tokens=0))
     return None
 
 
 async def crowd(endpoint: Endpoint, server: Server, *, seconds: float, askers: int) -> None:
-    """So many askers that each ask again and again, after a refusal with full jitter, until time is up."""
-    rng = Random(1)
+    """So many askers that each ask again and again, as the client does, until time is up."""
 
     async def asker() -> None:
-        refusals = 0
         while True:
             fault = await one_call(endpoint, server)
-            if fault is None:
-                refusals = 0
-            else:
-                await asyncio.sleep((fault.retry_after or 0.0) + rng.uniform(0, min(60.0, 2.0**refusals)))
-                refusals += 1
+            ITEM.set(AT_ONCE if fault else 0)
+            await asyncio.sleep((fault and fault.retry_after) or 0.0)
 
     tasks = [asyncio.ensure_future(asker()) for _ in range(askers)]
     await asyncio.sleep(seconds)

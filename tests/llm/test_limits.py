@@ -13,10 +13,15 @@ from hypothesis import strategies as st
 from amendment.errors import Transient
 from amendment.llm.concurrency import ITEM
 from amendment.llm.limits import Endpoint, Limits, Permit, Trouble
+from amendment.llm.requests import Usage
 from tests.llm.simulated_servers import Bucket, Server, Sliding, crowd, in_simulated_time
 
 REFUSED = Transient("429: too many", kind="rate", status=429)
 DOWN = Transient("503: ill", kind="server", status=503)
+
+
+def used(tokens: int) -> Usage:
+    return Usage(input_tokens=tokens, output_tokens=0)
 
 
 def now() -> float:
@@ -35,7 +40,7 @@ async def trip(endpoint: Endpoint, fault: Transient | None, *, seconds: float = 
     if fault:
         endpoint.failed(left, fault)
     else:
-        endpoint.answered(left, 50)
+        endpoint.answered(left, used(50))
     return at
 
 
@@ -80,7 +85,7 @@ async def test_no_slot_is_lost_and_no_limit_exceeded_whoever_is_cancelled(seed: 
             raise
         else:
             flying -= 1
-            endpoint.answered(left, 30)
+            endpoint.answered(left, used(30))
 
     tasks = [asyncio.ensure_future(one()) for _ in range(80)]
     for task in rng.sample(tasks, 50):
@@ -114,7 +119,7 @@ async def test_tokens_per_minute_are_used_as_they_are_and_not_as_they_might_be()
             left = await endpoint.acquire(400)
             times.append(now())
             await asyncio.sleep(2)
-            endpoint.answered(left, 100)
+            endpoint.answered(left, used(100))
 
     await asyncio.gather(*[asker() for _ in range(100)])
     for start in times[::20]:
@@ -136,7 +141,7 @@ async def test_a_long_wait_for_the_users_own_pace_is_told_and_is_no_absence(
 ) -> None:
     told: list[Trouble] = []
     endpoint = Endpoint(limits, on_wait=told.append)
-    endpoint.answered(await sent(endpoint), 100)
+    endpoint.answered(await sent(endpoint), used(100))
     waiting = asyncio.ensure_future(sent(endpoint))
     await asyncio.sleep(1)
     assert endpoint.trouble is not None
@@ -147,22 +152,31 @@ async def test_a_long_wait_for_the_users_own_pace_is_told_and_is_no_absence(
     assert told == []
 
 
-@pytest.mark.parametrize(("fault", "first"), [(REFUSED, 1.0), (DOWN, 5.0)], ids=["refused", "down"])
 @in_simulated_time
-async def test_after_sixteen_failures_in_a_row_one_probe_goes_and_an_answer_lets_all_go(
-    fault: Transient, first: float
-) -> None:
+async def test_after_sixteen_outages_in_a_row_one_probe_goes_and_an_answer_lets_all_go() -> None:
     endpoint = Endpoint(Limits(concurrency=20), rng=Random(0))
     for _ in range(15):
-        await trip(endpoint, fault)
+        await trip(endpoint, DOWN)
     states = [endpoint.absence is None]
-    last = await trip(endpoint, fault) + 0.1
+    last = await trip(endpoint, DOWN) + 0.1
     states.append(endpoint.absence is None)
-    probe = await trip(endpoint, fault)
+    probe = await trip(endpoint, DOWN)
     again = await trip(endpoint, None)
-    assert first <= probe - last <= 1.1 * first
-    assert 2 * first <= again - probe - 0.1 <= 2.2 * first
+    assert 5 <= probe - last <= 1.1 * 5
+    assert 2 * 5 <= again - probe - 0.1 <= 2.2 * 5
     assert [*states, endpoint.absence is None] == [True, False, True]
+
+
+@in_simulated_time
+async def test_a_server_that_refuses_everything_is_asked_ever_more_rarely_and_is_absent_until_it_answers() -> None:
+    endpoint = Endpoint(Limits(), rng=Random(0))
+    came = [await trip(endpoint, REFUSED) for _ in range(40)]
+    assert endpoint.absence is not None
+    assert endpoint.absence.since == came[0]
+    assert endpoint.absence.reason == "429: too many"
+    assert came[-1] - came[-2] == pytest.approx(10, rel=0.2), "one call in ten seconds"
+    await trip(endpoint, None)
+    assert endpoint.absence is None
 
 
 @in_simulated_time

@@ -107,6 +107,6 @@ async def test_a_place_of_a_dead_worker_goes_to_the_next_call_of_another(
     await settled()
     given_up.cancel()
     await settled()
-    alive.answered(permit, 10)
+    alive.answered(permit, Usage(input_tokens=10, output_tokens=0))
     await settled()
     await asyncio.wait_for(alive.acquire(10), 5)
