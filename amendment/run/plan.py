@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -43,7 +43,7 @@ class Total(Record):
     """The calls that are left; a sum is absent where a part of it is not known."""
 
     paid: int
-    """Calls whose replies are in the ledger, or whose stage is up to date."""
+    """Replies in the ledger: those that the stage would use, or, where it is up to date, all that it asked for."""
     calls: int
     """Calls to be made."""
     most_calls: int
@@ -133,6 +133,10 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
     with stored_replies(folder) as ledger, tempfile.TemporaryDirectory(prefix="amendment-plan-") as temporary:
         find = ledger.find if ledger else lambda _: None
         spent = spent_before(ledger, config.models, prices, price_table(config, base)) if ledger else 0.0
+        stored = dict.fromkeys(done, 0)
+        for row in ledger.spending() if ledger else ():
+            if row.stage in stored:
+                stored[row.stage] += row.replies
         likely, most = DryRun(find, prices), DryRun(find, prices, is_longest=True)
         places = [DryFolder(Path(temporary) / name, run, has_inputs="inputs" in done) for name in ("likely", "most")]
         stops, _ = (
@@ -148,7 +152,7 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
         covered = _covered(loaded, places[0]) if has_inputs else ()
         speeds = measured_speeds(folder, ledger)
     asks = tuple(
-        _asks(loaded, place, likely, most, speeds)
+        _asks(loaded, place, likely, most, speeds, stored)
         for place, tally in likely.tallies.items()
         if tally.calls or tally.paid
     )
@@ -218,9 +222,19 @@ def _unknown_lengths(loaded: LoadedRun, asks: Sequence[Asks]) -> Iterator[str]:
             yield f"{name}: nothing bounds its answers; set max_tokens"
 
 
-def _asks(loaded: LoadedRun, place: tuple[str, str], likely_run: DryRun, most_run: DryRun, speeds: Speeds) -> Asks:
+def _asks(
+    loaded: LoadedRun,
+    place: tuple[str, str],
+    likely_run: DryRun,
+    most_run: DryRun,
+    speeds: Speeds,
+    stored: Mapping[str, int],
+) -> Asks:
+    """`stored` are the replies in the ledger by stage, of those that are up to date; the models of a stage share them
+    as the dry run has it, since it cannot name the requests of a local model that is not loaded."""
     likely, most = likely_run.tallies[place], most_run.tallies[place]
     stage, model = place
+    of_stage = sum(tally.paid for (name, _), tally in likely_run.tallies.items() if name == stage)
     spec = located(loaded.config.models[model], loaded.base) if model in loaded.config.models else None
     is_policy = spec is None
     price = likely_run.prices.get(model)
@@ -228,7 +242,7 @@ def _asks(loaded: LoadedRun, place: tuple[str, str], likely_run: DryRun, most_ru
     return Asks(
         stage=stage,
         model=model,
-        paid=round(likely.paid),
+        paid=round(stored[stage] * likely.paid / of_stage if stage in stored else likely.paid),
         calls=round(likely.calls),
         most_calls=round(max(most.calls, likely.calls)),
         input_tokens=round(likely.input),
