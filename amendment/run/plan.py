@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -133,10 +133,6 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
     with stored_replies(folder) as ledger, tempfile.TemporaryDirectory(prefix="amendment-plan-") as temporary:
         find = ledger.find if ledger else lambda _: None
         spent = spent_before(ledger, config.models, prices, price_table(config, base)) if ledger else 0.0
-        stored = dict.fromkeys(done, 0)
-        for row in ledger.spending() if ledger else ():
-            if row.stage in stored:
-                stored[row.stage] += row.replies
         likely, most = DryRun(find, prices), DryRun(find, prices, is_longest=True)
         places = [DryFolder(Path(temporary) / name, run, has_inputs="inputs" in done) for name in ("likely", "most")]
         stops, _ = (
@@ -151,8 +147,15 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
         prompts = places[0].count("inputs/prompts") if has_inputs else 0
         covered = _covered(loaded, places[0]) if has_inputs else ()
         speeds = measured_speeds(folder, ledger)
+        spending = ledger.spending() if ledger else []
+    for stage in done:  # what a local model that is not loaded was asked is not known, but how often it was
+        tallies = [tally for (name, _), tally in likely.tallies.items() if name == stage]
+        replies = sum(row.replies for row in spending if row.stage == stage)
+        counted = sum(tally.paid for tally in tallies)
+        for tally in tallies:
+            tally.paid *= replies / max(counted, 1)
     asks = tuple(
-        _asks(loaded, place, likely, most, speeds, stored)
+        _asks(loaded, place, likely, most, speeds)
         for place, tally in likely.tallies.items()
         if tally.calls or tally.paid
     )
@@ -222,19 +225,9 @@ def _unknown_lengths(loaded: LoadedRun, asks: Sequence[Asks]) -> Iterator[str]:
             yield f"{name}: nothing bounds its answers; set max_tokens"
 
 
-def _asks(
-    loaded: LoadedRun,
-    place: tuple[str, str],
-    likely_run: DryRun,
-    most_run: DryRun,
-    speeds: Speeds,
-    stored: Mapping[str, int],
-) -> Asks:
-    """`stored` are the replies in the ledger by stage, of those that are up to date; the models of a stage share them
-    as the dry run has it, since it cannot name the requests of a local model that is not loaded."""
+def _asks(loaded: LoadedRun, place: tuple[str, str], likely_run: DryRun, most_run: DryRun, speeds: Speeds) -> Asks:
     likely, most = likely_run.tallies[place], most_run.tallies[place]
     stage, model = place
-    of_stage = sum(tally.paid for (name, _), tally in likely_run.tallies.items() if name == stage)
     spec = located(loaded.config.models[model], loaded.base) if model in loaded.config.models else None
     is_policy = spec is None
     price = likely_run.prices.get(model)
@@ -242,7 +235,7 @@ def _asks(
     return Asks(
         stage=stage,
         model=model,
-        paid=round(stored[stage] * likely.paid / of_stage if stage in stored else likely.paid),
+        paid=round(likely.paid),
         calls=round(likely.calls),
         most_calls=round(max(most.calls, likely.calls)),
         input_tokens=round(likely.input),
