@@ -14,7 +14,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -168,8 +168,10 @@ class RunReader:
         Raises LedgerError for a ledger that cannot be read.
         """
         path = self.folder / "ledger.sqlite"
-        with Reader(path, leave_no_trace=True) if path.is_file() and self.to_do else nullcontext() as ledger:
-            for stage in reversed(self.to_do if ledger else ()):
+        if not path.is_file():
+            return None
+        with Reader(path, leave_no_trace=True) as ledger:
+            for stage in reversed(self.to_do):
                 if replies := ledger.newest(stage, count):
                     return stage, [(request, shown(text_in(raw))) for request, raw in replies]
         return None
