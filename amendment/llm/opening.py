@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from inspect import isawaitable, iscoroutine
 from pathlib import Path
@@ -45,7 +44,6 @@ their way together, which is one full batch of OpenAI's."""
 SAFE_LOADING = {"trust_remote_code": False, "use_safetensors": True}
 """Keywords of every `from_pretrained` of a model: no code of a repository, and no pickles, which can run code."""
 INDEX = "model.safetensors.index.json"
-HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _NO_WRITERS = ("ForSequenceClassification", "ForTokenClassification", "ForMaskedLM", "ForQuestionAnswering")
 """Ends of the names of architectures that write no text; a loader would give them a head of random numbers."""
 _NO_FUNCTION = (
@@ -218,17 +216,14 @@ def folder_of(model: str) -> Path:
 
 
 def _local_problems(spec: LocalSpec) -> list[str]:
-    problem = missing("local", "torch", "transformers")
-    problems = [str(problem)] if problem else []
-    if not is_gguf(spec.model) and is_folder(spec.model):
-        problems += folder_problems(folder_of(spec.model))
-    elif not is_gguf(spec.model) and not HUB_ID.fullmatch(spec.model):
-        problems.append(f"{spec.model}: no such folder; expected a model's folder or a Hub id such as org/name")
-    elif not (is_gguf(spec.model) or spec.model == EMBEDDED or problem) and (
-        unknown := hub_problem(spec.model, spec.revision)
-    ):
-        problems.append(unknown)
-    return problems + conversion_problems(spec.model, spec.revision)
+    lacks = missing("local", "torch", "transformers")
+    problems = [str(lacks)] if lacks else []
+    if spec.model == EMBEDDED or is_gguf(spec.model):
+        return problems + conversion_problems(spec.model, spec.revision)
+    if is_folder(spec.model):
+        return problems + folder_problems(folder_of(spec.model))
+    unknown = None if lacks else hub_problem(spec.model, spec.revision)
+    return problems + ([unknown] if unknown else [])
 
 
 def hub_problem(name: str, revision: str | None = None) -> str | None:
@@ -236,7 +231,10 @@ def hub_problem(name: str, revision: str | None = None) -> str | None:
     one has. The Hub is asked if the cache has none; only the index of weights in several files is fetched."""
     from huggingface_hub import HfApi, constants, errors, hf_hub_download, try_to_load_from_cache
 
-    cached = try_to_load_from_cache(name, "config.json", revision=revision)
+    try:
+        cached = try_to_load_from_cache(name, "config.json", revision=revision)
+    except errors.HFValidationError:
+        return f"{name}: no such folder; expected a model's folder or a Hub id such as org/name"
     problem = weights_problem(Path(cached).parent) if isinstance(cached, str) else None
     if isinstance(cached, str) and not problem:
         return None
@@ -250,10 +248,12 @@ def hub_problem(name: str, revision: str | None = None) -> str | None:
     except errors.RevisionNotFoundError:
         return f"{name}: the Hub has the model, but no revision {revision!r} of it"
     except errors.RepositoryNotFoundError:
-        return f"{absent}the Hub has no such model, or not for this token"
+        reason = "the Hub has no such model, or not for this token"
     except unreachable() as fault:
-        return f"{absent}the Hub could not be reached: {type(fault).__name__}"
-    return files_problem(name, [file for file in files if "/" not in file], shards_in(Path(index)) if index else [])
+        reason = f"the Hub could not be reached: {type(fault).__name__}"
+    else:
+        return files_problem(name, [file for file in files if "/" not in file], shards_in(Path(index)) if index else [])
+    return f"{absent}{reason}"
 
 
 def folder_problems(folder: Path) -> list[str]:

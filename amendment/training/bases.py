@@ -15,7 +15,7 @@ from typing import Any
 
 from amendment.errors import ConfigError
 from amendment.libraries import need
-from amendment.llm.opening import HUB_ID, hub_problem, weights_problem
+from amendment.llm.opening import hub_problem, is_folder, weights_problem
 from amendment.llm.weights import (
     COMMIT,
     EMBEDDED,
@@ -76,7 +76,7 @@ def check_base(base: str | Path, revision: str | None = None) -> None:
         if revision is not None:
             raise ConfigError(f"base {str(folder)!r}: a folder has no revision, found {revision!r}; leave it out")
         _check_folder(folder)
-    elif isinstance(base, Path) or not HUB_ID.fullmatch(base) or base.startswith("."):
+    elif isinstance(base, Path) or is_folder(base):
         raise ConfigError(f"base {str(base)!r}: no such folder; expected a model's folder or a Hub id such as org/name")
     elif problem := hub_problem(base, revision):
         raise ConfigError(f"base {problem}")
