@@ -93,7 +93,8 @@ FaultKind = Literal["rate", "server", "refused", "transport", "deadline", "unrea
 
 
 class Transient(ProviderError):
-    """The same request may succeed later. `retry_after` is the server's wish in seconds, if it gave one."""
+    """The same request may succeed later. `retry_after` is the server's wish in seconds, if it gave one; after 0 it is
+    asked again at once, as the lines are that a batch lost."""
 
     def __init__(
         self,

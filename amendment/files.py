@@ -42,6 +42,16 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_over(path: Path, text: str) -> None:
+    """Write over a text file in the room that it has, which is there on a full disk too; leave it where that is too
+    little. A loss of power may leave a mixture."""
+    content = text.encode()
+    if path.is_file() and path.stat().st_blocks * 512 >= len(content):
+        with path.open("r+b", buffering=0) as file:
+            file.write(content)
+            file.truncate()
+
+
 class AlreadyLocked(OSError):
     """Another process holds a lock; the message is how the lock's file names it, such as `pid 17`."""
 

@@ -39,7 +39,11 @@ def show(  # noqa: PLR0917 - typer makes options of them
         ),
     ] = False,
     invalid: Annotated[
-        bool, typer.Option("--invalid", help="List only prompts with a verdict that could not be read.")
+        bool,
+        typer.Option(
+            "--invalid",
+            help="List only prompts with a verdict that could not be read; of a stage that stopped, its last replies.",
+        ),
     ] = False,
     unsolved: Annotated[
         bool, typer.Option("--unsolved", help="List only prompts to which no answer passes the run's verifiers.")
@@ -101,7 +105,7 @@ def show(  # noqa: PLR0917 - typer makes options of them
 
 def _table(reader: RunReader, stories: Sequence[PromptStory], count: int, filters: Sequence[str]) -> Iterator[str]:
     """The first of the prompts, with what else there is."""
-    from amendment.report.show import table_lines
+    from amendment.report.show import reply_lines, table_lines
 
     place = shell_path(reader.folder)
     which = (
@@ -124,6 +128,10 @@ def _table(reader: RunReader, stories: Sequence[PromptStory], count: int, filter
         yield f"Left out, since settings or inputs have changed: {plain(', '.join(reader.out_of_date))}. Run it again."
     if reader.to_do:
         yield f"Not done yet: {plain(', '.join(reader.to_do))}. A stage is shown once it is done."
+    if "invalid" in filters and (last := reader.last_replies(LISTED)):
+        stage, replies = last
+        yield from reply_lines(stage, replies)
+        yield f"One with its question: amendment ledger show {place} --request {replies[-1][0]}"
 
 
 def _print(lines: Iterable[str]) -> None:

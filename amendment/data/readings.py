@@ -135,7 +135,8 @@ def absent_columns(rows: Sequence[Row], wanted: Collection[str | None], columns:
     return [
         Problem(
             f"{file}: {column}",
-            f"no such column in any row{did_you_mean(column, columns)}; there are {shown}. Name it in the run file",
+            f"no such column in any row{did_you_mean(column, columns)}; there are {shown}. Correct the name in "
+            "the run file, or take it out",
         )
         for column in absent
     ]

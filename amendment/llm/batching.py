@@ -424,12 +424,12 @@ class Batching:
             async for chunk in _chunks(self._service.results(out.remote or "")):
                 await asyncio.gather(*(self._take(out, outcome) for outcome in chunk))
 
-        pauses = self._tempo.pauses()
-        for _ in range(READS):
-            await self._asked(out, once)
+        await self._asked(out, once)
+        for _ in range(READS - 1):
             if not out.missing:
                 return
-            await asyncio.sleep(next(pauses))
+            await asyncio.sleep(self._tempo.linger)
+            await self._asked(out, once)
 
     async def _take(self, out: BatchOut, outcome: LineOutcome) -> None:
         """Store a reply and hand it on, or keep a fault until all replies are stored."""
@@ -438,7 +438,10 @@ class Batching:
             return
         line.is_taken = True
         if outcome.raw is None:
-            out.faults[outcome.custom_id] = outcome.fault or self._lost(out)
+            fault = outcome.fault or self._lost(out)
+            if isinstance(fault, Transient):
+                fault.retry_after = 0.0  # so that the next batch has all of them
+            out.faults[outcome.custom_id] = fault
             return
         meter = self._provider.meter(outcome.raw)
         usd = line.hold.settle(meter.usage) if line.hold else None
@@ -450,7 +453,8 @@ class Batching:
         self._desk.forget(line)
 
     def _lost(self, out: BatchOut) -> Transient:
-        return Transient(f"{self._provider.host}: batch {out.remote} has no result for this request", kind="unreadable")
+        lost = f"{self._provider.host}: batch {out.remote} has no result for this request"
+        return Transient(lost, kind="unreadable", retry_after=0.0)
 
     async def _close(self, out: BatchOut, state: str, rest: ProviderError) -> None:
         """Write down how the lines without a reply ended, then the batch, and hand it on; `rest` is for lines that no

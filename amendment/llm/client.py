@@ -308,12 +308,14 @@ class Calls:
         """Seconds to pause: those the server asks for and jitter. A refused call waits for no more than that, since
         the pace decides when it goes."""
         fault = state.outcome.exception() if state.outcome else None
-        asked = (isinstance(fault, Transient) and fault.retry_after) or 0.0
+        asked = fault.retry_after if isinstance(fault, Transient) else None
         if isinstance(fault, Transient) and fault.kind == "rate":
-            return asked * random.uniform(1.0, 1.25)  # noqa: S311 - jitter, not a secret
+            return (asked or 0.0) * random.uniform(1.0, 1.25)  # noqa: S311 - jitter, not a secret
         if isinstance(fault, Transient) and (rule := RULES[fault.kind]).counts:
             self._note_retry(fault, state.attempt_number + 1, rule.attempts or self._attempts)
-        return asked + self._backoff(state)
+        if asked == 0:
+            return 0.0
+        return (asked or 0.0) + self._backoff(state)
 
 
 def _count_fault(state: RetryCallState) -> None:
@@ -352,7 +354,7 @@ class _Patience:
         if not isinstance(fault, Transient):
             return True
         rule = RULES[fault.kind]
-        self._counted += rule.counts
+        self._counted += rule.counts or fault.retry_after == 0
         self._by_kind[fault.kind] = self._by_kind.get(fault.kind, 0) + 1
         spent = rule.attempts is not None and self._by_kind[fault.kind] >= rule.attempts
         spent = spent or (fault.retry_after or 0.0) > self._max_wait  # this question alone is left pending

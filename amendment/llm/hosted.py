@@ -154,7 +154,7 @@ def fault_of(
             return Rejected(f"{at}: {shown(words, target.key)}")
     asked = f" (it asks to wait {wait:,.0f} s)" if wait and wait >= LONG_WAIT else ""
     kind: FaultKind = "rate" if meaning == "rate" else "server"
-    return Transient(f"{at}: {shown(words, target.key)}{asked}", kind=kind, retry_after=wait, status=status)
+    return Transient(f"{at}: {shown(words, target.key)}{asked}", kind=kind, retry_after=wait or None, status=status)
 
 
 def wait_of(headers: Mapping[str, str]) -> float | None:

@@ -179,6 +179,10 @@ class Reader:
         rows = self._rows("SELECT body FROM request WHERE id = ?", request_id)
         return bytes(rows[0][0]) if rows else None
 
+    def newest(self, stage: str, count: int) -> list[tuple[str, bytes]]:
+        """The newest raw replies to a stage, oldest first, each after the id of its request."""
+        return [(request, bytes(raw)) for request, raw in reversed(self._rows(_NEWEST, stage, count))]
+
     def spending(self) -> list[Spending]:
         """Spending by stage, host and model, sorted in that order."""
         faults: dict[tuple[str, str, str], dict[str, int]] = {}
@@ -266,6 +270,10 @@ def _changed(attempt: int) -> str:
 _FIND = """
 SELECT r.attempt, r.raw, r.sha256 FROM attempt a JOIN reply r ON r.attempt = a.number
 WHERE a.request = ? ORDER BY a.number DESC LIMIT 1
+"""
+_NEWEST = """
+SELECT a.request, r.raw FROM attempt a JOIN reply r ON r.attempt = a.number
+WHERE a.stage = ? ORDER BY a.number DESC LIMIT ?
 """
 _SPENDING = """
 SELECT a.stage, a.host, a.model, count(*), count(r.attempt), coalesce(sum(r.input_tokens), 0),

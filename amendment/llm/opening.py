@@ -2,20 +2,19 @@
 
 Covered: what is missing on this machine is named before anything is spent; an SDK or torch is imported
 only when a provider that needs it is opened; of local models only safetensors are loaded, and nothing that can run
-code. Not covered: the network, which `check_model` never touches.
+code. `check_model` asks the Hub about the id of a model that is not on this machine, and no other server.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from inspect import isawaitable, iscoroutine
 from pathlib import Path
 
 from amendment.errors import ConfigError, CredentialsError
-from amendment.libraries import missing, need
+from amendment.libraries import missing, need, unreachable
 from amendment.llm.client import Calls
 from amendment.llm.functions import FunctionProvider, ModelFunction
 from amendment.llm.limits import Limits
@@ -35,7 +34,8 @@ from amendment.llm.specs import (
 )
 from amendment.llm.transport import Online, Transport
 from amendment.llm.trust import Trust
-from amendment.llm.weights import conversion_problems, is_gguf
+from amendment.llm.weights import EMBEDDED, conversion_problems, is_gguf
+from amendment.yamlfile import did_you_mean
 
 Spec = OpenAISpec | AnthropicSpec | LocalSpec | SimulatedSpec | RegisteredSpec
 BATCH_WINDOW = 12_500
@@ -44,7 +44,6 @@ their way together, which is one full batch of OpenAI's."""
 SAFE_LOADING = {"trust_remote_code": False, "use_safetensors": True}
 """Keywords of every `from_pretrained` of a model: no code of a repository, and no pickles, which can run code."""
 INDEX = "model.safetensors.index.json"
-HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _NO_WRITERS = ("ForSequenceClassification", "ForTokenClassification", "ForMaskedLM", "ForQuestionAnswering")
 """Ends of the names of architectures that write no text; a loader would give them a head of random numbers."""
 _NO_FUNCTION = (
@@ -222,13 +221,44 @@ def folder_of(model: str) -> Path:
 
 
 def _local_problems(spec: LocalSpec) -> list[str]:
-    problem = missing("local", "torch", "transformers")
-    problems = [str(problem)] if problem else []
-    if not is_gguf(spec.model) and is_folder(spec.model):
-        problems += folder_problems(folder_of(spec.model))
-    elif not is_gguf(spec.model) and not HUB_ID.fullmatch(spec.model):
-        problems.append(f"{spec.model}: no such folder; expected a model's folder or a Hub id such as org/name")
-    return problems + conversion_problems(spec.model, spec.revision)
+    lacks = missing("local", "torch", "transformers")
+    problems = [str(lacks)] if lacks else []
+    if spec.model == EMBEDDED or is_gguf(spec.model):
+        return problems + conversion_problems(spec.model, spec.revision)
+    if is_folder(spec.model):
+        return problems + folder_problems(folder_of(spec.model))
+    unknown = None if lacks else hub_problem(spec.model, spec.revision)
+    return problems + ([unknown] if unknown else [])
+
+
+def hub_problem(name: str, revision: str | None = None) -> str | None:
+    """The reason why the Hub, or its cache on this machine, has no model of this name that can be loaded; None where
+    one has. The Hub is asked if the cache has none; only the index of weights in several files is fetched."""
+    from huggingface_hub import HfApi, constants, errors, hf_hub_download, try_to_load_from_cache
+
+    try:
+        cached = try_to_load_from_cache(name, "config.json", revision=revision)
+    except errors.HFValidationError:
+        return f"{name}: no such folder; expected a model's folder or a Hub id such as org/name"
+    problem = weights_problem(Path(cached).parent) if isinstance(cached, str) else None
+    if isinstance(cached, str) and not problem:
+        return None
+    absent = f"{name}: no such folder{did_you_mean(name, [EMBEDDED])}, and "
+    if constants.HF_HUB_OFFLINE:
+        return problem or f"{absent}it is not in the Hub's cache on this machine (HF_HUB_OFFLINE is set)"
+    try:
+        model_info = HfApi().model_info(name, revision=revision, timeout=10)
+        files = [file.rfilename for file in model_info.siblings or ()]
+        index = hf_hub_download(name, INDEX, revision=model_info.sha) if INDEX in files else None
+    except errors.RevisionNotFoundError:
+        return f"{name}: the Hub has the model, but no revision {revision!r} of it"
+    except errors.RepositoryNotFoundError:
+        reason = "the Hub has no such model, or not for this token"
+    except unreachable() as fault:
+        reason = f"the Hub could not be reached: {type(fault).__name__}"
+    else:
+        return files_problem(name, [file for file in files if "/" not in file], shards_in(Path(index)) if index else [])
+    return f"{absent}{reason}"
 
 
 def folder_problems(folder: Path) -> list[str]:

@@ -83,6 +83,20 @@ def shown(text: str, key: str | None = None) -> str:
     return (line[:199] + "…" if len(line) > 200 else line) or "no text"
 
 
+def text_in(raw: bytes) -> str:
+    """The text of a raw reply of any provider, for people to look at; the body itself where it is of no known form."""
+    try:
+        body = _parsed(raw)
+    except (ValueError, RecursionError):
+        return _text(raw)
+    match body:
+        case {"choices": [{"message": {"content": content}}, *_]} | {"content": content} | {"text": content}:
+            parts = content if isinstance(content, list) else [content]
+            texts = (part.get("text") if isinstance(part, dict) else part for part in parts)
+            return "".join(text for text in texts if isinstance(text, str))
+    return _text(raw)
+
+
 def error_text(body: bytes) -> str:
     """The code, type and message of an error body where it has them, else the whole body."""
     try:

@@ -23,6 +23,8 @@ from amendment.data.pseudonyms import MAYBE_PEOPLE, Pseudonyms, run_pseudonyms
 from amendment.data.store import ITEMS, Item, Split, Workspace, iter_records, read_columns
 from amendment.errors import AmendmentError, ConfigError
 from amendment.hashing import HASH_PREFIX, content_id
+from amendment.llm.ledger_reading import Reader
+from amendment.llm.replies import shown, text_in
 from amendment.preference.checked import VerifiedAnswer
 from amendment.records import (
     Candidate,
@@ -158,6 +160,21 @@ class RunReader:
     def pairs(self) -> Records[PairView]:
         """The pairs of the dataset, with those of later rounds."""
         return Records(pair for story in self._stories(None) for pair in story.pairs)
+
+    def last_replies(self, count: int) -> tuple[str, list[tuple[str, str]]] | None:
+        """The last stage that has begun and is not done, and its newest replies by their requests' ids, each as one
+        line. They are in the ledger alone: what can be read of them is in the stage's tables once it is done.
+
+        Raises LedgerError for a ledger that cannot be read.
+        """
+        path = self.folder / "ledger.sqlite"
+        if not path.is_file():
+            return None
+        with Reader(path, leave_no_trace=True) as ledger:
+            for stage in reversed(self.to_do):
+                if replies := ledger.newest(stage, count):
+                    return stage, [(request, shown(text_in(raw))) for request, raw in replies]
+        return None
 
     def _path(self, stage: str, artefact: str) -> Path | None:
         """The file of a table, where its stage is done and made it."""

@@ -93,6 +93,14 @@ def story_lines(story: PromptStory, *, total: int, has_dataset: bool) -> Iterato
             yield from _indented(ending)
 
 
+def reply_lines(stage: str, replies: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """The newest replies of a stage that has not ended."""
+    yield from _heading(f"{stage} has not ended, so it is not yet known which replies can be read. The last ones:")
+    for request, text in replies:
+        yield f"  {request}"
+        yield from _indented(text)
+
+
 def written_of(answer: AnswerView) -> str:
     """The heading of an answer: how it came to be, and what it is cut by."""
     how = f"{answer.kind}{_drawn(answer) if answer.drawn_for else _by(answer.principle_ids)}"

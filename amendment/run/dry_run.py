@@ -82,7 +82,7 @@ class DryRun:
         self.weight = 1.0
         """The number of calls that one call stands for."""
         self.is_done = False
-        """The stage is up to date, so all that it asks is paid for, whether the ledger still has it or not."""
+        """The stage is up to date, so that nothing is to be sent, whether the ledger still has the replies or not."""
         self.prices = prices
         self._find, self._is_longest = find, is_longest
         self._known: dict[str, Reply] = {}

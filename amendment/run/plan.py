@@ -43,7 +43,7 @@ class Total(Record):
     """The calls that are left; a sum is absent where a part of it is not known."""
 
     paid: int
-    """Calls whose replies are in the ledger, or whose stage is up to date."""
+    """Replies in the ledger: those that the stage would use, or, where it is up to date, all that it asked for."""
     calls: int
     """Calls to be made."""
     most_calls: int
@@ -147,6 +147,13 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
         prompts = places[0].count("inputs/prompts") if has_inputs else 0
         covered = _covered(loaded, places[0]) if has_inputs else ()
         speeds = measured_speeds(folder, ledger)
+        spending = ledger.spending() if ledger else []
+    for stage in done:  # what a local model that is not loaded was asked is not known, but how often it was
+        tallies = [tally for (name, _), tally in likely.tallies.items() if name == stage]
+        replies = sum(row.replies for row in spending if row.stage == stage)
+        counted = sum(tally.paid for tally in tallies)
+        for tally in tallies:
+            tally.paid *= replies / max(counted, 1)
     asks = tuple(
         _asks(loaded, place, likely, most, speeds)
         for place, tally in likely.tallies.items()

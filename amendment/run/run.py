@@ -13,7 +13,7 @@ import yaml
 
 from amendment import __version__
 from amendment.errors import AmendmentError, ConfigError, LedgerError, Problem
-from amendment.files import full_disk, is_full, write_text
+from amendment.files import full_disk, is_full, write_over, write_text
 from amendment.keys import redact_logs
 from amendment.llm.concurrency import STAGE
 from amendment.llm.functions import ModelFunction
@@ -295,13 +295,15 @@ class Run(AbstractContextManager["Run"]):
         is_again = any(self._place.note(stage.name) for stage in group)
         reason = " (settings, inputs or the toolkit changed)" if is_again else ""
         self._progress.say(f"{names}: {'; '.join(stage.stage.title for stage in group)}{reason}")
-        self._report(stages, running=names)
         try:
+            self._report(stages, running=names)
             self._place.check_inputs(group[0])
             for stage, made in self._made(group):
                 self._place.close(stage, made)
         except BaseException as fault:
-            self._report(stages, ended=why_ended(fault, keys_of(self.config)))
+            is_out_of_room = is_full(fault, self.folder)
+            ended = full_disk(self.folder) if is_out_of_room else why_ended(fault, keys_of(self.config))
+            self._report(stages, ended=ended)
             raise
         return {stage.name for stage in group}
 
@@ -343,7 +345,13 @@ class Run(AbstractContextManager["Run"]):
             "done": done,
             "out of date": [stage.name for stage in stages if stage.name not in done and workspace.note(stage.name)],
         }
-        write_text(self.folder / "status.json", json.dumps(status, indent=1) + "\n")
+        path, text = self.folder / "status.json", json.dumps(status, indent=1) + "\n"
+        try:
+            write_text(path, text)
+        except OSError as fault:
+            if is_full(fault, self.folder):
+                write_over(path, text)
+            raise
         pairs = _pairs(workspace, done) if "dataset" in done else None
         lost = self._context.possibly_paid()
         spending = write_spending(self.folder, self._context.calls, pairs=pairs, possibly_paid=lost)

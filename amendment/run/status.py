@@ -20,7 +20,7 @@ from amendment.run.engine import RunFolder
 from amendment.stages.shown import counts_shown
 from amendment.text import plain, visible
 
-KILLED = "its process ended without a word, as after kill -9 or a loss of power"
+KILLED = "its process ended without a word, as after kill -9, a loss of power, or with no byte left on the disk"
 LONGEST = 500
 """Characters of the reason for which a start ended."""
 
@@ -117,15 +117,15 @@ def status_lines(status: dict[str, Any]) -> list[str]:
         lines.append(f"paid: {paid['calls']:,} calls{without}, {paid['usd']:.4f} USD")
     if status.get("unanswered") and not status["running"]:
         lines.append(f"{status['unanswered']:,} calls may have been sent without a reply being stored")
-    if status.get("damage"):
-        lines.append(visible(str(status["damage"])))
     if status.get("ended") and status["ended"] != status.get("labels"):
         lines.append(f"the last start ended: {plain(str(status['ended']), longest=LONGEST)}")
     if status.get("labels"):
         lines.append(plain(str(status["labels"]), longest=LONGEST))
     following = [name for name in status["stages"] if name not in status["done"]]
     older = ", ".join(map(plain, status.get("of another version", ())))
-    if following:
+    if status.get("damage"):  # which comes before anything else
+        lines.append(visible(str(status["damage"])))
+    elif following:
         lines.append(f"next: {following[0]}")
     elif older:
         lines.append(f"made by another version of the toolkit: {older}; a start remakes them and asks what is new")

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from amendment.errors import ConfigError
-from amendment.libraries import need, unreachable
-from amendment.llm.opening import HUB_ID, INDEX, files_problem, shards_in, weights_problem
+from amendment.libraries import need
+from amendment.llm.opening import hub_problem, is_folder, weights_problem
 from amendment.llm.weights import (
     COMMIT,
     EMBEDDED,
@@ -70,19 +70,16 @@ def check_base(base: str | Path, revision: str | None = None) -> None:
     if name == EMBEDDED or is_gguf(name):
         if problems := conversion_problems(name, revision):
             raise ConfigError(f"base {name!r}: {problems[0]}")
-        if name == EMBEDDED and needs_the_hub():
-            try:
-                _check_hub(ON_THE_HUB, COMMIT)
-            except ConfigError as fault:
-                raise ConfigError(f"base {name!r}: {embedded_missing()}") from fault
+        if name == EMBEDDED and needs_the_hub() and hub_problem(ON_THE_HUB, COMMIT):
+            raise ConfigError(f"base {name!r}: {embedded_missing()}")
     elif folder.is_dir():
         if revision is not None:
             raise ConfigError(f"base {str(folder)!r}: a folder has no revision, found {revision!r}; leave it out")
         _check_folder(folder)
-    elif isinstance(base, Path) or not HUB_ID.fullmatch(base) or base.startswith("."):
+    elif isinstance(base, Path) or is_folder(base):
         raise ConfigError(f"base {str(base)!r}: no such folder; expected a model's folder or a Hub id such as org/name")
-    else:
-        _check_hub(base, revision)
+    elif problem := hub_problem(base, revision):
+        raise ConfigError(f"base {problem}")
 
 
 def check_weights(folder: Path) -> None:
@@ -131,33 +128,6 @@ def _check_folder(folder: Path) -> None:
     if absent:
         raise ConfigError(f"base {str(folder)!r}: the folder lacks {', '.join(absent)}")
     check_weights(folder)
-
-
-def _check_hub(name: str, revision: str | None) -> None:
-    from huggingface_hub import HfApi, constants, errors, hf_hub_download, try_to_load_from_cache
-
-    out_of_reach = unreachable()
-    cached = try_to_load_from_cache(name, "config.json", revision=revision)
-    problem = weights_problem(Path(cached).parent) if isinstance(cached, str) else None
-    if isinstance(cached, str) and not problem:
-        return
-    prefix = f"base {name!r}: no such folder, and "
-    if constants.HF_HUB_OFFLINE:
-        not_cached = f"{prefix}it is not in the Hub's cache on this machine (HF_HUB_OFFLINE is set)"
-        raise ConfigError(problem or not_cached)
-    try:
-        model_info = HfApi().model_info(name, revision=revision, timeout=10)
-        files = [file.rfilename for file in model_info.siblings or ()]
-        index = hf_hub_download(name, INDEX, revision=model_info.sha) if INDEX in files else None
-        shards = shards_in(Path(index)) if index else []
-    except errors.RevisionNotFoundError:
-        raise ConfigError(f"base {name!r}: the Hub has the model, but no revision {revision!r} of it") from None
-    except errors.RepositoryNotFoundError:
-        raise ConfigError(f"{prefix}the Hub has no such model, or not for this token") from None
-    except out_of_reach as error:
-        raise ConfigError(f"{prefix}the Hub could not be reached: {type(error).__name__}") from None
-    if problem := files_problem(name, [file for file in files if "/" not in file], shards):
-        raise ConfigError(problem)
 
 
 def _tokenizer(texts: Iterable[str], shape: TinyModel) -> Any:

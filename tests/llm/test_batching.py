@@ -123,6 +123,17 @@ def test_lines_that_failed_in_passing_go_into_the_next_batch(
 
 
 @PROTOCOLS
+def test_the_lines_that_a_batch_lost_go_out_again_as_one_batch(server: FaultServer, protocol: str) -> None:
+    vendor = BatchVendor(server, behaviour=lambda key, nth: "missing" if int(key[-4:], 16) % 5 >= nth else "done")
+    asked = ask_batched(server, protocol, [f"What is {number}?" for number in range(60)], longest_wait=4.0)
+    assert len(asked.found) == len(vendor.paid) == 60
+    assert set(vendor.paid.values()) == {1}
+    waves = [len(made.lines) for made in vendor.made.values()]
+    assert len(waves) == max(vendor.asked.values()) == 5, waves
+    assert waves == sorted(waves, reverse=True)
+
+
+@PROTOCOLS
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 @pytest.mark.parametrize("place", ["making", "polling", "reading"])
 def test_faults_on_the_way_cost_nothing_twice(server: FaultServer, protocol: str, fault: Fault, place: str) -> None:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 
 from amendment.run import Run
 from tests.command_line import amendment
-from tests.vendors.processes import command, started, wait_until
+from tests.vendors.processes import ENVIRONMENT, SECONDS, command, started, wait_until
 from tests.vendors.runs import CONCURRENCY, WORLD, dataset_of, write_run
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import FAULTS, always, never
@@ -99,6 +100,36 @@ def test_a_run_on_a_full_disk_names_the_folder_and_what_to_do_before_anything_is
     assert server.paid.total() == 0
 
 
+NO_ROOM = """
+import errno, os, sys
+from amendment.cli import main
+
+marker, *words = sys.argv[1:]
+
+def refuse(event, arguments):
+    if event == "open" and (arguments[2] or 0) & os.O_CREAT and os.path.exists(marker):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(arguments[0]))
+
+sys.addaudithook(refuse)
+sys.argv[1:] = words
+main()
+"""
+"""The command line on a disk that takes no new file once there is a marker; what is there can be written over."""
+
+
+@pytest.mark.parametrize("marker", ["stages/inputs.json", "candidates"])
+def test_status_says_that_the_disk_was_full_when_the_last_start_ended(tmp_path: Path, marker: str) -> None:
+    (tmp_path / "run.yaml").write_text(SMALL)
+    folder = tmp_path / "run"
+    words = ["run", str(tmp_path / "run.yaml"), "--folder", str(folder)]
+    line = [sys.executable, "-c", NO_ROOM, str(folder / marker), *words]
+    done = subprocess.run(line, env=ENVIRONMENT, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 1, done.stderr
+    assert f"{folder}: the disk is full" in done.stderr
+    assert f"the last start ended: {folder}: the disk is full. Free space" in amendment("status", str(folder)).out
+    assert amendment(*words).code == 0
+
+
 def test_a_command_that_writes_to_a_full_disk_says_so_in_the_same_words(disk: Any, tmp_path: Path) -> None:
     place = disk(4)
     (tmp_path / "run.yaml").write_text(SMALL)
@@ -157,6 +188,7 @@ def test_a_disk_that_fills_up_while_a_run_is_at_work_costs_at_most_the_calls_in_
     server.settle()
     paid = server.paid.total()
     (place / "ballast").unlink()
+    assert f"the last start ended: {place / 'run'}: the disk is full" in amendment("status", str(place / "run")).out
     server.latency, server.plan = 0.0, never
     result = Run.from_file(path, folder=place / "run")()
     again = server.paid.total() - paid
@@ -201,4 +233,4 @@ def test_status_of_a_run_with_a_damaged_ledger_says_so_and_exits_with_1(tmp_path
     ledger.write_bytes(content)
     done = amendment("status", str(folder))
     assert done.code == 1
-    assert str(ledger) in done.said
+    assert str(ledger) in done.out.strip().split("\n")[-1], "what to do comes last, and nothing comes next"

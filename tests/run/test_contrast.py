@@ -13,6 +13,7 @@ from amendment.constitutions import DrawnPrinciple, Principle
 from amendment.constitutions.model import Constitution
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, ConfigError
+from amendment.llm.ledger_reading import Reader
 from amendment.records import Candidate, Judgement, Prompt, text_of, user
 from amendment.report import RunReader
 from amendment.report.page import report_html
@@ -334,3 +335,23 @@ dataset: {{test_share: 0}}
         assert row.raters[0].startswith("m/likelihood@")
         assert 0.5 < row.p_chosen_raw <= 1
         assert row.p_chosen == min(0.9, row.p_chosen_raw), "the judge's own P is not calibrated"
+
+
+def test_a_plan_after_a_run_says_as_many_paid_calls_as_the_ledger_has(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the plan does not load the model, it makes up all answers, and every two of them can be compared."""
+    save(tmp_path / "p.csv", [{"prompt": f"ask {number}"} for number in range(12)])
+    (tmp_path / "rules.yaml").write_text(RULES + "    opposite: Be rude.\n")
+    run = f"""name: likely
+constitution: ./rules.yaml
+models: {{m: {{provider: local, model: '{base}', max_tokens: 200, temperature: 1.0}}}}
+prompts: [{{path: p.csv}}]
+construct: [{{kind: contrast, model: m, principles: [kind]}}]
+"""
+    folder = made(tmp_path, run, until="construct").folder
+    monkeypatch.setattr("amendment.run.dry_run.find_spec", lambda _: None)
+    plan = run_of(tmp_path, run).plan(until="construct")
+    with Reader(folder / "ledger.sqlite") as ledger:
+        assert {row.stage: row.paid for row in plan.asks} == {row.stage: row.replies for row in ledger.spending()}
+    assert plan.total.calls == 0

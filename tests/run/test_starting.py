@@ -56,6 +56,15 @@ def test_a_hosted_folder_lacks_the_key_and_nothing_else(provider: str, tmp_path:
     assert {getattr(spec, "model") for spec in loaded.config.models.values()} == {DEFAULT_MODELS[provider]}  # noqa: B009
 
 
+@pytest.mark.parametrize("row", [None, {"prompt": "How are you?"}])
+def test_prompts_without_categories_take_the_place_of_those_to_start_from(row: object, tmp_path: Path) -> None:
+    start(tmp_path, provider="openai")
+    if row:
+        (tmp_path / "prompts.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    warnings = check_run_file(load_run_file(tmp_path / "run.yaml"), {KEYS["openai"]: "sk-for-tests"})
+    assert not [warning for warning in warnings if "principle" in warning]
+
+
 def test_the_rehearsal_says_how_to_put_a_real_model_in_its_place(tmp_path: Path) -> None:
     """The commented lines at the end, put where they belong, are a run file with the constitution and the prompts."""
     start(tmp_path, name="swapped")

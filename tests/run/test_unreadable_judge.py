@@ -60,6 +60,10 @@ def test_a_judge_that_nobody_can_read_stops_the_run_and_starting_again_goes_on(
     assert "\n  one reply: well [2J it depends\n" in ended.err, "what steers a terminal is gone"
     assert all(f"\n  {number}. " in ended.err for number in (1, 2, 3))
     assert "\x1b" not in ended.err
+    looked = amendment("show", "runs/unread", "--invalid").out
+    assert looked.count("\n    well [2J it depends\n") == 20, "the last of its replies, though the stage is not done"
+    request = looked.strip().rpartition(" ")[2]
+    assert "<<answer_b" in amendment("ledger", "show", "runs/unread", "--request", request).out
     again = amendment("run", "run.yaml")
     assert again.code == 1, "no pair comes of it, and the run ends by itself"
     assert "no item was completed (40 invalid)" in again.err

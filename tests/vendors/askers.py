@@ -90,6 +90,7 @@ def ask_batched(
     window: int | None = None,
     choices: tuple[str, ...] | None = None,
     attempts: int = 8,
+    longest_wait: float = 0.01,
     max_wait: float = 900.0,
     environ: dict[str, str] | None = None,
     budget: Budget | None = None,
@@ -102,7 +103,7 @@ def ask_batched(
 
     async def main() -> None:
         with Ledger(ledger) as held:
-            calls = Calls(held, budget=budget, attempts=attempts, longest_wait=0.01, max_wait=max_wait)
+            calls = Calls(held, budget=budget, attempts=attempts, longest_wait=longest_wait, max_wait=max_wait)
             if is_batched:
                 model, _ = batched_model(server, protocol, calls, price=price, **fields)
             else:

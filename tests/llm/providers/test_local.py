@@ -193,9 +193,10 @@ def test_a_reward_model_is_refused_before_anything_is_loaded(model_folder: Path,
         LocalProvider(LocalSpec(provider="local", model=str(folder)))
 
 
-def test_a_name_that_no_model_of_the_hub_can_have_is_found_before_the_run_starts() -> None:
-    [problem] = check_model(LocalSpec(provider="local", model="our model"))
-    assert problem == "our model: no such folder; expected a model's folder or a Hub id such as org/name"
+@pytest.mark.parametrize("name", ["our model", "our--model"])
+def test_a_name_that_no_model_of_the_hub_can_have_is_found_before_the_run_starts(name: str) -> None:
+    [problem] = check_model(LocalSpec(provider="local", model=name))
+    assert problem == f"{name}: no such folder; expected a model's folder or a Hub id such as org/name"
 
 
 def test_a_model_is_asked_as_it_was_taught(base: Path) -> None:

@@ -12,6 +12,7 @@ from amendment.llm.ledger import Ledger
 from amendment.llm.opening import check_model, open_model
 from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec
 from amendment.records import user
+from tests.hub_standin import Hub, Repo
 from tests.llm.scripted import in_loop
 
 
@@ -61,3 +62,21 @@ async def test_a_model_asks_through_the_runs_calls(server: Any) -> None:
     assert answer.origin.model == "our-7b"
     assert answer.origin.host == f"127.0.0.1:{server.port}/v1"
     assert server.asked[0]["body"]["seed"] == 7
+
+
+def test_a_local_model_that_the_hub_does_not_have_is_named_before_anything_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def said(model: str) -> str:
+        return " ".join(check_model(LocalSpec(provider="local", model=model)))
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with Hub() as hub:
+        files = {name: hub.keep(name.encode()) for name in ("config.json", "model.safetensors")}
+        hub.repos["models", "org/name"] = Repo("models", "org/name", private=False, commits=[("a" * 40, files, "")])
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+        assert said("org/name") == ""
+        assert said("org/nam").startswith("org/nam: no such folder, and the Hub has no such model")
+        assert "(did you mean 'smollm2-135m-instruct'?)" in said("smolm2-135m-instruct")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert "not in the Hub's cache" in said("org/nam")
