@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import orjson
@@ -183,6 +184,9 @@ def _date(text: str | None) -> datetime | None:
 def broken(target: Target, fault: BaseException) -> Transient:
     """The fault for a missing reply, by the cause that the SDK's client reports."""
     causes = list(_causes(fault))
+    for cause in causes:
+        if isinstance(cause, Transient):  # of a reply that is too long
+            return cause
     kinds = [kind for cause in causes if (kind := _wire_fault(cause))]
     cause = type(causes[-1]).__name__
     return Transient(f"{target.host}: no reply ({cause})", kind=kinds[0] if kinds else "transport")
@@ -216,6 +220,8 @@ def sdk_options(sdk: Any, spec: OpenAISpec | AnthropicSpec, key: str | None, *, 
     """
     import httpx2
 
+    from amendment.llm.reply_size import bound
+
     lines = os.environ.get(ambient, "").split("\n")
     left_out = {line.partition(":")[0].strip(): sdk.Omit() for line in lines if ":" in line}
     redact_logs(key or "")
@@ -229,6 +235,7 @@ def sdk_options(sdk: Any, spec: OpenAISpec | AnthropicSpec, key: str | None, *, 
             follow_redirects=False,
             trust_env=spec.base_url.startswith("https:"),
             limits=httpx2.Limits(max_connections=1024, max_keepalive_connections=1024),
+            event_hooks={"response": [partial(bound, host=spec.host)]},
         ),
     }
 
@@ -267,7 +274,10 @@ class HostedProvider:
 
     async def send(self, request: Request) -> RawReply:
         """The raw body of a good status, with what its headers tell. Raises ProviderError, and nothing else."""
+        from amendment.llm.reply_size import MOST, most_bytes
+
         content = encoded(self.wire.body(request), self.host)
+        MOST.set(most_bytes(request, content))
         async with self.faults():
             response = await self.post(self.wire.path, content=content)
         self.has_answered = True
