@@ -73,6 +73,9 @@ _FLAGGED = re.compile(r"moderation|flagged|guardrail|content[_ ](?:policy|filter
 _NO_MODEL = re.compile(
     r"model_not_found|is not a valid model|model\b.{0,80}\b(?:does not exist|not found)", re.IGNORECASE | re.DOTALL
 )
+_INVALID = re.compile(r"validation[_ ]?errors?\b|\bnot supported\b|\bunsupported\b", re.IGNORECASE)
+"""A server that says so with a status of 5xx, such as llama_cpp.server, says it to each attempt."""
+_ADVICE = "Look for what it names among the settings of the model's entry, and take it out or change it."
 TABLE: tuple[StatusRule, ...] = (
     StatusRule(frozenset({400, 402, 403, 429}), "quota", words=_EMPTY_ACCOUNT),
     StatusRule(frozenset({429}), "rate", asks_to_wait=True),
@@ -85,6 +88,8 @@ TABLE: tuple[StatusRule, ...] = (
     StatusRule(frozenset({400, 422}), "not found", words=_NO_MODEL, at_first=True),
     StatusRule(range(400), "redirect"),
     StatusRule(frozenset({429, 529}), "rate"),
+    StatusRule(range(500, 600), "server", asks_to_wait=True),
+    StatusRule(range(500, 600), "item", words=_INVALID),
     StatusRule(frozenset({408, 409, 425, *range(500, 600)}), "server"),
     StatusRule(
         range(1000), "item"
@@ -151,7 +156,8 @@ def fault_of(
         case "redirect":
             return CredentialsError(f"{at}: a redirect, which is not followed with a key. Write the final base_url.")
         case "item":
-            return Rejected(f"{at}: {shown(words, target.key)}")
+            advice = f". {_ADVICE}" if status == 422 or status >= 500 else ""
+            return Rejected(f"{at}: {shown(words, target.key)}{advice}")
     asked = f" (it asks to wait {wait:,.0f} s)" if wait and wait >= LONG_WAIT else ""
     kind: FaultKind = "rate" if meaning == "rate" else "server"
     return Transient(f"{at}: {shown(words, target.key)}{asked}", kind=kind, retry_after=wait, status=status)
