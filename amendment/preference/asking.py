@@ -118,7 +118,7 @@ class QuestionRunner:
             if complaints and question.scored is None and _can_be_asked_again(answer.reply):
                 answer, parsed = await self._reask(question, answer, parsed, "; ".join(complaints))
             if self._first:
-                self._first.add(parsed, answer)
+                self._first.add(parsed, answer, prefill=question.prefill)
             parsed, origin = _with_thinking(parsed, answer.reply), answer.origin
         return ParsedReply(parsed, origin.model_copy(update={"template": self.folder.hash}))
 
