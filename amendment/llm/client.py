@@ -113,10 +113,6 @@ class Calls:
         """The form in which a model keeps schemas, as far as its replies have shown it in this start."""
         return self._forms.setdefault((host, model), AnswerForms(self.notice))
 
-    def is_stored(self, request: Request) -> bool:
-        """True for a request that the ledger has a reply to."""
-        return self.ledger.find(request.id) is not None
-
     def notice(self, text: str) -> None:
         """Remember something that the run's report shall say once."""
         self.notices[text] += 1

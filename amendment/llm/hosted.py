@@ -190,9 +190,9 @@ def _date(text: str | None) -> datetime | None:
 def broken(target: Target, fault: BaseException) -> Transient:
     """The fault for a missing reply, by the cause that the SDK's client reports."""
     causes = list(_causes(fault))
-    for cause in causes:
-        if isinstance(cause, Transient):  # of a reply that is too long
-            return cause
+    for known in causes:
+        if isinstance(known, Transient):  # a reply that is too long
+            return known
     kinds = [kind for cause in causes if (kind := _wire_fault(cause))]
     cause = type(causes[-1]).__name__
     return Transient(f"{target.host}: no reply ({cause})", kind=kinds[0] if kinds else "transport")

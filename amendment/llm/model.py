@@ -129,7 +129,7 @@ class Model:
         send = partial(self.calls.ask, self.provider, self._transport)
         if request.answer_schema:
             forms = self.calls.answer_forms(self.provider.host, self.model)
-            request, reply = await forms.ask(request, send=send, is_stored=self.calls.is_stored)
+            request, reply = await forms.ask(request, send=send, find=self.calls.ledger.find)
         else:
             reply = await send(request)
         is_written = choices is None and scored is None

@@ -21,6 +21,7 @@ JSON_OBJECT: dict[str, Any] = {"type": "object"}
 _REFUSED = re.compile(r"response_format|json_schema|json_object|output_config|schema", re.IGNORECASE)
 """Found in the rejection of a question: the server does not offer what was asked of the answer."""
 _KEPT = ("", "; it is asked for any JSON object", " and no JSON object; JSON is read from its text")
+Send = Callable[[Request], Awaitable[Reply]]
 Asked = tuple[Request, Reply]
 
 
@@ -36,23 +37,22 @@ class AnswerForms:
         self._is_asked_by_all = False
         """The others no longer wait for the first question."""
 
-    async def ask(
-        self, request: Request, *, send: Callable[[Request], Awaitable[Reply]], is_stored: Callable[[Request], bool]
-    ) -> Asked:
-        """The reply to a request with a schema, and the request in the form in which it was sent. Raises as `send`."""
+    async def ask(self, request: Request, *, send: Send, find: Callable[[str], bytes | None]) -> Asked:
+        """The reply to a request with a schema, and the request in the form in which it was sent. Raises as `send`.
+        `find` looks in the ledger for the reply to a request by its id."""
         schemas = (request.answer_schema, JSON_OBJECT, None)
         forms = [request.model_copy(update={"answer_schema": schema}) for schema in schemas]
-        stored = next((number for number, form in enumerate(forms) if is_stored(form)), None)
-        if stored is not None:
-            self._take(forms[stored], stored)
-            return forms[stored], await send(forms[stored])
+        stored = [number for number, form in enumerate(forms) if find(form.id)]
+        if stored:
+            self._take(forms[stored[-1]], stored[-1])
+            return await self._sent(forms, send, stored[-1])
         if not self._is_asked_by_all:
             async with self._alone:
                 if not self._is_asked_by_all:
                     return await self._sent(forms, send, self._form)
         return await self._sent(forms, send, self._form)
 
-    async def _sent(self, forms: Sequence[Request], send: Callable[[Request], Awaitable[Reply]], number: int) -> Asked:
+    async def _sent(self, forms: Sequence[Request], send: Send, number: int) -> Asked:
         """The reply in the first form, from this number on, that is not rejected."""
         form = forms[number]
         try:
@@ -65,12 +65,13 @@ class AnswerForms:
             if is_of_question or form.answer_schema is None or not _REFUSED.search(str(fault)):
                 raise
             return await self._sent(forms, send, number + 1)
+        self._has_replied = True
         self._take(form, number)
         return form, reply
 
     def _take(self, form: Request, number: int) -> None:
-        """Send later questions in the form of this one, which has a reply."""
-        self._has_replied = self._is_asked_by_all = True
+        """Send later questions in this form."""
+        self._is_asked_by_all = True
         if number > self._form:
             self._form = number
             self._notice(f"{form.host}: model {form.model} keeps no JSON schema{_KEPT[number]}")

@@ -45,8 +45,8 @@ class FirstVerdicts:
             return
         is_new = answer is None or self._model.calls.ledger.is_new(str(answer.origin.request))
         reply = text_of(answer.reply.messages).strip() if answer else ""
-        is_begun = prefill and reply and answer and answer.reply.choice_logprobs is not None
-        is_anew = is_begun and prefill[: len(reply)] == reply[: len(prefill)]
+        is_begun = bool(reply) and answer is not None and answer.reply.choice_logprobs is not None
+        is_anew = is_begun and prefill is not None and prefill[: len(reply)] == reply[: len(prefill)]
         self._unread[is_new] += 1
         if self._unread[is_new] < FIRST and not is_anew:
             return

@@ -15,6 +15,7 @@ from amendment.errors import Rejected, Transient
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
+from amendment.llm.provider import RawReply
 from amendment.llm.requests import Reply, Request
 from amendment.llm.schemas import JSON_OBJECT
 from amendment.records import Message, Sampling, text_of, user
@@ -85,6 +86,28 @@ def test_a_resumed_run_asks_nothing_of_a_server_that_takes_no_calls_and_the_ledg
     )
     stored = {name: json.loads(body).get("answer_schema") for name, body in rows}
     assert stored == {answer.origin.request: FORMS[form] for answer in found}
+
+
+def test_a_page_that_the_ledger_keeps_in_place_of_a_reply_does_not_settle_the_form(tmp_path: Path) -> None:
+    class Paging(Scripted):
+        sends_pages = True
+
+        async def send(self, request: Request) -> RawReply:
+            is_page = self.sends_pages and request.answer_schema
+            return RawReply(b"<html>") if is_page else await super().send(request)
+
+        def read(self, raw: bytes, request: Request) -> Reply:
+            if raw == b"<html>":
+                raise Transient("here: expected JSON", kind="unreadable")
+            return super().read(raw, request)
+
+    provider = Paging(keeping(None))
+    found, _ = ask(provider, tmp_path / "ledger.sqlite")
+    assert all(isinstance(fault, Transient) for fault in found)
+    provider.sends_pages = False
+    found, notices = ask(provider, tmp_path / "ledger.sqlite")
+    assert [text_of(answer.reply.messages) for answer in found] == [f"to j {n}" for n in range(6)]
+    assert list(notices.values()) == [1]
 
 
 def test_a_longer_resumed_run_goes_on_in_the_form_that_its_ledger_shows(tmp_path: Path) -> None:
