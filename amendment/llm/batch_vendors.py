@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Collection, Iterator, Sequence
@@ -23,6 +24,7 @@ import httpx2
 from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
 from amendment.llm.hosted import HostedProvider, encoded, fault_of
 from amendment.llm.replies import body_of, shown
+from amendment.llm.reply_size import LONGEST, MOST, too_long
 from amendment.llm.requests import Request
 
 LONGEST_TRANSFER = 3600.0
@@ -189,12 +191,15 @@ class BatchService(ABC):
     async def lines(self, path: str) -> AsyncIterator[dict[str, Any]]:
         """The JSON objects of a file, as they come. What is no object is left out; a file that is gone has none."""
         call = self.provider.get(path, stream=True, stream_cls=object)
+        MOST.set(math.inf)  # of all lines together; `_split` limits each
         try:
             response = await self._checked(call, self.provider.deadline)
         except _NotFound:
             return
+        finally:
+            MOST.set(LONGEST)
         try:
-            async for line in _split(response):
+            async for line in _split(response, self.host):
                 if (read := _object_in(self.provider.target.without_key(line))) is not None:
                     yield read
         except (httpx2.HTTPError, httpx2.StreamError, OSError) as fault:
@@ -418,14 +423,18 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-async def _split(response: httpx2.Response) -> AsyncIterator[bytes]:
-    """Lines by line feeds alone: JSON may hold other line ends as they are."""
-    rest = b""
+async def _split(response: httpx2.Response, host: str) -> AsyncIterator[bytes]:
+    """Lines by line feeds alone: JSON may hold other line ends as they are. Raises Transient for one without end."""
+    rest = bytearray()
     async for chunk in response.aiter_bytes():
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            yield line
-    yield rest
+        rest += chunk
+        if b"\n" in chunk:
+            *whole, rest = rest.split(b"\n")
+            for line in whole:
+                yield bytes(line)
+        if len(rest) > LONGEST:
+            raise too_long(host, LONGEST)
+    yield bytes(rest)
 
 
 def _object_in(line: bytes) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from tenacity.wait import wait_random_exponential
 
-from amendment.errors import AmendmentError, Paused, Transient
+from amendment.errors import AmendmentError, FaultKind, Paused, Transient
 from amendment.llm.budget import Budget
 from amendment.llm.concurrency import ASKING, AT_ONCE, ITEM
 from amendment.llm.ledger import Ledger
@@ -28,6 +28,7 @@ from amendment.llm.limits import WORTH_SHOWING, Endpoint, Limits, Trouble
 from amendment.llm.pace import Pace
 from amendment.llm.provider import RULES, Provider
 from amendment.llm.requests import Reply, Request
+from amendment.llm.schemas import AnswerForms
 from amendment.llm.transport import Transport
 
 MOST_NAMES = 8
@@ -82,6 +83,8 @@ class Calls:
         self._backoff = wait_random_exponential(multiplier=1, max=longest_wait)
         self.last_fault: tuple[float, str] | None = None
         """The last passing fault: its time by `time.monotonic`, and its message."""
+        self._forms: dict[tuple[str, str], AnswerForms] = {}
+        """By host and model."""
         self._retries: dict[tuple[str, str], _Retries] = {}
         """By kind of fault and host, since they were last reported."""
         self._flying: dict[str, _InFlight] = {}
@@ -105,6 +108,10 @@ class Calls:
     def _endpoint(self, key: tuple[str, str], limits: Limits, on_wait: Callable[[Trouble], None]) -> Endpoint:
         """The limits on a host and model; overridden where they are held elsewhere."""
         return Endpoint(limits, pace=self._paces[key[0], limits.account], on_wait=on_wait)
+
+    def answer_forms(self, host: str, model: str) -> AnswerForms:
+        """The form in which a model keeps schemas, as far as its replies have shown it in this start."""
+        return self._forms.setdefault((host, model), AnswerForms(self.notice))
 
     def notice(self, text: str) -> None:
         """Remember something that the run's report shall say once."""
@@ -236,7 +243,7 @@ class Calls:
             stop=patience.is_over,
             wait=self._pause,
             after=_count_fault,
-            before_sleep=_count_retry,
+            before_sleep=partial(self._note_retry, patience),
             reraise=True,
         )
         return await retrying(self._attempt, provider, transport, request)
@@ -297,8 +304,12 @@ class Calls:
         away = f"{where} will take no calls for {seconds:,.0f} s, longer than max_wait ({self.max_wait:g} s)"
         self.stop(Paused(f"{away}. Finished work is kept; run again to continue. Last reply: {trouble.reason}"))
 
-    def _note_retry(self, fault: Transient, attempt: int, most: int) -> None:
-        text = str(fault)
+    def _note_retry(self, patience: _Patience, state: RetryCallState) -> None:
+        ASKING.get().tally.retries += 1
+        fault = state.outcome.exception() if state.outcome else None
+        if not isinstance(fault, Transient) or not RULES[fault.kind].counts:
+            return
+        attempt, most, text = *patience.next_attempt(fault.kind), str(fault)
         place = fault.kind, text.partition(" ")[0]
         last = self._retries.get(place, _Retries(0, 0, most, text))
         worst = last if attempt < last.attempt else _Retries(0, attempt, most, text)
@@ -311,11 +322,7 @@ class Calls:
         asked = fault.retry_after if isinstance(fault, Transient) else None
         if isinstance(fault, Transient) and fault.kind == "rate":
             return (asked or 0.0) * random.uniform(1.0, 1.25)  # noqa: S311 - jitter, not a secret
-        if isinstance(fault, Transient) and (rule := RULES[fault.kind]).counts:
-            self._note_retry(fault, state.attempt_number + 1, rule.attempts or self._attempts)
-        if asked == 0:
-            return 0.0
-        return (asked or 0.0) + self._backoff(state)
+        return 0.0 if asked == 0 else (asked or 0.0) + self._backoff(state)
 
 
 def _count_fault(state: RetryCallState) -> None:
@@ -323,10 +330,6 @@ def _count_fault(state: RetryCallState) -> None:
     if isinstance(fault, Transient):
         tally.rate_limits += fault.kind == "rate"
         tally.timeouts += fault.kind == "deadline"
-
-
-def _count_retry(state: RetryCallState) -> None:
-    ASKING.get().tally.retries += 1
 
 
 class _Retries(NamedTuple):
@@ -359,3 +362,8 @@ class _Patience:
         spent = rule.attempts is not None and self._by_kind[fault.kind] >= rule.attempts
         spent = spent or (fault.retry_after or 0.0) > self._max_wait  # this question alone is left pending
         return spent or self._counted >= self._attempts or state.idle_for >= self._max_wait
+
+    def next_attempt(self, kind: FaultKind) -> tuple[int, int]:
+        """After a fault of this kind: the number of the next attempt, and of the last one there can be."""
+        most = RULES[kind].attempts
+        return (self._counted + 1, self._attempts) if most is None else (self._by_kind[kind] + 1, most)

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import orjson
@@ -73,6 +74,9 @@ _FLAGGED = re.compile(r"moderation|flagged|guardrail|content[_ ](?:policy|filter
 _NO_MODEL = re.compile(
     r"model_not_found|is not a valid model|model\b.{0,80}\b(?:does not exist|not found)", re.IGNORECASE | re.DOTALL
 )
+_INVALID = re.compile(r"validation[_ ]?errors?\b|\bnot supported\b|\bunsupported\b", re.IGNORECASE)
+"""A server that says so with a status of 5xx, such as llama_cpp.server, says it to each attempt."""
+_ADVICE = "Look for what it names among the settings of the model's entry, and take it out or change it."
 TABLE: tuple[StatusRule, ...] = (
     StatusRule(frozenset({400, 402, 403, 429}), "quota", words=_EMPTY_ACCOUNT),
     StatusRule(frozenset({429}), "rate", asks_to_wait=True),
@@ -85,6 +89,8 @@ TABLE: tuple[StatusRule, ...] = (
     StatusRule(frozenset({400, 422}), "not found", words=_NO_MODEL, at_first=True),
     StatusRule(range(400), "redirect"),
     StatusRule(frozenset({429, 529}), "rate"),
+    StatusRule(range(500, 600), "server", asks_to_wait=True),
+    StatusRule(range(500, 600), "item", words=_INVALID),
     StatusRule(frozenset({408, 409, 425, *range(500, 600)}), "server"),
     StatusRule(
         range(1000), "item"
@@ -151,7 +157,8 @@ def fault_of(
         case "redirect":
             return CredentialsError(f"{at}: a redirect, which is not followed with a key. Write the final base_url.")
         case "item":
-            return Rejected(f"{at}: {shown(words, target.key)}")
+            advice = f". {_ADVICE}" if status == 422 or status >= 500 else ""
+            return Rejected(f"{at}: {shown(words, target.key)}{advice}")
     asked = f" (it asks to wait {wait:,.0f} s)" if wait and wait >= LONG_WAIT else ""
     kind: FaultKind = "rate" if meaning == "rate" else "server"
     return Transient(f"{at}: {shown(words, target.key)}{asked}", kind=kind, retry_after=wait or None, status=status)
@@ -184,6 +191,9 @@ def _date(text: str | None) -> datetime | None:
 def broken(target: Target, fault: BaseException) -> Transient:
     """The fault for a missing reply, by the cause that the SDK's client reports."""
     causes = list(_causes(fault))
+    for known in causes:
+        if isinstance(known, Transient):  # a reply that is too long
+            return known
     kinds = [kind for cause in causes if (kind := _wire_fault(cause))]
     cause = type(causes[-1]).__name__
     return Transient(f"{target.host}: no reply ({cause})", kind=kinds[0] if kinds else "transport")
@@ -217,6 +227,8 @@ def sdk_options(sdk: Any, spec: OpenAISpec | AnthropicSpec, key: str | None, *, 
     """
     import httpx2
 
+    from amendment.llm.reply_size import bound
+
     lines = os.environ.get(ambient, "").split("\n")
     left_out = {line.partition(":")[0].strip(): sdk.Omit() for line in lines if ":" in line}
     redact_logs(key or "")
@@ -230,6 +242,7 @@ def sdk_options(sdk: Any, spec: OpenAISpec | AnthropicSpec, key: str | None, *, 
             follow_redirects=False,
             trust_env=spec.base_url.startswith("https:"),
             limits=httpx2.Limits(max_connections=1024, max_keepalive_connections=1024),
+            event_hooks={"response": [partial(bound, host=spec.host)]},
         ),
     }
 
@@ -268,7 +281,10 @@ class HostedProvider:
 
     async def send(self, request: Request) -> RawReply:
         """The raw body of a good status, with what its headers tell. Raises ProviderError, and nothing else."""
+        from amendment.llm.reply_size import MOST, most_bytes
+
         content = encoded(self.wire.body(request), self.host)
+        MOST.set(most_bytes(request, content))
         async with self.faults():
             response = await self.post(self.wire.path, content=content)
         self.has_answered = True

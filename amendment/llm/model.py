@@ -6,6 +6,7 @@ A refusal is data, an empty reply is invalid, a fault that outlasts its attempts
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from amendment import __version__
@@ -125,12 +126,17 @@ class Model:
             sample=sample,
             shared=shared,
         )
-        reply = await self.calls.ask(self.provider, self._transport, request)
+        send = partial(self.calls.ask, self.provider, self._transport)
+        if request.answer_schema:
+            forms = self.calls.answer_forms(self.provider.host, self.model)
+            request, reply = await forms.ask(request, send=send, find=self.calls.ledger.find)
+        else:
+            reply = await send(request)
         is_written = choices is None and scored is None
         if reply.finish_reason == "length" and self._lengthens and is_written and request.sampling.max_tokens:
             longer = request.sampling.model_copy(update={"max_tokens": 2 * request.sampling.max_tokens})
             request = request.model_copy(update={"sampling": longer})
-            reply = await self.calls.ask(self.provider, self._transport, request)
+            reply = await send(request)
         return Answer(reply, self._origin(request, reply))
 
     async def score(

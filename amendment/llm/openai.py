@@ -18,6 +18,7 @@ from amendment.errors import Transient
 from amendment.llm.hosted import HostedProvider, Wire, sdk_options
 from amendment.llm.replies import arguments_of, body_of, clean, count_of, meter_by, model_name, without_none
 from amendment.llm.requests import Reply, Request, Usage
+from amendment.llm.schemas import JSON_OBJECT
 from amendment.llm.specs import OpenAISpec
 from amendment.records import FinishReason, Message, ToolCall
 
@@ -85,10 +86,15 @@ def chat_body(request: Request, spec: OpenAISpec) -> dict[str, Any]:
             "reasoning_effort": sampling.effort,
             "logprobs": True if request.choices else None,
             "top_logprobs": TOP_LOGPROBS if request.choices else None,
-            "response_format": schema
-            and {"type": "json_schema", "json_schema": {"name": SCHEMA_NAME, "schema": schema, "strict": True}},
+            "response_format": schema and _response_format(schema),
         }
     )
+
+
+def _response_format(schema: Item) -> Item:
+    if schema == JSON_OBJECT:
+        return {"type": "json_object"}
+    return {"type": "json_schema", "json_schema": {"name": SCHEMA_NAME, "schema": schema, "strict": True}}
 
 
 def _chat_message(message: Message) -> Item:

@@ -11,8 +11,8 @@ question is sent alone, and its reply decides for all later ones. A server that 
 question because of them, gets plain questions from then on, with the model's own token limit, since the one token
 allowed before may be the article that begins a sentence. A complete answer without probabilities that holds the label
 is one vote; otherwise its question is asked again as a plain one. An answer without probabilities from a server that
-has returned some before says nothing: it is neither a whole vote nor asked for again. A server that rejects a schema is
-asked without one.
+has returned some before says nothing: it is neither a whole vote nor asked for again. What a server does with a schema
+is found out in `llm.schemas`.
 """
 
 from __future__ import annotations
@@ -36,10 +36,8 @@ _OPENING = "Your verdict could not be read"
 """The complaint in a question that is asked once more begins so; the simulated world recognises it by these words."""
 _NO_COMPLETION = re.compile(r"\S+: the reply has no (completion|output) that can be read")
 """A reply with nothing in it. Whatever else is unreadable is a page or an error: an outage in disguise."""
-_CAPABILITY_REFUSED = re.compile(
-    r"log_?probs?\b|response_format|json_schema|output_config|schema|do not begin with different tokens", re.IGNORECASE
-)
-"""Found in the rejection of a question: the server does not offer the probabilities or the schema asked for."""
+_CAPABILITY_REFUSED = re.compile(r"log_?probs?\b|do not begin with different tokens", re.IGNORECASE)
+"""Found in the rejection of a question: the server does not offer the probabilities asked for."""
 _ENTRY_REFUSED = re.compile(r"continue_final_message|add_generation_prompt|prompt_logprobs")
 """Found in the rejection of what a model's entry says that its server can do (`prefill`, `prompt_logprobs`)."""
 
@@ -89,10 +87,9 @@ class QuestionRunner:
         self._first = FirstVerdicts(folder, model) if stops else None
         self._alone = asyncio.Lock()
         self._mode: Literal["constrained", "plain"] | None = None
-        """Constrained: with log-probabilities or a schema. None until the first reply decides."""
+        """Constrained: with log-probabilities. None until the first reply decides."""
         self._has_shown = False
         self._has_noticed = False
-        self._expects_choices = bool(folder.choices(shown=model.shows_choices))
 
     async def ask(self, question: RenderedQuestion) -> ParsedReply:
         """The verdicts of one question; invalid where the server rejects it or all replies are empty.
@@ -121,35 +118,35 @@ class QuestionRunner:
             if complaints and question.scored is None and _can_be_asked_again(answer.reply):
                 answer, parsed = await self._reask(question, answer, parsed, "; ".join(complaints))
             if self._first:
-                self._first.add(parsed, answer)
+                self._first.add(parsed, answer, prefill=question.prefill)
             parsed, origin = _with_thinking(parsed, answer.reply), answer.origin
         return ParsedReply(parsed, origin.model_copy(update={"template": self.folder.hash}))
 
     async def _send(self, question: RenderedQuestion) -> Answer:
         if question.scored is not None:
             return await likelihood_ratio(self.model, question.messages, question.opposite, question.scored)
-        if question.choices is None and question.schema is None:
+        if question.choices is None:
             return await self._send_plain(question)
         if self._mode is None:
             async with self._alone:
                 if self._mode is None:
                     try:
-                        return await self._send_with_logprobs_or_schema(question)
+                        return await self._send_with_logprobs(question)
                     except Transient:  # the server is still unknown, and the other questions must not wait any longer
                         self._mode = self._mode or "constrained"
                         raise
-        return await self._send_with_logprobs_or_schema(question)
+        return await self._send_with_logprobs(question)
 
-    async def _send_with_logprobs_or_schema(self, question: RenderedQuestion) -> Answer:
-        """The answer to a question with its choices or schema; to the plain one where the server does not keep them."""
+    async def _send_with_logprobs(self, question: RenderedQuestion) -> Answer:
+        """The answer to a question with its choices; to the plain one where the server does not show their
+        probabilities."""
         if self._mode != "plain":
             try:
                 answer = await self.model.ask(
                     question.messages,
                     choices=question.choices,
                     prefill=question.prefill,
-                    answer_schema=question.schema,
-                    sampling={"max_tokens": 1} if question.choices else None,
+                    sampling={"max_tokens": 1},
                     sample=question.sample,
                     shared=question.shared,
                 )
@@ -160,7 +157,7 @@ class QuestionRunner:
                 self._mode = "plain"
             else:
                 if self._is_answer(answer.reply):
-                    if self._has_shown and answer.reply.choice_logprobs is None and self._expects_choices:
+                    if self._has_shown and answer.reply.choice_logprobs is None:
                         empty = answer.reply.model_copy(update={"choice_logprobs": {}})
                         answer = answer._replace(reply=empty)
                     needs_plain = question.needs_plain is not None and question.needs_plain(answer.reply)
@@ -169,7 +166,9 @@ class QuestionRunner:
         return await self._send_plain(question)
 
     async def _send_plain(self, question: RenderedQuestion) -> Answer:
-        return await self.model.ask(question.plain_messages, sample=question.sample, shared=question.shared)
+        return await self.model.ask(
+            question.plain_messages, answer_schema=question.schema, sample=question.sample, shared=question.shared
+        )
 
     def _is_answer(self, reply: Reply) -> bool:
         """True where no plain question is needed. Sets the mode, unless the reply is a refusal, which says nothing
@@ -177,7 +176,7 @@ class QuestionRunner:
         if reply.finish_reason == "refusal" or self._has_shown:
             return True
         is_listed = bool(reply.choice_logprobs) or reply.least_logprob is not None  # a full list may lack every label
-        if not self._expects_choices or is_listed:
+        if is_listed:
             self._mode, self._has_shown = "constrained", True
             return True
         self._mode = "plain"
@@ -191,14 +190,11 @@ class QuestionRunner:
         if self._has_noticed:
             return
         self._has_noticed = True
-        where = f"{self.model.provider.host}: model {self.model.model}"
-        if self._expects_choices:
-            self.model.calls.notice(
-                f"{where} shows no token probabilities, so judge {self.folder.id} counts each answer of "
-                f"{self.model.name} as one vote. For more votes use protocol: verdict with samples, such as samples: 5"
-            )
-        else:
-            self.model.calls.notice(f"{where} keeps no schema, so judge {self.folder.id} reads JSON from its text")
+        self.model.calls.notice(
+            f"{self.model.provider.host}: model {self.model.model} shows no token probabilities, so judge "
+            f"{self.folder.id} counts each answer of {self.model.name} as one vote. For more votes use protocol: "
+            "verdict with samples, such as samples: 5"
+        )
 
     async def _reask(
         self, question: RenderedQuestion, answer: Answer, parsed: Sequence[Parsed], complaint: str

@@ -35,30 +35,32 @@ class FirstVerdicts:
         """Questions without a verdict: those asked in this start (True), and those of earlier ones."""
         self._is_over = False
 
-    def add(self, parsed: Sequence[Parsed], answer: Answer | None) -> None:
+    def add(self, parsed: Sequence[Parsed], answer: Answer | None, *, prefill: str | None = None) -> None:
         """Count the verdicts of one question; no answer: all of its replies were empty. Raises Paused after the last of
-        FIRST that could not be read."""
+        FIRST that could not be read, and after one that begins as `prefill` does, which it was to continue."""
         if self._is_over or (answer and (answer.reply.finish_reason == "refusal" or answer.origin.request is None)):
             return
         if any(part.invalid is None for part in parsed):
             self._is_over = True
             return
         is_new = answer is None or self._model.calls.ledger.is_new(str(answer.origin.request))
+        reply = text_of(answer.reply.messages).strip() if answer else ""
+        is_begun = bool(reply) and answer is not None and answer.reply.choice_logprobs is not None
+        is_anew = is_begun and prefill is not None and prefill[: len(reply)] == reply[: len(prefill)]
         self._unread[is_new] += 1
-        if self._unread[is_new] < FIRST:
+        if self._unread[is_new] < FIRST and not is_anew:
             return
         self._is_over = True
         name = f"{self._model.name}/{self._folder.id}@{self._folder.version}"
+        problem = f"none of the first {FIRST} verdicts of {name} could be read"
+        if is_anew:
+            host = self._model.provider.host
+            problem = f"this server ignores prefill: {host} begins an answer of {name} again, which the request begins"
         if not is_new:
-            self._model.calls.notice(
-                f"none of the first {FIRST} verdicts of {name} could be read; their replies are in the ledger and are "
-                "not requested again; the run continues"
-            )
+            self._model.calls.notice(f"{problem}; replies in the ledger are not requested again; the run continues")
             return
-        reply = text_of(answer.reply.messages).strip() if answer else ""
         lines = [
-            f"{STAGE.get() or 'judge'}: none of the first {FIRST} verdicts of {name} could be read "
-            f"({parsed[0].invalid}). Finished work is kept.",
+            f"{STAGE.get() or 'judge'}: {problem} ({parsed[0].invalid}). Finished work is kept.",
             f"  one reply: {shown(reply) if reply else '(no text)'}",
             "Try one of these changes:",
             *(f"  {number}. {way}" for number, way in enumerate(self._ways(), start=1)),
@@ -69,8 +71,10 @@ class FirstVerdicts:
         raise Paused("\n".join(lines))
 
     def _ways(self) -> Iterator[str]:
-        """Three things to try."""
+        """Things to try."""
         model, name = self._model, self._model.name
+        if model.provider.kind == "openai" and model.takes_prefill and self._folder.prefill:
+            yield f"the entry {name} without prefill: true, if its server ignores it"
         if model.scores_texts and not self._folder.is_likelihood:
             yield "protocol: likelihood, which reads no label (its principles need an opposite)"
         elif self._folder.choices(shown=model.shows_choices):

@@ -153,6 +153,27 @@ def test_who_asks_at_the_moment_at_which_a_call_fails_is_answered(monkeypatch: p
     run(use, Rejected("no"))
 
 
+BUSY, AWAY, EMPTY = Transient("here: busy", kind="rate"), Transient("here: away"), Transient("here: no", kind="empty")
+
+
+@pytest.mark.parametrize(
+    ("script", "line"),
+    [
+        ([BUSY, BUSY, BUSY, BUSY, AWAY], "here: away; next is attempt 2 of 3"),
+        ([AWAY, AWAY, AWAY], "here: away; 2 calls are being retried, the furthest at attempt 3 of 3"),
+        ([BUSY, BUSY, EMPTY], "here: no; next is attempt 2 of 3"),
+    ],
+)
+def test_the_attempts_that_are_shown_are_those_that_count_and_never_more_than_there_are(
+    script: list[ProviderError], line: str
+) -> None:
+    async def use(model: Model, provider: Scripted) -> list[str]:
+        await asyncio.gather(said(model), return_exceptions=True)
+        return model.calls.retries()
+
+    assert run(use, *script, attempts=3) == [line]
+
+
 def test_an_outage_that_nobody_reports_fills_no_memory() -> None:
     """An error holds the frames that it went through, and these hold the request."""
 

@@ -12,6 +12,7 @@ import pytest
 from amendment.constitutions import DrawnPrinciple, Score
 from amendment.errors import ConfigError, Rejected
 from amendment.llm.requests import Reply, Request
+from amendment.llm.schemas import JSON_OBJECT
 from amendment.preference import Criterion, Judge
 from amendment.preference.parsers import VERDICT_SCHEMA
 from amendment.records import Candidate, Message, Prompt, Verdict, text_of, user
@@ -56,9 +57,9 @@ def test_a_server_that_refuses_schemas_is_asked_without_one_and_told_of_once() -
     provider = Scripted(say)
     asked = judge(provider, "structured")
     assert compare(asked).p_a == 1.0
-    assert [request.answer_schema is None for request in provider.asked] == [False, True, True]
+    assert [request.answer_schema for request in provider.asked] == [VERDICT_SCHEMA, JSON_OBJECT, None, None]
     (notice,) = asked.model.calls.notices
-    assert "keeps no schema" in notice
+    assert "keeps no JSON schema and no JSON object" in notice
 
 
 @pytest.mark.parametrize("folder", ["verdict", "reasoned"])

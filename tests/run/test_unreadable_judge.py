@@ -96,6 +96,42 @@ def test_another_protocol_goes_on_with_the_answers_that_are_there(
     assert json.loads(Path("runs/unread/summary.json").read_text())["stages"]["judging"]["invalid verdicts"] == 0
 
 
+@pytest.mark.parametrize("again", ["with the key", "without it"])
+def test_a_server_that_ignores_prefill_stops_the_run_at_its_first_reply_and_starting_again_goes_on(
+    again: str, unread: Callable[[str], Path], server: ChatServer
+) -> None:
+    mumbles = server.answer
+
+    def answer(body: Any) -> tuple[int, Any]:
+        """As llama_cpp.server: the begun answer is a turn like others, after which the model begins its own."""
+        if "logprobs" not in body:
+            return mumbles(body)
+        begun = body["messages"][-1]["content"] if body["messages"][-1]["role"] == "assistant" else None
+        token = begun.split()[0] if begun else "A"
+        listed = [{"token": token, "logprob": -0.1}, {"token": "B", "logprob": -2.5}]
+        tokens = {"content": [{"token": token, "logprob": -0.1, "top_logprobs": listed}]}
+        return 200, {"content": token, "logprobs": tokens, "finish_reason": "length"}
+
+    server.answer = answer
+    path = unread("label-tokens")
+    plain = path.read_text(encoding="utf-8")
+    path.write_text(plain.replace("max_tokens: 50", "max_tokens: 50, prefill: true"), encoding="utf-8")
+    ended = amendment("run", "run.yaml")
+    assert ended.code == 3
+    assert sum("continue_final_message" in body for body in server.asked) < 10, "the first, and what was in flight"
+    assert "judging: this server ignores prefill: 127.0.0.1" in ended.err
+    assert "\n  1. the entry far without prefill: true" in ended.err
+    if again == "without it":
+        path.write_text(plain, encoding="utf-8")
+    ended = amendment("run", "run.yaml", "--accept-changes")
+    judged = [json.dumps(body) for body in server.asked if is_judging(body)]
+    assert len(judged) == len(set(judged)), "nothing is asked twice"
+    if again == "without it":
+        assert ended.code == 0, ended.err
+    else:
+        assert "no item was completed (40 invalid)" in ended.err
+
+
 def test_a_judge_that_says_nothing_stops_the_run_at_each_start(
     unread: Callable[[str], Path], server: ChatServer
 ) -> None:

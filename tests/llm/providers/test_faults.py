@@ -43,6 +43,12 @@ def test_what_passes_by_itself_is_asked_again_whatever_is_advised_to_sdks(
     assert f"status {status}: busy" in str(fault)
 
 
+LITERAL_ERROR = (
+    "1 validation error:\n  {'type': 'literal_error', 'loc': ('body', 'response_format', 'type'), "
+    "'msg': \"Input should be 'text' or 'json_object'\", 'input': 'json_schema', "
+    "'ctx': {'expected': \"'text' or 'json_object'\"}}\n\n  POST /v1/chat/completions"
+)
+"""As llama_cpp.server 0.3.36 says with status 500."""
 FINAL: list[tuple[int, bytes, type[ProviderError]]] = [
     *((status, said("maximum context length is 4096"), Rejected) for status in (400, 405, 410, 413, 418, 422, 451)),
     *((status, said(f"Incorrect API key: {KEY}"), CredentialsError) for status in (401, 402, 403)),
@@ -63,6 +69,28 @@ def test_what_is_final_for_the_run_or_for_the_item(status: int, body: bytes, err
     assert type(fault) is error
     assert "canary" not in str(fault)
     assert error is Rejected or any(name in str(fault) for name in ("OUR_KEY", "base_url"))
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "named"),
+    [
+        (422, LITERAL_ERROR, "'response_format', 'type'"),
+        (500, LITERAL_ERROR, "'response_format', 'type'"),
+        (500, "logprobs is not supported for models created with logits_all=False", "logits_all"),
+        (502, "pydantic.ValidationError: seed", "seed"),
+    ],
+)
+def test_what_a_server_cannot_take_is_final_for_the_item_and_comes_with_advice(
+    status: int, message: str, named: str
+) -> None:
+    fault = fault_of(HERE, status, {}, said(message, type="internal_server_error"))
+    assert isinstance(fault, Rejected)
+    assert named in str(fault)
+    assert "settings of the model's entry" in str(fault)
+
+
+def test_a_server_that_asks_to_wait_is_asked_again_whatever_it_names() -> None:
+    assert isinstance(fault_of(HERE, 503, {"retry-after": "7"}, said("validation error upstream")), Transient)
 
 
 @pytest.mark.parametrize(
