@@ -353,6 +353,22 @@ def _plain_url(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
 
 
+THINKS_BY_DEFAULT = re.compile(
+    r"claude-[a-z]+-[5-9]\b|\bo[134]\b|gpt-(?:5(?:\.[5-9])?|[6-9](?:\.\d)?)(?![.\d]|.*chat)|gpt-oss|deepseek-r"
+    r"|qwen3(?!.*(?:instruct|coder))|qwq|magistral",
+    re.IGNORECASE,
+)
+"""Found in the names of models that think where no effort is set, by their makers' documentation in November 2026."""
+
+
+def thinks(spec: ModelSpec | None) -> bool:
+    """True for an entry whose model thinks for as long as it likes, by the entry or by the model's own default."""
+    if spec is None or getattr(spec, "thinking_budget", None):
+        return False
+    is_unset = getattr(spec, "effort", None) is None
+    return getattr(spec, "thinks", False) or (is_unset and THINKS_BY_DEFAULT.search(spec.model) is not None)
+
+
 def able(spec: ModelSpec | None, ability: Literal["shows_choices", "takes_prefill", "scores_texts"]) -> bool | None:
     """Whether a model's entry says that it can do this; None without an entry, and where only the provider knows."""
     return None if spec is None or isinstance(spec, RegisteredSpec) else bool(getattr(spec, ability, False))
