@@ -131,13 +131,13 @@ class Model:
         return longer or answer
 
     async def lengthened(self, answer: Answer) -> Answer | None:
-        """The answer to the same request with twice the limit, at most what the model can write. None for an answer
-        that was not cut, and for one that was cut at another limit than the model's own. Raises as `ask`."""
-        request, limit = answer.request, self.sampling.max_tokens or self._max_output
+        """The answer to the same request with twice the limit, at most what the model can write; None for an answer
+        that was not cut, or whose limit cannot be raised. Raises as `ask`."""
+        request = answer.request
+        limit = request.sampling.max_tokens or self._max_output
         longer = min(2 * limit, self._max_output)
         is_written = request.choices is None and request.scored is None
-        is_cut = answer.reply.finish_reason == "length" and request.sampling.max_tokens == limit
-        if not (is_cut and is_written) or longer <= limit:
+        if answer.reply.finish_reason != "length" or not is_written or longer <= limit:
             return None
         sampling = request.sampling.model_copy(update={"max_tokens": longer})
         return await self._send(request.model_copy(update={"sampling": sampling}))

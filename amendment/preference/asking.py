@@ -207,9 +207,9 @@ class QuestionRunner:
         """A second answer: with twice the limit where the first was cut, else after a complaint about it. The first
         where no second one comes."""
         try:
-            is_cut = answer.reply.finish_reason == "length"
-            is_final = not is_cut or self.model.calls.ledger.is_as_cut(answer.request.id)
-            longer = None if is_final else await self.model.lengthened(answer)
+            is_cut = answer.reply.finish_reason == "length" and answer.request.sampling == self.model.sampling
+            is_open = is_cut and not self.model.calls.ledger.is_as_cut(answer.request.id)
+            longer = await self.model.lengthened(answer) if is_open else None
             if longer or not _can_be_asked_again(answer.reply):
                 return longer or answer
             messages = with_complaint(question.plain_messages, answer.reply, complaint=complaint, form=question.form)

@@ -27,7 +27,7 @@ import yaml
 
 from amendment.cli import main
 from amendment.constitutions import load_constitution
-from amendment.llm import Answer, Ledger, Meter, Model, Reply
+from amendment.llm import Answer, Ledger, Meter, Model, Reply, Request
 from amendment.preference import Judge, JudgeSettings
 from amendment.records import Candidate, Message, Messages, Origin, Prompt, user
 
@@ -273,7 +273,10 @@ class Scripted(Model):
 
     async def ask(self, messages: Messages, **_: Any) -> Answer:
         self.asked.append(messages)
-        return Answer(self.reply, Origin(model=self.model, provider="scripted", host="here"))
+        origin = Origin(model=self.model, provider="scripted", host="here")
+        return Answer(
+            self.reply, origin, Request(provider="scripted", host="here", model=self.model, messages=messages)
+        )
 
 
 def answer_of(prompt: Prompt, text: str, thinking: str | None = None) -> Candidate:

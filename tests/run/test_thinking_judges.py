@@ -13,7 +13,7 @@ import pytest
 
 from amendment.data.store import read_records
 from amendment.llm.ledger import Ledger
-from amendment.llm.ledger_reading import CUT_UNTIL
+from amendment.llm.ledger_reading import CUT_UNTIL, Reader
 from amendment.records import Verdict
 from amendment.run import Paused, Run, load_run_file, plan_run
 from tests.run.small_runs import QUICK
@@ -109,7 +109,9 @@ def test_what_thinking_leaves_empty_is_asked_with_twice_the_limit_within_the_pla
     assert asked == {"judge": (8, 16), "reader": (8, 16)}, "at most counts the second call"
     after = plan_run(loaded, tmp_path / "run", until="judging")
     assert (after.total.calls, after.total.paid) == (0, result.sent)
-    spent = sum(row.usd for row in run().calls.ledger.spending())
+    with Reader(tmp_path / "run/ledger.sqlite") as ledger:
+        spent = sum(row.usd for row in ledger.spending())
+    assert planned.total.most_usd is not None
     assert 0 < spent <= planned.total.most_usd
     assert run()(until="judging").sent == 0
 
