@@ -29,7 +29,7 @@ from amendment.cli import main
 from amendment.constitutions import load_constitution
 from amendment.llm import Answer, Ledger, Meter, Model, Reply, Request
 from amendment.preference import Judge, JudgeSettings
-from amendment.records import Candidate, Message, Messages, Origin, Prompt, user
+from amendment.records import Candidate, Message, Messages, Origin, Prompt, Sampling, user
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
@@ -267,7 +267,9 @@ class Scripted(Model):
     def __init__(self, reply: Reply, *, shows_choices: bool) -> None:
         self.name = self.model = "scripted"
         self.provider = cast(Any, SimpleNamespace(kind="scripted", host="here", shows_choices=shows_choices))
-        self.calls = cast(Any, SimpleNamespace(notice=lambda _: None))
+        ledger = SimpleNamespace(is_as_cut=lambda _: True)
+        self.calls = cast(Any, SimpleNamespace(notice=lambda _: None, ledger=ledger))
+        self.sampling = Sampling()
         self.reply = reply
         self.asked: list[Messages] = []
 
