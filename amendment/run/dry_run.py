@@ -122,12 +122,13 @@ class DryRun:
             return provider.read((await provider.send(request)).raw, request)
         if not self._is_longest:
             return _answer(request, tokens.output or 1)
-        limit, own = request.sampling.max_tokens, getattr(spec, "max_tokens", None)
+        limit = request.sampling.max_tokens or MOST_OUTPUT
+        is_longer = limit not in (MOST_OUTPUT, getattr(spec, "max_tokens", None))
         lengthens = getattr(spec, "on_truncation", None) == "retry"
-        is_again, is_longer = is_asked_again(request.messages), limit is not None and limit != own
+        is_again = is_asked_again(request.messages)
         reply = _answer(request, tokens.output or UNBOUNDED, is_readable=is_again or (is_longer and not lengthens))
         is_cut = lengthens or (_is_of_judge(request) and not is_again)
-        can_grow = limit is not None and not is_longer and limit < ((price and price.max_output) or MOST_OUTPUT)
+        can_grow = not is_longer and limit < ((price and price.max_output) or MOST_OUTPUT)
         return reply.model_copy(update={"finish_reason": "length"}) if is_cut and can_grow else reply
 
     def _count(self, tally: Tally, price: Price | None, tokens: Tokens, *, is_batch: bool) -> None:

@@ -20,7 +20,7 @@ from amendment.constitutions import load_constitution
 from amendment.curation.coverage import PrincipleCoverage, coverage, coverage_rows, too_few
 from amendment.data.source_rows import dataset_folder
 from amendment.errors import AmendmentError
-from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, located
+from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, located, thinks
 from amendment.records import Prompt, Record
 from amendment.run.changes import Change, changes
 from amendment.run.checks import LoadedRun, check_run_file
@@ -210,8 +210,7 @@ def _covered(loaded: LoadedRun, place: DryFolder) -> tuple[PrincipleCoverage, ..
 def _unknown_lengths(loaded: LoadedRun, asks: Sequence[Asks]) -> Iterator[str]:
     """The models whose answers have no known length."""
     for name in dict.fromkeys(row.model for row in asks if row.calls):
-        spec = loaded.config.models.get(name)
-        if getattr(spec, "thinks", False) and not getattr(spec, "thinking_budget", None):
+        if thinks(loaded.config.models.get(name)):
             yield f"{name}: the length of its thinking is unknown, and thinking is billed as output"
         if any(row.model == name and row.usd and row.most_usd is None for row in asks):
             yield f"{name}: nothing bounds its answers; set max_tokens"
