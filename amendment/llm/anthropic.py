@@ -14,7 +14,16 @@ from typing import Any
 
 from amendment.errors import Rejected, Transient
 from amendment.llm.hosted import HostedProvider, Wire, sdk_options
-from amendment.llm.replies import arguments_of, body_of, clean, count_of, meter_by, model_name, without_none
+from amendment.llm.replies import (
+    arguments_of,
+    body_of,
+    clean,
+    count_of,
+    finish_of,
+    meter_by,
+    model_name,
+    without_none,
+)
 from amendment.llm.requests import Reply, Request, Usage
 from amendment.llm.specs import AnthropicSpec
 from amendment.records import FinishReason, Message, ToolCall, text_of
@@ -139,11 +148,13 @@ def read_reply(raw: bytes, request: Request) -> Reply:
     """The reply in a raw body. Raises Transient where there is none, or an empty one, to be read."""
     body = body_of(raw, request.host)
     try:
+        messages, usage = _completion(body["content"]), usage_of(body.get("usage"))
+        told = _FINISH.get(str(body.get("stop_reason")), "other")
         reply = Reply(
-            messages=_completion(body["content"]),
-            finish_reason=_FINISH.get(str(body.get("stop_reason")), "other"),
+            messages=messages,
+            finish_reason=finish_of(told, messages, usage, request),
             model=model_name(body.get("model")),
-            usage=usage_of(body.get("usage")),
+            usage=usage,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
         raise Transient(f"{request.host}: the reply has no completion that can be read", kind="unreadable") from fault

@@ -28,7 +28,7 @@ from typing import IO, Any, NamedTuple
 from amendment import __version__
 from amendment.errors import LedgerError
 from amendment.files import AlreadyLocked, create_database, full_disk, is_full, lock_file
-from amendment.llm.ledger_reading import CLOSED, SHARDS, VERSION, Batch, Reader, connect, unreadable
+from amendment.llm.ledger_reading import CLOSED, CUT_UNTIL, SHARDS, VERSION, Batch, Reader, connect, unreadable
 from amendment.llm.provider import Meter
 
 TABLES = {
@@ -129,6 +129,7 @@ class Ledger(Reader):
             db = connect(self.path, "rw")
             db.execute("PRAGMA journal_mode=WAL")
             db.execute(f"PRAGMA synchronous={'FULL' if is_kept else 'OFF'}")
+            db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (CUT_UNTIL, str(self._last)))
         except sqlite3.Error as fault:
             raise unreadable(self.path, fault) from fault
         return _Writer(db, self.path)

@@ -26,6 +26,8 @@ VERSION = 3
 SHARDS = "workers/*/ledger.sqlite"
 """The ledgers of a run's workers, below its folder; they are taken over into the run's own."""
 CLOSED = "this model's run was closed, and its ledger with it; look the model up in it again"
+CUT_UNTIL = "cut_until"
+"""The key in `meta` of the last attempt of versions that asked no cut verdict again. Without it all are theirs."""
 MOST_TIMED = 10_000
 """Calls that a model's speed is measured on."""
 BUSY = 60.0
@@ -174,6 +176,10 @@ class Reader:
             return bytes(raw)
         return None
 
+    def is_as_cut(self, request_id: str) -> bool:
+        """True for a reply that was stored before cut verdicts were asked again: one that was cut stays so."""
+        return bool(self._rows(_AS_CUT, request_id, CUT_UNTIL)[0][0])
+
     def body(self, request_id: str) -> bytes | None:
         """A request as JSON; None when it is not there."""
         rows = self._rows("SELECT body FROM request WHERE id = ?", request_id)
@@ -274,6 +280,10 @@ WHERE a.request = ? ORDER BY a.number DESC LIMIT 1
 _NEWEST = """
 SELECT a.request, r.raw FROM attempt a JOIN reply r ON r.attempt = a.number
 WHERE a.stage = ? ORDER BY a.number DESC LIMIT ?
+"""
+_AS_CUT = """
+SELECT EXISTS (SELECT 1 FROM attempt a JOIN reply r ON r.attempt = a.number WHERE a.request = ?
+    AND a.number <= coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?), a.number))
 """
 _SPENDING = """
 SELECT a.stage, a.host, a.model, count(*), count(r.attempt), coalesce(sum(r.input_tokens), 0),

@@ -15,9 +15,9 @@ from amendment.llm.client import Calls
 from amendment.llm.functions import FunctionProvider, ModelFunction, name_of
 from amendment.llm.ledger import Ledger
 from amendment.llm.limits import Limits
-from amendment.llm.prices import FREE
+from amendment.llm.prices import FREE, MOST_OUTPUT
 from amendment.llm.provider import Provider
-from amendment.llm.requests import Answer, Reply, Request
+from amendment.llm.requests import Answer, Request
 from amendment.llm.transport import Online, Transport
 from amendment.records import Candidate, Messages, Origin, Outcome, Prompt, Sampling, text_of
 from amendment.text import Layout, tagged
@@ -37,13 +37,14 @@ class Model:
         concurrency: int = 8,
         transport: Transport | None = None,
         lengthens: bool = False,
+        max_output: int = MOST_OUTPUT,
         layout: Layout = "marks",
     ) -> None:
         """Without a `transport`, calls go one by one, at most `concurrency` at once; those of a local model
         are free, and others have no price.
 
-        `lengthens`: an answer that was cut at its limit is asked for once more, with twice the limit. `layout`: how
-        questions show texts of others, see `amendment.text.tagged`.
+        `lengthens`: an answer that was cut at its limit is asked for once more, with twice the limit. `max_output`: the
+        most tokens that the model can write. `layout`: how questions show texts of others, see `amendment.text.tagged`.
         """
         self.name = name
         self.model = model
@@ -51,7 +52,7 @@ class Model:
         self.calls = calls
         self.sampling = sampling
         self.concurrency = concurrency
-        self._lengthens = lengthens
+        self._lengthens, self._max_output = lengthens, max_output
         self._layout = layout
         endpoint = calls.endpoint(provider.host, model, Limits(concurrency))
         price = FREE if provider.kind == "local" else None
@@ -126,18 +127,31 @@ class Model:
             sample=sample,
             shared=shared,
         )
+        answer = await self._send(request)
+        longer = await self.lengthened(answer) if self._lengthens else None
+        return longer or answer
+
+    async def lengthened(self, answer: Answer) -> Answer | None:
+        """The answer to the same request with twice the limit, at most what the model can write; None for an answer
+        that was not cut, or whose limit cannot be raised. Raises as `ask`."""
+        request = answer.request
+        limit = request.sampling.max_tokens or self._max_output
+        longer = min(2 * limit, self._max_output)
+        is_written = request.choices is None and request.scored is None
+        if answer.reply.finish_reason != "length" or not is_written or longer <= limit:
+            return None
+        sampling = request.sampling.model_copy(update={"max_tokens": longer})
+        return await self._send(request.model_copy(update={"sampling": sampling}))
+
+    async def _send(self, request: Request) -> Answer:
+        """The answer, and the request in the form in which the server took it."""
         send = partial(self.calls.ask, self.provider, self._transport)
         if request.answer_schema:
             forms = self.calls.answer_forms(self.provider.host, self.model)
             request, reply = await forms.ask(request, send=send, find=self.calls.ledger.find)
         else:
             reply = await send(request)
-        is_written = choices is None and scored is None
-        if reply.finish_reason == "length" and self._lengthens and is_written and request.sampling.max_tokens:
-            longer = request.sampling.model_copy(update={"max_tokens": 2 * request.sampling.max_tokens})
-            request = request.model_copy(update={"sampling": longer})
-            reply = await send(request)
-        return Answer(reply, self._origin(request, reply))
+        return Answer(reply, self._origin(request, reply), request)
 
     async def score(
         self,
@@ -172,16 +186,6 @@ class Model:
                 f"model {self.name}: {self.provider.kind} returns no log-probability of a text; "
                 + able.format("prompt_logprobs")
             )
-
-    def _origin(self, request: Request, reply: Reply) -> Origin:
-        return Origin(
-            model=reply.model or self.model,
-            provider=request.provider,
-            host=request.host,
-            sampling=request.sampling,
-            request=request.id,
-            toolkit=__version__,
-        )
 
 
 class Unusable(Exception):

@@ -16,7 +16,16 @@ from typing import Any
 
 from amendment.errors import Transient
 from amendment.llm.hosted import HostedProvider, Wire, sdk_options
-from amendment.llm.replies import arguments_of, body_of, clean, count_of, meter_by, model_name, without_none
+from amendment.llm.replies import (
+    arguments_of,
+    body_of,
+    clean,
+    count_of,
+    finish_of,
+    meter_by,
+    model_name,
+    without_none,
+)
 from amendment.llm.requests import Reply, Request, Usage
 from amendment.llm.schemas import JSON_OBJECT
 from amendment.llm.specs import OpenAISpec
@@ -119,12 +128,13 @@ def read_reply(raw: bytes, request: Request) -> Reply:
     """The reply in a raw body. Raises Transient where there is none, or an empty one, to be read."""
     body = body_of(raw, request.host)
     try:
-        messages, finish_reason, first_token = _read_completion(body)
+        messages, told, first_token = _read_completion(body)
+        usage = usage_of(body.get("usage"))
         reply = Reply(
             messages=messages,
-            finish_reason=finish_reason,
+            finish_reason=finish_of(told, messages, usage, request),
             model=model_name(body.get("model")),
-            usage=usage_of(body.get("usage")),
+            usage=usage,
             **(_listed_labels(first_token, request.choices) if request.choices else {}),
             **(_scored(body.get("prompt_logprobs"), request.scored) if request.scored is not None else {}),
         )
@@ -243,6 +253,11 @@ def usage_of(usage: Any) -> Usage | None:
     if read is None:
         return None
     written = count_of(usage.get("completion_tokens")) or 0
-    details = usage.get("prompt_tokens_details")
-    cached = count_of(details.get("cached_tokens")) if isinstance(details, dict) else None
-    return Usage(input_tokens=read, output_tokens=written, cached_tokens=min(cached or 0, read))
+    thought = _detail(usage.get("completion_tokens_details"), "reasoning_tokens")
+    cached = _detail(usage.get("prompt_tokens_details"), "cached_tokens")
+    written += thought if thought > written else 0  # some servers count thoughts apart
+    return Usage(input_tokens=read, output_tokens=written, cached_tokens=min(cached, read))
+
+
+def _detail(details: Any, name: str) -> int:
+    return (count_of(details.get(name)) or 0) if isinstance(details, dict) else 0

@@ -19,7 +19,7 @@ from amendment.llm.client import Calls
 from amendment.llm.functions import FunctionProvider, ModelFunction
 from amendment.llm.limits import Limits
 from amendment.llm.model import Model
-from amendment.llm.prices import Price, is_own_server
+from amendment.llm.prices import MOST_OUTPUT, Price, is_own_server
 from amendment.llm.provider import Provider
 from amendment.llm.specs import (
     FUNCTION,
@@ -158,6 +158,7 @@ def open_model(
         concurrency=at_once,
         transport=transport,
         lengthens=isinstance(spec, HostedSpec) and spec.on_truncation == "retry",
+        max_output=(price and price.max_output) or MOST_OUTPUT,
         layout=getattr(spec, "layout", "marks"),
     )
 

@@ -18,7 +18,8 @@ from amendment.errors import Transient
 from amendment.hashing import canonical_json
 from amendment.keys import redact
 from amendment.llm.provider import Meter
-from amendment.llm.requests import Usage
+from amendment.llm.requests import Request, Usage
+from amendment.records import FinishReason, Messages, text_of
 
 _MOST_TOKENS = 2**53
 """No count of tokens is larger."""
@@ -122,6 +123,15 @@ def meter_by(usage_of: Callable[[Any], Usage | None]) -> Callable[[bytes], Meter
         return Meter(usage_of(body.get("usage")), model_name(body.get("model"))) if isinstance(body, dict) else Meter()
 
     return meter
+
+
+def finish_of(told: FinishReason, messages: Messages, usage: Usage | None, request: Request) -> FinishReason:
+    """The reason that the server gives; `length` where it gives none, or calls it a stop, and the whole limit of an
+    answer was used without a text or a tool call: it went to thinking."""
+    limit = None if request.choices else request.sampling.max_tokens
+    is_used = limit is not None and usage is not None and usage.output_tokens >= limit
+    is_empty = not text_of(messages).strip() and not any(message.tool_calls for message in messages)
+    return "length" if told in ("stop", "other") and is_used and is_empty else told
 
 
 def count_of(value: Any) -> int | None:

@@ -122,10 +122,11 @@ class Reply(Record):
 
 
 class Answer(NamedTuple):
-    """A reply and where it came from."""
+    """A reply, where it came from, and the request that it answers."""
 
     reply: Reply
     origin: Origin
+    request: Request
 
 
 class Tokens(NamedTuple):

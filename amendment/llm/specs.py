@@ -80,7 +80,8 @@ class HostedSpec(_Bounded):
     timeout: float = Field(default=600.0, gt=0, le=86400)
     """Seconds that one attempt may take, from the connection to the last byte."""
     on_truncation: Literal["keep", "retry"] = "keep"
-    """An answer cut at max_tokens: keep takes it, marked as truncated; retry asks once more with twice the limit."""
+    """An answer cut at max_tokens: keep takes it, marked as truncated; retry asks once more with twice the limit. A
+    judge's verdict is asked once more in either case."""
     mode: Literal["online", "batch"] = "online"
     """batch sends the same requests through the vendor's batch service: cheaper, and back within a day."""
     price: Price | None = None
@@ -153,8 +154,8 @@ class OpenAISpec(_Drawn, HostedSpec):
     """The server returns the log-probabilities of a prompt's tokens (`prompt_logprobs`) and continues an answer, as
     vLLM does; likelihood judges need it."""
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
-    """The amount of thinking before an answer; the vendor's documentation lists each model's words. Thoughts are billed
-    as output and count towards max_tokens. Label-token judges take `none` alone."""
+    """The amount of thinking before an answer; the vendor's documentation lists each model's words, and what it does
+    where this is unset. Thoughts are billed as output and count towards max_tokens. Label-token judges take `none`."""
 
     def _sent_seed(self, run_seed: int) -> int | None:
         return run_seed if self.seed == "run" else self.seed
@@ -351,6 +352,22 @@ def _plain_url(value: str) -> str:
     if "@" in parts.netloc or parts.query or parts.fragment or "?" in value or "#" in value:
         raise ValueError(f"user info, query and fragment have no place here (a key goes by api_key_env); {advice}")
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
+
+
+THINKS_BY_DEFAULT = re.compile(
+    r"claude-[a-z]+-[5-9]\b|\bo[134]\b|gpt-(?:5(?:\.[5-9])?|[6-9](?:\.\d)?)(?![.\d]|.*chat)|gpt-oss|deepseek-r"
+    r"|qwen3(?!.*(?:instruct|coder))|qwq|magistral",
+    re.IGNORECASE,
+)
+"""Found in the names of models that think where no effort is set, by their makers' documentation in November 2026."""
+
+
+def thinks(spec: ModelSpec | None) -> bool:
+    """True for an entry whose model thinks for as long as it likes, by the entry or by the model's own default."""
+    if spec is None or getattr(spec, "thinking_budget", None):
+        return False
+    is_unset = getattr(spec, "effort", None) is None
+    return getattr(spec, "thinks", False) or (is_unset and THINKS_BY_DEFAULT.search(spec.model) is not None)
 
 
 def able(spec: ModelSpec | None, ability: Literal["shows_choices", "takes_prefill", "scores_texts"]) -> bool | None:

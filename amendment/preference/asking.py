@@ -1,9 +1,11 @@
-"""Send a question to a judge's model, read the reply, and ask once more where it could not be read.
+"""Send a question to a judge's model, read the reply, and ask once more where it was cut or could not be read.
 
 Covered: label probabilities and schemas where the server has them, and the plain question where it has not; the model's
-own thinking kept with its answer, of which only the answer is read. A question that the server rejects, or that gets an
-empty reply in all of its attempts, is invalid, and the rest of the comparison goes on; an outage, a rate limit and a
-page in place of a reply are raised: the comparison waits. Not covered: what is asked; see `protocols`.
+own thinking kept with its answer, of which only the answer is read. A verdict that was cut, in its thinking or later,
+is asked for again with twice the limit (`on_truncation` is for drafts); one that cannot be read, after a complaint. A
+question that the server rejects, or that gets an empty reply in all of its attempts, is invalid, and the rest of the
+comparison goes on; an outage, a rate limit and a page in place of a reply are raised: the comparison waits. Not
+covered: what is asked; see `protocols`.
 
 No server announces whether it returns probabilities or keeps a schema. Some leave the probabilities out of a good
 answer, some return no token at all for a question of one token, and some reject the whole question. So a judge's first
@@ -115,8 +117,9 @@ class QuestionRunner:
         else:
             parsed = question.read(answer.reply)
             complaints = [part.invalid for part in parsed if part.invalid]
-            if complaints and question.scored is None and _can_be_asked_again(answer.reply):
-                answer, parsed = await self._reask(question, answer, parsed, "; ".join(complaints))
+            if complaints and question.scored is None:
+                answer = await self._reask(question, answer, "; ".join(complaints))
+                parsed = _with_limit(question.read(answer.reply), answer)
             if self._first:
                 self._first.add(parsed, answer, prefill=question.prefill)
             parsed, origin = _with_thinking(parsed, answer.reply), answer.origin
@@ -196,17 +199,20 @@ class QuestionRunner:
             "verdict with samples, such as samples: 5"
         )
 
-    async def _reask(
-        self, question: RenderedQuestion, answer: Answer, parsed: Sequence[Parsed], complaint: str
-    ) -> tuple[Answer, Sequence[Parsed]]:
-        """A second answer after a complaint about the first, or the first where no second one comes."""
-        messages = with_complaint(question.plain_messages, answer.reply, complaint=complaint, form=question.form)
+    async def _reask(self, question: RenderedQuestion, answer: Answer, complaint: str) -> Answer:
+        """A second answer: with twice the limit where the first was cut, else after a complaint about it. The first
+        where no second one comes."""
         try:
-            answer = await self.model.ask(messages, sample=question.sample)
+            is_cut = answer.reply.finish_reason == "length" and answer.request.sampling == self.model.sampling
+            is_open = is_cut and not self.model.calls.ledger.is_as_cut(answer.request.id)
+            longer = await self.model.lengthened(answer) if is_open else None
+            if longer or not _can_be_asked_again(answer.reply):
+                return longer or answer
+            messages = with_complaint(question.plain_messages, answer.reply, complaint=complaint, form=question.form)
+            return await self.model.ask(messages, sample=question.sample)
         except (Rejected, Transient) as fault:
             _reason_of(fault)
-            return answer, parsed
-        return answer, question.read(answer.reply)
+            return answer
 
 
 def with_complaint(messages: Messages, reply: Reply, *, complaint: str, form: str) -> Messages:
@@ -232,6 +238,16 @@ def _reason_of(fault: Rejected | Transient) -> str:
     if fault.kind == "empty" or (fault.kind == "unreadable" and _NO_COMPLETION.fullmatch(str(fault))):
         return f"the model said nothing: {fault}"
     raise fault
+
+
+def _with_limit(parsed: Sequence[Parsed], answer: Answer) -> Sequence[Parsed]:
+    """The verdicts of a written reply; of one that was cut with the reason and the limit."""
+    reply, limit = answer.reply, answer.request.sampling.max_tokens
+    if reply.finish_reason != "length" or limit is None or answer.request.choices:
+        return parsed
+    is_begun = bool(text_of(reply.messages).strip())
+    where = "the reply was cut at its limit of" if is_begun else "cut in its thinking at"
+    return [part._replace(invalid=f"{where} {limit:,} tokens") for part in parsed]
 
 
 def _with_thinking(parsed: Sequence[Parsed], reply: Reply) -> Sequence[Parsed]:

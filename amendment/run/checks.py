@@ -23,7 +23,7 @@ from amendment.data.sources import LilliputPrompts, Source, TaskPrompts
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.llm.functions import ModelFunction, name_of
 from amendment.llm.opening import check_model
-from amendment.llm.specs import FUNCTION, able, located
+from amendment.llm.specs import FUNCTION, able, located, thinks
 from amendment.preference import load_judge_folder
 from amendment.preference.judge import misfits
 from amendment.run.money import asking_stages, price_table, unbounded, unpriced
@@ -47,6 +47,8 @@ from amendment.yamlfile import Document, Loc, as_document, capped, did_you_mean,
 _ROW = re.compile(r":? ?row \d|:\d")
 """The place of a row, after the name of its file."""
 
+ROOM_TO_THINK = 4096
+"""Tokens of a verdict by a model that thinks; below them a check warns."""
 _BLANK = "nothing stands after the colon; write a value, {} for a part with its defaults, or take the line out"
 
 
@@ -322,13 +324,13 @@ def _constitution_problems(loaded: LoadedRun) -> Iterator[ConfigProblem]:
             yield from ((("constitution", index), str(problem)) for problem in fault.problems)
 
 
-def _judge_problems(loaded: LoadedRun) -> Iterator[ConfigProblem]:
+def _judge_problems(loaded: LoadedRun) -> Iterator[ConfigProblem | ConfigWarning]:
     for ask in dict.fromkeys(ask for stage in stages_of(loaded.config) for ask in stage.asks()):
         if ask.judge:
             yield from _judge_problem(loaded, ask)
 
 
-def _judge_problem(loaded: LoadedRun, ask: Ask) -> Iterator[ConfigProblem]:
+def _judge_problem(loaded: LoadedRun, ask: Ask) -> Iterator[ConfigProblem | ConfigWarning]:
     entry, place = ask.judge, ask.place[:-1]
     assert entry is not None
     try:
@@ -341,16 +343,24 @@ def _judge_problem(loaded: LoadedRun, ask: Ask) -> Iterator[ConfigProblem]:
     if folder.is_likelihood:
         with suppress(ConfigError):  # a constitution that cannot be read is reported where it is named
             constitutions = [load_constitution(name, base=loaded.base) for name in loaded.config.constitution]
-    thinks = ", while it thinks (effort, thinking_budget)," if getattr(spec, "thinks", False) else ""
+    while_thinking = ", while it thinks (effort, thinking_budget)," if getattr(spec, "thinks", False) else ""
     for key, message in misfits(
         folder,
-        f"{entry.model}{thinks}",
+        f"{entry.model}{while_thinking}",
         shows_choices=able(spec, "shows_choices"),
         scores_texts=able(spec, "scores_texts"),
         constitutions=constitutions,
         samples=entry.samples,
     ):
         yield (*place, key), f"{entry.protocol} {message}"
+    limit = getattr(spec, "max_tokens", None) or ROOM_TO_THINK
+    if limit < ROOM_TO_THINK and thinks(spec) and not (folder.needs_choices or folder.is_likelihood):
+        yield ConfigWarning(
+            ("models", entry.model, "max_tokens"),
+            f"{entry.model} judges and thinks first, within the same limit: found {limit:,}, expected "
+            f"{ROOM_TO_THINK:,} or more. A verdict that is cut is asked again once, with twice the limit, and is then "
+            "invalid",
+        )
     if ask.role == "judge" and not folder.compares:
         yield (
             (*place, "protocol"),

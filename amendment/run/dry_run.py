@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,9 +19,10 @@ from typing import Any, NoReturn, cast
 from amendment.data.store import R, Workspace
 from amendment.errors import Transient
 from amendment.llm.client import Calls
+from amendment.llm.ledger_reading import Reader
 from amendment.llm.model import Model
 from amendment.llm.opening import open_model
-from amendment.llm.prices import Price, cost, most_cost
+from amendment.llm.prices import MOST_OUTPUT, Price, cost, most_cost
 from amendment.llm.provider import PlainProvider, Provider
 from amendment.llm.requests import (
     CHARACTERS_PER_TOKEN,
@@ -51,8 +52,6 @@ VERDICT_TOKENS = 150
 """Assumed length of a written verdict."""
 UNBOUNDED = 4096
 """Tokens of the longest answer where neither max_tokens nor the price table bounds it."""
-Find = Callable[[str], bytes | None]
-"""The raw reply to a request, by its id, where it is paid for already."""
 
 
 @dataclass
@@ -73,9 +72,9 @@ class Tally:
 
 class DryRun:
     """The calls of one dry run. `is_longest` gives every answer the most tokens that it can have, has every answer
-    that is cut asked for again, and every written verdict unreadable at first."""
+    that is cut asked for again, and every written verdict cut at first, or unreadable where no limit can be raised."""
 
-    def __init__(self, find: Find, prices: dict[str, Price | None], *, is_longest: bool = False) -> None:
+    def __init__(self, ledger: Reader | None, prices: dict[str, Price | None], *, is_longest: bool = False) -> None:
         self.tallies: defaultdict[tuple[str, str], Tally] = defaultdict(Tally)
         """Tallies by stage and model."""
         self.stage = ""
@@ -84,7 +83,7 @@ class DryRun:
         self.is_done = False
         """The stage is up to date, so that nothing is to be sent, whether the ledger still has the replies or not."""
         self.prices = prices
-        self._find, self._is_longest = find, is_longest
+        self.ledger, self._is_longest = ledger, is_longest
         self._known: dict[str, Reply] = {}
 
     async def reply(self, name: str, spec: ModelSpec | None, provider: Provider, request: Request) -> Reply:
@@ -97,7 +96,8 @@ class DryRun:
         return reply
 
     def _paid(self, tally: Tally, provider: Provider, request: Request) -> Reply | None:
-        if (raw := self._find(request.id)) is None:
+        raw = self.ledger.find(request.id) if self.ledger else None
+        if raw is None:
             return None
         try:
             reply = provider.read(raw, request)
@@ -122,10 +122,14 @@ class DryRun:
             return provider.read((await provider.send(request)).raw, request)
         if not self._is_longest:
             return _answer(request, tokens.output or 1)
-        reply = _answer(request, tokens.output or UNBOUNDED, is_readable=is_asked_again(request.messages))
-        limit = request.sampling.max_tokens
-        lengthens = getattr(spec, "on_truncation", None) == "retry" and limit == getattr(spec, "max_tokens", None)
-        return reply.model_copy(update={"finish_reason": "length"}) if lengthens and limit else reply
+        limit = request.sampling.max_tokens or MOST_OUTPUT
+        is_longer = limit not in (MOST_OUTPUT, getattr(spec, "max_tokens", None))
+        lengthens = getattr(spec, "on_truncation", None) == "retry"
+        is_again = is_asked_again(request.messages)
+        reply = _answer(request, tokens.output or UNBOUNDED, is_readable=is_again or (is_longer and not lengthens))
+        is_cut = lengthens or (_is_of_judge(request) and not is_again)
+        can_grow = not is_longer and limit < ((price and price.max_output) or MOST_OUTPUT)
+        return reply.model_copy(update={"finish_reason": "length"}) if is_cut and can_grow else reply
 
     def _count(self, tally: Tally, price: Price | None, tokens: Tokens, *, is_batch: bool) -> None:
         tally.calls += self.weight
@@ -142,9 +146,13 @@ _JUDGED = re.compile(r"^<<?(answer_b|candidate)[ -](?:[0-9a-f]{32}|[0-9a-f]{8})>
 """Where a judge's question shows what is judged."""
 
 
+def _is_of_judge(request: Request) -> bool:
+    return _JUDGED.search(text_of(request.messages)) is not None
+
+
 def _usual_tokens(request: Request) -> int:
     """Tokens that an answer is assumed to have, a whole thinking budget included."""
-    usual = VERDICT_TOKENS if _JUDGED.search(text_of(request.messages)) else TEXT_TOKENS
+    usual = VERDICT_TOKENS if _is_of_judge(request) else TEXT_TOKENS
     if request.choices or request.scored is not None:
         usual = 1
     tokens = usual + (request.sampling.thinking_budget or 0)
@@ -250,7 +258,8 @@ class DryContext(RunContext):
                 trust = Trust([spec.host] if isinstance(spec, OpenAISpec | AnthropicSpec) else [])
                 online = spec.model_copy(update={"mode": "online"}) if hasattr(spec, "mode") else spec
                 keys = {key: "a-dry-run-sends-nothing"} if (key := getattr(spec, "api_key_env", None)) else {}
-                self._models[name] = open_model(name, online, calls, self.config.seed, keys, trust=trust)
+                price = self.dry_run.prices.get(name)
+                self._models[name] = open_model(name, online, calls, self.config.seed, keys, price=price, trust=trust)
         return self._models[name]
 
     def _trained(self, name: str, *, temperature: float, max_tokens: int, batch_size: int) -> Model:
@@ -266,6 +275,12 @@ class DryContext(RunContext):
 class _NoLedger:
     """In place of a ledger: nothing is written, and no model has answered yet."""
 
+    def __init__(self, stored: Reader | None) -> None:
+        self._stored = stored
+
+    def is_as_cut(self, request_id: str) -> bool:
+        return self._stored is not None and self._stored.is_as_cut(request_id)
+
     def models(self) -> list[Any]:
         return []
 
@@ -274,7 +289,7 @@ class _Counting(Calls):
     """In place of a run's calls: counts, and sends nothing."""
 
     def __init__(self, dry_run: DryRun, model: str, spec: ModelSpec | None) -> None:
-        super().__init__(cast(Any, _NoLedger()))
+        super().__init__(cast(Any, _NoLedger(dry_run.ledger)))
         self._dry_run, self._model, self._spec = dry_run, model, spec
 
     async def ask(self, provider: Provider, transport: Transport, request: Request) -> Reply:

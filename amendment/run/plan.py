@@ -20,7 +20,7 @@ from amendment.constitutions import load_constitution
 from amendment.curation.coverage import PrincipleCoverage, coverage, coverage_rows, too_few
 from amendment.data.source_rows import dataset_folder
 from amendment.errors import AmendmentError
-from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, located
+from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, located, thinks
 from amendment.records import Prompt, Record
 from amendment.run.changes import Change, changes
 from amendment.run.checks import LoadedRun, check_run_file
@@ -131,9 +131,8 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
     warnings = check_run_file(loaded, dict.fromkeys(config.key_variables, "set"), up_to_date=done)
     prices = prices_of(config, base)
     with stored_replies(folder) as ledger, tempfile.TemporaryDirectory(prefix="amendment-plan-") as temporary:
-        find = ledger.find if ledger else lambda _: None
         spent = spent_before(ledger, config.models, prices, price_table(config, base)) if ledger else 0.0
-        likely, most = DryRun(find, prices), DryRun(find, prices, is_longest=True)
+        likely, most = DryRun(ledger, prices), DryRun(ledger, prices, is_longest=True)
         places = [DryFolder(Path(temporary) / name, run, has_inputs="inputs" in done) for name in ("likely", "most")]
         stops, _ = (
             _perform(
@@ -218,8 +217,7 @@ def _covered(loaded: LoadedRun, place: DryFolder) -> tuple[PrincipleCoverage, ..
 def _unknown_lengths(loaded: LoadedRun, asks: Sequence[Asks]) -> Iterator[str]:
     """The models whose answers have no known length."""
     for name in dict.fromkeys(row.model for row in asks if row.calls):
-        spec = loaded.config.models.get(name)
-        if getattr(spec, "thinks", False) and not getattr(spec, "thinking_budget", None):
+        if thinks(loaded.config.models.get(name)):
             yield f"{name}: the length of its thinking is unknown, and thinking is billed as output"
         if any(row.model == name and row.usd and row.most_usd is None for row in asks):
             yield f"{name}: nothing bounds its answers; set max_tokens"
@@ -362,7 +360,10 @@ def _notes(plan: Plan) -> Iterator[str]:
         )
         yield from plan.times
         again = f"a cut answer of {', '.join(map(plain, plan.lengthened))} or " if plan.lengthened else ""
-        yield f"at most: every answer uses its full token limit, and {again}an unreadable verdict is asked for again"
+        yield (
+            f"at most: every answer uses its full token limit, and {again}an unreadable verdict is asked for again, a "
+            "cut one with twice the limit"
+        )
         if not plan.lengthened:
             yield "an answer cut at max_tokens is kept and marked; on_truncation: retry asks again with twice the limit"
         yield "where answers decide which calls follow, both columns count all calls that may follow"

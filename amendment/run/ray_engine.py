@@ -279,6 +279,9 @@ class _Shard(Ledger):
         own = super().find(request_id)
         return self.earlier.find(request_id) if own is None else own
 
+    def is_as_cut(self, request_id: str) -> bool:
+        return super().is_as_cut(request_id) or self.earlier.is_as_cut(request_id)
+
     def close(self) -> None:
         self.earlier.close()
         super().close()

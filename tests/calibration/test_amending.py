@@ -17,7 +17,7 @@ from amendment.calibration.amending import (
     rule_tests,
 )
 from amendment.llm.model import Model
-from amendment.llm.requests import Answer, Reply
+from amendment.llm.requests import Answer, Reply, Request
 from amendment.records import Comparison, Message, Messages, Origin, text_of
 from amendment.text import around_fences, read_fenced
 
@@ -86,7 +86,7 @@ def asked(text: str, ending: str = "stop", differences: Sequence[dict[str, Any]]
     class Same(Model):
         async def ask(self, messages: Messages, **_: Any) -> Answer:
             questions.append(messages)
-            return Answer(reply, Origin())
+            return Answer(reply, Origin(), Request(provider="x", host="here", model="m", messages=messages))
 
     shown = list(differences) or [{"conversation": [], "preferred": [], "other": []}]
     found = asyncio.run(

@@ -27,9 +27,9 @@ import yaml
 
 from amendment.cli import main
 from amendment.constitutions import load_constitution
-from amendment.llm import Answer, Ledger, Meter, Model, Reply
+from amendment.llm import Answer, Ledger, Meter, Model, Reply, Request
 from amendment.preference import Judge, JudgeSettings
-from amendment.records import Candidate, Message, Messages, Origin, Prompt, user
+from amendment.records import Candidate, Message, Messages, Origin, Prompt, Sampling, user
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
@@ -267,13 +267,18 @@ class Scripted(Model):
     def __init__(self, reply: Reply, *, shows_choices: bool) -> None:
         self.name = self.model = "scripted"
         self.provider = cast(Any, SimpleNamespace(kind="scripted", host="here", shows_choices=shows_choices))
-        self.calls = cast(Any, SimpleNamespace(notice=lambda _: None))
+        ledger = SimpleNamespace(is_as_cut=lambda _: True)
+        self.calls = cast(Any, SimpleNamespace(notice=lambda _: None, ledger=ledger))
+        self.sampling = Sampling()
         self.reply = reply
         self.asked: list[Messages] = []
 
     async def ask(self, messages: Messages, **_: Any) -> Answer:
         self.asked.append(messages)
-        return Answer(self.reply, Origin(model=self.model, provider="scripted", host="here"))
+        origin = Origin(model=self.model, provider="scripted", host="here")
+        return Answer(
+            self.reply, origin, Request(provider="scripted", host="here", model=self.model, messages=messages)
+        )
 
 
 def answer_of(prompt: Prompt, text: str, thinking: str | None = None) -> Candidate:

@@ -22,7 +22,8 @@ PARTS = Message(role="assistant", content=({"type": "text", "text": "Hello."},))
 
 
 def answer(*messages: Message, finish_reason: FinishReason = "stop") -> Answer:
-    return Answer(Reply(messages=messages, finish_reason=finish_reason), Origin())
+    asked = Request(provider="x", host="here", model="m", messages=user("Hi"))
+    return Answer(Reply(messages=messages, finish_reason=finish_reason), Origin(), asked)
 
 
 @pytest.mark.parametrize("messages", [(WORDS,), (CALL,), (PARTS,), (CALL, WORDS)])

@@ -74,11 +74,12 @@ def _uncached() -> Calls:
 
 
 def judge(provider: Provider, folder: str = "label-tokens", kind: type[Model] = Model, **fields: Any) -> Judge:
-    """A judge over a scripted model; keywords of JudgeSettings among `fields` become its settings."""
+    """A judge over a scripted model; keywords of JudgeSettings and of Model among `fields` are theirs."""
+    own = {name: fields.pop(name) for name in ("sampling", "max_output") if name in fields}
     settings = JudgeSettings(**{name: fields.pop(name) for name in JudgeSettings.model_fields if name in fields})
     calls = _uncached() if kind is Direct else Calls(Ledger(), attempts=2, longest_wait=0.001)
     weakref.finalize(calls, calls.ledger.close)  # Python 3.13 warns of a database that nobody closes
-    model = kind(name="judge-1", model="m", provider=provider, calls=calls, sampling=Sampling())
+    model = kind(name="judge-1", model="m", provider=provider, calls=calls, **{"sampling": Sampling(), **own})
     constitution = fields.pop("constitution", HOUSE)
     return Judge.from_folder(folder, model=model, constitution=constitution, settings=settings, **fields)
 

@@ -87,6 +87,61 @@ def test_a_third_answer_is_never_asked_for(
     assert len(provider.asked) == asked  # a silence is tried twice
 
 
+def cut(text: str | None = None, thinking: str | None = None) -> Reply:
+    messages = (Message(role="assistant", content=text, thinking=thinking),) if text or thinking else ()
+    return Reply(messages=messages, finish_reason="length")
+
+
+def by_limit(**replies: Reply | Exception) -> Scripted:
+    """The reply to a request by its limit, as in `to_1024`."""
+
+    def say(request: Request) -> Reply:
+        reply = replies[f"to_{request.sampling.max_tokens}"]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    return Scripted(say, shows_choices=False)
+
+
+@pytest.mark.parametrize("folder", ["verdict", "reasoned", "structured", "score"])
+@pytest.mark.parametrize("first", [cut(), cut(thinking="Let me see"), cut("At first sight A")])
+def test_a_verdict_that_is_cut_is_asked_once_more_with_twice_the_limit(folder: str, first: Reply) -> None:
+    text = "Score: 7" if folder == "score" else '{"verdict": "B"}' if folder == "structured" else "Verdict: B"
+    provider = by_limit(to_1024=first, to_2048=written(text))
+    found = compare(judge(provider, folder, orders="first", sampling=Sampling(max_tokens=1024))).verdicts
+    assert [verdict.invalid for verdict in found] == [None] * len(found)
+    short, longer = provider.asked[:2]
+    assert longer == short.model_copy(update={"sampling": Sampling(max_tokens=2048)})
+    assert found[0].origin.request == longer.id
+    assert len(provider.asked) == 2 * len(found)
+
+
+TOO_LONG = Rejected("max_tokens is too large")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "most", "limits", "invalid"),
+    [
+        (cut(thinking="Hm"), cut(), 10**6, [1024, 2048], "cut in its thinking at 2,048 tokens"),
+        (cut(), cut("A is"), 10**6, [1024, 2048], "the reply was cut at its limit of 2,048 tokens"),
+        (cut(), written("Hm."), 10**6, [1024, 2048], "no verdict line"),
+        (cut(), TOO_LONG, 10**6, [1024, 2048], "cut in its thinking at 1,024 tokens"),
+        (cut(), cut(), 1500, [1024, 1500], "cut in its thinking at 1,500 tokens"),
+        (cut(), cut(), 1024, [1024], "cut in its thinking at 1,024 tokens"),
+    ],
+)
+def test_a_verdict_that_is_cut_again_is_invalid_and_says_where(
+    first: Reply, second: Reply | Exception, most: int, limits: list[int], invalid: str
+) -> None:
+    provider = by_limit(to_1024=first, to_2048=second, to_1500=second)
+    asked = judge(provider, "verdict", orders="first", sampling=Sampling(max_tokens=1024), max_output=most)
+    (verdict,) = compare(asked).verdicts
+    assert verdict.invalid == invalid
+    assert [request.sampling.max_tokens for request in provider.asked] == limits, "never a third, nor above the most"
+    assert all(len(request.messages) == 1 for request in provider.asked), "and without a complaint"
+
+
 def test_probabilities_that_name_no_label_are_not_argued_with() -> None:
     provider = twice(Reply(messages=written("The").messages, choice_logprobs={"A": -5.0, "B": -5.0}), written("A"))
     assert "the labels hold 1%" in str(verdict_of(provider, "label-tokens").invalid)

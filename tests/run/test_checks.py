@@ -397,6 +397,36 @@ def test_a_judge_and_a_writer_of_one_family_are_warned_of(
     assert not words or words in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("entry", "protocol", "is_warned"),
+    [
+        ("openai, model: gpt-5-mini, max_tokens: 2048", "verdict", True),
+        ("openai, model: gpt-5-mini, max_tokens: 4096", "verdict", False),
+        ("openai, model: gpt-5-mini", "verdict", False),
+        ("openai, model: gpt-5.6-luna, max_tokens: 2048, effort: none", "verdict", False),
+        ("openai, model: house-7b, max_tokens: 2048, effort: low", "reasoned", True),
+        ("openai, model: gpt-5-mini, max_tokens: 2048", "label-tokens", False),
+        ("openai, model: Qwen/Qwen3-8B, max_tokens: 700", "verdict", True),
+        ("openai, model: Qwen3-4B-Instruct-2507, max_tokens: 700", "verdict", False),
+        ("openai, model: gpt-4.1, max_tokens: 700", "verdict", False),
+        ("anthropic, model: claude-opus-5", "verdict", True),
+        ("anthropic, model: claude-haiku-4-5", "verdict", False),
+        ("anthropic, model: claude-haiku-4-5, thinking_budget: 1024", "verdict", False),
+    ],
+)
+def test_a_judge_that_thinks_within_a_small_limit_is_warned_of(
+    entry: str, protocol: str, is_warned: bool, tmp_path: Path
+) -> None:
+    at = "base_url: 'http://127.0.0.1:1', api_key_env: null"
+    text = f"name: t\nconstitution: lilliput\nmodels: {{w: {{provider: simulated}}, j: {{provider: {entry}, {at}}}}}\n"
+    text += "prompts: [{lilliput: 4}]\ncritique: {model: w}\ncandidates: [{from: critique, take: draft_and_last}]\n"
+    run = run_of(tmp_path, text + f"judging: {{judges: [{{model: j, protocol: {protocol}}}]}}\n")
+    lines = run.check()
+    assert [line for line in run.plan().warnings if "thinks first" in line] == lines
+    assert len(lines) == is_warned
+    assert not lines or "models.j.max_tokens: j judges and thinks first, within the same limit: found " in lines[0]
+
+
 def test_candidates_that_nothing_compares_are_warned_of(tmp_path: Path) -> None:
     text = "name: t\nconstitution: lilliput\nmodels: {w: {provider: simulated}}\nprompts: [{lilliput: 4}]\n"
     text += "critique: {model: w}\ncandidates: [{from: critique, take: draft_and_last}]\n"

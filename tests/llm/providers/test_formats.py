@@ -259,6 +259,36 @@ def test_why_an_answer_ended(protocol: str, body: Any, meant: str) -> None:
     assert read(protocol, body).finish_reason == meant
 
 
+def thought(tokens: int, **more: Any) -> dict[str, Any]:
+    return {"usage": {"prompt_tokens": 9, "completion_tokens": tokens, **more}}
+
+
+SILENT: list[tuple[str, Any, str | None]] = [
+    ("chat", chat({"content": ""}, "length"), "length"),
+    ("chat", chat({"content": None, "reasoning_content": "Hm"}, "length") | thought(64), "length"),
+    ("chat", chat({"content": ""}) | thought(64, completion_tokens_details={"reasoning_tokens": 64}), "length"),
+    ("chat", chat({"content": ""}) | thought(0, completion_tokens_details={"reasoning_tokens": 64}), "length"),
+    ("chat", chat({"content": "<think> Hm"}, None) | thought(64), "length"),
+    ("chat", chat({"content": ""}) | thought(63), None),
+    ("chat", chat({"content": "Yes"}) | thought(64), "stop"),
+    ("chat", chat({"content": None, "tool_calls": [{"function": {"name": "look"}}]}) | thought(64), "tool_calls"),
+    ("messages", message({"type": "thinking", "thinking": "Hm", "signature": "s"}, stop="max_tokens"), "length"),
+    ("messages", message({"type": "redacted_thinking", "data": "x"}, stop="max_tokens"), "length"),
+    ("messages", message(usage={"input_tokens": 9, "output_tokens": 64}), "length"),
+    ("messages", message(usage={"input_tokens": 9, "output_tokens": 63}), None),
+]
+"""What a limit of 64 tokens leaves of a reply, and why it ended; None for an empty reply."""
+
+
+@pytest.mark.parametrize(("protocol", "body", "meant"), SILENT)
+def test_a_limit_that_went_to_thinking_is_told_from_silence(protocol: str, body: Any, meant: str | None) -> None:
+    if meant is None:
+        with pytest.raises(Transient, match="the reply is empty"):
+            read(protocol, body, **answers(max_tokens=64))
+    else:
+        assert read(protocol, body, **answers(max_tokens=64)).finish_reason == meant
+
+
 WHOLE = [
     (
         "chat",

@@ -76,6 +76,11 @@ def test_what_looks_like_a_key_is_not_shown(text: str) -> None:
         ({"prompt_tokens": 12, "completion_tokens": 3, "prompt_tokens_details": None}, (12, 3, 0)),
         ({"prompt_tokens": 12, "prompt_tokens_details": {"cached_tokens": 99}}, (12, 0, 12)),
         ({"prompt_tokens": 12.0, "completion_tokens": 3}, (12, 3, 0)),
+        ({"prompt_tokens": 1, "completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 8}}, (1, 9, 0)),
+        (
+            {"prompt_tokens": 1, "completion_tokens": 3, "completion_tokens_details": {"reasoning_tokens": 8}},
+            (1, 11, 0),
+        ),
     ],
 )
 def test_openais_counts(usage: dict[str, Any], counted: tuple[int, int, int]) -> None:
