@@ -29,7 +29,9 @@ LONGEST_STATEMENT = 2000
 _HIDDEN = re.compile(r"[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
 _JOINERS, _MARKS = "\u200c\u200d", "\u061c\u200e\u200f"
 _PLACEHOLDERS = re.compile(
-    r"\{(answer|answer_[ab]|answers|candidate|conversation|criteria|critique|principle|question)\}"
+    r"\{ *(?:answers?|(?:answer|response)_[ab12]|candidate|completion|conversation|criteria|critique|principle|prompt"
+    r"|question|request|response) *\}",
+    re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"[^.!?\n]+")
 _VERB = r"(?i:choose|pick|select|prefer|favou?r|vote|output|reply|respond)"
@@ -227,7 +229,7 @@ def _hostile_texts(constitution: Constitution) -> Iterator[_Remark]:
         for key, text in _asked(principle):
             loc = ("principles", index, *key)
             if match := _PLACEHOLDERS.search(text):
-                message = f"found {match[0]}, a placeholder of judges' prompts that is not filled here; use words"
+                message = f"found {match[0]}, a placeholder, and no placeholder is filled here; use words"
                 yield _Remark("error", loc, message)
             if place := _steers(text):
                 message = (
