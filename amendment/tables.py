@@ -23,6 +23,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple, TextIO, cast
 
 from amendment.errors import DataError, Problem
+from amendment.files import stamp
 from amendment.text import plain
 
 MAX_ROW = 64_000_000
@@ -311,12 +312,11 @@ def encoding_in(path: Path) -> str:
     """The codec of a text file: UTF-8 unless its first bytes are UTF-16, or all of it can only be Windows' cp1252.
 
     The file is read once for it as long as it does not change."""
-    state = path.stat()
-    return _encoding_as_of(path, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+    return _encoding_as_of(path, *stamp(path))
 
 
 @lru_cache(maxsize=1024)
-def _encoding_as_of(path: Path, *stamp: int) -> str:
+def _encoding_as_of(path: Path, *_: int) -> str:
     with _opened(path) as file:
         encoding = encoding_of(file.read(4))
         file.seek(0)

@@ -48,7 +48,6 @@ _SETTINGS: dict[str, Any] = {
     "access_log": False,
     "proxy_headers": False,
     "server_header": False,
-    "limit_concurrency": 2 * _MOST_AT_ONCE,
     "timeout_graceful_shutdown": _GRACE,
 }
 """Of the web server."""

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from amendment.data.sources import Source
 from amendment.errors import DataError, Problem
-from amendment.files import file_hash
+from amendment.files import file_hash, stamp
 from amendment.tables import Row, encoding_in, iter_rows
 from amendment.text import plain
 
@@ -211,12 +211,11 @@ def _shown(folder: Path) -> dict[str, Path]:
 
 def _hash(path: Path) -> str:
     """The hash of a file's content, which is read once as long as the file does not change."""
-    state = path.stat()
-    return _hash_as_of(path, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+    return _hash_as_of(path, *stamp(path))
 
 
 @lru_cache(maxsize=1024)
-def _hash_as_of(path: Path, *stamp: int) -> str:
+def _hash_as_of(path: Path, *_: int) -> str:
     return file_hash(path)
 
 

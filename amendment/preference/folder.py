@@ -62,8 +62,6 @@ RETIRED = {
 
 _PAIR = ("conversation", "answer_a", "answer_b")
 _ALONE = ("conversation", "candidate")
-_IN_BRACES = re.compile(r"(?<![A-Za-z])\{ *([A-Za-z][\w-]+) *\}")
-"""What looks like a placeholder, however it is written; a letter before it is a command of LaTeX."""
 
 PROTOCOLS: dict[str, Protocol] = {
     "verdict": Protocol("pair", "pair", "verdict-line", _PAIR, takes_shots=True),
@@ -287,11 +285,6 @@ def _templates(folder: Path, document: Document, spec: _JudgeFile, protocol: Pro
         except ValueError as fault:
             raise ConfigError([Problem(document.place(loc), str(fault))]) from fault
         templates[use] = Template(text, placeholders=placeholders, place=str(folder / name))
-        for match in _IN_BRACES.finditer(text):
-            if match[0][1:-1] not in placeholders:
-                near = did_you_mean(match[1].lower(), placeholders)
-                known = f"known are {', '.join(sorted(placeholders))}, in lower case and without spaces"
-                raise ConfigError([Problem(str(folder / name), f"unknown placeholder {match[0]}{near}; {known}")])
     return templates
 
 

@@ -76,7 +76,7 @@ def test_a_template_has_known_holes_and_a_megabyte_at_most(tmp_path: Path) -> No
         ("yes-no", "{candidate}", "compare.txt lacks the placeholder {conversation}"),
         ("yes-no", "{conversation} {candidate} {question}", "compare.txt lacks the placeholder {principle}"),
         ("verdict", TEMPLATE + "{Response-A}", "unknown placeholder {Response-A}; known are answer_a"),
-        ("verdict", TEMPLATE + "{ Principle }", "unknown placeholder { Principle } (did you mean 'principle'?)"),
+        ("verdict", TEMPLATE + "{ Principle }", "unknown placeholder { Principle }; known are answer_a"),
     ],
 )
 def test_check_refuses_a_template_that_hides_the_conversation_or_sends_braces_to_the_judge(
