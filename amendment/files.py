@@ -98,6 +98,12 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def stamp(path: Path) -> tuple[int, ...]:
+    """What changes when somebody writes to a file, or puts another in its place."""
+    state = path.stat()
+    return state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
 def flush(path: Path) -> None:
     """Make a file, or the names in a folder, last through a loss of power. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)

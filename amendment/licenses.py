@@ -1,7 +1,8 @@
 """Licenses by their names: which are known (SPDX, and the Hugging Face Hub's own), and which plainly forbid a use.
 
 Covered: spelling; of the Hub's names those known when this was written; NonCommercial, NoDerivatives, ShareAlike and
-copyleft. Not covered: what else a license asks for, which only its text says.
+copyleft; which names say nothing about what is allowed. Not covered: what else a license asks for, which only its text
+says.
 """
 
 from __future__ import annotations
@@ -27,13 +28,21 @@ other pddl postgresql unknown unlicense wtfpl zlib
 _HUB = frozenset(_NAMES.split())
 FREE = ("cc0-1.0", "pddl", "unlicense", "wtfpl")
 """Licenses that ask for nothing."""
+_PERMISSIVE = (
+    "0bsd blueoak cc-pddc cc-pdm dl-de-by dl-de-zero hpnd nlod o-uda ogl-canada ogl-uk psf python unicode upl x11"
+)
+"""Licenses that only SPDX lists, without their versions, which allow to publish under another name."""
+_NAMELESS = {"cc", "other", "unknown"}
+"""Ids of the Hub that do not say which license it is."""
+_UNKNOWN = "is not known here, so that only its text says what it allows"
 _TERMS = {
-    "requires non-commercial use": "nc noncommercial research amlr deepfloyd aladdin",
-    "forbids adapted versions": "nd noderivatives noderivs",
-    "requires the same license": "sa sharealike gpl agpl lgpl odbl gfdl osl sspl eupl sharing",
+    "requires non-commercial use": r"\bnc\b|non-?commercial|research|academic|amlr|deepfloyd|aladdin",
+    "forbids adapted versions": r"\bnd\b|no-?deriv",
+    "requires the same license": r"\bsa\b|share-?alike|sharing|gpl|odbl|gfdl|\bosl\b|sspl|eupl",
+    "limits its use": r"busl|elastic|evaluation|internal|proprietary|nuclear|military",
 }
-"""The conditions of a license, by the words in its name."""
-_OWN_CONDITIONS = ("llama", "gemma", "rail", "other")
+"""The conditions of a license, by what its name contains."""
+_OWN_CONDITIONS = ("llama", "gemma", "rail", "community")
 
 
 def license_problem(text: str) -> str | None:
@@ -72,7 +81,7 @@ def license_conflict(license: str, dataset: str) -> str | None:
     """Why data under a license cannot be published under the dataset's; None where nothing is known against it.
 
     Of licenses joined by OR one is enough, of all others each counts. NonCommercial stays NonCommercial, NoDerivatives
-    allows nothing but itself, and ShareAlike asks for its own family.
+    allows nothing but itself, and ShareAlike asks for its own family. An unknown license allows nothing.
     """
     parts = _parts(license)
     broken = [terms for part in parts if (terms := _broken(part, dataset))]
@@ -83,32 +92,32 @@ def license_conflict(license: str, dataset: str) -> str | None:
 
 
 def _parts(license: str) -> list[str]:
-    """The licenses that an expression joins, as the Hub would spell them. In a name that somebody made up, NC and ND
-    count wherever they are."""
-    spaced = re.sub(r"(?i:licenseref-)[\w.-]+", lambda name: re.sub("N[CD]", r"-\g<0>-", name[0]), license)
-    joined = re.sub(r"[()]", " ", spaced.lower())
-    parts = (part.strip() for part in re.split(r"\s+(?:and|or|with)\s+|[,;/]", joined))
+    """The licenses that an expression joins, as the Hub would spell them. What follows WITH only allows more."""
+    joined = re.sub(r"[()]|\swith\s+\S+", " ", license.lower())
+    parts = (part.strip() for part in re.split(r"\s+(?:and|or)\s+|[,;/]", joined))
     return [re.sub(r"[\s_]+", "-", part) for part in parts if part]
 
 
 def _terms(license: str) -> list[str]:
-    words = {*re.split(r"[-.+]", license), *(["nc"] if "non-commercial" in license else [])}
-    return [term for term, names in _TERMS.items() if words & {*names.split()}]
+    named = [term for term, pattern in _TERMS.items() if re.search(pattern, license)]
+    return named if _family(license) in _KNOWN else [*named, _UNKNOWN]
 
 
 def _broken(license: str, dataset: str) -> list[str]:
     """The terms of one license that the dataset's does not keep."""
-    own = _terms(dataset)
     is_only_this_version = license.endswith("-only") and license.removesuffix("-only") != dataset.removesuffix("-only")
-    no_commerce, no_changes, alike = _TERMS
+    no_commerce, no_changes, alike, _ = _TERMS
     is_kept = {
-        no_commerce: no_commerce in own,
+        no_commerce: no_commerce in _terms(dataset),
         no_changes: dataset == license,
         alike: not is_only_this_version and _family(dataset) == _family(license),
     }
-    return [term for term in _terms(license) if not is_kept[term]]
+    return [term for term in _terms(license) if not is_kept.get(term)]
 
 
 def _family(license: str) -> str:
     """A license without its version: a later one may take the place of an earlier one, unless it says only."""
-    return re.sub(r"-v?\d[\d.]*(?:\+|-or-later|-only)?$", "", license)
+    return re.sub(r"-v?\d.*", "", license)
+
+
+_KNOWN = {*map(_family, _HUB - _NAMELESS), *_PERMISSIVE.split()}

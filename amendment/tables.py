@@ -16,13 +16,14 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple, TextIO, cast
 
 from amendment.errors import DataError, Problem
+from amendment.files import stamp
 from amendment.text import plain
 
 MAX_ROW = 64_000_000
@@ -38,6 +39,8 @@ OTHERS = (";", "\t", "|")
 of databases."""
 WESTERN, MOST_BEYOND_ASCII, BEYOND_ASCII = "cp1252", 0.2, bytes(range(128, 256))
 """The codec of a text that is not UTF-8, where fewer than this share of its bytes are beyond ASCII."""
+_BLOCK = 1_000_000
+"""Bytes of a text that are looked at together for their encoding."""
 LONG_ROW = f"more than {MAX_ROW:,} characters in one row; neither it nor what follows was read. Is each row on a line?"
 
 
@@ -306,7 +309,14 @@ class Lines:
 
 
 def encoding_in(path: Path) -> str:
-    """The codec of a text file: UTF-8 unless its first bytes are UTF-16, or all of it can only be Windows' cp1252."""
+    """The codec of a text file: UTF-8 unless its first bytes are UTF-16, or all of it can only be Windows' cp1252.
+
+    The file is read once for it as long as it does not change."""
+    return _encoding_as_of(path, *stamp(path))
+
+
+@lru_cache(maxsize=1024)
+def _encoding_as_of(path: Path, *_: int) -> str:
     with _opened(path) as file:
         encoding = encoding_of(file.read(4))
         file.seek(0)
@@ -326,20 +336,21 @@ def _is_western(file: BinaryIO) -> bool:
     """True if the lines with signs beyond ASCII are all cp1252 and none is UTF-8, and such signs are few, as in the
     languages that cp1252 was made for: a text in Cyrillic or Chinese consists of them."""
     size = beyond = 0
-    for line in iter(partial(file.readline, MAX_ROW // 8), b""):
-        size += len(line)
-        if len(line) == MAX_ROW // 8:  # part of a line, which says nothing
-            return False
-        if line.isascii():
-            continue
-        with suppress(UnicodeDecodeError):
-            line.decode()
-            return False
-        try:
-            line.decode(WESTERN)
-        except UnicodeDecodeError:
-            return False
-        beyond += len(line) - len(line.translate(None, BEYOND_ASCII))
+    for block in iter(lambda: file.read(_BLOCK) + file.readline(MAX_ROW // 8), b""):
+        size += len(block)
+        for line in () if block.isascii() else block.split(b"\n"):
+            if len(line) >= MAX_ROW // 8:  # part of a line, which says nothing
+                return False
+            if line.isascii():
+                continue
+            with suppress(UnicodeDecodeError):
+                line.decode()
+                return False
+            try:
+                line.decode(WESTERN)
+            except UnicodeDecodeError:
+                return False
+            beyond += len(line) - len(line.translate(None, BEYOND_ASCII))
     return 0 < beyond < MOST_BEYOND_ASCII * size
 
 

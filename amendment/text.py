@@ -21,16 +21,18 @@ if TYPE_CHECKING:
     from amendment.records import Message
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_IN_BRACES = re.compile(r"\{[a-z][a-z0-9_]*\}|(?<![A-Za-z])\{ *[A-Za-z][\w-]+ *\}")
+"""A placeholder, or a word that is meant to be one; after a letter stands a command of LaTeX."""
 
 
 class Template:
     """A text with `{name}` placeholders. Raises ConfigError when a placeholder has a name that nobody fills."""
 
     def __init__(self, text: str, *, placeholders: frozenset[str], place: str = "template") -> None:
-        unknown = sorted(set(_PLACEHOLDER.findall(text)) - placeholders)
+        unknown = sorted(set(_IN_BRACES.findall(text)) - {f"{{{name}}}" for name in placeholders})
         if unknown:
             known = ", ".join(sorted(placeholders))
-            raise ConfigError(Problem(place, f"unknown placeholder {{{name}}}; known are {known}") for name in unknown)
+            raise ConfigError(Problem(place, f"unknown placeholder {name}; known are {known}") for name in unknown)
         self.text = text
         self.id = content_id(text)
         self._placeholders = placeholders

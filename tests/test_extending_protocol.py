@@ -45,6 +45,6 @@ def test_what_it_cannot_read_is_asked_for_once_more_and_then_invalid(folder: Pat
 
 def test_its_folder_is_checked_like_any_other(folder: Path) -> None:
     assert load_judge_folder(folder).unit == "pair"
-    (folder / "compare.txt").write_text("{answer_a}")
+    (folder / "compare.txt").write_text("{conversation} {answer_a}")
     with pytest.raises(ConfigError, match=r"lacks the placeholder \{answer_b\}"):
         load_judge_folder(folder)

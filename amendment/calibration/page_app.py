@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -112,7 +112,7 @@ def create_app(
         Route("/lead", desk.page, methods=["GET"]),
         Route("/lead", desk.lead, methods=["POST"]),
     ]
-    handlers: Any = {HTTPException: _refusal, AmendmentError: _failed}
+    handlers: Any = {HTTPException: _refusal, AmendmentError: _failed, ClientDisconnect: _failed}
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
     return Guard(app, hosts)
@@ -345,8 +345,9 @@ async def _refusal(request: Request, fault: HTTPException) -> Response:
     return JSONResponse({"error": fault.detail}, fault.status_code, headers=fault.headers)
 
 
-async def _failed(request: Request, fault: AmendmentError) -> Response:
-    """A uuid used twice, or a disk that takes nothing: not acknowledged, so the browser keeps it."""
+async def _failed(request: Request, fault: AmendmentError | ClientDisconnect) -> Response:
+    """A uuid used twice, a disk that takes nothing, a connection that is gone: not acknowledged, so the browser keeps
+    it."""
     return JSONResponse({"error": str(fault)}, 409 if isinstance(fault, DataError) else 503)
 
 

@@ -1,12 +1,13 @@
 """Serves the labelling page on this machine until Ctrl-C or SIGTERM.
 
 Covered: a link for each annotator, with which nobody can label under another name, and a port: both are kept over
-restarts; an end that lets answers on their way be acknowledged. Not covered: TLS; any other address than loopback has
-to be asked for twice.
+restarts; an end that lets answers on their way be acknowledged; connections that send no whole request and keep nobody
+else out. Not covered: TLS; any other address than loopback has to be asked for twice.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import ipaddress
@@ -39,15 +40,14 @@ _GRACE = 5
 _FIRST_PORT, _PORTS = 20000, 10000
 """Where a page looks for its usual port."""
 _MOST_AT_ONCE = 256
+"""Connections that are kept open at once."""
 _SETTINGS: dict[str, Any] = {
-    "http": "h11",
     "ws": "none",
     "lifespan": "off",
     "log_config": None,
     "access_log": False,
     "proxy_headers": False,
     "server_header": False,
-    "limit_concurrency": _MOST_AT_ONCE,
     "timeout_graceful_shutdown": _GRACE,
 }
 """Of the web server."""
@@ -90,7 +90,7 @@ def serve_page(
             outlook = asked.outlook if sample == SPOT_CHECK else ""
             hosts = hosts_of(address, number)
             app = create_app(queue, labels, links=links, lead=lead, guide=guide, hosts=hosts, outlook=outlook)
-            server = uvicorn.Server(uvicorn.Config(app, **_SETTINGS))
+            server = uvicorn.Server(uvicorn.Config(app, http=_http_protocol(), **_SETTINGS))
             with _ended_by_signals(server):
                 own = {name: f"{base}/#token={token}" for name, token in links.items()}
                 ready(own, f"{base}/lead#token={lead}", cautions)
@@ -153,6 +153,29 @@ def _is_loopback(address: str) -> bool:
 def _usual_port(labels: Labels) -> int:
     digest = hashlib.sha256(str(labels.path.absolute()).encode("utf-8", "surrogateescape")).digest()
     return _FIRST_PORT + int.from_bytes(digest[:4]) % _PORTS
+
+
+def _http_protocol() -> type[asyncio.Protocol]:
+    """The web server's protocol, except that a new connection takes the place of the one that has waited longest for
+    its client: for a request, or for the rest of one."""
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    kept: dict[_Connection, None] = {}
+
+    class _Connection(H11Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            kept[self] = None
+            waiting = (one for one in kept if one.cycle is None or one.cycle.more_body or one.cycle.response_complete)
+            if len(kept) > _MOST_AT_ONCE and (longest := next(waiting, None)):
+                del kept[longest]
+                longest.transport.abort()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            kept.pop(self, None)
+            super().connection_lost(exc)
+
+    return _Connection
 
 
 def _listen(address: str, port: int | None, labels: Labels) -> socket.socket:

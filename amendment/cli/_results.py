@@ -41,7 +41,8 @@ def publish(
     allow_license: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="LICENSE", help="Publish although a source has this license, which forbids it. Repeatable."
+            metavar="LICENSE",
+            help="Publish although a source has this license, which forbids it or is unknown. Repeatable.",
         ),
     ] = None,
     replace: Annotated[

@@ -4,7 +4,7 @@ Errors, which a loader refuses: repeated ids, no principles, principles that no 
 principles that never apply, vetoes that no judge asks for, examples that contradict themselves, texts that
 hide something or steer a judge by place, statements that are too long.
 Warnings: near-duplicates, a missing role, few-shot answers that lean to A or B, categories that no prompt
-has, examples about principles that do not exist, unknown licenses.
+has, examples about principles that do not exist, unknown licenses, rules that ask for what judges are biased to.
 Not covered: whether the rules are right.
 """
 
@@ -29,7 +29,9 @@ LONGEST_STATEMENT = 2000
 _HIDDEN = re.compile(r"[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
 _JOINERS, _MARKS = "\u200c\u200d", "\u061c\u200e\u200f"
 _PLACEHOLDERS = re.compile(
-    r"\{(answer|answer_[ab]|answers|candidate|conversation|criteria|critique|principle|question)\}"
+    r"\{ *(?:answers?|(?:answer|response)_[ab12]|candidate|completion|conversation|criteria|critique|principle|prompt"
+    r"|question|request|response) *\}",
+    re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"[^.!?\n]+")
 _VERB = r"(?i:choose|pick|select|prefer|favou?r|vote|output|reply|respond)"
@@ -40,6 +42,20 @@ _PLACES = (
     re.compile(rf"\b{_VERB}(?: for)?\W{{1,2}}([AB])\b\W*(?:(?i:always|only|every time|whatever)\b|$)"),
 )
 """Orders to choose the answer in one place."""
+_MORE = r"(?i:long(?:er|est)|lengthi(?:er|est)|wordi(?:er|est)|more words|most words)"
+_FORM = r"(?i:bullet(?:ed)? (?:points?|lists?)|bullets|numbered lists?|headings?|in bold|bold text|markdown|emojis?)"
+_IS = r"(?i:is|are|has|have|should be|must be)"
+_WISH = re.compile(rf"\b(?:{_VERB}|(?i:which|better|best|use|add|make|write|give))\b")
+_BIAS = re.compile(
+    rf"\b(?:{_MORE} (?:{_NOUN}s?|one|of the two)"
+    rf"|{_NOUN}s?(?: (?i:that|which))?(?: {_IS})?(?: the)? (?:{_MORE}|as long as)"
+    rf"|(?i:is) {_MORE}\W*$|{_FORM})\b"
+)
+"""Length or form, of answers and of nothing else."""
+_WHERE_IT_HELPS = re.compile(
+    r"\b(?i:not?|never|nor|neither|without|than|avoid|unless|if|when|where|because|only)\b|n['\u2019]t\b"
+)
+"""The words of a rule that is against length or form, or says what makes them good."""
 _OTHER = {"A": "B", "B": "A", "1": "2", "2": "1", "first": "second", "second": "first", "last": "first"}
 
 
@@ -217,8 +233,8 @@ def _few_shot(constitution: Constitution, ids: Sequence[str]) -> Iterator[_Remar
 
 
 def _hostile_texts(constitution: Constitution) -> Iterator[_Remark]:
-    """Invisible characters, orders to choose by position, placeholders of judges' prompts, and statements that are
-    too long for a question: the file may be a stranger's."""
+    """Invisible characters, orders to choose by position, wishes for length, placeholders, and statements that are too
+    long for a question: the file may be a stranger's."""
     for loc, text in texts(constitution.model_dump(mode="json", exclude={"source"})):
         if hidden := _hidden(text):
             shown = ", ".join(f"U+{ord(character):04X}" for character in hidden)
@@ -227,8 +243,14 @@ def _hostile_texts(constitution: Constitution) -> Iterator[_Remark]:
         for key, text in _asked(principle):
             loc = ("principles", index, *key)
             if match := _PLACEHOLDERS.search(text):
-                message = f"found {match[0]}, a placeholder of judges' prompts that is not filled here; use words"
+                message = f"found {match[0]}, a placeholder, and no placeholder is filled here; use words"
                 yield _Remark("error", loc, message)
+            if key[0] not in ("opposite", "critique") and (bias := _biased(text)):
+                message = (
+                    f"asks for '{bias}' as such: judges prefer long and formatted answers by themselves, and that "
+                    "bias would count as this rule. Say what the reader gains by it"
+                )
+                yield _Remark("warning", loc, message)
             if place := _steers(text):
                 message = (
                     f"asks for '{place}' whatever it says; the answers change places, so a judge follows position and "
@@ -266,6 +288,16 @@ def _hidden(text: str) -> list[str]:
         if not is_joiner and not (match[0] in _MARKS and runs_left):
             hidden[match[0]] = None
     return list(hidden)
+
+
+def _biased(text: str) -> str | None:
+    """The words by which a text asks for length or form as such."""
+    for sentence in _SENTENCE.findall(text):
+        wish = _WISH.search(sentence)
+        bias = wish and _BIAS.search(sentence, wish.end())
+        if bias and not _WHERE_IT_HELPS.search(sentence):
+            return str(bias[0])
+    return None
 
 
 def _steers(text: str) -> str | None:

@@ -110,7 +110,7 @@ class StreamedInputs(Inputs):
 def read_inputs(config: DataSources, base: Path, *, glimpse: bool = False) -> Inputs:
     """All inputs of a run file that lies in folder `base`, in memory. Raises DataError with the problems of all files.
 
-    `glimpse` reads only the first rows of datasets on the Hub, for a check.
+    `glimpse` reads only the first rows of each source, for a check.
     """
     inputs = Inputs()
     read_into(inputs, config, base, glimpse=glimpse)

@@ -174,7 +174,8 @@ def _gather(source: PairFile | VerdictFile, table: SourceRows, gathered: Gathere
             if isinstance(source, PairFile):
                 _tell_of_p(reading, gathered.counts)
     gathered.problems += reader.problems()
-    gathered.problems += _idle_patterns(source, reader, table.place)
+    if not table.is_glimpse:
+        gathered.problems += _idle_patterns(source, reader, table.place)
     gathered.counts.update(reader.counts)
 
 

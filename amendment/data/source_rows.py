@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 
 from amendment.data.sources import Source
 from amendment.errors import DataError, Problem
-from amendment.files import file_hash
+from amendment.files import file_hash, stamp
 from amendment.tables import Row, encoding_in, iter_rows
 from amendment.text import plain
 
-GLIMPSE = 20
-"""Rows of a dataset on the Hub that a check looks at."""
+GLIMPSE, GLIMPSE_HERE = 20, 100_000
+"""The most rows that a check looks at: of a dataset on the Hub, and of a file or a folder on this machine."""
 CHUNK = 1000
 """Rows of a stream that are held together; by the first of them the columns of a dataset on the Hub are known."""
 
@@ -61,7 +61,7 @@ class SourceRows(NamedTuple):
     """Columns in order of appearance; keys that a row leaves out are empty there."""
     facts: FileFacts
     is_glimpse: bool
-    """Only the first rows were looked at, since more would be a download."""
+    """Only the first rows were looked at: more would be a download, or take minutes."""
 
 
 @dataclass
@@ -91,7 +91,7 @@ class SourceStream:
 def rows_of(source: Source, base: Path, *, glimpse: bool = False) -> SourceRows:
     """The rows of a source, up to its `take`. Raises DataError where there is none to read.
 
-    `glimpse` reads only the first rows of a dataset on the Hub; files and folders are read as ever.
+    `glimpse` reads only the first rows, for a check.
     """
     head, stream = _opened(source, base, glimpse=glimpse)
     rows = list(stream)
@@ -99,7 +99,18 @@ def rows_of(source: Source, base: Path, *, glimpse: bool = False) -> SourceRows:
         raise DataError(head.problems or f"{head.place}: the file has no rows; expected at least one")
     _check_unchanged(source, base, head.facts.sha256)
     columns = {name: None for row in rows for name in row.values}
-    return head._replace(rows=rows, columns=columns, facts=head.facts._replace(rows=len(rows)))
+    is_glimpse = glimpse and is_cut(source, base, len(rows))
+    return head._replace(rows=rows, columns=columns, facts=head.facts._replace(rows=len(rows)), is_glimpse=is_glimpse)
+
+
+def is_cut(source: Source, base: Path, rows: int) -> bool:
+    """Whether a glimpse of so many rows is perhaps not all that the run reads of a source."""
+    most = _most_glimpsed(source, base)
+    return rows == most and source.take != most
+
+
+def _most_glimpsed(source: Source, base: Path) -> int:
+    return GLIMPSE_HERE if _local(source, base) else GLIMPSE
 
 
 def stream_of(source: Source, base: Path, *, glimpse: bool = False) -> SourceStream:
@@ -124,19 +135,20 @@ def stream_of(source: Source, base: Path, *, glimpse: bool = False) -> SourceStr
 def _opened(source: Source, base: Path, *, glimpse: bool) -> tuple[SourceRows, Iterator[Row]]:
     """A source before its rows are read, and the rows."""
     problems: list[Problem] = []
-    is_glimpse = glimpse and _local(source, base) is None
+    most = _most_glimpsed(source, base)
+    limit = min(source.take or most, most) if glimpse else source.take
     if source.path is not None:
         place, revision = str(base / source.path), None
-        rows: Iterator[Row] = islice(iter_rows(base / source.path, problems), source.take)
+        rows: Iterator[Row] = islice(iter_rows(base / source.path, problems), limit)
     else:
-        place, limit = fact_name(source), min(source.take or GLIMPSE, GLIMPSE) if is_glimpse else source.take
+        place = fact_name(source)
         rows, revision = stream_dataset(source, base, limit=limit)
     try:
         content, encoding = _content(source, base), _encoding(source, base)
     except OSError:  # the reader of the rows says what is wrong
         content = encoding = None
     facts = FileFacts(fact_name(source), 0, content, revision, source.license, encoding)
-    return SourceRows(place, [], problems, {}, facts, is_glimpse), rows
+    return SourceRows(place, [], problems, {}, facts, is_glimpse=False), rows
 
 
 def fact_name(source: Source) -> str:
@@ -199,12 +211,11 @@ def _shown(folder: Path) -> dict[str, Path]:
 
 def _hash(path: Path) -> str:
     """The hash of a file's content, which is read once as long as the file does not change."""
-    state = path.stat()
-    return _hash_as_of(path, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+    return _hash_as_of(path, *stamp(path))
 
 
 @lru_cache(maxsize=1024)
-def _hash_as_of(path: Path, *stamp: int) -> str:
+def _hash_as_of(path: Path, *_: int) -> str:
     return file_hash(path)
 
 

@@ -4,7 +4,8 @@ KTO (Ethayarajh et al. 2024, eq. 7) takes both answers of each pair by themselve
 to other prompts of the same batch, whose log-probabilities under the reference are computed once; so the batches are
 made here, before the training, and are the same in each epoch. No answer of the KL term is one to its own prompt.
 ORPO (Hong et al. 2024, eq. 6) and SimPO (Meng et al. 2024, eq. 6) have no reference; their trainers are experimental
-parts of TRL, and a TRL without them says so in one sentence.
+parts of TRL, and a TRL without them says so in one sentence. The cross-entropy in TRL's ORPO is over the prompt and the
+chosen answer.
 Not covered: weights and soft labels, which `train_dpo` refuses.
 """
 

@@ -60,8 +60,8 @@ RETIRED = {
 }
 """Replacements of removed protocols and judges."""
 
-_PAIR = ("answer_a", "answer_b")
-_ALONE = ("candidate",)
+_PAIR = ("conversation", "answer_a", "answer_b")
+_ALONE = ("conversation", "candidate")
 
 PROTOCOLS: dict[str, Protocol] = {
     "verdict": Protocol("pair", "pair", "verdict-line", _PAIR, takes_shots=True),
@@ -281,14 +281,14 @@ def _templates(folder: Path, document: Document, spec: _JudgeFile, protocol: Pro
         loc = ("template",) if spec.template else ("templates", use)
         name = spec.template or spec.templates[use]
         try:
-            text = _template_text(folder, name, protocol.needed)
+            text = _template_text(folder, name, protocol)
         except ValueError as fault:
             raise ConfigError([Problem(document.place(loc), str(fault))]) from fault
         templates[use] = Template(text, placeholders=placeholders, place=str(folder / name))
     return templates
 
 
-def _template_text(folder: Path, name: str, needed: tuple[str, ...]) -> str:
+def _template_text(folder: Path, name: str, protocol: Protocol) -> str:
     """The template's text. Raises ValueError; the text goes to providers, so a link must not fetch another file."""
     path = folder / name
     if not path.is_file():
@@ -302,6 +302,8 @@ def _template_text(folder: Path, name: str, needed: tuple[str, ...]) -> str:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as fault:
         raise ValueError(f"{name} is not UTF-8 text (byte {fault.start}); save the file as UTF-8") from fault
+    is_by_principle = protocol.scale == "binary" and "{question}" in text
+    needed = (*protocol.needed, "principle") if is_by_principle else protocol.needed
     absent = [placeholder for placeholder in needed if f"{{{placeholder}}}" not in text]
     if absent:
         raise ValueError(f"{name} lacks the placeholder {{{absent[0]}}}; a judge must see what it judges")

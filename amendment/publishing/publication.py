@@ -335,6 +335,14 @@ def plan_json(publication: Publication) -> dict[str, Any]:
     }
 
 
+def look_lines(publication: Publication) -> list[str]:
+    """What only the publisher can decide, under a heading; nothing where there is nothing."""
+    notes = [*publication.license_faults, *publication.look_at]
+    if not notes:
+        return []
+    return ["look at these before anybody else does:", *(f"  - {plain(note, longest=400)}" for note in notes)]
+
+
 def plan_lines(publication: Publication) -> list[str]:
     plan = plan_json(publication)
     seen = "private" if plan["private"] else "PUBLIC"
@@ -347,8 +355,8 @@ def plan_lines(publication: Publication) -> list[str]:
     for model in plan["models"]:
         lines += ["", f"model {model['repo']}, {seen}, license {model['license']}, from {plain(model['base'])}"]
         lines += [f"  {name:34} {_bytes(size):>12}" for name, size in model["files"].items()]
-    if notes := plan["look at"]:
-        lines += ["", "look at these before anybody else does:", *(f"  - {plain(note, longest=400)}" for note in notes)]
+    if notes := look_lines(publication):
+        lines += ["", *notes]
     secrets = publication.secrets
     counted = f"{len(secrets)} found, which stops a push" if secrets else "none found in what would be sent"
     lines += [

@@ -1,11 +1,10 @@
 """Sending a publication to the Hub by its own client: one commit for each repository, then the tag.
 
-Promised: nothing is sent while a key is found in what would be sent, or while a source's license forbids it; a private
-dataset never goes to a public repository; a repository of somebody else or of another run is left alone; each
-repository has its whole commit or none of it, so that a push that was cut off can be repeated; one that changes nothing
-makes no commit. A commit goes on top of
-the one that was looked at or nowhere, so that a tag holds what this push sent. Text written by hand around a card's
-generated part stays.
+Promised: nothing is sent while a key is found in what would be sent, or while a source's license forbids it or is
+unknown; a private dataset never goes to a public repository; a repository of somebody else or of another run is left
+alone; each repository has its whole commit or none of it, so that a push that was cut off can be repeated; one that
+changes nothing makes no commit. A commit goes on top of the one that was looked at or nowhere, so that a tag holds what
+this push sent. Text written by hand around a card's generated part stays.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from typing import Any, NamedTuple
 from amendment.errors import AmendmentError, ConfigError, CredentialsError, DataError, Problem
 from amendment.publishing.card import BEGIN, CARD, card_configs, card_text, folder_of, merged_metadata, with_body
 from amendment.publishing.manifest import FORMAT, MANIFEST, SIGNATURE
-from amendment.publishing.publication import Publication, shards
+from amendment.publishing.publication import Publication, look_lines, shards
 from amendment.text import plain
 from amendment.yamlfile import capped
 
@@ -56,6 +55,7 @@ class _Remote(NamedTuple):
     files: frozenset[str]
     head: str
     """The commit on top."""
+    is_private: bool
 
     def text(self, name: str, revision: str | None = None) -> str:
         """A file of that commit, or of another revision; empty where it has none of this name."""
@@ -110,20 +110,27 @@ def push(
     `allow_secrets` goes on where texts look like keys, and never where they hold a value of this machine's
     environment; `allow_licenses` names licenses of sources that do not stop the push; `replace` overwrites what another
     run has published. Raises DataError for secrets, CredentialsError for tokens and permissions, ConfigError for a
-    license that the Hub does not know or a source's license forbids, a tag that git does not take, a repository or tag
-    that is somebody else's or taken, AmendmentError when the Hub cannot be reached or somebody else commits meanwhile.
+    license that the Hub does not know, a source's license that forbids this or is unknown, a tag that git does not
+    take, a repository or tag that is somebody else's or taken, AmendmentError when the Hub cannot be reached or
+    somebody else commits meanwhile.
     """
     _check_secrets(publication, allow_secrets=allow_secrets)
     _check_names(publication, tag)
     _check_licenses(publication, {license.lower() for license in allow_licenses})
+    for line in look_lines(publication):
+        say(line)
     api, settings = _client(), publication.settings
     look = {"private": settings.private, "run": json.loads(publication.files[MANIFEST])["name"], "replace": replace}
     with _asking(settings.repo):
         remote = _look(api, settings.repo, "dataset", **look)
         is_tagged = bool(tag and remote and _has_tag(remote, tag, publication.files[MANIFEST]))
+    existing = [remote]
     for model in publication.models:
         with _asking(model.repo):
-            _look(api, model.repo, "model", **look)
+            existing.append(_look(api, model.repo, "model", **look))
+    for there in existing:
+        if there and there.is_private and not settings.private:
+            say(f"{there.repo}: stays private, as it is on the Hub; make it public in its settings there")
     with _asking(settings.repo):
         api.create_repo(settings.repo, repo_type="dataset", private=settings.private, exist_ok=True)
         remote = remote or _look(api, settings.repo, "dataset", **look)
@@ -168,7 +175,7 @@ def _check_names(publication: Publication, tag: str | None) -> None:
 
 
 def _check_licenses(publication: Publication, allowed: Collection[str]) -> None:
-    """Raise ConfigError for every source whose license forbids what would be published."""
+    """Raise ConfigError for every source whose license forbids what would be published, or is unknown."""
     conflicts = [conflict for conflict in publication.conflicts if conflict.license.lower() not in allowed]
     if not conflicts:
         return
@@ -234,7 +241,9 @@ def _look(api: Any, repo: str, kind: str, *, private: bool, run: str, replace: b
         info = api.repo_info(repo, repo_type=kind)
     except RepositoryNotFoundError:
         return None
-    remote = _Remote(api, repo, kind, frozenset(file.rfilename for file in info.siblings or ()), str(info.sha))
+    remote = _Remote(
+        api, repo, kind, frozenset(file.rfilename for file in info.siblings or ()), str(info.sha), info.private
+    )
     if private and not info.private:
         raise ConfigError(
             f"{repo}: is public on the Hub, and this run publishes privately; nothing was sent. Make it private in "

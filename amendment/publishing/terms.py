@@ -112,7 +112,11 @@ def _licenses(run: FinishedRun, license: str) -> Iterator[str]:
             yield f"license of {source}: none on record; find out before others build on it"
         elif source.license.lower() not in (license, *FREE):
             conditions = " and ".join(license_conditions(source.license))
-            stops = "; this stops a push" if license_conflict(source.license, license) else ""
+            stops = (
+                "; this stops a push, unless --allow-license names it"
+                if license_conflict(source.license, license)
+                else ""
+            )
             which = f", which {conditions}" if conditions else ""
             yield f"license of {source}: {source.license}{which}; the dataset's is {license}{stops}"
 

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from amendment.constitutions import load_constitution
 from amendment.data.ballots import UNKNOWN
 from amendment.data.inputs import StreamedInputs, read_into
+from amendment.data.source_rows import is_cut
 from amendment.data.sources import LilliputPrompts, Source, TaskPrompts
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.llm.functions import ModelFunction, name_of
@@ -260,12 +261,16 @@ def _outside(
     if any(place[:1] == ("constitution",) for place, _ in findings):
         return problems
     rules = [load_constitution(name, base=loaded.base) for name in config.constitution]
+    cut = [(source, facts) for source, facts in inputs.files if is_cut(source, loaded.base, facts.rows)]
+    every_scope = [] if cut else seen.scopes  # in the rows that are left there may be what none of the first has
     if warnings is not None:
         unknown = unknown_raters(("pairs",), config.pairs) if inputs.counts[UNKNOWN] else ()
-        doubtful = [*unused_warnings(config), *scope_warnings(config, rules, seen.scopes)]
+        doubtful = [*unused_warnings(config), *scope_warnings(config, rules, every_scope)]
         warnings += _placed(document, [*doubtful, *config_warnings, *unknown])
+        rest = "rows; the run reads the others before it asks a model, and names what is wrong in them"
+        warnings += [Problem(source.label, f"check read the first {facts.rows:,} {rest}") for source, facts in cut]
     unfit = [*scope_problems(config, rules, seen.scopes), *seen.foreign_prompts(config)]
-    return problems + _placed(document, [*unfit, *category_problems(config, seen.scopes)])
+    return problems + _placed(document, [*unfit, *category_problems(config, every_scope)])
 
 
 def _with_lines(loaded: LoadedRun, problems: Iterable[Problem]) -> list[Problem]:

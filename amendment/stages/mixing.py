@@ -74,7 +74,7 @@ def mix_key(config: DatasetConfig) -> list[Any]:
 def read_mix(settings: RunSettings, base: Path, *, glimpse: bool = False) -> list[_Read]:
     """Everything in the files under `dataset.mix`. Raises DataError with the problems of all of them.
 
-    `glimpse` reads only the first rows of datasets on the Hub, for a check.
+    `glimpse` reads only the first rows of each source, for a check.
     """
     read: list[_Read] = []
     problems: list[Problem] = []

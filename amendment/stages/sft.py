@@ -160,7 +160,7 @@ def helpful_files(settings: RunSettings) -> tuple[FileSource, ...]:
 def read_helpful(settings: RunSettings, base: Path, *, glimpse: bool = False) -> Inputs:
     """Everything in these files. Raises DataError with the problems of all of them.
 
-    `glimpse` reads only the first rows of datasets on the Hub, for a check.
+    `glimpse` reads only the first rows of each source, for a check.
     """
     bare = RunSettings(name=settings.name, seed=settings.seed)
     return read_inputs(bare.model_copy(update={"candidates": helpful_files(settings)}), base, glimpse=glimpse)

@@ -43,7 +43,7 @@ def test_a_folder_whose_words_would_steer_a_terminal_is_shown_as_text(
 ) -> None:
     spec = "id: mine\nversion: 1.0.0\nprotocol: verdict\ntemplate: t.txt\n"
     (tmp_path / "judge.yaml").write_text(spec)
-    (tmp_path / "t.txt").write_text("{answer_a} {answer_b} \x1b[2J")
+    (tmp_path / "t.txt").write_text("{conversation} {answer_a} {answer_b} \x1b[2J")
     assert command("judge", "show", str(tmp_path)) == 0
     shown = capsys.readouterr().out
     assert "\x1b" not in shown

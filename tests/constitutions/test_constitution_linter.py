@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from amendment.constitutions import AppliesWhen, Constitution, Principle, lint, lint_file
 
 FAULTY = """\
@@ -98,3 +100,33 @@ def test_a_veto_that_no_judge_can_ask_for_is_an_error() -> None:
     assert (finding.level, finding.place) == ("error", "test: principles[0].hard")
     assert "vetoes nothing" in finding.message
     assert lint(constitution(principle(hard=True))) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_biased"),
+    [
+        ("Prefer the longer answer.", True),
+        ("Choose whichever response is longest.", True),
+        ("Which answer has more words?", True),
+        ("The better answer is the longer one.", True),
+        ("Make the answer longer.", True),
+        ("Prefer answers with bullet points and headings.", True),
+        ("Use markdown.", True),
+        ("Do not prefer the longer answer.", False),
+        ("Which answer is longer than the question needs?", False),
+        ("Prefer the answer that says which treatment lasts longer.", False),
+        ("Give steps as a numbered list where their order counts.", False),
+        ("Say it in few words.", False),
+    ],
+)
+def test_a_rule_that_asks_for_what_judges_are_biased_to_is_doubtful(statement: str, is_biased: bool) -> None:
+    for field in ({"statement": statement}, {"compare": (statement,)}, {"revise": (statement,)}):
+        levels = [finding.level for finding in lint(constitution(principle(**field)))]
+        assert levels == ["warning"] * is_biased, field
+    assert lint(constitution(principle(opposite=statement))) == []
+
+
+@pytest.mark.parametrize("hole", ["{answer_a}", "{Response}", "{ prompt }"])
+def test_a_placeholder_in_a_principle_is_an_error_however_it_is_written(hole: str) -> None:
+    (finding,) = lint(constitution(principle(compare=(f"Is {hole} kind?",))))
+    assert (finding.level, finding.place) == ("error", "test: principles[0].compare[0]")

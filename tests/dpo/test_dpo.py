@@ -92,7 +92,7 @@ def test_after_an_adapter_the_saved_folder_is_the_reference(
 
 def test_orpo_and_simpo_are_their_formulas_on_the_tokens_of_preflight(sft: Path, pairs: Rows, tmp_path: Path) -> None:
     """SimPO: -log s(beta (log p(chosen) - log p(rejected)) - gamma), per token (Meng et al. 2024, eq. 6), gamma half of
-    beta. ORPO: cross-entropy - beta x log odds ratio (Hong et al. 2024, eq. 6)."""
+    beta. ORPO: cross-entropy - beta x log odds ratio (Hong et al. 2024, eq. 6), the former over the prompt too."""
     from amendment.llm.rendering import Renderer
     from amendment.training.generating import completion_logps
     from amendment.training.model_files import load_causal, load_tokenizer, quietly
@@ -107,6 +107,8 @@ def test_orpo_and_simpo_are_their_formulas_on_the_tokens_of_preflight(sft: Path,
             for side in ("chosen", "rejected")
             for answers in [[(row, getattr(row, f"{side}_ids")) for row in rows]]
         }
+        wholes = [(row.prompt_ids[:1], row.prompt_ids[1:] + row.chosen_ids) for row in rows]
+        cross_entropy = -completion_logps(model, tokenizer, wholes).sum() / sum(len(ids) for _, ids in wholes)
     simpo = trained(sft, pairs, tmp_path / "simpo", settings_of("simpo")).history[0]
     orpo = trained(sft, pairs, tmp_path / "orpo", settings_of("orpo", beta=0.5)).history[0]
     for side, values in means.items():
@@ -114,6 +116,7 @@ def test_orpo_and_simpo_are_their_formulas_on_the_tokens_of_preflight(sft: Path,
         assert orpo[f"logps/{side}"] == pytest.approx(values.mean(), abs=1e-4)
     apart = 2.0 * (means["chosen"] - means["rejected"])
     assert simpo["loss"] == pytest.approx(np.log1p(np.exp(1.0 - apart)).mean(), abs=1e-4)
+    assert orpo["nll_loss"] == pytest.approx(cross_entropy, abs=1e-4)
     assert orpo["loss"] == pytest.approx(orpo["nll_loss"] - 0.5 * orpo["log_odds_ratio"], abs=1e-5)
     both = trained(sft, pairs, tmp_path / "both", settings_of("simpo", sft_weight=0.5, lora=LoraSettings(r=4))).history[
         0

@@ -9,6 +9,7 @@ import pytest
 from amendment.errors import ConfigError
 from amendment.preference import load_judge_folder, shipped_judges
 from amendment.preference.folder import PROTOCOLS
+from tests.command_line import amendment
 
 SPEC = """\
 id: mine
@@ -69,6 +70,32 @@ def test_a_template_has_known_holes_and_a_megabyte_at_most(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("protocol", "template", "complaint"),
+    [
+        ("verdict", "{answer_a} {answer_b} {principle}", "compare.txt lacks the placeholder {conversation}"),
+        ("yes-no", "{candidate}", "compare.txt lacks the placeholder {conversation}"),
+        ("yes-no", "{conversation} {candidate} {question}", "compare.txt lacks the placeholder {principle}"),
+        ("verdict", TEMPLATE + "{Response-A}", "unknown placeholder {Response-A}; known are answer_a"),
+        ("verdict", TEMPLATE + "{ Principle }", "unknown placeholder { Principle }; known are answer_a"),
+    ],
+)
+def test_check_refuses_a_template_that_hides_the_conversation_or_sends_braces_to_the_judge(
+    tmp_path: Path, protocol: str, template: str, complaint: str
+) -> None:
+    folder(tmp_path, spec=SPEC.replace("protocol: verdict", f"protocol: {protocol}"), template=template)
+    (tmp_path / "run.yaml").write_text(
+        "name: r\nconstitution: lilliput\nprompts: [{lilliput: 2}]\nmodels: {m: {provider: simulated}}\n"
+        "candidates: [{model: m, per_prompt: 2}]\njudging: {judges: [{model: m, protocol: ./mine}]}\n"
+    )
+    ended = amendment("check", tmp_path / "run.yaml")
+    assert ended.code == 2
+    assert complaint in ended.said
+    (tmp_path / "mine" / "compare.txt").write_text(TEMPLATE + r'\boxed{Yes} {"verdict": "A"} {A}')
+    (tmp_path / "mine" / "judge.yaml").write_text(SPEC)
+    assert amendment("check", tmp_path / "run.yaml").code == 0, "other braces are text"
+
+
+@pytest.mark.parametrize(
     ("line", "instead"),
     [
         ("protocol: verdict", "protocl: verdict"),
@@ -104,7 +131,7 @@ def test_what_does_not_fit_the_protocol_is_refused_at_its_place(
 
 def test_a_protocol_of_two_texts_names_both(tmp_path: Path) -> None:
     spec = SPEC.replace("protocol: verdict", "protocol: score")
-    made = folder(tmp_path, spec=spec, template="{candidate}")
+    made = folder(tmp_path, spec=spec, template="{conversation} {candidate}")
     assert "has several texts: name files under templates, for tokens, written" in refusal(made)
     (made / "judge.yaml").write_text(spec.replace("template: compare.txt", "templates: {tokens: compare.txt}"))
     assert "found templates tokens, expected tokens, written" in refusal(made)

@@ -14,7 +14,7 @@ import yaml
 
 from tests.chat_server import ChatServer, saying
 from tests.command_line import Ended, amendment
-from tests.hub_standin import Hub, publishes
+from tests.hub_standin import Hub, Repo, publishes
 from tests.rows import save
 
 REPO = "org/pairs"
@@ -137,6 +137,26 @@ def test_a_license_that_forbids_it_stops_the_push_unless_it_is_named(hub: Any, t
     assert allowed.code == 0, allowed.said
 
 
+@pytest.mark.slow
+def test_an_unknown_license_stops_the_push_until_it_is_named_and_what_is_left_to_look_at_is_said(
+    hub: Any, tmp_path: Path
+) -> None:
+    run = pairs_run(tmp_path, "rater: person, license: LicenseRef-Internal", "rater: person, license: cc-by-4.0")
+    asked = [run, "--license", "apache-2.0", "--public"]
+    (stopped,) = pushes(hub, tmp_path / "home", asked)
+    assert stopped.code == 2, stopped.said
+    assert "--allow-license 'LicenseRef-Internal'" in stopped.err
+    assert hub.requests == []
+    private = Repo("datasets", REPO, private=True)
+    private.add({}, "initial commit")
+    hub.repos["datasets", REPO] = private
+    (allowed,) = pushes(hub, tmp_path / "home", [*asked, "--allow-license", "licenseref-internal"])
+    assert allowed.code == 0, allowed.said
+    assert "license of 1.csv (8 prompts): cc-by-4.0; the dataset's is apache-2.0" in allowed.err
+    assert f"{REPO}: stays private" in allowed.err
+    assert private.private
+
+
 LICENSES = [
     ("cc-by-nc-4.0", "apache-2.0", True),
     ("cc-by-nc-4.0", "cc-by-nc-4.0", False),
@@ -154,13 +174,32 @@ LICENSES = [
     ("LicenseRef-AcmeNC-1.0", "mit", True),
     ("LicenseRef-CCBYND", "apache-2.0", True),
     ("LicenseRef-acme-nc", "apache-2.0", True),
-    ("LicenseRef-Standard-Vendor", "mit", False),
+    ("LicenseRef-Standard-Vendor", "mit", True),
+    ("LicenseRef-Proprietary", "apache-2.0", True),
+    ("LicenseRef-evaluation-only", "apache-2.0", True),
+    ("LicenseRef-ResearchOnly", "cc-by-nc-4.0", True),
+    ("LicenseRef-no-derivatives", "apache-2.0", True),
+    ("BUSL-1.1", "apache-2.0", True),
+    ("Elastic-2.0", "apache-2.0", True),
+    ("BSD-3-Clause-No-Nuclear-License", "apache-2.0", True),
+    ("other", "mit", True),
+    ("unknown", "mit", True),
+    ("cc", "cc-by-4.0", True),
+    ("MIT OR LicenseRef-Proprietary", "mit", False),
+    ("MIT AND LicenseRef-Proprietary", "mit", True),
+    ("CC-BY-SA-3.0-DE", "cc-by-sa-4.0", False),
+    ("GPL-2.0-or-later WITH Classpath-exception-2.0", "gpl-3.0", False),
+    ("0BSD", "mit", False),
+    ("MIT-0", "mit", False),
+    ("ODC-By-1.0", "mit", False),
+    ("OGL-UK-3.0", "mit", False),
+    ("llama3.1", "mit", False),
     ("CC-BY-NC-4.0", "mit", True),
     ("MIT AND CC-BY-NC-4.0", "mit", True),
     ("MIT OR CC-BY-NC-4.0", "mit", False),
     ("cc-by-4.0", "mit", False),
 ]
-"""Of a source, of the dataset, and whether the one forbids the other."""
+"""Of a source, of the dataset, and whether the one forbids the other, or is not known."""
 
 
 def test_the_dry_run_names_every_license_that_forbids_it(tmp_path: Path) -> None:

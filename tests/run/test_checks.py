@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,34 @@ def test_a_run_says_the_same_as_a_check_and_writes_nothing(tmp_path: Path) -> No
             Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")(until=until)
         assert len(refused.value.problems) == len(lines) == 2
         assert not (tmp_path / "run").exists()
+
+
+LATE = """\
+id: rules
+version: 1.0.0
+title: Rules
+license: CC0-1.0
+principles:
+  - {id: late, statement: Be late., compare: [Which is later?], applies_when: {categories: [late]}}
+  - {id: kind, statement: Be kind., compare: [Which is kinder?]}
+"""
+
+
+@pytest.mark.slow
+def test_a_small_file_of_a_million_rows_is_checked_by_its_first_rows_and_nothing_is_concluded_of_the_others(
+    tmp_path: Path,
+) -> None:
+    with gzip.open(tmp_path / "p.jsonl.gz", "wt", compresslevel=1) as file:
+        file.writelines(f'{{"prompt":"q{i}","kind":"early"}}\n' for i in range(100_000))
+        file.write('{"prompt":"q","kind":"late"}\n' * 900_000)
+    (tmp_path / "rules.yaml").write_text(LATE)
+    text = START.replace("lilliput: 3", "path: p.jsonl.gz, category_column: kind").replace("lilliput", "rules.yaml")
+    text = text.replace("provider: simulated", f"{FAR}, price: {{input: 1, output: 1}}, api_key_env: null")
+    began = time.process_time()
+    warnings = run_of(tmp_path, text + JUDGED).check()
+    assert time.process_time() - began < 20, "all rows take a minute"
+    assert [line for line in warnings if "check read the first 100,000 rows" in line]
+    assert not [line for line in warnings if "no prompt selects" in line], "the others are of its category"
 
 
 JUDGED = "candidates: [{model: w, per_prompt: 2}]\njudging: {judges: [{model: w}]}\n"

@@ -123,6 +123,22 @@ def test_requests_as_they_stand_on_the_wire_are_checked(serve: Serve, tmp_path: 
     assert status("POST /session", f"{page}Transfer-Encoding: chunked\r\n", chunked) == 413
 
 
+def test_half_open_connections_keep_no_annotator_out(serve: Serve, tmp_path: Path) -> None:
+    page, url = serve(str(make_run(tmp_path / "tried", questions(6))), "--rater", "ann")
+    host = url.split("/")[2]
+    head = f"POST /session HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nContent-Type: application/json\r\n"
+    begun = [b"", b"GET / HTT", f"{head}Content-Length: 100\r\n\r\n{{".encode()]
+    with contextlib.ExitStack() as stack:
+        for number in range(900):
+            wire = stack.enter_context(socket.create_connection(("127.0.0.1", int(host.rpartition(":")[2]))))
+            wire.sendall(begun[number % len(begun)])
+            if number % 300 == 299:
+                assert asyncio.run(answer_all({"ann": url}, rate)) == (6 if number == 299 else 0)
+    page.send_signal(signal.SIGINT)
+    _, err = page.communicate(timeout=20)
+    assert (page.returncode, "Traceback" in err) == (0, False), err
+
+
 @pytest.mark.parametrize(
     ("host", "allowed", "said"),
     [
