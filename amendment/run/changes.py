@@ -7,7 +7,7 @@ Covered: every setting that changes what a stage makes, by its path. Not covered
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from amendment.errors import ConfigError
 from amendment.records import Record
 from amendment.run.context import PRESENTATION
 from amendment.run.runfile.config import RunFile
+from amendment.stages.contract import dump
 from amendment.text import plain
 from amendment.yamlfile import read_yaml, validate
 
@@ -51,14 +52,17 @@ def changes(config: RunFile, folder: Path) -> list[Change]:
     before = resolved_before(folder)
     if before is None:
         return []
-    was, now = _settings(before), _settings(config)
-    paths = dict.fromkeys((*now, *was))
-    return [Change(path=path, was=was.get(path), now=now.get(path)) for path in paths if was.get(path) != now.get(path)]
+    written, was, now = _settings(read_yaml(folder / "run.yaml").data), _settings(dump(before)), _settings(dump(config))
+    return [
+        Change(path=path, was=was.get(path), now=now.get(path))
+        for path in dict.fromkeys((*now, *was))
+        # earlier versions wrote no null, so a setting that they left out may have been one
+        if was.get(path) != now.get(path) and (path in written or now.get(path) is not None)
+    ]
 
 
-def _settings(config: RunFile) -> dict[str, Any]:
-    """Every setting that counts, by its path; absent ones have none."""
-    data = config.model_dump(mode="json", by_alias=True, exclude_none=True)
+def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting that counts, by its path."""
     parts = {key: value for key, value in data.items() if key not in ASIDE}
     parts["models"] = {
         name: {key: value for key, value in entry.items() if key not in PRESENTATION}

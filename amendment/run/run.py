@@ -33,7 +33,7 @@ from amendment.run.status import why_ended
 from amendment.run.summary import write_spending, write_summary
 from amendment.run.terms import Terms, agree, keys_of, outward_lines, remember_settings, uncovered_lines
 from amendment.stages import stages_of
-from amendment.stages.contract import StageResult
+from amendment.stages.contract import StageResult, dump
 from amendment.stages.kinship import kinship_warnings
 from amendment.stages.passes import Elsewhere, one_pass
 from amendment.text import plain
@@ -349,8 +349,7 @@ class Run(AbstractContextManager["Run"]):
         spending = write_spending(self.folder, self._context.calls, pairs=pairs, possibly_paid=lost)
         summary = write_summary(self.config, workspace, stages, spending)
         if running is None:
-            configuration = self.config.model_dump(mode="json", by_alias=True, exclude_none=True)
-            write_manifest(self.folder, configuration, summary, self._context.constitutions)
+            write_manifest(self.folder, dump(self.config), summary, self._context.constitutions)
         return _Reported(summary, spending)
 
     def _summary_bytes(self) -> bytes | None:
@@ -366,10 +365,9 @@ class Run(AbstractContextManager["Run"]):
             self._progress.say(f"{self.folder / REPORT} was not written ({reason}); try amendment report {self.folder}")
 
     def _write_config(self) -> None:
-        """The resolved run file, defaults included, and the version that reads it."""
+        """The resolved run file, with every default and every null, and the version that reads it."""
         try:
-            resolved = self.config.model_dump(mode="json", by_alias=True, exclude_none=True)
-            text = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
+            text = yaml.safe_dump(dump(self.config), sort_keys=False, allow_unicode=True)
             write_text(self.folder / "run.yaml", f"# resolved by amendment {__version__}\n{text}")
         except OSError as fault:
             if is_full(fault, self.folder):
