@@ -22,6 +22,7 @@ from amendment.llm.trust import Trust
 from amendment.publishing.manifest import write_manifest
 from amendment.report import PairView, PromptStory, Records, RunReader, VerdictView, write_report
 from amendment.report.page import REPORT
+from amendment.run.changes import given_in, with_kept_defaults
 from amendment.run.checks import LoadedRun, check_run_file, load_run_file, load_run_settings
 from amendment.run.context import Patience, RunContext
 from amendment.run.engine import RunFolder, RunStage, assemble, up_to
@@ -101,9 +102,10 @@ class Run(AbstractContextManager["Run"]):
         patience: Patience = Patience(),  # noqa: B008 - immutable
         terms: Terms = Terms(),  # noqa: B008 - immutable
     ) -> None:
-        self.config = loaded.config
         self.folder = folder or Path("runs") / loaded.config.name
-        self._loaded = loaded
+        self._given = given_in(loaded.config)
+        self._loaded = loaded = with_kept_defaults(loaded, self.folder)
+        self.config = loaded.config
         self._terms = terms
         self._progress = progress if isinstance(progress, Progress) else open_progress(progress)
         self._is_lent = False
@@ -260,9 +262,12 @@ class Run(AbstractContextManager["Run"]):
             for line in uncovered_lines(self._loaded, left):
                 self._progress.say(line)
             redact_logs(*keys_of(self.config))
+        else:
+            for line in self._loaded.kept:
+                self._progress.say(line)
         self._context.calls.ledger  # noqa: B018 - opening it locks the folder before anything is written
         self._write_config()
-        remember_settings(wanted, self.folder)
+        remember_settings(wanted, self.folder, self._given)
 
     def _stages(self) -> list[RunStage]:
         try:
