@@ -99,7 +99,8 @@ def with_kept_defaults(loaded: LoadedRun, folder: Path) -> LoadedRun:
     was, data = _resolved(folder), given_in(loaded.config)
     try:
         then = RunFile.model_validate((remembered(folder) or {}).get(GIVEN) or _as_then(data, was))
-        kept = [*_changed_defaults(*map(_counting, (was, dump(then), dump(loaded.config))), data)]
+        was, expected, now = _counting(was), _counting(dump(then)), _counting(dump(loaded.config))
+        kept = [*_changed_defaults(was, expected, now, data)]
         for default in kept:
             _put(data, default)
         config = RunFile.model_validate(data)
