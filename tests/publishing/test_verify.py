@@ -117,9 +117,11 @@ def test_whatever_is_missing_changed_or_added_is_named(chain: Path, tmp_path: Pa
 def test_a_file_that_is_only_called_like_one_that_grows_is_found(chain: Path) -> None:
     grown = ("ledger.sqlite-wal", "labels.sqlite.lock", "labels-evaluate-seal.sqlite-journal", "amend/evidence.json")
     shown = ("publish/certificate.json", "publish/models/dpo/README.md", "publish/constitutions/our-rules.json")
-    evil = ("ledger.sqlite.evil.parquet", "ledger.sqlite-wal.parquet", "labels-evil.sqlite", "publish/evil.parquet")
-    evil += ("publish/data/train.parquet", "publish/models/dpo/model.safetensors", "amend/evil.parquet")
-    evil += ("ledger.sqlite-shm/evil.parquet", "publish/constitutions/a/evil.json")
+    evil = [
+        *("ledger.sqlite.evil.parquet", "ledger.sqlite-wal.parquet", "ledger.sqlite-shm/evil.parquet"),
+        *("publish/evil.parquet", "publish/data/train.parquet", "publish/models/dpo/model.safetensors"),
+        *("labels-evil.sqlite", "amend/evil.parquet", "publish/constitutions/a/evil.json"),
+    ]
     for name in (*grown, *shown, *evil):
         (chain / name).parent.mkdir(parents=True, exist_ok=True)
         (chain / name).write_text("{}")

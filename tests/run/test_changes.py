@@ -13,10 +13,11 @@ from amendment.run import Result
 from amendment.run.checks import check_run_file, load_run_file
 from amendment.run.runfile.config import RunFile
 from amendment.stages.contract import dump
-from tests.run.conftest import SMALL, dataset_of
+from tests.run.conftest import SMALL
 from tests.run.small_runs import Said, made, run_of
 from tests.run.spot_checked import SIMULATED
 from tests.run.test_training_run import EVERYTHING
+from tests.vendors.runs import dataset_of
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = [*sorted((ROOT / "examples").glob("*.yaml"))]
