@@ -244,17 +244,24 @@ MOST_OPEN = 20
 
 @ledger.command("verify")
 def verify_ledger(place: LedgerPath, as_json: AsJson = False) -> None:
-    """Read and check a whole ledger; exit code 1 if anything in it has changed."""
+    """Compare a whole ledger with its hashes and with spending.json beside it; exit code 1 if anything has changed."""
+    from amendment.run.summary import less_than_spent
+
+    left_out = "times, faults, batches, and what somebody changed together with its hash"
     with _opened(place) as reader:
         damage = reader.damage()
-        count = 0 if damage else len(reader)
+        count, less = (0, []) if damage else (len(reader), less_than_spent(reader))
+    if less is None:
+        left_out += "; calls and costs, since there is no spending.json to compare them with"
+    damage += less or ()
     if as_json:
-        typer.echo(json.dumps({"replies": count, "damage": damage}, indent=1))
+        typer.echo(json.dumps({"replies": count, "damage": damage, "not looked at": left_out}, indent=1))
     else:
         for line in damage:
             typer.echo(plain(line, longest=LONGEST))
-        verdict = f"{len(damage)} places are damaged" if damage else f"{count:,} replies, all unchanged"
-        typer.echo(verdict)
+        verdict = f"{count:,} replies and their requests, all unchanged"
+        typer.echo(f"{len(damage)} places are damaged" if damage else verdict)
+        typer.echo(f"not looked at: {left_out}")
     if damage:
         raise typer.Exit(1)
 

@@ -4,8 +4,8 @@ A reader in another process sees what is committed, at any time, and changes not
 journal that one connection restarts while another one writes or checkpoints; a ledger has one connection that
 writes, and every other one is opened read-only and never checkpoints, so that defect has no second party here.
 
-Covered: damage is found (SQLite's integrity check, a checksum of every raw reply). Not covered: repair, which SQLite's
-own `.recover` does; rows that are gone without a trace, as when a journal was lost with its disk.
+Covered: damage is found (SQLite's integrity check, the hash of every request and every raw reply). Not covered: repair,
+which SQLite's own `.recover` does; rows that are gone without a trace, as when a journal was lost with its disk.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Self
 
 from amendment.errors import LedgerError
 from amendment.files import full_disk, is_full
+from amendment.hashing import HASH_PREFIX, name_of
 from amendment.text import plain
 
 VERSION = 3
@@ -231,6 +232,10 @@ class Reader:
         try:
             for attempt, raw, checksum in self._db.execute("SELECT attempt, raw, sha256 FROM reply"):
                 problems += [] if _is_whole(raw, checksum) else [_changed(attempt)]
+            for name, body in self._db.execute(_REQUESTS):
+                is_same = isinstance(body, bytes) and (name_of(body) == name or not str(name).startswith(HASH_PREFIX))
+                lost = f"the request {name} is gone, or not what was written; take the ledger from a copy"
+                problems += [] if is_same else [lost]
         except sqlite3.Error as fault:
             problems.append(str(fault))
         return problems
@@ -273,6 +278,9 @@ def _changed(attempt: int) -> str:
     )
 
 
+_REQUESTS = """
+SELECT id, body FROM request UNION ALL SELECT request, NULL FROM attempt WHERE request NOT IN (SELECT id FROM request)
+"""
 _FIND = """
 SELECT r.attempt, r.raw, r.sha256 FROM attempt a JOIN reply r ON r.attempt = a.number
 WHERE a.request = ? ORDER BY a.number DESC LIMIT 1

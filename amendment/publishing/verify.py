@@ -29,13 +29,15 @@ OF_A_RUN = (MANIFEST, SIGNATURE, "report.html", "run.lock", "settings.json", "sp
 """Files of a run that a manifest cannot vouch for: they hold times, the manifest itself, or what is in other files."""
 OF_A_COPY = (MANIFEST, SIGNATURE, CARD, ".gitattributes")
 """Beside what a published manifest names: itself, its signature, the card, which may be edited, what the Hub adds."""
-GROWING = re.compile(r"publish/|amend/|\.git/|ledger\.sqlite|labels(-[a-z]+)*\.sqlite")
-"""Of a run: what a dry run of publishing shows, what `amend` proposes, the user's own history, and everything of ledger
-and labels, which grow without a stage."""
-KEPT_OF_A_COPY = re.compile(r"\.git/|\.cache/huggingface/")
-"""Where git and the Hub's client keep what they know of a copy."""
-WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf")
-"""Endings of models. The run's folders other than its stages' hold none, so one that is there is somebody else's."""
+GROWING = re.compile(
+    r"(ledger|labels(-evaluate)?(-seal)?)\.sqlite(-wal|-shm|-journal|\.lock)?|amend/(constitution\.yaml|evidence\.json)|"
+    r"publish/((README|certificate|figures)\.md|(certificate|croissant|manifest|manifest\.intoto)\.json|"
+    r"constitutions/[\w.-]+\.json|models/[\w.-]+/README\.md)|\.git/.*"
+)
+"""Of a run: ledger and labels, which grow without a stage, what `amend` proposes, what a dry run of publishing shows,
+and the user's own history."""
+KEPT_OF_A_COPY = re.compile(r"(\.git|\.cache/huggingface)/.*")
+"""What git and the Hub's client keep of what they know of a copy."""
 PAIRS = ("dataset/", "export/", "data/")
 """Where rows of the dataset lie, in a run and in a copy."""
 BOTH = "both"
@@ -155,8 +157,7 @@ def added(folder: Path, files: Iterable[str], *, is_published: bool = False) -> 
     kept = KEPT_OF_A_COPY if is_published else GROWING
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        is_model = path.suffix in WEIGHTS and not KEPT_OF_A_COPY.match(name)
-        if kept.match(name) and not is_model:
+        if kept.fullmatch(name):
             continue
         if path.is_symlink() and (path.is_dir() or not is_published):
             yield Mismatch("added", name, "a link, and nothing of this folder")

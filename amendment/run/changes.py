@@ -1,25 +1,36 @@
 """What differs between the run file as a folder's run resolved it and as it is now.
 
-Covered: every setting that changes what a stage makes, by its path. Not covered: what lies outside the file
-(constitutions, judges' texts, data), whose changes the stages' own keys tell.
+Covered: every setting that changes what a stage makes, by its path; defaults that have changed since the folder's run
+was made, which stay there what they were. Not covered: what lies outside the file (constitutions, judges' texts, data),
+whose changes the stages' own keys tell; settings that the version of then did not have.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
 
 from amendment.errors import ConfigError
+from amendment.llm.specs import FUNCTION
 from amendment.records import Record
+from amendment.run.checks import LoadedRun
 from amendment.run.context import PRESENTATION
 from amendment.run.runfile.config import RunFile
+from amendment.stages.contract import dump
 from amendment.text import plain
-from amendment.yamlfile import read_yaml, validate
+from amendment.yamlfile import Document, Loc, read_yaml
 
 ASIDE = {"name", "budget", "prices", "publish"}
 """Parts of a run file that change how it is made, what it may cost and where it goes, and not what is made."""
+REMEMBERED = "settings.json"
+"""In a run's folder: the settings of each stage, as a hash, and under GIVEN those that the user's run file set."""
+GIVEN = "run file"
+_UNSET = object()
 
 
 class Change(Record):
@@ -35,46 +46,140 @@ class Change(Record):
         return f"{plain(self.path)}: was {_shown(self.was)}, is {_shown(self.now)}"
 
 
-def resolved_before(folder: Path) -> RunFile | None:
-    """The run file that the folder's run last followed; None where there was none, or none that this version reads."""
-    path = folder / "run.yaml"
-    if not path.is_file():
-        return None
+class _ChangedDefault(NamedTuple):
+    loc: Loc
+    was: Any
+    now: Any
+
+    def line(self, document: Document) -> str:
+        was, now, key = _json(self.was), _json(self.now), self.loc[-1]
+        return (
+            f"{document.place(self.loc)}: the default was {was} when this folder's run was made, and is {now} now. The "
+            f"run keeps {was}. Write {key}: {was} to keep it everywhere, or {key}: {now} to take the new one"
+        )
+
+
+def remembered(folder: Path) -> dict[str, Any] | None:
+    """What the last start wrote down of its settings; None where there is nothing that can be read."""
     try:
-        return validate(read_yaml(path), RunFile)
-    except ConfigError:
+        content = json.loads((folder / REMEMBERED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
+    return content if isinstance(content, dict) else None
 
 
 def changes(config: RunFile, folder: Path) -> list[Change]:
-    """The settings that differ from those of the folder's run, in the order of the file; none without such a run."""
-    before = resolved_before(folder)
-    if before is None:
+    """The settings that differ from those of the folder's run, in the order of the file; none without such a run, and
+    where this version cannot read its file."""
+    written = _resolved(folder)
+    try:
+        known, was, now = map(_flat, (written, dump(RunFile.model_validate(written)), dump(config)))
+    except ValidationError:
         return []
-    was, now = _settings(before), _settings(config)
-    paths = dict.fromkeys((*now, *was))
-    return [Change(path=path, was=was.get(path), now=now.get(path)) for path in paths if was.get(path) != now.get(path)]
+    return [
+        Change(path=path, was=was.get(path), now=now.get(path))
+        for path in dict.fromkeys((*now, *was))
+        # earlier versions wrote no null, so a setting that they left out may have been one
+        if was.get(path) != now.get(path) and (path in known or now.get(path) is not None)
+    ]
 
 
-def _settings(config: RunFile) -> dict[str, Any]:
-    """Every setting that counts, by its path; absent ones have none."""
-    data = config.model_dump(mode="json", by_alias=True, exclude_none=True)
+def given_in(config: RunFile) -> dict[str, Any]:
+    """The settings of a run file that are not left to their defaults."""
+    return config.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def with_kept_defaults(loaded: LoadedRun, folder: Path) -> LoadedRun:
+    """The run file with each default that has changed since the folder's run was made as it was then; `kept` has a
+    sentence for each.
+
+    A default has changed where what the user set then leads to another value in this version than it led to then.
+    Folders of versions that did not write down what the user had set are taken to have had the same settings set.
+    """
+    was, data = _resolved(folder), given_in(loaded.config)
+    try:
+        then = RunFile.model_validate((remembered(folder) or {}).get(GIVEN) or _as_then(data, was))
+        was, expected, now = _counting(was), _counting(dump(then)), _counting(dump(loaded.config))
+        kept = [*_changed_defaults(was, expected, now, data)]
+        for default in kept:
+            _put(data, default)
+        config = RunFile.model_validate(data)
+    except ValidationError:  # this version does not take what was set, or what was the default
+        return loaded
+    if not kept:
+        return loaded
+    answered = {name: spec for name, spec in loaded.config.models.items() if spec.provider == FUNCTION}
+    config = config.model_copy(update={"models": {**config.models, **answered}})
+    document = replace(loaded.document, data=data)
+    return loaded._replace(config=config, document=document, kept=tuple(default.line(document) for default in kept))
+
+
+def _resolved(folder: Path) -> dict[str, Any]:
+    """The run file that the folder's run last followed, with its defaults; empty where there is none."""
+    try:
+        data = read_yaml(folder / "run.yaml").data
+    except ConfigError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _as_then(given: Any, was: Any) -> Any:
+    """The settings that are given now, with the values of then."""
+    if isinstance(given, dict) and isinstance(was, dict):
+        return {key: _as_then(value, was[key]) for key, value in given.items() if key in was}
+    if isinstance(given, list) and isinstance(was, list) and len(given) == len(was):
+        return [*map(_as_then, given, was)]
+    return was
+
+
+def _changed_defaults(was: Any, then: Any, now: Any, given: Any, loc: Loc = ()) -> Iterator[_ChangedDefault]:
+    """The settings in which `was` and `then` differ, and which are not `given` and so still at their default."""
+    if isinstance(given, list):
+        was, then, now, given = (
+            dict(enumerate(part)) if isinstance(part, list) else part for part in (was, then, now, given)
+        )
+    if isinstance(was, dict) and isinstance(then, dict) and isinstance(now, dict):
+        for key in (key for key in now if key in was and key in then):
+            inner = given.get(key, _UNSET) if isinstance(given, dict) else _UNSET
+            yield from _changed_defaults(was[key], then[key], now[key], inner, (*loc, key))
+    elif given is _UNSET and was != then == now:
+        yield _ChangedDefault(loc, was, now)
+
+
+def _put(data: Any, default: _ChangedDefault) -> None:
+    *parts, last = default.loc
+    for part in parts:
+        data = data.setdefault(part, {}) if isinstance(data, dict) else data[part]
+    data[last] = default.was
+
+
+def _counting(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a run file that count for what is made."""
     parts = {key: value for key, value in data.items() if key not in ASIDE}
     parts["models"] = {
         name: {key: value for key, value in entry.items() if key not in PRESENTATION}
         for name, entry in parts.get("models", {}).items()
     }
-    return dict(_flat(parts, ""))
+    return parts
 
 
-def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+def _flat(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting that counts, by its path."""
+    return dict(_leaves(_counting(data), ""))
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
     if parts is None:
         yield path, value
         return
     for key, inner in parts:
-        yield from _flat(inner, f"{path}.{key}" if path else str(key))
+        yield from _leaves(inner, f"{path}.{key}" if path else str(key))
 
 
 def _shown(value: Any) -> str:
-    return "not set" if value is None else plain(json.dumps(value, ensure_ascii=False), longest=80)
+    return "not set" if value is None else _json(value)
+
+
+def _json(value: Any) -> str:
+    return plain(json.dumps(value, ensure_ascii=False), longest=80)

@@ -60,6 +60,8 @@ class LoadedRun(NamedTuple):
     document: Document
     base: Path
     """The folder of the file, from which its paths are meant."""
+    kept: tuple[str, ...] = ()
+    """Defaults that are those of the version that made the run's folder, a sentence each."""
 
 
 def load_run_file(
@@ -204,7 +206,7 @@ def check_run_file(
         problems += unpriced_problems(loaded)
     if problems:
         raise ConfigError(capped(problems))
-    return [str(warning) for warning in capped(warnings, most=20)]
+    return [*loaded.kept, *map(str, capped(warnings, most=20))]
 
 
 def unpriced_problems(loaded: LoadedRun, stages: Collection[str] | None = None) -> list[Problem]:

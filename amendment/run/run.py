@@ -22,6 +22,7 @@ from amendment.llm.trust import Trust
 from amendment.publishing.manifest import write_manifest
 from amendment.report import PairView, PromptStory, Records, RunReader, VerdictView, write_report
 from amendment.report.page import REPORT
+from amendment.run.changes import given_in, with_kept_defaults
 from amendment.run.checks import LoadedRun, check_run_file, load_run_file, load_run_settings
 from amendment.run.context import Patience, RunContext
 from amendment.run.engine import RunFolder, RunStage, assemble, up_to
@@ -33,7 +34,7 @@ from amendment.run.status import why_ended
 from amendment.run.summary import write_spending, write_summary
 from amendment.run.terms import Terms, agree, keys_of, outward_lines, remember_settings, uncovered_lines
 from amendment.stages import stages_of
-from amendment.stages.contract import StageResult
+from amendment.stages.contract import StageResult, dump
 from amendment.stages.kinship import kinship_warnings
 from amendment.stages.passes import Elsewhere, one_pass
 from amendment.text import plain
@@ -101,9 +102,10 @@ class Run(AbstractContextManager["Run"]):
         patience: Patience = Patience(),  # noqa: B008 - immutable
         terms: Terms = Terms(),  # noqa: B008 - immutable
     ) -> None:
-        self.config = loaded.config
         self.folder = folder or Path("runs") / loaded.config.name
-        self._loaded = loaded
+        self._given = given_in(loaded.config)
+        self._loaded = loaded = with_kept_defaults(loaded, self.folder)
+        self.config = loaded.config
         self._terms = terms
         self._progress = progress if isinstance(progress, Progress) else open_progress(progress)
         self._is_lent = False
@@ -260,9 +262,12 @@ class Run(AbstractContextManager["Run"]):
             for line in uncovered_lines(self._loaded, left):
                 self._progress.say(line)
             redact_logs(*keys_of(self.config))
+        else:
+            for line in self._loaded.kept:
+                self._progress.say(line)
         self._context.calls.ledger  # noqa: B018 - opening it locks the folder before anything is written
         self._write_config()
-        remember_settings(wanted, self.folder)
+        remember_settings(wanted, self.folder, self._given)
 
     def _stages(self) -> list[RunStage]:
         try:
@@ -357,8 +362,7 @@ class Run(AbstractContextManager["Run"]):
         spending = write_spending(self.folder, self._context.calls, pairs=pairs, possibly_paid=lost)
         summary = write_summary(self.config, workspace, stages, spending)
         if running is None:
-            configuration = self.config.model_dump(mode="json", by_alias=True, exclude_none=True)
-            write_manifest(self.folder, configuration, summary, self._context.constitutions)
+            write_manifest(self.folder, dump(self.config), summary, self._context.constitutions)
         return _Reported(summary, spending)
 
     def _summary_bytes(self) -> bytes | None:
@@ -374,10 +378,9 @@ class Run(AbstractContextManager["Run"]):
             self._progress.say(f"{self.folder / REPORT} was not written ({reason}); try amendment report {self.folder}")
 
     def _write_config(self) -> None:
-        """The resolved run file, defaults included, and the version that reads it."""
+        """The resolved run file, with every default and every null, and the version that reads it."""
         try:
-            resolved = self.config.model_dump(mode="json", by_alias=True, exclude_none=True)
-            text = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
+            text = yaml.safe_dump(dump(self.config), sort_keys=False, allow_unicode=True)
             write_text(self.folder / "run.yaml", f"# resolved by amendment {__version__}\n{text}")
         except OSError as fault:
             if is_full(fault, self.folder):

@@ -171,6 +171,18 @@ def _drifts(ledger: Reader) -> list[dict[str, Any]]:
     ]
 
 
+def less_than_spent(ledger: Reader) -> list[str] | None:
+    """What a ledger has less of than the `spending.json` beside it, as sentences; None without such a file. A ledger
+    only grows, so somebody has changed or deleted rows."""
+    now = _spending_of(ledger, pairs=None)["total"]
+    try:
+        before = json.loads((ledger.path.parent / "spending.json").read_text(encoding="utf-8"))["total"]
+        less = [name for name in _SUMS if now[name] < before[name] - 1e-9]  # sums of floats
+        return [f"spending.json counts {before[name]:.6g} {name}, and the ledger has {now[name]:.6g}" for name in less]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def over_all_starts(spending: Mapping[str, Any]) -> dict[str, Any]:
     """Without what holds for the last start alone, so that starting a finished run again changes nothing."""
     return {name: value for name, value in spending.items() if name != "notices"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from amendment.hashing import content_id
 from amendment.llm.ledger_reading import Reader
 from amendment.llm.specs import AnthropicSpec, OpenAISpec
 from amendment.llm.trust import Trust
-from amendment.run.changes import changes
+from amendment.run.changes import GIVEN, REMEMBERED, changes, remembered
 from amendment.run.checks import LoadedRun, unpriced_problems
 from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder, RunStage, assemble
@@ -28,9 +28,6 @@ from amendment.run.plan import Asks, contact_lines, contacts, file_lines, outsid
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
 from amendment.text import plain
-
-REMEMBERED = "settings.json"
-"""In a run's folder: the settings of each stage, as a hash."""
 
 
 class Terms(NamedTuple):
@@ -143,14 +140,16 @@ def repeated_asks(loaded: LoadedRun, folder: Path, *, until: str | None = None) 
     return [row for row in asks if row.calls and row.stage in counted and _costs(loaded.config, row.model)]
 
 
-def remember_settings(wanted: Sequence[RunStage], folder: Path) -> None:
-    """Write down the settings of these stages, so that a later start can see what has changed since.
+def remember_settings(wanted: Sequence[RunStage], folder: Path, given: Mapping[str, Any]) -> None:
+    """Write down the settings of these stages, so that a later start can see what has changed since, and those that
+    the user has given, so that it can see which defaults have.
 
     A run does so when it begins, after `refuse_changes`: a change is accepted once. `wanted` are
     the stages that it is going to make; the entries of others stay.
     """
-    before = _remembered(folder)
-    settings = {**(before or {}), **{stage.name: content_id(dict(stage.settings)) for stage in wanted}}
+    before = remembered(folder)
+    now = {stage.name: content_id(dict(stage.settings)) for stage in wanted}
+    settings = {**(before or {}), **now, GIVEN: given}
     if settings != before:
         write_text(folder / REMEMBERED, json.dumps(settings, indent=1) + "\n")
 
@@ -160,19 +159,11 @@ def _altered(stages: Sequence[RunStage], folder: Path) -> list[str] | None:
 
     None where the folder does not say. A stage that was not part of the run then is none of them.
     """
-    before = _remembered(folder)
+    before = remembered(folder)
     if before is None:
         return None
     present = {stage.name: content_id(dict(stage.settings)) for stage in stages}
     return [name for name, now in present.items() if before.get(name, now) != now]
-
-
-def _remembered(folder: Path) -> dict[str, Any] | None:
-    try:
-        remembered = json.loads((folder / REMEMBERED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return remembered if isinstance(remembered, dict) else None
 
 
 def _begun(folder: Path) -> set[str]:

@@ -107,8 +107,9 @@ class AuditStage(Stage):
         """One place says what is required, and a bar needs labels that can be compared with it."""
         gate = ("spot_check", "gate") if self.people else ()
         if gate:
-            for name in sorted(Required.model_fields.keys() & self.settings.model_fields_set):
-                yield (name,), f"a run with a spot check says it in its gate; write spot_check.gate.{name}"
+            for name, field in Required.model_fields.items():
+                if getattr(self.settings, name) != field.default:
+                    yield (name,), f"a run with a spot check says it in its gate; write spot_check.gate.{name}"
         is_with_truth = any(source.kind == "truth" for source in self.settings.verdicts)
         if asked_of(self.settings).min_agreement is not None and not is_with_truth:
             place = (*gate, "min_agreement")

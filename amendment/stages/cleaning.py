@@ -75,7 +75,7 @@ class Cleaning:
         self._one_sided: list[OneSided] = []
         if config is None:
             return
-        settings = context.config.model_dump(mode="json", by_alias=True, exclude_none=True)
+        settings = dump(context.config)
         scanner = run_scanner(key_variables(settings)) if of_prompts else None  # of pairs, dataset.secrets decides
         self._prompts = NearCopies(config.near_copies) if config.near_copies is not None else None
         self._source_of: dict[str, str] = {}

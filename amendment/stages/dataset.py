@@ -146,7 +146,7 @@ class DatasetStage(Stage):
             sides, by_source = mixed.rows, mixed.by_source
             counts |= mixed.counts
         cleaned, funnel = cleaning.finish(context.workspace, self.name, before)
-        settings = context.config.model_dump(mode="json", by_alias=True, exclude_none=True)
+        settings = dump(context.config)
         scanner = run_scanner(key_variables(settings))
         sides, with_key = sift(sides, lambda pair: _cells(own.row(pair)), scanner, self.config.secrets)
         left_out += with_key

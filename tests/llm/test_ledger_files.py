@@ -177,7 +177,7 @@ def test_a_flipped_byte_is_refused_or_means_nothing(whole: Path, tmp_path: Path,
 
 def test_a_changed_reply_is_not_handed_out_and_verify_says_how_to_have_it_asked_for_again(tmp_path: Path) -> None:
     path = filled(tmp_path / "ledger.sqlite", 3)
-    assert amendment("verify", tmp_path) == "3 replies, all unchanged\n"
+    assert amendment("verify", tmp_path).startswith("3 replies and their requests, all unchanged\n")
     change(path, "UPDATE reply SET raw = x'00' WHERE attempt = 2")
     with Ledger(path) as ledger, pytest.raises(LedgerError, match="the reply of attempt 2 is not what was written"):
         ledger.find("r1")

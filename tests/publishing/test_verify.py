@@ -114,6 +114,20 @@ def test_whatever_is_missing_changed_or_added_is_named(chain: Path, tmp_path: Pa
     }
 
 
+def test_a_file_that_is_only_called_like_one_that_grows_is_found(chain: Path) -> None:
+    grown = ("ledger.sqlite-wal", "labels.sqlite.lock", "labels-evaluate-seal.sqlite-journal", "amend/evidence.json")
+    shown = ("publish/certificate.json", "publish/models/dpo/README.md", "publish/constitutions/our-rules.json")
+    evil = [
+        *("ledger.sqlite.evil.parquet", "ledger.sqlite-wal.parquet", "ledger.sqlite-shm/evil.parquet"),
+        *("publish/evil.parquet", "publish/data/train.parquet", "publish/models/dpo/model.safetensors"),
+        *("labels-evil.sqlite", "amend/evil.parquet", "publish/constitutions/a/evil.json"),
+    ]
+    for name in (*grown, *shown, *evil):
+        (chain / name).parent.mkdir(parents=True, exist_ok=True)
+        (chain / name).write_text("{}")
+    assert findings_in(chain) == {("added", name) for name in evil}
+
+
 def rewrite(folder: Path, name: str, change: Callable[[list[dict[str, Any]]], None]) -> None:
     """Change rows of a table, and the manifest with it, as somebody who covers their tracks would."""
     path = folder / name
