@@ -151,7 +151,15 @@ class Model:
             request, reply = await forms.ask(request, send=send, find=self.calls.ledger.find)
         else:
             reply = await send(request)
-        return Answer(reply, self._origin(request, reply), request)
+        origin = Origin(
+            model=reply.model or self.model,
+            provider=request.provider,
+            host=request.host,
+            sampling=request.sampling,
+            request=request.id,
+            toolkit=__version__,
+        )
+        return Answer(reply, origin, request)
 
     async def score(
         self,
