@@ -407,5 +407,5 @@ def _by_people(pair: Pair, labels: Mapping[str, float], p: float) -> Pair:
 
 def _revision_lines(counts: Mapping[str, Any]) -> list[str]:
     outcomes = counts_shown({name: count for name, count in counts.items() if name != "share"})
-    share = estimate_shown(counts["share"], share=True)
+    share = estimate_shown(counts["share"])
     return [f"- revisions against their drafts: {outcomes}; share that is better {share}"]

@@ -424,7 +424,7 @@ def _against_truth(answers: Answers) -> dict[str, Any]:
     steps = dict.fromkeys([*((name, names[0]) for name in names[1:]), *zip(names[1:], names, strict=False)])
     return {
         "policies": {name: _truth_row(facts) for name, facts in truths.items()},
-        "differences": {f"{a} - {b}": difference(utilities[a], utilities[b]).to_json() for a, b in steps},
+        "differences": {f"{a} - {b}": difference(utilities[a], utilities[b]).within(-1, 1).to_json() for a, b in steps},
     }
 
 
@@ -439,7 +439,7 @@ def _truth_row(facts: Mapping[Asked, Truth]) -> dict[str, Any]:
     clusters = [prompt_id for prompt_id, _ in facts]
     attributes = np.array([fact.attributes for fact in facts.values()]).mean(axis=0)
     return {
-        "utility": clustered_mean([fact.utility for fact in facts.values()], clusters).to_json(),
+        "utility": clustered_mean([fact.utility for fact in facts.values()], clusters).within(0, 1).to_json(),
         "readable": share([float(fact.readable) for fact in facts.values()], clusters).to_json(),
         "attributes": {name: round(float(value), 4) for name, value in zip(ATTRIBUTES, attributes, strict=True)},
     }

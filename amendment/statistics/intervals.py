@@ -8,7 +8,7 @@ equal size it has the small-sample factor G / (G - 1) known as CR1, and Student'
 Promised: an interval is never invented. With fewer than two clusters, or where no variation between
 clusters was seen (all answers right, say), the sandwich knows nothing, and both bounds are nan.
 Few clusters: `cautioned` withholds the interval where there are fewer than five; the other functions give what the
-formula gives. Not covered: bounds are symmetric and not clipped, so the interval of a share may pass 0 or 1.
+formula gives. Bounds are symmetric: `within` cuts them at the ends of the range that a figure has.
 """
 
 from __future__ import annotations
@@ -47,6 +47,10 @@ class Estimate(NamedTuple):
     """How value and interval were computed, where more than one way is in use."""
     note: str = ""
     """What a reader must know before leaning on the interval: a fallback, too few clusters, why there is none."""
+
+    def within(self, least: float = -math.inf, most: float = math.inf) -> Estimate:
+        """The same with its bounds cut at the ends of the figure's range; nan stays."""
+        return self._replace(low=max(self.low, float(least)), high=min(self.high, float(most)))
 
     def to_json(self) -> dict[str, float | int | str | None]:
         """JSON values: nan becomes null; `method` and `note` are left out where empty."""
