@@ -25,6 +25,7 @@ from amendment.data.sources import PromptFile
 from amendment.errors import AmendmentError, ConfigError, DataError
 from amendment.files import folder_state, write_text
 from amendment.hashing import content_id
+from amendment.keys import masked
 from amendment.llm.embeddings import missing_embeddings
 from amendment.llm.model import Model
 from amendment.llm.specs import found_folder
@@ -276,8 +277,9 @@ class EvaluateStage(Stage):
     def texts(self, folder: Path) -> list[str]:
         lines = []
         for example in json.loads((folder / EXAMPLES).read_text(encoding="utf-8")):
-            lines.append(f"- {plain(example['prompt'])}")
-            lines += [f"  - {plain(name)}: {plain(text, longest=400)}" for name, text in example["answers"].items()]
+            lines.append(f"- {plain(masked(example['prompt']))}")
+            answers = example["answers"].items()
+            lines += [f"  - {plain(name)}: {plain(masked(text), longest=400)}" for name, text in answers]
         return ["Answers to the first of these prompts:", "", *lines] if lines else []
 
     def make(self, context: Context) -> StageResult:

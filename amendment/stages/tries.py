@@ -1,7 +1,8 @@
 """What the tries of the stage `construct` came to, by the principle or the entry that they were drawn by.
 
 Covered: tries, pairs and the reasons why others are none; what made no pair at all; what helps where answers are cut in
-more than a fifth of the tries. A try is two answers. Not covered: why single answers have no reply, see the stage's endings.
+more than a fifth of the tries. A try is two answers. Not covered: why single answers have no reply, see the stage's
+endings.
 """
 
 from __future__ import annotations
