@@ -30,6 +30,7 @@ from amendment.run.money import asking_stages, price_table, unbounded, unpriced
 from amendment.run.references import (
     PromptsSeen,
     category_problems,
+    pair_warnings,
     reference_problems,
     scope_problems,
     scope_warnings,
@@ -261,6 +262,7 @@ def _outside(
     if warnings is not None:
         unknown = unknown_raters(("pairs",), config.pairs) if inputs.counts[UNKNOWN] else ()
         doubtful = [*unused_warnings(config), *scope_warnings(config, rules, seen.scopes)]
+        doubtful += pair_warnings(config, len(inputs.places))
         warnings += _placed(document, [*doubtful, *config_warnings, *unknown])
     unfit = [*scope_problems(config, rules, seen.scopes), *seen.foreign_prompts(config)]
     return problems + _placed(document, [*unfit, *category_problems(config, seen.scopes)])

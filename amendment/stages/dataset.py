@@ -21,6 +21,7 @@ from amendment.preference import RaterVote, majority_of
 from amendment.preference.aggregate import person_votes
 from amendment.preference.pairs import TIED_POOL, preference_row
 from amendment.records import LABELLERS, Candidate, Pair, Preference, Verdict, text_of
+from amendment.report.before_use import pair_facts, too_few
 from amendment.stages.calibration import PROBABILITIES
 from amendment.stages.cleaning import DROPPED, ONE_SIDED_TABLE, Cleaning, clean_key, funnel_lines, one_sided_lines
 from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig
@@ -158,6 +159,8 @@ class DatasetStage(Stage):
         folder = context.workspace.folder
         outgoing = Outgoing(settings, run_pseudonyms(folder, settings, every))  # people.json says when these change
         exports = write_exports(folder, rows, outgoing.row)
+        for line in too_few(pair_facts(folder, [self.name])):
+            context.progress.say(f"{self.name}: {line}")
         sizes = {f"{side} pairs": len(of_side) for side, of_side in rows.items()}
         if with_key:
             kept = {pair.comparison_id for pair in every}

@@ -97,6 +97,22 @@ def bounds(estimate: Estimate) -> tuple[float, float] | None:
     return None if math.isnan(estimate.low) else (estimate.low, estimate.high)
 
 
+def is_beyond_chance(difference: Estimate, tests: int, level: float = 0.05) -> bool:
+    """Whether a difference with its interval of 95 % is no chance, as one of so many `tests` in a direction known
+    before: where nothing differs, at most `level` of families have a difference of which this holds (Bonferroni).
+
+    The interval is made as wide as one of 1 - 2 level / tests, and then has to leave out 0; where all clusters gave the
+    same value, the test of signs decides, whose p is 0.5 ** clusters.
+    """
+    alpha, clusters = level / tests, difference.clusters
+    if difference.note == NO_VARIATION:
+        return difference.value != 0 and 0.5**clusters <= alpha
+    if math.isnan(difference.low):
+        return False
+    half = max(difference.high - difference.value, difference.value - difference.low)  # `within` may have cut one
+    return abs(difference.value) > half * t_quantile(clusters - 1, 1 - 2 * alpha) / t_quantile(clusters - 1, 0.95)
+
+
 def clustered_mean(values: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95) -> Estimate:
     """The mean of `values`, one per row, with an interval clustered by `clusters`, one name per row.
 

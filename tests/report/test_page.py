@@ -270,7 +270,7 @@ def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_j
         return [*read_document(tmp_path).before_use]
 
     principles = [{"id": name, "statement": f"Be {name}."} for name in ("safe", "kind")]
-    files: dict[str, object] = {
+    files: dict[str, dict[str, object]] = {
         "constitutions/c.json": {"id": "c", "principles": principles},
         "audit/certificate.json": {
             "judges": [{"name": "j", "position": {"consistency": None, "prefers_first": None}}],
@@ -301,9 +301,11 @@ def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_j
         "j fails the gate order: too often.",
         # the fox: 1 of the 2 pairs that the judge decided
         "The judge's verdicts in the two orders disagree on 1 of the 2 pairs that it decided (50.0 %).",
-        "3 of 4 rejected answers are cut at max_tokens, so an abrupt end gives them away.",
+        "4 pairs are for training, which teach little: bring 20 or more.",
     ]
-    assert written("person")[2:] == [
+    (tmp_path / "summary.json").write_text(json.dumps({**files["summary.json"], "simulated": None}))
+    assert written("person")[1:] == [
+        "4 pairs are for training, which teach little: bring 20 or more.",
         "3 of 4 rejected answers are cut at max_tokens, so an abrupt end gives them away.",
         "Always choosing the shorter answer is right in 11 of 12 held-out pairs: length alone would decide nearly all "
         "of these pairs.",
