@@ -19,6 +19,7 @@ from amendment.run.runfile.config import RunFile
 from amendment.simulator import knows
 from amendment.stages import STAGES, stages_of
 from amendment.stages.contract import ConfigProblem, ConfigWarning, Stage
+from amendment.stages.evaluation import has_own_prompts
 from amendment.stages.generate import GenerateConfig
 from amendment.stages.judging import JudgingConfig
 from amendment.stages.pairs import DatasetConfig, has_pairs
@@ -141,7 +142,7 @@ def pair_warnings(config: RunFile, prompts: int) -> Iterator[ConfigWarning]:
     if not any(stage.model_title and "dataset/train" in stage.reads for stage in stages):
         return
     share = dataset.test_share
-    if share > 0.5:
+    if share > 0.5 and not has_own_prompts(config):
         most = f"{share:.0%} of the prompts are held out, and so most of the pairs"
         yield ConfigWarning(("dataset", "test_share"), f"{most}, which no training sees; lower it")
     trained = round((1 - share) * prompts)

@@ -50,7 +50,7 @@ from amendment.stages.contract import (
 from amendment.stages.endings import write_endings
 from amendment.stages.evaluation_lines import evaluation_lines
 from amendment.stages.kinship import independence
-from amendment.stages.pairs import DatasetConfig, has_pairs
+from amendment.stages.pairs import DatasetConfig, has_pairs, unseen
 from amendment.stages.policies import (
     Answers,
     Asked,
@@ -154,6 +154,12 @@ class EvaluateConfig(Part):
             yield ("violations", "judge"), self.violations.judge
         if self.over_refusal and self.over_refusal.judge:
             yield ("over_refusal", "judge"), self.over_refusal.judge
+
+
+def has_own_prompts(settings: RunSettings) -> bool:
+    """The evaluation has prompts besides the held-out ones."""
+    config = settings.part(EvaluateConfig)
+    return config is not None and bool(config.own_prompts)
 
 
 class EvaluateStage(Stage):
@@ -317,7 +323,7 @@ class EvaluateStage(Stage):
 
     def _draws(self, context: Context) -> list[Draw]:
         """The first held-out prompts by a seeded hash, so that a larger number keeps the smaller one's prompts."""
-        test = context.held_out()
+        test = unseen(context)
         prompts = [prompt for prompt in context.prompts().values() if prompt.id in test]
         prompts.sort(key=lambda prompt: content_id(["evaluate", context.config.seed, prompt.id]))
         if not (prompts or self.config.own_prompts):
