@@ -111,12 +111,13 @@ def harms(evaluate: Json) -> list[Harm]:
     columns = [(f"answers that keep {name}", -1, figure) for name, figure in card.get("principles", {}).items()]
     columns += [(title, sign, card.get(name, {})) for name, (title, sign) in WORSE.items()]
     changes = [
-        (Harm(title, pair, *(figure["policies"][name]["value"] for name in pair.split(" - ")[::-1]), change), sign)
+        (sign, Harm(title, pair, figure["policies"][before]["value"], figure["policies"][after]["value"], change))
         for title, sign, figure in columns
         for pair, value in figure.get("differences", {}).items()
+        for after, _, before in [pair.partition(" - ")]
         if (change := estimate(value))
     ]
-    found = [harm for harm, sign in changes if sign * harm.change.value > 0]
+    found = [harm for sign, harm in changes if sign * harm.change.value > 0]
     found = [harm for harm in found if is_beyond_chance(harm.change, len(changes))]
     return sorted(
         found, key=lambda harm: (bool(harm.interval), (harm.change.high - harm.change.low) / abs(harm.change.value))
