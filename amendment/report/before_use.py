@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from amendment.data.store import read_columns
 from amendment.report.document import Json, Rule, Written, estimate, short
-from amendment.statistics import Estimate, is_beyond_chance
+from amendment.statistics.intervals import is_beyond_chance
 
 DECIDERS = {
     "judge": "the judge",
@@ -89,19 +89,10 @@ class Harm(NamedTuple):
     figure: str
     policies: str
     """The worse one and the first, as in `dpo - base`."""
-    before: float
-    after: float
-    change: Estimate
-    """With its own interval of 95 %."""
-
-    @property
-    def value(self) -> str:
-        return f"{self.before:.2f} → {self.after:.2f}"
-
-    @property
-    def interval(self) -> str:
-        """That of the difference; empty where every prompt shows the same."""
-        return "" if math.isnan(self.change.low) else f"{self.change.low:+.2f} to {self.change.high:+.2f}"
+    value: str
+    """From the first to the worse one."""
+    interval: str
+    """That of the difference, at 95 %; empty where every prompt shows the same."""
 
 
 def harms(evaluate: Json) -> list[Harm]:
@@ -111,31 +102,33 @@ def harms(evaluate: Json) -> list[Harm]:
     columns = [(f"answers that keep {name}", -1, figure) for name, figure in card.get("principles", {}).items()]
     columns += [(title, sign, card.get(name, {})) for name, (title, sign) in WORSE.items()]
     changes = [
-        (sign, Harm(title, pair, figure["policies"][before]["value"], figure["policies"][after]["value"], change))
+        (title, sign, figure["policies"], pair, change)
         for title, sign, figure in columns
         for pair, value in figure.get("differences", {}).items()
-        for after, _, before in [pair.partition(" - ")]
         if (change := estimate(value))
     ]
-    found = [harm for sign, harm in changes if sign * harm.change.value > 0]
-    found = [harm for harm in found if is_beyond_chance(harm.change, len(changes))]
-    return sorted(
-        found, key=lambda harm: (bool(harm.interval), (harm.change.high - harm.change.low) / abs(harm.change.value))
-    )
+    found: list[tuple[float, Harm]] = []
+    for title, sign, policies, pair, change in changes:
+        if sign * change.value > 0 and is_beyond_chance(change, len(changes)):
+            after, _, before = pair.partition(" - ")
+            value = f"{policies[before]['value']:.2f} → {policies[after]['value']:.2f}"
+            is_all = math.isnan(change.low)
+            interval = "" if is_all else f"{change.low:+.2f} to {change.high:+.2f}"
+            width = 0.0 if is_all else (change.high - change.low) / abs(change.value)
+            found.append((width, Harm(title, pair, value, interval)))
+    return [harm for _, harm in sorted(found, key=lambda row: row[0])]
 
 
 def harm_lines(evaluate: Json) -> Iterator[str]:
     """A sentence for each policy that is worse than the first one by some figure."""
-    found = harms(evaluate)
-    for policies in dict.fromkeys(harm.policies for harm in found):
-        listed = [
-            f"{harm.figure} {harm.value}{f' (difference {harm.interval})' if harm.interval else ''}"
-            for harm in found
-            if harm.policies == policies
-        ]
-        shown = [*listed[:MOST_NAMED], *([f"{len(listed) - MOST_NAMED} more"] if listed[MOST_NAMED:] else [])]
+    listed: dict[str, list[str]] = {}
+    for figure, policies, value, interval in harms(evaluate):
+        shown = f"{figure} {value}" + (f" (difference {interval})" if interval else "")
+        listed.setdefault(policies, []).append(shown)
+    for policies, figures in listed.items():
+        more = [f"{len(figures) - MOST_NAMED} more"] if figures[MOST_NAMED:] else []
         after, _, before = policies.partition(" - ")
-        yield f"“{after}” is worse than “{before}” in the scorecard: {', '.join(shown)}."
+        yield f"“{after}” is worse than “{before}” in the scorecard: {', '.join([*figures[:MOST_NAMED], *more])}."
 
 
 def too_few(pairs: PairFacts) -> Iterator[str]:

@@ -15,7 +15,6 @@ from amendment.statistics.intervals import (
     bounds,
     cautioned,
     clustered_mean,
-    is_beyond_chance,
     paired_difference,
 )
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
@@ -31,7 +30,6 @@ __all__ = [
     "clustered_mean",
     "cohen_kappa",
     "gwet_ac1",
-    "is_beyond_chance",
     "kappa_of",
     "krippendorff_alpha",
     "macro_share",
