@@ -210,15 +210,21 @@ def _spellings(key: str) -> tuple[str, ...]:
     return tuple(sorted(known | {text for text in encoded if len(text) > 7}, key=len, reverse=True))
 
 
+def masked(text: str) -> str:
+    """The text with a mark in place of everything that `find_keys` finds: what pages show of models' and files' texts.
+    Mask before a text is cut, since half a key has no shape."""
+    for shape in sorted(find_keys(text), key=lambda shape: -shape.start):
+        text = visible(text)
+        text = f"{text[: shape.start]}{MARK}{text[shape.end :]}"
+    return text
+
+
 def redact(text: str, keys: Iterable[str] = ()) -> str:
     """The text without these keys, in any of their spellings, and without anything shaped like a key."""
     for key in keys:
         for spelling in _spellings(key):
             text = text.replace(spelling, MARK)
-    for shape in sorted(find_keys(text), key=lambda shape: -shape.start):
-        text = visible(text)
-        text = f"{text[: shape.start]}{MARK}{text[shape.end :]}"
-    return _MASKED.sub(MARK, text)
+    return _MASKED.sub(MARK, masked(text))
 
 
 def redact_bytes(raw: bytes, key: str) -> bytes:

@@ -161,12 +161,12 @@ def judge_leave_one_out(data: AuditData, verdicts: Verdicts, draws: Resampling) 
         return None
     people, prompts = data.people[shared], data.prompt[shared]
     of_judge, of_people = with_others(people, counts[shared]), with_others(people)
-    difference = paired_difference(of_judge, of_people, prompts, draws.level)._replace(method="clustered t")
+    difference = paired_difference(of_judge, of_people, prompts, draws.level).within(-1, 1)
     return AgainstPeople(
         items=of_judge.size,
         judge=share(of_judge, prompts, draws.level),
         people=share(of_people, prompts, draws.level),
-        difference=cautioned(difference),
+        difference=cautioned(difference._replace(method="clustered t")),
     )
 
 

@@ -116,7 +116,7 @@ def position(data: AuditData, calls: Verdicts, draws: Resampling) -> Position:
     prompts, flips = data.prompts(items), primacy | recency
     won_first, won_second = int(primacy.sum()), int(recency.sum())
     same, between = consistency(data, calls, draws)
-    rate = clustered_mean(recency.astype(np.float64) - primacy, prompts, draws.level)
+    rate = clustered_mean(recency.astype(np.float64) - primacy, prompts, draws.level).within(-1, 1)
     decided = calls.where((calls.order < 2) & calls.decided)
     one_order, note = _one_order(data, calls, draws.level)
 
@@ -192,7 +192,9 @@ def repetition(data: AuditData, number: int, draws: Resampling) -> Repetition | 
         stability=share(counts.max(1)[asked] / n[asked], prompts, draws.level),
         same_order=share(again[asked], prompts, draws.level),
         other_order=share(other, both, draws.level),
-        bias_share=cautioned(clustered_mean(same - other, both, draws.level)._replace(method="clustered t")),
+        bias_share=cautioned(
+            clustered_mean(same - other, both, draws.level).within(-1, 1)._replace(method="clustered t")
+        ),
     )
 
 

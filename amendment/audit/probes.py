@@ -407,7 +407,7 @@ def edit_figures(asked: Sequence[ProbeAnswers]) -> EditFigures:
         unread=len(asked) - rr.n,
         rr=rr,
         cr=cr if cr.n else None,
-        direction=cautioned(clustered_mean(np.sign(signs), prompts, 0.95)),
+        direction=cautioned(clustered_mean(np.sign(signs), prompts, 0.95)).within(-1, 1),
         p=binomial_p(towards, towards + away),
     )
 

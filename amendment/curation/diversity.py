@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from math import isfinite, nan, sqrt
+from math import inf, isfinite, nan, sqrt
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
@@ -45,6 +45,7 @@ OPENING = 3
 """Words of an opening."""
 COMPRESSION, REPETITION, VENDI = "compression ratio", "self-repetition", "Vendi score"
 OPENINGS, REFUSALS, TAIL, CROSS_ENTROPY = "openings", "kinds of refusal", "tail coverage", "cross-entropy"
+SHARES = (REPETITION, TAIL, *(f"distinct-{n}" for n in NGRAMS))
 
 Texts = Mapping[str, str] | Sequence[str]
 """Texts by the id of what each answers, such as its prompt; a list where no two sets answer the same."""
@@ -140,7 +141,9 @@ def measure_diversity(
         draws=DRAWS,
         sets={
             name: {
-                measure: estimate([draw.figures[name][measure] for draw in draws], _factor(answers, len(of.keys)))
+                measure: estimate(
+                    [draw.figures[name][measure] for draw in draws], _factor(answers, len(of.keys))
+                ).within(0, 1 if measure in SHARES else inf)
                 for measure in draws[0].figures[name]
             }
             for name, of in kept.items()
@@ -238,7 +241,7 @@ def _compared(
     measures = [measure for measure in draws[0].figures[baseline] if measure != CROSS_ENTROPY]
     ratios = {
         name: {
-            measure: estimate([_ratio(measure, draw.figures[name], draw.figures[baseline]) for draw in draws])
+            measure: estimate([_ratio(measure, draw.figures[name], draw.figures[baseline]) for draw in draws]).within(0)
             for measure in measures
         }
         for name in others

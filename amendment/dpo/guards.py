@@ -138,8 +138,8 @@ def figures(now: Observed, start: Observed) -> dict[str, Estimate]:
         "kl": clustered_mean(now.log_ratio, prompts),
         "kl_per_token": _ratio(now.log_ratio, now.tokens),
         "length_ratio": _ratio(now.tokens, start.tokens),
-        "unreadable": paired_difference(now.unreadable, start.unreadable, prompts),
-        "cut": paired_difference(now.cut, start.cut, prompts),
+        "unreadable": paired_difference(now.unreadable, start.unreadable, prompts).within(-1, 1),
+        "cut": paired_difference(now.cut, start.cut, prompts).within(-1, 1),
     }
     for name, scores in now.scores.items():
         is_scored = np.isfinite(scores) & np.isfinite(start.scores[name])

@@ -18,6 +18,7 @@ from amendment.errors import ConfigError
 from amendment.publishing.card import license_metadata, render
 from amendment.publishing.finished import FinishedRun
 from amendment.publishing.settings import ModelRepo, PublishSettings
+from amendment.report.before_use import harm_lines
 
 UPLOADED = re.compile(
     r"([\w-]+\.safetensors(\.index\.json)?|tokenizer\.model|(vocab|merges)\.txt|chat_template\.jinja"
@@ -90,6 +91,7 @@ def _publication(run: FinishedRun, settings: PublishSettings, name: str, where: 
         is_later_round=name not in run.settings,
         kind="AutoModelForSequenceClassification" if is_reward else "AutoModelForCausalLM",
         summary=run.summaries.get(name, ""),
+        harms=[line for line in harm_lines(run.counts.get("evaluate", {})) if line.startswith(f"“{name}”")],
     )
     return ModelPublication(
         name=name,

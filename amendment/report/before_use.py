@@ -1,20 +1,22 @@
 """What decides whether a run's pairs can be used: who decided them, and the few facts to know first.
 
 Covered: the counts of the summary, the gates of the certificate, and columns of the run's tables. The report shows the
-facts on its first screen, and the card among its known limits. Not covered: whether a fact matters for a use.
+facts on its first screen, the card among its known limits; the summary begins with what an evaluation or a dataset
+shows (`harm_lines`, `too_few`). Not covered: whether a fact matters for a use.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from amendment.data.store import read_columns
-from amendment.report.document import Json, Rule, Written, short
+from amendment.report.document import Json, Rule, Written, estimate, short
+from amendment.statistics.intervals import is_beyond_chance
 
 DECIDERS = {
     "judge": "the judge",
@@ -25,10 +27,18 @@ DECIDERS = {
     "unknown": "unknown raters",
 }
 """What decided a pair, in the words of report, card and samples."""
-MOST_FACTS, MOST_PRINCIPLES = 5, 3
-OFTEN_CUT, NEARLY_ALL, FEWEST_HELD_OUT = 0.2, 0.9, 10
+MOST_FACTS, MOST_NAMED = 5, 3
+OFTEN_CUT, NEARLY_ALL, FEWEST_HELD_OUT, FEWEST_PAIRS = 0.2, 0.9, 10, 20
 """Share of cut answers, and of pairs of one principle or one length, from which it is a fact to know; held-out pairs
-from which a share is one."""
+from which a share is one; pairs from which a training is expected to learn something."""
+WORSE = {
+    "cut": ("cut at max_tokens", 1),
+    "copies": ("copies of the prompt", 1),
+    "on topic": ("on topic", -1),
+    "fluency": ("nats per token", 1),
+}
+"""Figures of a scorecard beside its principles: what they are called, and the sign of a change for the worse. The
+number of words has no bad side."""
 _COLUMNS = ("decided_by", "prompt_id", "chosen_id", "rejected_id", "decisive", "principle_ids")
 
 
@@ -40,6 +50,8 @@ class PairFacts(NamedTuple):
     """Pairs that a judge decided although its two displayed orders disagree."""
     by_principle: Counter[str]
     """Pairs that one principle decided, by its reference."""
+    trained: int = 0
+    """Pairs on the train side."""
 
     def who(self, judge: str = DECIDERS["judge"], *, is_simulated: bool = False) -> str:
         """Who decided how many, the most first; empty without pairs. `judge` is how to name what judged."""
@@ -58,16 +70,77 @@ def pair_facts(folder: Path, done: Container[str]) -> PairFacts:
     if "judging" in done and judgements.is_file():
         judged = read_columns(judgements, "prompt_id", "a", "b", "consistent")
         flipped = {(prompt, a, b) for prompt, a, b, consistent in judged if consistent is False}
-    facts, count = PairFacts(Counter(), 0, Counter()), 0
+    facts, sides = PairFacts(Counter(), 0, Counter()), Counter[str]()
     paths = [folder / f"dataset/{side}.parquet" for side in ("train", "test") if "dataset" in done]
-    for row in chain.from_iterable(read_columns(path, *_COLUMNS) for path in paths if path.is_file()):
-        decided_by, prompt, chosen, rejected, decisive, principles = row
+    rows = ((path.stem, row) for path in paths if path.is_file() for row in read_columns(path, *_COLUMNS))
+    for side, (decided_by, prompt, chosen, rejected, decisive, principles) in rows:
         facts.decided_by[decided_by] += 1
-        count += decided_by == "judge" and (prompt, *sorted((chosen, rejected))) in flipped
+        sides[side] += 1
+        sides["flipped"] += decided_by == "judge" and (prompt, *sorted((chosen, rejected))) in flipped
         named = [decisive] if decisive else json.loads(principles or "[]")
         if len(named) == 1:
             facts.by_principle[named[0]] += 1
-    return facts._replace(flipped=count)
+    return facts._replace(flipped=sides["flipped"], trained=sides["train"])
+
+
+class Harm(NamedTuple):
+    """A figure of a scorecard by which a policy is worse than the first one, and not by chance."""
+
+    figure: str
+    policies: str
+    """The worse one and the first, as in `dpo - base`."""
+    value: str
+    """From the first to the worse one."""
+    interval: str
+    """That of the difference, at 95 %; empty where every prompt shows the same."""
+
+
+def harms(evaluate: Json) -> list[Harm]:
+    """Of the counts of an evaluation the paired differences whose whole interval is on the bad side, the clearest
+    first. Intervals are as wide as it takes that in 19 of 20 runs without any harm none of all the figures is here."""
+    card = evaluate.get("scorecard", {})
+    columns = [(f"answers that keep {name}", -1, figure) for name, figure in card.get("principles", {}).items()]
+    columns += [(title, sign, card.get(name, {})) for name, (title, sign) in WORSE.items()]
+    changes = [
+        (title, sign, figure["policies"], pair, change)
+        for title, sign, figure in columns
+        for pair, value in figure.get("differences", {}).items()
+        if (change := estimate(value))
+    ]
+    found: list[tuple[float, Harm]] = []
+    for title, sign, policies, pair, change in changes:
+        if sign * change.value > 0 and is_beyond_chance(change, len(changes)):
+            after, _, before = pair.partition(" - ")
+            value = f"{policies[before]['value']:.2f} → {policies[after]['value']:.2f}"
+            is_all = math.isnan(change.low)
+            interval = "" if is_all else f"{change.low:+.2f} to {change.high:+.2f}"
+            width = 0.0 if is_all else (change.high - change.low) / abs(change.value)
+            found.append((width, Harm(title, pair, value, interval)))
+    return [harm for _, harm in sorted(found, key=lambda row: row[0])]
+
+
+def harm_lines(evaluate: Json) -> Iterator[str]:
+    """A sentence for each policy that is worse than the first one by some figure."""
+    listed: dict[str, list[str]] = {}
+    for figure, policies, value, interval in harms(evaluate):
+        shown = f"{figure} {value}" + (f" (difference {interval})" if interval else "")
+        listed.setdefault(policies, []).append(shown)
+    for policies, figures in listed.items():
+        more = [f"{len(figures) - MOST_NAMED} more"] if figures[MOST_NAMED:] else []
+        after, _, before = policies.partition(" - ")
+        yield f"“{after}” is worse than “{before}” in the scorecard: {', '.join([*figures[:MOST_NAMED], *more])}."
+
+
+def too_few(pairs: PairFacts) -> Iterator[str]:
+    """What a training has too little of, a sentence each; nothing where there are no pairs."""
+    total, trained = pairs.decided_by.total(), pairs.trained
+    if total and trained < FEWEST_PAIRS:
+        yield f"{trained:,} pairs are for training, which teach little: bring {FEWEST_PAIRS} or more."
+    if total > 2 * trained:
+        yield f"{total - trained:,} of {total:,} pairs are held out, more than are for training: lower test_share."
+    once = [name for name, count in pairs.by_principle.items() if count == 1]
+    if once and 2 * pairs.by_principle.total() >= total:
+        yield f"One pair alone was decided by {' and one by '.join(once[:MOST_NAMED])}."
 
 
 def before_use(written: Written) -> list[str]:
@@ -76,8 +149,10 @@ def before_use(written: Written) -> list[str]:
     stages, pairs = written.stages, written.pairs
     is_judge_in_use = not pairs.decided_by or pairs.decided_by["judge"] > 0
     facts = [
+        *harm_lines(stages.get("evaluate", {})),
         *_failed_gates(written, is_judge_in_use=is_judge_in_use),
         *_flipped(pairs),
+        *too_few(pairs),
         *_cut(stages.get("dataset", {}), pairs.decided_by.total()),
         *_length_alone(stages),
         *_by_principle(written.rules, pairs),
@@ -135,9 +210,9 @@ def _by_principle(rules: Sequence[Rule], pairs: PairFacts) -> Iterator[str]:
         return
     counts = pairs.by_principle.most_common()
     if counts[0][1] > NEARLY_ALL * named or without:
-        listed = [f"{stated.get(name, name)} {count:,}" for name, count in counts[:MOST_PRINCIPLES]]
-        if more := counts[MOST_PRINCIPLES:]:
+        listed = [f"{stated.get(name, name)} {count:,}" for name, count in counts[:MOST_NAMED]]
+        if more := counts[MOST_NAMED:]:
             listed.append(f"{len(more)} others {sum(count for _, count in more):,}")
-        listed += [f"{stated[name]} none" for name in without[:MOST_PRINCIPLES]]
-        listed += [f"{len(without) - MOST_PRINCIPLES} others none"] if len(without) > MOST_PRINCIPLES else []
+        listed += [f"{stated[name]} none" for name in without[:MOST_NAMED]]
+        listed += [f"{len(without) - MOST_NAMED} others none"] if len(without) > MOST_NAMED else []
         yield f"Pairs by the principle that decided them: {', '.join(listed)}."

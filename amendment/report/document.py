@@ -343,11 +343,13 @@ def _gates(written: Written) -> list[Gate]:
 
 
 def _headlines(written: Written) -> list[Headline]:
-    """At most four figures: what came of it, and how far the judge can be trusted."""
+    """At most four figures: what came of it, what became worse, and how far the judge can be trusted."""
+    of_policies = _of_policies(written)
     return [
         headline
         for headline in (
-            *_of_policies(written),
+            *of_policies,
+            _of_harm(written, of_policies),
             *_of_judge(written),
             *_of_trainings(written.stages),
             _cost(written),
@@ -424,6 +426,17 @@ def _of_scorecard(written: Written, card: Json) -> Headline | None:
     )
 
 
+def _of_harm(written: Written, shown: Sequence[Headline | None]) -> Headline | None:
+    """The clearest figure by which a policy is worse, but for one that is a headline already."""
+    from amendment.report.before_use import harms
+
+    for harm in harms(written.stages.get("evaluate", {})):
+        if not any(headline and headline.label.startswith(harm.figure) for headline in shown):
+            after, _, before = harm.policies.partition(" - ")
+            return Headline(f"{harm.figure}, from “{before}” to “{after}”", harm.value, harm.interval)
+    return None
+
+
 def _cost(written: Written) -> Headline | None:
     each = written.spending.get("for each kept pair", {})
     return Headline("for each pair", f"{each['usd']:.4f} USD") if each.get("usd") else None
@@ -446,9 +459,9 @@ def _before_use(written: Written) -> list[str]:
     left = [name for name in missing if name not in stale]
     return [
         *([written.banner] if written.banner else []),
+        *before_use(written),
         *([f"Not done yet: {', '.join(left)}."] if left else []),
         *([f"Out of date, and left out: {', '.join(stale)}. Run it again."] if stale else []),
-        *before_use(written),
     ]
 
 

@@ -1,7 +1,8 @@
 """A report as one HTML file: no outside resources, a policy that allows its own style and script and nothing else.
 
 Covered: a run, an audit, or two of either next to each other; samples of prompts with their stories; a limit on its
-size. Texts of models and files are data: the template escapes them, and shows control and bidi characters as escapes.
+size. Texts of models and files are data: the template escapes them, shows control and bidi characters as escapes, and
+puts a mark in place of what looks like a key, since a report is sent around.
 Not covered: what is in it; see `document`.
 """
 
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from amendment.errors import ConfigError
 from amendment.files import write_text
+from amendment.keys import masked
 from amendment.report.document import APPENDIX, ORDER, Document, read_document
 from amendment.report.plots import svg
 from amendment.report.reading import RunReader
@@ -135,6 +137,7 @@ def _prefix(document: Document) -> str:
 
 
 def _cut(text: str) -> str:
+    text = masked(text)
     return (
         text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text) - LONGEST_TEXT:,} more characters)"
     )
@@ -161,7 +164,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: visible(value) if type(value) is str else value,
+        finalize=lambda value: visible(masked(value)) if type(value) is str else value,
     )
     environment.globals.update(svg=lambda plot: _markup(svg(plot)), saw=saw_of, says=says_of, label=label_of)
     environment.globals.update(

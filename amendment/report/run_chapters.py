@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from amendment.report.before_use import WORSE
 from amendment.report.document import Chapter, DataTable, Json, Written, estimate
 from amendment.report.plots import FEWEST_JOINED, Bars, Curve, Curves, IntervalRow, Intervals, Plot
 from amendment.statistics import Estimate
@@ -23,7 +24,8 @@ PANELS = {
 }
 """By panel the figures of a trainer's log, and what they are called there."""
 PERCENT = (0.0, 100.0)
-CARD_TITLES = {"cut": "cut at max_tokens", "copies": "copies of the prompt", "on topic": "on topic"}
+CARD_TITLES = {name: title for name, (title, _) in WORSE.items() if name != "fluency"}
+"""Shares of the scorecard that are no principle's."""
 
 
 def made_by_run(written: Written) -> str:

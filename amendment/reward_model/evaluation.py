@@ -197,7 +197,7 @@ def evaluate_pairs(
         shorter, longer = slice_of(excess < 0), slice_of(excess > 0)
     return PairEvaluation(
         accuracy=share(right, prompts),
-        log_loss=clustered_mean(np.logaddexp(0.0, -d), prompts),
+        log_loss=clustered_mean(np.logaddexp(0.0, -d), prompts).within(0),
         macro=None if names is None else macro_share(right, names, prompts),
         by_category={
             name: estimate

@@ -31,6 +31,7 @@ from amendment.run.money import asking_stages, price_table, unbounded, unpriced
 from amendment.run.references import (
     PromptsSeen,
     category_problems,
+    pair_warnings,
     reference_problems,
     scope_problems,
     scope_warnings,
@@ -268,6 +269,7 @@ def _outside(
     if warnings is not None:
         unknown = unknown_raters(("pairs",), config.pairs) if inputs.counts[UNKNOWN] else ()
         doubtful = [*unused_warnings(config), *scope_warnings(config, rules, every_scope)]
+        doubtful += pair_warnings(config, len(inputs.places))
         warnings += _placed(document, [*doubtful, *config_warnings, *unknown])
         rest = "rows; the run reads the others before it asks a model, and names what is wrong in them"
         warnings += [Problem(source.label, f"check read the first {facts.rows:,} {rest}") for source, facts in cut]

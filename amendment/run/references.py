@@ -13,13 +13,16 @@ from amendment.constitutions import Constitution, Principle, eligible_principles
 from amendment.data.sources import FileSource
 from amendment.llm.specs import RegisteredSpec
 from amendment.records import Prompt, text_of
+from amendment.report.before_use import FEWEST_PAIRS
 from amendment.run.engine import DependencyCycle, in_order
 from amendment.run.runfile.config import RunFile
 from amendment.simulator import knows
 from amendment.stages import STAGES, stages_of
 from amendment.stages.contract import ConfigProblem, ConfigWarning, Stage
+from amendment.stages.evaluation import has_own_prompts
+from amendment.stages.generate import GenerateConfig
 from amendment.stages.judging import JudgingConfig
-from amendment.stages.pairs import has_pairs
+from amendment.stages.pairs import DatasetConfig, has_pairs
 from amendment.stages.verify import Verifier, verifier_rules
 from amendment.yamlfile import did_you_mean
 
@@ -131,6 +134,22 @@ def scope_problems(config: RunFile, rules: Sequence[Constitution], scopes: Seque
             shown = ", ".join(repr(category) if category else "none" for category in silent)
             message = f"no principle with a `{role}` text applies to prompts of category {shown}; add one"
             yield ("constitution",), message
+
+
+def pair_warnings(config: RunFile, prompts: int) -> Iterator[ConfigWarning]:
+    """What a training on the pairs of so many prompts has too little of, whatever comes of them."""
+    stages, dataset = stages_of(config), config.need(DatasetConfig)
+    if not any(stage.model_title and "dataset/train" in stage.reads for stage in stages):
+        return
+    share = dataset.test_share
+    if share > 0.5 and not has_own_prompts(config):
+        most = f"{share:.0%} of the prompts are held out, and so most of the pairs"
+        yield ConfigWarning(("dataset", "test_share"), f"{most}, which no training sees; lower it")
+    trained = round((1 - share) * prompts)
+    sees_some = any(getattr(source, "dataset", None) for stage in stages for source in stage.sources())
+    if trained < FEWEST_PAIRS and not (sees_some or dataset.is_mixed or config.parts(GenerateConfig)):
+        few = f"the pairs of {trained:,} prompts are for training, which teach little"
+        yield ConfigWarning(("dataset",), f"{few}; bring {FEWEST_PAIRS} prompts or more, besides those held out")
 
 
 def scope_warnings(config: RunFile, rules: Sequence[Constitution], scopes: Sequence[Scope]) -> Iterator[ConfigWarning]:

@@ -13,7 +13,7 @@ from amendment.files import write_text
 from amendment.llm.client import Calls
 from amendment.llm.ledger_reading import Reader
 from amendment.records import Outcome
-from amendment.report.before_use import pair_facts
+from amendment.report.before_use import harm_lines, pair_facts, too_few
 from amendment.run.engine import RunFolder, RunStage
 from amendment.run.runfile.config import RunFile
 from amendment.stages import stages_of
@@ -38,14 +38,16 @@ def write_summary(
     notes = {stage.name: note for stage in stages if (note := workspace.note(stage.name))}
     up_to_date = workspace.up_to_date(stages)
     counts = {name: {**notes[name]["counts"], **revision_counts(config, name)} for name in up_to_date}
-    decided = pair_facts(workspace.folder, counts).decided_by
+    pairs = pair_facts(workspace.folder, counts)
+    decides = not pairs.decided_by or pairs.decided_by["judge"] > 0
     warnings = [line for made in counts.values() for line in made.get("warnings", ())]
     summary = {
         "name": config.name,
         "seed": config.seed,
         "toolkit": __version__,
         "simulated": simulated_banner(config),
-        "warnings": [*warnings, *kinship_warnings(config, decides=not decided or decided["judge"] > 0)],
+        "before use": [*harm_lines(counts.get("evaluate", {})), *too_few(pairs)],
+        "warnings": [*warnings, *kinship_warnings(config, decides=decides)],
         "stages": counts,
         "on card": [stage.name for stage in stages if stage.stage.is_on_card and stage.name in counts],
         "models": {
@@ -79,6 +81,8 @@ def _head(summary: Mapping[str, Any]) -> list[str]:
     lines = [f"# {summary['name']}", ""]
     if summary["simulated"]:
         lines += [f"> {summary['simulated']}", ""]
+    if facts := summary["before use"]:
+        lines += ["Before you use this:", "", *(f"- {fact}" for fact in facts), ""]
     lines += [line for warning in summary["warnings"] for line in (f"> {warning}", "")]
     lines += _people(stages.get("audit", {}))
     for name, counts in stages.items():

@@ -21,6 +21,7 @@ from amendment.preference import RaterVote, majority_of
 from amendment.preference.aggregate import person_votes
 from amendment.preference.pairs import TIED_POOL, preference_row
 from amendment.records import LABELLERS, Candidate, Pair, Preference, Verdict, text_of
+from amendment.report.before_use import pair_facts, too_few
 from amendment.stages.calibration import PROBABILITIES
 from amendment.stages.cleaning import DROPPED, ONE_SIDED_TABLE, Cleaning, clean_key, funnel_lines, one_sided_lines
 from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig
@@ -36,6 +37,7 @@ from amendment.stages.contract import (
     rules_key,
 )
 from amendment.stages.diversity import diversity_lines, pair_diversity
+from amendment.stages.evaluation import has_own_prompts
 from amendment.stages.judging import JudgingConfig, candidate_tables, deciding_table
 from amendment.stages.labels import OPEN
 from amendment.stages.mixing import RUN, mix_in, mix_key, mix_lines
@@ -47,6 +49,7 @@ from amendment.stages.pairs import (
     has_pairs,
     imported_pairs,
     judged_pairs,
+    kept_out,
     made_pairs_key,
     revisions_checked,
     texts_of,
@@ -98,6 +101,8 @@ class DatasetStage(Stage):
             key["shares"] = mix_key(self.config)
         if people := self.settings.part(SpotCheckSettings):
             key["decide"] = people.decide
+        if has_own_prompts(self.settings):
+            key["test_share of"] = "pairs"
         return {**key, **made_pairs_key(self.settings)} if self.settings.part(JudgingConfig) else key
 
     def sources(self) -> Iterable[Source]:
@@ -142,7 +147,7 @@ class DatasetStage(Stage):
         by_source: Mapping[str, Pairs] = {RUN: pairs}
         if self.config.is_mixed:
             made = {side: [own.row(pair) for pair in of_side] for side, of_side in sides.items()}
-            mixed = mix_in(context, made, cleaning.pairs)
+            mixed = mix_in(context, own.test, made, cleaning.pairs)
             sides, by_source = mixed.rows, mixed.by_source
             counts |= mixed.counts
         cleaned, funnel = cleaning.finish(context.workspace, self.name, before)
@@ -158,6 +163,8 @@ class DatasetStage(Stage):
         folder = context.workspace.folder
         outgoing = Outgoing(settings, run_pseudonyms(folder, settings, every))  # people.json says when these change
         exports = write_exports(folder, rows, outgoing.row)
+        for line in too_few(pair_facts(folder, [self.name])):
+            context.progress.say(f"{self.name}: {line}")
         sizes = {f"{side} pairs": len(of_side) for side, of_side in rows.items()}
         if with_key:
             kept = {pair.comparison_id for pair in every}
@@ -214,6 +221,9 @@ def _own_pairs(context: Context) -> _OwnPairs:
     decided = [*imported.pairs, *checked.pairs]
     constructed = constructed_pairs(context, (pair.comparison_id for pair in decided))
     pairs = [*decided, *constructed.paired.pairs]
+    held_out = test
+    if has_own_prompts(context.config):
+        test = kept_out(pairs, held_out, context.config.need(DatasetConfig).test_share)
 
     def answers_of(pair: Pair) -> Mapping[str, Candidate]:
         return (
@@ -229,6 +239,9 @@ def _own_pairs(context: Context) -> _OwnPairs:
         cut.update(cut_answers(pair, answers_of(pair)))
     counts: dict[str, Any] = {**checked.counts, **revisions_checked(context)}
     counts |= {CUT: dict(cut)} if cut else {}
+    if test != held_out:
+        why = "evaluate has prompts of its own, so test_share is of the pairs, and at most half of them"
+        counts["notes"] = [f"{why}: {len(held_out - test):,} held-out prompts went to training"]
     if context.config.parts(ConstructConfig):
         counts["constructed"] = len(constructed.paired.pairs)
     left_out = imported.left_out + judged.left_out + checked.left_out + constructed.paired.left_out
@@ -407,5 +420,5 @@ def _by_people(pair: Pair, labels: Mapping[str, float], p: float) -> Pair:
 
 def _revision_lines(counts: Mapping[str, Any]) -> list[str]:
     outcomes = counts_shown({name: count for name, count in counts.items() if name != "share"})
-    share = estimate_shown(counts["share"], share=True)
+    share = estimate_shown(counts["share"])
     return [f"- revisions against their drafts: {outcomes}; share that is better {share}"]

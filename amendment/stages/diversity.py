@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from amendment.curation.collapse import RULE, collapse_gates
-from amendment.curation.diversity import NGRAMS, REPETITION, TAIL, Embed, measure_diversity
+from amendment.curation.diversity import Embed, measure_diversity
 from amendment.data.inputs import read_inputs
 from amendment.data.pseudonyms import portable
 from amendment.data.source_rows import source_state
@@ -27,7 +27,6 @@ from amendment.stages.contract import ConfigProblem, ConfigWarning, Context, Run
 from amendment.stages.shown import estimate_shown
 from amendment.text import cell, plain, table
 
-SHARES = (REPETITION, TAIL, *(f"distinct-{n}" for n in NGRAMS))
 REFERENCE = "people"
 """The set of the answers that people wrote."""
 UNGATED = "why no gate"
@@ -183,5 +182,5 @@ def _size(part: Mapping[str, Any]) -> str:
 
 def _rows(sets: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     measures = next(iter(sets.values()))
-    rows = [[name, *(estimate_shown(of[name], share=name in SHARES) for of in sets.values())] for name in measures]
+    rows = [[name, *(estimate_shown(of[name]) for of in sets.values())] for name in measures]
     return [["", *map(cell, sets)], *rows]

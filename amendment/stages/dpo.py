@@ -35,6 +35,7 @@ from amendment.stages.contract import (
 )
 from amendment.stages.evaluation import EvaluateConfig
 from amendment.stages.gate import refuse_failed_gate
+from amendment.stages.pairs import unseen
 from amendment.stages.reward_model import RewardModelConfig, measured
 from amendment.stages.shown import estimate_shown
 from amendment.stages.trained import (
@@ -223,7 +224,7 @@ class DpoStage(TrainingStage):
 
 def _prompts(context: Context) -> list[Prompt]:
     """Held-out prompts in the evaluation's order from its end."""
-    test, seed = context.held_out(), context.config.seed
+    test, seed = unseen(context), context.config.seed
     held_out = [prompt for prompt in context.prompts().values() if prompt.id in test]
     return sorted(held_out, key=lambda prompt: content_id(["evaluate", seed, prompt.id]), reverse=True)
 

@@ -25,6 +25,7 @@ from amendment.data.sources import PromptFile
 from amendment.errors import AmendmentError, ConfigError, DataError
 from amendment.files import folder_state, write_text
 from amendment.hashing import content_id
+from amendment.keys import masked
 from amendment.llm.embeddings import missing_embeddings
 from amendment.llm.model import Model
 from amendment.llm.specs import found_folder
@@ -49,7 +50,7 @@ from amendment.stages.contract import (
 from amendment.stages.endings import write_endings
 from amendment.stages.evaluation_lines import evaluation_lines
 from amendment.stages.kinship import independence
-from amendment.stages.pairs import DatasetConfig, has_pairs
+from amendment.stages.pairs import DatasetConfig, has_pairs, unseen
 from amendment.stages.policies import (
     Answers,
     Asked,
@@ -153,6 +154,12 @@ class EvaluateConfig(Part):
             yield ("violations", "judge"), self.violations.judge
         if self.over_refusal and self.over_refusal.judge:
             yield ("over_refusal", "judge"), self.over_refusal.judge
+
+
+def has_own_prompts(settings: RunSettings) -> bool:
+    """The evaluation has prompts besides the held-out ones."""
+    config = settings.part(EvaluateConfig)
+    return config is not None and bool(config.own_prompts)
 
 
 class EvaluateStage(Stage):
@@ -276,8 +283,9 @@ class EvaluateStage(Stage):
     def texts(self, folder: Path) -> list[str]:
         lines = []
         for example in json.loads((folder / EXAMPLES).read_text(encoding="utf-8")):
-            lines.append(f"- {plain(example['prompt'])}")
-            lines += [f"  - {plain(name)}: {plain(text, longest=400)}" for name, text in example["answers"].items()]
+            lines.append(f"- {plain(masked(example['prompt']))}")
+            answers = example["answers"].items()
+            lines += [f"  - {plain(name)}: {plain(masked(text), longest=400)}" for name, text in answers]
         return ["Answers to the first of these prompts:", "", *lines] if lines else []
 
     def make(self, context: Context) -> StageResult:
@@ -315,7 +323,7 @@ class EvaluateStage(Stage):
 
     def _draws(self, context: Context) -> list[Draw]:
         """The first held-out prompts by a seeded hash, so that a larger number keeps the smaller one's prompts."""
-        test = context.held_out()
+        test = unseen(context)
         prompts = [prompt for prompt in context.prompts().values() if prompt.id in test]
         prompts.sort(key=lambda prompt: content_id(["evaluate", context.config.seed, prompt.id]))
         if not (prompts or self.config.own_prompts):
@@ -424,7 +432,7 @@ def _against_truth(answers: Answers) -> dict[str, Any]:
     steps = dict.fromkeys([*((name, names[0]) for name in names[1:]), *zip(names[1:], names, strict=False)])
     return {
         "policies": {name: _truth_row(facts) for name, facts in truths.items()},
-        "differences": {f"{a} - {b}": difference(utilities[a], utilities[b]).to_json() for a, b in steps},
+        "differences": {f"{a} - {b}": difference(utilities[a], utilities[b]).within(-1, 1).to_json() for a, b in steps},
     }
 
 
@@ -439,7 +447,7 @@ def _truth_row(facts: Mapping[Asked, Truth]) -> dict[str, Any]:
     clusters = [prompt_id for prompt_id, _ in facts]
     attributes = np.array([fact.attributes for fact in facts.values()]).mean(axis=0)
     return {
-        "utility": clustered_mean([fact.utility for fact in facts.values()], clusters).to_json(),
+        "utility": clustered_mean([fact.utility for fact in facts.values()], clusters).within(0, 1).to_json(),
         "readable": share([float(fact.readable) for fact in facts.values()], clusters).to_json(),
         "attributes": {name: round(float(value), 4) for name, value in zip(ATTRIBUTES, attributes, strict=True)},
     }

@@ -34,7 +34,7 @@ def evaluation_lines(counts: Mapping[str, Any]) -> list[str]:
     lines += judged_lines(counts)
     for name in ("reward model against truth", "labels against truth"):
         if name in counts:
-            share = estimate_shown(counts[name], share=True)
+            share = estimate_shown(counts[name])
             lines.append(f"- {name}, held-out pairs: {share}{unscored_shown(counts[name])}")
     return lines
 
@@ -42,34 +42,34 @@ def evaluation_lines(counts: Mapping[str, Any]) -> list[str]:
 def scorecard_lines(card: Mapping[str, Any]) -> Iterator[str]:
     """A row for each figure, its differences to the first policy, and what could not be measured."""
     figures = {
-        f"keeps {plain(name)}": (f", by {plain(figure['by'])}" if "by" in figure else "", figure, True)
+        f"keeps {plain(name)}": (f", by {plain(figure['by'])}" if "by" in figure else "", figure)
         for name, figure in card["principles"].items()
     }
     fluency, topic = card["fluency"], card["on topic"]
     figures |= {
-        "words": ("", card["words"], False),
-        "cut at max_tokens": ("", card["cut"], True),
-        "copies of the prompt": ("", card["copies"], True),
-        "nats per token": (f", under {plain(fluency.get('under', ''))}", fluency, False),
-        "on topic": (f", by {plain(topic.get('by', ''))}", topic, True),
+        "words": ("", card["words"]),
+        "cut at max_tokens": ("", card["cut"]),
+        "copies of the prompt": ("", card["copies"]),
+        "nats per token": (f", under {plain(fluency.get('under', ''))}", fluency),
+        "on topic": (f", by {plain(topic.get('by', ''))}", topic),
     }
     measured = {name: row for name, row in figures.items() if "policies" in row[1]}
     policies = list(card["words"]["policies"])
     rows = [["scorecard", *map(plain, policies)]]
-    for name, (by, figure, is_share) in measured.items():
-        shown = [estimate_shown(figure["policies"][policy], share=is_share) for policy in policies]
+    for name, (by, figure) in measured.items():
+        shown = [estimate_shown(figure["policies"][policy]) for policy in policies]
         rows.append([f"{name}{by}", *shown])
     if "shuffled" in topic:
         rows.append(["on topic, answers shuffled", *(number_shown(topic["shuffled"][name]) for name in policies)])
     yield from table(rows)
     yield ""
-    for name, (_, figure, _) in measured.items():
+    for name, (_, figure) in measured.items():
         for policies_named, value in figure["differences"].items():
             yield f"- {name}, {plain(policies_named)}: {estimate_shown(value, sign=True)}"
         if "unchecked" in figure:
             why = cell(figure["reason"], longest=LONGEST)
             yield f"- {name}: {figure['unchecked']} answers could not be checked: {why}"
-    for name, (_, figure, _) in figures.items():
+    for name, (_, figure) in figures.items():
         if "not measured" in figure:
             yield f"- {name}: not measured: {cell(figure['not measured'], longest=LONGEST)}"
     if fluency.get("left out"):
@@ -114,13 +114,13 @@ def _win_rate(name: str, rate: Mapping[str, Any]) -> Iterator[str]:
     names = {"refused": "refused", "other unanswered": "otherwise unanswered", "unread": "verdict not readable"}
     names |= {name: name for name in ("equal answers", "other ties")}
     aside = {label: rate[name] for name, label in names.items()}
-    estimate = f"{estimate_shown(rate, share=True)} over {rate['n']} of {rate['draws']} draws"
+    estimate = f"{estimate_shown(rate)} over {rate['n']} of {rate['draws']} draws"
     yield f"- judged win rate of {plain(name)}: {estimate} ({counts_shown(aside)})"
     even = rate.get("at equal length")
     if even and even["value"] is not None:
         longer = f"its answers are {even['longer by']:+.1f} characters longer on average"
         warned = f"; {plain(even['warning'])}" if "warning" in even else ""
-        yield f"- the same at equal length: {estimate_shown(even, share=True)} ({longer}{warned})"
+        yield f"- the same at equal length: {estimate_shown(even)} ({longer}{warned})"
 
 
 def _violations(violations: Mapping[str, Any]) -> Iterator[str]:
@@ -151,7 +151,7 @@ def _violation(rate: Mapping[str, Any] | None) -> str:
     if rate is None:
         return "not asked"
     truly = f", truly {rate['truly']:.3f}" if "truly" in rate else ""
-    return f"{estimate_shown(rate, share=True)}{truly}"
+    return f"{estimate_shown(rate)}{truly}"
 
 
 def _leaves_zero_out(rate: Mapping[str, Any]) -> bool:
@@ -170,7 +170,7 @@ def _refusals(refusals: Mapping[str, Any]) -> Iterator[str]:
         aside = {"refused by the provider": rate["by the provider"], "not readable": rate["unread"]}
         aside |= {"truly evasive": rate["truly"]} if "truly" in rate else {}
         phrases = f"; they begin with: {counts_shown(rate['phrases'])}" if rate["phrases"] else ""
-        yield f"- refused by {plain(name)}: {estimate_shown(rate, share=True)} ({counts_shown(aside)}{phrases})"
+        yield f"- refused by {plain(name)}: {estimate_shown(rate)} ({counts_shown(aside)}{phrases})"
     for name, difference in refusals["differences"].items():
         yield f"- refused, {plain(name)}: {estimate_shown(difference, sign=True)}"
     yield (

@@ -223,8 +223,8 @@ def _won(row: PolicyComparison, votes: Mapping[str, float]) -> float | None:
 
 def _corrected_line(name: str, win_rate: Mapping[str, Any]) -> str:
     """The corrected rate, and what it rests on."""
-    rate = estimate_shown(win_rate["corrected"], share=True)
-    alone = estimate_shown(win_rate["people alone"], share=True)
+    rate = estimate_shown(win_rate["corrected"])
+    alone = estimate_shown(win_rate["people alone"])
     times = win_rate["labels saved"]
     saved = "" if times is None else f"; labels saved: people alone would need {times:.2f} times as many"
     labels = f"{win_rate['labelled']} of {win_rate['of comparisons']} labelled"

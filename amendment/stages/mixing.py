@@ -169,11 +169,11 @@ Clean = Callable[[str, Sequence[Preference]], Sequence[int]]
 """The places of the rows of a source that stay, by its label."""
 
 
-def mix_in(context: Context, rows: Rows, clean: Clean) -> MixedRows:
-    """The run's rows mixed with those of the files, which are cleaned first. Raises AmendmentError where a source has
-    nothing to give."""
+def mix_in(context: Context, test: frozenset[str], rows: Rows, clean: Clean) -> MixedRows:
+    """The run's rows mixed with those of the files, which are cleaned first; `test` are the run's prompts on the test
+    side. Raises AmendmentError where a source has nothing to give."""
     files = {label: [of_file[place] for place in clean(label, of_file)] for label, of_file in _by_file(context).items()}
-    test = _held_out(context, files)
+    test = _held_out(context, test, files)
     sources = {side: {RUN: own, **_on_side(files, test, side)} for side, own in rows.items()}
     parts = mix_parts(context.config.need(DatasetConfig))
     shares = {name: part.share for name, part in parts.items() if part.share is not None}
@@ -195,14 +195,14 @@ def _by_file(context: Context) -> Rows:
     return by_label
 
 
-def _held_out(context: Context, files: Rows) -> frozenset[str]:
+def _held_out(context: Context, test: frozenset[str], files: Rows) -> frozenset[str]:
     """All prompts of the test side: the run's own, and the same share of each file's other prompts."""
-    seen, test = set(context.prompts()), set(context.held_out())
+    seen = set(context.prompts())
     for rows in files.values():
         new = {row.prompt_id for row in rows} - seen
         test |= held_out(new, context.config.need(DatasetConfig).test_share, seed=context.config.seed)
         seen |= new
-    return frozenset(test)
+    return test
 
 
 def _on_side(files: Rows, test: frozenset[str], side: str) -> Rows:

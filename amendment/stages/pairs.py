@@ -18,7 +18,7 @@ from amendment.calibration.drawing import DatasetComparison
 from amendment.calibration.samples import SpotCheckSettings
 from amendment.curation import Mix
 from amendment.data.sources import ChainSource
-from amendment.data.store import StoredRecords
+from amendment.data.store import StoredRecords, read_columns
 from amendment.errors import AmendmentError
 from amendment.preference import PairSettings, make_pairs
 from amendment.preference.degenerate import fit_for_pairs, without_constant_answers
@@ -48,7 +48,8 @@ class DatasetConfig(Part):
     """The dataset."""
 
     test_share: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the prompts that no training stage sees."""
+    """Share of the prompts that no training stage sees. Where `evaluate` has prompts of its own, no more of them than
+    have this share of the pairs, and at most half."""
     ties: Literal["drop", "keep"] = "drop"
     """For imported pairs on which raters are evenly split: keep writes them with P = 0.5; trainers on hard
     labels leave them out. `judging` has its own."""
@@ -234,6 +235,24 @@ def _reason(judgement: Judgement, ranking: Ranking | None) -> str | None:
         return None
     p_best = judgement.p_a if judgement.a == ranking.best else 1 - judgement.p_a
     return LOST if p_best < 0.5 else None
+
+
+def kept_out(pairs: Sequence[Pair], test: Iterable[str], share: float) -> frozenset[str]:
+    """As many of the prompts `test` as have this share of the pairs, and at most half; all that have none."""
+    counts = Counter(pair.prompt_id for pair in pairs)
+    room, kept = min(max(round(share * len(pairs)), 1), len(pairs) // 2), set[str]()
+    for prompt in sorted(test):
+        if counts[prompt] <= room:
+            room -= counts[prompt]
+            kept.add(prompt)
+    return frozenset(kept)
+
+
+def unseen(context: Context) -> frozenset[str]:
+    """The held-out prompts without those of training pairs, see `kept_out`."""
+    path = context.workspace.path("dataset/train")
+    trained = read_columns(path, "prompt_id") if path.is_file() and not context.is_rehearsed else ()
+    return context.held_out().difference(prompt for (prompt,) in trained)
 
 
 CUT = "answers of pairs cut at max_tokens"

@@ -252,7 +252,7 @@ def _rate(reads: Mapping[Asked, _Read]) -> dict[str, Any]:
 
 def _rate_difference(ours: Mapping[Asked, _Read], theirs: Mapping[Asked, _Read]) -> dict[str, Any]:
     sides = ({asked: row.share for asked, row in reads.items()} for reads in (ours, theirs))
-    return cautioned(difference(*sides)).to_json()
+    return cautioned(difference(*sides)).within(-1, 1).to_json()
 
 
 class PolicyCheck(Record):

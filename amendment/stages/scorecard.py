@@ -103,15 +103,16 @@ Given = Mapping[str, Mapping[Asked, Answered]]
 
 
 def _figure(values: Values, estimate: Callable[[list[float], list[str]], Estimate]) -> dict[str, Any]:
-    """A figure of each policy, and its differences to the first."""
-    first, *others = values
+    """A figure of each policy, none of which is below 0, and its differences to the first."""
+    (first, *others), most = values, 1.0 if estimate is share else math.inf
     return {
         "policies": {
-            name: cautioned(estimate([*rows.values()], [prompt_id for prompt_id, _ in rows])).to_json()
+            name: cautioned(estimate([*rows.values()], [prompt_id for prompt_id, _ in rows])).within(0).to_json()
             for name, rows in values.items()
         },
         "differences": {
-            f"{name} - {first}": cautioned(difference(values[name], values[first])).to_json() for name in others
+            f"{name} - {first}": cautioned(difference(values[name], values[first])).within(-most, most).to_json()
+            for name in others
         },
     }
 

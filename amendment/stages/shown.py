@@ -16,16 +16,15 @@ WHOLE_NOTE = 2000
 Lines = Callable[[Any], list[str]]
 
 
-def estimate_shown(value: Mapping[str, Any], *, sign: bool = False, share: bool = False) -> str:
-    """A value with its interval; the interval of a share ends at 0 and 1, where the normal approximation does not."""
+def estimate_shown(value: Mapping[str, Any], *, sign: bool = False) -> str:
+    """A value with its interval."""
     if value["value"] is None:
         return "no data"
     form = "+.3f" if sign else ".3f"
     shown = f"{value['value']:{form}}"
     if value["low"] is None:
         return f"{shown} (no interval from {value['clusters']} prompt{'s' * (value['clusters'] != 1)})"
-    low, high = (max(value["low"], 0.0), min(value["high"], 1.0)) if share else (value["low"], value["high"])
-    return f"{shown} ({low:{form}} to {high:{form}})"
+    return f"{shown} ({value['low']:{form}} to {value['high']:{form}})"
 
 
 def counts_shown(counts: Mapping[str, Any]) -> str:

@@ -214,7 +214,7 @@ def _held_out(measured: Mapping[str, Any]) -> list[str]:
     accuracy, loss = measured["accuracy"], measured["log_loss"]
     size = f"{accuracy['n']} pairs of {accuracy['clusters']} prompts"
     lines = [
-        f"- held-out accuracy: {estimate_shown(accuracy, share=True)}, {size}{unscored_shown(measured)}",
+        f"- held-out accuracy: {estimate_shown(accuracy)}, {size}{unscored_shown(measured)}",
         f"- baselines without a model: {_without_model(measured)}",
         f"- held-out log loss at temperature 1: {estimate_shown(loss)} (a coin: 0.693)",
         *_against_people(measured.get("people")),
@@ -226,9 +226,7 @@ def _held_out(measured: Mapping[str, Any]) -> list[str]:
         slices |= {f"category {name or 'none'}": value for name, value in measured["by_category"].items()}
     slices |= {f"source {name}": value for name, value in measured.get("by_source", {}).items()}
     shown = [
-        f"- {plain(name)}: {estimate_shown(figures, share=True)}, n = {figures['n']}"
-        for name, figures in slices.items()
-        if figures
+        f"- {plain(name)}: {estimate_shown(figures)}, n = {figures['n']}" for name, figures in slices.items() if figures
     ]
     return [*lines, *shown, *([f"- both of equal length: {equal} pairs"] if equal else [])]
 
@@ -236,10 +234,8 @@ def _held_out(measured: Mapping[str, Any]) -> list[str]:
 def _without_model(measured: Mapping[str, Any]) -> str:
     """The accuracy of rules that need no model, on the same pairs, in words."""
     longer, first = measured.get("longer_wins"), measured.get("always_first")
-    longer_wins = f"longer wins {estimate_shown(longer, share=True)}" if longer else "longer wins not measured"
-    order = (
-        estimate_shown(first, share=True) + f" (n = {first['n']})" if first else "no order of the answers is on record"
-    )
+    longer_wins = f"longer wins {estimate_shown(longer)}" if longer else "longer wins not measured"
+    order = estimate_shown(first) + f" (n = {first['n']})" if first else "no order of the answers is on record"
     return f"{longer_wins}; always first: {order}"
 
 
@@ -247,7 +243,7 @@ def _against_people(people: Mapping[str, Any] | None) -> list[str]:
     """P(chosen) of a reward model against the shares of people's votes, where people decided held-out pairs."""
     if not people:
         return []
-    brier, ece = (estimate_shown(people[name], share=True) for name in ("brier", "ece"))
+    brier, ece = (estimate_shown(people[name]) for name in ("brier", "ece"))
     even = f"{people['ece_if_perfect']['mean']:.3f} if it were perfect"
     return [f"- P(chosen) against people, {people['n']} held-out pairs: Brier {brier}, ECE {ece} ({even})"]
 

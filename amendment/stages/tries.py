@@ -1,7 +1,8 @@
 """What the tries of the stage `construct` came to, by the principle or the entry that they were drawn by.
 
 Covered: tries, pairs and the reasons why others are none; what made no pair at all; what helps where answers are cut in
-half of the tries. A try is two answers. Not covered: why single answers have no reply, see the stage's endings.
+more than a fifth of the tries. A try is two answers. Not covered: why single answers have no reply, see the stage's
+endings.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from amendment.records import Pair
+from amendment.report.before_use import OFTEN_CUT
 from amendment.stages.contrast import CUT_OFF
 from amendment.stages.shown import counts_shown
 from amendment.text import cell, plain, table
@@ -100,12 +102,12 @@ def tries_lines(counts: Mapping[str, Any], max_tokens: Mapping[str, int | None])
     lines += [f"- no pair by {', '.join(empty)}"] if empty else []
     undrawn = [plain(row["drawn by"]) for row in rows if not row["tries"]]
     lines += [f"- never drawn: {', '.join(undrawn)}"] if undrawn else []
-    for row in rows:
-        if (cut := row["no pair"].get(CUT_OFF, 0)) and 2 * cut >= row["tries"]:
-            models = row.get("cut answers", {})
-            limits = [plain(name) + (f" ({limit})" if (limit := max_tokens.get(name)) else "") for name in models]
-            tries = f"{cut:,} of {row['tries']:,} tries by {plain(row['drawn by'])}"
-            lines.append(f"- {tries} are cut off: raise `max_tokens`{' of ' * bool(limits)}{' and '.join(limits)}")
+    if cut := [row for row in rows if row["no pair"].get(CUT_OFF, 0) > OFTEN_CUT * row["tries"]]:
+        tries = [f"{row['no pair'][CUT_OFF]:,} of {row['tries']:,} tries by {plain(row['drawn by'])}" for row in cut]
+        models = dict.fromkeys(name for row in cut for name in row.get("cut answers", {}))
+        limits = [plain(name) + (f" ({limit})" if (limit := max_tokens.get(name)) else "") for name in models]
+        raised = f"raise `max_tokens`{' of ' * bool(limits)}{' and '.join(limits)}"
+        lines.append(f"- {' and '.join(tries)} are cut off: {raised}")
     reasons = sorted(losses, key=lambda reason: -losses[reason])
     confirmed = ["confirmed by"] if any("confirmed by" in row for row in rows) else []
     head = ["drawn by", *confirmed, "tries", "pairs", *(_SHORT.get(reason, plain(reason)) for reason in reasons)]

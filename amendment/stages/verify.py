@@ -275,7 +275,7 @@ def _pass_counts(outcomes: Mapping[str, Sequence[bool]]) -> dict[str, Any]:
 
 def _pass_lines(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [
-        f"- pass@{k} of {plain(model)}: {estimate_shown(estimate, share=True)}, {estimate['n']} prompts"
+        f"- pass@{k} of {plain(model)}: {estimate_shown(estimate)}, {estimate['n']} prompts"
         for model, by_k in models.items()
         for k, estimate in by_k.items()
     ]

@@ -8,7 +8,7 @@ equal size it has the small-sample factor G / (G - 1) known as CR1, and Student'
 Promised: an interval is never invented. With fewer than two clusters, or where no variation between
 clusters was seen (all answers right, say), the sandwich knows nothing, and both bounds are nan.
 Few clusters: `cautioned` withholds the interval where there are fewer than five; the other functions give what the
-formula gives. Not covered: bounds are symmetric and not clipped, so the interval of a share may pass 0 or 1.
+formula gives. Bounds are symmetric: `within` cuts them at the ends of the range that a figure has.
 """
 
 from __future__ import annotations
@@ -47,6 +47,10 @@ class Estimate(NamedTuple):
     """How value and interval were computed, where more than one way is in use."""
     note: str = ""
     """What a reader must know before leaning on the interval: a fallback, too few clusters, why there is none."""
+
+    def within(self, least: float = -math.inf, most: float = math.inf) -> Estimate:
+        """The same with its bounds cut at the ends of the figure's range; nan stays."""
+        return self._replace(low=max(self.low, float(least)), high=min(self.high, float(most)))
 
     def to_json(self) -> dict[str, float | int | str | None]:
         """JSON values: nan becomes null; `method` and `note` are left out where empty."""
@@ -91,6 +95,22 @@ def bounds(estimate: Estimate) -> tuple[float, float] | None:
     if estimate.note == NO_VARIATION and estimate.clusters >= FEW:
         return estimate.value, estimate.value
     return None if math.isnan(estimate.low) else (estimate.low, estimate.high)
+
+
+def is_beyond_chance(difference: Estimate, tests: int, level: float = 0.05) -> bool:
+    """Whether a difference with its interval of 95 % is no chance, as one of so many `tests` in a direction known
+    before: where nothing differs, at most `level` of families have a difference of which this holds (Bonferroni).
+
+    The interval is made as wide as one of 1 - 2 level / tests, and then has to leave out 0; where all clusters gave the
+    same value, the test of signs decides, whose p is 0.5 ** clusters.
+    """
+    alpha, clusters = level / tests, difference.clusters
+    if difference.note == NO_VARIATION:
+        return difference.value != 0 and 0.5**clusters <= alpha
+    if math.isnan(difference.low):
+        return False
+    half = max(difference.high - difference.value, difference.value - difference.low)  # `within` may have cut one
+    return abs(difference.value) > half * t_quantile(clusters - 1, 1 - 2 * alpha) / t_quantile(clusters - 1, 0.95)
 
 
 def clustered_mean(values: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95) -> Estimate:

@@ -100,7 +100,7 @@ def _with_interval(estimate: Estimate, values: Floats, error: float, level: floa
     half = float(ndtri(0.5 + level / 2)) * float(values.std())
     low, high = (float(bound) for bound in np.quantile(values, [0.5 - level / 2, 0.5 + level / 2]))
     wider = estimate._replace(low=min(low, estimate.value - half), high=max(high, estimate.value + half))
-    return ErrorAsymmetry(cautioned(wider), error)
+    return ErrorAsymmetry(cautioned(wider).within(-1, 1), error)
 
 
 def _columns(picks: Flags, k: Codes, m: Codes, cells: Codes) -> list[ArrayLike]:

@@ -108,7 +108,8 @@ def around(estimate: Estimate, variance: float, freedom: float, level: float, *,
     else:
         half = t * math.sqrt(variance)
         low, high = estimate.value - half, estimate.value + half
-    return cautioned(estimate._replace(low=low, high=high))
+    made = estimate._replace(low=low, high=high)
+    return cautioned(made.within(0, 1) if is_share else made)
 
 
 def _wilson(p: float, n: float, z: float) -> tuple[float, float]:

@@ -115,6 +115,20 @@ def test_draws_are_seeded_and_intervals_narrow_with_the_number_of_texts() -> Non
     assert (narrow.high - narrow.low) / narrow.value < (wide.high - wide.low) / wide.value
 
 
+def test_intervals_end_where_their_figures_do() -> None:
+    """Draws of few short texts of many words: nearly all triples of words are new."""
+    measured = measure_diversity(
+        {"a": sample(12, 6, vocabulary=40), "b": sample(14, 6, vocabulary=9, seed=4)}, baseline="b"
+    )
+    assert measured is not None
+    shares = [one[f"distinct-{n}"] for one in measured.sets.values() for n in (1, 2, 3)]
+    shares += [one[name] for one in measured.sets.values() for name in ("self-repetition", "tail coverage")]
+    assert [share for share in shares if share.low < 0 or share.high > 1] == []
+    assert max(share.high for share in shares) == 1  # so that there was something to cut
+    others = [of for figures in (*measured.sets.values(), *measured.ratios.values()) for of in figures.values()]
+    assert [other for other in others if other.low < 0] == []
+
+
 def test_the_interval_of_a_mean_is_the_one_of_textbooks() -> None:
     """Delete-half jackknife of a mean: its standard error is s / sqrt(n), whatever the size of the draws."""
     values = [random.Random(7).gauss(0, 1) for _ in range(100)]

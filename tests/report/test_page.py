@@ -19,7 +19,7 @@ from amendment.statistics import Estimate
 from tests.command_line import called
 from tests.report.folders import EVIL, FOX, HOSTILE, OTHER, REVISION, judgement, pair, write_run
 from tests.rows import save
-from tests.run.small_runs import Said, run_of
+from tests.run.small_runs import Said, pairs_of, run_of
 
 ATTACK = '<img src="http://example.invalid/x" onerror="alert(1)">'
 PAIRS = "name: t\npairs: [{path: p.jsonl, rater: person}]\ndataset: {test_share: 0}\n"
@@ -135,6 +135,22 @@ def test_a_report_of_very_long_texts_stays_small_and_says_how_many_it_shows(tmp_
     text = Tables(report.read_text(encoding="utf-8")).text
     assert "of 99 prompts, drawn with the seed of the run" in text
     assert "more characters)" in text
+
+
+def test_a_report_shows_no_text_that_looks_like_a_key(tmp_path: Path) -> None:
+    key = "sk-" + "ant-api03-" + "aB3dE5gH7j" * 9
+    rows = [
+        {"prompt": f"What is {key}?", "chosen": f"It is {key}.", "rejected": f"{'far ' * 1490}{key} and further"},
+        {"prompt": f"{'so ' * 40}{key}", "chosen": "Nobody knows.", "rejected": f"<{key[:20]}\u200b{key[20:]}>"},
+        {"prompt": "What is blue?", "chosen": "The sky.", "rejected": "Grass."},
+    ]
+    save(tmp_path / "p.jsonl", rows)
+    folder = run_of(tmp_path, PAIRS, "dataset.secrets=drop")().folder
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert key[:16] not in page
+    assert "What is [key]?" in Tables(page).text
+    assert "Nobody knows." in page
+    assert len(pairs_of(folder)) == 1, "only the sky and the grass are exported"
 
 
 def test_a_run_and_an_audit_stand_next_to_each_other(
@@ -254,7 +270,7 @@ def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_j
         return [*read_document(tmp_path).before_use]
 
     principles = [{"id": name, "statement": f"Be {name}."} for name in ("safe", "kind")]
-    files: dict[str, object] = {
+    files: dict[str, dict[str, object]] = {
         "constitutions/c.json": {"id": "c", "principles": principles},
         "audit/certificate.json": {
             "judges": [{"name": "j", "position": {"consistency": None, "prefers_first": None}}],
@@ -285,9 +301,11 @@ def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_j
         "j fails the gate order: too often.",
         # the fox: 1 of the 2 pairs that the judge decided
         "The judge's verdicts in the two orders disagree on 1 of the 2 pairs that it decided (50.0 %).",
-        "3 of 4 rejected answers are cut at max_tokens, so an abrupt end gives them away.",
+        "4 pairs are for training, which teach little: bring 20 or more.",
     ]
-    assert written("person")[2:] == [
+    (tmp_path / "summary.json").write_text(json.dumps({**files["summary.json"], "simulated": None}))
+    assert written("person")[1:] == [
+        "4 pairs are for training, which teach little: bring 20 or more.",
         "3 of 4 rejected answers are cut at max_tokens, so an abrupt end gives them away.",
         "Always choosing the shorter answer is right in 11 of 12 held-out pairs: length alone would decide nearly all "
         "of these pairs.",

@@ -19,6 +19,7 @@ from amendment.report import RunReader
 from amendment.report.page import report_html
 from amendment.report.show import story_lines
 from amendment.stages.contrast import contrast_principles, drawn_for
+from amendment.stages.tries import tries_lines
 from tests.chat_server import ChatServer, saying
 from tests.rows import save
 from tests.run.small_runs import complaints, made, pairs_of, run_of
@@ -187,6 +188,19 @@ def test_the_summary_says_by_principle_what_was_tried_and_what_helps(tmp_path: P
     assert "tries by house/short" not in page
     by = {row.origin.principle_ids for row in Workspace(result.folder).read("construct/candidates", Candidate)}
     assert by == {("house/short",), ("house/zebra",)}
+
+
+def test_every_principle_that_needs_more_tokens_is_named() -> None:
+    def row(name: str, tries: int, cut: int, model: str) -> dict[str, Any]:
+        pairs = {"tries": tries, "pairs": tries - cut, "no pair": {"an answer is cut off": cut}}
+        return {"drawn by": name, **pairs, "cut answers": {model: cut}}
+
+    rows = [row("r/long", 30, 29, "a"), row("r/brief", 79, 9, "c"), row("r/prose", 30, 12, "b")]
+    counts = {"tries": 139, "pairs": 89, "no pair": {"an answer is cut off": 50}, "by principle": rows}
+    [line] = [line for line in tries_lines(counts, {"a": 40, "b": None}) if "max_tokens" in line]
+    assert line == (
+        "- 29 of 30 tries by r/long and 12 of 30 tries by r/prose are cut off: raise `max_tokens` of a (40) and b"
+    )
 
 
 def test_a_judge_is_asked_about_a_contrast_pair_by_the_pairs_own_principle(tmp_path: Path, server: ChatServer) -> None:

@@ -43,7 +43,7 @@ from amendment.stages.policies import (
 from amendment.text import plain
 from tests.command_line import called
 from tests.rows import save
-from tests.run.small_runs import QUICK, served
+from tests.run.small_runs import QUICK, made, pairs_of, served
 
 MEASURED = """\
 name: measured
@@ -318,6 +318,29 @@ def test_prompts_of_a_file_are_asked_too_without_those_of_training(own: Path, se
     assert two["value"] == pytest.approx((by.count((1.0, "provider")) + by.count((1.0, "phrase"))) / len(rows))
     assert refusals["policies"]["one"]["value"] == 0
     assert refusals["differences"]["two - one"]["low"] > 0
+
+
+@pytest.mark.parametrize(("share", "held"), [(0.7, 10), (0.3, 6)])
+def test_an_evaluation_with_its_own_prompts_leaves_most_pairs_to_training(
+    share: float, held: int, own: Path, server: Any, tmp_path: Path
+) -> None:
+    """Ten prompts with two pairs each; the evaluation has a file of 32, these among them."""
+    server.answer = answer
+    pairs = [{"prompt": f"question {n % 10:02}", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(20)]
+    (tmp_path / "made").mkdir()
+    save(tmp_path / "made/pairs.jsonl", pairs)
+    (tmp_path / "made/harmless.jsonl").write_text((tmp_path / "harmless.jsonl").read_text())
+    text = own.read_text().replace("prompts: [{path: p.jsonl}]", "pairs: [{path: pairs.jsonl, rater: person}]", 1)
+    folder = made(tmp_path / "made", text, f"dataset.test_share={share}", patience=QUICK).folder
+    train, test = (pairs_of(folder, [side]) for side in ("train", "test"))
+    assert (len(train), len(test)) == (20 - held, held)
+    trained = {pair.prompt_id for pair in train}
+    assert not trained & {pair.prompt_id for pair in test}
+    evaluated = {row.prompt_id for row in Workspace(folder).read("evaluate/answers", Candidate)}
+    assert len(evaluated) == 32 - len(trained)
+    assert not trained & evaluated
+    moved = "at most half of them: 2 held-out prompts went to training"
+    assert (moved in (folder / "summary.md").read_text()) == (share > 0.5)
 
 
 def test_a_file_that_training_saw_whole_is_no_measure(own: Path, server: Any, tmp_path: Path) -> None:

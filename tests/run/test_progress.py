@@ -137,7 +137,8 @@ def test_a_function_gets_an_event_for_each_stage_with_its_counts(tmp_path: Path)
     with faults() as server:
         Run.from_file(faulty_run(tmp_path, server), folder=tmp_path / "run", progress=events.append)()
         kinds = Counter(arrival.fault for arrival in server.log)
-    assert [event.message.partition(":")[0] for event in events if event.kind == "message"][-2:] == ["audit", "dataset"]
+    said = dict.fromkeys(event.message.partition(":")[0] for event in events if event.kind == "message")
+    assert [*said][-2:] == ["audit", "dataset"]
     last = {event.stage: event for event in events if event.kind == "calls"}
     assert [(event.done, event.total) for event in last.values()] == [(8, 8)] * 3
     assert all(event.calls == event.planned for event in last.values())
