@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from amendment.report.document import Chapter, DataTable, Json, Written, estimate
+from amendment.report.document import Chapter, DataTable, Json, Written
 from amendment.report.plots import FEWEST_JOINED, Bars, Curve, Curves, IntervalRow, Intervals, Plot
-from amendment.statistics import Estimate
+from amendment.statistics import Estimate, estimate
 
 LOSSES = ("refused", "invalid", "failed", "pending")
 MOST_POINTS = 150

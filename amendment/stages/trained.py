@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from amendment.audit.figures import percent
 from amendment.calibration.samples import SpotCheckSettings
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, MissingExtra, TrainingError
@@ -23,6 +24,7 @@ from amendment.stages.calibration import CALIBRATOR
 from amendment.stages.contract import POLICY_STAGES, ConfigProblem, Context, RunSettings, Stage, dump
 from amendment.stages.gate import gate_tables
 from amendment.stages.shown import count_lines, estimate_shown, unscored_shown
+from amendment.statistics import by_length, estimate
 from amendment.text import plain
 from amendment.training import (
     ProgressCallback,
@@ -235,12 +237,12 @@ def _held_out(measured: Mapping[str, Any]) -> list[str]:
 
 def _without_model(measured: Mapping[str, Any]) -> str:
     """The accuracy of rules that need no model, on the same pairs, in words."""
-    longer, first = measured.get("longer_wins"), measured.get("always_first")
-    longer_wins = f"longer wins {estimate_shown(longer, share=True)}" if longer else "longer wins not measured"
+    longer, first = estimate(measured.get("longer_wins")), measured.get("always_first")
+    side, right = by_length(longer) if longer else ("longer", None)
     order = (
         estimate_shown(first, share=True) + f" (n = {first['n']})" if first else "no order of the answers is on record"
     )
-    return f"{longer_wins}; always first: {order}"
+    return f"the {side} answer is right in {percent(right)}; always first: {order}"
 
 
 def _against_people(people: Mapping[str, Any] | None) -> list[str]:

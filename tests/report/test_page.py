@@ -289,7 +289,6 @@ def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_j
     ]
     assert written("person")[2:] == [
         "3 of 4 rejected answers are cut at max_tokens, so an abrupt end gives them away.",
-        "Always choosing the shorter answer is right in 11 of 12 held-out pairs: length alone would decide nearly all "
-        "of these pairs.",
+        "The shorter answer is right in 91.7 % of 12 held-out pairs: length alone would decide nearly all of them.",
         "Pairs by the principle that decided them: c/safe (Be safe) 4, c/kind (Be kind) none.",
     ]
