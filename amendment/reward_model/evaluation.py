@@ -21,7 +21,6 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
 from typing import Any, Literal
 
 import numpy as np
@@ -141,8 +140,7 @@ def length_baseline(rows: Iterable[Row]) -> dict[str, RewardEvaluation]:
     """The evaluation of a rule that looks at lengths alone, by its name: the longer or the shorter answer, whichever is
     right more often on these rows; of rows that are no pairs, by the first figure of each benchmark."""
     rows = list(rows)
-    longer = evaluate_reward(longer_wins, rows)
-    shorter = evaluate_reward(lambda rows: -longer_wins(rows), rows)
+    longer, shorter = (evaluate_reward(lambda rows, s=sign: s * longer_wins(rows), rows) for sign in (1, -1))
     if _first_figure(shorter) > _first_figure(longer):
         return {"the shorter answer": shorter}
     return {"the longer answer": longer}
@@ -152,7 +150,7 @@ def _first_figure(evaluation: RewardEvaluation) -> float:
     if evaluation.pairs:
         return evaluation.pairs.accuracy.value
     first = [next(iter(benchmark.figures.values())) for benchmark in evaluation.benchmarks.values()]
-    return fmean(figure.value if isinstance(figure, Estimate) else figure for figure in first) if first else math.nan
+    return sum(figure.value if isinstance(figure, Estimate) else figure for figure in first)
 
 
 def against_people(p_chosen: ArrayLike, shares: ArrayLike, prompts: Sequence[str]) -> CalibrationReport | None:
