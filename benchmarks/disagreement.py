@@ -112,7 +112,7 @@ RULES: Mapping[str, Rule] = {
     TODAY: Rule(_decided, _hard),
     "mean, soft": Rule(_decided, _soft),
     "mean, soft, ties kept": Rule(lambda judged: judged.mean == judged.mean, _soft),
-    "mean, hard, weight |2P - 1|": Rule(_decided, _hard, _margin),
+    "mean, hard, weight 2P - 1": Rule(_decided, _hard, _margin),
     f"min_margin {MARGIN}, hard": Rule(lambda judged: _margin(judged.mean) >= MARGIN, _hard),
     "tie or drop, hard": Rule(lambda judged: _decided(judged) & judged.agree, _hard),
     "tie or drop, soft": Rule(lambda judged: _decided(judged) & judged.agree, _soft),
