@@ -27,6 +27,7 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -147,7 +148,7 @@ def _measured(judged: Judged, seed: int) -> dict[str, float]:
     right = np.where(mean == 0.5, 0.5, (mean > 0.5) == judged.is_a[train])
     found = {"orders agree": float(agree.mean()), "right": float(right.mean())}
     for name, rule in RULES.items():
-        kept = np.flatnonzero(rule.is_kept(judged)[train])
+        kept = np.flatnonzero(rule.is_kept(judged)[train]).tolist()
         found[name] = 0.5
         if len(kept) > COMPONENTS // 10:
             p = judged.mean[kept]
@@ -178,10 +179,10 @@ def _simulated() -> Judges:
         persona = Persona(position_bias=bias, pair_noise=1.0, sharpness=2.0 if bias < BIASES[-1] else 1.0)
         for is_written in (False, True):
             name = f"simulator, bias {bias:g}, {f'{SAMPLES} verdicts' if is_written else 'P of labels'}"
-            yield name, lambda seed, persona=persona, is_written=is_written: _of_world(persona, seed, is_written)
+            yield name, partial(_of_world, persona, is_written)
 
 
-def _of_world(persona: Persona, seed: int, is_written: bool) -> Judged:
+def _of_world(persona: Persona, is_written: bool, seed: int) -> Judged:
     found, rng = cases(TRAIN + TEST, seed), seeded(f"disagreement {seed}")
     seen = [looks(case, persona, rng, drawn(1, seed, i)) for i, case in enumerate(found[:TRAIN])]
     sides = (np.array([getattr(one, side) for one in seen] + [0.5] * TEST) for side in ("a_first", "b_first"))
@@ -256,7 +257,7 @@ def _llmbar(data: Path, cache: Path) -> Judges:
     for model in sorted({run.model for run in runs}):
         own = [run for run in runs if run.model == model]
         one, other = (np.mean([getattr(run, order)[has_text] for run in own], 0) for order in ("one", "other"))
-        yield f"LLMBar, {model}, {len(own)} ways", lambda seed, o=one, p=other: _split(pairs, x, o, p, seed)
+        yield f"LLMBar, {model}, {len(own)} ways", partial(_split, pairs, x, one, other)
 
 
 def _split(pairs: Sequence[TextPair], x: Floats, a_first: Floats, b_first: Floats, seed: int) -> Judged:
@@ -305,9 +306,12 @@ def _gate() -> None:
 
 def _fails(seen: Sequence[Looks]) -> bool:
     votes = [
-        Vote(str(i), "judge", "model", "A" if p > 0.5 else "B", first, p)
+        vote
         for i, one in enumerate(seen)
-        for first, p in (("A", one.a_first), ("B", one.b_first))
+        for vote in (
+            Vote(str(i), "judge", "model", "A" if one.a_first > 0.5 else "B", "A", one.a_first),
+            Vote(str(i), "judge", "model", "A" if one.b_first > 0.5 else "B", "B", one.b_first),
+        )
     ]
     data = audit_data({str(i): ComparisonInfo(prompt=str(i)) for i in range(len(seen))}, votes)
     ((judge, _),) = data.judges

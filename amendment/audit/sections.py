@@ -168,8 +168,8 @@ def _of_judge(judge: JudgeReport, *, is_short: bool) -> Iterator[Row]:
         yield from _against_majority(name, "label", judge.label, is_short=is_short)
         if judge.length_baseline:
             side, right = by_length(judge.length_baseline)
-            rule, figures = f"the {side} answer is right", (str(right.n), percent(right))
-            yield name, rule, "majority", "label", TIES["no_ties"], "left out", *figures, NOTHING, NOTHING
+            rule, counted = f"the {side} answer is right", ("majority", "label", TIES["no_ties"], "left out")
+            yield name, rule, *counted, right.n, percent(right), NOTHING, NOTHING
     if is_short and judge.one_call and judge.counts_orders_apart:
         yield from _against_majority(name, "each call", judge.one_call, is_short=True)
     if is_short and (left_out := judge.leave_one_out):

@@ -140,7 +140,8 @@ def length_baseline(rows: Iterable[Row]) -> dict[str, RewardEvaluation]:
     """The evaluation of a rule that looks at lengths alone, by its name: the longer or the shorter answer, whichever is
     right more often on these rows; of rows that are no pairs, by the first figure of each benchmark."""
     rows = list(rows)
-    longer, shorter = (evaluate_reward(lambda rows, s=sign: s * longer_wins(rows), rows) for sign in (1, -1))
+    longer = evaluate_reward(longer_wins, rows)
+    shorter = evaluate_reward(lambda given: -longer_wins(given), rows)
     if _first_figure(shorter) > _first_figure(longer):
         return {"the shorter answer": shorter}
     return {"the longer answer": longer}

@@ -65,7 +65,7 @@ class DpoGuards(GuardSettings):
     so that a plan can count them."""
 
 
-class DpoConfig(PairsConfig, DpoSettings):  # type: ignore[misc]  # a word here, a number when it trains
+class DpoConfig(PairsConfig, DpoSettings):
     """Direct preference optimisation."""
 
     base: str

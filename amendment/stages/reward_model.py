@@ -45,7 +45,7 @@ SIDES = ("chosen", "rejected")
 Row = Mapping[str, Any]
 
 
-class RewardModelConfig(PairsConfig, RewardSettings):  # type: ignore[misc]  # a word here, a number when it trains
+class RewardModelConfig(PairsConfig, RewardSettings):
     """A reward model."""
 
     base: str

@@ -12,10 +12,10 @@ from playwright.sync_api import Browser
 
 from amendment.data.store import Workspace
 from amendment.records import Judgement, Preference
-from amendment.report.document import Matrix, estimate, read_document
+from amendment.report.document import Matrix, read_document
 from amendment.report.page import write_report
 from amendment.report.plots import Bars, IntervalRow, Intervals, svg
-from amendment.statistics import Estimate
+from amendment.statistics import Estimate, estimate
 from tests.command_line import called
 from tests.report.folders import EVIL, FOX, HOSTILE, OTHER, REVISION, judgement, pair, write_run
 from tests.rows import save
