@@ -74,7 +74,7 @@ class Plan(NamedTuple):
 
 def recorded(folder: Path, halvings: int = 20) -> None:
     """Accuracy against calls for every judge, juries and cascades."""
-    runs, subsets = _read(folder / "verdicts.csv.gz")
+    runs, subsets = read_runs(folder / "verdicts.csv.gz")
     print(
         f"\n{len(runs)} runs on {len(subsets)} comparisons; {halvings} times chosen on one half, measured on the other."
     )
@@ -87,7 +87,7 @@ def recorded(folder: Path, halvings: int = 20) -> None:
     _kept(runs, halves)
 
 
-def _read(path: Path) -> tuple[list[Run], list[str]]:
+def read_runs(path: Path) -> tuple[list[Run], list[str]]:
     """The runs that judged every comparison, and the subset of each comparison."""
     with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from real_text_cells import Cells
 from real_text_data import TextPair
-from real_text_rewards import measured
+from real_text_rewards import by_length_shown, measured
 
 from amendment.constitutions import CompareExample, Constitution, FewShot, Principle
 from amendment.llm.client import Calls
@@ -141,7 +141,7 @@ def _with_length(pairs: Sequence[TextPair], read: Sequence[tuple[int, Compared]]
 def print_judges(cells: Cells) -> None:
     """One line for each protocol and dataset."""
     print(f"principle: {PRINCIPLE} opposite: {OPPOSITE}\n")
-    head = ["data", "protocol", "read", "accuracy", "longer wins", "prefers the longer", "orders agree"]
+    head = ["data", "protocol", "read", "accuracy", "by length", "prefers the longer", "orders agree"]
     rows = [[*head, "calibration error", "label mass"]]
     for cell, result in cells.results("judges"):
         accuracy = "{:.3f} ({:.3f} to {:.3f})".format(*result["accuracy"]) if result["read"] else "-"
@@ -151,7 +151,8 @@ def print_judges(cells: Cells) -> None:
                 cell["protocol"],
                 f"{result['read']} of {result['items']}",
                 accuracy,
-                *(_shown(result.get(name)) for name in ("longer", "agrees_with_length", "consistent")),
+                by_length_shown(result["longer"]) if result["read"] else "-",
+                *(_shown(result.get(name)) for name in ("agrees_with_length", "consistent")),
                 "{:.3f} ({:.3f})".format(*result["ece"]) if result["read"] else "-",
                 _shown(result["label_mass"]),
             ]

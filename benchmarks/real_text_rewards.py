@@ -2,7 +2,8 @@
 
 Two thirds of the groups train and the rest is measured: five splits of PandaLM by prompt, one of hh-harmless by first
 human turn. Accuracy is clustered by group; log loss is in nats per pair (a coin: 0.693); the calibration error has in
-brackets what a perfectly calibrated model would show. `longer wins` has more characters, equal lengths half.
+brackets what a perfectly calibrated model would show. Beside them stands how often the longer answer, or the shorter if
+that is better, is right, by characters, equal lengths half.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from real_text_features import KINDS
 from real_text_heads import Floats, Labelled, components, fit_head
 
 from amendment.reward_model import RewardModel, RewardSettings, train_reward
+from amendment.statistics import Estimate, by_length
 from amendment.statistics.calibration_errors import calibration_report
 from amendment.text import table
 from amendment.training import LoraSettings
@@ -117,7 +119,7 @@ def _row(pair: TextPair) -> dict[str, Any]:
 
 def print_rewards(cells: Cells, sets: dict[str, Sequence[TextPair]]) -> None:
     """One line for each kind of reward model, means over splits."""
-    rows = [["data", "reward model", "pairs measured", "accuracy", "log loss", "calibration error", "longer wins"]]
+    rows = [["data", "reward model", "pairs measured", "accuracy", "log loss", "calibration error", "by length"]]
     named: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for cell, result in (*cells.results("heads"), *cells.results("lora")):
         name = f"LoRA, rate {cell['rate']:g}" if cell["part"] == "lora" else f"head, {cell['features']}"
@@ -133,12 +135,18 @@ def print_rewards(cells: Cells, sets: dict[str, Sequence[TextPair]]) -> None:
                 _accuracy(results),
                 f"{np.mean([result['log_loss'] for result in results]):.3f}",
                 f"{ece:.3f} ({perfect:.3f})",
-                f"{np.mean([result['longer'] for result in results]):.3f}",
+                by_length_shown(float(np.mean([result["longer"] for result in results]))),
             ]
         )
     print("\n".join(table(rows)))
     for dataset, pairs in sets.items():
-        print(f"\n{dataset}: {len(pairs)} pairs, longer wins in {longer_wins(pairs, range(len(pairs))):.3f}")
+        print(f"\n{dataset}: {len(pairs)} pairs, {by_length_shown(longer_wins(pairs, range(len(pairs))))}")
+
+
+def by_length_shown(longer: float) -> str:
+    """The better of two rules that look at lengths alone; `longer` is how often the longer answer is right."""
+    side, right = by_length(Estimate(longer, longer, longer, 0, 0))
+    return f"{side} {right.value:.3f}"
 
 
 def _accuracy(results: Sequence[dict[str, Any]]) -> str:

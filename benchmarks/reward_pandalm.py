@@ -5,7 +5,8 @@
 FOLDER holds `testset-v1.json` of the repository WeOpenML/PandaLM (folder `data`, Apache-2.0): 999 pairs of answers by
 five models to 170 prompts, three people each. The better answer is the majority's; pairs without one are left out. Of
 each split two thirds of the prompts train, and the rest is measured: the share of pairs in which the model prefers the
-answer that most people prefer, clustered by prompt, beside `longer wins` (equal lengths half) and `always first`. The
+answer that most people prefer, clustered by prompt, beside the longer or the shorter
+answer, whichever is right more often (equal lengths half), and `always first`. The
 model has a random start and a tokenizer of the training text alone; no pretrained weights are used, and nothing here
 says what a pretrained one would reach. None of the texts is written anywhere but to a temporary folder.
 """
@@ -28,7 +29,7 @@ from amendment.reward_model import (
     RewardModel,
     RewardSettings,
     evaluate_reward,
-    longer_wins,
+    length_baseline,
     train_reward,
 )
 from amendment.statistics import Estimate
@@ -42,7 +43,9 @@ Row = dict[str, Any]
 class Split(NamedTuple):
     seed: int
     model: RewardEvaluation
-    longer: RewardEvaluation
+    rule: str
+    """The better of the two rules by length."""
+    by_length: RewardEvaluation
     fitted: float
     """Share of the training pairs that the model has right."""
 
@@ -108,9 +111,9 @@ def _split(rows: list[Row], seed: int, settings: RewardSettings) -> Split:
         model = RewardModel.load(out)
         measured = evaluate_reward(model.score, [_messages(row) for row in rest])
         fitted = evaluate_reward(model.score, [_messages(row) for row in train]).pairs
-    longer = evaluate_reward(longer_wins, [_messages(row) for row in rest])
+    ((name, by_length),) = length_baseline(_messages(row) for row in rest).items()
     assert fitted is not None
-    return Split(seed, measured, longer, fitted.accuracy.value)
+    return Split(seed, measured, name, by_length, fitted.accuracy.value)
 
 
 def _messages(row: Row) -> Row:
@@ -119,26 +122,36 @@ def _messages(row: Row) -> Row:
 
 
 def _tell(splits: list[Split]) -> None:
-    head = ["split", "pairs (prompts)", "model", "longer wins", "always first", "on training pairs", "Brier"]
+    head = [
+        "split",
+        "pairs (prompts)",
+        "model",
+        "by length",
+        "always first",
+        "on training pairs",
+        "Brier",
+    ]
     made = [head]
     for one in splits:
         assert one.model.pairs
         assert one.model.people
         assert one.model.always_first
-        assert one.longer.pairs
+        assert one.by_length.pairs
         accuracy = one.model.pairs.accuracy
         made.append(
             [
                 str(one.seed),
                 f"{accuracy.n} ({accuracy.clusters})",
-                *(_shown(found) for found in (accuracy, one.longer.pairs.accuracy, one.model.always_first)),
+                _shown(accuracy),
+                f"{one.rule.split()[1]} {_shown(one.by_length.pairs.accuracy)}",
+                _shown(one.model.always_first),
                 f"{one.fitted:.3f}",
                 f"{one.model.people.brier.value:.3f}",
             ]
         )
     columns = [
         [one.model.pairs.accuracy.value for one in splits if one.model.pairs],
-        [one.longer.pairs.accuracy.value for one in splits if one.longer.pairs],
+        [one.by_length.pairs.accuracy.value for one in splits if one.by_length.pairs],
         [one.model.always_first.value for one in splits if one.model.always_first],
     ]
     made.append(

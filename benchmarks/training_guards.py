@@ -41,6 +41,7 @@ NOISE, WATCHER = "some", "little"
 WATCHED = 100
 """Test prompts that the guards are given."""
 HARSH = DpoSettings(
+    labels="hard",
     steps=180,
     batch_size=32,
     learning_rate=3e-4,

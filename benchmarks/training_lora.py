@@ -142,7 +142,7 @@ def _sft(data: Data, settings: Mapping[str, Any]) -> float:
 
 
 def _reward(data: Data, settings: Mapping[str, Any]) -> float:
-    train_reward(data.base, data.train, data.out, RewardSettings(**settings), seed=data.seed)
+    train_reward(data.base, data.train, data.out, RewardSettings(labels="hard", **settings), seed=data.seed)
     model = RewardModel.load(data.out)
     chosen, rejected = (
         model.score([{**row, "completion": row[s]} for row in data.test]) for s in ("chosen", "rejected")
@@ -151,7 +151,7 @@ def _reward(data: Data, settings: Mapping[str, Any]) -> float:
 
 
 def _dpo(data: Data, settings: Mapping[str, Any]) -> float:
-    chosen = DpoSettings(**settings)
+    chosen = DpoSettings(labels="hard", **settings)
     train_dpo(data.base, data.train, data.out, chosen, seed=data.seed)
     return _log_loss(policy_margins(data.out, data.base, data.test, chosen), [0.0] * len(data.test), data.test)
 

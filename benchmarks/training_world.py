@@ -56,6 +56,7 @@ POLICY = SftSettings(
     trl=TrlFields(warmup_steps=0.05, lr_scheduler_type="cosine", weight_decay=0.1),
 )
 DPO = DpoSettings(
+    labels="hard",
     steps=80,
     batch_size=32,
     learning_rate=2e-4,

@@ -38,7 +38,8 @@ OFTEN, FEWEST_UNREADABLE, MOST_UNREADABLE = 0.02, 5, 0.1
 """Share of unreadable verdicts above which a judge does not pass; number of verdicts from which a majority decides;
 share above which it fails."""
 LEAST_CONSISTENT, HARDLY_CONSISTENT = 0.8, 0.65
-"""Share of the same verdict in both orders from which the gate of order passes, and from which it warns."""
+"""Share of the same verdict in both orders from which the gate of order passes, and below which the whole interval lies
+of a judge that fails it."""
 MOST_LEANING, FAR_LEANING = 0.1, 0.175
 """Distance of the first shown's share from one half that costs consistencies of 0.80 and 0.65: a judge that goes by
 the place in a share q of its verdicts prefers the first shown in (1 + q) / 2, and is consistent in 1 - q."""
@@ -204,10 +205,13 @@ def unreadable(share: Estimate, limit: float) -> Ruling:
 def order_ruling(position: Position) -> Ruling:
     if position.pairs < FEWEST_ITEMS:
         return _one_order(position)
-    consistent = position.consistency.value
+    consistent, interval = position.consistency.value, bounds(position.consistency)
     below = next((bound for bound in (HARDLY_CONSISTENT, LEAST_CONSISTENT) if consistent < bound), None)
+    is_shown = interval is not None and interval[1] < HARDLY_CONSISTENT
+    doubt = f": {CANNOT_TELL}" if below == HARDLY_CONSISTENT and not is_shown else ""
     findings = [
-        f"the same verdict in both orders on {100 * consistent:.1f} %" + (f", below {100 * below:g} %" if below else "")
+        f"the same verdict in both orders on {100 * consistent:.1f} %"
+        + (f", below {100 * below:g} %{doubt}" if below else "")
     ]
     if position.leans:
         side = "first" if position.index.value < 0 else "second"
@@ -215,7 +219,7 @@ def order_ruling(position: Position) -> Ruling:
         findings.append(f"where the order changes it, the {side} shown wins {100 * won:.0f} % ({p})")
     if position.contradicts or position.mostly_turns:
         findings.append(f"it changes sides in {100 * position.turned:.0f} %: check coordinates and orders first")
-    outcome: GateOutcome = "FAIL" if below == HARDLY_CONSISTENT else "WARN" if below or position.leans else "PASS"
+    outcome: GateOutcome = "FAIL" if is_shown else "WARN" if below or position.leans else "PASS"
     return outcome, "; ".join(findings)
 
 

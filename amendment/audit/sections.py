@@ -31,7 +31,7 @@ from amendment.audit.probes import EditFigures, Probed
 from amendment.audit.slices import MOST
 from amendment.audit.systems import MOST as MOST_SYSTEMS
 from amendment.records import LABELLERS
-from amendment.statistics import Estimate
+from amendment.statistics import Estimate, by_length
 from amendment.statistics.alternative_annotators import EPSILONS
 from amendment.statistics.intervals import FEWEST, FEWEST_ITEMS
 from amendment.statistics.length_control import FEWEST_SYSTEMS
@@ -167,8 +167,9 @@ def _of_judge(judge: JudgeReport, *, is_short: bool) -> Iterator[Row]:
     if judge.label:
         yield from _against_majority(name, "label", judge.label, is_short=is_short)
         if judge.length_baseline:
-            longer = judge.length_baseline.n, percent(judge.length_baseline)
-            yield name, "longer wins", "majority", "label", TIES["no_ties"], "left out", *longer, NOTHING, NOTHING
+            side, right = by_length(judge.length_baseline)
+            rule, counted = f"the {side} answer is right", ("majority", "label", TIES["no_ties"], "left out")
+            yield name, rule, *counted, right.n, percent(right), NOTHING, NOTHING
     if is_short and judge.one_call and judge.counts_orders_apart:
         yield from _against_majority(name, "each call", judge.one_call, is_short=True)
     if is_short and (left_out := judge.leave_one_out):

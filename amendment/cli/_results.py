@@ -255,10 +255,10 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
     """Measure a reward model, or show a run's evaluation.
 
     For a reward model: accuracy, agreement with people, best of n, style grid, RewardBench and RewardBench 2, and two
-    baselines: the longer answer and, if the order is known, the first. The columns determine the layout; the command
-    reads any file of pairs or verdicts that a run file can. For a run: the results of its stage evaluate; with
-    --fail-if, for CI, only whether the last policy, or the named one, keeps a principle often enough. Calls no other
-    model.
+    baselines: the longer or the shorter answer, whichever is right more often, and, if the order is known, the first.
+    The columns determine the layout; the command reads any file of pairs or verdicts that a run file can. For a run:
+    the results of its stage evaluate; with --fail-if, for CI, only whether the last policy, or the named one, keeps a
+    principle often enough. Calls no other model.
     """
     from amendment.errors import ConfigError
     from amendment.run.conditions import is_run

@@ -50,16 +50,19 @@ class DpoSettings(PairTrainerSettings):
     """Weight of the cross-entropy of chosen answers (RPO, Pang et al. 2024); it keeps the policy's text readable. Not
     for kto, nor for orpo, whose loss contains such a term, over the prompt too."""
 
+    @property
+    def takes_soft_labels(self) -> bool:
+        """Whether soft labels fit the other settings."""
+        return super().takes_soft_labels and self.loss not in UNWEIGHTED
+
     @model_validator(mode="after")
     def _settings_act(self) -> Self:
         if self.loss == "robust" and not self.label_smoothing:
             raise ValueError("loss: robust needs label_smoothing, the share of flipped labels, above 0")
-        if self.loss == "robust" and self.labels == "soft":
-            raise ValueError("loss: robust takes hard labels: label_smoothing says how many of them are wrong")
         if self.loss in ("kto", "orpo") and self.label_smoothing:
             remedy = "leave label_smoothing out, or take sigmoid, ipo, robust or simpo"
             raise ValueError(f"loss: {self.loss} has no label smoothing; {remedy}")
-        if self.loss in UNWEIGHTED and self.labels == "soft":
+        if self.labels == "soft" and self.loss in ("robust", *UNWEIGHTED):
             raise ValueError(f"loss: {self.loss} takes hard labels; for labels: soft take sigmoid or ipo")
         if self.loss in ("kto", "orpo") and self.sft_weight:
             raise ValueError(f"loss: {self.loss} takes no extra SFT term; leave sft_weight out")

@@ -6,8 +6,8 @@ Model Alignment Through Self-Rewarding Contrastive Prompt Distillation", arXiv 2
 order can matter.
 
 Covered: one answer's last text, after any turns before it. Not covered: tools of the prompt; thinking. Other properties
-that the opposite makes likely count too, above all length: compare the judge with the rule "longer wins" before you
-trust it.
+that the opposite makes likely count too, above all length: before you trust the judge, look at how often the longer
+answer is right.
 """
 
 from __future__ import annotations

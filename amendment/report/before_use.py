@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from amendment.data.store import read_columns
-from amendment.report.document import Json, Rule, Written, estimate, short
+from amendment.report.document import Json, Rule, Written, short
+from amendment.statistics import by_length, estimate
 from amendment.statistics.intervals import is_beyond_chance
 
 DECIDERS = {
@@ -193,12 +194,13 @@ def _length_alone(stages: Json) -> Iterator[str]:
     measured = [
         stage["held out"].get("longer_wins") for stage in stages.values() if isinstance(stage.get("held out"), dict)
     ]
-    figure = next((figure for figure in measured if figure and figure["n"] >= FEWEST_HELD_OUT), None)
-    if figure and (share := max(figure["value"], 1 - figure["value"])) >= NEARLY_ALL:
-        side = "longer" if figure["value"] > 0.5 else "shorter"
-        right = f"{round(share * figure['n']):,} of {figure['n']:,} held-out pairs"
-        alone = "length alone would decide nearly all of these pairs"
-        yield f"Always choosing the {side} answer is right in {right}: {alone}."
+    figure = next((figure for figure in map(estimate, measured) if figure and figure.n >= FEWEST_HELD_OUT), None)
+    if figure is None:
+        return
+    side, right = by_length(figure)
+    if right.value >= NEARLY_ALL:
+        share = f"{100 * right.value:.1f} % of {figure.n:,} held-out pairs"
+        yield f"The {side} answer is right in {share}: length alone would decide nearly all of them."
 
 
 def _by_principle(rules: Sequence[Rule], pairs: PairFacts) -> Iterator[str]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from amendment.errors import ConfigError
 from amendment.report.plots import Plot
-from amendment.statistics import Estimate
+from amendment.statistics import Estimate, by_length, estimate
 
 if TYPE_CHECKING:
     from amendment.report.before_use import PairFacts
@@ -257,15 +257,6 @@ class Document:
         return {**(TWO_GATES if self.kind == "run" else {}), **named} if named else {}
 
 
-def estimate(value: Any) -> Estimate | None:
-    """A figure as the files hold it; None where it was not measured."""
-    if not isinstance(value, Mapping) or not isinstance(value.get("value"), int | float):
-        return None
-    low, high = (math.nan if value.get(name) is None else float(value[name]) for name in ("low", "high"))
-    count, clusters = int(value.get("n") or 0), int(value.get("clusters") or 0)
-    return Estimate(float(value["value"]), low, high, count, clusters, note=str(value.get("note", "")))
-
-
 def short(name: str, longest: int = 40) -> str:
     """A name that fits into a label."""
     return name if len(name) <= longest else f"{name[: longest - 1]}…"
@@ -399,8 +390,9 @@ def _of_trainings(stages: Json) -> list[Headline | None]:
     for stage, counts in stages.items():
         if isinstance(measured := counts.get("held out"), Mapping):
             label, longer = f"{stage.replace('_', ' ')}: held-out accuracy", estimate(measured.get("longer_wins"))
-            if longer and (share := max(longer.value, 1 - longer.value)):
-                label += f" (always the {'longer' if longer.value >= 0.5 else 'shorter'}: {100 * share:.0f} %)"
+            if longer:
+                side, right = by_length(longer)
+                label += f" (the {side} answer is right in {100 * right.value:.0f} %)"
             headlines.append(share_headline(label, measured.get("accuracy")))
     return headlines[::-1]
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from amendment.audit.gates import LEAST_CONSISTENT
-from amendment.report.document import Chapter, DataTable, Json, Matrix, Written, estimate, short
+from amendment.report.document import Chapter, DataTable, Json, Matrix, Written, short
 from amendment.report.plots import IntervalRow, Intervals, Reliability, ReliabilityBin
+from amendment.statistics import by_length, estimate
 
 MOST_PRINCIPLES, MOST_SLICES = 16, 24
 FEATURES = {"length": "longer", "self": "by the judge's own model"}
@@ -51,9 +52,11 @@ def _agreement(judges: Sequence[Json], concluded: Mapping[str, Json]) -> Chapter
                     f"{name} with the majority, ties left out",
                     (judge.get("label") or {}).get("by_rule", {}).get("no_ties"),
                 ),
-                ("the longer answer, without a judge", judge.get("length_baseline")),
             ]
         )
+        if longer := estimate(judge.get("length_baseline")):
+            side, right = by_length(longer)
+            rows.append(IntervalRow(f"the {side} answer, without a judge", right))
         gap = estimate(conclusion.get("gap"))
         if gap:
             points = f"{100 * gap.value:+.1f} points ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})"

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from amendment.report.before_use import WORSE
-from amendment.report.document import Chapter, DataTable, Json, Written, estimate
+from amendment.report.document import Chapter, DataTable, Json, Written
 from amendment.report.plots import FEWEST_JOINED, Bars, Curve, Curves, IntervalRow, Intervals, Plot
-from amendment.statistics import Estimate
+from amendment.statistics import Estimate, estimate
 
 LOSSES = ("refused", "invalid", "failed", "pending")
 MOST_POINTS = 150

@@ -132,8 +132,26 @@ def evaluate_reward(
 
 
 def longer_wins(rows: Sequence[Row]) -> Floats:
-    """The baseline that takes the longer answer: a `score` that is the number of characters."""
+    """A rule that takes the longer answer: a `score` that is the number of characters."""
     return np.array([_length(row["completion"]) for row in rows], dtype=np.float64)
+
+
+def length_baseline(rows: Iterable[Row]) -> dict[str, RewardEvaluation]:
+    """The evaluation of a rule that looks at lengths alone, by its name: the longer or the shorter answer, whichever is
+    right more often on these rows; of rows that are no pairs, by the first figure of each benchmark."""
+    rows = list(rows)
+    longer = evaluate_reward(longer_wins, rows)
+    shorter = evaluate_reward(lambda given: -longer_wins(given), rows)
+    if _first_figure(shorter) > _first_figure(longer):
+        return {"the shorter answer": shorter}
+    return {"the longer answer": longer}
+
+
+def _first_figure(evaluation: RewardEvaluation) -> float:
+    if evaluation.pairs:
+        return evaluation.pairs.accuracy.value
+    first = [next(iter(benchmark.figures.values())) for benchmark in evaluation.benchmarks.values()]
+    return sum(figure.value if isinstance(figure, Estimate) else figure for figure in first)
 
 
 def against_people(p_chosen: ArrayLike, shares: ArrayLike, prompts: Sequence[str]) -> CalibrationReport | None:

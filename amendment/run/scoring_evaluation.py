@@ -24,7 +24,14 @@ from amendment.data.verdict_files import DataSources, VerdictFile
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.preference import decide
 from amendment.records import LABELLERS
-from amendment.reward_model import RewardEvaluation, RewardModel, evaluate_reward, layout_of, longer_wins, reward_lines
+from amendment.reward_model import (
+    RewardEvaluation,
+    RewardModel,
+    evaluate_reward,
+    layout_of,
+    length_baseline,
+    reward_lines,
+)
 from amendment.run.scoring import AskedRow, Columns, model_hash, read_asked
 from amendment.yamlfile import capped
 
@@ -68,14 +75,14 @@ def evaluate_files(
     """Measure the reward model in `folder` on held-out files or datasets, whose paths are seen from `base`.
 
     `people` are patterns of raters who are people, in files of verdicts. What needs no model is measured too:
-    `longer wins`, and `always first` where the order of the answers is on record. Raises DataError naming every row
-    that cannot be read.
+    the longer or the shorter answer, whichever is right more often, and `always first` where the order of the answers
+    is on record. Raises DataError naming every row that cannot be read.
     """
     held_out = read_held_out(sources, base, columns=columns, people=people)
     model = RewardModel.load(folder)
     temperature = model.meta.temperature_used
     evaluation = evaluate_reward(model.score, held_out.rows, probability=model.probability)
-    baselines = {"longer wins": evaluate_reward(longer_wins, held_out.rows)}
+    baselines = length_baseline(held_out.rows)
     counts = {name: count for name, count in held_out.counts.items() if count}
     document = {
         "model": {

@@ -47,7 +47,16 @@ from amendment.records import LABELLERS, Candidate, Prompt, Verdict
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
 from amendment.stages.construct import Contrast
 from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, dump
-from amendment.stages.gate import certified_report, failed_gates, gate_counts, gate_tables, gates_of, write_gate
+from amendment.stages.gate import (
+    GATE_FORMAT,
+    certified_report,
+    failed_gates,
+    gate_counts,
+    gate_tables,
+    gates_of,
+    is_audited,
+    write_gate,
+)
 from amendment.stages.inputs import files_read
 from amendment.stages.judging import REPORT, JudgingConfig, candidate_tables
 from amendment.stages.labels import OPEN, SEALED
@@ -90,13 +99,12 @@ class AuditStage(Stage):
     @classmethod
     def of(cls, settings: RunSettings) -> Iterable[Stage]:
         """Once where there are verdicts."""
-        has_verdicts = settings.part(JudgingConfig) or settings.part(SpotCheckSettings) or settings.verdicts
-        return [cls(settings)] if has_verdicts else []
+        return [cls(settings)] if is_audited(settings) else []
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """Files suffice where the run has no judge to measure: an audit of labels needs no texts."""
         settings = self.settings
-        key = {"certificate": CERTIFICATE_FORMAT, "asked": asked_of(settings)._asdict()}
+        key = {"certificate": CERTIFICATE_FORMAT, "gate": GATE_FORMAT, "asked": asked_of(settings)._asdict()}
         if self.is_of_run:
             return key
         sources = (*settings.verdicts, *settings.pairs)
@@ -130,8 +138,8 @@ class AuditStage(Stage):
         counts = {**certificate.headline(), "verdicts": len(inputs.votes)}
         if failed := failed_gates((*gates, *certificate.gates)):
             counts["failed gates"] = "; ".join(failed)
+        write_gate(workspace, gates, certificate.gates)
         if people:
-            write_gate(workspace, gates)
             counts |= gate_counts(people, gates)
         return StageResult(self.writes, counts)
 

@@ -34,13 +34,13 @@ from amendment.stages.contract import (
     open_judge,
 )
 from amendment.stages.evaluation import EvaluateConfig
-from amendment.stages.gate import refuse_failed_gate
+from amendment.stages.gate import refuse_failed_gate, refuse_failed_order
 from amendment.stages.pairs import unseen
 from amendment.stages.reward_model import RewardModelConfig, measured
 from amendment.stages.shown import estimate_shown
 from amendment.stages.trained import (
     PROMPTS,
-    Smoothing,
+    PairsConfig,
     TrainingStage,
     pair_rows,
     pair_tables,
@@ -66,15 +66,12 @@ class DpoGuards(GuardSettings):
     so that a plan can count them."""
 
 
-class DpoConfig(DpoSettings):
+class DpoConfig(PairsConfig, DpoSettings):
     """Direct preference optimisation."""
 
     base: str
     """sft, base, or a model as `provider: local` takes it (folder, Hub id, GGUF file, `smollm2-135m-instruct`); as it
     is saved there it is the reference."""
-    label_smoothing: Smoothing = 0.0  # type: ignore[assignment]  # a word here, a number when it trains
-    """Share of labels assumed to be wrong: a target p becomes p (1 - e) + (1 - p) e. estimated: as the spot
-    check's calibration expects it."""
     guards: DpoGuards | None = DpoGuards()
     """Measure the policy's answers to held-out prompts during training, and stop if it over-optimises; null: no
     guards."""
@@ -158,9 +155,11 @@ class DpoStage(TrainingStage):
         refuse_failed_gate(context.workspace, context.config)
         config, smoothing = smoothed(context.workspace, name, self.config)
         base, folder = context.trained_base(config.base), context.workspace.path(f"models/{name}")
+        train = pair_rows(context, "train")
+        refuse_failed_order(context, self.name, train, config.despite)
         result = train_dpo(
             base,
-            pair_rows(context, "train"),
+            train,
             folder,
             config,
             seed=context.config.seed,

@@ -1,5 +1,6 @@
 """What people's labels say of a run's judge: the report in its certificate, the gate between judge and training, and,
-while people are still labelling, what their open labels say so far.
+while people are still labelling, what their open labels say so far. The gate also holds what the certificate says of
+the judge's two orders, for which no person is needed.
 
 The stage `audit` writes report and gate; trainings look at the gate before they begin. A preview never looks at sealed
 labels: whoever reads it may still change the judge.
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,11 +37,14 @@ from amendment.hashing import content_id
 from amendment.preference.aggregate import person_votes
 from amendment.records import Verdict
 from amendment.stages.calibration import PROBABILITIES
-from amendment.stages.contract import RunSettings
+from amendment.stages.contract import Context, RunSettings
+from amendment.stages.judging import JudgingConfig
 from amendment.stages.labels import OPEN, SEALED, sides_of
 
 GATE = "audit/gate.json"
 """What the trainings look at before they begin: nothing else of the certificate, so that they stand while it does."""
+GATE_FORMAT = 2
+"""Raised when the file says more, so that older ones are written again."""
 SIDES = (OPEN, SEALED)
 
 
@@ -116,14 +120,22 @@ def failed_gates(gates: Iterable[Gate]) -> list[str]:
     return [*dict.fromkeys(f"{gate.check}, for {gate.judge}" for gate in gates if gate.outcome == "FAIL")]
 
 
+def is_audited(settings: RunSettings) -> bool:
+    """Whether the run has a judge to measure, or verdicts."""
+    return bool(settings.part(JudgingConfig) or settings.part(SpotCheckSettings) or settings.verdicts)
+
+
 def gate_tables(settings: RunSettings) -> tuple[str, ...]:
     """What trainings on what the judge chose wait for."""
-    return (GATE,) if settings.part(SpotCheckSettings) else ()
+    return (GATE,) if is_audited(settings) else ()
 
 
-def write_gate(workspace: Workspace, gates: Sequence[Gate]) -> None:
-    """What failed, and no more: labels that change nothing else about the gate make no training run again."""
-    write_text(workspace.path(GATE), json.dumps({"failed": failed_gates(gates)}, indent=1) + "\n")
+def write_gate(workspace: Workspace, gates: Sequence[Gate], by_judge: Iterable[Gate] = ()) -> None:
+    """What failed, and no more: labels that change nothing else about the gate make no training run again. `by_judge`
+    are the certificate's own gates."""
+    orders = [gate.judge for gate in by_judge if (gate.check, gate.outcome) == ("order", "FAIL")]
+    document = {"failed": failed_gates(gates), "order": orders}
+    write_text(workspace.path(GATE), json.dumps(document, indent=1) + "\n")
 
 
 def refuse_failed_gate(workspace: Workspace, settings: RunSettings) -> None:
@@ -131,13 +143,34 @@ def refuse_failed_gate(workspace: Workspace, settings: RunSettings) -> None:
     part = settings.part(SpotCheckSettings)
     if part is None or part.gate.on_fail == "go_on":
         return
-    failed = json.loads(workspace.path(GATE).read_text(encoding="utf-8"))["failed"]
-    if failed:
+    if failed := _failed(workspace)["failed"]:
         raise GateFailed(
             f"the judge did not pass its gate ({'; '.join(failed)}), so nothing is trained on its labels; "
             f"{workspace.folder / 'certificate.md'} says what was found. Change the judge or the constitution, "
             f"or train anyway with {'.'.join(SPOT_CHECK.keys)}.gate.on_fail: go_on"
         )
+
+
+def refuse_failed_order(
+    context: Context, stage: str, rows: Iterable[Mapping[str, Any]], despite: Sequence[str]
+) -> None:
+    """Raises GateFailed where a judge decided some of these pairs and failed the certificate's gate `order`, unless the
+    run file says under `stage` to train despite it."""
+    if "order" in despite or not gate_tables(context.config):
+        return
+    deciding = {rater for row in rows if row["decided_by"] == "judge" for rater in row["raters"]}
+    if failed := [judge for judge in _failed(context.workspace)["order"] if judge in deciding]:
+        raise GateFailed(
+            f"the verdicts of {', '.join(failed)}, which decided pairs of the dataset, change too often with the order "
+            f"of the answers (gate order), so {stage} does not train on them; "
+            f"{context.workspace.folder / 'certificate.md'} says what was found. Take another judge, or train anyway "
+            f"with {stage}.despite: [order]"
+        )
+
+
+def _failed(workspace: Workspace) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = json.loads(workspace.path(GATE).read_text(encoding="utf-8"))
+    return found
 
 
 class Preview(NamedTuple):

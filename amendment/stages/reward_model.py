@@ -28,9 +28,9 @@ from amendment.reward_model import (
     train_reward,
 )
 from amendment.stages.contract import ConfigProblem, Context, RunSettings, StageResult
-from amendment.stages.gate import refuse_failed_gate
+from amendment.stages.gate import refuse_failed_gate, refuse_failed_order
 from amendment.stages.trained import (
-    Smoothing,
+    PairsConfig,
     TrainingStage,
     pair_rows,
     pair_tables,
@@ -45,14 +45,11 @@ SIDES = ("chosen", "rejected")
 Row = Mapping[str, Any]
 
 
-class RewardModelConfig(RewardSettings):
+class RewardModelConfig(PairsConfig, RewardSettings):
     """A reward model."""
 
     base: str
     """base, sft, or a model as `provider: local` takes it (folder, Hub id, GGUF file, `smollm2-135m-instruct`)."""
-    label_smoothing: Smoothing = 0.0  # type: ignore[assignment]  # a word here, a number when it trains
-    """Share of labels assumed to be wrong: a target p becomes p (1 - e) + (1 - p) e. estimated: as the spot
-    check's calibration expects it."""
 
 
 class RewardModelStage(TrainingStage):
@@ -79,6 +76,7 @@ class RewardModelStage(TrainingStage):
         config, smoothing = smoothed(context.workspace, self.name, self.config)
         folder = context.workspace.path("models/reward_model")
         train, test = (pair_rows(context, split) for split in ("train", "test"))
+        refuse_failed_order(context, self.name, train, config.despite)
         result = train_reward(
             context.trained_base(config.base),
             train,

@@ -13,16 +13,18 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from amendment.audit.figures import percent
 from amendment.calibration.samples import SpotCheckSettings
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, MissingExtra, TrainingError
 from amendment.llm.specs import found_folder
 from amendment.llm.weights import weights_state
-from amendment.records import Candidate, Preference, Prompt, text_of
+from amendment.records import Candidate, Part, Preference, Prompt, text_of
 from amendment.stages.calibration import CALIBRATOR
 from amendment.stages.contract import POLICY_STAGES, ConfigProblem, Context, RunSettings, Stage, dump
 from amendment.stages.gate import gate_tables
 from amendment.stages.shown import count_lines, estimate_shown, unscored_shown
+from amendment.statistics import by_length, estimate
 from amendment.text import plain
 from amendment.training import (
     ProgressCallback,
@@ -34,11 +36,20 @@ from amendment.training import (
 )
 
 Rows = list[dict[str, Any]]
-Smoothing = Annotated[float, Field(ge=0, lt=0.5)] | Literal["estimated"]
-"""`label_smoothing` as a run file may write it: a number, or the word for what the spot check's calibration expects."""
 PROMPTS = ("inputs/prompts", "inputs/split")
 PAIRS = ("dataset/train", "dataset/test")
 CHAINS = (*PROMPTS, "critique/candidates")
+
+
+class PairsConfig(Part):
+    """What a run file says of a training on the dataset's pairs."""
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] | Literal["estimated"] = 0.0
+    """Share of labels assumed to be wrong: a target p becomes p (1 - e) + (1 - p) e. estimated: as the spot check's
+    calibration expects it."""
+    despite: tuple[Literal["order"], ...] = ()
+    """Gates that a judge who decided pairs may fail. order: train although its verdict changes too often with the order
+    of the answers."""
 
 
 class TrainingStage(Stage):
@@ -61,7 +72,7 @@ class TrainingStage(Stage):
         """The settings, and the files of a base that no stage of this run makes."""
         folder = context.trained_base(self.config.base)
         is_own = folder == str(context.workspace.path(f"models/{self.config.base}"))
-        return {**dump(self.config), **({} if is_own else {"base files": weights_state(folder)})}
+        return {**dump(self.config, without={"despite"}), **({} if is_own else {"base files": weights_state(folder)})}
 
     def problems(self) -> Iterator[ConfigProblem]:
         base = getattr(self.config, "base", None)
@@ -233,10 +244,10 @@ def _held_out(measured: Mapping[str, Any]) -> list[str]:
 
 def _without_model(measured: Mapping[str, Any]) -> str:
     """The accuracy of rules that need no model, on the same pairs, in words."""
-    longer, first = measured.get("longer_wins"), measured.get("always_first")
-    longer_wins = f"longer wins {estimate_shown(longer)}" if longer else "longer wins not measured"
+    longer, first = estimate(measured.get("longer_wins")), measured.get("always_first")
+    side, right = by_length(longer) if longer else ("longer", None)
     order = estimate_shown(first) + f" (n = {first['n']})" if first else "no order of the answers is on record"
-    return f"{longer_wins}; always first: {order}"
+    return f"the {side} answer is right in {percent(right)}; always first: {order}"
 
 
 def _against_people(people: Mapping[str, Any] | None) -> list[str]:

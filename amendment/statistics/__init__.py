@@ -15,10 +15,11 @@ from amendment.statistics.intervals import (
     bounds,
     cautioned,
     clustered_mean,
+    estimate,
     paired_difference,
 )
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
-from amendment.statistics.shares import binomial_p, macro_share, share, wilson
+from amendment.statistics.shares import binomial_p, by_length, macro_share, share, wilson
 
 __all__ = [
     "Estimate",
@@ -26,9 +27,11 @@ __all__ = [
     "binomial_p",
     "bootstrap",
     "bounds",
+    "by_length",
     "cautioned",
     "clustered_mean",
     "cohen_kappa",
+    "estimate",
     "gwet_ac1",
     "kappa_of",
     "krippendorff_alpha",

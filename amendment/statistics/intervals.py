@@ -60,6 +60,15 @@ class Estimate(NamedTuple):
         return {**numbers, "n": self.n, "clusters": self.clusters, **texts}
 
 
+def estimate(value: Any) -> Estimate | None:
+    """A figure as the files hold it; None where it was not measured."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("value"), int | float):
+        return None
+    low, high = (math.nan if value.get(name) is None else float(value[name]) for name in ("low", "high"))
+    count, clusters = int(value.get("n") or 0), int(value.get("clusters") or 0)
+    return Estimate(float(value["value"]), low, high, count, clusters, note=str(value.get("note", "")))
+
+
 def json_values(value: Any) -> Any:
     """Figures as JSON values: dataclasses and named tuples as objects, whatever has a `to_json` by that, nan and
     infinity as null."""

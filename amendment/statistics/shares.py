@@ -55,6 +55,16 @@ def share(values: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95) 
     return macro_share(values, (), clusters, level)
 
 
+def by_length(longer: Estimate) -> tuple[str, Estimate]:
+    """The better of two rules that look at lengths alone: `longer` or `shorter`, and how often that answer is right.
+
+    `longer` is how often the longer answer is right, equal lengths half.
+    """
+    if not longer.value < 0.5:
+        return "longer", longer
+    return "shorter", longer._replace(value=1 - longer.value, low=1 - longer.high, high=1 - longer.low)
+
+
 def macro_share(
     values: ArrayLike, groups: Sequence[Hashable], clusters: Iterable[Hashable], level: float = 0.95
 ) -> Estimate:

@@ -178,12 +178,14 @@ class PairLabels(NamedTuple):
 
 
 def pair_labels(rows: Sequence[Row], settings: PairTrainerSettings) -> PairLabels:
-    """Targets and weights of rows with `p_chosen` and `weight`; both may be absent where labels are hard.
+    """Targets and weights of rows with `p_chosen` and `weight`. A weight that is absent is 1, and so is `p_chosen` if
+    labels are hard or no row has one.
 
     Raises DataError naming each row (from 1) whose values cannot be read.
     """
     is_soft = settings.labels == "soft"
-    p = _column(rows, "p_chosen", None if is_soft else 1.0, lambda value: 0 <= value <= 1, "a probability")
+    is_given = is_soft and any(row.get("p_chosen") is not None for row in rows)
+    p = _column(rows, "p_chosen", None if is_given else 1.0, lambda value: 0 <= value <= 1, "a probability")
     given = _column(rows, "weight", 1.0, lambda value: value >= 0, "a weight of 0 or more")
     smoothing = settings.label_smoothing
     certain = p if is_soft else np.ones_like(p)
@@ -194,14 +196,8 @@ def pair_labels(rows: Sequence[Row], settings: PairTrainerSettings) -> PairLabel
 
 
 def labels_as_given(rows: Sequence[Row]) -> PairLabels:
-    """`p_chosen` (1 where no row has one) as it is, and weights. Raises DataError for those that cannot be read, and
-    where only some rows have a `p_chosen`."""
-    without = [at for at, row in enumerate(rows) if row.get("p_chosen") is None]
-    if 0 < len(without) < len(rows):
-        message = "p_chosen is empty, and other rows have one; fill it in every row or in none"
-        raise DataError([Problem(f"row {without[0] + 1}", message)])
-    labelled = [{**row, "p_chosen": 1.0 if row.get("p_chosen") is None else row["p_chosen"]} for row in rows]
-    return pair_labels(labelled, PairTrainerSettings(labels="soft", learning_rate=1.0))
+    """`p_chosen` (1 where no row has one) as it is, and weights; see `pair_labels`."""
+    return pair_labels(rows, PairTrainerSettings(labels="soft", learning_rate=1.0))
 
 
 def without_label(row: Row, settings: PairTrainerSettings) -> str | None:
@@ -351,7 +347,7 @@ def _column(
         if isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value) and fits(value):
             values[i] = value
         else:
-            shown = "none" if value is None else repr(value)
+            shown = "none, and other rows have one" if value is None else repr(value)
             problems.append(Problem(f"row {i + 1}: {name}", f"expected {expected}, found {shown}"))
     if problems:
         raise DataError(problems)

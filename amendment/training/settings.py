@@ -105,10 +105,23 @@ class PairTrainerSettings(TrainerSettings):
     `weight` counts relative to the mean weight of the pairs that are trained on; absent, it is 1.
     """
 
-    labels: Literal["hard", "soft"] = "hard"
-    """hard: the chosen answer counts as better, and ties are left out; soft: P(chosen is better) is the target."""
+    labels: Literal["hard", "soft"] = "soft"
+    """soft: P(chosen is better) is the target, so that a pair whose two orders disagree teaches little; hard: the
+    chosen answer counts as better, and ties are left out. With label smoothing, and with a loss that takes hard labels
+    alone, the default is hard."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
     """Share of labels assumed to be wrong: a target p becomes p (1 - e) + (1 - p) e."""
+
+    @model_validator(mode="after")
+    def _default_labels(self) -> Self:
+        if "labels" not in self.model_fields_set and not self.takes_soft_labels:
+            object.__setattr__(self, "labels", "hard")  # the part is frozen from here on
+        return self
+
+    @property
+    def takes_soft_labels(self) -> bool:
+        """Whether soft labels fit the other settings; smoothing is an assumption about hard ones."""
+        return not self.label_smoothing
 
 
 class TinyModel(Part, allow_inf_nan=False):

@@ -37,7 +37,7 @@ def test_the_asymmetry_of_errors_by_hand() -> None:
     baseline = found.judges[0].length_baseline
     assert baseline
     assert (baseline.value, baseline.n) == (4 / 8, 80)
-    assert any("longer wins" in line and "50.0 %" in line for line in table_lines(found))
+    assert any("the longer answer is right" in line and "50.0 %" in line for line in table_lines(found))
     # people alone: the eight, and the last two items on which only the judge was silent
     assert found.people
     assert (found.people.prefers_longer.value, found.people.prefers_longer.n) == (6 / 10, 100)

@@ -165,7 +165,7 @@ TRUTH = "AB" * 50
         # on 29 items it picks whatever is shown first
         ("A" * 29 + TRUTH[29:], "B" * 29 + TRUTH[29:], "; on 29 % it picks whatever is shown first."),
         ("B" * 100, "A" * 40 + "B" * 60, "; on 40 % it picks whatever is shown second."),
-        (TRUTH, other(TRUTH[:40]) + TRUTH[40:], "Position (FAIL): the same verdict in both orders on 60.0 % ("),
+        (TRUTH, other(TRUTH[:45]) + TRUTH[45:], "Position (FAIL): the same verdict in both orders on 55.0 % ("),
         (TRUTH, other(TRUTH[:4]) + TRUTH[4:], "Position: the same verdict in both orders on 96.0 % ("),
         (TRUTH[:40], other(TRUTH[:8]) + TRUTH[8:40], "; the data cannot tell whether that is 80 % or more; where the"),
         # of the first 4 items the truth is A, B, A, B: each position wins twice

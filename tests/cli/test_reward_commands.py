@@ -55,12 +55,12 @@ def test_an_evaluation_is_told_with_baselines(command: Command, model: str, caps
     assert command("evaluate", model, "pairs.jsonl") == 0
     told = capsys.readouterr().out
     assert "5 pairs of 5 prompts" in told
-    assert "| longer wins" in told
+    assert "| the longer answer" in told
     assert "1 pairs left out: an answer has no score" in told
     assert command("evaluate", model, "pairs.jsonl", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["pairs"]["accuracy"]["value"], document["pairs"]["unscored"]) == (1.0, 1)
-    assert document["baselines"]["longer wins"]["pairs"]["accuracy"]["n"] == 6
+    assert document["baselines"]["the longer answer"]["pairs"]["accuracy"]["n"] == 6
 
 
 @pytest.mark.parametrize(

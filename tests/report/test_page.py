@@ -12,10 +12,10 @@ from playwright.sync_api import Browser
 
 from amendment.data.store import Workspace
 from amendment.records import Judgement, Preference
-from amendment.report.document import Matrix, estimate, read_document
+from amendment.report.document import Matrix, read_document
 from amendment.report.page import write_report
 from amendment.report.plots import Bars, IntervalRow, Intervals, svg
-from amendment.statistics import Estimate
+from amendment.statistics import Estimate, estimate
 from tests.command_line import called
 from tests.report.folders import EVIL, FOX, HOSTILE, OTHER, REVISION, judgement, pair, write_run
 from tests.rows import save
@@ -307,7 +307,6 @@ def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_j
     assert written("person")[1:] == [
         "4 pairs are for training, which teach little: bring 20 or more.",
         "3 of 4 rejected answers are cut at max_tokens, so an abrupt end gives them away.",
-        "Always choosing the shorter answer is right in 11 of 12 held-out pairs: length alone would decide nearly all "
-        "of these pairs.",
+        "The shorter answer is right in 91.7 % of 12 held-out pairs: length alone would decide nearly all of them.",
         "Pairs by the principle that decided them: c/safe (Be safe) 4, c/kind (Be kind) none.",
     ]

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from amendment.errors import DataError
-from amendment.reward_model import evaluate_pairs, evaluate_reward, longer_wins, people_share, reward_lines
+from amendment.reward_model import (
+    evaluate_pairs,
+    evaluate_reward,
+    length_baseline,
+    longer_wins,
+    people_share,
+    reward_lines,
+)
 
 
 def by_number(rows: Any) -> list[float]:
@@ -107,6 +114,17 @@ def test_typed_parts_have_their_texts_length() -> None:
     assert longer_wins([{"completion": answer}]).tolist() == [9.0]
 
 
+def test_the_baseline_by_length_is_the_better_of_longer_and_shorter() -> None:
+    long, short = "a long answer", "short"
+    often_shorter = [pair(f"q{i}", long if i == 0 else short, short if i == 0 else long) for i in range(4)]
+    ((name, found),) = length_baseline(often_shorter).items()
+    assert found.pairs
+    assert (name, found.pairs.accuracy.value) == ("the shorter answer", 0.75)
+    pool = {"prompt": "z", "candidates": [long, short], "best": 1}
+    assert list(length_baseline([pool])) == ["the shorter answer"]
+    assert list(length_baseline([{**pool, "best": 0}])) == ["the longer answer"]
+
+
 def test_a_score_that_is_no_number_for_each_answer_is_refused() -> None:
     with pytest.raises(DataError, match="expected one number for each of 2 answers"):
         evaluate_reward(lambda rows: [1.0], PAIRS[:1])
@@ -120,10 +138,10 @@ def test_it_is_told_with_the_baselines_beside_it() -> None:
     ]
     rows.append({"prompt": "z", "candidates": ["1", "2"], "best": 1})
     model = evaluate_reward(by_number, rows)
-    lines = reward_lines(model, {"longer wins": evaluate_reward(longer_wins, rows)})
+    lines = reward_lines(model, length_baseline(rows))
     text = "\n".join(lines)
     assert "| model " in text
-    assert "| longer wins" in text
+    assert "| the shorter answer" in text
     assert "| always first" in text
     assert "9 pairs of 9 prompts" in text
     assert "Brier" in text

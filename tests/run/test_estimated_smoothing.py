@@ -19,7 +19,7 @@ from tests.run.spot_checked import CHECKED, SIMULATED, run
 TINY = (
     "base: {on: nothing, steps: 1, tiny: {hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 96}}"
 )
-SHORT = "base: base, steps: 1, batch_size: 4, max_length: 90, log_every: 1"
+SHORT = "base: base, despite: [order], steps: 1, batch_size: 4, max_length: 90, log_every: 1"
 TRAINED = f"""{SIMULATED}{TINY}
 reward_model: {{{SHORT}, label_smoothing: estimated}}
 dpo: {{{SHORT}, loss: robust, label_smoothing: estimated, guards: null}}

@@ -18,7 +18,7 @@ from tests.run.spot_checked import PAGED, contents, label_all, opposing, run, sa
 
 TRAINED = f"""{PAGED}
 base: {{on: nothing, steps: 1, tiny: {{hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 64}}}}
-reward_model: {{base: base, steps: 1, batch_size: 2, max_length: 60}}
+reward_model: {{base: base, despite: [order], steps: 1, batch_size: 2, max_length: 60}}
 """
 GO_ON = "spot_check.gate.on_fail=go_on"
 

@@ -69,7 +69,9 @@ def test_a_guard_that_ends_a_training_is_said_when_it_ends_and_by_the_status(tmp
     # a rate that breaks the policy within a step, and a limit that anything passes
     guards = "{every: 1, prompts: 6, max_tokens: 8, kl_per_token: 1.0e-6, length_ratio: null, unreadable: null}"
     path = run_file(tmp_path, guards)
-    path.write_text(path.read_text().replace("dpo: {base: base,", "dpo: {base: base, learning_rate: 0.05,"))
+    path.write_text(
+        path.read_text().replace("dpo: {base: base,", "dpo: {base: base, labels: hard, learning_rate: 0.05,")
+    )
     said = Said()
     summary = Run.from_file(path, folder=tmp_path / "run", progress=said)().summary["stages"]["dpo"]
     assert summary["guards"]["violated"] == ["kl_per_token"]

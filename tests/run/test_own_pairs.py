@@ -262,7 +262,7 @@ def test_soft_training_sees_their_probabilities(tmp_path: Path) -> None:
     save(tmp_path / "p.jsonl", [pair(i, p_chosen=0.6) for i in range(8)])
     trained = """\
 base: {on: nothing, steps: 1, tiny: {hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 512}}
-reward_model: {base: base, labels: soft, steps: 40, batch_size: 8, learning_rate: 0.03, max_length: 64}
+reward_model: {base: base, steps: 40, batch_size: 8, learning_rate: 0.03, max_length: 64}
 """
     _, counts = preferences(tmp_path, f"pairs: [{{path: p.jsonl}}]\n{ALL}{trained}")
     assert counts["reward_model"]["last"]["margin"] == pytest.approx(0.405, abs=0.05)

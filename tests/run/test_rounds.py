@@ -41,7 +41,7 @@ base: {on: drafts, steps: 60, batch_size: 16, learning_rate: 1.0e-2, max_length:
 candidates: [{from: critique, take: draft_and_last}, {model: base, per_prompt: 3, max_tokens: 24}]
 judging: {judges: [{model: judge, protocol: label-tokens}]}
 dataset: {test_share: 0.25}
-dpo: {base: base, steps: 3, batch_size: 8, max_length: 64, learning_rate: 1.0e-3, guards: null}
+dpo: {base: base, despite: [order], steps: 3, batch_size: 8, max_length: 64, learning_rate: 1.0e-3, guards: null}
 rounds: 3
 """
 EVALUATED = "evaluate: {policies: [base, dpo, round-2, round-3], prompts: 4, max_tokens: 24}\n"

@@ -188,7 +188,7 @@ def test_a_cut_keeps_the_earlier_turns_that_are_learned(renderer: Renderer) -> N
     assert renderer.tokenizer.decode([i for i, label in zip(ids, labels, strict=True) if label != -100]) == "one<|end|>"
 
 
-HARD = PairTrainerSettings(learning_rate=0.1)
+HARD = PairTrainerSettings(learning_rate=0.1, labels="hard")
 SOFT = PairTrainerSettings(learning_rate=0.1, labels="soft")
 
 
@@ -197,6 +197,7 @@ def test_targets_by_hand() -> None:
     rows: list[dict[str, Any]] = [{"p_chosen": 0.9}, {"p_chosen": 1}]
     assert pair_labels([*rows, {}], HARD).targets.tolist() == [1.0, 1.0, 1.0]
     assert pair_labels(rows, SOFT).targets == pytest.approx([0.9, 1.0])
+    assert pair_labels([{}, {"p_chosen": None}], SOFT).targets.tolist() == [1.0, 1.0]  # no row has one
     for labels, expected in ((SOFT, [0.74, 0.8]), (HARD, [0.8, 0.8])):
         smoothed = labels.model_copy(update={"label_smoothing": 0.2})
         assert pair_labels(rows, smoothed).targets == pytest.approx(expected)

@@ -66,6 +66,15 @@ def test_heads_of_a_tiny_model_have_an_even_width() -> None:
         TinyModel(hidden=36, heads=4)
 
 
+def test_labels_are_soft_by_default_where_the_other_settings_allow() -> None:
+    assert DpoSettings().labels == "soft"
+    for given in ({"label_smoothing": 0.1}, {"loss": "kto"}, {"loss": "robust", "label_smoothing": 0.1}):
+        settings = DpoSettings(**given)
+        assert settings.labels == "hard"
+        assert DpoSettings(**settings.model_dump(mode="json")) == settings
+    assert DpoSettings(labels="soft", label_smoothing=0.1).labels == "soft"
+
+
 def test_settings_that_were_written_whole_are_read_again() -> None:
     settings = PairTrainerSettings(labels="soft", trl=TrlFields(warmup_steps=0.1), **RATE)
     assert PairTrainerSettings(**settings.model_dump(mode="json")) == settings
