@@ -84,6 +84,28 @@ class Shape(NamedTuple):
     """Taken from detect-secrets."""
     flags: int = 0
 
+    def find(self, text: str, small: str) -> Iterator[KeyFound]:
+        """The keys of this kind; `small` is the text in small letters. Places may overlap."""
+        for hit in self._hits(text, small):
+            start, end = hit.span("key" if "key" in hit.re.groupindex else 0)
+            if not self.before or _compiled(self.before).search(small, max(0, hit.start() - _WINDOW), hit.start()):
+                yield KeyFound(self.kind, start, end)
+
+    def _hits(self, text: str, small: str) -> Iterator[re.Match[str]]:
+        pieces = [piece for piece in self.pieces if piece in small]
+        if not pieces:
+            return
+        pattern = _compiled(self.pattern, self.flags)
+        if self.is_inside:
+            yield from pattern.finditer(text)
+            return
+        for piece in pieces:
+            start = small.find(piece)
+            while start >= 0:
+                if hit := pattern.match(text, start):
+                    yield hit
+                start = small.find(piece, hit.end() if hit else start + 1)
+
 
 def find_keys(text: str) -> Iterator[KeyFound]:
     """Everything in `visible(text)` that looks like a key, each place once, also in base64.
@@ -92,7 +114,7 @@ def find_keys(text: str) -> Iterator[KeyFound]:
     """
     shown = visible(text)
     taken = bytearray(len(shown))
-    found = list(_found(shown))
+    found = _found(shown)
     for run in _BASE64.finditer(shown):
         if kind := next((f"{key.kind} in base64" for key in _found(_decoded(run[0]))), None):
             found.append(KeyFound(kind, *run.span()))
@@ -105,28 +127,9 @@ def find_keys(text: str) -> Iterator[KeyFound]:
             yield key
 
 
-def _found(text: str) -> Iterator[KeyFound]:
-    """What has one of the shapes, in their order; places may overlap."""
+def _found(text: str) -> list[KeyFound]:
     small = text.replace("\u0130", "i").lower()  # the only letter whose small form is longer
-    for shape in shapes():
-        pieces = [piece for piece in shape.pieces if piece in small]
-        for hit in _hits(shape, pieces, text, small) if pieces else ():
-            start, end = hit.span("key" if "key" in hit.re.groupindex else 0)
-            if not shape.before or _compiled(shape.before).search(small, max(0, hit.start() - _WINDOW), hit.start()):
-                yield KeyFound(shape.kind, start, end)
-
-
-def _hits(shape: Shape, pieces: Iterable[str], text: str, small: str) -> Iterator[re.Match[str]]:
-    pattern = _compiled(shape.pattern, shape.flags)
-    if shape.is_inside:
-        yield from pattern.finditer(text)
-        return
-    for piece in pieces:
-        start = small.find(piece)
-        while start >= 0:
-            if hit := pattern.match(text, start):
-                yield hit
-            start = small.find(piece, hit.end() if hit else start + 1)
+    return [key for shape in shapes() for key in shape.find(text, small)]
 
 
 def _decoded(run: str) -> str:

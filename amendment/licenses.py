@@ -87,7 +87,7 @@ def _parts(license: str) -> list[str]:
     count wherever they are."""
     spaced = re.sub(r"(?i:licenseref-)[\w.-]+", lambda name: re.sub("N[CD]", r"-\g<0>-", name[0]), license)
     joined = re.sub(r"[()]", " ", spaced.lower())
-    parts = (part.strip() for part in re.split(r"\s+(?:and|or|with)\s+|[,;/]", joined))
+    parts = (part.strip() for part in re.split(r"\s(?:and|or|with)\s|[,;/]", joined))
     return [re.sub(r"[\s_]+", "-", part) for part in parts if part]
 
 
