@@ -257,7 +257,7 @@ def _states_number(text: str, known: str | float, tolerance: float = TOLERANCE) 
 
 _UNIT = r"[A-Za-zµμΩ%]+(?:\^-?\d)?"
 _NUMBER = re.compile(
-    rf"(?<![\w.])([-+]?(?:\d{{1,3}}(?:,\d{{3}})+|\d+)?(?:(?<=\d)\.?\d*|\.\d+)(?:e[-+]?\d{{1,3}})?)"
+    rf"(?<![\w.])([-+]?(?:(?:\d{{1,3}}(?:,\d{{3}})+\d*|\d+)(?:\.\d*)?|\.\d+)(?:e[-+]?\d{{1,3}})?)"
     rf"(?![\d])(?:\s*({_UNIT}(?:\s*[*/]\s*{_UNIT}|\s+[A-Za-z]+\^-?\d)*))?"
 )
 _PLAIN = [

@@ -29,7 +29,7 @@ OF_A_RUN = (MANIFEST, SIGNATURE, "report.html", "run.lock", "settings.json", "sp
 """Files of a run that a manifest cannot vouch for: they hold times, the manifest itself, or what is in other files."""
 OF_A_COPY = (MANIFEST, SIGNATURE, CARD, ".gitattributes")
 """Beside what a published manifest names: itself, its signature, the card, which may be edited, what the Hub adds."""
-GROWING = re.compile(r"publish/|amend/|\.git/|ledger\.sqlite|labels(-[a-z]+)*\.sqlite")
+GROWING = re.compile(r"publish/|amend/|\.git/|ledger\.sqlite|labels(-[a-z]+){0,9}\.sqlite")
 """Of a run: what a dry run of publishing shows, what `amend` proposes, the user's own history, and everything of ledger
 and labels, which grow without a stage."""
 KEPT_OF_A_COPY = re.compile(r"\.git/|\.cache/huggingface/")
