@@ -150,11 +150,9 @@ def shapes() -> tuple[Shape, ...]:
     found = []
     for section in ("shapes", "inside"):
         for kind, texts in data[section].items():
-            pieces, pattern, *before = map(filled, texts)
+            pieces, pattern, before = map(filled, [*texts, ""][:3])
             start = "" if "(?P<key>" in pattern else _START
-            found.append(
-                Shape(kind, tuple(pieces.split("|")), f"{start}(?:{pattern})", *before, is_inside=section == "inside")
-            )
+            found.append(Shape(kind, tuple(pieces.split("|")), f"{start}(?:{pattern})", before, section == "inside"))
     for name, pieces in data["plugins"].items():
         module, _, plugin = name.partition(".")
         detector = getattr(import_module(f"detect_secrets.plugins.{module}"), plugin)

@@ -42,9 +42,9 @@ MADE = {
     r"f'(?<!\\w)[{re.escape(marks)}]|[{re.escape(marks)}](?!\\w)'": r"""(?<!\w)["“”]|["“”](?!\w)""",
     "'|'.join(spelled) or '(?!)'": WORDS,
     r"f'(?<![\\w.-])({self._names})(?![\\w-])'": rf"(?<![\w.-])({WORDS})(?![\w-])",
-    ast.unparse(ast.parse(inspect.getsource(line_of)).body[0].body[1].value.args[0]): line_of(
-        "verdict", r"[^\n]*"
-    ).pattern,
+    ast.unparse(
+        next(n.args[0] for n in ast.walk(ast.parse(inspect.getsource(line_of))) if isinstance(n, ast.Call))
+    ): line_of("verdict", r"[^\n]*").pattern,
 }
 """An example of each pattern that is put together when it is used: mostly of words that are escaped."""
 
@@ -130,7 +130,7 @@ def hostile(source: str | bytes, flags: int, *more: str) -> Iterable[str]:
     every = [*more, *filter(None, parts_of(parsed))]
     parts, sample = list(dict.fromkeys(every))[:4], "".join(every)[:99]
     pairs = [first + second for first in parts for second in (*UNITS[:6], *parts)]
-    return dict.fromkeys([*UNITS, *parts, sample, *(sample[:end] for end in range(2, len(sample), 4)), *pairs])
+    return dict.fromkeys([*UNITS, *parts, sample or "b", *(sample[:end] for end in range(2, len(sample), 4)), *pairs])
 
 
 def seconds(run: Callable[[str], object], unit: str, size: int) -> float:
