@@ -1,8 +1,9 @@
 """Keys: what they look like, how they are taken out of texts and logs, and how they are found in what leaves a machine.
 
 No key is ever written anywhere; this is the second net under that rule. Covered: values that are named, raw, in base64,
-URL-encoded and JSON-escaped; the shapes of vendors' keys, with invisible characters inside. Not covered: keys cut in
-pieces, and secrets without a shape (a password, a bare hexadecimal key) that are the value of no variable. Nothing here
+URL-encoded and JSON-escaped; the shapes of `keys.yaml`, with invisible characters inside, with other hyphens or
+full-width letters, and in base64; values that a text calls a key or a password. Not covered: keys cut in pieces, and
+secrets without a shape that nothing in the text or environment calls one. Nothing here
 measures entropy: hashes and identifiers are not keys. A finding has a place and a kind, and no part of the key.
 """
 
@@ -18,12 +19,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from amendment.errors import DataError, Problem
-from amendment.yamlfile import capped
+from amendment.yamlfile import capped, read_yaml
 
 _RANGES = """
 0-8 b-1f 7f-9f ad 34f 600-605 61c 6dd 70f 890-891 8e2 115f-1160 17b4-17b5 180b-180f 200b-200f 202a-202e 2060-206f 2800
@@ -34,114 +36,23 @@ _ENDS = [
 ]
 _SHOWN: dict[int, str | None] = {
     **{code: None for first, last in _ENDS for code in range(first, last + 1)},
-    **dict.fromkeys((0x2010, 0x2011), "-"),
+    **dict.fromkeys((*range(0x2010, 0x2014), 0x2043, 0x2212, 0xFE63), "-"),
+    **{code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},
 }
 """Characters that no reader sees, by code: Cc but for newline and tab, Cf, Default_Ignorable, and the empty Braille
-pattern. Two hyphens look like the one of keys."""
-_CHANGED = re.compile("[" + "".join(f"{re.escape(chr(a))}-{re.escape(chr(b))}" for a, b in _ENDS) + "\u2010\u2011]")
+pattern. Some hyphens and dashes look like the one of keys, and full-width letters like plain ones."""
+_CHANGED = re.compile(
+    "["
+    + "".join(f"{re.escape(chr(a))}-{re.escape(chr(b))}" for a, b in _ENDS)
+    + "\u2010-\u2013\u2043\u2212\ufe63\uff01-\uff5e]"
+)
 _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2}))"
 """Asserts that no letter or digit precedes a key, except in the escapes of JSON and of URLs."""
-
-_SLUG = (
-    r"(?!(?:[a-z]{1,15}|[A-Z]{1,15}|[A-Z][a-z]{1,14}|\d{1,4})"
-    r"(?:[-_]+(?:[a-z]{1,15}|[A-Z]{1,15}|[A-Z][a-z]{1,14}|\d{1,4}))+(?![A-Za-z0-9_-]))"
-)
-"""Asserts that no words joined by hyphens follow, as in names of CSS classes and YOUR_KEY_HERE."""
-_MIXED = r"(?=[a-z0-9]*[A-Z])(?=[A-Z0-9]*[a-z])"
-"""Asserts that small letters and capitals follow, as in no word and no hash."""
-_PLACEHOLDER = r"(?:password|passwd|passw|pass|pwd|secret|token|your\w*|my\w*|example\w*|changeme|x+|\*+|\.+)"
-_TEXT = r"[A-Za-z0-9_-]"
-SHAPES: dict[str, tuple[str, str]] = {
-    "Anthropic key": ("sk-ant-", rf"sk-ant-{_TEXT}{{20,}}"),
-    "OpenAI key": (
-        "sk-",
-        rf"sk-(?!ant-)(?:proj-|svcacct-|admin-|None-|or-v1-|lf-)?{_SLUG}{_TEXT}{{20,}}",
-    ),
-    "Hugging Face token": ("hf_", r"hf_[A-Za-z0-9]{30,}"),
-    "Hugging Face organisation token": ("api_org_", r"api_org_[A-Za-z0-9]{30,}"),
-    "Groq key": ("gsk_", r"gsk_[A-Za-z0-9]{20,}"),
-    "xAI key": ("xai-", rf"xai-{_SLUG}{_TEXT}{{20,}}"),
-    "NVIDIA key": ("nvapi-", rf"nvapi-{_SLUG}{_TEXT}{{20,}}"),
-    "Together key": ("tgp_v", rf"tgp_v\d_{_SLUG}{_TEXT}{{20,}}"),
-    "Fireworks key": ("fw_", r"(?<!_)fw_[A-Za-z0-9]{20,}"),
-    "Cerebras key": ("csk-", r"csk-[A-Za-z0-9]{20,}"),
-    "Perplexity key": ("pplx-", r"pplx-[A-Za-z0-9]{20,}"),
-    "Replicate token": ("r8_", r"r8_[A-Za-z0-9]{30,}"),
-    "Databricks token": ("dapi", r"dapi[a-h0-9]{32}(?:-\d)?(?![A-Za-z0-9])"),
-    "Voyage key": ("pa-", rf"(?<![-_])pa-{_SLUG}{_TEXT}{{40,}}"),
-    "Bedrock key": ("ABSK", r"(?<![/+])ABSK[A-Za-z0-9+/]{40,}={0,2}"),
-    "Bedrock short-term key": ("bedrock-api-key-", r"bedrock-api-key-[A-Za-z0-9+/]{20,}={0,2}"),
-    "Weights & Biases key": ("wandb_v", r"wandb_v\d_[A-Za-z0-9_]{20,}"),
-    "LangSmith key": ("lsv2_", r"lsv2_[A-Za-z0-9_]{20,}"),
-    "Langfuse key": ("pk-lf-", r"pk-lf-[0-9a-f-]{30,}"),
-    "Pinecone key": ("pcsk_", r"pcsk_[A-Za-z0-9_]{30,}"),
-    "Tavily key": ("tvly-", rf"tvly-{_SLUG}{_TEXT}{{20,}}"),
-    "Jina key": ("jina_", r"jina_[A-Za-z0-9]{30,}[A-Za-z0-9_-]*"),
-    "Modal key": ("ak-", rf"(?<![-_])ak-{_MIXED}[A-Za-z0-9]{{22,}}"),
-    "Modal secret": ("as-", rf"(?<![-_])as-{_MIXED}[A-Za-z0-9]{{22,}}"),
-    "Friendli token": ("flp_", r"flp_[A-Za-z0-9]{20,}"),
-    "Upstage key": ("up_", r"(?<!_)up_[A-Za-z0-9]{24,}"),
-    "ElevenLabs key": ("sk_", r"sk_[0-9a-f]{48}(?![A-Za-z0-9])"),
-    "RunPod key": ("rpa_", r"rpa_[A-Za-z0-9]{30,}"),
-    "Anyscale key": ("esecret_", r"esecret_[A-Za-z0-9]{20,}"),
-    "AWS access key": ("AKIA", r"AKIA[A-Z0-9]{16}(?![A-Za-z0-9])"),
-    "AWS session key": ("ASIA", r"ASIA[A-Z0-9]{16}(?![A-Za-z0-9])"),
-    "AWS secret key": (
-        "",
-        r"(?i:secret_?access_?key[\"']?\s*[=:]\s*[\"']?)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
-    ),
-    "Azure key": ("", r"(?i:AccountKey|SharedAccessKey)=[A-Za-z0-9+/]{40,}={0,2}"),
-    "Google key": ("AIza", r"AIza[A-Za-z0-9_-]{35}"),
-    "Google key of the new form": ("AQ.", rf"AQ\.{_SLUG}{_TEXT}{{30,}}"),
-    "Google token": ("ya29.", r"ya29\.[A-Za-z0-9_-]{30,}"),
-    "Google client secret": ("GOCSPX-", r"GOCSPX-[A-Za-z0-9_-]{20,}"),
-    "GitHub token": ("gh", r"gh[pousr]_[A-Za-z0-9]{36,}"),
-    "GitHub fine-grained token": ("github_pat_", r"github_pat_[A-Za-z0-9_]{40,}"),
-    "GitLab token": ("gl", rf"gl(?:pat|dt|ft|soat|rt|cbt|imt|ptt|agent|oas)-{_SLUG}{_TEXT}{{20,}}"),
-    "Docker token": ("dckr_", rf"dckr_[a-z]{{2,4}}_{_SLUG}{_TEXT}{{20,}}"),
-    "DigitalOcean token": ("do", r"do[oprt]_v1_[A-Za-z0-9]{40,}"),
-    "Slack token": ("x", r"x(?:ox[abceoprs]|app)-[A-Za-z0-9-]{10,}"),
-    "Slack address": ("hooks.slack.com/", r"hooks\.slack\.com/services/[A-Za-z0-9/]{20,}"),
-    "Telegram token": (":", r"\d{8,10}:[A-Za-z0-9_-]{33,36}(?![A-Za-z0-9_-])"),
-    "SendGrid key": ("SG.", r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
-    "Stripe key": ("k_", r"[rs]k_(?:live|test|prod)_[A-Za-z0-9]{16,}"),
-    "Stripe signing secret": ("whsec_", r"whsec_[A-Za-z0-9+/]{24,}"),
-    "Notion token": ("ntn_", r"ntn_[A-Za-z0-9]{40,}"),
-    "Linear key": ("lin_api_", r"lin_api_[A-Za-z0-9]{32,}"),
-    "Grafana token": ("glsa_", r"glsa_[A-Za-z0-9]{32}_[0-9A-Fa-f]{8}(?![A-Za-z0-9])"),
-    "Shopify token": ("shp", r"shp(?:at|ca|pa|ss)_[0-9A-Fa-f]{32}(?![A-Za-z0-9])"),
-    "Sentry token": ("sntry", r"sntry[su]_[A-Za-z0-9+/=_-]{40,}"),
-    "npm token": ("npm_", r"npm_[A-Za-z0-9]{36}"),
-    "PyPI token": ("pypi-", r"pypi-[A-Za-z0-9_-]{50,}"),
-    "Vault token": ("hvs.", r"hvs\.[A-Za-z0-9_-]{24,}"),
-    "signed token": ("eyJ", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
-    "private key": ("PRIVATE KEY", r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
-    "bearer header": ("earer", rf"[Bb]earer\s+{_SLUG}[A-Za-z0-9._~+/-]{{20,}}"),
-    "bearer header in capitals": ("BEARER", rf"BEARER\s+{_SLUG}[A-Za-z0-9._~+/-]{{20,}}"),
-    "address with a password": (
-        "://",
-        rf"(?<=://)[^\s/:@\"'<>]{{1,80}}:(?!(?i:{_PLACEHOLDER})@)[^\s/:@\"'<>{{}}$()]{{3,80}}(?=@[A-Za-z0-9])",
-    ),
-}
-"""By kind: a piece that every such key holds, to skip most texts quickly, and the shape."""
-_PLUGINS = {
-    "aws": "AWSKeyDetector",
-    "azure_storage_key": "AzureStorageKeyDetector",
-    "discord": "DiscordBotTokenDetector",
-    "github_token": "GitHubTokenDetector",
-    "gitlab_token": "GitLabTokenDetector",
-    "mailchimp": "MailchimpDetector",
-    "npm": "NpmDetector",
-    "openai": "OpenAIDetector",
-    "pypi_token": "PypiTokenDetector",
-    "sendgrid": "SendGridDetector",
-    "slack": "SlackDetector",
-    "square_oauth": "SquareOAuthDetector",
-    "stripe": "StripeDetector",
-    "twilio": "TwilioKeyDetector",
-}
-"""Modules and classes of detect-secrets whose regular expressions are used. Left out are those that measure entropy or
-look at names of variables, and those that take words, timestamps before hashes or examples of addresses for keys."""
+_PART = re.compile(r"(?<!\?P)<([a-z]{1,20})>")
+_WINDOW = 120
+"""Characters before a key that are looked at."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}")
+_SAFE = str.maketrans("+/", "-_")
 
 
 class KeyFound(NamedTuple):
@@ -158,33 +69,100 @@ def visible(text: str) -> str:
     return text.translate(_SHOWN) if text.isascii() or _CHANGED.search(text) else text
 
 
+class Shape(NamedTuple):
+    """What the keys of one kind look like."""
+
+    kind: str
+    pieces: tuple[str, ...]
+    """In small letters: a key begins with one of them, or holds one if it `is_inside`."""
+    pattern: str
+    before: str = ""
+    """What stands before it, in small letters."""
+    is_inside: bool = False
+    is_listed: bool = False
+    """Taken from detect-secrets."""
+    flags: int = 0
+
+    def find(self, text: str, small: str) -> Iterator[KeyFound]:
+        """The keys of this kind; `small` is the text in small letters. Places may overlap."""
+        for hit in self._hits(text, small):
+            start, end = hit.span("key" if "key" in hit.re.groupindex else 0)
+            if not self.before or _compiled(self.before).search(small, max(0, hit.start() - _WINDOW), hit.start()):
+                yield KeyFound(self.kind, start, end)
+
+    def _hits(self, text: str, small: str) -> Iterator[re.Match[str]]:
+        pieces = [piece for piece in self.pieces if piece in small]
+        if not pieces:
+            return
+        pattern = _compiled(self.pattern, self.flags)
+        if self.is_inside:
+            yield from pattern.finditer(text)
+            return
+        for piece in pieces:
+            start = small.find(piece)
+            while start >= 0:
+                if hit := pattern.match(text, start):
+                    yield hit
+                start = small.find(piece, hit.end() if hit else start + 1)
+
+
 def find_keys(text: str) -> Iterator[KeyFound]:
-    """Everything in `visible(text)` that looks like a key, each place once.
+    """Everything in `visible(text)` that looks like a key, each place once, also in base64.
 
     A text with hidden characters is also searched as it is: one may be all that parts a key from a word next to it.
     """
     shown = visible(text)
-    taken: list[tuple[int, int]] = []
-    for searched in (shown,) if len(shown) == len(text) else (shown, text):
-        for kind, piece, pattern in _shapes():
-            for hit in pattern.finditer(searched) if piece in searched else ():
-                start, end = hit.span()
-                if searched is text:
-                    start, end = len(visible(text[:start])), len(visible(text[:end]))
-                if all(end <= other_start or start >= other_end for other_start, other_end in taken):
-                    taken.append((start, end))
-                    yield KeyFound(kind, start, end)
+    taken = bytearray(len(shown))
+    found = _found(shown)
+    for run in _BASE64.finditer(shown):
+        if kind := next((f"{key.kind} in base64" for key in _found(_decoded(run[0]))), None):
+            found.append(KeyFound(kind, *run.span()))
+    if len(shown) != len(text):
+        places = [0, *accumulate(_SHOWN.get(ord(character), "") is not None for character in text)]
+        found += [KeyFound(kind, places[start], places[end]) for kind, start, end in _found(text)]
+    for key in found:
+        if not any(taken[key.start : key.end]):
+            taken[key.start : key.end] = b"\1" * (key.end - key.start)
+            yield key
+
+
+def _found(text: str) -> list[KeyFound]:
+    small = text.replace("\u0130", "i").lower()  # the only letter whose small form is longer
+    return [key for shape in shapes() for key in shape.find(text, small)]
+
+
+def _decoded(run: str) -> str:
+    """The text that a run of base64 stands for, or nothing if it is no text."""
+    raw = base64.urlsafe_b64decode(f"{run[: len(run) - (len(run) % 4 == 1)]}==".translate(_SAFE))
+    return raw.decode() if raw.isascii() else ""
 
 
 @cache
-def _shapes() -> list[tuple[str, str, re.Pattern[str]]]:
-    """Kind, piece and pattern; our own first, whose names say the vendor."""
-    own = [
-        (kind, piece, re.compile(shape if piece == "://" else f"{_START}(?:{shape})"))
-        for kind, (piece, shape) in SHAPES.items()
-    ]
-    plugins = [getattr(import_module(f"detect_secrets.plugins.{name}"), plugin) for name, plugin in _PLUGINS.items()]
-    return [*own, *((plugin.secret_type, "", pattern) for plugin in plugins for pattern in plugin.denylist)]
+def shapes() -> tuple[Shape, ...]:
+    """Every shape: those of `keys.yaml`, whose kinds say the vendor, and those of detect-secrets."""
+    data = read_yaml(Path(__file__).with_name("keys.yaml")).data
+
+    def filled(text: str) -> str:
+        full = _PART.sub(lambda part: data["parts"][part[1]], text)
+        return full if full == text else filled(full)
+
+    found = []
+    for section in ("shapes", "inside"):
+        for kind, texts in data[section].items():
+            pieces, pattern, before = map(filled, [*texts, ""][:3])
+            start = "" if "(?P<key>" in pattern else _START
+            found.append(Shape(kind, tuple(pieces.split("|")), f"{start}(?:{pattern})", before, section == "inside"))
+    for name, pieces in data["plugins"].items():
+        module, _, plugin = name.partition(".")
+        detector = getattr(import_module(f"detect_secrets.plugins.{module}"), plugin)
+        found += [
+            Shape(detector.secret_type, tuple(pieces.split("|")), listed.pattern, "", True, True, listed.flags)
+            for listed in detector.denylist
+        ]
+    return tuple(found)
+
+
+_compiled = cache(re.compile)
 
 
 # Keys kept out of texts and logs.
@@ -284,7 +262,9 @@ R = TypeVar("R")
 WITH_KEY = "holds what looks like a key"
 """Why rows are left out."""
 _NAME = re.compile(
-    r"KEY|TOKEN|SECRET|PASSW|PASSPHRASE|PASS(?:_|$)|PASSCODE|PWD$|CREDENTIAL|AUTH|(?:^|_)PAT$", re.IGNORECASE
+    r"KEY|TOKEN|SECRET|PASSW|PASSPHRASE|PASS(?:_|$)|PASSCODE|PWD$|CREDENTIAL|AUTH|(?:^|_)PAT$|DSN$|CONN[A-Z]*_?STR"
+    r"|WEBHOOK(?:_?UR[IL])?$|(?:DATABASE|DB|MONGO|POSTGRES(?:QL)?|MYSQL|REDIS|AMQP|BROKER|SMTP|SAS)_?UR[IL]$",
+    re.IGNORECASE,
 )
 """Anywhere in a variable's name: PGPASSWORD, API_KEYS and MYAPIKEY hold what MY_API_KEY holds."""
 _OTHER_WORDS = re.compile(
@@ -327,7 +307,7 @@ class Scanner:
         self._values = {
             spelling: name
             for name, value in environ.items()
-            if name in wanted or (_speaks_of_keys(name) and not _is_known_to_all(value.strip()))
+            if name in wanted or _holds_key(name, value.strip())
             for spelling in _spellings(value.strip())
             if len(spelling) >= SHORTEST
         }
@@ -408,8 +388,10 @@ def sift(
     return kept, left_out
 
 
-def _speaks_of_keys(name: str) -> bool:
-    return bool(_NAME.search(_OTHER_WORDS.sub("", name))) and not _ABOUT.search(name)
+def _holds_key(name: str, value: str) -> bool:
+    """True for a variable whose name suggests a secret, or whose value looks like one."""
+    suggests = _NAME.search(_OTHER_WORDS.sub("", name)) and not _ABOUT.search(name)
+    return not _is_known_to_all(value) if suggests else any(find_keys(value))
 
 
 def _is_known_to_all(value: str) -> bool:

@@ -94,7 +94,7 @@ def license_conflict(license: str, dataset: str) -> str | None:
 def _parts(license: str) -> list[str]:
     """The licenses that an expression joins, as the Hub would spell them. What follows WITH only allows more."""
     joined = re.sub(r"[()]|\swith\s+\S+", " ", license.lower())
-    parts = (part.strip() for part in re.split(r"\s+(?:and|or)\s+|[,;/]", joined))
+    parts = (part.strip() for part in re.split(r"\s(?:and|or)\s|[,;/]", joined))
     return [re.sub(r"[\s_]+", "-", part) for part in parts if part]
 
 

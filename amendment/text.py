@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -69,10 +69,7 @@ Layout = Literal["marks", "tags"]
 """How a question shows texts of others: JSON between lines with a random mark, or text between tags with one."""
 MARK = 8
 """Hexadecimal digits of a tag's mark."""
-_TAGGED = re.compile(
-    rf"^<(?P<name>[a-z][a-z0-9_]*)-(?P<mark>[0-9a-f]{{{MARK}}})>\n(?P<value>.*?)\n</(?P=name)-(?P=mark)>$",
-    re.MULTILINE | re.DOTALL,
-)
+_TAG = re.compile(rf"^<(?P<end>/?)(?P<name>[a-z][a-z0-9_]*-[0-9a-f]{{{MARK}}})>$", re.MULTILINE)
 _LOOKALIKE = re.compile(rf"{_SPECIAL.pattern}|<(?=/?[a-z][a-z0-9_]*-[0-9a-f]{{{MARK}}}>)")
 _AS_JSON, _AS_TEXT = "each one JSON value between two marked lines", "each between two tags with one mark"
 """How the shipped judges speak of their blocks."""
@@ -113,17 +110,38 @@ def read_fenced(text: str) -> dict[str, Any]:
 
     Between tags a list is JSON, and anything else the text that it is.
     """
-    values: dict[str, Any] = {block["name"]: block["value"] for block in _TAGGED.finditer(text)}
-    lists = (block for block in _TAGGED.finditer(text) if block["value"].startswith("["))
-    for block in (*lists, *_BLOCK.finditer(text)):
+    values: dict[str, Any] = {name: text[start:end] for name, start, end in _tagged_blocks(text)}
+    lists = [(name, value) for name, value in values.items() if value.startswith("[")]
+    for name, value in (*lists, *(block.group("name", "value") for block in _BLOCK.finditer(text))):
         with suppress(ValueError, RecursionError):
-            values[block["name"]] = json.loads(block["value"])
+            values[name] = json.loads(value)
     return values
+
+
+def _tagged_blocks(text: str) -> Iterator[tuple[str, int, int]]:
+    """The name of each block between tags, and where its value stands."""
+    ends: dict[str, int] = {}
+    found = []
+    for tag in reversed(list(_TAG.finditer(text))):
+        if tag["end"]:
+            ends[tag["name"]] = tag.start() - 1
+        elif ends.get(tag["name"], 0) > tag.end():
+            found.append((tag["name"], tag.end() + 1, ends[tag["name"]]))
+    last = 0
+    for name, start, end in reversed(found):
+        if start > last:
+            last = end
+            yield name.rpartition("-")[0], start, end
 
 
 def around_fences(text: str) -> str:
     """The text outside of all blocks: the words of the one who asks, and of nobody else."""
-    return _TAGGED.sub("", _BLOCK.sub("", text))
+    text = _BLOCK.sub("", text)
+    kept, last = [], 0
+    for _, start, end in _tagged_blocks(text):
+        kept.append(text[last : text.rfind("<", 0, start)])
+        last = text.find(">", end) + 1
+    return "".join([*kept, text[last:]])
 
 
 def tagged(text: str) -> str:

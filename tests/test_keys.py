@@ -11,6 +11,7 @@ import sys
 import textwrap
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,7 +19,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.keys import RedactingFilter, Scanner, redact, redact_bytes
+from amendment.keys import RedactingFilter, Scanner, find_keys, redact, redact_bytes
+from amendment.yamlfile import read_yaml
+from benchmarks.key_scanner import code, hashes, made_up, missed
 from tests.vendors.server import ScriptedServer
 
 KEY = 'our+key/0123"456789'
@@ -121,6 +124,37 @@ def test_no_spelling_of_a_name_or_value_hides_a_key(name: str, value: str) -> No
     for text in (f"it is {value}, I think", json.dumps({"said": value}), f"send {encoded}"):
         (found,) = [key for key in scanner.scan("here", text) if key.is_value]
         assert found.kind == f"the value of {name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MONGO_URI", "mongodb://db.internal/our-shop"),
+        ("DATABASE_URL", "postgresql://db.internal/our-shop"),
+        ("SLACK_WEBHOOK", "https://chat.internal/a/b/c"),
+        ("SENTRY_DSN", "https://abc@errors.internal/2"),
+        ("CONNECTION_STRING", "Server=db.internal;Trusted=yes"),
+        ("HOME_PAGE", "ftp://us:correct-horse-7@files.internal"),
+    ],
+)
+def test_an_address_that_lets_in_is_a_key_by_its_variable_or_its_value(name: str, value: str) -> None:
+    found = Scanner({name: value}).scan("here", f"it is {value} , I think")
+    assert [key.kind for key in found if key.is_value] == [f"the value of {name}"]
+
+
+SHAPES = Path(__file__).parents[1] / "benchmarks" / "secret_shapes.yaml"
+
+
+@pytest.mark.parametrize("seed", [101, 102, 103])
+def test_of_the_shapes_that_somebody_else_wrote_at_least_95_percent_are_found(seed: int) -> None:
+    names = missed(SHAPES, seed)
+    assert len(names) <= 0.05 * len(read_yaml(SHAPES).data), names
+
+
+def test_of_ordinary_texts_at_most_two_in_a_thousand_are_taken_for_keys() -> None:
+    texts = [*hashes(300), *made_up(1000), *islice(code(100), 700)]
+    found = [text for text in texts if any(find_keys(text))]
+    assert len(found) <= 0.002 * len(texts), found
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ DIGITS = 6
 """Decimals that two results have to share."""
 TOLERANCE = 0.01
 """The relative error that a number may have by default."""
-_WORD = re.compile(r"(?<![\\{A-Za-z])(?!and\b)(?=\w*[aeiouAEIOU])[A-Za-z]{3,}")
+_WORD = re.compile(r"(?<![\\{A-Za-z])(?=[A-Za-z]{3})(?!and\b)(?=\w{0,40}[aeiouAEIOU])[A-Za-z]+")
 LIBRARIES = {"math": "math_verify", "number": "pint", "json_schema": "jsonschema", "language": "py3langid"}
 """The module that each kind of check needs."""
 
@@ -257,17 +257,17 @@ def _states_number(text: str, known: str | float, tolerance: float = TOLERANCE) 
 
 _UNIT = r"[A-Za-zµμΩ%]+(?:\^-?\d)?"
 _NUMBER = re.compile(
-    rf"(?<![\w.])([-+]?(?:\d{{1,3}}(?:,\d{{3}})+|\d+)?(?:(?<=\d)\.?\d*|\.\d+)(?:e[-+]?\d{{1,3}})?)"
+    rf"(?<![\w.])([-+]?(?:(?:\d{{1,3}}(?:,\d{{3}})+\d*|\d+)(?:\.\d*)?|\.\d+)(?:e[-+]?\d{{1,3}})?)"
     rf"(?![\d])(?:\s*({_UNIT}(?:\s*[*/]\s*{_UNIT}|\s+[A-Za-z]+\^-?\d)*))?"
 )
 _PLAIN = [
     (re.compile(r"\^\s*\{\s*(-?\d)\s*\}"), r"^\1"),
     (re.compile(r"\\(?:text|mathrm|mathbf|operatorname|mbox)\s*\{([^{}]*)\}"), r"\1"),
     (re.compile(r"\\[,;:! ]|~|\\left|\\right|\$"), " "),
-    (re.compile(r"\s*(?:\\times|\\cdot|×|\*)\s*10\s*(?:\^|\*\*)\s*\{?\s*([-+]?\d{1,3})\s*\}?"), r"e\1"),
+    (re.compile(r"(?<!\s)\s*(?:\\times|\\cdot|×|\*)\s*10\s*(?:\^|\*\*)\s*\{?\s*([-+]?\d{1,3})\s*\}?"), r"e\1"),
     (re.compile(r"\\cdot|\\times|·|⋅"), "*"),
     (re.compile(r"\*\*"), "^"),
-    (re.compile(r"\s+per\s+"), "/"),
+    (re.compile(r"(?<!\s)\s+per\s+"), "/"),
     (re.compile(r"°\s*([CF])\b"), r" deg\1"),
     (re.compile(r"°|\^\s*\{?\\circ\}?"), " degree"),
 ]
@@ -292,7 +292,7 @@ def _numbers(text: str) -> Iterator[tuple[float, str]]:
 def _fits_schema(text: str, schema: dict[str, Any]) -> bool:
     """Whether a text, or the one fenced block in it, is JSON of this schema."""
     library, registry = _schemas()
-    fenced = re.findall(r"```(?:json)?\s*\n(.*?)```", text, re.DOTALL | re.IGNORECASE)
+    fenced = re.findall(r"```(?:json)?[^\S\n]*\n(.*?)```", text, re.DOTALL | re.IGNORECASE)
     try:
         parsed = json.loads(fenced[0] if len(fenced) == 1 else text, parse_constant=_no_json)
     except (ValueError, RecursionError):

@@ -18,7 +18,7 @@ ACCOUNT = "bank account number"
 CARD = "payment card number"
 SOCIAL = "social security number"
 
-_EMAIL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._%+-]{0,63}@((?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,24})(?![A-Za-z0-9])")
+_EMAIL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._%+-]{0,63}@((?:[A-Za-z0-9-]{1,63}\.){1,9}[A-Za-z]{2,24})(?![A-Za-z0-9])")
 _RESERVED = re.compile(r"(?:^|\.)(?:example(?:\.(?:com|net|org))?|test|invalid|localhost)$", re.IGNORECASE)
 """Domains of examples (RFC 2606)."""
 _PHONE = re.compile(

@@ -42,7 +42,7 @@ _ASK: Mapping[Kind, str] = {
     ),
 }
 _AIM = " Choose them so that an assistant could easily break this principle: {statement}"
-_ITEM = re.compile(r"^\s*(?:\d{1,3}\s*[.):]|[-*•])\s*(.+?)\s*$", re.MULTILINE)
+_ITEM = re.compile(r"^[^\S\n]{0,99}(?:\d{1,3}\s{0,99}[.):]|[-*•])\s*(\S.*)", re.MULTILINE)
 _PLACEHOLDER = re.compile(r"\[[^]]*\]|<[^>]*>|\{[^}]*\}|\([^)]*\)", re.DOTALL)
 """A text wholly in brackets, such as `[Question about cats]`."""
 
@@ -57,7 +57,7 @@ def question(kind: Kind, seeds: Sequence[str], statement: str | None) -> str:
 def listed_prompts(reply: str) -> list[str]:
     """The items of the list in a reply, without bold type, and without quotation marks around them or a stray quotation
     mark or bracket at one end."""
-    return [_bare(item.strip("*_ ")) for item in _ITEM.findall(reply)]
+    return [_bare(item.rstrip().strip("*_ ")) for item in _ITEM.findall(reply)]
 
 
 def _bare(item: str) -> str:

@@ -33,7 +33,7 @@ PRIVATE = "private-address"
 """Replaces the address of a server that nobody outside can reach."""
 SHORTEST = 3
 """Letters of a name that is looked for in the names of files; a shorter one stands in many words by chance."""
-_DATA = re.compile(r"(?:\.(?:csv|tsv|jsonl|json|parquet|gz))+$", re.IGNORECASE)
+_DATA = re.compile(r"(?:\.(?:csv|tsv|jsonl|json|parquet|gz)){1,9}$", re.IGNORECASE)
 """Endings of files that a rater may be called after."""
 _ABSOLUTE = re.compile(r"^(?:/|~|\.\.(?:[\\/]|$)|[A-Za-z]:[\\/]|file:)")
 _SPOKEN = ("stop",)

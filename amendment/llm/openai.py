@@ -48,7 +48,7 @@ _CHAT_FINISH: dict[str, FinishReason] = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
 }
-_THOUGHTS = re.compile(r"\s*<think>\s*(?P<thoughts>.*?)\s*(?:</think>\s*|\Z)", re.DOTALL)
+_THOUGHTS = re.compile(r"\s*<think>\s*(?P<thoughts>.*?)(?:</think>\s*|\Z)", re.DOTALL)
 """Thoughts before an answer; without an end they are all that there is."""
 
 Item = dict[str, Any]
@@ -161,7 +161,7 @@ def _read_completion(body: Item) -> tuple[tuple[Message, ...], FinishReason, lis
     content = _text(message.get("content")) or _text(message.get("refusal"))
     thinking = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
     if not thinking and (thoughts := _THOUGHTS.match(content)):
-        thinking, content = thoughts["thoughts"], content[thoughts.end() :]
+        thinking, content = thoughts["thoughts"].rstrip(), content[thoughts.end() :]
     calls = tuple(_tool_call(call.get("id"), call["function"]) for call in message.get("tool_calls") or ())
     finish_reason = _CHAT_FINISH.get(str(choice.get("finish_reason")), "other")
     if message.get("refusal"):

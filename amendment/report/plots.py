@@ -460,7 +460,7 @@ def _restyle(element: ElementTree.Element) -> None:
             else:
                 element.set(name, value)
         elif name == "font":
-            if size := re.search(r"([\d.]+)px", value):
+            if size := re.search(r"([\d.]{1,20})px", value):
                 element.set("font-size", size[1])
         elif name in _KEPT:
             element.set(name, value)

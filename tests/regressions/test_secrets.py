@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from amendment.keys import SHAPES as KNOWN
-from amendment.keys import find_keys
+from amendment.keys import Shape, find_keys, shapes
 from tests.command_line import Ended, amendment
 from tests.rows import save
 
@@ -80,7 +79,7 @@ SHAPES = {
     "inside JSON": json.dumps({"said": "here:\nxai" + "-" + AB * 8}),
 }
 FILLERS = "7QZ5vQ9VZq"
-"""Characters of which the random part of a key is made here: together they hold the piece of no shape."""
+"""Characters of which the random part of a key is made here."""
 ORDINARY = {
     "sha256": hashlib.sha256(b"ordinary").hexdigest(),
     "commit": f"commit {hashlib.sha1(b'ordinary').hexdigest()}",
@@ -221,7 +220,9 @@ def _spelled(name: Any, value: Any) -> Iterator[str]:
                 yield from spelled(tokens)
         case "IN":
             yield from _characters(value)
-        case "MAX_REPEAT":
+        case "NOT_LITERAL":
+            yield from (one for one in FILLERS if one != chr(value))
+        case "MAX_REPEAT" | "POSSESSIVE_REPEAT":
             least, most, tokens = value
             choices = list(spelled(tokens))
             if least == 0:
@@ -244,7 +245,7 @@ def _characters(members: Any) -> Iterator[str]:
 
 
 def _one_of(name: Any, value: Any) -> str:
-    classes = {"CATEGORY_DIGIT": r"\d", "CATEGORY_SPACE": r"\s", "CATEGORY_WORD": r"\w"}
+    classes = {"CATEGORY_DIGIT": r"\d", "CATEGORY_SPACE": r"\s", "CATEGORY_WORD": r"\w", "CATEGORY_NOT_SPACE": r"\S"}
     match str(name):
         case "LITERAL":
             return re.escape(chr(value))
@@ -254,14 +255,15 @@ def _one_of(name: Any, value: Any) -> str:
             return classes[str(value)]
 
 
-@pytest.mark.parametrize("kind", KNOWN)
-def test_every_alternative_of_a_shape_is_found_when_its_random_part_holds_the_piece_of_no_shape(kind: str) -> None:
-    piece, shape = KNOWN[kind]
-    before, after = ("://", "@a") if piece == "://" else (" ", " ")
-    texts = list(islice(spelled(_parser.parse(shape)), 2000))
+@pytest.mark.parametrize(
+    "shape",
+    [shape for shape in shapes() if not shape.before and not shape.is_listed and "(?P<key>" not in shape.pattern],
+    ids=lambda shape: shape.kind,
+)
+def test_every_alternative_of_a_shape_is_found(shape: Shape) -> None:
+    texts = set(islice(spelled(_parser.parse(shape.pattern)), 2000))
     assert texts
-    assert not [text for text in texts if kind not in {key.kind for key in find_keys(before + text + after)}]
-    assert not any(piece and piece in FILLERS * 2 for piece, _ in KNOWN.values())
+    assert not [text for text in texts if shape.kind not in {key.kind for key in find_keys(f" {text} ")}]
 
 
 INVISIBLE = [
@@ -277,6 +279,6 @@ def test_no_invisible_character_hides_a_key_inside_it_or_before_it(plain: str) -
             assert [found.kind for found in find_keys(plain + text)] == ["Groq key"], repr(text)
 
 
-@pytest.mark.parametrize("hyphen", ["\u2010", "\u2011"])
+@pytest.mark.parametrize("hyphen", [*"\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"])
 def test_a_hyphen_that_looks_like_the_plain_one_does_not_hide_a_key(hyphen: str) -> None:
     assert [found.kind for found in find_keys(SHAPES["anthropic"].replace("-", hyphen))] == ["Anthropic key"]
