@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from random import Random
 from urllib.parse import quote
 
 import pytest
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from amendment.keys import RedactingFilter, Scanner, find_keys, redact, redact_bytes
 from amendment.yamlfile import read_yaml
 from benchmarks.key_scanner import code, hashes, made_up, missed
+from benchmarks.ordinary_texts import ordinary
 from tests.vendors.server import ScriptedServer
 
 KEY = 'our+key/0123"456789'
@@ -152,7 +154,7 @@ def test_of_the_shapes_that_somebody_else_wrote_at_least_95_percent_are_found(se
 
 
 def test_of_ordinary_texts_at_most_two_in_a_thousand_are_taken_for_keys() -> None:
-    texts = [*hashes(300), *made_up(1000), *islice(code(100), 700)]
+    texts = [*hashes(300), *made_up(1000), *islice(code(100), 700), *ordinary(Random(7))]
     found = [text for text in texts if any(find_keys(text))]
     assert len(found) <= 0.002 * len(texts), found
 
