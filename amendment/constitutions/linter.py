@@ -37,8 +37,8 @@ _SENTENCE = re.compile(r"[^.!?\n]+")
 _VERB = r"(?i:choose|pick|select|prefer|favou?r|vote|output|reply|respond)"
 _NOUN = r"(?i:answer|response|option|candidate|completion|assistant)"
 _PLACES = (
-    re.compile(rf"\b{_VERB}\b.{{0,100}}\b{_NOUN}\W{{1,2}}([AB12])\b"),
-    re.compile(rf"\b{_VERB}\b.{{0,100}}\b(?i:the )(first|second|last) {_NOUN}\b"),
+    re.compile(rf"\b{_VERB}\b.{{0,60}}\b{_NOUN}\W{{1,2}}([AB12])\b"),
+    re.compile(rf"\b{_VERB}\b.{{0,60}}\b(?i:the )(first|second|last) {_NOUN}\b"),
     re.compile(rf"\b{_VERB}(?: for)?\W{{1,2}}([AB])\b\W*(?:(?i:always|only|every time|whatever)\b|$)"),
 )
 """Orders to choose the answer in one place."""
