@@ -85,10 +85,8 @@ def test_a_plan_counts_its_calls_and_the_budget_stops_them(
 
 
 def test_a_mistake_in_the_name_of_its_model_is_placed(tmp_path: Path) -> None:
-    [line] = complaints(
-        tmp_path, RUN.replace("shortcut_model: small", "shortcut_model: smal").replace("function", "local")
-    )
-    assert "no model 'smal' under models (did you mean 'small'?)" in line
-    assert "shortcut_model" in line
+    misspelt = RUN.replace("shortcut_model: small", "shortcut_model: smal").replace("function", "local")
+    found = [line for line in complaints(tmp_path, misspelt) if "shortcut_model" in line]
+    assert ["no model 'smal' under models (did you mean 'small'?)" in line for line in found] == [True]
     policy = RUN.replace("shortcut_model: small", "shortcut_model: base").replace("function", "local")
     assert any("a policy is trained after the prompts are there" in line for line in complaints(tmp_path, policy))
