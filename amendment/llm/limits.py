@@ -213,8 +213,9 @@ class Endpoint:
         if is_up:
             self._backoff.answered(permit.number)
         if (is_up or is_refused) and permit.pace and permit.sent:
-            self._unlikely = 0.0 if is_refused else self._unlikely + permit.pace.share
-            permit.pace.named = self._named()
+            self._unlikely = 0.0 if is_refused else self._unlikely + permit.pace.risk(permit.sent)
+            if is_refused:
+                permit.pace.named = self._named()
             permit.pace.returned(permit.sent, now, refused=is_refused)
         if self._unlikely > self.UNLIKELY and permit.pace is self._pace:
             self._pace, self._unlikely = Pace(), 0.0  # others are refused, and this model is not: its limit is its own

@@ -74,7 +74,7 @@ class Refill:
     by windows, or a proxy that always says the same, never comes to that.
     """
 
-    REPLIES = 40
+    REPLIES = 400
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, float]] = deque(maxlen=self.REPLIES)
@@ -141,10 +141,9 @@ class Pace:
         self.named: float | None = None
         """The calls a second for which the server's headers say that there is room."""
 
-    @property
-    def share(self) -> float:
-        """The share of recent calls that was refused."""
-        return self._refused / max(8, self._n)
+    def risk(self, call: Sent) -> float:
+        """The share of refused calls among those that were sent at the pace of this one; 0 if that pace is over."""
+        return self._refused / max(8, self._n) if call.at >= self._since else 0.0
 
     def delay(self, now: float) -> float:
         """Seconds until the next call may go."""
@@ -224,7 +223,7 @@ class Pace:
         seconds = max(horizon - start, 0.05)
         answers = sum(not call.is_refused for call in window) / seconds
         share = 1 - refused / n if is_known else answers * seconds / len(window)
-        if self.named and self.named <= 1.25 * answers:  # refusals outrank what headers promise
+        if self.named and self.named <= 1.25 * answers + 2 / seconds:  # refusals outrank what headers promise
             answers = self.named
         self._steady = max(self._steady, start) if is_known else now
         if refused >= 3 and (not (is_known or self.named) or was_eased or share < 0.5 * (1 - tolerated)):
@@ -245,7 +244,8 @@ class Pace:
         level = share * n / max(horizon - self._since, 0.05)
         answers = max(level, trial.last if share > 1.2 * trial.share and trial.last else trial.answers)
         rises = self.rate > 1 and share >= 1.4 * trial.share
-        if refused >= 3 and (share < 0.3 or rises):
+        falls = share < 0.6 * trial.share  # as after a burst that the server had saved up for
+        if refused >= 3 and (share < 0.3 or rises or falls):
             self._trial = Trial(trial.before, answers, level, share, is_first=False)
             self._begin(now, max(0.25, self.rate / 2) if share else self.rate / 5)
             return

@@ -23,7 +23,9 @@ def test_a_key_stops_the_push_and_only_an_example_can_be_let_through(
     resolved = (people / "run.yaml").read_text()
     head, publish, rest = resolved.partition("publish:")
     named = f"  license: other\n  license_name: ours {KEY}\n"
-    (people / "run.yaml").write_text(head + publish + rest.replace("  license: cc-by-4.0\n  license_name: null\n", named, 1))
+    (people / "run.yaml").write_text(
+        head + publish + rest.replace("  license: cc-by-4.0\n  license_name: null\n", named, 1)
+    )
     ready = prepare(people, environ={})
     assert KEY not in ready.models[0].body, "it stands in the head of the model's card alone"
     assert {"card", "sft: card"} <= {secret.place for secret in ready.secrets}
