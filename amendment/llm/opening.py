@@ -31,6 +31,7 @@ from amendment.llm.specs import (
     OpenAISpec,
     RegisteredSpec,
     SimulatedSpec,
+    charges_most,
 )
 from amendment.llm.transport import Online, Transport
 from amendment.llm.trust import Trust
@@ -186,7 +187,7 @@ def _limits(spec: Spec) -> Limits:
             spec.tokens_per_minute,
             is_self_hosted=is_own_server(spec.host),
             account=spec.api_key_env,
-            charges_most=spec.is_vendor and isinstance(spec, OpenAISpec),
+            charges_most=charges_most(spec),
         )
     return Limits(spec.concurrency)
 

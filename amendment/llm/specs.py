@@ -362,6 +362,11 @@ THINKS_BY_DEFAULT = re.compile(
 """Found in the names of models that think where no effort is set, by their makers' documentation in November 2026."""
 
 
+def charges_most(spec: object) -> bool:
+    """True for a vendor that charges what a call may take against its limit of tokens, and gives nothing back."""
+    return isinstance(spec, OpenAISpec) and spec.is_vendor
+
+
 def thinks(spec: ModelSpec | None) -> bool:
     """True for an entry whose model thinks for as long as it likes, by the entry or by the model's own default."""
     if spec is None or getattr(spec, "thinking_budget", None):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -20,7 +20,7 @@ from amendment.constitutions import load_constitution
 from amendment.curation.coverage import PrincipleCoverage, coverage, coverage_rows, too_few
 from amendment.data.source_rows import dataset_folder
 from amendment.errors import AmendmentError
-from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, located, thinks
+from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, located, thinks
 from amendment.records import Prompt, Record
 from amendment.run.changes import Change, changes
 from amendment.run.checks import LoadedRun, check_run_file
@@ -30,7 +30,7 @@ from amendment.run.engine import RunFolder, assemble, up_to
 from amendment.run.money import asking_stages, price_table, prices_of, spent_before, stored_replies, unpriced
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
-from amendment.run.times import Speeds, measured_speeds, seconds_for, speed_of, time_lines
+from amendment.run.times import Speeds, by_tokens, measured_speeds, seconds_for, speed_of, time_lines
 from amendment.stages import stages_of
 from amendment.text import plain
 from amendment.yamlfile import texts
@@ -168,7 +168,7 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
         asks=asks,
         total=_total(asks),
         unasked=tuple(stage.name for stage in wanted if stage.name not in asking),
-        times=tuple(time_lines(specs, speeds)),
+        times=(*time_lines(specs, speeds), *_held_by_tokens(specs, asks)),
         lengthened=tuple(name for name, spec in specs.items() if getattr(spec, "on_truncation", "keep") == "retry"),
         done=tuple(stage.name for stage in wanted if stage.name in done),
         coverage=covered,
@@ -221,6 +221,14 @@ def _unknown_lengths(loaded: LoadedRun, asks: Sequence[Asks]) -> Iterator[str]:
             yield f"{name}: the length of its thinking is unknown, and thinking is billed as output"
         if any(row.model == name and row.usd and row.most_usd is None for row in asks):
             yield f"{name}: nothing bounds its answers; set max_tokens"
+
+
+def _held_by_tokens(specs: Mapping[str, ModelSpec], asks: Sequence[Asks]) -> Iterator[str]:
+    """The stages that a model's limit of tokens slows down."""
+    for row in asks:
+        spec, counts = specs.get(row.model), row.model_dump(include={"calls", "input_tokens", "output_tokens"})
+        if row.calls and row.seconds and row.seconds <= by_tokens(spec, **counts):
+            yield f"time of {plain(row.model)} in {row.stage}: its tokens_per_minute is what takes so long"
 
 
 def _asks(loaded: LoadedRun, place: tuple[str, str], likely_run: DryRun, most_run: DryRun, speeds: Speeds) -> Asks:

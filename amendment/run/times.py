@@ -17,7 +17,7 @@ from amendment.llm.ledger_reading import AnsweredCall, Reader
 from amendment.llm.opening import shown_name
 from amendment.llm.prices import is_own_server
 from amendment.llm.requests import READING, Usage, work_of
-from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec
+from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, charges_most
 from amendment.run.money import stored_replies
 from amendment.text import plain
 
@@ -103,9 +103,17 @@ def seconds_for(
         return None
     if hosted and hosted.requests_per_minute:
         seconds = max(seconds, 60 * calls / hosted.requests_per_minute)
-    if hosted and hosted.tokens_per_minute:
-        seconds = max(seconds, 60 * (input_tokens + output_tokens) / hosted.tokens_per_minute)
-    return seconds
+    return max(seconds, by_tokens(spec, calls=calls, input_tokens=input_tokens, output_tokens=output_tokens))
+
+
+def by_tokens(spec: ModelSpec | None, *, calls: float, input_tokens: float, output_tokens: float) -> float:
+    """The seconds that the model's tokens_per_minute takes for so many calls; 0 without such a limit."""
+    if not isinstance(spec, OpenAISpec | AnthropicSpec) or not spec.tokens_per_minute:
+        return 0.0
+    tokens = input_tokens + output_tokens
+    if charges_most(spec):
+        tokens = max(calls * (spec.max_tokens or 0), input_tokens)
+    return 60 * tokens / spec.tokens_per_minute
 
 
 def _in_flight(spec: OpenAISpec | AnthropicSpec) -> int:

@@ -285,6 +285,7 @@ def test_money_is_tokens_times_price_and_at_most_counts_answers_that_are_asked_f
         ("seed=1", 4 * 1.2, 1.0),  # 1 s and 10 tokens at 50 a second, eight at once
         ("models.far.mode=batch", None, 0.5),
         ("models.far.requests_per_minute=10", 180, 1.0),  # 30 calls at 10 a minute
+        ("models.far.tokens_per_minute=50", 60 * 30 * (2 + 10) / 50, 1.0),
         ("models.far.concurrency=1", 30 * 1.2, 1.0),
     ],
 )
