@@ -285,7 +285,7 @@ def test_money_is_tokens_times_price_and_at_most_counts_answers_that_are_asked_f
         ("seed=1", 4 * 1.2, 1.0),  # 1 s and 10 tokens at 50 a second, eight at once
         ("models.far.mode=batch", None, 0.5),
         ("models.far.requests_per_minute=10", 180, 1.0),  # 30 calls at 10 a minute
-        ("models.far.tokens_per_minute=50", 60 * 30 * (2 + 10) / 50, 1.0),
+        ("models.far.tokens_per_minute=50", 60 * 30 * 10 / 50, 1.0),  # the vendor charges max_tokens, 10
         ("models.far.concurrency=1", 30 * 1.2, 1.0),
     ],
 )
@@ -297,6 +297,12 @@ def test_time_follows_from_limits_and_a_batch_has_its_discount(
     assert row.seconds == (seconds and pytest.approx(seconds, rel=0.1))
     assert online.usd is not None
     assert row.usd == pytest.approx(online.usd * share)
+
+
+def test_a_plan_names_the_limit_of_tokens_that_takes_the_time(written: Written, folder: Path) -> None:
+    path = written(DRAWS, prompts=30)
+    slow, quick = (planned(path, folder, [f"models.far.tokens_per_minute={limit}"]).times for limit in (50, 50_000))
+    assert [any("tokens_per_minute" in line for line in lines) for lines in (slow, quick)] == [True, False]
 
 
 def test_what_is_not_known_is_said_and_not_guessed(written: Written, folder: Path) -> None:
