@@ -89,7 +89,7 @@ def _once(client: str, prefix: str, load: dict[str, Any]) -> dict[str, Any]:
         told: dict[str, Any] = json.loads(done.stdout)
         return {
             **told,
-            "span": told["seconds"] * load["in_flight"] / seen["waits"] if seen["waits"] else 0.0,
+            "span": told["seconds"] * load["in_flight"] / seen["waits"] if seen["waits"] and load["in_flight"] else 0.0,
             "server_us": seen["cpu"] / seen["requests"] * 1e6,
             "again": seen["answered again"],
             "distinct": seen["distinct"],
@@ -238,6 +238,31 @@ def kill(repeats: int) -> None:
     table("kill -9 at half", header, rows)
 
 
+def storm(repeats: int) -> None:
+    """30 % of attempts refused, failed, overloaded or cut off, and kill -9 at each quarter of the replies."""
+    rows = []
+    for vendor in VENDORS:
+        load: dict[str, Any] = {"load": "independent", "calls": 20_000, "in_flight": 128}
+        clean = measured(f"amendment {vendor}", "", load)
+        answered, bodies = 0, 0
+        with wire() as server, tempfile.TemporaryDirectory() as folder:
+            argv = command(f"amendment {vendor}", f"{server.url}/storm:0.3", {**load, "folder": folder})
+            for quarter in (1, 2, 3):
+                killed = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
+                while answered < quarter * load["calls"] / 4:
+                    time.sleep(0.05)
+                    assert killed.poll() is None, "ended before it could be killed"
+                    answered += server.stats()["replies"]
+                killed.send_signal(signal.SIGKILL)
+                killed.wait()
+            done = json.loads(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
+            bodies = answered + server.stats()["replies"]
+        same = "yes" if done["answers"] == clean["answers"] else "NO"
+        rows.append([vendor, load["calls"], bodies - clean["distinct"], 3 * load["in_flight"], same])
+    header = ("vendor", "calls", "answered again", "in flight at the kills, at most", "answers as without")
+    table("30 % faults and three kills", header, rows)
+
+
 def rate(repeats: int) -> None:
     """A server that takes 600 a minute and says nothing of it, for five minutes from the first call on."""
     rows = []
@@ -343,6 +368,7 @@ PARTS: dict[str, Callable[[int], None]] = {
     "first": first,
     "faults": faults,
     "kill": kill,
+    "storm": storm,
     "rate": rate,
     "refusals": refusals,
     "outage": outage,

@@ -4,7 +4,8 @@
 
 One thread, a bare `asyncio.Protocol`. What a client asks for stands in the path before the protocol's own: `/wait:50/`
 waits 50 ms, `/lognormal:100:0.8/` draws from a lognormal with this median (ms) and sigma, `/faults/` refuses 5 % with
-429 and fails 2 % with 500, `/refuse:0.4:1/` refuses 40 % at random and asks to wait a second, `/rpm:600:60/` is a
+429 and fails 2 % with 500, `/storm:0.3/` fails 30 % in four ways,
+`/refuse:0.4:1/` refuses 40 % at random and asks to wait a second, `/rpm:600:60/` is a
 bucket of 60 that fills at 600 a minute, `/sliding:600/` takes 600 in any minute, `/minute:600/` in each minute of the
 clock, `/down:5:20/` fails from second 5 to 20 of its life. Draws follow from the question's text, so a question waits
 as long whoever asks it. `GET /stats` tells and forgets what was seen.
@@ -28,6 +29,7 @@ from typing import Any, ClassVar
 
 WORDS = "The tide comes twice a day because the moon pulls the sea and the earth turns under both bulges of water. "
 ANSWER = (WORDS * 10).strip()[:1000]
+CLOSED = -1
 ERROR = b'{"error":{"message":"please wait","type":"x","code":null}}'
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 QUESTION = re.compile(rb'"(?:content|text)": ?"((?:[^"\\]|\\.)*)"')
@@ -175,6 +177,12 @@ class Server(asyncio.Protocol):
             elif kind == "faults" and (status := self.fault(name)):
                 self.reply(status, ERROR, "retry-after-ms: 20\r\n")
                 return
+            elif kind == "storm" and (status := self.storm(name, float(rest))):
+                if status == CLOSED:
+                    self.transport.abort()
+                else:
+                    self.reply(status, ERROR)
+                return
             elif kind == "down" and cls.is_down(*map(float, rest.split(":"))):
                 stats.refused.append(time.monotonic())
                 self.reply(503, ERROR)
@@ -215,6 +223,11 @@ class Server(asyncio.Protocol):
     def fault(self, name: int) -> int:
         draw = self.draw(name)
         return 429 if draw < 0.05 else 500 if draw < 0.07 else 0
+
+    def storm(self, name: int, share: float) -> int:
+        """A fault of this attempt: refused, failed, overloaded, or a connection that is closed without a word."""
+        draw = self.draw(name)
+        return (429, 500, 503, CLOSED)[int(4 * draw / share)] if draw < share else 0
 
     def answer(self, name: int, body: bytes) -> None:
         stats = type(self).stats
