@@ -93,8 +93,8 @@ FaultKind = Literal["rate", "server", "refused", "transport", "deadline", "unrea
 
 
 class Transient(ProviderError):
-    """The same request may succeed later. `retry_after` is the server's wish in seconds, if it gave one; after 0 it is
-    asked again at once, as the lines are that a batch lost."""
+    """The same request may succeed later. `retry_after` is the number of seconds that the server asks to wait,
+    if it says so; with 0 the request is sent again at once, as for lines that a batch lost."""
 
     def __init__(
         self,

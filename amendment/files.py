@@ -43,8 +43,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_over(path: Path, text: str) -> None:
-    """Write over a text file in the room that it has, which is there on a full disk too; leave it where that is too
-    little. A loss of power may leave a mixture."""
+    """Overwrite a text file within the disk space that it already has, which works on a full disk too; leave the file
+    alone if that space is too small. A power failure may leave a mixture of old and new text."""
     content = text.encode()
     if path.is_file() and path.stat().st_blocks * 512 >= len(content):
         with path.open("r+b", buffering=0) as file:
@@ -99,7 +99,7 @@ def file_hash(path: Path) -> str:
 
 
 def stamp(path: Path) -> tuple[int, ...]:
-    """What changes when somebody writes to a file, or puts another in its place."""
+    """Numbers that change when a file is written to or replaced."""
     state = path.stat()
     return state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
 

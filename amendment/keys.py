@@ -3,7 +3,7 @@
 No key is ever written anywhere; this is the second net under that rule. Covered: values that are named, raw, in base64,
 URL-encoded and JSON-escaped; the shapes of `keys.yaml`, with invisible characters inside, with other hyphens or
 full-width letters, and in base64; values that a text calls a key or a password. Not covered: keys cut in pieces, and
-secrets without a shape that nothing in the text or environment calls one. Nothing here
+secrets without a shape that neither the text nor a variable's name calls a secret. Nothing here
 measures entropy: hashes and identifiers are not keys. A finding has a place and a kind, and no part of the key.
 """
 
@@ -74,17 +74,17 @@ class Shape(NamedTuple):
 
     kind: str
     pieces: tuple[str, ...]
-    """In small letters: a key begins with one of them, or holds one if it `is_inside`."""
+    """In lower case: a key begins with one of them, or contains one if it `is_inside`."""
     pattern: str
     before: str = ""
-    """What stands before it, in small letters."""
+    """What stands before it, in lower case."""
     is_inside: bool = False
     is_listed: bool = False
     """Taken from detect-secrets."""
     flags: int = 0
 
     def find(self, text: str, small: str) -> Iterator[KeyFound]:
-        """The keys of this kind; `small` is the text in small letters. Places may overlap."""
+        """The keys of this kind; `small` is the text in lower case. Places may overlap."""
         for hit in self._hits(text, small):
             start, end = hit.span("key" if "key" in hit.re.groupindex else 0)
             if not self.before or _compiled(self.before).search(small, max(0, hit.start() - _WINDOW), hit.start()):
@@ -107,9 +107,10 @@ class Shape(NamedTuple):
 
 
 def find_keys(text: str) -> Iterator[KeyFound]:
-    """Everything in `visible(text)` that looks like a key, each place once, also in base64.
+    """Everything in `visible(text)` that looks like a key, plain or in base64; each place once.
 
-    A text with hidden characters is also searched as it is: one may be all that parts a key from a word next to it.
+    A text with hidden characters is also searched as it is: such a character may be all that separates a key from a
+    word next to it.
     """
     shown = visible(text)
     taken = bytearray(len(shown))
@@ -139,7 +140,7 @@ def _decoded(run: str) -> str:
 
 @cache
 def shapes() -> tuple[Shape, ...]:
-    """Every shape: those of `keys.yaml`, whose kinds say the vendor, and those of detect-secrets."""
+    """Every shape: those of `keys.yaml`, whose kinds name the vendor, and those of detect-secrets."""
     data = read_yaml(Path(__file__).with_name("keys.yaml")).data
 
     def filled(text: str) -> str:
@@ -189,8 +190,8 @@ def _spellings(key: str) -> tuple[str, ...]:
 
 
 def masked(text: str) -> str:
-    """The text with a mark in place of everything that `find_keys` finds: what pages show of models' and files' texts.
-    Mask before a text is cut, since half a key has no shape."""
+    """The text with a mark in place of everything that `find_keys` finds, as pages show texts of models and files.
+    Mask a text before you cut it: half a key has no shape."""
     for shape in sorted(find_keys(text), key=lambda shape: -shape.start):
         text = visible(text)
         text = f"{text[: shape.start]}{MARK}{text[shape.end :]}"

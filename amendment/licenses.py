@@ -34,7 +34,7 @@ _PERMISSIVE = (
 """Licenses that only SPDX lists, without their versions, which allow to publish under another name."""
 _NAMELESS = {"cc", "other", "unknown"}
 """Ids of the Hub that do not say which license it is."""
-_UNKNOWN = "is not known here, so that only its text says what it allows"
+_UNKNOWN = "is not known here, so only its text says what it allows"
 _TERMS = {
     "requires non-commercial use": r"\bnc\b|non-?commercial|research|academic|amlr|deepfloyd|aladdin",
     "forbids adapted versions": r"\bnd\b|no-?deriv",

@@ -311,7 +311,7 @@ class Lines:
 def encoding_in(path: Path) -> str:
     """The codec of a text file: UTF-8 unless its first bytes are UTF-16, or all of it can only be Windows' cp1252.
 
-    The file is read once for it as long as it does not change."""
+    The file is read once, and again only if it changes."""
     return _encoding_as_of(path, *stamp(path))
 
 

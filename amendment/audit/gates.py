@@ -38,8 +38,8 @@ OFTEN, FEWEST_UNREADABLE, MOST_UNREADABLE = 0.02, 5, 0.1
 """Share of unreadable verdicts above which a judge does not pass; number of verdicts from which a majority decides;
 share above which it fails."""
 LEAST_CONSISTENT, HARDLY_CONSISTENT = 0.8, 0.65
-"""Share of the same verdict in both orders from which the gate of order passes, and below which the whole interval lies
-of a judge that fails it."""
+"""Shares of pairs with the same verdict in both orders. The gate of order passes from the first on; it fails if the
+whole interval of the share lies below the second."""
 MOST_LEANING, FAR_LEANING = 0.1, 0.175
 """Distance of the first shown's share from one half that costs consistencies of 0.80 and 0.65: a judge that goes by
 the place in a share q of its verdicts prefers the first shown in (1 + q) / 2, and is consistent in 1 - q."""

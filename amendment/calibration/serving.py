@@ -1,8 +1,8 @@
 """Serves the labelling page on this machine until Ctrl-C or SIGTERM.
 
 Covered: a link for each annotator, with which nobody can label under another name, and a port: both are kept over
-restarts; an end that lets answers on their way be acknowledged; connections that send no whole request and keep nobody
-else out. Not covered: TLS; any other address than loopback has to be asked for twice.
+restarts; a shutdown that still acknowledges answers that were already sent; idle connections that keep nobody else out.
+Not covered: TLS; any other address than loopback has to be asked for twice.
 """
 
 from __future__ import annotations

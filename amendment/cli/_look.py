@@ -42,7 +42,7 @@ def show(  # noqa: PLR0917 - typer makes options of them
         bool,
         typer.Option(
             "--invalid",
-            help="List only prompts with a verdict that could not be read; of a stage that stopped, its last replies.",
+            help="List only prompts with an unreadable verdict, and the last replies of a stage that has not finished.",
         ),
     ] = False,
     unsolved: Annotated[
@@ -131,7 +131,7 @@ def _table(reader: RunReader, stories: Sequence[PromptStory], count: int, filter
     if "invalid" in filters and (last := reader.last_replies(LISTED)):
         stage, replies = last
         yield from reply_lines(stage, replies)
-        yield f"One with its question: amendment ledger show {place} --request {replies[-1][0]}"
+        yield f"To see a reply with its question: amendment ledger show {place} --request {replies[-1][0]}"
 
 
 def _print(lines: Iterable[str]) -> None:

@@ -99,7 +99,7 @@ def check(
 ) -> None:
     """Report every problem in a run file or a constitution.
 
-    Calls no model. Reads the first 100,000 rows of each file, and says where there are more.
+    Calls no model. Reads the first 100,000 rows of each file, and says so if a file has more.
     """
     from amendment.yamlfile import read_yaml
 
@@ -244,10 +244,10 @@ MOST_OPEN = 20
 
 @ledger.command("verify")
 def verify_ledger(place: LedgerPath, as_json: AsJson = False) -> None:
-    """Compare a whole ledger with its hashes and with spending.json beside it; exit code 1 if anything has changed."""
+    """Check a whole ledger against its hashes and the spending.json next to it; exit code 1 if anything has changed."""
     from amendment.run.summary import less_than_spent
 
-    left_out = "times, faults, batches, and what somebody changed together with its hash"
+    left_out = "times, faults, batches, and content that was changed together with its hash"
     with _opened(place) as reader:
         damage = reader.damage()
         count, less = (0, []) if damage else (len(reader), less_than_spent(reader))
@@ -255,13 +255,13 @@ def verify_ledger(place: LedgerPath, as_json: AsJson = False) -> None:
         left_out += "; calls and costs, since there is no spending.json to compare them with"
     damage += less or ()
     if as_json:
-        typer.echo(json.dumps({"replies": count, "damage": damage, "not looked at": left_out}, indent=1))
+        typer.echo(json.dumps({"replies": count, "damage": damage, "not checked": left_out}, indent=1))
     else:
         for line in damage:
             typer.echo(plain(line, longest=LONGEST))
         verdict = f"{count:,} replies and their requests, all unchanged"
         typer.echo(f"{len(damage)} places are damaged" if damage else verdict)
-        typer.echo(f"not looked at: {left_out}")
+        typer.echo(f"not checked: {left_out}")
     if damage:
         raise typer.Exit(1)
 

@@ -4,7 +4,7 @@ Errors, which a loader refuses: repeated ids, no principles, principles that no 
 principles that never apply, vetoes that no judge asks for, examples that contradict themselves, texts that
 hide something or steer a judge by place, statements that are too long.
 Warnings: near-duplicates, a missing role, few-shot answers that lean to A or B, categories that no prompt
-has, examples about principles that do not exist, unknown licenses, rules that ask for what judges are biased to.
+has, examples about principles that do not exist, unknown licenses, rules that ask for what judges already favour.
 Not covered: whether the rules are right.
 """
 
@@ -243,12 +243,12 @@ def _hostile_texts(constitution: Constitution) -> Iterator[_Remark]:
         for key, text in _asked(principle):
             loc = ("principles", index, *key)
             if match := _PLACEHOLDERS.search(text):
-                message = f"found {match[0]}, a placeholder, and no placeholder is filled here; use words"
+                message = f"found {match[0]}; a constitution's placeholders are not filled in, so use words"
                 yield _Remark("error", loc, message)
             if key[0] not in ("opposite", "critique") and (bias := _biased(text)):
                 message = (
-                    f"asks for '{bias}' as such: judges prefer long and formatted answers by themselves, and that "
-                    "bias would count as this rule. Say what the reader gains by it"
+                    f"asks for '{bias}' as such: judges already prefer long and formatted answers, and that bias would "
+                    "pass for this rule. Say what the reader gains from it"
                 )
                 yield _Remark("warning", loc, message)
             if place := _steers(text):

@@ -136,7 +136,7 @@ def absent_columns(rows: Sequence[Row], wanted: Collection[str | None], columns:
         Problem(
             f"{file}: {column}",
             f"no such column in any row{did_you_mean(column, columns)}; there are {shown}. Correct the name in "
-            "the run file, or take it out",
+            "the run file, or remove it",
         )
         for column in absent
     ]

@@ -104,7 +104,7 @@ def rows_of(source: Source, base: Path, *, glimpse: bool = False) -> SourceRows:
 
 
 def is_cut(source: Source, base: Path, rows: int) -> bool:
-    """Whether a glimpse of so many rows is perhaps not all that the run reads of a source."""
+    """Whether the run may read more of a source than a glimpse that read so many `rows`."""
     most = _most_glimpsed(source, base)
     return rows == most and source.take != most
 

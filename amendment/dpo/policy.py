@@ -45,10 +45,10 @@ class DpoSettings(PairTrainerSettings):
     beta: float = Field(default=0.1, gt=0)
     """Strength of the pull to the reference: the larger, the less the policy moves. simpo has no reference and asks for
     one of its own, on the mean log-probability of a token (its paper: 2.0 to 10); for orpo it is the weight of the odds
-    ratio next to the cross-entropy, which TRL takes over the prompt and the chosen answer."""
+    ratio next to the cross-entropy, which TRL computes over the prompt and the chosen answer."""
     sft_weight: float = Field(default=0.0, ge=0)
     """Weight of the cross-entropy of chosen answers (RPO, Pang et al. 2024); it keeps the policy's text readable. Not
-    for kto, nor for orpo, whose loss contains such a term, over the prompt too."""
+    for kto, nor for orpo, whose loss already has such a term, over prompt and chosen answer."""
 
     @property
     def takes_soft_labels(self) -> bool:

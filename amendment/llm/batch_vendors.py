@@ -52,7 +52,7 @@ class Tempo(NamedTuple):
     linger: float = 5.0
     """A batch is handed in when no further request has come for this long; longer while others are out."""
     first_poll: float = 5.0
-    """A batch of a few lines may end within seconds. Waiting for what has ended takes half as long again, at most."""
+    """A batch of a few lines may end within seconds. Each pause is half as long again as the one before."""
     longest_poll: float = 300.0
 
     def pauses(self) -> Iterator[float]:

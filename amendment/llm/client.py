@@ -110,7 +110,7 @@ class Calls:
         return Endpoint(limits, pace=self._paces[key[0], limits.account], on_wait=on_wait)
 
     def answer_forms(self, host: str, model: str) -> AnswerForms:
-        """The form in which a model keeps schemas, as far as its replies have shown it in this start."""
+        """The form in which a model accepts schemas, as far as its replies in this start have shown."""
         return self._forms.setdefault((host, model), AnswerForms(self.notice))
 
     def notice(self, text: str) -> None:

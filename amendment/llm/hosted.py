@@ -75,8 +75,8 @@ _NO_MODEL = re.compile(
     r"model_not_found|is not a valid model|model\b.{0,80}\b(?:does not exist|not found)", re.IGNORECASE | re.DOTALL
 )
 _INVALID = re.compile(r"validation[_ ]?errors?\b|\bnot supported\b|\bunsupported\b", re.IGNORECASE)
-"""A server that says so with a status of 5xx, such as llama_cpp.server, says it to each attempt."""
-_ADVICE = "Look for what it names among the settings of the model's entry, and take it out or change it."
+"""A server that says so with a status of 5xx, such as llama_cpp.server, says so at every attempt."""
+_ADVICE = "Find the setting that it names in the model's entry, and change or remove it."
 TABLE: tuple[StatusRule, ...] = (
     StatusRule(frozenset({400, 402, 403, 429}), "quota", words=_EMPTY_ACCOUNT),
     StatusRule(frozenset({429}), "rate", asks_to_wait=True),

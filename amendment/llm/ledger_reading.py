@@ -28,7 +28,8 @@ SHARDS = "workers/*/ledger.sqlite"
 """The ledgers of a run's workers, below its folder; they are taken over into the run's own."""
 CLOSED = "this model's run was closed, and its ledger with it; look the model up in it again"
 CUT_UNTIL = "cut_until"
-"""The key in `meta` of the last attempt of versions that asked no cut verdict again. Without it all are theirs."""
+"""The key in `meta` of the last attempt by a version that did not repeat cut verdicts. Without it, all attempts are by
+such versions."""
 MOST_TIMED = 10_000
 """Calls that a model's speed is measured on."""
 BUSY = 60.0
@@ -178,7 +179,7 @@ class Reader:
         return None
 
     def is_as_cut(self, request_id: str) -> bool:
-        """True for a reply that was stored before cut verdicts were asked again: one that was cut stays so."""
+        """True for a reply stored by a version that did not repeat cut verdicts: a cut one is not asked for again."""
         return bool(self._rows(_AS_CUT, request_id, CUT_UNTIL)[0][0])
 
     def body(self, request_id: str) -> bytes | None:
@@ -187,7 +188,7 @@ class Reader:
         return bytes(rows[0][0]) if rows else None
 
     def newest(self, stage: str, count: int) -> list[tuple[str, bytes]]:
-        """The newest raw replies to a stage, oldest first, each after the id of its request."""
+        """The newest raw replies to a stage, oldest first, each with the id of its request."""
         return [(request, bytes(raw)) for request, raw in reversed(self._rows(_NEWEST, stage, count))]
 
     def spending(self) -> list[Spending]:
@@ -234,7 +235,7 @@ class Reader:
                 problems += [] if _is_whole(raw, checksum) else [_changed(attempt)]
             for name, body in self._db.execute(_REQUESTS):
                 is_same = isinstance(body, bytes) and (name_of(body) == name or not str(name).startswith(HASH_PREFIX))
-                lost = f"the request {name} is gone, or not what was written; take the ledger from a copy"
+                lost = f"the request {name} is missing, or not what was written; restore the ledger from a copy"
                 problems += [] if is_same else [lost]
         except sqlite3.Error as fault:
             problems.append(str(fault))

@@ -1,8 +1,8 @@
 """Limit the calls to one model at one address, and decide which call goes next.
 
 Covered: calls in flight, the user's requests and tokens a minute, a breaker, and the `pace` that models of one host and
-key share until their refusals differ; one queue for all that wait, in the order of asking (at a server of one's own by
-items), and one timer for the first of them. Each of them says for how many seconds the next call has to wait. Not
+key share until their refusals differ. Each of these says for how many seconds the next call has to wait. One queue
+holds all waiting calls, in the order of asking (at a server of one's own by items), with one timer for the first. Not
 covered: retries; a refused call (429, 529) waits out its own Retry-After in `client` and then goes first.
 """
 
@@ -37,7 +37,7 @@ class Limits(NamedTuple):
     account: str | None = None
     """The name of the key. Models of one host and account share a pace."""
     charges_most: bool = False
-    """The server charges what a call may take when it is sent, and gives nothing back."""
+    """The server charges each call for its maximum when it is sent, and gives nothing back."""
 
 
 class Trouble(NamedTuple):
@@ -50,8 +50,8 @@ class Trouble(NamedTuple):
 
 
 class Permit(NamedTuple):
-    """A call that may be sent: its number, the tokens that it can take, those charged for it, and its place in the
-    pace that holds for it."""
+    """A call that may be sent: its number, the tokens that it can take, those charged for it, and the pace that counts
+    it."""
 
     number: int
     most: int
@@ -74,8 +74,8 @@ class Endpoint:
         rng: Random | None = None,
         on_wait: Callable[[Trouble], None] | None = None,
     ) -> None:
-        """`pace` is that of the host and key; `on_wait` is called, while calls wait, with every wait that the server
-        caused."""
+        """`pace` belongs to the host and key; `on_wait` is called, while calls wait, with every wait that the server
+        causes."""
         is_small = limits.is_self_hosted and limits.concurrency is None
         self._in_flight = MeasuredInFlight() if is_small else InFlight(limits.concurrency)
         self._pace = pace or Pace()
@@ -121,8 +121,8 @@ class Endpoint:
     def answered(
         self, permit: Permit, usage: Usage | None, *, work: float = 1.0, allowances: Mapping[str, Allowance] = {}
     ) -> None:
-        """A reply is in; `usage`: None where it did not say; `work`: see `requests.work_of`; `allowances`: what the
-        reply says of the server's limits."""
+        """A reply is in; `usage`: None if it does not say; `work`: see `requests.work_of`; `allowances`: what the reply
+        says about the server's limits."""
         self._in_flight.answered(_now(), work)
         if usage is not None:
             tokens, self._usage = usage.input_tokens + usage.output_tokens, usage
@@ -163,7 +163,7 @@ class Endpoint:
         if self.absence or not waiting:
             return self.absence
         delay, reason = max(
-            (self._pace.delay(now), "slower, since the server refused what came faster"),
+            (self._pace.delay(now), "slower, because the server refused faster calls"),
             (self._requests.delay(now), "requests_per_minute is used up"),
             (self._tokens.delay(now, self._charge(waiting[0][2])), "tokens_per_minute is used up"),
         )
@@ -341,7 +341,7 @@ class MeasuredInFlight(InFlight):
 class Backoff:
     """The breaker: after IN_A_ROW failures, in the order of sending, one probe goes per interval until one succeeds.
 
-    The intervals double from SHORTEST to LONGEST. Refusals count where the server names the time for the next call.
+    The intervals double from SHORTEST to LONGEST. A refusal counts only if the server says when to call again.
     """
 
     IN_A_ROW, SHORTEST, LONGEST = 16, 5.0, 300.0
@@ -361,7 +361,7 @@ class Backoff:
         self.until = now + self._spread()
 
     def answered(self, number: int) -> None:
-        """A call was answered; that closes the breaker."""
+        """A call was answered, which closes the breaker."""
         if number > self._last_before:
             self.since = None
 

@@ -132,8 +132,8 @@ class Model:
         return longer or answer
 
     async def lengthened(self, answer: Answer) -> Answer | None:
-        """The answer to the same request with twice the limit, at most what the model can write; None for an answer
-        that was not cut, or whose limit cannot be raised. Raises as `ask`."""
+        """The answer to the same request with twice the limit, or the most that the model can write; None for an answer
+        that was not cut or whose limit cannot be raised. Raises as `ask`."""
         request = answer.request
         limit = request.sampling.max_tokens or self._max_output
         longer = min(2 * limit, self._max_output)

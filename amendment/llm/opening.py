@@ -2,7 +2,7 @@
 
 Covered: what is missing on this machine is named before anything is spent; an SDK or torch is imported
 only when a provider that needs it is opened; of local models only safetensors are loaded, and nothing that can run
-code. `check_model` asks the Hub about the id of a model that is not on this machine, and no other server.
+code. `check_model` asks no server but the Hub, and only about a model that is not on this machine.
 """
 
 from __future__ import annotations
@@ -234,8 +234,9 @@ def _local_problems(spec: LocalSpec) -> list[str]:
 
 
 def hub_problem(name: str, revision: str | None = None) -> str | None:
-    """The reason why the Hub, or its cache on this machine, has no model of this name that can be loaded; None where
-    one has. The Hub is asked if the cache has none; only the index of weights in several files is fetched."""
+    """Why no model of this name can be loaded from the Hub or its cache on this machine; None if one can.
+
+    The Hub is asked only if the cache has none; nothing is fetched but the index of weights in several files."""
     from huggingface_hub import HfApi, constants, errors, hf_hub_download, try_to_load_from_cache
 
     try:
@@ -255,7 +256,7 @@ def hub_problem(name: str, revision: str | None = None) -> str | None:
     except errors.RevisionNotFoundError:
         return f"{name}: the Hub has the model, but no revision {revision!r} of it"
     except errors.RepositoryNotFoundError:
-        reason = "the Hub has no such model, or not for this token"
+        reason = "the Hub has no such model, or this token may not read it"
     except unreachable() as fault:
         reason = f"the Hub could not be reached: {type(fault).__name__}"
     else:

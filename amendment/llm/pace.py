@@ -1,15 +1,20 @@
-"""Learn how many calls a second a server takes, from what it refuses and from the limits that its replies name.
+"""Pace the calls to a server by congestion control, in which a refused call (429, 529) is a lost packet.
 
-A server refuses calls because they come too fast, or whatever their pace (it is overloaded), or for both reasons. What
-counts is answers per second: the pace falls as long as they do not, and rises as long as they do.
+The pace is calls sent a second. As in BBR it follows what gets through, which is answers a second, and not the share of
+refusals alone: a server refuses calls because they come too fast (congestion), or at any pace because it is overloaded
+(random loss), or for both reasons.
 
-* Before the first refusals there is no pace: calls in flight are the only limit.
-* Refusals beyond the tolerated share let the pace fall to the answers per second since the first of them, so that what
-  a server had saved up does not count.
-* Where that is not enough, a trial at half of that pace tells what share is refused whatever the pace. A share that
-  stays is tolerated; one that falls was due to the pace, and the trial goes on until it falls no more.
-* From then on the pace rises: slowly at first, twofold after CALM seconds, and ever faster.
-* After a silence, in which everything was refused, the pace is that of the two minutes before, the silence included.
+* Start: there is no pace until refusals exceed the tolerated share. The calls in flight are the only limit.
+* Decrease: the pace falls to the answers a second since the first refusal, so that the burst that a full token bucket
+  lets through does not count.
+* Trial: half of that pace is tried at the first decrease, and when refusals go on after another one. If the answered
+  share stays the same, the loss is random: it is tolerated from then on, and the pace before the trial returns. If it
+  rises, the loss was congestion: the pace is halved again until the share rises no more.
+* Increase: cubic, as in CUBIC: flat at first, twofold after CALM seconds, then ever faster. CALM doubles, up to
+  MOST_CALM, each time the pace settles at the same value again.
+* Silence, in which everything is refused, as when a quota of a minute is used up: afterwards the pace is the answers a
+  second of the last two minutes, silence included; the last settled pace if that is far lower.
+* A server whose headers name its limits may set a higher pace than the answers do, by a quarter at most.
 
 Not covered: calls in flight, outages and the limits that a user names (`limits`).
 """
@@ -31,18 +36,18 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0
 
 
 class Allowance(NamedTuple):
-    """What a reply says of one of the server's limits."""
+    """What a reply's headers say about one of the server's limits."""
 
     limit: float
     remaining: float
     reset: float
-    """Seconds until all of it is there again, if nothing is sent."""
+    """Seconds until the whole limit is available again if nothing is sent."""
 
 
 def allowances(headers: Mapping[str, str], date: datetime | None) -> dict[str, Allowance]:
-    """The limits that a reply's headers name: of `requests`, `tokens`, `input-tokens`, `output-tokens`.
+    """The limits that a reply's headers name, by kind: `requests`, `tokens`, `input-tokens`, `output-tokens`.
 
-    `date` is the reply's own, against which times are measured, so that a wrong clock does no harm.
+    Times are measured from the reply's own `date`, so that a wrong clock does no harm.
     """
     found: dict[str, dict[str, float]] = {}
     for name, text in headers.items():
@@ -57,7 +62,7 @@ def allowances(headers: Mapping[str, str], date: datetime | None) -> dict[str, A
 
 
 def _value(text: str, date: datetime | None) -> float | None:
-    """A number, or the seconds of a duration such as 1m30s, or those until a time."""
+    """A number, the seconds of a duration such as 1m30s, or the seconds until a time."""
     try:
         moment = datetime.fromisoformat(text) if "T" in text else None
         if moment:
@@ -68,10 +73,10 @@ def _value(text: str, date: datetime | None) -> float | None:
 
 
 class Refill:
-    """The units a second by which a limit refills: what is missing, over the seconds until nothing is.
+    """Estimate the refill rate of a token bucket: the units that are missing, over the seconds until it is full.
 
-    It is known where recent replies agree on it while what is missing has changed twofold. A limit that is counted
-    by windows, or a proxy that always says the same, never comes to that.
+    The rate counts as known if recent replies agree on it while the missing units vary at least twofold. A limit that
+    is counted in fixed windows, or a proxy that repeats one answer, never passes that test.
     """
 
     REPLIES = 400
@@ -81,6 +86,7 @@ class Refill:
         self._is_low = False
 
     def see(self, allowance: Allowance) -> None:
+        """Take in what another reply says."""
         missing = allowance.limit - allowance.remaining
         self._is_low = allowance.remaining < 0.1 * allowance.limit
         if missing > 0 and allowance.reset > 0:
@@ -88,7 +94,7 @@ class Refill:
 
     @property
     def rate(self) -> float | None:
-        """Units a second; None where they are unknown, or much of the limit is left."""
+        """Units a second; None if they are unknown or more than a tenth of the limit is left."""
         if not self._is_low or not self._seen:
             return None
         missing, rates = zip(*self._seen, strict=True)
@@ -101,63 +107,67 @@ class Sent:
     """A call that was sent."""
 
     at: float
-    """Seconds of the event loop's clock."""
+    """The departure, in seconds of the event loop's clock."""
     is_refused: bool = False
     is_counted: bool = False
+    """The call has been out for longer than refusals take, so it is refused by now or as good as answered."""
 
 
 class Trial(NamedTuple):
-    """A pace that is held for some calls, to see whether fewer of them are refused."""
+    """A lower pace that is held for some calls, to see whether a larger share of them is answered."""
 
     before: float
-    """The pace before it, in calls a second."""
+    """The pace before the whole trial, in calls a second."""
     answers: float
-    """Answers a second that the server is known to give."""
+    """The most answers a second that the server has given so far."""
     last: float
-    """Answers a second of the pace before this one."""
+    """Answers a second at the step before this one."""
     share: float
-    """The share that was answered at the pace before this one."""
+    """The answered share at the step before this one."""
     is_first: bool
+    """The trial has been lowered only once."""
 
 
 class Pace:
-    """The calls a second that a server takes, for all models that share its limit."""
+    """The congestion controller of one host and key: one pace for all models that share a limit."""
 
     LEAST, CALM, MOST_CALM, MEMORY, SILENCE = 0.1, 20.0, 80.0, 120.0, 3.0
+    """The lowest pace; seconds in which it doubles, at first and at most; seconds that calls are remembered; the
+    shortest silence."""
     SLACK = 0.02
-    """Seconds that a call may go before its time, so that a late timer does not lower the pace."""
+    """Seconds that a call may depart early, so that late timers do not lower the pace."""
 
     def __init__(self) -> None:
         self.rate = inf
         self._since, self._steady, self._due = 0.0, 0.0, -inf
         self._calls: deque[Sent] = deque()
         self._counted = self._n = self._refused = 0
-        self._slowest = 0.0  # seconds after which a call that is not refused is as good as answered
+        self._slowest = 0.0  # seconds that a refusal takes: an older call that is not refused is as good as answered
         self._tolerated, self._reference, self._calm = 0.0, 0.0, self.CALM
         self._trial: Trial | None = None
         self._answered, self._eased = inf, 0
         self.silence: float | None = None
-        """The moment since when everything is refused; None where answers come."""
+        """The time since which everything is refused; None while answers come."""
         self.named: float | None = None
-        """The calls a second for which the server's headers say that there is room."""
+        """The calls a second that the server's headers allow; None if they do not say."""
 
     def risk(self, call: Sent) -> float:
-        """The share of refused calls among those that were sent at the pace of this one; 0 if that pace is over."""
+        """The refused share of the calls since the pace last changed; 0 for a call that was sent before."""
         return self._refused / max(8, self._n) if call.at >= self._since else 0.0
 
     def delay(self, now: float) -> float:
-        """Seconds until the next call may go."""
+        """Seconds until the next call may depart; 0 or less if it may depart now."""
         return 0.0 if self.rate == inf else self._due - now
 
     def current(self, now: float) -> float:
-        """Calls a second at this moment."""
+        """The pace at this moment: the settled one, grown by the cubic; during a trial it stays constant."""
         if self.rate == inf or self._trial:
             return self.rate
         calm = self._calm / 2 if self._tolerated else max(self._calm, min(40.0, 40 / self.rate))
         return self.rate * (1 + ((now - self._since) / calm) ** 3)
 
     def depart(self, now: float) -> Sent:
-        """A call goes."""
+        """Record that a call departs, and when the next one may."""
         call = Sent(now)
         self._answered = min(self._answered, now)
         self._calls.append(call)
@@ -170,7 +180,7 @@ class Pace:
         return call
 
     def returned(self, call: Sent, now: float, *, refused: bool) -> None:
-        """A call came back."""
+        """Record that a call came back answered or refused, and change the pace where that calls for it."""
         if refused:
             call.is_refused = True
             self._slowest = max(now - call.at, 0.98 * self._slowest)
@@ -195,7 +205,7 @@ class Pace:
             self._judge(now, horizon)
 
     def _end_silence(self, call: Sent, now: float) -> None:
-        """Go back to the pace before a silence, if everything was refused since the last answer."""
+        """Set the pace after a silence, if everything between two answers was refused."""
         between = [sent.is_refused for sent in self._calls if self._answered < sent.at < call.at]
         if len(between) >= (8 if self._tolerated else 4) and all(between):
             average = sum(not sent.is_refused for sent in self._calls) / max(1.0, now - self._calls[0].at)
@@ -203,7 +213,7 @@ class Pace:
             self._settle(now, average if average >= 0.7 * self._reference else self._reference)
 
     def _judge(self, now: float, horizon: float) -> None:
-        """Let the pace fall, or try a lower one, where more is refused than is tolerated."""
+        """Lower the pace to the answers a second, or begin a trial, if more is refused than is tolerated."""
         n, refused, tolerated = self._n, self._refused, self._tolerated
         if n >= 100 and tolerated:
             self._tolerated = tolerated = min(tolerated, refused / n + 2 * sqrt(tolerated / n))
@@ -234,7 +244,7 @@ class Pace:
             self._settle(now, self._pace_for(answers))
 
     def _judge_trial(self, trial: Trial, now: float, horizon: float) -> None:
-        """End a trial once enough calls are in, or go on at a lower pace."""
+        """Once enough calls are counted, end the trial or halve its pace again."""
         n, refused = self._n, self._refused
         wanted = max(8 if refused == 0 or refused >= 3 else 16, min(24, 3 * self.rate))
         is_closed = refused == n >= 4 and self._tolerated**n < 0.02
@@ -257,16 +267,17 @@ class Pace:
             self._settle(now, self._pace_for(answers))
 
     def _pace_for(self, answers: float) -> float:
-        """The pace that brings so many answers a second."""
+        """The pace that gets so many answers a second through, given the share that is lost at any pace."""
         return (1.25 if self._tolerated else 0.98) * answers / (1 - min(0.95, self._tolerated))
 
     def _settle(self, now: float, rate: float) -> None:
-        """Take a pace as the one that the server takes; where it was that before, calm grows."""
+        """Take a pace as the server's capacity. If it confirms the last one, the next increase takes twice as long."""
         is_confirmed = 0.85 * self._reference < rate < 1.15 * self._reference
         self._calm = min(self.MOST_CALM, 2 * self._calm) if is_confirmed else self.CALM
         self._reference = rate
         self._begin(now, rate)
 
     def _begin(self, now: float, rate: float) -> None:
+        """Start to count calls at a new pace."""
         self.rate, self._since, self._n, self._refused = max(self.LEAST, rate), now, 0, 0
         self._due = min(self._due, now + 1 / self.rate) if self.rate < inf else -inf

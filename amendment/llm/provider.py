@@ -20,7 +20,7 @@ class RawReply(NamedTuple):
     server_id: str | None = None
     """The server's own name for this call, for its support desk."""
     allowances: Mapping[str, Allowance] = {}
-    """What the reply says of the server's limits."""
+    """What the reply says about the server's limits."""
 
 
 class Meter(NamedTuple):

@@ -85,7 +85,7 @@ def shown(text: str, key: str | None = None) -> str:
 
 
 def text_in(raw: bytes) -> str:
-    """The text of a raw reply of any provider, for people to look at; the body itself where it is of no known form."""
+    """The text of any provider's raw reply, for people to read; the whole body if its form is not known."""
     try:
         body = _parsed(raw)
     except (ValueError, RecursionError):
@@ -126,8 +126,8 @@ def meter_by(usage_of: Callable[[Any], Usage | None]) -> Callable[[bytes], Meter
 
 
 def finish_of(told: FinishReason, messages: Messages, usage: Usage | None, request: Request) -> FinishReason:
-    """The reason that the server gives; `length` where it gives none, or calls it a stop, and the whole limit of an
-    answer was used without a text or a tool call: it went to thinking."""
+    """The server's reason; `length` in place of `stop` or none if the answer used its whole limit without a text or a
+    tool call: thinking took all of it."""
     limit = None if request.choices else request.sampling.max_tokens
     is_used = limit is not None and usage is not None and usage.output_tokens >= limit
     is_empty = not text_of(messages).strip() and not any(message.tool_calls for message in messages)

@@ -1,4 +1,4 @@
-"""The most bytes of a reply that are read, so that a server that sends without end takes no more memory than that.
+"""Limit the bytes of a reply that are read, so that a server that never stops sending does not fill the memory.
 
 Covered: bodies of good replies and of errors, with and without a length, counted after they are unpacked. Not covered:
 the time that a reply takes; see `transport`.
@@ -17,7 +17,7 @@ from amendment.llm.requests import Request
 LONGEST = 64 * 2**20
 """No reply is longer: a quarter of a million tokens at BYTES_PER_TOKEN, several millions at their usual length."""
 LEAST = 4 * 2**20
-"""The limit of a reply without a token."""
+"""The limit of a reply without tokens."""
 BYTES_PER_TOKEN = 256
 """A token of JSON has about 5 bytes, the longest ones 128; its log-probability as part of a prompt about 200."""
 MOST: ContextVar[float] = ContextVar("the most bytes of the next reply", default=LONGEST)
@@ -32,14 +32,14 @@ def most_bytes(request: Request, question: bytes) -> int:
 def too_long(host: str, most: float) -> Transient:
     """The fault for a reply that goes on after `most` bytes."""
     return Transient(
-        f"{host}: the reply is longer than {most:,.0f} bytes, which no answer within max_tokens is; the rest was not "
-        "read. Check what answers at base_url",
+        f"{host}: the reply is longer than {most:,.0f} bytes, more than any answer within max_tokens needs; the "
+        "rest was not read. Check which server answers at base_url",
         kind="unreadable",
     )
 
 
 async def bound(response: httpx2.Response, *, host: str) -> None:
-    """Limit the body of a response that is not read yet. An error has the limit of a reply, never more."""
+    """Limit the body of a response that has not been read yet. An error gets the limit of a reply, never more."""
     packed = httpx2.Response(response.status_code, headers=response.headers, stream=response.stream)
     most = min(MOST.get(), LONGEST) if response.is_error else MOST.get()
     response.headers.pop("content-encoding", None)

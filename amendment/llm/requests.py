@@ -143,7 +143,7 @@ class Tokens(NamedTuple):
 
     @property
     def charged(self) -> int:
-        """What a vendor charges that counts what a call may take when it is sent: the larger of max_tokens and an
+        """Tokens that some vendors count against a rate limit when a call is sent: the larger of max_tokens and an
         estimate of the input."""
         return max(self.output or 0, self.input // CHARACTERS_PER_TOKEN)
 

@@ -1,9 +1,9 @@
-"""Answers that keep a JSON schema, from servers that keep any schema, any JSON object or neither.
+"""Get answers that follow a JSON schema from servers that support schemas, only JSON objects, or neither.
 
-No server announces which. So an endpoint's first question with a schema is sent alone; where it is rejected because of
-the schema, the same question is sent in the next form: as one for any JSON object, then as one for text. The first form
-that gets a reply is the endpoint's. Each form is a request of its own, so the ledger has what was sent, and a question
-that it has a reply to in any form is not sent again.
+No server announces which, so an endpoint's first question with a schema is sent alone. If it is rejected because of the
+schema, the same question is sent in the next form: it asks for any JSON object, then for text. The endpoint keeps the
+first form that gets a reply. Each form is a request of its own, so the ledger has what was sent, and a question with a
+reply in any form is not sent again.
 """
 
 from __future__ import annotations
@@ -17,10 +17,15 @@ from amendment.errors import Rejected, Transient
 from amendment.llm.requests import Reply, Request
 
 JSON_OBJECT: dict[str, Any] = {"type": "object"}
-"""The schema of any object. OpenAI's protocol has a form of its own for it, which more servers know."""
+"""The schema of any object. OpenAI's protocol has its own form for it, which more servers know."""
 _REFUSED = re.compile(r"response_format|json_schema|json_object|output_config|schema", re.IGNORECASE)
 """Found in the rejection of a question: the server does not offer what was asked of the answer."""
-_KEPT = ("", "; it is asked for any JSON object", " and no JSON object; JSON is read from its text")
+_NOTICES = (
+    "",
+    "does not support JSON schemas; it is asked for any JSON object",
+    "supports neither JSON schemas nor JSON objects; JSON is read from its text",
+)
+"""By form."""
 Send = Callable[[Request], Awaitable[Reply]]
 Asked = tuple[Request, Reply]
 
@@ -74,4 +79,4 @@ class AnswerForms:
         self._is_asked_by_all = True
         if number > self._form:
             self._form = number
-            self._notice(f"{form.host}: model {form.model} keeps no JSON schema{_KEPT[number]}")
+            self._notice(f"{form.host}: model {form.model} {_NOTICES[number]}")

@@ -81,7 +81,7 @@ class HostedSpec(_Bounded):
     """Seconds that one attempt may take, from the connection to the last byte."""
     on_truncation: Literal["keep", "retry"] = "keep"
     """An answer cut at max_tokens: keep takes it, marked as truncated; retry asks once more with twice the limit. A
-    judge's verdict is asked once more in either case."""
+    judge's verdict is always asked for once more."""
     mode: Literal["online", "batch"] = "online"
     """batch sends the same requests through the vendor's batch service: cheaper, and back within a day."""
     price: Price | None = None
@@ -154,8 +154,8 @@ class OpenAISpec(_Drawn, HostedSpec):
     """The server returns the log-probabilities of a prompt's tokens (`prompt_logprobs`) and continues an answer, as
     vLLM does; likelihood judges need it."""
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
-    """The amount of thinking before an answer; the vendor's documentation lists each model's words, and what it does
-    where this is unset. Thoughts are billed as output and count towards max_tokens. Label-token judges take `none`."""
+    """The amount of thinking before an answer; the vendor's documentation lists each model's values, and its default.
+    Thoughts are billed as output and count towards max_tokens. Label-token judges need `none`."""
 
     def _sent_seed(self, run_seed: int) -> int | None:
         return run_seed if self.seed == "run" else self.seed
@@ -368,7 +368,7 @@ def charges_most(spec: object) -> bool:
 
 
 def thinks(spec: ModelSpec | None) -> bool:
-    """True for an entry whose model thinks for as long as it likes, by the entry or by the model's own default."""
+    """True if an entry's model thinks without a limit, because of the entry or by the model's own default."""
     if spec is None or getattr(spec, "thinking_budget", None):
         return False
     is_unset = getattr(spec, "effort", None) is None

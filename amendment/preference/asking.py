@@ -1,8 +1,9 @@
 """Send a question to a judge's model, read the reply, and ask once more where it was cut or could not be read.
 
 Covered: label probabilities and schemas where the server has them, and the plain question where it has not; the model's
-own thinking kept with its answer, of which only the answer is read. A verdict that was cut, in its thinking or later,
-is asked for again with twice the limit (`on_truncation` is for drafts); one that cannot be read, after a complaint. A
+own thinking kept with its answer, of which only the answer is read. A verdict that was cut, while thinking or
+later, is asked for again with twice the limit (`on_truncation` is for drafts); one that cannot be read, with a
+complaint. A
 question that the server rejects, or that gets an empty reply in all of its attempts, is invalid, and the rest of the
 comparison goes on; an outage, a rate limit and a page in place of a reply are raised: the comparison waits. Not
 covered: what is asked; see `protocols`.
@@ -246,7 +247,7 @@ def _with_limit(parsed: Sequence[Parsed], answer: Answer) -> Sequence[Parsed]:
     if reply.finish_reason != "length" or limit is None or answer.request.choices:
         return parsed
     is_begun = bool(text_of(reply.messages).strip())
-    where = "the reply was cut at its limit of" if is_begun else "cut in its thinking at"
+    where = "the reply was cut at its limit of" if is_begun else "cut while thinking, at"
     return [part._replace(invalid=f"{where} {limit:,} tokens") for part in parsed]
 
 

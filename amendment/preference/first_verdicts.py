@@ -36,8 +36,8 @@ class FirstVerdicts:
         self._is_over = False
 
     def add(self, parsed: Sequence[Parsed], answer: Answer | None, *, prefill: str | None = None) -> None:
-        """Count the verdicts of one question; no answer: all of its replies were empty. Raises Paused after the last of
-        FIRST that could not be read, and after one that begins as `prefill` does, which it was to continue."""
+        """Count the verdicts of one question; no answer: all of its replies were empty. Raises Paused if none of
+        the first FIRST can be read, and if one begins as `prefill` does instead of continuing it."""
         if self._is_over or (answer and (answer.reply.finish_reason == "refusal" or answer.origin.request is None)):
             return
         if any(part.invalid is None for part in parsed):
@@ -46,16 +46,18 @@ class FirstVerdicts:
         is_new = answer is None or self._model.calls.ledger.is_new(str(answer.origin.request))
         reply = text_of(answer.reply.messages).strip() if answer else ""
         is_begun = bool(reply) and answer is not None and answer.reply.choice_logprobs is not None
-        is_anew = is_begun and prefill is not None and prefill[: len(reply)] == reply[: len(prefill)]
+        is_restarted = is_begun and prefill is not None and prefill[: len(reply)] == reply[: len(prefill)]
         self._unread[is_new] += 1
-        if self._unread[is_new] < FIRST and not is_anew:
+        if self._unread[is_new] < FIRST and not is_restarted:
             return
         self._is_over = True
         name = f"{self._model.name}/{self._folder.id}@{self._folder.version}"
         problem = f"none of the first {FIRST} verdicts of {name} could be read"
-        if is_anew:
+        if is_restarted:
             host = self._model.provider.host
-            problem = f"this server ignores prefill: {host} begins an answer of {name} again, which the request begins"
+            problem = (
+                f"this server ignores prefill: {host} does not continue the answer that a request of {name} begins"
+            )
         if not is_new:
             self._model.calls.notice(f"{problem}; replies in the ledger are not requested again; the run continues")
             return

@@ -336,7 +336,7 @@ def plan_json(publication: Publication) -> dict[str, Any]:
 
 
 def look_lines(publication: Publication) -> list[str]:
-    """What only the publisher can decide, under a heading; nothing where there is nothing."""
+    """What only the publisher can decide, under a heading; empty if there is nothing."""
     notes = [*publication.license_faults, *publication.look_at]
     if not notes:
         return []

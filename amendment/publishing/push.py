@@ -3,8 +3,8 @@
 Promised: nothing is sent while a key is found in what would be sent, or while a source's license forbids it or is
 unknown; a private dataset never goes to a public repository; a repository of somebody else or of another run is left
 alone; each repository has its whole commit or none of it, so that a push that was cut off can be repeated; one that
-changes nothing makes no commit. A commit goes on top of the one that was looked at or nowhere, so that a tag holds what
-this push sent. Text written by hand around a card's generated part stays.
+changes nothing makes no commit. A commit goes only on top of the one that was looked at, so that a tag holds what this
+push sent. Text written by hand around a card's generated part stays.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def push(
             existing.append(_look(api, model.repo, "model", **look))
     for there in existing:
         if there and there.is_private and not settings.private:
-            say(f"{there.repo}: stays private, as it is on the Hub; make it public in its settings there")
+            say(f"{there.repo}: stays private, as it is on the Hub; to make it public, change its settings there")
     with _asking(settings.repo):
         api.create_repo(settings.repo, repo_type="dataset", private=settings.private, exist_ok=True)
         remote = remote or _look(api, settings.repo, "dataset", **look)

@@ -37,7 +37,7 @@ GROWING = re.compile(
 """Of a run: ledger and labels, which grow without a stage, what `amend` proposes, what a dry run of publishing shows,
 and the user's own history."""
 KEPT_OF_A_COPY = re.compile(r"(\.git|\.cache/huggingface)/.*")
-"""What git and the Hub's client keep of what they know of a copy."""
+"""Files in which git and the Hub's client keep what they know about a copy."""
 PAIRS = ("dataset/", "export/", "data/")
 """Where rows of the dataset lie, in a run and in a copy."""
 BOTH = "both"

@@ -38,7 +38,7 @@ WORSE = {
     "on topic": ("on topic", -1),
     "fluency": ("nats per token", 1),
 }
-"""Figures of a scorecard beside its principles: what they are called, and the sign of a change for the worse. The
+"""Figures of a scorecard besides its principles: what they are called, and the sign of a change for the worse. The
 number of words has no bad side."""
 _COLUMNS = ("decided_by", "prompt_id", "chosen_id", "rejected_id", "decisive", "principle_ids")
 
@@ -97,8 +97,9 @@ class Harm(NamedTuple):
 
 
 def harms(evaluate: Json) -> list[Harm]:
-    """Of the counts of an evaluation the paired differences whose whole interval is on the bad side, the clearest
-    first. Intervals are as wide as it takes that in 19 of 20 runs without any harm none of all the figures is here."""
+    """The paired differences of an evaluation whose whole interval is on the bad side, the clearest first.
+
+    `evaluate` has the evaluation's counts. Intervals are wide enough that 19 of 20 runs without harm have none here."""
     card = evaluate.get("scorecard", {})
     columns = [(f"answers that keep {name}", -1, figure) for name, figure in card.get("principles", {}).items()]
     columns += [(title, sign, card.get(name, {})) for name, (title, sign) in WORSE.items()]
@@ -133,15 +134,15 @@ def harm_lines(evaluate: Json) -> Iterator[str]:
 
 
 def too_few(pairs: PairFacts) -> Iterator[str]:
-    """What a training has too little of, a sentence each; nothing where there are no pairs."""
+    """What a training has too little of, a sentence each; nothing if there are no pairs."""
     total, trained = pairs.decided_by.total(), pairs.trained
     if total and trained < FEWEST_PAIRS:
-        yield f"{trained:,} pairs are for training, which teach little: bring {FEWEST_PAIRS} or more."
+        yield f"Only {trained:,} pairs are for training, too few to learn much from: provide {FEWEST_PAIRS} or more."
     if total > 2 * trained:
-        yield f"{total - trained:,} of {total:,} pairs are held out, more than are for training: lower test_share."
+        yield f"{total - trained:,} of {total:,} pairs are held out, more than are left for training: lower test_share."
     once = [name for name, count in pairs.by_principle.items() if count == 1]
     if once and 2 * pairs.by_principle.total() >= total:
-        yield f"One pair alone was decided by {' and one by '.join(once[:MOST_NAMED])}."
+        yield f"Principles that decided only one pair: {', '.join(once[:MOST_NAMED])}."
 
 
 def before_use(written: Written) -> list[str]:

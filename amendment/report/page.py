@@ -2,7 +2,7 @@
 
 Covered: a run, an audit, or two of either next to each other; samples of prompts with their stories; a limit on its
 size. Texts of models and files are data: the template escapes them, shows control and bidi characters as escapes, and
-puts a mark in place of what looks like a key, since a report is sent around.
+puts a mark in place of what looks like a key, since reports are passed on.
 Not covered: what is in it; see `document`.
 """
 

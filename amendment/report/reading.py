@@ -162,8 +162,8 @@ class RunReader:
         return Records(pair for story in self._stories(None) for pair in story.pairs)
 
     def last_replies(self, count: int) -> tuple[str, list[tuple[str, str]]] | None:
-        """The last stage that has begun and is not done, and its newest replies by their requests' ids, each as one
-        line. They are in the ledger alone: what can be read of them is in the stage's tables once it is done.
+        """The last stage that has begun and is not done, and its newest replies, one line each, with the ids of their
+        requests. They are only in the ledger: the stage's tables have what could be read once the stage is done.
 
         Raises LedgerError for a ledger that cannot be read.
         """

@@ -137,8 +137,10 @@ def longer_wins(rows: Sequence[Row]) -> Floats:
 
 
 def length_baseline(rows: Iterable[Row]) -> dict[str, RewardEvaluation]:
-    """The evaluation of a rule that looks at lengths alone, by its name: the longer or the shorter answer, whichever is
-    right more often on these rows; of rows that are no pairs, by the first figure of each benchmark."""
+    """The evaluation, by its name, of the better of two rules: always the longer or always the shorter answer.
+
+    Better is the one that is right more often on these rows; if they are not pairs, the first figure of each benchmark
+    decides."""
     rows = list(rows)
     longer = evaluate_reward(longer_wins, rows)
     shorter = evaluate_reward(lambda given: -longer_wins(given), rows)

@@ -1,8 +1,8 @@
 """What differs between the run file as a folder's run resolved it and as it is now.
 
-Covered: every setting that changes what a stage makes, by its path; defaults that have changed since the folder's run
-was made, which stay there what they were. Not covered: what lies outside the file (constitutions, judges' texts, data),
-whose changes the stages' own keys tell; settings that the version of then did not have.
+Covered: every setting that changes what a stage makes, by its path; defaults that changed after the folder's run was
+made, whose old values the folder keeps. Not covered: what lies outside the file (constitutions, judges' texts, data),
+whose changes the stages' own keys show; settings that the earlier version did not have.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ class _ChangedDefault(NamedTuple):
         was, now, key = _json(self.was), _json(self.now), self.loc[-1]
         return (
             f"{document.place(self.loc)}: the default was {was} when this folder's run was made, and is {now} now. The "
-            f"run keeps {was}. Write {key}: {was} to keep it everywhere, or {key}: {now} to take the new one"
+            f"run keeps {was}. Write {key}: {was} to keep it everywhere, or {key}: {now} to use the new one"
         )
 
 
 def remembered(folder: Path) -> dict[str, Any] | None:
-    """What the last start wrote down of its settings; None where there is nothing that can be read."""
+    """The settings that the last start wrote down; None if they are missing or unreadable."""
     try:
         content = json.loads((folder / REMEMBERED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -69,8 +69,8 @@ def remembered(folder: Path) -> dict[str, Any] | None:
 
 
 def changes(config: RunFile, folder: Path) -> list[Change]:
-    """The settings that differ from those of the folder's run, in the order of the file; none without such a run, and
-    where this version cannot read its file."""
+    """The settings that differ from those of the folder's run, in the order of the file; none if there is no
+    such run or this version cannot read its file."""
     written = _resolved(folder)
     try:
         known, was, now = map(_flat, (written, dump(RunFile.model_validate(written)), dump(config)))
@@ -90,11 +90,11 @@ def given_in(config: RunFile) -> dict[str, Any]:
 
 
 def with_kept_defaults(loaded: LoadedRun, folder: Path) -> LoadedRun:
-    """The run file with each default that has changed since the folder's run was made as it was then; `kept` has a
+    """The run file with the old value of each default that changed after the folder's run was made; `kept` has a
     sentence for each.
 
-    A default has changed where what the user set then leads to another value in this version than it led to then.
-    Folders of versions that did not write down what the user had set are taken to have had the same settings set.
+    A default has changed if the settings that the user gave then resolve to another value in this version. Where an
+    earlier version did not write those settings down, the keys that are set now count as set then.
     """
     was, data = _resolved(folder), given_in(loaded.config)
     try:

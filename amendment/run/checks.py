@@ -62,7 +62,7 @@ class LoadedRun(NamedTuple):
     base: Path
     """The folder of the file, from which its paths are meant."""
     kept: tuple[str, ...] = ()
-    """Defaults that are those of the version that made the run's folder, a sentence each."""
+    """A sentence for each default that the run keeps from the version that made its folder."""
 
 
 def load_run_file(
@@ -271,8 +271,8 @@ def _outside(
         doubtful = [*unused_warnings(config), *scope_warnings(config, rules, every_scope)]
         doubtful += pair_warnings(config, len(inputs.places))
         warnings += _placed(document, [*doubtful, *config_warnings, *unknown])
-        rest = "rows; the run reads the others before it asks a model, and names what is wrong in them"
-        warnings += [Problem(source.label, f"check read the first {facts.rows:,} {rest}") for source, facts in cut]
+        rest = "rows; the run reads the rest before it calls a model, and reports what is wrong in it"
+        warnings += [Problem(source.label, f"check read only the first {facts.rows:,} {rest}") for source, facts in cut]
     unfit = [*scope_problems(config, rules, seen.scopes), *seen.foreign_prompts(config)]
     return problems + _placed(document, [*unfit, *category_problems(config, every_scope)])
 
@@ -366,9 +366,9 @@ def _judge_problem(loaded: LoadedRun, ask: Ask) -> Iterator[ConfigProblem | Conf
     if limit < ROOM_TO_THINK and thinks(spec) and not (folder.needs_choices or folder.is_likelihood):
         yield ConfigWarning(
             ("models", entry.model, "max_tokens"),
-            f"{entry.model} judges and thinks first, within the same limit: found {limit:,}, expected "
-            f"{ROOM_TO_THINK:,} or more. A verdict that is cut is asked again once, with twice the limit, and is then "
-            "invalid",
+            f"{entry.model} thinks before each verdict, within the same limit: found {limit:,}, expected "
+            f"{ROOM_TO_THINK:,} or more. A cut verdict is asked for once more, with twice the limit; then it "
+            "is invalid",
         )
     if ask.role == "judge" and not folder.compares:
         yield (

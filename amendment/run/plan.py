@@ -369,8 +369,8 @@ def _notes(plan: Plan) -> Iterator[str]:
         yield from plan.times
         again = f"a cut answer of {', '.join(map(plain, plan.lengthened))} or " if plan.lengthened else ""
         yield (
-            f"at most: every answer uses its full token limit, and {again}an unreadable verdict is asked for again, a "
-            "cut one with twice the limit"
+            f"at most: every answer uses its full token limit, and {again}an unreadable verdict is asked for again, "
+            "and a cut verdict with twice the limit"
         )
         if not plan.lengthened:
             yield "an answer cut at max_tokens is kept and marked; on_truncation: retry asks again with twice the limit"

@@ -137,19 +137,19 @@ def scope_problems(config: RunFile, rules: Sequence[Constitution], scopes: Seque
 
 
 def pair_warnings(config: RunFile, prompts: int) -> Iterator[ConfigWarning]:
-    """What a training on the pairs of so many prompts has too little of, whatever comes of them."""
+    """What a training on the pairs of so many prompts will have too little of."""
     stages, dataset = stages_of(config), config.need(DatasetConfig)
     if not any(stage.model_title and "dataset/train" in stage.reads for stage in stages):
         return
     share = dataset.test_share
     if share > 0.5 and not has_own_prompts(config):
-        most = f"{share:.0%} of the prompts are held out, and so most of the pairs"
-        yield ConfigWarning(("dataset", "test_share"), f"{most}, which no training sees; lower it")
+        most = f"{share:.0%} of the prompts, and so most of the pairs, are held out from training"
+        yield ConfigWarning(("dataset", "test_share"), f"{most}; lower it")
     trained = round((1 - share) * prompts)
     sees_some = any(getattr(source, "dataset", None) for stage in stages for source in stage.sources())
     if trained < FEWEST_PAIRS and not (sees_some or dataset.is_mixed or config.parts(GenerateConfig)):
-        few = f"the pairs of {trained:,} prompts are for training, which teach little"
-        yield ConfigWarning(("dataset",), f"{few}; bring {FEWEST_PAIRS} prompts or more, besides those held out")
+        few = f"only the pairs of {trained:,} prompts are for training, too few to learn much from"
+        yield ConfigWarning(("dataset",), f"{few}; provide {FEWEST_PAIRS} prompts or more, besides those held out")
 
 
 def scope_warnings(config: RunFile, rules: Sequence[Constitution], scopes: Sequence[Scope]) -> Iterator[ConfigWarning]:

@@ -20,7 +20,7 @@ from amendment.run.engine import RunFolder
 from amendment.stages.shown import counts_shown
 from amendment.text import plain, visible
 
-KILLED = "its process ended without a word, as after kill -9, a loss of power, or with no byte left on the disk"
+KILLED = "its process ended without a message, as after kill -9, a power failure, or on a completely full disk"
 LONGEST = 500
 """Characters of the reason for which a start ended."""
 

@@ -176,13 +176,13 @@ def _drifts(ledger: Reader) -> list[dict[str, Any]]:
 
 
 def less_than_spent(ledger: Reader) -> list[str] | None:
-    """What a ledger has less of than the `spending.json` beside it, as sentences; None without such a file. A ledger
-    only grows, so somebody has changed or deleted rows."""
+    """A sentence for each sum that is smaller in a ledger than in the `spending.json` next to it; None without that
+    file. A ledger only grows, so a smaller sum means that rows were changed or deleted."""
     now = _spending_of(ledger, pairs=None)["total"]
     try:
         before = json.loads((ledger.path.parent / "spending.json").read_text(encoding="utf-8"))["total"]
         less = [name for name in _SUMS if now[name] < before[name] - 1e-9]  # sums of floats
-        return [f"spending.json counts {before[name]:.6g} {name}, and the ledger has {now[name]:.6g}" for name in less]
+        return [f"spending.json counts {before[name]:.6g} {name}, but the ledger has {now[name]:.6g}" for name in less]
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -141,8 +141,8 @@ def repeated_asks(loaded: LoadedRun, folder: Path, *, until: str | None = None) 
 
 
 def remember_settings(wanted: Sequence[RunStage], folder: Path, given: Mapping[str, Any]) -> None:
-    """Write down the settings of these stages, so that a later start can see what has changed since, and those that
-    the user has given, so that it can see which defaults have.
+    """Write down the settings of these stages, so that a later start can see what has changed, and those that the
+    user gave, so that it can see which defaults have changed.
 
     A run does so when it begins, after `refuse_changes`: a change is accepted once. `wanted` are
     the stages that it is going to make; the entries of others stay.

@@ -240,7 +240,7 @@ def _own_pairs(context: Context) -> _OwnPairs:
     counts: dict[str, Any] = {**checked.counts, **revisions_checked(context)}
     counts |= {CUT: dict(cut)} if cut else {}
     if test != held_out:
-        why = "evaluate has prompts of its own, so test_share is of the pairs, and at most half of them"
+        why = "evaluate has prompts of its own, so test_share is the share of the pairs, at most half of them"
         counts["notes"] = [f"{why}: {len(held_out - test):,} held-out prompts went to training"]
     if context.config.parts(ConstructConfig):
         counts["constructed"] = len(constructed.paired.pairs)

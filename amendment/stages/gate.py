@@ -154,7 +154,7 @@ def refuse_failed_gate(workspace: Workspace, settings: RunSettings) -> None:
 def refuse_failed_order(
     context: Context, stage: str, rows: Iterable[Mapping[str, Any]], despite: Sequence[str]
 ) -> None:
-    """Raises GateFailed where a judge decided some of these pairs and failed the certificate's gate `order`, unless the
+    """Raises GateFailed if a judge that decided some of these pairs failed the certificate's gate `order`, unless the
     run file says under `stage` to train despite it."""
     if "order" in despite or not gate_tables(context.config):
         return
@@ -162,9 +162,9 @@ def refuse_failed_order(
     if failed := [judge for judge in _failed(context.workspace)["order"] if judge in deciding]:
         raise GateFailed(
             f"the verdicts of {', '.join(failed)}, which decided pairs of the dataset, change too often with the order "
-            f"of the answers (gate order), so {stage} does not train on them; "
-            f"{context.workspace.folder / 'certificate.md'} says what was found. Take another judge, or train anyway "
-            f"with {stage}.despite: [order]"
+            f"of the answers (gate order), so {stage} does not train on them. "
+            f"{context.workspace.folder / 'certificate.md'} has the figures. Use another judge, or train anyway with "
+            f"{stage}.despite: [order]"
         )
 
 

@@ -48,8 +48,8 @@ class DatasetConfig(Part):
     """The dataset."""
 
     test_share: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the prompts that no training stage sees. Where `evaluate` has prompts of its own, no more of them than
-    have this share of the pairs, and at most half."""
+    """Share of the prompts that no training stage sees. If `evaluate` has prompts of its own, it is the share of the
+    pairs, and at most half of them are held out."""
     ties: Literal["drop", "keep"] = "drop"
     """For imported pairs on which raters are evenly split: keep writes them with P = 0.5; trainers on hard
     labels leave them out. `judging` has its own."""
@@ -238,7 +238,8 @@ def _reason(judgement: Judgement, ranking: Ranking | None) -> str | None:
 
 
 def kept_out(pairs: Sequence[Pair], test: Iterable[str], share: float) -> frozenset[str]:
-    """As many of the prompts `test` as have this share of the pairs, and at most half; all that have none."""
+    """The prompts of `test` that stay held out: all without pairs, and others until this share of the pairs, at most
+    half, is held out."""
     counts = Counter(pair.prompt_id for pair in pairs)
     room, kept = min(max(round(share * len(pairs)), 1), len(pairs) // 2), set[str]()
     for prompt in sorted(test):

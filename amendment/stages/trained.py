@@ -42,14 +42,14 @@ CHAINS = (*PROMPTS, "critique/candidates")
 
 
 class PairsConfig(Part):
-    """What a run file says of a training on the dataset's pairs."""
+    """What a run file says about a training on the dataset's pairs."""
 
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] | Literal["estimated"] = 0.0
     """Share of labels assumed to be wrong: a target p becomes p (1 - e) + (1 - p) e. estimated: as the spot check's
     calibration expects it."""
     despite: tuple[Literal["order"], ...] = ()
-    """Gates that a judge who decided pairs may fail. order: train although its verdict changes too often with the order
-    of the answers."""
+    """Gates that a judge that decided pairs may fail. order: train even though its verdicts change too often with the
+    order of the answers."""
 
 
 class TrainingStage(Stage):

@@ -49,7 +49,7 @@ class Estimate(NamedTuple):
     """What a reader must know before leaning on the interval: a fallback, too few clusters, why there is none."""
 
     def within(self, least: float = -math.inf, most: float = math.inf) -> Estimate:
-        """The same with its bounds cut at the ends of the figure's range; nan stays."""
+        """The same estimate with its bounds cut at the ends of the figure's range; nan stays nan."""
         return self._replace(low=max(self.low, float(least)), high=min(self.high, float(most)))
 
     def to_json(self) -> dict[str, float | int | str | None]:
@@ -107,11 +107,11 @@ def bounds(estimate: Estimate) -> tuple[float, float] | None:
 
 
 def is_beyond_chance(difference: Estimate, tests: int, level: float = 0.05) -> bool:
-    """Whether a difference with its interval of 95 % is no chance, as one of so many `tests` in a direction known
-    before: where nothing differs, at most `level` of families have a difference of which this holds (Bonferroni).
+    """Whether a difference, given with its 95 % interval, is beyond chance as one of so many one-sided `tests`: if
+    nothing differs, at most `level` of the families of tests have a difference that passes (Bonferroni).
 
-    The interval is made as wide as one of 1 - 2 level / tests, and then has to leave out 0; where all clusters gave the
-    same value, the test of signs decides, whose p is 0.5 ** clusters.
+    The interval is widened to the level 1 - 2 level / tests and must then exclude 0. If all clusters have the same
+    value, the sign test decides, with p = 0.5 ** clusters.
     """
     alpha, clusters = level / tests, difference.clusters
     if difference.note == NO_VARIATION:

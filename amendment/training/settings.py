@@ -107,8 +107,8 @@ class PairTrainerSettings(TrainerSettings):
 
     labels: Literal["hard", "soft"] = "soft"
     """soft: P(chosen is better) is the target, so that a pair whose two orders disagree teaches little; hard: the
-    chosen answer counts as better, and ties are left out. With label smoothing, and with a loss that takes hard labels
-    alone, the default is hard."""
+    chosen answer counts as better, and ties are left out. The default is hard with label smoothing, and with
+    a loss that takes only hard labels."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
     """Share of labels assumed to be wrong: a target p becomes p (1 - e) + (1 - p) e."""
 

@@ -123,12 +123,12 @@ TOO_LONG = Rejected("max_tokens is too large")
 @pytest.mark.parametrize(
     ("first", "second", "most", "limits", "invalid"),
     [
-        (cut(thinking="Hm"), cut(), 10**6, [1024, 2048], "cut in its thinking at 2,048 tokens"),
+        (cut(thinking="Hm"), cut(), 10**6, [1024, 2048], "cut while thinking, at 2,048 tokens"),
         (cut(), cut("A is"), 10**6, [1024, 2048], "the reply was cut at its limit of 2,048 tokens"),
         (cut(), written("Hm."), 10**6, [1024, 2048], "no verdict line"),
-        (cut(), TOO_LONG, 10**6, [1024, 2048], "cut in its thinking at 1,024 tokens"),
-        (cut(), cut(), 1500, [1024, 1500], "cut in its thinking at 1,500 tokens"),
-        (cut(), cut(), 1024, [1024], "cut in its thinking at 1,024 tokens"),
+        (cut(), TOO_LONG, 10**6, [1024, 2048], "cut while thinking, at 1,024 tokens"),
+        (cut(), cut(), 1500, [1024, 1500], "cut while thinking, at 1,500 tokens"),
+        (cut(), cut(), 1024, [1024], "cut while thinking, at 1,024 tokens"),
     ],
 )
 def test_a_verdict_that_is_cut_again_is_invalid_and_says_where(

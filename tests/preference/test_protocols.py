@@ -59,7 +59,7 @@ def test_a_server_that_refuses_schemas_is_asked_without_one_and_told_of_once() -
     assert compare(asked).p_a == 1.0
     assert [request.answer_schema for request in provider.asked] == [VERDICT_SCHEMA, JSON_OBJECT, None, None]
     (notice,) = asked.model.calls.notices
-    assert "keeps no JSON schema and no JSON object" in notice
+    assert "supports neither JSON schemas nor JSON objects" in notice
 
 
 @pytest.mark.parametrize("folder", ["verdict", "reasoned"])

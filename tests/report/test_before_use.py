@@ -33,15 +33,16 @@ def test_too_few_pairs_are_named_before_the_run_when_they_are_made_and_afterward
     )
     warnings = run_of(tmp_path, PAIRS + REWARD).check()
     assert [line.rpartition(": ")[2] for line in warnings] == [
-        "60% of the prompts are held out, and so most of the pairs, which no training sees; lower it",
-        "the pairs of 8 prompts are for training, which teach little; bring 20 prompts or more, besides those held out",
+        "60% of the prompts, and so most of the pairs, are held out from training; lower it",
+        "only the pairs of 8 prompts are for training, too few to learn much from; provide 20 prompts or more, besides "
+        "those held out",
     ]
     assert run_of(tmp_path, PAIRS).check() == [], "nothing is trained"
     said = Said()
     folder = run_of(tmp_path, PAIRS, progress=said)().folder
     expected = [
-        "8 pairs are for training, which teach little: bring 20 or more.",
-        "12 of 20 pairs are held out, more than are for training: lower test_share.",
+        "Only 8 pairs are for training, too few to learn much from: provide 20 or more.",
+        "12 of 20 pairs are held out, more than are left for training: lower test_share.",
     ]
     assert [line for line in said.lines if line.startswith("dataset: ") and "pairs" in line][-2:] == [
         f"dataset: {line}" for line in expected

@@ -301,11 +301,11 @@ def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_j
         "j fails the gate order: too often.",
         # the fox: 1 of the 2 pairs that the judge decided
         "The judge's verdicts in the two orders disagree on 1 of the 2 pairs that it decided (50.0 %).",
-        "4 pairs are for training, which teach little: bring 20 or more.",
+        "Only 4 pairs are for training, too few to learn much from: provide 20 or more.",
     ]
     (tmp_path / "summary.json").write_text(json.dumps({**files["summary.json"], "simulated": None}))
     assert written("person")[1:] == [
-        "4 pairs are for training, which teach little: bring 20 or more.",
+        "Only 4 pairs are for training, too few to learn much from: provide 20 or more.",
         "3 of 4 rejected answers are cut at max_tokens, so an abrupt end gives them away.",
         "The shorter answer is right in 91.7 % of 12 held-out pairs: length alone would decide nearly all of them.",
         "Pairs by the principle that decided them: c/safe (Be safe) 4, c/kind (Be kind) none.",

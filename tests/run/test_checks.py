@@ -96,7 +96,7 @@ def test_a_small_file_of_a_million_rows_is_checked_by_its_first_rows_and_nothing
     began = time.process_time()
     warnings = run_of(tmp_path, text + JUDGED).check()
     assert time.process_time() - began < 20, "all rows take a minute"
-    assert [line for line in warnings if "check read the first 100,000 rows" in line]
+    assert [line for line in warnings if "check read only the first 100,000 rows" in line]
     assert not [line for line in warnings if "no prompt selects" in line], "the others are of its category"
 
 
@@ -454,7 +454,7 @@ def test_a_judge_that_thinks_within_a_small_limit_is_warned_of(
     lines = run.check()
     assert [line for line in run.plan().warnings if "thinks first" in line] == lines
     assert len(lines) == is_warned
-    assert not lines or "models.j.max_tokens: j judges and thinks first, within the same limit: found " in lines[0]
+    assert not lines or "models.j.max_tokens: j thinks before each verdict, within the same limit: found " in lines[0]
 
 
 def test_candidates_that_nothing_compares_are_warned_of(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def change(folder: Path, sql: str) -> None:
 
 def test_a_ledger_as_it_was_written_is_clean_and_the_command_says_what_it_leaves_out(paid: Path) -> None:
     said = amendment("verify", paid)
-    assert said.startswith("4 replies and their requests, all unchanged\nnot looked at: ")
+    assert said.startswith("4 replies and their requests, all unchanged\nnot checked: ")
     (paid / "spending.json").unlink()
     assert "no spending.json" in amendment("verify", paid)
     found = json.loads(amendment("verify", paid, "--json"))
@@ -49,11 +49,11 @@ def test_a_ledger_as_it_was_written_is_clean_and_the_command_says_what_it_leaves
 CHANGES = {
     "UPDATE request SET body = CAST(replace(CAST(body AS TEXT), 'one', 'won') AS BLOB)": "request s2:",
     "UPDATE request SET body = 'not a BLOB'": "request s2:",
-    "DELETE FROM request WHERE rowid = 1": "is gone, or not what was written",
-    "DELETE FROM attempt WHERE number = 2": "spending.json counts 4 attempts, and the ledger has 3",
-    "DELETE FROM reply WHERE attempt = 2": "spending.json counts 4 replies, and the ledger has 3",
-    "UPDATE reply SET usd = 0": "usd, and the ledger has 0",
-    "UPDATE reply SET input_tokens = 1": "input_tokens, and the ledger has 4",
+    "DELETE FROM request WHERE rowid = 1": "is missing, or not what was written",
+    "DELETE FROM attempt WHERE number = 2": "spending.json counts 4 attempts, but the ledger has 3",
+    "DELETE FROM reply WHERE attempt = 2": "spending.json counts 4 replies, but the ledger has 3",
+    "UPDATE reply SET usd = 0": "usd, but the ledger has 0",
+    "UPDATE reply SET input_tokens = 1": "input_tokens, but the ledger has 4",
     "DELETE FROM attempt; DELETE FROM reply; DELETE FROM request": "spending.json counts 4 replies",
 }
 

@@ -121,7 +121,7 @@ def test_a_verdict_that_is_cut_twice_is_invalid_by_its_thinking_and_final(
 ) -> None:
     server.plan = always(needs(10**6, judges="reader"))
     run()(until="judging")
-    assert invalid(run()) == {None: 6, "cut in its thinking at 400 tokens": 6}
+    assert invalid(run()) == {None: 6, "cut while thinking, at 400 tokens": 6}
     assert judged(server) == {200: 12, 400: 6}
     server.plan = always(needs(0))
     assert run()(until="judging").sent == 0
