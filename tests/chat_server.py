@@ -18,23 +18,18 @@ def saying(text: str) -> Answer:
     return lambda _: (200, {"content": text})
 
 
-class ChatServer(ThreadingHTTPServer):
+class Loopback(ThreadingHTTPServer):
+    """Serves in a thread of its own, in a `with` block."""
+
     daemon_threads = True
 
-    def __init__(self, answer: Answer | None = None) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.asked: list[Body] = []
-        self.keys: list[str | None] = []
-        """The Authorization header of each request."""
-        self.hosts: list[str] = []
-        """Where clients that take this server for their proxy wanted to go over https."""
-        self.usage: Body | None = None
-        self.answer = answer or (lambda _: (200, {"content": f"about {len(self.asked)} things"}))
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
 
     @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1"
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -44,6 +39,22 @@ class ChatServer(ThreadingHTTPServer):
         self.shutdown()
         self._thread.join()
         self.server_close()
+
+
+class ChatServer(Loopback):
+    def __init__(self, answer: Answer | None = None) -> None:
+        super().__init__(_Handler)
+        self.asked: list[Body] = []
+        self.keys: list[str | None] = []
+        """The Authorization header of each request."""
+        self.hosts: list[str] = []
+        """Where clients that take this server for their proxy wanted to go over https."""
+        self.usage: Body | None = None
+        self.answer = answer or (lambda _: (200, {"content": f"about {len(self.asked)} things"}))
+
+    @property
+    def url(self) -> str:
+        return f"{self.origin}/v1"
 
 
 class _Handler(BaseHTTPRequestHandler):

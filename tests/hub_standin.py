@@ -14,14 +14,14 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.chat_server import Loopback
 from tests.command_line import Ended
 
 WRITER, READER = "hf_" + "w" * 34, "hf_" + "r" * 34
@@ -60,13 +60,11 @@ class Repo:
         return name
 
 
-class Hub(ThreadingHTTPServer):
+class Hub(Loopback):
     """The server; use it in a `with` block."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.repos: dict[tuple[str, str], Repo] = {}
         self.blobs: dict[str, bytes] = {}
         self.requests: list[str] = []
@@ -77,7 +75,7 @@ class Hub(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
+        return self.origin
 
     def text(self, kind: str, name: str, path: str, revision: str = "main") -> str:
         """A text file of a repository."""
@@ -89,16 +87,6 @@ class Hub(ThreadingHTTPServer):
         digest = hashlib.sha256(content).hexdigest()
         self.blobs[digest] = content
         return digest
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.shutdown()
-        self._thread.join()
-        self.server_close()
 
 
 class _Refused(Exception):

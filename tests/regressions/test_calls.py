@@ -5,24 +5,12 @@ Real sockets on loopback, and the command line in a process of its own.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import time
-from collections import deque
 from pathlib import Path
-from random import Random
 from typing import Any
 
-import aiohttp
-import pytest
-
-from amendment.llm.client import Calls
-from amendment.llm.concurrency import flow
-from amendment.llm.ledger import Ledger
-from amendment.llm.opening import open_model
-from amendment.llm.specs import OpenAISpec
-from amendment.records import user
 from amendment.run import Result
 from tests.command_line import Ended, amendment
 from tests.vendors.processes import command, started, wait_until
@@ -117,77 +105,3 @@ def test_after_a_kill_at_most_the_calls_on_the_wire_may_have_been_sent_and_statu
     assert "may have been sent" in amendment("ledger", "show", folder).out
     said = f"{CONCURRENCY} calls may have been sent without a reply being stored"
     assert said in amendment("status", folder).out
-
-
-def refuse_at_random(share: float, seconds: float) -> Plan:
-    rng, fault = Random(1), status(429, retry_after_ms=str(round(1000 * seconds)))
-    return lambda _: fault if rng.random() < share else None
-
-
-def question(index: int) -> str:
-    return f"Question {index}: which way is the tide?"
-
-
-async def asked_by_us(server: FaultServer, calls: int, concurrency: int | None, *, seconds: float = 600.0) -> float:
-    """Seconds that this toolkit takes for so many answers, or until time is up."""
-    spec = OpenAISpec(provider="openai", model="small", base_url=server.url, concurrency=concurrency)
-    with Ledger() as ledger:
-        run_calls = Calls(ledger)
-        model = open_model("m", spec, run_calls, seed=0)
-        began = time.monotonic()
-        try:
-            async with asyncio.timeout(seconds):
-                await flow(range(calls), lambda index: model.ask(user(question(index))), window=4 * (concurrency or 64))
-        except TimeoutError:
-            await run_calls.drain(1)
-        await model.provider.close()
-        return time.monotonic() - began
-
-
-async def asked_patiently(server: FaultServer, calls: int, concurrency: int) -> float:
-    """Seconds of a client that waits out each call's own Retry-After and does nothing else."""
-    slots, began = asyncio.Semaphore(concurrency), time.monotonic()
-
-    async def ask(index: int, session: aiohttp.ClientSession) -> None:
-        body = {"model": "small", "messages": [{"role": "user", "content": question(index)}]}
-        async with slots:
-            while True:
-                async with session.post(f"{server.url}/chat/completions", json=body) as reply:
-                    if reply.status == 200:
-                        return
-                    wait = float(reply.headers["retry-after-ms"]) / 1000
-                await asyncio.sleep(wait)
-
-    async with aiohttp.ClientSession() as session:
-        await asyncio.gather(*(ask(index, session) for index in range(calls)))
-    return time.monotonic() - began
-
-
-def test_at_forty_percent_refusals_a_run_takes_at_most_three_times_as_long_as_a_patient_client() -> None:
-    with FaultServer(refuse_at_random(0.4, 0.2), latency=0.1) as one:
-        patient = asyncio.run(asked_patiently(one, 400, 16))
-        one.plan = refuse_at_random(0.4, 0.2)
-        assert asyncio.run(asked_by_us(one, 400, 16)) <= 3 * patient
-
-
-@pytest.mark.long
-def test_a_limit_of_600_a_minute_is_used_and_hardly_ever_refused() -> None:
-    """Five minutes from the first call on, at a server that counts the sixty seconds before any moment."""
-    taken: deque[float] = deque()
-    refusals = []
-
-    def plan(_: Ask) -> Any:
-        now = time.monotonic()
-        while taken and taken[0] <= now - 60:
-            taken.popleft()
-        if len(taken) < 600:
-            taken.append(now)
-            return None
-        refusals.append(now)
-        return status(429, retry_after="1")
-
-    with FaultServer(plan, latency=0.2) as one:
-        asyncio.run(asked_by_us(one, 10_000, None, seconds=300))
-        sent = one.received.total()
-    assert len(refusals) <= 0.05 * sent
-    assert sent - len(refusals) >= 0.85 * 5 * 600

@@ -9,75 +9,23 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle, islice, product
 from pathlib import Path
+from random import Random
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
 import pytest
 
 from amendment.keys import Shape, find_keys, shapes
+from amendment.yamlfile import read_yaml
+from benchmarks.secret_shapes import expand
 from tests.command_line import Ended, amendment
 from tests.rows import save
 
-AB, HEX, UP = "aB3dE5gH7j", "0a1b2c3d4e", "A1B2C3D4E5"
-"""Ten characters each, of which keys are put together here, so that no key is written in a file."""
 SHAPES = {
-    "anthropic": "sk-" + "ant-api03-" + AB * 9,
-    "anthropic with a zero-width space": "sk-" + "a\u200bnt-api03-" + AB * 9,
-    "anthropic with a word joiner": "sk-" + "ant-api03-" + AB * 4 + "\u2060" + AB * 5,
-    "openai": "sk-" + "proj-" + AB * 12,
-    "openrouter": "sk-" + "or-v1-" + HEX * 6 + "0123",
-    "hugging face": "hf" + "_" + AB * 3 + "abcd",
-    "groq": "gsk" + "_" + AB * 5 + "ab",
-    "xai": "xai" + "-" + AB * 8,
-    "nvidia": "nvapi" + "-" + AB * 6 + "_-Cd",
-    "together": "tgp_" + "v1_" + AB * 4 + "-_a",
-    "fireworks": "fw" + "_" + AB * 2 + "cd",
-    "cerebras": "csk" + "-" + HEX * 4 + "abcd1234",
-    "perplexity": "pplx" + "-" + AB * 4 + "abcdefgh",
-    "replicate": "r8" + "_" + AB * 3 + "abcdefg",
-    "databricks": "da" + "pi" + HEX * 3 + "ab",
-    "voyage": "pa" + "-" + AB * 4 + "-_a",
-    "bedrock": "AB" + "SK" + AB * 12 + "ab==",
-    "bedrock, short-term": "bedrock-" + "api-key-" + AB * 8,
-    "google, new form": "AQ" + "." + AB * 5,
-    "google": "AI" + "za" + AB * 3 + "abcde",
-    "weights & biases": "wandb_" + "v1_" + AB * 8,
-    "langsmith": "lsv2_" + "pt_" + HEX * 3 + "ab_" + HEX,
-    "sendgrid": "SG" + "." + AB * 2 + "ab." + AB * 4 + "abc",
-    "stripe, test": "sk" + "_test_" + AB * 3,
-    "stripe, live": "rk" + "_live_" + AB * 3,
-    "docker": "dckr_" + "pat_" + AB * 2 + "abcdefg",
-    "digitalocean": "dop_" + "v1_" + HEX * 6 + "abcd",
-    "telegram": "123456" + "7890:AA" + AB * 3 + "abc",
-    "azure storage": "Account" + "Key=" + AB * 8 + "abcdef==",
-    "aws secret, upper case": "AWS_SECRET_" + "ACCESS_KEY=" + AB * 4,
-    "aws secret, lower case": "aws_secret_" + 'access_key = "' + AB * 4 + '"',
-    "aws access": "AK" + "IA" + UP + "ABCDEF",
-    "github": "gh" + "p_" + AB * 3 + "abcdef",
-    "github, fine-grained": "github_" + "pat_" + AB * 2 + "cd_" + AB * 5 + "aB3dE5fC9",
-    "gitlab": "gl" + "pat-" + AB * 2,
-    "slack": "xo" + "xb-" + "1" * 12 + "-" + AB,
-    "npm": "npm" + "_" + AB * 3 + "abcdef",
-    "pypi": "py" + "pi-AgEIcHlwaS5vcmc" + AB * 8,
-    "discord": "M" + AB * 2 + "abc." + "aB3dE5." + AB * 2 + "abcdefg",
-    "twilio": "S" + "K" + HEX * 3 + "ab",
-    "signed token": "ey" + "J" + AB * 2 + ".ey" + "J" + AB * 3 + "." + AB * 4,
-    "private key": "-----BEGIN " + "RSA PRIVATE KEY-----",
-    "bearer": "Authorization: Bea" + "rer " + AB * 3,
-    "address with a password": "postgres:" + "//app:" + AB + "@db.example.org/x",
-    "modal, id": "ak" + "-" + AB * 2 + "cd",
-    "modal, secret": "as" + "-" + AB * 2 + "cd",
-    "friendli": "flp" + "_" + AB * 4,
-    "upstage": "up" + "_" + AB * 2 + "abcdefghi",
-    "elevenlabs": "sk" + "_" + HEX * 4 + "0123abcd",
-    "notion": "ntn" + "_" + "12345678901" + AB * 3 + "abcde",
-    "linear": "lin_" + "api_" + AB * 4,
-    "grafana": "gl" + "sa_" + AB * 3 + "ab_" + "0a1b2c3d",
-    "shopify": "shp" + "at_" + HEX * 3 + "ab",
-    "sentry": "sntry" + "s_" + "eyJpYXQiOjE2" + AB * 4 + "=_" + AB * 4,
-    "github after a control character": "on\x1bgh" + "p_" + AB * 3 + "abcdef",
-    "inside JSON": json.dumps({"said": "here:\nxai" + "-" + AB * 8}),
+    name: expand(template, Random(name))
+    for name, template in read_yaml(Path(__file__).with_name("keys.yaml")).data.items()
 }
+SHAPES["github after a control character"] = f"on\x1b{SHAPES['github']}"
 FILLERS = "7QZ5vQ9VZq"
 """Characters of which the random part of a key is made here."""
 ORDINARY = {
