@@ -12,17 +12,17 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from amendment.errors import Rejected, Transient
+from amendment.errors import Rejected
 from amendment.llm.hosted import HostedProvider, Wire, sdk_options
 from amendment.llm.replies import (
+    Completion,
     arguments_of,
-    body_of,
     clean,
     count_of,
-    finish_of,
     meter_by,
-    model_name,
+    reply_by,
     without_none,
+    written,
 )
 from amendment.llm.requests import Reply, Request, Usage
 from amendment.llm.specs import AnthropicSpec
@@ -146,24 +146,11 @@ def _tool(tool: dict[str, Any]) -> dict[str, Any]:
 
 def read_reply(raw: bytes, request: Request) -> Reply:
     """The reply in a raw body. Raises Transient where there is none, or an empty one, to be read."""
-    body = body_of(raw, request.host)
-    try:
-        messages, usage = _completion(body["content"]), usage_of(body.get("usage"))
-        told = _FINISH.get(str(body.get("stop_reason")), "other")
-        reply = Reply(
-            messages=messages,
-            finish_reason=finish_of(told, messages, usage, request),
-            model=model_name(body.get("model")),
-            usage=usage,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as fault:
-        raise Transient(f"{request.host}: the reply has no completion that can be read", kind="unreadable") from fault
-    if not reply.messages and reply.finish_reason == "stop":
-        raise Transient(f"{request.host}: the reply is empty", kind="empty")
-    return reply
+    return reply_by(_completion, usage_of, raw, request)
 
 
-def _completion(blocks: list[Block]) -> tuple[Message, ...]:
+def _completion(body: Block, request: Request) -> Completion:
+    blocks = body["content"]
     if not isinstance(blocks, list):
         raise TypeError("content is not a list")
     content = clean("".join(block["text"] for block in blocks if block["type"] == "text"))
@@ -173,9 +160,7 @@ def _completion(blocks: list[Block]) -> tuple[Message, ...]:
         for block in blocks
         if block["type"] == "tool_use"
     )
-    if not content and not thinking and not calls:
-        return ()
-    return (Message(role="assistant", content=content or None, thinking=thinking or None, tool_calls=calls or None),)
+    return Completion(written(content, thinking, calls), _FINISH.get(str(body.get("stop_reason")), "other"))
 
 
 def usage_of(usage: Any) -> Usage | None:

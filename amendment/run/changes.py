@@ -23,7 +23,7 @@ from amendment.run.context import PRESENTATION
 from amendment.run.runfile.config import RunFile
 from amendment.stages.contract import dump
 from amendment.text import plain
-from amendment.yamlfile import Document, Loc, read_yaml
+from amendment.yamlfile import Document, Loc, parts, read_yaml
 
 ASIDE = {"name", "budget", "prices", "publish"}
 """Parts of a run file that change how it is made, what it may cost and where it goes, and not what is made."""
@@ -147,34 +147,26 @@ def _changed_defaults(was: Any, then: Any, now: Any, given: Any, loc: Loc = ()) 
 
 
 def _put(data: Any, default: _ChangedDefault) -> None:
-    *parts, last = default.loc
-    for part in parts:
+    *parents, last = default.loc
+    for part in parents:
         data = data.setdefault(part, {}) if isinstance(data, dict) else data[part]
     data[last] = default.was
 
 
 def _counting(data: Mapping[str, Any]) -> dict[str, Any]:
     """The parts of a run file that count for what is made."""
-    parts = {key: value for key, value in data.items() if key not in ASIDE}
-    parts["models"] = {
+    counting = {key: value for key, value in data.items() if key not in ASIDE}
+    counting["models"] = {
         name: {key: value for key, value in entry.items() if key not in PRESENTATION}
-        for name, entry in parts.get("models", {}).items()
+        for name, entry in counting.get("models", {}).items()
     }
-    return parts
+    return counting
 
 
 def _flat(data: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting that counts, by its path."""
-    return dict(_leaves(_counting(data), ""))
-
-
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
-    if parts is None:
-        yield path, value
-        return
-    for key, inner in parts:
-        yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+    settings = parts(_counting(data))
+    return {".".join(map(str, loc)): value for loc, value in settings if not isinstance(value, dict | list)}
 
 
 def _shown(value: Any) -> str:
