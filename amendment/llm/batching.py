@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 from weakref import WeakKeyDictionary
 
 from amendment.errors import BudgetReached, CredentialsError, Paused, ProviderError, Rejected, Transient
-from amendment.llm.batch_vendors import BatchLine, BatchService, BatchState, LineOutcome, Tempo
+from amendment.llm.batch_vendors import BatchService, BatchState, LineOutcome, Tempo
 from amendment.llm.budget import Budget, Hold
 from amendment.llm.concurrency import STAGE
 from amendment.llm.ledger import BatchCall, Ledger
@@ -55,7 +55,7 @@ class Line:
     request_id: str
     asked: Request | None = None
     """None in a batch of an earlier process."""
-    sent: BatchLine | None = None
+    sent: bytes | None = None
     """The line for the vendor; dropped once it is uploaded, to save memory."""
     stage: str = ""
     attempt: int = 0
@@ -225,7 +225,7 @@ class Batching:
         """A new line for the next batch. Raises Rejected for what the protocol cannot ask, or no batch can hold."""
         line = Line(request.id, request, stage=STAGE.get())
         line.sent = self._service.line(line.custom_id, request)
-        size, limits = len(line.sent.body) + 1, self._service.limits
+        size, limits = len(line.sent) + 1, self._service.limits
         if size > limits.bytes:
             raise Rejected(f"{request.host}: the request is longer than a whole batch may be ({limits.bytes} bytes)")
         if len(self._gathered) == limits.lines or self._n_bytes + size > limits.bytes:

@@ -17,7 +17,7 @@ from amendment.llm.ledger import Ledger
 from amendment.llm.limits import Endpoint, Permit
 from amendment.llm.prices import Price
 from amendment.llm.provider import RULES, Provider
-from amendment.llm.requests import Request, most_tokens, work_of
+from amendment.llm.requests import Request, most_tokens
 
 
 class Transport(Protocol):
@@ -144,7 +144,7 @@ class Online:
         except BaseException as fault:
             raise self._failed(fault, admission) from fault.__cause__
         meter = self._provider.meter(sent.raw)
-        self._endpoint.answered(permit, meter.usage, work=work_of(meter.usage), allowances=sent.allowances)
+        self._endpoint.answered(permit, meter.usage, sent.allowances)
         cost = hold.settle(meter.usage)
         await self._ledger.commit(attempt, sent.raw, meter, server_id=sent.server_id, usd=cost)
         return sent.raw
