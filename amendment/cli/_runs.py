@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -190,13 +189,10 @@ def run(  # noqa: PLR0917 - typer makes options of them
 
 def _print_losses(folder: Path) -> None:
     """Print the losses of the finished stages of a stopped run."""
+    from amendment.files import json_object
     from amendment.run.summary import loss_lines
 
-    try:
-        stages = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["stages"]
-    except (OSError, ValueError, KeyError):  # it stopped before anything was made
-        return
-    for line in loss_lines(stages):
+    for line in loss_lines(json_object(folder / "summary.json").get("stages", {})):  # none if it stopped at once
         typer.echo(line, err=True)
 
 

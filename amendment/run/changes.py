@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from amendment.errors import ConfigError
+from amendment.files import json_object
 from amendment.llm.specs import FUNCTION
 from amendment.records import Record
 from amendment.run.checks import LoadedRun
@@ -59,13 +60,9 @@ class _ChangedDefault(NamedTuple):
         )
 
 
-def remembered(folder: Path) -> dict[str, Any] | None:
-    """What the last start wrote down of its settings; None where there is nothing that can be read."""
-    try:
-        content = json.loads((folder / REMEMBERED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
+def remembered(folder: Path) -> dict[str, Any]:
+    """What the last start wrote down of its settings; empty where there is nothing that can be read."""
+    return json_object(folder / REMEMBERED)
 
 
 def changes(config: RunFile, folder: Path) -> list[Change]:
@@ -98,7 +95,7 @@ def with_kept_defaults(loaded: LoadedRun, folder: Path) -> LoadedRun:
     """
     was, data = _resolved(folder), given_in(loaded.config)
     try:
-        then = RunFile.model_validate((remembered(folder) or {}).get(GIVEN) or _as_then(data, was))
+        then = RunFile.model_validate(remembered(folder).get(GIVEN) or _as_then(data, was))
         was, expected, now = _counting(was), _counting(dump(then)), _counting(dump(loaded.config))
         kept = [*_changed_defaults(was, expected, now, data)]
         for default in kept:

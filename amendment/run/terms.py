@@ -149,7 +149,7 @@ def remember_settings(wanted: Sequence[RunStage], folder: Path, given: Mapping[s
     """
     before = remembered(folder)
     now = {stage.name: content_id(dict(stage.settings)) for stage in wanted}
-    settings = {**(before or {}), **now, GIVEN: given}
+    settings = {**before, **now, GIVEN: given}
     if settings != before:
         write_text(folder / REMEMBERED, json.dumps(settings, indent=1) + "\n")
 
@@ -160,7 +160,7 @@ def _altered(stages: Sequence[RunStage], folder: Path) -> list[str] | None:
     None where the folder does not say. A stage that was not part of the run then is none of them.
     """
     before = remembered(folder)
-    if before is None:
+    if not before:
         return None
     present = {stage.name: content_id(dict(stage.settings)) for stage in stages}
     return [name for name, now in present.items() if before.get(name, now) != now]
