@@ -99,6 +99,11 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def json_text(value: Any, *, is_ascii: bool = True) -> str:
+    """A JSON value as the text of a file. Raises ValueError for a number that is not finite."""
+    return json.dumps(value, indent=1, allow_nan=False, ensure_ascii=is_ascii) + "\n"
+
+
 def json_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; empty where there is none that can be read."""
     try:

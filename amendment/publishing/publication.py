@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from amendment.constitutions import Constitution
 from amendment.errors import ConfigError, DataError, Problem
-from amendment.files import json_object, write_text
+from amendment.files import json_object, json_text, write_text
 from amendment.keys import WITH_KEY, KeyMatch, Scanner, key_variables, push_scanner
 from amendment.licenses import hub_problems
 from amendment.publishing.card import (
@@ -128,7 +128,7 @@ def prepare(
     }
     stages = run.outgoing.counts(run.manifest["stages"])
     shown = {"configuration": run.outgoing.configuration(), "stages": stages, "published": published}
-    manifest = json.dumps({**run.manifest, **shown}, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    manifest = json_text({**run.manifest, **shown}, is_ascii=False)
     files[MANIFEST] = run.outgoing.text(manifest)
     certificate = json.loads(files["certificate.json"]) if "certificate.json" in files else None
     body = run.outgoing.text(dataset_body(run, settings, configs, constitutions, certificate))

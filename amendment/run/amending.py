@@ -7,7 +7,6 @@ its budget as the stage `amend`. Sealed labels are never read, nor comments on t
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -31,7 +30,7 @@ from amendment.calibration.store import Labels
 from amendment.constitutions import Constitution, Principle, load_constitution, write_constitution
 from amendment.data.pseudonyms import Pseudonyms
 from amendment.errors import ConfigError, DataError, Paused, Transient
-from amendment.files import json_object, write_text
+from amendment.files import json_object, json_text, write_text
 from amendment.hashing import HASH_PREFIX, content_id
 from amendment.keys import redact_logs
 from amendment.llm.concurrency import STAGE
@@ -157,7 +156,7 @@ def amend_run(
     (written / "constitution.yaml").unlink(missing_ok=True)
     if new:
         write_constitution(new, written / "constitution.yaml")
-    write_text(written / "evidence.json", json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    write_text(written / "evidence.json", json_text(document, is_ascii=False))
     return Amended(written, new, document, sent)
 
 

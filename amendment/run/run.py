@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import yaml
 
 from amendment import __version__
 from amendment.errors import AmendmentError, ConfigError, LedgerError, Problem
-from amendment.files import full_disk, is_full, write_over, write_text
+from amendment.files import full_disk, is_full, json_text, write_over, write_text
 from amendment.keys import redact_logs
 from amendment.llm.concurrency import STAGE
 from amendment.llm.functions import ModelFunction
@@ -346,7 +345,7 @@ class Run(AbstractContextManager["Run"]):
             "done": done,
             "out of date": [stage.name for stage in stages if stage.name not in done and workspace.note(stage.name)],
         }
-        path, text = self.folder / "status.json", json.dumps(status, indent=1) + "\n"
+        path, text = self.folder / "status.json", json_text(status)
         try:
             write_text(path, text)
         except OSError as fault:

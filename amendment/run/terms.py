@@ -7,14 +7,13 @@ would be asked again: what differs, what that costs, and a clear yes first. Not 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from amendment.errors import ConfigError
-from amendment.files import write_text
+from amendment.files import json_text, write_text
 from amendment.hashing import content_id
 from amendment.llm.ledger_reading import Reader
 from amendment.llm.specs import AnthropicSpec, OpenAISpec
@@ -151,7 +150,7 @@ def remember_settings(wanted: Sequence[RunStage], folder: Path, given: Mapping[s
     now = {stage.name: content_id(dict(stage.settings)) for stage in wanted}
     settings = {**before, **now, GIVEN: given}
     if settings != before:
-        write_text(folder / REMEMBERED, json.dumps(settings, indent=1) + "\n")
+        write_text(folder / REMEMBERED, json_text(settings))
 
 
 def _altered(stages: Sequence[RunStage], folder: Path) -> list[str] | None:
