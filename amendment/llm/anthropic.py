@@ -21,6 +21,7 @@ from amendment.llm.replies import (
     count_of,
     meter_by,
     reply_by,
+    tokens_of,
     without_none,
     written,
 )
@@ -170,7 +171,7 @@ def usage_of(usage: Any) -> Usage | None:
     fresh = count_of(usage.get("input_tokens"))
     if fresh is None:
         return None
-    cached = count_of(usage.get("cache_read_input_tokens")) or 0
-    kept = count_of(usage.get("cache_creation_input_tokens")) or 0
-    written = count_of(usage.get("output_tokens")) or 0
+    cached = tokens_of(usage, "cache_read_input_tokens")
+    kept = tokens_of(usage, "cache_creation_input_tokens")
+    written = tokens_of(usage, "output_tokens")
     return Usage(input_tokens=fresh + cached + kept, output_tokens=written, cached_tokens=cached, written_tokens=kept)

@@ -23,8 +23,9 @@ from amendment.llm.budget import Budget, Hold
 from amendment.llm.concurrency import STAGE
 from amendment.llm.ledger import BatchCall, Ledger
 from amendment.llm.prices import Price
-from amendment.llm.provider import RULES, Provider
+from amendment.llm.provider import Provider
 from amendment.llm.requests import Request, most_tokens
+from amendment.llm.transport import write_off
 
 LONGEST_LINGER = 300.0
 """Seconds; see `Tempo.linger`."""
@@ -464,14 +465,8 @@ class Batching:
             out.faults[line.custom_id] = rest
         for custom_id, fault in out.faults.items():
             line = out.lines[custom_id]
-            passing = fault if isinstance(fault, Transient) else None
-            if line.hold and passing and RULES[passing.kind].may_be_paid:
-                line.hold.lose()
-            elif line.hold:
-                line.hold.release()
+            write_off(self._ledger, line.attempt, line.hold, fault)
             line.hold = None
-            name = passing.kind if passing else type(fault).__name__
-            self._ledger.fail(line.attempt, name, status=passing.status if passing else None)
         await self._ledger.close_batch(out.number, state)
         for custom_id, fault in out.faults.items():
             out.lines[custom_id].fail(fault)

@@ -22,6 +22,7 @@ from amendment.llm.replies import (
     count_of,
     meter_by,
     reply_by,
+    tokens_of,
     without_none,
     written,
 )
@@ -230,12 +231,8 @@ def usage_of(usage: Any) -> Usage | None:
     read = count_of(usage.get("prompt_tokens"))
     if read is None:
         return None
-    written = count_of(usage.get("completion_tokens")) or 0
-    thought = _detail(usage.get("completion_tokens_details"), "reasoning_tokens")
-    cached = _detail(usage.get("prompt_tokens_details"), "cached_tokens")
+    written = tokens_of(usage, "completion_tokens")
+    thought = tokens_of(usage.get("completion_tokens_details"), "reasoning_tokens")
+    cached = tokens_of(usage.get("prompt_tokens_details"), "cached_tokens")
     written += thought if thought > written else 0  # some servers count thoughts apart
     return Usage(input_tokens=read, output_tokens=written, cached_tokens=min(cached, read))
-
-
-def _detail(details: Any, name: str) -> int:
-    return (count_of(details.get(name)) or 0) if isinstance(details, dict) else 0

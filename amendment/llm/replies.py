@@ -184,6 +184,11 @@ def count_of(value: Any) -> int | None:
     return int(value) if value == int(value) else None
 
 
+def tokens_of(counts: Any, name: str) -> int:
+    """The count of this name in a part of the usage; 0 where it has none."""
+    return (count_of(counts.get(name)) or 0) if isinstance(counts, dict) else 0
+
+
 def model_name(name: Any) -> str | None:
     """The model as the server names it; of a path on its machine the last part, since records are published."""
     if not isinstance(name, str) or not name:
