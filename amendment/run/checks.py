@@ -236,7 +236,9 @@ def _outside(
 ) -> list[Problem]:
     """Everything on this machine that keeps the run from being made; those of data files come last."""
     config, document = loaded.config, loaded.document
-    findings: list[ConfigProblem | ConfigWarning] = [*_constitution_problems(loaded), *_judge_problems(loaded)]
+    findings: list[ConfigProblem | ConfigWarning] = [*_constitution_problems(loaded)]
+    for ask in dict.fromkeys(ask for stage in stages_of(config) for ask in stage.asks() if ask.judge):
+        findings += _judge_problem(loaded, ask)
     for name, spec in config.models.items():
         findings += [(("models", name), message) for message in check_model(located(spec, loaded.base), environ)]
     rows: list[Problem] = []
@@ -321,12 +323,6 @@ def _constitution_problems(loaded: LoadedRun) -> Iterator[ConfigProblem]:
             load_constitution(name, base=loaded.base)
         except ConfigError as fault:
             yield from ((("constitution", index), str(problem)) for problem in fault.problems)
-
-
-def _judge_problems(loaded: LoadedRun) -> Iterator[ConfigProblem | ConfigWarning]:
-    for ask in dict.fromkeys(ask for stage in stages_of(loaded.config) for ask in stage.asks()):
-        if ask.judge:
-            yield from _judge_problem(loaded, ask)
 
 
 def _judge_problem(loaded: LoadedRun, ask: Ask) -> Iterator[ConfigProblem | ConfigWarning]:
