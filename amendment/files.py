@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import sqlite3
@@ -96,6 +97,20 @@ def file_hash(path: Path) -> str:
     """SHA-256 of the file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def json_text(value: Any, *, is_ascii: bool = True) -> str:
+    """A JSON value as the text of a file. Raises ValueError for a number that is not finite."""
+    return json.dumps(value, indent=1, allow_nan=False, ensure_ascii=is_ascii) + "\n"
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty where there is none that can be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def stamp(path: Path) -> tuple[int, ...]:

@@ -416,13 +416,17 @@ def _position(raw: bytes, offset: int) -> tuple[int, int]:
     return raw.count(b"\n", 0, offset) + 1, offset - raw.rfind(b"\n", 0, offset)
 
 
+def parts(value: Any, loc: Loc = ()) -> Iterator[tuple[Loc, Any]]:
+    """A JSON value and all values within it, each with its place."""
+    yield loc, value
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in inner:
+        yield from parts(part, (*loc, key))
+
+
 def texts(value: Any, loc: Loc = ()) -> Iterator[tuple[Loc, str]]:
     """Every text in a JSON value, with its place."""
-    if isinstance(value, str):
-        yield loc, value
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, part in parts:
-        yield from texts(part, (*loc, key))
+    return ((place, part) for place, part in parts(value, loc) if isinstance(part, str))
 
 
 def capped(problems: Sequence[Problem], most: int = 100) -> list[Problem]:

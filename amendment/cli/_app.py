@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import gc
 import inspect
+import json
 import os
 import re
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -83,6 +84,11 @@ RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder."
 AllowUnpriced = Annotated[bool, typer.Option("--allow-unpriced", help="Accept models without a known price.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override one value of the file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def show_result(document: Any, lines: Iterable[str], *, as_json: bool) -> None:
+    """Print a result: as JSON for machines, or its lines for people."""
+    typer.echo(json.dumps(document, indent=1) if as_json else "\n".join(lines))
 
 
 def _version(wanted: bool) -> None:

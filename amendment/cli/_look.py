@@ -70,7 +70,8 @@ def show(  # noqa: PLR0917 - typer makes options of them
     from amendment.report.show import story_lines
 
     wishes = {"disputed": disputed, "wrong": wrong, "flipped": flipped, "invalid": invalid, "unsolved": unsolved}
-    filters = [name for name, is_on in wishes.items() if is_on] + ([f"with {plain(grep)!r}"] if grep else [])
+    wished = [name for name, is_on in wishes.items() if is_on]
+    filters = [*wished, *([f"with {plain(grep)!r}"] if grep else [])]
     if prompts and (filters or random):
         raise ConfigError("show: found prompts and a filter; name prompts, or leave them out and filter")
     prepare_memory()
@@ -78,11 +79,10 @@ def show(  # noqa: PLR0917 - typer makes options of them
     if prompts:
         stories = reader.prompts([reader.find(name) for name in prompts])
     elif filters:
-        every = reader.prompts(disputed=disputed or None, flipped=flipped or None, invalid=invalid or None)
         stories = Records(
             story
-            for story in every
-            if (not grep or story.mentions(grep)) and (not wrong or story.wrong) and (not unsolved or story.unsolved)
+            for story in reader.prompts()
+            if all(getattr(story, name) for name in wished) and (not grep or story.mentions(grep))
         )
         if random:
             drawn = set(reader.drawn([story.id for story in stories], random))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from amendment.cli._app import JUDGES, AllowUnpriced, AsJson, Overrides, RunFolder, app, resumable
+from amendment.cli._app import JUDGES, AllowUnpriced, AsJson, Overrides, RunFolder, app, resumable, show_result
 from amendment.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -70,11 +69,8 @@ def audit(  # noqa: PLR0917 - typer makes options of them
             "check and edit.",
             err=True,
         )
-    if as_json:
-        typer.echo(json.dumps(audited.document, indent=1, allow_nan=False))
-        return
-    typer.echo("\n".join(audited.lines))
-    typer.echo(f"Written to {audited.folder / 'certificate.md'} and certificate.json.")
+    written = f"Written to {audited.folder / 'certificate.md'} and certificate.json."
+    show_result(audited.document, [*audited.lines, written], as_json=as_json)
 
 
 def audit_path(
@@ -287,7 +283,7 @@ def calibrate(
     from amendment.stages.gate import preview_of_labels
 
     preview = preview_of_labels(folder)
-    typer.echo(json.dumps(preview.document, indent=1, allow_nan=False) if as_json else "\n".join(preview.lines))
+    show_result(preview.document, preview.lines, as_json=as_json)
 
 
 @app.command(rich_help_panel=JUDGES)
@@ -329,9 +325,6 @@ def amend(  # noqa: PLR0917 - typer makes options of them
         )
     if amended is None:
         return
-    if as_json:
-        typer.echo(json.dumps(amended.document, indent=1, allow_nan=False))
-        return
-    typer.echo("\n".join(amended.lines))
     written = "constitution.yaml and evidence.json" if amended.new else "evidence.json"
-    typer.echo(f"{amended.sent} model calls. Written to {amended.folder}: {written}. Nothing was applied.")
+    last = f"{amended.sent} model calls. Written to {amended.folder}: {written}. Nothing was applied."
+    show_result(amended.document, [*amended.lines, last], as_json=as_json)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from amendment.cli._app import MODELS, SHARE, AsJson, RunFolder, app, resumable
+from amendment.cli._app import MODELS, SHARE, AsJson, RunFolder, app, resumable, show_result
 
 if TYPE_CHECKING:
     from amendment.data.sources import Source
@@ -74,11 +73,10 @@ def publish(
                 say=lambda text: typer.echo(text, err=True),
             )
         message = f"published {pushed.repo} at {pushed.commit}" + (f", tag {pushed.tag}" if pushed.tag else "")
-        typer.echo(json.dumps(pushed._asdict(), indent=1) if as_json else message)
+        show_result(pushed._asdict(), [message], as_json=as_json)
         return
-    typer.echo(json.dumps(plan_json(ready), indent=1) if as_json else "\n".join(plan_lines(ready)))
-    if not as_json:
-        typer.echo(f"nothing was sent. The card is in {written / 'README.md'}; send everything with --push.")
+    unsent = f"nothing was sent. The card is in {written / 'README.md'}; send everything with --push."
+    show_result(plan_json(ready), [*plan_lines(ready), unsent], as_json=as_json)
 
 
 @app.command(rich_help_panel=SHARE)
@@ -100,7 +98,7 @@ def verify(
     from amendment.publishing.verify import verify as look
 
     result = look(folder, key=key, against=against)
-    typer.echo(json.dumps(result.to_json(), indent=1) if as_json else "\n".join(verification_lines(result)))
+    show_result(result.to_json(), verification_lines(result), as_json=as_json)
     if not result.is_clean:
         raise typer.Exit(1)
 
@@ -152,12 +150,9 @@ def export(
     from amendment.publishing.formats import export_lines, export_run
 
     exported = export_run(folder, format, out)
-    if as_json:
-        files = {str(path): rows for path, rows in exported.files.items()}
-        result = {"format": format, "files": files, "left out": exported.left_out, "not held": exported.not_held}
-        typer.echo(json.dumps(result, indent=1))
-    else:
-        typer.echo("\n".join(export_lines(format, exported)))
+    files = {str(path): rows for path, rows in exported.files.items()}
+    result = {"format": format, "files": files, "left out": exported.left_out, "not held": exported.not_held}
+    show_result(result, export_lines(format, exported), as_json=as_json)
 
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The folder of a reward model.")]
@@ -223,11 +218,8 @@ def score(  # noqa: PLR0917 - typer makes options of them
             typer.echo(f"scored {done:,} of {total:,} rows", err=True) if sys.stderr.isatty() and not as_json else None
         ),
     )
-    if as_json:
-        typer.echo(json.dumps({"out": str(scored.path), **scored.counts}, indent=1))
-        return
-    typer.echo("\n".join(_score_lines(scored.counts)))
-    typer.echo(f"The scores are in {scored.path}")
+    lines = [*_score_lines(scored.counts), f"The scores are in {scored.path}"]
+    show_result({"out": str(scored.path), **scored.counts}, lines, as_json=as_json)
 
 
 @app.command(rich_help_panel=MODELS)
@@ -279,7 +271,7 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
         columns=_columns(columns),
         people=people or (),
     )
-    typer.echo(json.dumps(evaluated.document, indent=1, allow_nan=False) if as_json else "\n".join(evaluated.lines))
+    show_result(evaluated.document, evaluated.lines, as_json=as_json)
 
 
 def _evaluate_run(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
@@ -288,11 +280,8 @@ def _evaluate_run(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
     conditions = conditions_in(texts)
     counts, lines = evaluation_of(folder)
     results = results_of(conditions, counts)
-    if as_json:
-        checked = {"conditions": [result._asdict() for result in results]} if results else {}
-        typer.echo(json.dumps({**counts, **checked}, indent=1))
-    else:
-        typer.echo("\n".join([result.line for result in results] or lines))
+    checked = {"conditions": [result._asdict() for result in results]} if results else {}
+    show_result({**counts, **checked}, [result.line for result in results] or lines, as_json=as_json)
     if any(result.failed for result in results):
         raise typer.Exit(1)
 
@@ -320,14 +309,13 @@ def _score_texts(model: Path, prompt: str, answers: Sequence[str], *, as_json: b
     from amendment.text import plain
 
     scores = score_texts(model, prompt, answers)
-    if as_json:
-        typer.echo(json.dumps(scores, indent=1))
-        return
+    lines = []
     for answer, value in zip(answers, scores["scores"], strict=True):
         shown = "no score: too long" if value is None else f"{value:.4f}"
-        typer.echo(f"{shown}  {plain(answer, longest=60)}")
+        lines.append(f"{shown}  {plain(answer, longest=60)}")
     if scores.get("p_first") is not None:
-        typer.echo(f"P(the first is better) = {scores['p_first']:.3f}")
+        lines.append(f"P(the first is better) = {scores['p_first']:.3f}")
+    show_result(scores, lines, as_json=as_json)
 
 
 def _score_lines(counts: dict[str, Any]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from amendment.cli._app import (
     app,
     resumable,
     shell_path,
+    show_result,
 )
 from amendment.cli._library import lint
 from amendment.errors import BudgetReached, ConfigError, CredentialsError, GateFailed, LedgerError, Paused
@@ -133,7 +133,7 @@ def plan(  # noqa: PLR0917 - typer makes options of them
     from amendment.run.run import Run
 
     planned = Run.from_file(file, folder=folder, overrides=overrides or (), limit=limit).plan(until=until)
-    typer.echo(json.dumps(planned.to_json(), indent=1, allow_nan=False) if as_json else str(planned))
+    show_result(planned.to_json(), [str(planned)], as_json=as_json)
 
 
 @app.command(rich_help_panel=START)
@@ -189,13 +189,10 @@ def run(  # noqa: PLR0917 - typer makes options of them
 
 def _print_losses(folder: Path) -> None:
     """Print the losses of the finished stages of a stopped run."""
+    from amendment.files import json_object
     from amendment.run.summary import loss_lines
 
-    try:
-        stages = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["stages"]
-    except (OSError, ValueError, KeyError):  # it stopped before anything was made
-        return
-    for line in loss_lines(stages):
+    for line in loss_lines(json_object(folder / "summary.json").get("stages", {})):  # none if it stopped at once
         typer.echo(line, err=True)
 
 
@@ -215,7 +212,7 @@ def status(folder: RunFolder, as_json: AsJson = False) -> None:
     from amendment.run.status import read_status, status_lines
 
     state = read_status(folder)
-    typer.echo(json.dumps(state, indent=1) if as_json else "\n".join(status_lines(state)))
+    show_result(state, status_lines(state), as_json=as_json)
     if state["damage"]:
         raise typer.Exit(1)
 
@@ -229,7 +226,7 @@ def doctor(as_json: AsJson = False) -> None:
     from amendment.run.doctor import doctor_lines, examine
 
     machine = examine(os.environ)
-    typer.echo(json.dumps(machine, indent=1) if as_json else "\n".join(doctor_lines(machine)))
+    show_result(machine, doctor_lines(machine), as_json=as_json)
 
 
 ledger = typer.Typer(cls=Group, no_args_is_help=True, help="Show what a run sent, received and paid.")
@@ -254,14 +251,10 @@ def verify_ledger(place: LedgerPath, as_json: AsJson = False) -> None:
     if less is None:
         left_out += "; calls and costs, since there is no spending.json to compare them with"
     damage += less or ()
-    if as_json:
-        typer.echo(json.dumps({"replies": count, "damage": damage, "not checked": left_out}, indent=1))
-    else:
-        for line in damage:
-            typer.echo(plain(line, longest=LONGEST))
-        verdict = f"{count:,} replies and their requests, all unchanged"
-        typer.echo(f"{len(damage)} places are damaged" if damage else verdict)
-        typer.echo(f"not checked: {left_out}")
+    verdict = f"{count:,} replies and their requests, all unchanged"
+    lines = [plain(line, longest=LONGEST) for line in damage]
+    lines += [f"{len(damage)} places are damaged" if damage else verdict, f"not checked: {left_out}"]
+    show_result({"replies": count, "damage": damage, "not checked": left_out}, lines, as_json=as_json)
     if damage:
         raise typer.Exit(1)
 
@@ -276,12 +269,8 @@ def show_ledger(
     """Show calls and spending by stage and model, and calls that may have been paid for without a reply."""
     with _opened(place) as reader:
         content = _call(reader, request) if request else _calls(reader, stage)
-    if as_json:
-        typer.echo(json.dumps(content, indent=1))
-        return
-    words = [f"{name}: {plain(str(text), longest=LONGEST)}" for name, text in content.items()]
-    lines = words if request else _ledger_lines(content)
-    typer.echo("\n".join(lines))
+    words = (f"{name}: {plain(str(text), longest=LONGEST)}" for name, text in content.items())
+    show_result(content, words if request else _ledger_lines(content), as_json=as_json)
 
 
 def _opened(place: Path) -> Reader:

@@ -12,17 +12,18 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from amendment.errors import Rejected, Transient
+from amendment.errors import Rejected
 from amendment.llm.hosted import HostedProvider, Wire, sdk_options
 from amendment.llm.replies import (
+    Completion,
     arguments_of,
-    body_of,
     clean,
     count_of,
-    finish_of,
     meter_by,
-    model_name,
+    reply_by,
+    tokens_of,
     without_none,
+    written,
 )
 from amendment.llm.requests import Reply, Request, Usage
 from amendment.llm.specs import AnthropicSpec
@@ -146,24 +147,11 @@ def _tool(tool: dict[str, Any]) -> dict[str, Any]:
 
 def read_reply(raw: bytes, request: Request) -> Reply:
     """The reply in a raw body. Raises Transient where there is none, or an empty one, to be read."""
-    body = body_of(raw, request.host)
-    try:
-        messages, usage = _completion(body["content"]), usage_of(body.get("usage"))
-        told = _FINISH.get(str(body.get("stop_reason")), "other")
-        reply = Reply(
-            messages=messages,
-            finish_reason=finish_of(told, messages, usage, request),
-            model=model_name(body.get("model")),
-            usage=usage,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as fault:
-        raise Transient(f"{request.host}: the reply has no completion that can be read", kind="unreadable") from fault
-    if not reply.messages and reply.finish_reason == "stop":
-        raise Transient(f"{request.host}: the reply is empty", kind="empty")
-    return reply
+    return reply_by(_completion, usage_of, raw, request)
 
 
-def _completion(blocks: list[Block]) -> tuple[Message, ...]:
+def _completion(body: Block, request: Request) -> Completion:
+    blocks = body["content"]
     if not isinstance(blocks, list):
         raise TypeError("content is not a list")
     content = clean("".join(block["text"] for block in blocks if block["type"] == "text"))
@@ -173,9 +161,7 @@ def _completion(blocks: list[Block]) -> tuple[Message, ...]:
         for block in blocks
         if block["type"] == "tool_use"
     )
-    if not content and not thinking and not calls:
-        return ()
-    return (Message(role="assistant", content=content or None, thinking=thinking or None, tool_calls=calls or None),)
+    return Completion(written(content, thinking, calls), _FINISH.get(str(body.get("stop_reason")), "other"))
 
 
 def usage_of(usage: Any) -> Usage | None:
@@ -185,7 +171,7 @@ def usage_of(usage: Any) -> Usage | None:
     fresh = count_of(usage.get("input_tokens"))
     if fresh is None:
         return None
-    cached = count_of(usage.get("cache_read_input_tokens")) or 0
-    kept = count_of(usage.get("cache_creation_input_tokens")) or 0
-    written = count_of(usage.get("output_tokens")) or 0
+    cached = tokens_of(usage, "cache_read_input_tokens")
+    kept = tokens_of(usage, "cache_creation_input_tokens")
+    written = tokens_of(usage, "output_tokens")
     return Usage(input_tokens=fresh + cached + kept, output_tokens=written, cached_tokens=cached, written_tokens=kept)

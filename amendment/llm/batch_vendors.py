@@ -70,15 +70,6 @@ class BatchLimits(NamedTuple):
     bytes: int
 
 
-class BatchLine(NamedTuple):
-    """A request as a batch holds it."""
-
-    custom_id: str
-    """Our name for it, by which its result is known."""
-    body: bytes
-    """The whole line, without its end."""
-
-
 class BatchState(NamedTuple):
     """The progress of a batch."""
 
@@ -109,13 +100,6 @@ class LineOutcome(NamedTuple):
     server_id: str | None = None
 
 
-class Page(NamedTuple):
-    """Some of a vendor's batches, newest first."""
-
-    batches: list[dict[str, Any]]
-    has_more: bool
-
-
 class _NotFound(Exception):
     """Status 404, which means another thing at each address."""
 
@@ -131,11 +115,12 @@ class BatchService(ABC):
         self._has_answered = False
 
     @abstractmethod
-    def line(self, custom_id: str, request: Request) -> BatchLine:
-        """The line of a request. Raises Rejected for what the protocol cannot ask."""
+    def line(self, custom_id: str, request: Request) -> bytes:
+        """A request as a batch holds it, without the end of the line; `custom_id` is our name for it, by which its
+        result is known. Raises Rejected for what the protocol cannot ask."""
 
     @abstractmethod
-    async def submit(self, lines: Sequence[BatchLine], shard: str) -> str:
+    async def submit(self, lines: Sequence[bytes], shard: str) -> str:
         """Hand a batch in, under a name of ours where the vendor keeps one; its name at the vendor.
 
         After a Transient other than `rate` and `refused` it may have been made nevertheless: see `find`.
@@ -153,16 +138,25 @@ class BatchService(ABC):
     def results(self, remote: str) -> AsyncGenerator[LineOutcome, None]:
         """The results of an ended batch, in any order, perhaps with lines missing. They can be read more than once."""
 
-    async def listed(self, path: str, **query: str | int) -> Page:
-        """A page of the batches that there are. Raises CredentialsError where they cannot be listed."""
-        page = await self.get(path, params=query)
-        if page is None:
-            raise CredentialsError(
-                f"{self.host}: batches cannot be listed (status 404), so nobody can tell whether one that was being "
-                "handed in was made. Check base_url; at a server without such a list, look there yourself"
-            )
-        batches = [batch for batch in page.get("data") or () if isinstance(batch, dict) and batch.get("id")]
-        return Page(batches, bool(batches and page.get("has_more")))
+    async def listed(self, path: str, since: float, *, cursor: str) -> AsyncIterator[dict[str, Any]]:
+        """Batches that were made after a time, newest first; `cursor` names the parameter that goes on after one of
+        them. Raises CredentialsError where they cannot be listed."""
+        query: dict[str, str | int] = {"limit": PAGE}
+        while True:
+            page = await self.get(path, params=query)
+            if page is None:
+                raise CredentialsError(
+                    f"{self.host}: batches cannot be listed (status 404), so nobody can tell whether one that was "
+                    "being handed in was made. Check base_url; at a server without such a list, look there yourself"
+                )
+            batches = [batch for batch in page.get("data") or () if isinstance(batch, dict) and batch.get("id")]
+            for batch in batches:
+                if _time(batch.get("created_at")) < since - SLACK:
+                    return
+                yield batch
+            if not batches or not page.get("has_more"):
+                return
+            query[cursor] = str(batches[-1]["id"])
 
     async def get(self, path: str, **parts: Any) -> dict[str, Any] | None:
         """The object at a path; None where there is none."""
@@ -232,13 +226,13 @@ class BatchService(ABC):
 class OpenAIBatches(BatchService):
     limits = BatchLimits(lines=50_000, bytes=200_000_000)
 
-    def line(self, custom_id: str, request: Request) -> BatchLine:
+    def line(self, custom_id: str, request: Request) -> bytes:
         wire = self.provider.wire
         whole = {"custom_id": custom_id, "method": "POST", "url": f"/v1{wire.path}", "body": dict(wire.body(request))}
-        return BatchLine(custom_id, encoded(whole, self.host))
+        return encoded(whole, self.host)
 
-    async def submit(self, lines: Sequence[BatchLine], shard: str) -> str:
-        file = await self.upload(f"{shard}.jsonl", b"\n".join(line.body for line in lines) + b"\n")
+    async def submit(self, lines: Sequence[bytes], shard: str) -> str:
+        file = await self.upload(f"{shard}.jsonl", b"\n".join(lines) + b"\n")
         wanted = {
             "input_file_id": file,
             "endpoint": f"/v1{self.provider.wire.path}",
@@ -253,15 +247,10 @@ class OpenAIBatches(BatchService):
         return await self.create("/files", body={"purpose": "batch"}, files=files, headers=headers)
 
     async def find(self, shard: str, custom_ids: Collection[str], since: float) -> Search:
-        query: dict[str, str | int] = {"limit": PAGE}
-        while True:
-            page = await self.listed("/batches", **query)
-            for batch in page.batches:
-                if (batch.get("metadata") or {}).get("shard") == shard:
-                    return Search(str(batch["id"]))
-            if not page.has_more or (page.batches[-1].get("created_at") or 0) < since - SLACK:
-                return Search(None)
-            query["after"] = str(page.batches[-1]["id"])
+        async for batch in self.listed("/batches", since, cursor="after"):
+            if (batch.get("metadata") or {}).get("shard") == shard:
+                return Search(str(batch["id"]))
+        return Search(None)
 
     async def poll(self, remote: str) -> BatchState:
         batch = await self.get(f"/batches/{_part(remote)}")
@@ -322,19 +311,19 @@ class AnthropicBatches(BatchService):
         self._others: set[tuple[str, str]] = set()
         """Shards, and ended batches that are not theirs; they need no second look."""
 
-    def line(self, custom_id: str, request: Request) -> BatchLine:
+    def line(self, custom_id: str, request: Request) -> bytes:
         whole = {"custom_id": custom_id, "params": dict(self.provider.wire.body(request))}
-        return BatchLine(custom_id, encoded(whole, self.host))
+        return encoded(whole, self.host)
 
-    async def submit(self, lines: Sequence[BatchLine], shard: str) -> str:
-        return await self.create_batch(self.path, b'{"requests":[' + b",".join(line.body for line in lines) + b"]}")
+    async def submit(self, lines: Sequence[bytes], shard: str) -> str:
+        return await self.create_batch(self.path, b'{"requests":[' + b",".join(lines) + b"]}")
 
     async def find(self, shard: str, custom_ids: Collection[str], since: float) -> Search:
         """The batch of these requests, if it was made; open as long as one that may be it has not ended.
 
         No older one is looked at before that: it may be an earlier attempt at the same requests.
         """
-        for batch in [batch async for batch in self._since(since)]:
+        for batch in [batch async for batch in self.listed(self.path, since, cursor="after_id")]:
             counts = batch.get("request_counts") or {}
             if sum(count for count in counts.values() if isinstance(count, int)) != len(custom_ids):
                 continue
@@ -343,19 +332,6 @@ class AnthropicBatches(BatchService):
             if await self._holds(shard, str(batch["id"]), custom_ids):
                 return Search(str(batch["id"]))
         return Search(None)
-
-    async def _since(self, since: float) -> AsyncIterator[dict[str, Any]]:
-        """Batches that were made after a time, newest first."""
-        query: dict[str, str | int] = {"limit": PAGE}
-        while True:
-            page = await self.listed(self.path, **query)
-            for batch in page.batches:
-                if _time(batch.get("created_at")) < since - SLACK:
-                    return
-                yield batch
-            if not page.has_more:
-                return
-            query["after_id"] = str(page.batches[-1]["id"])
 
     async def _holds(self, shard: str, remote: str, custom_ids: Collection[str]) -> bool:
         """True for an ended batch of exactly these requests: those of a failed one may be grouped differently."""
@@ -405,10 +381,11 @@ def batch_service(provider: HostedProvider) -> BatchService:
     return OpenAIBatches(provider) if provider.kind == "openai" else AnthropicBatches(provider)
 
 
-def _time(text: Any) -> float:
-    """An RFC 3339 moment in seconds; one that cannot be read counts as now, so that nothing is overlooked."""
+def _time(moment: Any) -> float:
+    """A moment in seconds, of a number of them or as RFC 3339 has it; one that cannot be read counts as now, so that
+    nothing is overlooked."""
     try:
-        return datetime.fromisoformat(str(text)).timestamp()
+        return float(moment) if isinstance(moment, int | float) else datetime.fromisoformat(str(moment)).timestamp()
     except ValueError:
         return float("inf")
 

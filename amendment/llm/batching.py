@@ -18,13 +18,14 @@ from typing import Any, Literal, TypeVar
 from weakref import WeakKeyDictionary
 
 from amendment.errors import BudgetReached, CredentialsError, Paused, ProviderError, Rejected, Transient
-from amendment.llm.batch_vendors import BatchLine, BatchService, BatchState, LineOutcome, Tempo
+from amendment.llm.batch_vendors import BatchService, BatchState, LineOutcome, Tempo
 from amendment.llm.budget import Budget, Hold
 from amendment.llm.concurrency import STAGE
 from amendment.llm.ledger import BatchCall, Ledger
 from amendment.llm.prices import Price
-from amendment.llm.provider import RULES, Provider
+from amendment.llm.provider import Provider
 from amendment.llm.requests import Request, most_tokens
+from amendment.llm.transport import write_off
 
 LONGEST_LINGER = 300.0
 """Seconds; see `Tempo.linger`."""
@@ -55,7 +56,7 @@ class Line:
     request_id: str
     asked: Request | None = None
     """None in a batch of an earlier process."""
-    sent: BatchLine | None = None
+    sent: bytes | None = None
     """The line for the vendor; dropped once it is uploaded, to save memory."""
     stage: str = ""
     attempt: int = 0
@@ -225,7 +226,7 @@ class Batching:
         """A new line for the next batch. Raises Rejected for what the protocol cannot ask, or no batch can hold."""
         line = Line(request.id, request, stage=STAGE.get())
         line.sent = self._service.line(line.custom_id, request)
-        size, limits = len(line.sent.body) + 1, self._service.limits
+        size, limits = len(line.sent) + 1, self._service.limits
         if size > limits.bytes:
             raise Rejected(f"{request.host}: the request is longer than a whole batch may be ({limits.bytes} bytes)")
         if len(self._gathered) == limits.lines or self._n_bytes + size > limits.bytes:
@@ -464,14 +465,8 @@ class Batching:
             out.faults[line.custom_id] = rest
         for custom_id, fault in out.faults.items():
             line = out.lines[custom_id]
-            passing = fault if isinstance(fault, Transient) else None
-            if line.hold and passing and RULES[passing.kind].may_be_paid:
-                line.hold.lose()
-            elif line.hold:
-                line.hold.release()
+            write_off(self._ledger, line.attempt, line.hold, fault)
             line.hold = None
-            name = passing.kind if passing else type(fault).__name__
-            self._ledger.fail(line.attempt, name, status=passing.status if passing else None)
         await self._ledger.close_batch(out.number, state)
         for custom_id, fault in out.faults.items():
             out.lines[custom_id].fail(fault)

@@ -17,7 +17,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from amendment.errors import BudgetReached, ConfigError
-from amendment.llm.prices import Price, cost, most_cost
+from amendment.llm.prices import Price, cost, least_bound, most_cost
 from amendment.llm.requests import Tokens, Usage
 
 _UNITS = 10**12
@@ -111,8 +111,7 @@ class Budget:
 
     def count_left(self, attempt: int, tokens: Tokens, price: Price) -> None:
         """A line of a batch that an earlier start handed in and nobody has read: spent at the most that it can cost."""
-        worst = most_cost(price, tokens, batch=True) or most_cost(price, tokens._replace(output=0), batch=True) or 0.0
-        hold = Hold(self, math.ceil(worst * _UNITS), price, True)
+        hold = Hold(self, math.ceil(least_bound(price, tokens, batch=True) * _UNITS), price, True)
         self._reserved += hold._units
         self.leave(attempt, hold)
 
@@ -134,15 +133,12 @@ class Budget:
     def _worst(self, tokens: Tokens, price: Price | None, batch: bool) -> int:
         if price is None:
             return 0
-        worst = most_cost(price, tokens, batch=batch)
-        if worst is None and self._limit is not None:
+        if self._limit is not None and most_cost(price, tokens, batch=batch) is None:
             raise ConfigError(
                 f"a call under the budget of {self.usd:g} USD does not limit the length of its answer, so its "
                 "cost cannot be bounded: set max_tokens for the model, or max_output in its price"
             )
-        if worst is None:
-            worst = most_cost(price, tokens._replace(output=0), batch=batch) or 0.0
-        return math.ceil(worst * _UNITS)
+        return math.ceil(least_bound(price, tokens, batch=batch) * _UNITS)
 
     def _fits(self, units: int) -> bool:
         return self._limit is None or self._spent + self._reserved + units <= self._limit

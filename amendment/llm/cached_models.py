@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from amendment.errors import ConfigError
-from amendment.files import file_hash, flush, write_text
+from amendment.files import file_hash, flush, json_text, write_text
 
 MANIFEST = "conversion.json"
 """The file that marks a folder as ours, with the SHA-256 of each other file."""
@@ -88,7 +88,7 @@ def _make(folder: Path, make: Callable[[Path], None]) -> None:
     try:
         make(part)
         files = {path.name: file_hash(path) for path in sorted(part.iterdir())}
-        write_text(part / MANIFEST, json.dumps({"files": files}, indent=1) + "\n")
+        write_text(part / MANIFEST, json_text({"files": files}))
         for name in files:
             flush(part / name)
         part.rename(folder)

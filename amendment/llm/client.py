@@ -242,7 +242,6 @@ class Calls:
             retry=retry_if_exception_type(Transient),
             stop=patience.is_over,
             wait=self._pause,
-            after=_count_fault,
             before_sleep=partial(self._note_retry, patience),
             reraise=True,
         )
@@ -266,6 +265,9 @@ class Calls:
         try:
             raw = await transport.carry(request)
         except Transient as fault:
+            tally = ASKING.get().tally
+            tally.timeouts += fault.kind == "deadline"
+            tally.rate_limits += fault.kind == "rate"
             if fault.kind == "rate":
                 ITEM.set(AT_ONCE)
             self._look_after(request, fault)
@@ -306,8 +308,8 @@ class Calls:
 
     def _note_retry(self, patience: _Patience, state: RetryCallState) -> None:
         ASKING.get().tally.retries += 1
-        fault = state.outcome.exception() if state.outcome else None
-        if not isinstance(fault, Transient) or not RULES[fault.kind].counts:
+        fault = _fault_of(state)
+        if not RULES[fault.kind].counts:
             return
         attempt, most, text = *patience.next_attempt(fault.kind), str(fault)
         place = fault.kind, text.partition(" ")[0]
@@ -318,18 +320,18 @@ class Calls:
     def _pause(self, state: RetryCallState) -> float:
         """Seconds to pause: those the server asks for and jitter. A refused call waits for no more than that, since
         the pace decides when it goes."""
-        fault = state.outcome.exception() if state.outcome else None
-        asked = fault.retry_after if isinstance(fault, Transient) else None
-        if isinstance(fault, Transient) and fault.kind == "rate":
-            return (asked or 0.0) * random.uniform(1.0, 1.25)  # noqa: S311 - jitter, not a secret
-        return 0.0 if asked == 0 else (asked or 0.0) + self._backoff(state)
+        fault = _fault_of(state)
+        asked = fault.retry_after or 0.0
+        if fault.kind == "rate":
+            return asked * random.uniform(1.0, 1.25)  # noqa: S311 - jitter, not a secret
+        return 0.0 if fault.retry_after == 0 else asked + self._backoff(state)
 
 
-def _count_fault(state: RetryCallState) -> None:
-    fault, tally = state.outcome and state.outcome.exception(), ASKING.get().tally
-    if isinstance(fault, Transient):
-        tally.rate_limits += fault.kind == "rate"
-        tally.timeouts += fault.kind == "deadline"
+def _fault_of(state: RetryCallState) -> Transient:
+    """The fault of the last attempt, after which the call is asked again or given up."""
+    fault = state.outcome and state.outcome.exception()
+    assert isinstance(fault, Transient), "no other fault is retried"
+    return fault
 
 
 class _Retries(NamedTuple):
@@ -353,9 +355,7 @@ class _Patience:
 
     def is_over(self, state: RetryCallState) -> bool:
         """True when no further attempt is allowed after this fault."""
-        fault = state.outcome.exception() if state.outcome else None
-        if not isinstance(fault, Transient):
-            return True
+        fault = _fault_of(state)
         rule = RULES[fault.kind]
         self._counted += rule.counts or fault.retry_after == 0
         self._by_kind[fault.kind] = self._by_kind.get(fault.kind, 0) + 1

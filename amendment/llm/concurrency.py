@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -73,15 +73,9 @@ class Tally:
 
     def add(self, item: Tally) -> None:
         """Add the tally of one item of these, which was worked on elsewhere."""
-        self.total -= 1 - item.total
-        self.done += item.done
-        self.calls += item.calls
-        self.cached += item.cached
-        self.retries += item.retries
-        self.rate_limits += item.rate_limits
-        self.timeouts += item.timeouts
-        self.refusals += item.refusals
-        self._calls_of_done += item._calls_of_done
+        for count in fields(self)[1:]:  # all but the title
+            setattr(self, count.name, getattr(self, count.name) + getattr(item, count.name))
+        self.total -= 1
 
     @property
     def planned(self) -> int | None:

@@ -146,19 +146,17 @@ def fault_of(
     meaning: Meaning = next(fitting, "item")
     key = f"the key in {target.key_variable}" if target.key_variable else "a call without a key (set api_key_env)"
     at = f"{target.host}: status {status}"
-    match meaning:
-        case "quota":
-            return CredentialsError(f"{at}: the quota or balance behind {key} is used up. Top it up there.")
-        case "key":
-            return CredentialsError(f"{at}: {key} was refused. Check the key and what it may be used for.")
-        case "not found":
-            problem = f"no model {target.model!r} or no such address. Check model and base_url."
-            return CredentialsError(f"{at}: {problem}")
-        case "redirect":
-            return CredentialsError(f"{at}: a redirect, which is not followed with a key. Write the final base_url.")
-        case "item":
-            advice = f". {_ADVICE}" if status == 422 or status >= 500 else ""
-            return Rejected(f"{at}: {shown(words, target.key)}{advice}")
+    final = {
+        "quota": f"the quota or balance behind {key} is used up. Top it up there.",
+        "key": f"{key} was refused. Check the key and what it may be used for.",
+        "not found": f"no model {target.model!r} or no such address. Check model and base_url.",
+        "redirect": "a redirect, which is not followed with a key. Write the final base_url.",
+    }
+    if meaning in final:
+        return CredentialsError(f"{at}: {final[meaning]}")
+    if meaning == "item":
+        advice = f". {_ADVICE}" if status == 422 or status >= 500 else ""
+        return Rejected(f"{at}: {shown(words, target.key)}{advice}")
     asked = f" (it asks to wait {wait:,.0f} s)" if wait and wait >= LONG_WAIT else ""
     kind: FaultKind = "rate" if meaning == "rate" else "server"
     return Transient(f"{at}: {shown(words, target.key)}{asked}", kind=kind, retry_after=wait or None, status=status)

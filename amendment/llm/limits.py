@@ -20,7 +20,7 @@ from amendment.errors import Transient
 from amendment.llm.concurrency import ITEM
 from amendment.llm.pace import Allowance, Pace, Refill, Sent
 from amendment.llm.provider import RULES
-from amendment.llm.requests import Usage
+from amendment.llm.requests import Usage, work_of
 
 SOON, WORTH_SHOWING = 1e-6, 5.0
 """Seconds that nobody waits for, and seconds from which on a wait is shown."""
@@ -118,12 +118,9 @@ class Endpoint:
                 self.failed(permit.result(), None)
             raise
 
-    def answered(
-        self, permit: Permit, usage: Usage | None, *, work: float = 1.0, allowances: Mapping[str, Allowance] = {}
-    ) -> None:
-        """A reply is in; `usage`: None if it does not say; `work`: see `requests.work_of`; `allowances`: what the reply
-        says about the server's limits."""
-        self._in_flight.answered(_now(), work)
+    def answered(self, permit: Permit, usage: Usage | None, allowances: Mapping[str, Allowance] = {}) -> None:
+        """A reply is in; `usage`: None if it does not say; `allowances`: what it says about the server's limits."""
+        self._in_flight.answered(_now(), work_of(usage))
         if usage is not None:
             tokens, self._usage = usage.input_tokens + usage.output_tokens, usage
             self._most, self._used = 0.99 * self._most + permit.most, 0.99 * self._used + tokens
@@ -296,17 +293,13 @@ class MeasuredInFlight(InFlight):
 
     def __init__(self) -> None:
         super().__init__(None)
-        self._limit = float(self.FIRST)
         self._before: float | None = None  # work a second with half as many
-        self._rest = self._sent_before = 0
+        self._sent_before = 0
         self._begin()
 
     def answered(self, now: float, work: float) -> None:
         limit = int(self._limit)
-        if self._rest > 0:
-            self._rest -= 1
-            return
-        if self.count < limit:  # there was not enough to ask
+        if self._replies >= 0 and self.count < limit:  # there was not enough to ask
             self._begin()
             return
         self._replies += 1
@@ -320,22 +313,22 @@ class MeasuredInFlight(InFlight):
         if self._before is None or speed >= self.GAIN * self._before:
             self._before = speed
             self._limit = float(min(2 * limit, self.most))
-            self._rest = self.AGAIN if self._limit == limit else 0
+            self._begin(rest=self.AGAIN if self._limit == limit else 0)
         else:
             self._go_back(limit // 2)
-        self._begin()
 
     def timed_out(self, number: int, last: int) -> None:
         if number > self._sent_before:  # one that was sent since the number fell
             self._sent_before = last
             self._go_back(max(1, int(self._limit) // 2))
-            self._begin()
 
     def _go_back(self, limit: int) -> None:
-        self._limit, self._before, self._rest = float(limit), None, self.AGAIN
+        self._limit, self._before = float(limit), None
+        self._begin(rest=self.AGAIN)
 
-    def _begin(self) -> None:
-        self._replies, self._work, self._since = 0, 0.0, 0.0
+    def _begin(self, *, rest: int = 0) -> None:
+        """Measure, after so many replies that do not count."""
+        self._replies, self._work, self._since = -rest, 0.0, 0.0
 
 
 class Backoff:

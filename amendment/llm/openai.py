@@ -14,17 +14,17 @@ import re
 from functools import partial
 from typing import Any
 
-from amendment.errors import Transient
 from amendment.llm.hosted import HostedProvider, Wire, sdk_options
 from amendment.llm.replies import (
+    Completion,
     arguments_of,
-    body_of,
     clean,
     count_of,
-    finish_of,
     meter_by,
-    model_name,
+    reply_by,
+    tokens_of,
     without_none,
+    written,
 )
 from amendment.llm.requests import Reply, Request, Usage
 from amendment.llm.schemas import JSON_OBJECT
@@ -126,31 +126,11 @@ def _sent_arguments(call: ToolCall) -> str:
 
 def read_reply(raw: bytes, request: Request) -> Reply:
     """The reply in a raw body. Raises Transient where there is none, or an empty one, to be read."""
-    body = body_of(raw, request.host)
-    try:
-        messages, told, first_token = _read_completion(body)
-        usage = usage_of(body.get("usage"))
-        reply = Reply(
-            messages=messages,
-            finish_reason=finish_of(told, messages, usage, request),
-            model=model_name(body.get("model")),
-            usage=usage,
-            **(_listed_labels(first_token, request.choices) if request.choices else {}),
-            **(_scored(body.get("prompt_logprobs"), request.scored) if request.scored is not None else {}),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as fault:
-        raise Transient(f"{request.host}: the reply has no completion that can be read", kind="unreadable") from fault
-    is_read = bool(reply.choice_logprobs) or request.scored is not None
-    if not reply.messages and reply.finish_reason == "stop" and not is_read:
-        raise Transient(f"{request.host}: the reply is empty", kind="empty")
-    return reply
+    return reply_by(_completion, usage_of, raw, request)
 
 
-def _read_completion(body: Item) -> tuple[tuple[Message, ...], FinishReason, list[Any] | None]:
-    """The first choice's messages, finish reason and listed tokens; None for the tokens where the server lists none.
-
-    A gateway may put an error into a choice, or its code, while the status is good.
-    """
+def _completion(body: Item, request: Request) -> Completion:
+    """The first choice. A gateway may put an error into a choice, or its code, while the status is good."""
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise ValueError("no choices")
@@ -168,13 +148,12 @@ def _read_completion(body: Item) -> tuple[tuple[Message, ...], FinishReason, lis
         finish_reason = "refusal"
     elif message.get("tool_calls"):
         finish_reason = "tool_calls"
-    logprobs = choice.get("logprobs")
-    messages: tuple[Message, ...] = ()
-    if content or thinking or calls:
-        messages = (
-            Message(role="assistant", content=content or None, thinking=thinking or None, tool_calls=calls or None),
-        )
-    return messages, finish_reason, logprobs.get("content") if isinstance(logprobs, dict) else None
+    logprobs, measured = choice.get("logprobs"), Item()
+    if request.choices and isinstance(logprobs, dict):
+        measured = _listed_labels(logprobs.get("content"), request.choices)
+    if request.scored is not None:
+        measured |= _scored(body.get("prompt_logprobs"), request.scored)
+    return Completion(written(content, thinking, calls), finish_reason, measured)
 
 
 def _text(content: Any) -> str:
@@ -252,12 +231,8 @@ def usage_of(usage: Any) -> Usage | None:
     read = count_of(usage.get("prompt_tokens"))
     if read is None:
         return None
-    written = count_of(usage.get("completion_tokens")) or 0
-    thought = _detail(usage.get("completion_tokens_details"), "reasoning_tokens")
-    cached = _detail(usage.get("prompt_tokens_details"), "cached_tokens")
+    written = tokens_of(usage, "completion_tokens")
+    thought = tokens_of(usage.get("completion_tokens_details"), "reasoning_tokens")
+    cached = tokens_of(usage.get("prompt_tokens_details"), "cached_tokens")
     written += thought if thought > written else 0  # some servers count thoughts apart
     return Usage(input_tokens=read, output_tokens=written, cached_tokens=min(cached, read))
-
-
-def _detail(details: Any, name: str) -> int:
-    return (count_of(details.get(name)) or 0) if isinstance(details, dict) else 0

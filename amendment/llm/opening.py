@@ -7,13 +7,13 @@ code. `check_model` asks no server but the Hub, and only about a model that is n
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from inspect import isawaitable, iscoroutine
 from pathlib import Path
 
 from amendment.errors import ConfigError, CredentialsError
+from amendment.files import json_object
 from amendment.libraries import missing, need, unreachable
 from amendment.llm.client import Calls
 from amendment.llm.functions import FunctionProvider, ModelFunction
@@ -286,22 +286,14 @@ def folder_problems(folder: Path) -> list[str]:
 
 def _architectures(folder: Path) -> list[str]:
     """The classes for which a folder was saved; none where its settings name none, or cannot be read."""
-    try:
-        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
-    named = settings.get("architectures") if isinstance(settings, dict) else None
+    named = json_object(folder / "config.json").get("architectures")
     return [str(name) for name in named] if isinstance(named, list) else []
 
 
 def _has_template(folder: Path) -> bool:
     if (folder / "chat_template.jinja").is_file() or (folder / "additional_chat_templates").is_dir():
         return True
-    try:
-        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(settings, dict) and bool(settings.get("chat_template"))
+    return bool(json_object(folder / "tokenizer_config.json").get("chat_template"))
 
 
 def weights_problem(folder: Path) -> str | None:
@@ -328,7 +320,6 @@ def files_problem(place: str, files: Iterable[str], shards: Iterable[str]) -> st
 
 def shards_in(index: Path) -> list[str]:
     """The files that the index of a model's sharded weights names."""
-    try:
-        return [str(name) for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return [index.name]  # an index that cannot be read names nothing that may be loaded
+    named = json_object(index).get("weight_map")
+    # an index that cannot be read names nothing that may be loaded
+    return [str(name) for name in named.values()] if isinstance(named, dict) else [index.name]

@@ -99,6 +99,12 @@ def most_cost(price: Price, tokens: Tokens, *, batch: bool = False) -> float | N
     return _discounted(price, tokens.input * input_rate + output * output_rate, batch)
 
 
+def least_bound(price: Price, tokens: Tokens, *, batch: bool = False) -> float:
+    """The most that a call can cost, in USD, as far as that is known: without its answer where nothing bounds that."""
+    worst = most_cost(price, tokens, batch=batch)
+    return most_cost(price, tokens._replace(output=0), batch=batch) or 0.0 if worst is None else worst
+
+
 def _rates(price: Price, input_tokens: int) -> _Rates:
     return price.long if price.long and input_tokens > price.long.above else price
 

@@ -80,24 +80,24 @@ class Provider(Protocol):
 class FaultRule(NamedTuple):
     """The consequences of one kind of fault."""
 
-    attempts: int | None
+    attempts: int | None = None
     """The maximum of attempts with this fault; None leaves it to the run's patience."""
-    counts: bool
+    counts: bool = True
     """The fault uses up an attempt."""
-    is_outage: bool
+    is_outage: bool = False
     """The fault points to an outage of the endpoint: the breaker counts it."""
-    may_be_paid: bool
+    may_be_paid: bool = False
     """The provider may bill for the call although no reply is on disk."""
 
 
 RULES: dict[FaultKind, FaultRule] = {
-    "rate": FaultRule(attempts=None, counts=False, is_outage=False, may_be_paid=False),
-    "server": FaultRule(attempts=None, counts=True, is_outage=True, may_be_paid=False),
-    "transport": FaultRule(attempts=None, counts=True, is_outage=True, may_be_paid=True),
-    "refused": FaultRule(attempts=None, counts=True, is_outage=True, may_be_paid=False),
-    "deadline": FaultRule(attempts=None, counts=True, is_outage=True, may_be_paid=True),
-    "unreadable": FaultRule(attempts=None, counts=True, is_outage=False, may_be_paid=True),
-    "empty": FaultRule(attempts=3, counts=True, is_outage=False, may_be_paid=True),
+    "rate": FaultRule(counts=False),
+    "server": FaultRule(is_outage=True),
+    "transport": FaultRule(is_outage=True, may_be_paid=True),
+    "refused": FaultRule(is_outage=True),
+    "deadline": FaultRule(is_outage=True, may_be_paid=True),
+    "unreadable": FaultRule(may_be_paid=True),
+    "empty": FaultRule(attempts=3, may_be_paid=True),
 }
 """rate: the server wants fewer calls. server: it says itself that it failed. refused: nobody took the connection.
 transport: the connection broke after the request had left. deadline: no reply in time. unreadable: a reply that is cut,

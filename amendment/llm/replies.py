@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -18,8 +18,8 @@ from amendment.errors import Transient
 from amendment.hashing import canonical_json
 from amendment.keys import redact
 from amendment.llm.provider import Meter
-from amendment.llm.requests import Request, Usage
-from amendment.records import FinishReason, Messages, text_of
+from amendment.llm.requests import Reply, Request, Usage
+from amendment.records import FinishReason, Message, Messages, ToolCall, text_of
 
 _MOST_TOKENS = 2**53
 """No count of tokens is larger."""
@@ -125,7 +125,50 @@ def meter_by(usage_of: Callable[[Any], Usage | None]) -> Callable[[bytes], Meter
     return meter
 
 
-def finish_of(told: FinishReason, messages: Messages, usage: Usage | None, request: Request) -> FinishReason:
+class Completion(NamedTuple):
+    """The part of a reply's body that each protocol has in its own form."""
+
+    messages: Messages
+    told: FinishReason
+    """The reason that the server gives for the end."""
+    measured: Mapping[str, Any] = {}
+    """Further fields of the Reply: log-probabilities."""
+
+
+def written(content: str, thinking: str, calls: tuple[ToolCall, ...]) -> Messages:
+    """What a model wrote, as the messages of a reply; none where all of it is empty."""
+    if not (content or thinking or calls):
+        return ()
+    return (Message(role="assistant", content=content or None, thinking=thinking or None, tool_calls=calls or None),)
+
+
+def reply_by(
+    completion_of: Callable[[dict[str, Any], Request], Completion],
+    usage_of: Callable[[Any], Usage | None],
+    raw: bytes,
+    request: Request,
+) -> Reply:
+    """The reply in a raw body of one protocol. Raises Transient where there is none, or an empty one, to be read."""
+    body = body_of(raw, request.host)
+    try:
+        messages, told, measured = completion_of(body, request)
+        usage = usage_of(body.get("usage"))
+        reply = Reply(
+            messages=messages,
+            finish_reason=_finish(told, messages, usage, request),
+            model=model_name(body.get("model")),
+            usage=usage,
+            **measured,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as fault:
+        raise Transient(f"{request.host}: the reply has no completion that can be read", kind="unreadable") from fault
+    is_read = reply.choice_logprobs or request.scored is not None
+    if not messages and reply.finish_reason == "stop" and not is_read:
+        raise Transient(f"{request.host}: the reply is empty", kind="empty")
+    return reply
+
+
+def _finish(told: FinishReason, messages: Messages, usage: Usage | None, request: Request) -> FinishReason:
     """The server's reason; `length` in place of `stop` or none if the answer used its whole limit without a text or a
     tool call: thinking took all of it."""
     limit = None if request.choices else request.sampling.max_tokens
@@ -139,6 +182,11 @@ def count_of(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MOST_TOKENS:
         return None
     return int(value) if value == int(value) else None
+
+
+def tokens_of(counts: Any, name: str) -> int:
+    """The count of this name in a part of the usage; 0 where it has none."""
+    return (count_of(counts.get(name)) or 0) if isinstance(counts, dict) else 0
 
 
 def model_name(name: Any) -> str | None:

@@ -27,12 +27,9 @@ from amendment.text import Layout
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-class _Spec(Part, hide_input_in_errors=True):
-    """The base of all entries. Error texts leave inputs out: one of them may be a pasted key."""
-
-
-class _Bounded(_Spec):
-    """Limits on answers; an absent one is left to the provider."""
+class _Bounded(Part, hide_input_in_errors=True):
+    """Limits on answers; an absent one is left to the provider. Error texts leave inputs out: one of them may be a
+    pasted key."""
 
     max_tokens: int | None = Field(default=None, ge=1, le=1_000_000_000)
     """The longest answer, in tokens."""

@@ -17,7 +17,7 @@ from amendment.llm.ledger import Ledger
 from amendment.llm.limits import Endpoint, Permit
 from amendment.llm.prices import Price
 from amendment.llm.provider import RULES, Provider
-from amendment.llm.requests import Request, most_tokens, work_of
+from amendment.llm.requests import Request, most_tokens
 
 
 class Transport(Protocol):
@@ -144,7 +144,7 @@ class Online:
         except BaseException as fault:
             raise self._failed(fault, admission) from fault.__cause__
         meter = self._provider.meter(sent.raw)
-        self._endpoint.answered(permit, meter.usage, work=work_of(meter.usage), allowances=sent.allowances)
+        self._endpoint.answered(permit, meter.usage, sent.allowances)
         cost = hold.settle(meter.usage)
         await self._ledger.commit(attempt, sent.raw, meter, server_id=sent.server_id, usd=cost)
         return sent.raw
@@ -155,14 +155,20 @@ class Online:
         One that is broken off by anything but its provider may be paid for: it stays open in the ledger, which says so.
         """
         attempt, hold, permit = admission
-        passing = fault if isinstance(fault, Transient) else None
-        self._endpoint.failed(permit, passing)
-        is_told = isinstance(fault, ProviderError)
-        if not is_told or (passing and RULES[passing.kind].may_be_paid):
-            hold.lose()
+        self._endpoint.failed(permit, fault if isinstance(fault, Transient) else None)
+        if isinstance(fault, ProviderError):
+            write_off(self._ledger, attempt, hold, fault)
         else:
-            hold.release()
-        if is_told:
-            name = passing.kind if passing else type(fault).__name__
-            self._ledger.fail(attempt, name, status=passing.status if passing else None)
+            hold.lose()
         return fault
+
+
+def write_off(ledger: Ledger, attempt: int, hold: Hold | None, fault: ProviderError) -> None:
+    """Write down how an attempt without a reply ended; its money is lost where the provider may bill for it."""
+    passing = fault if isinstance(fault, Transient) else None
+    if hold and passing and RULES[passing.kind].may_be_paid:
+        hold.lose()
+    elif hold:
+        hold.release()
+    name = passing.kind if passing else type(fault).__name__
+    ledger.fail(attempt, name, status=passing.status if passing else None)

@@ -62,10 +62,7 @@ def is_gguf(model: str) -> bool:
 
 
 def conversion_problems(model: str, revision: str | None = None) -> list[str]:
-    """The reasons why the embedded model, or a GGUF file, cannot be loaded, without converting it. Empty for other
-    models."""
-    if not (model == EMBEDDED or is_gguf(model)):
-        return []
+    """The reasons why the embedded model, or a GGUF file, cannot be loaded, without converting it."""
     if revision is not None:
         return [f"{model}: only a model on the Hub has a revision, found {revision!r}; leave it out"]
     path = _packaged() if model == EMBEDDED else Path(os.path.expanduser(model))  # noqa: PTH111

@@ -7,10 +7,10 @@ time.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from amendment.files import json_text
 from amendment.publishing.configs import CONFIGS
 from amendment.publishing.finished import FinishedRun
 from amendment.publishing.settings import PublishSettings
@@ -81,7 +81,7 @@ def croissant_text(
             record_set for config, splits in configs.items() for record_set in _sets(config, splits, files, folders)
         ],
     }
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    return json_text(content, is_ascii=False)
 
 
 def _sets(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,8 +52,7 @@ class FinishedRun:
     @cached_property
     def people(self) -> Pseudonyms:
         """Pseudonyms of everybody who rated."""
-        rows = [row for side in self._rows.values() for row in side]
-        return run_pseudonyms(self.folder, self.settings, rows)
+        return run_pseudonyms(self.folder, self.settings, [*chain(*self._rows.values())])
 
     @cached_property
     def outgoing(self) -> Outgoing:
@@ -72,7 +72,7 @@ class FinishedRun:
 
     @property
     def every_row(self) -> list[Preference]:
-        return [row for rows in self.rows.values() for row in rows]
+        return [*chain(*self.rows.values())]
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
@@ -148,7 +148,7 @@ class FinishedRun:
 
     @cached_property
     def _taken(self) -> set[str]:
-        rows = [row for side in self._rows.values() for row in side]
+        rows = chain(*self._rows.values())
         return {name for row in rows for name in (row.prompt_id, row.chosen_id, row.rejected_id)}
 
 

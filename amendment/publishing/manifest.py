@@ -19,7 +19,7 @@ from amendment import __version__
 from amendment.constitutions import Constitution
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError, Problem
-from amendment.files import file_hash, write_text
+from amendment.files import file_hash, json_text, write_text
 from amendment.hashing import content_id
 from amendment.libraries import installed_versions
 from amendment.text import plain
@@ -122,7 +122,7 @@ def write_manifest(
         "out of date": summary["out of date"],
         "files": _files(folder, notes.values()),
     }
-    text = json.dumps(manifest, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    text = json_text(manifest, is_ascii=False)
     before = (folder / MANIFEST).read_bytes() if (folder / MANIFEST).is_file() else None
     if (folder / SIGNATURE).is_file() and before != text.encode():
         (folder / SIGNATURE).unlink()
@@ -161,7 +161,7 @@ def _problem(path: Path, error: Any) -> Problem:
 def constitution_text(constitution: Constitution) -> str:
     """A constitution as JSON: the very content that its hash is of."""
     content = constitution.model_dump(mode="json", exclude={"extends"}, exclude_none=True, exclude_defaults=True)
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    return json_text(content, is_ascii=False)
 
 
 def _files(folder: Path, notes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from amendment.data.pseudonyms import portable, portable_json
 from amendment.errors import ConfigError
+from amendment.files import json_object
 from amendment.publishing.card import license_metadata, render
 from amendment.publishing.finished import FinishedRun
 from amendment.publishing.settings import ModelRepo, PublishSettings
@@ -110,6 +111,5 @@ def _base(run: FinishedRun, name: str) -> tuple[str, bool]:
     stage = name if name in run.settings else "dpo"
     while (base := str(run.settings[stage]["base"])) in run.models:
         stage = base
-    history = run.folder / "models" / stage / "history.json"
-    record = json.loads(history.read_text(encoding="utf-8")) if history.is_file() else {}
+    record = json_object(run.folder / "models" / stage / "history.json")
     return (str(record["base"]), True) if record.get("base_commit") else (portable(f"/{base}"), False)

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from amendment.constitutions import Constitution
 from amendment.errors import ConfigError, DataError, Problem
-from amendment.files import write_text
+from amendment.files import json_object, json_text, write_text
 from amendment.keys import WITH_KEY, KeyMatch, Scanner, key_variables, push_scanner
 from amendment.licenses import hub_problems
 from amendment.publishing.card import (
@@ -128,7 +128,7 @@ def prepare(
     }
     stages = run.outgoing.counts(run.manifest["stages"])
     shown = {"configuration": run.outgoing.configuration(), "stages": stages, "published": published}
-    manifest = json.dumps({**run.manifest, **shown}, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    manifest = json_text({**run.manifest, **shown}, is_ascii=False)
     files[MANIFEST] = run.outgoing.text(manifest)
     certificate = json.loads(files["certificate.json"]) if "certificate.json" in files else None
     body = run.outgoing.text(dataset_body(run, settings, configs, constitutions, certificate))
@@ -186,12 +186,10 @@ def _settings(
 def _check_untouched(run: FinishedRun, models: list[str]) -> None:
     """Refuse to publish files that the run did not make, or that a killed run left behind."""
     again = "run it again: amendment run FILE"
-    try:
-        status = json.loads((run.folder / "status.json").read_text(encoding="utf-8"))
-        running = status["running"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ConfigError(f"{run.folder}/status.json: not as a run leaves it; {again}") from None
-    if running:
+    status = json_object(run.folder / "status.json")
+    if "running" not in status:
+        raise ConfigError(f"{run.folder}/status.json: not as a run leaves it; {again}")
+    if running := status["running"]:
         raise ConfigError(
             f"{run.folder}: a run is in progress here, or was interrupted ({running}); let it finish, or {again}"
         )

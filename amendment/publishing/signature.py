@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from amendment.errors import ConfigError
+from amendment.files import json_text
 from amendment.libraries import need
 from amendment.publishing.manifest import MANIFEST, SIGNATURE
 
@@ -38,7 +39,7 @@ def signed(manifest: str, key: Path) -> str:
     payload = json.dumps(_statement(manifest), separators=(",", ":"), ensure_ascii=False).encode()
     signature = {"keyid": key_id(private.public_key()), "sig": _base64(private.sign(_encoded(payload)))}
     envelope = {"payload": _base64(payload), "payloadType": PAYLOAD, "signatures": [signature]}
-    return json.dumps(envelope, indent=1) + "\n"
+    return json_text(envelope)
 
 
 def signature_fault(folder: Path, key: Path) -> str | None:

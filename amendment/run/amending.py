@@ -7,7 +7,6 @@ its budget as the stage `amend`. Sealed labels are never read, nor comments on t
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -31,7 +30,7 @@ from amendment.calibration.store import Labels
 from amendment.constitutions import Constitution, Principle, load_constitution, write_constitution
 from amendment.data.pseudonyms import Pseudonyms
 from amendment.errors import ConfigError, DataError, Paused, Transient
-from amendment.files import write_text
+from amendment.files import json_object, json_text, write_text
 from amendment.hashing import HASH_PREFIX, content_id
 from amendment.keys import redact_logs
 from amendment.llm.concurrency import STAGE
@@ -157,7 +156,7 @@ def amend_run(
     (written / "constitution.yaml").unlink(missing_ok=True)
     if new:
         write_constitution(new, written / "constitution.yaml")
-    write_text(written / "evidence.json", json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    write_text(written / "evidence.json", json_text(document, is_ascii=False))
     return Amended(written, new, document, sent)
 
 
@@ -290,8 +289,8 @@ class _Amending:
     def plan(self, most: int) -> list[str]:
         """The calls at most, what they cost by the judge's calls so far, and what is sent where."""
         tests = 2 * self.entry.samples * (most + 1) * len(self.held_out)
-        judge, path = self.config.models[self.entry.model], self.folder / "spending.json"
-        spending = json.loads(path.read_text(encoding="utf-8"))["by stage and model"] if path.is_file() else []
+        judge = self.config.models[self.entry.model]
+        spending = json_object(self.folder / "spending.json").get("by stage and model", [])
         paid = [row for row in spending if row["stage"] == "judging" and row["model"] == judge.model]
         usd = sum(row["usd"] for row in paid) / max(sum(row["replies"] for row in paid), 1) * tests
         comments = sum(len(judged.comments) for judged in self.differences)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from amendment.errors import ConfigError
+from amendment.files import json_object
 from amendment.llm.specs import FUNCTION
 from amendment.records import Record
 from amendment.run.checks import LoadedRun
@@ -23,7 +24,7 @@ from amendment.run.context import PRESENTATION
 from amendment.run.runfile.config import RunFile
 from amendment.stages.contract import dump
 from amendment.text import plain
-from amendment.yamlfile import Document, Loc, read_yaml
+from amendment.yamlfile import Document, Loc, parts, read_yaml
 
 ASIDE = {"name", "budget", "prices", "publish"}
 """Parts of a run file that change how it is made, what it may cost and where it goes, and not what is made."""
@@ -59,13 +60,9 @@ class _ChangedDefault(NamedTuple):
         )
 
 
-def remembered(folder: Path) -> dict[str, Any] | None:
-    """The settings that the last start wrote down; None if they are missing or unreadable."""
-    try:
-        content = json.loads((folder / REMEMBERED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
+def remembered(folder: Path) -> dict[str, Any]:
+    """The settings that the last start wrote down; empty if they are missing or unreadable."""
+    return json_object(folder / REMEMBERED)
 
 
 def changes(config: RunFile, folder: Path) -> list[Change]:
@@ -98,7 +95,7 @@ def with_kept_defaults(loaded: LoadedRun, folder: Path) -> LoadedRun:
     """
     was, data = _resolved(folder), given_in(loaded.config)
     try:
-        then = RunFile.model_validate((remembered(folder) or {}).get(GIVEN) or _as_then(data, was))
+        then = RunFile.model_validate(remembered(folder).get(GIVEN) or _as_then(data, was))
         was, expected, now = _counting(was), _counting(dump(then)), _counting(dump(loaded.config))
         kept = [*_changed_defaults(was, expected, now, data)]
         for default in kept:
@@ -147,34 +144,26 @@ def _changed_defaults(was: Any, then: Any, now: Any, given: Any, loc: Loc = ()) 
 
 
 def _put(data: Any, default: _ChangedDefault) -> None:
-    *parts, last = default.loc
-    for part in parts:
+    *parents, last = default.loc
+    for part in parents:
         data = data.setdefault(part, {}) if isinstance(data, dict) else data[part]
     data[last] = default.was
 
 
 def _counting(data: Mapping[str, Any]) -> dict[str, Any]:
     """The parts of a run file that count for what is made."""
-    parts = {key: value for key, value in data.items() if key not in ASIDE}
-    parts["models"] = {
+    counting = {key: value for key, value in data.items() if key not in ASIDE}
+    counting["models"] = {
         name: {key: value for key, value in entry.items() if key not in PRESENTATION}
-        for name, entry in parts.get("models", {}).items()
+        for name, entry in counting.get("models", {}).items()
     }
-    return parts
+    return counting
 
 
 def _flat(data: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting that counts, by its path."""
-    return dict(_leaves(_counting(data), ""))
-
-
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
-    if parts is None:
-        yield path, value
-        return
-    for key, inner in parts:
-        yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+    settings = parts(_counting(data))
+    return {".".join(map(str, loc)): value for loc, value in settings if not isinstance(value, dict | list)}
 
 
 def _shown(value: Any) -> str:

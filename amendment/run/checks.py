@@ -44,7 +44,7 @@ from amendment.stages import stages_of
 from amendment.stages.contract import Ask, ConfigProblem, ConfigWarning
 from amendment.stages.inputs import unknown_raters
 from amendment.text import plain
-from amendment.yamlfile import Document, Loc, as_document, capped, did_you_mean, read_yaml, texts, validate
+from amendment.yamlfile import Document, as_document, capped, did_you_mean, parts, read_yaml, texts, validate
 
 _ROW = re.compile(r":? ?row \d|:\d")
 """The place of a row, after the name of its file."""
@@ -162,9 +162,9 @@ def _of_the_rest(document: Document, base: Path, problems: Iterable[Problem]) ->
     """
     bad = {problem.place.rpartition(": ")[2].partition(".")[0].partition("[")[0] for problem in problems}
     data = document.data if isinstance(document.data, dict) else {}
-    parts = {"name": "x", **{key: value for key, value in data.items() if key not in bad}}
+    good = {"name": "x", **{key: value for key, value in data.items() if key not in bad}}
     try:
-        config = RunFile.model_validate(parts)
+        config = RunFile.model_validate(good)
     except ValidationError:
         return []
     own = tuple(source for source in config.prompts if not isinstance(source, LilliputPrompts))
@@ -236,7 +236,9 @@ def _outside(
 ) -> list[Problem]:
     """Everything on this machine that keeps the run from being made; those of data files come last."""
     config, document = loaded.config, loaded.document
-    findings: list[ConfigProblem | ConfigWarning] = [*_constitution_problems(loaded), *_judge_problems(loaded)]
+    findings: list[ConfigProblem | ConfigWarning] = [*_constitution_problems(loaded)]
+    for ask in dict.fromkeys(ask for stage in stages_of(config) for ask in stage.asks() if ask.judge):
+        findings += _judge_problem(loaded, ask)
     for name, spec in config.models.items():
         findings += [(("models", name), message) for message in check_model(located(spec, loaded.base), environ)]
     rows: list[Problem] = []
@@ -284,7 +286,9 @@ def _with_lines(loaded: LoadedRun, problems: Iterable[Problem]) -> list[Problem]
 
 def _with_line(loaded: LoadedRun, problem: Problem) -> Problem:
     document, message = loaded.document, str(problem)
-    for loc, source in _sources(document.data):
+    for loc, source in parts(document.data):
+        if not isinstance(source, dict) or source.keys().isdisjoint(("path", "dataset")):
+            continue
         path, dataset = source.get("path"), source.get("dataset")
         file = str(loaded.base / str(path)) if path is not None else f"dataset {dataset}"
         rest = message.removeprefix(file)
@@ -298,18 +302,6 @@ def _with_line(loaded: LoadedRun, problem: Problem) -> Problem:
                 near = did_you_mean(Path(file).name, (sibling.name for sibling in Path(file).parent.iterdir()))
         return Problem(place, f"{message}{near}")
     return problem
-
-
-def _sources(data: Any, loc: Loc = ()) -> Iterator[tuple[Loc, dict[str, Any]]]:
-    """Every part of a run file that names a file or a dataset, with its place."""
-    if isinstance(data, dict):
-        if "path" in data or "dataset" in data:
-            yield loc, data
-        for key, inner in data.items():
-            yield from _sources(inner, (*loc, key))
-    elif isinstance(data, list):
-        for index, inner in enumerate(data):
-            yield from _sources(inner, (*loc, index))
 
 
 def _price_problems(loaded: LoadedRun, up_to_date: Collection[str]) -> list[Problem]:
@@ -331,12 +323,6 @@ def _constitution_problems(loaded: LoadedRun) -> Iterator[ConfigProblem]:
             load_constitution(name, base=loaded.base)
         except ConfigError as fault:
             yield from ((("constitution", index), str(problem)) for problem in fault.problems)
-
-
-def _judge_problems(loaded: LoadedRun) -> Iterator[ConfigProblem | ConfigWarning]:
-    for ask in dict.fromkeys(ask for stage in stages_of(loaded.config) for ask in stage.asks()):
-        if ask.judge:
-            yield from _judge_problem(loaded, ask)
 
 
 def _judge_problem(loaded: LoadedRun, ask: Ask) -> Iterator[ConfigProblem | ConfigWarning]:

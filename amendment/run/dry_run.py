@@ -273,7 +273,7 @@ class DryContext(RunContext):
 
 
 class _NoLedger:
-    """In place of a ledger: nothing is written, and no model has answered yet."""
+    """In place of a ledger: the run's, if there is one, to which nothing is written."""
 
     def __init__(self, stored: Reader | None) -> None:
         self._stored = stored
@@ -281,8 +281,8 @@ class _NoLedger:
     def is_as_cut(self, request_id: str) -> bool:
         return self._stored is not None and self._stored.is_as_cut(request_id)
 
-    def models(self) -> list[Any]:
-        return []
+    def find(self, request_id: str) -> bytes | None:
+        return self._stored.find(request_id) if self._stored else None
 
 
 class _Counting(Calls):

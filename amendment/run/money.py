@@ -18,7 +18,7 @@ from amendment.errors import ConfigError
 from amendment.llm.budget import Budget
 from amendment.llm.ledger_reading import OpenAttempt, Reader
 from amendment.llm.opening import shown_name
-from amendment.llm.prices import FREE, Price, PriceTable, most_cost, price_of
+from amendment.llm.prices import FREE, Price, PriceTable, least_bound, most_cost, price_of
 from amendment.llm.provider import RULES
 from amendment.llm.requests import Request, Tokens, most_tokens
 from amendment.llm.specs import AnthropicSpec, ModelSpec, OpenAISpec, RegisteredSpec
@@ -159,11 +159,7 @@ def _gone(request: Request, prices: Mapping[str, Price | None], table: PriceTabl
 
 
 def _worst(unpaid: _Unpaid) -> float:
-    """The highest cost of a lost call in USD; without its answer where nothing bounds that."""
-    is_batch = unpaid.call.batch is not None
-    worst = most_cost(unpaid.price, unpaid.tokens, batch=is_batch)
-    bare = unpaid.tokens._replace(output=0)
-    return worst if worst is not None else most_cost(unpaid.price, bare, batch=is_batch) or 0.0
+    return least_bound(unpaid.price, unpaid.tokens, batch=unpaid.call.batch is not None)
 
 
 @contextmanager

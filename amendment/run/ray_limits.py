@@ -106,12 +106,10 @@ class Desk:
             self._waiting.pop((worker, call), None)
         return None
 
-    async def answered(
-        self, worker: str, call: int, usage: Usage | None, work: float, allowances: Mapping[str, Allowance]
-    ) -> None:
+    async def answered(self, worker: str, call: int, usage: Usage | None, allowances: Mapping[str, Allowance]) -> None:
         """A reply has arrived."""
         if held := self._permits.pop((worker, call), None):
-            held[0].answered(held[1], usage, work=work, allowances=allowances)
+            held[0].answered(held[1], usage, allowances)
 
     async def failed(self, worker: str, call: int, key: _Key, fault: Transient | None) -> None:
         """A call came back without a reply."""
@@ -175,10 +173,8 @@ class RemoteEndpoint(Endpoint):
             await asyncio.Event().wait()  # the run stops, and with it this task
         return Permit(call, tokens, 0.0)
 
-    def answered(
-        self, permit: Permit, usage: Usage | None, *, work: float = 1.0, allowances: Mapping[str, Allowance] = {}
-    ) -> None:
-        self._desk.answered.remote(self._worker, permit.number, usage, work, allowances)
+    def answered(self, permit: Permit, usage: Usage | None, allowances: Mapping[str, Allowance] = {}) -> None:
+        self._desk.answered.remote(self._worker, permit.number, usage, allowances)
 
     def failed(self, permit: Permit, fault: Transient | None) -> None:
         self._desk.failed.remote(self._worker, permit.number, self._key, fault)

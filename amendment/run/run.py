@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
 from amendment import __version__
 from amendment.errors import AmendmentError, ConfigError, LedgerError, Problem
-from amendment.files import full_disk, is_full, write_over, write_text
+from amendment.files import full_disk, is_full, json_text, write_over, write_text
 from amendment.keys import redact_logs
 from amendment.llm.concurrency import STAGE
 from amendment.llm.functions import ModelFunction
@@ -77,13 +76,6 @@ class Result:
         from amendment.publishing.finished import FinishedRun
 
         return preference_dataset_dict({"train": [], "test": [], **FinishedRun(self.folder).rows})
-
-
-class _Reported(NamedTuple):
-    """The reports of a run."""
-
-    summary: dict[str, Any]
-    spending: dict[str, Any]
 
 
 class Run(AbstractContextManager["Run"]):
@@ -237,11 +229,12 @@ class Run(AbstractContextManager["Run"]):
                 if stage.name not in made and not self._place.is_up_to_date(stage):
                     made |= self._make(self._together(stage, wanted), stages)
             before = self._summary_bytes()
-            reported = self._report(stages)
+            summary, spending = self._report(stages)
             ran = tuple(stage.name for stage in wanted if stage.name in made)
             if ran or before != self._summary_bytes() or not (self.folder / REPORT).exists():
                 self._write_page()
-            return Result(folder=self.folder, **reported._asdict(), sent=self._context.sent - sent, ran=ran)
+            sent = self._context.sent - sent
+            return Result(folder=self.folder, summary=summary, spending=spending, sent=sent, ran=ran)
         except OSError as fault:
             if is_full(fault, self.folder):
                 raise LedgerError(full_disk(self.folder)) from fault
@@ -333,8 +326,10 @@ class Run(AbstractContextManager["Run"]):
 
         return ray_workers(self._context, [stage.name for stage in group])
 
-    def _report(self, stages: Sequence[RunStage], running: str | None = None, ended: str | None = None) -> _Reported:
-        """Write the state of the run: `status.json`, the spending and the summary.
+    def _report(
+        self, stages: Sequence[RunStage], running: str | None = None, ended: str | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Write the state of the run: `status.json`, the spending and the summary; returns summary and spending.
 
         Before and after each stage, so that a run that fails leaves no figures of other settings; the manifest at
         the end, however it comes. `running` are the names of stages, with commas between; `ended` says why this start
@@ -350,7 +345,7 @@ class Run(AbstractContextManager["Run"]):
             "done": done,
             "out of date": [stage.name for stage in stages if stage.name not in done and workspace.note(stage.name)],
         }
-        path, text = self.folder / "status.json", json.dumps(status, indent=1) + "\n"
+        path, text = self.folder / "status.json", json_text(status)
         try:
             write_text(path, text)
         except OSError as fault:
@@ -363,7 +358,7 @@ class Run(AbstractContextManager["Run"]):
         summary = write_summary(self.config, workspace, stages, spending)
         if running is None:
             write_manifest(self.folder, dump(self.config), summary, self._context.constitutions)
-        return _Reported(summary, spending)
+        return summary, spending
 
     def _summary_bytes(self) -> bytes | None:
         path = self.folder / "summary.json"

@@ -105,10 +105,9 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     lines = [plain(str(status["name"]))]
     width = max([15, *map(len, status["stages"])])
     for name in status["stages"]:
-        state = (
-            "running" if name in str(status["running"]).split(", ") else "done" if name in status["done"] else "to do"
-        )
-        state += " (out of date)" if state == "to do" and name in status.get("out of date", ()) else ""
+        state = "to do (out of date)" if name in status.get("out of date", ()) else "to do"
+        state = "done" if name in status["done"] else state
+        state = "running" if name in str(status["running"]).split(", ") else state
         counts = counts_shown(status["counts"].get(name, {}))
         lines.append(f"  {name:{width}} {state:8} {counts}".rstrip())
     if status.get("paid"):

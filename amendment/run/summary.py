@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from amendment import __version__
-from amendment.files import write_text
+from amendment.files import json_text, write_text
 from amendment.llm.client import Calls
 from amendment.llm.ledger_reading import Reader
 from amendment.records import Outcome
@@ -58,7 +58,7 @@ def write_summary(
         "missing": [stage.name for stage in stages if stage.name not in up_to_date],
         "out of date": [name for name in notes if name not in up_to_date],
     }
-    write_text(workspace.folder / "summary.json", json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    write_text(workspace.folder / "summary.json", json_text(summary))
     spent = spending_lines(over_all_starts(spending))
     page = [*_page(config, summary), *(["## calls", "", *spent, ""] if spent else [])]
     write_text(workspace.folder / "summary.md", "\n".join(page))
@@ -136,7 +136,7 @@ def write_spending(folder: Path, calls: Calls, *, pairs: int | None, possibly_pa
     """
     spending = {**_spending_of(calls.ledger, pairs=pairs), "possibly paid usd": possibly_paid}
     spending["notices"] = dict(calls.notices)
-    write_text(folder / "spending.json", json.dumps(spending, indent=1, allow_nan=False) + "\n")
+    write_text(folder / "spending.json", json_text(spending))
     return spending
 
 

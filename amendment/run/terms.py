@@ -7,14 +7,13 @@ would be asked again: what differs, what that costs, and a clear yes first. Not 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from amendment.errors import ConfigError
-from amendment.files import write_text
+from amendment.files import json_text, write_text
 from amendment.hashing import content_id
 from amendment.llm.ledger_reading import Reader
 from amendment.llm.specs import AnthropicSpec, OpenAISpec
@@ -149,9 +148,9 @@ def remember_settings(wanted: Sequence[RunStage], folder: Path, given: Mapping[s
     """
     before = remembered(folder)
     now = {stage.name: content_id(dict(stage.settings)) for stage in wanted}
-    settings = {**(before or {}), **now, GIVEN: given}
+    settings = {**before, **now, GIVEN: given}
     if settings != before:
-        write_text(folder / REMEMBERED, json.dumps(settings, indent=1) + "\n")
+        write_text(folder / REMEMBERED, json_text(settings))
 
 
 def _altered(stages: Sequence[RunStage], folder: Path) -> list[str] | None:
@@ -160,7 +159,7 @@ def _altered(stages: Sequence[RunStage], folder: Path) -> list[str] | None:
     None where the folder does not say. A stage that was not part of the run then is none of them.
     """
     before = remembered(folder)
-    if before is None:
+    if not before:
         return None
     present = {stage.name: content_id(dict(stage.settings)) for stage in stages}
     return [name for name, now in present.items() if before.get(name, now) != now]

@@ -229,13 +229,13 @@ class Workers:
         permit = await endpoint.acquire(100)
         self.flying += 1
         self.seen.append(self.flying)
-        at, work = now(), self.rng.uniform(20, 400)  # verdicts and answers
+        at, work = now(), self.rng.randint(20, 400)  # verdicts and answers
         async with self.slots:
             await asyncio.sleep(work / 50)
         self.longest = max(self.longest, now() - at)
         self.flying -= 1
         self.done += 1
-        endpoint.answered(permit, None, work=work)
+        endpoint.answered(permit, Usage(input_tokens=0, output_tokens=work))
 
 
 @pytest.mark.parametrize(("slots", "most"), [(1, 2), (2, 4), (8, 16)])

@@ -70,6 +70,11 @@ def state_of(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
+def test_a_judge_whose_verdicts_keep_a_schema_is_planned(written: Written, folder: Path) -> None:
+    path = written(TRIAL.replace("protocol: verdict, samples: 3", "protocol: structured"))
+    assert calls_of(planned(path, folder))["judging/judge"][1] > 0
+
+
 def test_calls_of_a_run_file_are_those_counted_by_hand(written: Written, folder: Path) -> None:
     # critique: 10 prompts x (1 draft + 2 rounds x (critique + revision)) = 50
     # candidates: 10 x 2 draws, of which the first asks what the draft asked already: 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from amendment.yamlfile import Loc
+from amendment.yamlfile import Loc, parts
 
 RETIRED: dict[str, str] = {
     "models.*.style_bias": "is gone; write self_bias, which makes a judge like its own manner",
@@ -41,18 +41,15 @@ RETIRED: dict[str, str] = {
 
 def retired_settings(data: Any) -> Iterator[tuple[Loc, str]]:
     """Each key or value of a run file that is in the table, with what to do about it."""
+    everything = [*parts(data)]
     for pattern, advice in RETIRED.items():
         path, _, value = pattern.partition("=")
-        for loc, found in _matches(data, tuple(path.split("."))):
-            if not value or str(found) == value:
+        names = path.split(".")
+        for loc, found in everything:
+            is_meant = len(loc) == len(names) and all(map(_fits, names, loc))
+            if is_meant and (not value or str(found) == value):
                 yield loc, advice
 
 
-def _matches(data: Any, path: tuple[str, ...], loc: Loc = ()) -> Iterator[tuple[Loc, Any]]:
-    if not path:
-        yield loc, data
-        return
-    parts = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    for key, inner in parts:
-        if path[0] in ("*", str(key)):
-            yield from _matches(inner, path[1:], (*loc, key))
+def _fits(name: str, key: str | int) -> bool:
+    return name in ("*", str(key))

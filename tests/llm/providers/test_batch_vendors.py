@@ -78,7 +78,7 @@ def test_a_line_asks_what_a_single_call_asks(server: FaultServer, question: Ask,
     async def both(service: BatchService, provider: HostedProvider) -> Any:
         request = question("Is the sky blue?", sampling={"max_tokens": 90})
         await provider.send(request)
-        return json.loads(service.line("s2-0", request).body)
+        return json.loads(service.line("s2-0", request))
 
     line = using(server, both, vendor)
     (sent,) = server.asks.values()
