@@ -353,8 +353,8 @@ def _judge_problem(loaded: LoadedRun, ask: Ask) -> Iterator[ConfigProblem | Conf
         yield ConfigWarning(
             ("models", entry.model, "max_tokens"),
             f"{entry.model} thinks before each verdict, within the same limit: found {limit:,}, expected "
-            f"{ROOM_TO_THINK:,} or more. A cut verdict is asked for once more, with twice the limit; then it "
-            "is invalid",
+            f"{ROOM_TO_THINK:,} or more. A cut verdict is asked for once more, with twice the limit; if it "
+            "is cut again, it is invalid",
         )
     if ask.role == "judge" and not folder.compares:
         yield (

@@ -103,7 +103,7 @@ def test_a_default_that_has_changed_stays_what_it_was_and_is_named(tmp_path: Pat
             margin, share = (line.replace(f"{tmp_path}/", "") for line in lines if "default" in line)
             assert margin == (
                 "run.yaml:13:3: judging.min_margin: the default was 0.05 when this folder's run was made, and is 0.0 "
-                "now. The run keeps 0.05. Write min_margin: 0.05 to keep it everywhere, or min_margin: 0.0 to take the "
+                "now. The run keeps 0.05. Write min_margin: 0.05 to keep it everywhere, or min_margin: 0.0 to use the "
                 "new one"
             )
             assert "dataset.test_share: the default was 0.5 " in share

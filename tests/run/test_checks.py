@@ -452,7 +452,7 @@ def test_a_judge_that_thinks_within_a_small_limit_is_warned_of(
     text += "prompts: [{lilliput: 4}]\ncritique: {model: w}\ncandidates: [{from: critique, take: draft_and_last}]\n"
     run = run_of(tmp_path, text + f"judging: {{judges: [{{model: j, protocol: {protocol}}}]}}\n")
     lines = run.check()
-    assert [line for line in run.plan().warnings if "thinks first" in line] == lines
+    assert [line for line in run.plan().warnings if "thinks before" in line] == lines
     assert len(lines) == is_warned
     assert not lines or "models.j.max_tokens: j thinks before each verdict, within the same limit: found " in lines[0]
 

@@ -77,7 +77,7 @@ def test_the_run_ends_with_the_exit_code_of_a_gate(judged: Path) -> None:
         command, cwd=judged, capture_output=True, text=True, timeout=200, check=False, env=environment
     )
     assert ended.returncode == 5, ended.stderr
-    assert "run/certificate.md says what was found" in ended.stderr
+    assert "run/certificate.md has the figures" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
