@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import sqlite3
@@ -40,6 +41,16 @@ def write_text(path: Path, text: str) -> None:
     """Write a whole text file, or leave the old one."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any, *, ensure_ascii: bool = True) -> None:
+    """Write a JSON file as a whole, without nan."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=ensure_ascii) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file. Raises OSError, and ValueError where it is none."""
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def write_over(path: Path, text: str) -> None:

@@ -8,7 +8,6 @@ Covered: a run's folder, finished or not, and an audit's. Not covered: the chapt
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from amendment.errors import ConfigError
+from amendment.files import read_json
 from amendment.report.plots import Plot
 from amendment.statistics import Estimate, by_length, estimate
 
@@ -140,7 +140,7 @@ class Written:
         """The object in a JSON file; empty where there is no such file. Raises ConfigError where it is damaged."""
         path = self.folder / name
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = read_json(path)
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError) as fault:

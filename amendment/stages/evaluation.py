@@ -7,7 +7,6 @@ words, which is an answer: an empty one. The truth is looked at here alone, afte
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -23,7 +22,7 @@ from amendment.data.inputs import read_inputs
 from amendment.data.source_rows import source_state
 from amendment.data.sources import PromptFile
 from amendment.errors import AmendmentError, ConfigError, DataError
-from amendment.files import folder_state, write_text
+from amendment.files import folder_state, read_json, write_json
 from amendment.hashing import content_id
 from amendment.keys import masked
 from amendment.llm.embeddings import missing_embeddings
@@ -282,7 +281,7 @@ class EvaluateStage(Stage):
 
     def texts(self, folder: Path) -> list[str]:
         lines = []
-        for example in json.loads((folder / EXAMPLES).read_text(encoding="utf-8")):
+        for example in read_json(folder / EXAMPLES):
             lines.append(f"- {plain(masked(example['prompt']))}")
             answers = example["answers"].items()
             lines += [f"  - {plain(name)}: {plain(masked(text), longest=400)}" for name, text in answers]
@@ -316,7 +315,7 @@ class EvaluateStage(Stage):
         if config.over_refusal and harmless:
             refusals, counts["over-refusal"] = find_refusals(context, config.over_refusal, harmless, drawn)
             artefacts.append(write("evaluate/refusals", PolicyRefusal, refusals))
-        write_text(context.workspace.path(EXAMPLES), json.dumps(_examples(answers), indent=1) + "\n")
+        write_json(context.workspace.path(EXAMPLES), _examples(answers))
         flat = [answer.answer for of_policy in drawn.values() for answer in of_policy if answer.answer]
         artefacts += [write("evaluate/answers", Candidate, flat), "evaluate/endings", EXAMPLES]
         return StageResult(tuple(artefacts), counts)

@@ -9,7 +9,6 @@ Not covered: what is edited and what the answers come to, which `audit.probes` s
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -36,7 +35,7 @@ from amendment.constitutions import Constitution, Principle, load_constitution
 from amendment.data.sources import Name, OneOrMore
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, ConfigError, ProviderError, Transient
-from amendment.files import write_text
+from amendment.files import write_json
 from amendment.hashing import content_id
 from amendment.llm.concurrency import Tally, flow
 from amendment.llm.model import Ending, Model, Unusable, ending_of, usable
@@ -187,7 +186,7 @@ class ProbesStage(Stage):
         rows = list(probe_rows(context.workspace))
         variants = variant_agreements(rows)
         report = probe_json(probe_report(rows), variants)
-        write_text(context.workspace.folder / FIGURES, json.dumps(report, indent=1, allow_nan=False) + "\n")
+        write_json(context.workspace.folder / FIGURES, report)
         gates = [{name: row[name] for name in ("judge", "probe", "gate", "found")} for row in report["probes"]]
         counts = {"comparisons": len(subjects), **endings, self.name: gates}
         if writer:

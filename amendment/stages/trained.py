@@ -6,7 +6,6 @@ Promised: rows are of prompts of the train split alone.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -17,6 +16,7 @@ from amendment.audit.figures import percent
 from amendment.calibration.samples import SpotCheckSettings
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, MissingExtra, TrainingError
+from amendment.files import read_json
 from amendment.llm.specs import found_folder
 from amendment.llm.weights import weights_state
 from amendment.records import Candidate, Part, Preference, Prompt, text_of
@@ -182,7 +182,7 @@ def smoothed(workspace: Workspace, name: str, config: Any) -> Smoothed:
     TrainingError where nothing was calibrated, and where the labels say nothing."""
     if config.label_smoothing != "estimated":
         return Smoothed(config, {})
-    recipe = json.loads(workspace.path(CALIBRATOR).read_text(encoding="utf-8"))
+    recipe = read_json(workspace.path(CALIBRATOR))
     rate = recipe.get("expected flip rate")
     if rate is None:
         reason = recipe.get("reason", "no reason is on record")

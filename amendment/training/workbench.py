@@ -32,7 +32,7 @@ from transformers.trainer_callback import ExportableState
 
 import amendment
 from amendment.errors import ConfigError, Problem, TrainingError
-from amendment.files import file_hash
+from amendment.files import file_hash, read_json
 from amendment.llm.packed import cores, packed
 from amendment.llm.rendering import Renderer
 from amendment.llm.weights import weights_of
@@ -209,7 +209,7 @@ class Workbench:
         """
         if (checkpoint := last_checkpoint(self.state)) is None:
             return None
-        state = json.loads(Path(checkpoint, "trainer_state.json").read_text(encoding="utf-8"))
+        state = read_json(Path(checkpoint, "trainer_state.json"))
         wrote = state["stateful_callbacks"][Watch.__name__]["attributes"]["launch"]
         if launch == wrote:
             return checkpoint
@@ -424,7 +424,7 @@ def last_checkpoint(state: Path) -> str | None:
     """The newest checkpoint that is whole: transformers writes `trainer_state.json` last."""
     for folder in sorted(state.glob("checkpoint-*"), key=lambda path: -int(path.name.rpartition("-")[2])):
         try:
-            json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
+            read_json(folder / "trainer_state.json")
         except (OSError, ValueError):
             continue
         return str(folder)
