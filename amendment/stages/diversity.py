@@ -63,8 +63,7 @@ class DiversitySettings(Part):
         """The reference: the first answer to each prompt, by its id; empty where the run file names none."""
         if self.reference is None:
             return {}
-        bare = RunSettings(name=settings.name, seed=settings.seed)
-        inputs = read_inputs(bare.model_copy(update={"candidates": (self.reference,)}), base, glimpse=glimpse)
+        inputs = read_inputs(settings.bare(candidates=(self.reference,)), base, glimpse=glimpse)
         answers = reversed(inputs.candidates.values())
         return {answer.prompt_id: (inputs.prompts[answer.prompt_id], answer) for answer in answers}
 

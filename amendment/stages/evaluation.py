@@ -17,13 +17,11 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from amendment.constitutions import load_constitution
 from amendment.data.inputs import read_inputs
 from amendment.data.source_rows import source_state
 from amendment.data.sources import PromptFile
 from amendment.errors import AmendmentError, ConfigError, DataError
 from amendment.files import folder_state, read_json, write_json
-from amendment.hashing import content_id
 from amendment.keys import masked
 from amendment.llm.embeddings import missing_embeddings
 from amendment.llm.model import Model
@@ -44,12 +42,13 @@ from amendment.stages.contract import (
     constitution_key,
     dump,
     is_lilliput,
+    judge_key,
     rules_key,
 )
 from amendment.stages.endings import write_endings
 from amendment.stages.evaluation_lines import evaluation_lines
 from amendment.stages.kinship import independence
-from amendment.stages.pairs import DatasetConfig, has_pairs, unseen
+from amendment.stages.pairs import DatasetConfig, has_pairs, trained_prompts, unseen_prompts
 from amendment.stages.policies import (
     Answers,
     Asked,
@@ -190,8 +189,7 @@ class EvaluateStage(Stage):
         for name in self.config.policies:
             key |= context.model_key(name) if name not in self.settings.policies else {}
         for place, entry in self.config.judges:
-            folder = load_judge_folder(entry.protocol, base=context.base)
-            key |= {**context.model_key(entry.model), f"judge {entry.protocol}": folder.hash}
+            key |= judge_key(context, entry)
             key |= constitution_key(context) if place[0] != "over_refusal" else {}  # a refusal has no principle
             key[f"standing of {place[0]}"] = independence(context.config, entry, context.base)
         if has_checks(context.rules):
@@ -270,8 +268,8 @@ class EvaluateStage(Stage):
         config = self.config
         if not (config.judge or config.violations or config.over_refusal or is_lilliput(self.settings)):
             with suppress(ConfigError):  # reported where constitutions are checked
-                constitutions = [load_constitution(name, base=base) for name in self.settings.constitution]
-                if not (config.policies and has_checks((*constitutions, *verifier_rules(self.settings)))):
+                rules = (*self.settings.constitutions_in(base), *verifier_rules(self.settings))
+                if not (config.policies and has_checks(rules)):
                     yield ("evaluate",), NO_MEASURE
         if config.embeddings and (missing := missing_embeddings(config.embeddings, base)):
             yield ConfigWarning(("evaluate", "embeddings"), f"{missing}. Without it the topic is not measured")
@@ -321,10 +319,8 @@ class EvaluateStage(Stage):
         return StageResult(tuple(artefacts), counts)
 
     def _draws(self, context: Context) -> list[Draw]:
-        """The first held-out prompts by a seeded hash, so that a larger number keeps the smaller one's prompts."""
-        test = unseen(context)
-        prompts = [prompt for prompt in context.prompts().values() if prompt.id in test]
-        prompts.sort(key=lambda prompt: content_id(["evaluate", context.config.seed, prompt.id]))
+        """The first held-out prompts."""
+        prompts = unseen_prompts(context)
         if not (prompts or self.config.own_prompts):
             raise AmendmentError(
                 "evaluate: no prompt is held out; set dataset.test_share above 0 or bring more prompts"
@@ -378,8 +374,8 @@ def harmless_prompts(context: Context, part: OverRefusal, evaluated: Iterable[Pr
         if helpful_files(context.config):
             trained |= {*read_helpful(context.config, context.base).prompts}
         trained -= context.held_out()
-        if has_pairs(context.config) and not context.is_rehearsed:
-            trained |= {pair.prompt_id for pair in context.workspace.rows("dataset/train", Preference)}
+        if has_pairs(context.config):
+            trained |= trained_prompts(context)
     kept = [prompt for prompt in prompts if prompt.id not in trained]
     counts = {"of categories": len(of_category)} if part.categories else {}
     if part.prompts:

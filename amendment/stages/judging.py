@@ -55,6 +55,7 @@ from amendment.stages.contract import (
     StageResult,
     Step,
     dump,
+    judge_key,
     open_judge,
     rules_key,
 )
@@ -175,8 +176,7 @@ class JudgingStage(Stage):
             "take": [dump(source) for source in self.settings.parts(ChainSource)],
         }
         for entry in self.config.every_judge:
-            key |= context.model_key(entry.model)
-            key[f"judge {entry.protocol}"] = load_judge_folder(entry.protocol, base=context.base).hash
+            key |= judge_key(context, entry)
         return key
 
     def asks(self) -> Iterator[Ask]:

@@ -78,11 +78,9 @@ def read_mix(settings: RunSettings, base: Path, *, glimpse: bool = False) -> lis
     """
     read: list[_Read] = []
     problems: list[Problem] = []
-    bare = RunSettings(name=settings.name, seed=settings.seed)
     for label, source in mix_labels(settings.need(DatasetConfig)).items():
         try:
-            alone = bare.model_copy(update={"pairs": (source,)})
-            read.append(_Read(label, read_inputs(alone, base, glimpse=glimpse)))
+            read.append(_Read(label, read_inputs(settings.bare(pairs=(source,)), base, glimpse=glimpse)))
         except DataError as fault:
             problems += fault.problems
     if problems:
