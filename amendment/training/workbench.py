@@ -360,7 +360,8 @@ class LengthPools(Sampler[int]):
 
 
 class Steady:
-    """Put before a trainer of TRL. `lengths` (tokens of each row) has to be set before `train`."""
+    """Put before a trainer of TRL, for rows in token ids with their reference log-probabilities: TRL's own class would
+    tokenise them again. `lengths` (tokens of each row) has to be set before `train`."""
 
     lengths: Sequence[int] = ()
     args: Any
@@ -368,6 +369,12 @@ class Steady:
 
     def _send_telemetry(self) -> None:
         """TRL reports each start to its makers' server; a user of this package has not agreed to that."""
+
+    def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
+        return dataset
+
+    def _precompute_ref_logps(self, dataset: Any, *_: Any) -> Any:
+        return dataset
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthPools:
         # The epoch is asked for, not counted: a training that goes on begins in the midst of a later one.
