@@ -424,8 +424,7 @@ def _of_harm(written: Written, shown: Sequence[Headline | None]) -> Headline | N
 
     for harm in harms(written.stages.get("evaluate", {})):
         if not any(headline and headline.label.startswith(harm.figure) for headline in shown):
-            after, _, before = harm.policies.partition(" - ")
-            return Headline(f"{harm.figure}, from “{before}” to “{after}”", harm.value, harm.interval)
+            return Headline(f"{harm.figure}, from “{harm.first}” to “{harm.policy}”", harm.value, harm.interval)
     return None
 
 
@@ -434,13 +433,13 @@ def _cost(written: Written) -> Headline | None:
     return Headline("for each pair", f"{each['usd']:.4f} USD") if each.get("usd") else None
 
 
-def share_headline(label: str, value: Any, left_out: str = "") -> Headline | None:
-    """A share as a headline; None where it was not measured. `left_out` says of what it does not count."""
+def share_headline(label: str, value: Any) -> Headline | None:
+    """A share as a headline; None where it was not measured."""
     figure = estimate(value)
     if figure is None:
         return None
     interval = "no interval" if math.isnan(figure.low) else f"{100 * figure.low:.1f} to {100 * figure.high:.1f} %"
-    return Headline(label, f"{100 * figure.value:.1f} %", f"{interval}, n\u00a0=\u00a0{figure.n:,}{left_out}")
+    return Headline(label, f"{100 * figure.value:.1f} %", f"{interval}, n\u00a0=\u00a0{figure.n:,}")
 
 
 def _before_use(written: Written) -> list[str]:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from xml.etree import ElementTree
 
 from amendment.hashing import content_id
-from amendment.statistics import Estimate
+from amendment.statistics import Estimate, estimate
 from amendment.text import visible
 
 if TYPE_CHECKING:
@@ -82,6 +82,11 @@ class IntervalRow:
     label: str
     estimate: Estimate
     series: str = ""
+
+
+def interval_rows(figures: Iterable[tuple[str, Any]], series: str = "") -> list[IntervalRow]:
+    """A row for each figure, by its label, that was measured, as the files hold them."""
+    return [IntervalRow(label, figure, series) for label, value in figures if (figure := estimate(value))]
 
 
 @dataclass(frozen=True, kw_only=True)

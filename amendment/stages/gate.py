@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,16 +85,10 @@ def _open_seal(workspace: Workspace) -> int:
         if SEALED not in tables or not workspace.count(SEALED):
             return labels.seal_openings()
         count = labels.open_seal(content_id([workspace.digest(name) for name in tables]))
-    certified = _certified(workspace)
-    return max(count, certified[0]["opened"]) if certified else count
-
-
-def _certified(workspace: Workspace) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Report and gate as the run's own certificate has them; None where it has none."""
-    try:
-        return certified_part(read_json(workspace.path("certificate.json")))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    with suppress(OSError, ValueError, KeyError, TypeError):  # the run has no certificate of its labels yet
+        report, _ = certified_part(read_json(workspace.path("certificate.json")))
+        count = max(count, report["opened"])
+    return count
 
 
 def gates_of(report: SpotCheck, certificate: Certificate) -> tuple[Gate, ...]:

@@ -9,7 +9,6 @@ were made from, answers that come from files, and the simulated world, where the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +60,16 @@ def kinship_warnings(config: RunSettings, *, decides: bool = True) -> list[str]:
     is in no label."""
     judging = config.part(JudgingConfig)
     judges = [entry.model for entry in judging.every_judge] if judging and decides else []
-    warnings = [*_unlabelled(config)]
+    critique, sources = config.part(CritiqueConfig), config.parts(ModelSource)
+    writers = [*([critique.model] if critique else []), *(source.model for source in sources)]
+    warnings = []
+    if judging and judging.judge_labelled and not (config.pairs or config.verdicts or config.parts(ConstructConfig)):
+        warnings.append(
+            "judging.judge_labelled changes nothing: the run has no verdicts or pairs of your own that the judge could "
+            "be measured on, and constructs none; name people's labels under verdicts, or leave it out"
+        )
     for judge in dict.fromkeys(judges):
-        for writer in _writers(config):
+        for writer in dict.fromkeys(writers):
             if why := _relation(config, judge, writer):
                 warnings.append(
                     f"The judge {_named(config, judge)} and the writer {_named(config, writer)} {why}, so a preference "
@@ -73,29 +79,12 @@ def kinship_warnings(config: RunSettings, *, decides: bool = True) -> list[str]:
     return warnings
 
 
-def _unlabelled(config: RunSettings) -> Iterator[str]:
-    judging = config.part(JudgingConfig)
-    if judging and judging.judge_labelled and not (config.pairs or config.verdicts or config.parts(ConstructConfig)):
-        yield (
-            "judging.judge_labelled changes nothing: the run has no verdicts or pairs of your own that the judge could "
-            "be measured on, and constructs none; name people's labels under verdicts, or leave it out"
-        )
-
-
 def _relation(config: RunSettings, first: str, second: str) -> str | None:
     """How the models behind two short names are related, such as "are the same model"; None where they are not."""
     one, other = _model_of(config, first), _model_of(config, second)
     if not (one and other and are_related(one, other)):
         return None
     return "are the same model" if one == other else f"are both of the family {family_of(one)}"
-
-
-def _writers(config: RunSettings) -> Iterator[str]:
-    """The models that write what is compared, by their short names."""
-    critique = config.part(CritiqueConfig)
-    names = [critique.model] if critique else []
-    names += [source.model for source in config.parts(ModelSource)]
-    yield from dict.fromkeys(names)
 
 
 def _model_of(config: RunSettings, name: str) -> str | None:
