@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from sys import intern
@@ -155,7 +155,7 @@ class _Described(NamedTuple):
 
     model: str | None = None
     length: int | None = None
-    marks: dict[str, float] | None = None
+    marks: Mapping[str, float] | None = None
     likeness: str | None = None
 
     @classmethod

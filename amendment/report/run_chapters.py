@@ -182,13 +182,10 @@ def _logged(history: Sequence[Json]) -> Iterator[tuple[str, Sequence[Curve]]]:
     for title, names in PANELS.items():
         curves = []
         for key, name in names.items():
-            points = [
-                (row["step"], row[key]) for row in rows if isinstance(row.get(key), int | float) and "step" in row
-            ]
-            if len(points) > 1:
-                curves.append(
-                    Curve(name=name, steps=[step for step, _ in points], values=[value for _, value in points])
-                )
+            drawn = [row for row in rows if isinstance(row.get(key), int | float) and "step" in row]
+            if len(drawn) > 1:
+                steps, values = ([row[part] for row in drawn] for part in ("step", key))
+                curves.append(Curve(name=name, steps=steps, values=values))
         if curves:
             yield title, curves
 
