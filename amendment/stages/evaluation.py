@@ -21,11 +21,10 @@ from amendment.data.inputs import read_inputs
 from amendment.data.source_rows import source_state
 from amendment.data.sources import PromptFile
 from amendment.errors import AmendmentError, ConfigError, DataError
-from amendment.files import folder_state, read_json, write_json
+from amendment.files import read_json, write_json
 from amendment.keys import masked
 from amendment.llm.embeddings import missing_embeddings
 from amendment.llm.model import Model
-from amendment.llm.specs import found_folder
 from amendment.preference import load_judge_folder
 from amendment.records import Candidate, Part, Preference, Prompt, text_of
 from amendment.simulator import ATTRIBUTES, BANNER, Truth, knows, truth
@@ -45,6 +44,7 @@ from amendment.stages.contract import (
     judge_key,
     rules_key,
 )
+from amendment.stages.diversity import embeddings_state
 from amendment.stages.endings import write_endings
 from amendment.stages.evaluation_lines import evaluation_lines
 from amendment.stages.kinship import independence
@@ -195,10 +195,7 @@ class EvaluateStage(Stage):
         if has_checks(context.rules):
             key |= rules_key(context.rules)
         if embeddings := self.config.embeddings:
-            key["embeddings"] = [
-                folder_state(Path(found_folder(embeddings, context.base))),
-                missing_embeddings(embeddings, context.base),
-            ]
+            key["embeddings"] = embeddings_state(embeddings, context.base)
         if self.config.own_prompts:
             sources = (*self.config.own_prompts, *helpful_files(self.settings))
             key["files"] = [source_state(source, context.base) for source in sources]
