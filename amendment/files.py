@@ -43,6 +43,16 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_json(path: Path, value: Any, *, ensure_ascii: bool = True) -> None:
+    """Write a JSON file as a whole, without nan."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=ensure_ascii) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file. Raises OSError, and ValueError where it is none."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def write_over(path: Path, text: str) -> None:
     """Overwrite a text file within the disk space that it already has, which works on a full disk too; leave the file
     alone if that space is too small. A power failure may leave a mixture of old and new text."""

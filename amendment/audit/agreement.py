@@ -187,9 +187,13 @@ def group(data: AuditData, members: Sequence[tuple[int, Rater]], draws: Resampli
 
 
 def _within(data: AuditData, counts: Codes, rule: TieRule, draws: Resampling) -> Estimate:
-    scores, pairs = _paired_shares(counts, counts, rule, same=True)
-    known = pairs > 0
-    return share(np.clip(scores[known] / pairs[known], 0, 1), data.prompt[known], draws.level)
+    """The share of each item's pairs of members who agree; nobody is paired with themselves."""
+    weight, score = (
+        np.einsum("ik,kl,il->i", counts, table, counts) - np.einsum("ik,k->i", counts, np.diag(table))
+        for table in (rule.weight, rule.score * rule.weight)
+    )
+    known = weight > 0
+    return share(np.clip(score[known] / weight[known], 0, 1), data.prompt[known], draws.level)
 
 
 def _two_raters(data: AuditData, first: tuple[int, Rater], second: tuple[int, Rater], draws: Resampling) -> TwoRaters:
@@ -243,15 +247,3 @@ def _ac1(data: AuditData, counts: Numbers | Codes, prompts: Codes, draws: Resamp
     """Gwet's AC1 of verdicts counted as A, tie and B; over A and B alone where nobody says tie, and no split is one."""
     can_tie = bool((data.votes.value == TIE).any() or counts[:, TIE].any())
     return gwet_ac1(counts if can_tie else counts[:, [A, B]], prompts, resampling=draws)
-
-
-def _paired_shares(one: Codes, other: Codes, rule: TieRule, *, same: bool = False) -> tuple[Numbers, Numbers]:
-    """Sums over all pairs of one verdict from each side: score and number of pairs, per item.
-
-    `one` and `other` count verdicts: a row per item, columns A, tie and B. With `same` both are the same people, and
-    nobody is paired with themselves.
-    """
-    own = np.einsum("ik,k->i", one, np.diag(rule.score * rule.weight)) if same else 0.0
-    alone = np.einsum("ik,k->i", one, np.diag(rule.weight)) if same else 0.0
-    scores = np.einsum("ik,kl,il->i", one, rule.score * rule.weight, other)
-    return scores - own, np.einsum("ik,kl,il->i", one, rule.weight, other) - alone

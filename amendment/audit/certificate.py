@@ -131,14 +131,18 @@ class Certificate:
     def outcome(self, judge: str) -> str:
         """The gates of one judge in a line: those that failed or warn, worst first ("FAIL order"), else those that
         passed and how many others could not be measured."""
-        own = [gate for gate in self.gates if gate.judge == judge]
-        by_outcome = {name: [gate.check for gate in own if gate.outcome == name] for name in ("FAIL", "WARN", "PASS")}
-        passed = by_outcome.pop("PASS")
-        raised = [f"{name} {check}" for name, checks in by_outcome.items() for check in checks]
-        if raised or not passed:
+        checks = self.checks(judge)
+        raised = [f"{name} {check}" for name in ("FAIL", "WARN") for check in checks[name]]
+        if raised or not checks["PASS"]:
             return ", ".join(raised) or "not measured"
-        left = len(own) - len(passed)
-        return f"PASS {', '.join(passed)}" + (f"; {left} not measured" if left else "")
+        left = len(checks["not measured"])
+        return f"PASS {', '.join(checks['PASS'])}" + (f"; {left} not measured" if left else "")
+
+    def checks(self, judge: str) -> dict[str, list[str]]:
+        """The names of one judge's gates by their outcomes, the worst first."""
+        own = [gate for gate in self.gates if gate.judge == judge]
+        outcomes = ("FAIL", "WARN", "PASS", "not measured")
+        return {outcome: [gate.check for gate in own if gate.outcome == outcome] for outcome in outcomes}
 
     @property
     def persons(self) -> tuple[str, ...]:

@@ -58,8 +58,6 @@ def rounded(share: float) -> str:
 
 def points(estimate: Estimate | None) -> str:
     """A difference of shares in percentage points: -9.8 (-13.1 to -6.4)."""
-    if estimate is not None and not math.isnan(estimate.low):
-        estimate = estimate._replace(low=max(estimate.low, -1.0), high=min(estimate.high, 1.0))
     return _shown(estimate, 100, "+.1f")
 
 

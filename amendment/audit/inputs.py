@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from sys import intern
@@ -123,23 +123,13 @@ def _item(item: JoinedComparison) -> ComparisonInfo:
     content = item.content
     prompt = item.prompt_id or item.prompt or None
     lengths = (content.length_a, content.length_b) if content else (None, None)
-    answers = _answers(item)
-    marks_a, marks_b = (marks_of(text) if isinstance(text, str) else None for text in answers)
-    same_a, same_b = map(_likeness, answers)
     has_texts = item.prompt or not item.prompt_id  # equal answers to other prompts are no copies
-    return ComparisonInfo(
-        prompt=prompt,
-        category=item.category,
-        model_a=item.model_a,
-        model_b=item.model_b,
-        length_a=lengths[0],
-        length_b=lengths[1],
-        marks_a=marks_a,
-        marks_b=marks_b,
-        answer_a=same_a,
-        answer_b=same_b,
-        texts=(item.prompt, *sorted((content.a, content.b))) if content and has_texts else None,
+    described = (
+        _Described(model, length, marks_of(text) if isinstance(text, str) else None, _likeness(text))
+        for model, length, text in zip((item.model_a, item.model_b), lengths, _answers(item), strict=True)
     )
+    texts = (item.prompt, *sorted((content.a, content.b))) if content and has_texts else None
+    return _compared(prompt, item.category, *described)._replace(texts=texts)
 
 
 def _answers(item: JoinedComparison) -> tuple[Any, Any]:
@@ -165,7 +155,7 @@ class _Described(NamedTuple):
 
     model: str | None = None
     length: int | None = None
-    marks: dict[str, float] | None = None
+    marks: Mapping[str, float] | None = None
     likeness: str | None = None
 
     @classmethod
@@ -173,6 +163,21 @@ class _Described(NamedTuple):
         text = text_of(answer.messages)
         marks: dict[str, float] = {**marks_of(text), **({"revised": 1} if answer.kind == "revision" else {})}
         return cls(answer.origin.model, len(text) or None, marks, likeness(answer.messages))
+
+
+def _compared(prompt: str | None, category: str | None, a: _Described, b: _Described) -> ComparisonInfo:
+    return ComparisonInfo(
+        prompt=prompt,
+        category=category,
+        model_a=a.model,
+        model_b=b.model,
+        length_a=a.length,
+        length_b=b.length,
+        marks_a=a.marks,
+        marks_b=b.marks,
+        answer_a=a.likeness,
+        answer_b=b.likeness,
+    )
 
 
 def votes_of_run(
@@ -192,19 +197,8 @@ def votes_of_run(
         a, b = sorted(verdict.shown)
         name = intern(Comparison(verdict.prompt_id, a, b).id)
         if name not in inputs.items:
-            first, second = answers.get(a, unknown), answers.get(b, unknown)
-            inputs.items[name] = ComparisonInfo(
-                prompt=verdict.prompt_id,
-                category=categories.get(verdict.prompt_id),
-                model_a=first.model,
-                model_b=second.model,
-                length_a=first.length,
-                length_b=second.length,
-                marks_a=first.marks,
-                marks_b=second.marks,
-                answer_a=first.likeness,
-                answer_b=second.likeness,
-            )
+            described = (answers.get(answer, unknown) for answer in (a, b))
+            inputs.items[name] = _compared(verdict.prompt_id, categories.get(verdict.prompt_id), *described)
         inputs.votes.append(_vote(verdict, name, "A" if verdict.shown[0] == a else "B"))
         if verdict.invalid and verdict.reasoning and verdict.rater_kind != "person":
             inputs.unread.setdefault(verdict.rater, []).append(excerpt(verdict.reasoning))

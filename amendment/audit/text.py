@@ -113,11 +113,8 @@ def _gates(certificate: Certificate) -> Iterator[str]:
     """A line for each judge: what failed, what warns, what passed, what was not measured."""
     names = [conclusion.judge for conclusion in certificate.conclusions[:MOST_JUDGES] if conclusion.judge]
     for name in names:
-        own = [gate for gate in certificate.gates if gate.judge == name]
         by_outcome = [
-            f"{outcome}: {', '.join(checks)}"
-            for outcome in ("FAIL", "WARN", "PASS", "not measured")
-            if (checks := [gate.check for gate in own if gate.outcome == outcome])
+            f"{outcome}: {', '.join(checks)}" for outcome, checks in certificate.checks(name).items() if checks
         ]
         yield f"{f'- Gates of {cell(name)}' if len(names) > 1 else 'Gates'}: {'; '.join(by_outcome)}."
     yield from [""] if names else []

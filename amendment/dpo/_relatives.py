@@ -38,14 +38,8 @@ _TESTED = "1.16.0"
 
 
 class UnpairedKTO(steady(KTOTrainer)):  # type: ignore[misc]  # untyped base
-    """Takes rows in token ids, with their KL answers and reference log-probabilities, in the order in which they lie.
-    TRL's own class would tokenise them again and draw the KL answers from neighbours, whatever their prompts."""
-
-    def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
-        return dataset
-
-    def _precompute_ref_logps(self, dataset: Dataset, *_: Any) -> Dataset:
-        return dataset
+    """Takes rows with their KL answers in the order in which they lie. TRL's own class would draw the KL answers from
+    neighbours, whatever their prompts."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         return SequentialSampler(self.train_dataset)

@@ -119,7 +119,7 @@ def dpo_trainer(
         column = np.full(len(pairs), np.nan, dtype=np.float32)  # were one drawn after all, its loss would tell
         column[rows] = values
         columns[f"ref_{side}_logps"] = column
-    trainer = TokenDPO(
+    trainer = steady(WeightedDPOTrainer)(
         model=bench.causal_model(),
         args=args,
         train_dataset=Dataset.from_dict(columns),
@@ -136,16 +136,6 @@ def _pair_logps(
     sides = [(pair.prompt_ids, ids) for pair in pairs for ids in (pair.chosen_ids, pair.rejected_ids)]
     logps = completion_logps(model, tokenizer, sides)
     return logps[0::2], logps[1::2]
-
-
-class TokenDPO(steady(WeightedDPOTrainer)):  # type: ignore[misc]  # untyped base
-    """Takes pairs in token ids, which TRL's own class would tokenise again, with their reference log-probabilities."""
-
-    def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
-        return dataset
-
-    def _precompute_ref_logps(self, dataset: Dataset, *_: Any) -> Dataset:
-        return dataset
 
 
 class StartsAtReference(TrainerCallback):

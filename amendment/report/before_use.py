@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -88,8 +88,8 @@ class Harm(NamedTuple):
     """A figure of a scorecard by which a policy is worse than the first one, and not by chance."""
 
     figure: str
-    policies: str
-    """The worse one and the first, as in `dpo - base`."""
+    policy: str
+    first: str
     value: str
     """From the first to the worse one."""
     interval: str
@@ -112,25 +112,24 @@ def harms(evaluate: Json) -> list[Harm]:
     found: list[tuple[float, Harm]] = []
     for title, sign, policies, pair, change in changes:
         if sign * change.value > 0 and is_beyond_chance(change, len(changes)):
-            after, _, before = pair.partition(" - ")
-            value = f"{policies[before]['value']:.2f} → {policies[after]['value']:.2f}"
+            policy, _, first = pair.partition(" - ")
+            value = f"{policies[first]['value']:.2f} → {policies[policy]['value']:.2f}"
             is_all = math.isnan(change.low)
             interval = "" if is_all else f"{change.low:+.2f} to {change.high:+.2f}"
             width = 0.0 if is_all else (change.high - change.low) / abs(change.value)
-            found.append((width, Harm(title, pair, value, interval)))
+            found.append((width, Harm(title, policy, first, value, interval)))
     return [harm for _, harm in sorted(found, key=lambda row: row[0])]
 
 
 def harm_lines(evaluate: Json) -> Iterator[str]:
     """A sentence for each policy that is worse than the first one by some figure."""
-    listed: dict[str, list[str]] = {}
-    for figure, policies, value, interval in harms(evaluate):
+    listed: dict[str, list[str]] = defaultdict(list)
+    for figure, policy, first, value, interval in harms(evaluate):
         shown = f"{figure} {value}" + (f" (difference {interval})" if interval else "")
-        listed.setdefault(policies, []).append(shown)
-    for policies, figures in listed.items():
+        listed[f"“{policy}” is worse than “{first}” in the scorecard"].append(shown)
+    for worse, figures in listed.items():
         more = [f"{len(figures) - MOST_NAMED} more"] if figures[MOST_NAMED:] else []
-        after, _, before = policies.partition(" - ")
-        yield f"“{after}” is worse than “{before}” in the scorecard: {', '.join([*figures[:MOST_NAMED], *more])}."
+        yield f"{worse}: {', '.join([*figures[:MOST_NAMED], *more])}."
 
 
 def too_few(pairs: PairFacts) -> Iterator[str]:

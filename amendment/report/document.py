@@ -8,7 +8,6 @@ Covered: a run's folder, finished or not, and an audit's. Not covered: the chapt
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from amendment.errors import ConfigError
+from amendment.files import read_json
 from amendment.report.plots import Plot
 from amendment.statistics import Estimate, by_length, estimate
 
@@ -140,7 +140,7 @@ class Written:
         """The object in a JSON file; empty where there is no such file. Raises ConfigError where it is damaged."""
         path = self.folder / name
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = read_json(path)
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError) as fault:
@@ -424,8 +424,7 @@ def _of_harm(written: Written, shown: Sequence[Headline | None]) -> Headline | N
 
     for harm in harms(written.stages.get("evaluate", {})):
         if not any(headline and headline.label.startswith(harm.figure) for headline in shown):
-            after, _, before = harm.policies.partition(" - ")
-            return Headline(f"{harm.figure}, from “{before}” to “{after}”", harm.value, harm.interval)
+            return Headline(f"{harm.figure}, from “{harm.first}” to “{harm.policy}”", harm.value, harm.interval)
     return None
 
 
@@ -434,13 +433,13 @@ def _cost(written: Written) -> Headline | None:
     return Headline("for each pair", f"{each['usd']:.4f} USD") if each.get("usd") else None
 
 
-def share_headline(label: str, value: Any, left_out: str = "") -> Headline | None:
-    """A share as a headline; None where it was not measured. `left_out` says of what it does not count."""
+def share_headline(label: str, value: Any) -> Headline | None:
+    """A share as a headline; None where it was not measured."""
     figure = estimate(value)
     if figure is None:
         return None
     interval = "no interval" if math.isnan(figure.low) else f"{100 * figure.low:.1f} to {100 * figure.high:.1f} %"
-    return Headline(label, f"{100 * figure.value:.1f} %", f"{interval}, n\u00a0=\u00a0{figure.n:,}{left_out}")
+    return Headline(label, f"{100 * figure.value:.1f} %", f"{interval}, n\u00a0=\u00a0{figure.n:,}")
 
 
 def _before_use(written: Written) -> list[str]:

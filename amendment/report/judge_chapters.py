@@ -11,7 +11,7 @@ from typing import Any
 
 from amendment.audit.gates import LEAST_CONSISTENT
 from amendment.report.document import Chapter, DataTable, Json, Matrix, Written, short
-from amendment.report.plots import IntervalRow, Intervals, Reliability, ReliabilityBin
+from amendment.report.plots import IntervalRow, Intervals, Reliability, ReliabilityBin, interval_rows
 from amendment.statistics import by_length, estimate
 
 MOST_PRINCIPLES, MOST_SLICES = 16, 24
@@ -35,16 +35,11 @@ def judge_chapters(written: Written) -> list[Chapter]:
     return [chapter for chapter in chapters if chapter]
 
 
-def _rows(figures: Sequence[tuple[str, Any]], series: str = "") -> list[IntervalRow]:
-    """Those that were measured."""
-    return [IntervalRow(label, figure, series) for label, value in figures if (figure := estimate(value))]
-
-
 def _agreement(judges: Sequence[Json], concluded: Mapping[str, Json]) -> Chapter | None:
     rows, notes = [], []
     for judge in judges:
         name, conclusion = short(judge["name"]), concluded.get(judge["name"], {})
-        rows += _rows(
+        rows += interval_rows(
             [
                 (f"{name} with one annotator", conclusion.get("agreement")),
                 ("two annotators (the ceiling)", conclusion.get("two_annotators")),
@@ -72,8 +67,8 @@ def _agreement(judges: Sequence[Json], concluded: Mapping[str, Json]) -> Chapter
 
 
 def _position(judges: Sequence[Json]) -> Chapter | None:
-    same = _rows([(short(judge["name"]), judge["position"]["consistency"]) for judge in judges])
-    first = _rows([(short(judge["name"]), judge["position"]["prefers_first"]) for judge in judges])
+    same = interval_rows([(short(judge["name"]), judge["position"]["consistency"]) for judge in judges])
+    first = interval_rows([(short(judge["name"]), judge["position"]["prefers_first"]) for judge in judges])
     same = [row for row in same if row.estimate.n]
     plots = []
     if same:
@@ -96,10 +91,10 @@ def _bias(judges: Sequence[Json]) -> Chapter | None:
         measured = [
             (f"{name}: {FEATURES.get(feature, feature)}", figure["asymmetry"]) for feature, figure in figures.items()
         ]
-        rows += _rows(measured)
+        rows += interval_rows(measured)
         if length := figures.get("length"):
-            sways += _rows([(f"{name} prefers the longer", length["judge"])])
-            sways += _rows([("annotators prefer it, same items", length["people"])])
+            sways += interval_rows([(f"{name} prefers the longer", length["judge"])])
+            sways += interval_rows([("annotators prefer it, same items", length["people"])])
     if not rows and not sways:
         return None
     plots = []

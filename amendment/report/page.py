@@ -114,6 +114,7 @@ def _samples(document: Document, most: int, most_bytes: int) -> Samples:
     reader = RunReader(document.folder)
     stories = reader.prompts(reader.drawn(reader.prompt_ids, most))
     template = _environment().get_template("story.html.jinja")
+    prefix = hashlib.sha256(str(document.folder).encode()).hexdigest()[:6]  # of the ids of its stories
     shown: list[str] = []
     flags: dict[str, None] = {}
     for story in stories:
@@ -121,7 +122,7 @@ def _samples(document: Document, most: int, most_bytes: int) -> Samples:
         decided = [comparison for comparison in story.comparisons if comparison.decided_by in (None, "judge")]
         flags_shown = [flag for flag in flags_of(story) if flag != "flipped" or any(row.flipped for row in decided)]
         names = [*flags_shown, *(["has a pair"] if story.pairs else ["no pair"])]
-        html = template.render(story=story, flags=names, prefix=_prefix(document))
+        html = template.render(story=story, flags=names, prefix=prefix)
         most_bytes -= len(html.encode())
         if most_bytes < 0:
             break
@@ -129,11 +130,6 @@ def _samples(document: Document, most: int, most_bytes: int) -> Samples:
         flags |= dict.fromkeys(names)
     filters = list(flags) if len(flags) > 1 else []
     return Samples(document.name, document.folder, shown, len(reader.prompt_ids), reader.count_shown, filters)
-
-
-def _prefix(document: Document) -> str:
-    """What the ids of a document's stories begin with."""
-    return hashlib.sha256(str(document.folder).encode()).hexdigest()[:6]
 
 
 def _cut(text: str) -> str:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 from xml.etree import ElementTree
 
 from amendment.hashing import content_id
-from amendment.statistics import Estimate
+from amendment.statistics import Estimate, estimate
 from amendment.text import visible
 
 if TYPE_CHECKING:
@@ -35,19 +35,6 @@ FEWEST_JOINED = 4
 """Points from which a line may join them: fewer show no course."""
 LONGEST_LABEL = 54
 """Characters of a label that fit above its marks."""
-
-
-class Plot(Protocol):
-    """Something to draw, with its data as a table."""
-
-    @property
-    def title(self) -> str: ...
-
-    @property
-    def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-        """Head and rows of the data."""
-
-    def draw(self) -> Figure: ...
 
 
 def svg(plot: Plot) -> str:
@@ -82,6 +69,11 @@ class IntervalRow:
     label: str
     estimate: Estimate
     series: str = ""
+
+
+def interval_rows(figures: Iterable[tuple[str, Any]], series: str = "") -> list[IntervalRow]:
+    """A row for each figure, by its label, that was measured, as the files hold them."""
+    return [IntervalRow(label, figure, series) for label, value in figures if (figure := estimate(value))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -358,6 +350,9 @@ class Reliability:
         return figure
 
 
+Plot = Intervals | Bars | Curves | Reliability
+"""Something to draw, with its data as a table: head and rows."""
+
 # Shared by all.
 
 _IN_AXES: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "annotation_clip": False}
@@ -453,7 +448,10 @@ def _for_page(text: str, title: str) -> str:
 def _restyle(element: ElementTree.Element) -> None:
     """Turns a style attribute into classes and attributes."""
     classes = []
-    for name, value in _declarations(element.attrib.pop("style", "")):
+    for declaration in element.attrib.pop("style", "").split(";"):
+        name, _, value = (part.strip() for part in declaration.partition(":"))
+        if not value:
+            continue
         if name in ("fill", "stroke"):
             if value in CLASSES:
                 classes.append(f"{'f' if name == 'fill' else 'k'}-{CLASSES[value]}")
@@ -466,10 +464,3 @@ def _restyle(element: ElementTree.Element) -> None:
             element.set(name, value)
     if classes:
         element.set("class", " ".join(classes))
-
-
-def _declarations(style: str) -> Iterator[tuple[str, str]]:
-    for declaration in style.split(";"):
-        name, _, value = declaration.partition(":")
-        if value:
-            yield name.strip(), value.strip()

@@ -10,7 +10,6 @@ Not covered: sealed labels, of which only the number is said; what models answer
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator
@@ -22,6 +21,7 @@ from typing import Any, TypeVar
 from amendment.data.pseudonyms import MAYBE_PEOPLE, Pseudonyms, run_pseudonyms
 from amendment.data.store import ITEMS, Item, Split, Workspace, iter_records, read_columns
 from amendment.errors import AmendmentError, ConfigError
+from amendment.files import read_json
 from amendment.hashing import HASH_PREFIX, content_id
 from amendment.llm.ledger_reading import Reader
 from amendment.llm.replies import shown, text_in
@@ -309,7 +309,7 @@ def status_of(folder: Path) -> dict[str, Any]:
     """The content of a run's `status.json`. Raises ConfigError where there is none."""
     path = folder / "status.json"
     try:
-        status = json.loads(path.read_text(encoding="utf-8"))
+        status = read_json(path)
     except OSError:
         if (folder / "certificate.json").is_file():
             advice = "run its description, amendment run study.yaml, and look at runs/study"

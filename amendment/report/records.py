@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from amendment.preference.checked import Effect
 from amendment.records import DecidedBy, RaterKind, Scale
@@ -355,20 +355,7 @@ class PromptStory:
         return _line(f"Prompt({self.number}, {counts}: {self.text})")
 
 
-class _Flagged(Protocol):
-    """A record that can be filtered."""
-
-    @property
-    def disputed(self) -> bool: ...
-
-    @property
-    def flipped(self) -> bool: ...
-
-    @property
-    def invalid(self) -> int | str | None: ...
-
-
-F = TypeVar("F", bound=_Flagged)
+F = TypeVar("F", PromptStory, VerdictView)
 T = TypeVar("T")
 
 

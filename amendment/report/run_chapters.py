@@ -10,7 +10,7 @@ from typing import Any
 
 from amendment.report.before_use import WORSE
 from amendment.report.document import Chapter, DataTable, Json, Written
-from amendment.report.plots import FEWEST_JOINED, Bars, Curve, Curves, IntervalRow, Intervals, Plot
+from amendment.report.plots import FEWEST_JOINED, Bars, Curve, Curves, IntervalRow, Intervals, Plot, interval_rows
 from amendment.statistics import Estimate, estimate
 
 LOSSES = ("refused", "invalid", "failed", "pending")
@@ -153,8 +153,7 @@ def _training(written: Written) -> Chapter | None:
         if guarded := list(_guarded(record.get("guards", ()))):
             limits = _limits(record.get("settings", {}).get("guards") or {})
             plots.append(Curves(title=f"{name}: what its guards measured", panels=guarded, limits=limits))
-        if accuracy := estimate((counts.get("held out") or {}).get("accuracy")):
-            rows.append(IntervalRow(name, accuracy))
+        rows += interval_rows([(name, (counts.get("held out") or {}).get("accuracy"))])
     if not plots:
         return None
     more: list[Plot] = []
@@ -183,13 +182,10 @@ def _logged(history: Sequence[Json]) -> Iterator[tuple[str, Sequence[Curve]]]:
     for title, names in PANELS.items():
         curves = []
         for key, name in names.items():
-            points = [
-                (row["step"], row[key]) for row in rows if isinstance(row.get(key), int | float) and "step" in row
-            ]
-            if len(points) > 1:
-                curves.append(
-                    Curve(name=name, steps=[step for step, _ in points], values=[value for _, value in points])
-                )
+            drawn = [row for row in rows if isinstance(row.get(key), int | float) and "step" in row]
+            if len(drawn) > 1:
+                steps, values = ([row[part] for row in drawn] for part in ("step", key))
+                curves.append(Curve(name=name, steps=steps, values=values))
         if curves:
             yield title, curves
 
@@ -226,28 +222,20 @@ def _limits(settings: Json) -> dict[str, float]:
 def _policies(evaluate: Json) -> Chapter | None:
     """Win rates, the scorecard, and the truth where it is known."""
     plots: list[Plot] = []
-    won = [
-        IntervalRow(name, figure) for name, rate in evaluate.get("win rates", {}).items() if (figure := estimate(rate))
-    ]
-    if won:
+    if won := interval_rows(evaluate.get("win rates", {}).items()):
         plots.append(Intervals(title="Win rate", rows=won, reference=(0.5, "as good"), limits=PERCENT))
     card = evaluate.get("scorecard", {})
     figures = {f"keeps {name}": figure for name, figure in card.get("principles", {}).items()}
     figures |= {title: card[name] for name, title in CARD_TITLES.items() if name in card}
     rows = [
-        IntervalRow(label, value, policy)
+        row
         for label, figure in figures.items()
         for policy, given in figure.get("policies", {}).items()
-        if (value := estimate(given))
+        for row in interval_rows([(label, given)], policy)
     ]
     if rows:
         plots.append(Intervals(title="Scorecard: share of answers", rows=rows, limits=PERCENT))
-    truth = [
-        IntervalRow(name, value)
-        for name, row in evaluate.get("policies", {}).items()
-        if (value := estimate(row["utility"]))
-    ]
-    if truth:
+    if truth := interval_rows((name, row["utility"]) for name, row in evaluate.get("policies", {}).items()):
         title = "True utility, known since this world is simulated"
         plots.append(Intervals(title=title, rows=truth, scale=1, limits=(0.0, 1.0), form=".3f", unit=""))
     if not plots:
@@ -302,7 +290,7 @@ def _diversity(stages: Json) -> Chapter | None:
     for side, part in measured.items():
         for name, figures in part.get("sets", {}).items():
             of = side if len(part["sets"]) == 1 else f"{side}, {name}"
-            rows += [IntervalRow(of, value) for value in [estimate(figures.get("distinct-2"))] if value]
+            rows += interval_rows([(of, figures.get("distinct-2"))])
             table += [(of, figure, _ranged(value)) for figure, value in figures.items()]
         if why := part.get("why no gate"):
             notes.append(f"Collapse, {side}: not measured, since {why}.")

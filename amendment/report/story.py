@@ -230,7 +230,8 @@ class _Told:
             side = (1 if pair.chosen == a else -1) if pair.p_chosen != 0.5 else 0
             decided_by = pair.decided_by
         decided_side = side if decided_by not in (None, "judge") else 0
-        disputed = {1, -1} <= {decided_side, *_sides(verdicts, comparison)}
+        sides, is_wrong = _sides(verdicts, comparison)
+        disputed = {1, -1} <= {decided_side, *sides}
         flips = _flipping_raters(verdicts, comparison)
         whole = judged or imported
         return ComparisonView(
@@ -248,7 +249,7 @@ class _Told:
             decided_by=decided_by,
             decisive=pair.decisive if pair else deciding.decisive if deciding else None,
             disputed=disputed,
-            wrong=_is_wrong(verdicts, comparison),
+            wrong=is_wrong,
             sealed=sealed,
             ending=ending,
             pair=pair,
@@ -323,21 +324,15 @@ def _answers_of(pairs: Iterable[PairRow]) -> Iterable[WrittenAnswer]:
             )
 
 
-def _sides(verdicts: Sequence[Verdict], comparison: Comparison) -> set[int]:
-    """The sides that raters take: 1 for a, -1 for b, 0 for a tie. Of people the first showing counts."""
-    people = [verdict for verdict in verdicts if verdict.rater_kind == "person"]
-    others = [verdict for verdict in verdicts if verdict.rater_kind != "person"]
-    votes = person_votes(people).get(comparison.id, {})
-    sides = {side_of(p) for p in votes.values()}
-    return sides | {vote.side for vote in rater_votes(others, comparison).values()}
-
-
-def _is_wrong(verdicts: Sequence[Verdict], comparison: Comparison) -> bool:
-    """A judge's side is not that of the majority of people; orders that disagree are no side."""
+def _sides(verdicts: Sequence[Verdict], comparison: Comparison) -> tuple[set[int], bool]:
+    """The sides that raters take: 1 for a, -1 for b, 0 for a tie; of people the first showing counts. And whether a
+    judge's is not that of the majority of people; orders that disagree are no side."""
+    models = {verdict.rater for verdict in verdicts if verdict.rater_kind == "model"}
     people = person_votes([verdict for verdict in verdicts if verdict.rater_kind == "person"]).get(comparison.id, {})
-    majority = sum(side_of(p) for p in people.values())
-    judges = rater_votes([verdict for verdict in verdicts if verdict.rater_kind == "model"], comparison)
-    return any(vote.side * majority < 0 for vote in judges.values())
+    others = rater_votes([verdict for verdict in verdicts if verdict.rater_kind != "person"], comparison)
+    of_people = [side_of(p) for p in people.values()]
+    wrong = (vote.side * sum(of_people) < 0 for rater, vote in others.items() if rater in models)
+    return {*of_people, *(vote.side for vote in others.values())}, any(wrong)
 
 
 def _flipping_raters(verdicts: Sequence[Verdict], comparison: Comparison) -> set[str]:

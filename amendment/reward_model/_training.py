@@ -68,7 +68,7 @@ def train(
             model = new_classifier(bench.base, revision=bench.revision, dtype=bench.dtype_name)
             if adapter := bench.adapter("SEQ_CLS"):
                 model = get_peft_model(model, adapter)
-            trainer = TokenReward(
+            trainer = steady(SoftRewardTrainer)(
                 model=model,
                 args=args,
                 train_dataset=Dataset.from_dict(columns),
@@ -77,13 +77,6 @@ def train(
         _check_positions(trainer.model, settings.max_length)
         fitted = bench.fit(trainer, [pair.longest for pair in prepared.rows])
         return bench.finish(trainer, prepared.report, fitted, reward_meta=_meta(bench, settings))
-
-
-class TokenReward(steady(SoftRewardTrainer)):  # type: ignore[misc]  # untyped base
-    """Takes pairs in token ids, with their labels as they are."""
-
-    def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
-        return dataset
 
 
 def _refuse_margins(rows: Rows) -> None:

@@ -41,6 +41,7 @@ from amendment.reward_model.model import preference_probability
 from amendment.statistics import Estimate, clustered_mean, macro_share, share
 from amendment.statistics.calibration_errors import CalibrationReport, calibration_report
 from amendment.statistics.intervals import json_values
+from amendment.training.preflight import is_number
 
 Row = Mapping[str, Any]
 Floats = NDArray[np.float64]
@@ -304,9 +305,9 @@ def _qualities(row: Row) -> Floats:
     """The quality of each candidate of a pool; where only best ones are marked, 1 for these and 0 for others."""
     count, quality, best = len(row["candidates"]), row.get("quality"), row.get("best")
     marks = list(best) if isinstance(best, list | tuple) else [] if best is None else [best]
-    if count > 1 and isinstance(quality, list | tuple) and len(quality) == count and all(map(_is_number, quality)):
+    if count > 1 and isinstance(quality, list | tuple) and len(quality) == count and all(map(is_number, quality)):
         return np.asarray(quality, dtype=np.float64)
-    if count > 1 and quality is None and marks and all(_is_number(mark) and mark in range(count) for mark in marks):
+    if count > 1 and quality is None and marks and all(is_number(mark) and mark in range(count) for mark in marks):
         return np.isin(np.arange(count), marks).astype(np.float64)
     columns = f"`quality`, a number for each of {count} candidates, or `best`, positions from 0"
     expected = columns if count > 1 else "two candidates or more"
@@ -314,11 +315,7 @@ def _qualities(row: Row) -> Floats:
 
 
 def _is_share(value: Any) -> bool:
-    return _is_number(value) and 0 <= value <= 1
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
+    return is_number(value) and 0 <= value <= 1
 
 
 def _messages(cell: Any, role: str) -> list[Any]:

@@ -34,11 +34,6 @@ def _figure(value: Estimate | float | None) -> str:
     return f"{number:.3f} ({value.low:.3f} to {value.high:.3f})"
 
 
-def _above_zero(estimate: Estimate) -> str:
-    """A figure that cannot be negative, its interval cut at 0."""
-    return _figure(estimate._replace(low=max(estimate.low, 0.0)) if estimate.low < 0 else estimate)
-
-
 def _unscored(count: int, noun: str) -> list[str]:
     return [f"{count} {noun} left out: an answer has no score, being too long"] if count else []
 
@@ -73,9 +68,9 @@ def _people(model: RewardEvaluation, *, temperature: float | None) -> list[str]:
     perfect = report.ece_if_perfect
     of = "by the model's temperature" if temperature is None else f"at temperature {temperature:.3g}"
     rows: list[list[Estimate | str | None]] = [
-        ["Brier", _above_zero(report.brier)],
+        ["Brier", report.brier.within(0)],
         [f"log loss {of}", report.log_loss],
-        ["ECE", _above_zero(report.ece)],
+        ["ECE", report.ece.within(0)],
         ["ECE if it were perfect", f"{perfect.mean:.3f} (90 % of draws {perfect.low:.3f} to {perfect.high:.3f})"],
     ]
     size = f"P(chosen) {of} against people's votes: {report.n} pairs, {report.ties} of them ties"

@@ -3,13 +3,13 @@ besides the weights."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from amendment.errors import ConfigError
+from amendment.files import read_json
 from amendment.training import PairTrainerSettings
 
 META = "reward_meta.json"
@@ -80,7 +80,7 @@ def read_meta(folder: Path) -> RewardMeta:
             f"reward_model: {{base: {folder}}}"
         )
     try:
-        return RewardMeta.model_validate(json.loads(file.read_text(encoding="utf-8")))
+        return RewardMeta.model_validate(read_json(file))
     except ValidationError as error:
         fault = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors())
     except (ValueError, RecursionError) as error:

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amendment.errors import DataError, Problem
-from amendment.files import write_text
+from amendment.files import read_json, write_text
 from amendment.reward_model.model import RewardModel, preference_probability
 from amendment.reward_model.settings import META, RewardSettings, Temperature
 from amendment.statistics.calibration_errors import calibration_gain, log_losses
@@ -84,7 +84,7 @@ def train_reward(
     )
     temperature, note = fit_temperature(chosen, rejected, fitted_on, seed=seed)
     file = result.folder / META
-    meta = json.loads(file.read_text(encoding="utf-8"))
+    meta = read_json(file)
     meta["temperature"] = temperature and temperature.model_dump(mode="json")
     write_text(file, json.dumps(meta, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     notes = (*result.notes, note) if note else result.notes

@@ -7,7 +7,6 @@ themselves (`amendment.audit`), and reading of files (`audit.inputs`).
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +39,7 @@ from amendment.data.sources import Source
 from amendment.data.store import Workspace
 from amendment.data.verdict_files import Required
 from amendment.errors import ConfigError
-from amendment.files import write_text
+from amendment.files import read_json, write_json, write_text
 from amendment.llm.ledger_reading import Reader
 from amendment.preference.checked import check_lines
 from amendment.records import LABELLERS, Candidate, Prompt, Verdict
@@ -133,7 +132,7 @@ class AuditStage(Stage):
         certificate = _write(inputs, workspace.folder, settings, people=people).certificate
         outgoing = Outgoing(dump(settings), Pseudonyms(certificate.persons))
         _write(_public(inputs, outgoing), workspace.folder / "audit", settings, people=people)
-        write_text(workspace.path(PEOPLE), json.dumps(sorted(outgoing.people.by_name), indent=1) + "\n")
+        write_json(workspace.path(PEOPLE), sorted(outgoing.people.by_name))
         gates = gates_of(people, certificate) if people else ()
         counts = {**certificate.headline(), "verdicts": len(inputs.votes)}
         if failed := failed_gates((*gates, *certificate.gates)):
@@ -272,7 +271,7 @@ def _of_run(workspace: Workspace, settings: RunSettings) -> AuditInputs:
     inputs.files = [facts for facts in files_read(workspace) if facts.name in names]
     inputs.has_chances = _with_chances(inputs.items, inputs.votes, workspace)
     if settings.part(JudgingConfig) and workspace.path(REPORT).is_file():
-        inputs.checks = json.loads(workspace.path(REPORT).read_text(encoding="utf-8")).get("checks", {})
+        inputs.checks = read_json(workspace.path(REPORT)).get("checks", {})
     constructed = workspace.note("construct") if settings.parts(Contrast) else None
     inputs.warnings = (constructed or {"counts": {}})["counts"].get("warnings", [])
     ledger = workspace.folder / "ledger.sqlite"
@@ -384,7 +383,7 @@ def _files(inputs: AuditInputs | SingleLabels) -> list[Section]:
 
 
 def _save(folder: Path, document: dict[str, Any], lines: list[str]) -> tuple[Path, dict[str, Any], list[str]]:
-    write_text(folder / NAMES[0], json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_json(folder / NAMES[0], document)
     write_text(folder / NAMES[1], "\n".join(lines) + "\n")
     return folder, document, lines
 

@@ -6,14 +6,13 @@ recipe in a file. Labels that allow no calibration are no error: then the recipe
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from amendment.calibration.calibrating import calibrate, calibration_refused, expected_flip_rate
 from amendment.calibration.labelling import SAMPLE
 from amendment.calibration.samples import ExportedProbability, SampledItem, SpotCheckSettings, labelled_items
-from amendment.files import write_text
+from amendment.files import read_json, write_json
 from amendment.preference.aggregate import person_votes
 from amendment.records import Judgement, Verdict
 from amendment.stages.contract import Context, RunSettings, Stage, StageResult, constitution_key
@@ -79,14 +78,14 @@ class CalibrationStage(Stage):
             )
             for row, p_a in zip(exported, calibrated, strict=True)
         ]
-        write_text(workspace.path(CALIBRATOR), json.dumps(recipe, indent=1, allow_nan=False) + "\n")
+        write_json(workspace.path(CALIBRATOR), recipe)
         table = workspace.write(PROBABILITIES, ExportedProbability, rows)
         return StageResult((table, CALIBRATOR), {"comparisons": len(rows), **counts})
 
 
 def calibrated_again(round_: Context) -> tuple[list[str], list[str]]:
     """Write what the first round's calibrator makes of this round's judgements, and note that nobody labelled them."""
-    recipe = json.loads(round_.workspace.path(CALIBRATOR).read_text(encoding="utf-8"))
+    recipe = read_json(round_.workspace.path(CALIBRATOR))
     fitted = Calibrator.from_json(recipe) if recipe["method"] != "none" else None
     rows = [
         ExportedProbability(

@@ -116,16 +116,18 @@ class CandidatesStage(Stage):
     def problems(self) -> Iterator[ConfigProblem]:
         first: dict[str, int] = {}
         for index, source in enumerate(self.settings.candidates):
-            if isinstance(source, ModelSource) and first.setdefault(source.model, index) != index:
+            if not isinstance(source, ModelSource):
+                continue
+            if first.setdefault(source.model, index) != index:
                 total = sum(other.per_prompt for other in self.drawn_from if other.model == source.model)
                 twice = (
                     f"candidates[{first[source.model]}] names {source.model} too, and both would draw the same answers"
                 )
                 yield (self.name, index, "model"), f"{twice}; write one entry, with per_prompt: {total}"
-            if isinstance(source, ModelSource) and source.hint and not self.settings.parts(Verifier):
+            if source.hint and not self.settings.parts(Verifier):
                 missing = "a hint is for prompts without an answer that passes, and nothing verifies answers"
                 yield (self.name, index, "hint"), f"{missing}; add verify:"
-            elif isinstance(source, ModelSource) and source.hint and not has_known_answers(self.settings):
+            elif source.hint and not has_known_answers(self.settings):
                 missing = "a hint is the known answer of a prompt, and no prompt has one"
                 yield (self.name, index, "hint"), f"{missing}; name the column with it as answer_column under prompts"
 

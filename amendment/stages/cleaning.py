@@ -113,8 +113,7 @@ class Cleaning:
     def compare_with(self, rows: Iterable[Preference]) -> None:
         """Pairs that are kept already, and that later ones may copy."""
         for row in rows if self._config else ():
-            answers = (transcript(answer, by="assistant") for answer in (row.chosen, row.rejected))
-            self._cleaner.copy_of(row.comparison_id, _asked(row), *answers)
+            self._cleaner.copy_of(row.comparison_id, _asked(row), *_answers(row))
 
     def pairs(self, source: str, rows: Sequence[Preference]) -> Sequence[int]:
         """The places of the pairs of a source that stay, in their order."""
@@ -123,8 +122,7 @@ class Cleaning:
         self._in += len(rows)
         kept = []
         for place, row in enumerate(rows):
-            chosen, rejected = (transcript(answer, by="assistant") for answer in (row.chosen, row.rejected))
-            flaw = self._cleaner.flaw_of(row.comparison_id, _asked(row), chosen, rejected)
+            flaw = self._cleaner.flaw_of(row.comparison_id, _asked(row), *_answers(row))
             if flaw := flaw or self._copied_prompt(source, row):
                 self._drop_pair(row, flaw)
             else:
@@ -170,8 +168,7 @@ class Cleaning:
         return tuple(tables), {"clean": counts}
 
     def _drops_one_sided(self, row: Preference, listed: Sequence[OneSided]) -> bool:
-        chosen, rejected = (transcript(answer, by="assistant") for answer in (row.chosen, row.rejected))
-        found = has_one_sided(listed, chosen, rejected)
+        found = has_one_sided(listed, *_answers(row))
         if found:
             self._drop_pair(row, Flaw(ONE_SIDED, found))
         return found is not None
@@ -189,6 +186,10 @@ def _asked(row: Prompt | Preference) -> str:
     messages = row.messages if isinstance(row, Prompt) else row.prompt
     tools = f"\n{canonical_json(list(row.tools)).decode()}" if row.tools else ""
     return transcript(messages, by="user") + tools
+
+
+def _answers(row: Preference) -> tuple[str, str]:
+    return transcript(row.chosen, by="assistant"), transcript(row.rejected, by="assistant")
 
 
 def _sides(rows: Sequence[Preference], places: Sequence[int]) -> Iterator[Sides]:

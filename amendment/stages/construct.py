@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from amendment.constitutions import DrawnPrinciple, load_constitution
+from amendment.constitutions import DrawnPrinciple
 from amendment.data.sources import ModelSource, Name
 from amendment.errors import ConfigError, ProviderError
 from amendment.hashing import content_id
@@ -216,7 +216,7 @@ class ConstructStage(Stage):
     def check(self, base: Path) -> Iterator[ConfigProblem | ConfigWarning]:
         """Principles that contrast prompts cannot be made of, or that nothing or a judge alone would confirm."""
         try:
-            constitutions = [load_constitution(name, base=base) for name in self.settings.constitution]
+            constitutions = self.settings.constitutions_in(base)
         except ConfigError:
             return  # reported where it is named
         for index, part in enumerate(self.settings.parts(ConstructConfig)):

@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, Field
 
-from amendment.constitutions import Constitution, principles_of
+from amendment.constitutions import Constitution, load_constitution, principles_of
 from amendment.constitutions.checks import source_of
 from amendment.curation.cleaning import CleanConfig
 from amendment.data.sources import FileSource, LilliputPrompts, Name, OneOrMore, Source
@@ -97,6 +97,14 @@ class RunSettings(Required, DataSources):
         """The entries of this class in all lists at the top of the run file."""
         lists = (value for name in type(self).model_fields if isinstance(value := getattr(self, name), tuple))
         return tuple(entry for entries in lists for entry in entries if isinstance(entry, kind))
+
+    def constitutions_in(self, base: Path) -> list[Constitution]:
+        """The constitutions of a run file in this folder. Raises ConfigError where one cannot be read."""
+        return [load_constitution(name, base=base) for name in self.constitution]
+
+    def bare(self, **sources: Any) -> RunSettings:
+        """A run file of the same name and seed that brings these sources alone."""
+        return RunSettings(name=self.name, seed=self.seed).model_copy(update=sources)
 
     def need(self, kind: type[P]) -> P:
         """The same where the run file is known to have it."""
@@ -389,6 +397,12 @@ def open_judge(context: Context, entry: JudgeEntry, settings: JudgeSettings) -> 
         seed=context.config.seed,
         stops=not context.is_rehearsed,
     )
+
+
+def judge_key(context: Context, entry: JudgeEntry) -> dict[str, Any]:
+    """A judge's model and texts, for a key."""
+    folder = load_judge_folder(entry.protocol, base=context.base)
+    return {**context.model_key(entry.model), f"judge {entry.protocol}": folder.hash}
 
 
 def constitution_key(context: Context) -> dict[str, Any]:

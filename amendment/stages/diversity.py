@@ -47,8 +47,7 @@ class DiversitySettings(Part):
         """What of files and models changes the figures."""
         key: dict[str, Any] = {"reference": source_state(self.reference, base)} if self.reference else {}
         if self.embeddings:
-            state = folder_state(Path(found_folder(self.embeddings, base)))
-            key["embeddings"] = [state, missing_embeddings(self.embeddings, base)]
+            key["embeddings"] = embeddings_state(self.embeddings, base)
         return key
 
     def check(self, base: Path, settings: RunSettings) -> Iterator[ConfigProblem | ConfigWarning]:
@@ -63,8 +62,7 @@ class DiversitySettings(Part):
         """The reference: the first answer to each prompt, by its id; empty where the run file names none."""
         if self.reference is None:
             return {}
-        bare = RunSettings(name=settings.name, seed=settings.seed)
-        inputs = read_inputs(bare.model_copy(update={"candidates": (self.reference,)}), base, glimpse=glimpse)
+        inputs = read_inputs(settings.bare(candidates=(self.reference,)), base, glimpse=glimpse)
         answers = reversed(inputs.candidates.values())
         return {answer.prompt_id: (inputs.prompts[answer.prompt_id], answer) for answer in answers}
 
@@ -80,6 +78,11 @@ class DiversitySettings(Part):
             return Embeddings.load(self.embeddings, context.base).embed, portable(self.embeddings)
         except (ConfigError, MissingExtra):
             return None, f"words, since {portable(self.embeddings)} cannot be loaded"
+
+
+def embeddings_state(name: str, base: Path) -> list[Any]:
+    """What of a model of embeddings changes its figures, for a key."""
+    return [folder_state(Path(found_folder(name, base))), missing_embeddings(name, base)]
 
 
 def _by_prompt(answers: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from amendment.dpo import DpoSettings, GuardReading, Guards, GuardSettings, policy_margins, train_dpo
-from amendment.errors import Paused, Transient
-from amendment.hashing import content_id
-from amendment.preference import JudgeSettings, aggregate_verdicts, load_judge_folder
+from amendment.preference import JudgeSettings, aggregate_verdicts
 from amendment.records import Candidate, Message, Prompt
 from amendment.reward_model import RewardModel
 from amendment.simulator import is_readable
@@ -31,22 +29,21 @@ from amendment.stages.contract import (
     RunSettings,
     StageResult,
     constitution_key,
+    judge_key,
     open_judge,
 )
 from amendment.stages.evaluation import EvaluateConfig
-from amendment.stages.gate import refuse_failed_gate, refuse_failed_order
-from amendment.stages.pairs import unseen
+from amendment.stages.pairs import unseen_prompts
+from amendment.stages.policies import ask_each
 from amendment.stages.reward_model import RewardModelConfig, measured
 from amendment.stages.shown import estimate_shown
 from amendment.stages.trained import (
     PROMPTS,
     PairsConfig,
-    TrainingStage,
+    PairTrainingStage,
     pair_rows,
-    pair_tables,
+    prompt_row,
     smoothed,
-    smoothing_problems,
-    smoothing_reads,
     training_counts,
     training_progress,
 )
@@ -86,7 +83,7 @@ class DpoConfig(PairsConfig, DpoSettings):
         return self
 
 
-class DpoStage(TrainingStage):
+class DpoStage(PairTrainingStage):
     """Train the policy on the pairs."""
 
     name = "dpo"
@@ -98,7 +95,7 @@ class DpoStage(TrainingStage):
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
-        reads = (*self.base_reads, *pair_tables(settings), *smoothing_reads(self.config))
+        reads = self.reads
         if self.config.guards:
             reads = (*reads, *PROMPTS, *(("models/reward_model",) if self.watches_reward else ()))
         self.reads = tuple(dict.fromkeys(reads))
@@ -120,9 +117,7 @@ class DpoStage(TrainingStage):
         key = super().key(context)
         if not (self.config.guards and (judge := self.config.guards.judge)):
             return key
-        folder = load_judge_folder(judge.protocol, base=context.base)
-        texts = {f"judge {judge.protocol}": folder.hash}
-        return {**key, **context.model_key(judge.model), **texts, **constitution_key(context)}
+        return {**key, **judge_key(context, judge), **constitution_key(context)}
 
     def asks(self) -> Iterator[Ask]:
         if self.config.guards and (judge := self.config.guards.judge):
@@ -131,7 +126,6 @@ class DpoStage(TrainingStage):
     def problems(self) -> Iterator[ConfigProblem]:
         """A base, an estimate, or scores to compare that nothing makes."""
         yield from super().problems()
-        yield from smoothing_problems(self.name, self.config, self.settings)
         guards = self.config.guards
         if guards is None:
             return
@@ -152,11 +146,9 @@ class DpoStage(TrainingStage):
             if context.asks_most:
                 self._ask_most(context, name)
             return StageResult((), {})
-        refuse_failed_gate(context.workspace, context.config)
+        train = self.pairs(context)
         config, smoothing = smoothed(context.workspace, name, self.config)
         base, folder = context.trained_base(config.base), context.workspace.path(f"models/{name}")
-        train = pair_rows(context, "train")
-        refuse_failed_order(context, self.name, train, config.despite)
         result = train_dpo(
             base,
             train,
@@ -223,15 +215,11 @@ class DpoStage(TrainingStage):
 
 def _prompts(context: Context) -> list[Prompt]:
     """Held-out prompts in the evaluation's order from its end."""
-    test, seed = unseen(context), context.config.seed
-    held_out = [prompt for prompt in context.prompts().values() if prompt.id in test]
-    return sorted(held_out, key=lambda prompt: content_id(["evaluate", seed, prompt.id]), reverse=True)
+    return unseen_prompts(context)[::-1]
 
 
 def _row(prompt: Prompt) -> dict[str, Any]:
-    row: dict[str, Any] = {**prompt.to_json()}
-    columns: dict[str, Any] = {name: row[name] for name in ("tools", "chat_template_kwargs") if name in row}
-    return {"prompt": row["messages"], "prompt_id": prompt.id, **columns}
+    return {**prompt_row(prompt), "prompt_id": prompt.id}
 
 
 def _reward(context: Context) -> Scored:
@@ -271,10 +259,7 @@ def _judge(context: Context, guards: DpoGuards, prompts: Sequence[Prompt]) -> Sc
         return judgement.p_a if judgement.a == policy.id else 1 - judgement.p_a
 
     def score(rows: Sequence[Row]) -> NDArray[np.float64]:
-        try:
-            return np.array(context.map_bounded("guards: judging", rows, work, models=[judge.model]))
-        except Transient as fault:
-            raise Paused(f"dpo: {fault}. Finished work is kept; run again to continue.") from fault
+        return np.array(ask_each(context, "guards: judging", judge.model, rows, work, stage="dpo"))
 
     return score
 

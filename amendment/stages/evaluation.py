@@ -7,7 +7,6 @@ words, which is an answer: an empty one. The truth is looked at here alone, afte
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -18,17 +17,14 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from amendment.constitutions import load_constitution
 from amendment.data.inputs import read_inputs
 from amendment.data.source_rows import source_state
 from amendment.data.sources import PromptFile
 from amendment.errors import AmendmentError, ConfigError, DataError
-from amendment.files import folder_state, write_text
-from amendment.hashing import content_id
+from amendment.files import read_json, write_json
 from amendment.keys import masked
 from amendment.llm.embeddings import missing_embeddings
 from amendment.llm.model import Model
-from amendment.llm.specs import found_folder
 from amendment.preference import load_judge_folder
 from amendment.records import Candidate, Part, Preference, Prompt, text_of
 from amendment.simulator import ATTRIBUTES, BANNER, Truth, knows, truth
@@ -45,12 +41,14 @@ from amendment.stages.contract import (
     constitution_key,
     dump,
     is_lilliput,
+    judge_key,
     rules_key,
 )
+from amendment.stages.diversity import embeddings_state
 from amendment.stages.endings import write_endings
 from amendment.stages.evaluation_lines import evaluation_lines
 from amendment.stages.kinship import independence
-from amendment.stages.pairs import DatasetConfig, has_pairs, unseen
+from amendment.stages.pairs import DatasetConfig, has_pairs, trained_prompts, unseen_prompts
 from amendment.stages.policies import (
     Answers,
     Asked,
@@ -191,17 +189,13 @@ class EvaluateStage(Stage):
         for name in self.config.policies:
             key |= context.model_key(name) if name not in self.settings.policies else {}
         for place, entry in self.config.judges:
-            folder = load_judge_folder(entry.protocol, base=context.base)
-            key |= {**context.model_key(entry.model), f"judge {entry.protocol}": folder.hash}
+            key |= judge_key(context, entry)
             key |= constitution_key(context) if place[0] != "over_refusal" else {}  # a refusal has no principle
             key[f"standing of {place[0]}"] = independence(context.config, entry, context.base)
         if has_checks(context.rules):
             key |= rules_key(context.rules)
         if embeddings := self.config.embeddings:
-            key["embeddings"] = [
-                folder_state(Path(found_folder(embeddings, context.base))),
-                missing_embeddings(embeddings, context.base),
-            ]
+            key["embeddings"] = embeddings_state(embeddings, context.base)
         if self.config.own_prompts:
             sources = (*self.config.own_prompts, *helpful_files(self.settings))
             key["files"] = [source_state(source, context.base) for source in sources]
@@ -271,8 +265,8 @@ class EvaluateStage(Stage):
         config = self.config
         if not (config.judge or config.violations or config.over_refusal or is_lilliput(self.settings)):
             with suppress(ConfigError):  # reported where constitutions are checked
-                constitutions = [load_constitution(name, base=base) for name in self.settings.constitution]
-                if not (config.policies and has_checks((*constitutions, *verifier_rules(self.settings)))):
+                rules = (*self.settings.constitutions_in(base), *verifier_rules(self.settings))
+                if not (config.policies and has_checks(rules)):
                     yield ("evaluate",), NO_MEASURE
         if config.embeddings and (missing := missing_embeddings(config.embeddings, base)):
             yield ConfigWarning(("evaluate", "embeddings"), f"{missing}. Without it the topic is not measured")
@@ -282,7 +276,7 @@ class EvaluateStage(Stage):
 
     def texts(self, folder: Path) -> list[str]:
         lines = []
-        for example in json.loads((folder / EXAMPLES).read_text(encoding="utf-8")):
+        for example in read_json(folder / EXAMPLES):
             lines.append(f"- {plain(masked(example['prompt']))}")
             answers = example["answers"].items()
             lines += [f"  - {plain(name)}: {plain(masked(text), longest=400)}" for name, text in answers]
@@ -316,16 +310,14 @@ class EvaluateStage(Stage):
         if config.over_refusal and harmless:
             refusals, counts["over-refusal"] = find_refusals(context, config.over_refusal, harmless, drawn)
             artefacts.append(write("evaluate/refusals", PolicyRefusal, refusals))
-        write_text(context.workspace.path(EXAMPLES), json.dumps(_examples(answers), indent=1) + "\n")
+        write_json(context.workspace.path(EXAMPLES), _examples(answers))
         flat = [answer.answer for of_policy in drawn.values() for answer in of_policy if answer.answer]
         artefacts += [write("evaluate/answers", Candidate, flat), "evaluate/endings", EXAMPLES]
         return StageResult(tuple(artefacts), counts)
 
     def _draws(self, context: Context) -> list[Draw]:
-        """The first held-out prompts by a seeded hash, so that a larger number keeps the smaller one's prompts."""
-        test = unseen(context)
-        prompts = [prompt for prompt in context.prompts().values() if prompt.id in test]
-        prompts.sort(key=lambda prompt: content_id(["evaluate", context.config.seed, prompt.id]))
+        """The first held-out prompts."""
+        prompts = unseen_prompts(context)
         if not (prompts or self.config.own_prompts):
             raise AmendmentError(
                 "evaluate: no prompt is held out; set dataset.test_share above 0 or bring more prompts"
@@ -379,8 +371,8 @@ def harmless_prompts(context: Context, part: OverRefusal, evaluated: Iterable[Pr
         if helpful_files(context.config):
             trained |= {*read_helpful(context.config, context.base).prompts}
         trained -= context.held_out()
-        if has_pairs(context.config) and not context.is_rehearsed:
-            trained |= {pair.prompt_id for pair in context.workspace.rows("dataset/train", Preference)}
+        if has_pairs(context.config):
+            trained |= trained_prompts(context)
     kept = [prompt for prompt in prompts if prompt.id not in trained]
     counts = {"of categories": len(of_category)} if part.categories else {}
     if part.prompts:

@@ -140,7 +140,12 @@ def _violations(violations: Mapping[str, Any]) -> Iterator[str]:
     unread = sum(rate["unread"] for rates in policies.values() for rate in rates.values())
     yield f"- verdicts that could not be read, which are no violations and stand in no share: {unread}"
     for name, by_principle in violations["differences"].items():
-        clear = {principle: rate for principle, rate in by_principle.items() if _leaves_zero_out(rate)}
+        # the interval leaves 0 out
+        clear = {
+            principle: rate
+            for principle, rate in by_principle.items()
+            if rate["low"] is not None and (rate["low"] > 0 or rate["high"] < 0)
+        }
         for principle, rate in clear.items():
             yield f"- violations of {plain(principle)}, {plain(name)}: {estimate_shown(rate, sign=True)}"
         differ = f"{len(clear)} of {len(by_principle)} principles have an interval without 0, each at 95 %"
@@ -152,10 +157,6 @@ def _violation(rate: Mapping[str, Any] | None) -> str:
         return "not asked"
     truly = f", truly {rate['truly']:.3f}" if "truly" in rate else ""
     return f"{estimate_shown(rate)}{truly}"
-
-
-def _leaves_zero_out(rate: Mapping[str, Any]) -> bool:
-    return rate["low"] is not None and (rate["low"] > 0 or rate["high"] < 0)
 
 
 def _refusals(refusals: Mapping[str, Any]) -> Iterator[str]:

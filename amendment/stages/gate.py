@@ -8,9 +8,9 @@ labels: whoever reads it may still change the judge.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ from amendment.calibration.samples import AskedOf, ExportedProbability, SampledI
 from amendment.calibration.store import Labels
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError, GateFailed
-from amendment.files import write_text
+from amendment.files import read_json, write_json
 from amendment.hashing import content_id
 from amendment.preference.aggregate import person_votes
 from amendment.records import Verdict
@@ -61,7 +61,7 @@ def report_of(workspace: Workspace, settings: SpotCheckSettings, *, seed: int, o
         [verdict for side in SIDES for verdict in labels[side]],
         exported,
         max_gap=settings.gate.max_gap_to_human,
-        asked=AskedOf(**json.loads(workspace.path(ASKED).read_text(encoding="utf-8"))),
+        asked=AskedOf(**read_json(workspace.path(ASKED))),
         opened=opened,
         seed=seed,
     )
@@ -85,16 +85,10 @@ def _open_seal(workspace: Workspace) -> int:
         if SEALED not in tables or not workspace.count(SEALED):
             return labels.seal_openings()
         count = labels.open_seal(content_id([workspace.digest(name) for name in tables]))
-    certified = _certified(workspace)
-    return max(count, certified[0]["opened"]) if certified else count
-
-
-def _certified(workspace: Workspace) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Report and gate as the run's own certificate has them; None where it has none."""
-    try:
-        return certified_part(json.loads(workspace.path("certificate.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    with suppress(OSError, ValueError, KeyError, TypeError):  # the run has no certificate of its labels yet
+        report, _ = certified_part(read_json(workspace.path("certificate.json")))
+        count = max(count, report["opened"])
+    return count
 
 
 def gates_of(report: SpotCheck, certificate: Certificate) -> tuple[Gate, ...]:
@@ -134,8 +128,7 @@ def write_gate(workspace: Workspace, gates: Sequence[Gate], by_judge: Iterable[G
     """What failed, and no more: labels that change nothing else about the gate make no training run again. `by_judge`
     are the certificate's own gates."""
     orders = [gate.judge for gate in by_judge if (gate.check, gate.outcome) == ("order", "FAIL")]
-    document = {"failed": failed_gates(gates), "order": orders}
-    write_text(workspace.path(GATE), json.dumps(document, indent=1) + "\n")
+    write_json(workspace.path(GATE), {"failed": failed_gates(gates), "order": orders})
 
 
 def refuse_failed_gate(workspace: Workspace, settings: RunSettings) -> None:
@@ -169,7 +162,7 @@ def refuse_failed_order(
 
 
 def _failed(workspace: Workspace) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = json.loads(workspace.path(GATE).read_text(encoding="utf-8"))
+    found: dict[str, list[str]] = read_json(workspace.path(GATE))
     return found
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from amendment.constitutions import load_constitution, principles_of
+from amendment.constitutions import principles_of
 from amendment.curation.prompts import EACH, SHOWN, Kind, Novelty, Weakest, listed_prompts, question, weakest_of
 from amendment.data.inputs import read_inputs
 from amendment.data.source_rows import source_state
@@ -133,8 +133,8 @@ class GenerateStage(Stage):
         for index, part in enumerate(self.parts):
             if part.aim:
                 try:
-                    constitutions = [load_constitution(name, base=base) for name in self.settings.constitution]
-                    weakest_of(base / part.aim, [drawn.id for drawn in principles_of(constitutions)])
+                    rules = self.settings.constitutions_in(base)
+                    weakest_of(base / part.aim, [drawn.id for drawn in principles_of(rules)])
                 except ConfigError as fault:
                     yield (self.name, index, "aim"), str(fault)
 

@@ -9,7 +9,6 @@ Not covered: how a judge asks and what its replies come to; see `amendment.prefe
 
 from __future__ import annotations
 
-import json
 import math
 from asyncio import to_thread
 from collections import Counter, defaultdict
@@ -22,7 +21,7 @@ from pydantic import Field
 
 from amendment.data.sources import ChainSource, FileSource, ModelSource
 from amendment.errors import AmendmentError, ConfigError
-from amendment.files import write_text
+from amendment.files import write_json
 from amendment.llm.concurrency import flow
 from amendment.preference.checked import CheckedComparisons, check_lines
 from amendment.preference.degenerate import Pool, pool_of
@@ -56,6 +55,7 @@ from amendment.stages.contract import (
     StageResult,
     Step,
     dump,
+    judge_key,
     open_judge,
     rules_key,
 )
@@ -176,8 +176,7 @@ class JudgingStage(Stage):
             "take": [dump(source) for source in self.settings.parts(ChainSource)],
         }
         for entry in self.config.every_judge:
-            key |= context.model_key(entry.model)
-            key[f"judge {entry.protocol}"] = load_judge_folder(entry.protocol, base=context.base).hash
+            key |= judge_key(context, entry)
         return key
 
     def asks(self) -> Iterator[Ask]:
@@ -394,8 +393,7 @@ class JudgeStep(Step):
         endings = self.tables.close(self._weigh if self._waits else None)
         checks = self._checks.to_json()
         report = {**self._report.to_json(), **({"checks": checks} if checks else {})}
-        text = json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False)
-        write_text(self._workspace.path(REPORT), text + "\n")
+        write_json(self._workspace.path(REPORT), report, ensure_ascii=False)
         counts = {**endings, **self._report.counts(report)}
         counts |= {"checks": {"lines": check_lines(checks)}} if checks else {}
         return StageResult((*self.tables.artefacts, REPORT), counts)

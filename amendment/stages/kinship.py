@@ -9,16 +9,14 @@ were made from, answers that come from files, and the simulated world, where the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from amendment.constitutions import load_constitution
 from amendment.data.sources import ModelSource
 from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, RegisteredSpec, located
 from amendment.stages.construct import ConstructConfig, Contrast
 from amendment.stages.contract import POLICY_STAGES, JudgeEntry, RunSettings
-from amendment.stages.contrast import LIKELIHOOD, contrast_principles
+from amendment.stages.contrast import LIKELIHOOD, unchecked
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.judging import JudgingConfig
 from amendment.text import plain
@@ -62,40 +60,31 @@ def kinship_warnings(config: RunSettings, *, decides: bool = True) -> list[str]:
     is in no label."""
     judging = config.part(JudgingConfig)
     judges = [entry.model for entry in judging.every_judge] if judging and decides else []
-    warnings = [*_unlabelled(config)]
-    for judge in dict.fromkeys(judges):
-        for writer in _writers(config):
-            names = _model_of(config, judge), _model_of(config, writer)
-            if names[0] and names[1] and are_related(names[0], names[1]):
-                warnings.append(_warning(judge, names[0], writer, names[1]))
-    return warnings
-
-
-def _unlabelled(config: RunSettings) -> Iterator[str]:
-    judging = config.part(JudgingConfig)
+    critique, sources = config.part(CritiqueConfig), config.parts(ModelSource)
+    writers = [*([critique.model] if critique else []), *(source.model for source in sources)]
+    warnings = []
     if judging and judging.judge_labelled and not (config.pairs or config.verdicts or config.parts(ConstructConfig)):
-        yield (
+        warnings.append(
             "judging.judge_labelled changes nothing: the run has no verdicts or pairs of your own that the judge could "
             "be measured on, and constructs none; name people's labels under verdicts, or leave it out"
         )
+    for judge in dict.fromkeys(judges):
+        for writer in dict.fromkeys(writers):
+            if why := _relation(config, judge, writer):
+                warnings.append(
+                    f"The judge {_named(config, judge)} and the writer {_named(config, writer)} {why}, so a preference "
+                    "for its own answers cannot be told apart from better quality. Use a judge from another family, or "
+                    "a jury, and have people label some comparisons."
+                )
+    return warnings
 
 
-def _warning(judge: str, judging: str, writer: str, writing: str) -> str:
-    family = family_of(judging)
-    why = "are the same model" if judging == writing else f"are both of the family {family}"
-    return (
-        f"The judge {plain(judge)} ({plain(judging)}) and the writer {plain(writer)} ({plain(writing)}) {why}, so a "
-        "preference for its own answers cannot be told apart from better quality. Use a judge from another family, or "
-        "a jury, and have people label some comparisons."
-    )
-
-
-def _writers(config: RunSettings) -> Iterator[str]:
-    """The models that write what is compared, by their short names."""
-    critique = config.part(CritiqueConfig)
-    names = [critique.model] if critique else []
-    names += [source.model for source in config.parts(ModelSource)]
-    yield from dict.fromkeys(names)
+def _relation(config: RunSettings, first: str, second: str) -> str | None:
+    """How the models behind two short names are related, such as "are the same model"; None where they are not."""
+    one, other = _model_of(config, first), _model_of(config, second)
+    if not (one and other and are_related(one, other)):
+        return None
+    return "are the same model" if one == other else f"are both of the family {family_of(one)}"
 
 
 def _model_of(config: RunSettings, name: str) -> str | None:
@@ -124,8 +113,7 @@ def independence(config: RunSettings, entry: JudgeEntry, base: Path) -> dict[str
         why = f"{_named(config, same[0].model)} also made the labels{how}"
         return {**judge, "standing": SAME_JUDGE, "why": why}
     for labeller in judges:
-        names = _model_of(config, labeller.model), _model_of(config, entry.model)
-        if names[0] and names[1] and are_related(names[0], names[1]):
+        if _relation(config, labeller.model, entry.model):
             why = f"{_named(config, labeller.model)}, of the same family, made labels"
             return {**judge, "standing": RELATED_JUDGE, "why": why}
     made = ", ".join(dict.fromkeys(_named(config, labeller.model) for labeller in judges))
@@ -138,8 +126,7 @@ def _labellers(config: RunSettings, base: Path) -> list[JudgeEntry]:
     compares = config.candidates or config.pairs or config.verdicts
     labellers = [*judging.every_judge] if judging and compares else []
     for contrast in config.parts(Contrast):
-        constitutions = [load_constitution(name, base=base) for name in config.constitution]
-        if any(not drawn.principle.check for drawn in contrast_principles(constitutions, contrast.principles)):
+        if unchecked(config.constitutions_in(base), contrast.principles):
             labellers.append(JudgeEntry(model=contrast.confirming, protocol=LIKELIHOOD))
     return labellers
 

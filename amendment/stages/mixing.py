@@ -78,11 +78,9 @@ def read_mix(settings: RunSettings, base: Path, *, glimpse: bool = False) -> lis
     """
     read: list[_Read] = []
     problems: list[Problem] = []
-    bare = RunSettings(name=settings.name, seed=settings.seed)
     for label, source in mix_labels(settings.need(DatasetConfig)).items():
         try:
-            alone = bare.model_copy(update={"pairs": (source,)})
-            read.append(_Read(label, read_inputs(alone, base, glimpse=glimpse)))
+            read.append(_Read(label, read_inputs(settings.bare(pairs=(source,)), base, glimpse=glimpse)))
         except DataError as fault:
             problems += fault.problems
     if problems:
@@ -174,7 +172,14 @@ def mix_in(context: Context, test: frozenset[str], rows: Rows, clean: Clean) -> 
     side. Raises AmendmentError where a source has nothing to give."""
     files = {label: [of_file[place] for place in clean(label, of_file)] for label, of_file in _by_file(context).items()}
     test = _held_out(context, test, files)
-    sources = {side: {RUN: own, **_on_side(files, test, side)} for side, own in rows.items()}
+    sources = {
+        side: {RUN: own}
+        | {
+            name: [row for row in of_file if (row.prompt_id in test) == (side == "test")]
+            for name, of_file in files.items()
+        }
+        for side, own in rows.items()
+    }
     parts = mix_parts(context.config.need(DatasetConfig))
     shares = {name: part.share for name, part in parts.items() if part.share is not None}
     floors = {name: part.floor for name, part in parts.items() if part.floor is not None}
@@ -203,10 +208,6 @@ def _held_out(context: Context, test: frozenset[str], files: Rows) -> frozenset[
         test |= held_out(new, context.config.need(DatasetConfig).test_share, seed=context.config.seed)
         seen |= new
     return test
-
-
-def _on_side(files: Rows, test: frozenset[str], side: str) -> Rows:
-    return {name: [row for row in rows if (row.prompt_id in test) == (side == "test")] for name, rows in files.items()}
 
 
 def _refuse_empty(train: Mixed) -> None:

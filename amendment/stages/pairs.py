@@ -20,6 +20,7 @@ from amendment.curation import Mix
 from amendment.data.sources import ChainSource
 from amendment.data.store import StoredRecords, read_columns
 from amendment.errors import AmendmentError
+from amendment.hashing import content_id
 from amendment.preference import PairSettings, make_pairs
 from amendment.preference.degenerate import fit_for_pairs, without_constant_answers
 from amendment.preference.pairs import TIED_POOL, Paired, compare_revisions, is_tied_pool
@@ -249,11 +250,19 @@ def kept_out(pairs: Sequence[Pair], test: Iterable[str], share: float) -> frozen
     return frozenset(kept)
 
 
-def unseen(context: Context) -> frozenset[str]:
-    """The held-out prompts without those of training pairs, see `kept_out`."""
+def trained_prompts(context: Context) -> set[str]:
+    """The prompts of training pairs."""
     path = context.workspace.path("dataset/train")
-    trained = read_columns(path, "prompt_id") if path.is_file() and not context.is_rehearsed else ()
-    return context.held_out().difference(prompt for (prompt,) in trained)
+    is_there = path.is_file() and not context.is_rehearsed
+    return {prompt for (prompt,) in read_columns(path, "prompt_id")} if is_there else set()
+
+
+def unseen_prompts(context: Context) -> list[Prompt]:
+    """The held-out prompts without those of training pairs, see `kept_out`, by a seeded hash: a larger number of them
+    keeps the smaller one's."""
+    unseen, seed = context.held_out() - trained_prompts(context), context.config.seed
+    prompts = [prompt for prompt in context.prompts().values() if prompt.id in unseen]
+    return sorted(prompts, key=lambda prompt: content_id(["evaluate", seed, prompt.id]))
 
 
 CUT = "answers of pairs cut at max_tokens"

@@ -9,33 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
 from amendment.llm.concurrency import ITEM, STAGE, Tally
 from amendment.records import Candidate, Prompt
 from amendment.stages.contract import Context, Item, StageResult, Step
 
 
-class OfPrompt(Protocol):
-    """A row that belongs to a prompt."""
+class Grouped:
+    """The candidates of a table by prompt, where both stand in the same order."""
 
-    @property
-    def prompt_id(self) -> str: ...
-
-
-R = TypeVar("R", bound=OfPrompt)
-
-
-class Grouped(Generic[R]):
-    """The rows of a table by prompt, where both stand in the same order."""
-
-    def __init__(self, rows: Iterable[R]) -> None:
+    def __init__(self, rows: Iterable[Candidate]) -> None:
         self._rows = iter(rows)
         self._next = next(self._rows, None)
 
-    def of(self, prompt_id: str) -> list[R]:
-        """The rows of this prompt; prompts are asked for in order."""
-        rows: list[R] = []
+    def of(self, prompt_id: str) -> list[Candidate]:
+        """Those of this prompt; prompts are asked for in order."""
+        rows: list[Candidate] = []
         while self._next is not None and self._next.prompt_id == prompt_id:
             rows.append(self._next)
             self._next = next(self._rows, None)

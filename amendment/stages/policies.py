@@ -84,13 +84,19 @@ class OverRefusal(Part):
 
 
 def ask_each(
-    context: Context, title: str, model: Model, items: Sequence[T], work: Callable[[T], Awaitable[R]]
+    context: Context,
+    title: str,
+    model: Model,
+    items: Sequence[T],
+    work: Callable[[T], Awaitable[R]],
+    *,
+    stage: str = "evaluate",
 ) -> list[R]:
     """Raises Paused where a passing fault of the model's server outlasts its attempts."""
     try:
         return context.map_bounded(title, items, work, models=[model])
     except Transient as fault:
-        raise Paused(f"evaluate: {fault}. Finished work is kept; run again to continue.") from fault
+        raise Paused(f"{stage}: {fault}. Finished work is kept; run again to continue.") from fault
 
 
 class PolicyComparison(Record):

@@ -9,7 +9,6 @@ Not covered: what is edited and what the answers come to, which `audit.probes` s
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -32,15 +31,15 @@ from amendment.audit.probes import (
     questions,
 )
 from amendment.audit.variants import Paraphrase, probe_json, question, unquoted, variant_agreements, why_left_out
-from amendment.constitutions import Constitution, Principle, load_constitution
+from amendment.constitutions import Constitution, Principle
 from amendment.data.sources import Name, OneOrMore
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, ConfigError, ProviderError, Transient
-from amendment.files import write_text
+from amendment.files import write_json
 from amendment.hashing import content_id
 from amendment.llm.concurrency import Tally, flow
 from amendment.llm.model import Ending, Model, Unusable, ending_of, usable
-from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder
+from amendment.preference import Judge, JudgeSettings, aggregate_verdicts
 from amendment.preference.readings import readings_of
 from amendment.records import Candidate, Comparison, Judgement, Part, Prompt, Record, Verdict, text_of
 from amendment.stages.contract import (
@@ -52,6 +51,7 @@ from amendment.stages.contract import (
     StageResult,
     constitution_key,
     dump,
+    judge_key,
     open_judge,
 )
 from amendment.stages.endings import Tables
@@ -123,8 +123,7 @@ class ProbesStage(Stage):
         """The probes, the judges with their texts, the model that paraphrases, and the constitutions."""
         key = {**dump(self.part), "probed": [dump(entry) for entry in self.judges], **constitution_key(context)}
         for entry in self.judges:
-            key |= context.model_key(entry.model)
-            key[f"judge {entry.protocol}"] = load_judge_folder(entry.protocol, base=context.base).hash
+            key |= judge_key(context, entry)
         return {**key, **(context.model_key(self.part.paraphraser) if self.part.paraphraser else {})}
 
     def asks(self) -> Iterable[Ask]:
@@ -150,7 +149,7 @@ class ProbesStage(Stage):
     def check(self, base: Path) -> Iterator[ConfigProblem]:
         """Principles that no constitution has; a constitution that cannot be read is reported where it is named."""
         try:
-            rules = [load_constitution(name, base=base) for name in self.settings.constitution]
+            rules = self.settings.constitutions_in(base)
         except ConfigError:
             return
         references = [rule.principle_reference(principle) for rule in rules for principle in rule.principles]
@@ -187,7 +186,7 @@ class ProbesStage(Stage):
         rows = list(probe_rows(context.workspace))
         variants = variant_agreements(rows)
         report = probe_json(probe_report(rows), variants)
-        write_text(context.workspace.folder / FIGURES, json.dumps(report, indent=1, allow_nan=False) + "\n")
+        write_json(context.workspace.folder / FIGURES, report)
         gates = [{name: row[name] for name in ("judge", "probe", "gate", "found")} for row in report["probes"]]
         counts = {"comparisons": len(subjects), **endings, self.name: gates}
         if writer:

@@ -8,7 +8,7 @@ files of the user's own; see the command `evaluate`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,16 +27,12 @@ from amendment.reward_model import (
     preference_probability,
     train_reward,
 )
-from amendment.stages.contract import ConfigProblem, Context, RunSettings, StageResult
-from amendment.stages.gate import refuse_failed_gate, refuse_failed_order
+from amendment.stages.contract import Context, StageResult
 from amendment.stages.trained import (
     PairsConfig,
-    TrainingStage,
+    PairTrainingStage,
     pair_rows,
-    pair_tables,
     smoothed,
-    smoothing_problems,
-    smoothing_reads,
     training_counts,
     training_progress,
 )
@@ -52,7 +48,7 @@ class RewardModelConfig(PairsConfig, RewardSettings):
     """base, sft, or a model as `provider: local` takes it (folder, Hub id, GGUF file, `smollm2-135m-instruct`)."""
 
 
-class RewardModelStage(TrainingStage):
+class RewardModelStage(PairTrainingStage):
     """Train a reward model on the pairs."""
 
     name = "reward_model"
@@ -62,21 +58,11 @@ class RewardModelStage(TrainingStage):
     model_title = "reward model"
     Config = RewardModelConfig
 
-    def __init__(self, settings: RunSettings) -> None:
-        super().__init__(settings)
-        self.reads = (*self.base_reads, *pair_tables(settings), *smoothing_reads(self.config))
-
-    def problems(self) -> Iterator[ConfigProblem]:
-        yield from super().problems()
-        yield from smoothing_problems(self.name, self.config, self.settings)
-
     def make(self, context: Context) -> StageResult:
         """Train on the pairs of the train split; the held-out ones fit its temperature and measure it."""
-        refuse_failed_gate(context.workspace, context.config)
+        train, test = self.pairs(context), pair_rows(context, "test")
         config, smoothing = smoothed(context.workspace, self.name, self.config)
         folder = context.workspace.path("models/reward_model")
-        train, test = (pair_rows(context, split) for split in ("train", "test"))
-        refuse_failed_order(context, self.name, train, config.despite)
         result = train_reward(
             context.trained_base(config.base),
             train,

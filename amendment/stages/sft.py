@@ -162,8 +162,7 @@ def read_helpful(settings: RunSettings, base: Path, *, glimpse: bool = False) ->
 
     `glimpse` reads only the first rows of each source, for a check.
     """
-    bare = RunSettings(name=settings.name, seed=settings.seed)
-    return read_inputs(bare.model_copy(update={"candidates": helpful_files(settings)}), base, glimpse=glimpse)
+    return read_inputs(settings.bare(candidates=helpful_files(settings)), base, glimpse=glimpse)
 
 
 def helpful_rows(context: Context, config: SftConfig, *, others: int) -> HelpfulRows:

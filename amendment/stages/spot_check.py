@@ -6,7 +6,6 @@ holds texts, hashes and principles alone. `spot_check/asked.json` says what the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ from amendment.audit.planning import outlook
 from amendment.calibration.drawing import draw_sample
 from amendment.calibration.labelling import ASKED, SAMPLE, SPOT_CHECK
 from amendment.calibration.samples import LabelQuestion, SampledItem, SpotCheckSettings
-from amendment.files import write_text
+from amendment.files import write_json
 from amendment.records import Comparison, Judgement
 from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, constitution_key, dump
 from amendment.stages.judging import JudgingConfig
@@ -88,7 +87,7 @@ class SpotCheckStage(Stage):
             for item in sample.items
         ]
         asked = writer.described(questions, most_principles=max(map(len, principles.values())))
-        write_text(workspace.path(ASKED), json.dumps(asked._asdict(), indent=1, ensure_ascii=False) + "\n")
+        write_json(workspace.path(ASKED), asked._asdict(), ensure_ascii=False)
         tables = (
             workspace.write(SAMPLE, SampledItem, sample.items),
             workspace.write(SPOT_CHECK.questions, LabelQuestion, questions),

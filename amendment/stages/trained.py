@@ -6,7 +6,6 @@ Promised: rows are of prompts of the train split alone.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -17,12 +16,13 @@ from amendment.audit.figures import percent
 from amendment.calibration.samples import SpotCheckSettings
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, MissingExtra, TrainingError
+from amendment.files import read_json
 from amendment.llm.specs import found_folder
 from amendment.llm.weights import weights_state
 from amendment.records import Candidate, Part, Preference, Prompt, text_of
 from amendment.stages.calibration import CALIBRATOR
 from amendment.stages.contract import POLICY_STAGES, ConfigProblem, Context, RunSettings, Stage, dump
-from amendment.stages.gate import gate_tables
+from amendment.stages.gate import gate_tables, refuse_failed_gate, refuse_failed_order
 from amendment.stages.shown import count_lines, estimate_shown, unscored_shown
 from amendment.statistics import by_length, estimate
 from amendment.text import plain
@@ -109,6 +109,35 @@ def pair_tables(settings: RunSettings) -> tuple[str, ...]:
     return (*PAIRS, *gate_tables(settings))
 
 
+class PairTrainingStage(TrainingStage):
+    """A training on the dataset's pairs, of which judges may have decided some."""
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        estimated = (CALIBRATOR,) if self.config.label_smoothing == "estimated" else ()
+        self.reads = (*self.base_reads, *pair_tables(settings), *estimated)
+
+    def problems(self) -> Iterator[ConfigProblem]:
+        """A base, or an estimate of label smoothing, that nothing could make or that the labels do without."""
+        yield from super().problems()
+        if self.config.label_smoothing != "estimated":
+            return
+        people = self.settings.part(SpotCheckSettings)
+        why = people.why_uncalibrated if people else "nobody is asked; let people check a sample of the labels"
+        if why:
+            yield (self.name, "label_smoothing"), f"estimated on what people say, but {why}, or write a number"
+        elif self.config.labels == "soft":
+            sure = "soft labels say themselves how sure they are; take labels: hard, or leave label_smoothing out"
+            yield (self.name, "label_smoothing"), sure
+
+    def pairs(self, context: Context) -> Rows:
+        """The rows to train on. Raises GateFailed where a judge who decided them did not pass its gates."""
+        refuse_failed_gate(context.workspace, context.config)
+        rows = pair_rows(context, "train")
+        refuse_failed_order(context, self.name, rows, self.config.despite)
+        return rows
+
+
 def training_progress(context: Context, title: str) -> ProgressCallback:
     """A callback for the trainer's logs."""
 
@@ -144,15 +173,16 @@ def candidate_rows(context: Context, kind: str, *, last: bool = False) -> Rows:
     return [sft_row(prompts[candidate.prompt_id], candidate) for candidate in candidates]
 
 
+def prompt_row(prompt: Prompt) -> dict[str, Any]:
+    """A prompt as trainers take it."""
+    row = prompt.to_json()
+    return {"prompt": row["messages"], **{name: row[name] for name in ("tools", "chat_template_kwargs") if name in row}}
+
+
 def sft_row(prompt: Prompt, answer: Candidate) -> dict[str, Any]:
     """An answer as a row for supervised fine-tuning."""
-    row = prompt.to_json()
-    return {
-        "prompt": row["messages"],
-        "completion": [message.to_json() for message in answer.messages],
-        "category": prompt.category,
-        **{name: row[name] for name in ("tools", "chat_template_kwargs") if name in row},
-    }
+    completion = [message.to_json() for message in answer.messages]
+    return {**prompt_row(prompt), "completion": completion, "category": prompt.category}
 
 
 def pair_rows(context: Context, split: str) -> Rows:
@@ -182,7 +212,7 @@ def smoothed(workspace: Workspace, name: str, config: Any) -> Smoothed:
     TrainingError where nothing was calibrated, and where the labels say nothing."""
     if config.label_smoothing != "estimated":
         return Smoothed(config, {})
-    recipe = json.loads(workspace.path(CALIBRATOR).read_text(encoding="utf-8"))
+    recipe = read_json(workspace.path(CALIBRATOR))
     rate = recipe.get("expected flip rate")
     if rate is None:
         reason = recipe.get("reason", "no reason is on record")
@@ -195,24 +225,6 @@ def smoothed(workspace: Workspace, name: str, config: Any) -> Smoothed:
             f"{name}: label_smoothing: estimated comes to {rate:.3f}, so that the labels say nothing: look at the judge"
         )
     return Smoothed(config.model_copy(update={"label_smoothing": rate}), {"label smoothing": round(rate, 4)})
-
-
-def smoothing_reads(config: Any) -> tuple[str, ...]:
-    """The artefacts that estimate a stage's label smoothing."""
-    return (CALIBRATOR,) if config.label_smoothing == "estimated" else ()
-
-
-def smoothing_problems(name: str, config: Any, settings: RunSettings) -> Iterator[ConfigProblem]:
-    """An estimate of label smoothing that nothing could make, or that the labels do without."""
-    if config.label_smoothing != "estimated":
-        return
-    people = settings.part(SpotCheckSettings)
-    why = people.why_uncalibrated if people else "nobody is asked; let people check a sample of the labels"
-    if why:
-        yield (name, "label_smoothing"), f"estimated on what people say, but {why}, or write a number"
-    elif config.labels == "soft":
-        sure = "soft labels say themselves how sure they are; take labels: hard, or leave label_smoothing out"
-        yield (name, "label_smoothing"), sure
 
 
 def _preflight(report: Mapping[str, Any]) -> list[str]:

@@ -180,9 +180,11 @@ class VerifyStage(Stage):
                 judgements += _pairs(prompt, different, outcomes, rules)
         counts = {"answers": sum(map(len, answers.values())), "passed": kept.to_json()}
         several = {model: by_prompt for model, by_prompt in passed.items() if min(map(len, by_prompt.values())) > 1}
-        counts |= (
-            {"pass@k": {model: _pass_counts(by_prompt) for model, by_prompt in several.items()}} if several else {}
-        )
+        if several:
+            counts["pass@k"] = {
+                model: {str(k): estimate.to_json() for k, estimate in pass_at_each_k(by_prompt).items()}
+                for model, by_prompt in several.items()
+            }
         if JUDGEMENTS in self.writes:
             workspace.write(JUDGEMENTS, Judgement, judgements)
             counts["pairs of an answer that passes and one that fails"] = len(judgements)
@@ -267,10 +269,6 @@ def verified_answers(context: Context) -> list[tuple[Prompt, Candidate]]:
         if passes_all(outcomes[answer.id], *DECISIVE)
     }
     return [*answers.values()]
-
-
-def _pass_counts(outcomes: Mapping[str, Sequence[bool]]) -> dict[str, Any]:
-    return {str(k): estimate.to_json() for k, estimate in pass_at_each_k(outcomes).items()}
 
 
 def _pass_lines(models: Mapping[str, Mapping[str, Any]]) -> list[str]:

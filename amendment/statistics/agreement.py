@@ -61,7 +61,9 @@ def krippendorff_alpha(
     D_o = sum_u (m_u^2 - sum_c n_uc^2) / (m_u - 1),  alpha = 1 - (n - 1) D_o / (n^2 - sum_c n_c^2),
     with m_u ratings of unit u, n_c ratings of class c and n ratings in all.
     """
-    ratings, m, codes = _pairable(counts, clusters)
+    ratings, codes = counted(counts, clusters)
+    is_pair = ratings.sum(1) >= 2
+    ratings, m, codes = ratings[is_pair], ratings.sum(1)[is_pair], codes[is_pair]
     disagreement = (m * m - (ratings * ratings).sum(1)) / (m - 1)
     sums = sums_by_cluster(codes, disagreement, *ratings.T)
     return bootstrap(sums, _alpha_of, n=int(m.size), resampling=resampling, name="Krippendorff's alpha,")
@@ -182,13 +184,6 @@ def alpha_by_item(pairs: LabelPairs, *, is_ordered: bool) -> ItemAlphas:
     missed = np.bincount(pairs.item, pairs.weight * (distance + (slope[pairs.first] + slope[pairs.second]) / 2), items)
     unit = (2 * items - 1) / (2 * items * expected)
     return ItemAlphas(1 - unit * (observed + missed - missed.mean()), unit * farthest)
-
-
-def _pairable(counts: ArrayLike, clusters: Iterable[Hashable]) -> tuple[Floats, Floats, NDArray[np.intp]]:
-    """The units with two ratings or more, their numbers of ratings, and their clusters."""
-    ratings, codes = counted(counts, clusters)
-    m = ratings.sum(1)
-    return ratings[m >= 2], m[m >= 2], codes[m >= 2]
 
 
 def gwet_ac1(counts: ArrayLike, clusters: Iterable[Hashable], *, resampling: Resampling | None = None) -> Estimate:

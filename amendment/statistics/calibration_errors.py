@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amendment.errors import DataError
+from amendment.statistics.calibrators import labelled
 from amendment.statistics.intervals import NO_VARIATION, Estimate, Floats, codes_of, json_values, layout
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
 from amendment.statistics.sampling import UNEVEN, effective_rows
@@ -259,15 +260,9 @@ def binned_pairs(
     p: ArrayLike, y: ArrayLike, weights: ArrayLike | None, clusters: Iterable[Hashable], bins: int
 ) -> BinnedPairs:
     """The rows; ValueError for columns that do not fit together, values outside of [0, 1], weights not above 0."""
-    raw, labels, codes = np.asarray(p, np.float64), np.asarray(y, np.float64), codes_of(clusters)[0]
-    w = np.ones_like(raw) if weights is None else np.asarray(weights, np.float64)
-    if raw.ndim != 1 or any(column.shape != raw.shape for column in (labels, w, codes)):
-        raise ValueError(f"one label, weight and cluster per p are needed, found {raw.size} and {labels.size}")
-    for name, column in (("p", raw), ("labels", labels)):
-        if column.size and not (column.min() >= 0 and column.max() <= 1):
-            raise ValueError(f"{name} lie between 0 and 1, found {column.min()} to {column.max()}")
-    if w.size and not (np.isfinite(w).all() and w.min() > 0):
-        raise ValueError("weights are above 0 and finite")
+    (raw, labels, w), codes = labelled(p, y, weights), codes_of(clusters)[0]
+    if codes.shape != raw.shape:
+        raise ValueError(f"one cluster per p is needed, found {codes.size} for {raw.size}")
     if bins < 1:
         raise ValueError(f"expected one bin or more, found {bins}")
     w = w / w.mean() if w.size else w

@@ -175,13 +175,20 @@ class _Rows(NamedTuple):
 
 
 def _rows(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None) -> _Rows:
+    raw, labels, w = labelled(p, y, weights)
+    return _Rows(raw, labels, w / w.sum() if w.size else w)
+
+
+def labelled(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None) -> tuple[Floats, Floats, Floats]:
+    """Probabilities, their labels, and weights, 1 without any. Raises ValueError for columns that do not fit together,
+    values outside of [0, 1] and weights not above 0."""
     raw, labels = _probabilities(p, "p"), _probabilities(y, "labels")
     w = np.ones_like(raw) if weights is None else np.asarray(weights, np.float64)
     if raw.ndim != 1 or raw.shape != labels.shape or raw.shape != w.shape:
         raise ValueError(f"one label and one weight per p are needed, found {raw.size}, {labels.size} and {w.size}")
     if w.size and not (np.isfinite(w).all() and w.min() > 0):
         raise ValueError("weights are above 0 and finite")
-    return _Rows(raw, labels, w / w.sum() if w.size else w)
+    return raw, labels, w
 
 
 def _probabilities(values: ArrayLike, name: str) -> Floats:

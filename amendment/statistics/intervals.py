@@ -106,14 +106,14 @@ def bounds(estimate: Estimate) -> tuple[float, float] | None:
     return None if math.isnan(estimate.low) else (estimate.low, estimate.high)
 
 
-def is_beyond_chance(difference: Estimate, tests: int, level: float = 0.05) -> bool:
+def is_beyond_chance(difference: Estimate, tests: int) -> bool:
     """Whether a difference, given with its 95 % interval, is beyond chance as one of so many one-sided `tests`: if
-    nothing differs, at most `level` of the families of tests have a difference that passes (Bonferroni).
+    nothing differs, at most 5 % of the families of tests have a difference that passes (Bonferroni).
 
-    The interval is widened to the level 1 - 2 level / tests and must then exclude 0. If all clusters have the same
+    The interval is widened to the level 1 - 0.1 / tests and must then exclude 0. If all clusters have the same
     value, the sign test decides, with p = 0.5 ** clusters.
     """
-    alpha, clusters = level / tests, difference.clusters
+    alpha, clusters = 0.05 / tests, difference.clusters
     if difference.note == NO_VARIATION:
         return difference.value != 0 and 0.5**clusters <= alpha
     if math.isnan(difference.low):
@@ -138,10 +138,15 @@ def clustered_mean(values: ArrayLike, clusters: Iterable[Hashable], level: float
 
 def paired_difference(a: ArrayLike, b: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95) -> Estimate:
     """The mean of a - b over rows measured twice, clustered as in `clustered_mean`."""
-    left, right = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    return clustered_mean(paired(a, b), clusters, level)
+
+
+def paired(a: ArrayLike, b: ArrayLike) -> Floats:
+    """a - b of rows measured twice."""
+    left, right = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if left.shape != right.shape:
         raise ValueError(f"paired values need equal lengths, found {left.size} and {right.size}")
-    return clustered_mean(left - right, clusters, level)
+    return left - right
 
 
 def macro(x: Floats, groups: Sequence[Hashable] | NDArray[np.intp]) -> tuple[float, Floats, Floats]:
@@ -175,12 +180,9 @@ def layout(weights: ArrayLike) -> Layout:
     return Layout(max(1 / squares, 2.0), 1 / (1 + squares - 2 * cubes / squares))
 
 
-def linear(value: float, influence: Floats, codes: Codes, level: float, weights: Floats | None = None) -> Estimate:
-    """The interval of a linear statistic, from what each row adds to its error; `codes` number the clusters from 0.
-
-    Without `weights` all rows weigh the same.
-    """
-    clusters, (error, effective) = int(codes.max()) + 1, clustered_error(influence, codes, weights)
+def linear(value: float, influence: Floats, codes: Codes, level: float) -> Estimate:
+    """The interval of a linear statistic, from what each row adds to its error; `codes` number the clusters from 0."""
+    clusters, (error, effective) = int(codes.max()) + 1, clustered_error(influence, codes)
     if not error:
         return Estimate(value, math.nan, math.nan, influence.size, clusters)
     half = t_quantile(effective - 1, level) * error
@@ -200,11 +202,15 @@ def clustered_error(influence: Floats, codes: Codes, weights: Floats | None = No
 
 def t_quantile(freedom: float, level: float) -> float:
     """The two-sided quantile of Student's t; 12.706 for one degree of freedom and level 0.95."""
-    if not 0 < level < 1:
-        raise ValueError(f"a level lies between 0 and 1, found {level}")
     from scipy.special import stdtrit
 
-    return float(stdtrit(freedom, 0.5 + level / 2))
+    return float(stdtrit(freedom, 0.5 + checked_level(level) / 2))
+
+
+def checked_level(level: float) -> float:
+    if not 0 < level < 1:
+        raise ValueError(f"a level lies between 0 and 1, found {level}")
+    return level
 
 
 def checked(values: ArrayLike, clusters: Iterable[Hashable]) -> tuple[Floats, NDArray[np.intp]]:

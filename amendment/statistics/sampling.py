@@ -56,6 +56,7 @@ from amendment.statistics.intervals import (
     clustered_error,
     codes_of,
     layout,
+    paired,
     t_quantile,
 )
 from amendment.statistics.shares import around
@@ -89,10 +90,7 @@ def weighted_difference(
     level: float = 0.95,
 ) -> Estimate:
     """The weighted mean of first - second over rows measured twice, with Student's t whatever the values."""
-    left, right = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    if left.shape != right.shape:
-        raise ValueError(f"paired values need equal lengths, found {left.size} and {right.size}")
-    mean, error, effective = _hajek(left - right, inclusion, clusters)
+    mean, error, effective = _hajek(paired(first, second), inclusion, clusters)
     return around(mean, error**2, effective - 1, level)
 
 

@@ -24,6 +24,7 @@ from amendment.statistics.intervals import (
     Estimate,
     cautioned,
     checked,
+    checked_level,
     clustered_error,
     macro,
     t_quantile,
@@ -38,15 +39,14 @@ def wilson(successes: float, n: int, level: float = 0.95) -> Estimate:
     centre = (p + z^2 / 2n) / (1 + z^2 / n),  half = z sqrt(p (1 - p) / n + z^2 / 4n^2) / (1 + z^2 / n).
     It has a width at p = 0 and p = 1 as well.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"a level lies between 0 and 1, found {level}")
+    half = 0.5 + checked_level(level) / 2
     if not 0 <= successes <= n:
         raise ValueError(f"successes lie between 0 and n, found {successes} of {n}")
     if n == 0:
         return Estimate(math.nan, math.nan, math.nan, 0, 0, "Wilson", "no rows")
     from scipy.special import ndtri
 
-    low, high = _wilson(successes / n, n, float(ndtri(0.5 + level / 2)))
+    low, high = _wilson(successes / n, n, float(ndtri(half)))
     return Estimate(successes / n, low, high, n, n, "Wilson")
 
 
@@ -160,8 +160,7 @@ def holm(p_values: Mapping[str, float], level: float = 0.05) -> dict[str, Correc
     over i <= j, cut at 1; a test is rejected where that is at most `level`. Raises ValueError for a level or a p that
     is none.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"a level lies between 0 and 1, found {level}")
+    level = checked_level(level)
     defined = {name: p for name, p in p_values.items() if not math.isnan(p)}
     wrong = [name for name, p in defined.items() if not 0 <= p <= 1]
     if wrong:

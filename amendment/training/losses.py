@@ -18,6 +18,8 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 from trl.trainer.utils import FusedCausalLMOutput
 
+from amendment.training.model_files import bare
+
 _VOCAB = 16_384
 """Above this the logits of a batch are worth TRL's tiles."""
 _PLAIN = ("llama", "qwen2", "qwen3", "mistral")
@@ -58,14 +60,13 @@ def weighted_loss(loss_B: Tensor, weight_B: Tensor) -> Tensor:
 
 def use_dense_head(model: Any) -> bool:
     """Put the dense head in place of TRL's where it pays: CPU, plain head, small vocabulary. True if it was."""
-    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
-    config = bare.config
-    head = bare.get_output_embeddings()
+    inner = bare(model)
+    config, head = inner.config, inner.get_output_embeddings()
     if head is None or head.bias is not None or head.weight.device.type != "cpu":
         return False
     if config.model_type not in _PLAIN or config.vocab_size > _VOCAB:
         return False
-    theirs = bare.forward
+    theirs = inner.forward
 
     def forward(self: Any, *args: Any, fused_lm_head: bool = False, **kwargs: Any) -> Any:
         if not fused_lm_head or kwargs.get("labels") is None:
@@ -75,7 +76,7 @@ def use_dense_head(model: Any) -> bool:
         hidden = self.base_model(*args, **kwargs | {"use_cache": False}).last_hidden_state[:, :-1]
         return _scored(hidden, self.get_output_embeddings().weight, labels)
 
-    bare.forward = types.MethodType(forward, bare)
+    inner.forward = types.MethodType(forward, inner)
     return True
 
 

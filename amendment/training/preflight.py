@@ -13,7 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeGuard, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -344,7 +344,7 @@ def _column(
     for i, row in enumerate(rows):
         value = row.get(name)
         value = absent if value is None else value
-        if isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value) and fits(value):
+        if is_number(value) and fits(value):
             values[i] = value
         else:
             shown = "none, and other rows have one" if value is None else repr(value)
@@ -354,9 +354,9 @@ def _column(
     return values
 
 
-def _is_finite(value: float) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """A number that a float can hold: JSON has whole numbers of any size."""
     try:
-        return math.isfinite(value)
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError:
         return False

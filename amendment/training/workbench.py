@@ -32,7 +32,7 @@ from transformers.trainer_callback import ExportableState
 
 import amendment
 from amendment.errors import ConfigError, Problem, TrainingError
-from amendment.files import file_hash
+from amendment.files import file_hash, read_json
 from amendment.llm.packed import cores, packed
 from amendment.llm.rendering import Renderer
 from amendment.llm.weights import weights_of
@@ -209,7 +209,7 @@ class Workbench:
         """
         if (checkpoint := last_checkpoint(self.state)) is None:
             return None
-        state = json.loads(Path(checkpoint, "trainer_state.json").read_text(encoding="utf-8"))
+        state = read_json(Path(checkpoint, "trainer_state.json"))
         wrote = state["stateful_callbacks"][Watch.__name__]["attributes"]["launch"]
         if launch == wrote:
             return checkpoint
@@ -360,7 +360,8 @@ class LengthPools(Sampler[int]):
 
 
 class Steady:
-    """Put before a trainer of TRL. `lengths` (tokens of each row) has to be set before `train`."""
+    """Put before a trainer of TRL, for rows in token ids with their reference log-probabilities: TRL's own class would
+    tokenise them again. `lengths` (tokens of each row) has to be set before `train`."""
 
     lengths: Sequence[int] = ()
     args: Any
@@ -368,6 +369,12 @@ class Steady:
 
     def _send_telemetry(self) -> None:
         """TRL reports each start to its makers' server; a user of this package has not agreed to that."""
+
+    def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
+        return dataset
+
+    def _precompute_ref_logps(self, dataset: Any, *_: Any) -> Any:
+        return dataset
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthPools:
         # The epoch is asked for, not counted: a training that goes on begins in the midst of a later one.
@@ -424,7 +431,7 @@ def last_checkpoint(state: Path) -> str | None:
     """The newest checkpoint that is whole: transformers writes `trainer_state.json` last."""
     for folder in sorted(state.glob("checkpoint-*"), key=lambda path: -int(path.name.rpartition("-")[2])):
         try:
-            json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
+            read_json(folder / "trainer_state.json")
         except (OSError, ValueError):
             continue
         return str(folder)

@@ -139,7 +139,7 @@ def test_a_report_is_json_and_the_same_for_the_same_seed() -> None:
     [
         ([1.5], [1], {}, "p lie between 0 and 1"),
         ([0.5], [-1], {}, "labels lie between 0 and 1"),
-        ([0.5], [1, 0], {}, "one label, weight and cluster per p"),
+        ([0.5], [1, 0], {}, "one label and one weight per p"),
         ([0.5], [1], {"weights": [0.0]}, "weights are above 0"),
         ([0.5], [1], {"bins": 0}, "one bin or more"),
     ],
