@@ -22,7 +22,7 @@ from amendment.audit.bias import longer_by_majority
 from amendment.audit.ceiling import Requirements, between, look_at
 from amendment.audit.conclusion import Conclusion, conclusions
 from amendment.audit.counts import Counts, count
-from amendment.audit.gates import Gate, JudgeReport, gates, judge_report, order_ruling
+from amendment.audit.gates import Gate, JudgeReport, checks_of, gates, judge_report, order_ruling
 from amendment.audit.people import LabelGroup, ShownAgain, label_groups, shown_again
 from amendment.audit.slices import Slice, slices
 from amendment.audit.systems import ConstantAnswer, Controlled, ControlledBy, constant_answers, controlled
@@ -131,18 +131,12 @@ class Certificate:
     def outcome(self, judge: str) -> str:
         """The gates of one judge in a line: those that failed or warn, worst first ("FAIL order"), else those that
         passed and how many others could not be measured."""
-        checks = self.checks(judge)
+        checks = checks_of(judge, self.gates)
         raised = [f"{name} {check}" for name in ("FAIL", "WARN") for check in checks[name]]
         if raised or not checks["PASS"]:
             return ", ".join(raised) or "not measured"
         left = len(checks["not measured"])
         return f"PASS {', '.join(checks['PASS'])}" + (f"; {left} not measured" if left else "")
-
-    def checks(self, judge: str) -> dict[str, list[str]]:
-        """The names of one judge's gates by their outcomes, the worst first."""
-        own = [gate for gate in self.gates if gate.judge == judge]
-        outcomes = ("FAIL", "WARN", "PASS", "not measured")
-        return {outcome: [gate.check for gate in own if gate.outcome == outcome] for outcome in outcomes}
 
     @property
     def persons(self) -> tuple[str, ...]:

@@ -105,6 +105,13 @@ class Gate:
     """What was measured, or why it was not."""
 
 
+def checks_of(judge: str, gates: Sequence[Gate]) -> dict[str, list[str]]:
+    """The names of one judge's gates by their outcomes, the worst first."""
+    outcomes = ("FAIL", "WARN", "PASS", "not measured")
+    own = [gate for gate in gates if gate.judge == judge]
+    return {outcome: [gate.check for gate in own if gate.outcome == outcome] for outcome in outcomes}
+
+
 def judge_report(data: AuditData, number: int, models: Mapping[str, str], draws: Resampling) -> JudgeReport:
     """All figures of one judge; `models` names the model of a judge where that is not the judge's own name."""
     rater, calls, verdicts = data.raters[number], data.calls.of(number), data.verdicts.of(number)
