@@ -244,7 +244,10 @@ def verify_ledger(place: LedgerPath, as_json: AsJson = False) -> None:
     """Check a whole ledger against its hashes and the spending.json next to it; exit code 1 if anything has changed."""
     from amendment.run.summary import less_than_spent
 
-    left_out = "times, faults, batches, and content that was changed together with its hash"
+    left_out = (
+        "times, faults, batches, names of models and hosts, costs that are higher or moved to another call, and "
+        "content that was changed, exchanged or added together with its hash"
+    )
     with _opened(place) as reader:
         damage = reader.damage()
         count, less = (0, []) if damage else (len(reader), less_than_spent(reader))

@@ -21,7 +21,7 @@ from tenacity.wait import wait_random_exponential
 
 from amendment.errors import AmendmentError, FaultKind, Paused, Transient
 from amendment.llm.budget import Budget
-from amendment.llm.concurrency import ASKING, AT_ONCE, ITEM
+from amendment.llm.concurrency import ASKING, AT_ONCE, ITEM, LAST
 from amendment.llm.ledger import Ledger
 from amendment.llm.ledger_reading import ReturnedModel
 from amendment.llm.limits import WORTH_SHOWING, Endpoint, Limits, Trouble
@@ -33,6 +33,9 @@ from amendment.llm.transport import Transport
 
 MOST_NAMES = 8
 """Number of names that are reported for one model, so that a server that invents names does not fill the report."""
+
+PROMPT = 8
+"""Refusals of one call after which it waits for longer each time, and lets others go first."""
 
 DRAIN = 60.0
 """Seconds for which calls in flight are waited for when a run ends early."""
@@ -268,8 +271,6 @@ class Calls:
             tally = ASKING.get().tally
             tally.timeouts += fault.kind == "deadline"
             tally.rate_limits += fault.kind == "rate"
-            if fault.kind == "rate":
-                ITEM.set(AT_ONCE)
             self._look_after(request, fault)
             if self._stopped:
                 raise self._stopped from None
@@ -318,12 +319,15 @@ class Calls:
         self._retries[place] = worst._replace(calls=last.calls + 1)
 
     def _pause(self, state: RetryCallState) -> float:
-        """Seconds to pause: those the server asks for and jitter. A refused call waits for no more than that, since
-        the pace decides when it goes."""
+        """Seconds to pause: those the server asks for and jitter. A refused call waits for no more than that and goes
+        first, until it was refused so often that the reason may be the call and not the pace."""
         fault = _fault_of(state)
         asked = fault.retry_after or 0.0
         if fault.kind == "rate":
-            return asked * random.uniform(1.0, 1.25)  # noqa: S311 - jitter, not a secret
+            again = state.attempt_number - PROMPT
+            ITEM.set(AT_ONCE if again <= 0 else LAST)
+            pause = random.uniform(0.0, min(60.0, 2.0 ** min(again, 6))) if again > 0 else 0.0  # noqa: S311 - jitter
+            return pause + asked * random.uniform(1.0, 1.25)  # noqa: S311 - jitter, not a secret
         return 0.0 if fault.retry_after == 0 else asked + self._backoff(state)
 
 

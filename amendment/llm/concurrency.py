@@ -7,6 +7,7 @@ are read in the loop's own thread, one when there is room for it, so that their 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing, contextmanager
@@ -24,8 +25,9 @@ ITEM: ContextVar[int] = ContextVar("item", default=0)
 """The place of the item on whose behalf a call is made. Where few calls are in flight, those of earlier items go first,
 so that the first items are done soon."""
 
-AT_ONCE = -1
-"""In place of an item's: a call that was refused goes before all others."""
+AT_ONCE, LAST = -1, sys.maxsize
+"""In place of an item's: a call that was refused goes before all others; one that is refused again and again goes after
+them, since it may be refused for what it is."""
 
 
 @dataclass(eq=False)

@@ -30,8 +30,14 @@ from itertools import islice
 from math import inf, sqrt
 from typing import NamedTuple
 
-_NAME = re.compile(r"ratelimit-(?:(limit|remaining|reset)-)?(requests|tokens|input-tokens|output-tokens)(?:-(\w+))?$")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms]|$)")
+_NAME = re.compile(
+    r"(?:x|anthropic)-ratelimit-(?:(limit|remaining|reset)-)?(requests|tokens|input-tokens|output-tokens)"
+    r"(?:-(limit|remaining|reset))?"
+)
+_PART = r"(\d{1,12}(?:\.\d{1,9})?)(ms|[dhms]|\Z)"
+_DURATION, _PARTS = re.compile(f"(?:{_PART}){{1,5}}"), re.compile(_PART)
+LONGEST_VALUE = 64
+"""Characters of a header's value; a longer one names no limit."""
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
 
 
@@ -51,7 +57,7 @@ def allowances(headers: Mapping[str, str], date: datetime | None) -> dict[str, A
     """
     found: dict[str, dict[str, float]] = {}
     for name, text in headers.items():
-        parts = _NAME.search(name.lower())
+        parts = _NAME.fullmatch(name.lower())
         if parts and (value := _value(text, date)) is not None:
             found.setdefault(parts[2], {})[parts[1] or parts[3]] = value
     return {
@@ -63,11 +69,12 @@ def allowances(headers: Mapping[str, str], date: datetime | None) -> dict[str, A
 
 def _value(text: str, date: datetime | None) -> float | None:
     """A number, the seconds of a duration such as 1m30s, or the seconds until a time."""
+    if len(text) > LONGEST_VALUE:
+        return None
+    if _DURATION.fullmatch(text):
+        return sum(float(number) * _SECONDS[unit] for number, unit in _PARTS.findall(text))
     try:
-        moment = datetime.fromisoformat(text) if "T" in text else None
-        if moment:
-            return (moment - (date or datetime.now(UTC))).total_seconds()
-        return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text)) if text else None
+        return (datetime.fromisoformat(text) - (date or datetime.now(UTC))).total_seconds()
     except (ValueError, TypeError):
         return None
 

@@ -40,6 +40,8 @@ class Scripted(PlainProvider):
         self.script = list(script)
         self.asked: list[Request] = []
         self.unreadable = 0
+        self.refused = ""
+        """The question that is refused whenever it is asked."""
         self.gate = asyncio.Event()
         self.gate.set()
         self.at_once = self.most_at_once = 0
@@ -52,6 +54,8 @@ class Scripted(PlainProvider):
             await self.gate.wait()
         finally:
             self.at_once -= 1
+        if request.messages[0].content == self.refused:
+            raise Transient("429: request too large", kind="rate", status=429)
         fault = self.script.pop(0) if self.script else None
         if fault:
             raise fault

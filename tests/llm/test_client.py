@@ -307,6 +307,23 @@ def test_a_wait_that_a_server_asks_of_one_call_is_shown_and_does_not_end_the_run
     run(use, hour, minute, max_wait=900.0)
 
 
+def test_a_call_that_is_refused_for_what_it_is_holds_up_no_other() -> None:
+    """As a prompt that alone takes more tokens than the server allows in a minute."""
+
+    async def use(model: Model, provider: Scripted) -> None:
+        provider.refused = "too large"
+        doomed = asyncio.ensure_future(said(model, "too large"))
+        while model.calls.sent < 8:
+            await asyncio.sleep(0.01)
+        others = [said(model, f"question {number}") for number in range(200)]
+        async with asyncio.timeout(20):
+            assert len(await asyncio.gather(*others)) == 200
+        assert not doomed.done()
+        doomed.cancel()
+
+    run(use, max_wait=900.0)
+
+
 @in_loop
 async def test_a_call_that_is_broken_off_on_the_wire_counts_as_paid_and_stays_open_in_the_ledger() -> None:
     price = Price(input=1.0, output=1.0)

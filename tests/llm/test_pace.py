@@ -52,8 +52,16 @@ NOON = datetime(2030, 5, 4, 12, 0, tzinfo=UTC)
             },
             {},
         ),
+        (
+            {
+                "x-ratelimit-limit-requests": "600",
+                "x-ratelimit-remaining-requests": "-5",
+                "x-ratelimit-reset-requests": "9" * 100_000 + "x",
+            },
+            {},
+        ),
     ],
-    ids=["durations", "times against the reply's own date", "nonsense"],
+    ids=["durations", "times against the reply's own date", "nonsense", "what no server means"],
 )
 def test_limits_are_read_from_both_vendors_headers(headers: dict[str, str], expected: dict[str, Allowance]) -> None:
     assert allowances(headers, NOON) == expected

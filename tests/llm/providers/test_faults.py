@@ -86,7 +86,7 @@ def test_what_a_server_cannot_take_is_final_for_the_item_and_comes_with_advice(
     fault = fault_of(HERE, status, {}, said(message, type="internal_server_error"))
     assert isinstance(fault, Rejected)
     assert named in str(fault)
-    assert "settings of the model's entry" in str(fault)
+    assert "in the model's entry" in str(fault)
 
 
 def test_a_server_that_asks_to_wait_is_asked_again_whatever_it_names() -> None:
