@@ -26,7 +26,7 @@ from math import inf, sqrt
 from typing import NamedTuple
 
 _NAME = re.compile(r"ratelimit-(?:(limit|remaining|reset)-)?(requests|tokens|input-tokens|output-tokens)(?:-(\w+))?$")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms]|$)")
+_DURATION = re.compile(r"(?<!\d)(\d+(?:\.\d+)?)(ms|[dhms]|$)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
 
 
