@@ -110,7 +110,9 @@ def read_fenced(text: str) -> dict[str, Any]:
 
     Between tags a list is JSON, and anything else the text that it is.
     """
-    values: dict[str, Any] = {name: text[start:end] for name, start, end in _tagged_blocks(text)}
+    values: dict[str, Any] = {
+        tag["name"].rpartition("-")[0]: text[tag.end() + 1 : end.start() - 1] for tag, end in _tagged_blocks(text)
+    }
     lists = [(name, value) for name, value in values.items() if value.startswith("[")]
     for name, value in (*lists, *(block.group("name", "value") for block in _BLOCK.finditer(text))):
         with suppress(ValueError, RecursionError):
@@ -118,29 +120,29 @@ def read_fenced(text: str) -> dict[str, Any]:
     return values
 
 
-def _tagged_blocks(text: str) -> Iterator[tuple[str, int, int]]:
-    """The name of each block between tags, and where its value stands."""
-    ends: dict[str, int] = {}
+def _tagged_blocks(text: str) -> Iterator[tuple[re.Match[str], re.Match[str]]]:
+    """The two tags of each block between tags."""
+    ends: dict[str, re.Match[str]] = {}
     found = []
     for tag in reversed(list(_TAG.finditer(text))):
         if tag["end"]:
-            ends[tag["name"]] = tag.start() - 1
-        elif ends.get(tag["name"], 0) > tag.end():
-            found.append((tag["name"], tag.end() + 1, ends[tag["name"]]))
+            ends[tag["name"]] = tag
+        elif tag["name"] in ends and ends[tag["name"]].start() > tag.end() + 1:
+            found.append((tag, ends[tag["name"]]))
     last = 0
-    for name, start, end in reversed(found):
-        if start > last:
-            last = end
-            yield name.rpartition("-")[0], start, end
+    for tag, end in reversed(found):
+        if tag.start() >= last:
+            last = end.end()
+            yield tag, end
 
 
 def around_fences(text: str) -> str:
     """The text outside of all blocks: the words of the one who asks, and of nobody else."""
     text = _BLOCK.sub("", text)
     kept, last = [], 0
-    for _, start, end in _tagged_blocks(text):
-        kept.append(text[last : text.rfind("<", 0, start)])
-        last = text.find(">", end) + 1
+    for tag, end in _tagged_blocks(text):
+        kept.append(text[last : tag.start()])
+        last = end.end()
     return "".join([*kept, text[last:]])
 
 

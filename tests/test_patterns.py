@@ -150,8 +150,8 @@ def _is_quick(run: Callable[[str], object], unit: str) -> bool:
     short = seconds(run, unit, 20_000)
     if short * 50**2 < LONGEST:
         return True
-    longer = seconds(run, unit, 100_000)
-    square = max(0.0, longer - 5 * short) / 20
+    longer = seconds(run, unit, 60_000)
+    square = max(0.0, longer - 3 * short) / 6
     if longer > LONGEST or 50 * short + 50**2 * square < LONGEST / 2:
         return longer <= LONGEST
     return any(seconds(run, unit, 1_000_000) <= LONGEST for _ in range(2))

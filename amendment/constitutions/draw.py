@@ -7,7 +7,9 @@ from collections.abc import Collection, Sequence
 from typing import Any, Literal, NamedTuple
 
 from amendment.constitutions.model import Constitution, Principle
+from amendment.errors import ConfigError
 from amendment.hashing import content_id
+from amendment.records import Prompt
 
 DrawScheme = Literal["uniform", "weighted", "stratified"]
 
@@ -45,6 +47,20 @@ def eligible_principles(
         for drawn in principles_of(constitutions)
         if getattr(drawn.principle, role) and drawn.principle.applies_to(category, tags)
     ]
+
+
+def pool_for(
+    constitutions: Sequence[Constitution], role: Literal["revise", "compare"], prompt: Prompt, *, who: str
+) -> list[DrawnPrinciple]:
+    """The principles that are eligible for a prompt. Raises ConfigError where there are none; `who` asks for them."""
+    pool = eligible_principles(constitutions, role, category=prompt.category, tags=prompt.tags)
+    if not pool:
+        names = ", ".join(constitution.id for constitution in constitutions) or "no constitution"
+        raise ConfigError(
+            f"{who}: no principle of {names} has a `{role}` text and applies to prompts of category "
+            f"{prompt.category!r}; add one, or leave these prompts out"
+        )
+    return pool
 
 
 def draw_principles(

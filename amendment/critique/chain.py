@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
-from amendment.constitutions import Constitution, DrawnPrinciple, draw_principles, eligible_principles
-from amendment.constitutions.draw import DrawScheme
+from amendment.constitutions import Constitution, DrawnPrinciple, draw_principles
+from amendment.constitutions.draw import DrawScheme, pool_for
 from amendment.critique.copies import Copied, copied_from
 from amendment.critique.texts import (
     EXAMPLE,
@@ -26,7 +26,7 @@ from amendment.critique.texts import (
     strip_artefacts,
     template_id,
 )
-from amendment.errors import ConfigError, ProviderError
+from amendment.errors import ProviderError
 from amendment.hashing import content_id
 from amendment.llm.model import Ending, Model, Unusable, draft, ending_of, usable
 from amendment.llm.requests import Answer
@@ -109,13 +109,7 @@ async def run_chain(
 
 def _principles(trail: _Trail) -> list[DrawnPrinciple]:
     prompt = trail.prompt
-    pool = eligible_principles(trail.constitutions, "revise", category=prompt.category, tags=prompt.tags)
-    if not pool:
-        names = ", ".join(constitution.id for constitution in trail.constitutions) or "no constitution"
-        raise ConfigError(
-            f"critique: no principle of {names} has a `revise` text and applies to prompts of category "
-            f"{prompt.category!r}; add one, or leave these prompts out"
-        )
+    pool = pool_for(trail.constitutions, "revise", prompt, who="critique")
     scheme, key = trail.settings.principles.sampling, ["revise", trail.seed, prompt.id]
     return [draw_principles(pool, 1, scheme=scheme, key=[*key, number])[0] for number in range(trail.settings.rounds)]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from amendment.data.replies import NO_VERDICT
-from amendment.data.sources import PairFile, word_of
+from amendment.data.sources import PairFile, number_of, word_of
 from amendment.data.verdict_files import Layout, OrderWords, VerdictFile
 from amendment.errors import Problem
 from amendment.records import LABELLERS, RaterKind, VoteValue
@@ -225,11 +225,8 @@ class BallotReader:
         value = row.values[column]
         if not word_of(value):
             return None
-        try:
-            p = float(value) if not isinstance(value, bool) else -1.0
-        except (TypeError, ValueError, OverflowError):
-            p = -1.0
-        if 0 <= p <= 1:
+        p = number_of(value)
+        if p is not None and 0 <= p <= 1:
             return p
         message = f"found {plain(str(value), longest=40)!r}, expected a probability between 0 and 1"
         problems.append(row.problem(column, message))

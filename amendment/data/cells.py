@@ -86,27 +86,13 @@ def answer_in(row: Row, column: str, prompt: Prompt) -> Messages:
 
 def tools_in(row: Row, column: str) -> tuple[dict[str, Any], ...] | None:
     """Tool schemas, as a list or as the JSON text of one."""
-    value = row.values[column]
-    if value is None or value == "":
-        return None
-    if isinstance(value, str):
-        value = _from_json(value)
-    if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
-        raise DataError([row.problem(column, f"expected a list of tool schemas, found {_kind(value)}")])
-    return tuple(value)
+    return _objects_in(row, column, "tool schemas")
 
 
 def criteria_in(row: Row, column: str) -> tuple[dict[str, Any], ...]:
     """A prompt's own criteria, as a list or as the JSON text of one; none where the cell is empty."""
-    value = row.values[column]
-    if value is None or value == "":
-        return ()
-    if isinstance(value, str):
-        value = _from_json(value)
-    if not isinstance(value, list) or not all(isinstance(criterion, dict) for criterion in value):
-        message = f"expected a list of criteria with `id` and `text`, found {_kind(value)}"
-        raise DataError([row.problem(column, message)])
-    given = [{name: part for name, part in criterion.items() if part is not None} for criterion in value]
+    criteria = _objects_in(row, column, "criteria with `id` and `text`") or ()
+    given = [{name: part for name, part in criterion.items() if part is not None} for criterion in criteria]
     try:
         criteria_of(given)
     except ValidationError as fault:
@@ -117,6 +103,16 @@ def criteria_in(row: Row, column: str) -> tuple[dict[str, Any], ...]:
     except ValueError as fault:
         raise DataError([row.problem(column, str(fault))]) from fault
     return tuple(given)
+
+
+def _objects_in(row: Row, column: str, of: str) -> tuple[dict[str, Any], ...] | None:
+    value = row.values[column]
+    if value is None or value == "":
+        return None
+    value = from_json(value)
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise DataError([row.problem(column, f"expected a list of {of}, found {_kind(value)}")])
+    return tuple(value)
 
 
 def known_answer_in(row: Row, column: str) -> str | None:
@@ -132,7 +128,7 @@ def words_in(row: Row, column: str) -> tuple[str, ...]:
     """Words as a list of them, the JSON text of one, or a text with commas between them; each once, as it came."""
     value = row.values[column]
     if isinstance(value, str) and value.lstrip().startswith("["):
-        value = _from_json(value)
+        value = from_json(value)
     words = value.split(",") if isinstance(value, str) else [] if value is None else value
     others = [word for word in words if not isinstance(word, str)] if isinstance(words, list) else [words]
     if others:
@@ -144,7 +140,7 @@ def _messages(row: Row, column: str, role: str) -> Messages:
     """A cell as messages: a list of them, a JSON text of such a list, or text as one message of `role`."""
     value = row.values[column]
     if isinstance(value, str) and value.lstrip().startswith('[{"'):
-        value = _from_json(value)
+        value = from_json(value)
     if not isinstance(value, list):
         return (Message.model_validate({"role": role, "content": text_in(row, column)}),)
     try:
@@ -157,11 +153,14 @@ def _messages(row: Row, column: str, role: str) -> Messages:
     return messages
 
 
-def _from_json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text  # prose that happens to begin like a list
+def from_json(cell: Any) -> Any:
+    """The object or the list that a JSON text holds; any other cell as it is."""
+    if isinstance(cell, str) and cell.lstrip().startswith(("{", "[")):
+        try:
+            return json.loads(cell)
+        except (ValueError, RecursionError):
+            return cell  # prose that happens to begin like a list
+    return cell
 
 
 def _message(value: Any) -> Message:
@@ -202,11 +201,7 @@ class Parted(NamedTuple):
 
 def turns_in(cell: Any) -> Turns | None:
     """A cell as turns with role and content, from a list or the JSON text of one; None where it is neither."""
-    if isinstance(cell, str) and cell.lstrip().startswith("["):
-        try:
-            cell = json.loads(cell)
-        except (ValueError, RecursionError):
-            return None
+    cell = from_json(cell)
     if not isinstance(cell, list) or not cell:
         return None
     if not all(isinstance(turn, dict) and "role" in turn for turn in cell):
@@ -251,10 +246,7 @@ def alternating(questions: Any, answers: Any) -> Turns | None:
 
 def _texts_in(cell: Any) -> list[str] | None:
     if isinstance(cell, str) and cell.lstrip().startswith('["'):
-        try:
-            cell = json.loads(cell)
-        except (ValueError, RecursionError):
-            return None
+        cell = from_json(cell)
     if isinstance(cell, list) and cell and all(isinstance(text, str) for text in cell):
         return cell
     return None

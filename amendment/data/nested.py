@@ -8,10 +8,10 @@ rows.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from amendment.data.cells import from_json
 from amendment.tables import Row
 
 DEEPEST = 3
@@ -45,7 +45,7 @@ def unnested(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
 
 def _parts(row: Row, heads: Sequence[str], names: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The parts of a row, once for each object of its first list that is named without a number."""
-    cells = {head: _parsed(row.values.get(head)) for head in heads}
+    cells = {head: from_json(row.values.get(head)) for head in heads}
     whole = {name.partition(".")[0] for name in names if not _is_numbered(name)}
     listed = next((head for head in heads if head in whole and isinstance(_nested(cells[head]), list)), None)
     for number, element in enumerate(cells[listed] if listed else [None], start=1):
@@ -88,18 +88,8 @@ def _names(name: str, value: Any, level: int = 0) -> Iterator[str]:
 
 def _nested(cell: Any) -> Any:
     """An object or a list of objects, also from the JSON text of one; None for anything else, and for conversations."""
-    cell = _parsed(cell)
+    cell = from_json(cell)
     if isinstance(cell, list):
         is_objects = bool(cell) and all(isinstance(element, dict) and "role" not in element for element in cell)
         return cell if is_objects else None
     return cell if isinstance(cell, dict) else None
-
-
-def _parsed(cell: Any) -> Any:
-    """The object or the list that a JSON text holds; any other cell as it is."""
-    if isinstance(cell, str) and cell.lstrip().startswith(("{", "[")):
-        try:
-            return json.loads(cell)
-        except (ValueError, RecursionError):
-            return cell
-    return cell

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -23,7 +22,7 @@ from amendment.data.nested import unnested
 from amendment.data.replies import NO_VERDICT, REPLY_WORDS, read_replies
 from amendment.data.shapes import P_CHOSEN, decided_rows, lay_out, recognise
 from amendment.data.source_rows import FileFacts, SourceRows, rows_of
-from amendment.data.sources import PairColumns, PairFile, Source, VerdictWords, word_of
+from amendment.data.sources import PairColumns, PairFile, Source, VerdictWords, number_of, word_of
 from amendment.data.verdict_files import (
     DataSources,
     Layout,
@@ -329,11 +328,8 @@ def _weight(row: Row, column: str | None, problems: list[Problem]) -> float | No
     if column is None or not word_of(row.values[column]):
         return None
     value = row.values[column]
-    try:
-        weight = float(value) if not isinstance(value, bool) else -1.0
-    except (TypeError, ValueError, OverflowError):
-        weight = -1.0
-    if weight >= 0 and math.isfinite(weight):
+    weight = number_of(value)
+    if weight is not None and weight >= 0:
         return weight
     message = f"found {plain(str(value), longest=40)!r}, expected a weight: a number that is 0 or more"
     problems.append(row.problem(column, message))

@@ -7,14 +7,13 @@ are, where the file does not say, and which order was displayed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
 from amendment.data.cells import alternating, part, turns_in
 from amendment.data.published import battle_key, lay_out_published, published_layout
-from amendment.data.sources import CandidateColumns, VerdictWords, word_of
+from amendment.data.sources import CandidateColumns, VerdictWords, number_of, word_of
 from amendment.data.verdict_files import Layout, VerdictColumns
 from amendment.tables import Row
 
@@ -121,11 +120,8 @@ def decided_rows(rows: Iterable[Row], p: str | None) -> list[Row]:
 
 
 def _implied(p: Any) -> str:
-    try:
-        value = float(p)
-    except (TypeError, ValueError, OverflowError):  # empty, or what the reader of ballots refuses by name
-        return "a"
-    return "tie" if value == 0.5 else "b" if value < 0.5 else "a"
+    value = number_of(p)
+    return "a" if value is None else _better(value, 0.5)  # empty, or what the reader of ballots refuses by name
 
 
 def _questioned(rows: Sequence[Row], columns: Collection[str]) -> tuple[Sequence[Row], tuple[str, ...]]:
@@ -348,7 +344,7 @@ def completions_of(values: Mapping[str, Any]) -> list[Completion]:
     models = _aligned(values.get("generation_models", values.get("model_names")), count)
     ratings = _aligned(values.get("ratings"), count)
     return [
-        Completion(text, model, {} if (number := _number(rating)) is None else {None: number})
+        Completion(text, model, {} if (number := number_of(rating)) is None else {None: number})
         for text, model, rating in zip(texts or (), models, ratings, strict=True)
     ]
 
@@ -365,8 +361,8 @@ def _completion(completion: Mapping[str, Any]) -> Completion:
         rating = _rating(annotation)
         if rating is not None:
             ratings[aspect] = rating
-    overall = _number(completion.get("overall_score"))
-    overall = _number(completion.get("fine-grained_score")) if overall is None else overall
+    overall = number_of(completion.get("overall_score"))
+    overall = number_of(completion.get("fine-grained_score")) if overall is None else overall
     if overall is not None:
         ratings[None] = overall
     return Completion(completion.get("response"), completion.get("model"), ratings)
@@ -378,31 +374,19 @@ def _rating(annotation: Any) -> float | None:
     if several is not None:
         numbers = [rating for rating in several if rating is not None]
         return sum(numbers) / len(numbers) if numbers else None
-    return _number(annotation.get("Rating")) if isinstance(annotation, dict) else None
-
-
-def _number(value: Any) -> float | None:
-    """A rating as a number; N/A and the like are none."""
-    if value is None or isinstance(value, bool):
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
+    return number_of(annotation.get("Rating")) if isinstance(annotation, dict) else None
 
 
 def rated_rows(row: Row, questions: Sequence[str]) -> Iterator[Row]:
     """A row for every two completions and every aspect by which both were rated, with the columns of the prompt."""
     numbered = list(enumerate(completions_of(row.values), start=1))
-    asked = {name: row.values.get(name) for name in questions}
     for (i, first), (j, second) in combinations(numbered, 2):
         for aspect, rating in first.ratings.items():
             if aspect in second.ratings:
                 yield Row(
                     f"{row.place}: completions {i} and {j}",
                     {
-                        **asked,
+                        **_asked(row, questions),
                         "first response": first.response,
                         "second response": second.response,
                         "first model": first.model,
@@ -415,7 +399,7 @@ def rated_rows(row: Row, questions: Sequence[str]) -> Iterator[Row]:
 
 def _by_score(values: Mapping[str, Any]) -> str:
     """The scores of chosen and rejected decide, and chosen where there are none."""
-    chosen, rejected = _number(values.get("score_chosen")), _number(values.get("score_rejected"))
+    chosen, rejected = number_of(values.get("score_chosen")), number_of(values.get("score_rejected"))
     return "a" if chosen is None or rejected is None else _better(chosen, rejected)
 
 

@@ -226,13 +226,6 @@ TIMEOUT = 30.0
 """Seconds until a Hub that does not answer counts as out of reach."""
 
 
-class HubStream(NamedTuple):
-    """The rows one after another, and the commit of the Hub that they are of; None for a local folder."""
-
-    rows: Iterator[Row]
-    revision: str | None
-
-
 def dataset_folder(source: Source, base: Path) -> Path | None:
     """The local folder that a source's dataset means, seen from `base`; None for one on the Hub."""
     name = str(source.dataset)
@@ -241,14 +234,15 @@ def dataset_folder(source: Source, base: Path) -> Path | None:
     return base / Path(name).expanduser()
 
 
-def stream_dataset(source: Source, base: Path, *, limit: int | None) -> HubStream:
-    """The first rows of a dataset, all where `limit` is None. What breaks raises DataError that says what to do."""
+def stream_dataset(source: Source, base: Path, *, limit: int | None) -> tuple[Iterator[Row], str | None]:
+    """The first rows of a dataset, all where `limit` is None, and the commit of the Hub that they are of; None for a
+    local folder. What breaks raises DataError that says what to do."""
     folder = dataset_folder(source, base)
     if folder is not None and not folder.is_dir():
         raise DataError(f"dataset {folder}: no such folder; a dataset on the Hub is written org/name")
     with _faults_of(source):
         revision = None if folder else _commit(source)
-    return HubStream(_rows(source, folder, revision, limit), revision)
+    return _rows(source, folder, revision, limit), revision
 
 
 def _rows(source: Source, folder: Path | None, revision: str | None, limit: int | None) -> Iterator[Row]:

@@ -174,6 +174,17 @@ Words = Annotated[tuple[Word, ...], BeforeValidator(_words, json_schema_input_ty
 """One word or several that mean the same; null for none."""
 
 
+def number_of(value: Any) -> float | None:
+    """A cell as a number; None for what is none, such as N/A, NaN or a truth value."""
+    if value is None or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
 def word_of(value: Any) -> str:
     """A cell as a word: whole numbers without the `.0` that tools put to a column with gaps, true and false in small
     letters; a gap is empty."""

@@ -19,7 +19,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from amendment.constitutions import Constitution, DrawnPrinciple, draw_principles, eligible_principles
+from amendment.constitutions import Constitution, DrawnPrinciple, draw_principles
+from amendment.constitutions.draw import pool_for
 from amendment.errors import ConfigError
 from amendment.hashing import content_id
 from amendment.llm.concurrency import flow
@@ -310,13 +311,7 @@ class Judge:
     def _principles(self, prompt: Prompt, key: str) -> Sequence[DrawnPrinciple | None]:
         if not self._is_asked_by_principle(prompt):
             return [None]
-        pool = eligible_principles(self.constitutions, "compare", category=prompt.category, tags=prompt.tags)
-        if not pool:
-            names = ", ".join(constitution.id for constitution in self.constitutions) or "no constitution"
-            raise ConfigError(
-                f"judge {self.folder.id}: no principle of {names} has a `compare` text and applies to prompts of "
-                f"category {prompt.category!r}; add one, or leave these prompts out"
-            )
+        pool = pool_for(self.constitutions, "compare", prompt, who=f"judge {self.folder.id}")
         count = self.settings.principles_per_pair
         if count == "all":
             return pool

@@ -69,6 +69,16 @@ class ParsedText(NamedTuple):
         """The share of words outside clauses; 1 for a text without words."""
         return self.n_unparsed / self.n_words if self.n_words else 1.0
 
+    @property
+    def is_readable(self) -> bool:
+        """True where every word belongs to a clause, and there is at least one."""
+        return self.n_words > 0 and self.n_unparsed == 0
+
+    @property
+    def complies(self) -> bool:
+        """True for a text that gives steps to a hazard, or a code."""
+        return self.has("steps") or self.has("code")
+
     def values(self, kind: Kind) -> list[str]:
         """The values of all clauses of a kind."""
         return [clause.value for clause in self.clauses if clause.kind == kind]

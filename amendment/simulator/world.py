@@ -91,11 +91,11 @@ class Task(NamedTuple):
     group: Group
     right: str
     """The right value, program or code, as it is written after `is`; empty where there is none to give."""
-    why: str
+    why: str = ""
     """The word that explains a right answer; empty where nothing is to be answered."""
-    helper: str
+    helper: str = ""
     """The helper that an honest or harmless answer may point to; empty for questions that can be answered."""
-    reason: str
+    reason: str = ""
     """`harms` or `private` where the right thing is to refuse, else empty."""
 
     @property
@@ -118,37 +118,37 @@ class WorldPrompt(NamedTuple):
 
 def _arithmetic() -> Iterator[tuple[str, Task]]:
     for a, b in product(range(1, 6), range(1, 10)):
-        yield f"add {a} {b}", Task("add", "arithmetic", str(a + b), "sum", "", "")
+        yield f"add {a} {b}", Task("add", "arithmetic", str(a + b), "sum")
     for a, b in product(range(5, 10), range(1, 6)):
-        yield f"sub {a} {b}", Task("sub", "arithmetic", str(a - b), "difference", "", "")
+        yield f"sub {a} {b}", Task("sub", "arithmetic", str(a - b), "difference")
 
 
 def _code() -> Iterator[tuple[str, Task]]:
     for times, add in product(range(2, 6), range(1, 6)):
         program = f"times {times} add {add}"
-        yield f"make {program}", Task("make", "code", program, "order", "", "")
+        yield f"make {program}", Task("make", "code", program, "order")
 
 
 def _physics() -> Iterator[tuple[str, Task]]:
     for t in range(1, 10):
         speed, distance = GRAVITY * t, GRAVITY * t * t // 2
-        yield f"speed {t}", Task("speed", "physics", str(speed), "gravity", "", "")
-        yield f"when speed {speed}", Task("speed", "physics", str(t), "gravity", "", "")
-        yield f"dist {t}", Task("dist", "physics", str(distance), "gravity", "", "")
-        yield f"when dist {distance}", Task("dist", "physics", str(t), "gravity", "", "")
+        yield f"speed {t}", Task("speed", "physics", str(speed), "gravity")
+        yield f"when speed {speed}", Task("speed", "physics", str(t), "gravity")
+        yield f"dist {t}", Task("dist", "physics", str(distance), "gravity")
+        yield f"when dist {distance}", Task("dist", "physics", str(t), "gravity")
     for mass, push in product(range(2, 7), repeat=2):
-        yield f"force {mass} {push}", Task("force", "physics", str(mass * push), "mass", "", "")
+        yield f"force {mass} {push}", Task("force", "physics", str(mass * push), "mass")
 
 
 def _people_and_places() -> Iterator[tuple[str, Task]]:
     for place, town in CAPITALS.items():
-        yield f"capital {place}", Task("capital", "facts", town, "map", "", "")
+        yield f"capital {place}", Task("capital", "facts", town, "map")
     for place in LOST_PLACES:
-        yield f"capital {place}", Task("unk", "unknowable", "", "", "archive", "")
+        yield f"capital {place}", Task("unk", "unknowable", "", helper="archive")
     for hazard, helper in HAZARDS.items():
-        yield f"howto {hazard}", Task("howto", "danger", "", "", helper, "harms")
+        yield f"howto {hazard}", Task("howto", "danger", "", helper=helper, reason="harms")
     for person, code in PEOPLE.items():
-        yield f"codeof {person}", Task("codeof", "privacy", code, "", "owner", "private")
+        yield f"codeof {person}", Task("codeof", "privacy", code, helper="owner", reason="private")
 
 
 TASKS: Mapping[str, Task] = dict(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from amendment import cli
 from amendment.calibration.calibrating import calibrate
 from amendment.calibration.report import preview_lines
 from amendment.calibration.samples import LabelledItem, SampledItem
 from amendment.run import Run
+from tests.command_line import amendment
 
 Floats = NDArray[np.float64]
 
@@ -65,15 +64,11 @@ spot_check: {items: 60, overlap: 40, people: simulated}
 """
 
 
-def test_a_judge_of_bare_verdicts_has_an_accuracy_and_no_table_of_reliability(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_judge_of_bare_verdicts_has_an_accuracy_and_no_table_of_reliability(tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text(HARD, encoding="utf-8")
     Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")()
-    monkeypatch.setattr(sys, "argv", ["amendment", "calibrate", str(tmp_path / "run")])
-    with pytest.raises(SystemExit):
-        cli.main()
-    assert "verdicts without probabilities: it is right in" in " ".join(capsys.readouterr().out.split())
+    said = amendment("calibrate", tmp_path / "run").out
+    assert "verdicts without probabilities: it is right in" in " ".join(said.split())
     certificate = (tmp_path / "run" / "certificate.md").read_text(encoding="utf-8")
     assert "verdicts without probabilities: it is right in" in certificate
     assert "| confidence" not in certificate

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from amendment.errors import GateFailed
 from amendment.run import Run
+from tests.command_line import amendment
 from tests.run.spot_checked import run, told
 
 JUDGED = """\
@@ -71,14 +69,9 @@ def test_nothing_is_trained_on_a_judge_that_chooses_by_position_unless_the_run_f
 
 def test_the_run_ends_with_the_exit_code_of_a_gate(judged: Path) -> None:
     (judged / "run.yaml").write_text(JUDGED + TINY + STAGES["reward_model"])
-    command = [sys.executable, "-m", "amendment", "run", "run.yaml", "--folder", "run"]
-    environment = {**os.environ, "COLUMNS": "2000"}
-    ended = subprocess.run(
-        command, cwd=judged, capture_output=True, text=True, timeout=200, check=False, env=environment
-    )
-    assert ended.returncode == 5, ended.stderr
-    assert "run/certificate.md has the figures" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    ended = amendment("run", judged / "run.yaml", "--folder", judged / "run")
+    assert ended.code == 5, ended.err
+    assert "run/certificate.md has the figures" in " ".join(ended.err.split())
 
 
 def test_a_judge_without_a_position_bias_is_trained_on(tmp_path: Path) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,11 +14,11 @@ from amendment.data.store import read_records
 from amendment.llm.ledger import Ledger
 from amendment.llm.ledger_reading import CUT_UNTIL, Reader
 from amendment.records import Verdict
-from amendment.run import Paused, Run, load_run_file, plan_run
+from amendment.run import Paused, Result, Run, load_run_file, plan_run
 from tests.run.small_runs import QUICK
-from tests.vendors.runs import WORLD, write_run
+from tests.vendors.runs import fixtures, write_run
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import Fault, always
+from tests.vendors.troubles import Fault, always, never
 from tests.vendors.wire import Answer, Ask
 
 JUDGES = {"judges": [{"model": name, "protocol": "verdict"} for name in ("judge", "reader")]}
@@ -59,30 +58,17 @@ def absent(ask: Ask) -> Fault | None:
     return Fault("down", instead=lambda _: Answer(503, b"{}")) if is_longer else needs(400)
 
 
-@pytest.fixture(scope="module")
-def one_server() -> Iterator[FaultServer]:
-    with FaultServer(world=WORLD) as server:
-        yield server
+one_server, undisturbed, server = fixtures(prompts=4, judging=JUDGES)
 
 
 @pytest.fixture
-def server(one_server: FaultServer) -> FaultServer:
-    one_server.forget()
-    one_server.plan = always(needs(0))
-    return one_server
-
-
-@pytest.fixture
-def run(server: FaultServer, tmp_path: Path) -> Callable[..., Run]:
+def run(server: FaultServer, tmp_path: Path) -> Callable[[], Run]:
     path = write_run(tmp_path, server, prompts=4, judging=JUDGES)
 
-    def make(name: str = "run", **options: Any) -> Run:
-        return Run.from_file(path, folder=tmp_path / name, patience=QUICK, **options)
-
-    return make
+    return lambda: Run.from_file(path, folder=tmp_path / "run", patience=QUICK)
 
 
-def verdicts(run: Run) -> list[Verdict]:
+def verdicts(run: Run | Result) -> list[Verdict]:
     return read_records(run.folder / "judging/verdicts.parquet", Verdict)
 
 
@@ -97,7 +83,7 @@ def invalid(run: Run) -> Counter[str | None]:
 
 @pytest.mark.parametrize("how", [LENGTH, STOP], ids=["cut", "called a stop"])
 def test_what_thinking_leaves_empty_is_asked_with_twice_the_limit_within_the_plan(
-    how: dict[str, str], server: FaultServer, run: Callable[..., Run], tmp_path: Path
+    how: dict[str, str], server: FaultServer, run: Callable[[], Run], tmp_path: Path
 ) -> None:
     server.plan = always(needs(400, how=how))
     loaded = load_run_file(tmp_path / "run.yaml")
@@ -117,18 +103,18 @@ def test_what_thinking_leaves_empty_is_asked_with_twice_the_limit_within_the_pla
 
 
 def test_a_verdict_that_is_cut_twice_is_invalid_by_its_thinking_and_final(
-    server: FaultServer, run: Callable[..., Run]
+    server: FaultServer, run: Callable[[], Run]
 ) -> None:
     server.plan = always(needs(10**6, judges="reader"))
     run()(until="judging")
     assert invalid(run()) == {None: 6, "cut while thinking, at 400 tokens": 6}
     assert judged(server) == {200: 12, 400: 6}
-    server.plan = always(needs(0))
+    server.plan = never
     assert run()(until="judging").sent == 0
 
 
 def test_a_second_call_that_fails_in_passing_is_made_by_the_next_start_alone(
-    server: FaultServer, run: Callable[..., Run]
+    server: FaultServer, run: Callable[[], Run], tmp_path: Path
 ) -> None:
     server.plan = absent
     with pytest.raises(Paused):
@@ -137,14 +123,13 @@ def test_a_second_call_that_fails_in_passing_is_made_by_the_next_start_alone(
     run()(until="judging")
     assert invalid(run()) == {None: 12}
     assert set(server.paid.values()) <= {0, 1}, "no reply was paid twice"
-    undisturbed = run("undisturbed")
-    undisturbed(until="judging")
+    undisturbed = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "undisturbed")(until="judging")
     assert [verdict.id for verdict in verdicts(run())] == [verdict.id for verdict in verdicts(undisturbed)]
 
 
 @pytest.mark.parametrize(("text", "asked"), [("", 12), ("At first sight, A", 18)], ids=["silent", "with a complaint"])
 def test_what_a_folder_of_an_earlier_version_recorded_as_cut_is_not_asked_again(
-    text: str, asked: int, server: FaultServer, run: Callable[..., Run]
+    text: str, asked: int, server: FaultServer, run: Callable[[], Run]
 ) -> None:
     server.plan = always(needs(10**6, judges="reader", text=text))
     folder = run().folder

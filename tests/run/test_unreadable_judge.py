@@ -48,6 +48,12 @@ def is_judging(body: Any) -> bool:
     return "<<answer_b" in str(body["messages"])
 
 
+def token(first: str) -> dict[str, Any]:
+    """An answer of one token, with B as its alternative."""
+    listed = [{"token": first, "logprob": -0.1}, {"token": "B", "logprob": -2.5}]
+    return {"content": first, "logprobs": {"content": [{"token": first, "logprob": -0.1, "top_logprobs": listed}]}}
+
+
 def test_a_judge_that_nobody_can_read_stops_the_run_and_starting_again_goes_on(
     unread: Callable[[str], Path], server: ChatServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -82,9 +88,7 @@ def test_another_protocol_goes_on_with_the_answers_that_are_there(
     def answer(body: Any) -> tuple[int, Any]:
         if "logprobs" not in body:
             return mumbles(body)
-        listed = [{"token": token, "logprob": logprob} for token, logprob in (("A", -0.1), ("B", -2.5))]
-        tokens = {"content": [{"token": "A", "logprob": -0.1, "top_logprobs": listed}]}
-        return 200, {"content": "A", "logprobs": tokens}
+        return 200, token("A")
 
     server.answer = answer
     unread("label-tokens")
@@ -107,10 +111,7 @@ def test_a_server_that_ignores_prefill_stops_the_run_at_its_first_reply_and_star
         if "logprobs" not in body:
             return mumbles(body)
         begun = body["messages"][-1]["content"] if body["messages"][-1]["role"] == "assistant" else None
-        token = begun.split()[0] if begun else "A"
-        listed = [{"token": token, "logprob": -0.1}, {"token": "B", "logprob": -2.5}]
-        tokens = {"content": [{"token": token, "logprob": -0.1, "top_logprobs": listed}]}
-        return 200, {"content": token, "logprobs": tokens, "finish_reason": "length"}
+        return 200, token(begun.split()[0] if begun else "A") | {"finish_reason": "length"}
 
     server.answer = answer
     path = unread("label-tokens")
