@@ -118,7 +118,7 @@ def test_a_file_that_is_only_called_like_one_that_grows_is_found(chain: Path) ->
     grown = ("ledger.sqlite-wal", "labels.sqlite.lock", "labels-evaluate-seal.sqlite-journal", "amend/evidence.json")
     shown = ("publish/certificate.json", "publish/models/dpo/README.md", "publish/constitutions/our-rules.json")
     evil = [
-        *("ledger.sqlite.evil.parquet", "ledger.sqlite-wal.parquet", "ledger.sqlite-shm/evil.parquet"),
+        *("ledger.sqlite.evil.parquet", "ledger.sqlite-wal.parquet", "labels.sqlite-shm/evil.parquet"),
         *("publish/evil.parquet", "publish/data/train.parquet", "publish/models/dpo/model.safetensors"),
         *("labels-evil.sqlite", "amend/evil.parquet", "publish/constitutions/a/evil.json"),
     ]

@@ -124,7 +124,7 @@ def test_a_column_that_no_row_has_is_named_once_with_what_there_is(refused: Refu
     save(tmp_path / "p.csv", [{"qestion": "a", "id": i} for i in range(50)])
     assert refused("prompts: [{path: p.csv, column: question}]\n") == [
         "p.csv: question: no such column in any row (did you mean 'qestion'?); there are qestion, id. "
-        "Correct the name in the run file, or take it out"
+        "Correct the name in the run file, or remove it"
     ]
     assert len(refused("prompts: [{path: p.csv, column: qestion, tags_column: rules, category_column: topic}]\n")) == 2
 

@@ -38,13 +38,19 @@ def tokens(bench: Any, rows: Rows) -> list[int]:
     return [max(count([*row["prompt"], *row[side]]) for side in ("chosen", "rejected")) for row in rows]
 
 
+def stock(kind: type[Any]) -> type[Any]:
+    """TRL's own trainer on rows of messages, with our batches."""
+    own = {name: getattr(kind, name) for name in ("_prepare_dataset", "_precompute_ref_logps") if hasattr(kind, name)}
+    return type("Stock", (steady(kind),), own)
+
+
 def stock_reward(base: Path, rows: Rows, out: Path, settings: RewardSettings) -> list[float]:
     from datasets import Dataset
     from trl import RewardConfig, RewardTrainer
 
     columns = [{name: row[name] for name in ("prompt", "chosen", "rejected")} for row in rows]
     with workbench(base, out, settings, 3) as bench:
-        trainer = steady(RewardTrainer)(
+        trainer = stock(RewardTrainer)(
             model=bench.base,
             args=bench.configure(
                 RewardConfig,
@@ -65,7 +71,7 @@ def stock_dpo(base: Path, rows: Rows, out: Path, settings: DpoSettings, **own: A
     from trl import DPOConfig, DPOTrainer
 
     with workbench(base, out, settings, 3) as bench:
-        trainer = steady(DPOTrainer)(
+        trainer = stock(DPOTrainer)(
             model=bench.causal_model(),
             args=bench.configure(DPOConfig, beta=settings.beta, **own),
             train_dataset=Dataset.from_list([{k: row[k] for k in ("prompt", "chosen", "rejected")} for row in rows]),
