@@ -56,14 +56,16 @@ class Served:
         return str(self.ask("GET", "models")["data"][0]["id"])
 
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        self.process.send_signal(number)
-        try:
-            out, err = self.process.communicate(timeout=20)
-        finally:
-            self.process.kill()
-        return self.process.returncode, out, err
+        with self.process as process:
+            process.send_signal(number)
+            try:
+                process.wait(timeout=20)
+            finally:
+                process.kill()
+            assert process.stdout is not None
+            assert process.stderr is not None
+            # not `communicate`, which does not see what `readline` has buffered
+            return process.returncode, process.stdout.read(), process.stderr.read()
 
 
 @pytest.fixture(scope="module")
