@@ -13,6 +13,7 @@ import argparse
 import json
 import math
 import platform
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -47,8 +48,10 @@ class Difference(NamedTuple):
     @property
     def changes_figure(self) -> bool:
         """Whether a number, a digest or a word changed: no section came or went, and no sentence was reworded."""
-        is_prose = all(isinstance(value, str) and " " in value for value in (self.old, self.new))
-        return self.old is not ABSENT and self.new is not ABSENT and not is_prose
+        if ABSENT in (self.old, self.new):
+            return False
+        are_prose = all(isinstance(value, str) and " " in value for value in (self.old, self.new))
+        return not are_prose or re.findall(r"\d", self.old) != re.findall(r"\d", self.new)
 
     def __str__(self) -> str:
         return f"{self.path}: {short(self.old)} -> {short(self.new)}"
