@@ -6,13 +6,13 @@ covered: how sources act together, which no measurement of one source can say; m
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Literal, NamedTuple
 
 from amendment.errors import ConfigError
+from amendment.files import read_json
 
 
 def effects_of(runs: Mapping[str, str | Path]) -> dict[str, dict[str, float]]:
@@ -31,7 +31,7 @@ def effects_of(runs: Mapping[str, str | Path]) -> dict[str, dict[str, float]]:
 def _gains(folder: Path) -> dict[str, float]:
     path = folder / "summary.json"
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))["stages"]["evaluate"]["scorecard"]["principles"]
+        card = read_json(path)["stages"]["evaluate"]["scorecard"]["principles"]
         differences = {name: [*figure.get("differences", {}).values()] for name, figure in card.items()}
         return {name: float(values[-1]["value"]) for name, values in differences.items() if values}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
