@@ -24,7 +24,7 @@ from amendment.calibration.amending import (
     rule_tests,
     similarity,
 )
-from amendment.calibration.labelling import SAMPLE, SPOT_CHECK
+from amendment.calibration.labelling import OPEN, SAMPLE, SPOT_CHECK
 from amendment.calibration.samples import SampledItem
 from amendment.calibration.store import Labels
 from amendment.constitutions import Constitution, Principle, load_constitution, write_constitution
@@ -37,6 +37,7 @@ from amendment.llm.concurrency import STAGE
 from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder
 from amendment.preference.aggregate import person_votes, weightings_of
 from amendment.preference.readings import by_comparison
+from amendment.preference.settings import JudgingConfig
 from amendment.publishing.manifest import read_manifest
 from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
 from amendment.run.context import RunContext
@@ -47,8 +48,7 @@ from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.overrides import override
 from amendment.run.terms import keys_of
 from amendment.simulator import BANNER
-from amendment.stages.judging import JudgingConfig, candidate_tables
-from amendment.stages.labels import OPEN
+from amendment.stages import run_tables
 from amendment.text import cell, plain, table
 from amendment.yamlfile import did_you_mean, read_yaml, validate
 
@@ -232,7 +232,7 @@ class _Amending:
         votes = person_votes(workspace.rows(OPEN, Verdict))
         sample = [item for item in workspace.rows(SAMPLE, SampledItem) if item.comparison_id in votes]
         texts = {prompt.id: prompt for prompt in workspace.rows("inputs/prompts", Prompt)}
-        tables = candidate_tables(self.config)
+        tables = run_tables(self.config).answers
         answers = {answer.id: answer for table in tables for answer in workspace.rows(table, Candidate)}
         own = [
             verdict

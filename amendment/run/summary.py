@@ -16,9 +16,9 @@ from amendment.report.before_use import harm_lines, pair_facts, too_few
 from amendment.run.engine import RunFolder, RunStage
 from amendment.run.runfile.config import RunFile
 from amendment.stages import stages_of
+from amendment.stages.contract import simulated_banner
 from amendment.stages.kinship import kinship_warnings
 from amendment.stages.pairs import revision_counts
-from amendment.stages.shown import simulated_banner
 from amendment.text import cell, plain, table
 
 LOSSES: tuple[Outcome, ...] = ("refused", "invalid", "failed", "pending")

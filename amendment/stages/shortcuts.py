@@ -7,7 +7,7 @@ verifier can check, stay. Not covered: tasks that a solver of ours solves; see `
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,8 @@ from amendment.llm.model import Ending, Model, Unusable, ending_of, usable
 from amendment.records import Prompt, text_of, user
 from amendment.sandbox import why_unavailable
 from amendment.stages.contract import Ask, ConfigProblem, Context, RunSettings, Stage, StageResult, dump
-from amendment.stages.endings import Tables
+from amendment.stages.tables import Role, Tables
 
-PROMPTS = "shortcuts/prompts"
 _MATH, _NUMBER = Check(kind="math"), Check(kind="number", tolerance=TOLERANCE)
 _VERIFIERS = {"mechanics": _NUMBER, "programs": Check(kind="tests")}
 """By category of the tasks; `math` for all others."""
@@ -41,7 +40,7 @@ class ShortcutsStage(Stage):
 
     name = "shortcuts"
     title = "answering tasks without their key fact"
-    writes = (PROMPTS, "shortcuts/endings")
+    writes: Collection[str] = {"shortcuts/prompts": Role.PROMPTS, "shortcuts/endings": None}
 
     @classmethod
     def of(cls, settings: RunSettings) -> Iterator[Stage]:

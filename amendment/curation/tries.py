@@ -11,10 +11,10 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from amendment.curation.contrast import CUT_OFF
 from amendment.records import Pair
 from amendment.report.before_use import OFTEN_CUT
-from amendment.stages.contrast import CUT_OFF
-from amendment.stages.shown import counts_shown
+from amendment.report.shown import counts_shown
 from amendment.text import cell, plain, table
 
 NOTHING = "-"

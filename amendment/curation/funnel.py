@@ -32,9 +32,8 @@ from amendment.data.source_rows import rows_of, source_state
 from amendment.data.store import Workspace
 from amendment.errors import DataError, Problem
 from amendment.hashing import canonical_json
-from amendment.keys import key_variables, run_scanner
+from amendment.keys import Scanner
 from amendment.records import Preference, Prompt, Record
-from amendment.stages.contract import Context, RunSettings, dump
 from amendment.text import cell, plain, table, transcript
 from amendment.yamlfile import capped
 
@@ -67,19 +66,18 @@ class Dropped(Record):
 class Cleaning:
     """The cleaning of one stage. Without the part `clean` everything stays and nothing is counted."""
 
-    def __init__(self, context: Context, *, of_prompts: bool = False) -> None:
-        """Raises DataError for evaluation sets that cannot be read, and MissingExtra."""
-        self._config = config = context.config.clean
+    def __init__(self, config: CleanConfig | None, base: Path, scanner: Scanner | None = None) -> None:
+        """`base` is the folder of the run file, and `scanner` looks for keys in prompts; in pairs `dataset.secrets`
+        does. Raises DataError for evaluation sets that cannot be read, and MissingExtra."""
+        self._config = config
         self._in = 0
         self._dropped: list[Dropped] = []
         self._one_sided: list[OneSided] = []
         if config is None:
             return
-        settings = dump(context.config)
-        scanner = run_scanner(key_variables(settings)) if of_prompts else None  # of pairs, dataset.secrets decides
         self._prompts = NearCopies(config.near_copies) if config.near_copies is not None else None
         self._source_of: dict[str, str] = {}
-        overlap = read_overlap(config, context.base)
+        overlap = read_overlap(config, base)
         self._compared = overlap.compared
         self._cleaner = Cleaner(config, overlap, scanner)
 
@@ -229,14 +227,13 @@ def read_overlap(config: CleanConfig, base: Path, *, glimpse: bool = False) -> O
     return overlap
 
 
-def clean_key(settings: RunSettings, base: Path, *, of_prompts: bool = False) -> dict[str, Any]:
+def clean_key(config: CleanConfig | None, base: Path, *, of_prompts: bool = False) -> dict[str, Any]:
     """What of `clean` changes the prompts, or the pairs, and the state of the evaluation sets; empty without it."""
-    config = settings.clean
     if config is None:
         return {}
     without = {"answer_words", "one_sided"} if of_prompts else set[str]()
     return {
-        "clean": dump(config, without=without),
+        "clean": config.model_dump(mode="json", exclude=without, by_alias=True),
         "sets": [source_state(each, base) for each in config.evaluation_sets],
     }
 

@@ -20,14 +20,10 @@ from pydantic import ValidationError
 from amendment.audit.certificate import Certificate
 from amendment.audit.gates import Gate
 from amendment.calibration.calibrating import calibrate, calibration_refused
-from amendment.calibration.labelling import ASKED, SAMPLE, SPOT_CHECK, open_sample
+from amendment.calibration.labelling import ASKED, OPEN, PROBABILITIES, SAMPLE, SEALED, SPOT_CHECK, open_sample
 from amendment.calibration.people_gate import agreement_with_people, unreadable_gate, worst
-from amendment.calibration.report import (
-    SpotCheck,
-    certified_part,
-    preview_lines,
-    spot_check_report,
-)
+from amendment.calibration.reading import sides_of
+from amendment.calibration.report import SpotCheck, certified_part, preview_lines, spot_check_report
 from amendment.calibration.samples import AskedOf, ExportedProbability, SampledItem, SpotCheckSettings, labelled_items
 from amendment.calibration.store import Labels
 from amendment.data.store import Workspace
@@ -36,10 +32,6 @@ from amendment.files import read_json, write_json
 from amendment.hashing import content_id
 from amendment.preference.aggregate import person_votes
 from amendment.records import Verdict
-from amendment.stages.calibration import PROBABILITIES
-from amendment.stages.contract import Context, RunSettings
-from amendment.stages.judging import JudgingConfig
-from amendment.stages.labels import OPEN, SEALED, sides_of
 
 GATE = "audit/gate.json"
 """What the trainings look at before they begin: nothing else of the certificate, so that they stand while it does."""
@@ -70,11 +62,10 @@ def report_of(workspace: Workspace, settings: SpotCheckSettings, *, seed: int, o
     return replace(report, notes=(*report.notes, note)) if count else report
 
 
-def certified_report(workspace: Workspace, settings: RunSettings) -> SpotCheck | None:
+def certified_report(workspace: Workspace, part: SpotCheckSettings | None, *, seed: int) -> SpotCheck | None:
     """The report for a certificate, which opens the seal; a second look at the same opens nothing. None where people
     are not asked."""
-    part = settings.part(SpotCheckSettings)
-    return report_of(workspace, part, seed=settings.seed, opened=_open_seal(workspace)) if part else None
+    return report_of(workspace, part, seed=seed, opened=_open_seal(workspace)) if part else None
 
 
 def _open_seal(workspace: Workspace) -> int:
@@ -114,16 +105,6 @@ def failed_gates(gates: Iterable[Gate]) -> list[str]:
     return [*dict.fromkeys(f"{gate.check}, for {gate.judge}" for gate in gates if gate.outcome == "FAIL")]
 
 
-def is_audited(settings: RunSettings) -> bool:
-    """Whether the run has a judge to measure, or verdicts."""
-    return bool(settings.part(JudgingConfig) or settings.part(SpotCheckSettings) or settings.verdicts)
-
-
-def gate_tables(settings: RunSettings) -> tuple[str, ...]:
-    """What trainings on what the judge chose wait for."""
-    return (GATE,) if is_audited(settings) else ()
-
-
 def write_gate(workspace: Workspace, gates: Sequence[Gate], by_judge: Iterable[Gate] = ()) -> None:
     """What failed, and no more: labels that change nothing else about the gate make no training run again. `by_judge`
     are the certificate's own gates."""
@@ -131,9 +112,8 @@ def write_gate(workspace: Workspace, gates: Sequence[Gate], by_judge: Iterable[G
     write_json(workspace.path(GATE), {"failed": failed_gates(gates), "order": orders})
 
 
-def refuse_failed_gate(workspace: Workspace, settings: RunSettings) -> None:
+def refuse_failed_gate(workspace: Workspace, part: SpotCheckSettings | None) -> None:
     """Raises GateFailed where people disagree with the judge too much, unless the run file says to go on."""
-    part = settings.part(SpotCheckSettings)
     if part is None or part.gate.on_fail == "go_on":
         return
     if failed := _failed(workspace)["failed"]:
@@ -144,19 +124,14 @@ def refuse_failed_gate(workspace: Workspace, settings: RunSettings) -> None:
         )
 
 
-def refuse_failed_order(
-    context: Context, stage: str, rows: Iterable[Mapping[str, Any]], despite: Sequence[str]
-) -> None:
-    """Raises GateFailed if a judge that decided some of these pairs failed the certificate's gate `order`, unless the
-    run file says under `stage` to train despite it."""
-    if "order" in despite or not gate_tables(context.config):
-        return
+def refuse_failed_order(workspace: Workspace, stage: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Raises GateFailed if a judge that decided some of these pairs failed the certificate's gate `order`."""
     deciding = {rater for row in rows if row["decided_by"] == "judge" for rater in row["raters"]}
-    if failed := [judge for judge in _failed(context.workspace)["order"] if judge in deciding]:
+    if failed := [judge for judge in _failed(workspace)["order"] if judge in deciding]:
         raise GateFailed(
             f"the verdicts of {', '.join(failed)}, which decided pairs of the dataset, change too often with the order "
             f"of the answers (gate order), so {stage} does not train on them. "
-            f"{context.workspace.folder / 'certificate.md'} has the figures. Use another judge, or train anyway with "
+            f"{workspace.folder / 'certificate.md'} has the figures. Use another judge, or train anyway with "
             f"{stage}.despite: [order]"
         )
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from amendment.data.sources import LilliputPrompts
 from amendment.text import cell, plain, table
-
-if TYPE_CHECKING:
-    from amendment.stages.contract import RunSettings
 
 WHOLE_NOTE = 2000
 """Characters of a note; what to do is at its end."""
@@ -63,12 +59,3 @@ def count_lines(counts: Mapping[str, Any], special: Mapping[str, Lines] = {}) ->
         else:
             lines.append(f"- {plain(name)}: {number_shown(value)}")
     return lines
-
-
-def simulated_banner(settings: RunSettings) -> str | None:
-    """The banner of the simulated world, when any part of the run comes from there."""
-    from amendment.simulator import BANNER
-
-    is_simulated = any(spec.provider == "simulated" for spec in settings.models.values())
-    has_prompts = any(isinstance(source, LilliputPrompts) for source in settings.prompts)
-    return BANNER if is_simulated or has_prompts else None

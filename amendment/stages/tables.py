@@ -1,16 +1,67 @@
-"""How items end: each in exactly one way, kept in a table, and the run stops where going on makes no sense."""
+"""The tables of a run: the role by which stages find them, and those of a stage whose items end one by one.
+
+Promised: every item ends in exactly one way, kept in a table, and the run stops where going on makes no sense.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from enum import StrEnum
 from typing import Any, Self
 
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, Paused
 from amendment.llm.model import Ending
 from amendment.records import ItemEnding, Record
+
+
+class Role(StrEnum):
+    """What a table is to the stages that read it. Who reads a role reads every table of the run that has it."""
+
+    PROMPTS = "prompts"
+    """Prompts that join those of the run file."""
+    ANSWERS = "answers"
+    """Candidates, between which judges, code or people can decide."""
+    DECISIONS = "decisions"
+    """Judgements: which of two answers is better."""
+    PAIRS = "pairs"
+    """Pairs that are made as pairs (`stage/pairs`), and their answers (`stage/candidates`)."""
+    LABELS = "labels"
+    """People's labels of the run's own comparisons that anybody may look at."""
+    POLICY = "policy"
+    """A model that answers prompts."""
+
+
+class RunTables:
+    """The tables and models that the stages of a run make, by name and by role."""
+
+    def __init__(self, roles: dict[str, Role | None]) -> None:
+        """`roles` are those of all tables, in the order in which they are made."""
+        self.roles = roles
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.roles
+
+    def of(self, role: Role) -> tuple[str, ...]:
+        """Return the tables of this role, those of later stages first."""
+        return tuple(name for name in reversed(self.roles) if self.roles[name] is role)
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The tables of all answers that are compared, with those of pairs that are made as pairs at the end."""
+        return (*self.of(Role.ANSWERS), *(name for name in self.of(Role.PAIRS) if name.endswith("/candidates")))
+
+    def read_by(self, reads: Iterable[str], may_read: Iterable[str]) -> tuple[str, ...]:
+        """Return the names of what a stage reads: tables by name or role, and of those in `may_read` what is made."""
+        names = [name for read in reads for name in (self.of(read) if isinstance(read, Role) else (read,))]
+        return tuple(dict.fromkeys((*names, *(name for name in may_read if name in self))))
+
+
+PROMPTS = ("inputs/prompts", "inputs/split")
+"""The tables of the run's prompts, and of which of them are held out."""
+
 
 REASONS = 1000
 """The number of different reasons that are counted; later ones are left out."""
