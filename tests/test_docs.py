@@ -152,7 +152,8 @@ def test_links_of_the_docs_lead_somewhere() -> None:
         for link in re.findall(r"\]\(([^)#][^)]*)\)", page.read_text(encoding="utf-8")):
             if "://" not in link:
                 target = (page.parent / link.split("#")[0]).resolve()
-                assert target.exists() and target not in made, f"{page.name}: {link}"
+                assert target.exists(), f"{page.name}: {link}"
+                assert target not in made, f"{page.name}: {link}"
 
 
 RECORDS = ROOT / "benchmarks" / "records"
