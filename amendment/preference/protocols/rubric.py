@@ -1,4 +1,4 @@
-"""Rubrics: criteria with ordered choices and weights, what a reply chose, and what it comes to.
+"""The protocol `rubric`: criteria with ordered choices and weights, what a reply chose, and what it comes to.
 
 Covered: criteria of a judge's folder, of a prompt, or made of a principle; negative weights, for what an answer must
 not do. A criterion without exactly one line, or with a choice that it does not have, is invalid, and an answer without
@@ -13,11 +13,60 @@ from collections.abc import Sequence
 from amendment.constitutions import Principle
 from amendment.llm.requests import Reply
 from amendment.preference.parsers import Parsed, line_of, unreadable
+from amendment.preference.protocols.contract import ALONE, JudgeProtocol, JudgeRequest
+from amendment.preference.protocols.question import QUESTION, JudgeQuestion
 from amendment.records import Criterion, text_of
+from amendment.text import fence
 
 _DRESS = " \t\r*_\"')]."
 DEGREES = ("no", "partly", "yes")
 """Choices of a principle that has no grades of its own."""
+BY_CRITERIA = "as the criteria say"
+"""Used in place of a principle where the criteria do not come from one."""
+
+
+class Rubric(JudgeProtocol):
+    """A choice for every criterion of one answer, and then their score from 0 to 1."""
+
+    name = "rubric"
+    parser = "rubric-lines"
+    form = "one line for each criterion and nothing else"
+    unit = "answer"
+    scale = "ordinal"
+    needed = (*ALONE, "criteria")
+    takes_criteria = True
+
+    def build(self, question: JudgeQuestion) -> JudgeRequest:
+        criteria = question.criteria
+        shown = fence({"criteria": [criterion.shown() for criterion in criteria]})
+        rule = question.drawn.principle.rule if question.drawn else BY_CRITERIA
+        values = {**question.blocks, **shown, "principle": rule, "question": QUESTION}
+        return JudgeRequest(
+            question=question,
+            messages=question.messages(values),
+            form=f"{self.form}, with one of its choices: {_choices_of(criteria)}",
+            parts=len(criteria),
+            shared=question.shared(values),
+        )
+
+    def read(self, reply: Reply, question: JudgeQuestion) -> Sequence[Parsed]:
+        return read_rubric(reply, question.criteria)
+
+    def verdicts(self, parts: Sequence[Parsed], question: JudgeQuestion) -> Sequence[Parsed]:
+        """One for each criterion, then their score."""
+        verdicts = []
+        for criterion, choice in zip(question.criteria, parts, strict=True):
+            if criterion.is_binary:
+                value = None if choice.value is None else choice.value == "yes"
+                verdicts.append(choice._replace(value=value, scale="binary", criterion=criterion.id))
+            else:
+                verdicts.append(choice._replace(scale="ordinal", criterion=criterion.id))
+        invalid = next((choice.invalid for choice in parts if choice.invalid), None)
+        score = None if invalid else rubric_score(question.criteria, [str(choice.value) for choice in parts])
+        return [*verdicts, Parsed(score, reasoning=parts[0].reasoning, invalid=invalid, scale="score")]
+
+    def criterion(self, principle: Principle) -> Criterion | None:
+        return criterion_of(principle)
 
 
 def criterion_of(principle: Principle) -> Criterion:
@@ -37,10 +86,8 @@ def criterion_of(principle: Principle) -> Criterion:
     )
 
 
-def rubric_form(criteria: Sequence[Criterion]) -> str:
-    """The expected form of a reply, quoted in the complaint about one that could not be read."""
-    lines = "; ".join(f'"{criterion.id}: {" | ".join(criterion.choices)}"' for criterion in criteria)
-    return f"one line for each criterion and nothing else, with one of its choices: {lines}"
+def _choices_of(criteria: Sequence[Criterion]) -> str:
+    return "; ".join(f'"{criterion.id}: {" | ".join(criterion.choices)}"' for criterion in criteria)
 
 
 def read_rubric(reply: Reply, criteria: Sequence[Criterion]) -> list[Parsed]:
