@@ -77,7 +77,7 @@ def _writes(judge: JudgeEntry, base: Path) -> bool:
     """Return whether a judge's verdict is a text of any length. A judge that cannot be read is reported elsewhere."""
     try:
         folder = load_judge_folder(judge.protocol, base=base)
-        return not (folder.needs_choices or folder.is_likelihood)
+        return folder.protocol.writes
     except ConfigError:
         return False
 

@@ -16,7 +16,7 @@ from amendment.data.sources import ModelSource
 from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, RegisteredSpec, located
 from amendment.stages.construct import ConstructConfig, Contrast
 from amendment.stages.contract import POLICY_STAGES, JudgeEntry, RunSettings
-from amendment.stages.contrast import LIKELIHOOD, unchecked
+from amendment.stages.contrast import CONFIRMING_PROTOCOL, unchecked
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.judging import JudgingConfig
 from amendment.text import plain
@@ -127,7 +127,7 @@ def _labellers(config: RunSettings, base: Path) -> list[JudgeEntry]:
     labellers = [*judging.every_judge] if judging and compares else []
     for contrast in config.parts(Contrast):
         if unchecked(config.constitutions_in(base), contrast.principles):
-            labellers.append(JudgeEntry(model=contrast.confirming, protocol=LIKELIHOOD))
+            labellers.append(JudgeEntry(model=contrast.confirming, protocol=CONFIRMING_PROTOCOL))
     return labellers
 
 
