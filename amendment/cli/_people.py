@@ -256,7 +256,6 @@ def _import(folder: Path, sample: LabelledSample, path: Path, rater: list[str]) 
     people = f" of {taken.people} people" if taken.people > 1 else ""
     parts = [f"{_count(taken.new, 'new label')}{people}"]
     parts += [f"{taken.known} already here"] if taken.known else []
-    parts += [f"{taken.older} replaced by later labels of the same annotators"] if taken.older else []
     typer.echo(f"{path}: {', '.join(parts)}.")
     typer.echo(_left(folder, sample, taken.missing))
 

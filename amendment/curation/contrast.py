@@ -18,7 +18,7 @@ from amendment.preference.judge import Judge
 from amendment.records import Candidate, Prompt, text_of
 from amendment.yamlfile import Loc, did_you_mean
 
-LIKELIHOOD = "likelihood"
+CONFIRMING_PROTOCOL = "likelihood"
 """The protocol of the judge that confirms pairs."""
 NO_PRINCIPLE = "no principle with an opposite applies to the prompt"
 CUT_OFF = "an answer is cut off"

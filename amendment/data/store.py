@@ -6,7 +6,6 @@ JSON, so that every conversation fits, whatever its tools look like.
 
 from __future__ import annotations
 
-import json
 import types
 from array import array
 from bisect import bisect_left, bisect_right
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union, get_args, get
 import orjson
 
 from amendment.errors import LedgerError
-from amendment.files import replacing
+from amendment.files import read_json, replacing
 from amendment.hashing import canonical_json
 from amendment.records import Candidate, Prompt, Record
 from amendment.text import plain
@@ -359,7 +358,7 @@ class Workspace:
 
 def _read_note(path: Path) -> dict[str, Any] | None:
     try:
-        note = json.loads(path.read_text(encoding="utf-8"))
+        note = read_json(path)
     except (OSError, ValueError):
         return None
     return note if isinstance(note, dict) and _is_whole(note) else None

@@ -106,8 +106,8 @@ def likeness(answer: Messages) -> str:
 
 
 def constant_answers(candidates: Iterable[Candidate]) -> frozenset[int]:
-    """Return the answers that their writer gives to most prompts, by `writer_and_text`. Hashes of 64 bits are held, since
-    a run may have millions of answers."""
+    """Return the answers that their writer gives to most prompts, by `writer_and_text`. Hashes of 64 bits are held,
+    since a run may have millions of answers."""
     given = np.unique(
         np.fromiter(
             ((hash(row.origin.model), writer_and_text(row), hash(row.prompt_id)) for row in candidates),

@@ -1,4 +1,4 @@
-"""Answers drawn from a model, each the sample of a prompt, and hints for prompts without an answer that passes."""
+"""Answers drawn from a model, each the sample of a prompt."""
 
 from __future__ import annotations
 
@@ -6,25 +6,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from amendment.errors import ProviderError
-from amendment.hashing import content_id
 from amendment.llm.model import Ending, Model, Unusable, draft, ending_of
-from amendment.preference.likelihood import instructed
+from amendment.preference.hints import HINTED
 from amendment.records import Candidate, Prompt
-
-HINT = (
-    "The correct result is: {answer}\n\nExplain step by step how to reach it, without mentioning that you were given "
-    "it, and end with the result in the form that was asked for."
-)
-"""Follows the question, as in STaR (Zelikman et al. 2022, section 3.2: rationalization)."""
-HINTED = content_id(HINT)
-"""The template of answers that were drawn with a hint."""
-
-
-def hinted(prompt: Prompt) -> Prompt:
-    """The prompt with its known answer as a hint behind the user's last words. Raises ValueError for one without."""
-    if prompt.answer is None:
-        raise ValueError("found a prompt without a known answer, expected one to give as a hint")
-    return prompt.model_copy(update={"messages": instructed(prompt.messages, HINT.format(answer=prompt.answer))})
 
 
 class Draw(NamedTuple):

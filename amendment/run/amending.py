@@ -30,7 +30,7 @@ from amendment.calibration.store import Labels
 from amendment.constitutions import Constitution, Principle, load_constitution, write_constitution
 from amendment.data.pseudonyms import Pseudonyms
 from amendment.errors import ConfigError, DataError, Paused, Transient
-from amendment.files import json_object, json_text, write_text
+from amendment.files import json_object, write_json
 from amendment.hashing import HASH_PREFIX, content_id
 from amendment.keys import redact_logs
 from amendment.llm.concurrency import STAGE
@@ -156,7 +156,7 @@ def amend_run(
     (written / "constitution.yaml").unlink(missing_ok=True)
     if new:
         write_constitution(new, written / "constitution.yaml")
-    write_text(written / "evidence.json", json_text(document, is_ascii=False))
+    write_json(written / "evidence.json", document)
     return Amended(written, new, document, sent)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import ExitStack, aclosing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
@@ -108,16 +108,13 @@ class RunContext:
         if self._outer:
             return self._outer.calls
         if self._calls is None:
-            ledger = Ledger(self.workspace.folder / "ledger.sqlite")
-            absorb_shards(ledger)
             usd = self.config.budget.usd if self.config.budget else None
-            budget = open_budget(usd, ledger, self._specs, self._prices, self._table)
-            self._calls = Calls(
-                ledger,
-                budget=budget,
-                returned=ledger.models(),
-                **self.patience._asdict(),
-            )
+            with ExitStack() as opened:
+                ledger = opened.enter_context(Ledger(self.workspace.folder / "ledger.sqlite"))
+                absorb_shards(ledger)
+                budget = open_budget(usd, ledger, self._specs, self._prices, self._table)
+                self._calls = Calls(ledger, budget=budget, returned=ledger.models(), **self.patience._asdict())
+                opened.pop_all()  # `Calls` closes it
         return self._calls
 
     @cached_property

@@ -78,7 +78,7 @@ def _writes(judge: JudgeEntry, base: Path) -> bool:
     """Return whether a judge's verdict is a text of any length. A judge that cannot be read is reported elsewhere."""
     try:
         folder = load_judge_folder(judge.protocol, base=base)
-        return not (folder.needs_choices or folder.is_likelihood)
+        return folder.protocol.writes
     except ConfigError:
         return False
 
@@ -142,9 +142,7 @@ def _unpaid(
         by_model.setdefault((getattr(spec, "host", ""), shown_name(spec)), []).append(prices[name])
     out = {batch.number for batch in ledger.batches()}
     for call in ledger.open_attempts([kind for kind, rule in RULES.items() if rule.may_be_paid]):
-        body = ledger.body(call.request)
-        assert body is not None  # it was written down together with the attempt
-        request = Request.from_json(json.loads(body))
+        request = Request.from_json(json.loads(ledger.body_of(call)))
         model_prices = by_model.get((request.host, request.model)) or _gone(request, prices, table)
         unpaid = [
             _Unpaid(call, most_tokens(request), price, call.batch in out) for price in model_prices if price is not None

@@ -29,8 +29,8 @@ from amendment.curation.construction import (
     StrongWeak,
 )
 from amendment.curation.contrast import (
+    CONFIRMING_PROTOCOL,
     CUT_OFF,
-    LIKELIHOOD,
     NO_PRINCIPLE,
     confirm,
     contrast_principles,
@@ -48,8 +48,8 @@ from amendment.llm.specs import able
 from amendment.preference.degenerate import fit_for_pairs
 from amendment.preference.draws import Draw, Drawn, draw_answer
 from amendment.preference.folder import load_judge_folder
+from amendment.preference.hints import instructed
 from amendment.preference.judge import Judge
-from amendment.preference.likelihood import instructed
 from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, Try
 from amendment.stages.contract import (
     Ask,
@@ -194,7 +194,7 @@ class _ConstructStep(Step):
                 self._pools[number] = contrast_principles(context.constitutions, part.principles)
                 drawn_by += [drawn.id for drawn in self._pools[number]]
                 if any(not drawn.principle.check for drawn in self._pools[number]):
-                    folder, model = load_judge_folder(LIKELIHOOD), context.model(part.confirming)
+                    folder, model = load_judge_folder(CONFIRMING_PROTOCOL), context.model(part.confirming)
                     self._judges[number] = Judge(folder=folder, model=model, constitutions=())
                     if part.is_confirmed_by_writer(context.config.models):
                         own.add(self._judges[number].name)

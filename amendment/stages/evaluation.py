@@ -162,7 +162,7 @@ class EvaluateStage(Stage):
             except ConfigError:  # reported where all judges are checked
                 continue
             if wants and folder.compares:
-                unfit = f"has protocol {folder.protocol}, expected yes-no; use protocol: {wants}, or a copy of it"
+                unfit = f"has protocol {folder.protocol.name}, expected yes-no; use protocol: {wants}, or a copy of it"
             elif wants == "violation" and not folder.has_principle:
                 unfit = "has no placeholder {principle} in its text, so it cannot tell principles apart; use violation"
             elif wants == "refusal" and folder.has_principle:

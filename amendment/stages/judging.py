@@ -298,7 +298,7 @@ class JudgeStep(Step):
         endings = self.tables.close(self._weigh if self._waits else None)
         checks = self._checks.to_json()
         report = {**self._report.to_json(), **({"checks": checks} if checks else {})}
-        write_json(self._workspace.path(REPORT), report, ensure_ascii=False)
+        write_json(self._workspace.path(REPORT), report)
         counts = {**endings, **self._report.counts(report)}
         counts |= {"checks": {"lines": check_lines(checks)}} if checks else {}
         return StageResult((*self.tables.artefacts, REPORT), counts)

@@ -14,7 +14,7 @@ from typing import Any
 
 from amendment.critique.chain import CritiqueConfig
 from amendment.curation.construction import ConstructConfig, Contrast
-from amendment.curation.contrast import LIKELIHOOD, unchecked
+from amendment.curation.contrast import CONFIRMING_PROTOCOL, unchecked
 from amendment.data.sources import ModelSource
 from amendment.evaluation.settings import ANOTHER_JUDGE, NO_JUDGE, RELATED_JUDGE, SAME_JUDGE
 from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, RegisteredSpec, located
@@ -124,7 +124,7 @@ def _labellers(config: RunSettings, base: Path) -> list[JudgeEntry]:
     labellers = [*judging.every_judge] if judging and compares else []
     for contrast in config.parts(Contrast):
         if unchecked(config.constitutions_in(base), contrast.principles):
-            labellers.append(JudgeEntry(model=contrast.confirming, protocol=LIKELIHOOD))
+            labellers.append(JudgeEntry(model=contrast.confirming, protocol=CONFIRMING_PROTOCOL))
     return labellers
 
 

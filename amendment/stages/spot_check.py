@@ -93,7 +93,7 @@ class SpotCheckStage(Stage):
             for item in sample.items
         ]
         asked = writer.described(questions, most_principles=max(map(len, principles.values())))
-        write_json(workspace.path(ASKED), asked._asdict(), ensure_ascii=False)
+        write_json(workspace.path(ASKED), asked._asdict())
         tables = (
             workspace.write(SAMPLE, SampledItem, sample.items),
             workspace.write(SPOT_CHECK.questions, LabelQuestion, questions),
