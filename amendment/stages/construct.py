@@ -46,9 +46,8 @@ from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, Model, ending_of
 from amendment.llm.specs import able
 from amendment.preference.degenerate import fit_for_pairs
-from amendment.preference.draws import Draw, Drawn, draw_answer
+from amendment.preference.draws import Draw, Drawn, draw_answer, instructed
 from amendment.preference.folder import load_judge_folder
-from amendment.preference.hints import instructed
 from amendment.preference.judge import Judge
 from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, Try
 from amendment.stages.contract import (

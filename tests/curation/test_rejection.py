@@ -12,7 +12,7 @@ import pytest
 from amendment.curation import one_of_each_behaviour, pass_at_k
 from amendment.curation.rejection import pass_at_each_k
 from amendment.data.store import read_records
-from amendment.preference.hints import HINTED, hinted
+from amendment.preference.draws import HINTED, hinted
 from amendment.records import Candidate, Prompt, text_of, user
 from amendment.run import Result, load_run_file
 from amendment.run.context import RunContext

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from amendment.data.store import Workspace
-from amendment.preference.hints import HINTED
+from amendment.preference.draws import HINTED
 from amendment.preference.verified import VerifiedAnswer
 from amendment.records import Candidate, Message, Preference, Prompt, PromptOrigin, user
 from amendment.text import width_of
