@@ -148,10 +148,10 @@ def _described(path: Path, people: Sequence[str]) -> list[DescribedFile]:
     is_of_people = any(fnmatchcase(path.name, pattern) for pattern in people)
     files, shown = [], opened(table)
     for entry in entries:
-        raters = _named_raters(table, entry, path.name)
+        named = _named_raters(table, entry, path.name)
         is_doubtful = is_of_people and len(entries) > 1 and entry.holds_replies
-        who = who_line(raters, path.name, () if is_doubtful else people)  # a judge's replies in a file of people?
-        files.append(DescribedFile(shown, [*entry.lines, who], raters, why))
+        who = who_line(named, path.name, () if is_doubtful else people)  # a judge's replies in a file of people?
+        files.append(DescribedFile(shown, [*entry.lines, who], named, why))
     return files
 
 
