@@ -18,8 +18,7 @@ from amendment.audit.bias import marks_of
 from amendment.audit.label_mass import LabelMass, LabelMasses
 from amendment.audit.votes import LABEL_SOURCE, ComparisonInfo, Vote
 from amendment.data.ballots import UNKNOWN
-from amendment.data.comparisons import Joined, JoinedComparison, join
-from amendment.data.readings import gather
+from amendment.data.comparisons import Joined, JoinedComparison, join_verdicts
 from amendment.data.replies import excerpt
 from amendment.data.source_rows import FileFacts
 from amendment.data.verdict_files import DataSources
@@ -28,7 +27,6 @@ from amendment.preference.degenerate import likeness
 from amendment.preference.readings import as_pair_verdicts
 from amendment.records import Candidate, Comparison, Message, Prompt, Verdict, VoteValue, text_of
 from amendment.text import plain
-from amendment.yamlfile import capped
 
 _OTHER: dict[str, Literal["A", "B"]] = {"A": "B", "B": "A"}
 
@@ -63,16 +61,12 @@ class AuditInputs:
 
 def read_votes(config: DataSources, base: Path) -> AuditInputs:
     """All verdicts of a run file that lies in folder `base`. Raises DataError with the problems of all files."""
-    gathered = gather(config, base)
-    joined = join(gathered, needs_texts=False)
-    problems = [*gathered.problems, *joined.problems]
-    if problems:
-        raise DataError(capped(problems))
-    inputs = AuditInputs(counts=gathered.counts + joined.counts)
+    joined = join_verdicts(config, base)
+    inputs = AuditInputs(counts=joined.counts)
     skipped = inputs.counts["bad rows left out"]
     if skipped and not any(item.casts for item in joined.items.values()):
-        raise DataError([_nothing_left(skipped, gathered.left_out), *gathered.left_out])
-    inputs.files = list(dict.fromkeys(facts for _, facts in gathered.files))
+        raise DataError([_nothing_left(skipped, joined.left_out), *joined.left_out])
+    inputs.files = list(dict.fromkeys(facts for _, facts in joined.files))
     inputs.unjoined, inputs.unread = list(unjoined(joined)), unread_replies(joined)
     for item in joined.items.values():
         ballots = [cast.ballot for cast in item.casts if cast.ballot.kind != "unknown"]

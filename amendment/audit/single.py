@@ -26,8 +26,7 @@ from amendment.audit.conclusion import FAILURES, FORMS, Evidence, Form, decide, 
 from amendment.audit.figures import percent, ranged, rounded, short, signed, stated
 from amendment.audit.gates import GateOutcome
 from amendment.audit.inputs import unjoined, unread_replies
-from amendment.data.comparisons import join
-from amendment.data.readings import gather
+from amendment.data.comparisons import join_verdicts
 from amendment.data.source_rows import FileFacts
 from amendment.data.verdict_files import MOST_CLASSES, DataSources, Scale
 from amendment.errors import ConfigError, DataError
@@ -39,7 +38,6 @@ from amendment.statistics.intervals import FEWEST_ITEMS, json_values
 from amendment.statistics.planning import Bar, items_for_use
 from amendment.statistics.shares import holm
 from amendment.text import LONGEST, cell, plain, table
-from amendment.yamlfile import capped
 
 FORMAT = "single-2"
 """The format of the certificate, which differs from that of pairs."""
@@ -106,10 +104,7 @@ def read_labels(config: DataSources, base: Path) -> SingleLabels:
         raise ConfigError(
             f"{config.name}: expected one scale with the same classes in all files; audit the others separately"
         )
-    gathered = gather(config, base)
-    joined = join(gathered, needs_texts=False)
-    if problems := [*gathered.problems, *joined.problems]:
-        raise DataError(capped(problems))
+    joined = join_verdicts(config, base)
     ((scale, listed),) = scales
     values = {cast.ballot.value for item in joined.items.values() for cast in item.casts} - {"invalid"}
     classes = [str(word) for word in listed] or sorted(values, key=float if scale == "ordinal" else str)
@@ -124,8 +119,8 @@ def read_labels(config: DataSources, base: Path) -> SingleLabels:
         for ballot in (cast.ballot for cast in item.casts)
     ]
     prompts = {item.name: item.prompt_id or item.prompt or f"item {item.name}" for item in joined.items.values()}
-    counts = gathered.counts + joined.counts + Counter({"labels": len(labels), "items": len(joined.items)})
-    files = list(dict.fromkeys(facts for _, facts in gathered.files))
+    counts = joined.counts + Counter({"labels": len(labels), "items": len(joined.items)})
+    files = list(dict.fromkeys(facts for _, facts in joined.files))
     names = classes if scale != "interval" else []
     more = list(unjoined(joined)), unread_replies(joined)
     return SingleLabels(config.name, scale, names, labels, prompts, counts, files, *more)

@@ -8,18 +8,21 @@ strictly, and each verdict is in displayed coordinates.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 from amendment.data.ballots import Ballot, and_more
 from amendment.data.cells import answer_in, is_silent, joined_prompt, optional_text
-from amendment.data.readings import Content, Gathered, Reading
-from amendment.data.sources import PairFile
-from amendment.data.verdict_files import VerdictFile
+from amendment.data.readings import WHO, Content, Gathered, Reading, gather
+from amendment.data.source_rows import FileFacts
+from amendment.data.sources import PairFile, Source
+from amendment.data.verdict_files import DataSources, VerdictFile
 from amendment.errors import DataError, Problem
 from amendment.records import Candidate, Origin, Prompt, Verdict, VoteValue
 from amendment.text import plain
+from amendment.yamlfile import capped
 
 
 @dataclass(slots=True)
@@ -74,25 +77,37 @@ class Cast:
 
 @dataclass
 class Joined:
-    """Comparisons by name, in order of appearance."""
+    """Comparisons by name, in order of appearance, with all problems and counts of the files."""
 
+    problems: list[Problem]
+    counts: Counter[str]
+    files: list[tuple[Source, FileFacts]]
+    left_out: list[Problem]
+    """The problems of the first bad rows that were left out."""
     items: dict[str, JoinedComparison] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-    exchanged: dict[int, list[tuple[Cast, Cast]]] = field(default_factory=dict)
-    """By file: verdicts of a judge on answers that change places, next to the earlier ones."""
-    swapped_twice: dict[int, list[tuple[Cast, Cast]]] = field(default_factory=dict)
-    """By file: the same where the file describes orders in a way that does not fit answers that change places."""
+    exchanged: dict[tuple[int, str], list[tuple[Cast, Cast]]] = field(default_factory=dict)
+    """By file and advice: verdicts of a judge on answers that change places, next to the earlier ones."""
     seen: dict[tuple[object, ...], Cast] = field(default_factory=dict)
     """By question that can be answered once; see `_place`."""
 
+    def records(self) -> Iterator[tuple[JoinedComparison, Records]]:
+        """Yield each comparison whose texts can be compared with its records; of the others count the reasons."""
+        for item in self.items.values():
+            records = records_of(item, self.problems)
+            self.counts.update(records.counts)
+            if records.prompt is not None:
+                yield item, records
 
-def join(gathered: Gathered, *, needs_texts: bool = True) -> Joined:
-    """The comparisons of all readings. Problems are collected, never raised.
+
+def join_files(
+    config: DataSources, base: Path, *, glimpse: bool = False, who: str = WHO, needs_texts: bool = True
+) -> Joined:
+    """Return the comparisons of all `pairs` and `verdicts`. Problems are collected, never raised; see `gather`.
 
     With `needs_texts` an item without texts is a problem where other items have some.
     """
-    joined = Joined()
+    gathered = gather(config, base, glimpse=glimpse, who=who)
+    joined = Joined(gathered.problems, +gathered.counts, gathered.files, gathered.left_out)
     names = _names(gathered.readings)
     for reading, name in zip(gathered.readings, names, strict=True):
         problem = _add(reading, name, joined)
@@ -100,10 +115,17 @@ def join(gathered: Gathered, *, needs_texts: bool = True) -> Joined:
             joined.counts["bad rows left out"] += 1
         elif problem:
             joined.problems.append(problem)
-    joined.problems += [_second_order(casts) for casts in joined.exchanged.values()]
-    joined.problems += [_swapped_twice(casts) for casts in joined.swapped_twice.values()]
+    joined.problems += [_exchanged(casts, advice) for (_, advice), casts in joined.exchanged.items()]
     if needs_texts and not gathered.is_partial:
         joined.problems += _without_texts(gathered, joined)
+    return joined
+
+
+def join_verdicts(config: DataSources, base: Path) -> Joined:
+    """Return the comparisons of all files, whether there are texts or not. Raises DataError with all problems."""
+    joined = join_files(config, base, needs_texts=False)
+    if joined.problems:
+        raise DataError(capped(joined.problems))
     return joined
 
 
@@ -165,14 +187,12 @@ def _add(reading: Reading, name: str, joined: Joined) -> Problem | None:
     for ballot in reading.ballots:
         cast = Cast(ballot.flipped() if turned else ballot, reading, turned)
         earlier = joined.seen.get(_place(name, cast.ballot)) or casts.get(_place(name, cast.ballot))
+        advice = _advice_on_exchange(cast, earlier) if earlier else ""
         if earlier and isinstance(reading.source, PairFile):  # rows of pairs that repeat a comparison count each
             while _place(name, cast.ballot) in joined.seen:
                 cast.ballot = cast.ballot._replace(sample=cast.ballot.sample + 1)
-        elif earlier and _looks_like_second_order(cast, earlier):
-            joined.exchanged.setdefault(id(reading.source), []).append((cast, earlier))
-            continue
-        elif earlier and _looks_swapped_twice(cast, earlier):
-            joined.swapped_twice.setdefault(id(reading.source), []).append((cast, earlier))
+        elif earlier and advice:
+            joined.exchanged.setdefault((id(reading.source), advice), []).append((cast, earlier))
             continue
         elif earlier and (earlier.ballot.value, earlier.ballot.p_a) != (cast.ballot.value, cast.ballot.p_a):
             return _contradiction(name, cast, earlier)
@@ -231,49 +251,34 @@ def _contradiction(name: str, cast: Cast, before: Cast) -> Problem:
     )
 
 
-def _looks_like_second_order(cast: Cast, before: Cast) -> bool:
-    """A judge on one comparison with the answers exchanged, in a file that does not say what that means."""
-    source, ballot = cast.reading.source, cast.ballot
-    is_open = isinstance(source, VerdictFile) and source.coordinates is None and not cast.reading.is_decided
-    return is_open and ballot.first is None and ballot.kind == "model" and cast.turned != before.turned
-
-
-def _looks_swapped_twice(cast: Cast, before: Cast) -> bool:
-    """A judge on one comparison with the answers exchanged, where a column says the order too, or where the place of
-    an answer is said to mean nothing and yet the verdicts differ."""
-    source, columns = cast.reading.source, cast.reading.columns
-    if not isinstance(source, VerdictFile) or cast.ballot.kind != "model" or cast.turned == before.turned:
-        return False
-    has_order, differ = bool(columns.order or columns.swapped), cast.ballot.value != before.ballot.value
-    return has_order or (source.coordinates == "content" and differ)
-
-
-def _swapped_twice(casts: list[tuple[Cast, Cast]]) -> Problem:
-    cast, before = casts[0]
-    columns = cast.reading.columns
+def _advice_on_exchange(cast: Cast, before: Cast) -> str:
+    """Return what to do about a judge on one comparison with the answers exchanged, in a file that does not say what
+    that means or says something else; empty where the file describes it."""
+    source, columns, ballot = cast.reading.source, cast.reading.columns, cast.ballot
+    if not isinstance(source, VerdictFile) or ballot.kind != "model" or cast.turned == before.turned:
+        return ""
+    swapped = "the answers are already swapped in these rows"
     if columns.order or columns.swapped:
         key = "order" if columns.order else "swapped"
-        advice = f"leave out columns.{key}, and say coordinates: displayed"
-    else:
+        return f"{swapped}; leave out columns.{key}, and say coordinates: displayed"
+    if source.coordinates == "content" and ballot.value != before.ballot.value:
         draws = "where it was asked several times, name the column that numbers the draws as columns.sample"
-        advice = f"say coordinates: displayed; or, {draws}"
-    return cast.reading.row.problem(
-        cast.ballot.column,
-        f"{plain(cast.ballot.rater, longest=40)} has judged these two answers at {before.reading.row.place} already, "
-        f"and here they stand the other way round{and_more(len(casts) - 1)}: the answers are already swapped in these "
-        f"rows; {advice}",
-    )
+        return f"{swapped}; say coordinates: displayed; or, {draws}"
+    if source.coordinates is None and ballot.first is None and not cast.reading.is_decided:
+        return (
+            "this looks like a second displayed order. Beside the path of this file in a run file, say coordinates: "
+            "displayed if the answer that stands first in a row was shown first, so that both count as its two orders; "
+            "or coordinates: content if the place says nothing of what was shown"
+        )
+    return ""
 
 
-def _second_order(casts: list[tuple[Cast, Cast]]) -> Problem:
+def _exchanged(casts: list[tuple[Cast, Cast]], advice: str) -> Problem:
     cast, before = casts[0]
     return cast.reading.row.problem(
         cast.ballot.column,
         f"{plain(cast.ballot.rater, longest=40)} has judged these two answers at {before.reading.row.place} already, "
-        f"and here they stand the other way round{and_more(len(casts) - 1)}: this looks like a second displayed order. "
-        "Beside the path of this file in a run file, say coordinates: displayed if the answer that stands first in a "
-        "row was shown first, so that both count as its two orders; or coordinates: content if the place says nothing "
-        "of what was shown",
+        f"and here they stand the other way round{and_more(len(casts) - 1)}: {advice}",
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from amendment.data.column_words import called, meaning, sides, singular, tokens, vocabulary
 from amendment.data.nested import lists_of_objects, nested_names, unnested
-from amendment.data.replies import FORMS, MOST_UNREAD, REPLY_WORDS, excerpt, forms_of, read_replies, unread
+from amendment.data.replies import MOST_UNREAD, REPLY_WORDS, excerpt, forms_of, read_replies, unread
 from amendment.data.shapes import asked_in
 from amendment.data.source_rows import SourceRows
 from amendment.data.sources import OPEN, word_of
@@ -132,7 +132,7 @@ class _Guess:
 
     def lines(self, wanted: str) -> Iterator[str]:
         """Yield the lines for prompts, candidates or pairs."""
-        prompt = self._prompt() or OPEN
+        prompt = self.prompts or OPEN
         chosen, rejected, category = map(self._only, ("chosen", "rejected", "category"))
         if wanted == "prompts":
             yield f"column: {scalar(prompt)}"
@@ -196,7 +196,7 @@ class _Guess:
         text = OPEN if asks_texts else None
         described = {
             "item": self._only("item") or (None if self.a else OPEN),
-            "prompt": self._prompt() or text,
+            "prompt": self.prompts or text,
             "a": self.a or text,
             "b": self.b or text,
             "order": shown_in,
@@ -229,7 +229,7 @@ class _Guess:
         """Return the entry of a file with labels of one answer a row, whose scale is a question."""
         parts = {part: self._only(part) for part in ("answer", "rater", "category")}
         item = self._only("item") or (None if self.prompts and parts["answer"] else OPEN)
-        described = {"item": item, "prompt": self._prompt(), "verdict": label, **parts}
+        described = {"item": item, "prompt": self.prompts or None, "verdict": label, **parts}
         kinds = "nominal, ordinal (classes: [lowest, ..., highest]), interval, or pair"
         scale = f"scale: {QUESTION}   # {_counted(self.words(label))}: {kinds}"
         return Entry([*_block("columns", described), scale], described, holds_replies=False)
@@ -248,9 +248,6 @@ class _Guess:
         by_lower = {name.lower(): name for name in self.names}
         exact = [by_lower[name] for name in asked_in(by_lower)]
         return exact or [name for name in [self._only("prompt")] if name]
-
-    def _prompt(self) -> str | list[str] | None:
-        return self.prompts[0] if len(self.prompts) == 1 else self.prompts or None
 
     def _are_raters(self, names: Sequence[str], forms: Sequence[str]) -> bool:
         """Return whether each of these columns is a rater's, by `people`, or by its name or its words."""
@@ -273,14 +270,14 @@ class _Guess:
     def _pattern(self, names: Sequence[str], forms: Sequence[str]) -> str:
         """Return the line with the pattern of replies: a question where these forms leave too many of them unread."""
         replies = [cell for name in names for cell in self._cells(name) if word_of(cell)]
-        counts = {form: len(replies) - len(unread(replies, [form])) for form in FORMS}
-        reads = ", ".join(f"{form} reads {count:,}" for form, count in counts.items() if count)
-        left, listed = unread(replies, forms), scalar(forms if len(forms) > 1 else forms[0])
-        counted = f"of {len(replies):,} replies, {reads}; {len(left):,} stay unread"
+        left = unread(replies, forms)
+        counted = f"{len(left):,} of {len(replies):,} replies stay unread"
         if len(left) <= MOST_UNREAD * len(replies):
-            return f"pattern: {listed}   # {counted}"
+            return f"pattern: {scalar(forms)}   # {counted}"
         examples = ", ".join(f"'{plain(excerpt(word_of(reply)))}'" for reply in left[:SHOWN_UNREAD])
-        advice = f"write {listed} if the unread replies hold no verdict, otherwise add a pattern for them: {examples}"
+        advice = (
+            f"write {scalar(forms)} if the unread replies hold no verdict, otherwise add a pattern for them: {examples}"
+        )
         return f"pattern: {QUESTION}   # {counted}; {advice}"
 
     def _repeats(self, name: str, forms: Sequence[str], verdict: str) -> bool:
@@ -372,15 +369,12 @@ class _Guess:
         for word in sorted(words):
             meant[self._means(word) if _can_be_named(word) else ""].append(word)
         asked = ["a", "b", "tie"] if meant.pop("") or not words else ["a", "b"]
-        values = {key: listed or ([OPEN] if key in asked else []) for key, listed in meant.items()}
         notes = {
-            "a": f"the verdicts are {_counted(words)}; of single answers say scale: in place of words"
-            if words
-            else "the word that says that answer a is better",
+            "a": f"the verdicts are {_counted(words)}" if words else "the word that says that answer a is better",
             "tie": f"{LEAVE_OUT}; a word without a meaning is an error",
         }
-        shown = {key: listed[0] if len(listed) == 1 else listed for key, listed in values.items() if listed}
-        yield from _block("words", shown, notes)
+        values = {key: listed or (OPEN if key in asked else None) for key, listed in meant.items()}
+        yield from _block("words", values, notes)
 
 
 # YAML.
@@ -402,9 +396,10 @@ def _counted(words: Counter[str]) -> str:
 
 
 def scalar(value: str | Sequence[str]) -> str:
-    """Return a text, or a list of texts, as YAML: bare where it is a plain word, else in double quotes with escapes."""
+    """Return a text, or a list of several, as YAML: a plain word bare, anything else in double quotes with escapes."""
     if not isinstance(value, str):
-        return f"[{', '.join(map(scalar, value))}]"
+        listed = ", ".join(map(scalar, value))
+        return listed if len(value) == 1 else f"[{listed}]"
     is_bare = re.fullmatch(r"[^\W\d_]\w*([-.]\w+)*", value)
     if is_bare and value.casefold() not in {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"}:
         return value

@@ -22,9 +22,9 @@ from amendment.data.cells import (
     tools_in,
     words_in,
 )
-from amendment.data.comparisons import Records, join, records_of
+from amendment.data.comparisons import join_files
 from amendment.data.guesses import not_recognised
-from amendment.data.readings import absent_columns, gather
+from amendment.data.readings import absent_columns
 from amendment.data.shapes import Parts, candidate_parts, prompt_parts, recognise
 from amendment.data.source_rows import FileFacts, SourceRows, SourceStream, rows_of, stream_of
 from amendment.data.sources import CandidateColumns, FileSource, LilliputPrompts, PromptFile, Source, TaskPrompts
@@ -278,26 +278,23 @@ def _judged(config: DataSources, base: Path, inputs: Inputs, problems: list[Prob
     """Pairs and verdicts: what can be stored of each comparison, and the verdicts about it."""
     if single := [source.label for source in config.verdicts if source.scale != "pair"]:
         raise DataError(f"{', '.join(single)}: labels of single answers make no pairs; amendment audit measures them")
-    gathered = gather(config, base, glimpse=glimpse)
-    joined = join(gathered)
-    problems += [*gathered.problems, *joined.problems]
-    inputs.counts.update(gathered.counts + joined.counts)
-    inputs.files += gathered.files
-    for item in joined.items.values():
-        records: Records = records_of(item, problems)
-        inputs.counts.update(records.counts)
-        if records.prompt is not None:
-            inputs.add_prompt(records.prompt)
-            for candidate in records.candidates:
-                inputs.add_candidate(candidate)
-            for name in (records.prompt.id, *(candidate.id for candidate in records.candidates)):
-                for source, license in records.licenses:
-                    inputs.note_license(name, source, license)
-            inputs.verdicts += records.verdicts
-            if any(reading.key for reading in item.readings):
-                inputs.items.append(Item(prompt_id=records.prompt.id, name=item.name))
-            name = Comparison.between(*records.candidates).id
-            if records.first:
-                inputs.firsts.setdefault(name, records.first)
-            if records.weights:
-                inputs.weights.setdefault(name, []).extend(records.weights)
+    joined = join_files(config, base, glimpse=glimpse)
+    inputs.files += joined.files
+    for item, records in joined.records():
+        assert records.prompt is not None
+        inputs.add_prompt(records.prompt)
+        for candidate in records.candidates:
+            inputs.add_candidate(candidate)
+        for name in (records.prompt.id, *(candidate.id for candidate in records.candidates)):
+            for source, license in records.licenses:
+                inputs.note_license(name, source, license)
+        inputs.verdicts += records.verdicts
+        if any(reading.key for reading in item.readings):
+            inputs.items.append(Item(prompt_id=records.prompt.id, name=item.name))
+        name = Comparison.between(*records.candidates).id
+        if records.first:
+            inputs.firsts.setdefault(name, records.first)
+        if records.weights:
+            inputs.weights.setdefault(name, []).extend(records.weights)
+    inputs.counts.update(joined.counts)
+    problems += joined.problems

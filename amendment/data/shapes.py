@@ -285,38 +285,35 @@ def prompt_parts(shape: ShapeName, rows: Sequence[Row], columns: Collection[str]
 
 
 def candidate_parts(shape: ShapeName, rows: Sequence[Row], columns: Collection[str]) -> Parts:
-    """A candidate a row, with its prompt and its writer."""
+    """Return a candidate a row, with its prompt and its writer."""
     if shape == "rows":
         return Parts(list(rows), CandidateColumns())
     if shape == "ultrafeedback" and _has_completions(columns):
-        questions = asked_in(columns) or QUESTIONS[:1]
-        return _made(questions, (answer for row in rows for answer in _completions(row, questions)))
-    laid = lay_out(shape, rows, columns, "candidates")
-    prompt, a, b = laid.columns.prompt, laid.columns.a, laid.columns.b
-    if not prompt or not a or not b:
-        return Parts(list(rows), CandidateColumns())  # whose absent columns are then named
-    return _made(prompt, (answer for row in laid.rows for answer in _sides(row, prompt, a, b)))
+        questions: tuple[str, ...] = asked_in(columns) or QUESTIONS[:1]
+        answers = [
+            (row, f"completion {number}", completion.response, completion.model)
+            for row in rows
+            for number, completion in enumerate(completions_of(row.values), start=1)
+        ]
+    else:
+        laid = lay_out(shape, rows, columns, "candidates")
+        prompt, a, b = laid.columns.prompt, laid.columns.a, laid.columns.b
+        if not prompt or not a or not b:
+            return Parts(list(rows), CandidateColumns())  # whose absent columns are then named
+        questions, sides = prompt, ((a, "model_a"), (b, "model_b"))
+        answers = [
+            (row, name, row.values.get(name), row.values.get(model)) for row in laid.rows for name, model in sides
+        ]
+    candidates = [
+        Row(f"{row.place}: {part}", {**_asked(row, questions), ANSWER: answer, WRITER: model})
+        for row, part, answer, model in answers
+    ]
+    return Parts(candidates, CandidateColumns(prompt=questions, candidate=ANSWER, model=WRITER))
 
 
 def _has_completions(columns: Collection[str]) -> bool:
-    """True if UltraFeedback's rows hold several completions each, and no pair of chosen and rejected."""
+    """Return whether UltraFeedback's rows hold several completions each, and no pair of chosen and rejected."""
     return "completions" in columns or "chosen" not in columns
-
-
-def _made(questions: tuple[str, ...], rows: Iterable[Row]) -> Parts:
-    return Parts(list(rows), CandidateColumns(prompt=questions, candidate=ANSWER, model=WRITER))
-
-
-def _sides(row: Row, questions: Sequence[str], a: str, b: str) -> Iterator[Row]:
-    for side, column in (("a", a), ("b", b)):
-        values = {**_asked(row, questions), ANSWER: row.values.get(column), WRITER: row.values.get(f"model_{side}")}
-        yield Row(f"{row.place}: {column}", values)
-
-
-def _completions(row: Row, questions: Sequence[str]) -> Iterator[Row]:
-    for number, completion in enumerate(completions_of(row.values), start=1):
-        values = {**_asked(row, questions), ANSWER: completion.response, WRITER: completion.model}
-        yield Row(f"{row.place}: completion {number}", values)
 
 
 def _asked(row: Row, questions: Sequence[str]) -> dict[str, Any]:

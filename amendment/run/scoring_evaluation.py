@@ -14,9 +14,8 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from amendment import __version__
-from amendment.data.comparisons import JoinedComparison, Records, join, records_of
+from amendment.data.comparisons import JoinedComparison, Records, join_files
 from amendment.data.guesses import not_recognised
-from amendment.data.readings import gather
 from amendment.data.shapes import recognise
 from amendment.data.source_rows import SourceRows, rows_of
 from amendment.data.sources import PairColumns, PairFile, Source, word_of
@@ -152,20 +151,15 @@ def _row_of(asked: AskedRow, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _judged(config: DataSources, base: Path, held_out: HeldOut) -> None:
     """Pairs and verdicts: comparisons with their votes."""
-    gathered = gather(config, base, who=WHO)
-    joined = join(gathered)
-    problems: list[Problem] = [*gathered.problems, *joined.problems]
-    held_out.counts.update(gathered.counts + joined.counts)
-    for item in joined.items.values():
-        records = records_of(item, problems)
-        held_out.counts.update(records.counts)
-        if records.prompt is not None:
-            made = _comparison(item, records)
-            held_out.counts["without a verdict"] += made is None
-            held_out.rows.extend([made] if made else [])
-    if problems:
-        raise DataError(capped(problems))
-    held_out.files.extend({"name": facts.name, **facts.to_json()} for _, facts in gathered.files)
+    joined = join_files(config, base, who=WHO)
+    for item, records in joined.records():
+        row = _comparison(item, records)
+        held_out.counts["without a verdict"] += row is None
+        held_out.rows.extend([row] if row else [])
+    held_out.counts.update(joined.counts)
+    if joined.problems:
+        raise DataError(capped(joined.problems))
+    held_out.files.extend({"name": facts.name, **facts.to_json()} for _, facts in joined.files)
 
 
 def _config(source: Source, table: SourceRows, columns: Columns | None, people: Sequence[str]) -> DataSources:

@@ -130,7 +130,7 @@ def test_a_file_of_one_answer_a_row_is_asked_for_its_scale() -> None:
     study = yaml.safe_load(Path("study.yaml").read_text(encoding="utf-8"))
     [source] = study["verdicts"]
     assert source["columns"] == {"prompt": "prompt", "answer": "response", "verdict": "rating", "rater": "annotator"}
-    assert (source["scale"], source["people"]) == ("?", ["ann"])
+    assert (source["scale"], source["people"]) == ("?", "ann")
     source["scale"] = "ordinal"
     Path("study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
     assert audit_path(Path("study.yaml")).document["classes"] == ["0", "1", "2", "3", "4"]

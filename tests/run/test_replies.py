@@ -147,7 +147,7 @@ def test_replies_that_no_pattern_reads_are_asked_about_and_shown_once_it_is_conf
     assert ended.code == 2
     entry, line = described(tmp_path)
     assert (entry["pattern"], "write [brackets, verdict] if" in line) == ("?", True)
-    assert "of 100 replies, brackets reads 60, verdict reads 20; 20 stay unread" in ended.err
+    assert "20 of 100 replies stay unread" in ended.err
     assert "Item 4. " in line
     text = (tmp_path / "study.yaml").read_text(encoding="utf-8")
     (tmp_path / "study.yaml").write_text(text.replace('pattern: "?"', "pattern: [brackets, verdict]"), encoding="utf-8")

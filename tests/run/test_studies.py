@@ -145,7 +145,7 @@ def test_the_lines_for_a_run_describe_each_column_of_votes_too() -> None:
         read_votes(config, Path())
     parts = str(asked.value).split("path:\n")[1:]
     entries = [yaml.safe_load(part.rpartition("\n  In one more")[0] or part) for part in parts]
-    assert [entry["columns"]["votes"] for entry in entries] == [["human_judge"], ["reply"]]
+    assert [entry["columns"]["votes"] for entry in entries] == ["human_judge", "reply"]
     assert [entry.get("pattern") for entry in entries] == [None, "brackets"]
 
 
