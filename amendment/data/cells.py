@@ -4,14 +4,26 @@ conversations told apart where they begin alike."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from amendment.errors import DataError
+from amendment.errors import DataError, Problem
 from amendment.records import Message, Messages, Prompt, ToolCall, criteria_of, user
 from amendment.tables import MAX_CELL, Row
+
+
+@contextmanager
+def bad_cells_to(problems: list[Problem], row: Row) -> Iterator[None]:
+    """Add what is wrong with the cells of a row to `problems`, in place of an exception."""
+    try:
+        yield
+    except DataError as fault:
+        problems += fault.problems
+    except (ValueError, RecursionError, TypeError) as fault:  # cannot be stored, in a place where only a hash looks
+        problems.append(Problem(row.place, f"holds something that no file can store ({fault})"))
 
 
 def is_silent(row: Row, column: str) -> bool:

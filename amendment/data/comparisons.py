@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from amendment.data.ballots import Ballot, and_more
-from amendment.data.cells import answer_in, is_silent, joined_prompt, optional_text
+from amendment.data.cells import answer_in, bad_cells_to, is_silent, joined_prompt, optional_text
 from amendment.data.readings import WHO, Content, Gathered, Reading, gather
 from amendment.data.source_rows import FileFacts
 from amendment.data.sources import PairFile, Source
@@ -338,16 +338,14 @@ def records_of(item: JoinedComparison, problems: list[Problem]) -> Records:
         records.counts["verdicts without texts"] += len(item.casts)
         return records
     reading = item.readings[index]
-    try:
+    faults: list[Problem] = []
+    with bad_cells_to(faults, reading.row):
         texts = _texts(item, reading, turned=item.turned[index])
-    except DataError as fault:
+    if faults:
         if reading.source.bad_rows == "skip":
             records.counts["bad rows left out"] += len(item.readings)
         else:
-            problems += fault.problems
-        return records
-    except (ValueError, RecursionError) as fault:  # cannot be stored, in a place where only a hash looks
-        problems.append(Problem(reading.row.place, f"holds something that no file can store ({fault})"))
+            problems += faults
         return records
     for row in item.readings:
         noun = "pair" if isinstance(row.source, PairFile) else "verdict"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from amendment.data.cells import (
     answer_in,
+    bad_cells_to,
     criteria_in,
     joined_prompt,
     known_answer_in,
@@ -232,22 +233,14 @@ def _each_row(
         problems += absent
         return False
     for row in rows:
-        faults = _problems_of(Row(row.place, {**known, **row.values}), read)
+        faults: list[Problem] = []
+        with bad_cells_to(faults, row):
+            read(Row(row.place, {**known, **row.values}))
         if faults and source.bad_rows == "skip":
             inputs.counts["bad rows left out"] += 1
         else:
             problems += faults
     return True
-
-
-def _problems_of(row: Row, read: Callable[[Row], None]) -> Sequence[Problem]:
-    try:
-        read(row)
-    except DataError as fault:
-        return fault.problems
-    except (ValueError, RecursionError) as fault:  # cannot be stored, in a place where only a hash looks
-        return [Problem(row.place, f"holds something that no file can store ({fault})")]
-    return []
 
 
 def _prompt(row: Row, source: PromptFile, questions: tuple[str, ...], inputs: Inputs) -> None:

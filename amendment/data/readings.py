@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from amendment.data.ballots import Ballot, BallotReader, key_of
+from amendment.data.cells import bad_cells_to
 from amendment.data.guesses import not_recognised
 from amendment.data.nested import unnested
 from amendment.data.replies import NO_VERDICT, REPLY_WORDS, read_replies
@@ -162,11 +163,12 @@ def _gather(source: PairFile | VerdictFile, table: SourceRows, gathered: Gathere
     for row in rows:
         full = row if len(row.values) == len(column_names) else Row(row.place, {**column_names, **row.values})
         problems: list[Problem] = []
-        reading = _reading(full, source, layout, reader, problems, weight=weight)
+        with bad_cells_to(problems, full):
+            reading = _reading(full, source, layout, reader, problems, weight=weight)
         if problems and source.bad_rows == "skip":
             gathered.counts["bad rows left out"] += 1
             gathered.left_out += problems[: SHOWN - len(gathered.left_out)]
-        elif problems or reading is None:
+        elif problems:
             gathered.problems += problems
         else:
             gathered.readings.append(reading)
@@ -258,30 +260,26 @@ def _reading(
     problems: list[Problem],
     *,
     weight: str | None,
-) -> Reading | None:
+) -> Reading:
     values, columns = row.values, layout.columns
-    try:
-        ballots, prompt = reader.read(row, problems), _prompt(values, columns)
-        key = key_of(values, columns.item) if columns.item else ""
-        if columns.item and not key:
-            problems.append(row.problem(" + ".join(columns.item), "names no comparison; fill it in"))
-        return Reading(
-            row=row,
-            source=source,
-            columns=columns,
-            key=key,
-            content=_content(values, columns, prompt),
-            prompt=prompt,
-            ballots=ballots,
-            category=_optional(values, columns.category),
-            models=(_optional(values, columns.model_a), _optional(values, columns.model_b)),
-            prompt_id=_optional(values, columns.prompt_id),
-            is_decided=layout.is_decided,
-            weight=_weight(row, weight, problems),
-        )
-    except (ValueError, RecursionError, TypeError) as fault:  # cannot be stored, in a place where only a hash looks
-        problems.append(Problem(row.place, f"holds something that no file can store ({fault})"))
-        return None
+    ballots, prompt = reader.read(row, problems), _prompt(values, columns)
+    key = key_of(values, columns.item) if columns.item else ""
+    if columns.item and not key:
+        problems.append(row.problem(" + ".join(columns.item), "names no comparison; fill it in"))
+    return Reading(
+        row=row,
+        source=source,
+        columns=columns,
+        key=key,
+        content=_content(values, columns, prompt),
+        prompt=prompt,
+        ballots=ballots,
+        category=_optional(values, columns.category),
+        models=(_optional(values, columns.model_a), _optional(values, columns.model_b)),
+        prompt_id=_optional(values, columns.prompt_id),
+        is_decided=layout.is_decided,
+        weight=_weight(row, weight, problems),
+    )
 
 
 def _optional(values: dict[str, Any], column: str | None) -> str | None:

@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amendment.data.cells import answer_in, joined_prompt, optional_text, tools_in
+from amendment.data.cells import answer_in, bad_cells_to, joined_prompt, optional_text, tools_in
 from amendment.data.guesses import not_recognised
 from amendment.data.readings import absent_columns
 from amendment.data.shapes import candidate_parts, lay_out, recognise
@@ -233,12 +233,11 @@ def read_asked(source: Source, base: Path, columns: Columns | None = None) -> tu
     rows, read = _layout(table, columns)
     problems, asked = list(table.problems), list[AskedRow]()
     for row in rows:
-        try:
-            asked.append(read(Row(row.place.removeprefix(table.place).lstrip(": "), row.values)))
-        except DataError as fault:
-            problems += [Problem(f"{table.place}: {problem.place}", problem.message) for problem in fault.problems]
-        except (ValueError, RecursionError) as fault:  # cannot be stored, in a place where only a hash looks
-            problems.append(Problem(row.place, f"holds something that no file can store ({fault})"))
+        row_alone = Row(row.place.removeprefix(table.place).lstrip(": "), row.values)
+        faults: list[Problem] = []
+        with bad_cells_to(faults, row_alone):
+            asked.append(read(row_alone))
+        problems += [Problem(f"{table.place}: {fault.place}", fault.message) for fault in faults]
     if problems and source.bad_rows == "stop":
         raise DataError(capped(problems))
     if not asked:
