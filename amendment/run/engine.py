@@ -16,6 +16,7 @@ from amendment.data.store import Workspace
 from amendment.errors import ConfigError, LedgerError
 from amendment.files import file_hash, json_text, write_text
 from amendment.hashing import content_id
+from amendment.plugins import source_key
 from amendment.stages import stages_of
 from amendment.stages.contract import Context, Stage, StageResult
 from amendment.stages.passes import one_pass
@@ -54,7 +55,10 @@ def assemble(context: Context) -> list[RunStage]:
     Looks at every file that the run file names: once for a run, not once for a question about it.
     """
     stages = in_order(stages_of(context.config))
-    return [RunStage(stage, context, {"seed": context.config.seed, **stage.key(context)}) for stage in stages]
+    return [
+        RunStage(stage, context, {"seed": context.config.seed, **stage.key(context), **source_key(type(stage))})
+        for stage in stages
+    ]
 
 
 class RunFolder(Workspace):

@@ -78,6 +78,9 @@ class RunSettings(Required, DataSources):
     """Shipped ones by id, your own by path."""
     models: dict[Name, ModelSpec] = Field(default={})
     """Every model once, by a short name."""
+    plugins: tuple[str, ...] = ()
+    """Your own code that registers stages, protocols or providers: Python files, relative to the run file, and entry
+    points of installed packages. It is imported when this file is checked, planned or run."""
     budget: BudgetPart | None = None
     """The most that the run may spend."""
     clean: CleanConfig | None = Field(default=None, description=getdoc(CleanConfig))
@@ -284,6 +287,8 @@ class Stage:
     name: str
     title: str
     """Shown while it runs: a present participle and its object, such as "judging candidates"."""
+    after: ClassVar[str | None] = None
+    """The stage behind which it comes in the chain, if it is registered; None: behind all others."""
     absent: ClassVar[str | None] = None
     """Advice for a run file that lacks this stage although another one reads what it makes."""
     weight: ClassVar[int] = 0
