@@ -204,7 +204,7 @@ class Reader:
         faults: dict[tuple[str, str, str], dict[str, int]] = {}
         for stage, host, model, kind, count in self._summed(_FAULTS):
             faults.setdefault((stage, host, model), {})[kind] = count
-        spending = [Spending(*row, faults.get(row[:3], {})) for row in self._summed(_SPENDING)]
+        spending = [Spending(*(*row, faults.get(row[:3], {}))) for row in self._summed(_SPENDING)]
         for row in spending:
             if not (isinstance(row.stage, str) and isinstance(row.usd, float) and isfinite(row.usd)):
                 raise unreadable(self.path, f"the stage {row.stage!r} with the cost {row.usd!r}, which no run writes")

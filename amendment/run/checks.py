@@ -41,8 +41,7 @@ from amendment.run.runfile.config import RunFile, run_file_model
 from amendment.run.runfile.overrides import override
 from amendment.run.runfile.retired import retired_settings
 from amendment.stages import stages_of
-from amendment.stages.contract import Ask, ConfigProblem, ConfigWarning
-from amendment.stages.inputs import unknown_raters
+from amendment.stages.contract import Ask, ConfigProblem, ConfigWarning, unknown_raters
 from amendment.text import plain
 from amendment.yamlfile import Document, as_document, capped, did_you_mean, parts, read_yaml, texts, validate
 

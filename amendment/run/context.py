@@ -21,12 +21,12 @@ from amendment.llm.prices import Price, PriceTable
 from amendment.llm.specs import LocalSpec, ModelSpec, found_folder, located
 from amendment.llm.trust import Trust
 from amendment.llm.weights import weights_state
+from amendment.preference.verifiers import Verifier, verifier_rules
 from amendment.records import Candidate, Prompt
 from amendment.run.money import open_budget, price_table, prices_of, spent_before
 from amendment.run.progress import Progress
 from amendment.run.runfile.config import RunFile
 from amendment.stages.contract import dump
-from amendment.stages.verify import verifier_rules
 from amendment.sync import run_sync
 from amendment.text import plain
 
@@ -100,7 +100,7 @@ class RunContext:
 
     @property
     def rules(self) -> tuple[Constitution, ...]:
-        return (*self.constitutions, *verifier_rules(self.config))
+        return (*self.constitutions, *verifier_rules(self.config.parts(Verifier)))
 
     @property
     def calls(self) -> Calls:

@@ -23,9 +23,10 @@ from amendment.llm.provider import RULES
 from amendment.llm.requests import Request, Tokens, most_tokens
 from amendment.llm.specs import AnthropicSpec, ModelSpec, OpenAISpec, RegisteredSpec
 from amendment.preference import load_judge_folder
+from amendment.preference.settings import JudgeEntry
 from amendment.run.runfile.config import RunFile
 from amendment.stages import stages_of
-from amendment.stages.contract import Ask, JudgeEntry
+from amendment.stages.contract import Ask
 
 
 def asking_stages(config: RunFile) -> list[str]:

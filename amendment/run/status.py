@@ -16,8 +16,8 @@ from amendment.keys import redact
 from amendment.llm.ledger import is_held
 from amendment.llm.ledger_reading import SHARDS, Reader
 from amendment.report.reading import status_of
+from amendment.report.shown import counts_shown
 from amendment.run.engine import RunFolder
-from amendment.stages.shown import counts_shown
 from amendment.text import plain, visible
 
 KILLED = "its process ended without a message, as after kill -9, a power failure, or on a completely full disk"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from amendment import __version__
-from amendment.files import json_text, write_text
+from amendment.files import read_json, write_json, write_text
 from amendment.llm.client import Calls
 from amendment.llm.ledger_reading import Reader
 from amendment.records import Outcome
@@ -17,9 +16,9 @@ from amendment.report.before_use import harm_lines, pair_facts, too_few
 from amendment.run.engine import RunFolder, RunStage
 from amendment.run.runfile.config import RunFile
 from amendment.stages import stages_of
+from amendment.stages.contract import simulated_banner
 from amendment.stages.kinship import kinship_warnings
 from amendment.stages.pairs import revision_counts
-from amendment.stages.shown import simulated_banner
 from amendment.text import cell, plain, table
 
 LOSSES: tuple[Outcome, ...] = ("refused", "invalid", "failed", "pending")
@@ -58,7 +57,7 @@ def write_summary(
         "missing": [stage.name for stage in stages if stage.name not in up_to_date],
         "out of date": [name for name in notes if name not in up_to_date],
     }
-    write_text(workspace.folder / "summary.json", json_text(summary))
+    write_json(workspace.folder / "summary.json", summary)
     spent = spending_lines(over_all_starts(spending))
     page = [*_page(config, summary), *(["## calls", "", *spent, ""] if spent else [])]
     write_text(workspace.folder / "summary.md", "\n".join(page))
@@ -136,7 +135,7 @@ def write_spending(folder: Path, calls: Calls, *, pairs: int | None, possibly_pa
     """
     spending = {**_spending_of(calls.ledger, pairs=pairs), "possibly paid usd": possibly_paid}
     spending["notices"] = dict(calls.notices)
-    write_text(folder / "spending.json", json_text(spending))
+    write_json(folder / "spending.json", spending)
     return spending
 
 
@@ -180,7 +179,7 @@ def less_than_spent(ledger: Reader) -> list[str] | None:
     file. A ledger only grows, so a smaller sum means that rows were changed or deleted."""
     now = _spending_of(ledger, pairs=None)["total"]
     try:
-        before = json.loads((ledger.path.parent / "spending.json").read_text(encoding="utf-8"))["total"]
+        before = read_json(ledger.path.parent / "spending.json")["total"]
         less = [name for name in _SUMS if now[name] < before[name] - 1e-9]  # sums of floats
         return [f"spending.json counts {before[name]:.6g} {name}, but the ledger has {now[name]:.6g}" for name in less]
     except (OSError, ValueError, KeyError, TypeError):

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from amendment.constitutions import Constitution
 from amendment.llm.requests import Reply
-from amendment.preference.hints import instructed
+from amendment.preference.draws import instructed
 from amendment.preference.parsers import Parsed
 from amendment.preference.protocols.contract import JudgeProtocol, JudgeRequest
 from amendment.preference.protocols.question import JudgeQuestion
