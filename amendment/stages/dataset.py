@@ -29,7 +29,6 @@ from amendment.llm.embeddings import missing_embeddings
 from amendment.preference import RaterVote, majority_of
 from amendment.preference.aggregate import person_votes
 from amendment.preference.pairs import TIED_POOL, Paired, preference_row
-from amendment.preference.settings import JudgingConfig
 from amendment.preference.verifiers import JUDGEMENTS as VERIFIED
 from amendment.records import LABELLERS, Candidate, Pair, Preference, Verdict, text_of
 from amendment.report.before_use import pair_facts, too_few
@@ -106,7 +105,7 @@ class DatasetStage(Stage):
             key["decide"] = people.decide
         if has_own_prompts(self.settings.part(EvaluateConfig)):
             key["test_share of"] = "pairs"
-        return {**key, **made_pairs_key(self.settings)} if self.settings.part(JudgingConfig) else key
+        return {**key, **made_pairs_key(self.settings)}
 
     def sources(self) -> Iterable[Source]:
         return [self.config.diversity.reference] if self.config.diversity.reference else []
@@ -230,7 +229,7 @@ def _own_pairs(context: Context, tables: RunTables) -> _OwnPairs:
     decided = [*imported.pairs, *checked.pairs]
     constructed = Constructed(Paired([], Counter()), {})
     if CONSTRUCTED_PAIRS in tables:
-        constructed = constructed_pairs(context.workspace, (pair.comparison_id for pair in decided))
+        constructed = constructed_pairs(context.workspace, texts.prompts, (pair.comparison_id for pair in decided))
     pairs = [*decided, *constructed.paired.pairs]
     held_out = test
     if has_own_prompts(context.config.part(EvaluateConfig)):

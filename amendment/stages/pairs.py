@@ -22,7 +22,8 @@ from amendment.data.sources import ChainSource
 from amendment.data.store import Texts, Workspace
 from amendment.errors import AmendmentError
 from amendment.preference import PairSettings, make_pairs
-from amendment.preference.degenerate import fit_for_pairs, without_constant_answers
+from amendment.preference.degenerate import fit_for_pairs
+from amendment.preference.filters import filter_keys, filter_pairs
 from amendment.preference.pairs import TIED_POOL, Paired, compare_revisions, is_tied_pool
 from amendment.preference.ranking import Ranking
 from amendment.preference.settings import JudgingConfig
@@ -103,8 +104,8 @@ def paired_answers(
     """
     unfit: Counter[str] = Counter()
     paired = make_pairs(fit_for_pairs(judgements, prompts, candidates, unfit), settings)
-    pairs, constant = without_constant_answers(paired.pairs, candidates)
-    return Paired(pairs, paired.left_out + unfit + constant)
+    filtered = filter_pairs(paired.pairs, prompts, candidates)
+    return Paired(filtered.pairs, paired.left_out + unfit + filtered.left_out)
 
 
 def are_revisions_checked(config: RunSettings) -> bool:
@@ -213,8 +214,9 @@ def made_pairs_key(settings: RunSettings) -> dict[str, Any]:
     """How judged comparisons become pairs, for the keys of stages that look at those."""
     judging = settings.part(JudgingConfig)
     if judging is None:
-        return {"judged ties": settings.need(DatasetConfig).ties}
+        return {"judged ties": settings.need(DatasetConfig).ties, "filters": filter_keys()}
     return {
+        "filters": filter_keys(),
         "pairs": judging.pairs,
         "min_margin": judging.min_margin,
         "judged ties": judging.ties,
@@ -233,7 +235,7 @@ def exported_comparisons(context: Context, texts: Texts, tables: RunTables) -> l
     pairs = {pair.comparison_id: pair for pair in paired.pairs}
     judging = context.config.part(JudgingConfig)
     if judging and judging.judge_labelled and CONSTRUCTED_PAIRS in tables:
-        constructed = constructed_pairs(context.workspace, pairs).paired.pairs
+        constructed = constructed_pairs(context.workspace, texts.prompts, pairs).paired.pairs
         pairs |= {pair.comparison_id: pair for pair in constructed}
     exported: dict[str, DatasetComparison] = {}
     for row in exported_judgements(context.workspace, tables):

@@ -22,7 +22,7 @@ from amendment.curation.rejection import one_of_each_behaviour, pass_at_each_k
 from amendment.data.sources import ModelSource, have_known_answers
 from amendment.errors import ConfigError
 from amendment.preference.checked import RATER
-from amendment.preference.draws import HINTED
+from amendment.preference.hints import HINTED
 from amendment.preference.kept_principles import KeptAnswers, kept_lines
 from amendment.preference.settings import JudgingConfig
 from amendment.preference.verifiers import ANSWERS, JUDGEMENTS, VerifiedAnswer, Verifier, passes_all, verifier_rules
