@@ -15,10 +15,9 @@ from typing import Any
 from amendment.data.sources import ModelSource, have_known_answers
 from amendment.llm.concurrency import Tally, flow
 from amendment.llm.model import Model
-from amendment.preference.draws import Draw, Drawn, draw_answer
-from amendment.preference.hints import hinted
+from amendment.preference.draws import Draw, Drawn, draw_answer, hinted
 from amendment.preference.kept_principles import KeptAnswers, kept_lines
-from amendment.preference.verifiers import DECISIVE, Proof, Verifier
+from amendment.preference.verified import DECISIVE, Proof, Verifier
 from amendment.records import Candidate, Prompt
 from amendment.report.shown import count_lines
 from amendment.stages.contract import (

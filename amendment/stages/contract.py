@@ -31,6 +31,7 @@ from amendment.llm.specs import ModelSpec
 from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import Judge, JudgeSettings
 from amendment.preference.settings import JudgeEntry
+from amendment.preference.verified import Verifier, verifier_rules
 from amendment.records import Candidate, Part, Prompt
 from amendment.report.shown import count_lines
 from amendment.simulator import BANNER
@@ -95,6 +96,11 @@ class RunSettings(Required, DataSources):
     def constitutions_in(self, base: Path) -> list[Constitution]:
         """The constitutions of a run file in this folder. Raises ConfigError where one cannot be read."""
         return [load_constitution(name, base=base) for name in self.constitution]
+
+    @property
+    def checked_rules(self) -> tuple[Constitution, ...]:
+        """The run's verifiers as a constitution of principles that code checks; empty without any."""
+        return verifier_rules(self.parts(Verifier))
 
     def bare(self, **sources: Any) -> RunSettings:
         """A run file of the same name and seed that brings these sources alone."""

@@ -29,7 +29,6 @@ from amendment.llm.embeddings import missing_embeddings
 from amendment.preference import RaterVote, majority_of
 from amendment.preference.aggregate import person_votes
 from amendment.preference.pairs import TIED_POOL, Paired, preference_row
-from amendment.preference.verifiers import JUDGEMENTS as VERIFIED
 from amendment.records import LABELLERS, Candidate, Pair, Preference, Verdict, text_of
 from amendment.report.before_use import pair_facts, too_few
 from amendment.report.shown import count_lines, counts_shown, estimate_shown
@@ -46,6 +45,8 @@ from amendment.stages.contract import (
 from amendment.stages.diversity import diversity_lines, pair_diversity
 from amendment.stages.pairs import (
     CUT,
+    IMPORTED,
+    JUDGED,
     checked_ties,
     cut_answers,
     imported_pairs,
@@ -315,7 +316,7 @@ def _no_pair(left_out: Counter[str], cleaned: Counter[str], on_test_side: int, t
     if left_out.get("invalid") or left_out.get("orders disagree"):
         ways.append("ask a judge that answers better (the table judging/verdicts holds its replies)")
     nothing = "nothing was judged"
-    if VERIFIED in tables and not counts:
+    if set(tables.of(Role.DECISIONS)) - {IMPORTED, JUDGED} and not counts:
         nothing = "no prompt has an answer that passes and one that fails; summary.md says why under verify"
         ways = ["draw more answers of each prompt, or raise max_tokens where they are cut"]
     if CONSTRUCTED_PAIRS in tables and not counts:

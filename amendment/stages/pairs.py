@@ -27,8 +27,7 @@ from amendment.preference.filters import filter_keys, filter_pairs
 from amendment.preference.pairs import TIED_POOL, Paired, compare_revisions, is_tied_pool
 from amendment.preference.ranking import Ranking
 from amendment.preference.settings import JudgingConfig
-from amendment.preference.verifiers import JUDGEMENTS as VERIFIED
-from amendment.preference.verifiers import Proof, Verifier, verifier_rules
+from amendment.preference.verified import Proof, Verifier, verifier_rules
 from amendment.records import Candidate, Comparison, Judgement, Pair, Prompt, text_of
 from amendment.stages.contract import Context, RunSettings
 from amendment.stages.tables import Role, RunTables
@@ -64,8 +63,9 @@ def judged_pairs(context: Context, texts: Texts, tables: RunTables) -> Paired:
     """Pairs of what the run's judges decided, without the comparisons that the user's own verdicts have decided. Where
     the run has no judges, what its verifiers decided, or those of the imported log that people check."""
     stage = context.config.part(JudgingConfig)
-    if stage is None and VERIFIED in tables:
-        verified = context.workspace.rows(VERIFIED, Judgement)
+    made = [name for name in tables.of(Role.DECISIONS) if name != IMPORTED]
+    if stage is None and made:
+        verified = context.workspace.rows(made[0], Judgement)
         return _without_vetoed(context, paired_answers(verified, PairSettings(), *texts), texts)
     if stage is None:
         return _of_files(context, texts, judged=True)

@@ -31,7 +31,6 @@ from amendment.data.store import Workspace, texts_of
 from amendment.errors import AmendmentError
 from amendment.preference.pairs import preference_row
 from amendment.preference.settings import JudgingConfig
-from amendment.preference.verifiers import Verifier
 from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
 from amendment.report.shown import estimate_shown, number_shown
 from amendment.stages.calibration import calibrated_again
@@ -97,9 +96,8 @@ def round_settings(settings: RunSettings, number: int) -> RunSettings:
 
 def _deciding_stage(settings: RunSettings) -> type[Stage] | None:
     """Return the stage that decides the pairs of a round; None if there is none."""
-    if settings.part(JudgingConfig):
-        return JudgingStage
-    return VerifyStage if any(verifier.effect == "decide" for verifier in settings.parts(Verifier)) else None
+    stages = [*JudgingStage.of(settings), *VerifyStage.of(settings)]
+    return next((type(stage) for stage in stages if Role.DECISIONS in stage.roles.values()), None)
 
 
 class RoundsStage(Stage):

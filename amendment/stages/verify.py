@@ -22,10 +22,10 @@ from amendment.curation.rejection import one_of_each_behaviour, pass_at_each_k
 from amendment.data.sources import ModelSource, have_known_answers
 from amendment.errors import ConfigError
 from amendment.preference.checked import RATER
-from amendment.preference.hints import HINTED
+from amendment.preference.draws import HINTED
 from amendment.preference.kept_principles import KeptAnswers, kept_lines
 from amendment.preference.settings import JudgingConfig
-from amendment.preference.verifiers import ANSWERS, JUDGEMENTS, VerifiedAnswer, Verifier, passes_all, verifier_rules
+from amendment.preference.verified import ANSWERS, JUDGEMENTS, VerifiedAnswer, Verifier, passes_all, verifier_rules
 from amendment.records import Candidate, Comparison, ItemEnding, Judgement, Prompt, text_of
 from amendment.report.shown import count_lines, estimate_shown
 from amendment.sandbox import why_unavailable
@@ -57,7 +57,7 @@ class VerifyStage(Stage):
         return (tuple[Verifier, ...], Field(default=(), description=getdoc(cls)))
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        return {**rules_key(verifier_rules(self.settings.parts(Verifier))), "makes pairs": self.makes_pairs}
+        return {**rules_key(self.settings.checked_rules), "makes pairs": self.makes_pairs}
 
     def problems(self) -> Iterator[ConfigProblem]:
         """Verifiers without known answers, and without answers."""
