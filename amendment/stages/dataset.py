@@ -70,6 +70,7 @@ class DatasetStage(Stage):
     title = "building the dataset"
     weight = 1
     absent = "has no pairs to train on; add judging, construct, or pairs of your own"
+    comes_with = DatasetConfig
     needs = (Role.DECISIONS, Role.PAIRS)
     reads = (
         "inputs/prompts",
@@ -88,10 +89,6 @@ class DatasetStage(Stage):
         self.config = settings.need(DatasetConfig)
         cleaned = (f"dataset/{DROPPED}", f"dataset/{ONE_SIDED_TABLE}") if settings.clean else ()
         self.writes = (*self.writes, *cleaned)
-
-    @classmethod
-    def of(cls, settings: RunSettings) -> Iterable[Stage]:
-        return [cls(settings)]
 
     @classmethod
     def field(cls) -> tuple[Any, Any]:
