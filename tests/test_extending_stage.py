@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+
+from amendment.results import read_summary
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/extending.md").read_text(encoding="utf-8").partition("## A stage")[2]
@@ -49,10 +50,10 @@ def test_a_stage_of_the_page_is_checked_run_and_kept(package: Path) -> None:
     assert command(package, "check", "run.yaml").returncode == 0
     first = command(package, "run", "run.yaml")
     assert first.returncode == 0, first.stderr
-    counts = json.loads((package / "runs/measured/summary.json").read_text())["stages"]["lengths"]
+    lengths_found = read_summary(package / "runs/measured").of("lengths")
     lengths = pq.read_table(package / "runs/measured/lengths/table.parquet")["characters"].to_pylist()
     assert len(lengths) == 8
-    assert counts["too long"] == sum(length > 10 for length in lengths)
+    assert lengths_found.count("too_long") == sum(length > 10 for length in lengths)
     again = command(package, "run", "run.yaml", "--set", "lengths.longest=1")
     assert "ran lengths; 0 model calls" in again.stdout
 

@@ -20,6 +20,7 @@ from amendment.llm.model import Ending, Model, Unusable, draft, ending_of
 from amendment.preference.checked import DECISIVE
 from amendment.preference.hints import HINTED, hinted
 from amendment.records import Candidate, Prompt
+from amendment.results import Result, counted
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
@@ -33,8 +34,7 @@ from amendment.stages.contract import (
     rules_key,
 )
 from amendment.stages.endings import Tables
-from amendment.stages.kept import KeptAnswers, kept_lines
-from amendment.stages.shown import count_lines
+from amendment.stages.kept import KeptAnswers
 from amendment.stages.verify import Proof, Verifier, has_known_answers
 
 BATCH = 64
@@ -131,9 +131,6 @@ class CandidatesStage(Stage):
                 missing = "a hint is the known answer of a prompt, and no prompt has one"
                 yield (self.name, index, "hint"), f"{missing}; name the column with it as answer_column under prompts"
 
-    def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        return count_lines(counts, {"principles kept": kept_lines})
-
     @property
     def is_streamed(self) -> bool:
         return not self._waits
@@ -147,7 +144,7 @@ class CandidatesStage(Stage):
 
 
 class _Answers:
-    """The stage's tables and counts."""
+    """The stage's tables and figures."""
 
     def __init__(self, context: Context) -> None:
         self._kept = KeptAnswers(context.constitutions)
@@ -163,10 +160,9 @@ class _Answers:
             self._kept.add(drawn.draw.prompt, answer, f"answers of {model}")
 
     def close(self) -> StageResult:
-        counts: dict[str, Any] = self.tables.close()
-        kept = self._kept.to_json()
-        counts = {**counts, "truncated": self._truncated, **({"principles kept": kept} if kept else {})}
-        return StageResult(self.tables.artefacts, counts)
+        self.tables.close()
+        drawn = Result(figures=counted(truncated=self._truncated), funnels=(self.tables.funnel("sampled answers"),))
+        return StageResult(self.tables.artefacts, drawn + self._kept.result())
 
 
 class _CandidatesStep(Step):

@@ -30,6 +30,7 @@ from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import Judge, JudgeSettings
 from amendment.preference.parsers import LEAST_MASS
 from amendment.records import Candidate, Part, Prompt
+from amendment.results import Result
 from amendment.stages.endings import Tables
 from amendment.stages.shown import count_lines
 from amendment.yamlfile import Loc
@@ -129,10 +130,11 @@ class Ask(NamedTuple):
 
 
 class StageResult(NamedTuple):
-    """The names of the artefacts that a stage wrote, and the counts that summary and status show."""
+    """The names of the artefacts that a stage wrote, and what it has found out."""
 
     artefacts: tuple[str, ...]
-    counts: dict[str, Any]
+    result: Result | dict[str, Any]
+    """A dictionary of counts only of a stage that is not converted yet; it has `lines` and `texts`."""
 
 
 @dataclass(slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from inspect import getdoc
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, overload
@@ -22,8 +21,9 @@ from amendment.preference.aggregate import person_votes
 from amendment.preference.pairs import TIED_POOL, preference_row
 from amendment.records import LABELLERS, Candidate, Pair, Preference, Verdict, text_of
 from amendment.report.before_use import pair_facts, too_few
+from amendment.results import Result
 from amendment.stages.calibration import PROBABILITIES
-from amendment.stages.cleaning import DROPPED, ONE_SIDED_TABLE, Cleaning, clean_key, funnel_lines, one_sided_lines
+from amendment.stages.cleaning import DROPPED, ONE_SIDED_TABLE, Cleaning, clean_key
 from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig
 from amendment.stages.constructed import constructed_pairs
 from amendment.stages.contract import (
@@ -122,14 +122,11 @@ class DatasetStage(Stage):
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         special = {"mix": mix_lines, "revisions checked": _revision_lines, "diversity": diversity_lines}
-        special[WRITTEN], special["clean"] = _written_lines, partial(funnel_lines, what="pairs")
+        special[WRITTEN] = _written_lines
         lines = count_lines(counts, special)
         if self.config.test_share and counts.get("test pairs") == 0:  # a later round has no test side
             lines.append("- note: no test prompt has a pair, so export/ has no test file; take more prompts")
         return lines
-
-    def texts(self, folder: Path) -> list[str]:
-        return one_sided_lines(folder) if self.settings.clean else []
 
     def make(self, context: Context) -> StageResult:
         """Pairs of all judgements, with their texts, mixed where asked; train and test share no prompt."""
@@ -150,7 +147,8 @@ class DatasetStage(Stage):
             mixed = mix_in(context, own.test, made, cleaning.pairs)
             sides, by_source = mixed.rows, mixed.by_source
             counts |= mixed.counts
-        cleaned, funnel = cleaning.finish(context.workspace, self.name, before)
+        cleaned, found = cleaning.finish(context.workspace, self.name)
+        found += Result(funnels=(cleaning.funnel(before),) if self.settings.clean else ())
         settings = dump(context.config)
         scanner = run_scanner(key_variables(settings))
         sides, with_key = sift(sides, lambda pair: _cells(own.row(pair)), scanner, self.config.secrets)
@@ -172,7 +170,7 @@ class DatasetStage(Stage):
         sources = {name: Rows(of_source, own.row) for name, of_source in by_source.items()}
         diversity = pair_diversity(context, sources, self.config.diversity)
         written = {WRITTEN: written_by_models(Rows(every, own.row))}
-        counts = {**sizes, "left out": dict(left_out), **funnel, **counts, **written, **diversity}
+        counts = {**sizes, "left out": dict(left_out), **counts, **written, **diversity, "result": found.to_json()}
         return StageResult((*tables, *exports, *cleaned), counts)
 
 

@@ -25,6 +25,7 @@ from amendment.errors import ConfigError
 from amendment.preference.checked import DECISIVE, RATER, Effect, VerifiedAnswer, passes_all
 from amendment.preference.hints import HINTED
 from amendment.records import Candidate, Comparison, ItemEnding, Judgement, Prompt, text_of
+from amendment.results import Result, by_label, counted
 from amendment.sandbox import why_unavailable
 from amendment.stages.contract import (
     ConfigProblem,
@@ -35,9 +36,7 @@ from amendment.stages.contract import (
     rules_key,
 )
 from amendment.stages.critique import CritiqueConfig
-from amendment.stages.kept import KeptAnswers, kept_lines
-from amendment.stages.shown import count_lines, estimate_shown
-from amendment.text import plain
+from amendment.stages.kept import KeptAnswers
 
 ANSWERS, JUDGEMENTS = "verify/answers", "verify/judgements"
 NAME = "verify"
@@ -152,9 +151,6 @@ class VerifyStage(Stage):
             if verifier.kind == "tests" and (why := why_unavailable()):
                 yield (NAME, index), f"no program can be checked: {why}"
 
-    def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        return count_lines(counts, {"passed": kept_lines, "pass@k": _pass_lines})
-
     def make(self, context: Context) -> StageResult:
         settings, workspace = self.settings, context.workspace
         prompts, answers = context.prompts(), _by_prompt(context)
@@ -178,17 +174,15 @@ class VerifyStage(Stage):
                 for row in chain.from_iterable(checked.values()):
                     add(row)
                 judgements += _pairs(prompt, different, outcomes, rules)
-        counts = {"answers": sum(map(len, answers.values())), "passed": kept.to_json()}
-        several = {model: by_prompt for model, by_prompt in passed.items() if min(map(len, by_prompt.values())) > 1}
-        if several:
-            counts["pass@k"] = {
-                model: {str(k): estimate.to_json() for k, estimate in pass_at_each_k(by_prompt).items()}
-                for model, by_prompt in several.items()
-            }
+        figures = [*counted(answers=sum(map(len, answers.values())))]
+        for model, by_prompt in passed.items():
+            if min(map(len, by_prompt.values())) > 1:
+                by_k = {str(k): estimate for k, estimate in pass_at_each_k(by_prompt).items()}
+                figures += by_label("pass_at_k", "k", by_k, "share", model=model)
         if JUDGEMENTS in self.writes:
             workspace.write(JUDGEMENTS, Judgement, judgements)
-            counts["pairs of an answer that passes and one that fails"] = len(judgements)
-        return StageResult(self.writes, counts)
+            figures += counted(pairs=len(judgements))
+        return StageResult(self.writes, Result(figures=tuple(figures)) + kept.result())
 
 
 def _by_prompt(context: Context) -> dict[str, list[Candidate]]:
@@ -269,11 +263,3 @@ def verified_answers(context: Context) -> list[tuple[Prompt, Candidate]]:
         if passes_all(outcomes[answer.id], *DECISIVE)
     }
     return [*answers.values()]
-
-
-def _pass_lines(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return [
-        f"- pass@{k} of {plain(model)}: {estimate_shown(estimate)}, {estimate['n']} prompts"
-        for model, by_k in models.items()
-        for k, estimate in by_k.items()
-    ]
