@@ -55,7 +55,7 @@ bench: setup
 	$(BIN)/python benchmarks/calls.py
 
 docs: setup
-	$(BIN)/python docs/build.py
+	$(BIN)/python -m docs.build
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	$(BIN)/zensical build --strict --clean --config-file mkdocs.yml
 

@@ -43,14 +43,28 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, value: Any, *, ensure_ascii: bool = True) -> None:
-    """Write a JSON file as a whole, without nan."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=ensure_ascii) + "\n")
+def json_text(value: Any) -> str:
+    """The text of a JSON file. Raises ValueError for a number that is not finite."""
+    return json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a whole JSON file, or leave the old one."""
+    write_text(path, json_text(value))
 
 
 def read_json(path: Path) -> Any:
     """The value in a JSON file. Raises OSError, and ValueError where it is none."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty where there is none that can be read."""
+    try:
+        content = read_json(path)
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def write_over(path: Path, text: str) -> None:
@@ -107,20 +121,6 @@ def file_hash(path: Path) -> str:
     """SHA-256 of the file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def json_text(value: Any, *, is_ascii: bool = True) -> str:
-    """A JSON value as the text of a file. Raises ValueError for a number that is not finite."""
-    return json.dumps(value, indent=1, allow_nan=False, ensure_ascii=is_ascii) + "\n"
-
-
-def json_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; empty where there is none that can be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def stamp(path: Path) -> tuple[int, ...]:

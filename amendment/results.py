@@ -213,8 +213,8 @@ def read_summary(folder: Path) -> Summary:
         if content.get("format") != SUMMARY_FORMAT:
             version = content.get("toolkit", "another version")
             raise ConfigError(
-                f"{path}: amendment {version} wrote it; run the run file again, which takes its replies from the ledger, "
-                "or read the folder with that version"
+                f"{path}: amendment {version} wrote it; run the run file again, which takes its replies from the "
+                "ledger, or read the folder with that version"
             )
         return Summary.from_json(content)
     except FileNotFoundError:

@@ -7,7 +7,7 @@ so on. Documents are Lilliput's answers with a name out of 400 whose frequencies
 tail to lose. The gate compares each round with round 0, and predicts held-out documents of people.
 verifiers: labels of a noisy judge on questions that have an answer, and those of which code decides what it can.
 mixing: a linear reward model on hashed words, trained on pairs of one source at a time, then on the mixes that
-`plan_mix` picks; all trainings of a mix have equally many pairs and steps.
+`picked` names; all trainings of a mix have equally many pairs and steps.
 
 Not covered: language models. A trigram model cannot generalise, and no judge selects what the next round learns.
 """
@@ -29,7 +29,7 @@ from judging_world import LEAST_GAP, WRITERS, drawn, looks, over_seeds, right, s
 from judging_world import Case as JudgedCase
 from numpy.typing import NDArray
 
-from amendment.curation import collapse_gates, measure_diversity, plan_mix
+from amendment.curation import collapse_gates, measure_diversity
 from amendment.curation.measures import hashed_features, tail_coverage, tail_words
 from amendment.simulator import ATTRIBUTES, Persona, draft, sample_prompts, truth
 
@@ -281,6 +281,22 @@ def accuracies(weights: NDArray[np.float32], tests: Mapping[str, NDArray[np.floa
     return {name: float(np.mean((rows @ weights > 0) + 0.5 * (rows @ weights == 0))) for name, rows in tests.items()}
 
 
+def picked(effects: Mapping[str, Mapping[str, float]], by: str, top: int) -> dict[str, float]:
+    """Equal shares of the sources that raise an attribute most (micro), or the mean over attributes (macro), as in
+    SUPERNOVA (2026)."""
+    attributes = [*next(iter(effects.values()))]
+    scores = {name: {source: gains[name] for source, gains in effects.items()} for name in attributes}
+    if by == "macro":
+        scores = {"average": {source: fmean(gains.values()) for source, gains in effects.items()}}
+    best = {
+        source
+        for gains in scores.values()
+        for source in sorted(gains, key=lambda source: -gains[source])[:top]
+        if gains[source] > 0
+    }
+    return {source: 1 / len(best) for source in effects if source in best}
+
+
 def mixes(seed: int) -> dict[str, Any]:
     tests = {name: pairs_of(by_attribute(name), TESTED, f"test {seed} {name}") for name in EVALUATED}
     rows = {name: pairs_of(choose, PAIRS, f"train {seed} {name}") for name, choose in SOURCES.items()}
@@ -289,10 +305,10 @@ def mixes(seed: int) -> dict[str, Any]:
         for name, of in rows.items()
     }
     plans = {
-        "micro, top 1": plan_mix(effects, by="micro", top=1).shares,
-        "micro, top 2": plan_mix(effects, by="micro", top=2).shares,
-        "macro, top 1": plan_mix(effects, by="macro", top=1).shares,
-        "macro, top 3": plan_mix(effects, by="macro", top=3).shares,
+        "micro, top 1": picked(effects, "micro", 1),
+        "micro, top 2": picked(effects, "micro", 2),
+        "macro, top 1": picked(effects, "macro", 1),
+        "macro, top 3": picked(effects, "macro", 3),
         "all sources": dict.fromkeys(rows, 1 / len(rows)),
     }
     results = {}

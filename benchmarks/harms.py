@@ -1,6 +1,6 @@
 """How often a scorecard warns of harm where there is none, and where there is some.
 
-    python benchmarks/harms.py [RUNS]     prints the table in docs/evaluating-policies.md
+    python benchmarks/harms.py [RUNS]     prints the table in benchmarks/results/harms.md
 
 Policies answer the same prompts, of which some are hard for all of them. Without harm all policies are the first one;
 of a harm, the last policy is worse by one figure alone.

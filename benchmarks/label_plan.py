@@ -1,4 +1,4 @@
-"""What labels buy, by the normal approximation: the table of docs/measurements-judging.md.
+"""What labels buy, by the normal approximation: the table of benchmarks/results/label_plan.md.
 
 `python -m benchmarks.label_plan`
 """

@@ -28,10 +28,10 @@ from amendment.data.store import iter_records, write_records
 from amendment.hashing import content_id
 from amendment.llm.requests import Reply
 from amendment.preference import aggregate_verdicts
-from amendment.preference.parsers import PARSERS
+from amendment.preference.parsers import read_verdict_line
 from amendment.records import Message, Origin, Verdict
 
-READ = PARSERS["verdict-line"].read
+READ = read_verdict_line
 REASONS = ("It keeps the principle better.", "It has fewer flaws, and says so in plain words.", "It is shorter.")
 
 

@@ -1,19 +1,16 @@
-"""Write what is made from the code: the pages with every key, command and public name, and the schemas for editors.
+"""Write what is made from the code: `python -m docs.build`, or `make docs`, which builds the site too.
 
-python docs/build.py            write them
-python docs/build.py --check    fail when one of them is not what the code says
+The pages with every key, command and public name are not committed; the schemas for editors are part of the package. A
+key, command, option or public name without words is an error.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reference import api_page
 from typer.main import get_command
 
 from amendment.cli import app
@@ -21,17 +18,20 @@ from amendment.constitutions.model import constitution_schema
 from amendment.run import RunFile
 from amendment.run.runfile import config as run_file
 from amendment.schema import json_schema
+from docs.reference import api_page
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN_TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
 
 
 def pages() -> dict[str, str]:
-    """The generated files by their place."""
+    """Return the pages of the reference by their place."""
+    return {"docs/run-file.md": run_file_page(), "docs/commands.md": commands_page(), "docs/api.md": api_page()}
+
+
+def schemas() -> dict[str, str]:
+    """Return the schemas for editors by their place."""
     return {
-        "docs/run-file.md": run_file_page(),
-        "docs/commands.md": commands_page(),
-        "docs/api.md": api_page(),
         "amendment/run/schemas/run.schema.json": run_file.schema_text(),
         "amendment/constitutions/schemas/constitution.schema.json": json.dumps(
             constitution_schema(), indent=2, ensure_ascii=False
@@ -62,6 +62,8 @@ def section(name: str, part: dict[str, Any]) -> Iterator[str]:
     required = part.get("required", ())
     for key, value in part["properties"].items():
         default = "required" if key in required else _shown(value.get("default"))
+        if "description" not in value and "const" not in value:
+            raise LookupError(f"{name}: the key {key!r} has no description")
         meaning = value.get("description", "").replace("\n", " ").replace("|", "\\|")
         yield f"| `{key}` | {_kind(value)} | {default} | {meaning} |"
     yield ""
@@ -115,11 +117,10 @@ def commands_page() -> str:
             "```",
             "",
         ]
-        parts += [
-            f"- `{' / '.join(option.opts)}`: {option.help}"
-            for option in command.params
-            if getattr(option, "help", None)
-        ]
+        for described in (command, *command.params):
+            if not described.help:
+                raise LookupError(f"{' '.join(path)}: {described.name} has no help")
+        parts += [f"- `{' / '.join(option.opts)}`: {option.help}" for option in command.params]
         parts.append("")
     return "\n".join(parts)
 
@@ -142,15 +143,8 @@ def _usage(command: Any, context: Any) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true")
-    check = parser.parse_args().check
-    for name, text in pages().items():
-        path = ROOT / name
-        if check and (not path.is_file() or path.read_text(encoding="utf-8") != text):
-            sys.exit(f"{name} is not what the code says; run: make docs")
-        if not check:
-            path.write_text(text, encoding="utf-8")
+    for place, text in (pages() | schemas()).items():
+        (ROOT / place).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

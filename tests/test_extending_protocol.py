@@ -10,8 +10,7 @@ import pytest
 
 from amendment.errors import ConfigError
 from amendment.preference import load_judge_folder
-from amendment.preference.folder import PROTOCOLS
-from amendment.preference.parsers import PARSERS
+from amendment.preference.protocols import PROTOCOLS
 from tests.preference.scripted_judge import Scripted, compare, judge, shown, written
 
 PAGE = (Path(__file__).parents[1] / "docs/extending.md").read_text(encoding="utf-8")
@@ -26,7 +25,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "judge.yaml").write_text(spec)
     (tmp_path / "compare.txt").write_text(template)
     yield tmp_path
-    del PROTOCOLS["grades"], PARSERS["grades"]
+    del PROTOCOLS["grades"]
 
 
 def test_a_protocol_of_ones_own_judges_as_the_shipped_ones_do(folder: Path) -> None:

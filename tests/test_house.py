@@ -25,7 +25,7 @@ LAYERS = (
     ("critique", "preference"),
     ("audit",),
     ("report",),
-    ("calibration", "curation", "publishing", "dpo", "reward_model"),
+    ("calibration", "curation", "evaluation", "publishing", "dpo", "reward_model"),
     ("stages",),
     ("run",),
     ("cli",),

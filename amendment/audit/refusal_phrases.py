@@ -44,7 +44,7 @@ PHRASES: Mapping[str, re.Pattern[str]] = {
         r"(?:do not (?:allow|permit)|don't (?:allow|permit)|forbid|prohibit|prevent)\b",
     }.items()
 }
-"""How refusals begin, by a name for each kind; `docs/evaluating-policies.md` has examples of each."""
+"""How refusals begin, by a name for each kind; `docs/evaluating.md` has examples."""
 
 _POLITE = re.compile(
     r"^(?:(?:i ?(?:am|'m) (?:really |very |so |deeply |truly )?sorry|sorry|my apologies|apologies|i apologi[sz]e|"

@@ -15,7 +15,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
@@ -23,8 +22,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amendment.audit.ceiling import Requirements
-from amendment.audit.conclusion import FORMS, Form, not_shown, sentence, settled
+from amendment.audit.conclusion import FAILURES, FORMS, Evidence, Form, decide, not_shown, sentence, settled
 from amendment.audit.figures import percent, ranged, rounded, short, signed, stated
+from amendment.audit.gates import GateOutcome
 from amendment.audit.inputs import unjoined, unread_replies
 from amendment.data.comparisons import join
 from amendment.data.readings import gather
@@ -86,10 +86,6 @@ class JudgeLabels:
     """The share of its labels that could not be read."""
     equal: Estimate
     """How often it gives the same label as one person."""
-    distance: Estimate
-    """From one person: of classes the share of different ones, else the mean absolute difference."""
-    people_distance: Estimate
-    """The distance of two people, on the items with two."""
     higher: Estimate
     """The judge minus people's mean, in steps of the order or units of the score; nan for nominal classes."""
     alpha: Estimate
@@ -177,10 +173,6 @@ def _by_item(inputs: SingleLabels, *, is_person: bool) -> Labelled:
     return dict(labelled)
 
 
-def _distance(first: float, second: float, scale: Scale) -> float:
-    return float(first != second) if scale == "nominal" else abs(first - second)
-
-
 Columns = tuple[list[int], tuple[list[int], list[int]], list[str]]
 
 
@@ -201,11 +193,8 @@ def compare(inputs: SingleLabels, name: str, people: Labelled, judges: Labelled,
     scale, prompts, level = inputs.scale, inputs.prompts, 1 - 5 * bar.p
     given = {item: labels[name] for item, labels in judges.items() if name in labels and item in people}
     own = {item: label for item, label in given.items() if not math.isnan(label)}
-    two, clusters = [item for item in own if len(people[item]) > 1], [prompts[item] for item in own]
-    clusters_of_two = [prompts[item] for item in two]
+    clusters = [prompts[item] for item in own]
     equal = [mean(label == other for other in people[item].values()) for item, label in own.items()]
-    from_people = [mean(_distance(own[item], label, scale) for label in people[item].values()) for item in two]
-    of_people = [mean(_distance(*both, scale) for both in combinations(people[item].values(), 2)) for item in two]
     higher = [] if scale == "nominal" else [own[item] - mean(people[item].values()) for item in own]
     labels = [label for label in inputs.labels if label.rater == name and not label.is_person]
     columns, is_ordered = _columns(inputs, given, people), scale != "nominal"
@@ -217,8 +206,6 @@ def compare(inputs: SingleLabels, name: str, people: Labelled, judges: Labelled,
         people=tuple(dict.fromkeys(person for item in given for person in people[item])),
         invalid=share([label.value is None for label in labels], [prompts[label.item] for label in labels], level),
         equal=share(equal, clusters, level),
-        distance=cautioned(clustered_mean(from_people, clusters_of_two, level)).within(0),
-        people_distance=cautioned(clustered_mean(of_people, clusters_of_two, level)).within(0),
         higher=cautioned(clustered_mean(higher, clusters[: len(higher)], level)),
         alpha=figures.judge.estimate(level),
         people_alpha=figures.people.estimate(level),
@@ -226,23 +213,6 @@ def compare(inputs: SingleLabels, name: str, people: Labelled, judges: Labelled,
         alpha_with_one=with_one.estimate(level),
     )
     return Compared(report, figures, with_one, bar, f"{'ordinal' if is_ordered else 'nominal'} alpha")
-
-
-class Standing(NamedTuple):
-    """What `decide` looks at."""
-
-    labelled: int
-    """Items of the judge that people labelled."""
-    people: int
-    """How many people labelled them."""
-    with_two: int
-    """Those with two people or more."""
-    hardly_agree: bool
-    """The alpha of people is neither above 0.2 nor shown to be."""
-    failed: tuple[str, ...]
-    """What is shown against the judge: chance, ceiling."""
-    missing: tuple[str, ...]
-    """What is not shown for it: people, chance, ceiling."""
 
 
 class LabelConclusion(NamedTuple):
@@ -258,20 +228,6 @@ class LabelConclusion(NamedTuple):
     """The difference of alphas at which such labels give "Use" in 80 % of samples; None without items of two people."""
 
 
-def decide(standing: Standing) -> tuple[Form, str]:
-    """The form of the conclusion, and what decides it; the first rule that applies."""
-    rules: list[tuple[bool, Form, str]] = [
-        (not standing.labelled, "no conclusion", "no labels"),
-        (standing.people < 2, "no conclusion", "one annotator"),
-        (standing.with_two < FEWEST_ITEMS, "no conclusion", "few with two"),
-        (standing.hardly_agree, "no conclusion", "people"),
-        *((check in standing.failed, "do not use", check) for check in ("chance", "ceiling")),
-        (bool(standing.missing), "no conclusion", "open"),
-        (True, "use", "agreement"),
-    ]
-    return next((form, because) for applies, form, because in rules if applies)
-
-
 @dataclass(frozen=True)
 class Compared:
     """A judge beside people."""
@@ -284,27 +240,25 @@ class Compared:
     alpha_name: str
 
     @cached_property
-    def standing(self) -> Standing:
-        figures, bar = self.figures, self.bar
+    def conclusion(self) -> LabelConclusion:
+        """By the rules for pairs, of which those on orders and categories never apply."""
+        figures, bar, name = self.figures, self.bar, self.report.name
         missing = tuple(bar.missing(figures))
         tested = {"ceiling": figures.gap.p_below(-bar.margin)}
         if "people" not in missing:
             tested["chance"] = figures.judge_kappa.p_below(bar.kappa)
-        return Standing(
+        failed = [check for check, test in holm(tested, 5 * bar.p).items() if test.rejected]
+        outcomes: dict[str, GateOutcome] = dict.fromkeys(("order", "rows", "ceiling", *FAILURES), "PASS")
+        outcomes.update(dict.fromkeys(failed, "FAIL"))
+        evidence = Evidence(
             labelled=self.report.items,
-            people=len(self.report.people),
+            annotators=len(self.report.people),
             with_two=figures.people.items,
             hardly_agree="people" in missing and not figures.people_kappa.value > bar.kappa,
-            failed=tuple(check for check, test in holm(tested, 5 * bar.p).items() if test.rejected),
             missing=missing,
         )
-
-    @cached_property
-    def conclusion(self) -> LabelConclusion:
-        standing = self.standing
-        form, because = decide(standing)
-        name = self.report.name
-        words = sentence(form, name, self._reasons(because, standing))
+        form, because = decide(outcomes, evidence)
+        words = sentence(form, name, self._reasons(because, missing))
         return LabelConclusion(name, form, because, words, self.bar.margin, self.could_show)
 
     @property
@@ -312,20 +266,16 @@ class Compared:
         reach = self.bar.could_show(self.figures.gap)
         return None if math.isnan(reach) else reach
 
-    def _reasons(self, because: str, standing: Standing) -> Iterator[str]:
+    def _reasons(self, because: str, missing: tuple[str, ...]) -> Iterator[str]:
         """What is known, why it decides, and what would settle it."""
         report, alone = self.report, self.with_one
         match because:
-            case "no labels":
-                yield "people labelled none of its items"
-                return
+            case "few labels":
+                yield f"people labelled {report.items or 'none'} of its items, and {FEWEST_ITEMS} are needed"
             case "one annotator" | "few with two":
-                person = f"the annotator {short(report.people[0])}" if standing.people == 1 else "an annotator"
-                if alone.items >= FEWEST_ITEMS:
-                    alpha = stated(report.alpha_with_one, ".2f")
-                    yield f"its {self.alpha_name} with {person} is {alpha} on {alone.items} items"
-                else:
-                    yield f"people labelled {alone.items} of its items"
+                person = f"the annotator {short(report.people[0])}" if len(report.people) == 1 else "an annotator"
+                alpha = stated(report.alpha_with_one, ".2f")
+                yield f"its {self.alpha_name} with {person} is {alpha} on {alone.items} items"
                 as_good = Beside(alone, alone, alone._replace(value=0, least=alone.least - 1), alone, alone)
                 needed = items_for_use(as_good, self.bar)
                 about = f"about {max(needed, FEWEST_ITEMS):,}" if needed else f"at least {FEWEST_ITEMS}"
@@ -335,14 +285,14 @@ class Compared:
                 yield f"people agree with each other hardly better than chance ({self.alpha_name} {alpha})"
                 yield "no judge can be measured on these labels"
             case "chance":
-                yield "it agrees with people hardly better than chance"
+                yield FAILURES[because]
                 yield self._known
             case "ceiling":
                 yield "it agrees with an annotator less than another annotator does"
                 yield self._known
             case "open":
                 yield self._known
-                yield not_shown(standing.missing, "alpha")
+                yield not_shown(missing, "alpha")
                 yield settled(self.figures, self.bar, 5 * self.bar.p / 2, "labelled by two people")
             case _:
                 yield self._known
@@ -358,13 +308,6 @@ class Compared:
             f"annotators is {report.people_alpha.value:.2f}; the difference is "
             f"{stated(report.gap, '+.2f')}, and the margin is {self.bar.margin:g}"
         )
-
-
-UNITS = {
-    "nominal": "the share of different labels",
-    "ordinal": "steps between the classes",
-    "interval": "the difference of the scores",
-}
 
 
 def _lines(
@@ -383,8 +326,17 @@ def _lines(
     if len(people) > 1:
         yield f"People with each other: alpha {ranged(among)}, n = {among.n} items with two labels."
     if judges:
-        head = ["judge", "items", "with two", "alpha", "people's alpha", "difference", "same label", "distance"]
-        head += ["people's distance", "higher", "invalid"]
+        head = [
+            "judge",
+            "items",
+            "with two",
+            "alpha",
+            "people's alpha",
+            "difference",
+            "same label",
+            "higher",
+            "invalid",
+        ]
         rows = [
             [
                 cell(report.name),
@@ -393,7 +345,6 @@ def _lines(
                 *map(ranged, (report.alpha, report.people_alpha)),
                 signed(report.gap),
                 percent(report.equal),
-                *map(ranged, (report.distance, report.people_distance)),
                 signed(report.higher),
                 percent(report.invalid),
             ]
@@ -408,8 +359,7 @@ def _lines(
         yield (
             f"Alpha (Krippendorff's, {judges[0].alpha_name.split()[0]}) is that of the judge with one person, beside "
             "that of two people on the same items; a label that cannot be read counts as chance. Same label compares "
-            f"the judge with one person too. Distance is {UNITS[inputs.scale]}: between the judge and one person, and "
-            "between two people, on the items with two. Higher is the judge's label minus people's mean. Intervals "
-            f"hold at 95 % for all judges together ({100 * level:.4g} % each) and are clustered by prompt; a star "
-            "marks few prompts or a figure without an interval."
+            "the judge with one person too. Higher is the judge's label minus people's mean. Intervals hold at 95 % "
+            f"for all judges together ({100 * level:.4g} % each) and are clustered by prompt; a star marks few prompts "
+            "or a figure without an interval."
         )

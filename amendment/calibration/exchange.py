@@ -20,9 +20,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
 from amendment.calibration.label_tools import (
+    COLUMNS,
     LABEL_STUDIO_CONFIG,
-    argilla_record,
-    label_studio_task,
+    record_of_item,
     rows_of_argilla,
     rows_of_label_studio,
     texts_of_item,
@@ -45,16 +45,13 @@ from amendment.calibration.store import Labels
 from amendment.data.pseudonyms import Pseudonyms, people_of_certificate
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError, DataError, Problem
-from amendment.files import write_text
+from amendment.files import json_text, write_text
 from amendment.hashing import content_id
 from amendment.tables import Row, read_rows
 from amendment.text import alike_names, plain, safe_cell, text_of_cell, tidy_name
 
 LabelFormat = Literal["csv", "jsonl", "argilla", "label-studio"]
 ENDINGS: dict[LabelFormat, str] = {"csv": ".csv", "jsonl": ".jsonl", "argilla": ".json", "label-studio": ".json"}
-FIELDS = ("choice", "confidence", "principle", "comment", "annotator", "seconds", "at")
-"""The columns of an answer."""
-COLUMNS = ("item", "question", "prompt", "answer_a", "answer_b", "principles", *FIELDS, "comparison_id")
 _KEPT = "is a name reserved for simulated people"
 _PSEUDONYM = re.compile(r"person-\d+")
 _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -86,9 +83,7 @@ class ImportedLabels(NamedTuple):
     people: int
     """Whose labels are new."""
     known: int
-    """Here already, or taken in before."""
-    older: int
-    """Their annotators have answered again since; the later answer stays."""
+    """Here already, or answered again since by their annotators: the later answer stays."""
     missing: int
     """Labels that are to come."""
 
@@ -164,22 +159,17 @@ def import_labels(
     with Labels(asked.labels) as store:
         _check_names(path, labels, store)
         current = {(label.annotator, label.comparison_id, label.showing): label for label in store.current()}
-        new, known, older = [], 0, 0
+        new = []
         for label in labels:
             before = current.get((label.annotator, label.comparison_id, label.showing))
-            if before and _says_the_same(label, before):
-                known += 1
-            elif before and (store.knows(label.uuid) or label.instant < before.instant):
-                older += 1
-            elif store.knows(label.uuid):
-                known += 1
-            else:
+            is_older = before and (_says_the_same(label, before) or label.instant < before.instant)
+            if not is_older and not store.knows(label.uuid):
                 new.append(label)
         _refuse_pseudonyms(path, new, current.values())
         for label in new:
             store.add(label)
         missing = labels_missing(asked.questions, store.current(), annotators=asked.annotators)
-    return ImportedLabels(len(new), len({label.annotator for label in new}), known, older, missing)
+    return ImportedLabels(len(new), len({label.annotator for label in new}), len(labels) - len(new), missing)
 
 
 # Who labelled.
@@ -257,8 +247,7 @@ def question_file(form: LabelFormat, items: Sequence[Shown]) -> str:
     """The text of a file without labels, verdicts, probabilities and models."""
     if form in ("csv", "jsonl"):
         return _table(form, [{**texts_of_item(item), "choice": None} for item in items])
-    record = argilla_record if form == "argilla" else label_studio_task
-    return json.dumps([record(item) for item in items], ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    return json_text([record_of_item(item, form) for item in items])
 
 
 def label_file(

@@ -7,12 +7,42 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from amendment.calibration.queue import Shown
 from amendment.errors import DataError
 from amendment.tables import Row
 from amendment.text import transcript
+
+
+class Column(NamedTuple):
+    """A column of an exported file, and its name in the two tools; empty where they have none."""
+
+    name: str
+    argilla: str = ""
+    """A field of the record, or a question."""
+    label_studio: str = ""
+    """A key of the task's data, or the controls of the interface."""
+
+
+TEXTS = (
+    Column("item", "", "item"),
+    Column("question"),
+    Column("prompt", "prompt", "prompt"),
+    Column("answer_a", "response_1", "text1"),
+    Column("answer_b", "response_2", "text2"),
+    Column("principles", "principles", "statements"),
+)
+ANSWERS = (
+    Column("choice", "preference", "pw other"),
+    Column("confidence", "confidence", "confidence"),
+    Column("principle", "principle", "principle"),
+    Column("comment", "comment", "comment"),
+    Column("annotator"),
+    Column("seconds"),
+    Column("at"),
+)
+COLUMNS = tuple(column.name for column in (*TEXTS, *ANSWERS, Column("comparison_id")))
 
 
 def texts_of_item(item: Shown) -> dict[str, str]:
@@ -28,20 +58,19 @@ def texts_of_item(item: Shown) -> dict[str, str]:
     }
 
 
-# Argilla 2: questions `preference`, `confidence`, `principle`, `comment`; a skipped item is a discarded response.
-
-
-def argilla_record(item: Shown) -> dict[str, Any]:
-    """An item as `dataset.records.log` of Argilla takes it."""
+def record_of_item(item: Shown, tool: str) -> dict[str, Any]:
+    """An item as `dataset.records.log` of Argilla takes it, or as a task of Label Studio."""
     texts = texts_of_item(item)
-    turns = [
-        {"role": turn.role, "content": transcript((turn.model_copy(update={"role": "user"}),), by="user")}
-        for turn in item.question.prompt
-    ]
-    fields: dict[str, Any] = {"prompt": turns, "response_1": texts["answer_a"], "response_2": texts["answer_b"]}
-    if item.question.principles:
-        fields["principles"] = f"{texts['question']}\n{texts['principles']}"
-    return {"id": item.name, "fields": fields}
+    if texts["principles"]:
+        texts["principles"] = f"{texts['question']}\n{texts['principles']}"
+    if tool == "argilla":
+        fields = {column.argilla: texts[column.name] for column in TEXTS if column.argilla and texts[column.name]}
+        return {"id": item.name, "fields": fields}
+    data = {column.label_studio: texts[column.name] for column in TEXTS if column.label_studio}
+    return {"data": {**data, "principles": [{"value": principle.id} for principle in item.question.principles]}}
+
+
+# Argilla 2: questions `preference`, `confidence`, `principle`, `comment`; a skipped item is a discarded response.
 
 
 def rows_of_argilla(records: Iterable[Row]) -> list[Row]:
@@ -49,7 +78,8 @@ def rows_of_argilla(records: Iterable[Row]) -> list[Row]:
     rows = []
     for record in records:
         by_user: dict[str, dict[str, Any]] = defaultdict(dict)
-        for question in ("preference", "confidence", "principle", "comment"):
+        for column in ANSWERS[:4]:
+            question = column.argilla
             lists = [record.values.get(f"{question}.responses{ending}") or [] for ending in ("", ".users", ".status")]
             try:
                 answers = list(zip(*lists, strict=True))
@@ -58,7 +88,7 @@ def rows_of_argilla(records: Iterable[Row]) -> list[Row]:
                 raise DataError([record.problem(question, expected)]) from None
             for value, user, status in answers:
                 if status != "draft":
-                    by_user[str(user)]["choice" if question == "preference" else question] = value
+                    by_user[str(user)][column.name] = value
                 if status == "discarded":
                     by_user[str(user)]["choice"] = "skip"
         if "preference.responses" not in record.values:
@@ -97,16 +127,6 @@ LABEL_STUDIO_CONFIG = """\
 """The labelling interface: paste it into the project's settings before the tasks are imported."""
 
 
-def label_studio_task(item: Shown) -> dict[str, Any]:
-    texts = texts_of_item(item)
-    data = {
-        **{"item": item.name, "prompt": texts["prompt"], "text1": texts["answer_a"], "text2": texts["answer_b"]},
-        "principles": [{"value": principle.id} for principle in item.question.principles],
-        "statements": f"{texts['question']}\n{texts['principles']}",
-    }
-    return {"data": data}
-
-
 def rows_of_label_studio(tasks: Sequence[Row]) -> list[Row]:
     """A row for each annotation of a project that was exported as JSON (not JSON-MIN)."""
     rows = []
@@ -123,20 +143,20 @@ def rows_of_label_studio(tasks: Sequence[Row]) -> list[Row]:
 
 def _annotated(annotation: Mapping[str, Any]) -> dict[str, Any]:
     """An annotation by column; nothing where it was sent in empty."""
+    columns = {control: column.name for column in ANSWERS for control in column.label_studio.split()}
     given: dict[str, list[Any]] = defaultdict(list)
     for result in annotation.get("result") or []:
         for part in result["value"].values():
-            given[str(result["from_name"])] += part if isinstance(part, list) else [part]
-    is_skipped = annotation.get("was_cancelled") is True
-    if not given and not is_skipped:
+            given[columns.get(result["from_name"], "choice")] += part if isinstance(part, list) else [part]
+    if annotation.get("was_cancelled") is True:
+        given["choice"] = ["skip"]
+    if not given:
         return {}
+    cells = {name: ("\n" if name == "comment" else " and ").join(map(str, parts)) for name, parts in given.items()}
     user = annotation.get("completed_by")
     return {
+        **cells,
         "annotator": user.get("email") or user.get("id") if isinstance(user, Mapping) else user,
-        "choice": "skip" if is_skipped else " and ".join(map(str, given["pw"] + given["other"])) or ", ".join(given),
-        "confidence": next(iter(given["confidence"]), None),
-        "principle": next(iter(given["principle"]), None),
-        "comment": "\n".join(map(str, given["comment"])) or None,
         "seconds": annotation.get("lead_time"),
         "at": annotation.get("updated_at") or annotation.get("created_at"),
     }

@@ -22,6 +22,11 @@ from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, ConfigError
 from amendment.yamlfile import did_you_mean, read_yaml
 
+OPEN, SEALED = "labels/open", "labels/sealed"
+
+
+CALIBRATOR, PROBABILITIES = "calibration/calibrator.json", "calibration/probabilities"
+
 
 class LabelledSample(NamedTuple):
     """A sample that people label, with the places of its questions and labels."""

@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 from amendment.audit.votes import LABEL_SOURCE
 from amendment.constitutions import Constitution, DrawnPrinciple, eligible_principles
 from amendment.data.verdict_files import Required
-from amendment.preference.protocols import drawn_question
+from amendment.preference.protocols.question import drawn_question
 from amendment.records import Candidate, Comparison, Messages, Origin, Part, Prompt, Record, Verdict
 from amendment.statistics.calibrators import Method
 from amendment.text import spelling

@@ -131,8 +131,8 @@ def list_judges(as_json: AsJson = False) -> None:
         return
     width = max(len(folder.id) for folder in folders)
     for folder in folders:
-        needs = "token probabilities needed" if folder.needs_choices else ""
-        needs = "log-probabilities of given answers needed" if folder.is_likelihood else needs
+        needs = "token probabilities needed" if folder.protocol.needs_choices else ""
+        needs = "log-probabilities of given answers needed" if folder.protocol.needs_scores else needs
         typer.echo(f"{folder.id:{width}}  {folder.version:8} {folder.unit:7} {folder.scale:8} {needs}".rstrip())
 
 

@@ -82,6 +82,7 @@ def audit_path(
 ) -> Audited | AuditedLabels:
     """Audit data files together, or a run file (.yaml), or a run's folder."""
     from amendment.run import RunFile, load_run_file
+    from amendment.stages import run_tables
     from amendment.stages.audit import audit_data_files, audit_folder, audit_run_file
     from amendment.yamlfile import read_yaml, validate
 
@@ -104,7 +105,8 @@ def audit_path(
         raise ConfigError(
             f"{path}: not a run's folder (no run.yaml); expected a run's folder, a run file or a data file"
         )
-    return audit_folder(path, validate(read_yaml(path / "run.yaml"), RunFile), folder=folder)
+    settings = validate(read_yaml(path / "run.yaml"), RunFile)
+    return audit_folder(path, settings, run_tables(settings), folder=folder)
 
 
 def _planned(files: Sequence[Path], overrides: Sequence[str], looks: int | None) -> Iterator[str]:
@@ -254,7 +256,6 @@ def _import(folder: Path, sample: LabelledSample, path: Path, rater: list[str]) 
     people = f" of {taken.people} people" if taken.people > 1 else ""
     parts = [f"{_count(taken.new, 'new label')}{people}"]
     parts += [f"{taken.known} already here"] if taken.known else []
-    parts += [f"{taken.older} replaced by later labels of the same annotators"] if taken.older else []
     typer.echo(f"{path}: {', '.join(parts)}.")
     typer.echo(_left(folder, sample, taken.missing))
 
@@ -280,7 +281,7 @@ def calibrate(
     Shows agreement, calibration, and how many labels are missing. Reads only open labels; certificate.md uses the
     sealed ones. Calls no model and writes nothing.
     """
-    from amendment.stages.gate import preview_of_labels
+    from amendment.calibration.gate import preview_of_labels
 
     preview = preview_of_labels(folder)
     show_result(preview.document, preview.lines, as_json=as_json)

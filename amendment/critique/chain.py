@@ -26,6 +26,7 @@ from amendment.critique.texts import (
     strip_artefacts,
     template_id,
 )
+from amendment.data.sources import Name
 from amendment.errors import ProviderError
 from amendment.hashing import content_id
 from amendment.llm.model import Ending, Model, Unusable, draft, ending_of, usable
@@ -49,6 +50,15 @@ class ChainSettings(Part):
     """Ask for a critique before each revision; false revises directly."""
     principles: PrincipleDraw = PrincipleDraw()
     """The draw of a round's principles."""
+
+
+class CritiqueConfig(ChainSettings):
+    """Draft, critique, revise."""
+
+    model: Name
+    """Drafts, critiques and revises."""
+    take: int | None = Field(default=None, ge=1)
+    """Only the first so many prompts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from amendment.curation.collapse import CollapseGate, collapse_gates
 from amendment.curation.diversity import Diversity, measure_diversity
 from amendment.curation.measures import WordModel, compression_ratio, distinct, self_repetition, vendi_score
 from amendment.curation.mixing import Mix, Mixed, PairShare, RunShare, SourceCount, mix_pairs
-from amendment.curation.planner import MixPlan, effects_of, plan_mix
 from amendment.curation.rejection import one_of_each_behaviour, pass_at_k
 from amendment.data.tasks import Task, Tasks, make_tasks
 
@@ -12,7 +11,6 @@ __all__ = [
     "CollapseGate",
     "Diversity",
     "Mix",
-    "MixPlan",
     "Mixed",
     "PairShare",
     "RunShare",
@@ -23,13 +21,11 @@ __all__ = [
     "collapse_gates",
     "compression_ratio",
     "distinct",
-    "effects_of",
     "make_tasks",
     "measure_diversity",
     "mix_pairs",
     "one_of_each_behaviour",
     "pass_at_k",
-    "plan_mix",
     "self_repetition",
     "vendi_score",
 ]

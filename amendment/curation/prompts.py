@@ -8,13 +8,13 @@ Not covered: whether a prompt is worth answering.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from amendment.errors import ConfigError
+from amendment.files import read_json
 from amendment.results import SUMMARY, Result, read_summary
 from amendment.text import fence, holds_marks, holds_tokens, plain, words
 
@@ -143,7 +143,7 @@ def weakest_of(folder: Path, among: Sequence[str]) -> Weakest:
     """
     drafts = read_summary(folder).of("critique")
     try:
-        stages: Any = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["stages"]
+        stages: Any = read_json(folder / SUMMARY)["stages"]
         measured = _of_scorecard(stages) or _of_drafts(drafts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
         raise ConfigError(f"{folder}: no summary of a finished run can be read there ({plain(str(fault))})") from None

@@ -1,7 +1,7 @@
 """Rejection sampling: what n drawn and verified answers come to.
 
 Covered: pass@k without bias; programs that behave alike on shared inputs, one of each kind.
-Not covered: drawing answers, see the stage `candidates` and `preference.hints`; verifying them, see the stage `verify`.
+Not covered: drawing answers, see the stage `candidates` and `preference.draws`; verifying them, see the stage `verify`.
 """
 
 from __future__ import annotations

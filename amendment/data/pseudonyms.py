@@ -12,7 +12,6 @@ name from others, not from somebody who knows who rated what.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -22,6 +21,7 @@ from urllib.parse import urlsplit
 
 from amendment.data.store import iter_records
 from amendment.errors import ConfigError
+from amendment.files import read_json
 from amendment.hashing import content_id
 from amendment.llm.prices import is_own_server
 from amendment.records import LABELLERS, Candidate, Critique, Origin, Pair, Preference, Prompt, Verdict
@@ -108,7 +108,7 @@ def run_pseudonyms(folder: Path, configuration: Mapping[str, Any], rows: Iterabl
 def people_of_certificate(path: Path) -> list[str]:
     """The people in a run's own certificate. Raises ConfigError for one that no run has written."""
     try:
-        raters = json.loads(path.read_text(encoding="utf-8"))["counts"]["raters"]
+        raters = read_json(path)["counts"]["raters"]
         return [str(rater["name"]) for rater in raters if rater["kind"] in LABELLERS]
     except (OSError, ValueError, KeyError, TypeError) as fault:
         raise ConfigError(f"{path}: not as the run wrote it ({fault}); run again to rebuild it") from None

@@ -124,6 +124,14 @@ class TaskPrompts(Part):
     """A name under `models`: tasks that it solves without their key fact are dropped and counted too."""
 
 
+def have_known_answers(prompts: Iterable[Any]) -> bool:
+    """Return whether a source of prompts brings their known answers."""
+    return any(
+        isinstance(source, TaskPrompts) or (isinstance(source, PromptFile) and source.answer_column is not None)
+        for source in prompts
+    )
+
+
 class PairColumns(Part):
     """The columns of a pair. Either `chosen` and `rejected`, or `a` and `b` with `votes` or with `p`."""
 

@@ -6,7 +6,6 @@ JSON, so that every conversation fits, whatever its tools look like.
 
 from __future__ import annotations
 
-import json
 import types
 from array import array
 from bisect import bisect_left, bisect_right
@@ -14,14 +13,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import orjson
 
 from amendment.errors import LedgerError
-from amendment.files import replacing
+from amendment.files import read_json, replacing
 from amendment.hashing import canonical_json
-from amendment.records import Record
+from amendment.records import Candidate, Prompt, Record
 from amendment.results import Result, result_of
 from amendment.text import plain
 
@@ -370,7 +369,7 @@ class Workspace:
 
 def _read_note(path: Path) -> dict[str, Any] | None:
     try:
-        note = json.loads(path.read_text(encoding="utf-8"))
+        note = read_json(path)
     except (OSError, ValueError):
         return None
     return note if isinstance(note, dict) and _is_whole(note) else None
@@ -382,3 +381,17 @@ def _is_whole(note: dict[str, Any]) -> bool:
     pairs = artefacts.values() if isinstance(artefacts, dict) else [None]
     has_result = "key" in note and any(isinstance(note.get(name), dict) for name in ("result", "counts"))
     return has_result and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)
+
+
+class Texts(NamedTuple):
+    """Prompts and candidates by id."""
+
+    prompts: Mapping[str, Prompt]
+    candidates: Mapping[str, Candidate]
+
+
+def texts_of(workspace: Workspace, answers: Iterable[str]) -> Texts:
+    """Return the prompts of a run and the answers of these tables; of those that are one text by several writers the
+    first is taken."""
+    candidates = StoredRecords(Candidate, map(workspace.path, answers))
+    return Texts(StoredRecords(Prompt, [workspace.path("inputs/prompts")]), candidates)

@@ -1,19 +1,17 @@
 """Tasks whose answers are known: arithmetic, algebra, small programs with tests, and mechanics in closed form.
 
 Covered: the same tasks for the same seed on any machine; mechanics forward (what comes out), inverse (what went in) and
-symbolic (the formula), as in Sim2Reason. A shortcut filter drops and counts tasks that are solved without their key
-fact: by a solver of ours that ignores it (friction of 0, no second cart, the program without its exception), and by
-your own, such as a model.
-Not covered: hard mathematics; wording by a model.
+symbolic (the formula), as in Sim2Reason. Each task turns on one fact, and tasks whose answer stays the same without it
+are dropped and counted.
+Not covered: hard mathematics; wording by a model. The stage `shortcuts` drops what a model solves without the fact.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import random
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 from amendment.errors import DataError
 from amendment.hashing import content_id
@@ -32,7 +30,7 @@ class Task(NamedTuple):
 
     question: str
     answer: str
-    """LaTeX, a number with its unit, or the calls of a program with their values as JSON."""
+    """LaTeX, a number, or the calls of a program with their values as JSON."""
     category: str
     """The family; `mechanics-symbolic` where a formula is asked for."""
     without_key_fact: str
@@ -60,12 +58,12 @@ def make_tasks(family: Family, count: int, seed: int) -> Tasks:
     """So many different tasks of a family; those with shortcuts are dropped and counted. Raises DataError where the
     family has fewer."""
     rng = random.Random(content_id(["tasks", family, seed]))  # noqa: S311 - a reproducible draw, not a secret
-    make = _FAMILIES[family]
     kept: dict[str, Task] = {}
     dropped = set[str]()
     tries = 0
     while tries < TRIES:
-        task, different = make(rng), len(kept)
+        different = len(kept)
+        task = _program_task(rng) if family == "programs" else _number_task(family, rng)
         if task.is_shortcut:
             dropped.add(task.question)
         else:
@@ -76,252 +74,116 @@ def make_tasks(family: Family, count: int, seed: int) -> Tasks:
     raise DataError(f"tasks: found {len(kept)} different tasks of {family}, expected {count}; ask for fewer")
 
 
-# Arithmetic and algebra. A text has its key fact between braces that are filled or left empty.
+class _Kind(NamedTuple):
+    """Tasks with one number as their result."""
 
-
-def _task(category: str, text: str, fact: str, answer: Any, guess: Any, *, ask: str = BOXED) -> Task:
-    question, bare = (" ".join(f"{text.replace('@', part)} {ask}".split()) for part in (fact, ""))
-    return Task(question, str(answer), category, bare, answer == guess)
-
-
-def _arithmetic(rng: random.Random) -> Task:
-    a, b, c, d = rng.randint(3, 40), rng.randint(3, 25), rng.randint(0, 9), rng.randint(0, 12)
-    name, thing = rng.choice(["Ada", "Bo", "Chidi", "Dora", "Emil"]), rng.choice(["cups", "lamps", "bulbs", "jars"])
-    total = a * b
-    kinds: list[tuple[str, str, int | str, int | str]] = [
-        (
-            f"{name} packs {a} boxes with {b} {thing} each. @ How many {thing} are whole?",
-            f"Of all, {c} break.",
-            total - c,
-            total,
-        ),
-        (
-            f"{a} people pay {b} euros each. @ How many euros are left?",
-            f"{name} spends {5 * c} percent of the sum.",
-            _fraction(total * (100 - 5 * c), 100),
-            _fraction(total, 1),
-        ),
-        (
-            f"A bus starts with {a} people, and {b} get on. @ How many are on it?",
-            f"At the next stop {c} get on and {d} get off.",
-            a + b + c - d,
-            a + b,
-        ),
-        (
-            f"{name} reads {a} pages a day for {b} days. @ How many pages has {name} read?",
-            f"On {min(d, b)} of these days {name} reads {c} pages more.",
-            total + min(d, b) * c,
-            total,
-        ),
-    ]
-    text, fact, answer, guess = rng.choice(kinds)
-    return _task("arithmetic", text, fact, answer, guess)
-
-
-def _algebra(rng: random.Random) -> Task:
-    x, y, a, b = rng.randint(-9, 9), rng.randint(-9, 9), rng.randint(2, 9), rng.randint(-6, 6)
-    low, high = sorted((x, y))
-    kinds: list[tuple[str, str, int | str, int | str]] = [
-        (
-            f"Two numbers add up to {x + y}. @ What is the first one?",
-            f"The first minus the second is {x - y}.",
-            x,
-            _fraction(x + y, 2),
-        ),
-        (
-            f"One root of $x^2{_term(-low - high, 'x')}{_term(low * high)} = 0$ is wanted. @",
-            "It is the larger one.",
-            high,
-            low,
-        ),
-        (f"What is $x$ in $y = {a}x{_term(b)}$? @", f"It is known that $y = {a * x + b}$.", x, _fraction(-b, a)),
-        (
-            f"A number is multiplied by {a}. @ The result is {a * x + b}. What is the number?",
-            f"Then {b} is added.",
-            x,
-            _fraction(a * x + b, a),
-        ),
-    ]
-    text, fact, answer, guess = rng.choice(kinds)
-    return _task("algebra", text, fact, answer, guess)
-
-
-def _term(number: int, symbol: str = "") -> str:
-    """A term of a sum, such as ` - 3x`; empty for 0."""
-    size = "" if symbol and abs(number) == 1 else str(abs(number))
-    return f" {'-' if number < 0 else '+'} {size}{symbol}" if number else ""
-
-
-def _fraction(top: int, bottom: int) -> int | str:
-    """In lowest terms, as LaTeX unless it is whole."""
-    common = math.gcd(top, bottom)
-    top, bottom = top // common, bottom // common
-    return top if bottom == 1 else f"{'-' * (top < 0)}\\frac{{{abs(top)}}}{{{bottom}}}"
-
-
-# Programs. The key fact is an exception; tests that a program without it passes too are a shortcut.
-
-Function = Callable[[Any], Any]
-
-
-def _programs(rng: random.Random) -> Task:
-    k, t = rng.randint(2, 5), rng.randint(3, 15)
-    letter = rng.choice("aeinorst")
-    kinds: list[tuple[str, str, Function, Function, Function]] = [
-        (
-            f"the sum of those of `values`, a list of integers, that are divisible by {k}",
-            f"Numbers above {t} count twice.",
-            _integers(rng),
-            lambda values: sum(v * (1 + (v > t)) for v in values if v % k == 0),
-            lambda values: sum(v for v in values if v % k == 0),
-        ),
-        (
-            f"each of `values`, a list of integers, with those above {t} replaced by {t}",
-            "The list is in reverse order.",
-            _integers(rng),
-            lambda values: [min(v, t) for v in values][::-1],
-            lambda values: [min(v, t) for v in values],
-        ),
-        (
-            f"the number of small letters '{letter}' in the text `values`",
-            f"A capital '{letter.upper()}' counts {k} times.",
-            _words(rng),
-            lambda text: text.count(letter) + k * text.count(letter.upper()),
-            lambda text: text.count(letter),
-        ),
-        (
-            "the longest word of the text `values`, of several the first",
-            f"Words with the letter '{letter}', "
-            "small or capital, do not count; without any other word the result is an empty text.",
-            _words(rng),
-            lambda text: max((w for w in text.split() if letter not in w.lower()), key=len, default=""),
-            lambda text: max(text.split(), key=len, default=""),
-        ),
-    ]
-    result, fact, draw, right, without = rng.choice(kinds)
-    inputs = [draw(number) for number in range(6)]
-    tests = {f"solve({given!r})": right(given) for given in inputs}
-    text = f"Write a Python function `solve(values)` that returns {result}. @"
-    ask = "Answer with one block of Python code."
-    task = _task("programs", text, fact, tests, {f"solve({given!r})": without(given) for given in inputs}, ask=ask)
-    return task._replace(answer=json.dumps(tests))
-
-
-def _integers(rng: random.Random) -> Function:
-    return lambda number: [rng.randint(-9, 30) for _ in range(number * 2)]
-
-
-def _words(rng: random.Random) -> Function:
-    words = ("Stone", "river", "Arrow", "note", "Inn", "eel", "ROSE", "tin", "oak", "sky", "Tea", "myth")
-    return lambda number: " ".join(rng.choice(words) for _ in range(number * 2))
-
-
-# Mechanics. The key fact of a scene is one of its quantities, and a solver that ignores it takes 0.
-
-
-class _Quantity(NamedTuple):
-    symbol: str
-    unit: str
-    name: str
-    values: tuple[float, ...]
-
-
-class _Scene(NamedTuple):
     text: str
-    """With the symbols of the given quantities in braces, but that of the key fact."""
-    key: _Quantity
+    """With the names of the values in braces, and `@` in the place of the key fact."""
     fact: str
-    given: tuple[_Quantity, ...]
-    result: _Quantity
-    forward: Callable[[Mapping[str, float]], float]
-    """The result, from all quantities."""
-    formula: str
-    """LaTeX."""
+    values: Mapping[str, Sequence[float]]
+    """The last is that of the key fact, and a solver that ignores the fact takes 0."""
+    wanted: str
+    solve: Callable[..., float]
+    """The result from all values, by their names."""
+    key: str = ""
+    """For mechanics: the value of the key fact, in words."""
+    formula: str = ""
+    """For mechanics: the result as LaTeX."""
 
 
-def _steps(low: int, high: int, unit: float = 1.0) -> tuple[float, ...]:
-    return tuple(round(step * unit, 6) for step in range(low, high + 1))
-
-
-_G = _Quantity("g", "m/s^2", "the gravitational acceleration", (9.81, 1.62, 3.71))
-_SCENES = (
-    _Scene(
-        "Somebody throws a ball straight up at {v}. The gravitational acceleration is {g}; there is no air.",
-        _Quantity("h", "m", "the height above the ground at which the ball is thrown", _steps(0, 20)),
-        "The ball is thrown from a height of {h} above the ground.",
-        (_Quantity("v", "m/s", "the speed of the throw", _steps(4, 20)), _G),
-        _Quantity("H", "m", "the greatest height of the ball above the ground", ()),
-        lambda q: q["h"] + q["v"] ** 2 / (2 * q["g"]),
-        "h + \\frac{v^2}{2g}",
-    ),
-    _Scene(
-        "Cart 1 of mass {m} moves at {v} and hits cart 2 of mass {n}. They stick together.",
-        _Quantity("u", "m/s", "the speed of cart 2 before that", _steps(0, 12, 0.5)),
-        "Cart 2 moves in the same direction as cart 1 at {u} before that.",
-        (
-            _Quantity("m", "kg", "", _steps(1, 12)),
-            _Quantity("v", "m/s", "", _steps(13, 25)),
-            _Quantity("n", "kg", "", _steps(1, 12)),
+_KINDS: Mapping[str, Sequence[_Kind]] = {
+    "arithmetic": (
+        _Kind(
+            text="Ada packs {a} boxes with {b} cups each. @",
+            fact="Of all cups, {c} break.",
+            values={"a": range(3, 41), "b": range(3, 26), "c": range(10)},
+            wanted="the number of whole cups",
+            solve=lambda a, b, c: a * b - c,
         ),
-        _Quantity("w", "m/s", "their common speed", ()),
-        lambda q: (q["m"] * q["v"] + q["n"] * q["u"]) / (q["m"] + q["n"]),
-        "\\frac{m v + n u}{m + n}",
-    ),
-    _Scene(
-        "A sled brakes to a stop over a distance of {s} at a constant deceleration. The gravitational acceleration is "
-        "{g}; the coefficient of friction on the level ground is {k}.",
-        _Quantity("b", "m/s^2", "the deceleration by its brake", _steps(0, 30, 0.1)),
-        "Its brake adds a deceleration of {b} to that of friction.",
-        (_Quantity("s", "m", "", _steps(5, 60)), _G, _Quantity("k", "", "", _steps(5, 60, 0.01))),
-        _Quantity("v", "m/s", "its speed before it brakes", ()),
-        lambda q: math.sqrt(2 * q["s"] * (q["k"] * q["g"] + q["b"])),
-        "\\sqrt{2 s (k g + b)}",
-    ),
-    _Scene(
-        "A block of mass {m} lies on a frictionless table against a spring of stiffness {k} that is compressed by {x}. "
-        "The spring is released and pushes the block away.",
-        _Quantity("u", "m/s", "the speed of the block at the release", _steps(0, 20, 0.25)),
-        "At the release the block moves away from the spring at {u} already.",
-        (
-            _Quantity("m", "kg", "", _steps(1, 10, 0.5)),
-            _Quantity("k", "N/m", "", _steps(5, 60, 10)),
-            _Quantity("x", "m", "", _steps(5, 40, 0.01)),
+        _Kind(
+            text="A bus starts with {a} people, and {b} get on. @",
+            fact="At the next stop {c} get off.",
+            values={"a": range(3, 41), "b": range(3, 26), "c": range(13)},
+            wanted="the number of people on the bus",
+            solve=lambda a, b, c: a + b - c,
         ),
-        _Quantity("v", "m/s", "the speed of the block when the spring is relaxed", ()),
-        lambda q: math.sqrt(q["u"] ** 2 + q["k"] * q["x"] ** 2 / q["m"]),
-        "\\sqrt{u^2 + \\frac{k x^2}{m}}",
     ),
-)
-
-
-def _mechanics(rng: random.Random) -> Task:
-    scene, form = rng.choice(_SCENES), rng.choice(["forward", "inverse", "symbolic"])
-    values = {quantity.symbol: rng.choice(quantity.values) for quantity in (*scene.given, scene.key)}
-    shown = {quantity.symbol: _amount(values[quantity.symbol], quantity) for quantity in (*scene.given, scene.key)}
-    result, ignored = scene.forward(values), scene.forward(values | {scene.key.symbol: 0.0})
-    if form == "symbolic":
-        named = {symbol: f"${symbol}$" for symbol in shown}
-        fact, ask = scene.fact.format(**named), f"State {scene.result.name} as a formula. {BOXED}"
-        return _task("mechanics-symbolic", f"{scene.text.format(**named)} @", fact, scene.formula, None, ask=ask)
-    if form == "forward":
-        fact, ask = scene.fact.format(**shown), f"What is {scene.result.name}? {BOXED}"
-        answer, guess, unit = result, ignored, scene.result
-    else:
-        fact = f"It is known that {scene.result.name} is {_amount(result, scene.result, 6)}."
-        ask = f"What is {scene.key.name}? {BOXED}"
-        answer, guess, unit = values[scene.key.symbol], 0.0, scene.key
-    task = _task("mechanics", f"{scene.text.format(**shown)} @", fact, _amount(answer, unit), None, ask=ask)
-    return task._replace(is_shortcut=abs(answer - guess) <= TOLERANCE * abs(answer))
-
-
-def _amount(value: float, quantity: _Quantity, digits: int = 4) -> str:
-    """A number of so many digits with its unit."""
-    return f"{value:.{digits}g} {quantity.unit}".strip()
-
-
-_FAMILIES: Mapping[str, Callable[[random.Random], Task]] = {
-    "arithmetic": _arithmetic,
-    "algebra": _algebra,
-    "programs": _programs,
-    "mechanics": _mechanics,
+    "algebra": (
+        _Kind(
+            text="Two numbers add up to {s}. @",
+            fact="The first minus the second is {d}.",
+            values={"s": range(-80, 81, 2), "d": range(-80, 81, 2)},
+            wanted="the first one",
+            solve=lambda s, d: (s + d) / 2,
+        ),
+        _Kind(
+            text="A number is doubled. @ The result is {y}.",
+            fact="Then {b} is subtracted.",
+            values={"y": range(-80, 81, 2), "b": range(0, 81, 2)},
+            wanted="the number",
+            solve=lambda y, b: (y + b) / 2,
+        ),
+    ),
+    "mechanics": (
+        _Kind(
+            text="A ball is thrown straight up at {v} m/s. Gravity accelerates it by {g} m/s^2; there is no air. @",
+            fact="The ball is thrown from a height of {h} m above the ground.",
+            values={"v": range(4, 21), "g": (9.81, 1.62, 3.71), "h": range(21)},
+            wanted="the greatest height of the ball above the ground in m",
+            solve=lambda v, g, h: h + v**2 / (2 * g),
+            key="the height above the ground in m at which the ball is thrown",
+            formula="h + \\frac{v^2}{2g}",
+        ),
+        _Kind(
+            text="Cart 1 of mass {m} kg moves at {v} m/s and hits cart 2 of mass {n} kg. They stick together. @",
+            fact="Cart 2 moves in the same direction as cart 1 at {u} m/s before that.",
+            values={"m": range(1, 13), "v": range(13, 26), "n": range(1, 13), "u": range(13)},
+            wanted="their common speed in m/s",
+            solve=lambda m, v, n, u: (m * v + n * u) / (m + n),
+            key="the speed of cart 2 in m/s before that",
+            formula="\\frac{m v + n u}{m + n}",
+        ),
+    ),
 }
+
+
+def _number_task(family: Family, rng: random.Random) -> Task:
+    kind = rng.choice(_KINDS[family])
+    form = rng.choice(["forward", "inverse", "symbolic"]) if kind.formula else "forward"
+    values = {name: rng.choice(choices) for name, choices in kind.values.items()}
+    result, key = kind.solve(**values), list(values)[-1]
+    if form == "symbolic":
+        named = {name: f"${name}$" for name in values}
+        ask = f"What is {kind.wanted} as a formula? {BOXED}"
+        return _task(f"{family}-symbolic", kind.text.format(**named), kind.fact.format(**named), ask, kind.formula)
+    text, fact = kind.text.format(**values), kind.fact.format(**values)
+    answer, guess, wanted = result, kind.solve(**{**values, key: 0}), kind.wanted
+    if form == "inverse":
+        fact = f"It is known that {kind.wanted} is {result:.6g}."
+        answer, guess, wanted = values[key], 0, kind.key
+    tolerance = TOLERANCE * abs(answer) if kind.formula else 0
+    task = _task(family, text, fact, f"What is {wanted}? {BOXED}", f"{answer:.4g}")
+    return task._replace(is_shortcut=abs(answer - guess) <= tolerance)
+
+
+def _program_task(rng: random.Random) -> Task:
+    """A function with an exception as its key fact: tests that it passes without the exception are a shortcut."""
+    divisor, limit = rng.randint(2, 9), rng.randint(3, 25)
+    tests, guesses = dict[str, int](), dict[str, int]()
+    for size in range(0, 12, 2):
+        values = [rng.randint(-9, 30) for _ in range(size)]
+        divisible = [value for value in values if value % divisor == 0]
+        guesses[f"solve({values})"] = sum(divisible)
+        tests[f"solve({values})"] = sum(divisible) + sum(value for value in divisible if value > limit)
+    text = (
+        "Write a Python function `solve(values)` that returns the sum of those of `values`, a list of integers, that "
+    )
+    ask = "Answer with one block of Python code."
+    fact = f"Numbers above {limit} count twice."
+    task = _task("programs", f"{text}are divisible by {divisor}. @", fact, ask, json.dumps(tests))
+    return task._replace(is_shortcut=tests == guesses)
+
+
+def _task(category: str, text: str, fact: str, ask: str, answer: str) -> Task:
+    question, bare = (" ".join(f"{text.replace('@', part)} {ask}".split()) for part in (fact, ""))
+    return Task(question, answer, category, bare, is_shortcut=False)

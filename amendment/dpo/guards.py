@@ -35,7 +35,7 @@ _PARTS = ("value", "low", "high")
 
 
 class GuardSettings(Part, allow_inf_nan=False):
-    """Guards of a training on preferences; docs/guards.md says where the limits come from."""
+    """Guards of a training on preferences; docs/training.md explains them."""
 
     every: int | None = Field(default=None, ge=1)
     """Steps between two measurements; by default an eighth of all steps. The last one is at the end."""

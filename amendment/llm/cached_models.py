@@ -7,7 +7,6 @@ make it once. The code of a package is never imported. Not covered: what goes in
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from amendment.errors import ConfigError
-from amendment.files import file_hash, flush, json_text, write_text
+from amendment.files import file_hash, flush, read_json, write_json
 
 MANIFEST = "conversion.json"
 """The file that marks a folder as ours, with the SHA-256 of each other file."""
@@ -72,7 +71,7 @@ def is_whole(folder: Path) -> bool:
 def _has_its_files(folder: Path, state: tuple[Any, ...]) -> bool:
     """Read once for each state of the folder."""
     try:
-        record = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        record = read_json(folder / MANIFEST)
         return bool(record["files"]) and all(file_hash(folder / name) == sha for name, sha in record["files"].items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
@@ -88,7 +87,7 @@ def _make(folder: Path, make: Callable[[Path], None]) -> None:
     try:
         make(part)
         files = {path.name: file_hash(path) for path in sorted(part.iterdir())}
-        write_text(part / MANIFEST, json_text({"files": files}))
+        write_json(part / MANIFEST, {"files": files})
         for name in files:
             flush(part / name)
         part.rename(folder)

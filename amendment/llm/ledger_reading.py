@@ -14,6 +14,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Collection
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -132,7 +133,7 @@ class Reader:
         try:
             facts = dict(self._rows("SELECT key, value FROM meta"))
             if facts.get("schema") != str(VERSION):
-                wrote = f"amendment {plain(facts['tool'])}" if "tool" in facts else "the version that wrote it"
+                wrote = f"amendment {plain(str(facts['tool']))}" if "tool" in facts else "the version that wrote it"
                 raise LedgerError(
                     f"{path}: ledger schema {plain(str(facts.get('schema')))}; this version reads schema {VERSION}. "
                     f"Read it with {wrote}, or begin in another folder."
@@ -187,6 +188,13 @@ class Reader:
         rows = self._rows("SELECT body FROM request WHERE id = ?", request_id)
         return bytes(rows[0][0]) if rows else None
 
+    def body_of(self, attempt: OpenAttempt) -> bytes:
+        """The request of an attempt, which was written down together with it. Raises LedgerError where it is gone."""
+        body = self.body(attempt.request)
+        if body is None:
+            raise unreadable(self.path, f"the request of attempt {attempt.number} is missing")
+        return body
+
     def newest(self, stage: str, count: int) -> list[tuple[str, bytes]]:
         """The newest raw replies to a stage, oldest first, each with the id of its request."""
         return [(request, bytes(raw)) for request, raw in reversed(self._rows(_NEWEST, stage, count))]
@@ -196,7 +204,11 @@ class Reader:
         faults: dict[tuple[str, str, str], dict[str, int]] = {}
         for stage, host, model, kind, count in self._summed(_FAULTS):
             faults.setdefault((stage, host, model), {})[kind] = count
-        return [Spending(*(*row, faults.get(row[:3], {}))) for row in self._summed(_SPENDING)]
+        spending = [Spending(*(*row, faults.get(row[:3], {}))) for row in self._summed(_SPENDING)]
+        for row in spending:
+            if not (isinstance(row.stage, str) and isinstance(row.usd, float) and isfinite(row.usd)):
+                raise unreadable(self.path, f"the stage {row.stage!r} with the cost {row.usd!r}, which no run writes")
+        return spending
 
     def open_attempts(self, kinds: Collection[str] = ()) -> list[OpenAttempt]:
         """Attempts without a reply, in order: those with no end at all, among which are those on the wire just now, and

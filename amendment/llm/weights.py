@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from amendment.errors import ConfigError
-from amendment.files import file_hash, folder_state
+from amendment.files import file_hash, folder_state, read_json
 from amendment.libraries import first_line, missing, need, unreachable
 from amendment.llm.cached_models import cache_folder, is_whole, made_once, packaged
 
@@ -181,7 +181,7 @@ def _convert(gguf: Path, part: Path) -> None:
         tokenizer.save_pretrained(part)
     for path in (part / "config.json", part / "generation_config.json"):
         if path.is_file():  # the version that wrote them changes no answer, and would change the model's name
-            settings = json.loads(path.read_text("utf-8"))
+            settings = read_json(path)
             settings.pop("transformers_version", None)
             path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 

@@ -1,11 +1,12 @@
 """Judges, judgements and pairs: which of two answers is better, and how sure that is."""
 
 from amendment.preference.aggregate import RaterVote, aggregate_verdicts, decide, majority, majority_of
-from amendment.preference.folder import load_judge_folder, register_protocol, shipped_judges
+from amendment.preference.folder import load_judge_folder, shipped_judges
 from amendment.preference.judge import Compared, Judge, JudgeSettings
 from amendment.preference.pairs import PairSettings, make_pairs
 from amendment.preference.panel import escalate
 from amendment.preference.parsers import Parsed
+from amendment.preference.protocols import JudgeProtocol, JudgeQuestion, JudgeRequest, register_protocol
 from amendment.preference.ranking import Compare, rank_adaptively
 from amendment.preference.reward import JudgeReward, VerifierReward
 from amendment.records import Criterion
@@ -15,6 +16,9 @@ __all__ = [
     "Compared",
     "Criterion",
     "Judge",
+    "JudgeProtocol",
+    "JudgeQuestion",
+    "JudgeRequest",
     "JudgeReward",
     "JudgeSettings",
     "PairSettings",

@@ -22,17 +22,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 from amendment.errors import ConfigError, Rejected, Transient
 from amendment.llm.model import Model
 from amendment.llm.requests import Answer, Reply
 from amendment.preference.first_verdicts import FirstVerdicts
 from amendment.preference.folder import JudgeFolder
-from amendment.preference.likelihood import likelihood_ratio
-from amendment.preference.parsers import PARSERS, Parsed
+from amendment.preference.parsers import Parsed
+from amendment.preference.protocols import JudgeQuestion, JudgeRequest
 from amendment.records import Message, Messages, Origin, text_of, user
 
 _OPENING = "Your verdict could not be read"
@@ -45,48 +44,21 @@ _ENTRY_REFUSED = re.compile(r"continue_final_message|add_generation_prompt|promp
 """Found in the rejection of what a model's entry says that its server can do (`prefill`, `prompt_logprobs`)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RenderedQuestion:
-    """A question as the model gets it, and how its reply is read."""
-
-    messages: Messages
-    read: Callable[[Reply], Sequence[Parsed]]
-    form: str
-    """The expected form of a reply, quoted in the complaint about one that could not be read."""
-    parts: int = 1
-    """Number of verdicts in a reply."""
-    sample: int = 0
-    shared: int = 0
-    choices: tuple[str, ...] | None = None
-    prefill: str | None = None
-    """Text that the answer begins with, where its choices are asked for."""
-    scored: str | None = None
-    """The answer whose log-probability is asked for, by `messages` and by `opposite`; nothing is written."""
-    opposite: Messages = ()
-    schema: Mapping[str, Any] | None = None
-    plain: Messages | None = None
-    """The question for a server without probabilities or schema; None for the same messages."""
-    needs_plain: Callable[[Reply], bool] | None = None
-    """True for a reply whose probabilities cannot be used, so that the plain question is asked."""
-
-    @property
-    def plain_messages(self) -> Messages:
-        return self.plain or self.messages
-
-
 class ParsedReply(NamedTuple):
-    """The verdicts read from a reply, and its origin."""
+    """What the parts of a reply say, and its origin."""
 
     parsed: Sequence[Parsed]
     origin: Origin
 
 
-class QuestionRunner:
-    """Sends the questions of one folder to a model, and remembers what its server can do."""
+class JudgeModel:
+    """Asks a model the questions of one folder, and remembers what its server can do."""
 
-    def __init__(self, folder: JudgeFolder, model: Model, *, stops: bool = False) -> None:
-        """`stops`: raise Paused where none of the first verdicts can be read; see `first_verdicts`."""
+    def __init__(self, folder: JudgeFolder, model: Model, *, least_mass: float, stops: bool = False) -> None:
+        """`least_mass`: the probability that labels must hold together; `stops`: raise Paused where none of the first
+        verdicts can be read, see `first_verdicts`."""
         self.folder, self.model = folder, model
+        self._least_mass = least_mass
         self._first = FirstVerdicts(folder, model) if stops else None
         self._alone = asyncio.Lock()
         self._mode: Literal["constrained", "plain"] | None = None
@@ -94,65 +66,84 @@ class QuestionRunner:
         self._has_shown = False
         self._has_noticed = False
 
-    async def ask(self, question: RenderedQuestion) -> ParsedReply:
-        """The verdicts of one question; invalid where the server rejects it or all replies are empty.
+    async def ask(self, question: JudgeQuestion) -> ParsedReply:
+        """The parts of one question's reply; invalid where the server rejects it or all replies are empty.
 
         Raises ConfigError where it rejects what the model's entry says that it can do.
         """
+        request = self.folder.protocol.build(question)
         try:
-            answer = await self._send(question)
+            answer = await self._send(request)
         except (Rejected, Transient) as fault:
             provider = self.model.provider
-            is_begun = question.prefill is not None and self._mode != "plain" and not self._has_shown
-            is_by_entry = provider.kind == "openai" and (is_begun or question.scored is not None)
+            is_begun = request.prefill is not None and self._mode != "plain" and not self._has_shown
+            is_by_entry = provider.kind == "openai" and (is_begun or request.scored is not None)
             if is_by_entry and (refused := _ENTRY_REFUSED.search(str(fault))):
-                key = "prefill" if question.scored is None else "prompt_logprobs"
+                key = "prefill" if request.scored is None else "prompt_logprobs"
                 raise ConfigError(
                     f"models.{self.model.name}: found {key}: true, and its server rejects {refused[0]}; take the key "
                     f"out, or use a server that can do it. The server: {fault}"
                 ) from fault
-            parsed: Sequence[Parsed] = [Parsed(invalid=_reason_of(fault))] * question.parts
+            parsed: Sequence[Parsed] = [Parsed(invalid=_reason_of(fault))] * request.parts
             if self._first and isinstance(fault, Transient):
                 self._first.add(parsed, None)
             origin = Origin(model=self.model.model, provider=provider.kind, host=provider.host)
         else:
-            parsed = question.read(answer.reply)
+            parsed = self._read(answer.reply, question)
             complaints = [part.invalid for part in parsed if part.invalid]
-            if complaints and question.scored is None:
-                answer = await self._reask(question, answer, "; ".join(complaints))
-                parsed = _with_limit(question.read(answer.reply), answer)
+            if complaints and request.scored is None:
+                answer = await self._reask(request, answer, "; ".join(complaints))
+                parsed = _with_limit(self._read(answer.reply, question), answer)
             if self._first:
-                self._first.add(parsed, answer, prefill=question.prefill)
+                self._first.add(parsed, answer, prefill=request.prefill)
             parsed, origin = _with_thinking(parsed, answer.reply), answer.origin
         return ParsedReply(parsed, origin.model_copy(update={"template": self.folder.hash}))
 
-    async def _send(self, question: RenderedQuestion) -> Answer:
-        if question.scored is not None:
-            return await likelihood_ratio(self.model, question.messages, question.opposite, question.scored)
-        if question.choices is None:
-            return await self._send_plain(question)
+    def _read(self, reply: Reply, question: JudgeQuestion) -> Sequence[Parsed]:
+        return [part.require_mass(self._least_mass) for part in self.folder.protocol.read(reply, question)]
+
+    async def _send(self, request: JudgeRequest) -> Answer:
+        if request.scored is not None:
+            return await self._score(request, request.scored)
+        if request.choices is None:
+            return await self._send_plain(request)
         if self._mode is None:
             async with self._alone:
                 if self._mode is None:
                     try:
-                        return await self._send_with_logprobs(question)
+                        return await self._send_with_logprobs(request)
                     except Transient:  # the server is still unknown, and the other questions must not wait any longer
                         self._mode = self._mode or "constrained"
                         raise
-        return await self._send_with_logprobs(question)
+        return await self._send_with_logprobs(request)
 
-    async def _send_with_logprobs(self, question: RenderedQuestion) -> Answer:
+    async def _score(self, request: JudgeRequest, text: str) -> Answer:
+        """The answer of the first of two calls, with the ratio in natural logs in place of its log-probability.
+
+        Raises Rejected for an answer without text, and what a call raises.
+        """
+        if not text.strip():
+            raise Rejected("found an answer without text; only a text has a likelihood")
+        answer, against = await asyncio.gather(
+            self.model.score(request.messages, text),
+            self.model.score(request.opposite, text),
+        )
+        logprobs = answer.reply.scored_logprob, against.reply.scored_logprob
+        ratio = None if logprobs[0] is None or logprobs[1] is None else logprobs[0] - logprobs[1]
+        return answer._replace(reply=answer.reply.model_copy(update={"scored_logprob": ratio}))
+
+    async def _send_with_logprobs(self, request: JudgeRequest) -> Answer:
         """The answer to a question with its choices; to the plain one where the server does not show their
         probabilities."""
         if self._mode != "plain":
             try:
                 answer = await self.model.ask(
-                    question.messages,
-                    choices=question.choices,
-                    prefill=question.prefill,
+                    request.messages,
+                    choices=request.choices,
+                    prefill=request.prefill,
                     sampling={"max_tokens": 1},
-                    sample=question.sample,
-                    shared=question.shared,
+                    sample=request.question.sample,
+                    shared=request.shared,
                 )
             except Rejected as fault:
                 is_known = self._has_shown or _ENTRY_REFUSED.search(str(fault))  # the words are of this question alone
@@ -160,21 +151,21 @@ class QuestionRunner:
                     raise
                 self._mode = "plain"
             else:
-                if self._is_answer(answer.reply):
+                if self._is_answer(answer.reply, request.question):
                     if self._has_shown and answer.reply.choice_logprobs is None:
                         empty = answer.reply.model_copy(update={"choice_logprobs": {}})
                         answer = answer._replace(reply=empty)
-                    needs_plain = question.needs_plain is not None and question.needs_plain(answer.reply)
-                    return await self._send_plain(question) if needs_plain else answer
+                    needs_plain = self.folder.protocol.needs_plain(answer.reply)
+                    return await self._send_plain(request) if needs_plain else answer
             self._notice()
-        return await self._send_plain(question)
+        return await self._send_plain(request)
 
-    async def _send_plain(self, question: RenderedQuestion) -> Answer:
+    async def _send_plain(self, request: JudgeRequest) -> Answer:
         return await self.model.ask(
-            question.plain_messages, answer_schema=question.schema, sample=question.sample, shared=question.shared
+            request.plain_messages, answer_schema=request.schema, sample=request.question.sample, shared=request.shared
         )
 
-    def _is_answer(self, reply: Reply) -> bool:
+    def _is_answer(self, reply: Reply, question: JudgeQuestion) -> bool:
         """True where no plain question is needed. Sets the mode, unless the reply is a refusal, which says nothing
         about the server."""
         if reply.finish_reason == "refusal" or self._has_shown:
@@ -184,7 +175,7 @@ class QuestionRunner:
             self._mode, self._has_shown = "constrained", True
             return True
         self._mode = "plain"
-        is_vote = reply.choice_logprobs is None and PARSERS[self.folder.parser].read(reply).value is not None
+        is_vote = reply.choice_logprobs is None and self._read(reply, question)[0].value is not None
         if is_vote:
             self._notice()
         return is_vote
@@ -200,7 +191,7 @@ class QuestionRunner:
             "verdict with samples, such as samples: 5"
         )
 
-    async def _reask(self, question: RenderedQuestion, answer: Answer, complaint: str) -> Answer:
+    async def _reask(self, request: JudgeRequest, answer: Answer, complaint: str) -> Answer:
         """A second answer: with twice the limit where the first was cut, else after a complaint about it. The first
         where no second one comes."""
         try:
@@ -209,8 +200,9 @@ class QuestionRunner:
             longer = await self.model.lengthened(answer) if is_open else None
             if longer or not _can_be_asked_again(answer.reply):
                 return longer or answer
-            messages = with_complaint(question.plain_messages, answer.reply, complaint=complaint, form=question.form)
-            return await self.model.ask(messages, sample=question.sample)
+            form = request.form or self.folder.protocol.form
+            messages = with_complaint(request.plain_messages, answer.reply, complaint=complaint, form=form)
+            return await self.model.ask(messages, sample=request.question.sample)
         except (Rejected, Transient) as fault:
             _reason_of(fault)
             return answer

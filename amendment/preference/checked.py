@@ -10,14 +10,14 @@ Not covered: comparisons in which both answers pass, neither passes, or a check 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from amendment.constitutions import Constitution, DrawnPrinciple, principles_of
 from amendment.llm.model import Ending
 from amendment.preference.panel import JudgedComparison
-from amendment.records import Candidate, Prompt, Record, text_of
+from amendment.records import Candidate, Prompt, text_of
 from amendment.statistics import share
 from amendment.statistics.sides import side_of
 from amendment.text import plain
@@ -26,31 +26,6 @@ RATER = "check"
 """The rater of comparisons that code decides."""
 LATEST = 1000
 """Answers by principle whose outcome is kept, since an answer is in several comparisons and a function may be slow."""
-
-Effect = Literal["decide", "veto", "record"]
-DECISIVE: tuple[Effect, ...] = ("decide", "veto")
-"""The effects of verifiers that an answer has to pass to be learned from."""
-
-
-class VerifiedAnswer(Record):
-    """The outcome of one verifier of one answer."""
-
-    prompt_id: str
-    candidate_id: str
-    verifier: str
-    """`verify/NAME`, as pairs name it among their principles."""
-    effect: Effect = "decide"
-    passes: bool | None = None
-    """Absent where the answer could not be checked."""
-    reason: str | None = None
-    """Why it could not be checked."""
-
-
-def passes_all(outcomes: Iterable[VerifiedAnswer], *effects: Effect) -> bool | None:
-    """Whether an answer passes all its verifiers of these effects: one that fails decides, whatever the others say.
-    None without any, or where one could not be checked."""
-    passed = [outcome.passes for outcome in outcomes if outcome.effect in effects]
-    return False if False in passed else None if None in passed or not passed else True
 
 
 class _Preference(NamedTuple):

@@ -77,9 +77,9 @@ class FirstVerdicts:
         model, name = self._model, self._model.name
         if model.provider.kind == "openai" and model.takes_prefill and self._folder.prefill:
             yield f"the entry {name} without prefill: true, if its server ignores it"
-        if model.scores_texts and not self._folder.is_likelihood:
+        if model.scores_texts and not self._folder.protocol.needs_scores:
             yield "protocol: likelihood, which reads no label (its principles need an opposite)"
-        elif self._folder.choices(shown=model.shows_choices):
+        elif self._folder.protocol.choices_read(shown=model.shows_choices):
             yield "protocol: verdict, which reads what the judge writes"
         elif model.shows_choices:
             where = ", if its server returns them" if model.provider.kind == "openai" else ""

@@ -6,18 +6,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, field_validator
 
 from amendment.errors import ConfigError, Problem
 from amendment.files import write_text
 from amendment.hashing import content_id
-from amendment.llm.requests import Reply
-from amendment.preference.parsers import LABELS, PARSERS, SCORES, YES_NO, Parsed, Parser
+from amendment.preference.protocols import PROTOCOLS, JudgeProtocol
+from amendment.preference.protocols.contract import Unit
+from amendment.preference.protocols.question import Sees
 from amendment.records import Criterion, Part, Scale
 from amendment.text import Template
 from amendment.yamlfile import Document, did_you_mean, read_yaml, validate
@@ -27,69 +28,13 @@ _LIBRARY = Path(str(files("amendment.preference"))) / "judges"
 MOST_BYTES = 1_000_000
 """The limit of a template, which is part of every question."""
 
-Unit = Literal["pair", "answer"]
-"""pair: two answers side by side; answer: one by itself."""
 FileName = Annotated[str, Field(pattern=r"^[\w.-]+$")]
-Sees = Literal["answer", "trace"]
-
-
-class Protocol(NamedTuple):
-    """The properties of a protocol that its folder's texts do not change."""
-
-    unit: Unit
-    scale: Scale
-    parser: str
-    needed: tuple[str, ...]
-    """Placeholders without which a text would not show what is judged."""
-    templates: tuple[str, ...] = ("ask",)
-    """Names of its texts; where it is one, `template` in judge.yaml names the file."""
-    choices: tuple[str, ...] = ()
-    """Words whose probabilities as the next token are read."""
-    needs_choices: bool = False
-    """The model must show them; otherwise a written verdict takes their place."""
-    is_likelihood: bool = False
-    """The model must return the log-probability of a given answer, and every principle needs an opposite."""
-    takes_shots: bool = False
-    """Worked comparisons, which hold a verdict and no reasoning, can stand before the question."""
-
-
 RETIRED = {
     "structured": "protocol: verdict with structured: true",
     "reasoned-tokens": "reasoned, or label-tokens",
     "listwise": "verdict; judging.ranking: adaptive spares comparisons",
 }
 """Replacements of removed protocols and judges."""
-
-_PAIR = ("conversation", "answer_a", "answer_b")
-_ALONE = ("conversation", "candidate")
-
-PROTOCOLS: dict[str, Protocol] = {
-    "verdict": Protocol("pair", "pair", "verdict-line", _PAIR, takes_shots=True),
-    "reasoned": Protocol("pair", "pair", "verdict-line", _PAIR),
-    "label-tokens": Protocol(
-        "pair", "pair", "label-tokens", _PAIR, choices=LABELS, needs_choices=True, takes_shots=True
-    ),
-    "score": Protocol("answer", "score", "score", _ALONE, ("tokens", "written"), choices=SCORES),
-    "rubric": Protocol("answer", "ordinal", "rubric-lines", (*_ALONE, "criteria")),
-    "yes-no": Protocol("answer", "binary", "yes-no-line", _ALONE),
-    "yes-no-tokens": Protocol("answer", "binary", "yes-no-tokens", _ALONE, choices=YES_NO, needs_choices=True),
-    "likelihood": Protocol("answer", "log_odds", "likelihood", ("principle",), is_likelihood=True),
-}
-
-
-def register_protocol(
-    name: str, read: Callable[[Reply], Parsed], *, form: str, unit: Unit = "pair", scale: Scale = "pair"
-) -> None:
-    """Let judges have a protocol of one's own: `read` makes a value of a reply, or says why there is none.
-
-    `form` is the expected form of a reply, quoted to the model once when one could not be read. Values are those of
-    `scale`: of pair "A", "B" or "tie", of score 1 to 10, of binary a truth, of log_odds any number. Raises
-    ValueError for a name that is taken.
-    """
-    if name in PROTOCOLS or name in PARSERS:
-        raise ValueError(f"there is a protocol {name} already; choose another name")
-    PARSERS[name] = Parser(read, form)
-    PROTOCOLS[name] = Protocol(unit, scale, name, _PAIR if unit == "pair" else _ALONE)
 
 
 class _JudgeFile(Part):
@@ -121,9 +66,8 @@ class JudgeFolder(NamedTuple):
 
     id: str
     version: str
-    protocol: str
-    is_structured: bool
-    """The verdict is one JSON object, held to a schema where the provider can do that."""
+    protocol: JudgeProtocol
+    """How it asks, and how its replies are read."""
     sees: Sees
     shots: bool
     """The constitution's worked comparisons are shown before the question."""
@@ -138,30 +82,16 @@ class JudgeFolder(NamedTuple):
 
     @property
     def unit(self) -> Unit:
-        return PROTOCOLS[self.protocol].unit
+        return self.protocol.unit
 
     @property
     def scale(self) -> Scale:
-        return PROTOCOLS[self.protocol].scale
-
-    @property
-    def parser(self) -> str:
-        return "verdict-json" if self.is_structured else PROTOCOLS[self.protocol].parser
-
-    @property
-    def needs_choices(self) -> bool:
-        """True where the model must return the probabilities of label tokens."""
-        return PROTOCOLS[self.protocol].needs_choices
-
-    @property
-    def is_likelihood(self) -> bool:
-        """True where the model must return the log-probability of a given answer, by a principle and its opposite."""
-        return PROTOCOLS[self.protocol].is_likelihood
+        return self.protocol.scale
 
     @property
     def compares(self) -> bool:
         """True where verdicts say which of two answers is better; a written yes or no about one answer does not."""
-        return self.scale != "binary" or self.needs_choices
+        return self.scale != "binary" or self.protocol.needs_choices
 
     @property
     def has_principle(self) -> bool:
@@ -172,11 +102,6 @@ class JudgeFolder(NamedTuple):
     def asks_by_principle(self) -> bool:
         """True where each question is asked by a principle of a constitution."""
         return self.compares or self.has_principle
-
-    def choices(self, *, shown: bool) -> tuple[str, ...]:
-        """Words whose probabilities are read, for a model that returns them (`shown`) or not; empty for a judge that
-        reads none."""
-        return PROTOCOLS[self.protocol].choices if self.needs_choices or shown else ()
 
     @property
     def template(self) -> Template:
@@ -198,23 +123,24 @@ def load_judge_folder(name: str | Path, *, base: Path | None = None) -> JudgeFol
     document = read_yaml(folder / "judge.yaml")
     spec = validate(document, _JudgeFile)
     protocol = PROTOCOLS[spec.protocol]
+    if spec.structured and protocol.structured:
+        protocol = protocol.structured
     problems = [Problem(document.place(loc), message) for loc, message in _misfits(spec, protocol)]
     if problems:
         raise ConfigError(problems)
     templates = _templates(folder, document, spec, protocol)
-    shots = protocol.takes_shots and not spec.structured if spec.shots is None else spec.shots
+    shots = protocol.shot is not None if spec.shots is None else spec.shots
     content: dict[str, Any] = {
         **spec.model_dump(mode="json", exclude={"template", "templates"}, exclude_defaults=True),
         "scale": protocol.scale,
-        "parser": "verdict-json" if spec.structured else protocol.parser,
+        "parser": protocol.parser_name,
         "shots": shots,
         "texts": {use: template.text for use, template in templates.items()},
     }
     return JudgeFolder(
         spec.id,
         spec.version,
-        spec.protocol,
-        spec.structured,
+        protocol,
         spec.sees,
         shots,
         spec.prefill,
@@ -247,17 +173,17 @@ def copy_judge_folder(name: str | Path, target: Path, *, base: Path | None = Non
     return written
 
 
-def _misfits(spec: _JudgeFile, protocol: Protocol) -> Iterator[tuple[tuple[str, ...], str]]:
+def _misfits(spec: _JudgeFile, protocol: JudgeProtocol) -> Iterator[tuple[tuple[str, ...], str]]:
     """Settings that contradict each other, each with its place and the reason."""
     name = spec.protocol
-    if spec.structured and name != "verdict":
+    if spec.structured and protocol is PROTOCOLS[name]:
         yield ("structured",), f"found true in protocol {name}, expected it in protocol verdict alone"
-    if spec.shots and (spec.structured or not protocol.takes_shots):
+    if spec.shots and not protocol.shot:
         reason = "worked comparisons hold a verdict and nothing else, and would teach this judge to say no more"
         yield ("shots",), f"found true, expected false for protocol {name}: {reason}"
     if spec.prefill and not protocol.choices:
         yield ("prefill",), f"found a text in protocol {name}, expected it where the label that follows is a token"
-    if spec.criteria and name != "rubric":
+    if spec.criteria and not protocol.takes_criteria:
         yield ("criteria",), f"found criteria in protocol {name}, expected them in protocol rubric alone"
     if len({criterion.id for criterion in spec.criteria}) < len(spec.criteria):
         yield ("criteria",), "found two criteria of one id, expected different ids"
@@ -273,9 +199,8 @@ def _misfits(spec: _JudgeFile, protocol: Protocol) -> Iterator[tuple[tuple[str, 
         yield ("templates",) if spec.templates else (), f"found templates {given}, expected {wanted}"
 
 
-def _templates(folder: Path, document: Document, spec: _JudgeFile, protocol: Protocol) -> dict[str, Template]:
-    shared = () if protocol.is_likelihood else ("conversation", "principle", "question")
-    placeholders = frozenset({*shared, *protocol.needed})
+def _templates(folder: Path, document: Document, spec: _JudgeFile, protocol: JudgeProtocol) -> dict[str, Template]:
+    placeholders = frozenset({*protocol.optional, *protocol.placeholders})
     templates: dict[str, Template] = {}
     for use in protocol.templates:
         loc = ("template",) if spec.template else ("templates", use)
@@ -288,7 +213,7 @@ def _templates(folder: Path, document: Document, spec: _JudgeFile, protocol: Pro
     return templates
 
 
-def _template_text(folder: Path, name: str, protocol: Protocol) -> str:
+def _template_text(folder: Path, name: str, protocol: JudgeProtocol) -> str:
     """The template's text. Raises ValueError; the text goes to providers, so a link must not fetch another file."""
     path = folder / name
     if not path.is_file():
@@ -303,7 +228,7 @@ def _template_text(folder: Path, name: str, protocol: Protocol) -> str:
     except UnicodeDecodeError as fault:
         raise ValueError(f"{name} is not UTF-8 text (byte {fault.start}); save the file as UTF-8") from fault
     is_by_principle = protocol.scale == "binary" and "{question}" in text
-    needed = (*protocol.needed, "principle") if is_by_principle else protocol.needed
+    needed = (*protocol.placeholders, "principle") if is_by_principle else protocol.placeholders
     absent = [placeholder for placeholder in needed if f"{{{placeholder}}}" not in text]
     if absent:
         raise ValueError(f"{name} lacks the placeholder {{{absent[0]}}}; a judge must see what it judges")
@@ -323,13 +248,10 @@ def _find(name: str | Path, base: Path | None) -> Path:
     return folder
 
 
-_HEADS = ("id", "version", "protocol", "unit", "scale", "parser", "sees", "shots", "prefill")
-
-
 def judge_values(folder: JudgeFolder) -> dict[str, Any]:
     """A judge's content as JSON values, with its hash."""
     return {
-        **{name: getattr(folder, name) for name in _HEADS},
+        **_heads(folder),
         "criteria": [criterion.model_dump(mode="json") for criterion in folder.criteria],
         "templates": {use: template.text for use, template in folder.templates.items()},
         "hash": folder.hash,
@@ -338,7 +260,7 @@ def judge_values(folder: JudgeFolder) -> dict[str, Any]:
 
 def judge_lines(folder: JudgeFolder) -> list[str]:
     """A judge described for people: its keys, its hash, its criteria and its texts."""
-    lines = [f"{name}: {json.dumps(getattr(folder, name)).strip(chr(34))}" for name in _HEADS]
+    lines = [f"{name}: {json.dumps(value).strip(chr(34))}" for name, value in _heads(folder).items()]
     lines += [
         f"criterion {criterion.id}: {criterion.model_dump(mode='json', exclude={'id'})}"
         for criterion in folder.criteria
@@ -347,3 +269,18 @@ def judge_lines(folder: JudgeFolder) -> list[str]:
     for use, template in folder.templates.items():
         lines += ["", f"--- {use}", *template.text.splitlines()]
     return lines
+
+
+def _heads(folder: JudgeFolder) -> dict[str, Any]:
+    protocol = folder.protocol
+    return {
+        "id": folder.id,
+        "version": folder.version,
+        "protocol": protocol.name,
+        "unit": protocol.unit,
+        "scale": protocol.scale,
+        "parser": protocol.parser_name,
+        "sees": folder.sees,
+        "shots": folder.shots,
+        "prefill": folder.prefill,
+    }

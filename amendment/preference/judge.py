@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import mul
@@ -27,19 +27,20 @@ from amendment.llm.concurrency import flow
 from amendment.llm.functions import ModelFunction
 from amendment.llm.model import Model
 from amendment.preference.aggregate import Disagreement, Weighting, aggregate_verdicts, weightings_of
-from amendment.preference.asking import QuestionRunner
-from amendment.preference.folder import JudgeFolder, Unit, load_judge_folder
-from amendment.preference.parsers import LEAST_MASS
-from amendment.preference.protocols import JudgeQuestion, QuestionBuilder, fenced, worked_examples
+from amendment.preference.asking import JudgeModel
+from amendment.preference.folder import JudgeFolder, load_judge_folder
+from amendment.preference.parsers import LEAST_MASS, Parsed
+from amendment.preference.protocols.contract import Unit
+from amendment.preference.protocols.question import JudgeQuestion, QuestionSetup, fenced
 from amendment.preference.readings import log_odds_of, sigmoid
 from amendment.preference.reward import JudgeReward
-from amendment.preference.rubrics import criterion_of
 from amendment.records import (
     Candidate,
     Comparison,
     Criterion,
     Judgement,
     Message,
+    Origin,
     Part,
     Prompt,
     Verdict,
@@ -47,9 +48,6 @@ from amendment.records import (
     user,
 )
 from amendment.sync import run_sync
-
-MOST_LACKING = 5
-"""Principles without an opposite that a message names."""
 
 Orders = Literal["both", "random", "first"]
 
@@ -107,8 +105,7 @@ class Judge:
     """Raise Paused where none of the first verdicts can be read, so that a run does not pay for the others."""
 
     def __post_init__(self) -> None:
-        for _, message in misfits(
-            self.folder,
+        for _, message in self.folder.protocol.misfits(
             self.model.name,
             shows_choices=self.model.shows_choices,
             scores_texts=self.model.scores_texts,
@@ -116,10 +113,9 @@ class Judge:
             samples=self.samples,
         ):
             raise ConfigError(f"judge {self.folder.id} {message}")
-        if self.criteria and self.folder.protocol != "rubric":
-            raise ConfigError(
-                f"judge {self.folder.id} has protocol {self.folder.protocol}; criteria are for protocol rubric alone"
-            )
+        if self.criteria and not self.folder.protocol.takes_criteria:
+            name = self.folder.protocol.name
+            raise ConfigError(f"judge {self.folder.id} has protocol {name}; criteria are for protocol rubric alone")
 
     def __repr__(self) -> str:
         constitutions = ", ".join(constitution.id for constitution in self.constitutions)
@@ -160,7 +156,7 @@ class Judge:
         """
         constitutions = [constitution] if isinstance(constitution, Constitution) else list(constitution)
         judge_folder = load_judge_folder(folder)
-        if not constitutions and judge_folder.protocol != "rubric" and judge_folder.asks_by_principle:
+        if not constitutions and judge_folder.asks_by_principle and not judge_folder.protocol.takes_criteria:
             raise ConfigError(
                 f"judge {judge_folder.id} asks by a principle: expected a constitution, such as "
                 "constitution=load_constitution('helpful-honest')"
@@ -295,14 +291,25 @@ class Judge:
     ) -> list[Verdict]:
         blocks = [(answers, self._blocks(prompt, answers)) for answers in shown]
         questions = [
-            JudgeQuestion(prompt, answers, block, drawn, self._criteria(prompt, drawn), sample, key)
+            JudgeQuestion(
+                setup=self._setup,
+                prompt=prompt,
+                shown=answers,
+                blocks=block,
+                drawn=drawn,
+                criteria=self._criteria(prompt, drawn),
+                sample=sample,
+                key=key,
+            )
             for drawn in (self._principles(prompt, key) if by is None else by)
             for answers, block in blocks
             for sample in range(self.samples)
         ]
 
         async def ask(question: JudgeQuestion) -> list[Verdict]:
-            return self._builder.verdicts(question, await self._runner.ask(self._builder.build(question)))
+            reply = await self._asked.ask(question)
+            verdicts = self.folder.protocol.verdicts(reply.parsed, question)
+            return [self._signed(question, parsed, reply.origin) for parsed in verdicts]
 
         # The first is sent alone, so that its siblings find the shared beginning in a prefix cache.
         asked = [await ask(questions[0]), *await flow(questions[1:], ask, window=len(questions))]
@@ -322,16 +329,15 @@ class Judge:
         return self.folder.asks_by_principle and not self._own_criteria(prompt)
 
     def _own_criteria(self, prompt: Prompt) -> tuple[Criterion, ...]:
-        """The prompt's, or else the folder's; none for a judge that is no rubric."""
-        if self.folder.protocol != "rubric":
+        """The prompt's, or else the folder's; none for a judge that takes none."""
+        if not self.folder.protocol.takes_criteria:
             return ()
         own = self.criteria(prompt) if self.criteria else criteria_of(prompt.criteria)
         return tuple(own) or self.folder.criteria
 
     def _criteria(self, prompt: Prompt, drawn: DrawnPrinciple | None) -> tuple[Criterion, ...]:
-        if drawn and self.folder.protocol == "rubric":
-            return (criterion_of(drawn.principle),)
-        return self._own_criteria(prompt)
+        criterion = self.folder.protocol.criterion(drawn.principle) if drawn else None
+        return (criterion,) if criterion else self._own_criteria(prompt)
 
     def _orders(self, pair: tuple[Candidate, Candidate], key: str) -> list[tuple[Candidate, ...]]:
         orders: list[tuple[Candidate, ...]] = [pair, pair[::-1]]
@@ -344,22 +350,41 @@ class Judge:
 
     def _blocks(self, prompt: Prompt, shown: tuple[Candidate, ...]) -> Mapping[str, str]:
         names = ("answer_a", "answer_b") if self.unit == "pair" else ("candidate",)
-        return fenced(prompt, dict(zip(names, shown, strict=True)), self.folder)
+        return fenced(prompt, dict(zip(names, shown, strict=True)), self.folder.sees)
 
-    @cached_property
-    def _runner(self) -> QuestionRunner:
-        return QuestionRunner(self.folder, self.model, stops=self.stops)
-
-    @cached_property
-    def _builder(self) -> QuestionBuilder:
-        prefill = self.folder.prefill if self.model.takes_prefill else None
-        return QuestionBuilder(
-            folder=self.folder,
-            shows_choices=self.model.shows_choices,
-            prefill=prefill,
-            least_mass=self.min_label_mass,
+    def _signed(self, question: JudgeQuestion, parsed: Parsed, origin: Origin) -> Verdict:
+        """What was read, as a verdict of this judge."""
+        constitution = question.drawn.constitution.reference if question.drawn else None
+        return Verdict(
+            scale=parsed.scale or self.folder.scale,
+            prompt_id=question.prompt.id,
+            shown=tuple(candidate.id for candidate in question.shown),
+            value=parsed.value,
+            distribution=parsed.distribution,
+            bounded=parsed.bounded,
+            label_mass=parsed.label_mass,
+            reasoning=parsed.reasoning,
+            principle_id=question.drawn.id if question.drawn else None,
+            criterion=parsed.criterion,
             rater=self.name,
-            shots={constitution.id: worked_examples(constitution, self.folder) for constitution in self.constitutions},
+            sample=question.sample,
+            invalid=parsed.invalid,
+            origin=origin.model_copy(update={"constitution": constitution}),
+        )
+
+    @cached_property
+    def _asked(self) -> JudgeModel:
+        return JudgeModel(self.folder, self.model, least_mass=self.min_label_mass, stops=self.stops)
+
+    @cached_property
+    def _setup(self) -> QuestionSetup:
+        protocol, template = self.folder.protocol, self.folder.template
+        shown = self.constitutions if self.folder.shots else ()
+        return QuestionSetup(
+            templates=self.folder.templates,
+            shots={constitution.id: protocol.worked_examples(constitution, template) for constitution in shown},
+            prefill=self.folder.prefill if self.model.takes_prefill else None,
+            shows_choices=self.model.shows_choices,
             seed=self.seed,
             varying=self._varying(),
         )
@@ -373,51 +398,6 @@ class Judge:
             return frozenset({"candidate"})
         shown = {"answer_a", "answer_b"}
         return frozenset(varying | shown | (set() if self.settings.orders == "both" else {"conversation"}))
-
-
-def misfits(
-    folder: JudgeFolder,
-    model: str,
-    *,
-    shows_choices: bool | None,
-    scores_texts: bool | None,
-    constitutions: Iterable[Constitution],
-    samples: int,
-) -> Iterator[tuple[Literal["protocol", "samples"], str]]:
-    """What keeps a judge of this folder from asking a model, as predicates with the keys of the entry that are wrong.
-
-    What the model can do is None where only its provider knows.
-    """
-    if folder.needs_choices and shows_choices is False:
-        yield "protocol", f"reads token probabilities, and model {model} shows none; use protocol: verdict with samples"
-    if folder.is_likelihood and scores_texts is False:
-        yield (
-            "protocol",
-            f"reads the log-probability of a given answer, and model {model} returns none; use a local model, or a "
-            "server whose entry can say prompt_logprobs: true (vLLM)",
-        )
-    if folder.is_likelihood and (lacking := _without_opposite(constitutions)):
-        more = f" and {len(lacking) - MOST_LACKING} more" if len(lacking) > MOST_LACKING else ""
-        yield (
-            "protocol",
-            f"asks by each principle and its opposite, and {', '.join(lacking[:MOST_LACKING])}{more} "
-            f"{'has' if len(lacking) == 1 else 'have'} none; write `opposite:` there, or use another protocol",
-        )
-    if samples > 1 and folder.is_likelihood:
-        yield "samples", f"draws nothing, so that all samples are the same: found {samples}, expected 1"
-    elif samples > 1 and folder.choices(shown=bool(shows_choices)):
-        votes = "for votes use protocol: verdict"
-        yield "samples", f"reads all probabilities from one reply: found {samples} samples, expected 1; {votes}"
-
-
-def _without_opposite(constitutions: Iterable[Constitution]) -> list[str]:
-    """References of the principles that answers can be compared by and that have no opposite."""
-    return [
-        constitution.principle_reference(principle)
-        for constitution in constitutions
-        for principle in constitution.principles
-        if principle.compare and principle.opposite is None
-    ]
 
 
 def _candidate(prompt: Prompt, answer: Candidate | str) -> Candidate:

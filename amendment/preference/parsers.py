@@ -1,11 +1,11 @@
 """Read a judge's reply: a verdict, or the reason why there is none. Nothing is ever guessed.
 
 Covered: label-token probabilities, the label in words where a server shows none; one written verdict line; one JSON
-object; a score by the tokens 1 to 10 or by one line; yes or no; a ratio of likelihoods. Two verdicts, none, a refusal,
-or a reply that was cut at its limit are invalid: never a tie, never a default. A verdict that shares its line with
-other words is none, nor is one that breaks over two lines. A reply that quotes a verdict line of a candidate, as a line
-of its own, and then gives a verdict holds two: nobody can tell them apart, so it is invalid and asked for again. Not
-covered: a reply that quotes such a line and gives no verdict of its own; rubrics, see `rubrics`.
+object; a score by the tokens 1 to 10 or by one line; yes or no. Two verdicts, none, a refusal, or a reply that was cut
+at its limit are invalid: never a tie, never a default. A verdict that shares its line with other words is none, nor is
+one that breaks over two lines. A reply that quotes a verdict line of a candidate, as a line of its own, and then gives
+a verdict holds two: nobody can tell them apart, so it is invalid and asked for again. Not covered: a reply that quotes
+such a line and gives no verdict of its own; which protocol reads how, see `protocols`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from amendment.data.replies import json_objects
 from amendment.llm.requests import Reply
-from amendment.records import text_of
+from amendment.records import Scale, text_of
 
 LABELS = ("A", "B")
 VERDICTS = ("A", "B", "tie")
@@ -50,6 +50,10 @@ class Parsed(NamedTuple):
     """Labels that the provider did not list; their probability is an upper bound."""
     label_mass: float | None = None
     """Probability of all listed labels together."""
+    scale: Scale | None = None
+    """None: that of the protocol."""
+    criterion: str | None = None
+    """The id of the criterion that was judged, if it was one."""
 
     def require_mass(self, least_mass: float) -> Parsed:
         """The same, or invalid where the labels hold less than `least_mass` of the probability."""
@@ -57,14 +61,6 @@ class Parsed(NamedTuple):
             return self
         too_little = f"the labels hold {self.label_mass:.0%} of the probability, expected {least_mass:.0%} or more"
         return Parsed(invalid=too_little, label_mass=self.label_mass)
-
-
-class Parser(NamedTuple):
-    """A reader of replies."""
-
-    read: Callable[[Reply], Parsed]
-    form: str
-    """The expected form of a written verdict, quoted in the complaint about one that could not be read."""
 
 
 def unreadable(reply: Reply) -> str | None:
@@ -182,16 +178,6 @@ def _mass_problem(mass: Mapping[str, float], labels: str) -> str | None:
     return f"{labels} hold {total:.0%} of the probability, expected above 0% and 100% at most"
 
 
-# Likelihoods
-
-
-def read_likelihood_ratio(reply: Reply) -> Parsed:
-    """log p(answer | principle) - log p(answer | opposite), which stands in place of the reply's log-probability."""
-    if reply.scored_logprob is None or not math.isfinite(reply.scored_logprob):
-        return Parsed(invalid="the reply has no log-probability of the answer")
-    return Parsed(reply.scored_logprob)
-
-
 # Written lines
 
 _SPACE = r"[^\S\n]"
@@ -272,19 +258,3 @@ def read_verdict_json(reply: Reply) -> Parsed:
     if verdicts[0] not in VERDICTS:
         return Parsed(reasoning=reasoning, invalid="the verdict is none of A, B and tie")
     return Parsed(verdicts[0], None, reasoning)
-
-
-PARSERS: dict[str, Parser] = {
-    "label-tokens": Parser(read_label_tokens, "the one letter A or the one letter B, and nothing else"),
-    "verdict-line": Parser(
-        read_verdict_line, 'one line and nothing else, "Verdict: A", "Verdict: B" or "Verdict: tie"'
-    ),
-    "verdict-json": Parser(
-        read_verdict_json, 'one JSON object and nothing else, with the keys "reasoning" and "verdict" (A, B or tie)'
-    ),
-    "score": Parser(read_score, 'one line and nothing else, "Score: N", where N is a whole number from 1 to 10'),
-    "yes-no-line": Parser(read_yes_no, 'one line and nothing else, "Verdict: yes" or "Verdict: no"'),
-    "yes-no-tokens": Parser(read_yes_no_tokens, "the one word yes or the one word no, and nothing else"),
-    "likelihood": Parser(read_likelihood_ratio, "an answer with its log-probability"),
-}
-"""The readers of one verdict."""

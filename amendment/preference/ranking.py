@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from amendment.records import Record
 from amendment.statistics.intervals import Floats
 from amendment.statistics.logistic import Posterior, posterior
 from amendment.statistics.sides import side_of
@@ -51,6 +52,24 @@ class Ranked(NamedTuple):
     """P(first is better) of each pair that was asked, in the order of ids; None where it could not be read."""
     notes: tuple[str, ...]
     """The reasons why something is not determined; `all tied` where all answers are ties."""
+
+
+class Ranking(Record):
+    """The ranking of the candidates of one prompt."""
+
+    prompt_id: str
+    best: str | None = None
+    """The candidate's id; absent where answers that could not be read leave it open, or all comparisons were ties."""
+    worst: str | None = None
+    order: tuple[str, ...] | None = None
+    """Best first, where comparisons that could be read connect all of them."""
+    p_best: float | None = None
+    """P(`best` is the strongest)."""
+    comparisons: int
+    """Comparisons that were asked, or decided by people."""
+    possible: int
+    """Comparisons of every two candidates."""
+    notes: tuple[str, ...] = ()
 
 
 async def rank_adaptively(

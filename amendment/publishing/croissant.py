@@ -81,7 +81,7 @@ def croissant_text(
             record_set for config, splits in configs.items() for record_set in _sets(config, splits, files, folders)
         ],
     }
-    return json_text(content, is_ascii=False)
+    return json_text(content)
 
 
 def _sets(

@@ -7,7 +7,6 @@ Not covered: the ledger, whose entries have times, and reports that are written 
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -19,7 +18,7 @@ from amendment import __version__
 from amendment.constitutions import Constitution
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError, Problem
-from amendment.files import file_hash, json_text, write_text
+from amendment.files import file_hash, json_text, read_json, write_text
 from amendment.hashing import content_id
 from amendment.libraries import installed_versions
 from amendment.results import SUMMARY, without_samples
@@ -126,7 +125,7 @@ def write_manifest(
         "out of date": summary["out_of_date"],
         "files": _files(folder, notes.values()),
     }
-    text = json_text(manifest, is_ascii=False)
+    text = json_text(manifest)
     before = (folder / MANIFEST).read_bytes() if (folder / MANIFEST).is_file() else None
     if (folder / SIGNATURE).is_file() and before != text.encode():
         (folder / SIGNATURE).unlink()
@@ -141,7 +140,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder if folder.is_file() else folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = read_json(path)
     except OSError:
         hint = "expected a run's folder, such as runs/NAME, or a copy of a published dataset"
         raise ConfigError(f"{folder}: no {MANIFEST} here; {hint}. A run writes it at its end") from None
@@ -165,7 +164,7 @@ def _problem(path: Path, error: Any) -> Problem:
 def constitution_text(constitution: Constitution) -> str:
     """A constitution as JSON: the very content that its hash is of."""
     content = constitution.model_dump(mode="json", exclude={"extends"}, exclude_none=True, exclude_defaults=True)
-    return json_text(content, is_ascii=False)
+    return json_text(content)
 
 
 def _files(folder: Path, notes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

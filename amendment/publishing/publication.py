@@ -128,7 +128,7 @@ def prepare(
     }
     stages = run.outgoing.counts(run.manifest["stages"])
     shown = {"configuration": run.outgoing.configuration(), "stages": stages, "published": published}
-    manifest = json_text({**run.manifest, **shown}, is_ascii=False)
+    manifest = json_text({**run.manifest, **shown})
     files[MANIFEST] = run.outgoing.text(manifest)
     certificate = json.loads(files["certificate.json"]) if "certificate.json" in files else None
     body = run.outgoing.text(dataset_body(run, settings, configs, constitutions, certificate))

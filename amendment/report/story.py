@@ -11,10 +11,10 @@ from typing import Literal, NamedTuple
 
 from amendment.data.pseudonyms import MAYBE_PEOPLE, portable
 from amendment.preference.aggregate import aggregate_verdicts, person_votes, rater_votes
-from amendment.preference.checked import DECISIVE, VerifiedAnswer, passes_all
-from amendment.preference.hints import HINTED
+from amendment.preference.draws import HINTED
 from amendment.preference.pairs import DECIDED_BY
 from amendment.preference.readings import by_comparison
+from amendment.preference.verifiers import DECISIVE, VerifiedAnswer, passes_all
 from amendment.records import (
     Candidate,
     Comparison,

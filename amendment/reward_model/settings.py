@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from amendment.errors import ConfigError
 from amendment.files import read_json
 from amendment.training import PairTrainerSettings
+from amendment.training.settings import PairsConfig
 
 META = "reward_meta.json"
 CENTRE = 0.01
@@ -22,6 +23,13 @@ class RewardSettings(PairTrainerSettings):
 
     learning_rate: float = Field(default=1e-5, gt=0, le=1)
     """Peak learning rate of the optimiser. With `lora` the default is four times as high."""
+
+
+class RewardModelConfig(PairsConfig, RewardSettings):
+    """A reward model."""
+
+    base: str
+    """base, sft, or a model as `provider: local` takes it (folder, Hub id, GGUF file, `smollm2-135m-instruct`)."""
 
 
 class Temperature(BaseModel):

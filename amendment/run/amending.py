@@ -24,19 +24,20 @@ from amendment.calibration.amending import (
     rule_tests,
     similarity,
 )
-from amendment.calibration.labelling import SAMPLE, SPOT_CHECK
+from amendment.calibration.labelling import OPEN, SAMPLE, SPOT_CHECK
 from amendment.calibration.samples import SampledItem
 from amendment.calibration.store import Labels
 from amendment.constitutions import Constitution, Principle, load_constitution, write_constitution
 from amendment.data.pseudonyms import Pseudonyms
 from amendment.errors import ConfigError, DataError, Paused, Transient
-from amendment.files import json_object, json_text, write_text
+from amendment.files import json_object, write_json
 from amendment.hashing import HASH_PREFIX, content_id
 from amendment.keys import redact_logs
 from amendment.llm.concurrency import STAGE
 from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder
 from amendment.preference.aggregate import person_votes, weightings_of
 from amendment.preference.readings import by_comparison
+from amendment.preference.settings import JudgingConfig
 from amendment.publishing.manifest import read_manifest
 from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
 from amendment.run.context import RunContext
@@ -47,8 +48,7 @@ from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.overrides import override
 from amendment.run.terms import keys_of
 from amendment.simulator import BANNER
-from amendment.stages.judging import JudgingConfig, candidate_tables
-from amendment.stages.labels import OPEN
+from amendment.stages import run_tables
 from amendment.text import cell, plain, table
 from amendment.yamlfile import did_you_mean, read_yaml, validate
 
@@ -156,7 +156,7 @@ def amend_run(
     (written / "constitution.yaml").unlink(missing_ok=True)
     if new:
         write_constitution(new, written / "constitution.yaml")
-    write_text(written / "evidence.json", json_text(document, is_ascii=False))
+    write_json(written / "evidence.json", document)
     return Amended(written, new, document, sent)
 
 
@@ -232,7 +232,7 @@ class _Amending:
         votes = person_votes(workspace.rows(OPEN, Verdict))
         sample = [item for item in workspace.rows(SAMPLE, SampledItem) if item.comparison_id in votes]
         texts = {prompt.id: prompt for prompt in workspace.rows("inputs/prompts", Prompt)}
-        tables = candidate_tables(self.config)
+        tables = run_tables(self.config).answers
         answers = {answer.id: answer for table in tables for answer in workspace.rows(table, Candidate)}
         own = [
             verdict

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from amendment.constitutions import load_constitution
+from amendment.constitutions import Constitution, load_constitution
 from amendment.data.ballots import UNKNOWN
 from amendment.data.inputs import StreamedInputs, read_into
 from amendment.data.source_rows import is_cut
@@ -26,7 +26,6 @@ from amendment.llm.functions import ModelFunction, name_of
 from amendment.llm.opening import check_model
 from amendment.llm.specs import FUNCTION, able, located, thinks
 from amendment.preference import load_judge_folder
-from amendment.preference.judge import misfits
 from amendment.run.money import asking_stages, price_table, unbounded, unpriced
 from amendment.run.references import (
     PromptsSeen,
@@ -41,8 +40,7 @@ from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.overrides import override
 from amendment.run.runfile.retired import retired_settings
 from amendment.stages import stages_of
-from amendment.stages.contract import Ask, ConfigProblem, ConfigWarning
-from amendment.stages.inputs import unknown_raters
+from amendment.stages.contract import Ask, ConfigProblem, ConfigWarning, unknown_raters
 from amendment.text import plain
 from amendment.yamlfile import Document, as_document, capped, did_you_mean, parts, read_yaml, texts, validate
 
@@ -334,13 +332,11 @@ def _judge_problem(loaded: LoadedRun, ask: Ask) -> Iterator[ConfigProblem | Conf
         yield from (((*place, "protocol"), str(problem)) for problem in fault.problems)
         return
     spec = loaded.config.models.get(entry.model)
-    constitutions = []
-    if folder.is_likelihood:
-        with suppress(ConfigError):  # a constitution that cannot be read is reported where it is named
-            constitutions = [load_constitution(name, base=loaded.base) for name in loaded.config.constitution]
+    constitutions: list[Constitution] = []
+    with suppress(ConfigError):  # a constitution that cannot be read is reported where it is named
+        constitutions = loaded.config.constitutions_in(loaded.base)
     while_thinking = ", while it thinks (effort, thinking_budget)," if getattr(spec, "thinks", False) else ""
-    for key, message in misfits(
-        folder,
+    for key, message in folder.protocol.misfits(
         f"{entry.model}{while_thinking}",
         shows_choices=able(spec, "shows_choices"),
         scores_texts=able(spec, "scores_texts"),
@@ -349,7 +345,7 @@ def _judge_problem(loaded: LoadedRun, ask: Ask) -> Iterator[ConfigProblem | Conf
     ):
         yield (*place, key), f"{entry.protocol} {message}"
     limit = getattr(spec, "max_tokens", None) or ROOM_TO_THINK
-    if limit < ROOM_TO_THINK and thinks(spec) and not (folder.needs_choices or folder.is_likelihood):
+    if limit < ROOM_TO_THINK and thinks(spec) and folder.protocol.writes:
         yield ConfigWarning(
             ("models", entry.model, "max_tokens"),
             f"{entry.model} thinks before each verdict, within the same limit: found {limit:,}, expected "

@@ -6,13 +6,13 @@ A share that was not measured fails. Not covered: the interval; a condition is a
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from amendment.errors import AmendmentError, ConfigError, Problem
+from amendment.files import read_json
 from amendment.text import plain
 from amendment.yamlfile import did_you_mean
 
@@ -67,7 +67,7 @@ def evaluation_of(folder: Path) -> tuple[Mapping[str, Any], list[str]]:
     """The counts and the lines of a run's evaluation. Raises ConfigError for another folder, AmendmentError where the
     run is not that far."""
     try:
-        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        summary = read_json(folder / SUMMARY)
         counts, lines = summary["stages"].get("evaluate"), summary["lines"].get("evaluate", [])
     except FileNotFoundError:
         raise AmendmentError(f"{folder}: found no {SUMMARY}; finish the run with amendment run") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import ExitStack, aclosing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
@@ -21,12 +21,12 @@ from amendment.llm.prices import Price, PriceTable
 from amendment.llm.specs import LocalSpec, ModelSpec, found_folder, located
 from amendment.llm.trust import Trust
 from amendment.llm.weights import weights_state
+from amendment.preference.verifiers import Verifier, verifier_rules
 from amendment.records import Candidate, Prompt
 from amendment.run.money import open_budget, price_table, prices_of, spent_before
 from amendment.run.progress import Progress
 from amendment.run.runfile.config import RunFile
 from amendment.stages.contract import dump
-from amendment.stages.verify import verifier_rules
 from amendment.sync import run_sync
 from amendment.text import plain
 
@@ -100,7 +100,7 @@ class RunContext:
 
     @property
     def rules(self) -> tuple[Constitution, ...]:
-        return (*self.constitutions, *verifier_rules(self.config))
+        return (*self.constitutions, *verifier_rules(self.config.parts(Verifier)))
 
     @property
     def calls(self) -> Calls:
@@ -108,16 +108,13 @@ class RunContext:
         if self._outer:
             return self._outer.calls
         if self._calls is None:
-            ledger = Ledger(self.workspace.folder / "ledger.sqlite")
-            absorb_shards(ledger)
             usd = self.config.budget.usd if self.config.budget else None
-            budget = open_budget(usd, ledger, self._specs, self._prices, self._table)
-            self._calls = Calls(
-                ledger,
-                budget=budget,
-                returned=ledger.models(),
-                **self.patience._asdict(),
-            )
+            with ExitStack() as opened:
+                ledger = opened.enter_context(Ledger(self.workspace.folder / "ledger.sqlite"))
+                absorb_shards(ledger)
+                budget = open_budget(usd, ledger, self._specs, self._prices, self._table)
+                self._calls = Calls(ledger, budget=budget, returned=ledger.models(), **self.patience._asdict())
+                opened.pop_all()  # `Calls` closes it
         return self._calls
 
     @cached_property

@@ -14,7 +14,7 @@ from typing import Any
 
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError, LedgerError
-from amendment.files import file_hash, json_text, write_text
+from amendment.files import file_hash, write_json
 from amendment.hashing import content_id
 from amendment.results import Result
 from amendment.stages import stages_of
@@ -123,7 +123,7 @@ class RunFolder(Workspace):
         artefacts = {name: [self._stamp(name), self._content(name)] for name in made.artefacts}
         found = {"result": made.result.to_json()} if isinstance(made.result, Result) else {"counts": made.result}
         note = {"format": STAGE_FORMAT, "key": self.key(stage), "artefacts": artefacts, **found}
-        write_text(self.folder / "stages" / f"{stage.name}.json", json_text(note))
+        write_json(self.folder / "stages" / f"{stage.name}.json", note)
 
     def _files(self, artefact: str) -> list[Path]:
         path = self.path(artefact)

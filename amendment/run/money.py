@@ -23,9 +23,10 @@ from amendment.llm.provider import RULES
 from amendment.llm.requests import Request, Tokens, most_tokens
 from amendment.llm.specs import AnthropicSpec, ModelSpec, OpenAISpec, RegisteredSpec
 from amendment.preference import load_judge_folder
+from amendment.preference.settings import JudgeEntry
 from amendment.run.runfile.config import RunFile
 from amendment.stages import stages_of
-from amendment.stages.contract import Ask, JudgeEntry
+from amendment.stages.contract import Ask
 
 
 def asking_stages(config: RunFile) -> list[str]:
@@ -77,7 +78,7 @@ def _writes(judge: JudgeEntry, base: Path) -> bool:
     """Return whether a judge's verdict is a text of any length. A judge that cannot be read is reported elsewhere."""
     try:
         folder = load_judge_folder(judge.protocol, base=base)
-        return not (folder.needs_choices or folder.is_likelihood)
+        return folder.protocol.writes
     except ConfigError:
         return False
 
@@ -141,9 +142,7 @@ def _unpaid(
         by_model.setdefault((getattr(spec, "host", ""), shown_name(spec)), []).append(prices[name])
     out = {batch.number for batch in ledger.batches()}
     for call in ledger.open_attempts([kind for kind, rule in RULES.items() if rule.may_be_paid]):
-        body = ledger.body(call.request)
-        assert body is not None  # it was written down together with the attempt
-        request = Request.from_json(json.loads(body))
+        request = Request.from_json(json.loads(ledger.body_of(call)))
         model_prices = by_model.get((request.host, request.model)) or _gone(request, prices, table)
         unpaid = [
             _Unpaid(call, most_tokens(request), price, call.batch in out) for price in model_prices if price is not None

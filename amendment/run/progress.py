@@ -1,4 +1,4 @@
-"""Progress of a run: live lines on a terminal, bars in a notebook, a plain line now and then elsewhere, or a function.
+"""Progress of a run: live lines on a terminal, a plain line now and then elsewhere, or a function.
 
 Covered: calls done of planned, their rate, the time left, spending, retries, rate limits, timeouts, refusals, and what
 is waited for. Shown in the thread that called the run. Not covered: what a stage found; see `summary`.
@@ -13,14 +13,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
 
 from amendment.text import plain
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
+    from rich.console import Group
 
     from amendment.llm.client import Calls
     from amendment.llm.concurrency import Tally
@@ -34,7 +33,6 @@ SECONDS_OF_RATE = 60.0
 """A rate is that of the last so many seconds."""
 SECONDS_OF_FAULT = 30.0
 """How long the last fault is shown."""
-SECONDS_BETWEEN_FRAMES = 0.2
 MOST_WAITS = 3
 """Lines about what is waited for that are shown at once."""
 WIDEST_TITLE, WIDEST_BAR = 28, 30
@@ -232,85 +230,29 @@ class _Pace:
         return True
 
 
-_SCREEN = Lock()
-"""Held by the run whose lines change in place; others of the process print plain lines meanwhile."""
-
-
 class LiveProgress(LineProgress):
     """Lines that change in place at the end of a terminal, one for each active stage; nothing is wider than it."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._made: Console | None = None
-
-    @property
-    def _console(self) -> Console:
         from rich.console import Console
 
-        self._made = self._made or Console(stderr=True, highlight=False)
-        return self._made
+        super().__init__()
+        self._console = Console(stderr=True, highlight=False)
 
     def say(self, line: str) -> None:
         self._console.print(line, markup=False, emoji=False, overflow="fold")
 
     @contextmanager
     def watch(self, tallies: Sequence[Tally], calls: Calls) -> Iterator[Callable[[], None]]:
-        if not _SCREEN.acquire(blocking=False):
-            with super().watch(tallies, calls) as lines:
-                yield lines
-            return
-        try:
-            with self._live(tallies, calls) as show:
-                yield show
-        finally:
-            _SCREEN.release()
-
-    @contextmanager
-    def _live(self, tallies: Sequence[Tally], calls: Calls) -> Iterator[Callable[[], None]]:
         from rich.live import Live
 
-        views, drawn = [_View(tally, calls) for tally in tallies], 0.0
-        live_lines = Live(
-            console=self._console,
-            auto_refresh=False,
-            transient=True,
-            redirect_stdout=sys.stdout.isatty(),  # a program's own output may be on its way to a file
-        )
-        with self._closing(views, calls), live_lines as live:
-
-            def show() -> None:
-                nonlocal drawn
-                if time.monotonic() - drawn >= SECONDS_BETWEEN_FRAMES:
-                    live.update(_frame([view.event() for view in views], self._console.width), refresh=True)
-                    drawn = time.monotonic()
-
-            show()
-            yield show
-
-
-class NotebookProgress(LineProgress):
-    """A bar for each stage, by tqdm."""
-
-    @contextmanager
-    def watch(self, tallies: Sequence[Tally], calls: Calls) -> Iterator[Callable[[], None]]:
-        from tqdm.auto import tqdm  # type: ignore[import-untyped]
-
         views = [_View(tally, calls) for tally in tallies]
-        bars: list[Any] = [tqdm(total=view.tally.total, desc=view.tally.title) for view in views]
-
-        def show() -> None:
-            for view, bar in zip(views, bars, strict=True):
-                event = view.event()
-                bar.set_postfix_str(", ".join([*_counts(event), *event.waits]), refresh=False)
-                bar.total, bar.n = event.total, event.done
-                bar.refresh()
-
-        try:
-            yield show
-        finally:
-            show()
-            for bar in bars:
-                bar.close()
+        is_screen = sys.stdout.isatty()  # otherwise a program's own output is on its way to a file
+        with (
+            self._closing(views, calls),
+            Live(_frame(views), console=self._console, transient=True, redirect_stdout=is_screen) as live,
+        ):
+            yield lambda: live.update(_frame(views))
 
 
 class CallbackProgress(QuietProgress):
@@ -339,24 +281,21 @@ class CallbackProgress(QuietProgress):
 
 
 def open_progress(function: Callable[[ProgressEvent], None] | None = None) -> Progress:
-    """The progress for this place: the function, if given; bars in a notebook, live lines on a terminal, else lines."""
+    """The progress for this place: the function, if given; live lines on a terminal, else lines."""
     if function:
         return CallbackProgress(function)
-    if _is_notebook():
-        return NotebookProgress()
     can_move = os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
     return LiveProgress() if sys.stderr.isatty() and can_move else LineProgress()
 
 
-def _is_notebook() -> bool:
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return hasattr(shell, "kernel")
-
-
-def _frame(events: Sequence[ProgressEvent], width: int) -> Text:
+def _frame(views: Sequence[_View]) -> Group:
     """A header with the spending, a line for each stage, and what is waited for. Faults get columns as they come."""
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
     from rich.text import Text
 
+    events = [view.event() for view in views]
     columns = {
         "calls": [_share(event) for event in events],
         "rate": [_rate(event.per_second) if event.calls > event.cached else "" for event in events],
@@ -367,27 +306,18 @@ def _frame(events: Sequence[ProgressEvent], width: int) -> Text:
         "refusals": [f"{event.refusals:,}" for event in events],
     }
     shown = {head: cells for head, cells in columns.items() if head in ("calls", "rate", "left") or set(cells) != {"0"}}
-    widths = {head: max(len(head), *map(len, cells)) for head, cells in shown.items()}
-    room = width - sum(widths.values()) - len(widths)
-    longest = max(len(text) for text in (_spending(events[0]), *(event.stage for event in events)))
-    title = max(min(longest, WIDEST_TITLE, room), 6)
-    bar = max(min(WIDEST_BAR, room - title - 1), 0)
-    rows = [(_spending(events[0]), "", [*shown])]
-    for number, event in enumerate(events):
-        full = round(bar * event.done / event.total) if event.total else bar
-        rows.append((event.stage, "━" * full, [cells[number] for cells in shown.values()]))
-    lines = []
-    for text, done, cells in rows:
-        line = Text(text, style="bold")
-        line.truncate(title, overflow="ellipsis", pad=True)
-        line.append(f" {done:{bar}}" if bar else "", style="not bold green")
-        line.append("".join(f" {cell:>{widths[head]}}" for head, cell in zip(shown, cells, strict=True)), "not bold")
-        lines.append(line)
-    waits = dict.fromkeys(wait for event in events for wait in event.waits)
-    lines += [Text(wait, style="yellow") for wait in list(waits)[:MOST_WAITS]]
-    for line in lines:
-        line.truncate(width, overflow="ellipsis")
-    return Text("\n", no_wrap=True).join(lines)
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(max_width=WIDEST_TITLE)
+    table.add_column(max_width=WIDEST_BAR)
+    for _ in shown:
+        table.add_column(justify="right", no_wrap=True)
+    texts = [_spending(events[0]), *(event.stage for event in events)]
+    head, *titles = (Text(text, "bold", no_wrap=True, overflow="ellipsis") for text in texts)
+    table.add_row(head, "", *shown)
+    for title, event, *cells in zip(titles, events, *shown.values(), strict=True):
+        table.add_row(title, ProgressBar(total=event.total or 1, completed=event.done), *cells)
+    waits = list(dict.fromkeys(wait for event in events for wait in event.waits))[:MOST_WAITS]
+    return Group(table, *[Text(wait, "yellow", no_wrap=True, overflow="ellipsis") for wait in waits])
 
 
 def _counts(event: ProgressEvent) -> list[str]:
@@ -410,13 +340,8 @@ def _faults(of: ProgressEvent | Tally) -> list[str]:
 def _share(event: ProgressEvent) -> str:
     """Calls done of planned; the plan is an estimate until all items have ended."""
     if not event.planned:
-        return _short(event.calls)
-    return f"{_short(event.calls)}/{'' if event.done == event.total else '~'}{_short(event.planned)}"
-
-
-def _short(count: int) -> str:
-    """A count; in thousands from a hundred thousand on."""
-    return f"{count:,}" if count < 100_000 else f"{count // 1000:,}k"
+        return f"{event.calls:,}"
+    return f"{event.calls:,}/{'' if event.done == event.total else '~'}{event.planned:,}"
 
 
 def _spending(event: ProgressEvent) -> str:
@@ -430,9 +355,4 @@ def _rate(per_second: float) -> str:
 
 
 def _time(seconds: float) -> str:
-    """Seconds in the two largest units, such as 1h05m."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours:,}h{minutes:02}m"
-    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
+    return str(timedelta(seconds=round(seconds)))

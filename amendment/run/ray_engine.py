@@ -33,8 +33,7 @@ from amendment.llm.concurrency import Tally
 from amendment.llm.ledger import Ledger, absorb_shards
 from amendment.llm.ledger_reading import SHARDS, Reader
 from amendment.llm.trust import Trust
-from amendment.preference.folder import PROTOCOLS, Protocol
-from amendment.preference.parsers import PARSERS, Parser
+from amendment.preference.protocols import PROTOCOLS, JudgeProtocol
 from amendment.run.context import Patience, RunContext
 from amendment.run.engine import assemble
 from amendment.run.progress import QuietProgress
@@ -83,8 +82,7 @@ class _Job(NamedTuple):
     stages: tuple[str, ...]
     word: str
     """The content of SEEN, and the name of the desk."""
-    parsers: dict[str, Parser]
-    protocols: dict[str, Protocol]
+    protocols: dict[str, JudgeProtocol]
     """With registered ones, which a worker does not have on its own."""
 
 
@@ -133,7 +131,7 @@ def _pool(ray: Any, context: RunContext, stages: Sequence[str]) -> Iterator[Else
     calls, folder = context.calls, context.workspace.folder.resolve()
     count = _count(part.workers, part.gpus, ray.cluster_resources())
     base, word = context.base.resolve(), secrets.token_hex(8)
-    job = _Job(context.config, base, folder, context.patience, tuple(stages), word, PARSERS, PROTOCOLS)
+    job = _Job(context.config, base, folder, context.patience, tuple(stages), word, PROTOCOLS)
     write_text(folder / SEEN, job.word)
     calls.ledger.settle()
     strategies: Any = import_module("ray.util.scheduling_strategies")
@@ -212,7 +210,6 @@ class _Worker:
     def __init__(self, job: _Job, number: int) -> None:
         self._fault: AmendmentError | None = None
         redact_logs(*(os.environ[name] for name in job.config.key_variables if os.environ.get(name)))
-        PARSERS.update(job.parsers)
         PROTOCOLS.update(job.protocols)
         try:
             self._context = _WorkerContext(job, number)

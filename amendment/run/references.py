@@ -10,20 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from amendment.constitutions import Constitution, Principle, eligible_principles
+from amendment.curation.settings import DatasetConfig
 from amendment.data.sources import FileSource
+from amendment.evaluation.settings import EvaluateConfig, has_own_prompts
 from amendment.llm.specs import RegisteredSpec
+from amendment.preference.settings import JudgingConfig
+from amendment.preference.verifiers import Verifier, verifier_rules
 from amendment.records import Prompt, text_of
 from amendment.report.before_use import FEWEST_PAIRS
 from amendment.run.engine import DependencyCycle, in_order
 from amendment.run.runfile.config import RunFile
 from amendment.simulator import knows
-from amendment.stages import STAGES, stages_of
+from amendment.stages import STAGES, run_tables, stages_of
 from amendment.stages.contract import ConfigProblem, ConfigWarning, Stage
-from amendment.stages.evaluation import has_own_prompts
 from amendment.stages.generate import GenerateConfig
-from amendment.stages.judging import JudgingConfig
-from amendment.stages.pairs import DatasetConfig, has_pairs
-from amendment.stages.verify import Verifier, verifier_rules
+from amendment.stages.tables import Role
 from amendment.yamlfile import did_you_mean
 
 NO_INPUT = "the run has no input; add prompts, candidates from a file, pairs or verdicts"
@@ -40,11 +41,12 @@ _TEXTS = {"revise": "revise", "judge": "compare"}
 def reference_problems(config: RunFile) -> Iterator[ConfigProblem]:
     """Everything that the file cannot mean, each with its place in the file."""
     stages = stages_of(config)
-    trained = {name.removeprefix("models/") for stage in stages for name in stage.writes if name.startswith("models/")}
+    tables = run_tables(config)
+    trained = {name.removeprefix("models/") for name in tables.roles if name.startswith("models/")}
     for name in config.models:
         if name in trained.union(config.policies):
             yield ("models", name), f"{name!r} is the name of a stage; call the model something else"
-    yield from _models(config, stages, trained)
+    yield from _models(config, stages, tables.of(Role.POLICY))
     own = {stage.name: [*stage.problems()] for stage in stages}
     yield from (note for notes in own.values() for note in notes)
     asking = [ask for stage in stages for ask in stage.asks() if ask.role in ("revise", "judge")]
@@ -80,11 +82,11 @@ def only_lends_models(config: RunFile) -> bool:
     return bool(config.models) and all(rest)
 
 
-def _models(config: RunFile, stages: Sequence[Stage], trained: set[str]) -> Iterator[ConfigProblem]:
+def _models(config: RunFile, stages: Sequence[Stage], policies: Sequence[str]) -> Iterator[ConfigProblem]:
     """Names of models that are not under `models`, and policies that no stage of the run makes."""
     for ask in dict.fromkeys(ask for stage in stages for ask in stage.asks()):
         if ask.model in config.policies:
-            if ask.model not in trained:
+            if f"models/{ask.model}" not in policies:
                 yield ask.place, f"the run has no stage {ask.model!r}; add it, or name a model under models"
         elif ask.model not in config.models:
             names = ", ".join(config.models) or "none"
@@ -96,7 +98,7 @@ def _nothing_to_publish(config: RunFile, trained: set[str]) -> Iterator[ConfigPr
     """Report what `publish` names and no stage makes."""
     if not config.publish:
         return
-    if not has_pairs(config):
+    if "dataset/train" not in run_tables(config):
         yield ("publish",), "the run makes no dataset that could be published; add judging, or pairs"
     for name in config.publish.models:
         if name not in trained:
@@ -142,7 +144,7 @@ def pair_warnings(config: RunFile, prompts: int) -> Iterator[ConfigWarning]:
     if not any(stage.model_title and "dataset/train" in stage.reads for stage in stages):
         return
     share = dataset.test_share
-    if share > 0.5 and not has_own_prompts(config):
+    if share > 0.5 and not has_own_prompts(config.part(EvaluateConfig)):
         most = f"{share:.0%} of the prompts, and so most of the pairs, are held out from training"
         yield ConfigWarning(("dataset", "test_share"), f"{most}; lower it")
     trained = round((1 - share) * prompts)
@@ -154,7 +156,7 @@ def pair_warnings(config: RunFile, prompts: int) -> Iterator[ConfigWarning]:
 
 def scope_warnings(config: RunFile, rules: Sequence[Constitution], scopes: Sequence[Scope]) -> Iterator[ConfigWarning]:
     """Principles that no prompt selects; where principles name categories, those of prompts that none of them names."""
-    verifiers = verifier_rules(config)
+    verifiers = verifier_rules(config.parts(Verifier))
     for index, rule in enumerate(verifiers[0].principles if scopes and verifiers else ()):
         if why := _never_applies(rule, scopes):
             yield ConfigWarning(("verify", index), f"checks no answer: {why}")
@@ -221,7 +223,7 @@ class PromptsSeen:
     whether verifiers can read their known answers."""
 
     def __init__(self, config: RunFile) -> None:
-        self._verifiers = [rule for rules in verifier_rules(config) for rule in rules.principles]
+        self._verifiers = [rule for rules in verifier_rules(config.parts(Verifier)) for rule in rules.principles]
         self._answers: list[list[str | None]] = [[] for _ in self._verifiers]
         """Of known answers, by verifier: why one cannot be read, or None."""
         self._scopes: dict[Scope, None] = {}

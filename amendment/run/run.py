@@ -135,8 +135,8 @@ class Run(AbstractContextManager["Run"]):
         """A run of this file, in runs/NAME unless another folder is named. Raises ConfigError with all mistakes.
 
         `models` are functions that answer for entries with the provider `function`, by the entry's name.
-        `progress` is a function that takes events; without one, progress is shown as on the command line, and in a
-        notebook as bars; `QuietProgress()` shows nothing. `overrides` are `a.b=value` texts; `limit` takes only the
+        `progress` is a function that takes events; without one, progress is shown as on the command line;
+        `QuietProgress()` shows nothing. `overrides` are `a.b=value` texts; `limit` takes only the
         first so many rows of each source, and is a run of its own, in runs/NAME.limit-N; `patience` says how long
         faults of a provider are waited for, `terms` what this start is allowed to do; `trust_hosts` are hosts other
         than the vendors' that may be sent their keys.

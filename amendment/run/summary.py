@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from amendment import __version__
-from amendment.files import json_text, write_text
+from amendment.files import read_json, write_json, write_text
 from amendment.llm.client import Calls
 from amendment.llm.ledger_reading import Reader
 from amendment.report.before_use import harm_lines, pair_facts, too_few
@@ -18,10 +17,10 @@ from amendment.results import SUMMARY, Result, Summary
 from amendment.run.engine import RunFolder, RunStage
 from amendment.run.runfile.config import RunFile
 from amendment.stages import stages_of
-from amendment.stages.endings import LOSSES
+from amendment.stages.contract import simulated_banner
 from amendment.stages.kinship import kinship_warnings
 from amendment.stages.pairs import revision_notes
-from amendment.stages.shown import simulated_banner
+from amendment.stages.tables import LOSSES
 from amendment.text import cell, plain, table
 
 
@@ -60,7 +59,7 @@ def write_summary(
     )
     content = summary.to_json()
     content["stages"] |= counts
-    write_text(workspace.folder / SUMMARY, json_text(content))
+    write_json(workspace.folder / SUMMARY, content)
     spent = spending_lines(over_all_starts(spending))
     page = [*_page(config, summary), *(["## calls", "", *spent, ""] if spent else [])]
     write_text(workspace.folder / "summary.md", "\n".join(page))
@@ -145,7 +144,7 @@ def write_spending(folder: Path, calls: Calls, *, pairs: int | None, possibly_pa
     """
     spending = {**_spending_of(calls.ledger, pairs=pairs), "possibly paid usd": possibly_paid}
     spending["notices"] = dict(calls.notices)
-    write_text(folder / "spending.json", json_text(spending))
+    write_json(folder / "spending.json", spending)
     return spending
 
 
@@ -189,7 +188,7 @@ def less_than_spent(ledger: Reader) -> list[str] | None:
     file. A ledger only grows, so a smaller sum means that rows were changed or deleted."""
     now = _spending_of(ledger, pairs=None)["total"]
     try:
-        before = json.loads((ledger.path.parent / "spending.json").read_text(encoding="utf-8"))["total"]
+        before = read_json(ledger.path.parent / "spending.json")["total"]
         less = [name for name in _SUMS if now[name] < before[name] - 1e-9]  # sums of floats
         return [f"spending.json counts {before[name]:.6g} {name}, but the ledger has {now[name]:.6g}" for name in less]
     except (OSError, ValueError, KeyError, TypeError):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amendment.errors import ConfigError
-from amendment.files import json_text, write_text
+from amendment.files import write_json
 from amendment.hashing import content_id
 from amendment.llm.ledger_reading import Reader
 from amendment.llm.specs import AnthropicSpec, OpenAISpec
@@ -150,7 +150,7 @@ def remember_settings(wanted: Sequence[RunStage], folder: Path, given: Mapping[s
     now = {stage.name: content_id(dict(stage.settings)) for stage in wanted}
     settings = {**before, **now, GIVEN: given}
     if settings != before:
-        write_text(folder / REMEMBERED, json_text(settings))
+        write_json(folder / REMEMBERED, settings)
 
 
 def _altered(stages: Sequence[RunStage], folder: Path) -> list[str] | None:

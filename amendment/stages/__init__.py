@@ -22,9 +22,10 @@ from amendment.stages.rounds import RoundsStage
 from amendment.stages.sft import SftStage
 from amendment.stages.shortcuts import ShortcutsStage
 from amendment.stages.spot_check import SpotCheckStage
+from amendment.stages.tables import RunTables
 from amendment.stages.verify import VerifyStage
 
-__all__ = ["STAGES", "stages_of"]
+__all__ = ["STAGES", "run_tables", "stages_of"]
 
 STAGES: tuple[type[Stage], ...] = (
     GenerateStage,
@@ -55,5 +56,16 @@ STAGES: tuple[type[Stage], ...] = (
 
 
 def stages_of(settings: RunSettings) -> list[Stage]:
-    """The stages that a run file has."""
-    return [stage for kind in STAGES for stage in kind.of(settings)]
+    """Return the stages that a run file has, each with the tables of this run that it reads."""
+    stages = [stage for kind in STAGES for stage in kind.of(settings)]
+    roles = {role for stage in stages for role in stage.roles.values()}
+    stages = [stage for stage in stages if not stage.needs or not roles.isdisjoint(stage.needs)]
+    tables = RunTables({name: role for stage in stages for name, role in stage.roles.items()})
+    for stage in stages:
+        stage.join(tables)
+    return stages
+
+
+def run_tables(settings: RunSettings) -> RunTables:
+    """Return the tables and models that the stages of a run file make."""
+    return stages_of(settings)[0].tables

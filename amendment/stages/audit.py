@@ -23,15 +23,26 @@ from amendment.audit.figures import Section
 from amendment.audit.inputs import AuditInputs, read_votes, votes_of_run
 from amendment.audit.label_mass import mass_section
 from amendment.audit.probes import ProbeAnswers, probe_report
+from amendment.audit.probing import ANSWERS, probe_rows
 from amendment.audit.sections import probe_sections, sections
 from amendment.audit.single import SingleLabels, label_certificate, read_labels
 from amendment.audit.studies import study_of
 from amendment.audit.text import certificate_lines
 from amendment.audit.variants import probe_json, variant_agreements, variant_sections
 from amendment.audit.votes import ComparisonInfo, Vote
-from amendment.calibration.labelling import ASKED, SAMPLE
+from amendment.calibration.gate import (
+    GATE,
+    GATE_FORMAT,
+    certified_report,
+    failed_gates,
+    gate_counts,
+    gates_of,
+    write_gate,
+)
+from amendment.calibration.labelling import ASKED, CALIBRATOR, OPEN, PROBABILITIES, SAMPLE, SEALED
 from amendment.calibration.report import SpotCheck, certificate_part, gate_section, spot_check_sections
 from amendment.calibration.samples import ExportedProbability, SampledItem, SpotCheckSettings
+from amendment.curation.construction import Contrast
 from amendment.data.pseudonyms import Outgoing, Pseudonyms
 from amendment.data.replies import MOST_UNREAD
 from amendment.data.source_rows import fact_name, source_state
@@ -42,25 +53,11 @@ from amendment.errors import ConfigError
 from amendment.files import read_json, write_json, write_text
 from amendment.llm.ledger_reading import Reader
 from amendment.preference.checked import check_lines
+from amendment.preference.settings import REPORT, JudgingConfig
 from amendment.records import LABELLERS, Candidate, Prompt, Verdict
-from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
-from amendment.stages.construct import Contrast
-from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, dump
-from amendment.stages.gate import (
-    GATE_FORMAT,
-    certified_report,
-    failed_gates,
-    gate_counts,
-    gate_tables,
-    gates_of,
-    is_audited,
-    write_gate,
-)
+from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, dump, simulated_banner
 from amendment.stages.inputs import files_read
-from amendment.stages.judging import REPORT, JudgingConfig, candidate_tables
-from amendment.stages.labels import OPEN, SEALED
-from amendment.stages.probes import ProbesConfig, probe_rows
-from amendment.stages.shown import simulated_banner
+from amendment.stages.tables import Role, RunTables
 from amendment.statistics.intervals import json_values
 from amendment.text import cell
 from amendment.yamlfile import parse_yaml, validate
@@ -70,6 +67,8 @@ OUTGOING = tuple(f"audit/{name}" for name in NAMES)
 """The certificate once more, as it may be published: people under pseudonyms."""
 PEOPLE = "people.json"
 """Who is numbered in the published certificate, by name: for the run alone, so that all that leaves it has the same."""
+VERDICTS = ("inputs/verdicts", "judging/verdicts", OPEN, SEALED)
+"""The tables of verdicts that a run may have."""
 MOST_FILES, SHOWN_UNREAD = 3, 3
 """Files that the title names, of which the last section has all; replies of each judge that are shown."""
 SUMS = ("replies", "input_tokens", "output_tokens", "usd", "unpriced")
@@ -83,22 +82,21 @@ class AuditStage(Stage):
     name = "audit"
     weight = 1
     title = "measuring the judge"
+    may_read = (*VERDICTS, REPORT, SAMPLE, ASKED, PROBABILITIES, CALIBRATOR)
+    writes = (*NAMES, *OUTGOING, PEOPLE, GATE)
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.people = settings.part(SpotCheckSettings)
         self.is_of_run = bool(settings.part(JudgingConfig) or self.people)
-        self.reads = ("inputs/prompts", "inputs/verdicts")
-        if self.is_of_run:
-            labelled = (SAMPLE, ASKED, PROBABILITIES, CALIBRATOR) if self.people else ()
-            report = (REPORT,) if settings.part(JudgingConfig) else ()
-            self.reads = ("inputs/prompts", *_verdict_tables(settings), *candidate_tables(settings), *report, *labelled)
-        self.writes = (*NAMES, *OUTGOING, PEOPLE, *gate_tables(settings))
+        answers = (Role.ANSWERS, Role.PAIRS) if self.is_of_run else ()
+        self.reads = ("inputs/prompts", "inputs/verdicts", *answers)
 
     @classmethod
     def of(cls, settings: RunSettings) -> Iterable[Stage]:
         """Once where there are verdicts."""
-        return [cls(settings)] if is_audited(settings) else []
+        if settings.part(JudgingConfig) or settings.part(SpotCheckSettings) or settings.verdicts:
+            yield cls(settings)
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """Files suffice where the run has no judge to measure: an audit of labels needs no texts."""
@@ -126,9 +124,11 @@ class AuditStage(Stage):
         """Write the certificate, the same for others, and what trainings wait for."""
         settings, workspace = self.settings, context.workspace
         inputs = (
-            _of_run(workspace, settings) if self.is_of_run else _of_files(_pinned(settings, workspace), context.base)
+            _of_run(workspace, settings, self.tables)
+            if self.is_of_run
+            else _of_files(_pinned(settings, workspace), context.base)
         )
-        people = certified_report(workspace, settings)
+        people = certified_report(workspace, settings.part(SpotCheckSettings), seed=settings.seed)
         certificate = _write(inputs, workspace.folder, settings, people=people).certificate
         outgoing = Outgoing(dump(settings), Pseudonyms(certificate.persons))
         _write(_public(inputs, outgoing), workspace.folder / "audit", settings, people=people)
@@ -217,12 +217,15 @@ def judges_of(settings: RunSettings, base: Path) -> int:
     return judges
 
 
-def audit_folder(run: Path, settings: RunSettings, *, folder: Path | None = None) -> Audited:
-    """Audit a run's folder again, which stays as it is, and show what its probes found. Raises ConfigError where it
-    holds no verdicts."""
+def audit_folder(run: Path, settings: RunSettings, tables: RunTables, *, folder: Path | None = None) -> Audited:
+    """Audit a run's folder again, which stays as it is, and show what its probes found; `tables` are those of its run
+    file. Raises ConfigError where it holds no verdicts."""
     workspace = Workspace(run)
-    probes = list(probe_rows(workspace)) if settings.part(ProbesConfig) else []
-    inputs, people = _of_run(workspace, settings), certified_report(workspace, settings)
+    probes = list(probe_rows(workspace)) if ANSWERS in tables else []
+    inputs, people = (
+        _of_run(workspace, settings, tables),
+        certified_report(workspace, settings.part(SpotCheckSettings), seed=settings.seed),
+    )
     return _write_outside(inputs, folder or Path("audits") / settings.name, settings, probes=probes, people=people)
 
 
@@ -249,21 +252,15 @@ def _of_files(settings: RunSettings, base: Path) -> AuditInputs:
     raise ConfigError(f"{settings.name}: {message}: amendment audit runs/{settings.name}")
 
 
-def _verdict_tables(settings: RunSettings) -> tuple[str, ...]:
-    """The tables of verdicts that this run file makes. Others in the folder are left of an earlier run file."""
-    judged = ("judging/verdicts",) if settings.part(JudgingConfig) else ()
-    labelled = (OPEN, SEALED) if settings.part(SpotCheckSettings) else ()
-    return ("inputs/verdicts", *judged, *labelled)
-
-
-def _of_run(workspace: Workspace, settings: RunSettings) -> AuditInputs:
-    """The verdicts that lie in a run's folder. Raises ConfigError where there are none."""
-    tables = [name for name in _verdict_tables(settings) if workspace.path(name).is_file()]
-    if not tables:
+def _of_run(workspace: Workspace, settings: RunSettings, tables: RunTables) -> AuditInputs:
+    """The verdicts that lie in a run's folder; tables that this run file does not make are left of an earlier one.
+    Raises ConfigError where there are none."""
+    verdicts = [name for name in VERDICTS if name in tables and workspace.path(name).is_file()]
+    if not verdicts:
         raise ConfigError(f"{workspace.folder}: no verdicts here yet; amendment run makes them")
-    answers = [name for name in candidate_tables(settings) if workspace.path(name).is_file()]
+    answers = [name for name in tables.answers if workspace.path(name).is_file()]
     inputs = votes_of_run(
-        (verdict for name in tables for verdict in workspace.rows(name, Verdict)),
+        (verdict for name in verdicts for verdict in workspace.rows(name, Verdict)),
         (candidate for name in answers for candidate in workspace.rows(name, Candidate)),
         workspace.rows("inputs/prompts", Prompt),
     )

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from amendment.calibration.gate import GATE, refuse_failed_gate
+from amendment.calibration.samples import SpotCheckSettings
 from amendment.critique import ChainSettings
 from amendment.dpo import SftSettings, train_sft
 from amendment.stages.contract import Context, RunSettings, StageResult, dump
-from amendment.stages.gate import refuse_failed_gate
 from amendment.stages.trained import (
     CHAINS,
     PAIRS,
@@ -20,7 +21,6 @@ from amendment.stages.trained import (
     candidate_rows,
     chosen_rows,
     pair_rows,
-    pair_tables,
     training_counts,
     training_progress,
 )
@@ -48,7 +48,9 @@ class BaseStage(TrainingStage):
         self.reads_drafts = self.config.on == "drafts" or (
             self.config.on == "nothing" and settings.part(ChainSettings) is not None
         )
-        self.reads = CHAINS if self.reads_drafts else pair_tables(settings) if self.config.on == "chosen" else PAIRS
+        self.reads = CHAINS if self.reads_drafts else PAIRS
+        if self.config.on == "chosen":
+            self.may_read = (GATE,)
 
     def key(self, context: Context) -> Mapping[str, Any]:
         return dump(self.config)
@@ -56,7 +58,7 @@ class BaseStage(TrainingStage):
     def make(self, context: Context) -> StageResult:
         """Train a tokenizer on the run's own text, and the model on drafts, on chosen answers, or not at all."""
         if self.config.on == "chosen":
-            refuse_failed_gate(context.workspace, context.config)
+            refuse_failed_gate(context.workspace, context.config.part(SpotCheckSettings))
         rows = self._rows(context)
         folder, seed = context.workspace.path("models/base"), context.config.seed
         untrained = folder.with_name("base.untrained")

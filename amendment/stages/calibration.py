@@ -10,17 +10,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from amendment.calibration.calibrating import calibrate, calibration_refused, expected_flip_rate
-from amendment.calibration.labelling import SAMPLE
+from amendment.calibration.labelling import CALIBRATOR, OPEN, PROBABILITIES, SAMPLE
 from amendment.calibration.samples import ExportedProbability, SampledItem, SpotCheckSettings, labelled_items
+from amendment.data.store import texts_of
 from amendment.files import read_json, write_json
 from amendment.preference.aggregate import person_votes
 from amendment.records import Judgement, Verdict
-from amendment.stages.contract import Context, RunSettings, Stage, StageResult, constitution_key
-from amendment.stages.labels import OPEN
-from amendment.stages.pairs import exported_comparisons, exported_reads, judgements_table, made_pairs_key, texts_of
+from amendment.stages.contract import Context, Stage, StageResult, constitution_key
+from amendment.stages.pairs import ALSO_EXPORTED, EXPORTED, exported_comparisons, exported_judgements, made_pairs_key
+from amendment.stages.tables import Role
 from amendment.statistics.calibrators import Calibrator
-
-CALIBRATOR, PROBABILITIES = "calibration/calibrator.json", "calibration/probabilities"
 
 
 class CalibrationStage(Stage):
@@ -29,11 +28,9 @@ class CalibrationStage(Stage):
     name = "calibration"
     title = "calibrating the judge on people's labels"
     comes_with = SpotCheckSettings
+    reads = (*EXPORTED, SAMPLE, Role.LABELS)
+    may_read = ALSO_EXPORTED
     writes = (PROBABILITIES, CALIBRATOR)
-
-    def __init__(self, settings: RunSettings) -> None:
-        super().__init__(settings)
-        self.reads = (*exported_reads(settings), SAMPLE, OPEN)
 
     def key(self, context: Context) -> Mapping[str, Any]:
         method = self.settings.need(SpotCheckSettings).calibration.method
@@ -42,7 +39,7 @@ class CalibrationStage(Stage):
     def make(self, context: Context) -> StageResult:
         """Fit to the open labels, and apply to all that is exported."""
         workspace, method = context.workspace, self.settings.need(SpotCheckSettings).calibration.method
-        exported = exported_comparisons(context, texts_of(context))
+        exported = exported_comparisons(context, texts_of(workspace, self.tables.answers), self.tables)
         votes = person_votes(workspace.read(OPEN, Verdict))
         items = labelled_items(workspace.read(SAMPLE, SampledItem), votes)
         calibrated: list[float] | list[None] = [None] * len(exported)
@@ -57,7 +54,7 @@ class CalibrationStage(Stage):
             raw = [row.p_a for row in exported]
             p = calibration.apply(raw)
             calibrated, rate = p.tolist(), expected_flip_rate(p)
-            judgements = workspace.rows(judgements_table(self.settings), Judgement)
+            judgements = exported_judgements(workspace, self.tables)
             judges = sorted({rater for row in judgements if row.rater_kind == "model" for rater in row.raters})
             recipe = {
                 **calibration.recipe(labels=workspace.digest(OPEN), judges=judges),

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from asyncio import to_thread
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
-from amendment.data.sources import ModelSource
-from amendment.errors import ProviderError
+from amendment.data.sources import ModelSource, have_known_answers
 from amendment.llm.concurrency import Tally, flow
-from amendment.llm.model import Ending, Model, Unusable, draft, ending_of
-from amendment.preference.checked import DECISIVE
-from amendment.preference.hints import HINTED, hinted
+from amendment.llm.model import Model
+from amendment.preference.draws import Draw, Drawn, draw_answer, hinted
+from amendment.preference.kept_principles import KeptAnswers
+from amendment.preference.verifiers import DECISIVE, Proof, Verifier
 from amendment.records import Candidate, Prompt
 from amendment.results import Result, counted
 from amendment.stages.contract import (
@@ -33,58 +32,10 @@ from amendment.stages.contract import (
     dump,
     rules_key,
 )
-from amendment.stages.endings import Tables
-from amendment.stages.kept import KeptAnswers
-from amendment.stages.verify import Proof, Verifier, has_known_answers
+from amendment.stages.tables import Role, Tables
 
 BATCH = 64
 """Answers of a policy that are generated together."""
-
-
-class Draw(NamedTuple):
-    """A question to a model: a prompt, and the index of the sample."""
-
-    prompt: Prompt
-    sample: int
-
-
-class Drawn(NamedTuple):
-    """A draw, how it ended, and the answer where it ended in `done`."""
-
-    draw: Draw
-    ending: Ending
-    answer: Candidate | None = None
-
-    def named_ending(self, model: str) -> tuple[str, Ending]:
-        """The ending under a name that no other draw of the stage has."""
-        return f"{self.draw.prompt.id}/{model}/{self.draw.sample}", self.ending
-
-    def of_hint(self, prompt: Prompt, sample: int) -> Drawn:
-        """The same as a draw of the prompt without its hint, whose template the answer names."""
-        answer = self.answer
-        if answer is not None:
-            origin = answer.origin.model_copy(update={"template": HINTED})
-            answer = answer.model_copy(update={"prompt_id": prompt.id, "origin": origin})
-        return Drawn(Draw(prompt, sample), self.ending, answer)
-
-
-def every_draw(prompts: Iterable[Prompt], samples: int) -> list[Draw]:
-    """`samples` draws of each prompt."""
-    return [Draw(prompt, sample) for prompt in prompts for sample in range(samples)]
-
-
-async def draw_answer(model: Model, draw: Draw) -> Drawn:
-    """Ask a model for one draw. Raises CredentialsError; every other fault is how the draw ends."""
-    try:
-        answer = await draft(draw.prompt, model, sample=draw.sample, kind="policy")
-    except (Unusable, ProviderError) as fault:
-        return Drawn(draw, ending_of(fault))
-    return Drawn(draw, Ending("done"), answer)
-
-
-def draw_answers(context: Context, title: str, model: Model, draws: Sequence[Draw]) -> list[Drawn]:
-    """Ask a model every draw, in their order; see `draw_answer`."""
-    return context.map_bounded(title, draws, partial(draw_answer, model), models=[model])
 
 
 class CandidatesStage(Stage):
@@ -93,7 +44,7 @@ class CandidatesStage(Stage):
     name = "candidates"
     title = "sampling candidate answers"
     comes_with = ModelSource
-    writes = ("candidates/candidates", "candidates/endings")
+    writes: Collection[str] = {"candidates/candidates": Role.ANSWERS, "candidates/endings": None}
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
@@ -127,7 +78,7 @@ class CandidatesStage(Stage):
             if source.hint and not self.settings.parts(Verifier):
                 missing = "a hint is for prompts without an answer that passes, and nothing verifies answers"
                 yield (self.name, index, "hint"), f"{missing}; add verify:"
-            elif source.hint and not has_known_answers(self.settings):
+            elif source.hint and not have_known_answers(self.settings.prompts):
                 missing = "a hint is the known answer of a prompt, and no prompt has one"
                 yield (self.name, index, "hint"), f"{missing}; name the column with it as answer_column under prompts"
 
@@ -172,7 +123,7 @@ class _CandidatesStep(Step):
     makes: str = "candidates/candidates"
 
     def __init__(self, context: Context, sources: Sequence[ModelSource]) -> None:
-        self._sources, self._proof = sources, Proof(context.config, *DECISIVE)
+        self._sources, self._proof = sources, Proof(context.config.parts(Verifier), *DECISIVE)
         takes = [source.take for source in sources if source.take is not None]
         self.take = max(takes) if len(takes) == len(sources) else None
         self.models = [context.model(source.model) for source in self._sources]
@@ -242,7 +193,7 @@ def _draw_source(context: Context, source: ModelSource) -> list[Drawn]:
     """All draws of one source, in the order of the prompts."""
     drawn: list[Drawn] = []
     with context.policy(source.model, temperature=1.0, max_tokens=source.max_tokens, batch_size=BATCH) as model:
-        window, proof = context.window([model]), Proof(context.config, *DECISIVE)
+        window, proof = context.window([model]), Proof(context.config.parts(Verifier), *DECISIVE)
 
         async def work(numbered: tuple[int, Prompt]) -> list[Drawn]:
             return await _draw(source, model, *numbered, window=window, proof=proof)

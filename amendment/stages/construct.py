@@ -9,26 +9,47 @@ covered: whether the label is right.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from inspect import getdoc
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from amendment.constitutions import DrawnPrinciple
-from amendment.data.sources import ModelSource, Name
+from amendment.critique.chain import CritiqueConfig
+from amendment.curation.construction import (
+    CANDIDATES,
+    PAIRS,
+    ConstructConfig,
+    ConstructedPair,
+    Construction,
+    Contrast,
+    Side,
+    StrongWeak,
+)
+from amendment.curation.contrast import (
+    CONFIRMING_PROTOCOL,
+    CUT_OFF,
+    NO_PRINCIPLE,
+    confirm,
+    contrast_principles,
+    contrast_problems,
+    drawn_for,
+    judged_lines,
+)
+from amendment.curation.tries import NOTHING, Tries, tries_lines
+from amendment.data.sources import ModelSource
 from amendment.errors import ConfigError, ProviderError
 from amendment.hashing import content_id
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, Model, ending_of
 from amendment.llm.specs import able
 from amendment.preference.degenerate import fit_for_pairs
+from amendment.preference.draws import Draw, Drawn, draw_answer, instructed
 from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import Judge
-from amendment.preference.likelihood import instructed
-from amendment.records import Candidate, Judgement, Message, Messages, Pair, Part, Prompt, Record, Try
-from amendment.stages.candidates import Draw, Drawn, draw_answer
+from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, Try
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
@@ -42,136 +63,9 @@ from amendment.stages.contract import (
     constitution_key,
     dump,
 )
-from amendment.stages.contrast import (
-    CUT_OFF,
-    LIKELIHOOD,
-    NO_PRINCIPLE,
-    confirm,
-    contrast_principles,
-    contrast_problems,
-    drawn_for,
-    judged_lines,
-)
-from amendment.stages.critique import CritiqueConfig
-from amendment.stages.endings import Tables
-from amendment.stages.tries import NOTHING, Tries, tries_lines
+from amendment.stages.tables import Role, Tables
 
-CANDIDATES, PAIRS = "construct/candidates", "construct/pairs"
 TRIES = "construct/tries"
-
-
-class Side(NamedTuple):
-    """How one of the two answers is drawn."""
-
-    model: str
-    instruction: str | None = None
-    """Words for this draw alone: a system text."""
-    is_behind: bool = False
-    """The instruction stands behind the user's last words instead, where small models follow it more often."""
-    principle_id: str | None = None
-    """The principle of a contrast prompt."""
-
-
-class ConstructConfig(Part):
-    """Settings that all kinds share."""
-
-    per_prompt: int = Field(default=1, ge=1, le=64)
-    """Pairs of each prompt, each of two answers of its own."""
-    p: float = Field(default=1.0, gt=0.5, le=1)
-    """P(chosen is better) of these pairs, because construction makes errors; it is the target of soft labels. Of a pair
-    that a judge confirmed, the most that it can be."""
-
-    @property
-    def sides(self) -> tuple[Side, Side]:
-        raise NotImplementedError  # each kind has its own
-
-    @property
-    def title(self) -> str:
-        return NOTHING  # tries of a contrast prompt have the name of a principle
-
-
-class StrongWeak(ConstructConfig):
-    """The answer of a strong model is chosen, that of a weak one rejected."""
-
-    kind: Literal["strong_weak"]
-    """Two models, as they are."""
-    strong: Name
-    """A name under `models`; its answers are chosen."""
-    weak: Name
-    """A name under `models`; its answers are rejected."""
-
-    @model_validator(mode="after")
-    def _two_models(self) -> Self:
-        if self.strong == self.weak:
-            raise ValueError(f"strong and weak are both {self.strong}; name two models, or take kind: instructions")
-        return self
-
-    @property
-    def sides(self) -> tuple[Side, Side]:
-        return Side(self.strong), Side(self.weak)
-
-    @property
-    def title(self) -> str:
-        return f"{self.strong} against {self.weak}"
-
-
-class Instructions(ConstructConfig):
-    """One model with two instructions, of which one asks for the better answer (RLCD, Yang et al. 2023)."""
-
-    kind: Literal["instructions"]
-    """One model with two instructions."""
-    model: Name
-    """A name under `models`."""
-    better: str = Field(min_length=1)
-    """Instruction for the chosen answer: a system text for this request, not part of the pair's prompt."""
-    worse: str = Field(min_length=1)
-    """Instruction for the rejected answer."""
-
-    @model_validator(mode="after")
-    def _two_instructions(self) -> Self:
-        if self.better.split() == self.worse.split():
-            raise ValueError("better and worse say the same; the two answers would differ by chance alone")
-        return self
-
-    @property
-    def sides(self) -> tuple[Side, Side]:
-        return Side(self.model, self.better), Side(self.model, self.worse)
-
-    @property
-    def title(self) -> str:
-        return f"two instructions of {self.model}"
-
-
-class Contrast(ConstructConfig):
-    """One model under a principle and under its opposite, where a check or a judge confirms the order (RLCD)."""
-
-    kind: Literal["contrast"]
-    """One model under a principle, and under its `opposite`."""
-    model: Name
-    """A name under `models`."""
-    principles: tuple[str, ...] = ()
-    """Ids of principles; each needs an `opposite`. By default all that have one."""
-    judge: Name | None = None
-    """A name under `models` that returns log-probabilities of given answers, for principles without a `check`; by
-    default `model`. Its own P(chosen is better) is not calibrated and mostly near 1; it is used where it is below
-    `p`."""
-
-    @property
-    def sides(self) -> tuple[Side, Side]:
-        """Placeholders: the words are those of the principle that is drawn for a prompt."""
-        return Side(self.model, "principle"), Side(self.model, "opposite")
-
-    @property
-    def confirming(self) -> str:
-        """The name of the model that confirms pairs of principles without a check."""
-        return self.judge or self.model
-
-    def is_confirmed_by_writer(self, settings: RunSettings) -> bool:
-        """That model wrote the answers too, under this name or another."""
-        return settings.models.get(self.confirming) == settings.models.get(self.model)
-
-
-Construction = Annotated[StrongWeak | Instructions | Contrast, Field(discriminator="kind")]
 
 
 class ConstructStage(Stage):
@@ -183,7 +77,7 @@ class ConstructStage(Stage):
     comes_with = ConstructConfig
     weight = 1
     reads = ("inputs/prompts",)
-    writes = (CANDIDATES, PAIRS, TRIES, "construct/endings")
+    writes: Collection[str] = {CANDIDATES: Role.PAIRS, PAIRS: Role.PAIRS, TRIES: None, "construct/endings": None}
 
     @classmethod
     def field(cls) -> tuple[Any, Any]:
@@ -224,7 +118,7 @@ class ConstructStage(Stage):
                 scores = able(self.settings.models.get(part.confirming), "scores_texts") is not False
                 for loc, message in contrast_problems(constitutions, part.principles, scores_texts=scores):
                     yield (self.name, index, *loc), message
-                is_writer = part.is_confirmed_by_writer(self.settings)
+                is_writer = part.is_confirmed_by_writer(self.settings.models)
                 for line in judged_lines(constitutions, part.principles, part.confirming, is_writer=is_writer):
                     yield ConfigWarning((self.name, index), line)
 
@@ -264,14 +158,6 @@ def plan_draws(settings: RunSettings) -> list[PlannedPair]:
     return planned
 
 
-class ConstructedPair(Record):
-    """A pair, and the rows of its answers in the table of candidates, counted from 0: one text may have two writers."""
-
-    pair: Pair
-    chosen: int
-    rejected: int
-
-
 class _DrawnPair(NamedTuple):
     """The result of one planned pair."""
 
@@ -307,9 +193,9 @@ class _ConstructStep(Step):
                 self._pools[number] = contrast_principles(context.constitutions, part.principles)
                 drawn_by += [drawn.id for drawn in self._pools[number]]
                 if any(not drawn.principle.check for drawn in self._pools[number]):
-                    folder, model = load_judge_folder(LIKELIHOOD), context.model(part.confirming)
+                    folder, model = load_judge_folder(CONFIRMING_PROTOCOL), context.model(part.confirming)
                     self._judges[number] = Judge(folder=folder, model=model, constitutions=())
-                    if part.is_confirmed_by_writer(context.config):
+                    if part.is_confirmed_by_writer(context.config.models):
                         own.add(self._judges[number].name)
             else:
                 drawn_by.append(part.title)

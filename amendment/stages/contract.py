@@ -7,7 +7,7 @@ and stages never import `run/`. `STAGES` in `amendment.stages` lists the classes
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from inspect import getdoc
@@ -16,23 +16,27 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, Field
 
+from amendment.calibration.samples import QuestionWriter
 from amendment.constitutions import Constitution, load_constitution, principles_of
 from amendment.constitutions.checks import source_of
 from amendment.curation.cleaning import CleanConfig
-from amendment.data.sources import FileSource, LilliputPrompts, Name, OneOrMore, Source
-from amendment.data.store import Workspace
+from amendment.data.sources import FileSource, LilliputPrompts, Name, OneOrMore, PairFile, Source
+from amendment.data.store import Workspace, read_columns
 from amendment.data.verdict_files import DataSources, Required
+from amendment.hashing import content_id
 from amendment.llm.client import Calls
 from amendment.llm.concurrency import Tally
 from amendment.llm.model import Model
 from amendment.llm.specs import ModelSpec
 from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import Judge, JudgeSettings
-from amendment.preference.parsers import LEAST_MASS
+from amendment.preference.settings import JudgeEntry
 from amendment.records import Candidate, Part, Prompt
+from amendment.report.shown import count_lines
 from amendment.results import Result
-from amendment.stages.endings import Tables
-from amendment.stages.shown import count_lines
+from amendment.simulator import BANNER
+from amendment.stages.tables import Role, RunTables, Tables
+from amendment.text import plain
 from amendment.yamlfile import Loc
 
 T = TypeVar("T")
@@ -50,19 +54,6 @@ class ConfigWarning(NamedTuple):
 
     place: Loc
     message: str
-
-
-class JudgeEntry(Part):
-    """A judge: a model and a folder of texts."""
-
-    model: Name
-    """A name under `models`."""
-    protocol: str = "verdict"
-    """A shipped judge's id, or your own folder."""
-    samples: int = Field(default=1, ge=1, le=64)
-    """Samples of each question; without token probabilities, P is the share of verdicts."""
-    min_label_mass: float = Field(default=LEAST_MASS, ge=0, le=1)
-    """Probability that labels read from token probabilities must hold together; below it a verdict is invalid."""
 
 
 class BudgetPart(Part):
@@ -132,7 +123,7 @@ class Ask(NamedTuple):
 class StageResult(NamedTuple):
     """The names of the artefacts that a stage wrote, and what it has found out."""
 
-    artefacts: tuple[str, ...]
+    artefacts: Collection[str]
     result: Result | dict[str, Any]
     """A dictionary of counts only of a stage that is not converted yet; it has `lines` and `texts`."""
 
@@ -298,12 +289,30 @@ class Stage:
     """Its part of the run file, under its name."""
     comes_with: ClassVar[type[BaseModel] | None] = None
     """The part of the run file, or the entries of a list, that bring it where it has no part of its own."""
+    needs: ClassVar[tuple[Role, ...]] = ()
+    """It is there only in runs with a table of one of these roles."""
     reads: tuple[str, ...] = ()
-    """The artefacts that it needs, each called `stage/table`; what they hold makes its result out of date."""
-    writes: tuple[str, ...] = ()
+    """The artefacts that it reads, each called `stage/table`, or a `Role`, which stands for all tables of the run that
+    have it. What they hold makes its result out of date."""
+    may_read: tuple[str, ...] = ()
+    """Artefacts that it reads as well if the run has a stage that makes them."""
+    writes: Collection[str] = ()
+    """The artefacts that it makes: names, or a mapping from names to their roles, None for those that other stages read
+    by name."""
+    tables: RunTables = RunTables({})
+    """All that the stages of the run make."""
 
     def __init__(self, settings: RunSettings) -> None:
         self.settings = settings
+
+    @property
+    def roles(self) -> Mapping[str, Role | None]:
+        """What it makes, by name, with the role of each."""
+        return self.writes if isinstance(self.writes, Mapping) else dict.fromkeys(self.writes)
+
+    def join(self, tables: RunTables) -> None:
+        """Take part in the run that has these tables: from now on `reads` has their names in place of roles."""
+        self.tables, self.reads = tables, tables.read_by(self.reads, self.may_read)
 
     @classmethod
     def of(cls, settings: RunSettings) -> Iterable[Stage]:
@@ -385,6 +394,56 @@ def is_lilliput(settings: RunSettings) -> bool:
     """Whether all prompts come from the simulated world."""
     own_prompts = not all(isinstance(source, LilliputPrompts) for source in settings.prompts)
     return not (own_prompts or settings.parts(FileSource) or settings.pairs or settings.verdicts)
+
+
+def simulated_banner(settings: RunSettings) -> str | None:
+    """Return the banner of the simulated world if any part of the run comes from there."""
+    is_simulated = any(spec.provider == "simulated" for spec in settings.models.values())
+    has_prompts = any(isinstance(source, LilliputPrompts) for source in settings.prompts)
+    return BANNER if is_simulated or has_prompts else None
+
+
+def unknown_raters(place: Loc, sources: Sequence[Any]) -> Iterator[ConfigWarning]:
+    """Warn of files of pairs of which the run file does not say who decided them."""
+    for index, source in enumerate(sources):
+        if isinstance(source, PairFile) and source.rater is None:
+            unknown = f"nothing says who decided the pairs of {plain(source.label)}, so they are published as unknown"
+            yield ConfigWarning((*place, index), f"{unknown}; add rater: person, model or verifier, or rater: unknown")
+
+
+def simulated_people_problems(settings: RunSettings, keys: Loc, command: str) -> Iterator[ConfigProblem]:
+    """Report simulated people who would be asked about prompts outside the simulated world; `keys` are the part that
+    asks them, and `command` serves the page for others."""
+    if not (settings.prompts and is_lilliput(settings)):
+        yield (
+            (*keys, "people"),
+            "the people of the simulated world know its own prompts alone, prompts: [{lilliput: 100}], and this run "
+            f"has others; take people: page, and {command}",
+        )
+
+
+def question_writer(
+    context: Context, judge: JudgeEntry | None, prompts: Mapping[str, Prompt], candidates: Mapping[str, Candidate]
+) -> QuestionWriter:
+    """Return what writes the questions to people about comparisons that this judge decided; None: the judge of an
+    imported log."""
+    unit = load_judge_folder(judge.protocol, base=context.base).unit if judge else None
+    return QuestionWriter(context.constitutions, unit, prompts, candidates, seed=context.config.seed)
+
+
+def trained_prompts(context: Context) -> set[str]:
+    """The prompts of training pairs."""
+    path = context.workspace.path("dataset/train")
+    is_there = path.is_file() and not context.is_rehearsed
+    return {prompt for (prompt,) in read_columns(path, "prompt_id")} if is_there else set()
+
+
+def unseen_prompts(context: Context) -> list[Prompt]:
+    """Return the held-out prompts without those of training pairs, in the order of a seeded hash, so that a larger
+    number of them holds the smaller one's."""
+    unseen, seed = context.held_out() - trained_prompts(context), context.config.seed
+    prompts = [prompt for prompt in context.prompts().values() if prompt.id in unseen]
+    return sorted(prompts, key=lambda prompt: content_id(["evaluate", seed, prompt.id]))
 
 
 def open_judge(context: Context, entry: JudgeEntry, settings: JudgeSettings) -> Judge:

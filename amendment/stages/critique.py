@@ -6,29 +6,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import Field
-
-from amendment.critique import Chain, ChainSettings, run_chain
-from amendment.data.sources import Name
+from amendment.critique import Chain, run_chain
+from amendment.critique.chain import CritiqueConfig
+from amendment.data.sources import ChainSource
+from amendment.preference.kept_principles import KeptAnswers
 from amendment.records import Candidate, Critique, Prompt
 from amendment.results import Result, by_label, counted
 from amendment.stages.contract import Ask, Context, Item, RunSettings, Stage, StageResult, Step, constitution_key, dump
-from amendment.stages.endings import Tables
-from amendment.stages.kept import KeptAnswers
+from amendment.stages.tables import Role, Tables
 
 MOSTLY_COPIES = (
     "most revisions are copies: take a larger model, try `layout: tags` in the entry of a server, or draw pairs by "
     "contrast prompts (`construct`)"
 )
-
-
-class CritiqueConfig(ChainSettings):
-    """Draft, critique, revise."""
-
-    model: Name
-    """Drafts, critiques and revises."""
-    take: int | None = Field(default=None, ge=1)
-    """Only the first so many prompts."""
 
 
 class CritiqueStage(Stage):
@@ -39,11 +29,16 @@ class CritiqueStage(Stage):
     absent = "learns from drafts or revisions, which the stage critique makes; add it, or train it on: chosen"
     Config = CritiqueConfig
     reads = ("inputs/prompts",)
-    writes = ("critique/candidates", "critique/critiques", "critique/endings")
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.config = settings.need(CritiqueConfig)
+        are_compared = bool(settings.parts(ChainSource))
+        self.writes = {
+            "critique/candidates": Role.ANSWERS if are_compared else None,
+            "critique/critiques": None,
+            "critique/endings": None,
+        }
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """The chain's settings, its model and its principles."""

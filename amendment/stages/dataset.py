@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from inspect import getdoc
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, overload
 
 from pydantic import Field
 
+from amendment.calibration.labelling import OPEN, PROBABILITIES
 from amendment.calibration.samples import ExportedProbability, SpotCheckSettings
+from amendment.curation.construction import PAIRS as CONSTRUCTED_PAIRS
+from amendment.curation.construction import Constructed, constructed_pairs
+from amendment.curation.funnel import DROPPED, ONE_SIDED_TABLE, Cleaning, clean_key
+from amendment.curation.mixed_rows import RUN, MixPair, Sides, mix_in, mix_key, mix_lines
+from amendment.curation.settings import DatasetConfig
 from amendment.data.export import write_exports
 from amendment.data.pseudonyms import Outgoing, run_pseudonyms
 from amendment.data.sources import Source
+from amendment.data.store import texts_of
 from amendment.errors import AmendmentError
+from amendment.evaluation.settings import EvaluateConfig, has_own_prompts
 from amendment.keys import key_variables, run_scanner, sift
+from amendment.llm.embeddings import missing_embeddings
 from amendment.preference import RaterVote, majority_of
 from amendment.preference.aggregate import person_votes
-from amendment.preference.pairs import TIED_POOL, preference_row
+from amendment.preference.pairs import TIED_POOL, Paired, preference_row
+from amendment.preference.settings import JudgingConfig
+from amendment.preference.verifiers import JUDGEMENTS as VERIFIED
 from amendment.records import LABELLERS, Candidate, Pair, Preference, Verdict, text_of
 from amendment.report.before_use import pair_facts, too_few
+from amendment.report.shown import count_lines, counts_shown, estimate_shown
 from amendment.results import Result
-from amendment.stages.calibration import PROBABILITIES
-from amendment.stages.cleaning import DROPPED, ONE_SIDED_TABLE, Cleaning, clean_key
-from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig
-from amendment.stages.constructed import constructed_pairs
 from amendment.stages.contract import (
     ConfigProblem,
     ConfigWarning,
@@ -37,24 +45,17 @@ from amendment.stages.contract import (
     rules_key,
 )
 from amendment.stages.diversity import diversity_lines, pair_diversity
-from amendment.stages.evaluation import has_own_prompts
-from amendment.stages.judging import JudgingConfig, candidate_tables, deciding_table
-from amendment.stages.labels import OPEN
-from amendment.stages.mixing import RUN, mix_in, mix_key, mix_lines
 from amendment.stages.pairs import (
     CUT,
-    DatasetConfig,
     checked_ties,
     cut_answers,
-    has_pairs,
     imported_pairs,
     judged_pairs,
     kept_out,
     made_pairs_key,
     revisions_checked,
-    texts_of,
 )
-from amendment.stages.shown import count_lines, counts_shown, estimate_shown
+from amendment.stages.tables import Role, RunTables
 from amendment.statistics.sides import side_of
 from amendment.text import plain
 
@@ -69,39 +70,41 @@ class DatasetStage(Stage):
     title = "building the dataset"
     weight = 1
     absent = "has no pairs to train on; add judging, construct, or pairs of your own"
-    writes = ("dataset/train", "dataset/test")
+    needs = (Role.DECISIONS, Role.PAIRS)
+    reads = (
+        "inputs/prompts",
+        "inputs/split",
+        "inputs/judgements",
+        Role.ANSWERS,
+        Role.DECISIONS,
+        Role.PAIRS,
+        Role.LABELS,
+    )
+    may_read = ("judging/rankings", "mixing/pairs", PROBABILITIES, "people.json")
+    writes: Collection[str] = ("dataset/train", "dataset/test")
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.config = settings.need(DatasetConfig)
-        judging = settings.part(JudgingConfig)
-        judged: tuple[str, ...] = (table,) if (table := deciding_table(settings)) else ()
-        judged += ("judging/rankings",) if judging and judging.ranking != "all_pairs" else ()
-        mixed = ("mixing/pairs",) if self.config.is_mixed else ()
-        labelled = (PROBABILITIES, OPEN) if settings.part(SpotCheckSettings) else ()
-        constructed: tuple[str, ...] = (CANDIDATES, PAIRS) if settings.parts(ConstructConfig) else ()
-        named = ("people.json",) if judging or settings.part(SpotCheckSettings) or settings.verdicts else ()
-        tables = ("inputs/prompts", "inputs/split", "inputs/judgements", *candidate_tables(settings), *judged)
-        self.reads = (*tables, *constructed, *mixed, *labelled, *named)
         cleaned = (f"dataset/{DROPPED}", f"dataset/{ONE_SIDED_TABLE}") if settings.clean else ()
-        self.writes = (*type(self).writes, *cleaned)
+        self.writes = (*self.writes, *cleaned)
 
     @classmethod
     def of(cls, settings: RunSettings) -> Iterable[Stage]:
-        return [cls(settings)] if has_pairs(settings) else []
+        return [cls(settings)]
 
     @classmethod
     def field(cls) -> tuple[Any, Any]:
         return (DatasetConfig, Field(default=DatasetConfig(), description=getdoc(cls)))
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        key = dump(self.config, without={"mix"}) | clean_key(self.settings, context.base)
+        key = dump(self.config, without={"mix"}) | clean_key(self.settings.clean, context.base)
         key |= rules_key(context.rules) | self.config.diversity.key(context.base)
         if self.config.mix:
             key["shares"] = mix_key(self.config)
         if people := self.settings.part(SpotCheckSettings):
             key["decide"] = people.decide
-        if has_own_prompts(self.settings):
+        if has_own_prompts(self.settings.part(EvaluateConfig)):
             key["test_share of"] = "pairs"
         return {**key, **made_pairs_key(self.settings)} if self.settings.part(JudgingConfig) else key
 
@@ -109,7 +112,10 @@ class DatasetStage(Stage):
         return [self.config.diversity.reference] if self.config.diversity.reference else []
 
     def check(self, base: Path) -> Iterator[ConfigProblem | ConfigWarning]:
-        yield from self.config.diversity.check(base, self.settings)
+        diversity = self.config.diversity
+        diversity.answers_of_people(base, glimpse=True)
+        if diversity.embeddings and (missing := missing_embeddings(diversity.embeddings, base)):
+            yield ConfigWarning(("dataset", "diversity", "embeddings"), f"{missing}. Without it words are counted")
 
     def problems(self) -> Iterator[ConfigProblem]:
         if self.config.probabilities == "calibrated":
@@ -130,9 +136,9 @@ class DatasetStage(Stage):
 
     def make(self, context: Context) -> StageResult:
         """Pairs of all judgements, with their texts, mixed where asked; train and test share no prompt."""
-        own = _own_pairs(context)
+        own = _own_pairs(context, self.tables)
         left_out, counts = own.left_out, own.counts
-        cleaning, before = Cleaning(context), Counter(left_out)
+        cleaning, before = Cleaning(context.config.clean, context.base), Counter(left_out)
         pairs = [own.pairs[place] for place in cleaning.pairs(RUN, Rows(own.pairs, own.row))]
         left_out += cleaning.left_out
         sides: Mapping[str, Pairs] = {
@@ -140,11 +146,14 @@ class DatasetStage(Stage):
             for side in ("train", "test")
         }
         if not sides["train"]:
-            raise AmendmentError(_no_pair(left_out, cleaning.left_out, len(sides["test"]), context.config))
+            raise AmendmentError(_no_pair(left_out, cleaning.left_out, len(sides["test"]), self.tables))
         by_source: Mapping[str, Pairs] = {RUN: pairs}
         if self.config.is_mixed:
             made = {side: [own.row(pair) for pair in of_side] for side, of_side in sides.items()}
-            mixed = mix_in(context, own.test, made, cleaning.pairs)
+            pairs_of_files = context.workspace.read("mixing/pairs", MixPair)
+            known = Sides(context.prompts().keys(), own.test)
+            seed = context.config.seed
+            mixed = mix_in(self.config, made, pairs_of_files, known, cleaning.pairs, seed=seed)
             sides, by_source = mixed.rows, mixed.by_source
             counts |= mixed.counts
         cleaned, found = cleaning.finish(context.workspace, self.name)
@@ -154,7 +163,7 @@ class DatasetStage(Stage):
         sides, with_key = sift(sides, lambda pair: _cells(own.row(pair)), scanner, self.config.secrets)
         left_out += with_key
         if not sides["train"]:
-            raise AmendmentError(_no_pair(left_out, cleaning.left_out, len(sides["test"]), context.config))
+            raise AmendmentError(_no_pair(left_out, cleaning.left_out, len(sides["test"]), self.tables))
         every = [pair for of_side in sides.values() for pair in of_side]
         rows = {side: Rows(of_side, own.row) for side, of_side in sides.items()}
         tables = [context.workspace.write(f"dataset/{side}", Preference, of_side) for side, of_side in rows.items()]
@@ -209,18 +218,20 @@ class _OwnPairs(NamedTuple):
     counts: dict[str, Any]
 
 
-def _own_pairs(context: Context) -> _OwnPairs:
+def _own_pairs(context: Context, tables: RunTables) -> _OwnPairs:
     """The pairs of all judgements."""
-    texts, test = texts_of(context), context.held_out()
+    texts, test = texts_of(context.workspace, tables.answers), context.held_out()
     cut: Counter[str] = Counter()
     references = {constitution.id: constitution.reference for constitution in context.rules}
-    imported, judged = imported_pairs(context, texts), judged_pairs(context, texts)
+    imported, judged = imported_pairs(context, texts), judged_pairs(context, texts, tables)
     checked = spot_checked_pairs(context, judged.pairs)
     decided = [*imported.pairs, *checked.pairs]
-    constructed = constructed_pairs(context, (pair.comparison_id for pair in decided))
+    constructed = Constructed(Paired([], Counter()), {})
+    if CONSTRUCTED_PAIRS in tables:
+        constructed = constructed_pairs(context.workspace, (pair.comparison_id for pair in decided))
     pairs = [*decided, *constructed.paired.pairs]
     held_out = test
-    if has_own_prompts(context.config):
+    if has_own_prompts(context.config.part(EvaluateConfig)):
         test = kept_out(pairs, held_out, context.config.need(DatasetConfig).test_share)
 
     def answers_of(pair: Pair) -> Mapping[str, Candidate]:
@@ -240,7 +251,7 @@ def _own_pairs(context: Context) -> _OwnPairs:
     if test != held_out:
         why = "evaluate has prompts of its own, so test_share is the share of the pairs, at most half of them"
         counts["notes"] = [f"{why}: {len(held_out - test):,} held-out prompts went to training"]
-    if context.config.parts(ConstructConfig):
+    if CONSTRUCTED_PAIRS in tables:
         counts["constructed"] = len(constructed.paired.pairs)
     left_out = imported.left_out + judged.left_out + checked.left_out + constructed.paired.left_out
     pairs.sort(key=lambda pair: pair.prompt_id in test)
@@ -284,7 +295,7 @@ def _written_lines(counts: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _no_pair(left_out: Counter[str], cleaned: Counter[str], on_test_side: int, settings: RunSettings) -> str:
+def _no_pair(left_out: Counter[str], cleaned: Counter[str], on_test_side: int, tables: RunTables) -> str:
     reasons = left_out.most_common()
     counts = [f"{count} {reason}" for reason, count in reasons]
     counts += [f"{on_test_side} on the test side of the split"] if on_test_side else []
@@ -303,10 +314,10 @@ def _no_pair(left_out: Counter[str], cleaned: Counter[str], on_test_side: int, s
     if left_out.get("invalid") or left_out.get("orders disagree"):
         ways.append("ask a judge that answers better (the table judging/verdicts holds its replies)")
     nothing = "nothing was judged"
-    if deciding_table(settings) and not (settings.part(JudgingConfig) or counts):
+    if VERIFIED in tables and not counts:
         nothing = "no prompt has an answer that passes and one that fails; summary.md says why under verify"
         ways = ["draw more answers of each prompt, or raise max_tokens where they are cut"]
-    if settings.parts(ConstructConfig) and not counts:
+    if CONSTRUCTED_PAIRS in tables and not counts:
         nothing = "no two answers became a pair; summary.md says why under construct"
         ways.append("change the principle, its check or the model (the table construct/candidates holds the answers)")
     why = f"left out: {', '.join(counts)}" if counts else nothing

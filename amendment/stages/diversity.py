@@ -7,82 +7,18 @@ lines for the summary. One answer is taken for each prompt, since answers to one
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from amendment.curation.collapse import RULE, collapse_gates
-from amendment.curation.diversity import Embed, measure_diversity
-from amendment.data.inputs import read_inputs
-from amendment.data.pseudonyms import portable
-from amendment.data.source_rows import source_state
-from amendment.data.sources import FileSource
-from amendment.errors import ConfigError, MissingExtra
-from amendment.files import folder_state
-from amendment.llm.embeddings import Embeddings, missing_embeddings
-from amendment.llm.specs import found_folder
-from amendment.records import Candidate, Part, Preference, Prompt, text_of
-from amendment.stages.contract import ConfigProblem, ConfigWarning, Context, RunSettings
-from amendment.stages.shown import estimate_shown
+from amendment.curation.diversity import measure_diversity
+from amendment.curation.settings import REFERENCE, DiversitySettings
+from amendment.records import Preference, text_of
+from amendment.report.shown import estimate_shown
+from amendment.stages.contract import Context
 from amendment.text import cell, plain, table
 
-REFERENCE = "people"
-"""The set of the answers that people wrote."""
 UNGATED = "why no gate"
 """The key of the reason why nothing is compared with the reference."""
-
-
-class DiversitySettings(Part):
-    """What the diversity of answers is compared with."""
-
-    reference: FileSource | None = None
-    """Answers that people wrote to prompts like yours: `prompt` and `candidate`, or their `columns`. Chosen answers are
-    compared with them by the gate against collapse, and rounds are measured by how well they predict them."""
-    embeddings: str | None = Field(default=None, min_length=1)
-    """A model of sentence embeddings for the Vendi score: all-minilm-l6-v2, a folder, or a model of the Hub. By default
-    words and pairs of words are counted."""
-
-    def key(self, base: Path) -> dict[str, Any]:
-        """What of files and models changes the figures."""
-        key: dict[str, Any] = {"reference": source_state(self.reference, base)} if self.reference else {}
-        if self.embeddings:
-            key["embeddings"] = embeddings_state(self.embeddings, base)
-        return key
-
-    def check(self, base: Path, settings: RunSettings) -> Iterator[ConfigProblem | ConfigWarning]:
-        """Raises DataError for rows of the reference that cannot be used."""
-        self.answers_of_people(base, settings, glimpse=True)
-        if self.embeddings and (missing := missing_embeddings(self.embeddings, base)):
-            yield ConfigWarning(("dataset", "diversity", "embeddings"), f"{missing}. Without it words are counted")
-
-    def answers_of_people(
-        self, base: Path, settings: RunSettings, *, glimpse: bool = False
-    ) -> dict[str, tuple[Prompt, Candidate]]:
-        """The reference: the first answer to each prompt, by its id; empty where the run file names none."""
-        if self.reference is None:
-            return {}
-        inputs = read_inputs(settings.bare(candidates=(self.reference,)), base, glimpse=glimpse)
-        answers = reversed(inputs.candidates.values())
-        return {answer.prompt_id: (inputs.prompts[answer.prompt_id], answer) for answer in answers}
-
-    def texts_of_people(self, context: Context) -> dict[str, str]:
-        people = self.answers_of_people(context.base, context.config)
-        return {prompt_id: text_of(answer.messages) for prompt_id, (_, answer) in people.items()}
-
-    def embed(self, context: Context) -> tuple[Embed | None, str]:
-        """What makes the vectors of the Vendi score, None for words, and its name or why it is missing."""
-        if self.embeddings is None or context.is_rehearsed:
-            return None, "words"
-        try:
-            return Embeddings.load(self.embeddings, context.base).embed, portable(self.embeddings)
-        except (ConfigError, MissingExtra):
-            return None, f"words, since {portable(self.embeddings)} cannot be loaded"
-
-
-def embeddings_state(name: str, base: Path) -> list[Any]:
-    """What of a model of embeddings changes its figures, for a key."""
-    return [folder_state(Path(found_folder(name, base))), missing_embeddings(name, base)]
 
 
 def _by_prompt(answers: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -111,8 +47,8 @@ def pair_diversity(
     context: Context, by_source: Mapping[str, Sequence[Preference]], config: DiversitySettings
 ) -> dict[str, Any]:
     """The diversity of chosen and of rejected answers, by source at one size; of chosen ones compared with people's."""
-    people = config.texts_of_people(context)
-    (embed, by), seed = config.embed(context), context.config.seed
+    people = config.texts_of_people(context.base)
+    (embed, by), seed = config.embed(context.base, is_rehearsed=context.is_rehearsed), context.config.seed
     places = {
         name: dict(reversed([(row.prompt_id, place) for place, row in enumerate(rows)]))
         for name, rows in by_source.items()
@@ -135,8 +71,8 @@ def round_diversity(
     """The diversity of each policy's answers, given with their prompts' ids, compared with the first one's. What is
     predicted are people's answers, or without a reference held-out ones of the first policy."""
     sets = {policy: _by_prompt(given) for policy, given in answers.items()}
-    people = config.texts_of_people(context) or None
-    (embed, by), seed = config.embed(context), context.config.seed
+    people = config.texts_of_people(context.base) or None
+    (embed, by), seed = config.embed(context.base, is_rehearsed=context.is_rehearsed), context.config.seed
     return _measured(sets, by, baseline=next(iter(sets)), held_out=people, embed=embed, seed=seed)
 
 

@@ -16,30 +16,30 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from amendment.dpo import DpoSettings, GuardReading, Guards, GuardSettings, policy_margins, train_dpo
+from amendment.evaluation.settings import EvaluateConfig
 from amendment.preference import JudgeSettings, aggregate_verdicts
+from amendment.preference.settings import JudgeEntry
 from amendment.records import Candidate, Message, Prompt
+from amendment.report.shown import estimate_shown
 from amendment.reward_model import RewardModel
+from amendment.reward_model.measuring import measured
+from amendment.reward_model.settings import RewardModelConfig
 from amendment.simulator import is_readable
 from amendment.stages.contract import (
     POLICY_STAGES,
     Ask,
     ConfigProblem,
     Context,
-    JudgeEntry,
     RunSettings,
     StageResult,
     constitution_key,
     judge_key,
     open_judge,
+    unseen_prompts,
 )
-from amendment.stages.evaluation import EvaluateConfig
-from amendment.stages.pairs import unseen_prompts
-from amendment.stages.policies import ask_each
-from amendment.stages.reward_model import RewardModelConfig, measured
-from amendment.stages.shown import estimate_shown
+from amendment.stages.passes import ask_each
+from amendment.stages.tables import PROMPTS
 from amendment.stages.trained import (
-    PROMPTS,
-    PairsConfig,
     PairTrainingStage,
     pair_rows,
     prompt_row,
@@ -47,6 +47,7 @@ from amendment.stages.trained import (
     training_counts,
     training_progress,
 )
+from amendment.training.settings import PairsConfig
 
 Row = Mapping[str, Any]
 Scored = Callable[[Sequence[Row]], NDArray[np.float64]]

@@ -8,33 +8,38 @@ words, which is an answer: an empty one. The truth is looked at here alone, afte
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from itertools import combinations, islice
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field, field_validator
 
+from amendment.curation.settings import DatasetConfig
 from amendment.data.inputs import read_inputs
 from amendment.data.source_rows import source_state
 from amendment.data.sources import PromptFile
+from amendment.dpo.settings import SftConfig, helpful_files, read_helpful
 from amendment.errors import AmendmentError, ConfigError, DataError
+from amendment.evaluation.settings import EvaluateConfig, OverRefusal
 from amendment.files import read_json, write_json
 from amendment.keys import masked
-from amendment.llm.embeddings import missing_embeddings
+from amendment.llm.embeddings import embeddings_state, missing_embeddings
 from amendment.llm.model import Model
 from amendment.preference import load_judge_folder
-from amendment.records import Candidate, Part, Preference, Prompt, text_of
+from amendment.preference.draws import Draw, Drawn, draw_answer, every_draw
+from amendment.preference.verifiers import Verifier, verifier_rules
+from amendment.records import Candidate, Preference, Prompt, text_of
+from amendment.reward_model.measuring import score_pairs
+from amendment.reward_model.settings import RewardModelConfig
 from amendment.simulator import ATTRIBUTES, BANNER, Truth, knows, truth
-from amendment.stages.candidates import Draw, Drawn, draw_answers, every_draw
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
     ConfigWarning,
     Context,
-    JudgeEntry,
     RunSettings,
     Stage,
     StageResult,
@@ -43,31 +48,26 @@ from amendment.stages.contract import (
     is_lilliput,
     judge_key,
     rules_key,
+    trained_prompts,
+    unseen_prompts,
 )
-from amendment.stages.diversity import embeddings_state
-from amendment.stages.endings import write_endings
 from amendment.stages.evaluation_lines import evaluation_lines
 from amendment.stages.kinship import independence
-from amendment.stages.pairs import DatasetConfig, has_pairs, trained_prompts, unseen_prompts
 from amendment.stages.policies import (
     Answers,
     Asked,
     Harmless,
-    OverRefusal,
     PolicyCheck,
     PolicyComparison,
     PolicyRefusal,
-    Violations,
     check_violations,
     compare_policies,
     difference,
     find_refusals,
     win_rates,
 )
-from amendment.stages.reward_model import RewardModelConfig, score_pairs
 from amendment.stages.scorecard import has_checks, scorecard
-from amendment.stages.sft import helpful_files, read_helpful
-from amendment.stages.verify import verifier_rules
+from amendment.stages.tables import write_endings
 from amendment.statistics import clustered_mean, share
 from amendment.text import plain
 
@@ -79,85 +79,6 @@ NO_MEASURE = (
     "measures nothing: name policies, and give a principle a `check` that code can run, or add a judge, such as judge: "
     "{model: NAME}, and two policies for it to compare"
 )
-
-
-class EvaluationPeople(Part):
-    """People's labels on a random sample of the evaluation's own comparisons; they correct the judge's win rates."""
-
-    items: int = Field(default=100, ge=1, le=100_000)
-    """Comparisons to draw, in proportion over the pairs of compared policies; all of them if there are fewer. If both
-    policies gave the same answer it is a tie, and nobody is asked."""
-    annotators: int = Field(default=1, ge=1, le=100)
-    """People who label; they share the items."""
-    guidelines: str = ""
-    """What annotators read about how to label, in Markdown; by default a few general sentences."""
-    people: Literal["page", "simulated"] = "page"
-    """page: people, by amendment label DIR --stage evaluate. simulated: people of the simulated world, who know only
-    its prompts."""
-
-
-class EvaluateConfig(Part):
-    """Measure the trained models on held-out prompts."""
-
-    policies: tuple[str, ...] = Field(default=(), max_length=16)
-    """base, sft, dpo, or names under `models`; the first is what the others are compared with."""
-    prompts: int = Field(default=500, ge=1)
-    """The most held-out prompts to use."""
-    samples: int = Field(default=1, ge=1, le=64)
-    """Answers per prompt."""
-    judge: JudgeEntry | None = None
-    """Compares policies, by `judging`'s constitution; not needed in the simulated world."""
-    compare: Literal["first", "all"] = "first"
-    """Pairs of policies that the judge compares. first: each policy with the first; all: every two."""
-    people: EvaluationPeople | None = None
-    """Let people label, blind, a random sample of that judge's comparisons; the summary then has win rates corrected by
-    their labels."""
-    violations: Violations | None = None
-    """Ask a judge how often each policy's answers violate each principle."""
-    over_refusal: OverRefusal | None = None
-    """Measure how often each policy refuses harmless prompts."""
-    embeddings: str | None = None
-    """A model of sentence embeddings, by which the scorecard says how many answers are on topic: all-minilm-l6-v2, a
-    folder, or a model of the Hub."""
-    temperature: float = Field(default=1.0, ge=0, le=5)
-    """Temperature of policies that this run trains; models under `models` have their own."""
-    max_tokens: int = Field(default=512, ge=1)
-    """Most tokens of an answer of those policies."""
-
-    @field_validator("policies")
-    @classmethod
-    def _are_distinct(cls, policies: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(policies)) < len(policies):
-            raise ValueError("a policy stands here twice; name each once")
-        return policies
-
-    @property
-    def matchups(self) -> tuple[tuple[str, str], ...]:
-        """The comparisons of the judge: the policy whose win rate is measured, and its opponent."""
-        if self.compare == "first":
-            return tuple((name, self.policies[0]) for name in self.policies[1:])
-        return tuple((later, earlier) for earlier, later in combinations(self.policies, 2))
-
-    @property
-    def own_prompts(self) -> tuple[PromptFile, ...]:
-        """Files of prompts, in addition to the run's held-out ones."""
-        return self.over_refusal.prompts if self.over_refusal else ()
-
-    @property
-    def judges(self) -> Iterator[tuple[tuple[str, ...], JudgeEntry]]:
-        """Every judge that is asked, with its place in this part."""
-        if self.judge:
-            yield ("judge",), self.judge
-        if self.violations:
-            yield ("violations", "judge"), self.violations.judge
-        if self.over_refusal and self.over_refusal.judge:
-            yield ("over_refusal", "judge"), self.over_refusal.judge
-
-
-def has_own_prompts(settings: RunSettings) -> bool:
-    """The evaluation has prompts besides the held-out ones."""
-    config = settings.part(EvaluateConfig)
-    return config is not None and bool(config.own_prompts)
 
 
 class EvaluateStage(Stage):
@@ -175,9 +96,7 @@ class EvaluateStage(Stage):
         reads = ["inputs/prompts", "inputs/split"]
         reads += [f"models/{name}" for name in config.policies if name in settings.policies]
         reads += ["models/reward_model", "dataset/test"] if settings.part(RewardModelConfig) else []
-        reads += (
-            ["dataset/train"] if config.own_prompts and has_pairs(settings) else []
-        )  # which prompts are no longer new
+        self.may_read = ("dataset/train",) if config.own_prompts else ()  # which prompts are no longer new
         judged = {"comparisons": config.judge, "violations": config.violations, "refusals": config.over_refusal}
         self.reads = tuple(reads)
         names = ("answers", "endings", *(name for name, part in judged.items() if part))
@@ -197,7 +116,7 @@ class EvaluateStage(Stage):
         if embeddings := self.config.embeddings:
             key["embeddings"] = embeddings_state(embeddings, context.base)
         if self.config.own_prompts:
-            sources = (*self.config.own_prompts, *helpful_files(self.settings))
+            sources = (*self.config.own_prompts, *helpful_files(self.settings.part(SftConfig)))
             key["files"] = [source_state(source, context.base) for source in sources]
         return key
 
@@ -243,7 +162,7 @@ class EvaluateStage(Stage):
             except ConfigError:  # reported where all judges are checked
                 continue
             if wants and folder.compares:
-                unfit = f"has protocol {folder.protocol}, expected yes-no; use protocol: {wants}, or a copy of it"
+                unfit = f"has protocol {folder.protocol.name}, expected yes-no; use protocol: {wants}, or a copy of it"
             elif wants == "violation" and not folder.has_principle:
                 unfit = "has no placeholder {principle} in its text, so it cannot tell principles apart; use violation"
             elif wants == "refusal" and folder.has_principle:
@@ -265,7 +184,7 @@ class EvaluateStage(Stage):
         config = self.config
         if not (config.judge or config.violations or config.over_refusal or is_lilliput(self.settings)):
             with suppress(ConfigError):  # reported where constitutions are checked
-                rules = (*self.settings.constitutions_in(base), *verifier_rules(self.settings))
+                rules = (*self.settings.constitutions_in(base), *verifier_rules(self.settings.parts(Verifier)))
                 if not (config.policies and has_checks(rules)):
                     yield ("evaluate",), NO_MEASURE
         if config.embeddings and (missing := missing_embeddings(config.embeddings, base)):
@@ -328,7 +247,8 @@ class EvaluateStage(Stage):
         """The prompts on which refusals are counted. Raises AmendmentError where there is none."""
         if self.config.over_refusal is None:
             return None
-        harmless = harmless_prompts(context, self.config.over_refusal, [draw.prompt for draw in draws])
+        in_pairs = trained_prompts(context) if "dataset/train" in self.reads else set()
+        harmless = harmless_prompts(context, self.config.over_refusal, [draw.prompt for draw in draws], in_pairs)
         if not (harmless.ids or context.is_rehearsed):
             counts = ", ".join(f"{count} {name}" for name, count in harmless.counts.items())
             raise AmendmentError(
@@ -350,7 +270,8 @@ class EvaluateStage(Stage):
 
     def _answers(self, context: Context, name: str, draws: Sequence[Draw]) -> list[Drawn]:
         with self._policy(context, name) as model:
-            return draw_answers(context, f"sampling answers from {name}", model, draws)
+            work = partial(draw_answer, model)
+            return context.map_bounded(f"sampling answers from {name}", draws, work, models=[model])
 
 
 def _harmless_files(sources: Sequence[PromptFile], base: Path, *, glimpse: bool = False) -> list[Prompt]:
@@ -359,20 +280,21 @@ def _harmless_files(sources: Sequence[PromptFile], base: Path, *, glimpse: bool 
     return list(read.prompts.values())
 
 
-def harmless_prompts(context: Context, part: OverRefusal, evaluated: Iterable[Prompt]) -> Harmless:
+def harmless_prompts(
+    context: Context, part: OverRefusal, evaluated: Iterable[Prompt], in_pairs: Collection[str] = ()
+) -> Harmless:
     """Evaluated prompts of the named categories, and those of the files that no training stage may have seen: neither
-    among the run's prompts and helpful answers that are not held out, nor in training pairs, which may be mixed in."""
+    among the run's prompts and helpful answers that are not held out, nor among the prompts `in_pairs`
+    for training, which may be mixed in."""
     shown = {prompt.id: prompt for prompt in evaluated}
     of_category = {name for name, prompt in shown.items() if prompt.category in part.categories}
     prompts = _harmless_files(part.prompts, context.base) if part.prompts else []
     trained: set[str] = set()
     if prompts:
         trained |= set(context.prompts())
-        if helpful_files(context.config):
-            trained |= {*read_helpful(context.config, context.base).prompts}
-        trained -= context.held_out()
-        if has_pairs(context.config):
-            trained |= trained_prompts(context)
+        if files := helpful_files(context.config.part(SftConfig)):
+            trained |= {*read_helpful(files, context.base).prompts}
+        trained = (trained - context.held_out()).union(in_pairs)
     kept = [prompt for prompt in prompts if prompt.id not in trained]
     counts = {"of categories": len(of_category)} if part.categories else {}
     if part.prompts:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from amendment.stages.kinship import RELATED_JUDGE, SAME_JUDGE
-from amendment.stages.shown import counts_shown, estimate_shown, number_shown, unscored_shown
+from amendment.evaluation.settings import RELATED_JUDGE, SAME_JUDGE
+from amendment.report.shown import counts_shown, estimate_shown, number_shown, unscored_shown
 from amendment.text import LONGEST, cell, plain, table
 
 HOW_TO_READ = (

@@ -16,23 +16,26 @@ from statistics import fmean
 from typing import Any
 
 from amendment.calibration.labelling import EVALUATION
+from amendment.calibration.reading import label_counts, labels_key, labels_of
 from amendment.calibration.samples import LabelQuestion, verdict_of
 from amendment.errors import AmendmentError, DataError
+from amendment.evaluation.settings import EvaluateConfig, EvaluationPeople
 from amendment.hashing import content_id
 from amendment.preference.aggregate import person_votes
 from amendment.records import Candidate, Record, Verdict
-from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, constitution_key, dump
-from amendment.stages.evaluation import EvaluateConfig, EvaluationPeople
-from amendment.stages.labels import (
-    label_counts,
-    labels_key,
-    labels_of,
+from amendment.report.shown import count_lines, estimate_shown
+from amendment.stages.contract import (
+    ConfigProblem,
+    Context,
+    RunSettings,
+    Stage,
+    StageResult,
+    constitution_key,
+    dump,
     question_writer,
     simulated_people_problems,
 )
-from amendment.stages.pairs import Texts
 from amendment.stages.policies import Matchup, PolicyComparison
-from amendment.stages.shown import count_lines, estimate_shown
 from amendment.statistics import share
 from amendment.statistics.sampling import prediction_powered
 from amendment.text import plain
@@ -85,7 +88,7 @@ class EvaluationSampleStage(_EvaluationPeopleStage):
                 "{model: NAME}",
             )
         if self.config.people == "simulated":
-            yield from simulated_people_problems(self.settings, EVALUATION)
+            yield from simulated_people_problems(self.settings, EVALUATION.keys, f"amendment label{EVALUATION.option}")
 
     def make(self, context: Context) -> StageResult:
         """Draw at random, of every two policies in proportion."""
@@ -113,7 +116,7 @@ class EvaluationSampleStage(_EvaluationPeopleStage):
         """Each comparison once, whichever policies it is of, in random order: who stops half way has labelled half at
         random."""
         answers = {answer.id: answer for answer in context.workspace.read("evaluate/answers", Candidate)}
-        writer = question_writer(context, self.evaluation.judge, Texts(context.prompts(), answers))
+        writer = question_writer(context, self.evaluation.judge, context.prompts(), answers)
         names = _least(drawn, len(drawn), "evaluate place", context.config.seed)
         return [writer.question(drawn[name].comparison, drawn[name].principle_ids) for name in names]
 
@@ -150,11 +153,11 @@ class EvaluationLabelsStage(_EvaluationPeopleStage):
     writes = (VERDICTS,)
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        return labels_key(context, EVALUATION, self.config)
+        return labels_key(context.workspace.folder, EVALUATION, self.config)
 
     def make(self, context: Context) -> StageResult:
         workspace = context.workspace
-        labels = labels_of(context, EVALUATION, self.config)
+        labels = labels_of(workspace, EVALUATION, self.config, seed=context.config.seed)
         verdicts = [verdict for label in labels if (verdict := verdict_of(label))]
         votes = {name: fmean(by_person.values()) for name, by_person in person_votes(verdicts).items()}
         compared, items = workspace.read(COMPARISONS, PolicyComparison), workspace.read(SAMPLE, EvaluationItem)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from inspect import getdoc
 from math import ceil
 from pathlib import Path
@@ -18,16 +18,18 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from amendment.constitutions import principles_of
+from amendment.curation.funnel import Cleaning, clean_key
 from amendment.curation.prompts import EACH, SHOWN, Kind, Novelty, Weakest, listed_prompts, question, weakest_of
 from amendment.data.inputs import read_inputs
 from amendment.data.source_rows import source_state
 from amendment.data.sources import Name, Source
 from amendment.errors import AmendmentError, ConfigError, ProviderError
 from amendment.files import file_hash
+from amendment.keys import key_variables, run_scanner
 from amendment.llm.model import Ending, Model, Unusable, ending_of, usable
 from amendment.records import Message, Part, Prompt, PromptOrigin, text_of
+from amendment.report.shown import count_lines
 from amendment.results import SUMMARY
-from amendment.stages.cleaning import Cleaning, clean_key
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
@@ -39,11 +41,9 @@ from amendment.stages.contract import (
     constitution_key,
     dump,
 )
-from amendment.stages.endings import Tables
-from amendment.stages.shown import count_lines
+from amendment.stages.tables import Role, Tables
 from amendment.text import plain
 
-PROMPTS = "generate/prompts"
 WAVES = 3
 """Waves of questions; each asks for what is missing after the one before."""
 
@@ -89,7 +89,7 @@ class GenerateStage(Stage):
     name = "generate"
     title = "writing new prompts"
     comes_with = GenerateConfig
-    writes = (PROMPTS, "generate/origins", "generate/endings")
+    writes: Collection[str] = {"generate/prompts": Role.PROMPTS, "generate/origins": None, "generate/endings": None}
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
@@ -104,7 +104,7 @@ class GenerateStage(Stage):
             "generate": [dump(part) for part in self.parts],
             "seeds": [dump(source) for source in self.settings.prompts],
             "files": [source_state(source, context.base) for source in self.sources()],
-            **clean_key(self.settings, context.base, of_prompts=True),
+            **clean_key(self.settings.clean, context.base, of_prompts=True),
         }
         for part in self.parts:
             key |= context.model_key(part.model)
@@ -148,7 +148,8 @@ class GenerateStage(Stage):
         bare = self.settings.model_copy(update={"candidates": (), "pairs": (), "verdicts": ()})
         every = read_inputs(bare, context.base).prompts.values()
         clean: list[Prompt] = []
-        keep = Cleaning(context, of_prompts=True).prompts(clean.append)
+        scanner = run_scanner(key_variables(dump(context.config)))
+        keep = Cleaning(context.config.clean, context.base, scanner).prompts(clean.append)
         for prompt in every:
             keep(prompt)
         seeds = [prompt for prompt in clean if _is_seed(prompt)]

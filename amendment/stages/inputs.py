@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from amendment.constitutions.proof import LANGUAGES
 from amendment.constitutions.proof import missing as missing_for
+from amendment.critique.chain import CritiqueConfig
+from amendment.curation.funnel import DROPPED, Cleaning, clean_key, read_overlap
+from amendment.curation.settings import DatasetConfig
 from amendment.data.inputs import StreamedInputs, read_into
 from amendment.data.source_rows import FileFacts, source_state
-from amendment.data.sources import ChainSource, FileSource, PairFile, Source, TaskPrompts
+from amendment.data.sources import ChainSource, FileSource, Source, TaskPrompts
 from amendment.data.store import ITEMS, Item, Split, Workspace
 from amendment.errors import AmendmentError
+from amendment.keys import key_variables, run_scanner
 from amendment.libraries import missing
 from amendment.preference.aggregate import majorities
 from amendment.preference.pairs import held_out
 from amendment.records import Candidate, Judgement, Prompt, Verdict
 from amendment.results import Figure, Funnel, Result, Table, by_label, counted
-from amendment.stages.cleaning import DROPPED, Cleaning, clean_key, read_overlap
 from amendment.stages.contract import ConfigProblem, ConfigWarning, Context, RunSettings, Stage, StageResult, dump
-from amendment.stages.critique import CritiqueConfig
-from amendment.stages.generate import PROMPTS as GENERATED
-from amendment.stages.generate import GenerateConfig
-from amendment.stages.pairs import DatasetConfig
-from amendment.stages.shortcuts import PROMPTS as TASKS
-from amendment.stages.shortcuts import filtered_tasks
-from amendment.text import plain
-from amendment.yamlfile import Loc
+from amendment.stages.tables import Role
 
 SOURCES = "Files and datasets that were read"
 
@@ -37,14 +33,19 @@ class InputsStage(Stage):
 
     name = "inputs"
     title = "reading your input files"
-    writes = tuple(f"inputs/{name}" for name in ("prompts", "split", "candidates", "verdicts", "judgements"))
+    reads = (Role.PROMPTS,)
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
-        self.reads = (TASKS,) if filtered_tasks(settings) else ()
-        self.reads += (GENERATED,) if settings.parts(GenerateConfig) else ()
-        self.writes = (*type(self).writes, *([f"inputs/{DROPPED}"] if settings.clean else []))
-        self.writes += (ITEMS,) if settings.verdicts else ()
+        brings_pairs = bool(settings.pairs) or any(source.may_have_texts for source in settings.verdicts)
+        writes: dict[str, Role | None] = dict.fromkeys(("inputs/prompts", "inputs/split", "inputs/verdicts"))
+        writes["inputs/candidates"] = Role.ANSWERS
+        writes["inputs/judgements"] = Role.DECISIONS if brings_pairs else None
+        if settings.clean:
+            writes[f"inputs/{DROPPED}"] = None
+        if settings.verdicts:
+            writes[ITEMS] = None
+        self.writes = writes
 
     @classmethod
     def of(cls, settings: RunSettings) -> Iterable[Stage]:
@@ -61,7 +62,7 @@ class InputsStage(Stage):
             "verdicts": [dump(source, without={"copies", "drawn"}) for source in settings.verdicts],
             "test_share": settings.need(DatasetConfig).test_share,
             "files": [source_state(source, context.base) for source in (*sources, *settings.verdicts)],
-            **clean_key(settings, context.base, of_prompts=True),
+            **clean_key(settings.clean, context.base, of_prompts=True),
         }
 
     def sources(self) -> Iterable[Source]:
@@ -90,14 +91,14 @@ class InputsStage(Stage):
             read_overlap(clean, base, glimpse=True)
 
     def make(self, context: Context) -> StageResult:
-        workspace, cleaning = context.workspace, Cleaning(context, of_prompts=True)
+        workspace, scanner = context.workspace, run_scanner(key_variables(dump(context.config)))
+        cleaning = Cleaning(context.config.clean, context.base, scanner)
         with workspace.writing("inputs/prompts", Prompt) as add:
             inputs = StreamedInputs(cleaning.prompts(add))
-            filtered = filtered_tasks(self.settings)
-            others = [part for index, part in enumerate(self.settings.prompts) if index not in filtered]
+            others = [part for part in self.settings.prompts if not getattr(part, "shortcut_model", None)]
             read_into(inputs, self.settings.model_copy(update={"prompts": (*others,)}), context.base)
             for name in self.reads:
-                what = "generated prompts" if name == GENERATED else "tasks without a shortcut"
+                what = "generated prompts" if name == "generate/prompts" else "tasks without a shortcut"
                 for made in workspace.rows(name, Prompt):
                     inputs.counts[what] += inputs.add_prompt(made)
         cleaning.leave_out(inputs)
@@ -132,14 +133,6 @@ class InputsStage(Stage):
         sources = Table(title=SOURCES, head=FileFacts._fields, rows=tuple(map(tuple, facts)))
         found = Result(figures=tuple(figures), funnels=(funnel,), tables=(sources,) if facts else ())
         return StageResult(self.writes, found + cleaned)
-
-
-def unknown_raters(place: Loc, sources: Sequence[Any]) -> Iterable[ConfigWarning]:
-    """The files of pairs of which the run file does not say who decided them."""
-    for index, source in enumerate(sources):
-        if isinstance(source, PairFile) and source.rater is None:
-            unknown = f"nothing says who decided the pairs of {plain(source.label)}, so they are published as unknown"
-            yield ConfigWarning((*place, index), f"{unknown}; add rater: person, model or verifier, or rater: unknown")
 
 
 def files_read(workspace: Workspace) -> list[FileFacts]:

@@ -15,10 +15,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from pydantic import Field
-
+from amendment.curation.construction import CANDIDATES as CONSTRUCTED_ANSWERS
+from amendment.curation.construction import PAIRS as CONSTRUCTED_PAIRS
+from amendment.curation.construction import AnswersOfPair, answers_of_pairs, decided_comparisons
 from amendment.data.sources import ChainSource, FileSource, ModelSource
 from amendment.errors import AmendmentError, ConfigError
 from amendment.files import write_json
@@ -26,30 +27,16 @@ from amendment.llm.concurrency import flow
 from amendment.preference.checked import CheckedComparisons, check_lines
 from amendment.preference.degenerate import Pool, pool_of
 from amendment.preference.folder import load_judge_folder
-from amendment.preference.judge import JudgeSettings
-from amendment.preference.pairs import PairSettings
-from amendment.preference.panel import (
-    JudgedComparison,
-    JudgePanel,
-    JuryKind,
-    PanelCounts,
-    Unweighed,
-    refuse_few_labels,
-    weigh,
-)
+from amendment.preference.panel import JudgedComparison, JudgePanel, PanelCounts, Unweighed, refuse_few_labels, weigh
 from amendment.preference.principles import PrincipleTally
-from amendment.preference.ranking import rank_adaptively
-from amendment.records import LABELLERS, Candidate, Comparison, Judgement, Part, Prompt, Record, Verdict
-from amendment.stages.construct import CANDIDATES as CONSTRUCTED_ANSWERS
-from amendment.stages.construct import PAIRS as CONSTRUCTED_PAIRS
-from amendment.stages.construct import ConstructConfig, ConstructedPair
-from amendment.stages.constructed import AnswersOfPair, answers_of_pairs
+from amendment.preference.ranking import Ranking, rank_adaptively
+from amendment.preference.settings import REPORT, JudgingConfig
+from amendment.records import LABELLERS, Candidate, Comparison, Judgement, Prompt, Record, Verdict
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
     Context,
     Item,
-    JudgeEntry,
     RunSettings,
     Stage,
     StageResult,
@@ -59,90 +46,10 @@ from amendment.stages.contract import (
     open_judge,
     rules_key,
 )
-from amendment.stages.endings import Tables
-from amendment.stages.verify import JUDGEMENTS as VERIFIED
-from amendment.stages.verify import answer_tables, makes_pairs
+from amendment.stages.tables import Role, Tables
 
-REPORT = "judging/report.json"
 COMPARISONS = 2
 """Comparisons that an adaptive ranking asks for each candidate at most, and one more of the best with the worst."""
-
-
-class CascadeSettings(Part):
-    """Second judges for comparisons on which the first ones are unsure. Several judges asked together are sure or
-    unsure by their majority if jury is majority, otherwise by their mean."""
-
-    confidence: float = Field(default=0.8, gt=0, le=1)
-    """The confidence that is enough: |2P - 1|, such as 0.8 for P of 0.9 and more, or of 0.1 and less."""
-    then: tuple[JudgeEntry, ...] = Field(min_length=1)
-    """They are asked about the other comparisons, and their label counts, even if they are unsure too."""
-
-
-class JudgingConfig(JudgeSettings, PairSettings):
-    """Compare the candidates of each prompt."""
-
-    judges: tuple[JudgeEntry, ...] = Field(min_length=1)
-    """One judge, or a jury of several."""
-    jury: JuryKind = "mean"
-    """How several judges are combined. mean: of their P, with equal weights; majority: one vote each, an even split
-    is a tie; weighted: by weights learned from the comparisons that people have decided, which takes judge_labelled:
-    true and 30 of them."""
-    ranking: Literal["all_pairs", "adaptive"] = "all_pairs"
-    """Which candidates of a prompt are compared. all_pairs: every two of k; adaptive: each chosen by the results so
-    far, until the best is known, at most two per candidate, and one more of the best with the worst."""
-    cascade: CascadeSettings | None = None
-    """Ask other judges if these are unsure."""
-    judge_labelled: bool | Annotated[int, Field(ge=1)] = False
-    """Ask about comparisons that your own verdicts or pairs, or the stage construct, have decided too, so that the
-    certificate can measure the judge on them; the dataset keeps their decision. A number: of the first so many prompts
-    alone."""
-
-    @property
-    def every_judge(self) -> tuple[JudgeEntry, ...]:
-        """Those that are asked first, and those that are asked where the first are unsure."""
-        return (*self.judges, *(self.cascade.then if self.cascade else ()))
-
-
-class Ranking(Record):
-    """The ranking of the candidates of one prompt."""
-
-    prompt_id: str
-    best: str | None = None
-    """The candidate's id; absent where answers that could not be read leave it open, or all comparisons were ties."""
-    worst: str | None = None
-    order: tuple[str, ...] | None = None
-    """Best first, where comparisons that could be read connect all of them."""
-    p_best: float | None = None
-    """P(`best` is the strongest)."""
-    comparisons: int
-    """Comparisons that were asked, or decided by people."""
-    possible: int
-    """Comparisons of every two candidates."""
-    notes: tuple[str, ...] = ()
-
-
-def judges_constructed(settings: RunSettings) -> bool:
-    """Return whether the judges are asked about pairs that the stage `construct` has made."""
-    judging = settings.part(JudgingConfig)
-    return bool(judging and judging.judge_labelled and settings.parts(ConstructConfig))
-
-
-def deciding_table(settings: RunSettings) -> str | None:
-    """The table of what decides the run's comparisons: judges or, without any, verifiers; None where neither does."""
-    if settings.part(JudgingConfig):
-        return "judging/judgements"
-    return VERIFIED if makes_pairs(settings) else None
-
-
-def candidate_tables(settings: RunSettings) -> tuple[str, ...]:
-    """The tables from which the answers of judged or verified comparisons come, by the run file."""
-    constructed = (CONSTRUCTED_ANSWERS,) if judges_constructed(settings) else ()
-    return (*(answer_tables(settings) if deciding_table(settings) else ("inputs/candidates",)), *constructed)
-
-
-def judging_tables(config: JudgingConfig) -> tuple[str, ...]:
-    """The artefacts that the stage writes."""
-    return (*(f"judging/{name}" for name in (*_kinds(config), "endings")), REPORT)
 
 
 def _kinds(config: JudgingConfig) -> dict[str, type[Record]]:
@@ -159,14 +66,15 @@ class JudgingStage(Stage):
     weight = 1
     title = "judging candidates"
     Config = JudgingConfig
+    reads = ("inputs/prompts", "inputs/judgements", Role.ANSWERS)
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.config = settings.need(JudgingConfig)
-        self._waits = judges_constructed(settings)
-        constructed = (CONSTRUCTED_PAIRS,) if self._waits else ()
-        self.reads = ("inputs/prompts", "inputs/judgements", *candidate_tables(settings), *constructed)
-        self.writes = judging_tables(self.config)
+        if self.config.judge_labelled:
+            self.may_read = (CONSTRUCTED_PAIRS, CONSTRUCTED_ANSWERS)
+        names = [f"judging/{name}" for name in (*_kinds(self.config), "endings")]
+        self.writes = {**dict.fromkeys((*names, REPORT)), "judging/judgements": Role.DECISIONS}
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """The settings but those that make pairs, the judges' models and texts, and the constitutions."""
@@ -181,10 +89,8 @@ class JudgingStage(Stage):
 
     def asks(self) -> Iterator[Ask]:
         """All judges, the second ones too."""
-        cascade = self.config.cascade.then if self.config.cascade else ()
-        for place, entries in ((("judges",), self.config.judges), (("cascade", "then"), cascade)):
-            for index, entry in enumerate(entries):
-                yield Ask((self.name, *place, index, "model"), entry.model, "judge", entry)
+        for place, entry in self.config.placed:
+            yield Ask((self.name, *place, "model"), entry.model, "judge", entry)
 
     def problems(self) -> Iterator[ConfigProblem]:
         """Judges named twice, juries without labels to weigh them by, and settings without effect."""
@@ -237,25 +143,18 @@ class JudgingStage(Stage):
                 others.add(entry.protocol)
 
     @property
+    def _waits(self) -> bool:
+        """The judges are asked about pairs that the stage `construct` makes."""
+        return CONSTRUCTED_PAIRS in self.reads
+
+    @property
     def is_alone(self) -> bool:
         """Where it waits for pairs that the stage `construct` makes."""
         return self._waits
 
     def begin(self, context: Context) -> Step:
-        return JudgeStep(context, self.config, constructed=answers_of_pairs(context) if self._waits else None)
-
-
-def decided_comparisons(context: Context) -> dict[str, float]:
-    """P(a) of the comparisons that are decided without the judges, by their ids: by the user's own verdicts, or, where
-    judges are asked about them too, by construction."""
-    rows = context.workspace.rows("inputs/judgements", Judgement)
-    decided = {row.comparison_id: row.p_a for row in rows if row.p_a is not None}
-    if judges_constructed(context.config):
-        for row in context.workspace.rows(CONSTRUCTED_PAIRS, ConstructedPair):
-            pair = row.pair
-            p_a = pair.p_chosen if pair.chosen_id < pair.rejected_id else 1 - pair.p_chosen
-            decided.setdefault(pair.comparison_id, p_a)
-    return decided
+        constructed = answers_of_pairs(context.workspace, context.constitutions) if self._waits else None
+        return JudgeStep(context, self.config, self.tables.of(Role.ANSWERS), constructed=constructed)
 
 
 class _Compared(NamedTuple):
@@ -279,11 +178,13 @@ class JudgeStep(Step):
         self,
         context: Context,
         config: JudgingConfig,
+        answers: Sequence[str],
+        *,
         name: str = "judging",
         constructed: Mapping[str, Sequence[AnswersOfPair]] | None = None,
     ) -> None:
-        """`name` is the stage's; each round after the first has its own. `constructed` are pairs to ask about too, by
-        prompt."""
+        """`answers` are the tables of what is compared. `name` is the stage's; each round after the first has its own.
+        `constructed` are pairs to ask about too, by prompt."""
         self.name = name
         self._constructed = constructed or {}
         self._config, self._workspace, self._seed = config, context.workspace, context.config.seed
@@ -294,12 +195,16 @@ class JudgeStep(Step):
         if self._waits:
             refuse_few_labels(len(self._people), prompts=len({row.prompt_id for row, _ in people}))
         self._labelled_prompts = math.inf if config.judge_labelled is True else config.judge_labelled
-        self._decided = {} if config.judge_labelled is True else decided_comparisons(context)
+        self._decided = (
+            {}
+            if config.judge_labelled is True
+            else decided_comparisons(context.workspace, with_constructed=constructed is not None)
+        )
         self._panel = _panel(context, config)
         self.models = [judge.model for judge in self._panel.judges]
         self._window = context.window(self.models)
         self._takes = {source.take for source in context.config.candidates if isinstance(source, ChainSource)}
-        self.reads = answer_tables(context.config)
+        self.reads = tuple(answers)
         self._report = _Report(config, [judge.name for judge in self._panel.judges])
         self._checks = CheckedComparisons(context.rules)
         self.tables = Tables(context.workspace, "judging", **_kinds(config))
@@ -393,7 +298,7 @@ class JudgeStep(Step):
         endings = self.tables.close(self._weigh if self._waits else None)
         checks = self._checks.to_json()
         report = {**self._report.to_json(), **({"checks": checks} if checks else {})}
-        write_json(self._workspace.path(REPORT), report, ensure_ascii=False)
+        write_json(self._workspace.path(REPORT), report)
         counts = {**endings, **self._report.counts(report)}
         counts |= {"checks": {"lines": check_lines(checks)}} if checks else {}
         return StageResult((*self.tables.artefacts, REPORT), counts)

@@ -12,18 +12,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+from amendment.critique.chain import CritiqueConfig
+from amendment.curation.construction import ConstructConfig, Contrast
+from amendment.curation.contrast import CONFIRMING_PROTOCOL, unchecked
 from amendment.data.sources import ModelSource
+from amendment.evaluation.settings import ANOTHER_JUDGE, NO_JUDGE, RELATED_JUDGE, SAME_JUDGE
 from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, RegisteredSpec, located
-from amendment.stages.construct import ConstructConfig, Contrast
-from amendment.stages.contract import POLICY_STAGES, JudgeEntry, RunSettings
-from amendment.stages.contrast import LIKELIHOOD, unchecked
-from amendment.stages.critique import CritiqueConfig
-from amendment.stages.judging import JudgingConfig
+from amendment.preference.settings import JudgeEntry, JudgingConfig
+from amendment.stages.contract import POLICY_STAGES, RunSettings
 from amendment.text import plain
-
-SAME_JUDGE, RELATED_JUDGE, ANOTHER_JUDGE = "same judge", "related judge", "another judge"
-NO_JUDGE = "no other judge"
-"""The relation if no judge of the run made the labels."""
 
 _FAMILIES = {
     "openai": "gpt chatgpt davinci",
@@ -127,7 +124,7 @@ def _labellers(config: RunSettings, base: Path) -> list[JudgeEntry]:
     labellers = [*judging.every_judge] if judging and compares else []
     for contrast in config.parts(Contrast):
         if unchecked(config.constitutions_in(base), contrast.principles):
-            labellers.append(JudgeEntry(model=contrast.confirming, protocol=LIKELIHOOD))
+            labellers.append(JudgeEntry(model=contrast.confirming, protocol=CONFIRMING_PROTOCOL))
     return labellers
 
 

@@ -10,85 +10,34 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
-
-from pydantic import Field
+from typing import Any, Literal
 
 from amendment.calibration.drawing import DatasetComparison
 from amendment.calibration.samples import SpotCheckSettings
-from amendment.curation import Mix
+from amendment.critique.chain import CritiqueConfig
+from amendment.curation.construction import PAIRS as CONSTRUCTED_PAIRS
+from amendment.curation.construction import constructed_pairs, decided_comparisons
+from amendment.curation.settings import DatasetConfig
 from amendment.data.sources import ChainSource
-from amendment.data.store import StoredRecords, read_columns
+from amendment.data.store import Texts, Workspace
 from amendment.errors import AmendmentError
-from amendment.hashing import content_id
 from amendment.preference import PairSettings, make_pairs
 from amendment.preference.degenerate import fit_for_pairs, without_constant_answers
 from amendment.preference.pairs import TIED_POOL, Paired, compare_revisions, is_tied_pool
-from amendment.records import Candidate, Comparison, Judgement, Pair, Part, Prompt, text_of
-from amendment.stages.construct import PAIRS as CONSTRUCTED_PAIRS
-from amendment.stages.construct import ConstructConfig
-from amendment.stages.constructed import constructed_pairs
+from amendment.preference.ranking import Ranking
+from amendment.preference.settings import JudgingConfig
+from amendment.preference.verifiers import JUDGEMENTS as VERIFIED
+from amendment.preference.verifiers import Proof, Verifier, verifier_rules
+from amendment.records import Candidate, Comparison, Judgement, Pair, Prompt, text_of
 from amendment.stages.contract import Context, RunSettings
-from amendment.stages.critique import CritiqueConfig
-from amendment.stages.diversity import DiversitySettings
-from amendment.stages.judging import (
-    JudgingConfig,
-    Ranking,
-    candidate_tables,
-    decided_comparisons,
-    deciding_table,
-    judges_constructed,
-    judging_tables,
-)
-from amendment.stages.verify import Proof, verifier_rules
+from amendment.stages.tables import Role, RunTables
 
+JUDGED, IMPORTED = "judging/judgements", "inputs/judgements"
+EXPORTED: tuple[str, ...] = ("inputs/prompts", IMPORTED, Role.ANSWERS, Role.PAIRS)
+"""The tables that `exported_comparisons` looks at."""
+ALSO_EXPORTED = (JUDGED, "judging/rankings")
+"""Those that it looks at where the run has them."""
 VETOED = "the chosen answer fails a verifier"
-
-
-class DatasetConfig(Part):
-    """The dataset."""
-
-    test_share: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the prompts that no training stage sees. If `evaluate` has prompts of its own, it is the share of the
-    pairs, and at most half of them are held out."""
-    ties: Literal["drop", "keep"] = "drop"
-    """For imported pairs on which raters are evenly split: keep writes them with P = 0.5; trainers on hard
-    labels leave them out. `judging` has its own."""
-    probabilities: Literal["raw", "calibrated"] = "raw"
-    """Which P(chosen is better) training sees in `p_chosen`: the judge's own, or the one calibrated on people's labels.
-    Both have columns of their own. Calibrated ones trained no better model, in the simulator and on real text."""
-    secrets: Literal["drop", "keep", "stop"] = "stop"
-    """Rows with a text that looks like a key or a token. stop ends the run and lists them before anything is exported;
-    drop leaves them out and counts them; keep exports them, but a push still needs --allow-secrets."""
-    diversity: DiversitySettings = DiversitySettings()
-    """What the diversity of answers is compared with."""
-    mix: Mix = ()
-    """Shares of the pairs for training: one entry `source: run` for this run's own, and files or datasets of people's
-    pairs. As many pairs are taken as the shares allow."""
-
-    @property
-    def is_mixed(self) -> bool:
-        """Pairs of other sources join the run's own."""
-        return len(self.mix) > 1
-
-
-class Texts(NamedTuple):
-    """Prompts and candidates by id."""
-
-    prompts: Mapping[str, Prompt]
-    candidates: Mapping[str, Candidate]
-
-
-def texts_of(context: Context) -> Texts:
-    """Of the candidates that are one text by several writers the first is taken."""
-    path = context.workspace.path
-    candidates = StoredRecords(Candidate, map(path, candidate_tables(context.config)))
-    return Texts(StoredRecords(Prompt, [path("inputs/prompts")]), candidates)
-
-
-def judgements_table(config: RunSettings) -> str:
-    """The table that holds what the checked judge decided: the run's own, or one whose log the run brings."""
-    return "judging/judgements" if config.part(JudgingConfig) else "inputs/judgements"
 
 
 def checked_ties(config: RunSettings) -> Literal["drop", "keep"]:
@@ -105,34 +54,34 @@ def imported_pairs(context: Context, texts: Texts) -> Paired:
 def _of_files(context: Context, texts: Texts, *, judged: bool) -> Paired:
     config = context.config
     is_checked = config.part(SpotCheckSettings) is not None and config.part(JudgingConfig) is None
-    judgements = context.workspace.rows("inputs/judgements", Judgement)
+    judgements = context.workspace.rows(IMPORTED, Judgement)
     rows = (row for row in judgements if (is_checked and row.rater_kind == "model") == judged)
-    return paired_answers(config, rows, PairSettings(ties=config.need(DatasetConfig).ties), *texts)
+    return paired_answers(rows, PairSettings(ties=config.need(DatasetConfig).ties), *texts)
 
 
-def judged_pairs(context: Context, texts: Texts) -> Paired:
+def judged_pairs(context: Context, texts: Texts, tables: RunTables) -> Paired:
     """Pairs of what the run's judges decided, without the comparisons that the user's own verdicts have decided. Where
     the run has no judges, what its verifiers decided, or those of the imported log that people check."""
     stage = context.config.part(JudgingConfig)
-    table = deciding_table(context.config)
-    if stage is None and table:
-        verified = context.workspace.rows(table, Judgement)
-        return _without_vetoed(context, paired_answers(context.config, verified, PairSettings(), *texts), texts)
+    if stage is None and VERIFIED in tables:
+        verified = context.workspace.rows(VERIFIED, Judgement)
+        return _without_vetoed(context, paired_answers(verified, PairSettings(), *texts), texts)
     if stage is None:
         return _of_files(context, texts, judged=True)
-    decided = decided_comparisons(context)
-    judgements = context.workspace.rows("judging/judgements", Judgement)
+    are_judged = bool(stage.judge_labelled) and CONSTRUCTED_PAIRS in tables
+    decided = decided_comparisons(context.workspace, with_constructed=are_judged)
+    judgements = context.workspace.rows(JUDGED, Judgement)
     open_ones = (row for row in judgements if not decided or row.comparison_id not in decided)
     judged, not_ends = ends_of_rankings(context, open_ones)
-    paired = _without_vetoed(context, paired_answers(context.config, judged, stage, *texts), texts)
+    paired = _without_vetoed(context, paired_answers(judged, stage, *texts), texts)
     return paired._replace(left_out=not_ends + paired.left_out)
 
 
 def _without_vetoed(context: Context, paired: Paired, texts: Texts) -> Paired:
     """Without the pairs whose chosen answer fails a verifier that vetoes."""
-    if not verifier_rules(context.config, "veto"):
+    if not verifier_rules(context.config.parts(Verifier), "veto"):
         return paired
-    veto = Proof(context.config, "veto")
+    veto = Proof(context.config.parts(Verifier), "veto")
     kept = [
         pair
         for pair in paired.pairs
@@ -143,7 +92,6 @@ def _without_vetoed(context: Context, paired: Paired, texts: Texts) -> Paired:
 
 
 def paired_answers(
-    config: RunSettings,
     judgements: Iterable[Judgement],
     settings: PairSettings,
     prompts: Mapping[str, Prompt],
@@ -250,21 +198,6 @@ def kept_out(pairs: Sequence[Pair], test: Iterable[str], share: float) -> frozen
     return frozenset(kept)
 
 
-def trained_prompts(context: Context) -> set[str]:
-    """The prompts of training pairs."""
-    path = context.workspace.path("dataset/train")
-    is_there = path.is_file() and not context.is_rehearsed
-    return {prompt for (prompt,) in read_columns(path, "prompt_id")} if is_there else set()
-
-
-def unseen_prompts(context: Context) -> list[Prompt]:
-    """The held-out prompts without those of training pairs, see `kept_out`, by a seeded hash: a larger number of them
-    keeps the smaller one's."""
-    unseen, seed = context.held_out() - trained_prompts(context), context.config.seed
-    prompts = [prompt for prompt in context.prompts().values() if prompt.id in unseen]
-    return sorted(prompts, key=lambda prompt: content_id(["evaluate", seed, prompt.id]))
-
-
 CUT = "answers of pairs cut at max_tokens"
 
 
@@ -274,13 +207,6 @@ def cut_answers(pair: Pair, answers: Mapping[str, Candidate]) -> Iterator[str]:
         yield "chosen"
     if answers[pair.rejected_id].is_truncated:
         yield "rejected"
-
-
-def has_pairs(settings: RunSettings) -> bool:
-    """Return whether a run can have pairs at all: judged, constructed, or from files."""
-    brought = settings.pairs or any(source.may_have_texts for source in settings.verdicts)
-    made = deciding_table(settings) or settings.parts(ConstructConfig)
-    return bool(made or brought)
 
 
 def made_pairs_key(settings: RunSettings) -> dict[str, Any]:
@@ -295,15 +221,22 @@ def made_pairs_key(settings: RunSettings) -> dict[str, Any]:
     }
 
 
-def exported_comparisons(context: Context, texts: Texts) -> list[DatasetComparison]:
+def exported_judgements(workspace: Workspace, tables: RunTables) -> Iterator[Judgement]:
+    """Return what the checked judge decided: the run's own, or one whose log the run brings."""
+    return workspace.rows(JUDGED if JUDGED in tables else IMPORTED, Judgement)
+
+
+def exported_comparisons(context: Context, texts: Texts, tables: RunTables) -> list[DatasetComparison]:
     """The comparisons that the dataset exports because judges decided them, on both sides of the split, and those
     constructed pairs that judges were asked about too. Raises AmendmentError where there is none."""
-    paired = judged_pairs(context, texts)
+    paired = judged_pairs(context, texts, tables)
     pairs = {pair.comparison_id: pair for pair in paired.pairs}
-    if judges_constructed(context.config):
-        pairs |= {pair.comparison_id: pair for pair in constructed_pairs(context, pairs).paired.pairs}
+    judging = context.config.part(JudgingConfig)
+    if judging and judging.judge_labelled and CONSTRUCTED_PAIRS in tables:
+        constructed = constructed_pairs(context.workspace, pairs).paired.pairs
+        pairs |= {pair.comparison_id: pair for pair in constructed}
     exported: dict[str, DatasetComparison] = {}
-    for row in context.workspace.rows(judgements_table(context.config), Judgement):
+    for row in exported_judgements(context.workspace, tables):
         if row.p_a is None or row.rater_kind == "verifier" or row.comparison_id not in pairs:
             continue
         shorter, longer = sorted(len(text_of(texts.candidates[name].messages)) for name in (row.a, row.b))
@@ -318,18 +251,9 @@ def exported_comparisons(context: Context, texts: Texts) -> list[DatasetComparis
         counts = ", ".join(f"{count} {reason}" for reason, count in paired.left_out.items())
         why = f"left out: {counts}" if counts else "nothing was judged"
         where = "see the summary of judging"
-        if context.config.part(JudgingConfig) is None:
+        if judging is None:
             where = "people check model verdicts that have texts and that no person decided"
         raise AmendmentError(
             f"no judged comparison becomes a pair, so there is nothing that people could look at ({why}); {where}"
         )
     return list(exported.values())
-
-
-def exported_reads(settings: RunSettings) -> tuple[str, ...]:
-    """The tables that `exported_comparisons` looks at."""
-    judging = settings.part(JudgingConfig)
-    judged = judging_tables(judging) if judging else ()
-    judged = tuple(name for name in judged if name in ("judging/judgements", "judging/rankings"))
-    constructed = (CONSTRUCTED_PAIRS,) if judges_constructed(settings) else ()
-    return ("inputs/prompts", "inputs/judgements", *judged, *candidate_tables(settings), *constructed)

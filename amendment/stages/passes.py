@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, TypeVar
 
+from amendment.errors import Paused, Transient
 from amendment.llm.concurrency import ITEM, STAGE, Tally
+from amendment.llm.model import Model
 from amendment.records import Candidate, Prompt
 from amendment.stages.contract import Context, Item, StageResult, Step
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Grouped:
@@ -97,3 +102,20 @@ def _items(context: Context, steps: Sequence[Step]) -> Iterator[Item]:
     tables = {table: Grouped(context.workspace.rows(table, Candidate)) for table in read}
     for index, prompt in enumerate(context.workspace.rows("inputs/prompts", Prompt)):
         yield Item(index, prompt, {table: grouped.of(prompt.id) for table, grouped in tables.items()})
+
+
+def ask_each(
+    context: Context,
+    title: str,
+    model: Model,
+    items: Sequence[T],
+    work: Callable[[T], Awaitable[R]],
+    *,
+    stage: str = "evaluate",
+) -> list[R]:
+    """Ask a model about each item; the results are in the order of the items. Raises Paused where a passing fault of
+    the model's server outlasts its attempts."""
+    try:
+        return context.map_bounded(title, items, work, models=[model])
+    except Transient as fault:
+        raise Paused(f"{stage}: {fault}. Finished work is kept; run again to continue.") from fault

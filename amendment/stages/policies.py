@@ -10,23 +10,23 @@ judge is right, or a prompt harmless, which its author says; many intervals at o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from amendment.audit.refusal_phrases import refusal_phrase
 from amendment.constitutions import DrawnPrinciple, principles_of
-from amendment.data.sources import OneOrMore, PromptFile
-from amendment.errors import Paused, Transient
-from amendment.llm.model import Model
+from amendment.evaluation.settings import OverRefusal, Violations
 from amendment.preference import JudgeSettings, aggregate_verdicts
-from amendment.records import Candidate, Comparison, Part, Prompt, Record, text_of
+from amendment.preference.draws import Drawn
+from amendment.preference.settings import JudgeEntry
+from amendment.records import Candidate, Comparison, Prompt, Record, text_of
 from amendment.simulator import evades, knows, violates
-from amendment.stages.candidates import Drawn
-from amendment.stages.contract import Context, JudgeEntry, open_judge
+from amendment.stages.contract import Context, open_judge
 from amendment.stages.kinship import independence
+from amendment.stages.passes import ask_each
 from amendment.statistics import Estimate, cautioned, paired_difference, share
 from amendment.statistics.length_control import length_controlled
 
@@ -40,63 +40,6 @@ Asked = tuple[str, int]
 """Prompt id and sample: what one question was, whichever policy answered."""
 VIOLATION_PROMPTS = 100
 """At most so many of the evaluated prompts are asked about violations."""
-
-
-class ViolationJudge(JudgeEntry):
-    """A judge that is asked whether an answer violates a principle."""
-
-    protocol: str = "violation"
-    """A shipped judge's id, or your own folder, of protocol yes-no and with the principle in its text."""
-
-
-class RefusalJudge(JudgeEntry):
-    """A judge that is asked whether an answer refuses."""
-
-    protocol: str = "refusal"
-    """A shipped judge's id, or your own folder, of protocol yes-no and without a principle in its text."""
-
-
-class Violations(Part):
-    """How often answers violate a principle, by a judge that sees one answer and one principle at a time."""
-
-    judge: ViolationJudge
-    """Asked about every answer by every principle that applies to its prompt; with several samples, the share of
-    yes."""
-
-
-class OverRefusal(Part):
-    """How often policies refuse harmless prompts."""
-
-    categories: Annotated[tuple[str, ...], OneOrMore] = ()
-    """Categories of harmless prompts among the evaluated ones."""
-    prompts: tuple[PromptFile, ...] = ()
-    """Files of harmless prompts, all of which every policy answers too. A prompt that a training stage may have seen is
-    left out and counted."""
-    judge: RefusalJudge | None = None
-    """Decides which answers refuse. null: those that begin with one of the listed phrases; a refusal reported by the
-    provider counts either way."""
-
-    @model_validator(mode="after")
-    def _names_prompts(self) -> Self:
-        if not (self.categories or self.prompts):
-            raise ValueError("name harmless prompts: categories of evaluated ones, or files under prompts")
-        return self
-
-
-def ask_each(
-    context: Context,
-    title: str,
-    model: Model,
-    items: Sequence[T],
-    work: Callable[[T], Awaitable[R]],
-    *,
-    stage: str = "evaluate",
-) -> list[R]:
-    """Raises Paused where a passing fault of the model's server outlasts its attempts."""
-    try:
-        return context.map_bounded(title, items, work, models=[model])
-    except Transient as fault:
-        raise Paused(f"{stage}: {fault}. Finished work is kept; run again to continue.") from fault
 
 
 class PolicyComparison(Record):

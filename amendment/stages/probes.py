@@ -14,14 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated, Any, Literal, NamedTuple
-
-from pydantic import Field
+from typing import Any, NamedTuple
 
 from amendment.audit.probes import (
     PARAPHRASE,
     PLAIN,
-    PROBES,
     ProbeAnswers,
     ProbeQuestion,
     Subject,
@@ -30,10 +27,9 @@ from amendment.audit.probes import (
     probe_report,
     questions,
 )
+from amendment.audit.probing import ANSWERS, FIGURES, PARAPHRASES, ProbesConfig, probe_rows
 from amendment.audit.variants import Paraphrase, probe_json, question, unquoted, variant_agreements, why_left_out
 from amendment.constitutions import Constitution, Principle
-from amendment.data.sources import Name, OneOrMore
-from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, ConfigError, ProviderError, Transient
 from amendment.files import write_json
 from amendment.hashing import content_id
@@ -41,7 +37,8 @@ from amendment.llm.concurrency import Tally, flow
 from amendment.llm.model import Ending, Model, Unusable, ending_of, usable
 from amendment.preference import Judge, JudgeSettings, aggregate_verdicts
 from amendment.preference.readings import readings_of
-from amendment.records import Candidate, Comparison, Judgement, Part, Prompt, Record, Verdict, text_of
+from amendment.preference.settings import JudgingConfig
+from amendment.records import Candidate, Comparison, Judgement, Prompt, Record, Verdict, text_of
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
@@ -54,53 +51,15 @@ from amendment.stages.contract import (
     judge_key,
     open_judge,
 )
-from amendment.stages.endings import Tables
-from amendment.stages.judging import JudgingConfig, JudgingStage, candidate_tables
+from amendment.stages.tables import Role, Tables
 from amendment.text import plain
 from amendment.yamlfile import did_you_mean
 
-ANSWERS, PARAPHRASES, FIGURES = "probes/answers", "probes/paraphrases", "probes/figures.json"
 CLEAR = 0.5
 """Least |2P - 1| by which an answer must have won for an attack to be put against it: where both answers break a
 principle, one that says nothing may rightly win."""
 LABELS = {"pair": ("A", "B"), "pool": ("1", "2")}
 """The names of the two answers, by what a judge's protocol shows; where it shows one, there is no place."""
-ProbeName = Literal[
-    "all",
-    "verbosity",
-    "authority",
-    "format",
-    "injection",
-    "bandwagon",
-    "sycophancy",
-    "revision",
-    "null-answer",
-    "typing",
-    "paraphrase",
-]
-
-
-class ProbesConfig(Part):
-    """Probes of the judges: edits that do not change an answer's content, and answers without content."""
-
-    pairs: int = Field(default=150, ge=1, le=100_000)
-    """Judged comparisons to probe, drawn by the run's seed, from different prompts if possible. The gate of an attack
-    can pass from 149 prompts on; attacks use only comparisons that an answer won clearly."""
-    which: Annotated[tuple[ProbeName, ...], OneOrMore] = Field(default=("all",), min_length=1)
-    """Names of probes, or all. An edit asks four questions per comparison and judge, a null answer or a paraphrase
-    asks two."""
-    paraphraser: Name | None = None
-    """The model under `models` that writes each probed prompt in other words; without one there is no `paraphrase`."""
-    attack_by: Annotated[tuple[str, ...], OneOrMore] = ()
-    """Principles, such as helpful-honest/answer-the-question, that an answer without content cannot keep. If any are
-    named, attacks are made only against answers that won by one of them: by a principle about harm, silence may rightly
-    win."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The probes that are asked, in the order of the reports."""
-        named = (name for name in PROBES if "all" in self.which or name in self.which)
-        return tuple(name for name in named if name != PARAPHRASE or self.paraphraser)
 
 
 class ProbesStage(Stage):
@@ -109,13 +68,13 @@ class ProbesStage(Stage):
     name = "probes"
     title = "probing the judge"
     Config = ProbesConfig
+    reads = ("inputs/prompts", "judging/verdicts", "judging/judgements", Role.ANSWERS, Role.PAIRS)
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.part = settings.need(ProbesConfig)
         judging = settings.part(JudgingConfig)
         self.judges = judging.every_judge if judging else ()
-        self.reads = ("inputs/prompts", "judging/verdicts", "judging/judgements", *candidate_tables(settings))
         paraphrases = (PARAPHRASES,) if PARAPHRASE in self.part.names else ()
         self.writes = (ANSWERS, *paraphrases, "probes/endings", FIGURES)
 
@@ -127,8 +86,9 @@ class ProbesStage(Stage):
         return {**key, **(context.model_key(self.part.paraphraser) if self.part.paraphraser else {})}
 
     def asks(self) -> Iterable[Ask]:
-        for stage in JudgingStage.of(self.settings):
-            yield from stage.asks()
+        judging = self.settings.part(JudgingConfig)
+        for place, entry in judging.placed if judging else ():
+            yield Ask(("judging", *place, "model"), entry.model, "judge", entry)
         if self.part.paraphraser:
             yield Ask((self.name, "paraphraser"), self.part.paraphraser)
 
@@ -161,7 +121,7 @@ class ProbesStage(Stage):
         """Ask the edited questions, and make figures of the answers. Raises AmendmentError where nothing was judged."""
         # in the order given: a probe asks for either order by itself
         judges = [open_judge(context, entry, JudgeSettings(orders="first")) for entry in self.judges]
-        subjects = _subjects(context, self.part)
+        subjects = _subjects(context, self.part, self.tables.answers)
         tasks = [_Task(judge, subject, principle) for subject, principle in subjects for judge in judges]
         names, paraphrases = self.part.names, dict[str, Paraphrase]()
         writer = context.model(self.part.paraphraser) if self.part.paraphraser else None
@@ -200,15 +160,10 @@ class ProbesStage(Stage):
         return StageResult((*tables.artefacts, FIGURES), counts)
 
 
-def probe_rows(workspace: Workspace) -> Iterable[ProbeAnswers]:
-    """The answers of a run's judges to its probes; empty if it has none."""
-    return workspace.rows(ANSWERS, ProbeAnswers) if workspace.path(ANSWERS).is_file() else ()
-
-
 # Which comparisons, and by which principle
 
 
-def _subjects(context: Context, part: ProbesConfig) -> list[tuple[Subject, str]]:
+def _subjects(context: Context, part: ProbesConfig, tables: Iterable[str]) -> list[tuple[Subject, str]]:
     """The comparisons that are probed, with their texts, and the principle by which each is asked about."""
     workspace, seed = context.workspace, context.config.seed
     chosen = _chosen(workspace.rows("judging/judgements", Judgement), seed)[: part.pairs]
@@ -216,7 +171,7 @@ def _subjects(context: Context, part: ProbesConfig) -> list[tuple[Subject, str]]
     prompts = {prompt.id: prompt for prompt in workspace.rows("inputs/prompts", Prompt) if prompt.id in prompt_ids}
     answer_ids = {answer_id for judgement in chosen for answer_id in (judgement.a, judgement.b)}
     answers: dict[str, Candidate] = {}
-    for name in candidate_tables(context.config):
+    for name in tables:
         for candidate in workspace.rows(name, Candidate):
             if candidate.id in answer_ids:
                 answers.setdefault(candidate.id, candidate)

@@ -4,9 +4,6 @@ The first round is the run itself, up to dpo. A step of a later round is the sta
 settings and tables of its own, on the run's ledger, budget and models. Promised: a prompt that is held out is neither
 answered nor trained on in any round; a calibrator that was fitted to people's labels in the first round is applied to
 later ones, on whose answers nobody was asked. Not covered: what policies do on held-out prompts; see `evaluate`.
-
-Replacing the data of earlier rounds degrades models round by round (Shumailov et al. 2024); accumulating bounds the
-loss (Gerstgrasser et al. 2024). Both train on what models wrote; here a judge, and people, decide between answers.
 """
 
 from __future__ import annotations
@@ -17,35 +14,38 @@ from functools import partial
 from inspect import getdoc
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
+from amendment.calibration.labelling import CALIBRATOR, OPEN, PROBABILITIES
 from amendment.calibration.samples import SpotCheckSettings
+from amendment.critique.chain import CritiqueConfig
+from amendment.curation.construction import ConstructConfig
+from amendment.curation.funnel import DROPPED, ONE_SIDED_TABLE, Cleaning
+from amendment.curation.mixed_rows import RUN
+from amendment.curation.rounds import Rounds, RoundsConfig, pairs_of_round
+from amendment.curation.settings import DatasetConfig
 from amendment.data.sources import ModelSource
-from amendment.data.store import Workspace
+from amendment.data.store import Workspace, texts_of
 from amendment.errors import AmendmentError
-from amendment.hashing import content_id
 from amendment.preference.pairs import preference_row
-from amendment.records import Candidate, Judgement, Part, Preference, Prompt, text_of
+from amendment.preference.settings import JudgingConfig
+from amendment.preference.verifiers import Verifier
+from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
+from amendment.report.shown import estimate_shown, number_shown
 from amendment.results import Result
-from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, calibrated_again
+from amendment.stages.calibration import calibrated_again
 from amendment.stages.candidates import CandidatesStage, draw_in_turn
-from amendment.stages.cleaning import DROPPED, ONE_SIDED_TABLE, Cleaning
-from amendment.stages.construct import ConstructConfig
 from amendment.stages.contract import POLICY_STAGES, Ask, ConfigProblem, Context, RunSettings, Stage, StageResult
-from amendment.stages.critique import CritiqueConfig
 from amendment.stages.dataset import DatasetStage, spot_checked_pairs
 from amendment.stages.diversity import round_diversity, round_lines
 from amendment.stages.dpo import DpoConfig, DpoStage
-from amendment.stages.judging import JudgeStep, JudgingConfig, JudgingStage, candidate_tables, deciding_table
-from amendment.stages.labels import OPEN
-from amendment.stages.mixing import RUN
-from amendment.stages.pairs import CUT, DatasetConfig, cut_answers, judged_pairs, texts_of
+from amendment.stages.judging import JudgeStep, JudgingStage
+from amendment.stages.pairs import CUT, cut_answers, judged_pairs
 from amendment.stages.passes import one_pass
 from amendment.stages.scorecard import Answered, cross_entropy_of_people
-from amendment.stages.shown import estimate_shown, number_shown
-from amendment.stages.trained import PROMPTS
+from amendment.stages.tables import PROMPTS, Role, RunTables
 from amendment.stages.verify import VerifyStage
 from amendment.statistics.sides import side_of
 from amendment.text import plain, table
@@ -55,44 +55,6 @@ MOST_OF_PEOPLE = 200
 """Answers of the reference that are scored under each policy."""
 _OWN = ("inputs/prompts", "inputs/candidates", "dataset/train", "dataset/pairs", *_CLEANED, PROBABILITIES)
 """Tables that each round has for itself, as those of candidates, judging and verify; all others are the run's."""
-
-
-class RoundDraws(Part):
-    """How the last policy is sampled."""
-
-    per_prompt: int = Field(default=4, ge=2, le=256)
-    """Answers drawn for each prompt."""
-    max_tokens: int = Field(default=512, ge=1)
-    """Most tokens of an answer."""
-
-
-class RoundsConfig(Part):
-    """Continue with the policy's own answers: sample, judge, train, in several rounds. `rounds: 3` is the short
-    form."""
-
-    n: int = Field(ge=1, le=50)
-    """Number of rounds, including the first."""
-    data: Literal["replace", "accumulate"] = "accumulate"
-    """The pairs that a later round trains on. replace: its own; accumulate: those of all rounds so far, each comparison
-    once."""
-    replay_human: float | None = Field(default=None, ge=0, lt=1)
-    """The share of pairs decided by people in each later round's training data, drawn for each round from those of the
-    run; the rest follows `data`. If there are too few, the summary states the share that was reached. null: as many as
-    `data` includes."""
-    candidates: RoundDraws | None = None
-    """How the last policy is sampled. null: like the last policy of this run under `candidates`."""
-
-    @property
-    def later(self) -> range:
-        """The rounds after the first."""
-        return range(2, self.n + 1)
-
-
-def _spelled_out(value: Any) -> Any:
-    return {"n": value} if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-Rounds = Annotated[RoundsConfig, BeforeValidator(_spelled_out, json_schema_input_type=int | RoundsConfig)]
 
 
 def _policy(number: int) -> str:
@@ -134,9 +96,11 @@ def round_settings(settings: RunSettings, number: int) -> RunSettings:
     return settings.model_copy(update=update)
 
 
-def _decisions(settings: RunSettings) -> str | None:
-    """The table of what decides the pairs of a round; None where nothing does, or nothing trains on them."""
-    return deciding_table(settings) if settings.part(DpoConfig) else None
+def _deciding_stage(settings: RunSettings) -> type[Stage] | None:
+    """Return the stage that decides the pairs of a round; None if there is none."""
+    if settings.part(JudgingConfig):
+        return JudgingStage
+    return VerifyStage if any(verifier.effect == "decide" for verifier in settings.parts(Verifier)) else None
 
 
 class RoundsStage(Stage):
@@ -150,9 +114,11 @@ class RoundsStage(Stage):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.config = settings.need(RoundsConfig)
-        if decisions := _decisions(settings):
-            reads = [*PROMPTS, "dataset/train", decisions, *candidate_tables(settings), "models/dpo"]
-            tables = ("candidates/candidates", decisions, "dataset/pairs", "dataset/train")
+        decides = _deciding_stage(settings)
+        if decides and settings.part(DpoConfig):
+            self.decisions = f"{decides.name}/judgements"
+            reads = [*PROMPTS, "dataset/train", self.decisions, Role.ANSWERS, "models/dpo"]
+            tables = ("candidates/candidates", self.decisions, "dataset/pairs", "dataset/train")
             for number in self.config.later:
                 reads += [*(_in_round(number, name) for name in tables), f"models/{_policy(number)}"]
             self.reads = tuple(reads)
@@ -163,8 +129,8 @@ class RoundsStage(Stage):
         config = settings.part(RoundsConfig)
         if config is None:
             return
-        if _decisions(settings):  # else `problems` says what is missing
-            decides = JudgingStage if settings.part(JudgingConfig) else VerifyStage
+        decides = _deciding_stage(settings)
+        if decides and settings.part(DpoConfig):  # else `problems` says what is missing
             steps: tuple[type[Stage], ...] = (CandidatesStage, decides, DatasetStage, DpoStage)
             yield from (_RoundStage(settings, number, kind) for number in config.later for kind in steps)
         yield cls(settings)
@@ -187,7 +153,7 @@ class RoundsStage(Stage):
         """Rounds without what every round does, or with nothing to do it on."""
         settings, config = self.settings, self.config
         judging, people = settings.part(JudgingConfig), settings.part(SpotCheckSettings)
-        if not deciding_table(settings):
+        if not _deciding_stage(settings):
             decides = "judging judges the policy's answers, or verify decides between them"
             yield ("rounds",), f"in each round {decides}, and the run has neither; add one of them"
         if settings.part(DpoConfig) is None:
@@ -218,8 +184,10 @@ class RoundsStage(Stage):
         """Compare the rounds by their answers, pairs and trainings; diversity is of all rounds at one size."""
         train = context.prompts().keys() - context.held_out()
         numbers = range(1, self.config.n + 1)
-        answers = {_policy(number): _answers(context, number, train) for number in numbers}
-        rows = [_row(context, number, [text for _, text in answers[_policy(number)]], train) for number in numbers]
+        answers = {
+            _policy(number): _answers(context, number, train, self.tables.of(Role.ANSWERS)) for number in numbers
+        }
+        rows = [self._row(context, number, [text for _, text in answers[_policy(number)]], train) for number in numbers]
         diversity = round_diversity(context, answers, context.config.need(DatasetConfig).diversity)
         people = self._people(context, [*answers])
         return StageResult((), {"rounds": rows, **people, **({"diversity": diversity} if diversity else {})})
@@ -227,12 +195,32 @@ class RoundsStage(Stage):
     def _people(self, context: Context, policies: Sequence[str]) -> dict[str, Any]:
         """The cross-entropy of the reference's answers under each round's policy."""
         settings = context.config.need(DatasetConfig).diversity
-        people = settings.answers_of_people(context.base, context.config)
+        people = settings.answers_of_people(context.base)
         rows = [Answered(*row) for row in [*people.values()][:MOST_OF_PEOPLE]]
         if not rows or context.is_rehearsed:
             return {}
         measured = cross_entropy_of_people(context, policies, rows)
         return {PEOPLES_ANSWERS: measured} if measured else {}
+
+    def _row(self, context: Context, number: int, answers: Sequence[str], train: Set[str]) -> dict[str, Any]:
+        read, name = context.workspace.read, partial(_in_round, number)
+        judged = [row.p_a for row in read(name(self.decisions), Judgement) if row.prompt_id in train]
+        margin = _margin(context.config)
+        new = read(name("dataset/pairs") if number > 1 else "dataset/train", Preference)
+        used = read(name("dataset/train"), Preference)
+        training = (context.workspace.note(_policy(number)) or {"counts": {}})["counts"]
+        return {
+            "round": number,
+            "policy": _policy(number),
+            "answers": len(answers),
+            "characters": _mean([len(text) for text in answers]),
+            "ties": _mean([not side_of(p, margin) for p in judged if p is not None]),
+            "new pairs": len(new),
+            "pairs used": len(used),
+            "by people": sum(row.decided_by == "person" for row in used),
+            "held-out accuracy": training.get("held out", {}).get("accuracy", {}).get("value"),
+            "guards violated": training.get("guards", {}).get("violated", []),
+        }
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         rows = counts["rounds"]
@@ -253,24 +241,39 @@ class _RoundStage(Stage):
         self.name = f"round-{number}" if kind is DpoStage else f"round-{number}-{kind.name}"  # as its policy
         self.title = f"round {number}: {kind.title}"
         self.model_title = f"{kind.model_title}, round {number}" if kind.model_title else None
-        last, labelled = f"models/{_policy(number - 1)}", settings.part(SpotCheckSettings)
         if kind is CandidatesStage:
-            self.reads = (*PROMPTS, last)
             self.writes = self._named("inputs/prompts", "inputs/candidates", *self._stage.writes)
         elif kind is DatasetStage:
-            own = ("judging/", "verify/", "candidates/")
-            judged = [name for name in self._stage.reads if name.startswith(own)]
+            probabilities = (PROBABILITIES,) if settings.part(SpotCheckSettings) else ()
+            cleaned = _CLEANED if settings.clean else ()
+            self.writes = self._named("dataset/pairs", "dataset/train", *cleaned, *probabilities)
+        elif kind is DpoStage:
+            self.writes = {f"models/{_policy(number)}": Role.POLICY}
+        else:
+            self.writes = self._named(*self._stage.writes)
+
+    def join(self, tables: RunTables) -> None:
+        """Let the stage of the first round find the tables of this one: those of the run, with the round's own answers
+        and decisions in place of the run's."""
+        self.tables = tables
+        others = {name: role for name, role in tables.roles.items() if role in (None, Role.LABELS, Role.POLICY)}
+        decides = _deciding_stage(self.settings)
+        assert decides is not None
+        own = {"inputs/candidates": Role.ANSWERS, "candidates/candidates": Role.ANSWERS}
+        self._stage.join(RunTables({**others, **own, f"{decides.name}/judgements": Role.DECISIONS}))
+        last, labelled = f"models/{_policy(self._number - 1)}", self.settings.part(SpotCheckSettings)
+        if isinstance(self._stage, CandidatesStage):
+            self.reads = (*PROMPTS, last)
+        elif isinstance(self._stage, DatasetStage):
+            own_tables = ("judging/", "verify/", "candidates/")
+            judged = [name for name in self._stage.reads if name.startswith(own_tables)]
             reads = self._named("inputs/prompts", "inputs/candidates", "inputs/judgements", *judged)
             people = (CALIBRATOR, OPEN) if labelled else ()
             self.reads = (*reads, *people, *self._earlier)
-            probabilities = (PROBABILITIES,) if labelled else ()
-            cleaned = _CLEANED if settings.clean else ()
-            self.writes = self._named("dataset/pairs", "dataset/train", *cleaned, *probabilities)
-        elif kind in (JudgingStage, VerifyStage):
-            self.reads, self.writes = self._named(*self._stage.reads), self._named(*self._stage.writes)
-        else:
+        elif isinstance(self._stage, DpoStage):
             self.reads = tuple(dict.fromkeys((last, *self._named(*self._stage.reads))))
-            self.writes = (f"models/{_policy(number)}",)
+        else:
+            self.reads = self._named(*self._stage.reads)
 
     def _named(self, *artefacts: str) -> tuple[str, ...]:
         """The names of artefacts in this round. A training sees all prompts, for guards on held-out ones."""
@@ -309,9 +312,10 @@ class _RoundStage(Stage):
             case CandidatesStage():
                 made = self._draw(context, round_)
             case JudgingStage(config=config):
+                answers = self._stage.tables.of(Role.ANSWERS)
                 if context.is_rehearsed and not round_.workspace.count("candidates/candidates"):
                     return StageResult((), {})  # of prompts that are all held out, or out of reach
-                [made] = one_pass(round_, [JudgeStep(round_, config, self.name)])
+                [made] = one_pass(round_, [JudgeStep(round_, config, answers, name=self.name)])
             case VerifyStage() as stage:
                 made = stage.make(round_)
             case DpoStage() as stage:
@@ -331,13 +335,14 @@ class _RoundStage(Stage):
         """The pairs of this round's answers alone, since those that the user's own files decided stand in the first
         round, and those that it trains on. Raises AmendmentError where there is none."""
         tables, notes = calibrated_again(round_) if self.settings.part(SpotCheckSettings) else ([], [])
-        texts = texts_of(round_)
-        judged = judged_pairs(round_, texts)
+        tables_of_round = self._stage.tables
+        texts = texts_of(round_.workspace, tables_of_round.answers)
+        judged = judged_pairs(round_, texts, tables_of_round)
         checked = spot_checked_pairs(round_, judged.pairs)
         left_out = Counter(judged.left_out + checked.left_out)
         references = {constitution.id: constitution.reference for constitution in round_.rules}
         earlier = [row for name in self._earlier for row in context.workspace.read(name, Preference)]
-        cleaning, before = Cleaning(round_), Counter(left_out)
+        cleaning, before = Cleaning(round_.config.clean, round_.base), Counter(left_out)
         if self._rounds.data == "accumulate":
             cleaning.compare_with(earlier)
         rows = [preference_row(pair, texts.prompts, texts.candidates, references) for pair in checked.pairs]
@@ -381,79 +386,17 @@ class _Tables(Workspace):
         return self._run.digest(*self._named(artefact))
 
 
-class RoundPairs(NamedTuple):
-    """The pairs that a round trains on."""
-
-    rows: list[Preference]
-    counts: dict[str, Any]
-    """new, used, of people, and their shares, wanted (where one is) and reached."""
-
-
-def pairs_of_round(
-    rounds: RoundsConfig, earlier: Sequence[Preference], new: Sequence[Preference], *, number: int, seed: int
-) -> RoundPairs:
-    """The pairs that round `number` trains on; `earlier` are those of the rounds before it, the first one's first.
-
-    Each comparison counts once, by its earliest pair. With `replay_human` people's pairs of all rounds so far are drawn
-    by a seeded hash, without replacement: so many that they have the wanted share, or all where they are fewer.
-    """
-    pool = _once([*earlier, *new] if rounds.data == "accumulate" else new)
-    share = rounds.replay_human
-    if share is not None:
-        people = [row for row in _once([*earlier, *new]) if row.decided_by == "person"]
-        decided = {row.comparison_id for row in people}
-        made = [row for row in pool if row.decided_by != "person" and row.comparison_id not in decided]
-        # the key is older than the setting's name: other draws would be made of the same seed
-        ranked = sorted(people, key=lambda row: content_id(["keep_human", seed, number, row.comparison_id]))
-        drawn = {row.comparison_id for row in ranked[: round(len(made) * share / (1 - share))]}
-        pool = [*made, *(row for row in people if row.comparison_id in drawn)]
-    by_people = sum(row.decided_by == "person" for row in pool)
-    counts: dict[str, Any] = {"new pairs": len(new), "pairs used": len(pool), "of them by people": by_people}
-    wanted = {} if share is None else {"share of people wanted": share}
-    return RoundPairs(pool, {**counts, **wanted, "share of people": round(by_people / max(len(pool), 1), 4)})
-
-
-def _once(rows: Iterable[Preference]) -> list[Preference]:
-    first: dict[str, Preference] = {}
-    for row in rows:
-        first.setdefault(row.comparison_id, row)
-    return list(first.values())
-
-
-def _answers(context: Context, number: int, train: Set[str]) -> list[tuple[str, str]]:
+def _answers(context: Context, number: int, train: Set[str], tables: Iterable[str]) -> list[tuple[str, str]]:
     """The answers that a round's pairs were made of, each after its prompt's id: of the first round those of the run's
     policies where its candidates have such, else all."""
     if number > 1:
         answers = context.workspace.read(_in_round(number, "candidates/candidates"), Candidate)
     else:
-        every = context.candidates(candidate_tables(context.config))
+        every = context.candidates(tables)
         every = [answer for answer in every if answer.prompt_id in train]
         own = [answer for answer in every if (answer.origin.model or "").partition("@")[0] in context.config.policies]
         answers = own or every
     return [(answer.prompt_id, text_of(answer.messages)) for answer in answers]
-
-
-def _row(context: Context, number: int, answers: Sequence[str], train: Set[str]) -> dict[str, Any]:
-    read, name = context.workspace.read, partial(_in_round, number)
-    decisions = _decisions(context.config)
-    assert decisions is not None
-    judged = [row.p_a for row in read(name(decisions), Judgement) if row.prompt_id in train]
-    margin = _margin(context.config)
-    new = read(name("dataset/pairs") if number > 1 else "dataset/train", Preference)
-    used = read(name("dataset/train"), Preference)
-    training = (context.workspace.note(_policy(number)) or {"counts": {}})["counts"]
-    return {
-        "round": number,
-        "policy": _policy(number),
-        "answers": len(answers),
-        "characters": _mean([len(text) for text in answers]),
-        "ties": _mean([not side_of(p, margin) for p in judged if p is not None]),
-        "new pairs": len(new),
-        "pairs used": len(used),
-        "by people": sum(row.decided_by == "person" for row in used),
-        "held-out accuracy": training.get("held out", {}).get("accuracy", {}).get("value"),
-        "guards violated": training.get("guards", {}).get("violated", []),
-    }
 
 
 def _margin(settings: RunSettings) -> float:

@@ -22,13 +22,14 @@ import numpy as np
 from amendment.constitutions import Constitution, DrawnPrinciple, principles_of
 from amendment.critique.copies import copied_from
 from amendment.errors import ConfigError, CredentialsError, MissingExtra, ProviderError, Transient
+from amendment.evaluation.settings import RELATED_JUDGE, SAME_JUDGE
 from amendment.llm.embeddings import Embeddings
 from amendment.llm.model import Model
+from amendment.preference.settings import JudgingConfig
 from amendment.records import Candidate, Prompt, text_of
 from amendment.stages.contract import Context
-from amendment.stages.judging import JudgingConfig
-from amendment.stages.kinship import RELATED_JUDGE, SAME_JUDGE
-from amendment.stages.policies import Answers, Asked, PolicyCheck, ask_each, difference
+from amendment.stages.passes import ask_each
+from amendment.stages.policies import Answers, Asked, PolicyCheck, difference
 from amendment.statistics import Estimate, cautioned, clustered_mean, share
 from amendment.text import words
 

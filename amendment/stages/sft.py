@@ -7,73 +7,37 @@ the run, and no other row is given up for the share. Not covered: prompts that o
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple
 
-from pydantic import Field, model_validator
-
-from amendment.data.inputs import Inputs, read_inputs
+from amendment.calibration.gate import GATE, refuse_failed_gate
+from amendment.calibration.samples import SpotCheckSettings
 from amendment.data.source_rows import source_state
-from amendment.data.sources import FileSource, Source
-from amendment.dpo import SftSettings, train_sft
+from amendment.data.sources import Source
+from amendment.dpo import train_sft
+from amendment.dpo.settings import SftConfig, helpful_files, read_helpful
 from amendment.errors import TrainingError
 from amendment.hashing import content_id
-from amendment.records import Candidate, Part
+from amendment.preference.verifiers import ANSWERS, DECISIVE, VerifiedAnswer, Verifier, passes_all
+from amendment.records import Candidate
 from amendment.stages.contract import ConfigProblem, Context, RunSettings, StageResult
-from amendment.stages.gate import refuse_failed_gate
+from amendment.stages.tables import PROMPTS, Role
 from amendment.stages.trained import (
     CHAINS,
-    PROMPTS,
+    PAIRS,
     Rows,
     TrainingStage,
     candidate_rows,
     chosen_rows,
-    pair_tables,
     sft_row,
     training_counts,
     training_progress,
 )
-from amendment.stages.verify import ANSWERS, Verifier, answer_tables, verified_answers
 
-
-class HelpfulAnswers(Part):
-    """Sources of helpful answers: files, or drafts of this run."""
-
-    files: tuple[FileSource, ...] = ()
-    """Files or datasets with prompts and their answers, as under `candidates`. Answers to held-out prompts of the run
-    are left out."""
-    drafts_of: tuple[str, ...] = ()
-    """Categories of harmless prompts: their drafts, as they were before critique and revision."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if bool(self.files) == bool(self.drafts_of):
-            raise ValueError("name either files, or drafts_of with the categories of harmless prompts")
-        return self
-
-
-class SftConfig(SftSettings):
-    """Supervised fine-tuning."""
-
-    base: str
-    """`base`, or a model as `provider: local` takes it (folder, Hub id, GGUF file, `smollm2-135m-instruct`)."""
-    on: Literal["all_revisions", "last_revision", "chosen", "verified"] = "all_revisions"
-    """The answers it learns from; all_revisions as in Constitutional AI. verified: every different candidate that
-    passes `verify` (rejection sampling)."""
-    helpful_share: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the rows that are helpful answers from `helpful`, added to all others. If there are too few, the other
-    rows stay, and the summary states the share that was reached."""
-    helpful: HelpfulAnswers | None = None
-    """The sources of these answers."""
-
-    @model_validator(mode="after")
-    def _share_and_source(self) -> Self:
-        if self.helpful_share and self.helpful is None:
-            raise ValueError("helpful_share needs answers to take: set helpful.files, or helpful.drafts_of")
-        if self.helpful is not None and not self.helpful_share:
-            raise ValueError("helpful names answers, and none is taken: set helpful_share above 0")
-        return self
+_LEARNS_FROM: dict[str, tuple[str, ...]] = {"chosen": PAIRS, "verified": (*PROMPTS, Role.ANSWERS, ANSWERS)}
+"""What it reads by `on`, where that is not the revisions of chains."""
 
 
 class SftStage(TrainingStage):
@@ -86,14 +50,15 @@ class SftStage(TrainingStage):
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
-        rows = pair_tables(settings) if self.config.on == "chosen" else CHAINS
-        rows = (*PROMPTS, *answer_tables(settings), ANSWERS) if self.config.on == "verified" else rows
-        helpful = (CHAINS if self.config.helpful.drafts_of else PROMPTS) if self.config.helpful else ()
-        self.reads = (*self.base_reads, *dict.fromkeys((*rows, *helpful)))
+        self.reads = (*self.base_reads, *_LEARNS_FROM.get(self.config.on, CHAINS))
+        if self.config.on == "chosen":
+            self.may_read = (GATE,)
+        if helpful := self.config.helpful:
+            self.reads += CHAINS if helpful.drafts_of else PROMPTS
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """The settings, and the files of the base and of helpful answers."""
-        states = [source_state(source, context.base) for source in helpful_files(self.settings)]
+        states = [source_state(source, context.base) for source in helpful_files(self.config)]
         return {**super().key(context), **({"helpful files": states} if states else {})}
 
     def problems(self) -> Iterator[ConfigProblem]:
@@ -102,7 +67,7 @@ class SftStage(TrainingStage):
             yield ("sft", "on"), "nothing verifies answers; add verify:, or train on chosen"
 
     def sources(self) -> Sequence[Source]:
-        return helpful_files(self.settings)
+        return helpful_files(self.config)
 
     def categories(self) -> Iterator[ConfigProblem]:
         for index, name in enumerate(self.config.helpful.drafts_of if self.config.helpful else ()):
@@ -111,14 +76,14 @@ class SftStage(TrainingStage):
     def check(self, base: Path) -> Iterator[ConfigProblem]:
         yield from super().check(base)
         if self.sources():
-            read_helpful(self.settings, base, glimpse=True)
+            read_helpful(self.config.helpful.files, base, glimpse=True)
 
     def make(self, context: Context) -> StageResult:
         if self.config.on == "chosen":
-            refuse_failed_gate(context.workspace, context.config)
+            refuse_failed_gate(context.workspace, context.config.part(SpotCheckSettings))
             rows = chosen_rows(context)
         elif self.config.on == "verified":
-            rows = verified_rows(context)
+            rows = verified_rows(context, self.tables.of(Role.ANSWERS))
         else:
             rows = candidate_rows(context, "revision", last=self.config.on == "last_revision")
         helpful = helpful_rows(context, self.config, others=len(rows))
@@ -134,13 +99,22 @@ class SftStage(TrainingStage):
         return StageResult(self.writes, {**counts, **helpful.counts, "notes": [*counts["notes"], *helpful.notes]})
 
 
-def verified_rows(context: Context) -> Rows:
-    """Answers to train prompts that pass the run's verifiers; truncated ones are left out."""
-    test = context.held_out()
+def verified_rows(context: Context, tables: Iterable[str]) -> Rows:
+    """Return the different answers of these tables to train prompts that pass every verifier that decides or vetoes,
+    prompt by prompt; truncated ones are left out."""
+    outcomes: dict[str, list[VerifiedAnswer]] = defaultdict(list)
+    for row in context.workspace.rows(ANSWERS, VerifiedAnswer):
+        outcomes[row.candidate_id].append(row)
+    prompts, test = context.prompts(), context.held_out()
+    by_prompt: dict[str, dict[str, Candidate]] = {name: {} for name in prompts if name not in test}
+    for answer in context.candidates(tables):
+        if answer.prompt_id in by_prompt and passes_all(outcomes[answer.id], *DECISIVE):
+            by_prompt[answer.prompt_id][answer.id] = answer
     return [
-        sft_row(prompt, answer)
-        for prompt, answer in verified_answers(context)
-        if prompt.id not in test and not answer.is_truncated
+        sft_row(prompts[name], answer)
+        for name, answers in by_prompt.items()
+        for answer in answers.values()
+        if not answer.is_truncated
     ]
 
 
@@ -152,19 +126,6 @@ class HelpfulRows(NamedTuple):
     notes: list[str]
 
 
-def helpful_files(settings: RunSettings) -> tuple[FileSource, ...]:
-    config = settings.part(SftConfig)
-    return config.helpful.files if config and config.helpful else ()
-
-
-def read_helpful(settings: RunSettings, base: Path, *, glimpse: bool = False) -> Inputs:
-    """Everything in these files. Raises DataError with the problems of all of them.
-
-    `glimpse` reads only the first rows of each source, for a check.
-    """
-    return read_inputs(settings.bare(candidates=helpful_files(settings)), base, glimpse=glimpse)
-
-
 def helpful_rows(context: Context, config: SftConfig, *, others: int) -> HelpfulRows:
     """As many helpful answers as make up the share next to so many other rows, h / (h + others) = share, one at least.
     Raises TrainingError where there is none."""
@@ -173,7 +134,7 @@ def helpful_rows(context: Context, config: SftConfig, *, others: int) -> Helpful
     share, seed, test = config.helpful_share, context.config.seed, context.held_out()
     answers: Iterable[Candidate]
     if config.helpful.files:
-        helpful = read_helpful(context.config, context.base)
+        helpful = read_helpful(config.helpful.files, context.base)
         prompts, answers = helpful.prompts, helpful.candidates.values()
     else:
         prompts, answers = context.prompts(), context.workspace.rows("critique/candidates", Candidate)

@@ -7,24 +7,20 @@ verifier can check, stay. Not covered: tasks that a solver of ours solves; see `
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from amendment.constitutions import Check
 from amendment.constitutions.checks import Checked
-from amendment.constitutions.proof import missing
 from amendment.data.sources import TaskPrompts
 from amendment.data.tasks import TOLERANCE, Task, make_tasks
 from amendment.errors import ProviderError
 from amendment.llm.model import Ending, Model, Unusable, ending_of, usable
 from amendment.records import Prompt, text_of, user
-from amendment.sandbox import why_unavailable
 from amendment.stages.contract import Ask, ConfigProblem, Context, RunSettings, Stage, StageResult, dump
-from amendment.stages.endings import Tables
+from amendment.stages.tables import Role, Tables
 
-PROMPTS = "shortcuts/prompts"
 _MATH, _NUMBER = Check(kind="math"), Check(kind="number", tolerance=TOLERANCE)
 _VERIFIERS = {"mechanics": _NUMBER, "programs": Check(kind="tests")}
 """By category of the tasks; `math` for all others."""
@@ -41,7 +37,7 @@ class ShortcutsStage(Stage):
 
     name = "shortcuts"
     title = "answering tasks without their key fact"
-    writes = (PROMPTS, "shortcuts/endings")
+    writes: Collection[str] = {"shortcuts/prompts": Role.PROMPTS, "shortcuts/endings": None}
 
     @classmethod
     def of(cls, settings: RunSettings) -> Iterator[Stage]:
@@ -62,13 +58,6 @@ class ShortcutsStage(Stage):
             place = ("prompts", index, "shortcut_model")
             if part.shortcut_model in self.settings.policies:
                 yield place, "a policy is trained after the prompts are there; name a model"
-
-    def check(self, base: Path) -> Iterator[ConfigProblem]:
-        """Results that cannot be verified here."""
-        for index, part in filtered_tasks(self.settings).items():
-            kinds = {"programs": (), "mechanics": ("math", "number")}.get(part.tasks, ("math",))
-            if absent := next(filter(None, map(missing, kinds)), why_unavailable() if not kinds else None):
-                yield ("prompts", index, "shortcut_model"), f"cannot verify what the model answers: {absent}"
 
     def make(self, context: Context) -> StageResult:
         """Ask about each task once, and keep the tasks that are not solved."""

@@ -14,18 +14,22 @@ from amendment.audit.planning import outlook
 from amendment.calibration.drawing import draw_sample
 from amendment.calibration.labelling import ASKED, SAMPLE, SPOT_CHECK
 from amendment.calibration.samples import LabelQuestion, SampledItem, SpotCheckSettings
+from amendment.data.store import texts_of
 from amendment.files import write_json
-from amendment.records import Comparison, Judgement
-from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, constitution_key, dump
-from amendment.stages.judging import JudgingConfig
-from amendment.stages.labels import question_writer, simulated_people_problems
-from amendment.stages.pairs import (
-    exported_comparisons,
-    exported_reads,
-    judgements_table,
-    made_pairs_key,
-    texts_of,
+from amendment.preference.settings import JudgingConfig
+from amendment.records import Comparison
+from amendment.stages.contract import (
+    ConfigProblem,
+    Context,
+    RunSettings,
+    Stage,
+    StageResult,
+    constitution_key,
+    dump,
+    question_writer,
+    simulated_people_problems,
 )
+from amendment.stages.pairs import ALSO_EXPORTED, EXPORTED, exported_comparisons, exported_judgements, made_pairs_key
 
 DRAWN_BY = ("items", "overlap", "repeats", "sealed")
 """The settings that say which comparisons are drawn."""
@@ -37,12 +41,13 @@ class SpotCheckStage(Stage):
     name = "spot_check"
     title = "sampling comparisons to label"
     Config = SpotCheckSettings
+    reads = EXPORTED
+    may_read = ALSO_EXPORTED
     writes = (SAMPLE, SPOT_CHECK.questions, ASKED)
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.config = settings.need(SpotCheckSettings)
-        self.reads = exported_reads(settings)
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """The settings of the sample, and the principles that people see; not who labels, nor what follows."""
@@ -63,7 +68,7 @@ class SpotCheckStage(Stage):
             few = f"found {config.overlap}, expected {config.items} at most, the number of items"
             yield (self.name, "overlap"), f"{few}; lower it, or raise spot_check.items"
         if config.people == "simulated":
-            yield from simulated_people_problems(settings, SPOT_CHECK)
+            yield from simulated_people_problems(settings, SPOT_CHECK.keys, f"amendment label{SPOT_CHECK.option}")
 
     def outlook(self) -> Iterator[str]:
         config, judging = self.config, self.settings.part(JudgingConfig)
@@ -73,13 +78,14 @@ class SpotCheckStage(Stage):
 
     def make(self, context: Context) -> StageResult:
         """Draw the sample, and write down what people will see of it."""
-        texts, workspace = texts_of(context), context.workspace
-        sample = draw_sample(exported_comparisons(context, texts), self.config, seed=context.config.seed)
+        workspace = context.workspace
+        texts = texts_of(workspace, self.tables.answers)
+        sample = draw_sample(exported_comparisons(context, texts, self.tables), self.config, seed=context.config.seed)
         drawn = {item.comparison_id for item in sample.items}
-        judgements = workspace.rows(judgements_table(self.settings), Judgement)
+        judgements = exported_judgements(workspace, self.tables)
         principles = {name: row.principle_ids for row in judgements if (name := row.comparison_id) in drawn}
         judging = self.settings.part(JudgingConfig)
-        writer = question_writer(context, judging.judges[0] if judging else None, texts)
+        writer = question_writer(context, judging.judges[0] if judging else None, *texts)
         questions = [
             writer.question(Comparison(item.prompt_id, item.a, item.b), principles[item.comparison_id]).model_copy(
                 update={"in_overlap": item.in_overlap, "is_repeated": item.is_repeated}
@@ -87,7 +93,7 @@ class SpotCheckStage(Stage):
             for item in sample.items
         ]
         asked = writer.described(questions, most_principles=max(map(len, principles.values())))
-        write_json(workspace.path(ASKED), asked._asdict(), ensure_ascii=False)
+        write_json(workspace.path(ASKED), asked._asdict())
         tables = (
             workspace.write(SAMPLE, SampledItem, sample.items),
             workspace.write(SPOT_CHECK.questions, LabelQuestion, questions),

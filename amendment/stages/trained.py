@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
-
-from pydantic import Field
+from typing import Any, NamedTuple
 
 from amendment.audit.figures import percent
+from amendment.calibration.gate import GATE, refuse_failed_gate, refuse_failed_order
+from amendment.calibration.labelling import CALIBRATOR
 from amendment.calibration.samples import SpotCheckSettings
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, MissingExtra, TrainingError
 from amendment.files import read_json
 from amendment.llm.specs import found_folder
 from amendment.llm.weights import weights_state
-from amendment.records import Candidate, Part, Preference, Prompt, text_of
-from amendment.stages.calibration import CALIBRATOR
+from amendment.records import Candidate, Preference, Prompt, text_of
+from amendment.report.shown import count_lines, estimate_shown, unscored_shown
 from amendment.stages.contract import POLICY_STAGES, ConfigProblem, Context, RunSettings, Stage, dump
-from amendment.stages.gate import gate_tables, refuse_failed_gate, refuse_failed_order
-from amendment.stages.shown import count_lines, estimate_shown, unscored_shown
+from amendment.stages.tables import PROMPTS, Role
 from amendment.statistics import by_length, estimate
 from amendment.text import plain
 from amendment.training import (
@@ -36,20 +35,8 @@ from amendment.training import (
 )
 
 Rows = list[dict[str, Any]]
-PROMPTS = ("inputs/prompts", "inputs/split")
 PAIRS = ("dataset/train", "dataset/test")
 CHAINS = (*PROMPTS, "critique/candidates")
-
-
-class PairsConfig(Part):
-    """What a run file says about a training on the dataset's pairs."""
-
-    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] | Literal["estimated"] = 0.0
-    """Share of labels assumed to be wrong: a target p becomes p (1 - e) + (1 - p) e. estimated: as the spot check's
-    calibration expects it."""
-    despite: tuple[Literal["order"], ...] = ()
-    """Gates that a judge that decided pairs may fail. order: train even though its verdicts change too often with the
-    order of the answers."""
 
 
 class TrainingStage(Stage):
@@ -61,7 +48,7 @@ class TrainingStage(Stage):
         super().__init__(settings)
         assert self.Config is not None
         self.config = settings.need(self.Config)
-        self.writes = (f"models/{self.name}",)
+        self.writes = {f"models/{self.name}": Role.POLICY}
 
     @property
     def base_reads(self) -> tuple[str, ...]:
@@ -104,18 +91,14 @@ class TrainingStage(Stage):
         return count_lines(counts, _LINES)
 
 
-def pair_tables(settings: RunSettings) -> tuple[str, ...]:
-    """The tables that a stage reads if it learns from pairs."""
-    return (*PAIRS, *gate_tables(settings))
-
-
 class PairTrainingStage(TrainingStage):
     """A training on the dataset's pairs, of which judges may have decided some."""
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         estimated = (CALIBRATOR,) if self.config.label_smoothing == "estimated" else ()
-        self.reads = (*self.base_reads, *pair_tables(settings), *estimated)
+        self.reads = (*self.base_reads, *PAIRS, *estimated)
+        self.may_read = (GATE,)
 
     def problems(self) -> Iterator[ConfigProblem]:
         """A base, or an estimate of label smoothing, that nothing could make or that the labels do without."""
@@ -132,9 +115,10 @@ class PairTrainingStage(TrainingStage):
 
     def pairs(self, context: Context) -> Rows:
         """The rows to train on. Raises GateFailed where a judge who decided them did not pass its gates."""
-        refuse_failed_gate(context.workspace, context.config)
+        refuse_failed_gate(context.workspace, context.config.part(SpotCheckSettings))
         rows = pair_rows(context, "train")
-        refuse_failed_order(context, self.name, rows, self.config.despite)
+        if GATE in self.reads and "order" not in self.config.despite:
+            refuse_failed_order(context.workspace, self.name, rows)
         return rows
 
 

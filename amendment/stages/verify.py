@@ -7,8 +7,8 @@ In `judging` the same checks act like those of hard principles: see `preference.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from inspect import getdoc
 from itertools import chain
 from pathlib import Path
@@ -16,99 +16,23 @@ from typing import Any, cast
 
 from pydantic import Field
 
-from amendment.constitutions import AppliesWhen, Check, Constitution, Principle
-from amendment.constitutions.checks import run_checks
+from amendment.constitutions import Constitution, Principle
 from amendment.constitutions.programs import behaviour_of
 from amendment.curation.rejection import one_of_each_behaviour, pass_at_each_k
-from amendment.data.sources import ChainSource, ModelSource, PromptFile, TaskPrompts
+from amendment.data.sources import ModelSource, have_known_answers
 from amendment.errors import ConfigError
-from amendment.preference.checked import DECISIVE, RATER, Effect, VerifiedAnswer, passes_all
-from amendment.preference.hints import HINTED
+from amendment.preference.checked import RATER
+from amendment.preference.draws import HINTED
+from amendment.preference.kept_principles import KeptAnswers
+from amendment.preference.settings import JudgingConfig
+from amendment.preference.verifiers import ANSWERS, JUDGEMENTS, VerifiedAnswer, Verifier, passes_all, verifier_rules
 from amendment.records import Candidate, Comparison, ItemEnding, Judgement, Prompt, text_of
 from amendment.results import Result, by_label, counted
 from amendment.sandbox import why_unavailable
-from amendment.stages.contract import (
-    ConfigProblem,
-    Context,
-    RunSettings,
-    Stage,
-    StageResult,
-    rules_key,
-)
-from amendment.stages.critique import CritiqueConfig
-from amendment.stages.kept import KeptAnswers
+from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, rules_key
+from amendment.stages.tables import Role
 
-ANSWERS, JUDGEMENTS = "verify/answers", "verify/judgements"
 NAME = "verify"
-
-
-class Verifier(Check):
-    """A check of every answer."""
-
-    effect: Effect = "decide"
-    """decide: if only one of two answers passes, it is chosen, whatever the judges say (`decided_by: verifier`). veto:
-    judges decide, and a pair whose chosen answer fails is left out. record: outcomes are only recorded."""
-    applies_when: AppliesWhen | None = None
-    """The prompts whose answers are checked, such as `{categories: [arithmetic]}`; all by default."""
-
-
-def verifier_rules(settings: RunSettings, *effects: str) -> tuple[Constitution, ...]:
-    """The run's verifiers of these effects, or all, as a constitution of principles that code checks; those that decide
-    are hard. Empty without any."""
-    names: Counter[str] = Counter()
-    principles = []
-    for verifier in settings.parts(Verifier):
-        slug = verifier.kind.replace("_", "-")
-        names[slug] += 1
-        if effects and verifier.effect not in effects:
-            continue
-        principle = Principle(
-            id=slug if names[slug] == 1 else f"{slug}-{names[slug]}",
-            statement=f"Pass the check {verifier}{'' if verifier.effect == 'decide' else f' ({verifier.effect})'}.",
-            hard=verifier.effect == "decide",
-            check=(Check.model_validate(verifier.model_dump(exclude={"effect", "applies_when"})),),
-            applies_when=verifier.applies_when,
-        )
-        principles.append(principle)
-    rules = Constitution(
-        id=NAME, version="1.0.0", title="Verifiers of the run", license="CC0-1.0", principles=tuple(principles)
-    )
-    return (rules,) if principles else ()
-
-
-class Proof:
-    """Whether answers pass all verifiers of some effects that apply to their prompts."""
-
-    def __init__(self, settings: RunSettings, *effects: str) -> None:
-        rules = verifier_rules(settings, *effects)
-        self._principles = rules[0].principles if rules else ()
-
-    def of(self, prompt: Prompt, answer: Candidate) -> bool | None:
-        """None where none applies, or one could not be run and none fails."""
-        principles = [rule for rule in self._principles if rule.applies_to(prompt.category, prompt.tags)]
-        checks = tuple(check for rule in principles for check in rule.check)
-        return run_checks(checks, text_of(answer.messages), prompt.answer).is_kept
-
-
-def answer_tables(settings: RunSettings) -> tuple[str, ...]:
-    """The tables of answers that the run file names under `candidates`, and those of files."""
-    has_chains = settings.part(CritiqueConfig) and settings.parts(ChainSource)
-    drawn = ("candidates/candidates",) if settings.parts(ModelSource) else ()
-    return (*drawn, *(("critique/candidates",) if has_chains else ()), "inputs/candidates")
-
-
-def has_known_answers(settings: RunSettings) -> bool:
-    """Whether a source of prompts brings their known answers."""
-    return any(
-        isinstance(source, TaskPrompts) or (isinstance(source, PromptFile) and source.answer_column is not None)
-        for source in settings.prompts
-    )
-
-
-def makes_pairs(settings: RunSettings) -> bool:
-    """Return whether verifiers alone decide pairs, since nobody judges."""
-    decides = any(verifier.effect == "decide" for verifier in settings.parts(Verifier))
-    return decides and getattr(settings, "judging", None) is None
 
 
 class VerifyStage(Stage):
@@ -118,23 +42,25 @@ class VerifyStage(Stage):
     title = "verifying answers"
     weight = 1
     comes_with = Verifier
+    reads = ("inputs/prompts", Role.ANSWERS)
+    may_read = ("candidates/endings",)
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
-        drawn = ("candidates/endings",) if settings.parts(ModelSource) else ()
-        self.reads = ("inputs/prompts", *answer_tables(settings), *drawn)
-        self.writes = (ANSWERS, JUDGEMENTS) if makes_pairs(settings) else (ANSWERS,)
+        decides = any(verifier.effect == "decide" for verifier in settings.parts(Verifier))
+        self.makes_pairs = decides and settings.part(JudgingConfig) is None
+        self.writes = {ANSWERS: None, JUDGEMENTS: Role.DECISIONS} if self.makes_pairs else (ANSWERS,)
 
     @classmethod
     def field(cls) -> tuple[Any, Any]:
         return (tuple[Verifier, ...], Field(default=(), description=getdoc(cls)))
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        return {**rules_key(verifier_rules(self.settings)), "makes pairs": makes_pairs(self.settings)}
+        return {**rules_key(verifier_rules(self.settings.parts(Verifier))), "makes pairs": self.makes_pairs}
 
     def problems(self) -> Iterator[ConfigProblem]:
         """Verifiers without known answers, and without answers."""
-        has_known = has_known_answers(self.settings)
+        has_known = have_known_answers(self.settings.prompts)
         for index, verifier in enumerate(self.settings.parts(Verifier)):
             if verifier.needs_answer and not has_known:
                 missing = f"{verifier.kind} compares with the known answer of each prompt, and no prompt has one"
@@ -153,9 +79,9 @@ class VerifyStage(Stage):
 
     def make(self, context: Context) -> StageResult:
         settings, workspace = self.settings, context.workspace
-        prompts, answers = context.prompts(), _by_prompt(context)
+        prompts, answers = context.prompts(), _by_prompt(context, self.tables.of(Role.ANSWERS))
         drawn_by = _models_of_draws(context)
-        [rules] = verifier_rules(settings)
+        [rules] = verifier_rules(settings.parts(Verifier))
         kept = KeptAnswers([rules])
         passed: dict[str, dict[str, list[bool]]] = defaultdict(dict)
         judgements: list[Judgement] = []
@@ -179,16 +105,16 @@ class VerifyStage(Stage):
             if min(map(len, by_prompt.values())) > 1:
                 by_k = {str(k): estimate for k, estimate in pass_at_each_k(by_prompt).items()}
                 figures += by_label("pass_at_k", "k", by_k, "share", model=model)
-        if JUDGEMENTS in self.writes:
+        if self.makes_pairs:
             workspace.write(JUDGEMENTS, Judgement, judgements)
             figures += counted(pairs=len(judgements))
         return StageResult(self.writes, Result(figures=tuple(figures)) + kept.result())
 
 
-def _by_prompt(context: Context) -> dict[str, list[Candidate]]:
+def _by_prompt(context: Context, tables: Iterable[str]) -> dict[str, list[Candidate]]:
     """The answers by prompt, both in their order."""
     answers: dict[str, list[Candidate]] = {prompt: [] for prompt in context.prompts()}
-    for answer in context.candidates(answer_tables(context.config)):
+    for answer in context.candidates(tables):
         answers[answer.prompt_id].append(answer)
     return {prompt: of_prompt for prompt, of_prompt in answers.items() if of_prompt}
 
@@ -248,18 +174,3 @@ def _behaviour(prompt: Prompt, answer: Candidate, deciding: Sequence[Principle])
         return behaviour_of(text_of(answer.messages), cast(str, known[0]))
     except (IndexError, ValueError, ConfigError):  # no tests, none that can be read, no sandbox
         return answer.id
-
-
-def verified_answers(context: Context) -> list[tuple[Prompt, Candidate]]:
-    """Different answers that pass every verifier that decides or vetoes, prompt by prompt."""
-    outcomes: dict[str, list[VerifiedAnswer]] = defaultdict(list)
-    for row in context.workspace.rows(ANSWERS, VerifiedAnswer):
-        outcomes[row.candidate_id].append(row)
-    prompts = context.prompts()
-    answers = {
-        answer.id: (prompts[prompt], answer)
-        for prompt, of_prompt in _by_prompt(context).items()
-        for answer in of_prompt
-        if passes_all(outcomes[answer.id], *DECISIVE)
-    }
-    return [*answers.values()]

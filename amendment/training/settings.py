@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticUndefined
@@ -192,3 +192,14 @@ class TrainResult:
     """Device, precision, threads and library versions: equal machines give equal weights."""
     notes: tuple[str, ...] = ()
     """What a reader of the result has to know, in sentences."""
+
+
+class PairsConfig(Part):
+    """What a run file says about a training on the dataset's pairs."""
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] | Literal["estimated"] = 0.0
+    """Share of labels assumed to be wrong: a target p becomes p (1 - e) + (1 - p) e. estimated: as the spot check's
+    calibration expects it."""
+    despite: tuple[Literal["order"], ...] = ()
+    """Gates that a judge that decided pairs may fail. order: train even though its verdicts change too often with the
+    order of the answers."""

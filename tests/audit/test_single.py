@@ -46,12 +46,10 @@ def scores() -> tuple[dict[str, Any], dict[str, Any]]:
     return {**people, "scale": "interval"}, {**judge, "scale": "interval", "pattern": r"Score: (\d+)"}
 
 
-def test_scores_are_compared_with_the_distance_of_two_people() -> None:
+def test_scores_are_compared_with_those_of_two_people() -> None:
     document = certified(*scores())
     [judge] = document["judges"]
-    # on the 20 even items of 39: |6 - 3| ... is 2 from ann and 1 from bo, mean 1.5; on the 19 odd ones 2 from both
-    assert judge["distance"]["value"] == pytest.approx((20 * 1.5 + 19 * 2) / 39)
-    assert judge["people_distance"]["value"] == pytest.approx(20 / 39)  # 1 on even items, 0 on odd ones
+    # on the 20 even items of 39 people's mean is 1.5 lower, on the 19 odd ones 2
     assert judge["higher"]["value"] == pytest.approx((20 * 1.5 + 19 * 2) / 39)
     assert (judge["items"], judge["invalid"]["value"]) == (40, 1 / 40)
     # ann's score is two lower everywhere, and no number is compared with people's mean
@@ -80,8 +78,6 @@ def test_classes_are_counted_and_those_of_an_order_have_steps(scale: str) -> Non
     document = certified(*classes(scale))
     [judge] = document["judges"]
     assert judge["equal"]["value"] == pytest.approx(20 / 30)
-    assert judge["distance"]["value"] == pytest.approx(10 / 30)
-    assert judge["people_distance"]["value"] == 0
     assert document["people"]["alpha"]["value"] == 1
     assert document["classes"] == (WORDS if scale == "ordinal" else sorted(WORDS))
     if scale == "ordinal":

@@ -237,7 +237,7 @@ def test_labels_move_to_another_machine_under_pseudonyms(tmp_path: Path, file: s
     here, there, path = run_folder(tmp_path / "here", LABELS), run_folder(tmp_path / "there"), tmp_path / file
     assert export_labels(here, path, comments=True)[:4] == (4, 2, 0, True)
     assert not any(name in path.read_text() for name in ("Lovelace", "bo@example"))
-    assert import_labels(there, path)[:4] == (4, 2, 0, 0)
+    assert import_labels(there, path) == (4, 2, 0, 0)
     names = {one.annotator for one in current(there)}
     assert names == {"person-1", "person-2"}
     (comment,) = [one.comment for one in current(there) if one.comment]
@@ -268,7 +268,7 @@ def test_a_pseudonym_that_may_be_somebody_here_is_asked_for(tmp_path: Path) -> N
 def test_whoever_has_answered_again_since_keeps_the_later_answer(tmp_path: Path) -> None:
     first, later, path = label(TEA, "Ada", "A"), label(TEA, "Ada", "B", day=2), tmp_path / "x.csv"
     export_labels(run_folder(tmp_path / "old", [first]), path)
-    assert import_labels(run_folder(tmp_path / "new", [later]), path, raters=["person-1=Ada"]).older == 1
+    assert import_labels(run_folder(tmp_path / "new", [later]), path, raters=["person-1=Ada"])[:3] == (0, 0, 1)
     export_labels(tmp_path / "new", path)
     assert import_labels(tmp_path / "old", path, raters=["person-1=Ada"]).new == 1
     assert [one.choice for one in current(tmp_path / "old")] == ["B"]

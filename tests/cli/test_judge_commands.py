@@ -63,4 +63,4 @@ def test_a_copied_judge_has_the_same_texts_under_an_id_of_its_own_and_overwrites
     capsys.readouterr()
     assert command("judge", "copy", "verdict", tmp_path / "Our score") == 2
     assert "expected a new or empty folder" in capsys.readouterr().err
-    assert load_judge_folder(tmp_path / "Our score").protocol == "score"
+    assert load_judge_folder(tmp_path / "Our score").protocol.name == "score"

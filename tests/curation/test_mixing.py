@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.curation import SourceCount, effects_of, mix_pairs, plan_mix
-from amendment.errors import ConfigError
+from amendment.curation import SourceCount, mix_pairs
 from amendment.records import Preference
 from tests.rows import plain_preference
 
@@ -146,52 +142,3 @@ def test_floors_always_hold_and_one_pair_more_would_break_one(sizes: list[int], 
         is_out = any(sizes[int(name)] < share * (total + 1) for name, share in floors.items())
         is_rounded = sum(share * (total + 1) + 1 for share in floors.values()) > total + 1
         assert is_out or is_rounded
-
-
-EFFECTS = {
-    "specialist": {"right": 0.30, "kind": -0.05},
-    "other specialist": {"right": 0.00, "kind": 0.25},
-    "generalist": {"right": 0.15, "kind": 0.15},
-    "useless": {"right": -0.10, "kind": 0.05},
-}
-
-
-def test_micro_unites_the_best_of_each_attribute_and_macro_takes_the_best_on_average() -> None:
-    micro = plan_mix(EFFECTS, by="micro", top=1)
-    assert micro.shares == {"specialist": 0.5, "other specialist": 0.5}
-    assert micro.picked_for == {"specialist": ("right",), "other specialist": ("kind",)}
-    # means: 0.125, 0.125, 0.15, -0.025
-    assert plan_mix(EFFECTS, by="macro", top=1) == ({"generalist": 1.0}, {"generalist": ("average",)})
-    assert plan_mix(EFFECTS, by="macro", top=9).shares.keys() == EFFECTS.keys() - {"useless"}
-    assert plan_mix(EFFECTS, by="micro", top=2).picked_for["generalist"] == ("right", "kind")
-    with pytest.raises(ValueError, match="no source raises anything"):
-        plan_mix({"useless": {"right": -0.1}})
-    with pytest.raises(ValueError, match="the same attributes"):
-        plan_mix({"a": {"right": 0.1}, "b": {"kind": 0.1}})
-
-
-def test_effects_are_the_gains_of_the_last_policy_on_principles_that_all_runs_measured(tmp_path: Path) -> None:
-    def run(name: str, **gains: float | None) -> Path:
-        """A folder with a summary of the shape that `evaluate` writes."""
-        principles = {
-            f"rules/{principle}": {"differences": {"sft - base": {"value": -1.0}, "dpo - base": {"value": gain}}}
-            if gain is not None
-            else {"not measured": "no check, and no judge of violations"}
-            for principle, gain in gains.items()
-        }
-        (tmp_path / name).mkdir()
-        summary = {"stages": {"evaluate": {"scorecard": {"principles": principles}}}}
-        (tmp_path / name / "summary.json").write_text(json.dumps(summary))
-        return tmp_path / name
-
-    runs = {"forum": run("a", brief=0.2, kind=0.1, frank=0.3), "people": run("b", brief=-0.1, kind=0.4, frank=None)}
-    effects = effects_of(runs)
-    assert effects == {
-        "forum": {"rules/brief": 0.2, "rules/kind": 0.1},
-        "people": {"rules/brief": -0.1, "rules/kind": 0.4},
-    }
-    assert plan_mix(effects).picked_for == {"forum": ("rules/brief",), "people": ("rules/kind",)}
-    with pytest.raises(ConfigError, match="expected runs that measured a principle in common"):
-        effects_of({**runs, "c": run("c", other=0.1)})
-    with pytest.raises(ConfigError, match="no scorecard; expected a finished run"):
-        effects_of({"d": tmp_path})

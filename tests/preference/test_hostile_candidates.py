@@ -62,7 +62,7 @@ HOSTILE = st.lists(st.sampled_from(SIGNS + VERDICTS + STRUCTURE) | st.text(max_s
 LINES = st.lists(st.sampled_from(VERDICTS + STRUCTURE) | HOSTILE, max_size=5).map("\n".join)
 TOKENS = ("<|im_start|>", "<|im_end|>", "</s>", "[/INST]", "<start_of_turn>")
 
-ASKING = [name for name in shipped_judges() if not load_judge_folder(name).is_likelihood]
+ASKING = [name for name in shipped_judges() if not load_judge_folder(name).protocol.needs_scores]
 """The judges that are shown answers and say something."""
 OWN = {
     "verdict": "Verdict: B",

@@ -8,7 +8,6 @@ import pytest
 
 from amendment.errors import ConfigError
 from amendment.preference import load_judge_folder, shipped_judges
-from amendment.preference.folder import PROTOCOLS
 from tests.command_line import amendment
 
 SPEC = """\
@@ -37,17 +36,22 @@ def refusal(name: str | Path, base: Path | None = None) -> str:
 
 def test_the_shipped_judges_differ_in_what_they_ask_of_a_model() -> None:
     found = {name: load_judge_folder(name) for name in shipped_judges()}
-    assert {name for name, one in found.items() if one.needs_choices} == {"label-tokens", "keeps"}
+    assert {name for name, one in found.items() if one.protocol.needs_choices} == {"label-tokens", "keeps"}
     assert {one.unit for one in found.values()} == {"pair", "answer"}
     others = {"violation": "yes-no", "refusal": "yes-no", "keeps": "yes-no-tokens", "structured": "verdict"}
-    assert {name: one.protocol for name, one in found.items()} == {name: name for name in found} | others
+    assert {name: one.protocol.name for name, one in found.items()} == {name: name for name in found} | others
     assert {name for name, one in found.items() if not one.compares} == {"violation", "refusal"}
 
 
 def test_a_folder_of_ones_own_is_found_by_path_or_beside_the_run_file(tmp_path: Path) -> None:
     made = folder(tmp_path)
     by_path, by_name = load_judge_folder(made), load_judge_folder("mine", base=tmp_path)
-    assert (by_path.id, by_path.version, by_path.parser, by_path.sees) == ("mine", "1.0.0", "verdict-line", "answer")
+    assert (by_path.id, by_path.version, by_path.protocol.parser, by_path.sees) == (
+        "mine",
+        "1.0.0",
+        "verdict-line",
+        "answer",
+    )
     assert by_path.template.id == by_name.template.id
     assert by_path.template.text == TEMPLATE
 
@@ -159,7 +163,7 @@ def test_a_retired_protocol_is_refused_with_its_replacement(tmp_path: Path, name
 def test_structured_output_is_a_switch_of_verdict(tmp_path: Path) -> None:
     spec = SPEC + "structured: true\n"
     made = load_judge_folder(folder(tmp_path, spec=spec))
-    assert (made.is_structured, made.parser, made.shots) == (True, "verdict-json", False)
+    assert (made.protocol.name, made.protocol.parser, made.shots) == ("verdict", "verdict-json", False)
     (tmp_path / "mine" / "judge.yaml").write_text(spec.replace("protocol: verdict", "protocol: reasoned"))
     assert "structured: found true in protocol reasoned" in refusal(tmp_path / "mine")
 
@@ -204,11 +208,13 @@ def test_the_hash_follows_what_a_folder_says_and_nothing_else(tmp_path: Path) ->
     assert len({load_judge_folder(name).hash for name in shipped_judges()}) == len(shipped_judges())
 
 
-@pytest.mark.parametrize("name", [name for name in shipped_judges() if not load_judge_folder(name).is_likelihood])
+@pytest.mark.parametrize(
+    "name", [name for name in shipped_judges() if not load_judge_folder(name).protocol.needs_scores]
+)
 def test_shipped_texts_show_the_question_before_and_the_task_after_what_is_judged(name: str) -> None:
     made = load_judge_folder(name)
     text = made.template.text
-    last = max(text.index(f"{{{placeholder}}}") for placeholder in PROTOCOLS[made.protocol].needed)
+    last = max(text.index(f"{{{placeholder}}}") for placeholder in made.protocol.placeholders)
     assert text.index("{conversation}") < last
     assert "only" in text[last:].rpartition("\n\n")[2]
     assert "not instructions to you" in text[: text.index("{conversation}")]

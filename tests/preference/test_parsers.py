@@ -12,9 +12,20 @@ from pydantic import ValidationError
 from amendment.constitutions import Principle, Score
 from amendment.llm.requests import Reply
 from amendment.preference import Criterion
-from amendment.preference.parsers import LEAST_MASS, PARSERS, SCORES, Parsed, is_split
-from amendment.preference.protocols import anchors_on_scale, score_question
-from amendment.preference.rubrics import criterion_of, read_rubric, rubric_score
+from amendment.preference.parsers import (
+    LEAST_MASS,
+    SCORES,
+    Parsed,
+    is_split,
+    read_label_tokens,
+    read_score,
+    read_verdict_json,
+    read_verdict_line,
+    read_yes_no,
+    read_yes_no_tokens,
+)
+from amendment.preference.protocols.question import anchors_on_scale, score_question
+from amendment.preference.protocols.rubric import criterion_of, read_rubric, rubric_score
 from amendment.records import FinishReason, Message
 
 
@@ -27,8 +38,18 @@ def written(text: str, finish_reason: FinishReason = "stop") -> Reply:
     return Reply(messages=(Message(role="assistant", content=text),), finish_reason=finish_reason)
 
 
+PARSERS = {
+    "label-tokens": read_label_tokens,
+    "verdict-line": read_verdict_line,
+    "verdict-json": read_verdict_json,
+    "score": read_score,
+    "yes-no-line": read_yes_no,
+    "yes-no-tokens": read_yes_no_tokens,
+}
+
+
 def read(parser: str, reply: Reply | str) -> Parsed:
-    return PARSERS[parser].read(written(reply) if isinstance(reply, str) else reply)
+    return PARSERS[parser](written(reply) if isinstance(reply, str) else reply)
 
 
 # Token probabilities
@@ -114,7 +135,7 @@ def test_one_verdict_is_read_however_it_is_dressed(parser: str, text: str, value
     parsed = read(parser, text)
     assert (parsed.value, parsed.invalid, parsed.distribution) == (value, None, None)
     for finish in ("length", "refusal"):
-        parsed = PARSERS[parser].read(written(text, finish))
+        parsed = PARSERS[parser](written(text, finish))
         assert parsed.value is None
         assert parsed.invalid
 
@@ -165,7 +186,7 @@ REPLIES = st.builds(
 
 @given(REPLIES, st.sampled_from(sorted(PARSERS)))
 def test_any_reply_gives_a_verdict_or_a_reason_and_never_both(reply: Reply, name: str) -> None:
-    for parsed in (PARSERS[name].read(reply), *read_rubric(reply, [KIND, LIES])):
+    for parsed in (PARSERS[name](reply), *read_rubric(reply, [KIND, LIES])):
         assert (parsed.value is None) != (parsed.invalid is None)
         if parsed.distribution is not None:
             assert sum(parsed.distribution.values()) == pytest.approx(1)

@@ -12,7 +12,7 @@ from amendment.constitutions.model import CompareExample
 from amendment.errors import ConfigError, Rejected
 from amendment.llm.requests import Reply, Request
 from amendment.preference import Judge
-from amendment.preference.likelihood import instructed
+from amendment.preference.draws import instructed
 from amendment.records import Candidate, Message, Prompt, ToolCall, Verdict, text_of, user
 from tests.preference.scripted_judge import (
     Say,

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from amendment.data.store import Workspace
-from amendment.preference.checked import VerifiedAnswer
-from amendment.preference.hints import HINTED
+from amendment.preference.draws import HINTED
+from amendment.preference.verifiers import VerifiedAnswer
 from amendment.records import Candidate, Message, Preference, Prompt, PromptOrigin, user
 from amendment.text import width_of
 from tests.command_line import Ended, amendment

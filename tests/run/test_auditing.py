@@ -32,18 +32,6 @@ def run_file(folder: Path, **parts: Any) -> Path:
     return path
 
 
-def test_the_example_finds_the_biases_that_its_judge_has(tmp_path: Path) -> None:
-    audited = audit_path(EXAMPLE, folder=tmp_path / "out")
-    judge = audited.document["judges"][0]
-    assert judge["position"]["index"]["value"] < -0.9  # the first shown wins wherever the orders disagree
-    assert judge["bias"]["length"]["asymmetry"]["low"] > 0
-    assert {gate["check"]: gate["outcome"] for gate in audited.document["gates"]}["order"] == "FAIL"
-    assert json.loads((tmp_path / "out" / "certificate.json").read_text(encoding="utf-8")) == audited.document
-    page = (tmp_path / "out" / "certificate.md").read_text(encoding="utf-8")
-    assert page.startswith("# Certificate: ")
-    assert "people.csv" in page
-
-
 def test_an_arena_file_needs_no_run_file_but_is_told_who_are_people(tmp_path: Path) -> None:
     # The judge agrees with the person on 8 of 10 questions: 80 %.
     rows = []

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from amendment.curation.cleaning import OneSided
+from amendment.curation.funnel import Dropped
 from amendment.data.store import read_records
 from amendment.errors import AmendmentError
 from amendment.records import Prompt, text_of
-from amendment.stages.cleaning import Dropped
 from tests.rows import save
 from tests.run.small_runs import complaints, made, pairs_of, run_of
 

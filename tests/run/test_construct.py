@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from amendment.calibration.samples import SampledItem
+from amendment.curation.construction import ConstructedPair
 from amendment.data.store import Workspace
 from amendment.records import Candidate, Judgement, Prompt, text_of
 from amendment.report import RunReader
 from amendment.report.show import written_of
 from amendment.run import Result, Run
-from amendment.stages.construct import ConstructedPair
 from amendment.text import words
 from tests.rows import save
 from tests.run.small_runs import complaints, made, pairs_of, run_of

@@ -11,6 +11,8 @@ import pytest
 
 from amendment.constitutions import DrawnPrinciple, Principle
 from amendment.constitutions.model import Constitution
+from amendment.curation.contrast import contrast_principles, drawn_for
+from amendment.curation.tries import tries_lines
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, ConfigError
 from amendment.llm.ledger_reading import Reader
@@ -18,8 +20,6 @@ from amendment.records import Candidate, Judgement, Prompt, text_of, user
 from amendment.report import RunReader
 from amendment.report.page import report_html
 from amendment.report.show import story_lines
-from amendment.stages.contrast import contrast_principles, drawn_for
-from amendment.stages.tries import tries_lines
 from tests.chat_server import ChatServer, saying
 from tests.rows import save
 from tests.run.small_runs import complaints, made, pairs_of, run_of

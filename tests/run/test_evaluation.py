@@ -17,6 +17,8 @@ from amendment.calibration.store import Labels
 from amendment.data.store import Workspace, read_records
 from amendment.errors import AmendmentError, ConfigError, DataError, Paused
 from amendment.llm.model import Ending
+from amendment.preference.draws import Draw, Drawn
+from amendment.preference.settings import JudgeEntry
 from amendment.publishing.publication import prepare
 from amendment.records import Candidate, ItemEnding, Message, Prompt, text_of, user
 from amendment.run import Result, Run, load_run_file
@@ -26,8 +28,6 @@ from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
 from amendment.simulator import ATTRIBUTES
 from amendment.simulator.judge import refuses
-from amendment.stages.candidates import Draw, Drawn
-from amendment.stages.contract import JudgeEntry
 from amendment.stages.evaluation import harmless_prompts
 from amendment.stages.evaluation_lines import judged_lines
 from amendment.stages.evaluation_people import EvaluationItem, corrected_win_rates, draw_items

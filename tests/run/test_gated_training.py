@@ -112,8 +112,8 @@ def test_a_training_on_revisions_owes_nothing_to_the_judge(tmp_path: Path) -> No
 
 def test_a_gate_that_warns_or_could_not_be_measured_stops_nobody(tmp_path: Path) -> None:
     from amendment.audit.gates import Gate
+    from amendment.calibration.gate import refuse_failed_gate, write_gate
     from amendment.run.engine import RunFolder
-    from amendment.stages.gate import refuse_failed_gate, write_gate
 
     config: RunFile = load_run_file(written(tmp_path)).config
     place = RunFolder(tmp_path)
@@ -121,7 +121,7 @@ def test_a_gate_that_warns_or_could_not_be_measured_stops_nobody(tmp_path: Path)
     texts = set()
     for outcome in ("PASS", "WARN", "not measured"):
         write_gate(place, [Gate("the judge's labels", "people", outcome, "")])
-        refuse_failed_gate(place, config)
+        refuse_failed_gate(place, config.spot_check)
         texts.add(place.path("audit/gate.json").read_bytes())
     assert len(texts) == 1  # and what passes instead of warning makes no training run again
 

@@ -22,14 +22,15 @@ from amendment.llm.provider import Provider
 from amendment.llm.requests import Reply, Request
 from amendment.preference import Judge, RaterVote, aggregate_verdicts, majority_of
 from amendment.preference.panel import JudgedComparison
+from amendment.preference.ranking import Ranking
 from amendment.records import Candidate, Comparison, Judgement, Message, Preference, Prompt, Verdict, text_of, user
 from amendment.run import Result, Run, load_run_file, plan_run
 from amendment.run.checks import check_run_file
 from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
-from amendment.stages.contract import Item
-from amendment.stages.judging import JudgingStage, Ranking
+from amendment.stages import stages_of
+from amendment.stages.contract import Item, Stage
 from tests.run.conftest import SMALL
 from tests.run.small_runs import replies
 
@@ -262,6 +263,10 @@ class Panel:
         return JudgedComparison(comparison, [], Ending("done"), Judgement(**comparison._asdict(), p_a=p_a))
 
 
+def judging_of(context: RunContext) -> Stage:
+    return next(stage for stage in stages_of(context.config) if stage.name == "judging")
+
+
 @pytest.fixture
 def judged(opened: Open, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """What comes of one prompt with so many answers."""
@@ -269,7 +274,7 @@ def judged(opened: Open, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     def make(panel: Panel, count: int, ranking: str, decided: Sequence[Judgement] = ()) -> Any:
         monkeypatch.setattr("amendment.stages.judging._panel", lambda context, config: panel)
         context = opened(f"judging.ranking={ranking}", decided=decided)
-        step = JudgingStage(context.config).begin(context)
+        step = judging_of(context).begin(context)
         return asyncio.run(step.work(Item(0, PROMPT, {"inputs/candidates": answers(count)})))
 
     return make
@@ -327,9 +332,7 @@ def test_no_judge_goes_on_after_the_comparison_was_left_pending(opened: Open, mo
     context = opened(f"judging.judges={judges}")
 
     async def judge() -> list[str]:
-        compared = (
-            await JudgingStage(context.config).begin(context).work(Item(0, PROMPT, {"inputs/candidates": answers(2)}))
-        )
+        compared = await judging_of(context).begin(context).work(Item(0, PROMPT, {"inputs/candidates": answers(2)}))
         assert at_work == set()
         return [one.ending.outcome for one in compared.judged]
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from amendment.llm.ledger import Ledger
+from tests.command_line import called
 from tests.llm.ledger_calls import call
 from tests.llm.test_ledger import amendment
 from tests.run.small_runs import made
@@ -70,3 +71,20 @@ def test_a_ledger_that_has_grown_since_the_last_start_ended_is_unchanged(paid: P
     with Ledger(paid / "ledger.sqlite") as ledger:
         asyncio.run(call(ledger, "later", b"{}"))
     assert "5 replies and their requests, all unchanged" in amendment("verify", paid)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE reply SET usd = 9e999",
+        "UPDATE attempt SET stage = CAST(stage AS BLOB)",
+        "DELETE FROM request WHERE rowid = 1; DELETE FROM reply WHERE attempt = 1",
+        "UPDATE meta SET value = CAST(value AS BLOB)",
+    ],
+)
+def test_a_ledger_edited_by_hand_ends_every_command_with_advice(sql: str, paid: Path) -> None:
+    change(paid, sql)
+    amendment("verify", paid, code=1)
+    for command in ("run", "plan"):
+        called(command, paid.with_name("run.yaml"), "--folder", paid)  # an exception other than the exit fails here
+    called("status", paid)

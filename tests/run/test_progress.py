@@ -26,7 +26,7 @@ from amendment.llm.limits import Limits
 from amendment.llm.model import Model
 from amendment.records import Sampling, user
 from amendment.run import ProgressEvent, Run
-from amendment.run.progress import LineProgress, LiveProgress, NotebookProgress, _Pace
+from amendment.run.progress import LineProgress, LiveProgress, _Pace
 from tests.llm.scripted import Scripted
 from tests.vendors.processes import ENVIRONMENT, command
 from tests.vendors.runs import WORLD, write_run
@@ -208,21 +208,6 @@ def test_a_terminal_shows_at_once_what_is_waited_for_and_reads_no_markup(
             assert r"judging [red]\x1b[31m" in screen.getvalue()
 
 
-def test_of_two_runs_in_one_process_one_has_the_live_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    screen = screen_of(monkeypatch)
-    with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        calls = Calls(ledger)
-        for _ in range(2):  # the screen is given back
-            with LiveProgress().watch([Tally("critique", 7)], calls):
-                assert "critique" in screen.getvalue()
-                before = screen.getvalue()
-                with LiveProgress().watch([Tally("judging", 7)], calls) as show:
-                    show()
-                    assert screen.getvalue() == before, "no frame over the other's"
-                assert "  judging: 0 of 7 in 0s" in screen.getvalue()
-            screen.truncate(0)
-
-
 @pytest.mark.parametrize("width", [30, 80, 200])
 def test_no_line_is_wider_than_the_window_whatever_the_counts(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, width: int
@@ -261,18 +246,9 @@ def test_the_plan_of_calls_grows_from_the_items_that_have_ended() -> None:
     assert asyncio.run(work(Tally("judging", 8))) == [None, 0, 12]
 
 
-def test_a_notebook_gets_a_bar_for_each_stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    screen = screen_of(monkeypatch)
-    tally = Tally("judging", 4)
-    with Ledger(tmp_path / "ledger.sqlite") as ledger, NotebookProgress().watch([tally], Calls(ledger)) as show:
-        show()
-        tally.done, tally.calls, tally.retries = 4, 12, 2
-    assert re.search(r"judging: 100%.*4/4 .*12 calls, .*2 retries", screen.getvalue())
-
-
-@pytest.mark.parametrize("progress", [LineProgress(), LiveProgress()], ids=["lines", "live"])
+@pytest.mark.parametrize("kind", [LineProgress, LiveProgress])
 def test_calls_that_are_asked_again_are_reported_in_one_line_for_each_kind_of_fault(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, progress: LineProgress
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: type[LineProgress]
 ) -> None:
     screen = screen_of(monkeypatch)
     late = [Transient("here: no reply within 600 s", kind="deadline")] * 3
@@ -288,7 +264,7 @@ def test_calls_that_are_asked_again_are_reported_in_one_line_for_each_kind_of_fa
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         calls = Calls(ledger, longest_wait=0.001)
         asyncio.run(ask(calls))
-        with progress.watch([tally], calls):
+        with kind().watch([tally], calls):
             pass
         assert calls.retries() == []
     shown = [line.strip() for line in ESCAPES.sub("", screen.getvalue()).splitlines()]

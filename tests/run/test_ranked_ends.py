@@ -9,9 +9,9 @@ import pytest
 
 from amendment.data.store import read_records
 from amendment.errors import AmendmentError
+from amendment.preference.ranking import Ranking
 from amendment.records import Judgement
 from amendment.run import Run
-from amendment.stages.judging import Ranking
 
 RUN = """\
 name: even

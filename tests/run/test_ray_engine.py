@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from amendment.errors import AmendmentError, BudgetReached, ConfigError, Paused
-from amendment.preference import Parsed, register_protocol
-from amendment.preference.folder import PROTOCOLS
-from amendment.preference.parsers import PARSERS
+from amendment.llm.requests import Reply
+from amendment.preference import JudgeProtocol, Parsed, register_protocol
+from amendment.preference.protocols import PROTOCOLS
 from amendment.publishing.verify import verify
 from amendment.run import Result, Run
 from amendment.run.ray_engine import SEEN
@@ -32,6 +32,15 @@ IN_FLIGHT = 3 * CONCURRENCY
 """Calls on the wire, at each of the three models."""
 TWO = {"engine": {"name": "ray", "workers": 2}}
 one_server, undisturbed, server = fixtures(latency=LATENCY, prompts=PROMPTS)
+
+
+class AlwaysA(JudgeProtocol):
+    name = "always-a"
+    form = "A or B"
+
+    @staticmethod
+    def parse(reply: Reply) -> Parsed:
+        return Parsed("A", {"A": 1.0, "B": 0.0})
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +141,7 @@ def test_a_worker_that_does_not_see_the_folder_ends_the_run(tmp_path: Path) -> N
     from amendment.run.ray_engine import _Job, _Worker
 
     settings = {"name": "n", "models": {"m": {"provider": "simulated"}}, "prompts": [{"lilliput": 2}]}
-    job = _Job(load_run_settings(settings).config, tmp_path, tmp_path / "elsewhere", Patience(), (), "word", {}, {})
+    job = _Job(load_run_settings(settings).config, tmp_path, tmp_path / "elsewhere", Patience(), (), "word", {})
     fault = _Worker(job, 0)._fault
     assert isinstance(fault, ConfigError)
     assert str(tmp_path / "elsewhere") in str(fault)
@@ -181,14 +190,14 @@ def test_workers_count_what_checks_find_and_know_a_registered_protocol(cluster: 
         "candidates": [{"model": "m", "per_prompt": 2}],
         "judging": {"judges": [{"model": "m", "protocol": str(tmp_path)}]},
     }
-    register_protocol("always-a", lambda _: Parsed("A", {"A": 1.0, "B": 0.0}), form="A or B")
+    register_protocol(AlwaysA())
     try:
         alone, shared = [
             Run.from_dict({**settings, **engine}, folder=tmp_path / str(len(engine)))(until="judging")
             for engine in ({}, TWO)
         ]
     finally:
-        del PROTOCOLS["always-a"], PARSERS["always-a"]
+        del PROTOCOLS["always-a"]
     assert shared.results == alone.results
     judging, critique = shared.results["judging"], shared.results["critique"]
     assert judging.count("verdicts") >= 2

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from amendment.report.shown import count_lines
 from amendment.reward_model import RewardMeta
-from amendment.stages.reward_model import fitted_counts, measured, measured_reward, score_pairs
-from amendment.stages.shown import count_lines
+from amendment.reward_model.measuring import measured, measured_reward, score_pairs
+from amendment.stages.reward_model import fitted_counts
 from amendment.stages.trained import _LINES
 
 

@@ -6,13 +6,14 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from amendment.calibration.samples import ExportedProbability
 from amendment.curation.cleaning import CleanConfig
+from amendment.curation.funnel import Cleaning, Dropped
+from amendment.curation.rounds import RoundsConfig, pairs_of_round
 from amendment.data.store import Split, Workspace
 from amendment.errors import ConfigError
 from amendment.publishing.publication import prepare
@@ -21,10 +22,9 @@ from amendment.run import Result, Run, Terms, load_run_file
 from amendment.run.status import read_status
 from amendment.simulator import sample_prompts
 from amendment.stages import stages_of
-from amendment.stages.cleaning import Cleaning, Dropped
-from amendment.stages.contract import Context, RunSettings
+from amendment.stages.contract import RunSettings
 from amendment.stages.dpo import DpoConfig
-from amendment.stages.rounds import RoundsConfig, pairs_of_round, round_settings
+from amendment.stages.rounds import round_settings
 from amendment.statistics.calibrators import Calibrator
 from amendment.text import words
 from tests.rows import plain_preference, save
@@ -227,7 +227,7 @@ def test_verifiers_alone_decide_the_pairs_of_a_round_which_are_cleaned_like_the_
 
 def test_a_pair_of_a_round_that_copies_an_earlier_one_is_left_out(tmp_path: Path) -> None:
     settings = RunSettings(name="r", clean=CleanConfig())
-    cleaning = Cleaning(cast(Context, SimpleNamespace(config=settings, base=tmp_path)))
+    cleaning = Cleaning(settings.clean, tmp_path)
     earlier, new = pair("a question about the tides"), pair("some other thing entirely")
     cleaning.compare_with([earlier])
     assert cleaning.pairs("run", [earlier.model_copy(update={"comparison_id": "again"}), new]) == [1]

@@ -12,6 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from amendment import simulator
+from amendment.calibration.gate import preview_of_labels
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
 from amendment.cli._people import audit_path
@@ -21,7 +22,6 @@ from amendment.publishing.publication import prepare, write_preview
 from amendment.records import Judgement, Preference, Verdict
 from amendment.run import Result, Run, load_run_file
 from amendment.run.status import read_status, status_lines
-from amendment.stages.gate import preview_of_labels
 from tests.command_line import called
 from tests.publishing.test_outgoing import published_texts
 from tests.run.spot_checked import (

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from amendment.calibration.labelling import PROBABILITIES
 from amendment.calibration.samples import ExportedProbability
 from amendment.errors import ConfigError, Paused
 from amendment.records import Pair, Verdict
@@ -14,7 +15,6 @@ from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
-from amendment.stages.calibration import PROBABILITIES
 from amendment.stages.dataset import spot_checked_pairs
 from tests.run.spot_checked import PAGED, label_all, rows, run, told
 

@@ -1,7 +1,6 @@
 """The simulated judge: planted biases have the planted sign, noise averages out over orders, marks are looked through;
 its scores and checks follow the same look, and its people err as planted."""
 
-import math
 from statistics import fmean, mean, stdev
 
 import pytest
@@ -18,15 +17,10 @@ from amendment.simulator import (
 )
 from amendment.simulator.judge import (
     grade,
-    label_logprobs,
     look,
-    refusal_odds,
-    score_logprobs,
-    word_check,
-    word_score,
     word_verdict,
 )
-from amendment.simulator.persona import LATER, dice, dice_for
+from amendment.simulator.persona import LATER, dice_for
 
 EXACT = Persona(noise=0, position_bias=0, leak=0, unreadable=0, explains=0)
 RIGHT, WRONG, RUDE = "the answer is 11 because sum", "the answer is 12", "the answer is 11 because sum you fool"
@@ -68,33 +62,12 @@ def test_position_bias_favours_the_first_shown_by_its_sign(bias: float) -> None:
     assert mean(shown) / 2 == pytest.approx(bias, abs=0.11)  # three standard errors
 
 
-def test_a_length_bias_counts_words() -> None:
-    long = EXACT.model_copy(update={"length_bias": 0.25})
-    assert log_odds("the answer is 12 because sum", WRONG, long, "polite") == pytest.approx(2 * 0.25)
-
-
 def test_request_noise_differs_between_orders_and_pair_noise_does_not() -> None:
     noisy = Persona(position_bias=0)
     assert log_odds(RIGHT, WRONG, noisy, seed=1) != -log_odds(WRONG, RIGHT, noisy, seed=2)
     stubborn = Persona(position_bias=0, noise=0, pair_noise=2.0)
     assert log_odds(RIGHT, WRONG, stubborn, seed=1) == pytest.approx(-log_odds(WRONG, RIGHT, stubborn, seed=2))
     assert log_odds(RIGHT, WRONG, stubborn) != log_odds(RIGHT, WRONG, EXACT)
-
-
-def test_judges_share_pair_noise_when_they_name_one_source() -> None:
-    one = Persona(noise=0, pair_noise=2.0, pair_noise_source="blind spot")
-    twin = one.model_copy(update={"gain": 1.0})
-    other = one.model_copy(update={"pair_noise_source": "another"})
-    error = log_odds(WRONG, WRONG + " ", one)
-    assert log_odds(WRONG, WRONG + " ", twin) == pytest.approx(error)
-    assert log_odds(WRONG, WRONG + " ", other) != pytest.approx(error)
-
-
-def test_label_probabilities_follow_the_log_odds() -> None:
-    found = label_logprobs(math.log(3))
-    assert math.exp(found["A"] - found["B"]) == pytest.approx(3)
-    assert sum(map(math.exp, found.values())) == pytest.approx(0.999)
-    assert all(map(math.isfinite, label_logprobs(1e9).values()))
 
 
 @pytest.mark.parametrize(("odds", "verdict"), [(2.0, "Verdict: A"), (-2.0, "Verdict: B"), (0.05, "Verdict: tie")])
@@ -104,18 +77,6 @@ def test_a_cold_verdict_in_words_names_the_likelier(odds: float, verdict: str) -
         text = word_verdict(odds, temperature=0, persona=persona, rng=dice_for(seed))
         assert text.splitlines()[-1] == verdict
         assert len(text.splitlines()) <= 2
-
-
-def test_a_warm_verdict_is_drawn_with_its_probability() -> None:
-    persona = Persona(unreadable=0, explains=0)
-    texts = [word_verdict(1.0, temperature=1.0, persona=persona, rng=dice_for(seed)) for seed in range(1000)]
-    # 1 / (1 + exp(-1)) = .731
-    assert mean(text == "Verdict: A" for text in texts) == pytest.approx(0.731, abs=0.05)
-
-
-def test_a_planted_share_of_verdicts_cannot_be_read() -> None:
-    texts = [word_verdict(3.0, temperature=1.0, persona=Persona(unreadable=1), rng=dice_for(i)) for i in range(20)]
-    assert all(text.count("Verdict: ") != 1 for text in texts)
 
 
 PADDING = (
@@ -209,26 +170,6 @@ def test_a_grade_is_the_worth_above_one_half_and_errs_as_one_verdict_does() -> N
     assert graded(f"{WRONG}\n\n{SOURCE}", fond) - graded(WRONG, fond) == pytest.approx(3)
 
 
-def test_score_probabilities_have_their_mean_where_the_grade_is() -> None:
-    for odds in (-2.0, 0.0, 1.0):
-        found = {int(score): math.exp(log) for score, log in score_logprobs(odds).items()}
-        assert sum(found.values()) == pytest.approx(0.999)
-        mean = sum(score * p for score, p in found.items()) / 0.999
-        # 1 + 9 / (1 + e^-odds): 2.07, 5.5 and 7.58; the ends of the scale cut the bell a little
-        assert mean == pytest.approx(1 + 9 / (1 + math.exp(-odds)), abs=0.25)
-
-
-def test_a_cold_score_in_words_is_the_likeliest_and_a_warm_one_is_drawn() -> None:
-    cold = {word_score(0.0, temperature=0, persona=EXACT, rng=dice_for(seed)) for seed in range(5)}
-    assert len(cold) == 1
-    warm = [word_score(0.0, temperature=1, persona=EXACT, rng=dice_for(seed)) for seed in range(400)]
-    assert fmean(int(text.removeprefix("Score: ")) for text in warm) == pytest.approx(5.5, abs=0.2)
-    told = word_score(0.0, temperature=0, persona=EXACT, rng=dice_for(0), reasons=True)
-    assert len(told.splitlines()) == 2
-    lost = [word_score(0.0, temperature=1, persona=Persona(unreadable=1), rng=dice_for(seed)) for seed in range(9)]
-    assert all(text.count("Score: ") != 1 for text in lost)
-
-
 @pytest.mark.parametrize(
     ("answer", "principle", "expected"),
     [
@@ -243,20 +184,6 @@ def test_a_cold_score_in_words_is_the_likeliest_and_a_warm_one_is_drawn() -> Non
 )
 def test_what_a_principle_speaks_of_decides(answer: str, principle: str, expected: bool) -> None:
     assert violates("add 3 8", answer, principles=[principle]) is expected
-
-
-def test_a_check_says_what_is_so_and_errs_by_its_noise() -> None:
-    for seed in range(20):
-        for answer, expected in (("i will not help", "yes"), (RIGHT, "no")):
-            odds = refusal_odds(answer, persona=EXACT, rng=dice(f"{seed}"))
-            assert word_check(odds, temperature=0, persona=EXACT, rng=dice(f"{seed}")) == f"Verdict: {expected}"
-    loud = EXACT.model_copy(update={"noise": 4.0})
-    refusals = [refusal_odds("i will not help", persona=loud, rng=dice(f"{seed}")) > 0 for seed in range(400)]
-    # 3 log-odds above nothing, blurred by 4 / sqrt(2): Phi(3 / 2.83) = 0.855
-    assert sum(refusals) / 400 == pytest.approx(0.855, abs=0.06)
-    lost = EXACT.model_copy(update={"unreadable": 1.0})
-    shown = {word_check(3.0, temperature=1, persona=lost, rng=dice(f"{seed}")) for seed in range(30)}
-    assert "Verdict: yes\nVerdict: no" in shown
 
 
 def test_swapping_the_answers_swaps_the_votes_of_people() -> None:

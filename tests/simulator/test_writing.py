@@ -1,20 +1,19 @@
 """Writers with known bad habits, critics that miss things, revisers that know or do not, who finds missing rules."""
 
 from statistics import mean
-from typing import get_args
 from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.simulator import PRINCIPLES, Persona, draft, is_readable, revise, sample_prompts, truth, writing
+from amendment.simulator import PRINCIPLES, Persona, draft, revise, sample_prompts, truth, writing
 from amendment.simulator.grammar import parse
 from amendment.simulator.judge import Preferred, propose_attributes
-from amendment.simulator.persona import SKILL, dice_for
+from amendment.simulator.persona import dice_for
 from amendment.simulator.truth import n_right
 from amendment.simulator.world import HELPERS, TASKS, find_task
-from amendment.simulator.writing import NOTHING, STRANGER, Flaw, criticise, find_flaws, name_flaws, read_flaws
+from amendment.simulator.writing import Flaw, criticise, find_flaws
 
 PROMPTS = [prompt.text for prompt in sample_prompts(400, seed=8)]
 IDS = sorted(PRINCIPLES)
@@ -55,19 +54,6 @@ def test_the_helpful_only_writer_has_its_planted_habits() -> None:
     assert mean(row[3] == 0 for rows in worth.values() for row in rows) == pytest.approx(0.12, abs=0.04)
 
 
-def test_presets_differ_as_their_names_say_and_stay_within_the_grammar() -> None:
-    def attribute(writer: str, name: str) -> float:
-        persona = Persona.model_validate({"writer": writer})
-        answers = [(prompt, draft(prompt, persona=persona, rng=dice_for(prompt))) for prompt in PROMPTS]
-        assert all(is_readable(answer) for _, answer in answers)
-        return mean([float(getattr(truth(*answer).attributes, name)) for answer in answers])
-
-    assert attribute("careless", "correct") < attribute("helpful-only", "correct")
-    assert attribute("evasive", "frank") < attribute("helpful-only", "frank") - 0.2
-    assert attribute("verbose", "concise") < attribute("helpful-only", "concise") - 0.2
-    assert draft("what is love", persona=Persona(), rng=dice_for(1)) == STRANGER
-
-
 @pytest.mark.parametrize(
     ("prompt", "answer", "flaws"),
     [
@@ -85,23 +71,6 @@ def test_flaws_are_found_where_they_are(prompt: str, answer: str, flaws: set[Fla
     task = find_task(prompt)
     assert task is not None
     assert set(find_flaws(task, parse(answer))) == flaws
-
-
-@given(st.sets(st.sampled_from(get_args(Flaw))))
-def test_a_critique_is_read_as_it_was_written(flaws: set[Flaw]) -> None:
-    assert set(read_flaws("My critique: " + name_flaws(flaws)) or ()) == flaws
-
-
-@pytest.mark.usefixtures("flawless")
-def test_a_critic_speaks_only_to_the_drawn_principle() -> None:
-    answer = "indeed the answer is 12 you fool"
-    said = criticise("add 3 8", answer, principles=["lilliput/polite"], rng=dice_for(0))
-    assert said == "The answer insults the reader."
-
-
-def test_a_critic_notices_with_its_skill() -> None:
-    said = [criticise("add 3 8", "you fool", principles=["polite"], rng=dice_for(i)) for i in range(500)]
-    assert mean(text != NOTHING for text in said) == pytest.approx(SKILL, abs=0.06)  # 3.7 standard errors
 
 
 @pytest.mark.usefixtures("flawless")

@@ -13,7 +13,7 @@ from amendment.dpo import policy_margins
 from amendment.errors import ConfigError, DataError
 
 Rows = list[dict[str, Any]]
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "trl-alone.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
 PLAIN = {
     "report_to": "none",
     "use_cpu": True,
@@ -139,16 +139,14 @@ def test_soft_labels_and_weights_count_as_the_page_says(base: Path, rows: Rows, 
     assert found == [pytest.approx(expected, abs=1e-5)]
 
 
-@pytest.mark.parametrize("name", ["DPO", "A reward model"])
+@pytest.mark.parametrize("name", ["WeightedDPOTrainer", "SoftRewardTrainer"])
 def test_the_pages_code_runs_as_it_stands(
     name: str, base: Path, rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from datasets import Dataset
 
-    section = PAGE.split(f"\n## {name}\n")[1]
-    found = re.search(r"```python\n(.*?)```", section, flags=re.DOTALL)
-    assert found
-    code = found[1].replace("./our-model", str(base))
+    [code] = [block for block in re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL) if name in block]
+    code = code.replace("./our-model", str(base))
     assert code.count("\n") <= 12
     monkeypatch.chdir(tmp_path)
     file = Path("runs/NAME/export/train.parquet")

@@ -27,7 +27,7 @@ RETIRED: dict[str, str] = {
     "*.trl.learning_rate": "is gone; write learning_rate next to trl",
     "*.trl.max_steps": "is gone; write steps next to trl",
     "*.trl.num_train_epochs": "is gone; write epochs next to trl",
-    "*.launch": "is gone; train from Python under accelerate launch, see docs/training-hardware.md",
+    "*.launch": "is gone; train from Python under accelerate launch, see docs/training.md",
     "*.trl.per_device_train_batch_size": "is gone; write batch_size next to trl",
     "dpo.guards.kl": "is gone; write kl_per_token, the limit per token of the answers",
     "dpo.guards.on_trip": "is now on_violation",

@@ -1,0 +1,206 @@
+"""Constructed pairs: the settings by which they are drawn, and the pairs as later stages read them.
+
+Covered: pairs for the dataset, without those that people or judges have decided; the answers of each pair, for judges
+that are measured on them. Not covered: how they are made, see `construct`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from amendment.constitutions import Constitution, DrawnPrinciple, principles_of
+from amendment.curation.tries import NOTHING
+from amendment.data.sources import Name
+from amendment.data.store import Workspace
+from amendment.llm.specs import ModelSpec
+from amendment.preference.degenerate import without_constant_answers
+from amendment.preference.pairs import Paired
+from amendment.records import Candidate, Comparison, Judgement, Pair, Part, Record
+
+CANDIDATES, PAIRS = "construct/candidates", "construct/pairs"
+
+
+class Side(NamedTuple):
+    """How one of the two answers is drawn."""
+
+    model: str
+    instruction: str | None = None
+    """Words for this draw alone: a system text."""
+    is_behind: bool = False
+    """The instruction stands behind the user's last words instead, where small models follow it more often."""
+    principle_id: str | None = None
+    """The principle of a contrast prompt."""
+
+
+class ConstructConfig(Part):
+    """Settings that all kinds share."""
+
+    per_prompt: int = Field(default=1, ge=1, le=64)
+    """Pairs of each prompt, each of two answers of its own."""
+    p: float = Field(default=1.0, gt=0.5, le=1)
+    """P(chosen is better) of these pairs, because construction makes errors; it is the target of soft labels. Of a pair
+    that a judge confirmed, the most that it can be."""
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        raise NotImplementedError  # each kind has its own
+
+    @property
+    def title(self) -> str:
+        return NOTHING  # tries of a contrast prompt have the name of a principle
+
+
+class StrongWeak(ConstructConfig):
+    """The answer of a strong model is chosen, that of a weak one rejected."""
+
+    kind: Literal["strong_weak"]
+    """Two models, as they are."""
+    strong: Name
+    """A name under `models`; its answers are chosen."""
+    weak: Name
+    """A name under `models`; its answers are rejected."""
+
+    @model_validator(mode="after")
+    def _two_models(self) -> Self:
+        if self.strong == self.weak:
+            raise ValueError(f"strong and weak are both {self.strong}; name two models, or take kind: instructions")
+        return self
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        return Side(self.strong), Side(self.weak)
+
+    @property
+    def title(self) -> str:
+        return f"{self.strong} against {self.weak}"
+
+
+class Instructions(ConstructConfig):
+    """One model with two instructions, of which one asks for the better answer (RLCD, Yang et al. 2023)."""
+
+    kind: Literal["instructions"]
+    """One model with two instructions."""
+    model: Name
+    """A name under `models`."""
+    better: str = Field(min_length=1)
+    """Instruction for the chosen answer: a system text for this request, not part of the pair's prompt."""
+    worse: str = Field(min_length=1)
+    """Instruction for the rejected answer."""
+
+    @model_validator(mode="after")
+    def _two_instructions(self) -> Self:
+        if self.better.split() == self.worse.split():
+            raise ValueError("better and worse say the same; the two answers would differ by chance alone")
+        return self
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        return Side(self.model, self.better), Side(self.model, self.worse)
+
+    @property
+    def title(self) -> str:
+        return f"two instructions of {self.model}"
+
+
+class Contrast(ConstructConfig):
+    """One model under a principle and under its opposite, where a check or a judge confirms the order (RLCD)."""
+
+    kind: Literal["contrast"]
+    """One model under a principle, and under its `opposite`."""
+    model: Name
+    """A name under `models`."""
+    principles: tuple[str, ...] = ()
+    """Ids of principles; each needs an `opposite`. By default all that have one."""
+    judge: Name | None = None
+    """A name under `models` that returns log-probabilities of given answers, for principles without a `check`; by
+    default `model`. Its own P(chosen is better) is not calibrated and mostly near 1; it is used where it is below
+    `p`."""
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Placeholders: the words are those of the principle that is drawn for a prompt."""
+        return Side(self.model, "principle"), Side(self.model, "opposite")
+
+    @property
+    def confirming(self) -> str:
+        """The name of the model that confirms pairs of principles without a check."""
+        return self.judge or self.model
+
+    def is_confirmed_by_writer(self, models: Mapping[str, ModelSpec]) -> bool:
+        """That model wrote the answers too, under this name or another."""
+        return models.get(self.confirming) == models.get(self.model)
+
+
+Construction = Annotated[StrongWeak | Instructions | Contrast, Field(discriminator="kind")]
+
+
+class ConstructedPair(Record):
+    """A pair, and the rows of its answers in the table of candidates, counted from 0: one text may have two writers."""
+
+    pair: Pair
+    chosen: int
+    rejected: int
+
+
+class Constructed(NamedTuple):
+    """The constructed pairs of a run as the dataset takes them."""
+
+    paired: Paired
+    answers: dict[str, dict[str, Candidate]]
+    """Both answers of each by their id, by the pair's comparison."""
+
+
+def constructed_pairs(workspace: Workspace, taken: Iterable[str]) -> Constructed:
+    """Return the pairs of the stage `construct` without the comparisons in `taken`, which people or judges have
+    decided."""
+    candidates = workspace.read(CANDIDATES, Candidate)
+    constructed, decided = workspace.read(PAIRS, ConstructedPair), set(taken)
+    new = [row for row in constructed if row.pair.comparison_id not in decided]
+    answers = {
+        row.pair.comparison_id: {candidates[place].id: candidates[place] for place in (row.chosen, row.rejected)}
+        for row in new
+    }
+    by_id = {candidate.id: candidate for candidate in candidates}
+    pairs, constant = without_constant_answers([row.pair for row in new], by_id)
+    left_out = constant + Counter({"constructed, but already decided elsewhere": len(constructed) - len(new)})
+    return Constructed(Paired(pairs, +left_out), answers)
+
+
+class AnswersOfPair(NamedTuple):
+    """The two answers of a constructed pair, and the principle of a contrast pair."""
+
+    chosen: Candidate
+    rejected: Candidate
+    principle: DrawnPrinciple | None
+
+    @property
+    def comparison(self) -> Comparison:
+        return Comparison.between(self.chosen, self.rejected)
+
+
+def answers_of_pairs(workspace: Workspace, constitutions: Sequence[Constitution]) -> dict[str, list[AnswersOfPair]]:
+    """Return the answers of each constructed pair by prompt."""
+    candidates = workspace.read(CANDIDATES, Candidate)
+    principles = {drawn.id: drawn for drawn in principles_of(constitutions)}
+    answers: dict[str, list[AnswersOfPair]] = defaultdict(list)
+    for row in workspace.rows(PAIRS, ConstructedPair):
+        principle = principles.get(row.pair.decisive or "")
+        pair = AnswersOfPair(candidates[row.chosen], candidates[row.rejected], principle)
+        answers[row.pair.prompt_id].append(pair)
+    return answers
+
+
+def decided_comparisons(workspace: Workspace, *, with_constructed: bool) -> dict[str, float]:
+    """Return P(a) of the comparisons that are decided without the judges, by their ids: by the user's own verdicts, or,
+    where judges are asked about them too, by construction."""
+    rows = workspace.rows("inputs/judgements", Judgement)
+    decided = {row.comparison_id: row.p_a for row in rows if row.p_a is not None}
+    if with_constructed:
+        for pair in (row.pair for row in workspace.rows(PAIRS, ConstructedPair)):
+            p_a = pair.p_chosen if pair.chosen_id < pair.rejected_id else 1 - pair.p_chosen
+            decided.setdefault(pair.comparison_id, p_a)
+    return decided

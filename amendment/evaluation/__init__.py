@@ -1,0 +1,1 @@
+"""What policies do on prompts that no training has seen."""
