@@ -81,7 +81,10 @@ def _funnel(written: Written) -> Chapter | None:
     funnels: list[Funnel] = []
     for name, result in written.results.items():
         funnels += result.funnels
-        rows += [(funnel.what, _parts(funnel.remained, funnel.came_in)) for funnel in result.funnels]
+        for funnel in result.funnels:
+            is_first = all(label != funnel.what for label, _ in rows)
+            label = funnel.what if is_first else f"{funnel.what} ({name})"
+            rows.append((label, _parts(funnel.remained, funnel.came_in)))
         for stage, key, label in counted:
             counts = stages.get(stage, {})
             if stage == name and isinstance(counts.get(key), int):
