@@ -45,7 +45,7 @@ def test_a_filter_of_the_page_makes_an_older_dataset_out_of_date(tmp_path: Path)
         filters.write(block(2))
     again = command(tmp_path, "run", "run.yaml")
     assert "ran dataset; 0 model calls" in again.stdout, again.stdout + again.stderr
-    counts = json.loads((tmp_path / "runs/filtered/summary.json").read_text())["stages"]["dataset"]
-    assert counts["left out"] == {"same but for case": 4}
+    dataset = read_summary(tmp_path / "runs/filtered").stages["dataset"]
+    assert dataset.count("left_out", of="same but for case") == 4
     train = pq.read_table(tmp_path / "runs/filtered/dataset/train.parquet")["comparison_id"].to_pylist()
-    assert len(train) + counts["test pairs"] == 8
+    assert len(train) + dataset.count("test_pairs") == 8

@@ -34,6 +34,7 @@ from amendment.preference.settings import JudgeEntry
 from amendment.preference.verified import Verifier, verifier_rules
 from amendment.records import Candidate, Part, Prompt
 from amendment.report.shown import count_lines
+from amendment.results import Result
 from amendment.simulator import BANNER
 from amendment.stages.tables import Role, RunTables, Tables
 from amendment.text import plain
@@ -129,10 +130,11 @@ class Ask(NamedTuple):
 
 
 class StageResult(NamedTuple):
-    """The names of the artefacts that a stage wrote, and the counts that summary and status show."""
+    """The names of the artefacts that a stage wrote, and what it has found out."""
 
     artefacts: Collection[str]
-    counts: dict[str, Any]
+    result: Result | dict[str, Any]
+    """A dictionary of counts only of a stage that is not converted yet; it has `lines` and `texts`."""
 
 
 @dataclass(slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from inspect import getdoc
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, overload
@@ -15,7 +14,7 @@ from amendment.calibration.labelling import OPEN, PROBABILITIES
 from amendment.calibration.samples import ExportedProbability, SpotCheckSettings
 from amendment.curation.construction import PAIRS as CONSTRUCTED_PAIRS
 from amendment.curation.construction import Constructed, constructed_pairs
-from amendment.curation.funnel import DROPPED, ONE_SIDED_TABLE, Cleaning, clean_key, funnel_lines, one_sided_lines
+from amendment.curation.funnel import DROPPED, ONE_SIDED_TABLE, Cleaning, clean_key
 from amendment.curation.mixed_rows import RUN, MixPair, Sides, mix_in, mix_key, mix_lines
 from amendment.curation.settings import DatasetConfig
 from amendment.data.export import write_exports
@@ -32,6 +31,7 @@ from amendment.preference.pairs import TIED_POOL, Paired, preference_row
 from amendment.records import LABELLERS, Candidate, Pair, Preference, Verdict, text_of
 from amendment.report.before_use import pair_facts, too_few
 from amendment.report.shown import count_lines, counts_shown, estimate_shown
+from amendment.results import Result
 from amendment.stages.contract import (
     ConfigProblem,
     ConfigWarning,
@@ -125,14 +125,11 @@ class DatasetStage(Stage):
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         special = {"mix": mix_lines, "revisions checked": _revision_lines, "diversity": diversity_lines}
-        special[WRITTEN], special["clean"] = _written_lines, partial(funnel_lines, what="pairs")
+        special[WRITTEN] = _written_lines
         lines = count_lines(counts, special)
         if self.config.test_share and counts.get("test pairs") == 0:  # a later round has no test side
             lines.append("- note: no test prompt has a pair, so export/ has no test file; take more prompts")
         return lines
-
-    def texts(self, folder: Path) -> list[str]:
-        return one_sided_lines(folder) if self.settings.clean else []
 
     def make(self, context: Context) -> StageResult:
         """Pairs of all judgements, with their texts, mixed where asked; train and test share no prompt."""
@@ -156,7 +153,8 @@ class DatasetStage(Stage):
             mixed = mix_in(self.config, made, pairs_of_files, known, cleaning.pairs, seed=seed)
             sides, by_source = mixed.rows, mixed.by_source
             counts |= mixed.counts
-        cleaned, funnel = cleaning.finish(context.workspace, self.name, before)
+        cleaned, found = cleaning.finish(context.workspace, self.name)
+        found += Result(funnels=(cleaning.funnel(before),) if self.settings.clean else ())
         settings = dump(context.config)
         scanner = run_scanner(key_variables(settings))
         sides, with_key = sift(sides, lambda pair: _cells(own.row(pair)), scanner, self.config.secrets)
@@ -178,7 +176,7 @@ class DatasetStage(Stage):
         sources = {name: Rows(of_source, own.row) for name, of_source in by_source.items()}
         diversity = pair_diversity(context, sources, self.config.diversity)
         written = {WRITTEN: written_by_models(Rows(every, own.row))}
-        counts = {**sizes, "left out": dict(left_out), **funnel, **counts, **written, **diversity}
+        counts = {**sizes, "left out": dict(left_out), **counts, **written, **diversity, "result": found.to_json()}
         return StageResult((*tables, *exports, *cleaned), counts)
 
 

@@ -130,16 +130,16 @@ def revisions_checked(context: Context) -> dict[str, Any]:
     return {"revisions checked": compare_revisions(candidates, judgements, min_margin=stage.min_margin)}
 
 
-def revision_counts(config: RunSettings, stage: str) -> dict[str, Any]:
-    """What the summary adds to the counts of a chain that nobody checks: that its revisions may be worse."""
+def revision_notes(config: RunSettings, stage: str) -> tuple[str, ...]:
+    """What the summary adds to the result of a chain that nobody checks: that its revisions may be worse."""
     if stage != "critique" or are_revisions_checked(config):
-        return {}
+        return ()
     candidates = "" if _takes_both_ends(config) else "candidates: [{from: critique, take: draft_and_last}] and "
     note = (
         "no judge has compared the revisions with their drafts, so some may be worse. "
         f"To compare them, add {candidates}judging:"
     )
-    return {"notes": [note]}
+    return (note,)
 
 
 LOST = "best lost to worst"
