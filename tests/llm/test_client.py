@@ -9,11 +9,11 @@ import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from amendment.errors import LedgerError, Paused, ProviderError, Rejected, Transient
+from amendment.errors import FaultKind, LedgerError, Paused, ProviderError, Rejected, Transient
 from amendment.llm.budget import Budget
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
@@ -341,6 +341,19 @@ async def test_a_call_that_is_broken_off_on_the_wire_counts_as_paid_and_stays_op
         assert (budget.reserved, budget.spent, budget.possibly_paid) == (0.0, held, held)
         assert held > 0
         assert [one.request for one in ledger.open_attempts()] == [request.id]
+
+
+@pytest.mark.parametrize("kind", get_args(FaultKind))
+@in_loop
+async def test_a_fault_after_which_the_vendor_may_bill_counts_as_paid_and_no_other(kind: FaultKind) -> None:
+    with Ledger() as ledger:
+        budget = Budget()
+        provider = Scripted(Transient("no reply", kind=kind))
+        transport = Online(provider, Endpoint(Limits(1)), ledger, budget, Price(input=1.0, output=1.0))
+        with pytest.raises(Transient):
+            await transport.carry(ASKED)
+    may_be_paid = kind in ("transport", "deadline", "unreadable", "empty")
+    assert (budget.reserved, budget.spent > 0, budget.possibly_paid > 0) == (0.0, may_be_paid, may_be_paid)
 
 
 SYSTEM = Message(role="system", content="Be brief.")
