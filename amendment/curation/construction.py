@@ -17,9 +17,9 @@ from amendment.curation.tries import NOTHING
 from amendment.data.sources import Name
 from amendment.data.store import Workspace
 from amendment.llm.specs import ModelSpec
-from amendment.preference.degenerate import without_constant_answers
+from amendment.preference.filters import filter_pairs
 from amendment.preference.pairs import Paired
-from amendment.records import Candidate, Comparison, Judgement, Pair, Part, Record
+from amendment.records import Candidate, Comparison, Judgement, Pair, Part, Prompt, Record
 
 CANDIDATES, PAIRS = "construct/candidates", "construct/pairs"
 
@@ -154,7 +154,7 @@ class Constructed(NamedTuple):
     """Both answers of each by their id, by the pair's comparison."""
 
 
-def constructed_pairs(workspace: Workspace, taken: Iterable[str]) -> Constructed:
+def constructed_pairs(workspace: Workspace, prompts: Mapping[str, Prompt], taken: Iterable[str]) -> Constructed:
     """Return the pairs of the stage `construct` without the comparisons in `taken`, which people or judges have
     decided."""
     candidates = workspace.read(CANDIDATES, Candidate)
@@ -165,9 +165,9 @@ def constructed_pairs(workspace: Workspace, taken: Iterable[str]) -> Constructed
         for row in new
     }
     by_id = {candidate.id: candidate for candidate in candidates}
-    pairs, constant = without_constant_answers([row.pair for row in new], by_id)
-    left_out = constant + Counter({"constructed, but already decided elsewhere": len(constructed) - len(new)})
-    return Constructed(Paired(pairs, +left_out), answers)
+    filtered = filter_pairs([row.pair for row in new], prompts, by_id)
+    left_out = filtered.left_out + Counter({"constructed, but already decided elsewhere": len(constructed) - len(new)})
+    return Constructed(Paired(filtered.pairs, +left_out), answers)
 
 
 class AnswersOfPair(NamedTuple):

@@ -157,16 +157,16 @@ def before_use(written: Written) -> list[str]:
         *_cut(stages.get("dataset", {}), pairs.decided_by.total()),
         *_length_alone(stages),
         *_by_principle(written.rules, pairs),
-        *(f"{warning[:1].upper()}{warning[1:]}".rstrip(".") + "." for warning in written.summary.get("warnings", ())),
+        *(f"{warning[:1].upper()}{warning[1:]}".rstrip(".") + "." for warning in written.summary.warnings),
     ]
     return facts[: MOST_FACTS - bool(written.banner)]
 
 
 def _failed_gates(written: Written, *, is_judge_in_use: bool) -> Iterator[str]:
-    training, counts = written.certificate.get("gate") or {}, written.stages
+    training = written.certificate.get("gate") or {}
     if training.get("outcome") == "FAIL":
         failed = ", ".join(check["check"] for check in training["checks"] if check["outcome"] == "FAIL")
-        trained = [name for name in written.summary.get("models", {}) if name != "sft" and name in counts]
+        trained = [name for name in written.summary.models if name != "sft"]
         although = f", and {' and '.join(trained)} learned from them all the same" if trained else ""
         yield f"The labels fail the gate before training ({failed}){although}."
     names = [judge["name"] for judge in written.judges]

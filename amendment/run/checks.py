@@ -25,6 +25,7 @@ from amendment.errors import ConfigError, DataError, Problem
 from amendment.llm.functions import ModelFunction, name_of
 from amendment.llm.opening import check_model
 from amendment.llm.specs import FUNCTION, able, located, thinks
+from amendment.plugins import import_plugins
 from amendment.preference import load_judge_folder
 from amendment.run.money import asking_stages, price_table, unbounded, unpriced
 from amendment.run.references import (
@@ -36,7 +37,7 @@ from amendment.run.references import (
     scope_warnings,
     unused_warnings,
 )
-from amendment.run.runfile.config import RunFile
+from amendment.run.runfile.config import RunFile, run_file_model
 from amendment.run.runfile.overrides import override
 from amendment.run.runfile.retired import retired_settings
 from amendment.stages import stages_of
@@ -111,7 +112,9 @@ def _loaded(
     try:
         if wrong := [*blank, *_placed(document, retired_settings(document.data))]:
             raise ConfigError(capped(wrong))
-        config = validate(document, RunFile)
+        if wrong := _placed(document, import_plugins(document.data, folder)):
+            raise ConfigError(wrong)
+        config = validate(document, run_file_model())
     except ConfigError as fault:
         raise ConfigError(capped([*fault.problems, *_of_the_rest(document, folder, fault.problems)])) from None
     if wrong := _placed(document, _function_problems(config, models)):
@@ -162,7 +165,7 @@ def _of_the_rest(document: Document, base: Path, problems: Iterable[Problem]) ->
     data = document.data if isinstance(document.data, dict) else {}
     good = {"name": "x", **{key: value for key, value in data.items() if key not in bad}}
     try:
-        config = RunFile.model_validate(good)
+        config = run_file_model().model_validate(good)
     except ValidationError:
         return []
     own = tuple(source for source in config.prompts if not isinstance(source, LilliputPrompts))

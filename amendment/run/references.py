@@ -15,7 +15,7 @@ from amendment.data.sources import FileSource
 from amendment.evaluation.settings import EvaluateConfig, has_own_prompts
 from amendment.llm.specs import RegisteredSpec
 from amendment.preference.settings import JudgingConfig
-from amendment.preference.verifiers import Verifier, verifier_rules
+from amendment.preference.verified import Verifier
 from amendment.records import Prompt, text_of
 from amendment.report.before_use import FEWEST_PAIRS
 from amendment.run.engine import DependencyCycle, in_order
@@ -156,7 +156,7 @@ def pair_warnings(config: RunFile, prompts: int) -> Iterator[ConfigWarning]:
 
 def scope_warnings(config: RunFile, rules: Sequence[Constitution], scopes: Sequence[Scope]) -> Iterator[ConfigWarning]:
     """Principles that no prompt selects; where principles name categories, those of prompts that none of them names."""
-    verifiers = verifier_rules(config.parts(Verifier))
+    verifiers = config.checked_rules
     for index, rule in enumerate(verifiers[0].principles if scopes and verifiers else ()):
         if why := _never_applies(rule, scopes):
             yield ConfigWarning(("verify", index), f"checks no answer: {why}")
@@ -223,7 +223,7 @@ class PromptsSeen:
     whether verifiers can read their known answers."""
 
     def __init__(self, config: RunFile) -> None:
-        self._verifiers = [rule for rules in verifier_rules(config.parts(Verifier)) for rule in rules.principles]
+        self._verifiers = [rule for rules in config.checked_rules for rule in rules.principles]
         self._answers: list[list[str | None]] = [[] for _ in self._verifiers]
         """Of known answers, by verifier: why one cannot be read, or None."""
         self._scopes: dict[Scope, None] = {}

@@ -23,7 +23,6 @@ from amendment.audit.figures import Section
 from amendment.audit.inputs import AuditInputs, read_votes, votes_of_run
 from amendment.audit.label_mass import mass_section
 from amendment.audit.probes import ProbeAnswers, probe_report
-from amendment.audit.probing import ANSWERS, probe_rows
 from amendment.audit.sections import probe_sections, sections
 from amendment.audit.single import SingleLabels, label_certificate, read_labels
 from amendment.audit.studies import study_of
@@ -69,6 +68,7 @@ PEOPLE = "people.json"
 """Who is numbered in the published certificate, by name: for the run alone, so that all that leaves it has the same."""
 VERDICTS = ("inputs/verdicts", "judging/verdicts", OPEN, SEALED)
 """The tables of verdicts that a run may have."""
+PROBED = "probes/answers"
 MOST_FILES, SHOWN_UNREAD = 3, 3
 """Files that the title names, of which the last section has all; replies of each judge that are shown."""
 SUMS = ("replies", "input_tokens", "output_tokens", "usd", "unpriced")
@@ -221,7 +221,8 @@ def audit_folder(run: Path, settings: RunSettings, tables: RunTables, *, folder:
     """Audit a run's folder again, which stays as it is, and show what its probes found; `tables` are those of its run
     file. Raises ConfigError where it holds no verdicts."""
     workspace = Workspace(run)
-    probes = list(probe_rows(workspace)) if ANSWERS in tables else []
+    is_probed = PROBED in tables and workspace.path(PROBED).is_file()
+    probes = workspace.read(PROBED, ProbeAnswers) if is_probed else []
     inputs, people = (
         _of_run(workspace, settings, tables),
         certified_report(workspace, settings.part(SpotCheckSettings), seed=settings.seed),

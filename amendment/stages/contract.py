@@ -31,8 +31,10 @@ from amendment.llm.specs import ModelSpec
 from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import Judge, JudgeSettings
 from amendment.preference.settings import JudgeEntry
+from amendment.preference.verified import Verifier, verifier_rules
 from amendment.records import Candidate, Part, Prompt
 from amendment.report.shown import count_lines
+from amendment.results import Result
 from amendment.simulator import BANNER
 from amendment.stages.tables import Role, RunTables, Tables
 from amendment.text import plain
@@ -69,6 +71,9 @@ class RunSettings(Required, DataSources):
     """Shipped ones by id, your own by path."""
     models: dict[Name, ModelSpec] = Field(default={})
     """Every model once, by a short name."""
+    plugins: tuple[str, ...] = ()
+    """Your own code that registers stages, protocols or providers: Python files, relative to the run file, and entry
+    points of installed packages. It is imported when this file is checked, planned or run."""
     budget: BudgetPart | None = None
     """The most that the run may spend."""
     clean: CleanConfig | None = Field(default=None, description=getdoc(CleanConfig))
@@ -92,6 +97,11 @@ class RunSettings(Required, DataSources):
     def constitutions_in(self, base: Path) -> list[Constitution]:
         """The constitutions of a run file in this folder. Raises ConfigError where one cannot be read."""
         return [load_constitution(name, base=base) for name in self.constitution]
+
+    @property
+    def checked_rules(self) -> tuple[Constitution, ...]:
+        """The run's verifiers as a constitution of principles that code checks; empty without any."""
+        return verifier_rules(self.parts(Verifier))
 
     def bare(self, **sources: Any) -> RunSettings:
         """A run file of the same name and seed that brings these sources alone."""
@@ -120,10 +130,11 @@ class Ask(NamedTuple):
 
 
 class StageResult(NamedTuple):
-    """The names of the artefacts that a stage wrote, and the counts that summary and status show."""
+    """The names of the artefacts that a stage wrote, and what it has found out."""
 
     artefacts: Collection[str]
-    counts: dict[str, Any]
+    result: Result | dict[str, Any]
+    """A dictionary of counts only of a stage that is not converted yet; it has `lines` and `texts`."""
 
 
 @dataclass(slots=True)
@@ -275,6 +286,8 @@ class Stage:
     name: str
     title: str
     """Shown while it runs: a present participle and its object, such as "judging candidates"."""
+    after: ClassVar[str | None] = None
+    """The stage behind which it comes in the chain, if it is registered; None: behind all others."""
     absent: ClassVar[str | None] = None
     """Advice for a run file that lacks this stage although another one reads what it makes."""
     weight: ClassVar[int] = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from inspect import getdoc
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, overload
@@ -15,7 +14,7 @@ from amendment.calibration.labelling import OPEN, PROBABILITIES
 from amendment.calibration.samples import ExportedProbability, SpotCheckSettings
 from amendment.curation.construction import PAIRS as CONSTRUCTED_PAIRS
 from amendment.curation.construction import Constructed, constructed_pairs
-from amendment.curation.funnel import DROPPED, ONE_SIDED_TABLE, Cleaning, clean_key, funnel_lines, one_sided_lines
+from amendment.curation.funnel import DROPPED, ONE_SIDED_TABLE, Cleaning, clean_key
 from amendment.curation.mixed_rows import RUN, MixPair, Sides, mix_in, mix_key, mix_lines
 from amendment.curation.settings import DatasetConfig
 from amendment.data.export import write_exports
@@ -29,11 +28,10 @@ from amendment.llm.embeddings import missing_embeddings
 from amendment.preference import RaterVote, majority_of
 from amendment.preference.aggregate import person_votes
 from amendment.preference.pairs import TIED_POOL, Paired, preference_row
-from amendment.preference.settings import JudgingConfig
-from amendment.preference.verifiers import JUDGEMENTS as VERIFIED
 from amendment.records import LABELLERS, Candidate, Pair, Preference, Verdict, text_of
 from amendment.report.before_use import pair_facts, too_few
 from amendment.report.shown import count_lines, counts_shown, estimate_shown
+from amendment.results import Result
 from amendment.stages.contract import (
     ConfigProblem,
     ConfigWarning,
@@ -47,6 +45,8 @@ from amendment.stages.contract import (
 from amendment.stages.diversity import diversity_lines, pair_diversity
 from amendment.stages.pairs import (
     CUT,
+    IMPORTED,
+    JUDGED,
     checked_ties,
     cut_answers,
     imported_pairs,
@@ -70,6 +70,7 @@ class DatasetStage(Stage):
     title = "building the dataset"
     weight = 1
     absent = "has no pairs to train on; add judging, construct, or pairs of your own"
+    comes_with = DatasetConfig
     needs = (Role.DECISIONS, Role.PAIRS)
     reads = (
         "inputs/prompts",
@@ -90,10 +91,6 @@ class DatasetStage(Stage):
         self.writes = (*self.writes, *cleaned)
 
     @classmethod
-    def of(cls, settings: RunSettings) -> Iterable[Stage]:
-        return [cls(settings)]
-
-    @classmethod
     def field(cls) -> tuple[Any, Any]:
         return (DatasetConfig, Field(default=DatasetConfig(), description=getdoc(cls)))
 
@@ -106,7 +103,7 @@ class DatasetStage(Stage):
             key["decide"] = people.decide
         if has_own_prompts(self.settings.part(EvaluateConfig)):
             key["test_share of"] = "pairs"
-        return {**key, **made_pairs_key(self.settings)} if self.settings.part(JudgingConfig) else key
+        return {**key, **made_pairs_key(self.settings)}
 
     def sources(self) -> Iterable[Source]:
         return [self.config.diversity.reference] if self.config.diversity.reference else []
@@ -128,14 +125,11 @@ class DatasetStage(Stage):
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         special = {"mix": mix_lines, "revisions checked": _revision_lines, "diversity": diversity_lines}
-        special[WRITTEN], special["clean"] = _written_lines, partial(funnel_lines, what="pairs")
+        special[WRITTEN] = _written_lines
         lines = count_lines(counts, special)
         if self.config.test_share and counts.get("test pairs") == 0:  # a later round has no test side
             lines.append("- note: no test prompt has a pair, so export/ has no test file; take more prompts")
         return lines
-
-    def texts(self, folder: Path) -> list[str]:
-        return one_sided_lines(folder) if self.settings.clean else []
 
     def make(self, context: Context) -> StageResult:
         """Pairs of all judgements, with their texts, mixed where asked; train and test share no prompt."""
@@ -159,7 +153,8 @@ class DatasetStage(Stage):
             mixed = mix_in(self.config, made, pairs_of_files, known, cleaning.pairs, seed=seed)
             sides, by_source = mixed.rows, mixed.by_source
             counts |= mixed.counts
-        cleaned, funnel = cleaning.finish(context.workspace, self.name, before)
+        cleaned, found = cleaning.finish(context.workspace, self.name)
+        found += Result(funnels=(cleaning.funnel(before),) if self.settings.clean else ())
         settings = dump(context.config)
         scanner = run_scanner(key_variables(settings))
         sides, with_key = sift(sides, lambda pair: _cells(own.row(pair)), scanner, self.config.secrets)
@@ -181,7 +176,7 @@ class DatasetStage(Stage):
         sources = {name: Rows(of_source, own.row) for name, of_source in by_source.items()}
         diversity = pair_diversity(context, sources, self.config.diversity)
         written = {WRITTEN: written_by_models(Rows(every, own.row))}
-        counts = {**sizes, "left out": dict(left_out), **funnel, **counts, **written, **diversity}
+        counts = {**sizes, "left out": dict(left_out), **counts, **written, **diversity, "result": found.to_json()}
         return StageResult((*tables, *exports, *cleaned), counts)
 
 
@@ -230,7 +225,7 @@ def _own_pairs(context: Context, tables: RunTables) -> _OwnPairs:
     decided = [*imported.pairs, *checked.pairs]
     constructed = Constructed(Paired([], Counter()), {})
     if CONSTRUCTED_PAIRS in tables:
-        constructed = constructed_pairs(context.workspace, (pair.comparison_id for pair in decided))
+        constructed = constructed_pairs(context.workspace, texts.prompts, (pair.comparison_id for pair in decided))
     pairs = [*decided, *constructed.paired.pairs]
     held_out = test
     if has_own_prompts(context.config.part(EvaluateConfig)):
@@ -316,7 +311,7 @@ def _no_pair(left_out: Counter[str], cleaned: Counter[str], on_test_side: int, t
     if left_out.get("invalid") or left_out.get("orders disagree"):
         ways.append("ask a judge that answers better (the table judging/verdicts holds its replies)")
     nothing = "nothing was judged"
-    if VERIFIED in tables and not counts:
+    if set(tables.of(Role.DECISIONS)) - {IMPORTED, JUDGED} and not counts:
         nothing = "no prompt has an answer that passes and one that fails; summary.md says why under verify"
         ways = ["draw more answers of each prompt, or raise max_tokens where they are cut"]
     if CONSTRUCTED_PAIRS in tables and not counts:

@@ -16,6 +16,7 @@ from amendment.data.sources import Source
 from amendment.errors import DataError, Problem
 from amendment.preference import PairSettings
 from amendment.preference.aggregate import majorities
+from amendment.preference.filters import filter_keys
 from amendment.preference.pairs import preference_row
 from amendment.records import Candidate, Prompt, Record, Verdict
 from amendment.stages.contract import (
@@ -79,6 +80,7 @@ class MixingStage(Stage):
         return {
             "pairs": [dump(source, without={"share", "floor"}) for source in sources],
             "ties": self.config.ties,
+            "filters": filter_keys(),
             "files": [source_state(source, context.base) for source in sources],
         }
 

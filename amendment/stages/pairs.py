@@ -22,12 +22,12 @@ from amendment.data.sources import ChainSource
 from amendment.data.store import Texts, Workspace
 from amendment.errors import AmendmentError
 from amendment.preference import PairSettings, make_pairs
-from amendment.preference.degenerate import fit_for_pairs, without_constant_answers
+from amendment.preference.degenerate import fit_for_pairs
+from amendment.preference.filters import filter_keys, filter_pairs
 from amendment.preference.pairs import TIED_POOL, Paired, compare_revisions, is_tied_pool
 from amendment.preference.ranking import Ranking
 from amendment.preference.settings import JudgingConfig
-from amendment.preference.verifiers import JUDGEMENTS as VERIFIED
-from amendment.preference.verifiers import Proof, Verifier, verifier_rules
+from amendment.preference.verified import Proof, Verifier, verifier_rules
 from amendment.records import Candidate, Comparison, Judgement, Pair, Prompt, text_of
 from amendment.stages.contract import Context, RunSettings
 from amendment.stages.tables import Role, RunTables
@@ -63,8 +63,9 @@ def judged_pairs(context: Context, texts: Texts, tables: RunTables) -> Paired:
     """Pairs of what the run's judges decided, without the comparisons that the user's own verdicts have decided. Where
     the run has no judges, what its verifiers decided, or those of the imported log that people check."""
     stage = context.config.part(JudgingConfig)
-    if stage is None and VERIFIED in tables:
-        verified = context.workspace.rows(VERIFIED, Judgement)
+    made = [name for name in tables.of(Role.DECISIONS) if name != IMPORTED]
+    if stage is None and made:
+        verified = context.workspace.rows(made[0], Judgement)
         return _without_vetoed(context, paired_answers(verified, PairSettings(), *texts), texts)
     if stage is None:
         return _of_files(context, texts, judged=True)
@@ -103,8 +104,8 @@ def paired_answers(
     """
     unfit: Counter[str] = Counter()
     paired = make_pairs(fit_for_pairs(judgements, prompts, candidates, unfit), settings)
-    pairs, constant = without_constant_answers(paired.pairs, candidates)
-    return Paired(pairs, paired.left_out + unfit + constant)
+    filtered = filter_pairs(paired.pairs, prompts, candidates)
+    return Paired(filtered.pairs, paired.left_out + unfit + filtered.left_out)
 
 
 def are_revisions_checked(config: RunSettings) -> bool:
@@ -129,16 +130,16 @@ def revisions_checked(context: Context) -> dict[str, Any]:
     return {"revisions checked": compare_revisions(candidates, judgements, min_margin=stage.min_margin)}
 
 
-def revision_counts(config: RunSettings, stage: str) -> dict[str, Any]:
-    """What the summary adds to the counts of a chain that nobody checks: that its revisions may be worse."""
+def revision_notes(config: RunSettings, stage: str) -> tuple[str, ...]:
+    """What the summary adds to the result of a chain that nobody checks: that its revisions may be worse."""
     if stage != "critique" or are_revisions_checked(config):
-        return {}
+        return ()
     candidates = "" if _takes_both_ends(config) else "candidates: [{from: critique, take: draft_and_last}] and "
     note = (
         "no judge has compared the revisions with their drafts, so some may be worse. "
         f"To compare them, add {candidates}judging:"
     )
-    return {"notes": [note]}
+    return (note,)
 
 
 LOST = "best lost to worst"
@@ -213,8 +214,9 @@ def made_pairs_key(settings: RunSettings) -> dict[str, Any]:
     """How judged comparisons become pairs, for the keys of stages that look at those."""
     judging = settings.part(JudgingConfig)
     if judging is None:
-        return {"judged ties": settings.need(DatasetConfig).ties}
+        return {"judged ties": settings.need(DatasetConfig).ties, "filters": filter_keys()}
     return {
+        "filters": filter_keys(),
         "pairs": judging.pairs,
         "min_margin": judging.min_margin,
         "judged ties": judging.ties,
@@ -233,7 +235,7 @@ def exported_comparisons(context: Context, texts: Texts, tables: RunTables) -> l
     pairs = {pair.comparison_id: pair for pair in paired.pairs}
     judging = context.config.part(JudgingConfig)
     if judging and judging.judge_labelled and CONSTRUCTED_PAIRS in tables:
-        constructed = constructed_pairs(context.workspace, pairs).paired.pairs
+        constructed = constructed_pairs(context.workspace, texts.prompts, pairs).paired.pairs
         pairs |= {pair.comparison_id: pair for pair in constructed}
     exported: dict[str, DatasetComparison] = {}
     for row in exported_judgements(context.workspace, tables):

@@ -22,7 +22,7 @@ from amendment.calibration.labelling import CALIBRATOR, OPEN, PROBABILITIES
 from amendment.calibration.samples import SpotCheckSettings
 from amendment.critique.chain import CritiqueConfig
 from amendment.curation.construction import ConstructConfig
-from amendment.curation.funnel import DROPPED, ONE_SIDED_TABLE, Cleaning, one_sided_lines
+from amendment.curation.funnel import DROPPED, ONE_SIDED_TABLE, Cleaning
 from amendment.curation.mixed_rows import RUN
 from amendment.curation.rounds import Rounds, RoundsConfig, pairs_of_round
 from amendment.curation.settings import DatasetConfig
@@ -31,9 +31,9 @@ from amendment.data.store import Workspace, texts_of
 from amendment.errors import AmendmentError
 from amendment.preference.pairs import preference_row
 from amendment.preference.settings import JudgingConfig
-from amendment.preference.verifiers import Verifier
 from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
 from amendment.report.shown import estimate_shown, number_shown
+from amendment.results import Result
 from amendment.stages.calibration import calibrated_again
 from amendment.stages.candidates import CandidatesStage, draw_in_turn
 from amendment.stages.contract import POLICY_STAGES, Ask, ConfigProblem, Context, RunSettings, Stage, StageResult
@@ -97,9 +97,8 @@ def round_settings(settings: RunSettings, number: int) -> RunSettings:
 
 def _deciding_stage(settings: RunSettings) -> type[Stage] | None:
     """Return the stage that decides the pairs of a round; None if there is none."""
-    if settings.part(JudgingConfig):
-        return JudgingStage
-    return VerifyStage if any(verifier.effect == "decide" for verifier in settings.parts(Verifier)) else None
+    stages = [*JudgingStage.of(settings), *VerifyStage.of(settings)]
+    return next((type(stage) for stage in stages if Role.DECISIONS in stage.roles.values()), None)
 
 
 class RoundsStage(Stage):
@@ -297,10 +296,6 @@ class _RoundStage(Stage):
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         return self._stage.lines(counts)
 
-    def texts(self, folder: Path) -> list[str]:
-        is_cleaned = isinstance(self._stage, DatasetStage) and self.settings.clean
-        return one_sided_lines(folder / f"rounds/{self._number}") if is_cleaned else []
-
     def asks(self) -> Iterable[Ask]:
         """The models of the first round's stage; candidates are sampled from a policy."""
         return [Ask(("rounds",), "dpo")] if isinstance(self._stage, CandidatesStage) else self._stage.asks()
@@ -332,7 +327,7 @@ class _RoundStage(Stage):
         prompts = [prompt for prompt in context.workspace.rows("inputs/prompts", Prompt) if prompt.id not in test]
         tables = (write("inputs/prompts", Prompt, prompts), write("inputs/candidates", Candidate, []))
         made = draw_in_turn(round_, round_.config.parts(ModelSource))
-        return StageResult((*tables, *made.artefacts), made.counts)
+        return StageResult((*tables, *made.artefacts), made.result)
 
     def _choose_pairs(self, context: Context, round_: Context) -> StageResult:
         """The pairs of this round's answers alone, since those that the user's own files decided stand in the first
@@ -360,10 +355,16 @@ class _RoundStage(Stage):
                 "rounds.candidates; data: accumulate; a judge that tells these answers apart"
             )
         write = round_.workspace.write
-        cleaned, funnel = cleaning.finish(round_.workspace, "dataset", before)
+        cleaned, found = cleaning.finish(round_.workspace, "dataset")
+        found += Result(funnels=(cleaning.funnel(before),) if self.settings.clean else ())
         tables += [write("dataset/pairs", Preference, new), write("dataset/train", Preference, used.rows), *cleaned]
         cut = Counter(words for pair in checked.pairs for words in cut_answers(pair, texts.candidates))
-        counts = {**used.counts, "left out": dict(left_out), **funnel, **({CUT: dict(cut)} if cut else {})}
+        counts = {
+            **used.counts,
+            "left out": dict(left_out),
+            **({CUT: dict(cut)} if cut else {}),
+            "result": found.to_json(),
+        }
         counts |= {"notes": notes} if notes else {}
         return StageResult(tuple(tables), counts)
 

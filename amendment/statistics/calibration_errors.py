@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amendment.errors import DataError
+from amendment.results import Estimate
 from amendment.statistics.calibrators import labelled
-from amendment.statistics.intervals import NO_VARIATION, Estimate, Floats, codes_of, json_values, layout
+from amendment.statistics.intervals import NO_VARIATION, Floats, codes_of, json_values, layout
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
 from amendment.statistics.sampling import UNEVEN, effective_rows
 from amendment.statistics.shares import by_clusters, wilson

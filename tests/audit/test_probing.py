@@ -11,7 +11,6 @@ import pytest
 from typer.testing import CliRunner
 
 from amendment.audit.probes import PARAPHRASE, PROBES, ProbeAnswers
-from amendment.audit.probing import ProbeName
 from amendment.cli import app
 from amendment.cli._people import audit_path
 from amendment.constitutions import DrawnPrinciple
@@ -20,6 +19,7 @@ from amendment.preference import Judge
 from amendment.records import Candidate, Judgement, Prompt, Verdict, text_of
 from amendment.run import Result, Run
 from amendment.run.engine import RunFolder
+from amendment.stages.probes import ProbeName
 
 PROBED = """\
 name: probed

@@ -465,7 +465,7 @@ def test_candidates_that_nothing_compares_are_warned_of(tmp_path: Path) -> None:
     assert line.replace(f"{tmp_path}/", "") == (
         "run.yaml:6:13: candidates: nothing compares them; add judging:, or remove candidates:"
     )
-    [note] = run_of(tmp_path, text)().summary["stages"]["critique"]["notes"]
+    [note] = run_of(tmp_path, text)().results["critique"].notes
     assert note.endswith("To compare them, add judging:"), "what is there is not asked for"
 
 

@@ -105,19 +105,6 @@ def test_a_file_of_people_is_named_by_its_path_however_it_is_written(
         assert [(file["kind"], file.get("people")) for file in study] == [("person", None), ("model", None)]
 
 
-def test_a_column_that_could_join_the_files_is_offered_where_none_is_called_an_item() -> None:
-    rows = [
-        {"Frage-ID": f"Q{n}", "Instruktion": f"Was ist {n} und warum?", "a": f"So {n}.", "b": "Nie."} for n in range(12)
-    ]
-    voted = [{**row, "vote": "ab"[n % 2]} for n, row in enumerate(rows)]
-    for left_out, comment in ((), "# or item: Frage-ID in place of this line, if"), (("Frage-ID",), "# needed: no"):
-        save(Path("p.csv"), [{key: value for key, value in row.items() if key not in left_out} for row in voted])
-        with pytest.raises(DataError) as asked:
-            audit_path(Path("p.csv"), people=["p.csv"])
-        [line] = [line for line in str(asked.value).splitlines() if "prompt:" in line]
-        assert comment in line
-
-
 @pytest.mark.parametrize("described", [{"order": "shown"}, {}])
 def test_answers_that_are_swapped_in_their_rows_and_by_a_setting_are_one_problem(described: dict[str, str]) -> None:
     calls = [

@@ -81,7 +81,7 @@ def test_what_says_the_same_has_the_same_name() -> None:
     assert named(temperature=1) == named(temperature=1.0)
     assert named(max_tokens=5) == named(max_completion_tokens=5)
     assert named(stop="x") == named(stop=["x"])
-    assert named(n=1, stream=False, logprobs=False, seed=None, temperature=None) == named()
+    assert named(logprobs=False, seed=None, temperature=None) == named()
     assert named(logprobs=True, top_logprobs=20) == named(logprobs=True, top_logprobs=2)
 
 
