@@ -154,6 +154,15 @@ def test_an_annotator_who_copies_the_judge_makes_no_use(tmp_path: Path, share: f
     assert "person0" in found["sentence"]
 
 
+def test_a_use_that_rests_on_whether_one_person_copied_another_is_open(tmp_path: Path) -> None:
+    said = right(41, 1000, *[0.9] * 5)
+    assert form(concluded(tmp_path, said[1:4], said[4:])) == ("use", "agreement")
+    said[0] = said[1]
+    (found,) = concluded(tmp_path, said[:4], said[4:])
+    assert (found["form"], found["because"]) == ("no conclusion", "open")
+    assert found["people"] == ["person0", "person2", "person3"]
+
+
 def test_honest_people_who_nearly_always_agree_raise_no_alarm(tmp_path: Path) -> None:
     said = right(6, 400, 0.99, 0.99, 0.99, 0.99)
     assert form(concluded(tmp_path, said[:3], said[3:])) == ("use", "agreement")
