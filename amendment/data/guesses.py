@@ -159,6 +159,10 @@ class _Guess:
         verdict = columns.get("verdict") or self.verdict
         could = [verdict] if verdict else self._could_be_verdicts()
         holds = any(self._holds_verdicts(name) or self._is_person(name) for name in could)
+        label = self._only("score") or (self._only("answer") and self._only("label"))
+        if label and not (verdict or columns or holds or self.a):
+            yield self._entry_of_one_answer(label)
+            return
         has_rater = bool(columns) or self.rater not in (None, *could)
         searched = [verdict] if verdict and not holds else self.left
         replies = {} if holds and has_rater else self._replies(searched)
@@ -220,6 +224,15 @@ class _Guess:
                 f"coordinates: {QUESTION}   # displayed: the verdict names the place on screen; content: the column"
             )
         return Entry(lines, described, holds_replies=bool(forms))
+
+    def _entry_of_one_answer(self, label: str) -> Entry:
+        """Return the entry of a file with labels of one answer a row, whose scale is a question."""
+        parts = {part: self._only(part) for part in ("answer", "rater", "category")}
+        item = self._only("item") or (None if self.prompts and parts["answer"] else OPEN)
+        described = {"item": item, "prompt": self._prompt(), "verdict": label, **parts}
+        kinds = "nominal, ordinal (classes: [lowest, ..., highest]), interval, or pair"
+        scale = f"scale: {QUESTION}   # {_counted(self.words(label))}: {kinds}"
+        return Entry([*_block("columns", described), scale], described, holds_replies=False)
 
     def _which(self, could: Sequence[str]) -> str:
         """Return the note on the columns that could hold verdicts, of which none is called a verdict."""
