@@ -92,32 +92,6 @@ def test_what_the_files_do_not_determine_is_asked_in_the_description(files: tupl
         audit_path(*files, people=[*PEOPLE, "ann"])
 
 
-def test_a_file_of_people_is_named_by_its_path_however_it_is_written(
-    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    paths = [Path("..") / file for file in files]
-    for number, pattern in enumerate(("../menschen.csv", str(tmp_path / "menschen.csv"), "../m*.csv")):
-        with pytest.raises(DataError, match="written to"):
-            audit_path(*paths, people=[pattern], written=Path(f"{number}.yaml"))
-        study = yaml.safe_load(Path(f"{number}.yaml").read_text(encoding="utf-8"))["verdicts"]
-        assert [(file["kind"], file.get("people")) for file in study] == [("person", None), ("model", None)]
-
-
-def test_a_column_that_could_join_the_files_is_offered_where_none_is_called_an_item() -> None:
-    rows = [
-        {"Frage-ID": f"Q{n}", "Instruktion": f"Was ist {n} und warum?", "a": f"So {n}.", "b": "Nie."} for n in range(12)
-    ]
-    voted = [{**row, "vote": "ab"[n % 2]} for n, row in enumerate(rows)]
-    for left_out, comment in ((), "# or item: Frage-ID in place of this line, if"), (("Frage-ID",), "# needed: no"):
-        save(Path("p.csv"), [{key: value for key, value in row.items() if key not in left_out} for row in voted])
-        with pytest.raises(DataError) as asked:
-            audit_path(Path("p.csv"), people=["p.csv"])
-        [line] = [line for line in str(asked.value).splitlines() if "prompt:" in line]
-        assert comment in line
-
-
 @pytest.mark.parametrize("described", [{"order": "shown"}, {}])
 def test_answers_that_are_swapped_in_their_rows_and_by_a_setting_are_one_problem(described: dict[str, str]) -> None:
     calls = [
@@ -245,15 +219,6 @@ def test_a_list_of_annotators_and_a_judge_have_an_entry_each_and_an_empty_list_i
     assert (judged["name"], judged["label"]["by_rule"]["no_ties"]["value"]) == ("llama_judge", pytest.approx(19 / 40))
 
 
-def test_a_person_and_a_column_called_like_a_judge_are_two_raters_of_one_entry() -> None:
-    rows = [{"qid": n, "human": "AB"[n % 2], "llama_judge": "AAB"[n % 3], "seen": "yn"[n % 2]} for n in range(12)]
-    save(Path("log.csv"), rows)
-    document = audit_path(Path("log.csv"), people=["human"]).document
-    assert (document["judges"][0]["name"], document["counts"]["people"]) == ("llama_judge", 1)
-    with pytest.raises(DataError, match=r"one of human, llama_judge; or in place of this line votes: "):
-        audit_path(Path("log.csv"), written=Path("study.yaml"))
-
-
 @pytest.mark.parametrize(("said", "entries"), [("AB", 1), ("AAB", 2)])
 def test_replies_next_to_a_named_verdict_are_another_raters_only_if_they_differ(said: str, entries: int) -> None:
     rows = [
@@ -270,25 +235,6 @@ def test_replies_next_to_a_named_verdict_are_another_raters_only_if_they_differ(
         "item": "qid",
         **({"verdict": "winner"} if entries == 1 else {"votes": ["winner"]}),
     }
-
-
-def test_the_lines_for_a_run_describe_each_column_of_votes_too() -> None:
-    rows = [{"qid": n, "human_judge": "AB"[n % 2], "reply": f"In short, for number {n}: [[A]]"} for n in range(12)]
-    save(Path("log.jsonl"), rows)
-    config = RunFile.model_validate({"name": "t", "verdicts": [{"path": "log.jsonl"}]})
-    with pytest.raises(DataError) as asked:
-        read_votes(config, Path())
-    parts = str(asked.value).split("path:\n")[1:]
-    entries = [yaml.safe_load(part.rpartition("\n  In one more")[0] or part) for part in parts]
-    assert [entry["columns"]["votes"] for entry in entries] == [["human_judge"], ["reply"]]
-    assert [entry.get("pattern") for entry in entries] == [None, "brackets"]
-
-
-def test_names_that_would_move_the_cursor_stay_names_in_the_description() -> None:
-    path = save(Path("evil\u202e.jsonl"), [{"item": n, "verdict": "ab"[n % 2]} for n in range(12)])
-    assert audit_path(path, people=[path.name], written=Path("study.yaml")).document["counts"]["people"] == 1
-    assert Path("study.yaml").read_text(encoding="utf-8").replace("\n", "").isprintable()
-    assert audit_path(Path("study.yaml")).document["counts"]["items"] == 12
 
 
 ORDERS: dict[str, tuple[list[tuple[str, str, str]], str | None]] = {
