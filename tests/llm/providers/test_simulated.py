@@ -25,7 +25,6 @@ from amendment.text import fence, read_fenced
 
 CALM = Persona(noise=0, position_bias=0, leak=0, unreadable=0, explains=0)
 LILLIPUT = load_constitution("lilliput")
-FOREIGN = load_constitution("helpful-honest")
 WIRE = OpenAISpec(provider="openai", model="m", base_url="http://127.0.0.1:1/v1")
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "please add 3 8"}]}
 PROMPT, RIGHT, WRONG = "please add 3 8", "the answer is 11 because sum", "the answer is 12"
