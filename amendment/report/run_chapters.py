@@ -44,7 +44,7 @@ def made_by_run(written: Written) -> str:
     ]
     named = f"{', '.join(judges[:3])}{' and others' if len(judges) > 3 else ''}"
     decided = written.pairs.decided_by
-    who = written.pairs.who(named or "the judge", is_simulated=bool(written.banner))
+    who = written.pairs.who(named or "the judge")
     judged = f", {who}" if who else ""
     if judges and not decided["judge"]:
         judged += f"; judge{' measured' if decided else ''}: {named}"

@@ -46,8 +46,8 @@ from amendment.run.money import prices_of
 from amendment.run.progress import Progress, QuietProgress
 from amendment.run.runfile.config import RunFile, read_resolved
 from amendment.run.terms import keys_of
-from amendment.simulator import BANNER
 from amendment.stages import run_tables
+from amendment.stages.audit import simulated_banner
 from amendment.text import cell, plain, table
 from amendment.yamlfile import did_you_mean
 
@@ -367,11 +367,10 @@ class _Amending:
         )
         changed = {"version": f"{major}.{int(minor) + 1}.0", "extends": (), "principles": (*old.principles, *added)}
         new = old.model_copy(update=changed) if added else None
-        is_simulated = any(spec.provider == "simulated" for spec in self.config.models.values())
         document = {
             "format": 2,
             "run": self.config.name,
-            "simulated": BANNER if is_simulated else None,
+            "simulated": simulated_banner(self.config),
             "seed": self.config.seed,
             "model": self.model,
             "judge": f"{self.entry.model}/{self.judge.id}@{self.judge.version}",

@@ -17,7 +17,7 @@ from amendment.results import SUMMARY, Result, Summary
 from amendment.run.engine import RunFolder, RunStage
 from amendment.run.runfile.config import RunFile
 from amendment.stages import stages_of
-from amendment.stages.contract import simulated_banner
+from amendment.stages.audit import simulated_banner
 from amendment.stages.kinship import kinship_warnings
 from amendment.stages.pairs import revision_notes
 from amendment.stages.tables import LOSSES

@@ -35,7 +35,6 @@ from amendment.preference.verified import Verifier, verifier_rules
 from amendment.records import Candidate, Part, Prompt
 from amendment.report.shown import count_lines
 from amendment.results import Result
-from amendment.simulator import BANNER
 from amendment.stages.tables import Role, RunTables, Tables
 from amendment.text import plain
 from amendment.yamlfile import Loc
@@ -405,13 +404,6 @@ def is_lilliput(settings: RunSettings) -> bool:
     """Whether all prompts come from the simulated world."""
     own_prompts = not all(isinstance(source, LilliputPrompts) for source in settings.prompts)
     return not (own_prompts or settings.parts(FileSource) or settings.pairs or settings.verdicts)
-
-
-def simulated_banner(settings: RunSettings) -> str | None:
-    """Return the banner of the simulated world if any part of the run comes from there."""
-    is_simulated = any(spec.provider == "simulated" for spec in settings.models.values())
-    has_prompts = any(isinstance(source, LilliputPrompts) for source in settings.prompts)
-    return BANNER if is_simulated or has_prompts else None
 
 
 def unknown_raters(place: Loc, sources: Sequence[Any]) -> Iterator[ConfigWarning]:

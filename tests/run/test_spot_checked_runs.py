@@ -197,6 +197,19 @@ def test_simulated_people_are_never_taken_for_real_ones(simulated: Result, tmp_p
 # People on the page.
 
 
+def test_people_on_the_page_of_a_simulated_judge_are_not_said_to_be_simulated(
+    finished: Path, simulated: Result
+) -> None:
+    labelled, toy = (prepare(folder, repo=REPO, license="cc0-1.0") for folder in (finished / "run", simulated.folder))
+    assert ("human-feedback" in labelled.metadata["tags"], "human-feedback" in toy.metadata["tags"]) == (True, False)
+    assert "simulated" in labelled.metadata["tags"]
+    assert ("simulated people" in labelled.body, "simulated annotators" in labelled.body) == (False, False)
+    assert ("simulated people" in toy.body, "simulated annotators" in toy.body) == (True, True)
+    banner = "all prompts and all replies of writer, gavel come from Lilliput"
+    assert banner in told(finished / "run", "certificate.json")["simulated"]
+    assert "all replies of writer, gavel and all human labels" in str(simulated.summary["simulated"])
+
+
 def test_one_more_label_makes_anew_what_depends_on_it_and_nothing_else(finished: Path) -> None:
     before = contents(finished / "run", "judging", "spot_check", "candidates")
     say_anew(finished / "run", is_sealed=False)
