@@ -16,21 +16,24 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, Field
 
-from amendment.calibration.samples import QuestionWriter
+from amendment.calibration.labelling import OPEN, PROBABILITIES
+from amendment.calibration.samples import QuestionWriter, SpotCheckSettings
 from amendment.constitutions import Constitution, load_constitution, principles_of
 from amendment.constitutions.checks import source_of
 from amendment.curation.cleaning import CleanConfig
+from amendment.curation.settings import DatasetConfig
 from amendment.data.sources import FileSource, LilliputPrompts, Name, OneOrMore, PairFile, Source
-from amendment.data.store import Workspace, read_columns
+from amendment.data.store import Workspace, read_columns, texts_of
 from amendment.data.verdict_files import DataSources, Required
 from amendment.hashing import content_id
 from amendment.llm.client import Calls
 from amendment.llm.concurrency import Tally
 from amendment.llm.model import Model
 from amendment.llm.specs import ModelSpec
+from amendment.preference.deciding import CONSTRUCTED, IMPORTED, JUDGED, PairRules, RunPairs
 from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import Judge, JudgeSettings
-from amendment.preference.settings import JudgeEntry
+from amendment.preference.settings import JudgeEntry, JudgingConfig
 from amendment.preference.verified import Verifier, verifier_rules
 from amendment.records import Candidate, Part, Prompt
 from amendment.report.shown import count_lines
@@ -461,6 +464,38 @@ def open_judge(context: Context, entry: JudgeEntry, settings: JudgeSettings) -> 
         seed=context.config.seed,
         stops=not context.is_rehearsed,
     )
+
+
+EXPORTED: tuple[str, ...] = ("inputs/prompts", IMPORTED, Role.ANSWERS, Role.PAIRS)
+"""The tables of a stage that looks at the pairs of judges."""
+ALSO_EXPORTED = (JUDGED, "judging/rankings")
+"""Those that it looks at where the run has them."""
+
+
+def pair_rules(settings: RunSettings, tables: RunTables) -> PairRules:
+    """Return who decides the pairs of a run with these tables."""
+    judging, dataset = settings.part(JudgingConfig), settings.need(DatasetConfig)
+    people, decisions = (
+        settings.part(SpotCheckSettings),
+        [name for name in tables.of(Role.DECISIONS) if name != IMPORTED],
+    )
+    return PairRules(
+        judging=judging,
+        ties=dataset.ties,
+        verifiers=settings.parts(Verifier),
+        verified=decisions[0] if decisions and judging is None else None,
+        is_checked=people is not None and judging is None,
+        labels=OPEN if people and people.decide else None,
+        probabilities=PROBABILITIES if people else None,
+        is_calibrated=dataset.probabilities == "calibrated",
+        has_constructed=CONSTRUCTED in tables,
+    )
+
+
+def run_pairs(context: Context, tables: RunTables) -> RunPairs:
+    """Return what decides the pairs of a run, and what is read for it."""
+    texts = texts_of(context.workspace, tables.answers)
+    return RunPairs(pair_rules(context.config, tables), context.workspace, texts)
 
 
 def judge_key(context: Context, entry: JudgeEntry) -> dict[str, Any]:
