@@ -123,4 +123,4 @@ def test_the_expected_flip_rate_by_hand() -> None:
 def test_a_judge_that_is_surer_than_right_is_said_to_be() -> None:
     # twenty labels at confidence 0.9, ten right
     even = calibration_report([0.9] * 20, [1.0, 0.0] * 10, clusters=range(20))
-    assert reliability_line(even) == "Surer than right: confidence 0.90, right 0.50."
+    assert reliability_line(even) == "Overconfident: mean confidence 0.90, right in 0.50."
