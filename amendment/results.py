@@ -211,10 +211,10 @@ def read_summary(folder: Path) -> Summary:
     try:
         content = read_json(path)
         if content.get("format") != SUMMARY_FORMAT:
-            version = content.get("toolkit", "another version")
             raise ConfigError(
-                f"{path}: amendment {version} wrote it; run the run file again, which takes its replies from the "
-                "ledger, or read the folder with that version"
+                f"{path}: found the format {content.get('format')!r}, expected {SUMMARY_FORMAT!r}; the version of "
+                "amendment that made the run reads it. Run the run file again with this version: it takes all replies "
+                "from the ledger"
             )
         return Summary.from_json(content)
     except FileNotFoundError:

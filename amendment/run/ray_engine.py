@@ -17,7 +17,7 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -76,7 +76,7 @@ class Closed(NamedTuple):
 class _Job(NamedTuple):
     """What all workers of a pass are given."""
 
-    settings: dict[str, Any]
+    settings: Mapping[str, object]
     """Of the run file, with the plugins that each worker imports."""
     base: Path
     folder: Path

@@ -95,17 +95,16 @@ class _WithoutPlugins(RunFile, extra="ignore"):
 
     @field_validator("models", mode="before")
     @classmethod
-    def _have_known_providers(cls, models: dict[str, Any]) -> dict[str, Any]:
-        known = (*SHIPPED, *REGISTERED)
-        return {
-            name: entry if entry["provider"] in known else {**entry, "provider": FUNCTION}
-            for name, entry in models.items()
-        }
+    def _have_known_providers(cls, models: Any) -> Any:
+        for entry in models.values() if isinstance(models, dict) else ():
+            if isinstance(entry, dict) and entry.get("provider") not in (*SHIPPED, *REGISTERED):
+                entry["provider"] = FUNCTION
+        return models
 
 
 def run_file_model() -> type[RunFile]:
     """The model of a run file, with the parts of registered stages."""
-    parts: dict[str, Any] = {name: part for name, part in _parts().items() if name not in RunFile.model_fields}
+    parts: Any = {name: part for name, part in _parts().items() if name not in RunFile.model_fields}
     return create_model("RunFile", __base__=RunFile, **parts) if parts else RunFile
 
 
