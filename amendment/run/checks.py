@@ -261,9 +261,9 @@ def _outside(
         read_into(inputs, config, loaded.base, glimpse=True)
     except DataError as fault:
         return [*problems, *_with_lines(loaded, fault.problems)]
-    unreadable = [*seen.unreadable_answers()]
-    config_warnings += [finding for finding in unreadable if isinstance(finding, ConfigWarning)]
-    problems += _placed(document, [finding for finding in unreadable if not isinstance(finding, ConfigWarning)])
+    seen_findings = [*seen.unreadable_answers(), *seen.foreign_prompts(config)]
+    config_warnings += [finding for finding in seen_findings if isinstance(finding, ConfigWarning)]
+    problems += _placed(document, [finding for finding in seen_findings if not isinstance(finding, ConfigWarning)])
     if any(place[:1] == ("constitution",) for place, _ in findings):
         return problems
     rules = [load_constitution(name, base=loaded.base) for name in config.constitution]
@@ -276,7 +276,7 @@ def _outside(
         warnings += _placed(document, [*doubtful, *config_warnings, *unknown])
         rest = "rows; the run reads the rest before it calls a model, and reports what is wrong in it"
         warnings += [Problem(source.label, f"check read only the first {facts.rows:,} {rest}") for source, facts in cut]
-    unfit = [*scope_problems(config, rules, seen.scopes), *seen.foreign_prompts(config)]
+    unfit = scope_problems(config, rules, seen.scopes)
     return problems + _placed(document, [*unfit, *category_problems(config, every_scope)])
 
 
