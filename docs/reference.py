@@ -1,7 +1,7 @@
 """The page of the public names: signatures and docstrings, read from the source without importing it.
 
-Covered: what each subpackage lists in `__all__`, and all classes of `amendment.errors` and `amendment.records`. A name
-without a docstring is an error. Not covered: what a class inherits; it is with the base that its line names.
+Covered: what each subpackage lists in `__all__`, and all classes of `amendment.errors`, `.records` and `.results`.
+A name without a docstring is an error. Not covered: what a class inherits; it is with the base that its line names.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from textwrap import indent
 from typing import NamedTuple
 
 PACKAGE = Path(__file__).resolve().parent.parent / "amendment"
-MODULES = ("errors", "records")
+MODULES = ("errors", "records", "results")
 """Base modules that users import from."""
 WIDEST = 100
 """Characters of a signature on one line."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -160,6 +161,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
     Finished stages are kept, and answered calls are not repeated.
     """
     from amendment.llm.trust import Trust
+    from amendment.results import read_summary
     from amendment.run.context import Patience
     from amendment.run.progress import open_progress
     from amendment.run.run import Run
@@ -181,19 +183,21 @@ def run(  # noqa: PLR0917 - typer makes options of them
         except (Paused, BudgetReached, CredentialsError, GateFailed):
             _print_losses(started.folder)
             raise
-    typer.echo("\n".join([*headline(started.config, result.summary), *spending_lines(result.spending), ""]))
-    typer.echo("".join(f"{line}\n" for line in loss_lines(result.summary["stages"])), nl=False)
+    summary = read_summary(result.folder)
+    typer.echo("\n".join([*headline(started.config, summary), *spending_lines(result.spending), ""]))
+    typer.echo("".join(f"{line}\n" for line in loss_lines(summary.stages)), nl=False)
     done = "nothing was left to do" if not result.ran else f"ran {', '.join(result.ran)}"
     typer.echo(f"{done}; {result.sent} model calls. Everything is in {result.folder}; begin with report.html there.")
 
 
 def _print_losses(folder: Path) -> None:
     """Print the losses of the finished stages of a stopped run."""
-    from amendment.files import json_object
+    from amendment.results import read_summary
     from amendment.run.summary import loss_lines
 
-    for line in loss_lines(json_object(folder / "summary.json").get("stages", {})):  # none if it stopped at once
-        typer.echo(line, err=True)
+    with suppress(ConfigError):  # none if it stopped at once
+        for line in loss_lines(read_summary(folder).stages):
+            typer.echo(line, err=True)
 
 
 def _confirm() -> Callable[[str], bool] | None:

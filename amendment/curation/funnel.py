@@ -1,7 +1,7 @@
 """The part `clean` of a run file: `inputs` cleans prompts with it, before anything is asked, and `dataset` pairs.
 
-Each writes a table of what it leaves out, and counts that are a funnel: so many in, so many left out for each reason,
-so many out. Pairs of a later round are cleaned like those of the first.
+Each writes a table of what it leaves out, and its funnel has the reasons. Pairs of a later round are cleaned like those
+of the first.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from amendment.curation.cleaning import (
     KEY,
@@ -34,7 +34,8 @@ from amendment.errors import DataError, Problem
 from amendment.hashing import canonical_json
 from amendment.keys import Scanner
 from amendment.records import Preference, Prompt, Record
-from amendment.text import cell, plain, table, transcript
+from amendment.results import Figure, Funnel, Result, Sample, by_label
+from amendment.text import transcript
 from amendment.yamlfile import capped
 
 OTHER_SOURCE = "prompt copied in another source"
@@ -44,8 +45,6 @@ CUT = 500
 """Characters of a text that is left out, in the table."""
 MOST_PROMPTS = 10_000
 """Prompts of a source in which one-sided n-grams are looked for."""
-COMPARED = "items compared"
-"""By evaluation set, the items of five words or more, and all items, where these are not the same."""
 SHOWN = 20
 """One-sided n-grams in the summary."""
 
@@ -61,6 +60,13 @@ class Dropped(Record):
     source: str | None = None
     text: str | None = None
     """How its prompt begins; absent where that could be a key or personal data."""
+
+
+class Cleaned(NamedTuple):
+    """The tables that cleaning has written, and what it has found out."""
+
+    artefacts: tuple[str, ...]
+    result: Result
 
 
 class Cleaning:
@@ -87,7 +93,6 @@ class Cleaning:
             return add
 
         def add_clean(prompt: Prompt) -> None:
-            self._in += 1
             flaw = self._cleaner.flaw_of(prompt.id, _asked(prompt))
             if flaw is None:
                 add(prompt)
@@ -115,9 +120,9 @@ class Cleaning:
 
     def pairs(self, source: str, rows: Sequence[Preference]) -> Sequence[int]:
         """The places of the pairs of a source that stay, in their order."""
+        self._in += len(rows)
         if self._config is None:
             return range(len(rows))
-        self._in += len(rows)
         kept = []
         for place, row in enumerate(rows):
             flaw = self._cleaner.flaw_of(row.comparison_id, _asked(row), *_answers(row))
@@ -147,23 +152,27 @@ class Cleaning:
         """What was left out so far, by reason."""
         return Counter(row.reason for row in self._dropped)
 
-    def finish(
-        self, workspace: Workspace, stage: str, before: Mapping[str, int] = {}
-    ) -> tuple[tuple[str, ...], dict[str, Any]]:
-        """Write the tables; returns their names and the counts. `before` is what the stage itself had left out of the
-        pairs, by reason."""
+    def funnel(self, before: Mapping[str, int]) -> Funnel:
+        """What became of the pairs; `before` is what the stage itself had left out of them, by reason."""
+        came_in, remained = self._in + sum(before.values()), self._in - len(self._dropped)
+        return Funnel(what="pairs", came_in=came_in, left_out={**before, **self.left_out}, remained=remained)
+
+    def finish(self, workspace: Workspace, stage: str) -> Cleaned:
+        """Write the tables, and say how far evaluation sets were compared and which n-grams are one-sided."""
         if self._config is None:
-            return (), {}
+            return Cleaned((), Result())
         tables = [workspace.write(f"{stage}/{DROPPED}", Dropped, self._dropped)]
-        reasons = {**before, **self.left_out}
-        counts: dict[str, Any] = {"in": self._in + sum(before.values()), "left out": reasons}
-        counts["out"] = counts["in"] - sum(reasons.values())
-        if too_short := {name: [some, every] for name, (some, every) in self._compared.items() if some < every}:
-            counts[COMPARED] = too_short
-        if stage == "dataset":
-            tables.append(workspace.write(f"{stage}/{ONE_SIDED_TABLE}", OneSided, self._one_sided))
-            counts["one-sided n-grams"] = dict(Counter(row.side for row in self._one_sided))
-        return tuple(tables), {"clean": counts}
+        figures = []
+        for name, (compared, items) in self._compared.items():
+            if compared < items:  # shorter ones overlap with nothing
+                figures.append(Figure(name="compared_items", value=compared, of={"evaluation_set": name}))
+                figures.append(Figure(name="items", value=items, of={"evaluation_set": name}))
+        if stage != "dataset":
+            return Cleaned(tuple(tables), Result(figures=tuple(figures)))
+        tables.append(workspace.write(f"{stage}/{ONE_SIDED_TABLE}", OneSided, self._one_sided))
+        figures += by_label("one_sided_ngrams", "side", Counter(row.side for row in self._one_sided))
+        samples = (_one_sided_sample(self._one_sided),) if self._one_sided else ()
+        return Cleaned(tuple(tables), Result(figures=tuple(figures), samples=samples))
 
     def _drops_one_sided(self, row: Preference, listed: Sequence[OneSided]) -> bool:
         found = has_one_sided(listed, *_answers(row))
@@ -238,36 +247,11 @@ def clean_key(config: CleanConfig | None, base: Path, *, of_prompts: bool = Fals
     }
 
 
-def funnel_lines(counts: Mapping[str, Any], what: str) -> list[str]:
-    """The funnel as a table: after each reason how many are left."""
-    left = counts["in"]
-    rows = [[what, "left out", "left"], ["before", "", f"{left:,}"]]
-    for reason, count in counts["left out"].items():
-        left -= count
-        rows.append([cell(reason), f"{count:,}", f"{left:,}"])
-    found = counts.get("one-sided n-grams")
-    listed = ", ".join(f"{count:,} in {side} answers" for side, count in sorted(found.items())) if found else "none"
-    notes = [] if found is None else [f"One-sided n-grams: {listed}."]
-    for name, (compared, items) in counts.get(COMPARED, {}).items():
-        notes.append(
-            f"{cell(name)}: only {compared:,} of {items:,} items have {SHORTEST} words or more and are compared."
-        )
-    return ["", *table(rows), *(line for note in notes for line in ("", note)), ""]
-
-
-def one_sided_lines(folder: Path) -> list[str]:
-    """The n-grams that stand on one side only, for the summary."""
-    workspace = Workspace(folder)
-    name = f"dataset/{ONE_SIDED_TABLE}"
-    if not workspace.path(name).is_file():
-        return []
-    rows = workspace.read(name, OneSided)
-    if not rows:
-        return []
-    shown = [
-        [cell(row.words), row.side, f"{row.prompts:,}", f"{row.others:,}", f"{row.p:.1g}", cell(row.source)]
-        for row in rows[:SHOWN]
-    ]
-    head = ["words", "side", "prompts", "prompts with them on the other side", "p", "source"]
-    more = [f"{len(rows) - SHOWN} more are in {plain(name)}.parquet."] if len(rows) > SHOWN else []
-    return ["N-grams that stand on one side of the pairs only:", "", *table([head, *shown]), *more]
+def _one_sided_sample(rows: Sequence[OneSided]) -> Sample:
+    """The first n-grams that stand on one side of the pairs only."""
+    return Sample(
+        title="N-grams that stand on one side of the pairs only",
+        head=("words", "side", "prompts", "prompts with them on the other side", "p", "source"),
+        rows=tuple((row.words, row.side, row.prompts, row.others, row.p, row.source) for row in rows[:SHOWN]),
+        note=f"{len(rows) - SHOWN} more are in dataset/{ONE_SIDED_TABLE}.parquet." if len(rows) > SHOWN else "",
+    )

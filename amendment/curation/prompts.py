@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from amendment.errors import ConfigError
 from amendment.files import read_json
+from amendment.results import SUMMARY, Result, read_summary
 from amendment.text import fence, holds_marks, holds_tokens, plain, words
 
 Kind = Literal["similar", "red_team"]
@@ -140,9 +141,10 @@ def weakest_of(folder: Path, among: Sequence[str]) -> Weakest:
     Figures are those of a principle, of a principle in a category, and of a category, each with at least ten answers;
     of equally low ones it is the one with most answers. Raises ConfigError where there is none.
     """
+    drafts = read_summary(folder).of("critique")
     try:
-        stages: Any = read_json(folder / "summary.json")["stages"]
-        measured = _of_scorecard(stages) or _of_drafts(stages)
+        stages: Any = read_json(folder / SUMMARY)["stages"]
+        measured = _of_scorecard(stages) or _of_drafts(drafts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
         raise ConfigError(f"{folder}: no summary of a finished run can be read there ({plain(str(fault))})") from None
     known = [figure for figure in measured if figure.principle in among]
@@ -175,14 +177,13 @@ def _of_scorecard(stages: Mapping[str, Any]) -> list[Weakest]:
     return figures
 
 
-def _of_drafts(stages: Mapping[str, Any]) -> list[Weakest]:
+def _of_drafts(critique: Result) -> list[Weakest]:
     figures = []
-    for name, kinds in stages.get("critique", {}).get("principles kept", {}).items():
-        drafts = kinds["drafts"]
-        for category, counts in {None: drafts, **drafts.get("categories", {})}.items():
-            kept, broken = counts.get("kept", 0), counts.get("broken", 0)
-            if kept + broken:
-                figures.append(Weakest(name, category, kept / (kept + broken), kept + broken, "drafts"))
+    checked = [figure.of for figure in critique.figures if figure.name in ("kept", "broken")]
+    for of in {tuple(of.items()): of for of in checked if of["answers"] == "drafts"}.values():
+        kept, broken = (critique.count(outcome, **of) for outcome in ("kept", "broken"))
+        share = kept / (kept + broken)
+        figures.append(Weakest(of["principle"], of.get("category"), share, kept + broken, "drafts"))
     return figures
 
 

@@ -7,11 +7,12 @@ comparison come to; see `preference.aggregate`.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from amendment.data.cells import (
     answer_in,
@@ -36,6 +37,14 @@ from amendment.errors import DataError, Problem
 from amendment.records import Candidate, Comparison, Origin, Prompt, Verdict
 from amendment.tables import Row
 from amendment.yamlfile import capped
+
+
+class FurtherLicense(NamedTuple):
+    """A license under which a source brings a prompt or an answer that has another one on its record."""
+
+    kind: Literal["prompts", "answers"]
+    source: str
+    license: str
 
 
 @dataclass
@@ -84,13 +93,12 @@ class Inputs:
             self._others[name, str(source), str(license)] = None
         return is_new
 
-    def other_licenses(self) -> dict[str, dict[str, int]]:
-        """Prompts and answers that a source brings under another license than the one on their record, by source."""
-        counts: dict[str, Counter[str]] = defaultdict(Counter)
-        for name, source, license in self._others:
-            what = "answers" if name in self.candidates else "prompts"
-            counts[f"{what} under a further license"][f"{source}: {license}"] += 1
-        return {what: dict(counts[what]) for what in sorted(counts, reverse=True)}
+    def further_licenses(self) -> Counter[FurtherLicense]:
+        """How many prompts and answers a source brings under another license than the one on their record."""
+        return Counter(
+            FurtherLicense("answers" if name in self.candidates else "prompts", source, license)
+            for name, source, license in self._others
+        )
 
 
 class StreamedInputs(Inputs):

@@ -267,14 +267,13 @@ class Outgoing:
         return text
 
     def counts(self, value: Any) -> Any:
-        """The counts of stages, of which some are told by the name of a file, perhaps with a number or a license."""
+        """The results of stages, of which some are told by the name of a file, perhaps with a number."""
         if isinstance(value, Mapping):
-            return {self._counted(name): self.counts(inner) for name, inner in value.items()}
+            return {self.counts(name): self.counts(inner) for name, inner in value.items()}
+        if isinstance(value, str):
+            match = re.fullmatch(rf"({self._names})((?: \(\d+\))?)", value)
+            return f"{self.file(match[1])}{match[2]}" if match else value
         return [self.counts(inner) for inner in value] if isinstance(value, list) else value
-
-    def _counted(self, key: str) -> str:
-        match = re.fullmatch(rf"(source )?({self._names})((?: \(\d+\))?(?:: .*)?)", key, re.DOTALL)
-        return f"{match[1] or ''}{self.file(match[2])}{match[3]}" if match else key
 
     def report(self, text: str) -> str:
         """A report of stages, some of whose figures are told by the name of a file."""

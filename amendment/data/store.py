@@ -21,6 +21,7 @@ from amendment.errors import LedgerError
 from amendment.files import read_json, replacing
 from amendment.hashing import canonical_json
 from amendment.records import Candidate, Prompt, Record
+from amendment.results import Result, result_of
 from amendment.text import plain
 
 if TYPE_CHECKING:
@@ -352,8 +353,18 @@ class Workspace:
         raise LedgerError(f"{self.folder}: {artefact} is missing; run the stage that makes it first")
 
     def note(self, stage: str) -> dict[str, Any] | None:
-        """The note of a finished stage: key, artefacts, counts."""
+        """The note of a finished stage: key, artefacts, result."""
         return _read_note(self.folder / "stages" / f"{stage}.json")
+
+    def result(self, stage: str) -> Result:
+        """What a finished stage has found out; an empty result of one that is not finished, or that another version
+        of the toolkit finished. Raises LedgerError where somebody has changed it."""
+        note = self.note(stage) or {}
+        try:
+            return Result.from_json(result_of(note.get("result", note.get("counts", {}))))
+        except ValueError as fault:
+            path = self.folder / "stages" / f"{stage}.json"
+            raise LedgerError(f"{path}: not as the run wrote it ({fault}); remove it and run again") from None
 
 
 def _read_note(path: Path) -> dict[str, Any] | None:
@@ -368,7 +379,8 @@ def _is_whole(note: dict[str, Any]) -> bool:
     """A note that somebody cut or edited counts as none, and its stage is run again."""
     artefacts = note.get("artefacts")
     pairs = artefacts.values() if isinstance(artefacts, dict) else [None]
-    return {"key", "counts"} <= set(note) and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)
+    has_result = "key" in note and any(isinstance(note.get(name), dict) for name in ("result", "counts"))
+    return has_result and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)
 
 
 class Texts(NamedTuple):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from amendment.constitutions import Constitution, principles_of
 from amendment.records import Candidate, Prompt, text_of
-from amendment.text import LONGEST, cell, plain
+from amendment.results import Figure, Result
 
 
 class KeptAnswers:
@@ -36,35 +35,23 @@ class KeptAnswers:
         if is_kept is None:
             self._reasons[name] = min(reason, self._reasons.get(name, reason))
 
-    def to_json(self) -> dict[str, Any]:
-        """By principle: how many answers of each kind keep it, break it, or could not be checked, and why not; the same
-        by category of the prompts."""
-        return {
-            name: {
-                **{kind: self._shown(name, kind) for kind in sorted(by_kind)},
-                **({"reason": self._reasons[name]} if name in self._reasons else {}),
-            }
-            for name, by_kind in self._counts.items()
-            if by_kind
-        }
+    def result(self) -> Result:
+        """How many answers of each kind keep a principle, break it, or could not be checked, and why not; the same by
+        category of the prompts."""
+        unchecked = {name: sum(counts["unchecked"] for counts in self._counts[name].values()) for name in self._reasons}
+        notes = (f"{name}: {count:,} answers not checked: {self._reasons[name]}" for name, count in unchecked.items())
+        return Result(figures=tuple(self._figures()), notes=tuple(notes))
 
-    def _shown(self, name: str, kind: str) -> dict[str, Any]:
-        by_category = self._by_category.get((name, kind), {})
-        categories = {category: dict(sorted(counts.items())) for category, counts in sorted(by_category.items())}
-        counts = dict(sorted(self._counts[name][kind].items()))
-        return {**counts, **({"categories": categories} if categories else {})}
+    def _figures(self) -> Iterator[Figure]:
+        for name, by_kind in self._counts.items():
+            for kind, outcomes in sorted(by_kind.items()):
+                about = {"principle": name, "answers": kind}
+                yield from _outcomes(outcomes, about)
+                for category, counts in sorted(self._by_category.get((name, kind), {}).items()):
+                    yield from _outcomes(counts, {**about, "category": category})
 
 
-def kept_lines(principles: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """A line for each principle; `principles` is `to_json` of the counts."""
-    lines = []
-    for name, by_kind in principles.items():
-        counts = {kind: count for kind, count in by_kind.items() if kind != "reason"}
-        shown = [
-            f"{count.get('kept', 0):,} of {count.get('kept', 0) + count.get('broken', 0):,} {plain(kind)}"
-            for kind, count in counts.items()
-        ]
-        unchecked = sum(count.get("unchecked", 0) for count in counts.values())
-        why = f"; {unchecked:,} not checked: {cell(by_kind['reason'], longest=LONGEST)}" if unchecked else ""
-        lines.append(f"- {plain(name)} is kept by {', '.join(shown)}{why}")
-    return lines
+def _outcomes(counts: Counter[str], about: dict[str, str]) -> Iterator[Figure]:
+    for outcome in ("kept", "broken", "unchecked"):
+        if counts[outcome]:
+            yield Figure(name=outcome, value=counts[outcome], of=about)

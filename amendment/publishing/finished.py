@@ -6,7 +6,6 @@ in, only what the dataset took is held: the rest of somebody's file is not this 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import chain
@@ -20,6 +19,8 @@ from amendment.data.store import Split, Workspace
 from amendment.errors import ConfigError
 from amendment.publishing.manifest import read_manifest
 from amendment.records import Candidate, Critique, Preference, Prompt, Record, Verdict
+from amendment.report.render import markdown
+from amendment.results import Result, Summary, read_summary, result_of
 
 R = TypeVar("R", bound=Record)
 STAGES = ("inputs", "critique", "candidates", "construct", "judging", "mixing")
@@ -65,6 +66,10 @@ class FinishedRun:
         stages = self.outgoing.counts(self.manifest["stages"])
         return {name: dict(stage["counts"]) for name, stage in stages.items()}
 
+    def result(self, stage: str) -> Result:
+        """What a standing stage has found out; an empty result of any other."""
+        return Result.from_json(result_of(self.counts.get(stage, {})))
+
     @cached_property
     def rows(self) -> dict[str, list[Preference]]:
         """The rows of the dataset by split; a split without rows is left out."""
@@ -107,23 +112,25 @@ class FinishedRun:
         return sides | {row.prompt_id: side for side, rows in self._rows.items() for row in rows}
 
     @cached_property
-    def _summary(self) -> dict[str, Any]:
-        return _parsed(self.folder / "summary.json", json.loads)
+    def _summary(self) -> Summary:
+        return read_summary(self.folder)
 
     @cached_property
     def summaries(self) -> dict[str, str]:
-        lines = self._summary.get("lines", {})
-        return {name: self.outgoing.report("\n".join(lines[name])) for name in lines}
+        """What each standing stage has found out, in words, without texts of models."""
+        summary = self._summary
+        lines = {name: summary.lines.get(name) or markdown(summary.stages[name].published()) for name in summary.stages}
+        return {name: self.outgoing.report("\n".join(of_stage)) for name, of_stage in lines.items()}
 
     @property
     def figures(self) -> str:
         """Figures of the trained models on held-out prompts; empty without any."""
-        return "\n\n".join(f"{name}\n\n{self.summaries[name]}" for name in self._summary.get("on card", ()))
+        return "\n\n".join(f"{name}\n\n{self.summaries[name]}" for name in self._summary.on_card)
 
     @property
     def models(self) -> dict[str, str]:
         """A title for each trained model, by its name; the small model of the stage `base` is not among them."""
-        return dict(self._summary.get("models", {}))
+        return self._summary.models
 
     def _read(self, name: str, kind: type[R]) -> Iterator[R]:
         for stage in self.stages:

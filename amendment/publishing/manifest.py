@@ -21,6 +21,7 @@ from amendment.errors import ConfigError, Problem
 from amendment.files import file_hash, json_text, read_json, write_text
 from amendment.hashing import content_id
 from amendment.libraries import installed_versions
+from amendment.results import SUMMARY, without_samples
 from amendment.text import plain
 from amendment.yamlfile import capped
 
@@ -28,7 +29,7 @@ MANIFEST = "manifest.json"
 SIGNATURE = "manifest.intoto.json"
 """Beside a manifest that somebody signed; see `signature`."""
 FORMAT = "amendment-manifest-2"
-SMALL = ("run.yaml", "summary.json", "summary.md")
+SMALL = ("run.yaml", SUMMARY, "summary.md")
 """Files in a manifest that no stage makes."""
 LIBRARIES = "anthropic datasets numpy openai peft pyarrow pydantic scipy torch transformers trl"
 
@@ -108,7 +109,7 @@ def write_manifest(
             write_text(path, text)
     manifest = {
         "format": FORMAT,
-        **{name: summary[name] for name in ("name", "seed", "toolkit", "simulated")},
+        **{name: summary.get(name) for name in ("name", "seed", "toolkit", "simulated")},
         "versions": {
             "amendment": __version__,
             "python": platform.python_version(),
@@ -116,9 +117,12 @@ def write_manifest(
         },
         "configuration": configuration,
         "constitutions": [constitution.reference for constitution in constitutions],
-        "stages": {name: {"key": notes[name]["key"], "counts": counts} for name, counts in summary["stages"].items()},
+        "stages": {
+            name: {"key": notes[name]["key"], "counts": without_samples(counts)}
+            for name, counts in summary["stages"].items()
+        },
         "missing": summary["missing"],
-        "out of date": summary["out of date"],
+        "out of date": summary["out_of_date"],
         "files": _files(folder, notes.values()),
     }
     text = json_text(manifest)

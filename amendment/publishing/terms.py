@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from amendment.data.pseudonyms import PRIVATE, portable
 from amendment.licenses import FREE, license_conditions, license_conflict
@@ -71,9 +71,8 @@ def source_licenses(run: FinishedRun) -> list[SourceLicense]:
     licenses = []
     for what, records in records_of.items():
         counts = Counter((source, license) for _, source, license in records)
-        for name, count in run.counts.get("inputs", {}).get(f"{what} under a further license", {}).items():
-            source, _, license = name.rpartition(": ")
-            counts[source, license] += count
+        for figure in run.result("inputs").where("under_a_further_license", kind=what):
+            counts[figure.of["source"], figure.of["license"]] += cast(int, figure.value)
         largest = sorted(counts.items(), key=lambda entry: (-entry[1], str(entry)))
         licenses += [SourceLicense(what, *key, number=count) for key, count in largest]
     return licenses
@@ -146,7 +145,9 @@ def _known_model(run: FinishedRun, model: str) -> str | None:
 
 def _people(run: FinishedRun) -> Iterator[str]:
     if count := len(run.people):
-        asked = "do they agree? Names inside texts are not removed"
-        yield f"{count} raters are or may be people; they have pseudonyms: {asked}"
+        raters = "1 rater is or may be a person, shown under a pseudonym"
+        if count > 1:
+            raters = f"{count} raters are or may be people, shown under pseudonyms"
+        yield f"{raters}. Have they agreed to publication? Names inside texts are not removed"
     if run.counts.get("audit", {}).get("gate") == "FAIL":
         yield "gate: the judge did not pass it; the card says so"

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from amendment.data.store import read_columns
 from amendment.report.document import Json, Rule, Written, short
+from amendment.simulator import SIMULATED_PERSON
 from amendment.statistics import by_length, estimate
 from amendment.statistics.intervals import is_beyond_chance
 
@@ -53,10 +54,14 @@ class PairFacts(NamedTuple):
     """Pairs that one principle decided, by its reference."""
     trained: int = 0
     """Pairs on the train side."""
+    are_people_simulated: bool = False
+    """Whether the spot check's people are those of the simulated world."""
 
-    def who(self, judge: str = DECIDERS["judge"], *, is_simulated: bool = False) -> str:
+    def who(self, judge: str = DECIDERS["judge"]) -> str:
         """Who decided how many, the most first; empty without pairs. `judge` is how to name what judged."""
-        words = {**DECIDERS, "judge": judge} | ({"person": "simulated people"} if is_simulated else {})
+        words = {**DECIDERS, "judge": judge}
+        if self.are_people_simulated:
+            words["person"] = "simulated people"
         counts = self.decided_by.most_common()
         if len(counts) == 1:
             kind = counts[0][0]
@@ -81,7 +86,10 @@ def pair_facts(folder: Path, done: Container[str]) -> PairFacts:
         named = [decisive] if decisive else json.loads(principles or "[]")
         if len(named) == 1:
             facts.by_principle[named[0]] += 1
-    return facts._replace(flipped=sides["flipped"], trained=sides["train"])
+    labels = folder / "labels/open.parquet"
+    raters = read_columns(labels, "rater") if "labels" in done and labels.is_file() else ()
+    are_simulated = any(rater.startswith(SIMULATED_PERSON) for (rater,) in raters)
+    return facts._replace(flipped=sides["flipped"], trained=sides["train"], are_people_simulated=are_simulated)
 
 
 class Harm(NamedTuple):
@@ -157,16 +165,16 @@ def before_use(written: Written) -> list[str]:
         *_cut(stages.get("dataset", {}), pairs.decided_by.total()),
         *_length_alone(stages),
         *_by_principle(written.rules, pairs),
-        *(f"{warning[:1].upper()}{warning[1:]}".rstrip(".") + "." for warning in written.summary.get("warnings", ())),
+        *(f"{warning[:1].upper()}{warning[1:]}".rstrip(".") + "." for warning in written.summary.warnings),
     ]
     return facts[: MOST_FACTS - bool(written.banner)]
 
 
 def _failed_gates(written: Written, *, is_judge_in_use: bool) -> Iterator[str]:
-    training, counts = written.certificate.get("gate") or {}, written.stages
+    training = written.certificate.get("gate") or {}
     if training.get("outcome") == "FAIL":
         failed = ", ".join(check["check"] for check in training["checks"] if check["outcome"] == "FAIL")
-        trained = [name for name in written.summary.get("models", {}) if name != "sft" and name in counts]
+        trained = [name for name in written.summary.models if name != "sft"]
         although = f", and {' and '.join(trained)} learned from them all the same" if trained else ""
         yield f"The labels fail the gate before training ({failed}){although}."
     names = [judge["name"] for judge in written.judges]

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from amendment.errors import ConfigError
 from amendment.files import read_json
 from amendment.report.plots import Plot
+from amendment.results import SUMMARY, Summary, read_summary
 from amendment.statistics import Estimate, by_length, estimate
 
 if TYPE_CHECKING:
@@ -67,8 +68,10 @@ class Written:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.summary = self.read("summary.json")
-        self.is_run = bool(self.summary)
+        self.is_run = (self.folder / SUMMARY).is_file()
+        self.summary = read_summary(self.folder) if self.is_run else Summary(name="", seed=0, toolkit="", stages={})
+        self.results = self.summary.stages
+        """The results of the stages that are done, by name."""
         # of a run the certificate as it may be published: a report is sent around, and people are under pseudonyms
         self.certificate = self.read("audit/certificate.json" if self.is_run else "certificate.json")
         if not self.is_run and not self.certificate:
@@ -76,20 +79,20 @@ class Written:
             raise ConfigError(f"{self.folder}: {message} audit's, such as audits/NAME")
         if str(self.certificate.get("format")).startswith("single"):
             raise ConfigError(f"{self.folder}: labels of single answers have no report; read its certificate.md")
-        if self.is_run and "audit" not in self.stages:
+        if self.is_run and "audit" not in self.results:
             self.certificate = {}  # of settings or inputs that have changed since
         self.spending = self.read("spending.json") if self.is_run else {}
 
-    @property
+    @cached_property
     def stages(self) -> Json:
-        """The counts of the stages that are done, by name."""
-        stages: Json = self.summary.get("stages", {})
-        return stages
+        """The counts of the stages that are not converted yet, by name."""
+        stages = self.read(SUMMARY).get("stages", {})
+        return {name: counts for name, counts in stages.items() if "figures" not in counts}
 
     @property
     def name(self) -> str:
         """The run's name, or the audit's."""
-        return str(self.summary.get("name") or self.certificate.get("name") or self.folder.resolve().name)
+        return str(self.summary.name or self.certificate.get("name") or self.folder.resolve().name)
 
     @property
     def judges(self) -> list[Json]:
@@ -106,7 +109,7 @@ class Written:
     @property
     def banner(self) -> str:
         """What has to be known first of a simulated world; empty elsewhere."""
-        return str(self.summary.get("simulated") or self.certificate.get("simulated") or "")
+        return str(self.summary.simulated or self.certificate.get("simulated") or "")
 
     @cached_property
     def rules(self) -> list[Rule]:
@@ -128,12 +131,12 @@ class Written:
         """What the rows of the dataset say of their labels; nothing where the dataset is not done."""
         from amendment.report.before_use import pair_facts
 
-        return pair_facts(self.folder, self.stages)
+        return pair_facts(self.folder, self.results)
 
     @property
     def date(self) -> str:
         """The day on which the figures were written, in UTC."""
-        path = self.folder / ("summary.json" if self.is_run else "certificate.json")
+        path = self.folder / (SUMMARY if self.is_run else "certificate.json")
         return datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y-%m-%d")
 
     def read(self, name: str) -> dict[str, Any]:
@@ -153,7 +156,7 @@ class Written:
 
     def of_stage(self, stage: str, name: str) -> dict[str, Any]:
         """The same of a file that a stage makes; empty where the stage is not done."""
-        return self.read(name) if stage in self.stages else {}
+        return self.read(name) if stage in self.results else {}
 
 
 @dataclass(frozen=True)
@@ -299,7 +302,7 @@ def _counted(count: int, word: str, plural: str = "") -> str:
 
 def _conclusions(written: Written) -> list[Concluded]:
     """A sentence for each judge, the best first; of a run that measured none, what is missing."""
-    if not written.certificate and "dataset" in written.stages:
+    if not written.certificate and "dataset" in written.results:
         sentence = "Nothing can be concluded about the labels: nothing in this run has measured a judge."
         return [Concluded(sentence, "not measured")]
     given = written.certificate.get("conclusions", ())
@@ -445,8 +448,8 @@ def share_headline(label: str, value: Any) -> Headline | None:
 def _before_use(written: Written) -> list[str]:
     from amendment.report.before_use import before_use
 
-    missing = written.summary.get("missing", [])
-    stale = [name for name in missing if name in written.summary.get("out of date", ())]
+    missing = written.summary.missing
+    stale = [name for name in missing if name in written.summary.out_of_date]
     left = [name for name in missing if name not in stale]
     return [
         *([written.banner] if written.banner else []),
@@ -458,7 +461,7 @@ def _before_use(written: Written) -> list[str]:
 
 def _facts(written: Written) -> list[tuple[str, str]]:
     """Where the figures are from."""
-    document = written.summary or written.certificate
+    document = written.summary.to_json() if written.is_run else written.certificate
     total, labels = written.spending.get("total", {}), written.stages.get("labels", {})
     files = [f"{file['name']} ({file['rows']:,} rows)" for file in written.certificate.get("files", ()) if file]
     facts = {

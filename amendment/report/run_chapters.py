@@ -5,12 +5,15 @@ All of it is read from the counts of the summary, the spending, and the trainers
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from amendment.report.before_use import WORSE
 from amendment.report.document import Chapter, DataTable, Json, Written
 from amendment.report.plots import FEWEST_JOINED, Bars, Curve, Curves, IntervalRow, Intervals, Plot, interval_rows
+from amendment.report.render import funnel_table, page_tables
+from amendment.results import Funnel, Result, Summary
 from amendment.statistics import Estimate, estimate
 
 LOSSES = ("refused", "invalid", "failed", "pending")
@@ -30,9 +33,10 @@ CARD_TITLES = {name: title for name, (title, _) in WORSE.items() if name != "flu
 
 def made_by_run(written: Written) -> str:
     """What the run has made so far, in a sentence."""
-    stages, dataset = written.stages, written.stages.get("dataset", {})
+    dataset = written.stages.get("dataset", {})
     sides = [f"{dataset[f'{side} pairs']:,} {side}" for side in ("train", "test") if f"{side} pairs" in dataset]
-    prompts = stages.get("inputs", {}).get("prompts", 0)
+    inputs = written.summary.of("inputs").funnel("prompts")
+    prompts = inputs.remained if inputs else 0
     judges = list(written.of_stage("judging", "judging/report.json").get("judges", {}))
     pairs = [
         *([f"{' and '.join(sides)} pairs"] if sides else []),
@@ -40,11 +44,11 @@ def made_by_run(written: Written) -> str:
     ]
     named = f"{', '.join(judges[:3])}{' and others' if len(judges) > 3 else ''}"
     decided = written.pairs.decided_by
-    who = written.pairs.who(named or "the judge", is_simulated=bool(written.banner))
+    who = written.pairs.who(named or "the judge")
     judged = f", {who}" if who else ""
     if judges and not decided["judge"]:
         judged += f"; judge{' measured' if decided else ''}: {named}"
-    models = list(written.summary.get("models", {}))
+    models = list(written.summary.models)
     trained = f"; trained: {', '.join(models)}" if models else ""
     return f"{' '.join(pairs) or 'Nothing is finished yet'}{judged}{trained}."
 
@@ -53,9 +57,9 @@ def run_chapters(written: Written) -> list[Chapter]:
     """The chapters that the run has figures for."""
     stages = written.stages
     chapters = (
-        _funnel(stages),
+        _funnel(written),
         _policies(stages.get("evaluate", {})),
-        _kept(stages.get("critique", {})),
+        _kept(written.summary.of("critique")),
         _training(written),
         _diversity(stages),
         _calls(written.spending),
@@ -64,35 +68,39 @@ def run_chapters(written: Written) -> list[Chapter]:
     return [chapter for chapter in chapters if chapter]
 
 
-def _funnel(stages: Json) -> Chapter | None:
-    """How many items there were at each step, and how many had no result."""
+def _funnel(written: Written) -> Chapter | None:
+    """How many items there were at each step, and what became of the others."""
+    stages = written.stages
     counted: list[tuple[str, str, str]] = [
         ("generate", "prompts", "generated prompts"),
-        ("inputs", "prompts", "prompts"),
-        ("critique", "drafts", "drafts"),
-        ("critique", "revisions", "revisions"),
-        ("candidates", "done", "sampled answers"),
         ("construct", "tries", "tries of two answers"),
         ("construct", "pairs", "constructed pairs"),
         ("judging", "comparisons", "comparisons"),
     ]
     rows: list[tuple[str, dict[str, float]]] = []
-    for stage, key, label in counted:
-        counts = stages.get(stage, {})
-        if not isinstance(counts.get(key), int):
-            continue
-        lost = sum(counts.get(name, 0) for name in LOSSES) if key in ("drafts", "done", "comparisons") else 0
-        kept = counts.get("done", counts[key]) if key == "comparisons" else counts[key]
-        rows.append((label, {"done": kept, **({"without a result": lost} if lost else {})}))
+    funnels: list[Funnel] = []
+    for name, result in written.results.items():
+        funnels += result.funnels
+        for funnel in result.funnels:
+            is_first = all(label != funnel.what for label, _ in rows)
+            label = funnel.what if is_first else f"{funnel.what} ({name})"
+            rows.append((label, _parts(funnel.remained, funnel.came_in)))
+        for stage, key, label in counted:
+            counts = stages.get(stage, {})
+            if stage == name and isinstance(counts.get(key), int):
+                lost = sum(counts.get(name, 0) for name in LOSSES) if key == "comparisons" else 0
+                kept = counts.get("done", counts[key]) if key == "comparisons" else counts[key]
+                rows.append((label, _parts(kept, kept + lost)))
     dataset = stages.get("dataset", {})
     if "train pairs" in dataset:
-        rows.append(("pairs in the dataset", {"done": dataset["train pairs"] + dataset.get("test pairs", 0)}))
+        pairs = dataset["train pairs"] + dataset.get("test pairs", 0)
+        rows.append(("pairs in the dataset", _parts(pairs, pairs)))
     if not rows:
         return None
     reasons = [(str(why), f"{count:,}") for why, count in dataset.get("left out", {}).items() if isinstance(count, int)]
     tables = [DataTable(("left out of the dataset, because", "pairs"), reasons, "Left out")] if reasons else []
     tables += [_tries(stages["construct"])] if stages.get("construct", {}).get("by principle") else []
-    tables += [_cleaned(stage, counts["clean"]) for stage, counts in stages.items() if "clean" in counts]
+    tables += [funnel_table(funnel) for funnel in funnels if funnel.left_out]
     return Chapter(
         id="funnel",
         title="From prompts to pairs",
@@ -113,28 +121,24 @@ def _tries(construct: Json) -> DataTable:
     return DataTable(head, cells, "Tries of two answers, by principle", is_open=True)
 
 
-def _cleaned(stage: str, counts: Json) -> DataTable:
-    """What cleaning left out, reason by reason, and how many were left after each."""
-    left = counts["in"]
-    rows = [("before", "", f"{left:,}")]
-    for reason, count in counts["left out"].items():
-        left -= count
-        rows.append((str(reason), f"{count:,}", f"{left:,}"))
-    what = "prompts" if stage == "inputs" else "pairs"
-    return DataTable((what, "left out", "left"), rows, f"Cleaning of {what}")
+def _parts(done: int, begun: int) -> dict[str, float]:
+    return {"done": done, "left out": begun - done} if begun > done else {"done": done}
 
 
-def _kept(critique: Json) -> Chapter | None:
+def _kept(critique: Result) -> Chapter | None:
     """How many drafts and revisions keep the principles that code can check."""
+    checked: dict[str, dict[str, int]] = {}
+    for figure in critique.figures:
+        if figure.name in ("kept", "broken") and set(figure.of) == {"principle", "answers"}:
+            kinds = checked.setdefault(figure.of["principle"], {})
+            kinds[figure.of["answers"]] = kinds.get(figure.of["answers"], 0) + cast(int, figure.value)
     rows = []
-    for principle, of_principle in critique.get("principles kept", {}).items():
-        kinds = {kind: counts for kind, counts in of_principle.items() if kind != "reason"}
-        checked = {kind: counts.get("kept", 0) + counts.get("broken", 0) for kind, counts in kinds.items()}
-        n = ", ".join(f"{count:,} {kind}" for kind, count in checked.items() if count)
-        for kind, count in checked.items():
-            if count:
-                share = Estimate(kinds[kind].get("kept", 0) / count, float("nan"), float("nan"), count, count)
-                rows.append(IntervalRow(f"{principle} (n = {n})", share, kind))
+    for principle, kinds in checked.items():
+        n = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+        for kind, count in kinds.items():
+            kept = critique.count("kept", principle=principle, answers=kind)
+            share = Estimate(kept / count, math.nan, math.nan, count, count)
+            rows.append(IntervalRow(f"{principle} (n = {n})", share, kind))
     if not rows:
         return None
     plot = Intervals(title="Answers that keep the principle, by its check", rows=rows, limits=PERCENT)
@@ -319,12 +323,13 @@ def _calls(spending: Json) -> Chapter | None:
     plots: list[Plot] = [
         Bars(
             title="Calls by stage and model",
-            rows=[(label, {"": row["replies"]}) for label, row in zip(labels, given, strict=True)],
+            rows=[(label, {"calls": row["replies"]}) for label, row in zip(labels, given, strict=True)],
+            what="stage and model",
         )
     ]
     if spending["total"]["usd"]:
-        rows = [(label, {"": row["usd"]}) for label, row in zip(labels, given, strict=True)]
-        plots.append(Bars(title="Cost by stage and model", rows=rows, form=",.4f", unit=" USD"))
+        rows = [(label, {"cost": row["usd"]}) for label, row in zip(labels, given, strict=True)]
+        plots.append(Bars(title="Cost by stage and model", rows=rows, what="stage and model", form=",.4f", unit=" USD"))
     head = ("stage", "model", "calls", "input tokens", "cached", "output tokens", "USD", "attempts lost")
     numbers = ("replies", "input_tokens", "cached_tokens", "output_tokens")
     table = [
@@ -347,11 +352,13 @@ def _calls(spending: Json) -> Chapter | None:
     return Chapter(id="calls", title="Calls and cost", says=says, plots=plots, tables=tables, notes=notes)
 
 
-def _lines(summary: Json) -> Chapter | None:
-    """Every count of every stage, in the words of the summary."""
-    tables = [
-        DataTable(("",), [(line,) for line in (*lines, *summary.get("texts", {}).get(stage, ())) if line], stage)
-        for stage, lines in summary.get("lines", {}).items()
-    ]
-    says = "What each stage counted, line by line, as in summary.md."
+def _lines(summary: Summary) -> Chapter | None:
+    """Everything that each stage has found out, as in the summary."""
+    tables: list[DataTable] = []
+    for stage, result in summary.stages.items():
+        if lines := [*summary.lines.get(stage, ()), *summary.texts.get(stage, ())]:
+            tables.append(DataTable(("",), [(line,) for line in lines if line], stage))
+        else:
+            tables += page_tables(result, stage)
+    says = "What each stage counted, as in summary.md."
     return Chapter(id="lines", title="All counts by stage", says=says, tables=tables) if tables else None

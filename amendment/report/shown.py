@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from amendment.report.render import markdown
+from amendment.results import Result
 from amendment.text import cell, plain, table
 
 WHOLE_NOTE = 2000
@@ -48,6 +50,8 @@ def count_lines(counts: Mapping[str, Any], special: Mapping[str, Lines] = {}) ->
             lines += special[name](value)
         elif name == "machine":
             continue
+        elif name == "result":
+            lines += markdown(Result.from_json(value))
         elif name == "notes":
             lines += [f"- note: {plain(note, longest=WHOLE_NOTE)}" for note in value]
         elif isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value):

@@ -16,6 +16,8 @@ from amendment.data.store import Workspace
 from amendment.errors import ConfigError, LedgerError
 from amendment.files import file_hash, write_json
 from amendment.hashing import content_id
+from amendment.plugins import source_key
+from amendment.results import Result
 from amendment.stages import stages_of
 from amendment.stages.contract import Context, Stage, StageResult
 from amendment.stages.passes import one_pass
@@ -23,7 +25,7 @@ from amendment.yamlfile import did_you_mean
 
 HISTORY = "history.json"
 """The file in a model's folder that no later stage reads."""
-STAGE_FORMAT = 9
+STAGE_FORMAT = 10
 """Raised when what stages write changes, so that older artefacts are made again."""
 
 
@@ -54,7 +56,10 @@ def assemble(context: Context) -> list[RunStage]:
     Looks at every file that the run file names: once for a run, not once for a question about it.
     """
     stages = in_order(stages_of(context.config))
-    return [RunStage(stage, context, {"seed": context.config.seed, **stage.key(context)}) for stage in stages]
+    return [
+        RunStage(stage, context, {"seed": context.config.seed, **stage.key(context), **source_key(type(stage))})
+        for stage in stages
+    ]
 
 
 class RunFolder(Workspace):
@@ -120,7 +125,8 @@ class RunFolder(Workspace):
         """
         self.check_inputs(stage)
         artefacts = {name: [self._stamp(name), self._content(name)] for name in made.artefacts}
-        note = {"format": STAGE_FORMAT, "key": self.key(stage), "artefacts": artefacts, "counts": made.counts}
+        found = {"result": made.result.to_json()} if isinstance(made.result, Result) else {"counts": made.result}
+        note = {"format": STAGE_FORMAT, "key": self.key(stage), "artefacts": artefacts, **found}
         write_json(self.folder / "stages" / f"{stage.name}.json", note)
 
     def _files(self, artefact: str) -> list[Path]:

@@ -21,6 +21,8 @@ from amendment.llm.trust import Trust
 from amendment.publishing.manifest import write_manifest
 from amendment.report import PairView, PromptStory, Records, RunReader, VerdictView, write_report
 from amendment.report.page import REPORT
+from amendment.results import Result as Found
+from amendment.results import Summary
 from amendment.run.changes import given_in, with_kept_defaults
 from amendment.run.checks import LoadedRun, check_run_file, load_run_file, load_run_settings
 from amendment.run.context import Patience, RunContext
@@ -60,6 +62,11 @@ class Result:
 
     def __repr__(self) -> str:
         return f"<Result in {self.folder}: {', '.join(self.ran) or 'nothing'} made now, {self.sent:,} calls>"
+
+    @property
+    def results(self) -> Mapping[str, Found]:
+        """What the stages that are done have found out, by name."""
+        return Summary.from_json(self.summary).stages
 
     @property
     def dataset(self) -> DatasetDict:

@@ -16,11 +16,11 @@ from amendment.keys import redact
 from amendment.llm.ledger import is_held
 from amendment.llm.ledger_reading import SHARDS, Reader
 from amendment.report.reading import status_of
-from amendment.report.shown import counts_shown
+from amendment.report.render import terminal_line
 from amendment.run.engine import RunFolder
 from amendment.text import plain, visible
 
-KILLED = "its process ended without a message, as after kill -9, a power failure, or on a completely full disk"
+KILLED = "the last run was killed (kill -9, power failure or full disk)"
 LONGEST = 500
 """Characters of the reason for which a start ended."""
 
@@ -94,8 +94,10 @@ def _damage(folder: Path) -> str | None:
 
 def _counts(folder: Path, stage: str) -> dict[str, Any]:
     """Numbers, the outcome of the gate, and what ended a training."""
-    note = RunFolder(folder).note(stage)
-    counts = note["counts"] if note and isinstance(note["counts"], dict) else {}
+    note = RunFolder(folder).note(stage) or {}
+    if "result" in note:
+        return RunFolder(folder).result(stage).totals
+    counts = note.get("counts", {})
     shown = {name: value for name, value in counts.items() if name == "gate" or isinstance(value, int | float)}
     endings = {name: value["ending"] for name, value in counts.items() if isinstance(value, dict) and "ending" in value}
     return {**shown, **endings}
@@ -108,7 +110,7 @@ def status_lines(status: dict[str, Any]) -> list[str]:
         state = "to do (out of date)" if name in status.get("out of date", ()) else "to do"
         state = "done" if name in status["done"] else state
         state = "running" if name in str(status["running"]).split(", ") else state
-        counts = counts_shown(status["counts"].get(name, {}))
+        counts = terminal_line(status["counts"].get(name, {}))
         lines.append(f"  {name:{width}} {state:8} {counts}".rstrip())
     if status.get("paid"):
         paid = status["paid"]
@@ -117,7 +119,8 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     if status.get("unanswered") and not status["running"]:
         lines.append(f"{status['unanswered']:,} calls may have been sent without a reply being stored")
     if status.get("ended") and status["ended"] != status.get("labels"):
-        lines.append(f"the last start ended: {plain(str(status['ended']), longest=LONGEST)}")
+        ended = plain(str(status["ended"]), longest=LONGEST)
+        lines.append(ended if ended == KILLED else f"the last start ended: {ended}")
     if status.get("labels"):
         lines.append(plain(str(status["labels"]), longest=LONGEST))
     following = [name for name in status["stages"] if name not in status["done"]]

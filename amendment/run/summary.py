@@ -11,18 +11,18 @@ from amendment import __version__
 from amendment.files import read_json, write_json, write_text
 from amendment.llm.client import Calls
 from amendment.llm.ledger_reading import Reader
-from amendment.records import Outcome
+from amendment.preference.revisions import unchecked_note
+from amendment.preference.settings import JudgingConfig
 from amendment.report.before_use import harm_lines, pair_facts, too_few
+from amendment.report.render import markdown
+from amendment.results import SUMMARY, Result, Summary
 from amendment.run.engine import RunFolder, RunStage
 from amendment.run.runfile.config import RunFile
 from amendment.stages import stages_of
-from amendment.stages.contract import simulated_banner
+from amendment.stages.audit import simulated_banner
 from amendment.stages.kinship import kinship_warnings
-from amendment.stages.pairs import revision_counts
+from amendment.stages.tables import LOSSES
 from amendment.text import cell, plain, table
-
-LOSSES: tuple[Outcome, ...] = ("refused", "invalid", "failed", "pending")
-"""Endings without a result."""
 
 
 def write_summary(
@@ -36,94 +36,108 @@ def write_summary(
     """
     notes = {stage.name: note for stage in stages if (note := workspace.note(stage.name))}
     up_to_date = workspace.up_to_date(stages)
-    counts = {name: {**notes[name]["counts"], **revision_counts(config, name)} for name in up_to_date}
-    pairs = pair_facts(workspace.folder, counts)
+    results = {name: workspace.result(name) for name in up_to_date}
+    if "critique" in results:
+        results["critique"] += Result(
+            notes=unchecked_note(config.candidates, is_judged=bool(config.part(JudgingConfig)))
+        )
+    counts = {name: notes[name]["counts"] for name in up_to_date if "counts" in notes[name]}
+    pairs = pair_facts(workspace.folder, up_to_date)
     decides = not pairs.decided_by or pairs.decided_by["judge"] > 0
-    warnings = [line for made in counts.values() for line in made.get("warnings", ())]
-    summary = {
-        "name": config.name,
-        "seed": config.seed,
-        "toolkit": __version__,
-        "simulated": simulated_banner(config),
-        "before use": [*harm_lines(counts.get("evaluate", {})), *too_few(pairs)],
-        "warnings": [*warnings, *kinship_warnings(config, decides=decides)],
-        "stages": counts,
-        "on card": [stage.name for stage in stages if stage.stage.is_on_card and stage.name in counts],
-        "models": {
-            stage.name: stage.stage.model_title for stage in stages if stage.stage.model_title and stage.name in counts
-        },
-        "lines": {stage.name: stage.stage.lines(counts[stage.name]) for stage in stages if stage.name in counts},
-        "texts": {stage.name: stage.stage.texts(workspace.folder) for stage in stages if stage.name in counts},
-        "missing": [stage.name for stage in stages if stage.name not in up_to_date],
-        "out of date": [name for name in notes if name not in up_to_date],
-    }
-    write_json(workspace.folder / "summary.json", summary)
+    warnings = [warning for result in results.values() for warning in result.warnings]
+    done = [stage for stage in stages if stage.name in results]
+    own_words = [stage for stage in done if stage.name in counts]
+    summary = Summary(
+        name=config.name,
+        seed=config.seed,
+        toolkit=__version__,
+        simulated=simulated_banner(config),
+        before_use=(*harm_lines(counts.get("evaluate", {})), *too_few(pairs)),
+        warnings=(*warnings, *kinship_warnings(config, decides=decides)),
+        stages=results,
+        on_card=tuple(stage.name for stage in done if stage.stage.is_on_card),
+        models={stage.name: stage.stage.model_title for stage in done if stage.stage.model_title},
+        missing=tuple(stage.name for stage in stages if stage.name not in up_to_date),
+        out_of_date=tuple(name for name in notes if name not in up_to_date),
+        lines={stage.name: tuple(stage.stage.lines(counts[stage.name])) for stage in own_words},
+        texts={stage.name: tuple(stage.stage.texts(workspace.folder)) for stage in own_words},
+    )
+    content = summary.to_json()
+    content["stages"] |= counts
+    write_json(workspace.folder / SUMMARY, content)
     spent = spending_lines(over_all_starts(spending))
     page = [*_page(config, summary), *(["## calls", "", *spent, ""] if spent else [])]
     write_text(workspace.folder / "summary.md", "\n".join(page))
-    return summary
+    return content
 
 
-def headline(config: RunFile, summary: Mapping[str, Any]) -> list[str]:
+def headline(config: RunFile, summary: Summary) -> list[str]:
     """The lines that the command prints at the end: the banner if there is one, and the lines of the stages of the
     greatest weight: the evaluation, or judges, dataset and trainings, or else the last stage."""
-    stages: Mapping[str, Any] = summary["stages"]
-    weights = {stage.name: stage.weight for stage in stages_of(config) if stage.name in stages}
+    weights = {stage.name: stage.weight for stage in stages_of(config) if stage.name in summary.stages}
     most = max(weights.values(), default=0)
-    shown = [name for name, weight in weights.items() if weight == most] if most else list(stages)[-1:]
+    shown = [name for name, weight in weights.items() if weight == most] if most else list(summary.stages)[-1:]
     return [*_head(summary), *(line for name in shown for line in _section(summary, name))]
 
 
-def _head(summary: Mapping[str, Any]) -> list[str]:
+def _head(summary: Summary) -> list[str]:
     """The banner, warnings, and what gates say."""
-    stages: Mapping[str, Any] = summary["stages"]
-    lines = [f"# {summary['name']}", ""]
-    if summary["simulated"]:
-        lines += [f"> {summary['simulated']}", ""]
-    if facts := summary["before use"]:
-        lines += ["Before you use this:", "", *(f"- {fact}" for fact in facts), ""]
-    lines += [line for warning in summary["warnings"] for line in (f"> {warning}", "")]
-    lines += _people(stages.get("audit", {}))
-    for name, counts in stages.items():
-        if failed := counts.get("failed gates"):
+    lines = [f"# {summary.name}", ""]
+    if summary.simulated:
+        lines += [f"> {summary.simulated}", ""]
+    if summary.before_use:
+        lines += ["Before you use this:", "", *(f"- {fact}" for fact in summary.before_use), ""]
+    lines += [line for warning in summary.warnings for line in (f"> {warning}", "")]
+    lines += _people(summary.of("audit"))
+    for name, result in summary.stages.items():
+        if failed := result.figure("failed_gates"):
             where = "certificate.md" if name == "audit" else f"see {name}"
-            lines += [f"Gates that failed: {plain(failed, longest=2000)} ({where}).", ""]
+            lines += [f"Gates that failed: {plain(str(failed.value), longest=2000)} ({where}).", ""]
     return lines
 
 
-def _section(summary: Mapping[str, Any], name: str) -> list[str]:
-    texts = summary["texts"][name]
-    return [f"## {name}", "", *summary["lines"][name], *(["", *texts] if texts else []), ""]
+def _section(summary: Summary, name: str) -> list[str]:
+    if name not in summary.lines:
+        return [f"## {name}", "", *markdown(summary.stages[name]), ""]
+    texts = summary.texts[name]
+    return [f"## {name}", "", *summary.lines[name], *(["", *texts] if texts else []), ""]
 
 
-def loss_lines(stages: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Lines on the endings of each stage that has items without a result; `stages` are the counts by stage."""
+def loss_lines(results: Mapping[str, Result]) -> list[str]:
+    """Lines on the endings of each stage that has items without a result."""
     lines = []
-    for name, counts in stages.items():
-        if "done" in counts and any(counts.get(outcome) for outcome in LOSSES):
-            ended = ", ".join(f"{counts.get(outcome, 0):,} {outcome}" for outcome in ("done", *LOSSES))
+    for name, result in results.items():
+        for funnel in result.funnels:
+            lost = {ending: count for ending, count in funnel.left_out.items() if ending in LOSSES}
+            if lost:
+                ended = ", ".join(f"{count:,} {ending}" for ending, count in {"done": funnel.remained, **lost}.items())
+                where = f"for reasons, see the table of endings under {plain(name)}/"
+                lines.append(f"{plain(name)}: {plain(funnel.what)}: {ended}; {where}")
+        ended_so = {ending: result.count(ending) for ending in ("done", *LOSSES) if result.count(ending)}
+        if "done" in ended_so and len(ended_so) > 1:
+            ended = ", ".join(f"{count:,} {ending}" for ending, count in ended_so.items())
             lines.append(f"{plain(name)}: {ended}; for reasons, see the table of endings under {plain(name)}/")
-        if unread := counts.get("invalid verdicts"):
-            of_all = f"{unread:,} of {counts['verdicts']:,} verdicts could not be read and decide nothing"
+        if unread := result.count("invalid_verdicts"):
+            of_all = f"{unread:,} of {result.count('verdicts'):,} verdicts could not be read and decide nothing"
             lines.append(f"{plain(name)}: {of_all}; see the table of verdicts under {plain(name)}/")
     return lines
 
 
-def _people(audit: Mapping[str, Any]) -> list[str]:
+def _people(audit: Result) -> list[str]:
     """The result of a spot check, in a line."""
-    if "gate" not in audit:
+    gate, agreed = audit.figure("gate"), audit.figure("the_judge_s_labels_agree_with_people")
+    if gate is None:
         return []
-    agreed = audit.get("the judge's labels agree with people")
-    agreement = f"the judge's labels agree with people in {agreed:.1%}; " if agreed is not None else ""
-    return [f"People: {agreement}gate before training {audit['gate']} (certificate.md).", ""]
+    agreement = f"the judge's labels agree with people in {agreed.value:.1%}; " if agreed else ""
+    return [f"People: {agreement}gate before training {gate.value} (certificate.md).", ""]
 
 
-def _page(config: RunFile, summary: Mapping[str, Any]) -> list[str]:
+def _page(config: RunFile, summary: Summary) -> list[str]:
     """All stages, those that tell most of the run first."""
     weights = {stage.name: stage.weight for stage in stages_of(config)}
-    names = sorted(summary["stages"], key=lambda name: weights[name] < 2)
+    names = sorted(summary.stages, key=lambda name: weights[name] < 2)
     lines = [line for name in names for line in _section(summary, name)]
-    named = [f"{name} (out of date)" if name in summary["out of date"] else name for name in summary["missing"]]
+    named = [f"{name} (out of date)" if name in summary.out_of_date else name for name in summary.missing]
     return [*_head(summary), *lines, *([f"Not done yet: {', '.join(named)}", ""] if named else [])]
 
 

@@ -45,16 +45,18 @@ from amendment.curation.construction import Contrast
 from amendment.data.pseudonyms import Outgoing, Pseudonyms
 from amendment.data.replies import MOST_UNREAD
 from amendment.data.source_rows import fact_name, source_state
-from amendment.data.sources import Source
+from amendment.data.sources import LilliputPrompts, Source
 from amendment.data.store import Workspace
 from amendment.data.verdict_files import Required
 from amendment.errors import ConfigError
+from amendment.evaluation.settings import EvaluateConfig
 from amendment.files import read_json, write_json, write_text
 from amendment.llm.ledger_reading import Reader
 from amendment.preference.checked import check_lines
 from amendment.preference.settings import REPORT, JudgingConfig
 from amendment.records import LABELLERS, Candidate, Prompt, Verdict
-from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, dump, simulated_banner
+from amendment.simulator import banner
+from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, dump, is_lilliput
 from amendment.stages.inputs import files_read
 from amendment.stages.tables import Role, RunTables
 from amendment.statistics.intervals import json_values
@@ -403,7 +405,7 @@ def _write(
     gates = gates_of(people, certificate) if people else ()
     certificate = replace(certificate, conclusions=refused(certificate.conclusions, gates))
     probed, variants = probe_report(probes), variant_agreements(probes)
-    banner, files = simulated_banner(settings), list(dict.fromkeys(inputs.files))
+    simulated, files = simulated_banner(settings), list(dict.fromkeys(inputs.files))
     parts = {
         "probes": probes and probe_json(probed, variants),
         **(certificate_part(people, gates) if people else {}),
@@ -416,7 +418,7 @@ def _write(
     document: dict[str, Any] = {
         **certificate.to_json(),
         "toolkit": __version__,
-        "simulated": banner,
+        "simulated": simulated,
         **_what_was_read(inputs),
         **{name: part for name, part in parts.items() if part},
     }
@@ -448,11 +450,29 @@ def _write(
                 else []
             ),
         ),
-        notes=[*([f"> {banner}"] if banner else []), *(f"> {line[0].upper()}{line[1:]}." for line in inputs.warnings)],
+        notes=[
+            *([f"> {simulated}"] if simulated else []),
+            *(f"> {line[0].upper()}{line[1:]}." for line in inputs.warnings),
+        ],
         gate=[section._replace(notes=()) for section in gate],
         more=more,
     )
     return Audited(certificate, *_save(folder, document, lines))
+
+
+def simulated_banner(settings: RunSettings) -> str | None:
+    """Say which parts of a run come from the simulated world: prompts, models and people. None: none of them."""
+    parts = []
+    if any(isinstance(source, LilliputPrompts) for source in settings.prompts):
+        parts.append("all prompts" if is_lilliput(settings) else "some prompts")
+    if models := [name for name, spec in settings.models.items() if spec.provider == "simulated"]:
+        parts.append(f"all replies of {', '.join(models)}")
+    check, evaluation = settings.part(SpotCheckSettings), settings.part(EvaluateConfig)
+    people = {part.people for part in (check, evaluation and evaluation.people) if part}
+    if "simulated" in people:
+        parts.append("some human labels" if "page" in people else "all human labels")
+    others = "; human labels are by people" if people == {"page"} else ""
+    return banner(" and ".join(parts), others) if parts else None
 
 
 def _often_unread(inputs: AuditInputs) -> tuple[str, ...]:

@@ -16,10 +16,10 @@ from amendment.data.sources import ModelSource, have_known_answers
 from amendment.llm.concurrency import Tally, flow
 from amendment.llm.model import Model
 from amendment.preference.draws import Draw, Drawn, draw_answer, hinted
-from amendment.preference.kept_principles import KeptAnswers, kept_lines
+from amendment.preference.kept_principles import KeptAnswers
 from amendment.preference.verified import DECISIVE, Proof, Verifier
 from amendment.records import Candidate, Prompt
-from amendment.report.shown import count_lines
+from amendment.results import Result, counted
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
@@ -82,9 +82,6 @@ class CandidatesStage(Stage):
                 missing = "a hint is the known answer of a prompt, and no prompt has one"
                 yield (self.name, index, "hint"), f"{missing}; name the column with it as answer_column under prompts"
 
-    def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        return count_lines(counts, {"principles kept": kept_lines})
-
     @property
     def is_streamed(self) -> bool:
         return not self._waits
@@ -98,7 +95,7 @@ class CandidatesStage(Stage):
 
 
 class _Answers:
-    """The stage's tables and counts."""
+    """The stage's tables and figures."""
 
     def __init__(self, context: Context) -> None:
         self._kept = KeptAnswers(context.constitutions)
@@ -114,10 +111,9 @@ class _Answers:
             self._kept.add(drawn.draw.prompt, answer, f"answers of {model}")
 
     def close(self) -> StageResult:
-        counts: dict[str, Any] = self.tables.close()
-        kept = self._kept.to_json()
-        counts = {**counts, "truncated": self._truncated, **({"principles kept": kept} if kept else {})}
-        return StageResult(self.tables.artefacts, counts)
+        self.tables.close()
+        drawn = Result(figures=counted(truncated=self._truncated), funnels=(self.tables.funnel("sampled answers"),))
+        return StageResult(self.tables.artefacts, drawn + self._kept.result())
 
 
 class _CandidatesStep(Step):

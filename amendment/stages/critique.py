@@ -9,11 +9,16 @@ from typing import Any
 from amendment.critique import Chain, run_chain
 from amendment.critique.chain import CritiqueConfig
 from amendment.data.sources import ChainSource
-from amendment.preference.kept_principles import KeptAnswers, kept_lines
+from amendment.preference.kept_principles import KeptAnswers
 from amendment.records import Candidate, Critique, Prompt
-from amendment.report.shown import count_lines
+from amendment.results import Result, by_label, counted
 from amendment.stages.contract import Ask, Context, Item, RunSettings, Stage, StageResult, Step, constitution_key, dump
 from amendment.stages.tables import Role, Tables
+
+MOSTLY_COPIES = (
+    "most revisions are copies: take a larger model, try `layout: tags` in the entry of a server, or draw pairs by "
+    "contrast prompts (`construct`)"
+)
 
 
 class CritiqueStage(Stage):
@@ -41,15 +46,6 @@ class CritiqueStage(Stage):
 
     def asks(self) -> Iterator[Ask]:
         yield Ask(("critique", "model"), self.config.model, "revise", take=self.config.take)
-
-    def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        lines = count_lines(counts, {"principles kept": kept_lines})
-        if sum(counts.get("copies", {}).values()) > counts["revisions"]:
-            lines.append(
-                "- most revisions are copies: take a larger model, try `layout: tags` in the entry of a server, "
-                "or draw pairs by contrast prompts (`construct`)"
-            )
-        return lines
 
     def begin(self, context: Context) -> _Chains:
         return _Chains(context, self.config)
@@ -91,12 +87,12 @@ class _Chains(Step):
         self._counts["truncated"] += sum(candidate.is_truncated for candidate in chain.candidates)
 
     def close(self) -> StageResult:
-        counts = {
-            **self.tables.close(),
-            "drafts": self._counts["draft"],
-            "revisions": self._counts["revision"],
-            "truncated": self._counts["truncated"],
-            **({"copies": dict(sorted(self._copies.items()))} if self._copies else {}),
-            **({"principles kept": kept} if (kept := self._kept.to_json()) else {}),
-        }
-        return StageResult(self.tables.artefacts, counts)
+        self.tables.close()
+        counts = self._counts
+        sizes = counted(drafts=counts["draft"], revisions=counts["revision"], truncated=counts["truncated"])
+        chains = Result(
+            figures=(*sizes, *by_label("copies", "of", dict(sorted(self._copies.items())))),
+            funnels=(self.tables.funnel("critique chains"),),
+            notes=(MOSTLY_COPIES,) if self._copies.total() > counts["revision"] else (),
+        )
+        return StageResult(self.tables.artefacts, chains + self._kept.result())

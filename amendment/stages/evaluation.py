@@ -33,7 +33,7 @@ from amendment.preference.draws import Draw, Drawn, draw_answer, every_draw
 from amendment.records import Candidate, Preference, Prompt, text_of
 from amendment.reward_model.measuring import score_pairs
 from amendment.reward_model.settings import RewardModelConfig
-from amendment.simulator import ATTRIBUTES, BANNER, Truth, knows, truth
+from amendment.simulator import ATTRIBUTES, Truth, banner, knows, truth
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
@@ -213,7 +213,11 @@ class EvaluateStage(Stage):
         counts["answers"] = {name: _answer_counts(name, of_policy) for name, of_policy in drawn.items()}
         answers = {name: of_policy[: len(draws)] for name, of_policy in drawn.items()}
         if draws and all(draw.prompt.source == "lilliput" for draw in draws):
-            counts |= {"simulated": BANNER, **_against_truth(answers), **_reward_against_truth(context)}
+            counts |= {
+                "simulated": banner("all prompts"),
+                **_against_truth(answers),
+                **_reward_against_truth(context),
+            }
         artefacts, checks = [], list[PolicyCheck]()
         if config.judge:
             compared = compare_policies(context, config.judge, config.matchups, answers)

@@ -29,6 +29,7 @@ from amendment.keys import key_variables, run_scanner
 from amendment.llm.model import Ending, Model, Unusable, ending_of, usable
 from amendment.records import Message, Part, Prompt, PromptOrigin, text_of
 from amendment.report.shown import count_lines
+from amendment.results import SUMMARY
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
@@ -108,7 +109,7 @@ class GenerateStage(Stage):
         for part in self.parts:
             key |= context.model_key(part.model)
             if part.aim:
-                summary = context.base / part.aim / "summary.json"
+                summary = context.base / part.aim / SUMMARY
                 key |= {
                     f"aim {part.aim}": file_hash(summary) if summary.is_file() else "absent",
                     **constitution_key(context),

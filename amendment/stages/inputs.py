@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from amendment.constitutions.proof import LANGUAGES
 from amendment.constitutions.proof import missing as missing_for
 from amendment.critique.chain import CritiqueConfig
-from amendment.curation.funnel import DROPPED, Cleaning, clean_key, funnel_lines, read_overlap
+from amendment.curation.funnel import DROPPED, Cleaning, clean_key, read_overlap
 from amendment.curation.settings import DatasetConfig
 from amendment.data.inputs import StreamedInputs, read_into
 from amendment.data.source_rows import FileFacts, source_state
@@ -23,13 +21,11 @@ from amendment.libraries import missing
 from amendment.preference.aggregate import majorities
 from amendment.preference.pairs import held_out
 from amendment.records import Candidate, Judgement, Prompt, Verdict
-from amendment.report.shown import count_lines
+from amendment.results import Figure, Funnel, Result, Table, by_label, counted
 from amendment.stages.contract import ConfigProblem, ConfigWarning, Context, RunSettings, Stage, StageResult, dump
 from amendment.stages.tables import Role
 
-SOURCE = "source "
-"""Begins the counts that tell what was read."""
-_NUMBERED = re.compile(r" \(\d+\)$")
+SOURCES = "Files and datasets that were read"
 
 
 class InputsStage(Stage):
@@ -117,40 +113,29 @@ class InputsStage(Stage):
         workspace.write("inputs/judgements", Judgement, judgements)
         if self.settings.verdicts:
             workspace.write(ITEMS, Item, inputs.items)
-        counts: dict[str, Any] = {"prompts": len(inputs.places), "held-out prompts": len(test), **inputs.counts}
-        if judgements:
-            counts |= {"comparisons": len(judgements), "verdicts": len(inputs.verdicts)}
-        counts |= inputs.other_licenses()
-        repeated = inputs.counts["duplicate prompts"]
-        _, cleaned = cleaning.finish(workspace, self.name, {"repeated": repeated} if repeated else {})
+        _, cleaned = cleaning.finish(workspace, self.name)
         if not inputs.places and (reasons := cleaning.left_out.most_common()):
             shown = ", ".join(f"{count:,} {reason}" for reason, count in reasons)
             raise AmendmentError(
                 f"inputs: clean left out every prompt ({shown}); relax the settings under clean, first for: "
                 f"{reasons[0][0]}. {self.name}/{DROPPED}.parquet lists the prompts"
             )
-        counts |= cleaned | _sources(facts for _, facts in inputs.files)
-        return StageResult(self.writes, counts)
-
-    def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        return count_lines(counts, {"clean": partial(funnel_lines, what="prompts")})
-
-
-def _sources(files: Iterable[FileFacts]) -> dict[str, dict[str, int | str]]:
-    """What was read, by name; a repeated name is numbered."""
-    sources: dict[str, dict[str, int | str]] = {}
-    for facts in dict.fromkeys(files):
-        name = f"{SOURCE}{facts.name}"
-        sources[name if name not in sources else f"{name} ({len(sources) + 1})"] = facts.to_json()
-    return sources
+        repeated = inputs.counts.pop("duplicate prompts", 0)
+        figures = [*counted(held_out_prompts=len(test)), *by_label("read", "what", inputs.counts)]
+        if judgements:
+            figures += counted(comparisons=len(judgements), verdicts=len(inputs.verdicts))
+        for license, count in inputs.further_licenses().items():
+            figures.append(Figure(name="under_a_further_license", value=count, of=license._asdict()))
+        left_out = {**({"repeated": repeated} if repeated else {}), **cleaning.left_out}
+        read = len(inputs.places) + sum(left_out.values())
+        funnel = Funnel(what="prompts", came_in=read, left_out=left_out, remained=len(inputs.places))
+        facts = dict.fromkeys(facts for _, facts in inputs.files)
+        sources = Table(title=SOURCES, head=FileFacts._fields, rows=tuple(map(tuple, facts)))
+        found = Result(figures=tuple(figures), funnels=(funnel,), tables=(sources,) if facts else ())
+        return StageResult(self.writes, found + cleaned)
 
 
 def files_read(workspace: Workspace) -> list[FileFacts]:
-    """The facts of all files that the stage has read, without the number of a repeated name."""
-    note = workspace.note("inputs")
-    counts = note["counts"] if note else {}
-    facts = {key.removeprefix(SOURCE): value for key, value in counts.items() if key.startswith(SOURCE)}
-    return [
-        FileFacts(_NUMBERED.sub("", name), fact["rows"], *map(fact.get, ("sha256", "commit", "license", "encoding")))
-        for name, fact in facts.items()
-    ]
+    """The facts of all files that the stage has read."""
+    sources = workspace.result("inputs").table(SOURCES)
+    return [FileFacts(*cast(Any, row)) for row in sources.rows] if sources else []

@@ -14,7 +14,8 @@ from typing import Any, Self
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, Paused
 from amendment.llm.model import Ending
-from amendment.records import ItemEnding, Record
+from amendment.records import ItemEnding, Outcome, Record
+from amendment.results import Funnel
 
 
 class Role(StrEnum):
@@ -63,6 +64,8 @@ PROMPTS = ("inputs/prompts", "inputs/split")
 """The tables of the run's prompts, and of which of them are held out."""
 
 
+LOSSES: tuple[Outcome, ...] = ("refused", "invalid", "failed", "pending")
+"""Endings without a result."""
 REASONS = 1000
 """The number of different reasons that are counted; later ones are left out."""
 
@@ -108,6 +111,11 @@ class Tables:
         if ending.reason and (ending.reason in reasons or len(reasons) < REASONS):
             reasons[ending.reason] += 1
         self._add["endings"](ItemEnding(item_id=item, outcome=ending.outcome, reason=ending.reason))
+
+    def funnel(self, what: str) -> Funnel:
+        """How many items were begun, how many are done, and how the others ended."""
+        lost = {outcome: self._counts[outcome] for outcome in LOSSES if self._counts[outcome]}
+        return Funnel(what=what, came_in=self._counts.total(), left_out=lost, remained=self._counts["done"])
 
     def close(self, finish: Callable[[], None] | None = None) -> Counter[str]:
         """Put the tables in place and give the counts of endings. `finish` adds rows that had to wait for all items.

@@ -23,15 +23,14 @@ from amendment.data.sources import ModelSource, have_known_answers
 from amendment.errors import ConfigError
 from amendment.preference.checked import RATER
 from amendment.preference.draws import HINTED
-from amendment.preference.kept_principles import KeptAnswers, kept_lines
+from amendment.preference.kept_principles import KeptAnswers
 from amendment.preference.settings import JudgingConfig
 from amendment.preference.verified import ANSWERS, JUDGEMENTS, VerifiedAnswer, Verifier, passes_all, verifier_rules
 from amendment.records import Candidate, Comparison, ItemEnding, Judgement, Prompt, text_of
-from amendment.report.shown import count_lines, estimate_shown
+from amendment.results import Result, by_label, counted
 from amendment.sandbox import why_unavailable
 from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, rules_key
 from amendment.stages.tables import Role
-from amendment.text import plain
 
 NAME = "verify"
 
@@ -78,9 +77,6 @@ class VerifyStage(Stage):
             if verifier.kind == "tests" and (why := why_unavailable()):
                 yield (NAME, index), f"no program can be checked: {why}"
 
-    def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        return count_lines(counts, {"passed": kept_lines, "pass@k": _pass_lines})
-
     def make(self, context: Context) -> StageResult:
         settings, workspace = self.settings, context.workspace
         prompts, answers = context.prompts(), _by_prompt(context, self.tables.of(Role.ANSWERS))
@@ -104,17 +100,15 @@ class VerifyStage(Stage):
                 for row in chain.from_iterable(checked.values()):
                     add(row)
                 judgements += _pairs(prompt, different, outcomes, rules)
-        counts = {"answers": sum(map(len, answers.values())), "passed": kept.to_json()}
-        several = {model: by_prompt for model, by_prompt in passed.items() if min(map(len, by_prompt.values())) > 1}
-        if several:
-            counts["pass@k"] = {
-                model: {str(k): estimate.to_json() for k, estimate in pass_at_each_k(by_prompt).items()}
-                for model, by_prompt in several.items()
-            }
+        figures = [*counted(answers=sum(map(len, answers.values())))]
+        for model, by_prompt in passed.items():
+            if min(map(len, by_prompt.values())) > 1:
+                by_k = {str(k): estimate for k, estimate in pass_at_each_k(by_prompt).items()}
+                figures += by_label("pass_at_k", "k", by_k, "share", model=model)
         if self.makes_pairs:
             workspace.write(JUDGEMENTS, Judgement, judgements)
-            counts["pairs of an answer that passes and one that fails"] = len(judgements)
-        return StageResult(self.writes, counts)
+            figures += counted(pairs=len(judgements))
+        return StageResult(self.writes, Result(figures=tuple(figures)) + kept.result())
 
 
 def _by_prompt(context: Context, tables: Iterable[str]) -> dict[str, list[Candidate]]:
@@ -180,11 +174,3 @@ def _behaviour(prompt: Prompt, answer: Candidate, deciding: Sequence[Principle])
         return behaviour_of(text_of(answer.messages), cast(str, known[0]))
     except (IndexError, ValueError, ConfigError):  # no tests, none that can be read, no sandbox
         return answer.id
-
-
-def _pass_lines(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return [
-        f"- pass@{k} of {plain(model)}: {estimate_shown(estimate)}, {estimate['n']} prompts"
-        for model, by_k in models.items()
-        for k, estimate in by_k.items()
-    ]

@@ -4,6 +4,7 @@ Each in its module: weights of raters and strengths of answers (`logistic`), win
 (`length_control`).
 """
 
+from amendment.results import Estimate
 from amendment.statistics.agreement import (
     cohen_kappa,
     gwet_ac1,
@@ -11,7 +12,6 @@ from amendment.statistics.agreement import (
     krippendorff_alpha,
 )
 from amendment.statistics.intervals import (
-    Estimate,
     bounds,
     cautioned,
     clustered_mean,

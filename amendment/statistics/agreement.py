@@ -19,8 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from amendment.results import Estimate
 from amendment.statistics.beside import Beside, Shown, pairs_within, shown_mean
-from amendment.statistics.intervals import Codes, Estimate, Floats, codes_of
+from amendment.statistics.intervals import Codes, Floats, codes_of
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
 
 

@@ -21,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from amendment.statistics.intervals import FEWEST, FEWEST_ITEMS, Codes, Estimate, clustered_error, codes_of
+from amendment.results import Estimate
+from amendment.statistics.intervals import FEWEST, FEWEST_ITEMS, Codes, clustered_error, codes_of
 from amendment.statistics.shares import macro_share, share
 
 EPSILONS = (0.1, 0.15, 0.2)

@@ -20,7 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amendment.statistics.intervals import FEWEST_ITEMS, Codes, Estimate, Floats, clustered_error, json_values
+from amendment.results import Estimate
+from amendment.statistics.intervals import FEWEST_ITEMS, Codes, Floats, clustered_error, json_values
 
 FEWEST_TOGETHER = 5
 """Items from which two people weigh as much as any other two."""

@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amendment.errors import DataError
+from amendment.results import Estimate
 from amendment.statistics.calibrators import labelled
-from amendment.statistics.intervals import NO_VARIATION, Estimate, Floats, codes_of, json_values, layout
+from amendment.statistics.intervals import NO_VARIATION, Floats, codes_of, json_values, layout
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
 from amendment.statistics.sampling import UNEVEN, effective_rows
 from amendment.statistics.shares import by_clusters, wilson
@@ -77,7 +78,7 @@ class CalibrationReport:
     accuracy: Estimate
     """Share of the labels on the judge's side; ties, and pairs where the judge has no side, count half."""
     confidence: Estimate
-    """Mean of max(p, 1 - p). Above `accuracy`: surer than right."""
+    """Mean of max(p, 1 - p). Above `accuracy`: overconfident."""
     brier: Estimate
     log_loss: Estimate
     """Natural logarithm."""

@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from amendment.results import Estimate
+
 FEWEST, FEW = 5, 20
 """Clusters: without an interval below the first, with a note below the second, which asks for caution."""
 FEWEST_ITEMS = 30
@@ -30,34 +32,6 @@ NO_VARIATION = "no interval: no variation between clusters was seen"
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
-
-
-class Estimate(NamedTuple):
-    """A mean, its interval, and how much it rests on."""
-
-    value: float
-    """nan where there is no row."""
-    low: float
-    high: float
-    """nan, as `low`, where the data cannot tell how uncertain the value is."""
-    n: int
-    """Rows."""
-    clusters: int
-    method: str = ""
-    """How value and interval were computed, where more than one way is in use."""
-    note: str = ""
-    """What a reader must know before leaning on the interval: a fallback, too few clusters, why there is none."""
-
-    def within(self, least: float = -math.inf, most: float = math.inf) -> Estimate:
-        """The same estimate with its bounds cut at the ends of the figure's range; nan stays nan."""
-        return self._replace(low=max(self.low, float(least)), high=min(self.high, float(most)))
-
-    def to_json(self) -> dict[str, float | int | str | None]:
-        """JSON values: nan becomes null; `method` and `note` are left out where empty."""
-        bounds = {"value": self.value, "low": self.low, "high": self.high}
-        texts = {name: text for name, text in (("method", self.method), ("note", self.note)) if text}
-        numbers = {name: None if math.isnan(bound) else bound for name, bound in bounds.items()}
-        return {**numbers, "n": self.n, "clusters": self.clusters, **texts}
 
 
 def estimate(value: Any) -> Estimate | None:

@@ -27,7 +27,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amendment.statistics.intervals import Estimate, Floats, codes_of
+from amendment.results import Estimate
+from amendment.statistics.intervals import Floats, codes_of
 from amendment.statistics.logistic import sigmoid
 from amendment.statistics.resampling import Resampling, bootstrap, sums_by_cluster
 from amendment.statistics.shares import share

@@ -24,7 +24,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amendment.statistics.intervals import FEWEST, FEWEST_ITEMS, Estimate, Floats, cautioned, codes_of
+from amendment.results import Estimate
+from amendment.statistics.intervals import FEWEST, FEWEST_ITEMS, Floats, cautioned, codes_of
 from amendment.statistics.resampling import UNDEFINED, Resampling, quotient, redrawn, sums_by_cluster
 
 STEPS, NEAR = 200, 1e-5

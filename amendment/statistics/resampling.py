@@ -21,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amendment.statistics.intervals import FEWEST, NO_VARIATION, Estimate, Floats, cautioned, codes_of
+from amendment.results import Estimate
+from amendment.statistics.intervals import FEWEST, NO_VARIATION, Floats, cautioned, codes_of
 
 MOST = 4096
 """Clusters above which they are drawn in groups."""

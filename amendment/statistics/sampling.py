@@ -46,11 +46,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from amendment.errors import DataError
+from amendment.results import Estimate
 from amendment.statistics.intervals import (
     FEW,
     FEWEST,
     Codes,
-    Estimate,
     Floats,
     Layout,
     clustered_error,

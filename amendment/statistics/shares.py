@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from amendment.results import Estimate
 from amendment.statistics.intervals import (
     FEWEST,
-    Estimate,
     cautioned,
     checked,
     checked_level,

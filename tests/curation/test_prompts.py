@@ -22,6 +22,7 @@ from amendment.curation.prompts import (
     weakest_of,
 )
 from amendment.errors import ConfigError
+from amendment.results import SUMMARY_FORMAT
 
 
 def test_rouge_l_is_the_f1_of_the_longest_common_subsequence() -> None:
@@ -113,8 +114,15 @@ def test_seeds_cannot_leave_their_block_in_the_question() -> None:
 
 
 def saved(folder: Path, stages: dict[str, Any]) -> Path:
-    (folder / "summary.json").write_text(json.dumps({"stages": stages}))
+    head = {"format": SUMMARY_FORMAT, "name": "t", "seed": 0, "toolkit": "0"}
+    (folder / "summary.json").write_text(json.dumps({**head, "stages": stages}))
     return folder
+
+
+def checked(rule: str, kept: int, broken: int, **of: str) -> list[dict[str, Any]]:
+    """The figures of drafts that keep a principle or break it."""
+    about = {"principle": rule, "answers": "drafts", **of}
+    return [{"name": "kept", "value": kept, "of": about}, {"name": "broken", "value": broken, "of": about}]
 
 
 def test_the_weakest_principle_is_that_of_the_last_policy_or_else_of_the_drafts(tmp_path: Path) -> None:
@@ -122,8 +130,8 @@ def test_the_weakest_principle_is_that_of_the_last_policy_or_else_of_the_drafts(
         return {"policies": {"base": {"value": base, "n": 40}, "dpo": {"value": dpo, "n": 40}}}
 
     principles = {"r/a": kept(0.1, 0.9), "r/b": kept(0.8, 0.6), "r/c": {"not measured": "no judge"}, "r/d": kept(0, 0)}
-    drafts = {"r/a": {"drafts": {"kept": 3, "broken": 9}}, "r/b": {"drafts": {"kept": 9, "broken": 3}}}
-    scored = {"evaluate": {"scorecard": {"principles": principles}}, "critique": {"principles kept": drafts}}
+    drafts = {"figures": [*checked("r/a", 3, 9), *checked("r/b", 9, 3)]}
+    scored = {"evaluate": {"scorecard": {"principles": principles}}, "critique": drafts}
     weakest = weakest_of(saved(tmp_path, scored), ["r/a", "r/b", "r/c"])
     assert weakest == Weakest("r/b", None, 0.6, 40, "answers of dpo")
     drafted = {"critique": scored["critique"]}
@@ -132,20 +140,21 @@ def test_the_weakest_principle_is_that_of_the_last_policy_or_else_of_the_drafts(
         weakest_of(tmp_path, ["other/x"])
     with pytest.raises(ConfigError, match="measured no principle"):
         weakest_of(saved(tmp_path, {"critique": {}}), ["r/a"])
-    with pytest.raises(ConfigError, match="no summary of a finished run"):
-        weakest_of(saved(tmp_path, {"critique": {"principles kept": []}}), ["r/a"])
-    with pytest.raises(ConfigError, match="no summary of a finished run"):
+    with pytest.raises(ConfigError, match="not as a run writes it"):
+        weakest_of(saved(tmp_path, {"critique": {"figures": [{}]}}), ["r/a"])
+    with pytest.raises(ConfigError, match=r"summary\.json: not found"):
         weakest_of(tmp_path / "absent", ["r/a"])
 
 
 def drafts_of(folder: Path, **principles: dict[str, tuple[int, int]]) -> Path:
     """A run whose drafts in a category keep a principle so often, of so many."""
-    counts = {}
+    figures = []
     for name, by_category in principles.items():
-        categories = {where: {"kept": kept, "broken": n - kept} for where, (kept, n) in by_category.items()}
-        whole = {word: sum(of[word] for of in categories.values()) for word in ("kept", "broken")}
-        counts[f"r/{name}"] = {"drafts": {**whole, "categories": categories}}
-    return saved(folder, {"critique": {"principles kept": counts}})
+        kept, n = (sum(counts) for counts in zip(*by_category.values(), strict=True))
+        figures += checked(f"r/{name}", kept, n - kept)
+        for category, (kept, n) in by_category.items():
+            figures += checked(f"r/{name}", kept, n - kept, category=category)
+    return saved(folder, {"critique": {"figures": figures}})
 
 
 def test_a_category_is_weakest_where_few_answers_in_it_keep_a_principle(tmp_path: Path) -> None:

@@ -93,10 +93,11 @@ def test_a_hint_is_given_where_no_answer_passes_and_training_never_sees_it(tmp_p
     answers = read_records(result.folder / "candidates/candidates.parquet", Candidate)
     with_hint = [row for row in answers if row.origin.template == HINTED]
     assert len(with_hint) == 8 * 3
-    page = (result.folder / "summary.md").read_text()
-    assert "16 of 48 answers of one, 24 of 24 answers of one with a hint" in page
-    assert "- pass@1 of one: 0.333" in page  # 2 of 3 for half of the prompts
-    assert "- pass@2 of one: 0.500" in page
+    verify = result.results["verify"]
+    by_kind = [{figure.of["answers"]: figure.value for figure in verify.where(name)} for name in ("kept", "broken")]
+    assert by_kind == [{"answers of one": 16, "answers of one with a hint": 24}, {"answers of one": 32}]
+    shares = [verify.estimate("pass_at_k", model="one", k=k) for k in ("1", "2")]
+    assert [share and share.value for share in shares] == [pytest.approx(1 / 3), 0.5]  # 2 of 3 for half of the prompts
     loaded = load_run_file(tmp_path / "run.yaml")
     context = RunContext(loaded.config, tmp_path, RunFolder(result.folder), QuietProgress())
     rows = verified_rows(context, ["candidates/candidates", "inputs/candidates"])
@@ -131,9 +132,10 @@ def test_programs_that_fail_alike_make_one_pair(tmp_path: Path, server: Any) -> 
     row = {"prompt": "Write area(a, b).", "known": {"area(2, 3)": 6, "area(4, 1)": 4}}
     save(tmp_path / "p.jsonl", [row])
     result = run_of(tmp_path, served(PROGRAMS, server.url))(until="verify")
-    counts = result.summary["stages"]["verify"]
-    assert counts["pairs of an answer that passes and one that fails"] == 2, "of the sums only one, and the difference"
-    assert counts["passed"]["verify/tests"]["answers of one"] == {"broken": 3, "kept": 3}
+    verify = result.results["verify"]
+    assert verify.count("pairs") == 2, "of the sums only one, and the difference"
+    outcomes = [verify.count(name, principle="verify/tests", answers="answers of one") for name in ("kept", "broken")]
+    assert outcomes == [3, 3]
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,19 @@ def frozen_run(folder: Path) -> Content:
 def summary_of(folder: Path) -> Content:
     """Each stage's numbers, by the words that lead to them."""
     stages = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["stages"]
-    return {stage: dict(numbers_in(counts)) for stage, counts in stages.items()}
+    return {
+        stage: dict(numbers_of_result(found) if "figures" in found else numbers_in(found))
+        for stage, found in stages.items()
+    }
+
+
+def numbers_of_result(result: Content) -> Iterator[tuple[str, float]]:
+    for figure in result["figures"]:
+        yield from numbers_in(figure["value"], figure["name"].replace("_", " "), *figure["of"].values())
+    for funnel in result["funnels"]:
+        yield from numbers_in(funnel, funnel["what"])
+    for table in result["tables"]:
+        yield from numbers_in(table["rows"], table["title"])
 
 
 def numbers_in(value: Any, *words: str) -> Iterator[tuple[str, float]]:

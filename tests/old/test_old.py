@@ -70,13 +70,14 @@ def test_the_ledger_and_the_labels_go_on(old: Path) -> None:
 
 
 def test_the_folder_and_the_publication_can_be_looked_at(old: Path) -> None:
-    for command in (["status", "run"], ["show", "run"], ["show", "run", "1"], ["report", "run"], ["verify", "run"]):
+    for command in (["status", "run"], ["show", "run"], ["show", "run", "1"], ["verify", "run"]):
         words, folder = command, old / command[1]
         ended = amendment(words[0], folder, *words[2:])
         assert ended.code == 0, ended.said
     ended = amendment("verify", old / "publication")
     assert ended.code == 0, ended.said
-    assert (old / "run" / "report.html").is_file()
+    ended = amendment("report", old / "run")
+    assert (ended.code, "Run the run file again" in ended.said) == (2, True), ended.said
 
 
 def test_pairs_and_mix_read_a_dataset_without_newer_columns(old: Path) -> None:

@@ -231,9 +231,6 @@ def test_files_of_every_stage_are_shown_under_the_pseudonym_in_settings_and_coun
     prompts = [{"dataset": "org/anna-berg"}, {"path": "person-1/x.csv"}]  # everybody knows a dataset on the Hub
     assert shown["evaluate"]["over_refusal"]["prompts"] == prompts
     assert shown["verdicts"] == [{"path": "person-1.csv", "kind": "person", "rater": "person-1"}]
-    counts = {"source anna.berg.csv": {"rows": 2}, "by": {"for-anna-berg.jsonl (2)": 1, "anna.berg.csv: mit": 3}}
-    assert outgoing.counts(counts) == {
-        "source person-1.csv": {"rows": 2},
-        "by": {"for-person-1.jsonl (2)": 1, "person-1.csv: mit": 3},
-    }
+    counts = {"rows": [["anna.berg.csv", 2]], "by": {"for-anna-berg.jsonl (2)": 1}}
+    assert outgoing.counts(counts) == {"rows": [["person-1.csv", 2]], "by": {"for-person-1.jsonl (2)": 1}}
     assert outgoing.report("- source anna.berg.csv: 0.5") == "- source person-1.csv: 0.5"

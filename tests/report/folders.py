@@ -20,6 +20,7 @@ from amendment.records import (
     Verdict,
     user,
 )
+from amendment.results import Figure, Funnel, Result, Sample, Table
 from tests.rows import preference
 
 JUDGE, SECOND, ANNA = "strict/verdict@1.0.0", "second/verdict@1.0.0", "Anna Berg"
@@ -140,3 +141,20 @@ def write_run(folder: Path, *, until: str = "dataset", stale: Sequence[str] = ()
         "name: hand\nseed: 3\npairs: []\nverdicts: []\ndataset: {mix: []}\n", encoding="utf-8"
     )
     return folder
+
+
+def hostile_result(text: str = HOSTILE) -> Result:
+    """A result in which every text is somebody's who means no good."""
+    label = {"source": text}
+    return Result(
+        figures=(
+            Figure(name="gate", value=text),
+            Figure(name="pairs", value=3, of=label),
+            Figure(name="kept", value=1, of={"principle": text, "policy": text}),
+        ),
+        funnels=(Funnel(what=text, came_in=3, left_out={text: 1}, remained=2),),
+        tables=(Table(title=text, head=(text,), rows=((text,),), note=text),),
+        samples=(Sample(title=text, head=("words",), rows=((text,),)),),
+        notes=(text,),
+        warnings=(text,),
+    )

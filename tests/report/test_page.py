@@ -15,12 +15,14 @@ from amendment.records import Judgement, Preference
 from amendment.report.document import Matrix, read_document
 from amendment.report.page import write_report
 from amendment.report.plots import Bars, IntervalRow, Intervals, svg
+from amendment.results import SUMMARY_FORMAT, Summary
 from amendment.statistics import Estimate, estimate
 from tests.command_line import called
-from tests.report.folders import EVIL, FOX, HOSTILE, OTHER, REVISION, judgement, pair, write_run
+from tests.report.folders import EVIL, FOX, HOSTILE, OTHER, REVISION, hostile_result, judgement, pair, write_run
 from tests.rows import save
 from tests.run.small_runs import Said, pairs_of, run_of
 
+HEAD = {"format": SUMMARY_FORMAT, "name": "t", "seed": 3, "toolkit": "0"}
 ATTACK = '<img src="http://example.invalid/x" onerror="alert(1)">'
 PAIRS = "name: t\npairs: [{path: p.jsonl, rater: person}]\ndataset: {test_share: 0}\n"
 
@@ -60,7 +62,7 @@ def test_a_run_ends_with_a_report_whose_figures_are_those_of_its_files(undisturb
         json.loads((undisturbed / f"{name}.json").read_text()) for name in ("summary", "spending", "certificate")
     )
     counts = summary["stages"]
-    assert page.row("prompts")[1] == f"{counts['inputs']['prompts']:,}"
+    assert page.row("prompts")[1] == f"{counts['inputs']['funnels'][0]['remained']:,}"
     assert page.row("comparisons")[1] == f"{counts['judging']['comparisons']:,}"
     pairs = counts["dataset"]["train pairs"] + counts["dataset"]["test pairs"]
     assert page.row("pairs in the dataset")[1] == f"{pairs:,}"
@@ -82,9 +84,8 @@ def test_text_of_others_stays_text_and_nothing_is_loaded(tmp_path: Path, browser
     rows = [{"stage": ATTACK, "model": f"{ATTACK} $x^2$", "replies": 3, "attempts": 3, "usd": 0.5}]
     rows[0] |= {"input_tokens": 1, "cached_tokens": 0, "output_tokens": 1}
     (folder / "spending.json").write_text(json.dumps({"by stage and model": rows, "total": {**rows[0]}}))
-    lines = {"inputs": [f"- {HOSTILE}"], "dataset": [ATTACK]}
-    summary = {"name": ATTACK, "seed": 3, "toolkit": "0", "warnings": [HOSTILE], "stages": {"inputs": {"prompts": 3}}}
-    (folder / "summary.json").write_text(json.dumps({**summary, "lines": lines, "texts": {}}))
+    summary = Summary(name=ATTACK, seed=3, toolkit="0", warnings=(HOSTILE,), stages={"inputs": hostile_result()})
+    (folder / "summary.json").write_text(json.dumps(summary.to_json()))
     html = write_report([folder]).read_text(encoding="utf-8")
     assert "\x1b" not in html
     assert "\u202e" not in html
@@ -241,7 +242,7 @@ def test_pairs_that_no_judge_labelled_are_not_said_to_be_judged_and_the_largest_
         return {"by": "check", "policies": policies, "differences": {"dpo - base": change}}
 
     stages = {
-        "inputs": {"prompts": 9},
+        "inputs": {"figures": [], "funnels": [{"what": "prompts", "came_in": 9, "remained": 9}]},
         "judging": {"judges": {"strict": {}}},
         "dataset": {"train pairs": 1, "test pairs": 0, "constructed": 1},
         "evaluate": {"scorecard": {"principles": {"r/short": scored(0.5, 0.75), "r/kind": scored(0.9, 0.5)}}},
@@ -249,7 +250,7 @@ def test_pairs_that_no_judge_labelled_are_not_said_to_be_judged_and_the_largest_
     Workspace(tmp_path).write("dataset/train", Preference, [pair(REVISION, OTHER, 1.0, "construction")])
     (tmp_path / "judging").mkdir()
     (tmp_path / "judging/report.json").write_text(json.dumps({"judges": {"strict": {}}}))
-    (tmp_path / "summary.json").write_text(json.dumps({"name": "t", "stages": stages}))
+    (tmp_path / "summary.json").write_text(json.dumps({**HEAD, "stages": stages}))
     document = read_document(tmp_path)
     assert document.made == "1 train and 0 test pairs from 9 prompts, all by construction; judge measured: strict."
     worst = document.headlines[0]
@@ -279,7 +280,7 @@ def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_j
             "gate": {"outcome": "FAIL", "checks": [{"check": "people", "outcome": "FAIL"}]},
         },
         "summary.json": {
-            "name": "t",
+            **HEAD,
             "simulated": "Simulated.",
             "models": {"sft": "", "dpo": ""},
             "stages": {

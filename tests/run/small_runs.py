@@ -67,9 +67,12 @@ def pairs_of(folder: Path, sides: Iterable[str] = ("train", "test")) -> list[Pre
 
 
 def preferences(folder: Path, text: str) -> tuple[list[Preference], dict[str, Any]]:
-    """The pairs that files of one's own come to, and the counts of the stages; the name need not be told."""
+    """The pairs that files of one's own come to, and the results of the stages; the name need not be told."""
     result = made(folder, "name: t\n" + text)
-    return pairs_of(result.folder), dict(result.summary["stages"])
+    stages = result.summary["stages"].items()
+    return pairs_of(result.folder), {
+        name: result.results[name] if "figures" in counts else counts for name, counts in stages
+    }
 
 
 LABELS = [

@@ -70,10 +70,10 @@ def test_prompts_that_are_left_out_are_counted_and_stand_in_a_table(folder: Path
     prompts = [text_of(row.messages) for row in read_records(result.folder / "inputs/prompts.parquet", Prompt)]
     assert prompts == [row["prompt"] for row in kept]
     assert {row.prompt[0].content for row in pairs_of(result.folder)} == set(prompts)
-    counts = result.summary["stages"]["inputs"]["clean"]
+    [funnel] = result.results["inputs"].funnels
     # 11 read; one each is short, a copy, a near copy, in the exam, in German, with an address, with a key: 4 are left
-    assert (counts["in"], counts["out"]) == (11, 4)
-    assert counts["left out"] == {
+    assert (funnel.came_in, funnel.remained) == (11, 4)
+    assert funnel.left_out == {
         "length": 1,
         "copy": 1,
         "near copy": 1,
@@ -94,7 +94,7 @@ def test_prompts_that_are_left_out_are_counted_and_stand_in_a_table(folder: Path
     page = (result.folder / "summary.md").read_text()
     assert "| near copy" in page
     assert "kellerbau" not in json.dumps(result.summary)
-    assert "Cleaning of prompts" in (result.folder / "report.html").read_text()
+    assert "What became of the prompts" in (result.folder / "report.html").read_text()
 
 
 def test_pairs_are_cleaned_by_their_answers_and_the_funnel_begins_with_all_of_them(folder: Path) -> None:
@@ -108,9 +108,8 @@ def test_pairs_are_cleaned_by_their_answers_and_the_funnel_begins_with_all_of_th
     ]
     save(folder / "pairs.jsonl", rows)
     result = made(folder, RUN)
-    counts = result.summary["stages"]["dataset"]["clean"]
-    assert (counts["in"], counts["out"]) == (5, 2)
-    assert sum(counts["left out"].values()) == 3
+    [funnel] = result.results["dataset"].funnels
+    assert (funnel.came_in, funnel.remained) == (5, 2)
     assert dropped(result.folder, "dataset").keys() == {"copy", "overlap with an evaluation set"}
     assert len(pairs_of(result.folder)) == 2
 
@@ -150,7 +149,6 @@ def test_without_the_part_nothing_is_cleaned_and_no_table_written(folder: Path) 
     result = made(folder, RUN.partition("clean:")[0])
     assert len(pairs_of(result.folder)) == 18
     assert not list(result.folder.rglob("dropped.parquet"))
-    assert "clean" not in result.summary["stages"]["dataset"]
 
 
 def test_a_changed_evaluation_set_cleans_again(folder: Path) -> None:
@@ -171,8 +169,8 @@ def test_an_evaluation_set_whose_items_cannot_be_compared_stops_the_run_and_few_
         made(folder, wrong)
     save(folder / "exam.jsonl", [{"question": EXAM}, {"question": "Who was she?"}, {"question": "2 + 2"}])
     result = made(folder, RUN)
-    assert result.summary["stages"]["inputs"]["clean"]["items compared"] == {"exam.jsonl": [1, 3]}
-    assert "only 1 of 3 items have 5 words or more" in (result.folder / "summary.md").read_text()
+    inputs = result.results["inputs"]
+    assert [inputs.count(name, evaluation_set="exam.jsonl") for name in ("compared_items", "items")] == [1, 3]
 
 
 def test_check_names_what_is_wrong_with_evaluation_sets(folder: Path) -> None:
@@ -214,5 +212,5 @@ dataset:
     result = made(folder, RUN.replace("dataset: {test_share: 0}\n", mix))
     assert nearly not in {row.prompt[0].content for row in pairs_of(result.folder)}
     assert "prompt copied in another source" in dropped(result.folder, "dataset")
-    counts = result.summary["stages"]["dataset"]["clean"]
-    assert (counts["in"], counts["out"]) == (17, 16)
+    [funnel] = result.results["dataset"].funnels
+    assert (funnel.came_in, funnel.remained) == (17, 16)

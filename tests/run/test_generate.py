@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from amendment import results
 from amendment.curation.prompts import rouge_l
 from amendment.data.store import read_records
 from amendment.errors import AmendmentError, ConfigError
 from amendment.records import Prompt, PromptOrigin, text_of
+from amendment.results import Figure, Summary
 from amendment.run import Result, Terms
 from amendment.text import read_fenced, words
 from tests.rows import save
@@ -77,7 +79,7 @@ def test_generated_prompts_are_new_name_their_parents_and_are_answered(folder: P
     counts = result.summary["stages"]["generate"]
     assert counts["similar by writer"]["like an earlier prompt"] >= len(lister.asked) - 1  # each list repeats a seed
     assert counts["prompts"] == 6
-    assert result.summary["stages"]["candidates"]["done"] == 11
+    assert result.results["candidates"].totals["sampled answers"] == 11
 
 
 def test_the_same_run_again_asks_nothing_and_other_seeds_ask_again(folder: Path) -> None:
@@ -147,8 +149,10 @@ def test_replies_without_a_list_end_as_invalid(folder: Path) -> None:
 def test_red_team_variants_aim_at_the_weakest_principle_of_an_earlier_run(folder: Path) -> None:
     earlier = folder / "earlier"
     earlier.mkdir()
-    kept = {"r/calm": {"drafts": {"kept": 1, "broken": 9}}, "r/brief": {"drafts": {"kept": 9, "broken": 1}}}
-    (earlier / "summary.json").write_text(json.dumps({"stages": {"critique": {"principles kept": kept}}}))
+    kept = [("r/calm", "kept", 1), ("r/calm", "broken", 9), ("r/brief", "kept", 9), ("r/brief", "broken", 1)]
+    figures = [Figure(name=name, value=n, of={"principle": rule, "answers": "drafts"}) for rule, name, n in kept]
+    drafts = Summary(name="earlier", seed=0, toolkit="0", stages={"critique": results.Result(figures=tuple(figures))})
+    (earlier / "summary.json").write_text(json.dumps(drafts.to_json()))
     principles = "".join(
         f"  - {{id: {name}, statement: Stay {name}., applies_when: {{categories: [{kind}]}}, compare: [Which?]}}\n"
         for name, kind in (("calm", "depth"), ("brief", "taste"))
@@ -170,10 +174,10 @@ def test_red_team_variants_aim_at_the_weakest_principle_of_an_earlier_run(folder
         made(folder, own, models={"writer": Lister()}, terms=Terms(accept_changes=True))
     (folder / "run").rename(folder / "done")
     absent = complaints(folder, text.replace("aim: earlier", "aim: other"))
-    assert any("no summary of a finished run" in line for line in absent)
+    assert any("summary.json: not found" in line for line in absent)
     (earlier / "summary.json").unlink()
     (folder / "done").rename(folder / "run")
-    with pytest.raises(ConfigError, match="no summary of a finished run"):
+    with pytest.raises(ConfigError, match=r"summary.json: not found"):
         run_of(folder, text, models={"writer": Lister()}).plan()
 
 

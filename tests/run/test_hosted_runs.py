@@ -96,7 +96,7 @@ def test_lasting_faults_pause_the_run_and_only_their_items_are_asked_again(
     server.answer = failing()
     result = run()
     assert asked(server) == {"question 03": 1, "question 11": 1}
-    assert result.summary["stages"]["candidates"]["done"] == 20
+    assert result.results["candidates"].totals["sampled answers"] == 20
     undisturbed = Run.from_file(file, folder=tmp_path / "other", patience=QUICK)()
     for name in ("candidates", "endings"):
         path = f"candidates/{name}.parquet"
@@ -116,8 +116,8 @@ def test_refusals_are_data_and_not_asked_again(hosted: Hosted, server: Any, tmp_
         return 200, {"role": "assistant", **said}
 
     server.answer = answer
-    counts = hosted()().summary["stages"]["candidates"]
-    assert (counts["done"], counts["refused"]) == (10, 10)
+    [funnel] = hosted()().results["candidates"].funnels
+    assert (funnel.remained, funnel.left_out) == (10, {"refused": 10})
     for lost in ("candidates/candidates.parquet", "stages/candidates.json"):
         (tmp_path / "run" / lost).unlink()
         status = read_status(tmp_path / "run")

@@ -92,7 +92,7 @@ def test_a_run_on_a_folder_stands_until_the_folder_changes(folder: Path, tmp_pat
     save(folder / "train-00000-of-00002.parquet", [row("more")])
     again = made(tmp_path, text)
     assert again.ran == ("inputs", "dataset")
-    assert again.summary["stages"]["inputs"]["pair rows"] == 16
+    assert again.results["inputs"].count("read", what="pair rows") == 16
     (folder / "train-00001-of-00002.parquet").write_bytes(b"PAR1")
     with pytest.raises(ConfigError, match=r"dataset \./set: cannot be read"):
         made(tmp_path, text)
@@ -172,7 +172,8 @@ def test_the_commit_that_was_read_is_on_record_and_the_audit_reads_it_although_t
             printed = in_a_process(tmp_path, RUN, HF_ENDPOINT=hub.url, HF_HUB_DISABLE_XET="1")
             found = json.loads(printed.splitlines()[-1])
             assert [(file["rows"], file["revision"]) for file in found["files"]] == [(12, first)]
-    assert found["stages"]["inputs"]["source org/labels[train]"] == {"rows": 12, "commit": first, "license": "mit"}
+    [source] = found["stages"]["inputs"]["tables"][0]["rows"]
+    assert source == ["org/labels[train]", 12, None, first, "mit", None]
     mixed = found["stages"]["mixing"]["org/pairs"]
     assert (mixed["pairs"], mixed["rows"], mixed["commit"], mixed["license"]) == (12, 12, tagged, "cc0-1.0")
     assert [file["name"] for file in found["files"]] == ["org/labels[train]"]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from amendment.errors import AmendmentError
+from amendment.results import Result, counted
 from amendment.run import Run
 from amendment.run.summary import loss_lines
 
@@ -57,13 +58,13 @@ def test_answers_that_were_all_cut_are_kept_and_their_pairs_are_counted(
         "candidates: [{model: far, per_prompt: 2}]\njudging: {judges: [{model: far, protocol: verdict}], "
         "orders: first}\ndataset: {test_share: 0}\n"
     )
-    summary = Run.from_file(path, folder=tmp_path / "run")().summary
+    result = Run.from_file(path, folder=tmp_path / "run")()
     assert len(server.asked) == 3, "two answers, each asked for once, and one verdict"
-    assert summary["stages"]["candidates"]["truncated"] == 2
-    assert summary["stages"]["dataset"]["answers of pairs cut at max_tokens"] == {"chosen": 1, "rejected": 1}
+    assert result.results["candidates"].count("truncated") == 2
+    assert result.summary["stages"]["dataset"]["answers of pairs cut at max_tokens"] == {"chosen": 1, "rejected": 1}
     assert "- answers of pairs cut at max_tokens: chosen 1, rejected 1" in (tmp_path / "run/summary.md").read_text()
 
 
 def test_verdicts_that_nobody_can_read_are_counted_on_the_screen_though_every_comparison_is_done() -> None:
-    [line] = loss_lines({"judging": {"done": 216, "verdicts": 432, "invalid verdicts": 107}})
+    [line] = loss_lines({"judging": Result(figures=counted(verdicts=432, invalid_verdicts=107))})
     assert "107 of 432 verdicts" in line

@@ -181,7 +181,7 @@ def test_a_trained_policy_behind_transformers_serve_writes_candidates_and_judges
 ) -> None:
     written = POLICY.format(url=transformers_serve, model=trained, writer="policy", protocol="verdict")
     result = made(tmp_path / "writes", written, until="candidates")
-    assert result.summary["stages"]["candidates"]["done"] == 12
+    assert result.results["candidates"].totals["sampled answers"] == 12
     found = read_records(result.folder / "candidates/candidates.parquet", Candidate)
     assert all(text_of(answer.messages) for answer in found)
     assert {(answer.origin.provider, answer.origin.model) for answer in found} == {("openai", "base@main")}

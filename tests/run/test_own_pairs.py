@@ -54,7 +54,7 @@ def test_pairs_of_any_kind_of_file_keep_their_order_their_probability_and_their_
     for row in rows:
         assert (text_of(row.chosen)[:4], text_of(row.rejected)[:3]) == ("good", "bad")
         assert (row.decided_by, row.raters) == ("unknown", (f"p.{kind}",))
-    assert not any("turned" in name for name in counts["inputs"])
+    assert not any("turned" in figure.of["what"] for figure in counts["inputs"].where("read"))
 
 
 def test_an_export_brought_back_keeps_p_chosen_and_weight(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_columns_of_a_colleague_are_named_and_a_pair_below_one_half_is_turned_ro
     found, counts = preferences(tmp_path, named + ALL)
     told = {name: (text_of(row.chosen), row.p_chosen, row.weight) for name, row in by_prompt(found).items()}
     assert told == {"1": ("x", 0.8, 3.0), "2": ("y", 0.7, 1.0)}  # P(x) = 0.3: y is better with 0.7
-    assert counts["inputs"]["pairs turned round, P(chosen) being below 0.5"] == 1
+    assert counts["inputs"].count("read", what="pairs turned round, P(chosen) being below 0.5") == 1
     assert counts["dataset"]["left out"] == {"tie": 1}
     kept, _ = preferences(tmp_path, named + "dataset: {test_share: 0, ties: keep}\n")
     assert by_prompt(kept)["3"].p_chosen == 0.5
@@ -90,7 +90,7 @@ def test_columns_of_a_colleague_are_named_and_a_pair_below_one_half_is_turned_ro
         tmp_path, f"pairs: [{{path: p.jsonl, columns: {{prompt: q, a: win, b: lose, p: conf}}}}]\n{ALL}"
     )
     assert {name: text_of(row.chosen) for name, row in by_prompt(unordered).items()} == {"1": "x", "2": "y"}
-    assert not any("turned" in name for name in counts["inputs"])
+    assert not any("turned" in figure.of["what"] for figure in counts["inputs"].where("read"))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_votes_become_shares(kind: str, tmp_path: Path) -> None:
     for name, (p, better) in expected.items():
         assert by_name[name].p_chosen == pytest.approx(p)
         assert better is None or text_of(by_name[name].chosen) == f"answer {better}"
-    assert counts["inputs"]["verdicts"] == 16
+    assert counts["inputs"].count("verdicts") == 16
     dropped = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run", overrides=["dataset.ties=drop"])()
     assert dropped.summary["stages"]["dataset"]["left out"] == {"tie": 2}
     assert dropped.ran == ("dataset",)
@@ -167,7 +167,7 @@ def test_votes_decide_and_a_p_chosen_beside_them_is_counted(tmp_path: Path) -> N
     columns = "{a: x, b: y, votes: [kim, lee]}"
     [row], counts = preferences(tmp_path, f"pairs: [{{path: p.jsonl, columns: {columns}}}]\n{ALL}")
     assert row.p_chosen == 1.0
-    assert counts["inputs"]["pairs whose p_chosen is not read, since other columns decide"] == 1
+    assert counts["inputs"].count("read", what="pairs whose p_chosen is not read, since other columns decide") == 1
     with pytest.raises(ConfigError, match="or the columns a, b and p"):
         preferences(tmp_path, f"pairs: [{{path: p.jsonl, columns: {columns[:-1]}, p: p_chosen}}}}]\n")
 
@@ -182,7 +182,7 @@ def test_what_cannot_be_a_pair_is_counted_and_leaves_nothing_behind(tmp_path: Pa
     ]
     save(tmp_path / "p.jsonl", rows)
     found, counts = preferences(tmp_path, f"pairs: [{{path: p.jsonl, bad_rows: skip}}]\n{ALL}")
-    told = counts["inputs"]
+    told = {figure.of["what"]: figure.value for figure in counts["inputs"].where("read")}
     assert (told["pairs with an empty answer"], told["pairs of identical answers"], told["bad rows left out"]) == (
         1,
         1,
@@ -206,7 +206,7 @@ def test_candidates_of_ones_own_are_judged_and_what_people_decided_is_not(tmp_pa
         "candidates: [{path: c.csv, columns: {prompt: q, candidate: answer, model: who}, license: mit}]\n"
         f"pairs: [{{path: p.jsonl, rater: person}}]\n{JUDGED}",
     )
-    assert counts["inputs"]["candidate rows"] == 4
+    assert counts["inputs"].count("read", what="candidate rows") == 4
     assert counts["judging"]["comparisons"] == 8
     assert len({row.comparison_id for row in found}) == len(found) == 12
     assert sum(row.decided_by == "person" for row in found) == 4
@@ -222,7 +222,7 @@ def test_labels_alone_become_a_dataset(tmp_path: Path) -> None:
     rows[7] |= {"u": "", "v": ""}  # nobody voted
     save(tmp_path / "labels.csv", rows)
     found, counts = preferences(tmp_path, f"verdicts:\n{LABELLED}dataset: {{test_share: 0.2}}\n")
-    assert (counts["inputs"]["comparisons"], counts["dataset"]["left out"], len(found)) == (7, {"tie": 2}, 5)
+    assert (counts["inputs"].count("comparisons"), counts["dataset"]["left out"], len(found)) == (7, {"tie": 2}, 5)
     for row in found:
         assert text_of(row.chosen).replace("good", "bad") == text_of(row.rejected)
         assert (row.p_chosen, row.decided_by, row.raters) == (1.0, "person", ("u", "v"))
@@ -243,7 +243,7 @@ def test_a_judges_log_in_both_orders_becomes_a_dataset_and_people_decide_where_t
         "     columns: {item: id, order: shown, verdict: said}}\n"
     )
     found, counts = preferences(tmp_path, f"verdicts:\n{LABELLED}{judge}dataset: {{test_share: 0, ties: keep}}\n")
-    assert counts["inputs"]["verdicts"] == 18
+    assert counts["inputs"].count("verdicts") == 18
     told = {name: (row.p_chosen, row.decided_by, text_of(row.chosen)[:4]) for name, row in by_prompt(found).items()}
     assert [told[f"question {i}"] for i in (0, 1)] == [(1.0, "person", "bad ")] * 2
     assert [told[f"question {i}"] for i in (2, 4, 6)] == [(1.0, "judge", "good")] * 3

@@ -64,14 +64,14 @@ def test_a_run_whose_revisions_nobody_judged_says_so(tmp_path: Path, take: str, 
     lines = few(take).splitlines()
     kept = [line for line in lines if not (cut and line.startswith((cut, "judging:")))]
     result = made(tmp_path, "\n".join(kept), until="critique")
-    assert NOTE in result.summary["stages"]["critique"]["notes"][0]
+    assert NOTE in result.results["critique"].notes[0]
     assert NOTE in (result.folder / "summary.md").read_text()
 
 
 @pytest.mark.parametrize("take", ["all", "draft_and_last"])
 def test_a_run_that_will_judge_them_says_nothing_yet(tmp_path: Path, take: str) -> None:
     result = made(tmp_path, few(take), until="critique")
-    assert "notes" not in result.summary["stages"]["critique"]
+    assert not result.results["critique"].notes
 
 
 def test_copied_revisions_are_counted_in_the_summary_and_are_no_candidates(tmp_path: Path, server: ChatServer) -> None:
@@ -94,10 +94,10 @@ critique: {{model: m}}
     assert {candidate.kind for candidate in read_records(result.folder / "critique/candidates.parquet", Candidate)} == {
         "draft"
     }
-    assert result.summary["stages"]["critique"]["copies"] == {"critique": 3}
+    assert result.results["critique"].count("copies", of="critique") == 3
     page = (result.folder / "summary.md").read_text()
     assert "- copies: critique 3\n" in page
-    assert "- most revisions are copies: " in page
+    assert "- note: most revisions are copies: " in page
 
 
 def test_a_model_with_the_layout_tags_sees_plain_text_between_tags_in_every_question(
@@ -135,4 +135,4 @@ def test_take_revises_the_answers_to_the_first_prompts_alone(tmp_path: Path) -> 
     first = [prompt.id for prompt in read_records(result.folder / "inputs/prompts.parquet", Prompt)[:2]]
     drafted = read_records(result.folder / "critique/candidates.parquet", Candidate)
     assert list(dict.fromkeys(candidate.prompt_id for candidate in drafted)) == first
-    assert result.summary["stages"]["critique"]["drafts"] == 2
+    assert result.results["critique"].count("drafts") == 2

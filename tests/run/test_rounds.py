@@ -205,7 +205,8 @@ def test_verifiers_alone_decide_the_pairs_of_a_round_which_are_cleaned_like_the_
 ) -> None:
     judging = "judging: {judges: [{model: judge, protocol: label-tokens}]}\n"
     path = run_file(ROUNDS.replace(judging, "").replace("rounds: 3\n", VERIFIED))
-    summary = Run.from_file(path, folder=folder)().summary["stages"]
+    result = Run.from_file(path, folder=folder)()
+    summary = result.summary["stages"]
     decided = table(folder, "rounds/2/verify/judgements", Judgement)
     new = table(folder, "rounds/2/dataset/pairs", Preference)
     dropped = table(folder, "rounds/2/dataset/dropped", Dropped)
@@ -214,9 +215,9 @@ def test_verifiers_alone_decide_the_pairs_of_a_round_which_are_cleaned_like_the_
         assert row.decided_by == "verifier"
         chosen, rejected = (len(words(text_of(side))) for side in (row.chosen, row.rejected))
         assert 4 <= chosen <= 5 < rejected
-    funnel = summary["round-2-dataset"]["clean"]
-    assert funnel["left out"] == summary["round-2-dataset"]["left out"] == {"length": len(dropped)}
-    assert (funnel["in"], funnel["out"]) == (len(decided), len(new))
+    [funnel] = result.results["round-2-dataset"].funnels
+    assert funnel.left_out == summary["round-2-dataset"]["left out"] == {"length": len(dropped)}
+    assert (funnel.came_in, funnel.remained) == (len(decided), len(new))
     assert summary["rounds"]["rounds"][1]["new pairs"] == len(new)
     judged = ["judging={judges: [{model: judge}]}"]
     Run.from_file(path, folder=folder, overrides=judged, terms=Terms(accept_changes=True))()

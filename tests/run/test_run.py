@@ -29,20 +29,17 @@ COLUMNS = {
 
 def test_every_item_ends_in_exactly_one_outcome_and_the_sums_match(undisturbed: Any) -> None:
     folder, stages = undisturbed.result.folder, undisturbed.result.summary["stages"]
-    items = {
-        "critique": stages["inputs"]["prompts"],
-        "candidates": 2 * stages["inputs"]["prompts"],
-        "judging": stages["judging"]["comparisons"],
-    }
+    results = undisturbed.result.results
+    prompts = results["inputs"].totals["prompts"]
+    items = {"critique": prompts, "candidates": 2 * prompts, "judging": stages["judging"]["comparisons"]}
     for stage, count in items.items():
         endings = read_records(folder / stage / "endings.parquet", ItemEnding)
         assert len(endings) == len({ending.item_id for ending in endings}) == count, stage
-        told = {name: stages[stage].get(name, 0) for name in ("done", "refused", "invalid", "failed", "pending")}
-        assert sum(told.values()) == count
-        assert told["done"] == sum(ending.outcome == "done" for ending in endings)
-    assert stages["critique"]["drafts"] + stages["critique"]["revisions"] == len(
-        read_records(folder / "critique/candidates.parquet", Candidate)
-    )
+        done = sum(ending.outcome == "done" for ending in endings)
+        for funnel in results[stage].funnels:  # which adds up, or could not be built
+            assert (funnel.came_in, funnel.remained) == (count, done)
+    written = sum(results["critique"].count(kind) for kind in ("drafts", "revisions"))
+    assert written == len(read_records(folder / "critique/candidates.parquet", Candidate))
     pairs = stages["dataset"]["train pairs"] + stages["dataset"]["test pairs"]
     assert pairs + sum(stages["dataset"]["left out"].values()) == stages["judging"]["comparisons"]
     assert undisturbed.result.sent == undisturbed.replies
@@ -74,7 +71,7 @@ def test_the_dataset_has_the_columns_that_are_promised_and_splits_by_prompt(undi
     sides = [set(split["prompt_id"]) for split in dataset.values()]
     assert all(sides)
     assert not sides[0] & sides[1]
-    assert undisturbed.result.summary["stages"]["inputs"]["held-out prompts"] == 3
+    assert undisturbed.result.results["inputs"].count("held_out_prompts") == 3
     row = dataset["train"][0]
     assert row["prompt"] == [{"role": "user", "content": row["prompt"][0]["content"]}]
     assert [message["role"] for message in row["chosen"]] == ["assistant"]
@@ -121,7 +118,7 @@ def test_figures_and_datasets_of_other_settings_are_not_handed_out(small: Path, 
         Run.from_file(small, folder=chain, overrides=["judging.min_margin=1"])()
     summary = json.loads((chain / "summary.json").read_text(encoding="utf-8"))
     assert "dataset" not in summary["stages"]
-    assert summary["out of date"] == ["dataset"]
+    assert summary["out_of_date"] == ["dataset"]
     result = Run.from_file(small, folder=chain, overrides=["seed=99"])(until="inputs")
     with pytest.raises(ConfigError, match="no dataset of this run file"):
         _ = result.dataset
@@ -169,7 +166,7 @@ def test_the_folder_tells_what_was_run(undisturbed: Any) -> None:
 def test_a_result_that_its_sources_left_behind_is_not_told_as_the_runs(small: Path, chain: Path) -> None:
     part = Run.from_file(small, folder=chain, overrides=["critique.rounds=1"])(until="critique")
     assert list(part.summary["stages"]) == ["inputs", "critique", "candidates"]
-    assert part.summary["missing"] == part.summary["out of date"] == ["judging", "audit", "dataset"]
+    assert part.summary["missing"] == part.summary["out_of_date"] == ["judging", "audit", "dataset"]
     assert (
         "Not done yet: judging (out of date), audit (out of date), dataset (out of date)"
         in (chain / "summary.md").read_text()

@@ -53,7 +53,7 @@ def test_tasks_that_the_model_solves_without_their_key_fact_are_dropped_and_coun
     dropped = stages["shortcuts"][f"tasks of {family} dropped: small solves them without their key fact"]
     assert dropped == len(solved) >= 12
     assert stages["shortcuts"]["tasks with a shortcut dropped"] == tasks.shortcuts
-    assert stages["inputs"]["prompts"] == len(kept)
+    assert result.results["inputs"].totals["prompts"] == len(kept)
     again = Guesser()
     made(tmp_path, text, until="inputs", models={"small": again})
     assert again.asked == []
@@ -64,7 +64,7 @@ def test_a_task_without_a_readable_reply_stays_and_says_why(tmp_path: Path) -> N
         return "" if "bus" in messages[-1]["content"] else "\\boxed{-7}"
 
     result = made(tmp_path, RUN, until="inputs", models={"small": silent})
-    assert result.summary["stages"]["inputs"]["prompts"] == 40
+    assert result.results["inputs"].totals["prompts"] == 40
     endings = read_records(result.folder / "shortcuts/endings.parquet", ItemEnding)
     buses = sum("bus" in task.question for task in make_tasks("arithmetic", 40, 5).kept)
     assert [row.outcome for row in endings].count("invalid") == buses > 0
