@@ -36,7 +36,7 @@ from amendment.hashing import content_id
 from amendment.records import Comparison, text_of
 from amendment.run import Run
 from amendment.run.amending import Amended, amend_run
-from amendment.simulator import BANNER, TRUTHS, Attributes, dice, truth
+from amendment.simulator import TRUTHS, Attributes, banner, dice, truth
 
 MISSED = ("correct", "honest", "harmless", "helpful", "polite")
 IDLE = ("frank", "concise", "clear")
@@ -185,7 +185,7 @@ def main() -> None:
     if options.table == "rates":
         rates(options.trials)
         return
-    print(f"> {BANNER}\n\n{options.labels} labels of one person, {options.seeds} seeds, leak {options.leak}\n")
+    print(f"> {banner('all texts and labels')}\n\n{options.labels} labels of one person, {options.seeds} seeds, leak {options.leak}\n")
     head = ("missing", "proposed", "accepted", "accepted, though nobody cares")
     print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
     asked = [(missing, seed, options.labels, options.leak) for missing in MISSED for seed in range(options.seeds)]
