@@ -30,6 +30,7 @@ $(VENV)/.stamp: pyproject.toml constraints.txt
 demo: setup
 	@$(BIN)/amendment run examples/demo.yaml --folder runs/demo >/dev/null
 	@cat runs/demo/summary.md
+	@echo "Everything is in runs/demo; begin with runs/demo/report.html"
 
 gallery: setup
 	$(BIN)/amendment run examples/demo.yaml --folder runs/demo

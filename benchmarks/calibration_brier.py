@@ -16,7 +16,7 @@ import numpy as np
 from judging_world import Case, cases, drawn, looks, over_seeds, seeded, table
 from numpy.typing import NDArray
 
-from amendment.simulator import BANNER, Persona, panel
+from amendment.simulator import Persona, banner, panel
 from amendment.statistics.calibrators import Method, fit_calibrator, refusal
 
 Floats = NDArray[np.float64]
@@ -51,7 +51,7 @@ class World(NamedTuple):
 def brier(draws: int, seed: int) -> None:
     """Change of the Brier score on fresh comparisons by number of labels and method; below 0 is better."""
     seeds = range(seed, seed + max(2, draws // DRAWS_A_SEED))
-    print(f"> {BANNER}")
+    print(f"> {banner('all prompts, answers and labels')}")
     for name, judge in JUDGES.items():
         worlds = [_world(judge, one) for one in seeds]
         _table(name, worlds)

@@ -42,7 +42,7 @@ from amendment.audit.gates import order_ruling
 from amendment.audit.position import position
 from amendment.audit.votes import ComparisonInfo, Vote, audit_data
 from amendment.llm.embeddings import SENTENCE_MODEL, Embeddings
-from amendment.simulator import BANNER, Persona
+from amendment.simulator import Persona, banner
 from amendment.statistics import Resampling
 
 TRAIN, TEST = 400, 1000
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "amendment" / "real-text")
     options = parser.parse_args()
-    print(f"> {BANNER}")
+    print(f"> {banner('all prompts, answers and labels')}")
     if options.part == "gate":
         _gate()
         return

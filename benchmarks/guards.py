@@ -15,7 +15,7 @@ from typing import Any
 
 from amendment.dpo import DpoSettings, Guards, GuardSettings, SftSettings, train_dpo, train_sft
 from amendment.llm.rendering import Renderer
-from amendment.simulator import BANNER, Persona, draft, is_readable, revise, sample_prompts, truth
+from amendment.simulator import Persona, banner, draft, is_readable, revise, sample_prompts, truth
 from amendment.training import TinyModel, TrlFields, build_tiny
 from amendment.training.generating import sample_answers
 from amendment.training.model_files import load_causal, load_tokenizer, placed, quietly
@@ -52,7 +52,7 @@ def worth(model: Path, prompts: list[str]) -> str:
 
 
 def main(seed: int, folder: Path) -> None:
-    print(BANNER)
+    print(banner("all prompts, answers and labels"))
     rng, persona = random.Random(seed), Persona()  # noqa: S311 - no secret
     texts = [prompt.text for prompt in sample_prompts(1200, seed)]
     teaching, train, test = texts[:800], texts[500:1000], texts[1000:]

@@ -22,7 +22,7 @@ from judging_labels import juries, orders, principles
 from judging_money import money
 from judging_recorded import recorded
 
-from amendment.simulator import BANNER
+from amendment.simulator import banner
 
 PARTS: dict[str, Callable[[Sequence[int]], None]] = {
     "orders": orders,
@@ -40,7 +40,7 @@ RECORDED = "recorded"
 
 def main() -> None:
     options = _options()
-    print(f"> {BANNER}")
+    print(f"> {banner('all prompts, answers and labels')}")
     for part in options.parts or (*PARTS, *([RECORDED] if options.llmbar else [])):
         started = time.perf_counter()
         if part == RECORDED:

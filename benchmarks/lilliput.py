@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from scipy.stats import t as student
 
-from amendment.simulator import BANNER
+from amendment.simulator import banner
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "simulated.yaml"
 REVISERS = {"does not know": "false", "knows": "true"}
@@ -49,7 +49,7 @@ def main() -> None:
     jobs = [Job(reviser, seed) for reviser in REVISERS for seed in options.seeds]
     with ThreadPoolExecutor(options.jobs) as pool:
         rows = dict(zip(jobs, pool.map(lambda job: _measure(job, options.folder, options.set), jobs), strict=True))
-    print(f"> {BANNER}\n")
+    print(f"> {banner('all prompts, answers and labels')}\n")
     print(
         f"Means over {len(options.seeds)} seeds with 95 % intervals (Student's t over seeds); true utility in [0, 1].\n"
     )

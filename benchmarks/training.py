@@ -25,14 +25,14 @@ from training_rounds import PART as ROUNDS
 from training_world import Part, Values, world
 
 from amendment.hashing import content_id
-from amendment.simulator import BANNER
+from amendment.simulator import banner
 
 PARTS: Mapping[str, Part] = {"labels": LABELS, "losses": LOSSES, "guards": GUARDS, "rounds": ROUNDS}
 
 
 def main() -> None:
     options = _options()
-    print(f"> {BANNER}")
+    print(f"> {banner('all prompts, answers and labels')}")
     for name in options.parts:
         seeds = range(options.seed_start, options.seed_start + options.seeds)
         PARTS[name].show([_measured(name, seed, options.results) for seed in seeds])

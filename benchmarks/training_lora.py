@@ -27,7 +27,7 @@ from training_world import row_of, split_of
 from amendment.dpo import DpoSettings, SftSettings, policy_margins, train_dpo, train_sft
 from amendment.llm.rendering import Renderer
 from amendment.reward_model import RewardModel, RewardSettings, evaluate_pairs, train_reward
-from amendment.simulator import BANNER, Persona, draft, revise, sample_prompts
+from amendment.simulator import Persona, banner, draft, revise, sample_prompts
 from amendment.training import LoraSettings, TinyModel, build_tiny
 from amendment.training.generating import completion_logps
 from amendment.training.model_files import load_causal, load_tokenizer, quietly
@@ -56,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     seeds = parser.parse_args().seeds
-    print(f"> {BANNER}\n")
+    print(f"> {banner('all prompts, answers and labels')}\n")
     with tempfile.TemporaryDirectory() as scratch:
         found = [_measured(_data(seed, Path(scratch) / str(seed))) for seed in range(seeds)]
     ratios, equal = [], []

@@ -1,6 +1,6 @@
 """Put each fault of faults.yaml into a copy of the package, and say whether the tests catch it.
 
-python tests/faults.py [--only N ...]        exit code 1 when one is missed or its line is gone
+python tests/faults.py [--only N ...]        exit code 1 when one is missed, or its line or a test file is gone
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,64 +24,51 @@ LEFT_OUT = (".git", ".venv", "runs", "audits", ".*_cache", ".hypothesis", "__pyc
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", type=int, nargs="+", metavar="N", help="numbers of faults, from 1")
-    parser.add_argument("--places", action="store_true", help="say what is gone, and run nothing")
+    parser.add_argument("--places", action="store_true", help="look for lines and test files, and run nothing")
     given = parser.parse_args()
     faults = yaml.safe_load((ROOT / "tests" / "faults.yaml").read_text(encoding="utf-8"))
-    chosen = [(number, fault) for number, fault in enumerate(faults, 1) if not given.only or number in given.only]
+    chosen = given.only or range(1, len(faults) + 1)
     good = 0
     with tempfile.TemporaryDirectory() as folder:
-        copy = ROOT if given.places else Path(folder) / "project"
-        if not given.places:
-            shutil.copytree(ROOT, copy, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
-        for number, fault in chosen:
-            begun = time.monotonic()
+        copy = Path(folder) / "project"
+        shutil.copytree(ROOT, copy, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        for number in chosen:
+            fault, begun = faults[number - 1], cpu_seconds()
             try:
-                path, tests = place_of(copy, fault), tests_of(copy, fault)
-                outcome = f"in {path.relative_to(copy)}" if given.places else tried(copy, fault, path, tests)
-                good += outcome.startswith(("in ", "caught"))
-            except LookupError as gone:
-                outcome = str(gone.args[0])
-            print(f"{number:3} {outcome} ({time.monotonic() - begun:.0f} s): {fault['name']}", flush=True)
+                path = place_of(copy, fault)
+                outcome = f"in {path.relative_to(copy)}" if given.places else try_fault(copy, path, fault)
+                good += 1
+            except LookupError as problem:
+                outcome = str(problem.args[0])
+            print(f"{number:3} {outcome} ({cpu_seconds() - begun:.0f} s of CPU): {fault['name']}", flush=True)
     print(f"{good} of {len(chosen)} {'found' if given.places else 'caught'}")
     return 0 if good == len(chosen) else 1
 
 
 def place_of(copy: Path, fault: dict[str, Any]) -> Path:
-    """The file with the line: the one that is named, or the only other one of the package. LookupError without one."""
-    named, line = copy / str(fault["file"]), str(fault["before"])
-    if named.is_file() and named.read_text(encoding="utf-8").count(line) == 1:
-        return named
-    others = [
-        path for path in (copy / "amendment").rglob("*.py") if fault["before"] in path.read_text(encoding="utf-8")
-    ]
-    if len(others) != 1 or others[0].read_text(encoding="utf-8").count(line) != 1:
-        raise LookupError(f"NO SUCH LINE in {fault['file']}, and {len(others)} other files have it")
-    return others[0]
-
-
-def tests_of(copy: Path, fault: dict[str, Any]) -> list[str]:
-    """The test files, by their path or else by their name. LookupError where one is gone."""
-    found = []
+    """The one file of the package that has the line. Raises LookupError without one, or without a test file."""
+    paths = {path: path.read_text(encoding="utf-8") for path in (copy / "amendment").rglob("*.py")}
+    places = [path for path, text in paths.items() for _ in range(text.count(fault["before"]))]
+    if len(places) != 1:
+        raise LookupError(f"NO ONE PLACE: the line is at {len(places)} places of the package")
     for name in fault["tests"]:
-        paths = [copy / name] if (copy / name).exists() else sorted((copy / "tests").rglob(Path(name).name))
-        if not paths:
+        if not (copy / name.partition("::")[0]).exists():
             raise LookupError(f"NO SUCH TEST {name}")
-        found.append(str(paths[0].relative_to(copy)))
-    return found
+    return places[0]
 
 
-def tried(copy: Path, fault: dict[str, Any], path: Path, tests: list[str]) -> str:
-    """What became of one fault; the copy is as it was afterwards."""
+def try_fault(copy: Path, path: Path, fault: dict[str, Any]) -> str:
+    """The test that catches the fault; the copy is afterwards as it was. Raises LookupError where no test does."""
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace(fault["before"], fault["after"]), encoding="utf-8")
     try:
-        failed = first_failure(copy, tests)
+        failed = first_failure(copy, fault["tests"])
     finally:
         path.write_text(text, encoding="utf-8")
     if failed is None:
-        return f"MISSED by {', '.join(tests)}"
+        raise LookupError(f"MISSED by {', '.join(fault['tests'])}")
     if first_failure(copy, [failed]):
-        return f"NOT TOLD: {failed} fails without the fault"
+        raise LookupError(f"NOT TOLD: {failed} fails without the fault")
     return f"caught by {failed}"
 
 
@@ -94,8 +80,14 @@ def first_failure(copy: Path, tests: list[str]) -> str | None:
     ran = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
     if ran.returncode == 0:
         return None
-    told = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", ran.stdout, re.MULTILINE)
-    return told[1] if told else tests[0]
+    name = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", ran.stdout, re.MULTILINE)
+    return name[1] if name else tests[0]
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of all processes that this one has waited for."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from amendment.data.guesses import (
     MOST_WORDS,
     QUESTION,
     REPLACE,
+    Entry,
     columns_shown,
     guessed_entries,
     opened,
@@ -35,7 +36,7 @@ from amendment.data.sources import OPEN, word_of
 from amendment.data.verdict_files import DataSources, Layout, VerdictFile
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.text import plain
-from amendment.yamlfile import did_you_mean, parse_yaml
+from amendment.yamlfile import did_you_mean
 
 WHO = (
     "Say which of them are people: --people 'PATTERN', such as --people 'expert_*', or --people FILE for all raters of "
@@ -137,20 +138,20 @@ def _described(path: Path, people: Sequence[str]) -> list[DescribedFile]:
     shape = recognise(table.columns, "verdicts")
     layout = lay_out(shape, table.rows, table.columns, "verdicts") if shape else None
     if layout is None:
-        entries, why = list(guessed_entries(table, people)), "the columns are not a known layout for verdicts"
+        entries, why = guessed_entries(table, people), "the columns are not a known layout for verdicts"
     elif shape == "rows" and (why := _doubt(layout)):
         known = {name: name for name in layout.columns.model_dump(exclude_none=True)}
-        entries = list(guessed_entries(table, people, known))
+        entries = guessed_entries(table, people, known)
     else:
         raters = _raters(path)
         return [DescribedFile(table, [] if layout.kind else [who_line(raters, path.name, people)], raters, "")]
     is_of_people = any(fnmatchcase(path.name, pattern) for pattern in people)
     files, shown = [], opened(table)
-    for lines in entries:
-        named = _named_raters(table, lines, path.name)
-        is_doubtful = is_of_people and len(entries) > 1 and any(line.startswith("pattern:") for line in lines)
+    for entry in entries:
+        named = _named_raters(table, entry, path.name)
+        is_doubtful = is_of_people and len(entries) > 1 and entry.holds_replies
         who = who_line(named, path.name, () if is_doubtful else people)  # a judge's replies in a file of people?
-        files.append(DescribedFile(shown, [*lines, who], named, why))
+        files.append(DescribedFile(shown, [*entry.lines, who], named, why))
     return files
 
 
@@ -161,9 +162,9 @@ def _raters(path: Path) -> list[str]:
     return list(dict.fromkeys(ballot.rater for reading in readings for ballot in reading.ballots))
 
 
-def _named_raters(table: SourceRows, lines: Sequence[str], file: str) -> list[str] | None:
-    """The raters that guessed lines name; None where that is still a question."""
-    columns = parse_yaml("\n".join(lines), file).data["columns"]
+def _named_raters(table: SourceRows, entry: Entry, file: str) -> list[str] | None:
+    """Return the raters that an entry names; None where that is still a question."""
+    columns = entry.columns
     if OPEN in (columns.get("rater"), columns.get("verdict")):
         return None
     if rater := columns.get("rater"):

@@ -24,8 +24,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amendment.calibration.samples import SampledItem, SpotCheckSettings
+from amendment.errors import AmendmentError
 from amendment.hashing import HASH_PREFIX, content_id
-from amendment.records import Comparison
+from amendment.preference.deciding import CHECKED, Construction, RunPairs, decide_pairs
+from amendment.records import Comparison, text_of
 from amendment.statistics.intervals import Floats
 
 NEAR = 1e-9
@@ -219,6 +221,37 @@ class DatasetComparison(NamedTuple):
     """The one that decided, or the only or first one that was asked by."""
     length_ratio: float
     """The longer answer's length over the shorter one's, at least 1."""
+
+
+def exported_comparisons(run: RunPairs) -> list[DatasetComparison]:
+    """Return the comparisons that the dataset exports because judges decided them, on both sides of the split, and
+    those constructed pairs that judges were asked about too. Raises AmendmentError where there is none."""
+    judging = run.rules.judging
+    asked = (Construction(),) if judging and judging.judge_labelled else ()
+    decided = decide_pairs(run, (*CHECKED, *asked))
+    pairs = {pair.comparison_id: pair for pair in decided.pairs}
+    exported: dict[str, DatasetComparison] = {}
+    for row in run.checked_judgements:
+        if row.p_a is None or row.rater_kind == "verifier" or row.comparison_id not in pairs:
+            continue
+        shorter, longer = sorted(len(text_of(run.texts.candidates[name].messages)) for name in (row.a, row.b))
+        exported[row.comparison_id] = DatasetComparison(
+            Comparison(row.prompt_id, row.a, row.b),
+            row.p_a,
+            row.consistent,
+            pairs[row.comparison_id].decisive or next(iter(row.principle_ids), None),
+            (longer + 1) / (shorter + 1),
+        )
+    if not exported:
+        counts = ", ".join(f"{count} {reason}" for reason, count in decided.left_out.items())
+        why = f"left out: {counts}" if counts else "nothing was judged"
+        where = "see the summary of judging"
+        if judging is None:
+            where = "people check model verdicts that have texts and that no person decided"
+        raise AmendmentError(
+            f"no judged comparison becomes a pair, so there is nothing that people could look at ({why}); {where}"
+        )
+    return list(exported.values())
 
 
 class _Stratum(NamedTuple):

@@ -14,10 +14,7 @@ from amendment.calibration.store import Labels
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError, Paused
 from amendment.records import Verdict, text_of
-from amendment.simulator import panel
-
-SIMULATED = "simulated person"
-"""Prefix of the names of simulated people; nobody else may have such a name."""
+from amendment.simulator import SIMULATED_PERSON, panel
 
 
 class Labelling(Protocol):
@@ -48,7 +45,7 @@ def labels_of(workspace: Workspace, sample: LabelledSample, labelling: Labelling
     questions = workspace.read(sample.questions, LabelQuestion)
     is_simulated = labelling.people == "simulated"
     with Labels(sample.labels_in(workspace.folder), read_only=not is_simulated) as store:
-        if any(label.annotator.startswith(f"{SIMULATED} ") != is_simulated for label in store.current()):
+        if any(label.annotator.startswith(f"{SIMULATED_PERSON} ") != is_simulated for label in store.current()):
             others = "people who are not simulated" if is_simulated else "simulated people"
             raise ConfigError(
                 f"{store.path}: holds labels of {others}, and this run file says people: {labelling.people}. Move the "
@@ -69,7 +66,7 @@ def _let_simulated_people_answer(
 ) -> None:
     """People of the simulated world take turns until the page's queue has nothing more for them."""
     queue = Queue(questions, labels.current(), seed=seed, annotators=annotators, clock=lambda: 0.0)
-    busy = {f"{SIMULATED} {number + 1}": number for number in range(annotators)}
+    busy = {f"{SIMULATED_PERSON} {number + 1}": number for number in range(annotators)}
     while busy:
         for annotator, number in [*busy.items()]:
             shown = queue.next(annotator)

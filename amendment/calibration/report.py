@@ -220,11 +220,12 @@ def spot_check_sections(report: SpotCheck) -> list[Section]:
         "the figures rest on all of these labels"
         if report.basis == "all"
         else f"the figures rest on {report.sealed} sealed items, whose labels no calibrator, jury or amendment has "
-        f"seen; the seal was opened {times} so far: it counts different certificates, and exports of the labels"
+        f"seen; the seal was opened {times} so far: each different certificate and each export of sealed labels counts as an "
+        "opening"
     )
     notes = [
-        f"{report.items} of {report.population} exported comparisons were drawn with known probability; people could "
-        f"say something about {report.labelled}; {basis}",
+        f"{report.items} of {report.population} exported comparisons were drawn with known probability; people gave a "
+        f"verdict on {report.labelled}; {basis}",
         *report.notes,
     ]
     if not report.asked.same:
@@ -260,7 +261,7 @@ def _figures(report: SpotCheck) -> Iterator[tuple[str, str]]:
         yield "exported labels that people would give too, by PPI++", percent(accuracy.estimate)
         yield "the same from people alone", percent(accuracy.people_alone)
         yield "lambda: how much the judge's own P helps", number(accuracy.lam)
-        yield "people alone would need so many times as many labels of theirs", number(accuracy.labels_saved)
+        yield "labels needed without the judge, as a multiple of those given", number(accuracy.labels_saved)
 
 
 def preview_lines(agreement: Estimate, calibration: Calibration | None, refused: str) -> list[str]:
@@ -295,5 +296,5 @@ def reliability_line(report: CalibrationReport) -> str:
     if not report.shows_miscalibration:
         return "These labels show no miscalibration: the ECE is what chance alone explains."
     return (
-        f"{'Surer' if confidence > right else 'Less sure'} than right: confidence {confidence:.2f}, right {right:.2f}."
+        f"{'Over' if confidence > right else 'Under'}confident: mean confidence {confidence:.2f}, right in {right:.2f}."
     )

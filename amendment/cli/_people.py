@@ -81,10 +81,10 @@ def audit_path(
     overrides: Sequence[str] = (),
 ) -> Audited | AuditedLabels:
     """Audit data files together, or a run file (.yaml), or a run's folder."""
-    from amendment.run import RunFile, load_run_file
+    from amendment.run import load_run_file
+    from amendment.run.runfile.config import read_resolved
     from amendment.stages import run_tables
     from amendment.stages.audit import audit_data_files, audit_folder, audit_run_file
-    from amendment.yamlfile import read_yaml, validate
 
     path = next((path for path in paths if path.is_dir() or path.suffix in (".yaml", ".yml")), None)
     if path is None:
@@ -105,7 +105,7 @@ def audit_path(
         raise ConfigError(
             f"{path}: not a run's folder (no run.yaml); expected a run's folder, a run file or a data file"
         )
-    settings = validate(read_yaml(path / "run.yaml"), RunFile)
+    settings = read_resolved(path)
     return audit_folder(path, settings, run_tables(settings), folder=folder)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -31,7 +31,7 @@ from amendment.constitutions.model import (
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.hashing import content_id
 from amendment.tables import strict_json
-from amendment.yamlfile import MAX_BYTES, capped, format_path
+from amendment.yamlfile import capped, format_path
 
 LONGEST_ID = 48
 """Characters of an id that is made of a text's first words."""
@@ -41,7 +41,7 @@ _SHAPES = "one of the Constitutional AI paper's prompt files, or {constitutions,
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(strict=True)
 
 
 class _Requests(_Entry):
@@ -113,11 +113,7 @@ def import_constitution(
 def _read_json(path: Path) -> Any:
     """The JSON of a file. Raises DataError where there is none."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            raise ValueError(f"found more than {MAX_BYTES:,} bytes, which no constitution can hold")
-        return strict_json(raw.decode("utf-8-sig"))
+        return strict_json(path.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         reason = "too many levels of nesting" if isinstance(error, RecursionError) else str(error)
         raise DataError([Problem(str(path), f"cannot be read as JSON: {reason}")]) from None
@@ -193,30 +189,19 @@ def _kind(value: Any) -> Any:
     return _questions if any(text.rstrip().endswith("Options:") for text in texts) else None
 
 
-def _checked(kind: Any, value: Any, name: str, gathered: _Gathered) -> Any:
-    """The value as pydantic reads it; keys that nobody asks for are listed. Raises DataError."""
+def _checked(kind: Any, value: Any, name: str) -> Any:
+    """The value as pydantic reads it. Raises DataError."""
     try:
-        checked = TypeAdapter(kind).validate_python(value)
+        return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         errors = error.errors(include_url=False)
         raise DataError(
             Problem(f"{name}: {format_path(each['loc'])}".removesuffix(": "), each["msg"]) for each in errors
         ) from None
-    extra = {key for entry in _entries(checked) for key in entry.model_extra or ()}
-    gathered.not_taken += [f"{name}: the key '{key}'" for key in sorted(extra)]
-    return checked
-
-
-def _entries(value: Any) -> Iterator[_Entry]:
-    if isinstance(value, _Entry):
-        yield value
-        value = dict(value)
-    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _entries(part)
 
 
 def _requests(name: str, value: Any, gathered: _Gathered) -> None:
-    for key, entry in _checked(dict[str, _Requests], value, name, gathered).items():
+    for key, entry in _checked(dict[str, _Requests], value, name).items():
         revise = _unmarked(entry.edit_request, *_STEPS[2:])
         critique = tuple(_unmarked(text, *_STEPS[:2]) for text in entry.prompt)
         gathered.add_principle(key, revise, critique=critique, revise=(revise,))
@@ -227,13 +212,13 @@ def _unmarked(text: str, first: str, last: str) -> str:
 
 
 def _questions(name: str, value: Any, gathered: _Gathered) -> None:
-    for text in _checked(list[Text], value, name, gathered):
+    for text in _checked(list[Text], value, name):
         question = text.removesuffix("Options:").strip()
         gathered.add_principle(question, question, compare=(question,))
 
 
 def _talks(name: str, value: Any, gathered: _Gathered) -> None:
-    for index, text in enumerate(_checked(list[Text], value, name, gathered)):
+    for index, text in enumerate(_checked(list[Text], value, name)):
         rest, parts = f"\n\n{text}", list[str]()
         for step in _STEPS:
             part, _, rest = rest.partition(f"\n\n{step}:")
@@ -247,7 +232,7 @@ def _talks(name: str, value: Any, gathered: _Gathered) -> None:
 
 
 def _swarm(name: str, value: Any, gathered: _Gathered) -> None:
-    file = _checked(_Swarm, value, name, gathered)
+    file = _checked(_Swarm, value, name)
     for pair in file.constitutions:
         gathered.add_principle(pair.revision, pair.revision, critique=(pair.critic,), revise=(pair.revision,))
     for index, chat in enumerate(file.system_chat):
@@ -258,7 +243,7 @@ def _swarm(name: str, value: Any, gathered: _Gathered) -> None:
 
 
 def _plain_comparisons(name: str, value: Any, gathered: _Gathered) -> None:
-    for index, entry in enumerate(_checked(list[_Plain], value, name, gathered)):
+    for index, entry in enumerate(_checked(list[_Plain], value, name)):
         # The file does not say which answer is shown first: by turns, so that a judge learns no position.
         better, worse = entry.corrects[0], entry.incorrects[0]
         a, b = (worse, better) if index % 2 else (better, worse)

@@ -1,13 +1,11 @@
-"""Constructed pairs: the settings by which they are drawn, and the pairs as later stages read them.
-
-Covered: pairs for the dataset, without those that people or judges have decided; the answers of each pair, for judges
-that are measured on them. Not covered: how they are made, see `construct`.
+"""Constructed pairs: the settings by which they are drawn, and the answers of each pair, for judges measured on them.
+Not covered: how they are made, see `construct`; which of them the dataset takes, see `deciding`.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
@@ -17,11 +15,8 @@ from amendment.curation.tries import NOTHING
 from amendment.data.sources import Name
 from amendment.data.store import Workspace
 from amendment.llm.specs import ModelSpec
-from amendment.preference.degenerate import without_constant_answers
-from amendment.preference.pairs import Paired
-from amendment.records import Candidate, Comparison, Judgement, Pair, Part, Record
-
-CANDIDATES, PAIRS = "construct/candidates", "construct/pairs"
+from amendment.preference.deciding import CONSTRUCTED, CONSTRUCTED_ANSWERS, ConstructedPair
+from amendment.records import Candidate, Comparison, Part
 
 
 class Side(NamedTuple):
@@ -138,38 +133,6 @@ class Contrast(ConstructConfig):
 Construction = Annotated[StrongWeak | Instructions | Contrast, Field(discriminator="kind")]
 
 
-class ConstructedPair(Record):
-    """A pair, and the rows of its answers in the table of candidates, counted from 0: one text may have two writers."""
-
-    pair: Pair
-    chosen: int
-    rejected: int
-
-
-class Constructed(NamedTuple):
-    """The constructed pairs of a run as the dataset takes them."""
-
-    paired: Paired
-    answers: dict[str, dict[str, Candidate]]
-    """Both answers of each by their id, by the pair's comparison."""
-
-
-def constructed_pairs(workspace: Workspace, taken: Iterable[str]) -> Constructed:
-    """Return the pairs of the stage `construct` without the comparisons in `taken`, which people or judges have
-    decided."""
-    candidates = workspace.read(CANDIDATES, Candidate)
-    constructed, decided = workspace.read(PAIRS, ConstructedPair), set(taken)
-    new = [row for row in constructed if row.pair.comparison_id not in decided]
-    answers = {
-        row.pair.comparison_id: {candidates[place].id: candidates[place] for place in (row.chosen, row.rejected)}
-        for row in new
-    }
-    by_id = {candidate.id: candidate for candidate in candidates}
-    pairs, constant = without_constant_answers([row.pair for row in new], by_id)
-    left_out = constant + Counter({"constructed, but already decided elsewhere": len(constructed) - len(new)})
-    return Constructed(Paired(pairs, +left_out), answers)
-
-
 class AnswersOfPair(NamedTuple):
     """The two answers of a constructed pair, and the principle of a contrast pair."""
 
@@ -184,23 +147,11 @@ class AnswersOfPair(NamedTuple):
 
 def answers_of_pairs(workspace: Workspace, constitutions: Sequence[Constitution]) -> dict[str, list[AnswersOfPair]]:
     """Return the answers of each constructed pair by prompt."""
-    candidates = workspace.read(CANDIDATES, Candidate)
+    candidates = workspace.read(CONSTRUCTED_ANSWERS, Candidate)
     principles = {drawn.id: drawn for drawn in principles_of(constitutions)}
     answers: dict[str, list[AnswersOfPair]] = defaultdict(list)
-    for row in workspace.rows(PAIRS, ConstructedPair):
+    for row in workspace.rows(CONSTRUCTED, ConstructedPair):
         principle = principles.get(row.pair.decisive or "")
         pair = AnswersOfPair(candidates[row.chosen], candidates[row.rejected], principle)
         answers[row.pair.prompt_id].append(pair)
     return answers
-
-
-def decided_comparisons(workspace: Workspace, *, with_constructed: bool) -> dict[str, float]:
-    """Return P(a) of the comparisons that are decided without the judges, by their ids: by the user's own verdicts, or,
-    where judges are asked about them too, by construction."""
-    rows = workspace.rows("inputs/judgements", Judgement)
-    decided = {row.comparison_id: row.p_a for row in rows if row.p_a is not None}
-    if with_constructed:
-        for pair in (row.pair for row in workspace.rows(PAIRS, ConstructedPair)):
-            p_a = pair.p_chosen if pair.chosen_id < pair.rejected_id else 1 - pair.p_chosen
-            decided.setdefault(pair.comparison_id, p_a)
-    return decided

@@ -24,7 +24,7 @@ from amendment.data.cells import (
     words_in,
 )
 from amendment.data.comparisons import Records, join, records_of
-from amendment.data.guesses import no_prompt, not_recognised
+from amendment.data.guesses import not_recognised
 from amendment.data.readings import absent_columns, gather
 from amendment.data.shapes import Parts, candidate_parts, prompt_parts, recognise
 from amendment.data.source_rows import FileFacts, SourceRows, SourceStream, rows_of, stream_of
@@ -187,7 +187,7 @@ def _prompt_rows(source: PromptFile, stream: SourceStream) -> Iterator[tuple[lis
     """The rows a chunk at a time, and the columns of the prompt in each."""
     shape = recognise(stream.head.columns, "prompts")
     if source.column is None and shape is None:
-        raise DataError([no_prompt(stream.head)])
+        raise DataError([not_recognised(stream.head, "prompts")])
     for rows in stream.chunks():
         if source.column is not None:
             yield rows, source.column

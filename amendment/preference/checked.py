@@ -151,6 +151,8 @@ def check_lines(checks: Mapping[str, Any]) -> list[str]:
         flipped = agreement.get("orders disagree", {}).get("n", 0)
         open_ones = f"; on {flipped:,} others its two orders disagree" if flipped else ""
         open_ones += f"; it is undecided on {agreement['undecided']:,} more" if agreement["undecided"] else ""
-        agrees = f"{plain(rater)} agrees with the check on {agreement['agrees']:,} of {agreement['n']:,} pairs"
-        lines.append(f"- {agrees}{interval}{open_ones}")
+        agrees = f"agrees with the check on {agreement['agrees']:,} of {agreement['n']:,} pairs{interval}{open_ones}"
+        if flipped and not agreement["n"] and not agreement["undecided"]:
+            agrees = f"its two orders disagree on all {flipped:,} pairs, so it could not be compared with the check"
+        lines.append(f"- {plain(rater)}{':' if agrees.startswith('its') else ''} {agrees}")
     return lines

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amendment.hashing import content_id
-from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, text_of
+from amendment.records import Candidate, Judgement, Message, Messages, Prompt, text_of
 
 EMPTY = "empty answer"
 MARKS = "marks of a template in an answer"
@@ -37,7 +37,7 @@ answers, is an answer to none. All three: refusals in the same few words are leg
 NEIGHBOURS = 1000
 """Answers whose flaws are remembered: several comparisons of a prompt share them."""
 
-_KNOW = frozenset({"person", "truth", "verifier", "unknown"})
+KNOWING = frozenset({"person", "truth", "verifier", "unknown"})
 """Raters whose decisions are kept: an answer without content does not deceive them, or nothing is known of them."""
 
 _FENCE = r"<<(?:end )?[a-z][a-z0-9_]* [0-9a-f]{32}>>"
@@ -105,30 +105,12 @@ def likeness(answer: Messages) -> str:
     return content_id([[message.role, *map(_words, _texts(message)), *_calls(message)] for message in answer])
 
 
-def without_constant_answers(
-    pairs: Iterable[Pair], candidates: Mapping[str, Candidate]
-) -> tuple[list[Pair], Counter[str]]:
-    """The pairs whose chosen answer is an answer to its prompt, and how many others there were.
-
-    A constant answer that is rejected stays: that it is worse is worth learning. So does what a person or a verifier
-    chose: to many questions the same word is the right answer, and it is judges that such texts deceive.
-    """
-    pairs, constant = list(pairs), _constant(candidates.values())
-    kept = [
-        pair
-        for pair in pairs
-        if not constant or pair.decided_by in _KNOW or _writer_and_text(candidates[pair.chosen_id]) not in constant
-    ]
-    left_out = len(pairs) - len(kept)
-    return kept, Counter({CONSTANT: left_out} if left_out else {})
-
-
-def _constant(candidates: Iterable[Candidate]) -> frozenset[int]:
-    """Answers that their writer gives to most prompts, by `_writer_and_text`. Hashes of 64 bits are held, since a run
-    may have millions of answers."""
+def constant_answers(candidates: Iterable[Candidate]) -> frozenset[int]:
+    """Return the answers that their writer gives to most prompts, by `writer_and_text`. Hashes of 64 bits are held,
+    since a run may have millions of answers."""
     given = np.unique(
         np.fromiter(
-            ((hash(row.origin.model), _writer_and_text(row), hash(row.prompt_id)) for row in candidates),
+            ((hash(row.origin.model), writer_and_text(row), hash(row.prompt_id)) for row in candidates),
             [("writer", np.int64), ("answer", np.int64), ("prompt", np.int64)],
         )
     )
@@ -139,8 +121,8 @@ def _constant(candidates: Iterable[Candidate]) -> frozenset[int]:
     return frozenset(answers[is_often & (times >= OF_WRITER * of_writer)].tolist())
 
 
-def _writer_and_text(candidate: Candidate) -> int:
-    """A hash, equal where one writer gives the same answer."""
+def writer_and_text(candidate: Candidate) -> int:
+    """Return a hash, equal where one writer gives the same answer."""
     return hash((candidate.origin.model, likeness(candidate.messages)))
 
 

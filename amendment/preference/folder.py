@@ -16,6 +16,7 @@ from pydantic import Field, field_validator
 from amendment.errors import ConfigError, Problem
 from amendment.files import write_text
 from amendment.hashing import content_id
+from amendment.plugins import source_key
 from amendment.preference.protocols import PROTOCOLS, JudgeProtocol
 from amendment.preference.protocols.contract import Unit
 from amendment.preference.protocols.question import Sees
@@ -136,6 +137,7 @@ def load_judge_folder(name: str | Path, *, base: Path | None = None) -> JudgeFol
         "parser": protocol.parser_name,
         "shots": shots,
         "texts": {use: template.text for use, template in templates.items()},
+        **source_key(type(protocol)),
     }
     return JudgeFolder(
         spec.id,

@@ -1,27 +1,25 @@
 """Make pairs of the judgements that are worth training on, oriented when everything is known.
 
-Covered: ties, one by one and whole pools of them; best against worst; how the last revisions of chains fared against
-their drafts; the rows of the dataset, split so that no prompt stands on both sides. Not covered: what the answers say,
-see `degenerate`; a judge that likes whatever looks revised, which a probe measures.
+Covered: ties, one by one and whole pools of them; best against worst; the rows of the dataset, split so that no prompt
+stands on both sides. Not covered: what the answers say, see `degenerate`; who decides, see `deciding`.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import groupby
 from statistics import fmean
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
 from amendment.hashing import content_id
-from amendment.preference.degenerate import likeness
-from amendment.records import Candidate, Comparison, DecidedBy, Judgement, Pair, Part, Preference, Prompt, RaterKind
-from amendment.statistics import share
+from amendment.records import Candidate, DecidedBy, Judgement, Pair, Part, Preference, Prompt, RaterKind
 from amendment.statistics.sides import side_of
 
 TIED_POOL = "all answers tied"
+NOT_ENDS, LOST = "not best or worst", "best lost to worst"
+CUT = "answers of pairs cut at max_tokens"
 
 DECIDED_BY: dict[RaterKind, DecidedBy] = {
     "model": "judge",
@@ -104,14 +102,15 @@ def _best_against_worst(judged: Sequence[Judgement], left_out: Counter[str]) -> 
     ranked = sorted(won, key=lambda candidate: (fmean(won[candidate]), candidate))
     worst, best = ranked[0], ranked[-1]
     chosen = [judgement for judgement in judged if {judgement.a, judgement.b} == {worst, best}]
-    left_out["not best or worst"] += len(judged) - len(chosen)
-    if chosen and _p_of(chosen[0], best) < 0.5:
-        left_out["best lost to worst"] += 1
+    left_out[NOT_ENDS] += len(judged) - len(chosen)
+    if chosen and p_of(chosen[0], best) < 0.5:
+        left_out[LOST] += 1
         return []
     return chosen
 
 
-def _p_of(judgement: Judgement, candidate: str) -> float:
+def p_of(judgement: Judgement, candidate: str) -> float:
+    """Return P(this candidate is better) of a judgement that could be read."""
     assert judgement.p_a is not None
     return judgement.p_a if judgement.a == candidate else 1 - judgement.p_a
 
@@ -143,39 +142,6 @@ def _orient(judgement: Judgement, settings: PairSettings) -> Pair | None:
     )
 
 
-def compare_revisions(
-    candidates: Iterable[Candidate], judgements: Iterable[Judgement], *, min_margin: float = 0.0
-) -> dict[str, Any]:
-    """Compare the last revision of each chain with its draft: counts of better, worse, tie, unread, unchanged and
-    not compared, and the `share` of revisions that are better, a tie counting half, clustered by prompt.
-
-    The candidates of each chain stand together, the draft first. Of two that differ by less than `min_margin` neither
-    is better. A revision is not compared where it was cut off, or where the user's own verdicts decided.
-    """
-    judged = {judgement.comparison_id: judgement for judgement in judgements}
-    counts = Counter(dict.fromkeys(("better", "worse", "tie", "unread", "unchanged", "not compared"), 0))
-    won: list[float] = []
-    prompts: list[str] = []
-    for prompt_id, of_prompt in groupby(candidates, key=lambda candidate: candidate.prompt_id):
-        draft, *revisions = of_prompt
-        if not revisions:
-            continue
-        if likeness(draft.messages) == likeness(revisions[-1].messages):
-            counts["unchanged"] += 1
-            continue
-        judgement = judged.get(Comparison.between(draft, revisions[-1]).id)
-        if judgement is None:
-            counts["not compared"] += 1
-        elif judgement.p_a is None:
-            counts["unread"] += 1
-        else:
-            side = side_of(_p_of(judgement, revisions[-1].id), min_margin)
-            counts[("tie", "better", "worse")[side]] += 1
-            won.append((1 + side) / 2)
-            prompts.append(prompt_id)
-    return {**counts, "share": share(won, prompts).to_json()}
-
-
 def held_out(prompt_ids: Collection[str], share: float, *, seed: int) -> frozenset[str]:
     """The prompts of the test split: `share` of all, rounded, by a seeded hash, so that order does not count.
 
@@ -184,6 +150,27 @@ def held_out(prompt_ids: Collection[str], share: float, *, seed: int) -> frozens
     ranked = sorted(set(prompt_ids), key=lambda prompt: content_id(["split", seed, prompt]))
     count = round(share * len(ranked))
     return frozenset(ranked[: min(max(count, 1), len(ranked) - 1) if share > 0 and len(ranked) > 1 else count])
+
+
+def kept_out(pairs: Sequence[Pair], test: Iterable[str], share: float) -> frozenset[str]:
+    """Return the prompts of `test` that stay held out: all without pairs, and others until this share of the pairs, at
+    most half, is held out."""
+    counts = Counter(pair.prompt_id for pair in pairs)
+    room, kept = min(max(round(share * len(pairs)), 1), len(pairs) // 2), set[str]()
+    for prompt in sorted(test):
+        if counts[prompt] <= room:
+            room -= counts[prompt]
+            kept.add(prompt)
+    return frozenset(kept)
+
+
+def count_cut(pairs: Iterable[tuple[Pair, Mapping[str, Candidate]]]) -> dict[str, int]:
+    """Return how many chosen and how many rejected answers were cut at their limit, of pairs with answers by id."""
+    cut: Counter[str] = Counter()
+    for pair, answers in pairs:
+        cut["chosen"] += answers[pair.chosen_id].is_truncated
+        cut["rejected"] += answers[pair.rejected_id].is_truncated
+    return dict(+cut)
 
 
 def preference_row(

@@ -22,7 +22,7 @@ from amendment.publishing.configs import CONFIGS, ORIGIN
 from amendment.publishing.finished import FinishedRun
 from amendment.publishing.settings import PublishSettings
 from amendment.publishing.terms import source_licenses, writers
-from amendment.report.before_use import before_use
+from amendment.report.before_use import before_use, pair_facts
 from amendment.report.document import Rule, Written
 from amendment.statistics import Estimate
 from amendment.text import cell, plain, visible
@@ -88,7 +88,8 @@ def dataset_body(
         "dataset",
         run=run,
         settings=settings,
-        who=written.pairs.who(is_simulated=bool(run.manifest["simulated"])),
+        who=written.pairs.who(),
+        are_people_simulated=written.pairs.are_people_simulated,
         facts=[run.outgoing.report(fact) for fact in before_use(written)],
         rules=[
             Rule.of(constitution.id, principle.model_dump(mode="json"))
@@ -136,13 +137,13 @@ def dataset_metadata(run: FinishedRun, settings: PublishSettings) -> dict[str, A
     """The metadata that the Hub sorts and filters by; the push adds the configs."""
     rows = len(run.every_row)
     raters = {verdict.rater_kind for verdict in run.verdicts}
-    decided_by, simulated = {row.decided_by for row in run.every_row}, bool(run.manifest["simulated"])
+    facts = pair_facts(run.folder, run.manifest["stages"])
     tags = {
-        "rlaif": "judge" in decided_by,
+        "rlaif": "judge" in facts.decided_by,
         "constitutional-ai": bool(run.manifest["constitutions"]),
         "synthetic": any(candidate.kind != "imported" for candidate in run.candidates),
-        "human-feedback": "person" in decided_by and not simulated,
-        "simulated": simulated,
+        "human-feedback": "person" in facts.decided_by and not facts.are_people_simulated,
+        "simulated": bool(run.manifest["simulated"]),
     }
     # whether people are experts or a crowd is theirs to say: `other` until the card is edited
     creators = {

@@ -118,7 +118,7 @@ def _kto(rows: Rows, out: Path, seed: int) -> Exported:
         turns = ((row, ordered[(number + away) % len(ordered)]) for number, row in enumerate(ordered))
         answers = (_answer(row, kind) for turn in turns for row, kind in zip(turn, SIDES[1:], strict=True))
         splits[side] = as_dataset(answers, Features(features))
-    held = "probabilities of pairs, as P(this answer is the better one) in p; raters, principles, sources: see trl"
+    held = "raters, principles and sources (use trl); a pair's probability becomes `p`"
     return Exported(write_splits(out, splits), ties, (held,))
 
 

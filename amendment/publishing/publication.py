@@ -22,14 +22,7 @@ from amendment.errors import ConfigError, DataError, Problem
 from amendment.files import json_object, json_text, write_text
 from amendment.keys import WITH_KEY, KeyMatch, Scanner, key_variables, push_scanner
 from amendment.licenses import hub_problems
-from amendment.publishing.card import (
-    CARD,
-    card_text,
-    dataset_body,
-    dataset_metadata,
-    fenced,
-    folder_of,
-)
+from amendment.publishing.card import CARD, card_text, dataset_body, dataset_metadata, fenced, folder_of
 from amendment.publishing.configs import CONFIGS, build_configs
 from amendment.publishing.croissant import CROISSANT, croissant_text
 from amendment.publishing.finished import FinishedRun

@@ -145,7 +145,9 @@ def _known_model(run: FinishedRun, model: str) -> str | None:
 
 def _people(run: FinishedRun) -> Iterator[str]:
     if count := len(run.people):
-        asked = "do they agree? Names inside texts are not removed"
-        yield f"{count} raters are or may be people; they have pseudonyms: {asked}"
+        raters = "1 rater is or may be a person, shown under a pseudonym"
+        if count > 1:
+            raters = f"{count} raters are or may be people, shown under pseudonyms"
+        yield f"{raters}. Have they agreed to publication? Names inside texts are not removed"
     if run.counts.get("audit", {}).get("gate") == "FAIL":
         yield "gate: the judge did not pass it; the card says so"

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from amendment.data.store import read_columns
 from amendment.report.document import Json, Rule, Written, short
+from amendment.simulator import SIMULATED_PERSON
 from amendment.statistics import by_length, estimate
 from amendment.statistics.intervals import is_beyond_chance
 
@@ -53,10 +54,14 @@ class PairFacts(NamedTuple):
     """Pairs that one principle decided, by its reference."""
     trained: int = 0
     """Pairs on the train side."""
+    are_people_simulated: bool = False
+    """Whether the spot check's people are those of the simulated world."""
 
-    def who(self, judge: str = DECIDERS["judge"], *, is_simulated: bool = False) -> str:
+    def who(self, judge: str = DECIDERS["judge"]) -> str:
         """Who decided how many, the most first; empty without pairs. `judge` is how to name what judged."""
-        words = {**DECIDERS, "judge": judge} | ({"person": "simulated people"} if is_simulated else {})
+        words = {**DECIDERS, "judge": judge}
+        if self.are_people_simulated:
+            words["person"] = "simulated people"
         counts = self.decided_by.most_common()
         if len(counts) == 1:
             kind = counts[0][0]
@@ -81,7 +86,10 @@ def pair_facts(folder: Path, done: Container[str]) -> PairFacts:
         named = [decisive] if decisive else json.loads(principles or "[]")
         if len(named) == 1:
             facts.by_principle[named[0]] += 1
-    return facts._replace(flipped=sides["flipped"], trained=sides["train"])
+    labels = folder / "labels/open.parquet"
+    raters = read_columns(labels, "rater") if "labels" in done and labels.is_file() else ()
+    are_simulated = any(rater.startswith(SIMULATED_PERSON) for (rater,) in raters)
+    return facts._replace(flipped=sides["flipped"], trained=sides["train"], are_people_simulated=are_simulated)
 
 
 class Harm(NamedTuple):

@@ -136,14 +136,14 @@ def _reliability(written: Written) -> Chapter | None:
         rows.append((name, *(f"{figure.value:.3f}" if figure else "-" for figure in figures)))
         if report.get("shows_miscalibration"):
             sure, right = report["confidence"]["value"], report["accuracy"]["value"]
-            more = "surer" if sure > right else "less sure"
-            notes.append(f"{name}: {more} than right: confidence {sure:.2f}, right {right:.2f}.")
+            bias = "overconfident" if sure > right else "underconfident"
+            notes.append(f"{name}: {bias}: mean confidence {sure:.2f}, right in {right:.2f}.")
         else:
             notes.append(f"{name}: these labels show no miscalibration.")
     return Chapter(
         id="reliability",
         title="Reliability of its probabilities",
-        says="On the dashed line a judge is right as often as it is sure; below it, it is surer than right.",
+        says="On the dashed line a judge is right as often as it is sure; below it, it is overconfident.",
         plots=[Reliability(title="Right by confidence, with the number of labels", series=series)],
         tables=[DataTable(("probabilities", "Brier score", "log loss", "ECE"), rows, "Errors of the probabilities")],
         notes=notes,

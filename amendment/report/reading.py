@@ -25,7 +25,7 @@ from amendment.files import read_json
 from amendment.hashing import HASH_PREFIX, content_id
 from amendment.llm.ledger_reading import Reader
 from amendment.llm.replies import shown, text_in
-from amendment.preference.verifiers import VerifiedAnswer
+from amendment.preference.verified import VerifiedAnswer
 from amendment.records import (
     Candidate,
     Critique,

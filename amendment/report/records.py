@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
-from amendment.preference.verifiers import Effect
+from amendment.preference.verified import Effect
 from amendment.records import DecidedBy, RaterKind, Scale
 from amendment.text import plain
 

@@ -44,7 +44,7 @@ def made_by_run(written: Written) -> str:
     ]
     named = f"{', '.join(judges[:3])}{' and others' if len(judges) > 3 else ''}"
     decided = written.pairs.decided_by
-    who = written.pairs.who(named or "the judge", is_simulated=bool(written.banner))
+    who = written.pairs.who(named or "the judge")
     judged = f", {who}" if who else ""
     if judges and not decided["judge"]:
         judged += f"; judge{' measured' if decided else ''}: {named}"
@@ -323,12 +323,13 @@ def _calls(spending: Json) -> Chapter | None:
     plots: list[Plot] = [
         Bars(
             title="Calls by stage and model",
-            rows=[(label, {"": row["replies"]}) for label, row in zip(labels, given, strict=True)],
+            rows=[(label, {"calls": row["replies"]}) for label, row in zip(labels, given, strict=True)],
+            what="stage and model",
         )
     ]
     if spending["total"]["usd"]:
-        rows = [(label, {"": row["usd"]}) for label, row in zip(labels, given, strict=True)]
-        plots.append(Bars(title="Cost by stage and model", rows=rows, form=",.4f", unit=" USD"))
+        rows = [(label, {"cost": row["usd"]}) for label, row in zip(labels, given, strict=True)]
+        plots.append(Bars(title="Cost by stage and model", rows=rows, what="stage and model", form=",.4f", unit=" USD"))
     head = ("stage", "model", "calls", "input tokens", "cached", "output tokens", "USD", "attempts lost")
     numbers = ("replies", "input_tokens", "cached_tokens", "output_tokens")
     table = [

@@ -14,7 +14,7 @@ from amendment.preference.aggregate import aggregate_verdicts, person_votes, rat
 from amendment.preference.draws import HINTED
 from amendment.preference.pairs import DECIDED_BY
 from amendment.preference.readings import by_comparison
-from amendment.preference.verifiers import DECISIVE, VerifiedAnswer, passes_all
+from amendment.preference.verified import DECISIVE, VerifiedAnswer, passes_all
 from amendment.records import (
     Candidate,
     Comparison,

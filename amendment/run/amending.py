@@ -44,13 +44,12 @@ from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
 from amendment.run.money import prices_of
 from amendment.run.progress import Progress, QuietProgress
-from amendment.run.runfile.config import RunFile
-from amendment.run.runfile.overrides import override
+from amendment.run.runfile.config import RunFile, read_resolved
 from amendment.run.terms import keys_of
-from amendment.simulator import BANNER
 from amendment.stages import run_tables
+from amendment.stages.audit import simulated_banner
 from amendment.text import cell, plain, table
-from amendment.yamlfile import did_you_mean, read_yaml, validate
+from amendment.yamlfile import did_you_mean
 
 FEWEST_DIFFERENCES, FEWEST_TESTED = 5, 30
 """Disagreements to propose from; comparisons to test on."""
@@ -124,10 +123,7 @@ def amend_run(
     folder = Path(folder)
     if not (folder / "run.yaml").is_file():
         raise ConfigError(f"{folder}: not a run's folder (no run.yaml); expected one such as runs/NAME")
-    resolved = read_yaml(folder / "run.yaml")
-    for text in overrides:
-        resolved = override(resolved, text)
-    config = validate(resolved, RunFile)
+    config = read_resolved(folder, overrides)
     work = _Amending(folder, config, model)
     prices = prices_of(config, work.base)
     unpriced = [name for name in dict.fromkeys((work.model, work.entry.model)) if prices[name] is None]
@@ -371,11 +367,10 @@ class _Amending:
         )
         changed = {"version": f"{major}.{int(minor) + 1}.0", "extends": (), "principles": (*old.principles, *added)}
         new = old.model_copy(update=changed) if added else None
-        is_simulated = any(spec.provider == "simulated" for spec in self.config.models.values())
         document = {
             "format": 2,
             "run": self.config.name,
-            "simulated": BANNER if is_simulated else None,
+            "simulated": simulated_banner(self.config),
             "seed": self.config.seed,
             "model": self.model,
             "judge": f"{self.entry.model}/{self.judge.id}@{self.judge.version}",

@@ -26,7 +26,7 @@ from amendment.stages.contract import dump
 from amendment.text import plain
 from amendment.yamlfile import Document, Loc, parts, read_yaml
 
-ASIDE = {"name", "budget", "prices", "publish"}
+ASIDE = {"name", "budget", "plugins", "prices", "publish"}
 """Parts of a run file that change how it is made, what it may cost and where it goes, and not what is made."""
 REMEMBERED = "settings.json"
 """In a run's folder: the settings of each stage, as a hash, and under GIVEN those that the user's run file set."""
@@ -70,7 +70,7 @@ def changes(config: RunFile, folder: Path) -> list[Change]:
     such run or this version cannot read its file."""
     written = _resolved(folder)
     try:
-        known, was, now = map(_flat, (written, dump(RunFile.model_validate(written)), dump(config)))
+        known, was, now = map(_flat, (written, dump(type(config).model_validate(written)), dump(config)))
     except ValidationError:
         return []
     return [
@@ -93,14 +93,14 @@ def with_kept_defaults(loaded: LoadedRun, folder: Path) -> LoadedRun:
     A default has changed if the settings that the user gave then resolve to another value in this version. Where an
     earlier version did not write those settings down, the keys that are set now count as set then.
     """
-    was, data = _resolved(folder), given_in(loaded.config)
+    was, data, model = _resolved(folder), given_in(loaded.config), type(loaded.config)
     try:
-        then = RunFile.model_validate(remembered(folder).get(GIVEN) or _as_then(data, was))
+        then = model.model_validate(remembered(folder).get(GIVEN) or _as_then(data, was))
         was, expected, now = _counting(was), _counting(dump(then)), _counting(dump(loaded.config))
         kept = [*_changed_defaults(was, expected, now, data)]
         for default in kept:
             _put(data, default)
-        config = RunFile.model_validate(data)
+        config = model.model_validate(data)
     except ValidationError:  # this version does not take what was set, or what was the default
         return loaded
     if not kept:

@@ -25,6 +25,7 @@ from amendment.errors import ConfigError, DataError, Problem
 from amendment.llm.functions import ModelFunction, name_of
 from amendment.llm.opening import check_model
 from amendment.llm.specs import FUNCTION, able, located, thinks
+from amendment.plugins import import_plugins
 from amendment.preference import load_judge_folder
 from amendment.run.money import asking_stages, price_table, unbounded, unpriced
 from amendment.run.references import (
@@ -36,7 +37,7 @@ from amendment.run.references import (
     scope_warnings,
     unused_warnings,
 )
-from amendment.run.runfile.config import RunFile
+from amendment.run.runfile.config import RunFile, run_file_model
 from amendment.run.runfile.overrides import override
 from amendment.run.runfile.retired import retired_settings
 from amendment.stages import stages_of
@@ -111,7 +112,9 @@ def _loaded(
     try:
         if wrong := [*blank, *_placed(document, retired_settings(document.data))]:
             raise ConfigError(capped(wrong))
-        config = validate(document, RunFile)
+        if wrong := _placed(document, import_plugins(document.data, folder)):
+            raise ConfigError(wrong)
+        config = validate(document, run_file_model())
     except ConfigError as fault:
         raise ConfigError(capped([*fault.problems, *_of_the_rest(document, folder, fault.problems)])) from None
     if wrong := _placed(document, _function_problems(config, models)):
@@ -162,7 +165,7 @@ def _of_the_rest(document: Document, base: Path, problems: Iterable[Problem]) ->
     data = document.data if isinstance(document.data, dict) else {}
     good = {"name": "x", **{key: value for key, value in data.items() if key not in bad}}
     try:
-        config = RunFile.model_validate(good)
+        config = run_file_model().model_validate(good)
     except ValidationError:
         return []
     own = tuple(source for source in config.prompts if not isinstance(source, LilliputPrompts))
@@ -258,9 +261,9 @@ def _outside(
         read_into(inputs, config, loaded.base, glimpse=True)
     except DataError as fault:
         return [*problems, *_with_lines(loaded, fault.problems)]
-    unreadable = [*seen.unreadable_answers()]
-    config_warnings += [finding for finding in unreadable if isinstance(finding, ConfigWarning)]
-    problems += _placed(document, [finding for finding in unreadable if not isinstance(finding, ConfigWarning)])
+    seen_findings = [*seen.unreadable_answers(), *seen.foreign_prompts(config)]
+    config_warnings += [finding for finding in seen_findings if isinstance(finding, ConfigWarning)]
+    problems += _placed(document, [finding for finding in seen_findings if not isinstance(finding, ConfigWarning)])
     if any(place[:1] == ("constitution",) for place, _ in findings):
         return problems
     rules = [load_constitution(name, base=loaded.base) for name in config.constitution]
@@ -273,7 +276,7 @@ def _outside(
         warnings += _placed(document, [*doubtful, *config_warnings, *unknown])
         rest = "rows; the run reads the rest before it calls a model, and reports what is wrong in it"
         warnings += [Problem(source.label, f"check read only the first {facts.rows:,} {rest}") for source, facts in cut]
-    unfit = [*scope_problems(config, rules, seen.scopes), *seen.foreign_prompts(config)]
+    unfit = scope_problems(config, rules, seen.scopes)
     return problems + _placed(document, [*unfit, *category_problems(config, every_scope)])
 
 

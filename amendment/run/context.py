@@ -21,7 +21,6 @@ from amendment.llm.prices import Price, PriceTable
 from amendment.llm.specs import LocalSpec, ModelSpec, found_folder, located
 from amendment.llm.trust import Trust
 from amendment.llm.weights import weights_state
-from amendment.preference.verifiers import Verifier, verifier_rules
 from amendment.records import Candidate, Prompt
 from amendment.run.money import open_budget, price_table, prices_of, spent_before
 from amendment.run.progress import Progress
@@ -100,7 +99,7 @@ class RunContext:
 
     @property
     def rules(self) -> tuple[Constitution, ...]:
-        return (*self.constitutions, *verifier_rules(self.config.parts(Verifier)))
+        return (*self.constitutions, *self.config.checked_rules)
 
     @property
     def calls(self) -> Calls:

@@ -16,6 +16,7 @@ from amendment.data.store import Workspace
 from amendment.errors import ConfigError, LedgerError
 from amendment.files import file_hash, write_json
 from amendment.hashing import content_id
+from amendment.plugins import source_key
 from amendment.results import Result
 from amendment.stages import stages_of
 from amendment.stages.contract import Context, Stage, StageResult
@@ -55,7 +56,10 @@ def assemble(context: Context) -> list[RunStage]:
     Looks at every file that the run file names: once for a run, not once for a question about it.
     """
     stages = in_order(stages_of(context.config))
-    return [RunStage(stage, context, {"seed": context.config.seed, **stage.key(context)}) for stage in stages]
+    return [
+        RunStage(stage, context, {"seed": context.config.seed, **stage.key(context), **source_key(type(stage))})
+        for stage in stages
+    ]
 
 
 class RunFolder(Workspace):

@@ -367,10 +367,9 @@ def _notes(plan: Plan) -> Iterator[str]:
             "that is less; nothing comes from a vendor's cache"
         )
         yield from plan.times
-        again = f"a cut answer of {', '.join(map(plain, plan.lengthened))} or " if plan.lengthened else ""
+        again = f" and answers of {', '.join(map(plain, plan.lengthened))}" if plan.lengthened else ""
         yield (
-            f"at most: every answer uses its full token limit, and {again}an unreadable verdict is asked for again, "
-            "and a cut verdict with twice the limit"
+            f"at most: full token limits; unreadable verdicts are asked once more, cut ones{again} with twice the limit"
         )
         if not plan.lengthened:
             yield "an answer cut at max_tokens is kept and marked; on_truncation: retry asks again with twice the limit"

@@ -119,7 +119,7 @@ class _View:
         if now - self._answered[-1][0] >= 1.0:
             self._answered.append((now, fresh))
         left = None
-        if planned is not None and rate:
+        if planned is not None and planned > tally.calls and rate:
             left = (planned - tally.calls) / rate
         elif planned == 0:  # its items need no calls
             left = (now - self.began) * (tally.total - tally.done) / tally.done

@@ -17,7 +17,7 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -33,12 +33,13 @@ from amendment.llm.concurrency import Tally
 from amendment.llm.ledger import Ledger, absorb_shards
 from amendment.llm.ledger_reading import SHARDS, Reader
 from amendment.llm.trust import Trust
-from amendment.preference.protocols import PROTOCOLS, JudgeProtocol
+from amendment.plugins import import_plugins
+from amendment.run.changes import given_in
 from amendment.run.context import Patience, RunContext
 from amendment.run.engine import assemble
 from amendment.run.progress import QuietProgress
 from amendment.run.ray_limits import Desk, RemoteBudget, RemoteCalls
-from amendment.run.runfile.config import RunFile
+from amendment.run.runfile.config import RunFile, run_file_model
 from amendment.stages.contract import Item
 from amendment.stages.passes import Elsewhere, through
 from amendment.sync import run_in_loop
@@ -75,15 +76,14 @@ class Closed(NamedTuple):
 class _Job(NamedTuple):
     """What all workers of a pass are given."""
 
-    config: RunFile
+    settings: Mapping[str, object]
+    """Of the run file, with the plugins that each worker imports."""
     base: Path
     folder: Path
     patience: Patience
     stages: tuple[str, ...]
     word: str
     """The content of SEEN, and the name of the desk."""
-    protocols: dict[str, JudgeProtocol]
-    """With registered ones, which a worker does not have on its own."""
 
 
 @contextmanager
@@ -131,7 +131,7 @@ def _pool(ray: Any, context: RunContext, stages: Sequence[str]) -> Iterator[Else
     calls, folder = context.calls, context.workspace.folder.resolve()
     count = _count(part.workers, part.gpus, ray.cluster_resources())
     base, word = context.base.resolve(), secrets.token_hex(8)
-    job = _Job(context.config, base, folder, context.patience, tuple(stages), word, PROTOCOLS)
+    job = _Job(given_in(context.config), base, folder, context.patience, tuple(stages), word)
     write_text(folder / SEEN, job.word)
     calls.ledger.settle()
     strategies: Any = import_module("ray.util.scheduling_strategies")
@@ -209,10 +209,12 @@ class _Worker:
 
     def __init__(self, job: _Job, number: int) -> None:
         self._fault: AmendmentError | None = None
-        redact_logs(*(os.environ[name] for name in job.config.key_variables if os.environ.get(name)))
-        PROTOCOLS.update(job.protocols)
         try:
-            self._context = _WorkerContext(job, number)
+            for _, problem in import_plugins(job.settings, job.base):
+                raise ConfigError(f"a worker cannot import a plugin: {problem}")
+            config = run_file_model().model_validate(job.settings)
+            redact_logs(*(os.environ[name] for name in config.key_variables if os.environ.get(name)))
+            self._context = _WorkerContext(job, config, number)
             by_name = {stage.name: stage.stage for stage in assemble(self._context)}
             self._steps = [by_name[name].begin(self._context) for name in job.stages]
         except AmendmentError as fault:
@@ -246,9 +248,9 @@ async def _stopped(calls: Calls) -> None:
 class _WorkerContext(RunContext):
     """The run as a worker sees it: the same settings and tables, its own ledger, and the desk's limits."""
 
-    def __init__(self, job: _Job, number: int) -> None:
-        trust = Trust([spec.host for spec in job.config.models.values() if hasattr(spec, "host")])
-        super().__init__(job.config, job.base, Workspace(job.folder), QuietProgress(), job.patience, trust=trust)
+    def __init__(self, job: _Job, config: RunFile, number: int) -> None:
+        trust = Trust([spec.host for spec in config.models.values() if hasattr(spec, "host")])
+        super().__init__(config, job.base, Workspace(job.folder), QuietProgress(), job.patience, trust=trust)
         seen = job.folder / SEEN
         if not seen.is_file() or seen.read_text(encoding="utf-8") != job.word:
             node = os.uname().nodename
@@ -258,7 +260,7 @@ class _WorkerContext(RunContext):
         desk = import_module("ray").get_actor(job.word)
         shard = job.folder / Path(SHARDS).parent.with_name(f"{number:04d}") / "ledger.sqlite"
         ledger = _Shard(shard, Reader(job.folder / "ledger.sqlite", is_settled=True))
-        usd = job.config.budget.usd if job.config.budget else None
+        usd = config.budget.usd if config.budget else None
         worker = f"{number}-{secrets.token_hex(8)}"
         desk.join.remote(number, worker, self.spent(ledger))
         budget, returned = RemoteBudget(usd, desk, worker), ledger.earlier.models()

@@ -1,8 +1,7 @@
 """What a run file cannot mean, whatever its files hold: names that nothing answers to, stages that miss what they read.
 
 Covered: what all stages have in common; what concerns one stage alone is in its `problems`. Not covered: what lies
-outside the file, which `checks` looks at; rows of a dataset on the Hub beyond the first ones; judges of the simulated
-world, which toss a coin outside it.
+outside the file, which `checks` looks at; rows of a dataset on the Hub beyond the first ones.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from amendment.data.sources import FileSource
 from amendment.evaluation.settings import EvaluateConfig, has_own_prompts
 from amendment.llm.specs import RegisteredSpec
 from amendment.preference.settings import JudgingConfig
-from amendment.preference.verifiers import Verifier, verifier_rules
+from amendment.preference.verified import Verifier
 from amendment.records import Prompt, text_of
 from amendment.report.before_use import FEWEST_PAIRS
 from amendment.run.engine import DependencyCycle, in_order
@@ -25,6 +24,7 @@ from amendment.stages import STAGES, run_tables, stages_of
 from amendment.stages.contract import ConfigProblem, ConfigWarning, Stage
 from amendment.stages.generate import GenerateConfig
 from amendment.stages.tables import Role
+from amendment.text import plain
 from amendment.yamlfile import did_you_mean
 
 NO_INPUT = "the run has no input; add prompts, candidates from a file, pairs or verdicts"
@@ -133,9 +133,11 @@ def scope_problems(config: RunFile, rules: Sequence[Constitution], scopes: Seque
             if not eligible_principles(rules, role, category=category, tags=tags)  # type: ignore[arg-type]
         }
         if silent:
-            shown = ", ".join(repr(category) if category else "none" for category in silent)
-            message = f"no principle with a `{role}` text applies to prompts of category {shown}; add one"
-            yield ("constitution",), message
+            named = ", ".join(repr(category) for category in silent if category)
+            prompts = [f"of category {named}"] * bool(named) + ["without a category"] * (None in silent)
+            remedy = "add one, or remove `critique:`" if role == "revise" else "add one"
+            lacking = f"no principle that applies to prompts {' or '.join(prompts)} has a `{role}` text"
+            yield ("constitution",), f"{lacking}; {remedy}"
 
 
 def pair_warnings(config: RunFile, prompts: int) -> Iterator[ConfigWarning]:
@@ -156,7 +158,7 @@ def pair_warnings(config: RunFile, prompts: int) -> Iterator[ConfigWarning]:
 
 def scope_warnings(config: RunFile, rules: Sequence[Constitution], scopes: Sequence[Scope]) -> Iterator[ConfigWarning]:
     """Principles that no prompt selects; where principles name categories, those of prompts that none of them names."""
-    verifiers = verifier_rules(config.parts(Verifier))
+    verifiers = config.checked_rules
     for index, rule in enumerate(verifiers[0].principles if scopes and verifiers else ()):
         if why := _never_applies(rule, scopes):
             yield ConfigWarning(("verify", index), f"checks no answer: {why}")
@@ -223,7 +225,7 @@ class PromptsSeen:
     whether verifiers can read their known answers."""
 
     def __init__(self, config: RunFile) -> None:
-        self._verifiers = [rule for rules in verifier_rules(config.parts(Verifier)) for rule in rules.principles]
+        self._verifiers = [rule for rules in config.checked_rules for rule in rules.principles]
         self._answers: list[list[str | None]] = [[] for _ in self._verifiers]
         """Of known answers, by verifier: why one cannot be read, or None."""
         self._scopes: dict[Scope, None] = {}
@@ -258,20 +260,22 @@ class PromptsSeen:
             elif reasons:
                 yield ("verify", index), f"no known answer can be read: {reasons[0]}; correct the column"
 
-    def foreign_prompts(self, config: RunFile) -> Iterator[ConfigProblem]:
-        """Simulated models that would have to answer prompts outside their world, each with its place in the file."""
+    def foreign_prompts(self, config: RunFile) -> Iterator[ConfigProblem | ConfigWarning]:
+        """Simulated models that are asked about prompts outside their world, each with its place in the file: a problem
+        if they would have to answer, and a warning if they judge only."""
         if self._first is None:
             return
-        asks = [ask for stage in stages_of(config) for ask in stage.asks() if ask.role in ("write", "revise")]
+        asks = [ask for stage in stages_of(config) for ask in stage.asks()]
         asked = {ask.model for ask in asks if ask.take is None or ask.take > self._before}
+        answering = {ask.model for ask in asks if ask.role in ("write", "revise")}
+        example = repr(plain(text_of(self._first.messages), longest=60))
+        others = f"{self._unknown} of your {self._count} are not, such as {example}"
+        remedy = "Name a real model, or use Lilliput's: prompts: [{lilliput: N}]"
         for name, spec in config.models.items():
-            if name in asked and spec.provider == "simulated":
-                foreign = f"knows the prompts of Lilliput alone, and {self._found(self._first)}"
-                remedy = "name a real model, or take theirs alone: prompts: [{lilliput: 100}]"
-                yield ("models", name), f"{foreign}; {remedy}"
-
-    def _found(self, first: Prompt) -> str:
-        if self._unknown == self._count:
-            return "none of yours is one"
-        source = f", such as those of {first.source}" if first.source else ""
-        return f"{self._unknown} of your {self._count} are none{source}"
+            if name not in asked or spec.provider != "simulated":
+                continue
+            if name in answering:
+                yield ("models", name), f"can answer only Lilliput's prompts; {others}. {remedy}"
+            else:
+                chance = f"can judge only Lilliput's prompts, and its other verdicts mean nothing; {others}"
+                yield ConfigWarning(("models", name), f"{chance}. {remedy}")

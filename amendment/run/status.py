@@ -20,7 +20,7 @@ from amendment.report.render import terminal_line
 from amendment.run.engine import RunFolder
 from amendment.text import plain, visible
 
-KILLED = "its process ended without a message, as after kill -9, a power failure, or on a completely full disk"
+KILLED = "the last run was killed (kill -9, power failure or full disk)"
 LONGEST = 500
 """Characters of the reason for which a start ended."""
 
@@ -119,7 +119,8 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     if status.get("unanswered") and not status["running"]:
         lines.append(f"{status['unanswered']:,} calls may have been sent without a reply being stored")
     if status.get("ended") and status["ended"] != status.get("labels"):
-        lines.append(f"the last start ended: {plain(str(status['ended']), longest=LONGEST)}")
+        ended = plain(str(status["ended"]), longest=LONGEST)
+        lines.append(ended if ended == KILLED else f"the last start ended: {ended}")
     if status.get("labels"):
         lines.append(plain(str(status["labels"]), longest=LONGEST))
     following = [name for name in status["stages"] if name not in status["done"]]

@@ -11,15 +11,16 @@ from amendment import __version__
 from amendment.files import read_json, write_json, write_text
 from amendment.llm.client import Calls
 from amendment.llm.ledger_reading import Reader
+from amendment.preference.revisions import unchecked_note
+from amendment.preference.settings import JudgingConfig
 from amendment.report.before_use import harm_lines, pair_facts, too_few
 from amendment.report.render import markdown
 from amendment.results import SUMMARY, Result, Summary
 from amendment.run.engine import RunFolder, RunStage
 from amendment.run.runfile.config import RunFile
 from amendment.stages import stages_of
-from amendment.stages.contract import simulated_banner
+from amendment.stages.audit import simulated_banner
 from amendment.stages.kinship import kinship_warnings
-from amendment.stages.pairs import revision_notes
 from amendment.stages.tables import LOSSES
 from amendment.text import cell, plain, table
 
@@ -35,7 +36,11 @@ def write_summary(
     """
     notes = {stage.name: note for stage in stages if (note := workspace.note(stage.name))}
     up_to_date = workspace.up_to_date(stages)
-    results = {name: workspace.result(name) + Result(notes=revision_notes(config, name)) for name in up_to_date}
+    results = {name: workspace.result(name) for name in up_to_date}
+    if "critique" in results:
+        results["critique"] += Result(
+            notes=unchecked_note(config.candidates, is_judged=bool(config.part(JudgingConfig)))
+        )
     counts = {name: notes[name]["counts"] for name in up_to_date if "counts" in notes[name]}
     pairs = pair_facts(workspace.folder, up_to_date)
     decides = not pairs.decided_by or pairs.decided_by["judge"] > 0

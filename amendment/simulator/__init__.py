@@ -3,17 +3,18 @@
 from amendment.simulator.judge import evades, is_nudge, panel, prefer, violates
 from amendment.simulator.persona import Persona, dice
 from amendment.simulator.truth import ATTRIBUTES, PRINCIPLES, TRUTHS, Attributes, Truth, is_readable, truth
-from amendment.simulator.world import BANNER, knows, sample_prompts
+from amendment.simulator.world import SIMULATED_PERSON, banner, knows, sample_prompts
 from amendment.simulator.writing import draft, revise
 
 __all__ = [
     "ATTRIBUTES",
-    "BANNER",
     "PRINCIPLES",
+    "SIMULATED_PERSON",
     "TRUTHS",
     "Attributes",
     "Persona",
     "Truth",
+    "banner",
     "dice",
     "draft",
     "evades",

@@ -57,12 +57,6 @@ def _turn(message: dict[str, Any]) -> dict[str, Any]:
     return message
 
 
-def _only(value: Any, *neutral: Any) -> Any:
-    if value not in neutral:
-        raise ValueError("the simulated world has no such thing; leave it out")
-    return value
-
-
 def _format(value: dict[str, Any] | None) -> dict[str, Any] | None:
     """A wish for JSON that keeps a schema; any other form means nothing here."""
     if value is None:
@@ -91,8 +85,6 @@ class Question(BaseModel):
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     response_format: Annotated[dict[str, Any] | None, AfterValidator(_format)] = None
-    n: Annotated[int | None, AfterValidator(lambda value: _only(value, None, 1))] = None
-    stream: Annotated[bool | None, AfterValidator(lambda value: _only(value, None, False))] = None
 
     @cached_property
     def id(self) -> str:

@@ -18,12 +18,8 @@ from amendment.errors import ConfigError
 from amendment.records import Prompt, user
 from amendment.simulator.persona import dice_for
 
-BANNER = (
-    "Simulated: every answer, critique, verdict and human label here comes from Lilliput, a toy world with a small "
-    "scripted grammar and planted flaws, and any model trained on it is tiny. The simulated judge does not read "
-    "prose. These numbers test the pipeline; they say nothing about any language model."
-)
-"""The warning on everything measured in this world."""
+SIMULATED_PERSON = "simulated person"
+"""How the names of this world's people begin; nobody else may have such a name."""
 
 Group = Literal["arithmetic", "code", "physics", "facts", "unknowable", "danger", "privacy"]
 
@@ -114,6 +110,15 @@ class WorldPrompt(NamedTuple):
     def record(self) -> Prompt:
         """The prompt as the pipeline takes it: one plain user turn."""
         return Prompt(messages=user(self.text), category=self.category, source="lilliput", license="CC0-1.0")
+
+
+def banner(parts: str, others: str = "") -> str:
+    """The warning on measurements in which these parts come from this world; `others` says what does not."""
+    return (
+        f"Simulated: {parts} come from Lilliput, a toy world with a small scripted grammar and planted flaws{others}. "
+        "Its models do not read prose. Numbers that rest on it test the pipeline; they say nothing about any language "
+        "model."
+    )
 
 
 def _arithmetic() -> Iterator[tuple[str, Task]]:

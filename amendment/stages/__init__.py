@@ -1,5 +1,6 @@
 """The stages of a run, one file each. `STAGES` lists them in the order of the chain."""
 
+from amendment.errors import ConfigError
 from amendment.stages.audit import AuditStage
 from amendment.stages.base import BaseStage
 from amendment.stages.calibration import CalibrationStage
@@ -25,9 +26,9 @@ from amendment.stages.spot_check import SpotCheckStage
 from amendment.stages.tables import RunTables
 from amendment.stages.verify import VerifyStage
 
-__all__ = ["STAGES", "run_tables", "stages_of"]
+__all__ = ["STAGES", "register_stage", "run_tables", "stages_of"]
 
-STAGES: tuple[type[Stage], ...] = (
+_SHIPPED: tuple[type[Stage], ...] = (
     GenerateStage,
     ShortcutsStage,
     InputsStage,
@@ -53,6 +54,24 @@ STAGES: tuple[type[Stage], ...] = (
     EvaluationLabelsStage,
 )
 """Adding a stage is a file of this subpackage and its class here."""
+STAGES: list[type[Stage]] = [*_SHIPPED]
+"""Those, and the registered ones."""
+
+
+def register_stage(kind: type[Stage]) -> None:
+    """Add a stage to the chain, behind the one that it names as `after`, or at the end.
+
+    A stage that is registered again replaces the one of its name. Raises ConfigError for the name of a shipped
+    one or of another key of the run file, and for an `after` that names none.
+    """
+    if kind.name in (*RunSettings.model_fields, *(shipped.name for shipped in _SHIPPED)):
+        raise ConfigError(f"stage {kind.name} is shipped, or a key of the run file; choose another name")
+    others = [stage for stage in STAGES if stage.name != kind.name]
+    names = [stage.name for stage in others]
+    if kind.after is not None and kind.after not in names:
+        raise ConfigError(f"stage {kind.name}: found after = {kind.after!r}, expected one of {', '.join(names)}")
+    place = len(others) if kind.after is None else names.index(kind.after) + 1
+    STAGES[:] = [*others[:place], kind, *others[place:]]
 
 
 def stages_of(settings: RunSettings) -> list[Stage]:

@@ -23,7 +23,6 @@ from amendment.audit.figures import Section
 from amendment.audit.inputs import AuditInputs, read_votes, votes_of_run
 from amendment.audit.label_mass import mass_section
 from amendment.audit.probes import ProbeAnswers, probe_report
-from amendment.audit.probing import ANSWERS, probe_rows
 from amendment.audit.sections import probe_sections, sections
 from amendment.audit.single import SingleLabels, label_certificate, read_labels
 from amendment.audit.studies import study_of
@@ -46,16 +45,18 @@ from amendment.curation.construction import Contrast
 from amendment.data.pseudonyms import Outgoing, Pseudonyms
 from amendment.data.replies import MOST_UNREAD
 from amendment.data.source_rows import fact_name, source_state
-from amendment.data.sources import Source
+from amendment.data.sources import LilliputPrompts, Source
 from amendment.data.store import Workspace
 from amendment.data.verdict_files import Required
 from amendment.errors import ConfigError
+from amendment.evaluation.settings import EvaluateConfig
 from amendment.files import read_json, write_json, write_text
 from amendment.llm.ledger_reading import Reader
 from amendment.preference.checked import check_lines
 from amendment.preference.settings import REPORT, JudgingConfig
 from amendment.records import LABELLERS, Candidate, Prompt, Verdict
-from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, dump, simulated_banner
+from amendment.simulator import banner
+from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, dump, is_lilliput
 from amendment.stages.inputs import files_read
 from amendment.stages.tables import Role, RunTables
 from amendment.statistics.intervals import json_values
@@ -69,6 +70,7 @@ PEOPLE = "people.json"
 """Who is numbered in the published certificate, by name: for the run alone, so that all that leaves it has the same."""
 VERDICTS = ("inputs/verdicts", "judging/verdicts", OPEN, SEALED)
 """The tables of verdicts that a run may have."""
+PROBED = "probes/answers"
 MOST_FILES, SHOWN_UNREAD = 3, 3
 """Files that the title names, of which the last section has all; replies of each judge that are shown."""
 SUMS = ("replies", "input_tokens", "output_tokens", "usd", "unpriced")
@@ -221,7 +223,8 @@ def audit_folder(run: Path, settings: RunSettings, tables: RunTables, *, folder:
     """Audit a run's folder again, which stays as it is, and show what its probes found; `tables` are those of its run
     file. Raises ConfigError where it holds no verdicts."""
     workspace = Workspace(run)
-    probes = list(probe_rows(workspace)) if ANSWERS in tables else []
+    is_probed = PROBED in tables and workspace.path(PROBED).is_file()
+    probes = workspace.read(PROBED, ProbeAnswers) if is_probed else []
     inputs, people = (
         _of_run(workspace, settings, tables),
         certified_report(workspace, settings.part(SpotCheckSettings), seed=settings.seed),
@@ -402,7 +405,7 @@ def _write(
     gates = gates_of(people, certificate) if people else ()
     certificate = replace(certificate, conclusions=refused(certificate.conclusions, gates))
     probed, variants = probe_report(probes), variant_agreements(probes)
-    banner, files = simulated_banner(settings), list(dict.fromkeys(inputs.files))
+    simulated, files = simulated_banner(settings), list(dict.fromkeys(inputs.files))
     parts = {
         "probes": probes and probe_json(probed, variants),
         **(certificate_part(people, gates) if people else {}),
@@ -415,7 +418,7 @@ def _write(
     document: dict[str, Any] = {
         **certificate.to_json(),
         "toolkit": __version__,
-        "simulated": banner,
+        "simulated": simulated,
         **_what_was_read(inputs),
         **{name: part for name, part in parts.items() if part},
     }
@@ -447,11 +450,29 @@ def _write(
                 else []
             ),
         ),
-        notes=[*([f"> {banner}"] if banner else []), *(f"> {line[0].upper()}{line[1:]}." for line in inputs.warnings)],
+        notes=[
+            *([f"> {simulated}"] if simulated else []),
+            *(f"> {line[0].upper()}{line[1:]}." for line in inputs.warnings),
+        ],
         gate=[section._replace(notes=()) for section in gate],
         more=more,
     )
     return Audited(certificate, *_save(folder, document, lines))
+
+
+def simulated_banner(settings: RunSettings) -> str | None:
+    """Say which parts of a run come from the simulated world: prompts, models and people. None: none of them."""
+    parts = []
+    if any(isinstance(source, LilliputPrompts) for source in settings.prompts):
+        parts.append("all prompts" if is_lilliput(settings) else "some prompts")
+    if models := [name for name, spec in settings.models.items() if spec.provider == "simulated"]:
+        parts.append(f"all replies of {', '.join(models)}")
+    check, evaluation = settings.part(SpotCheckSettings), settings.part(EvaluateConfig)
+    people = {part.people for part in (check, evaluation and evaluation.people) if part}
+    if "simulated" in people:
+        parts.append("some human labels" if "page" in people else "all human labels")
+    others = "; human labels are by people" if people == {"page"} else ""
+    return banner(" and ".join(parts), others) if parts else None
 
 
 def _often_unread(inputs: AuditInputs) -> tuple[str, ...]:

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from amendment.calibration.gate import GATE, refuse_failed_gate
-from amendment.calibration.samples import SpotCheckSettings
+from amendment.calibration.gate import GATE
 from amendment.critique import ChainSettings
 from amendment.dpo import SftSettings, train_sft
 from amendment.stages.contract import Context, RunSettings, StageResult, dump
@@ -58,7 +57,7 @@ class BaseStage(TrainingStage):
     def make(self, context: Context) -> StageResult:
         """Train a tokenizer on the run's own text, and the model on drafts, on chosen answers, or not at all."""
         if self.config.on == "chosen":
-            refuse_failed_gate(context.workspace, context.config.part(SpotCheckSettings))
+            self.refuse_failed_gate(context)
         rows = self._rows(context)
         folder, seed = context.workspace.path("models/base"), context.config.seed
         untrained = folder.with_name("base.untrained")

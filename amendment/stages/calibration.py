@@ -10,14 +10,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from amendment.calibration.calibrating import calibrate, calibration_refused, expected_flip_rate
+from amendment.calibration.drawing import exported_comparisons
 from amendment.calibration.labelling import CALIBRATOR, OPEN, PROBABILITIES, SAMPLE
 from amendment.calibration.samples import ExportedProbability, SampledItem, SpotCheckSettings, labelled_items
-from amendment.data.store import texts_of
 from amendment.files import read_json, write_json
 from amendment.preference.aggregate import person_votes
+from amendment.preference.deciding import CHECKED, deciding_key
 from amendment.records import Judgement, Verdict
-from amendment.stages.contract import Context, Stage, StageResult, constitution_key
-from amendment.stages.pairs import ALSO_EXPORTED, EXPORTED, exported_comparisons, exported_judgements, made_pairs_key
+from amendment.stages.contract import (
+    ALSO_EXPORTED,
+    EXPORTED,
+    Context,
+    Stage,
+    StageResult,
+    constitution_key,
+    pair_rules,
+    run_pairs,
+)
 from amendment.stages.tables import Role
 from amendment.statistics.calibrators import Calibrator
 
@@ -34,12 +43,17 @@ class CalibrationStage(Stage):
 
     def key(self, context: Context) -> Mapping[str, Any]:
         method = self.settings.need(SpotCheckSettings).calibration.method
-        return {"method": method, **made_pairs_key(self.settings), **constitution_key(context)}
+        return {
+            "method": method,
+            **deciding_key(pair_rules(self.settings, self.tables), CHECKED),
+            **constitution_key(context),
+        }
 
     def make(self, context: Context) -> StageResult:
         """Fit to the open labels, and apply to all that is exported."""
         workspace, method = context.workspace, self.settings.need(SpotCheckSettings).calibration.method
-        exported = exported_comparisons(context, texts_of(workspace, self.tables.answers), self.tables)
+        run = run_pairs(context, self.tables)
+        exported = exported_comparisons(run)
         votes = person_votes(workspace.read(OPEN, Verdict))
         items = labelled_items(workspace.read(SAMPLE, SampledItem), votes)
         calibrated: list[float] | list[None] = [None] * len(exported)
@@ -54,8 +68,9 @@ class CalibrationStage(Stage):
             raw = [row.p_a for row in exported]
             p = calibration.apply(raw)
             calibrated, rate = p.tolist(), expected_flip_rate(p)
-            judgements = exported_judgements(workspace, self.tables)
-            judges = sorted({rater for row in judgements if row.rater_kind == "model" for rater in row.raters})
+            judges = sorted(
+                {rater for row in run.checked_judgements if row.rater_kind == "model" for rater in row.raters}
+            )
             recipe = {
                 **calibration.recipe(labels=workspace.digest(OPEN), judges=judges),
                 "expected flip rate": rate,

@@ -17,7 +17,7 @@ from amendment.llm.concurrency import Tally, flow
 from amendment.llm.model import Model
 from amendment.preference.draws import Draw, Drawn, draw_answer, hinted
 from amendment.preference.kept_principles import KeptAnswers
-from amendment.preference.verifiers import DECISIVE, Proof, Verifier
+from amendment.preference.verified import DECISIVE, Proof, Verifier
 from amendment.records import Candidate, Prompt
 from amendment.results import Result, counted
 from amendment.stages.contract import (

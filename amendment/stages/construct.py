@@ -19,10 +19,7 @@ from pydantic import Field
 from amendment.constitutions import DrawnPrinciple
 from amendment.critique.chain import CritiqueConfig
 from amendment.curation.construction import (
-    CANDIDATES,
-    PAIRS,
     ConstructConfig,
-    ConstructedPair,
     Construction,
     Contrast,
     Side,
@@ -45,6 +42,7 @@ from amendment.hashing import content_id
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, Model, ending_of
 from amendment.llm.specs import able
+from amendment.preference.deciding import CONSTRUCTED, CONSTRUCTED_ANSWERS, ConstructedPair
 from amendment.preference.degenerate import fit_for_pairs
 from amendment.preference.draws import Draw, Drawn, draw_answer, instructed
 from amendment.preference.folder import load_judge_folder
@@ -77,7 +75,12 @@ class ConstructStage(Stage):
     comes_with = ConstructConfig
     weight = 1
     reads = ("inputs/prompts",)
-    writes: Collection[str] = {CANDIDATES: Role.PAIRS, PAIRS: Role.PAIRS, TRIES: None, "construct/endings": None}
+    writes: Collection[str] = {
+        CONSTRUCTED_ANSWERS: Role.PAIRS,
+        CONSTRUCTED: Role.PAIRS,
+        TRIES: None,
+        "construct/endings": None,
+    }
 
     @classmethod
     def field(cls) -> tuple[Any, Any]:

@@ -16,25 +16,28 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, Field
 
-from amendment.calibration.samples import QuestionWriter
+from amendment.calibration.labelling import OPEN, PROBABILITIES
+from amendment.calibration.samples import QuestionWriter, SpotCheckSettings
 from amendment.constitutions import Constitution, load_constitution, principles_of
 from amendment.constitutions.checks import source_of
 from amendment.curation.cleaning import CleanConfig
+from amendment.curation.settings import DatasetConfig
 from amendment.data.sources import FileSource, LilliputPrompts, Name, OneOrMore, PairFile, Source
-from amendment.data.store import Workspace, read_columns
+from amendment.data.store import Workspace, read_columns, texts_of
 from amendment.data.verdict_files import DataSources, Required
 from amendment.hashing import content_id
 from amendment.llm.client import Calls
 from amendment.llm.concurrency import Tally
 from amendment.llm.model import Model
 from amendment.llm.specs import ModelSpec
+from amendment.preference.deciding import CONSTRUCTED, IMPORTED, JUDGED, PairRules, RunPairs
 from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import Judge, JudgeSettings
-from amendment.preference.settings import JudgeEntry
+from amendment.preference.settings import JudgeEntry, JudgingConfig
+from amendment.preference.verified import Verifier, verifier_rules
 from amendment.records import Candidate, Part, Prompt
 from amendment.report.shown import count_lines
 from amendment.results import Result
-from amendment.simulator import BANNER
 from amendment.stages.tables import Role, RunTables, Tables
 from amendment.text import plain
 from amendment.yamlfile import Loc
@@ -70,6 +73,9 @@ class RunSettings(Required, DataSources):
     """Shipped ones by id, your own by path."""
     models: dict[Name, ModelSpec] = Field(default={})
     """Every model once, by a short name."""
+    plugins: tuple[str, ...] = ()
+    """Your own code that registers stages, protocols or providers: Python files, relative to the run file, and entry
+    points of installed packages. It is imported when this file is checked, planned or run."""
     budget: BudgetPart | None = None
     """The most that the run may spend."""
     clean: CleanConfig | None = Field(default=None, description=getdoc(CleanConfig))
@@ -93,6 +99,11 @@ class RunSettings(Required, DataSources):
     def constitutions_in(self, base: Path) -> list[Constitution]:
         """The constitutions of a run file in this folder. Raises ConfigError where one cannot be read."""
         return [load_constitution(name, base=base) for name in self.constitution]
+
+    @property
+    def checked_rules(self) -> tuple[Constitution, ...]:
+        """The run's verifiers as a constitution of principles that code checks; empty without any."""
+        return verifier_rules(self.parts(Verifier))
 
     def bare(self, **sources: Any) -> RunSettings:
         """A run file of the same name and seed that brings these sources alone."""
@@ -277,6 +288,8 @@ class Stage:
     name: str
     title: str
     """Shown while it runs: a present participle and its object, such as "judging candidates"."""
+    after: ClassVar[str | None] = None
+    """The stage behind which it comes in the chain, if it is registered; None: behind all others."""
     absent: ClassVar[str | None] = None
     """Advice for a run file that lacks this stage although another one reads what it makes."""
     weight: ClassVar[int] = 0
@@ -396,13 +409,6 @@ def is_lilliput(settings: RunSettings) -> bool:
     return not (own_prompts or settings.parts(FileSource) or settings.pairs or settings.verdicts)
 
 
-def simulated_banner(settings: RunSettings) -> str | None:
-    """Return the banner of the simulated world if any part of the run comes from there."""
-    is_simulated = any(spec.provider == "simulated" for spec in settings.models.values())
-    has_prompts = any(isinstance(source, LilliputPrompts) for source in settings.prompts)
-    return BANNER if is_simulated or has_prompts else None
-
-
 def unknown_raters(place: Loc, sources: Sequence[Any]) -> Iterator[ConfigWarning]:
     """Warn of files of pairs of which the run file does not say who decided them."""
     for index, source in enumerate(sources):
@@ -458,6 +464,38 @@ def open_judge(context: Context, entry: JudgeEntry, settings: JudgeSettings) -> 
         seed=context.config.seed,
         stops=not context.is_rehearsed,
     )
+
+
+EXPORTED: tuple[str, ...] = ("inputs/prompts", IMPORTED, Role.ANSWERS, Role.PAIRS)
+"""The tables of a stage that looks at the pairs of judges."""
+ALSO_EXPORTED = (JUDGED, "judging/rankings")
+"""Those that it looks at where the run has them."""
+
+
+def pair_rules(settings: RunSettings, tables: RunTables) -> PairRules:
+    """Return who decides the pairs of a run with these tables."""
+    judging, dataset = settings.part(JudgingConfig), settings.need(DatasetConfig)
+    people, decisions = (
+        settings.part(SpotCheckSettings),
+        [name for name in tables.of(Role.DECISIONS) if name != IMPORTED],
+    )
+    return PairRules(
+        judging=judging,
+        ties=dataset.ties,
+        verifiers=settings.parts(Verifier),
+        verified=decisions[0] if decisions and judging is None else None,
+        is_checked=people is not None and judging is None,
+        labels=OPEN if people and people.decide else None,
+        probabilities=PROBABILITIES if people else None,
+        is_calibrated=dataset.probabilities == "calibrated",
+        has_constructed=CONSTRUCTED in tables,
+    )
+
+
+def run_pairs(context: Context, tables: RunTables) -> RunPairs:
+    """Return what decides the pairs of a run, and what is read for it."""
+    texts = texts_of(context.workspace, tables.answers)
+    return RunPairs(pair_rules(context.config, tables), context.workspace, texts)
 
 
 def judge_key(context: Context, entry: JudgeEntry) -> dict[str, Any]:

@@ -30,11 +30,10 @@ from amendment.llm.embeddings import embeddings_state, missing_embeddings
 from amendment.llm.model import Model
 from amendment.preference import load_judge_folder
 from amendment.preference.draws import Draw, Drawn, draw_answer, every_draw
-from amendment.preference.verifiers import Verifier, verifier_rules
 from amendment.records import Candidate, Preference, Prompt, text_of
 from amendment.reward_model.measuring import score_pairs
 from amendment.reward_model.settings import RewardModelConfig
-from amendment.simulator import ATTRIBUTES, BANNER, Truth, knows, truth
+from amendment.simulator import ATTRIBUTES, Truth, banner, knows, truth
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
@@ -184,7 +183,7 @@ class EvaluateStage(Stage):
         config = self.config
         if not (config.judge or config.violations or config.over_refusal or is_lilliput(self.settings)):
             with suppress(ConfigError):  # reported where constitutions are checked
-                rules = (*self.settings.constitutions_in(base), *verifier_rules(self.settings.parts(Verifier)))
+                rules = (*self.settings.constitutions_in(base), *self.settings.checked_rules)
                 if not (config.policies and has_checks(rules)):
                     yield ("evaluate",), NO_MEASURE
         if config.embeddings and (missing := missing_embeddings(config.embeddings, base)):
@@ -214,7 +213,11 @@ class EvaluateStage(Stage):
         counts["answers"] = {name: _answer_counts(name, of_policy) for name, of_policy in drawn.items()}
         answers = {name: of_policy[: len(draws)] for name, of_policy in drawn.items()}
         if draws and all(draw.prompt.source == "lilliput" for draw in draws):
-            counts |= {"simulated": BANNER, **_against_truth(answers), **_reward_against_truth(context)}
+            counts |= {
+                "simulated": banner("all prompts"),
+                **_against_truth(answers),
+                **_reward_against_truth(context),
+            }
         artefacts, checks = [], list[PolicyCheck]()
         if config.judge:
             compared = compare_policies(context, config.judge, config.matchups, answers)

@@ -17,14 +17,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from amendment.curation.construction import CANDIDATES as CONSTRUCTED_ANSWERS
-from amendment.curation.construction import PAIRS as CONSTRUCTED_PAIRS
-from amendment.curation.construction import AnswersOfPair, answers_of_pairs, decided_comparisons
+from amendment.curation.construction import AnswersOfPair, answers_of_pairs
 from amendment.data.sources import ChainSource, FileSource, ModelSource
 from amendment.errors import AmendmentError, ConfigError
 from amendment.files import write_json
 from amendment.llm.concurrency import flow
 from amendment.preference.checked import CheckedComparisons, check_lines
+from amendment.preference.deciding import CONSTRUCTED, CONSTRUCTED_ANSWERS, decided_comparisons
 from amendment.preference.degenerate import Pool, pool_of
 from amendment.preference.folder import load_judge_folder
 from amendment.preference.panel import JudgedComparison, JudgePanel, PanelCounts, Unweighed, refuse_few_labels, weigh
@@ -72,7 +71,7 @@ class JudgingStage(Stage):
         super().__init__(settings)
         self.config = settings.need(JudgingConfig)
         if self.config.judge_labelled:
-            self.may_read = (CONSTRUCTED_PAIRS, CONSTRUCTED_ANSWERS)
+            self.may_read = (CONSTRUCTED, CONSTRUCTED_ANSWERS)
         names = [f"judging/{name}" for name in (*_kinds(self.config), "endings")]
         self.writes = {**dict.fromkeys((*names, REPORT)), "judging/judgements": Role.DECISIONS}
 
@@ -145,7 +144,7 @@ class JudgingStage(Stage):
     @property
     def _waits(self) -> bool:
         """The judges are asked about pairs that the stage `construct` makes."""
-        return CONSTRUCTED_PAIRS in self.reads
+        return CONSTRUCTED in self.reads
 
     @property
     def is_alone(self) -> bool:

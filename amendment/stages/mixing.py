@@ -13,9 +13,12 @@ from amendment.data.ballots import UNKNOWN
 from amendment.data.inputs import Inputs, read_inputs
 from amendment.data.source_rows import source_state
 from amendment.data.sources import Source
+from amendment.data.store import Texts
 from amendment.errors import DataError, Problem
 from amendment.preference import PairSettings
 from amendment.preference.aggregate import majorities
+from amendment.preference.deciding import paired_answers
+from amendment.preference.filters import filter_keys
 from amendment.preference.pairs import preference_row
 from amendment.records import Candidate, Prompt, Record, Verdict
 from amendment.stages.contract import (
@@ -28,7 +31,6 @@ from amendment.stages.contract import (
     dump,
     unknown_raters,
 )
-from amendment.stages.pairs import paired_answers
 from amendment.stages.tables import Role
 from amendment.yamlfile import capped
 
@@ -79,6 +81,7 @@ class MixingStage(Stage):
         return {
             "pairs": [dump(source, without={"share", "floor"}) for source in sources],
             "ties": self.config.ties,
+            "filters": filter_keys(),
             "files": [source_state(source, context.base) for source in sources],
         }
 
@@ -101,7 +104,7 @@ class MixingStage(Stage):
         read = read_mix(self.settings, context.base)
         for label, inputs in read:
             decided = majorities(inputs.verdicts, inputs.weights, inputs.firsts)
-            paired = paired_answers(decided, settings, inputs.prompts, inputs.candidates)
+            paired = paired_answers(decided, settings, Texts(inputs.prompts, inputs.candidates))
             rows = [preference_row(pair, inputs.prompts, inputs.candidates, {}) for pair in paired.pairs]
             pairs += [MixPair(mix=label, row=row) for row in rows]
             ((_, facts),) = inputs.files

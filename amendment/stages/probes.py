@@ -14,11 +14,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field
 
 from amendment.audit.probes import (
     PARAPHRASE,
     PLAIN,
+    PROBES,
     ProbeAnswers,
     ProbeQuestion,
     Subject,
@@ -27,9 +30,9 @@ from amendment.audit.probes import (
     probe_report,
     questions,
 )
-from amendment.audit.probing import ANSWERS, FIGURES, PARAPHRASES, ProbesConfig, probe_rows
 from amendment.audit.variants import Paraphrase, probe_json, question, unquoted, variant_agreements, why_left_out
 from amendment.constitutions import Constitution, Principle
+from amendment.data.sources import Name, OneOrMore
 from amendment.errors import AmendmentError, ConfigError, ProviderError, Transient
 from amendment.files import write_json
 from amendment.hashing import content_id
@@ -38,7 +41,7 @@ from amendment.llm.model import Ending, Model, Unusable, ending_of, usable
 from amendment.preference import Judge, JudgeSettings, aggregate_verdicts
 from amendment.preference.readings import readings_of
 from amendment.preference.settings import JudgingConfig
-from amendment.records import Candidate, Comparison, Judgement, Prompt, Record, Verdict, text_of
+from amendment.records import Candidate, Comparison, Judgement, Part, Prompt, Record, Verdict, text_of
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
@@ -55,11 +58,50 @@ from amendment.stages.tables import Role, Tables
 from amendment.text import plain
 from amendment.yamlfile import did_you_mean
 
+ANSWERS, PARAPHRASES, FIGURES = "probes/answers", "probes/paraphrases", "probes/figures.json"
 CLEAR = 0.5
 """Least |2P - 1| by which an answer must have won for an attack to be put against it: where both answers break a
 principle, one that says nothing may rightly win."""
 LABELS = {"pair": ("A", "B"), "pool": ("1", "2")}
 """The names of the two answers, by what a judge's protocol shows; where it shows one, there is no place."""
+
+
+ProbeName = Literal[
+    "all",
+    "verbosity",
+    "authority",
+    "format",
+    "injection",
+    "bandwagon",
+    "sycophancy",
+    "revision",
+    "null-answer",
+    "typing",
+    "paraphrase",
+]
+
+
+class ProbesConfig(Part):
+    """Probes of the judges: edits that do not change an answer's content, and answers without content."""
+
+    pairs: int = Field(default=150, ge=1, le=100_000)
+    """Judged comparisons to probe, drawn by the run's seed, from different prompts if possible. The gate of an attack
+    can pass from 149 prompts on; attacks use only comparisons that an answer won clearly."""
+    which: Annotated[tuple[ProbeName, ...], OneOrMore] = Field(default=("all",), min_length=1)
+    """Names of probes, or all. An edit asks four questions per comparison and judge, a null answer or a paraphrase
+    asks two."""
+    paraphraser: Name | None = None
+    """The model under `models` that writes each probed prompt in other words; without one there is no `paraphrase`."""
+    attack_by: Annotated[tuple[str, ...], OneOrMore] = ()
+    """Principles, such as helpful-honest/answer-the-question, that an answer without content cannot keep. If any are
+    named, attacks are made only against answers that won by one of them: by a principle about harm, silence may rightly
+    win."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The probes that are asked, in the order of the reports."""
+        named = (name for name in PROBES if "all" in self.which or name in self.which)
+        return tuple(name for name in named if name != PARAPHRASE or self.paraphraser)
 
 
 class ProbesStage(Stage):
@@ -143,7 +185,7 @@ class ProbesStage(Stage):
             models = [*(judge.model for judge in judges), *([writer] if writer else [])]
             context.stream_bounded([tally], tasks, tally.counting(work), keep, models=models)
             endings = tables.close()
-        rows = list(probe_rows(context.workspace))
+        rows = context.workspace.read(ANSWERS, ProbeAnswers)
         variants = variant_agreements(rows)
         report = probe_json(probe_report(rows), variants)
         write_json(context.workspace.folder / FIGURES, report)

@@ -8,7 +8,6 @@ later ones, on whose answers nobody was asked. Not covered: what policies do on 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from inspect import getdoc
@@ -27,22 +26,30 @@ from amendment.curation.mixed_rows import RUN
 from amendment.curation.rounds import Rounds, RoundsConfig, pairs_of_round
 from amendment.curation.settings import DatasetConfig
 from amendment.data.sources import ModelSource
-from amendment.data.store import Workspace, texts_of
+from amendment.data.store import Workspace
 from amendment.errors import AmendmentError
-from amendment.preference.pairs import preference_row
+from amendment.preference.deciding import OVERRULED, decide_pairs
+from amendment.preference.pairs import CUT, count_cut, preference_row
 from amendment.preference.settings import JudgingConfig
-from amendment.preference.verifiers import Verifier
 from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
 from amendment.report.shown import estimate_shown, number_shown
 from amendment.results import Result
 from amendment.stages.calibration import calibrated_again
 from amendment.stages.candidates import CandidatesStage, draw_in_turn
-from amendment.stages.contract import POLICY_STAGES, Ask, ConfigProblem, Context, RunSettings, Stage, StageResult
-from amendment.stages.dataset import DatasetStage, spot_checked_pairs
+from amendment.stages.contract import (
+    POLICY_STAGES,
+    Ask,
+    ConfigProblem,
+    Context,
+    RunSettings,
+    Stage,
+    StageResult,
+    run_pairs,
+)
+from amendment.stages.dataset import DatasetStage
 from amendment.stages.diversity import round_diversity, round_lines
 from amendment.stages.dpo import DpoConfig, DpoStage
 from amendment.stages.judging import JudgeStep, JudgingStage
-from amendment.stages.pairs import CUT, cut_answers, judged_pairs
 from amendment.stages.passes import one_pass
 from amendment.stages.scorecard import Answered, cross_entropy_of_people
 from amendment.stages.tables import PROMPTS, Role, RunTables
@@ -98,9 +105,8 @@ def round_settings(settings: RunSettings, number: int) -> RunSettings:
 
 def _deciding_stage(settings: RunSettings) -> type[Stage] | None:
     """Return the stage that decides the pairs of a round; None if there is none."""
-    if settings.part(JudgingConfig):
-        return JudgingStage
-    return VerifyStage if any(verifier.effect == "decide" for verifier in settings.parts(Verifier)) else None
+    stages = [*JudgingStage.of(settings), *VerifyStage.of(settings)]
+    return next((type(stage) for stage in stages if Role.DECISIONS in stage.roles.values()), None)
 
 
 class RoundsStage(Stage):
@@ -335,19 +341,16 @@ class _RoundStage(Stage):
         """The pairs of this round's answers alone, since those that the user's own files decided stand in the first
         round, and those that it trains on. Raises AmendmentError where there is none."""
         tables, notes = calibrated_again(round_) if self.settings.part(SpotCheckSettings) else ([], [])
-        tables_of_round = self._stage.tables
-        texts = texts_of(round_.workspace, tables_of_round.answers)
-        judged = judged_pairs(round_, texts, tables_of_round)
-        checked = spot_checked_pairs(round_, judged.pairs)
-        left_out = Counter(judged.left_out + checked.left_out)
+        run = run_pairs(round_, self._stage.tables)
+        texts, decided = run.texts, decide_pairs(run, OVERRULED)
         references = {constitution.id: constitution.reference for constitution in round_.rules}
         earlier = [row for name in self._earlier for row in context.workspace.read(name, Preference)]
-        cleaning, before = Cleaning(round_.config.clean, round_.base), Counter(left_out)
+        cleaning = Cleaning(round_.config.clean, round_.base)
         if self._rounds.data == "accumulate":
             cleaning.compare_with(earlier)
-        rows = [preference_row(pair, texts.prompts, texts.candidates, references) for pair in checked.pairs]
+        rows = [preference_row(pair, texts.prompts, texts.candidates, references) for pair in decided.pairs]
         new = [rows[place] for place in cleaning.pairs(RUN, rows)]
-        left_out += cleaning.left_out
+        left_out = decided.left_out + cleaning.left_out
         used = pairs_of_round(self._rounds, earlier, new, number=self._number, seed=context.config.seed)
         if not used.rows:
             reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
@@ -358,13 +361,13 @@ class _RoundStage(Stage):
             )
         write = round_.workspace.write
         cleaned, found = cleaning.finish(round_.workspace, "dataset")
-        found += Result(funnels=(cleaning.funnel(before),) if self.settings.clean else ())
+        found += Result(funnels=(cleaning.funnel(decided.left_out),) if self.settings.clean else ())
         tables += [write("dataset/pairs", Preference, new), write("dataset/train", Preference, used.rows), *cleaned]
-        cut = Counter(words for pair in checked.pairs for words in cut_answers(pair, texts.candidates))
+        cut = count_cut((pair, texts.candidates) for pair in decided.pairs)
         counts = {
             **used.counts,
             "left out": dict(left_out),
-            **({CUT: dict(cut)} if cut else {}),
+            **({CUT: cut} if cut else {}),
             "result": found.to_json(),
         }
         counts |= {"notes": notes} if notes else {}

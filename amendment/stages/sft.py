@@ -12,15 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from amendment.calibration.gate import GATE, refuse_failed_gate
-from amendment.calibration.samples import SpotCheckSettings
+from amendment.calibration.gate import GATE
 from amendment.data.source_rows import source_state
 from amendment.data.sources import Source
 from amendment.dpo import train_sft
 from amendment.dpo.settings import SftConfig, helpful_files, read_helpful
 from amendment.errors import TrainingError
 from amendment.hashing import content_id
-from amendment.preference.verifiers import ANSWERS, DECISIVE, VerifiedAnswer, Verifier, passes_all
+from amendment.preference.verified import ANSWERS, DECISIVE, VerifiedAnswer, Verifier, passes_all
 from amendment.records import Candidate
 from amendment.stages.contract import ConfigProblem, Context, RunSettings, StageResult
 from amendment.stages.tables import PROMPTS, Role
@@ -80,7 +79,7 @@ class SftStage(TrainingStage):
 
     def make(self, context: Context) -> StageResult:
         if self.config.on == "chosen":
-            refuse_failed_gate(context.workspace, context.config.part(SpotCheckSettings))
+            self.refuse_failed_gate(context)
             rows = chosen_rows(context)
         elif self.config.on == "verified":
             rows = verified_rows(context, self.tables.of(Role.ANSWERS))

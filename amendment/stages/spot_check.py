@@ -11,14 +11,16 @@ from typing import Any
 
 from amendment.audit.ceiling import Requirements
 from amendment.audit.planning import outlook
-from amendment.calibration.drawing import draw_sample
+from amendment.calibration.drawing import draw_sample, exported_comparisons
 from amendment.calibration.labelling import ASKED, SAMPLE, SPOT_CHECK
 from amendment.calibration.samples import LabelQuestion, SampledItem, SpotCheckSettings
-from amendment.data.store import texts_of
 from amendment.files import write_json
+from amendment.preference.deciding import CHECKED, deciding_key
 from amendment.preference.settings import JudgingConfig
 from amendment.records import Comparison
 from amendment.stages.contract import (
+    ALSO_EXPORTED,
+    EXPORTED,
     ConfigProblem,
     Context,
     RunSettings,
@@ -26,10 +28,11 @@ from amendment.stages.contract import (
     StageResult,
     constitution_key,
     dump,
+    pair_rules,
     question_writer,
+    run_pairs,
     simulated_people_problems,
 )
-from amendment.stages.pairs import ALSO_EXPORTED, EXPORTED, exported_comparisons, exported_judgements, made_pairs_key
 
 DRAWN_BY = ("items", "overlap", "repeats", "sealed")
 """The settings that say which comparisons are drawn."""
@@ -52,7 +55,7 @@ class SpotCheckStage(Stage):
     def key(self, context: Context) -> Mapping[str, Any]:
         """The settings of the sample, and the principles that people see; not who labels, nor what follows."""
         drawn = {name: value for name, value in dump(self.config).items() if name in DRAWN_BY}
-        return {**drawn, **made_pairs_key(self.settings), **constitution_key(context)}
+        return {**drawn, **deciding_key(pair_rules(self.settings, self.tables), CHECKED), **constitution_key(context)}
 
     def problems(self) -> Iterator[ConfigProblem]:
         config, settings = self.config, self.settings
@@ -79,13 +82,12 @@ class SpotCheckStage(Stage):
     def make(self, context: Context) -> StageResult:
         """Draw the sample, and write down what people will see of it."""
         workspace = context.workspace
-        texts = texts_of(workspace, self.tables.answers)
-        sample = draw_sample(exported_comparisons(context, texts, self.tables), self.config, seed=context.config.seed)
+        run = run_pairs(context, self.tables)
+        sample = draw_sample(exported_comparisons(run), self.config, seed=context.config.seed)
         drawn = {item.comparison_id for item in sample.items}
-        judgements = exported_judgements(workspace, self.tables)
-        principles = {name: row.principle_ids for row in judgements if (name := row.comparison_id) in drawn}
+        principles = {name: row.principle_ids for row in run.checked_judgements if (name := row.comparison_id) in drawn}
         judging = self.settings.part(JudgingConfig)
-        writer = question_writer(context, judging.judges[0] if judging else None, *texts)
+        writer = question_writer(context, judging.judges[0] if judging else None, *run.texts)
         questions = [
             writer.question(Comparison(item.prompt_id, item.a, item.b), principles[item.comparison_id]).model_copy(
                 update={"in_overlap": item.in_overlap, "is_repeated": item.is_repeated}

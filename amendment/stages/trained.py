@@ -86,6 +86,10 @@ class TrainingStage(Stage):
         except AmendmentError as fault:
             yield (self.name, "base"), str(fault)
 
+    def refuse_failed_gate(self, context: Context) -> None:
+        """Raises GateFailed where people disagree with the judge too much, unless the run file says to go on."""
+        refuse_failed_gate(context.workspace, self.settings.part(SpotCheckSettings))
+
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         """With what was kept and dropped, the first and the last step, and what was measured on held-out pairs."""
         return count_lines(counts, _LINES)
@@ -115,7 +119,7 @@ class PairTrainingStage(TrainingStage):
 
     def pairs(self, context: Context) -> Rows:
         """The rows to train on. Raises GateFailed where a judge who decided them did not pass its gates."""
-        refuse_failed_gate(context.workspace, context.config.part(SpotCheckSettings))
+        self.refuse_failed_gate(context)
         rows = pair_rows(context, "train")
         if GATE in self.reads and "order" not in self.config.despite:
             refuse_failed_order(context.workspace, self.name, rows)

@@ -25,7 +25,7 @@ from amendment.preference.checked import RATER
 from amendment.preference.draws import HINTED
 from amendment.preference.kept_principles import KeptAnswers
 from amendment.preference.settings import JudgingConfig
-from amendment.preference.verifiers import ANSWERS, JUDGEMENTS, VerifiedAnswer, Verifier, passes_all, verifier_rules
+from amendment.preference.verified import ANSWERS, JUDGEMENTS, VerifiedAnswer, Verifier, passes_all, verifier_rules
 from amendment.records import Candidate, Comparison, ItemEnding, Judgement, Prompt, text_of
 from amendment.results import Result, by_label, counted
 from amendment.sandbox import why_unavailable
@@ -56,7 +56,7 @@ class VerifyStage(Stage):
         return (tuple[Verifier, ...], Field(default=(), description=getdoc(cls)))
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        return {**rules_key(verifier_rules(self.settings.parts(Verifier))), "makes pairs": self.makes_pairs}
+        return {**rules_key(self.settings.checked_rules), "makes pairs": self.makes_pairs}
 
     def problems(self) -> Iterator[ConfigProblem]:
         """Verifiers without known answers, and without answers."""

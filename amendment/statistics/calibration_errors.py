@@ -78,7 +78,7 @@ class CalibrationReport:
     accuracy: Estimate
     """Share of the labels on the judge's side; ties, and pairs where the judge has no side, count half."""
     confidence: Estimate
-    """Mean of max(p, 1 - p). Above `accuracy`: surer than right."""
+    """Mean of max(p, 1 - p). Above `accuracy`: overconfident."""
     brier: Estimate
     log_loss: Estimate
     """Natural logarithm."""

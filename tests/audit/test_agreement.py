@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from amendment.audit.ceiling import Requirements
 from amendment.audit.certificate import Certificate, audit
-from amendment.audit.votes import ComparisonInfo, Vote
 from tests.audit.letters import items, said, table_lines
 
 
@@ -76,25 +74,6 @@ def test_the_ceiling_and_the_judge_beside_it_by_hand() -> None:
     assert conclusion.two_annotators.value == pytest.approx(5 / 9)
     assert conclusion.gap.value == pytest.approx(1 / 18)
     assert conclusion.gap.low < 1 / 18 < conclusion.gap.high
-
-
-def test_a_judge_like_another_person_lies_at_the_ceiling_as_often_as_the_level_says() -> None:
-    # four raters keep the truth with the same chance; the fourth is called a judge. Binomial noise: about 0.028
-    random, values = np.random.default_rng(0), ("A", "tie", "B")
-    inside = 0
-    for seed in range(60):
-        truth = random.integers(0, 3, 90)
-        rows = np.where(random.random((4, 90)) < 0.7, truth, random.integers(0, 3, (4, 90)))
-        votes = [
-            Vote(f"i{i}", f"rater {rater}", "person" if rater < 3 else "model", values[rows[rater, i]])  # type: ignore[arg-type]
-            for rater in range(4)
-            for i in range(90)
-        ]
-        known = {f"i{i}": ComparisonInfo(f"p{i // 2}") for i in range(90)}
-        gap = audit(known, votes, seed=seed, draws=300).conclusions[0].gap
-        assert gap
-        inside += gap.low <= 0 <= gap.high
-    assert inside >= 52
 
 
 def test_two_people_by_hand() -> None:
@@ -170,34 +149,6 @@ def test_by_confidence_by_hand() -> None:
     assert shares(found, "annotator") == {}  # one person: that is agreement with the majority
     lines = table_lines(found)
     assert any(line.startswith("| confidence | unsure ") for line in lines)
-
-
-@pytest.mark.parametrize(
-    ("confidence", "level"),
-    [(0.0, "unsure"), (1 / 3, "unsure"), (0.34, "fairly sure"), (2 / 3, "fairly sure"), (0.67, "sure"), (1.0, "sure")],
-)
-def test_levels_of_confidence(confidence: float, level: str) -> None:
-    votes = [*said("ann", "AB", confidence=confidence), *said("ann", "..AB"), *said("j", "ABAB", "model")]
-    assert (level, "j") in shares(audit(items(4), votes, draws=20), "confidence")
-
-
-def test_a_judge_like_people_wins_against_all_and_one_that_is_not_against_nobody() -> None:
-    # two judges, one family: intervals of 97.5 %. People agree on all of 40; good says the same, d = 0 everywhere:
-    # p 0. bad never: d = 1, p 1
-    people = [vote for name in ("ann", "bob", "eve") for vote in said(name, "AB" * 20)]
-    votes = [*people, *said("good", "AB" * 20, "model"), *said("bad", "BA" * 20, "model")]
-    certificate = audit(items(40), votes, draws=20)
-    bad, good = certificate.judges
-    assert good.alternative_annotator
-    assert bad.alternative_annotator
-    assert (good.alternative_annotator.advantage.value, bad.alternative_annotator.advantage.value) == (1, 0)
-    assert good.alternative_annotator.winning_rate == dict.fromkeys(("0.1", "0.15", "0.2"), 1)
-    assert bad.alternative_annotator.passes == dict.fromkeys(("0.1", "0.15", "0.2"), False)
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table_lines(certificate)]
-    cells = {(row[0], row[1]): row[2:] for row in rows if len(row) == 7}
-    assert cells["good", "all 3"][2:] == ["omega 1.00, passes"] * 3
-    assert cells["good", "bob"][2:] == ["p below 0.001, won"] * 3
-    assert cells["bad", "bob"] == ["40", "0.0 % (0.0 to 12.0)", *["p 1.000"] * 3]
 
 
 def test_ac1_of_two_coins_is_nothing_where_nobody_can_say_tie() -> None:

@@ -129,32 +129,6 @@ def test_the_own_answer_may_stand_second_and_a_judge_may_be_named_like_its_model
     assert (found.items, found.judge.value, found.asymmetry) == (2, 1.0, None)
 
 
-def compared(*, slope: float, extra: int, n: int = 400) -> tuple[dict[str, ComparisonInfo], list[Vote]]:
-    """Two equally good systems, one `extra` characters longer in the mean; a judge with a taste for length."""
-    random = np.random.default_rng(1)
-    items, votes = {}, []
-    for i in range(n):
-        apart = int(random.normal(extra, 100))
-        is_a = i % 2 == 0
-        wins = random.random() < 1 / (1 + np.exp(-slope * np.tanh(apart / 100)))
-        one = ComparisonInfo(f"p{i}", None, "wordy", "terse", 1000 + apart, 1000)
-        items[f"i{i}"] = one if is_a else ComparisonInfo(f"p{i}", None, "terse", "wordy", 1000, 1000 + apart)
-        votes.append(Vote(f"i{i}", "j", "model", "A" if wins == is_a else "B"))
-    return items, votes
-
-
-def test_a_win_that_is_only_length_is_less_than_half_of_it_at_equal_lengths() -> None:
-    certificate = audit(*compared(slope=2.0, extra=80), draws=300)
-    by_model = {one.model: one for one in certificate.controlled}
-    wordy, terse = by_model["wordy"], by_model["terse"]
-    assert wordy.raw.low > 0.5
-    assert 0.5 < wordy.controlled.value < 0.5 + (wordy.raw.value - 0.5) / 2  # the ridge leaves some of it
-    assert wordy.slope > 0.8
-    assert wordy.raw.value + terse.raw.value == 1.0
-    assert abs(wordy.controlled.value + terse.controlled.value - 1) < 1e-6
-    assert "## Who wins at equal lengths" in table_lines(certificate)
-
-
 def swayed(by: str, *, is_always_longer: bool = False) -> JudgeReport:
     """A judge that goes by length or by headers in a third of its verdicts, where answers with headers are mostly
     longer; otherwise it is right as two people are."""

@@ -62,23 +62,6 @@ def test_whatever_is_there_makes_json_and_lines(shape: str) -> None:
     assert json.dumps(certificate.headline(), allow_nan=False)
 
 
-def test_another_seed_gives_other_draws() -> None:
-    one, other = (json.dumps(audit(described(), full(), seed=seed, draws=100).to_json()) for seed in (1, 2))
-    assert one != other
-
-
-def test_the_headline_leaves_out_what_could_not_be_measured() -> None:
-    alone = audit(items(40), said("j", "AB" * 20, "model")).headline()
-    assert alone == {"items": 40, "people": 0, "judges": 1, "judge j": {"gates": "PASS invalid; 12 not measured"}}
-    votes = [*said("ann", "A" * 40), *said("j", "A" * 40, "model", "A"), *said("j", "B" * 40, "model", "B")]
-    both = audit(items(40), votes)
-    assert both.headline()["judge j"] == {
-        "items on which both choose": 0,
-        "consistency over orders": 0.0,
-        "gates": "FAIL order",
-    }
-
-
 def five(values: Sequence[str]) -> list[str]:
     """Each value for five items, since fewer make no slice."""
     return [value for value in values for _ in range(5)]
@@ -138,7 +121,3 @@ def test_the_distribution_of_each_judges_mass_by_hand() -> None:
     assert found._replace(median=0, lowest_tenth=0) == LabelMass("small", 10, 0, 0, 0.4)
     assert (round(found.median, 9), round(found.lowest_tenth, 9)) == (0.55, 0.19)
     assert mass_section([found]).rows == (("small", "10", "0.55", "0.19", "40.0 %"),)
-
-
-def test_written_verdicts_make_no_section() -> None:
-    assert mass_section(label_masses([verdict(None)])).rows == ()

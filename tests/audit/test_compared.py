@@ -46,11 +46,3 @@ def test_judges_are_compared_item_by_item_on_what_both_judged(tmp_path: Path) ->
     assert difference["value"] == pytest.approx(0.05)
     assert 0.045 < (difference["high"] - difference["low"]) / 2 < 0.065
     assert "- mild minus stern, item by item on 100 labelled items that both judged: +5.0 (" in ended.out
-
-
-def test_one_judge_is_compared_with_nobody(tmp_path: Path) -> None:
-    path = written(tmp_path)
-    path.write_text(path.read_text().partition("  - {path: stern")[0])
-    ended = amendment("audit", path, "--folder", tmp_path / "out")
-    assert json.loads((tmp_path / "out" / "certificate.json").read_text())["compared"] == []
-    assert " minus " not in "".join(line for line in ended.out.splitlines() if line.startswith("- "))

@@ -134,17 +134,8 @@ def test_worthless_labels_measure_no_judge(tmp_path: Path) -> None:
     assert form(concluded(tmp_path, said[:3], said[3:])) == ("no conclusion", "people")
 
 
-def test_agreement_above_80_percent_is_not_enough_beside_people_who_agree_on_97(tmp_path: Path) -> None:
-    said = right(3, 500, 0.985, 0.985, 0.88)
-    said[1, 40:] = np.nan
-    assert form(concluded(tmp_path, said[:2], said[2:])) == ("no conclusion", "open")
-    (found,) = concluded(tmp_path, said[:1], said[2:])
-    assert (found["form"], found["because"]) == ("no conclusion", "one annotator")
-    assert "a second person has to label about" in found["sentence"]
-
-
-@pytest.mark.parametrize("share", [1.0, 0.98, 0.5])
-@pytest.mark.parametrize("people", [2, 3, 4])
+@pytest.mark.parametrize("share", [1.0, 0.5])
+@pytest.mark.parametrize("people", [2, 4])
 def test_an_annotator_who_copies_the_judge_makes_no_use(tmp_path: Path, share: float, people: int) -> None:
     said = right(4, 1000, *[0.9] * people, 0.78)
     copied = np.random.default_rng(5).random(1000) < share
@@ -152,6 +143,15 @@ def test_an_annotator_who_copies_the_judge_makes_no_use(tmp_path: Path, share: f
     (found,) = concluded(tmp_path, said[:-1], said[-1:])
     assert found["form"] in ("no conclusion", "do not use")
     assert "person0" in found["sentence"]
+
+
+def test_a_use_that_rests_on_whether_one_person_copied_another_is_open(tmp_path: Path) -> None:
+    said = right(41, 1000, *[0.9] * 5)
+    assert form(concluded(tmp_path, said[1:4], said[4:])) == ("use", "agreement")
+    said[0] = said[1]
+    (found,) = concluded(tmp_path, said[:4], said[4:])
+    assert (found["form"], found["because"]) == ("no conclusion", "open")
+    assert found["people"] == ["person0", "person2", "person3"]
 
 
 def test_honest_people_who_nearly_always_agree_raise_no_alarm(tmp_path: Path) -> None:
@@ -167,12 +167,6 @@ def test_a_slice_below_chance_is_named_and_left_out(tmp_path: Path) -> None:
     assert "do not use it for safety" in found["sentence"]
     standing = {part["name"]: part["standing"] for part in found["categories"]}
     assert standing == {"chat": "above chance", "safety": "below chance"}
-
-
-def test_a_slice_where_people_agree_less_raises_no_alarm(tmp_path: Path) -> None:
-    easy, hard = right(9, 700, *[0.95] * 4), right(10, 500, *[0.75] * 4)
-    said = np.concatenate([easy, hard], axis=1)
-    assert form(concluded(tmp_path, said[:3], said[3:], category=["a"] * 700 + ["b"] * 500)) == ("use", "agreement")
 
 
 def test_an_annotator_under_alarm_does_not_lower_the_bar(tmp_path: Path) -> None:
@@ -223,31 +217,6 @@ def test_labels_that_were_drawn_at_random_speak_of_all_items(tmp_path: Path) -> 
     lam = 0.25 * 0.75 / (0.28 * 0.72 * (1 + 600 / 900))  # by the spread of its choices on labelled and on all items
     assert found["for_all_items"]["value"] == pytest.approx(0.875 - lam * 0.025)
     assert "on all that could be drawn, the agreement would be 86.1 %" in found["sentence"]
-
-
-def test_a_length_that_people_prefer_too_forbids_nothing(tmp_path: Path) -> None:
-    draw = np.random.default_rng(13)
-    said, long = right(14, 1200, *[0.93] * 4), np.where(draw.random(1200) < 0.5, 1.0, -1.0)
-    said[:3] = np.where(draw.random((3, 1200)) < 0.25, long, said[:3])
-    votes = [vote for row in range(3) for vote in letters(f"person{row}", said[row])]
-    lengths = {
-        f"i{i}": ComparisonInfo(None, length_a=200 + 50 * int(side), length_b=200 - 50 * int(side))
-        for i, side in enumerate(long)
-    }
-    certificate = audit(lengths, [*votes, *letters("judge", said[3], "model")], draws=200)
-    (gate,) = [gate for gate in certificate.gates if gate.check == "length"]
-    assert gate.outcome in ("WARN", "PASS")
-    assert certificate.conclusions[0].form != "do not use"
-
-
-def letters(rater: str, sides: Sides, kind: Any = "person") -> list[Vote]:
-    return said(rater, "".join("A" if side > 0 else "B" for side in sides.tolist()), kind)
-
-
-def test_a_judge_that_always_says_the_same_is_not_told_to_check_the_join(tmp_path: Path) -> None:
-    truth = np.where(np.random.default_rng(15).random(500) < 0.97, 1.0, -1.0)
-    people, judge = np.stack([truth] * 3), np.ones((1, 500))
-    assert form(concluded(tmp_path, people, judge)) == ("do not use", "one verdict")
 
 
 def test_the_judges_of_an_audit_are_one_family(tmp_path: Path) -> None:
@@ -337,12 +306,6 @@ def test_the_margin_is_the_one_that_the_study_names(tmp_path: Path) -> None:
     assert "the margin is 10" in found["sentence"]
 
 
-def test_several_looks_share_the_level_of_one(tmp_path: Path) -> None:
-    said = right(22, 300, 0.95, 0.95, 0.95, 0.95)
-    concluded(tmp_path, said[:3], said[3:], top="looks: 5")
-    assert json.loads((tmp_path / "audit/certificate.json").read_text())["level"] == pytest.approx(1 - 0.05 / 5)
-
-
 # Figures and sentences
 
 
@@ -377,17 +340,6 @@ def test_a_judge_that_flips_is_measured_where_its_orders_agree() -> None:
     assert found.coverage == 0.78
     assert found.flips
     assert found.flips.value == pytest.approx(0.22)
-
-
-def test_ties_and_unreadable_verdicts_count_one_half() -> None:
-    # the judge: 40 right, 5 wrong, 10 tied, 5 unreadable of 60 -> (40 + 7.5) / 60; people agree on all
-    judge = TRUTH[:40] + other(TRUTH[40:45]) + "t" * 10 + "?" * 5
-    votes = [*said("ann", TRUTH[:60]), *said("bo", TRUTH[:60]), *said("j", judge, "model")]
-    (found,) = conclusions_of(items(60), votes)
-    assert found.agreement
-    assert found.agreement.value == pytest.approx((40 + 7.5) / 60)
-    assert found.gap
-    assert found.gap.value == pytest.approx((40 + 7.5) / 60 - 1)
 
 
 def test_the_best_judge_stands_first_and_each_has_its_reason() -> None:
@@ -438,16 +390,6 @@ def test_categories_that_the_same_labels_chose_are_tested_at_one_level() -> None
         (found,) = audit(known, votes, draws=50, asked=Requirements(min_agreement=0.8)).conclusions
         wrong += found.form.startswith("use")
     assert wrong == 0
-
-
-def test_what_is_shown_on_all_items_but_not_in_the_categories_is_open() -> None:
-    # 78 of 86 right is above 80 % at 1 %; without the six of b, 72 of 80 is not, at the level of a choice of categories
-    truth = "AB" * 43
-    votes = [*said("gold", truth, "truth"), *said("j", other(truth[:8]) + truth[8:], "model")]
-    known = items(86, category=["a"] * 80 + ["b"] * 6)
-    (found,) = audit(known, votes, draws=50, asked=Requirements(min_agreement=0.8)).conclusions
-    assert (found.form, found.because) == ("no conclusion", "open")
-    assert found.sentence.endswith("there are too few labels for b.")
 
 
 def test_labels_that_all_choose_one_answer_measure_no_judge() -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from amendment.audit.ceiling import LEAST_KAPPA, MARGIN, Requirements
-from amendment.audit.planning import outlook
+from amendment.audit.ceiling import LEAST_KAPPA, MARGIN
 from amendment.statistics.beside import Sides, beside
-from amendment.statistics.planning import Bar, figures_of, items_for_gap
+from amendment.statistics.planning import Bar
 from tests.command_line import amendment
 
 BAR = Bar(MARGIN, LEAST_KAPPA, 0.01)
@@ -59,16 +58,6 @@ def test_samples_give_use_as_often_as_planned(annotators: int, people: float, ju
     assert used == pytest.approx(0.8, abs=0.08)  # three standard errors of a share of 300
 
 
-def test_samples_show_a_gap_as_often_as_planned() -> None:
-    # agreement is r q + (1 - r) (1 - q): 0.9 * 0.9 + 0.1 * 0.1 = 0.82, and 0.9 * 0.8375 + 0.1 * 0.1625 = 0.77
-    figures = figures_of(0.9, 0.8375, 2)
-    assert (figures.people.value, figures.judge.value) == pytest.approx((0.82, 0.77), abs=1e-4)
-    items = items_for_gap(figures, 0.025)
-    assert items == needed(planned(), BELOW, "two")[1]
-    gaps = [beside(drawn(seed, 2, 0.9, 0.8375, items or 0)).gap for seed in range(300)]
-    assert np.mean([gap.estimate(0.95).high < 0 for gap in gaps]) == pytest.approx(0.8, abs=0.08)
-
-
 def drawn(seed: int, annotators: int, people: float, judge: float, items: int) -> Sides:
     dice = np.random.default_rng(seed)
     truth = dice.choice([-1.0, 1.0], items)
@@ -76,16 +65,6 @@ def drawn(seed: int, annotators: int, people: float, judge: float, items: int) -
     count = np.full(items, float(annotators))
     own = truth * np.where(dice.random(items) < judge, 1, -1)
     return Sides(own, said.sum(0), count, count, np.ones(items), np.arange(items))
-
-
-def test_the_outlook_says_how_often_and_what_would_do() -> None:
-    assert outlook(200, 2, judges=1, asked=Requirements()) == (
-        'If people are right on 90 % of the items, a judge as good as they are gets "Use" in 26 % of samples of '
-        "200 items labelled by two people; with 590 items, in 80 %."
-    )
-    assert "80 %" not in outlook(600, 2, judges=1, asked=Requirements())
-    assert "with a margin of 10 points in " in outlook(200, 2, judges=1, asked=Requirements(margin=0.1))
-    assert outlook(200, 1, judges=1, asked=Requirements()) == outlook(0, 2, judges=1, asked=Requirements())
 
 
 @pytest.mark.parametrize(

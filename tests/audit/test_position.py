@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import pytest
@@ -27,19 +26,6 @@ def test_eight_items_by_hand() -> None:
     assert found.kappa.value == pytest.approx(4 / 32)
     # decided and for the first shown: A first A A A of A B A A B, B first B B B of A B B B A A A
     assert (found.prefers_first.value, found.prefers_first.n) == (6 / 12, 12)
-
-
-@pytest.mark.parametrize(
-    ("prompts", "note"),
-    [(4, "no interval from fewer than 5 clusters"), (12, "few clusters (12)"), (24, "")],
-)
-def test_the_rate_of_a_lean_on_few_prompts_is_told_with_caution(prompts: int, note: str) -> None:
-    # of two items of a prompt one is the first shown's both times, the other the same; now and then both are
-    first, second = "A" * 2 * prompts, "BA" * (prompts - 1) + "BB"
-    votes = [*said("j", first, "model", "A"), *said("j", second, "model", "B")]
-    rate = audit(items(2 * prompts, per_prompt=2), votes).judges[0].position.rate
-    assert rate.value == pytest.approx(-(prompts + 1) / (2 * prompts))
-    assert (rate.note, math.isnan(rate.low)) == (note, prompts < 5)
 
 
 def drawn(rows: list[str], first: Literal["A", "B"]) -> list[Vote]:

@@ -8,18 +8,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from typer.testing import CliRunner
 
 from amendment.audit.probes import PARAPHRASE, PROBES, ProbeAnswers
-from amendment.audit.probing import ProbeName
-from amendment.cli import app
-from amendment.cli._people import audit_path
 from amendment.constitutions import DrawnPrinciple
 from amendment.errors import ConfigError, Paused, Transient
 from amendment.preference import Judge
 from amendment.records import Candidate, Judgement, Prompt, Verdict, text_of
 from amendment.run import Result, Run
 from amendment.run.engine import RunFolder
+from amendment.stages.probes import ProbeName
 
 PROBED = """\
 name: probed
@@ -143,42 +140,12 @@ def test_a_run_that_was_broken_off_in_its_probes_goes_on_where_it_was(
     assert probed(tmp_path, *SMALL).result.sent == 0
 
 
-def test_a_plan_counts_the_questions_of_the_probes(tmp_path: Path) -> None:
-    def run() -> Run:
-        return Run.from_file(written(tmp_path), folder=tmp_path / "run", overrides=SMALL)
-
-    [probes] = [asks for asks in run().plan(until="probes").asks if asks.stage == "probes"]
-    run()(until="judging")
-    assert probes.calls == run()(until="probes").sent
-    # 12 comparisons in two orders, edited and control; the plain question was asked before where it has one wording
-    assert 12 * 2 * 2 <= probes.calls <= 12 * 2 * 3
-
-
-def test_an_audit_of_the_runs_folder_shows_its_probes(biased: Found, tmp_path: Path) -> None:
-    audited = audit_path(biased.folder, folder=tmp_path / "audit")
-    assert "## Probes: edits" in audited.lines
-    assert any("authority" in line and "FAIL" in line for line in audited.lines)
-    written = json.loads((tmp_path / "audit" / "certificate.json").read_text())
-    assert written["probes"]["probes"] == list(biased.of.values())
-    shown = CliRunner().invoke(app, ["audit", str(biased.folder), "--folder", str(tmp_path / "again"), "--json"])
-    assert json.loads(shown.stdout)["probes"] == written["probes"]
-    assert "| authority" in (biased.folder / "summary.md").read_text()
-
-
 def test_judges_of_one_answer_are_probed_in_the_words_that_they_read(tmp_path: Path) -> None:
     judges = "judging.judges=[{model: judge, protocol: score}]"
     found = probed(tmp_path, judges, *SMALL, "models.judge.injection_bias=8", "probes.which=[injection, bandwagon]").of
     assert found["bandwagon"]["found"] == "not asked: it sees one answer"
     assert found["injection"]["asked"] == 12
     assert found["injection"]["direction"]["low"] > 0
-
-
-def test_a_null_answer_without_a_clear_win_is_told_everywhere(tmp_path: Path) -> None:
-    found = probed(tmp_path, *SMALL, "models.judge.position_bias=50", f"probes.which=[{NULL}]")
-    assert (found.result.sent > 0, found.of[NULL]["prompts"]) == (True, 0)
-    audited = audit_path(found.folder, folder=tmp_path / "audit").lines
-    for lines in (audited, (found.folder / "summary.md").read_text().splitlines()):
-        assert any("not asked: no answer won clearly" in line for line in lines)
 
 
 @pytest.mark.parametrize(

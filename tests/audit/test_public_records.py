@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import json
-from collections import defaultdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,46 +11,12 @@ import pytest
 
 from amendment.audit.certificate import audit
 from amendment.audit.votes import ComparisonInfo, Vote
-from tests.audit.letters import table_lines
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data"
 LLMBAR, PANDALM = FOLDER / "llmbar" / "verdicts.csv.gz", FOLDER / "pandalm"
 VALUES: dict[str, Literal["A", "B", "invalid"]] = {"1": "A", "2": "B", "": "invalid"}
 PERSON: dict[int, Literal["A", "B", "tie"]] = {0: "tie", 1: "A", 2: "B"}
 GPT: dict[str, Literal["A", "B", "tie", "invalid"]] = {"1": "A", "2": "B", "Tie": "tie", "garbage": "invalid"}
-
-
-@pytest.mark.skipif(not LLMBAR.is_file(), reason="LLMBar's verdicts are not next to the project")
-def test_accuracy_consistency_and_kappa_of_all_runs_of_llmbar() -> None:
-    oracle = pytest.importorskip("sklearn.metrics", reason="scikit-learn comes with the dev extra")
-    runs: dict[tuple[str, str], list[tuple[str, str, str]]] = defaultdict(list)
-    with gzip.open(LLMBAR, "rt", encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            key = row["subset"], f"{row['judge']} {row['strategy']}"
-            runs[key].append((row["gold"], row["verdict_orig"], row["verdict_swap"]))
-    items: dict[str, ComparisonInfo] = {}
-    votes: dict[Vote, None] = {}
-    for (subset, judge), run in runs.items():
-        for number, (gold, original, swapped) in enumerate(run):
-            name = f"{subset} {number}"
-            items[name] = ComparisonInfo(name, subset)
-            votes[Vote(name, "gold", "person", VALUES[gold])] = None
-            votes[Vote(name, judge, "model", VALUES[original], "A")] = None
-            votes[Vote(name, judge, "model", VALUES[swapped], "B")] = None
-    certificate = audit(items, votes, draws=20)
-    assert len(certificate.slices) == len(runs) == 325
-    for part in certificate.slices:
-        run = runs[part.name, part.judge]
-        read = [(gold, verdict) for gold, *both in run for verdict in both if verdict]
-        assert part.half.n == len(read)
-        assert part.half.value == pytest.approx(sum(gold == verdict for gold, verdict in read) / len(read))
-        pairs = [(one, other) for _, one, other in run if one and other]
-        assert part.consistency.n == len(pairs)
-        assert part.consistency.value == pytest.approx(sum(one == other for one, other in pairs) / len(pairs))
-        expected = float(oracle.cohen_kappa_score(*zip(*pairs, strict=True)))
-        assert part.order_kappa.value == pytest.approx(expected, abs=1e-12)
-    assert (len(certificate.alarms.checked), certificate.alarms.found) == (51, ())
-    assert "- not measured: needs two people, found 1 (65 judges)" in table_lines(certificate)
 
 
 @pytest.mark.skipif(not PANDALM.is_dir(), reason="PandaLM's test set is not next to the project")

@@ -260,10 +260,3 @@ def test_a_paraphrase_that_cannot_be_is_an_error_of_the_file(change: dict[str, A
     models = {name: models[name] for name, entry in settings["models"].items() if entry["provider"] == "function"}
     with pytest.raises(ConfigError, match=told):
         Run.from_dict(settings, base=tmp_path, models=models)
-
-
-def test_without_a_model_there_is_no_paraphrase_among_all_probes(tmp_path: Path) -> None:
-    save(tmp_path / "prompts.jsonl", [{"prompt": ASKED}])
-    models: dict[str, ModelFunction] = {"writer": Writer(), "steady": steady, "wordy": wordy}
-    run = Run.from_dict({**SETTINGS, "probes": {}}, base=tmp_path, models=models)
-    assert "paraphrase" not in run.config.probes.names

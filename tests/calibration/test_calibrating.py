@@ -10,12 +10,10 @@ import numpy as np
 import pytest
 
 from amendment.calibration.calibrating import calibrate, calibration_refused, expected_flip_rate
-from amendment.calibration.report import reliability_line
 from amendment.calibration.samples import LabelledItem, SampledItem, labelled_items
 from amendment.errors import DataError
 from amendment.preference.aggregate import person_votes
 from amendment.records import Verdict
-from amendment.statistics.calibration_errors import calibration_report
 from amendment.statistics.calibrators import Calibrator
 
 
@@ -118,9 +116,3 @@ def test_the_expected_flip_rate_by_hand() -> None:
     # min(p, 1 - p): 0.2, 0.3, 0.5; mean 1/3
     assert expected_flip_rate([0.8, 0.3, 0.5]) == pytest.approx(1 / 3)
     assert math.isnan(expected_flip_rate([]))
-
-
-def test_a_judge_that_is_surer_than_right_is_said_to_be() -> None:
-    # twenty labels at confidence 0.9, ten right
-    even = calibration_report([0.9] * 20, [1.0, 0.0] * 10, clusters=range(20))
-    assert reliability_line(even) == "Surer than right: confidence 0.90, right 0.50."

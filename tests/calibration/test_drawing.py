@@ -17,7 +17,6 @@ from amendment.calibration.drawing import (
     Sample,
     draw_sample,
     inclusion_probabilities,
-    pareto_sample,
     strata_of,
 )
 from amendment.calibration.samples import SpotCheckSettings
@@ -128,19 +127,6 @@ def test_probabilities_add_up_and_leave_no_item_out(p: list[float], items: int, 
     assert float(found.sum()) == pytest.approx(min(items, len(p)))
     assert found.max() <= 1
     assert found.min() >= min(1.0, uniform * items / len(p)) - 1e-9
-
-
-@pytest.mark.parametrize(
-    "inclusion", [[0.9, 0.5, 0.3, 0.3], [0.15] * 6 + [0.3] * 3 + [0.2], [1.0, 0.5, 0.25, 0.25], [0.1, 0.3] * 15]
-)
-def test_realised_frequencies_are_the_probabilities_aimed_at(inclusion: list[float]) -> None:
-    # 20,000 draws: a frequency has the standard error sqrt(q (1 - q) / 20000), at most 0.0035; four of them, and 1 % of
-    # the probability for what the adjustment leaves over
-    draws, chance = 20_000, np.array(inclusion)
-    hits = np.zeros(chance.size)
-    for row in np.random.default_rng(5).random((draws, chance.size)):
-        hits[pareto_sample(chance, row, round(float(chance.sum())))] += 1
-    assert (np.abs(hits / draws - chance) <= 4 * np.sqrt(chance * (1 - chance) / draws) + 0.01 * chance).all()
 
 
 def test_strata_split_by_every_dimension_and_the_small_ones_are_put_together() -> None:

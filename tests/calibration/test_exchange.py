@@ -430,29 +430,3 @@ def test_the_command_sends_and_takes_in(tmp_path: Path, capsys: pytest.CaptureFi
     assert "q.json: 3 items without labels." in capsys.readouterr().out
     assert (tmp_path / "q-interface.xml").read_text() == LABEL_STUDIO_CONFIG
     assert export_questions(Path(there), tmp_path / "q.csv").lines == 3
-
-
-WRONG: list[tuple[list[str], str]] = [
-    (["--export", "x.csv"], "no labels yet; to export the questions, add --questions"),
-    (["--export", "x.json", "--questions"], "or .json with --format argilla or --format label-studio"),
-    (["--export", "x.json", "--format", "argilla"], "labels are written as CSV or JSONL"),
-    (["--export", "x.csv", "--import", "x.csv"], "found --export and --import, expected one of them"),
-    (["--export", "x.csv", "--rater", "Ada"], "--rater works only with the page or with --import FILE"),
-    (["--export", "x.csv", "--port", "8000"], "--allow-network work only with the page; leave them out"),
-    (["--import", "other.csv"], "expected the columns as they were exported, found prompt, verdict"),
-    (["--export", "run.yaml/x.csv", "--questions"], "cannot be written"),
-]
-
-
-@pytest.mark.parametrize(("options", "message"), WRONG)
-def test_what_cannot_be_done_is_said(
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    options: list[str],
-    message: str,
-) -> None:
-    monkeypatch.chdir(folder)
-    (folder / "other.csv").write_text("prompt,verdict\nx,A\n")
-    assert called("label", str(folder), *options) == 2
-    assert message in " ".join(capsys.readouterr().err.split())

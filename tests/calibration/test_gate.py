@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.audit.gates import GateOutcome
 from amendment.calibration.people_gate import (
     agreement_with_people,
     judge_against_people,
     orders_gate,
     people_gate,
     unreadable_gate,
-    worst,
 )
 from amendment.calibration.samples import LabelledItem, SampledItem
-from amendment.statistics import Estimate, paired_difference
+from amendment.statistics import Estimate
 from amendment.statistics.beside import Beside, Shown
 from amendment.statistics.intervals import FEWEST_ITEMS, NO_VARIATION, cautioned
 from benchmarks.label_plan import difference_variance, label_plan
@@ -138,19 +135,6 @@ def test_unreadable_verdicts(share: float, low: float, n: int, outcome: str) -> 
     assert (gate.judge, gate.check, gate.outcome) == ("gavel", "unreadable", outcome)
 
 
-@pytest.mark.parametrize(
-    ("outcomes", "expected"),
-    [
-        (("PASS", "WARN", "FAIL"), "FAIL"),
-        (("PASS", "not measured", "WARN"), "WARN"),
-        (("PASS", "not measured"), "not measured"),
-        ((), "not measured"),
-    ],
-)
-def test_the_worst_outcome_counts(outcomes: tuple[GateOutcome, ...], expected: str) -> None:
-    assert worst(outcomes) == expected
-
-
 def item(prompt: str, p_a: float, inclusion: float = 0.5) -> SampledItem:
     return SampledItem(prompt_id=prompt, a="a", b="b", p_a=p_a, stratum="all", inclusion=inclusion)
 
@@ -188,19 +172,3 @@ def test_what_labels_buy_by_hand() -> None:
     assert difference_variance(0.68, 0.0, annotators=2) == pytest.approx(0.24)
     with pytest.raises(ValueError, match="no judge agrees"):
         label_plan(100, gap=0.7)
-
-
-@pytest.mark.parametrize(("gap", "items"), [(0.0, 200), (0.1, 400)])
-def test_simulated_gates_pass_and_fail_as_often_as_planned(gap: float, items: int) -> None:
-    # 500 gates: a frequency has a standard error of 0.0224 at most; four of them, and 0.02 for the approximation
-    random = np.random.default_rng(3)
-    c = (1 + math.sqrt(0.5)) / 2
-    q = (0.75 - gap - (1 - c)) / (2 * c - 1)
-    gates, passed, failed = 500, 0, 0
-    for _ in range(gates):
-        one, other, judge = (random.random(items) < skill for skill in (c, c, q))
-        agreed = ((judge == one).astype(float) + (judge == other)) / 2
-        low, high = paired_difference(agreed, (one == other).astype(float), np.arange(items))[1:3]
-        passed += low > -MARGIN
-        failed += high < -MARGIN
-    assert (passed / gates, failed / gates) == pytest.approx(label_plan(items, gap=gap)[1:], abs=4 * 0.0224 + 0.02)

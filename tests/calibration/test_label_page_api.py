@@ -188,28 +188,6 @@ def test_an_item_is_told_in_the_order_of_its_annotator_and_nothing_else_is(page:
     assert reply["progress"] == {"done": 0, "total": 9, "seconds_left": None}  # 4, 1 of them again, 8 / 2
 
 
-def test_a_label_is_kept_with_the_order_in_which_the_server_showed_it(page: Page) -> None:
-    cookie = page.enter("ann")
-    shown = page.queue.next("ann")
-    assert shown is not None
-    told = {"confidence": 2, "principle_id": "law/kind", "comment": "<b>\u202e", "seconds": 4.5}
-    assert page.say(cookie, "12345678", **told).json == {"stored": True}
-    (kept,) = page.labels.current()
-    assert kept.shown == shown.ids
-    assert (kept.annotator, kept.prompt_id, kept.comment) == ("ann", shown.question.prompt_id, "<b>\u202e")
-    assert (kept.confidence, kept.principle_id, kept.seconds) == (2, "law/kind", 4.5)
-
-
-def test_a_double_click_is_one_label(page: Page) -> None:
-    cookie = page.enter("ann")
-    item = page.get("/next", cookie).json["item"]
-    body = {"uuid": "12345678", "choice": "B", "item": item["id"]}
-    assert [page.post("/labels", body, cookie).json for _ in range(3)] == [{"stored": True}] * 3
-    assert len(page.labels.history()) == 1
-    assert page.get("/next", cookie).json["progress"]["done"] == 1
-    assert page.post("/labels", {**body, "choice": "A"}, cookie).status == 409
-
-
 @pytest.mark.parametrize(
     ("changed", "word"),
     [
@@ -260,23 +238,6 @@ def test_a_verdict_of_sides_that_stand_the_other_way_round_is_not_taken(page: Pa
         is_turned = page.queue.shown("ann", name, 0).ids[0][0] != item["first"][0]["content"].split()[1]
         reply = page.post("/labels", {"uuid": f"seed-{seed:04}", "choice": "A", "item": item["id"]}, cookie)
         assert reply.status == (404 if is_turned else 200)
-
-
-def test_undo_gives_the_item_back_once(page: Page) -> None:
-    cookie = page.enter("ann")
-    assert page.post("/undo", {"uuid": "undo-none"}, cookie).json["undone"] is None
-    first = page.get("/next", cookie).json["item"]
-    page.say(cookie, "label-one")
-    page.say(cookie, "label-two")
-    page.post("/undo", {"uuid": "undo-one"}, cookie)
-    reply = page.post("/undo", {"uuid": "undo-two"}, cookie)
-    assert reply.json["undone"] == first
-    assert page.post("/undo", {"uuid": "undo-two"}, cookie).json["undone"] == first
-    assert page.get("/next", cookie).json["item"] == first | {"said": {}}
-    assert page.labels.current() == []
-    page.say(cookie, "label-three", choice="tie")
-    assert [one.choice for one in page.labels.current()] == ["tie"]
-    assert page.post("/undo", {"uuid": "undo-none"}, cookie).json["undone"] is None  # the first one, sent again
 
 
 def test_a_disk_that_takes_nothing_acknowledges_nothing(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:

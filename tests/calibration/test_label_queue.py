@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,22 +39,6 @@ def run_through(queue: Queue, annotator: str) -> list[Shown]:
         say(queue, annotator, shown)
         seen.append(shown)
     return seen
-
-
-def test_everyone_gets_the_overlap_and_each_other_item_goes_to_one() -> None:
-    asked = queue(questions(30, overlap=6))
-    seen: Counter[str] = Counter()
-    busy = ["ann", "bob", "cyd"]
-    while busy:
-        for who in list(busy):
-            shown = asked.next(who)
-            if shown is None:
-                busy.remove(who)
-                continue
-            say(asked, who, shown)
-            seen[shown.question.prompt_id] += 1
-    assert seen == {f"p{i}": 3 if i < 6 else 1 for i in range(30)}
-    assert asked.missing() == 0
 
 
 def test_sides_are_about_even_and_exchanged_for_the_repeat() -> None:
@@ -108,14 +90,6 @@ def test_what_is_missing_by_hand() -> None:
     assert labels_missing([one, two, three, four], current, annotators=2) == 2
     assert labels_missing([one, two, three, four], [], annotators=2) == 6
     assert labels_missing([one, two, three, four], [label(q, "ann") for q in questions(9)], annotators=1) == 0
-
-
-def test_a_queue_made_anew_from_the_labels_goes_on_where_the_old_one_was() -> None:
-    asked = questions(40, overlap=10, repeated=range(0, 40, 5))
-    whole = run_through(queue(asked), "ann")
-    cut = queue(asked)
-    said = [say(cut, "ann", cut.next("ann")).model_copy(update={"at": f"2026-01-01T00:00:{n:02}"}) for n in range(25)]
-    assert run_through(queue(asked, labels=said[::-1]), "ann") == whole[25:]
 
 
 def test_a_share_is_a_part_of_the_items_and_then_what_others_left() -> None:

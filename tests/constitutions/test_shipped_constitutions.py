@@ -8,7 +8,6 @@ import pytest
 
 from amendment import simulator
 from amendment.constitutions import lint_file, load_constitution, shipped
-from amendment.constitutions.model import constitution_schema
 
 REAL = [id for id in shipped() if id not in ("lilliput", "general-one")]
 OLDER = ("harmless-and-frank", "helpful-honest")  # from before cases were balanced by length; their hashes are in use
@@ -54,12 +53,3 @@ def test_the_simulated_world_finds_the_principles_that_it_knows() -> None:
     assert [principle.id for principle in constitution.principles] == LILLIPUT
     head = (Path(simulator.__file__).parent / "lilliput.yaml").read_text(encoding="utf-8").split("\nid:")[0]
     assert "do NOT read the prose" in head
-
-
-def test_the_schema_describes_every_key_in_terms_that_editors_know() -> None:
-    schema = constitution_schema()
-    for name, part in [("Constitution", schema), *schema["$defs"].items()]:
-        assert part["additionalProperties"] is False, name
-        for key, entry in part["properties"].items():
-            target = schema["$defs"].get(entry.get("$ref", "").rpartition("/")[2], {})
-            assert entry.get("description") or target.get("description"), f"{name}.{key}"

@@ -9,20 +9,20 @@ import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from amendment.errors import LedgerError, Paused, ProviderError, Rejected, Transient
+from amendment.errors import FaultKind, LedgerError, Paused, ProviderError, Rejected, Transient
 from amendment.llm.budget import Budget
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
-from amendment.llm.ledger_reading import Reader, ReturnedModel
+from amendment.llm.ledger_reading import Reader
 from amendment.llm.limits import Endpoint, Limits
 from amendment.llm.model import Model
 from amendment.llm.prices import Price
 from amendment.llm.provider import RawReply
-from amendment.llm.requests import Reply, Request
+from amendment.llm.requests import Request
 from amendment.llm.transport import Online
 from amendment.records import Message, Sampling, user
 from tests.llm.scripted import Scripted, in_loop, until
@@ -156,24 +156,6 @@ def test_who_asks_at_the_moment_at_which_a_call_fails_is_answered(monkeypatch: p
 BUSY, AWAY, EMPTY = Transient("here: busy", kind="rate"), Transient("here: away"), Transient("here: no", kind="empty")
 
 
-@pytest.mark.parametrize(
-    ("script", "line"),
-    [
-        ([BUSY, BUSY, BUSY, BUSY, AWAY], "here: away; next is attempt 2 of 3"),
-        ([AWAY, AWAY, AWAY], "here: away; 2 calls are being retried, the furthest at attempt 3 of 3"),
-        ([BUSY, BUSY, EMPTY], "here: no; next is attempt 2 of 3"),
-    ],
-)
-def test_the_attempts_that_are_shown_are_those_that_count_and_never_more_than_there_are(
-    script: list[ProviderError], line: str
-) -> None:
-    async def use(model: Model, provider: Scripted) -> list[str]:
-        await asyncio.gather(said(model), return_exceptions=True)
-        return model.calls.retries()
-
-    assert run(use, *script, attempts=3) == [line]
-
-
 def test_an_outage_that_nobody_reports_fills_no_memory() -> None:
     """An error holds the frames that it went through, and these hold the request."""
 
@@ -188,28 +170,6 @@ def test_an_outage_that_nobody_reports_fills_no_memory() -> None:
     assert run(use) == ["here: away; 3 calls are being retried, the furthest at attempt 4 of 8"]
 
 
-@pytest.mark.parametrize(
-    ("deadline", "expected"), [(600.0, ["here: 1 call has had no reply for up to 0 of 600 s"]), (None, [])]
-)
-def test_a_call_without_a_reply_is_shown_where_one_is_due(
-    monkeypatch: pytest.MonkeyPatch, deadline: float | None, expected: list[str]
-) -> None:
-    """A local model has no deadline: its calls wait for each other."""
-    monkeypatch.setattr("amendment.llm.transport.LONG_WAIT", -1.0)
-
-    async def use(model: Model, provider: Scripted) -> list[str]:
-        provider.deadline = deadline
-        provider.gate.clear()
-        asker = asyncio.ensure_future(said(model))
-        await until(lambda: bool(provider.asked))
-        lines = model.calls.troubles()
-        provider.gate.set()
-        await asker
-        return lines
-
-    assert run(use) == expected
-
-
 def test_when_everything_is_stopped_a_call_that_fails_then_does_not_wait_to_be_asked_again() -> None:
     async def use(model: Model, provider: Scripted) -> None:
         provider.gate.clear()
@@ -222,16 +182,6 @@ def test_when_everything_is_stopped_a_call_that_fails_then_does_not_wait_to_be_a
                 await asker
 
     run(use, Transient("busy", retry_after=600.0))
-
-
-def test_another_name_than_in_an_earlier_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def use(model: Model, provider: Scripted) -> None:
-        message = Message(role="assistant", content="x")
-        monkeypatch.setattr(provider, "read", lambda *_: Reply(messages=(message,), model="m-2"))
-        await said(model)
-        assert any("answered as m-2, and before as m-1" in notice for notice in model.calls.notices)
-
-    run(use, returned=[ReturnedModel("here", "m", "m-1", 3)])
 
 
 def test_a_reply_that_cannot_be_stored_is_not_read(tmp_path: Path) -> None:
@@ -341,6 +291,19 @@ async def test_a_call_that_is_broken_off_on_the_wire_counts_as_paid_and_stays_op
         assert (budget.reserved, budget.spent, budget.possibly_paid) == (0.0, held, held)
         assert held > 0
         assert [one.request for one in ledger.open_attempts()] == [request.id]
+
+
+@pytest.mark.parametrize("kind", get_args(FaultKind))
+@in_loop
+async def test_a_fault_after_which_the_vendor_may_bill_counts_as_paid_and_no_other(kind: FaultKind) -> None:
+    with Ledger() as ledger:
+        budget = Budget()
+        provider = Scripted(Transient("no reply", kind=kind))
+        transport = Online(provider, Endpoint(Limits(1)), ledger, budget, Price(input=1.0, output=1.0))
+        with pytest.raises(Transient):
+            await transport.carry(ASKED)
+    may_be_paid = kind in ("transport", "deadline", "unreadable", "empty")
+    assert (budget.reserved, budget.spent > 0, budget.possibly_paid > 0) == (0.0, may_be_paid, may_be_paid)
 
 
 SYSTEM = Message(role="system", content="Be brief.")

@@ -176,21 +176,6 @@ def amendment(*arguments: object, code: int = 0) -> str:
     return printed.getvalue()
 
 
-def test_show_prints_what_was_spent_and_what_is_open(run: Path) -> None:
-    text = amendment("show", run)
-    assert "4 replies\n" in text
-    assert (
-        "draft judge-large api.example.test: 5 attempts, 3 replies, 150 tokens in (40 cached), 15 out, "
-        "0.3750 USD and 1 replies without a price, 1 rate\n"
-    ) in text
-    assert "2 calls without a reply: they may have been sent" in text
-    assert "batch 1 to judge-large: 1 requests, remote id batch_1" in text
-    assert "judge-large at api.example.test answered as judge\\x1b[2J, 2 replies" in text
-    told = json.loads(amendment("show", run / "ledger.sqlite", "--stage", "draft", "--json"))
-    assert [row["stage"] for row in told["spending"]] == ["draft"]
-    assert [row["request"] for row in told["open_attempts"]] == ["open"]
-
-
 def test_show_prints_one_request_in_plain_text(run: Path, tmp_path: Path) -> None:
     text = amendment("show", run, "--request", "silent")
     assert "\x1b" not in text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
 
 import pytest
 
@@ -104,19 +103,6 @@ async def test_a_text_that_is_scored_is_not_asked_for_again_at_a_longer_limit() 
         assert [request.sampling.max_tokens for request in provider.asked[1:]] == [1, 2]
 
 
-@pytest.mark.parametrize(("kind", "name"), [("draft", "draft"), ("policy", "answer")])
-@in_loop
-async def test_a_refusal_names_what_was_asked_for(kind: Literal["draft", "policy"], name: str) -> None:
-    class Refusing(Scripted):
-        def read(self, raw: bytes, request: Request) -> Reply:
-            return Reply(finish_reason="refusal")
-
-    with Ledger() as ledger:
-        model = Model(name="m", model="m-1", provider=Refusing(), calls=Calls(ledger), sampling=Sampling())
-        with pytest.raises(Unusable, match=f"^{name}: the model refused$"):
-            await draft(Prompt(messages=user("Hi")), model, kind=kind)
-
-
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
@@ -134,11 +120,3 @@ def test_what_a_provider_cannot_do_is_refused_before_it_is_asked(asked: dict[str
     with pytest.raises(ConfigError, match=message):
         asyncio.run(Model.from_function(ask).ask(user("Is it?"), **asked))  # type: ignore[arg-type]
     assert not sent
-
-
-def test_a_question_with_a_prefill_or_a_text_to_score_has_a_name_of_its_own() -> None:
-    plain = Request(provider="local", host="h", model="m", messages=user("Is it?"))
-    others = [plain.model_copy(update=update) for update in ({"prefill": "Yes"}, {"scored": "Yes"})]
-    assert b"prefill" not in plain.body
-    assert b"scored" not in plain.body
-    assert len({plain.id, *(other.id for other in others)}) == 3

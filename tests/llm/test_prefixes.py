@@ -10,7 +10,6 @@ from itertools import accumulate, permutations, takewhile
 import pytest
 
 from amendment.constitutions import load_constitution
-from amendment.critique import ChainSettings, run_chain
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
@@ -87,15 +86,6 @@ def judged(folder: str) -> list[Request]:
     return [one for one in record(use) if text_of(one.messages).startswith("You ")]
 
 
-def chained() -> list[Request]:
-    async def use(model: Model) -> None:
-        settings = ChainSettings(rounds=4)
-        for prompt in PROMPTS:
-            await run_chain(prompt, model, [CONSTITUTION], settings)
-
-    return record(use)
-
-
 def reached(requests: Sequence[Request]) -> float:
     """The share of leading characters in common, of the best possible with the parts of the last message in any
     other order, the task first and the closing line last."""
@@ -118,11 +108,4 @@ def test_over_orders_and_principles_judges_reach_nine_tenths_of_what_any_order_o
     requests = judged(folder)
     questions = 4 if load_judge_folder(folder).unit == "answer" else 2
     assert len(requests) == 4 * questions * 3
-    assert reached(requests) >= 0.9
-
-
-@pytest.mark.parametrize("task", ["You are checking", "You are improving"])
-def test_over_rounds_and_principles_critics_and_revisers_reach_nine_tenths_too(task: str) -> None:
-    requests = [one for one in chained() if text_of(one.messages).startswith(task)]
-    assert len(requests) == 4 * 4
     assert reached(requests) >= 0.9

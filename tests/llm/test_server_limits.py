@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from itertools import pairwise
 from random import Random
 
 import pytest
 
-from amendment.errors import Transient
 from amendment.llm.concurrency import AT_ONCE, ITEM
 from amendment.llm.limits import Endpoint, Limits
 from amendment.llm.pace import Pace
@@ -152,70 +150,3 @@ async def test_the_pace_is_back_within_ten_seconds_of_a_passing_fault() -> None:
     again = [at for at, is_answered in server.came if is_answered and first + 10 <= at < first + 30]
     assert len(again) >= 0.9 * 200
     assert first <= 151, "asked at least every ten seconds"
-
-
-class _Storm:
-    """Refuses one call every two seconds for five minutes, then none."""
-
-    def __init__(self) -> None:
-        self.next = 0.0
-
-    def admits(self, now: float) -> bool:
-        if now < self.next or now > 300:
-            return True
-        self.next = now + 2
-        return False
-
-    def wait(self, now: float) -> float:
-        return 89.0
-
-
-@in_simulated_time
-async def test_long_waits_asked_for_again_and_again_freeze_nothing() -> None:
-    server = Server(_Storm(), latency=0.5, says_wait=True)
-    endpoint = Endpoint(Limits(), rng=Random(0))
-    await crowd(endpoint, server, seconds=440, askers=30)
-    assert endpoint.trouble is None
-    for start in range(0, 300, 100):
-        assert any(start <= at < start + 100 for at, _ in server.came)
-    assert server.share_refused(after=310) == 0
-    assert server.accepted(after=390) >= 50, "at least one a second, where nearly all had been refused for minutes"
-
-
-class _Ill(Server):
-    """Down from the second minute on, for an hour."""
-
-    async def serve(self) -> None:
-        now = asyncio.get_running_loop().time()
-        is_well = not 60 <= now <= 3660
-        self.came.append((now, is_well))
-        await asyncio.sleep(self.latency)
-        if not is_well:
-            raise Transient("503: down for maintenance", kind="server", status=503)
-
-
-@in_simulated_time
-async def test_an_outage_of_an_hour_costs_a_call_per_interval_and_is_over_when_it_is_over() -> None:
-    server = _Ill(Bucket(1e9, 1e9), latency=0.5)
-    seen: list[str] = []
-    endpoint = Endpoint(Limits(8), rng=Random(0))
-
-    async def watch() -> None:
-        await asyncio.sleep(1800)
-        trouble = endpoint.trouble
-        assert trouble is not None
-        assert 60 <= trouble.since <= 62
-        assert 1800 <= trouble.until <= 1800 + 330
-        seen.append(trouble.reason)
-
-    watching = asyncio.ensure_future(watch())
-    await crowd(endpoint, server, seconds=4200, askers=50)
-    await watching
-    probes = [at for at, _ in server.came if 62 < at <= 3660]
-    gaps = [later - sooner for sooner, later in pairwise(probes)]
-    # 5 + 10 + 20 + 40 + 80 + 160 = 315 s take six probes, the other 3,285 s at most one in 300 s: ten more
-    assert len(probes) <= 17
-    assert all(later >= sooner for sooner, later in zip([5.0, 10, 20, 40, 80, 160, 300], gaps[:7], strict=False))
-    assert min(gaps[7:]) >= 300
-    assert seen == ["503: down for maintenance"]
-    assert server.accepted(after=4100) >= 0.9 * 100 * 8 / 0.5

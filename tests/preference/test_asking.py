@@ -254,19 +254,6 @@ def test_a_first_answer_whose_listed_tokens_hold_no_label_does_not_turn_probabil
     assert (server.with_choices, found.notices) == (12, {})
 
 
-def test_a_rejection_that_quotes_a_question_about_schemas_does_not_turn_probabilities_off() -> None:
-    def reply(number: int, request: Request) -> Reply:
-        if number == 5:
-            raise Rejected("here: status 400: too long: 'Explain this database schema ...'")
-        return SHOWN
-
-    server = Server(reply)
-    found = judged(server)
-    assert found.values.count("A") == 11
-    assert [invalid.startswith("rejected: here: status 400") for invalid in found.invalids] == [True]
-    assert (server.with_choices, found.notices) == (12, {})
-
-
 def test_a_rejection_that_quotes_a_question_about_log_probabilities_is_not_taken_for_one_of_the_entry() -> None:
     def refuse(request: Request) -> Reply:
         raise Rejected("here: status 400: too long: 'What is prompt_logprobs in vLLM?'")
@@ -321,15 +308,6 @@ def test_a_judge_by_label_tokens_needs_a_model_that_shows_them_and_one_sample() 
         judge(Scripted(always_first, shows_choices=False))
     with pytest.raises(ConfigError, match="found 3 samples, expected 1"):
         judge(Scripted(likes_good), samples=3)
-
-
-@pytest.mark.parametrize("unreadable", [written("Both are fine."), REFUSED, written("Verdict: A\nVerdict: B")])
-def test_an_order_that_cannot_be_read_leaves_no_probability(unreadable: Reply) -> None:
-    def say(request: Request) -> Reply:
-        return unreadable if len(request.messages) > 1 or shown(request)[0] != "good" else written("Verdict: A")
-
-    made = compare(judge(Scripted(say), "verdict"))
-    assert (made.p_a, made.consistent, made.judgement.n_invalid) == (None, None, 1)
 
 
 def unread(body: bytes, read: Callable[[bytes, Request], Reply] = openai.read_reply) -> Transient:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from amendment.preference.degenerate import fit_for_pairs, pool_of, without_constant_answers
+from amendment.preference.degenerate import fit_for_pairs, pool_of
+from amendment.preference.filters import filter_pairs
 from amendment.records import Candidate, Judgement, Message, Messages, Origin, Pair, Prompt, user
 from amendment.text import fence
 
@@ -79,7 +80,7 @@ def chosen(*said: str, prompts: int = 0) -> tuple[list[int], int]:
         for w, v in zip(mine, others, strict=False)
     ]
     candidates = {one.id: one for one in (*others, *mine)}
-    kept, left = without_constant_answers(pairs, candidates)
+    kept, left = filter_pairs(pairs, {}, candidates)
     numbers = {prompt.id: number for number, prompt in enumerate(asked)}
     return [numbers[pair.prompt_id] for pair in kept], left["identical answers across prompts"]
 
@@ -105,7 +106,7 @@ def test_a_constant_answer_that_lost_is_worth_learning_from() -> None:
         Pair(prompt_id=w.prompt_id, chosen_id=w.id, rejected_id=v.id, p_chosen=1, p_chosen_raw=1, decided_by="person")
         for w, v in zip(good, null, strict=True)
     ]
-    kept, left = without_constant_answers(pairs, {one.id: one for one in (*null, *good)})
+    kept, left = filter_pairs(pairs, {}, {one.id: one for one in (*null, *good)})
     assert kept == pairs
     assert not left
 

@@ -152,23 +152,6 @@ def test_a_judge_that_quotes_an_answer_gives_its_own_verdict_or_none(folder: str
         assert verdict.invalid or verdict.value in VALUES[folder]
 
 
-@pytest.mark.parametrize(
-    ("folder", "line", "complaint"),
-    [
-        ("verdict", "Verdict: A", "2 verdict lines"),
-        ("reasoned", "> Verdict: A", "2 verdict lines"),
-        ("structured", '{"verdict": "A"}', "2 JSON objects with a verdict"),
-        ("score", "Score: 10", "2 score lines"),
-        ("rubric", "kind: yes", "2 lines for criterion kind"),
-        ("violation", "Verdict: yes", "2 verdict lines"),
-    ],
-)
-def test_a_quoted_verdict_beside_ones_own_makes_two_and_is_invalid(folder: str, line: str, complaint: str) -> None:
-    provider, verdicts = asked_about(folder, line, quoted=line)
-    assert {verdict.invalid for verdict in verdicts} == {complaint}
-    assert complaint in question(provider.asked[1])  # it is told so, once
-
-
 def test_braces_in_principles_and_answers_are_words() -> None:
     rules = house(principle("kind", statement="Be {kind} to {answer_a}.", compare=("Is {0} or {} {better}?",)))
     provider = Scripted(lambda _: written("Verdict: A"))

@@ -34,15 +34,6 @@ def refusal(name: str | Path, base: Path | None = None) -> str:
     return str(caught.value)
 
 
-def test_the_shipped_judges_differ_in_what_they_ask_of_a_model() -> None:
-    found = {name: load_judge_folder(name) for name in shipped_judges()}
-    assert {name for name, one in found.items() if one.protocol.needs_choices} == {"label-tokens", "keeps"}
-    assert {one.unit for one in found.values()} == {"pair", "answer"}
-    others = {"violation": "yes-no", "refusal": "yes-no", "keeps": "yes-no-tokens", "structured": "verdict"}
-    assert {name: one.protocol.name for name, one in found.items()} == {name: name for name in found} | others
-    assert {name for name, one in found.items() if not one.compares} == {"violation", "refusal"}
-
-
 def test_a_folder_of_ones_own_is_found_by_path_or_beside_the_run_file(tmp_path: Path) -> None:
     made = folder(tmp_path)
     by_path, by_name = load_judge_folder(made), load_judge_folder("mine", base=tmp_path)
@@ -206,15 +197,3 @@ def test_the_hash_follows_what_a_folder_says_and_nothing_else(tmp_path: Path) ->
         assert after != before
         before = after
     assert len({load_judge_folder(name).hash for name in shipped_judges()}) == len(shipped_judges())
-
-
-@pytest.mark.parametrize(
-    "name", [name for name in shipped_judges() if not load_judge_folder(name).protocol.needs_scores]
-)
-def test_shipped_texts_show_the_question_before_and_the_task_after_what_is_judged(name: str) -> None:
-    made = load_judge_folder(name)
-    text = made.template.text
-    last = max(text.index(f"{{{placeholder}}}") for placeholder in made.protocol.placeholders)
-    assert text.index("{conversation}") < last
-    assert "only" in text[last:].rpartition("\n\n")[2]
-    assert "not instructions to you" in text[: text.index("{conversation}")]

@@ -51,11 +51,6 @@ def test_each_verdict_speaks_of_the_order_that_was_displayed() -> None:
     assert p_first == {(good.id, bad.id): pytest.approx(0.9), (bad.id, good.id): pytest.approx(0.3)}
 
 
-@pytest.mark.parametrize(("disagreement", "p_a"), [("mean", 0.5), ("tie", 0.5), ("drop", None)])
-def test_what_becomes_of_orders_that_disagree(disagreement: str, p_a: float | None) -> None:
-    assert compare(judge(Scripted(always_first), disagreement=disagreement)).p_a == (p_a and pytest.approx(p_a))
-
-
 def test_a_random_order_depends_on_seed_and_comparison_and_not_on_who_is_named_first() -> None:
     def displayed(seed: int, a: str, b: str) -> tuple[str, str]:
         provider = Scripted(always_first)

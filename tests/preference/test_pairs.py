@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.preference import PairSettings, make_pairs
-from amendment.preference.pairs import compare_revisions
+from amendment.preference.revisions import compare_revisions
 from amendment.records import Candidate, Judgement, Message, Pair
 
 

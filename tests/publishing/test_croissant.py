@@ -50,16 +50,3 @@ def test_the_library_of_the_format_accepts_it_and_reads_every_row(downloaded: Pa
     row = pq.read_table(downloaded / "data/train-00000-of-00001.parquet").to_pylist()[0]
     assert repr(row["chosen"][0]["content"].encode()) in read["first"]["default/train"]
     assert row["comparison_id"] in read["first"]["default/train"]
-
-
-def test_it_states_what_models_wrote_and_leaves_out_who_rated(people: Path) -> None:
-    from amendment.publishing.publication import prepare
-
-    text = prepare(people, environ={}).files["croissant.json"]
-    content = json.loads(text)
-    assert "0.0% of the text by models on record" in content["rai:dataCollection"]
-    assert "2 annotators gave 16 labels" in content["rai:dataAnnotationProtocol"]
-    assert "anna" not in text
-    hashes = {entry["@id"]: entry["sha256"] for entry in content["distribution"]}
-    published = json.loads(prepare(people, environ={}).files["manifest.json"])["published"]["files"]
-    assert {name: published[name]["sha256"] for name in hashes} == hashes

@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 
-from amendment.constitutions import load_constitution
 from amendment.errors import ConfigError, DataError
-from amendment.publishing.card import BEGIN, END, code, dataset_body, fenced, with_body
-from amendment.publishing.finished import FinishedRun
+from amendment.publishing.card import BEGIN, END, code, fenced, with_body
 from amendment.publishing.publication import plan_json, plan_lines, prepare, write_preview
 from amendment.publishing.push import push
 from amendment.publishing.verify import verify
@@ -19,10 +17,6 @@ from amendment.run import Run
 from tests.publishing.conftest import CHAIN, HOSTILE, PEOPLE
 from tests.run.conftest import SMALL
 
-SHIPPED = (
-    *("childrens-tutor", "code-review", "general-one", "harmless-and-frank", "helpful-honest", "medical-caution"),
-    *("privacy-first", "lilliput"),
-)
 FOREIGN = ("optimizer.safetensors", "added_tokens.json", "model-00002-of-00002.safetensors")
 
 
@@ -145,59 +139,6 @@ def test_a_license_that_the_hub_does_not_know_is_told_and_then_refused(
     assert prepare(people).license_faults == (
         "license other of the model sft: it says nothing without license_name, and a push is refused; add it",
     )
-
-
-def test_licenses_of_answers_are_told_beside_those_of_prompts(mixed_answers: Path) -> None:
-    ready = prepare(mixed_answers, repo=CHAIN, license="mit")
-    noted = "\n".join(ready.look_at)
-    assert "license of asked.jsonl (4 prompts): cc-by-4.0; the dataset's is mit" in noted
-    message = (
-        "license of theirs.jsonl (8 answers): cc-by-nc-4.0, which requires non-commercial use; the dataset's is mit"
-    )
-    assert message in noted
-    assert "the dataset's is mit" not in ready.body, "that is said to the publisher"
-    assert [row for row in ready.body.split("\n") if "cc-by-" in row and row.startswith("| ")] == [
-        "| prompts | `asked.jsonl` | `cc-by-4.0` | 4 |",
-        "| prompts | `theirs.jsonl` | `cc-by-nc-4.0` | 4 |",
-        "| answers | `theirs.jsonl` | `cc-by-nc-4.0` | 8 |",
-    ], "what a model wrote here has no source but its prompt"
-    whole = [row for rows in ready.configs["sft"].values() for row in rows]
-    assert {row["license"] for row in whole if row["source"] == "theirs.jsonl"} == {"cc-by-nc-4.0"}
-    assert {row["prompt_license"] for row in whole} == {"cc-by-4.0"}
-
-
-def test_a_card_says_what_there_is_in_at_most_900_words(chain: Path, people: Path) -> None:
-    ready = prepare(chain, repo=CHAIN, license="mit")
-    constitutions = [load_constitution(name) for name in SHIPPED]
-    certificate = json.loads(ready.files["certificate.json"])
-    (conclusion,) = certificate["conclusions"]
-    figures = {"agreement": conclusion["flips"], "two_annotators": conclusion["flips"]}
-    certificate["conclusions"] = [
-        {**conclusion, **figures, "sentence": f"{number} is <b>good</b>"} for number in "1234"
-    ]
-    body = dataset_body(FinishedRun(chain), ready.settings, ready.configs, constitutions, certificate)
-    words = [word for word in body.split() if any(character.isalnum() for character in word)]
-    assert len(words) <= 900
-    assert constitutions[0].principles[0].statement[:90] in body
-    assert "](constitutions/code-review.json)" in body
-    assert "and 3 more" in body
-    assert "**1 is \\<b\\>good\\</b\\>**" in body
-    assert "4 is" not in body, "that is in the certificate"
-    columns = {name for splits in ready.configs.values() for rows in splits.values() for name in rows.column_names}
-    assert [name for name in columns if f"`{name}`" not in body] == []
-    (written_by,) = [line for line in body.split("\n") if line.startswith("| `") and "label-tokens" in line]
-    assert written_by.endswith(f"| `{certificate['judges'][0]['name']}` |"), "the judge's name stands with its model"
-    assert {"rlaif", "human-feedback"} & {*ready.metadata["tags"]} == {"rlaif"}
-    for row in ready.configs["default"]["train"].select([0]):
-        assert json.dumps(row["chosen"][0]["content"][:90])[:-1] in body
-    figures_of_models = prepare(people).files["figures.md"]
-    assert "- held-out accuracy: " in figures_of_models
-    of_people = prepare(people)
-    assert "2 annotators gave 16 labels; whether these are people is not on record." in of_people.body
-    assert "; all decided by unknown raters. 6 pairs are for training and 2 are held out" in of_people.body
-    assert "To look at: 8 pairs train nothing." in of_people.body
-    assert "# DPOTrainer" not in of_people.body
-    assert not {"rlaif", "human-feedback"} & {*of_people.metadata["tags"]}
 
 
 def test_foreign_words_cannot_steer_a_card(people: Path) -> None:

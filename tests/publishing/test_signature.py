@@ -145,12 +145,6 @@ def test_no_byte_of_the_private_key_is_written_or_printed(chain: Path, ours: tup
     assert (ended.code, body[:20] in ended.err) == (2, False)
 
 
-def test_a_folder_in_the_place_of_the_signature_is_named(chain: Path, ours: tuple[Path, Path]) -> None:
-    (chain / SIGNATURE).mkdir()
-    ended = amendment("sign", chain, "--key", ours[0])
-    assert (ended.code, ended.err.strip()) == (1, f"{chain / SIGNATURE}: Is a directory")
-
-
 @pytest.mark.parametrize("kind", ["rsa", "encrypted", "absent", "public"])
 def test_a_key_that_cannot_sign_is_an_error_that_says_what_to_do(tmp_path: Path, kind: str) -> None:
     private, public = keys(tmp_path, "ours")
@@ -182,13 +176,6 @@ def test_a_folder_that_is_not_as_its_manifest_says_is_not_signed(chain: Path, ou
     ended = amendment("sign", chain, "--key", ours[0])
     assert (ended.code != 0, "nothing was signed" in ended.err) == (True, True)
     assert not (chain / SIGNATURE).exists()
-
-
-def test_a_manifest_with_other_ends_of_lines_is_signed_as_it_is(chain: Path, ours: tuple[Path, Path]) -> None:
-    manifest = chain / MANIFEST
-    manifest.write_bytes(manifest.read_bytes().replace(b"\n", b"\r\n"))
-    assert amendment("sign", chain, "--key", ours[0]).code == 0
-    assert faults(chain, ours[1]) == set()
 
 
 def test_a_run_that_is_not_finished_is_not_signed(chain: Path, ours: tuple[Path, Path]) -> None:

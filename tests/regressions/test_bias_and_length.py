@@ -13,17 +13,6 @@ from tests.regressions.conftest import Certificate
 Audit = Callable[..., Certificate]
 
 
-def bounds_of(value: Any, path: str = "") -> dict[str, float]:
-    """Every bound of a JSON document by its path."""
-    if isinstance(value, dict):
-        parts = [(f"{path}/{name}", part) for name, part in value.items()]
-    elif isinstance(value, list):
-        parts = [(f"{path}/{number}", part) for number, part in enumerate(value)]
-    else:
-        return {path: value} if path.endswith(("/low", "/high")) and value is not None else {}
-    return {name: bound for at, part in parts for name, bound in bounds_of(part, at).items()}
-
-
 def panel(raters: Sequence[str]) -> dict[str, Any]:
     """The settings of a file with a column for each rater; the first is the judge."""
     columns = {"item": "id", "prompt": "q", "a": "a", "b": "b", "votes": list(raters)}
@@ -55,17 +44,6 @@ def world(
     ]
 
 
-def test_bootstrap_bounds_do_not_depend_on_the_order_of_the_rows(audit: Audit) -> None:
-    rows = world(120, 3, 0.3, 0.1, seed=5, per_prompt=2)
-    order = np.random.default_rng(0).permutation(len(rows))
-    raters = ["judge", "ann", "bo", "cy"]
-    first, second = (audit([(table, panel(raters))]) for table in (rows, [rows[i] for i in order]))
-    for part in ("judges", "people"):
-        before, after = bounds_of(first.document[part]), bounds_of(second.document[part])
-        assert len(before) > 10
-        assert after == pytest.approx(before, abs=1e-9)
-
-
 def test_with_one_annotator_the_length_bias_is_not_measured_and_no_gate_claims_it(audit: Audit) -> None:
     certificate = audit([(world(1000, 1, 0.0, 0.0, seed=1), panel(["judge", "ann"]))])
     assert certificate.gate("length") == ("not measured", "needs two annotators")
@@ -91,14 +69,6 @@ def test_a_judge_that_errs_towards_the_longer_answer_is_flagged(audit: Audit) ->
     assert 0 < low < 0.2 < high
     assert certificate.gate("length")[0] == "WARN"
     assert "it errs towards the longer answer" in certificate.text
-
-
-def test_annotators_who_share_no_item_say_nothing_of_a_length_bias(audit: Audit) -> None:
-    rows = world(200, 2, 0.0, 0.0, seed=4)
-    for i, row in enumerate(rows):
-        row["ann" if i % 2 else "bo"] = ""
-    settings = panel(["judge", "ann", "bo"])
-    assert audit([(rows, settings)]).gate("length") == ("not measured", "needs two annotators")
 
 
 def leaderboard(systems: int, prompts: int, seed: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
@@ -166,17 +136,3 @@ def test_win_rates_at_equal_lengths_are_nearer_to_the_truth_than_raw_ones_and_al
     assert np.abs(even - true).mean() < 0.7 * np.abs(raw - true).mean()
     correlation = [np.corrcoef(ranks(rate), ranks(true))[0, 1] for rate in (raw, even)]
     assert correlation[1] > max(0.96, correlation[0])
-
-
-def test_with_few_systems_the_report_says_that_the_difficulty_of_prompts_is_left_out(audit: Audit) -> None:
-    rows, truth = leaderboard(5, 100, seed=2)
-    certificate = audit([(rows, LEADERBOARD)])
-    assert {system["model"] for system in certificate.document["controlled"]} == {*truth, "the opponent"}
-    assert "without the difficulty of the prompts" in certificate.text
-
-
-def test_systems_with_too_few_comparisons_are_counted(audit: Audit) -> None:
-    rows, _ = leaderboard(4, 100, seed=3)
-    certificate = audit([([row for row in rows if row["one"] != "system 0" or row["id"] < 10], LEADERBOARD)])
-    assert "system 0" not in {system["model"] for system in certificate.document["controlled"]}
-    assert "1 of 5 systems are not listed" in certificate.text

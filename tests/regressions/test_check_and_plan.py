@@ -180,19 +180,6 @@ def test_the_end_of_a_run_states_what_was_lost(server: ChatServer) -> None:
         assert lines_with("\n".join(ended.said.splitlines()[-3:]), "4 done, 4 refused, 4 failed")
 
 
-def test_a_run_that_stops_states_what_was_lost_before(server: ChatServer) -> None:
-    drawing_run(server, [(200, None), (500, ""), (200, "an answer")], prompts=3)
-    ended = amendment("run", "run.yaml", "--max-wait", 0)
-    assert ended.code == 3
-    for words in ("1 of 3 items are pending", "1 done", "1 refused"):
-        assert lines_with("\n".join(ended.said.splitlines()[-3:]), words)
-
-
-def test_a_run_without_losses_says_nothing_of_them(server: ChatServer) -> None:
-    drawing_run(server, [(200, "an answer")], prompts=3)
-    assert "0 refused" not in amendment("run", "run.yaml").said
-
-
 def test_blank_rows_at_the_end_of_a_table_are_none_and_rows_have_a_spreadsheets_numbers() -> None:
     run_file("prompts: [{path: p.csv, column: [prompt, more]}]\n")
     Path("p.csv").write_text("prompt,more\none,x\ntwo,y\n,\n,,\n  ,\n\n")
@@ -244,16 +231,6 @@ def test_a_plan_counts_verdicts_that_are_asked_for_again_in_at_most(server: Chat
     assert 12 < len(server.asked) == 24 <= row["most_calls"]
 
 
-def test_what_is_at_most_bounds_the_calls_of_answers_that_are_cut(server: ChatServer) -> None:
-    judging_run(server.url, prompts=3)
-    total = planned()["total"]
-    # never a verdict, and always cut
-    server.answer = lambda _: (200, {"content": "mumble " * 9, "finish_reason": "length"})
-    amendment("run", "run.yaml", "--until", "judging")
-    assert total["calls"] == 6
-    assert total["most_calls"] == 24 == len(server.asked)
-
-
 def test_plan_check_and_run_say_that_a_budget_does_not_cover_models_without_a_price(server: ChatServer) -> None:
     # leads to this machine, and does not count as it: what lies there may cost something
     text = judging_run(server.url.replace("127.0.0.1", "0.0.0.0"), prompts=2)
@@ -270,16 +247,3 @@ def test_plan_check_and_run_say_that_a_budget_does_not_cover_models_without_a_pr
         assert len(lines_with(ended.said, "the budget does not cover far")) == 1
     Path("run.yaml").write_text(f"name: x\n{text}")
     assert not lines_with(amendment("check", "run.yaml", "--allow-unpriced").said, "budget")
-
-
-def test_a_suggestion_doubles_no_punctuation() -> None:
-    text = (
-        "models: {far: {provider: openai, model: gpt-5.4-mini}}\n"
-        "prompts: [{path: p.jsonl}]\ncandidates: [{model: far, per_prompt: 1}]\n"
-    )
-    for word, typo in (("gpt-5.4-mini", "gpt-5.4-mimi"), ("{model: far,", "{model: fra,")):
-        run_file(text.replace(word, typo))
-        ended = amendment("check", "run.yaml")
-        assert ended.code == 2
-        assert "did you mean" in ended.said
-        assert not any(doubled in ended.said for doubled in ("?.", "?;", "?,", "? ;"))

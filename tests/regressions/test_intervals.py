@@ -2,31 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
 
 from amendment.statistics import share
-from tests.regressions.conftest import Certificate
-
-Audit = Callable[..., Certificate]
-
-
-def agreeing(count: int) -> list[tuple[list[dict[str, Any]], dict[str, Any]]]:
-    """Two people and a judge who agree on all of so many items."""
-    rows = [{"item": f"q{i}"} | dict.fromkeys(("ann", "bob", "judge"), 1 + i % 2) for i in range(count)]
-    words = {"a": 1, "b": 2}
-    people = {"kind": "person", "words": words, "columns": {"item": "item", "votes": ["ann", "bob"]}}
-    return [(rows, people), (rows, {"kind": "model", "words": words, "columns": {"item": "item", "votes": ["judge"]}})]
-
-
-def test_people_with_fewer_than_thirty_shared_items_are_not_measured_against_a_judge(audit: Audit) -> None:
-    # the old signed-rank test let the judge win against both
-    found = audit(agreeing(29))
-    assert found.judge["alternative_annotator"] is None
-    assert "not measured: 29 of 30 items" in found.text
 
 
 @pytest.mark.parametrize(("truth", "prompts", "rows"), [(0.97, 100, 1), (0.03, 100, 1), (0.97, 40, 10)])
@@ -59,7 +38,3 @@ def test_one_more_error_never_raises_the_lower_bound_of_a_share(prompts: int, ro
     names = np.repeat(np.arange(prompts), rows)
     lows = [share((names >= errors) | (np.arange(names.size) % rows > 0), names).low for errors in range(8)]
     assert lows == sorted(lows, reverse=True)
-
-
-def test_few_clusters_are_named_in_words() -> None:
-    assert "few clusters" in share([1, 0, 1, 1, 0, 1, 1], range(7)).note

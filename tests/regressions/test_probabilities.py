@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from amendment.calibration.calibrating import calibrate
-from amendment.calibration.report import preview_lines
 from amendment.calibration.samples import LabelledItem, SampledItem
-from amendment.run import Run
-from tests.command_line import amendment
 
 Floats = NDArray[np.float64]
 
@@ -48,34 +44,3 @@ def test_a_fit_says_where_many_probabilities_are_exactly_zero_or_one() -> None:
     kept = calibrated(*sure_judge(1000, temperature=1.5))
     assert not any("exactly 0 or 1" in told for told in kept.warnings)
     assert kept.calibrator.scale == pytest.approx(1.5, rel=0.15)
-
-
-HARD = """\
-name: hard
-seed: 4
-constitution: lilliput
-models:
-  writer: {provider: simulated, writer: helpful-only}
-  gavel: {provider: simulated, noise: 0.5}
-prompts: [{lilliput: 40}]
-candidates: [{model: writer, per_prompt: 2}]
-judging: {judges: [{model: gavel, protocol: verdict}], orders: first}
-spot_check: {items: 60, overlap: 40, people: simulated}
-"""
-
-
-def test_a_judge_of_bare_verdicts_has_an_accuracy_and_no_table_of_reliability(tmp_path: Path) -> None:
-    (tmp_path / "run.yaml").write_text(HARD, encoding="utf-8")
-    Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")()
-    said = amendment("calibrate", tmp_path / "run").out
-    assert "verdicts without probabilities: it is right in" in " ".join(said.split())
-    certificate = (tmp_path / "run" / "certificate.md").read_text(encoding="utf-8")
-    assert "verdicts without probabilities: it is right in" in certificate
-    assert "| confidence" not in certificate
-
-
-def test_the_preview_of_a_judge_of_bare_verdicts_shows_no_artefact_of_cross_fitting() -> None:
-    found = calibrated(np.array([1.0, 0.0] * 50), np.array([1.0, 0.0] * 38 + [0.0, 1.0] * 12))
-    lines = "\n".join(preview_lines(found.before.accuracy, found, ""))
-    assert "right in 76.0 %" in lines  # 76 of 100
-    assert "ECE" not in lines

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import cycle, islice, product
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
-from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
 import pytest
 
-from amendment.keys import Shape, find_keys, shapes
+from amendment.keys import find_keys
 from amendment.yamlfile import read_yaml
 from benchmarks.secret_shapes import expand
 from tests.command_line import Ended, amendment
@@ -26,7 +23,6 @@ SHAPES = {
     for name, template in read_yaml(Path(__file__).with_name("keys.yaml")).data.items()
 }
 SHAPES["github after a control character"] = f"on\x1b{SHAPES['github']}"
-FILLERS = "7QZ5vQ9VZq"
 """Characters of which the random part of a key is made here."""
 ORDINARY = {
     "sha256": hashlib.sha256(b"ordinary").hexdigest(),
@@ -150,68 +146,6 @@ def test_the_key_that_a_run_uses_itself_is_never_exported_whatever_its_shape(
     assert "no-shape-of-any-vendor" not in result.said
     assert made(tmp_path, answers, secrets="drop", overrides=[model]).code == 0
     assert exported(tmp_path) == {"clean"}
-
-
-def spelled(tokens: Any) -> Iterator[str]:
-    """Texts of a parsed shape: every alternative and every single character, what repeats as short as it may be."""
-    yield from map("".join, product(*(list(_spelled(name, value)) for name, value in tokens)))
-
-
-def _spelled(name: Any, value: Any) -> Iterator[str]:
-    match str(name):
-        case "LITERAL":
-            yield chr(value)
-        case "SUBPATTERN":
-            yield from spelled(value[-1])
-        case "BRANCH":
-            for tokens in value[1]:
-                yield from spelled(tokens)
-        case "IN":
-            yield from _characters(value)
-        case "NOT_LITERAL":
-            yield from (one for one in FILLERS if one != chr(value))
-        case "MAX_REPEAT" | "POSSESSIVE_REPEAT":
-            least, most, tokens = value
-            choices = list(spelled(tokens))
-            if least == 0:
-                yield ""
-            if least > 1:
-                usable = [one for one in FILLERS if one in choices] or choices
-                yield "".join(islice(cycle(usable), least))
-            elif most:
-                yield from choices
-        case "ASSERT" | "ASSERT_NOT":
-            yield ""
-        case other:
-            raise AssertionError(other)
-
-
-def _characters(members: Any) -> Iterator[str]:
-    inverted = str(members[0][0]) == "NEGATE"
-    pattern = re.compile("|".join(_one_of(name, value) for name, value in members if str(name) != "NEGATE"))
-    yield from (one for one in ("\t", "\n", *map(chr, range(32, 127))) if bool(pattern.fullmatch(one)) != inverted)
-
-
-def _one_of(name: Any, value: Any) -> str:
-    classes = {"CATEGORY_DIGIT": r"\d", "CATEGORY_SPACE": r"\s", "CATEGORY_WORD": r"\w", "CATEGORY_NOT_SPACE": r"\S"}
-    match str(name):
-        case "LITERAL":
-            return re.escape(chr(value))
-        case "RANGE":
-            return f"[{re.escape(chr(value[0]))}-{re.escape(chr(value[1]))}]"
-        case _:
-            return classes[str(value)]
-
-
-@pytest.mark.parametrize(
-    "shape",
-    [shape for shape in shapes() if not shape.before and not shape.is_listed and "(?P<key>" not in shape.pattern],
-    ids=lambda shape: shape.kind,
-)
-def test_every_alternative_of_a_shape_is_found(shape: Shape) -> None:
-    texts = set(islice(spelled(_parser.parse(shape.pattern)), 2000))
-    assert texts
-    assert not [text for text in texts if shape.kind not in {key.kind for key in find_keys(f" {text} ")}]
 
 
 INVISIBLE = [

@@ -308,23 +308,6 @@ def test_the_certificate_states_what_the_judge_was_asked_and_what_people_were(im
         assert asked["people"] in text
 
 
-def test_undo_keeps_the_comment_and_the_confidence(own: Path) -> None:
-    said = {"confidence": 3, "comment": "the second one is rude"}
-    with page(own, "--rater", "Ada", people=1) as links:
-        ada = Browser(links["Ada"])
-        item = ada.next()["item"]
-        assert item["said"] == {}
-        principle = {"principle_id": item["principles"][0]["id"]}
-        ada.say(item, "label-one", **said, **principle)
-        undone = ada.ask("POST", "/undo", {"uuid": "undo-one"})[1]["undone"]
-        assert (undone["id"], undone["said"]) == (item["id"], said | principle)
-    with page(own, people=2) as links:
-        ada = Browser(links["Ada"])
-        assert ada.next()["item"]["said"] == said | principle  # also after a restart
-        ada.say(item, "label-two")
-        assert ada.next()["item"]["said"] == {}
-
-
 @pytest.fixture(scope="module")
 def finished(judged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run, labelled by two people and finished."""

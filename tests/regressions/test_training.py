@@ -241,17 +241,5 @@ def test_every_held_out_accuracy_stands_next_to_what_needs_no_model(own_run: Own
     assert document["always_first"]["value"] == pytest.approx(sum(first) / len(first))
 
 
-def test_each_log_loss_of_an_evaluation_names_its_temperature(own_run: OwnRun) -> None:
-    ended = amendment("evaluate", own_run.folder / "models/reward_model", own_run.folder / "export/test.parquet")
-    lines = [line for line in ended.out.splitlines() if "log loss" in line]
-    assert len(lines) == 2
-    assert all("temperature" in line for line in lines)
-
-
 def test_held_out_pairs_are_scored_once(own_run: OwnRun) -> None:
     assert own_run.scored == 2 * len(own_run.result.dataset["test"])
-
-
-def test_what_a_guard_asks_for_is_not_cut_from_the_summary(own_run: OwnRun) -> None:
-    assert "NOTHING THAT WAS TRAINED IS SAVED" in own_run.page
-    assert "Lower learning_rate, raise beta or sft_weight, or measure more often (every)." in own_run.page

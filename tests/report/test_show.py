@@ -11,7 +11,7 @@ import pytest
 
 from amendment.data.store import Workspace
 from amendment.preference.draws import HINTED
-from amendment.preference.verifiers import VerifiedAnswer
+from amendment.preference.verified import VerifiedAnswer
 from amendment.records import Candidate, Message, Preference, Prompt, PromptOrigin, user
 from amendment.text import width_of
 from tests.command_line import Ended, amendment

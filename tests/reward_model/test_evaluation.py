@@ -16,7 +16,6 @@ from amendment.reward_model import (
     length_baseline,
     longer_wins,
     people_share,
-    reward_lines,
 )
 
 
@@ -132,37 +131,6 @@ def test_a_score_that_is_no_number_for_each_answer_is_refused() -> None:
         evaluate_reward(by_number, [])
 
 
-def test_it_is_told_with_the_baselines_beside_it() -> None:
-    rows = [
-        pair(f"q{i}", str(i % 3), "1 or more", p_people=0.75, category="ab"[i % 2], first="chosen") for i in range(9)
-    ]
-    rows.append({"prompt": "z", "candidates": ["1", "2"], "best": 1})
-    model = evaluate_reward(by_number, rows)
-    lines = reward_lines(model, length_baseline(rows))
-    text = "\n".join(lines)
-    assert "| model " in text
-    assert "| the shorter answer" in text
-    assert "| always first" in text
-    assert "9 pairs of 9 prompts" in text
-    assert "Brier" in text
-    assert "Best of n: 1 pools" in text
-    widths = {len(line) for line in lines if line.startswith("| accuracy") or line.startswith("| chosen shorter")}
-    assert len(widths) == 1
-    told = json.loads(json.dumps(model.to_json(), allow_nan=False))
-    assert told["people"]["n"] == 9
-    assert told["rows"] == {"pairs": 9, "pools": 1}
-
-
-def test_an_unscored_set_is_told_without_figures() -> None:
-    model = evaluate_reward(
-        by_number, [pair("q", "long", "1"), {"prompt": "z", "candidates": ["long", "2"], "best": 1}]
-    )
-    text = "\n".join(reward_lines(model))
-    assert "1 pairs left out" in text
-    assert "nan" not in text
-    json.dumps(model.to_json(), allow_nan=False)
-
-
 def test_nine_pairs_of_which_eight_are_right_are_eight_ninths() -> None:
     # in batches of eight and one, a mean of batch means would say (8/8 + 0/1) / 2 = 0.5
     chosen, rejected = [1.0] * 8 + [0.0], [0.0] * 8 + [1.0]
@@ -172,36 +140,6 @@ def test_nine_pairs_of_which_eight_are_right_are_eight_ninths() -> None:
     # eight times ln(1 + e^-1), once ln(1 + e)
     expected = (8 * math.log1p(math.exp(-1)) + math.log1p(math.e)) / 9
     assert result.log_loss.value == pytest.approx(expected)
-
-
-def test_ties_count_half() -> None:
-    assert evaluate_pairs([1, 2], [1, 1], ["a", "b"]).accuracy.value == 0.75
-
-
-def test_categories_and_their_plain_mean() -> None:
-    # a: 1 of 2, b: 1 of 1; macro 3/4, plain 2/3
-    result = evaluate_pairs([1, 0, 1], [0, 1, 0], [1, 2, 3], categories=["a", "a", None])
-    assert {name: estimate.value for name, estimate in result.by_category.items()} == {"": 1.0, "a": 0.5}
-    assert result.macro is not None
-    assert result.macro.value == 0.75
-    assert result.accuracy.value == pytest.approx(2 / 3)
-
-
-def test_a_judge_of_length_is_wrong_wherever_the_shorter_answer_was_chosen() -> None:
-    chosen_lengths, rejected_lengths = [5, 9, 9, 4], [7, 3, 3, 4]
-    result = evaluate_pairs(
-        chosen_lengths, rejected_lengths, range(4), chosen_lengths=chosen_lengths, rejected_lengths=rejected_lengths
-    )
-    assert result.chosen_shorter is not None
-    assert result.chosen_longer is not None
-    assert (result.chosen_shorter.value, result.chosen_shorter.n) == (0.0, 1)
-    assert (result.chosen_longer.value, result.chosen_longer.n) == (1.0, 2)
-
-
-def test_pairs_without_a_score_are_left_out_and_counted() -> None:
-    result = evaluate_pairs([1, np.nan, 2], [0, 0, np.inf], ["p", "q", "r"], categories=["a", "b", "c"])
-    assert (result.accuracy.value, result.accuracy.n, result.unscored) == (1.0, 1, 2)
-    assert list(result.by_category) == ["a"]
 
 
 def test_an_empty_evaluation_is_json_without_nan() -> None:

@@ -15,6 +15,7 @@ import pytest
 from amendment.errors import ConfigError
 from amendment.run import Patience, Run, Terms, check_run_file, load_run_file
 from amendment.run.runfile.retired import RETIRED
+from amendment.stages.audit import simulated_banner
 from amendment.stages.kinship import kinship_warnings
 from tests.command_line import called
 from tests.rows import save
@@ -220,7 +221,8 @@ def test_prompts_that_no_principle_speaks_about_are_told_before_anything_is_paid
     (tmp_path / "ours.yaml").write_text(rules)
     text = START.replace("lilliput\n", "./ours.yaml\n") + "critique: {model: w}\n" + JUDGED
     for line, role in zip(complaints(tmp_path, text), ("revise", "compare"), strict=True):
-        assert line.startswith(f"run.yaml:2:15: constitution: no principle with a `{role}` text applies to prompts")
+        assert line.startswith("run.yaml:2:15: constitution: no principle that applies to prompts of category ")
+        assert f"has a `{role}` text; add one" in line
         assert "'facts'" in line
         assert "'code'" not in line
     (tmp_path / "ours.yaml").write_text("id: ours\nversion: 1.0.0\ntitel: x\n")
@@ -259,12 +261,24 @@ def test_simulated_models_are_not_asked_about_prompts_that_they_do_not_know(part
     row = {"prompt": "How do I bake bread?", "chosen": "With yeast.", "rejected": "No."}
     save(tmp_path / "mine.csv", [row])
     (line,) = complaints(tmp_path, text)
-    assert "models.w: knows the prompts of Lilliput alone, and 1 of your 4 are none, such as those of mine.csv" in line
+    assert "models.w: can answer only Lilliput's prompts; 1 of your 4 are not, such as 'How do I bake bread?'" in line
     if "take" in part:  # Lilliput's three come first
         assert complaints(tmp_path, text.replace("take: 4", "take: 3")) == []
     save(tmp_path / "mine.csv", [{**row, "prompt": "please add 3 8 thanks"}])
     assert complaints(tmp_path, text) == []
     assert complaints(tmp_path, START + "pairs: [{path: mine.csv}]\n") == []
+
+
+def test_a_simulated_judge_of_other_prompts_is_a_warning_and_the_banner_names_it_alone(tmp_path: Path) -> None:
+    save(tmp_path / "mine.jsonl", [{"prompt": "How do I bake bread?"}])
+    (tmp_path / "run.yaml").write_text(
+        f"name: mixed\nconstitution: lilliput\nmodels: {{w: {{{FAR}}}, j: {{provider: simulated}}}}\n"
+        "prompts: [{path: mine.jsonl}]\ncandidates: [{model: w, per_prompt: 2}]\njudging: {judges: [{model: j}]}\n"
+    )
+    loaded = load_run_file(tmp_path / "run.yaml")
+    (warning,) = [line for line in check_run_file(loaded) if "models.j: " in line]
+    assert "can judge only Lilliput's prompts, and its other verdicts mean nothing; 1 of your 1 are not" in warning
+    assert str(simulated_banner(loaded.config)).startswith("Simulated: all replies of j come from Lilliput")
 
 
 def test_overrides_replace_add_and_take_out_and_the_file_stays_as_it_is(small: Path) -> None:

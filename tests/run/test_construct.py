@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from amendment.calibration.samples import SampledItem
-from amendment.curation.construction import ConstructedPair
 from amendment.data.store import Workspace
+from amendment.preference.deciding import ConstructedPair
 from amendment.records import Candidate, Judgement, Prompt, text_of
 from amendment.report import RunReader
 from amendment.report.show import written_of

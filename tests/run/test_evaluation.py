@@ -40,8 +40,6 @@ from amendment.stages.policies import (
     violation_rates,
     win_rates,
 )
-from amendment.text import plain
-from tests.command_line import called
 from tests.rows import save
 from tests.run.small_runs import QUICK, made, pairs_of, served
 
@@ -92,21 +90,6 @@ def test_a_comparison_that_two_matchups_hold_is_asked_once(measured: Result) -> 
     rates = measured.summary["stages"]["evaluate"]["win rates"]
     even = rates["twin against inkwell"]
     assert (even["value"], even["equal answers"], even["other ties"]) == (0.5, even["draws"], 0)
-
-
-def test_the_summary_shows_answers_to_the_first_prompts_and_no_card_does(measured: Result) -> None:
-    evaluate = measured.summary["stages"]["evaluate"]
-    first, *_, last = evaluate["answers"]
-    examples = json.loads((measured.folder / "evaluate/examples.json").read_text())
-    assert len(examples) == 5
-    page = (measured.folder / "summary.md").read_text()
-    manifest = (measured.folder / "manifest.json").read_text()
-    for example in examples:
-        assert json.dumps(example["prompt"])[1:-1] not in manifest, "it is published"
-        for policy in (first, last):
-            assert f"  - {policy}: {plain(example['answers'][policy], longest=400)}" in page
-            assert example["answers"][policy] not in "\n".join(measured.summary["lines"]["evaluate"])
-            assert json.dumps(example["answers"][policy])[1:-1] not in manifest
 
 
 def test_each_policy_is_held_against_each_principle(measured: Result) -> None:
@@ -175,25 +158,6 @@ def test_ties_refusals_and_unread_comparisons_are_counted_apart() -> None:
     assert [rate[name] for name in names] == [6, 3, 1, 1, 1, 1, 1]
     # characters: 1 - 1, 1 - 2, 1 - 2
     assert rate["at equal length"]["longer by"] == pytest.approx(-2 / 3, abs=1e-4)
-
-
-def test_a_win_rate_that_is_all_length_is_near_half_at_equal_length() -> None:
-    # The policy is 10 longer on 30 prompts and wins 27, 10 shorter on 10 and wins 1: at both lengths the same log-odds
-    # with the other sign, logit(0.9) and -logit(0.9), so that nothing is left at equal length.
-    lengths = [(20, 10)] * 30 + [(10, 20)] * 10
-    ours = [drawn(number, "x" * own) for number, (own, _) in enumerate(lengths)]
-    theirs = [drawn(number, "y" * other) for number, (_, other) in enumerate(lengths)]
-    won = [1.0] * 27 + [0.0] * 3 + [1.0] + [0.0] * 9
-    read = [compared(*bout) for bout in zip(ours, theirs, won, strict=True)]
-    rate = win_rates({"dpo": ours, "sft": theirs}, [("dpo", "sft")], read)["dpo against sft"]
-    even = rate["at equal length"]
-    assert rate["value"] == 0.7
-    assert even["value"] == pytest.approx(0.56, abs=0.01)  # the ridge holds the slope, and leaves some of it
-    assert even["low"] < 0.5 < even["high"]
-    assert even["slope"] > 1
-    line = judged_lines({"win rates": {"dpo against sft": rate}})[1]
-    assert line.startswith("- the same at equal length: 0.5")
-    assert "+5.0 characters longer" in line  # (30 * 10 - 10 * 10) / 40
 
 
 def check(policy: str, number: int, violates: float | None, *, prompt: str = "") -> PolicyCheck:
@@ -575,12 +539,6 @@ def test_equal_answers_are_ties_and_what_nobody_could_say_is_no_label() -> None:
     assert rate["corrected"]["value"] == rate["people alone"]["value"]
 
 
-def test_labels_that_are_no_sample_of_the_evaluation_are_refused() -> None:
-    rows = [bout("ours", number, 0.97 if number < 40 else 0.03) for number in range(200)]
-    with pytest.raises(DataError, match=r"evaluate_labels: ours against base: .*not of one population"):
-        corrected_win_rates(rows, [item_of(row) for row in rows[:40]], votes(dict.fromkeys(rows[:40], 1.0)))
-
-
 def test_a_sample_is_drawn_of_each_policy_in_proportion_and_a_larger_one_keeps_it() -> None:
     rows = [bout("many", number, 0.5) for number in range(90)]
     rows += [bout("few", number, 0.5) for number in range(100, 130)]
@@ -717,15 +675,3 @@ def test_people_are_asked_of_what_a_judge_compared_and_simulated_ones_of_their_w
     (tmp_path / "p.jsonl").write_text('{"prompt": "why?"}\n')
     with pytest.raises(ConfigError, match=r"evaluate\.people\.people: .*amendment label --stage evaluate"):
         run_of(tmp_path, text=MEASURED.replace("{lilliput: 80}", "{path: p.jsonl}")).check()
-
-
-def test_an_unknown_stage_and_a_sample_that_is_not_there_say_what_to_do(
-    measured: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert called("label", measured.folder, "--stage", "evaluation") == 2
-    assert "--stage: found 'evaluation', expected spot_check or evaluate" in capsys.readouterr().err
-    with pytest.raises(ConfigError, match="its run file has no `spot_check:`"):
-        open_sample(measured.folder)
-    run_of(tmp_path, text=PAGED)(until="inputs")
-    with pytest.raises(ConfigError, match="amendment run FILE --until evaluate_sample"):
-        open_sample(tmp_path / "run", EVALUATION)

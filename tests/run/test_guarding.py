@@ -6,13 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from amendment.dpo import GuardReading
 from amendment.errors import ConfigError
 from amendment.run import Run, load_run_file
 from amendment.run.status import read_status, status_lines
 from amendment.stages import stages_of
-from amendment.stages.dpo import guard_counts
-from amendment.statistics import Estimate
 from tests.run.small_runs import Said
 
 RUN = """\
@@ -50,18 +47,6 @@ def test_what_the_policys_training_reads_follows_from_its_guards(tmp_path: Path)
     path = run_file(tmp_path, "{}")
     path.write_text(path.read_text().replace("reward_model: {base: base", "reward_model: {base: dpo"))
     assert "models/reward_model" not in needs(path, "dpo"), "it is trained from the policy that is watched"
-
-
-def test_what_guards_saw_is_shown_in_lines() -> None:
-    figures = {"kl_per_token": Estimate(2, 1, 3, 64, 64)}
-    readings = [GuardReading(0, {}), GuardReading(15, figures, {"kl_per_token": ("kl_per_token",)})]
-    counts = guard_counts(readings, ["guards: step 15, ...", "guards: training ended at step 15; saved is step 10."])
-    assert counts["ending"] == "kl_per_token: training ended at step 15; saved is step 10"
-    assert counts["lines"] == [
-        "- guards: 2 readings on held-out prompts; violated: kl_per_token",
-        "- guards at step 15: kl per token 2.000 (1.000 to 3.000)",
-    ]
-    assert "ending" not in guard_counts(readings[:1], [])
 
 
 @pytest.mark.slow

@@ -115,13 +115,6 @@ def test_every_bad_row_of_every_file_is_named_at_once(refused: Refused, read: Re
     assert text_of(prompt.messages) == DEEP, "brackets without end are a text"
 
 
-def test_a_thousand_bad_rows_do_not_flood_the_screen(refused: Refused, tmp_path: Path) -> None:
-    save(tmp_path / "p.jsonl", [{"prompt": 1}] * 1000)
-    lines = refused("prompts: [{path: p.jsonl}]\n")
-    assert lines[-1] == "and 900 more problems"
-    assert len(lines) == 101
-
-
 def test_a_column_that_no_row_has_is_named_once_with_what_there_is(refused: Refused, tmp_path: Path) -> None:
     save(tmp_path / "p.csv", [{"qestion": "a", "id": i} for i in range(50)])
     assert refused("prompts: [{path: p.csv, column: question}]\n") == [

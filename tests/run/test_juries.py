@@ -20,7 +20,7 @@ from amendment.llm.client import Calls
 from amendment.llm.model import Ending
 from amendment.llm.provider import Provider
 from amendment.llm.requests import Reply, Request
-from amendment.preference import Judge, RaterVote, aggregate_verdicts, majority_of
+from amendment.preference import Judge
 from amendment.preference.panel import JudgedComparison
 from amendment.preference.ranking import Ranking
 from amendment.records import Candidate, Comparison, Judgement, Message, Preference, Prompt, Verdict, text_of, user
@@ -88,29 +88,6 @@ def answers_of(folder: Path) -> dict[str, Candidate]:
 def report(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "judging/report.json").read_text())
     return found
-
-
-def by_rater(verdicts: list[Verdict], judgement: Judgement) -> dict[str, float | None]:
-    """P(a) of each rater, put together by a function that the stage does not use."""
-    mine = [one for one in verdicts if one.id in judgement.verdict_ids]
-    return {
-        rater: aggregate_verdicts([one for one in mine if one.rater == rater], orders="asked").p_a
-        for rater in {v.rater for v in mine}
-    }
-
-
-def test_the_majority_of_the_raters_own_judgements_decides(jury_file: Write, folder: Path) -> None:
-    counts = made(jury_file(JUDGES + "  jury: majority\n"), folder).summary["stages"]["judging"]
-    judgements, verdicts = table(folder, "judgements", Judgement), table(folder, "verdicts", Verdict)
-    assert len(judgements) == counts["comparisons"] == 20
-    assert len(verdicts) == 20 * 3 * 2
-    for judgement in judgements:
-        votes = by_rater(verdicts, judgement)
-        assert len(votes) == 3
-        assert judgement.p_a == pytest.approx(majority_of(RaterVote.of(p) for p in votes.values() if p is not None))
-    sides = [{((p or 0) > 0.5) - ((p or 0) < 0.5) for p in by_rater(verdicts, one).values()} for one in judgements]
-    agreed = sum(len(said) == 1 for said in sides)
-    assert report(folder)["unanimous"] == {"same": agreed, "comparisons of two votes or more": 20}
 
 
 def test_the_same_answers_in_another_order_make_the_same_bytes(

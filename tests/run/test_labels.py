@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ from amendment.calibration.serving import serve_page
 from amendment.calibration.store import Labels
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError
+from amendment.preference.deciding import Decided, calibrate_pairs, label_pairs
 from amendment.records import Pair
-from amendment.stages.dataset import calibrated_pairs, labelled_pairs
 from tests.calibration.answering import Answer, answer_all
 from tests.calibration.label_pages import make_run, questions
 from tests.vendors.processes import started
@@ -211,6 +212,10 @@ TIE = PAIR.model_copy(update={"p_chosen": 0.5, "p_chosen_raw": 0.55})
 NAME = PAIR.comparison_id
 
 
+def judged(pair: Pair) -> Decided:
+    return Decided([pair], Counter(), Counter())
+
+
 @pytest.mark.parametrize(
     ("pair", "p_a", "is_used", "p_chosen", "p_calibrated"),
     [
@@ -223,7 +228,7 @@ NAME = PAIR.comparison_id
 def test_a_calibrated_probability_stands_beside_the_raw_one(
     pair: Pair, p_a: float, is_used: bool, p_chosen: float, p_calibrated: float
 ) -> None:
-    found = calibrated_pairs([pair], {NAME: p_a}, is_used=is_used)
+    found = calibrate_pairs(judged(pair), {NAME: p_a}, is_used=is_used)
     [made] = found.pairs
     assert (made.chosen_id, made.p_chosen_raw) == ("b", pair.p_chosen_raw)
     assert (made.p_chosen, made.p_chosen_calibrated) == pytest.approx((p_chosen, p_calibrated))
@@ -232,17 +237,17 @@ def test_a_calibrated_probability_stands_beside_the_raw_one(
 
 def test_what_people_decided_no_calibration_undoes() -> None:
     # people are with the judge, who chose b; calibration would have it the other way round: P(a) = 0.6
-    decided = labelled_pairs([PAIR], {NAME: {"Anna": 0.0}}, ties="drop").pairs
-    found = calibrated_pairs(decided, {NAME: 0.6}, is_used=True)
+    decided = label_pairs(judged(PAIR), {NAME: {"Anna": 0.0}}, ties="drop")
+    found = calibrate_pairs(decided, {NAME: 0.6}, is_used=True)
     [made] = found.pairs
     assert made.chosen_id == "b"
     assert (made.p_chosen, made.p_chosen_calibrated) == pytest.approx((1.0, 0.4))
-    assert not found.counts + found.left_out
+    assert (found.counts, found.left_out) == (decided.counts, {})
 
 
 def test_people_decide_the_comparisons_that_they_labelled() -> None:
     # two of three people say a, and the judge had chosen b
-    found = labelled_pairs([PAIR], {NAME: {"Anna": 1.0, "Bert": 1.0, "Cleo": 0.0}}, ties="drop")
+    found = label_pairs(judged(PAIR), {NAME: {"Anna": 1.0, "Bert": 1.0, "Cleo": 0.0}}, ties="drop")
     [made] = found.pairs
     assert (made.chosen_id, made.decided_by, made.raters) == ("a", "person", ("Anna", "Bert", "Cleo"))
     assert made.p_chosen == pytest.approx(2 / 3)
@@ -261,7 +266,7 @@ def test_people_decide_the_comparisons_that_they_labelled() -> None:
 def test_pairs_that_people_leave_undecided_are_ties(
     ties: str, left: list[tuple[str, float]], votes: dict[str, float], reason: str
 ) -> None:
-    found = labelled_pairs([PAIR], {NAME: votes}, ties=ties)  # type: ignore[arg-type]
+    found = label_pairs(judged(PAIR), {NAME: votes}, ties=ties)  # type: ignore[arg-type]
     assert [(one.chosen_id, one.p_chosen) for one in found.pairs] == left
     assert [one.decisive for one in found.pairs] == [None] * len(left)  # no principle decides a tie
     assert found.counts == {reason: 1}

@@ -111,16 +111,6 @@ def test_the_shares_hold_for_training_and_all_held_out_pairs_are_kept(whole: Res
             assert (row["decided_by"], row["source"]) == ("judge", "lilliput")
 
 
-def test_diversity_is_printed_for_both_at_one_size(whole: Result) -> None:
-    chosen = whole.summary["stages"]["dataset"]["diversity"]["chosen"]
-    assert chosen["answers"] == 14, "half of the 28 different answers of people"
-    assert list(chosen["sets"]) == ["run", "people.jsonl"]
-    page = (whole.folder / "summary.md").read_text(encoding="utf-8")
-    assert f"Diversity of chosen answers, at 14 answers of {chosen['characters']:.0f} characters" in page
-    spread = chosen["sets"]["run"]["distinct-2"]
-    assert f"{spread['value']:.3f} ({spread['low']:.3f} to {spread['high']:.3f})" in page
-
-
 def test_no_prompt_is_on_two_sides_or_of_two_sources_and_a_known_one_stays_on_its_side(again: Mix) -> None:
     """Else the policy would have been trained on drafts of prompts that people's pairs are measured on."""
     result = again([*OWN, *WORLD[:30]])
@@ -169,15 +159,6 @@ def test_files_of_a_mix_bring_their_probabilities_and_weights(tmp_path: Path) ->
     result = made(tmp_path, f"name: t\npairs: [{{path: own.jsonl}}]\ndataset: {{test_share: 0, {mix}}}\n")
     told = {(row["p_chosen"], row["weight"], row["prompt"][0]["content"][:3]) for row in rows_of(result)["train"]}
     assert told == {(1.0, 1.0, "own"), (0.75, 0.5, "oth")}
-
-
-def test_without_others_there_is_no_mix(again: Mix, undisturbed: Any) -> None:
-    for counts in (
-        undisturbed.result.summary["stages"]["dataset"],
-        again(OWN, (MIXED[MIXED.index("    - path") :], ""), ("share: 0.8", "share: 1")).summary["stages"]["dataset"],
-    ):
-        assert "mix" not in counts
-        assert [list(side["sets"]) for side in counts["diversity"].values()] == [["run"], ["run"]]
 
 
 def test_a_floor_keeps_peoples_share_and_takes_all_that_it_leaves_room_for(again: Mix) -> None:

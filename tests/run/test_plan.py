@@ -15,9 +15,8 @@ from amendment.hashing import content_id
 from amendment.llm.prices import FREE, Price
 from amendment.run import Paused, Plan, Run, load_run_file, plan_run
 from amendment.run.money import prices_of, unpriced
-from amendment.run.plan import Asks, BudgetCheck, Contact, _budget_check, contacts
+from amendment.run.plan import Asks, Contact, _budget_check, contacts
 from amendment.run.runfile.config import RunFile
-from tests.command_line import amendment
 from tests.rows import save
 from tests.run.small_runs import QUICK
 
@@ -251,19 +250,6 @@ def test_a_stage_that_would_come_to_nothing_is_said_to_stop_the_run(written: Wri
     assert "no prompt has two different candidates" in str(plan)
 
 
-def test_the_command_prints_the_plan_without_a_key_and_makes_no_folder(
-    written: Written, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = written(DRAWS, prompts=3)
-    monkeypatch.delenv("OUR_KEY")
-    monkeypatch.chdir(tmp_path)
-    ended = amendment("plan", path, "--limit", 2, "--json")
-    found = Plan.from_json(json.loads(ended.out))
-    assert found == plan_run(load_run_file(path, limit=2), folder)
-    assert [(row.stage, row.calls) for row in found.asks] == [("candidates", 2)]
-    assert not (tmp_path / "runs").exists()
-
-
 def test_money_is_tokens_times_price_and_at_most_counts_answers_that_are_asked_for_twice(
     written: Written, folder: Path
 ) -> None:
@@ -352,11 +338,6 @@ def test_a_budget_is_held_against_what_is_likely_and_what_is_most(
 ) -> None:
     found = _budget_check(usd, spent, rows)
     assert (found.usd, found.spent, found.verdict, found.stage) == (usd, spent, verdict, stage)
-
-
-def test_a_budget_is_not_compared_with_a_cost_that_is_not_known() -> None:
-    rows = [asks("critique", None, None), asks("judging", 2.0, 6.0)]
-    assert _budget_check(100.0, 0.0, rows) == BudgetCheck(usd=100.0, spent=0.0, verdict="unknown", unpriced=("m",))
 
 
 def test_a_price_stands_in_the_entry_in_the_users_table_or_in_the_shipped_one(tmp_path: Path) -> None:

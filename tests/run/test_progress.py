@@ -15,10 +15,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from rich.cells import cell_len
 
 from amendment.errors import Transient
-from amendment.llm.budget import Budget
 from amendment.llm.client import Calls
 from amendment.llm.concurrency import Tally
 from amendment.llm.ledger import Ledger
@@ -26,7 +24,7 @@ from amendment.llm.limits import Limits
 from amendment.llm.model import Model
 from amendment.records import Sampling, user
 from amendment.run import ProgressEvent, Run
-from amendment.run.progress import LineProgress, LiveProgress, _Pace
+from amendment.run.progress import LineProgress, LiveProgress
 from tests.llm.scripted import Scripted
 from tests.vendors.processes import ENVIRONMENT, command
 from tests.vendors.runs import WORLD, write_run
@@ -161,26 +159,6 @@ def test_what_a_function_raises_ends_the_run_and_the_finished_calls_are_kept(tmp
         assert max(server.paid.values()) == 1
 
 
-@pytest.mark.parametrize(
-    ("seconds", "per_second", "most"),
-    [(50, 20, 0), (600, 2, 10), (36_000, 1 / 36, 10), (61_000, 1 / 61, 20), (86_400, 0, 30)],
-    ids=["under a minute", "ten minutes", "ten hours", "items of a minute", "a day in which nothing ends"],
-)
-def test_lines_come_at_every_tenth_or_minute_and_ever_more_rarely_while_nothing_ends(
-    clock: Clock, seconds: int, per_second: float, most: int
-) -> None:
-    pace, total = _Pace(60), 1000
-    due = []
-    for second in range(1, seconds + 1):
-        clock.now = second
-        if pace.is_due(min(total, int(second * per_second)), total):
-            due.append(second)
-    assert len(due) <= most
-    assert bool(due) == bool(most)
-    if not per_second:
-        assert due[:4] == [60, 180, 420, 900]  # 60 s, then 120, 240 and 480 later
-
-
 def test_a_stage_in_which_nothing_ends_says_what_it_waits_for(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clock: Clock
 ) -> None:
@@ -206,28 +184,6 @@ def test_a_terminal_shows_at_once_what_is_waited_for_and_reads_no_markup(
         with LiveProgress().watch([Tally("judging [red]\x1b[31m", 7)], calls):
             assert "calls to m[bold] at h are paused" in screen.getvalue()
             assert r"judging [red]\x1b[31m" in screen.getvalue()
-
-
-@pytest.mark.parametrize("width", [30, 80, 200])
-def test_no_line_is_wider_than_the_window_whatever_the_counts(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, width: int
-) -> None:
-    screen = screen_of(monkeypatch, width)
-    tallies = [Tally("guards: judging the answers of a policy", 400_000), Tally("漢字" * 20, 7)]
-    for tally in tallies:
-        with tally.item() as item:
-            item.calls = 24
-        tally.calls, tally.retries, tally.rate_limits, tally.timeouts, tally.refusals = 1_204_000, 9_999, 812, 31, 4_000
-    with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        calls = Calls(ledger, budget=Budget(40_000.0))
-        down(calls)
-        with LiveProgress().watch(tallies, calls):
-            frame = ESCAPES.sub("", screen.getvalue()).replace("\r", "").split("\n")
-    assert len(frame) == 4, "a header, two stages, and what is waited for"
-    assert max(cell_len(line) for line in frame) <= width
-    if width >= 80:
-        assert frame[0].split()[-7:] == ["calls", "rate", "left", "retries", "429s", "timeouts", "refusals"]
-        assert frame[1].split()[-4:] == ["9,999", "812", "31", "4,000"]
 
 
 def test_the_plan_of_calls_grows_from_the_items_that_have_ended() -> None:

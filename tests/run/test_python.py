@@ -16,7 +16,7 @@ from amendment.data.store import Split, read_records, write_records
 from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.llm.functions import ModelFunction
 from amendment.preference import Judge
-from amendment.records import Candidate, Preference, Prompt, text_of
+from amendment.records import Candidate, Preference, text_of
 from amendment.run import QuietProgress, Run, Terms
 from tests.command_line import called
 from tests.vendors.processes import started
@@ -84,15 +84,6 @@ def test_replies_of_a_function_are_kept_under_the_name_that_the_user_gives(tmp_p
         terms=Terms(accept_changes=True),
     )
     assert again().sent == 4, "the writer is asked again, and the judge about equal answers is not"
-
-
-def test_an_error_of_the_users_function_ends_the_run_under_its_name(tmp_path: Path) -> None:
-    def forgetful(messages: Messages) -> str:
-        raise KeyError("prompt")
-
-    with pytest.raises(AmendmentError, match=rf"^function forgetful raised KeyError: 'prompt' \({__file__}:\d+\)$"):
-        run_of(tmp_path, models={**FUNCTIONS, "writer": forgetful})()
-    assert run_of(tmp_path)().sent == 8
 
 
 @pytest.mark.parametrize(
@@ -233,22 +224,6 @@ def test_a_function_that_never_returns_keeps_no_program_from_ending(tmp_path: Pa
             assert any(line.startswith(awaited) for line in process.stderr)
             process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) != 0
-
-
-def test_public_objects_have_short_reprs(tmp_path: Path) -> None:
-    run = run_of(tmp_path)
-    with run:
-        run()
-        rules = load_constitution("harmless-and-frank")
-        judge = Judge.from_folder("label-tokens", model=run.models["judge"], constitution=rules)
-        compared = judge.compare(prompt="May I?", a="Yes, here is how.", b="No.")
-        assert repr(run.models["judge"]) == "<Model judge: judge-1 (function)>"
-        assert repr(run.models) == "<models writer, judge>"
-        assert repr(compared).startswith("<Compared p_a=0.900, consistent=True, 2 verdicts by harmless-and-frank/")
-    prompt = next(iter(read_records(tmp_path / "run/inputs/prompts.parquet", Prompt)))
-    assert repr(prompt).startswith("Prompt(messages=(Message(role='user', content='May I ")
-    shown = [rules, rules.principles[0], run.config, run.plan(), *compared.verdicts, compared.judgement, prompt]
-    assert max(len(repr(each)) for each in shown) < 500
 
 
 def test_an_async_function_that_waits_for_its_own_loop_is_an_error_and_no_hang() -> None:

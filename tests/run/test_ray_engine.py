@@ -12,9 +12,6 @@ from typing import Any
 import pytest
 
 from amendment.errors import AmendmentError, BudgetReached, ConfigError, Paused
-from amendment.llm.requests import Reply
-from amendment.preference import JudgeProtocol, Parsed, register_protocol
-from amendment.preference.protocols import PROTOCOLS
 from amendment.publishing.verify import verify
 from amendment.run import Result, Run
 from amendment.run.ray_engine import SEEN
@@ -34,13 +31,21 @@ TWO = {"engine": {"name": "ray", "workers": 2}}
 one_server, undisturbed, server = fixtures(latency=LATENCY, prompts=PROMPTS)
 
 
+PLUGIN = """
+from amendment.preference import JudgeProtocol, Parsed, register_protocol
+
+
 class AlwaysA(JudgeProtocol):
     name = "always-a"
     form = "A or B"
 
     @staticmethod
-    def parse(reply: Reply) -> Parsed:
+    def parse(reply):
         return Parsed("A", {"A": 1.0, "B": 0.0})
+
+
+register_protocol(AlwaysA())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -136,12 +141,11 @@ def test_two_workers_together_keep_to_requests_per_minute(cluster: None, server:
 
 
 def test_a_worker_that_does_not_see_the_folder_ends_the_run(tmp_path: Path) -> None:
-    from amendment.run.checks import load_run_settings
     from amendment.run.context import Patience
     from amendment.run.ray_engine import _Job, _Worker
 
     settings = {"name": "n", "models": {"m": {"provider": "simulated"}}, "prompts": [{"lilliput": 2}]}
-    job = _Job(load_run_settings(settings).config, tmp_path, tmp_path / "elsewhere", Patience(), (), "word", {})
+    job = _Job(settings, tmp_path, tmp_path / "elsewhere", Patience(), (), "word")
     fault = _Worker(job, 0)._fault
     assert isinstance(fault, ConfigError)
     assert str(tmp_path / "elsewhere") in str(fault)
@@ -172,7 +176,8 @@ def test_what_workers_cannot_do_is_an_error_of_the_run_file(entry: dict[str, Any
         Run.from_dict(settings, folder=tmp_path, models=functions)
 
 
-def test_workers_count_what_checks_find_and_know_a_registered_protocol(cluster: None, tmp_path: Path) -> None:
+def test_workers_count_what_checks_find_and_import_plugins(cluster: None, tmp_path: Path) -> None:
+    (tmp_path / "ours.py").write_text(PLUGIN)
     (tmp_path / "judge.yaml").write_text("{id: first, version: 1.0.0, protocol: always-a, template: compare.txt}")
     (tmp_path / "compare.txt").write_text(
         "{conversation}\n\n{answer_a}\n\n{answer_b}\n\n{principle} {question} A or B?"
@@ -183,6 +188,7 @@ def test_workers_count_what_checks_find_and_know_a_registered_protocol(cluster: 
     (tmp_path / "rules.yaml").write_text(checked)
     settings = {
         "name": "n",
+        "plugins": [str(tmp_path / "ours.py")],
         "constitution": str(tmp_path / "rules.yaml"),
         "models": {"m": {"provider": "simulated", "writer": "careless"}},
         "prompts": [{"lilliput": 8}],
@@ -190,14 +196,10 @@ def test_workers_count_what_checks_find_and_know_a_registered_protocol(cluster: 
         "candidates": [{"model": "m", "per_prompt": 2}],
         "judging": {"judges": [{"model": "m", "protocol": str(tmp_path)}]},
     }
-    register_protocol(AlwaysA())
-    try:
-        alone, shared = [
-            Run.from_dict({**settings, **engine}, folder=tmp_path / str(len(engine)))(until="judging")
-            for engine in ({}, TWO)
-        ]
-    finally:
-        del PROTOCOLS["always-a"]
+    alone, shared = [
+        Run.from_dict({**settings, **engine}, folder=tmp_path / str(len(engine)))(until="judging")
+        for engine in ({}, TWO)
+    ]
     assert shared.results == alone.results
     judging, critique = shared.results["judging"], shared.results["critique"]
     assert judging.count("verdicts") >= 2

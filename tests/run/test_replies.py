@@ -133,20 +133,6 @@ def certificate(folder: Path) -> dict[str, Any]:
     return document
 
 
-def test_a_mixed_log_is_read_by_all_its_patterns(tmp_path: Path) -> None:
-    arguments = logged(tmp_path, ["[[A]]", "I compare.\nVerdict: B", "So: [[A]]\nVerdict: A"] * 20)
-    ended = amendment(*arguments, "--write", tmp_path / "study.yaml", "--folder", tmp_path / "audit")
-    assert ended.code == 0, ended.err
-    entry, line = described(tmp_path)
-    assert entry["pattern"] == ["brackets", "verdict"]
-    assert line.endswith("# of 60 replies, brackets reads 40, verdict reads 40; 0 stay unread")
-    found = certificate(tmp_path / "audit")
-    assert found["judges"][0]["label"]["items"] == 60
-    # of its 40 A people say B on items 9, 29, 39 and 59; of its 20 B they say B on 19 and 49
-    assert found["conclusions"][0]["agreement"]["value"] == pytest.approx((36 + 2) / 60)
-    assert "unread" not in found
-
-
 def test_patterns_that_find_different_verdicts_in_a_reply_find_none(tmp_path: Path) -> None:
     replies = ["[[A]]", "[[A]]\nVerdict: B", "[[A]] or [[B]]\nVerdict: A", "Verdict: [[A]]"]
     log = [{"id": number, "reply": reply} for number, reply in enumerate(replies)]
@@ -193,13 +179,3 @@ def test_a_guessed_pattern_that_reads_too_little_rejects_no_judge_until_it_is_co
     assert amendment("audit", tmp_path / "study.yaml", "--folder", tmp_path / "again").code == 0
     (found,) = certificate(tmp_path / "again")["conclusions"]
     assert (found["form"], found["because"]) == ("do not use", "invalid")
-
-
-def test_the_only_column_that_could_hold_verdicts_is_proposed_and_not_asked_about(tmp_path: Path) -> None:
-    save(tmp_path / "people.csv", [{"item": n, "besser": "AB"[n % 2]} for n in range(40)])
-    study = tmp_path / "study.yaml"
-    ended = amendment("audit", tmp_path / "people.csv", "--people", "people.csv", "--write", study)
-    assert ended.code == 0, ended.err
-    text = study.read_text(encoding="utf-8")
-    assert yaml.safe_load(text)["verdicts"][0]["columns"] == {"item": "item", "verdict": "besser"}
-    assert "verdict: besser   # a proposal" in text

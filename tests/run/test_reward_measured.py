@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from amendment.report.shown import count_lines
-from amendment.reward_model import RewardMeta
 from amendment.reward_model.measuring import measured, measured_reward, score_pairs
-from amendment.stages.reward_model import fitted_counts
 from amendment.stages.trained import _LINES
 
 
@@ -61,17 +59,3 @@ def test_accuracy_by_source_by_hand() -> None:
     }
     assert figures["accuracy"]["value"] == (1 + 0 + 0.5 + 1) / 4
     assert "- source ours: 0.500" in "\n".join(count_lines({"held out": figures}, _LINES))
-
-
-@pytest.mark.parametrize("helps", [True, False])
-def test_the_temperature_is_shown_with_what_it_rests_on(helps: bool) -> None:
-    fitted: dict[str, Any] = {"value": 1.23456, "pairs": 40, "prompts": 20, "helps": helps, "note": "only 40 labels"}
-    fitted |= {"log_loss_before": 0.7, "log_loss_after": None, "brier_before": 0.25, "brier_after": None}
-    described = {"base": "b", "seed": 1, "max_length": 8, "over_length": "drop", "template": "t", "pad_token_id": 0}
-    meta = RewardMeta.model_validate({**described, "temperature": fitted})
-    counts = fitted_counts(meta)
-    shown = {"value": 1.2346, "pairs": 40, "prompts": 20, "log loss before": 0.7, "brier before": 0.25}
-    assert counts["temperature"] == shown
-    assert ("temperature used" in counts) == (not helps)
-    assert meta.temperature_used == (1.23456 if helps else 1.0)
-    assert fitted_counts(RewardMeta.model_validate(described)) == {}

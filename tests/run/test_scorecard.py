@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from amendment.errors import ConfigError
-from amendment.report.document import read_document
 from amendment.run import Result, Run
 from amendment.stages.scorecard import is_near
 from tests.command_line import amendment
@@ -131,33 +130,6 @@ def test_without_a_check_a_judge_of_violations_says_it_unless_it_made_the_labels
     card = measured(path / "run.yaml", *judged).summary["stages"]["evaluate"]["scorecard"]
     assert card["principles"]["house/kind"] == {"not measured": "no check, and no judge but the run's own"}
     assert card["principles"]["house/short"]["by"] == "check"
-
-
-def test_what_a_policy_is_worse_at_comes_first_in_summary_and_report(ours: Path, server: Any) -> None:
-    def harmful(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """All answers of two are lists that are cut; every second one has more than four words."""
-        number = int(body["messages"][-1]["content"][-2:])
-        if body["model"] == "one":
-            return 200, {"content": f"three words, {number}"}
-        item = f"Some:\n- {'such as item ' if number % 2 else 'item '}{number}"
-        return 200, {"content": item, "finish_reason": "length"}
-
-    server.answer = harmful
-    result = measured(ours)
-    odd = sum(number % 2 for number in numbers_held_out(result)) / 40
-    document = read_document(result.folder)
-    # every prompt shows the first two, which have no interval therefore
-    assert document.before_use[0].startswith(
-        "“two” is worse than “one” in the scorecard: answers that keep house/no-list 1.00 → 0.00, "
-        f"cut at max_tokens 0.00 → 1.00, answers that keep house/short 1.00 → {1 - odd:.2f} (difference -0."
-    )
-    page = (result.folder / "summary.md").read_text().splitlines()
-    assert page[page.index("Before you use this:") + 2] == f"- {document.before_use[0]}"
-    figures = [headline.label for headline in document.headlines]
-    assert figures[0] == "answers that keep house/no-list (Answer without a list), from “one” to “two”"
-    assert figures[1] == "cut at max_tokens, from “one” to “two”"
-    better = measured(ours, "evaluate.policies=[two, one]")
-    assert "Before you use this:" not in (better.folder / "summary.md").read_text()
 
 
 def test_ci_fails_where_a_policy_keeps_a_principle_too_rarely_or_nobody_measured_it(ours: Path) -> None:

@@ -163,21 +163,6 @@ def test_a_file_of_verdicts_needs_to_know_who_is_a_person(tmp_path: Path) -> Non
         )
 
 
-def test_our_own_datasets_say_who_decided(tmp_path: Path) -> None:
-    def row(prompt: str, p: float, by: str) -> dict[str, Any]:
-        messages = {"prompt": [{"role": "user", "content": prompt}]}
-        sides = {side: [{"role": "assistant", "content": side}] for side in ("chosen", "rejected")}
-        return {**messages, **sides, "p_chosen": p, "decided_by": by, "category": "c"}
-
-    rows = [row("q", 0.75, "person"), row("r", 0.9, "judge"), row("s", 0.5, "judge")]
-    found = read_held_out([written(tmp_path / "d.jsonl", rows)], tmp_path).rows
-    measured = evaluate_reward(longer_wins, found)
-    assert measured.people
-    assert (measured.people.n, measured.undecided, measured.always_first) == (1, 1, None)
-    assert measured.pairs
-    assert measured.pairs.by_category.keys() == {"c"}
-
-
 def test_layouts_of_others_load_as_they_are(reward_folder: Path, tmp_path: Path) -> None:
     one = [
         {"prompt": "ask 1 1", "chosen": "yes indeed 1", "rejected": "no never 1", "subset": "donotanswer", "id": 1},
@@ -215,17 +200,6 @@ def test_layouts_of_others_load_as_they_are(reward_folder: Path, tmp_path: Path)
     told = "\n".join(found.lines)
     assert all(title in told for title in ("RewardBench\n", "RewardBench 2", "Style grid", "Best of n", baseline))
     assert json.loads(json.dumps(found.document, allow_nan=False))["baselines"][baseline]["rows"]["grid"] == 1
-
-
-def test_nothing_to_measure_on_is_told(reward_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="nothing to evaluate on"):
-        evaluate_files(reward_folder, [])
-    same = written(tmp_path / "s.jsonl", [{"prompt": "q", "chosen": "a", "rejected": "a"}])
-    with pytest.raises(DataError, match="no row can be measured on"):
-        evaluate_files(reward_folder, [same])
-    columns = columns_in("a=chosen,b=rejected")
-    with pytest.raises(ConfigError, match="needs votes"):
-        evaluate_files(reward_folder, [same], columns=columns)
 
 
 def test_columns_that_are_no_known_shape_can_be_named_in_the_command(tmp_path: Path) -> None:

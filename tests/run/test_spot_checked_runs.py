@@ -197,6 +197,19 @@ def test_simulated_people_are_never_taken_for_real_ones(simulated: Result, tmp_p
 # People on the page.
 
 
+def test_people_on_the_page_of_a_simulated_judge_are_not_said_to_be_simulated(
+    finished: Path, simulated: Result
+) -> None:
+    labelled, toy = (prepare(folder, repo=REPO, license="cc0-1.0") for folder in (finished / "run", simulated.folder))
+    assert ("human-feedback" in labelled.metadata["tags"], "human-feedback" in toy.metadata["tags"]) == (True, False)
+    assert "simulated" in labelled.metadata["tags"]
+    assert ("simulated people" in labelled.body, "simulated annotators" in labelled.body) == (False, False)
+    assert ("simulated people" in toy.body, "simulated annotators" in toy.body) == (True, True)
+    banner = "all prompts and all replies of writer, gavel come from Lilliput"
+    assert banner in told(finished / "run", "certificate.json")["simulated"]
+    assert "all replies of writer, gavel and all human labels" in str(simulated.summary["simulated"])
+
+
 def test_one_more_label_makes_anew_what_depends_on_it_and_nothing_else(finished: Path) -> None:
     before = contents(finished / "run", "judging", "spot_check", "candidates")
     say_anew(finished / "run", is_sealed=False)
@@ -298,21 +311,6 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {place: found for place, found in contents(folder, ".").items() if not place.endswith(("-shm", "-wal"))}
 
 
-def test_before_anybody_has_labelled_it_says_what_is_missing(
-    waiting_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    waiting = waiting_folder / "run"
-    assert called("calibrate", str(waiting)) == 0
-    out = " ".join(capsys.readouterr().out.split())
-    assert f"150 labels are missing; collect them with: amendment label {waiting}" in out
-    assert "No calibration: too few labels: found 0" in out
-    assert called("calibrate", str(waiting), "--json") == 0
-    document = json.loads(capsys.readouterr().out)
-    assert (document["missing"], document["labelled"]) == (150, 0)
-    assert document["agreement"]["value"] is None
-    assert not (waiting / "labels.sqlite").exists()
-
-
 def test_a_preview_changes_nothing_and_never_sees_a_sealed_label(labelled: Path) -> None:
     labelled = labelled / "run"
     before = everything(labelled)
@@ -329,23 +327,6 @@ def test_a_preview_changes_nothing_and_never_sees_a_sealed_label(labelled: Path)
     assert alone.lines[:-1] == with_sealed.lines[:-1]  # the last one says what is missing
     assert with_sealed.document["missing"] == 0 < alone.document["missing"]
     assert "Run amendment run FILE to read them" in with_sealed.lines[-1]
-
-
-def test_what_cannot_be_calibrated_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name, text in (("unchecked", CHECKED), ("early", PAGED)):
-        (tmp_path / name).mkdir()
-        run(tmp_path / name, text, until="inputs")
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken/run.yaml").write_text("name: [")
-    wrong = {
-        "nowhere": "not a run's folder (no run.yaml)",
-        "unchecked/run": "its run file has no `spot_check:`; add one and run it again",
-        "early/run": "draw the sample with: amendment run FILE --until spot_check",
-        "broken": "run.yaml",
-    }
-    for folder, message in wrong.items():
-        assert called("calibrate", str(tmp_path / folder)) == 2, folder
-        assert message in " ".join(capsys.readouterr().err.split())
 
 
 def garbled(path: Path) -> None:
@@ -459,27 +440,6 @@ def test_nobodys_name_and_nobodys_words_leave_in_rows_cards_and_exports(own: Pat
     assert people == {"person-1", "person-2"}
     published = b"".join(path.read_bytes() for path in write_preview(ready).rglob("*") if path.is_file())
     assert names_in(published.decode("utf-8", "replace")) == []
-
-
-def test_items_of_a_spot_check_weigh_by_the_chance_with_which_they_were_drawn(finished_folder: Path) -> None:
-    folder = finished_folder / "run"
-    said: dict[tuple[str, ...], list[float]] = {}
-    for side in ("labels/open", "labels/sealed"):
-        for label in Workspace(folder).read(side, Verdict):
-            a_first = label.shown[0] == min(label.shown)
-            if not label.sample:
-                choice = {"A": 1.0, "B": -1.0}.get(str(label.value), 0.0) * (1 if a_first else -1)
-                said.setdefault((label.prompt_id, *sorted(label.shown)), []).append(choice)
-    # the judge goes by the order in half of its verdicts, and is measured where its two orders agree
-    drawn = [(item, said.get((item.prompt_id, item.a, item.b), [])) for item in sample(folder) if item.consistent]
-    rows = [(1 / item.inclusion, (1 + both[0] * both[1]) / 2) for item, both in drawn if len(both) == 2]
-    weights = [weight for weight, _ in rows]
-    assert max(weights) > 1.1 * min(weights)
-    (found,) = told(folder, "certificate.json")["conclusions"]
-    expected = sum(weight * agreement for weight, agreement in rows) / sum(weights)
-    assert found["two_annotators"]["value"] == pytest.approx(expected)
-    assert found["for_all_items"]["n"] == sum(bool(choices) for _, choices in drawn)
-    assert not [condition for condition in found["where"] if "items like" in condition]
 
 
 def test_what_people_wrote_beside_a_verdict_stays_in_the_labels(finished_folder: Path) -> None:

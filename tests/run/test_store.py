@@ -16,14 +16,11 @@ from amendment import records
 from amendment.data.store import Split, count_records, iter_records, read_records, write_records, writing_records
 from amendment.errors import LedgerError
 from amendment.records import (
-    Critique,
     ItemEnding,
     Message,
-    Origin,
     Preference,
     Prompt,
     Record,
-    Sampling,
     ToolCall,
     Verdict,
 )
@@ -133,16 +130,6 @@ def test_the_value_of_a_verdict_keeps_its_type(value: Any, tmp_path: Path) -> No
     (back,) = read_records(tmp_path / "t.parquet", Verdict)
     assert type(back.value) is type(value)
     assert back.id == verdict.id
-
-
-def test_equal_records_give_equal_bytes(tmp_path: Path) -> None:
-    origin = Origin(model="m", sampling=Sampling(temperature=0.5))
-    rows = [
-        Critique(prompt_id="p", candidate_id=str(i), principle_ids=("c/p",), text="t", origin=origin) for i in range(50)
-    ]
-    write_records(tmp_path / "one.parquet", Critique, rows)
-    write_records(tmp_path / "two.parquet", Critique, iter(rows))
-    assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
 
 
 def test_a_failed_write_leaves_the_old_table(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -105,40 +103,6 @@ def test_a_file_of_people_is_named_by_its_path_however_it_is_written(
         assert [(file["kind"], file.get("people")) for file in study] == [("person", None), ("model", None)]
 
 
-def test_a_column_that_could_join_the_files_is_offered_where_none_is_called_an_item() -> None:
-    rows = [
-        {"Frage-ID": f"Q{n}", "Instruktion": f"Was ist {n} und warum?", "a": f"So {n}.", "b": "Nie."} for n in range(12)
-    ]
-    voted = [{**row, "vote": "ab"[n % 2]} for n, row in enumerate(rows)]
-    for left_out, comment in ((), "# or item: Frage-ID in place of this line, if"), (("Frage-ID",), "# needed: no"):
-        save(Path("p.csv"), [{key: value for key, value in row.items() if key not in left_out} for row in voted])
-        with pytest.raises(DataError) as asked:
-            audit_path(Path("p.csv"), people=["p.csv"])
-        [line] = [line for line in str(asked.value).splitlines() if "prompt:" in line]
-        assert comment in line
-
-
-@pytest.mark.parametrize("described", [{"order": "shown"}, {}])
-def test_answers_that_are_swapped_in_their_rows_and_by_a_setting_are_one_problem(described: dict[str, str]) -> None:
-    calls = [
-        {"item": n, "prompt": f"Why {n}?", "a": a, "b": b, "verdict": "A", "shown": order}
-        for n in range(5)
-        for order, a, b in (("ab", f"So {n}.", "Or not."), ("ba", "Or not.", f"So {n}."))
-    ]
-    save(Path("log.jsonl"), calls)
-    columns = {name: name for name in ("item", "prompt", "a", "b", "verdict")} | described
-    source = {"path": "log.jsonl", "kind": "model", "columns": columns}
-    source["coordinates"] = "displayed" if described else "content"
-    config = RunFile.model_validate({"name": "t", "verdicts": [source]})
-    with pytest.raises(DataError, match=r"and 4 more rows like this\): the answers are already swapped") as fault:
-        read_votes(config, Path())
-    assert len(fault.value.problems) == 1
-    assert ("leave out columns.order" in str(fault.value)) == bool(described)
-    source |= {"coordinates": "displayed", "columns": {**columns, "order": None}}
-    inputs = read_votes(RunFile.model_validate({"name": "t", "verdicts": [source]}), Path())
-    assert (len(inputs.items), len(inputs.votes)) == (5, 10)
-
-
 def test_a_judges_log_with_ids_of_its_own_is_joined_by_its_texts_and_the_rest_is_counted() -> None:
     texts = [{"prompt": f"Why {n}?", "a": f"So {n}.", "b": f"Or {n}."} for n in range(12)]
     save(Path("people.csv"), [{"item": f"k{n}", **text, "verdict": "a"} for n, text in enumerate(texts[:10])])
@@ -173,105 +137,6 @@ def test_items_that_no_file_has_texts_of_are_counted_by_an_audit_and_refused_by_
         read_inputs(config, Path())
 
 
-NESTED: dict[str, Any] = {
-    "objects": lambda n: {"votes": {"ann": "AB"[n % 2], "bo": "AB"[n % 2]}, "model": {"winner": "A"}},
-    "a list": lambda n: {
-        "labels": [{"annotator": who, "choice": "A" if who == "m" else "AB"[n % 2]} for who in ("ann", "bo", "m")]
-    },
-    "JSON in a cell": lambda n: {
-        "labels": json.dumps(
-            [{"annotator": who, "choice": "A" if who == "m" else "AB"[n % 2]} for who in ("ann", "bo", "m")]
-        )
-    },
-}
-
-
-@pytest.mark.parametrize("form", NESTED)
-def test_annotators_inside_of_cells_are_read(form: str) -> None:
-    save(Path("nested.jsonl"), [{"item_id": n, **NESTED[form](n)} for n in range(12)])
-    if form == "objects":
-        parts = {"columns": {"item": "item_id", "votes": ["votes.ann", "votes.bo", "model.winner"]}}
-        source = {"path": "nested.jsonl", "people": ["votes.*"], **parts}
-        Path("study.yaml").write_text(yaml.safe_dump({"name": "t", "verdicts": [source]}), encoding="utf-8")
-        document = audit_path(Path("study.yaml")).document
-    else:
-        document = audit_path(Path("nested.jsonl"), people=["ann", "bo"]).document
-    assert document["judges"][0]["label"]["by_rule"]["no_ties"]["value"] == 0.5
-    assert document["people"]["among"]["raters"] == 2
-
-
-def test_each_column_of_votes_has_an_entry_of_its_own_and_the_words_may_be_names_of_columns() -> None:
-    """A judge whose reply ends with the verdict, and a person who writes the name of the better column; on 30 of 40
-    items they agree. The last two rows have no label of the person."""
-    lines = ["question,model_1,model_2,human,gpt_verdict"]
-    for n in range(42):
-        human = f"model_{n % 2 + 1}" if n < 40 else ""
-        said = "AB"[n % 2] if n < 30 else "BA"[n % 2]
-        reply = f'"Assistant A is brief – and B is not, as far as I can see.\nOverall: [[{said}]]"'
-        lines.append(
-            f"Why – no. {n}?,A short reply to question {n},A longer reply to that question {n},{human},{reply}"
-        )
-    Path("log.csv").write_bytes("\n".join(lines).encode("cp1252"))
-    document = audit_path(Path("log.csv"), people=["human"], written=Path("study.yaml")).document
-    people, judge = yaml.safe_load(Path("study.yaml").read_text(encoding="utf-8"))["verdicts"]
-    texts = {"prompt": "question", "a": "model_1", "b": "model_2"}
-    assert (people["columns"], people["people"]) == (texts | {"votes": ["human"]}, ["human"])
-    assert people["words"] == {"a": "model_1", "b": "model_2"}
-    assert (judge["columns"], judge["kind"]) == (texts | {"votes": ["gpt_verdict"]}, "model")
-    assert ("pattern" in people, judge["pattern"], "words" in judge) == (False, "brackets", False)
-    agreement = document["judges"][0]["label"]["by_rule"]["no_ties"]
-    assert (document["judges"][0]["name"], agreement["value"], agreement["n"]) == ("gpt_verdict", 0.75, 40)
-
-
-def test_a_list_of_annotators_and_a_judge_have_an_entry_each_and_an_empty_list_is_no_vote() -> None:
-    def row(n: int) -> dict[str, Any]:
-        people = [{"id": who, "pref": "AB"[n % 2], "seconds": 7 + n} for who in ("ann1", "ann2")]
-        texts = {"prompt": f"Why is it {n}?", "answers": [f"It is {n}, for short.", f"It is {n}, at some more length."]}
-        return {"uid": f"x{n}", **texts, "annotators": people if n < 40 else [], "llama_judge": "AAB"[n % 3]}
-
-    save(Path("log.jsonl"), [row(n) for n in range(42)])
-    with pytest.raises(DataError, match=r"who are the raters|kind: "):
-        audit_path(Path("log.jsonl"), written=Path("asked.yaml"))
-    assert [entry["kind"] for entry in yaml.safe_load(Path("asked.yaml").read_text())["verdicts"]] == ["?", "?"]
-    document = audit_path(Path("log.jsonl"), people=["ann*"], written=Path("study.yaml")).document
-    judge, people = yaml.safe_load(Path("study.yaml").read_text(encoding="utf-8"))["verdicts"]
-    texts = {"item": "uid", "prompt": "prompt", "a": "answers.0", "b": "answers.1"}
-    assert judge["columns"] == texts | {"votes": ["llama_judge"]}
-    assert people["columns"] == texts | {"verdict": "annotators.pref", "rater": "annotators.id"}
-    assert document["people"]["among"]["raters"] == 2
-    assert document["read"]["empty cells without a vote"] == 2
-    [judged] = document["judges"]
-    # of 40 items n, AAB[n % 3] is AB[n % 2] where n % 6 is 0, 4 or 5: 7 + 6 + 6 of 40
-    assert (judged["name"], judged["label"]["by_rule"]["no_ties"]["value"]) == ("llama_judge", pytest.approx(19 / 40))
-
-
-def test_a_person_and_a_column_called_like_a_judge_are_two_raters_of_one_entry() -> None:
-    rows = [{"qid": n, "human": "AB"[n % 2], "llama_judge": "AAB"[n % 3], "seen": "yn"[n % 2]} for n in range(12)]
-    save(Path("log.csv"), rows)
-    document = audit_path(Path("log.csv"), people=["human"]).document
-    assert (document["judges"][0]["name"], document["counts"]["people"]) == ("llama_judge", 1)
-    with pytest.raises(DataError, match=r"one of human, llama_judge; or in place of this line votes: "):
-        audit_path(Path("log.csv"), written=Path("study.yaml"))
-
-
-@pytest.mark.parametrize(("said", "entries"), [("AB", 1), ("AAB", 2)])
-def test_replies_next_to_a_named_verdict_are_another_raters_only_if_they_differ(said: str, entries: int) -> None:
-    rows = [
-        {"qid": n, "winner": "AB"[n % 2], "reply": f"In short, for number {n}: [[{said[n % len(said)]}]]"}
-        for n in range(12)
-    ]
-    save(Path("log.jsonl"), rows)
-    with pytest.raises(DataError, match="kind: ") if entries == 2 else contextlib.nullcontext():
-        audit_path(Path("log.jsonl"), people=["log.jsonl"], written=Path("study.yaml"))
-    described = yaml.safe_load(Path("study.yaml").read_text(encoding="utf-8"))["verdicts"]
-    # a judge's replies in a file that is said to be people's are asked about
-    assert [entry["kind"] for entry in described] == ["person", "?"][:entries]
-    assert described[0]["columns"] == {
-        "item": "qid",
-        **({"verdict": "winner"} if entries == 1 else {"votes": ["winner"]}),
-    }
-
-
 def test_the_lines_for_a_run_describe_each_column_of_votes_too() -> None:
     rows = [{"qid": n, "human_judge": "AB"[n % 2], "reply": f"In short, for number {n}: [[A]]"} for n in range(12)]
     save(Path("log.jsonl"), rows)
@@ -289,33 +154,6 @@ def test_names_that_would_move_the_cursor_stay_names_in_the_description() -> Non
     assert audit_path(path, people=[path.name], written=Path("study.yaml")).document["counts"]["people"] == 1
     assert Path("study.yaml").read_text(encoding="utf-8").replace("\n", "").isprintable()
     assert audit_path(Path("study.yaml")).document["counts"]["items"] == 12
-
-
-ORDERS: dict[str, tuple[list[tuple[str, str, str]], str | None]] = {
-    "the answers stay in both orders": ([("x", "y", "ab"), ("x", "y", "ba")], "shown"),
-    "the answers change places": ([("x", "y", "ab"), ("y", "x", "ba")], None),
-    "each comparison has one order": ([("x", "y", "ab"), ("v", "w", "ba")], "?"),
-}
-
-
-@pytest.mark.parametrize("case", ORDERS)
-@pytest.mark.parametrize("names", [("answer_a", "answer_b", "shown", "reply"), ("a", "b", "order", "verdict")])
-def test_whether_the_columns_of_answers_follow_the_order_is_seen_or_asked(
-    case: str, names: tuple[str, str, str, str]
-) -> None:
-    shown, expected = ORDERS[case]
-    expected = {"shown": names[2]}.get(str(expected), expected)
-    rows = [
-        {"prompt": f"Why {n}?", names[0]: f"{a} {n}", names[1]: f"{b} {n}", names[2]: order}
-        | {names[3]: f"I compared both answers in detail, and decided.\nVerdict: {'AB'[n % 2]}"}
-        for n in range(6)
-        for a, b, order in shown
-    ]
-    save(Path("log.jsonl"), rows)
-    with pytest.raises(DataError):
-        audit_path(Path("log.jsonl"), written=Path("study.yaml"))
-    [source] = yaml.safe_load(Path("study.yaml").read_text(encoding="utf-8"))["verdicts"]
-    assert (source["columns"].get("order"), source["coordinates"]) == (expected, "displayed")
 
 
 def test_a_run_of_a_study_can_be_looked_at_by_the_users_own_items_and_by_the_judges_mistakes(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from amendment.llm.ledger import BatchCall, Ledger
 from amendment.llm.requests import Request
 from amendment.records import Sampling, user
 from amendment.run import Patience, Paused, Run, Terms, load_run_file
-from amendment.run.changes import Change, changes
+from amendment.run.changes import changes
 from amendment.run.terms import agree, outward_lines, refuse_changes, repeated_asks
 from tests.rows import save
 from tests.run.small_runs import Said
@@ -216,7 +216,3 @@ def test_simulated_models_are_asked_anew_without_a_question(small: Path, folder:
     overrides = ["prompts=[{lilliput: 4}]"]
     made(small, folder, overrides, until="judging")
     assert again(small, folder, *overrides, "critique.rounds=1", "judging.principles_per_pair=1") == {}
-
-
-def test_no_value_of_a_run_file_steers_a_terminal() -> None:
-    assert str(Change(path="prompts.0.path", was="\x1b[31m", now="\u202ep")).isprintable()

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from amendment.calibration.labelling import PROBABILITIES
 from amendment.calibration.samples import ExportedProbability
+from amendment.data.store import Texts
 from amendment.errors import ConfigError, Paused
+from amendment.preference.deciding import Calibration, Decided, PeoplesLabels, RunPairs
 from amendment.records import Pair, Verdict
-from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
-from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
-from amendment.stages.dataset import spot_checked_pairs
+from amendment.stages.contract import pair_rules
+from amendment.stages.tables import RunTables
 from tests.run.spot_checked import PAGED, label_all, rows, run, told
 
 
@@ -64,6 +66,8 @@ def test_calibrated_probabilities_are_used_where_the_run_file_says_so(
     known = ExportedProbability(comparison_id=PAIR.comparison_id, prompt_id="x", p_a_raw=0.1, p_a_calibrated=0.3)
     place.write(PROBABILITIES, ExportedProbability, [known])
     place.write("labels/open", Verdict, [])
-    [found] = spot_checked_pairs(RunContext(config, tmp_path, place, QuietProgress()), [PAIR]).pairs
+    run = RunPairs(pair_rules(config, RunTables({})), place, Texts({}, {}))
+    labelled = PeoplesLabels().decide(run, Decided([PAIR], Counter(), Counter()))
+    [found] = Calibration().decide(run, labelled).pairs
     assert found.p_chosen == pytest.approx(used)
     assert found.p_chosen_calibrated == pytest.approx(0.7)

@@ -7,19 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from amendment.schema import json_schema
-from amendment.simulator import (
-    Persona,
-    is_nudge,
-    panel,
-    prefer,
-    truth,
-    violates,
-)
-from amendment.simulator.judge import (
-    grade,
-    look,
-    word_verdict,
-)
+from amendment.simulator import Persona, is_nudge, panel, prefer, truth, violates
+from amendment.simulator.judge import grade, look, word_verdict
 from amendment.simulator.persona import LATER, dice_for
 
 EXACT = Persona(noise=0, position_bias=0, leak=0, unreadable=0, explains=0)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +14,6 @@ from amendment.statistics.alternative_annotators import (
     alternative_annotator,
     benjamini_yekutieli,
 )
-from amendment.statistics.intervals import codes_of
 
 Rows = Sequence[Sequence[int | None]]
 """A row per item, a column per person; None where there is no label."""
@@ -73,15 +70,6 @@ def test_a_person_with_fewer_than_thirty_items_is_not_measured() -> None:
     assert run([*rows, [0, 0, 0]], [0] * 41).not_measured == {}
 
 
-def test_benjamini_and_yekutieli_by_hand() -> None:
-    # m = 3, H = 11/6, q = 0.05: the bounds are k * 0.05 / 5.5 = 0.00909, 0.01818, 0.02727
-    assert benjamini_yekutieli([0.027, 0.5, 0.009], 0.05) == [False, False, True]
-    assert benjamini_yekutieli([0.027, 0.012, 0.018], 0.05) == [True, True, True]
-    assert benjamini_yekutieli([0.028, 0.019, 0.010], 0.05) == [False, False, False]
-    # the greatest k counts, even where a smaller p lies above its own bound
-    assert benjamini_yekutieli([0.018, 0.017, 0.9], 0.05) == [True, True, False]
-
-
 @settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.sampled_from([0.01, 0.05, 0.3]))
 def test_benjamini_and_yekutieli_is_that_of_statsmodels(p_values: list[float], q: float) -> None:
@@ -129,28 +117,6 @@ def test_it_is_the_procedure_of_the_paper(seed: int, epsilon: float) -> None:
     assert omega_of(found) == pytest.approx(omega)
     assert found.advantage.value == pytest.approx(rho)
     assert p_of(found) == pytest.approx(p_values)
-
-
-PANDALM = Path(__file__).resolve().parents[3] / "shared" / "data" / "pandalm"
-
-
-@pytest.mark.skipif(not PANDALM.is_dir(), reason="PandaLM's test set is not next to the project")
-@pytest.mark.parametrize(("epsilon", "omega"), [(0.2, 0), (0.3, 2 / 3)])
-def test_three_annotators_of_pandalm_and_its_judge_by_the_papers_procedure(epsilon: float, omega: float) -> None:
-    people, judge = (
-        json.loads((PANDALM / name).read_text(encoding="utf-8"))
-        for name in ("testset-v1.json", "pandalm-7b-testset-v1.json")
-    )
-    said = {row["idx"]: int(row["pandalm_result"]) for row in judge}
-    rows: Rows = [[row[f"annotator{i}"] for i in (1, 2, 3)] for row in people]
-    judged = [said[row["idx"]] for row in people]
-    found, (rate, rho, p_values) = run(rows, judged, epsilon=epsilon), by_the_paper(rows, judged, epsilon)
-    assert omega_of(found) == pytest.approx(rate) == pytest.approx(omega)
-    assert found.advantage.value == pytest.approx(rho) == pytest.approx(0.7147, abs=5e-5)
-    assert p_of(found) == pytest.approx(p_values)
-    # 999 rows are 170 prompts: clustered, no annotator is beaten at either epsilon
-    prompts = codes_of([row["instruction"] + row["input"] for row in people])[0].tolist()
-    assert omega_of(run(rows, judged, prompts, epsilon)) == 0
 
 
 @pytest.mark.parametrize(

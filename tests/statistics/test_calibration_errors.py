@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
@@ -85,13 +84,6 @@ def test_neither_names_nor_scale_nor_order_matter(
     assert back.ece.value == pytest.approx(found.ece.value, abs=1e-9)
 
 
-def test_a_judge_too_sure_is_told_apart_from_chance() -> None:
-    found = report(*judge(1000, seed=5, too_sure=3))
-    assert found.shows_miscalibration
-    assert found.ece.low > 0.05
-    assert found.confidence.value > found.accuracy.value
-
-
 def test_intervals_of_ece_hold_the_truth_nearly_as_often_as_they_say() -> None:
     p = np.linspace(0.51, 0.99, 200)
     truth = p ** (1 / 2) / (p ** (1 / 2) + (1 - p) ** (1 / 2))
@@ -123,27 +115,3 @@ def test_a_gain_is_seen_in_a_paired_difference() -> None:
         assert found.high < 0, name
     nothing = calibration_gain(p, p, y, clusters=range(400), draws=100)
     assert nothing.brier.value == nothing.ece.value == 0
-
-
-def test_a_report_is_json_and_the_same_for_the_same_seed() -> None:
-    p, y = judge(60, seed=10)
-    one, two, other = (report(p, y, seed=seed) for seed in (1, 1, 2))
-    text = json.dumps(one.to_json(), allow_nan=False)
-    assert text == json.dumps(two.to_json(), allow_nan=False)
-    assert text != json.dumps(other.to_json(), allow_nan=False)
-    assert set(one.to_json()["ece_if_perfect"]) == {"mean", "low", "high", "draws"}
-
-
-@pytest.mark.parametrize(
-    ("p", "y", "settings", "message"),
-    [
-        ([1.5], [1], {}, "p lie between 0 and 1"),
-        ([0.5], [-1], {}, "labels lie between 0 and 1"),
-        ([0.5], [1, 0], {}, "one label and one weight per p"),
-        ([0.5], [1], {"weights": [0.0]}, "weights are above 0"),
-        ([0.5], [1], {"bins": 0}, "one bin or more"),
-    ],
-)
-def test_columns_that_do_not_fit_are_refused(p: Any, y: Any, settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        report(p, y, **settings)

@@ -42,24 +42,6 @@ def test_temperature_of_one_probability_by_hand() -> None:
     assert found.apply([0.9, 0.1, 0.5]) == pytest.approx([0.75, 0.25, 0.5])
 
 
-def test_platt_of_one_probability_by_hand() -> None:
-    # as above, but labels are held at (N + 1) / (N + 2) and 1 / (N + 2) with N = 40 / 2 = 20: 21/22 and 1/22
-    # mean label (30 * 21 + 10) / (40 * 22) = 640/880 = 8/11, and logit(0.9) a = logit(8/11) = ln(8/3)
-    found = fit_calibrator("platt", [0.9] * 40, [1.0] * 30 + [0.0] * 10)
-    assert found.scale == pytest.approx(math.log(8 / 3) / math.log(9))
-    assert found.apply([0.9, 0.5]) == pytest.approx([8 / 11, 0.5])
-
-
-def test_isotonic_by_hand() -> None:
-    # hits at confidence 0.6: 8 of 10; at 0.7: 6 of 10; at 0.9: 9 of 10. The first two fall and are pooled: 14 of 20
-    p = [0.6] * 10 + [0.3] * 10 + [0.9] * 10
-    y = [1.0] * 8 + [0.0] * 2 + [0.0] * 6 + [1.0] * 4 + [1.0] * 9 + [0.0]
-    found = fit_calibrator("isotonic", p, y, fewest=30)
-    assert np.array(found.knots) == pytest.approx(np.array([[0.5, 0.5], [0.6, 0.7], [0.7, 0.7], [0.9, 0.9]]))
-    # half of the way from 0.5 to 0.6, and from 0.7 to 0.9; beyond 0.9 nothing was seen
-    assert found.apply([0.55, 0.65, 0.8, 0.99, 0.2]) == pytest.approx([0.6, 0.7, 0.8, 0.9, 0.2])
-
-
 def test_platt_is_a_logistic_regression_of_both_orientations() -> None:
     linear = pytest.importorskip("sklearn.linear_model", reason="scikit-learn comes with the dev extra")
     p, y = data(150, seed=4)

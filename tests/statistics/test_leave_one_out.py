@@ -37,21 +37,6 @@ def test_a_person_beside_the_mode_of_the_others(unit: list[int], agreed: float) 
     assert with_others(counts([unit])) == pytest.approx(agreed)
 
 
-@pytest.mark.parametrize(
-    ("unit", "said", "agreed"),
-    [
-        ([A, A, B], [A], 2 / 3),  # without an A, twice, {A, B}: 1/2; without the B {A, A}: 1
-        ([A, A, B], [B], 1 / 3),  # 1/2, 1/2, 0
-        ([A, A, B], [TIE], 0),
-        ([A, B], [A], 1 / 2),  # {B}: 0, {A}: 1
-        ([A, A, B], [A, B], 1 / 2),  # asked twice: the mean of both
-        ([A, B, TIE], [A], 1 / 3),  # {B, TIE}: 0, {A, TIE}: 1/2, {A, B}: 1/2
-    ],
-)
-def test_a_judge_is_compared_with_the_same_others(unit: list[int], said: list[int], agreed: float) -> None:
-    assert judge([unit], [said]) == pytest.approx(agreed)
-
-
 @given(st.lists(st.lists(st.integers(0, 2), min_size=2, max_size=6), min_size=1, max_size=20), st.data())
 def test_a_person_by_whom_all_were_drawn_is_the_definition(units: Units, data: st.DataObject) -> None:
     said = [data.draw(st.integers(0, 2)) for _ in units]

@@ -13,7 +13,6 @@ from amendment.statistics import (
     Estimate,
     Resampling,
     bootstrap,
-    cohen_kappa,
     quotient,
     resampling,
     sums_by_cluster,
@@ -29,11 +28,6 @@ def ratio(numerators: ArrayLike, denominators: ArrayLike, clusters: Iterable[Has
 
 def mean(sums: Floats) -> Floats:
     return quotient(sums[:, 0], sums[:, 1])
-
-
-def test_sums_by_cluster_by_hand() -> None:
-    # p: 1 + 2 and 2 rows; q: 4 and 1 row
-    assert sums_by_cluster(["p", "q", "p"], [1, 4, 2], [1, 1, 1]).tolist() == [[3, 2], [4, 1]]
 
 
 def test_a_ratio_of_sums_by_hand() -> None:
@@ -102,24 +96,6 @@ def test_very_many_clusters_are_drawn_in_groups_with_the_same_width(monkeypatch:
     assert grouped.value == singly.value == pytest.approx(sums[:, 0].mean())
     assert grouped.high - grouped.low == pytest.approx(singly.high - singly.low, rel=0.1)
     assert grouped.clusters == 9000
-
-
-def test_the_interval_of_kappa_covers_the_truth_and_the_one_of_rows_does_not() -> None:
-    # one rater throws a coin, the other says the same with chance 0.8: kappa = (0.8 - 0.5) / 0.5 = 0.6.
-    # The five rows of a prompt are the same row: rows taken as independent make intervals that are too narrow.
-    random, inside = np.random.default_rng(0), np.zeros(2)
-    names = np.repeat(np.arange(60), 5)
-    for seed in range(300):
-        first = random.integers(0, 2, 60)
-        second = np.where(random.random(60) < 0.8, first, 1 - first)
-        for kind, clusters in enumerate((names, np.arange(300))):
-            found = cohen_kappa(
-                first[names], second[names], clusters, classes=2, resampling=Resampling(seed=seed, draws=300)
-            )
-            inside[kind] += found.low <= 0.6 <= found.high
-    # binomial noise over 300 draws is about 0.015
-    assert 0.89 <= inside[0] / 300 <= 0.98
-    assert inside[1] / 300 < 0.75
 
 
 @pytest.mark.parametrize("clusters", [30, 9000])

@@ -151,18 +151,6 @@ def test_a_judge_who_says_the_same_of_every_row_leaves_people_alone() -> None:
     assert of_no_shares.estimate[:5] == clustered_mean(2 * y, range(100))[:5]
 
 
-def test_a_perfect_judge_leaves_the_error_of_the_unlabelled_rows_and_six_labels_of_doubt() -> None:
-    # f = y: Cov = Var of the labels, lam = Cov / ((1 + 1/4) Var of all) with equal shares in both parts = 4/5.
-    # Each part adds lam ** 2 * 1/4 / N to what (1 - lam) ** 2 * 1/4 / n leaves; six of 106 labels are people alone
-    y, u = np.array([2, 0] * 50), np.array([2, 0] * 200)  # twice, so that the interval is symmetric
-    found = prediction_powered(y, y, u)
-    assert found.lam == pytest.approx(0.8)
-    own = 0.25 * (0.2**2 / 100 + 0.8**2 / 400)
-    half = 1.984217 * math.sqrt((100 * own + 6 * 0.25 / 100) / 106 * 100 / 98)
-    assert found.estimate.high - 1 == pytest.approx(2 * half, rel=1e-5)
-    assert found.labels_saved == pytest.approx((0.25 / 99 * 1.984217**2) / half**2, rel=1e-5)
-
-
 def test_a_prompt_with_labelled_and_unlabelled_rows_is_one_cluster() -> None:
     # all rows of a prompt are alike: rows without a label say nothing new of its luck, other prompts' would
     y, f, _ = rows(5, 60, 1)

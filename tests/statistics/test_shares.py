@@ -13,15 +13,6 @@ from amendment.statistics.shares import holm
 from amendment.statistics.sides import side_of
 
 
-def test_wilson_of_eight_in_ten_by_hand() -> None:
-    # z = 1.96, z^2 = 3.8416, scale = 1.38416; centre = (0.8 + 0.19208) / 1.38416 = 0.71674
-    # half = 1.96 * sqrt(0.016 + 0.009604) / 1.38416 = 1.96 * 0.160012 / 1.38416 = 0.22658
-    found = wilson(8, 10)
-    assert found.value == 0.8
-    assert found.low == pytest.approx(0.71674 - 0.22658, abs=2e-5)
-    assert found.high == pytest.approx(0.71674 + 0.22658, abs=2e-5)
-
-
 @settings(deadline=None)  # the first call imports the library
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.8, 0.95]))
 def test_wilson_is_that_of_statsmodels(counts: tuple[int, int], level: float) -> None:

@@ -192,27 +192,3 @@ def test_what_the_loss_would_ignore_is_refused(base: Path, rows: Rows, tmp_path:
         losses(SoftRewardTrainer, base, [{**row, "margin": 1.0} for row in rows], stock)
     with pytest.raises(ConfigError, match="IterableDataset"):
         SoftRewardTrainer(model=str(base), args=stock, train_dataset=Dataset.from_list(rows).to_iterable_dataset())
-
-
-@pytest.mark.parametrize("wrong", [{"p_chosen": 1.5}, {"p_chosen": float("nan")}, {"p_chosen": None}, {"weight": -1.0}])
-def test_values_out_of_range_are_refused_with_their_row(
-    base: Path, rows: Rows, tmp_path: Path, wrong: dict[str, float | None]
-) -> None:
-    from trl import DPOConfig, RewardConfig
-
-    from amendment.dpo import WeightedDPOTrainer
-    from amendment.reward_model import SoftRewardTrainer
-
-    [column] = wrong
-    given = [{**row, **({column: 1.0} if i != 1 else wrong)} for i, row in enumerate(rows)]
-    with pytest.raises(DataError, match=f"row 2: {column}"):
-        losses(WeightedDPOTrainer, base, given, DPOConfig(output_dir=str(tmp_path), **PLAIN))
-    with pytest.raises(DataError, match=f"row 2: {column}"):
-        losses(SoftRewardTrainer, base, given, RewardConfig(output_dir=str(tmp_path), **PLAIN))
-    with pytest.raises(DataError, match="nothing to learn"):
-        losses(
-            SoftRewardTrainer,
-            base,
-            [{**row, "weight": 0.0} for row in rows],
-            RewardConfig(output_dir=str(tmp_path), **PLAIN),
-        )

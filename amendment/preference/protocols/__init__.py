@@ -29,12 +29,8 @@ PROTOCOLS: dict[str, JudgeProtocol] = {protocol.name: protocol for protocol in _
 
 
 def register_protocol(protocol: JudgeProtocol) -> None:
-    """Let judges' folders name this protocol. Raises ConfigError for what is no protocol, and for a name that is
-    taken."""
-    if not isinstance(protocol, JudgeProtocol):
-        raise ConfigError(
-            f"register_protocol: found {protocol!r:.80}, expected an object of a subclass of JudgeProtocol"
-        )
-    if protocol.name in PROTOCOLS:
-        raise ConfigError(f"there is a protocol {protocol.name} already; choose another name")
+    """Let judges' folders name this protocol. One that is registered again replaces the one of its name. Raises
+    ConfigError for the name of a shipped one."""
+    if protocol.name in [shipped.name for shipped in _SHIPPED]:
+        raise ConfigError(f"protocol {protocol.name} is shipped; register yours under another name")
     PROTOCOLS[protocol.name] = protocol

@@ -7,17 +7,22 @@ the file. Not covered: references between its parts and what lies outside it; se
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, Field, create_model, model_validator
+from pydantic import BaseModel, Field, create_model, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from amendment.data.sources import Source
+from amendment.llm.specs import FUNCTION, REGISTERED, SHIPPED
 from amendment.publishing.settings import PublishSettings
 from amendment.records import Part
+from amendment.run.runfile.overrides import override
 from amendment.schema import json_schema
 from amendment.stages import STAGES, stages_of
 from amendment.stages.contract import POLICY_STAGES, RunSettings
+from amendment.yamlfile import read_yaml, validate
 
 
 def _parts() -> dict[str, tuple[Any, FieldInfo]]:
@@ -82,6 +87,34 @@ class RunFile(_WithStages):
     def key_variables(self) -> list[str]:
         """The environment variables that the models' keys are read from."""
         return [name for spec in self.models.values() if (name := getattr(spec, "api_key_env", None))]
+
+
+class _WithoutPlugins(RunFile, extra="ignore"):
+    """A run file whose plugins are not imported: what their stages would read is ignored, and models of their providers
+    are functions that nobody has handed over."""
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _have_known_providers(cls, models: Any) -> Any:
+        for entry in models.values() if isinstance(models, dict) else ():
+            if isinstance(entry, dict) and entry.get("provider") not in (*SHIPPED, *REGISTERED):
+                entry["provider"] = FUNCTION
+        return models
+
+
+def run_file_model() -> type[RunFile]:
+    """The model of a run file, with the parts of registered stages."""
+    parts: Any = {name: part for name, part in _parts().items() if name not in RunFile.model_fields}
+    return create_model("RunFile", __base__=RunFile, **parts) if parts else RunFile
+
+
+def read_resolved(folder: Path, overrides: Sequence[str] = ()) -> RunFile:
+    """The run file that a folder's run followed, without importing its plugins. Raises ConfigError."""
+    document = read_yaml(folder / "run.yaml")
+    for text in overrides:
+        document = override(document, text)
+    has_plugins = isinstance(document.data, dict) and document.data.get("plugins")
+    return validate(document, _WithoutPlugins if has_plugins else RunFile)
 
 
 def run_schema() -> dict[str, Any]:

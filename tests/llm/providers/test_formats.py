@@ -407,22 +407,6 @@ def test_no_body_raises_anything_but_transient(value: Any, other: Any, protocol:
 
 
 @pytest.mark.parametrize(
-    ("named", "shown"),
-    [
-        ("accounts/us/models/m", "accounts/us/models/m"),
-        ("/home/ada/runs/a/models/sft@main", "sft@main"),
-        ("~/models/sft/", "sft"),
-        ("./sft", "sft"),
-        ("/", None),
-        ("", None),
-        (7, None),
-    ],
-)
-def test_a_models_name_is_kept_and_of_a_folder_the_last_part(named: Any, shown: str | None) -> None:
-    assert read("chat", {"model": named, **chat({"content": "Yes."})}).model == shown
-
-
-@pytest.mark.parametrize(
     ("content", "thinking", "said"),
     [
         ("<think>\nVerdict: A, or so.\n</think>\n\nVerdict: B", "Verdict: A, or so.", "Verdict: B"),

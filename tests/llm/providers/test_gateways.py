@@ -17,7 +17,6 @@ from amendment.llm.opening import open_model, open_provider
 from amendment.llm.requests import Reply, Request
 from amendment.llm.specs import OpenAISpec
 from amendment.preference import Compared, Judge, JudgeSettings
-from tests.llm.providers.test_faults import LITERAL_ERROR
 
 Ask = Callable[..., Request]
 KEY = "canary0123456789abcdef"
@@ -108,29 +107,3 @@ def test_ollama_leaves_probabilities_out_and_its_letters_are_votes(server: Any) 
     assert "authorization" not in server.asked[0]["headers"]
     (notice,) = notices
     assert "one vote" in notice
-
-
-def fails(message: str) -> dict[str, Any]:
-    """An error of llama_cpp.server, which has status 500 for whatever it cannot take."""
-    return {"error": {"message": message, "type": "internal_server_error", "param": None, "code": None}}
-
-
-def test_llama_cpp_server_keeps_no_schema_and_is_asked_for_an_object(server: Any) -> None:
-    server.will_say(fails(LITERAL_ERROR), status=500)
-    for _ in range(2):
-        server.will_say(said('{"reasoning": "Short.", "verdict": "B"}'))
-    made, notices = compared(entry(server, "/v1"), "structured")
-    assert [verdict.value for verdict in made.verdicts] == ["B", "B"]
-    formats = [call["body"]["response_format"]["type"] for call in server.asked]
-    assert formats == ["json_schema", "json_object", "json_object"]
-    assert list(notices.values()) == [1]
-
-
-def test_llama_cpp_server_says_so_where_its_model_was_loaded_without_probabilities(server: Any) -> None:
-    server.will_say(fails("logprobs is not supported for models created with logits_all=False"), status=500)
-    for _ in range(2):
-        server.will_say(said("B"))
-    made, notices = compared(entry(server, "/v1"))
-    assert [verdict.value for verdict in made.verdicts] == ["B", "B"]
-    assert ["logprobs" in call["body"] for call in server.asked] == [True, False, False]
-    assert list(notices.values()) == [1]

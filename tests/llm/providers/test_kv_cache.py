@@ -114,14 +114,6 @@ def test_drawn_answers_share_their_beginning_and_leave_the_batch_when_they_end(l
         assert together[row] == own
 
 
-def test_a_very_long_prompt_is_answered_apart(loaded: LocalModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("amendment.llm.generation.WASTE", 300)
-    batch = [[5] * 400, *[[6, n] for n in range(10, 18)]]
-    with passes(loaded.model) as seen:
-        list(sample(loaded.model, loaded.tokenizer, batch, list(range(9)), GenerationOptions(max_tokens=3)))
-    assert max(rows for rows, n in seen if n == 1) == 8
-
-
 def test_batches_are_as_large_as_the_memory_allows(loaded: LocalModel, monkeypatch: pytest.MonkeyPatch) -> None:
     # 3 layers, keys and values, 2 heads of 16 numbers, 4 bytes: 768 a token; twice, for 6 + 3 tokens and room for 64;
     # and 40 bytes for each of 99 tokens of the vocabulary: 116,088 a row
@@ -129,18 +121,6 @@ def test_batches_are_as_large_as_the_memory_allows(loaded: LocalModel, monkeypat
     batch = [[n] * 6 for n in range(10, 20)]
     with passes(loaded.model) as seen:
         list(sample(loaded.model, loaded.tokenizer, batch, list(range(10)), GenerationOptions(max_tokens=3)))
-    assert max(rows for rows, _ in seen) == 3
-
-
-def test_verdicts_are_read_in_batches_that_fit_their_shared_beginning_once_for_each_row(
-    loaded: LocalModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # as above, for 200 + 2 tokens and room for 64: 412,536 a row
-    monkeypatch.setattr("amendment.llm.kv_cache.free_bytes", lambda device: 2 * 3 * 412_536)
-    batch = [[*[5] * 200, n, n] for n in range(10, 20)]
-    with passes(loaded.model) as seen:
-        list(choose(loaded.model, loaded.tokenizer, batch, [LABELS] * 10))
-    assert (1, 200) in seen
     assert max(rows for rows, _ in seen) == 3
 
 

@@ -97,21 +97,6 @@ def test_an_answer_does_not_depend_on_its_neighbours(model_folder: Path, questio
     assert answers(model_folder, requests[::-1], batch_size=3)[::-1] == together
 
 
-def test_the_answer_is_what_the_model_itself_finds_likeliest(
-    encoder: LocalModel, model_folder: Path, question: Ask
-) -> None:
-    """Step by step, without cache, padding or batch."""
-    tokenizer, model = encoder.tokenizer, encoder.model
-    ids = encoder.encode(question("Is it so?")).prompt
-    n = len(ids)
-    with torch.inference_mode():
-        for _ in range(8):
-            ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
-    requests = [question("Is it so?", sampling={"max_tokens": 8, "temperature": 0.0})]
-    requests += [question("Another, longer one", sampling={"max_tokens": 8, "temperature": 0.0})]
-    assert answers(model_folder, requests)[0]["text"] == tokenizer.decode(ids[n:], skip_special_tokens=True)
-
-
 def test_length_and_end_are_told_apart_and_tokens_counted(model_folder: Path, question: Ask) -> None:
     requests = several(question, 30, max_tokens=60)
     bodies = answers(model_folder, requests)
@@ -121,19 +106,6 @@ def test_length_and_end_are_told_apart_and_tokens_counted(model_folder: Path, qu
         assert "<|end|>" not in body["text"]
     # "<|turn|>user ?<|end|><|turn|>assistant ": control tokens and signs, one token each
     assert bodies[0]["input_tokens"] == 1 + len("user ?") + 1 + 1 + len("assistant ")
-
-
-def test_label_probabilities_are_the_models_own(encoder: LocalModel, model_folder: Path, question: Ask) -> None:
-    tokenizer, model = encoder.tokenizer, encoder.model
-    requests = [question("short", choices=("A", "B")), question("a much longer one", choices=("A", "B"))]
-    for request, body in zip(requests, answers(model_folder, requests), strict=True):
-        ids = encoder.encode(request).prompt
-        with torch.inference_mode():
-            logprobs = model(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
-        for label in ("A", "B"):
-            own = float(logprobs[tokenizer.convert_tokens_to_ids(label)])
-            assert body["choice_logprobs"][label] == pytest.approx(own, abs=1e-4)
-        assert body["text"] == max(("A", "B"), key=body["choice_logprobs"].__getitem__)
 
 
 def test_labels_that_begin_alike_are_refused(model_folder: Path, question: Ask) -> None:

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from amendment.llm.client import Calls
-from amendment.llm.ledger import Ledger
-from amendment.llm.opening import check_model, open_model
+from amendment.llm.opening import check_model
 from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec
-from amendment.records import user
 from tests.hub_standin import Hub, Repo
-from tests.llm.scripted import in_loop
 
 
 def test_a_missing_key_is_named_by_its_variable() -> None:
@@ -48,20 +43,6 @@ def test_what_a_local_folder_lacks_is_listed(tmp_path: Path, model_folder: Path)
     (tmp_path / "tokenizer_config.json").write_text("{}")
     assert "chat template" in problems(tmp_path)
     assert problems(model_folder) == ""
-
-
-@in_loop
-async def test_a_model_asks_through_the_runs_calls(server: Any) -> None:
-    server.will_say({"choices": [{"message": {"content": "Yes."}, "finish_reason": "stop"}]})
-    spec = OpenAISpec(provider="openai", model="our-7b", base_url=f"{server.url}/v1", temperature=0.5)
-    with Ledger() as ledger:
-        model = open_model("writer", spec, Calls(ledger), seed=7)
-        answer = await model.ask(user("Is water wet?"))
-        await model.provider.close()
-    assert answer.reply.messages[0].content == "Yes."
-    assert answer.origin.model == "our-7b"
-    assert answer.origin.host == f"127.0.0.1:{server.port}/v1"
-    assert server.asked[0]["body"]["seed"] == 7
 
 
 def test_a_local_model_that_the_hub_does_not_have_is_named_before_anything_is_asked(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -114,16 +111,3 @@ def test_cores_are_those_of_the_process_within_the_users_limit(
     monkeypatch.setattr("os.sched_getaffinity", lambda _process: {0, 5, 7}, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", limit)
     assert cores() == expected
-
-
-@pytest.mark.parametrize(("own", "policy"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
-def test_threads_that_wait_sleep_unless_the_user_says_otherwise(own: dict[str, str], policy: str) -> None:
-    inherited = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    shown = subprocess.run(
-        [sys.executable, "-c", "import amendment, torch"],
-        env={**inherited, "OMP_DISPLAY_ENV": "true", **own},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stderr
-    assert f"OMP_WAIT_POLICY = '{policy}'" in shown

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from amendment.constitutions import Constitution, load_constitution
-from amendment.critique import ChainSettings, run_chain
+from amendment.constitutions import load_constitution
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
@@ -26,7 +25,6 @@ from amendment.text import fence, read_fenced
 
 CALM = Persona(noise=0, position_bias=0, leak=0, unreadable=0, explains=0)
 LILLIPUT = load_constitution("lilliput")
-FOREIGN = load_constitution("helpful-honest")
 WIRE = OpenAISpec(provider="openai", model="m", base_url="http://127.0.0.1:1/v1")
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "please add 3 8"}]}
 PROMPT, RIGHT, WRONG = "please add 3 8", "the answer is 11 because sum", "the answer is 12"
@@ -77,14 +75,6 @@ def test_all_that_changes_an_answer_counts_in_the_name(field: dict[str, Any]) ->
     assert named(**field) != named()
 
 
-def test_what_says_the_same_has_the_same_name() -> None:
-    assert named(temperature=1) == named(temperature=1.0)
-    assert named(max_tokens=5) == named(max_completion_tokens=5)
-    assert named(stop="x") == named(stop=["x"])
-    assert named(n=1, stream=False, logprobs=False, seed=None, temperature=None) == named()
-    assert named(logprobs=True, top_logprobs=20) == named(logprobs=True, top_logprobs=2)
-
-
 class Overheard(SimulatedProvider):
     """The simulated world, and every question that came to it."""
 
@@ -110,31 +100,6 @@ def text_seen(request: Request) -> str:
 
 def overheard(provider: Overheard, ledger: Ledger) -> Model:
     return Model(name="m", model="m", provider=provider, calls=Calls(ledger), sampling=Sampling(seed=1))
-
-
-@pytest.mark.parametrize("critique", [True, False])
-@pytest.mark.parametrize("rules", [LILLIPUT, FOREIGN], ids=["lilliput", "foreign"])
-def test_every_step_of_a_chain_is_played_in_its_role_and_by_its_principle(rules: Constitution, critique: bool) -> None:
-    provider = Overheard()
-
-    async def main() -> list[tuple[str, ...]]:
-        with Ledger() as ledger:
-            drawn: list[tuple[str, ...]] = []
-            for prompt in sample_prompts(12, 3):
-                settings = ChainSettings(rounds=2, critique=critique)
-                made = await run_chain(prompt.record, overheard(provider, ledger), [rules], settings, seed=4)
-                assert made.ending.outcome == "done"
-                for revision in made.candidates[1:]:
-                    principles = revision.origin.principle_ids or ()
-                    drawn += [principles] * (2 if critique else 1)
-            return drawn
-
-    drawn = asyncio.run(main())
-    step = ["critique", "revise"] if critique else ["revise"]
-    assert provider.roles == ["draft", *step, *step] * 12
-    steps = [one for one, role in zip(provider.asked, provider.roles, strict=True) if role != "draft"]
-    read = [principles_in(text_seen(one)) for one in steps]
-    assert read == (drawn if rules is LILLIPUT else [()] * len(drawn))
 
 
 ASKED = [name for name, made in ((n, load_judge_folder(n)) for n in shipped_judges()) if made.has_principle]
