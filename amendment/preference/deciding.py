@@ -20,8 +20,8 @@ from amendment.data.store import Texts, Workspace, read_columns
 from amendment.preference.aggregate import RaterVote, majority_of, person_votes
 from amendment.preference.degenerate import fit_for_pairs
 from amendment.preference.filters import filter_keys, filter_pairs
-from amendment.preference.pairs import TIED_POOL, Paired, PairSettings, make_pairs
-from amendment.preference.ranking import Ranking, ends_of_rankings
+from amendment.preference.pairs import TIED_POOL, Ends, Paired, PairSettings, make_pairs
+from amendment.preference.ranking import Ranking
 from amendment.preference.settings import JudgingConfig
 from amendment.preference.verified import Proof, Verifier
 from amendment.records import LABELLERS, Candidate, Judgement, Pair, Record, Verdict
@@ -144,12 +144,10 @@ class Judges:
             return before.joined_by(paired_answers(log, PairSettings(ties=rules.ties), run.texts))
         are_judged = bool(judging.judge_labelled) and rules.has_constructed
         decided = decided_comparisons(run.workspace, with_constructed=are_judged)
-        judged: Iterable[Judgement] = (row for row in run.judgements(JUDGED) if row.comparison_id not in decided)
-        if judging.ranking == "adaptive" and judging.pairs == "best_worst":
-            rankings = run.workspace.rows("judging/rankings", Ranking)
-            judged, not_ends = ends_of_rankings(judged, rankings, judging)
-            before = before.joined_by(Paired([], not_ends))
-        return before.joined_by(_unless_vetoed(run, judged, judging))
+        judged = (row for row in run.judgements(JUDGED) if row.comparison_id not in decided)
+        rankings = run.workspace.rows("judging/rankings", Ranking) if judging.ranking == "adaptive" else ()
+        ends = {row.prompt_id: (row.best, row.worst) for row in rankings if row.possible > 1}
+        return before.joined_by(_unless_vetoed(run, judged, judging, ends))
 
 
 class PeoplesLabels:
@@ -220,17 +218,21 @@ def deciding_key(rules: PairRules, deciders: Sequence[Decider] = DECIDERS) -> di
     return {"deciders": [decider.key(rules) for decider in deciders], "filters": filter_keys()}
 
 
-def paired_answers(judgements: Iterable[Judgement], settings: PairSettings, texts: Texts) -> Paired:
+def paired_answers(
+    judgements: Iterable[Judgement], settings: PairSettings, texts: Texts, ends: Mapping[str, Ends] | None = None
+) -> Paired:
     """Return the pairs of judgements, without degenerate ones. Every judgement is a pair or counted in `left_out`,
     once."""
     unfit: Counter[str] = Counter()
-    paired = make_pairs(fit_for_pairs(judgements, *texts, unfit), settings)
+    paired = make_pairs(fit_for_pairs(judgements, *texts, unfit), settings, ends)
     filtered = filter_pairs(paired.pairs, *texts)
     return Paired(filtered.pairs, paired.left_out + unfit + filtered.left_out)
 
 
-def _unless_vetoed(run: RunPairs, judgements: Iterable[Judgement], settings: PairSettings) -> Paired:
-    paired, vetoes = paired_answers(judgements, settings, run.texts), run.rules.vetoes
+def _unless_vetoed(
+    run: RunPairs, judgements: Iterable[Judgement], settings: PairSettings, ends: Mapping[str, Ends] | None = None
+) -> Paired:
+    paired, vetoes = paired_answers(judgements, settings, run.texts, ends), run.rules.vetoes
     if not vetoes:
         return paired
     veto, (prompts, answers) = Proof(run.rules.verifiers, "veto"), run.texts
@@ -254,7 +256,7 @@ def label_pairs(decided: Decided, votes: Mapping[str, Mapping[str, float]], *, t
             continue
         p_a = majority_of(map(RaterVote.of, labels.values()))
         assert p_a is not None
-        p = p_a if pair.chosen_id < pair.rejected_id else 1 - p_a
+        p = _turned_as(pair, p_a)
         by_people: dict[str, Any] = {"decided_by": "person", "raters": tuple(sorted(labels))}
         if side_of(p):
             counts["decided by people"] += 1
@@ -269,6 +271,11 @@ def label_pairs(decided: Decided, votes: Mapping[str, Mapping[str, float]], *, t
         else:
             left_out[reason] += 1
     return decided._replace(pairs=pairs, left_out=left_out, counts=+counts)
+
+
+def _turned_as(pair: Pair, p: float) -> float:
+    """P(chosen is better) from P(a is better), and back."""
+    return p if pair.chosen_id < pair.rejected_id else 1 - p
 
 
 def _turned(pair: Pair) -> Pair:
@@ -297,7 +304,7 @@ def calibrate_pairs(decided: Decided, p_a: Mapping[str, float], *, is_used: bool
         if p is None:
             pairs.append(pair)
             continue
-        p = p if pair.chosen_id < pair.rejected_id else 1 - p
+        p = _turned_as(pair, p)
         update, is_open = {"p_chosen_calibrated": p}, pair.decided_by not in (*LABELLERS, "verifier")
         if is_open and pair.p_chosen != 0.5:
             opposite += side_of(p) < 0
@@ -327,13 +334,18 @@ def decided_comparisons(workspace: Workspace, *, with_constructed: bool) -> dict
     decided = {row.comparison_id: row.p_a for row in rows if row.p_a is not None}
     if with_constructed:
         for pair in (row.pair for row in workspace.rows(CONSTRUCTED, ConstructedPair)):
-            p_a = pair.p_chosen if pair.chosen_id < pair.rejected_id else 1 - pair.p_chosen
-            decided.setdefault(pair.comparison_id, p_a)
+            decided.setdefault(pair.comparison_id, _turned_as(pair, pair.p_chosen))
     return decided
 
 
 def _dumped(verifiers: Iterable[Verifier]) -> list[Any]:
     return [verifier.model_dump(mode="json", exclude_defaults=True) for verifier in verifiers]
+
+
+def reasons_shown(left_out: Mapping[str, int]) -> str:
+    """Return in words why there is no pair: what was left out, in its order."""
+    counts = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+    return f"left out: {counts}" if counts else "nothing was judged"
 
 
 REMEDIES = {
@@ -347,22 +359,21 @@ REMEDIES = {
 
 def why_no_pair(rules: PairRules, left_out: Counter[str], cleaned: Counter[str], on_test_side: int) -> str:
     """Return why a dataset has no pair for training, and what to do; `cleaned` is what cleaning left out."""
-    reasons = left_out.most_common()
-    counts = [f"{count} {reason}" for reason, count in reasons]
-    counts += [f"{on_test_side} on the test side of the split"] if on_test_side else []
+    reasons = Counter(dict(left_out.most_common()))
+    most = next(iter(reasons), None)
     ways = ["use more prompts"]
-    if reasons and reasons[0][0] in cleaned:
-        ways = [f"relax the settings under clean: most pairs are left out for {reasons[0][0]}"]
+    if most in cleaned:
+        ways = [f"relax the settings under clean: most pairs are left out for {most}"]
     if on_test_side:
+        reasons["on the test side of the split"] = on_test_side
         ways.append("lower test_share under dataset")
     ways += dict.fromkeys(REMEDIES[reason] for reason in REMEDIES if left_out[reason])
-    nothing = "nothing was judged"
-    if rules.verified and not counts:
-        nothing = "no prompt has an answer that passes and one that fails; summary.md says why under verify"
+    why = reasons_shown(reasons)
+    if rules.verified and not reasons:
+        why = "no prompt has an answer that passes and one that fails; summary.md says why under verify"
         ways = ["draw more answers of each prompt, or raise max_tokens where they are cut"]
-    if rules.has_constructed and not counts:
-        nothing = "no two answers became a pair; summary.md says why under construct"
+    if rules.has_constructed and not reasons:
+        why = "no two answers became a pair; summary.md says why under construct"
         ways.append("change the principle, its check or the model (the table construct/candidates holds the answers)")
-    why = f"left out: {', '.join(counts)}" if counts else nothing
     head = "Try one of these" if len(ways) > 1 else "Try this"
     return f"dataset: no pair is left for training ({why}). {head}: {'; '.join(ways)}"
