@@ -3,8 +3,7 @@
 `DECIDERS` lists who decides, in this order: verdicts of the user's files, verifiers, judges; then people's labels
 overrule judges, and calibration weighs what is left to them; construction comes last. Degenerate answers leave before
 best and worst are looked for, filters (`filters.FILTERS`) look at every pair that is made, and verifiers veto those of
-judges. A decider is a class with `key` and `decide`, and an entry in `DECIDERS`; its key is part of the keys of all
-stages that look at pairs.
+judges. A decider is a class and an entry in `DECIDERS`; its key is part of the keys of all stages that look at pairs.
 
 Not covered: how votes become a judgement, see `aggregate`; the filters that the run file asks for, which are `clean`,
 `mix` and `secrets` in this order, see the stage `dataset`.
@@ -14,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from amendment.data.store import Texts, Workspace, read_columns
 from amendment.preference.aggregate import RaterVote, majority_of, person_votes
@@ -24,7 +23,7 @@ from amendment.preference.pairs import TIED_POOL, Ends, Paired, PairSettings, ma
 from amendment.preference.ranking import Ranking
 from amendment.preference.settings import JudgingConfig
 from amendment.preference.verified import Proof, Verifier
-from amendment.records import LABELLERS, Candidate, Judgement, Pair, Record, Verdict
+from amendment.records import LABELLERS, Candidate, Judgement, Pair, Part, Record, Verdict
 from amendment.statistics.sides import side_of
 
 Ties = Literal["drop", "keep"]
@@ -33,13 +32,14 @@ CONSTRUCTED, CONSTRUCTED_ANSWERS = "construct/pairs", "construct/candidates"
 VETOED = "the chosen answer fails a verifier"
 
 
-class PairRules(NamedTuple):
+class PairRules(Part):
     """What a run file says about deciders, and the tables of the run that they read."""
 
     judging: JudgingConfig | None = None
     ties: Ties = "drop"
     """Of verdicts in the user's files."""
-    verifiers: tuple[Verifier, ...] = ()
+    vetoes: tuple[Verifier, ...] = ()
+    """The verifiers that veto pairs."""
     verified: str | None = None
     """The table of what code decided, in a run without judges."""
     is_checked: bool = False
@@ -51,11 +51,6 @@ class PairRules(NamedTuple):
     is_calibrated: bool = False
     """Training sees calibrated probabilities."""
     has_constructed: bool = False
-
-    @property
-    def vetoes(self) -> list[Verifier]:
-        """The verifiers that veto pairs."""
-        return [verifier for verifier in self.verifiers if verifier.effect == "veto"]
 
 
 class RunPairs(NamedTuple):
@@ -79,8 +74,8 @@ class Decided(NamedTuple):
     """The pairs so far, what was left out, by reason, and what else was counted."""
 
     pairs: list[Pair]
-    left_out: Counter[str]
-    counts: Counter[str]
+    left_out: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     answers: Mapping[str, Mapping[str, Candidate]] = {}
     """Answers by id that are those of one pair alone, by its comparison: one text may have two writers."""
 
@@ -96,8 +91,10 @@ class Decided(NamedTuple):
 class Decider(Protocol):
     """Decides comparisons, or changes what was decided before."""
 
-    def key(self, rules: PairRules) -> list[Any]:
-        """Return a name with a version, and the settings by which it decides."""
+    key: ClassVar[str]
+    """A name and a version, which changes whenever it decides otherwise."""
+    by: ClassVar[Any]
+    """The rules by which it decides."""
 
     def decide(self, run: RunPairs, before: Decided) -> Decided:
         """Return the pairs of those before it with its own."""
@@ -106,8 +103,8 @@ class Decider(Protocol):
 class OwnVerdicts:
     """Verdicts of the user's files decide, except those of a judge that people check."""
 
-    def key(self, rules: PairRules) -> list[Any]:
-        return ["own verdicts 1", rules.ties, rules.is_checked]
+    key = "own verdicts 1"
+    by: ClassVar[Any] = {"ties", "is_checked"}
 
     def decide(self, run: RunPairs, before: Decided) -> Decided:
         checked = run.rules.is_checked
@@ -118,8 +115,8 @@ class OwnVerdicts:
 class Verifiers:
     """In a run without judges the one answer that passes all verifiers is better than one that fails."""
 
-    def key(self, rules: PairRules) -> list[Any]:
-        return ["verifiers 1", rules.verified, _dumped(rules.vetoes)]
+    key = "verifiers 1"
+    by: ClassVar[Any] = {"verified", "vetoes"}
 
     def decide(self, run: RunPairs, before: Decided) -> Decided:
         if run.rules.verified is None:
@@ -130,10 +127,8 @@ class Verifiers:
 class Judges:
     """Judges decide what no verdict of the user's has decided, in the run or in a log that people check."""
 
-    def key(self, rules: PairRules) -> list[Any]:
-        judging = rules.judging
-        settings = [judging.pairs, judging.min_margin, judging.ties] if judging else [rules.ties]
-        return ["judges 1", *settings, _dumped(rules.vetoes)]
+    key = "judges 1"
+    by: ClassVar[Any] = {"judging": {"pairs", "min_margin", "ties"}, "ties": True, "vetoes": True}
 
     def decide(self, run: RunPairs, before: Decided) -> Decided:
         rules, judging = run.rules, run.rules.judging
@@ -153,8 +148,8 @@ class Judges:
 class PeoplesLabels:
     """People decide the judged comparisons that they labelled, by majority."""
 
-    def key(self, rules: PairRules) -> list[Any]:
-        return ["labels 1", rules.labels]
+    key = "labels 1"
+    by: ClassVar[Any] = {"judging": {"ties"}, "ties": True, "labels": True}
 
     def decide(self, run: RunPairs, before: Decided) -> Decided:
         if run.rules.labels is None:
@@ -166,8 +161,8 @@ class PeoplesLabels:
 class Calibration:
     """P of judged pairs is calibrated on people's labels."""
 
-    def key(self, rules: PairRules) -> list[Any]:
-        return ["calibration 1", rules.probabilities, rules.is_calibrated]
+    key = "calibration 1"
+    by: ClassVar[Any] = {"probabilities", "is_calibrated"}
 
     def decide(self, run: RunPairs, before: Decided) -> Decided:
         if run.rules.probabilities is None:
@@ -180,8 +175,8 @@ class Calibration:
 class Construction:
     """Of two answers that nobody else compared, the one that was constructed to be better is chosen."""
 
-    def key(self, rules: PairRules) -> list[Any]:
-        return ["construction 1", rules.has_constructed]
+    key = "construction 1"
+    by: ClassVar[Any] = {"has_constructed"}
 
     def decide(self, run: RunPairs, before: Decided) -> Decided:
         if not run.rules.has_constructed:
@@ -207,7 +202,7 @@ DECIDERS: tuple[Decider, ...] = (OwnVerdicts(), *OVERRULED, Construction())
 
 def decide_pairs(run: RunPairs, deciders: Sequence[Decider] = DECIDERS) -> Decided:
     """Return the pairs that deciders make of all judgements of a run, one after another."""
-    decided = Decided([], Counter(), Counter())
+    decided = Decided([])
     for decider in deciders:
         decided = decider.decide(run, decided)
     return decided
@@ -215,7 +210,8 @@ def decide_pairs(run: RunPairs, deciders: Sequence[Decider] = DECIDERS) -> Decid
 
 def deciding_key(rules: PairRules, deciders: Sequence[Decider] = DECIDERS) -> dict[str, Any]:
     """Return what the keys of stages that look at pairs have of deciders and filters."""
-    return {"deciders": [decider.key(rules) for decider in deciders], "filters": filter_keys()}
+    keys = {decider.key: rules.model_dump(mode="json", include=decider.by) for decider in deciders}
+    return {"deciders": keys, "filters": filter_keys()}
 
 
 def paired_answers(
@@ -235,7 +231,7 @@ def _unless_vetoed(
     paired, vetoes = paired_answers(judgements, settings, run.texts, ends), run.rules.vetoes
     if not vetoes:
         return paired
-    veto, (prompts, answers) = Proof(run.rules.verifiers, "veto"), run.texts
+    veto, (prompts, answers) = Proof(vetoes), run.texts
     kept = [pair for pair in paired.pairs if veto.of(prompts[pair.prompt_id], answers[pair.chosen_id]) is not False]
     return Paired(kept, paired.left_out + Counter({VETOED: len(paired.pairs) - len(kept)}))
 
@@ -336,10 +332,6 @@ def decided_comparisons(workspace: Workspace, *, with_constructed: bool) -> dict
         for pair in (row.pair for row in workspace.rows(CONSTRUCTED, ConstructedPair)):
             decided.setdefault(pair.comparison_id, _turned_as(pair, pair.p_chosen))
     return decided
-
-
-def _dumped(verifiers: Iterable[Verifier]) -> list[Any]:
-    return [verifier.model_dump(mode="json", exclude_defaults=True) for verifier in verifiers]
 
 
 def reasons_shown(left_out: Mapping[str, int]) -> str:
