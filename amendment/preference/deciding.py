@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from amendment.data.store import Texts, Workspace, read_columns
@@ -70,18 +71,19 @@ class RunPairs(NamedTuple):
         return self.judgements(JUDGED if self.rules.judging else IMPORTED)
 
 
-class Decided(NamedTuple):
+@dataclass(frozen=True)
+class Decided:
     """The pairs so far, what was left out, by reason, and what else was counted."""
 
     pairs: list[Pair]
-    left_out: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
-    answers: Mapping[str, Mapping[str, Candidate]] = {}
+    left_out: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    answers: Mapping[str, Mapping[str, Candidate]] = field(default_factory=dict)
     """Answers by id that are those of one pair alone, by its comparison: one text may have two writers."""
 
     def joined_by(self, paired: Paired) -> Decided:
         """Return the same with the pairs of one more decider."""
-        return self._replace(pairs=self.pairs + paired.pairs, left_out=self.left_out + paired.left_out)
+        return replace(self, pairs=self.pairs + paired.pairs, left_out=self.left_out + paired.left_out)
 
     def answers_of(self, pair: Pair, texts: Texts) -> Mapping[str, Candidate]:
         """Return answers by id, those of the pair among them."""
@@ -190,7 +192,7 @@ class Construction:
         answers = {row.pair.comparison_id: row.answers(candidates) for row in new}
         counts = Counter({**before.counts, "constructed": len(filtered.pairs)})
         decided = before.joined_by(Paired(filtered.pairs, filtered.left_out + elsewhere))
-        return decided._replace(counts=counts, answers=answers)
+        return replace(decided, counts=counts, answers=answers)
 
 
 CHECKED: tuple[Decider, ...] = (Verifiers(), Judges())
@@ -266,7 +268,7 @@ def label_pairs(decided: Decided, votes: Mapping[str, Mapping[str, float]], *, t
             pairs.append(pair.model_copy(update={**by_people, "p_chosen": 0.5, "decisive": None}))
         else:
             left_out[reason] += 1
-    return decided._replace(pairs=pairs, left_out=left_out, counts=+counts)
+    return replace(decided, pairs=pairs, left_out=left_out, counts=+counts)
 
 
 def _turned_as(pair: Pair, p: float) -> float:
@@ -308,7 +310,7 @@ def calibrate_pairs(decided: Decided, p_a: Mapping[str, float], *, is_used: bool
                 update["p_chosen"] = p
         pairs.append(pair.model_copy(update=update))
     counts = decided.counts + Counter({"calibration says the opposite": opposite})
-    return decided._replace(pairs=pairs, counts=counts)
+    return replace(decided, pairs=pairs, counts=counts)
 
 
 class ConstructedPair(Record):
