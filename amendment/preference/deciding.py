@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from amendment.data.store import Texts, Workspace, read_columns
 from amendment.preference.aggregate import RaterVote, majority_of, person_votes
@@ -90,7 +90,7 @@ class Decided:
         return self.answers.get(pair.comparison_id, texts.candidates) if self.answers else texts.candidates
 
 
-class Decider(Protocol):
+class Decider:
     """Decides comparisons, or changes what was decided before."""
 
     key: ClassVar[str]
@@ -100,9 +100,10 @@ class Decider(Protocol):
 
     def decide(self, run: RunPairs, before: Decided) -> Decided:
         """Return the pairs of those before it with its own."""
+        raise NotImplementedError  # each has its own
 
 
-class OwnVerdicts:
+class OwnVerdicts(Decider):
     """Verdicts of the user's files decide, except those of a judge that people check."""
 
     key = "own verdicts 1"
@@ -114,7 +115,7 @@ class OwnVerdicts:
         return before.joined_by(paired_answers(rows, PairSettings(ties=run.rules.ties), run.texts))
 
 
-class Verifiers:
+class Verifiers(Decider):
     """In a run without judges the one answer that passes all verifiers is better than one that fails."""
 
     key = "verifiers 1"
@@ -126,7 +127,7 @@ class Verifiers:
         return before.joined_by(_unless_vetoed(run, run.judgements(run.rules.verified), PairSettings()))
 
 
-class Judges:
+class Judges(Decider):
     """Judges decide what no verdict of the user's has decided, in the run or in a log that people check."""
 
     key = "judges 1"
@@ -147,7 +148,7 @@ class Judges:
         return before.joined_by(_unless_vetoed(run, judged, judging, ends))
 
 
-class PeoplesLabels:
+class PeoplesLabels(Decider):
     """People decide the judged comparisons that they labelled, by majority."""
 
     key = "labels 1"
@@ -160,7 +161,7 @@ class PeoplesLabels:
         return label_pairs(before, votes, ties=judging.ties if judging else run.rules.ties)
 
 
-class Calibration:
+class Calibration(Decider):
     """P of judged pairs is calibrated on people's labels."""
 
     key = "calibration 1"
@@ -174,7 +175,7 @@ class Calibration:
         return calibrate_pairs(before, p_a, is_used=run.rules.is_calibrated)
 
 
-class Construction:
+class Construction(Decider):
     """Of two answers that nobody else compared, the one that was constructed to be better is chosen."""
 
     key = "construction 1"
