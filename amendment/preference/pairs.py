@@ -64,7 +64,7 @@ def make_pairs(
     for judgement in judgements:
         by_prompt[judgement.prompt_id].append(judgement)
     pairs: list[Pair] = []
-    left_out: Counter[str] = Counter()
+    left_out = Counter({NOT_ENDS: 0, LOST: 0})  # shown first, whatever comes first
     for prompt_id in [*by_prompt]:
         judged = by_prompt.pop(prompt_id)  # pairs take their place in memory
         for judgement in _selected(judged, settings, (ends or {}).get(prompt_id), left_out):
