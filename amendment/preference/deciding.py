@@ -190,10 +190,10 @@ class Construction(Decider):
         by_id = {candidate.id: candidate for candidate in candidates}
         filtered = filter_pairs([row.pair for row in new], run.texts.prompts, by_id)
         elsewhere = Counter({"constructed, but already decided elsewhere": len(rows) - len(new)})
-        answers = {row.pair.comparison_id: row.answers(candidates) for row in new}
-        counts = Counter({**before.counts, "constructed": len(filtered.pairs)})
+        kept = {pair.comparison_id for pair in filtered.pairs}
+        answers = {name: row.answers(candidates) for row in new if (name := row.pair.comparison_id) in kept}
         decided = before.joined_by(Paired(filtered.pairs, filtered.left_out + elsewhere))
-        return replace(decided, counts=counts, answers=answers)
+        return replace(decided, answers=answers)
 
 
 CHECKED: tuple[Decider, ...] = (Verifiers(), Judges())

@@ -165,9 +165,11 @@ def count_cut(pairs: Iterable[tuple[Pair, Mapping[str, Candidate]]]) -> dict[str
     """Return how many chosen and how many rejected answers were cut at their limit, of pairs with answers by id."""
     cut: Counter[str] = Counter()
     for pair, answers in pairs:
-        cut["chosen"] += answers[pair.chosen_id].is_truncated
-        cut["rejected"] += answers[pair.rejected_id].is_truncated
-    return dict(+cut)
+        if answers[pair.chosen_id].is_truncated:
+            cut["chosen"] += 1
+        if answers[pair.rejected_id].is_truncated:
+            cut["rejected"] += 1
+    return dict(cut)
 
 
 def preference_row(
