@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from amendment.calibration.samples import SampledItem, SpotCheckSettings
 from amendment.errors import AmendmentError
 from amendment.hashing import HASH_PREFIX, content_id
-from amendment.preference.deciding import CHECKED, Construction, RunPairs, decide_pairs
+from amendment.preference.deciding import CHECKED, Construction, RunPairs, decide_pairs, reasons_shown
 from amendment.records import Comparison, text_of
 from amendment.statistics.intervals import Floats
 
@@ -243,13 +243,12 @@ def exported_comparisons(run: RunPairs) -> list[DatasetComparison]:
             (longer + 1) / (shorter + 1),
         )
     if not exported:
-        counts = ", ".join(f"{count} {reason}" for reason, count in decided.left_out.items())
-        why = f"left out: {counts}" if counts else "nothing was judged"
         where = "see the summary of judging"
         if judging is None:
             where = "people check model verdicts that have texts and that no person decided"
         raise AmendmentError(
-            f"no judged comparison becomes a pair, so there is nothing that people could look at ({why}); {where}"
+            f"no judged comparison becomes a pair, so there is nothing that people could look at "
+            f"({reasons_shown(decided.left_out)}); {where}"
         )
     return list(exported.values())
 

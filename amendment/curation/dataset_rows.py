@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import overload
+from typing import Any
 
 from amendment.records import Pair, Preference, text_of
 
@@ -18,37 +18,31 @@ class Rows(Sequence[Preference]):
     def __init__(self, pairs: Pairs, row: Callable[[Pair | Preference], Preference]) -> None:
         self._pairs, self._row = pairs, row
 
-    @overload
-    def __getitem__(self, place: int) -> Preference: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> Rows: ...
-
-    def __getitem__(self, place: int | slice) -> Preference | Rows:
-        return Rows(self._pairs[place], self._row) if isinstance(place, slice) else self._row(self._pairs[place])
+    def __getitem__(self, place: Any) -> Any:
+        return self._row(self._pairs[place])
 
     def __len__(self) -> int:
         return len(self._pairs)
 
 
 def written_by_models(rows: Iterable[Preference]) -> dict[str, dict[str, float]]:
-    """By the source of the prompt: different answers, those on whose record a model is, and their share of all
-    characters of these answers. Who wrote the others is not on record: it may have been a model too."""
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    seen: dict[str, set[str]] = defaultdict(set)
+    """Return, by the source of the prompt, the different answers, those on whose record a model is, and their share of
+    all characters of these answers. Who wrote the others is not on record: it may have been a model too."""
+    lengths: dict[str, dict[str, int]] = defaultdict(dict)
+    by_models: dict[str, dict[str, int]] = defaultdict(dict)
     for row in rows:
         source = row.source or NO_SOURCE
-        for name in ("chosen", "rejected"):
-            answer, is_by_model = getattr(row, f"{name}_id"), getattr(row, f"{name}_model") is not None
-            if answer not in seen[source]:
-                seen[source].add(answer)
-                length = len(text_of(getattr(row, name)))
-                counts[source].update(answers=1, text=length)
-                counts[source].update({"by models": is_by_model, "text by models": is_by_model * length})
+        answers = ((row.chosen_id, row.chosen_model, row.chosen), (row.rejected_id, row.rejected_model, row.rejected))
+        for name, model, messages in answers:
+            if name not in lengths[source]:
+                lengths[source][name] = len(text_of(messages))
+                if model is not None:
+                    by_models[source][name] = lengths[source][name]
     return {
         source: {
-            **{name: of[name] for name in ("answers", "by models")},
-            "share of text": round(of["text by models"] / of["text"], 4) if of["text"] else 0.0,
+            "answers": len(of_source),
+            "by models": len(by_models[source]),
+            "share of text": round(sum(by_models[source].values()) / max(sum(of_source.values()), 1), 4),
         }
-        for source, of in counts.items()
+        for source, of_source in lengths.items()
     }

@@ -3,8 +3,7 @@
 `DECIDERS` lists who decides, in this order: verdicts of the user's files, verifiers, judges; then people's labels
 overrule judges, and calibration weighs what is left to them; construction comes last. Degenerate answers leave before
 best and worst are looked for, filters (`filters.FILTERS`) look at every pair that is made, and verifiers veto those of
-judges. A decider is a class with `key` and `decide`, and an entry in `DECIDERS`; its key is part of the keys of all
-stages that look at pairs.
+judges. A decider is a class and an entry in `DECIDERS`; its key is part of the keys of all stages that look at pairs.
 
 Not covered: how votes become a judgement, see `aggregate`; the filters that the run file asks for, which are `clean`,
 `mix` and `secrets` in this order, see the stage `dataset`.
@@ -14,17 +13,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from amendment.data.store import Texts, Workspace, read_columns
 from amendment.preference.aggregate import RaterVote, majority_of, person_votes
 from amendment.preference.degenerate import fit_for_pairs
 from amendment.preference.filters import filter_keys, filter_pairs
-from amendment.preference.pairs import TIED_POOL, Paired, PairSettings, make_pairs
-from amendment.preference.ranking import Ranking, ends_of_rankings
+from amendment.preference.pairs import TIED_POOL, Ends, Paired, PairSettings, make_pairs
+from amendment.preference.ranking import Ranking
 from amendment.preference.settings import JudgingConfig
 from amendment.preference.verified import Proof, Verifier
-from amendment.records import LABELLERS, Candidate, Judgement, Pair, Record, Verdict
+from amendment.records import LABELLERS, Candidate, Judgement, Pair, Part, Record, Verdict
 from amendment.statistics.sides import side_of
 
 Ties = Literal["drop", "keep"]
@@ -33,13 +33,14 @@ CONSTRUCTED, CONSTRUCTED_ANSWERS = "construct/pairs", "construct/candidates"
 VETOED = "the chosen answer fails a verifier"
 
 
-class PairRules(NamedTuple):
+class PairRules(Part):
     """What a run file says about deciders, and the tables of the run that they read."""
 
     judging: JudgingConfig | None = None
     ties: Ties = "drop"
     """Of verdicts in the user's files."""
-    verifiers: tuple[Verifier, ...] = ()
+    vetoes: tuple[Verifier, ...] = ()
+    """The verifiers that veto pairs."""
     verified: str | None = None
     """The table of what code decided, in a run without judges."""
     is_checked: bool = False
@@ -51,11 +52,6 @@ class PairRules(NamedTuple):
     is_calibrated: bool = False
     """Training sees calibrated probabilities."""
     has_constructed: bool = False
-
-    @property
-    def vetoes(self) -> list[Verifier]:
-        """The verifiers that veto pairs."""
-        return [verifier for verifier in self.verifiers if verifier.effect == "veto"]
 
 
 class RunPairs(NamedTuple):
@@ -75,39 +71,43 @@ class RunPairs(NamedTuple):
         return self.judgements(JUDGED if self.rules.judging else IMPORTED)
 
 
-class Decided(NamedTuple):
+@dataclass(frozen=True)
+class Decided:
     """The pairs so far, what was left out, by reason, and what else was counted."""
 
     pairs: list[Pair]
-    left_out: Counter[str]
-    counts: Counter[str]
-    answers: Mapping[str, Mapping[str, Candidate]] = {}
+    left_out: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    answers: Mapping[str, Mapping[str, Candidate]] = field(default_factory=dict)
     """Answers by id that are those of one pair alone, by its comparison: one text may have two writers."""
 
     def joined_by(self, paired: Paired) -> Decided:
         """Return the same with the pairs of one more decider."""
-        return self._replace(pairs=self.pairs + paired.pairs, left_out=self.left_out + paired.left_out)
+        return replace(self, pairs=self.pairs + paired.pairs, left_out=self.left_out + paired.left_out)
 
     def answers_of(self, pair: Pair, texts: Texts) -> Mapping[str, Candidate]:
         """Return answers by id, those of the pair among them."""
         return self.answers.get(pair.comparison_id, texts.candidates) if self.answers else texts.candidates
 
 
-class Decider(Protocol):
+class Decider:
     """Decides comparisons, or changes what was decided before."""
 
-    def key(self, rules: PairRules) -> list[Any]:
-        """Return a name with a version, and the settings by which it decides."""
+    key: ClassVar[str]
+    """A name and a version, which changes whenever it decides otherwise."""
+    by: ClassVar[Any]
+    """The rules by which it decides."""
 
     def decide(self, run: RunPairs, before: Decided) -> Decided:
         """Return the pairs of those before it with its own."""
+        raise NotImplementedError  # each has its own
 
 
-class OwnVerdicts:
+class OwnVerdicts(Decider):
     """Verdicts of the user's files decide, except those of a judge that people check."""
 
-    def key(self, rules: PairRules) -> list[Any]:
-        return ["own verdicts 1", rules.ties, rules.is_checked]
+    key = "own verdicts 1"
+    by: ClassVar[Any] = {"ties", "is_checked"}
 
     def decide(self, run: RunPairs, before: Decided) -> Decided:
         checked = run.rules.is_checked
@@ -115,11 +115,11 @@ class OwnVerdicts:
         return before.joined_by(paired_answers(rows, PairSettings(ties=run.rules.ties), run.texts))
 
 
-class Verifiers:
+class Verifiers(Decider):
     """In a run without judges the one answer that passes all verifiers is better than one that fails."""
 
-    def key(self, rules: PairRules) -> list[Any]:
-        return ["verifiers 1", rules.verified, _dumped(rules.vetoes)]
+    key = "verifiers 1"
+    by: ClassVar[Any] = {"verified", "vetoes"}
 
     def decide(self, run: RunPairs, before: Decided) -> Decided:
         if run.rules.verified is None:
@@ -127,13 +127,11 @@ class Verifiers:
         return before.joined_by(_unless_vetoed(run, run.judgements(run.rules.verified), PairSettings()))
 
 
-class Judges:
+class Judges(Decider):
     """Judges decide what no verdict of the user's has decided, in the run or in a log that people check."""
 
-    def key(self, rules: PairRules) -> list[Any]:
-        judging = rules.judging
-        settings = [judging.pairs, judging.min_margin, judging.ties] if judging else [rules.ties]
-        return ["judges 1", *settings, _dumped(rules.vetoes)]
+    key = "judges 1"
+    by: ClassVar[Any] = {"judging": {"pairs", "min_margin", "ties"}, "ties": True, "vetoes": True}
 
     def decide(self, run: RunPairs, before: Decided) -> Decided:
         rules, judging = run.rules, run.rules.judging
@@ -144,19 +142,17 @@ class Judges:
             return before.joined_by(paired_answers(log, PairSettings(ties=rules.ties), run.texts))
         are_judged = bool(judging.judge_labelled) and rules.has_constructed
         decided = decided_comparisons(run.workspace, with_constructed=are_judged)
-        judged: Iterable[Judgement] = (row for row in run.judgements(JUDGED) if row.comparison_id not in decided)
-        if judging.ranking == "adaptive" and judging.pairs == "best_worst":
-            rankings = run.workspace.rows("judging/rankings", Ranking)
-            judged, not_ends = ends_of_rankings(judged, rankings, judging)
-            before = before.joined_by(Paired([], not_ends))
-        return before.joined_by(_unless_vetoed(run, judged, judging))
+        judged = (row for row in run.judgements(JUDGED) if row.comparison_id not in decided)
+        rankings = run.workspace.rows("judging/rankings", Ranking) if judging.ranking == "adaptive" else ()
+        ends = {row.prompt_id: (row.best, row.worst) for row in rankings if row.possible > 1}
+        return before.joined_by(_unless_vetoed(run, judged, judging, ends))
 
 
-class PeoplesLabels:
+class PeoplesLabels(Decider):
     """People decide the judged comparisons that they labelled, by majority."""
 
-    def key(self, rules: PairRules) -> list[Any]:
-        return ["labels 1", rules.labels]
+    key = "labels 1"
+    by: ClassVar[Any] = {"judging": {"ties"}, "ties": True, "labels": True}
 
     def decide(self, run: RunPairs, before: Decided) -> Decided:
         if run.rules.labels is None:
@@ -165,11 +161,11 @@ class PeoplesLabels:
         return label_pairs(before, votes, ties=judging.ties if judging else run.rules.ties)
 
 
-class Calibration:
+class Calibration(Decider):
     """P of judged pairs is calibrated on people's labels."""
 
-    def key(self, rules: PairRules) -> list[Any]:
-        return ["calibration 1", rules.probabilities, rules.is_calibrated]
+    key = "calibration 1"
+    by: ClassVar[Any] = {"probabilities", "is_calibrated"}
 
     def decide(self, run: RunPairs, before: Decided) -> Decided:
         if run.rules.probabilities is None:
@@ -179,11 +175,11 @@ class Calibration:
         return calibrate_pairs(before, p_a, is_used=run.rules.is_calibrated)
 
 
-class Construction:
+class Construction(Decider):
     """Of two answers that nobody else compared, the one that was constructed to be better is chosen."""
 
-    def key(self, rules: PairRules) -> list[Any]:
-        return ["construction 1", rules.has_constructed]
+    key = "construction 1"
+    by: ClassVar[Any] = {"has_constructed"}
 
     def decide(self, run: RunPairs, before: Decided) -> Decided:
         if not run.rules.has_constructed:
@@ -194,10 +190,10 @@ class Construction:
         by_id = {candidate.id: candidate for candidate in candidates}
         filtered = filter_pairs([row.pair for row in new], run.texts.prompts, by_id)
         elsewhere = Counter({"constructed, but already decided elsewhere": len(rows) - len(new)})
-        answers = {row.pair.comparison_id: row.answers(candidates) for row in new}
-        counts = Counter({**before.counts, "constructed": len(filtered.pairs)})
+        kept = {pair.comparison_id for pair in filtered.pairs}
+        answers = {name: row.answers(candidates) for row in new if (name := row.pair.comparison_id) in kept}
         decided = before.joined_by(Paired(filtered.pairs, filtered.left_out + elsewhere))
-        return decided._replace(counts=counts, answers=answers)
+        return replace(decided, answers=answers)
 
 
 CHECKED: tuple[Decider, ...] = (Verifiers(), Judges())
@@ -209,7 +205,7 @@ DECIDERS: tuple[Decider, ...] = (OwnVerdicts(), *OVERRULED, Construction())
 
 def decide_pairs(run: RunPairs, deciders: Sequence[Decider] = DECIDERS) -> Decided:
     """Return the pairs that deciders make of all judgements of a run, one after another."""
-    decided = Decided([], Counter(), Counter())
+    decided = Decided([])
     for decider in deciders:
         decided = decider.decide(run, decided)
     return decided
@@ -217,23 +213,28 @@ def decide_pairs(run: RunPairs, deciders: Sequence[Decider] = DECIDERS) -> Decid
 
 def deciding_key(rules: PairRules, deciders: Sequence[Decider] = DECIDERS) -> dict[str, Any]:
     """Return what the keys of stages that look at pairs have of deciders and filters."""
-    return {"deciders": [decider.key(rules) for decider in deciders], "filters": filter_keys()}
+    keys = {decider.key: rules.model_dump(mode="json", include=decider.by) for decider in deciders}
+    return {"deciders": keys, "filters": filter_keys()}
 
 
-def paired_answers(judgements: Iterable[Judgement], settings: PairSettings, texts: Texts) -> Paired:
+def paired_answers(
+    judgements: Iterable[Judgement], settings: PairSettings, texts: Texts, ends: Mapping[str, Ends] | None = None
+) -> Paired:
     """Return the pairs of judgements, without degenerate ones. Every judgement is a pair or counted in `left_out`,
     once."""
     unfit: Counter[str] = Counter()
-    paired = make_pairs(fit_for_pairs(judgements, *texts, unfit), settings)
+    paired = make_pairs(fit_for_pairs(judgements, *texts, unfit), settings, ends)
     filtered = filter_pairs(paired.pairs, *texts)
     return Paired(filtered.pairs, paired.left_out + unfit + filtered.left_out)
 
 
-def _unless_vetoed(run: RunPairs, judgements: Iterable[Judgement], settings: PairSettings) -> Paired:
-    paired, vetoes = paired_answers(judgements, settings, run.texts), run.rules.vetoes
+def _unless_vetoed(
+    run: RunPairs, judgements: Iterable[Judgement], settings: PairSettings, ends: Mapping[str, Ends] | None = None
+) -> Paired:
+    paired, vetoes = paired_answers(judgements, settings, run.texts, ends), run.rules.vetoes
     if not vetoes:
         return paired
-    veto, (prompts, answers) = Proof(run.rules.verifiers, "veto"), run.texts
+    veto, (prompts, answers) = Proof(vetoes), run.texts
     kept = [pair for pair in paired.pairs if veto.of(prompts[pair.prompt_id], answers[pair.chosen_id]) is not False]
     return Paired(kept, paired.left_out + Counter({VETOED: len(paired.pairs) - len(kept)}))
 
@@ -254,7 +255,7 @@ def label_pairs(decided: Decided, votes: Mapping[str, Mapping[str, float]], *, t
             continue
         p_a = majority_of(map(RaterVote.of, labels.values()))
         assert p_a is not None
-        p = p_a if pair.chosen_id < pair.rejected_id else 1 - p_a
+        p = _turned_as(pair, p_a)
         by_people: dict[str, Any] = {"decided_by": "person", "raters": tuple(sorted(labels))}
         if side_of(p):
             counts["decided by people"] += 1
@@ -268,7 +269,12 @@ def label_pairs(decided: Decided, votes: Mapping[str, Mapping[str, float]], *, t
             pairs.append(pair.model_copy(update={**by_people, "p_chosen": 0.5, "decisive": None}))
         else:
             left_out[reason] += 1
-    return decided._replace(pairs=pairs, left_out=left_out, counts=+counts)
+    return replace(decided, pairs=pairs, left_out=left_out, counts=+counts)
+
+
+def _turned_as(pair: Pair, p: float) -> float:
+    """P(chosen is better) from P(a is better), and back."""
+    return p if pair.chosen_id < pair.rejected_id else 1 - p
 
 
 def _turned(pair: Pair) -> Pair:
@@ -297,7 +303,7 @@ def calibrate_pairs(decided: Decided, p_a: Mapping[str, float], *, is_used: bool
         if p is None:
             pairs.append(pair)
             continue
-        p = p if pair.chosen_id < pair.rejected_id else 1 - p
+        p = _turned_as(pair, p)
         update, is_open = {"p_chosen_calibrated": p}, pair.decided_by not in (*LABELLERS, "verifier")
         if is_open and pair.p_chosen != 0.5:
             opposite += side_of(p) < 0
@@ -305,7 +311,7 @@ def calibrate_pairs(decided: Decided, p_a: Mapping[str, float], *, is_used: bool
                 update["p_chosen"] = p
         pairs.append(pair.model_copy(update=update))
     counts = decided.counts + Counter({"calibration says the opposite": opposite})
-    return decided._replace(pairs=pairs, counts=counts)
+    return replace(decided, pairs=pairs, counts=counts)
 
 
 class ConstructedPair(Record):
@@ -327,13 +333,14 @@ def decided_comparisons(workspace: Workspace, *, with_constructed: bool) -> dict
     decided = {row.comparison_id: row.p_a for row in rows if row.p_a is not None}
     if with_constructed:
         for pair in (row.pair for row in workspace.rows(CONSTRUCTED, ConstructedPair)):
-            p_a = pair.p_chosen if pair.chosen_id < pair.rejected_id else 1 - pair.p_chosen
-            decided.setdefault(pair.comparison_id, p_a)
+            decided.setdefault(pair.comparison_id, _turned_as(pair, pair.p_chosen))
     return decided
 
 
-def _dumped(verifiers: Iterable[Verifier]) -> list[Any]:
-    return [verifier.model_dump(mode="json", exclude_defaults=True) for verifier in verifiers]
+def reasons_shown(left_out: Mapping[str, int]) -> str:
+    """Return in words why there is no pair: what was left out, in its order."""
+    counts = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+    return f"left out: {counts}" if counts else "nothing was judged"
 
 
 REMEDIES = {
@@ -347,22 +354,21 @@ REMEDIES = {
 
 def why_no_pair(rules: PairRules, left_out: Counter[str], cleaned: Counter[str], on_test_side: int) -> str:
     """Return why a dataset has no pair for training, and what to do; `cleaned` is what cleaning left out."""
-    reasons = left_out.most_common()
-    counts = [f"{count} {reason}" for reason, count in reasons]
-    counts += [f"{on_test_side} on the test side of the split"] if on_test_side else []
+    reasons = Counter(dict(left_out.most_common()))
+    most = next(iter(reasons), None)
     ways = ["use more prompts"]
-    if reasons and reasons[0][0] in cleaned:
-        ways = [f"relax the settings under clean: most pairs are left out for {reasons[0][0]}"]
+    if most in cleaned:
+        ways = [f"relax the settings under clean: most pairs are left out for {most}"]
     if on_test_side:
+        reasons["on the test side of the split"] = on_test_side
         ways.append("lower test_share under dataset")
     ways += dict.fromkeys(REMEDIES[reason] for reason in REMEDIES if left_out[reason])
-    nothing = "nothing was judged"
-    if rules.verified and not counts:
-        nothing = "no prompt has an answer that passes and one that fails; summary.md says why under verify"
+    why = reasons_shown(reasons)
+    if rules.verified and not reasons:
+        why = "no prompt has an answer that passes and one that fails; summary.md says why under verify"
         ways = ["draw more answers of each prompt, or raise max_tokens where they are cut"]
-    if rules.has_constructed and not counts:
-        nothing = "no two answers became a pair; summary.md says why under construct"
+    if rules.has_constructed and not reasons:
+        why = "no two answers became a pair; summary.md says why under construct"
         ways.append("change the principle, its check or the model (the table construct/candidates holds the answers)")
-    why = f"left out: {', '.join(counts)}" if counts else nothing
     head = "Try one of these" if len(ways) > 1 else "Try this"
     return f"dataset: no pair is left for training ({why}). {head}: {'; '.join(ways)}"

@@ -42,6 +42,10 @@ class PairSettings(Part):
     all tied, no pair is made either way."""
 
 
+Ends = tuple[str | None, str | None]
+"""The ids of the best and the worst answer to a prompt, where they are known."""
+
+
 class Paired(NamedTuple):
     """The pairs and what did not become one, by reason."""
 
@@ -49,15 +53,21 @@ class Paired(NamedTuple):
     left_out: Counter[str]
 
 
-def make_pairs(judgements: Iterable[Judgement], settings: PairSettings) -> Paired:
-    """Pairs of the judgements, prompt by prompt in order of first appearance."""
+def make_pairs(
+    judgements: Iterable[Judgement], settings: PairSettings, ends: Mapping[str, Ends] | None = None
+) -> Paired:
+    """Return the pairs of judgements, prompt by prompt in order of first appearance.
+
+    `ends` are best and worst where a ranking says who they are: means over the comparisons that it chose would mislead.
+    """
     by_prompt: dict[str, list[Judgement]] = defaultdict(list)
     for judgement in judgements:
         by_prompt[judgement.prompt_id].append(judgement)
     pairs: list[Pair] = []
-    left_out: Counter[str] = Counter()
+    left_out = Counter({NOT_ENDS: 0, LOST: 0})  # shown first, whatever comes first
     for prompt_id in [*by_prompt]:
-        for judgement in _selected(by_prompt.pop(prompt_id), settings, left_out):  # pairs take their place in memory
+        judged = by_prompt.pop(prompt_id)  # pairs take their place in memory
+        for judgement in _selected(judged, settings, (ends or {}).get(prompt_id), left_out):
             pair = _orient(judgement, settings)
             if pair is None:
                 left_out["tie"] += 1
@@ -66,47 +76,34 @@ def make_pairs(judgements: Iterable[Judgement], settings: PairSettings) -> Paire
     return Paired(pairs, left_out)
 
 
-def _selected(judged: Sequence[Judgement], settings: PairSettings, left_out: Counter[str]) -> list[Judgement]:
-    readable = _readable(judged)
+def _selected(
+    judged: Sequence[Judgement], settings: PairSettings, ends: Ends | None, left_out: Counter[str]
+) -> list[Judgement]:
+    readable = [judgement for judgement in judged if judgement.p_a is not None]
     for judgement in judged:
         if judgement.p_a is None:
             left_out["orders disagree" if judgement.consistent is False else "invalid"] += 1
-    if is_tied_pool(judged, settings):
+    if len(readable) > 1 and all(_is_tie(judgement, settings) for judgement in readable):
         left_out[TIED_POOL] += len(readable)
         return []
     if settings.pairs == "all" or not readable:
         return readable
-    return _best_against_worst(readable, left_out)
-
-
-def is_tied_pool(judged: Sequence[Judgement], settings: PairSettings) -> bool:
-    """True where two or more comparisons of a prompt could be read and all of them are ties: no pair is made of these.
-
-    It takes all judgements of the prompt, also where only some of them may become pairs.
-    """
-    readable = _readable(judged)
-    return len(readable) > 1 and all(_is_tie(judgement, settings) for judgement in readable)
-
-
-def _readable(judged: Sequence[Judgement]) -> list[Judgement]:
-    return [judgement for judgement in judged if judgement.p_a is not None]
-
-
-def _best_against_worst(judged: Sequence[Judgement], left_out: Counter[str]) -> list[Judgement]:
-    """The comparison of the best with the worst, unless it says the opposite of the pool's means."""
-    won: dict[str, list[float]] = defaultdict(list)
-    for judgement in judged:
-        assert judgement.p_a is not None
-        won[judgement.a].append(judgement.p_a)
-        won[judgement.b].append(1 - judgement.p_a)
-    ranked = sorted(won, key=lambda candidate: (fmean(won[candidate]), candidate))
-    worst, best = ranked[0], ranked[-1]
-    chosen = [judgement for judgement in judged if {judgement.a, judgement.b} == {worst, best}]
-    left_out[NOT_ENDS] += len(judged) - len(chosen)
-    if chosen and p_of(chosen[0], best) < 0.5:
+    best, worst = ends or _ends_by_mean(readable)
+    chosen = [judgement for judgement in readable if {judgement.a, judgement.b} == {best, worst}]
+    left_out[NOT_ENDS] += len(readable) - len(chosen)
+    if chosen and best and p_of(chosen[0], best) < 0.5:
         left_out[LOST] += 1
         return []
     return chosen
+
+
+def _ends_by_mean(judged: Sequence[Judgement]) -> Ends:
+    won: dict[str, list[float]] = defaultdict(list)
+    for judgement in judged:
+        for candidate in (judgement.a, judgement.b):
+            won[candidate].append(p_of(judgement, candidate))
+    ranked = sorted(won, key=lambda candidate: (fmean(won[candidate]), candidate))
+    return ranked[-1], ranked[0]
 
 
 def p_of(judgement: Judgement, candidate: str) -> float:
@@ -168,9 +165,11 @@ def count_cut(pairs: Iterable[tuple[Pair, Mapping[str, Candidate]]]) -> dict[str
     """Return how many chosen and how many rejected answers were cut at their limit, of pairs with answers by id."""
     cut: Counter[str] = Counter()
     for pair, answers in pairs:
-        cut["chosen"] += answers[pair.chosen_id].is_truncated
-        cut["rejected"] += answers[pair.rejected_id].is_truncated
-    return dict(+cut)
+        if answers[pair.chosen_id].is_truncated:
+            cut["chosen"] += 1
+        if answers[pair.rejected_id].is_truncated:
+            cut["rejected"] += 1
+    return dict(cut)
 
 
 def preference_row(

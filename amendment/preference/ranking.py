@@ -14,15 +14,13 @@ little once results have chosen what to ask.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
-from amendment.preference.pairs import LOST, NOT_ENDS, TIED_POOL, PairSettings, is_tied_pool, p_of
-from amendment.records import Judgement, Record
+from amendment.records import Record
 from amendment.statistics.intervals import Floats
 from amendment.statistics.logistic import Posterior, posterior
 from amendment.statistics.sides import side_of
@@ -181,34 +179,3 @@ def _is_connected(ids: list[str], pairs: Iterable[_Pair]) -> bool:
         joined = group[first] | group[second]
         group |= dict.fromkeys(joined, joined)
     return len(group[ids[0]]) == len(ids)
-
-
-def ends_of_rankings(
-    judgements: Iterable[Judgement], rankings: Iterable[Ranking], settings: PairSettings
-) -> tuple[list[Judgement], Counter[str]]:
-    """Return the judgement of the best against the worst of each prompt's ranking, and what is left out, by reason.
-    Means over the comparisons that a ranking asked would mislead."""
-    by_prompt: dict[str, list[Judgement]] = defaultdict(list)
-    for judgement in judgements:
-        by_prompt[judgement.prompt_id].append(judgement)
-    ranking_of = {ranking.prompt_id: ranking for ranking in rankings}
-    kept: list[Judgement] = []
-    left_out: Counter[str] = Counter()
-    for prompt_id, judged in by_prompt.items():
-        is_tied = is_tied_pool(judged, settings)
-        for judgement in judged:
-            reason = TIED_POOL if is_tied else _why_no_end(judgement, ranking_of.get(prompt_id))
-            if reason is None or (is_tied and judgement.p_a is None):
-                kept.append(judgement)
-            else:
-                left_out[reason] += 1
-    return kept, left_out
-
-
-def _why_no_end(judgement: Judgement, ranking: Ranking | None) -> str | None:
-    if ranking is not None and ranking.possible == 1:
-        return None  # two answers, whose tie is a tie like any other
-    if ranking is None or ranking.best is None or {judgement.a, judgement.b} != {ranking.best, ranking.worst}:
-        return NOT_ENDS
-    is_lost = judgement.p_a is not None and p_of(judgement, ranking.best) < 0.5
-    return LOST if is_lost else None

@@ -482,7 +482,7 @@ def pair_rules(settings: RunSettings, tables: RunTables) -> PairRules:
     return PairRules(
         judging=judging,
         ties=dataset.ties,
-        verifiers=settings.parts(Verifier),
+        vetoes=tuple(verifier for verifier in settings.parts(Verifier) if verifier.effect == "veto"),
         verified=decisions[0] if decisions and judging is None else None,
         is_checked=people is not None and judging is None,
         labels=OPEN if people and people.decide else None,

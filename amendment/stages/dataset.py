@@ -192,6 +192,8 @@ def _counts(context: Context, run: RunPairs, decided: Decided) -> dict[str, Any]
         counts["revisions checked"] = revisions
     if cut := count_cut((pair, decided.answers_of(pair, run.texts)) for pair in decided.pairs):
         counts[CUT] = cut
+    if run.rules.has_constructed:
+        counts["constructed"] = len(decided.answers)
     return counts
 
 

@@ -28,7 +28,7 @@ from amendment.curation.settings import DatasetConfig
 from amendment.data.sources import ModelSource
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError
-from amendment.preference.deciding import OVERRULED, decide_pairs
+from amendment.preference.deciding import OVERRULED, decide_pairs, reasons_shown
 from amendment.preference.pairs import CUT, count_cut, preference_row
 from amendment.preference.settings import JudgingConfig
 from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
@@ -353,11 +353,9 @@ class _RoundStage(Stage):
         left_out = decided.left_out + cleaning.left_out
         used = pairs_of_round(self._rounds, earlier, new, number=self._number, seed=context.config.seed)
         if not used.rows:
-            reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
-            why = f"left out: {reasons}" if reasons else "nothing was judged"
             raise AmendmentError(
-                f"{self.name}: no pair is left for training ({why}). Try one of these: more answers per prompt under "
-                "rounds.candidates; data: accumulate; a judge that tells these answers apart"
+                f"{self.name}: no pair is left for training ({reasons_shown(left_out)}). Try one of these: more "
+                "answers per prompt under rounds.candidates; data: accumulate; a judge that tells these answers apart"
             )
         write = round_.workspace.write
         cleaned, found = cleaning.finish(round_.workspace, "dataset")

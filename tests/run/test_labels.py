@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -212,10 +211,6 @@ TIE = PAIR.model_copy(update={"p_chosen": 0.5, "p_chosen_raw": 0.55})
 NAME = PAIR.comparison_id
 
 
-def judged(pair: Pair) -> Decided:
-    return Decided([pair], Counter(), Counter())
-
-
 @pytest.mark.parametrize(
     ("pair", "p_a", "is_used", "p_chosen", "p_calibrated"),
     [
@@ -228,7 +223,7 @@ def judged(pair: Pair) -> Decided:
 def test_a_calibrated_probability_stands_beside_the_raw_one(
     pair: Pair, p_a: float, is_used: bool, p_chosen: float, p_calibrated: float
 ) -> None:
-    found = calibrate_pairs(judged(pair), {NAME: p_a}, is_used=is_used)
+    found = calibrate_pairs(Decided([pair]), {NAME: p_a}, is_used=is_used)
     [made] = found.pairs
     assert (made.chosen_id, made.p_chosen_raw) == ("b", pair.p_chosen_raw)
     assert (made.p_chosen, made.p_chosen_calibrated) == pytest.approx((p_chosen, p_calibrated))
@@ -237,17 +232,17 @@ def test_a_calibrated_probability_stands_beside_the_raw_one(
 
 def test_what_people_decided_no_calibration_undoes() -> None:
     # people are with the judge, who chose b; calibration would have it the other way round: P(a) = 0.6
-    decided = label_pairs(judged(PAIR), {NAME: {"Anna": 0.0}}, ties="drop")
+    decided = label_pairs(Decided([PAIR]), {NAME: {"Anna": 0.0}}, ties="drop")
     found = calibrate_pairs(decided, {NAME: 0.6}, is_used=True)
     [made] = found.pairs
     assert made.chosen_id == "b"
     assert (made.p_chosen, made.p_chosen_calibrated) == pytest.approx((1.0, 0.4))
-    assert (found.counts, found.left_out) == (decided.counts, {})
+    assert found.counts == decided.counts
 
 
 def test_people_decide_the_comparisons_that_they_labelled() -> None:
     # two of three people say a, and the judge had chosen b
-    found = label_pairs(judged(PAIR), {NAME: {"Anna": 1.0, "Bert": 1.0, "Cleo": 0.0}}, ties="drop")
+    found = label_pairs(Decided([PAIR]), {NAME: {"Anna": 1.0, "Bert": 1.0, "Cleo": 0.0}}, ties="drop")
     [made] = found.pairs
     assert (made.chosen_id, made.decided_by, made.raters) == ("a", "person", ("Anna", "Bert", "Cleo"))
     assert made.p_chosen == pytest.approx(2 / 3)
@@ -266,7 +261,7 @@ def test_people_decide_the_comparisons_that_they_labelled() -> None:
 def test_pairs_that_people_leave_undecided_are_ties(
     ties: str, left: list[tuple[str, float]], votes: dict[str, float], reason: str
 ) -> None:
-    found = label_pairs(judged(PAIR), {NAME: votes}, ties=ties)  # type: ignore[arg-type]
+    found = label_pairs(Decided([PAIR]), {NAME: votes}, ties=ties)  # type: ignore[arg-type]
     assert [(one.chosen_id, one.p_chosen) for one in found.pairs] == left
     assert [one.decisive for one in found.pairs] == [None] * len(left)  # no principle decides a tie
     assert found.counts == {reason: 1}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,8 @@ from amendment.calibration.labelling import PROBABILITIES
 from amendment.calibration.samples import ExportedProbability
 from amendment.data.store import Texts
 from amendment.errors import ConfigError, Paused
-from amendment.preference.deciding import Calibration, Decided, PeoplesLabels, RunPairs
-from amendment.records import Pair, Verdict
+from amendment.preference.deciding import Calibration, Decided, RunPairs
+from amendment.records import Pair
 from amendment.run.engine import RunFolder
 from amendment.run.runfile.config import RunFile
 from amendment.stages.contract import pair_rules
@@ -65,9 +64,7 @@ def test_calibrated_probabilities_are_used_where_the_run_file_says_so(
     place = RunFolder(tmp_path)
     known = ExportedProbability(comparison_id=PAIR.comparison_id, prompt_id="x", p_a_raw=0.1, p_a_calibrated=0.3)
     place.write(PROBABILITIES, ExportedProbability, [known])
-    place.write("labels/open", Verdict, [])
     run = RunPairs(pair_rules(config, RunTables({})), place, Texts({}, {}))
-    labelled = PeoplesLabels().decide(run, Decided([PAIR], Counter(), Counter()))
-    [found] = Calibration().decide(run, labelled).pairs
+    [found] = Calibration().decide(run, Decided([PAIR])).pairs
     assert found.p_chosen == pytest.approx(used)
     assert found.p_chosen_calibrated == pytest.approx(0.7)
