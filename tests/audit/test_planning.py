@@ -29,14 +29,18 @@ def needed(plan: dict[str, list[int]], words: str, who: str) -> list[int]:
     return next(items for row, items in plan.items() if row.startswith(words) and row.endswith(who))
 
 
-def test_an_interval_of_three_points_each_way_needs_what_the_formula_says() -> None:
+@pytest.fixture(scope="module")
+def plan() -> dict[str, list[int]]:
+    return planned()
+
+
+def test_an_interval_of_three_points_each_way_needs_what_the_formula_says(plan: dict[str, list[int]]) -> None:
     # 80 % right: agreement 0.8**2 + 0.2**2 = 0.68; 1.96**2 * 0.68 * 0.32 / 0.03**2 = 929; the cluster that is added
     # and rounding up make it a little more
-    assert 929 <= needed(planned(), WIDTH, "one")[3] <= 1.08 * 929
+    assert 929 <= needed(plan, WIDTH, "one")[3] <= 1.08 * 929
 
 
-def test_people_who_are_right_more_often_and_more_of_them_need_fewer_items() -> None:
-    plan = planned()
+def test_people_who_are_right_more_often_and_more_of_them_need_fewer_items(plan: dict[str, list[int]]) -> None:
     assert len(plan) == 8
     assert all(items == sorted(items) for items in plan.values())
     assert needed(plan, USE, "three")[1] < needed(plan, USE, "two")[1]

@@ -46,10 +46,6 @@ def constitution(*principles: Principle, **fields: Any) -> Constitution:
     )
 
 
-def messages(*principles: Principle, **fields: Any) -> list[str]:
-    return [finding.message for finding in lint(constitution(*principles, **fields))]
-
-
 def test_a_faulty_file_is_told_whole_and_in_order(tmp_path: Path) -> None:
     path = tmp_path / "faulty.yaml"
     path.write_text(FAULTY)

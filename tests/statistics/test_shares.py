@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,6 +51,34 @@ def test_a_share_of_uneven_prompts_rests_on_fewer_of_them() -> None:
     # Wilson's interval of n = 1/4 / Var = 69/49 rows is t / sqrt(n + t^2) wide
     low, high = share([1] * 6 + [0] * 6, [0] * 6 + [1, 2, 3, 4, 5, 6])[1:3]
     assert high - low == pytest.approx(3.65101 / math.sqrt(69 / 49 + 3.65101**2), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("truth", "sizes", "is_alike"),
+    [
+        (0.97, [1] * 100, False),
+        (0.03, [1] * 100, False),
+        (0.97, [10] * 40, False),
+        (0.97, [10] * 40, True),  # held in 70 %
+        (0.9, [200 // place + 1 for place in range(1, 101)], True),  # held in 80 %: a prompt has a sixth of all rows
+    ],
+)
+def test_intervals_of_shares_hold_the_truth(truth: float, sizes: list[int], is_alike: bool) -> None:
+    """Near zero and one, and where the rows of a prompt are alike."""
+    random = np.random.default_rng(0)
+    names = np.repeat(np.arange(len(sizes)), sizes)
+    # of 1,500 draws 94 % and more are expected; the noise of the share is 0.6 points
+    drawn = random.random((500 if is_alike else 1_500, len(sizes) if is_alike else names.size)) < truth
+    rows = drawn[:, names] if is_alike else drawn
+    held = [found.low <= truth <= found.high for found in (share(row, names) for row in rows)]
+    assert np.mean(held) > 0.92
+
+
+@pytest.mark.parametrize(("prompts", "rows"), [(100, 1), (40, 10)])
+def test_one_more_error_never_raises_the_lower_bound_of_a_share(prompts: int, rows: int) -> None:
+    names = np.repeat(np.arange(prompts), rows)
+    lows = [share((names >= errors) | (np.arange(names.size) % rows > 0), names).low for errors in range(8)]
+    assert lows == sorted(lows, reverse=True)
 
 
 @pytest.mark.parametrize("rows", [[1, 0, 0, 0], [1, 1, 1, 1]])

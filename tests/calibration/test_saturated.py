@@ -1,4 +1,4 @@
-"""Regressions of calibrated probabilities: temperatures, and what is said of a judge that gives no probabilities."""
+"""Temperatures of judges that are too sure, and what is said of probabilities of exactly 0 or 1."""
 
 from __future__ import annotations
 
