@@ -12,8 +12,8 @@ from amendment.files import read_json, write_json, write_text
 from amendment.llm.client import Calls
 from amendment.llm.ledger_reading import Reader
 from amendment.report.before_use import harm_lines, pair_facts, too_few
-from amendment.report.render import markdown
-from amendment.results import SUMMARY, Result, Summary
+from amendment.report.render import markdown, value_shown
+from amendment.results import SUMMARY, Estimate, Result, Summary
 from amendment.run.engine import RunFolder, RunStage
 from amendment.run.runfile.config import RunFile
 from amendment.stages import stages_of
@@ -123,7 +123,9 @@ def _people(audit: Result) -> list[str]:
     gate, agreed = audit.figure("gate"), audit.figure("the_judge_s_labels_agree_with_people")
     if gate is None:
         return []
-    agreement = f"the judge's labels agree with people in {agreed.value:.1%}; " if agreed else ""
+    agreement = ""
+    if agreed and isinstance(agreed.value, Estimate):
+        agreement = f"the judge's labels agree with people on {value_shown(agreed.value, agreed.unit)}; "
     return [f"People: {agreement}gate before training {gate.value} (certificate.md).", ""]
 
 
