@@ -61,7 +61,8 @@ def plan_lines(judges: int, asked: Requirements) -> Iterator[str]:
 def outlook(items: int, annotators: int, *, judges: int, asked: Requirements) -> str:
     """How often a judge as good as people gets "Use" from a sample of which so many annotators label so many items."""
     if annotators < 2 or not items:
-        return 'No item is labelled by two people: no judge can get "Use" from this sample: set `annotators: 2` and `overlap`.'
+        alone = 'No item is labelled by two people: no judge can get "Use" from this sample'
+        return f"{alone}: set `annotators: 2` and `overlap`."
     figures = figures_of(USUALLY, USUALLY, annotators)
     bar = asked.bar(judges)
     chance, needed = chance_of_use(scaled(figures, items), bar), items_for_use(figures, bar)

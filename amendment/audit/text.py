@@ -29,8 +29,7 @@ READING = (
     "the first minus the second, in points. All three are on the items that two annotators or more labelled (with one "
     "annotator or the truth: on the labelled items), under the conditions of the conclusion; ties and unreadable "
     "verdicts count one half. With the majority: of all items, the share on which the judge and the majority of "
-    "annotators choose the same answer, where both choose one; the other items are left out. "
-    f"* fewer than {FEW} prompts, or another doubt that certificate.json names."
+    "annotators choose the same answer, where both choose one; the other items are left out."
 )
 POINTER = (
     "docs/audit.md says how to read this page. certificate.json has every figure with its interval, all tables, and "
@@ -82,7 +81,8 @@ def _basis(certificate: Certificate) -> str:
     repeated += f", {counts.shown_again} on repeated items" if counts.shown_again else ""
     return (
         f"{counts.votes} votes{repeated}. People labelled {counts.with_people} items, two or more people "
-        f"{counts.with_two_people}. Intervals: {100 * certificate.level:g} %, {_clusters(certificate)}."
+        f"{counts.with_two_people}. Intervals: {100 * certificate.level:g} %, {_clusters(certificate)}. "
+        f"* fewer than {FEW} prompts, or another doubt that certificate.json names."
     )
 
 
@@ -99,7 +99,11 @@ def _clusters(certificate: Certificate) -> str:
 
 def _conclusions(certificate: Certificate) -> Iterator[str]:
     first, *others = certificate.conclusions[:MOST_JUDGES]
-    yield f"**{cell(first.sentence, longest=LONGEST_SENTENCE)}**"
+    agreement, _, rest = cell(first.sentence, longest=LONGEST_SENTENCE).partition("; ")
+    yield f"**{agreement.rstrip('.')}.**"
+    if rest:
+        yield ""
+        yield f"{rest[0].upper()}{rest[1:]}"
     if others:
         yield ""
     for conclusion in others:

@@ -32,6 +32,7 @@ from amendment.files import read_json, write_json
 from amendment.hashing import content_id
 from amendment.preference.aggregate import person_votes
 from amendment.records import Verdict
+from amendment.results import Figure, Result
 
 GATE = "audit/gate.json"
 """What the trainings look at before they begin: nothing else of the certificate, so that they stand while it does."""
@@ -90,14 +91,17 @@ def gates_of(report: SpotCheck, certificate: Certificate) -> tuple[Gate, ...]:
 
 def gate_counts(report: SpotCheck, gates: Sequence[Gate]) -> dict[str, Any]:
     figures = {
-        "the judge's labels agree with people": report.agreement.value,
         "difference from the ceiling of people": report.beside.gap.value,
         "exported labels that people would give": report.accuracy.estimate.value if report.accuracy else math.nan,
         "Brier, raw": report.raw.brier.value if report.raw else math.nan,
         "Brier, calibrated": report.calibrated.brier.value if report.calibrated else math.nan,
     }
     defined = {name: round(value, 4) for name, value in figures.items() if not math.isnan(value)}
-    return {"gate": worst([gate.outcome for gate in gates]), **defined, "sealed labels opened": report.opened}
+    counts = {"gate": worst([gate.outcome for gate in gates]), **defined, "sealed labels opened": report.opened}
+    if report.agreement.n:
+        agreement = Figure(name="the_judge_s_labels_agree_with_people", value=report.agreement, unit="share")
+        counts["result"] = Result(figures=(agreement,)).to_json()
+    return counts
 
 
 def failed_gates(gates: Iterable[Gate]) -> list[str]:
@@ -168,9 +172,15 @@ def preview_of_labels(folder: Path) -> Preview:
     method, calibration, refused = settings.calibration.method, None, "the run file asks for none"
     if method != "none" and not (refused := calibration_refused(items, method=method)):
         calibration = calibrate(items, method=method, seed=asked.seed)
-    missing = asked.missing()
+    missing, workspace = asked.missing(), Workspace(folder)
+    tables = {side: f"labels/{side}" for side in sides if workspace.path(f"labels/{side}").is_file()}
+    is_read = (folder / "certificate.json").is_file() and sides == {
+        side: workspace.read(table, Verdict) for side, table in tables.items()
+    }
     waiting = f"All labels are in. Run amendment run FILE to read them and write {folder / 'certificate.md'}."
-    if missing:
+    if is_read:
+        waiting = f"All labels are in, and have been read: see {folder / 'certificate.md'}."
+    elif missing:
         waiting = f"{missing} labels are missing; collect them with: {SPOT_CHECK.command(folder)}"
     document = {
         "agreement": agreement.to_json(),

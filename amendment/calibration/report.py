@@ -220,8 +220,8 @@ def spot_check_sections(report: SpotCheck) -> list[Section]:
         "the figures rest on all of these labels"
         if report.basis == "all"
         else f"the figures rest on {report.sealed} sealed items, whose labels no calibrator, jury or amendment has "
-        f"seen; the seal was opened {times} so far: each different certificate and each export of sealed labels counts as an "
-        "opening"
+        f"seen; the seal was opened {times} so far: each different certificate and each export of sealed labels counts "
+        "as an opening"
     )
     notes = [
         f"{report.items} of {report.population} exported comparisons were drawn with known probability; people gave a "

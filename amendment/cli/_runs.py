@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from amendment.llm.ledger_reading import Reader
 
 Provider = Literal["simulated", "openai", "anthropic", "local"]
-MadeIn = Annotated[Path | None, typer.Option(metavar="DIR", help="The run's folder; runs/NAME by default.")]
+MadeIn = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The run's folder; by default runs/NAME in the current directory.")
+]
 Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Take only the first N prompts of each source.")]
 
 
@@ -177,6 +179,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
         patience=Patience(max_wait=max_wait),
         terms=Terms(accept_changes, allow_unpriced, Trust(yes=yes, ask=_confirm())),
     )
+    typer.echo(f"folder: {started.folder.absolute()}", err=True)
     with resumable():
         try:
             result = started(until=until)

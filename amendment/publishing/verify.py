@@ -18,6 +18,7 @@ import yaml
 from pydantic import ValidationError
 
 from amendment.data.store import Workspace
+from amendment.errors import ConfigError
 from amendment.files import file_hash
 from amendment.publishing.card import CARD, card_configs
 from amendment.publishing.manifest import MANIFEST, SIGNATURE, read_manifest
@@ -90,6 +91,8 @@ def verify(folder: Path, *, key: Path | None = None, against: Path | None = None
     """
     manifest = read_manifest(against or folder)
     published = manifest.get("published")
+    if published and (run := folder.absolute().parent / "run.yaml").is_file():
+        raise ConfigError(f"{folder}: this is the preview of a publication, not the publication; verify {run.parent}")
     files = published["files"] if published else manifest["files"]
     result = Verification(folder, bool(published), files=len(files))
     if against:

@@ -14,8 +14,8 @@ from amendment.llm.ledger_reading import Reader
 from amendment.preference.revisions import unchecked_note
 from amendment.preference.settings import JudgingConfig
 from amendment.report.before_use import harm_lines, pair_facts, too_few
-from amendment.report.render import markdown
-from amendment.results import SUMMARY, Result, Summary
+from amendment.report.render import markdown, value_shown
+from amendment.results import SUMMARY, Estimate, Result, Summary
 from amendment.run.engine import RunFolder, RunStage
 from amendment.run.runfile.config import RunFile
 from amendment.stages import stages_of
@@ -128,7 +128,9 @@ def _people(audit: Result) -> list[str]:
     gate, agreed = audit.figure("gate"), audit.figure("the_judge_s_labels_agree_with_people")
     if gate is None:
         return []
-    agreement = f"the judge's labels agree with people in {agreed.value:.1%}; " if agreed else ""
+    agreement = ""
+    if agreed and isinstance(agreed.value, Estimate):
+        agreement = f"the judge's labels agree with people on {value_shown(agreed.value, agreed.unit)}; "
     return [f"People: {agreement}gate before training {gate.value} (certificate.md).", ""]
 
 

@@ -42,7 +42,8 @@ def test_the_default_sample_gives_a_good_judge_use_in_four_of_five(tmp_path: Pat
     for part, sentence in {
         "{}": 'If people are right on 90 % of the items, a judge as good as they are gets "Use" in 81 % of samples of '
         "600 items labelled by two people.",
-        "{annotators: 1}": 'No item is labelled by two people: no judge can get "Use" from this sample: set `annotators: 2` and `overlap`.',
+        "{annotators: 1}": 'No item is labelled by two people: no judge can get "Use" from this sample: set '
+        "`annotators: 2` and `overlap`.",
         "{items: 200, gate: {max_gap_to_human: 0.1}}": (
             'If people are right on 90 % of the items, a judge as good as they are gets "Use" with a margin of '
             "10 points in 90 % of samples of 200 items labelled by two people."
