@@ -185,7 +185,8 @@ def main() -> None:
     if options.table == "rates":
         rates(options.trials)
         return
-    print(f"> {banner('all texts and labels')}\n\n{options.labels} labels of one person, {options.seeds} seeds, leak {options.leak}\n")
+    print(f"> {banner('all texts and labels')}\n")
+    print(f"{options.labels} labels of one person, {options.seeds} seeds, leak {options.leak}\n")
     head = ("missing", "proposed", "accepted", "accepted, though nobody cares")
     print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
     asked = [(missing, seed, options.labels, options.leak) for missing in MISSED for seed in range(options.seeds)]

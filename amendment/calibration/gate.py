@@ -97,7 +97,11 @@ def gate_counts(report: SpotCheck, gates: Sequence[Gate]) -> dict[str, Any]:
         "Brier, calibrated": report.calibrated.brier.value if report.calibrated else math.nan,
     }
     defined = {name: round(value, 4) for name, value in figures.items() if not math.isnan(value)}
-    counts = {"gate": worst([gate.outcome for gate in gates]), **defined, "sealed labels opened": report.opened}
+    counts: dict[str, Any] = {
+        "gate": worst([gate.outcome for gate in gates]),
+        **defined,
+        "sealed labels opened": report.opened,
+    }
     if report.agreement.n:
         agreement = Figure(name="the_judge_s_labels_agree_with_people", value=report.agreement, unit="share")
         counts["result"] = Result(figures=(agreement,)).to_json()

@@ -18,8 +18,6 @@ from amendment.preference.aggregate import person_votes
 from amendment.preference.deciding import CHECKED, deciding_key
 from amendment.records import Judgement, Verdict
 from amendment.stages.contract import (
-    ALSO_EXPORTED,
-    EXPORTED,
     Context,
     Stage,
     StageResult,
@@ -27,7 +25,7 @@ from amendment.stages.contract import (
     pair_rules,
     run_pairs,
 )
-from amendment.stages.tables import Role
+from amendment.stages.tables import ALSO_EXPORTED, EXPORTED, Role
 from amendment.statistics.calibrators import Calibrator
 
 

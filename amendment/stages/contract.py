@@ -23,14 +23,13 @@ from amendment.constitutions.checks import source_of
 from amendment.curation.cleaning import CleanConfig
 from amendment.curation.settings import DatasetConfig
 from amendment.data.sources import FileSource, LilliputPrompts, Name, OneOrMore, PairFile, Source
-from amendment.data.store import Workspace, read_columns, texts_of
+from amendment.data.store import Workspace, texts_of
 from amendment.data.verdict_files import DataSources, Required
-from amendment.hashing import content_id
 from amendment.llm.client import Calls
 from amendment.llm.concurrency import Tally
 from amendment.llm.model import Model
 from amendment.llm.specs import ModelSpec
-from amendment.preference.deciding import CONSTRUCTED, IMPORTED, JUDGED, PairRules, RunPairs
+from amendment.preference.deciding import CONSTRUCTED, IMPORTED, PairRules, RunPairs
 from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import Judge, JudgeSettings
 from amendment.preference.settings import JudgeEntry, JudgingConfig
@@ -437,21 +436,6 @@ def question_writer(
     return QuestionWriter(context.constitutions, unit, prompts, candidates, seed=context.config.seed)
 
 
-def trained_prompts(context: Context) -> set[str]:
-    """The prompts of training pairs."""
-    path = context.workspace.path("dataset/train")
-    is_there = path.is_file() and not context.is_rehearsed
-    return {prompt for (prompt,) in read_columns(path, "prompt_id")} if is_there else set()
-
-
-def unseen_prompts(context: Context) -> list[Prompt]:
-    """Return the held-out prompts without those of training pairs, in the order of a seeded hash, so that a larger
-    number of them holds the smaller one's."""
-    unseen, seed = context.held_out() - trained_prompts(context), context.config.seed
-    prompts = [prompt for prompt in context.prompts().values() if prompt.id in unseen]
-    return sorted(prompts, key=lambda prompt: content_id(["evaluate", seed, prompt.id]))
-
-
 def open_judge(context: Context, entry: JudgeEntry, settings: JudgeSettings) -> Judge:
     """A judge of the run file, ready to be asked. Raises ConfigError for a folder or a model that cannot judge."""
     return Judge(
@@ -466,19 +450,11 @@ def open_judge(context: Context, entry: JudgeEntry, settings: JudgeSettings) -> 
     )
 
 
-EXPORTED: tuple[str, ...] = ("inputs/prompts", IMPORTED, Role.ANSWERS, Role.PAIRS)
-"""The tables of a stage that looks at the pairs of judges."""
-ALSO_EXPORTED = (JUDGED, "judging/rankings")
-"""Those that it looks at where the run has them."""
-
-
 def pair_rules(settings: RunSettings, tables: RunTables) -> PairRules:
     """Return who decides the pairs of a run with these tables."""
-    judging, dataset = settings.part(JudgingConfig), settings.need(DatasetConfig)
-    people, decisions = (
-        settings.part(SpotCheckSettings),
-        [name for name in tables.of(Role.DECISIONS) if name != IMPORTED],
-    )
+    judging, people = settings.part(JudgingConfig), settings.part(SpotCheckSettings)
+    dataset = settings.need(DatasetConfig)
+    decisions = [name for name in tables.of(Role.DECISIONS) if name != IMPORTED]
     return PairRules(
         judging=judging,
         ties=dataset.ties,

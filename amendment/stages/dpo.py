@@ -35,9 +35,8 @@ from amendment.stages.contract import (
     constitution_key,
     judge_key,
     open_judge,
-    unseen_prompts,
 )
-from amendment.stages.passes import ask_each
+from amendment.stages.passes import ask_each, unseen_prompts
 from amendment.stages.tables import PROMPTS
 from amendment.stages.trained import (
     PairTrainingStage,

@@ -47,11 +47,10 @@ from amendment.stages.contract import (
     is_lilliput,
     judge_key,
     rules_key,
-    trained_prompts,
-    unseen_prompts,
 )
 from amendment.stages.evaluation_lines import evaluation_lines
 from amendment.stages.kinship import independence
+from amendment.stages.passes import trained_prompts, unseen_prompts
 from amendment.stages.policies import (
     Answers,
     Asked,

@@ -11,7 +11,9 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, 
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
+from amendment.data.store import read_columns
 from amendment.errors import Paused, Transient
+from amendment.hashing import content_id
 from amendment.llm.concurrency import ITEM, STAGE, Tally
 from amendment.llm.model import Model
 from amendment.records import Candidate, Prompt
@@ -119,3 +121,18 @@ def ask_each(
         return context.map_bounded(title, items, work, models=[model])
     except Transient as fault:
         raise Paused(f"{stage}: {fault}. Finished work is kept; run again to continue.") from fault
+
+
+def trained_prompts(context: Context) -> set[str]:
+    """The prompts of training pairs."""
+    path = context.workspace.path("dataset/train")
+    is_there = path.is_file() and not context.is_rehearsed
+    return {prompt for (prompt,) in read_columns(path, "prompt_id")} if is_there else set()
+
+
+def unseen_prompts(context: Context) -> list[Prompt]:
+    """Return the held-out prompts without those of training pairs, in the order of a seeded hash, so that a larger
+    number of them holds the smaller one's."""
+    unseen, seed = context.held_out() - trained_prompts(context), context.config.seed
+    prompts = [prompt for prompt in context.prompts().values() if prompt.id in unseen]
+    return sorted(prompts, key=lambda prompt: content_id(["evaluate", seed, prompt.id]))

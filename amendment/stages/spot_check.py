@@ -19,8 +19,6 @@ from amendment.preference.deciding import CHECKED, deciding_key
 from amendment.preference.settings import JudgingConfig
 from amendment.records import Comparison
 from amendment.stages.contract import (
-    ALSO_EXPORTED,
-    EXPORTED,
     ConfigProblem,
     Context,
     RunSettings,
@@ -33,6 +31,7 @@ from amendment.stages.contract import (
     run_pairs,
     simulated_people_problems,
 )
+from amendment.stages.tables import ALSO_EXPORTED, EXPORTED
 
 DRAWN_BY = ("items", "overlap", "repeats", "sealed")
 """The settings that say which comparisons are drawn."""

@@ -14,6 +14,7 @@ from typing import Any, Self
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, Paused
 from amendment.llm.model import Ending
+from amendment.preference.deciding import IMPORTED, JUDGED
 from amendment.records import ItemEnding, Outcome, Record
 from amendment.results import Funnel
 
@@ -33,6 +34,12 @@ class Role(StrEnum):
     """People's labels of the run's own comparisons that anybody may look at."""
     POLICY = "policy"
     """A model that answers prompts."""
+
+
+EXPORTED: tuple[str, ...] = ("inputs/prompts", IMPORTED, Role.ANSWERS, Role.PAIRS)
+"""The tables of a stage that looks at the pairs of judges."""
+ALSO_EXPORTED = (JUDGED, "judging/rankings")
+"""Those that it looks at where the run has them."""
 
 
 class RunTables:
