@@ -67,10 +67,12 @@ def test_without_judges_an_answer_that_passes_is_chosen_before_one_that_fails(tm
     table = parquet.read_table(result.folder / "verify/answers.parquet").to_pylist()
     assert len(table) == 2 * SUMS, "different answers to sums"
     assert sum(row["passes"] for row in table) == SUMS
-    page = (result.folder / "summary.md").read_text()
-    assert "- verify/math is kept by 24 of 48 answers of one, 12 of 24 answers of two" in page
-    assert "- pass@1 of one: 0.500" in page
-    assert "pass@1 of two" not in page, "of one answer pass@1 is the share that passes"
+    verified = result.results["verify"]
+    kept = {figure.of["answers"]: figure.value for figure in verified.where("kept")}
+    assert kept == {"answers of one": 24, "answers of two": 12}
+    [solved] = verified.where("pass_at_k", model="one", k="1")
+    assert getattr(solved.value, "value", None) == 0.5
+    assert verified.where("pass_at_k", model="two") == [], "of one answer pass@1 is the share that passes"
 
 
 @pytest.mark.parametrize("known", ["assert f(1) == 2", json.dumps({"assert f(1) == 2": True})])
