@@ -120,8 +120,6 @@ class TaskPrompts(Part):
     by tests; mechanics: by number, with formulas in the category mechanics-symbolic, by math."""
     count: int = Field(ge=1, le=100_000)
     """The number of different tasks."""
-    shortcut_model: Name | None = None
-    """A name under `models`: tasks that it solves without their key fact are dropped and counted too."""
 
 
 def have_known_answers(prompts: Iterable[Any]) -> bool:

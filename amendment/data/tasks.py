@@ -3,7 +3,7 @@
 Covered: the same tasks for the same seed on any machine; mechanics forward (what comes out), inverse (what went in) and
 symbolic (the formula), as in Sim2Reason. Each task turns on one fact, and tasks whose answer stays the same without it
 are dropped and counted.
-Not covered: hard mathematics; wording by a model. The stage `shortcuts` drops what a model solves without the fact.
+Not covered: hard mathematics; wording by a model.
 """
 
 from __future__ import annotations

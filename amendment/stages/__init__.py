@@ -21,7 +21,6 @@ from amendment.stages.probes import ProbesStage
 from amendment.stages.reward_model import RewardModelStage
 from amendment.stages.rounds import RoundsStage
 from amendment.stages.sft import SftStage
-from amendment.stages.shortcuts import ShortcutsStage
 from amendment.stages.spot_check import SpotCheckStage
 from amendment.stages.tables import RunTables
 from amendment.stages.verify import VerifyStage
@@ -30,7 +29,6 @@ __all__ = ["STAGES", "register_stage", "run_tables", "stages_of"]
 
 _SHIPPED: tuple[type[Stage], ...] = (
     GenerateStage,
-    ShortcutsStage,
     InputsStage,
     CritiqueStage,
     BaseStage,

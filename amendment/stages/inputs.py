@@ -95,12 +95,10 @@ class InputsStage(Stage):
         cleaning = Cleaning(context.config.clean, context.base, scanner)
         with workspace.writing("inputs/prompts", Prompt) as add:
             inputs = StreamedInputs(cleaning.prompts(add))
-            others = [part for part in self.settings.prompts if not getattr(part, "shortcut_model", None)]
-            read_into(inputs, self.settings.model_copy(update={"prompts": (*others,)}), context.base)
+            read_into(inputs, self.settings, context.base)
             for name in self.reads:
-                what = "generated prompts" if name == "generate/prompts" else "tasks without a shortcut"
                 for made in workspace.rows(name, Prompt):
-                    inputs.counts[what] += inputs.add_prompt(made)
+                    inputs.counts["generated prompts"] += inputs.add_prompt(made)
         cleaning.leave_out(inputs)
         test = held_out(inputs.places, self.settings.need(DatasetConfig).test_share, seed=self.settings.seed)
         with workspace.writing("inputs/split", Split) as add_split:

@@ -33,6 +33,7 @@ RETIRED: dict[str, str] = {
     "dpo.guards.on_trip": "is now on_violation",
     "dpo.guards.parting": "is now reward_judge_gap",
     "dpo.orpo_lambda": "is gone; write beta, the weight of the odds ratio with loss: orpo",
+    "prompts.*.shortcut_model": "is gone; leave it out",
     "rounds.keep_human": "is now replay_human",
 }
 """Maps `path.of.key`, or `path.of.key=value`, to advice; `*` is any name or index. An example:
