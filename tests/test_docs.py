@@ -171,7 +171,7 @@ def test_the_readmes_figures_are_those_of_its_command(tmp_path: Path) -> None:
     (tmp_path / "pandalm").symlink_to(PUBLIC / "pandalm")
     assert called("audit", tmp_path / "pandalm.yaml", "--folder", tmp_path / "out") == 0
     certificate = (tmp_path / "out" / "certificate.md").read_text(encoding="utf-8")
-    assert certificate.partition("\n\n**")[2].partition("\n\nGates")[0] in README
+    assert certificate.partition("\n\n**")[2].partition("\n\n- Gates")[0] in README
 
 
 def test_the_readme_is_short_and_its_row_is_one_of_the_gallery() -> None:

@@ -103,7 +103,7 @@ def gate_counts(report: SpotCheck, gates: Sequence[Gate]) -> dict[str, Any]:
         "sealed labels opened": report.opened,
     }
     if report.agreement.n:
-        agreement = Figure(name="the_judge_s_labels_agree_with_people", value=report.agreement, unit="share")
+        agreement = Figure(name="judge_agrees_with_people", value=report.agreement, unit="share")
         counts["result"] = Result(figures=(agreement,)).to_json()
     return counts
 

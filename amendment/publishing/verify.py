@@ -87,12 +87,14 @@ def verify(folder: Path, *, key: Path | None = None, against: Path | None = None
     """Look at every file of a run's folder, or of a copy of a published dataset, and at every pair.
 
     `key` is the file of the public key with which the manifest has to be signed; `against` a manifest that was kept,
-    which takes the place of the folder's own. Raises ConfigError when there is no manifest that could be compared with.
+    which takes the place of the folder's own. Raises ConfigError when there is no manifest that could be compared with,
+    and for the preview of a publication, which has no rows.
     """
     manifest = read_manifest(against or folder)
     published = manifest.get("published")
-    if published and (run := folder.absolute().parent / "run.yaml").is_file():
-        raise ConfigError(f"{folder}: this is the preview of a publication, not the publication; verify {run.parent}")
+    run = folder.absolute().parent
+    if published and folder.absolute().name == "publish" and (run / "run.yaml").is_file():
+        raise ConfigError(f"{folder}: this is the preview of a publication, not the publication; verify {run}")
     files = published["files"] if published else manifest["files"]
     result = Verification(folder, bool(published), files=len(files))
     if against:

@@ -125,7 +125,7 @@ def loss_lines(results: Mapping[str, Result]) -> list[str]:
 
 def _people(audit: Result) -> list[str]:
     """The result of a spot check, in a line."""
-    gate, agreed = audit.figure("gate"), audit.figure("the_judge_s_labels_agree_with_people")
+    gate, agreed = audit.figure("gate"), audit.figure("judge_agrees_with_people")
     if gate is None:
         return []
     agreement = ""

@@ -41,6 +41,8 @@ def test_a_dry_run_sends_nothing_and_shows_what_would_go_where(people: Path) -> 
     folder = write_preview(ready)
     assert (folder / "README.md").read_text().startswith("---\npretty_name: people\nlicense: cc-by-4.0\n")
     assert (folder / "models/reward_model/README.md").is_file()
+    with pytest.raises(ConfigError, match="the preview of a publication"):
+        verify(folder)
     assert verify(people).is_clean, "looking at it changes nothing that the manifest vouches for"
 
 

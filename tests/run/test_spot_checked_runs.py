@@ -386,7 +386,7 @@ def test_the_seal_counts_every_different_certificate_and_looking_at_one_again_do
     assert opened(labelled) == 0
     for _ in range(2):
         run(labelled, PAGED)
-        preview_of_labels(labelled / "run")
+        assert "have been read" in preview_of_labels(labelled / "run").lines[-1]
         assert audit_path(labelled / "run", folder=tmp_path / "out").document["spot_check"]["opened"] == 1
         assert (opened(labelled), certified(labelled)) == (1, 1)
     say_anew(labelled / "run", is_sealed=False)  # another calibrator is measured on sealed labels
