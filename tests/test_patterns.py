@@ -36,7 +36,7 @@ MADE = {
     "pattern": r"[a-z0-9]+(-[a-z0-9]+)*",
     r"f'\\b{_OTHER[match[1]]}\\b'": WORDS,
     r"re.escape(text).replace(re.escape('{X}'), '(\\w+)')": r"keeps (\w+) and (\w+)\.",
-    r"f'(source )?({self._names})((?: \\(\\d+\\))?(?:: .*)?)'": r"(source )?(a|b c)((?: \(\d+\))?(?:: .*)?)",
+    r"f'({self._names})((?: \\(\\d+\\))?)'": r"(a|b c)((?: \(\d+\))?)",
     "'|'.join(map(re.escape, sorted(self._values, key=len, reverse=True))) or '(?!)'": WORDS,
     r"f'(?<![\\w.-]){re.escape(place)}(?![\\w-])'": rf"(?<![\w.-])(?:{WORDS})(?![\w-])",
     "'|'.join(map(re.escape, spellings)) or '(?!)'": WORDS,

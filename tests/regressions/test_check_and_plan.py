@@ -116,7 +116,7 @@ def test_principles_that_no_prompt_selects_and_categories_that_none_names_are_wa
         assert "did you mean 'cost'?" in category
         assert "polite" not in principle + category
     Path("ours.yaml").write_text(RULES.replace("[cost]", "[costs]"))
-    assert "warning" not in amendment("check", "run.yaml").said
+    assert not lines_with(amendment("check", "run.yaml").said, "ours/")
 
 
 TEXTS = {"statement": "statement: Be polite.", "compare": "compare: [Which answer is more polite?]"}
@@ -222,7 +222,7 @@ def test_a_plan_counts_verdicts_that_are_asked_for_again_in_at_most(server: Chat
     (line,) = lines_with(text, "judging ")
     assert "12" in line.split()
     assert "48" in line.split()
-    assert lines_with(text, "asked for again"), "and the assumptions say so"
+    assert lines_with(text, "asked once more"), "and the assumptions say so"
     # a judge that mumbles at first: every verdict takes two calls
     server.answer = lambda body: saying("Verdict: A" if "could not be read" in str(body["messages"][-1]) else "mumble")(
         body

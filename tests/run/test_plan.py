@@ -257,7 +257,7 @@ def test_money_is_tokens_times_price_and_at_most_counts_answers_that_are_asked_f
     assert kept.asks[0].most_calls == 3
     assert "an answer cut at max_tokens is kept and marked" in str(kept)
     plan = planned(written(DRAWS.replace("max_tokens: 10", "max_tokens: 10, on_truncation: retry"), prompts=3), folder)
-    assert "and a cut answer of far or an unreadable verdict is asked for again" in str(plan)
+    assert "unreadable verdicts are asked once more, cut ones and answers of far with twice the limit" in str(plan)
     (row,) = plan.asks
     # three answers, each of 300 tokens if it may, and so of 10
     assert (row.calls, row.output_tokens) == (3, 30)
