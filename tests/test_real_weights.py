@@ -6,7 +6,6 @@ A language model of this size is a weak writer and a weaker judge; what is asser
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import random
 import re
@@ -25,6 +24,7 @@ from amendment.llm.weights import EMBEDDED, INSTALL, needs_the_hub, weights_of
 from amendment.preference import Judge
 from amendment.preference.judge import Compared
 from amendment.records import Candidate, Critique, Prompt, text_of, user
+from amendment.results import read_summary
 from amendment.reward_model import RewardSettings, train_reward
 from amendment.run import Run
 from amendment.run.scoring import score_texts
@@ -130,10 +130,11 @@ def test_drafts_are_english_and_each_is_criticised_and_revised(run: Run, written
     assert [text_of(draft.messages) for draft in drafts if not is_english(text_of(draft.messages))] == []
     critiques = read_records(run.folder / "critique/critiques.parquet", Critique)
     assert {critique.candidate_id for critique in critiques} == {draft.id for draft in drafts}
-    summary = json.loads((run.folder / "summary.json").read_text(encoding="utf-8"))
-    counts = summary["stages"]["critique"]  # a model of this size often copies what it was shown
-    assert counts["revisions"] + sum(counts.get("copies", {}).values()) == len(drafts)
-    assert len(written) == len(drafts) + counts["revisions"]
+    critique = read_summary(run.folder).of("critique")
+    copies = sum(int(figure.value) for figure in critique.where("copies") if isinstance(figure.value, int))
+    # a model of this size often copies what it was shown
+    assert critique.count("revisions") + copies == len(drafts)
+    assert len(written) == len(drafts) + critique.count("revisions")
 
 
 def test_what_it_wrote_is_likelier_than_the_same_words_in_disorder(run: Run, written: list[Candidate]) -> None:
