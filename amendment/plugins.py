@@ -1,4 +1,4 @@
-"""Import the plugins of a run file: Python files beside it, and entry points of installed packages.
+"""Import the plugins of a run file: Python files next to it, and entry points of installed packages.
 
 A plugin is the user's code, which registers stages, protocols, providers and checks when it is imported. It runs only
 when somebody checks, plans or starts a run file that names it: whatever reads a run's folder or a publication never

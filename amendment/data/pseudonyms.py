@@ -267,7 +267,7 @@ class Outgoing:
         return text
 
     def counts(self, value: Any) -> Any:
-        """The results of stages, of which some are told by the name of a file, perhaps with a number."""
+        """Return the results of stages with pseudonyms for the files that name some of them, perhaps with a number."""
         if isinstance(value, Mapping):
             return {self.counts(name): self.counts(inner) for name, inner in value.items()}
         if isinstance(value, str):
@@ -276,7 +276,7 @@ class Outgoing:
         return [self.counts(inner) for inner in value] if isinstance(value, list) else value
 
     def report(self, text: str) -> str:
-        """A report of stages, some of whose figures are told by the name of a file."""
+        """Return a report of stages with pseudonyms for the files that name some of its figures."""
         named = re.compile(rf"(?<![\w.-])({self._names})(?![\w-])")
         return self.text(named.sub(lambda name: self.file(name[1]), text))
 

@@ -33,8 +33,6 @@ class Task(NamedTuple):
     """LaTeX, a number, or the calls of a program with their values as JSON."""
     category: str
     """The family; `mechanics-symbolic` where a formula is asked for."""
-    without_key_fact: str
-    """The question without the fact that it turns on."""
     is_shortcut: bool
     """A solver that ignores the key fact gives the known answer."""
 
@@ -185,5 +183,5 @@ def _program_task(rng: random.Random) -> Task:
 
 
 def _task(category: str, text: str, fact: str, ask: str, answer: str) -> Task:
-    question, bare = (" ".join(f"{text.replace('@', part)} {ask}".split()) for part in (fact, ""))
-    return Task(question, answer, category, bare, is_shortcut=False)
+    question = " ".join(f"{text.replace('@', fact)} {ask}".split())
+    return Task(question, answer, category, is_shortcut=False)

@@ -11,6 +11,7 @@ Not covered: how votes become a judgement, see `aggregate`; the filters that the
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -90,7 +91,7 @@ class Decided:
         return self.answers.get(pair.comparison_id, texts.candidates) if self.answers else texts.candidates
 
 
-class Decider:
+class Decider(ABC):
     """Decides comparisons, or changes what was decided before."""
 
     key: ClassVar[str]
@@ -98,9 +99,9 @@ class Decider:
     by: ClassVar[Any]
     """The rules by which it decides."""
 
+    @abstractmethod
     def decide(self, run: RunPairs, before: Decided) -> Decided:
         """Return the pairs of those before it with its own."""
-        raise NotImplementedError  # each has its own
 
 
 class OwnVerdicts(Decider):

