@@ -27,12 +27,12 @@ from typing import NamedTuple
 import numpy as np
 import yaml
 
-from amendment.calibration.amending import LabelledRow, rule_tests
-from amendment.calibration.samples import Label, LabelQuestion
-from amendment.calibration.store import Labels
 from amendment.constitutions import load_constitution, write_constitution
 from amendment.data.store import Workspace
 from amendment.hashing import content_id
+from amendment.people.amending import LabelledRow, rule_tests
+from amendment.people.samples import Label, LabelQuestion
+from amendment.people.store import Labels
 from amendment.records import Comparison, text_of
 from amendment.run import Run
 from amendment.run.amending import Amended, amend_run

@@ -30,7 +30,6 @@ from statistics import fmean
 from typing import Any
 
 from amendment.constitutions import Constitution, DrawnPrinciple, Principle
-from amendment.constitutions.checks import Check
 from amendment.critique.copies import copied_from
 from amendment.critique.texts import critique_messages, instructions, revise_messages, strip_artefacts
 from amendment.llm.client import Calls
@@ -42,6 +41,7 @@ from amendment.llm.specs import LocalSpec
 from amendment.preference.judge import Compared, Judge
 from amendment.records import Message, Messages, text_of, user
 from amendment.text import fence, holds_marks, read_fenced
+from amendment.verification.checks import Check
 
 LAYOUTS = ("marks", "tags", "headings", "turns")
 DRAFT_TOKENS, STEP_TOKENS = 120, 60

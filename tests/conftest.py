@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
 
-from amendment.sandbox import why_unavailable
+from amendment.verification.sandbox import why_unavailable
 from tests.chat_server import ChatServer
 
 # How long an example takes says nothing on a shared machine. The same examples every time, so that a change is what

@@ -20,12 +20,12 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "amendment"
 LAYERS = (
     ("simulator", "statistics"),
-    ("llm",),
+    ("llm", "verification"),
     ("constitutions", "training", "data"),
     ("critique", "preference"),
     ("audit",),
     ("report",),
-    ("calibration", "curation", "evaluation", "publishing", "dpo", "reward_model"),
+    ("curation", "dpo", "evaluation", "people", "publishing", "reward_model"),
     ("stages",),
     ("run",),
     ("cli",),
@@ -37,10 +37,7 @@ LINKED = ("constitutions", "critique", "preference", "reward_model", "dpo")
 SUBPACKAGES = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 TEXTS = (".yaml", ".txt", ".json", ".jsonl", ".jinja", ".html", ".css", ".js", ".svg")
 """What the package reads or serves beside its code."""
-HEAVY = (
-    *("torch", "trl", "transformers", "datasets", "openai", "anthropic"),
-    *("httpx2", "scipy", "starlette", "uvicorn", "jinja2", "matplotlib"),
-)
+HEAVY = "torch trl transformers datasets openai anthropic httpx2 scipy starlette uvicorn jinja2 matplotlib".split()
 
 
 def part_of(path: Path) -> str:

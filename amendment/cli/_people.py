@@ -13,7 +13,7 @@ from amendment.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from amendment.calibration.labelling import LabelledSample
+    from amendment.people.labelling import LabelledSample
     from amendment.stages.audit import Audited, AuditedLabels
 
 
@@ -176,8 +176,8 @@ def label(  # noqa: PLR0917 - typer makes options of them
     --export and --import exchange questions and answers with spreadsheets, Argilla and Label Studio. Exports contain
     pseudonyms only.
     """
-    from amendment.calibration.labelling import sample_of
-    from amendment.calibration.serving import serve_page
+    from amendment.people.labelling import sample_of
+    from amendment.people.serving import serve_page
 
     _check_options(export, file, questions or comments, rater, form)
     is_about_page = allow_network or host != LOOPBACK or port is not None
@@ -229,7 +229,7 @@ def _check_options(
 def _export(
     folder: Path, sample: LabelledSample, path: Path, *, questions: bool, comments: bool, form: str | None
 ) -> None:
-    from amendment.calibration.exchange import export_labels, export_questions
+    from amendment.people.exchange import export_labels, export_questions
 
     if questions:
         if comments:
@@ -250,7 +250,7 @@ def _export(
 
 
 def _import(folder: Path, sample: LabelledSample, path: Path, rater: list[str]) -> None:
-    from amendment.calibration.exchange import import_labels
+    from amendment.people.exchange import import_labels
 
     taken = import_labels(folder, path, raters=rater, sample=sample)
     people = f" of {taken.people} people" if taken.people > 1 else ""
@@ -281,7 +281,7 @@ def calibrate(
     Shows agreement, calibration, and how many labels are missing. Reads only open labels; certificate.md uses the
     sealed ones. Calls no model and writes nothing.
     """
-    from amendment.calibration.gate import preview_of_labels
+    from amendment.people.gate import preview_of_labels
 
     preview = preview_of_labels(folder)
     show_result(preview.document, preview.lines, as_json=as_json)

@@ -1,6 +1,5 @@
 """Constitutions: their model, loader and linter, and the ones that are shipped."""
 
-from amendment.constitutions.checks import Check, register_check
 from amendment.constitutions.draw import DrawnPrinciple, draw_principles, eligible_principles, principles_of
 from amendment.constitutions.importing import Imported, import_constitution
 from amendment.constitutions.linter import Finding, lint
@@ -17,6 +16,7 @@ from amendment.constitutions.model import (
     Score,
     Source,
 )
+from amendment.verification.checks import Check, register_check
 
 __all__ = [
     "AppliesWhen",

@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
-from amendment.constitutions.checks import Check, Checked, run_checks
 from amendment.hashing import content_id
 from amendment.records import Part
 from amendment.schema import json_schema
+from amendment.verification.checks import Check, Checked, run_checks
 
 SLUG = r"^[a-z0-9]+([-_][a-z0-9]+)*$"
 """The form of an id."""

@@ -5,7 +5,7 @@ from amendment.curation.diversity import Diversity, measure_diversity
 from amendment.curation.measures import WordModel, compression_ratio, distinct, self_repetition, vendi_score
 from amendment.curation.mixing import Mix, Mixed, PairShare, RunShare, SourceCount, mix_pairs
 from amendment.curation.rejection import one_of_each_behaviour, pass_at_k
-from amendment.data.tasks import Task, Tasks, make_tasks
+from amendment.verification.tasks import Task, Tasks, make_tasks
 
 __all__ = [
     "CollapseGate",

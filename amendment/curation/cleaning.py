@@ -13,7 +13,6 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from amendment.constitutions.proof import passes
 from amendment.curation.measures import ngrams
 from amendment.curation.near_copies import LEAST, NearCopies
 from amendment.curation.personal_data import personal_data
@@ -22,6 +21,7 @@ from amendment.keys import Scanner, texts_in
 from amendment.records import Part, Record
 from amendment.statistics import binomial_p
 from amendment.text import folded, words
+from amendment.verification.known_answers import passes
 
 KEY, PERSONAL = "key or token", "personal data"
 LENGTH, LANGUAGE = "length", "language"

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from amendment.constitutions import Constitution, DrawnPrinciple, draw_principles, principles_of
-from amendment.constitutions.checks import fails_for_good
 from amendment.critique.copies import copied_from
 from amendment.preference.aggregate import aggregate_verdicts
 from amendment.preference.judge import Judge
 from amendment.records import Candidate, Prompt, text_of
+from amendment.verification.checks import fails_for_good
 from amendment.yamlfile import Loc, did_you_mean
 
 CONFIRMING_PROTOCOL = "likelihood"

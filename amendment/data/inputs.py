@@ -31,11 +31,11 @@ from amendment.data.shapes import Parts, candidate_parts, prompt_parts, recognis
 from amendment.data.source_rows import FileFacts, SourceRows, SourceStream, rows_of, stream_of
 from amendment.data.sources import CandidateColumns, FileSource, LilliputPrompts, PromptFile, Source, TaskPrompts
 from amendment.data.store import Item
-from amendment.data.tasks import make_tasks
 from amendment.data.verdict_files import DataSources
 from amendment.errors import DataError, Problem
 from amendment.records import Candidate, Comparison, Origin, Prompt, Verdict
 from amendment.tables import Row
+from amendment.verification.tasks import make_tasks
 from amendment.yamlfile import capped
 
 

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from amendment.data.tasks import Family
 from amendment.licenses import license_problem
 from amendment.records import Part, RaterKind, VoteValue
+from amendment.verification.tasks import Family
 
 OPEN = "?"
 """A mark in a printed run file that the user has to replace with an answer; see `guesses`."""

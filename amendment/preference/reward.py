@@ -28,13 +28,13 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from amendment.constitutions.checks import Check, run_checks
 from amendment.errors import ConfigError, Transient
 from amendment.llm.client import Calls
 from amendment.llm.concurrency import STAGE
 from amendment.preference.degenerate import flaw_of
 from amendment.records import Candidate, Message, Messages, Prompt, text_of, user
 from amendment.sync import run_in_loop
+from amendment.verification.checks import Check, run_checks
 
 LEAST = -1.0
 PATIENCE = 30.0

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Literal
 
 from amendment.constitutions import AppliesWhen, Check, Constitution, Principle
-from amendment.constitutions.checks import run_checks
 from amendment.records import Candidate, Prompt, Record, text_of
+from amendment.verification.checks import run_checks
 
 Effect = Literal["decide", "veto", "record"]
 

@@ -14,7 +14,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from amendment.calibration.amending import (
+from amendment.constitutions import Constitution, Principle, load_constitution, write_constitution
+from amendment.data.pseudonyms import Pseudonyms
+from amendment.errors import ConfigError, DataError, Paused, Transient
+from amendment.files import json_object, write_json
+from amendment.hashing import HASH_PREFIX, content_id
+from amendment.keys import redact_logs
+from amendment.llm.concurrency import STAGE
+from amendment.people.amending import (
     NEUTRAL,
     LabelledRow,
     ProposedRule,
@@ -24,16 +31,9 @@ from amendment.calibration.amending import (
     rule_tests,
     similarity,
 )
-from amendment.calibration.labelling import OPEN, SAMPLE, SPOT_CHECK
-from amendment.calibration.samples import SampledItem
-from amendment.calibration.store import Labels
-from amendment.constitutions import Constitution, Principle, load_constitution, write_constitution
-from amendment.data.pseudonyms import Pseudonyms
-from amendment.errors import ConfigError, DataError, Paused, Transient
-from amendment.files import json_object, write_json
-from amendment.hashing import HASH_PREFIX, content_id
-from amendment.keys import redact_logs
-from amendment.llm.concurrency import STAGE
+from amendment.people.labelling import OPEN, SAMPLE, SPOT_CHECK
+from amendment.people.samples import SampledItem
+from amendment.people.store import Labels
 from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder
 from amendment.preference.aggregate import person_votes, weightings_of
 from amendment.preference.readings import by_comparison

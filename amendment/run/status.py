@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from amendment.calibration.labelling import labels_waited_for
 from amendment.errors import AmendmentError, LedgerError
 from amendment.keys import redact
 from amendment.llm.ledger import is_held
 from amendment.llm.ledger_reading import SHARDS, Reader
+from amendment.people.labelling import labels_waited_for
 from amendment.report.reading import status_of
 from amendment.report.render import terminal_line
 from amendment.run.engine import RunFolder

@@ -29,18 +29,6 @@ from amendment.audit.studies import study_of
 from amendment.audit.text import certificate_lines
 from amendment.audit.variants import probe_json, variant_agreements, variant_sections
 from amendment.audit.votes import ComparisonInfo, Vote
-from amendment.calibration.gate import (
-    GATE,
-    GATE_FORMAT,
-    certified_report,
-    failed_gates,
-    gate_counts,
-    gates_of,
-    write_gate,
-)
-from amendment.calibration.labelling import ASKED, CALIBRATOR, OPEN, PROBABILITIES, SAMPLE, SEALED
-from amendment.calibration.report import SpotCheck, certificate_part, gate_section, spot_check_sections
-from amendment.calibration.samples import ExportedProbability, SampledItem, SpotCheckSettings
 from amendment.curation.construction import Contrast
 from amendment.data.pseudonyms import Outgoing, Pseudonyms
 from amendment.data.replies import MOST_UNREAD
@@ -52,6 +40,18 @@ from amendment.errors import ConfigError
 from amendment.evaluation.settings import EvaluateConfig
 from amendment.files import read_json, write_json, write_text
 from amendment.llm.ledger_reading import Reader
+from amendment.people.gate import (
+    GATE,
+    GATE_FORMAT,
+    certified_report,
+    failed_gates,
+    gate_counts,
+    gates_of,
+    write_gate,
+)
+from amendment.people.labelling import ASKED, CALIBRATOR, OPEN, PROBABILITIES, SAMPLE, SEALED
+from amendment.people.report import SpotCheck, certificate_part, gate_section, spot_check_sections
+from amendment.people.samples import ExportedProbability, SampledItem, SpotCheckSettings
 from amendment.preference.checked import check_lines
 from amendment.preference.settings import REPORT, JudgingConfig
 from amendment.records import LABELLERS, Candidate, Prompt, Verdict

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from amendment.calibration.gate import GATE
 from amendment.critique import ChainSettings
 from amendment.dpo import SftSettings, train_sft
+from amendment.people.gate import GATE
 from amendment.stages.contract import Context, RunSettings, StageResult, dump
 from amendment.stages.trained import (
     CHAINS,

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from amendment.calibration.calibrating import calibrate, calibration_refused, expected_flip_rate
-from amendment.calibration.drawing import exported_comparisons
-from amendment.calibration.labelling import CALIBRATOR, OPEN, PROBABILITIES, SAMPLE
-from amendment.calibration.samples import ExportedProbability, SampledItem, SpotCheckSettings, labelled_items
 from amendment.files import read_json, write_json
+from amendment.people.calibrating import calibrate, calibration_refused, expected_flip_rate
+from amendment.people.drawing import exported_comparisons
+from amendment.people.labelling import CALIBRATOR, OPEN, PROBABILITIES, SAMPLE
+from amendment.people.samples import ExportedProbability, SampledItem, SpotCheckSettings, labelled_items
 from amendment.preference.aggregate import person_votes
 from amendment.preference.deciding import CHECKED, deciding_key
 from amendment.records import Judgement, Verdict

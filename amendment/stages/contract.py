@@ -16,10 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, Field
 
-from amendment.calibration.labelling import OPEN, PROBABILITIES
-from amendment.calibration.samples import QuestionWriter, SpotCheckSettings
 from amendment.constitutions import Constitution, load_constitution, principles_of
-from amendment.constitutions.checks import source_of
 from amendment.curation.cleaning import CleanConfig
 from amendment.curation.settings import DatasetConfig
 from amendment.data.sources import FileSource, LilliputPrompts, Name, OneOrMore, PairFile, Source
@@ -29,6 +26,8 @@ from amendment.llm.client import Calls
 from amendment.llm.concurrency import Tally
 from amendment.llm.model import Model
 from amendment.llm.specs import ModelSpec
+from amendment.people.labelling import OPEN, PROBABILITIES
+from amendment.people.samples import QuestionWriter, SpotCheckSettings
 from amendment.preference.deciding import CONSTRUCTED, IMPORTED, PairRules, RunPairs
 from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import Judge, JudgeSettings
@@ -39,6 +38,7 @@ from amendment.report.shown import count_lines
 from amendment.results import Result
 from amendment.stages.tables import Role, RunTables, Tables
 from amendment.text import plain
+from amendment.verification.checks import source_of
 from amendment.yamlfile import Loc
 
 T = TypeVar("T")

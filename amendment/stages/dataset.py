@@ -10,8 +10,6 @@ from typing import Any
 
 from pydantic import Field
 
-from amendment.calibration.labelling import PROBABILITIES
-from amendment.calibration.samples import SpotCheckSettings
 from amendment.curation.dataset_rows import Pairs, Rows, written_by_models
 from amendment.curation.funnel import DROPPED, ONE_SIDED_TABLE, Cleaning, clean_key
 from amendment.curation.mixed_rows import RUN, MixPair, Sides, mix_in, mix_key, mix_lines
@@ -23,6 +21,8 @@ from amendment.errors import AmendmentError
 from amendment.evaluation.settings import EvaluateConfig, has_own_prompts
 from amendment.keys import key_variables, run_scanner, sift
 from amendment.llm.embeddings import missing_embeddings
+from amendment.people.labelling import PROBABILITIES
+from amendment.people.samples import SpotCheckSettings
 from amendment.preference.deciding import (
     JUDGED,
     Decided,

@@ -15,12 +15,12 @@ from itertools import accumulate, pairwise
 from statistics import fmean
 from typing import Any
 
-from amendment.calibration.labelling import EVALUATION
-from amendment.calibration.reading import label_counts, labels_key, labels_of
-from amendment.calibration.samples import LabelQuestion, verdict_of
 from amendment.errors import AmendmentError, DataError
 from amendment.evaluation.settings import EvaluateConfig, EvaluationPeople
 from amendment.hashing import content_id
+from amendment.people.labelling import EVALUATION
+from amendment.people.reading import label_counts, labels_key, labels_of
+from amendment.people.samples import LabelQuestion, verdict_of
 from amendment.preference.aggregate import person_votes
 from amendment.records import Candidate, Record, Verdict
 from amendment.report.shown import count_lines, estimate_shown

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from amendment.constitutions.proof import LANGUAGES
-from amendment.constitutions.proof import missing as missing_for
 from amendment.critique.chain import CritiqueConfig
 from amendment.curation.funnel import DROPPED, Cleaning, clean_key, read_overlap
 from amendment.curation.settings import DatasetConfig
@@ -24,6 +22,8 @@ from amendment.records import Candidate, Judgement, Prompt, Verdict
 from amendment.results import Figure, Funnel, Result, Table, by_label, counted
 from amendment.stages.contract import ConfigProblem, ConfigWarning, Context, RunSettings, Stage, StageResult, dump
 from amendment.stages.tables import Role
+from amendment.verification.known_answers import LANGUAGES
+from amendment.verification.known_answers import missing as missing_for
 
 SOURCES = "Files and datasets that were read"
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from amendment.calibration.labelling import OPEN, SAMPLE, SEALED, SPOT_CHECK
-from amendment.calibration.reading import label_counts, labels_key, labels_of, sides_of
-from amendment.calibration.samples import SampledItem, SpotCheckSettings
-from amendment.calibration.store import Labels
+from amendment.people.labelling import OPEN, SAMPLE, SEALED, SPOT_CHECK
+from amendment.people.reading import label_counts, labels_key, labels_of, sides_of
+from amendment.people.samples import SampledItem, SpotCheckSettings
+from amendment.people.store import Labels
 from amendment.records import Verdict
 from amendment.stages.contract import Context, Stage, StageResult
 from amendment.stages.tables import Role

@@ -17,8 +17,6 @@ from typing import Any
 
 from pydantic import Field
 
-from amendment.calibration.labelling import CALIBRATOR, OPEN, PROBABILITIES
-from amendment.calibration.samples import SpotCheckSettings
 from amendment.critique.chain import CritiqueConfig
 from amendment.curation.construction import ConstructConfig
 from amendment.curation.funnel import DROPPED, ONE_SIDED_TABLE, Cleaning
@@ -28,6 +26,8 @@ from amendment.curation.settings import DatasetConfig
 from amendment.data.sources import ModelSource
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError
+from amendment.people.labelling import CALIBRATOR, OPEN, PROBABILITIES
+from amendment.people.samples import SpotCheckSettings
 from amendment.preference.deciding import OVERRULED, decide_pairs, reasons_shown
 from amendment.preference.pairs import CUT, count_cut, preference_row
 from amendment.preference.settings import JudgingConfig

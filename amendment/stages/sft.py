@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from amendment.calibration.gate import GATE
 from amendment.data.source_rows import source_state
 from amendment.data.sources import Source
 from amendment.dpo import train_sft
 from amendment.dpo.settings import SftConfig, helpful_files, read_helpful
 from amendment.errors import TrainingError
 from amendment.hashing import content_id
+from amendment.people.gate import GATE
 from amendment.preference.verified import ANSWERS, DECISIVE, VerifiedAnswer, Verifier, passes_all
 from amendment.records import Candidate
 from amendment.stages.contract import ConfigProblem, Context, RunSettings, StageResult

@@ -11,10 +11,10 @@ from typing import Any
 
 from amendment.audit.ceiling import Requirements
 from amendment.audit.planning import outlook
-from amendment.calibration.drawing import draw_sample, exported_comparisons
-from amendment.calibration.labelling import ASKED, SAMPLE, SPOT_CHECK
-from amendment.calibration.samples import LabelQuestion, SampledItem, SpotCheckSettings
 from amendment.files import write_json
+from amendment.people.drawing import draw_sample, exported_comparisons
+from amendment.people.labelling import ASKED, SAMPLE, SPOT_CHECK
+from amendment.people.samples import LabelQuestion, SampledItem, SpotCheckSettings
 from amendment.preference.deciding import CHECKED, deciding_key
 from amendment.preference.settings import JudgingConfig
 from amendment.records import Comparison

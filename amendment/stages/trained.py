@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amendment.audit.figures import percent
-from amendment.calibration.gate import GATE, refuse_failed_gate, refuse_failed_order
-from amendment.calibration.labelling import CALIBRATOR
-from amendment.calibration.samples import SpotCheckSettings
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, MissingExtra, TrainingError
 from amendment.files import read_json
 from amendment.llm.specs import found_folder
 from amendment.llm.weights import weights_state
+from amendment.people.gate import GATE, refuse_failed_gate, refuse_failed_order
+from amendment.people.labelling import CALIBRATOR
+from amendment.people.samples import SpotCheckSettings
 from amendment.records import Candidate, Preference, Prompt, text_of
 from amendment.report.shown import count_lines, estimate_shown, unscored_shown
 from amendment.stages.contract import POLICY_STAGES, ConfigProblem, Context, RunSettings, Stage, dump

@@ -17,7 +17,6 @@ from typing import Any, cast
 from pydantic import Field
 
 from amendment.constitutions import Constitution, Principle
-from amendment.constitutions.programs import behaviour_of
 from amendment.curation.rejection import one_of_each_behaviour, pass_at_each_k
 from amendment.data.sources import ModelSource, have_known_answers
 from amendment.errors import ConfigError
@@ -28,9 +27,10 @@ from amendment.preference.settings import JudgingConfig
 from amendment.preference.verified import ANSWERS, JUDGEMENTS, VerifiedAnswer, Verifier, passes_all, verifier_rules
 from amendment.records import Candidate, Comparison, ItemEnding, Judgement, Prompt, text_of
 from amendment.results import Result, by_label, counted
-from amendment.sandbox import why_unavailable
 from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, rules_key
 from amendment.stages.tables import Role
+from amendment.verification.programs import behaviour_of
+from amendment.verification.sandbox import why_unavailable
 
 NAME = "verify"
 

@@ -14,11 +14,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from amendment.calibration.samples import LabelQuestion, PrincipleText
 from amendment.constitutions import load_constitution
+from amendment.people.samples import LabelQuestion, PrincipleText
 from amendment.publishing.formats import export_run
 from amendment.records import Message, user
-from tests.calibration.label_browser import Site, chromium
+from tests.people.label_browser import Site, chromium
 
 ROOT = Path(__file__).resolve().parents[2]
 GALLERY, IMAGES = ROOT / "examples/gallery", ROOT / "docs/images"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from amendment.constitutions import Check, Constitution, Principle, lint, load_constitution, register_check
-from amendment.constitutions import checks as module
 from amendment.errors import ConfigError
+from amendment.verification import checks as module
 from tests.constitutions.conftest import Write
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from amendment.calibration.samples import Label, LabelQuestion, SampledItem
-from amendment.calibration.store import Labels
 from amendment.data.store import Workspace
 from amendment.hashing import content_id
+from amendment.people.samples import Label, LabelQuestion, SampledItem
+from amendment.people.store import Labels
 from amendment.records import Messages, Preference
 from amendment.run import Result, Run
-from tests.calibration.answering import Answer, answer_here
+from tests.people.answering import Answer, answer_here
 
 ANNA, BERT = "Anna Berg", "Bert Oetker-Lund"
 COMMENT = "as my neighbour Wilhelmine says"

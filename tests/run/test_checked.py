@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from amendment.constitutions import checks
 from amendment.run import Result
+from amendment.verification import checks
 from tests.rows import save
 from tests.run.small_runs import QUICK, rows_of, run_of, served
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from amendment.calibration.samples import SampledItem
 from amendment.data.store import Workspace
+from amendment.people.samples import SampledItem
 from amendment.preference.deciding import ConstructedPair
 from amendment.records import Candidate, Judgement, Prompt, text_of
 from amendment.report import RunReader

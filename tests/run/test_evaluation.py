@@ -10,13 +10,13 @@ import pytest
 from pyarrow import parquet
 
 from amendment.audit.refusal_phrases import PHRASES, refusal_phrase
-from amendment.calibration.exchange import export_labels, export_questions, import_labels
-from amendment.calibration.labelling import EVALUATION, open_sample
-from amendment.calibration.samples import Label, LabelQuestion
-from amendment.calibration.store import Labels
 from amendment.data.store import Workspace, read_records
 from amendment.errors import AmendmentError, ConfigError, DataError, Paused
 from amendment.llm.model import Ending
+from amendment.people.exchange import export_labels, export_questions, import_labels
+from amendment.people.labelling import EVALUATION, open_sample
+from amendment.people.samples import Label, LabelQuestion
+from amendment.people.store import Labels
 from amendment.preference.draws import Draw, Drawn
 from amendment.preference.settings import JudgeEntry
 from amendment.publishing.publication import prepare

@@ -112,7 +112,7 @@ def test_a_training_on_revisions_owes_nothing_to_the_judge(tmp_path: Path) -> No
 
 def test_a_gate_that_warns_or_could_not_be_measured_stops_nobody(tmp_path: Path) -> None:
     from amendment.audit.gates import Gate
-    from amendment.calibration.gate import refuse_failed_gate, write_gate
+    from amendment.people.gate import refuse_failed_gate, write_gate
     from amendment.run.engine import RunFolder
 
     config: RunFile = load_run_file(written(tmp_path)).config

@@ -16,16 +16,16 @@ import httpx2
 import pytest
 import yaml
 
-from amendment.calibration.labelling import EVALUATION, open_sample
-from amendment.calibration.samples import LabelQuestion
-from amendment.calibration.serving import serve_page
-from amendment.calibration.store import Labels
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError
+from amendment.people.labelling import EVALUATION, open_sample
+from amendment.people.samples import LabelQuestion
+from amendment.people.serving import serve_page
+from amendment.people.store import Labels
 from amendment.preference.deciding import Decided, calibrate_pairs, label_pairs
 from amendment.records import Pair
-from tests.calibration.answering import Answer, answer_all
-from tests.calibration.label_pages import make_run, questions
+from tests.people.answering import Answer, answer_all
+from tests.people.label_pages import make_run, questions
 from tests.vendors.processes import started
 
 VERDICTS = 60

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from amendment.calibration.labelling import open_sample
-from amendment.calibration.page_app import create_app
-from amendment.calibration.queue import Queue
-from amendment.calibration.store import Labels
 from amendment.errors import Paused
-from tests.calibration.label_pages import ask
+from amendment.people.labelling import open_sample
+from amendment.people.page_app import create_app
+from amendment.people.queue import Queue
+from amendment.people.store import Labels
 from tests.command_line import amendment
+from tests.people.label_pages import ask
 from tests.run.spot_checked import CHECKED, label_all, run, sample
 
 

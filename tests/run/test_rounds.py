@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from amendment.calibration.samples import ExportedProbability
 from amendment.curation.cleaning import CleanConfig
 from amendment.curation.funnel import Cleaning, Dropped
 from amendment.curation.rounds import RoundsConfig, pairs_of_round
 from amendment.data.store import Split, Workspace
 from amendment.errors import ConfigError
+from amendment.people.samples import ExportedProbability
 from amendment.publishing.publication import prepare
 from amendment.records import Candidate, Judgement, Preference, Prompt, Record, text_of
 from amendment.run import Result, Run, Terms, load_run_file

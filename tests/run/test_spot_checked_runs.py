@@ -12,12 +12,12 @@ import pytest
 from pyarrow import parquet
 
 from amendment import simulator
-from amendment.calibration.gate import preview_of_labels
-from amendment.calibration.samples import LabelQuestion
-from amendment.calibration.store import Labels
 from amendment.cli._people import audit_path
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError, LedgerError, Paused
+from amendment.people.gate import preview_of_labels
+from amendment.people.samples import LabelQuestion
+from amendment.people.store import Labels
 from amendment.publishing.publication import prepare, write_preview
 from amendment.records import Judgement, Preference, Verdict
 from amendment.run import Result, Run, load_run_file

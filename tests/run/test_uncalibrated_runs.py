@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from amendment.calibration.labelling import PROBABILITIES
-from amendment.calibration.samples import ExportedProbability
 from amendment.data.store import Texts
 from amendment.errors import ConfigError, Paused
+from amendment.people.labelling import PROBABILITIES
+from amendment.people.samples import ExportedProbability
 from amendment.preference.deciding import Calibration, Decided, RunPairs
 from amendment.records import Pair
 from amendment.run.engine import RunFolder

@@ -1,0 +1,195 @@
+"""What people's labels say of a run's judge: the report in its certificate, the gate between judge and training, and,
+while people are still labelling, what their open labels say so far. The gate also holds what the certificate says of
+the judge's two orders, for which no person is needed.
+
+The stage `audit` writes report and gate; trainings look at the gate before they begin. A preview never looks at sealed
+labels: whoever reads it may still change the judge.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from amendment.audit.certificate import Certificate
+from amendment.audit.gates import Gate
+from amendment.data.store import Workspace
+from amendment.errors import ConfigError, GateFailed
+from amendment.files import read_json, write_json
+from amendment.hashing import content_id
+from amendment.people.calibrating import calibrate, calibration_refused
+from amendment.people.labelling import ASKED, OPEN, PROBABILITIES, SAMPLE, SEALED, SPOT_CHECK, open_sample
+from amendment.people.people_gate import agreement_with_people, unreadable_gate, worst
+from amendment.people.reading import sides_of
+from amendment.people.report import SpotCheck, certified_part, preview_lines, spot_check_report
+from amendment.people.samples import AskedOf, ExportedProbability, SampledItem, SpotCheckSettings, labelled_items
+from amendment.people.store import Labels
+from amendment.preference.aggregate import person_votes
+from amendment.records import Verdict
+from amendment.results import Figure, Result
+
+GATE = "audit/gate.json"
+"""What the trainings look at before they begin: nothing else of the certificate, so that they stand while it does."""
+GATE_FORMAT = 2
+"""Raised when the file says more, so that older ones are written again."""
+SIDES = (OPEN, SEALED)
+
+
+def report_of(workspace: Workspace, settings: SpotCheckSettings, *, seed: int, opened: int) -> SpotCheck | None:
+    """The report of what lies in a run's folder; None where its labels are not read yet."""
+    if not all(workspace.path(name).is_file() for name in (SAMPLE, ASKED, PROBABILITIES, *SIDES)):
+        return None
+    exported = {row.comparison_id: row for row in workspace.rows(PROBABILITIES, ExportedProbability)}
+    labels = {side: workspace.read(side, Verdict) for side in SIDES}
+    seen, sealed = (person_votes(labels[side]) for side in SIDES)
+    drawn = workspace.read(SAMPLE, SampledItem)
+    report = spot_check_report(
+        [item.model_copy(update={"is_sealed": item.comparison_id in sealed}) for item in drawn],
+        [verdict for side in SIDES for verdict in labels[side]],
+        exported,
+        max_gap=settings.gate.max_gap_to_human,
+        asked=AskedOf(**read_json(workspace.path(ASKED))),
+        opened=opened,
+        seed=seed,
+    )
+    count = sum(item.is_sealed and item.comparison_id in seen for item in drawn)
+    note = f"{count} items would be sealed, but their labels were looked at before: they count as open ones"
+    return replace(report, notes=(*report.notes, note)) if count else report
+
+
+def certified_report(workspace: Workspace, part: SpotCheckSettings | None, *, seed: int) -> SpotCheck | None:
+    """The report for a certificate, which opens the seal; a second look at the same opens nothing. None where people
+    are not asked."""
+    return report_of(workspace, part, seed=seed, opened=_open_seal(workspace)) if part else None
+
+
+def _open_seal(workspace: Workspace) -> int:
+    """Note that a certificate looks at the sealed labels, where there are any; how many different ones have, with this
+    one, and at least as many as the last certificate says: a file of the seal that was lost has not closed it."""
+    tables = [name for name in (SAMPLE, PROBABILITIES, *SIDES) if workspace.path(name).is_file()]
+    with Labels(SPOT_CHECK.labels_in(workspace.folder), read_only=True) as labels:
+        if SEALED not in tables or not workspace.count(SEALED):
+            return labels.seal_openings()
+        count = labels.open_seal(content_id([workspace.digest(name) for name in tables]))
+    with suppress(OSError, ValueError, KeyError, TypeError):  # the run has no certificate of its labels yet
+        report, _ = certified_part(read_json(workspace.path("certificate.json")))
+        count = max(count, report["opened"])
+    return count
+
+
+def gates_of(report: SpotCheck, certificate: Certificate) -> tuple[Gate, ...]:
+    """The run's gates: of its labels by people, and of each judge by all its verdicts."""
+    models = [rater for rater in certificate.counts.raters if rater.kind == "model"]
+    return (*report.gates, *(unreadable_gate(rater.name, rater.invalid) for rater in models))
+
+
+def gate_counts(report: SpotCheck, gates: Sequence[Gate]) -> dict[str, Any]:
+    figures = {
+        "difference from the ceiling of people": report.beside.gap.value,
+        "exported labels that people would give": report.accuracy.estimate.value if report.accuracy else math.nan,
+        "Brier, raw": report.raw.brier.value if report.raw else math.nan,
+        "Brier, calibrated": report.calibrated.brier.value if report.calibrated else math.nan,
+    }
+    defined = {name: round(value, 4) for name, value in figures.items() if not math.isnan(value)}
+    counts: dict[str, Any] = {
+        "gate": worst([gate.outcome for gate in gates]),
+        **defined,
+        "sealed labels opened": report.opened,
+    }
+    if report.agreement.n:
+        agreement = Figure(name="judge_agrees_with_people", value=report.agreement, unit="share")
+        counts["result"] = Result(figures=(agreement,)).to_json()
+    return counts
+
+
+def failed_gates(gates: Iterable[Gate]) -> list[str]:
+    """The checks that judges did not pass, each once: "order, for gavel"."""
+    return [*dict.fromkeys(f"{gate.check}, for {gate.judge}" for gate in gates if gate.outcome == "FAIL")]
+
+
+def write_gate(workspace: Workspace, gates: Sequence[Gate], by_judge: Iterable[Gate] = ()) -> None:
+    """What failed, and no more: labels that change nothing else about the gate make no training run again. `by_judge`
+    are the certificate's own gates."""
+    orders = [gate.judge for gate in by_judge if (gate.check, gate.outcome) == ("order", "FAIL")]
+    write_json(workspace.path(GATE), {"failed": failed_gates(gates), "order": orders})
+
+
+def refuse_failed_gate(workspace: Workspace, part: SpotCheckSettings | None) -> None:
+    """Raises GateFailed where people disagree with the judge too much, unless the run file says to go on."""
+    if part is None or part.gate.on_fail == "go_on":
+        return
+    if failed := _failed(workspace)["failed"]:
+        raise GateFailed(
+            f"the judge did not pass its gate ({'; '.join(failed)}), so nothing is trained on its labels; "
+            f"{workspace.folder / 'certificate.md'} says what was found. Change the judge or the constitution, "
+            f"or train anyway with {'.'.join(SPOT_CHECK.keys)}.gate.on_fail: go_on"
+        )
+
+
+def refuse_failed_order(workspace: Workspace, stage: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Raises GateFailed if a judge that decided some of these pairs failed the certificate's gate `order`."""
+    deciding = {rater for row in rows if row["decided_by"] == "judge" for rater in row["raters"]}
+    if failed := [judge for judge in _failed(workspace)["order"] if judge in deciding]:
+        raise GateFailed(
+            f"the verdicts of {', '.join(failed)}, which decided pairs of the dataset, change too often with the order "
+            f"of the answers (gate order), so {stage} does not train on them. "
+            f"{workspace.folder / 'certificate.md'} has the figures. Use another judge, or train anyway with "
+            f"{stage}.despite: [order]"
+        )
+
+
+def _failed(workspace: Workspace) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = read_json(workspace.path(GATE))
+    return found
+
+
+class Preview(NamedTuple):
+    """What the open labels of a run say so far."""
+
+    lines: list[str]
+    document: dict[str, Any]
+    """The same for machines, with the number of `missing` labels."""
+
+
+def preview_of_labels(folder: Path) -> Preview:
+    """What the open labels say of a run's judge so far: agreement, and how calibration would change its probabilities.
+
+    Asks no model, writes nothing, and opens no seal. Raises ConfigError where there is no run, no spot check in it, or
+    no sample yet.
+    """
+    asked = open_sample(folder)
+    try:
+        settings = SpotCheckSettings.model_validate(asked.plan)
+    except ValidationError:
+        raise ConfigError(f"{folder}: another version of amendment wrote its run.yaml; run it again") from None
+    sample = Workspace(folder).read(SAMPLE, SampledItem)
+    with Labels(asked.labels, read_only=True) as labels:
+        sides = sides_of(labels.current(), sample, seen=labels.prompts_seen())
+    items = labelled_items(sample, person_votes(sides["open"]))
+    agreement = agreement_with_people(items)
+    method, calibration, refused = settings.calibration.method, None, "the run file asks for none"
+    if method != "none" and not (refused := calibration_refused(items, method=method)):
+        calibration = calibrate(items, method=method, seed=asked.seed)
+    missing, workspace = asked.missing(), Workspace(folder)
+    tables = {side: f"labels/{side}" for side in sides if workspace.path(f"labels/{side}").is_file()}
+    is_read = (folder / "certificate.json").is_file() and sides == {
+        side: workspace.read(table, Verdict) for side, table in tables.items()
+    }
+    waiting = f"All labels are in. Run amendment run FILE to read them and write {folder / 'certificate.md'}."
+    if is_read:
+        waiting = f"All labels are in, and have been read: see {folder / 'certificate.md'}."
+    elif missing:
+        waiting = f"{missing} labels are missing; collect them with: {SPOT_CHECK.command(folder)}"
+    document = {
+        "agreement": agreement.to_json(),
+        "calibrator": calibration.calibrator.to_json() if calibration else {"refused": refused},
+        "labelled": len(items),
+        "missing": missing,
+    }
+    return Preview([*preview_lines(agreement, calibration, refused), "", waiting], document)

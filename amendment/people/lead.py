@@ -1,0 +1,96 @@
+"""What the lead of a spot check sees while people label: progress, flags and comments by person, agreement of people.
+
+Not covered: what the judge says, and which answer anybody chose. Sealed labels stay sealed, and a lead who talks to
+annotators has nothing to give away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import combinations
+from statistics import fmean, median
+from typing import Any
+
+from amendment.people.people_gate import among_people
+from amendment.people.queue import Queue
+from amendment.people.samples import SILENT, Label, verdict_of
+from amendment.preference.aggregate import person_votes
+from amendment.records import Messages
+from amendment.statistics.sampling import weighted_mean
+from amendment.text import transcript
+
+LONGEST_EXCERPT = 160
+"""Characters of a prompt by which people recognise an item."""
+
+
+def lead_view(queue: Queue, labels: Sequence[Label], annotators: Collection[str]) -> dict[str, Any]:
+    """JSON values; `labels` are the current ones, `annotators` all who have a link.
+
+    Agreement is that of two people, ties dropped, as in the gate's ceiling, but unweighted: the page knows no
+    probability of an item.
+    """
+    asked = [label for label in labels if label.comparison_id in queue.questions]
+    by_person = {name: [label for label in asked if label.annotator == name] for name in sorted(annotators)}
+    votes = person_votes(verdict for label in asked if (verdict := verdict_of(label)) is not None)
+    shares = {name: share for name, people in votes.items() if (share := among_people(people.values())) is not None}
+    prompts = [queue.questions[name].prompt_id for name in shares]
+    return {
+        "labels": len(asked),
+        "missing": queue.missing(),
+        "agreement": weighted_mean(list(shares.values()), [1.0] * len(shares), prompts).to_json(),
+        "people": [_person(queue, name, mine) for name, mine in by_person.items()],
+        "pairs": [
+            {"people": [one, other], "items": len(same), "agree": fmean(same)}
+            for one, other in combinations(by_person, 2)
+            if (same := [share for each in votes.values() if (share := _agree(each, one, other)) is not None])
+        ],
+        "notes": [
+            {
+                "annotator": label.annotator,
+                "kind": label.choice if label.choice in SILENT else "comment",
+                "comment": label.comment or "",
+                "prompt": excerpt(queue.questions[label.comparison_id].prompt),
+                "at": label.at,
+            }
+            for mine in by_person.values()
+            for label in sorted(mine, key=lambda label: label.instant, reverse=True)
+            if label.choice == "flag" or label.comment
+        ],
+    }
+
+
+def excerpt(prompt: Messages) -> str:
+    """The beginning of the last message, in one line."""
+    text = " ".join(transcript(prompt[-1:], by="user").split())
+    return text if len(text) <= LONGEST_EXCERPT else f"{text[: LONGEST_EXCERPT - 1]}…"
+
+
+def _agree(votes: Mapping[str, float], one: str, other: str) -> float | None:
+    """Whether these two people say the same of a comparison; None where one of them gives no side."""
+    return among_people([votes[one], votes[other]]) if {one, other} <= votes.keys() else None
+
+
+def _person(queue: Queue, name: str, mine: Sequence[Label]) -> dict[str, Any]:
+    timed = [label.seconds for label in mine if label.seconds is not None]
+    firsts = {label.comparison_id: label for label in mine if label.showing == 0}
+    again = [
+        _chosen(label) == _chosen(first)
+        for label in mine
+        if label.showing == 1 and (first := firsts.get(label.comparison_id)) is not None
+    ]
+    return {
+        "annotator": name,
+        **queue.progress(name)._asdict(),
+        **{choice: sum(label.choice == choice for label in mine) for choice in SILENT},
+        "comments": sum(bool(label.comment) for label in mine),
+        "seconds": median(timed) if timed else None,
+        "repeats": len(again),
+        "repeats_same": sum(again),
+        "at": max((label.at for label in mine), default=None),
+    }
+
+
+def _chosen(label: Label) -> str:
+    """The candidate that was chosen, whichever side it stood on; or the choice of neither."""
+    sides = dict(zip(("A", "B"), label.shown, strict=True))
+    return sides.get(label.choice, label.choice)
