@@ -74,21 +74,20 @@ class TrainingStage(Stage):
             if self.config is self.settings.part(TrainerSettings):  # of several stages the first reports it
                 yield (self.name,), str(fault)
             return
-        yield from (((self.name, "report_to"), message) for message in missing_trackers(self.config))
+        yield from (((self.name, "trl"), message) for message in missing_trackers(self.config))
         model = getattr(self.config, "base", None)
         if model is None or model in POLICY_STAGES:
-            if self.config.revision is not None:
-                local = "only a base on the Hub has a revision, and this one is made here; leave it out"
-                yield (self.name, "revision"), local
             return
         try:
-            check_base(found_folder(model, base), self.config.revision)
+            check_base(found_folder(model, base))
         except AmendmentError as fault:
             yield (self.name, "base"), str(fault)
 
     def refuse_failed_gate(self, context: Context) -> None:
-        """Raises GateFailed where people disagree with the judge too much, unless the run file says to go on."""
-        refuse_failed_gate(context.workspace, self.settings.part(SpotCheckSettings))
+        """Raises GateFailed where people disagree with the judge too much, unless the run file says to train
+        despite it."""
+        if self.settings.part(SpotCheckSettings) and "people" not in getattr(self.config, "despite", ()):
+            refuse_failed_gate(context.workspace, self.name)
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         """With what was kept and dropped, the first and the last step, and what was measured on held-out pairs."""
@@ -217,7 +216,7 @@ def smoothed(workspace: Workspace, name: str, config: Any) -> Smoothed:
 
 def _preflight(report: Mapping[str, Any]) -> list[str]:
     dropped = ", ".join(f"{plain(reason)} {count}" for reason, count in report["dropped"].items()) or "none"
-    rows = f"- rows: {report['rows']}, kept {report['kept']}, truncated {report['truncated']}, dropped: {dropped}"
+    rows = f"- rows: {report['rows']}, kept {report['kept']}, dropped: {dropped}"
     return [rows, *(f"- {plain(name)}: {count} rows" for name, count in report["notes"].items())]
 
 
