@@ -26,6 +26,7 @@ from real_text_dpo import BASE, RULES, TEMPERATURE, TOKENS, prompts, trained_and
 from amendment.data.store import Workspace
 from amendment.llm.weights import EMBEDDED
 from amendment.records import Candidate, Prompt, text_of
+from amendment.results import read_summary
 from amendment.run import Run, Terms
 from amendment.text import plain, table, words
 from amendment.yamlfile import parse_yaml
@@ -130,7 +131,7 @@ def train(seed: int, decider: str, pairs: Sequence[Mapping[str, str]]) -> dict[s
         policy = "trained" if (answer.origin.model or "").startswith("dpo@") else "base"
         shown.setdefault(asked[answer.prompt_id], {})[policy] = text_of(answer.messages)
     return {
-        "trained on": summary["stages"]["dataset"]["train pairs"],
+        "trained on": read_summary(run).of("dataset").count("train_pairs"),
         "figures": {
             name: [figure["policies"][policy]["value"] for policy in (BASE, "dpo")]
             for name, figure in figures.items()

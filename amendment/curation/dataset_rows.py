@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from amendment.records import Pair, Preference, text_of
+from amendment.results import Figure
 
 NO_SOURCE = "no source on record"
 Pairs = Sequence[Pair | Preference]
@@ -25,8 +26,8 @@ class Rows(Sequence[Preference]):
         return len(self._pairs)
 
 
-def written_by_models(rows: Iterable[Preference]) -> dict[str, dict[str, float]]:
-    """Return, by the source of the prompt, the different answers, those on whose record a model is, and their share of
+def written_by_models(rows: Iterable[Preference]) -> Iterator[Figure]:
+    """Yield, by the source of the prompt, the different answers, those on whose record a model is, and their share of
     all characters of these answers. Who wrote the others is not on record: it may have been a model too."""
     lengths: dict[str, dict[str, int]] = defaultdict(dict)
     by_models: dict[str, dict[str, int]] = defaultdict(dict)
@@ -38,11 +39,9 @@ def written_by_models(rows: Iterable[Preference]) -> dict[str, dict[str, float]]
                 lengths[source][name] = len(text_of(messages))
                 if model is not None:
                     by_models[source][name] = lengths[source][name]
-    return {
-        source: {
-            "answers": len(of_source),
-            "by models": len(by_models[source]),
-            "share of text": round(sum(by_models[source].values()) / max(sum(of_source.values()), 1), 4),
-        }
-        for source, of_source in lengths.items()
-    }
+    for source, of_source in lengths.items():
+        of, by = {"source": source}, by_models[source]
+        share = sum(by.values()) / max(sum(of_source.values()), 1)
+        yield Figure(name="answers", value=len(of_source), of=of)
+        yield Figure(name="written_by_models", value=len(by), of=of)
+        yield Figure(name="share_of_text", value=round(share, 4), unit="share", of=of)

@@ -10,7 +10,7 @@ Not covered: what the texts say. A set can be varied and wrong, or alike and rig
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from math import inf, isfinite, nan, sqrt
 from statistics import fmean, stdev
@@ -30,7 +30,7 @@ from amendment.curation.measures import (
     tail_words,
     vendi_score,
 )
-from amendment.statistics import Estimate
+from amendment.results import Estimate, Figure
 from amendment.text import words
 
 NGRAMS = (1, 2, 3)
@@ -74,21 +74,23 @@ class Diversity:
     rises: dict[str, Estimate] = field(default_factory=dict)
     """By other set: cross-entropy of the held-out text less the baseline's, in nats per word."""
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON values; a figure that no text was long enough for is null."""
+    def figures(self, label: str, **of: str) -> Iterator[Figure]:
+        """Yield the sizes, and the figures of each set, whose name stands under `label`; a figure that no text was long
+        enough for is not a number."""
         sizes = {"answers": self.answers, "words": round(self.words, 1), "characters": round(self.characters, 1)}
-        compared = {"baseline": self.baseline, "ratios": _json(self.ratios)} if self.baseline else {}
-        rises = {"rises": {name: _rounded(rise) for name, rise in self.rises.items()}} if self.rises else {}
-        return {**sizes, "draws": self.draws, "sets": _json(self.sets), **compared, **rises}
+        for name, size in {**sizes, "draws": self.draws}.items():
+            yield Figure(name=f"diversity_{name}", value=size, of=of)
+        for figure, sets in (("diversity", self.sets), ("ratio", self.ratios)):
+            for name, measures in sets.items():
+                for measure, value in measures.items():
+                    yield Figure(name=figure, value=_rounded(value), of={**of, "measure": measure, label: name})
+        for name, rise in self.rises.items():
+            yield Figure(name="rise", value=_rounded(rise), of={**of, label: name})
 
 
-def _json(sets: Mapping[str, Mapping[str, Estimate]]) -> dict[str, Any]:
-    return {name: {measure: _rounded(value) for measure, value in of.items()} for name, of in sets.items()}
-
-
-def _rounded(estimate: Estimate) -> dict[str, Any]:
+def _rounded(estimate: Estimate) -> Estimate:
     value, low, high = (round(number, 4) for number in estimate[:3])
-    return estimate._replace(value=value, low=low, high=high).to_json()
+    return estimate._replace(value=value, low=low, high=high)
 
 
 def measure_diversity(

@@ -17,6 +17,7 @@ from amendment.data.sources import PairFile
 from amendment.errors import AmendmentError
 from amendment.preference.pairs import held_out
 from amendment.records import Preference, Record
+from amendment.results import Figure, Result, counted
 from amendment.text import plain
 
 RUN = "run"
@@ -62,7 +63,7 @@ class MixedRows(NamedTuple):
     rows: Rows
     """By `train` and `test`."""
     by_source: Rows
-    counts: dict[str, Any]
+    result: Result
 
 
 class Sides(NamedTuple):
@@ -103,7 +104,7 @@ def mix_in(
     return MixedRows(
         {"train": _joined(train), "test": _joined(kept)},
         {name: train.pairs[name] + kept.pairs[name] for name in parts},
-        _counts(parts, train, kept),
+        _result(parts, train, kept),
     )
 
 
@@ -131,35 +132,20 @@ def _joined(mixed: Mixed) -> list[Preference]:
     return [row for rows in mixed.pairs.values() for row in rows]
 
 
-def _counts(parts: Mapping[str, RunShare | PairFile], train: Mixed, kept: Mixed) -> dict[str, Any]:
+def _result(parts: Mapping[str, RunShare | PairFile], train: Mixed, kept: Mixed) -> Result:
+    """Return what each source was asked for and gave, and how many prompts several have."""
     total = sum(count.pairs for count in train.counts.values())
-    table = {}
+    figures = [*counted(mixed_pairs=total, shared_prompts=train.shared_prompts + kept.shared_prompts)]
     for name, part in parts.items():
-        count = train.counts[name]
-        table[name] = {
-            "asked": part.share,
-            "floor": part.floor,
-            "got": round(count.pairs / total, 4),
+        count, of = train.counts[name], {"mix": name}
+        shares = {"asked": part.share, "floor": part.floor, "got": round(count.pairs / total, 4)}
+        counts = {
             "pairs": count.pairs,
-            "left out": count.of - count.pairs,
-            "kept by another": count.ceded + kept.counts[name].ceded,
-            "held out": kept.counts[name].pairs,
+            "left_out": count.of - count.pairs,
+            "kept_by_another": count.ceded + kept.counts[name].ceded,
+            "held_out": kept.counts[name].pairs,
         }
-    return {"mix": {"pairs": total, "shared prompts": train.shared_prompts + kept.shared_prompts, "sources": table}}
-
-
-def mix_lines(mixed: Mapping[str, Any]) -> list[str]:
-    """Lines for the sources: pairs asked for, given and left out."""
-    total = f"{mixed['pairs']:,} pairs for training"
-    lines = []
-    for name, source in mixed["sources"].items():
-        counts = f"{source['pairs']:,} pairs, {source['left out']:,} more left out, {source['held out']:,} held out"
-        asked = f"asked {source['asked']:g}" if source["asked"] is not None else f"at least {source['floor'] or 0:g}"
-        lines.append(f"- mix, {plain(name)}: {asked}, got {source['got']:g} of {total} ({counts})")
-    if mixed["shared prompts"]:
-        ceded = sum(source["kept by another"] for source in mixed["sources"].values())
-        lines.append(
-            f"- mix: {mixed['shared prompts']:,} prompts stand in several sources; each stays with the one that has "
-            f"the fewest pairs for its share, and {ceded:,} pairs of the others are out"
-        )
-    return lines
+        asked = {figure: share for figure, share in shares.items() if share is not None}
+        figures += [Figure(name=figure, value=share, unit="share", of=of) for figure, share in asked.items()]
+        figures += [Figure(name=figure, value=number, of=of) for figure, number in counts.items()]
+    return Result(figures=tuple(figures))

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 
 from amendment.hashing import content_id
 from amendment.records import Part, Preference
+from amendment.results import Figure, counted
 
 
 class RoundsConfig(Part):
@@ -48,8 +49,8 @@ class RoundPairs(NamedTuple):
     """The pairs that a round trains on."""
 
     rows: list[Preference]
-    counts: dict[str, Any]
-    """new, used, of people, and their shares, wanted (where one is) and reached."""
+    figures: tuple[Figure, ...]
+    """New pairs, pairs used, those by people, and their shares, wanted (where one is) and reached."""
 
 
 def pairs_of_round(
@@ -71,9 +72,10 @@ def pairs_of_round(
         drawn = {row.comparison_id for row in ranked[: round(len(made) * share / (1 - share))]}
         pool = [*made, *(row for row in people if row.comparison_id in drawn)]
     by_people = sum(row.decided_by == "person" for row in pool)
-    counts: dict[str, Any] = {"new pairs": len(new), "pairs used": len(pool), "of them by people": by_people}
-    wanted = {} if share is None else {"share of people wanted": share}
-    return RoundPairs(pool, {**counts, **wanted, "share of people": round(by_people / max(len(pool), 1), 4)})
+    reached = {} if share is None else {"share_of_people_wanted": share}
+    reached["share_of_people"] = round(by_people / max(len(pool), 1), 4)
+    shares = (Figure(name=name, value=value, unit="share") for name, value in reached.items())
+    return RoundPairs(pool, (*counted(new_pairs=len(new), pairs_used=len(pool), of_them_by_people=by_people), *shares))
 
 
 def _once(rows: Iterable[Preference]) -> list[Preference]:

@@ -18,6 +18,7 @@ from amendment.constitutions import Constitution, DrawnPrinciple, principles_of
 from amendment.llm.model import Ending
 from amendment.preference.panel import JudgedComparison
 from amendment.records import Candidate, Prompt, text_of
+from amendment.results import Estimate, Figure, Result, counted
 from amendment.statistics import share
 from amendment.statistics.sides import side_of
 from amendment.text import plain
@@ -156,3 +157,27 @@ def check_lines(checks: Mapping[str, Any]) -> list[str]:
             agrees = f"its two orders disagree on all {flipped:,} pairs, so it could not be compared with the check"
         lines.append(f"- {plain(rater)}{':' if agrees.startswith('its') else ''} {agrees}")
     return lines
+
+
+def check_result(checks: Mapping[str, Any]) -> Result:
+    """The same as figures; an empty result where no principle has a check."""
+    if not checks:
+        return Result()
+    figures = [
+        *counted(
+            checked_comparisons=checks["comparisons"],
+            checked_contrast_pairs=checks["contrast pairs"],
+            decided_by_checks=checks["decided"],
+        )
+    ]
+    for rater, agreement in checks["judges"].items():
+        measured: dict[str, Estimate | int] = {
+            "agrees_with_checks": Estimate.from_json(agreement),
+            "undecided": agreement["undecided"],
+            "orders_disagree": agreement["orders disagree"].get("n", 0),
+        }
+        units = {"agrees_with_checks": "share"}
+        figures += [
+            Figure(name=name, value=measured[name], unit=units.get(name, ""), of={"judge": rater}) for name in measured
+        ]
+    return Result(figures=tuple(figures))

@@ -19,7 +19,6 @@ from amendment.statistics.sides import side_of
 
 TIED_POOL = "all answers tied"
 NOT_ENDS, LOST = "not best or worst", "best lost to worst"
-CUT = "answers of pairs cut at max_tokens"
 
 DECIDED_BY: dict[RaterKind, DecidedBy] = {
     "model": "judge",

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from itertools import groupby
-from typing import Any
 
 from amendment.data.sources import ChainSource
 from amendment.preference.degenerate import likeness
 from amendment.preference.pairs import p_of
 from amendment.records import Candidate, Comparison, Judgement
+from amendment.results import Figure, Result, by_label
 from amendment.statistics import share
 from amendment.statistics.sides import side_of
 
@@ -36,9 +36,9 @@ def unchecked_note(sources: Iterable[object], *, is_judged: bool) -> tuple[str, 
 
 def compare_revisions(
     candidates: Iterable[Candidate], judgements: Iterable[Judgement], *, min_margin: float = 0.0
-) -> dict[str, Any]:
-    """Compare the last revision of each chain with its draft: counts of better, worse, tie, unread, unchanged and
-    not compared, and the `share` of revisions that are better, a tie counting half, clustered by prompt.
+) -> Result:
+    """Compare the last revision of each chain with its draft: how many are better, worse, tie, unread, unchanged and
+    not compared, and the share of revisions that are better, a tie counting half, clustered by prompt.
 
     The candidates of each chain stand together, the draft first. Of two that differ by less than `min_margin` neither
     is better. A revision is not compared where it was cut off, or where the user's own verdicts decided.
@@ -64,4 +64,5 @@ def compare_revisions(
             counts[("tie", "better", "worse")[side]] += 1
             won.append((1 + side) / 2)
             prompts.append(prompt_id)
-    return {**counts, "share": share(won, prompts).to_json()}
+    better = Figure(name="better_revisions", value=share(won, prompts), unit="share")
+    return Result(figures=(*by_label("revisions", "against_the_draft", counts), better))

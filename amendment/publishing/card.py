@@ -108,8 +108,8 @@ def dataset_body(
         writers=writers(run),
         sources=source_licenses(run),
         gate=run.counts.get("audit", {}).get("gate"),
-        left_out=run.counts["dataset"].get("left out", {}),
-        written=run.counts["dataset"].get("written by models", {}),
+        left_out=pairs.left_out if (pairs := run.result("dataset").funnel("pairs")) else {},
+        written=run.result("dataset"),
     )
 
 

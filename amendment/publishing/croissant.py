@@ -15,6 +15,7 @@ from amendment.publishing.configs import CONFIGS
 from amendment.publishing.finished import FinishedRun
 from amendment.publishing.settings import PublishSettings
 from amendment.publishing.terms import source_licenses, writers
+from amendment.report.render import value_shown
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -131,8 +132,10 @@ def _responsible(run: FinishedRun) -> dict[str, Any]:
     """The fields of the responsible-AI extension, from what the run has on record."""
     labels = [verdict for verdict in run.verdicts if verdict.rater_kind in ("person", "unknown")]
     models = sorted({writer.model for writer in writers(run) if writer.judged})
-    written = run.counts["dataset"].get("written by models", {})
-    shares = [f"{source}: {of['share of text']:.1%} of the text by models on record" for source, of in written.items()]
+    shares = [
+        f"{figure.of['source']}: {value_shown(figure.value, figure.unit)} of the text by models on record"
+        for figure in run.result("dataset").where("share_of_text")
+    ]
     sources = [f"{source}, license {source.license or 'not on record'}" for source in source_licenses(run)]
     decided = sorted({row.decided_by for row in run.every_row})
     raters = len({verdict.rater for verdict in labels})

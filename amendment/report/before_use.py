@@ -163,7 +163,7 @@ def before_use(written: Written) -> list[str]:
         *_failed_gates(written, is_judge_in_use=is_judge_in_use),
         *_flipped(pairs),
         *too_few(pairs),
-        *_cut(stages.get("dataset", {}), pairs.decided_by.total()),
+        *_cut(written.summary.of("dataset"), pairs.decided_by.total()),
         *_length_alone(written.results),
         *_by_principle(written.rules, pairs),
         *(f"{warning[:1].upper()}{warning[1:]}".rstrip(".") + "." for warning in written.summary.warnings),
@@ -192,9 +192,10 @@ def _flipped(pairs: PairFacts) -> Iterator[str]:
         yield f"The judge's verdicts in the two orders disagree on {share}."
 
 
-def _cut(dataset: Json, pairs: int) -> Iterator[str]:
-    for side, count in dataset.get("answers of pairs cut at max_tokens", {}).items():
-        if side in ("chosen", "rejected") and pairs and count > OFTEN_CUT * pairs:
+def _cut(dataset: Result, pairs: int) -> Iterator[str]:
+    for side in ("chosen", "rejected"):
+        count = dataset.count("cut_at_max_tokens", answers=side)
+        if count > OFTEN_CUT * pairs:
             yield f"{count:,} of {pairs:,} {side} answers are cut at max_tokens, so an abrupt end gives them away."
 
 

@@ -12,8 +12,8 @@ from typing import Any, cast
 from amendment.report.before_use import WORSE
 from amendment.report.document import Chapter, DataTable, Json, Written
 from amendment.report.plots import FEWEST_JOINED, Bars, Curve, Curves, IntervalRow, Intervals, Plot, interval_rows
-from amendment.report.render import funnel_table, page_tables
-from amendment.results import Funnel, Result, Summary
+from amendment.report.render import funnel_table, page_tables, value_shown
+from amendment.results import Figure, Funnel, Result, Summary
 from amendment.statistics import Estimate, estimate
 from amendment.training.settings import UNREADABLE
 
@@ -34,8 +34,8 @@ CARD_TITLES = {name: title for name, (title, _) in WORSE.items() if name != "flu
 
 def made_by_run(written: Written) -> str:
     """What the run has made so far, in a sentence."""
-    dataset = written.stages.get("dataset", {})
-    sides = [f"{dataset[f'{side} pairs']:,} {side}" for side in ("train", "test") if f"{side} pairs" in dataset]
+    totals = written.summary.of("dataset").totals
+    sides = [f"{totals[f'{side}_pairs']:,} {side}" for side in ("train", "test") if f"{side}_pairs" in totals]
     inputs = written.summary.of("inputs").funnel("prompts")
     prompts = inputs.remained if inputs else 0
     judges = list(written.of_stage("judging", "judging/report.json").get("judges", {}))
@@ -62,7 +62,7 @@ def run_chapters(written: Written) -> list[Chapter]:
         _policies(stages.get("evaluate", {})),
         _kept(written.summary.of("critique")),
         _training(written),
-        _diversity(stages),
+        _diversity(written.summary),
         _calls(written.spending),
         _lines(written.summary),
     )
@@ -92,15 +92,9 @@ def _funnel(written: Written) -> Chapter | None:
                 lost = sum(counts.get(name, 0) for name in LOSSES) if key == "comparisons" else 0
                 kept = counts.get("done", counts[key]) if key == "comparisons" else counts[key]
                 rows.append((label, _parts(kept, kept + lost)))
-    dataset = stages.get("dataset", {})
-    if "train pairs" in dataset:
-        pairs = dataset["train pairs"] + dataset.get("test pairs", 0)
-        rows.append(("pairs in the dataset", _parts(pairs, pairs)))
     if not rows:
         return None
-    reasons = [(str(why), f"{count:,}") for why, count in dataset.get("left out", {}).items() if isinstance(count, int)]
-    tables = [DataTable(("left out of the dataset, because", "pairs"), reasons, "Left out")] if reasons else []
-    tables += [_tries(stages["construct"])] if stages.get("construct", {}).get("by principle") else []
+    tables = [_tries(stages["construct"])] if stages.get("construct", {}).get("by principle") else []
     tables += [funnel_table(funnel) for funnel in funnels if funnel.left_out]
     return Chapter(
         id="funnel",
@@ -283,34 +277,36 @@ def _ranged(value: Any, form: str = ".3f") -> str:
     return f"{figure.value:{form}}{bounds}"
 
 
-def _diversity(stages: Json) -> Chapter | None:
+def _diversity(summary: Summary) -> Chapter | None:
     """How varied chosen and rejected answers are, and those of the rounds; what the gate against collapse says."""
-    measured = dict(stages.get("dataset", {}).get("diversity", {}))
-    if of_rounds := stages.get("rounds", {}).get("diversity"):
-        measured["rounds"] = of_rounds
-    rows: list[IntervalRow] = []
-    table, notes = [], []
-    for side, part in measured.items():
-        for name, figures in part.get("sets", {}).items():
-            of = side if len(part["sets"]) == 1 else f"{side}, {name}"
-            rows += interval_rows([(of, figures.get("distinct-2"))])
-            table += [(of, figure, _ranged(value)) for figure, value in figures.items()]
-        if why := part.get("why no gate"):
-            notes.append(f"Collapse, {side}: not measured, since {why}.")
-        for name, gate in part.get("gates", {}).items():
-            worse = f" ({', '.join(gate['fallen'])})" if gate["fallen"] else ""
-            notes.append(f"Collapse, {side}, {name} against {part['baseline']}: {gate['outcome']}{worse}.")
-    if not rows:
+    results = (summary.of("dataset"), summary.of("rounds"))
+    measured = [figure for result in results for figure in result.where("diversity")]
+    if not measured:
         return None
+    gates = [figure for result in results for figure in result.where("collapse")]
+    rows = [(_about(figure), figure.of["measure"], value_shown(figure.value, figure.unit)) for figure in measured]
+    pairs = [figure for figure in measured if figure.of["measure"] == "distinct-2"]
     return Chapter(
         id="diversity",
         title="Diversity",
         says="Higher is more varied, but for the compression ratio, self-repetition and cross-entropy. Size moves all "
         "of them, so compare only sets of one size.",
-        plots=[Intervals(title="Share of different word pairs", rows=rows, scale=1, form=".3f", unit="")],
-        tables=[DataTable(("answers", "figure", "mean (95 % interval)"), table, "All figures")],
-        notes=notes,
+        plots=[
+            Intervals(
+                title="Share of different word pairs",
+                rows=interval_rows((_about(figure), figure.value) for figure in pairs),
+                scale=1,
+                form=".3f",
+                unit="",
+            )
+        ],
+        tables=[DataTable(("answers", "figure", "mean (95 % interval)"), rows, "All figures")],
+        notes=[f"Collapse, {_about(figure)}: {figure.value}." for figure in gates],
     )
+
+
+def _about(figure: Figure) -> str:
+    return ", ".join(value for label, value in figure.of.items() if label != "measure")
 
 
 def _calls(spending: Json) -> Chapter | None:

@@ -405,8 +405,7 @@ def _folder_for(loaded: LoadedRun, folder: str | Path | None, limit: int | None)
 def _pairs(workspace: RunFolder, done: Sequence[str]) -> int:
     """The number of pairs of the dataset, with those that later stages have added."""
     made = [name for name in done if name == "dataset" or name.endswith("-dataset")]
-    notes = [note["counts"] for name in made if (note := workspace.note(name))]
-    return sum(note.get(f"{kind} pairs", 0) for note in notes for kind in ("train", "test", "new"))
+    return sum(workspace.result(name).count(f"{kind}_pairs") for name in made for kind in ("train", "test", "new"))
 
 
 class _Models(Mapping[str, Model]):

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from amendment.curation.dataset_rows import Pairs, Rows, written_by_models
 from amendment.curation.funnel import DROPPED, ONE_SIDED_TABLE, Cleaning, clean_key
-from amendment.curation.mixed_rows import RUN, MixPair, Sides, mix_in, mix_key, mix_lines
+from amendment.curation.mixed_rows import RUN, MixPair, Sides, mix_in, mix_key
 from amendment.curation.settings import DatasetConfig
 from amendment.data.export import write_exports
 from amendment.data.pseudonyms import Outgoing, run_pseudonyms
@@ -31,12 +31,11 @@ from amendment.preference.deciding import (
     deciding_key,
     why_no_pair,
 )
-from amendment.preference.pairs import CUT, count_cut, kept_out, preference_row
+from amendment.preference.pairs import count_cut, kept_out, preference_row
 from amendment.preference.revisions import compare_revisions, takes_both_ends
 from amendment.records import Candidate, Pair, Preference
 from amendment.report.before_use import pair_facts, too_few
-from amendment.report.shown import count_lines, counts_shown, estimate_shown
-from amendment.results import Result
+from amendment.results import Result, by_label, counted
 from amendment.stages.contract import (
     ConfigProblem,
     ConfigWarning,
@@ -49,11 +48,13 @@ from amendment.stages.contract import (
     rules_key,
     run_pairs,
 )
-from amendment.stages.diversity import diversity_lines, pair_diversity
+from amendment.stages.diversity import pair_diversity
 from amendment.stages.tables import Role
 from amendment.text import plain
 
-WRITTEN = "written by models"
+BEYOND = "beyond their share of the mix"
+WITHOUT_TEST = "no test prompt has a pair, so export/ has no test file; take more prompts"
+OWN_SHARE = "evaluate has prompts of its own, so test_share is the share of the pairs, at most half of them"
 
 
 class DatasetStage(Stage):
@@ -114,14 +115,6 @@ class DatasetStage(Stage):
             if why:
                 yield ("dataset", "probabilities"), f"{why}, or set probabilities: raw"
 
-    def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        special = {"mix": mix_lines, "revisions checked": _revision_lines, "diversity": diversity_lines}
-        special[WRITTEN] = _written_lines
-        lines = count_lines(counts, special)
-        if self.config.test_share and counts.get("test pairs") == 0:  # a later round has no test side
-            lines.append("- note: no test prompt has a pair, so export/ has no test file; take more prompts")
-        return lines
-
     def make(self, context: Context) -> StageResult:
         """Decide all pairs, leave out what the run file does not want, mix where asked, and write the rows."""
         workspace, folder, settings = context.workspace, context.workspace.folder, dump(context.config)
@@ -147,18 +140,18 @@ class DatasetStage(Stage):
         if not sides["train"]:
             raise AmendmentError(why_no_pair(run.rules, left_out, cleaning.left_out, len(sides["test"])))
         by_source: Mapping[str, Pairs] = {RUN: pairs}
-        counts = _counts(context, run, decided)
-        if test != held_out:
-            why = "evaluate has prompts of its own, so test_share is the share of the pairs, at most half of them"
-            counts["notes"] = [f"{why}: {len(held_out - test):,} held-out prompts went to training"]
+        result = _decided(context, run, decided)
         if self.config.is_mixed:
             made = {side: [row(pair) for pair in of_side] for side, of_side in sides.items()}
             files, known = workspace.read("mixing/pairs", MixPair), Sides(context.prompts().keys(), test)
             mixed = mix_in(self.config, made, files, known, cleaning.pairs, seed=context.config.seed)
             sides, by_source = mixed.rows, mixed.by_source
-            counts |= mixed.counts
+            result += mixed.result
         cleaned, found = cleaning.finish(workspace, self.name)
-        found += Result(funnels=(cleaning.funnel(decided.left_out),) if self.settings.clean else ())
+        funnel = cleaning.funnel(decided.left_out)
+        left_out = decided.left_out + cleaning.left_out
+        if beyond := funnel.remained - sum(map(len, sides.values())):
+            left_out[BEYOND] = beyond
         scanner = run_scanner(key_variables(settings))
         sides, with_key = sift(sides, lambda pair: _cells(row(pair)), scanner, self.config.secrets)
         left_out += with_key
@@ -176,42 +169,31 @@ class DatasetStage(Stage):
             kept = {pair.comparison_id for pair in every}
             by_source = {name: [pair for pair in of if pair.comparison_id in kept] for name, of in by_source.items()}
         sources = {name: Rows(of_source, row) for name, of_source in by_source.items()}
-        diversity = pair_diversity(context, sources, self.config)
-        sizes = {f"{side} pairs": len(of_side) for side, of_side in rows.items()}
-        written = {WRITTEN: written_by_models(Rows(every, row))}
-        counts = {**sizes, "left out": dict(left_out), **counts, **written, **diversity, "result": found.to_json()}
-        return StageResult((*tables, *exports, *cleaned), counts)
+        figures = (
+            *counted(train_pairs=len(rows["train"]), test_pairs=len(rows["test"])),
+            *written_by_models(Rows(every, row)),
+        )
+        became = funnel.model_copy(update={"left_out": dict(left_out), "remained": len(every)})
+        notes = [WITHOUT_TEST] if self.config.test_share and not rows["test"] else []
+        if test != held_out:
+            notes.append(f"{OWN_SHARE}: {len(held_out - test):,} held-out prompts went to training")
+        result = Result(figures=figures, funnels=(became,), notes=tuple(notes)) + result + found
+        return StageResult((*tables, *exports, *cleaned), result + pair_diversity(context, sources, self.config))
 
 
-def _counts(context: Context, run: RunPairs, decided: Decided) -> dict[str, Any]:
-    counts: dict[str, Any] = dict(decided.counts)
-    judging = run.rules.judging
+def _decided(context: Context, run: RunPairs, decided: Decided) -> Result:
+    """Return how pairs were decided, whether revisions are better than drafts, and how many answers are cut."""
+    figures = [*by_label("decided", "how", decided.counts, "pairs")]
+    if cut := count_cut((pair, decided.answers_of(pair, run.texts)) for pair in decided.pairs):
+        figures += by_label("cut_at_max_tokens", "answers", cut, "pairs")
+    if run.rules.has_constructed:
+        figures += counted(constructed=len(decided.answers))
+    result, judging = Result(figures=tuple(figures)), run.rules.judging
     if judging and takes_both_ends(context.config.candidates):
         candidates = context.workspace.read("critique/candidates", Candidate)
-        revisions = compare_revisions(candidates, run.judgements(JUDGED), min_margin=judging.min_margin)
-        counts["revisions checked"] = revisions
-    if cut := count_cut((pair, decided.answers_of(pair, run.texts)) for pair in decided.pairs):
-        counts[CUT] = cut
-    if run.rules.has_constructed:
-        counts["constructed"] = len(decided.answers)
-    return counts
+        result += compare_revisions(candidates, run.judgements(JUDGED), min_margin=judging.min_margin)
+    return result
 
 
 def _cells(row: Preference) -> tuple[str, dict[str, Any]]:
     return f"{row.comparison_id} of {plain(row.source or 'this run')}", row.to_json()
-
-
-def _written_lines(counts: Mapping[str, Any]) -> list[str]:
-    return [
-        f"- written by models, {plain(name)}: {of['share of text']:.1%} of the text, {of['by models']:,} of "
-        f"{of['answers']:,} answers; writers of the others are not on record"
-        if of["by models"] < of["answers"]
-        else f"- written by models, {plain(name)}: all {of['answers']:,} answers"
-        for name, of in counts.items()
-    ]
-
-
-def _revision_lines(counts: Mapping[str, Any]) -> list[str]:
-    outcomes = counts_shown({name: count for name, count in counts.items() if name != "share"})
-    share = estimate_shown(counts["share"])
-    return [f"- revisions against their drafts: {outcomes}; share that is better {share}"]

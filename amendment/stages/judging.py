@@ -22,7 +22,7 @@ from amendment.data.sources import ChainSource, FileSource, ModelSource
 from amendment.errors import AmendmentError, ConfigError
 from amendment.files import write_json
 from amendment.llm.concurrency import flow
-from amendment.preference.checked import CheckedComparisons, check_lines
+from amendment.preference.checked import CheckedComparisons, check_result
 from amendment.preference.deciding import CONSTRUCTED, CONSTRUCTED_ANSWERS, decided_comparisons
 from amendment.preference.degenerate import Pool, pool_of
 from amendment.preference.folder import load_judge_folder
@@ -31,6 +31,7 @@ from amendment.preference.principles import PrincipleTally
 from amendment.preference.ranking import Ranking, rank_adaptively
 from amendment.preference.settings import REPORT, JudgingConfig
 from amendment.records import LABELLERS, Candidate, Comparison, Judgement, Prompt, Record, Verdict
+from amendment.results import Result, by_label, counted
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
@@ -294,13 +295,12 @@ class JudgeStep(Step):
         """Finish the stage. Raises AmendmentError where there was nothing to ask about, and ConfigError where people
         have decided too little for the jury."""
         self._report.refuse_nothing(has_chains=bool(self._takes))
-        endings = self.tables.close(self._weigh if self._waits else None)
+        self.tables.close(self._weigh if self._waits else None)
         checks = self._checks.to_json()
         report = {**self._report.to_json(), **({"checks": checks} if checks else {})}
         write_json(self._workspace.path(REPORT), report)
-        counts = {**endings, **self._report.counts(report)}
-        counts |= {"checks": {"lines": check_lines(checks)}} if checks else {}
-        return StageResult((*self.tables.artefacts, REPORT), counts)
+        result = Result(funnels=(self.tables.funnel("comparisons"),)) + self._report.result(report)
+        return StageResult((*self.tables.artefacts, REPORT), result + check_result(checks))
 
     def _weigh(self) -> None:
         """Write the judgements of a jury that is weighed on all comparisons."""
@@ -375,25 +375,30 @@ class _Report:
             report["rankings"] = dict(self._rankings)
         return {**report, "principles": self.principles.to_json()}
 
-    def counts(self, report: Mapping[str, Any]) -> dict[str, Any]:
+    def result(self, report: Mapping[str, Any]) -> Result:
+        """What the summary shows of the report."""
         total, judges = self.panel.all, self.panel.judges
-        counts: dict[str, Any] = {"comparisons": total.comparisons, "verdicts": total.verdicts}
-        counts["invalid verdicts"] = total.invalid
+        figures = [*counted(verdicts=total.verdicts, invalid_verdicts=total.invalid)]
         if total.bounded:
-            counts["verdicts with an upper bound"] = total.bounded
+            figures += counted(verdicts_with_an_upper_bound=total.bounded)
         if total.consistent:  # with one order there is nothing to agree, and no telling position from quality
-            counts |= total.means()
+            means = total.means()
+            figures += counted(
+                orders_agree=means["orders agree"],
+                **({"mean_p_first_shown": means["mean P(first shown)"]} if "mean P(first shown)" in means else {}),
+            )
         if votes := report.get("unanimous", {}).get("comparisons of two votes or more"):
-            counts["judges all agree"] = round(report["unanimous"]["same"] / votes, 4)
-        abstained = {rater: count.abstained for rater, count in judges.items() if count.abstained}
-        if abstained and len(judges) > 1:
-            counts["abstentions"] = abstained
+            figures += counted(judges_all_agree=round(report["unanimous"]["same"] / votes, 4))
         if self._config.cascade:
-            counts["asked second judges"] = report["cascade"]["second judges"]["asked"]
-            counts["unsure"] = report["cascade"]["unsure"]["kept"]
+            cascade = report["cascade"]
+            figures += counted(asked_second_judges=cascade["second judges"]["asked"], unsure=cascade["unsure"]["kept"])
         if self._rankings:
-            counts["comparisons spared"] = self._rankings["possible"] - self._rankings["comparisons"]
+            figures += counted(comparisons_spared=self._rankings["possible"] - self._rankings["comparisons"])
         for kind in ("redundant", "conflicting"):
-            pairs = sum(pair[kind] for pair in report["principles"]["agreements"])
-            counts |= {f"{kind} principles": pairs} if pairs else {}
-        return {**counts, "candidates set aside": dict(self._set_aside)}
+            if pairs := sum(pair[kind] for pair in report["principles"]["agreements"]):
+                figures += counted(**{f"{kind}_principles": pairs})
+        figures += by_label("candidates_set_aside", "reason", self._set_aside)
+        if len(judges) > 1:
+            abstained = {rater: count.abstained for rater, count in judges.items() if count.abstained}
+            figures += by_label("abstentions", "judge", abstained)
+        return Result(figures=tuple(figures))

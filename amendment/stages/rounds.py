@@ -29,11 +29,10 @@ from amendment.errors import AmendmentError
 from amendment.people.labelling import CALIBRATOR, OPEN, PROBABILITIES
 from amendment.people.samples import SpotCheckSettings
 from amendment.preference.deciding import OVERRULED, decide_pairs, reasons_shown
-from amendment.preference.pairs import CUT, count_cut, preference_row
+from amendment.preference.pairs import count_cut, preference_row
 from amendment.preference.settings import JudgingConfig
 from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
-from amendment.report.shown import estimate_shown, number_shown
-from amendment.results import Result
+from amendment.results import Estimate, Figure, Result, by_label
 from amendment.stages.calibration import calibrated_again
 from amendment.stages.candidates import CandidatesStage, draw_in_turn
 from amendment.stages.contract import (
@@ -47,7 +46,7 @@ from amendment.stages.contract import (
     run_pairs,
 )
 from amendment.stages.dataset import DatasetStage
-from amendment.stages.diversity import round_diversity, round_lines
+from amendment.stages.diversity import round_diversity
 from amendment.stages.dpo import DpoConfig, DpoStage
 from amendment.stages.judging import JudgeStep, JudgingStage
 from amendment.stages.passes import one_pass
@@ -55,7 +54,6 @@ from amendment.stages.scorecard import Answered, cross_entropy_of_people
 from amendment.stages.tables import PROMPTS, Role, RunTables
 from amendment.stages.verify import VerifyStage
 from amendment.statistics.sides import side_of
-from amendment.text import plain, table
 
 _CLEANED = (f"dataset/{DROPPED}", f"dataset/{ONE_SIDED_TABLE}")
 MOST_OF_PEOPLE = 200
@@ -192,22 +190,36 @@ class RoundsStage(Stage):
         answers = {
             _policy(number): _answers(context, number, train, self.tables.of(Role.ANSWERS)) for number in numbers
         }
-        rows = [self._row(context, number, [text for _, text in answers[_policy(number)]], train) for number in numbers]
+        figures = [
+            figure
+            for number in numbers
+            for figure in self._row(context, number, [text for _, text in answers[_policy(number)]], train)
+        ]
         diversity = round_diversity(context, answers, context.config.need(DatasetConfig))
-        people = self._people(context, [*answers])
-        return StageResult((), {"rounds": rows, **people, **({"diversity": diversity} if diversity else {})})
+        result = Result(figures=tuple(figures), notes=(_HOW_TO_READ,)) + self._people(context, [*answers])
+        return StageResult((), result + diversity)
 
-    def _people(self, context: Context, policies: Sequence[str]) -> dict[str, Any]:
-        """The cross-entropy of the reference's answers under each round's policy."""
+    def _people(self, context: Context, policies: Sequence[str]) -> Result:
+        """The cross-entropy of the reference's answers under each round's policy, in nats a token, and how much less it
+        is under the first. A rise says that a policy has moved away from what people write."""
         settings = context.config.need(DatasetConfig)
         people = settings.answers_of_people(context.base)
         rows = [Answered(*row) for row in [*people.values()][:MOST_OF_PEOPLE]]
         if not rows or context.is_rehearsed:
-            return {}
+            return Result()
         measured = cross_entropy_of_people(context, policies, rows)
-        return {PEOPLES_ANSWERS: measured} if measured else {}
+        figures = []
+        for name, value in measured.get("policies", {}).items():
+            rise = measured["differences"].get(f"{name} - {_policy(1)}")
+            for figure, given in (("peoples_answers", value), ("rise_over_first", rise)):
+                if given:
+                    figures.append(
+                        Figure(name=figure, value=Estimate.from_json(given), unit="nats a token", of={"policy": name})
+                    )
+        return Result(figures=tuple(figures))
 
-    def _row(self, context: Context, number: int, answers: Sequence[str], train: Set[str]) -> dict[str, Any]:
+    def _row(self, context: Context, number: int, answers: Sequence[str], train: Set[str]) -> Iterator[Figure]:
+        """The figures of a round."""
         read, name = context.workspace.read, partial(_in_round, number)
         judged = [row.p_a for row in read(name(self.decisions), Judgement) if row.prompt_id in train]
         margin = _margin(context.config)
@@ -215,26 +227,18 @@ class RoundsStage(Stage):
         used = read(name("dataset/train"), Preference)
         training = context.workspace.result(_policy(number))
         accuracy = training.estimate("held_out_accuracy")
-        return {
-            "round": number,
-            "policy": _policy(number),
-            "answers": len(answers),
-            "characters": _mean([len(text) for text in answers]),
-            "ties": _mean([not side_of(p, margin) for p in judged if p is not None]),
-            "new pairs": len(new),
-            "pairs used": len(used),
-            "by people": sum(row.decided_by == "person" for row in used),
-            "held-out accuracy": accuracy.value if accuracy else None,
-            "guards violated": [figure.of["guard"] for figure in training.where("guards_violated")],
-        }
-
-    def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        rows = counts["rounds"]
-        columns = [name for name in rows[0] if name != "policy"]
-        lines = [*table([columns, *([_cell(row.get(name)) for name in columns] for row in rows)]), "", _HOW_TO_READ]
-        if people := counts.get(PEOPLES_ANSWERS):
-            lines += ["", *_people_lines(people)]
-        return [*lines, *(round_lines(counts["diversity"]) if "diversity" in counts else ())]
+        counts = {"answers": len(answers), "new_pairs": len(new), "pairs_used": len(used)}
+        counts["by_people"] = sum(row.decided_by == "person" for row in used)
+        of = {"round": str(number)}
+        yield from (Figure(name=figure, value=count, of=of) for figure, count in counts.items())
+        if answers:
+            yield Figure(name="characters", value=round(fmean(map(len, answers)), 1), of=of)
+        if sides := [not side_of(p, margin) for p in judged if p is not None]:
+            yield Figure(name="ties", value=round(fmean(sides), 4), unit="share", of=of)
+        if accuracy:
+            yield Figure(name="held_out_accuracy", value=accuracy, unit="share", of=of)
+        if violated := [figure.of["guard"] for figure in training.where("guards_violated")]:
+            yield Figure(name="guards_violated", value=", ".join(violated), of=of)
 
 
 class _RoundStage(Stage):
@@ -301,9 +305,6 @@ class _RoundStage(Stage):
         chosen = {"data": self._rounds.data, "replay_human": self._rounds.replay_human} if is_dataset else {}
         return {**key, **chosen}
 
-    def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        return self._stage.lines(counts)
-
     def asks(self) -> Iterable[Ask]:
         """The models of the first round's stage; candidates are sampled from a policy."""
         return [Ask(("rounds",), "dpo")] if isinstance(self._stage, CandidatesStage) else self._stage.asks()
@@ -359,17 +360,11 @@ class _RoundStage(Stage):
             )
         write = round_.workspace.write
         cleaned, found = cleaning.finish(round_.workspace, "dataset")
-        found += Result(funnels=(cleaning.funnel(decided.left_out),) if self.settings.clean else ())
         tables += [write("dataset/pairs", Preference, new), write("dataset/train", Preference, used.rows), *cleaned]
         cut = count_cut((pair, texts.candidates) for pair in decided.pairs)
-        counts = {
-            **used.counts,
-            "left out": dict(left_out),
-            **({CUT: cut} if cut else {}),
-            "result": found.to_json(),
-        }
-        counts |= {"notes": notes} if notes else {}
-        return StageResult(tuple(tables), counts)
+        figures = (*used.figures, *by_label("cut_at_max_tokens", "answers", cut, "pairs"))
+        result = Result(figures=figures, funnels=(cleaning.funnel(decided.left_out),), notes=tuple(notes))
+        return StageResult(tuple(tables), result + found)
 
 
 class _Tables(Workspace):
@@ -406,30 +401,9 @@ def _margin(settings: RunSettings) -> float:
     return judging.min_margin if judging else 0.0
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return round(fmean(values), 4) if values else None
-
-
-PEOPLES_ANSWERS = "people's answers"
-
-
-def _people_lines(figure: Mapping[str, Any]) -> Iterator[str]:
-    """A rise says that a policy has moved away from what people write."""
-    for name, value in figure["policies"].items():
-        rise = figure["differences"].get(f"{name} - {_policy(1)}")
-        shown = f"; less {_policy(1)} {estimate_shown(rise, sign=True)}" if rise else ""
-        yield f"- people's answers under {plain(name)}: {estimate_shown(value)} nats a token{shown}"
-
-
 _HOW_TO_READ = (
-    "A line is a round: answers, their length in characters, the share of judged comparisons that are ties, the pairs "
+    "A row is a round: answers, their length in characters, the share of judged comparisons that are ties, the pairs "
     "made of them, the pairs that the policy was trained on and how many of these people decided, and its accuracy on "
     "the same held-out pairs in all rounds. Answers are of the policy before this round's training: what that made of "
-    "it shows in the line below."
+    "it shows in the next row."
 )
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(plain, value)) or "none"
-    return "no data" if value is None else number_shown(value)

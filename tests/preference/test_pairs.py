@@ -135,12 +135,17 @@ def test_every_chain_is_counted_once_and_ties_are_half_a_win() -> None:
     judgements = [judged(last.id, draft.id, p, draft.prompt_id) for (draft, _, last), p in zip(chains, p, strict=False)]
     candidates = [one for one_chain in chains for one in one_chain] + chain("s", "x", "x\n") + chain("t", "a draft")
     found = compare_revisions(candidates, judgements)
-    share = found.pop("share")
-    assert found == {"better": 3, "worse": 2, "tie": 1, "unread": 1, "unchanged": 1, "not compared": 1}
+    counts = [figure.value for figure in found.where("revisions")]
+    assert counts == [3, 2, 1, 1, 1, 1], "better, worse, tie, unread, unchanged, not compared"
+    share = found.estimate("better_revisions")
+    assert share
     # (3 + 1/2) / 6 of what was read, prompt by prompt
-    assert share["value"] == pytest.approx(3.5 / 6)
-    assert (share["n"], share["clusters"]) == (6, 6)
-    assert share["low"] < 3.5 / 6 < share["high"]
+    assert share.value == pytest.approx(3.5 / 6)
+    assert (share.n, share.clusters) == (6, 6)
+    assert share.low < 3.5 / 6 < share.high
     # |2 * 0.45 - 1| = 0.1 is under a margin of 0.2: one worse becomes a tie, (3 + 2/2) / 6
     wide = compare_revisions(candidates, judgements, min_margin=0.2)
-    assert (wide["worse"], wide["tie"], wide["share"]["value"]) == (1, 2, pytest.approx(4 / 6))
+    half = wide.estimate("better_revisions")
+    assert half
+    assert [figure.value for figure in wide.where("revisions")][1:3] == [1, 2]
+    assert half.value == pytest.approx(4 / 6)

@@ -86,8 +86,8 @@ def test_an_ordinary_text_is_not_taken_for_a_key(dropped: tuple[set[str], Any], 
 
 
 def test_dropped_rows_are_counted_in_the_summary(dropped: tuple[set[str], Any]) -> None:
-    left_out = dropped[1]["stages"]["dataset"]["left out"]
-    assert list(left_out.values()) == [len(SHAPES)]
+    (pairs,) = dropped[1]["stages"]["dataset"]["funnels"]
+    assert list(pairs["left_out"].values()) == [len(SHAPES)]
 
 
 def test_a_key_stops_the_dataset_before_anything_is_exported_and_is_never_shown(tmp_path: Path) -> None:

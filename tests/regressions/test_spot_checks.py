@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import pyarrow.parquet as pq
 import pytest
 
+from amendment.results import read_summary
 from tests.command_line import amendment, called
 from tests.regressions.conftest import import_answers, questions_of
 from tests.rows import save
@@ -333,10 +334,9 @@ def test_a_dataset_tells_ties_of_people_from_their_disagreements(tmp_path: Path)
         "Ada Berg": lambda i: None if i % 4 == 0 else True,
         "Bo Oetker": lambda i: None if i % 4 == 0 else i % 4 == 1,
     }
-    counts = read(labelled_log(tmp_path, **people), "summary.json")["stages"]["dataset"]
-    assert counts["decided by people"] == 10
-    assert counts["left out"]["people call it a tie"] == 10
-    assert counts["left out"]["people disagree with each other"] == 20
+    dataset = read_summary(labelled_log(tmp_path, **people)).of("dataset")
+    assert dataset.count("decided", how="decided by people") == 10
+    assert dataset.funnels[0].left_out == {"people call it a tie": 10, "people disagree with each other": 20}
 
 
 def test_the_last_screen_of_a_run_names_every_failed_gate_of_the_certificate(

@@ -63,9 +63,8 @@ def test_a_run_ends_with_a_report_whose_figures_are_those_of_its_files(undisturb
     )
     counts = summary["stages"]
     assert page.row("prompts")[1] == f"{counts['inputs']['funnels'][0]['remained']:,}"
-    assert page.row("comparisons")[1] == f"{counts['judging']['comparisons']:,}"
-    pairs = counts["dataset"]["train pairs"] + counts["dataset"]["test pairs"]
-    assert page.row("pairs in the dataset")[1] == f"{pairs:,}"
+    assert page.row("comparisons")[1] == f"{counts['judging']['funnels'][0]['remained']:,}"
+    assert page.row("pairs")[1] == f"{counts['dataset']['funnels'][0]['remained']:,}"
     assert page.row("all", "")[2] == f"{spending['total']['replies']:,}"
     judge = certificate["judges"][0]
     same = judge["position"]["consistency"]
@@ -244,7 +243,9 @@ def test_pairs_that_no_judge_labelled_are_not_said_to_be_judged_and_the_largest_
     stages = {
         "inputs": {"figures": [], "funnels": [{"what": "prompts", "came_in": 9, "remained": 9}]},
         "judging": {"judges": {"strict": {}}},
-        "dataset": {"train pairs": 1, "test pairs": 0, "constructed": 1},
+        "dataset": {
+            "figures": [{"name": name, "value": count} for name, count in (("train_pairs", 1), ("test_pairs", 0))]
+        },
         "evaluate": {"scorecard": {"principles": {"r/short": scored(0.5, 0.75), "r/kind": scored(0.9, 0.5)}}},
     }
     Workspace(tmp_path).write("dataset/train", Preference, [pair(REVISION, OTHER, 1.0, "construction")])
@@ -287,7 +288,7 @@ def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_j
             "stages": {
                 "judging": {},
                 "audit": {},
-                "dataset": {"answers of pairs cut at max_tokens": {"rejected": 3, "chosen": 0}},
+                "dataset": {"figures": [{"name": "cut_at_max_tokens", "value": 3, "of": {"answers": "rejected"}}]},
                 # 1 - 1/12 of the held-out pairs: the shorter answer is right in 11 of 12
                 "dpo": Result(figures=(Figure(name="longer_answer_is_right", value=longer),)).to_json(),
             },

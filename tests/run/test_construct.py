@@ -44,7 +44,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Result:
 def test_a_run_without_a_judge_trains_on_pairs_that_are_marked_as_constructed(built: Result) -> None:
     assert built.ran == ("inputs", "construct", "dataset", "base", "dpo")
     rows, prompts = pairs_of(built.folder), Workspace(built.folder).read("inputs/prompts", Prompt)
-    assert built.summary["stages"]["dataset"]["constructed"] == len(rows)
+    assert built.results["dataset"].count("constructed") == len(rows)
     assert built.results["dpo"].count("steps") == 2
     messages = {prompt.id: prompt.messages for prompt in prompts}
     for row in rows:

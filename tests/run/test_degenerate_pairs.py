@@ -49,10 +49,9 @@ def test_imported_pairs_without_content_are_left_out_and_counted(make: Callable[
         make(OWN, rows=DEGENERATE)
     result = make(OWN, rows=[*WHOLE, *DEGENERATE])
     assert texts(result) == {(row["chosen"], row["rejected"]) for row in WHOLE}
-    assert result.summary["stages"]["dataset"]["left out"] == REASONS
-    (told,) = [line for line in (result.folder / "summary.md").read_text().splitlines() if "left out" in line]
+    assert result.results["dataset"].funnels[0].left_out == REASONS
     card = prepare(result.folder, repo="org/own", license="mit").body
-    assert all(f"{reason} 1" in told and f"`{reason}` 1" in card for reason in REASONS)
+    assert all(f"`{reason}` 1" in card for reason in REASONS)
 
 
 def test_one_answer_to_most_prompts_is_chosen_by_people_alone(make: Callable[..., Result]) -> None:
@@ -62,7 +61,7 @@ def test_one_answer_to_most_prompts_is_chosen_by_people_alone(make: Callable[...
     rows += [{"prompt": "what is 9", "chosen": "it is 9", "rejected": "who knows"}]
     result = make(MODELS, rows=rows)
     assert texts(result) == {("it is 8", "me"), ("it is 9", "who knows")}
-    assert result.summary["stages"]["dataset"]["left out"] == {"identical answers across prompts": 8}
+    assert result.results["dataset"].funnels[0].left_out == {"identical answers across prompts": 8}
     assert len(texts(make(OWN, rows=rows))) == 10
 
 
@@ -94,7 +93,7 @@ def test_a_marked_candidate_does_not_cost_its_prompt_the_pair(make: Callable[...
     said = ("i am not certain", "blub", "i am not certain <|im_end|>")
     rows = [{"prompt": t, "answer": f"{s} {'indeed ' * i}", "who": s} for i, t in enumerate(asked) for s in said]
     result = make(JUDGED, asked=[{"prompt": text} for text in asked], answers=rows)
-    counts = result.summary["stages"]["dataset"]["left out"]
+    counts = result.results["dataset"].funnels[0].left_out
     assert counts["marks of a template in an answer"] == 8  # of 3 comparisons of a prompt those two with the mark
     assert len(texts(result)) == 4
     assert not any("<|im_end|>" in text for pair in texts(result) for text in pair)

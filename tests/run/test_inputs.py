@@ -189,7 +189,7 @@ def test_what_a_log_could_not_read_is_judged_again(tmp_path: Path) -> None:
         "candidates: [{path: v.jsonl, columns: {prompt: q, candidate: x}}]\n"
         "judging: {judges: [{model: j, protocol: label-tokens}]}\ndataset: {test_share: 0}\n",
     )
-    assert (counts["inputs"].count("comparisons"), counts["judging"]["comparisons"]) == (3, 1)
+    assert (counts["inputs"].count("comparisons"), counts["judging"].totals["comparisons"]) == (3, 1)
     assert {row.raters for row in found if text_of(row.prompt) != "please add 0 3"} == {("v.jsonl",)}
 
 

@@ -118,7 +118,7 @@ def test_a_cascade_asks_second_judges_only_about_what_the_first_are_unsure_of(ju
   cascade: [{model: second, protocol: label-tokens}]
   confidence: 0.5
 """
-    counts = made(jury_file(cascade), folder).summary["stages"]["judging"]
+    counts = made(jury_file(cascade), folder).results["judging"]
     judgements, verdicts = table(folder, "judgements", Judgement), table(folder, "verdicts", Verdict)
     asked = Counter(verdict.rater for verdict in verdicts)
     # Written verdicts in two orders, each 0, 1/2 or 1: P is their mean, and |2P - 1| is 1/2 at least unless the orders
@@ -128,20 +128,19 @@ def test_a_cascade_asks_second_judges_only_about_what_the_first_are_unsure_of(ju
     assert len(first) + len(second) == len(judgements) == 20
     assert {one.p_a for one in first} <= {0.0, 0.25, 0.75, 1.0}
     assert asked["third/verdict@2.0.0"] == 40
-    assert asked["second/label-tokens@2.1.0"] == 2 * len(second) == 2 * counts["asked second judges"] > 0
-    assert counts["unsure"] == sum(abs(2 * one.p_a - 1) < 0.5 for one in second)
+    assert asked["second/label-tokens@2.1.0"] == 2 * len(second) == 2 * counts.count("asked_second_judges") > 0
+    assert counts.count("unsure") == sum(abs(2 * one.p_a - 1) < 0.5 for one in second)
     assert sum(tier["kept"] for tier in report(folder)["cascade"].values()) == 20
 
 
 def test_a_ranking_compares_fewer_and_always_its_best_with_its_worst(jury_file: Write, folder: Path) -> None:
     judging = "  judges: [{model: second, protocol: label-tokens}]\n  ranking: adaptive\n  pairs: best_worst\n"
     file = jury_file(judging, prompts=4, per_prompt=6)
-    counts = Run.from_file(file, folder=folder)(until="dataset").summary["stages"]
+    results = Run.from_file(file, folder=folder)(until="dataset").results
     rankings = {one.prompt_id: one for one in table(folder, "rankings", Ranking)}
     judgements = table(folder, "judgements", Judgement)
-    assert (
-        counts["judging"]["comparisons spared"] == sum(one.possible for one in rankings.values()) - len(judgements) > 0
-    )
+    spared = sum(one.possible for one in rankings.values()) - len(judgements)
+    assert results["judging"].count("comparisons_spared") == spared > 0
     compared = {(one.prompt_id, frozenset((one.a, one.b))) for one in judgements}
     known = [one for one in rankings.values() if one.best and one.worst]
     assert known
@@ -150,7 +149,7 @@ def test_a_ranking_compares_fewer_and_always_its_best_with_its_worst(jury_file: 
     assert pairs
     for row in pairs:
         assert (row.chosen_id, row.rejected_id) == (rankings[row.prompt_id].best, rankings[row.prompt_id].worst)
-    assert len(pairs) + sum(counts["dataset"]["left out"].values()) == len(judgements)
+    assert len(pairs) + sum(results["dataset"].funnels[0].left_out.values()) == len(judgements)
 
 
 def labelled(jury_file: Write, tmp_path: Path, folder: Path, count: int) -> Path:

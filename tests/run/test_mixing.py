@@ -7,13 +7,14 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow.parquet as pq
 import pytest
 
 from amendment.errors import AmendmentError
 from amendment.records import text_of
+from amendment.results import Estimate
 from amendment.run import Result
 from amendment.simulator import sample_prompts
 from tests.rows import save
@@ -95,14 +96,18 @@ def test_the_shares_hold_for_training_and_all_held_out_pairs_are_kept(whole: Res
     # A quarter of people's 28 prompts is held out; the other 21 pairs are a fifth of 105, so the run gives 84.
     assert by_source(split["train"]) == {"lilliput": 84, "people.jsonl": 21}
     assert by_source(split["test"])["people.jsonl"] == 7
-    counts = whole.summary["stages"]["dataset"]["mix"]
-    run, ours = counts["sources"]["run"], counts["sources"]["people.jsonl"]
-    assert (counts["pairs"], run["got"], ours["got"]) == (105, 0.8, 0.2)
-    assert (run["pairs"], ours["pairs"], ours["left out"], ours["held out"]) == (84, 21, 0, 7)
-    judged = whole.summary["stages"]["judging"]["comparisons"]
-    assert run["pairs"] + run["left out"] + run["held out"] == judged
-    page = (whole.folder / "summary.md").read_text()
-    assert "mix, people.jsonl: asked 0.2, got 0.2 of 105 pairs for training (21 pairs, 0 more left out, 7" in page
+    run, ours = (
+        {
+            figure.name: cast(float, figure.value)
+            for figure in whole.results["dataset"].figures
+            if figure.of == {"mix": name}
+        }
+        for name in ("run", "people.jsonl")
+    )
+    assert (whole.results["dataset"].count("mixed_pairs"), run["got"], ours["got"]) == (105, 0.8, 0.2)
+    assert (run["pairs"], ours["pairs"], ours["left_out"], ours["held_out"]) == (84, 21, 0, 7)
+    judged = whole.results["judging"].totals["comparisons"]
+    assert run["pairs"] + run["left_out"] + run["held_out"] == judged
     for row in [*split["train"], *split["test"]]:
         if row["source"] == "people.jsonl":
             assert (row["decided_by"], row["license"], row["raters"]) == ("person", "cc-by-4.0", ["person-1"])
@@ -120,10 +125,10 @@ def test_no_prompt_is_on_two_sides_or_of_two_sources_and_a_known_one_stays_on_it
     for row in [*split["train"], *split["test"]]:
         owners.setdefault(row["prompt_id"], set()).add(row["source"])
     assert all(len(sources) == 1 for sources in owners.values())
-    mix = result.summary["stages"]["dataset"]["mix"]
-    assert 0 < mix["shared prompts"] <= 30
-    assert sum(source["kept by another"] for source in mix["sources"].values()) >= mix["shared prompts"]
-    assert f"{mix['shared prompts']} prompts stand in several sources" in (result.folder / "summary.md").read_text()
+    dataset = result.results["dataset"]
+    shared = dataset.count("shared_prompts")
+    assert 0 < shared <= 30
+    assert sum(dataset.count("kept_by_another", **figure.of) for figure in dataset.where("kept_by_another")) >= shared
     sides = {
         row["prompt_id"]: row["split"] for row in pq.read_table(result.folder / "inputs/split.parquet").to_pylist()
     }
@@ -165,7 +170,6 @@ def test_a_floor_keeps_peoples_share_and_takes_all_that_it_leaves_room_for(again
     result = again(OWN, ("source: run, share: 0.8", "source: run"), ("      share: 0.2\n", "      floor: 0.3\n"))
     # 21 of people for training are three tenths of 70.
     assert by_source(rows_of(result)["train"]) == {"lilliput": 49, "people.jsonl": 21}
-    assert "mix, people.jsonl: at least 0.3, got 0.3 of 70" in (result.folder / "summary.md").read_text()
 
 
 DOUBLED = "source: run, share: 0.8}\n    - {source: run, share: 0.8"
@@ -219,20 +223,23 @@ def test_chosen_answers_are_compared_with_what_people_wrote(again: Mix, tmp_path
     texts = [" ".join(rng.choices(nouns, weights, k=15)) for _ in range(60)]
     save(tmp_path / "human.jsonl", [{"q": f"and {n}?", "a": text} for n, text in enumerate(texts)])
     result = again(OWN, ("dataset:\n", REFERENCE))
-    chosen = result.summary["stages"]["dataset"]["diversity"]["chosen"]
-    assert [*chosen["sets"]] == ["people", "run", "people.jsonl"]
-    assert (chosen["baseline"], chosen["gates"].keys()) == ("people", {"run", "people.jsonl"})
-    assert chosen["sets"]["run"]["tail coverage"]["value"] < chosen["sets"]["people"]["tail coverage"]["value"]
-    page = (result.folder / "summary.md").read_text()
-    assert "- collapse, run against people: FAIL: " in page
-    assert "These limits are house defaults" in page
-    assert "Collapse, chosen, run against people: FAIL" in (result.folder / "report.html").read_text()
+    chosen = result.results["dataset"]
+    coverage = chosen.where("diversity", answers="chosen", measure="tail coverage")
+    covered = {figure.of["source"]: cast(Estimate, figure.value).value for figure in coverage}
+    assert [*covered] == ["people", "run", "people.jsonl"]
+    assert covered["run"] < covered["people"]
+    gates = {figure.of["source"]: figure.value for figure in chosen.where("collapse", answers="chosen")}
+    assert gates.keys() == {"run", "people.jsonl"}
+    assert gates["run"] == "FAIL"
+    assert "These limits are house defaults" in (result.folder / "summary.md").read_text()
+    assert "Collapse, chosen, run: FAIL" in (result.folder / "report.html").read_text()
     save(tmp_path / "human.jsonl", [{"q": f"or {n}?", "a": text} for n, text in enumerate(texts)])
     assert again(OWN, ("dataset:\n", REFERENCE)).ran == ("dataset",), "another reference concerns the figures alone"
     save(tmp_path / "human.jsonl", [{"q": "or?", "a": "!!!"}, {"q": "and?", "a": "one word"}])
     result = again(OWN, ("dataset:\n", REFERENCE))
-    assert [*result.summary["stages"]["dataset"]["diversity"]["chosen"]["sets"]] == ["run", "people.jsonl"]
-    assert "- collapse: not measured, since the reference has too few" in (result.folder / "summary.md").read_text()
+    alone = result.results["dataset"].where("diversity", answers="chosen", measure="tail coverage")
+    assert not alone
+    assert "Collapse is not measured: the reference has too few" in (result.folder / "summary.md").read_text()
 
 
 def test_a_missing_folder_of_embeddings_is_noticed_by_a_check(tmp_path: Path) -> None:
@@ -244,9 +251,8 @@ def test_a_missing_folder_of_embeddings_is_noticed_by_a_check(tmp_path: Path) ->
 
 def test_embeddings_that_cannot_be_loaded_are_named_where_words_take_their_place(again: Mix) -> None:
     result = again(OWN, ("dataset:\n", "dataset:\n  embeddings: ../private/place/model\n"))
-    counted = result.summary["stages"]["dataset"]["diversity"]["chosen"]["Vendi score by"]
-    assert counted == "words, since model cannot be loaded", "counts are published, and so hold no path"
-    assert counted in (result.folder / "summary.md").read_text()
+    notes = result.results["dataset"].notes
+    assert "Vendi score by words, since model cannot be loaded." in notes, "results are published, and so hold no path"
 
 
 def test_a_reference_that_cannot_be_read_is_named_before_the_run(tmp_path: Path) -> None:
@@ -258,8 +264,8 @@ def test_a_reference_that_cannot_be_read_is_named_before_the_run(tmp_path: Path)
 
 
 def test_the_share_of_text_that_models_wrote_is_counted_by_source(whole: Result) -> None:
-    written = whole.summary["stages"]["dataset"]["written by models"]
-    assert written["lilliput"]["share of text"] == 1
-    assert written["people.jsonl"] == {"answers": 56, "by models": 0, "share of text": 0}, "28 pairs, nobody on record"
-    page = (whole.folder / "summary.md").read_text()
-    assert "written by models, people.jsonl: 0.0% of the text, 0 of 56 answers; writers of the others are not" in page
+    written = whole.results["dataset"]
+    shares = {figure.of["source"]: figure.value for figure in written.where("share_of_text")}
+    assert shares == {"lilliput": 1, "people.jsonl": 0}
+    assert written.count("answers", source="people.jsonl") == 56, "28 pairs"
+    assert written.count("written_by_models", source="people.jsonl") == 0, "nobody on record"

@@ -37,7 +37,7 @@ def test_judge_labelled_asks_about_own_pairs_of_the_first_prompts_alone(tmp_path
         shutil.copy(tmp_path / "p.jsonl", folder)
         text = f"{JUDGED[:-2]}, judge_labelled: {most}}}\npairs: [{{path: p.jsonl}}]\n{ALL}"
         rows, counts = preferences(folder, text)
-        assert counts["judging"]["comparisons"] == judged
+        assert counts["judging"].totals["comparisons"] == judged
         assert {row.decided_by for row in rows} == {"unknown"}
         assert len(rows) == 5
 
@@ -83,7 +83,7 @@ def test_columns_of_a_colleague_are_named_and_a_pair_below_one_half_is_turned_ro
     told = {name: (text_of(row.chosen), row.p_chosen, row.weight) for name, row in by_prompt(found).items()}
     assert told == {"1": ("x", 0.8, 3.0), "2": ("y", 0.7, 1.0)}  # P(x) = 0.3: y is better with 0.7
     assert counts["inputs"].count("read", what="pairs turned round, P(chosen) being below 0.5") == 1
-    assert counts["dataset"]["left out"] == {"tie": 1}
+    assert counts["dataset"].funnels[0].left_out == {"tie": 1}
     kept, _ = preferences(tmp_path, named + "dataset: {test_share: 0, ties: keep}\n")
     assert by_prompt(kept)["3"].p_chosen == 0.5
     unordered, counts = preferences(
@@ -158,7 +158,7 @@ def test_votes_become_shares(kind: str, tmp_path: Path) -> None:
         assert better is None or text_of(by_name[name].chosen) == f"answer {better}"
     assert counts["inputs"].count("verdicts") == 16
     dropped = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run", overrides=["dataset.ties=drop"])()
-    assert dropped.summary["stages"]["dataset"]["left out"] == {"tie": 2}
+    assert dropped.results["dataset"].funnels[0].left_out == {"tie": 2}
     assert dropped.ran == ("dataset",)
 
 
@@ -203,7 +203,7 @@ def test_candidates_of_ones_own_are_judged_and_what_people_decided_is_not(tmp_pa
         f"pairs: [{{path: p.jsonl, kind: person}}]\n{JUDGED}",
     )
     assert counts["inputs"].count("read", what="candidate rows") == 4
-    assert counts["judging"]["comparisons"] == 8
+    assert counts["judging"].totals["comparisons"] == 8
     assert len({row.comparison_id for row in found}) == len(found) == 12
     assert sum(row.decided_by == "person" for row in found) == 4
     for row in found:
@@ -218,7 +218,11 @@ def test_labels_alone_become_a_dataset(tmp_path: Path) -> None:
     rows[7] |= {"u": "", "v": ""}  # nobody voted
     save(tmp_path / "labels.csv", rows)
     found, counts = preferences(tmp_path, f"verdicts:\n{LABELLED}dataset: {{test_share: 0.2}}\n")
-    assert (counts["inputs"].count("comparisons"), counts["dataset"]["left out"], len(found)) == (7, {"tie": 2}, 5)
+    assert (counts["inputs"].count("comparisons"), counts["dataset"].funnels[0].left_out, len(found)) == (
+        7,
+        {"tie": 2},
+        5,
+    )
     for row in found:
         assert text_of(row.chosen).replace("good", "bad") == text_of(row.rejected)
         assert (row.p_chosen, row.decided_by, row.raters) == (1.0, "person", ("u", "v"))
@@ -261,4 +265,5 @@ base: {on: nothing, steps: 1, hidden: 16, vocab: 400}
 reward_model: {base: base, steps: 40, batch_size: 8, learning_rate: 0.03, max_length: 64}
 """
     _, counts = preferences(tmp_path, f"pairs: [{{path: p.jsonl}}]\n{ALL}{trained}")
-    assert counts["reward_model"]["last"]["margin"] == pytest.approx(0.405, abs=0.05)
+    (log,) = counts["reward_model"].tables
+    assert dict(zip(log.head, log.rows[-1], strict=True))["margin"] == pytest.approx(0.405, abs=0.05)

@@ -215,7 +215,7 @@ def test_a_table_that_changes_while_the_run_is_on_ends_it_by_name_and_the_next_s
         run_of(tmp_path, models={**FUNCTIONS, "judge": meddles})()
     assert not (tmp_path / "run/dataset").exists(), "a dataset of another split"
     again = run_of(tmp_path)()
-    assert (again.sent, again.summary["stages"]["dataset"]["train pairs"]) == (0, 1)
+    assert (again.sent, again.results["dataset"].count("train_pairs")) == (0, 1)
     assert len(read_records(split, Split)) == 2
 
 

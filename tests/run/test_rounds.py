@@ -120,8 +120,9 @@ def test_pairs_accumulate_each_comparison_once(made: Rounds) -> None:
     assert ids(table(made.folder, "rounds/2/dataset/train", Preference)) == list(dict.fromkeys([*first, *new[2]]))
     every = list(dict.fromkeys([*first, *new[2], *new[3]]))
     assert ids(table(made.folder, "rounds/3/dataset/train", Preference)) == every
-    rows = made.three.summary["stages"]["rounds"]["rounds"]
-    assert [(row["new pairs"], row["pairs used"]) for row in rows] == [
+    rounds = made.three.results["rounds"]
+    counts = [[rounds.count(name, round=number) for name in ("new_pairs", "pairs_used")] for number in "123"]
+    assert [tuple(row) for row in counts] == [
         (len(first), len(first)),
         (len(new[2]), len({*first, *new[2]})),
         (len(new[3]), len(every)),
@@ -131,25 +132,21 @@ def test_pairs_accumulate_each_comparison_once(made: Rounds) -> None:
 def test_the_summary_has_a_line_per_round_and_the_evaluation_knows_their_policies(made: Rounds) -> None:
     counts = made.three.summary["stages"]
     assert set(counts["evaluate"]["policies"]) == {"base", "dpo", "round-2", "round-3"}
-    rows = counts["rounds"]["rounds"]
-    assert [row["policy"] for row in rows] == ["dpo", "round-2", "round-3"]
-    for row in rows:
-        accuracy = made.three.results[row["policy"]].estimate("held_out_accuracy")
+    rounds, policies = made.three.results["rounds"], ["dpo", "round-2", "round-3"]
+    for number, policy in enumerate(policies, start=1):
+        accuracy = made.three.results[policy].estimate("held_out_accuracy")
         assert accuracy
-        assert row["held-out accuracy"] == accuracy.value
-        assert "ties" in row
-    people = counts["rounds"]["people's answers"]
-    assert list(people["policies"]) == ["dpo", "round-2", "round-3"]
-    assert list(people["differences"]) == ["round-2 - dpo", "round-3 - dpo"]
-    for figure in people["policies"].values():
-        assert 0 < figure["low"] < figure["value"] < figure["high"]
-        assert figure["clusters"] == 40
-    diversity = counts["rounds"]["diversity"]
-    assert list(diversity["sets"]) == ["dpo", "round-2", "round-3"]
-    assert diversity["gates"].keys() == {"round-2", "round-3"}
-    page = (made.folder / "summary.md").read_text()
-    lines = page.partition("## rounds\n")[2].splitlines()
-    assert [line.split("|")[1].strip() for line in lines[1:6]] == ["round", "-------", "1", "2", "3"]
+        assert rounds.estimate("held_out_accuracy", round=str(number)) == accuracy
+        assert rounds.figure("ties", round=str(number))
+    assert [figure.of["policy"] for figure in rounds.where("rise_over_first")] == ["round-2", "round-3"]
+    assert [figure.of["policy"] for figure in rounds.where("peoples_answers")] == policies
+    for figure in rounds.where("peoples_answers"):
+        people = rounds.estimate("peoples_answers", **figure.of)
+        assert people
+        assert 0 < people.low < people.value < people.high
+        assert people.clusters == 40
+    assert [figure.of["policy"] for figure in rounds.where("diversity", measure="openings")] == policies
+    assert [figure.of["policy"] for figure in rounds.where("collapse")] == ["round-2", "round-3"]
     assert set(stages_of_round(2)) < set(read_status(made.folder)["done"])
 
 
@@ -190,8 +187,8 @@ def test_pairs_of_people_go_into_further_rounds_and_what_they_taught_the_judge_h
     # as many as the judge's own, or all that the train side has
     assert len(drawn) == len(set(drawn)) == min(len(used) - len(drawn), len(people)) > 0
     assert set(drawn) <= people
-    counts = result.summary["stages"]["round-2-dataset"]
-    assert counts["share of people"] == round(len(drawn) / len(used), 4)
+    (share,) = result.results["round-2-dataset"].where("share_of_people")
+    assert share.value == round(len(drawn) / len(used), 4)
 
     fitted = Calibrator.from_json(json.loads((folder / "calibration/calibrator.json").read_text()))
     rows = table(folder, "rounds/2/calibration/probabilities", ExportedProbability)
@@ -212,7 +209,6 @@ def test_verifiers_alone_decide_the_pairs_of_a_round_which_are_cleaned_like_the_
     judging = "judging: {judges: [{model: judge, protocol: label-tokens}]}\n"
     path = run_file(ROUNDS.replace(judging, "").replace("rounds: 3\n", VERIFIED))
     result = Run.from_file(path, folder=folder)()
-    summary = result.summary["stages"]
     decided = table(folder, "rounds/2/verify/judgements", Judgement)
     new = table(folder, "rounds/2/dataset/pairs", Preference)
     dropped = table(folder, "rounds/2/dataset/dropped", Dropped)
@@ -222,9 +218,9 @@ def test_verifiers_alone_decide_the_pairs_of_a_round_which_are_cleaned_like_the_
         chosen, rejected = (len(words(text_of(side))) for side in (row.chosen, row.rejected))
         assert chosen <= 5 < rejected <= 9
     [funnel] = result.results["round-2-dataset"].funnels
-    assert funnel.left_out == summary["round-2-dataset"]["left out"] == {"length": len(dropped)}
+    assert funnel.left_out == {"length": len(dropped)}
     assert (funnel.came_in, funnel.remained) == (len(decided), len(new))
-    assert summary["rounds"]["rounds"][1]["new pairs"] == len(new)
+    assert result.results["rounds"].count("new_pairs", round="2") == len(new)
     judged = ["judging={judges: [{model: judge}]}"]
     Run.from_file(path, folder=folder, overrides=judged, terms=Terms(accept_changes=True))()
     rows = table(folder, "rounds/2/dataset/pairs", Preference)
@@ -285,11 +281,11 @@ def test_the_share_of_people_is_drawn_from_all_rounds_without_replacement() -> N
     assert names[:3] == ["j5", "j1", "j6"]
     assert len(set(names[3:])) == 2
     assert set(names[3:]) < {"h1", "h2", "h3", "h4"}
-    counts = {"new pairs": 4, "pairs used": 5, "of them by people": 2, "share of people wanted": 0.4}
-    assert pairs.counts == {**counts, "share of people": 0.4}
+    counts = {"new_pairs": 4, "pairs_used": 5, "of_them_by_people": 2, "share_of_people_wanted": 0.4}
+    assert {figure.name: figure.value for figure in pairs.figures} == {**counts, "share_of_people": 0.4}
     # 3 * 0.8 / 0.2 = 12 wanted, 4 there: 4 of 7 is 0.5714
     pairs = pairs_of_round(stage("replace", 0.8), [*FIRST, *SECOND], THIRD, number=3, seed=7)
-    assert (pairs.counts["of them by people"], pairs.counts["share of people"]) == (4, 0.5714)
+    assert [figure.value for figure in pairs.figures][2:] == [4, 0.8, 0.5714]
     # accumulate: 6 of the judge (j1 to j6); 0.25 takes 6 * 0.25 / 0.75 = 2, and the other two are left out
     assert [name[0] for name in used(stage("accumulate", 0.25))] == ["j"] * 6 + ["h"] * 2
     assert used(stage("replace", 0.0)) == ["j5", "j1", "j6"]

@@ -28,10 +28,10 @@ COLUMNS = {
 
 
 def test_every_item_ends_in_exactly_one_outcome_and_the_sums_match(undisturbed: Any) -> None:
-    folder, stages = undisturbed.result.folder, undisturbed.result.summary["stages"]
-    results = undisturbed.result.results
+    folder, results = undisturbed.result.folder, undisturbed.result.results
     prompts = results["inputs"].totals["prompts"]
-    items = {"critique": prompts, "candidates": 2 * prompts, "judging": stages["judging"]["comparisons"]}
+    judged = results["judging"].funnels[0].came_in
+    items = {"critique": prompts, "candidates": 2 * prompts, "judging": judged}
     for stage, count in items.items():
         endings = read_records(folder / stage / "endings.parquet", ItemEnding)
         assert len(endings) == len({ending.item_id for ending in endings}) == count, stage
@@ -40,8 +40,7 @@ def test_every_item_ends_in_exactly_one_outcome_and_the_sums_match(undisturbed: 
             assert (funnel.came_in, funnel.remained) == (count, done)
     written = sum(results["critique"].count(kind) for kind in ("drafts", "revisions"))
     assert written == len(read_records(folder / "critique/candidates.parquet", Candidate))
-    pairs = stages["dataset"]["train pairs"] + stages["dataset"]["test pairs"]
-    assert pairs + sum(stages["dataset"]["left out"].values()) == stages["judging"]["comparisons"]
+    assert results["dataset"].funnels[0].came_in == judged
     assert undisturbed.result.sent == undisturbed.replies
 
 
@@ -128,13 +127,13 @@ def test_a_later_setting_reruns_what_it_concerns_and_asks_nothing(small: Path, c
     first = undisturbed.result
     margin = Run.from_file(small, folder=chain, overrides=["judging.min_margin=0.6"])()
     assert (margin.sent, margin.ran) == (0, ("dataset",))
-    assert margin.summary["stages"]["dataset"]["left out"]["tie"] > 0
+    assert margin.results["dataset"].funnels[0].left_out["tie"] > 0
     faster = Run.from_file(small, folder=chain, overrides=["models.second.concurrency=3"])()
     assert faster.ran == ("dataset",), "how fast a model is asked does not change what it says"
     assert faster.summary == first.summary
     biased = Run.from_file(small, folder=chain, overrides=["models.second.biases.position=2.0"])()
     assert biased.ran == ("judging", "audit", "dataset")
-    assert biased.sent == first.summary["stages"]["judging"]["verdicts"]
+    assert biased.sent == first.results["judging"].count("verdicts")
 
 
 def test_a_run_stops_where_it_is_told_and_goes_on_later(small: Path, tmp_path: Path) -> None:

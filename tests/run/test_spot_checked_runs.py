@@ -172,7 +172,7 @@ def test_open_labels_decide_their_comparisons_and_sealed_ones_never(simulated: R
     assert people
     assert people <= {name for name, item in items.items() if not item.is_sealed}
     assert {one for name in people for one in made[name].raters} == {"simulated person 1", "simulated person 2"}
-    assert simulated.summary["stages"]["dataset"]["decided by people"] == len(people)
+    assert simulated.results["dataset"].count("decided", how="decided by people") == len(people)
 
 
 def test_simulated_people_are_never_taken_for_real_ones(simulated: Result, tmp_path: Path) -> None:

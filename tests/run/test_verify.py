@@ -117,14 +117,14 @@ def test_a_veto_leaves_out_pairs_whose_chosen_answer_fails_and_record_changes_no
 ) -> None:
     result = made(tmp_path, server, RUN.replace("kind: math", "kind: math, effect: veto") + JUDGING)
     assert {row["category"] for row in rows_of(result)} == {"chat"}, "the judge chose the wrong answer of every sum"
-    left_out = result.summary["stages"]["dataset"]["left out"]
+    left_out = result.results["dataset"].funnels[0].left_out
     assert left_out["the chosen answer fails a verifier"] == SUMS
     veto = "verify: [{kind: forbids, value: 'It is 2[0-9]', effect: veto}, "
     alone = made(tmp_path / "alone", server, RUN.replace("verify: [", veto))
     vetoed = sum(f"It is {2 * number}."[:7] == "It is 2" for number in range(10, 10 + SUMS))
     assert 0 < vetoed < SUMS
     assert len(rows_of(alone)) == SUMS - vetoed
-    assert alone.summary["stages"]["dataset"]["left out"]["the chosen answer fails a verifier"] == vetoed
+    assert alone.results["dataset"].funnels[0].left_out["the chosen answer fails a verifier"] == vetoed
     recorded = made(tmp_path / "other", server, RUN.replace("kind: math", "kind: math, effect: record") + JUDGING)
     assert {row["decided_by"] for row in rows_of(recorded)} == {"judge"}
     assert sum("wrong" in row["chosen"][-1]["content"] for row in rows_of(recorded)) == SUMS
