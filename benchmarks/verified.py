@@ -26,6 +26,7 @@ from real_text_dpo import BASE, RULES, TEMPERATURE, TOKENS, prompts, trained_and
 from amendment.data.store import Workspace
 from amendment.llm.weights import EMBEDDED
 from amendment.records import Candidate, Prompt, text_of
+from amendment.results import read_summary
 from amendment.run import Run, Terms
 from amendment.text import plain, table, words
 from amendment.yamlfile import parse_yaml
@@ -41,7 +42,7 @@ DECIDERS: Mapping[str, dict[str, Any]] = {
 }
 SHOWN = 10
 """Answers side by side."""
-FIGURES = ("words", "cut", "copies", "fluency", "on topic")
+FIGURES = ("words", "cut_at_max_tokens", "copies_of_the_prompt", "nats_per_token", "on_topic")
 CACHE = Path.home() / ".cache" / "amendment" / "verified"
 
 
@@ -121,8 +122,11 @@ def train(seed: int, decider: str, pairs: Sequence[Mapping[str, str]]) -> dict[s
     }
     run = made(folder, f"{name}-dpo", content)
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    card = summary["stages"]["evaluate"]["scorecard"]
-    figures = {"keeps the rule": card["principles"]["brief/brief"], **{name: card[name] for name in FIGURES}}
+    card = read_summary(run).of("evaluate")
+    rule = {"principle": "brief/brief", "checked_by": "check"}
+    figures = {"keeps the rule": [card.estimate("kept", **rule, policy=policy) for policy in (BASE, "dpo")]}
+    for name in FIGURES:
+        figures[name.replace("_", " ")] = [card.estimate(name, policy=policy) for policy in (BASE, "dpo")]
     workspace = Workspace(run)
     asked = {prompt.id: text_of(prompt.messages) for prompt in workspace.read("inputs/prompts", Prompt)}
     shown: dict[str, dict[str, str]] = {}
@@ -131,11 +135,7 @@ def train(seed: int, decider: str, pairs: Sequence[Mapping[str, str]]) -> dict[s
         shown.setdefault(asked[answer.prompt_id], {})[policy] = text_of(answer.messages)
     return {
         "trained on": summary["stages"]["dataset"]["train pairs"],
-        "figures": {
-            name: [figure["policies"][policy]["value"] for policy in (BASE, "dpo")]
-            for name, figure in figures.items()
-            if "policies" in figure
-        },
+        "figures": {name: [side.value for side in two if side] for name, two in figures.items() if all(two)},
         "answers": dict(sorted(shown.items())[:SHOWN]),
     }
 

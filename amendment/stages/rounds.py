@@ -32,8 +32,9 @@ from amendment.preference.deciding import OVERRULED, decide_pairs, reasons_shown
 from amendment.preference.pairs import CUT, count_cut, preference_row
 from amendment.preference.settings import JudgingConfig
 from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
-from amendment.report.shown import estimate_shown, number_shown
-from amendment.results import Result
+from amendment.report.render import markdown
+from amendment.report.shown import number_shown
+from amendment.results import Figure, Result
 from amendment.stages.calibration import calibrated_again
 from amendment.stages.candidates import CandidatesStage, draw_in_turn
 from amendment.stages.contract import (
@@ -195,18 +196,18 @@ class RoundsStage(Stage):
         }
         rows = [self._row(context, number, [text for _, text in answers[_policy(number)]], train) for number in numbers]
         diversity = round_diversity(context, answers, context.config.need(DatasetConfig).diversity)
-        people = self._people(context, [*answers])
-        return StageResult((), {"rounds": rows, **people, **({"diversity": diversity} if diversity else {})})
+        people = Result(figures=self._people(context, [*answers])).to_json()
+        found = {"rounds": rows, "result": people, **({"diversity": diversity} if diversity else {})}
+        return StageResult((), found)
 
-    def _people(self, context: Context, policies: Sequence[str]) -> dict[str, Any]:
+    def _people(self, context: Context, policies: Sequence[str]) -> tuple[Figure, ...]:
         """The cross-entropy of the reference's answers under each round's policy."""
         settings = context.config.need(DatasetConfig).diversity
         people = settings.answers_of_people(context.base)
         rows = [Answered(*row) for row in [*people.values()][:MOST_OF_PEOPLE]]
         if not rows or context.is_rehearsed:
-            return {}
-        measured = cross_entropy_of_people(context, policies, rows)
-        return {PEOPLES_ANSWERS: measured} if measured else {}
+            return ()
+        return cross_entropy_of_people(context, policies, rows)
 
     def _row(self, context: Context, number: int, answers: Sequence[str], train: Set[str]) -> dict[str, Any]:
         read, name = context.workspace.read, partial(_in_round, number)
@@ -233,8 +234,7 @@ class RoundsStage(Stage):
         rows = counts["rounds"]
         columns = [name for name in rows[0] if name != "policy"]
         lines = [*table([columns, *([_cell(row.get(name)) for name in columns] for row in rows)]), "", _HOW_TO_READ]
-        if people := counts.get(PEOPLES_ANSWERS):
-            lines += ["", *_people_lines(people)]
+        lines += markdown(Result.from_json(counts["result"]))
         return [*lines, *(round_lines(counts["diversity"]) if "diversity" in counts else ())]
 
 
@@ -409,17 +409,6 @@ def _margin(settings: RunSettings) -> float:
 
 def _mean(values: Sequence[float]) -> float | None:
     return round(fmean(values), 4) if values else None
-
-
-PEOPLES_ANSWERS = "people's answers"
-
-
-def _people_lines(figure: Mapping[str, Any]) -> Iterator[str]:
-    """A rise says that a policy has moved away from what people write."""
-    for name, value in figure["policies"].items():
-        rise = figure["differences"].get(f"{name} - {_policy(1)}")
-        shown = f"; less {_policy(1)} {estimate_shown(rise, sign=True)}" if rise else ""
-        yield f"- people's answers under {plain(name)}: {estimate_shown(value)} nats a token{shown}"
 
 
 _HOW_TO_READ = (

@@ -128,7 +128,8 @@ def test_pairs_accumulate_each_comparison_once(made: Rounds) -> None:
 
 def test_the_summary_has_a_line_per_round_and_the_evaluation_knows_their_policies(made: Rounds) -> None:
     counts = made.three.summary["stages"]
-    assert set(counts["evaluate"]["policies"]) == {"base", "dpo", "round-2", "round-3"}
+    policies = {figure.of["policy"] for figure in made.three.results["evaluate"].where("true_utility")}
+    assert policies == {"base", "dpo", "round-2", "round-3"}
     rows = counts["rounds"]["rounds"]
     assert [row["policy"] for row in rows] == ["dpo", "round-2", "round-3"]
     for row in rows:
@@ -136,12 +137,16 @@ def test_the_summary_has_a_line_per_round_and_the_evaluation_knows_their_policie
         assert accuracy
         assert row["held-out accuracy"] == accuracy.value
         assert "ties" in row
-    people = counts["rounds"]["people's answers"]
-    assert list(people["policies"]) == ["dpo", "round-2", "round-3"]
-    assert list(people["differences"]) == ["round-2 - dpo", "round-3 - dpo"]
-    for figure in people["policies"].values():
-        assert 0 < figure["low"] < figure["value"] < figure["high"]
-        assert figure["clusters"] == 40
+    people = made.three.results["rounds"]
+    named = ("dpo", "round-2", "round-3")
+    for nats in (people.estimate("nats_per_token_of_people", policy=name) for name in named):
+        assert nats
+        assert 0 < nats.low < nats.value < nats.high
+        assert nats.clusters == 40
+    assert [(row.policy, row.less) for row in people.changes("nats_per_token_of_people")] == [
+        ("round-2", "dpo"),
+        ("round-3", "dpo"),
+    ]
     diversity = counts["rounds"]["diversity"]
     assert list(diversity["sets"]) == ["dpo", "round-2", "round-3"]
     assert diversity["gates"].keys() == {"round-2", "round-3"}
