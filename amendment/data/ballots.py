@@ -29,7 +29,7 @@ MORE = "\0"
 """Placeholder in a message for the number of further rows."""
 SHORT = 40
 """Characters of a word; a longer cell may be a reply."""
-NUMBER = "a number; words of an order are listed under `classes`, from the lowest to the highest"
+NUMBER = "a number; words of an order are listed as `scale: [lowest, ..., highest]`"
 LARGEST_SCORE = 1e100
 """The square of a larger one may be infinite."""
 SHOWN = 8
@@ -95,8 +95,6 @@ class BallotReader:
         self._coordinates = layout.coordinates or (log.coordinates if log else None)
         self._rater_of_all = (log.rater if log else None) or source.label
         self._takes_any_word = log is not None and log.unreadable == "invalid"
-        self._tells_each = source.bad_rows == "skip"
-        """Each problem is one of its row, since such rows are left out; else one for all rows like it."""
         self._scale = log.scale if log else "pair"
         self._meanings: Mapping[str, str] = layout.words.meanings()
         if log and log.scale != "pair":
@@ -155,13 +153,6 @@ class BallotReader:
                 column, message.replace(MORE, and_more(len(rows) - 1, "and in {}" if word else LIKE_THIS))
             )
 
-    def _misread(self, row: Row, column: str, word: str, message: str, problems: list[Problem]) -> None:
-        """Tell what is wrong with a row now, or once for all rows in which it is wrong in the same way."""
-        if self._tells_each:
-            problems.append(row.problem(column, message.replace(MORE, "")))
-        else:
-            self._alike.setdefault((column, word), []).append((row, message))
-
     @property
     def raters(self) -> list[str]:
         """All raters that were read, in order of appearance."""
@@ -170,7 +161,7 @@ class BallotReader:
     def _kind(self, rater: str) -> RaterKind | None:
         if rater not in self._kinds:
             source = self._source
-            kind = source.kind_of(rater) if isinstance(source, VerdictFile) else source.rater
+            kind = source.kind_of(rater) if isinstance(source, VerdictFile) else source.kind
             missing: RaterKind | None = None if isinstance(source, VerdictFile) else "unknown"
             self._kinds[rater] = kind or self._layout.kind or missing
         return self._kinds[rater]
@@ -207,7 +198,7 @@ class BallotReader:
         if not word and self._coordinates != "displayed":
             return None, True
         expected = f"expected one of {', '.join(self._firsts)}; see `orders`"
-        self._misread(row, column, word, f"found {plain(word, longest=40)!r}{MORE}, {expected}", problems)
+        self._alike.setdefault((column, word), []).append((row, f"found {plain(word, longest=40)!r}{MORE}, {expected}"))
         return None, False
 
     def _sample(self, row: Row, problems: list[Problem]) -> int:
@@ -241,7 +232,7 @@ class BallotReader:
             "coordinates of the verdict. A confidence in the verdict is something else: leave its column out, or turn "
             f"it into 1 - p where the second answer won{MORE}"
         )
-        self._misread(row, str(self.columns.p), "", message, problems)
+        self._alike.setdefault((str(self.columns.p), ""), []).append((row, message))
 
     def _value(
         self, row: Row, rater: str, column: str, p: float | None, problems: list[Problem]
@@ -261,10 +252,10 @@ class BallotReader:
             self.counts["words read as invalid"] += 1
             return "invalid", word
         words = ", ".join(meaning or "an empty cell" for meaning in self._meanings)
-        expected = f"one of {words}; see `{'words' if self._scale == 'pair' else 'classes'}`" if words else NUMBER
+        expected = f"one of {words}; see `{'words' if self._scale == 'pair' else 'scale'}`" if words else NUMBER
         message = f"found {plain(word, longest=40)!r}{MORE}, expected {expected}"
         message += ", and `pattern` for a verdict in a reply" if len(word) > SHORT else ""
-        self._misread(row, column, word, message, problems)
+        self._alike.setdefault((column, word), []).append((row, message))
         return None, word
 
     def _meaning(self, word: str) -> str | None:

@@ -34,7 +34,7 @@ from amendment.llm.rendering import Renderer, Sampled, common_prefix, read_answe
 from amendment.llm.replies import clean, clean_tree
 from amendment.llm.requests import Request
 from amendment.llm.specs import LocalSpec
-from amendment.llm.weights import FILES, weights_of
+from amendment.llm.weights import FILES, split_revision, weights_of
 
 NOTES = ("history.json", "reward_meta.json", MANIFEST)
 """Files that lie next to a model for readers; they do not affect its answers."""
@@ -79,15 +79,15 @@ class LocalProvider(PlainProvider):
         source = weights_of(spec.model)
         self._folder = _folder_of(spec, source)
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._dtype = spec.dtype
-        if self._dtype == "auto" and self._device == "cpu":
+        self._dtype = "auto"
+        if self._device == "cpu":
             self._dtype = "float32"
-        elif self._dtype == "auto" and torch.cuda.is_bf16_supported(including_emulation=False):
+        elif torch.cuda.is_bf16_supported(including_emulation=False):
             self._dtype = "bfloat16"
         precision = "saved" if self._dtype == "auto" else self._dtype
         self.host = f"local:{fingerprint(self._folder)}/{self._device}/{precision}"
         # the Hub's cache names a snapshot by its commit
-        self._name = None if is_folder(source) else f"{source}@{self._folder.name}"
+        self._name = None if is_folder(source) else f"{split_revision(source)[0]}@{self._folder.name}"
         self._model: LocalModel | None = None
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-model")
         self._is_closed = Event()
@@ -367,7 +367,8 @@ def _folder_of(spec: LocalSpec, source: str) -> Path:
         folder = folder_of(source)
     else:
         try:
-            folder = Path(snapshot_download(source, revision=spec.revision, allow_patterns=list(FILES)))
+            name, revision = split_revision(source)
+            folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
         except unreachable() as fault:
             problem = f"neither a folder nor a model that could be fetched ({first_line(fault)})"
             raise ConfigError(f"{spec.model}: {problem}") from fault

@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import sys
 from contextlib import redirect_stderr
@@ -48,6 +49,14 @@ def weights_of(model: str) -> str:
     return str(converted(Path(os.path.expanduser(model)))) if is_gguf(model) else model  # noqa: PTH111
 
 
+def split_revision(model: str) -> tuple[str, str | None]:
+    """Split `org/name@revision` of the Hub into name and revision; a folder or a file has no revision."""
+    name, _, revision = model.partition("@")
+    if not revision or Path(model).exists() or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
+        return model, None
+    return name, revision
+
+
 def weights_state(model: str) -> Any:
     """A JSON value that changes when the weights of this name change, without reading them; None for a model on the
     Hub."""
@@ -61,10 +70,8 @@ def is_gguf(model: str) -> bool:
     return model.lower().endswith(".gguf")
 
 
-def conversion_problems(model: str, revision: str | None = None) -> list[str]:
+def conversion_problems(model: str) -> list[str]:
     """The reasons why the embedded model, or a GGUF file, cannot be loaded, without converting it."""
-    if revision is not None:
-        return [f"{model}: only a model on the Hub has a revision, found {revision!r}; leave it out"]
     path = _packaged() if model == EMBEDDED else Path(os.path.expanduser(model))  # noqa: PTH111
     if path is None or (model == EMBEDDED and is_whole(cache_folder(_FOLDER))):
         return []  # without the package, the model comes from the Hub

@@ -15,6 +15,7 @@ from amendment.report.plots import FEWEST_JOINED, Bars, Curve, Curves, IntervalR
 from amendment.report.render import funnel_table, page_tables, tables_of
 from amendment.results import Funnel, Result, Summary
 from amendment.statistics import Estimate, estimate
+from amendment.training.settings import UNREADABLE
 
 LOSSES = ("refused", "invalid", "failed", "pending")
 MOST_POINTS = 150
@@ -213,8 +214,9 @@ def _guarded(readings: Sequence[Json]) -> Iterator[tuple[str, Sequence[Curve]]]:
 
 def _limits(settings: Json) -> dict[str, float]:
     """By panel the limit of a guard; that of unreadable answers is also that of answers that are cut."""
-    limits = {name: settings.get(name) for name in ("kl_per_token", "length_ratio", "unreadable")}
-    limits["cut"] = limits["unreadable"]
+    unreadable = settings.get("unreadable", UNREADABLE)  # earlier versions wrote it down, since it could be set
+    limits = {name: settings.get(name) for name in ("kl_per_token", "length_ratio")}
+    limits |= {"unreadable": unreadable, "cut": unreadable}
     return {name.replace("_", " "): float(limit) for name, limit in limits.items() if limit is not None}
 
 

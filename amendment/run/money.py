@@ -49,7 +49,8 @@ def prices_of(config: RunFile, base: Path) -> dict[str, Price | None]:
     prices: dict[str, Price | None] = {}
     for name, spec in config.models.items():
         if isinstance(spec, OpenAISpec | AnthropicSpec | RegisteredSpec):
-            prices[name] = spec.price or price_of(table, spec.host, spec.model)
+            own = spec.price
+            prices[name] = Price(**own.to_json()) if own else price_of(table, spec.host, spec.model)
         else:
             prices[name] = FREE
     return prices

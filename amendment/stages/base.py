@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import Field
+
 from amendment.critique import ChainSettings
 from amendment.dpo import SftSettings, train_sft
 from amendment.people.gate import GATE
@@ -30,8 +32,10 @@ from amendment.training import TinyModel, build_tiny
 class BaseConfig(SftSettings):
     """A small model made by the run, for runs without a pretrained one."""
 
-    tiny: TinyModel = TinyModel()
-    """Its shape; the tokenizer is trained on the run's own text."""
+    hidden: int = Field(default=64, ge=8, multiple_of=8)
+    """Width of the residual stream; two blocks of four heads, and 512 tokens that it can attend to."""
+    vocab: int = Field(default=1024, ge=320)
+    """Upper bound of the vocabulary; the tokenizer is trained on the run's own text."""
     on: Literal["drafts", "chosen", "nothing"] = "drafts"
     """What it is trained on before any other stage sees it."""
 
@@ -62,7 +66,8 @@ class BaseStage(TrainingStage):
         rows = self._rows(context)
         folder, seed = context.workspace.path("models/base"), context.config.seed
         untrained = folder.with_name("base.untrained")
-        build_tiny(untrained, _texts(rows), self.config.tiny, seed)
+        shape = TinyModel(hidden=self.config.hidden, intermediate=3 * self.config.hidden, vocab=self.config.vocab)
+        build_tiny(untrained, _texts(rows), shape, seed)
         if self.config.on == "nothing":
             _put_in_place(untrained, folder)
             return StageResult(self.writes, Result(figures=counted(steps=0)))

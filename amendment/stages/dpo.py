@@ -29,7 +29,6 @@ from amendment.simulator import is_readable
 from amendment.stages.contract import (
     POLICY_STAGES,
     Ask,
-    ConfigProblem,
     Context,
     RunSettings,
     StageResult,
@@ -68,7 +67,8 @@ class DpoConfig(PairsConfig, DpoSettings):
     """Direct preference optimisation."""
 
     base: str
-    """sft, base, or a model as `provider: local` takes it (folder, Hub id, GGUF file, `smollm2-135m-instruct`); as it
+    """sft, base, or a model as `provider: local` takes it (folder, Hub id or `id@revision`, GGUF file,
+    `smollm2-135m-instruct`); as it
     is saved there it is the reference."""
     guards: DpoGuards | None = DpoGuards()
     """Measure the policy's answers to held-out prompts during training, and stop if it over-optimises; null: no
@@ -123,23 +123,6 @@ class DpoStage(PairTrainingStage):
     def asks(self) -> Iterator[Ask]:
         if self.config.guards and (judge := self.config.guards.judge):
             yield Ask(("dpo", "guards", "judge", "model"), judge.model, "judge", judge=judge)
-
-    def problems(self) -> Iterator[ConfigProblem]:
-        """A base, an estimate, or scores to compare that nothing makes."""
-        yield from super().problems()
-        guards = self.config.guards
-        if guards is None:
-            return
-        lacking = [] if self.settings.part(RewardModelConfig) else ["reward_model"]
-        lacking += [] if guards.judge else ["dpo.guards.judge"]
-        default = GuardSettings.model_fields["reward_judge_gap"].default
-        if lacking and guards.reward_judge_gap not in (None, default):  # the default one is silent
-            missing = " and ".join(lacking)
-            yield (
-                ("dpo", "guards", "reward_judge_gap"),
-                f"watches the reward model's score against the judge's, and the run lacks {missing}; add what is "
-                "missing, or leave it out",
-            )
 
     def make(self, context: Context, *, name: str = "dpo") -> StageResult:
         """Train and measure. `name` is the policy's; each round after the first has its own."""

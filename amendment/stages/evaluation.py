@@ -215,7 +215,7 @@ class EvaluateStage(Stage):
             found += win_rates(answers, config.matchups, compared)
             artefacts.append(write("evaluate/comparisons", PolicyComparison, compared))
         if config.violations:
-            judge = independence(context.config, config.violations.judge, context.base)
+            judge = independence(context.config, config.violations, context.base)
             checks, violations = check_violations(context, config.violations, answers)
             found += judged_by("violations", judge) + violations
             artefacts.append(write("evaluate/violations", PolicyCheck, checks))

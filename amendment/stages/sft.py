@@ -53,8 +53,8 @@ class SftStage(TrainingStage):
         self.reads = (*self.base_reads, *_LEARNS_FROM.get(self.config.on, CHAINS))
         if self.config.on == "chosen":
             self.may_read = (GATE,)
-        if helpful := self.config.helpful:
-            self.reads += CHAINS if helpful.drafts_of else PROMPTS
+        if self.config.helpful:
+            self.reads += CHAINS if self.config.drafts_of else PROMPTS
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """The settings, and the files of the base and of helpful answers."""
@@ -70,13 +70,13 @@ class SftStage(TrainingStage):
         return helpful_files(self.config)
 
     def categories(self) -> Iterator[ConfigProblem]:
-        for index, name in enumerate(self.config.helpful.drafts_of if self.config.helpful else ()):
+        for index, name in enumerate(self.config.drafts_of):
             yield ("sft", "helpful", "drafts_of", index), name
 
     def check(self, base: Path) -> Iterator[ConfigProblem]:
         yield from super().check(base)
         if self.sources():
-            read_helpful(self.config.helpful.files, base, glimpse=True)
+            read_helpful(helpful_files(self.config), base, glimpse=True)
 
     def make(self, context: Context) -> StageResult:
         if self.config.on == "chosen":
@@ -127,19 +127,19 @@ class HelpfulRows(NamedTuple):
 def helpful_rows(context: Context, config: SftConfig, *, others: int) -> HelpfulRows:
     """As many helpful answers as make up the share next to so many other rows, h / (h + others) = share, one at least.
     Raises TrainingError where there is none."""
-    if config.helpful is None or not others:  # what has nothing else to learn from fails as it does without a share
+    if not config.helpful or not others:  # what has nothing else to learn from fails as it does without a share
         return HelpfulRows([], Result())
     share, seed, test = config.helpful_share, context.config.seed, context.held_out()
     answers: Iterable[Candidate]
-    if config.helpful.files:
-        helpful = read_helpful(config.helpful.files, context.base)
+    if not config.drafts_of:
+        helpful = read_helpful(helpful_files(config), context.base)
         prompts, answers = helpful.prompts, helpful.candidates.values()
     else:
         prompts, answers = context.prompts(), context.workspace.rows("critique/candidates", Candidate)
         answers = [
             answer
             for answer in answers
-            if answer.kind == "draft" and prompts[answer.prompt_id].category in config.helpful.drafts_of
+            if answer.kind == "draft" and prompts[answer.prompt_id].category in config.drafts_of
         ]
     taken = {answer.id: answer for answer in answers if answer.prompt_id not in test and not answer.is_truncated}
     if not taken:

@@ -74,21 +74,20 @@ class TrainingStage(Stage):
             if self.config is self.settings.part(TrainerSettings):  # of several stages the first reports it
                 yield (self.name,), str(fault)
             return
-        yield from (((self.name, "report_to"), message) for message in missing_trackers(self.config))
+        yield from (((self.name, "trl"), message) for message in missing_trackers(self.config))
         model = getattr(self.config, "base", None)
         if model is None or model in POLICY_STAGES:
-            if self.config.revision is not None:
-                local = "only a base on the Hub has a revision, and this one is made here; leave it out"
-                yield (self.name, "revision"), local
             return
         try:
-            check_base(found_folder(model, base), self.config.revision)
+            check_base(found_folder(model, base))
         except AmendmentError as fault:
             yield (self.name, "base"), str(fault)
 
     def refuse_failed_gate(self, context: Context) -> None:
-        """Raises GateFailed where people disagree with the judge too much, unless the run file says to go on."""
-        refuse_failed_gate(context.workspace, self.settings.part(SpotCheckSettings))
+        """Raises GateFailed where people disagree with the judge too much, unless the run file says to train
+        despite it."""
+        if self.settings.part(SpotCheckSettings) and "people" not in getattr(self.config, "despite", ()):
+            refuse_failed_gate(context.workspace, self.name)
 
 
 class PairTrainingStage(TrainingStage):
@@ -137,7 +136,7 @@ def training_result(trained: TrainResult) -> Result:
     report = trained.report
     rows = Funnel(what="rows to train on", came_in=report.rows, left_out=report.dropped, remained=report.kept)
     figures = (
-        *counted(steps=trained.steps, truncated=report.truncated),
+        *counted(steps=trained.steps),
         *by_label("rows", "with", report.notes),
         *by_label("tokens_of_a_row", "quantile", report.tokens),
     )

@@ -182,5 +182,5 @@ def test_show_prints_one_request_in_plain_text(run: Path, tmp_path: Path) -> Non
     assert "\\x1b[31mred\\nline" in text
     assert json.loads(amendment("show", run, "--request", "open", "--json"))["reply"] is None
     assert "no request absent" in amendment("show", run, "--request", "absent", code=1)
-    for command in ("show", "verify"):
-        assert "no ledger here" in amendment(command, tmp_path, code=1)
+    for options in ((), ("--verify",)):
+        assert "no ledger here" in amendment("show", tmp_path, *options, code=1)

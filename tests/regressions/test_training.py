@@ -183,7 +183,7 @@ def own_pairs(folder: Path) -> Path:
         "name": "own",
         "verdicts": [{"path": "pairs.jsonl", "columns": columns, "words": {"a": "1", "b": "2"}, "kind": "person"}],
         "dataset": {"test_share": 0.5},
-        "base": {**small, "on": "chosen", "tiny": {"hidden": 16, "layers": 1, "heads": 2, "intermediate": 32}},
+        "base": {**small, "on": "chosen", "hidden": 16},
         "reward_model": {**small, "base": "base"},
         "dpo": {**small, "base": "base", "learning_rate": 0.5, "guards": guards},
     }

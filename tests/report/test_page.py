@@ -24,7 +24,7 @@ from tests.run.small_runs import Said, pairs_of, run_of
 
 HEAD = {"format": SUMMARY_FORMAT, "name": "t", "seed": 3, "toolkit": "0"}
 ATTACK = '<img src="http://example.invalid/x" onerror="alert(1)">'
-PAIRS = "name: t\npairs: [{path: p.jsonl, rater: person}]\ndataset: {test_share: 0}\n"
+PAIRS = "name: t\npairs: [{path: p.jsonl, kind: person}]\ndataset: {test_share: 0}\n"
 
 
 class Tables(HTMLParser):

@@ -26,7 +26,7 @@ models: {writer: {provider: simulated}}
 prompts: [{lilliput: 40}]
 critique: {model: writer, rounds: 1}
 dataset: {test_share: 0.25}
-base: {on: nothing, steps: 1, tiny: {hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 96}}
+base: {on: nothing, steps: 1, hidden: 16, vocab: 400}
 """
 SFT = "sft: {base: base, steps: 1, batch_size: 8, max_length: 90, "
 
@@ -91,7 +91,7 @@ def test_answers_of_files_are_taken_but_for_held_out_prompts(drafted: Path) -> N
     (drafted / "kind.jsonl").write_text("\n".join(map(json.dumps, lines)))
     path = drafted / "files.yaml"
     source = "{path: kind.jsonl, columns: {prompt: q, candidate: a}}"
-    path.write_text(RUN + SFT + f"helpful_share: 0.9, helpful: {{files: [{source}]}}}}\n")
+    path.write_text(RUN + SFT + f"helpful_share: 0.9, helpful: [{source}]}}\n")
     found = rows(path, others=100)
     allowed = {f"helpful {number}" for number, (_, is_held_out) in enumerate(asked) if not is_held_out} | {"this"}
     assert len(allowed) == 31  # of forty prompts ten are held out
@@ -104,7 +104,7 @@ def test_the_share_is_learned_told_and_felt_by_its_file(drafted: Path) -> None:
     source = drafted / "own.csv"
     source.write_text("prompt,candidate\n" + "".join(f"which {n}?,this one {n}\n" for n in range(30)))
     path = drafted / "all.yaml"
-    path.write_text(RUN + SFT + "on: last_revision, helpful_share: 0.25, helpful: {files: [{path: own.csv}]}}\n")
+    path.write_text(RUN + SFT + "on: last_revision, helpful_share: 0.25, helpful: [{path: own.csv}]}\n")
     made = Run.from_file(path, folder=drafted / "run")()
     sft = made.results["sft"]
     assert [figure.value for figure in sft.where("helpful_share")] == [0.25, 0.25]

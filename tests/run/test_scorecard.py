@@ -130,13 +130,13 @@ def why_not(found: Found, name: str, **of: str) -> str:
 
 
 def test_without_a_check_a_judge_of_violations_says_it_unless_it_made_the_labels(ours: Path) -> None:
-    found = measured(ours, "evaluate.violations={judge: {model: watcher}}").results["evaluate"]
+    found = measured(ours, "evaluate.violations={model: watcher}").results["evaluate"]
     plain, _ = values_of(found, "kept", **by_check("house/no-list"))  # the watcher calls lists unkind
     assert values_of(found, "kept", principle="house/kind", checked_by="judge watcher") == [pytest.approx(plain), 1]
     judged = (
         "judging={judges: [{model: watcher}], ties: keep}",
         "candidates=[{model: one, per_prompt: 2}, {model: two}]",
-        "evaluate.violations={judge: {model: watcher}}",
+        "evaluate.violations={model: watcher}",
     )
     path = ours.parent / "again"
     path.mkdir()
@@ -188,7 +188,7 @@ def test_fluency_is_the_cross_entropy_under_the_first_policy(ours: Path, base: P
     from amendment.data.store import Workspace
     from amendment.records import Candidate, Prompt, text_of
 
-    local = f"models.one={{provider: local, model: '{base}', max_tokens: 8, temperature: 1.0, dtype: float32}}"
+    local = f"models.one={{provider: local, model: '{base}', max_tokens: 8, temperature: 1.0}}"
     result = measured(ours, local)
     place = Workspace(result.folder)
     prompts = {row.id: row for row in place.read("inputs/prompts", Prompt)}

@@ -26,7 +26,7 @@ models: {writer: {provider: simulated}, judge: {provider: simulated}}
 prompts: [{lilliput: 24}]
 critique: {model: writer, rounds: 1}
 base: {on: drafts, steps: 4, batch_size: 8, learning_rate: 1.0e-3, max_length: 64,
-  tiny: {hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 96}}
+  hidden: 16, vocab: 400}
 sft: {base: base, steps: 3, batch_size: 8, max_length: 64}
 candidates: [{model: sft, per_prompt: 2, max_tokens: 8}, {from: critique, take: draft_and_last}]
 judging: {judges: [{model: judge, protocol: label-tokens}], ties: keep}
@@ -121,7 +121,7 @@ def _truth_is_kept_from_training(run: Run, folder: Path) -> None:
             assert f'"{word}"' not in text
 
 
-TINY = "tiny: {hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 96}"
+TINY = "hidden: 16, vocab: 400"
 
 
 def test_a_base_that_learned_nothing_makes_way_for_one_that_learns(tmp_path: Path) -> None:
