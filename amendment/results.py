@@ -119,6 +119,19 @@ class Funnel(Record):
         return self
 
 
+class Change(NamedTuple):
+    """A measured difference between two policies, and the two values."""
+
+    name: str
+    of: Mapping[str, str]
+    """Its labels besides the policies."""
+    policy: str
+    less: str
+    value: Estimate
+    before: float
+    after: float
+
+
 class Result(Record):
     """What a stage has found out."""
 
@@ -153,6 +166,17 @@ class Result(Record):
         figure = self.figure(name, **of)
         is_measured = figure is not None and isinstance(figure.value, Estimate) and not math.isnan(figure.value.value)
         return figure.value if is_measured else None  # type: ignore[union-attr, return-value]
+
+    def changes(self, *names: str) -> Iterator[Change]:
+        """The measured figures of these names that are labelled `policy` and `less`: differences of the first to the
+        second."""
+        for figure in self.figures:
+            of, value = dict(figure.of), figure.value
+            if figure.name in names and "less" in of and isinstance(value, Estimate) and not math.isnan(value.value):
+                policy, less = of.pop("policy"), of.pop("less")
+                before, after = (self.estimate(figure.name, **of, policy=name) for name in (less, policy))
+                if before and after:
+                    yield Change(figure.name, of, policy, less, value, before.value, after.value)
 
     def funnel(self, what: str) -> Funnel | None:
         """The funnel of these things."""

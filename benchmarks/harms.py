@@ -8,45 +8,48 @@ of a harm, the last policy is worse by one figure alone.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
 
+from amendment.evaluation.figures import by_policy
 from amendment.report.before_use import WORSE, harms
-from amendment.stages.scorecard import _figure
-from amendment.statistics import clustered_mean, share
+from amendment.results import Result
 
-SHARES = {"cut": 0.05, "copies": 0.02, "on topic": 0.9}
+SHARES = {"cut_at_max_tokens": 0.05, "copies_of_the_prompt": 0.02, "on_topic": 0.9}
 PRINCIPLES = (0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 0.4, 0.6)
 SIZES = ((12, 1, 1, 3), (20, 1, 1, 3), (40, 1, 1, 3), (40, 4, 2, 8), (100, 1, 2, 8), (500, 1, 1, 8))
 """Prompts, answers to each, policies beside the first, principles."""
 HARMS: Mapping[str, Mapping[str, float]] = {
-    "on topic 0.90 to 0.60": {"on topic": -0.3},
+    "on topic 0.90 to 0.60": {"on_topic": -0.3},
     "kept 0.50 to 0.30": {"2": -0.2},
-    "nats per token + 10 %": {"fluency": 0.1},
+    "nats per token + 10 %": {"nats_per_token": 0.1},
 }
 
 
-def scorecard(rng: np.random.Generator, size: Sequence[int], worse: Mapping[str, float]) -> dict[str, Any]:
+def scorecard(rng: np.random.Generator, size: Sequence[int], worse: Mapping[str, float]) -> Result:
     prompts, samples, others, principles = size
     names = ["base", *(f"dpo-{number}" for number in range(others))]
     asked = [(str(prompt), sample) for prompt in range(prompts) for sample in range(samples)]
 
-    def figure(name: str, truth: float | None) -> dict[str, Any]:
-        hard, drawn = np.repeat(rng.normal(size=prompts), samples), {}
+    def drawn(name: str, truth: float | None) -> dict[str, dict[tuple[str, int], float]]:
+        hard, values = np.repeat(rng.normal(size=prompts), samples), {}
         for policy in names:
             change = worse.get(name, 0.0) if policy == names[-1] else 0.0
             latent = (hard + rng.normal(size=len(asked))) / np.sqrt(2)
             rows = np.exp(0.7 + change + 0.3 * latent) if truth is None else latent < ndtri(truth + change)
-            drawn[policy] = dict(zip(asked, rows.astype(float).tolist(), strict=True))
-        return _figure(drawn, clustered_mean if truth is None else share)
+            values[policy] = dict(zip(asked, rows.astype(float).tolist(), strict=True))
+        return values
 
-    card = {name: figure(name, truth) for name, truth in SHARES.items()} | {"fluency": figure("fluency", None)}
-    kept = {str(number): figure(str(number), PRINCIPLES[number]) for number in range(principles)}
-    return {**card, "principles": kept}
+    figures = [figure for name, truth in SHARES.items() for figure in by_policy(name, drawn(name, truth))]
+    figures += by_policy("nats_per_token", drawn("nats_per_token", None), unit="", most=math.inf)
+    for number in range(principles):
+        name = str(number)
+        figures += by_policy("kept", drawn(name, PRINCIPLES[number]), principle=name)
+    return Result(figures=tuple(figures))
 
 
 def warned(runs: int, size: Sequence[int], worse: Mapping[str, float] | None = None) -> tuple[float, float]:
@@ -54,12 +57,11 @@ def warned(runs: int, size: Sequence[int], worse: Mapping[str, float] | None = N
     rng, warnings, alone = np.random.default_rng(0), 0, 0
     for _ in range(runs):
         card = scorecard(rng, size, worse or {})
-        columns = [(-1, figure) for figure in card["principles"].values()]
-        columns += [(sign, card[name]) for name, (_, sign) in WORSE.items()]
-        changes = [(sign, change) for sign, figure in columns for change in figure["differences"].values()]
-        ends = [sign * change[end] for sign, change in changes for end in ("low", "high") if change["low"] is not None]
-        warnings += bool(harms({"scorecard": card}))
-        alone += any(min(two) > 0 for two in zip(ends[::2], ends[1::2], strict=True))
+        warnings += bool(harms(card))
+        bounds = [
+            (WORSE[each.name] * each.value.low, WORSE[each.name] * each.value.high) for each in card.changes(*WORSE)
+        ]
+        alone += any(min(two) > 0 for two in bounds)
     return warnings / runs, alone / runs
 
 

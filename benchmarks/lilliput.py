@@ -9,7 +9,6 @@ not know the answers stands first; the one that does checks the pipeline. Nothin
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 
 from scipy.stats import t as student
 
+from amendment.results import Summary, read_summary
 from amendment.simulator import banner
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "simulated.yaml"
@@ -85,24 +85,24 @@ def _measure(job: Job, folder: Path, overrides: Sequence[str]) -> dict[str, Any]
     if ended.returncode:
         sys.exit(f"{job}: the run failed with exit code {ended.returncode}\n{ended.stderr}")
     print(f"{job.reviser}, seed {job.seed}: done", file=sys.stderr, flush=True)
-    return _figures(json.loads((place / "summary.json").read_text(encoding="utf-8"))["stages"])
+    return _figures(read_summary(place))
 
 
-def _figures(stages: dict[str, Any]) -> dict[str, Any]:
-    evaluation = stages["evaluate"]
-    policies = evaluation["policies"]
-    return {
-        "base": policies["base"]["utility"],
-        "SFT": policies["sft"]["utility"],
-        "DPO": policies["dpo"]["utility"],
-        "SFT - base": evaluation["differences"]["sft - base"],
-        "DPO - base": evaluation["differences"]["dpo - base"],
-        "readable base": policies["base"]["readable"],
-        "readable DPO": policies["dpo"]["readable"],
-        "RM vs truth": evaluation["reward model against truth"],
-        "labels vs truth": evaluation["labels against truth"],
-        "RM vs labels": stages["reward_model"]["held out"]["accuracy"],
+def _figures(summary: Summary) -> dict[str, Any]:
+    evaluation, accuracy = summary.of("evaluate"), summary.of("reward_model").estimate("held_out_accuracy")
+    figures = {
+        "base": evaluation.estimate("true_utility", policy="base"),
+        "SFT": evaluation.estimate("true_utility", policy="sft"),
+        "DPO": evaluation.estimate("true_utility", policy="dpo"),
+        "SFT - base": evaluation.estimate("true_utility", policy="sft", less="base"),
+        "DPO - base": evaluation.estimate("true_utility", policy="dpo", less="base"),
+        "readable base": evaluation.estimate("readable", policy="base"),
+        "readable DPO": evaluation.estimate("readable", policy="dpo"),
+        "RM vs truth": evaluation.estimate("reward_model_against_truth"),
+        "labels vs truth": evaluation.estimate("labels_against_truth"),
+        "RM vs labels": accuracy,
     }
+    return {name: figure.to_json() for name, figure in figures.items() if figure}
 
 
 def _summary(rows: dict[Job, dict[str, Any]]) -> list[str]:

@@ -17,6 +17,7 @@ import numpy as np
 import yaml
 from real_text_cells import Cell, Cells
 
+from amendment.results import Result
 from amendment.run import Run, Terms
 from amendment.text import table
 
@@ -155,11 +156,13 @@ def _cell(base: str, cells: Cells, seed: int, setting: Mapping[str, float]) -> d
     folder.mkdir(parents=True, exist_ok=True)
     file = run_file(folder, base, seed, setting)
     with Run.from_file(file, folder=folder / "run", terms=Terms(accept_changes=True)) as run:
-        stages = run().summary["stages"]
-    card = stages["evaluate"]["scorecard"]
-    kept = {name: _two(figure) for name, figure in card["principles"].items() if "policies" in figure}
-    figures = {name: _two(card[name]) for name in ("words", "copies", "on topic") if "policies" in card[name]}
-    return {"pairs": len(run_pairs(folder / "run")), "prompts": card["prompts"], "kept": kept, **figures}
+        card = run().results["evaluate"]
+    trained = [figure.of for figure in card.where("kept", policy="dpo") if not {"less", "category"} & figure.of.keys()]
+    kept = {of["principle"]: _two(card, "kept", {**of}) for of in trained}
+    names = {"words": "words", "copies": "copies_of_the_prompt", "on topic": "on_topic"}
+    figures = {short: two for short, name in names.items() if (two := _two(card, name, {}))}
+    prompts = card.count("held_out_prompts")
+    return {"pairs": len(run_pairs(folder / "run")), "prompts": prompts, "kept": kept, **figures}
 
 
 def run_pairs(folder: Path) -> list[Any]:
@@ -170,9 +173,10 @@ def run_pairs(folder: Path) -> list[Any]:
     return rows
 
 
-def _two(figure: Mapping[str, Any]) -> list[float]:
-    """Of the base and of the trained policy."""
-    return [figure["policies"][name]["value"] for name in (BASE, "dpo")]
+def _two(card: Result, name: str, of: Mapping[str, str]) -> list[float]:
+    """Of the base and of the trained policy; empty where it was not measured."""
+    sides = [card.estimate(name, **{**of, "policy": policy}) for policy in (BASE, "dpo")]
+    return [side.value for side in sides if side]
 
 
 def print_dpo(cells: Cells) -> None:

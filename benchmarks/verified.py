@@ -42,7 +42,7 @@ DECIDERS: Mapping[str, dict[str, Any]] = {
 }
 SHOWN = 10
 """Answers side by side."""
-FIGURES = ("words", "cut", "copies", "fluency", "on topic")
+FIGURES = ("words", "cut_at_max_tokens", "copies_of_the_prompt", "nats_per_token", "on_topic")
 CACHE = Path.home() / ".cache" / "amendment" / "verified"
 
 
@@ -117,13 +117,15 @@ def train(seed: int, decider: str, pairs: Sequence[Mapping[str, str]]) -> dict[s
     (folder / f"{name}.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in drawn))
     content = {
         **common(folder, seed),
-        "pairs": [{"path": f"{name}.jsonl", "rater": "unknown", "license": "CC0-1.0"}],
+        "pairs": [{"path": f"{name}.jsonl", "kind": "unknown", "license": "CC0-1.0"}],
         **trained_and_measured(EMBEDDED, STEPS, UNSEEN, {"learning_rate": 1e-4, "sft_weight": 1.0}),
     }
     run = made(folder, f"{name}-dpo", content)
-    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    card = summary["stages"]["evaluate"]["scorecard"]
-    figures = {"keeps the rule": card["principles"]["brief/brief"], **{name: card[name] for name in FIGURES}}
+    card = read_summary(run).of("evaluate")
+    rule = {"principle": "brief/brief", "checked_by": "check"}
+    figures = {"keeps the rule": [card.estimate("kept", **rule, policy=policy) for policy in (BASE, "dpo")]}
+    for name in FIGURES:
+        figures[name.replace("_", " ")] = [card.estimate(name, policy=policy) for policy in (BASE, "dpo")]
     workspace = Workspace(run)
     asked = {prompt.id: text_of(prompt.messages) for prompt in workspace.read("inputs/prompts", Prompt)}
     shown: dict[str, dict[str, str]] = {}
@@ -132,11 +134,7 @@ def train(seed: int, decider: str, pairs: Sequence[Mapping[str, str]]) -> dict[s
         shown.setdefault(asked[answer.prompt_id], {})[policy] = text_of(answer.messages)
     return {
         "trained on": read_summary(run).of("dataset").count("train_pairs"),
-        "figures": {
-            name: [figure["policies"][policy]["value"] for policy in (BASE, "dpo")]
-            for name, figure in figures.items()
-            if "policies" in figure
-        },
+        "figures": {name: [side.value for side in two if side] for name, two in figures.items() if all(two)},
         "answers": dict(sorted(shown.items())[:SHOWN]),
     }
 

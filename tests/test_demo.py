@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,14 @@ DEMO = Path(__file__).resolve().parent.parent / "examples" / "demo.yaml"
 
 def test_the_demo_raises_a_checked_principle_and_keeps_the_weak_judge_out_of_the_labels(tmp_path: Path) -> None:
     result = Run.from_file(DEMO, folder=tmp_path / "demo")()
-    evaluate = result.summary["stages"]["evaluate"]
-    brief = evaluate["scorecard"]["principles"]["brief/brief"]
-    assert 30 <= evaluate["held-out prompts"] <= 40
-    assert brief["by"] == "check"
-    assert brief["differences"]["dpo - small"]["value"] >= 0.15
-    assert "not measured" in evaluate["scorecard"]["principles"]["brief/friendly"]
-    assert len(json.loads((result.folder / "evaluate/examples.json").read_text())) == 5
+    evaluate = result.results["evaluate"]
+    assert 30 <= evaluate.count("held_out_prompts") <= 40
+    brief = evaluate.estimate("kept", principle="brief/brief", checked_by="check", policy="dpo", less="small")
+    assert brief
+    assert brief.value >= 0.15
+    assert evaluate.estimate("kept", principle="brief/friendly") is None
+    [examples] = evaluate.samples
+    assert len(examples.rows) == 5
     rows = [
         row for side in ("train", "test") for row in read_records(result.folder / f"dataset/{side}.parquet", Preference)
     ]

@@ -276,13 +276,15 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
 
 
 def _evaluate_run(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
-    from amendment.run.conditions import conditions_in, evaluation_of, results_of
+    from amendment.report.render import markdown
+    from amendment.run.conditions import check_conditions, conditions_in, evaluation_of
 
     conditions = conditions_in(texts)
-    counts, lines = evaluation_of(folder)
-    results = results_of(conditions, counts)
+    evaluate = evaluation_of(folder)
+    results = check_conditions(conditions, evaluate)
     checked = {"conditions": [result._asdict() for result in results]} if results else {}
-    show_result({**counts, **checked}, [result.line for result in results] or lines, as_json=as_json)
+    lines = [result.line for result in results] or markdown(evaluate)
+    show_result({**evaluate.to_json(), **checked}, lines, as_json=as_json)
     if any(result.failed for result in results):
         raise typer.Exit(1)
 

@@ -11,12 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from amendment.errors import ConfigError
-from amendment.files import read_json
-from amendment.results import SUMMARY, Result, read_summary
-from amendment.text import fence, holds_marks, holds_tokens, plain, words
+from amendment.results import Estimate, Result, read_summary
+from amendment.text import fence, holds_marks, holds_tokens, words
 
 Kind = Literal["similar", "red_team"]
 SHOWN: Mapping[Kind, int] = {"similar": 4, "red_team": 1}
@@ -141,12 +140,8 @@ def weakest_of(folder: Path, among: Sequence[str]) -> Weakest:
     Figures are those of a principle, of a principle in a category, and of a category, each with at least ten answers;
     of equally low ones it is the one with most answers. Raises ConfigError where there is none.
     """
-    drafts = read_summary(folder).of("critique")
-    try:
-        stages: Any = read_json(folder / SUMMARY)["stages"]
-        measured = _of_scorecard(stages) or _of_drafts(drafts)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
-        raise ConfigError(f"{folder}: no summary of a finished run can be read there ({plain(str(fault))})") from None
+    summary = read_summary(folder)
+    measured = _of_scorecard(summary.of("evaluate")) or _of_drafts(summary.of("critique"))
     known = [figure for figure in measured if figure.principle in among]
     if not known:
         raise ConfigError(
@@ -164,16 +159,16 @@ def weakest_of(folder: Path, among: Sequence[str]) -> Weakest:
     return min(enough, key=lambda figure: (figure.kept, -figure.answers))
 
 
-def _of_scorecard(stages: Mapping[str, Any]) -> list[Weakest]:
+def _of_scorecard(evaluate: Result) -> list[Weakest]:
+    """The shares of the last policy's answers, in all and by category."""
+    kept = [figure for figure in evaluate.where("kept") if "policy" in figure.of and "less" not in figure.of]
+    policies = list(dict.fromkeys(figure.of["policy"] for figure in kept))
     figures = []
-    for name, measured in stages.get("evaluate", {}).get("scorecard", {}).get("principles", {}).items():
-        if policies := measured.get("policies"):
-            policy = list(policies)[-1]
-            by_category = {None: policies[policy], **measured.get("categories", {}).get(policy, {})}
-            for category, share in by_category.items():
-                if share["n"]:
-                    value = float(share["value"])
-                    figures.append(Weakest(name, category, value, int(share["n"]), f"answers of {policy}"))
+    for figure in kept:
+        share, policy = figure.value, figure.of["policy"]
+        if policy == policies[-1] and isinstance(share, Estimate) and share.n:
+            about = figure.of["principle"], figure.of.get("category")
+            figures.append(Weakest(*about, share.value, share.n, f"answers of {policy}"))
     return figures
 
 

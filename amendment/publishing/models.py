@@ -92,7 +92,7 @@ def _publication(run: FinishedRun, settings: PublishSettings, name: str, where: 
         is_later_round=name not in run.settings,
         kind="AutoModelForSequenceClassification" if is_reward else "AutoModelForCausalLM",
         summary=run.summaries.get(name, ""),
-        harms=[line for line in harm_lines(run.counts.get("evaluate", {})) if line.startswith(f"“{name}”")],
+        harms=[line for line in harm_lines(run.result("evaluate")) if line.startswith(f"“{name}”")],
     )
     return ModelPublication(
         name=name,

@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 from amendment.data.store import read_columns
 from amendment.report.document import Json, Rule, Written, short
+from amendment.report.render import words
 from amendment.results import Result
 from amendment.simulator import SIMULATED_PERSON
-from amendment.statistics import by_length, estimate
+from amendment.statistics import by_length
 from amendment.statistics.intervals import is_beyond_chance
 
 DECIDERS = {
@@ -34,14 +35,9 @@ MOST_FACTS, MOST_NAMED = 5, 3
 OFTEN_CUT, NEARLY_ALL, FEWEST_HELD_OUT, FEWEST_PAIRS = 0.2, 0.9, 10, 20
 """Share of cut answers, and of pairs of one principle or one length, from which it is a fact to know; held-out pairs
 from which a share is one; pairs from which a training is expected to learn something."""
-WORSE = {
-    "cut": ("cut at max_tokens", 1),
-    "copies": ("copies of the prompt", 1),
-    "on topic": ("on topic", -1),
-    "fluency": ("nats per token", 1),
-}
-"""Figures of a scorecard besides its principles: what they are called, and the sign of a change for the worse. The
-number of words has no bad side."""
+WORSE = {"kept": -1, "cut_at_max_tokens": 1, "copies_of_the_prompt": 1, "on_topic": -1, "nats_per_token": 1}
+"""Figures of a scorecard by which a policy can be worse, and the sign of a change for the worse. The number of words
+has no bad side."""
 _COLUMNS = ("decided_by", "prompt_id", "chosen_id", "rejected_id", "decisive", "principle_ids")
 
 
@@ -105,32 +101,30 @@ class Harm(NamedTuple):
     """That of the difference, at 95 %; empty where every prompt shows the same."""
 
 
-def harms(evaluate: Json) -> list[Harm]:
+def harms(evaluate: Result) -> list[Harm]:
     """The paired differences of an evaluation whose whole interval is on the bad side, the clearest first.
 
-    `evaluate` has the evaluation's counts. Intervals are wide enough that 19 of 20 runs without harm have none here."""
-    card = evaluate.get("scorecard", {})
-    columns = [(f"answers that keep {name}", -1, figure) for name, figure in card.get("principles", {}).items()]
-    columns += [(title, sign, card.get(name, {})) for name, (title, sign) in WORSE.items()]
-    changes = [
-        (title, sign, figure["policies"], pair, change)
-        for title, sign, figure in columns
-        for pair, value in figure.get("differences", {}).items()
-        if (change := estimate(value))
-    ]
+    Intervals are wide enough that 19 of 20 runs without harm have none here."""
+    changes = [*evaluate.changes(*WORSE)]
     found: list[tuple[float, Harm]] = []
-    for title, sign, policies, pair, change in changes:
-        if sign * change.value > 0 and is_beyond_chance(change, len(changes)):
-            policy, _, first = pair.partition(" - ")
-            value = f"{policies[first]['value']:.2f} → {policies[policy]['value']:.2f}"
-            is_all = math.isnan(change.low)
-            interval = "" if is_all else f"{change.low:+.2f} to {change.high:+.2f}"
-            width = 0.0 if is_all else (change.high - change.low) / abs(change.value)
-            found.append((width, Harm(title, policy, first, value, interval)))
+    for change in changes:
+        difference = change.value
+        if WORSE[change.name] * difference.value > 0 and is_beyond_chance(difference, len(changes)):
+            width, interval = 0.0, ""
+            if not math.isnan(difference.low):
+                width = (difference.high - difference.low) / abs(difference.value)
+                interval = f"{difference.low:+.2f} to {difference.high:+.2f}"
+            value = f"{change.before:.2f} → {change.after:.2f}"
+            found.append((width, Harm(title_of(change.name, change.of), change.policy, change.less, value, interval)))
     return [harm for _, harm in sorted(found, key=lambda row: row[0])]
 
 
-def harm_lines(evaluate: Json) -> Iterator[str]:
+def title_of(name: str, of: Mapping[str, str]) -> str:
+    """A figure of a scorecard in words."""
+    return f"answers that keep {of['principle']}" if name == "kept" else words(name)
+
+
+def harm_lines(evaluate: Result) -> Iterator[str]:
     """A sentence for each policy that is worse than the first one by some figure."""
     listed: dict[str, list[str]] = defaultdict(list)
     for figure, policy, first, value, interval in harms(evaluate):
@@ -156,10 +150,10 @@ def too_few(pairs: PairFacts) -> Iterator[str]:
 def before_use(written: Written) -> list[str]:
     """At most `MOST_FACTS` sentences, the worst first; what a run's banner says about a simulated world is the first of
     these, and is not among them."""
-    stages, pairs = written.stages, written.pairs
+    pairs = written.pairs
     is_judge_in_use = not pairs.decided_by or pairs.decided_by["judge"] > 0
     facts = [
-        *harm_lines(stages.get("evaluate", {})),
+        *harm_lines(written.summary.of("evaluate")),
         *_failed_gates(written, is_judge_in_use=is_judge_in_use),
         *_flipped(pairs),
         *too_few(pairs),

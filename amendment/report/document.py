@@ -372,17 +372,18 @@ def _of_judge(written: Written, *, others: bool = False) -> list[Headline | None
 def _of_policies(written: Written) -> list[Headline | None]:
     """The last policy against the first: the truth where it is known, else its win rate; and the principle whose share
     of answers that keep it has changed most."""
-    evaluate = written.stages.get("evaluate", {})
-    policies: Json = evaluate.get("policies", {})
-    pair = f"{list(policies)[-1]} - {next(iter(policies))}" if len(policies) > 1 else ""
-    if change := estimate(evaluate.get("differences", {}).get(pair)):
-        last, _, first = pair.partition(" - ")
-        before, after = (policies[name]["utility"]["value"] for name in (first, last))
-        interval = f"{change.low:+.3f} to {change.high:+.3f}, n\u00a0=\u00a0{change.n:,}"
-        return [Headline(f"true utility, from “{first}” to “{last}”", f"{before:.2f} → {after:.2f}", interval)]
-    rates = evaluate.get("win rates", {})
-    won = [share_headline(f"wins, {name}", rate) for name, rate in list(rates.items())[-1:]]
-    return [*won, _of_scorecard(written, evaluate.get("scorecard", {}))]
+    evaluate = written.summary.of("evaluate")
+    changes = [*evaluate.changes("true_utility")]
+    for change in changes:
+        if change.policy == changes[-1].policy:
+            interval = f"{change.value.low:+.3f} to {change.value.high:+.3f}, n\u00a0=\u00a0{change.value.n:,}"
+            label = f"true utility, from “{change.less}” to “{change.policy}”"
+            return [Headline(label, f"{change.before:.2f} → {change.after:.2f}", interval)]
+    won = [
+        share_headline(f"wins, {figure.of['policy']} against {figure.of['against']}", figure.value)
+        for figure in evaluate.where("win_rate")[-1:]
+    ]
+    return [*won, _of_scorecard(written, evaluate)]
 
 
 def _of_trainings(results: Mapping[str, Result]) -> list[Headline | None]:
@@ -400,24 +401,18 @@ def _of_trainings(results: Mapping[str, Result]) -> list[Headline | None]:
     return headlines[::-1]
 
 
-def _of_scorecard(written: Written, card: Json) -> Headline | None:
-    changes = [
-        (abs(change["value"]), name, pair, change)
-        for name, figure in card.get("principles", {}).items()
-        for pair, change in figure.get("differences", {}).items()
-    ]
-    if not changes:
+def _of_scorecard(written: Written, evaluate: Result) -> Headline | None:
+    change = max(evaluate.changes("kept"), key=lambda change: abs(change.value.value), default=None)
+    if change is None:
         return None
-    _, name, pair, change = max(changes, key=lambda row: row[0])
-    after, _, before = pair.partition(" - ")
-    shares = card["principles"][name]["policies"]
-    n = f"n\u00a0=\u00a0{change['n']:,}"
-    interval = f"{100 * change['low']:+.0f} to {100 * change['high']:+.0f} points" if change["low"] is not None else ""
+    name, value = change.of["principle"], change.value
+    n = f"n\u00a0=\u00a0{value.n:,}"
+    interval = "" if math.isnan(value.low) else f"{100 * value.low:+.0f} to {100 * value.high:+.0f} points, "
     stated = next((f" ({rule.statement.rstrip('.')})" for rule in written.rules if rule.reference == name), "")
     return Headline(
-        f"answers that keep {name}{stated}, from “{before}” to “{after}”",
-        f"{100 * shares[before]['value']:.0f} → {100 * shares[after]['value']:.0f} %",
-        f"{interval}, {n}" if interval else n,
+        f"answers that keep {name}{stated}, from “{change.less}” to “{change.policy}”",
+        f"{100 * change.before:.0f} → {100 * change.after:.0f} %",
+        f"{interval}{n}",
     )
 
 
@@ -425,7 +420,7 @@ def _of_harm(written: Written, shown: Sequence[Headline | None]) -> Headline | N
     """The clearest figure by which a policy is worse, but for one that is a headline already."""
     from amendment.report.before_use import harms
 
-    for harm in harms(written.stages.get("evaluate", {})):
+    for harm in harms(written.summary.of("evaluate")):
         if not any(headline and headline.label.startswith(harm.figure) for headline in shown):
             return Headline(f"{harm.figure}, from “{harm.first}” to “{harm.policy}”", harm.value, harm.interval)
     return None

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import cast
 
-from amendment.report.before_use import WORSE
+from amendment.report.before_use import WORSE, title_of
 from amendment.report.document import Chapter, DataTable, Json, Written
 from amendment.report.plots import FEWEST_JOINED, Bars, Curve, Curves, IntervalRow, Intervals, Plot, interval_rows
-from amendment.report.render import funnel_table, page_tables, value_shown
+from amendment.report.render import funnel_table, page_tables, tables_of, value_shown
 from amendment.results import Figure, Funnel, Result, Summary
 from amendment.statistics import Estimate, estimate
 from amendment.training.settings import UNREADABLE
@@ -28,8 +28,6 @@ PANELS = {
 }
 """By panel the figures of a trainer's log, and what they are called there."""
 PERCENT = (0.0, 100.0)
-CARD_TITLES = {name: title for name, (title, _) in WORSE.items() if name != "fluency"}
-"""Shares of the scorecard that are no principle's."""
 
 
 def made_by_run(written: Written) -> str:
@@ -56,10 +54,9 @@ def made_by_run(written: Written) -> str:
 
 def run_chapters(written: Written) -> list[Chapter]:
     """The chapters that the run has figures for."""
-    stages = written.stages
     chapters = (
         _funnel(written),
-        _policies(stages.get("evaluate", {})),
+        _policies(written.summary.of("evaluate")),
         _kept(written.summary.of("critique")),
         _training(written),
         _diversity(written.summary),
@@ -216,65 +213,36 @@ def _limits(settings: Json) -> dict[str, float]:
     return {name.replace("_", " "): float(limit) for name, limit in limits.items() if limit is not None}
 
 
-def _policies(evaluate: Json) -> Chapter | None:
+def _policies(evaluate: Result) -> Chapter | None:
     """Win rates, the scorecard, and the truth where it is known."""
+    rows: dict[str, list[IntervalRow]] = {"win_rate": [], "share": [], "true_utility": []}
+    for figure in evaluate.figures:
+        about, of = dict(figure.of), figure.value
+        policy = about.pop("policy", "")
+        if not isinstance(of, Estimate) or math.isnan(of.value) or {"less", "category"} & about.keys():
+            continue
+        if figure.name == "win_rate":
+            rows["win_rate"].append(IntervalRow(f"{policy} against {about['against']}", of))
+        elif figure.name == "true_utility":
+            rows["true_utility"].append(IntervalRow(policy, of))
+        elif figure.name in WORSE and figure.unit == "share":
+            rows["share"].append(IntervalRow(title_of(figure.name, about), of, policy))
     plots: list[Plot] = []
-    if won := interval_rows(evaluate.get("win rates", {}).items()):
+    if won := rows["win_rate"]:
         plots.append(Intervals(title="Win rate", rows=won, reference=(0.5, "as good"), limits=PERCENT))
-    card = evaluate.get("scorecard", {})
-    figures = {f"keeps {name}": figure for name, figure in card.get("principles", {}).items()}
-    figures |= {title: card[name] for name, title in CARD_TITLES.items() if name in card}
-    rows = [
-        row
-        for label, figure in figures.items()
-        for policy, given in figure.get("policies", {}).items()
-        for row in interval_rows([(label, given)], policy)
-    ]
-    if rows:
-        plots.append(Intervals(title="Scorecard: share of answers", rows=rows, limits=PERCENT))
-    if truth := interval_rows((name, row["utility"]) for name, row in evaluate.get("policies", {}).items()):
+    if shares := rows["share"]:
+        plots.append(Intervals(title="Scorecard: share of answers", rows=shares, limits=PERCENT))
+    if truth := rows["true_utility"]:
         title = "True utility, known since this world is simulated"
         plots.append(Intervals(title=title, rows=truth, scale=1, limits=(0.0, 1.0), form=".3f", unit=""))
     if not plots:
         return None
-    tables = list(_lengths(card))
-    says = "Policies whose intervals do not overlap differ; the paired differences in the table are sharper."
-    return Chapter(
-        id="policies",
-        title="Policies compared",
-        says=says,
-        plots=plots,
-        tables=[*tables, *_differences(evaluate, figures)],
-    )
-
-
-def _lengths(card: Json) -> Iterator[DataTable]:
-    """The figures of the scorecard that are no shares."""
-    titles = {"words": "words", "fluency": "nats per token"}
-    measured = {title: card[name]["policies"] for name, title in titles.items() if "policies" in card.get(name, {})}
-    if measured:
-        policies = list(next(iter(measured.values())))
-        rows = [(title, *(_ranged(given.get(policy)) for policy in policies)) for title, given in measured.items()]
-        yield DataTable(("figure", *policies), rows, "Length and fluency")
-
-
-def _differences(evaluate: Json, figures: Json) -> Iterator[DataTable]:
-    differences = {label: figure.get("differences", {}) for label, figure in figures.items()}
-    if "policies" in evaluate:
-        differences["true utility"] = evaluate.get("differences", {})
-    rows = [
-        (label, names, _ranged(value, "+.3f")) for label, given in differences.items() for names, value in given.items()
+    others = [
+        figure for figure in evaluate.figures if "less" in figure.of or figure.name in ("words", "nats_per_token")
     ]
-    if rows:
-        yield DataTable(("figure", "policies", "difference (95 % interval)"), rows, "Differences, paired by prompt")
-
-
-def _ranged(value: Any, form: str = ".3f") -> str:
-    figure = estimate(value)
-    if figure is None:
-        return "-"
-    bounds = f" ({figure.low:{form}} to {figure.high:{form}})" if figure.low == figure.low else " (no interval)"
-    return f"{figure.value:{form}}{bounds}"
+    says = "Policies whose intervals do not overlap differ; the paired differences in the tables are sharper."
+    tables = tables_of(Result(figures=tuple(others)))
+    return Chapter(id="policies", title="Policies compared", says=says, plots=plots, tables=tables)
 
 
 def _diversity(summary: Summary) -> Chapter | None:

@@ -6,17 +6,18 @@ A share that was not measured fails. Not covered: the interval; a condition is a
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from amendment.errors import AmendmentError, ConfigError, Problem
-from amendment.files import read_json
+from amendment.report.render import value_shown
+from amendment.results import SUMMARY, Estimate, Figure, Result, read_summary
 from amendment.text import plain
 from amendment.yamlfile import did_you_mean
 
-SUMMARY = "summary.json"
 _FORM = re.compile(r"(?:(?P<policy>[\w.-]+)\.)?(?P<principle>[\w-]+(?:/[\w-]+)?)\s*<\s*(?P<least>[0-9]*\.?[0-9]+)")
 
 
@@ -63,63 +64,51 @@ def conditions_in(texts: Sequence[str]) -> list[Condition]:
     return conditions
 
 
-def evaluation_of(folder: Path) -> tuple[Mapping[str, Any], list[str]]:
-    """The counts and the lines of a run's evaluation. Raises ConfigError for another folder, AmendmentError where the
-    run is not that far."""
-    try:
-        summary = read_json(folder / SUMMARY)
-        counts, lines = summary["stages"].get("evaluate"), summary["lines"].get("evaluate", [])
-    except FileNotFoundError:
-        raise AmendmentError(f"{folder}: found no {SUMMARY}; finish the run with amendment run") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
-        raise ConfigError(f"{folder / SUMMARY}: not the summary of a run: {plain(repr(fault))}") from None
-    if counts is None:
+def evaluation_of(folder: Path) -> Result:
+    """The result of a run's evaluation. Raises ConfigError for another folder, AmendmentError where the run is not that
+    far."""
+    if not (folder / SUMMARY).is_file():
+        raise AmendmentError(f"{folder}: found no {SUMMARY}; finish the run with amendment run")
+    stages = read_summary(folder).stages
+    if "evaluate" not in stages:
         raise AmendmentError(
             f"{folder}: the run has no finished evaluation; add the stage evaluate to its run file, and run it again"
         )
-    return counts, lines
+    return stages["evaluate"]
 
 
-def results_of(conditions: Sequence[Condition], counts: Mapping[str, Any]) -> list[ConditionResult]:
-    """Whether the counts of an evaluation meet the conditions. Raises ConfigError for a policy or a principle that
-    it does not have, and for counts that no run writes."""
-    try:
-        return _results(conditions, counts)
-    except (AttributeError, KeyError, TypeError, ValueError) as fault:
-        raise ConfigError(f"{SUMMARY}: the scorecard is not as a run writes it: {plain(repr(fault))}") from None
-
-
-def _results(conditions: Sequence[Condition], counts: Mapping[str, Any]) -> list[ConditionResult]:
-    card: Mapping[str, Any] = counts.get("scorecard") or {"principles": {}, "words": {"policies": {}}}
-    policies, problems, results = list(card["words"]["policies"]), [], []
+def check_conditions(conditions: Sequence[Condition], evaluate: Result) -> list[ConditionResult]:
+    """Whether an evaluation meets the conditions. Raises ConfigError for a policy or a principle that it does not
+    have."""
+    shares = [figure for figure in evaluate.where("kept") if not {"less", "category"} & figure.of.keys()]
+    policies = [figure.of["policy"] for figure in evaluate.where("answered")]
+    principles = list(dict.fromkeys(figure.of["principle"] for figure in shares))
+    problems, results = [], []
     for condition in conditions:
         policy = condition.policy or (policies[-1] if policies else "")
-        names = [name for name in card["principles"] if condition.principle in (name, name.partition("/")[2])]
+        names = [name for name in principles if condition.principle in (name, name.partition("/")[2])]
         if policy not in policies:
             known = f"evaluated policies: {', '.join(map(plain, policies)) or 'none'}"
             problems.append(Problem(condition.text, f"no policy '{policy}'{did_you_mean(policy, policies)}; {known}"))
         elif len(names) != 1:
-            known = ", ".join(map(plain, names or card["principles"])) or "none"
-            near = did_you_mean(condition.principle, [name.partition("/")[2] for name in card["principles"]])
+            known = ", ".join(map(plain, names or principles)) or "none"
+            near = did_you_mean(condition.principle, [name.partition("/")[2] for name in principles])
             found = f"{len(names)} principles of this name" if names else f"no principle '{condition.principle}'{near}"
             problems.append(Problem(condition.text, f"{found}; expected one of {known}"))
         else:
-            results.append(_result(condition, policy, names[0], card["principles"][names[0]]))
+            of_principle = [figure for figure in shares if figure.of["principle"] == names[0]]
+            measured = [figure for figure in of_principle if figure.of.get("policy", policy) == policy]
+            results.append(_check(condition, policy, measured[0]))
     if problems:
         raise ConfigError(problems)
     return results
 
 
-def _result(condition: Condition, policy: str, principle: str, figure: Mapping[str, Any]) -> ConditionResult:
-    share = figure.get("policies", {}).get(policy, {})
-    value = share.get("value")
-    failed = value is None or not value >= condition.least - 1e-9  # nan is no share that was reached
-    if value is None:
-        shown = f"not measured: {figure.get('not measured', 'no answer')}"
-    else:
-        interval = (
-            "no interval" if share["low"] is None else f"{max(share['low'], 0):.3f} to {min(share['high'], 1):.3f}"
-        )
-        shown = f"{value:.3f} ({interval}; {share['n']} answers)"
-    line = f"{'FAIL' if failed else 'PASS'} {policy}.{principle}: {shown}, expected at least {condition.least:g}"
+def _check(condition: Condition, policy: str, kept: Figure) -> ConditionResult:
+    """Whether the share is reached; one that was not measured has no policy, and fails."""
+    share, principle = kept.value, kept.of["principle"]
+    value = share.value if isinstance(share, Estimate) and not math.isnan(share.value) else None
+    failed = value is None or not value >= condition.least - 1e-9
+    shown = f"{value_shown(share, kept.unit)}, expected at least {condition.least:g}"
+    line = f"{'FAIL' if failed else 'PASS'} {policy}.{principle}: {shown}"
     return ConditionResult(condition.text, failed, policy, principle, value, plain(line, longest=500))

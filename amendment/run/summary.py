@@ -52,7 +52,7 @@ def write_summary(
         seed=config.seed,
         toolkit=__version__,
         simulated=simulated_banner(config),
-        before_use=(*harm_lines(counts.get("evaluate", {})), *too_few(pairs)),
+        before_use=(*harm_lines(results.get("evaluate", Result())), *too_few(pairs)),
         warnings=(*warnings, *kinship_warnings(config, decides=decides)),
         stages=results,
         on_card=tuple(stage.name for stage in done if stage.stage.is_on_card),

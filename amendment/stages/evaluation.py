@@ -8,7 +8,7 @@ words, which is an answer: an empty one. The truth is looked at here alone, afte
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from itertools import islice
@@ -23,14 +23,15 @@ from amendment.data.source_rows import source_state
 from amendment.data.sources import PromptFile
 from amendment.dpo.settings import SftConfig, helpful_files, read_helpful
 from amendment.errors import AmendmentError, ConfigError, DataError
+from amendment.evaluation.figures import Asked, by_policy
 from amendment.evaluation.settings import EvaluateConfig, OverRefusal
-from amendment.files import read_json, write_json
 from amendment.keys import masked
 from amendment.llm.embeddings import embeddings_state, missing_embeddings
 from amendment.llm.model import Model
 from amendment.preference import load_judge_folder
 from amendment.preference.draws import Draw, Drawn, draw_answer, every_draw
 from amendment.records import Candidate, Preference, Prompt, text_of
+from amendment.results import Figure, Result, Sample, counted
 from amendment.reward_model.measuring import score_pairs
 from amendment.reward_model.settings import RewardModelConfig
 from amendment.simulator import ATTRIBUTES, Truth, banner, knows, truth
@@ -48,31 +49,34 @@ from amendment.stages.contract import (
     judge_key,
     rules_key,
 )
-from amendment.stages.evaluation_lines import evaluation_lines
 from amendment.stages.kinship import independence
 from amendment.stages.passes import trained_prompts, unseen_prompts
 from amendment.stages.policies import (
     Answers,
-    Asked,
     Harmless,
     PolicyCheck,
     PolicyComparison,
     PolicyRefusal,
     check_violations,
     compare_policies,
-    difference,
     find_refusals,
+    judged_by,
     win_rates,
 )
 from amendment.stages.scorecard import has_checks, scorecard
 from amendment.stages.tables import write_endings
-from amendment.statistics import clustered_mean, share
-from amendment.text import plain
+from amendment.statistics import share
 
 BATCH_SIZE = 64
 """Answers that a policy of the run generates together."""
-EXAMPLES, MOST_EXAMPLES = "evaluate/examples.json", 5
-"""The prompts whose answers the summary shows, with the answers, and how many there are."""
+MOST_EXAMPLES = 5
+"""Prompts whose answers the summary shows."""
+HOW_TO_READ = (
+    "true utility is the weighted mean of the true attributes, each in [0, 1], over answers to prompts that no "
+    "training saw; it is known only because this world is simulated. Readable is the share of answers without a word "
+    "outside its grammar. A difference whose interval lies above 0 says that the first named policy answers better. "
+    "Labels against truth says how often the judge's pairs point the right way, which bounds what can be learned"
+)
 NO_MEASURE = (
     "measures nothing: name policies, and give a principle a `check` that code can run, or add a judge, such as judge: "
     "{model: NAME}, and two policies for it to compare"
@@ -98,7 +102,7 @@ class EvaluateStage(Stage):
         judged = {"comparisons": config.judge, "violations": config.violations, "refusals": config.over_refusal}
         self.reads = tuple(reads)
         names = ("answers", "endings", *(name for name, part in judged.items() if part))
-        self.writes = (*(f"evaluate/{name}" for name in names), EXAMPLES)
+        self.writes = tuple(f"evaluate/{name}" for name in names)
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """The settings, the models, the judges with what they have in common with those of the run, and own files."""
@@ -188,17 +192,6 @@ class EvaluateStage(Stage):
         if config.embeddings and (missing := missing_embeddings(config.embeddings, base)):
             yield ConfigWarning(("evaluate", "embeddings"), f"{missing}. Without it the topic is not measured")
 
-    def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        return evaluation_lines(counts)
-
-    def texts(self, folder: Path) -> list[str]:
-        lines = []
-        for example in read_json(folder / EXAMPLES):
-            lines.append(f"- {plain(masked(example['prompt']))}")
-            answers = example["answers"].items()
-            lines += [f"  - {plain(name)}: {plain(masked(text), longest=400)}" for name, text in answers]
-        return ["Answers to the first of these prompts:", "", *lines] if lines else []
-
     def make(self, context: Context) -> StageResult:
         """Let every policy answer the same held-out prompts, and harmless ones of files, and measure the answers."""
         config, write = self.config, context.workspace.write
@@ -207,34 +200,35 @@ class EvaluateStage(Stage):
         asked = draws + every_draw(harmless.own, config.samples) if harmless else draws
         drawn = {name: self._answers(context, name, asked) for name in config.policies}
         named = [answer.named_ending(name) for name, of_policy in drawn.items() for answer in of_policy]
-        endings = write_endings(context.workspace, "evaluate", named)
-        counts: dict[str, Any] = {"held-out prompts": len({draw.prompt.id for draw in draws}), **endings}
-        counts["answers"] = {name: _answer_counts(name, of_policy) for name, of_policy in drawn.items()}
+        funnel = write_endings(context.workspace, "evaluate", "sampled answers", named)
+        prompts = counted(held_out_prompts=len({draw.prompt.id for draw in draws}))
+        found = Result(figures=(*prompts, *_endings(drawn)), funnels=(funnel,))
         answers = {name: of_policy[: len(draws)] for name, of_policy in drawn.items()}
-        if draws and all(draw.prompt.source == "lilliput" for draw in draws):
-            counts |= {
-                "simulated": banner("all prompts"),
-                **_against_truth(answers),
-                **_reward_against_truth(context),
-            }
-        artefacts, checks = [], list[PolicyCheck]()
+        is_simulated = bool(draws) and all(draw.prompt.source == "lilliput" for draw in draws)
+        if is_simulated:
+            figures = (*_against_truth(answers), *_reward_against_truth(context))
+            found += Result(figures=figures, notes=(banner("all prompts"), HOW_TO_READ))
+        artefacts, checks, judge = [], list[PolicyCheck](), None
         if config.judge:
             compared = compare_policies(context, config.judge, config.matchups, answers)
-            counts["judge"] = independence(context.config, config.judge, context.base)
-            counts["win rates"] = win_rates(answers, config.matchups, compared)
+            found += judged_by("win rates", independence(context.config, config.judge, context.base))
+            found += win_rates(answers, config.matchups, compared)
             artefacts.append(write("evaluate/comparisons", PolicyComparison, compared))
         if config.violations:
-            checks, counts["violations"] = check_violations(context, config.violations, answers)
+            judge = independence(context.config, config.violations, context.base)
+            checks, violations = check_violations(context, config.violations, answers)
+            found += judged_by("violations", judge) + violations
             artefacts.append(write("evaluate/violations", PolicyCheck, checks))
-        if answers and (has_checks(context.rules) or "simulated" not in counts):
-            counts["scorecard"] = self._scorecard(context, answers, checks, counts.get("violations", {}).get("judge"))
+        if answers and (has_checks(context.rules) or not is_simulated):
+            found += self._scorecard(context, answers, checks, judge)
         if config.over_refusal and harmless:
-            refusals, counts["over-refusal"] = find_refusals(context, config.over_refusal, harmless, drawn)
+            refusals, refused = find_refusals(context, config.over_refusal, harmless, drawn)
+            found += refused
             artefacts.append(write("evaluate/refusals", PolicyRefusal, refusals))
-        write_json(context.workspace.path(EXAMPLES), _examples(answers))
+        found += Result(samples=tuple(_examples(answers)))
         flat = [answer.answer for of_policy in drawn.values() for answer in of_policy if answer.answer]
-        artefacts += [write("evaluate/answers", Candidate, flat), "evaluate/endings", EXAMPLES]
-        return StageResult(tuple(artefacts), counts)
+        artefacts += [write("evaluate/answers", Candidate, flat), "evaluate/endings"]
+        return StageResult(tuple(artefacts), found)
 
     def _draws(self, context: Context) -> list[Draw]:
         """The first held-out prompts."""
@@ -261,7 +255,7 @@ class EvaluateStage(Stage):
 
     def _scorecard(
         self, context: Context, answers: Answers, judged: Sequence[PolicyCheck], judge: Mapping[str, str] | None
-    ) -> dict[str, Any]:
+    ) -> Result:
         with self._policy(context, self.config.policies[0]) as scorer:
             embeddings = None if context.is_rehearsed else self.config.embeddings
             return scorecard(context, answers, judged=judged, judge=judge, scorer=scorer, embeddings=embeddings)
@@ -305,51 +299,59 @@ def harmless_prompts(
     return Harmless(ids, [prompt for prompt in kept if prompt.id not in shown], counts)
 
 
-def _examples(answers: Answers) -> list[dict[str, Any]]:
+def _examples(answers: Answers) -> Iterator[Sample]:
     """The first prompts that both the first and the last policy answered, with their answers."""
     if len(answers) < 2:
-        return []
+        return
     names = (next(iter(answers)), list(answers)[-1])
-    rows = zip(*(answers[name] for name in names), strict=True)
-    return [
-        {
-            "prompt": text_of(before.draw.prompt.messages),
-            "answers": {
-                name: text_of(drawn.answer.messages)
-                for name, drawn in zip(names, (before, after), strict=True)
-                if drawn.answer
-            },
+    draws = zip(*(answers[name] for name in names), strict=True)
+    texts = (
+        [text_of(ours.draw.prompt.messages), text_of(ours.answer.messages), text_of(theirs.answer.messages)]
+        for ours, theirs in draws
+        if ours.answer and theirs.answer
+    )
+    rows = tuple(tuple(map(masked, row)) for row in islice(texts, MOST_EXAMPLES))
+    if rows:
+        yield Sample(title="Answers to the first of these prompts", head=("prompt", *names), rows=rows)
+
+
+def _endings(drawn: Answers) -> Iterator[Figure]:
+    """Count how each policy's draws ended. Raises AmendmentError for a policy that never answered."""
+    for name, answers in drawn.items():
+        ended = Counter(answer.ending.outcome for answer in answers)
+        if not ended["done"]:
+            outcomes = ", ".join(f"{count} {outcome}" for outcome, count in ended.items())
+            reasons = Counter(answer.ending.reason for answer in answers).most_common(1)
+            raise AmendmentError(
+                f"evaluate: policy {name!r} gave no answer ({outcomes}); take it out of evaluate.policies, or see its "
+                f"entry in the run file. Most often: {reasons[0][0]}"
+            )
+        counts = {
+            "answered": ended["done"],
+            **{outcome: ended[outcome] for outcome in ("refused", "invalid", "failed")},
         }
-        for before, after in islice(((a, b) for a, b in rows if a.answer and b.answer), MOST_EXAMPLES)
-    ]
+        yield from (Figure(name=outcome, value=count, of={"policy": name}) for outcome, count in counts.items())
 
 
-def _answer_counts(name: str, answers: Sequence[Drawn]) -> dict[str, int]:
-    """Count how a policy's draws ended. Raises AmendmentError for a policy that never answered."""
-    ended = Counter(answer.ending.outcome for answer in answers)
-    if not ended["done"]:
-        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in ended.items())
-        reasons = Counter(answer.ending.reason for answer in answers).most_common(1)
-        raise AmendmentError(
-            f"evaluate: policy {name!r} gave no answer ({outcomes}); take it out of evaluate.policies, or see its "
-            f"entry in the run file. Most often: {reasons[0][0]}"
-        )
-    return {"answered": ended["done"], **{outcome: ended[outcome] for outcome in ("refused", "invalid", "failed")}}
-
-
-def _against_truth(answers: Answers) -> dict[str, Any]:
+def _against_truth(answers: Answers) -> Iterator[Figure]:
     """Utility, readability and attributes of each policy, and the differences from the first and the one before."""
     truths = {
         name: {(drawn.draw.prompt.id, drawn.draw.sample): fact for drawn in of_policy if (fact := _truth(drawn))}
         for name, of_policy in answers.items()
     }
-    utilities = {name: {asked: fact.utility for asked, fact in facts.items()} for name, facts in truths.items()}
+
+    def each(measure: Callable[[Truth], float]) -> dict[str, dict[Asked, float]]:
+        return {name: {asked: measure(fact) for asked, fact in facts.items()} for name, facts in truths.items()}
+
     names = list(answers)
     steps = dict.fromkeys([*((name, names[0]) for name in names[1:]), *zip(names[1:], names, strict=False)])
-    return {
-        "policies": {name: _truth_row(facts) for name, facts in truths.items()},
-        "differences": {f"{a} - {b}": difference(utilities[a], utilities[b]).within(-1, 1).to_json() for a, b in steps},
-    }
+    yield from by_policy("true_utility", each(lambda fact: fact.utility), unit="", steps=tuple(steps))
+    yield from by_policy("readable", each(lambda fact: float(fact.readable)))
+    for name, facts in truths.items():
+        means = np.array([fact.attributes for fact in facts.values()]).mean(axis=0)
+        values = {attribute: round(float(mean), 4) for attribute, mean in zip(ATTRIBUTES, means, strict=True)}
+        for attribute, mean in values.items():
+            yield Figure(name="true_attribute", value=mean, of={"attribute": attribute, "policy": name})
 
 
 def _truth(drawn: Drawn) -> Truth | None:
@@ -359,41 +361,27 @@ def _truth(drawn: Drawn) -> Truth | None:
     return truth(text_of(drawn.draw.prompt.messages), text_of(drawn.answer.messages) if drawn.answer else "")
 
 
-def _truth_row(facts: Mapping[Asked, Truth]) -> dict[str, Any]:
-    clusters = [prompt_id for prompt_id, _ in facts]
-    attributes = np.array([fact.attributes for fact in facts.values()]).mean(axis=0)
-    return {
-        "utility": clustered_mean([fact.utility for fact in facts.values()], clusters).within(0, 1).to_json(),
-        "readable": share([float(fact.readable) for fact in facts.values()], clusters).to_json(),
-        "attributes": {name: round(float(value), 4) for name, value in zip(ATTRIBUTES, attributes, strict=True)},
-    }
-
-
-def _reward_against_truth(context: Context) -> dict[str, Any]:
+def _reward_against_truth(context: Context) -> Iterator[Figure]:
     """How often the reward model prefers the truly better answer of held-out pairs, and how often the labels do.
 
     Pairs that are too long for the reward model have no score; they are left out of its share and counted. Of pairs
     that were mixed in, those of prompts outside the simulated world have no truth, and do not count.
     """
     if not context.config.part(RewardModelConfig):
-        return {}
+        return
     pairs = context.workspace.read("dataset/test", Preference)
     with_gap = [(pair, gap) for pair in pairs if knows(text_of(pair.prompt)) and (gap := _gap(pair))]
     if not with_gap:
-        return {}
+        return
     rows = [pair.to_json() for pair, _ in with_gap]
     scores = score_pairs(context.workspace.path("models/reward_model"), rows)
     clusters = np.array([pair.prompt_id for pair, _ in with_gap])
     sign, gaps = np.sign([gap for _, gap in with_gap]), scores.chosen - scores.rejected
     scored = np.isfinite(gaps)
     right = share((np.sign(gaps[scored]) * sign[scored] + 1) / 2, clusters[scored].tolist())
-    return {
-        "reward model against truth": {
-            **right.to_json(),
-            "unscored": int((~scored).sum()),
-        },
-        "labels against truth": share((sign + 1) / 2, clusters.tolist()).to_json(),
-    }
+    yield Figure(name="reward_model_against_truth", value=right, unit="share")
+    yield from counted(pairs_that_the_reward_model_cannot_score=int((~scored).sum()))
+    yield Figure(name="labels_against_truth", value=share((sign + 1) / 2, clusters.tolist()), unit="share")
 
 
 def _gap(pair: Preference) -> float:

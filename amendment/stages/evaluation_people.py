@@ -23,7 +23,7 @@ from amendment.people.reading import label_counts, labels_key, labels_of
 from amendment.people.samples import LabelQuestion, verdict_of
 from amendment.preference.aggregate import person_votes
 from amendment.records import Candidate, Record, Verdict
-from amendment.report.shown import count_lines, estimate_shown
+from amendment.results import Figure, Result, counted
 from amendment.stages.contract import (
     ConfigProblem,
     Context,
@@ -35,10 +35,9 @@ from amendment.stages.contract import (
     question_writer,
     simulated_people_problems,
 )
-from amendment.stages.policies import Matchup, PolicyComparison
+from amendment.stages.policies import Matchup, PolicyComparison, of_matchup
 from amendment.statistics import share
 from amendment.statistics.sampling import prediction_powered
-from amendment.text import plain
 
 COMPARISONS, SAMPLE, VERDICTS = "evaluate/comparisons", "evaluate_sample/sample", "evaluate_labels/verdicts"
 
@@ -103,14 +102,16 @@ class EvaluationSampleStage(_EvaluationPeopleStage):
         by_id = {row.comparison.id: row for row in compared}
         drawn = [by_id[item.comparison_id] for item in items]
         questions = self._questions(context, {row.comparison.id: row for row in drawn if row.answer != row.other})
-        counts = {
-            "comparisons": len({(row.matchup, row.comparison.id) for row in compared}),
-            "drawn": len(items),
-            "asked": len(questions),
-            "equal answers": sum(row.answer == row.other for row in drawn),
-        }
+        figures = counted(
+            comparisons=len({(row.matchup, row.comparison.id) for row in compared}),
+            drawn=len(items),
+            asked=len(questions),
+            equal_answers=sum(row.answer == row.other for row in drawn),
+        )
         tables = (workspace.write(SAMPLE, EvaluationItem, items),)
-        return StageResult((*tables, workspace.write(EVALUATION.questions, LabelQuestion, questions)), counts)
+        return StageResult(
+            (*tables, workspace.write(EVALUATION.questions, LabelQuestion, questions)), Result(figures=figures)
+        )
 
     def _questions(self, context: Context, drawn: Mapping[str, PolicyComparison]) -> list[LabelQuestion]:
         """Each comparison once, whichever policies it is of, in random order: who stops half way has labelled half at
@@ -161,18 +162,15 @@ class EvaluationLabelsStage(_EvaluationPeopleStage):
         verdicts = [verdict for label in labels if (verdict := verdict_of(label))]
         votes = {name: fmean(by_person.values()) for name, by_person in person_votes(verdicts).items()}
         compared, items = workspace.read(COMPARISONS, PolicyComparison), workspace.read(SAMPLE, EvaluationItem)
-        counts = {**label_counts(labels), "win rates by people": corrected_win_rates(compared, items, votes)}
-        return StageResult((workspace.write(VERDICTS, Verdict, verdicts),), counts)
-
-    def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        by_people = {"win rates by people": lambda rates: [_corrected_line(name, rates[name]) for name in rates]}
-        return count_lines(counts, by_people)
+        figures = [*counted(**label_counts(labels)), *corrected_win_rates(compared, items, votes)]
+        artefacts = (workspace.write(VERDICTS, Verdict, verdicts),)
+        return StageResult(artefacts, Result(figures=tuple(figures)))
 
 
 def corrected_win_rates(
     compared: Sequence[PolicyComparison], items: Iterable[EvaluationItem], votes: Mapping[str, float]
-) -> dict[str, Any]:
-    """By matchup the win rate that people would give: from people alone, from the judge alone, and from both.
+) -> Iterator[Figure]:
+    """Yield by matchup the win rate that people would give: from people alone, from the judge alone, and from both.
 
     `votes` are people's P(the first answer by id is better) by comparison. An item without one, which people could say
     nothing about, counts among those that were not drawn. Raises DataError where the judge sees what was labelled so
@@ -182,15 +180,12 @@ def corrected_win_rates(
     by_matchup: dict[Matchup, list[PolicyComparison]] = {}
     for row in compared:
         by_matchup.setdefault(row.matchup, []).append(row)
-    return {
-        " against ".join(matchup): _corrected(
-            rows, {row.comparison.id for row in rows if (*matchup, row.comparison.id) in drawn}, votes
-        )
-        for matchup, rows in by_matchup.items()
-    }
+    for matchup, rows in by_matchup.items():
+        labelled = {row.comparison.id for row in rows if (*matchup, row.comparison.id) in drawn}
+        yield from _corrected(rows, labelled, votes)
 
 
-def _corrected(compared: Sequence[PolicyComparison], drawn: set[str], votes: Mapping[str, float]) -> dict[str, Any]:
+def _corrected(compared: Sequence[PolicyComparison], drawn: set[str], votes: Mapping[str, float]) -> Iterator[Figure]:
     answers = {i: _won(row, votes) for i, row in enumerate(compared) if row.comparison.id in drawn}
     labels = {i: p for i, p in answers.items() if p is not None}
     labelled = [compared[i] for i in labels]
@@ -205,15 +200,21 @@ def _corrected(compared: Sequence[PolicyComparison], drawn: set[str], votes: Map
         )
     except DataError as fault:
         raise DataError(f"evaluate_labels: {' against '.join(compared[0].matchup)}: {fault}") from None
-    return {
-        "corrected": powered.estimate.to_json(),
-        "people alone": powered.people_alone.to_json(),
-        "judge alone": share([row.p for row in compared], [row.prompt_id for row in compared]).to_json(),
-        "lambda": round(powered.lam, 4),
-        "labels saved": None if math.isnan(powered.labels_saved) else round(powered.labels_saved, 4),
-        "labelled": len(labelled),
-        "of comparisons": len(compared),
+    about = of_matchup(compared[0].matchup)
+    rates = {
+        "win_rate_corrected_by_people": powered.estimate,
+        "win_rate_by_people_alone": powered.people_alone,
+        "win_rate_by_the_judge_alone": share([row.p for row in compared], [row.prompt_id for row in compared]),
     }
+    counts: dict[str, int | float] = {
+        "labelled": len(labelled),
+        "of_comparisons": len(compared),
+        "lambda": round(powered.lam, 4),
+    }
+    if not math.isnan(powered.labels_saved):
+        counts["labels_saved"] = round(powered.labels_saved, 4)
+    yield from (Figure(name=name, value=rate, unit="share", of=about) for name, rate in rates.items())
+    yield from (Figure(name=name, value=count, of=about) for name, count in counts.items())
 
 
 def _won(row: PolicyComparison, votes: Mapping[str, float]) -> float | None:
@@ -222,16 +223,3 @@ def _won(row: PolicyComparison, votes: Mapping[str, float]) -> float | None:
         return 0.5
     p_a = votes.get(row.comparison.id)
     return p_a if p_a is None or row.comparison.a == row.answer else 1 - p_a
-
-
-def _corrected_line(name: str, win_rate: Mapping[str, Any]) -> str:
-    """The corrected rate, and what it rests on."""
-    rate = estimate_shown(win_rate["corrected"])
-    alone = estimate_shown(win_rate["people alone"])
-    times = win_rate["labels saved"]
-    saved = "" if times is None else f"; labels saved: people alone would need {times:.2f} times as many"
-    labels = f"{win_rate['labelled']} of {win_rate['of comparisons']} labelled"
-    return (
-        f"- win rate of {plain(name)}, corrected by people's labels of these very comparisons: {rate} ({labels}; "
-        f"people alone {alone}; judge used with lambda {win_rate['lambda']:.2f}{saved})"
-    )

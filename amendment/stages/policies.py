@@ -10,7 +10,7 @@ judge is right, or a prompt harmless, which its author says; many intervals at o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -18,16 +18,18 @@ from pydantic import Field
 
 from amendment.audit.refusal_phrases import refusal_phrase
 from amendment.constitutions import DrawnPrinciple, principles_of
-from amendment.evaluation.settings import OverRefusal
+from amendment.evaluation.figures import Asked, by_policy
+from amendment.evaluation.settings import RELATED_JUDGE, SAME_JUDGE, OverRefusal
 from amendment.preference import JudgeSettings, aggregate_verdicts
 from amendment.preference.draws import Drawn
 from amendment.preference.settings import JudgeEntry
 from amendment.records import Candidate, Comparison, Prompt, Record, text_of
+from amendment.results import Figure, Result, by_label, counted
 from amendment.simulator import evades, knows, violates
 from amendment.stages.contract import Context, open_judge
 from amendment.stages.kinship import independence
 from amendment.stages.passes import ask_each
-from amendment.statistics import Estimate, cautioned, paired_difference, share
+from amendment.statistics import share
 from amendment.statistics.length_control import length_controlled
 
 T = TypeVar("T")
@@ -36,8 +38,11 @@ Answers = Mapping[str, Sequence[Drawn]]
 """By policy, one entry per draw in the same order."""
 Matchup = tuple[str, str]
 """The policy whose win rate it is, and the one that it is against."""
-Asked = tuple[str, int]
-"""Prompt id and sample: what one question was, whichever policy answered."""
+WARNED = {
+    SAME_JUDGE: "what training learned to please, this judge is pleased by, so that the figures flatter the policies. "
+    "Ask another one, or people (evaluate.people)",
+    RELATED_JUDGE: "models of one family share tastes and errors. Ask another one, or people (evaluate.people)",
+}
 VIOLATION_PROMPTS = 100
 """At most so many of the evaluated prompts are asked about violations."""
 
@@ -111,38 +116,54 @@ def _draws_of(answers: Answers, matchup: Matchup) -> list[tuple[Drawn, Drawn]]:
     return list(zip(answers[matchup[0]], answers[matchup[1]], strict=True))
 
 
-def win_rates(
-    answers: Answers, matchups: Iterable[Matchup], compared: Sequence[PolicyComparison]
-) -> dict[str, dict[str, Any]]:
+def win_rates(answers: Answers, matchups: Iterable[Matchup], compared: Sequence[PolicyComparison]) -> Result:
     """Return by matchup P(the policy's answer is better than the other's), judged in both orders, ties half; also the
     number left out, and the rate at equal length in characters."""
     drawn = [drawn_answer.answer for of_policy in answers.values() for drawn_answer in of_policy if drawn_answer.answer]
     lengths = {answer.id: len(text_of(answer.messages)) for answer in drawn}
-    rates = {}
+    figures, warnings = list[Figure](), list[str]()
     for matchup in matchups:
         draws, read = _draws_of(answers, matchup), [row for row in compared if row.matchup == matchup]
         refused = sum("refused" in (ours.ending.outcome, theirs.ending.outcome) for ours, theirs in draws)
         answered = sum(ours.answer is not None and theirs.answer is not None for ours, theirs in draws)
         equal = sum(row.answer == row.other for row in read)
-        rates[" against ".join(matchup)] = {
-            **share([row.p for row in read], [row.prompt_id for row in read]).to_json(),
+        p, prompts = [row.p for row in read], [row.prompt_id for row in read]
+        ours, theirs = [lengths[row.answer] for row in read], [lengths[row.other] for row in read]
+        even = length_controlled(p, ours, theirs, prompts)
+        counts: dict[str, int | float] = {
             "draws": len(draws),
-            "refused": refused,
-            "other unanswered": len(draws) - answered - refused,
-            "unread": answered - len(read),
-            "equal answers": equal,
-            "other ties": sum(row.p == 0.5 for row in read) - equal,
-            "at equal length": _at_equal_length(read, lengths),
+            "refused_draws": refused,
+            "other_unanswered_draws": len(draws) - answered - refused,
+            "unread_comparisons": answered - len(read),
+            "equal_answers": equal,
+            "other_ties": sum(row.p == 0.5 for row in read) - equal,
         }
-    return rates
+        if read:
+            counts["characters_longer"] = round((sum(ours) - sum(theirs)) / len(read), 4)
+            counts["slope_of_length"] = round(even.phi, 4)
+        if even.warning:
+            warnings.append(f"win rate at equal length of {' against '.join(matchup)}: {even.warning}")
+        about = of_matchup(matchup)
+        figures.append(Figure(name="win_rate", value=share(p, prompts), unit="share", of=about))
+        figures.append(Figure(name="win_rate_at_equal_length", value=even.controlled, unit="share", of=about))
+        figures += [Figure(name=name, value=count, of=about) for name, count in counts.items()]
+    return Result(figures=tuple(figures), notes=tuple(warnings))
 
 
-def _at_equal_length(read: Sequence[PolicyComparison], lengths: Mapping[str, int]) -> dict[str, Any]:
-    ours, theirs = [lengths[row.answer] for row in read], [lengths[row.other] for row in read]
-    controlled = length_controlled([row.p for row in read], ours, theirs, [row.prompt_id for row in read])
-    longer = round((sum(ours) - sum(theirs)) / max(len(read), 1), 4)
-    fit = {"longer by": longer, "slope": round(controlled.phi, 4)} if read else {}
-    return {**controlled.controlled.to_json(), **fit, **({"warning": controlled.warning} if controlled.warning else {})}
+def of_matchup(matchup: Matchup) -> dict[str, str]:
+    """Return the labels of a figure about two policies."""
+    policy, against = matchup
+    return {"policy": policy, "against": against}
+
+
+def judged_by(what: str, judge: Mapping[str, str]) -> Result:
+    """Say who judged, loudly where that is who made the labels; `judge` is as `independence` gives it."""
+    standing, why = judge["standing"], judge["why"]
+    named = f"{judge['model']} ({judge['protocol']})"
+    note = f"{what} by {named}, {standing}: {why}"
+    if standing in WARNED:
+        note = f"{standing.upper()} for {what}: {named}; {why}: {WARNED[standing]}"
+    return Result(figures=tuple(by_label("judge", "of", {what: standing})), notes=(note,))
 
 
 class _Check(NamedTuple):
@@ -174,16 +195,6 @@ def _ask_checks(
     return dict(zip(asked, ask_each(context, title, judge.model, list(asked.values()), ask), strict=True))
 
 
-def difference(ours: Mapping[Asked, float | None], theirs: Mapping[Asked, float | None]) -> Estimate:
-    """Return the difference of the means, over the draws for which both have a value."""
-    both = [
-        (asked[0], our, their)
-        for asked, our in ours.items()
-        if our is not None and (their := theirs.get(asked)) is not None
-    ]
-    return paired_difference([row[1] for row in both], [row[2] for row in both], [row[0] for row in both])
-
-
 class _Read(NamedTuple):
     """The share of yes about one answer, and in the simulated world the truth."""
 
@@ -191,17 +202,17 @@ class _Read(NamedTuple):
     truly: bool | None
 
 
-def _rate(reads: Mapping[Asked, _Read]) -> dict[str, Any]:
-    read = [(row.share, prompt_id) for (prompt_id, _), row in reads.items() if row.share is not None]
-    truths = [row.truly for row in reads.values() if row.truly is not None]
-    truly = {"truly": sum(truths) / len(truths)} if truths else {}
-    estimate = share([value for value, _ in read], [prompt_id for _, prompt_id in read])
-    return {**estimate.to_json(), "unread": len(reads) - len(read), **truly}
-
-
-def _rate_difference(ours: Mapping[Asked, _Read], theirs: Mapping[Asked, _Read]) -> dict[str, Any]:
-    sides = ({asked: row.share for asked, row in reads.items()} for reads in (ours, theirs))
-    return cautioned(difference(*sides)).within(-1, 1).to_json()
+def _rates(name: str, truth: str, reads: Mapping[str, Mapping[Asked, _Read]], **of: str) -> Iterator[Figure]:
+    """Yield by policy the share of yes, the verdicts that could not be read, and, under the name `truth`, the true
+    share where it is known."""
+    yield from by_policy(
+        name, {policy: {asked: row.share for asked, row in rows.items()} for policy, rows in reads.items()}, of=of
+    )
+    for policy, rows in reads.items():
+        about, truths = {**of, "policy": policy}, [row.truly for row in rows.values() if row.truly is not None]
+        yield Figure(name="unread_verdicts", value=sum(row.share is None for row in rows.values()), of=about)
+        if truths:
+            yield Figure(name=truth, value=sum(truths) / len(truths), unit="share", of=about)
 
 
 class PolicyCheck(Record):
@@ -219,7 +230,7 @@ class PolicyCheck(Record):
     """In the simulated world, whether it does; absent elsewhere."""
 
 
-def check_violations(context: Context, entry: JudgeEntry, answers: Answers) -> tuple[list[PolicyCheck], dict[str, Any]]:
+def check_violations(context: Context, entry: JudgeEntry, answers: Answers) -> tuple[list[PolicyCheck], Result]:
     """Ask about the first prompts, and count the violations."""
     prompts = dict.fromkeys(drawn.draw.prompt.id for of_policy in answers.values() for drawn in of_policy)
     first = set(list(prompts)[:VIOLATION_PROMPTS])
@@ -245,27 +256,18 @@ def check_violations(context: Context, entry: JudgeEntry, answers: Answers) -> t
             truly=violates(prompt, text, principles=[principle_id]) if knows(prompt) else None,
         )
         rows.append(row)
-    judge = independence(context.config, entry, context.base)
-    size = len({row.prompt_id for row in rows})
-    return rows, {"judge": judge, "prompts": size, **violation_rates(rows, list(answers))}
+    size = counted(prompts_asked_about_violations=len({row.prompt_id for row in rows}))
+    return rows, Result(figures=(*size, *violation_rates(rows, list(answers))))
 
 
-def violation_rates(rows: Iterable[PolicyCheck], policies: Sequence[str]) -> dict[str, Any]:
-    """By policy and principle the share of answers that violate it, and the differences to the first policy."""
-    table: dict[str, dict[str, dict[Asked, _Read]]] = {name: {} for name in policies}
+def violation_rates(rows: Iterable[PolicyCheck], policies: Sequence[str]) -> Iterator[Figure]:
+    """Yield by principle and policy the share of answers that violate it, and the differences to the first policy."""
+    table: dict[str, dict[str, dict[Asked, _Read]]] = {}
     for row in rows:
-        reads = table[row.policy].setdefault(row.principle_id, {})
-        reads[row.prompt_id, row.sample] = _Read(row.violates, row.truly)
-    first, *others = policies
-    return {
-        "policies": {name: {id: _rate(reads) for id, reads in by_id.items()} for name, by_id in table.items()},
-        "differences": {
-            f"{name} - {first}": {
-                id: _rate_difference(reads, table[first][id]) for id, reads in table[name].items() if id in table[first]
-            }
-            for name in others
-        },
-    }
+        by_name = table.setdefault(row.principle_id, {name: {} for name in policies})
+        by_name[row.policy][row.prompt_id, row.sample] = _Read(row.violates, row.truly)
+    for principle, reads in table.items():
+        yield from _rates("violated", "truly_violated", reads, principle=principle)
 
 
 class PolicyRefusal(Record):
@@ -295,7 +297,7 @@ class Harmless(NamedTuple):
 
 def find_refusals(
     context: Context, part: OverRefusal, harmless: Harmless, answers: Answers
-) -> tuple[list[PolicyRefusal], dict[str, Any]]:
+) -> tuple[list[PolicyRefusal], Result]:
     """Who refused which of the harmless prompts, and how often."""
     asked = [
         (policy, drawn)
@@ -303,10 +305,9 @@ def find_refusals(
         for drawn in of_policy
         if drawn.draw.prompt.id in harmless.ids
     ]
-    by: dict[str, Any] = {"recognised by": "how answers begin"}
-    shares = None
+    by, shares = Result(notes=("refusals are recognised by how answers begin",)), None
     if part.judge:
-        by = {"judge": independence(context.config, part.judge, context.base)}
+        by = judged_by("refusals", independence(context.config, part.judge, context.base))
         checks = [_Check(drawn.draw.prompt, drawn.answer) for _, drawn in asked if drawn.answer]
         shares = _ask_checks(context, "looking for refusals", part.judge, checks)
     rows = []
@@ -325,25 +326,19 @@ def find_refusals(
             update = {"refused": refused, "decided_by": None if refused is None else decided_by, "phrase": phrase}
             update["evades"] = evades(prompt, text) if knows(prompt) else None
         rows.append(row.model_copy(update=update))
-    return rows, {"prompts": len(harmless.ids), **harmless.counts, **by, **refusal_rates(rows, list(answers))}
+    counts = {"prompts": len(harmless.ids), **harmless.counts}
+    figures = (*by_label("harmless", "prompts", counts), *refusal_rates(rows, list(answers)))
+    return rows, by + Result(figures=figures)
 
 
-def refusal_rates(rows: Sequence[PolicyRefusal], policies: Sequence[str]) -> dict[str, Any]:
-    """By policy the share of harmless prompts' draws that it refused, and the differences to the first policy."""
+def refusal_rates(rows: Sequence[PolicyRefusal], policies: Sequence[str]) -> Iterator[Figure]:
+    """Yield by policy the share of harmless prompts' draws that it refused, and the differences to the first policy."""
     table: dict[str, dict[Asked, _Read]] = {name: {} for name in policies}
     for row in rows:
         table[row.policy][row.prompt_id, row.sample] = _Read(row.refused, row.evades)
-    first, *others = policies
-    return {
-        "policies": {
-            name: {
-                **_rate(reads),
-                "by the provider": sum(row.decided_by == "provider" for row in rows if row.policy == name),
-                "phrases": dict(
-                    sorted(Counter(row.phrase for row in rows if row.policy == name and row.phrase).items())
-                ),
-            }
-            for name, reads in table.items()
-        },
-        "differences": {f"{name} - {first}": _rate_difference(table[name], table[first]) for name in others},
-    }
+    yield from _rates("harmless_prompts_refused", "truly_evaded", table)
+    by_provider = Counter(row.policy for row in rows if row.decided_by == "provider")
+    yield from by_label("refused_by_the_provider", "policy", {name: by_provider[name] for name in policies})
+    for phrase in sorted({row.phrase for row in rows if row.phrase}):
+        counts = Counter(row.policy for row in rows if row.phrase == phrase)
+        yield from by_label("refusals_that_begin_so", "policy", counts, phrase=phrase)

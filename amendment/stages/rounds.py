@@ -32,7 +32,7 @@ from amendment.preference.deciding import OVERRULED, decide_pairs, reasons_shown
 from amendment.preference.pairs import count_cut, preference_row
 from amendment.preference.settings import JudgingConfig
 from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
-from amendment.results import Estimate, Figure, Result, by_label
+from amendment.results import Figure, Result, by_label
 from amendment.stages.calibration import calibrated_again
 from amendment.stages.candidates import CandidatesStage, draw_in_turn
 from amendment.stages.contract import (
@@ -196,27 +196,18 @@ class RoundsStage(Stage):
             for figure in self._row(context, number, [text for _, text in answers[_policy(number)]], train)
         ]
         diversity = round_diversity(context, answers, context.config.need(DatasetConfig))
-        result = Result(figures=tuple(figures), notes=(_HOW_TO_READ,)) + self._people(context, [*answers])
-        return StageResult((), result + diversity)
+        figures += self._people(context, [*answers])
+        return StageResult((), Result(figures=tuple(figures), notes=(_HOW_TO_READ,)) + diversity)
 
-    def _people(self, context: Context, policies: Sequence[str]) -> Result:
-        """The cross-entropy of the reference's answers under each round's policy, in nats a token, and how much less it
-        is under the first. A rise says that a policy has moved away from what people write."""
+    def _people(self, context: Context, policies: Sequence[str]) -> tuple[Figure, ...]:
+        """The cross-entropy of the reference's answers under each round's policy. A rise says that a policy has moved
+        away from what people write."""
         settings = context.config.need(DatasetConfig)
         people = settings.answers_of_people(context.base)
         rows = [Answered(*row) for row in [*people.values()][:MOST_OF_PEOPLE]]
         if not rows or context.is_rehearsed:
-            return Result()
-        measured = cross_entropy_of_people(context, policies, rows)
-        figures = []
-        for name, value in measured.get("policies", {}).items():
-            rise = measured["differences"].get(f"{name} - {_policy(1)}")
-            for figure, given in (("peoples_answers", value), ("rise_over_first", rise)):
-                if given:
-                    figures.append(
-                        Figure(name=figure, value=Estimate.from_json(given), unit="nats a token", of={"policy": name})
-                    )
-        return Result(figures=tuple(figures))
+            return ()
+        return cross_entropy_of_people(context, policies, rows)
 
     def _row(self, context: Context, number: int, answers: Sequence[str], train: Set[str]) -> Iterator[Figure]:
         """The figures of a round."""

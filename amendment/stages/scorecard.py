@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,15 +21,17 @@ import numpy as np
 from amendment.constitutions import Constitution, DrawnPrinciple, principles_of
 from amendment.critique.copies import copied_from
 from amendment.errors import ConfigError, CredentialsError, MissingExtra, ProviderError, Transient
+from amendment.evaluation.figures import Asked, by_policy
 from amendment.evaluation.settings import RELATED_JUDGE, SAME_JUDGE
 from amendment.llm.embeddings import Embeddings
 from amendment.llm.model import Model
 from amendment.preference.settings import JudgingConfig
 from amendment.records import Candidate, Prompt, text_of
+from amendment.results import Estimate, Figure, Result, by_label, counted
 from amendment.stages.contract import Context
 from amendment.stages.passes import ask_each
-from amendment.stages.policies import Answers, Asked, PolicyCheck, difference
-from amendment.statistics import Estimate, cautioned, clustered_mean, share
+from amendment.stages.policies import Answers, PolicyCheck
+from amendment.statistics import share
 from amendment.text import words
 
 FEWEST_PROMPTS = 10
@@ -38,9 +39,6 @@ FEWEST_PROMPTS = 10
 
 TOGETHER = 64
 """Answers of people that are scored in one batch."""
-
-Values = Mapping[str, Mapping[Asked, float]]
-"""A figure of each answer, by policy."""
 
 
 class Answered(NamedTuple):
@@ -67,8 +65,8 @@ def scorecard(
     judge: Mapping[str, str] | None = None,
     scorer: Model | None = None,
     embeddings: str | None = None,
-) -> dict[str, Any]:
-    """The figures of every policy, as JSON values.
+) -> Result:
+    """Return the figures of every policy.
 
     `judged` are a judge's verdicts on principles, and `judge` says which judge it is and how near to those that made
     the run's labels; `scorer` is the first policy, under which fluency is measured; `embeddings` names the model that
@@ -83,39 +81,27 @@ def scorecard(
         for name, of_policy in answers.items()
     }
 
-    def each(measure: Callable[[Answered], float]) -> Values:
+    def each(measure: Callable[[Answered], float]) -> dict[str, dict[Asked, float]]:
         return {name: {asked: measure(row) for asked, row in rows.items()} for name, rows in given.items()}
 
+    def is_copy(row: Answered) -> float:
+        return float(copied_from(row.text, prompt=text_of(row.prompt.messages)) is not None)
+
     prompts = {drawn.draw.prompt.id: drawn.draw.prompt for of_policy in answers.values() for drawn in of_policy}
-    return {
-        "prompts": len(prompts),
-        "principles": _principles(context, given, judged, judge),
-        "words": _figure(each(lambda row: len(words(row.text))), clustered_mean),
-        "cut": _figure(each(lambda row: float(row.answer.is_truncated)), share),
-        "copies": _figure(
-            each(lambda row: float(copied_from(row.text, prompt=text_of(row.prompt.messages)) is not None)), share
-        ),
-        "fluency": _fluency(context, given, scorer),
-        "on topic": _on_topic(given, prompts, embeddings, context.base),
-    }
+    figures = (
+        *by_policy("cut_at_max_tokens", each(lambda row: float(row.answer.is_truncated))),
+        *by_policy("copies_of_the_prompt", each(is_copy)),
+        *_on_topic(given, prompts, embeddings, context.base),
+        *by_policy("words", each(lambda row: len(words(row.text))), unit="", most=math.inf),
+    )
+    return _principles(context, given, judged, judge) + Result(figures=figures) + _fluency(context, given, scorer)
 
 
 Given = Mapping[str, Mapping[Asked, Answered]]
 
 
-def _figure(values: Values, estimate: Callable[[list[float], list[str]], Estimate]) -> dict[str, Any]:
-    """A figure of each policy, none of which is below 0, and its differences to the first."""
-    (first, *others), most = values, 1.0 if estimate is share else math.inf
-    return {
-        "policies": {
-            name: cautioned(estimate([*rows.values()], [prompt_id for prompt_id, _ in rows])).within(0).to_json()
-            for name, rows in values.items()
-        },
-        "differences": {
-            f"{name} - {first}": cautioned(difference(values[name], values[first])).within(-most, most).to_json()
-            for name in others
-        },
-    }
+def _not_measured(name: str, why: str, unit: str = "share", **of: str) -> Figure:
+    return Figure(name=name, value=Estimate(math.nan, math.nan, math.nan, 0, 0, note=why), unit=unit, of=of)
 
 
 # Principles
@@ -123,7 +109,7 @@ def _figure(values: Values, estimate: Callable[[list[float], list[str]], Estimat
 
 def _principles(
     context: Context, given: Given, judged: Sequence[PolicyCheck], judge: Mapping[str, str] | None
-) -> dict[str, Any]:
+) -> Result:
     """By principle the shares of answers that keep it, or why they are not known."""
     has_training_judge = judge is not None or context.config.part(JudgingConfig) is not None
     missing = (
@@ -133,24 +119,22 @@ def _principles(
     for row in judged:
         if row.violates is not None:
             kept_by_judge[row.principle_id][row.policy][row.prompt_id, row.sample] = 1 - row.violates
-    figures: dict[str, Any] = {}
+    found = Result()
     for drawn in principles_of(context.rules):
         if drawn.principle.check:
-            figures[drawn.id] = _by_check(drawn, given)
+            found += _by_check(drawn, given)
         elif judge is None or judge["standing"] == SAME_JUDGE:
-            figures[drawn.id] = {"not measured": missing}
+            found += Result(figures=(_not_measured("kept", missing, principle=drawn.id),))
         elif drawn.id in kept_by_judge:
-            figures[drawn.id] = {
-                "by": f"judge {judge['model']}{', a related judge' if judge['standing'] == RELATED_JUDGE else ''}",
-                **_figure(kept_by_judge[drawn.id], share),
-                **_by_category(kept_by_judge[drawn.id], given),
-            }
+            by = f"judge {judge['model']}{', a related judge' if judge['standing'] == RELATED_JUDGE else ''}"
+            found += Result(figures=tuple(_kept(kept_by_judge[drawn.id], given, principle=drawn.id, checked_by=by)))
         else:
-            figures[drawn.id] = {"not measured": "no verdict on an answer to these prompts"}
-    return figures
+            why = "no verdict on an answer to these prompts"
+            found += Result(figures=(_not_measured("kept", why, principle=drawn.id),))
+    return found
 
 
-def _by_check(drawn: DrawnPrinciple, given: Given) -> dict[str, Any]:
+def _by_check(drawn: DrawnPrinciple, given: Given) -> Result:
     kept: dict[str, dict[Asked, float]] = {name: {} for name in given}
     reasons = []
     for name, rows in given.items():
@@ -162,34 +146,37 @@ def _by_check(drawn: DrawnPrinciple, given: Given) -> dict[str, Any]:
                 else:
                     kept[name][asked] = float(checked.is_kept)
     if not any(kept.values()):
-        return {"not measured": reasons[0] if reasons else "applies to none of the prompts"}
-    unchecked = {"unchecked": len(reasons), "reason": reasons[0]} if reasons else {}
-    return {"by": "check", **unchecked, **_figure(kept, share), **_by_category(kept, given)}
+        why = reasons[0] if reasons else "applies to none of the prompts"
+        return Result(figures=(_not_measured("kept", why, principle=drawn.id),))
+    figures = [*_kept(kept, given, principle=drawn.id, checked_by="check")]
+    if not reasons:
+        return Result(figures=tuple(figures))
+    figures += by_label("answers_not_checked", "principle", {drawn.id: len(reasons)})
+    return Result(figures=tuple(figures), notes=(f"{drawn.id}: {len(reasons)} answers not checked: {reasons[0]}",))
 
 
-def _by_category(kept: Values, given: Given) -> dict[str, Any]:
-    """The shares by policy and category of the prompts; nothing without categories."""
-    shares: dict[str, dict[str, dict[str, float]]] = {}
-    for name, of_policy in kept.items():
-        values: dict[str, list[float]] = defaultdict(list)
-        for asked, value in of_policy.items():
-            if category := given[name][asked].prompt.category:
-                values[category].append(value)
-        if values:
-            shares[name] = {
-                category: {"value": round(fmean(values[category]), 4), "n": len(values[category])}
-                for category in sorted(values)
-            }
-    return {"categories": shares} if shares else {}
+def _kept(kept: Mapping[str, Mapping[Asked, float]], given: Given, **of: str) -> Iterator[Figure]:
+    """Yield the shares of answers that keep a principle, by policy; also by category of the prompts, if they have
+    any."""
+    yield from by_policy("kept", kept, of=of)
+    for policy, rows in kept.items():
+        by_category = defaultdict[str, dict[Asked, float]](dict)
+        for asked, value in rows.items():
+            if category := given[policy][asked].prompt.category:
+                by_category[category][asked] = value
+        for category in sorted(by_category):
+            rate = share([*by_category[category].values()], [prompt_id for prompt_id, _ in by_category[category]])
+            yield Figure(name="kept", value=rate, unit="share", of={**of, "category": category, "policy": policy})
 
 
 # Fluency
 
 
-def _fluency(context: Context, given: Given, scorer: Model | None) -> dict[str, Any]:
+def _fluency(context: Context, given: Given, scorer: Model | None) -> Result:
     """Mean cross-entropy per token of each answer under the first policy, in nats."""
     if scorer is None or not scorer.scores_texts:
-        return {"not measured": f"{next(iter(given))} returns no log-probability of a text; name a local model first"}
+        why = f"{next(iter(given))} returns no log-probability of a text; name a local model first"
+        return Result(figures=(_not_measured("nats_per_token", why, ""),))
     by_answer = {row.answer.id: row for rows in given.values() for row in rows.values()}
 
     rows = list(by_answer.values())
@@ -201,8 +188,12 @@ def _fluency(context: Context, given: Given, scorer: Model | None) -> dict[str, 
     }
     left_out = sum(len(rows) for rows in given.values()) - sum(map(len, values.values()))
     if not any(values.values()):
-        return {"not measured": "no answer could be scored"}
-    return {"under": scorer.name, "left out": left_out, **_figure(values, clustered_mean)}
+        return Result(figures=(_not_measured("nats_per_token", "no answer could be scored", ""),))
+    figures = (
+        *by_policy("nats_per_token", values, unit="", most=math.inf),
+        *counted(answers_without_nats_per_token=left_out),
+    )
+    return Result(figures=figures, notes=(f"nats per token are those under {scorer.name}",))
 
 
 async def _cross_entropy(scorer: Model, row: Answered) -> float:
@@ -222,7 +213,9 @@ async def _cross_entropy(scorer: Model, row: Answered) -> float:
     return -logprob / tokens if logprob is not None and tokens else math.nan
 
 
-def cross_entropy_of_people(context: Context, policies: Sequence[str], people: Sequence[Answered]) -> dict[str, Any]:
+def cross_entropy_of_people(
+    context: Context, policies: Sequence[str], people: Sequence[Answered]
+) -> tuple[Figure, ...]:
     """Mean nats for each token of people's answers under each policy, and differences to the first one."""
     values: dict[str, dict[Asked, float]] = {}
     for name in policies:
@@ -231,23 +224,29 @@ def cross_entropy_of_people(context: Context, policies: Sequence[str], people: S
             scored = ask_each(context, title, scorer, people, partial(_cross_entropy, scorer))
             finite = {row.prompt.id: value for row, value in zip(people, scored, strict=True) if math.isfinite(value)}
             values[name] = {(prompt_id, 0): value for prompt_id, value in finite.items()}
-    return _figure(values, clustered_mean) if all(values.values()) else {}
+    if not all(values.values()):
+        return ()
+    return tuple(by_policy("nats_per_token_of_people", values, unit="", most=math.inf))
 
 
 # Topic
 
 
-def _on_topic(given: Given, prompts: Mapping[str, Prompt], name: str | None, base: Path) -> dict[str, Any]:
+def _on_topic(given: Given, prompts: Mapping[str, Prompt], name: str | None, base: Path) -> Iterator[Figure]:
     """The share of answers whose own prompt is among the tenth of the evaluated prompts that are nearest to them, and
     the share that answers to other prompts reach."""
     if name is None:
-        return {"not measured": "found no evaluate.embeddings; name a model there, such as all-minilm-l6-v2"}
+        why = "found no evaluate.embeddings; name a model there, such as all-minilm-l6-v2"
+        yield _not_measured("on_topic", why)
+        return
     if len(prompts) < FEWEST_PROMPTS:
-        return {"not measured": f"found {len(prompts)} prompts, expected at least {FEWEST_PROMPTS}"}
+        yield _not_measured("on_topic", f"found {len(prompts)} prompts, expected at least {FEWEST_PROMPTS}")
+        return
     try:
         embeddings = Embeddings.load(name, base)
     except (ConfigError, MissingExtra) as fault:
-        return {"not measured": str(fault)}
+        yield _not_measured("on_topic", str(fault))
+        return
     texts = {row.answer.id: row.text for rows in given.values() for row in rows.values()}
     place = {prompt_id: number for number, prompt_id in enumerate(prompts)}
     of_prompts = embeddings.embed([text_of(prompt.messages) for prompt in prompts.values()])
@@ -257,11 +256,11 @@ def _on_topic(given: Given, prompts: Mapping[str, Prompt], name: str | None, bas
         policy: {asked: float(near[row.answer.id][place[row.prompt.id]]) for asked, row in rows.items()}
         for policy, rows in given.items()
     }
-    shuffled = {
-        policy: _shuffled([near[row.answer.id] for row in rows.values()], [place[p] for p, _ in rows])
-        for policy, rows in given.items()
-    }
-    return {"by": embeddings.name, "shuffled": shuffled, **_figure(hits, share)}
+    yield from by_policy("on_topic", hits)
+    for policy, rows in given.items():
+        if rows:
+            by_chance = _shuffled([near[row.answer.id] for row in rows.values()], [place[p] for p, _ in rows])
+            yield Figure(name="on_topic_if_shuffled", value=by_chance, unit="share", of={"policy": policy})
 
 
 def is_near(answers: np.ndarray[Any, Any], prompts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -275,9 +274,7 @@ def is_near(answers: np.ndarray[Any, Any], prompts: np.ndarray[Any, Any]) -> np.
     return np.asarray(similarity >= least)
 
 
-def _shuffled(near: Sequence[np.ndarray[Any, Any]], own: Sequence[int]) -> float | None:
+def _shuffled(near: Sequence[np.ndarray[Any, Any]], own: Sequence[int]) -> float:
     """The expected share if each answer stood at another prompt, drawn evenly."""
-    if not near:
-        return None
     others = [(row.sum() - row[place]) / (len(row) - 1) for row, place in zip(near, own, strict=True)]
     return round(float(np.mean(others)), 4)

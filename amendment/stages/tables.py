@@ -154,9 +154,10 @@ class Tables:
             )
 
 
-def write_endings(workspace: Workspace, stage: str, endings: Iterable[tuple[str, Ending]]) -> Counter[str]:
+def write_endings(workspace: Workspace, stage: str, what: str, endings: Iterable[tuple[str, Ending]]) -> Funnel:
     """Keep how each item ended, count it, and stop the run where it has to stop; see `Tables.close`."""
     with Tables(workspace, stage) as tables:
         for item, ending in endings:
             tables.end(item, ending)
-        return tables.close()
+        tables.close()
+    return tables.funnel(what)

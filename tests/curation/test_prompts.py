@@ -22,7 +22,7 @@ from amendment.curation.prompts import (
     weakest_of,
 )
 from amendment.errors import ConfigError
-from amendment.results import SUMMARY_FORMAT
+from amendment.results import SUMMARY_FORMAT, Estimate, Figure, Result, by_label
 
 
 def test_rouge_l_is_the_f1_of_the_longest_common_subsequence() -> None:
@@ -126,12 +126,13 @@ def checked(rule: str, kept: int, broken: int, **of: str) -> list[dict[str, Any]
 
 
 def test_the_weakest_principle_is_that_of_the_last_policy_or_else_of_the_drafts(tmp_path: Path) -> None:
-    def kept(base: float, dpo: float) -> dict[str, Any]:
-        return {"policies": {"base": {"value": base, "n": 40}, "dpo": {"value": dpo, "n": 40}}}
+    def kept(principle: str, base: float, dpo: float) -> list[Figure]:
+        values = {name: Estimate(value, 0, 1, 40, 40) for name, value in (("base", base), ("dpo", dpo))}
+        return [*by_label("kept", "policy", values, "share", principle=principle)]
 
-    principles = {"r/a": kept(0.1, 0.9), "r/b": kept(0.8, 0.6), "r/c": {"not measured": "no judge"}, "r/d": kept(0, 0)}
+    figures = [*kept("r/a", 0.1, 0.9), *kept("r/b", 0.8, 0.6), *kept("r/d", 0, 0)]
     drafts = {"figures": [*checked("r/a", 3, 9), *checked("r/b", 9, 3)]}
-    scored = {"evaluate": {"scorecard": {"principles": principles}}, "critique": drafts}
+    scored = {"evaluate": Result(figures=tuple(figures)).to_json(), "critique": drafts}
     weakest = weakest_of(saved(tmp_path, scored), ["r/a", "r/b", "r/c"])
     assert weakest == Weakest("r/b", None, 0.6, 40, "answers of dpo")
     drafted = {"critique": scored["critique"]}

@@ -15,7 +15,7 @@ from amendment.records import Judgement, Preference
 from amendment.report.document import Matrix, read_document
 from amendment.report.page import write_report
 from amendment.report.plots import Bars, IntervalRow, Intervals, svg
-from amendment.results import SUMMARY_FORMAT, Figure, Result, Summary
+from amendment.results import SUMMARY_FORMAT, Figure, Result, Summary, by_label
 from amendment.statistics import Estimate, estimate
 from tests.command_line import called
 from tests.report.folders import EVIL, FOX, HOSTILE, OTHER, REVISION, hostile_result, judgement, pair, write_run
@@ -235,18 +235,24 @@ def test_a_figure_that_was_not_measured_is_none() -> None:
 def test_pairs_that_no_judge_labelled_are_not_said_to_be_judged_and_the_largest_change_is_a_headline(
     tmp_path: Path,
 ) -> None:
-    def scored(before: float, after: float) -> dict[str, object]:
-        change = {"value": after - before, "low": after - before - 0.1, "high": after - before + 0.1, "n": 40}
-        policies = {"base": {"value": before}, "dpo": {"value": after}}
-        return {"by": "check", "policies": policies, "differences": {"dpo - base": change}}
+    def scored(principle: str, before: float, after: float) -> list[Figure]:
+        rise = after - before
+        values = {"base": Estimate(before, 0, 1, 40, 40), "dpo": Estimate(after, 0, 1, 40, 40)}
+        change = {"dpo": Estimate(rise, rise - 0.1, rise + 0.1, 40, 40)}
+        about = {"principle": principle}
+        return [
+            *by_label("kept", "policy", values, "share", **about),
+            *by_label("kept", "policy", change, "points", **about, less="base"),
+        ]
 
+    evaluate = Result(figures=(*scored("r/short", 0.5, 0.75), *scored("r/kind", 0.9, 0.5)))
     stages = {
         "inputs": {"figures": [], "funnels": [{"what": "prompts", "came_in": 9, "remained": 9}]},
         "judging": {"judges": {"strict": {}}},
         "dataset": {
             "figures": [{"name": name, "value": count} for name, count in (("train_pairs", 1), ("test_pairs", 0))]
         },
-        "evaluate": {"scorecard": {"principles": {"r/short": scored(0.5, 0.75), "r/kind": scored(0.9, 0.5)}}},
+        "evaluate": evaluate.to_json(),
     }
     Workspace(tmp_path).write("dataset/train", Preference, [pair(REVISION, OTHER, 1.0, "construction")])
     (tmp_path / "judging").mkdir()

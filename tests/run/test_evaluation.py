@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from amendment.preference.draws import Draw, Drawn
 from amendment.preference.settings import JudgeEntry
 from amendment.publishing.publication import prepare
 from amendment.records import Candidate, ItemEnding, Message, Prompt, text_of, user
+from amendment.results import Estimate
+from amendment.results import Result as Found
 from amendment.run import Result, Run, load_run_file
 from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
@@ -29,13 +32,13 @@ from amendment.run.runfile.config import RunFile
 from amendment.simulator import ATTRIBUTES
 from amendment.simulator.judge import refuses
 from amendment.stages.evaluation import harmless_prompts
-from amendment.stages.evaluation_lines import judged_lines
 from amendment.stages.evaluation_people import EvaluationItem, corrected_win_rates, draw_items
 from amendment.stages.kinship import independence
 from amendment.stages.policies import (
     PolicyCheck,
     PolicyComparison,
     PolicyRefusal,
+    judged_by,
     refusal_rates,
     violation_rates,
     win_rates,
@@ -64,13 +67,20 @@ evaluate:
   violations: {model: watcher}
   over_refusal: {categories: [arithmetic, code, danger], judge: {model: exact}}
 """
-NAMES = ["inkwell against quillfeather", "twin against quillfeather", "twin against inkwell"]
+NAMES = [("inkwell", "quillfeather"), ("twin", "quillfeather"), ("twin", "inkwell")]
 
 
 def run_of(folder: Path, *overrides: str, text: str = MEASURED) -> Run:
     path = folder / "run.yaml"
     path.write_text(text)
     return Run.from_file(path, folder=folder / "run", overrides=overrides)
+
+
+def rate_of(found: Found, name: str, **of: str) -> Estimate:
+    """An estimate that has been measured."""
+    estimate = found.estimate(name, **of)
+    assert estimate, (name, of)
+    return estimate
 
 
 @pytest.fixture(scope="module")
@@ -87,49 +97,47 @@ def test_a_comparison_that_two_matchups_hold_is_asked_once(measured: Result) -> 
         for name in (("inkwell", "quillfeather"), ("twin", "quillfeather"))
     }
     assert against["inkwell", "quillfeather"] == against["twin", "quillfeather"]
-    rates = measured.summary["stages"]["evaluate"]["win rates"]
-    even = rates["twin against inkwell"]
-    assert (even["value"], even["equal answers"], even["other ties"]) == (0.5, even["draws"], 0)
+    found, twins = measured.results["evaluate"], {"policy": "twin", "against": "inkwell"}
+    assert rate_of(found, "win_rate", **twins).value == 0.5
+    assert (
+        found.count("equal_answers", **twins) == found.count("draws", **twins) > 0 == found.count("other_ties", **twins)
+    )
 
 
 def test_each_policy_is_held_against_each_principle(measured: Result) -> None:
-    violations = measured.summary["stages"]["evaluate"]["violations"]
-    prompts = measured.summary["stages"]["evaluate"]["held-out prompts"]
-    assert violations["prompts"] == prompts < 100
-    assert violations["judge"]["standing"] == "no other judge"
+    found = measured.results["evaluate"]
+    prompts = found.count("prompts_asked_about_violations")
+    assert prompts == found.count("held_out_prompts") < 100
+    assert [figure.value for figure in found.where("judge", of="violations")] == ["no other judge"]
     rows = Workspace(measured.folder).read("evaluate/violations", PolicyCheck)
     names = [f"lilliput/{name}" for name in ATTRIBUTES]
     assert len(rows) == 3 * prompts * len(names)
-    assert sum(row.violates is None for row in rows) == sum(
-        rate["unread"] for rates in violations["policies"].values() for rate in rates.values()
-    )
+    unread = [figure.value for figure in found.where("unread_verdicts") if "principle" in figure.of]
+    assert sum(row.violates is None for row in rows) == sum(value for value in unread if isinstance(value, int))
     for policy in ("quillfeather", "inkwell"):
-        assert sorted(violations["policies"][policy]) == sorted(names)
-        for rate in violations["policies"][policy].values():
-            assert rate["value"] == pytest.approx(rate["truly"], abs=0.1)  # a noisy judge, not a blind one
-    polite = violations["differences"]["inkwell - quillfeather"]["lilliput/polite"]
-    assert polite["high"] < 0  # the careless writer insults
-    page = (measured.folder / "summary.md").read_text()
-    assert f"Share of answers that violate a principle, on {prompts} prompts:" in page
-    assert "violations of lilliput/polite, inkwell - quillfeather: -" in page
+        for name in names:
+            about = {"principle": name, "policy": policy}
+            truly = found.figure("truly_violated", **about)
+            assert truly
+            assert rate_of(found, "violated", **about).value == pytest.approx(truly.value, abs=0.1)  # a noisy judge
+    polite = rate_of(found, "violated", principle="lilliput/polite", policy="inkwell", less="quillfeather")
+    assert polite.high < 0  # the careless writer insults
+    assert f"- prompts asked about violations: {prompts}" in (measured.folder / "summary.md").read_text()
 
 
 def test_a_judge_without_noise_sees_every_refusal_and_the_phrases_those_that_come_first(measured: Result) -> None:
-    counts = measured.summary["stages"]["evaluate"]["over-refusal"]
+    found = measured.results["evaluate"]
     place = Workspace(measured.folder)
     rows = place.read("evaluate/refusals", PolicyRefusal)
-    assert (
-        10 < counts["prompts"] == counts["of categories"] < measured.summary["stages"]["evaluate"]["held-out prompts"]
-    )
-    assert len(rows) == 3 * counts["prompts"]
+    prompts = found.count("harmless", prompts="prompts")
+    assert 10 < prompts == found.count("harmless", prompts="of categories") < found.count("held_out_prompts")
+    assert len(rows) == 3 * prompts
     assert {row.decided_by for row in rows} == {"judge"}
     assert any(row.refused for row in rows)
     answers = [text_of(row.messages) for row in place.read("evaluate/answers", Candidate)]
     refusing = {text for text in answers if refuses(text)}
     assert {text for text in answers if refusal_phrase(text)} <= refusing
     assert all(row.refused for row in rows if row.phrase)
-    page = (measured.folder / "summary.md").read_text()
-    assert f"Share of {counts['prompts']} harmless prompts that a policy refuses" in page
 
 
 def drawn(number: int, text: str | None, outcome: Any = "done") -> Drawn:
@@ -151,13 +159,16 @@ def test_ties_refusals_and_unread_comparisons_are_counted_apart() -> None:
     ours.append(drawn(5, None, "failed"))
     theirs = [drawn(0, "a"), *(drawn(number, "zz") for number in range(1, 6))]
     read = [compared(ours[0], theirs[0], 0.5), compared(ours[1], theirs[1], 0.5), compared(ours[2], theirs[2], 0.9)]
-    rate = win_rates({"dpo": ours, "sft": theirs}, [("dpo", "sft")], read)["dpo against sft"]
+    found, about = win_rates({"dpo": ours, "sft": theirs}, [("dpo", "sft")], read), {"policy": "dpo", "against": "sft"}
+    rate = rate_of(found, "win_rate", **about)
     # (0.5 + 0.5 + 0.9) / 3; the fourth was fought and not read
-    assert rate["value"] == pytest.approx(1.9 / 3)
-    names = ("draws", "n", "equal answers", "other ties", "unread", "refused", "other unanswered")
-    assert [rate[name] for name in names] == [6, 3, 1, 1, 1, 1, 1]
-    # characters: 1 - 1, 1 - 2, 1 - 2
-    assert rate["at equal length"]["longer by"] == pytest.approx(-2 / 3, abs=1e-4)
+    assert rate.value == pytest.approx(1.9 / 3)
+    assert rate.n == 3
+    names = ("draws", "equal_answers", "other_ties", "unread_comparisons", "refused_draws", "other_unanswered_draws")
+    assert [found.count(name, **about) for name in names] == [6, 1, 1, 1, 1, 1]
+    longer = found.figure("characters_longer", **about)
+    assert longer
+    assert longer.value == pytest.approx(-2 / 3, abs=1e-4)  # characters: 1 - 1, 1 - 2, 1 - 2
 
 
 def check(policy: str, number: int, violates: float | None, *, prompt: str = "") -> PolicyCheck:
@@ -168,14 +179,14 @@ def check(policy: str, number: int, violates: float | None, *, prompt: str = "")
 def test_violation_rates_by_hand() -> None:
     rows = [check("sft", n, violates) for n, violates in enumerate([1, 1, 0, 0, None, 0])]
     rows += [check("dpo", n, violates) for n, violates in enumerate([0, 1, 0, None, 0, 0])]
-    rates = violation_rates(rows, ["sft", "dpo"])
-    sft, dpo = (rates["policies"][name]["house/kind"] for name in ("sft", "dpo"))
-    assert (sft["value"], sft["n"], sft["unread"]) == (2 / 5, 5, 1)
-    assert (dpo["value"], dpo["n"], dpo["unread"]) == (1 / 5, 5, 1)
+    found, about = Found(figures=tuple(violation_rates(rows, ["sft", "dpo"]))), {"principle": "house/kind"}
+    sft, dpo = (rate_of(found, "violated", **about, policy=name) for name in ("sft", "dpo"))
+    assert (sft.value, sft.n, dpo.value, dpo.n) == (2 / 5, 5, 1 / 5, 5)
+    assert [found.count("unread_verdicts", **about, policy=name) for name in ("sft", "dpo")] == [1, 1]
     # both were read on 0, 1, 2 and 5: the differences are -1, 0, 0, 0
-    difference = rates["differences"]["dpo - sft"]["house/kind"]
-    assert (difference["value"], difference["n"]) == (-1 / 4, 4)
-    assert difference["low"] is None  # four prompts are too few
+    difference = rate_of(found, "violated", **about, policy="dpo", less="sft")
+    assert (difference.value, difference.n) == (-1 / 4, 4)
+    assert math.isnan(difference.low)  # four prompts are too few
 
 
 def test_refusal_rates_by_hand() -> None:
@@ -186,13 +197,16 @@ def test_refusal_rates_by_hand() -> None:
             for n, value in enumerate(refused)
         ]
 
-    rates = refusal_rates([*rows("sft", [1, 0, 0, None]), *rows("dpo", [1, 1, None, 0.5], "provider")], ["sft", "dpo"])
-    sft, dpo = rates["policies"]["sft"], rates["policies"]["dpo"]
-    assert (sft["value"], sft["n"], sft["unread"], sft["by the provider"]) == (1 / 3, 3, 1, 0)
-    assert (dpo["value"], dpo["n"], dpo["by the provider"]) == (2.5 / 3, 3, 4)
-    assert dpo["phrases"] == {"i must decline": 4}
+    every = [*rows("sft", [1, 0, 0, None]), *rows("dpo", [1, 1, None, 0.5], "provider")]
+    found = Found(figures=tuple(refusal_rates(every, ["sft", "dpo"])))
+    sft, dpo = (rate_of(found, "harmless_prompts_refused", policy=name) for name in ("sft", "dpo"))
+    assert (sft.value, sft.n, dpo.value, dpo.n) == (1 / 3, 3, 2.5 / 3, 3)
+    assert [found.count("refused_by_the_provider", policy=name) for name in ("sft", "dpo")] == [0, 4]
+    assert found.count("unread_verdicts", policy="sft") == 1
+    assert found.count("refusals_that_begin_so", phrase="i must decline", policy="dpo") == 4
     # both were read on p0 and p1: the differences are 0 and 1
-    assert (rates["differences"]["dpo - sft"]["value"], rates["differences"]["dpo - sft"]["n"]) == (0.5, 2)
+    difference = rate_of(found, "harmless_prompts_refused", policy="dpo", less="sft")
+    assert (difference.value, difference.n) == (0.5, 2)
 
 
 REFUSALS = {
@@ -268,20 +282,22 @@ def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
 def test_prompts_of_a_file_are_asked_too_without_those_of_training(own: Path, server: Any, tmp_path: Path) -> None:
     server.answer = answer
     result = Run.from_file(own, folder=tmp_path / "run", patience=QUICK)()
-    counts = result.summary["stages"]["evaluate"]
-    refusals, held_out = counts["over-refusal"], counts["held-out prompts"]
-    assert (refusals["prompts"], refusals["of files"]) == (12 + held_out, 12 + held_out)
-    assert refusals["left out as training prompts"] == 20 - held_out
-    assert counts["answers"]["one"]["answered"] == 12 + held_out  # a held-out prompt of the file is asked once
+    found = result.results["evaluate"]
+    held_out = found.count("held_out_prompts")
+    harmless = {figure.of["prompts"]: figure.value for figure in found.where("harmless")}
+    every = 12 + held_out
+    assert harmless == {"prompts": every, "of files": every, "left out as training prompts": 20 - held_out}
+    assert found.count("answered", policy="one") == every  # a held-out prompt of the file is asked once
     assert result.sent == 2 * (12 + held_out)
-    two = refusals["policies"]["two"]
     rows = [row for row in RunFolder(result.folder).read("evaluate/refusals", PolicyRefusal) if row.policy == "two"]
     by = [(row.refused, row.decided_by) for row in rows]
-    assert by.count((1.0, "provider")) == two["by the provider"] > 0
-    assert by.count((1.0, "phrase")) == two["phrases"]["i cannot help"] > 0
-    assert two["value"] == pytest.approx((by.count((1.0, "provider")) + by.count((1.0, "phrase"))) / len(rows))
-    assert refusals["policies"]["one"]["value"] == 0
-    assert refusals["differences"]["two - one"]["low"] > 0
+    assert by.count((1.0, "provider")) == found.count("refused_by_the_provider", policy="two") > 0
+    phrased = found.count("refusals_that_begin_so", phrase="i cannot help", policy="two")
+    assert by.count((1.0, "phrase")) == phrased > 0
+    one, two = (rate_of(found, "harmless_prompts_refused", policy=name) for name in ("one", "two"))
+    assert two.value == pytest.approx((by.count((1.0, "provider")) + by.count((1.0, "phrase"))) / len(rows))
+    assert one.value == 0
+    assert rate_of(found, "harmless_prompts_refused", policy="two", less="one").low > 0
 
 
 @pytest.mark.parametrize(("share", "held"), [(0.7, 10), (0.3, 6)])
@@ -362,20 +378,18 @@ def test_unanswered_draws_are_counted_by_their_end_and_compared_with_nothing(
 
     server.answer = answer
     result = Run.from_file(unreliable, folder=tmp_path / "run", patience=QUICK)()
-    counts = result.summary["stages"]["evaluate"]
-    draws = counts["held-out prompts"]
-    assert counts["answers"]["one"] == {"answered": draws, "refused": 0, "invalid": 0, "failed": 0}
-    two = counts["answers"]["two"]
+    found, about = result.results["evaluate"], {"policy": "two", "against": "one"}
+    draws = found.count("held_out_prompts")
+    outcomes = ("answered", "refused", "invalid", "failed")
+    one, two = ({name: found.count(name, policy=policy) for name in outcomes} for policy in ("one", "two"))
+    assert one == {"answered": draws, "refused": 0, "invalid": 0, "failed": 0}
     assert sum(two.values()) == draws
     assert min(two.values()) > 0
-    rate = counts["win rates"]["two against one"]
-    assert (rate["draws"], rate["refused"]) == (draws, two["refused"])
-    assert rate["other unanswered"] == two["invalid"] + two["failed"]
-    assert rate["n"] + rate["unread"] == two["answered"]
+    assert (found.count("draws", **about), found.count("refused_draws", **about)) == (draws, two["refused"])
+    assert found.count("other_unanswered_draws", **about) == two["invalid"] + two["failed"]
+    assert rate_of(found, "win_rate", **about).n + found.count("unread_comparisons", **about) == two["answered"]
     endings = read_records(tmp_path / "run/evaluate/endings.parquet", ItemEnding)
     assert len({row.item_id for row in endings}) == len(endings) == 2 * draws
-    page = (tmp_path / "run/summary.md").read_text()
-    assert f"- answers of two: answered {two['answered']}, refused {two['refused']}, invalid {two['invalid']}" in page
 
 
 def test_a_policy_that_never_answers_stops_the_evaluation(unreliable: Path, server: Any, tmp_path: Path) -> None:
@@ -442,8 +456,8 @@ def test_the_judge_that_made_the_labels_is_known_under_any_name_and_protocol(
 ) -> None:
     judge = up_to_date(maker, asked, "reasoned")
     assert judge["standing"] == expected
-    [line] = judged_lines({"judge": judge})
-    assert (f"**{expected.upper()}**" in line) == (expected != "another judge")
+    [note] = judged_by("win rates", judge).notes
+    assert note.startswith(expected.upper()) == (expected != "another judge")
 
 
 WRONG = {
@@ -490,7 +504,7 @@ evaluate:
   judge: {model: gavelmouth, protocol: label-tokens}
   people: {items: 24, people: page}
 """
-RATE = "inkwell against quillfeather"
+RATE = {"policy": "inkwell", "against": "quillfeather"}
 
 
 def bout(policy: str, number: int, p: float, *, prompt: str = "") -> PolicyComparison:
@@ -510,6 +524,14 @@ def votes(shares: dict[PolicyComparison, float]) -> dict[str, float]:
     return {row.comparison.id: p if row.comparison.a == row.answer else 1 - p for row, p in shares.items()}
 
 
+def corrected(
+    rows: list[PolicyComparison], items: list[EvaluationItem], shares: dict[str, float]
+) -> dict[str, int | float | str]:
+    """The figures of one matchup, by name; of an estimate its value."""
+    values = {figure.name: figure.value for figure in corrected_win_rates(rows, items, shares)}
+    return {name: value.value if isinstance(value, Estimate) else value for name, value in values.items()}
+
+
 def test_a_corrected_win_rate_by_hand() -> None:
     # 20 labelled: the judge says 1 of ten and 0 of ten; people agree on eight of each ten, so they say 1 of 8 + 2 = 10.
     # 20 others: the judge says 1 of 15.
@@ -517,26 +539,26 @@ def test_a_corrected_win_rate_by_hand() -> None:
     rows = [bout("ours", number, p) for number, p in enumerate(judge)]
     people = [1.0] * 8 + [0.0] * 2 + [1.0] * 2 + [0.0] * 8
     shares = votes(dict(zip(rows[:20], people, strict=True)))
-    rate = corrected_win_rates(rows, [item_of(row) for row in rows[:20]], shares)["ours against base"]
+    rate = corrected(rows, [item_of(row) for row in rows[:20]], shares)
     # people alone 10/20; judge alone 25/40
-    assert rate["people alone"]["value"] == pytest.approx(0.5)
-    assert rate["judge alone"]["value"] == pytest.approx(0.625)
+    assert rate["win_rate_by_people_alone"] == pytest.approx(0.5)
+    assert rate["win_rate_by_the_judge_alone"] == pytest.approx(0.625)
     # Cov(y, f) = 8/20 - 1/2 * 1/2 = 0.15; Var(F) = 25/40 * 15/40 = 0.234375; lambda = 0.15 / ((1 + 20/20) 0.234375)
     assert rate["lambda"] == pytest.approx(0.32)
     # 0.5 + 0.32 * (15/20 - 10/20)
-    assert rate["corrected"]["value"] == pytest.approx(0.58)
-    assert (rate["labelled"], rate["of comparisons"]) == (20, 40)
+    assert rate["win_rate_corrected_by_people"] == pytest.approx(0.58)
+    assert (rate["labelled"], rate["of_comparisons"]) == (20, 40)
 
 
 def test_equal_answers_are_ties_and_what_nobody_could_say_is_no_label() -> None:
     tie = bout("ours", 0, 0.5).model_copy(update={"other": "a"})
     rows = [tie, *(bout("ours", number, 0.9) for number in range(1, 6))]
     shares = votes({rows[1]: 1.0, rows[2]: 1.0})  # the third was skipped
-    rate = corrected_win_rates(rows, [item_of(row) for row in rows[:4]], shares)["ours against base"]
+    rate = corrected(rows, [item_of(row) for row in rows[:4]], shares)
     assert rate["labelled"] == 3
-    assert rate["people alone"]["value"] == pytest.approx((0.5 + 1 + 1) / 3)
+    assert rate["win_rate_by_people_alone"] == pytest.approx((0.5 + 1 + 1) / 3)
     assert rate["lambda"] == 0  # from three labels nothing is learned of a judge
-    assert rate["corrected"]["value"] == rate["people alone"]["value"]
+    assert rate["win_rate_corrected_by_people"] == rate["win_rate_by_people_alone"]
 
 
 def test_a_sample_is_drawn_of_each_policy_in_proportion_and_a_larger_one_keeps_it() -> None:
@@ -553,20 +575,22 @@ def test_a_sample_is_drawn_of_each_policy_in_proportion_and_a_larger_one_keeps_i
 
 
 def test_every_two_policies_get_a_win_rate_and_people_correct_each(measured: Result) -> None:
-    counts = measured.summary["stages"]["evaluate"]["win rates"]
-    corrected = measured.summary["stages"]["evaluate_labels"]["win rates by people"]
-    assert list(counts) == list(corrected) == NAMES
+    found, by_people = measured.results["evaluate"], measured.results["evaluate_labels"]
     place = Workspace(measured.folder)
     rows = place.read("evaluate/comparisons", PolicyComparison)
     items = place.read("evaluate_sample/sample", EvaluationItem)
-    for name in NAMES:
-        mine = [row.p for row in rows if " against ".join(row.matchup) == name]
-        assert counts[name]["value"] == corrected[name]["judge alone"]["value"] == pytest.approx(sum(mine) / len(mine))
-        assert sum(f"{row.policy} against {row.against}" == name for row in items) == corrected[name]["labelled"] == 10
-    rate = corrected[RATE]
-    assert rate["corrected"]["low"] < rate["corrected"]["value"] < rate["corrected"]["high"]
+    for result, name in ((found, "win_rate"), (by_people, "win_rate_corrected_by_people")):
+        assert [tuple(figure.of.values()) for figure in result.where(name)] == NAMES
+    for sides in NAMES:
+        about = dict(zip(("policy", "against"), sides, strict=True))
+        mine = [row.p for row in rows if row.matchup == sides]
+        judged = (rate_of(found, "win_rate", **about), rate_of(by_people, "win_rate_by_the_judge_alone", **about))
+        assert [rate.value for rate in judged] == [pytest.approx(sum(mine) / len(mine))] * 2
+        assert sum((row.policy, row.against) == sides for row in items) == by_people.count("labelled", **about) == 10
+    rate = rate_of(by_people, "win_rate_corrected_by_people", **RATE)
+    assert rate.low < rate.value < rate.high
     page = (measured.folder / "summary.md").read_text()
-    assert page.index(f"judged win rate of {RATE}") < page.index(f"win rate of {RATE}, corrected by people's labels of")
+    assert page.index("| win rate ") < page.index("| win rate corrected by people ")
 
 
 def test_people_see_neither_policies_nor_verdicts(measured: Result) -> None:
@@ -608,9 +632,9 @@ def test_a_run_waits_for_its_page_and_goes_on_with_its_labels(tmp_path: Path) ->
         if asked.missing() == 0:
             result = run_of(tmp_path, text=PAGED)()
             assert result.ran == ("evaluate_labels",)
-            rate = result.summary["stages"]["evaluate_labels"]["win rates by people"][RATE]
+            rate = rate_of(result.results["evaluate_labels"], "win_rate_by_people_alone", **RATE)
             turned = [not first[0] if choice == "B" else first[0], *first[1:]]
-            assert rate["people alone"]["value"] == pytest.approx(sum(turned) / 24)
+            assert rate.value == pytest.approx(sum(turned) / 24)
 
 
 CHECKED = PAGED + (
@@ -647,7 +671,7 @@ def test_the_samples_go_out_and_come_in_apart_and_people_have_one_number(both: P
             labels.add(label(question, "Ann Example", "B"))
             labels.add(label(question, "Zoe Sample", "A"))
     result = run_of(tmp_path, text=CHECKED)()
-    assert result.summary["stages"]["evaluate_labels"]["people"] == 2
+    assert result.results["evaluate_labels"].count("people") == 2
     own = [(both / name).read_text() for name in ("summary.json", "summary.md", "manifest.json", "run.yaml")]
 
     sent = export_labels(both, tmp_path / "own.jsonl", sample=EVALUATION)
@@ -660,11 +684,11 @@ def test_the_samples_go_out_and_come_in_apart_and_people_have_one_number(both: P
     assert export_questions(both, tmp_path / "asked.csv", sample=EVALUATION).lines == len(asked.questions)
 
     ready = prepare(both, repo="org/name", license="cc-by-4.0", environ={})
-    assert f"win rate of {RATE}, corrected by people's labels" in ready.files["figures.md"]
+    assert "win rate corrected by people" in ready.files["figures.md"]
     tables = [repr(table.to_dict()) for config in ready.configs.values() for table in config.values()]
     assert not any(name in text for text in (*own, ready.body, *ready.files.values(), *tables) for name in names)
-    shown = json.loads((both / "evaluate/examples.json").read_text())
-    held_out = [example["prompt"] for example in shown]
+    [shown] = result.results["evaluate"].samples
+    held_out = [row[0] for row in shown.rows]
     assert held_out
     assert not any(json.dumps(prompt)[1:-1] in text for text in ready.files.values() for prompt in held_out)
 

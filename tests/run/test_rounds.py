@@ -130,21 +130,20 @@ def test_pairs_accumulate_each_comparison_once(made: Rounds) -> None:
 
 
 def test_the_summary_has_a_line_per_round_and_the_evaluation_knows_their_policies(made: Rounds) -> None:
-    counts = made.three.summary["stages"]
-    assert set(counts["evaluate"]["policies"]) == {"base", "dpo", "round-2", "round-3"}
+    evaluated = {figure.of["policy"] for figure in made.three.results["evaluate"].where("true_utility")}
+    assert evaluated == {"base", "dpo", "round-2", "round-3"}
     rounds, policies = made.three.results["rounds"], ["dpo", "round-2", "round-3"]
     for number, policy in enumerate(policies, start=1):
         accuracy = made.three.results[policy].estimate("held_out_accuracy")
         assert accuracy
         assert rounds.estimate("held_out_accuracy", round=str(number)) == accuracy
         assert rounds.figure("ties", round=str(number))
-    assert [figure.of["policy"] for figure in rounds.where("rise_over_first")] == ["round-2", "round-3"]
-    assert [figure.of["policy"] for figure in rounds.where("peoples_answers")] == policies
-    for figure in rounds.where("peoples_answers"):
-        people = rounds.estimate("peoples_answers", **figure.of)
-        assert people
-        assert 0 < people.low < people.value < people.high
-        assert people.clusters == 40
+    for nats in (rounds.estimate("nats_per_token_of_people", policy=name) for name in policies):
+        assert nats
+        assert 0 < nats.low < nats.value < nats.high
+        assert nats.clusters == 40
+    changes = rounds.changes("nats_per_token_of_people")
+    assert [(row.policy, row.less) for row in changes] == [("round-2", "dpo"), ("round-3", "dpo")]
     assert [figure.of["policy"] for figure in rounds.where("diversity", measure="openings")] == policies
     assert [figure.of["policy"] for figure in rounds.where("collapse")] == ["round-2", "round-3"]
     assert set(stages_of_round(2)) < set(read_status(made.folder)["done"])

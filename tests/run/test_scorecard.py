@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 from amendment.errors import ConfigError
+from amendment.results import Result as Found
 from amendment.run import Result, Run
 from amendment.stages.scorecard import is_near
 from tests.command_line import amendment
@@ -90,34 +90,49 @@ def numbers_held_out(result: Result) -> list[int]:
 
 def test_without_a_judge_checks_say_which_principles_answers_keep(ours: Path) -> None:
     result = measured(ours)
-    card = result.summary["stages"]["evaluate"]["scorecard"]
-    numbers = numbers_held_out(result)
+    found, numbers = result.results["evaluate"], numbers_held_out(result)
     plain, copies = (sum(number % n == 0 for number in numbers) / 40 for n in (4, 5))
-    listless, short = card["principles"]["house/no-list"], card["principles"]["house/short"]
-    assert listless["policies"]["one"]["value"] == pytest.approx(plain)
-    assert listless["policies"]["two"]["value"] == 1
-    assert listless["differences"]["two - one"]["value"] == pytest.approx(1 - plain)
-    assert listless["differences"]["two - one"]["low"] > 0
+    listless, short = by_check("house/no-list"), by_check("house/short")
+    assert values_of(found, "kept", **listless) == [pytest.approx(plain), 1]
+    change = found.estimate("kept", **listless, policy="two", less="one")
+    assert change
+    assert change.value == pytest.approx(1 - plain)
+    assert change.low > 0
     # "Some item 7" has three words and "plain words about the number 8" six; a copy of the prompt has seven
-    assert short["policies"]["one"]["value"] == pytest.approx(1 - plain)
-    assert short["policies"]["two"]["value"] == pytest.approx(1 - copies)
-    assert card["words"]["policies"]["two"]["value"] == pytest.approx(3 * (1 - copies) + 7 * copies)
-    assert [card["copies"]["policies"][name]["value"] for name in ("one", "two")] == pytest.approx([0, copies])
-    assert [card["cut"]["policies"][name]["value"] for name in ("one", "two")] == pytest.approx([plain, 0])
-    assert "no judge of violations" in card["principles"]["house/kind"]["not measured"]
-    assert "no log-probability" in card["fluency"]["not measured"]
-    assert "evaluate.embeddings" in card["on topic"]["not measured"]
+    assert values_of(found, "kept", **short) == pytest.approx([1 - plain, 1 - copies])
+    assert values_of(found, "words")[1] == pytest.approx(3 * (1 - copies) + 7 * copies)
+    assert values_of(found, "copies_of_the_prompt") == pytest.approx([0, copies])
+    assert values_of(found, "cut_at_max_tokens") == pytest.approx([plain, 0])
+    assert "no judge of violations" in why_not(found, "kept", principle="house/kind")
+    assert "no log-probability" in why_not(found, "nats_per_token")
+    assert "evaluate.embeddings" in why_not(found, "on_topic")
     page = (result.folder / "summary.md").read_text()
-    assert f"| keeps house/no-list, by check | {plain:.3f}" in " ".join(page.split())
-    assert "keeps house/kind: not measured" in page
+    assert f"| house/no-list | check | {100 * plain:.1f} %" in " ".join(page.split())
+    assert "| house/kind | not measured: " in " ".join(page.split())
+
+
+def by_check(principle: str) -> dict[str, str]:
+    return {"principle": principle, "checked_by": "check"}
+
+
+def values_of(found: Found, name: str, **of: str) -> list[float]:
+    """Of the two policies."""
+    estimates = [found.estimate(name, **of, policy=policy) for policy in ("one", "two")]
+    return [estimate.value for estimate in estimates if estimate]
+
+
+def why_not(found: Found, name: str, **of: str) -> str:
+    """Why the figure was not measured."""
+    figure = found.figure(name, **of)
+    assert figure
+    assert found.estimate(name, **of) is None
+    return str(figure.value)
 
 
 def test_without_a_check_a_judge_of_violations_says_it_unless_it_made_the_labels(ours: Path) -> None:
-    card = measured(ours, "evaluate.violations={model: watcher}").summary["stages"]["evaluate"]["scorecard"]
-    kind = card["principles"]["house/kind"]
-    assert kind["by"] == "judge watcher"
-    plain = card["principles"]["house/no-list"]["policies"]["one"]["value"]  # the watcher calls lists unkind
-    assert [kind["policies"][name]["value"] for name in ("one", "two")] == [pytest.approx(plain), 1]
+    found = measured(ours, "evaluate.violations={model: watcher}").results["evaluate"]
+    plain, _ = values_of(found, "kept", **by_check("house/no-list"))  # the watcher calls lists unkind
+    assert values_of(found, "kept", principle="house/kind", checked_by="judge watcher") == [pytest.approx(plain), 1]
     judged = (
         "judging={judges: [{model: watcher}], ties: keep}",
         "candidates=[{model: one, per_prompt: 2}, {model: two}]",
@@ -127,9 +142,9 @@ def test_without_a_check_a_judge_of_violations_says_it_unless_it_made_the_labels
     path.mkdir()
     for name in ("p.jsonl", "rules.yaml", "run.yaml"):
         (path / name).write_text((ours.parent / name).read_text())
-    card = measured(path / "run.yaml", *judged).summary["stages"]["evaluate"]["scorecard"]
-    assert card["principles"]["house/kind"] == {"not measured": "no check, and no judge but the run's own"}
-    assert card["principles"]["house/short"]["by"] == "check"
+    found = measured(path / "run.yaml", *judged).results["evaluate"]
+    assert "no check, and no judge but the run's own" in why_not(found, "kept", principle="house/kind")
+    assert values_of(found, "kept", **by_check("house/short"))
 
 
 def test_ci_fails_where_a_policy_keeps_a_principle_too_rarely_or_nobody_measured_it(ours: Path) -> None:
@@ -149,18 +164,15 @@ def test_ci_fails_where_a_policy_keeps_a_principle_too_rarely_or_nobody_measured
     for wrong in ("no-list>0.8", "no-list<80", "no-list", "no-lists<0.8", "three.no-list<0.8"):
         assert code(wrong) == 2
     shown = amendment("evaluate", folder, "--fail-if", "one.no-list<0.8", "--fail-if", "kind<0.1").out
-    assert f"FAIL one.house/no-list: {plain:.3f}" in shown
+    assert f"FAIL one.house/no-list: {100 * plain:.1f} %" in shown
     assert "FAIL two.house/kind: not measured" in shown
-    assert "keeps house/no-list, by check" in amendment("evaluate", folder).out
+    assert "house/no-list | check" in amendment("evaluate", folder).out
     assert amendment("evaluate", str(ours.parent), "--fail-if", "no-list<0.8").code == 2  # no run's folder
     assert amendment("evaluate", folder, "p.jsonl").code == 2
     summary = result.folder / "summary.json"
-    counts = json.loads(summary.read_text())
-    counts["stages"]["evaluate"]["scorecard"]["principles"]["house/no-list"]["policies"]["two"]["value"] = math.nan
-    summary.write_text(json.dumps(counts))
-    assert code("no-list<0.8") == 1
-    counts["stages"]["evaluate"]["scorecard"] = 5
-    summary.write_text(json.dumps(counts))
+    content = json.loads(summary.read_text())
+    content["stages"]["evaluate"]["figures"] = 5
+    summary.write_text(json.dumps(content))
     assert code("no-list<0.8") == 2, "edited by hand"
 
 
@@ -186,12 +198,14 @@ def test_fluency_is_the_cross_entropy_under_the_first_policy(ours: Path, base: P
         if text_of(row.messages).startswith("much more"):
             continue
         expected[policy].append(cross_entropy(base, text_of(prompts[row.prompt_id].messages), text_of(row.messages)))
-    fluency = result.summary["stages"]["evaluate"]["scorecard"]["fluency"]
-    assert fluency["under"] == "one"
-    assert fluency["left out"] == 40 - len(expected["two"]) > 0
+    found = result.results["evaluate"]
+    assert "nats per token are those under one" in found.notes
+    assert found.count("answers_without_nats_per_token") == 40 - len(expected["two"]) > 0
     for policy, values in expected.items():
-        assert fluency["policies"][policy]["n"] == len(values)
-        assert fluency["policies"][policy]["value"] == pytest.approx(np.mean(values), abs=1e-3)
+        fluency = found.estimate("nats_per_token", policy=policy)
+        assert fluency
+        assert fluency.n == len(values)
+        assert fluency.value == pytest.approx(float(np.mean(values)), abs=1e-3)
 
 
 def cross_entropy(folder: Path, asked: str, said: str) -> float:

@@ -70,7 +70,8 @@ def test_a_whole_run_ends_and_the_run_after_it_does_nothing(tmp_path: Path) -> N
     results = read_summary(folder)
     assert set(results.stages) == set(STAGES)
     assert summary["missing"] == []
-    assert set(summary["stages"]["evaluate"]["policies"]) == {"base", "sft", "dpo"}
+    policies = {figure.of["policy"] for figure in results.of("evaluate").where("true_utility")}
+    assert policies == {"base", "sft", "dpo"}
     for name in TRAINS:
         assert results.of(name).count("steps") in (3, 4)
         assert (folder / "models" / name / "config.json").is_file()

@@ -133,17 +133,19 @@ def test_a_veto_leaves_out_pairs_whose_chosen_answer_fails_and_record_changes_no
 
 def test_policies_are_measured_by_the_verifiers_on_prompts_with_known_answers(tmp_path: Path, server: Any) -> None:
     result = made(tmp_path, server, RUN + "evaluate: {policies: [one, two], prompts: 8}\n")
-    figures = result.summary["stages"]["evaluate"]["scorecard"]["principles"]["verify/math"]
+    found, about = result.results["evaluate"], {"principle": "verify/math", "checked_by": "check"}
     prompts = parquet.read_table(result.folder / "inputs/prompts.parquet").to_pylist()
     split = parquet.read_table(result.folder / "inputs/split.parquet").to_pylist()
     test = {row["prompt_id"] for row in split if row["split"] == "test"}
     numbers = [int(row["answer"]) // 2 for row, side in zip(prompts, split, strict=True)
                if side["prompt_id"] in test and row["category"] == "sum"]  # fmt: skip
     by_two = sum(number % 2 == 0 for number in numbers) / len(numbers)
-    assert figures["by"] == "check"
-    shares = [figures["policies"][name]["value"] for name in ("one", "two")]
-    assert shares == pytest.approx([1 - by_two, by_two])
-    assert figures["categories"]["two"] == {"sum": {"value": pytest.approx(by_two, abs=1e-4), "n": len(numbers)}}
+    shares = [found.estimate("kept", **about, policy=name) for name in ("one", "two")]
+    assert [share and share.value for share in shares] == pytest.approx([1 - by_two, by_two])
+    in_sums = found.estimate("kept", **about, category="sum", policy="two")
+    assert in_sums
+    assert in_sums.value == pytest.approx(by_two)
+    assert in_sums.n == len(numbers)
 
 
 @pytest.mark.parametrize(
