@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
+from amendment.audit.variants import paraphrase_of
 from amendment.data.store import R, Workspace
 from amendment.errors import Transient
 from amendment.llm.client import Calls
@@ -165,6 +166,8 @@ def _answer(request: Request, tokens: int, *, is_readable: bool = True) -> Reply
     if request.scored is not None:
         length = max(1, text_tokens(request.scored))
         return Reply(messages=(Message(role="assistant", content=""),), scored_logprob=-length, scored_tokens=length)
+    if written := paraphrase_of(request.messages):
+        return Reply(messages=(Message(role="assistant", content=written),))
     characters = CHARACTERS_PER_TOKEN * max(1, tokens)
     end = _verdict(request) if is_readable else ""
     body = f"{request.id} " + "and so on, for as long as an answer goes on; " * (characters // 45 + 1)
@@ -215,9 +218,8 @@ class DryFolder(Workspace):
 
 
 class DryContext(RunContext):
-    """A run whose models only count."""
-
-    is_rehearsed = True
+    """A run whose models only count. Its settings need no model of embeddings, no answers of people and no jury that
+    waits for labels, none of which decides what is asked."""
 
     def __init__(
         self,
@@ -231,14 +233,9 @@ class DryContext(RunContext):
     ) -> None:
         """`up_to_date` are stages of the run's folder; `has_replies`: it has a ledger, in which answers of local models
         may be. Such models are opened to name their requests, and are not loaded."""
-        super().__init__(config, base, folder, QuietProgress())
+        super().__init__(_without_measures(config), base, folder, QuietProgress())
         self.dry_run, self.dry_folder = dry_run, folder
         self._up_to_date, self._has_replies = up_to_date, has_replies
-
-    @property
-    def asks_most(self) -> bool:  # type: ignore[override]
-        """Not for a stage that is up to date: its answers are known."""
-        return not self.dry_run.is_done
 
     @property
     def calls(self) -> Calls:
@@ -270,6 +267,18 @@ class DryContext(RunContext):
         return _uncalled(name, name, calls, spec.sampling(self.config.seed))
 
 
+def _without_measures(config: RunFile) -> RunFile:
+    left_out = {
+        "dataset": {"embeddings": None, "reference": None},
+        "evaluate": {"embeddings": None},
+        "judging": {"jury": "mean"},
+    }
+    parts = {name: getattr(config, name) for name in left_out}
+    return config.model_copy(
+        update={name: part.model_copy(update=left_out[name]) for name, part in parts.items() if part}
+    )
+
+
 class _NoLedger:
     """In place of a ledger: the run's, if there is one, to which nothing is written."""
 
@@ -285,6 +294,8 @@ class _NoLedger:
 
 class _Counting(Calls):
     """In place of a run's calls: counts, and sends nothing."""
+
+    stops_early = False
 
     def __init__(self, dry_run: DryRun, model: str, spec: ModelSpec | None) -> None:
         super().__init__(cast(Any, _NoLedger(dry_run.ledger)))

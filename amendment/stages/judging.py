@@ -12,8 +12,9 @@ from __future__ import annotations
 import math
 from asyncio import to_thread
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -166,6 +167,10 @@ class _Compared(NamedTuple):
     ranking: Ranking | None = None
 
 
+_Ask = Callable[..., Awaitable[JudgedComparison]]
+"""Asks the judges about two answers to a prompt."""
+
+
 class _Pending(Exception):
     """A comparison is pending: what would be asked next depends on it."""
 
@@ -190,7 +195,7 @@ class JudgeStep(Step):
         rows = self._workspace.rows("inputs/judgements", Judgement)
         people = [(row, row.p_a) for row in rows if row.rater_kind in LABELLERS and row.p_a is not None]
         self._people = {row.comparison_id: p_a for row, p_a in people}
-        self._waits = config.jury == "weighted" and not context.is_rehearsed
+        self._waits = config.jury == "weighted"
         if self._waits:
             refuse_few_labels(len(self._people), prompts=len({row.prompt_id for row, _ in people}))
         self._labelled_prompts = math.inf if config.judge_labelled is True else config.judge_labelled
@@ -212,29 +217,38 @@ class JudgeStep(Step):
     async def work(self, item: Item) -> _Compared:
         """Ask about the pairs of a prompt that are not decided, and about constructed ones where they are wanted: of a
         contrast pair by its own principle."""
-        compared = await self._pool(item)
+        return await self._judged(item, at_most=False)
+
+    async def most(self, item: Item) -> _Compared:
+        """Ask every judge, about as many pairs as a ranking can ask about; simulated first judges answer as ever."""
+        first = self._panel.judges[: len(self._config.judges)]
+        return await self._judged(item, at_most=any(judge.model.provider.kind != "simulated" for judge in first))
+
+    async def _judged(self, item: Item, *, at_most: bool) -> _Compared:
+        ask = partial(self._panel.compare, at_most=at_most)
+        compared = await self._pool(item, ask, at_most=at_most)
         done = {result.comparison for result in compared.judged}
         constructed = self._constructed.get(item.prompt.id, ()) if item.index < self._labelled_prompts else ()
         pairs = [pair for pair in constructed if pair.comparison not in done]
-        judged = await flow(pairs, lambda pair: self._panel.compare(item.prompt, *pair), window=self._window)
+        judged = await flow(pairs, lambda pair: ask(item.prompt, *pair), window=self._window)
         return compared._replace(judged=[*compared.judged, *judged])
 
-    async def _pool(self, item: Item) -> _Compared:
-        """The comparisons of a prompt's candidates; in a plan, all that may have to be asked about."""
+    async def _pool(self, item: Item, ask: _Ask, *, at_most: bool) -> _Compared:
+        """Compare a prompt's candidates; `at_most` compares as many as a ranking can have to."""
         pool = pool_of(candidate for table in self.reads for candidate in self._taken(item, table))
         decided = {} if item.index < self._labelled_prompts else self._decided
         pairs = [two for two in pool.pairs() if Comparison.between(*two).id not in decided]
         if self._config.ranking == "adaptive" and pairs:
             most = COMPARISONS * len(pool.candidates)
-            if not self._panel.asks_most:
-                return await self._ranked(item.prompt, pool, most, decided)
+            if not at_most:
+                return await self._ranked(item.prompt, pool, most, decided, ask)
             pairs = pairs[: most + 1]  # and the best with the worst
-        judged = await flow(pairs, lambda two: self._compare(item.prompt, *two), window=self._window)
+        judged = await flow(pairs, lambda two: self._compare(ask, item.prompt, *two), window=self._window)
         return _Compared(item.prompt, pool, judged)
 
-    async def _compare(self, prompt: Prompt, a: Candidate, b: Candidate) -> JudgedComparison:
+    async def _compare(self, ask: _Ask, prompt: Prompt, a: Candidate, b: Candidate) -> JudgedComparison:
         """What the judges say, or the checks of hard principles."""
-        judged = await self._panel.compare(prompt, a, b)
+        judged = await ask(prompt, a, b)
         if not self._checks.has_hard:
             return judged
         return await to_thread(self._checks.decided, prompt, judged, {a.id: a, b.id: b})  # a check may take seconds
@@ -247,7 +261,9 @@ class JudgeStep(Step):
         taken = candidates[:1] if self._takes & {"draft", "draft_and_last"} else []
         return taken + (candidates[-1:] if self._takes & {"last", "draft_and_last"} and len(candidates) > 1 else [])
 
-    async def _ranked(self, prompt: Prompt, pool: Pool, most: int, decided: Mapping[str, float]) -> _Compared:
+    async def _ranked(
+        self, prompt: Prompt, pool: Pool, most: int, decided: Mapping[str, float], ask: _Ask
+    ) -> _Compared:
         pairs = {Comparison.between(*two): two for two in pool.pairs()}
         judged: dict[Comparison, JudgedComparison] = {}
 
@@ -255,7 +271,7 @@ class JudgeStep(Step):
             comparison = Comparison(prompt.id, first, second)
             if comparison.id in decided:
                 return decided[comparison.id]
-            judged[comparison] = await self._compare(prompt, *pairs[comparison])
+            judged[comparison] = await self._compare(ask, prompt, *pairs[comparison])
             if judged[comparison].ending.outcome == "pending":
                 raise _Pending
             return judged[comparison].p_a
@@ -316,13 +332,11 @@ def _panel(context: Context, config: JudgingConfig) -> JudgePanel:
         for entries in (config.judges, config.cascade)
         if entries
     ]
-    is_unknown = any(judge.model.provider.kind != "simulated" for judge in tiers[0])
     return JudgePanel(
         tiers,
         config,
         jury=config.jury,
         confidence=config.confidence if config.cascade else 0.0,
-        asks_most=context.asks_most and is_unknown,
     )
 
 

@@ -224,14 +224,13 @@ def worth(candidate: Candidate) -> int:
 class Panel:
     """Prefers the answer with the larger number, or sees no difference, or is away."""
 
-    asks_most = False
     judges = (SimpleNamespace(name="one", model=SimpleNamespace(concurrency=2)),)
 
     def __init__(self, way: str = "sure") -> None:
         self.way = way
         self.asked: list[Comparison] = []
 
-    async def compare(self, prompt: Prompt, a: Candidate, b: Candidate) -> JudgedComparison:
+    async def compare(self, prompt: Prompt, a: Candidate, b: Candidate, *, at_most: bool) -> JudgedComparison:
         comparison = Comparison.between(a, b)
         self.asked.append(comparison)
         if self.way == "away":
