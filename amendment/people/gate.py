@@ -42,7 +42,7 @@ SIDES = (OPEN, SEALED)
 
 
 def report_of(workspace: Workspace, settings: SpotCheckSettings, *, seed: int, opened: int) -> SpotCheck | None:
-    """The report of what lies in a run's folder; None where its labels are not read yet."""
+    """Return the report of the labels in a run's folder; None if the run has not read its labels yet."""
     if not all(workspace.path(name).is_file() for name in (SAMPLE, ASKED, PROBABILITIES, *SIDES)):
         return None
     exported = {row.comparison_id: row for row in workspace.rows(PROBABILITIES, ExportedProbability)}
@@ -64,8 +64,8 @@ def report_of(workspace: Workspace, settings: SpotCheckSettings, *, seed: int, o
 
 
 def certified_report(workspace: Workspace, part: SpotCheckSettings | None, *, seed: int) -> SpotCheck | None:
-    """The report for a certificate, which opens the seal; a second look at the same opens nothing. None where people
-    are not asked."""
+    """Return the report for a certificate, which opens the seal; a second look at the same labels opens nothing. None
+    if people are not asked."""
     return report_of(workspace, part, seed=seed, opened=_open_seal(workspace)) if part else None
 
 
@@ -84,7 +84,7 @@ def _open_seal(workspace: Workspace) -> int:
 
 
 def gates_of(report: SpotCheck, certificate: Certificate) -> tuple[Gate, ...]:
-    """The run's gates: of its labels by people, and of each judge by all its verdicts."""
+    """Return the gates of the run (from people's labels) and of each judge (from all its verdicts)."""
     models = [rater for rater in certificate.counts.raters if rater.kind == "model"]
     return (*report.gates, *(unreadable_gate(rater.name, rater.invalid) for rater in models))
 
@@ -109,19 +109,19 @@ def gate_counts(report: SpotCheck, gates: Sequence[Gate]) -> dict[str, Any]:
 
 
 def failed_gates(gates: Iterable[Gate]) -> list[str]:
-    """The checks that judges did not pass, each once: "order, for gavel"."""
+    """List the checks that judges did not pass, each once: "order, for gavel"."""
     return [*dict.fromkeys(f"{gate.check}, for {gate.judge}" for gate in gates if gate.outcome == "FAIL")]
 
 
 def write_gate(workspace: Workspace, gates: Sequence[Gate], by_judge: Iterable[Gate] = ()) -> None:
-    """What failed, and no more: labels that change nothing else about the gate make no training run again. `by_judge`
-    are the certificate's own gates."""
+    """Write what failed, and nothing else, so that labels that leave the gate as it is cause no new training run.
+    `by_judge` are the certificate's own gates."""
     orders = [gate.judge for gate in by_judge if (gate.check, gate.outcome) == ("order", "FAIL")]
     write_json(workspace.path(GATE), {"failed": failed_gates(gates), "order": orders})
 
 
 def refuse_failed_gate(workspace: Workspace, stage: str) -> None:
-    """Raises GateFailed where people disagree with the judge too much."""
+    """Raise GateFailed if people disagree with the judge too much, unless the run file says to go on."""
     if failed := _failed(workspace)["failed"]:
         raise GateFailed(
             f"the judge did not pass its gate ({'; '.join(failed)}), so nothing is trained on its labels; "
@@ -131,7 +131,7 @@ def refuse_failed_gate(workspace: Workspace, stage: str) -> None:
 
 
 def refuse_failed_order(workspace: Workspace, stage: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Raises GateFailed if a judge that decided some of these pairs failed the certificate's gate `order`."""
+    """Raise GateFailed if a judge that decided some of these pairs failed the certificate's gate `order`."""
     deciding = {rater for row in rows if row["decided_by"] == "judge" for rater in row["raters"]}
     if failed := [judge for judge in _failed(workspace)["order"] if judge in deciding]:
         raise GateFailed(
@@ -156,7 +156,7 @@ class Preview(NamedTuple):
 
 
 def preview_of_labels(folder: Path) -> Preview:
-    """What the open labels say of a run's judge so far: agreement, and how calibration would change its probabilities.
+    """Preview what the open labels say of a run's judge: agreement, and how calibration would change its probabilities.
 
     Asks no model, writes nothing, and opens no seal. Raises ConfigError where there is no run, no spot check in it, or
     no sample yet.

@@ -46,7 +46,7 @@ COLUMNS = tuple(column.name for column in (*TEXTS, *ANSWERS, Column("comparison_
 
 
 def texts_of_item(item: Shown) -> dict[str, str]:
-    """The texts of an item that people see, by column."""
+    """Return the texts of an item that people see, by column."""
     first, second = (transcript(messages, by="assistant") for messages in item.answers)
     return {
         "item": item.name,
@@ -59,7 +59,7 @@ def texts_of_item(item: Shown) -> dict[str, str]:
 
 
 def record_of_item(item: Shown, tool: str) -> dict[str, Any]:
-    """An item as `dataset.records.log` of Argilla takes it, or as a task of Label Studio."""
+    """Return an item as `dataset.records.log` of Argilla takes it, or as a task of Label Studio."""
     texts = texts_of_item(item)
     if texts["principles"]:
         texts["principles"] = f"{texts['question']}\n{texts['principles']}"
@@ -74,7 +74,7 @@ def record_of_item(item: Shown, tool: str) -> dict[str, Any]:
 
 
 def rows_of_argilla(records: Iterable[Row]) -> list[Row]:
-    """A row for each user's answer to each record of `records.to_list(flatten=True)`; drafts are none."""
+    """Return a row for each user's answer to each record of `records.to_list(flatten=True)`; drafts are left out."""
     rows = []
     for record in records:
         by_user: dict[str, dict[str, Any]] = defaultdict(dict)
@@ -128,7 +128,7 @@ LABEL_STUDIO_CONFIG = """\
 
 
 def rows_of_label_studio(tasks: Sequence[Row]) -> list[Row]:
-    """A row for each annotation of a project that was exported as JSON (not JSON-MIN)."""
+    """Return a row for each annotation of a project that was exported as JSON (not JSON-MIN)."""
     rows = []
     for task in tasks:
         try:
@@ -142,7 +142,7 @@ def rows_of_label_studio(tasks: Sequence[Row]) -> list[Row]:
 
 
 def _annotated(annotation: Mapping[str, Any]) -> dict[str, Any]:
-    """An annotation by column; nothing where it was sent in empty."""
+    """Return an annotation by column; nothing if it was submitted empty."""
     columns = {control: column.name for column in ANSWERS for control in column.label_studio.split()}
     given: dict[str, list[Any]] = defaultdict(list)
     for result in annotation.get("result") or []:

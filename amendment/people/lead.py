@@ -24,7 +24,7 @@ LONGEST_EXCERPT = 160
 
 
 def lead_view(queue: Queue, labels: Sequence[Label], annotators: Collection[str]) -> dict[str, Any]:
-    """JSON values; `labels` are the current ones, `annotators` all who have a link.
+    """Return JSON values. `labels` are the current ones, `annotators` all who have a link.
 
     Agreement is that of two people, ties dropped, as in the gate's ceiling, but unweighted: the page knows no
     probability of an item.
@@ -60,7 +60,7 @@ def lead_view(queue: Queue, labels: Sequence[Label], annotators: Collection[str]
 
 
 def excerpt(prompt: Messages) -> str:
-    """The beginning of the last message, in one line."""
+    """Return the beginning of the last message, on one line."""
     text = " ".join(transcript(prompt[-1:], by="user").split())
     return text if len(text) <= LONGEST_EXCERPT else f"{text[: LONGEST_EXCERPT - 1]}…"
 
@@ -91,6 +91,6 @@ def _person(queue: Queue, name: str, mine: Sequence[Label]) -> dict[str, Any]:
 
 
 def _chosen(label: Label) -> str:
-    """The candidate that was chosen, whichever side it stood on; or the choice of neither."""
+    """Return the candidate that was chosen, on whichever side it was shown; else the choice itself."""
     sides = dict(zip(("A", "B"), label.shown, strict=True))
     return sides.get(label.choice, label.choice)

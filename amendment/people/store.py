@@ -117,12 +117,11 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
         return before.label
 
     def taken_back(self, annotator: str, comparison: str, showing: int) -> Label | None:
-        """The label of this item that the annotator took back, until they label it again."""
+        """Return the label of this item that the annotator took back and has not replaced yet."""
         return self._taken_back.get((annotator, comparison, showing))
 
     def links(self, names: Iterable[str] = ()) -> dict[str, str]:
-        """The token of every annotator's link by name; made where one of `names` has none yet, and then kept for
-        good."""
+        """Return the token of every annotator's link by name. A missing one is made, and then kept for good."""
         new = [(LINK + name, secrets.token_urlsafe(32)) for name in names]
         with self._writing() as db:
             db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", new)
@@ -130,7 +129,7 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
             return {str(key).removeprefix(LINK): str(value) for key, value in rows}
 
     def lead_link(self) -> str:
-        """The token of the lead's link, made when it is first asked for, and then kept for good."""
+        """Return the token of the lead's link. It is made once and kept for good."""
         with self._writing() as db:
             db.execute("INSERT OR IGNORE INTO meta VALUES ('lead', ?)", (secrets.token_urlsafe(32),))
             return str(db.execute("SELECT value FROM meta WHERE key = 'lead'").fetchone()[0])
@@ -140,18 +139,18 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
         return uuid in self._entries
 
     def current(self) -> list[Label]:
-        """The last label of each annotator, item and showing, without what was taken back; in one fixed order."""
+        """Return the last label of each annotator, item and showing that was not taken back, in a fixed order."""
         self._catch_up()
         labels = [label for mine in self._current.values() for label in mine.values()]
         return sorted(labels, key=lambda label: (label.comparison_id, label.annotator, label.showing))
 
     def history(self) -> list[Label]:
-        """Every label that was acknowledged, in that order, with those that were taken back or replaced."""
+        """Return every acknowledged label in order, with those that were taken back or replaced."""
         self._catch_up()
         return [entry for entry in self._entries.values() if isinstance(entry, Label)]
 
     def state(self) -> str:
-        """A hash of the current labels, without when they were given or how long they took."""
+        """Hash the current labels, without when they were given or how long they took."""
         return content_id([label.model_dump(mode="json", exclude=CLOCKED) for label in self.current()])
 
     def open_seal(self, key: str) -> int:
@@ -168,7 +167,7 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
         return len(keys)
 
     def seal_openings(self) -> int:
-        """The number of different keys for which sealed labels were read."""
+        """Count the different keys for which sealed labels were read."""
         return len(self._sealed_notes("opening", "key"))
 
     def note_seen(self, prompts: Iterable[str]) -> None:
@@ -178,7 +177,7 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
             self._note("seen (prompt TEXT PRIMARY KEY)", [(prompt,) for prompt in sorted(new)])
 
     def prompts_seen(self) -> set[str]:
-        """The prompts whose labels were looked at, whatever the sample says now."""
+        """Return the prompts whose labels were looked at, whatever the sample says now."""
         return self._sealed_notes("seen", "prompt")
 
     def close(self) -> None:
@@ -262,7 +261,7 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
                 db.execute("COMMIT")
 
     def _sealed_notes(self, table: str, column: str) -> set[str]:
-        """The rows of a table in the seal's file; empty where a process was killed before it wrote the first row.
+        """Return the rows of a table in the seal's file; none if a process was killed before it wrote the first row.
 
         Opened to write where that can be, so that SQLite itself takes back what a killed process had half written.
         """
@@ -299,7 +298,7 @@ def _lock(path: Path) -> IO[bytes]:
 
 
 def _open_to_write(path: Path) -> sqlite3.Connection:
-    """The file, made where there is none: under another name until it is whole, so that a kill leaves no half."""
+    """Open the file; create a missing one under another name until it is whole, so that a kill leaves no half."""
     with _faults_of(path):
         if path.exists():
             _open_to_read(path).close()
@@ -316,7 +315,7 @@ def _open_to_write(path: Path) -> sqlite3.Connection:
 
 
 def _open_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that changes nothing. Raises LedgerError for a damaged, foreign or newer file."""
+    """Open a connection that changes nothing. Raises LedgerError for a damaged, foreign or newer file."""
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no ordinary file"
         raise LedgerError(f"{path}: {what}, expected the file of labels. Move it away; the next page begins a new one.")
@@ -339,7 +338,7 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def _faults_of(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours, with what to do."""
+    """Raise SQLite's errors as ours, with what to do."""
     try:
         yield
     except sqlite3.OperationalError as fault:
@@ -349,7 +348,7 @@ def _faults_of(path: Path) -> Iterator[None]:
 
 
 def _entry_of(body: str) -> Label | tuple[str, str | None]:
-    """A label; or of an undo whose it is, and what it took back. Raises ValueError for what is neither."""
+    """Parse a label, or an undo as its annotator and the label it took back. Raises ValueError for anything else."""
     match json.loads(body):
         case {"label": label, **more} if not more:
             return Label.from_json(label)

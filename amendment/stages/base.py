@@ -13,6 +13,7 @@ from pydantic import Field
 from amendment.critique import ChainSettings
 from amendment.dpo import SftSettings, train_sft
 from amendment.people.gate import GATE
+from amendment.results import Result, counted
 from amendment.stages.contract import Context, RunSettings, StageResult, dump
 from amendment.stages.trained import (
     CHAINS,
@@ -22,8 +23,8 @@ from amendment.stages.trained import (
     candidate_rows,
     chosen_rows,
     pair_rows,
-    training_counts,
     training_progress,
+    training_result,
 )
 from amendment.training import TinyModel, build_tiny
 
@@ -69,11 +70,11 @@ class BaseStage(TrainingStage):
         build_tiny(untrained, _texts(rows), shape, seed)
         if self.config.on == "nothing":
             _put_in_place(untrained, folder)
-            return StageResult(self.writes, {"steps": 0})
+            return StageResult(self.writes, Result(figures=counted(steps=0)))
         progress = training_progress(context, "base")
         result = train_sft(untrained, rows, folder, self.config, seed=seed, progress=progress)
         shutil.rmtree(untrained)
-        return StageResult(self.writes, training_counts(result))
+        return StageResult(self.writes, training_result(result))
 
     def _rows(self, context: Context) -> Rows:
         """What the base learns from; with `on: nothing` its tokenizer alone, from drafts where the run has any."""

@@ -8,6 +8,7 @@ truth of the simulated world, which no training may read; that an answer consist
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -20,7 +21,7 @@ from amendment.evaluation.settings import EvaluateConfig
 from amendment.preference import JudgeSettings, aggregate_verdicts
 from amendment.preference.settings import JudgeEntry
 from amendment.records import Candidate, Message, Prompt
-from amendment.report.shown import estimate_shown
+from amendment.results import Figure, Result, by_label, counted
 from amendment.reward_model import RewardModel
 from amendment.reward_model.measuring import measured
 from amendment.reward_model.settings import RewardModelConfig
@@ -42,8 +43,8 @@ from amendment.stages.trained import (
     pair_rows,
     prompt_row,
     smoothed,
-    training_counts,
     training_progress,
+    training_result,
 )
 from amendment.training.settings import PairsConfig
 
@@ -137,18 +138,18 @@ class DpoStage(PairTrainingStage):
             progress=training_progress(context, name),
             guards=self._guards(context),
         )
-        counts = {**training_counts(result), **smoothing}
-        if self.config.guards:
-            counts["guards"] = guards = guard_counts(result.guards, result.notes)
-            if result.guards and (note := self._shared_prompts(context, self.config.guards)):
-                guards["lines"].append(note)
-            if "ending" in guards:
-                context.progress.say(f"{name}: guards: {guards['ending']}")
+        found = training_result(result) + smoothing
+        if guards := self.config.guards:
+            guarded = guard_result(result.guards, result.notes)
+            shared = self._shared_prompts(context, guards) if result.guards else None
+            found += guarded + Result(notes=(shared,) if shared else ())
+            if ended := guarded.figure("guards"):
+                context.progress.say(f"{name}: guards: {ended.value}")
         held_out = [row for row in pair_rows(context, "test") if row["p_chosen"] != 0.5]  # a tie has no better side
         if held_out:
             margins = policy_margins(folder, base, held_out, config)
-            counts["held out"] = measured(held_out, margins, [0.0] * len(held_out))
-        return StageResult((f"models/{name}",), counts)
+            found += Result(figures=tuple(measured(held_out, margins, [0.0] * len(held_out))))
+        return StageResult((f"models/{name}",), found)
 
     def _guards(self, context: Context) -> Guards | None:
         """The guards of the training; None if the run file switches them off."""
@@ -170,7 +171,7 @@ class DpoStage(PairTrainingStage):
         no guard ends it, and every answer is as long as it may be and unlike all others."""
         guards, prompts = self.config.guards, _prompts(context)
         if guards is None or guards.judge is None or not prompts:
-            return StageResult((), {})
+            return StageResult((), Result())
 
         def answer(measurement: int) -> list[dict[str, str]]:
             text = f"{name} {measurement} ".ljust(_CHARACTERS * guards.max_tokens, ".")
@@ -180,7 +181,7 @@ class DpoStage(PairTrainingStage):
         for measurement in range(1, guards.measurements(self.config.steps) + 1):
             rows = [{**_row(prompt), "completion": answer(measurement), "start": answer(0)} for prompt in prompts]
             score(rows[: guards.prompts])
-        return StageResult((), {})
+        return StageResult((), Result())
 
     def _shared_prompts(self, context: Context, guards: GuardSettings) -> str | None:
         """A sentence on the prompts that guards and evaluation share; None if there are none."""
@@ -189,7 +190,7 @@ class DpoStage(PairTrainingStage):
             return None
         held_out = len(_prompts(context))
         shared = min(guards.prompts + evaluate.prompts - held_out, guards.prompts, held_out)
-        note = f"- note: {shared} of the guards' prompts are measured by the evaluation too; hold out more"
+        note = f"{shared} of the guards' prompts are measured by the evaluation too; hold out more"
         return note if shared > 0 else None
 
 
@@ -244,20 +245,14 @@ def _judge(context: Context, guards: DpoGuards, prompts: Sequence[Prompt]) -> Sc
     return score
 
 
-def guard_counts(readings: Sequence[GuardReading], notes: Sequence[str]) -> dict[str, Any]:
-    """What summary and status show of the guards: the table of readings, what was violated, and what followed, which
-    the last of the training's `notes` says."""
-    violated = list(dict.fromkeys(name for reading in readings for name in reading.violated))
-    lines = [f"- guards: {len(readings)} readings on held-out prompts; violated: {', '.join(violated) or 'none'}"]
-    if readings:
-        shown = (f"{name} {estimate_shown(figure.to_json())}" for name, figure in readings[-1].figures.items())
-        lines.append(f"- guards at step {readings[-1].step}: {', '.join(shown).replace('_', ' ')}")
-    counts: dict[str, Any] = {
-        "readings": len(readings),
-        "table": [reading.to_json() for reading in readings],
-        "violated": violated,
-    }
+def guard_result(readings: Sequence[GuardReading], notes: Sequence[str]) -> Result:
+    """Return the last reading of the guards, how often each was violated, and what followed, which the last of the
+    training's `notes` says."""
+    violated = Counter(name for reading in readings for name in reading.violated)
+    figures = (*counted(guard_readings=len(readings)), *by_label("guards_violated", "guard", violated))
+    for reading in readings[-1:]:
+        figures += tuple(by_label("guard_reading", "figure", reading.figures, step=str(reading.step)))
     if violated:
-        sentence = notes[-1].removeprefix("guards: ").partition(". ")[0].rstrip(".")
-        counts["ending"] = f"{', '.join(violated)}: {sentence}"
-    return {**counts, "lines": lines}
+        ended = notes[-1].removeprefix("guards: ").partition(". ")[0].rstrip(".")
+        figures += (Figure(name="guards", value=f"{', '.join(violated)}: {ended}"),)
+    return Result(figures=figures)

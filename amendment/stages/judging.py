@@ -12,9 +12,8 @@ from __future__ import annotations
 import math
 from asyncio import to_thread
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -167,10 +166,6 @@ class _Compared(NamedTuple):
     ranking: Ranking | None = None
 
 
-_Ask = Callable[..., Awaitable[JudgedComparison]]
-"""Asks the judges about two answers to a prompt."""
-
-
 class _Pending(Exception):
     """A comparison is pending: what would be asked next depends on it."""
 
@@ -225,15 +220,16 @@ class JudgeStep(Step):
         return await self._judged(item, at_most=any(judge.model.provider.kind != "simulated" for judge in first))
 
     async def _judged(self, item: Item, *, at_most: bool) -> _Compared:
-        ask = partial(self._panel.compare, at_most=at_most)
-        compared = await self._pool(item, ask, at_most=at_most)
+        compared = await self._pool(item, at_most=at_most)
         done = {result.comparison for result in compared.judged}
         constructed = self._constructed.get(item.prompt.id, ()) if item.index < self._labelled_prompts else ()
         pairs = [pair for pair in constructed if pair.comparison not in done]
-        judged = await flow(pairs, lambda pair: ask(item.prompt, *pair), window=self._window)
+        judged = await flow(
+            pairs, lambda pair: self._panel.compare(item.prompt, *pair, at_most=at_most), window=self._window
+        )
         return compared._replace(judged=[*compared.judged, *judged])
 
-    async def _pool(self, item: Item, ask: _Ask, *, at_most: bool) -> _Compared:
+    async def _pool(self, item: Item, *, at_most: bool) -> _Compared:
         """Compare a prompt's candidates; `at_most` compares as many as a ranking can have to."""
         pool = pool_of(candidate for table in self.reads for candidate in self._taken(item, table))
         decided = {} if item.index < self._labelled_prompts else self._decided
@@ -241,14 +237,14 @@ class JudgeStep(Step):
         if self._config.ranking == "adaptive" and pairs:
             most = COMPARISONS * len(pool.candidates)
             if not at_most:
-                return await self._ranked(item.prompt, pool, most, decided, ask)
+                return await self._ranked(item.prompt, pool, most, decided)
             pairs = pairs[: most + 1]  # and the best with the worst
-        judged = await flow(pairs, lambda two: self._compare(ask, item.prompt, *two), window=self._window)
+        judged = await flow(pairs, lambda two: self._compare(item.prompt, *two, at_most=at_most), window=self._window)
         return _Compared(item.prompt, pool, judged)
 
-    async def _compare(self, ask: _Ask, prompt: Prompt, a: Candidate, b: Candidate) -> JudgedComparison:
+    async def _compare(self, prompt: Prompt, a: Candidate, b: Candidate, *, at_most: bool = False) -> JudgedComparison:
         """What the judges say, or the checks of hard principles."""
-        judged = await ask(prompt, a, b)
+        judged = await self._panel.compare(prompt, a, b, at_most=at_most)
         if not self._checks.has_hard:
             return judged
         return await to_thread(self._checks.decided, prompt, judged, {a.id: a, b.id: b})  # a check may take seconds
@@ -261,9 +257,7 @@ class JudgeStep(Step):
         taken = candidates[:1] if self._takes & {"draft", "draft_and_last"} else []
         return taken + (candidates[-1:] if self._takes & {"last", "draft_and_last"} and len(candidates) > 1 else [])
 
-    async def _ranked(
-        self, prompt: Prompt, pool: Pool, most: int, decided: Mapping[str, float], ask: _Ask
-    ) -> _Compared:
+    async def _ranked(self, prompt: Prompt, pool: Pool, most: int, decided: Mapping[str, float]) -> _Compared:
         pairs = {Comparison.between(*two): two for two in pool.pairs()}
         judged: dict[Comparison, JudgedComparison] = {}
 
@@ -271,7 +265,7 @@ class JudgeStep(Step):
             comparison = Comparison(prompt.id, first, second)
             if comparison.id in decided:
                 return decided[comparison.id]
-            judged[comparison] = await self._compare(ask, prompt, *pairs[comparison])
+            judged[comparison] = await self._compare(prompt, *pairs[comparison])
             if judged[comparison].ending.outcome == "pending":
                 raise _Pending
             return judged[comparison].p_a

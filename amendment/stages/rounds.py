@@ -213,7 +213,8 @@ class RoundsStage(Stage):
         margin = _margin(context.config)
         new = read(name("dataset/pairs") if number > 1 else "dataset/train", Preference)
         used = read(name("dataset/train"), Preference)
-        training = (context.workspace.note(_policy(number)) or {"counts": {}})["counts"]
+        training = context.workspace.result(_policy(number))
+        accuracy = training.estimate("held_out_accuracy")
         return {
             "round": number,
             "policy": _policy(number),
@@ -223,8 +224,8 @@ class RoundsStage(Stage):
             "new pairs": len(new),
             "pairs used": len(used),
             "by people": sum(row.decided_by == "person" for row in used),
-            "held-out accuracy": training.get("held out", {}).get("accuracy", {}).get("value"),
-            "guards violated": training.get("guards", {}).get("violated", []),
+            "held-out accuracy": accuracy.value if accuracy else None,
+            "guards violated": [figure.of["guard"] for figure in training.where("guards_violated")],
         }
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:

@@ -21,6 +21,7 @@ from amendment.hashing import content_id
 from amendment.people.gate import GATE
 from amendment.preference.verified import ANSWERS, DECISIVE, VerifiedAnswer, Verifier, passes_all
 from amendment.records import Candidate
+from amendment.results import Result, by_label, counted
 from amendment.stages.contract import ConfigProblem, Context, RunSettings, StageResult
 from amendment.stages.tables import PROMPTS, Role
 from amendment.stages.trained import (
@@ -31,8 +32,8 @@ from amendment.stages.trained import (
     candidate_rows,
     chosen_rows,
     sft_row,
-    training_counts,
     training_progress,
+    training_result,
 )
 
 _LEARNS_FROM: dict[str, tuple[str, ...]] = {"chosen": PAIRS, "verified": (*PROMPTS, Role.ANSWERS, ANSWERS)}
@@ -94,8 +95,7 @@ class SftStage(TrainingStage):
             seed=context.config.seed,
             progress=training_progress(context, "sft"),
         )
-        counts = training_counts(result)
-        return StageResult(self.writes, {**counts, **helpful.counts, "notes": [*counts["notes"], *helpful.notes]})
+        return StageResult(self.writes, training_result(result) + helpful.result)
 
 
 def verified_rows(context: Context, tables: Iterable[str]) -> Rows:
@@ -118,18 +118,17 @@ def verified_rows(context: Context, tables: Iterable[str]) -> Rows:
 
 
 class HelpfulRows(NamedTuple):
-    """Rows for supervised fine-tuning, and what the summary says of them."""
+    """Rows for supervised fine-tuning, and what the summary has of them."""
 
     rows: Rows
-    counts: dict[str, Any]
-    notes: list[str]
+    result: Result
 
 
 def helpful_rows(context: Context, config: SftConfig, *, others: int) -> HelpfulRows:
     """As many helpful answers as make up the share next to so many other rows, h / (h + others) = share, one at least.
     Raises TrainingError where there is none."""
     if not config.helpful or not others:  # what has nothing else to learn from fails as it does without a share
-        return HelpfulRows([], {}, [])
+        return HelpfulRows([], Result())
     share, seed, test = config.helpful_share, context.config.seed, context.held_out()
     answers: Iterable[Candidate]
     if not config.drafts_of:
@@ -152,6 +151,9 @@ def helpful_rows(context: Context, config: SftConfig, *, others: int) -> Helpful
     drawn = sorted(taken, key=lambda name: content_id(["helpful", seed, name]))[:wanted]
     rows = [sft_row(prompts[taken[name].prompt_id], taken[name]) for name in drawn]
     reached = len(rows) / (len(rows) + others)
-    counts = {"asked": share, "got": round(reached, 4), "rows": len(rows), "of": len(taken)}
+    figures = counted(helpful_rows=len(rows), helpful_answers=len(taken))
+    shares = {"asked": share, "reached": reached}
     few = f"Of the rows {reached:.1%} are helpful answers, not {share:.1%}: there are only {len(taken)}."
-    return HelpfulRows(rows, {"helpful": counts}, [few] if len(rows) < wanted else [])
+    notes = (few,) if len(rows) < wanted else ()
+    figures += tuple(by_label("helpful_share", "share", shares, unit="share"))
+    return HelpfulRows(rows, Result(figures=figures, notes=notes))

@@ -26,11 +26,11 @@ dpo: {{{SHORT}, loss: robust, label_smoothing: estimated, guards: null}}
 
 @pytest.mark.slow
 def test_the_expected_flip_rate_is_the_smoothing_of_both_trainers(tmp_path: Path) -> None:
-    stages = run(tmp_path, TRAINED).summary["stages"]
+    stages = run(tmp_path, TRAINED).results
     rate = json.loads((tmp_path / "run/calibration/calibrator.json").read_text())["expected flip rate"]
     assert 0 < rate < 0.5
     for name in ("reward_model", "dpo"):
-        assert stages[name]["label smoothing"] == round(rate, 4)
+        assert stages[name].totals["label_smoothing"] == rate
         record = json.loads((tmp_path / f"run/models/{name}/history.json").read_text())
         assert record["settings"]["label_smoothing"] == rate
 
@@ -73,6 +73,6 @@ def test_a_judge_that_was_not_calibrated_or_says_nothing_gives_no_estimate(tmp_p
         smoothed(place, "dpo", stage)
     recipe.write_text('{"expected flip rate": 0.125}')
     found = smoothed(place, "dpo", stage)
-    assert (found.config.label_smoothing, found.counts) == (0.125, {"label smoothing": 0.125})
+    assert (found.config.label_smoothing, found.result.totals) == (0.125, {"label_smoothing": 0.125})
     plain = DpoConfig(base="sft", label_smoothing=0.2)
     assert smoothed(place, "dpo", plain).config == plain

@@ -69,12 +69,11 @@ def test_drafts_of_harmless_categories_are_drawn_by_a_seeded_hash(drafted: Path)
     assert found.rows == rows(path, others=5).rows
     assert found.rows == rows(path, others=3).rows + found.rows[3:]  # a smaller draw is part of a larger one
     few = rows(path, others=1000)
-    assert len(few.rows) == few.counts["helpful"]["of"] == len({one.id for one in drafts})
-    assert few.counts["helpful"]["got"] == round(len(few.rows) / (1000 + len(few.rows)), 4)
-    assert few.notes == [
-        f"Of the rows {len(few.rows) / (1000 + len(few.rows)):.1%} are helpful answers, not 50.0%: there are only "
-        f"{len(few.rows)}."
-    ]
+    assert len(few.rows) == few.result.count("helpful_answers") == len({one.id for one in drafts})
+    reached = few.result.figure("helpful_share", share="reached")
+    assert reached
+    assert reached.value == pytest.approx(len(few.rows) / (1000 + len(few.rows)))
+    assert len(few.result.notes) == 1
 
 
 def test_categories_without_a_draft_are_refused(drafted: Path) -> None:
@@ -107,9 +106,12 @@ def test_the_share_is_learned_told_and_felt_by_its_file(drafted: Path) -> None:
     path = drafted / "all.yaml"
     path.write_text(RUN + SFT + "on: last_revision, helpful_share: 0.25, helpful: [{path: own.csv}]}\n")
     made = Run.from_file(path, folder=drafted / "run")()
-    stage = made.summary["stages"]["sft"]
-    assert stage["helpful"] == {"asked": 0.25, "got": 0.25, "rows": 10, "of": 30}  # beside thirty revisions
-    assert stage["preflight"]["rows"] == 40
+    sft = made.results["sft"]
+    assert [figure.value for figure in sft.where("helpful_share")] == [0.25, 0.25]
+    assert (sft.count("helpful_rows"), sft.count("helpful_answers")) == (10, 30)  # beside thirty revisions
+    rows_of = sft.funnel("rows to train on")
+    assert rows_of
+    assert rows_of.came_in == 40
     assert Run.from_file(path, folder=drafted / "run")().ran == ()
     source.write_text(source.read_text().replace("this one", "that one there"))
     assert Run.from_file(path, folder=drafted / "run")().ran == ("sft",)
