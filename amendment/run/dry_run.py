@@ -162,16 +162,19 @@ def _answer(request: Request, tokens: int, *, is_readable: bool = True) -> Reply
     """An answer that stages can use and judges can read, different for every question."""
     if request.choices:
         logs = dict.fromkeys(request.choices, math.log(1 / len(request.choices)))
-        return Reply(messages=(Message(role="assistant", content=request.choices[0]),), choice_logprobs=logs)
+        return _said(request.choices[0]).model_copy(update={"choice_logprobs": logs})
     if request.scored is not None:
         length = max(1, text_tokens(request.scored))
-        return Reply(messages=(Message(role="assistant", content=""),), scored_logprob=-length, scored_tokens=length)
+        return _said("").model_copy(update={"scored_logprob": -length, "scored_tokens": length})
     if written := paraphrase_of(request.messages):
-        return Reply(messages=(Message(role="assistant", content=written),))
+        return _said(written)
     characters = CHARACTERS_PER_TOKEN * max(1, tokens)
     end = _verdict(request) if is_readable else ""
     body = f"{request.id} " + "and so on, for as long as an answer goes on; " * (characters // 45 + 1)
-    text = body[: max(characters - len(end), len(request.id))] + end
+    return _said(body[: max(characters - len(end), len(request.id))] + end)
+
+
+def _said(text: str) -> Reply:
     return Reply(messages=(Message(role="assistant", content=text),))
 
 
@@ -226,20 +229,13 @@ class DryContext(RunContext):
     waits for labels, none of which decides what is asked."""
 
     def __init__(
-        self,
-        config: RunFile,
-        base: Path,
-        folder: DryFolder,
-        dry_run: DryRun,
-        *,
-        up_to_date: Collection[str],
-        has_replies: bool,
+        self, config: RunFile, base: Path, folder: DryFolder, dry_run: DryRun, *, up_to_date: Collection[str]
     ) -> None:
-        """`up_to_date` are stages of the run's folder; `has_replies`: it has a ledger, in which answers of local models
-        may be. Such models are opened to name their requests, and are not loaded."""
+        """`up_to_date` are stages of the run's folder. Where that has a ledger, answers of local models may be in it;
+        they are opened to name their requests, and are not loaded."""
         super().__init__(_without_measures(config), base, folder, QuietProgress())
         self.dry_run, self.dry_folder = dry_run, folder
-        self._up_to_date, self._has_replies = up_to_date, has_replies
+        self._up_to_date, self._has_replies = up_to_date, dry_run.ledger is not None
 
     @property
     def calls(self) -> Calls:

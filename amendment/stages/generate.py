@@ -241,6 +241,7 @@ class _Writing:
         """Ask, and make up the prompts that are missing."""
         self.write()
         self.yields_nothing = False
+        self._tables.end(f"{self._index}/made up", Ending("done"))
         for number in range(len(self.new), self._part.prompts):
             parents = self._question(number).parents
             self._add(f"generated prompt {self._index}/{number}", parents, self._part.model)
