@@ -128,7 +128,7 @@ class Queue:
         return self._lend(label.annotator, label.comparison_id, label.showing)
 
     def next(self, annotator: str) -> Shown | None:
-        """Return the annotator's next item; it stays the same until they answer or their lease passes to somebody else."""
+        """Return the annotator's next item, the same until they answer or their lease passes to somebody else."""
         lease = self._leases.get(annotator)
         if lease is not None and self._may_keep(annotator, lease):
             return self._lend(annotator, lease.item, lease.showing)

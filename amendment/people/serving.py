@@ -100,7 +100,7 @@ def serve_page(
 
 
 def _annotators(names: Iterable[str], earlier: Iterable[str], planned: int) -> list[str]:
-    """Return the annotators who get a link. Raises ConfigError for an invalid name, or one spelled almost like another."""
+    """Return who gets a link. Raises ConfigError for an invalid name, or one spelled almost like another."""
     annotators = sorted(name for name in earlier if not is_kept_name(name))
     spelled = {spelling(name): name for name in annotators}
     for given in names:
