@@ -209,17 +209,14 @@ class JudgeStep(Step):
         self.tables = Tables(context.workspace, "judging", **_kinds(config))
         self._unweighed: list[Unweighed] = []
 
-    async def work(self, item: Item) -> _Compared:
-        """Ask about the pairs of a prompt that are not decided, and about constructed ones where they are wanted: of a
-        contrast pair by its own principle."""
-        return await self._judged(item, at_most=False)
-
     async def most(self, item: Item) -> _Compared:
         """Ask every judge, about as many pairs as a ranking can ask about; simulated first judges answer as ever."""
         first = self._panel.judges[: len(self._config.judges)]
-        return await self._judged(item, at_most=any(judge.model.provider.kind != "simulated" for judge in first))
+        return await self.work(item, at_most=any(judge.model.provider.kind != "simulated" for judge in first))
 
-    async def _judged(self, item: Item, *, at_most: bool) -> _Compared:
+    async def work(self, item: Item, *, at_most: bool = False) -> _Compared:
+        """Ask about the pairs of a prompt that are not decided, and about constructed ones where they are wanted: of a
+        contrast pair by its own principle."""
         compared = await self._pool(item, at_most=at_most)
         done = {result.comparison for result in compared.judged}
         constructed = self._constructed.get(item.prompt.id, ()) if item.index < self._labelled_prompts else ()

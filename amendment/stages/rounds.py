@@ -311,14 +311,11 @@ class _RoundStage(Stage):
     def _within(self, context: Context) -> Context:
         return context.within(self._stage.settings, _Tables(context.workspace, self._named))
 
-    def make(self, context: Context) -> StageResult:
-        """Write the round's prompts, run the first round's stage, then choose the pairs."""
-        return self._made(context)
-
     def most(self, context: Context) -> StageResult:
-        return self._made(context, at_most=True)
+        return self.make(context, at_most=True)
 
-    def _made(self, context: Context, *, at_most: bool = False) -> StageResult:
+    def make(self, context: Context, *, at_most: bool = False) -> StageResult:
+        """Write the round's prompts, run the first round's stage, then choose the pairs."""
         round_ = self._within(context)
         match self._stage:
             case CandidatesStage():
