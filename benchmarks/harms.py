@@ -48,7 +48,7 @@ def scorecard(rng: np.random.Generator, size: Sequence[int], worse: Mapping[str,
     figures += by_policy("nats_per_token", drawn("nats_per_token", None), unit="", most=math.inf)
     for number in range(principles):
         name = str(number)
-        figures += by_policy("kept", drawn(name, PRINCIPLES[number]), principle=name)
+        figures += by_policy("kept", drawn(name, PRINCIPLES[number]), of={"principle": name})
     return Result(figures=tuple(figures))
 
 

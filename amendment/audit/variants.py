@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from amendment.audit.figures import Section
 from amendment.audit.probes import RULES, VARIANTS, ProbeAnswers, Probed
 from amendment.audit.refusal_phrases import refusal_phrase
-from amendment.records import Message, Messages, Record
-from amendment.text import fence, holds_marks, holds_tokens, words
+from amendment.records import Message, Messages, Record, text_of
+from amendment.text import fence, holds_marks, holds_tokens, read_fenced, words
 
 MOST_LONGER = 2
 """Times the words of the prompt that a paraphrase may have, and the prompt those of the paraphrase."""
@@ -86,6 +86,17 @@ def question(text: str) -> Messages:
 
 def _asked(text: str) -> Message:
     return Message(role="user", content=_ASK.replace("{message}", fence({"message": text})["message"]))
+
+
+def paraphrase_of(conversation: Messages) -> str | None:
+    """Return a paraphrase that nobody wrote, for a conversation that asks for one; None for another one, and where
+    none can be made."""
+    asked = read_fenced(text_of(conversation[-1:])).get("message")
+    if not isinstance(asked, str) or tuple(conversation) != question(asked):
+        return None
+    split = asked.split()
+    tries = (" ".join([*split[:place], "then", *split[place:]]) for place in range(1, len(split)))
+    return next((text for text in tries if why_left_out(asked, text) is None), None)
 
 
 def unquoted(reply: str) -> str:

@@ -52,9 +52,9 @@ class DiversitySettings(Part):
         people = self.answers_of_people(base)
         return {prompt_id: text_of(answer.messages) for prompt_id, (_, answer) in people.items()}
 
-    def embed(self, base: Path, *, is_rehearsed: bool) -> tuple[Embed | None, str]:
+    def embed(self, base: Path) -> tuple[Embed | None, str]:
         """What makes the vectors of the Vendi score, None for words, and its name or why it is missing."""
-        if self.embeddings is None or is_rehearsed:
+        if self.embeddings is None:
             return None, "words"
         try:
             return Embeddings.load(self.embeddings, base).embed, portable(self.embeddings)

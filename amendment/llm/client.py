@@ -57,6 +57,9 @@ class _InFlight:
 class Calls:
     """All calls of a run: one ledger, one budget, one retry policy, one count of what was asked and what stood."""
 
+    stops_early = True
+    """A run ends where the first replies of a model are of no use."""
+
     def __init__(
         self,
         ledger: Ledger,

@@ -43,6 +43,8 @@ class FirstVerdicts:
         if any(part.invalid is None for part in parsed):
             self._is_over = True
             return
+        if not self._model.calls.stops_early:
+            return
         is_new = answer is None or self._model.calls.ledger.is_new(str(answer.origin.request))
         reply = text_of(answer.reply.messages).strip() if answer else ""
         is_begun = bool(reply) and answer is not None and answer.reply.choice_logprobs is not None

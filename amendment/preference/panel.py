@@ -193,14 +193,9 @@ class JudgePanel:
         *,
         jury: JuryKind = "mean",
         confidence: float = 0.0,
-        asks_most: bool = False,
     ) -> None:
-        """`asks_most` asks every tier, as a plan does, which cannot know what judges will say.
-
-        Raises ConfigError for two judges that would sign as one.
-        """
+        """Raises ConfigError for two judges that would sign as one."""
         self._tiers, self._jury, self._confidence = tiers, jury, confidence
-        self.asks_most = asks_most
         self.judges = [judge for tier in tiers for judge in tier]
         names = [judge.name for judge in self.judges]
         if len(set(names)) < len(names):
@@ -216,10 +211,10 @@ class JudgePanel:
         )
 
     async def compare(
-        self, prompt: Prompt, a: Candidate, b: Candidate, by: DrawnPrinciple | None = None
+        self, prompt: Prompt, a: Candidate, b: Candidate, by: DrawnPrinciple | None = None, *, at_most: bool = False
     ) -> JudgedComparison:
-        """Ask about two candidates, by one principle or by those that the judges draw; a fault that passes leaves the
-        comparison pending."""
+        """Ask about two candidates, by one principle or by those that the judges draw, and `at_most` every judge; a
+        fault that passes leaves the comparison pending."""
         comparison = Comparison.between(a, b)
         verdicts: list[Verdict] = []
         by_rater: dict[str, Judgement] = {}
@@ -233,11 +228,8 @@ class JudgePanel:
             return result.judgement
 
         try:
-            if self.asks_most:
-                judgements = [await ask(tier) for tier in self._tiers]
-                escalation = Escalation(judgements[-1], len(judgements) - 1, True, tuple(judgements))
-            else:
-                escalation = await escalate([partial(ask, tier) for tier in self._tiers], self._confidence)
+            enough = math.inf if at_most else self._confidence
+            escalation = await escalate([partial(ask, tier) for tier in self._tiers], enough)
         except Transient as fault:
             return JudgedComparison(comparison, [], ending_of(fault))
         is_read = any(verdict.invalid is None for verdict in verdicts)

@@ -326,9 +326,7 @@ class _Amending:
                 id="amend", version="1.0.0", title="A rule", license="CC0-1.0", principles=(principle,)
             )
             judge = Judge(folder=self.judge, model=model, constitutions=[alone], seed=self.config.seed)
-            judges[name] = replace(
-                judge, samples=self.entry.samples, settings=JudgeSettings(orders="both"), stops=not context.is_rehearsed
-            )
+            judges[name] = replace(judge, samples=self.entry.samples, settings=JudgeSettings(orders="both"), stops=True)
         tasks = [(name, judged) for name in judges for judged in self.held_out] if rules else []
 
         async def ask(task: tuple[str, _Judged]) -> float:

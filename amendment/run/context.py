@@ -57,12 +57,8 @@ class Patience(NamedTuple):
 class RunContext:
     """One run while it is being made. Models are opened when a stage first asks for them."""
 
-    is_rehearsed = False
-    """Nothing is sent, and what comes of it is thrown away."""
     workers = 1
     """Processes that share the items of the pass at work."""
-    asks_most = False
-    """Stages whose questions depend on answers ask all that they may have to ask."""
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
+from amendment.audit.variants import paraphrase_of
 from amendment.data.store import R, Workspace
 from amendment.errors import Transient
 from amendment.llm.client import Calls
@@ -161,14 +162,19 @@ def _answer(request: Request, tokens: int, *, is_readable: bool = True) -> Reply
     """An answer that stages can use and judges can read, different for every question."""
     if request.choices:
         logs = dict.fromkeys(request.choices, math.log(1 / len(request.choices)))
-        return Reply(messages=(Message(role="assistant", content=request.choices[0]),), choice_logprobs=logs)
+        return _said(request.choices[0]).model_copy(update={"choice_logprobs": logs})
     if request.scored is not None:
         length = max(1, text_tokens(request.scored))
-        return Reply(messages=(Message(role="assistant", content=""),), scored_logprob=-length, scored_tokens=length)
+        return _said("").model_copy(update={"scored_logprob": -length, "scored_tokens": length})
+    if written := paraphrase_of(request.messages):
+        return _said(written)
     characters = CHARACTERS_PER_TOKEN * max(1, tokens)
     end = _verdict(request) if is_readable else ""
     body = f"{request.id} " + "and so on, for as long as an answer goes on; " * (characters // 45 + 1)
-    text = body[: max(characters - len(end), len(request.id))] + end
+    return _said(body[: max(characters - len(end), len(request.id))] + end)
+
+
+def _said(text: str) -> Reply:
     return Reply(messages=(Message(role="assistant", content=text),))
 
 
@@ -206,6 +212,10 @@ class DryFolder(Workspace):
     def digest(self, artefact: str) -> str:
         return self._run.digest(artefact)
 
+    def read(self, artefact: str, kind: type[R]) -> list[R]:
+        """The records of a table; none of one that a stage makes which asks no model."""
+        return super().read(artefact, kind) if self.path(artefact).is_file() else []
+
     def rows(self, artefact: str, kind: type[R]) -> Iterator[R]:
         """The records of a table, of the prompts only the first so many."""
         for number, row in enumerate(super().rows(artefact, kind)):
@@ -215,30 +225,17 @@ class DryFolder(Workspace):
 
 
 class DryContext(RunContext):
-    """A run whose models only count."""
-
-    is_rehearsed = True
+    """A run whose models only count. Its settings need no model of embeddings, no answers of people and no jury that
+    waits for labels, none of which decides what is asked."""
 
     def __init__(
-        self,
-        config: RunFile,
-        base: Path,
-        folder: DryFolder,
-        dry_run: DryRun,
-        *,
-        up_to_date: Collection[str],
-        has_replies: bool,
+        self, config: RunFile, base: Path, folder: DryFolder, dry_run: DryRun, *, up_to_date: Collection[str]
     ) -> None:
-        """`up_to_date` are stages of the run's folder; `has_replies`: it has a ledger, in which answers of local models
-        may be. Such models are opened to name their requests, and are not loaded."""
-        super().__init__(config, base, folder, QuietProgress())
+        """`up_to_date` are stages of the run's folder. Where that has a ledger, answers of local models may be in it;
+        they are opened to name their requests, and are not loaded."""
+        super().__init__(_without_measures(config), base, folder, QuietProgress())
         self.dry_run, self.dry_folder = dry_run, folder
-        self._up_to_date, self._has_replies = up_to_date, has_replies
-
-    @property
-    def asks_most(self) -> bool:  # type: ignore[override]
-        """Not for a stage that is up to date: its answers are known."""
-        return not self.dry_run.is_done
+        self._up_to_date, self._has_replies = up_to_date, dry_run.ledger is not None
 
     @property
     def calls(self) -> Calls:
@@ -270,6 +267,18 @@ class DryContext(RunContext):
         return _uncalled(name, name, calls, spec.sampling(self.config.seed))
 
 
+def _without_measures(config: RunFile) -> RunFile:
+    left_out = {
+        "dataset": {"embeddings": None, "reference": None},
+        "evaluate": {"embeddings": None},
+        "judging": {"jury": "mean"},
+    }
+    parts = {name: getattr(config, name) for name in left_out}
+    return config.model_copy(
+        update={name: part and part.model_copy(update=left_out[name]) for name, part in parts.items()}
+    )
+
+
 class _NoLedger:
     """In place of a ledger: the run's, if there is one, to which nothing is written."""
 
@@ -285,6 +294,8 @@ class _NoLedger:
 
 class _Counting(Calls):
     """In place of a run's calls: counts, and sends nothing."""
+
+    stops_early = False
 
     def __init__(self, dry_run: DryRun, model: str, spec: ModelSpec | None) -> None:
         super().__init__(cast(Any, _NoLedger(dry_run.ledger)))

@@ -42,11 +42,11 @@ class RunStage:
     def name(self) -> str:
         return self.stage.name
 
-    def run(self) -> StageResult:
-        """Run the stage on its own, in no shared pass."""
+    def run(self, *, at_most: bool = False) -> StageResult:
+        """Run the stage on its own, in no shared pass; `at_most` has it ask all that it can have to ask."""
         if not self.stage.is_streamed:
-            return self.stage.make(self.context)
-        [made] = one_pass(self.context, [self.stage.begin(self.context)])
+            return self.stage.most(self.context) if at_most else self.stage.make(self.context)
+        [made] = one_pass(self.context, [self.stage.begin(self.context)], at_most=at_most)
         return made
 
 

@@ -32,6 +32,7 @@ from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
 from amendment.run.times import Speeds, by_tokens, measured_speeds, seconds_for, speed_of, time_lines
 from amendment.stages import stages_of
+from amendment.stages.tables import Role
 from amendment.text import plain
 from amendment.yamlfile import texts
 
@@ -134,7 +135,7 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
         places = [DryFolder(Path(temporary) / name, run, has_inputs="inputs" in done) for name in ("likely", "most")]
         stops, _ = (
             _perform(
-                DryContext(config, base, place, dry_run, up_to_date=done, has_replies=ledger is not None),
+                DryContext(config, base, place, dry_run, up_to_date=done),
                 {stage.name for stage in wanted},
                 done,
             )
@@ -192,12 +193,15 @@ def _perform(context: DryContext, wanted: Collection[str], done: Collection[str]
                 continue
             place.most_prompts = MOST_PROMPTS if stage.stage.is_streamed else None
             prompts = place.count("inputs/prompts") if stage.stage.is_streamed else 0
-            dry_run.weight = max(1.0, prompts / MOST_PROMPTS) if stage.stage.is_streamed else 1.0
+            dry_run.weight = max(1.0, prompts / MOST_PROMPTS)
             dry_run.stage, dry_run.is_done = stage.name, stage.name in done
+            if dry_run.is_done and Role.POLICY in stage.stage.roles.values():
+                continue  # the model is there
             try:
-                stage.run()
+                stage.run(at_most=not dry_run.is_done)
             except AmendmentError as fault:
-                return {stage.name: str(fault)}
+                if not dry_run.is_done:
+                    return {stage.name: str(fault)}
     finally:
         context.close()
     return {}

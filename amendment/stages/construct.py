@@ -168,6 +168,8 @@ class _DrawnPair(NamedTuple):
     endings: tuple[tuple[str, Ending], ...] = ()
     answers: tuple[Candidate, ...] = ()
     pair: Pair | None = None
+    doubt: str | None = None
+    """The reason why it is not confirmed."""
     drawn_by: str = NOTHING
     """The principle, or the title of the entry."""
     cut: tuple[str, ...] = ()
@@ -208,6 +210,15 @@ class _ConstructStep(Step):
         self._answers, self._tries = 0, Tries(drawn_by, own)
 
     async def work(self, item: Item) -> list[_DrawnPair]:
+        """Draw the pairs of a prompt, and leave out those that are not confirmed."""
+        drawn = await self._drawn(item)
+        return self._distinct(item, [made.without_pair(made.doubt) if made.doubt else made for made in drawn])
+
+    async def most(self, item: Item) -> list[_DrawnPair]:
+        """Keep every pair: later stages may have to ask about it."""
+        return self._distinct(item, await self._drawn(item))
+
+    async def _drawn(self, item: Item) -> list[_DrawnPair]:
         seed = self._context.config.seed
         principles = {
             number: iter(drawn_for(item.prompt, pool, len(self._planned), seed=seed))
@@ -218,8 +229,11 @@ class _ConstructStep(Step):
         async def draw(job: tuple[PlannedPair, DrawnPrinciple | None]) -> _DrawnPair:
             return await self._pair(item.prompt, *job)
 
+        return await flow(jobs, draw, window=self._window)
+
+    def _distinct(self, item: Item, drawn: Iterable[_DrawnPair]) -> list[_DrawnPair]:
         pairs, seen = list[_DrawnPair](), set[str]()
-        for made in await flow(jobs, draw, window=self._window):
+        for made in drawn:
             is_seen = made.pair is not None and made.pair.comparison_id in seen
             pairs.append(made.without_pair("the same two answers again") if is_seen else made)
             seen |= {made.pair.comparison_id} if made.pair else set()
@@ -244,7 +258,7 @@ class _ConstructStep(Step):
     async def _confirmed(
         self, prompt: Prompt, planned: PlannedPair, by: DrawnPrinciple, made: _DrawnPair
     ) -> _DrawnPair:
-        """The pair as a check or a judge decides it, or why it is none."""
+        """Return the pair as a check or a judge decides it, or with the reason why it is none."""
         assert made.pair is not None
         chosen, rejected = made.answers
         try:
@@ -257,9 +271,8 @@ class _ConstructStep(Step):
             update |= {"decided_by": confirmed.decided_by, "raters": confirmed.raters}
             if confirmed.p_raw is not None:
                 update |= {"p_chosen_raw": confirmed.p_raw, "p_chosen": min(planned.source.p, confirmed.p_raw)}
-        elif not self._context.is_rehearsed:  # in a plan, what is asked about a pair has to be counted
-            return made.without_pair(confirmed)
-        return made._replace(pair=made.pair.model_copy(update=update))
+        doubt = confirmed if isinstance(confirmed, str) else None
+        return made._replace(pair=made.pair.model_copy(update=update), doubt=doubt)
 
     def keep(self, drawn: list[_DrawnPair]) -> None:
         for made in drawn:

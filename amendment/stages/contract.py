@@ -168,6 +168,10 @@ class Step(Protocol):
         """Ask what has to be asked about a prompt. Raises only what concerns the whole run."""
         ...
 
+    async def most(self, item: Item) -> Any:
+        """Ask all that can have to be asked about a prompt, whatever the answers are."""
+        return await self.work(item)
+
     def keep(self, result: Any) -> None:
         """Write the result of a prompt; called in the order of the prompts."""
         ...
@@ -189,9 +193,6 @@ class Progress(Protocol):
 
 class Context(Protocol):
     """One run while it is being made: its settings, its folder, its way out to models."""
-
-    is_rehearsed: bool
-    """A dry run: models only count what they are asked, and the tables are thrown away."""
 
     @property
     def config(self) -> RunSettings: ...
@@ -216,11 +217,6 @@ class Context(Protocol):
     @property
     def rules(self) -> tuple[Constitution, ...]:
         """The constitutions, and the run's verifiers as one more."""
-        ...
-
-    @property
-    def asks_most(self) -> bool:
-        """Stages whose questions depend on answers ask all that they may have to ask."""
         ...
 
     def model(self, name: str) -> Model:
@@ -392,6 +388,10 @@ class Stage:
         """Do the work on whole tables."""
         raise NotImplementedError  # of a stage that has `begin`
 
+    def most(self, context: Context) -> StageResult:
+        """Ask all that `make` can have to ask, whatever the answers are."""
+        return self.make(context)
+
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         """Its counts for people, as Markdown lines."""
         return count_lines(counts)
@@ -445,7 +445,7 @@ def open_judge(context: Context, entry: JudgeEntry, settings: JudgeSettings) -> 
         settings=settings,
         samples=entry.samples,
         seed=context.config.seed,
-        stops=not context.is_rehearsed,
+        stops=True,
     )
 
 

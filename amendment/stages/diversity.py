@@ -43,7 +43,7 @@ def pair_diversity(
 ) -> Result:
     """Measure chosen and rejected answers, by source at one size; compare the chosen ones with people's."""
     people = config.texts_of_people(context.base)
-    (embed, by), seed = config.embed(context.base, is_rehearsed=context.is_rehearsed), context.config.seed
+    (embed, by), seed = config.embed(context.base), context.config.seed
     places = {
         name: dict(reversed([(row.prompt_id, place) for place, row in enumerate(rows)]))
         for name, rows in by_source.items()
@@ -68,7 +68,7 @@ def round_diversity(
     predicted are people's answers, or without a reference held-out ones of the first policy."""
     sets = {policy: _by_prompt(given) for policy, given in answers.items()}
     people = config.texts_of_people(context.base) or None
-    (embed, by), seed = config.embed(context.base, is_rehearsed=context.is_rehearsed), context.config.seed
+    (embed, by), seed = config.embed(context.base), context.config.seed
     diversity = measure_diversity(sets, baseline=next(iter(sets)), held_out=people, embed=embed, seed=seed)
     result = _result(diversity, "policy") if diversity else Result()
     return result + _reading(result, by)

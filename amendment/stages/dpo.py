@@ -126,10 +126,6 @@ class DpoStage(PairTrainingStage):
 
     def make(self, context: Context, *, name: str = "dpo") -> StageResult:
         """Train and measure. `name` is the policy's; each round after the first has its own."""
-        if context.is_rehearsed:
-            if context.asks_most:
-                self._ask_most(context, name)
-            return StageResult((), Result())
         train = self.pairs(context)
         config, smoothing = smoothed(context.workspace, name, self.config)
         base, folder = context.trained_base(config.base), context.workspace.path(f"models/{name}")
@@ -170,12 +166,12 @@ class DpoStage(PairTrainingStage):
             readable=(lambda _, text: is_readable(text)) if is_simulated else None,
         )
 
-    def _ask_most(self, context: Context, name: str) -> None:
-        """Ask the judge of the guards all that it can be asked while the policy `name` is trained: no guard ends it,
-        and every answer is as long as it may be and unlike all others."""
+    def most(self, context: Context, *, name: str = "dpo") -> StageResult:
+        """Train nothing, and ask the judge of the guards all that it can be asked while the policy `name` is trained:
+        no guard ends it, and every answer is as long as it may be and unlike all others."""
         guards, prompts = self.config.guards, _prompts(context)
         if guards is None or guards.judge is None or not prompts:
-            return
+            return StageResult((), Result())
 
         def answer(measurement: int) -> list[dict[str, str]]:
             text = f"{name} {measurement} ".ljust(_CHARACTERS * guards.max_tokens, ".")
@@ -185,6 +181,7 @@ class DpoStage(PairTrainingStage):
         for measurement in range(1, guards.measurements(self.config.steps) + 1):
             rows = [{**_row(prompt), "completion": answer(measurement), "start": answer(0)} for prompt in prompts]
             score(rows[: guards.prompts])
+        return StageResult((), Result())
 
     def _shared_prompts(self, context: Context, guards: GuardSettings) -> str | None:
         """A sentence on the prompts that guards and evaluation share; None if there are none."""

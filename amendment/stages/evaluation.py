@@ -245,7 +245,7 @@ class EvaluateStage(Stage):
             return None
         in_pairs = trained_prompts(context) if "dataset/train" in self.reads else set()
         harmless = harmless_prompts(context, self.config.over_refusal, [draw.prompt for draw in draws], in_pairs)
-        if not (harmless.ids or context.is_rehearsed):
+        if not harmless.ids:
             counts = ", ".join(f"{count} {name}" for name, count in harmless.counts.items())
             raise AmendmentError(
                 f"evaluate.over_refusal: no harmless prompt is left ({counts}); name categories that held-out prompts "
@@ -257,7 +257,7 @@ class EvaluateStage(Stage):
         self, context: Context, answers: Answers, judged: Sequence[PolicyCheck], judge: Mapping[str, str] | None
     ) -> Result:
         with self._policy(context, self.config.policies[0]) as scorer:
-            embeddings = None if context.is_rehearsed else self.config.embeddings
+            embeddings = self.config.embeddings
             return scorecard(context, answers, judged=judged, judge=judge, scorer=scorer, embeddings=embeddings)
 
     def _policy(self, context: Context, name: str) -> AbstractContextManager[Model]:

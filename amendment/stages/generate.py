@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from inspect import getdoc
 from math import ceil
 from pathlib import Path
@@ -145,6 +145,13 @@ class GenerateStage(Stage):
     def make(self, context: Context) -> StageResult:
         """Ask in waves, and keep what is new. Raises AmendmentError where no prompt can be a seed, and where a model
         writes none that can be used."""
+        return self._made(context, _Writing.write)
+
+    def most(self, context: Context) -> StageResult:
+        """Ask in every wave, and then make up as many prompts as are wanted."""
+        return self._made(context, _Writing.pretend)
+
+    def _made(self, context: Context, write: Callable[[_Writing], None]) -> StageResult:
         bare = self.settings.model_copy(update={"candidates": (), "pairs": (), "verdicts": ()})
         every = read_inputs(bare, context.base).prompts.values()
         clean: list[Prompt] = []
@@ -174,7 +181,7 @@ class GenerateStage(Stage):
         with Tables(context.workspace, self.name, prompts=Prompt, origins=PromptOrigin) as tables:
             for index, part in enumerate(self.parts):
                 made = _Writing(context, index, _Known(seeds, sorted(taken)), tables)
-                made.write()
+                write(made)
                 if made.yields_nothing:
                     break
                 taken |= {text_of(prompt.messages) for prompt in made.new}
@@ -188,7 +195,7 @@ class GenerateStage(Stage):
             raise AmendmentError(
                 f"{made.shortfall()}. The replies are kept; name another model or other seeds, or take the entry out"
             )
-        if warnings and not context.is_rehearsed:
+        if warnings:
             counts["warnings"] = warnings
         return StageResult(tables.artefacts, counts)
 
@@ -228,9 +235,16 @@ class _Writing:
                 self._keep(answer, model)
             if any(answer.ending.outcome == "pending" for answer in answers):  # what comes next depends on these
                 return
-        if self._context.is_rehearsed and self._context.asks_most:  # what is done is in the ledger
-            self._pretend()
-        self.yields_nothing = not (self.new or self._context.is_rehearsed)
+        self.yields_nothing = not self.new
+
+    def pretend(self) -> None:
+        """Ask, and make up the prompts that are missing."""
+        self.write()
+        self.yields_nothing = False
+        self._tables.end(f"{self._index}/made up", Ending("done"))
+        for number in range(len(self.new), self._part.prompts):
+            parents = self._question(number).parents
+            self._add(f"generated prompt {self._index}/{number}", parents, self._part.model)
 
     def counts(self) -> dict[str, Any]:
         """Questions, new prompts, and those left out by reason."""
@@ -255,7 +269,7 @@ class _Writing:
         try:
             answer = await model.ask((Message(role="user", content=text),), sample=asked.number)
             texts = listed_prompts(text_of(usable(answer, "new prompts")))
-            if not texts and not self._context.is_rehearsed:
+            if not texts:
                 raise Unusable("invalid", "new prompts: the reply holds no list")
         except (Unusable, ProviderError) as fault:
             return _Answered(asked, ending_of(fault), [])
@@ -290,12 +304,6 @@ class _Writing:
         self.new.append(prompt)
         self._tables.add("prompts", [prompt])
         self._tables.add("origins", [origin])
-
-    def _pretend(self) -> None:
-        """As many prompts as a plan has to count with."""
-        for number in range(len(self.new), self._part.prompts):
-            parents = self._question(number).parents
-            self._add(f"generated prompt {self._index}/{number}", parents, self._part.model)
 
 
 def _is_seed(prompt: Prompt) -> bool:

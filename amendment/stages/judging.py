@@ -191,7 +191,7 @@ class JudgeStep(Step):
         rows = self._workspace.rows("inputs/judgements", Judgement)
         people = [(row, row.p_a) for row in rows if row.rater_kind in LABELLERS and row.p_a is not None]
         self._people = {row.comparison_id: p_a for row, p_a in people}
-        self._waits = config.jury == "weighted" and not context.is_rehearsed
+        self._waits = config.jury == "weighted"
         if self._waits:
             refuse_few_labels(len(self._people), prompts=len({row.prompt_id for row, _ in people}))
         self._labelled_prompts = math.inf if config.judge_labelled is True else config.judge_labelled
@@ -210,32 +210,39 @@ class JudgeStep(Step):
         self.tables = Tables(context.workspace, "judging", **_kinds(config))
         self._unweighed: list[Unweighed] = []
 
-    async def work(self, item: Item) -> _Compared:
+    async def most(self, item: Item) -> _Compared:
+        """Ask every judge, about as many pairs as a ranking can ask about; simulated first judges answer as ever."""
+        first = self._panel.judges[: len(self._config.judges)]
+        return await self.work(item, at_most=any(judge.model.provider.kind != "simulated" for judge in first))
+
+    async def work(self, item: Item, *, at_most: bool = False) -> _Compared:
         """Ask about the pairs of a prompt that are not decided, and about constructed ones where they are wanted: of a
         contrast pair by its own principle."""
-        compared = await self._pool(item)
+        compared = await self._pool(item, at_most=at_most)
         done = {result.comparison for result in compared.judged}
         constructed = self._constructed.get(item.prompt.id, ()) if item.index < self._labelled_prompts else ()
         pairs = [pair for pair in constructed if pair.comparison not in done]
-        judged = await flow(pairs, lambda pair: self._panel.compare(item.prompt, *pair), window=self._window)
+        judged = await flow(
+            pairs, lambda pair: self._panel.compare(item.prompt, *pair, at_most=at_most), window=self._window
+        )
         return compared._replace(judged=[*compared.judged, *judged])
 
-    async def _pool(self, item: Item) -> _Compared:
-        """The comparisons of a prompt's candidates; in a plan, all that may have to be asked about."""
+    async def _pool(self, item: Item, *, at_most: bool) -> _Compared:
+        """Compare a prompt's candidates; `at_most` compares as many as a ranking can have to."""
         pool = pool_of(candidate for table in self.reads for candidate in self._taken(item, table))
         decided = {} if item.index < self._labelled_prompts else self._decided
         pairs = [two for two in pool.pairs() if Comparison.between(*two).id not in decided]
         if self._config.ranking == "adaptive" and pairs:
             most = COMPARISONS * len(pool.candidates)
-            if not self._panel.asks_most:
+            if not at_most:
                 return await self._ranked(item.prompt, pool, most, decided)
             pairs = pairs[: most + 1]  # and the best with the worst
-        judged = await flow(pairs, lambda two: self._compare(item.prompt, *two), window=self._window)
+        judged = await flow(pairs, lambda two: self._compare(item.prompt, *two, at_most=at_most), window=self._window)
         return _Compared(item.prompt, pool, judged)
 
-    async def _compare(self, prompt: Prompt, a: Candidate, b: Candidate) -> JudgedComparison:
+    async def _compare(self, prompt: Prompt, a: Candidate, b: Candidate, *, at_most: bool = False) -> JudgedComparison:
         """What the judges say, or the checks of hard principles."""
-        judged = await self._panel.compare(prompt, a, b)
+        judged = await self._panel.compare(prompt, a, b, at_most=at_most)
         if not self._checks.has_hard:
             return judged
         return await to_thread(self._checks.decided, prompt, judged, {a.id: a, b.id: b})  # a check may take seconds
@@ -316,13 +323,11 @@ def _panel(context: Context, config: JudgingConfig) -> JudgePanel:
         for entries in (config.judges, config.cascade)
         if entries
     ]
-    is_unknown = any(judge.model.provider.kind != "simulated" for judge in tiers[0])
     return JudgePanel(
         tiers,
         config,
         jury=config.jury,
         confidence=config.confidence if config.cascade else 0.0,
-        asks_most=context.asks_most and is_unknown,
     )
 
 

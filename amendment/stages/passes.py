@@ -44,21 +44,22 @@ Elsewhere = Callable[[Item], Awaitable[tuple[list[Any], Sequence[Tally]]]]
 
 
 def one_pass(
-    context: Context, steps: Sequence[Step], elsewhere: Elsewhere | None = None
+    context: Context, steps: Sequence[Step], elsewhere: Elsewhere | None = None, *, at_most: bool = False
 ) -> Generator[StageResult, None, None]:
     """Take all prompts through the steps, and then finish one stage after another, each when it is asked for.
 
     With `elsewhere` the items are worked on there; their results are kept here, in the order of the prompts.
+    `at_most` has the steps ask all that they can have to ask.
     """
     with ExitStack() as entered:
         for step in steps:
             entered.enter_context(step.tables)
-        _all_prompts(context, steps, elsewhere)
+        _all_prompts(context, steps, elsewhere, at_most=at_most)
         for step in steps:
             yield step.close()
 
 
-async def through(steps: Sequence[Step], item: Item, tallies: Sequence[Tally]) -> list[Any]:
+async def through(steps: Sequence[Step], item: Item, tallies: Sequence[Tally], *, at_most: bool = False) -> list[Any]:
     """Take one item through the steps, up to the one that leaves it pending; the results of these, None of a step that
     does not take it."""
     results: list[Any] = []
@@ -72,17 +73,17 @@ async def through(steps: Sequence[Step], item: Item, tallies: Sequence[Tally]) -
             continue
         STAGE.set(step.name)
         with tally.item():
-            results.append(await step.work(item))
+            results.append(await (step.most(item) if at_most else step.work(item)))
     return results
 
 
-def _all_prompts(context: Context, steps: Sequence[Step], elsewhere: Elsewhere | None) -> None:
+def _all_prompts(context: Context, steps: Sequence[Step], elsewhere: Elsewhere | None, *, at_most: bool) -> None:
     total = context.workspace.count("inputs/prompts")
     tallies = [Tally(step.name, total if step.take is None else min(total, step.take)) for step in steps]
 
     async def work(item: Item) -> list[Any]:
         if elsewhere is None:
-            return await through(steps, item, tallies)
+            return await through(steps, item, tallies, at_most=at_most)
         results, counted = await elsewhere(item)
         for tally, of_item in zip(tallies, counted, strict=True):
             tally.add(of_item)
@@ -126,8 +127,7 @@ def ask_each(
 def trained_prompts(context: Context) -> set[str]:
     """The prompts of training pairs."""
     path = context.workspace.path("dataset/train")
-    is_there = path.is_file() and not context.is_rehearsed
-    return {prompt for (prompt,) in read_columns(path, "prompt_id")} if is_there else set()
+    return {prompt for (prompt,) in read_columns(path, "prompt_id")} if path.is_file() else set()
 
 
 def unseen_prompts(context: Context) -> list[Prompt]:

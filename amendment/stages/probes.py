@@ -286,7 +286,7 @@ async def _ask_all(task: _Task, probes: Sequence[str], context: Context, writer:
 
     try:
         if writer and isinstance(subject.prompt.messages[-1].content, str):
-            paraphrase = await _paraphrase(writer, subject.prompt, is_rehearsed=context.is_rehearsed)
+            paraphrase = await _paraphrase(writer, subject.prompt)
             subject = subject._replace(paraphrase=_in_other_words(subject.prompt, paraphrase))
         asked = list(questions(subject, probes, labels=LABELS.get(judge.folder.unit), seed=context.config.seed))
         replies = await flow(asked, ask, window=max(1, len(asked)))
@@ -299,7 +299,7 @@ async def _ask_all(task: _Task, probes: Sequence[str], context: Context, writer:
     return _Asked(task, answers, ending, paraphrase)
 
 
-async def _paraphrase(writer: Model, prompt: Prompt, *, is_rehearsed: bool) -> Paraphrase:
+async def _paraphrase(writer: Model, prompt: Prompt) -> Paraphrase:
     """The prompt's last turn in other words. Raises Transient and CredentialsError."""
     asked = text_of(prompt.messages[-1:])
     try:
@@ -312,8 +312,6 @@ async def _paraphrase(writer: Model, prompt: Prompt, *, is_rehearsed: bool) -> P
         why = {"refused": "a refusal", "invalid": "empty"}.get(outcome, f"the call failed: {plain(str(reason))}")
         return Paraphrase(parent=prompt.id, text="", left_out=why, model=writer.name)
     request = answer.origin.request
-    if is_rehearsed and request and request in text:  # a made-up reply, which names its request
-        return Paraphrase(parent=prompt.id, text=f"in other words {asked}", model=writer.name, request=request)
     doubt = "cut" if answer.reply.finish_reason == "length" else why_left_out(asked, text)
     return Paraphrase(parent=prompt.id, text=text, left_out=doubt, model=writer.name, request=request)
 

@@ -205,9 +205,7 @@ class RoundsStage(Stage):
         settings = context.config.need(DatasetConfig)
         people = settings.answers_of_people(context.base)
         rows = [Answered(*row) for row in [*people.values()][:MOST_OF_PEOPLE]]
-        if not rows or context.is_rehearsed:
-            return ()
-        return cross_entropy_of_people(context, policies, rows)
+        return cross_entropy_of_people(context, policies, rows) if rows else ()
 
     def _row(self, context: Context, number: int, answers: Sequence[str], train: Set[str]) -> Iterator[Figure]:
         """The figures of a round."""
@@ -303,7 +301,10 @@ class _RoundStage(Stage):
     def _within(self, context: Context) -> Context:
         return context.within(self._stage.settings, _Tables(context.workspace, self._named))
 
-    def make(self, context: Context) -> StageResult:
+    def most(self, context: Context) -> StageResult:
+        return self.make(context, at_most=True)
+
+    def make(self, context: Context, *, at_most: bool = False) -> StageResult:
         """Write the round's prompts, run the first round's stage, then choose the pairs."""
         round_ = self._within(context)
         match self._stage:
@@ -311,13 +312,11 @@ class _RoundStage(Stage):
                 made = self._draw(context, round_)
             case JudgingStage(config=config):
                 answers = self._stage.tables.of(Role.ANSWERS)
-                if context.is_rehearsed and not round_.workspace.count("candidates/candidates"):
-                    return StageResult((), {})  # of prompts that are all held out, or out of reach
-                [made] = one_pass(round_, [JudgeStep(round_, config, answers, name=self.name)])
+                [made] = one_pass(round_, [JudgeStep(round_, config, answers, name=self.name)], at_most=at_most)
             case VerifyStage() as stage:
                 made = stage.make(round_)
             case DpoStage() as stage:
-                return stage.make(round_, name=self.name)
+                return (stage.most if at_most else stage.make)(round_, name=self.name)
             case _:
                 made = self._choose_pairs(context, round_)
         return made._replace(artefacts=self._named(*made.artefacts))

@@ -41,6 +41,7 @@ prompts: [{path: p.jsonl}]
 models: {far: {provider: openai, model: m, max_tokens: 10, price: {input: 2, output: 8}}}
 candidates: [{model: far, per_prompt: 1}]
 """
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 Written = Callable[..., Path]
 
 
@@ -121,6 +122,18 @@ def test_the_simulated_world_is_asked_as_planned_for_nothing(small: Path, folder
     assert plan.total.calls == undisturbed.result.sent
     assert (plan.total.usd, plan.total.most_usd, plan.total.seconds) == (0.0, 0.0, 0.0)
     assert (plan.contacts, plan.unpriced) == ((), ())
+
+
+@pytest.mark.parametrize("example", ["jury", "own_pairs"])
+def test_an_example_asks_what_was_planned(example: str, folder: Path) -> None:
+    run = Run.from_file(EXAMPLES / f"{example}.yaml", folder=folder, limit=20)
+    calls = run.plan(until="dataset").total.calls
+    assert run(until="dataset").sent == calls
+
+
+@pytest.mark.parametrize("example", ["rounds", "simulated"])
+def test_trainings_do_not_end_a_plan(example: str, folder: Path) -> None:
+    assert not Run.from_file(EXAMPLES / f"{example}.yaml", folder=folder, limit=60).plan().stops
 
 
 def test_nothing_is_sent_nothing_is_written_and_no_key_is_needed(
