@@ -77,8 +77,8 @@ class RuleTest(NamedTuple):
 
 
 def principle_table(rows: Sequence[LabelledRow]) -> list[dict[str, Any]]:
-    """The agreement of each principle's verdicts with people (`agreement`), and in how many comparisons both it and the
-    judge as a whole prefer the answer that people do not (`against`): the principle with most of these first."""
+    """List each principle's agreement with people, and in how many comparisons both it and the judge contradict people
+    (`against`). The principle with the most comes first."""
     table: list[dict[str, Any]] = []
     for name in sorted({name for row in rows for name in row.by_principle}):
         asked = [row for row in rows if name in row.by_principle]
@@ -124,14 +124,16 @@ def rule_tests(
 
 
 def _agreement(p: float, y: float) -> float:
-    """The chance that a person who labelled agrees: y for a, 1 - y for b, one half where the judge says neither."""
+    """Return the chance that a person who labelled agrees: y for a, 1 - y for b, one half where the judge decides
+    neither."""
     side = side_of(p)
     return 0.5 if not side else y if side > 0 else 1 - y
 
 
 def _flipped(values: np.ndarray[Any, np.dtype[np.float64]], prompts: Sequence[str], seed: int) -> float:
-    """Two-sided p of the sign-flip test: under the null hypothesis the sum of each prompt is as likely to have the
-    other sign. (1 + draws as extreme) / (1 + all) is exact for any number of draws; prompts are in the order of ids."""
+    """Return the two-sided p of the sign-flip test: under the null hypothesis the sum of each prompt is as likely to
+    have the other sign. (1 + draws as extreme) / (1 + all) is exact for any number of draws; prompts are sorted by
+    id."""
     names, codes = np.unique(np.asarray(prompts), return_inverse=True)
     sums = np.bincount(codes, weights=values, minlength=names.size)
     sums = sums[np.abs(sums) > 1e-12]
@@ -166,7 +168,7 @@ repeats no rule above. Answer with JSON and nothing else, a list of objects such
 async def propose(
     model: Model, principle: str, differences: Sequence[Mapping[str, Any]], rules: Mapping[str, str]
 ) -> tuple[list[ProposedRule], Counter[str]]:
-    """The rules that a model proposes about one principle, and what was left out, by reason. Raises ProviderError.
+    """Ask a model for rules about one principle; count what was left out, by reason. Raises ProviderError.
 
     Each difference holds `conversation`, `preferred`, `other` and, where there are some, `comments`. `rules` are the
     constitution's statements by id.
@@ -188,13 +190,13 @@ async def propose(
 
 
 def similarity(first: str, second: str) -> float:
-    """The Jaccard index of two statements' words, in [0, 1]."""
+    """Return the Jaccard index of two statements' words, in [0, 1]."""
     a, b = (set(re.findall(r"[^\W_]+", text.casefold())) for text in (first, second))
     return len(a & b) / len(a | b) if a | b else 1.0
 
 
 def _plain(text: object) -> str:
-    """The text on one line without invisible characters; empty where it cannot be a rule."""
+    """Return the text on one line without invisible characters; empty where it cannot be a rule."""
     line = re.sub(r"\s+", " ", text[: 10 * LONGEST_RULE]) if isinstance(text, str) else ""
     line = "".join(sign for sign in line if unicodedata.category(sign)[0] != "C").strip(" \"'*_#\u201c\u201d")
     is_fit = len(line) <= LONGEST_RULE and len(line.split()) >= FEWEST_WORDS
@@ -202,7 +204,7 @@ def _plain(text: object) -> str:
 
 
 def _cut(value: Any) -> Any:
-    """JSON with the middle left out of every long text."""
+    """Leave out the middle of every long text."""
     if isinstance(value, str):
         half = LONGEST_TEXT // 2
         return value if len(value) <= LONGEST_TEXT else f"{value[:half]} [...] {value[-half:]}"

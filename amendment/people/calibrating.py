@@ -1,8 +1,8 @@
 """A judge's probabilities brought into line with people's labels, and how much nearer they are afterwards.
 
-Fitted are open labels of a spot check, one per comparison: the mean of people's labels as P(a is better), a tie being
-one half, weighed by 1 / inclusion. The figures after calibration are cross-fitted by prompt: no probability among them
-has seen a label of its own prompt. Refused are labels too few or too one-sided to carry a fit
+A calibrator is fitted to open labels of a spot check, one per comparison: the mean of people's labels as P(a is
+better), a tie being one half, weighed by 1 / inclusion. The figures after calibration are cross-fitted by prompt: no
+probability among them has seen a label of its own prompt. Refused are labels too few or too one-sided to carry a fit
 (`calibration_refused` says which).
 
 A calibrated probability is kept next to the raw one and never replaces it. Not covered: sealed labels, by which the
@@ -41,7 +41,7 @@ class Calibration:
     seed: int
 
     def apply(self, p: ArrayLike) -> Floats:
-        """Calibrated P(a is better) of comparisons without a label."""
+        """Calibrate P(a is better) of comparisons without a label."""
         return self.calibrator.apply(p)
 
     @property
@@ -51,7 +51,7 @@ class Calibration:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Reasons not to use it: notes of the fit, and a Brier score that it does not lower."""
+        """Give the reasons not to use it: the fit's note, and a Brier score that does not fall."""
         warnings = [self.calibrator.note] if self.calibrator.note else []
         change = self.gain.brier
         if not self.helps:
@@ -62,7 +62,7 @@ class Calibration:
         return tuple(warnings)
 
     def recipe(self, *, labels: str, judges: Sequence[str]) -> dict[str, Any]:
-        """The content of `calibrator.json`: enough to apply it again (`Calibrator.from_json`), and the data behind it.
+        """Return the content of `calibrator.json`: what `Calibrator.from_json` needs, and the data behind it.
 
         `labels` is the hash of the labels' state; `judges` are those whose probabilities were calibrated.
         """
@@ -99,7 +99,7 @@ def calibrate(items: Sequence[LabelledItem], *, method: Method = "temperature", 
 
 
 def calibration_refused(items: Sequence[LabelledItem], *, method: Method = "temperature") -> str:
-    """Why these labels carry no calibration, by name and with what to do instead; empty where they do."""
+    """Say why nothing can be fitted to these labels, and what to do instead; empty where a fit is possible."""
     refused = refusal(method, [item.item.p_a for item in items], [item.p_people for item in items])
     if refused:
         return f"{refused.name}: {refused.message}"
@@ -109,7 +109,7 @@ def calibration_refused(items: Sequence[LabelledItem], *, method: Method = "temp
 
 
 def expected_flip_rate(p: ArrayLike) -> float:
-    """The share of wrong labels to expect where each is oriented by its calibrated P: the mean of min(p, 1 - p).
+    """Return the expected share of wrong labels where each follows its calibrated P: the mean of min(p, 1 - p).
 
     What label smoothing of conservative DPO is to be. nan without a comparison.
     """

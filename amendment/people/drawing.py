@@ -40,7 +40,7 @@ class Sample(NamedTuple):
     """A drawn sample of comparisons for people to label."""
 
     items: list[SampledItem]
-    """In random order: whoever stops half way has labelled a random half."""
+    """In random order: an annotator who stops half way has labelled a random half."""
     population: int
     """Comparisons that it was drawn from."""
     strata: int
@@ -60,7 +60,7 @@ def draw_sample(population: Sequence[DatasetComparison], settings: SpotCheckSett
     """
     ordered = sorted(population, key=lambda row: row.comparison.id)
     chance = inclusion_probabilities([row.p_a for row in ordered], settings.items, uniform=UNIFORM)
-    names = strata_of(ordered, chance.tolist())
+    names = name_strata(ordered, chance.tolist())
     drawn = _stratified(ordered, names, chance, seed)
     items = [
         SampledItem(
@@ -91,8 +91,8 @@ def _stratified(ordered: Sequence[DatasetComparison], names: Sequence[str], chan
 
 
 def _marked(items: Sequence[SampledItem], settings: SpotCheckSettings, seed: int) -> list[SampledItem]:
-    """Overlap, repeats and the seal. The overlap lies behind the seal as far as there is room: how far people agree is
-    for the certificate, and nothing that is fitted needs it. Repeats stand on both sides in proportion."""
+    """Mark overlap, repeats and sealed items. Overlap items are sealed as far as there is room: only the certificate
+    needs to know how far people agree. Repeats are marked on both sides in proportion."""
     sealed = _sealed({item.prompt_id for item in items}, settings, seed)
     sides = [[item.comparison_id for item in items if (item.prompt_id in sealed) is side] for side in (True, False)]
     behind, before = (_least(side, len(side), "overlap", seed) for side in sides)
@@ -112,8 +112,8 @@ def _marked(items: Sequence[SampledItem], settings: SpotCheckSettings, seed: int
 
 
 def _sealed(prompts: Collection[str], settings: SpotCheckSettings, seed: int) -> set[str]:
-    """A prompt is sealed for good: by its own number, whatever else was drawn, so that no label that has been looked
-    at becomes a sealed one when comparisons are judged again. Of two prompts or more one at least is on each side."""
+    """Choose the prompts to seal. Each is sealed by its permanent number, so that a label that was looked at is never
+    sealed when comparisons are judged again. Of two or more prompts each side has at least one."""
     ranked = sorted((_number("seal", seed, prompt), prompt) for prompt in prompts)
     count = sum(number < settings.sealed for number, _ in ranked)
     if len(ranked) > 1 and 0 < settings.sealed < 1:
@@ -126,13 +126,14 @@ def _least(names: Sequence[str], count: int, what: str, seed: int) -> list[str]:
 
 
 def _number(what: str, seed: int, name: str) -> float:
-    """A permanent random number between 0 and 1, neither of which it can be."""
+    """Return a permanent random number strictly between 0 and 1."""
     digits = content_id([what, seed, name]).removeprefix(HASH_PREFIX)
     return (int(digits[:12], 16) + 0.5) / 2**48
 
 
 def inclusion_probabilities(p: ArrayLike, items: int, *, uniform: float) -> Floats:
-    """The probability with which each comparison is drawn; they add up to `items`, or are all 1 where there are fewer.
+    """Return the probability with which each comparison is drawn. They add up to `items`, or are all 1 where there are
+    fewer.
 
     `p` is the judge's P(a is better). With u = sqrt(p (1 - p)) an item's size is uniform + (1 - uniform) u / mean(u),
     and its probability items * size / N, at most 1; what is cut off goes to the others in proportion.
@@ -147,7 +148,7 @@ def inclusion_probabilities(p: ArrayLike, items: int, *, uniform: float) -> Floa
 
 
 def whole_counts(expected: ArrayLike, start: float) -> NDArray[np.intp]:
-    """Whole numbers in the place of `expected` ones, each the next below or above, with the same total (rounded).
+    """Round each expected count up or down so that the total (rounded) is kept.
 
     `start` is random, from 0 to below 1; over it the mean of each number is the expected one (systematic rounding: how
     many of start, start + 1, start + 2, ... fall into each stretch).
@@ -157,7 +158,7 @@ def whole_counts(expected: ArrayLike, start: float) -> NDArray[np.intp]:
 
 
 def conditional_inclusion(inclusion: Floats, count: int) -> Floats:
-    """Probabilities that add up to `count`, the whole number below or above the total of `inclusion`.
+    """Scale the probabilities so that they add up to `count`, the whole number next to the total of `inclusion`.
 
     With the total m + f, where m + 1 is drawn with probability f and m otherwise, the mean over both is `inclusion`:
     inclusion + (1 - f) d above and inclusion - f d below, where d is proportional to `inclusion` as far as no
@@ -173,7 +174,7 @@ def conditional_inclusion(inclusion: Floats, count: int) -> Floats:
 
 
 def pareto_sample(inclusion: Floats, numbers: Floats, count: int) -> NDArray[np.intp]:
-    """The places of `count` items: those with the least odds(number) / odds(inclusion), adjusted.
+    """Return the positions of `count` items: those with the least odds(number) / odds(inclusion), adjusted.
 
     `numbers` are uniform between 0 and 1, one per item. The adjustment is exp(v (inclusion - 1/2) / d^2) with
     v = inclusion (1 - inclusion) and d the sum of v. An item with inclusion 1 is always among them.
@@ -187,7 +188,7 @@ def pareto_sample(inclusion: Floats, numbers: Floats, count: int) -> NDArray[np.
 
 
 def _filled(weight: Floats, cap: Floats, total: float) -> Floats:
-    """min(c * weight, cap) with the c that makes it add up to `total`; the caps where they do not reach it."""
+    """Return min(c * weight, cap) with the c that makes it add up to `total`; the caps where they do not reach it."""
     full = np.zeros(weight.size, np.bool_)
     while not full.all():
         scale = (total - float(cap[full].sum())) / float(weight[~full].sum())
@@ -258,8 +259,8 @@ class _Stratum(NamedTuple):
     size: float
 
 
-def strata_of(population: Sequence[DatasetComparison], expected: Sequence[float]) -> list[str]:
-    """The name of each comparison's stratum, such as `rules/kind / unsure / orders agree / lengths alike`.
+def name_strata(population: Sequence[DatasetComparison], expected: Sequence[float]) -> list[str]:
+    """Name each comparison's stratum, such as `rules/kind / unsure / orders agree / lengths alike`.
 
     `expected` is how many times each is drawn on average. Each stratum expects two or more, as far as there are.
     """
@@ -295,7 +296,7 @@ def _split(
 
 
 def _pooled(children: Sequence[list[_Stratum]]) -> Iterator[_Stratum]:
-    """The strata of all children; those that are too small become one, with the next smallest where that takes it."""
+    """Join the strata of all children. Those that are too small become one, with the next smallest if needed."""
     sizes = [sum(stratum.size for stratum in child) for child in children]
     ranked = sorted(range(len(children)), key=lambda index: (sizes[index], index))
     pool = _Stratum([], 0.0)
@@ -322,7 +323,7 @@ def _name(own: Sequence[tuple[str, ...]], keys: Sequence[tuple[str, ...]]) -> st
 
 
 def _value(own: set[str], all_values: set[str], depth: int) -> str:
-    """One value, several in their order, or any."""
+    """Return the one value, several in their order, or "any"."""
     if len(own) == 1:
         return next(iter(own))
     if own == all_values:

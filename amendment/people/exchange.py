@@ -27,10 +27,10 @@ from amendment.hashing import content_id
 from amendment.people.label_tools import (
     COLUMNS,
     LABEL_STUDIO_CONFIG,
-    record_of_item,
-    rows_of_argilla,
-    rows_of_label_studio,
-    texts_of_item,
+    argilla_rows,
+    export_item,
+    label_studio_rows,
+    shown_texts,
 )
 from amendment.people.labelling import SAMPLE, SAMPLES, SPOT_CHECK, LabelledSample, open_sample
 from amendment.people.queue import Queue, Shown, labels_missing
@@ -176,8 +176,8 @@ def import_labels(
 
 
 def _pseudonyms(folder: Path) -> Pseudonyms:
-    """Numbered as in the run's certificate, where it has one that names them; over all samples, so that nobody has two
-    numbers."""
+    """Number the annotators as the run's certificate does, if it names them, and over all samples, so that each has one
+    number."""
     certificate = folder / "certificate.json"
     annotators: set[str] = set()
     for sample in SAMPLES.values():
@@ -200,10 +200,10 @@ def _renamed(raters: Iterable[str]) -> dict[str, str]:
 
 
 def _check_names(path: Path, labels: Sequence[Label], store: Labels) -> None:
-    """Raises DataError for a name of simulated people, and for one that differs from another one, of the file or here,
-    in case or white space alone."""
-    kept = sorted({label.annotator for label in labels if is_kept_name(label.annotator)})
-    problems = [f"{name} {_KEPT}; say who it is (--rater {name!r}=NAME)" for name in kept]
+    """Refuse a name of simulated people, and one that differs from another only in case or white space. Raises
+    DataError."""
+    reserved = sorted({label.annotator for label in labels if is_kept_name(label.annotator)})
+    problems = [f"{name} {_KEPT}; say who it is (--rater {name!r}=NAME)" for name in reserved]
     problems += [
         f"{' and '.join(map(repr, group))} differ only in case or white space, and would count as {len(group)} people; "
         f"if they are one person, pass --rater {f'{group[1]}={group[0]}'!r}, otherwise rename one"
@@ -214,7 +214,7 @@ def _check_names(path: Path, labels: Sequence[Label], store: Labels) -> None:
 
 
 def _refuse_pseudonyms(path: Path, new: Iterable[Label], current: Iterable[Label]) -> None:
-    """Raises DataError for labels under a pseudonym where labels under names lie."""
+    """Refuse labels under a pseudonym where labels under names exist. Raises DataError."""
     unclear = sorted({label.annotator for label in new if _PSEUDONYM.fullmatch(label.annotator)})
     if unclear and not all(_PSEUDONYM.fullmatch(label.annotator) for label in current):
         who = "a pseudonym, and perhaps somebody whose labels are here under the name; say who it is"
@@ -232,8 +232,8 @@ def _says_the_same(label: Label, before: Label) -> bool:
 
 
 def question_items(questions: Sequence[LabelQuestion], *, seed: int) -> list[Shown]:
-    """The items for people to label: each question once, its sides by the page's hash of an unknown annotator;
-    repeats at the end. In the order of the items' names, which says nothing of strata and prompts."""
+    """Return the items for people to label, sorted by name, which says nothing of strata and prompts. The page's hash
+    of an unknown annotator decides the sides; repeats come last."""
     queue = Queue(questions, seed=seed, annotators=1, clock=lambda: 0.0)
     items = [
         queue.shown("", question.comparison_id, showing)
@@ -244,10 +244,10 @@ def question_items(questions: Sequence[LabelQuestion], *, seed: int) -> list[Sho
 
 
 def question_file(form: LabelFormat, items: Sequence[Shown]) -> str:
-    """The text of a file without labels, verdicts, probabilities and models."""
+    """Write a file without labels, verdicts, probabilities and models."""
     if form in ("csv", "jsonl"):
-        return _table(form, [{**texts_of_item(item), "choice": None} for item in items])
-    return json_text([record_of_item(item, form) for item in items])
+        return _table(form, [{**shown_texts(item), "choice": None} for item in items])
+    return json_text([export_item(item, form) for item in items])
 
 
 def label_file(
@@ -258,8 +258,8 @@ def label_file(
     name_of: Callable[[str], str],
     comments: Callable[[str], str] | None = None,
 ) -> str:
-    """The text of a file of labels with what their annotators saw, by question, showing and pseudonym, since an order
-    by names would give them away.
+    """Write a file of labels with what their annotators saw. It is sorted by question, showing and pseudonym, since an
+    order by names would give them away.
 
     `name_of` is the pseudonym of an annotator; `comments` what becomes of a comment (None: comments are left out).
     """
@@ -268,7 +268,7 @@ def label_file(
     for label in sorted(labels, key=lambda row: (by_id[row.comparison_id][0], row.showing, name_of(row.annotator))):
         question = by_id[label.comparison_id][1]
         cells = {
-            **texts_of_item(Shown(question, label.showing, is_turned=label.shown[0] == question.b_id)),
+            **shown_texts(Shown(question, label.showing, is_turned=label.shown[0] == question.b_id)),
             **label.model_dump(include={"choice", "confidence", "seconds", "at", "comparison_id"}),
             "principle": label.principle_id,
             "comment": (clean(comments(label.comment)) if comments and label.comment else "") or None,
@@ -279,17 +279,17 @@ def label_file(
 
 
 def clean(text: str) -> str:
-    """The text without control characters other than line feeds and tabs, and without turns of direction.
+    """Remove control characters other than line feeds and tabs, and changes of text direction.
 
     >>> clean("two\\r\\nlines \\x1b[31m")
     'two\\nlines [31m'
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     hidden = ("Cc", "Cs", "Zl", "Zp")
-    kept = (
+    allowed = (
         sign for sign in lines if sign in "\n\t" or not (sign in _DIRECTIONS or unicodedata.category(sign) in hidden)
     )
-    return "".join(kept).strip()
+    return "".join(allowed).strip()
 
 
 def _table(form: str, rows: Sequence[Mapping[str, Any]]) -> str:
@@ -316,7 +316,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _number(cell: Any) -> Any:
-    """A cell as a number where it is one, with a decimal comma too."""
+    """Read a cell as a number if it is one, with a decimal comma too."""
     return float(cell.replace(",", ".")) if isinstance(cell, str) else cell
 
 
@@ -338,18 +338,19 @@ def read_labels(
     raters: Mapping[str, str] | None = None,
     constitution: Iterable[PrincipleText] = (),
 ) -> list[Label]:
-    """The labels of a file's rows, as `amendment.tables.read_rows` gives them, by time; drafts and empty rows are none.
+    """Return the labels of a file's rows, as `amendment.tables.read_rows` gives them, sorted by time. Drafts and empty
+    rows give no label.
 
-    `at` is the time, in UTC, of labels whose file tells none. `raters` renames annotators; under "" it has whoever
-    labelled where the file does not say. A label may name any principle of `constitution`. The uuid of a label is a
+    `at` is the time, in UTC, of labels whose file tells none. `raters` renames annotators; under "" it has the
+    annotator of a file that names none. A label may name any principle of `constitution`. The uuid of a label is a
     hash of what it says: a file that is read twice gives the same labels twice, which a store takes once. Raises
     DataError that names every mistake.
     """
     first = rows[0].values
     if "annotations" in first:
-        rows = rows_of_label_studio(rows)
+        rows = label_studio_rows(rows)
     elif "id" in first:
-        rows = rows_of_argilla(rows)
+        rows = argilla_rows(rows)
     elif not {"item", "choice"} <= first.keys():
         columns = ", ".join(plain(str(name)) for name in first)
         raise DataError([Problem(rows[0].place, f"expected the columns as they were exported, found {columns}")])
@@ -386,7 +387,7 @@ def read_labels(
 def _label(
     cells: dict[str, Any], items: Mapping[str, Shown], at: str, renamed: Mapping[str, str], others: Sequence[str]
 ) -> tuple[Label | None, dict[str, str]]:
-    """The label of a row, or what is wrong with it by column."""
+    """Return the label of a row, or its problems by column."""
     item = items.get(str(cells.get("item", "")).strip())
     name = tidy_name(str(cells.get("annotator", "")))
     cells["annotator"] = renamed.get(name, name)
@@ -394,14 +395,14 @@ def _label(
     answer = None
     try:
         answer = _Answer.model_validate(cells)
-    except ValidationError as error:
-        for each in error.errors(include_url=False):
-            shown = f"'{plain(str(each['input']), longest=60)}'" if each["type"] != "missing" else "nothing"
-            mistakes[str(each["loc"][0])] = f"found {shown}; {each['msg'][:1].lower()}{each['msg'][1:]}"
+    except ValidationError as invalid:
+        for error in invalid.errors(include_url=False):
+            shown = f"'{plain(str(error['input']), longest=60)}'" if error["type"] != "missing" else "nothing"
+            mistakes[str(error["loc"][0])] = f"found {shown}; {error['msg'][:1].lower()}{error['msg'][1:]}"
     if item is None:
-        found = plain(str(cells.get("item", "")), longest=60)
+        name = plain(str(cells.get("item", "")), longest=60)
         expected = "is the file of another run, of another --stage, or of an earlier sample?"
-        mistakes["item"] = f"found '{found}', no item of this spot check; {expected}"
+        mistakes["item"] = f"found '{name}', no item of this spot check; {expected}"
     if not cells["annotator"]:
         mistakes["annotator"] = "missing; expected a name, or give one for the whole file (--rater NAME)"
     principles = list(dict.fromkeys([*(rule.id for rule in item.question.principles), *others])) if item else []

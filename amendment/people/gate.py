@@ -3,7 +3,7 @@ while people are still labelling, what their open labels say so far. The gate al
 the judge's two orders, for which no person is needed.
 
 The stage `audit` writes report and gate; trainings look at the gate before they begin. A preview never looks at sealed
-labels: whoever reads it may still change the judge.
+labels: its reader may still change the judge.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from amendment.hashing import content_id
 from amendment.people.calibrating import calibrate, calibration_refused
 from amendment.people.labelling import ASKED, OPEN, PROBABILITIES, SAMPLE, SEALED, SPOT_CHECK, open_sample
 from amendment.people.people_gate import agreement_with_people, unreadable_gate, worst
-from amendment.people.reading import sides_of
+from amendment.people.reading import label_verdicts
 from amendment.people.report import SpotCheck, certified_part, preview_lines, spot_check_report
 from amendment.people.samples import AskedOf, ExportedProbability, SampledItem, SpotCheckSettings, labelled_items
 from amendment.people.store import Labels
@@ -41,8 +41,8 @@ GATE_FORMAT = 2
 SIDES = (OPEN, SEALED)
 
 
-def report_of(workspace: Workspace, settings: SpotCheckSettings, *, seed: int, opened: int) -> SpotCheck | None:
-    """The report of what lies in a run's folder; None where its labels are not read yet."""
+def stored_report(workspace: Workspace, settings: SpotCheckSettings, *, seed: int, opened: int) -> SpotCheck | None:
+    """Return the report of the labels in a run's folder; None if the run has not read its labels yet."""
     if not all(workspace.path(name).is_file() for name in (SAMPLE, ASKED, PROBABILITIES, *SIDES)):
         return None
     exported = {row.comparison_id: row for row in workspace.rows(PROBABILITIES, ExportedProbability)}
@@ -64,9 +64,9 @@ def report_of(workspace: Workspace, settings: SpotCheckSettings, *, seed: int, o
 
 
 def certified_report(workspace: Workspace, part: SpotCheckSettings | None, *, seed: int) -> SpotCheck | None:
-    """The report for a certificate, which opens the seal; a second look at the same opens nothing. None where people
-    are not asked."""
-    return report_of(workspace, part, seed=seed, opened=_open_seal(workspace)) if part else None
+    """Return the report for a certificate, which opens the seal; a second look at the same labels opens nothing. None
+    if people are not asked."""
+    return stored_report(workspace, part, seed=seed, opened=_open_seal(workspace)) if part else None
 
 
 def _open_seal(workspace: Workspace) -> int:
@@ -83,8 +83,8 @@ def _open_seal(workspace: Workspace) -> int:
     return count
 
 
-def gates_of(report: SpotCheck, certificate: Certificate) -> tuple[Gate, ...]:
-    """The run's gates: of its labels by people, and of each judge by all its verdicts."""
+def judge_gates(report: SpotCheck, certificate: Certificate) -> tuple[Gate, ...]:
+    """Return the gates of the run (from people's labels) and of each judge (from all its verdicts)."""
     models = [rater for rater in certificate.counts.raters if rater.kind == "model"]
     return (*report.gates, *(unreadable_gate(rater.name, rater.invalid) for rater in models))
 
@@ -109,19 +109,19 @@ def gate_counts(report: SpotCheck, gates: Sequence[Gate]) -> dict[str, Any]:
 
 
 def failed_gates(gates: Iterable[Gate]) -> list[str]:
-    """The checks that judges did not pass, each once: "order, for gavel"."""
+    """List the checks that judges did not pass, each once: "order, for gavel"."""
     return [*dict.fromkeys(f"{gate.check}, for {gate.judge}" for gate in gates if gate.outcome == "FAIL")]
 
 
 def write_gate(workspace: Workspace, gates: Sequence[Gate], by_judge: Iterable[Gate] = ()) -> None:
-    """What failed, and no more: labels that change nothing else about the gate make no training run again. `by_judge`
-    are the certificate's own gates."""
+    """Write what failed, and nothing else, so that labels that leave the gate as it is cause no new training run.
+    `by_judge` are the certificate's own gates."""
     orders = [gate.judge for gate in by_judge if (gate.check, gate.outcome) == ("order", "FAIL")]
     write_json(workspace.path(GATE), {"failed": failed_gates(gates), "order": orders})
 
 
 def refuse_failed_gate(workspace: Workspace, part: SpotCheckSettings | None) -> None:
-    """Raises GateFailed where people disagree with the judge too much, unless the run file says to go on."""
+    """Raise GateFailed if people disagree with the judge too much, unless the run file says to go on."""
     if part is None or part.gate.on_fail == "go_on":
         return
     if failed := _failed(workspace)["failed"]:
@@ -133,7 +133,7 @@ def refuse_failed_gate(workspace: Workspace, part: SpotCheckSettings | None) -> 
 
 
 def refuse_failed_order(workspace: Workspace, stage: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Raises GateFailed if a judge that decided some of these pairs failed the certificate's gate `order`."""
+    """Raise GateFailed if a judge that decided some of these pairs failed the certificate's gate `order`."""
     deciding = {rater for row in rows if row["decided_by"] == "judge" for rater in row["raters"]}
     if failed := [judge for judge in _failed(workspace)["order"] if judge in deciding]:
         raise GateFailed(
@@ -157,8 +157,8 @@ class Preview(NamedTuple):
     """The same for machines, with the number of `missing` labels."""
 
 
-def preview_of_labels(folder: Path) -> Preview:
-    """What the open labels say of a run's judge so far: agreement, and how calibration would change its probabilities.
+def preview_labels(folder: Path) -> Preview:
+    """Preview what the open labels say of a run's judge: agreement, and how calibration would change its probabilities.
 
     Asks no model, writes nothing, and opens no seal. Raises ConfigError where there is no run, no spot check in it, or
     no sample yet.
@@ -170,7 +170,7 @@ def preview_of_labels(folder: Path) -> Preview:
         raise ConfigError(f"{folder}: another version of amendment wrote its run.yaml; run it again") from None
     sample = Workspace(folder).read(SAMPLE, SampledItem)
     with Labels(asked.labels, read_only=True) as labels:
-        sides = sides_of(labels.current(), sample, seen=labels.prompts_seen())
+        sides = label_verdicts(labels.current(), sample, seen=labels.prompts_seen())
     items = labelled_items(sample, person_votes(sides["open"]))
     agreement = agreement_with_people(items)
     method, calibration, refused = settings.calibration.method, None, "the run file asks for none"

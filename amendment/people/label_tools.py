@@ -45,8 +45,8 @@ ANSWERS = (
 COLUMNS = tuple(column.name for column in (*TEXTS, *ANSWERS, Column("comparison_id")))
 
 
-def texts_of_item(item: Shown) -> dict[str, str]:
-    """The texts of an item that people see, by column."""
+def shown_texts(item: Shown) -> dict[str, str]:
+    """Return the texts of an item that people see, by column."""
     first, second = (transcript(messages, by="assistant") for messages in item.answers)
     return {
         "item": item.name,
@@ -58,9 +58,9 @@ def texts_of_item(item: Shown) -> dict[str, str]:
     }
 
 
-def record_of_item(item: Shown, tool: str) -> dict[str, Any]:
-    """An item as `dataset.records.log` of Argilla takes it, or as a task of Label Studio."""
-    texts = texts_of_item(item)
+def export_item(item: Shown, tool: str) -> dict[str, Any]:
+    """Return an item as `dataset.records.log` of Argilla takes it, or as a task of Label Studio."""
+    texts = shown_texts(item)
     if texts["principles"]:
         texts["principles"] = f"{texts['question']}\n{texts['principles']}"
     if tool == "argilla":
@@ -73,8 +73,8 @@ def record_of_item(item: Shown, tool: str) -> dict[str, Any]:
 # Argilla 2: questions `preference`, `confidence`, `principle`, `comment`; a skipped item is a discarded response.
 
 
-def rows_of_argilla(records: Iterable[Row]) -> list[Row]:
-    """A row for each user's answer to each record of `records.to_list(flatten=True)`; drafts are none."""
+def argilla_rows(records: Iterable[Row]) -> list[Row]:
+    """Return a row for each user's answer to each record of `records.to_list(flatten=True)`; drafts are left out."""
     rows = []
     for record in records:
         by_user: dict[str, dict[str, Any]] = defaultdict(dict)
@@ -127,8 +127,8 @@ LABEL_STUDIO_CONFIG = """\
 """The labelling interface: paste it into the project's settings before the tasks are imported."""
 
 
-def rows_of_label_studio(tasks: Sequence[Row]) -> list[Row]:
-    """A row for each annotation of a project that was exported as JSON (not JSON-MIN)."""
+def label_studio_rows(tasks: Sequence[Row]) -> list[Row]:
+    """Return a row for each annotation of a project that was exported as JSON (not JSON-MIN)."""
     rows = []
     for task in tasks:
         try:
@@ -142,7 +142,7 @@ def rows_of_label_studio(tasks: Sequence[Row]) -> list[Row]:
 
 
 def _annotated(annotation: Mapping[str, Any]) -> dict[str, Any]:
-    """An annotation by column; nothing where it was sent in empty."""
+    """Return an annotation by column; nothing if it was submitted empty."""
     columns = {control: column.name for column in ANSWERS for control in column.label_studio.split()}
     given: dict[str, list[Any]] = defaultdict(list)
     for result in annotation.get("result") or []:

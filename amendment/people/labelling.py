@@ -44,19 +44,19 @@ class LabelledSample(NamedTuple):
 
     @property
     def questions(self) -> str:
-        """The table of what people are asked."""
+        """Name the table of questions to people."""
         return f"{self.drawn_by}/questions"
 
     def labels_in(self, folder: Path) -> Path:
-        """The file of labels in a run's folder."""
+        """Return the path of the label store in a run's folder."""
         return folder / self.labels
 
     def command(self, folder: Path) -> str:
-        """The command that serves its labelling page."""
+        """Return the command that serves the labelling page."""
         return f"amendment label {shlex.quote(str(folder))}{self.option}"
 
     def waiting(self, folder: Path, missing: int) -> str:
-        """The message of a run that waits for labels."""
+        """Return the message of a run that waits for labels."""
         labels = "1 label is" if missing == 1 else f"{missing} labels are"
         return f"{self.read_by}: {labels} missing; collect them with: {self.command(folder)}"
 
@@ -88,20 +88,20 @@ class ToLabel(NamedTuple):
 
     @property
     def outlook(self) -> str:
-        """How often a judge as good as people gets "Use" from this sample, in a sentence."""
+        """Say in a sentence how often a judge as good as people gets "Use" from this sample."""
         shared = sum(question.in_overlap for question in self.questions)
         gate = GateSettings.model_validate(self.plan.get("gate") or {})
         asked = Requirements(margin=gate.max_gap_to_human, looks=gate.looks)
         return outlook(shared, self.annotators, judges=self.judges, asked=asked)
 
     def missing(self) -> int:
-        """The number of labels still missing; a page may be open meanwhile."""
+        """Return the number of labels still missing; a page may be open meanwhile."""
         with Labels(self.labels, read_only=True) as labels:
             return labels_missing(self.questions, labels.current(), annotators=self.annotators)
 
 
-def sample_of(stage: str) -> LabelledSample:
-    """The sample by the name that people give it on the command line. Raises ConfigError for another name."""
+def find_sample(stage: str) -> LabelledSample:
+    """Find the sample by its name on the command line. Raises ConfigError for an unknown name."""
     if stage not in SAMPLES:
         names = " or ".join(SAMPLES)
         raise ConfigError(f"--stage: found {stage!r}, expected {names}{did_you_mean(stage, SAMPLES)}")
@@ -141,8 +141,8 @@ def open_sample(folder: Path, sample: LabelledSample = SPOT_CHECK) -> ToLabel:
 
 
 def labels_waited_for(folder: Path, done: Collection[str]) -> str | None:
-    """What a run waits for whose stages `done` have drawn a sample and not read its labels; None where it waits for
-    none, or nobody can tell: the next start says what is wrong."""
+    """Return the sample whose labels a run waits for: a stage in `done` has drawn it and none has read its labels. None
+    if it waits for none, or if that cannot be told: the next start says what is wrong."""
     for sample in SAMPLES.values():
         if sample.drawn_by in done and sample.read_by not in done:
             try:

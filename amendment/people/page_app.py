@@ -1,9 +1,9 @@
 """The labelling page as an application: a page without data, and an API for what annotators need.
 
-Covered: a session for whoever has an annotator's link, items as they stand before that annotator, labels acknowledged
+Covered: a session for each annotator's link, items as that annotator sees them, labels acknowledged
 after they are on the disk, undo, an annotator's own answers to open again. Nothing that could sway anyone is sent: no
 verdicts, probabilities, strata, models or seals, nothing of other annotators, and no id by which an item could be
-recognised when it comes a second time. The lead's page has a token of its own and no session.
+recognised when it comes a second time. The lead's page has its token and no session.
 `Guard` takes requests of the page itself alone.
 """
 
@@ -92,9 +92,9 @@ def create_app(
     guide: Guide = Guide(),  # noqa: B008 - a tuple
     outlook: str = "",
 ) -> ASGIApp:
-    """The application over one queue and its open labels.
+    """Build the application over one queue and its open labels.
 
-    `links` are the tokens of annotators by name: whoever has one is that annotator and nobody else. `lead` is the token
+    `links` are the tokens of annotators by name: a token identifies its annotator. `lead` is the token
     of the lead's page; without one there is none. It also shows `outlook`, a sentence. `hosts` are the values of `Host`
     that are taken, `name:port`.
     """
@@ -197,7 +197,7 @@ class _Desk:
 
     async def history(self, request: Request) -> Response:
         annotator = self._annotator(request)
-        told = [
+        entries = [
             {
                 "item": self._name(annotator, shown),
                 "choice": label.choice,
@@ -205,7 +205,7 @@ class _Desk:
             }
             for label, shown in self._answered(annotator)[:_MOST_REMEMBERED]
         ]
-        return JSONResponse({"history": told})
+        return JSONResponse({"history": entries})
 
     async def item(self, request: Request) -> Response:
         annotator = self._annotator(request)
@@ -222,8 +222,8 @@ class _Desk:
         return JSONResponse({**view, "outlook": self._outlook})
 
     def _answered(self, annotator: str) -> list[tuple[Label, Shown]]:
-        """The annotator's answers, latest first. Without those of the item that is before them, which may be a hidden
-        repeat: they would copy their first answer to it."""
+        """Return the annotator's answers, latest first, without those of the current item. It may be a hidden repeat,
+        and they would copy their first answer."""
         current = self._queue.next(annotator)
         mine = [
             label
@@ -246,13 +246,13 @@ class _Desk:
         return shown.label(annotator, **verdict.model_dump(exclude={"annotator", "item"}))
 
     def _item(self, annotator: str, shown: Shown, answer: Label | None = None) -> dict[str, Any]:
-        """All that an annotator sees of an item, with what they said of it: in `answer`, which they open again, or in
-        a verdict that they took back."""
+        """Return all that an annotator sees of an item, with their own answer: in `answer`, which they open again, or
+        in a verdict that they took back."""
         question = shown.question
         first, second = shown.answers
-        said = answer or self._labels.taken_back(annotator, question.comparison_id, shown.showing)
+        label = answer or self._labels.taken_back(annotator, question.comparison_id, shown.showing)
         fields = {"confidence", "principle_id", "comment", *(["choice"] if answer else [])}
-        own = said.model_dump(include=fields, exclude_none=True) if said else {}
+        own = label.model_dump(include=fields, exclude_none=True) if label else {}
         return {
             "id": self._name(annotator, shown),
             "question": question.question,
@@ -264,8 +264,8 @@ class _Desk:
         }
 
     def _name(self, annotator: str, shown: Shown) -> str:
-        """Another one for each showing and each order of the answers, and the same after a restart: a verdict may wait
-        in a browser. It means nothing to anybody without the link."""
+        """Name each showing and each order of the answers differently, and equally after a restart, since a verdict may
+        wait in a browser. The name means nothing without the link."""
         showing = "\x1f".join((shown.question.comparison_id, str(shown.showing), shown.ids[0]))
         return hmac.digest(self._links[annotator].encode(), showing.encode(), hashlib.sha256).hex()[:32]
 
@@ -280,12 +280,12 @@ class _Desk:
         return self._items[annotator]
 
     def _whose(self, token: str) -> str | None:
-        """Every link is looked at, so that the time taken says nothing."""
+        """Find the annotator of a token. Every link is compared, so that the time taken says nothing."""
         fitting = [name for name, own in self._links.items() if _is_token(token, own)]
         return fitting[0] if fitting else None
 
     def _annotator(self, request: Request) -> str:
-        """The annotator of the session. Raises HTTPException 401 where there is none."""
+        """Return the annotator of the session. Raises HTTPException 401 if there is none."""
         annotator = self._whose(request.cookies.get(_cookie_name(request), ""))
         if annotator is None:
             raise HTTPException(401, "no session: open the link that was printed for you")
@@ -293,7 +293,7 @@ class _Desk:
 
 
 def _as_shown(label: Label, shown: Shown) -> tuple[Label, Shown]:
-    """A label in the order of sides in which its item is shown now: an imported one may have had the other."""
+    """Turn a label to the order of sides in which its item is shown now; an imported one may have had the other."""
     if label.shown == shown.ids:
         return label, shown
     turned: dict[Choice, Choice] = {"A": "B", "B": "A"}
@@ -301,7 +301,7 @@ def _as_shown(label: Label, shown: Shown) -> tuple[Label, Shown]:
 
 
 def page_html(name: str, texts: Mapping[str, str] | None = None) -> str:
-    """A page without data, with the texts of en.json or others of the same names."""
+    """Return a page without data, with the texts of en.json or others of the same names."""
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(PAGE), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -313,20 +313,20 @@ def _is_token(given: str, own: str) -> bool:
 
 
 def _refuse_somebody_else(body: _Own, annotator: str) -> None:
-    """Raises HTTPException 401 for the work of another annotator than the session's."""
+    """Refuse the work of another annotator than the session's. Raises HTTPException 401."""
     if body.annotator is not None and body.annotator != annotator:
         raise HTTPException(401, "somebody else has opened their link in this browser")
 
 
 def _cookie_name(request: Request) -> str:
-    """The cookie's name contains the port, since browsers share cookies between ports: two pages on one machine are two
+    """Return a name with the port in it, since browsers share cookies between ports: two pages on one machine are two
     sessions."""
     return f"amendment-label-{request.headers['host'].rpartition(':')[2]}"
 
 
 async def _read(request: Request, kind: type[B]) -> B:
-    """The body. Raises HTTPException 400 naming what is wrong in it, and 413 where it is too long, whatever length was
-    announced."""
+    """Read the body. Raises HTTPException 400 naming what is wrong in it, and 413 if it is too long, whatever length
+    was announced."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -346,8 +346,8 @@ async def _refusal(request: Request, fault: HTTPException) -> Response:
 
 
 async def _failed(request: Request, fault: AmendmentError | ClientDisconnect) -> Response:
-    """A uuid used twice, a disk that takes nothing, a connection that is gone: not acknowledged, so the browser keeps
-    it."""
+    """Answer that the work was not acknowledged, so that the browser keeps it: a uuid was used twice, the disk refused
+    it, or the connection is gone."""
     return JSONResponse({"error": str(fault)}, 409 if isinstance(fault, DataError) else 503)
 
 

@@ -86,19 +86,19 @@ def unreadable_gate(judge: str, invalid: Estimate) -> Gate:
 
 
 def worst(outcomes: Sequence[GateOutcome]) -> GateOutcome:
-    """FAIL before WARN before not measured before PASS; of nothing: not measured."""
+    """Return the worst result: FAIL, then WARN, then not measured, then PASS; not measured if there is none."""
     ranked: tuple[GateOutcome, ...] = ("FAIL", "WARN", "not measured", "PASS")
     return next((outcome for outcome in ranked if outcome in outcomes), "not measured")
 
 
 def agreement_with_people(items: Sequence[LabelledItem]) -> Estimate:
-    """The share of people's decided verdicts that say what the judge says; each item counts once."""
+    """Return the share of people's decided verdicts that say what the judge says; each item counts once."""
     rows = [(item, people.count(judge) / len(people)) for item, judge, people in _decided(items)]
     return weighted_mean([share for _, share in rows], *_design([item for item, _ in rows]))
 
 
 def judge_against_people(items: Sequence[LabelledItem]) -> Beside:
-    """The judge and people on the items with a decided judge and two decided people."""
+    """Compare the judge with people on the items with a decided judge and two decided people."""
     rows = list(_decided(items))
     chances, prompts = _design([item for item, *_ in rows])
     said = np.array([(judge, sum(people), len(people)) for _, judge, people in rows], np.float64)
@@ -107,7 +107,7 @@ def judge_against_people(items: Sequence[LabelledItem]) -> Beside:
 
 
 def _decided(items: Sequence[LabelledItem]) -> Iterator[tuple[LabelledItem, int, list[int]]]:
-    """The items on which the judge and some people are decided, with their sides."""
+    """Return the items on which the judge and at least one person decide, with their sides."""
     for item in items:
         judge, people = side_of(item.item.p_a), [side for side in map(side_of, item.votes) if side]
         if judge and people:
@@ -115,11 +115,11 @@ def _decided(items: Sequence[LabelledItem]) -> Iterator[tuple[LabelledItem, int,
 
 
 def among_people(votes: Iterable[float]) -> float | None:
-    """The share of pairs of decided people who say the same, by their votes; None where there is no pair."""
+    """Return the share of pairs of decided people who say the same, by their votes; None without a pair."""
     pairs = list(combinations([side for side in map(side_of, votes) if side], 2))
     return sum(x == y for x, y in pairs) / len(pairs) if pairs else None
 
 
 def _design(items: Sequence[LabelledItem]) -> tuple[list[float], list[str]]:
-    """Inclusion probabilities, and prompts as clusters."""
+    """Return inclusion probabilities, and prompts as clusters."""
     return [item.item.inclusion for item in items], [item.item.prompt_id for item in items]

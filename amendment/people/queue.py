@@ -1,8 +1,8 @@
 """The labelling queue: the next item of each annotator, its order of sides, and the labels still missing.
 
 Items of the overlap block go to every annotator, mixed into the first half of their share, so that agreement between
-people is known early. Each other item goes to one: a lease keeps it for them while they look, and whoever skips or
-flags it leaves it to somebody else. A hidden repeat comes to the same annotator at a distance, with its sides
+people is known early. Each other item goes to one: a lease keeps it for them while they look, and an annotator who
+skips or flags it leaves it to somebody else. A hidden repeat comes to the same annotator at a distance, with its sides
 exchanged. Everything follows from seed, item and annotator, and from the labels that exist: a restart changes nothing
 but the leases.
 """
@@ -40,24 +40,24 @@ class Shown(NamedTuple):
 
     @property
     def name(self) -> str:
-        """A hash of comparison, showing and the answer shown first: nobody can tell from it which items are
-        shown twice, and an answer that comes back under it knows what was displayed."""
+        """Return a hash of comparison, showing and the answer shown first. Nobody can tell from it which items are
+        shown twice, and it identifies what was displayed when the answer comes back."""
         return content_id(["item", self.question.comparison_id, self.showing, self.ids[0]])
 
     @property
     def ids(self) -> tuple[str, str]:
-        """Candidate ids as displayed."""
+        """Return the candidate ids as displayed."""
         a, b = self.question.a_id, self.question.b_id
         return (b, a) if self.is_turned else (a, b)
 
     @property
     def answers(self) -> tuple[Messages, Messages]:
-        """The answers as displayed."""
+        """Return the answers as displayed."""
         a, b = self.question.a, self.question.b
         return (b, a) if self.is_turned else (a, b)
 
     def label(self, annotator: str, **fields: Any) -> Label:
-        """The annotator's label of this item, at this moment; `fields` are the other fields of a label."""
+        """Build the annotator's label of this item, at this moment; `fields` are the other fields of a label."""
         at = datetime.now(UTC).isoformat(timespec="microseconds")
         names = {"comparison_id": self.question.comparison_id, "prompt_id": self.question.prompt_id}
         return Label(**names, showing=self.showing, shown=self.ids, annotator=annotator, at=at, **fields)
@@ -119,7 +119,7 @@ class Queue:
             del self._leases[label.annotator]
 
     def take_back(self, label: Label) -> Shown | None:
-        """A label was undone: its item is open again, and what its annotator sees next."""
+        """Undo a label: its item is open again, and is what its annotator sees next."""
         self._labels.get(label.annotator, {}).pop((label.comparison_id, label.showing), None)
         if label.showing == 0:
             self._first_showings.get(label.comparison_id, {}).pop(label.annotator, None)
@@ -128,7 +128,7 @@ class Queue:
         return self._lend(label.annotator, label.comparison_id, label.showing)
 
     def next(self, annotator: str) -> Shown | None:
-        """The annotator's next item; the same until they answer or the lease passes to somebody else."""
+        """Return the annotator's next item; it stays until they answer or their lease passes on."""
         lease = self._leases.get(annotator)
         if lease is not None and self._may_keep(annotator, lease):
             return self._lend(annotator, lease.item, lease.showing)
@@ -139,12 +139,12 @@ class Queue:
         return self._lend(annotator, *due)
 
     def shown(self, annotator: str, item: str, showing: int) -> Shown:
-        """This item as this annotator sees it. Raises KeyError for an unknown item."""
+        """Return this item as this annotator sees it. Raises KeyError for an unknown item."""
         turned = _hash(self._seed, "sides", item, annotator) % 2 == 1
         return Shown(self.questions[item], showing, turned != (showing == 1))
 
     def progress(self, annotator: str) -> AnnotatorProgress:
-        """The annotator's progress and the time that the rest will take."""
+        """Return the annotator's progress and the time that the rest will take."""
         mine = self._labels.get(annotator, {})
         left = self._left(annotator)
         timed = [label.seconds for label in mine.values() if label.seconds is not None]
@@ -153,7 +153,7 @@ class Queue:
         return AnnotatorProgress(done, done + left, seconds)
 
     def missing(self) -> int:
-        """The number of labels still missing (`labels_missing`)."""
+        """Return the number of labels still missing (`labels_missing`)."""
         everything = [label for mine in self._labels.values() for label in mine.values()]
         return labels_missing(list(self.questions.values()), everything, annotators=self._annotators)
 
@@ -174,7 +174,7 @@ class Queue:
         return self.questions[lease.item].in_overlap or any(self._free(annotator, [lease.item]))
 
     def _free(self, annotator: str, items: Iterable[str]) -> Iterator[str]:
-        """Those of the items that wait for one annotator's answer, while nobody else looks at them."""
+        """Return those of the items that wait for an annotator and that nobody else looks at."""
         now = self._clock()
         held = {lease.item for other, lease in self._leases.items() if other != annotator and lease.until > now}
         for item in items:
@@ -205,7 +205,7 @@ class Queue:
         return None
 
     def _left(self, annotator: str) -> int:
-        """The rest of the annotator's share: overlap, single items, repeats of both."""
+        """Return the rest of the annotator's share: overlap, single items, repeats of both."""
         mine = self._labels.get(annotator, {})
         order = self._order(annotator)
         common = [item for item in order.overlap if (item, 0) not in mine]
@@ -220,7 +220,7 @@ class Queue:
 
     def _order(self, annotator: str) -> _Order:
         if annotator not in self._orders:
-            self._orders[annotator] = _order_of(self.questions, self._seed, annotator, self._annotators)
+            self._orders[annotator] = _draw_order(self.questions, self._seed, annotator, self._annotators)
         return self._orders[annotator]
 
 
@@ -233,7 +233,7 @@ class _Order(NamedTuple):
     """Positions among their first showings at which an item of the overlap block comes."""
 
 
-def _order_of(questions: dict[str, LabelQuestion], seed: int, annotator: str, annotators: int) -> _Order:
+def _draw_order(questions: dict[str, LabelQuestion], seed: int, annotator: str, annotators: int) -> _Order:
     overlap = [item for item, question in questions.items() if question.in_overlap]
     others = [item for item, question in questions.items() if not question.in_overlap]
     overlap.sort(key=lambda item: _hash(seed, "order", item, annotator))
@@ -250,7 +250,7 @@ def _hash(seed: int, use: str, item: str, annotator: str) -> int:
 
 
 def labels_missing(questions: Sequence[LabelQuestion], current: Iterable[Label], *, annotators: int) -> int:
-    """The number of labels still missing from the planned spot check.
+    """Return the number of labels still missing from the planned spot check.
 
     An item of the overlap block waits for as many annotators as are planned, any other one for a verdict, or until as
     many as are planned have skipped or flagged it: then it counts as skipped. Nothing waits for hidden repeats: their

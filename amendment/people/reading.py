@@ -11,7 +11,7 @@ from amendment.data.store import Workspace
 from amendment.errors import ConfigError, Paused
 from amendment.people.labelling import LabelledSample
 from amendment.people.queue import Queue, labels_missing
-from amendment.people.samples import Label, LabelQuestion, SampledItem, verdict_of
+from amendment.people.samples import Label, LabelQuestion, SampledItem, as_verdict
 from amendment.people.store import Labels
 from amendment.records import Verdict, text_of
 from amendment.simulator import SIMULATED_PERSON, panel
@@ -28,8 +28,8 @@ class Labelling(Protocol):
 
 
 def labels_key(folder: Path, sample: LabelledSample, labelling: Labelling) -> dict[str, Any]:
-    """The annotators of a sample, and their labels: new labels put what depends on them out of date. Simulated people's
-    labels follow from the settings."""
+    """Return the annotators of a sample and their labels: new labels make dependent stages run again. Simulated
+    people's labels follow from the settings."""
     key: dict[str, Any] = {"people": labelling.people, "annotators": labelling.annotators}
     if labelling.people == "simulated":
         return key
@@ -40,8 +40,8 @@ def labels_key(folder: Path, sample: LabelledSample, labelling: Labelling) -> di
         return {**key, "labels": store.state()}
 
 
-def labels_of(workspace: Workspace, sample: LabelledSample, labelling: Labelling, *, seed: int) -> list[Label]:
-    """The labels of a sample's questions that count now, in one fixed order. Raises Paused while some are missing."""
+def current_labels(workspace: Workspace, sample: LabelledSample, labelling: Labelling, *, seed: int) -> list[Label]:
+    """Return the current labels of a sample's questions, in a fixed order. Raises Paused while some are missing."""
     questions = workspace.read(sample.questions, LabelQuestion)
     is_simulated = labelling.people == "simulated"
     with Labels(sample.labels_in(workspace.folder), read_only=not is_simulated) as store:
@@ -64,7 +64,7 @@ def labels_of(workspace: Workspace, sample: LabelledSample, labelling: Labelling
 def _let_simulated_people_answer(
     questions: Sequence[LabelQuestion], labels: Labels, *, annotators: int, seed: int
 ) -> None:
-    """People of the simulated world take turns until the page's queue has nothing more for them."""
+    """Let simulated people take turns until the page's queue is empty for all of them."""
     queue = Queue(questions, labels.current(), seed=seed, annotators=annotators, clock=lambda: 0.0)
     busy = {f"{SIMULATED_PERSON} {number + 1}": number for number in range(annotators)}
     while busy:
@@ -86,17 +86,17 @@ def label_counts(labels: Sequence[Label]) -> dict[str, Any]:
     return {"labels": len(labels), "people": people, **{choice: count for choice, count in silent.items() if count}}
 
 
-def sides_of(
+def label_verdicts(
     labels: Iterable[Label], sample: Iterable[SampledItem], *, seen: Collection[str]
 ) -> dict[str, list[Verdict]]:
-    """The labels of a sample as verdicts, `open` and `sealed`, in one order whatever order they came in. Those of
-    prompts whose labels were `seen` before stay open, whatever another seed or another share would seal now."""
+    """Return the labels of a sample as verdicts, `open` and `sealed`, in a fixed order. Those of prompts whose labels
+    were `seen` before stay open, whatever another seed or another share would seal now."""
     sealed = {item.comparison_id: item.is_sealed and item.prompt_id not in seen for item in sample}
     sides: dict[str, list[Verdict]] = {"open": [], "sealed": []}
     for label in sorted(
         labels, key=lambda label: (label.prompt_id, label.comparison_id, label.annotator, label.showing)
     ):
-        verdict = verdict_of(label) if label.comparison_id in sealed else None
+        verdict = as_verdict(label) if label.comparison_id in sealed else None
         if verdict:
             sides["sealed" if sealed[label.comparison_id] else "open"].append(verdict)
     return sides

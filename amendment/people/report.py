@@ -90,7 +90,7 @@ def spot_check_report(
     opened: int = 0,
     seed: int = 0,
 ) -> SpotCheck:
-    """The report of a sample and its labels.
+    """Build the report of a sample and its labels.
 
     `exported` are all comparisons from which the sample was drawn, by comparison id; `max_gap` is how far agreement
     with people may lie below that of two people.
@@ -136,7 +136,7 @@ def spot_check_report(
 
 
 def _accuracy(used: Sequence[LabelledItem], exported: Mapping[str, ExportedProbability]) -> PowerTuned:
-    """Predicted by the judge's own P of its side for all that is exported, corrected by people."""
+    """Estimate accuracy: the judge's own P of its side over all that is exported, corrected by people."""
     asked = {labelled.item.comparison_id for labelled in used}
     others = [row for name, row in exported.items() if name not in asked]
     return prediction_powered(
@@ -159,7 +159,7 @@ def _weights(used: Sequence[LabelledItem]) -> list[float]:
 
 
 def _strata(sample: Sequence[SampledItem], used: Sequence[LabelledItem]) -> Iterator[Stratum]:
-    """Whole strata are small; these are the items that share one of their parts, such as a principle."""
+    """Report the items that share one part of their stratum, such as a principle: whole strata are small."""
     sizes = Counter(part for item in sample for part in item.stratum.split(" / "))
     by_part: dict[str, list[LabelledItem]] = defaultdict(list)
     for labelled in used:
@@ -185,13 +185,13 @@ def _notes(
 
 
 def report_json(report: SpotCheck) -> dict[str, Any]:
-    """JSON values; numbers that are not finite become null."""
+    """Return JSON values; numbers that are not finite become null."""
     values: dict[str, Any] = json_values(report)
     return values
 
 
 def certificate_part(report: SpotCheck, gates: Sequence[Gate]) -> dict[str, Any]:
-    """The report and the gate as a certificate's document has them."""
+    """Return the report and the gate as a certificate's document has them."""
     checks = [{"judge": gate.judge, "check": gate.check, "outcome": gate.outcome} for gate in gates]
     return {KEY: report_json(report), "gate": {"outcome": worst([gate.outcome for gate in gates]), "checks": checks}}
 
@@ -207,14 +207,14 @@ HEADING = "P(label is right)", "Brier", "log loss", "ECE", "ECE of a perfect jud
 
 
 def gate_section(gates: Sequence[Gate]) -> Section:
-    """The gate between judge and training."""
+    """Describe the gate between judge and training."""
     rows = tuple((gate.judge, gate.check, gate.outcome, gate.found) for gate in gates)
     rules = tuple(f"{check}: {GATE_RULES[check]}" for check in dict.fromkeys(gate.check for gate in gates))
     return Section("Gate before training", rules, ("of", "check", "outcome", "found"), rows)
 
 
 def spot_check_sections(report: SpotCheck) -> list[Section]:
-    """The spot check, what judge and people were asked, and agreement by stratum."""
+    """Describe the spot check, what judge and people were asked, and agreement by stratum."""
     times = "once" if report.opened == 1 else f"{report.opened} times"
     basis = (
         "the figures rest on all of these labels"
@@ -265,7 +265,7 @@ def _figures(report: SpotCheck) -> Iterator[tuple[str, str]]:
 
 
 def preview_lines(agreement: Estimate, calibration: Calibration | None, refused: str) -> list[str]:
-    """Lines on the open labels while others are missing or sealed; `refused` says why they carry no calibration."""
+    """Describe the open labels while others are missing or sealed; `refused` says why they cannot be calibrated."""
     figures = [["figure", "value"], ["the judge's labels agree with a person", percent(agreement)]]
     lines = ["# Preview", "", "By open labels alone: sealed ones wait for the certificate.", "", *table(figures), ""]
     if not calibration:
@@ -283,7 +283,7 @@ def _row(named: tuple[str, CalibrationReport]) -> tuple[str, ...]:
 
 
 def hard_line(raw: CalibrationReport) -> str:
-    """The line on a judge without probabilities, instead of a table of bins. `raw` is the report of its verdicts."""
+    """Describe a judge without probabilities, instead of a table of bins. `raw` is the report of its verdicts."""
     return (
         f"The judge gives verdicts without probabilities: it is right in {percent(raw.accuracy)} of {raw.n} labels. "
         "There is no table of reliability."

@@ -75,7 +75,7 @@ class SpotCheckSettings(Part):
 
     @model_validator(mode="after")
     def _default_overlap(self) -> Self:
-        """By default all items up to 600; none with one annotator, who has nobody to agree with."""
+        """Default to all items, at most 600; to none with one annotator, who has nobody to agree with."""
         if "overlap" not in self.model_fields_set:
             shared = 0 if self.annotators == 1 else min(self.overlap, self.items)
             object.__setattr__(self, "overlap", shared)  # the part is frozen from here on
@@ -83,7 +83,7 @@ class SpotCheckSettings(Part):
 
     @property
     def why_uncalibrated(self) -> str:
-        """Why nothing can be calibrated or estimated by its labels, and what to write; empty where something can."""
+        """Say why its labels can calibrate and estimate nothing, and what to write; empty where they can."""
         return "spot_check.calibration.method is none; name a method" if self.calibration.method == "none" else ""
 
 
@@ -203,7 +203,7 @@ class Label(Record):
 
     @property
     def instant(self) -> datetime:
-        """`at`, to be compared: files write it in several ways."""
+        """Return `at` in a comparable form: files write it in several ways."""
         time = datetime.fromisoformat(self.at)
         return time if time.tzinfo else time.replace(tzinfo=UTC)
 
@@ -214,8 +214,8 @@ def is_kept_name(name: str) -> bool:
     return spelling(name).startswith(_SIMULATED)
 
 
-def verdict_of(label: Label) -> Verdict | None:
-    """The label as a verdict; None where it says nothing about the two answers. `sample` is the showing.
+def as_verdict(label: Label) -> Verdict | None:
+    """Return the label as a verdict; None if it says nothing about the two answers. `sample` is the showing.
 
     Comments stay behind: verdicts are published, and what people wrote next to their choice is not meant to be.
     """
@@ -244,12 +244,12 @@ class LabelledItem(NamedTuple):
 
     @property
     def p_people(self) -> float:
-        """Their mean: each person counts once."""
+        """Return the mean of the labels: each person counts once."""
         return fmean(self.votes)
 
 
 def labelled_items(sample: Sequence[SampledItem], votes: Mapping[str, Mapping[str, float]]) -> list[LabelledItem]:
-    """The items of the sample that at least one person labelled with a choice, in its order."""
+    """Return the items that at least one person labelled with a choice, in the order of the sample."""
     items = (LabelledItem(item, tuple(votes.get(item.comparison_id, {}).values())) for item in sample)
     return [item for item in items if item.votes]
 
@@ -270,8 +270,8 @@ class QuestionWriter:
         *,
         seed: int,
     ) -> None:
-        """`unit` is what the judge looks at, as its folder says it: a pair or an answer; None where only its
-        log is there."""
+        """Take `unit` from the judge's folder: the judge looks at a pair or at an answer; None if only its log is
+        there."""
         self._constitutions, self._unit, self._seed = constitutions, unit, seed
         self._prompts, self._candidates = prompts, candidates
         self._by_id = {
@@ -281,7 +281,7 @@ class QuestionWriter:
         }
 
     def question(self, comparison: Comparison, principle_ids: Iterable[str]) -> LabelQuestion:
-        """The question about a comparison, which the judge was asked about by these principles.
+        """Return the question about a comparison, which the judge was asked about by these principles.
 
         A model's thinking is not shown: it would name its writer.
         """
@@ -311,8 +311,8 @@ class QuestionWriter:
         )
 
     def described(self, questions: Sequence[LabelQuestion], *, most_principles: int) -> AskedOf:
-        """Both questions in words, for the certificate; `most_principles` is by how many the judge was asked about one
-        comparison."""
+        """Describe both questions for the certificate; the judge was asked about one comparison by at most
+        `most_principles`."""
         common = Counter(asked.question for asked in questions).most_common()
         quoted = json.dumps(common[0][0], ensure_ascii=False)
         such = f"such as {quoted}" if len(common) > 1 else quoted
@@ -335,7 +335,7 @@ class QuestionWriter:
 
 
 def _without_thinking(messages: Messages) -> Messages:
-    """Without thinking; a message that says nothing else, which it has to, stays as it is."""
+    """Remove thinking; a message with nothing else stays as it is."""
     return tuple(
         message.model_copy(update={"thinking": None})
         if message.thinking is not None and (message.content is not None or message.tool_calls)

@@ -88,7 +88,7 @@ def serve_page(
             lead, base = labels.lead_link(), f"http://{address}:{number}"
             guide = Guide(asked.constitution, str(asked.plan.get("guidelines") or ""))
             outlook = asked.outlook if sample == SPOT_CHECK else ""
-            hosts = hosts_of(address, number)
+            hosts = allowed_hosts(address, number)
             app = create_app(queue, labels, links=links, lead=lead, guide=guide, hosts=hosts, outlook=outlook)
             server = uvicorn.Server(uvicorn.Config(app, http=_http_protocol(), **_SETTINGS))
             with _ended_by_signals(server):
@@ -100,7 +100,7 @@ def serve_page(
 
 
 def _annotators(names: Iterable[str], earlier: Iterable[str], planned: int) -> list[str]:
-    """The annotators who get a link. Raises ConfigError for an invalid name, or one spelled almost like another."""
+    """Return the annotators who get a link. Raises ConfigError for an invalid or confusable name."""
     annotators = sorted(name for name in earlier if not is_kept_name(name))
     spelled = {spelling(name): name for name in annotators}
     for given in names:
@@ -123,14 +123,14 @@ def _annotators(names: Iterable[str], earlier: Iterable[str], planned: int) -> l
     return list(dict.fromkeys(annotators))
 
 
-def hosts_of(address: str, port: int) -> list[str]:
-    """The `Host` headers that browsers send; for port 80 the name alone."""
+def allowed_hosts(address: str, port: int) -> list[str]:
+    """Return the `Host` headers that browsers send; for port 80 the name alone."""
     names = [address, "localhost"] if _is_loopback(address) else [address]
     return names if port == 80 else [f"{name}:{port}" for name in names]
 
 
 def _checked(host: str, *, allow_network: bool) -> str:
-    """The address to bind. Raises ConfigError for one that is not loopback and was not allowed."""
+    """Return the address to bind. Raises ConfigError for one that is not loopback and was not allowed."""
     name = "127.0.0.1" if host == "localhost" else host
     try:
         address = ipaddress.IPv4Address(name)
@@ -156,8 +156,8 @@ def _usual_port(labels: Labels) -> int:
 
 
 def _http_protocol() -> type[asyncio.Protocol]:
-    """The web server's protocol, except that a new connection takes the place of the one that has waited longest for
-    its client: for a request, or for the rest of one."""
+    """Return the web server's protocol with one change: at the limit a new connection replaces the one that has waited
+    longest for its client, for a request or for the rest of one."""
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     kept: dict[_Connection, None] = {}
@@ -166,7 +166,9 @@ def _http_protocol() -> type[asyncio.Protocol]:
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             kept[self] = None
-            waiting = (one for one in kept if one.cycle is None or one.cycle.more_body or one.cycle.response_complete)
+            waiting = (
+                link for link in kept if link.cycle is None or link.cycle.more_body or link.cycle.response_complete
+            )
             if len(kept) > _MOST_AT_ONCE and (longest := next(waiting, None)):
                 del kept[longest]
                 longest.transport.abort()
@@ -191,7 +193,8 @@ def _listen(address: str, port: int | None, labels: Labels) -> socket.socket:
 
 @contextlib.contextmanager
 def _ended_by_signals(server: Any) -> Iterator[None]:
-    """SIGINT and SIGTERM end the server and nothing else: it raises them again when it is done, and they come here."""
+    """End the server, and nothing else, on SIGINT and SIGTERM. The server raises them again when it is done; they are
+    caught here."""
 
     def end(number: int, frame: Any) -> None:
         server.should_exit = True

@@ -2,7 +2,7 @@
 
 Covered: a label is on the disk before `add` returns (write-ahead journal, a flush at each commit); one process adds
 at a time, under a lock, others read at the same time (`amendment.llm.ledger_reading` says why every other connection is
-read-only); every row has a checksum. Openings of the seal stand in a file of their own, with a rollback journal: a run
+read-only); every row has a checksum. Openings of the seal stand in another file, with a rollback journal: a run
 notes them while a page, in another process, writes labels. All files are for their owner alone (mode 600): they hold
 people's names, what they wrote, and their links. Not covered: a copy on another disk, which is for whoever pays for the
 labels to keep.
@@ -117,12 +117,11 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
         return before.label
 
     def taken_back(self, annotator: str, comparison: str, showing: int) -> Label | None:
-        """The label of this item that the annotator took back, until they label it again."""
+        """Return the label of this item that the annotator took back and has not replaced yet."""
         return self._taken_back.get((annotator, comparison, showing))
 
     def links(self, names: Iterable[str] = ()) -> dict[str, str]:
-        """The token of every annotator's link by name; made where one of `names` has none yet, and then kept for
-        good."""
+        """Return the token of every annotator's link by name. A missing one is made, and then kept for good."""
         new = [(LINK + name, secrets.token_urlsafe(32)) for name in names]
         with self._writing() as db:
             db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", new)
@@ -130,7 +129,7 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
             return {str(key).removeprefix(LINK): str(value) for key, value in rows}
 
     def lead_link(self) -> str:
-        """The token of the lead's link, made when it is first asked for, and then kept for good."""
+        """Return the token of the lead's link. It is made once and kept for good."""
         with self._writing() as db:
             db.execute("INSERT OR IGNORE INTO meta VALUES ('lead', ?)", (secrets.token_urlsafe(32),))
             return str(db.execute("SELECT value FROM meta WHERE key = 'lead'").fetchone()[0])
@@ -140,18 +139,18 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
         return uuid in self._entries
 
     def current(self) -> list[Label]:
-        """The last label of each annotator, item and showing, without what was taken back; in one fixed order."""
+        """Return the last label of each annotator, item and showing that was not taken back, in a fixed order."""
         self._catch_up()
         labels = [label for mine in self._current.values() for label in mine.values()]
         return sorted(labels, key=lambda label: (label.comparison_id, label.annotator, label.showing))
 
     def history(self) -> list[Label]:
-        """Every label that was acknowledged, in that order, with those that were taken back or replaced."""
+        """Return every acknowledged label in order, with those that were taken back or replaced."""
         self._catch_up()
         return [entry for entry in self._entries.values() if isinstance(entry, Label)]
 
     def state(self) -> str:
-        """A hash of the current labels, without when they were given or how long they took."""
+        """Hash the current labels, without when they were given or how long they took."""
         return content_id([label.model_dump(mode="json", exclude=CLOCKED) for label in self.current()])
 
     def open_seal(self, key: str) -> int:
@@ -168,7 +167,7 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
         return len(keys)
 
     def seal_openings(self) -> int:
-        """The number of different keys for which sealed labels were read."""
+        """Count the different keys for which sealed labels were read."""
         return len(self._sealed_notes("opening", "key"))
 
     def note_seen(self, prompts: Iterable[str]) -> None:
@@ -178,7 +177,7 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
             self._note("seen (prompt TEXT PRIMARY KEY)", [(prompt,) for prompt in sorted(new)])
 
     def prompts_seen(self) -> set[str]:
-        """The prompts whose labels were looked at, whatever the sample says now."""
+        """Return the prompts whose labels were looked at, whatever the sample says now."""
         return self._sealed_notes("seen", "prompt")
 
     def close(self) -> None:
@@ -208,19 +207,19 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
         self._catch_up()
 
     def _catch_up(self) -> None:
-        """Take in the rows that were added since, by whomever."""
+        """Take in the rows that were added since, by any process."""
         if self._held is None and self._db is None and self.path.exists():
             self._db = _open_to_read(self.path)
         if self._db is None:
             return
         query = "SELECT number, uuid, body, checksum FROM entry WHERE number > ? ORDER BY number"
-        with _faults_of(self.path):
+        with _translate_errors(self.path):
             rows = self._db.execute(query, (self._last,)).fetchall()
         for number, uuid, body, checksum in rows:
             if not isinstance(body, str) or _checksum(body.encode("utf-8", "replace")) != checksum:
                 raise LedgerError(f"{self.path}: damaged (entry {number} is not as it was written). {RESTORE}")
             try:
-                entry = _entry_of(body)
+                entry = _parse_entry(body)
             except (ValueError, RecursionError) as fault:
                 raise LedgerError(
                     f"{self.path}: damaged, or of a newer version (this version cannot read entry {number}). "
@@ -262,7 +261,7 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
                 db.execute("COMMIT")
 
     def _sealed_notes(self, table: str, column: str) -> set[str]:
-        """The rows of a table in the seal's file; empty where a process was killed before it wrote the first row.
+        """Return the rows of a table in the seal's file; none if a process was killed before it wrote the first row.
 
         Opened to write where that can be, so that SQLite itself takes back what a killed process had half written.
         """
@@ -299,8 +298,8 @@ def _lock(path: Path) -> IO[bytes]:
 
 
 def _open_to_write(path: Path) -> sqlite3.Connection:
-    """The file, made where there is none: under another name until it is whole, so that a kill leaves no half."""
-    with _faults_of(path):
+    """Open the file; create a missing one under another name until it is whole, so that a kill leaves no half."""
+    with _translate_errors(path):
         if path.exists():
             _open_to_read(path).close()
         else:
@@ -316,11 +315,11 @@ def _open_to_write(path: Path) -> sqlite3.Connection:
 
 
 def _open_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that changes nothing. Raises LedgerError for a damaged, foreign or newer file."""
+    """Open a connection that changes nothing. Raises LedgerError for a damaged, foreign or newer file."""
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no ordinary file"
         raise LedgerError(f"{path}: {what}, expected the file of labels. Move it away; the next page begins a new one.")
-    with _faults_of(path), contextlib.ExitStack() as opened:
+    with _translate_errors(path), contextlib.ExitStack() as opened:
         db = opened.enter_context(contextlib.closing(connect(path, "ro")))
         tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         facts = dict(db.execute("SELECT key, value FROM meta")) if "meta" in tables else {}
@@ -338,8 +337,8 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
 
 
 @contextlib.contextmanager
-def _faults_of(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours, with what to do."""
+def _translate_errors(path: Path) -> Iterator[None]:
+    """Raise SQLite's errors as ours, with what to do."""
     try:
         yield
     except sqlite3.OperationalError as fault:
@@ -348,8 +347,8 @@ def _faults_of(path: Path) -> Iterator[None]:
         raise LedgerError(f"{path}: damaged, or not a file of labels ({plain(str(fault))}). {RESTORE}") from fault
 
 
-def _entry_of(body: str) -> Label | tuple[str, str | None]:
-    """A label; or of an undo whose it is, and what it took back. Raises ValueError for what is neither."""
+def _parse_entry(body: str) -> Label | tuple[str, str | None]:
+    """Parse a label, or an undo as its annotator and the label it took back. Raises ValueError for anything else."""
     match json.loads(body):
         case {"label": label, **more} if not more:
             return Label.from_json(label)

@@ -157,7 +157,7 @@ def losses(model: Path) -> dict[str, float]:
 
 def audit(folder: Path) -> Content:
     command("audit", ROOT / "examples" / "audit_my_judge.yaml", "--folder", folder / "audit")
-    return {"certificate": certificate(folder / "audit"), "report": report_of(folder / "audit")}
+    return {"certificate": certificate(folder / "audit"), "report": stored_report(folder / "audit")}
 
 
 FOREIGN = {
@@ -173,7 +173,7 @@ def foreign(folder: Path) -> Content:
     for name, words in FOREIGN.items():
         files = [FOLDER / "foreign" / word if "." in word else word for word in words]
         command("audit", *files, "--folder", folder / name)
-        content[name] = {"certificate": shortened(certificate(folder / name)), "report": report_of(folder / name)}
+        content[name] = {"certificate": shortened(certificate(folder / name)), "report": stored_report(folder / name)}
     return content
 
 
@@ -208,7 +208,7 @@ def frozen_run(folder: Path) -> Content:
     where there is one."""
     exported = {path.name: columns_of(rows_of(path)) for path in sorted((folder / "export").glob("*.parquet"))}
     content = {"ids": ids_of(folder), "export": exported, "judgements": judgements_of(folder)}
-    content |= {"summary": summary_of(folder), "report": report_of(folder)}
+    content |= {"summary": summary_of(folder), "report": stored_report(folder)}
     if (folder / "certificate.json").is_file():
         content["certificate"] = certificate(folder)
     return content
@@ -240,7 +240,7 @@ def numbers_in(value: Any, *words: str) -> Iterator[tuple[str, float]]:
         yield " ".join(words), value
 
 
-def report_of(folder: Path) -> Content:
+def stored_report(folder: Path) -> Content:
     """The rows of each table of the report's page, by the titles above it; of a long one a digest."""
     page = folder / "report.html"
     command("report", folder, "--out", page)

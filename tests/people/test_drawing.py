@@ -17,7 +17,7 @@ from amendment.people.drawing import (
     Sample,
     draw_sample,
     inclusion_probabilities,
-    strata_of,
+    name_strata,
 )
 from amendment.people.samples import SpotCheckSettings
 from amendment.records import Comparison
@@ -138,10 +138,10 @@ def test_strata_split_by_every_dimension_and_the_small_ones_are_put_together() -
         for ratio in (1.0, 2.0, 3.0)
     ]
     every = [DatasetComparison(Comparison(f"p{n}", f"a{n}", f"b{n}"), *kind) for n, kind in enumerate(kinds)]
-    names = strata_of(every, [2.0] * len(every))
+    names = name_strata(every, [2.0] * len(every))
     assert len(set(names)) == len(every) == 3 * 3 * 2 * 3
     assert names[0] == "c/x / unsure / orders agree / lengths alike"
     # half an item expected of each: over lengths first, then over orders
-    halved = strata_of(every, [0.5] * len(every))
+    halved = name_strata(every, [0.5] * len(every))
     assert min(Counter(halved).values()) >= 4
     assert all(name.endswith("any length") for name in halved)
