@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
-from amendment.data.pseudonyms import Pseudonyms, people_of_certificate
+from amendment.data.pseudonyms import Pseudonyms, certificate_people
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.files import json_text, write_text
@@ -183,7 +183,7 @@ def _pseudonyms(folder: Path) -> Pseudonyms:
     for sample in SAMPLES.values():
         with Labels(sample.labels_in(folder), read_only=True) as store:
             annotators |= {label.annotator for label in store.history()}
-    return Pseudonyms(people_of_certificate(certificate) if certificate.is_file() else [], annotators)
+    return Pseudonyms(certificate_people(certificate) if certificate.is_file() else [], annotators)
 
 
 def _renamed(raters: Iterable[str]) -> dict[str, str]:

@@ -20,8 +20,8 @@ from amendment.constitutions import Constitution
 from amendment.data.pseudonyms import sources_in
 from amendment.publishing.configs import CONFIGS, ORIGIN
 from amendment.publishing.finished import FinishedRun
+from amendment.publishing.license_terms import source_licenses, writers
 from amendment.publishing.settings import PublishSettings
-from amendment.publishing.terms import source_licenses, writers
 from amendment.report.before_use import before_use, pair_facts
 from amendment.report.document import Rule, Written
 from amendment.statistics import Estimate

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from amendment.files import json_text
 from amendment.publishing.configs import CONFIGS
 from amendment.publishing.finished import FinishedRun
+from amendment.publishing.license_terms import source_licenses, writers
 from amendment.publishing.settings import PublishSettings
-from amendment.publishing.terms import source_licenses, writers
 
 if TYPE_CHECKING:
     from datasets import DatasetDict

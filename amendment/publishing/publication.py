@@ -26,11 +26,11 @@ from amendment.publishing.card import CARD, card_text, dataset_body, dataset_met
 from amendment.publishing.configs import CONFIGS, build_configs
 from amendment.publishing.croissant import CROISSANT, croissant_text
 from amendment.publishing.finished import FinishedRun
+from amendment.publishing.license_terms import Conflict, license_conflicts, things_to_look_at
 from amendment.publishing.manifest import MANIFEST, SIGNATURE, constitution_text
 from amendment.publishing.models import ModelPublication, model_publications
 from amendment.publishing.settings import PublishSettings
 from amendment.publishing.signature import signed
-from amendment.publishing.terms import Conflict, license_conflicts, things_to_look_at
 from amendment.publishing.verify import added, changed
 from amendment.text import plain
 from amendment.yamlfile import capped

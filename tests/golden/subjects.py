@@ -206,7 +206,7 @@ def public_certificate(name: str, folder: Path) -> Content:
 def frozen_run(folder: Path) -> Content:
     """Ids of records and requests, digests of the dataset's rows, figures, tables of the report, and the certificate
     where there is one."""
-    exported = {path.name: columns_of(rows_of(path)) for path in sorted((folder / "export").glob("*.parquet"))}
+    exported = {path.name: columns_of(read_source(path)) for path in sorted((folder / "export").glob("*.parquet"))}
     content = {"ids": ids_of(folder), "export": exported, "judgements": judgements_of(folder)}
     content |= {"summary": summary_of(folder), "report": stored_report(folder)}
     if (folder / "certificate.json").is_file():
@@ -265,7 +265,7 @@ def shown(markup: str) -> str:
     return html.unescape(re.sub("<.*?>", "", markup)).strip()
 
 
-def rows_of(path: Path) -> list[Content]:
+def read_source(path: Path) -> list[Content]:
     rows: list[Content] = pq.read_table(path).to_pylist()
     return rows
 
@@ -281,7 +281,7 @@ def ids_of(folder: Path) -> Content:
     """Of every kind of record, and of the requests behind them: how many, the first two, and a digest of all."""
     found: dict[str, set[str]] = {}
     for path in folder.rglob("*.parquet"):
-        for row in rows_of(path) if path.parent.name not in ("export", "dataset") else ():
+        for row in read_source(path) if path.parent.name not in ("export", "dataset") else ():
             if "id" in row:
                 found.setdefault(path.stem, set()).add(row["id"])
             request = json.loads(row.get("origin") or "{}").get("request")
@@ -297,7 +297,7 @@ def ids_of(folder: Path) -> Content:
 def judgements_of(folder: Path) -> Content:
     """What the verdicts on each pair come to, whoever gave them."""
     kept = ("prompt_id", "a", "b", "p_a", "consistent", "n_valid", "n_invalid")
-    rows = [row for path in folder.rglob("judgements.parquet") for row in rows_of(path)]
+    rows = [row for path in folder.rglob("judgements.parquet") for row in read_source(path)]
     ordered = sorted(rows, key=lambda row: (row["prompt_id"], row["a"], row["b"]))
     return {"rows": len(rows), "columns": {name: digest([row[name] for row in ordered]) for name in kept}}
 

@@ -1,5 +1,5 @@
-"""What only the publisher can decide: licenses of sources, terms of hosts, people who rated. Nothing is decided for
-anybody; a dry run says it to the publisher, and the card holds none of it."""
+"""List what only the publisher can decide: licenses of sources, terms of hosts, people who rated. Nothing is decided
+here; a dry run shows the list to the publisher, and the card does not."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def source_licenses(run: FinishedRun) -> list[SourceLicense]:
     An answer that a model wrote here has the license of none but its prompt, and perhaps terms of its host.
     """
     asked = [run.prompts[name] for name in {candidate.prompt_id for candidate in run.candidates}]
-    records_of = {
+    make_records = {
         "prompts": {(row.prompt_id, row.source, row.license) for row in run.every_row}
         | {(prompt.id, prompt.source, prompt.license) for prompt in asked},
         "answers": {
@@ -69,7 +69,7 @@ def source_licenses(run: FinishedRun) -> list[SourceLicense]:
         },
     }
     licenses = []
-    for what, records in records_of.items():
+    for what, records in make_records.items():
         counts = Counter((source, license) for _, source, license in records)
         for figure in run.result("inputs").where("under_a_further_license", kind=what):
             counts[figure.of["source"], figure.of["license"]] += cast(int, figure.value)

@@ -1,4 +1,4 @@
-"""The verdicts of one row: words read as values, in the coordinates of the columns a and b.
+"""Read the verdicts of one row: words as values, in the coordinates of the columns a and b.
 
 Covered: a rater a row or a column each, a second order, the order on record, probabilities, empty cells. Strict: a
 word that means nothing is a problem, told once for each column and word with the count of its rows.
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from amendment.data.replies import NO_VERDICT
-from amendment.data.sources import PairFile, number_of, word_of
+from amendment.data.sources import PairFile, parse_number, parse_word
 from amendment.data.verdict_files import Layout, OrderWords, VerdictFile
 from amendment.errors import Problem
 from amendment.records import LABELLERS, RaterKind, VoteValue
@@ -37,7 +37,7 @@ SHOWN = 8
 
 
 def and_more(count: int, words: str = LIKE_THIS) -> str:
-    """The note about further rows, in brackets; empty if there are none."""
+    """Note further rows, in brackets; return nothing if there are none."""
     return f" ({words.format(f'{count} more row' if count == 1 else f'{count} more rows')})" if count else ""
 
 
@@ -59,13 +59,13 @@ class Ballot(NamedTuple):
     """The text of the cell."""
 
     def flipped(self) -> Ballot:
-        """The same verdict where the answers have changed places."""
+        """Return the same verdict with the answers exchanged."""
         p_a = None if self.p_a is None else 1 - self.p_a
         return self._replace(value=_FLIPPED[self.value], first=_SIDES[self.first], p_a=p_a)
 
 
-def key_of(values: Mapping[str, Any], columns: tuple[str, ...]) -> str:
-    """The words of one column or of several together; empty where all of them are."""
+def join_words(values: Mapping[str, Any], columns: tuple[str, ...]) -> str:
+    """Join the words of one column or of several; empty if all of them are empty."""
     words = [_key_word(values[column]) for column in columns]
     if not any(words):
         return ""
@@ -73,11 +73,11 @@ def key_of(values: Mapping[str, Any], columns: tuple[str, ...]) -> str:
 
 
 def _key_word(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else word_of(value)
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else parse_word(value)
 
 
 def _parts_in(value: Any) -> list[Any]:
-    """The parts of a rater's name in one cell: several where it is a list."""
+    """Return the parts of a rater's name in one cell: several for a list."""
     return value if isinstance(value, list) and value else [value]
 
 
@@ -85,7 +85,7 @@ class BallotReader:
     """Reads the ballots of one source, and remembers what it could not read."""
 
     def __init__(self, source: PairFile | VerdictFile, layout: Layout, place: str, who: str) -> None:
-        """`place` is the source's, for problems that are no row's; `who` says how to say who is a person."""
+        """Take `place`, the source's, for problems of no row; `who` tells how to say who is a person."""
         self.columns, self.place, self.who = layout.columns, place, who
         self.spellings: dict[str, set[str]] = {}
         """The spellings of each rater's name in cells, white space included; files may share the mapping."""
@@ -100,7 +100,7 @@ class BallotReader:
         self._scale = log.scale if log else "pair"
         self._meanings: Mapping[str, str] = layout.words.meanings()
         if log and log.scale != "pair":
-            self._meanings = {word_of(word): word_of(word) for word in log.classes}
+            self._meanings = {parse_word(word): parse_word(word) for word in log.classes}
         self._firsts = (log.orders if log else OrderWords()).meanings()
         self._kinds: dict[str, RaterKind | None] = {}
         self._alike: dict[tuple[str, str], list[tuple[Row, str]]] = {}
@@ -108,7 +108,8 @@ class BallotReader:
         the others."""
 
     def read(self, row: Row, problems: list[Problem]) -> list[Ballot]:
-        """The ballots of a row. What is wrong is added to `problems`, unknown words to what `problems` tells."""
+        """Read the ballots of a row. What is wrong is added to `problems`; unknown words come with
+        `BallotReader.problems`."""
         columns, values = self.columns, row.values
         if self._nobody_voted(values):
             self.counts["empty cells without a vote"] += 1
@@ -122,7 +123,7 @@ class BallotReader:
             asked = [(rater, column, "A" if columns.swapped else first)]
             if columns.swapped:
                 asked.append((rater, columns.swapped, "B"))
-        principle = word_of(values[columns.principle]) or None if columns.principle else None
+        principle = parse_word(values[columns.principle]) or None if columns.principle else None
         sample = self._sample(row, problems)
         ballots: list[Ballot] = []
         for rater, column, shown in asked:
@@ -139,7 +140,7 @@ class BallotReader:
         return ballots if is_known else []
 
     def problems(self) -> Iterator[Problem]:
-        """Problems that show over all rows: unknown words, contradictions, raters of unknown kind."""
+        """Return problems of all rows together: unknown words, contradictions, raters of unknown kind."""
         yield from self.misread()
         asked = [rater for rater, kind in self._kinds.items() if kind is None]
         if asked:
@@ -148,7 +149,7 @@ class BallotReader:
             yield Problem(self.place, f"who are the raters {names}{more}? {self.who}")
 
     def misread(self) -> Iterator[Problem]:
-        """Words that mean nothing, and contradictions."""
+        """Return words without a meaning, and contradictions."""
         for (column, word), rows in self._alike.items():
             row, message = rows[0]
             yield row.problem(
@@ -164,13 +165,13 @@ class BallotReader:
 
     @property
     def raters(self) -> list[str]:
-        """All raters that were read, in order of appearance."""
+        """Return all raters that were read, in order of appearance."""
         return list(self._kinds)
 
     def _kind(self, rater: str) -> RaterKind | None:
         if rater not in self._kinds:
             source = self._source
-            kind = source.kind_of(rater) if isinstance(source, VerdictFile) else source.rater
+            kind = source.rater_kind(rater) if isinstance(source, VerdictFile) else source.rater
             missing: RaterKind | None = None if isinstance(source, VerdictFile) else "unknown"
             self._kinds[rater] = kind or self._layout.kind or missing
         return self._kinds[rater]
@@ -190,18 +191,18 @@ class BallotReader:
         return name
 
     def _nobody_voted(self, values: Mapping[str, Any]) -> bool:
-        """True if the raters stand inside a cell that is empty: a list of no annotators."""
+        """Return True if the cell that holds the raters is an empty list."""
         columns = self.columns
         inside = columns.rater and all("." in column for column in columns.rater)
         cells = (*(columns.rater or ()), columns.verdict, columns.p)
-        return bool(inside) and not any(word_of(values[column]) for column in cells if column)
+        return bool(inside) and not any(parse_word(values[column]) for column in cells if column)
 
     def _first(self, row: Row, problems: list[Problem]) -> tuple[Side | None, bool]:
-        """The answer that was displayed first, and whether that is enough to read the row's verdict."""
+        """Return the answer that was displayed first, and whether that is enough to read the row's verdict."""
         column = self.columns.order
         if column is None:
             return ("A" if self._coordinates == "displayed" else None), True
-        word = word_of(row.values[column])
+        word = parse_word(row.values[column])
         if word in self._firsts:
             return self._firsts[word], True
         if not word and self._coordinates != "displayed":
@@ -212,7 +213,7 @@ class BallotReader:
 
     def _sample(self, row: Row, problems: list[Problem]) -> int:
         column = self.columns.sample
-        word = word_of(row.values[column]) if column else "0"
+        word = parse_word(row.values[column]) if column else "0"
         if word.isdecimal() and len(word) < 10:
             return int(word)
         message = f"found {plain(word, longest=40)!r}, expected the number of a draw (0, 1, 2 ...)"
@@ -223,9 +224,9 @@ class BallotReader:
         column = self.columns.p
         assert column is not None
         value = row.values[column]
-        if not word_of(value):
+        if not parse_word(value):
             return None
-        p = number_of(value)
+        p = parse_number(value)
         if p is not None and 0 <= p <= 1:
             return p
         message = f"found {plain(str(value), longest=40)!r}, expected a probability between 0 and 1"
@@ -233,7 +234,8 @@ class BallotReader:
         return None
 
     def _compare(self, row: Row, value: str, word: str, p: float | None, problems: list[Problem]) -> None:
-        """A word for one answer and a probability for the other are a mistake: mostly a confidence in the verdict."""
+        """Report a word for one answer with a probability for the other: the probability is mostly a confidence in the
+        verdict."""
         if p is None or value not in ("A", "B") or (p <= 0.5 if value == "B" else p >= 0.5):
             return
         message = (
@@ -246,16 +248,16 @@ class BallotReader:
     def _value(
         self, row: Row, rater: str, column: str, p: float | None, problems: list[Problem]
     ) -> tuple[str | None, str]:
-        """The vote in a cell, and its word; None if there is no verdict."""
+        """Return the vote in a cell, and its word; None if there is no verdict."""
         if column == self.columns.p:
-            return self._of_nothing(rater, p), ""
-        word = word_of(row.values[column])
+            return self._read_empty_cell(rater, p), ""
+        word = parse_word(row.values[column])
         value = self._meaning(word)
         if value is not None:
             self._kind(rater)
             return value, word
         if not word:
-            return self._of_nothing(rater, p), word
+            return self._read_empty_cell(rater, p), word
         self._kind(rater)
         if self._takes_any_word:
             self.counts["words read as invalid"] += 1
@@ -268,7 +270,7 @@ class BallotReader:
         return None, word
 
     def _meaning(self, word: str) -> str | None:
-        """The value that a word stands for; None where it stands for none."""
+        """Return the meaning of a word; None for an unknown word."""
         if self._scale != "pair" and word == NO_VERDICT:
             return "invalid"
         if self._scale == "pair" or self._meanings or not word:
@@ -281,8 +283,8 @@ class BallotReader:
             return None
         return word.replace(",", ".") if abs(number) <= LARGEST_SCORE else None
 
-    def _of_nothing(self, rater: str, p: float | None) -> str | None:
-        """The meaning of an empty cell: its probability, else no vote of a person or an unreadable verdict."""
+    def _read_empty_cell(self, rater: str, p: float | None) -> str | None:
+        """Interpret an empty cell: by its probability, else as no vote of a person or as an unreadable verdict."""
         kind = self._kind(rater)
         if p is not None:
             return "tie" if p == 0.5 else "A" if p > 0.5 else "B"
