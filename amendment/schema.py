@@ -18,7 +18,7 @@ from pydantic_core import core_schema
 
 
 def json_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The model's JSON Schema."""
+    """Return the model's JSON Schema."""
     return model.model_json_schema(schema_generator=_Described)
 
 
@@ -32,7 +32,7 @@ class _Described(GenerateJsonSchema):
 
 
 def _docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """The texts under the fields of a model, those that it inherits included."""
+    """Return the texts under the fields of a model, those that it inherits included."""
     texts: dict[str, str] = {}
     for kind in reversed(model.__mro__[: model.__mro__.index(BaseModel)]):
         own = inspect.get_annotations(kind)

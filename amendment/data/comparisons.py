@@ -90,7 +90,7 @@ class Joined:
     seen: dict[tuple[object, ...], Cast] = field(default_factory=dict)
     """By question that can be answered once; see `_place`."""
 
-    def records(self) -> Iterator[tuple[JoinedComparison, Records]]:
+    def records(self) -> Iterator[tuple[JoinedComparison, ComparisonRecords]]:
         """Yield each comparison whose texts can be compared with its records; of the others count the reasons."""
         for item in self.items.values():
             records = make_records(item, self.problems)
@@ -315,7 +315,7 @@ def _shown(name: str) -> str:
 
 
 @dataclass
-class Records:
+class ComparisonRecords:
     """The outcome of a comparison; only counts if its texts cannot be compared."""
 
     prompt: Prompt | None = None
@@ -330,9 +330,9 @@ class Records:
     """The label and license of each file that holds the texts and states a license."""
 
 
-def make_records(item: JoinedComparison, problems: list[Problem]) -> Records:
+def make_records(item: JoinedComparison, problems: list[Problem]) -> ComparisonRecords:
     """Make the records of a comparison. A bad text is added to `problems`, or counted where rows are skipped."""
-    records = Records()
+    records = ComparisonRecords()
     index = next((i for i, row in enumerate(item.readings) if row.content and row.columns.has_texts), None)
     if index is None:
         records.counts["verdicts without texts"] += len(item.casts)

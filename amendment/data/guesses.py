@@ -78,9 +78,9 @@ def opened(table: SourceRows, inside: str | None = None) -> SourceRows:
     """
     rows = table.rows[:LOOKED_AT]
     closed = set[str]() if inside is None else set(object_lists(rows)) - {inside}
-    found = {name: name.partition(".")[0] for name in nested_names(rows)}
-    names = [name for name, head in found.items() if head not in closed]
-    columns = {name: None for name in (*table.columns, *names) if name not in found.values()}
+    heads = {name: name.partition(".")[0] for name in nested_names(rows)}
+    names = [name for name, head in heads.items() if head not in closed]
+    columns = {name: None for name in (*table.columns, *names) if name not in heads.values()}
     return table._replace(rows=unnested(rows, names)[:LOOKED_AT], columns=columns)
 
 
@@ -265,7 +265,7 @@ class _Guess:
     def _replies(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Return those of these columns whose cells are replies that hold a verdict, with its forms."""
         forms = {name: find_forms(self._cells(name)) for name in names if not self._is_few(name)}
-        return {name: found for name, found in forms.items() if found}
+        return {name: heads for name, heads in forms.items() if heads}
 
     def _pattern(self, names: Sequence[str], forms: Sequence[str]) -> str:
         """Return the line with the pattern of replies: a question where these forms leave too many of them unread."""

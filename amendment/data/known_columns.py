@@ -325,7 +325,7 @@ def _asked(row: Row, questions: Sequence[str]) -> dict[str, Any]:
 # Ratings of completions: of every two the higher rated one wins, equal ones tie.
 
 
-class Completion(NamedTuple):
+class RatedCompletion(NamedTuple):
     """An answer, its writer, and what it was rated by each aspect; None is the rating of the whole."""
 
     response: Any
@@ -333,7 +333,7 @@ class Completion(NamedTuple):
     ratings: Mapping[str | None, float]
 
 
-def read_completions(values: Mapping[str, Any]) -> list[Completion]:
+def read_completions(values: Mapping[str, Any]) -> list[RatedCompletion]:
     """Return the completions of a row: objects under `completions`, or the lists generations, generation_models,
     ratings."""
     listed = values.get("completions")
@@ -344,7 +344,7 @@ def read_completions(values: Mapping[str, Any]) -> list[Completion]:
     models = _aligned(values.get("generation_models", values.get("model_names")), count)
     ratings = _aligned(values.get("ratings"), count)
     return [
-        Completion(text, model, {} if (number := parse_number(rating)) is None else {None: number})
+        RatedCompletion(text, model, {} if (number := parse_number(rating)) is None else {None: number})
         for text, model, rating in zip(texts or (), models, ratings, strict=True)
     ]
 
@@ -354,7 +354,7 @@ def _aligned(value: Any, count: int) -> Sequence[Any]:
     return value if isinstance(value, list) and len(value) == count else [None] * count
 
 
-def _completion(completion: Mapping[str, Any]) -> Completion:
+def _completion(completion: Mapping[str, Any]) -> RatedCompletion:
     annotations = completion.get("annotations")
     ratings: dict[str | None, float] = {}
     for aspect, annotation in (annotations if isinstance(annotations, dict) else {}).items():
@@ -365,7 +365,7 @@ def _completion(completion: Mapping[str, Any]) -> Completion:
     overall = parse_number(completion.get("fine-grained_score")) if overall is None else overall
     if overall is not None:
         ratings[None] = overall
-    return Completion(completion.get("response"), completion.get("model"), ratings)
+    return RatedCompletion(completion.get("response"), completion.get("model"), ratings)
 
 
 def _rating(annotation: Any) -> float | None:

@@ -56,12 +56,12 @@ def writing_records(path: Path, kind: type[R]) -> Iterator[Callable[[R], None]]:
 
     Rows are kept in groups of a fixed number, so that memory is bounded and equal records give equal bytes.
     """
-    with replacing(path) as temporary, closing(_Writer(temporary, kind)) as writer:
+    with replacing(path) as temporary, closing(_TableWriter(temporary, kind)) as writer:
         yield writer.add
         writer.flush()
 
 
-class _Writer:
+class _TableWriter:
     """Records on their way into a file, a row group at a time."""
 
     def __init__(self, path: Path, kind: type[Record]) -> None:

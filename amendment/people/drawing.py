@@ -36,7 +36,7 @@ UNIFORM = 0.8
 items weigh so much that intervals no longer hold (60 % coverage of 95 % at a share of 0.1)."""
 
 
-class Sample(NamedTuple):
+class DrawnSample(NamedTuple):
     """A drawn sample of comparisons for people to label."""
 
     items: list[SampledItem]
@@ -52,7 +52,7 @@ class Sample(NamedTuple):
         return len(self.items) == self.population
 
 
-def draw_sample(population: Sequence[DatasetComparison], settings: SpotCheckSettings, *, seed: int) -> Sample:
+def draw_sample(population: Sequence[DatasetComparison], settings: SpotCheckSettings, *, seed: int) -> DrawnSample:
     """Draw the items of a spot check. The order of the population does not count.
 
     Inclusion probabilities (`inclusion_probabilities`), strata that expect two items or more, a whole number of items
@@ -73,7 +73,7 @@ def draw_sample(population: Sequence[DatasetComparison], settings: SpotCheckSett
         for place in drawn
     ]
     items.sort(key=lambda item: _number("place", seed, item.comparison_id))
-    return Sample(_marked(items, settings, seed), len(ordered), len(set(names)))
+    return DrawnSample(_marked(items, settings, seed), len(ordered), len(set(names)))
 
 
 def _stratified(ordered: Sequence[DatasetComparison], names: Sequence[str], chance: Floats, seed: int) -> list[int]:

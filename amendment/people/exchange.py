@@ -33,7 +33,7 @@ from amendment.people.label_tools import (
     shown_texts,
 )
 from amendment.people.labelling import SAMPLE, SAMPLES, SPOT_CHECK, LabelledSample, open_sample
-from amendment.people.queue import Queue, Shown, labels_missing
+from amendment.people.queue import Queue, ShownItem, labels_missing
 from amendment.people.samples import (
     CHOICES,
     LONGEST_COMMENT,
@@ -231,7 +231,7 @@ def _says_the_same(label: Label, before: Label) -> bool:
 # What leaves.
 
 
-def question_items(questions: Sequence[LabelQuestion], *, seed: int) -> list[Shown]:
+def question_items(questions: Sequence[LabelQuestion], *, seed: int) -> list[ShownItem]:
     """Return the items for people to label, sorted by name, which says nothing of strata and prompts. The page's hash
     of an unknown annotator decides the sides; repeats come last."""
     queue = Queue(questions, seed=seed, annotators=1, clock=lambda: 0.0)
@@ -243,7 +243,7 @@ def question_items(questions: Sequence[LabelQuestion], *, seed: int) -> list[Sho
     return sorted(items, key=lambda item: (item.showing, item.name))
 
 
-def question_file(form: LabelFormat, items: Sequence[Shown]) -> str:
+def question_file(form: LabelFormat, items: Sequence[ShownItem]) -> str:
     """Write a file without labels, verdicts, probabilities and models."""
     if form in ("csv", "jsonl"):
         return _table(form, [{**shown_texts(item), "choice": None} for item in items])
@@ -268,7 +268,7 @@ def label_file(
     for label in sorted(labels, key=lambda row: (by_id[row.comparison_id][0], row.showing, name_of(row.annotator))):
         question = by_id[label.comparison_id][1]
         cells = {
-            **shown_texts(Shown(question, label.showing, is_turned=label.shown[0] == question.b_id)),
+            **shown_texts(ShownItem(question, label.showing, is_turned=label.shown[0] == question.b_id)),
             **label.model_dump(include={"choice", "confidence", "seconds", "at", "comparison_id"}),
             "principle": label.principle_id,
             "comment": (clean(comments(label.comment)) if comments and label.comment else "") or None,
@@ -358,7 +358,7 @@ def read_labels(
         item.name: item
         for question in questions
         for showing in (0, 1)
-        for item in (Shown(question, showing, False), Shown(question, showing, True))
+        for item in (ShownItem(question, showing, False), ShownItem(question, showing, True))
     }
     others = [*(principle.id for principle in constitution), SOMETHING_ELSE]
     renamed = {tidy_name(written): tidy_name(name) for written, name in (raters or {}).items()}
@@ -385,7 +385,7 @@ def read_labels(
 
 
 def _label(
-    cells: dict[str, Any], items: Mapping[str, Shown], at: str, renamed: Mapping[str, str], others: Sequence[str]
+    cells: dict[str, Any], items: Mapping[str, ShownItem], at: str, renamed: Mapping[str, str], others: Sequence[str]
 ) -> tuple[Label | None, dict[str, str]]:
     """Return the label of a row, or its problems by column."""
     item = items.get(str(cells.get("item", "")).strip())

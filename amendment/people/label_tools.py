@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from amendment.errors import DataError
-from amendment.people.queue import Shown
+from amendment.people.queue import ShownItem
 from amendment.tables import Row
 from amendment.text import transcript
 
@@ -45,7 +45,7 @@ ANSWERS = (
 COLUMNS = tuple(column.name for column in (*TEXTS, *ANSWERS, Column("comparison_id")))
 
 
-def shown_texts(item: Shown) -> dict[str, str]:
+def shown_texts(item: ShownItem) -> dict[str, str]:
     """Return the texts of an item that people see, by column."""
     first, second = (transcript(messages, by="assistant") for messages in item.answers)
     return {
@@ -58,7 +58,7 @@ def shown_texts(item: Shown) -> dict[str, str]:
     }
 
 
-def export_item(item: Shown, tool: str) -> dict[str, Any]:
+def export_item(item: ShownItem, tool: str) -> dict[str, Any]:
     """Return an item as `dataset.records.log` of Argilla takes it, or as a task of Label Studio."""
     texts = shown_texts(item)
     if texts["principles"]:

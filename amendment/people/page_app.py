@@ -28,7 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from amendment.errors import AmendmentError, DataError
 from amendment.people.lead import excerpt, lead_view
-from amendment.people.queue import Queue, Shown
+from amendment.people.queue import Queue, ShownItem
 from amendment.people.samples import LONGEST_COMMENT, SOMETHING_ELSE, Choice, Label, PrincipleText
 from amendment.people.store import Labels
 
@@ -98,7 +98,7 @@ def create_app(
     of the lead's page; without one there is none. It also shows `outlook`, a sentence. `hosts` are the values of `Host`
     that are taken, `name:port`.
     """
-    desk = _Desk(queue, labels, links, lead, guide, outlook=outlook)
+    desk = _LabelDesk(queue, labels, links, lead, guide, outlook=outlook)
     routes = [
         Route("/", desk.page, methods=["GET"]),
         Route("/static/{name:path}", desk.static, methods=["GET"]),
@@ -118,7 +118,7 @@ def create_app(
     return Guard(app, hosts)
 
 
-class _Desk:
+class _LabelDesk:
     """The handlers of all routes."""
 
     def __init__(
@@ -134,7 +134,7 @@ class _Desk:
             "guidelines": guide.guidelines,
         }
         self._principles = {SOMETHING_ELSE, *(principle.id for principle in guide.constitution)}
-        self._items: dict[str, dict[str, Shown]] = {}
+        self._items: dict[str, dict[str, ShownItem]] = {}
         """By annotator, everything that may be shown to them, by the id that their page is given."""
         self._files = {
             file.relative_to(PAGE / "static").as_posix(): file
@@ -221,7 +221,7 @@ class _Desk:
         view = lead_view(self._queue, self._labels.current(), self._links)
         return JSONResponse({**view, "outlook": self._outlook})
 
-    def _answered(self, annotator: str) -> list[tuple[Label, Shown]]:
+    def _answered(self, annotator: str) -> list[tuple[Label, ShownItem]]:
         """Return the annotator's answers, latest first, without those of the current item. It may be a hidden repeat,
         and they would copy their first answer."""
         current = self._queue.next(annotator)
@@ -245,7 +245,7 @@ class _Desk:
             raise HTTPException(400, "principle_id: not a principle of the constitution")
         return shown.label(annotator, **verdict.model_dump(exclude={"annotator", "item"}))
 
-    def _item(self, annotator: str, shown: Shown, answer: Label | None = None) -> dict[str, Any]:
+    def _item(self, annotator: str, shown: ShownItem, answer: Label | None = None) -> dict[str, Any]:
         """Return all that an annotator sees of an item, with their own answer: in `answer`, which they open again, or
         in a verdict that they took back."""
         question = shown.question
@@ -263,13 +263,13 @@ class _Desk:
             "said": own,
         }
 
-    def _name(self, annotator: str, shown: Shown) -> str:
+    def _name(self, annotator: str, shown: ShownItem) -> str:
         """Name each showing and each order of the answers differently, and equally after a restart, since a verdict may
         wait in a browser. The name means nothing without the link."""
         showing = "\x1f".join((shown.question.comparison_id, str(shown.showing), shown.ids[0]))
         return hmac.digest(self._links[annotator].encode(), showing.encode(), hashlib.sha256).hex()[:32]
 
-    def _shown(self, annotator: str) -> dict[str, Shown]:
+    def _shown(self, annotator: str) -> dict[str, ShownItem]:
         if annotator not in self._items:
             every = (
                 self._queue.shown(annotator, name, showing)
@@ -292,7 +292,7 @@ class _Desk:
         return annotator
 
 
-def _as_shown(label: Label, shown: Shown) -> tuple[Label, Shown]:
+def _as_shown(label: Label, shown: ShownItem) -> tuple[Label, ShownItem]:
     """Turn a label to the order of sides in which its item is shown now; an imported one may have had the other."""
     if label.shown == shown.ids:
         return label, shown

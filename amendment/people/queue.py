@@ -30,7 +30,7 @@ LEAST_TIMED = 3
 """Timed labels of an annotator from which the time left is estimated."""
 
 
-class Shown(NamedTuple):
+class ShownItem(NamedTuple):
     """An item as one annotator sees it."""
 
     question: LabelQuestion
@@ -118,7 +118,7 @@ class Queue:
         if lease is not None and (lease.item, lease.showing) == (label.comparison_id, label.showing):
             del self._leases[label.annotator]
 
-    def take_back(self, label: Label) -> Shown | None:
+    def take_back(self, label: Label) -> ShownItem | None:
         """Undo a label: its item is open again, and is what its annotator sees next."""
         self._labels.get(label.annotator, {}).pop((label.comparison_id, label.showing), None)
         if label.showing == 0:
@@ -127,7 +127,7 @@ class Queue:
             return None
         return self._lend(label.annotator, label.comparison_id, label.showing)
 
-    def next(self, annotator: str) -> Shown | None:
+    def next(self, annotator: str) -> ShownItem | None:
         """Return the annotator's next item; it stays until they answer or their lease passes on."""
         lease = self._leases.get(annotator)
         if lease is not None and self._may_keep(annotator, lease):
@@ -138,10 +138,10 @@ class Queue:
             return None
         return self._lend(annotator, *due)
 
-    def shown(self, annotator: str, item: str, showing: int) -> Shown:
+    def shown(self, annotator: str, item: str, showing: int) -> ShownItem:
         """Return this item as this annotator sees it. Raises KeyError for an unknown item."""
         turned = _hash(self._seed, "sides", item, annotator) % 2 == 1
-        return Shown(self.questions[item], showing, turned != (showing == 1))
+        return ShownItem(self.questions[item], showing, turned != (showing == 1))
 
     def progress(self, annotator: str) -> AnnotatorProgress:
         """Return the annotator's progress and the time that the rest will take."""
@@ -162,7 +162,7 @@ class Queue:
         first = self._labels.get(annotator, {}).get((item, 0))
         return self.questions[item].is_repeated and first is not None and first.choice not in SILENT
 
-    def _lend(self, annotator: str, item: str, showing: int) -> Shown:
+    def _lend(self, annotator: str, item: str, showing: int) -> ShownItem:
         self._leases[annotator] = _Lease(item, showing, self._clock() + LEASE_SECONDS)
         return self.shown(annotator, item, showing)
 

@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from amendment import __version__
-from amendment.data.comparisons import JoinedComparison, Records, join_files
+from amendment.data.comparisons import ComparisonRecords, JoinedComparison, join_files
 from amendment.data.guesses import not_recognised
 from amendment.data.known_columns import recognise
 from amendment.data.source_rows import SourceRows, read_source
@@ -188,7 +188,7 @@ def _pair_columns(columns: Columns) -> PairColumns:
     return PairColumns(**named, votes=columns.votes or None)
 
 
-def _comparison(item: JoinedComparison, records: Records) -> dict[str, Any] | None:
+def _comparison(item: JoinedComparison, records: ComparisonRecords) -> dict[str, Any] | None:
     """A pair, oriented as was decided; None where no verdict could be read."""
     assert records.prompt is not None
     a, b = records.candidates

@@ -85,8 +85,8 @@ class TrainerSettings(Part, allow_inf_nan=False):
 
     @model_validator(mode="before")
     @classmethod
-    def _rate_of_adapters(cls, given: Any) -> Any:
-        """An adapter has a default of its own where nobody sets a learning rate."""
+    def _set_adapter_rate(cls, given: Any) -> Any:
+        """Set the default learning rate of an adapter, if none is given."""
         default = cls.model_fields["learning_rate"].default
         if not isinstance(given, Mapping) or not given.get("lora") or default is PydanticUndefined:
             return given
@@ -148,7 +148,7 @@ class TinyModel(Part, allow_inf_nan=False):
 
 
 def missing_trackers(settings: TrainerSettings) -> Iterator[str]:
-    """A problem for each tracker of `report_to` that is not installed here, with its remedy."""
+    """Report each tracker of `report_to` that is not installed here, with its remedy."""
     for name in settings.report_to:
         if find_spec(name) is None:
             yield f"{name} is not installed; pip install {name}, or leave it out"

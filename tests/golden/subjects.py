@@ -157,7 +157,7 @@ def losses(model: Path) -> dict[str, float]:
 
 def audit(folder: Path) -> Content:
     command("audit", ROOT / "examples" / "audit_my_judge.yaml", "--folder", folder / "audit")
-    return {"certificate": certificate(folder / "audit"), "report": stored_report(folder / "audit")}
+    return {"certificate": certificate(folder / "audit"), "report": report_of(folder / "audit")}
 
 
 FOREIGN = {
@@ -173,7 +173,7 @@ def foreign(folder: Path) -> Content:
     for name, words in FOREIGN.items():
         files = [FOLDER / "foreign" / word if "." in word else word for word in words]
         command("audit", *files, "--folder", folder / name)
-        content[name] = {"certificate": shortened(certificate(folder / name)), "report": stored_report(folder / name)}
+        content[name] = {"certificate": shortened(certificate(folder / name)), "report": report_of(folder / name)}
     return content
 
 
@@ -206,9 +206,9 @@ def public_certificate(name: str, folder: Path) -> Content:
 def frozen_run(folder: Path) -> Content:
     """Ids of records and requests, digests of the dataset's rows, figures, tables of the report, and the certificate
     where there is one."""
-    exported = {path.name: columns_of(read_source(path)) for path in sorted((folder / "export").glob("*.parquet"))}
+    exported = {path.name: columns_of(rows_of(path)) for path in sorted((folder / "export").glob("*.parquet"))}
     content = {"ids": ids_of(folder), "export": exported, "judgements": judgements_of(folder)}
-    content |= {"summary": summary_of(folder), "report": stored_report(folder)}
+    content |= {"summary": summary_of(folder), "report": report_of(folder)}
     if (folder / "certificate.json").is_file():
         content["certificate"] = certificate(folder)
     return content
@@ -240,7 +240,7 @@ def numbers_in(value: Any, *words: str) -> Iterator[tuple[str, float]]:
         yield " ".join(words), value
 
 
-def stored_report(folder: Path) -> Content:
+def report_of(folder: Path) -> Content:
     """The rows of each table of the report's page, by the titles above it; of a long one a digest."""
     page = folder / "report.html"
     command("report", folder, "--out", page)
@@ -265,7 +265,7 @@ def shown(markup: str) -> str:
     return html.unescape(re.sub("<.*?>", "", markup)).strip()
 
 
-def read_source(path: Path) -> list[Content]:
+def rows_of(path: Path) -> list[Content]:
     rows: list[Content] = pq.read_table(path).to_pylist()
     return rows
 
@@ -281,7 +281,7 @@ def ids_of(folder: Path) -> Content:
     """Of every kind of record, and of the requests behind them: how many, the first two, and a digest of all."""
     found: dict[str, set[str]] = {}
     for path in folder.rglob("*.parquet"):
-        for row in read_source(path) if path.parent.name not in ("export", "dataset") else ():
+        for row in rows_of(path) if path.parent.name not in ("export", "dataset") else ():
             if "id" in row:
                 found.setdefault(path.stem, set()).add(row["id"])
             request = json.loads(row.get("origin") or "{}").get("request")
@@ -297,7 +297,7 @@ def ids_of(folder: Path) -> Content:
 def judgements_of(folder: Path) -> Content:
     """What the verdicts on each pair come to, whoever gave them."""
     kept = ("prompt_id", "a", "b", "p_a", "consistent", "n_valid", "n_invalid")
-    rows = [row for path in folder.rglob("judgements.parquet") for row in read_source(path)]
+    rows = [row for path in folder.rglob("judgements.parquet") for row in rows_of(path)]
     ordered = sorted(rows, key=lambda row: (row["prompt_id"], row["a"], row["b"]))
     return {"rows": len(rows), "columns": {name: digest([row[name] for row in ordered]) for name in kept}}
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from amendment.people.drawing import (
     UNIFORM,
     DatasetComparison,
-    Sample,
+    DrawnSample,
     draw_sample,
     inclusion_probabilities,
     name_strata,
@@ -37,11 +37,11 @@ def population(size: int, *, per_prompt: int = 2) -> list[DatasetComparison]:
     ]
 
 
-def drawn(size: int = 600, *, seed: int = 4, per_prompt: int = 2, **settings: float) -> Sample:
+def drawn(size: int = 600, *, seed: int = 4, per_prompt: int = 2, **settings: float) -> DrawnSample:
     return draw_sample(population(size, per_prompt=per_prompt), SpotCheckSettings.model_validate(settings), seed=seed)
 
 
-def ids(sample: Sample) -> set[str]:
+def ids(sample: DrawnSample) -> set[str]:
     return {item.comparison_id for item in sample.items}
 
 

@@ -44,7 +44,7 @@ def twice(first: Reply, second: Reply | Exception) -> Scripted:
     return Scripted(say)
 
 
-def as_verdict(provider: Scripted, folder: str = "verdict") -> Verdict:
+def verdict_of(provider: Scripted, folder: str = "verdict") -> Verdict:
     (verdict,) = compare(judge(provider, folder, orders="first")).verdicts
     return verdict
 
@@ -54,7 +54,7 @@ def as_verdict(provider: Scripted, folder: str = "verdict") -> Verdict:
 )
 def test_the_complaint_and_the_form_are_told_and_the_second_answer_counts(text: str, complaint: str) -> None:
     provider = twice(written(text), written("Verdict: B"))
-    verdict = as_verdict(provider)
+    verdict = verdict_of(provider)
     first, second = provider.asked
     assert second.messages[0] == first.messages[0]
     assert second.messages[1] == Message(role="assistant", content=text)
@@ -83,7 +83,7 @@ def test_a_third_answer_is_never_asked_for(
     first: Reply, second: Reply | Exception, asked: int, invalid: str | None
 ) -> None:
     provider = twice(first, second)
-    assert as_verdict(provider).invalid == invalid
+    assert verdict_of(provider).invalid == invalid
     assert len(provider.asked) == asked  # a silence is tried twice
 
 
@@ -144,7 +144,7 @@ def test_a_verdict_that_is_cut_again_is_invalid_and_says_where(
 
 def test_probabilities_that_name_no_label_are_not_argued_with() -> None:
     provider = twice(Reply(messages=written("The").messages, choice_logprobs={"A": -5.0, "B": -5.0}), written("A"))
-    assert "the labels hold 1%" in str(as_verdict(provider, "label-tokens").invalid)
+    assert "the labels hold 1%" in str(verdict_of(provider, "label-tokens").invalid)
     assert len(provider.asked) == 1
 
 
@@ -260,7 +260,7 @@ def test_a_rejection_that_quotes_a_question_about_log_probabilities_is_not_taken
 
     provider = Scripted(refuse)
     provider.kind = "openai"
-    assert "too long" in str(as_verdict(provider).invalid)
+    assert "too long" in str(verdict_of(provider).invalid)
 
 
 def test_a_first_question_that_fails_holds_up_nobody() -> None:
