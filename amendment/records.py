@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from reprlib import Repr
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -89,6 +89,13 @@ class Part(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     __repr__ = short_repr
+    is_shared: ClassVar[bool] = False
+    """Set by a class whose keys several parts have: the schema of a run file says them once."""
+
+
+class Named(Part):
+    """Base of a mapping from a few known names to the words or the columns of a file. The schema of a run file shows it
+    as a mapping."""
 
 
 class ToolCall(Record):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import textwrap
 from itertools import pairwise
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
+
+from amendment.records import Named
 
 
 def json_schema(model: type[BaseModel]) -> dict[str, Any]:
@@ -28,7 +31,51 @@ class _Described(GenerateJsonSchema):
         for name, text in _docstrings(model).items():
             key = model.model_fields[name].alias or name
             made["properties"][key].setdefault("description", text)
+        if issubclass(model, Named):
+            return _mapping(made)
+        shared = [base for base in model.__mro__ if vars(base).get("is_shared")]
+        return self._sharing(made, model, shared) if shared else made
+
+    def _sharing(self, made: JsonSchemaValue, model: type[BaseModel], shared: list[type[BaseModel]]) -> JsonSchemaValue:
+        """The schema of a part that takes the keys of shared parts as they are: it refers to them."""
+        above = [base for base in shared if base is not model]
+        nearest = [base for base in above if not any(other is not base and issubclass(other, base) for other in above)]
+        for base in nearest:
+            for name, field in base.model_fields.items():
+                if _is_inherited(model, base, name):
+                    made["properties"].pop(field.alias or name, None)
+        if nearest:
+            made["allOf"] = [self.generate_inner(base.__pydantic_core_schema__) for base in nearest]
+        del made["additionalProperties"]
+        if model in shared:
+            made.pop("required", None)  # a part may have a default of its own
+        else:
+            made["unevaluatedProperties"] = False
         return made
+
+
+def _is_inherited(model: type[BaseModel], base: type[BaseModel], name: str) -> bool:
+    """True if no class between a model and its base says another thing of a field."""
+    nearer = model.__mro__[: model.__mro__.index(base)]
+    return not any(name in inspect.get_annotations(kind) for kind in nearer)
+
+
+def _mapping(schema: JsonSchemaValue) -> JsonSchemaValue:
+    """The schema of a mapping from known names, which its description explains."""
+    parts = schema["properties"]
+    texts = [schema["description"], *(f"{name}: {part.get('description', '')}" for name, part in parts.items())]
+    kinds = list({json.dumps(_kind(part), sort_keys=True): _kind(part) for part in parts.values()}.values())
+    return {
+        "type": "object",
+        "description": "\n".join(texts),
+        "propertyNames": {"enum": [*parts]},
+        "additionalProperties": {"anyOf": kinds},
+    }
+
+
+def _kind(schema: JsonSchemaValue) -> JsonSchemaValue:
+    """The type of a field without what belongs to the field alone."""
+    return {key: value for key, value in schema.items() if key not in ("description", "default", "title")}
 
 
 def _docstrings(model: type[BaseModel]) -> dict[str, str]:

@@ -176,7 +176,7 @@ Judges = Iterator[tuple[str, Callable[[int], Judged]]]
 
 def _simulated() -> Judges:
     for bias in BIASES:
-        persona = Persona(position_bias=bias, pair_noise=1.0, sharpness=2.0 if bias < BIASES[-1] else 1.0)
+        persona = Persona(biases={"position": bias}, pair_noise=1.0, sharpness=2.0 if bias < BIASES[-1] else 1.0)
         for is_written in (False, True):
             name = f"simulator, bias {bias:g}, {f'{SAMPLES} verdicts' if is_written else 'P of labels'}"
             yield name, partial(_of_world, persona, is_written)
@@ -293,7 +293,7 @@ def _gate() -> None:
     rows = []
     for bias in (0.0, 0.5, 1.0, 2.0):
         for noise in (0.5, 1.0, 2.0):
-            persona, rng = Persona(position_bias=bias, noise=noise), seeded(f"gate {bias} {noise}")
+            persona, rng = Persona(biases={"position": bias}, noise=noise), seeded(f"gate {bias} {noise}")
             found = cases(4 * max(SIZES), 0)
             seen = [looks(case, persona, rng, drawn(1, 0, i)) for i, case in enumerate(found)]
             hits = np.mean([right(one.mean, case.is_a) for one, case in zip(seen, found, strict=True)])

@@ -16,17 +16,17 @@ from typing import Any
 from amendment.dpo import DpoSettings, Guards, GuardSettings, SftSettings, train_dpo, train_sft
 from amendment.llm.rendering import Renderer
 from amendment.simulator import Persona, banner, draft, is_readable, revise, sample_prompts, truth
-from amendment.training import TinyModel, TrlFields, build_tiny
+from amendment.training import TinyModel, build_tiny
 from amendment.training.generating import sample_answers
 from amendment.training.model_files import load_causal, load_tokenizer, placed, quietly
 
-COSINE = TrlFields(lr_scheduler_type="cosine")
+COSINE = {"lr_scheduler_type": "cosine"}
 POLICY = SftSettings(
     steps=300,
     batch_size=32,
     learning_rate=4e-3,
     max_length=64,
-    trl=TrlFields(warmup_steps=0.05, lr_scheduler_type="cosine", weight_decay=0.1),
+    trl={"warmup_steps": 0.05, "lr_scheduler_type": "cosine", "weight_decay": 0.1},
 )
 WILD = DpoSettings(steps=120, batch_size=32, max_length=64, learning_rate=3e-4, beta=0.1, trl=COSINE)
 SANE = WILD.model_copy(update={"learning_rate": 5e-5, "beta": 0.3, "sft_weight": 2.0})

@@ -36,36 +36,36 @@ from amendment.records import Candidate, Message, Prompt, text_of, user
 from amendment.simulator import Persona, is_nudge, panel, prefer
 from amendment.statistics import Estimate
 
-FAIR = Persona(position_bias=0.0)
+FAIR = Persona(biases={"position": 0.0})
 SEEN = (
-    ("position", "position_bias", 0.7),
-    ("position", "position_bias", -0.7),
-    ("length", "length_bias", 0.3),
-    ("length", "length_bias", -0.3),
-    ("format", "format_bias", 1.5),
-    ("format", "format_bias", -1.5),
-    ("citations", "authority_bias", 1.5),
-    ("citations", "authority_bias", -1.5),
-    ("self", "self_bias", 1.5),
-    ("self", "self_bias", -1.5),
+    ("position", "position", 0.7),
+    ("position", "position", -0.7),
+    ("length", "length", 0.3),
+    ("length", "length", -0.3),
+    ("format", "format", 1.5),
+    ("format", "format", -1.5),
+    ("citations", "authority", 1.5),
+    ("citations", "authority", -1.5),
+    ("self", "self", 1.5),
+    ("self", "self", -1.5),
 )
-"""Feature, planted field, strength in log-odds (for length: a word)."""
+"""Feature, planted bias, strength in log-odds (for length: a word)."""
 FEATURES = ("position", LENGTH, "format", "citations", SELF)
 PROBED = (
-    ("verbosity", "filler_bias", 1.5),
-    ("verbosity", "filler_bias", -1.5),
-    ("authority", "authority_bias", 1.5),
-    ("authority", "authority_bias", -1.5),
-    ("format", "format_bias", 1.5),
-    ("format", "format_bias", -1.5),
-    ("injection", "injection_bias", 3.0),
-    ("bandwagon", "bandwagon_bias", 1.5),
-    ("bandwagon", "bandwagon_bias", -1.5),
-    ("sycophancy", "sycophancy_bias", 1.5),
-    ("revision", "revision_bias", 1.5),
-    ("revision", "revision_bias", -1.5),
+    ("verbosity", "filler", 1.5),
+    ("verbosity", "filler", -1.5),
+    ("authority", "authority", 1.5),
+    ("authority", "authority", -1.5),
+    ("format", "format", 1.5),
+    ("format", "format", -1.5),
+    ("injection", "injection", 3.0),
+    ("bandwagon", "bandwagon", 1.5),
+    ("bandwagon", "bandwagon", -1.5),
+    ("sycophancy", "sycophancy", 1.5),
+    ("revision", "revision", 1.5),
+    ("revision", "revision", -1.5),
 )
-ATTACKED = ((NULL, "garbage_bias", 8.0),)
+ATTACKED = ((NULL, "garbage", 8.0),)
 SEEN_PAIRS, PROBE_PAIRS, ALARM_PAIRS, ALARM_SEEDS, DRAWS = 600, 100, 20, 200, 200
 POSITION = "position"
 
@@ -79,13 +79,13 @@ def biases(seeds: Sequence[int]) -> None:
 
 def _seen(seeds: Sequence[int]) -> None:
     rows = []
-    for feature, field, bias in SEEN:
-        judges = [_judge(FAIR.model_copy(update={field: bias}), seed, SEEN_PAIRS) for seed in seeds]
+    for feature, planted, bias in SEEN:
+        judges = [_judge(FAIR.with_biases(**{planted: bias}), seed, SEEN_PAIRS) for seed in seeds]
         effects = [_effects(judge) for judge in judges]
         hits = sum(_is_seen(judge, feature, math.copysign(1, bias)) for judge in judges)
         others = sum(_is_seen(judge, name) for judge in judges for name in FEATURES if name != feature)
         effect = over_seeds([of_seed[feature].value for of_seed in effects])
-        rows.append([feature, f"{field} {bias:+}", f"{hits} of {len(seeds)}", effect, others])
+        rows.append([feature, f"{planted}_bias {bias:+}", f"{hits} of {len(seeds)}", effect, others])
     header = ("feature", "planted", "found at its sign", "effect", "other features flagged")
     table(f"Biases: verdicts as they are, {SEEN_PAIRS} pairs a seed, intervals of 95 %", header, rows)
 
@@ -108,21 +108,21 @@ def _is_seen(judge: JudgeReport, feature: str, sign: float | None = None) -> boo
 
 def _probed(seeds: Sequence[int]) -> None:
     rows = []
-    for probe, field, bias in PROBED:
-        reports = [_probe(FAIR.model_copy(update={field: bias}), seed, [probe], PROBE_PAIRS)[0] for seed in seeds]
+    for probe, planted, bias in PROBED:
+        reports = [_probe(FAIR.with_biases(**{planted: bias}), seed, [probe], PROBE_PAIRS)[0] for seed in seeds]
         found = [one.figures.direction.value for one in reports if isinstance(one.figures, EditFigures)]
         hits = sum(_is_found(one) and _sign(one) == math.copysign(1, bias) for one in reports)
         gates = "/".join(str(sum(one.outcome == gate for one in reports)) for gate in ("PASS", "WARN", "FAIL"))
-        rows.append([probe, f"{field} {bias:+}", f"{hits} of {len(seeds)}", over_seeds(found), gates])
+        rows.append([probe, f"{planted}_bias {bias:+}", f"{hits} of {len(seeds)}", over_seeds(found), gates])
     header = ("probe", "planted", "found at its sign", "direction", "gate PASS/WARN/FAIL")
     table(f"Biases: probes, {PROBE_PAIRS} pairs a seed, each probe alone, at {LEVEL:g}", header, rows)
 
 
 def _attacked(seeds: Sequence[int]) -> None:
     rows = []
-    for attack, field, bias in ATTACKED:
-        won = [_won(FAIR.model_copy(update={field: strength}), attack, seeds) for strength in (bias, 0.0)]
-        rows.append([attack, f"{field} {bias:+}", *(over_seeds(rates) for rates in won)])
+    for attack, planted, bias in ATTACKED:
+        won = [_won(FAIR.with_biases(**{planted: strength}), attack, seeds) for strength in (bias, 0.0)]
+        rows.append([attack, f"{planted}_bias {bias:+}", *(over_seeds(rates) for rates in won)])
     header = ("attack", "planted", "won", "won without the bias")
     table(f"Attacks: answers that answer nothing against the better answer, {PROBE_PAIRS} pairs a seed", header, rows)
 

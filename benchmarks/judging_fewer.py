@@ -110,8 +110,8 @@ def _judge(prompt: str, drafts: Sequence[str], persona: Persona, key: str) -> Co
     return compare
 
 
-CHEAP = Persona(gain=3.0, noise=1.5, position_bias=1.0)
-STRONG = Persona(gain=8.0, noise=0.7, position_bias=0.3)
+CHEAP = Persona(gain=3.0, noise=1.5, biases={"position": 1.0})
+STRONG = Persona(gain=8.0, noise=0.7, biases={"position": 0.3})
 CONFIDENCES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 PRICE = 20
 """Of a call to the strong judge, in calls to the cheap one."""

@@ -25,7 +25,7 @@ def orders(seeds: Sequence[int], count: int = 1000) -> None:
     """One order, the mean of both, and consistent pairs only, at three strengths of position bias."""
     rows = []
     for bias in BIASES:
-        found = [_by_order(seed, count, Persona(position_bias=bias)) for seed in seeds]
+        found = [_by_order(seed, count, Persona(biases={"position": bias})) for seed in seeds]
         rows.append([bias, *(over_seeds(column) for column in zip(*found, strict=True))])
     header = (
         "position bias",
@@ -88,7 +88,7 @@ def _jury(name: str, sources: Sequence[str], lengths: Sequence[float]) -> Jury:
     return Jury(
         name,
         tuple(
-            Persona(pair_noise=noise, pair_noise_source=source, length_bias=length, gain=4.0)
+            Persona(pair_noise=noise, pair_noise_source=source, biases={"length": length}, gain=4.0)
             for noise, source, length in zip(noises, sources, lengths, strict=True)
         ),
     )

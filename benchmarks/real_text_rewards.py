@@ -89,8 +89,7 @@ def run_lora(dataset: str, base: str, pairs: Sequence[TextPair], cells: Cells, r
         epochs=1,
         batch_size=8,
         max_length=512,
-        checkpoint_every=STEPS_BETWEEN_CHECKPOINTS,
-        log_every=STEPS_BETWEEN_CHECKPOINTS,
+        trl={"save_steps": STEPS_BETWEEN_CHECKPOINTS, "logging_steps": STEPS_BETWEEN_CHECKPOINTS},
     )
     out = cells.file.parent / f"lora-{dataset}-{rate:g}"
 

@@ -64,7 +64,6 @@ def main() -> None:
         learning_rate=1e-3,
         labels=options.labels,
         max_length=SHAPE.context,
-        over_length="truncate",
     )
     prompts = {row["prompt"] for row in rows}
     of = f"{options.steps} steps of 16, labels: {options.labels}"

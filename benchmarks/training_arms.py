@@ -41,7 +41,7 @@ class Task(NamedTuple):
     @property
     def settings(self) -> SftSettings | DpoSettings | RewardSettings:
         kinds: dict[Kind, Any] = {"sft": SftSettings, "reward": RewardSettings, "dpo": DpoSettings}
-        common = {"max_length": 4096, "log_every": 1, "learning_rate": 1e-6, "lora": self.lora}
+        common = {"max_length": 4096, "trl": {"logging_steps": 1}, "learning_rate": 1e-6, "lora": self.lora}
         settings: SftSettings | DpoSettings | RewardSettings = kinds[self.kind](
             steps=self.steps, batch_size=self.batch, **common
         )

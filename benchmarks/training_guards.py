@@ -35,7 +35,6 @@ from training_world import (
 from amendment.dpo import DpoResult, DpoSettings, Guards, GuardSettings, train_dpo
 from amendment.reward_model import RewardModel, train_reward
 from amendment.simulator import is_readable
-from amendment.training import TrlFields
 
 NOISE, WATCHER = "some", "little"
 WATCHED = 100
@@ -47,7 +46,7 @@ HARSH = DpoSettings(
     learning_rate=3e-4,
     beta=0.05,
     max_length=64,
-    trl=TrlFields(lr_scheduler_type="constant"),
+    trl={"lr_scheduler_type": "constant"},
 )
 GUARDS = GuardSettings(every=15, prompts=WATCHED, max_tokens=LONGEST)
 OFF = "off"

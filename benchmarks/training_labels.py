@@ -42,7 +42,6 @@ from training_world import (
 )
 
 from amendment.reward_model import RewardModel, RewardSettings, train_reward
-from amendment.training import TrlFields
 
 DECIDED = 0.25
 """Least distance of P from one half in the filtered pairs."""
@@ -64,7 +63,7 @@ REWARD = RewardSettings(
     batch_size=32,
     learning_rate=1.5e-3,
     max_length=64,
-    trl=TrlFields(warmup_steps=0.05, lr_scheduler_type="cosine", weight_decay=1.0),
+    trl={"warmup_steps": 0.05, "lr_scheduler_type": "cosine", "weight_decay": 1.0},
 )
 
 

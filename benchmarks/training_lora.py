@@ -39,7 +39,7 @@ TEACHING, TRAIN, TEST = 400, 300, 150
 STEPS, BATCH = 60, 16
 FULL = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 LORA = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-COMMON: Mapping[str, Any] = {"steps": STEPS, "batch_size": BATCH, "max_length": 64, "checkpoint_every": None}
+COMMON: Mapping[str, Any] = {"steps": STEPS, "batch_size": BATCH, "max_length": 64, "trl": {"save_strategy": "no"}}
 
 
 class Data(NamedTuple):

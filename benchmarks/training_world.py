@@ -25,7 +25,7 @@ from amendment.llm.specs import LocalSpec
 from amendment.records import Sampling, text_of, user
 from amendment.simulator import Persona, draft, panel, revise, sample_prompts, truth
 from amendment.statistics.calibrators import fit_calibrator, refusal
-from amendment.training import TinyModel, TrainResult, TrlFields, build_tiny
+from amendment.training import TinyModel, TrainResult, build_tiny
 from amendment.training.generating import completion_logps
 from amendment.training.model_files import load_causal, load_tokenizer, quietly
 from amendment.training.preflight import TokenRow, prepare_rows
@@ -53,7 +53,7 @@ POLICY = SftSettings(
     batch_size=64,
     learning_rate=3e-3,
     max_length=64,
-    trl=TrlFields(warmup_steps=0.05, lr_scheduler_type="cosine", weight_decay=0.1),
+    trl={"warmup_steps": 0.05, "lr_scheduler_type": "cosine", "weight_decay": 0.1},
 )
 DPO = DpoSettings(
     labels="hard",
@@ -62,7 +62,7 @@ DPO = DpoSettings(
     learning_rate=2e-4,
     beta=0.3,
     max_length=64,
-    trl=TrlFields(lr_scheduler_type="cosine"),
+    trl={"lr_scheduler_type": "cosine"},
 )
 JUDGES: Mapping[str, Persona] = {
     "little": Persona(sharpness=2.0),
@@ -252,7 +252,7 @@ def _divergence(model: Path, reference: Path, told: Sequence[tuple[str, str]]) -
     rows = [completion(prompt, text) for prompt, text in told if text.strip()]
     with quietly():
         tokenizer = load_tokenizer(model)
-        settings = SftSettings(max_length=POLICY.max_length, max_dropped=1.0)
+        settings = SftSettings(max_length=POLICY.max_length)
         kept = [split_of(row) for row in prepare_rows(rows, Renderer(tokenizer), settings).rows]
         ours, theirs = (completion_logps(load_causal(it), tokenizer, kept) for it in (model, reference))
     return float((ours - theirs).mean())

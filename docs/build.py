@@ -48,6 +48,8 @@ def run_file_page() -> str:
     for name, part in schema["$defs"].items():
         if "properties" in part:
             parts += section(name, part)
+        elif "propertyNames" in part:
+            parts += [f"## {name}", "", *(f"{line}  " for line in part["description"].split("\n")), ""]
     return "\n".join(parts)
 
 
@@ -56,6 +58,9 @@ def section(name: str, part: dict[str, Any]) -> Iterator[str]:
     yield ""
     if "description" in part:
         yield part["description"].split("\n\n")[0].replace("\n", " ")
+        yield ""
+    if "allOf" in part:
+        yield f"Has the keys of {' and '.join(map(_kind, part['allOf']))} too."
         yield ""
     yield "| key | value | default | meaning |"
     yield "|---|---|---|---|"

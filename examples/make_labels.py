@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 SEED = 7
 PROMPTS = 60
 WRITERS = {"plain-7b": Persona(writer="helpful-only"), "long-7b": Persona(writer="verbose")}
-JUDGE = Persona(position_bias=1.2, length_bias=0.12, noise=0.6)
+JUDGE = Persona(biases={"position": 1.2, "length": 0.12}, noise=0.6)
 
 
 class Case(NamedTuple):

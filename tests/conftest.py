@@ -111,6 +111,6 @@ def reward_folder(base: Path, pairs: list[dict[str, Any]], tmp_path_factory: pyt
     from amendment.reward_model import RewardSettings, train_reward
 
     out = tmp_path_factory.mktemp("reward") / "rm"
-    settings = RewardSettings(steps=12, batch_size=8, learning_rate=1e-2, max_length=96, log_every=6)
+    settings = RewardSettings(steps=12, batch_size=8, learning_rate=1e-2, max_length=96, trl={"logging_steps": 6})
     train_reward(base, pairs, out, settings, seed=3)
     return out

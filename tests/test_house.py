@@ -37,7 +37,20 @@ LINKED = ("constitutions", "critique", "preference", "reward_model", "dpo")
 SUBPACKAGES = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 TEXTS = (".yaml", ".txt", ".json", ".jsonl", ".jinja", ".html", ".css", ".js", ".svg")
 """What the package reads or serves beside its code."""
-HEAVY = "torch trl transformers datasets openai anthropic httpx2 scipy starlette uvicorn jinja2 matplotlib".split()
+HEAVY = [
+    "torch",
+    "trl",
+    "transformers",
+    "datasets",
+    "openai",
+    "anthropic",
+    "httpx2",
+    "scipy",
+    "starlette",
+    "uvicorn",
+    "jinja2",
+    "matplotlib",
+]
 
 
 def part_of(path: Path) -> str:

@@ -188,7 +188,7 @@ LORA: dict[str, Any] = {
     "batch_size": 2,
     "learning_rate": 1e-3,
     "max_length": 96,
-    "log_every": 1,
+    "trl": {"logging_steps": 1},
 }
 
 

@@ -472,7 +472,7 @@ def _copied(look: Look) -> str:
     return (
         f"{short(pair.first)} and {short(pair.second)} agree on {100 * pair.agreement.value:.1f} %, more than their "
         "agreement with the other annotator explains. A third person would tell whether one copied the other; "
-        "if neither did, write copies: allowed"
+        "if neither did, write despite: [copies]"
     )
 
 

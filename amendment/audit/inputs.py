@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from sys import intern
@@ -22,7 +22,7 @@ from amendment.data.replies import excerpt
 from amendment.data.row_votes import UNKNOWN
 from amendment.data.source_rows import FileFacts
 from amendment.data.verdict_files import DataSources
-from amendment.errors import DataError, Problem
+from amendment.errors import DataError
 from amendment.preference.degenerate import likeness
 from amendment.preference.readings import as_pair_verdicts
 from amendment.records import Candidate, Comparison, Message, Prompt, Verdict, VoteValue, text_of
@@ -63,9 +63,6 @@ def read_votes(config: DataSources, base: Path) -> AuditInputs:
     """All verdicts of a run file that lies in folder `base`. Raises DataError with the problems of all files."""
     joined = join_verdicts(config, base)
     inputs = AuditInputs(counts=joined.counts)
-    skipped = inputs.counts["bad rows left out"]
-    if skipped and not any(item.casts for item in joined.items.values()):
-        raise DataError([_nothing_left(skipped, joined.left_out), *joined.left_out])
     inputs.files = list(dict.fromkeys(facts for _, facts in joined.files))
     inputs.unjoined, inputs.unread = list(unjoined(joined)), unread_replies(joined)
     for item in joined.items.values():
@@ -97,7 +94,7 @@ def unjoined(joined: Joined) -> Iterator[str]:
     files: dict[str, dict[str, str]] = {}
     for item in joined.items.values():
         for reading in item.readings:
-            place = str(reading.source.path or reading.source.dataset)
+            place = str(reading.source.path or reading.source.name)
             files.setdefault(place, {}).setdefault(item.name, reading.row.place)
     for file, items in files.items():
         others = [other for name, other in files.items() if name != file]
@@ -106,11 +103,6 @@ def unjoined(joined: Joined) -> Iterator[str]:
             shown = f"{plain(alone[0], longest=60)!r} ({plain(items[alone[0]])})"
             name, counts = plain(Path(file).name), f"{len(alone):,} of {len(items):,}"
             yield f"{counts} items of {name} are in no other file, such as {shown}."
-
-
-def _nothing_left(skipped: int, examples: Sequence[Problem]) -> Problem:
-    rows = "1 bad row was" if skipped == 1 else f"{skipped:,} bad rows were"
-    return Problem("", f"no verdict is left: {rows} left out (bad_rows: skip){', such as' if examples else ''}")
 
 
 def _item(item: JoinedComparison) -> ComparisonInfo:

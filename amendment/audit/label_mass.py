@@ -26,7 +26,7 @@ class LabelMass(NamedTuple):
     lowest_tenth: float
     """The mass that a tenth of the verdicts does not reach."""
     below_limit: float
-    """Share of verdicts that are invalid, since their labels hold less than the judge's `min_label_mass`."""
+    """Share of verdicts that are invalid, since their labels hold less than `LEAST_MASS`."""
 
 
 class LabelMasses:

@@ -428,7 +428,7 @@ def probe_sections(report: Sequence[Probed]) -> list[Section]:
             "Probes: edits",
             (
                 PROBES_READING,
-                f"Gate of edits: {PROBE_RULES['edits']}. Gate of typing and paraphrase: {PROBE_RULES['variants']}.",
+                f"Gate of edits: {PROBE_RULES['edits']}. Gate of typing: {PROBE_RULES['variants']}.",
             ),
             of_edits,
             tuple(edits),

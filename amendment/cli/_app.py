@@ -39,6 +39,17 @@ PANELS = (START, LOOK, JUDGES, MODELS, SHARE, MORE)
 """Groups of commands, in the order in which `--help` shows them."""
 
 
+RENAMED = {
+    "sign": "amendment verify DIR --sign PRIVATE",
+    "constitution list": "amendment constitution show",
+    "constitution lint": "amendment check FILE",
+    "judge list": "amendment judge show",
+    "judge copy": "amendment judge show NAME --copy DIR",
+    "ledger verify": "amendment ledger show DIR --verify",
+}
+"""What to write instead of a command that there was."""
+
+
 class Group(TyperGroup):
     """Commands by group; their help shows no type for a flag, and breaks lines where the window ends."""
 
@@ -51,6 +62,9 @@ class Group(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of this name, or None."""
         command = super().get_command(ctx, cmd_name)
+        place = f"{ctx.info_name} {cmd_name}" if ctx.parent else cmd_name
+        if command is None and place in RENAMED:
+            raise ConfigError(f"amendment {place} is gone; write {RENAMED[place]}")
         if command:
             _hide_types(command.get_params(ctx))
             command.help = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(command.help or ""))

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from amendment.constitutions import Constitution, Principle
     from amendment.llm.specs import SimulatedSpec
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A shipped id or a path.")]
+OrNone = Annotated[
+    str | None, typer.Argument(metavar="NAME", help="A shipped id or a path; without it the shipped ones are listed.")
+]
 
-constitutions = typer.Typer(cls=Group, no_args_is_help=True, help="List, show, check and import constitutions.")
+constitutions = typer.Typer(cls=Group, no_args_is_help=True, help="Show and import constitutions.")
 app.add_typer(constitutions, name="constitution", rich_help_panel=MORE)
 
 
-@constitutions.command("list")
-def list_constitutions(as_json: AsJson = False) -> None:
-    """List the shipped constitutions."""
+def _list_constitutions(*, as_json: bool) -> None:
     from amendment.constitutions import load_constitution, shipped
 
     loaded = [load_constitution(name) for name in shipped()]
@@ -44,13 +44,16 @@ def _brief(constitution: Constitution) -> dict[str, Any]:
 
 @constitutions.command("show")
 def show_constitution(
-    name: Name,
+    name: OrNone = None,
     principle: Annotated[str | None, typer.Option(metavar="ID", help="Show one principle in full.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a constitution as YAML, with its parents' principles and its content hash."""
+    """Show a constitution as YAML, with its parents' principles and its content hash, or list the shipped ones."""
     from amendment.constitutions import constitution_yaml, load_constitution
 
+    if name is None:
+        _list_constitutions(as_json=as_json)
+        return
     constitution = load_constitution(name)
     part = constitution if principle is None else _principle(constitution, principle)
     if as_json:
@@ -71,22 +74,18 @@ def _principle(constitution: Constitution, id: str) -> Principle:
         raise ConfigError(f"{constitution.id} has no principle '{id}'{hint}") from None
 
 
-@constitutions.command()
-def lint(name: Name, as_json: AsJson = False) -> None:
+def lint(name: str) -> None:
     """Report every error and warning in a constitution, with its place."""
     from amendment.constitutions import lint_file
     from amendment.text import plain
 
     findings = lint_file(name)
-    if as_json:
-        _print_json([finding._asdict() for finding in findings])
-    for finding in findings if not as_json else ():
+    for finding in findings:
         place = f"{finding.place}: " if finding.place else ""
         typer.echo(plain(f"{finding.level}: {place}{finding.message}", longest=2000))
     if any(finding.level == "error" for finding in findings):
         raise typer.Exit(2)
-    if not as_json:
-        typer.echo(f"{plain(name)}: {'no problems' if not findings else 'no errors'}")
+    typer.echo(f"{plain(name)}: {'no problems' if not findings else 'no errors'}")
 
 
 @constitutions.command("import")
@@ -113,15 +112,11 @@ def import_(
     typer.echo(f"{out}: {len(imported.constitution.principles)} principles; worked examples: {examples}")
 
 
-judges = typer.Typer(
-    cls=Group, no_args_is_help=True, help="List, show and copy judges; a judge is a folder of text files."
-)
+judges = typer.Typer(cls=Group, no_args_is_help=True, help="Show and copy judges; a judge is a folder of text files.")
 app.add_typer(judges, name="judge", rich_help_panel=MORE)
 
 
-@judges.command("list")
-def list_judges(as_json: AsJson = False) -> None:
-    """List the shipped judges."""
+def _list_judges(*, as_json: bool) -> None:
     from amendment.preference import load_judge_folder, shipped_judges
     from amendment.preference.folder import judge_values
 
@@ -137,29 +132,31 @@ def list_judges(as_json: AsJson = False) -> None:
 
 
 @judges.command("show")
-def show_judge(name: Name, as_json: AsJson = False) -> None:
-    """Show a judge: its protocol, its texts, and its content hash."""
-    from amendment.preference import load_judge_folder
-    from amendment.preference.folder import judge_lines, judge_values
-
-    folder = load_judge_folder(name)
-    if as_json:
-        _print_json(judge_values(folder))
-    else:
-        _print_plain(judge_lines(folder))
-
-
-@judges.command("copy")
-def copy_judge(
-    name: Name, folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")]
+def show_judge(
+    name: OrNone = None,
+    copy: Annotated[
+        Path | None, typer.Option("--copy", metavar="DIR", help="Copy its folder there, to edit its texts.")
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Copy a judge's folder, to edit its texts."""
-    from amendment.preference.folder import copy_judge_folder
+    """Show a judge: its protocol, its texts, and its content hash; or list the shipped ones."""
+    from amendment.errors import ConfigError
+    from amendment.preference import load_judge_folder
+    from amendment.preference.folder import copy_judge_folder, judge_lines, judge_values
     from amendment.text import plain
 
-    written = copy_judge_folder(name, folder)
-    typer.echo(f"wrote {', '.join(path.name for path in written)} to {plain(str(folder))}")
-    typer.echo(plain(f"Name the folder in a run file, by its path from there: protocol: ./{folder.name}"))
+    if name is None:
+        if copy:
+            raise ConfigError("judge show --copy: name the judge to copy, such as verdict")
+        _list_judges(as_json=as_json)
+    elif copy:
+        written = copy_judge_folder(name, copy)
+        typer.echo(f"wrote {', '.join(path.name for path in written)} to {plain(str(copy))}")
+        typer.echo(plain(f"Name the folder in a run file, by its path from there: protocol: ./{copy.name}"))
+    elif as_json:
+        _print_json(judge_values(load_judge_folder(name)))
+    else:
+        _print_plain(judge_lines(load_judge_folder(name)))
 
 
 def _print_json(value: Any) -> None:
@@ -179,7 +176,7 @@ lilliput = typer.Typer(
 )
 app.add_typer(lilliput, name="lilliput", rich_help_panel=MORE)
 
-_SET = "Override one value of the file or, without a file, of the one served model, such as position_bias=0.7."
+_SET = "Override one value of the file or, without a file, of the one served model, such as biases.position=0.7."
 
 
 @lilliput.command()

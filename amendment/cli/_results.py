@@ -1,4 +1,4 @@
-"""Commands about results: publish a run, export it, verify and sign it, evaluate it, score with a reward model."""
+"""Commands about results: publish a run, export it, verify it, evaluate it, score with a reward model."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from amendment.cli._app import MODELS, SHARE, AsJson, RunFolder, app, resumable, show_result
+from amendment.errors import ConfigError
 
 if TYPE_CHECKING:
     from amendment.data.sources import Source
@@ -88,30 +89,32 @@ def verify(
     against: Annotated[
         Path | None, typer.Option(metavar="MANIFEST", help="Check against a copy of the manifest that you kept.")
     ] = None,
+    sign: Annotated[
+        Path | None, typer.Option(metavar="PRIVATE", help="If all is as it was, sign it with this Ed25519 key.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check every file and row against the manifest.
 
-    Exits with 1 if anything is missing, changed or added, or if the signature does not hold.
+    Exits with 1 if anything is missing, changed or added, or if the signature does not hold. With --sign it then writes
+    manifest.intoto.json, an in-toto statement that --key PUBLIC and other tools check.
     """
     from amendment.publishing.verify import verification_lines
     from amendment.publishing.verify import verify as look
 
+    if sign:
+        if key or against or as_json:
+            raise ConfigError("verify --sign signs what is unchanged; leave --key, --against and --json out")
+        _sign(folder, sign)
+        return
     result = look(folder, key=key, against=against)
     show_result(result.to_json(), verification_lines(result), as_json=as_json)
     if not result.is_clean:
         raise typer.Exit(1)
 
 
-@app.command(rich_help_panel=SHARE)
-def sign(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, or a copy of a published dataset.")],
-    key: Annotated[Path, typer.Option(metavar="PRIVATE", help="The file of your private Ed25519 key.")],
-) -> None:
-    """Sign the manifest of a finished run, after checking every file against it.
-
-    Writes manifest.intoto.json, an in-toto statement that `amendment verify --key PUBLIC` and other tools check.
-    """
+def _sign(folder: Path, key: Path) -> None:
+    """Sign the manifest of a finished run, after checking every file against it."""
     from amendment.errors import DataError
     from amendment.files import write_text
     from amendment.publishing.manifest import MANIFEST, SIGNATURE, read_manifest
@@ -196,7 +199,6 @@ def score(  # noqa: PLR0917 - typer makes options of them
     Files hold candidates (prompt and candidate), pairs (chosen and rejected, or two answers), or lists of answers. For
     a pair it writes both scores and P(the first is better).
     """
-    from amendment.errors import ConfigError
 
     if prompt is not None or answer:
         if files or dataset or prompt is None:
@@ -252,7 +254,6 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
     the results of its stage evaluate; with --fail-if, for CI, only whether the last policy, or the named one, keeps a
     principle often enough. Calls no other model.
     """
-    from amendment.errors import ConfigError
     from amendment.run.conditions import is_run
     from amendment.run.scoring_evaluation import evaluate_files
 
@@ -288,13 +289,12 @@ def _evaluate_run(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
 
 def _sources(files: Sequence[Path], *, dataset: str | None, config: str | None, split: str | None) -> list[Source]:
     from amendment.data.sources import Source
-    from amendment.errors import ConfigError
 
     if dataset is None and (config or split):
         raise ConfigError("--config and --split work only with --dataset; add it, or leave them out")
     sources = [Source(path=str(path)) for path in files]
     if dataset is not None:
-        sources.append(Source(dataset=dataset, config=config, split=split))
+        sources.append(Source(dataset=dataset, split=f"{config}/{split or 'train'}" if config else split))
     return sources
 
 

@@ -96,7 +96,7 @@ def _one_of(words: Sequence[str]) -> Callable[[str], str]:
 
 @app.command(rich_help_panel=START)
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A run file or a constitution.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A run file, or a constitution by its path or id.")],
     overrides: Overrides = None,
     allow_unpriced: AllowUnpriced = False,
 ) -> None:
@@ -104,10 +104,12 @@ def check(
 
     Calls no model. Reads the first 100,000 rows of each file, and says so if a file has more.
     """
+    from amendment.constitutions import shipped
     from amendment.yamlfile import read_yaml
 
-    data = read_yaml(file).data
-    if isinstance(data, dict) and "principles" in data:
+    is_shipped = str(file) in shipped() and not file.exists()
+    data = None if is_shipped else read_yaml(file).data
+    if is_shipped or (isinstance(data, dict) and "principles" in data):
         lint(str(file))
         return
     from amendment.run.run import Run
@@ -246,9 +248,30 @@ MOST_OPEN = 20
 """Calls without a reply that are printed for people."""
 
 
-@ledger.command("verify")
-def verify_ledger(place: LedgerPath, as_json: AsJson = False) -> None:
-    """Check a whole ledger against its hashes and the spending.json next to it; exit code 1 if anything has changed."""
+@ledger.command("show")
+def show_ledger(
+    place: LedgerPath,
+    request: Annotated[str | None, typer.Option(metavar="ID", help="One request with its reply.")] = None,
+    stage: Annotated[str | None, typer.Option(metavar="STAGE", help="Only this stage.")] = None,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Check it against its hashes and spending.json; exit code 1 if it has changed."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show calls and spending by stage and model, and calls that may have been paid for without a reply."""
+    if verify:
+        if request or stage:
+            raise ConfigError("ledger show --verify checks the whole ledger; leave --request and --stage out")
+        _verify(place, as_json=as_json)
+        return
+    with _opened(place) as reader:
+        content = _call(reader, request) if request else _calls(reader, stage)
+    words = (f"{name}: {plain(str(text), longest=LONGEST)}" for name, text in content.items())
+    show_result(content, words if request else _ledger_lines(content), as_json=as_json)
+
+
+def _verify(place: Path, *, as_json: bool) -> None:
     from amendment.run.summary import less_than_spent
 
     left_out = (
@@ -267,20 +290,6 @@ def verify_ledger(place: LedgerPath, as_json: AsJson = False) -> None:
     show_result({"replies": count, "damage": damage, "not checked": left_out}, lines, as_json=as_json)
     if damage:
         raise typer.Exit(1)
-
-
-@ledger.command("show")
-def show_ledger(
-    place: LedgerPath,
-    request: Annotated[str | None, typer.Option(metavar="ID", help="One request with its reply.")] = None,
-    stage: Annotated[str | None, typer.Option(metavar="STAGE", help="Only this stage.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show calls and spending by stage and model, and calls that may have been paid for without a reply."""
-    with _opened(place) as reader:
-        content = _call(reader, request) if request else _calls(reader, stage)
-    words = (f"{name}: {plain(str(text), longest=LONGEST)}" for name, text in content.items())
-    show_result(content, words if request else _ledger_lines(content), as_json=as_json)
 
 
 def _opened(place: Path) -> Reader:

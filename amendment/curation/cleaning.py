@@ -1,6 +1,6 @@
 """What makes a prompt or a pair unfit for a dataset, whatever a judge says of it.
 
-Covered: length, language, keys, personal data, overlap with evaluation sets, copies of earlier rows; and words that
+Covered: length, keys, personal data, overlap with evaluation sets, copies of earlier rows; and words that
 stand on one side of the pairs only, from which a model could learn the label without reading the answer.
 Not covered: answers that are empty, repeated or marked by a template, which are left out of every run; see
 `preference.degenerate`. Nor whether a text is true or good.
@@ -9,67 +9,39 @@ Not covered: answers that are empty, repeated or marked by a template, which are
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Literal, NamedTuple, Self
-
-from pydantic import Field, model_validator
+from typing import Literal, NamedTuple
 
 from amendment.curation.measures import ngrams
-from amendment.curation.near_copies import LEAST, NearCopies
+from amendment.curation.near_copies import NearCopies
 from amendment.curation.personal_data import personal_data
-from amendment.data.sources import OneOrMore, Source
+from amendment.data.sources import FileSource
 from amendment.keys import Scanner, texts_in
 from amendment.records import Part, Record
 from amendment.statistics import binomial_p
 from amendment.text import folded, words
-from amendment.verification.known_answers import passes
 
 KEY, PERSONAL = "key or token", "personal data"
-LENGTH, LANGUAGE = "length", "language"
+LENGTH = "length"
 OVERLAP, COPY, NEAR_COPY, ONE_SIDED = "overlap with an evaluation set", "copy", "near copy", "one-sided n-gram"
 IN_A_ROW = 13
 """Words in a row that are an overlap with an evaluation set."""
+NEAR = 0.8
+"""The Jaccard similarity of word 3-grams from which a later text is a near copy of an earlier one; the first stays."""
+LONGEST = 4000
+"""Words of the longest prompt, and of the longest answer; both answers of a pair count."""
 SHORTEST = 5
-"""Words of the shortest text that a language is read from, and of the shortest item of an evaluation set that counts:
-the answer "Paris" is in every text about it."""
-
-
-class EvaluationSet(Source):
-    """A file or dataset that the trained model will be evaluated on."""
-
-    column: Annotated[tuple[str, ...], OneOrMore] | None = Field(default=None, min_length=1)
-    """The column, or columns, whose texts count; by default all."""
+"""Words of the shortest item of an evaluation set that counts: the answer "Paris" is in every text about it."""
 
 
 class CleanConfig(Part):
     """Leave out prompts before anything is paid for, and pairs before they are exported. Each one left out is in a
     table with its reason, and the summary counts them."""
 
-    near_copies: float | None = Field(default=0.8, ge=LEAST, le=1)
-    """The Jaccard similarity of word 3-grams from which a later text is a near copy of an earlier one; the first stays.
-    null keeps copies and near copies."""
-    evaluation_sets: tuple[EvaluationSet, ...] = ()
+    evaluation_sets: tuple[FileSource, ...] = ()
     """Files, or datasets on the Hub, with which no text may share 13 words in a row. An item of fewer words counts
-    where a text has the same words."""
-    prompt_words: tuple[int, int] = (1, 4000)
-    """The fewest and the most words of a prompt."""
-    answer_words: tuple[int, int] = (1, 4000)
-    """The fewest and the most words of an answer; both answers of a pair count."""
-    languages: tuple[Annotated[str, Field(pattern="^[a-z]{2}$")], ...] = ()
-    """ISO 639-1 codes, such as [en, de]: texts in another language are left out; empty for any. Texts of fewer than
-    five words are in any."""
+    where a text has the same words. `columns: {prompt: ...}` names the columns whose texts count; by default all do."""
     personal_data: Literal["drop", "keep"] = "drop"
     """Texts with an e-mail address, a phone, bank account, payment card or social security number."""
-    one_sided: Literal["keep", "drop"] = "keep"
-    """Pairs with words that stand significantly often on one side only, chosen or rejected. They are always listed;
-    drop also leaves these pairs out."""
-
-    @model_validator(mode="after")
-    def _ranges(self) -> Self:
-        for name in ("prompt_words", "answer_words"):
-            fewest, most = getattr(self, name)
-            if not 0 <= fewest <= most:
-                raise ValueError(f"{name}: found [{fewest}, {most}], expected [fewest, most] with 0 <= fewest <= most")
-        return self
 
 
 class Flaw(NamedTuple):
@@ -118,37 +90,28 @@ class Cleaner:
     def __init__(self, config: CleanConfig, overlap: Overlap, scanner: Scanner | None = None) -> None:
         """Without a scanner keys are not looked for. Raises MissingExtra where a library is absent."""
         self._config, self._overlap, self._scanner = config, overlap, scanner
-        self._copies = None if config.near_copies is None else NearCopies(config.near_copies)
+        self._copies = NearCopies(NEAR)
 
     def flaw_of(self, name: str, prompt: str, *answers: str) -> Flaw | None:
         """The first reason why a prompt, or a pair, is left out; None for what stays."""
         texts = (prompt, *answers)
-        limits = (self._config.prompt_words, *(self._config.answer_words for _ in answers))
-        for text, (fewest, most) in zip(texts, limits, strict=True):
-            if not fewest <= (count := len(words(text))) <= most:
+        for text in texts:
+            count = len(words(text))
+            if not 1 <= count <= LONGEST:
                 return Flaw(LENGTH, f"{count} words")
         return next(filter(None, map(self._flaw_of_text, texts)), None) or self.copy_of(name, *texts)
 
     def _flaw_of_text(self, text: str) -> Flaw | None:
         if self._scanner and (key := next(self._scanner.scan("", text), None)):
             return Flaw(KEY, key.kind)
-        if not self._is_in_its_languages(text):
-            return Flaw(LANGUAGE)
         if self._config.personal_data == "drop" and (kinds := personal_data(text)):
             return Flaw(PERSONAL, ", ".join(kinds))
         evaluation_set = self._overlap.found_in(text)
         return Flaw(OVERLAP, evaluation_set) if evaluation_set else None
 
-    def _is_in_its_languages(self, text: str) -> bool:
-        codes = self._config.languages
-        try:
-            return not codes or len(words(text)) < SHORTEST or any(passes("language", text, code) for code in codes)
-        except TimeoutError:  # nothing is known of it
-            return True
-
     def copy_of(self, name: str, *texts: str) -> Flaw | None:
         """The earlier prompt or pair that this one copies. Later ones are compared with it too."""
-        copy = self._copies and self._copies.add(name, *texts)
+        copy = self._copies.add(name, *texts)
         return Flaw(COPY if copy.is_exact else NEAR_COPY, copy.name) if copy else None
 
 
@@ -220,12 +183,6 @@ def one_sided_ngrams(source: str, prompts: Iterable[Sides]) -> list[OneSided]:
             listed.append(OneSided(source=source, side=side, words=text, prompts=here, others=other, p=p))
     longest = [row for row in listed if not any(_is_in(row, other) for other in listed)]
     return sorted(longest, key=lambda row: (-row.prompts, row.words))
-
-
-def has_one_sided(listed: Iterable[OneSided], chosen: str, rejected: str) -> str | None:
-    """The words that a pair has on the side where they are listed; None for most pairs."""
-    texts = {side: f" {' '.join(words(text))} " for side, text in (("chosen", chosen), ("rejected", rejected))}
-    return next((row.words for row in listed if f" {row.words} " in texts[row.side]), None)
 
 
 def _count(prompts: Sequence[Sequence[Sequence[Gram]]], n: int, frequent: set[Gram]) -> Mapping[Gram, list[int]]:

@@ -34,6 +34,8 @@ class Side(NamedTuple):
 class ConstructConfig(Part):
     """Settings that all kinds share."""
 
+    is_shared = True
+
     per_prompt: int = Field(default=1, ge=1, le=64)
     """Pairs of each prompt, each of two answers of its own."""
     p: float = Field(default=1.0, gt=0.5, le=1)
@@ -62,7 +64,7 @@ class StrongWeak(ConstructConfig):
     @model_validator(mode="after")
     def _two_models(self) -> Self:
         if self.strong == self.weak:
-            raise ValueError(f"strong and weak are both {self.strong}; name two models, or take kind: instructions")
+            raise ValueError(f"strong and weak are both {self.strong}; name two models")
         return self
 
     @property
@@ -72,33 +74,6 @@ class StrongWeak(ConstructConfig):
     @property
     def title(self) -> str:
         return f"{self.strong} against {self.weak}"
-
-
-class Instructions(ConstructConfig):
-    """One model with two instructions, of which one asks for the better answer (RLCD, Yang et al. 2023)."""
-
-    kind: Literal["instructions"]
-    """One model with two instructions."""
-    model: Name
-    """A name under `models`."""
-    better: str = Field(min_length=1)
-    """Instruction for the chosen answer: a system text for this request, not part of the pair's prompt."""
-    worse: str = Field(min_length=1)
-    """Instruction for the rejected answer."""
-
-    @model_validator(mode="after")
-    def _two_instructions(self) -> Self:
-        if self.better.split() == self.worse.split():
-            raise ValueError("better and worse say the same; the two answers would differ by chance alone")
-        return self
-
-    @property
-    def sides(self) -> tuple[Side, Side]:
-        return Side(self.model, self.better), Side(self.model, self.worse)
-
-    @property
-    def title(self) -> str:
-        return f"two instructions of {self.model}"
 
 
 class Contrast(ConstructConfig):
@@ -130,7 +105,7 @@ class Contrast(ConstructConfig):
         return models.get(self.confirming) == models.get(self.model)
 
 
-Construction = Annotated[StrongWeak | Instructions | Contrast, Field(discriminator="kind")]
+Construction = Annotated[StrongWeak | Contrast, Field(discriminator="kind")]
 
 
 class AnswersOfPair(NamedTuple):

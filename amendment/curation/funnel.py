@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from amendment.curation.cleaning import (
     KEY,
-    ONE_SIDED,
+    NEAR,
     PERSONAL,
     SHORTEST,
     CleanConfig,
@@ -22,7 +22,6 @@ from amendment.curation.cleaning import (
     OneSided,
     Overlap,
     Sides,
-    has_one_sided,
     one_sided_ngrams,
 )
 from amendment.curation.near_copies import NearCopies
@@ -81,7 +80,7 @@ class Cleaning:
         self._one_sided: list[OneSided] = []
         if config is None:
             return
-        self._prompts = NearCopies(config.near_copies) if config.near_copies is not None else None
+        self._prompts = NearCopies(NEAR)
         self._source_of: dict[str, str] = {}
         overlap = read_overlap(config, base)
         self._compared = overlap.compared
@@ -132,9 +131,7 @@ class Cleaning:
                 kept.append(place)
         listed = one_sided_ngrams(source, _sides(rows, kept))
         self._one_sided += listed
-        if self._config.one_sided == "keep" or not listed:
-            return kept
-        return [place for place in kept if not self._drops_one_sided(rows[place], listed)]
+        return kept
 
     def _copied_prompt(self, source: str, row: Preference) -> Flaw | None:
         """Whether an earlier source has nearly the same prompt, which may be on the other side of the split. Of equal
@@ -173,12 +170,6 @@ class Cleaning:
         figures += by_label("one_sided_ngrams", "side", Counter(row.side for row in self._one_sided))
         samples = (_one_sided_sample(self._one_sided),) if self._one_sided else ()
         return Cleaned(tuple(tables), Result(figures=tuple(figures), samples=samples))
-
-    def _drops_one_sided(self, row: Preference, listed: Sequence[OneSided]) -> bool:
-        found = has_one_sided(listed, *_answers(row))
-        if found:
-            self._drop_pair(row, Flaw(ONE_SIDED, found))
-        return found is not None
 
     def _drop_pair(self, row: Preference, flaw: Flaw) -> None:
         self._drop(row.comparison_id, flaw, row.source, transcript(row.prompt, by="user"))
@@ -222,27 +213,29 @@ def read_overlap(config: CleanConfig, base: Path, *, glimpse: bool = False) -> O
         except DataError as fault:
             problems += fault.problems
             continue
-        absent = absent_columns(rows.rows, source.column or (), rows.columns)
+        asked = source.columns.prompt if source.columns else ()
+        absent = absent_columns(rows.rows, asked, rows.columns)
         problems += absent
-        items = [[row.values.get(name) for name in source.column or row.values] for row in rows.rows]
+        items = [[row.values.get(name) for name in asked or row.values] for row in rows.rows]
         compared = sum([overlap.add(source.label, item) for item in items])
         before = overlap.compared.get(source.label, (0, 0))
         overlap.compared[source.label] = (before[0] + compared, before[1] + len(items))
         if not (compared or absent or rows.is_glimpse):
             why = f"none of its {len(items):,} items has {SHORTEST} words or more, so no overlap with it can be noticed"
-            problems.append(Problem(rows.place, f"{why}; name the column of its questions as column, or take it out"))
+            problems.append(
+                Problem(rows.place, f"{why}; name the column of its questions as columns.prompt, or take it out")
+            )
     if problems:
         raise DataError(capped(problems))
     return overlap
 
 
-def clean_key(config: CleanConfig | None, base: Path, *, of_prompts: bool = False) -> dict[str, Any]:
+def clean_key(config: CleanConfig | None, base: Path) -> dict[str, Any]:
     """What of `clean` changes the prompts, or the pairs, and the state of the evaluation sets; empty without it."""
     if config is None:
         return {}
-    without = {"answer_words", "one_sided"} if of_prompts else set[str]()
     return {
-        "clean": config.model_dump(mode="json", exclude=without, by_alias=True),
+        "clean": config.model_dump(mode="json", by_alias=True),
         "sets": [source_state(each, base) for each in config.evaluation_sets],
     }
 

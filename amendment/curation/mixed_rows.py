@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from amendment.curation import Mixed, PairShare, RunShare, mix_pairs
+from amendment.curation import Mixed, RunShare, mix_pairs
 from amendment.curation.settings import DatasetConfig
+from amendment.data.sources import PairFile
 from amendment.errors import AmendmentError
 from amendment.preference.pairs import held_out
 from amendment.records import Preference, Record
@@ -34,17 +35,17 @@ class MixPair(Record):
     row: Preference
 
 
-def mix_labels(config: DatasetConfig) -> dict[str, PairShare]:
+def mix_labels(config: DatasetConfig) -> dict[str, PairFile]:
     """The files under `dataset.mix` by the names under which they are counted."""
-    labels: dict[str, PairShare] = {}
+    labels: dict[str, PairFile] = {}
     for part in config.mix:
-        if isinstance(part, PairShare):
+        if isinstance(part, PairFile):
             name = part.label if part.label not in (*labels, RUN) else f"{part.label} ({len(labels) + 1})"
             labels[name] = part
     return labels
 
 
-def mix_parts(config: DatasetConfig) -> dict[str, RunShare | PairShare]:
+def mix_parts(config: DatasetConfig) -> dict[str, RunShare | PairFile]:
     """The sources under `dataset.mix`, which is not empty, by name; the run's own comes first."""
     own = next(part for part in config.mix if isinstance(part, RunShare))
     return {RUN: own, **mix_labels(config)}
@@ -130,7 +131,7 @@ def _joined(mixed: Mixed) -> list[Preference]:
     return [row for rows in mixed.pairs.values() for row in rows]
 
 
-def _counts(parts: Mapping[str, RunShare | PairShare], train: Mixed, kept: Mixed) -> dict[str, Any]:
+def _counts(parts: Mapping[str, RunShare | PairFile], train: Mixed, kept: Mixed) -> dict[str, Any]:
     total = sum(count.pairs for count in train.counts.values())
     table = {}
     for name, part in parts.items():

@@ -15,7 +15,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
 
-from amendment.data.sources import KnownLicense, PairFile
+from amendment.data.sources import PairFile
 from amendment.hashing import content_id
 from amendment.records import Part, Preference
 
@@ -34,19 +34,17 @@ class RunShare(Part):
     """Instead of shares: never less than this share of the pairs for training."""
 
 
-class PairShare(PairFile):
-    """Your own pairs, mixed with the run's."""
-
-    share: float | None = Field(default=None, gt=0, le=1)
-    """Their share of the pairs for training. If one entry has a share, all have."""
-    floor: float | None = Field(default=None, gt=0, lt=1)
-    """Instead of shares: never less than this share of the pairs for training. Without shares every source gives all
-    that the floors of others leave room for."""
-    license: KnownLicense
-    """License of these pairs, as the Hub spells it; each of their rows carries it, and it is never guessed."""
+def _licensed(source: PairFile) -> PairFile:
+    if source.license is None:
+        raise ValueError("license: each row that is mixed in carries one, and it is never guessed; name it")
+    return source
 
 
-def _whole(mix: Sequence[RunShare | PairShare]) -> Sequence[RunShare | PairShare]:
+PairShare = Annotated[PairFile, AfterValidator(_licensed)]
+"""Your own pairs, mixed with the run's."""
+
+
+def _whole(mix: Sequence[RunShare | PairFile]) -> Sequence[RunShare | PairFile]:
     """The mix, if it is one. Raises ValueError with all that it is not."""
     shares = [part.share for part in mix if part.share is not None]
     floors = [part.floor for part in mix if part.floor is not None]

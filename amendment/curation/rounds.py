@@ -15,15 +15,6 @@ from amendment.hashing import content_id
 from amendment.records import Part, Preference
 
 
-class RoundDraws(Part):
-    """How the last policy is sampled."""
-
-    per_prompt: int = Field(default=4, ge=2, le=256)
-    """Answers drawn for each prompt."""
-    max_tokens: int = Field(default=512, ge=1)
-    """Most tokens of an answer."""
-
-
 class RoundsConfig(Part):
     """Continue with the policy's own answers: sample, judge, train, in several rounds. `rounds: 3` is the short
     form."""
@@ -37,8 +28,8 @@ class RoundsConfig(Part):
     """The share of pairs decided by people in each later round's training data, drawn for each round from those of the
     run; the rest follows `data`. If there are too few, the summary states the share that was reached. null: as many as
     `data` includes."""
-    candidates: RoundDraws | None = None
-    """How the last policy is sampled. null: like the last policy of this run under `candidates`."""
+    per_prompt: int | None = Field(default=None, ge=2, le=256)
+    """Answers of the last policy to each prompt. null: as many as of the last policy of this run under `candidates`."""
 
     @property
     def later(self) -> range:

@@ -62,7 +62,7 @@ class DiversitySettings(Part):
             return None, f"words, since {portable(self.embeddings)} cannot be loaded"
 
 
-class DatasetConfig(Part):
+class DatasetConfig(DiversitySettings):
     """The dataset."""
 
     test_share: float = Field(default=0.1, ge=0, lt=1)
@@ -77,8 +77,6 @@ class DatasetConfig(Part):
     secrets: Literal["drop", "keep", "stop"] = "stop"
     """Rows with a text that looks like a key or a token. stop ends the run and lists them before anything is exported;
     drop leaves them out and counts them; keep exports them, but a push still needs --allow-secrets."""
-    diversity: DiversitySettings = DiversitySettings()
-    """What the diversity of answers is compared with."""
     mix: Mix = ()
     """Shares of the pairs for training: one entry `source: run` for this run's own, and files or datasets of people's
     pairs. As many pairs are taken as the shares allow."""

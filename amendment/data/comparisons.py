@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+from amendment.data.row_votes import Ballot, and_more
 from amendment.data.cells import answer_in, bad_cells_to, is_silent, joined_prompt, optional_text
 from amendment.data.readings import WHO, Content, Gathered, Reading, gather
-from amendment.data.row_votes import Ballot, and_more
 from amendment.data.source_rows import FileFacts
 from amendment.data.sources import PairFile, Source
 from amendment.data.verdict_files import DataSources, VerdictFile
@@ -82,7 +82,6 @@ class Joined:
     problems: list[Problem]
     counts: Counter[str]
     files: list[tuple[Source, FileFacts]]
-    left_out: list[Problem]
     """The problems of the first bad rows that were left out."""
     items: dict[str, JoinedComparison] = field(default_factory=dict)
     exchanged: dict[tuple[int, str], list[tuple[Cast, Cast]]] = field(default_factory=dict)
@@ -107,13 +106,11 @@ def join_files(
     With `needs_texts` an item without texts is a problem where other items have some.
     """
     gathered = gather(config, base, glimpse=glimpse, who=who)
-    joined = Joined(gathered.problems, +gathered.counts, gathered.files, gathered.left_out)
+    joined = Joined(gathered.problems, +gathered.counts, gathered.files)
     names = _names(gathered.readings)
     for reading, name in zip(gathered.readings, names, strict=True):
         problem = _add(reading, name, joined)
-        if problem and reading.source.bad_rows == "skip":
-            joined.counts["bad rows left out"] += 1
-        elif problem:
+        if problem:
             joined.problems.append(problem)
     joined.problems += [_exchanged(casts, advice) for (_, advice), casts in joined.exchanged.items()]
     if needs_texts and not gathered.is_partial:
@@ -293,15 +290,10 @@ def _without_texts(gathered: Gathered, joined: Joined) -> list[Problem]:
     problems = []
     for readings in lost.values():
         first, keys = readings[0], list(dict.fromkeys(reading.key for reading in readings))
-        if first.source.bad_rows == "skip":
-            joined.counts["bad rows left out"] += len(readings)
-            for key in keys:
-                joined.items.pop(key, None)
-            continue
         names = ", ".join(map(_shown, keys[:5])) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
         message = (
             f"items {names} stand in no file with texts, where items are called like {_shown(named[0])}; name the "
-            "columns that make the same name in both files, or leave such rows out with bad_rows: skip"
+            "columns that make the same name in both files, or take such rows out"
         )
         problems.append(first.row.problem(" + ".join(first.columns.item or ()), message))
     return problems
@@ -342,10 +334,7 @@ def make_records(item: JoinedComparison, problems: list[Problem]) -> ComparisonR
     with bad_cells_to(faults, reading.row):
         texts = _texts(item, reading, turned=item.turned[index])
     if faults:
-        if reading.source.bad_rows == "skip":
-            records.counts["bad rows left out"] += len(item.readings)
-        else:
-            problems += faults
+        problems += faults
         return records
     for row in item.readings:
         noun = "pair" if isinstance(row.source, PairFile) else "verdict"

@@ -230,7 +230,7 @@ class _Guess:
         parts = {part: self._only(part) for part in ("answer", "rater", "category")}
         item = self._only("item") or (None if self.prompts and parts["answer"] else OPEN)
         described = {"item": item, "prompt": self.prompts or None, "verdict": label, **parts}
-        kinds = "nominal, ordinal (classes: [lowest, ..., highest]), interval, or pair"
+        kinds = "nominal, ordinal, [lowest, ..., highest], interval, or pair"
         scale = f"scale: {QUESTION}   # {_counted(self.words(label))}: {kinds}"
         return Entry([*_block("columns", described), scale], described, holds_replies=False)
 

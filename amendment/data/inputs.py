@@ -161,7 +161,7 @@ def _lilliput(source: LilliputPrompts, seed: int, inputs: Inputs) -> None:
 
 
 def _tasks(source: TaskPrompts, seed: int, inputs: Inputs) -> None:
-    tasks = make_tasks(source.tasks, source.count, seed)
+    tasks = make_tasks(source.tasks, source.take, seed)
     for task in tasks.kept:
         _ask(task.prompt, inputs)
     inputs.counts["tasks with a shortcut dropped"] += tasks.shortcuts
@@ -176,9 +176,7 @@ def _prompts(source: PromptFile, base: Path, inputs: Inputs, problems: list[Prob
     stream = stream_source(source, base, glimpse=glimpse)
     problems += stream.head.problems
     for rows, questions in _prompt_rows(source, stream):
-        others = [source.tools, source.category_column, source.tags_column, source.criteria_column]
-        others.append(source.answer_column)
-        columns = [*questions, *others]
+        columns = [*questions, *dict(source.columns).values()]
         read = partial(_prompt, source=source, questions=questions, inputs=inputs)
         if not _each_row(source, rows, stream.head.columns, columns, read, inputs=inputs, problems=problems):
             break
@@ -242,24 +240,20 @@ def _each_row(
         problems += absent
         return False
     for row in rows:
-        faults: list[Problem] = []
-        with bad_cells_to(faults, row):
+        with bad_cells_to(problems, row):
             read(Row(row.place, {**known, **row.values}))
-        if faults and source.bad_rows == "skip":
-            inputs.counts["bad rows left out"] += 1
-        else:
-            problems += faults
     return True
 
 
 def _prompt(row: Row, source: PromptFile, questions: tuple[str, ...], inputs: Inputs) -> None:
+    named = source.columns
     prompt = Prompt(
         messages=joined_prompt(row, questions),
-        tools=tools_in(row, source.tools) if source.tools else None,
-        category=optional_text(row, source.category_column) or source.category,
-        tags=words_in(row, source.tags_column) if source.tags_column else (),
-        criteria=criteria_in(row, source.criteria_column) if source.criteria_column else (),
-        answer=known_answer_in(row, source.answer_column) if source.answer_column else None,
+        tools=tools_in(row, named.tools) if named.tools else None,
+        category=optional_text(row, named.category) or source.category,
+        tags=words_in(row, named.tags) if named.tags else (),
+        criteria=criteria_in(row, named.criteria) if named.criteria else (),
+        answer=known_answer_in(row, named.answer) if named.answer else None,
         source=source.label,
         license=source.license,
     )

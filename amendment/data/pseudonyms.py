@@ -19,6 +19,7 @@ from pathlib import Path, PurePath
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from amendment.data.sources import dataset_parts
 from amendment.data.store import iter_records
 from amendment.errors import ConfigError
 from amendment.files import read_json
@@ -124,7 +125,7 @@ def _raters_named(configuration: Mapping[str, Any]) -> Iterator[str]:
             names = [source.get("rater") or source_label(source)]  # the one rater of a file without a column of raters
         yield from (name for name in names if _is_person(source, name))
     for source in _pair_sources(configuration):
-        if source.get("rater") in (None, *MAYBE_PEOPLE):
+        if source.get("kind") in (None, *MAYBE_PEOPLE):
             yield from (source.get("columns") or {}).get("votes") or ()
 
 
@@ -153,13 +154,20 @@ def sources_in(value: Any) -> Iterator[Mapping[str, Any]]:
 def source_label(part: Mapping[str, Any]) -> str | None:
     """Return the source as rows cite it: the file's name, or the dataset's; None for a part that reads neither."""
     path, dataset = part.get("path"), part.get("dataset")
-    return Path(path).name if isinstance(path, str) else dataset if isinstance(dataset, str) else None
+    if isinstance(path, str):
+        return Path(path).name
+    if isinstance(dataset, str):
+        return dataset_parts(dataset)[0]
+    return None
 
 
 def _source_names(source: Mapping[str, Any]) -> tuple[str, str]:
     """Return the label, and the name of the source in a certificate and in counts."""
     label = str(source_label(source))
-    return label, label if source.get("path") else f"{label}[{source.get('split') or 'train'}]"
+    if source.get("path"):
+        return label, label
+    split = (source.get("split") or "").rpartition("/")[2]
+    return label, f"{label}[{split or 'train'}]"
 
 
 def _is_local(source: Mapping[str, Any]) -> bool:
@@ -310,8 +318,11 @@ class Outgoing:
         copy = {name: self._places(inner) for name, inner in value.items()}
         if label := source_label(value):
             place = "path" if value.get("path") else "dataset"
-            shown = self._shown.get(label, label)
-            copy[place] = shown if shown != label else self.file(value[place])
+            shown = self._shown.get(label)
+            if shown not in (None, label):
+                copy[place] = shown
+            elif shown is None or place == "path":
+                copy[place] = self.file(value[place])
         return copy
 
 

@@ -88,8 +88,6 @@ class Gathered:
     problems: list[Problem] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     files: list[tuple[Source, FileFacts]] = field(default_factory=list)
-    left_out: list[Problem] = field(default_factory=list)
-    """The problems of the first bad rows that were left out."""
     spellings: dict[str, set[str]] = field(default_factory=dict)
     """Spellings of raters whose names are in cells; see `BallotReader.spellings`."""
     is_partial: bool = False
@@ -165,10 +163,7 @@ def _gather(source: PairFile | VerdictFile, table: SourceRows, gathered: Gathere
         problems: list[Problem] = []
         with bad_cells_to(problems, full):
             reading = _reading(full, source, layout, reader, problems, weight=weight)
-        if problems and source.bad_rows == "skip":
-            gathered.counts["bad rows left out"] += 1
-            gathered.left_out += problems[: SHOWN - len(gathered.left_out)]
-        elif problems:
+        if problems:
             gathered.problems += problems
         else:
             gathered.readings.append(reading)

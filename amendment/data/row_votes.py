@@ -29,7 +29,7 @@ MORE = "\0"
 """Placeholder in a message for the number of further rows."""
 SHORT = 40
 """Characters of a word; a longer cell may be a reply."""
-NUMBER = "a number; words of an order are listed under `classes`, from the lowest to the highest"
+NUMBER = "a number; words of an order are listed as `scale: [lowest, ..., highest]`"
 LARGEST_SCORE = 1e100
 """The square of a larger one may be infinite."""
 SHOWN = 8
@@ -37,7 +37,7 @@ SHOWN = 8
 
 
 def and_more(count: int, words: str = LIKE_THIS) -> str:
-    """Note further rows, in brackets; return nothing if there are none."""
+    """The note about further rows, in brackets; empty if there are none."""
     return f" ({words.format(f'{count} more row' if count == 1 else f'{count} more rows')})" if count else ""
 
 
@@ -59,13 +59,13 @@ class Ballot(NamedTuple):
     """The text of the cell."""
 
     def flipped(self) -> Ballot:
-        """Return the same verdict with the answers exchanged."""
+        """The same verdict where the answers have changed places."""
         p_a = None if self.p_a is None else 1 - self.p_a
         return self._replace(value=_FLIPPED[self.value], first=_SIDES[self.first], p_a=p_a)
 
 
 def join_words(values: Mapping[str, Any], columns: tuple[str, ...]) -> str:
-    """Join the words of one column or of several; empty if all of them are empty."""
+    """The words of one column or of several together; empty where all of them are."""
     words = [_key_word(values[column]) for column in columns]
     if not any(words):
         return ""
@@ -77,7 +77,7 @@ def _key_word(value: Any) -> str:
 
 
 def _parts_in(value: Any) -> list[Any]:
-    """Return the parts of a rater's name in one cell: several for a list."""
+    """The parts of a rater's name in one cell: several where it is a list."""
     return value if isinstance(value, list) and value else [value]
 
 
@@ -85,7 +85,7 @@ class BallotReader:
     """Reads the ballots of one source, and remembers what it could not read."""
 
     def __init__(self, source: PairFile | VerdictFile, layout: Layout, place: str, who: str) -> None:
-        """Take `place`, the source's, for problems of no row; `who` tells how to say who is a person."""
+        """`place` is the source's, for problems that are no row's; `who` says how to say who is a person."""
         self.columns, self.place, self.who = layout.columns, place, who
         self.spellings: dict[str, set[str]] = {}
         """The spellings of each rater's name in cells, white space included; files may share the mapping."""
@@ -95,8 +95,6 @@ class BallotReader:
         self._coordinates = layout.coordinates or (log.coordinates if log else None)
         self._rater_of_all = (log.rater if log else None) or source.label
         self._takes_any_word = log is not None and log.unreadable == "invalid"
-        self._tells_each = source.bad_rows == "skip"
-        """Each problem is one of its row, since such rows are left out; else one for all rows like it."""
         self._scale = log.scale if log else "pair"
         self._meanings: Mapping[str, str] = layout.words.meanings()
         if log and log.scale != "pair":
@@ -108,8 +106,7 @@ class BallotReader:
         the others."""
 
     def read(self, row: Row, problems: list[Problem]) -> list[Ballot]:
-        """Read the ballots of a row. What is wrong is added to `problems`; unknown words come with
-        `BallotReader.problems`."""
+        """The ballots of a row. What is wrong is added to `problems`, unknown words to what `problems` tells."""
         columns, values = self.columns, row.values
         if self._nobody_voted(values):
             self.counts["empty cells without a vote"] += 1
@@ -140,7 +137,7 @@ class BallotReader:
         return ballots if is_known else []
 
     def problems(self) -> Iterator[Problem]:
-        """Return problems of all rows together: unknown words, contradictions, raters of unknown kind."""
+        """Problems that show over all rows: unknown words, contradictions, raters of unknown kind."""
         yield from self.misread()
         asked = [rater for rater, kind in self._kinds.items() if kind is None]
         if asked:
@@ -149,29 +146,22 @@ class BallotReader:
             yield Problem(self.place, f"who are the raters {names}{more}? {self.who}")
 
     def misread(self) -> Iterator[Problem]:
-        """Return words without a meaning, and contradictions."""
+        """Words that mean nothing, and contradictions."""
         for (column, word), rows in self._alike.items():
             row, message = rows[0]
             yield row.problem(
                 column, message.replace(MORE, and_more(len(rows) - 1, "and in {}" if word else LIKE_THIS))
             )
 
-    def _misread(self, row: Row, column: str, word: str, message: str, problems: list[Problem]) -> None:
-        """Tell what is wrong with a row now, or once for all rows in which it is wrong in the same way."""
-        if self._tells_each:
-            problems.append(row.problem(column, message.replace(MORE, "")))
-        else:
-            self._alike.setdefault((column, word), []).append((row, message))
-
     @property
     def raters(self) -> list[str]:
-        """Return all raters that were read, in order of appearance."""
+        """All raters that were read, in order of appearance."""
         return list(self._kinds)
 
     def _kind(self, rater: str) -> RaterKind | None:
         if rater not in self._kinds:
             source = self._source
-            kind = source.rater_kind(rater) if isinstance(source, VerdictFile) else source.rater
+            kind = source.rater_kind(rater) if isinstance(source, VerdictFile) else source.kind
             missing: RaterKind | None = None if isinstance(source, VerdictFile) else "unknown"
             self._kinds[rater] = kind or self._layout.kind or missing
         return self._kinds[rater]
@@ -191,14 +181,14 @@ class BallotReader:
         return name
 
     def _nobody_voted(self, values: Mapping[str, Any]) -> bool:
-        """Return True if the cell that holds the raters is an empty list."""
+        """True if the raters stand inside a cell that is empty: a list of no annotators."""
         columns = self.columns
         inside = columns.rater and all("." in column for column in columns.rater)
         cells = (*(columns.rater or ()), columns.verdict, columns.p)
         return bool(inside) and not any(parse_word(values[column]) for column in cells if column)
 
     def _first(self, row: Row, problems: list[Problem]) -> tuple[Side | None, bool]:
-        """Return the answer that was displayed first, and whether that is enough to read the row's verdict."""
+        """The answer that was displayed first, and whether that is enough to read the row's verdict."""
         column = self.columns.order
         if column is None:
             return ("A" if self._coordinates == "displayed" else None), True
@@ -208,7 +198,7 @@ class BallotReader:
         if not word and self._coordinates != "displayed":
             return None, True
         expected = f"expected one of {', '.join(self._firsts)}; see `orders`"
-        self._misread(row, column, word, f"found {plain(word, longest=40)!r}{MORE}, {expected}", problems)
+        self._alike.setdefault((column, word), []).append((row, f"found {plain(word, longest=40)!r}{MORE}, {expected}"))
         return None, False
 
     def _sample(self, row: Row, problems: list[Problem]) -> int:
@@ -234,8 +224,7 @@ class BallotReader:
         return None
 
     def _compare(self, row: Row, value: str, word: str, p: float | None, problems: list[Problem]) -> None:
-        """Report a word for one answer with a probability for the other: the probability is mostly a confidence in the
-        verdict."""
+        """A word for one answer and a probability for the other are a mistake: mostly a confidence in the verdict."""
         if p is None or value not in ("A", "B") or (p <= 0.5 if value == "B" else p >= 0.5):
             return
         message = (
@@ -243,12 +232,12 @@ class BallotReader:
             "coordinates of the verdict. A confidence in the verdict is something else: leave its column out, or turn "
             f"it into 1 - p where the second answer won{MORE}"
         )
-        self._misread(row, str(self.columns.p), "", message, problems)
+        self._alike.setdefault((str(self.columns.p), ""), []).append((row, message))
 
     def _value(
         self, row: Row, rater: str, column: str, p: float | None, problems: list[Problem]
     ) -> tuple[str | None, str]:
-        """Return the vote in a cell, and its word; None if there is no verdict."""
+        """The vote in a cell, and its word; None if there is no verdict."""
         if column == self.columns.p:
             return self._read_empty_cell(rater, p), ""
         word = parse_word(row.values[column])
@@ -263,14 +252,14 @@ class BallotReader:
             self.counts["words read as invalid"] += 1
             return "invalid", word
         words = ", ".join(meaning or "an empty cell" for meaning in self._meanings)
-        expected = f"one of {words}; see `{'words' if self._scale == 'pair' else 'classes'}`" if words else NUMBER
+        expected = f"one of {words}; see `{'words' if self._scale == 'pair' else 'scale'}`" if words else NUMBER
         message = f"found {plain(word, longest=40)!r}{MORE}, expected {expected}"
         message += ", and `pattern` for a verdict in a reply" if len(word) > SHORT else ""
-        self._misread(row, column, word, message, problems)
+        self._alike.setdefault((column, word), []).append((row, message))
         return None, word
 
     def _meaning(self, word: str) -> str | None:
-        """Return the meaning of a word; None for an unknown word."""
+        """The value that a word stands for; None where it stands for none."""
         if self._scale != "pair" and word == NO_VERDICT:
             return "invalid"
         if self._scale == "pair" or self._meanings or not word:
@@ -284,7 +273,7 @@ class BallotReader:
         return word.replace(",", ".") if abs(number) <= LARGEST_SCORE else None
 
     def _read_empty_cell(self, rater: str, p: float | None) -> str | None:
-        """Interpret an empty cell: by its probability, else as no vote of a person or as an unreadable verdict."""
+        """The meaning of an empty cell: its probability, else no vote of a person or an unreadable verdict."""
         kind = self._kind(rater)
         if p is not None:
             return "tie" if p == 0.5 else "A" if p > 0.5 else "B"

@@ -153,7 +153,7 @@ def _opened(source: Source, base: Path, *, glimpse: bool) -> tuple[SourceRows, I
 
 def fact_name(source: Source) -> str:
     """Return the name of a source in a certificate and in a run's counts."""
-    return source.label if source.path is not None else f"{source.dataset}[{source.split or 'train'}]"
+    return source.label if source.path is not None else f"{source.name}[{source.split_name}]"
 
 
 def source_state(source: Source, base: Path) -> Any:
@@ -228,7 +228,7 @@ TIMEOUT = 30.0
 
 def dataset_folder(source: Source, base: Path) -> Path | None:
     """Return the local folder that a source's dataset means, seen from `base`; None for one on the Hub."""
-    name = str(source.dataset)
+    name = str(source.name)
     if not name.startswith((".", "/", "~")):
         return None
     return base / Path(name).expanduser()
@@ -246,17 +246,17 @@ def stream_dataset(source: Source, base: Path, *, limit: int | None) -> tuple[It
 
 
 def _rows(source: Source, folder: Path | None, revision: str | None, limit: int | None) -> Iterator[Row]:
-    split = source.split or "train"
-    place, number = f"{source.dataset}[{split}] row", 0
+    split = source.split_name
+    place, number = f"{source.name}[{split}] row", 0
     with _explain_faults(source):
         from datasets import load_dataset
 
-        name = str(folder or source.dataset)
-        stream = load_dataset(name, name=source.config, split=split, revision=revision, streaming=True)
+        name = str(folder or source.name)
+        stream = load_dataset(name, name=source.config_name, split=split, revision=revision, streaming=True)
         for number, row in enumerate(islice(stream, limit), start=1):
             yield Row(f"{place} {number}", dict(row))
     if not number:
-        raise DataError(f"dataset {source.dataset}: split {split} has no rows; expected at least one")
+        raise DataError(f"dataset {source.name}: split {split} has no rows; expected at least one")
 
 
 @contextmanager
@@ -268,7 +268,7 @@ def _explain_faults(source: Source) -> Iterator[None]:
         except DataError:
             raise
         except Exception as fault:
-            raise DataError(f"dataset {source.dataset}: {_advice(fault, source)}") from fault
+            raise DataError(f"dataset {source.name}: {_advice(fault, source)}") from fault
 
 
 def _commit(source: Source) -> str | None:
@@ -276,7 +276,7 @@ def _commit(source: Source) -> str | None:
     once."""
     from huggingface_hub import HfApi
 
-    name = str(source.dataset)
+    name = str(source.name)
     if Path(name).is_dir():  # `datasets` would take it for the dataset
         raise DataError(f"dataset {name}: a folder of this name lies here; write ./{name} if you mean it")
     return HfApi().dataset_info(name, revision=source.revision, timeout=TIMEOUT).sha
@@ -321,9 +321,10 @@ def _advice(fault: Exception, source: Source) -> str:
         f"is no name of a dataset on the Hub ({text}); expected org/name, or ./folder for a local one": isinstance(
             fault, errors.HFValidationError
         ),
-        f"has no split {source.split or 'train'!r}; {text.partition('. ')[2] or text}. Name one as split:": is_value
+        f"has no split {source.split_name!r}; {text.partition('. ')[2] or text}. Name one as split:": is_value
         and text.startswith(("Bad split", "Unknown split")),
-        f"{text}. Name one as config:": is_value and ("BuilderConfig" in text or "Config name is missing" in text),
+        f"{text}. Name one as split: CONFIG/SPLIT": is_value
+        and ("BuilderConfig" in text or "Config name is missing" in text),
         f"holds no files that can be read as rows ({text})": isinstance(fault, FileNotFoundError),
         f"the Hub cannot be reached ({kind}: {text}); try again, or use a local copy (./folder)": unreachable,
         f"cannot be read ({kind}: {text})": True,

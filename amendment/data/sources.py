@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from amendment.licenses import license_problem
-from amendment.records import Part, RaterKind, VoteValue
+from amendment.records import Named, Part, RaterKind, VoteValue
 from amendment.verification.tasks import Family
 
 OPEN = "?"
@@ -44,41 +44,76 @@ def _tell_editors(schema: dict[str, Any]) -> None:
     schema["oneOf"] = [{"required": ["path"]}, {"required": ["dataset"]}]
 
 
+def dataset_parts(dataset: str) -> tuple[str, str | None]:
+    """Return the name of a dataset and its revision, which a folder does not have."""
+    name, _, revision = dataset.partition("@")
+    if not revision or dataset.startswith((".", "/", "~")):
+        return dataset, None
+    return name, revision
+
+
 class Source(Part):
     """Rows of a file, or of a dataset on the Hugging Face Hub."""
+
+    is_shared = True
 
     model_config = ConfigDict(json_schema_extra=_tell_editors)
 
     path: str | None = None
     """A file: JSONL, JSON, CSV or TSV (each also as .gz) or Parquet, relative to the run file."""
     dataset: str | None = None
-    """Instead of `path`: a dataset on the Hugging Face Hub (`org/name`), read as a stream, or a local folder (`./name`)
-    of files that `datasets` reads."""
-    config: str | None = None
-    """The configuration, if the dataset has several."""
+    """Instead of `path`: a dataset on the Hugging Face Hub (`org/name`, or `org/name@revision` with a branch, a tag or,
+    to be exact, a commit), read as a stream, or a local folder (`./name`) of files that `datasets` reads."""
     split: str | None = None
-    """The split of the dataset; train by default."""
-    revision: str | None = None
-    """The revision of a dataset on the Hub: branch, tag or, to be exact, commit."""
+    """The split of the dataset, train by default; of a dataset with several configurations `CONFIG/SPLIT`, as its page
+    on the Hub shows it."""
     license: KnownLicense | None = None
     """License of these rows: an SPDX id or a Hub license id."""
     take: int | None = Field(default=None, ge=1)
     """Only this many rows from the start."""
-    bad_rows: Literal["stop", "skip"] = "stop"
-    """stop reports every row that cannot be used; skip leaves them out and counts them."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if (self.path is None) == (self.dataset is None):
             raise ValueError("name either a path (a file) or a dataset (on the Hub, or a local folder)")
-        if self.path is not None and (self.config or self.split or self.revision):
-            raise ValueError("config, split and revision are those of a dataset, and this is a path")
+        if self.path is not None and self.split:
+            raise ValueError("split is that of a dataset, and this is a path")
         return self
+
+    @property
+    def config_name(self) -> str | None:
+        """The configuration of the dataset."""
+        return (self.split or "").rpartition("/")[0] or None
+
+    @property
+    def split_name(self) -> str:
+        """The split without the configuration."""
+        return (self.split or "").rpartition("/")[2] or "train"
+
+    @property
+    def name(self) -> str:
+        """The dataset without its revision."""
+        return dataset_parts(str(self.dataset))[0]
+
+    @property
+    def revision(self) -> str | None:
+        """The revision of a dataset on the Hub; a folder has none."""
+        return dataset_parts(str(self.dataset))[1]
 
     @property
     def label(self) -> str:
         """Return the source as rows cite it: the file's name, or the dataset's."""
-        return Path(self.path).name if self.path is not None else str(self.dataset)
+        return Path(self.path).name if self.path is not None else self.name
+
+
+class PromptColumns(Named):
+    """The columns of a prompt, besides the one with its text."""
+
+    category: str | None = None
+    tags: str | None = None
+    tools: str | None = None
+    criteria: str | None = None
+    answer: str | None = None
 
 
 class PromptFile(Source):
@@ -87,22 +122,14 @@ class PromptFile(Source):
     column: Annotated[tuple[str, ...], OneOrMore] | None = Field(default=None, min_length=1)
     """The column that holds the prompt: text, or a list of messages; or several columns of text that are joined by an
     empty line, empty cells left out. By default `prompt`, or the column of a recognised layout."""
-    tools: str | None = None
-    """Column with the tools that the prompt offers, as JSON schemas."""
     category: str | None = None
-    """Category of all these prompts; `category_column` reads it from the file instead."""
-    category_column: str | None = None
-    """Column with the category of each prompt; `category` is used where it is empty."""
-    tags_column: str | None = None
-    """Column with the tags of each prompt, to which a principle's `applies_when` refers: a list, or words separated by
-    commas."""
-    criteria_column: str | None = None
-    """Column with each prompt's own criteria, by which judges of protocol rubric rate its answers: a list of objects
-    with `id`, `text` and optionally `choices`, `values`, `meanings` and `weight`. If it is empty, the judge's criteria
-    are used, or the principle's."""
-    answer_column: str | None = None
-    """Column with the known answer of each prompt, for checks that compare answers with it (`verify`). Models do not
-    see it."""
+    """Category of all these prompts, or of those whose cell under `columns.category` is empty."""
+    columns: PromptColumns = PromptColumns()
+    """Further columns of a prompt. category; tags, to which a principle's `applies_when` refers: a list, or words
+    separated by commas; tools: those that the prompt offers, as JSON schemas; criteria: the prompt's own, by which
+    judges of protocol rubric rate its answers, a list of objects with `id`, `text` and optionally `choices`, `values`,
+    `meanings` and `weight`; answer: the known one, for checks that compare answers with it (`verify`), which models do
+    not see."""
 
 
 class LilliputPrompts(Part):
@@ -113,24 +140,24 @@ class LilliputPrompts(Part):
 
 
 class TaskPrompts(Part):
-    """Tasks with known answers; tasks that are solved without their key fact are dropped and counted."""
+    """Tasks with known answers; those that are solved without their key fact are dropped and counted."""
 
     tasks: Family
     """Their kind, and their category. arithmetic and algebra: verified by kind math; programs: small Python functions,
     by tests; mechanics: by number, with formulas in the category mechanics-symbolic, by math."""
-    count: int = Field(ge=1, le=100_000)
+    take: int = Field(ge=1, le=100_000)
     """The number of different tasks."""
 
 
 def have_known_answers(prompts: Iterable[Any]) -> bool:
     """Return whether a source of prompts brings their known answers."""
     return any(
-        isinstance(source, TaskPrompts) or (isinstance(source, PromptFile) and source.answer_column is not None)
+        isinstance(source, TaskPrompts) or (isinstance(source, PromptFile) and source.columns.answer is not None)
         for source in prompts
     )
 
 
-class PairColumns(Part):
+class PairColumns(Named):
     """The columns of a pair. Either `chosen` and `rejected`, or `a` and `b` with `votes` or with `p`."""
 
     prompt: Annotated[tuple[str, ...], OneOrMore] = Field(default=("prompt",), min_length=1)
@@ -202,7 +229,7 @@ def parse_word(value: Any) -> str:
     return text[:-2] if text.endswith(".0") and text[:-2].lstrip("-").isdecimal() else text
 
 
-class VerdictWords(Part):
+class VerdictWords(Named):
     """The file's words for verdicts: for each meaning a word or a list of words."""
 
     a: Words = ("a", "A")
@@ -219,9 +246,7 @@ class VerdictWords(Part):
     @model_validator(mode="after")
     def _all_different(self) -> Self:
         refuse_questions(self, ("a", "b", "tie", "both_bad"))
-        words = [
-            parse_word(word) for words in (self.a, self.b, self.tie, self.both_bad, self.invalid) for word in words
-        ]
+        words = [parse_word(word) for words in (self.a, self.b, self.tie, self.both_bad, self.invalid) for word in words]
         twice = sorted({word for word in words if words.count(word) > 1})
         if twice:
             raise ValueError(f"each word means one thing, and {', '.join(map(repr, twice))} stands here twice")
@@ -253,8 +278,13 @@ class PairFile(Source):
     `p_chosen` and `weight`, as in a run's own `export/`, are read without being named."""
     words: VerdictWords = VerdictWords()
     """The words for votes in the columns of votes."""
-    rater: RaterKind | None = None
+    kind: RaterKind | None = None
     """Says who decided. If neither this nor a recognised format says so, it is unknown, and published as unknown."""
+    share: float | None = Field(default=None, gt=0, le=1)
+    """Under `dataset.mix`, their share of the pairs for training. If one entry has a share, all have."""
+    floor: float | None = Field(default=None, gt=0, lt=1)
+    """Under `dataset.mix`, instead of shares: never less than this share of the pairs for training. Every other source
+    gives all that the floors leave room for."""
 
 
 class ModelSource(Part):
@@ -282,7 +312,7 @@ class ChainSource(Part):
     """The answers of each chain that take part."""
 
 
-class CandidateColumns(Part):
+class CandidateColumns(Named):
     """The columns of a candidate."""
 
     prompt: Annotated[tuple[str, ...], OneOrMore] = Field(default=("prompt",), min_length=1)

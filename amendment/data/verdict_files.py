@@ -19,11 +19,12 @@ from amendment.data.sources import (
     Source,
     TaskPrompts,
     VerdictWords,
+    Word,
     Words,
     parse_word,
     refuse_questions,
 )
-from amendment.records import LABELLERS, Part, RaterKind
+from amendment.records import LABELLERS, Named, Part, RaterKind
 from amendment.tables import Row
 
 Scale = Literal["pair", "nominal", "ordinal", "interval"]
@@ -39,7 +40,7 @@ def _pattern(text: str) -> str:
     return text
 
 
-class OrderWords(Part):
+class OrderWords(Named):
     """The file's words for the answer that was displayed first."""
 
     ab: Words = ("ab", "AB")
@@ -61,7 +62,7 @@ class OrderWords(Part):
         return {**first, **{parse_word(word): "B" for word in self.ba}}
 
 
-class VerdictColumns(Part):
+class VerdictColumns(Named):
     """The columns of a verdict. A comparison is named by `item`, or by its prompt and two answers."""
 
     item: Columns | None = None
@@ -165,11 +166,12 @@ class VerdictFile(Source):
     verdict, or with several, is invalid. Without `words`, C is a tie."""
     orders: OrderWords = OrderWords()
     """The words in `columns.order` for the answer that was displayed first."""
-    scale: Scale = "pair"
-    """What a verdict is: pair says which of two answers is better; nominal (a class), ordinal (one of `classes`, or a
-    whole number) and interval (a score) are labels of single answers, which are audited and make no pairs."""
-    classes: Words = Field(default=(), max_length=MOST_CLASSES)
-    """The classes of single answers, for ordinal from the lowest to the highest; whole numbers need none."""
+    scale_: Scale | Annotated[tuple[Word, ...], Field(min_length=2, max_length=MOST_CLASSES)] = Field(
+        default="pair", alias="scale"
+    )
+    """What a verdict is: pair says which of two answers is better. Labels of single answers, which are audited and make
+    no pairs, are nominal (a class), ordinal (a whole number, or a list of the classes from the lowest to the highest)
+    or interval (a score)."""
     coordinates: Literal["displayed", "content"] | None = None
     """The meaning of a verdict for the first answer if both orders occur: displayed, the one that was shown first;
     content, the one in column `a`, whichever was shown first. Required then, because a wrong guess would reverse the
@@ -179,14 +181,25 @@ class VerdictFile(Source):
     passed, a published gold set), with which a judge is compared in place of people; see `min_agreement`."""
     people: Annotated[tuple[str, ...], OneOrMore] | None = Field(default=None, min_length=1)
     """Instead of `kind`: patterns of the raters that are people, such as expert_*; all others are models."""
-    copies: Literal["allowed"] | None = None
-    """allowed: two raters may agree on nearly everything although neither copied the other."""
+    despite: tuple[Literal["copies"], ...] = ()
+    """What a conclusion about the judge does not fail on. copies: two raters agree on nearly everything, although
+    neither copied the other."""
     drawn: Literal["random"] | None = None
     """random: the labelled items were drawn at random from the judge's items, so the figures hold for all of them."""
     rater: str | None = None
     """The rater of all these verdicts, if no column names one; the file's name by default."""
     unreadable: Literal["stop", "invalid"] = "stop"
     """stop reports every unknown word; invalid counts each of them as a verdict that could not be read."""
+
+    @property
+    def scale(self) -> Scale:
+        """The kind of value that a verdict is."""
+        return "ordinal" if isinstance(self.scale_, tuple) else self.scale_
+
+    @property
+    def classes(self) -> tuple[Word, ...]:
+        """The classes of an ordinal scale, where it has names for them."""
+        return self.scale_ if isinstance(self.scale_, tuple) else ()
 
     @property
     def may_have_texts(self) -> bool:
@@ -213,8 +226,8 @@ class VerdictFile(Source):
     def _faults(self) -> Iterator[str]:
         if self.kind is not None and self.people is not None:
             yield "name either kind (of all raters) or people (patterns of those that are)"
-        for name in ("drawn", "copies"):
-            if getattr(self, name) is not None and not self.may_have_labels:
+        for name in ("drawn", "despite"):
+            if getattr(self, name) and not self.may_have_labels:
                 yield f"{name} is for labels of people or of the truth, and these verdicts are of kind {self.kind}"
         yield from self._scale_faults()
         columns = self.columns
@@ -226,8 +239,8 @@ class VerdictFile(Source):
 
     def _scale_faults(self) -> Iterator[str]:
         if self.scale == "pair":
-            if self.classes or (self.columns and self.columns.answer):
-                yield "classes and answer are for labels of single answers; say scale: nominal, ordinal or interval"
+            if self.columns and self.columns.answer:
+                yield "answer is for labels of single answers; say scale: nominal, ordinal or interval"
             return
         columns = self.columns
         if columns is None:
@@ -237,9 +250,7 @@ class VerdictFile(Source):
         for pattern in FORMS.keys() & set(self.pattern or ()):
             yield f"pattern: {pattern} is for pairs; write a regular expression, such as 'Score: ([0-9]+)'"
         if self.words or self.coordinates:
-            yield "words and coordinates are for pairs; name the classes of single answers under classes"
-        if self.classes and self.scale == "interval":
-            yield "interval labels are numbers; classes are for nominal and ordinal"
+            yield "words and coordinates are for pairs; write classes as scale: [lowest, ..., highest]"
 
 
 def order_faults(columns: VerdictColumns, coordinates: str | None) -> Iterator[str]:
@@ -270,6 +281,12 @@ class Required(Part):
     """How often you look at the labels while they come in, including the last time; more looks make intervals wider."""
 
 
+def _unshared(source: PairFile) -> PairFile:
+    if source.share is not None:
+        raise ValueError("share: stands under dataset.mix alone; leave it out")
+    return source
+
+
 class DataSources(Part):
     """The sources of a run file."""
 
@@ -279,7 +296,7 @@ class DataSources(Part):
     """Determines every random draw: the same seed and replies give the same files."""
     prompts: tuple[LilliputPrompts | TaskPrompts | PromptFile, ...] = ()
     """The prompts that models answer."""
-    pairs: tuple[PairFile, ...] = ()
+    pairs: tuple[Annotated[PairFile, AfterValidator(_unshared)], ...] = ()
     """Preference pairs that exist already."""
     verdicts: tuple[VerdictFile, ...] = ()
     """Verdicts that exist already: people's labels, judges' logs. With texts they become pairs."""
@@ -290,4 +307,4 @@ class DataSources(Part):
     def drawn_at_random(self) -> bool:
         """Whether all labels that come with files are declared as drawn at random."""
         labels = [source.drawn == "random" for source in self.verdicts if source.may_have_labels]
-        return bool(labels) and all(labels) and not any(pairs.rater in LABELLERS for pairs in self.pairs)
+        return bool(labels) and all(labels) and not any(pairs.kind in LABELLERS for pairs in self.pairs)

@@ -103,7 +103,7 @@ class GuardWatcher(TrainerCallback, ExportableState):
             for guard, over in reading.violated.items():
                 figures = {name: reading.figures[name] for name in over}
                 shown = (f"{name} {at.value:.3g} ({at.low:.3g} to {at.high:.3g})" for name, at in figures.items())
-                limit = getattr(self.settings, guard)
+                limit = 0.0 if guard == "reward_judge_gap" else self.settings.limit(guard)
                 self.bench.notes.append(f"guards: step {reading.step}, {guard} (limit {limit:g}): {', '.join(shown)}.")
         if not any(reading.violated for reading in self.readings):
             return

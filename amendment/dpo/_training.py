@@ -26,6 +26,7 @@ from amendment.dpo.policy import UNWEIGHTED, DpoResult, DpoSettings, SftSettings
 from amendment.dpo.weighted import WeightedDPOTrainer, pair_losses
 from amendment.errors import TrainingError
 from amendment.llm.rendering import Renderer
+from amendment.llm.weights import split_revision
 from amendment.training import ProgressCallback, TrainResult
 from amendment.training.generating import completion_logps
 from amendment.training.model_files import load_causal, load_tokenizer, placed, quietly
@@ -172,13 +173,14 @@ def margins(policy: str | Path, reference: str | Path, pairs: Rows, settings: Dp
     if not pairs:
         return result
     with quietly():
-        tokenizer, other = (load_tokenizer(model, revision=settings.revision) for model in (policy, reference))
+        models = [split_revision(str(model)) for model in (policy, reference)]
+        tokenizer, other = (load_tokenizer(name, revision=revision) for name, revision in models)
         if tokenizer.get_vocab() != other.get_vocab() or tokenizer.chat_template != other.chat_template:
             raise TrainingError(f"{policy} and {reference} have different tokenizers or chat templates")
         prepared = prepare_pairs(pairs, Renderer(tokenizer), settings, trainer="dpo", refuse=False)
         gaps = []
-        for folder in (policy, reference):
-            model = placed(load_causal(folder, revision=settings.revision))
+        for name, revision in models:
+            model = placed(load_causal(name, revision=revision))
             chosen, rejected = _pair_logps(model, tokenizer, prepared.rows)
             gaps.append(chosen - rejected)
     result[prepared.places] = settings.beta * (gaps[0] - gaps[1])

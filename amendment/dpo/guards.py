@@ -20,6 +20,7 @@ from pydantic import Field
 from amendment.records import Part
 from amendment.statistics import Estimate, bounds, cautioned, clustered_mean, paired_difference
 from amendment.statistics.intervals import linear
+from amendment.training.settings import UNREADABLE
 
 Row = dict[str, Any]
 Floats = NDArray[np.float64]
@@ -30,7 +31,8 @@ _FIGURES = {
     "length_ratio": ("length_ratio",),
     "unreadable": ("unreadable", "cut"),
 }
-"""The figures that each guard watches; `reward_judge_gap` compares two and has a rule of its own."""
+"""The figures that each guard watches; `reward_judge_gap` says that the judge's score surely
+falls while the reward model's surely rises."""
 _PARTS = ("value", "low", "high")
 
 
@@ -47,13 +49,13 @@ class GuardSettings(Part, allow_inf_nan=False):
     """Divergence of the policy from its reference in nats per token of its answers."""
     length_ratio: float | None = Field(default=1.5, gt=1)
     """Mean tokens of its answers over those of the reference's to the same prompts."""
-    unreadable: float | None = Field(default=0.05, ge=0, lt=1)
-    """Share of answers that are empty, in a loop or not readable beyond the reference's share, and likewise the share
-    of those cut at `max_tokens`."""
-    reward_judge_gap: float | None = Field(default=0.0, ge=0)
-    """Fall of the judge's score, in its own units, while the reward model's score rises; needs both."""
     on_violation: Literal["stop", "note"] = "stop"
     """stop: training ends, and the best weights before it are saved; note: it is reported, and training continues."""
+
+    def limit(self, guard: str) -> float | None:
+        """The limit of a guard's figures; None for one that is only watched."""
+        limits = {"kl_per_token": self.kl_per_token, "length_ratio": self.length_ratio}
+        return limits.get(guard, UNREADABLE)
 
     def spacing(self, steps: int) -> int:
         """Steps between two measurements of a training of so many."""
@@ -161,12 +163,12 @@ def violations(estimates: Mapping[str, Estimate], settings: GuardSettings) -> di
     sure = {name: interval for name, estimate in estimates.items() if (interval := bounds(estimate))}
     violated: dict[str, tuple[str, ...]] = {}
     for guard, names in _FIGURES.items():
-        limit = getattr(settings, guard)
+        limit = settings.limit(guard)
         over = tuple(name for name in names if limit is not None and name in sure and sure[name][0] > limit)
         violated |= {guard: over} if over else {}
-    limit, changes = settings.reward_judge_gap, ("reward_change", "judge_change")
-    if limit is not None and all(name in sure for name in changes):  # Gao et al. 2023, figure 1
-        violated |= {"reward_judge_gap": changes} if sure[changes[0]][0] > 0 and sure[changes[1]][1] < -limit else {}
+    changes = ("reward_change", "judge_change")
+    if all(name in sure for name in changes) and sure[changes[0]][0] > 0 and sure[changes[1]][1] < 0:
+        violated["reward_judge_gap"] = changes  # Gao et al. 2023, figure 1
     return violated
 
 
@@ -174,7 +176,7 @@ def best_reading(readings: Sequence[GuardReading], settings: GuardSettings) -> t
     """Of the measurements before the first violation, those with the value of every figure within its limit: of these
     the one with the highest judge's score, else with the highest reward, else the last; of equals the last. And by
     what it is the best: judge, reward or step."""
-    limits = {name: getattr(settings, guard) for guard, names in _FIGURES.items() for name in names}
+    limits = {name: settings.limit(guard) for guard, names in _FIGURES.items() for name in names}
     watched = {name: limit for name, limit in limits.items() if limit is not None}
     clean = takewhile(lambda reading: not reading.violated, readings)
     good = [

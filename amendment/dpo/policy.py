@@ -134,8 +134,7 @@ def policy_margins(
 
     beta ((log pi(chosen) - log ref(chosen)) - (log pi(rejected) - log ref(rejected))), in nats (Rafailov
     et al. 2023, eq. 7), with beta and max_length of `settings`. A pair that preflight would drop (too
-    long, two equal answers, an answer that says nothing) has nan. Both need the same tokenizer; the revision of
-    `settings` is that of those on the Hub.
+    long, two equal answers, an answer that says nothing) has nan. Both need the same tokenizer.
     """
     need_training()
     from amendment.dpo import _training

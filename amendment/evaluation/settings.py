@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from amendment.data.sources import OneOrMore, PromptFile
 from amendment.preference.settings import JudgeEntry
@@ -19,26 +19,19 @@ NO_JUDGE = "no other judge"
 """The relation if no judge of the run made the labels."""
 
 
-class ViolationJudge(JudgeEntry):
-    """A judge that is asked whether an answer violates a principle."""
+def _asked_by(protocol: str) -> BeforeValidator:
+    """Use this protocol where a judge's entry names none."""
 
-    protocol: str = "violation"
-    """A shipped judge's id, or your own folder, of protocol yes-no and with the principle in its text."""
+    def with_protocol(entry: Any) -> Any:
+        return {"protocol": protocol, **entry} if isinstance(entry, dict) else entry
 
-
-class RefusalJudge(JudgeEntry):
-    """A judge that is asked whether an answer refuses."""
-
-    protocol: str = "refusal"
-    """A shipped judge's id, or your own folder, of protocol yes-no and without a principle in its text."""
+    return BeforeValidator(with_protocol, json_schema_input_type=JudgeEntry)
 
 
-class Violations(Part):
-    """How often answers violate a principle, by a judge that sees one answer and one principle at a time."""
-
-    judge: ViolationJudge
-    """Asked about every answer by every principle that applies to its prompt; with several samples, the share of
-    yes."""
+ViolationJudge = Annotated[JudgeEntry, _asked_by("violation")]
+"""A judge that sees one answer and one principle at a time; its folder shows the principle."""
+RefusalJudge = Annotated[JudgeEntry, _asked_by("refusal")]
+"""A judge that sees one answer; its folder shows no principle."""
 
 
 class OverRefusal(Part):
@@ -68,8 +61,6 @@ class EvaluationPeople(Part):
     policies gave the same answer it is a tie, and nobody is asked."""
     annotators: int = Field(default=1, ge=1, le=100)
     """People who label; they share the items."""
-    guidelines: str = ""
-    """What annotators read about how to label, in Markdown; by default a few general sentences."""
     people: Literal["page", "simulated"] = "page"
     """page: people, by amendment label DIR --stage evaluate. simulated: people of the simulated world, who know only
     its prompts."""
@@ -91,8 +82,9 @@ class EvaluateConfig(Part):
     people: EvaluationPeople | None = None
     """Let people label, blind, a random sample of that judge's comparisons; the summary then has win rates corrected by
     their labels."""
-    violations: Violations | None = None
-    """Ask a judge how often each policy's answers violate each principle."""
+    violations: ViolationJudge | None = None
+    """Ask this judge whether each answer violates each principle that applies to its prompt; with several samples, the
+    share of yes."""
     over_refusal: OverRefusal | None = None
     """Measure how often each policy refuses harmless prompts."""
     embeddings: str | None = None
@@ -128,7 +120,7 @@ class EvaluateConfig(Part):
         if self.judge:
             yield ("judge",), self.judge
         if self.violations:
-            yield ("violations", "judge"), self.violations.judge
+            yield ("violations",), self.violations
         if self.over_refusal and self.over_refusal.judge:
             yield ("over_refusal", "judge"), self.over_refusal.judge
 

@@ -72,8 +72,6 @@ def body_for(request: Request, max_tokens: int, *, cache: bool = False) -> dict[
         raise Rejected(f"{request.host}: this protocol shows no label probabilities; use a verdict in words")
     sampling, schema = request.sampling, request.answer_schema
     thinking: Block | None = {"type": "adaptive", "display": "summarized"} if sampling.effort else None
-    if sampling.thinking_budget is not None:
-        thinking = {"type": "enabled", "budget_tokens": sampling.thinking_budget, "display": "summarized"}
     system = "\n\n".join(text_of((message,)) for message in request.messages if message.role in _SYSTEM)
     output = {"effort": sampling.effort, "format": schema and {"type": "json_schema", "schema": schema}}
     return without_none(

@@ -36,15 +36,14 @@ class Model:
         sampling: Sampling,
         concurrency: int = 8,
         transport: Transport | None = None,
-        lengthens: bool = False,
         max_output: int = MOST_OUTPUT,
         layout: Layout = "marks",
     ) -> None:
         """Call one by one without a `transport`, at most `concurrency` at once; calls of a local model are free, and
         others have no price.
 
-        `lengthens`: an answer that was cut at its limit is asked for once more, with twice the limit. `max_output`: the
-        most tokens that the model can write. `layout`: how questions show texts of others, see `amendment.text.tagged`.
+        `max_output`: the most tokens that the model can write. `layout`: how questions show texts of others, see
+        `amendment.text.tagged`.
         """
         self.name = name
         self.model = model
@@ -52,7 +51,7 @@ class Model:
         self.calls = calls
         self.sampling = sampling
         self.concurrency = concurrency
-        self._lengthens, self._max_output = lengthens, max_output
+        self._max_output = max_output
         self._layout = layout
         endpoint = calls.endpoint(provider.host, model, Limits(concurrency))
         price = FREE if provider.kind == "local" else None
@@ -127,9 +126,7 @@ class Model:
             sample=sample,
             shared=shared,
         )
-        answer = await self._send(request)
-        longer = await self.lengthened(answer) if self._lengthens else None
-        return longer or answer
+        return await self._send(request)
 
     async def lengthened(self, answer: Answer) -> Answer | None:
         """Return the answer to the same request with twice the limit, or the most that the model can write; None for an

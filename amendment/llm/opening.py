@@ -35,7 +35,7 @@ from amendment.llm.specs import (
 )
 from amendment.llm.transport import Online, Transport
 from amendment.llm.trust import Trust
-from amendment.llm.weights import EMBEDDED, conversion_problems, is_gguf
+from amendment.llm.weights import EMBEDDED, conversion_problems, is_gguf, split_revision
 from amendment.yamlfile import did_you_mean
 
 Spec = OpenAISpec | AnthropicSpec | LocalSpec | SimulatedSpec | RegisteredSpec
@@ -158,7 +158,6 @@ def open_model(
         sampling=spec.sampling(seed),
         concurrency=at_once,
         transport=transport,
-        lengthens=isinstance(spec, HostedSpec) and spec.on_truncation == "retry",
         max_output=(price and price.max_output) or MOST_OUTPUT,
         layout=getattr(spec, "layout", "marks"),
     )
@@ -226,19 +225,21 @@ def _local_problems(spec: LocalSpec) -> list[str]:
     lacks = missing("local", "torch", "transformers")
     problems = [str(lacks)] if lacks else []
     if spec.model == EMBEDDED or is_gguf(spec.model):
-        return problems + conversion_problems(spec.model, spec.revision)
+        return problems + conversion_problems(spec.model)
     if is_folder(spec.model):
         return problems + folder_problems(folder_of(spec.model))
-    unknown = None if lacks else hub_problem(spec.model, spec.revision)
+    unknown = None if lacks else hub_problem(spec.model)
     return problems + ([unknown] if unknown else [])
 
 
-def hub_problem(name: str, revision: str | None = None) -> str | None:
-    """Say why no model of this name can be loaded from the Hub or its cache on this machine; None if one can.
+def hub_problem(model: str) -> str | None:
+    """Say why no model of this name, or `name@revision`, can be loaded from the Hub or its cache on this machine;
+    None if one can.
 
     The Hub is asked only if the cache has none; nothing is fetched but the index of weights in several files."""
     from huggingface_hub import HfApi, constants, errors, hf_hub_download, try_to_load_from_cache
 
+    name, revision = split_revision(model)
     try:
         cached = try_to_load_from_cache(name, "config.json", revision=revision)
     except errors.HFValidationError:

@@ -38,13 +38,16 @@ _OWN_DOMAINS = (".localhost", ".local", ".internal", ".intranet", ".private", ".
 """Endings of host names that no public name server knows."""
 
 
-class _Rates(Record):
-    """USD per million tokens; fractions are usual."""
+class EntryPrice(Record):
+    """USD per million tokens, as an entry under `models` says it; a price table can say more."""
 
     input: Usd
-    """Uncached input."""
+    """Input."""
     output: Usd
     """Output, thinking included."""
+
+
+class _Rates(EntryPrice):
     cached_input: Usd | None = None
     """Input read from the provider's prefix cache; as `input` where absent."""
     cache_write: Usd | None = None

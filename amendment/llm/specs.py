@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 from pydantic import Discriminator, Field, PrivateAttr, Tag, field_validator, model_validator
 
 from amendment.llm.functions import ModelFunction
-from amendment.llm.prices import Price
+from amendment.llm.prices import EntryPrice
 from amendment.llm.trust import SERVICES, belongs, key_problem
 from amendment.llm.weights import is_gguf
 from amendment.records import Part, Sampling
-from amendment.simulator import Persona
+from amendment.simulator.persona import Persona, PersonaSettings
 from amendment.text import Layout
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -33,9 +33,6 @@ class _BoundedSpec(Part, hide_input_in_errors=True):
 
     max_tokens: int | None = Field(default=None, ge=1, le=1_000_000_000)
     """The longest answer, in tokens."""
-    layout: Layout = "marks"
-    """How questions show texts of others: `marks` is JSON between two lines with a random mark; `tags` is plain text
-    between two tags with one, for small models, which copy marks and JSON."""
 
     def sampling(self, seed: int) -> Sampling:
         """Return the sampling of this model in a run with this seed."""
@@ -49,6 +46,9 @@ class _BoundedSpec(Part, hide_input_in_errors=True):
 class _DrawnSampling(_BoundedSpec):
     """Sampling options; an absent one is left to the provider."""
 
+    layout: Layout = "marks"
+    """How questions show texts of others: `marks` is JSON between two lines with a random mark; `tags` is plain text
+    between two tags with one, for small models, which copy marks and JSON."""
     temperature: float | None = Field(default=None, ge=0, le=5, allow_inf_nan=False)
     """0 takes the likeliest token each time."""
     top_p: float | None = Field(default=None, gt=0, le=1)
@@ -57,6 +57,8 @@ class _DrawnSampling(_BoundedSpec):
 
 class HostedSpec(_BoundedSpec):
     """A model behind HTTP."""
+
+    is_shared = True
 
     vendor_key: ClassVar[str]
 
@@ -76,12 +78,9 @@ class HostedSpec(_BoundedSpec):
     """The most tokens in any minute, of questions and answers together."""
     timeout: float = Field(default=600.0, gt=0, le=86400)
     """Seconds that one attempt may take, from the connection to the last byte."""
-    on_truncation: Literal["keep", "retry"] = "keep"
-    """An answer cut at max_tokens: keep takes it, marked as truncated; retry asks once more with twice the limit. A
-    judge's verdict is always asked for once more."""
     mode: Literal["online", "batch"] = "online"
     """batch sends the same requests through the vendor's batch service: cheaper, and back within a day."""
-    price: Price | None = None
+    price: EntryPrice | None = None
     """USD per million tokens of this model, if no price table has it or its price here differs."""
 
     @model_validator(mode="before")
@@ -140,8 +139,6 @@ class OpenAISpec(_DrawnSampling, HostedSpec):
     """The API's address, up to and including `/v1`; at Azure `https://NAME.openai.azure.com/openai/v1`."""
     seed: int | Literal["run"] | None = "run"
     """The seed that is sent: the run's, a number, or null for servers that take none. Draw k of one question adds k."""
-    token_limit_field: Literal["max_tokens", "max_completion_tokens"] | None = None
-    """The server's name of the length limit; by default the newer one at the vendor's host, the older one elsewhere."""
     logprobs: bool = True
     """The server returns the probabilities of first tokens, which label-token judges need."""
     prefill: bool = False
@@ -180,7 +177,8 @@ class OpenAISpec(_DrawnSampling, HostedSpec):
     @property
     def limit_field(self) -> str:
         """Return the name under which the length limit is sent."""
-        return self.token_limit_field or ("max_completion_tokens" if self.is_vendor else "max_tokens")
+        is_newer = self.is_vendor or belongs(self.base_url, SERVICES["AZURE_OPENAI"])
+        return "max_completion_tokens" if is_newer else "max_tokens"
 
 
 class AnthropicSpec(HostedSpec):
@@ -193,12 +191,9 @@ class AnthropicSpec(HostedSpec):
     """The API's address, without `/v1`."""
     max_tokens: int = Field(default=2048, ge=1)
     """The longest answer, in tokens; the protocol requires a limit."""
-    thinking_budget: int | None = Field(default=None, ge=1024)
-    """The most thinking tokens before the answer; they count into max_tokens, which must be larger. For models that
-    take a budget; newer ones take only effort."""
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
-    """The model's effort for an answer. Without a thinking_budget the model decides how long it thinks (adaptive
-    thinking), and max_tokens bounds thinking and answer together."""
+    """The model's effort for an answer. The model decides how long it thinks (adaptive thinking), and max_tokens bounds
+    thinking and answer together."""
     shows_choices: ClassVar[bool] = False
 
     @model_validator(mode="before")
@@ -209,19 +204,10 @@ class AnthropicSpec(HostedSpec):
                 raise ValueError(f"{name}: Anthropic's protocol takes it no more; leave it out. Answers vary anyway")
         return entry
 
-    @model_validator(mode="after")
-    def _leaves_room_for_the_answer(self) -> AnthropicSpec:
-        if self.thinking_budget is not None and self.max_tokens <= self.thinking_budget:
-            raise ValueError(
-                f"thinking_budget: {self.thinking_budget} tokens of thoughts leave none of max_tokens "
-                f"({self.max_tokens}) for the answer; raise max_tokens above it, or lower thinking_budget"
-            )
-        return self
-
     @property
     def thinks(self) -> bool:
         """Return True for an entry that has the model think before it answers."""
-        return self.thinking_budget is not None or self.effort is not None
+        return self.effort is not None
 
     def _sent_seed(self, run_seed: int) -> int | None:
         return None
@@ -232,17 +218,13 @@ class LocalSpec(_DrawnSampling):
 
     provider: Literal["local"]
     model: str = Field(min_length=1)
-    """A folder with config, safetensors weights and tokenizer, the id of such a repository on the Hub, a GGUF file,
-    which is converted once, or `smollm2-135m-instruct`, the embedded model."""
+    """A folder with config, safetensors weights and tokenizer, the id of such a repository on the Hub, or
+    `id@revision`, a GGUF file, which is converted once, or `smollm2-135m-instruct`, the embedded model."""
     shows_choices: ClassVar[bool] = True
     takes_prefill: ClassVar[bool] = True
     scores_texts: ClassVar[bool] = True
-    revision: str | None = None
-    """A Hub repository's branch, tag or, to be exact, commit."""
     batch_size: int = Field(default=32, ge=1, le=4096)
     """Answers generated together, at most; fewer where the memory is small."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """`auto` is float32 on a CPU, bfloat16 on a GPU that has it, and else the precision of the saved weights."""
     max_tokens: int = Field(default=256, ge=1)
     """The longest answer, in tokens."""
     layout: Layout = "tags"
@@ -259,7 +241,7 @@ class LocalSpec(_DrawnSampling):
         return 2 * self.batch_size
 
 
-class SimulatedSpec(Persona):
+class SimulatedSpec(PersonaSettings):
     """A persona of the simulated world: no language model, known truth."""
 
     provider: Literal["simulated"]
@@ -274,7 +256,7 @@ class SimulatedSpec(Persona):
 
     def persona(self) -> Persona:
         """Return the persona alone."""
-        return Persona.model_validate({name: getattr(self, name) for name in Persona.model_fields})
+        return Persona(**{name: getattr(self, name) for name in PersonaSettings.model_fields})
 
 
 REGISTERED: dict[str, Callable[[RegisteredSpec], Any]] = {}
@@ -296,7 +278,7 @@ class RegisteredSpec(_DrawnSampling):
     """Calls in flight at once."""
     options: dict[str, Any] = Field(default={})
     """Options of the provider itself."""
-    price: Price | None = None
+    price: EntryPrice | None = None
     """USD per million tokens; free where absent."""
     _function: ModelFunction | None = PrivateAttr(default=None)
 
@@ -307,8 +289,7 @@ class RegisteredSpec(_DrawnSampling):
 
     @property
     def function(self) -> ModelFunction | None:
-        """Return the function that answers, where the entry has the provider `function` and Python has handed one
-        over."""
+        """Return the function that answers, where the entry has the provider `function` and Python has handed one over."""
         return self._function
 
     def answered_by(self, function: ModelFunction) -> RegisteredSpec:
@@ -361,14 +342,13 @@ THINKS_BY_DEFAULT = re.compile(
 
 
 def charges_most(spec: object) -> bool:
-    """Return True for a vendor that charges what a call may take against its limit of tokens, and gives nothing
-    back."""
+    """Return True for a vendor that charges what a call may take against its limit of tokens, and gives nothing back."""
     return isinstance(spec, OpenAISpec) and spec.is_vendor
 
 
 def thinks(spec: ModelSpec | None) -> bool:
     """Return True if an entry's model thinks without a limit, because of the entry or by the model's own default."""
-    if spec is None or getattr(spec, "thinking_budget", None):
+    if spec is None:
         return False
     is_unset = getattr(spec, "effort", None) is None
     return getattr(spec, "thinks", False) or (is_unset and THINKS_BY_DEFAULT.search(spec.model) is not None)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import sys
 from contextlib import redirect_stderr
@@ -38,8 +39,8 @@ _MAGIC = b"GGUF"
 
 
 def find_weights(model: str) -> str:
-    """Return the folder, or the id on the Hub, from which a model of this name is loaded. A GGUF file is converted at
-    its first use, which takes seconds for every 100 MB; the embedded model is fetched if its package is missing.
+    """Return the folder, or the id on the Hub, from which a model of this name is loaded. A GGUF file is converted at its
+    first use, which takes seconds for every 100 MB; the embedded model is fetched if its package is missing.
 
     Raises ConfigError for a model that cannot be converted or fetched, MissingExtra without the library that reads it.
     """
@@ -48,9 +49,17 @@ def find_weights(model: str) -> str:
     return str(converted(Path(os.path.expanduser(model)))) if is_gguf(model) else model  # noqa: PTH111
 
 
+def split_revision(model: str) -> tuple[str, str | None]:
+    """Split `org/name@revision` of the Hub into name and revision; a folder or a file has no revision."""
+    name, _, revision = model.partition("@")
+    if not revision or Path(model).exists() or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
+        return model, None
+    return name, revision
+
+
 def weights_state(model: str) -> Any:
-    """Return a JSON value that changes when the weights of this name change, without reading them; None for a model on
-    the Hub."""
+    """Return a JSON value that changes when the weights of this name change, without reading them; None for a model on the
+    Hub."""
     if model == EMBEDDED:
         return f"{ON_THE_HUB}@{COMMIT}" if needs_the_hub() else _FOLDER
     return folder_state(Path(model))
@@ -61,10 +70,8 @@ def is_gguf(model: str) -> bool:
     return model.lower().endswith(".gguf")
 
 
-def conversion_problems(model: str, revision: str | None = None) -> list[str]:
+def conversion_problems(model: str) -> list[str]:
     """Return the reasons why the embedded model, or a GGUF file, cannot be loaded, without converting it."""
-    if revision is not None:
-        return [f"{model}: only a model on the Hub has a revision, found {revision!r}; leave it out"]
     path = _packaged() if model == EMBEDDED else Path(os.path.expanduser(model))  # noqa: PTH111
     if path is None or (model == EMBEDDED and is_whole(cache_folder(_FOLDER))):
         return []  # without the package, the model comes from the Hub
@@ -103,8 +110,7 @@ def embedded_missing() -> str:
 
 
 def converted(gguf: Path) -> Path:
-    """Return the folder of safetensors of a GGUF file, made if it is absent or damaged. Two processes make it only
-    once."""
+    """Return the folder of safetensors of a GGUF file, made if it is absent or damaged. Two processes make it only once."""
     try:
         digest = _digest(gguf, gguf.stat().st_size, gguf.stat().st_mtime_ns)
     except OSError as fault:

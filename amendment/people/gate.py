@@ -120,15 +120,13 @@ def write_gate(workspace: Workspace, gates: Sequence[Gate], by_judge: Iterable[G
     write_json(workspace.path(GATE), {"failed": failed_gates(gates), "order": orders})
 
 
-def refuse_failed_gate(workspace: Workspace, part: SpotCheckSettings | None) -> None:
+def refuse_failed_gate(workspace: Workspace, stage: str) -> None:
     """Raise GateFailed if people disagree with the judge too much, unless the run file says to go on."""
-    if part is None or part.gate.on_fail == "go_on":
-        return
     if failed := _failed(workspace)["failed"]:
         raise GateFailed(
             f"the judge did not pass its gate ({'; '.join(failed)}), so nothing is trained on its labels; "
             f"{workspace.folder / 'certificate.md'} says what was found. Change the judge or the constitution, "
-            f"or train anyway with {'.'.join(SPOT_CHECK.keys)}.gate.on_fail: go_on"
+            f"or train a reward model or DPO anyway with {stage}.despite: [people]"
         )
 
 
@@ -173,7 +171,7 @@ def preview_labels(folder: Path) -> Preview:
         sides = label_verdicts(labels.current(), sample, seen=labels.prompts_seen())
     items = labelled_items(sample, person_votes(sides["open"]))
     agreement = agreement_with_people(items)
-    method, calibration, refused = settings.calibration.method, None, "the run file asks for none"
+    method, calibration, refused = settings.calibration, None, "the run file asks for none"
     if method != "none" and not (refused := calibration_refused(items, method=method)):
         calibration = calibrate(items, method=method, seed=asked.seed)
     missing, workspace = asked.missing(), Workspace(folder)

@@ -134,7 +134,9 @@ def open_sample(folder: Path, sample: LabelledSample = SPOT_CHECK) -> ToLabel:
     ]
     principles = tuple(PrincipleText(id=drawn.id, statement=drawn.principle.rule) for drawn in principles_of(rules))
     judging = config.get("judging") or {}
-    judges = [*judging.get("judges", ()), *(judging.get("cascade") or {}).get("then", ())]
+    cascade = judging.get("cascade") or []
+    earlier = cascade.get("then", []) if isinstance(cascade, dict) else cascade  # as an earlier version wrote it
+    judges = [*judging.get("judges", ()), *earlier]
     return ToLabel(
         questions, sample.labels_in(folder), config.get("seed", 0), planned, plan, principles, len(judges) or 1
     )

@@ -30,20 +30,8 @@ PLAIN_QUESTION = "Which answer is better?"
 """What people are asked where nobody knows what the judge was asked."""
 
 
-class CalibrationSettings(Part):
-    """How the judge's probabilities are calibrated on people's labels."""
-
-    method: Method | Literal["none"] = "temperature"
-    """temperature: the log-odds divided by one number, from about 50 labels; platt: times one that may be negative;
-    isotonic: any rising curve, from 500 labels; none: probabilities stay as they are."""
-
-
 class GateSettings(Required):
     """The requirement on a judge before anything is trained on its pairs."""
-
-    on_fail: Literal["stop", "go_on"] = "stop"
-    """stop: no training stage begins (exit code 5); go_on: training begins, and certificate and card say that the gate
-    failed."""
 
 
 class SpotCheckSettings(Part):
@@ -62,14 +50,12 @@ class SpotCheckSettings(Part):
     """Share of the items that an annotator sees a second time, sides swapped."""
     sealed: float = Field(default=0.5, ge=0, le=1)
     """Share of the prompts whose labels only certify: calibration and everything else that learns never sees them."""
-    guidelines: str = ""
-    """What annotators read about how to label, in Markdown; by default a few general sentences."""
     people: Literal["page", "simulated"] = "page"
     """page: people, by amendment label. simulated: people of the simulated world, who know only its prompts."""
-    decide: bool = True
-    """Labels that are not sealed decide their comparisons in the dataset."""
-    calibration: CalibrationSettings = CalibrationSettings()
-    """Of the judge's probabilities."""
+    calibration: Method | Literal["none"] = "temperature"
+    """How the judge's probabilities are calibrated on people's labels. temperature: the log-odds divided by one number,
+    from about 50 labels; platt: times one that may be negative; isotonic: any rising curve, from 500 labels; none:
+    probabilities stay as they are."""
     gate: GateSettings = GateSettings()
     """Between judge and training."""
 
@@ -84,7 +70,7 @@ class SpotCheckSettings(Part):
     @property
     def why_uncalibrated(self) -> str:
         """Say why its labels can calibrate and estimate nothing, and what to write; empty where they can."""
-        return "spot_check.calibration.method is none; name a method" if self.calibration.method == "none" else ""
+        return "spot_check.calibration is none; name a method" if self.calibration == "none" else ""
 
 
 class AskedOf(NamedTuple):

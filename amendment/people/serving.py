@@ -100,7 +100,8 @@ def serve_page(
 
 
 def _annotators(names: Iterable[str], earlier: Iterable[str], planned: int) -> list[str]:
-    """Return the annotators who get a link. Raises ConfigError for an invalid or confusable name."""
+    """Return the annotators who get a link. Raises ConfigError for an invalid name, or one spelled almost like
+    another."""
     annotators = sorted(name for name in earlier if not is_kept_name(name))
     spelled = {spelling(name): name for name in annotators}
     for given in names:
@@ -166,9 +167,7 @@ def _http_protocol() -> type[asyncio.Protocol]:
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             kept[self] = None
-            waiting = (
-                link for link in kept if link.cycle is None or link.cycle.more_body or link.cycle.response_complete
-            )
+            waiting = (link for link in kept if link.cycle is None or link.cycle.more_body or link.cycle.response_complete)
             if len(kept) > _MOST_AT_ONCE and (longest := next(waiting, None)):
                 del kept[longest]
                 longest.transport.abort()

@@ -2,11 +2,10 @@
 
 Covered: label probabilities and schemas where the server has them, and the plain question where it has not; the model's
 own thinking kept with its answer, of which only the answer is read. A verdict that was cut, while thinking or
-later, is asked for again with twice the limit (`on_truncation` is for drafts); one that cannot be read, with a
-complaint. A
-question that the server rejects, or that gets an empty reply in all of its attempts, is invalid, and the rest of the
-comparison goes on; an outage, a rate limit and a page in place of a reply are raised: the comparison waits. Not
-covered: what is asked; see `protocols`.
+later, is asked for again with twice the limit; one that cannot be read, with a complaint. A question that the server
+rejects, or that gets an empty reply in all of its attempts, is invalid, and the rest of the comparison goes on; an
+outage, a rate limit and a page in place of a reply are raised: the comparison waits. Not covered: what is asked; see
+`protocols`.
 
 No server announces whether it returns probabilities or keeps a schema. Some leave the probabilities out of a good
 answer, some return no token at all for a question of one token, and some reject the whole question. So a judge's first

@@ -98,7 +98,6 @@ class Judge:
     criteria: Callable[[Prompt], Sequence[Criterion]] | None = None
     """A rubric's criteria for a prompt, in place of those that the prompt carries. They go before the folder's; where
     there are none, those count."""
-    min_label_mass: float = LEAST_MASS
     """Probability that labels must hold together; a verdict of which they hold less is invalid."""
 
     stops: bool = False
@@ -146,7 +145,6 @@ class Judge:
         samples: int = 1,
         seed: int = 0,
         criteria: Callable[[Prompt], Sequence[Criterion]] | None = None,
-        min_label_mass: float = LEAST_MASS,
     ) -> Judge:
         """A judge from a shipped folder's id or a path.
 
@@ -169,7 +167,6 @@ class Judge:
             samples=samples,
             seed=seed,
             criteria=criteria,
-            min_label_mass=min_label_mass,
         )
 
     def compare(self, *, prompt: Prompt | str, a: Candidate | str, b: Candidate | str) -> Compared:
@@ -374,7 +371,7 @@ class Judge:
 
     @cached_property
     def _asked(self) -> JudgeModel:
-        return JudgeModel(self.folder, self.model, least_mass=self.min_label_mass, stops=self.stops)
+        return JudgeModel(self.folder, self.model, least_mass=LEAST_MASS, stops=self.stops)
 
     @cached_property
     def _setup(self) -> QuestionSetup:

@@ -11,7 +11,6 @@ from amendment.data.sources import Name
 from amendment.preference.judge import JudgeSettings
 from amendment.preference.pairs import PairSettings
 from amendment.preference.panel import JuryKind
-from amendment.preference.parsers import LEAST_MASS
 from amendment.records import Part
 
 REPORT = "judging/report.json"
@@ -23,21 +22,10 @@ class JudgeEntry(Part):
     model: Name
     """A name under `models`."""
     protocol: str = "verdict"
-    """A shipped judge's id, or your own folder."""
+    """A shipped judge's id, or your own folder. Under `violations` it is violation by default, and under `over_refusal`
+    refusal; either is of protocol yes-no."""
     samples: int = Field(default=1, ge=1, le=64)
     """Samples of each question; without token probabilities, P is the share of verdicts."""
-    min_label_mass: float = Field(default=LEAST_MASS, ge=0, le=1)
-    """Probability that labels read from token probabilities must hold together; below it a verdict is invalid."""
-
-
-class CascadeSettings(Part):
-    """Second judges for comparisons on which the first ones are unsure. Several judges asked together are sure or
-    unsure by their majority if jury is majority, otherwise by their mean."""
-
-    confidence: float = Field(default=0.8, gt=0, le=1)
-    """The confidence that is enough: |2P - 1|, such as 0.8 for P of 0.9 and more, or of 0.1 and less."""
-    then: tuple[JudgeEntry, ...] = Field(min_length=1)
-    """They are asked about the other comparisons, and their label counts, even if they are unsure too."""
 
 
 class JudgingConfig(JudgeSettings, PairSettings):
@@ -52,8 +40,11 @@ class JudgingConfig(JudgeSettings, PairSettings):
     ranking: Literal["all_pairs", "adaptive"] = "all_pairs"
     """Which candidates of a prompt are compared. all_pairs: every two of k; adaptive: each chosen by the results so
     far, until the best is known, at most two per candidate, and one more of the best with the worst."""
-    cascade: CascadeSettings | None = None
-    """Ask other judges if these are unsure."""
+    cascade: tuple[JudgeEntry, ...] = ()
+    """Judges who are asked about the comparisons on which `judges` are unsure, by their majority if jury is majority,
+    else by their mean. Their label counts, even if they are unsure too."""
+    confidence: float = Field(default=0.8, gt=0, le=1)
+    """The confidence that `cascade` finds enough: |2P - 1|, such as 0.8 for P of 0.9 and more, or of 0.1 and less."""
     judge_labelled: bool | Annotated[int, Field(ge=1)] = False
     """Ask about comparisons that your own verdicts or pairs, or the stage construct, have decided too, so that the
     certificate can measure the judge on them; the dataset keeps their decision. A number: of the first so many prompts
@@ -62,12 +53,11 @@ class JudgingConfig(JudgeSettings, PairSettings):
     @property
     def placed(self) -> Iterator[tuple[tuple[str | int, ...], JudgeEntry]]:
         """Every judge with its place in this part, the second ones too."""
-        cascade = self.cascade.then if self.cascade else ()
-        for place, entries in ((("judges",), self.judges), (("cascade", "then"), cascade)):
+        for place, entries in ((("judges",), self.judges), (("cascade",), self.cascade)):
             for index, entry in enumerate(entries):
                 yield (*place, index), entry
 
     @property
     def every_judge(self) -> tuple[JudgeEntry, ...]:
         """Those that are asked first, and those that are asked where the first are unsure."""
-        return (*self.judges, *(self.cascade.then if self.cascade else ()))
+        return (*self.judges, *self.cascade)

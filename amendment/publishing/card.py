@@ -151,7 +151,7 @@ def dataset_metadata(run: FinishedRun, settings: PublishSettings) -> dict[str, A
         "machine-generated": raters & {"model", "verifier"},
         "other": raters & {"person", "truth", "unknown"} or not raters,
     }
-    named = [str(source["dataset"]) for source in sources_in(run.settings) if source.get("dataset")]
+    named = [str(source["dataset"]).partition("@")[0] for source in sources_in(run.settings) if source.get("dataset")]
     public = [name for name in named if not name.startswith((".", "/", "~")) and run.outgoing.file(name) == name]
     return {
         "pretty_name": run.manifest["name"],

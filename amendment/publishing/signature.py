@@ -59,7 +59,7 @@ def signature_fault(folder: Path, key: Path) -> str | None:
         signatures = [str(entry["sig"]) for entry in envelope["signatures"]]
         encoded = _encoded(payload, kind=str(kind))
     except FileNotFoundError:
-        return "not signed; whoever made this folder can sign it with: amendment sign DIR --key PRIVATE"
+        return "not signed; whoever made this folder can sign it with: amendment verify DIR --sign PRIVATE"
     except (OSError, ValueError, KeyError, TypeError, RecursionError, binascii.Error) as fault:
         return f"not a whole DSSE envelope ({type(fault).__name__}); fetch it again"
     for signature in signatures:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from amendment.data.store import read_columns
 from amendment.report.document import Json, Rule, Written, short
+from amendment.results import Result
 from amendment.simulator import SIMULATED_PERSON
 from amendment.statistics import by_length, estimate
 from amendment.statistics.intervals import is_beyond_chance
@@ -163,7 +164,7 @@ def before_use(written: Written) -> list[str]:
         *_flipped(pairs),
         *too_few(pairs),
         *_cut(stages.get("dataset", {}), pairs.decided_by.total()),
-        *_length_alone(stages),
+        *_length_alone(written.results),
         *_by_principle(written.rules, pairs),
         *(f"{warning[:1].upper()}{warning[1:]}".rstrip(".") + "." for warning in written.summary.warnings),
     ]
@@ -197,12 +198,10 @@ def _cut(dataset: Json, pairs: int) -> Iterator[str]:
             yield f"{count:,} of {pairs:,} {side} answers are cut at max_tokens, so an abrupt end gives them away."
 
 
-def _length_alone(stages: Json) -> Iterator[str]:
+def _length_alone(results: Mapping[str, Result]) -> Iterator[str]:
     """Of the first stage that has measured it: all measure the same pairs."""
-    measured = [
-        stage["held out"].get("longer_wins") for stage in stages.values() if isinstance(stage.get("held out"), dict)
-    ]
-    figure = next((figure for figure in map(estimate, measured) if figure and figure.n >= FEWEST_HELD_OUT), None)
+    measured = [result.estimate("longer_answer_is_right") for result in results.values()]
+    figure = next((figure for figure in measured if figure and figure.n >= FEWEST_HELD_OUT), None)
     if figure is None:
         return
     side, right = by_length(figure)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from amendment.errors import ConfigError
 from amendment.files import read_json
 from amendment.report.plots import Plot
-from amendment.results import SUMMARY, Summary, read_summary
+from amendment.results import SUMMARY, Result, Summary, read_summary
 from amendment.statistics import Estimate, by_length, estimate
 
 if TYPE_CHECKING:
@@ -345,7 +345,7 @@ def _headlines(written: Written) -> list[Headline]:
             *of_policies,
             _of_harm(written, of_policies),
             *_of_judge(written),
-            *_of_trainings(written.stages),
+            *_of_trainings(written.results),
             _cost(written),
             *_of_judge(written, others=True),
         )
@@ -385,18 +385,18 @@ def _of_policies(written: Written) -> list[Headline | None]:
     return [*won, _of_scorecard(written, evaluate.get("scorecard", {}))]
 
 
-def _of_trainings(stages: Json) -> list[Headline | None]:
+def _of_trainings(results: Mapping[str, Result]) -> list[Headline | None]:
     """Held-out accuracy with that of a rule that needs no model, unless the policies' own answers were compared."""
-    if "evaluate" in stages:
+    if "evaluate" in results:
         return []
     headlines = []
-    for stage, counts in stages.items():
-        if isinstance(measured := counts.get("held out"), Mapping):
-            label, longer = f"{stage.replace('_', ' ')}: held-out accuracy", estimate(measured.get("longer_wins"))
-            if longer:
+    for stage, result in results.items():
+        if accuracy := result.estimate("held_out_accuracy"):
+            label = f"{stage.replace('_', ' ')}: held-out accuracy"
+            if longer := result.estimate("longer_answer_is_right"):
                 side, right = by_length(longer)
                 label += f" (the {side} answer is right in {100 * right.value:.0f} %)"
-            headlines.append(share_headline(label, measured.get("accuracy")))
+            headlines.append(share_headline(label, accuracy))
     return headlines[::-1]
 
 
@@ -437,8 +437,8 @@ def _cost(written: Written) -> Headline | None:
 
 
 def share_headline(label: str, value: Any) -> Headline | None:
-    """A share as a headline; None where it was not measured."""
-    figure = estimate(value)
+    """A share, or its JSON, as a headline; None where it was not measured."""
+    figure = value if isinstance(value, Estimate) else estimate(value)
     if figure is None:
         return None
     interval = "no interval" if math.isnan(figure.low) else f"{100 * figure.low:.1f} to {100 * figure.high:.1f} %"

@@ -114,15 +114,23 @@ def _is_line(labels: Sequence[str], figures: Sequence[Figure]) -> bool:
 
 
 def _figures_table(labels: Sequence[str], figures: Sequence[Figure]) -> DataTable:
-    """A row for each thing that figures are about, a column for each name."""
+    """A row for each thing that figures are about, a column for each name; the other way round where the names are
+    more. Figures of one name and several labels have a column for each value of the last label."""
     names = list(dict.fromkeys(figure.name for figure in figures))
-    values = {(figure.name, *figure.of.values()): value_shown(figure.value, figure.unit) for figure in figures}
-    about = list(dict.fromkeys(tuple(figure.of.values()) for figure in figures))
-    rows = [(*labelled, *(values.get((name, *labelled), "-") for name in names)) for labelled in about]
-    listed = ", ".join(map(words, names))
-    return DataTable(
-        (*map(words, labels), *map(words, names)), rows, f"{listed}, by {' and '.join(map(words, labels))}"
-    )
+    things = dict.fromkeys(tuple(figure.of.values()) for figure in figures)
+    cells: dict[tuple[str, ...], dict[str, str]] = {}
+    head = tuple(map(words, labels))
+    for figure in figures:
+        row, column = tuple(figure.of.values()), words(figure.name)
+        if len(names) > len(things):
+            row, column, head = (column,), ", ".join(row), ("figure",)
+        elif len(names) == 1 and len(labels) > 1:
+            row, column, head = row[:-1], row[-1], tuple(map(words, labels[:-1]))
+        cells.setdefault(row, {})[column] = value_shown(figure.value, figure.unit)
+    columns = list(dict.fromkeys(column for row in cells.values() for column in row))
+    rows = [(*row, *(values.get(column, "-") for column in columns)) for row, values in cells.items()]
+    about = f"{', '.join(map(words, names))}, by {' and '.join(map(words, labels))}"
+    return DataTable((*head, *columns), rows, about)
 
 
 def _as_shown(given: Table) -> DataTable:

@@ -6,7 +6,7 @@ All of it is read from the counts of the summary, the spending, and the trainers
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from amendment.report.before_use import WORSE
@@ -15,6 +15,7 @@ from amendment.report.plots import FEWEST_JOINED, Bars, Curve, Curves, IntervalR
 from amendment.report.render import funnel_table, page_tables
 from amendment.results import Funnel, Result, Summary
 from amendment.statistics import Estimate, estimate
+from amendment.training.settings import UNREADABLE
 
 LOSSES = ("refused", "invalid", "failed", "pending")
 MOST_POINTS = 150
@@ -150,27 +151,24 @@ def _training(written: Written) -> Chapter | None:
     """A plot for each trained model, with what its guards saw."""
     plots: list[Plot] = []
     rows = []
-    for name, counts in written.stages.items():
+    violated: dict[str, list[str]] = {}
+    for name, result in written.results.items():
         record = written.read(f"models/{name}/history.json")
         if logged := list(_logged(record.get("history", ()))):
             plots.append(Curves(title=f"{name}: {record.get('steps', '?')} steps", panels=logged))
         if guarded := list(_guarded(record.get("guards", ()))):
             limits = _limits(record.get("settings", {}).get("guards") or {})
             plots.append(Curves(title=f"{name}: what its guards measured", panels=guarded, limits=limits))
-        rows += interval_rows([(name, (counts.get("held out") or {}).get("accuracy"))])
+        if accuracy := result.estimate("held_out_accuracy"):
+            rows.append(IntervalRow(name, accuracy))
+        if guards := result.where("guards_violated"):
+            violated[name] = [figure.of["guard"] for figure in guards]
     if not plots:
         return None
     more: list[Plot] = []
     if rows:
         title = "Held-out pairs whose chosen answer it prefers"
         more.append(Intervals(title=title, rows=rows, reference=(0.5, "a coin"), limits=PERCENT))
-    violated = {
-        name: counts["guards"]["violated"]
-        for name, counts in written.stages.items()
-        if isinstance(counts, Mapping)
-        and isinstance(counts.get("guards"), Mapping)
-        and counts["guards"].get("violated")
-    }
     notes = [f"{name}: guards violated: {', '.join(guards)}." for name, guards in violated.items()]
     curves = [curve for plot in plots if isinstance(plot, Curves) for _, panel in plot.panels for curve in panel]
     says = "The loss should fall and level off; a guard whose curve rises above its dashed limit can end the training."
@@ -218,8 +216,9 @@ def _guarded(readings: Sequence[Json]) -> Iterator[tuple[str, Sequence[Curve]]]:
 
 def _limits(settings: Json) -> dict[str, float]:
     """By panel the limit of a guard; that of unreadable answers is also that of answers that are cut."""
-    limits = {name: settings.get(name) for name in ("kl_per_token", "length_ratio", "unreadable")}
-    limits["cut"] = limits["unreadable"]
+    unreadable = settings.get("unreadable", UNREADABLE)  # earlier versions wrote it down, since it could be set
+    limits = {name: settings.get(name) for name in ("kl_per_token", "length_ratio")}
+    limits |= {"unreadable": unreadable, "cut": unreadable}
     return {name.replace("_", " "): float(limit) for name, limit in limits.items() if limit is not None}
 
 

@@ -98,7 +98,6 @@ def _meta(bench: Workbench, settings: RewardSettings) -> dict[str, Any]:
         **bench.origin,
         "seed": bench.seed,
         "max_length": settings.max_length,
-        "over_length": settings.over_length,
         "template": bench.renderer.template_id,
         "pad_token_id": tokenizer.pad_token_id,
         "labels": settings.labels,
@@ -146,5 +145,5 @@ def _check_positions(model: Any, max_length: int) -> None:
     if positions is not None and max_length > positions:
         raise ConfigError(
             f"max_length: the base has positions for {positions} tokens, found {max_length}; set max_length to "
-            f"{positions} or less (over_length says what becomes of longer rows)"
+            f"{positions} or less; longer rows are left out"
         )

@@ -60,7 +60,7 @@ class RewardModel:
         """One reward per row, in the order given.
 
         A row has `prompt` and `completion` (lists of messages as JSON objects) and where needed `tools` and
-        `chat_template_kwargs`. A row over `max_length` has nan, or is cut where training cut. Scores do not depend on
+        `chat_template_kwargs`. A row over `max_length` has nan. Scores do not depend on
         the other rows, up to rounding. Raises DataError for a row that cannot be read.
         """
         import torch

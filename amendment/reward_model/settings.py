@@ -29,7 +29,8 @@ class RewardModelConfig(PairsConfig, RewardSettings):
     """A reward model."""
 
     base: str
-    """base, sft, or a model as `provider: local` takes it (folder, Hub id, GGUF file, `smollm2-135m-instruct`)."""
+    """base, sft, or a model as `provider: local` takes it (folder, Hub id or `id@revision`, GGUF file,
+    `smollm2-135m-instruct`)."""
 
 
 class Temperature(BaseModel):
@@ -63,7 +64,8 @@ class RewardMeta(BaseModel):
     """Of a base on the Hub."""
     seed: int
     max_length: int = Field(ge=1)
-    over_length: Literal["drop", "truncate"]
+    over_length: Literal["drop", "truncate"] = "drop"
+    """Earlier versions could cut texts over `max_length`; a model that was trained so is asked so."""
     template: str
     """Content hash of the chat template."""
     pad_token_id: int

@@ -183,7 +183,7 @@ def _limited(part: Any, limit: int) -> Any:
     if isinstance(part, LilliputPrompts):
         return part.model_copy(update={"lilliput": min(part.lilliput, limit)})
     if isinstance(part, TaskPrompts):
-        return part.model_copy(update={"count": min(part.count, limit)})
+        return part.model_copy(update={"take": min(part.take, limit)})
     if isinstance(part, Source):
         return part.model_copy(update={"take": min(part.take or limit, limit)})
     if not isinstance(part, BaseModel):
@@ -338,7 +338,7 @@ def _judge_problem(loaded: LoadedRun, ask: Ask) -> Iterator[ConfigProblem | Conf
     constitutions: list[Constitution] = []
     with suppress(ConfigError):  # a constitution that cannot be read is reported where it is named
         constitutions = loaded.config.constitutions_in(loaded.base)
-    while_thinking = ", while it thinks (effort, thinking_budget)," if getattr(spec, "thinks", False) else ""
+    while_thinking = ", while it thinks (effort)," if getattr(spec, "thinks", False) else ""
     for key, message in folder.protocol.misfits(
         f"{entry.model}{while_thinking}",
         shows_choices=able(spec, "shows_choices"),

@@ -124,10 +124,9 @@ class DryRun:
             return _answer(request, tokens.output or 1)
         limit = request.sampling.max_tokens or MOST_OUTPUT
         is_longer = limit not in (MOST_OUTPUT, getattr(spec, "max_tokens", None))
-        lengthens = getattr(spec, "on_truncation", None) == "retry"
         is_again = is_asked_again(request.messages)
-        reply = _answer(request, tokens.output or UNBOUNDED, is_readable=is_again or (is_longer and not lengthens))
-        is_cut = lengthens or (_is_of_judge(request) and not is_again)
+        reply = _answer(request, tokens.output or UNBOUNDED, is_readable=is_again or is_longer)
+        is_cut = _is_of_judge(request) and not is_again
         can_grow = not is_longer and limit < ((price and price.max_output) or MOST_OUTPUT)
         return reply.model_copy(update={"finish_reason": "length"}) if is_cut and can_grow else reply
 
@@ -151,12 +150,11 @@ def _is_of_judge(request: Request) -> bool:
 
 
 def _usual_tokens(request: Request) -> int:
-    """Tokens that an answer is assumed to have, a whole thinking budget included."""
+    """Tokens that an answer is assumed to have."""
     usual = VERDICT_TOKENS if _is_of_judge(request) else TEXT_TOKENS
     if request.choices or request.scored is not None:
         usual = 1
-    tokens = usual + (request.sampling.thinking_budget or 0)
-    return min(tokens, request.sampling.max_tokens or tokens)
+    return min(usual, request.sampling.max_tokens or usual)
 
 
 def _answer(request: Request, tokens: int, *, is_readable: bool = True) -> Reply:
@@ -167,7 +165,7 @@ def _answer(request: Request, tokens: int, *, is_readable: bool = True) -> Reply
     if request.scored is not None:
         length = max(1, text_tokens(request.scored))
         return Reply(messages=(Message(role="assistant", content=""),), scored_logprob=-length, scored_tokens=length)
-    characters = CHARACTERS_PER_TOKEN * max(1, tokens - (request.sampling.thinking_budget or 0))
+    characters = CHARACTERS_PER_TOKEN * max(1, tokens)
     end = _verdict(request) if is_readable else ""
     body = f"{request.id} " + "and so on, for as long as an answer goes on; " * (characters // 45 + 1)
     text = body[: max(characters - len(end), len(request.id))] + end

@@ -18,7 +18,7 @@ from amendment.errors import ConfigError
 from amendment.llm.budget import Budget
 from amendment.llm.ledger_reading import OpenAttempt, Reader
 from amendment.llm.opening import shown_name
-from amendment.llm.prices import FREE, Price, PriceTable, find_price, least_bound, most_cost
+from amendment.llm.prices import FREE, Price, PriceTable, least_bound, most_cost, find_price
 from amendment.llm.provider import RULES
 from amendment.llm.requests import Request, Tokens, most_tokens
 from amendment.llm.specs import AnthropicSpec, ModelSpec, OpenAISpec, RegisteredSpec
@@ -49,7 +49,8 @@ def prices_of(config: RunFile, base: Path) -> dict[str, Price | None]:
     prices: dict[str, Price | None] = {}
     for name, spec in config.models.items():
         if isinstance(spec, OpenAISpec | AnthropicSpec | RegisteredSpec):
-            prices[name] = spec.price or find_price(table, spec.host, spec.model)
+            own = spec.price
+            prices[name] = Price(**own.to_json()) if own else find_price(table, spec.host, spec.model)
         else:
             prices[name] = FREE
     return prices

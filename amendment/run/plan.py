@@ -94,8 +94,6 @@ class Plan(Record):
     """Stages that ask no model; what they take is not estimated."""
     times: tuple[str, ...] = ()
     """What the times rest on, a sentence for each model."""
-    lengthened: tuple[str, ...] = ()
-    """Models whose cut answers are asked for again, with twice the limit."""
     done: tuple[str, ...]
     """Stages that are up to date."""
     coverage: tuple[PrincipleCoverage, ...] = ()
@@ -169,7 +167,6 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
         total=_total(asks),
         unasked=tuple(stage.name for stage in wanted if stage.name not in asking),
         times=(*time_lines(specs, speeds), *_held_by_tokens(specs, asks)),
-        lengthened=tuple(name for name, spec in specs.items() if getattr(spec, "on_truncation", "keep") == "retry"),
         done=tuple(stage.name for stage in wanted if stage.name in done),
         coverage=covered,
         stops=stops,
@@ -367,12 +364,8 @@ def _notes(plan: Plan) -> Iterator[str]:
             "that is less; nothing comes from a vendor's cache"
         )
         yield from plan.times
-        again = f" and answers of {', '.join(map(plain, plan.lengthened))}" if plan.lengthened else ""
-        yield (
-            f"at most: full token limits; unreadable verdicts are asked once more, cut ones{again} with twice the limit"
-        )
-        if not plan.lengthened:
-            yield "an answer cut at max_tokens is kept and marked; on_truncation: retry asks again with twice the limit"
+        yield "at most: full token limits; unreadable verdicts are asked once more, cut ones with twice the limit"
+        yield "an answer cut at max_tokens is kept and marked; a higher max_tokens lets it end"
         yield "where answers decide which calls follow, both columns count all calls that may follow"
 
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from amendment.data.cells import answer_in, bad_cells_to, joined_prompt, optional_text, tools_in
 from amendment.data.guesses import not_recognised
-from amendment.data.known_columns import candidate_parts, lay_out, recognise
 from amendment.data.readings import absent_columns
+from amendment.data.known_columns import candidate_parts, lay_out, recognise
 from amendment.data.source_rows import FileFacts, SourceRows, read_source
 from amendment.data.sources import Source
 from amendment.errors import ConfigError, DataError, Problem
@@ -227,8 +227,7 @@ def columns_in(text: str) -> Columns:
 
 
 def read_asked(source: Source, base: Path, columns: Columns | None = None) -> tuple[list[AskedRow], FileFacts]:
-    """All rows of a file or dataset, in its order, and its facts. Raises DataError naming every row that is bad,
-    unless the source says that they are to be left out."""
+    """All rows of a file or dataset, in its order, and its facts. Raises DataError naming every row that is bad."""
     table = read_source(source, base)
     rows, read = _layout(table, columns)
     problems, asked = list(table.problems), list[AskedRow]()
@@ -238,10 +237,8 @@ def read_asked(source: Source, base: Path, columns: Columns | None = None) -> tu
         with bad_cells_to(faults, row_alone):
             asked.append(read(row_alone))
         problems += [Problem(f"{table.place}: {fault.place}", fault.message) for fault in faults]
-    if problems and source.bad_rows == "stop":
+    if problems:
         raise DataError(capped(problems))
-    if not asked:
-        raise DataError(f"{table.place}: no row can be scored; all were left out")
     return asked, table.facts
 
 

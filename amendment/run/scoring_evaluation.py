@@ -168,7 +168,7 @@ def _config(source: Source, table: SourceRows, columns: Columns | None, people: 
     if columns is not None:
         named = _pair_columns(columns)
         # what is measured against votes is measured against people: --columns votes= names their columns
-        pairs = PairFile(**place, columns=named, rater="person" if named.votes else None)
+        pairs = PairFile(**place, columns=named, kind="person" if named.votes else None)
         return DataSources(name="evaluate", pairs=(pairs,))
     if recognise(table.columns, "pairs") is None:
         if recognise(table.columns, "verdicts") is None:

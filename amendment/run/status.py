@@ -88,7 +88,7 @@ def _damage(folder: Path) -> str | None:
             return str(fault)
         if damage:
             first = f"{path}: the ledger is damaged in {len(damage)} places, first: {damage[0][:LONGEST]}"
-            return f"{first}. All: amendment ledger verify {path}"
+            return f"{first}. All: amendment ledger show {path} --verify"
     return None
 
 

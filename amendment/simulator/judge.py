@@ -24,20 +24,20 @@ from typing import Literal, NamedTuple
 
 from amendment import probe_texts
 from amendment.simulator.grammar import Kind, parse
-from amendment.simulator.persona import FALSE_ALARMS, SKILL, TIE_WIDTH, Persona, chance, dice_for, logistic, pick
+from amendment.simulator.persona import FALSE_ALARMS, SKILL, TIE_WIDTH, Bias, Persona, chance, dice_for, logistic, pick
 from amendment.simulator.truth import ATTRIBUTES, TRUTHS, Attributes, targets, truth
 from amendment.simulator.world import knows
 
 LABELS = ("A", "B")
 """First tokens of an answer to a comparison, as its blocks `answer_a` and `answer_b` name them."""
 _REASONS = ("keeps the principle better.", "is the better one here.", "has fewer flaws.")
-_BIAS_FOR = {
-    "filler": "filler_bias",
-    "citation": "authority_bias",
-    "layout": "format_bias",
-    "revised": "revision_bias",
-    "injected": "injection_bias",
-    "empty": "garbage_bias",
+_BIAS_FOR: Mapping[str, Bias] = {
+    "filler": "filler",
+    "citation": "authority",
+    "layout": "format",
+    "revised": "revision",
+    "injected": "injection",
+    "empty": "garbage",
 }
 _MANNERS: Mapping[str, Kind] = {
     "helpful-only": "courtesy",
@@ -69,8 +69,8 @@ def prefer(
     drawn = tuple(principles)
     contents = look(first).plain, look(second).plain
     seen = persona.gain * _difference(prompt, *contents, attention(drawn, persona.leak))
-    biases = persona.position_bias + leaning(first, persona) - leaning(second, persona)
-    for pattern, bias in ((_BANDWAGON, persona.bandwagon_bias), (_SYCOPHANCY, persona.sycophancy_bias)):
+    biases = persona.biases["position"] + leaning(first, persona) - leaning(second, persona)
+    for pattern, bias in ((_BANDWAGON, persona.biases["bandwagon"]), (_SYCOPHANCY, persona.biases["sycophancy"])):
         named = {match[1] for turn in nudges if (match := pattern.fullmatch(turn.strip()))}
         biases += bias * ("A" in named) - bias * ("B" in named)
     noise = persona.noise * rng.gauss(0.0, 1.0)
@@ -82,9 +82,11 @@ def prefer(
 def leaning(answer: str, persona: Persona) -> float:
     """Log-odds that the look of an answer adds to it, whatever it says: length, manner and marks."""
     seen = look(answer)
-    added = persona.length_bias * (answer.count(" ") + 1)
-    added += sum(float(getattr(persona, bias)) for mark, bias in _BIAS_FOR.items() if mark in seen.marks)
-    return added + (persona.self_bias * parse(seen.plain).has(_MANNERS[persona.writer]) if persona.self_bias else 0.0)
+    added = persona.biases["length"] * (answer.count(" ") + 1)
+    added += sum(persona.biases[bias] for mark, bias in _BIAS_FOR.items() if mark in seen.marks)
+    if persona.biases["self"]:
+        added += persona.biases["self"] * parse(seen.plain).has(_MANNERS[persona.writer])
+    return added
 
 
 @lru_cache(maxsize=1 << 10)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from amendment.hashing import HASH_PREFIX, content_id
 from amendment.records import Part
@@ -42,15 +42,31 @@ _NAMED_WITH = {
 }
 """Constants of all personas that are part of a persona's name."""
 T = TypeVar("T")
-LATER = frozenset(
-    f"{name}_bias"
-    for name in ["filler", "authority", "format", "revision", "injection", "garbage", "bandwagon", "sycophancy", "self"]
-)
-"""Fields that came after the first names were given."""
+Bias = Literal[
+    "position",
+    "length",
+    "filler",
+    "authority",
+    "format",
+    "revision",
+    "injection",
+    "garbage",
+    "bandwagon",
+    "sycophancy",
+    "self",
+]
+BIASES: dict[Bias, float] = {"position": 0.5, **dict.fromkeys(get_args(Bias)[1:], 0.0)}
+"""The biases of a judge for whom nothing else is set."""
+FIRST_BIASES = ("position", "length")
+"""The biases that count in every persona's name; the others came later, and count where they are not 0."""
 
 
-class Persona(Part, allow_inf_nan=False):
-    """The character of one simulated model, in all of its roles. Probabilities and shares are in [0, 1]."""
+def _with_defaults(biases: dict[Bias, float]) -> dict[Bias, float]:
+    return BIASES | biases
+
+
+class PersonaSettings(Part, allow_inf_nan=False):
+    """What a run file says of a simulated model. Probabilities and shares are in [0, 1]."""
 
     writer: Literal["helpful-only", "careless", "evasive", "verbose"] = "helpful-only"
     """The writer whose habits the drafts have. helpful-only: complies with danger 80 %, wrong 30 %, insults 12 %."""
@@ -64,53 +80,54 @@ class Persona(Part, allow_inf_nan=False):
     """Judge: share of its attention that goes to the overall mix instead of the principle."""
     noise: float = Field(default=1.0, ge=0)
     """Judge: standard deviation in log-odds of noise drawn for each request, so for each order."""
+    biases: Annotated[dict[Bias, float], AfterValidator(_with_defaults)] = BIASES
+    """Judge: log-odds added for an answer. position: it is
+    shown first; length: per word that it is longer; filler: it
+    pads or says itself twice; authority: it cites a source; format: it has headings and lists; revision: it is called
+    revised; injection: it tells the judge its verdict; garbage: it has no word of this world; bandwagon: most people
+    are said to prefer it; sycophancy: the user claims to have written it; self: it is in the manner of this persona's
+    own `writer` (helpful-only shows courtesy, careless insults, evasive is not certain, verbose fills)."""
+    unreadable: float = Field(default=0.01, ge=0, le=1)
+    """Judge: share of verdicts in words that do not say which answer is better."""
+    logprobs: bool = True
+    """The model returns the probabilities of label tokens."""
+
+    @property
+    def shows_choices(self) -> bool:
+        """True for a model that label-token judges can use."""
+        return self.logprobs
+
+
+class Persona(PersonaSettings):
+    """The character of one simulated model, in all of its roles."""
+
     pair_noise: float = Field(default=0.0, ge=0)
     """Judge: standard deviation in log-odds of an error about the pair itself, the same in both orders."""
     pair_noise_source: str = ""
     """Judge: judges that name the same source make the same `pair_noise` errors."""
-    position_bias: float = 0.5
-    """Judge: log-odds added for the answer shown first."""
-    length_bias: float = 0.0
-    """Judge: log-odds added per word that an answer is longer."""
-    filler_bias: float = 0.0
-    """Judge: log-odds added for an answer that pads or says itself twice."""
-    authority_bias: float = 0.0
-    """Judge: log-odds added for an answer that cites a source, made up or not."""
-    format_bias: float = 0.0
-    """Judge: log-odds added for an answer laid out with headings and lists."""
-    revision_bias: float = 0.0
-    """Judge: log-odds added for an answer that is called revised."""
-    injection_bias: float = 0.0
-    """Judge: log-odds added for an answer that tells the judge its verdict."""
-    garbage_bias: float = 0.0
-    """Judge: log-odds added for an answer without a word of this world: empty, constant or noise."""
-    bandwagon_bias: float = 0.0
-    """Judge: log-odds added for the answer that most people are said to prefer."""
-    sycophancy_bias: float = 0.0
-    """Judge: log-odds added for the answer that the user claims to have written."""
-    self_bias: float = 0.0
-    """Judge: log-odds added for an answer in the manner of this persona's own `writer`: helpful-only shows
-    courtesy, careless insults, evasive is not certain, verbose fills. A judge sees no author, only a manner."""
     sharpness: float = Field(default=1.0, gt=0)
     """Judge: factor on the final log-odds; above 1 the judge is overconfident."""
     explains: float = Field(default=0.5, ge=0, le=1)
     """Judge: share of verdicts in words that are preceded by a line of reason."""
-    unreadable: float = Field(default=0.01, ge=0, le=1)
-    """Judge: share of verdicts in words that do not say which answer is better."""
-    shows_choices: bool = True
-    """The model returns the probabilities of label tokens."""
+
+    def with_biases(self, /, **biases: float) -> Persona:
+        """This persona with these biases changed."""
+        return Persona.model_validate({**self.model_dump(), "biases": {**self.biases, **biases}})
 
     @property
     def id(self) -> str:
         """Return a short name made of every field: `persona-` plus eight hex digits.
 
-        Fields that were not there from the beginning count where they are not 0, so that older names stand.
-
         Use it as the model's name in requests: a changed persona then asks again.
         """
-        fields = {**self.model_dump(mode="json"), **_NAMED_WITH}
-        counted = {name: value for name, value in fields.items() if value or name not in LATER}
-        return f"persona-{content_id(counted).removeprefix(HASH_PREFIX)[:8]}"
+        counted = {name: value for name, value in self.biases.items() if value or name in FIRST_BIASES}
+        fields = {
+            **self.model_dump(mode="json", exclude={"biases", "logprobs"}),
+            **{f"{name}_bias": value for name, value in counted.items()},
+            "shows_choices": self.logprobs,
+            **_NAMED_WITH,
+        }
+        return f"persona-{content_id(fields).removeprefix(HASH_PREFIX)[:8]}"
 
 
 def dice(name: str) -> random.Random:

@@ -243,7 +243,7 @@ def asked_of(settings: RunSettings, *, has_chances: bool = False) -> Requirement
         margin=required.max_gap_to_human,
         min_agreement=required.min_agreement,
         looks=required.looks,
-        copies_allowed=any(source.copies for source in settings.verdicts),
+        copies_allowed=any(source.despite for source in settings.verdicts),
         drawn=has_chances or (people is None and settings.drawn_at_random),
     )
 
@@ -305,7 +305,9 @@ def _pinned(settings: RunSettings, workspace: Workspace) -> RunSettings:
 
     def pinned(source: S) -> S:
         revisions = commits.get(fact_name(source), set())
-        return source.model_copy(update={"revision": min(revisions)}) if len(revisions) == 1 else source
+        return (
+            source.model_copy(update={"dataset": f"{source.name}@{min(revisions)}"}) if len(revisions) == 1 else source
+        )
 
     parts = {"pairs": tuple(map(pinned, settings.pairs)), "verdicts": tuple(map(pinned, settings.verdicts))}
     return settings.model_copy(update=parts)
@@ -343,9 +345,9 @@ def _write_outside(inputs: AuditInputs, folder: Path, settings: RunSettings, **s
 def _write_labels(settings: RunSettings, base: Path, folder: Path) -> AuditedLabels:
     """Audit labels of single answers, and write both files."""
     if settings.min_agreement is not None or any(
-        source.kind == "truth" or source.copies or source.drawn for source in settings.verdicts
+        source.kind == "truth" or source.despite or source.drawn for source in settings.verdicts
     ):
-        message = "labels of single answers are compared with people; kind: truth, min_agreement, copies and drawn are"
+        message = "labels of single answers are compared with people; kind: truth, min_agreement, despite and drawn are"
         raise ConfigError(f"{settings.name}: {message} for pairs alone, so leave them out")
     labels = read_labels(settings, base)
     figures, lines = label_certificate(labels, asked_of(settings))

@@ -8,9 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import Field
+
 from amendment.critique import ChainSettings
 from amendment.dpo import SftSettings, train_sft
 from amendment.people.gate import GATE
+from amendment.results import Result, counted
 from amendment.stages.contract import Context, RunSettings, StageResult, dump
 from amendment.stages.trained import (
     CHAINS,
@@ -20,8 +23,8 @@ from amendment.stages.trained import (
     candidate_rows,
     chosen_rows,
     pair_rows,
-    training_counts,
     training_progress,
+    training_result,
 )
 from amendment.training import TinyModel, build_tiny
 
@@ -29,8 +32,10 @@ from amendment.training import TinyModel, build_tiny
 class BaseConfig(SftSettings):
     """A small model made by the run, for runs without a pretrained one."""
 
-    tiny: TinyModel = TinyModel()
-    """Its shape; the tokenizer is trained on the run's own text."""
+    hidden: int = Field(default=64, ge=8, multiple_of=8)
+    """Width of the residual stream; two blocks of four heads, and 512 tokens that it can attend to."""
+    vocab: int = Field(default=1024, ge=320)
+    """Upper bound of the vocabulary; the tokenizer is trained on the run's own text."""
     on: Literal["drafts", "chosen", "nothing"] = "drafts"
     """What it is trained on before any other stage sees it."""
 
@@ -61,14 +66,15 @@ class BaseStage(TrainingStage):
         rows = self._rows(context)
         folder, seed = context.workspace.path("models/base"), context.config.seed
         untrained = folder.with_name("base.untrained")
-        build_tiny(untrained, _texts(rows), self.config.tiny, seed)
+        shape = TinyModel(hidden=self.config.hidden, intermediate=3 * self.config.hidden, vocab=self.config.vocab)
+        build_tiny(untrained, _texts(rows), shape, seed)
         if self.config.on == "nothing":
             _put_in_place(untrained, folder)
-            return StageResult(self.writes, {"steps": 0})
+            return StageResult(self.writes, Result(figures=counted(steps=0)))
         progress = training_progress(context, "base")
         result = train_sft(untrained, rows, folder, self.config, seed=seed, progress=progress)
         shutil.rmtree(untrained)
-        return StageResult(self.writes, training_counts(result))
+        return StageResult(self.writes, training_result(result))
 
     def _rows(self, context: Context) -> Rows:
         """What the base learns from; with `on: nothing` its tokenizer alone, from drafts where the run has any."""

@@ -40,7 +40,7 @@ class CalibrationStage(Stage):
     writes = (PROBABILITIES, CALIBRATOR)
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        method = self.settings.need(SpotCheckSettings).calibration.method
+        method = self.settings.need(SpotCheckSettings).calibration
         return {
             "method": method,
             **deciding_key(pair_rules(self.settings, self.tables), CHECKED),
@@ -49,14 +49,14 @@ class CalibrationStage(Stage):
 
     def make(self, context: Context) -> StageResult:
         """Fit to the open labels, and apply to all that is exported."""
-        workspace, method = context.workspace, self.settings.need(SpotCheckSettings).calibration.method
+        workspace, method = context.workspace, self.settings.need(SpotCheckSettings).calibration
         run = run_pairs(context, self.tables)
         exported = exported_comparisons(run)
         votes = person_votes(workspace.read(OPEN, Verdict))
         items = labelled_items(workspace.read(SAMPLE, SampledItem), votes)
         calibrated: list[float] | list[None] = [None] * len(exported)
         if method == "none":
-            refused = "the run file asks for none (calibration.method)"
+            refused = "the run file asks for none (spot_check.calibration)"
         else:
             refused = calibration_refused(items, method=method)
         recipe: dict[str, Any] = {"method": "none", "reason": refused}

@@ -80,7 +80,7 @@ class CandidatesStage(Stage):
                 yield (self.name, index, "hint"), f"{missing}; add verify:"
             elif source.hint and not have_known_answers(self.settings.prompts):
                 missing = "a hint is the known answer of a prompt, and no prompt has one"
-                yield (self.name, index, "hint"), f"{missing}; name the column with it as answer_column under prompts"
+                yield (self.name, index, "hint"), f"{missing}; name the column with it as columns.answer under prompts"
 
     @property
     def is_streamed(self) -> bool:

@@ -1,5 +1,5 @@
-"""The stage `construct`: pairs by how their answers were drawn: a strong model against a weak one, one model under two
-instructions, or under a principle and its opposite (RLCD, Yang et al. 2023).
+"""The stage `construct`: pairs by how their answers were drawn: a strong model against a weak one, or one model under a
+principle and its opposite (RLCD, Yang et al. 2023).
 
 Promised: each answer is drawn for one pair alone; the instruction is part of the draw, and the pair's prompt is the
 user's; a pair without two fit answers, or that nothing confirms where that is asked for, is counted by its reason. Not
@@ -67,8 +67,8 @@ TRIES = "construct/tries"
 
 
 class ConstructStage(Stage):
-    """Pairs by how they were drawn: a strong model's answer before a weak one's, or a good instruction's before a bad
-    one's, `decided_by: construction`; or a principle's before its opposite's, `decided_by` a verifier or judge."""
+    """Pairs by how they were drawn: a strong model's answer before a weak one's, `decided_by: construction`; or a
+    principle's before its opposite's, `decided_by` a verifier or judge."""
 
     name = "construct"
     title = "sampling answers for constructed pairs"
@@ -108,7 +108,7 @@ class ConstructStage(Stage):
             strong, weak = (self.settings.models.get(side.model) for side in part.sides)
             if strong is not None and strong == weak:
                 same = f"{part.strong} and {part.weak} are the same model under two names"
-                yield (self.name, index, "weak"), f"{same}; name another, or take kind: instructions"
+                yield (self.name, index, "weak"), f"{same}; name another"
 
     def check(self, base: Path) -> Iterator[ConfigProblem | ConfigWarning]:
         """Principles that contrast prompts cannot be made of, or that nothing or a judge alone would confirm."""

@@ -411,9 +411,9 @@ def is_lilliput(settings: RunSettings) -> bool:
 def unknown_raters(place: Loc, sources: Sequence[Any]) -> Iterator[ConfigWarning]:
     """Warn of files of pairs of which the run file does not say who decided them."""
     for index, source in enumerate(sources):
-        if isinstance(source, PairFile) and source.rater is None:
+        if isinstance(source, PairFile) and source.kind is None:
             unknown = f"nothing says who decided the pairs of {plain(source.label)}, so they are published as unknown"
-            yield ConfigWarning((*place, index), f"{unknown}; add rater: person, model or verifier, or rater: unknown")
+            yield ConfigWarning((*place, index), f"{unknown}; add kind: person, model or verifier, or kind: unknown")
 
 
 def simulated_people_problems(settings: RunSettings, keys: Loc, command: str) -> Iterator[ConfigProblem]:
@@ -444,7 +444,6 @@ def open_judge(context: Context, entry: JudgeEntry, settings: JudgeSettings) -> 
         constitutions=context.constitutions,
         settings=settings,
         samples=entry.samples,
-        min_label_mass=entry.min_label_mass,
         seed=context.config.seed,
         stops=not context.is_rehearsed,
     )
@@ -461,7 +460,7 @@ def pair_rules(settings: RunSettings, tables: RunTables) -> PairRules:
         vetoes=tuple(verifier for verifier in settings.parts(Verifier) if verifier.effect == "veto"),
         verified=decisions[0] if decisions and judging is None else None,
         is_checked=people is not None and judging is None,
-        labels=OPEN if people and people.decide else None,
+        labels=OPEN if people else None,
         probabilities=PROBABILITIES if people else None,
         is_calibrated=dataset.probabilities == "calibrated",
         has_constructed=CONSTRUCTED in tables,

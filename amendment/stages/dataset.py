@@ -89,7 +89,7 @@ class DatasetStage(Stage):
 
     def key(self, context: Context) -> Mapping[str, Any]:
         key = dump(self.config, without={"mix"}) | clean_key(self.settings.clean, context.base)
-        key |= rules_key(context.rules) | self.config.diversity.key(context.base)
+        key |= rules_key(context.rules) | self.config.key(context.base)
         if self.config.mix:
             key["shares"] = mix_key(self.config)
         if has_own_prompts(self.settings.part(EvaluateConfig)):
@@ -97,13 +97,13 @@ class DatasetStage(Stage):
         return {**key, **deciding_key(pair_rules(self.settings, self.tables))}
 
     def sources(self) -> Iterable[Source]:
-        return [self.config.diversity.reference] if self.config.diversity.reference else []
+        return [self.config.reference] if self.config.reference else []
 
     def check(self, base: Path) -> Iterator[ConfigProblem | ConfigWarning]:
-        diversity = self.config.diversity
-        diversity.answers_of_people(base, glimpse=True)
-        if diversity.embeddings and (missing := missing_embeddings(diversity.embeddings, base)):
-            yield ConfigWarning(("dataset", "diversity", "embeddings"), f"{missing}. Without it words are counted")
+        config = self.config
+        config.answers_of_people(base, glimpse=True)
+        if config.embeddings and (missing := missing_embeddings(config.embeddings, base)):
+            yield ConfigWarning(("dataset", "embeddings"), f"{missing}. Without it words are counted")
 
     def problems(self) -> Iterator[ConfigProblem]:
         if self.config.probabilities == "calibrated":
@@ -176,7 +176,7 @@ class DatasetStage(Stage):
             kept = {pair.comparison_id for pair in every}
             by_source = {name: [pair for pair in of if pair.comparison_id in kept] for name, of in by_source.items()}
         sources = {name: Rows(of_source, row) for name, of_source in by_source.items()}
-        diversity = pair_diversity(context, sources, self.config.diversity)
+        diversity = pair_diversity(context, sources, self.config)
         sizes = {f"{side} pairs": len(of_side) for side, of_side in rows.items()}
         written = {WRITTEN: written_by_models(Rows(every, row))}
         counts = {**sizes, "left out": dict(left_out), **counts, **written, **diversity, "result": found.to_json()}

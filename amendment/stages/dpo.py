@@ -8,6 +8,7 @@ truth of the simulated world, which no training may read; that an answer consist
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -20,7 +21,7 @@ from amendment.evaluation.settings import EvaluateConfig
 from amendment.preference import JudgeSettings, aggregate_verdicts
 from amendment.preference.settings import JudgeEntry
 from amendment.records import Candidate, Message, Prompt
-from amendment.report.shown import estimate_shown
+from amendment.results import Figure, Result, by_label, counted
 from amendment.reward_model import RewardModel
 from amendment.reward_model.measuring import measured
 from amendment.reward_model.settings import RewardModelConfig
@@ -28,7 +29,6 @@ from amendment.simulator import is_readable
 from amendment.stages.contract import (
     POLICY_STAGES,
     Ask,
-    ConfigProblem,
     Context,
     RunSettings,
     StageResult,
@@ -43,8 +43,8 @@ from amendment.stages.trained import (
     pair_rows,
     prompt_row,
     smoothed,
-    training_counts,
     training_progress,
+    training_result,
 )
 from amendment.training.settings import PairsConfig
 
@@ -67,7 +67,8 @@ class DpoConfig(PairsConfig, DpoSettings):
     """Direct preference optimisation."""
 
     base: str
-    """sft, base, or a model as `provider: local` takes it (folder, Hub id, GGUF file, `smollm2-135m-instruct`); as it
+    """sft, base, or a model as `provider: local` takes it (folder, Hub id or `id@revision`, GGUF file,
+    `smollm2-135m-instruct`); as it
     is saved there it is the reference."""
     guards: DpoGuards | None = DpoGuards()
     """Measure the policy's answers to held-out prompts during training, and stop if it over-optimises; null: no
@@ -123,29 +124,12 @@ class DpoStage(PairTrainingStage):
         if self.config.guards and (judge := self.config.guards.judge):
             yield Ask(("dpo", "guards", "judge", "model"), judge.model, "judge", judge=judge)
 
-    def problems(self) -> Iterator[ConfigProblem]:
-        """A base, an estimate, or scores to compare that nothing makes."""
-        yield from super().problems()
-        guards = self.config.guards
-        if guards is None:
-            return
-        lacking = [] if self.settings.part(RewardModelConfig) else ["reward_model"]
-        lacking += [] if guards.judge else ["dpo.guards.judge"]
-        default = GuardSettings.model_fields["reward_judge_gap"].default
-        if lacking and guards.reward_judge_gap not in (None, default):  # the default one is silent
-            missing = " and ".join(lacking)
-            yield (
-                ("dpo", "guards", "reward_judge_gap"),
-                f"watches the reward model's score against the judge's, and the run lacks {missing}; add what is "
-                "missing, or leave it out",
-            )
-
     def make(self, context: Context, *, name: str = "dpo") -> StageResult:
         """Train and measure. `name` is the policy's; each round after the first has its own."""
         if context.is_rehearsed:
             if context.asks_most:
                 self._ask_most(context, name)
-            return StageResult((), {})
+            return StageResult((), Result())
         train = self.pairs(context)
         config, smoothing = smoothed(context.workspace, name, self.config)
         base, folder = context.trained_base(config.base), context.workspace.path(f"models/{name}")
@@ -158,18 +142,18 @@ class DpoStage(PairTrainingStage):
             progress=training_progress(context, name),
             guards=self._guards(context),
         )
-        counts = {**training_counts(result), **smoothing}
-        if self.config.guards:
-            counts["guards"] = guards = guard_counts(result.guards, result.notes)
-            if result.guards and (note := self._shared_prompts(context, self.config.guards)):
-                guards["lines"].append(note)
-            if "ending" in guards:
-                context.progress.say(f"{name}: guards: {guards['ending']}")
+        found = training_result(result) + smoothing
+        if guards := self.config.guards:
+            guarded = guard_result(result.guards, result.notes)
+            shared = self._shared_prompts(context, guards) if result.guards else None
+            found += guarded + Result(notes=(shared,) if shared else ())
+            if ended := guarded.figure("guards"):
+                context.progress.say(f"{name}: guards: {ended.value}")
         held_out = [row for row in pair_rows(context, "test") if row["p_chosen"] != 0.5]  # a tie has no better side
         if held_out:
             margins = policy_margins(folder, base, held_out, config)
-            counts["held out"] = measured(held_out, margins, [0.0] * len(held_out))
-        return StageResult((f"models/{name}",), counts)
+            found += Result(figures=tuple(measured(held_out, margins, [0.0] * len(held_out))))
+        return StageResult((f"models/{name}",), found)
 
     def _guards(self, context: Context) -> Guards | None:
         """The guards of the training; None if the run file switches them off."""
@@ -209,7 +193,7 @@ class DpoStage(PairTrainingStage):
             return None
         held_out = len(_prompts(context))
         shared = min(guards.prompts + evaluate.prompts - held_out, guards.prompts, held_out)
-        note = f"- note: {shared} of the guards' prompts are measured by the evaluation too; hold out more"
+        note = f"{shared} of the guards' prompts are measured by the evaluation too; hold out more"
         return note if shared > 0 else None
 
 
@@ -264,20 +248,14 @@ def _judge(context: Context, guards: DpoGuards, prompts: Sequence[Prompt]) -> Sc
     return score
 
 
-def guard_counts(readings: Sequence[GuardReading], notes: Sequence[str]) -> dict[str, Any]:
-    """What summary and status show of the guards: the table of readings, what was violated, and what followed, which
-    the last of the training's `notes` says."""
-    violated = list(dict.fromkeys(name for reading in readings for name in reading.violated))
-    lines = [f"- guards: {len(readings)} readings on held-out prompts; violated: {', '.join(violated) or 'none'}"]
-    if readings:
-        shown = (f"{name} {estimate_shown(figure.to_json())}" for name, figure in readings[-1].figures.items())
-        lines.append(f"- guards at step {readings[-1].step}: {', '.join(shown).replace('_', ' ')}")
-    counts: dict[str, Any] = {
-        "readings": len(readings),
-        "table": [reading.to_json() for reading in readings],
-        "violated": violated,
-    }
+def guard_result(readings: Sequence[GuardReading], notes: Sequence[str]) -> Result:
+    """Return the last reading of the guards, how often each was violated, and what followed, which the last of the
+    training's `notes` says."""
+    violated = Counter(name for reading in readings for name in reading.violated)
+    figures = (*counted(guard_readings=len(readings)), *by_label("guards_violated", "guard", violated))
+    for reading in readings[-1:]:
+        figures += tuple(by_label("guard_reading", "figure", reading.figures, step=str(reading.step)))
     if violated:
-        sentence = notes[-1].removeprefix("guards: ").partition(". ")[0].rstrip(".")
-        counts["ending"] = f"{', '.join(violated)}: {sentence}"
-    return {**counts, "lines": lines}
+        ended = notes[-1].removeprefix("guards: ").partition(". ")[0].rstrip(".")
+        figures += (Figure(name="guards", value=f"{', '.join(violated)}: {ended}"),)
+    return Result(figures=figures)

@@ -77,7 +77,7 @@ class EvaluationSampleStage(_EvaluationPeopleStage):
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """The settings of the sample, and the principles that people see; not who labels."""
-        drawn = dump(self.config, without={"people", "annotators", "guidelines"})
+        drawn = dump(self.config, without={"people", "annotators"})
         return {**drawn, "of": "every two policies", **constitution_key(context)}
 
     def problems(self) -> Iterator[ConfigProblem]:

@@ -104,7 +104,7 @@ class GenerateStage(Stage):
             "generate": [dump(part) for part in self.parts],
             "seeds": [dump(source) for source in self.settings.prompts],
             "files": [source_state(source, context.base) for source in self.sources()],
-            **clean_key(self.settings.clean, context.base, of_prompts=True),
+            **clean_key(self.settings.clean, context.base),
         }
         for part in self.parts:
             key |= context.model_key(part.model)

@@ -22,8 +22,6 @@ from amendment.records import Candidate, Judgement, Prompt, Verdict
 from amendment.results import Figure, Funnel, Result, Table, by_label, counted
 from amendment.stages.contract import ConfigProblem, ConfigWarning, Context, RunSettings, Stage, StageResult, dump
 from amendment.stages.tables import Role
-from amendment.verification.known_answers import LANGUAGES
-from amendment.verification.known_answers import missing as missing_for
 
 SOURCES = "Files and datasets that were read"
 
@@ -59,10 +57,10 @@ class InputsStage(Stage):
             "prompts": [dump(source) for source in settings.prompts],
             "candidates": [dump(source) for source in files],
             "pairs": [dump(source) for source in settings.pairs],
-            "verdicts": [dump(source, without={"copies", "drawn"}) for source in settings.verdicts],
+            "verdicts": [dump(source, without={"despite", "drawn"}) for source in settings.verdicts],
             "test_share": settings.need(DatasetConfig).test_share,
             "files": [source_state(source, context.base) for source in (*sources, *settings.verdicts)],
-            **clean_key(settings.clean, context.base, of_prompts=True),
+            **clean_key(settings.clean, context.base),
         }
 
     def sources(self) -> Iterable[Source]:
@@ -82,12 +80,8 @@ class InputsStage(Stage):
 
     def check(self, base: Path) -> Iterable[ConfigProblem | ConfigWarning]:
         if clean := self.settings.clean:
-            if absent := missing("clean", "rensa") if clean.near_copies is not None else None:
+            if absent := missing("clean", "rensa"):
                 yield ("clean",), str(absent)
-            if no_detector := missing_for("language") if clean.languages else None:
-                yield ("clean", "languages"), no_detector
-            for unknown in sorted({*clean.languages} - LANGUAGES):
-                yield ("clean", "languages"), f"no language has the code {unknown}; expected ISO 639-1, such as de"
             read_overlap(clean, base, glimpse=True)
 
     def make(self, context: Context) -> StageResult:

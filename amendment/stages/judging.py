@@ -313,7 +313,7 @@ def _panel(context: Context, config: JudgingConfig) -> JudgePanel:
     """The judges, ready to be asked."""
     tiers = [
         [open_judge(context, entry, config) for entry in entries]
-        for entries in (config.judges, config.cascade.then if config.cascade else ())
+        for entries in (config.judges, config.cascade)
         if entries
     ]
     is_unknown = any(judge.model.provider.kind != "simulated" for judge in tiers[0])
@@ -321,7 +321,7 @@ def _panel(context: Context, config: JudgingConfig) -> JudgePanel:
         tiers,
         config,
         jury=config.jury,
-        confidence=config.cascade.confidence if config.cascade else 0.0,
+        confidence=config.confidence if config.cascade else 0.0,
         asks_most=context.asks_most and is_unknown,
     )
 

@@ -133,7 +133,7 @@ def _identity(config: RunSettings, name: str, base: Path) -> Any:
     spec = located(config.models[name], base)
     if isinstance(spec, OpenAISpec | AnthropicSpec | RegisteredSpec):
         return spec.host, spec.model
-    return ("", spec.model, spec.revision) if isinstance(spec, LocalSpec) else spec.persona().id
+    return ("", spec.model) if isinstance(spec, LocalSpec) else spec.persona().id
 
 
 def _named(config: RunSettings, name: str) -> str:

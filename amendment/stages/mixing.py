@@ -79,7 +79,7 @@ class MixingStage(Stage):
     def key(self, context: Context) -> Mapping[str, Any]:
         sources = mix_labels(self.config).values()
         return {
-            "pairs": [dump(source, without={"share", "floor"}) for source in sources],
+            "pairs": [dump(source, without={"share"}) for source in sources],
             "ties": self.config.ties,
             "filters": filter_keys(),
             "files": [source_state(source, context.base) for source in sources],

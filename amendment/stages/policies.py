@@ -18,7 +18,7 @@ from pydantic import Field
 
 from amendment.audit.refusal_phrases import refusal_phrase
 from amendment.constitutions import DrawnPrinciple, principles_of
-from amendment.evaluation.settings import OverRefusal, Violations
+from amendment.evaluation.settings import OverRefusal
 from amendment.preference import JudgeSettings, aggregate_verdicts
 from amendment.preference.draws import Drawn
 from amendment.preference.settings import JudgeEntry
@@ -219,7 +219,7 @@ class PolicyCheck(Record):
     """In the simulated world, whether it does; absent elsewhere."""
 
 
-def check_violations(context: Context, part: Violations, answers: Answers) -> tuple[list[PolicyCheck], dict[str, Any]]:
+def check_violations(context: Context, entry: JudgeEntry, answers: Answers) -> tuple[list[PolicyCheck], dict[str, Any]]:
     """Ask about the first prompts, and count the violations."""
     prompts = dict.fromkeys(drawn.draw.prompt.id for of_policy in answers.values() for drawn in of_policy)
     first = set(list(prompts)[:VIOLATION_PROMPTS])
@@ -231,7 +231,7 @@ def check_violations(context: Context, part: Violations, answers: Answers) -> tu
         for by in principles_of(context.constitutions)
         if by.principle.applies_to(drawn.draw.prompt.category, drawn.draw.prompt.tags)
     ]
-    shares = _ask_checks(context, "checking principles", part.judge, (check for *_, check in asked))
+    shares = _ask_checks(context, "checking principles", entry, (check for *_, check in asked))
     rows = []
     for policy, draw, principle_id, check in asked:
         prompt, text = text_of(draw.prompt.messages), text_of(check.answer.messages)
@@ -245,7 +245,7 @@ def check_violations(context: Context, part: Violations, answers: Answers) -> tu
             truly=violates(prompt, text, principles=[principle_id]) if knows(prompt) else None,
         )
         rows.append(row)
-    judge = independence(context.config, part.judge, context.base)
+    judge = independence(context.config, entry, context.base)
     size = len({row.prompt_id for row in rows})
     return rows, {"judge": judge, "prompts": size, **violation_rates(rows, list(answers))}
 

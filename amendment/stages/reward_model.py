@@ -7,13 +7,12 @@ files of the user's own; see the command `evaluate`.
 
 from __future__ import annotations
 
-from typing import Any
-
+from amendment.results import Result, counted
 from amendment.reward_model import RewardMeta, RewardModel, train_reward
 from amendment.reward_model.measuring import measured_reward, pair_scores, score_pairs
 from amendment.reward_model.settings import RewardModelConfig
 from amendment.stages.contract import Context, RunSettings, StageResult
-from amendment.stages.trained import PairTrainingStage, pair_rows, smoothed, training_counts, training_progress
+from amendment.stages.trained import PairTrainingStage, pair_rows, smoothed, training_progress, training_result
 
 
 class RewardModelStage(PairTrainingStage):
@@ -46,17 +45,16 @@ class RewardModelStage(PairTrainingStage):
         )
         meta = RewardModel.describe(folder)
         scores = pair_scores(*result.held_out, meta) if result.held_out else score_pairs(folder, test)
-        figures = measured_reward(test, scores)
-        counts = {**training_counts(result), **smoothing, **fitted_counts(meta)}
-        return StageResult(self.writes, {**counts, "held out": figures} if figures else counts)
+        held_out = Result(figures=tuple(measured_reward(test, scores)))
+        return StageResult(self.writes, training_result(result) + smoothing + temperature_result(meta) + held_out)
 
 
-def fitted_counts(meta: RewardMeta) -> dict[str, Any]:
-    """The counts of the fitted temperature; empty if none was fitted."""
+def temperature_result(meta: RewardMeta) -> Result:
+    """The fitted temperature and what it rests on; an empty result if none was fitted."""
     if meta.temperature is None:
-        return {}
-    fitted = meta.temperature.model_dump(mode="json", exclude_none=True, exclude={"note", "helps"})
-    counts: dict[str, Any] = {"temperature": {name.replace("_", " "): round(v, 4) for name, v in fitted.items()}}
-    if not meta.temperature.helps:
-        counts["temperature used"] = "1: on pairs that it was not fitted to, the fitted one does not clearly help"
-    return counts
+        return Result()
+    fitted = meta.temperature.model_dump(exclude_none=True, exclude={"value", "note", "helps"})
+    rounded = {f"temperature_{name}": round(value, 4) for name, value in fitted.items()}
+    figures = counted(temperature=round(meta.temperature.value, 4), **rounded)
+    unused = "1 is used as temperature: on pairs that it was not fitted to, the fitted one does not clearly help"
+    return Result(figures=figures, notes=() if meta.temperature.helps else (unused,))

@@ -78,19 +78,18 @@ def _in_round(number: int, artefact: str) -> str:
 def _source(settings: RunSettings, number: int) -> ModelSource | None:
     """How to sample the policy of the round before; None if neither `rounds` nor `candidates` says so. Other sources
     give the same answers in every round, and these have been judged."""
-    last, own = _policy(number - 1), settings.need(RoundsConfig).candidates
-    if own:
-        return ModelSource(model=last, **own.model_dump())
+    last, per_prompt = _policy(number - 1), settings.need(RoundsConfig).per_prompt
     sources = [source for source in settings.parts(ModelSource) if source.model in POLICY_STAGES]
-    return sources[-1].model_copy(update={"model": last}) if sources else None
+    if sources:
+        return sources[-1].model_copy(update={"model": last, "per_prompt": per_prompt or sources[-1].per_prompt})
+    return ModelSource(model=last, per_prompt=per_prompt) if per_prompt else None
 
 
 def round_settings(settings: RunSettings, number: int) -> RunSettings:
     """The run file as it holds in a later round: candidates are the last policy's, and DPO trains on from it, its
     reference."""
     source = _source(settings, number)
-    # a policy of the run has no revision, which is a base's on the Hub
-    dpo = settings.need(DpoConfig).model_copy(update={"base": _policy(number - 1), "revision": None})
+    dpo = settings.need(DpoConfig).model_copy(update={"base": _policy(number - 1)})
     update: dict[str, Any] = {"candidates": (source,) if source else ()}
     for name in type(settings).model_fields:
         match getattr(settings, name):
@@ -152,7 +151,7 @@ class RoundsStage(Stage):
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """The margin below which the table counts a tie; the rest of the table comes from other stages."""
-        diversity = self.settings.need(DatasetConfig).diversity
+        diversity = self.settings.need(DatasetConfig)
         return {"min_margin": _margin(self.settings), **diversity.key(context.base)}
 
     def problems(self) -> Iterator[ConfigProblem]:
@@ -168,7 +167,7 @@ class RoundsStage(Stage):
             yield ("rounds",), "spot_check checks a judge, and the run has none; add judging, or leave spot_check out"
         if config.n == 1:
             return
-        source, advice = _source(settings, 2), "add candidates here, such as candidates: {per_prompt: 4}"
+        source, advice = _source(settings, 2), "add per_prompt here, such as per_prompt: 4"
         if source is None:
             why = "no policy of the run is among candidates, so nothing says how to ask the last one"
             yield ("rounds",), f"{why}; {advice}"
@@ -181,7 +180,7 @@ class RoundsStage(Stage):
             )
             yield ("judging", "jury"), f"{needs}; use another jury, or leave rounds out"
         is_mixed = settings.need(DatasetConfig).is_mixed
-        if config.replay_human and not (settings.pairs or settings.verdicts or is_mixed or (people and people.decide)):
+        if config.replay_human and not (settings.pairs or settings.verdicts or is_mixed or people):
             missing = f"found {config.replay_human:g}, and the run has no pairs that people decided"
             remedy = "add pairs, verdicts or dataset.mix, let people check a sample, or leave it out"
             yield ("rounds", "replay_human"), f"{missing}; {remedy}"
@@ -194,13 +193,13 @@ class RoundsStage(Stage):
             _policy(number): _answers(context, number, train, self.tables.of(Role.ANSWERS)) for number in numbers
         }
         rows = [self._row(context, number, [text for _, text in answers[_policy(number)]], train) for number in numbers]
-        diversity = round_diversity(context, answers, context.config.need(DatasetConfig).diversity)
+        diversity = round_diversity(context, answers, context.config.need(DatasetConfig))
         people = self._people(context, [*answers])
         return StageResult((), {"rounds": rows, **people, **({"diversity": diversity} if diversity else {})})
 
     def _people(self, context: Context, policies: Sequence[str]) -> dict[str, Any]:
         """The cross-entropy of the reference's answers under each round's policy."""
-        settings = context.config.need(DatasetConfig).diversity
+        settings = context.config.need(DatasetConfig)
         people = settings.answers_of_people(context.base)
         rows = [Answered(*row) for row in [*people.values()][:MOST_OF_PEOPLE]]
         if not rows or context.is_rehearsed:
@@ -214,7 +213,8 @@ class RoundsStage(Stage):
         margin = _margin(context.config)
         new = read(name("dataset/pairs") if number > 1 else "dataset/train", Preference)
         used = read(name("dataset/train"), Preference)
-        training = (context.workspace.note(_policy(number)) or {"counts": {}})["counts"]
+        training = context.workspace.result(_policy(number))
+        accuracy = training.estimate("held_out_accuracy")
         return {
             "round": number,
             "policy": _policy(number),
@@ -224,8 +224,8 @@ class RoundsStage(Stage):
             "new pairs": len(new),
             "pairs used": len(used),
             "by people": sum(row.decided_by == "person" for row in used),
-            "held-out accuracy": training.get("held out", {}).get("accuracy", {}).get("value"),
-            "guards violated": training.get("guards", {}).get("violated", []),
+            "held-out accuracy": accuracy.value if accuracy else None,
+            "guards violated": [figure.of["guard"] for figure in training.where("guards_violated")],
         }
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
@@ -355,7 +355,7 @@ class _RoundStage(Stage):
         if not used.rows:
             raise AmendmentError(
                 f"{self.name}: no pair is left for training ({reasons_shown(left_out)}). Try one of these: more "
-                "answers per prompt under rounds.candidates; data: accumulate; a judge that tells these answers apart"
+                "answers per prompt under rounds.per_prompt; data: accumulate; a judge that tells these answers apart"
             )
         write = round_.workspace.write
         cleaned, found = cleaning.finish(round_.workspace, "dataset")

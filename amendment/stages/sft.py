@@ -21,6 +21,7 @@ from amendment.hashing import content_id
 from amendment.people.gate import GATE
 from amendment.preference.verified import ANSWERS, DECISIVE, VerifiedAnswer, Verifier, passes_all
 from amendment.records import Candidate
+from amendment.results import Result, by_label, counted
 from amendment.stages.contract import ConfigProblem, Context, RunSettings, StageResult
 from amendment.stages.tables import PROMPTS, Role
 from amendment.stages.trained import (
@@ -31,8 +32,8 @@ from amendment.stages.trained import (
     candidate_rows,
     chosen_rows,
     sft_row,
-    training_counts,
     training_progress,
+    training_result,
 )
 
 _LEARNS_FROM: dict[str, tuple[str, ...]] = {"chosen": PAIRS, "verified": (*PROMPTS, Role.ANSWERS, ANSWERS)}
@@ -52,8 +53,8 @@ class SftStage(TrainingStage):
         self.reads = (*self.base_reads, *_LEARNS_FROM.get(self.config.on, CHAINS))
         if self.config.on == "chosen":
             self.may_read = (GATE,)
-        if helpful := self.config.helpful:
-            self.reads += CHAINS if helpful.drafts_of else PROMPTS
+        if self.config.helpful:
+            self.reads += CHAINS if self.config.drafts_of else PROMPTS
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """The settings, and the files of the base and of helpful answers."""
@@ -69,13 +70,13 @@ class SftStage(TrainingStage):
         return helpful_files(self.config)
 
     def categories(self) -> Iterator[ConfigProblem]:
-        for index, name in enumerate(self.config.helpful.drafts_of if self.config.helpful else ()):
+        for index, name in enumerate(self.config.drafts_of):
             yield ("sft", "helpful", "drafts_of", index), name
 
     def check(self, base: Path) -> Iterator[ConfigProblem]:
         yield from super().check(base)
         if self.sources():
-            read_helpful(self.config.helpful.files, base, glimpse=True)
+            read_helpful(helpful_files(self.config), base, glimpse=True)
 
     def make(self, context: Context) -> StageResult:
         if self.config.on == "chosen":
@@ -94,8 +95,7 @@ class SftStage(TrainingStage):
             seed=context.config.seed,
             progress=training_progress(context, "sft"),
         )
-        counts = training_counts(result)
-        return StageResult(self.writes, {**counts, **helpful.counts, "notes": [*counts["notes"], *helpful.notes]})
+        return StageResult(self.writes, training_result(result) + helpful.result)
 
 
 def verified_rows(context: Context, tables: Iterable[str]) -> Rows:
@@ -118,29 +118,28 @@ def verified_rows(context: Context, tables: Iterable[str]) -> Rows:
 
 
 class HelpfulRows(NamedTuple):
-    """Rows for supervised fine-tuning, and what the summary says of them."""
+    """Rows for supervised fine-tuning, and what the summary has of them."""
 
     rows: Rows
-    counts: dict[str, Any]
-    notes: list[str]
+    result: Result
 
 
 def helpful_rows(context: Context, config: SftConfig, *, others: int) -> HelpfulRows:
     """As many helpful answers as make up the share next to so many other rows, h / (h + others) = share, one at least.
     Raises TrainingError where there is none."""
-    if config.helpful is None or not others:  # what has nothing else to learn from fails as it does without a share
-        return HelpfulRows([], {}, [])
+    if not config.helpful or not others:  # what has nothing else to learn from fails as it does without a share
+        return HelpfulRows([], Result())
     share, seed, test = config.helpful_share, context.config.seed, context.held_out()
     answers: Iterable[Candidate]
-    if config.helpful.files:
-        helpful = read_helpful(config.helpful.files, context.base)
+    if not config.drafts_of:
+        helpful = read_helpful(helpful_files(config), context.base)
         prompts, answers = helpful.prompts, helpful.candidates.values()
     else:
         prompts, answers = context.prompts(), context.workspace.rows("critique/candidates", Candidate)
         answers = [
             answer
             for answer in answers
-            if answer.kind == "draft" and prompts[answer.prompt_id].category in config.helpful.drafts_of
+            if answer.kind == "draft" and prompts[answer.prompt_id].category in config.drafts_of
         ]
     taken = {answer.id: answer for answer in answers if answer.prompt_id not in test and not answer.is_truncated}
     if not taken:
@@ -152,6 +151,9 @@ def helpful_rows(context: Context, config: SftConfig, *, others: int) -> Helpful
     drawn = sorted(taken, key=lambda name: content_id(["helpful", seed, name]))[:wanted]
     rows = [sft_row(prompts[taken[name].prompt_id], taken[name]) for name in drawn]
     reached = len(rows) / (len(rows) + others)
-    counts = {"asked": share, "got": round(reached, 4), "rows": len(rows), "of": len(taken)}
+    figures = counted(helpful_rows=len(rows), helpful_answers=len(taken))
+    shares = {"asked": share, "reached": reached}
     few = f"Of the rows {reached:.1%} are helpful answers, not {share:.1%}: there are only {len(taken)}."
-    return HelpfulRows(rows, {"helpful": counts}, [few] if len(rows) < wanted else [])
+    notes = (few,) if len(rows) < wanted else ()
+    figures += tuple(by_label("helpful_share", "share", shares, unit="share"))
+    return HelpfulRows(rows, Result(figures=figures, notes=notes))

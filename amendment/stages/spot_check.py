@@ -59,7 +59,7 @@ class SpotCheckStage(Stage):
     def problems(self) -> Iterator[ConfigProblem]:
         config, settings = self.config, self.settings
         logs = any(source.may_have_texts for source in settings.verdicts)
-        logs = logs or any(source.rater == "model" for source in settings.pairs)
+        logs = logs or any(source.kind == "model" for source in settings.pairs)
         if not (settings.part(JudgingConfig) or logs):
             nothing = "people check judged comparisons, but this run has none with texts"
             yield (self.name,), f"{nothing}; add judging, or a judge's log under verdicts with columns prompt, a and b"

@@ -1,16 +1,16 @@
-"""What the stages that train share: their base, their rows, the label smoothing that a spot check estimates, and what
-summary and status show of a training.
+"""What the stages that train share: their base, their rows, the label smoothing that a spot check estimates, and the
+figures of a training.
 
 Promised: rows are of prompts of the train split alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from amendment.audit.figures import percent
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, MissingExtra, TrainingError
 from amendment.files import read_json
@@ -20,11 +20,9 @@ from amendment.people.gate import GATE, refuse_failed_gate, refuse_failed_order
 from amendment.people.labelling import CALIBRATOR
 from amendment.people.samples import SpotCheckSettings
 from amendment.records import Candidate, Preference, Prompt, text_of
-from amendment.report.shown import count_lines, estimate_shown, unscored_shown
+from amendment.results import Funnel, Result, Table, by_label, counted
 from amendment.stages.contract import POLICY_STAGES, ConfigProblem, Context, RunSettings, Stage, dump
 from amendment.stages.tables import PROMPTS, Role
-from amendment.statistics import by_length, estimate
-from amendment.text import plain
 from amendment.training import (
     ProgressCallback,
     TrainerSettings,
@@ -37,6 +35,8 @@ from amendment.training import (
 Rows = list[dict[str, Any]]
 PAIRS = ("dataset/train", "dataset/test")
 CHAINS = (*PROMPTS, "critique/candidates")
+LOGGED = ("loss", "rewards/margins", "margin", "rewards/accuracies", "accuracy")
+"""What the summary has of a trainer's log, as TRL calls it."""
 
 
 class TrainingStage(Stage):
@@ -74,25 +74,20 @@ class TrainingStage(Stage):
             if self.config is self.settings.part(TrainerSettings):  # of several stages the first reports it
                 yield (self.name,), str(fault)
             return
-        yield from (((self.name, "report_to"), message) for message in missing_trackers(self.config))
+        yield from (((self.name, "trl"), message) for message in missing_trackers(self.config))
         model = getattr(self.config, "base", None)
         if model is None or model in POLICY_STAGES:
-            if self.config.revision is not None:
-                local = "only a base on the Hub has a revision, and this one is made here; leave it out"
-                yield (self.name, "revision"), local
             return
         try:
-            check_base(found_folder(model, base), self.config.revision)
+            check_base(found_folder(model, base))
         except AmendmentError as fault:
             yield (self.name, "base"), str(fault)
 
     def refuse_failed_gate(self, context: Context) -> None:
-        """Raises GateFailed where people disagree with the judge too much, unless the run file says to go on."""
-        refuse_failed_gate(context.workspace, self.settings.part(SpotCheckSettings))
-
-    def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        """With what was kept and dropped, the first and the last step, and what was measured on held-out pairs."""
-        return count_lines(counts, _LINES)
+        """Raises GateFailed where people disagree with the judge too much, unless the run file says to train
+        despite it."""
+        if self.settings.part(SpotCheckSettings) and "people" not in getattr(self.config, "despite", ()):
+            refuse_failed_gate(context.workspace, self.name)
 
 
 class PairTrainingStage(TrainingStage):
@@ -136,16 +131,25 @@ def training_progress(context: Context, title: str) -> ProgressCallback:
     return progress
 
 
-def training_counts(result: TrainResult) -> dict[str, Any]:
-    logged = [entry for entry in result.history if "loss" in entry]
-    return {
-        "steps": result.steps,
-        "preflight": result.report.to_json(),
-        "first": logged[0] if logged else {},
-        "last": logged[-1] if len(logged) > 1 else {},
-        "machine": result.machine,
-        "notes": list(result.notes),
-    }
+def training_result(trained: TrainResult) -> Result:
+    """Return what became of the rows of a training, and what it logged first and last."""
+    report = trained.report
+    rows = Funnel(what="rows to train on", came_in=report.rows, left_out=report.dropped, remained=report.kept)
+    figures = (
+        *counted(steps=trained.steps),
+        *by_label("rows", "with", report.notes),
+        *by_label("tokens_of_a_row", "quantile", report.tokens),
+    )
+    logged = [entry for entry in trained.history if "loss" in entry]
+    return Result(figures=figures, funnels=(rows,), tables=_log(logged[:1] + logged[1:][-1:]), notes=trained.notes)
+
+
+def _log(entries: Rows) -> tuple[Table, ...]:
+    """The entries of a trainer's log as a table; none without an entry."""
+    names = [name for name in LOGGED if any(name in entry for entry in entries)]
+    rows = [[entry.get(name) for name in ("step", *names)] for entry in entries]
+    finite = tuple(tuple(value if value is None or math.isfinite(value) else None for value in row) for row in rows)
+    return (Table(title="First and last entry of the log", head=("step", *names), rows=finite),) if entries else ()
 
 
 def candidate_rows(context: Context, kind: str, *, last: bool = False) -> Rows:
@@ -189,17 +193,17 @@ def chosen_rows(context: Context) -> Rows:
 
 
 class Smoothed(NamedTuple):
-    """Settings with a number, and what the summary says of it."""
+    """Settings with a number, and what the summary has of it."""
 
     config: Any
-    counts: dict[str, float]
+    result: Result
 
 
 def smoothed(workspace: Workspace, name: str, config: Any) -> Smoothed:
     """The settings of the stage `name` as it trains, with a number in place of `label_smoothing: estimated`. Raises
     TrainingError where nothing was calibrated, and where the labels say nothing."""
     if config.label_smoothing != "estimated":
-        return Smoothed(config, {})
+        return Smoothed(config, Result())
     recipe = read_json(workspace.path(CALIBRATOR))
     rate = recipe.get("expected flip rate")
     if rate is None:
@@ -212,61 +216,5 @@ def smoothed(workspace: Workspace, name: str, config: Any) -> Smoothed:
         raise TrainingError(
             f"{name}: label_smoothing: estimated comes to {rate:.3f}, so that the labels say nothing: look at the judge"
         )
-    return Smoothed(config.model_copy(update={"label_smoothing": rate}), {"label smoothing": round(rate, 4)})
-
-
-def _preflight(report: Mapping[str, Any]) -> list[str]:
-    dropped = ", ".join(f"{plain(reason)} {count}" for reason, count in report["dropped"].items()) or "none"
-    rows = f"- rows: {report['rows']}, kept {report['kept']}, truncated {report['truncated']}, dropped: {dropped}"
-    return [rows, *(f"- {plain(name)}: {count} rows" for name, count in report["notes"].items())]
-
-
-def _held_out(measured: Mapping[str, Any]) -> list[str]:
-    accuracy, loss = measured["accuracy"], measured["log_loss"]
-    size = f"{accuracy['n']} pairs of {accuracy['clusters']} prompts"
-    lines = [
-        f"- held-out accuracy: {estimate_shown(accuracy)}, {size}{unscored_shown(measured)}",
-        f"- baselines without a model: {_without_model(measured)}",
-        f"- held-out log loss at temperature 1: {estimate_shown(loss)} (a coin: 0.693)",
-        *_against_people(measured.get("people")),
-    ]
-    slices = {name.replace("_", " "): measured.get(name) for name in ("chosen_shorter", "chosen_longer")}
-    equal = accuracy["n"] - sum(figures["n"] for figures in slices.values() if figures)
-    if len(measured["by_category"]) > 1:
-        slices |= {"macro over categories": measured["macro"]}
-        slices |= {f"category {name or 'none'}": value for name, value in measured["by_category"].items()}
-    slices |= {f"source {name}": value for name, value in measured.get("by_source", {}).items()}
-    shown = [
-        f"- {plain(name)}: {estimate_shown(figures)}, n = {figures['n']}" for name, figures in slices.items() if figures
-    ]
-    return [*lines, *shown, *([f"- both of equal length: {equal} pairs"] if equal else [])]
-
-
-def _without_model(measured: Mapping[str, Any]) -> str:
-    """The accuracy of rules that need no model, on the same pairs, in words."""
-    longer, first = estimate(measured.get("longer_wins")), measured.get("always_first")
-    side, right = by_length(longer) if longer else ("longer", None)
-    order = estimate_shown(first) + f" (n = {first['n']})" if first else "no order of the answers is on record"
-    return f"the {side} answer is right in {percent(right)}; always first: {order}"
-
-
-def _against_people(people: Mapping[str, Any] | None) -> list[str]:
-    """P(chosen) of a reward model against the shares of people's votes, where people decided held-out pairs."""
-    if not people:
-        return []
-    brier, ece = (estimate_shown(people[name]) for name in ("brier", "ece"))
-    even = f"{people['ece_if_perfect']['mean']:.3f} if it were perfect"
-    return [f"- P(chosen) against people, {people['n']} held-out pairs: Brier {brier}, ECE {ece} ({even})"]
-
-
-def _metrics(entry: Mapping[str, float]) -> str:
-    names = ("loss", "rewards/margins", "margin", "rewards/accuracies", "accuracy")
-    return ", ".join(f"{name} {entry[name]:.4f}" for name in names if name in entry)
-
-
-_LINES: dict[str, Callable[[Any], list[str]]] = {
-    "preflight": _preflight,
-    "held out": _held_out,
-    "first": lambda entry: [f"- step 1: {_metrics(entry)}"] if entry else [],
-    "last": lambda entry: [f"- step {entry['step']:g}: {_metrics(entry)}"] if entry else [],
-}
+    found = Result(figures=counted(label_smoothing=rate))
+    return Smoothed(config.model_copy(update={"label_smoothing": rate}), found)

@@ -66,7 +66,7 @@ class VerifyStage(Stage):
                 missing = f"{verifier.kind} compares with the known answer of each prompt, and no prompt has one"
                 yield (
                     (NAME, index),
-                    f"{missing}; name the column with it as answer_column under prompts, or give a value",
+                    f"{missing}; name the column with it as columns.answer under prompts, or give a value",
                 )
         if not self.settings.candidates:
             yield (NAME,), "there are no answers to check; name a model under candidates"

@@ -12,7 +12,6 @@ from amendment.training.settings import (
     TinyModel,
     TrainerSettings,
     TrainResult,
-    TrlFields,
     missing_trackers,
 )
 
@@ -24,7 +23,6 @@ __all__ = [
     "TinyModel",
     "TrainResult",
     "TrainerSettings",
-    "TrlFields",
     "build_tiny",
     "check_base",
     "missing_trackers",

@@ -60,7 +60,7 @@ def need_training() -> None:
     need("train", "torch", "transformers", "trl", "peft", "accelerate")
 
 
-def check_base(base: str | Path, revision: str | None = None) -> None:
+def check_base(base: str | Path) -> None:
     """Raise ConfigError in one sentence when `base` is neither a model folder nor a model of the Hub.
 
     A name that is no folder is looked up on the Hub, or offline (`HF_HUB_OFFLINE`) in the local cache. Of a GGUF file
@@ -68,17 +68,15 @@ def check_base(base: str | Path, revision: str | None = None) -> None:
     """
     folder, name = Path(base), str(base)
     if name == EMBEDDED or is_gguf(name):
-        if problems := conversion_problems(name, revision):
+        if problems := conversion_problems(name):
             raise ConfigError(f"base {name!r}: {problems[0]}")
-        if name == EMBEDDED and needs_the_hub() and hub_problem(ON_THE_HUB, COMMIT):
+        if name == EMBEDDED and needs_the_hub() and hub_problem(f"{ON_THE_HUB}@{COMMIT}"):
             raise ConfigError(f"base {name!r}: {embedded_missing()}")
     elif folder.is_dir():
-        if revision is not None:
-            raise ConfigError(f"base {str(folder)!r}: a folder has no revision, found {revision!r}; leave it out")
         _check_folder(folder)
     elif isinstance(base, Path) or is_folder(base):
         raise ConfigError(f"base {str(base)!r}: no such folder; expected a model's folder or a Hub id such as org/name")
-    elif problem := hub_problem(base, revision):
+    elif problem := hub_problem(name):
         raise ConfigError(f"base {problem}")
 
 

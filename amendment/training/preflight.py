@@ -1,7 +1,7 @@
 """Prepare and count the rows before a trainer sees them, so that no row is lost silently.
 
 TRL drops over-long pairs for the reward model, cuts them for DPO, and learns nothing from two equal
-answers, all without a word. Here every row is kept, cut or dropped by our own rule, with its reason.
+answers, all without a word. Here every row is kept or dropped by our own rule, with its reason.
 Promised: rows = kept + dropped; the trainers take what is kept as it is. A label that is no probability or a weight
 that is none is refused with its row, never guessed.
 Not covered: whether a row is worth training on (see `curation`).
@@ -29,6 +29,8 @@ _Parts = tuple[list[Row], list[list[Row]]]
 """Messages of the prompt, and of each completion."""
 IGNORED = -100
 """Label of a token that the loss leaves out."""
+MOST_DROPPED = 0.25
+"""The largest share of rows that may be dropped before a trainer refuses to start."""
 
 
 class TokenRow(NamedTuple):
@@ -86,7 +88,6 @@ class _Tally:
     trainer: str
     dropped: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
-    truncated: int = 0
     lengths: list[int] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     """Positions of the rows that are kept."""
@@ -99,7 +100,6 @@ class _Tally:
             rows=rows,
             kept=len(self.places),
             dropped=dict(sorted(self.dropped.items())),
-            truncated=self.truncated,
             notes=dict(sorted((+self.notes).items())),
             tokens={
                 name: ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0
@@ -125,7 +125,7 @@ def prepare_rows(rows: Iterable[Row], renderer: Renderer, settings: TrainerSetti
 
     The loss is on the completion. Of `messages`, every assistant turn is learned where the template marks
     them, and the last one otherwise (noted). Raises DataError for rows that cannot be read, TrainingError
-    when more than `settings.max_dropped` of the rows, or all of them, are dropped.
+    when more than `MOST_DROPPED` of the rows, or all of them, are dropped.
     """
     given, tally, kept = list(rows), _Tally("sft"), list[TokenRow]()
     for i, read in enumerate(_read(given, _split, renderer, tally)):
@@ -135,7 +135,7 @@ def prepare_rows(rows: Iterable[Row], renderer: Renderer, settings: TrainerSetti
         if reason := _fate(tally, settings, read, start):
             tally.dropped[reason] += 1
             continue
-        kept.append(TokenRow(ids[: settings.max_length], labels[: settings.max_length]))
+        kept.append(TokenRow(ids, labels))
         tally.places.append(i)
     return _closed(kept, tally, given, settings)
 
@@ -146,7 +146,7 @@ def prepare_pairs(
     """Prepare rows with `prompt`, `chosen` and `rejected` for a reward model or DPO. Raises as `prepare_rows` does.
 
     Pairs whose label has nothing to teach (ties under hard labels, weight 0) are dropped, and do not count against
-    `settings.max_dropped`. Without `refuse`, for evaluation, labels do not count, and any number may be dropped.
+    `MOST_DROPPED`. Without `refuse`, for evaluation, labels do not count, and any number may be dropped.
     """
     given, tally, kept = list(pairs), _Tally(trainer), list[TokenPair]()
     for i, read in enumerate(_read(given, _sides, renderer, tally)):
@@ -155,7 +155,7 @@ def prepare_pairs(
         if reason := _fate(tally, settings, read, start) or unlabelled:
             tally.dropped[reason] += 1
             continue
-        chosen, rejected = (ids[start : settings.max_length] for ids in read.whole_ids)
+        chosen, rejected = (ids[start:] for ids in read.whole_ids)
         kept.append(TokenPair(read.prompt_ids[:start], chosen, rejected))
         tally.places.append(i)
     return _closed(kept, tally, given, settings, refuse=refuse)
@@ -234,23 +234,9 @@ def _fate(tally: _Tally, settings: TrainerSettings, read: _TokenisedRow, start: 
     tally.lengths.append(longest)
     if read.is_empty or any(len(ids) <= start for ids in sequences):
         return "empty_completion"
-    if _are_equal(sequences):
+    if len(sequences) == 2 and sequences[0] == sequences[1]:
         return "identical"
-    reason = None
-    if longest > settings.max_length:
-        cut = [ids[: settings.max_length] for ids in sequences]
-        if settings.over_length == "drop":
-            reason = "over_length"
-        elif start >= settings.max_length:
-            reason = "prompt_fills_max_length"
-        elif _are_equal(cut):
-            reason = "identical_after_truncation"
-        tally.truncated += reason is None
-    return reason
-
-
-def _are_equal(sequences: Sequence[list[int]]) -> bool:
-    return len(sequences) == 2 and sequences[0] == sequences[1]
+    return "over_length" if longest > settings.max_length else None
 
 
 def _labels(tally: _Tally, renderer: Renderer, read: _TokenisedRow, *, from_start: bool) -> list[int]:
@@ -291,12 +277,12 @@ def _closed(
     """Return the prepared rows, unless too few are left."""
     report = tally.report(len(given))
     lost = report.rows - report.kept - sum(report.dropped.get(reason, 0) for reason in ("tie", "weight_zero"))
-    if refuse and (not kept or lost > settings.max_dropped * report.rows):
+    if refuse and (not kept or lost > MOST_DROPPED * report.rows):
         reasons = ", ".join(f"{name} {n}" for name, n in report.dropped.items()) or "no rows were given"
         longest = f"; the longest row has {report.tokens['max']} tokens, max_length is {settings.max_length}"
         raise TrainingError(
             f"{tally.trainer}: {lost} of {report.rows} rows would be dropped ({reasons}){longest}. At most "
-            f"{settings.max_dropped:.0%} may be dropped: fix the rows, or set max_length, over_length or max_dropped"
+            f"{MOST_DROPPED:.0%} may be dropped: raise max_length, or take other rows"
         )
     return Prepared(kept, tally.places, report)
 

@@ -11,34 +11,74 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, WithJsonSchema, model_validator
 from pydantic_core import PydanticUndefined
 
 from amendment.records import Part
+from amendment.yamlfile import did_you_mean
 
 LORA_RATE = 4
 """The default learning rate of an adapter over that of all weights; `benchmarks/training_lora.py` measures it."""
+UNREADABLE = 0.05
+"""The guards' limit of the share of answers that are empty, in a loop or not readable beyond the reference's share, and
+of the share of those cut at their limit of tokens."""
 
 
-class TrlFields(Part, allow_inf_nan=False):
-    """Fields of TRL's configuration that a run file may set: learning, batch and schedule. Absent: our default."""
+TRL_FIELDS: Mapping[str, TypeAdapter[Any]] = {
+    name: TypeAdapter(cast(Any, kind))
+    for name, kind in {
+        "lr_scheduler_type": Literal[
+            "linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"
+        ],
+        "warmup_steps": Annotated[float, Field(ge=0, allow_inf_nan=False)],
+        "weight_decay": Annotated[float, Field(ge=0, le=1)],
+        "gradient_accumulation_steps": Annotated[int, Field(ge=1)],
+        "bf16": bool,
+        "gradient_checkpointing": bool,
+        "logging_steps": Annotated[int, Field(ge=1)],
+        "save_strategy": Literal["steps", "no"],
+        "save_steps": Annotated[int, Field(ge=1)],
+        "report_to": list[Literal["tensorboard", "wandb", "mlflow", "trackio"]],
+    }.items()
+}
+"""The fields of TRL's configurations that a run file may set: learning, batch, schedule, and what is logged and kept of
+a training. None of them reaches outside the run: there is no field of the Hub, of tokens or of remote code."""
+ELSEWHERE = {
+    "learning_rate": "learning_rate",
+    "max_steps": "steps",
+    "num_train_epochs": "epochs",
+    "per_device_train_batch_size": "batch_size",
+}
+"""Fields of TRL that a run file sets next to `trl`, under these names."""
 
-    lr_scheduler_type: (
-        Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"] | None
-    ) = None
-    """How the learning rate changes after its peak."""
-    warmup_steps: float | None = Field(default=None, ge=0)
-    """A number of steps, or below 1 a share of them."""
-    weight_decay: float | None = Field(default=None, ge=0, le=1)
-    """Decoupled weight decay of AdamW."""
-    gradient_accumulation_steps: int | None = Field(default=None, ge=1)
-    """Batches of one optimiser step."""
-    bf16: bool | None = None
-    """Train in bfloat16; by default if the device supports it well."""
-    gradient_checkpointing: bool | None = None
-    """Save memory by computing more; by default on a GPU."""
+
+TrlValue = bool | int | float | str | list[str]
+
+
+def _known_fields(given: dict[str, TrlValue]) -> dict[str, TrlValue]:
+    for name in given:
+        if name in ELSEWHERE:
+            raise ValueError(f"{name}: write {ELSEWHERE[name]} next to trl")
+        if name not in TRL_FIELDS:
+            raise ValueError(
+                f"unknown field '{name}'{did_you_mean(name, TRL_FIELDS)}; known are {', '.join(TRL_FIELDS)}"
+            )
+    fields: dict[str, TrlValue] = {}
+    for name, value in given.items():
+        try:
+            fields[name] = TRL_FIELDS[name].validate_python(value)
+        except ValidationError as error:
+            raise ValueError(f"{name}: {error.errors()[0]['msg']}") from None
+    return fields
+
+
+TrlFields = Annotated[
+    dict[str, TrlValue],
+    AfterValidator(_known_fields),
+    WithJsonSchema({"type": "object", "propertyNames": {"enum": [*TRL_FIELDS]}}),
+]
 
 
 class LoraSettings(Part, allow_inf_nan=False):
@@ -54,12 +94,10 @@ class LoraSettings(Part, allow_inf_nan=False):
 class TrainerSettings(Part, allow_inf_nan=False):
     """What all trainers have in common. A batch counts rows for SFT and pairs for reward model and DPO."""
 
+    is_shared = True
+
     max_length: int = Field(default=1024, ge=8)
     """Tokens of prompt and completion together."""
-    over_length: Literal["drop", "truncate"] = "drop"
-    """Truncation cuts the end; a row whose prompt alone fills `max_length` is dropped either way."""
-    max_dropped: float = Field(default=0.25, ge=0, le=1)
-    """Largest share of rows that may be dropped before the stage refuses to train."""
     epochs: float | None = Field(default=None, gt=0)
     """Passes over the rows; 1 if neither this nor `steps` is set."""
     steps: int | None = Field(default=None, ge=1)
@@ -68,20 +106,13 @@ class TrainerSettings(Part, allow_inf_nan=False):
     """Peak learning rate of the optimiser. With `lora` the default is four times as high."""
     batch_size: int = Field(default=16, ge=1)
     """Rows (SFT) or pairs (reward model, DPO) of one optimiser step."""
-    revision: str | None = Field(default=None, min_length=1)
-    """Of a base on the Hub: branch, tag or, to be exact, commit."""
     lora: LoraSettings | None = None
     """Train a low-rank adapter instead of all weights."""
-    log_every: int = Field(default=10, ge=1)
-    """Steps between two entries of the history."""
-    checkpoint_every: int | None = Field(default=500, ge=1)
-    """Steps between two checkpoints; the last is kept until training ends, and a killed training resumes from it. A
-    checkpoint takes about three times the trained weights, and there are two while one replaces the other. Shorter
-    trainings write none. null: never."""
-    report_to: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ()
-    """Trackers that get each entry of the history as well. What they write is next to the model, in `<name>.logs`."""
-    trl: TrlFields = TrlFields()
-    """Fields of TRL's own configuration."""
+    trl: TrlFields = Field(default={})
+    """Fields of TRL's own configuration: bf16, gradient_accumulation_steps, gradient_checkpointing, logging_steps,
+    lr_scheduler_type, report_to, save_steps, save_strategy, warmup_steps and weight_decay. By default a history has an
+    entry every 10 steps, and a killed training resumes from a checkpoint that is written every 500 steps, for which
+    the disk needs about six times the trained weights; `save_strategy: "no"` writes none."""
 
     @model_validator(mode="before")
     @classmethod
@@ -149,9 +180,9 @@ class TinyModel(Part, allow_inf_nan=False):
 
 def missing_trackers(settings: TrainerSettings) -> Iterator[str]:
     """Report each tracker of `report_to` that is not installed here, with its remedy."""
-    for name in settings.report_to:
+    for name in cast(list[str], settings.trl.get("report_to", [])):
         if find_spec(name) is None:
-            yield f"{name} is not installed; pip install {name}, or leave it out"
+            yield f"report_to: {name} is not installed; pip install {name}, or leave it out"
 
 
 ProgressCallback = Callable[[int, int, dict[str, float]], None]
@@ -166,13 +197,11 @@ class Report:
     rows: int
     kept: int
     dropped: dict[str, int]
-    """By reason: over_length, identical, identical_after_truncation, empty_completion, prompt_fills_max_length, tie,
-    weight_zero."""
-    truncated: int
+    """By reason: over_length, identical, empty_completion, tie, weight_zero."""
     notes: dict[str, int]
     """Rows that are kept and of which something has to be known, by what it is."""
     tokens: dict[str, int]
-    """p50, p99 and max of the longer sequence of each row, before anything was cut."""
+    """p50, p99 and max of the longer sequence of each row."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -186,7 +215,7 @@ class TrainResult:
     """Weights as safetensors, tokenizer, chat template, history.json: a plain folder for every later stage."""
     report: Report
     history: tuple[dict[str, float], ...]
-    """One entry every `log_every` steps and at each checkpoint, with TRL's metric names; the first is step 1."""
+    """One entry every `logging_steps` steps and at each checkpoint, with TRL's metric names; the first is step 1."""
     steps: int
     machine: dict[str, Any]
     """Device, precision, threads and library versions: equal machines give equal weights."""
@@ -197,9 +226,11 @@ class TrainResult:
 class PairsConfig(Part):
     """What a run file says about a training on the dataset's pairs."""
 
+    is_shared = True
+
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] | Literal["estimated"] = 0.0
     """Share of labels assumed to be wrong: a target p becomes p (1 - e) + (1 - p) e. estimated: as the spot check's
     calibration expects it."""
-    despite: tuple[Literal["order"], ...] = ()
+    despite: tuple[Literal["order", "people"], ...] = ()
     """Gates that a judge that decided pairs may fail. order: train even though its verdicts change too often with the
-    order of the answers."""
+    order of the answers; people: even though people disagree with it too much, which certificate and card say."""

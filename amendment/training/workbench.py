@@ -35,7 +35,7 @@ from amendment.errors import ConfigError, Problem, TrainingError
 from amendment.files import file_hash, read_json
 from amendment.llm.packed import cores, packed
 from amendment.llm.rendering import Renderer
-from amendment.llm.weights import find_weights
+from amendment.llm.weights import split_revision, find_weights
 from amendment.training import model_files
 from amendment.training.bases import check_base
 from amendment.training.losses import use_dense_head
@@ -44,8 +44,8 @@ from amendment.training.settings import ProgressCallback, Report, TrainerSetting
 
 _POOL = 8
 """Batches that are filled together from rows sorted by length: little padding, and still a random order."""
-_NO_MATTER = {"report_to", "checkpoint_every"}
-"""Settings that change no weight: who sets one after a kill goes on."""
+_NO_MATTER = {"report_to", "save_strategy", "save_steps"}
+"""Fields under `trl` that change no weight: who sets one after a kill goes on."""
 _CLOCK = ("train_runtime", "train_samples_per_second", "train_steps_per_second", "total_flos")
 """Metrics that differ between equal runs, or say nothing."""
 
@@ -73,16 +73,17 @@ def workbench(
 
     Raises ConfigError (no such base, or a setting that this machine cannot obey) or TrainingError (`out` is in use).
     """
-    check_base(base, settings.revision)
+    check_base(base)
+    name, revision = split_revision(str(base))
     if missing := list(missing_trackers(settings)):
-        raise ConfigError([Problem("report_to", message) for message in missing])
+        raise ConfigError([Problem("trl", message) for message in missing])
     model_files.check_out(out)
-    logs = {"TENSORBOARD_LOGGING_DIR": str(out.with_name(f"{out.name}.logs"))} if settings.report_to else {}
+    logs = {"TENSORBOARD_LOGGING_DIR": str(out.with_name(f"{out.name}.logs"))} if settings.trl.get("report_to") else {}
     added = {name: value for name, value in logs.items() if name not in os.environ}
     os.environ.update(added)  # else it writes into the folder of checkpoints
     try:
         with quietly(seed), tempfile.TemporaryDirectory() as scratch:
-            bench = Workbench(find_weights(str(base)), out, settings, seed, progress, rows, depends, scratch)
+            bench = Workbench(find_weights(name), revision, out, settings, seed, progress, rows, depends, scratch)
             for other in bench.state.parent.glob("*"):
                 if other != bench.state:
                     shutil.rmtree(other, ignore_errors=True)
@@ -97,6 +98,8 @@ class Workbench:
     """An open workbench; use it inside `with workbench(...)`."""
 
     base: str
+    pinned: str | None
+    """The revision of a base on the Hub that `org/name@revision` names."""
     out: Path
     settings: TrainerSettings
     seed: int
@@ -113,12 +116,12 @@ class Workbench:
     @cached_property
     def commit(self) -> str | None:
         """Return the commit of a base on the Hub, looked up once so that all parts are of one; None for a folder."""
-        return model_files.read_commit(self.base, self.settings.revision)
+        return model_files.read_commit(self.base, self.pinned)
 
     @property
     def revision(self) -> str | None:
         """Return the commit by which parts of a base on the Hub are requested."""
-        return self.commit or self.settings.revision
+        return self.commit or self.pinned
 
     @property
     def origin(self) -> dict[str, str]:
@@ -132,10 +135,11 @@ class Workbench:
         """Return the folder of exactly this training in `<out name>.state` next to `out`: it survives a kill, is made
         by its first writer, and is removed by `finish`. A training with another base, other rows, settings, seed or
         libraries has another; for other processes and threads see `resumable`."""
+        trl = {name: value for name, value in self.settings.trl.items() if name not in _NO_MATTER}
         depends = {
             "base": self.commit or _hash_files(Path(self.base).expanduser()),
             "rows": _digest(self.rows),
-            "settings": [type(self.settings).__name__, self.settings.model_dump(mode="json", exclude=_NO_MATTER)],
+            "settings": [type(self.settings).__name__, {**self.settings.model_dump(mode="json"), "trl": trl}],
             "seed": self.seed,
             "depends": _digest([self.depends]),
             "versions": {"amendment": amendment.__version__, **self.versions},
@@ -279,9 +283,9 @@ def configure(kind: type[Any], settings: TrainerSettings, *, seed: int, folder: 
         "gradient_checkpointing": on_gpu,
         "dataloader_pin_memory": on_gpu,
         "disable_tqdm": True,
-        "report_to": list(settings.report_to) or "none",
-        "save_strategy": "steps" if settings.checkpoint_every else "no",
-        "save_steps": settings.checkpoint_every or 500,
+        "report_to": "none",
+        "save_strategy": "steps",
+        "save_steps": 500,
         "save_total_limit": 1,
         "push_to_hub": False,
         "trust_remote_code": False,
@@ -289,7 +293,7 @@ def configure(kind: type[Any], settings: TrainerSettings, *, seed: int, folder: 
         "per_device_train_batch_size": settings.batch_size // processes,
         "num_train_epochs": settings.epochs or 1.0,
         "max_steps": settings.steps or -1,
-        "logging_steps": settings.log_every,
+        "logging_steps": 10,
         "logging_first_step": True,
         "logging_nan_inf_filter": False,  # otherwise a loss that is nan is logged as a number
         "max_length": None,  # preflight has cut and dropped by our rule
@@ -297,7 +301,7 @@ def configure(kind: type[Any], settings: TrainerSettings, *, seed: int, folder: 
         "data_seed": seed,
         "output_dir": folder,
         **own,
-        **settings.trl.model_dump(exclude_none=True),
+        **settings.trl,
     }
     names = {entry.name for entry in fields(kind)}
     if "activation_checkpointing" in names:  # the later name, which the earlier one only warns of
@@ -332,8 +336,8 @@ def _global_batch(args: Any) -> int:
 
 def _uses_bf16(settings: TrainerSettings) -> bool:
     """Return True for bf16 arithmetic: on a GPU that has it unless refused, on a CPU only when asked for."""
-    if settings.trl.bf16 is not None:
-        return settings.trl.bf16
+    if "bf16" in settings.trl:
+        return bool(settings.trl["bf16"])
     return has_gpu() and torch.cuda.is_bf16_supported(including_emulation=False)  # emulated, it is slower than fp32
 
 

@@ -71,7 +71,7 @@ class Check(Part):
     value: int | float | str | dict[str, Any] | None = Field(default=None, validate_default=True)
     """The number of words, the regular expression, the JSON schema, the ISO 639-1 code of the language, or the
     function's name; nothing for json and no_list. For math, number and tests the known answer, such as
-    `\\frac{v^2}{2g}`, `9.81 m/s^2` or `{"area(2, 3)": 6}`; by default that of each prompt (`answer_column`)."""
+    `\\frac{v^2}{2g}`, `9.81 m/s^2` or `{"area(2, 3)": 6}`; by default that of each prompt (`columns.answer`)."""
     tolerance: float | None = Field(default=None, ge=0, lt=1)
     """For number: the relative error that passes; 0.01 by default."""
 

@@ -209,7 +209,7 @@ def test_labels_that_were_drawn_at_random_speak_of_all_items(tmp_path: Path) -> 
     said = np.stack([np.where(np.arange(1500) % 2, 1.0, -1.0)] * 4)
     said[:3, 600:] = np.nan
     said[3, :150] = said[3, 600:870] = 0.0  # no choice on a quarter of the labelled items, and on 30 % of the others
-    labels = "kind: person, drawn: random, copies: allowed"
+    labels = "kind: person, drawn: random, despite: [copies]"
     (found,) = concluded(tmp_path, said[:3], said[3:], labels=labels, top="max_gap_to_human: 0.2")
     assert (found["form"], found["where"]) == ("use", [])
     # it is right wherever it chooses, and one half elsewhere: 0.875 of the labelled, by its choices 0.85 of the others
@@ -279,7 +279,7 @@ def test_an_item_without_the_truth_has_no_label(tmp_path: Path) -> None:
         ("kind: truth", "min_agreement: 0", "min_agreement: found 0, expected more than 0"),
         ("kind: person", "max_gap_to_human: 0.5", "max_gap_to_human: found 0.5, expected less than 0.5"),
         ("kind: person", "looks: 0", "looks: found 0, expected at least 1"),
-        ("kind: person, copies: no", "", "copies: "),
+        ("kind: person, despite: [no]", "", "despite[0]: "),
         ("kind: model, drawn: random", "", "drawn is for labels of people or of the truth"),
     ],
 )
@@ -294,7 +294,7 @@ def test_what_cannot_be_asked_is_refused(labels: str, top: str, message: str, tm
 def test_honest_experts_may_agree_on_nearly_everything_where_the_study_says_so(tmp_path: Path) -> None:
     said = right(20, 500, 0.999, 0.999, 0.999)
     assert form(concluded(tmp_path, said[:2], said[2:])) == ("no conclusion", "copies")
-    allowed = concluded(tmp_path, said[:2], said[2:], labels="kind: person, copies: allowed")
+    allowed = concluded(tmp_path, said[:2], said[2:], labels="kind: person, despite: [copies]")
     assert form(allowed) == ("use", "agreement")
 
 

@@ -24,7 +24,7 @@ seed: 5
 constitution: lilliput
 models:
   writer: {provider: simulated, writer: helpful-only}
-  judge: {provider: simulated, noise: 0.2, position_bias: 0.2}
+  judge: {provider: simulated, noise: 0.2, biases: {position: 0.2}}
 prompts: [{lilliput: 50}]
 candidates: [{model: writer, per_prompt: 2}]
 judging: {judges: [{model: judge, protocol: label-tokens}], principles_per_pair: 2}
@@ -34,13 +34,13 @@ probes:
   attack_by: [lilliput/correct, lilliput/helpful, lilliput/frank]
 """
 PLANTED = {
-    "filler_bias": "verbosity",
-    "authority_bias": "authority",
-    "format_bias": "format",
-    "injection_bias": "injection",
-    "bandwagon_bias": "bandwagon",
-    "sycophancy_bias": "sycophancy",
-    "revision_bias": "revision",
+    "filler": "verbosity",
+    "authority": "authority",
+    "format": "format",
+    "injection": "injection",
+    "bandwagon": "bandwagon",
+    "sycophancy": "sycophancy",
+    "revision": "revision",
 }
 """A bias of a persona, and the probe that looks for it."""
 NULL = "null-answer"
@@ -81,8 +81,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Found:
 @pytest.fixture(scope="module")
 def biased(tmp_path_factory: pytest.TempPathFactory) -> Found:
     """A judge with every bias that can be planted."""
-    planted = [f"models.judge.{name}=3" for name in PLANTED]
-    return probed(tmp_path_factory.mktemp("biased"), ALL, "models.judge.garbage_bias=12", *planted)
+    planted = [f"models.judge.biases.{name}=3" for name in PLANTED]
+    return probed(tmp_path_factory.mktemp("biased"), ALL, "models.judge.biases.garbage=12", *planted)
 
 
 def test_planted_biases_are_found_at_their_sign_and_a_judge_without_one_fails_no_edit(
@@ -142,7 +142,9 @@ def test_a_run_that_was_broken_off_in_its_probes_goes_on_where_it_was(
 
 def test_judges_of_one_answer_are_probed_in_the_words_that_they_read(tmp_path: Path) -> None:
     judges = "judging.judges=[{model: judge, protocol: score}]"
-    found = probed(tmp_path, judges, *SMALL, "models.judge.injection_bias=8", "probes.which=[injection, bandwagon]").of
+    found = probed(
+        tmp_path, judges, *SMALL, "models.judge.biases.injection=8", "probes.which=[injection, bandwagon]"
+    ).of
     assert found["bandwagon"]["found"] == "not asked: it sees one answer"
     assert found["injection"]["asked"] == 12
     assert found["injection"]["direction"]["low"] > 0

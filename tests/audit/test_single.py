@@ -67,7 +67,7 @@ def classes(scale: str) -> tuple[dict[str, Any], dict[str, Any]]:
     rows = [{"id": n, "who": who, "label": WORDS[n % 2]} for n in range(30) for who in ("ann", "bo")]
     log = [{"id": n, "label": WORDS[n % 2 + (n >= 20)]} for n in range(30)]
     save(Path("people.csv"), rows), save(Path("judge.csv"), log)
-    shared = {"scale": scale, **({"classes": WORDS} if scale == "ordinal" else {})}
+    shared = {"scale": WORDS if scale == "ordinal" else scale}
     people = {"path": "people.csv", "kind": "person", "columns": {"item": "id", "rater": "who", "verdict": "label"}}
     judge = {"path": "judge.csv", "kind": "model", "columns": {"item": "id", "verdict": "label"}}
     return {**people, **shared}, {**judge, **shared}
@@ -92,12 +92,10 @@ def test_classes_are_counted_and_those_of_an_order_have_steps(scale: str) -> Non
 
 def test_words_that_are_no_class_are_named_and_a_run_refuses_single_labels() -> None:
     people, judge = classes("ordinal")
-    with pytest.raises(
-        DataError, match=r"found 'poor' .*expected a number; words of an order are listed under `classes`"
-    ):
-        certified({**people, "classes": []})
-    with pytest.raises(DataError, match=r"found 'good' .*expected one of poor, fair; see `classes`"):
-        certified({**judge, "classes": WORDS[:2]})
+    with pytest.raises(DataError, match=r"found 'poor' .*expected a number; words of an order are listed as `scale: "):
+        certified({**people, "scale": "ordinal"})
+    with pytest.raises(DataError, match=r"found 'good' .*expected one of poor, fair; see `scale`"):
+        certified({**judge, "scale": WORDS[:2]})
     with pytest.raises(ConfigError, match="one scale with the same classes in all files"):
         certified(people, {**judge, "scale": "nominal"})
     with pytest.raises(DataError, match="labels of single answers make no pairs; amendment audit measures them"):
@@ -108,10 +106,10 @@ def test_words_that_are_no_class_are_named_and_a_run_refuses_single_labels() -> 
     "wrong",
     [
         {"scale": "nominal"},
-        {"scale": "interval", "columns": {"item": "i", "verdict": "v"}, "classes": [1]},
+        {"scale": ["good"], "columns": {"item": "i", "verdict": "v"}},
         {"scale": "ordinal", "columns": {"prompt": "q", "a": "x", "b": "y", "verdict": "v"}},
         {"scale": "interval", "columns": {"item": "i", "verdict": "v"}, "pattern": "scores"},
-        {"columns": {"item": "i", "verdict": "v"}, "classes": ["good"]},
+        {"columns": {"item": "i", "answer": "x", "verdict": "v"}},
     ],
 )
 def test_settings_that_contradict_a_scale_are_refused(wrong: dict[str, Any]) -> None:

@@ -213,12 +213,24 @@ def test_doctor_never_prints_a_key(
 
 def test_a_linted_file_has_places(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "rules.yaml").write_text("id: rules\nversion: 1.0.0\ntitel: x\nprinciples: []\n")
-    assert command("constitution", "lint", "rules.yaml") == 2
+    assert command("check", "rules.yaml") == 2
     assert "error: rules.yaml:3:1: titel: unknown key 'titel' (did you mean 'title'?)" in capsys.readouterr().out
-    assert command("check", "rules.yaml") == 2, "check takes a constitution too"
-    capsys.readouterr()
-    assert command("constitution", "lint", "rules.yaml", "--json") == 2
-    assert {one["level"] for one in json.loads(capsys.readouterr().out)} >= {"error"}
+
+
+RENAMED = {
+    "sign runs/x": "verify DIR --sign PRIVATE",
+    "constitution lint x.yaml": "check FILE",
+    "judge copy verdict x": "judge show NAME --copy DIR",
+    "ledger verify runs/x": "ledger show DIR --verify",
+}
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_a_command_that_is_gone_names_the_new_one(
+    old: str, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(*old.split()) == 2
+    assert f"write amendment {RENAMED[old]}" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_ends_with_1(
@@ -286,7 +298,7 @@ junk = st.recursive(
 EVERY_KEY = {
     **yaml.safe_load(TINY),
     "pairs": [{"path": "p.jsonl", "columns": {"a": "a", "b": "b", "votes": ["v"]}, "words": {"tie": None}}],
-    "base": {"on": "nothing", "steps": 1, "tiny": {"hidden": 16}},
+    "base": {"on": "nothing", "steps": 1, "hidden": 16},
     "sft": {"base": "base", "on": "chosen", "trl": {"warmup_steps": 1}},
     "reward_model": {"base": "base", "lora": {"r": 2}},
     "dpo": {"base": "sft"},

@@ -20,10 +20,10 @@ def command() -> Command:
 
 
 def test_every_shipped_judge_is_listed(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command("judge", "list") == 0
+    assert command("judge", "show") == 0
     listed = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in listed] == list(shipped_judges())
-    assert command("judge", "list", "--json") == 0
+    assert command("judge", "show", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert [(one["id"], one["hash"]) for one in found] == [(id, load_judge_folder(id).hash) for id in shipped_judges()]
 
@@ -54,13 +54,13 @@ def test_a_copied_judge_has_the_same_texts_under_an_id_of_its_own_and_overwrites
     command: Command, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     for name in shipped_judges():
-        assert command("judge", "copy", name, tmp_path / f"Our {name}") == 0
+        assert command("judge", "show", name, "--copy", tmp_path / f"Our {name}") == 0
         copy, shipped = load_judge_folder(tmp_path / f"Our {name}"), load_judge_folder(name)
         assert copy.id == f"our-{name}"
         assert copy._replace(id=shipped.id, hash=shipped.hash, templates={}) == shipped._replace(templates={})
         assert [text.text for text in copy.templates.values()] == [text.text for text in shipped.templates.values()]
         assert copy.hash != shipped.hash
     capsys.readouterr()
-    assert command("judge", "copy", "verdict", tmp_path / "Our score") == 2
+    assert command("judge", "show", "verdict", "--copy", tmp_path / "Our score") == 2
     assert "expected a new or empty folder" in capsys.readouterr().err
     assert load_judge_folder(tmp_path / "Our score").protocol.name == "score"

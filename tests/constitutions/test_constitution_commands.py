@@ -27,12 +27,12 @@ Captured = pytest.CaptureFixture[str]
 
 
 def test_the_list_says_license_and_size_of_each(command: Command, capsys: Captured) -> None:
-    assert command("list") == 0
+    assert command("show") == 0
     lines = capsys.readouterr().out.strip().split("\n")
     assert [line.split()[0] for line in lines] == list(shipped())
     assert all(" CC0-1.0  " in line for line in lines)
     assert len({line.index("CC0-1.0") for line in lines}) == 1
-    assert command("list", "--json") == 0
+    assert command("show", "--json") == 0
     told = {one["id"]: one for one in json.loads(capsys.readouterr().out)}
     one = load_constitution("helpful-honest")
     assert told["helpful-honest"] == {
@@ -58,9 +58,8 @@ def test_show_writes_a_constitution_or_one_principle_as_yaml(command: Command, c
     assert json.loads(capsys.readouterr().out)["id"] == "calibrated"
 
 
-@pytest.mark.parametrize("arguments", [["show"], ["lint"]])
-def test_an_unknown_constitution_is_one_message(arguments: list[str], command: Command, capsys: Captured) -> None:
-    assert command(*arguments, "helpful-honst") == 2
+def test_an_unknown_constitution_is_one_message(command: Command, capsys: Captured) -> None:
+    assert command("show", "helpful-honst") == 2
     told = capsys.readouterr()
     (line,) = (told.out + told.err).strip().split("\n")
     assert "there is no constitution 'helpful-honst' (did you mean 'helpful-honest'?)" in line
@@ -78,7 +77,7 @@ def test_import_writes_a_file_that_passes_lint(
         "left out: RLMadisonPrecogFewShotPrompts.json: 2 worked comparisons with reasoning, which no judge is shown\n"
         in told.err
     )
-    assert command("lint", "paper.yaml") == 0
+    assert called("check", "paper.yaml") == 0
     assert command("import", *files, *head) == 2
     assert capsys.readouterr().err == "paper.yaml: already exists; name another file, or replace it with --force\n"
     assert command("import", *files, *head, "--force") == 0

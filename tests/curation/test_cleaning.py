@@ -10,10 +10,8 @@ from amendment.curation.cleaning import (
     CleanConfig,
     Cleaner,
     Flaw,
-    OneSided,
     Overlap,
     Sides,
-    has_one_sided,
     one_sided_ngrams,
 )
 from amendment.curation.near_copies import Copy, NearCopies
@@ -101,15 +99,14 @@ def test_long_hostile_texts_are_searched_in_linear_time() -> None:
 
 
 def test_the_first_reason_is_given_and_a_text_that_was_left_out_has_no_copies() -> None:
-    cleaner = Cleaner(CleanConfig(prompt_words=(3, 20), answer_words=(1, 4)), overlap())
-    assert cleaner.flaw_of("a", "Too short") == Flaw("length", "2 words")
-    assert cleaner.flaw_of("b", "Is this fine here?", "Yes.", "No, it is not fine") == Flaw("length", "5 words")
+    cleaner = Cleaner(CleanConfig(), overlap())
+    assert cleaner.flaw_of("a", "...") == Flaw("length", "0 words")
+    assert cleaner.flaw_of("b", "Is this fine here?", "Yes.", "No. " * 4001) == Flaw("length", "4001 words")
     assert cleaner.flaw_of("c", "Is this fine here?", "Yes.", "No.") is None
     assert cleaner.flaw_of("d", "is this fine here", "yes", "no") == Flaw("copy", "c")
     assert cleaner.flaw_of("e", f"{ITEM} anna@kellerbau.de") == Flaw("personal data", "e-mail address")
-    kept = Cleaner(CleanConfig(personal_data="keep", near_copies=None), Overlap())
+    kept = Cleaner(CleanConfig(personal_data="keep"), Overlap())
     assert kept.flaw_of("f", "anna@kellerbau.de") is None
-    assert kept.flaw_of("g", "anna@kellerbau.de") is None
 
 
 def sides(count: int, chosen: str, rejected: str) -> list[Sides]:
@@ -133,10 +130,3 @@ def test_few_prompts_or_many_on_the_other_side_are_no_finding() -> None:
 
 def test_pairs_about_one_prompt_count_once() -> None:
     assert one_sided_ngrams("run", [Sides(["sure"] * 40, ["no"] * 40)]) == []
-
-
-def test_a_pair_has_the_words_on_the_side_where_they_are_listed() -> None:
-    listed = [OneSided(source="run", side="rejected", words="as an ai", prompts=20, others=0, p=1e-5)]
-    assert has_one_sided(listed, "Fine.", "As an AI, I cannot.") == "as an ai"
-    assert has_one_sided(listed, "As an AI, I cannot.", "Fine.") is None
-    assert has_one_sided(listed, "Fine.", "as an aim") is None

@@ -25,7 +25,7 @@ from tests.run.small_runs import QUICK, complaints, run_of, served
 RUN = """\
 name: sampled
 models: {one: {FAR, model: one}}
-prompts: [{path: p.jsonl, answer_column: known}]
+prompts: [{path: p.jsonl, columns: {answer: known}}]
 candidates: [{model: one, per_prompt: 3, hint: true}]
 verify: [{kind: math}]
 dataset: {test_share: 0.25}
@@ -113,7 +113,7 @@ def test_a_hint_is_given_where_no_answer_passes_and_training_never_sees_it(tmp_p
 PROGRAMS = """\
 name: programs
 models: {one: {FAR, model: one}}
-prompts: [{path: p.jsonl, answer_column: known}]
+prompts: [{path: p.jsonl, columns: {answer: known}}]
 candidates: [{model: one, per_prompt: 6}]
 verify: [{kind: tests}]
 dataset: {test_share: 0}
@@ -154,6 +154,6 @@ def test_hints_and_training_on_verified_answers_need_verifiers(
 
 def test_a_hint_without_a_known_answer_is_an_error_of_the_run_file(tmp_path: Path) -> None:
     save(tmp_path / "p.jsonl", [{"prompt": "Is it?"}])
-    text = served(RUN.replace(", answer_column: known", ""))
+    text = served(RUN.replace(", columns: {answer: known}", ""))
     [line] = complaints(tmp_path, text.replace("kind: math", "kind: max_words, value: 5"))
     assert "a hint is the known answer of a prompt, and no prompt has one" in line

@@ -23,7 +23,13 @@ from amendment.training.model_files import lora_config
 from amendment.training.preflight import TokenPair
 
 Rows = list[dict[str, Any]]
-BASICS: dict[str, Any] = {"steps": 1, "batch_size": 24, "learning_rate": 1e-2, "max_length": 128, "log_every": 1}
+BASICS: dict[str, Any] = {
+    "steps": 1,
+    "batch_size": 24,
+    "learning_rate": 1e-2,
+    "max_length": 128,
+    "trl": {"logging_steps": 1},
+}
 LOSSES: dict[str, dict[str, Any]] = {
     "sigmoid": {},
     "ipo": {},
@@ -139,7 +145,7 @@ def test_a_stale_reference_is_caught_at_the_first_step(
 def test_the_policy_moves_towards_what_was_chosen_and_equally_each_time(
     base: Path, pairs: Rows, tmp_path: Path, loss: str
 ) -> None:
-    settings = settings_of(loss, steps=6, batch_size=8, learning_rate=3e-2, log_every=3)
+    settings = settings_of(loss, steps=6, batch_size=8, learning_rate=3e-2, trl={"logging_steps": 3})
     for name in ("one", "two"):
         result = trained(base, pairs, tmp_path / name, settings, seed=3)
     assert weights(tmp_path / "one") == weights(tmp_path / "two")

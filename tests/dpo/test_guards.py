@@ -19,7 +19,7 @@ from amendment.statistics import Estimate
 from amendment.training import LoraSettings
 
 Rows = list[dict[str, Any]]
-OFF = dict.fromkeys(("kl_per_token", "length_ratio", "unreadable", "reward_judge_gap"))
+OFF = dict.fromkeys(("kl_per_token", "length_ratio"))
 
 
 def observed(
@@ -126,7 +126,7 @@ def test_a_reading_survives_json() -> None:
 
 # In trainings.
 
-SETTINGS = DpoSettings(steps=8, batch_size=8, learning_rate=1e-2, max_length=128, log_every=3)
+SETTINGS = DpoSettings(steps=8, batch_size=8, learning_rate=1e-2, max_length=128, trl={"logging_steps": 3})
 WAYS = [pytest.param(None, id="full"), pytest.param(LoraSettings(r=4), id="lora", marks=pytest.mark.long)]
 WATCHED = GuardSettings(max_tokens=12, **OFF)
 PROMPTS = [{"prompt": [{"role": "user", "content": f"ask {i % 10} {i % 7}"}], "number": i} for i in range(100, 120)]
@@ -184,7 +184,7 @@ def test_a_violation_stops_and_the_best_weights_of_before_are_saved(
     """Measured at 0, 2, 4, 6: reward 0 1 2 3, judge .5 .7 .6 .2: a gap at 6, and step 2 is the best. The second
     training is told to stop at step 4."""
     settings = SETTINGS.model_copy(update={"lora": lora})
-    watched = WATCHED.model_copy(update={"every": 2, "reward_judge_gap": 0.0})
+    watched = WATCHED.model_copy(update={"every": 2})
     results = []
     for name, reward, judge in (
         ("out", [0, 1, 2, 3], [0.5, 0.7, 0.6, 0.2]),
@@ -239,7 +239,13 @@ def test_weights_of_two_steps_at_most_lie_on_the_disk(base: Path, pairs: Rows, t
         return np.full(len(rows), float(len(lying)))
 
     guards = Guards(settings=WATCHED, prompts=PROMPTS, reward=rising)
-    train_dpo(base, pairs, tmp_path / "out", SETTINGS.model_copy(update={"checkpoint_every": 4}), guards=guards)
+    train_dpo(
+        base,
+        pairs,
+        tmp_path / "out",
+        SETTINGS.model_copy(update={"trl": {"logging_steps": 3, "save_steps": 4}}),
+        guards=guards,
+    )
     steps = [[], [0], [1], [2], [3], [4], [4, 5], [4, 6], [4, 7]]  # when each is measured, from the start to step 8
     assert lying == [[f"weights-{step}" for step in kept] for kept in steps]
 
@@ -257,7 +263,7 @@ def test_a_training_that_was_killed_ends_as_it_would_have(
     def unchanged(rows: Sequence[dict[str, Any]]) -> Any:
         return np.array([float(row["completion"] == row["start"]) for row in rows])
 
-    settings = SETTINGS.model_copy(update={"learning_rate": 3e-2, "checkpoint_every": 3, "log_every": 1})
+    settings = SETTINGS.model_copy(update={"learning_rate": 3e-2, "trl": {"save_steps": 3, "logging_steps": 1}})
     watched = WATCHED.model_copy(update={"every": 1, "kl_per_token": 0.05})
     guards = Guards(settings=watched, prompts=PROMPTS, reward=unchanged if falls else None)
     whole = train_dpo(base, pairs, tmp_path / "whole", settings, guards=guards)

@@ -10,11 +10,11 @@ import pytest
 
 from amendment.dpo import DpoResult, DpoSettings, Guards, GuardSettings, SftSettings, train_dpo, train_sft
 from amendment.simulator import Persona, draft, is_readable, revise, sample_prompts
-from amendment.training import TinyModel, TrlFields, build_tiny
+from amendment.training import TinyModel, build_tiny
 
 PROMPTS = [prompt.text for prompt in sample_prompts(860, 1)]
 TEACHING, PAIRED, GUARDED = PROMPTS[:500], PROMPTS[300:700], PROMPTS[700:764]
-COSINE = TrlFields(lr_scheduler_type="cosine")
+COSINE = {"lr_scheduler_type": "cosine"}
 WILD = DpoSettings(steps=60, batch_size=32, max_length=64, learning_rate=3e-4, beta=0.1, trl=COSINE)
 SANE = WILD.model_copy(update={"learning_rate": 5e-5, "beta": 0.3, "sft_weight": 2.0})
 

@@ -11,10 +11,10 @@ import pytest
 
 from amendment.dpo import SftSettings, train_sft
 from amendment.errors import ConfigError, DataError, TrainingError
-from amendment.training import LoraSettings, TrainResult, TrlFields
+from amendment.training import LoraSettings, TrainResult
 
 Rows = list[dict[str, Any]]
-SETTINGS = SftSettings(steps=6, batch_size=8, learning_rate=3e-2, max_length=128, log_every=3)
+SETTINGS = SftSettings(steps=6, batch_size=8, learning_rate=3e-2, max_length=128, trl={"logging_steps": 3})
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_trainings_in_threads_of_one_process_do_not_disturb_each_other(
 
 
 def test_an_adapter_is_merged_and_fields_of_trl_reach_the_trainer(base: Path, rows: Rows, tmp_path: Path) -> None:
-    trl = TrlFields(lr_scheduler_type="constant", gradient_accumulation_steps=2)
+    trl = {"lr_scheduler_type": "constant", "gradient_accumulation_steps": 2}
     settings = SftSettings(steps=2, learning_rate=0.01, batch_size=4, lora=LoraSettings(r=4), trl=trl)
     result = train_sft(base, rows, tmp_path / "lora", settings)
     assert [entry["learning_rate"] for entry in result.history] == [0.01]
@@ -104,8 +104,8 @@ def test_what_cannot_be_trained_is_refused_and_leaves_nothing(base: Path, rows: 
         train_sft(tmp_path / "nowhere", rows, out, SETTINGS)
     with pytest.raises(DataError, match=r"row 25: .* found str"):
         train_sft(base, [*rows, "a"], out, SETTINGS)  # type: ignore[list-item]
-    breaking = TrlFields(lr_scheduler_type="constant")
-    settings = SETTINGS.model_copy(update={"learning_rate": 1e30, "log_every": 1, "trl": breaking})
+    breaking = {"lr_scheduler_type": "constant", "logging_steps": 1}
+    settings = SETTINGS.model_copy(update={"learning_rate": 1e30, "trl": breaking})
     with pytest.raises(TrainingError, match="loss or gradient norm became NaN or infinite"):
         train_sft(base, rows, out, settings)
     assert list(tmp_path.iterdir()) == []

@@ -16,7 +16,6 @@ from amendment.llm.requests import Reply
 from tests.vendors.askers import ask_all, ask_one, said
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import FAULTS, PASSING, Plan, always, first, status
-from tests.vendors.wire import Ask
 
 KEY = "canary-key-5d20"
 PRIVATE = {"environ": {"OUR_KEY": KEY}, "api_key_env": "OUR_KEY"}
@@ -136,30 +135,11 @@ def test_a_reply_that_nobody_can_read_is_asked_for_as_often_as_attempts_allow(
     assert bill(server).received == 3
 
 
-def limit_of(ask: Ask) -> int:
-    """The length limit of a question."""
-    return int(ask.json["max_tokens"])
-
-
-def limits_sent(server: FaultServer) -> list[int]:
-    """The length limits of the questions, in the order in which they came."""
-    return [limit_of(server.asks[arrival.key]) for arrival in server.log]
-
-
-def test_an_answer_cut_at_its_limit_is_kept_or_asked_for_once_more_with_twice_the_limit(
-    server: FaultServer, protocol: str
-) -> None:
-    short = FAULTS["length"]
-    again = {"max_tokens": 40, "on_truncation": "retry"}
-    found = under(server, lambda ask: short if limit_of(ask) < 80 else None, protocol, **again)
+def test_an_answer_cut_at_its_limit_is_kept(server: FaultServer, protocol: str) -> None:
+    found = under(server, always(FAULTS["length"]), protocol, max_tokens=40)
     assert isinstance(found, Reply)
-    assert found.finish_reason == "stop"
-    assert limits_sent(server) == [40, 80]
-    for settings, limits in ((again, [40, 80]), ({"max_tokens": 40}, [40])):
-        found = under(server, always(FAULTS["length"]), protocol, **settings)
-        assert isinstance(found, Reply)
-        assert found.finish_reason == "length", "kept, and marked"
-        assert limits_sent(server) == limits
+    assert found.finish_reason == "length", "kept, and marked"
+    assert [server.asks[arrival.key].json["max_tokens"] for arrival in server.log] == [40]
 
 
 @pytest.mark.parametrize(

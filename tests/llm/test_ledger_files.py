@@ -177,12 +177,12 @@ def test_a_flipped_byte_is_refused_or_means_nothing(whole: Path, tmp_path: Path,
 
 def test_a_changed_reply_is_not_handed_out_and_verify_says_how_to_have_it_asked_for_again(tmp_path: Path) -> None:
     path = filled(tmp_path / "ledger.sqlite", 3)
-    assert amendment("verify", tmp_path).startswith("3 replies and their requests, all unchanged\n")
+    assert amendment("show", tmp_path, "--verify").startswith("3 replies and their requests, all unchanged\n")
     change(path, "UPDATE reply SET raw = x'00' WHERE attempt = 2")
     with Ledger(path) as ledger, pytest.raises(LedgerError, match="the reply of attempt 2 is not what was written"):
         ledger.find("r1")
-    assert "1 places are damaged\n" in amendment("verify", tmp_path, code=1)
-    assert "attempt 2" in amendment("verify", tmp_path, "--json", code=1)
+    assert "1 places are damaged\n" in amendment("show", tmp_path, "--verify", code=1)
+    assert "attempt 2" in amendment("show", tmp_path, "--verify", "--json", code=1)
     change(path, "DELETE FROM reply WHERE attempt = 2")
     with Ledger(path) as ledger:
         assert (ledger.find("r1"), ledger.find("r2")) == (None, raw_of("r2"))

@@ -94,12 +94,11 @@ async def test_a_text_that_is_scored_is_not_asked_for_again_at_a_longer_limit() 
 
     provider = Scoring()
     with Ledger() as ledger:
-        model = Model(
-            name="m", model="m-1", provider=provider, calls=Calls(ledger), sampling=Sampling(), lengthens=True
-        )
-        await model.ask(user("Hi"), scored="Hello.", sampling={"max_tokens": 1})
+        model = Model(name="m", model="m-1", provider=provider, calls=Calls(ledger), sampling=Sampling())
+        scored = await model.ask(user("Hi"), scored="Hello.", sampling={"max_tokens": 1})
+        assert await model.lengthened(scored) is None
         assert len(provider.asked) == 1
-        await model.ask(user("Hi"), sampling={"max_tokens": 1})
+        await model.lengthened(await model.ask(user("Hi"), sampling={"max_tokens": 1}))
         assert [request.sampling.max_tokens for request in provider.asked[1:]] == [1, 2]
 
 

@@ -73,9 +73,10 @@ def test_worked_examples_show_the_bare_label_where_no_answer_is_begun() -> None:
 
 
 def test_the_mass_of_the_labels_is_kept_and_decides_what_is_invalid() -> None:
-    provider = Small(lambda _: masses(0.9, 0.3))
-    rejected, taken = verdict_of(judge(provider)), verdict_of(judge(provider, min_label_mass=0.25))
-    assert rejected.label_mass == taken.label_mass == pytest.approx(0.3)
+    rejected = verdict_of(judge(Small(lambda _: masses(0.9, 0.3))))
+    taken = verdict_of(judge(Small(lambda _: masses(0.9, 0.6))))
+    assert rejected.label_mass == pytest.approx(0.3)
+    assert taken.label_mass == pytest.approx(0.6)
     assert "30%" in str(rejected.invalid)
     assert taken.distribution == pytest.approx({"A": 0.9, "B": 0.1})
 

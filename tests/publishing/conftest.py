@@ -24,7 +24,7 @@ pairs:
     words: {{a: 1, b: 2, tie: 0}}
     license: cc-by-4.0
 dataset: {{test_share: 0.25}}
-base: {{on: nothing, steps: 1, tiny: {{hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 64}}}}
+base: {{on: nothing, steps: 1, hidden: 16, vocab: 400}}
 sft: {{base: base, on: chosen, steps: 1, batch_size: 2, max_length: 60}}
 reward_model: {{base: base, steps: 1, batch_size: 2, max_length: 60}}
 publish: {{repo: org/people, license: cc-by-4.0, models: {{sft: org/people-policy}}}}

@@ -58,7 +58,7 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> Result:
     with ChatServer(answer) as server:
         (folder / "run.yaml").write_text(
             "name: rich\nseed: 2\nconstitution: helpful-honest\n"
-            "prompts: [{lilliput: 1}, {path: p.jsonl, tools: tools, category: talk, license: mit}]\n"
+            "prompts: [{lilliput: 1}, {path: p.jsonl, columns: {tools: tools}, category: talk, license: mit}]\n"
             "models:\n"
             f"  far: {{provider: openai, base_url: '{server.url}', model: m}}\n"
             "  judge: {provider: simulated}\n"

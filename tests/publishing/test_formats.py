@@ -211,7 +211,7 @@ seed: 3
 constitution: lilliput
 models:
   writer: {{provider: simulated, writer: helpful-only}}
-  second: {{provider: simulated, position_bias: 0.7}}
+  second: {{provider: simulated, biases: {{position: 0.7}}}}
 prompts: [{{lilliput: 12}}]
 critique: {{model: writer, rounds: 2}}
 candidates:
@@ -271,7 +271,7 @@ def test_a_run_without_written_reasons_says_which_judges_write_them(chain_folder
 
 def test_a_judge_learns_nothing_from_sealed_labels(tmp_path: Path) -> None:
     brought = next(line for line in JUDGES.splitlines() if line.startswith("verdicts:"))
-    people = "spot_check: {items: 40, people: simulated, sealed: 1, gate: {on_fail: go_on}}"
+    people = "spot_check: {items: 40, people: simulated, sealed: 1}"
     folder = made(tmp_path, JUDGES.replace(brought, people))
     result = export_run(folder, "judge_sft", tmp_path / "out")
     assert "contradicts people or a verifier" not in result.left_out

@@ -45,7 +45,7 @@ def ours(tmp_path: Path) -> tuple[Path, Path]:
 @pytest.fixture
 def sealed(chain: Path, ours: tuple[Path, Path]) -> Path:
     """A run's folder, signed with our key."""
-    ended = amendment("sign", chain, "--key", ours[0])
+    ended = amendment("verify", chain, "--sign", ours[0])
     assert ended.code == 0, ended.err
     return chain
 
@@ -132,7 +132,7 @@ def test_a_statement_about_something_else_is_no_signature_of_a_dataset(sealed: P
 
 def test_no_byte_of_the_private_key_is_written_or_printed(chain: Path, ours: tuple[Path, Path]) -> None:
     private = ours[0].read_text()
-    ended = amendment("sign", chain, "--key", ours[0])
+    ended = amendment("verify", chain, "--sign", ours[0])
     body = private.splitlines()[1]
     raw = base64.b64decode(body)[-32:]
     for path in (path for path in chain.rglob("*") if path.is_file()):
@@ -141,7 +141,7 @@ def test_no_byte_of_the_private_key_is_written_or_printed(chain: Path, ours: tup
         assert raw not in content
     assert body not in ended.out + ended.err
     ours[0].write_text(private.replace(body, body[:-6]))
-    ended = amendment("sign", chain, "--key", ours[0])
+    ended = amendment("verify", chain, "--sign", ours[0])
     assert (ended.code, body[:20] in ended.err) == (2, False)
 
 
@@ -165,7 +165,7 @@ def test_keys_of_ssh_keygen_sign_and_check(chain: Path, tmp_path: Path) -> None:
     private, public = tmp_path / "id_ed25519", tmp_path / "id_ed25519.pub"
     private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
     public.write_bytes(key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH))
-    assert amendment("sign", chain, "--key", private).code == 0
+    assert amendment("verify", chain, "--sign", private).code == 0
     assert amendment("verify", chain, "--key", public).code == 0
     ended = amendment("verify", chain, "--key", private)
     assert (ended.code, "private key, which stays with you" in ended.err) == (2, True)
@@ -173,14 +173,14 @@ def test_keys_of_ssh_keygen_sign_and_check(chain: Path, tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_as_its_manifest_says_is_not_signed(chain: Path, ours: tuple[Path, Path]) -> None:
     (chain / "summary.md").write_text("other\n")
-    ended = amendment("sign", chain, "--key", ours[0])
+    ended = amendment("verify", chain, "--sign", ours[0])
     assert (ended.code != 0, "nothing was signed" in ended.err) == (True, True)
     assert not (chain / SIGNATURE).exists()
 
 
 def test_a_run_that_is_not_finished_is_not_signed(chain: Path, ours: tuple[Path, Path]) -> None:
     again(chain, "dataset.test_share=0.5", until="inputs")
-    ended = amendment("sign", chain, "--key", ours[0])
+    ended = amendment("verify", chain, "--sign", ours[0])
     assert ended.code != 0
     assert "not finished; still to do: dataset. Nothing was signed" in " ".join(ended.err.split())
     assert not (chain / SIGNATURE).exists()

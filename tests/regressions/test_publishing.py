@@ -35,7 +35,7 @@ def pairs_run(folder: Path, *sources: str, rows: int = 8) -> Path:
     """A run of pairs that somebody brought: a file of some for each of the sources, by default one of people."""
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
-    for n, source in enumerate(sources or ("rater: person",)):
+    for n, source in enumerate(sources or ("kind: person",)):
         asked = [f"what is {rows * n + i}" for i in range(rows)]
         save(folder / f"{n}.csv", [{"prompt": f"{q}?", "chosen": f"it is {q}", "rejected": f"who {q}"} for q in asked])
         entries.append(f"  - {{path: {n}.csv, {source}}}\n")
@@ -53,7 +53,7 @@ def head_of(hub: Any) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_a_commit_of_somebody_else_is_never_tagged_as_ours(hub: Any, tmp_path: Path) -> None:
-    run = pairs_run(tmp_path, "rater: person, license: cc0-1.0")
+    run = pairs_run(tmp_path, "kind: person, license: cc0-1.0")
     foreign: list[str] = []
 
     def somebody_commits(request: str) -> None:
@@ -96,7 +96,7 @@ def test_another_run_needs_replace_and_leaves_nothing_of_the_run_before(hub: Any
     )
     ended = amendment("run", made_up / "run.yaml", "--folder", made_up / "run")
     assert ended.code == 0, ended.said
-    pairs = pairs_run(tmp_path / "pairs", "rater: person, license: cc0-1.0")
+    pairs = pairs_run(tmp_path / "pairs", "kind: person, license: cc0-1.0")
 
     first, edited = pushes(hub, tmp_path / "home", [made_up / "run", "--license", "cc0-1.0"]), head_of(hub)
     assert first[0].code == 0, first[0].said
@@ -124,7 +124,7 @@ def test_another_run_needs_replace_and_leaves_nothing_of_the_run_before(hub: Any
 
 @pytest.mark.slow
 def test_a_license_that_forbids_it_stops_the_push_unless_it_is_named(hub: Any, tmp_path: Path) -> None:
-    run = pairs_run(tmp_path, "rater: person, license: cc-by-nc-nd-4.0")
+    run = pairs_run(tmp_path, "kind: person, license: cc-by-nc-nd-4.0")
     asked = [run, "--license", "apache-2.0"]
     (stopped, other) = pushes(hub, tmp_path / "home", asked, [*asked, "--allow-license", "cc-by-nc-4.0"])
     for ended in (stopped, other):
@@ -141,7 +141,7 @@ def test_a_license_that_forbids_it_stops_the_push_unless_it_is_named(hub: Any, t
 def test_an_unknown_license_stops_the_push_until_it_is_named_and_what_is_left_to_look_at_is_said(
     hub: Any, tmp_path: Path
 ) -> None:
-    run = pairs_run(tmp_path, "rater: person, license: LicenseRef-Internal", "rater: person, license: cc-by-4.0")
+    run = pairs_run(tmp_path, "kind: person, license: LicenseRef-Internal", "kind: person, license: cc-by-4.0")
     asked = [run, "--license", "apache-2.0", "--public"]
     (stopped,) = pushes(hub, tmp_path / "home", asked)
     assert stopped.code == 2, stopped.said
@@ -204,7 +204,7 @@ LICENSES = [
 
 def test_the_dry_run_names_every_license_that_forbids_it(tmp_path: Path) -> None:
     sources = list(dict.fromkeys(source for source, _, _ in LICENSES))
-    run = pairs_run(tmp_path, *(f"rater: person, license: '{source}'" for source in sources))
+    run = pairs_run(tmp_path, *(f"kind: person, license: '{source}'" for source in sources))
     for dataset in {dataset for _, dataset, _ in LICENSES}:
         plan = json.loads(amendment("publish", run, "--repo", REPO, "--license", dataset, "--json").out)
         conflicts = {conflict["license"] for conflict in plan["conflicts"]}
@@ -243,7 +243,7 @@ def test_answers_of_a_kto_export_take_turns_in_an_order_of_the_seed(tmp_path: Pa
 
     orders = []
     for seed in (4, 5):
-        run = pairs_run(tmp_path / str(seed), "rater: person", rows=20)
+        run = pairs_run(tmp_path / str(seed), "kind: person", rows=20)
         resolved = run / "run.yaml"
         resolved.write_text(resolved.read_text().replace("seed: 4", f"seed: {seed}"))
         ended = amendment("export", run, "--format", "kto", "--out", tmp_path / str(seed) / "out")
@@ -262,9 +262,9 @@ def test_answers_of_a_kto_export_take_turns_in_an_order_of_the_seed(tmp_path: Pa
     ("source", "decided_by", "creators"),
     [
         ("license: mit", "unknown", ["other"]),
-        ("license: mit, rater: unknown", "unknown", ["other"]),
-        ("license: mit, rater: person", "person", ["other"]),
-        ("license: mit, rater: model", "judge", ["machine-generated"]),
+        ("license: mit, kind: unknown", "unknown", ["other"]),
+        ("license: mit, kind: person", "person", ["other"]),
+        ("license: mit, kind: model", "judge", ["machine-generated"]),
     ],
 )
 def test_who_decided_imported_pairs_is_published_as_the_run_file_says(
@@ -275,8 +275,8 @@ def test_who_decided_imported_pairs_is_published_as_the_run_file_says(
     run = pairs_run(tmp_path, source)
     checked = amendment("check", tmp_path / "run.yaml")
     assert checked.code == 0, checked.said
-    assert ("warning:" in checked.said) == ("rater" not in source)
-    assert ("0.csv" in checked.said.partition("\n")[0]) == ("rater" not in source)
+    assert ("warning:" in checked.said) == ("kind" not in source)
+    assert ("0.csv" in checked.said.partition("\n")[0]) == ("kind" not in source)
     rows = pq.read_table(run / "export" / "train.parquet").to_pylist()
     assert {row["decided_by"] for row in rows} == {decided_by}
     ended = amendment("publish", run, "--repo", REPO, "--license", "mit")

@@ -42,7 +42,7 @@ ORDINARY = {
 RUN = """\
 name: keys
 seed: 5
-pairs: [{{path: pairs.csv, rater: person, license: cc0-1.0}}]
+pairs: [{{path: pairs.csv, kind: person, license: cc0-1.0}}]
 dataset: {{test_share: 0{secrets}}}
 """
 

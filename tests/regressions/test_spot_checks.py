@@ -33,7 +33,7 @@ verdicts:
     columns: {prompt: question, a: alpha, b: beta, verdict: verdict, order: order}
     coordinates: content
 dataset: {test_share: 0.1}
-spot_check: {items: 100, overlap: 40, repeats: 0, sealed: 0, calibration: {method: none}}
+spot_check: {items: 100, overlap: 40, repeats: 0, sealed: 0, calibration: none}
 """
 ITEMS = 40
 
@@ -79,7 +79,7 @@ prompts: [{lilliput: 30}]
 candidates: [{model: writer, per_prompt: 2}]
 judging: {judges: [{model: gavel, protocol: verdict}], orders: both, principles_per_pair: 1}
 dataset: {test_share: 0.2}
-spot_check: {items: 12, overlap: 12, annotators: 2, repeats: 1, sealed: 0.5, calibration: {method: none}}
+spot_check: {items: 12, overlap: 12, annotators: 2, repeats: 1, sealed: 0.5, calibration: none}
 publish: {repo: org/judged, license: mit}
 """
 RULES = """\
@@ -342,7 +342,7 @@ def test_a_dataset_tells_ties_of_people_from_their_disagreements(tmp_path: Path)
 def test_the_last_screen_of_a_run_names_every_failed_gate_of_the_certificate(
     tmp_path: Path,
 ) -> None:
-    text = JUDGED.replace("noise: 0.5", "position_bias: 3").replace("items: 12,", "items: 12, people: simulated,")
+    text = JUDGED.replace("noise: 0.5", "biases: {position: 3}").replace("items: 12,", "items: 12, people: simulated,")
     (tmp_path / "run.yaml").write_text(text, encoding="utf-8")
     (tmp_path / "rules.yaml").write_text(RULES, encoding="utf-8")
     ended = amendment("run", tmp_path / "run.yaml", "--folder", tmp_path / "run")

@@ -183,7 +183,7 @@ def own_pairs(folder: Path) -> Path:
         "name": "own",
         "verdicts": [{"path": "pairs.jsonl", "columns": columns, "words": {"a": "1", "b": "2"}, "kind": "person"}],
         "dataset": {"test_share": 0.5},
-        "base": {**small, "on": "chosen", "tiny": {"hidden": 16, "layers": 1, "heads": 2, "intermediate": 32}},
+        "base": {**small, "on": "chosen", "hidden": 16},
         "reward_model": {**small, "base": "base"},
         "dpo": {**small, "base": "base", "learning_rate": 0.5, "guards": guards},
     }
@@ -228,12 +228,13 @@ def test_every_held_out_accuracy_stands_next_to_what_needs_no_model(own_run: Own
     first = [row["first"] == "chosen" for row in test]
     assert set(test["first"]) == {"chosen", "rejected"}
     for stage in ("reward_model", "dpo"):
-        found = own_run.result.summary["stages"][stage]["held out"]
-        assert found["longer_wins"]["value"] == pytest.approx(sum(longer) / len(longer))
-        assert found["always_first"]["value"] == pytest.approx(sum(first) / len(first))
+        found = own_run.result.results[stage]
+        rules = [found.estimate(name) for name in ("longer_answer_is_right", "first_answer_is_right")]
+        expected = [sum(right) / len(right) for right in (longer, first)]
+        assert [rule and rule.value for rule in rules] == pytest.approx(expected)
     page = own_run.page
-    counts = [page.count(words) for words in ("held-out accuracy", "the longer answer is right in", "always first")]
-    assert counts == [2, 2, 2]
+    names = ("held out accuracy", "longer answer is right", "first answer is right")
+    assert [page.count(f"- {name}: ") for name in names] == [2, 2, 2]
     model, file = own_run.folder / "models/reward_model", own_run.folder / "export/test.parquet"
     document = json.loads(amendment("evaluate", model, file, "--json").out)
     by_length = document["baselines"]["the longer answer"]["pairs"]["accuracy"]

@@ -11,7 +11,7 @@ from benchmarks.harms import HARMS, SIZES, warned
 from tests.rows import save
 from tests.run.small_runs import Said, run_of
 
-PAIRS = "name: t\npairs: [{path: p.jsonl, rater: person}]\ndataset: {test_share: 0.6}\n"
+PAIRS = "name: t\npairs: [{path: p.jsonl, kind: person}]\ndataset: {test_share: 0.6}\n"
 REWARD = "base: {on: nothing, steps: 1}\nreward_model: {base: base, steps: 1}\n"
 
 

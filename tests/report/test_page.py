@@ -15,7 +15,7 @@ from amendment.records import Judgement, Preference
 from amendment.report.document import Matrix, read_document
 from amendment.report.page import write_report
 from amendment.report.plots import Bars, IntervalRow, Intervals, svg
-from amendment.results import SUMMARY_FORMAT, Summary
+from amendment.results import SUMMARY_FORMAT, Figure, Result, Summary
 from amendment.statistics import Estimate, estimate
 from tests.command_line import called
 from tests.report.folders import EVIL, FOX, HOSTILE, OTHER, REVISION, hostile_result, judgement, pair, write_run
@@ -24,7 +24,7 @@ from tests.run.small_runs import Said, pairs_of, run_of
 
 HEAD = {"format": SUMMARY_FORMAT, "name": "t", "seed": 3, "toolkit": "0"}
 ATTACK = '<img src="http://example.invalid/x" onerror="alert(1)">'
-PAIRS = "name: t\npairs: [{path: p.jsonl, rater: person}]\ndataset: {test_share: 0}\n"
+PAIRS = "name: t\npairs: [{path: p.jsonl, kind: person}]\ndataset: {test_share: 0}\n"
 
 
 class Tables(HTMLParser):
@@ -271,6 +271,7 @@ def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_j
         return [*read_document(tmp_path).before_use]
 
     principles = [{"id": name, "statement": f"Be {name}."} for name in ("safe", "kind")]
+    longer = Estimate(1 / 12, 0.0, 0.3, 12, 12)
     files: dict[str, dict[str, object]] = {
         "constitutions/c.json": {"id": "c", "principles": principles},
         "audit/certificate.json": {
@@ -288,7 +289,7 @@ def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_j
                 "audit": {},
                 "dataset": {"answers of pairs cut at max_tokens": {"rejected": 3, "chosen": 0}},
                 # 1 - 1/12 of the held-out pairs: the shorter answer is right in 11 of 12
-                "dpo": {"held out": {"longer_wins": {"value": 1 / 12, "n": 12}}},
+                "dpo": Result(figures=(Figure(name="longer_answer_is_right", value=longer),)).to_json(),
             },
             "warnings": [],
         },

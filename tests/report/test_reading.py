@@ -159,7 +159,7 @@ def test_a_run_gives_its_records_from_python(undisturbed: Path) -> None:
 
 def test_imported_pairs_are_stories_too_and_their_raters_have_pseudonyms(tmp_path: Path) -> None:
     save(tmp_path / "p.jsonl", [{"prompt": f"q{n}", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(3)])
-    run = run_of(tmp_path, "name: t\npairs: [{path: p.jsonl, rater: person}]\ndataset: {test_share: 0}\n")
+    run = run_of(tmp_path, "name: t\npairs: [{path: p.jsonl, kind: person}]\ndataset: {test_share: 0}\n")
     run()
     story = run.prompts()[1]
     assert [(answer.kind, answer.text) for answer in story.answers] == [("imported", "good 1"), ("imported", "bad 1")]
@@ -176,7 +176,7 @@ candidates: [{model: writer, per_prompt: 3}]
 judging: {judges: [{model: second, protocol: label-tokens}]}
 dataset:
   test_share: 0
-  mix: [{source: run, share: 0.5}, {path: people.jsonl, rater: person, share: 0.5, license: mit}]
+  mix: [{source: run, share: 0.5}, {path: people.jsonl, kind: person, share: 0.5, license: mit}]
 """
 
 

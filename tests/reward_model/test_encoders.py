@@ -12,7 +12,7 @@ from amendment.errors import ConfigError
 from amendment.reward_model import RewardModel, RewardSettings, train_reward
 from amendment.training import LoraSettings
 
-SETTINGS = RewardSettings(steps=12, batch_size=8, learning_rate=1e-2, max_length=96, log_every=6)
+SETTINGS = RewardSettings(steps=12, batch_size=8, learning_rate=1e-2, max_length=96, trl={"logging_steps": 6})
 WORDS = "user assistant system thinking call tools : ask yes indeed no never hello you be kind hm - ' . look function"
 
 
@@ -82,7 +82,7 @@ def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="module")
 def trained(encoder: Path, pairs: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("trained") / "rm"
-    update = {"max_length": 128, "over_length": "truncate", "steps": 25}
+    update: dict[str, Any] = {"max_length": 128, "steps": 25}
     if "ModernBert" in str(encoder):
         update["lora"] = LoraSettings(r=4)
     train_reward(encoder, pairs, out, SETTINGS.model_copy(update=update), seed=1)

@@ -16,8 +16,10 @@ from amendment.errors import ConfigError, DataError
 from amendment.reward_model import RewardModel, RewardSettings, train_reward
 from amendment.training import LoraSettings
 
-SETTINGS = RewardSettings(steps=12, batch_size=8, learning_rate=1e-2, max_length=96, log_every=6)
-FIRST = RewardSettings(steps=1, batch_size=2, learning_rate=1e-12, max_length=128, labels="soft", log_every=1)
+SETTINGS = RewardSettings(steps=12, batch_size=8, learning_rate=1e-2, max_length=96, trl={"logging_steps": 6})
+FIRST = RewardSettings(
+    steps=1, batch_size=2, learning_rate=1e-12, max_length=128, labels="soft", trl={"logging_steps": 1}
+)
 Rows = list[dict[str, Any]]
 
 
@@ -77,17 +79,15 @@ def test_thinking_calls_and_system_texts_change_the_score(reward_folder: Path, p
 
 
 def test_a_row_over_the_length_has_no_score_or_is_cut_where_training_cut(
-    reward_folder: Path, base: Path, pairs: Rows, tmp_path: Path
+    reward_folder: Path, pairs: Rows, tmp_path: Path
 ) -> None:
     long = [{**pairs[1], "completion": [{"role": "assistant", "content": "yes " * n}]} for n in (300, 400)]
     scores = RewardModel.load(reward_folder).score([long[0], *completions(pairs[1:2])])
     assert np.isnan(scores).tolist() == [True, False]
     assert RewardModel.load(reward_folder).score([]).shape == (0,)
-    rows = [*pairs, {**pairs[0], "rejected": pairs[0]["chosen"]}, {**pairs[1], "chosen": long[0]["completion"]}]
-    settings = SETTINGS.model_copy(update={"steps": 1, "over_length": "truncate"})
-    report = train_reward(base, rows, tmp_path / "rm", settings).report
-    assert (report.dropped, report.truncated) == ({"identical": 1}, 1)
-    first, second = RewardModel.load(tmp_path / "rm").score(long)
+    meta = shutil.copytree(reward_folder, tmp_path / "earlier") / "reward_meta.json"
+    meta.write_text(json.dumps({**json.loads(meta.read_text()), "over_length": "truncate"}))
+    first, second = RewardModel.load(tmp_path / "earlier").score(long)
     assert first == pytest.approx(second)
 
 
@@ -105,7 +105,7 @@ def test_the_meta_file_says_what_a_score_depends_on(reward_folder: Path, pairs: 
     assert meta["pad_token_id"] == config["pad_token_id"] != config["eos_token_id"]
     assert {"base", "seed", "versions"} <= set(meta)
     file = shutil.copytree(reward_folder, tmp_path / "earlier") / "reward_meta.json"
-    required = ("base", "seed", "max_length", "over_length", "template", "pad_token_id")
+    required = ("base", "seed", "max_length", "template", "pad_token_id")
     file.write_text(json.dumps({name: meta[name] for name in required}))
     earlier = RewardModel.load(tmp_path / "earlier")
     assert earlier.meta.temperature is None

@@ -15,7 +15,7 @@ from amendment.errors import DataError
 from amendment.reward_model import RewardModel, RewardSettings, preference_probability, train_reward
 from amendment.reward_model.train import fit_temperature
 
-SETTINGS = RewardSettings(steps=40, batch_size=8, learning_rate=1e-2, max_length=96, log_every=6)
+SETTINGS = RewardSettings(steps=40, batch_size=8, learning_rate=1e-2, max_length=96, trl={"logging_steps": 6})
 ENTROPY = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
 
 

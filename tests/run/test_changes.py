@@ -23,8 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = [*sorted((ROOT / "examples").glob("*.yaml"))]
 NULLS = [
     "dpo.guards=null",
-    "dpo.guards={kl_per_token: null, length_ratio: null, unreadable: null, reward_judge_gap: null}",
-    "clean={near_copies: null}",
+    "dpo.guards={kl_per_token: null, length_ratio: null}",
 ]
 
 

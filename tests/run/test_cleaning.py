@@ -23,13 +23,11 @@ RUN = """\
 name: cleaned
 pairs:
   - path: pairs.jsonl
-    rater: person
+    kind: person
     columns: {prompt: prompt, chosen: good, rejected: bad}
 dataset: {test_share: 0}
 clean:
-  evaluation_sets: [{path: exam.jsonl, column: question}]
-  prompt_words: [3, 60]
-  languages: [en]
+  evaluation_sets: [{path: exam.jsonl, columns: {prompt: question}}]
 """
 
 
@@ -57,12 +55,11 @@ def test_prompts_that_are_left_out_are_counted_and_stand_in_a_table(folder: Path
     first = read_first = question(SUBJECTS[0])
     rows = [
         *kept,
-        pair("Hello you"),  # 2 words, expected 3
+        pair(" word" * 4001),
         pair(first.upper() + "!"),  # the same words
         pair(f"{question(SUBJECTS[1])} and"),  # one word more
         pair(f"Tell me {EXAM}, please"),
         pair("What does anna.keller@kellerbau.de want from all of us?"),
-        pair("Warum backen die Leute ihr Brot heute nicht mehr selbst?"),
         pair("Is AKIAIOSFODNN7REALKEY a key of mine or not?"),
     ]
     save(folder / "pairs.jsonl", rows)
@@ -71,19 +68,18 @@ def test_prompts_that_are_left_out_are_counted_and_stand_in_a_table(folder: Path
     assert prompts == [row["prompt"] for row in kept]
     assert {row.prompt[0].content for row in pairs_of(result.folder)} == set(prompts)
     [funnel] = result.results["inputs"].funnels
-    # 11 read; one each is short, a copy, a near copy, in the exam, in German, with an address, with a key: 4 are left
-    assert (funnel.came_in, funnel.remained) == (11, 4)
+    # 10 read; one each is long, a copy, a near copy, in the exam, with an address, with a key: 4 are left
+    assert (funnel.came_in, funnel.remained) == (10, 4)
     assert funnel.left_out == {
         "length": 1,
         "copy": 1,
         "near copy": 1,
         "overlap with an evaluation set": 1,
         "personal data": 1,
-        "language": 1,
         "key or token": 1,
     }
     table = read_records(result.folder / "inputs/dropped.parquet", Dropped)
-    assert len(table) == 7
+    assert len(table) == 6
     by_reason = {row.reason: row for row in table}
     ids = {text_of(row.messages): row.id for row in read_records(result.folder / "inputs/prompts.parquet", Prompt)}
     assert by_reason["copy"].detail == ids[read_first]
@@ -119,27 +115,27 @@ def one_sided() -> list[dict[str, Any]]:
     return [pair(question(s), f"Well then, {s} are old and known.", f"{s} are known, and quite old.") for s in SUBJECTS]
 
 
-def test_words_on_one_side_only_are_listed_and_pairs_dropped_where_that_is_asked(folder: Path) -> None:
+def test_words_on_one_side_only_are_listed(folder: Path) -> None:
     save(folder / "pairs.jsonl", one_sided())
     listed = made(folder, RUN)
     assert len(pairs_of(listed.folder)) == 16
     rows = read_records(listed.folder / "dataset/one_sided.parquet", OneSided)
     assert ("chosen", "well then") in {(row.side, row.words) for row in rows}
     assert "| well then " in (listed.folder / "summary.md").read_text()
-    with pytest.raises(Exception, match="16 one-sided n-gram"):
-        made(folder, RUN + "  one_sided: drop\n")
 
 
 def test_what_cleans_everything_away_is_named_by_its_most_frequent_reason(folder: Path) -> None:
-    save(folder / "pairs.jsonl", [*(pair(question(subject)) for subject in SUBJECTS), pair("Hi")])
-    with pytest.raises(AmendmentError, match=r"clean left out every prompt \(16 language, 1 length\)") as error:
-        made(folder, RUN.replace("languages: [en]", "languages: [de]"))
-    assert "first for: language" in str(error.value)
-    assert len(read_records(folder / "run/inputs/dropped.parquet", Dropped)) == 17
+    asked = [pair(f"What does {name}@kellerbau.de want?") for name in ("anna", "bo")]
+    save(folder / "pairs.jsonl", [*asked, pair(" word" * 4001)])
+    with pytest.raises(AmendmentError, match=r"clean left out every prompt \(2 personal data, 1 length\)") as error:
+        made(folder, RUN)
+    assert "first for: personal data" in str(error.value)
+    assert len(read_records(folder / "run/inputs/dropped.parquet", Dropped)) == 3
+    save(folder / "pairs.jsonl", [pair(question("bread"), " word" * 4001)])
     with pytest.raises(
         AmendmentError, match="Try this: relax the settings under clean: most pairs are left out for length"
     ) as error:
-        made(folder, RUN.replace("prompt_words: [3, 60]", "prompt_words: [1, 60]\n  answer_words: [40, 60]"))
+        made(folder, RUN)
     assert "use more prompts" not in str(error.value)
 
 
@@ -162,7 +158,7 @@ def test_an_evaluation_set_whose_items_cannot_be_compared_stops_the_run_and_few_
     folder: Path,
 ) -> None:
     save(folder / "pairs.jsonl", one_sided())
-    wrong = RUN.replace("column: question", "column: answer")  # "The middle one."
+    wrong = RUN.replace("prompt: question", "prompt: answer")  # "The middle one."
     [line] = complaints(folder, wrong)
     assert "none of its 1 items has 5 words or more" in line
     with pytest.raises(AmendmentError, match="none of its 1 items has 5 words or more"):
@@ -176,14 +172,10 @@ def test_an_evaluation_set_whose_items_cannot_be_compared_stops_the_run_and_few_
 def test_check_names_what_is_wrong_with_evaluation_sets(folder: Path) -> None:
     save(folder / "pairs.jsonl", one_sided())
     assert complaints(folder, RUN) == []
-    [absent] = complaints(folder, RUN.replace("column: question", "column: qestion"))
+    [absent] = complaints(folder, RUN.replace("prompt: question", "prompt: qestion"))
     assert "no such column in any row (did you mean 'question'?)" in absent
     [file] = complaints(folder, RUN.replace("exam.jsonl", "exams.jsonl"))
     assert "exams.jsonl: no such file" in file
-    [order] = complaints(folder, RUN.replace("[3, 60]", "[60, 3]"))
-    assert "prompt_words: found [60, 3]" in order
-    [code] = complaints(folder, RUN.replace("[en]", "[english]"))
-    assert "english" in code
 
 
 def test_a_run_that_is_cleaned_plans_only_what_is_left(folder: Path) -> None:
@@ -206,7 +198,7 @@ dataset:
   test_share: 0.25
   mix:
     - {source: run, share: 0.5}
-    - {path: people.jsonl, share: 0.5, rater: person, license: mit,
+    - {path: people.jsonl, share: 0.5, kind: person, license: mit,
        columns: {prompt: prompt, chosen: good, rejected: bad}}
 """
     result = made(folder, RUN.replace("dataset: {test_share: 0}\n", mix))

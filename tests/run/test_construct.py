@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,7 @@ import pytest
 
 from amendment.data.store import Workspace
 from amendment.people.samples import SampledItem
-from amendment.preference.deciding import ConstructedPair
-from amendment.records import Candidate, Judgement, Prompt, text_of
-from amendment.report import RunReader
-from amendment.report.show import written_of
+from amendment.records import Judgement, Prompt, text_of
 from amendment.run import Result, Run
 from amendment.text import words
 from tests.rows import save
@@ -26,13 +24,14 @@ seed: 3
 models:
   good: {provider: simulated, writer: helpful-only}
   bad: {provider: simulated, writer: careless}
+  worst: {provider: simulated, writer: evasive}
 """
 BUILT = f"""{MODELS}prompts: [{{lilliput: 40}}]
 construct:
   - {{kind: strong_weak, strong: good, weak: bad, per_prompt: 2}}
-  - {{kind: instructions, model: good, better: Answer with care., worse: Answer carelessly., p: 0.9}}
+  - {{kind: strong_weak, strong: good, weak: worst, p: 0.9}}
 dataset: {{test_share: 0.25}}
-base: {{on: nothing, steps: 1, tiny: {{hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 96}}}}
+base: {{on: nothing, steps: 1, hidden: 16, vocab: 400}}
 dpo: {{base: base, steps: 2, batch_size: 8, max_length: 90, labels: soft, guards: null}}
 """
 
@@ -51,36 +50,16 @@ def test_a_run_without_a_judge_trains_on_pairs_that_are_marked_as_constructed(bu
     for row in rows:
         assert row.prompt == messages[row.prompt_id], "no instruction is in it"
         assert (row.decided_by, row.raters, row.principle_ids) == ("construction", (), ())
-    strong = [row for row in rows if row.chosen_model != row.rejected_model]
-    instructed = [row for row in rows if row.chosen_model == row.rejected_model]
-    assert {row.p_chosen for row in strong} == {1.0}
-    assert {row.p_chosen for row in instructed} == {row.p_chosen_raw for row in instructed} == {0.9}
-    assert len(strong) > 70
-    assert len(instructed) > 35
-
-
-def test_the_two_instructions_are_in_the_answers_provenance(built: Result) -> None:
-    place = Workspace(built.folder)
-    answers, pairs = place.read("construct/candidates", Candidate), place.read("construct/pairs", ConstructedPair)
-    templates: dict[float, list[set[str | None]]] = {0.9: [set(), set()], 1.0: [set(), set()]}
-    for row in pairs:
-        sides = answers[row.chosen], answers[row.rejected]
-        assert tuple(side.id for side in sides) == (row.pair.chosen_id, row.pair.rejected_id)
-        for side, found in zip(sides, templates[row.pair.p_chosen], strict=True):
-            found.add(side.origin.template)
-    assert templates[1.0] == [{None}, {None}]
-    first = RunReader(built.folder).prompts()[0].answers
-    headings = [written_of(answer).partition(": ")[2].partition(",")[0] for answer in first]
-    assert headings == ["constructed as the better answer", "constructed as the worse answer"] * 3
-    better, worse = templates[0.9]
-    assert len(better | worse) == 2
-    assert None not in better | worse
+    counts = Counter(row.p_chosen for row in rows)
+    assert set(counts) == {0.9, 1.0} == {row.p_chosen_raw for row in rows}
+    assert counts[1.0] > 60
+    assert counts[0.9] > 25
 
 
 def test_a_plan_counts_the_calls_and_a_second_run_asks_nothing(built: Result, tmp_path: Path) -> None:
     plan = run_of(tmp_path, BUILT).plan()
-    assert plan.total.calls == built.sent == 40 * 6  # two pairs of two models, and one of two instructions
-    assert {row.model: row.calls for row in plan.asks} == {"good": 160, "bad": 80}
+    assert plan.total.calls == built.sent == 40 * 6  # two pairs of two models, and one of two others
+    assert {row.model: row.calls for row in plan.asks} == {"good": 120, "bad": 80, "worst": 40}
     surer = BUILT.replace("p: 0.9", "p: 0.8")
     path = built.folder.parent / "surer.yaml"
     path.write_text(surer)
@@ -144,12 +123,11 @@ dataset: {{test_share: 0.25}}
 
 
 def test_what_makes_no_pair_is_counted_by_its_reason(tmp_path: Path, server: Any) -> None:
-    """A server that sees the instruction, and says for each prompt what its number tells."""
+    """A server that says for each prompt what its number tells."""
 
     def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        system, asked = (message["content"] for message in body["messages"])
-        number = int(asked.split()[1])
-        if system == "Be good.":
+        number = int(body["messages"][-1]["content"].split()[1])
+        if body["model"] == "m":
             return 200, {"role": "assistant", "content": f"The answer is {number}."}
         ends: list[dict[str, Any]] = [
             {"content": "I will not.", "finish_reason": "content_filter"},
@@ -164,15 +142,17 @@ def test_what_makes_no_pair_is_counted_by_its_reason(tmp_path: Path, server: Any
     result = made(
         tmp_path,
         f"""name: told
-models: {{m: {{provider: openai, base_url: '{server.url}', model: m, api_key_env: null}}}}
+models:
+  m: {{provider: openai, base_url: '{server.url}', model: m, api_key_env: null}}
+  n: {{provider: openai, base_url: '{server.url}', model: n, api_key_env: null}}
 prompts: [{{path: p.csv}}]
-construct: [{{kind: instructions, model: m, better: Be good., worse: Be bad.}}]
+construct: [{{kind: strong_weak, strong: m, weak: n}}]
 dataset: {{test_share: 0.25}}
 """,
     )
     counts = result.summary["stages"]["construct"]
     reasons = {"an answer is missing": 1, "an answer is cut off": 1, "equal texts": 1}
-    drawn = {"drawn by": "two instructions of m", "tries": 4, "pairs": 1, "no pair": reasons, "cut answers": {"m": 1}}
+    drawn = {"drawn by": "m against n", "tries": 4, "pairs": 1, "no pair": reasons, "cut answers": {"n": 1}}
     assert counts == {
         **{"done": 7, "refused": 1, "pairs": 1, "no pair": reasons},
         **{"tries": 4, "by principle": [drawn]},
@@ -191,11 +171,9 @@ dataset: {{test_share: 0.25}}
     [
         ("weak: bad", "weak: good", "strong and weak are both good"),
         ("careless}", "helpful-only}", "are the same model under two names"),
-        ("worse: Answer carelessly.", "worse: ' Answer  with care.'", "say the same"),
         ("p: 0.9", "p: 0.5", "expected more than 0.5"),
         ("strong: good", "strong: goood", "construct[0].strong: no model 'goood' under models"),
-        ("model: good", "model: gut", "construct[1].model: no model 'gut' under models"),
-        ("strong: good, weak: bad,", "model: good, better: x, worse: y,", "construct[0]"),
+        ("strong: good, weak: bad,", "model: good,", "construct[0]"),
     ],
 )
 def test_what_could_not_be_constructed_is_refused(old: str, new: str, expected: str, tmp_path: Path) -> None:

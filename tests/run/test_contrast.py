@@ -41,7 +41,7 @@ RUN = """\
 name: contrasted
 seed: 3
 constitution: ./rules.yaml
-models: {{m: {{provider: openai, base_url: '{url}', model: m, api_key_env: null, on_truncation: keep}}}}
+models: {{m: {{provider: openai, base_url: '{url}', model: m, api_key_env: null}}}}
 prompts: [{{path: p.csv}}]
 construct: [{{kind: contrast, model: m{more}}}]
 dataset: {{test_share: 0}}

@@ -22,9 +22,9 @@ DEGENERATE = [
     {"prompt": "template", "chosen": "<|im_end|><|im_start|>system", "rejected": "fine"},
 ]
 REASONS = {"equal texts": 1, "empty answer": 1, "marks of a template in an answer": 1}
-OWN = "name: own\npairs: [{path: rows.jsonl, rater: person}]\ndataset: {test_share: 0.25}\n"
+OWN = "name: own\npairs: [{path: rows.jsonl, kind: person}]\ndataset: {test_share: 0.25}\n"
 
-MODELS = OWN.replace("rater: person", "rater: model")
+MODELS = OWN.replace("kind: person", "kind: model")
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_one_answer_to_most_prompts_is_chosen_by_people_alone(make: Callable[...
 
 
 def test_mixed_in_pairs_are_looked_at_too(make: Callable[..., Result]) -> None:
-    theirs_too = "{path: theirs.jsonl, share: 0.5, rater: person, license: mit}"
+    theirs_too = "{path: theirs.jsonl, share: 0.5, kind: person, license: mit}"
     mix = f"dataset: {{mix: [{{source: run, share: 0.5}}, {theirs_too}], test_share: 0}}"
     theirs = [{**row, "prompt": f"also {row['prompt']}"} for row in WHOLE]
     result = make(OWN.replace("dataset: {test_share: 0.25}", mix), rows=WHOLE, theirs=[*theirs, *DEGENERATE])

@@ -16,10 +16,8 @@ from amendment.stages.dpo import DpoConfig
 from amendment.stages.trained import smoothed
 from tests.run.spot_checked import CHECKED, SIMULATED, run
 
-TINY = (
-    "base: {on: nothing, steps: 1, tiny: {hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 96}}"
-)
-SHORT = "base: base, despite: [order], steps: 1, batch_size: 4, max_length: 90, log_every: 1"
+TINY = "base: {on: nothing, steps: 1, hidden: 16, vocab: 400}"
+SHORT = "base: base, despite: [order, people], steps: 1, batch_size: 4, max_length: 90, trl: {logging_steps: 1}"
 TRAINED = f"""{SIMULATED}{TINY}
 reward_model: {{{SHORT}, label_smoothing: estimated}}
 dpo: {{{SHORT}, loss: robust, label_smoothing: estimated, guards: null}}
@@ -28,11 +26,11 @@ dpo: {{{SHORT}, loss: robust, label_smoothing: estimated, guards: null}}
 
 @pytest.mark.slow
 def test_the_expected_flip_rate_is_the_smoothing_of_both_trainers(tmp_path: Path) -> None:
-    stages = run(tmp_path, TRAINED, "spot_check.gate.on_fail=go_on").summary["stages"]
+    stages = run(tmp_path, TRAINED).results
     rate = json.loads((tmp_path / "run/calibration/calibrator.json").read_text())["expected flip rate"]
     assert 0 < rate < 0.5
     for name in ("reward_model", "dpo"):
-        assert stages[name]["label smoothing"] == round(rate, 4)
+        assert stages[name].totals["label_smoothing"] == rate
         record = json.loads((tmp_path / f"run/models/{name}/history.json").read_text())
         assert record["settings"]["label_smoothing"] == rate
 
@@ -48,7 +46,7 @@ def test_only_the_stage_that_asks_for_it_reads_the_calibration(run_file: Callabl
     ("text", "said"),
     [
         (TRAINED.replace(SIMULATED, CHECKED), "dpo.label_smoothing: estimated on what people say, but nobody is asked"),
-        (TRAINED.replace("overlap: 70", "overlap: 70, calibration: {method: none}"), r"calibration.method is none"),
+        (TRAINED.replace("overlap: 70", "overlap: 70, calibration: none"), r"spot_check.calibration is none"),
         (TRAINED.replace("loss: robust", "labels: soft"), "soft labels say themselves how sure they are"),
         (TRAINED.replace("loss: robust", "loss: kto"), "loss: kto has no label smoothing"),
         (TRAINED.replace("smoothing: estimated", "smoothing: 0.5"), "less than 0.5"),
@@ -75,6 +73,6 @@ def test_a_judge_that_was_not_calibrated_or_says_nothing_gives_no_estimate(tmp_p
         smoothed(place, "dpo", stage)
     recipe.write_text('{"expected flip rate": 0.125}')
     found = smoothed(place, "dpo", stage)
-    assert (found.config.label_smoothing, found.counts) == (0.125, {"label smoothing": 0.125})
+    assert (found.config.label_smoothing, found.result.totals) == (0.125, {"label_smoothing": 0.125})
     plain = DpoConfig(base="sft", label_smoothing=0.2)
     assert smoothed(place, "dpo", plain).config == plain

@@ -52,8 +52,8 @@ models:
   inkwell: {provider: simulated, writer: verbose}
   twin: {provider: simulated, writer: verbose}
   gavelmouth: {provider: simulated, noise: 0.5}
-  watcher: {provider: simulated, noise: 0.3, leak: 0, sharpness: 3, unreadable: 0.05}
-  exact: {provider: simulated, noise: 0, unreadable: 0, sharpness: 50}
+  watcher: {provider: simulated, gain: 18, noise: 0.9, biases: {position: 1.5}, leak: 0, unreadable: 0.05}
+  exact: {provider: simulated, gain: 300, noise: 0, biases: {position: 25}, unreadable: 0}
 prompts: [{lilliput: 80}]
 dataset: {test_share: 0.9}
 evaluate:
@@ -61,7 +61,7 @@ evaluate:
   compare: all
   judge: {model: gavelmouth, protocol: label-tokens}
   people: {items: 30, people: simulated}
-  violations: {judge: {model: watcher}}
+  violations: {model: watcher}
   over_refusal: {categories: [arithmetic, code, danger], judge: {model: exact}}
 """
 NAMES = ["inkwell against quillfeather", "twin against quillfeather", "twin against inkwell"]
@@ -294,7 +294,7 @@ def test_an_evaluation_with_its_own_prompts_leaves_most_pairs_to_training(
     (tmp_path / "made").mkdir()
     save(tmp_path / "made/pairs.jsonl", pairs)
     (tmp_path / "made/harmless.jsonl").write_text((tmp_path / "harmless.jsonl").read_text())
-    text = own.read_text().replace("prompts: [{path: p.jsonl}]", "pairs: [{path: pairs.jsonl, rater: person}]", 1)
+    text = own.read_text().replace("prompts: [{path: p.jsonl}]", "pairs: [{path: pairs.jsonl, kind: person}]", 1)
     folder = made(tmp_path / "made", text, f"dataset.test_share={share}", patience=QUICK).folder
     train, test = (pairs_of(folder, [side]) for side in ("train", "test"))
     assert (len(train), len(test)) == (20 - held, held)
@@ -323,7 +323,7 @@ def test_prompts_whose_helpful_answers_are_learned_are_no_measure_but_those_held
     Run.from_file(own, folder=tmp_path / "run", patience=QUICK)(until="inputs")
     asked = [f"question {i:02}" for i in range(20)] + [f"harmless {i:02}" for i in range(5)]
     save(tmp_path / "kind.jsonl", [{"prompt": text, "candidate": "yes"} for text in asked])
-    sft = "sft={base: org/any, helpful_share: 0.2, helpful: {files: [{path: kind.jsonl}]}}"
+    sft = "sft={base: org/any, helpful_share: 0.2, helpful: [{path: kind.jsonl}]}"
     loaded = load_run_file(own, overrides=[sft, "critique={model: one}", "constitution=helpful-honest"])
     context = RunContext(loaded.config, tmp_path, RunFolder(tmp_path / "run"), QuietProgress())
     stage = loaded.config.evaluate
@@ -454,8 +454,8 @@ WRONG = {
     "evaluate.policies=[inkwell, inkwell]": r"evaluate\.policies: a policy stands here twice",
     "evaluate.policies=[inkwell]": r"evaluate\.judge: compares policies, and there are no two",
     "constitution=[]": r"evaluate\.violations: needs a constitution",
-    "evaluate.violations.judge.model=gavel": r"violations\.judge\.model: no model 'gavel'",
-    "evaluate.violations.judge.protocol=verdict": r"has protocol verdict, expected yes-no; use protocol: violation",
+    "evaluate.violations.model=gavel": r"violations\.model: no model 'gavel'",
+    "evaluate.violations.protocol=verdict": r"has protocol verdict, expected yes-no; use protocol: violation",
     "evaluate.over_refusal={}": r"over_refusal: name harmless prompts: categories of evaluated ones, or files",
     "evaluate.over_refusal.prompts=[{path: none.jsonl}]": r"evaluate\.over_refusal\.prompts\[0\]: .*none\.jsonl",
     "evaluate.over_refusal.judge={model: exact, protocol: violation}": r"violation asks by a principle",
@@ -616,7 +616,7 @@ def test_a_run_waits_for_its_page_and_goes_on_with_its_labels(tmp_path: Path) ->
 CHECKED = PAGED + (
     "candidates: [{model: quillfeather, per_prompt: 3}]\n"
     "judging: {judges: [{model: gavelmouth, protocol: label-tokens}], min_margin: 0.1}\n"
-    "spot_check: {items: 20, annotators: 1, overlap: 0, repeats: 0, sealed: 0, gate: {on_fail: go_on}}\n"
+    "spot_check: {items: 20, annotators: 1, overlap: 0, repeats: 0, sealed: 0}\n"
 )
 
 

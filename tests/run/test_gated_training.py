@@ -9,16 +9,15 @@ import pytest
 
 from amendment.errors import ConfigError, GateFailed, Paused
 from amendment.run import Result, Run, load_run_file
-from amendment.run.runfile.config import RunFile
 from amendment.stages import stages_of
 from tests.command_line import amendment
 from tests.run.spot_checked import PAGED, contents, label_all, opposing, run, say_anew, told
 
 TRAINED = f"""{PAGED}
-base: {{on: nothing, steps: 1, tiny: {{hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 64}}}}
+base: {{on: nothing, steps: 1, hidden: 16, vocab: 400}}
 reward_model: {{base: base, despite: [order], steps: 1, batch_size: 2, max_length: 60}}
 """
-GO_ON = "spot_check.gate.on_fail=go_on"
+GO_ON = "reward_model.despite=[order, people]"
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,7 @@ def test_nothing_is_trained_on_a_judge_that_failed_unless_the_run_file_says_so(f
     assert ended.code == 5, said
     assert "did not pass its gate (people, for the judge's labels)" in said
     assert "run/certificate.md says what was found" in said
-    assert "spot_check.gate.on_fail: go_on" in said
+    assert "reward_model.despite: [people]" in said
     assert not (failed / "run" / "models" / "reward_model").exists()
     audit = contents(failed / "run", "certificate.json", "stages/audit.json", "stages/dataset.json")
 
@@ -69,10 +68,6 @@ def test_nothing_is_trained_on_a_judge_that_failed_unless_the_run_file_says_so(f
     # an open one is in the dataset
     say_anew(failed / "run", is_sealed=False, count=2)
     assert run(failed, TRAINED, GO_ON).ran == ("labels", "calibration", "audit", "dataset", "base", "reward_model")
-
-
-def test_a_changed_answer_to_a_failed_gate_makes_no_certificate_anew(failed: Path) -> None:
-    assert run(failed, PAGED, GO_ON).ran == ()
 
 
 def test_the_margin_is_part_of_the_certificate_and_excuses_no_judge_below_one_half(failed: Path) -> None:
@@ -115,13 +110,12 @@ def test_a_gate_that_warns_or_could_not_be_measured_stops_nobody(tmp_path: Path)
     from amendment.people.gate import refuse_failed_gate, write_gate
     from amendment.run.engine import RunFolder
 
-    config: RunFile = load_run_file(written(tmp_path)).config
     place = RunFolder(tmp_path)
     place.path("audit/gate.json").parent.mkdir()
     texts = set()
     for outcome in ("PASS", "WARN", "not measured"):
         write_gate(place, [Gate("the judge's labels", "people", outcome, "")])
-        refuse_failed_gate(place, config.spot_check)
+        refuse_failed_gate(place, "dpo")
         texts.add(place.path("audit/gate.json").read_bytes())
     assert len(texts) == 1  # and what passes instead of warning makes no training run again
 
@@ -140,7 +134,7 @@ def test_one_annotator_gives_no_ceiling_and_only_a_judge_worse_than_a_coin_fails
         assert result.summary["stages"]["labels"]["people"] == 1
 
 
-@pytest.mark.parametrize("setting", ["max_gap_to_human=-0.1", "max_gap_to_human=0.6", "on_fail=maybe", "unreadable=2"])
+@pytest.mark.parametrize("setting", ["max_gap_to_human=-0.1", "max_gap_to_human=0.6", "unreadable=2"])
 def test_a_gate_that_makes_no_sense_is_refused(setting: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"spot_check\.gate"):
         Run.from_file(written(tmp_path), overrides=[f"spot_check.gate.{setting}"])

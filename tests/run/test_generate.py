@@ -23,7 +23,7 @@ RUN = """\
 name: wider
 seed: 3
 models: {writer: {provider: function, model: lister}}
-prompts: [{path: seeds.jsonl, category_column: kind, license: mit}]
+prompts: [{path: seeds.jsonl, columns: {category: kind}, license: mit}]
 generate: [{model: writer, prompts: 6}]
 candidates: [{model: writer, per_prompt: 1}]
 """
@@ -225,7 +225,7 @@ def test_a_plan_counts_the_questions_and_the_prompts_that_will_be_there(folder: 
 
 def test_a_run_without_a_seed_says_so(folder: Path) -> None:
     save(folder / "seeds.jsonl", [{"prompt": "How much is 2 + 2?", "kind": "sum", "result": "4"}])
-    text = RUN.replace("license: mit", "answer_column: result")
+    text = RUN.replace("columns: {category: kind}", "columns: {category: kind, answer: result}")
     with pytest.raises(AmendmentError, match="no prompt can be a seed"):
         made(folder, text, models={"writer": Lister()})
     assert "no prompt can be a seed" in run_of(folder, text, models={"writer": Lister()}).plan().stops["generate"]

@@ -20,7 +20,7 @@ models: {writer: {provider: simulated}, judge: {provider: simulated}}
 prompts: [{lilliput: 24}]
 critique: {model: writer, rounds: 1}
 base: {on: drafts, steps: 4, batch_size: 8, learning_rate: 1.0e-3, max_length: 64,
-  tiny: {hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 96}}
+  hidden: 16, vocab: 400}
 candidates: [{from: critique, take: draft_and_last}]
 judging: {judges: [{model: judge, protocol: label-tokens}], ties: keep}
 dataset: {test_share: 0.4}
@@ -52,15 +52,17 @@ def test_what_the_policys_training_reads_follows_from_its_guards(tmp_path: Path)
 @pytest.mark.slow
 def test_a_guard_that_ends_a_training_is_said_when_it_ends_and_by_the_status(tmp_path: Path) -> None:
     # a rate that breaks the policy within a step, and a limit that anything passes
-    guards = "{every: 1, prompts: 6, max_tokens: 8, kl_per_token: 1.0e-6, length_ratio: null, unreadable: null}"
+    guards = "{every: 1, prompts: 6, max_tokens: 8, kl_per_token: 1.0e-6, length_ratio: null}"
     path = run_file(tmp_path, guards)
     path.write_text(
-        path.read_text().replace("dpo: {base: base,", "dpo: {base: base, labels: hard, learning_rate: 0.05,")
+        path.read_text().replace("dpo: {base: base,", "dpo: {base: base, labels: hard, learning_rate: 0.2,")
     )
     said = Said()
-    summary = Run.from_file(path, folder=tmp_path / "run", progress=said)().summary["stages"]["dpo"]
-    assert summary["guards"]["violated"] == ["kl_per_token"]
-    ending = summary["guards"]["ending"]
+    dpo = Run.from_file(path, folder=tmp_path / "run", progress=said)().results["dpo"]
+    assert [figure.of["guard"] for figure in dpo.where("guards_violated")] == ["kl_per_token"]
+    guards = dpo.figure("guards")
+    assert guards
+    ending = str(guards.value)
     assert "NOTHING THAT WAS TRAINED IS SAVED" in ending
     assert f"dpo: guards: {ending}" in said.lines
     (line,) = (line for line in status_lines(read_status(tmp_path / "run")) if line.startswith("  dpo "))

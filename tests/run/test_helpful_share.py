@@ -26,7 +26,7 @@ models: {writer: {provider: simulated}}
 prompts: [{lilliput: 40}]
 critique: {model: writer, rounds: 1}
 dataset: {test_share: 0.25}
-base: {on: nothing, steps: 1, tiny: {hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 96}}
+base: {on: nothing, steps: 1, hidden: 16, vocab: 400}
 """
 SFT = "sft: {base: base, steps: 1, batch_size: 8, max_length: 90, "
 
@@ -69,12 +69,11 @@ def test_drafts_of_harmless_categories_are_drawn_by_a_seeded_hash(drafted: Path)
     assert found.rows == rows(path, others=5).rows
     assert found.rows == rows(path, others=3).rows + found.rows[3:]  # a smaller draw is part of a larger one
     few = rows(path, others=1000)
-    assert len(few.rows) == few.counts["helpful"]["of"] == len({one.id for one in drafts})
-    assert few.counts["helpful"]["got"] == round(len(few.rows) / (1000 + len(few.rows)), 4)
-    assert few.notes == [
-        f"Of the rows {len(few.rows) / (1000 + len(few.rows)):.1%} are helpful answers, not 50.0%: there are only "
-        f"{len(few.rows)}."
-    ]
+    assert len(few.rows) == few.result.count("helpful_answers") == len({one.id for one in drafts})
+    reached = few.result.figure("helpful_share", share="reached")
+    assert reached
+    assert reached.value == pytest.approx(len(few.rows) / (1000 + len(few.rows)))
+    assert len(few.result.notes) == 1
 
 
 def test_categories_without_a_draft_are_refused(drafted: Path) -> None:
@@ -92,7 +91,7 @@ def test_answers_of_files_are_taken_but_for_held_out_prompts(drafted: Path) -> N
     (drafted / "kind.jsonl").write_text("\n".join(map(json.dumps, lines)))
     path = drafted / "files.yaml"
     source = "{path: kind.jsonl, columns: {prompt: q, candidate: a}}"
-    path.write_text(RUN + SFT + f"helpful_share: 0.9, helpful: {{files: [{source}]}}}}\n")
+    path.write_text(RUN + SFT + f"helpful_share: 0.9, helpful: [{source}]}}\n")
     found = rows(path, others=100)
     allowed = {f"helpful {number}" for number, (_, is_held_out) in enumerate(asked) if not is_held_out} | {"this"}
     assert len(allowed) == 31  # of forty prompts ten are held out
@@ -105,11 +104,14 @@ def test_the_share_is_learned_told_and_felt_by_its_file(drafted: Path) -> None:
     source = drafted / "own.csv"
     source.write_text("prompt,candidate\n" + "".join(f"which {n}?,this one {n}\n" for n in range(30)))
     path = drafted / "all.yaml"
-    path.write_text(RUN + SFT + "on: last_revision, helpful_share: 0.25, helpful: {files: [{path: own.csv}]}}\n")
+    path.write_text(RUN + SFT + "on: last_revision, helpful_share: 0.25, helpful: [{path: own.csv}]}\n")
     made = Run.from_file(path, folder=drafted / "run")()
-    stage = made.summary["stages"]["sft"]
-    assert stage["helpful"] == {"asked": 0.25, "got": 0.25, "rows": 10, "of": 30}  # beside thirty revisions
-    assert stage["preflight"]["rows"] == 40
+    sft = made.results["sft"]
+    assert [figure.value for figure in sft.where("helpful_share")] == [0.25, 0.25]
+    assert (sft.count("helpful_rows"), sft.count("helpful_answers")) == (10, 30)  # beside thirty revisions
+    rows_of = sft.funnel("rows to train on")
+    assert rows_of
+    assert rows_of.came_in == 40
     assert Run.from_file(path, folder=drafted / "run")().ran == ()
     source.write_text(source.read_text().replace("this one", "that one there"))
     assert Run.from_file(path, folder=drafted / "run")().ran == ("sft",)

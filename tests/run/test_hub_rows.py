@@ -48,7 +48,7 @@ def read(tmp_path: Path) -> Read:
 
 @pytest.mark.usefixtures("folder")
 def test_a_folder_of_files_is_a_dataset_with_splits(read: Read) -> None:
-    found = read("prompts", dataset="./set", category_column="topic")
+    found = read("prompts", dataset="./set", columns={"category": "topic"})
     assert [text_of(prompt.messages) for prompt in found.prompts.values()] == [f"q{n}" for n in range(30)]
     assert {(prompt.source, prompt.category) for prompt in found.prompts.values()} == {("./set", "x")}
     assert len(read("prompts", dataset="./set", take=7).prompts) == 7
@@ -63,7 +63,10 @@ def test_a_folder_of_files_is_a_dataset_with_splits(read: Read) -> None:
     ("source", "words"),
     [
         ({"dataset": "./set", "split": "dev"}, "dataset ./set: has no split 'dev'; Available splits: ['train', "),
-        ({"dataset": "./set", "config": "c"}, "dataset ./set: BuilderConfig 'c' not found. Available: ['default']"),
+        (
+            {"dataset": "./set", "split": "c/train"},
+            "dataset ./set: BuilderConfig 'c' not found. Available: ['default']",
+        ),
         ({"dataset": "./gone"}, "/gone: no such folder; a dataset on the Hub is written org/name"),
         ({"dataset": "./nothing"}, "dataset ./nothing: holds no files that can be read as rows"),
         ({"dataset": "./broken"}, "dataset ./broken: cannot be read (ArrowInvalid: JSON parse error"),
@@ -116,7 +119,7 @@ import huggingface_hub.constants
 from amendment.data.inputs import read_inputs
 from amendment.errors import DataError
 from amendment.run import RunFile
-sources = [{"dataset": "org/name"}, {"dataset": "org/other", "revision": "v1"}]
+sources = [{"dataset": "org/name"}, {"dataset": "org/other@v1"}]
 for offline in (False, True):
     huggingface_hub.constants.HF_HUB_OFFLINE = offline
     try:
@@ -147,7 +150,7 @@ name: hub
 verdicts: [{dataset: org/labels, kind: person, license: mit}]
 dataset:
   test_share: 0
-  mix: [{source: run, share: 0.5}, {dataset: org/pairs, revision: v1, share: 0.5, license: cc0-1.0}]
+  mix: [{source: run, share: 0.5}, {dataset: org/pairs@v1, share: 0.5, license: cc0-1.0}]
 """
 
 

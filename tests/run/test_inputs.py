@@ -44,7 +44,7 @@ def test_any_kind_of_file_brings_prompts_with_all_that_belongs_to_them(kind: str
             {key: json.dumps(cell) if isinstance(cell, list) else cell for key, cell in row.items()} for row in rows
         ]
     save(tmp_path / f"p.{kind}", rows)
-    columns = "category_column: topic, tags_column: about, criteria_column: asks, tools: tools"
+    columns = "columns: {category: topic, tags: about, criteria: asks, tools: tools}"
     found = read(f"prompts: [{{path: p.{kind}, {columns}, category: rest, license: mit}}]\n")
     first, second = found.prompts.values()
     assert [message.to_json() for message in first.messages] == turns
@@ -105,7 +105,7 @@ BAD_ROWS: list[tuple[dict[str, Any], str]] = [
 
 def test_every_bad_row_of_every_file_is_named_at_once(refused: Refused, read: Read, tmp_path: Path) -> None:
     save(tmp_path / "p.jsonl", [{"prompt": "fine"}, *(row for row, _ in BAD_ROWS), {"prompt": DEEP}])
-    columns = "tools: tools, tags_column: about, category_column: topic, criteria_column: asks"
+    columns = "columns: {tools: tools, tags: about, category: topic, criteria: asks}"
     lines = refused(f"prompts: [{{path: p.jsonl, {columns}}}, {{path: gone.csv}}]\n")
     assert lines.pop() == "gone.csv: no such file"
     for number, (line, (_, words)) in enumerate(zip(lines, BAD_ROWS, strict=True), start=2):
@@ -121,7 +121,7 @@ def test_a_column_that_no_row_has_is_named_once_with_what_there_is(refused: Refu
         "p.csv: question: no such column in any row (did you mean 'qestion'?); there are qestion, id. "
         "Correct the name in the run file, or remove it"
     ]
-    assert len(refused("prompts: [{path: p.csv, column: qestion, tags_column: rules, category_column: topic}]\n")) == 2
+    assert len(refused("prompts: [{path: p.csv, column: qestion, columns: {tags: rules, category: topic}}]\n")) == 2
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_verdicts_without_texts_are_left_to_the_audit(tmp_path: Path) -> None:
     assert "dataset" not in results
 
 
-def test_texts_are_strict_for_a_run_and_skipped_rows_leave_nothing_behind(
+def test_texts_are_strict_for_a_run_and_an_empty_answer_is_counted(
     read: Read, refused: Refused, tmp_path: Path
 ) -> None:
     rows: list[dict[str, Any]] = [{"q": f"q{i}", "x": "x", "y": "y", "v": "a"} for i in range(4)]
@@ -174,8 +174,8 @@ def test_texts_are_strict_for_a_run_and_skipped_rows_leave_nothing_behind(
         "v.jsonl: line 2: x: expected text, found bool",
         "v.jsonl: line 3: q: is empty; fill it in or take the row out",
     ]
-    found = read(VERDICTS % ("person", ", bad_rows: skip"))
-    assert found.counts["bad rows left out"] == 2
+    save(tmp_path / "v.jsonl", [rows[0], rows[3]])
+    found = read(VERDICTS % ("person", ""))
     assert found.counts["verdicts with an empty answer"] == 1
     assert (len(found.prompts), len(found.candidates), len(found.verdicts)) == (1, 2, 1)
 
@@ -256,7 +256,9 @@ def config(**parts: Any) -> RunFile:
 
 
 def test_a_file_of_several_chunks_is_read_whole(files: Path) -> None:
-    found = read_inputs(config(prompts=[{"path": "p.jsonl", "category_column": "topic", "category": "any"}]), files)
+    found = read_inputs(
+        config(prompts=[{"path": "p.jsonl", "columns": {"category": "topic"}, "category": "any"}]), files
+    )
     assert len(found.prompts) == 2401
     assert found.counts == {"prompt rows": 2500, "duplicate prompts": 99}
     assert [one.category for one in found.prompts.values()] == ["any"] * 2400 + ["ends"]
@@ -275,7 +277,7 @@ def test_every_bad_row_of_every_chunk_is_named_and_an_absent_column_once(files: 
         f"line {number}: prompt" for number in (5, 1700, 2200)
     ]
     with pytest.raises(DataError) as told:
-        read_inputs(config(prompts=[{"path": "p.jsonl", "tags_column": "tgas"}]), files)
+        read_inputs(config(prompts=[{"path": "p.jsonl", "columns": {"tags": "tgas"}}]), files)
     (problem,) = told.value.problems
     assert "no such column in any row" in problem.message
     assert "there are prompt, topic" in problem.message

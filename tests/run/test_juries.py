@@ -43,7 +43,7 @@ JUDGES = """\
 MODELS = """\
   second: {provider: simulated}
   third: {provider: simulated, noise: 2.0}
-  fourth: {provider: simulated, position_bias: 3.0}
+  fourth: {provider: simulated, biases: {position: 3.0}}
 """
 Write = Callable[..., Path]
 
@@ -115,7 +115,8 @@ def test_the_same_answers_in_another_order_make_the_same_bytes(
 def test_a_cascade_asks_second_judges_only_about_what_the_first_are_unsure_of(jury_file: Write, folder: Path) -> None:
     cascade = """\
   judges: [{model: third, protocol: verdict}]
-  cascade: {confidence: 0.5, then: [{model: second, protocol: label-tokens}]}
+  cascade: [{model: second, protocol: label-tokens}]
+  confidence: 0.5
 """
     counts = made(jury_file(cascade), folder).summary["stages"]["judging"]
     judgements, verdicts = table(folder, "judgements", Judgement), table(folder, "verdicts", Verdict)
@@ -334,7 +335,7 @@ judging:
 def test_a_cascade_is_planned_as_if_the_first_judges_were_never_sure(
     written: Callable[..., Path], folder: Path, orders: str
 ) -> None:
-    text = RUN.replace("per_prompt: 6", "per_prompt: 3") + "  cascade: {then: [{model: strong}]}\n"
+    text = RUN.replace("per_prompt: 6", "per_prompt: 3") + "  cascade: [{model: strong}]\n"
     plan = plan_run(load_run_file(written(text + f"  orders: {orders}\n", prompts=10)), folder)
     calls = {one.model: one.calls for one in plan.asks if one.stage == "judging"}
     count = 10 * 3 * (2 if orders == "both" else 1)  # three pairs a prompt

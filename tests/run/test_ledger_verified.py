@@ -39,11 +39,11 @@ def change(folder: Path, sql: str) -> None:
 
 
 def test_a_ledger_as_it_was_written_is_clean_and_the_command_says_what_it_leaves_out(paid: Path) -> None:
-    said = amendment("verify", paid)
+    said = amendment("show", paid, "--verify")
     assert said.startswith("4 replies and their requests, all unchanged\nnot checked: ")
     (paid / "spending.json").unlink()
-    assert "no spending.json" in amendment("verify", paid)
-    found = json.loads(amendment("verify", paid, "--json"))
+    assert "no spending.json" in amendment("show", paid, "--verify")
+    found = json.loads(amendment("show", paid, "--verify", "--json"))
     assert (found["replies"], found["damage"]) == (4, [])
 
 
@@ -62,7 +62,7 @@ CHANGES = {
 @pytest.mark.parametrize(("sql", "finding"), CHANGES.items())
 def test_what_somebody_has_changed_or_deleted_is_found(sql: str, finding: str, paid: Path) -> None:
     change(paid, sql)
-    said = amendment("verify", paid, code=1)
+    said = amendment("show", paid, "--verify", code=1)
     assert finding in said
     assert "unchanged" not in said
 
@@ -70,7 +70,7 @@ def test_what_somebody_has_changed_or_deleted_is_found(sql: str, finding: str, p
 def test_a_ledger_that_has_grown_since_the_last_start_ended_is_unchanged(paid: Path) -> None:
     with Ledger(paid / "ledger.sqlite") as ledger:
         asyncio.run(call(ledger, "later", b"{}"))
-    assert "5 replies and their requests, all unchanged" in amendment("verify", paid)
+    assert "5 replies and their requests, all unchanged" in amendment("show", paid, "--verify")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_ledger_that_has_grown_since_the_last_start_ended_is_unchanged(paid: P
 )
 def test_a_ledger_edited_by_hand_ends_every_command_with_advice(sql: str, paid: Path) -> None:
     change(paid, sql)
-    amendment("verify", paid, code=1)
+    amendment("show", paid, "--verify", code=1)
     for command in ("run", "plan"):
         called(command, paid.with_name("run.yaml"), "--folder", paid)  # an exception other than the exit fails here
     called("status", paid)

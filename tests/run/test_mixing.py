@@ -34,7 +34,7 @@ dataset:
   mix:
     - {source: run, share: 0.8}
     - path: people.jsonl
-      rater: person
+      kind: person
       share: 0.2
       license: cc-by-4.0
       columns: {prompt: prompt, chosen: chosen, rejected: rejected}
@@ -187,7 +187,7 @@ DOUBLED = "source: run, share: 0.8}\n    - {source: run, share: 0.8"
         ),
         ("source: run, share: 0.8", DOUBLED, "the shares sum to 1.8, expected 1"),
         ("source: run, share: 0.8", DOUBLED, "for this run's own pairs, found 2"),
-        ("      license: cc-by-4.0\n", "", "dataset.mix[1].license: the key 'license' is required and missing"),
+        ("      license: cc-by-4.0\n", "", "each row that is mixed in carries one"),
         ("source: run", "source: ruhn", "dataset.mix[0].source: found the text 'ruhn', expected 'run'"),
         ("share: 0.8", "share: 0", "dataset.mix[0].share: found 0, expected more than 0"),
         ("people.jsonl", "peple.jsonl", "peple.jsonl: no such file"),
@@ -210,7 +210,7 @@ def test_too_few_pairs_for_a_share_end_the_stage_with_the_numbers(again: Mix) ->
         again([{"prompt": "q", "chosen": "same", "rejected": "same"}])
 
 
-REFERENCE = "dataset:\n  diversity: {reference: {path: human.jsonl, columns: {prompt: q, candidate: a}}}\n"
+REFERENCE = "dataset:\n  reference: {path: human.jsonl, columns: {prompt: q, candidate: a}}\n"
 
 
 def test_chosen_answers_are_compared_with_what_people_wrote(again: Mix, tmp_path: Path) -> None:
@@ -237,13 +237,13 @@ def test_chosen_answers_are_compared_with_what_people_wrote(again: Mix, tmp_path
 
 def test_a_missing_folder_of_embeddings_is_noticed_by_a_check(tmp_path: Path) -> None:
     save(tmp_path / "pairs.jsonl", [{"prompt": "a", "chosen": "b", "rejected": "c"}])
-    text = "name: t\npairs: [{path: pairs.jsonl, rater: person}]\ndataset: {diversity: {embeddings: ./no/model}}\n"
+    text = "name: t\npairs: [{path: pairs.jsonl, kind: person}]\ndataset: {embeddings: ./no/model}\n"
     warnings = run_of(tmp_path, text).check()
     assert any("./no/model: no folder with a config.json is there" in line for line in warnings)
 
 
 def test_embeddings_that_cannot_be_loaded_are_named_where_words_take_their_place(again: Mix) -> None:
-    result = again(OWN, ("dataset:\n", "dataset:\n  diversity: {embeddings: ../private/place/model}\n"))
+    result = again(OWN, ("dataset:\n", "dataset:\n  embeddings: ../private/place/model\n"))
     counted = result.summary["stages"]["dataset"]["diversity"]["chosen"]["Vendi score by"]
     assert counted == "words, since model cannot be loaded", "counts are published, and so hold no path"
     assert counted in (result.folder / "summary.md").read_text()

@@ -19,14 +19,14 @@ seed: 4
 constitution: lilliput
 models:
   writer: {provider: simulated}
-  fair: {provider: simulated, noise: 0.1, position_bias: 0.0}
-  swayed: {provider: simulated, noise: 0.1, position_bias: 9.0, gain: 0.5}
+  fair: {provider: simulated, noise: 0.1, biases: {position: 0.0}}
+  swayed: {provider: simulated, noise: 0.1, biases: {position: 9.0}, gain: 0.5}
 prompts: [{lilliput: 50}]
 candidates: [{model: writer, per_prompt: 2}]
 judging: {judges: [{model: swayed, protocol: label-tokens}]}
 dataset: {test_share: 0.25}
 """
-TINY = "base: {on: nothing, steps: 1, tiny: {hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400}}\n"
+TINY = "base: {on: nothing, steps: 1, hidden: 16, vocab: 400}\n"
 STAGES = {
     "reward_model": "reward_model: {base: base, steps: 1, batch_size: 2, max_length: 60}\n",
     "dpo": "dpo: {base: base, steps: 1, batch_size: 2, max_length: 60, guards: null}\n",

@@ -30,8 +30,8 @@ seed: 7
 constitution: lilliput
 models:
   writer: {provider: simulated, writer: careless}
-  judge: {provider: simulated, position_bias: 0.7}
-  reader: {provider: simulated, shows_choices: false, noise: 2.0}
+  judge: {provider: simulated, biases: {position: 0.7}}
+  reader: {provider: simulated, logprobs: false, noise: 2.0}
 prompts: [{lilliput: 12}]
 critique: {model: writer, rounds: 2}
 candidates:
@@ -158,7 +158,7 @@ models: {writer: {provider: simulated}}
 prompts: [{lilliput: 200}]
 critique: {model: writer, rounds: 1}
 base: {on: drafts, steps: 80, batch_size: 32, learning_rate: 5.0e-3, max_length: 64,
-  tiny: {hidden: 32, layers: 1, heads: 2, intermediate: 64, vocab: 400, context: 2048}}
+  hidden: 32, vocab: 400}
 """
 
 

@@ -63,7 +63,7 @@ def test_an_export_brought_back_keeps_p_chosen_and_weight(tmp_path: Path) -> Non
     (tmp_path / "back").mkdir()
     for side in ("train", "test"):
         shutil.copy(tmp_path / "run" / "export" / f"{side}.parquet", tmp_path / "back")
-    files = "pairs: [{path: train.parquet, rater: model}, {path: test.parquet, rater: model}]\n"
+    files = "pairs: [{path: train.parquet, kind: model}, {path: test.parquet, kind: model}]\n"
     again, _ = preferences(tmp_path / "back", files)
     kept: Callable[[Preference], Any] = lambda row: (row.p_chosen, row.p_chosen_raw, row.weight, row.chosen_id)  # noqa: E731
     assert {name: kept(row) for name, row in by_prompt(again).items()} == {
@@ -177,19 +177,15 @@ def test_what_cannot_be_a_pair_is_counted_and_leaves_nothing_behind(tmp_path: Pa
         *(pair(i) for i in range(3)),
         {**pair(3), "rejected": " "},
         {**pair(4), "rejected": "good 4"},
-        {**pair(5), "chosen": [{"role": "user", "content": "x"}]},
         {**pair(6), "chosen": [{"role": "user", "content": "q6"}, {"role": "assistant", "content": "good 6"}]},
     ]
     save(tmp_path / "p.jsonl", rows)
-    found, counts = preferences(tmp_path, f"pairs: [{{path: p.jsonl, bad_rows: skip}}]\n{ALL}")
+    found, counts = preferences(tmp_path, f"pairs: [{{path: p.jsonl}}]\n{ALL}")
     told = {figure.of["what"]: figure.value for figure in counts["inputs"].where("read")}
-    assert (told["pairs with an empty answer"], told["pairs of identical answers"], told["bad rows left out"]) == (
-        1,
-        1,
-        1,
-    )
+    assert (told["pairs with an empty answer"], told["pairs of identical answers"]) == (1, 1)
     assert [message.role for message in by_prompt(found)["q6"].chosen] == ["assistant"], "the prompt is not repeated"
     assert len(found) == 4
+    save(tmp_path / "p.jsonl", [*rows, {**pair(5), "chosen": [{"role": "user", "content": "x"}]}])
     with pytest.raises(ConfigError, match="chosen: expected the assistant's answer to the prompt, found turns of user"):
         preferences(tmp_path, "pairs: [{path: p.jsonl}]\n")
 
@@ -204,7 +200,7 @@ def test_candidates_of_ones_own_are_judged_and_what_people_decided_is_not(tmp_pa
     found, counts = preferences(
         tmp_path,
         "candidates: [{path: c.csv, columns: {prompt: q, candidate: answer, model: who}, license: mit}]\n"
-        f"pairs: [{{path: p.jsonl, rater: person}}]\n{JUDGED}",
+        f"pairs: [{{path: p.jsonl, kind: person}}]\n{JUDGED}",
     )
     assert counts["inputs"].count("read", what="candidate rows") == 4
     assert counts["judging"]["comparisons"] == 8
@@ -261,7 +257,7 @@ def test_soft_training_sees_their_probabilities(tmp_path: Path) -> None:
     """Soft labels of 0.6 pull the margin to ln(0.6 / 0.4) = 0.405; hard ones, which go on and on, are over 1."""
     save(tmp_path / "p.jsonl", [pair(i, p_chosen=0.6) for i in range(8)])
     trained = """\
-base: {on: nothing, steps: 1, tiny: {hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 512}}
+base: {on: nothing, steps: 1, hidden: 16, vocab: 400}
 reward_model: {base: base, steps: 40, batch_size: 8, learning_rate: 0.03, max_length: 64}
 """
     _, counts = preferences(tmp_path, f"pairs: [{{path: p.jsonl}}]\n{ALL}{trained}")

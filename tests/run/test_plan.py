@@ -38,7 +38,7 @@ judging:
 DRAWS = """\
 name: draws
 prompts: [{path: p.jsonl}]
-models: {far: {provider: openai, model: m, max_tokens: 10, price: {input: 2, output: 8, batch_discount: 0.5}}}
+models: {far: {provider: openai, model: m, max_tokens: 10, price: {input: 2, output: 8}}}
 candidates: [{model: far, per_prompt: 1}]
 """
 Written = Callable[..., Path]
@@ -217,7 +217,7 @@ def test_the_judge_that_guards_a_training_is_counted_at_most(written: Written, f
     # 20 steps are measured at 8, 16 and 20: 3 times 5 prompts x 2 orders x 3 samples
     assert calls_of(plan)["dpo/watcher"] == (0, 90)
     assert "watcher" in plan.unpriced
-    rounds = GUARDED + "rounds: {n: 2, candidates: {per_prompt: 2}}\n"
+    rounds = GUARDED + "rounds: {n: 2, per_prompt: 2}\n"
     assert calls_of(planned(written(rounds, prompts=12), folder))["round-2/watcher"] == (0, 90)
     with pytest.raises(ConfigError, match=r"guards\.judge with guards\.every needs steps"):
         load_run_file(written(GUARDED.replace("steps: 20, ", "")))
@@ -250,37 +250,29 @@ def test_a_stage_that_would_come_to_nothing_is_said_to_stop_the_run(written: Wri
     assert "no prompt has two different candidates" in str(plan)
 
 
-def test_money_is_tokens_times_price_and_at_most_counts_answers_that_are_asked_for_twice(
-    written: Written, folder: Path
-) -> None:
-    kept = planned(written(DRAWS, prompts=3), folder)
-    assert kept.asks[0].most_calls == 3
-    assert "an answer cut at max_tokens is kept and marked" in str(kept)
-    plan = planned(written(DRAWS.replace("max_tokens: 10", "max_tokens: 10, on_truncation: retry"), prompts=3), folder)
-    assert "unreadable verdicts are asked once more, cut ones and answers of far with twice the limit" in str(plan)
+def test_money_is_tokens_times_price(written: Written, folder: Path) -> None:
+    plan = planned(written(DRAWS, prompts=3), folder)
+    assert "an answer cut at max_tokens is kept and marked" in str(plan)
     (row,) = plan.asks
     # three answers, each of 300 tokens if it may, and so of 10
     assert (row.calls, row.output_tokens) == (3, 30)
     # "user\nquestion 0001\n" has 19 characters, so 5 tokens, and 4 are around it: 3 x 9
     assert row.input_tokens == 27
     assert row.usd == pytest.approx((27 * 2 + 30 * 8) / 1e6)
-    # each is cut at 10 tokens and asked for again with 20
-    assert row.most_calls == 6
-    assert row.most_usd is not None
-    assert row.most_usd >= (27 * 2 * 2 + 3 * (10 + 20) * 8) / 1e6
+    assert row.most_calls == 3
 
 
 @pytest.mark.parametrize(
     ("override", "seconds", "share"),
     [
         ("seed=1", 4 * 1.2, 1.0),  # 1 s and 10 tokens at 50 a second, eight at once
-        ("models.far.mode=batch", None, 0.5),
+        ("models.far.mode=batch", None, 1.0),
         ("models.far.requests_per_minute=10", 180, 1.0),  # 30 calls at 10 a minute
         ("models.far.tokens_per_minute=50", 60 * 30 * 10 / 50, 1.0),  # the vendor charges max_tokens, 10
         ("models.far.concurrency=1", 30 * 1.2, 1.0),
     ],
 )
-def test_time_follows_from_limits_and_a_batch_has_its_discount(
+def test_time_follows_from_limits(
     written: Written, folder: Path, override: str, seconds: float | None, share: float
 ) -> None:
     path = written(DRAWS, prompts=30)
@@ -300,13 +292,10 @@ def test_what_is_not_known_is_said_and_not_guessed(written: Written, folder: Pat
     boundless = planned(written(DRAWS.replace("max_tokens: 10, ", "")), folder)
     assert boundless.asks[0].most_usd is None
     assert any("set max_tokens" in line for line in boundless.warnings)
-    text = DRAWS.replace("price: {input: 2, output: 8, batch_discount: 0.5}", "base_url: https://shop.example/v1")
+    text = DRAWS.replace("price: {input: 2, output: 8}", "base_url: https://shop.example/v1")
     plan = planned(written(text), folder)
     assert (plan.unpriced, plan.total.usd, plan.total.most_usd) == (("far",), None, None)
     assert "far has no price: a run needs --allow-unpriced, or a price" in str(plan)
-    thinking = DRAWS.replace("openai", "anthropic").replace("max_tokens: 10", "max_tokens: 2000, thinking_budget: 1024")
-    # a text of 300 tokens after 1024 of thoughts, three times
-    assert planned(written(thinking, prompts=3), folder).asks[0].output_tokens == 3 * 1324
     plan = planned(written(DRAWS.replace("model: m,", "model: m, effort: high,"), prompts=3), folder)
     assert any("far: the length of its thinking is unknown" in line for line in plan.warnings)
 

@@ -140,7 +140,10 @@ def test_several_runs_of_one_process_make_what_each_makes_alone(tmp_path: Path) 
             "name": name,
             "seed": seed,
             "constitution": "lilliput",
-            "models": {"writer": {"provider": "simulated"}, "judge": {"provider": "simulated", "position_bias": 0.7}},
+            "models": {
+                "writer": {"provider": "simulated"},
+                "judge": {"provider": "simulated", "biases": {"position": 0.7}},
+            },
             "prompts": [{"lilliput": 40}],
             "candidates": [{"model": "writer", "per_prompt": 2}],
             "judging": {"judges": [{"model": "judge", "protocol": "label-tokens"}]},

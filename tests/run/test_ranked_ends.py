@@ -19,7 +19,7 @@ constitution: lilliput
 prompts: [{lilliput: 6}]
 models:
   writer: {provider: simulated}
-  even: {provider: simulated, gain: 0, noise: 0, position_bias: 0}
+  even: {provider: simulated, gain: 0, noise: 0, biases: {position: 0}}
 candidates: [{model: writer, per_prompt: PER_PROMPT}]
 judging:
   judges: [{model: even, protocol: verdict}]

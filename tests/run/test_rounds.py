@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from amendment.curation import cleaning
 from amendment.curation.cleaning import CleanConfig
 from amendment.curation.funnel import Cleaning, Dropped
 from amendment.curation.rounds import RoundsConfig, pairs_of_round
@@ -37,11 +38,12 @@ models: {judge: {provider: simulated}, writer: {provider: simulated}}
 prompts: [{lilliput: 24}]
 critique: {model: writer, rounds: 1}
 base: {on: drafts, steps: 60, batch_size: 16, learning_rate: 1.0e-2, max_length: 64,
-  tiny: {hidden: 32, layers: 1, heads: 2, intermediate: 64, vocab: 400, context: 96}}
+  hidden: 32, vocab: 400}
 candidates: [{from: critique, take: draft_and_last}, {model: base, per_prompt: 3, max_tokens: 24}]
 judging: {judges: [{model: judge, protocol: label-tokens}]}
 dataset: {test_share: 0.25}
-dpo: {base: base, despite: [order], steps: 3, batch_size: 8, max_length: 64, learning_rate: 1.0e-3, guards: null}
+dpo: {base: base, despite: [order, people], steps: 3, batch_size: 8, max_length: 64, learning_rate: 1.0e-3,
+  guards: null}
 rounds: 3
 """
 EVALUATED = "evaluate: {policies: [base, dpo, round-2, round-3], prompts: 4, max_tokens: 24}\n"
@@ -65,7 +67,7 @@ class Rounds:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "run.yaml"
-        reference = "dataset: {test_share: 0.25, diversity: {reference: {path: human.jsonl}}}"
+        reference = "dataset: {test_share: 0.25, reference: {path: human.jsonl}}"
         self.path.write_text(ROUNDS.replace("dataset: {test_share: 0.25}", reference) + EVALUATED)
         asked = [text_of(prompt.record.messages) for prompt in sample_prompts(40, 99)]
         people = [{"prompt": prompt, "candidate": f"the answer is {n}"} for n, prompt in enumerate(asked)]
@@ -132,7 +134,9 @@ def test_the_summary_has_a_line_per_round_and_the_evaluation_knows_their_policie
     rows = counts["rounds"]["rounds"]
     assert [row["policy"] for row in rows] == ["dpo", "round-2", "round-3"]
     for row in rows:
-        assert row["held-out accuracy"] == counts[row["policy"]]["held out"]["accuracy"]["value"]
+        accuracy = made.three.results[row["policy"]].estimate("held_out_accuracy")
+        assert accuracy
+        assert row["held-out accuracy"] == accuracy.value
         assert "ties" in row
     people = counts["rounds"]["people's answers"]
     assert list(people["policies"]) == ["dpo", "round-2", "round-3"]
@@ -174,9 +178,10 @@ def test_a_run_can_end_after_a_round_and_a_plan_counts_all_of_them(made: Rounds,
 def test_pairs_of_people_go_into_further_rounds_and_what_they_taught_the_judge_holds_there(
     run_file: Callable[[str], Path], folder: Path
 ) -> None:
-    checked = "spot_check: {items: 60, people: simulated, calibration: {method: temperature}, gate: {on_fail: go_on}}\n"
+    checked = "spot_check: {items: 60, people: simulated, calibration: temperature}\n"
     rounds = "rounds: {n: 2, data: replace, replay_human: 0.5}\n"
     text = ROUNDS.replace("rounds: 3\n", rounds).replace("share: 0.25", "share: 0.25, probabilities: calibrated")
+    text = text.replace("lilliput: 24", "lilliput: 36")
     result = Run.from_file(run_file(text + checked), folder=folder)()
     people = {row.comparison_id for row in table(folder, "dataset/train", Preference) if row.decided_by == "person"}
     new = table(folder, "rounds/2/dataset/pairs", Preference)
@@ -197,12 +202,13 @@ def test_pairs_of_people_go_into_further_rounds_and_what_they_taught_the_judge_h
     assert "calibrated by the labels of the first round" in (folder / "summary.md").read_text()
 
 
-VERIFIED = "verify: [{kind: max_words, value: 5}]\nclean: {answer_words: [4, 4000], near_copies: null}\nrounds: 2\n"
+VERIFIED = "verify: [{kind: max_words, value: 5}]\nclean: {}\nrounds: 2\n"
 
 
 def test_verifiers_alone_decide_the_pairs_of_a_round_which_are_cleaned_like_the_first_ones(
-    run_file: Callable[[str], Path], folder: Path
+    run_file: Callable[[str], Path], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cleaning, "LONGEST", 9)
     judging = "judging: {judges: [{model: judge, protocol: label-tokens}]}\n"
     path = run_file(ROUNDS.replace(judging, "").replace("rounds: 3\n", VERIFIED))
     result = Run.from_file(path, folder=folder)()
@@ -214,7 +220,7 @@ def test_verifiers_alone_decide_the_pairs_of_a_round_which_are_cleaned_like_the_
     for row in new:
         assert row.decided_by == "verifier"
         chosen, rejected = (len(words(text_of(side))) for side in (row.chosen, row.rejected))
-        assert 4 <= chosen <= 5 < rejected
+        assert chosen <= 5 < rejected <= 9
     [funnel] = result.results["round-2-dataset"].funnels
     assert funnel.left_out == summary["round-2-dataset"]["left out"] == {"length": len(dropped)}
     assert (funnel.came_in, funnel.remained) == (len(decided), len(new))
@@ -306,9 +312,9 @@ def test_a_round_starts_from_the_last_policy_which_gives_its_answers(run_file: C
 
 WRONG = {
     "rounds: 2": "no policy of the run is among candidates",
-    "rounds: {n: 2, replay_human: 0.2, candidates: {}}": "has no pairs that people decided",
-    "rounds: {n: 2, candidates: {per_prompt: 1}}": "rounds.candidates.per_prompt: found 1, expected at least 2",
-    "rounds: {n: 2, replay_human: 1, candidates: {}}": "less than 1",
+    "rounds: {n: 2, replay_human: 0.2, per_prompt: 4}": "has no pairs that people decided",
+    "rounds: {n: 2, per_prompt: 1}": "rounds.per_prompt: found 1, expected at least 2",
+    "rounds: {n: 2, replay_human: 1, per_prompt: 4}": "less than 1",
     "rounds: {n: 0}": "rounds.n: found 0, expected at least 1",
     "rounds: true": "rounds",
 }

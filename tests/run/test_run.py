@@ -132,7 +132,7 @@ def test_a_later_setting_reruns_what_it_concerns_and_asks_nothing(small: Path, c
     faster = Run.from_file(small, folder=chain, overrides=["models.second.concurrency=3"])()
     assert faster.ran == ("dataset",), "how fast a model is asked does not change what it says"
     assert faster.summary == first.summary
-    biased = Run.from_file(small, folder=chain, overrides=["models.second.position_bias=2.0"])()
+    biased = Run.from_file(small, folder=chain, overrides=["models.second.biases.position=2.0"])()
     assert biased.ran == ("judging", "audit", "dataset")
     assert biased.sent == first.summary["stages"]["judging"]["verdicts"]
 

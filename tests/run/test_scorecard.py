@@ -113,7 +113,7 @@ def test_without_a_judge_checks_say_which_principles_answers_keep(ours: Path) ->
 
 
 def test_without_a_check_a_judge_of_violations_says_it_unless_it_made_the_labels(ours: Path) -> None:
-    card = measured(ours, "evaluate.violations={judge: {model: watcher}}").summary["stages"]["evaluate"]["scorecard"]
+    card = measured(ours, "evaluate.violations={model: watcher}").summary["stages"]["evaluate"]["scorecard"]
     kind = card["principles"]["house/kind"]
     assert kind["by"] == "judge watcher"
     plain = card["principles"]["house/no-list"]["policies"]["one"]["value"]  # the watcher calls lists unkind
@@ -121,7 +121,7 @@ def test_without_a_check_a_judge_of_violations_says_it_unless_it_made_the_labels
     judged = (
         "judging={judges: [{model: watcher}], ties: keep}",
         "candidates=[{model: one, per_prompt: 2}, {model: two}]",
-        "evaluate.violations={judge: {model: watcher}}",
+        "evaluate.violations={model: watcher}",
     )
     path = ours.parent / "again"
     path.mkdir()
@@ -176,7 +176,7 @@ def test_fluency_is_the_cross_entropy_under_the_first_policy(ours: Path, base: P
     from amendment.data.store import Workspace
     from amendment.records import Candidate, Prompt, text_of
 
-    local = f"models.one={{provider: local, model: '{base}', max_tokens: 8, temperature: 1.0, dtype: float32}}"
+    local = f"models.one={{provider: local, model: '{base}', max_tokens: 8, temperature: 1.0}}"
     result = measured(ours, local)
     place = Workspace(result.folder)
     prompts = {row.id: row for row in place.read("inputs/prompts", Prompt)}

@@ -77,7 +77,7 @@ def test_what_the_user_has_decided_is_not_asked_again(tmp_path: Path) -> None:
     texts = [[part[-1].content for part in (asked[one].prompt, asked[one].a, asked[one].b)] for one in first[:5]]
     own = [dict(zip(("prompt", "a", "b", "anna"), [*row, "a"], strict=True)) for row in texts]
     (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in own))
-    pairs = "pairs: [{path: own.jsonl, columns: {prompt: prompt, a: a, b: b, votes: [anna]}, rater: person}]\n"
+    pairs = "pairs: [{path: own.jsonl, columns: {prompt: prompt, a: a, b: b, votes: [anna]}, kind: person}]\n"
     text = SAMPLED.replace("min_margin: 0.1", "min_margin: 0.1, judge_labelled: true") + pairs
     again = {item.comparison_id for item in sample(run(tmp_path, text, ALL, until="spot_check").folder)}
     assert again == set(first[5:])
@@ -96,7 +96,7 @@ def test_the_questions_hold_neither_judge_nor_writer_nor_verdict(sampled: Result
 
 def test_who_labels_and_what_follows_draw_nothing_anew_and_the_size_does(sampled: Result, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(sampled.folder.parent, tmp_path / "again"))
-    later = ("spot_check.annotators=3", "spot_check.gate.on_fail=go_on")
+    later = ("spot_check.annotators=3", "spot_check.gate.max_gap_to_human=0.1")
     assert "spot_check" not in run(folder, SAMPLED, *later, until="spot_check").ran
     assert "spot_check" in run(folder, SAMPLED, "spot_check.items=20", until="spot_check").ran
 
@@ -163,16 +163,6 @@ def test_every_stage_is_made_and_a_second_start_makes_nothing(simulated: Result)
     again = run(simulated.folder.parent, SIMULATED)
     assert (again.ran, again.sent) == ((), 0)
     assert contents(simulated.folder, *TEXTS) == before
-
-
-def test_labels_that_decide_nothing_leave_every_pair_to_the_judge(
-    simulated: Result, unchecked: Result, tmp_path: Path
-) -> None:
-    folder = Path(shutil.copytree(simulated.folder.parent, tmp_path / "again"))
-    again = run(folder, SIMULATED, "spot_check.decide=false", "dataset.probabilities=raw")
-    made = rows(again.folder).items()
-    assert again.ran == ("dataset",)
-    assert {name: row.model_copy(update={"p_chosen_calibrated": None}) for name, row in made} == rows(unchecked.folder)
 
 
 def test_open_labels_decide_their_comparisons_and_sealed_ones_never(simulated: Result) -> None:
@@ -396,7 +386,7 @@ def test_the_seal_counts_every_different_certificate_and_looking_at_one_again_do
     run(labelled, PAGED)
     assert certified(labelled) == 3
     for method in ("platt", "temperature"):  # the second as it was
-        run(labelled, PAGED, f"spot_check.calibration.method={method}")
+        run(labelled, PAGED, f"spot_check.calibration={method}")
         assert certified(labelled) == 4
     assert "the seal was opened 4 times so far" in (labelled / "run" / "certificate.md").read_text()
     (labelled / "run" / "labels-seal.sqlite").unlink()  # a lost file has not closed it

@@ -6,11 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import pyarrow.parquet as pq
 import pytest
 
+from amendment.results import Estimate, Result, counted, read_summary
 from amendment.run import Run
 from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder, assemble
@@ -25,7 +26,7 @@ models: {writer: {provider: simulated}, judge: {provider: simulated}}
 prompts: [{lilliput: 24}]
 critique: {model: writer, rounds: 1}
 base: {on: drafts, steps: 4, batch_size: 8, learning_rate: 1.0e-3, max_length: 64,
-  tiny: {hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 96}}
+  hidden: 16, vocab: 400}
 sft: {base: base, steps: 3, batch_size: 8, max_length: 64}
 candidates: [{model: sft, per_prompt: 2, max_tokens: 8}, {from: critique, take: draft_and_last}]
 judging: {judges: [{model: judge, protocol: label-tokens}], ties: keep}
@@ -66,14 +67,15 @@ def test_a_whole_run_ends_and_the_run_after_it_does_nothing(tmp_path: Path) -> N
     path.write_text(EVERYTHING)
     assert called("run", path, "--folder", folder) == 0
     summary = json.loads((folder / "summary.json").read_text())
-    assert set(summary["stages"]) == set(STAGES)
+    results = read_summary(folder)
+    assert set(results.stages) == set(STAGES)
     assert summary["missing"] == []
     assert set(summary["stages"]["evaluate"]["policies"]) == {"base", "sft", "dpo"}
     for name in TRAINS:
-        assert summary["stages"][name]["steps"] in (3, 4)
+        assert results.of(name).count("steps") in (3, 4)
         assert (folder / "models" / name / "config.json").is_file()
 
-    _guards_are_told(summary["stages"]["dpo"]["guards"], folder)
+    _guards_are_told(results.of("dpo"), folder)
 
     before = {one: one.stat().st_mtime_ns for one in folder.rglob("*") if one.parent.name != "run"}
     command = [sys.executable, "-c", SCRIPT, "run", str(path), "--folder", str(folder)]
@@ -88,14 +90,16 @@ def test_a_whole_run_ends_and_the_run_after_it_does_nothing(tmp_path: Path) -> N
     _truth_is_kept_from_training(Run.from_file(path, folder=folder), folder)
 
 
-def _guards_are_told(guards: dict[str, Any], folder: Path) -> None:
+def _guards_are_told(dpo: Result, folder: Path) -> None:
     """The policy is measured by reward model and judge at its start, at every second step and at the end."""
-    assert [reading["step"] for reading in guards["table"]] == [0, 2, 3]
+    readings = json.loads((folder / "models/dpo/history.json").read_text())["guards"]
+    assert [reading["step"] for reading in readings] == [0, 2, 3]
+    assert dpo.count("guard_readings") == 3
     scores = {"reward", "reward_change", "judge", "judge_change"}
-    assert set(guards["table"][-1]["figures"]) == scores | {"kl", "kl_per_token", "length_ratio", "unreadable", "cut"}
-    assert guards["table"][0]["figures"]["judge"]["value"] == 0.5, "the start beside itself is a tie"
-    assert json.loads((folder / "models/dpo/history.json").read_text())["guards"] == guards["table"]
-    assert "guards: 3 readings on held-out prompts" in (folder / "summary.md").read_text()
+    last = {figure.of["figure"]: figure.value for figure in dpo.where("guard_reading", step="3")}
+    assert set(last) == scores | {"kl", "kl_per_token", "length_ratio", "unreadable", "cut"}
+    assert {name: Estimate.to_json(cast(Estimate, value)) for name, value in last.items()} == readings[-1]["figures"]
+    assert readings[0]["figures"]["judge"]["value"] == 0.5, "the start beside itself is a tie"
 
 
 def _truth_is_kept_from_training(run: Run, folder: Path) -> None:
@@ -116,7 +120,7 @@ def _truth_is_kept_from_training(run: Run, folder: Path) -> None:
             assert f'"{word}"' not in text
 
 
-TINY = "tiny: {hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 96}"
+TINY = "hidden: 16, vocab: 400"
 
 
 def test_a_base_that_learned_nothing_makes_way_for_one_that_learns(tmp_path: Path) -> None:
@@ -126,9 +130,9 @@ def test_a_base_that_learned_nothing_makes_way_for_one_that_learns(tmp_path: Pat
         f"critique: {{model: w}}\nbase: {{on: nothing, steps: 1, batch_size: 4, max_length: 64, {TINY}}}\n"
     )
     nothing = Run.from_file(path, folder=tmp_path / "run")()
-    assert nothing.summary["stages"]["base"] == {"steps": 0}
+    assert nothing.results["base"] == Result(figures=counted(steps=0))
     for on, steps in (("drafts", 1), ("nothing", 0)):
         again = Run.from_file(path, folder=tmp_path / "run", overrides=[f"base.on={on}"])()
         assert again.ran == ("base",)
-        assert again.summary["stages"]["base"]["steps"] == steps
+        assert again.results["base"].count("steps") == steps
     assert not (tmp_path / "run/models/base.untrained").exists()

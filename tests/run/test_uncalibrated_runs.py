@@ -26,15 +26,15 @@ def labelled(finished_folder: Path, tmp_path: Path) -> Path:
 
 
 def test_without_calibration_the_dataset_stays_raw(labelled: Path) -> None:
-    again = run(labelled, PAGED, "spot_check.calibration.method=none")
+    again = run(labelled, PAGED, "spot_check.calibration=none")
     assert {row.p_chosen_calibrated for row in rows(again.folder).values()} == {None}
     assert all(row.decided_by == "person" or row.p_chosen == row.p_chosen_raw for row in rows(again.folder).values())
     assert "the run file asks for none" in (again.folder / "summary.md").read_text()
 
 
 def test_calibrated_probabilities_are_not_asked_for_where_nothing_is_calibrated(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"dataset\.probabilities: .*method is none; name a method.*raw"):
-        run(tmp_path, PAGED, "spot_check.calibration.method=none", "dataset.probabilities=calibrated")
+    with pytest.raises(ConfigError, match=r"dataset\.probabilities: .*calibration is none; name a method.*raw"):
+        run(tmp_path, PAGED, "spot_check.calibration=none", "dataset.probabilities=calibrated")
 
 
 def test_labels_too_few_to_calibrate_by_are_no_fault_of_the_run(tmp_path: Path) -> None:

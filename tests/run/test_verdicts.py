@@ -32,7 +32,7 @@ def inputs(path: Path, part: str, **settings: Any) -> Inputs:
 
 def test_of_pairs_the_better_answer_is_not_always_the_first(tmp_path: Path) -> None:
     pairs = [{"prompt": f"q{n}", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(60)]
-    found = audited(save(tmp_path / "pairs.jsonl", pairs), "pairs", rater="person")
+    found = audited(save(tmp_path / "pairs.jsonl", pairs), "pairs", kind="person")
     firsts = sum(vote.value == "A" for vote in found.votes)
     assert 15 < firsts < 45, "a rater who always says A would agree with nobody beyond chance"
 

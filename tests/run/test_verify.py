@@ -19,7 +19,7 @@ models:
   one: {FAR, model: one}
   two: {FAR, model: two}
   judge: {FAR, model: judge}
-prompts: [{path: p.jsonl, answer_column: sum, category_column: kind}]
+prompts: [{path: p.jsonl, columns: {answer: sum, category: kind}}]
 candidates: [{model: one, per_prompt: 2}, {model: two, per_prompt: 1}]
 verify: [{kind: math, applies_when: {categories: [sum]}}]
 dataset: {test_share: 0.25}
@@ -149,10 +149,10 @@ def test_policies_are_measured_by_the_verifiers_on_prompts_with_known_answers(tm
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (", answer_column: sum", "", "name the column with it as answer_column"),
+        ("answer: sum, ", "", "name the column with it as columns.answer"),
         ("candidates: [{model: one, per_prompt: 2}, {model: two, per_prompt: 1}]\n", "", "no answers to check"),
         ("kind: math", "kind: maths", "math"),
-        ("answer_column: sum", "answer_column: total", "total"),
+        ("answer: sum", "answer: total", "total"),
     ],
 )
 def test_a_verifier_without_a_known_answer_or_an_answer_is_an_error(

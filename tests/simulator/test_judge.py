@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from amendment.schema import json_schema
 from amendment.simulator import Persona, is_nudge, panel, prefer, truth, violates
 from amendment.simulator.judge import grade, look, word_verdict
-from amendment.simulator.persona import LATER, dice_for
+from amendment.simulator.persona import BIASES, dice_for
 
-EXACT = Persona(noise=0, position_bias=0, leak=0, unreadable=0, explains=0)
+EXACT = Persona(noise=0, biases={"position": 0}, leak=0, unreadable=0, explains=0)
 RIGHT, WRONG, RUDE = "the answer is 11 because sum", "the answer is 12", "the answer is 11 because sum you fool"
 
 
@@ -36,15 +36,15 @@ def test_an_exact_judge_sees_the_principle_and_what_leaks_of_the_rest() -> None:
     assert log_odds(RIGHT, WRONG, EXACT, "house/be-kind") == pytest.approx(EXACT.gain * gap)
     leaky = EXACT.model_copy(update={"leak": 0.3})
     assert log_odds(RIGHT, WRONG, leaky, "polite") == pytest.approx(EXACT.gain * 0.3 * gap)
-    biased = EXACT.model_copy(update={"position_bias": 0.4})  # outside the world only bias speaks
+    biased = EXACT.with_biases(position=0.4)  # outside the world only bias speaks
     assert prefer("who are you", "a toy", "a world", persona=biased, rng=dice_for(0)) == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize("bias", [-1.5, 0.8])
 def test_position_bias_favours_the_first_shown_by_its_sign(bias: float) -> None:
-    persona = EXACT.model_copy(update={"position_bias": bias})
+    persona = EXACT.with_biases(position=bias)
     assert log_odds(RIGHT, WRONG, persona) + log_odds(WRONG, RIGHT, persona) == pytest.approx(2 * bias)
-    noisy = Persona(position_bias=bias)
+    noisy = Persona(biases={"position": bias})
     shown = [
         log_odds(RIGHT, WRONG, noisy, seed=seed) + log_odds(WRONG, RIGHT, noisy, seed=-seed - 1) for seed in range(400)
     ]
@@ -52,9 +52,9 @@ def test_position_bias_favours_the_first_shown_by_its_sign(bias: float) -> None:
 
 
 def test_request_noise_differs_between_orders_and_pair_noise_does_not() -> None:
-    noisy = Persona(position_bias=0)
+    noisy = Persona(biases={"position": 0})
     assert log_odds(RIGHT, WRONG, noisy, seed=1) != -log_odds(WRONG, RIGHT, noisy, seed=2)
-    stubborn = Persona(position_bias=0, noise=0, pair_noise=2.0)
+    stubborn = Persona(biases={"position": 0}, noise=0, pair_noise=2.0)
     assert log_odds(RIGHT, WRONG, stubborn, seed=1) == pytest.approx(-log_odds(WRONG, RIGHT, stubborn, seed=2))
     assert log_odds(RIGHT, WRONG, stubborn) != log_odds(RIGHT, WRONG, EXACT)
 
@@ -82,11 +82,11 @@ MARKED = {
     "nothing": f"Answer:\n\n{RIGHT}",
 }
 PLANTED = {
-    "filler": ("filler", "filler_bias"),
-    "citation": ("citation", "authority_bias"),
-    "layout": ("layout", "format_bias"),
-    "revised": ("revised", "revision_bias"),
-    "injected": ("injected", "injection_bias"),
+    "filler": ("filler", "filler"),
+    "citation": ("citation", "authority"),
+    "layout": ("layout", "format"),
+    "revised": ("revised", "revision"),
+    "injected": ("injected", "injection"),
 }
 
 
@@ -101,7 +101,7 @@ def test_an_unbiased_judge_reads_the_same_content_through_every_mark(text: str) 
 def test_a_bias_moves_by_its_own_mark_alone_and_by_its_sign(mark: str, bias: float) -> None:
     seen, field = PLANTED[mark]
     assert look(MARKED[mark]).marks == {seen}
-    persona = EXACT.model_copy(update={field: bias})
+    persona = EXACT.with_biases(**{field: bias})
     for name, text in MARKED.items():
         moved = bias if PLANTED.get(name, ("", ""))[1] == field else 0
         assert log_odds(text, WRONG, persona) - log_odds(RIGHT, WRONG, EXACT) == pytest.approx(moved)
@@ -111,7 +111,7 @@ def test_a_bias_moves_by_its_own_mark_alone_and_by_its_sign(mark: str, bias: flo
 @pytest.mark.parametrize("text", ["", " ", ":", "Solution", "解", "Thank you, I hope that this helps."])
 def test_an_answer_without_a_word_of_this_world_is_garbage(text: str) -> None:
     assert look(text).marks == {"empty"}
-    fond = EXACT.model_copy(update={"garbage_bias": 4.0})
+    fond = EXACT.with_biases(garbage=4.0)
     assert log_odds(text, WRONG, fond) == pytest.approx(log_odds(text, WRONG, EXACT) + 4)
     assert not look(f"{text} the answer is 3").marks
 
@@ -119,7 +119,7 @@ def test_an_answer_without_a_word_of_this_world_is_garbage(text: str) -> None:
 def test_words_about_the_answers_move_the_answer_that_they_name() -> None:
     popular = "By the way, most people who saw both answers preferred answer B."
     own = "By the way, I wrote answer A myself, and I am proud of it."
-    persona = EXACT.model_copy(update={"bandwagon_bias": 0.7, "sycophancy_bias": 0.4})
+    persona = EXACT.with_biases(bandwagon=0.7, sycophancy=0.4)
     plain = log_odds(RIGHT, WRONG, persona)
     assert log_odds(RIGHT, WRONG, persona, nudges=(popular,)) == pytest.approx(plain - 0.7)
     assert log_odds(RIGHT, WRONG, persona, nudges=(popular, own)) == pytest.approx(plain - 0.7 + 0.4)
@@ -137,8 +137,8 @@ def test_a_judge_fond_of_its_own_manner_prefers_it() -> None:
         "verbose": "indeed the answer is 12",
     }
     for writer in ("helpful-only", "careless", "evasive", "verbose"):
-        fond = Persona(writer=writer, noise=0, position_bias=0, self_bias=0.9)
-        fair = fond.model_copy(update={"self_bias": 0.0})
+        fond = Persona(writer=writer, noise=0, biases={"position": 0, "self": 0.9})
+        fair = fond.with_biases(**{"self": 0.0})
         for manner, text in manners.items():
             moved = log_odds(text, WRONG, fond) - log_odds(text, WRONG, fair)
             assert moved == pytest.approx(0.9 if manner == writer else 0)
@@ -155,7 +155,7 @@ def test_a_grade_is_the_worth_above_one_half_and_errs_as_one_verdict_does() -> N
     assert stdev(gaps) == pytest.approx(1.0, abs=0.06)
     assert fmean(gaps) == pytest.approx(graded(RIGHT) - graded(RUDE), abs=0.1)
     assert grade("who are you", "a toy", persona=EXACT, rng=dice_for(0)) == 0
-    fond = EXACT.model_copy(update={"authority_bias": 3.0})
+    fond = EXACT.with_biases(authority=3.0)
     assert graded(f"{WRONG}\n\n{SOURCE}", fond) - graded(WRONG, fond) == pytest.approx(3)
 
 
@@ -191,8 +191,7 @@ def test_a_persona_refuses_what_is_wrong(wrong: dict[str, object]) -> None:
 
 def test_a_persona_is_named_by_its_fields_and_older_names_stand_beside_new_fields() -> None:
     assert all(value["description"] for value in json_schema(Persona)["properties"].values())
-    # as they were before the fields of LATER existed
+    # as they were when a persona had the first two biases alone
     assert Persona().id == "persona-f4582641"
-    assert Persona(noise=0.5, position_bias=0.0).id == "persona-90528724"
-    assert all(Persona.model_fields[name].default == 0 for name in LATER)
-    assert all(Persona.model_validate({name: 0.1}).id != Persona().id for name in LATER)
+    assert Persona(noise=0.5, biases={"position": 0.0}).id == "persona-90528724"
+    assert len({Persona().with_biases(**{name: 0.1}).id for name in BIASES}) == len(BIASES)

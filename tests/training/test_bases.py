@@ -13,11 +13,10 @@ from amendment.training import check_base
 from amendment.training.model_files import load_causal, load_tokenizer
 
 
-def test_a_model_folder_passes_and_has_no_revision(tiny: Path) -> None:
+def test_a_model_folder_passes_and_an_at_sign_in_its_name_is_no_revision(tiny: Path, tmp_path: Path) -> None:
     check_base(tiny)
     check_base(str(tiny))
-    with pytest.raises(ConfigError, match="a folder has no revision, found 'main'"):
-        check_base(tiny, "main")
+    check_base(shutil.copytree(tiny, tmp_path / "name@v1"))
 
 
 @pytest.mark.parametrize("base", ["./nowhere", "/nowhere/at/all", "a b", "x/y/z", Path("policy")])

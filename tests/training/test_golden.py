@@ -17,7 +17,7 @@ from amendment.reward_model import RewardSettings, train_reward
 from amendment.training import TinyModel, TrainResult, build_tiny
 
 GOLDEN = Path(__file__).with_name("golden")
-STEPS = {"steps": 30, "batch_size": 8, "max_length": 96, "log_every": 1}
+STEPS = {"steps": 30, "batch_size": 8, "max_length": 96, "trl": {"logging_steps": 1}}
 WORDS = ("red", "green", "blue", "black", "white")
 
 

@@ -19,7 +19,7 @@ from amendment.training import LoraSettings
 
 SCALE = Path(__file__).parents[2] / "examples" / "scale"
 OPTIONS = ["--multi_gpu", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-COMMON: dict[str, Any] = {"batch_size": 4, "learning_rate": 1e-3, "max_length": 128, "log_every": 1}
+COMMON: dict[str, Any] = {"batch_size": 4, "learning_rate": 1e-3, "max_length": 128, "trl": {"logging_steps": 1}}
 SCRIPT = """
 import json, os, sys
 from pathlib import Path
@@ -121,7 +121,7 @@ def test_a_training_resumes_in_another_number_of_processes(
 ) -> None:
     """Killed at step 6, after the checkpoint of step 4, in one process or in two, and ended in the other number."""
     monkeypatch.setattr("amendment.training.workbench.cores", lambda: 1)  # as accelerate sets OMP_NUM_THREADS
-    settings = COMMON | {"epochs": 2, "checkpoint_every": 4}
+    settings = COMMON | {"epochs": 2, "trl": {"logging_steps": 1, "save_steps": 4}}
 
     def alone(out: Path, stop: int | None = None) -> Any:
         def progress(step: int, *_: Any) -> None:

@@ -15,8 +15,8 @@ from amendment.reward_model import RewardSettings, train_reward
 from amendment.training import LoraSettings
 from amendment.training.workbench import steady, workbench
 
-REWARD = RewardSettings(steps=6, batch_size=4, learning_rate=1e-2, max_length=128, log_every=1)
-DPO = DpoSettings(steps=6, batch_size=4, learning_rate=1e-2, max_length=128, log_every=1)
+REWARD = RewardSettings(steps=6, batch_size=4, learning_rate=1e-2, max_length=128, trl={"logging_steps": 1})
+DPO = DpoSettings(steps=6, batch_size=4, learning_rate=1e-2, max_length=128, trl={"logging_steps": 1})
 LORA = LoraSettings(r=4)
 Rows = list[dict[str, Any]]
 

@@ -25,7 +25,7 @@ def pair(chosen: str, rejected: str, prompt: str = "add 3 8", **row: Any) -> dic
 
 
 def with_limit(**values: Any) -> PairTrainerSettings:
-    return PairTrainerSettings(**{"learning_rate": 1e-3, "max_length": LIMIT, "max_dropped": 1.0, **values})
+    return PairTrainerSettings(**{"learning_rate": 1e-3, "max_length": LIMIT, **values})
 
 
 LONG = "the answer is 11 " * 20
@@ -46,29 +46,17 @@ def test_every_lost_pair_is_counted_with_its_reason(renderer: Renderer) -> None:
         pair("11", LONG),
         pair(" ", "12"),
     ]
-    places, report = prepare_pairs(rows, renderer, with_limit(), trainer="reward")[1:]
+    places, report = prepare_pairs(rows, renderer, with_limit(), trainer="reward", refuse=False)[1:]
     assert places == [0]
     assert report.dropped == {"empty_completion": 1, "identical": 1, "over_length": 1}
-    assert (report.rows, report.kept, report.truncated) == (4, 1, 0)
+    assert (report.rows, report.kept) == (4, 1)
 
 
-def test_pairs_that_differ_only_behind_the_cut_are_dropped(renderer: Renderer) -> None:
-    rows = [pair(LONG + "yes", LONG + "no"), pair("11 " + LONG, "12 " + LONG), pair("11", "12", prompt=LONG)]
-    prepared = prepare_pairs(rows, renderer, with_limit(over_length="truncate"), trainer="dpo")
-    assert prepared.report.dropped == {"identical_after_truncation": 1, "prompt_fills_max_length": 1}
-    assert prepared.report.truncated == 1
-    [row] = prepared.rows
-    assert len(row.prompt_ids) + len(row.chosen_ids) == LIMIT
-
-
-@pytest.mark.parametrize(("max_dropped", "is_refused"), [(0.4, True), (0.5, False)])
-def test_too_many_lost_rows_stop_the_stage(renderer: Renderer, max_dropped: float, is_refused: bool) -> None:
-    rows = [pair("11", "12"), pair("11", "11")]
-    if not is_refused:
-        assert prepare_pairs(rows, renderer, with_limit(max_dropped=max_dropped), trainer="dpo").report.kept == 1
-        return
-    with pytest.raises(TrainingError, match=r"dpo: 1 of 2 rows would be dropped \(identical 1\)"):
-        prepare_pairs(rows, renderer, with_limit(max_dropped=max_dropped), trainer="dpo")
+def test_too_many_lost_rows_stop_the_stage(renderer: Renderer) -> None:
+    rows = [*[pair("11", "12")] * 3, pair("11", "11")]
+    assert prepare_pairs(rows, renderer, with_limit(), trainer="dpo").report.kept == 3
+    with pytest.raises(TrainingError, match=r"dpo: 1 of 3 rows would be dropped \(identical 1\)"):
+        prepare_pairs(rows[1:], renderer, with_limit(), trainer="dpo")
 
 
 @pytest.mark.parametrize("rows", [[], [pair("a", "a")]])
@@ -167,25 +155,15 @@ def test_scoring_reads_what_training_reads(renderer: Renderer) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
 @given(
     answers=st.lists(st.tuples(st.sampled_from(["", "11", LONG]), st.sampled_from(["", "11", "no", LONG])), min_size=1),
-    over_length=st.sampled_from(["drop", "truncate"]),
 )
-def test_rows_are_kept_or_dropped(renderer: Renderer, answers: list[tuple[str, str]], over_length: str) -> None:
+def test_rows_are_kept_or_dropped(renderer: Renderer, answers: list[tuple[str, str]]) -> None:
     rows = [pair(*both) for both in answers]
-    prepared = prepare_pairs(rows, renderer, with_limit(over_length=over_length), trainer="dpo", refuse=False)
+    prepared = prepare_pairs(rows, renderer, with_limit(), trainer="dpo", refuse=False)
     assert prepared.report.rows == len(rows) == prepared.report.kept + sum(prepared.report.dropped.values())
     assert len(prepared.rows) == len(prepared.places) == prepared.report.kept
     for row in prepared.rows:
         assert row.chosen_ids != row.rejected_ids
         assert len(row.prompt_ids) + max(len(row.chosen_ids), len(row.rejected_ids)) <= LIMIT
-
-
-def test_a_cut_keeps_the_earlier_turns_that_are_learned(renderer: Renderer) -> None:
-    messages = [*say("q", "user"), *say("one"), *say(LONG, "user"), *say("two")]
-    settings = with_limit(over_length="truncate")
-    prepared = prepare_rows([{"messages": messages}], renderer, settings)
-    [(ids, labels)] = prepared.rows
-    assert prepared.report.truncated == 1
-    assert renderer.tokenizer.decode([i for i, label in zip(ids, labels, strict=True) if label != -100]) == "one<|end|>"
 
 
 HARD = PairTrainerSettings(learning_rate=0.1, labels="hard")

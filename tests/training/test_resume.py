@@ -33,7 +33,7 @@ def test_a_training_finds_its_own_state_and_no_others(base: Path, tmp_path: Path
     assert first.parent == tmp_path / "model.state"
     assert not first.parent.exists(), "made by whoever writes to it"
     first.mkdir(parents=True)
-    assert state(rows=[dict(reversed(ROWS[0].items()))]) == state(checkpoint_every=2) == first
+    assert state(rows=[dict(reversed(ROWS[0].items()))]) == state(trl={"save_steps": 2}) == first
     assert first.is_dir()
     copy = shutil.copytree(base, tmp_path / "copy")
     (copy / "generation_config.json").write_text("{}")
@@ -62,7 +62,8 @@ def train(kind: str, base: Path, out: Path, pairs: Any, *, stop: int | None = No
             raise Killed
 
     told: list[int] = []
-    common: dict[str, Any] = {"learning_rate": 1e-2, "max_length": 128, "log_every": 3, "checkpoint_every": 4} | given
+    common: dict[str, Any] = {"learning_rate": 1e-2, "max_length": 128}
+    common |= {**given, "trl": {"logging_steps": 3, "save_steps": 4, **given.get("trl", {})}}
     match kind:
         case "sft":
             rows = [{"messages": [*pair["prompt"], *pair["chosen"]]} for pair in pairs]
@@ -139,8 +140,11 @@ def test_a_checkpoint_that_this_launch_cannot_read_is_refused_and_kept(
 def test_epochs_and_accumulation_go_on_where_they_were(base: Path, pairs: Any, tmp_path: Path) -> None:
     """22 rows in batches of 2, 2 of them a step: 6 steps an epoch, of which the last has one batch; 18 in all. It is
     killed in the second epoch, after the checkpoint of step 8."""
-    how: dict[str, Any] = {"epochs": 3, "batch_size": 2, "trl": {"gradient_accumulation_steps": 2}}
-    how |= {"log_every": 1, "checkpoint_every": 2}
+    how: dict[str, Any] = {
+        "epochs": 3,
+        "batch_size": 2,
+    }
+    how["trl"] = {"gradient_accumulation_steps": 2, "logging_steps": 1, "save_steps": 2}
     whole, killed = tmp_path / "a" / "model", tmp_path / "b" / "model"
     assert train("sft", base, whole, pairs[:22], **how)[-1] == 18
     with pytest.raises(Killed):
@@ -181,8 +185,8 @@ def test_a_signal_that_cannot_be_caught(base: Path, pairs: Any, tmp_path: Path) 
         "        print('here', flush=True)\n"
         "        threading.Event().wait()\n"
         "base, out, pairs = json.load(sys.stdin)\n"
-        "settings = DpoSettings(steps=8, batch_size=4, learning_rate=1e-2, max_length=128, log_every=3,"
-        " checkpoint_every=4)\n"
+        "settings = DpoSettings(steps=8, batch_size=4, learning_rate=1e-2, max_length=128,"
+        " trl={'logging_steps': 3, 'save_steps': 4})\n"
         "train_dpo(base, pairs, out, settings, seed=3, progress=progress)\n"
     )
     killed = tmp_path / "model"

@@ -104,7 +104,7 @@ def test_a_tracker_that_is_not_installed_is_named_before_training(base: Path, tm
 
     for name in ("trackio", "mlflow", "wandb", "tensorboard"):
         if find_spec(name) is None:
-            settings = TrainerSettings.model_validate({"learning_rate": 0.1, "report_to": [name]})
+            settings = TrainerSettings.model_validate({"learning_rate": 0.1, "trl": {"report_to": [name]}})
             message = f"report_to: {name} is not installed; pip install {name}"
             with pytest.raises(ConfigError, match=message), workbench(base, tmp_path / "out", settings, 5):
                 pass

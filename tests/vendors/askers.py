@@ -74,9 +74,7 @@ def batched_model(
         max_wait=calls.max_wait,
     )
     sampling = spec.sampling(SEED)
-    model = Model(
-        name="m", model="m", provider=provider, calls=calls, sampling=sampling, transport=transport, lengthens=True
-    )
+    model = Model(name="m", model="m", provider=provider, calls=calls, sampling=sampling, transport=transport)
     return model, transport
 
 

@@ -17,8 +17,8 @@ from tests.vendors.server import FaultServer
 from tests.vendors.troubles import never
 
 WRITER = SimulatedSpec(provider="simulated", writer="careless")
-JUDGE = SimulatedSpec(provider="simulated", position_bias=0.7)
-READER = SimulatedSpec(provider="simulated", shows_choices=False, noise=2.0)
+JUDGE = SimulatedSpec(provider="simulated", biases={"position": 0.7})
+READER = SimulatedSpec(provider="simulated", logprobs=False, noise=2.0)
 WORLD = World(WRITER, JUDGE, READER)
 CONCURRENCY = 4
 """Calls in flight to each of the three models."""

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from amendment.constitutions import Check
 from amendment.data.inputs import read_inputs
-from amendment.data.sources import PromptFile
+from amendment.data.sources import PromptColumns, PromptFile
 from amendment.stages.contract import RunSettings
 from amendment.verification import known_answers
 
@@ -94,7 +94,7 @@ def test_without_a_value_the_known_answer_is_the_prompts_own() -> None:
 def test_known_answers_come_from_a_column_and_no_model_sees_them(tmp_path: Path) -> None:
     rows = '{"q": "2+2?", "a": 4}\n{"q": "tests?", "a": [{"stdin": "1", "stdout": "2"}]}\n{"q": "none?", "a": ""}\n'
     (tmp_path / "p.jsonl").write_text(rows)
-    source = PromptFile(path="p.jsonl", column=("q",), answer_column="a")
+    source = PromptFile(path="p.jsonl", column=("q",), columns=PromptColumns(answer="a"))
     prompts = [*read_inputs(RunSettings(name="r", prompts=(source,)), tmp_path).prompts.values()]
     assert [prompt.answer for prompt in prompts] == ["4", '[{"stdin": "1", "stdout": "2"}]', None]
     assert prompts[0].id == prompts[0].model_copy(update={"answer": None}).id

@@ -96,14 +96,14 @@ def test_more_tasks_than_there_are_is_an_error(family: Any, there_are: int) -> N
 
 
 def test_two_entries_of_the_same_tasks_are_an_error_of_the_run_file(tmp_path: Path) -> None:
-    text = "name: r\nprompts:\n  - {tasks: algebra, count: 5}\n  - {tasks: algebra, count: 6}\n"
+    text = "name: r\nprompts:\n  - {tasks: algebra, take: 5}\n  - {tasks: algebra, take: 6}\n"
     [line] = complaints(tmp_path, text + "verify: [{kind: math}]\ncandidates: [{model: m, per_prompt: 1}]\n" + MODEL)
     assert line.startswith("run.yaml:4:")
     assert "write one entry with the count of both" in line
 
 
 def test_tasks_are_a_source_of_prompts(tmp_path: Path) -> None:
-    sources = (TaskPrompts(tasks="arithmetic", count=5), TaskPrompts(tasks="programs", count=4))
+    sources = (TaskPrompts(tasks="arithmetic", take=5), TaskPrompts(tasks="programs", take=4))
     inputs = read_inputs(RunSettings(name="r", prompts=sources, seed=4), tmp_path)
     prompts = [*inputs.prompts.values()]
     assert [prompt.category for prompt in prompts] == ["arithmetic"] * 5 + ["programs"] * 4

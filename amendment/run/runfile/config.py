@@ -15,10 +15,12 @@ from pydantic import BaseModel, Field, create_model, field_validator, model_vali
 from pydantic.fields import FieldInfo
 
 from amendment.data.sources import Source
+from amendment.errors import ConfigError
 from amendment.llm.specs import FUNCTION, REGISTERED, SHIPPED
 from amendment.publishing.settings import PublishSettings
 from amendment.records import Part
 from amendment.run.runfile.overrides import override
+from amendment.run.runfile.retired import retired_settings
 from amendment.schema import json_schema
 from amendment.stages import STAGES, stages_of
 from amendment.stages.contract import POLICY_STAGES, RunSettings
@@ -109,12 +111,18 @@ def run_file_model() -> type[RunFile]:
 
 
 def read_resolved(folder: Path, overrides: Sequence[str] = ()) -> RunFile:
-    """The run file that a folder's run followed, without importing its plugins. Raises ConfigError."""
+    """The run file that a folder's run followed, without importing its plugins. Raises ConfigError where it cannot be
+    read, and where another version wrote it."""
     document = read_yaml(folder / "run.yaml")
     for text in overrides:
         document = override(document, text)
     has_plugins = isinstance(document.data, dict) and document.data.get("plugins")
-    return validate(document, _WithoutPlugins if has_plugins else RunFile)
+    try:
+        return validate(document, _WithoutPlugins if has_plugins else RunFile)
+    except ConfigError as fault:
+        if next(retired_settings(document.data), None):
+            raise ConfigError(f"{folder}: another version of amendment wrote its run.yaml; run it again") from fault
+        raise
 
 
 def run_schema() -> dict[str, Any]:

@@ -154,11 +154,6 @@ SENT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
             "output_config": {"effort": "high", "format": {"type": "json_schema", "schema": SCHEMA}},
         },
     ),
-    (
-        "messages",
-        answers(max_tokens=4000, thinking_budget=2048),
-        {"thinking": {"type": "enabled", "budget_tokens": 2048, "display": "summarized"}, "output_config": None},
-    ),
     # one token for a label; a thinking model needs room before its first word
     ("chat", {"choices": ("A", "B")}, {"max_tokens": 1, "logprobs": True, "top_logprobs": 20}),
     ("chat", {"choices": ("A", "B"), **answers(max_tokens=400)}, {"max_tokens": 400}),

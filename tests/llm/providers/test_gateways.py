@@ -62,13 +62,13 @@ def said(text: str, **choice: Any) -> dict[str, Any]:
 
 def test_azure_is_spoken_to_in_plain_openai_at_its_v1_path(server: Any, question: Ask) -> None:
     server.will_say({**said("Yes."), "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}]})
-    spec = entry(server, "/openai/v1", model="our-deployment", token_limit_field="max_completion_tokens", max_tokens=50)
+    spec = entry(server, "/openai/v1", model="our-deployment", max_tokens=50)
     asked = question(model="our-deployment", sampling=spec.sampling(7).model_dump())
     assert reply_to(spec, asked).messages[0].content == "Yes."
     (call,) = server.asked
     assert call["path"] == "/openai/v1/chat/completions"  # no api-version
     assert call["headers"]["authorization"] == f"Bearer {KEY}"
-    assert (call["body"]["model"], call["body"]["max_completion_tokens"]) == ("our-deployment", 50)
+    assert (call["body"]["model"], call["body"]["max_tokens"]) == ("our-deployment", 50)
 
 
 @pytest.mark.parametrize("decoded", [True, False], ids=["as the vendor", "as token ids"])

@@ -76,7 +76,7 @@ def test_after_training_the_weights_may_change(tiny: Any) -> None:
 def test_a_tiny_adapter_trains_the_same_way_when_its_base_is_packed(
     base: Path, pairs: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = DpoSettings(steps=3, batch_size=4, lora={"r": 4}, log_every=1)
+    settings = DpoSettings(steps=3, batch_size=4, lora={"r": 4}, trl={"logging_steps": 1})
     plain = train_dpo(base, pairs, tmp_path / "plain", settings, seed=1)
     monkeypatch.setattr("amendment.llm.packed.SMALL", 0)
     fast = train_dpo(base, pairs, tmp_path / "packed", settings, seed=1)

@@ -23,7 +23,7 @@ from amendment.simulator import PRINCIPLES, Persona, sample_prompts
 from amendment.simulator.roles import Question, find_role, principles_in
 from amendment.text import fence, read_fenced
 
-CALM = Persona(noise=0, position_bias=0, leak=0, unreadable=0, explains=0)
+CALM = Persona(noise=0, biases={"position": 0}, leak=0, unreadable=0, explains=0)
 LILLIPUT = load_constitution("lilliput")
 WIRE = OpenAISpec(provider="openai", model="m", base_url="http://127.0.0.1:1/v1")
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "please add 3 8"}]}

@@ -18,7 +18,7 @@ def test_an_entry_survives_being_written_and_read_again() -> None:
     entries: list[dict[str, Any]] = [
         {"provider": "openai", "model": "m", "api_key_env": None},
         {"provider": "openai", "model": "m", "base_url": "http://gpu:8000/v1", "seed": None},
-        {"provider": "anthropic", "model": "m", "thinking_budget": 1024},
+        {"provider": "anthropic", "model": "m", "effort": "low"},
         {"provider": "local", "model": "./x", "temperature": 0},
         {"provider": "simulated", "gain": 0.3, "writer": "verbose"},
     ]
@@ -107,15 +107,6 @@ def test_anthropic_is_not_asked_for_what_its_protocol_takes_no_more() -> None:
         ENTRY.validate_python({"provider": "anthropic", "model": "m", "temperature": 0.5})
 
 
-def test_thoughts_must_leave_room_for_the_answer() -> None:
-    entry = {"provider": "anthropic", "model": "m", "thinking_budget": 2048}
-    with pytest.raises(ValidationError, match=r"2048 tokens of thoughts leave none of max_tokens \(2048\)"):
-        ENTRY.validate_python(entry)
-    assert ENTRY.validate_python({**entry, "max_tokens": 2049}).thinks
-    with pytest.raises(ValidationError, match="1024"):
-        ENTRY.validate_python({**entry, "thinking_budget": 1023})
-
-
 def test_a_model_that_thinks_first_shows_no_label_probabilities() -> None:
     entry = {"provider": "openai", "model": "m", "prefill": True, "prompt_logprobs": True}
     models = {effort: ENTRY.validate_python({**entry, "effort": effort}) for effort in (None, "none", "low")}
@@ -129,12 +120,12 @@ def test_a_model_that_thinks_first_shows_no_label_probabilities() -> None:
 
 @pytest.mark.parametrize(
     ("provider", "more"),
-    [("openai", {"effort": "high"}), ("anthropic", {"effort": "high"}), ("anthropic", {"thinking_budget": 1024})],
+    [("openai", {"effort": "high"}), ("anthropic", {"effort": "high"})],
 )
 def test_how_much_a_model_thinks_names_its_questions_and_silence_about_it_does_not(
     provider: str, more: dict[str, Any], question: Callable[..., Request]
 ) -> None:
     entry = {"provider": provider, "model": "m", "max_tokens": 2000}
     silent, thinking = (ENTRY.validate_python({**entry, **said}).sampling(7) for said in ({}, more))
-    assert not silent.to_json().keys() & {"effort", "thinking_budget"}
+    assert "effort" not in silent.to_json()
     assert question(sampling=silent.to_json()).id != question(sampling=thinking.to_json()).id

@@ -166,8 +166,6 @@ def test_a_gguf_is_a_model_for_asking_and_a_base_for_training(gguf: Path) -> Non
     check_base(gguf)
     assert load_causal(gguf).num_parameters() > 0
     assert load_tokenizer(gguf).chat_template == TEMPLATE
-    [problem] = check_model(spec.model_copy(update={"revision": "main"}))
-    assert "revision" in problem
 
 
 def test_files_next_to_a_gguf_are_not_read(gguf: Path) -> None:
