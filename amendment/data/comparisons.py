@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from amendment.data.row_votes import Ballot, and_more
 from amendment.data.cells import answer_in, bad_cells_to, is_silent, joined_prompt, optional_text
 from amendment.data.readings import WHO, Content, Gathered, Reading, gather
+from amendment.data.row_votes import Ballot, and_more
 from amendment.data.source_rows import FileFacts
 from amendment.data.sources import PairFile, Source
 from amendment.data.verdict_files import DataSources, VerdictFile

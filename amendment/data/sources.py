@@ -246,7 +246,9 @@ class VerdictWords(Named):
     @model_validator(mode="after")
     def _all_different(self) -> Self:
         refuse_questions(self, ("a", "b", "tie", "both_bad"))
-        words = [parse_word(word) for words in (self.a, self.b, self.tie, self.both_bad, self.invalid) for word in words]
+        words = [
+            parse_word(word) for words in (self.a, self.b, self.tie, self.both_bad, self.invalid) for word in words
+        ]
         twice = sorted({word for word in words if words.count(word) > 1})
         if twice:
             raise ValueError(f"each word means one thing, and {', '.join(map(repr, twice))} stands here twice")

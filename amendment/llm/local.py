@@ -34,7 +34,7 @@ from amendment.llm.rendering import Renderer, Sampled, common_prefix, read_answe
 from amendment.llm.replies import clean, clean_tree
 from amendment.llm.requests import Request
 from amendment.llm.specs import LocalSpec
-from amendment.llm.weights import FILES, split_revision, find_weights
+from amendment.llm.weights import FILES, find_weights, split_revision
 
 NOTES = ("history.json", "reward_meta.json", MANIFEST)
 """Files that lie next to a model for readers; they do not affect its answers."""
@@ -126,8 +126,8 @@ class LocalProvider(PlainProvider):
             self._running = None
 
     def _next(self) -> list[_Waiting]:
-        """Return the oldest request and those of its kind that are most like it in length. Requests that write nothing are all
-        taken, so that more of them share what they begin with. What nobody waits for any more is dropped."""
+        """Return the oldest request and those of its kind that are most like it in length. Requests that write nothing
+        are all taken, so that more of them share what they begin with. What nobody waits for any more is dropped."""
         waiting = [waiting for waiting in self._queue if not waiting.reply.done()]
         kind = waiting[0].kind if waiting else None
         batch = [row for row in waiting if row.kind == kind]
@@ -284,8 +284,9 @@ class LocalModel:
     def answer(
         self, requests: Sequence[Request], encoded: Sequence[Encoded], rows: int, check: Callable[[], None] = no_check
     ) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield the position of each request, all being of one kind, and the arguments of `write_plain` for its reply without
-        the prompt's tokens and the model's name, as replies come. `check` ends the work between tokens by raising."""
+        """Yield the position of each request, all being of one kind, and the arguments of `write_plain` for its reply
+        without the prompt's tokens and the model's name, as replies come. `check` ends the work between tokens by
+        raising."""
         prompts, kind = [row.prompt for row in encoded], _classify(requests[0])
         work = BatchSettings(rows, self._shared[kind.task], check)
         if kind.task == "score":
@@ -362,7 +363,8 @@ def _drawing(request: Request) -> GenerationOptions:
 
 
 def _find_folder(spec: LocalSpec, source: str) -> Path:
-    """Return the folder of an entry's model; that of a Hub repository from this machine's cache, fetched where need be."""
+    """Return the folder of an entry's model; that of a Hub repository from this machine's cache, fetched where need
+    be."""
     if is_folder(source):
         folder = folder_of(source)
     else:

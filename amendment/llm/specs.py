@@ -289,7 +289,8 @@ class RegisteredSpec(_DrawnSampling):
 
     @property
     def function(self) -> ModelFunction | None:
-        """Return the function that answers, where the entry has the provider `function` and Python has handed one over."""
+        """Return the function that answers, where the entry has the provider `function` and Python has handed one
+        over."""
         return self._function
 
     def answered_by(self, function: ModelFunction) -> RegisteredSpec:
@@ -342,7 +343,8 @@ THINKS_BY_DEFAULT = re.compile(
 
 
 def charges_most(spec: object) -> bool:
-    """Return True for a vendor that charges what a call may take against its limit of tokens, and gives nothing back."""
+    """Return True for a vendor that charges what a call may take against its limit of tokens, and gives nothing
+    back."""
     return isinstance(spec, OpenAISpec) and spec.is_vendor
 
 

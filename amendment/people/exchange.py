@@ -27,8 +27,8 @@ from amendment.hashing import content_id
 from amendment.people.label_tools import (
     COLUMNS,
     LABEL_STUDIO_CONFIG,
-    export_item,
     argilla_rows,
+    export_item,
     label_studio_rows,
     shown_texts,
 )

@@ -1,8 +1,8 @@
 """The labelling queue: the next item of each annotator, its order of sides, and the labels still missing.
 
 Items of the overlap block go to every annotator, mixed into the first half of their share, so that agreement between
-people is known early. Each other item goes to one: a lease keeps it for them while they look, and an annotator who skips or
-flags it leaves it to somebody else. A hidden repeat comes to the same annotator at a distance, with its sides
+people is known early. Each other item goes to one: a lease keeps it for them while they look, and an annotator who
+skips or flags it leaves it to somebody else. A hidden repeat comes to the same annotator at a distance, with its sides
 exchanged. Everything follows from seed, item and annotator, and from the labels that exist: a restart changes nothing
 but the leases.
 """

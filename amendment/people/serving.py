@@ -167,7 +167,9 @@ def _http_protocol() -> type[asyncio.Protocol]:
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             kept[self] = None
-            waiting = (link for link in kept if link.cycle is None or link.cycle.more_body or link.cycle.response_complete)
+            waiting = (
+                link for link in kept if link.cycle is None or link.cycle.more_body or link.cycle.response_complete
+            )
             if len(kept) > _MOST_AT_ONCE and (longest := next(waiting, None)):
                 del kept[longest]
                 longest.transport.abort()

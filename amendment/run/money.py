@@ -18,7 +18,7 @@ from amendment.errors import ConfigError
 from amendment.llm.budget import Budget
 from amendment.llm.ledger_reading import OpenAttempt, Reader
 from amendment.llm.opening import shown_name
-from amendment.llm.prices import FREE, Price, PriceTable, least_bound, most_cost, find_price
+from amendment.llm.prices import FREE, Price, PriceTable, find_price, least_bound, most_cost
 from amendment.llm.provider import RULES
 from amendment.llm.requests import Request, Tokens, most_tokens
 from amendment.llm.specs import AnthropicSpec, ModelSpec, OpenAISpec, RegisteredSpec

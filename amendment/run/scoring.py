@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from amendment.data.cells import answer_in, bad_cells_to, joined_prompt, optional_text, tools_in
 from amendment.data.guesses import not_recognised
-from amendment.data.readings import absent_columns
 from amendment.data.known_columns import candidate_parts, lay_out, recognise
+from amendment.data.readings import absent_columns
 from amendment.data.source_rows import FileFacts, SourceRows, read_source
 from amendment.data.sources import Source
 from amendment.errors import ConfigError, DataError, Problem

@@ -35,7 +35,7 @@ from amendment.errors import ConfigError, Problem, TrainingError
 from amendment.files import file_hash, read_json
 from amendment.llm.packed import cores, packed
 from amendment.llm.rendering import Renderer
-from amendment.llm.weights import split_revision, find_weights
+from amendment.llm.weights import find_weights, split_revision
 from amendment.training import model_files
 from amendment.training.bases import check_base
 from amendment.training.losses import use_dense_head

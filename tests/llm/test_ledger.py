@@ -19,7 +19,7 @@ from amendment.llm.ledger_reading import OpenAttempt, Reader, ReturnedModel, Spe
 from amendment.llm.provider import Meter
 from amendment.llm.requests import Usage
 from tests.command_line import called
-from tests.llm.ledger_calls import HOST, MODEL, NOTHING, STAGE, batch_call, begin, parse_body, call, calls, raw_of
+from tests.llm.ledger_calls import HOST, MODEL, NOTHING, STAGE, batch_call, begin, body_of, call, calls, raw_of
 from tests.llm.scripted import in_loop
 
 
@@ -30,7 +30,7 @@ def test_what_was_committed_is_found_after_reopening(tmp_path: Path) -> None:
     with Ledger(path) as ledger:
         assert len(ledger) == 500
         assert all(ledger.find(f"r{i}") == raw_of(f"r{i}") for i in range(500))
-        assert ledger.body("r1") == parse_body("r1")
+        assert ledger.body("r1") == body_of("r1")
         assert (ledger.find("absent"), ledger.body("absent")) == (None, None)
         assert ledger.damage() == []
 
