@@ -60,9 +60,7 @@ def test_a_guard_that_ends_a_training_is_said_when_it_ends_and_by_the_status(tmp
     said = Said()
     dpo = Run.from_file(path, folder=tmp_path / "run", progress=said)().results["dpo"]
     assert [figure.of["guard"] for figure in dpo.where("guards_violated")] == ["kl_per_token"]
-    guards = dpo.figure("guards")
-    assert guards
-    ending = str(guards.value)
+    ending = str(dpo.totals["guards"])
     assert "NOTHING THAT WAS TRAINED IS SAVED" in ending
     assert f"dpo: guards: {ending}" in said.lines
     (line,) = (line for line in status_lines(read_status(tmp_path / "run")) if line.startswith("  dpo "))
