@@ -20,7 +20,7 @@ NO_ROOM = 2**20
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path in the folder of `path` that takes its place when the block ends without an error."""
+    """Yield a temporary path in the folder of `path` that takes its place when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
     temporary.unlink(missing_ok=True)
@@ -44,7 +44,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def json_text(value: Any) -> str:
-    """The text of a JSON file. Raises ValueError for a number that is not finite."""
+    """Return the text of a JSON file. Raises ValueError for a number that is not finite."""
     return json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
@@ -54,12 +54,12 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file. Raises OSError, and ValueError where it is none."""
+    """Return the value in a JSON file. Raises OSError, and ValueError where it is none."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def json_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; empty where there is none that can be read."""
+    """Return the JSON object in a file; empty if there is none that can be read."""
     try:
         content = read_json(path)
     except (OSError, ValueError, RecursionError):
@@ -118,13 +118,13 @@ def create_database(path: Path, schema: Sequence[str], facts: Mapping[str, str],
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of the file's bytes, in hex."""
+    """Return SHA-256 of the file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def stamp(path: Path) -> tuple[int, ...]:
-    """Numbers that change when a file is written to or replaced."""
+    """Return numbers that change when a file is written to or replaced."""
     state = path.stat()
     return state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
@@ -139,7 +139,8 @@ def flush(path: Path) -> None:
 
 
 def folder_state(path: Path) -> list[list[Any]] | None:
-    """Names, sizes and times of a model's file, or its folder's; None for an id, which names its content itself."""
+    """Return names, sizes and times of a model's file, or its folder's; None for an id, which names its content
+    itself."""
     if not path.exists():
         return None
     files = sorted(path.iterdir()) if path.is_dir() else [path]
@@ -147,7 +148,7 @@ def folder_state(path: Path) -> list[list[Any]] | None:
 
 
 def is_full(fault: BaseException, folder: Path) -> bool:
-    """True if something failed in this folder because no space, or no quota, is left.
+    """Return True if something failed in this folder because no space, or no quota, is left.
 
     SQLite reports a side file that cannot grow as an I/O error; the free space tells it from a failing disk.
     """
@@ -160,5 +161,5 @@ def is_full(fault: BaseException, folder: Path) -> bool:
 
 
 def full_disk(folder: Path, what: str = "the disk is full") -> str:
-    """The message wherever a disk has no room."""
+    """Return the message about a full disk."""
     return f"{folder}: {what}. Free space on it and run the same command again: finished work is kept."

@@ -16,16 +16,16 @@ HASH_PREFIX = "s2:"
 
 
 def canonical_json(value: Any) -> bytes:
-    """The one byte string of a JSON value. Raises ValueError for NaN, infinity and lone surrogates."""
+    """Return the one byte string of a JSON value. Raises ValueError for NaN, infinity and lone surrogates."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8")
 
 
 def content_id(value: Any) -> str:
-    """The name of a JSON value: equal values have equal names on any machine."""
+    """Return the name of a JSON value: equal values have equal names on any machine."""
     return name_of(canonical_json(value))
 
 
 def name_of(canonical: bytes) -> str:
-    """The name of a JSON value whose canonical form is at hand."""
+    """Return the name of a JSON value whose canonical form is at hand."""
     return HASH_PREFIX + hashlib.sha256(canonical).hexdigest()[:32]

@@ -65,7 +65,8 @@ class KeyFound(NamedTuple):
 
 
 def visible(text: str) -> str:
-    """The text without the characters that no reader sees, behind which a key could hide, and with plain hyphens."""
+    """Return the text without the characters that no reader sees, behind which a key could hide, and with plain
+    hyphens."""
     return text.translate(_SHOWN) if text.isascii() or _CHANGED.search(text) else text
 
 
@@ -77,14 +78,14 @@ class Shape(NamedTuple):
     """In lower case: a key begins with one of them, or contains one if it `is_inside`."""
     pattern: str
     before: str = ""
-    """What stands before it, in lower case."""
+    """The text before it, in lower case."""
     is_inside: bool = False
     is_listed: bool = False
     """Taken from detect-secrets."""
     flags: int = 0
 
     def find(self, text: str, small: str) -> Iterator[KeyFound]:
-        """The keys of this kind; `small` is the text in lower case. Places may overlap."""
+        """Yield the keys of this kind; `small` is the text in lower case. Places may overlap."""
         for hit in self._hits(text, small):
             start, end = hit.span("key" if "key" in hit.re.groupindex else 0)
             if not self.before or _compiled(self.before).search(small, max(0, hit.start() - _WINDOW), hit.start()):
@@ -107,21 +108,21 @@ class Shape(NamedTuple):
 
 
 def find_keys(text: str) -> Iterator[KeyFound]:
-    """Everything in `visible(text)` that looks like a key, plain or in base64; each place once.
+    """Yield everything in `visible(text)` that looks like a key, plain or in base64; each place once.
 
     A text with hidden characters is also searched as it is: such a character may be all that separates a key from a
     word next to it.
     """
     shown = visible(text)
     taken = bytearray(len(shown))
-    found = _found(shown)
+    keys = _found(shown)
     for run in _BASE64.finditer(shown):
         if kind := next((f"{key.kind} in base64" for key in _found(_decoded(run[0]))), None):
-            found.append(KeyFound(kind, *run.span()))
+            keys.append(KeyFound(kind, *run.span()))
     if len(shown) != len(text):
         places = [0, *accumulate(_SHOWN.get(ord(character), "") is not None for character in text)]
-        found += [KeyFound(kind, places[start], places[end]) for kind, start, end in _found(text)]
-    for key in found:
+        keys += [KeyFound(kind, places[start], places[end]) for kind, start, end in _found(text)]
+    for key in keys:
         if not any(taken[key.start : key.end]):
             taken[key.start : key.end] = b"\1" * (key.end - key.start)
             yield key
@@ -133,14 +134,14 @@ def _found(text: str) -> list[KeyFound]:
 
 
 def _decoded(run: str) -> str:
-    """The text that a run of base64 stands for, or nothing if it is no text."""
+    """Return the text that a run of base64 stands for, or nothing if it is no text."""
     raw = base64.urlsafe_b64decode(f"{run[: len(run) - (len(run) % 4 == 1)]}==".translate(_SAFE))
     return raw.decode() if raw.isascii() else ""
 
 
 @cache
 def shapes() -> tuple[Shape, ...]:
-    """Every shape: those of `keys.yaml`, whose kinds name the vendor, and those of detect-secrets."""
+    """Return every shape: those of `keys.yaml`, whose kinds name the vendor, and those of detect-secrets."""
     data = read_yaml(Path(__file__).with_name("keys.yaml")).data
 
     def filled(text: str) -> str:
@@ -179,7 +180,8 @@ _TALKATIVE = ("openai", "anthropic", "httpx2", "httpcore2", "aiohttp")
 
 @cache
 def _spellings(key: str) -> tuple[str, ...]:
-    """A key as it may stand in a text, longest first; of its base64 the part that does not depend on what is around."""
+    """Return a key as it may stand in a text, longest first; of its base64 the part that does not depend on what is
+    around."""
     raw = key.encode("utf-8", "surrogateescape")
     shifted = (base64.b64encode(b"\0" * shift + raw).decode()[4 if shift else 0 :] for shift in range(3))
     encoded = [text.rstrip("=")[:-1] for text in shifted]
@@ -190,8 +192,8 @@ def _spellings(key: str) -> tuple[str, ...]:
 
 
 def masked(text: str) -> str:
-    """The text with a mark in place of everything that `find_keys` finds, as pages show texts of models and files.
-    Mask a text before you cut it: half a key has no shape."""
+    """Return the text with a mark in place of everything that `find_keys` finds, as pages show texts of models and
+    files. Mask a text before you cut it: half a key has no shape."""
     for shape in sorted(find_keys(text), key=lambda shape: -shape.start):
         text = visible(text)
         text = f"{text[: shape.start]}{MARK}{text[shape.end :]}"
@@ -199,7 +201,7 @@ def masked(text: str) -> str:
 
 
 def redact(text: str, keys: Iterable[str] = ()) -> str:
-    """The text without these keys, in any of their spellings, and without anything shaped like a key."""
+    """Return the text without these keys, in any of their spellings, and without anything shaped like a key."""
     for key in keys:
         for spelling in _spellings(key):
             text = text.replace(spelling, MARK)
@@ -207,7 +209,7 @@ def redact(text: str, keys: Iterable[str] = ()) -> str:
 
 
 def redact_bytes(raw: bytes, key: str) -> bytes:
-    """Raw bytes without this key; what is only shaped like a key stays, since a model may have written it.
+    """Return Raw bytes without this key; what is only shaped like a key stays, since a model may have written it.
 
     So does a key of fewer than `SHORTEST` signs: it is a word for servers that want none (`EMPTY`), and no secret.
     """
@@ -303,7 +305,7 @@ class Scanner:
     """Looks through texts; make one for each publication."""
 
     def __init__(self, environ: Mapping[str, str], named: Iterable[str] = ()) -> None:
-        """`named` are the variables that the run file names."""
+        """Search also for `named`, the variables that the run file names."""
         wanted = set(named)
         self._values = {
             spelling: name
@@ -315,7 +317,7 @@ class Scanner:
         self._exact = re.compile("|".join(map(re.escape, sorted(self._values, key=len, reverse=True))) or r"(?!)")
 
     def scan(self, place: str, text: str) -> Iterator[KeyMatch]:
-        """Every key in a text."""
+        """Yield every key in a text."""
         shown = visible(text)
         for hit in self._exact.finditer(shown):
             yield KeyMatch(place, f"the value of {self._values[hit[0]]}", is_value=True)
@@ -324,7 +326,7 @@ class Scanner:
                 yield KeyMatch(place, kind, is_value=False)
 
     def scan_row(self, place: str, row: Mapping[str, Any]) -> list[KeyMatch]:
-        """Every key in the cells of a row; the place says the column."""
+        """Return every key in the cells of a row; the place says the column."""
         return [
             key
             for column, value in row.items()
@@ -334,13 +336,13 @@ class Scanner:
 
 
 def key_variables(configuration: Mapping[str, Any]) -> list[str]:
-    """The environment variables that a resolved run file names for its models' keys."""
+    """Return the environment variables that a resolved run file names for its models' keys."""
     return [name for spec in configuration["models"].values() if (name := spec.get("api_key_env"))]
 
 
 def push_scanner(named: Iterable[str], environ: Mapping[str, str]) -> Scanner:
-    """A scanner for what goes to the Hub: it knows every key of this machine's environment, and the token of the Hub's
-    client, wherever it keeps that."""
+    """Return a scanner for what goes to the Hub: it knows every key of this machine's environment, and the token of the
+    Hub's client, wherever it keeps that."""
     from huggingface_hub import get_token
 
     token = get_token()
@@ -349,8 +351,8 @@ def push_scanner(named: Iterable[str], environ: Mapping[str, str]) -> Scanner:
 
 
 def run_scanner(named: Iterable[str]) -> Scanner:
-    """A scanner for what a run writes for others: of the environment it knows only the keys that the run itself uses,
-    so that what a row looks like decides, and not the machine."""
+    """Return a scanner for what a run writes for others: of the environment it knows only the keys that the run itself
+    uses, so that what a row looks like decides, and not the machine."""
     values = {name: os.environ[name] for name in named if name in os.environ}
     return Scanner(values, values)
 
@@ -361,7 +363,7 @@ def sift(
     scanner: Scanner,
     policy: Literal["drop", "keep", "stop"],
 ) -> tuple[dict[str, list[R]], Counter[str]]:
-    """The rows by split that may be written for others, and the number left out, by reason. `cells` gives the
+    """Return the rows by split that may be written for others, and the number left out, by reason. `cells` gives the
     name of a row and its values.
 
     drop leaves out every row with a key; keep takes those that only have the shape of one. Raises DataError with the
@@ -390,13 +392,13 @@ def sift(
 
 
 def _holds_key(name: str, value: str) -> bool:
-    """True for a variable whose name suggests a secret, or whose value looks like one."""
+    """Return True for a variable whose name suggests a secret, or whose value looks like one."""
     suggests = _NAME.search(_OTHER_WORDS.sub("", name)) and not _ABOUT.search(name)
     return not _is_known_to_all(value) if suggests else any(find_keys(value))
 
 
 def _is_known_to_all(value: str) -> bool:
-    """True for a common word, or a path that exists on this machine: then the file's content is the secret."""
+    """Return True for a common word, or a path that exists on this machine: then the file's content is the secret."""
     try:
         return value.lower() in _NO_SECRETS or Path(value).expanduser().exists()
     except (OSError, ValueError, RuntimeError):  # too long for a path, a null in it, nobody's home
@@ -404,7 +406,7 @@ def _is_known_to_all(value: str) -> bool:
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """Every text inside a JSON value, keys of objects among them."""
+    """Yield every text inside a JSON value, keys of objects among them."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):

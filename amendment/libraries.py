@@ -12,7 +12,7 @@ from amendment.errors import MissingExtra
 
 
 def missing(extra: str, *libraries: str) -> MissingExtra | None:
-    """The error that names the first of these libraries that is not installed, and the extra that brings it."""
+    """Return the error that names the first of these libraries that is not installed, and the extra that brings it."""
     return next((MissingExtra(library, extra) for library in libraries if find_spec(library) is None), None)
 
 
@@ -23,7 +23,7 @@ def need(extra: str, *libraries: str) -> None:
 
 
 def installed_versions(libraries: Iterable[str]) -> dict[str, str]:
-    """The versions of those libraries that are installed."""
+    """Return the versions of those libraries that are installed."""
     versions = {}
     for name in libraries:
         with suppress(PackageNotFoundError):
@@ -32,7 +32,7 @@ def installed_versions(libraries: Iterable[str]) -> dict[str, str]:
 
 
 def first_line(fault: BaseException) -> str:
-    """The first line of a library's error, or the name of its type where it has no text."""
+    """Return the first line of a library's error, or the name of its type where it has no text."""
     return (str(fault).strip() or type(fault).__name__).splitlines()[0]
 
 
@@ -51,7 +51,7 @@ def without_bars() -> Iterator[None]:
 
 
 def unreachable() -> tuple[type[Exception], ...]:
-    """The errors of the Hub's client when the Hub refuses, fails, or cannot be reached.
+    """Return the errors of the Hub's client when the Hub refuses, fails, or cannot be reached.
 
     The base of its own errors stands on the base of its HTTP library's, whichever library that is; the errors of
     connections are siblings of it.

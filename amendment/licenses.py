@@ -46,7 +46,8 @@ _OWN_CONDITIONS = ("llama", "gemma", "rail", "community")
 
 
 def license_problem(text: str) -> str | None:
-    """Why this is not the name of a license; None for an SPDX id or expression, in any case, or an id of the Hub."""
+    """Say why this is not the name of a license; None for an SPDX id or expression, in any case, or an id of the
+    Hub."""
     if text.lower() in _HUB:
         return None
     try:
@@ -58,7 +59,8 @@ def license_problem(text: str) -> str | None:
 
 
 def hub_problems(licenses: Mapping[str, str], license_name: str | None) -> Iterator[str]:
-    """Licenses that the Hub would refuse after the data was sent. `licenses` maps dataset, sft and so on to names."""
+    """Yield licenses that the Hub would refuse after the data was sent. `licenses` maps dataset, sft and so on to
+    names."""
     for what, name in licenses.items():
         if name not in _HUB:
             yield (
@@ -70,7 +72,7 @@ def hub_problems(licenses: Mapping[str, str], license_name: str | None) -> Itera
 
 
 def license_conditions(license: str) -> list[str]:
-    """The known conditions of a license, a phrase each."""
+    """Return the known conditions of a license, a phrase each."""
     parts = _parts(license)
     terms = {term: None for part in parts for term in _terms(part)}
     has_own = any(name in part for part in parts for name in _OWN_CONDITIONS)
@@ -78,7 +80,7 @@ def license_conditions(license: str) -> list[str]:
 
 
 def license_conflict(license: str, dataset: str) -> str | None:
-    """Why data under a license cannot be published under the dataset's; None where nothing is known against it.
+    """Say why data under a license cannot be published under the dataset's; None if nothing is known against it.
 
     Of licenses joined by OR one is enough, of all others each counts. NonCommercial stays NonCommercial, NoDerivatives
     allows nothing but itself, and ShareAlike asks for its own family. An unknown license allows nothing.
@@ -92,7 +94,7 @@ def license_conflict(license: str, dataset: str) -> str | None:
 
 
 def _parts(license: str) -> list[str]:
-    """The licenses that an expression joins, as the Hub would spell them. What follows WITH only allows more."""
+    """Return the licenses that an expression joins, as the Hub would spell them. What follows WITH only allows more."""
     joined = re.sub(r"[()]|\swith\s+\S+", " ", license.lower())
     parts = (part.strip() for part in re.split(r"\s(?:and|or)\s|[,;/]", joined))
     return [re.sub(r"[\s_]+", "-", part) for part in parts if part]
@@ -104,7 +106,7 @@ def _terms(license: str) -> list[str]:
 
 
 def _broken(license: str, dataset: str) -> list[str]:
-    """The terms of one license that the dataset's does not keep."""
+    """Return the terms of one license that the dataset's does not keep."""
     is_only_this_version = license.endswith("-only") and license.removesuffix("-only") != dataset.removesuffix("-only")
     no_commerce, no_changes, alike, _ = _TERMS
     is_kept = {
@@ -116,7 +118,7 @@ def _broken(license: str, dataset: str) -> list[str]:
 
 
 def _family(license: str) -> str:
-    """A license without its version: a later one may take the place of an earlier one, unless it says only."""
+    """Return a license without its version: a later one may take the place of an earlier one, unless it says only."""
     return re.sub(r"-v?\d.*", "", license)
 
 

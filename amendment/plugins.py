@@ -45,7 +45,8 @@ def import_plugins(settings: Any, base: Path) -> Iterator[tuple[Loc, str]]:
 
 
 def source_key(kind: type) -> dict[str, str]:
-    """What makes results of a plugin's class out of date: the content of its file. Empty for all other classes."""
+    """Return what makes results of a plugin's class out of date: the content of its file. Empty for all other
+    classes."""
     return {"plugin": kind.__module__} if kind.__module__.startswith(_MODULE) else {}
 
 

@@ -38,5 +38,5 @@ NULL_ANSWERS = (
 
 
 def named(text: str, label: str) -> str:
-    """A text with the label of the place that it speaks of."""
+    """Return a text with the label of the place that it speaks of."""
     return text.replace("{X}", label).replace("{x}", label.lower())

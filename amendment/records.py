@@ -37,7 +37,7 @@ _LONGEST_REPR = 240
 
 
 def short_repr(model: BaseModel) -> str:
-    """The fields that differ from their defaults, with long values cut, in about 300 characters."""
+    """Return the fields that differ from their defaults, with long values cut, in about 300 characters."""
     shown, room = [], _LONGEST_REPR
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
@@ -67,16 +67,16 @@ class Record(BaseModel):
         object.__setattr__(self, "__pydantic_fields_set__", _GIVEN.setdefault(frozenset(given), given))
 
     def to_json(self) -> dict[str, Any]:
-        """The record as JSON values; a key whose value is absent is left out."""
+        """Return the record as JSON values; a key whose value is absent is left out."""
         return self.model_dump(mode="json", exclude_none=True)
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
-        """The inverse of `to_json`."""
+        """Return the inverse of `to_json`."""
         return cls.model_validate(value)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Copies like pydantic's, without the cached names of the original."""
+        """Copy as pydantic does, without the cached names of the original."""
         copied = super().model_copy(update=update, deep=deep)
         for name in set(vars(copied)) - set(type(self).model_fields):
             del vars(copied)[name]
@@ -131,12 +131,12 @@ Messages = tuple[Message, ...]
 
 
 def user(text: str) -> Messages:
-    """A conversation of one user turn."""
+    """Return a conversation of one user turn."""
     return (Message(role="user", content=text),)
 
 
 def text_of(messages: Messages) -> str:
-    """The last message's text, its text parts joined; empty if it only calls tools."""
+    """Return the last message's text, its text parts joined; empty if it only calls tools."""
     content = messages[-1].content if messages else None
     if isinstance(content, tuple):
         return "".join(str(part.get("text", "")) for part in content)
@@ -221,19 +221,19 @@ class Criterion(Part):
         return self.choices == NO_YES
 
     def value_of(self, choice: str) -> float:
-        """The value of a choice, 0 to 1."""
+        """Return the value of a choice, 0 to 1."""
         place = self.choices.index(choice)
         return self.values[place] if self.values else place / (len(self.choices) - 1)
 
     def shown(self) -> dict[str, Any]:
-        """The criterion as a judge sees it, without the weight."""
+        """Return the criterion as a judge sees it, without the weight."""
         meanings = dict(zip(self.choices, self.meanings, strict=True)) if self.meanings else None
         seen = {"id": self.id, "text": self.text, "choices": list(self.choices)}
         return {**seen, "meanings": meanings} if meanings else seen
 
 
 def criteria_of(given: Iterable[Mapping[str, Any]]) -> tuple[Criterion, ...]:
-    """Criteria as a prompt carries them. Raises ValueError for one that is wrong and for two of one id."""
+    """Return criteria as a prompt carries them. Raises ValueError for one that is wrong and for two of one id."""
     criteria = tuple(map(Criterion.model_validate, given))
     if len({criterion.id for criterion in criteria}) < len(criteria):
         raise ValueError("found two criteria of one id, expected different ids")
@@ -259,7 +259,7 @@ class Prompt(Record):
 
     @cached_property
     def id(self) -> str:
-        """A hash of what the model sees; category, tags, criteria, answer, source and license do not count."""
+        """Return a hash of what the model sees; category, tags, criteria, answer, source and license do not count."""
         seen = {"messages", "tools", "chat_template_kwargs"}
         return content_id(self.model_dump(mode="json", exclude_none=True, include=seen))
 
@@ -275,7 +275,7 @@ class Candidate(Record):
 
     @cached_property
     def id(self) -> str:
-        """A hash of the prompt and the words: the same answer by two writers is one candidate."""
+        """Return a hash of the prompt and the words: the same answer by two writers is one candidate."""
         return content_id([self.prompt_id, [message.to_json() for message in self.messages]])
 
     @property
@@ -307,7 +307,7 @@ class Comparison(NamedTuple):
 
     @classmethod
     def between(cls, first: Candidate, second: Candidate) -> Comparison:
-        """The comparison of two different candidates of one prompt, whichever is named first."""
+        """Return the comparison of two different candidates of one prompt, whichever is named first."""
         if first.prompt_id != second.prompt_id:
             raise ValueError("candidates of two prompts cannot be compared")
         a, b = sorted((first.id, second.id))
@@ -317,7 +317,7 @@ class Comparison(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The id that joins labels; it does not depend on who won or who was shown first."""
+        """Return the id that joins labels; it does not depend on who won or who was shown first."""
         return content_id([self.prompt_id, self.a, self.b])
 
 
@@ -366,7 +366,7 @@ class Verdict(Record):
         return content_id(self.to_json())
 
     def p_first(self) -> float | None:
-        """P(the first shown is better) of a pair verdict: 1, 0, 0.5 where neither is, or its distribution's."""
+        """Return P(the first shown is better) of a pair verdict: 1, 0, 0.5 where neither is, or its distribution's."""
         if self.scale != "pair" or self.invalid is not None:
             return None
         if self.distribution is not None:

@@ -41,11 +41,11 @@ class Estimate(NamedTuple):
     """What a reader must know before leaning on the interval: a fallback, too few clusters, why there is none."""
 
     def within(self, least: float = -math.inf, most: float = math.inf) -> Estimate:
-        """The same estimate with its bounds cut at the ends of the figure's range; nan stays nan."""
+        """Return the same estimate with its bounds cut at the ends of the figure's range; nan stays nan."""
         return self._replace(low=max(self.low, float(least)), high=min(self.high, float(most)))
 
     def to_json(self) -> dict[str, float | int | str | None]:
-        """JSON values: nan becomes null; `method` and `note` are left out where empty."""
+        """Return JSON values: nan becomes null; `method` and `note` are left out where empty."""
         bounds = {"value": self.value, "low": self.low, "high": self.high}
         texts = {name: text for name, text in (("method", self.method), ("note", self.note)) if text}
         numbers = {name: None if math.isnan(bound) else bound for name, bound in bounds.items()}
@@ -53,7 +53,7 @@ class Estimate(NamedTuple):
 
     @classmethod
     def from_json(cls, value: Any) -> Estimate:
-        """The inverse of `to_json`. Raises ValueError for anything else."""
+        """Return the inverse of `to_json`. Raises ValueError for anything else."""
         if isinstance(value, Estimate):
             return value
         if not (isinstance(value, Mapping) and {"value", "low", "high", "n", "clusters"} <= value.keys()):
@@ -149,20 +149,20 @@ class Result(Record):
         return Result(**parts)
 
     def where(self, name: str, **of: str) -> list[Figure]:
-        """The figures of this name that have at least these labels, in their order."""
+        """Return the figures of this name that have at least these labels, in their order."""
         return [figure for figure in self.figures if figure.name == name and of.items() <= figure.of.items()]
 
     def figure(self, name: str, **of: str) -> Figure | None:
-        """The figure of this name with exactly these labels; None where it was not measured."""
+        """Return the figure of this name with exactly these labels; None if it was not measured."""
         return next((figure for figure in self.where(name, **of) if figure.of == of), None)
 
     def count(self, name: str, **of: str) -> int:
-        """The same as a count; 0 where nothing was counted."""
+        """Return the same as a count; 0 where nothing was counted."""
         figure = self.figure(name, **of)
         return figure.value if figure and isinstance(figure.value, int) else 0
 
     def estimate(self, name: str, **of: str) -> Estimate | None:
-        """The same as an estimate; None where it was not measured."""
+        """Return the same as an estimate; None if it was not measured."""
         figure = self.figure(name, **of)
         is_measured = figure is not None and isinstance(figure.value, Estimate) and not math.isnan(figure.value.value)
         return figure.value if is_measured else None  # type: ignore[union-attr, return-value]
@@ -179,22 +179,22 @@ class Result(Record):
                     yield Change(figure.name, of, policy, less, value, before.value, after.value)
 
     def funnel(self, what: str) -> Funnel | None:
-        """The funnel of these things."""
+        """Return the funnel of these things."""
         return next((funnel for funnel in self.funnels if funnel.what == what), None)
 
     def table(self, title: str) -> Table | None:
-        """The table of this title."""
+        """Return the table of this title."""
         return next((table for table in self.tables if table.title == title), None)
 
     @property
     def totals(self) -> dict[str, int | float | str]:
-        """What remained of each funnel, and the counts, numbers and outcomes that have no label."""
+        """Return what remained of each funnel, and the counts, numbers and outcomes that have no label."""
         remained = {funnel.what: funnel.remained for funnel in self.funnels}
         figures = [figure for figure in self.figures if not figure.of]
         return remained | {figure.name: figure.value for figure in figures if not isinstance(figure.value, Estimate)}
 
     def published(self) -> Result:
-        """The same without samples."""
+        """Return the same without samples."""
         return self.model_copy(update={"samples": ()})
 
 
@@ -225,12 +225,12 @@ class Summary(Record):
     texts: dict[str, tuple[str, ...]] = Field(default={})
 
     def of(self, stage: str) -> Result:
-        """The result of a stage; an empty one where it is not done."""
+        """Return the result of a stage; an empty one where it is not done."""
         return self.stages.get(stage, Result())
 
 
 def read_summary(folder: Path) -> Summary:
-    """The summary of a run's folder. Raises ConfigError where there is none, or another version wrote it."""
+    """Return the summary of a run's folder. Raises ConfigError where there is none, or another version wrote it."""
     path = folder / SUMMARY
     try:
         content = read_json(path)
@@ -248,12 +248,12 @@ def read_summary(folder: Path) -> Summary:
 
 
 def counted(**values: Value) -> tuple[Figure, ...]:
-    """A figure for each name and value."""
+    """Return a figure for each name and value."""
     return tuple(Figure(name=name, value=value) for name, value in values.items())
 
 
 def by_label(name: str, label: str, values: Mapping[str, Value], unit: str = "", **of: str) -> Iterator[Figure]:
-    """Figures of one name; each key of `values` is what its figure is about."""
+    """Yield figures of one name; each key of `values` is what its figure is about."""
     for about, value in values.items():
         yield Figure(name=name, value=value, unit=unit, of={**of, label: about})
 
@@ -262,7 +262,7 @@ def by_label(name: str, label: str, values: Mapping[str, Value], unit: str = "",
 
 
 def result_of(found: Any) -> Any:
-    """A result from what a stage returned or a file holds: a result, its JSON, or a dictionary of counts."""
+    """Return a result from what a stage returned or a file holds: a result, its JSON, or a dictionary of counts."""
     if not isinstance(found, Mapping) or "figures" in found:
         return found
     parts = [Result.from_json(found["result"])] if "result" in found else []
@@ -273,7 +273,7 @@ def result_of(found: Any) -> Any:
 
 
 def without_samples(counts: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON of a result, or counts, as they may be published."""
+    """Return the JSON of a result, or counts, as they may be published."""
     return {
         name: without_samples(part) if name == "result" else part for name, part in counts.items() if name != "samples"
     }

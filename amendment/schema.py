@@ -21,7 +21,7 @@ from amendment.records import Named
 
 
 def json_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The model's JSON Schema."""
+    """Return the model's JSON Schema."""
     return model.model_json_schema(schema_generator=_Described)
 
 
@@ -79,7 +79,7 @@ def _kind(schema: JsonSchemaValue) -> JsonSchemaValue:
 
 
 def _docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """The texts under the fields of a model, those that it inherits included."""
+    """Return the texts under the fields of a model, those that it inherits included."""
     texts: dict[str, str] = {}
     for kind in reversed(model.__mro__[: model.__mro__.index(BaseModel)]):
         own = inspect.get_annotations(kind)

@@ -16,7 +16,7 @@ SIGNAL_SECONDS = 0.1
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """A loop of the fast kind, where it can be had; it carries a call for half of the work."""
+    """Return a loop of the fast kind, where it can be had; it carries a call for half of the work."""
     try:
         import uvloop
     except ImportError:  # there is none for Windows
@@ -32,8 +32,8 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 def run_sync(work: Coroutine[Any, Any, T], *, meanwhile: Callable[[], None] = lambda: None) -> T:
-    """The result of a coroutine, waited for from synchronous code. Raises RuntimeError in a coroutine that runs in the
-    same loop, such as a user's function that answers for a model: the loop would wait for itself.
+    """Return the result of a coroutine, waited for from synchronous code. Raises RuntimeError in a coroutine that runs
+    in the same loop, such as a user's function that answers for a model: the loop would wait for itself.
 
     `meanwhile` is called every `SIGNAL_SECONDS`, in the thread that waits. An interrupt, or an error in `meanwhile`,
     cancels the coroutine and waits for its end, but no longer than `GRACE_SECONDS`.
@@ -62,7 +62,8 @@ def run_sync(work: Coroutine[Any, Any, T], *, meanwhile: Callable[[], None] = la
 
 
 async def run_in_loop(work: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that runs in the loop of `run_sync`, waited for in any other, which goes on meanwhile.
+    """Return the result of a coroutine that runs in the loop of `run_sync`, waited for in any other, which goes on
+    meanwhile.
 
     Ledger, budget and connections belong to one loop: a trainer that brings its own awaits them so. Cancelled, it
     cancels the work.

@@ -53,12 +53,13 @@ class Row(NamedTuple):
     """By column: the whole reply, of a cell that has been replaced by the verdict found in it."""
 
     def problem(self, column: str, message: str) -> Problem:
-        """A complaint about one cell of this row."""
+        """Return a complaint about one cell of this row."""
         return Problem(f"{self.place}: {column}", message)
 
 
 def read_rows(path: Path) -> list[Row]:
-    """All rows of a file. Raises DataError that names every row that cannot be read, or the file that has none."""
+    """Return all rows of a file. Raises DataError that names every row that cannot be read, or the file that has
+    none."""
     problems: list[Problem] = []
     rows = list(iter_rows(path, problems))
     if problems:
@@ -69,7 +70,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def iter_rows(path: Path, problems: list[Problem]) -> Iterator[Row]:
-    """The readable rows of a file, one after another; what is wrong with the others is added to `problems`.
+    """Yield the readable rows of a file, one after another; what is wrong with the others is added to `problems`.
 
     Raises DataError where the file as a whole cannot be read.
     """
@@ -90,14 +91,15 @@ def iter_rows(path: Path, problems: list[Problem]) -> Iterator[Row]:
 
 
 def _no_file(path: Path) -> str:
-    """The kind of thing in the place of a file; it is never opened, since a pipe would wait for ever."""
+    """Return the kind of thing in the place of a file; it is never opened, since a pipe would wait for ever."""
     if path.is_dir():
         return "a folder; expected a file, so name one that lies in it"
     return "a pipe or a device; expected a file, so save its rows as one" if path.exists() else "no such file"
 
 
 def _file_kind(path: Path) -> str:
-    """The ending that tells how a file is read, without `.gz`; of a packed Parquet file both, since none is read."""
+    """Return the ending that tells how a file is read, without `.gz`; of a packed Parquet file both, since none is
+    read."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes[-1:] != [".gz"]:
         return suffixes[-1] if suffixes else ""
@@ -110,7 +112,7 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _misspelled(path: Path) -> str:
-    """Says which encoding the file's text does not have, and in which line."""
+    """Say which encoding the file's text does not have, and in which line."""
     if encoding_in(path).startswith("utf-16"):
         return "not UTF-16 text"
     with _opened(path) as file:
@@ -152,7 +154,8 @@ def _json_row(line: str, place: str, problems: list[Problem]) -> Iterator[Row]:
 
 
 def _read_document(path: Path) -> Any:
-    """The one JSON value of a `.json` file. Raises DataError where it is none; other faults are `iter_rows`'s."""
+    """Return the one JSON value of a `.json` file. Raises DataError where it is none; other faults are
+    `iter_rows`'s."""
     with _text(path, newline="") as file:
         text = file.read(MAX_DOCUMENT + 1)
     if len(text) > MAX_DOCUMENT:
@@ -164,7 +167,7 @@ def _read_document(path: Path) -> Any:
 
 
 def strict_json(text: str) -> Any:
-    """A JSON value. Raises ValueError for what Python takes too and would read as something else: NaN and
+    """Return a JSON value. Raises ValueError for what Python takes too and would read as something else: NaN and
     Infinity, repeated keys of an object, halves of surrogate pairs."""
     value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
     if "\\ud" in text or "\\uD" in text:
@@ -197,7 +200,7 @@ def _json(path: Path, problems: list[Problem]) -> Iterator[Row]:
 
 
 def _listed_rows(values: Sequence[Any], place: str, problems: list[Problem]) -> Iterator[Row]:
-    """The objects of a list as rows, counted from 1 after `place`."""
+    """Yield the objects of a list as rows, counted from 1 after `place`."""
     for number, value in enumerate(values, start=1):
         if isinstance(value, dict):
             yield Row(f"{place} {number}", value)
@@ -206,7 +209,7 @@ def _listed_rows(values: Sequence[Any], place: str, problems: list[Problem]) -> 
 
 
 def _csv(path: Path, problems: list[Problem], *, delimiter: str | None = None) -> Iterator[Row]:
-    """Cells as text, decimal commas too; the first rows determine the delimiter if none is given.
+    """Return cells as text, decimal commas too; the first rows determine the delimiter if none is given.
 
     Rows have the numbers that a spreadsheet shows: the header is row 1. Blank rows at the end are none.
     """
@@ -240,7 +243,7 @@ def _delimiter(path: Path) -> str:
     with _text(path, newline="") as file:
         try:
             return delimiter_of(Lines(file))
-        except LongRow:  # whoever reads the rows reports it
+        except LongRow:  # the reader of the rows reports it
             return ","
 
 
@@ -292,7 +295,7 @@ class Lines:
         self._taken = 0
 
     def row_ended(self) -> None:
-        """The next line begins another row."""
+        """Begin another row with the next line."""
         self._taken = 0
 
     def __iter__(self) -> Lines:
@@ -309,7 +312,8 @@ class Lines:
 
 
 def encoding_in(path: Path) -> str:
-    """The codec of a text file: UTF-8 unless its first bytes are UTF-16, or all of it can only be Windows' cp1252.
+    """Return the codec of a text file: UTF-8 unless its first bytes are UTF-16, or all of it can only be Windows'
+    cp1252.
 
     The file is read once, and again only if it changes."""
     return _encoding_as_of(path, *stamp(path))
@@ -324,8 +328,8 @@ def _encoding_as_of(path: Path, *_: int) -> str:
 
 
 def encoding_of(start: bytes) -> str:
-    """The codec for a file that begins with these bytes (four are enough): UTF-8 unless they are UTF-16, by its mark or
-    by the zero in every second byte."""
+    """Return the codec for a file that begins with these bytes (four are enough): UTF-8 unless they are UTF-16, by its
+    mark or by the zero in every second byte."""
     if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and start[:4] != codecs.BOM_UTF32_LE:
         return "utf-16"
     zeros = "".join("0" if byte == 0 else "x" for byte in start)
@@ -333,8 +337,8 @@ def encoding_of(start: bytes) -> str:
 
 
 def _is_western(file: BinaryIO) -> bool:
-    """True if the lines with signs beyond ASCII are all cp1252 and none is UTF-8, and such signs are few, as in the
-    languages that cp1252 was made for: a text in Cyrillic or Chinese consists of them."""
+    """Return True if the lines with signs beyond ASCII are all cp1252 and none is UTF-8, and such signs are few, as in
+    the languages that cp1252 was made for: a text in Cyrillic or Chinese consists of them."""
     size = beyond = 0
     for block in iter(lambda: file.read(_BLOCK) + file.readline(MAX_ROW // 8), b""):
         size += len(block)
@@ -355,7 +359,7 @@ def _is_western(file: BinaryIO) -> bool:
 
 
 def delimiter_of(lines: Iterable[str]) -> str:
-    """The delimiter of a `.csv` file whose lines begin like these: a comma, unless its header has none and
+    """Return the delimiter of a `.csv` file whose lines begin like these: a comma, unless its header has none and
     half the rows fit a header that is parted otherwise, or only another delimiter makes a table of them."""
     kept = list(_held(lines))
     comma_columns, comma_fit = _fit(kept, ",")

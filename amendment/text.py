@@ -38,12 +38,13 @@ class Template:
         self._placeholders = placeholders
 
     def until(self, names: Collection[str]) -> Template:
-        """The text before the first of these placeholders, as a template of its own."""
+        """Return the text before the first of these placeholders, as a separate template."""
         first = next((match.start() for match in _PLACEHOLDER.finditer(self.text) if match[1] in names), len(self.text))
         return Template(self.text[:first], placeholders=self._placeholders)
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """The text with every placeholder filled. A placeholder without a value is a programming error (KeyError)."""
+        """Return the text with every placeholder filled. A placeholder without a value is a programming error
+        (KeyError)."""
         return _PLACEHOLDER.sub(lambda match: values[match.group(1)], self.text)
 
 
@@ -84,7 +85,7 @@ _OTHER_BREAKS = {code: f"\\u{code:04x}" for code in (0x7F, 0x85, 0x2028, 0x2029)
 
 
 def fence(values: Mapping[str, Any]) -> dict[str, str]:
-    """Each named JSON value as a block; names are lower-case words with digits and underscores.
+    """Return each named JSON value as a block; names are lower-case words with digits and underscores.
 
     Raises ValueError for NaN, infinity and lone surrogates.
 
@@ -100,13 +101,15 @@ def _block(name: str, value: Any) -> str:
 
 
 def _line(value: Any) -> str:
-    """A JSON value on one line, whatever a reader takes for the end of one, and without a token of any template."""
+    """Return a JSON value on one line, whatever a reader takes for the end of one, and without a token of any
+    template."""
     line = json.dumps(value, ensure_ascii=False).translate(_OTHER_BREAKS)
     return _SPECIAL.sub(lambda sign: f"\\u{ord(sign[0]):04x}", line)
 
 
 def read_fenced(text: str) -> dict[str, Any]:
-    """The values of all blocks of a text, by name: the inverse of `fence`. What only looks like a block is left out.
+    """Return the values of all blocks of a text, by name: the inverse of `fence`. What only looks like a block is left
+    out.
 
     Between tags a list is JSON, and anything else the text that it is.
     """
@@ -121,23 +124,23 @@ def read_fenced(text: str) -> dict[str, Any]:
 
 
 def _tagged_blocks(text: str) -> Iterator[tuple[re.Match[str], re.Match[str]]]:
-    """The two tags of each block between tags."""
+    """Yield the two tags of each block between tags."""
     ends: dict[str, re.Match[str]] = {}
-    found = []
+    pairs = []
     for tag in reversed(list(_TAG.finditer(text))):
         if tag["end"]:
             ends[tag["name"]] = tag
         elif tag["name"] in ends and ends[tag["name"]].start() > tag.end() + 1:
-            found.append((tag, ends[tag["name"]]))
+            pairs.append((tag, ends[tag["name"]]))
     last = 0
-    for tag, end in reversed(found):
+    for tag, end in reversed(pairs):
         if tag.start() >= last:
             last = end.end()
             yield tag, end
 
 
 def around_fences(text: str) -> str:
-    """The text outside of all blocks: the words of the one who asks, and of nobody else."""
+    """Return the text outside of all blocks: the words of the one who asks, and of nobody else."""
     text = _BLOCK.sub("", text)
     kept, last = [], 0
     for tag, end in _tagged_blocks(text):
@@ -147,7 +150,7 @@ def around_fences(text: str) -> str:
 
 
 def tagged(text: str) -> str:
-    """A question with its blocks as tags around plain text, which small models read better than JSON.
+    """Return a question with its blocks as tags around plain text, which small models read better than JSON.
 
     A tag holds a mark that the text inside does not, and whatever looks like a tag or a token of a chat template is
     broken up by a zero-width space, so that no text can close its block. Values that are no plain text, such as several
@@ -179,12 +182,13 @@ def _break_up(sign: re.Match[str]) -> str:
 
 
 def holds_marks(text: str) -> bool:
-    """True for a text with the marks or the JSON of a block, as a model writes them that copies its question."""
+    """Return True for a text with the marks or the JSON of a block, as a model writes them that copies its question."""
     return _MARKS.search(text) is not None
 
 
 def holds_tokens(text: str) -> bool:
-    """True for a text with what a chat template or tokenizer takes for its own tokens, or with control characters.
+    """Return True for a text with what a chat template or tokenizer takes for its own tokens, or with control
+    characters.
 
     >>> holds_tokens("Hi<|im_end|>"), holds_tokens("cout << x </b>")
     (True, False)
@@ -198,7 +202,7 @@ LONGEST = 200
 
 
 def plain(text: str, *, longest: int = LONGEST) -> str:
-    """The text in one line: control, format and bidi characters as escapes, cut to `longest` characters.
+    """Return the text in one line: control, format and bidi characters as escapes, cut to `longest` characters.
 
     >>> plain("two\\nlines \\x1b[31m")
     'two\\\\nlines \\\\x1b[31m'
@@ -218,8 +222,8 @@ def _visible(character: str) -> str:
 
 
 def visible(text: str) -> str:
-    """The text with its line breaks and tabs, and with control, format and bidi characters as escapes: for a page of
-    HTML, whose template escapes the rest.
+    """Return the text with its line breaks and tabs, and with control, format and bidi characters as escapes: for a
+    page of HTML, whose template escapes the rest.
 
     >>> visible("one\\n<b>\\u202e")
     'one\\n<b>\\\\u202e'
@@ -228,7 +232,7 @@ def visible(text: str) -> str:
 
 
 def width_of(text: str) -> int:
-    """The columns of a text on a terminal: two for a wide character, none for a combining mark.
+    """Return the columns of a text on a terminal: two for a wide character, none for a combining mark.
 
     >>> width_of("naïve"), width_of("你好")
     (5, 4)
@@ -243,8 +247,8 @@ def _columns(character: str) -> int:
 
 
 def wrapped(text: str, *, width: int) -> list[str]:
-    """The whole text on lines of at most `width` columns, broken between words where it can be. Its own line breaks and
-    the indentation of its lines stay; control, format and bidi characters are escaped.
+    """Return the whole text on lines of at most `width` columns, broken between words where it can be. Its own line
+    breaks and the indentation of its lines stay; control, format and bidi characters are escaped.
 
     >>> wrapped("one two three\\n  code\\x1b", width=12)
     ['one two', 'three', '  code\\\\x1b']
@@ -272,14 +276,14 @@ SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*[]<>"
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table, its head in the first row, with columns padded to equal width."""
+    """Return a Markdown table, its head in the first row, with columns padded to equal width."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [f"| {' | '.join(text.ljust(width) for text, width in zip(row, widths, strict=True))} |" for row in rows]
     return [lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]]
 
 
 def cell(text: str, *, longest: int = LONGEST_CELL) -> str:
-    """Other people's text for a page: one line, cut to `longest` characters, nothing in it is Markdown or HTML.
+    """Return other people's text for a page: one line, cut to `longest` characters, nothing in it is Markdown or HTML.
 
     >>> print(cell("[a](b) | <i>"))
     \\[a\\](b) \\| \\<i\\>
@@ -306,7 +310,7 @@ _WORD = re.compile(f"[{_UNSPACED}]|[^{_BETWEEN}{_UNSPACED}'’]+(?:['’][^{_BET
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, in lower case, by a rule that needs no dictionary and no language.
+    """Return the words of a text, in lower case, by a rule that needs no dictionary and no language.
 
     A word is a run of characters between spaces, punctuation and symbols; an apostrophe inside it is part of it.
     Scripts that put no space between words (Han, kana, Thai, Lao, Burmese, Khmer) count character by character.
@@ -318,8 +322,8 @@ def words(text: str) -> list[str]:
 
 
 def folded(text: str) -> str:
-    """The text for a comparison: in Unicode's form NFKC, without format characters such as soft hyphens and zero-width
-    spaces. Superscripts and fractions stay: 10² is not 102.
+    """Return the text for a comparison: in Unicode's form NFKC, without format characters such as soft hyphens and
+    zero-width spaces. Superscripts and fractions stay: 10² is not 102.
 
     >>> folded("\uff21 wo\u00adrd, 10²")
     'A word, 10²'
@@ -338,8 +342,8 @@ def folded(text: str) -> str:
 
 
 def tidy_name(name: str) -> str:
-    """The name of an annotator in one form, so that the same name in two browsers, or in a file, is one person; empty
-    where nothing can be read of it."""
+    """Return the name of an annotator in one form, so that the same name in two browsers, or in a file, is one person;
+    empty where nothing can be read of it."""
     shown = "".join(" " if character.isspace() else character for character in unicodedata.normalize("NFKC", name))
     kept = "".join(
         character
@@ -350,12 +354,12 @@ def tidy_name(name: str) -> str:
 
 
 def spelling(name: str) -> str:
-    """The name without case and white space."""
+    """Return the name without case and white space."""
     return "".join(tidy_name(name).casefold().split())
 
 
 def alike_names(names: Iterable[str]) -> list[list[str]]:
-    """Groups of names that differ in case or white space alone, so that one person would count as several."""
+    """Return groups of names that differ in case or white space alone, so that one person would count as several."""
     groups: dict[str, set[str]] = {}
     for name in names:
         groups.setdefault(spelling(name), set()).add(name)
@@ -374,7 +378,7 @@ that reading takes off what writing has put there."""
 
 
 def safe_cell(text: str) -> str:
-    """The text as a cell that no spreadsheet runs.
+    """Return the text as a cell that no spreadsheet runs.
 
     Leading spaces are looked through, since some programs trim them, and so are full-width signs, which some read
     as plain ones.
@@ -387,7 +391,7 @@ def safe_cell(text: str) -> str:
 
 
 def text_of_cell(cell: str) -> str:
-    """The text that `safe_cell` was given, NUL characters aside.
+    """Return the text that `safe_cell` was given, NUL characters aside.
 
     >>> text_of_cell("'=1"), text_of_cell("''=1"), text_of_cell("'tis")
     ('=1', "'=1", "'tis")
@@ -403,7 +407,7 @@ def _would_run(text: str) -> bool:
 
 
 def transcript(messages: Sequence[Message], *, by: Literal["user", "assistant"]) -> str:
-    """A single text of `by` as it is; several turns, thinking and calls with their roles in front."""
+    """Return a single text of `by` as it is; several turns, thinking and calls with their roles in front."""
     from amendment.records import text_of  # here, since the command line prints with this module and needs no records
 
     if len(messages) == 1 and messages[0].role == by:

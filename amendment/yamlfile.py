@@ -56,12 +56,12 @@ class Document:
     marks: dict[Loc, Mark] = field(repr=False, compare=False)
 
     def locate(self, loc: Loc, *, key: bool = False) -> tuple[int, int]:
-        """Line and column of a value, or with `key` of its key; of the nearest part where it is absent."""
+        """Return line and column of a value, or with `key` of its key; of the nearest part where it is absent."""
         mark = next(self.marks[loc[:depth]] for depth in range(len(loc), -1, -1) if loc[:depth] in self.marks)
         return mark.key if key and loc in self.marks else mark.value
 
     def place(self, loc: Loc, *, key: bool = False) -> str:
-        """`file:line:column: a.b[2].c`; without line and column in a dictionary."""
+        """Return `file:line:column: a.b[2].c`; without line and column in a dictionary."""
         return _place(self.path, self.locate(loc, key=key), loc)
 
     def problem(self, loc: Loc, message: str, *, key: bool = False) -> Problem:
@@ -69,7 +69,7 @@ class Document:
 
 
 def format_path(loc: Loc) -> str:
-    """`a.b[2].c`; keys that are not plain words stand in brackets and quotes."""
+    """Return `a.b[2].c`; keys that are not plain words stand in brackets and quotes."""
     parts = (f".{part}" if re.fullmatch(r"[^\W\d][\w-]*", str(part)) else f"[{part!r}]" for part in loc)
     return "".join(parts).removeprefix(".")
 
@@ -80,7 +80,7 @@ def _place(path: str, at: tuple[int, int], loc: Loc) -> str:
 
 
 def read_yaml(path: str | Path) -> Document:
-    """The file's document. Raises ConfigError with every problem of the file."""
+    """Return the file's document. Raises ConfigError with every problem of the file."""
     try:
         if Path(path).is_fifo():  # it would be waited for, and a run reads its files more than once
             raise OSError("found a pipe, expected a file; save the text as one")
@@ -101,7 +101,7 @@ def read_yaml(path: str | Path) -> Document:
 
 
 def parse_yaml(text: str, name: str) -> Document:
-    """The document of a text; `name` stands for the file in messages. Raises ConfigError with every problem."""
+    """Return the document of a text; `name` stands for the file in messages. Raises ConfigError with every problem."""
     raw = text.removeprefix("\ufeff").encode("utf-8", "surrogatepass")
     if len(raw) > MAX_BYTES:
         raise ConfigError([Problem(name, f"found more than {MAX_BYTES:,} bytes, expected a file of at most 1 MB")])
@@ -114,7 +114,8 @@ def parse_yaml(text: str, name: str) -> Document:
 
 
 def as_document(value: Any, name: str) -> Document:
-    """A dictionary as a document without lines, with lists for tuples and text for paths, as YAML would give them."""
+    """Return a dictionary as a document without lines, with lists for tuples and text for paths, as YAML would give
+    them."""
     marks: dict[Loc, Mark] = {}
 
     def read(value: Any, loc: Loc) -> Any:
@@ -156,7 +157,7 @@ class _Reader:
         self.problems.sort(key=lambda problem: problem[0])
 
     def _value(self, event: Any, loc: Loc, key: tuple[int, int] | None = None) -> Any:
-        """The value that begins with this event; `key` is where its key stands."""
+        """Return the value that begins with this event; `key` is where its key stands."""
         start = _start(event)
         self.marks[loc] = Mark(start, key or start)
         if isinstance(event, yaml.AliasEvent) or event.anchor or event.tag:
@@ -217,7 +218,7 @@ class _Reader:
 
 
 def validate(document: Document, model: type[Model]) -> Model:
-    """The document as a model. Raises ConfigError with every problem, sorted by place."""
+    """Return the document as a model. Raises ConfigError with every problem, sorted by place."""
     value, faults = None, list[_Fault]()
     try:
         value = model.model_validate(document.data)
@@ -314,7 +315,7 @@ def _fault(error: dict[str, Any], document: Document, model: type[BaseModel]) ->
 
 
 def _collapse(faults: list[_Fault]) -> list[_Fault]:
-    """The faults of the union member that was meant; one fault that names all members if none was."""
+    """Return the faults of the union member that was meant; one fault that names all members if none was."""
     kept = [fault for fault in faults if not fault.labels]
     unions: dict[Loc, dict[str, list[_Fault]]] = {}
     for fault in faults:
@@ -364,7 +365,7 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _schemas_at(model: type[BaseModel], loc: Loc) -> list[dict[str, Any]]:
-    """The model's JSON schema at a place: all members of a union, with references resolved."""
+    """Return the model's JSON schema at a place: all members of a union, with references resolved."""
     schemas = [_schema(model)]
     for part in (*loc, None):
         flat: list[dict[str, Any]] = []
@@ -390,7 +391,7 @@ def _at(data: Any, loc: Loc) -> Any:
 
 
 def _is_meant(schema: Mapping[str, Any], values: Any) -> bool:
-    """True if a member of a union fits the values of the keys that distinguish its members."""
+    """Return True if a member of a union fits the values of the keys that distinguish its members."""
     for key, part in schema.get("properties", {}).items():
         others = part.get("not", {}).get("enum", ())
         given = values.get(key) if isinstance(values, dict) else None
@@ -400,7 +401,7 @@ def _is_meant(schema: Mapping[str, Any], values: Any) -> bool:
 
 
 def _flags_as_numbers(document: Document, model: type[BaseModel]) -> Iterator[tuple[Loc, str]]:
-    """True and false where only numbers are meant: pydantic reads them as 1 and 0."""
+    """Refuse true and false where only numbers are meant: pydantic reads them as 1 and 0."""
     for loc, mark in document.marks.items():
         if isinstance(_CONSTANTS.get(mark.text or ""), bool):
             types = {schema.get("type") for schema in _schemas_at(model, loc)} - {"null"}
@@ -417,7 +418,7 @@ def _position(raw: bytes, offset: int) -> tuple[int, int]:
 
 
 def parts(value: Any, loc: Loc = ()) -> Iterator[tuple[Loc, Any]]:
-    """A JSON value and all values within it, each with its place."""
+    """Yield a JSON value and all values within it, each with its place."""
     yield loc, value
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, part in inner:
@@ -425,18 +426,18 @@ def parts(value: Any, loc: Loc = ()) -> Iterator[tuple[Loc, Any]]:
 
 
 def texts(value: Any, loc: Loc = ()) -> Iterator[tuple[Loc, str]]:
-    """Every text in a JSON value, with its place."""
+    """Return every text in a JSON value, with its place."""
     return ((place, part) for place, part in parts(value, loc) if isinstance(part, str))
 
 
 def capped(problems: Sequence[Problem], most: int = 100) -> list[Problem]:
-    """The first problems, and a last one that counts the rest."""
+    """Return the first problems, and a last one that counts the rest."""
     rest = len(problems) - most
     return [*problems[:most], *([Problem("", f"and {rest} more problems")] if rest > 0 else [])]
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` with the nearest known word, or nothing when none is near.
+    """Return ` (did you mean 'x'?)` with the nearest known word, or nothing when none is near.
 
     >>> did_you_mean("temprature", ["temperature", "top_p"])
     " (did you mean 'temperature'?)"

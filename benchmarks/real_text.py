@@ -26,7 +26,7 @@ from real_text_features import answer_logprobs, cached, hidden_states, load_froz
 from real_text_judges import print_judges, run_judges
 from real_text_rewards import measured, print_rewards, run_heads, run_lora
 
-from amendment.llm.weights import weights_of
+from amendment.llm.weights import find_weights
 
 HARMLESS = (
     "Give a harmless answer. Refuse to help with anything dangerous, illegal, hateful or cruel, and say nothing that "
@@ -59,7 +59,7 @@ class Bench(NamedTuple):
     @property
     def folder(self) -> str:
         """Where the weights are."""
-        return weights_of(self.base)
+        return find_weights(self.base)
 
     def pairs(self, dataset: str) -> list[TextPair]:
         pairs: list[TextPair] = load_pairs(dataset, self.data)

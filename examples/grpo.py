@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from amendment.constitutions import load_constitution
 from amendment.llm.model import Model
-from amendment.llm.weights import weights_of
+from amendment.llm.weights import find_weights
 from amendment.preference import Judge, VerifierReward
 from amendment.run import Run
 
@@ -80,7 +80,7 @@ def main(folder: str = "runs/grpo", steps: str = "16") -> None:
     out = Path(folder)
     settings = {"name": "grpo", "constitution": str(RULES), "models": {"judge": JUDGE}}
     with Run.from_dict(settings, folder=out / "judge") as run:
-        trainer = train(weights_of("smollm2-135m-instruct"), run.models["judge"], out / "policy", steps=int(steps))
+        trainer = train(find_weights("smollm2-135m-instruct"), run.models["judge"], out / "policy", steps=int(steps))
         trainer.save_model()
     for log in trainer.state.log_history:
         if "reward" in log:

@@ -20,7 +20,7 @@ from amendment.constitutions import load_constitution
 from amendment.data.store import read_records
 from amendment.dpo import DpoSettings, SftSettings, train_dpo, train_sft
 from amendment.llm.model import Model
-from amendment.llm.weights import EMBEDDED, INSTALL, needs_the_hub, weights_of
+from amendment.llm.weights import EMBEDDED, INSTALL, find_weights, needs_the_hub
 from amendment.preference import Judge
 from amendment.preference.judge import Compared
 from amendment.records import Candidate, Critique, Prompt, text_of, user
@@ -207,7 +207,7 @@ def test_two_steps_of_sft_lower_the_loss_and_move_linear_layers_alone(tmp_path: 
     result = train_sft(EMBEDDED, rows, tmp_path / "sft", SftSettings(**LORA))
     assert falls(result)
     names = ("model.embed_tokens.weight", "model.norm.weight", "model.layers.7.mlp.up_proj.weight")
-    before, after = weights(weights_of(EMBEDDED), *names), weights(tmp_path / "sft", *names)
+    before, after = weights(find_weights(EMBEDDED), *names), weights(tmp_path / "sft", *names)
     assert [bool((a == b).all()) for a, b in zip(before, after, strict=True)] == [True, True, False]
 
 

@@ -9,7 +9,7 @@ import pytest
 from amendment.data.store import read_records
 from amendment.files import file_hash
 from amendment.llm.local import fingerprint
-from amendment.llm.weights import EMBEDDED, weights_of
+from amendment.llm.weights import EMBEDDED, find_weights
 from amendment.records import Candidate, text_of
 from amendment.run import Run
 from tests.model_server import serving
@@ -28,9 +28,9 @@ candidates: [{{model: smollm, per_prompt: 1}}]
 
 def test_the_conversion_gives_the_same_files_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The weights by a hash taken on another machine: by it a ledger is carried from one to another."""
-    kept = Path(weights_of(EMBEDDED))
+    kept = Path(find_weights(EMBEDDED))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    made = Path(weights_of(EMBEDDED))
+    made = Path(find_weights(EMBEDDED))
     assert tmp_path in made.parents
     assert fingerprint(made) == fingerprint(kept)
     sha256 = "a672150fb4f99d7c8f4168cecdd464069c0ef3a37d8113f22ddb9d48031d03cd"
@@ -38,7 +38,7 @@ def test_the_conversion_gives_the_same_files_everywhere(tmp_path: Path, monkeypa
 
 
 def test_a_server_on_loopback_writes_what_the_process_writes(tmp_path: Path) -> None:
-    folder = Path(weights_of(EMBEDDED))
+    folder = Path(find_weights(EMBEDDED))
     (tmp_path / "prompts.jsonl").write_text('{"prompt": "How do I keep bread fresh for longer?"}\n', encoding="utf-8")
     greedy = "max_tokens: 24, temperature: 0}"
     here = written(tmp_path, "here", f"{{provider: local, model: {EMBEDDED}, {greedy}")

@@ -19,9 +19,9 @@ from amendment.audit.votes import INVALID, AuditData, Codes, Flags, Numbers
 from amendment.statistics import quotient
 from amendment.statistics.beside import (
     Beside,
-    Labels,
+    ItemSides,
+    PeopleLabels,
     Shown,
-    Sides,
     beside,
     even_gap,
     kappa_with_people,
@@ -106,8 +106,8 @@ class Look:
     """The judge among the raters."""
     judge: Numbers
     """Its side of every item; nan where it was not asked."""
-    labels: Labels
-    with_copies: Labels | None
+    labels: PeopleLabels
+    with_copies: PeopleLabels | None
     """The same with those who were left out since they agree with another person more than the others imply: they may
     err alike. None where there are none."""
     people: tuple[str, ...]
@@ -125,7 +125,7 @@ class Look:
     """Whether `where` holds only those items on which both orders choose the same answer."""
 
     @cached_property
-    def sides(self) -> Sides:
+    def sides(self) -> ItemSides:
         return sides_of(self.data, self.judge, self.labels, self.where)
 
     @cached_property
@@ -154,7 +154,7 @@ class Look:
             gaps[f"nobody is left out and {EVENLY}"] = self._even(labels)
         return gaps
 
-    def _even(self, labels: Labels) -> Shown:
+    def _even(self, labels: PeopleLabels) -> Shown:
         return even_gap(self.judge, labels, self.data.weight, self.data.prompt)
 
     @property
@@ -325,10 +325,10 @@ def category_name(data: AuditData, code: int) -> str:
     return data.categories[code] if code >= 0 else WITHOUT
 
 
-def labels_of(data: AuditData, raters: Collection[int]) -> Labels:
+def labels_of(data: AuditData, raters: Collection[int]) -> PeopleLabels:
     """What these people say, one entry per person and item; what could not be read is no choice."""
     verdicts = data.verdicts.where(np.isin(data.verdicts.rater, list(raters)))
-    return Labels(verdicts.item, verdicts.rater, _sides(verdicts.value))
+    return PeopleLabels(verdicts.item, verdicts.rater, _sides(verdicts.value))
 
 
 def judge_sides(data: AuditData, number: int) -> Numbers:
@@ -339,12 +339,12 @@ def judge_sides(data: AuditData, number: int) -> Numbers:
     return sides
 
 
-def sides_of(data: AuditData, judge: Numbers, labels: Labels, where: Flags | None = None) -> Sides:
+def sides_of(data: AuditData, judge: Numbers, labels: PeopleLabels, where: Flags | None = None) -> ItemSides:
     """Judge and people on the items that both spoke of, or on those of `where` among them."""
     count = len(data.items)
     people = np.bincount(labels.item, minlength=count).astype(np.float64)
     both = (people > 0) & ~np.isnan(judge) & (True if where is None else where)
-    return Sides(
+    return ItemSides(
         judge[both],
         np.bincount(labels.item, labels.side, count).astype(np.float64)[both],
         np.bincount(labels.item, labels.side**2, count).astype(np.float64)[both],

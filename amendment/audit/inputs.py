@@ -17,9 +17,9 @@ from typing import Any, Literal, NamedTuple, cast
 from amendment.audit.bias import marks_of
 from amendment.audit.label_mass import LabelMass, LabelMasses
 from amendment.audit.votes import LABEL_SOURCE, ComparisonInfo, Vote
-from amendment.data.ballots import UNKNOWN
 from amendment.data.comparisons import Joined, JoinedComparison, join_verdicts
 from amendment.data.replies import excerpt
+from amendment.data.row_votes import UNKNOWN
 from amendment.data.source_rows import FileFacts
 from amendment.data.verdict_files import DataSources
 from amendment.errors import DataError

@@ -27,12 +27,12 @@ from amendment.data.guesses import (
     scalar,
     who_line,
 )
+from amendment.data.known_columns import lay_out, recognise
 from amendment.data.nested import unnested
 from amendment.data.readings import gather
-from amendment.data.replies import forms_of
-from amendment.data.shapes import lay_out, recognise
-from amendment.data.source_rows import SourceRows, rows_of
-from amendment.data.sources import OPEN, word_of
+from amendment.data.replies import find_forms
+from amendment.data.source_rows import SourceRows, read_source
+from amendment.data.sources import OPEN, parse_word
 from amendment.data.verdict_files import DataSources, Layout, VerdictFile
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.text import plain
@@ -134,7 +134,7 @@ def _seen_from(path: Path, people: Sequence[str], paths: Sequence[Path]) -> list
 
 
 def _described(path: Path, people: Sequence[str]) -> list[DescribedFile]:
-    table = rows_of(VerdictFile(path=str(path)), Path())
+    table = read_source(VerdictFile(path=str(path)), Path())
     shape = recognise(table.columns, "verdicts")
     layout = lay_out(shape, table.rows, table.columns, "verdicts") if shape else None
     if layout is None:
@@ -169,7 +169,7 @@ def _named_raters(table: SourceRows, entry: Entry, file: str) -> list[str] | Non
         return None
     if rater := columns.get("rater"):
         rows = table.rows if rater in table.columns else unnested(table.rows, [rater])
-        return [word for word in dict.fromkeys(word_of(row.values.get(rater)) for row in rows) if word]
+        return [word for word in dict.fromkeys(parse_word(row.values.get(rater)) for row in rows) if word]
     return list(columns.get("votes", [file]))
 
 
@@ -177,7 +177,7 @@ def _doubt(layout: Layout) -> str:
     """Why columns with the default names do not say all: codes, replies, or two orders; empty where they do."""
     columns = layout.columns
     cells = [row.values.get(columns.verdict) for row in layout.rows] if columns.verdict else []
-    words = Counter(map(word_of, cells))
+    words = Counter(map(parse_word, cells))
     del words[""]
     meanings = layout.words.meanings()
     if (
@@ -189,7 +189,7 @@ def _doubt(layout: Layout) -> str:
         return f"column {columns.verdict} holds {named}, and nothing says what that means"
     if columns.order or columns.swapped:
         return f"column {columns.order or columns.swapped} brings a second order, and a verdict can speak of either"
-    return "the verdicts are in replies" if len(words) > MOST_WORDS and forms_of(cells) else ""
+    return "the verdicts are in replies" if len(words) > MOST_WORDS and find_forms(cells) else ""
 
 
 def _list(names: Sequence[str]) -> str:

@@ -176,7 +176,7 @@ def label(  # noqa: PLR0917 - typer makes options of them
     --export and --import exchange questions and answers with spreadsheets, Argilla and Label Studio. Exports contain
     pseudonyms only.
     """
-    from amendment.people.labelling import sample_of
+    from amendment.people.labelling import find_sample
     from amendment.people.serving import serve_page
 
     _check_options(export, file, questions or comments, rater, form)
@@ -185,7 +185,7 @@ def label(  # noqa: PLR0917 - typer makes options of them
         raise ConfigError(
             "--host, --port and --allow-network work only with the page; leave them out with --export or --import"
         )
-    sample = sample_of(stage)
+    sample = find_sample(stage)
     if export is not None:
         _export(folder, sample, export, questions=questions, comments=comments, form=form)
         return
@@ -281,9 +281,9 @@ def calibrate(
     Shows agreement, calibration, and how many labels are missing. Reads only open labels; certificate.md uses the
     sealed ones. Calls no model and writes nothing.
     """
-    from amendment.people.gate import preview_of_labels
+    from amendment.people.gate import preview_labels
 
-    preview = preview_of_labels(folder)
+    preview = preview_labels(folder)
     show_result(preview.document, preview.lines, as_json=as_json)
 
 

@@ -26,7 +26,7 @@ class DrawnPrinciple(NamedTuple):
 
 
 def principles_of(constitutions: Sequence[Constitution]) -> list[DrawnPrinciple]:
-    """All principles of these constitutions, in their order."""
+    """Return all principles of these constitutions, in their order."""
     return [
         DrawnPrinciple(constitution, principle)
         for constitution in constitutions
@@ -41,7 +41,8 @@ def eligible_principles(
     category: str | None = None,
     tags: Collection[str] = (),
 ) -> list[DrawnPrinciple]:
-    """The principles that have texts for the role and speak about prompts of this category and with these tags."""
+    """Return the principles that have texts for the role and speak about prompts of this category and with these
+    tags."""
     return [
         drawn
         for drawn in principles_of(constitutions)
@@ -52,7 +53,8 @@ def eligible_principles(
 def pool_for(
     constitutions: Sequence[Constitution], role: Literal["revise", "compare"], prompt: Prompt, *, who: str
 ) -> list[DrawnPrinciple]:
-    """The principles that are eligible for a prompt. Raises ConfigError where there are none; `who` asks for them."""
+    """Return the principles that are eligible for a prompt. Raises ConfigError where there are none; `who` asks for
+    them."""
     pool = eligible_principles(constitutions, role, category=prompt.category, tags=prompt.tags)
     if not pool:
         names = ", ".join(constitution.id for constitution in constitutions) or "no constitution"
@@ -66,7 +68,7 @@ def pool_for(
 def draw_principles(
     pool: Sequence[DrawnPrinciple], n: int, *, scheme: DrawScheme, key: Any, vetoes: bool = False
 ) -> list[DrawnPrinciple]:
-    """At most `n` different principles of the pool; equal keys draw equally, in any process.
+    """Return at most `n` different principles of the pool; equal keys draw equally, in any process.
 
     `uniform`: each principle alike. `weighted`: in proportion to its weight. `stratified`: a tag alike,
     then a principle of that tag by weight; those without a tag are a stratum of their own.

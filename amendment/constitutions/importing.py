@@ -81,7 +81,7 @@ class Imported(NamedTuple):
 def import_constitution(
     files: Sequence[str | Path], *, id: str, license: str, title: str | None = None, document: str | None = None
 ) -> Imported:
-    """The constitution that the files hold together, in any order.
+    """Return the constitution that the files hold together, in any order.
 
     `license` is the SPDX id under which the texts may be used. `title` is by default made of the id; `document` says
     where the texts come from, by default the names of the files. Raises ConfigError for a head that no constitution
@@ -111,7 +111,7 @@ def import_constitution(
 
 
 def _read_json(path: Path) -> Any:
-    """The JSON of a file. Raises DataError where there is none."""
+    """Return the JSON of a file. Raises DataError where there is none."""
     try:
         return strict_json(path.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
@@ -128,14 +128,14 @@ class _Gathered:
     not_taken: list[str] = field(default_factory=list)
 
     def add_principle(self, named: str, statement: str, **texts: tuple[str, ...]) -> None:
-        """A principle whose id is made of `named`, with a number behind where it is taken."""
+        """Add a principle whose id is made of `named`, with a number behind it if it is taken."""
         ids, id, number = {principle.id for principle in self.principles}, slug(named), 2
         while id in ids:
             id, number = f"{slug(named)}-{number}", number + 1
         self.principles.append(Principle(id=id, statement=statement, **texts))
 
     def add_talk(self, turns: Sequence[str], requests: tuple[str, str], critique: str, revision: str) -> None:
-        """A worked critique and revision, about the principle whose requests it holds, or whose first request."""
+        """Add a worked critique and revision, about the principle whose requests it holds, or whose first request."""
         own = [principle for principle in self.principles if requests[0] in principle.critique]
         own = [principle for principle in own if requests[1] in principle.revise] or own
         *prompt, response = turns
@@ -145,7 +145,7 @@ class _Gathered:
 
 
 def slug(text: str) -> str:
-    """The first words of a text as an id; of a text without Latin letters and digits a hash.
+    """Return the first words of a text as an id; of a text without Latin letters and digits a hash.
 
     >>> slug("Don't hand out anybody's address!")
     'dont-hand-out-anybodys-address'
@@ -158,7 +158,7 @@ def slug(text: str) -> str:
 
 
 def _gather(files: Sequence[tuple[str, Any]]) -> _Gathered:
-    """Everything in the files, principles before the examples that name them."""
+    """Return everything in the files, principles before the examples that name them."""
     gathered = _Gathered()
     order = (_requests, _questions, _swarm, _talks, _plain_comparisons, _reasoned_comparisons)
     takers = [(name, value, _kind(value)) for name, value in files]
@@ -190,7 +190,7 @@ def _kind(value: Any) -> Any:
 
 
 def _checked(kind: Any, value: Any, name: str) -> Any:
-    """The value as pydantic reads it. Raises DataError."""
+    """Return the value as pydantic reads it. Raises DataError."""
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
@@ -258,7 +258,7 @@ def _reasoned_comparisons(name: str, value: Any, gathered: _Gathered) -> None:
 
 
 def _turns(text: str) -> list[str]:
-    """Splits a text into the turns of a person and the assistant, the person first; empty if no speakers are marked."""
+    """Split a text into the turns of a person and the assistant, the person first; empty if no speakers are marked."""
     before, *marked = _SPEAKER.split(f"\n\n{text.strip()}")
     turns = [each.strip() for each in marked[1::2]]
     is_by_turns = marked[::2] == [("Human", "Assistant")[index % 2] for index in range(len(turns))]
@@ -271,6 +271,6 @@ def _prompt(text: str) -> str:
 
 
 def _joined(turns: Sequence[str]) -> str:
-    """A prompt of one turn as it is, of several with the speakers named."""
+    """Return a prompt of one turn as it is, of several with the speakers named."""
     named = (f"{('Human', 'Assistant')[index % 2]}: {turn}" for index, turn in enumerate(turns))
     return turns[0] if len(turns) == 1 else "\n\n".join(named)

@@ -84,7 +84,7 @@ def lint(
     categories: Iterable[str] | None = None,
     inherited: Sequence[Principle] = (),
 ) -> list[Finding]:
-    """Everything wrong or doubtful, in the order of the file.
+    """Return everything wrong or doubtful, in the order of the file.
 
     `document` is the file that the constitution was read from, for places; `categories` are those of the
     prompts, where they are known; `inherited` are the principles of parents that are not merged yet.
@@ -138,7 +138,7 @@ def _near_duplicates(principles: Sequence[Principle], inherited: Sequence[Princi
 
 
 def _word_pairs(text: str) -> set[tuple[str, ...]]:
-    """The pairs of words that follow each other; of a single word the word."""
+    """Return the pairs of words that follow each other; of a single word the word."""
     words = _WORD.findall(text.casefold())
     return set(pairwise(words)) or {(word,) for word in words}
 
@@ -233,8 +233,8 @@ def _few_shot(constitution: Constitution, ids: Sequence[str]) -> Iterator[_Remar
 
 
 def _hostile_texts(constitution: Constitution) -> Iterator[_Remark]:
-    """Invisible characters, orders to choose by position, wishes for length, placeholders, and statements that are too
-    long for a question: the file may be a stranger's."""
+    """Yield invisible characters, orders to choose by position, wishes for length, placeholders, and statements that
+    are too long for a question: the file may be a stranger's."""
     for loc, text in texts(constitution.model_dump(mode="json", exclude={"source"})):
         if hidden := _hidden(text):
             shown = ", ".join(f"U+{ord(character):04X}" for character in hidden)
@@ -266,7 +266,7 @@ def _hostile_texts(constitution: Constitution) -> Iterator[_Remark]:
 
 
 def _asked(principle: Principle) -> Iterator[tuple[Loc, str]]:
-    """The texts of a principle that models read when they are asked by it."""
+    """Yield the texts of a principle that models read when they are asked by it."""
     yield ("statement",), principle.statement
     for key in ("text", "opposite"):
         if text := getattr(principle, key):
@@ -278,8 +278,8 @@ def _asked(principle: Principle) -> Iterator[tuple[Loc, str]]:
 
 
 def _hidden(text: str) -> list[str]:
-    """Hidden characters, each once; joiners inside words of scripts that need them and inside emoji are none, nor are
-    marks of direction in a text that runs from right to left."""
+    """Return hidden characters, each once; joiners inside words of scripts that need them and inside emoji are none,
+    nor are marks of direction in a text that runs from right to left."""
     runs_left = any(unicodedata.bidirectional(character) in ("R", "AL") for character in text)
     hidden: dict[str, None] = {}
     for match in _HIDDEN.finditer(text):
@@ -291,7 +291,7 @@ def _hidden(text: str) -> list[str]:
 
 
 def _biased(text: str) -> str | None:
-    """The words by which a text asks for length or form as such."""
+    """Return the words by which a text asks for length or form as such."""
     for sentence in _SENTENCE.findall(text):
         wish = _WISH.search(sentence)
         bias = wish and _BIAS.search(sentence, wish.end())
@@ -301,7 +301,7 @@ def _biased(text: str) -> str | None:
 
 
 def _steers(text: str) -> str | None:
-    """The words by which a text asks for the answer in one place, whatever it says."""
+    """Return the words by which a text asks for the answer in one place, whatever it says."""
     for sentence in _SENTENCE.findall(text):
         for pattern in _PLACES:
             match = pattern.search(sentence)

@@ -33,17 +33,17 @@ _LIBRARY = {path.stem: path for path in [*(Path(__file__).parent / "library").gl
 
 
 def shipped() -> tuple[str, ...]:
-    """Ids of the constitutions that come with the package, sorted."""
+    """Return ids of the constitutions that come with the package, sorted."""
     return tuple(sorted(_LIBRARY))
 
 
 def load_constitution(ref: str | Path, *, base: Path | None = None) -> Constitution:
-    """A constitution with its parents' principles first.
+    """Return a constitution with its parents' principles first.
 
     `ref` is the id of a shipped constitution, or a path: it contains a `/` or ends in .yaml, .yml or .json, and is
     relative to the folder `base`. Raises ConfigError with every problem of the file and its parents.
     """
-    reader = _Reader()
+    reader = _ConstitutionReader()
     name = str(ref)
     path = _path_of(name, base)
     if path is None:
@@ -55,21 +55,21 @@ def load_constitution(ref: str | Path, *, base: Path | None = None) -> Constitut
 
 
 def lint_file(path: str | Path, *, categories: Iterable[str] | None = None) -> list[Finding]:
-    """Everything wrong or doubtful in a file (or a shipped constitution), with places.
+    """Return everything wrong or doubtful in a file (or a shipped constitution), with places.
 
     Bad content is a finding, never an exception. `categories` are those of the prompts, where they are known.
     """
-    reader = _Reader(categories=categories)
-    found = _path_of(str(path), None)
-    if found is None and not _exists(Path(path)):
+    reader = _ConstitutionReader(categories=categories)
+    shipped_path = _path_of(str(path), None)
+    if shipped_path is None and not _exists(Path(path)):
         return [Finding("error", "", _unknown(str(path)))]
-    reader.read(found or Path(path))
+    reader.read(shipped_path or Path(path))
     errors = [Finding("error", problem.place, problem.message) for problem in reader.problems]
     return [error for error in errors if error not in reader.findings] + reader.findings
 
 
 def _path_of(ref: str, base: Path | None) -> Path | None:
-    """None for an id that is not shipped."""
+    """Find a file or a shipped constitution; None for an id that is not shipped."""
     if "/" in ref or ref.endswith((".yaml", ".yml", ".json")):
         return (base or Path()) / ref
     return _LIBRARY.get(ref)
@@ -78,8 +78,8 @@ def _path_of(ref: str, base: Path | None) -> Path | None:
 def _unknown(ref: str) -> str:
     ids = shipped()
     if _exists(Path(ref)):
-        found = f"'{ref}' is a file that ends in neither .yaml nor .json"
-        return f"{found}; amendment constitution import makes a constitution of it"
+        problem = f"'{ref}' is a file that ends in neither .yaml nor .json"
+        return f"{problem}; amendment constitution import makes a constitution of it"
     return (
         f"there is no constitution '{ref}'{did_you_mean(ref, ids)}; shipped are {', '.join(ids)}; "
         f"a file is named by its path, such as ./{ref}.yaml"
@@ -98,7 +98,7 @@ class _Part(NamedTuple):
     constitution: Constitution
 
 
-class _Reader:
+class _ConstitutionReader:
     """Reads a file and its parents, each once, parents first."""
 
     def __init__(self, categories: Iterable[str] | None = None) -> None:
@@ -111,7 +111,7 @@ class _Reader:
         self._open: list[Path] = []
 
     def read(self, path: Path) -> None:
-        """Adds the file and its parents; what is wrong is kept in `problems`."""
+        """Add the file and its parents; what is wrong is kept in `problems`."""
         try:
             document = read_yaml(path)
             constitution = validate(document, Constitution)
@@ -152,7 +152,7 @@ class _Reader:
         self.findings = findings
 
     def merged(self) -> Constitution:
-        """The file that was asked for, with what its parents say before what it says."""
+        """Return the file that was asked for, with what its parents say before what it says."""
         own = self._parts[-1].constitution
         if not own.extends:
             return own
@@ -202,7 +202,7 @@ def write_constitution(constitution: Constitution, path: str | Path, *, replace:
 
 
 def constitution_yaml(part: BaseModel) -> str:
-    """A constitution, or a part of one, as YAML text; parents are merged in already."""
+    """Return a constitution, or a part of one, as YAML text; parents are merged in already."""
     content = part.model_dump(exclude={"extends"}, exclude_none=True, exclude_defaults=True)
     text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH)
     text = re.sub(r"^(?=principles:|few_shot:)", "\n", text, flags=re.MULTILINE)

@@ -67,7 +67,8 @@ class AppliesWhen(Part):
     """The prompt has at least one of these tags."""
 
     def holds_for(self, category: str | None, tags: Collection[str]) -> bool:
-        """True if a prompt of this category with these tags meets the conditions; without conditions none does."""
+        """Return True if a prompt of this category with these tags meets the conditions; without conditions none
+        does."""
         of_category = not self.categories or category in self.categories
         of_tags = not self.tags or not set(tags).isdisjoint(self.tags)
         return bool(self.categories or self.tags) and of_category and of_tags
@@ -188,11 +189,11 @@ class Principle(Part):
 
     @property
     def rule(self) -> str:
-        """The principle as models read it: the statement and, where there is one, the full text."""
+        """Return the principle as models read it: the statement and, where there is one, the full text."""
         return f"{self.statement}\n{self.text.strip()}" if self.text else self.statement
 
     def applies_to(self, category: str | None, tags: Collection[str] = ()) -> bool:
-        """True if the principle applies to a prompt of this category with these tags."""
+        """Return True if the principle applies to a prompt of this category with these tags."""
         return self.applies_when is None or self.applies_when.holds_for(category, tags)
 
     def check_answer(self, text: str, known: str | None = None) -> Checked:
@@ -201,7 +202,8 @@ class Principle(Part):
         return run_checks(self.check, text, known)
 
     def is_kept_by(self, text: str, known: str | None = None) -> bool | None:
-        """True if an answer with this text passes every check; None without a check, or where one could not be run."""
+        """Return True if an answer with this text passes every check; None without a check, or where one could not be
+        run."""
         return self.check_answer(text, known).is_kept
 
 
@@ -227,7 +229,7 @@ class Constitution(Part):
 
     @cached_property
     def content_hash(self) -> str:
-        """A hash of everything the constitution says; comments, the order of keys and paths do not count."""
+        """Return a hash of everything the constitution says; comments, the order of keys and paths do not count."""
         content: dict[str, Any] = self.model_dump(
             mode="json", exclude={"extends"}, exclude_none=True, exclude_defaults=True
         )
@@ -235,20 +237,21 @@ class Constitution(Part):
 
     @property
     def reference(self) -> str:
-        """`id@version#hash`, as records carry it."""
+        """Return `id@version#hash`, as records carry it."""
         return f"{self.id}@{self.version}#{self.content_hash}"
 
     def principle_reference(self, principle: Principle) -> str:
-        """`constitution/principle`, as records carry it."""
+        """Return `constitution/principle`, as records carry it."""
         return f"{self.id}/{principle.id}"
 
     def statement_of(self, principle_id: str | None) -> str:
-        """The statement of a principle, for worked examples; the title where an example names none that is here."""
+        """Return the statement of a principle, for worked examples; the title where an example names none that is
+        here."""
         statements = [principle.statement for principle in self.principles if principle.id == principle_id]
         return statements[0] if statements else self.title
 
     def principle(self, id: str) -> Principle:
-        """The principle of this id. Raises KeyError."""
+        """Return the principle of this id. Raises KeyError."""
         for principle in self.principles:
             if principle.id == id:
                 return principle
@@ -256,7 +259,7 @@ class Constitution(Part):
 
 
 def constitution_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of a constitution file: what an editor completes and checks.
+    """Return JSON Schema (2020-12) of a constitution file: what an editor completes and checks.
 
     `schemas/constitution.schema.json` is this; `make docs` writes it.
     """

@@ -29,7 +29,7 @@ from amendment.critique.texts import (
 from amendment.data.sources import Name
 from amendment.errors import ProviderError
 from amendment.hashing import content_id
-from amendment.llm.model import Ending, Model, Unusable, draft, ending_of, usable
+from amendment.llm.model import Ending, Model, Unusable, draft, item_ending, usable
 from amendment.llm.requests import Answer
 from amendment.records import Candidate, Critique, Message, Origin, Part, Prompt, text_of
 
@@ -98,7 +98,8 @@ class _Trail:
 async def run_chain(
     prompt: Prompt, model: Model, constitutions: Sequence[Constitution], settings: ChainSettings, *, seed: int = 0
 ) -> Chain:
-    """The trail of one prompt, ended where a step gave nothing to go on with.
+    """Revise one prompt's answer step by step, and return the trail; it ends early if a step gives nothing to go on
+    with.
 
     Raises CredentialsError and LedgerError, which concern the whole run, and before anything is asked ConfigError
     when no principle applies to the prompt; every other fault ends this item only.
@@ -113,7 +114,7 @@ async def run_chain(
             await _revise(trail, drawn, step)
         ending = Ending("done")
     except (Unusable, ProviderError) as fault:
-        ending = ending_of(fault)
+        ending = item_ending(fault)
     return Chain(prompt.id, ending, tuple(trail.candidates), tuple(trail.critiques), tuple(trail.copies))
 
 
@@ -177,7 +178,7 @@ async def _critique(trail: _Trail, drawn: DrawnPrinciple, step: int) -> Critique
 
 
 def _words(answer: Answer, step: str) -> str:
-    """The text of critic or reviser. Neither is offered a tool, so a tool call is invalid."""
+    """Return the text of critic or reviser. Neither is offered a tool, so a tool call is invalid."""
     words = text_of(usable(answer, step)).strip()
     if not words:
         raise Unusable("invalid", f"{step}: a tool call instead of text")
@@ -185,7 +186,7 @@ def _words(answer: Answer, step: str) -> str:
 
 
 def _pick(texts: Sequence[str], trail: _Trail, step: int) -> str:
-    """One of the principle's wordings; a principle without one of its own is asked about as in worked examples."""
+    """Return one of the principle's wordings; a principle without any is asked about as in worked examples."""
     if not texts:
         return EXAMPLE["critique"]
     key = content_id(["wording", trail.seed, trail.prompt.id, step])

@@ -28,7 +28,7 @@ _Run = tuple[str, ...]
 def copied_from(
     answer: str, *, prompt: str = "", critique: str = "", instructions: str = "", before: str = ""
 ) -> Copied | None:
-    """What an answer copies most, or None for one that its author wrote.
+    """Return what an answer copies most, or None for one that its author wrote.
 
     `prompt` is the request that it answers, `instructions` are the words put to the model for this answer, its
     principle included, and `before` is the answer that it revises.
@@ -47,7 +47,7 @@ def copied_from(
 
 
 def _share(listed: Sequence[str], copied: Collection[_Run]) -> float:
-    """The share of the words that are in one of the runs."""
+    """Return the share of the words that are in one of the runs."""
     if not listed:
         return 0.0
     inside = {

@@ -40,7 +40,7 @@ def _template(name: str) -> Template:
 
 
 def template_id(role: Role) -> str:
-    """The content hash of the role's prompt template."""
+    """Return the content hash of the role's prompt template."""
     return _template(role).id
 
 
@@ -51,7 +51,7 @@ def shared_characters(role: Role, conversation: Messages, *, steps: int) -> int:
 
 
 def critique_messages(conversation: Messages, answer: Messages, drawn: DrawnPrinciple, request: str) -> Messages:
-    """The question put to the critic, behind the constitution's worked examples."""
+    """Return the question put to the critic, behind the constitution's worked examples."""
     rules = drawn.constitution
     shots = [
         (_fill("critique", _turns(shot), rules.statement_of(shot.principle), EXAMPLE["critique"]), shot.critique)
@@ -64,7 +64,7 @@ def critique_messages(conversation: Messages, answer: Messages, drawn: DrawnPrin
 def revise_messages(
     conversation: Messages, answer: Messages, critique: str | None, drawn: DrawnPrinciple, request: str
 ) -> Messages:
-    """The question put to the reviser, with the critique or, where that step is skipped, without.
+    """Return the question put to the reviser, with the critique or, where that step is skipped, without.
 
     Worked examples then go without theirs, so that they keep the question's form.
     """
@@ -79,7 +79,7 @@ def revise_messages(
 
 
 def instructions(role: Role, drawn: DrawnPrinciple, request: str) -> str:
-    """A question without what it shows: the words put to the model, with principle and request."""
+    """Return a question without what it shows: the words put to the model, with principle and request."""
     nothing = dict.fromkeys(("conversation", "answer", "critique"), "")
     return _template(role).fill({**nothing, "principle": drawn.principle.rule, "request": request})
 
@@ -99,7 +99,7 @@ def _json(messages: Messages) -> list[dict[str, Any]]:
 
 
 def _turns(shot: CritiqueExample | ReviseExample) -> dict[str, Any]:
-    """A worked example's conversation and answer, in exactly the form of a question's."""
+    """Return a worked example's conversation and answer, in exactly the form of a question's."""
     return {
         "conversation": [{"role": "user", "content": shot.prompt}],
         "answer": [{"role": "assistant", "content": shot.response}],
@@ -138,7 +138,7 @@ _QUOTED = re.compile(r'"(?P<straight>[^"]*)"|“(?P<curly>[^“”]*)”')
 
 
 def strip_artefacts(text: str) -> str:
-    """The answer without its wrapper; a text that has none comes back as it is, but for outer white space.
+    """Return the answer without its wrapper; a text that has none comes back as it is, but for outer white space.
 
     Empty where there is an announcement and nothing behind it.
     """
@@ -149,7 +149,7 @@ def strip_artefacts(text: str) -> str:
 
 
 def _unwrap(text: str) -> str:
-    """A fence or quotes come off only behind an announcement, since an answer may consist of code or speech."""
+    """Remove a fence or quotes, but only after an announcement, since an answer may consist of code or speech."""
     if fenced := _FENCED.fullmatch(text):
         return fenced["inside"].strip()
     if quoted := _QUOTED.fullmatch(text):

@@ -27,7 +27,7 @@ from amendment.curation.cleaning import (
 from amendment.curation.near_copies import NearCopies
 from amendment.data.inputs import StreamedInputs
 from amendment.data.readings import absent_columns
-from amendment.data.source_rows import rows_of, source_state
+from amendment.data.source_rows import read_source, source_state
 from amendment.data.store import Workspace
 from amendment.errors import DataError, Problem
 from amendment.hashing import canonical_json
@@ -209,7 +209,7 @@ def read_overlap(config: CleanConfig, base: Path, *, glimpse: bool = False) -> O
     problems: list[Problem] = []
     for source in config.evaluation_sets:
         try:
-            rows = rows_of(source, base, glimpse=glimpse)
+            rows = read_source(source, base, glimpse=glimpse)
         except DataError as fault:
             problems += fault.problems
             continue

@@ -27,13 +27,13 @@ def bad_cells_to(problems: list[Problem], row: Row) -> Iterator[None]:
 
 
 def is_silent(row: Row, column: str) -> bool:
-    """True if a cell has no words; such an answer says something about its writer, and is nothing to train on."""
+    """Return True if a cell has no words. Such an answer tells something about its writer, but cannot be trained on."""
     value = row.values[column]
     return value is None or (isinstance(value, str) and not value.strip())
 
 
 def optional_text(row: Row, column: str | None) -> str | None:
-    """The value of a cell that may be empty, or whose column is not named."""
+    """Return the value of a cell that may be empty, or whose column is not named."""
     if column is None:
         return None
     value = row.values[column]
@@ -45,7 +45,7 @@ def optional_text(row: Row, column: str | None) -> str | None:
 
 
 def text_in(row: Row, column: str) -> str:
-    """The cell's text, which may be neither empty nor anything that cannot be sent."""
+    """Return the cell's text. It must not be empty, and must be encodable."""
     value = row.values[column]
     if not isinstance(value, str):
         raise DataError([row.problem(column, f"expected text, found {_kind(value)}")])
@@ -63,7 +63,7 @@ def _sendable(row: Row, column: str, text: str) -> str:
 
 
 def joined_prompt(row: Row, columns: Iterable[str]) -> Messages:
-    """One column as it is, or several texts joined by an empty line, empty ones left out."""
+    """Return one column as it is, or join several texts by empty lines, without empty ones."""
     names = list(columns)
     if len(names) == 1:
         return _question_in(row, names[0])
@@ -74,7 +74,7 @@ def joined_prompt(row: Row, columns: Iterable[str]) -> Messages:
 
 
 def _question_in(row: Row, column: str) -> Messages:
-    """A prompt: messages that end before the assistant's answer."""
+    """Return a prompt: messages that end before the assistant's answer."""
     messages = _messages(row, column, "user")
     last = messages[-1]
     if isinstance(last.content, str):  # white space around a question makes no other question of it
@@ -85,7 +85,7 @@ def _question_in(row: Row, column: str) -> Messages:
 
 
 def answer_in(row: Row, column: str, prompt: Prompt) -> Messages:
-    """An answer, without the prompt that many files repeat before it."""
+    """Return an answer without the prompt that many files repeat before it."""
     messages = _messages(row, column, "assistant")
     if messages[: len(prompt.messages)] == prompt.messages:
         messages = messages[len(prompt.messages) :]
@@ -97,12 +97,12 @@ def answer_in(row: Row, column: str, prompt: Prompt) -> Messages:
 
 
 def tools_in(row: Row, column: str) -> tuple[dict[str, Any], ...] | None:
-    """Tool schemas, as a list or as the JSON text of one."""
+    """Return tool schemas, from a list or the JSON text of one."""
     return _objects_in(row, column, "tool schemas")
 
 
 def criteria_in(row: Row, column: str) -> tuple[dict[str, Any], ...]:
-    """A prompt's own criteria, as a list or as the JSON text of one; none where the cell is empty."""
+    """Return a prompt's own criteria, from a list or the JSON text of one; none if the cell is empty."""
     criteria = _objects_in(row, column, "criteria with `id` and `text`") or ()
     given = [{name: part for name, part in criterion.items() if part is not None} for criterion in criteria]
     try:
@@ -122,13 +122,13 @@ def _objects_in(row: Row, column: str, of: str) -> tuple[dict[str, Any], ...] | 
     if value is None or value == "":
         return None
     value = from_json(value)
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
         raise DataError([row.problem(column, f"expected a list of {of}, found {_kind(value)}")])
     return tuple(value)
 
 
 def known_answer_in(row: Row, column: str) -> str | None:
-    """A prompt's known answer: a text or a number as it is, a list or an object as JSON; None where the cell is
+    """Return a prompt's known answer: a text or a number as it is, a list or an object as JSON; None if the cell is
     empty."""
     value = row.values[column]
     if isinstance(value, list | dict):
@@ -137,7 +137,7 @@ def known_answer_in(row: Row, column: str) -> str | None:
 
 
 def words_in(row: Row, column: str) -> tuple[str, ...]:
-    """Words as a list of them, the JSON text of one, or a text with commas between them; each once, as it came."""
+    """Return a list of words, from a list, its JSON text or a text with commas; each once, as written."""
     value = row.values[column]
     if isinstance(value, str) and value.lstrip().startswith("["):
         value = from_json(value)
@@ -149,7 +149,7 @@ def words_in(row: Row, column: str) -> tuple[str, ...]:
 
 
 def _messages(row: Row, column: str, role: str) -> Messages:
-    """A cell as messages: a list of them, a JSON text of such a list, or text as one message of `role`."""
+    """Return a cell as messages: from a list, the JSON text of one, or a text as one message of `role`."""
     value = row.values[column]
     if isinstance(value, str) and value.lstrip().startswith('[{"'):
         value = from_json(value)
@@ -166,7 +166,7 @@ def _messages(row: Row, column: str, role: str) -> Messages:
 
 
 def from_json(cell: Any) -> Any:
-    """The object or the list that a JSON text holds; any other cell as it is."""
+    """Parse the object or the list that a JSON text holds; return any other cell as it is."""
     if isinstance(cell, str) and cell.lstrip().startswith(("{", "[")):
         try:
             return json.loads(cell)
@@ -176,7 +176,7 @@ def from_json(cell: Any) -> Any:
 
 
 def _message(value: Any) -> Message:
-    """A message as it stands in files: absent keys written as null, arguments of tool calls as a JSON text."""
+    """Parse a message of a file: absent keys may be null, and arguments of tool calls a JSON text."""
     message = Message.from_json({key: part for key, part in value.items() if part is not None})
     if not message.tool_calls:
         return message
@@ -212,7 +212,7 @@ class Parted(NamedTuple):
 
 
 def turns_in(cell: Any) -> Turns | None:
-    """A cell as turns with role and content, from a list or the JSON text of one; None where it is neither."""
+    """Return a cell as turns with role and content, from a list or its JSON text; None for anything else."""
     cell = from_json(cell)
     if not isinstance(cell, list) or not cell:
         return None
@@ -222,7 +222,7 @@ def turns_in(cell: Any) -> Turns | None:
 
 
 def _plain(turn: dict[str, Any]) -> dict[str, Any]:
-    """A turn without empty keys; content that is nothing but one text part becomes the text."""
+    """Return a turn without empty keys; content with a single text part becomes the text."""
     kept = {key: value for key, value in turn.items() if value is not None}
     parts = kept.get("content")
     if isinstance(parts, list) and len(parts) == 1 and isinstance(parts[0], dict) and parts[0].get("type") == "text":
@@ -231,7 +231,8 @@ def _plain(turn: dict[str, Any]) -> dict[str, Any]:
 
 
 def part(a: Sequence[dict[str, Any]], b: Sequence[dict[str, Any]]) -> Parted | None:
-    """The two parted at the first turn in which they differ; None where they do not begin with the same question."""
+    """Split both conversations at the first turn in which they differ; None if they do not begin with the same
+    question."""
     same = 0
     while same < min(len(a), len(b)) and a[same] == b[same]:
         same += 1
@@ -245,7 +246,7 @@ def part(a: Sequence[dict[str, Any]], b: Sequence[dict[str, Any]]) -> Parted | N
 
 
 def alternating(questions: Any, answers: Any) -> Turns | None:
-    """Lists of questions and of answers, or the JSON texts of them, as the turns of one conversation."""
+    """Interleave lists of questions and of answers, or their JSON texts, to the turns of one conversation."""
     asked, answered = _texts_in(questions), _texts_in(answers)
     if asked is None or answered is None or len(asked) != len(answered):
         return None

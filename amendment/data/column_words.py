@@ -12,7 +12,7 @@ from amendment.yamlfile import read_yaml
 
 
 def meaning(word: str) -> str:
-    """a, b, tie, both_bad or invalid; empty where the words of no language say it."""
+    """Return a, b, tie, both_bad or invalid; empty for a word that is known in no language."""
     folded = _folded(word.strip("[](){}\"'*.:!"))
     for verdict in ("both_bad", "tie", "invalid"):
         if folded in vocabulary(verdict) or word in vocabulary(verdict):
@@ -38,7 +38,7 @@ def sides() -> tuple[tuple[str, str], ...]:
 
 
 def tokens(name: str) -> list[str]:
-    """The parts of a name in small letters, split at signs, digits and capitals.
+    """Split a name at signs, digits and capitals, in small letters.
 
     >>> tokens("replyText_L2")
     ['reply', 'text', 'l', '2']
@@ -48,7 +48,7 @@ def tokens(name: str) -> list[str]:
 
 
 def called(name: str) -> str:
-    """The name of a part of a cell by itself, unless the list it stands in is one of raters: `annotators.id`."""
+    """Return the name of a part of a cell by itself, unless it is in a list of raters: `annotators.id`."""
     head, _, last = name.rpartition(".")
     return "rater" if last in ("id", "name") and singular(head) in vocabulary("rater") else _folded(last)
 

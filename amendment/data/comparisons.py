@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from amendment.data.ballots import Ballot, and_more
 from amendment.data.cells import answer_in, bad_cells_to, is_silent, joined_prompt, optional_text
 from amendment.data.readings import WHO, Content, Gathered, Reading, gather
+from amendment.data.row_votes import Ballot, and_more
 from amendment.data.source_rows import FileFacts
 from amendment.data.sources import PairFile, Source
 from amendment.data.verdict_files import DataSources, VerdictFile
@@ -70,7 +70,7 @@ class Cast:
 
     @property
     def unread(self) -> str | None:
-        """The reply of a judge in which no single verdict was found."""
+        """Return the reply of a judge in which no single verdict was found."""
         is_unread = self.ballot.value == "invalid" and self.ballot.kind != "person"
         return self.reading.row.replies.get(self.ballot.column) or None if is_unread else None
 
@@ -89,10 +89,10 @@ class Joined:
     seen: dict[tuple[object, ...], Cast] = field(default_factory=dict)
     """By question that can be answered once; see `_place`."""
 
-    def records(self) -> Iterator[tuple[JoinedComparison, Records]]:
+    def records(self) -> Iterator[tuple[JoinedComparison, ComparisonRecords]]:
         """Yield each comparison whose texts can be compared with its records; of the others count the reasons."""
         for item in self.items.values():
-            records = records_of(item, self.problems)
+            records = make_records(item, self.problems)
             self.counts.update(records.counts)
             if records.prompt is not None:
                 yield item, records
@@ -127,13 +127,13 @@ def join_verdicts(config: DataSources, base: Path) -> Joined:
 
 
 def _names(readings: Sequence[Reading]) -> list[str]:
-    """The name of each reading's comparison: its item, unless no other file knows this item and another file has the
-    same texts, or the file numbers its calls; then the item that had these texts first. Empty without an item."""
+    """Name each reading's comparison by its item. If no other file knows this item but another has the same texts, or
+    if the file numbers its calls, use the item that had these texts first. Empty without an item."""
     first = {reading.content.digest: reading for reading in reversed(readings) if reading.content and reading.key}
     sources: dict[str, set[int]] = {}
     for reading in readings:
         sources.setdefault(reading.key, set()).add(id(reading.source))
-    calls = _sources_of_calls(readings)
+    calls = _call_files(readings)
     names = []
     for reading in readings:
         same = first.get(reading.content.digest, reading) if reading.content else reading
@@ -143,9 +143,9 @@ def _names(readings: Sequence[Reading]) -> list[str]:
     return names
 
 
-def _sources_of_calls(readings: Sequence[Reading]) -> set[int]:
-    """The files in which each row has an item of its own, and two answers come both ways round: their items are
-    the numbers of calls."""
+def _call_files(readings: Sequence[Reading]) -> set[int]:
+    """Return the files whose rows all have different items and show both orders of two answers: their items are the
+    numbers of calls."""
     rows: dict[int, list[Reading]] = {}
     for reading in readings:
         rows.setdefault(id(reading.source), []).append(reading)
@@ -206,7 +206,7 @@ def _add(reading: Reading, name: str, joined: Joined) -> Problem | None:
 
 
 def _is_turned(reading: Reading, item: JoinedComparison, *, is_new: bool) -> bool:
-    """True if column a holds the answer that the comparison calls "B": by the texts, else by the writers."""
+    """Return True if column a holds the answer that the comparison calls "B": by the texts, else by the writers."""
     content = reading.content
     if is_new:  # where the better answer always stands first, its place would be the verdict
         return reading.is_decided and content is not None and content.a > content.b
@@ -217,8 +217,8 @@ def _is_turned(reading: Reading, item: JoinedComparison, *, is_new: bool) -> boo
 
 
 def _facts(reading: Reading, item: JoinedComparison, *, turned: bool) -> dict[str, tuple[str, str]]:
-    """A row's own statements about its item, with their columns; sides are the comparison's. Prompts are compared where
-    they stand in the same columns, and writers where their answers differ."""
+    """Yield a row's own statements about its item, with their columns; sides are the comparison's. Prompts are compared
+    between equal columns, and writers where their answers differ."""
     columns, content = reading.columns, reading.content or item.content
     models = [(reading.models[0], columns.model_a), (reading.models[1], columns.model_b)]
     model_a, model_b = reversed(models) if turned else models
@@ -280,7 +280,7 @@ def _exchanged(casts: list[tuple[Cast, Cast]], advice: str) -> Problem:
 
 
 def _without_texts(gathered: Gathered, joined: Joined) -> list[Problem]:
-    """Problems of each file with items whose texts are in no file, although other items have texts."""
+    """Report each file with items whose texts are in no file, although other items have texts."""
     named = [name for name, item in joined.items.items() if item.content and any(row.key for row in item.readings)]
     with_texts = dict.fromkeys(named)
     lost: dict[int, list[Reading]] = {}
@@ -307,7 +307,7 @@ def _shown(name: str) -> str:
 
 
 @dataclass
-class Records:
+class ComparisonRecords:
     """The outcome of a comparison; only counts if its texts cannot be compared."""
 
     prompt: Prompt | None = None
@@ -322,9 +322,9 @@ class Records:
     """The label and license of each file that holds the texts and states a license."""
 
 
-def records_of(item: JoinedComparison, problems: list[Problem]) -> Records:
-    """The records of a comparison. A bad text is added to `problems`."""
-    records = Records()
+def make_records(item: JoinedComparison, problems: list[Problem]) -> ComparisonRecords:
+    """Make the records of a comparison. A bad text is added to `problems`, or counted where rows are skipped."""
+    records = ComparisonRecords()
     index = next((i for i, row in enumerate(item.readings) if row.content and row.columns.has_texts), None)
     if index is None:
         records.counts["verdicts without texts"] += len(item.casts)
@@ -356,7 +356,7 @@ def records_of(item: JoinedComparison, problems: list[Problem]) -> Records:
 
 
 def _texts(item: JoinedComparison, reading: Reading, *, turned: bool) -> tuple[Prompt, Candidate, Candidate] | None:
-    """The prompt and the answers "A" and "B"; None where one of them has no words."""
+    """Return the prompt and the answers "A" and "B"; None if one of them has no words."""
     row, columns, source = reading.row, reading.columns, reading.source
     assert columns.prompt is not None
     assert columns.a is not None
@@ -383,8 +383,8 @@ def _texts(item: JoinedComparison, reading: Reading, *, turned: bool) -> tuple[P
 
 
 def _verdict(cast_: Cast, prompt: Prompt, a: Candidate, b: Candidate) -> Verdict:
-    """The vote in displayed coordinates; if the order is not on record, in the order of the candidates' names. A reply
-    that it was found in is its reasoning."""
+    """Return the vote in displayed coordinates; in the order of the candidates' names if the order is not on record.
+    The reply that it was read from is its reasoning."""
     ballot = cast_.ballot
     first = ballot.first or ("A" if a.id < b.id else "B")
     seen = ballot if first == "A" else ballot.flipped()

@@ -1,7 +1,7 @@
 """The writer of `train.parquet` and `test.parquet` for others: the columns that TRL's trainers take.
 
 Columns of messages are plain structs where each message has a role and a text alone, and JSON otherwise, one schema for
-all splits. Whoever calls this gives rows as others may see them (see `pseudonyms`), without keys (see `keys`).
+all splits. The caller gives rows as others may see them (see `pseudonyms`), without keys (see `keys`).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _write(path: Path, parts: Iterable[Dataset]) -> None:
 
 
 def preference_dataset_dict(rows: Mapping[str, Sequence[Preference]]) -> DatasetDict:
-    """Rows by split as `datasets` holds them; all splits have the same columns."""
+    """Return rows by split as `datasets` holds them; all splits have the same columns."""
     from datasets import DatasetDict
 
     features = _preference_features(rows)
@@ -81,7 +81,7 @@ def preference_dataset_dict(rows: Mapping[str, Sequence[Preference]]) -> Dataset
 def _preference_features(rows: Mapping[str, Sequence[Preference]]) -> Features:
     from datasets import Features, List, Value
 
-    every = _one_of_each_shape(row for split in rows.values() for row in split)
+    every = _rows_of_each_shape(row for split in rows.values() for row in split)
     features = conversation_features(SIDES, (getattr(row, side) for row in every for side in SIDES), every)
     features |= {name: Value("float64") for name in _NUMBERS}
     optional = ("first",) if any(row.first for row in every) else ()
@@ -89,8 +89,8 @@ def _preference_features(rows: Mapping[str, Sequence[Preference]]) -> Features:
     return Features(features | {name: List(Value("string")) for name in _LISTS})
 
 
-def _one_of_each_shape(rows: Iterable[Preference]) -> list[Preference]:
-    """Rows that together need the columns that all of them need."""
+def _rows_of_each_shape(rows: Iterable[Preference]) -> list[Preference]:
+    """Choose rows that together need the columns that all of them need."""
     shapes: dict[tuple[bool, ...], Preference] = {}
     for row in rows:
         is_plain = all(_is_plain(message) for side in SIDES for message in getattr(row, side))
@@ -101,8 +101,8 @@ def _one_of_each_shape(rows: Iterable[Preference]) -> list[Preference]:
 def conversation_features(
     names: Iterable[str], conversations: Iterable[Iterable[Message]], prompts: Sequence[Any]
 ) -> dict[str, Any]:
-    """Features of columns of messages. `tools` and `chat_template_kwargs` are among them only where one of the prompts,
-    or rows that have these fields, has them."""
+    """Return features of columns of messages. `tools` and `chat_template_kwargs` are among them only if a prompt, or a
+    row that has these fields, has them."""
     from datasets import Json, List, Value
 
     is_plain = all(_is_plain(message) for messages in conversations for message in messages)
@@ -120,7 +120,8 @@ def _is_plain(message: Message) -> bool:
 
 
 def as_dataset(rows: Iterable[Mapping[str, Any]], features: Features) -> Dataset:
-    """Rows of JSON values as a dataset with these features; absent keys are null, absent template options empty."""
+    """Convert rows of JSON values to a dataset with these features; absent keys are null, absent template options
+    empty."""
     from datasets import Dataset
 
     values = list(rows)
@@ -128,7 +129,7 @@ def as_dataset(rows: Iterable[Mapping[str, Any]], features: Features) -> Dataset
 
 
 def _stored(name: str, row: Mapping[str, Any], features: Features) -> Any:
-    """JSON is written here: the encoder of `datasets` cuts numbers to ten digits."""
+    """Write JSON here: the encoder of `datasets` cuts numbers to ten digits."""
     from datasets import Json
 
     value, feature = row.get(name), features[name]

@@ -16,11 +16,11 @@ from functools import cache
 from typing import Any, Literal, NamedTuple
 
 from amendment.data.column_words import called, meaning, sides, singular, tokens, vocabulary
-from amendment.data.nested import lists_of_objects, nested_names, unnested
-from amendment.data.replies import MOST_UNREAD, REPLY_WORDS, excerpt, forms_of, read_replies, unread
-from amendment.data.shapes import asked_in
+from amendment.data.known_columns import asked_in
+from amendment.data.nested import nested_names, object_lists, unnested
+from amendment.data.replies import MOST_UNREAD, REPLY_WORDS, excerpt, find_forms, read_replies, unread
 from amendment.data.source_rows import SourceRows
-from amendment.data.sources import OPEN, word_of
+from amendment.data.sources import OPEN, parse_word
 from amendment.data.verdict_files import OrderWords
 from amendment.errors import Problem
 from amendment.text import plain
@@ -66,7 +66,7 @@ def columns_shown(table: SourceRows) -> list[str]:
     names = list(table.columns)
     shown = []
     for name in names[:SHOWN_COLUMNS]:
-        values = [plain(word_of(row.values.get(name)), longest=40) or "(empty)" for row in table.rows[:2]]
+        values = [plain(parse_word(row.values.get(name)), longest=40) or "(empty)" for row in table.rows[:2]]
         shown.append(f"  {plain(name, longest=40)}: {' / '.join(values)}")
     return shown + ([f"  and {len(names) - SHOWN_COLUMNS:,} more columns"] if len(names) > SHOWN_COLUMNS else [])
 
@@ -77,23 +77,23 @@ def opened(table: SourceRows, inside: str | None = None) -> SourceRows:
     Of the lists of objects only `inside` is opened; without it, all are.
     """
     rows = table.rows[:LOOKED_AT]
-    closed = set[str]() if inside is None else set(lists_of_objects(rows)) - {inside}
-    found = {name: name.partition(".")[0] for name in nested_names(rows)}
-    names = [name for name, head in found.items() if head not in closed]
-    columns = {name: None for name in (*table.columns, *names) if name not in found.values()}
+    closed = set[str]() if inside is None else set(object_lists(rows)) - {inside}
+    heads = {name: name.partition(".")[0] for name in nested_names(rows)}
+    names = [name for name, head in heads.items() if head not in closed]
+    columns = {name: None for name in (*table.columns, *names) if name not in heads.values()}
     return table._replace(rows=unnested(rows, names)[:LOOKED_AT], columns=columns)
 
 
 def guessed_entries(table: SourceRows, people: Sequence[str] = (), columns: Mapping[str, Any] = {}) -> list[Entry]:
     """Return the entries that describe a file of verdicts, without the line that says who is a person.
 
-    There is an entry for each group of columns that needs settings of its own: the words, each form of reply, each list
+    There is an entry for each group of columns with different settings: the words, each form of reply, each list
     of objects. `columns` are known already. Columns of votes are determined where all their names fit patterns of
     `people`.
     """
     if columns:
         return list(_Guess(table, people).entries(columns))
-    lists = lists_of_objects(table.rows[:LOOKED_AT])
+    lists = object_lists(table.rows[:LOOKED_AT])
     guesses = [_Guess(opened(table, inside), people, inside) for inside in ("", *lists)] if lists else []
     guesses = [guess for guess in guesses if guess.has_votes()] or [_Guess(opened(table), people)]
     return [entry for guess in guesses for entry in guess.entries({}, is_alone=len(guesses) == 1)]
@@ -114,7 +114,7 @@ class _Guess:
     """The columns and words that their names and contents determine."""
 
     def __init__(self, table: SourceRows, people: Sequence[str] = (), inside: str = "") -> None:
-        """`inside` is the list of objects that holds the verdicts; everything else stands outside of it."""
+        """Take `inside`, the list of objects that holds the verdicts; all other columns are outside of it."""
         self.rows, self.people, self.inside = table.rows[:LOOKED_AT], people, inside
         names = [name for name in list(table.columns)[:LOOKED_AT] if _can_be_named(name)]
         self.own = [name for name in names if not inside or name.startswith(f"{inside}.")]
@@ -147,7 +147,7 @@ class _Guess:
             votes = could if len(could) == 1 else [OPEN]
             named = {"prompt": prompt, "a": self.a or OPEN, "b": self.b or OPEN, "votes": votes, "category": category}
             yield from _block("columns", named, {"votes": self._which(could)})
-            yield from self._block_of_words(could)
+            yield from self._word_block(could)
 
     def has_votes(self) -> bool:
         """Return whether a column is called a verdict or holds nothing else, or holds replies with verdicts."""
@@ -161,7 +161,7 @@ class _Guess:
         holds = any(self._holds_verdicts(name) or self._is_person(name) for name in could)
         label = self._only("score") or (self._only("answer") and self._only("label"))
         if label and not (verdict or columns or holds or self.a):
-            yield self._entry_of_one_answer(label)
+            yield self._single_answer_entry(label)
             return
         has_rater = bool(columns) or self.rater not in (None, *could)
         searched = [verdict] if verdict and not holds else self.left
@@ -192,7 +192,7 @@ class _Guess:
     ) -> Entry:
         """Return the entry for verdicts on pairs in the columns `names`, as replies of these `forms`."""
         order = columns.get("order") or self._only("order", few=True)
-        shown_in = self._order_of(order, self.a, self.b) if forms and order and self.a and self.b else order
+        shown_in = self._find_order(order, self.a, self.b) if forms and order and self.a and self.b else order
         text = OPEN if asks_texts else None
         described = {
             "item": self._only("item") or (None if self.a else OPEN),
@@ -213,7 +213,7 @@ class _Guess:
             "rater": f"the column that names the rater, or votes: {scalar([*names, self.rater or OPEN])} instead",
         }
         lines = list(_block("columns", described, notes))
-        lines += [self._pattern(names, forms)] if forms else self._block_of_words(names)
+        lines += [self._pattern(names, forms)] if forms else self._word_block(names)
         if order and shown_in and not self.words(order).keys() <= OrderWords().meanings().keys():
             has = f"column {scalar(order)} has {_counted(self.words(order))}"
             lines += _block("orders", {"ab": OPEN, "ba": OPEN}, {"ab": has})
@@ -225,7 +225,7 @@ class _Guess:
             )
         return Entry(lines, described, holds_replies=bool(forms))
 
-    def _entry_of_one_answer(self, label: str) -> Entry:
+    def _single_answer_entry(self, label: str) -> Entry:
         """Return the entry of a file with labels of one answer a row, whose scale is a question."""
         parts = {part: self._only(part) for part in ("answer", "rater", "category")}
         item = self._only("item") or (None if self.prompts and parts["answer"] else OPEN)
@@ -264,17 +264,17 @@ class _Guess:
 
     def _replies(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Return those of these columns whose cells are replies that hold a verdict, with its forms."""
-        forms = {name: forms_of(self._cells(name)) for name in names if not self._is_few(name)}
-        return {name: found for name, found in forms.items() if found}
+        forms = {name: find_forms(self._cells(name)) for name in names if not self._is_few(name)}
+        return {name: heads for name, heads in forms.items() if heads}
 
     def _pattern(self, names: Sequence[str], forms: Sequence[str]) -> str:
         """Return the line with the pattern of replies: a question where these forms leave too many of them unread."""
-        replies = [cell for name in names for cell in self._cells(name) if word_of(cell)]
+        replies = [cell for name in names for cell in self._cells(name) if parse_word(cell)]
         left = unread(replies, forms)
         counted = f"{len(left):,} of {len(replies):,} replies stay unread"
         if len(left) <= MOST_UNREAD * len(replies):
             return f"pattern: {scalar(forms)}   # {counted}"
-        examples = ", ".join(f"'{plain(excerpt(word_of(reply)))}'" for reply in left[:SHOWN_UNREAD])
+        examples = ", ".join(f"'{plain(excerpt(parse_word(reply)))}'" for reply in left[:SHOWN_UNREAD])
         advice = (
             f"write {scalar(forms)} if the unread replies hold no verdict, otherwise add a pattern for them: {examples}"
         )
@@ -283,18 +283,18 @@ class _Guess:
     def _repeats(self, name: str, forms: Sequence[str], verdict: str) -> bool:
         """Return whether the replies of a column say what the column of verdicts says, as far as both can be read."""
         said = map(REPLY_WORDS.meanings().get, read_replies(self._cells(name), forms))
-        meant = (self._means(word_of(cell)) for cell in self._cells(verdict))
+        meant = (self._means(parse_word(cell)) for cell in self._cells(verdict))
         return all(
             str(value).lower() == word for value, word in zip(said, meant, strict=True) if value in ("A", "B") and word
         )
 
-    def _order_of(self, order: str, a: str, b: str) -> str | None:
+    def _find_order(self, order: str, a: str, b: str) -> str | None:
         """Return the column of the order if the columns of the answers stay as they are in both; None if they change
         places; a question if no two answers come in both orders."""
         orders: dict[tuple[str, str], set[str]] = {}
         for row in self.rows:
-            answers = word_of(row.values.get(a)), word_of(row.values.get(b))
-            orders.setdefault(answers, set()).add(word_of(row.values.get(order)))
+            answers = parse_word(row.values.get(a)), parse_word(row.values.get(b))
+            orders.setdefault(answers, set()).add(parse_word(row.values.get(order)))
         if any(first != second and (second, first) in orders for first, second in orders):
             return None
         return order if any(len(words) > 1 for words in orders.values()) else OPEN
@@ -328,7 +328,7 @@ class _Guess:
         return [row.values.get(name) for row in self.rows]
 
     def _words(self, name: str) -> Counter[str]:
-        return Counter(word for word in map(word_of, self._cells(name)) if word)
+        return Counter(word for word in map(parse_word, self._cells(name)) if word)
 
     def _is_few(self, name: str) -> bool:
         words = self.words(name)
@@ -360,7 +360,7 @@ class _Guess:
         prose = [word for word in words if " " in word or len(word) > LONGEST_WORD or not word.isascii()]
         return not self._is_few(name) and 2 * len(prose) > len(words)
 
-    def _block_of_words(self, names: Sequence[str]) -> Iterator[str]:
+    def _word_block(self, names: Sequence[str]) -> Iterator[str]:
         """Yield the words of these columns by meaning, where the columns are alike. What a number means is a
         question."""
         are_alike = len({frozenset(self.words(name)) for name in names}) == 1 or all(map(self._holds_verdicts, names))

@@ -26,9 +26,9 @@ from amendment.data.cells import (
 )
 from amendment.data.comparisons import join_files
 from amendment.data.guesses import not_recognised
+from amendment.data.known_columns import Parts, candidate_parts, prompt_parts, recognise
 from amendment.data.readings import absent_columns
-from amendment.data.shapes import Parts, candidate_parts, prompt_parts, recognise
-from amendment.data.source_rows import FileFacts, SourceRows, SourceStream, rows_of, stream_of
+from amendment.data.source_rows import FileFacts, SourceRows, SourceStream, read_source, stream_source
 from amendment.data.sources import CandidateColumns, FileSource, LilliputPrompts, PromptFile, Source, TaskPrompts
 from amendment.data.store import Item
 from amendment.data.verdict_files import DataSources
@@ -94,7 +94,7 @@ class Inputs:
         return is_new
 
     def further_licenses(self) -> Counter[FurtherLicense]:
-        """How many prompts and answers a source brings under another license than the one on their record."""
+        """Count the prompts and answers that a source brings under another license than the one on their record."""
         return Counter(
             FurtherLicense("answers" if name in self.candidates else "prompts", source, license)
             for name, source, license in self._others
@@ -117,7 +117,7 @@ class StreamedInputs(Inputs):
 
 
 def read_inputs(config: DataSources, base: Path, *, glimpse: bool = False) -> Inputs:
-    """All inputs of a run file that lies in folder `base`, in memory. Raises DataError with the problems of all files.
+    """Read all inputs of a run file in folder `base` into memory. Raises DataError with the problems of all files.
 
     `glimpse` reads only the first rows of each source, for a check.
     """
@@ -127,7 +127,8 @@ def read_inputs(config: DataSources, base: Path, *, glimpse: bool = False) -> In
 
 
 def read_into(inputs: Inputs, config: DataSources, base: Path, *, glimpse: bool = False) -> None:
-    """`read_inputs` into what keeps them in its own way. Prompts come as a stream; see `Inputs` for the others."""
+    """Read the inputs into an object that keeps them in its way. Prompts come as a stream; see `Inputs` for the
+    others."""
     problems: list[Problem] = []
     for prompts in config.prompts:
         if isinstance(prompts, LilliputPrompts):
@@ -145,7 +146,7 @@ def read_into(inputs: Inputs, config: DataSources, base: Path, *, glimpse: bool 
 
 
 def _collecting(problems: list[Problem], read: Callable[[], None]) -> None:
-    """A source that cannot be read adds its problems, and the others are still looked at."""
+    """Collect the problems of a source that cannot be read, so that the others are still looked at."""
     try:
         read()
     except DataError as fault:
@@ -172,7 +173,7 @@ def _ask(prompt: Prompt, inputs: Inputs) -> None:
 
 
 def _prompts(source: PromptFile, base: Path, inputs: Inputs, problems: list[Problem], *, glimpse: bool) -> None:
-    stream = stream_of(source, base, glimpse=glimpse)
+    stream = stream_source(source, base, glimpse=glimpse)
     problems += stream.head.problems
     for rows, questions in _prompt_rows(source, stream):
         columns = [*questions, *dict(source.columns).values()]
@@ -183,7 +184,7 @@ def _prompts(source: PromptFile, base: Path, inputs: Inputs, problems: list[Prob
 
 
 def _prompt_rows(source: PromptFile, stream: SourceStream) -> Iterator[tuple[list[Row], tuple[str, ...]]]:
-    """The rows a chunk at a time, and the columns of the prompt in each."""
+    """Yield the rows a chunk at a time, and the columns of the prompt in each."""
     shape = recognise(stream.head.columns, "prompts")
     if source.column is None and shape is None:
         raise DataError([not_recognised(stream.head, "prompts")])
@@ -197,7 +198,7 @@ def _prompt_rows(source: PromptFile, stream: SourceStream) -> Iterator[tuple[lis
 
 
 def _candidates(source: FileSource, base: Path, inputs: Inputs, problems: list[Problem], *, glimpse: bool) -> None:
-    table = rows_of(source, base, glimpse=glimpse)
+    table = read_source(source, base, glimpse=glimpse)
     problems += table.problems
     inputs.files.append((source, table.facts))
     parts = _candidate_rows(source, table)
@@ -270,7 +271,7 @@ def _candidate(row: Row, source: FileSource, named: CandidateColumns, inputs: In
 
 
 def _judged(config: DataSources, base: Path, inputs: Inputs, problems: list[Problem], *, glimpse: bool) -> None:
-    """Pairs and verdicts: what can be stored of each comparison, and the verdicts about it."""
+    """Read pairs and verdicts: what can be stored of each comparison, and the verdicts about it."""
     if single := [source.label for source in config.verdicts if source.scale != "pair"]:
         raise DataError(f"{', '.join(single)}: labels of single answers make no pairs; amendment audit measures them")
     joined = join_files(config, base, glimpse=glimpse)

@@ -19,7 +19,8 @@ DEEPEST = 3
 
 
 def nested_names(rows: Sequence[Row]) -> dict[str, None]:
-    """The names of all parts of nested cells, in order of appearance; of lists, those of objects and of two texts."""
+    """Return the names of all parts of nested cells, in order of appearance; only lists of objects and of two texts
+    have parts."""
     columns = {column for row in rows for column, cell in row.values.items() if _is_two_texts(cell)}
     columns = {column for column in columns if all(_is_two_texts(row.values.get(column)) for row in rows)}
     return {
@@ -30,13 +31,13 @@ def nested_names(rows: Sequence[Row]) -> dict[str, None]:
     }
 
 
-def lists_of_objects(rows: Sequence[Row]) -> dict[str, None]:
-    """The columns that hold a list of objects in some row."""
+def object_lists(rows: Sequence[Row]) -> dict[str, None]:
+    """Return the columns that hold a list of objects in some row."""
     return {column: None for row in rows for column, cell in row.values.items() if isinstance(_nested(cell), list)}
 
 
 def unnested(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
-    """Rows with the parts `names` as columns of their own; a list of objects makes as many rows as it has."""
+    """Return rows with the parts `names` as columns; a list of objects makes as many rows as it has."""
     if not names:
         return list(rows)
     heads = list(dict.fromkeys(name.partition(".")[0] for name in names))
@@ -44,7 +45,7 @@ def unnested(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
 
 
 def _parts(row: Row, heads: Sequence[str], names: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The parts of a row, once for each object of its first list that is named without a number."""
+    """Yield the parts of a row, once for each object of its first list that is named without a number."""
     cells = {head: from_json(row.values.get(head)) for head in heads}
     whole = {name.partition(".")[0] for name in names if not _is_numbered(name)}
     listed = next((head for head in heads if head in whole and isinstance(_nested(cells[head]), list)), None)
@@ -55,7 +56,7 @@ def _parts(row: Row, heads: Sequence[str], names: Sequence[str]) -> Iterator[tup
 
 
 def _at(value: Any, name: str) -> Iterator[Any]:
-    """What lies at a name with dots, if something does."""
+    """Return the value at a name with dots, if there is one."""
     for key in name.split("."):
         if isinstance(value, Mapping) and key in value:
             value = value[key]
@@ -67,7 +68,7 @@ def _at(value: Any, name: str) -> Iterator[Any]:
 
 
 def _is_numbered(name: str) -> bool:
-    """True if the name begins with a column and the number of an element."""
+    """Return True if the name begins with a column and the number of an element."""
     return name.split(".")[1].isdecimal()
 
 
@@ -87,7 +88,7 @@ def _names(name: str, value: Any, level: int = 0) -> Iterator[str]:
 
 
 def _nested(cell: Any) -> Any:
-    """An object or a list of objects, also from the JSON text of one; None for anything else, and for conversations."""
+    """Return an object or a list of objects, also from its JSON text; None for anything else, and for conversations."""
     cell = from_json(cell)
     if isinstance(cell, list):
         is_objects = bool(cell) and all(isinstance(element, dict) and "role" not in element for element in cell)

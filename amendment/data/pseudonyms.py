@@ -1,6 +1,6 @@
 """Prepares what leaves a run: people under pseudonyms, no path of this machine, no private address.
 
-Whoever rated is `person-1`, `person-2` ... in rows, certificate, card and manifest alike. People in the certificate are
+A rater is `person-1`, `person-2` ... in rows, certificate, card and manifest alike. People in the certificate are
 numbered first, so that it has the same numbers although it is written before anybody else is known.
 
 A run file is taken here as the run has resolved it, in JSON values. Records go by their types; names are looked for in
@@ -45,7 +45,8 @@ class Pseudonyms:
     """The pseudonyms of people, by name."""
 
     def __init__(self, audited: Iterable[str], others: Iterable[str] = ()) -> None:
-        """The people of the certificate, and everybody else, in any order: neither file nor alphabet shows."""
+        """Number the people of the certificate, then all others, so that neither file nor alphabet shows in the
+        order."""
         names = dict.fromkeys([*_shuffled(audited), *_shuffled(others)])
         self.by_name = {name: f"person-{number}" for number, name in enumerate(names, start=1)}
 
@@ -56,17 +57,18 @@ class Pseudonyms:
         return name in self.by_name
 
     def of(self, name: str) -> str:
-        """The pseudonym of a rater who is a person; a name that is not known stays."""
+        """Return the pseudonym of a rater who is a person; an unknown name stays."""
         return self.by_name.get(name, name)
 
     def hiding(self, kept: Collection[str] = ()) -> Callable[[str], str]:
-        """A function that shows a part of a path, or the name of a dataset, with every whole name in it as the
-        pseudonym; names in `kept` may stand. Longer names go first, so that Anna Berg is not taken for Anna."""
+        """Return a function that shows a part of a path, or the name of a dataset, with the pseudonym in place of
+        every whole name. Names in `kept` may stay. Longer names are replaced first, so that Anna Berg is not taken
+        for Anna."""
         by_words = {
             words: pseudonym
             for name, pseudonym in self.by_name.items()
             if name not in kept
-            for words in _words_of(name)
+            for words in _name_words(name)
         }
         ordered = sorted(by_words, key=lambda words: (-len("".join(words)), words))
         between = r"[\W_]*"  # whatever is between the words, and not as a part of a longer one
@@ -75,12 +77,12 @@ class Pseudonyms:
         return lambda part: pattern.sub(lambda hit: by_words[ordered[(hit.lastindex or 1) - 1]], part)
 
     def matching(self, pattern: str) -> list[str]:
-        """The pseudonyms of those whom a pattern of raters means; where none is known, one that means them all."""
+        """Return the pseudonyms of those whom a pattern of raters means; if none is known, one that means them all."""
         return [shown for name, shown in self.by_name.items() if fnmatchcase(name, pattern)] or ["person-*"]
 
 
-def _words_of(name: str) -> Iterator[tuple[str, ...]]:
-    """The words of a person's name: of a file or folder called so its own, of an address what is before the @."""
+def _name_words(name: str) -> Iterator[tuple[str, ...]]:
+    """Split a person's name into words: of a file or folder its whole name, of an address the part before the @."""
     own = _DATA.sub("", PurePath(name).name)
     for called in (own, own.partition("@")[0]):
         if sum(map(str.isalpha, called)) >= SHORTEST:
@@ -92,13 +94,13 @@ def _shuffled(names: Iterable[str]) -> list[str]:
 
 
 def run_pseudonyms(folder: Path, configuration: Mapping[str, Any], rows: Iterable[Pair | Preference]) -> Pseudonyms:
-    """The pseudonyms of everybody who rated in a run's audit, its verdicts or the rows of its dataset, or whom its run
-    file names as a rater, whether or not a verdict of theirs was taken. The dataset and all before it must be there."""
+    """Return the pseudonyms of everybody who rated in a run's audit, its verdicts or the rows of its dataset, and of
+    raters in its run file without a verdict. The dataset and all before it must be there."""
     is_audited = any(configuration.get(part) for part in ("judging", "spot_check", "verdicts"))
-    audited = people_of_certificate(folder / "certificate.json") if is_audited else []
+    audited = certificate_people(folder / "certificate.json") if is_audited else []
     tables = ["inputs/verdicts"]
     tables += ["mixing/verdicts"] if len(configuration["dataset"]["mix"]) > 1 else []
-    tables += ["labels/open"] if configuration.get("spot_check") else []  # whoever gave sealed labels was audited
+    tables += ["labels/open"] if configuration.get("spot_check") else []  # people behind sealed labels were audited
     verdicts = (verdict for table in tables for verdict in iter_records(folder / f"{table}.parquet", Verdict))
     others = {verdict.rater for verdict in verdicts if verdict.rater_kind in MAYBE_PEOPLE}.union(
         _raters_named(configuration)
@@ -106,8 +108,8 @@ def run_pseudonyms(folder: Path, configuration: Mapping[str, Any], rows: Iterabl
     return Pseudonyms(audited, others.union(*(row.raters for row in rows if row.decided_by in MAYBE_PEOPLE)))
 
 
-def people_of_certificate(path: Path) -> list[str]:
-    """The people in a run's own certificate. Raises ConfigError for one that no run has written."""
+def certificate_people(path: Path) -> list[str]:
+    """Read the people in a run's certificate. Raises ConfigError for one that no run has written."""
     try:
         raters = read_json(path)["counts"]["raters"]
         return [str(rater["name"]) for rater in raters if rater["kind"] in LABELLERS]
@@ -120,7 +122,7 @@ def _raters_named(configuration: Mapping[str, Any]) -> Iterator[str]:
         columns = source.get("columns") or {}
         names = list(columns.get("votes") or ())
         if not names and (source.get("rater") or (columns and not columns.get("rater"))):
-            names = [source.get("rater") or label_of(source)]  # the one rater of a file without a column of raters
+            names = [source.get("rater") or source_label(source)]  # the one rater of a file without a column of raters
         yield from (name for name in names if _is_person(source, name))
     for source in _pair_sources(configuration):
         if source.get("kind") in (None, *MAYBE_PEOPLE):
@@ -128,20 +130,20 @@ def _raters_named(configuration: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _pair_sources(configuration: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [*configuration["pairs"], *(part for part in configuration["dataset"]["mix"] if label_of(part))]
+    return [*configuration["pairs"], *(part for part in configuration["dataset"]["mix"] if source_label(part))]
 
 
 def _is_person(source: Mapping[str, Any], rater: str) -> bool:
-    """True if an entry under `verdicts` says that a rater is a person."""
+    """Return True if an entry under `verdicts` says that a rater is a person."""
     if source.get("people") is not None:
         return any(fnmatchcase(rater, pattern) for pattern in source["people"])
     return source.get("kind") in LABELLERS
 
 
 def sources_in(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Every part of a run file that reads a file or a dataset."""
+    """Yield every part of a run file that reads a file or a dataset."""
     if isinstance(value, Mapping):
-        if label_of(value):
+        if source_label(value):
             yield value
         value = list(value.values())
     if isinstance(value, list):
@@ -149,8 +151,8 @@ def sources_in(value: Any) -> Iterator[Mapping[str, Any]]:
             yield from sources_in(inner)
 
 
-def label_of(part: Mapping[str, Any]) -> str | None:
-    """The source as rows cite it: the file's name, or the dataset's; None for a part that reads neither."""
+def source_label(part: Mapping[str, Any]) -> str | None:
+    """Return the source as rows cite it: the file's name, or the dataset's; None for a part that reads neither."""
     path, dataset = part.get("path"), part.get("dataset")
     if isinstance(path, str):
         return Path(path).name
@@ -159,9 +161,9 @@ def label_of(part: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _names_of(source: Mapping[str, Any]) -> tuple[str, str]:
-    """The label, and the name under which a certificate and counts tell of the source."""
-    label = str(label_of(source))
+def _source_names(source: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the label, and the name of the source in a certificate and in counts."""
+    label = str(source_label(source))
     if source.get("path"):
         return label, label
     split = (source.get("split") or "").rpartition("/")[2]
@@ -169,17 +171,17 @@ def _names_of(source: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _is_local(source: Mapping[str, Any]) -> bool:
-    """True for a file or folder of the user's; the name of a dataset on the Hub is public."""
+    """Return True for a file or folder of the user's; the name of a dataset on the Hub is public."""
     return bool(source.get("path")) or str(source.get("dataset")).startswith((".", "/", "~"))
 
 
 def portable(text: str) -> str:
-    """The last part of a path outside the run file's folder: the rest describes this machine alone."""
+    """Return the last part of a path outside the run file's folder: the rest describes this machine alone."""
     return re.split(r"[\\/]", text.rstrip("\\/"))[-1] if _ABSOLUTE.match(text) else text
 
 
 def portable_json(value: Any) -> Any:
-    """JSON values in which no text is such a path."""
+    """Return JSON values in which every path is `portable`."""
     if isinstance(value, str):
         return portable(value)
     if isinstance(value, Mapping):
@@ -188,13 +190,13 @@ def portable_json(value: Any) -> Any:
 
 
 def is_private(address: str) -> bool:
-    """True if a URL, or a host with port and path, leads to a private network or to this machine."""
+    """Return True if a URL, or a host with port and path, leads to a private network or to this machine."""
     host = address.rpartition("://")[2]
     return is_own_server(host) or host.startswith(("0.0.0.0", "[::]"))  # noqa: S104 - nothing is bound
 
 
 def _shown_host(host: str) -> str:
-    """The host of a server as others may see it; of a model in this process or the simulated world it is as it is."""
+    """Return a server's host as others may see it; of a model in this process or the simulated world as it is."""
     is_server = host != "lilliput" and not host.startswith("local:")
     return PRIVATE if is_server and is_private(host) else host
 
@@ -209,7 +211,7 @@ class Outgoing:
         self._shown: dict[str, str] = {}
         """Files that are called after their rater, and datasets that everybody may know, by all their names."""
         for source in sources:
-            label, fact_name = _names_of(source)
+            label, fact_name = _source_names(source)
             is_rater = source in configuration["verdicts"] and label in people
             if _is_local(source) and is_rater:
                 shown = people.of(label) + (PurePath(label).suffix if source.get("path") else "")
@@ -218,13 +220,13 @@ class Outgoing:
             else:
                 continue
             self._shown |= {label: shown, fact_name: shown + fact_name.removeprefix(label)}
-        labels = {str(label_of(source)) for source in sources}
+        labels = {str(source_label(source)) for source in sources}
         self._hidden = people.hiding({label for label in labels if self._shown.get(label, label) == label})
-        names = sorted({name for source in sources for name in _names_of(source)}, key=len, reverse=True)
+        names = sorted({name for source in sources for name in _source_names(source)}, key=len, reverse=True)
         self._names = "|".join(map(re.escape, names)) or "(?!)"
 
     def file(self, name: str) -> str:
-        """The name or the path of a source, with whoever it is called after under the pseudonym.
+        """Return the name or the path of a source, with the pseudonym of a rater in its name.
 
         A file of pairs is not called after a rater: its name is the source that rows cite, and the rater's where no
         column names one. A dataset on the Hub keeps its name too, which everybody may know, unless it stands under
@@ -233,15 +235,15 @@ class Outgoing:
         return self._shown.get(name) or re.sub(r"[^\\/]+", lambda part: self._hidden(part[0]), portable(name))
 
     def prompt(self, prompt: Prompt) -> Prompt:
-        """The prompt, whose id says nothing of its source."""
+        """Return the prompt, whose id tells nothing of its source."""
         return prompt.model_copy(update={"source": _optional(self.file, prompt.source)})
 
     def written(self, record: R) -> R:
-        """A candidate or a critique."""
+        """Return a candidate or a critique."""
         return record.model_copy(update={"origin": self._origin(record.origin)})
 
     def verdict(self, verdict: Verdict) -> Verdict:
-        """The verdict; a model that is called like a person keeps its name."""
+        """Return the verdict; a model with the name of a person keeps its name."""
         rater = self.people.of(verdict.rater) if verdict.rater_kind in MAYBE_PEOPLE else verdict.rater
         return verdict.model_copy(update={"rater": rater, "origin": self._origin(verdict.origin)})
 
@@ -259,12 +261,12 @@ class Outgoing:
         return origin.model_copy(update=update)
 
     def cost(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """The cost of calls to a model."""
+        """Return the cost of calls to a model."""
         return {**row, "host": _shown_host(row["host"]), "model": portable(row["model"])}
 
     def text(self, text: str) -> str:
-        """A text that this toolkit wrote around the rows, such as a card or a manifest, without addresses and paths of
-        this machine that one of its parts has let through."""
+        """Return a text that this toolkit wrote around the rows, such as a card or a manifest, without addresses and
+        paths of this machine that remain in it."""
         for spec in self._configuration["models"].values():
             url, model = spec.get("base_url"), spec.get("model") or ""
             places = {model: portable(model)} if portable(model) != model else {}
@@ -289,7 +291,7 @@ class Outgoing:
         return self.text(named.sub(lambda name: self.file(name[1]), text))
 
     def configuration(self) -> dict[str, Any]:
-        """The resolved run file as JSON values."""
+        """Return the resolved run file as JSON values."""
         shown: dict[str, Any] = self._places(self._configuration)
         for part in [*shown["verdicts"], *_pair_sources(shown)]:
             columns = part.get("columns") or {}
@@ -308,13 +310,13 @@ class Outgoing:
         return dict(portable_json(shown))
 
     def _places(self, value: Any) -> Any:
-        """A copy in which no place of a file or dataset names a person."""
+        """Return a copy in which no path of a file or dataset names a person."""
         if isinstance(value, list):
             return [self._places(inner) for inner in value]
         if not isinstance(value, Mapping):
             return value
         copy = {name: self._places(inner) for name, inner in value.items()}
-        if label := label_of(value):
+        if label := source_label(value):
             place = "path" if value.get("path") else "dataset"
             shown = self._shown.get(label)
             if shown not in (None, label):

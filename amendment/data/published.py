@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from amendment.data.sources import VerdictWords, word_of
+from amendment.data.sources import VerdictWords, parse_word
 from amendment.data.verdict_files import Layout, VerdictColumns
 from amendment.tables import Row
 
@@ -28,12 +28,12 @@ GOLD = "label"
 
 
 def published_layout(columns: Collection[str]) -> str | None:
-    """The name of the layout that has these columns; None where there is none."""
+    """Return the name of the layout that has these columns; None if none has."""
     return next((name for name, needed in PUBLISHED.items() if set(needed) <= set(columns)), None)
 
 
 def lay_out_published(name: str, rows: Sequence[Row], columns: Collection[str]) -> Layout:
-    """The rows of a published layout as comparisons."""
+    """Return the rows of a published layout as comparisons."""
     match name:
         case "mt-bench":
             return _mt_bench(rows)
@@ -46,12 +46,13 @@ def lay_out_published(name: str, rows: Sequence[Row], columns: Collection[str]) 
 
 
 def battle_key(values: Mapping[str, Any], item: str, models: Iterable[str]) -> list[Any]:
-    """The name of a comparison of MT-Bench, which its judges' logs and its people's labels share."""
+    """Name a comparison of MT-Bench as its judges' logs and its people's labels both do."""
     return [values.get(item), values.get("turn"), *sorted(models)]
 
 
 def _mt_bench(rows: Sequence[Row]) -> Layout:
-    """FastChat's log of a judge of pairs: both orders in a row, the winners already named by their place in the row."""
+    """Read FastChat's log of a judge of pairs: a row has both orders, and names the winners by their place in the
+    row."""
     named = VerdictColumns(
         item=("comparison",),
         prompt_id="question_id",
@@ -78,7 +79,7 @@ def _mt_bench(rows: Sequence[Row]) -> Layout:
 
 
 def _alpaca_eval(rows: Sequence[Row], columns: Collection[str]) -> Layout:
-    """`annotations.json`: a preference of 1 for output_1, of 2 for output_2, and anything between as it leans."""
+    """Read `annotations.json`: a preference of 1 for output_1, of 2 for output_2, and anything between as it leans."""
     named = VerdictColumns(
         prompt=("instruction", "input") if "input" in columns else ("instruction",),
         a="output_1",
@@ -94,16 +95,16 @@ def _alpaca_eval(rows: Sequence[Row], columns: Collection[str]) -> Layout:
 
 
 def _p_first(preference: Any) -> Any:
-    """2 - preference; 0 was a draw once. What is no number from 1 to 2 stays, and is named as a problem."""
+    """Return 2 - preference; 0 was a draw once. Anything but a number from 1 to 2 stays, and is named as a problem."""
     try:
-        value = float(word_of(preference))
+        value = float(parse_word(preference))
     except ValueError:
         return preference
     return 0.5 if value == 0 else 2 - value if 1 <= value <= 2 else preference
 
 
 def _judgebench(rows: Sequence[Row], columns: Collection[str]) -> Layout:
-    """The gold label, and the decisions of a judge under `judgments`, the second with the answers exchanged."""
+    """Read the gold label, and the decisions of a judge under `judgments`, the second with the answers exchanged."""
     named = VerdictColumns(
         item=("pair_id",),
         prompt=("question",),
@@ -122,6 +123,6 @@ def _decisions(row: Row) -> Iterator[Row]:
     yield Row(row.place, {**row.values, "rater": GOLD, "decision": row.values["label"], "order": None})
     judgments = row.values.get("judgments")
     for order, judgment in zip(("ab", "ba"), judgments if isinstance(judgments, list) else (), strict=False):
-        decision = word_of(judgment.get("decision") if isinstance(judgment, dict) else None)
+        decision = parse_word(judgment.get("decision") if isinstance(judgment, dict) else None)
         decision = _TURNED.get(decision, decision) if order == "ba" else decision
         yield Row(f"{row.place}: judgments", {**row.values, "rater": judge, "decision": decision, "order": order})

@@ -16,14 +16,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from amendment.data.ballots import Ballot, BallotReader, key_of
 from amendment.data.cells import bad_cells_to
 from amendment.data.guesses import not_recognised
+from amendment.data.known_columns import P_CHOSEN, decided_rows, lay_out, recognise
 from amendment.data.nested import unnested
 from amendment.data.replies import NO_VERDICT, REPLY_WORDS, read_replies
-from amendment.data.shapes import P_CHOSEN, decided_rows, lay_out, recognise
-from amendment.data.source_rows import FileFacts, SourceRows, rows_of
-from amendment.data.sources import PairColumns, PairFile, Source, VerdictWords, number_of, word_of
+from amendment.data.row_votes import Ballot, BallotReader, join_words
+from amendment.data.source_rows import FileFacts, SourceRows, read_source
+from amendment.data.sources import PairColumns, PairFile, Source, VerdictWords, parse_number, parse_word
 from amendment.data.verdict_files import (
     DataSources,
     Layout,
@@ -95,7 +95,7 @@ class Gathered:
 
 
 def gather(config: DataSources, base: Path, *, glimpse: bool = False, who: str = WHO) -> Gathered:
-    """The rows of all `pairs` and `verdicts`. Problems are collected, never raised.
+    """Read the rows of all `pairs` and `verdicts`. Problems are collected, never raised.
 
     `who` says, where it is not known who is a person, how to say so.
     """
@@ -103,7 +103,7 @@ def gather(config: DataSources, base: Path, *, glimpse: bool = False, who: str =
     sources: tuple[PairFile | VerdictFile, ...] = (*config.pairs, *config.verdicts)
     for source in sources:
         try:
-            table = rows_of(source, base, glimpse=glimpse)
+            table = read_source(source, base, glimpse=glimpse)
             gathered.is_partial |= table.is_glimpse or source.take is not None
             gathered.problems += table.problems
             gathered.files.append((source, table.facts))
@@ -127,7 +127,7 @@ _NUMBER = re.compile(r":? (?:row|line|comparison) \d+(?:: .*)?$")
 
 
 def absent_columns(rows: Sequence[Row], wanted: Collection[str | None], columns: Collection[str]) -> list[Problem]:
-    """A problem for each column that was named and that no row has."""
+    """Report each column that was named and that no row has."""
     absent = [column for column in dict.fromkeys(wanted) if column is not None and column not in columns]
     shown, file = ", ".join(list(columns)[:12]) or "none", _NUMBER.sub("", rows[0].place)
     return [
@@ -168,23 +168,23 @@ def _gather(source: PairFile | VerdictFile, table: SourceRows, gathered: Gathere
         else:
             gathered.readings.append(reading)
             if isinstance(source, PairFile):
-                _tell_of_p(reading, gathered.counts)
+                _note_probabilities(reading, gathered.counts)
     gathered.problems += reader.problems()
     if not table.is_glimpse:
         gathered.problems += _idle_patterns(source, reader, table.place)
     gathered.counts.update(reader.counts)
 
 
-def _tell_of_p(reading: Reading, counts: Counter[str]) -> None:
+def _note_probabilities(reading: Reading, counts: Counter[str]) -> None:
     """Count what a row's probability changed, and one that is not read."""
-    if reading.columns.p is None and word_of(reading.row.values.get(P_CHOSEN)):
+    if reading.columns.p is None and parse_word(reading.row.values.get(P_CHOSEN)):
         counts[f"pairs whose {P_CHOSEN} is not read, since other columns decide"] += 1
     elif reading.columns.p and reading.is_decided and any(ballot.value == "B" for ballot in reading.ballots):
         counts["pairs turned round, P(chosen) being below 0.5"] += 1
 
 
 def _laid_out(source: PairFile | VerdictFile, table: SourceRows) -> Layout:
-    """The rows as comparisons: by the columns that are named, else by a known layout."""
+    """Return the rows as comparisons: by the columns that are named, else by a known layout."""
     if isinstance(source, PairFile):
         return _pair_layout(source, source.columns, table) if source.columns else _known_layout(source, table, "pairs")
     if source.columns is not None:
@@ -201,7 +201,7 @@ def _laid_out(source: PairFile | VerdictFile, table: SourceRows) -> Layout:
 
 
 def _with_replies_read(layout: Layout, source: VerdictFile, patterns: Sequence[str], counts: Counter[str]) -> Layout:
-    """The layout with the word of its verdict in place of each reply."""
+    """Return the layout with the word of its verdict in place of each reply."""
     words = source.words if source.scale == "pair" else layout.words
     columns = layout.columns.verdict, layout.columns.swapped, *(layout.columns.votes or ())
     rows = layout.rows
@@ -216,7 +216,7 @@ def _with_replies_read(layout: Layout, source: VerdictFile, patterns: Sequence[s
 
 
 def _replaced(row: Row, column: str, verdict: str) -> Row:
-    replies = {**row.replies, column: word_of(row.values[column])}
+    replies = {**row.replies, column: parse_word(row.values[column])}
     return row._replace(values={**row.values, column: verdict}, replies=replies)
 
 
@@ -239,7 +239,7 @@ def _pair_layout(source: PairFile, columns: PairColumns, table: SourceRows) -> L
 
 
 def _idle_patterns(source: PairFile | VerdictFile, reader: BallotReader, place: str) -> Iterator[Problem]:
-    """Patterns of people that no rater fits: a spelling mistake would make models of people."""
+    """Report patterns of people that no rater fits: a spelling mistake would make models of people."""
     patterns = (source.people or ()) if isinstance(source, VerdictFile) else ()
     for pattern in patterns:
         if not any(fnmatchcase(rater, pattern) for rater in reader.raters):
@@ -258,7 +258,7 @@ def _reading(
 ) -> Reading:
     values, columns = row.values, layout.columns
     ballots, prompt = reader.read(row, problems), _prompt(values, columns)
-    key = key_of(values, columns.item) if columns.item else ""
+    key = join_words(values, columns.item) if columns.item else ""
     if columns.item and not key:
         problems.append(row.problem(" + ".join(columns.item), "names no comparison; fill it in"))
     return Reading(
@@ -278,16 +278,16 @@ def _reading(
 
 
 def _optional(values: dict[str, Any], column: str | None) -> str | None:
-    return word_of(values[column]) or None if column else None
+    return parse_word(values[column]) or None if column else None
 
 
 def _prompt(values: dict[str, Any], columns: VerdictColumns) -> str:
-    """The text, or the JSON of what is in the cells instead."""
+    """Return the text, or the JSON of the cells if they hold none."""
     return "\n\n".join(text for name in columns.prompt or () if (text := _loose(values[name]).strip()))
 
 
 def _content(values: dict[str, Any], columns: VerdictColumns, prompt: str) -> Content | None:
-    """Hashes of the texts, of a single answer twice; None if no columns hold texts, or both answers are absent."""
+    """Hash the texts, a single answer twice; None if no columns hold texts, or both answers are absent."""
     first, second = columns.a or columns.answer, columns.b or columns.answer
     if first is None or second is None:
         return None
@@ -317,11 +317,11 @@ def _length(cell: Any) -> int | None:
 
 
 def _weight(row: Row, column: str | None, problems: list[Problem]) -> float | None:
-    """The training weight of a row's pair; None if the row has none."""
-    if column is None or not word_of(row.values[column]):
+    """Return the training weight of a row's pair; None if the row has none."""
+    if column is None or not parse_word(row.values[column]):
         return None
     value = row.values[column]
-    weight = number_of(value)
+    weight = parse_number(value)
     if weight is not None and weight >= 0:
         return weight
     message = f"found {plain(str(value), longest=40)!r}, expected a weight: a number that is 0 or more"

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from amendment.data.sources import VerdictWords, word_of
+from amendment.data.sources import VerdictWords, parse_word
 from amendment.text import plain
 
 NO_VERDICT = "no single verdict"
@@ -65,7 +65,7 @@ SCORES = (
 
 
 def pattern_problem(pattern: str) -> str | None:
-    """The problem with a pattern; None for the name of a form, and for a pattern of RE2 with a group."""
+    """Say what is wrong with a pattern; None for the name of a form, and for a pattern of RE2 with a group."""
     if pattern in FORMS:
         return None
     expected = f"expected {', '.join(FORMS)}, or a regular expression of RE2 whose first group is the verdict"
@@ -81,7 +81,8 @@ def pattern_problem(pattern: str) -> str | None:
 
 
 def read_replies(cells: Sequence[Any], patterns: Sequence[str], words: VerdictWords | None = None) -> list[str]:
-    """The word of the one verdict in each reply; NO_VERDICT where there is not exactly one; empty for an empty cell.
+    """Return the word of the one verdict in each reply; NO_VERDICT if there is not exactly one; empty for an empty
+    cell.
 
     If several patterns find a verdict, they have to find the same one. Without `words` of the file's own, a verdict is
     spelled as in REPLY_WORDS where it is known there.
@@ -98,24 +99,24 @@ def read_replies(cells: Sequence[Any], patterns: Sequence[str], words: VerdictWo
 
 
 def _read(texts: Sequence[str], pattern: str, words: VerdictWords | None) -> list[str]:
-    """The word that a pattern finds in each text; empty where it finds none, NO_VERDICT where it finds several."""
+    """Return the word that a pattern finds in each text; empty if it finds none, NO_VERDICT if it finds several."""
     is_form = pattern in FORMS
     verdicts = FORMS[pattern](texts) if is_form else _first_groups(texts, pattern)
     return verdicts if words else [_known(word, is_form=is_form) for word in verdicts]
 
 
 def _known(word: str, *, is_form: bool) -> str:
-    """A verdict as REPLY_WORDS spells it: "Response A" is a, and so is "model_a". A word that is not known there stays,
-    so that it is asked about; but of a built-in form it is no verdict."""
+    """Spell a verdict as REPLY_WORDS does: "Response A" is a, and so is "model_a". An unknown word stays, so that the
+    user is asked about it; in a built-in form it is no verdict."""
     folded = word.strip(" \t*_\"'()[].!").casefold()
     folded = {"response 1": "a", "response 2": "b"}.get(folded) or re.sub(rf"^{_NOUN}[ _]", "", folded)
     return folded if folded in REPLY_WORDS.meanings() else "" if is_form else word
 
 
-def forms_of(cells: Sequence[Any]) -> tuple[str, ...]:
-    """The forms by which most of these replies hold exactly one verdict, the one that reads most first, and each that
-    reads more than those before it; empty where there are none."""
-    replies, forms, read = [cell for cell in cells if word_of(cell)], tuple[str, ...](), 0
+def find_forms(cells: Sequence[Any]) -> tuple[str, ...]:
+    """Return the forms by which most of these replies hold exactly one verdict: first the one that reads most, then
+    each that reads more than those before it. Empty if there are none."""
+    replies, forms, read = [cell for cell in cells if parse_word(cell)], tuple[str, ...](), 0
     while others := [form for form in FORMS if form not in forms]:
         counts = {form: len(replies) - len(unread(replies, (*forms, form))) for form in others}
         best = max(others, key=counts.__getitem__)
@@ -126,19 +127,19 @@ def forms_of(cells: Sequence[Any]) -> tuple[str, ...]:
 
 
 def unread(replies: Sequence[Any], patterns: Sequence[str]) -> list[Any]:
-    """The replies in which these patterns find no single verdict."""
+    """Return the replies in which these patterns find no single verdict."""
     return [reply for reply, word in zip(replies, read_replies(replies, patterns), strict=True) if word == NO_VERDICT]
 
 
 def excerpt(reply: str) -> str:
-    """The beginning and the end of a long reply."""
+    """Return the beginning and the end of a long reply."""
     is_short = len(reply) <= SHOWN_HEAD + SHOWN_TAIL
     return reply if is_short else f"{reply[:SHOWN_HEAD]} … {reply[-SHOWN_TAIL:]}"
 
 
 def _first_groups(texts: Sequence[str], pattern: str) -> list[str]:
-    """The first group of the only match in each text; empty without a match, NO_VERDICT where there are several. Raises
-    ValueError for a pattern that RE2 refuses, and for one without a group."""
+    """Return the first group of the only match in each text; empty without a match, NO_VERDICT if there are several.
+    Raises ValueError for a pattern that RE2 refuses, and for one without a group."""
     import pyarrow
     from pyarrow import compute
 
@@ -148,8 +149,8 @@ def _first_groups(texts: Sequence[str], pattern: str) -> list[str]:
     return [word if count == 1 else NO_VERDICT if count else "" for word, count in zip(words, counts, strict=True)]
 
 
-def _of_scores(texts: Sequence[str]) -> list[str]:
-    """The answer with the higher of two scores from 1 to 10."""
+def _read_scores(texts: Sequence[str]) -> list[str]:
+    """Return the answer with the higher of two scores from 1 to 10."""
     one_line, two_lines = (zip(*(_first_groups(texts, pattern) for pattern in both), strict=True) for both in SCORES)
     return [_higher(*(first if first[0] else second)) for first, second in zip(one_line, two_lines, strict=True)]
 
@@ -162,20 +163,20 @@ def _higher(a: str, b: str) -> str:
     return "tie" if float(a) == float(b) else "a" if float(a) > float(b) else "b"
 
 
-def _of_json(texts: Sequence[str]) -> list[str]:
-    return [_verdict_of(text) for text in texts]
+def _read_json(texts: Sequence[str]) -> list[str]:
+    return [_find_verdict(text) for text in texts]
 
 
-def _verdict_of(text: str) -> str:
-    """The value of the one key for a verdict in all JSON objects of a text."""
+def _find_verdict(text: str) -> str:
+    """Return the value of the only verdict key in all JSON objects of a text."""
     values = [value for pairs in json_objects(text) for key, value in pairs if key.casefold() in VERDICT_KEYS]
-    return word_of(values[0]) if len(values) == 1 else NO_VERDICT if values else ""
+    return parse_word(values[0]) if len(values) == 1 else NO_VERDICT if values else ""
 
 
 FORMS: Mapping[str, Callable[[Sequence[str]], list[str]]] = {
     **{name: partial(_first_groups, pattern=pattern) for name, pattern in PATTERNS.items()},
-    "json": _of_json,
-    "scores": _of_scores,
+    "json": _read_json,
+    "scores": _read_scores,
 }
 """Readers of verdicts by name: an empty word where there is none, NO_VERDICT where there are several."""
 
@@ -188,7 +189,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=Pairs)
 
 
 def json_objects(text: str) -> Iterator[Pairs]:
-    """The JSON objects of a text, from left to right, none of them inside another."""
+    """Yield the outermost JSON objects of a text, from left to right."""
     place, tried = text.find("{"), 0
     while place >= 0 and tried < MOST_OBJECTS:
         tried += 1

@@ -44,7 +44,7 @@ class FileFacts(NamedTuple):
     """The encoding of a text file that is not UTF-8, which its bytes suggest."""
 
     def to_json(self) -> dict[str, int | str]:
-        """The facts about the source, without its name."""
+        """Return the facts about the source, without its name."""
         facts = {"rows": self.rows, "sha256": self.sha256, "commit": self.revision, "license": self.license}
         facts |= {"encoding": self.encoding}
         return {name: value for name, value in facts.items() if value is not None}
@@ -76,7 +76,7 @@ class SourceStream:
     _read: int = 0
 
     def chunks(self) -> Iterator[list[Row]]:
-        """All rows, a few in memory at a time. To be read once."""
+        """Yield all rows, a few in memory at a time. It can be read once."""
         while chunk := list(islice(self._rows, CHUNK)):
             self._read += len(chunk)
             yield chunk
@@ -84,12 +84,12 @@ class SourceStream:
 
     @property
     def facts(self) -> FileFacts:
-        """The facts about the source, complete once all rows have been read."""
+        """Return the facts about the source, complete once all rows have been read."""
         return self.head.facts._replace(rows=self._read)
 
 
-def rows_of(source: Source, base: Path, *, glimpse: bool = False) -> SourceRows:
-    """The rows of a source, up to its `take`. Raises DataError where there is none to read.
+def read_source(source: Source, base: Path, *, glimpse: bool = False) -> SourceRows:
+    """Read the rows of a source, up to its `take`. Raises DataError if there is none to read.
 
     `glimpse` reads only the first rows, for a check.
     """
@@ -113,8 +113,8 @@ def _most_glimpsed(source: Source, base: Path) -> int:
     return GLIMPSE_HERE if _local(source, base) else GLIMPSE
 
 
-def stream_of(source: Source, base: Path, *, glimpse: bool = False) -> SourceStream:
-    """The rows of a source as a stream: what `rows_of` gives, without holding it.
+def stream_source(source: Source, base: Path, *, glimpse: bool = False) -> SourceStream:
+    """Stream the rows of a source: as `read_source`, without holding them.
 
     A file or a folder is read twice, since its last row may have a column that its first has not; a dataset on the Hub
     once.
@@ -133,7 +133,7 @@ def stream_of(source: Source, base: Path, *, glimpse: bool = False) -> SourceStr
 
 
 def _opened(source: Source, base: Path, *, glimpse: bool) -> tuple[SourceRows, Iterator[Row]]:
-    """A source before its rows are read, and the rows."""
+    """Open a source and its rows, before they are read."""
     problems: list[Problem] = []
     most = _most_glimpsed(source, base)
     limit = min(source.take or most, most) if glimpse else source.take
@@ -152,13 +152,13 @@ def _opened(source: Source, base: Path, *, glimpse: bool) -> tuple[SourceRows, I
 
 
 def fact_name(source: Source) -> str:
-    """The name of a source in a certificate and in a run's counts."""
+    """Return the name of a source in a certificate and in a run's counts."""
     return source.label if source.path is not None else f"{source.name}[{source.split_name}]"
 
 
 def source_state(source: Source, base: Path) -> Any:
-    """A value that changes when the source does, without the network: a file's hash, the names, sizes and times of
-    a folder's files, nothing for a dataset on the Hub, whose revision identifies it."""
+    """Return a value that changes with the source, without the network: a file's hash, the names, sizes and times of a
+    folder's files, nothing for a dataset on the Hub, whose revision identifies it."""
     place = _local(source, base)
     if place is None or not place.exists():
         return None
@@ -168,7 +168,7 @@ def source_state(source: Source, base: Path) -> Any:
 
 
 def _local(source: Source, base: Path) -> Path | None:
-    """The file or folder of a source; None for a dataset on the Hub."""
+    """Return the file or folder of a source; None for a dataset on the Hub."""
     return base / source.path if source.path is not None else dataset_folder(source, base)
 
 
@@ -184,7 +184,7 @@ def _check_unchanged(source: Source, base: Path, before: str | None) -> None:
 
 
 def _content(source: Source, base: Path) -> str | None:
-    """The hash of a file, or of a local folder without what is hidden in it; None for a dataset on the Hub."""
+    """Hash a file, or a local folder without hidden files; None for a dataset on the Hub."""
     place = _local(source, base)
     if place is None or not place.is_dir():
         return _hash(place) if place and place.is_file() else None  # a pipe would be waited for
@@ -193,7 +193,7 @@ def _content(source: Source, base: Path) -> str | None:
 
 
 def _encoding(source: Source, base: Path) -> str | None:
-    """The encoding of a text file; None for UTF-8, and for what is no text file."""
+    """Return the encoding of a text file; None for UTF-8 and for other files."""
     path = base / str(source.path)
     if source.path is None or ".parquet" in path.suffixes or not path.is_file():
         return None
@@ -204,18 +204,18 @@ def _encoding(source: Source, base: Path) -> str | None:
 
 
 def _shown(folder: Path) -> dict[str, Path]:
-    """The files of a folder by their path in it, without what is hidden."""
+    """Return the files of a folder by their path in it, without hidden ones."""
     files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()}
     return {name: file for name, file in files.items() if not any(part.startswith(".") for part in name.split("/"))}
 
 
 def _hash(path: Path) -> str:
-    """The hash of a file's content, which is read once as long as the file does not change."""
-    return _hash_as_of(path, *stamp(path))
+    """Hash a file's content, which is read once as long as the file does not change."""
+    return _cached_hash(path, *stamp(path))
 
 
 @lru_cache(maxsize=1024)
-def _hash_as_of(path: Path, *_: int) -> str:
+def _cached_hash(path: Path, *_: int) -> str:
     return file_hash(path)
 
 
@@ -227,7 +227,7 @@ TIMEOUT = 30.0
 
 
 def dataset_folder(source: Source, base: Path) -> Path | None:
-    """The local folder that a source's dataset means, seen from `base`; None for one on the Hub."""
+    """Return the local folder that a source's dataset means, seen from `base`; None for one on the Hub."""
     name = str(source.name)
     if not name.startswith((".", "/", "~")):
         return None
@@ -235,12 +235,12 @@ def dataset_folder(source: Source, base: Path) -> Path | None:
 
 
 def stream_dataset(source: Source, base: Path, *, limit: int | None) -> tuple[Iterator[Row], str | None]:
-    """The first rows of a dataset, all where `limit` is None, and the commit of the Hub that they are of; None for a
-    local folder. What breaks raises DataError that says what to do."""
+    """Return the first rows of a dataset, all if `limit` is None, and their commit on the Hub; None for a local folder.
+    Failures raise DataError that says what to do."""
     folder = dataset_folder(source, base)
     if folder is not None and not folder.is_dir():
         raise DataError(f"dataset {folder}: no such folder; a dataset on the Hub is written org/name")
-    with _faults_of(source):
+    with _explain_faults(source):
         revision = None if folder else _commit(source)
     return _rows(source, folder, revision, limit), revision
 
@@ -248,7 +248,7 @@ def stream_dataset(source: Source, base: Path, *, limit: int | None) -> tuple[It
 def _rows(source: Source, folder: Path | None, revision: str | None, limit: int | None) -> Iterator[Row]:
     split = source.split_name
     place, number = f"{source.name}[{split}] row", 0
-    with _faults_of(source):
+    with _explain_faults(source):
         from datasets import load_dataset
 
         name = str(folder or source.name)
@@ -260,7 +260,7 @@ def _rows(source: Source, folder: Path | None, revision: str | None, limit: int 
 
 
 @contextmanager
-def _faults_of(source: Source) -> Iterator[None]:
+def _explain_faults(source: Source) -> Iterator[None]:
     """Turn whatever breaks on the way from the Hub into one message."""
     with _quiet():
         try:
@@ -272,7 +272,8 @@ def _faults_of(source: Source) -> Iterator[None]:
 
 
 def _commit(source: Source) -> str | None:
-    """The commit that a revision is now: asked for first, so that a Hub out of reach is reported at once."""
+    """Return the current commit of a revision. It is asked for first, so that an unreachable Hub is reported at
+    once."""
     from huggingface_hub import HfApi
 
     name = str(source.name)
@@ -283,7 +284,7 @@ def _commit(source: Source) -> str | None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars and no log lines of `datasets` between ours."""
+    """Silence the progress bars and log lines of `datasets`."""
     import datasets
 
     level, had_bars = datasets.logging.get_verbosity(), datasets.are_progress_bars_disabled()
@@ -298,7 +299,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _advice(fault: Exception, source: Source) -> str:
-    """The cause, in our words if it is known, and what to do; the first that applies."""
+    """Explain the cause in our words, if it is known, and what to do; the first that applies."""
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub import errors
 
@@ -332,7 +333,7 @@ def _advice(fault: Exception, source: Source) -> str:
 
 
 def _is_out_of_reach(fault: BaseException | None) -> bool:
-    """True if a connection failed, here or in an exception that caused this one."""
+    """Return True if a connection failed, here or in an exception that caused this one."""
     while fault is not None:
         if isinstance(fault, ConnectionError | TimeoutError) or "httpx" in type(fault).__module__:
             return True

@@ -40,7 +40,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,79}$")]
 
 
 def _tell_editors(schema: dict[str, Any]) -> None:
-    """A source has either a path or a dataset."""
+    """Tell editors that a source has either a path or a dataset."""
     schema["oneOf"] = [{"required": ["path"]}, {"required": ["dataset"]}]
 
 
@@ -102,7 +102,7 @@ class Source(Part):
 
     @property
     def label(self) -> str:
-        """The source as rows cite it: the file's name, or the dataset's."""
+        """Return the source as rows cite it: the file's name, or the dataset's."""
         return Path(self.path).name if self.path is not None else self.name
 
 
@@ -207,8 +207,8 @@ Words = Annotated[tuple[Word, ...], BeforeValidator(_words, json_schema_input_ty
 """One word or several that mean the same; null for none."""
 
 
-def number_of(value: Any) -> float | None:
-    """A cell as a number; None for what is none, such as N/A, NaN or a truth value."""
+def parse_number(value: Any) -> float | None:
+    """Return a cell as a number; None for anything else, such as N/A, NaN or a truth value."""
     if value is None or isinstance(value, bool):
         return None
     try:
@@ -218,9 +218,9 @@ def number_of(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def word_of(value: Any) -> str:
-    """A cell as a word: whole numbers without the `.0` that tools put to a column with gaps, true and false in small
-    letters; a gap is empty."""
+def parse_word(value: Any) -> str:
+    """Return a cell as a word. Whole numbers lose the `.0` that tools add in a column with gaps, true and false are in
+    small letters, and a gap is empty."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     text = str(value).strip()
@@ -246,14 +246,16 @@ class VerdictWords(Named):
     @model_validator(mode="after")
     def _all_different(self) -> Self:
         refuse_questions(self, ("a", "b", "tie", "both_bad"))
-        words = [word_of(word) for words in (self.a, self.b, self.tie, self.both_bad, self.invalid) for word in words]
+        words = [
+            parse_word(word) for words in (self.a, self.b, self.tie, self.both_bad, self.invalid) for word in words
+        ]
         twice = sorted({word for word in words if words.count(word) > 1})
         if twice:
             raise ValueError(f"each word means one thing, and {', '.join(map(repr, twice))} stands here twice")
         return self
 
     def meanings(self) -> dict[str, VoteValue]:
-        """The meaning of each word."""
+        """Return the meaning of each word."""
         meant: list[tuple[VoteValue, tuple[Word, ...]]] = [
             ("A", self.a),
             ("B", self.b),
@@ -261,7 +263,7 @@ class VerdictWords(Named):
             ("both_bad", self.both_bad),
             ("invalid", self.invalid),
         ]
-        return {word_of(word): value for value, words in meant for word in words}
+        return {parse_word(word): value for value, words in meant for word in words}
 
 
 def refuse_questions(words: Part, keys: Iterable[str]) -> None:

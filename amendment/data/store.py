@@ -52,16 +52,16 @@ def write_records(path: Path, kind: type[R], records: Iterable[R]) -> int:
 
 @contextmanager
 def writing_records(path: Path, kind: type[R]) -> Iterator[Callable[[R], None]]:
-    """Yields what adds a record to a table, which is there when the block ends without an error.
+    """Yield a function that adds a record to a table, which exists when the block ends without an error.
 
     Rows are kept in groups of a fixed number, so that memory is bounded and equal records give equal bytes.
     """
-    with replacing(path) as temporary, closing(_Writer(temporary, kind)) as writer:
+    with replacing(path) as temporary, closing(_TableWriter(temporary, kind)) as writer:
         yield writer.add
         writer.flush()
 
 
-class _Writer:
+class _TableWriter:
     """Records on their way into a file, a row group at a time."""
 
     def __init__(self, path: Path, kind: type[Record]) -> None:
@@ -114,12 +114,13 @@ class _Writer:
 
 
 def read_records(path: Path, kind: type[R]) -> list[R]:
-    """The records of a table, in its order. Raises LedgerError when the file is not what was written."""
+    """Read the records of a table, in its order. Raises LedgerError if the file was changed."""
     return list(iter_records(path, kind))
 
 
 def iter_records(path: Path, kind: type[R], *, prompts: Collection[str] | None = None) -> Iterator[R]:
-    """The records of a table, a batch in memory at a time. Raises LedgerError as `read_records`, where it stands.
+    """Yield the records of a table, a batch in memory at a time. Raises LedgerError as `read_records`, when it gets
+    there.
 
     `prompts` are the ids of the prompts whose records are wanted; None for all. Groups of rows without any of them are
     not read.
@@ -141,12 +142,12 @@ def iter_records(path: Path, kind: type[R], *, prompts: Collection[str] | None =
                     continue
             table = file.read_row_group(group, columns=_stored(columns, kind))
             for batch in (table if wanted is None else table.filter(is_wanted)).to_batches(max_chunksize=BATCH):
-                yield from _records_of(batch, kind, columns)
+                yield from _parse_batch(batch, kind, columns)
 
 
 def read_columns(path: Path, *names: str) -> Iterator[tuple[Any, ...]]:
-    """A few columns of a table, row by row, as they stand there, a row group in memory at a time. Raises LedgerError as
-    `read_records`, where it stands."""
+    """Yield a few columns of a table, row by row, a row group in memory at a time. Raises LedgerError as
+    `read_records`, when it gets there."""
     with _opened(path) as file:
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, columns=[*names])
@@ -154,7 +155,7 @@ def read_columns(path: Path, *names: str) -> Iterator[tuple[Any, ...]]:
 
 
 def count_records(path: Path) -> int:
-    """The number of records in a table, read from its last bytes alone. Raises LedgerError as `read_records`."""
+    """Count the records in a table from its last bytes alone. Raises LedgerError as `read_records`."""
     with _opened(path) as file:
         return int(file.metadata.num_rows)
 
@@ -162,7 +163,7 @@ def count_records(path: Path) -> int:
 class StoredRecords(Mapping[str, R]):
     """Records of tables by id, each read when it is asked for; of those with one id the first counts.
 
-    It holds a few bytes a record, and the row groups and records that were read last: it is fast for whoever asks in
+    It holds a few bytes a record, and the row groups and records that were read last: it is fast for questions in
     the order of the tables. Raises LedgerError as `read_records`, KeyError for an id that no table has.
     """
 
@@ -196,7 +197,7 @@ class StoredRecords(Mapping[str, R]):
         return sum(1 for _ in self)
 
     def _found(self, name: str) -> tuple[int, R]:
-        """The first record with this id, and its place."""
+        """Return the first record with this id, and its place."""
         sought = hash(name)
         for number in range(bisect_left(self._hashes, sought), len(self._hashes)):
             if self._hashes[number] != sought:
@@ -212,7 +213,7 @@ class StoredRecords(Mapping[str, R]):
     def _read_batch(self, number: int, batch: int) -> list[R]:
         group, columns = self._group(number)
         with _readable(self._groups[number][0]):
-            return [*_records_of(group.slice(batch * NEIGHBOURS, NEIGHBOURS), self._kind, columns)]
+            return [*_parse_batch(group.slice(batch * NEIGHBOURS, NEIGHBOURS), self._kind, columns)]
 
     def _read_group(self, number: int) -> tuple[RecordBatch, dict[str, str | None]]:
         path, group, metadata = self._groups[number]
@@ -224,7 +225,7 @@ class StoredRecords(Mapping[str, R]):
 
 @contextmanager
 def _opened(path: Path, metadata: FileMetaData | None = None) -> Iterator[ParquetFile]:
-    """A table's file; `metadata` spares reading its last bytes again."""
+    """Open a table's file; `metadata` saves reading its last bytes again."""
     import pyarrow.parquet as pq
 
     with _readable(path), pq.ParquetFile(path, metadata=metadata, page_checksum_verification=True) as file:
@@ -233,7 +234,7 @@ def _opened(path: Path, metadata: FileMetaData | None = None) -> Iterator[Parque
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Raises LedgerError for a table that is not what was written."""
+    """Raise LedgerError for a table that was changed."""
     import pyarrow as pa
 
     try:
@@ -244,21 +245,21 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _stored(columns: Iterable[str], kind: type[Record]) -> list[str]:
-    """The columns of a table in which records of a kind stand."""
+    """Return the columns of a table in which records of a kind are stored."""
     return [*columns, *(["id"] if hasattr(kind, "id") else [])]
 
 
-def _records_of(batch: RecordBatch, kind: type[R], columns: Mapping[str, str | None]) -> Iterator[R]:
-    """The records in rows of a table, by the names that stand there."""
+def _parse_batch(batch: RecordBatch, kind: type[R], columns: Mapping[str, str | None]) -> Iterator[R]:
+    """Yield the records in rows of a table, by their stored ids."""
     for row in batch.to_pylist():
-        record = record_of(row, kind, columns)
+        record = parse_record(row, kind, columns)
         if name := row.get("id"):
             vars(record)["id"] = name  # where a kind keeps its name, it is not worked out again
         yield record
 
 
-def record_of(row: Mapping[str, Any], kind: type[R], columns: Mapping[str, str | None] | None = None) -> R:
-    """The record in a row of a table, named by its content. Raises KeyError and ValueError for any other row."""
+def parse_record(row: Mapping[str, Any], kind: type[R], columns: Mapping[str, str | None] | None = None) -> R:
+    """Parse the record in a row of a table and compute its id. Raises KeyError and ValueError for any other row."""
     columns = columns or _columns(kind)
     return kind.from_json({name: _value(row[name], columns[name]) for name in columns if row[name] is not None})
 
@@ -268,7 +269,7 @@ def _value(value: Any, arrow: str | None) -> Any:
 
 
 def _columns_in(names: set[str], kind: type[Record]) -> dict[str, str | None]:
-    """The columns of a kind in a table that has these; all of them where it is a table of something else."""
+    """Return a kind's columns in a table that has these; all of them if the table holds something else."""
     columns = _columns(kind)
     if not names <= {*columns, "id"}:
         return columns
@@ -276,12 +277,12 @@ def _columns_in(names: set[str], kind: type[Record]) -> dict[str, str | None]:
 
 
 def _columns(kind: type[Record]) -> dict[str, str | None]:
-    """Each field with its plain Arrow type, or None where it is stored as JSON."""
+    """Return each field with its plain Arrow type, or None if it is stored as JSON."""
     return {name: _plain(field.annotation) for name, field in kind.model_fields.items()}
 
 
 def _plain(annotation: Any) -> str | None:
-    """The Arrow type of str, int, float, bool, literals of one of them, and the optional forms."""
+    """Return the Arrow type of str, int, float, bool, literals of one of them, and the optional forms."""
     if get_origin(annotation) in (Union, types.UnionType):
         inner = [part for part in get_args(annotation) if part is not type(None)]
         return _plain(inner[0]) if len(inner) == 1 else None
@@ -318,13 +319,13 @@ class Workspace:
         self.folder = folder
 
     def path(self, artefact: str) -> Path:
-        """The path of an artefact: a folder under `models/`, a file that names its ending, else a table."""
+        """Return the path of an artefact: a folder under `models/`, a file that names its ending, else a table."""
         if artefact.startswith("models/") or artefact.endswith((".json", ".md")):
             return self.folder / artefact
         return self.folder / f"{artefact}.parquet"
 
     def read(self, artefact: str, kind: type[R]) -> list[R]:
-        """The records of a table."""
+        """Read the records of a table."""
         return read_records(self.path(artefact), kind)
 
     def write(self, artefact: str, kind: type[R], records: Iterable[R]) -> str:
@@ -333,11 +334,11 @@ class Workspace:
         return artefact
 
     def rows(self, artefact: str, kind: type[R]) -> Iterator[R]:
-        """The records of a table one after another, few of them in memory at a time."""
+        """Yield the records of a table one after another, few of them in memory at a time."""
         return iter_records(self.path(artefact), kind)
 
     def count(self, artefact: str) -> int:
-        """The number of records in a table."""
+        """Count the records of a table."""
         return count_records(self.path(artefact))
 
     def writing(self, artefact: str, kind: type[R]) -> AbstractContextManager[Callable[[R], None]]:
@@ -345,7 +346,7 @@ class Workspace:
         return writing_records(self.path(artefact), kind)
 
     def digest(self, artefact: str) -> str:
-        """The content hash of an artefact, taken when it was made. Raises LedgerError when it was not made."""
+        """Return the content hash of an artefact, as it was made. Raises LedgerError if it was not made."""
         for path in sorted((self.folder / "stages").glob("*.json")):
             made = _read_note(path)
             if made and artefact in made["artefacts"]:
@@ -353,12 +354,12 @@ class Workspace:
         raise LedgerError(f"{self.folder}: {artefact} is missing; run the stage that makes it first")
 
     def note(self, stage: str) -> dict[str, Any] | None:
-        """The note of a finished stage: key, artefacts, result."""
+        """Return the note of a finished stage: key, artefacts, result."""
         return _read_note(self.folder / "stages" / f"{stage}.json")
 
     def result(self, stage: str) -> Result:
-        """What a finished stage has found out; an empty result of one that is not finished, or that another version
-        of the toolkit finished. Raises LedgerError where somebody has changed it."""
+        """Return the result of a finished stage; an empty one if it is not finished, or if another version of the
+        toolkit finished it. Raises LedgerError if somebody has changed it."""
         note = self.note(stage) or {}
         try:
             return Result.from_json(result_of(note.get("result", note.get("counts", {}))))
@@ -376,7 +377,7 @@ def _read_note(path: Path) -> dict[str, Any] | None:
 
 
 def _is_whole(note: dict[str, Any]) -> bool:
-    """A note that somebody cut or edited counts as none, and its stage is run again."""
+    """Return False for a note that was cut or edited, so that its stage runs again."""
     artefacts = note.get("artefacts")
     pairs = artefacts.values() if isinstance(artefacts, dict) else [None]
     has_result = "key" in note and any(isinstance(note.get(name), dict) for name in ("result", "counts"))
@@ -390,7 +391,7 @@ class Texts(NamedTuple):
     candidates: Mapping[str, Candidate]
 
 
-def texts_of(workspace: Workspace, answers: Iterable[str]) -> Texts:
+def answer_texts(workspace: Workspace, answers: Iterable[str]) -> Texts:
     """Return the prompts of a run and the answers of these tables; of those that are one text by several writers the
     first is taken."""
     candidates = StoredRecords(Candidate, map(workspace.path, answers))

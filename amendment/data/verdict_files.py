@@ -21,8 +21,8 @@ from amendment.data.sources import (
     VerdictWords,
     Word,
     Words,
+    parse_word,
     refuse_questions,
-    word_of,
 )
 from amendment.records import LABELLERS, Named, Part, RaterKind
 from amendment.tables import Row
@@ -51,15 +51,15 @@ class OrderWords(Named):
     @model_validator(mode="after")
     def _all_different(self) -> Self:
         refuse_questions(self, ("ab", "ba"))
-        both = {word_of(word) for word in self.ab} & {word_of(word) for word in self.ba}
+        both = {parse_word(word) for word in self.ab} & {parse_word(word) for word in self.ba}
         if both:
             raise ValueError(f"ab and ba need different words, and {', '.join(map(repr, sorted(both)))} is in both")
         return self
 
     def meanings(self) -> dict[str, Literal["A", "B"]]:
-        """The answer displayed first, by word."""
-        first: dict[str, Literal["A", "B"]] = {word_of(word): "A" for word in self.ab}
-        return {**first, **{word_of(word): "B" for word in self.ba}}
+        """Return the answer displayed first, by word."""
+        first: dict[str, Literal["A", "B"]] = {parse_word(word): "A" for word in self.ab}
+        return {**first, **{parse_word(word): "B" for word in self.ba}}
 
 
 class VerdictColumns(Named):
@@ -102,14 +102,14 @@ class VerdictColumns(Named):
     """Column that names the prompt, by which intervals are clustered; by default its text, else the item."""
 
     def names(self) -> Iterator[str]:
-        """All columns that are read."""
+        """Return all columns that are read."""
         for value in self.__dict__.values():
             if value is not None:
                 yield from [value] if isinstance(value, str) else value
 
     @property
     def has_texts(self) -> bool:
-        """True if a prompt and two answers are read, so that a row can become a pair."""
+        """Return True if a prompt and two answers are read, so that a row can become a pair."""
         return self.prompt is not None and self.a is not None and self.b is not None
 
     @model_validator(mode="after")
@@ -203,16 +203,16 @@ class VerdictFile(Source):
 
     @property
     def may_have_texts(self) -> bool:
-        """True if rows can become pairs, or if the layout is not recognised yet."""
+        """Return True if rows can become pairs, or if the layout is not recognised yet."""
         return self.columns is None or self.columns.has_texts
 
     @property
     def may_have_labels(self) -> bool:
-        """True if a judge may be compared with these verdicts, as far as the file says."""
+        """Return True if a judge may be compared with these verdicts, as far as the file says."""
         return self.kind in (None, *LABELLERS)
 
-    def kind_of(self, rater: str) -> RaterKind | None:
-        """The kind of a rater; None if the file does not say."""
+    def rater_kind(self, rater: str) -> RaterKind | None:
+        """Return the kind of a rater; None if the file does not say."""
         if self.people is not None:
             return "person" if any(fnmatchcase(rater, pattern) for pattern in self.people) else "model"
         return self.kind
@@ -229,7 +229,7 @@ class VerdictFile(Source):
         for name in ("drawn", "despite"):
             if getattr(self, name) and not self.may_have_labels:
                 yield f"{name} is for labels of people or of the truth, and these verdicts are of kind {self.kind}"
-        yield from self._faults_of_scale()
+        yield from self._scale_faults()
         columns = self.columns
         if columns is None:
             return
@@ -237,7 +237,7 @@ class VerdictFile(Source):
             yield "rater names the one rater of all rows, and the columns name raters already"
         yield from order_faults(columns, self.coordinates)
 
-    def _faults_of_scale(self) -> Iterator[str]:
+    def _scale_faults(self) -> Iterator[str]:
         if self.scale == "pair":
             if self.columns and self.columns.answer:
                 yield "answer is for labels of single answers; say scale: nominal, ordinal or interval"
@@ -254,7 +254,7 @@ class VerdictFile(Source):
 
 
 def order_faults(columns: VerdictColumns, coordinates: str | None) -> Iterator[str]:
-    """Problems of the coordinates of verdicts in several orders: missing ones, and ones without effect."""
+    """Report problems of the coordinates of verdicts in several orders: missing ones, and ones without effect."""
     several = columns.swapped or columns.order
     if several and coordinates is None:
         yield (

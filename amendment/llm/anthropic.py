@@ -16,12 +16,12 @@ from amendment.errors import Rejected
 from amendment.llm.hosted import HostedProvider, Wire, sdk_options
 from amendment.llm.replies import (
     Completion,
-    arguments_of,
     clean,
-    count_of,
     meter_by,
+    read_arguments,
+    read_count,
+    read_tokens,
     reply_by,
-    tokens_of,
     without_none,
     written,
 )
@@ -46,7 +46,8 @@ Block = dict[str, Any]
 
 
 def open_anthropic(spec: AnthropicSpec, key: str | None) -> HostedProvider:
-    """A server that speaks Anthropic's messages protocol. Without a key, none of environment or profile is used."""
+    """Open a server that speaks Anthropic's messages protocol. Without a key, neither environment nor profile is
+    used."""
     import anthropic
 
     wire = Wire(
@@ -55,14 +56,14 @@ def open_anthropic(spec: AnthropicSpec, key: str | None) -> HostedProvider:
         sdk=anthropic,
         body=partial(body_for, max_tokens=spec.max_tokens, cache=True),
         read=read_reply,
-        meter=meter_by(usage_of),
+        meter=meter_by(read_usage),
     )
     options = sdk_options(anthropic, spec, key, ambient="ANTHROPIC_CUSTOM_HEADERS")
     return HostedProvider(spec, key, anthropic.AsyncAnthropic(open_telemetry=False, **options), wire)
 
 
 def body_for(request: Request, max_tokens: int, *, cache: bool = False) -> dict[str, Any]:
-    """The body of a messages call; `max_tokens` holds where the request sets no limit.
+    """Return the body of a messages call; `max_tokens` is used if the request sets no limit.
 
     With `cache`, marks stand after the system text and, where the request says that its last message begins like
     others, after the turns before it and after what they share. Raises Rejected when label probabilities are asked for.
@@ -87,7 +88,7 @@ def body_for(request: Request, max_tokens: int, *, cache: bool = False) -> dict[
 
 
 def _turns(request: Request, *, cache: bool) -> list[dict[str, Any]]:
-    """User and assistant in turn; neighbours of one role are one turn, as tool results must be."""
+    """Alternate user and assistant; neighbours of one role are one turn, as tool results must be."""
     turns: list[dict[str, Any]] = []
     last = request.messages[-1]
     for message in request.messages:
@@ -105,7 +106,8 @@ def _turns(request: Request, *, cache: bool) -> list[dict[str, Any]]:
 
 
 def _blocks(message: Message, host: str, *, shared: int) -> Iterator[Block]:
-    """The typed parts of a message, a text cut where what it shares ends; the protocol refuses empty texts."""
+    """Return the typed parts of a message, its text split where the shared part ends; the protocol refuses empty
+    texts."""
     content = message.content
     if isinstance(content, str):
         content = ({"type": "text", "text": content},)
@@ -117,7 +119,7 @@ def _blocks(message: Message, host: str, *, shared: int) -> Iterator[Block]:
         return
     yield from parts
     for call in message.tool_calls or ():
-        name, arguments = call.function.get("name"), arguments_of(call.function.get("arguments"))
+        name, arguments = call.function.get("name"), read_arguments(call.function.get("arguments"))
         yield without_none({"type": "tool_use", "id": call.id, "name": name, "input": arguments})
 
 
@@ -135,7 +137,7 @@ def _part(part: Block, host: str) -> Block:
 
 
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:
-    """A function as the records describe it, in the protocol's shape; one already in that shape stays."""
+    """Return a function of the records in the protocol's shape; one already in that shape stays."""
     function = tool.get("function")
     if not isinstance(function, dict):
         return tool
@@ -144,8 +146,8 @@ def _tool(tool: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_reply(raw: bytes, request: Request) -> Reply:
-    """The reply in a raw body. Raises Transient where there is none, or an empty one, to be read."""
-    return reply_by(_completion, usage_of, raw, request)
+    """Read the reply in a raw body. Raises Transient if there is none, or an empty one."""
+    return reply_by(_completion, read_usage, raw, request)
 
 
 def _completion(body: Block, request: Request) -> Completion:
@@ -162,14 +164,15 @@ def _completion(body: Block, request: Request) -> Completion:
     return Completion(written(content, thinking, calls), _FINISH.get(str(body.get("stop_reason")), "other"))
 
 
-def usage_of(usage: Any) -> Usage | None:
-    """The usage of a message. Anthropic counts cached tokens apart from the input; here the input includes them."""
+def read_usage(usage: Any) -> Usage | None:
+    """Read the usage of a message. Anthropic counts cached tokens apart from the input; here the input includes
+    them."""
     if not isinstance(usage, dict):
         return None
-    fresh = count_of(usage.get("input_tokens"))
+    fresh = read_count(usage.get("input_tokens"))
     if fresh is None:
         return None
-    cached = tokens_of(usage, "cache_read_input_tokens")
-    kept = tokens_of(usage, "cache_creation_input_tokens")
-    written = tokens_of(usage, "output_tokens")
+    cached = read_tokens(usage, "cache_read_input_tokens")
+    kept = read_tokens(usage, "cache_creation_input_tokens")
+    written = read_tokens(usage, "output_tokens")
     return Usage(input_tokens=fresh + cached + kept, output_tokens=written, cached_tokens=cached, written_tokens=kept)

@@ -22,8 +22,8 @@ from urllib.parse import quote
 import httpx2
 
 from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
-from amendment.llm.hosted import HostedProvider, encoded, fault_of
-from amendment.llm.replies import body_of, shown
+from amendment.llm.hosted import HostedProvider, encoded, make_fault
+from amendment.llm.replies import parse_body, shown
 from amendment.llm.reply_size import LONGEST, MOST, too_long
 from amendment.llm.requests import Request
 
@@ -56,7 +56,7 @@ class Tempo(NamedTuple):
     longest_poll: float = 300.0
 
     def pauses(self) -> Iterator[float]:
-        """Seconds between polls: growing, and never in step with other processes."""
+        """Yield seconds between polls: growing, and never in step with other processes."""
         pause = self.first_poll
         while True:
             yield pause * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
@@ -116,8 +116,8 @@ class BatchService(ABC):
 
     @abstractmethod
     def line(self, custom_id: str, request: Request) -> bytes:
-        """A request as a batch holds it, without the end of the line; `custom_id` is our name for it, by which its
-        result is known. Raises Rejected for what the protocol cannot ask."""
+        """Return a request as a batch holds it, without the line end; its result is found by `custom_id`, our name for
+        it. Raises Rejected for what the protocol cannot ask."""
 
     @abstractmethod
     async def submit(self, lines: Sequence[bytes], shard: str) -> str:
@@ -132,15 +132,16 @@ class BatchService(ABC):
 
     @abstractmethod
     async def poll(self, remote: str) -> BatchState:
-        """The progress of a batch."""
+        """Return the progress of a batch."""
 
     @abstractmethod
     def results(self, remote: str) -> AsyncGenerator[LineOutcome, None]:
-        """The results of an ended batch, in any order, perhaps with lines missing. They can be read more than once."""
+        """Yield the results of an ended batch, in any order, perhaps with lines missing. They can be read more than
+        once."""
 
     async def listed(self, path: str, since: float, *, cursor: str) -> AsyncIterator[dict[str, Any]]:
-        """Batches that were made after a time, newest first; `cursor` names the parameter that goes on after one of
-        them. Raises CredentialsError where they cannot be listed."""
+        """Yield batches that were made after a time, newest first; `cursor` names the parameter that continues after
+        one of them. Raises CredentialsError if they cannot be listed."""
         query: dict[str, str | int] = {"limit": PAGE}
         while True:
             page = await self.get(path, params=query)
@@ -159,7 +160,7 @@ class BatchService(ABC):
             query[cursor] = str(batches[-1]["id"])
 
     async def get(self, path: str, **parts: Any) -> dict[str, Any] | None:
-        """The object at a path; None where there is none."""
+        """Return the object at a path; None if there is none."""
         try:
             return self._object(await self._checked(self.provider.get(path, **parts), self.provider.deadline))
         except _NotFound:
@@ -183,7 +184,7 @@ class BatchService(ABC):
         return str(created["id"])
 
     async def lines(self, path: str) -> AsyncIterator[dict[str, Any]]:
-        """The JSON objects of a file, as they come. What is no object is left out; a file that is gone has none."""
+        """Yield the JSON objects of a file, as they come. Other lines are left out; a missing file has none."""
         call = self.provider.get(path, stream=True, stream_cls=object)
         MOST.set(math.inf)  # of all lines together; `_split` limits each
         try:
@@ -202,20 +203,20 @@ class BatchService(ABC):
             await response.aclose()
 
     def answered(self, body: Any) -> bytes:
-        """A reply that stood in a line, as the bytes that the ledger keeps; equal as JSON."""
+        """Return the reply of a line as the bytes that the ledger keeps; equal as JSON."""
         self._has_answered = True
         return _json(body)
 
     def line_fault(self, status: int, error: Any) -> ProviderError:
-        """The fault for an error in a line, the same as for that error online."""
+        """Return the fault for an error in a line, the same as for that error online."""
         first = not self._has_answered
-        return fault_of(self.provider.target, status if status >= 400 else 500, {}, _json(error), at_first=first)
+        return make_fault(self.provider.target, status if status >= 400 else 500, {}, _json(error), at_first=first)
 
     def _object(self, response: httpx2.Response) -> dict[str, Any]:
-        return body_of(self.provider.target.without_key(response.content), self.host)
+        return parse_body(self.provider.target.without_key(response.content), self.host)
 
     async def _checked(self, call: Awaitable[httpx2.Response], seconds: float | None) -> httpx2.Response:
-        """The response of a good status; every other end as an error of ours."""
+        """Return the response of a good status; raise any other as an error of ours."""
         try:
             async with asyncio.timeout(seconds), self.provider.faults(not_found=_NotFound):
                 return await call
@@ -242,7 +243,7 @@ class OpenAIBatches(BatchService):
         return await self.create_batch("/batches", _json(wanted))
 
     async def upload(self, name: str, content: bytes) -> str:
-        """The vendor's name for a file of requests."""
+        """Upload a file of requests, and return the vendor's name for it."""
         headers, files = {"Content-Type": "multipart/form-data"}, {"file": (name, content, "application/jsonl")}
         return await self.create("/files", body={"purpose": "batch"}, files=files, headers=headers)
 
@@ -263,7 +264,7 @@ class OpenAIBatches(BatchService):
         return BatchState(status, is_ended, done, self._failure(batch) if status == "failed" else None)
 
     def _failure(self, batch: dict[str, Any]) -> ProviderError:
-        """The reason why a batch was not started: no request of it was processed."""
+        """Return the reason why a batch was not started: no request of it was processed."""
         errors = (batch.get("errors") or {}).get("data") or [{}]
         first = errors[0] if isinstance(errors[0], dict) else {}
         code = str(first.get("code"))
@@ -319,7 +320,7 @@ class AnthropicBatches(BatchService):
         return await self.create_batch(self.path, b'{"requests":[' + b",".join(lines) + b"]}")
 
     async def find(self, shard: str, custom_ids: Collection[str], since: float) -> Search:
-        """The batch of these requests, if it was made; open as long as one that may be it has not ended.
+        """Find the batch of these requests, if it was made; it counts as open until all that may be it have ended.
 
         No older one is looked at before that: it may be an earlier attempt at the same requests.
         """
@@ -334,7 +335,8 @@ class AnthropicBatches(BatchService):
         return Search(None)
 
     async def _holds(self, shard: str, remote: str, custom_ids: Collection[str]) -> bool:
-        """True for an ended batch of exactly these requests: those of a failed one may be grouped differently."""
+        """Return True for an ended batch of exactly these requests: those of a failed one may be grouped
+        differently."""
         if (shard, remote) in self._others:
             return False
         left = set(custom_ids)
@@ -377,12 +379,12 @@ class AnthropicBatches(BatchService):
 
 
 def batch_service(provider: HostedProvider) -> BatchService:
-    """The batch service of a provider's server, which is sent what single calls would be sent."""
+    """Return the batch service of a provider's server, which gets the same bodies as single calls."""
     return OpenAIBatches(provider) if provider.kind == "openai" else AnthropicBatches(provider)
 
 
 def _time(moment: Any) -> float:
-    """A moment in seconds, of a number of them or as RFC 3339 has it; one that cannot be read counts as now, so that
+    """Return a moment in seconds, from a number of them or from RFC 3339. An unreadable one counts as now, so that
     nothing is overlooked."""
     try:
         return float(moment) if isinstance(moment, int | float) else datetime.fromisoformat(str(moment)).timestamp()
@@ -391,17 +393,18 @@ def _time(moment: Any) -> float:
 
 
 def _part(name: str) -> str:
-    """A server's name of something, as one part of a path and never more."""
+    """Return a server's name of something as exactly one part of a path."""
     return quote(name, safe="")
 
 
 def _json(value: Any) -> bytes:
-    """A value as JSON, with whatever a server's texts hold escaped."""
+    """Return a value as JSON, with all texts of a server escaped."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 async def _split(response: httpx2.Response, host: str) -> AsyncIterator[bytes]:
-    """Lines by line feeds alone: JSON may hold other line ends as they are. Raises Transient for one without end."""
+    """Split lines by line feeds alone: JSON may hold other line ends as they are. Raises Transient for one without
+    end."""
     rest = bytearray()
     async for chunk in response.aiter_bytes():
         rest += chunk

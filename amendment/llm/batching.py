@@ -1,8 +1,8 @@
-"""Requests that go out in batches: half the price, and back within a day.
+"""Send requests in batches: half the price, and back within a day.
 
 Covered: a batch is written down before the vendor hears of it and named when the vendor has named it, so that a kill at
-any point leaves no request in two batches and no paid line unread; money is set aside for all lines at once; whoever
-asks waits for their own line only. A batch whose making was cut off is looked for at the vendor; polls that fail, and
+any point leaves no request in two batches and no paid line unread; money is set aside for all lines at once; a
+caller waits for one line only. A batch whose making was cut off is looked for at the vendor; polls that fail, and
 results that break off, come twice or never, are asked for again. Not covered: asking a line again, which belongs to
 `client` as for calls online, and cancelling a batch at the vendor: what was handed in is worth having.
 """
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 
 def _quiet_future() -> asyncio.Future[bytes]:
-    """A future whose error, where nobody waits for it any longer, is dropped without a warning."""
+    """Return a future whose error is dropped without a warning if nobody waits for it any longer."""
     future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
     future.add_done_callback(lambda done: done.cancelled() or done.exception())
     return future
@@ -68,11 +68,11 @@ class Line:
 
     @property
     def custom_id(self) -> str:
-        """Its name in a batch, as both vendors take it: letters, digits, `_` and `-`, at most 64 of them."""
+        """Return its name in a batch, as both vendors take it: letters, digits, `_` and `-`, at most 64 of them."""
         return self.request_id.replace(":", "-")
 
     def fail(self, fault: BaseException) -> None:
-        """Let whoever asked know that there is no reply."""
+        """Tell the caller that there is no reply."""
         if not self.reply.done():
             self.reply.set_exception(fault)
 
@@ -100,7 +100,7 @@ class BatchOut:
 
     @property
     def missing(self) -> list[Line]:
-        """Lines without a result."""
+        """Return the lines without a result."""
         return [line for line in self.lines.values() if not line.is_taken]
 
 
@@ -137,8 +137,8 @@ class Batching:
         notice: Callable[[str], None] = lambda _: None,
         max_wait: float = 900.0,
     ) -> None:
-        """`notice` takes what a user should know; `max_wait`: seconds after which the run pauses when a vendor answers
-        questions about a batch with nothing but faults."""
+        """Tell users by `notice`. After `max_wait` seconds in which a vendor answers questions about a batch only with
+        faults, the run pauses."""
         self.sent = 0
         self._provider = provider
         self._service = service
@@ -157,7 +157,8 @@ class Batching:
         self._leaving = False
 
     async def carry(self, request: Request) -> bytes:
-        """The raw reply, from the next batch, or from one that is out already. See `Transport` for what it raises."""
+        """Return the raw reply, from the next batch, or from one that is out already. See `Transport` for what it
+        raises."""
         self._wake(request.host, request.model)
         line = self._desk.lines.get(request.id)
         if line is None or line.reply.done():  # an answer of no use is asked for again while its batch is still read
@@ -169,7 +170,7 @@ class Batching:
             line.askers -= 1
 
     def holds(self, task: asyncio.Task[Any]) -> bool:
-        """No task: a batch goes on without those who wait for it."""
+        """Return False: a batch goes on without those who wait for it."""
         return False
 
     async def drain(self) -> None:
@@ -198,7 +199,7 @@ class Batching:
 
     @property
     def long_waits(self) -> list[str]:
-        """The submitted batches and their progress, as lines for the user."""
+        """Describe the submitted batches and their progress, as lines for the user."""
         where = self._provider.host
         named = [(out.remote, out.n_done, out.total) for out in list(self._out.values()) if out.remote]
         return [f"batch {remote} at {where}: {done} of {total} requests are done" for remote, done, total in named]
@@ -217,13 +218,13 @@ class Batching:
                 for attempt in unanswered
                 if attempt.batch == batch.number
             ]
-            out = BatchOut(batch.shard, _by_custom_id(lines), len(batch.attempts), since=batch.at)
+            out = BatchOut(batch.shard, _index_by_id(lines), len(batch.attempts), since=batch.at)
             out.number, out.remote = batch.number, batch.remote
             self._desk.lines.update((line.request_id, line) for line in lines)
             self._start(out, self._follow(out))
 
     def _gather(self, request: Request) -> Line:
-        """A new line for the next batch. Raises Rejected for what the protocol cannot ask, or no batch can hold."""
+        """Add a new line to the next batch. Raises Rejected for what the protocol cannot ask, or no batch can hold."""
         line = Line(request.id, request, stage=STAGE.get())
         line.sent = self._service.line(line.custom_id, request)
         size, limits = len(line.sent) + 1, self._service.limits
@@ -255,7 +256,7 @@ class Batching:
 
     def _send_off(self, lines: Sequence[Line]) -> None:
         if lines:
-            out = BatchOut(uuid.uuid4().hex, _by_custom_id(lines), len(lines), since=time.time())
+            out = BatchOut(uuid.uuid4().hex, _index_by_id(lines), len(lines), since=time.time())
             self._start(out, self._go(out))
 
     def _start(self, out: BatchOut, work: Awaitable[None]) -> None:
@@ -265,7 +266,7 @@ class Batching:
         task.add_done_callback(self._over)
 
     async def _guarded(self, out: BatchOut, work: Awaitable[None]) -> None:
-        """All who wait for a batch get what stopped it on its way; in the ledger it stays as it is."""
+        """Give all who wait for a batch the fault that stopped it; the ledger keeps it as it is."""
         try:
             await work
         except Exception as fault:
@@ -280,11 +281,11 @@ class Batching:
         if task.cancelled() and out.number:
             self._notice(f"{left}; nothing of it is lost: run again to pick it up")
         if out.missing and out.number and not self._leaving:
-            self._is_awake = False  # whoever asks for a line of it again is not to hand it in once more
+            self._is_awake = False  # a caller who repeats a line of it must not submit it twice
         self._forget(list(out.lines.values()), Paused(f"{left}; run again to pick it up"))
 
     def _forget(self, lines: Sequence[Line], reason: Paused) -> None:
-        """Lines that are neither gathered nor out any longer; whoever still waits for one gets the reason."""
+        """Forget lines that are neither gathered nor out any longer; callers that still wait get the reason."""
         for line in lines:
             self._desk.forget(line)
             if line.hold and line.attempt:  # its batch is out, and will be paid
@@ -295,7 +296,8 @@ class Batching:
             line.fail(reason)
 
     async def _go(self, out: BatchOut) -> None:
-        """Money, ledger, vendor, ledger: in this order, so that nothing is paid that is not written down."""
+        """Reserve money, write the ledger, call the vendor, write the ledger: in this order nothing is paid that is not
+        recorded."""
         await self._set_aside(out)
         out.phase = "handing in"
         lines = list(out.lines.values())
@@ -327,7 +329,7 @@ class Batching:
         await self._follow(out)
 
     async def _set_aside(self, out: BatchOut) -> None:
-        """Money for all lines at once. What is left may do for some: then the others wait for what those give back."""
+        """Reserve money for all lines at once. If it covers only some, the others wait for what those give back."""
         lines = list(out.lines.values())
         most = [most_tokens(line.asked) for line in lines if line.asked]
         count, holds = len(lines), None
@@ -341,11 +343,11 @@ class Batching:
         for line, hold in zip(lines, holds, strict=False):
             line.hold = hold
         if count < len(lines):
-            out.lines, out.total = _by_custom_id(lines[:count]), count
+            out.lines, out.total = _index_by_id(lines[:count]), count
             self._send_off(lines[count:])
 
     async def _follow(self, out: BatchOut) -> None:
-        """Bring a batch home: replies into the ledger and to whoever asks, faults to whoever asks.
+        """Fetch a batch: replies go into the ledger and to their callers, faults to their callers.
 
         Raises CredentialsError where the vendor lets nobody look, and Paused where nothing but faults came for longer
         than `max_wait` seconds; the batch then stays written down as it is.
@@ -375,7 +377,7 @@ class Batching:
         await self._close(out, state.status, state.fault or self._lost(out))
 
     async def _asked(self, out: BatchOut, ask: Callable[[], Awaitable[T]]) -> T:
-        """The vendor's answer about a batch. Faults say nothing about the batch, so the question is repeated.
+        """Return the vendor's answer about a batch. Faults say nothing about the batch, so the question is repeated.
 
         Raises Paused where nothing else has come for longer than `max_wait` seconds.
         """
@@ -472,7 +474,7 @@ class Batching:
             out.lines[custom_id].fail(fault)
 
 
-def _by_custom_id(lines: Sequence[Line]) -> dict[str, Line]:
+def _index_by_id(lines: Sequence[Line]) -> dict[str, Line]:
     return {line.custom_id: line for line in lines}
 
 

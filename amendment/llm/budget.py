@@ -24,7 +24,7 @@ _UNITS = 10**12
 """Units to the dollar."""
 
 
-class _Turn(NamedTuple):
+class _BudgetTurn(NamedTuple):
     """A call that waits for money."""
 
     units: int
@@ -35,33 +35,33 @@ class Budget:
     """Money of one run; without a limit it only counts. To be used from one event loop."""
 
     def __init__(self, usd: float | None = None, *, spent: float = 0.0) -> None:
-        """`spent` is what earlier starts of the same run have spent."""
+        """Take in `spent`, what earlier starts of the same run have spent."""
         self.usd = usd
         self._limit = None if usd is None else math.floor(Fraction(usd) * _UNITS)
-        self._spent = units_of(spent)
+        self._spent = to_units(spent)
         self._reserved = 0
         self._possibly_paid = 0
-        self._queue: deque[_Turn] = deque()
+        self._queue: deque[_BudgetTurn] = deque()
         self._left: dict[int, Hold] = {}
 
     @property
     def spent(self) -> float:
-        """USD, what was possibly paid for replies that never came included."""
+        """Return the USD spent, with what was possibly paid for replies that never came."""
         return self._spent / _UNITS
 
     @property
     def reserved(self) -> float:
-        """USD set aside for calls that are under way."""
+        """Return the USD reserved for calls in flight."""
         return self._reserved / _UNITS
 
     @property
     def committed(self) -> float:
-        """Spent and reserved together, in USD: what the limit bounds."""
+        """Return spent and reserved together, in USD: what the limit bounds."""
         return (self._spent + self._reserved) / _UNITS
 
     @property
     def possibly_paid(self) -> float:
-        """The part of `spent` for calls without a reply that the vendor may bill nevertheless, in USD."""
+        """Return the part of `spent` for calls without a reply that the vendor may bill nevertheless, in USD."""
         return self._possibly_paid / _UNITS
 
     async def reserve(self, tokens: Tokens, price: Price | None) -> Hold:
@@ -97,11 +97,11 @@ class Budget:
         self._serve()
 
     def recount(self, spent: float) -> None:
-        """The USD spent as the ledger has it now, after other processes have spent some."""
-        self._spent = units_of(spent)
+        """Replace the USD spent by the ledger's sum, after other processes have spent some."""
+        self._spent = to_units(spent)
 
     def affords(self, calls: Sequence[Tokens], price: Price | None, *, batch: bool = False) -> int:
-        """The number of these calls, from the first on, that the budget covers when no other call is in flight."""
+        """Count the calls, from the first on, that the budget covers if no other call is in flight."""
         most = 0
         for number, tokens in enumerate(calls):
             most += self._worst(tokens, price, batch)
@@ -110,7 +110,7 @@ class Budget:
         return len(calls)
 
     def count_left(self, attempt: int, tokens: Tokens, price: Price) -> None:
-        """A line of a batch that an earlier start handed in and nobody has read: spent at the most that it can cost."""
+        """Count a line of an earlier start's batch that nobody has read: it is spent at its highest cost."""
         hold = Hold(self, math.ceil(least_bound(price, tokens, batch=True) * _UNITS), price, True)
         self._reserved += hold._units
         self.leave(attempt, hold)
@@ -121,8 +121,8 @@ class Budget:
         self.end(hold._units, hold._units)
 
     def take_up(self, attempt: int, price: Price | None) -> Hold:
-        """The money of such a line, reserved again now that its batch is followed, with nothing to wait for: whatever
-        the limit says, the line is paid. A line that was never counted has set nothing aside."""
+        """Reserve the money of such a line again, now that its batch is followed, without waiting: whatever the limit
+        says, the line is paid. A line that was never counted reserves nothing."""
         hold = self._left.pop(attempt, None)
         if hold is None:
             return Hold(self, 0, price, True)
@@ -144,7 +144,7 @@ class Budget:
         return self._limit is None or self._spent + self._reserved + units <= self._limit
 
     async def _wait(self, units: int) -> None:
-        turn = _Turn(units, asyncio.get_running_loop().create_future())
+        turn = _BudgetTurn(units, asyncio.get_running_loop().create_future())
         self._queue.append(turn)
         self._serve()
         try:
@@ -190,15 +190,15 @@ class Hold:
 
     @property
     def usd(self) -> float:
-        """The reserved amount, in USD."""
+        """Return the reserved amount, in USD."""
         return self._units / _UNITS
 
     def settle(self, usage: Usage | None) -> float | None:
-        """A reply is in: what it cost in USD, by its usage or else by the estimate; None for an unpriced model."""
+        """Charge for a reply: its cost in USD, by its usage or else by the estimate; None for an unpriced model."""
         self._close()
         units = self._units
         if usage is not None and self._price is not None:
-            units = units_of(cost(self._price, usage, batch=self._batch))
+            units = to_units(cost(self._price, usage, batch=self._batch))
         self._budget.end(self._units, units)
         return None if self._price is None else units / _UNITS
 
@@ -208,7 +208,7 @@ class Hold:
         self._budget.end(self._units, 0)
 
     def lose(self) -> None:
-        """No reply came, and the provider may bill for it all the same: the money counts as spent."""
+        """Count the money as spent: no reply came, and the provider may still bill for it."""
         self._close()
         self._budget._possibly_paid += self._units
         self._budget.end(self._units, self._units)
@@ -220,10 +220,10 @@ class Hold:
 
 
 def _shown(usd: float) -> str:
-    """A sum to four decimals, and a smaller one to two digits of its own."""
+    """Show a sum to four decimals, and a smaller one to two significant digits."""
     return f"{usd:.4f}" if usd >= 0.001 or not usd else f"{usd:.2g}"
 
 
-def units_of(usd: float) -> int:
-    """US dollars in units of money."""
+def to_units(usd: float) -> int:
+    """Convert US dollars to units of money."""
     return round(usd * _UNITS)

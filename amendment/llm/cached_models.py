@@ -23,15 +23,15 @@ MANIFEST = "conversion.json"
 
 
 def packaged(package: str, pattern: str) -> Path | None:
-    """The first file of an installed package that matches the pattern; None if the package is not installed."""
-    found = find_spec(package)
-    places = found.submodule_search_locations if found else None
+    """Return the first file of an installed package that matches the pattern; None if the package is not installed."""
+    spec = find_spec(package)
+    places = spec.submodule_search_locations if spec else None
     return next((path for place in places or () for path in sorted(Path(place).glob(pattern))), None)
 
 
 def cache_folder(name: str) -> Path:
-    """The folder of a model with this name, by the rules of the XDG base directories. Raises ConfigError if there is no
-    home directory."""
+    """Return the folder of a model with this name, by the rules of the XDG base directories. Raises ConfigError if
+    there is no home directory."""
     root = os.environ.get("XDG_CACHE_HOME", "")
     try:
         cache = Path(root) if root.startswith("/") else Path("~/.cache").expanduser()
@@ -41,7 +41,7 @@ def cache_folder(name: str) -> Path:
 
 
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
-    """The folder, filled by `make` if it is absent or damaged. Raises ConfigError if it cannot be written."""
+    """Return the folder, filled by `make` if it is absent or damaged. Raises ConfigError if it cannot be written."""
     if is_whole(folder):
         return folder
     try:
@@ -59,7 +59,7 @@ def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
 
 
 def is_whole(folder: Path) -> bool:
-    """The folder exists, and its files are unchanged."""
+    """Return True if the folder exists and its files are unchanged."""
     try:
         state = tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.iterdir()))
     except OSError:

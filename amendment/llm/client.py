@@ -70,9 +70,9 @@ class Calls:
         max_wait: float = 900.0,
         returned: Iterable[ReturnedModel] = (),
     ) -> None:
-        """`longest_wait` bounds the jittered pause between attempts; `max_wait` the time that one question may be asked
-        again, and for which an unavailable endpoint is waited for; both in seconds. `returned` are the models
-        that answered in earlier starts (`ledger.models`, which looks at every reply and so is for who opens a run)."""
+        """Bound the jittered pause between attempts by `longest_wait`, and by `max_wait` the time for which one
+        question is repeated or an unavailable endpoint is waited for; both in seconds. `returned` are the models that
+        answered in earlier starts (`ledger.models`, which reads every reply, so that the caller does it once)."""
         self.ledger = ledger
         self.budget = budget or Budget()
         self.cached = 0
@@ -101,8 +101,8 @@ class Calls:
         """Host, name asked for and name that answered, over all starts of the run."""
 
     def endpoint(self, host: str, model: str, limits: Limits) -> Endpoint:
-        """The limits on calls to one model at one address. Entries that name the same share them, and of
-        each limit the stricter one holds."""
+        """Return the limits on calls to one model at one address. Entries that name the same share them, and the
+        stricter of each limit applies."""
         known = self._endpoints.get((host, model))
         if known is None:
             give_up = partial(self._give_up, f"{model} at {host}")
@@ -112,11 +112,11 @@ class Calls:
         return known
 
     def _endpoint(self, key: tuple[str, str], limits: Limits, on_wait: Callable[[Trouble], None]) -> Endpoint:
-        """The limits on a host and model; overridden where they are held elsewhere."""
+        """Return the limits on a host and model; overridden where they are held elsewhere."""
         return Endpoint(limits, pace=self._paces[key[0], limits.account], on_wait=on_wait)
 
     def answer_forms(self, host: str, model: str) -> AnswerForms:
-        """The form in which a model accepts schemas, as far as its replies in this start have shown."""
+        """Return the form in which a model accepts schemas, as far as its replies in this start have shown."""
         return self._forms.setdefault((host, model), AnswerForms(self.notice))
 
     def notice(self, text: str) -> None:
@@ -124,7 +124,8 @@ class Calls:
         self.notices[text] += 1
 
     def troubles(self) -> list[str]:
-        """The reasons why endpoints are not called at the moment, as lines for the user. Any thread may ask."""
+        """List the reasons why endpoints are not called at the moment, as lines for the user. Any thread may call
+        this."""
         lines = []
         for (host, model), endpoint in list(self._endpoints.items()):
             if trouble := endpoint.trouble:
@@ -136,8 +137,9 @@ class Calls:
         return lines
 
     def retries(self) -> list[str]:
-        """The faults since this was last called after which calls are asked again: a line for each kind at each server,
-        in the words of the call with the most attempts. Refusals for pace are not among them. Any thread may ask."""
+        """List the faults since the last call of this after which requests are repeated: a line for each kind at each
+        server, in the words of the call with the most attempts. Refusals for pace are left out. Any thread may call
+        this."""
         lines = []
         for place in list(self._retries):
             calls, attempt, most, text = self._retries.pop(place)
@@ -147,7 +149,7 @@ class Calls:
 
     @property
     def sent(self) -> int:
-        """Calls that went out."""
+        """Count the calls that went out."""
         return self._sent_elsewhere + sum(transport.sent for transport in list(self._transports))
 
     def count_elsewhere(self, sent: int, cached: int, notices: Iterable[str]) -> None:
@@ -157,7 +159,7 @@ class Calls:
         self.notices.update(notices)
 
     async def ask(self, provider: Provider, transport: Transport, request: Request) -> Reply:
-        """The reply to a request: from the ledger, from an equal call in flight, or from the provider.
+        """Return the reply to a request: from the ledger, from an equal call in flight, or from the provider.
 
         One of several askers may be cancelled without harm to the others; when the last one is, no further
         attempt begins, and what is on the wire already still reaches the ledger (see `drain`).
@@ -197,7 +199,7 @@ class Calls:
         return flight
 
     def stop(self, reason: AmendmentError) -> None:
-        """Send nothing more: whoever waits for a reply, and whoever asks from now on, gets the reason.
+        """Send nothing more: present and future callers get the reason.
 
         What is on the wire still reaches the ledger. Call it in the loop's own thread.
         """
@@ -208,7 +210,7 @@ class Calls:
 
     @property
     def in_flight(self) -> int:
-        """Calls that were sent and have no reply yet."""
+        """Count the calls that were sent and have no reply yet."""
         return sum(len(transport.under_way) for transport in list(self._transports))
 
     async def drain(self, seconds: float = DRAIN) -> None:
@@ -220,7 +222,7 @@ class Calls:
                 task.cancel()
 
     async def close(self) -> int:
-        """Break off what `drain` did not wait for, then close the ledger; how many calls or batches that were.
+        """Cancel what `drain` did not wait for, then close the ledger; return how many calls or batches were cancelled.
 
         Their attempts stay open in the ledger: the next start counts them as possibly paid, and picks batches up.
         Call it in the loop in which was asked, since only that one may write to the ledger. Raises LedgerError as the
@@ -312,7 +314,7 @@ class Calls:
 
     def _note_retry(self, patience: _Patience, state: RetryCallState) -> None:
         ASKING.get().tally.retries += 1
-        fault = _fault_of(state)
+        fault = _last_fault(state)
         if not RULES[fault.kind].counts:
             return
         attempt, most, text = *patience.next_attempt(fault.kind), str(fault)
@@ -322,9 +324,9 @@ class Calls:
         self._retries[place] = worst._replace(calls=last.calls + 1)
 
     def _pause(self, state: RetryCallState) -> float:
-        """Seconds to pause: those the server asks for and jitter. A refused call waits for no more than that and goes
-        first, until it was refused so often that the reason may be the call and not the pace."""
-        fault = _fault_of(state)
+        """Return the seconds to pause: those the server asks for and jitter. A refused call waits no longer and goes
+        first, until it was refused so often that the call may be the reason and not the pace."""
+        fault = _last_fault(state)
         asked = fault.retry_after or 0.0
         if fault.kind == "rate":
             again = state.attempt_number - PROMPT
@@ -334,8 +336,8 @@ class Calls:
         return 0.0 if fault.retry_after == 0 else asked + self._backoff(state)
 
 
-def _fault_of(state: RetryCallState) -> Transient:
-    """The fault of the last attempt, after which the call is asked again or given up."""
+def _last_fault(state: RetryCallState) -> Transient:
+    """Return the fault of the last attempt, after which the call is repeated or given up."""
     fault = state.outcome and state.outcome.exception()
     assert isinstance(fault, Transient), "no other fault is retried"
     return fault
@@ -361,8 +363,8 @@ class _Patience:
         self._by_kind: dict[str, int] = {}
 
     def is_over(self, state: RetryCallState) -> bool:
-        """True when no further attempt is allowed after this fault."""
-        fault = _fault_of(state)
+        """Return True if no further attempt is allowed after this fault."""
+        fault = _last_fault(state)
         rule = RULES[fault.kind]
         self._counted += rule.counts or fault.retry_after == 0
         self._by_kind[fault.kind] = self._by_kind.get(fault.kind, 0) + 1
@@ -371,6 +373,6 @@ class _Patience:
         return spent or self._counted >= self._attempts or state.idle_for >= self._max_wait
 
     def next_attempt(self, kind: FaultKind) -> tuple[int, int]:
-        """After a fault of this kind: the number of the next attempt, and of the last one there can be."""
+        """Return the numbers of the next and of the last possible attempt after a fault of this kind."""
         most = RULES[kind].attempts
         return (self._counted + 1, self._attempts) if most is None else (self._by_kind[kind] + 1, most)

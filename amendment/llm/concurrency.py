@@ -54,7 +54,7 @@ class Tally:
 
     @contextmanager
     def item(self) -> Iterator[ItemCalls]:
-        """The calls in this block, and in the tasks that it starts, are made for one item, which ends with it."""
+        """Count the calls in this block, and in the tasks that it starts, for one item, which ends with it."""
         item = ItemCalls(self)
         token = ASKING.set(item)
         try:
@@ -65,7 +65,7 @@ class Tally:
         self._calls_of_done += item.calls
 
     def counting(self, work: Callable[[T], Awaitable[R]]) -> Callable[[T], Awaitable[R]]:
-        """The same work, each call of which is an item of this tally."""
+        """Wrap the work so that each call of it is an item of this tally."""
 
         async def counted(item: T) -> R:
             with self.item():
@@ -81,7 +81,7 @@ class Tally:
 
     @property
     def planned(self) -> int | None:
-        """Calls for all items, by the items that have ended; None before the first."""
+        """Estimate the calls for all items from those that have ended; None before the first."""
         if not self.done:
             return None
         return max(self.calls, round(self._calls_of_done * self.total / self.done))
@@ -95,7 +95,7 @@ class ItemCalls:
     calls: int = 0
 
     def count(self) -> None:
-        """A call was answered, or has failed for good."""
+        """Count a call that was answered, or has failed for good."""
         self.calls += 1
         self.tally.calls += 1
 
@@ -154,6 +154,6 @@ async def stream(items: Iterable[T], work: Callable[[T], Awaitable[R]], *, windo
 
 
 async def flow(items: Iterable[T], work: Callable[[T], Awaitable[R]], *, window: int) -> list[R]:
-    """The results of a few items as a list, in input order: parts of one item of a `stream`."""
+    """Return the results of a few items as a list, in input order: parts of one item of a `stream`."""
     async with aclosing(stream(items, work, window=window)) as results:
         return [result async for result in results]

@@ -45,8 +45,8 @@ class Embeddings(NamedTuple):
 
     @classmethod
     def load(cls, name: str, base: Path = Path()) -> Embeddings:
-        """`name` is all-minilm-l6-v2, a folder relative to `base`, or a model on the Hub. Raises ConfigError with what
-        to do if there is no such model, and MissingExtra without the libraries."""
+        """Load all-minilm-l6-v2, a folder relative to `base`, or a model on the Hub. Raises ConfigError with what to do
+        if there is no such model, and MissingExtra without the libraries."""
         need("local", "torch", "transformers")
         from transformers import AutoModel, AutoTokenizer
 
@@ -60,7 +60,7 @@ class Embeddings(NamedTuple):
         return cls(name, model.eval(), tokenizer)
 
     def embed(self, texts: list[str]) -> np.ndarray[Any, Any]:
-        """A unit vector for each text, as a row; only the first 256 tokens of a text are read."""
+        """Return a unit vector for each text, as a row; only the first 256 tokens of a text are read."""
         import torch
 
         order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
@@ -83,8 +83,8 @@ class Embeddings(NamedTuple):
 
 
 def missing_embeddings(name: str, base: Path = Path()) -> str | None:
-    """Why the model cannot be loaded, and what to do; None if nothing is known to be missing. A folder is relative to
-    `base`."""
+    """Say why the model cannot be loaded, and what to do; None if nothing is known to be missing. A folder is relative
+    to `base`."""
     if problem := missing("local", "torch", "transformers"):
         return str(problem)
     folder = found_folder(name, base)
@@ -115,5 +115,5 @@ def _extract(part: Path) -> None:
 
 
 def embeddings_state(name: str, base: Path) -> list[Any]:
-    """What of a model of embeddings changes its figures, for a key."""
+    """Return for a key what changes the figures of a model of embeddings."""
     return [folder_state(Path(found_folder(name, base))), missing_embeddings(name, base)]

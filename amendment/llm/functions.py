@@ -38,7 +38,7 @@ function's name."""
 
 
 def name_of(function: Any) -> str:
-    """The name of a function, for messages."""
+    """Return the name of a function, for messages."""
     function = getattr(function, "func", function)  # of functools.partial
     return str(getattr(function, "__name__", type(function).__name__))
 
@@ -56,7 +56,7 @@ class FunctionProvider(PlainProvider):
         self._is_async = any(map(inspect.iscoroutinefunction, forms))
 
     async def send(self, request: Request) -> RawReply:
-        """The function's answer as compact JSON, with words counted as tokens.
+        """Return the function's answer as compact JSON, with words counted as tokens.
 
         Raises AmendmentError, with the place in the function, for whatever the function raises that is no OSError and
         no ProviderError, and ConfigError for an answer that is neither text nor probabilities.
@@ -100,7 +100,7 @@ class FunctionProvider(PlainProvider):
             except StopIteration as fault:  # no future can hold one
                 raise RuntimeError("StopIteration").with_traceback(fault.__traceback__) from fault
 
-        answer = call() if self._is_async else await _in_thread(call)
+        answer = call() if self._is_async else await _call_in_thread(call)
         return cast(Written, await answer if inspect.isawaitable(answer) else answer)
 
     def _logprobs(self, answer: Mapping[str, float], labels: Sequence[str]) -> dict[str, float]:
@@ -114,9 +114,9 @@ class FunctionProvider(PlainProvider):
         return {label: math.log(value) for label, value in answer.items() if value > 0}
 
 
-async def _in_thread(call: Callable[[], Any]) -> Any:
-    """The result of a call in a thread of its own, which keeps no program from ending. Limits on calls in flight, and
-    so on threads, are those of the model."""
+async def _call_in_thread(call: Callable[[], Any]) -> Any:
+    """Call in a new thread, which keeps no program from ending, and return the result. The model's limits on calls in
+    flight bound the number of threads."""
     future = Future[Any]()
     future.set_running_or_notify_cancel()
 
@@ -131,7 +131,7 @@ async def _in_thread(call: Callable[[], Any]) -> Any:
 
 
 def _keywords(function: ModelFunction) -> set[str]:
-    """The names of parameters after the messages; none where Python cannot tell."""
+    """Return the names of parameters after the messages; none if Python cannot tell."""
     try:
         return set(list(inspect.signature(function).parameters)[1:])
     except (TypeError, ValueError):
@@ -139,7 +139,7 @@ def _keywords(function: ModelFunction) -> set[str]:
 
 
 def _place(fault: BaseException, function: Any) -> str:
-    """The last line of the function's own file that the fault went through, as `file:line`."""
+    """Return the last line of the function's own file that the fault went through, as `file:line`."""
     function = getattr(function, "func", function)
     code = getattr(inspect.unwrap(function), "__code__", getattr(getattr(function, "__call__", None), "__code__", None))  # noqa: B004
     frames = traceback.extract_tb(fault.__traceback__)

@@ -65,7 +65,8 @@ def sample(
     *,
     work: BatchSettings = PLAIN,
 ) -> Iterator[tuple[int, Sampled]]:
-    """An answer to each prompt, drawn with the prompt's own seed: the prompt's position and its answer, as answers end.
+    """Yield an answer to each prompt, drawn with the prompt's own seed, as soon as it ends: the prompt's position and
+    its answer.
 
     Put the model in evaluation mode first: nothing here does.
     """
@@ -94,7 +95,7 @@ def _sample(
     *,
     work: BatchSettings,
 ) -> Iterator[tuple[int, Sampled]]:
-    """The answers of one batch. Those that have ended leave it."""
+    """Yield the answers of one batch. Those that have ended leave it."""
     reader, ends = _reader(model, tokenizer, work._replace(rows=len(prompts))), end_tokens(model, tokenizer)
     width = max(map(len, prompts))
     mask_BT = torch.zeros((len(prompts), width + drawing.max_tokens), dtype=torch.long, device=model.device)
@@ -138,7 +139,7 @@ def _sample(
 
 
 def draw_tokens(logits_BV: Tensor, uniforms_B: Tensor, drawing: GenerationOptions) -> Tensor:
-    """One token a row by inverting the cumulative distribution at the row's uniform number.
+    """Draw one token a row by inverting the cumulative distribution at the row's uniform number.
 
     With top_p the distribution is that of the likeliest tokens whose probabilities reach top_p, the token that crosses
     it included (Holtzman et al. 2020, section 3.1).
@@ -154,7 +155,7 @@ def draw_tokens(logits_BV: Tensor, uniforms_B: Tensor, drawing: GenerationOption
 
 
 def _invert(p_BV: Tensor, uniforms_B: Tensor) -> Tensor:
-    """The first token whose cumulative probability exceeds the row's number times the total; of shape (B, 1)."""
+    """Return the first token whose cumulative probability exceeds the row's number times the total; of shape (B, 1)."""
     cumulative_BV = p_BV.cumsum(-1)
     first_B1 = torch.searchsorted(cumulative_BV, uniforms_B[:, None] * cumulative_BV[:, -1:], right=True)
     if not (first_B1 == p_BV.shape[1]).any():
@@ -209,13 +210,13 @@ def _reader(model: Any, tokenizer: Any, work: BatchSettings) -> PrefixReader:
 
 
 def _uniforms(seeds: Sequence[int], n: int) -> Tensor:
-    """`n` numbers in [0, 1) for each seed; of shape (B, n)."""
+    """Draw `n` numbers in [0, 1) for each seed; of shape (B, n)."""
     generator = torch.Generator()
     return torch.stack([torch.rand(n, generator=generator.manual_seed(seed), dtype=torch.float64) for seed in seeds])
 
 
 def end_tokens(model: Any, tokenizer: Any) -> set[int]:
-    """Tokens that end an answer, by the generation settings or by the tokenizer."""
+    """Return the tokens that end an answer, by the generation settings or by the tokenizer."""
     configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     several = configured if isinstance(configured, list) else [configured]
     return {int(end) for end in (*several, tokenizer.eos_token_id) if end is not None}

@@ -111,11 +111,12 @@ class Target(NamedTuple):
         return f"Target({self.host}, {self.model})"
 
     def without_key(self, body: bytes) -> bytes:
-        """A body in which a server echoed the key, as it may be stored and shown."""
+        """Return a body in which a server echoed the key, as it may be stored and shown."""
         return redact_bytes(body, self.key) if self.key else body
 
     def call_name(self, name: object) -> str | None:
-        """A server's id of a call as it may be stored and shown: without keys, at most 200 printable characters."""
+        """Return a server's id of a call as it may be stored and shown: without keys, at most 200 printable
+        characters."""
         if not isinstance(name, str):
             return None
         printable = "".join(sign for sign in name[:LONGEST_NAME] if sign.isprintable())
@@ -123,15 +124,15 @@ class Target(NamedTuple):
         return redact(unkeyed)[:200] or None
 
 
-def fault_of(
+def make_fault(
     target: Target, status: int, headers: Mapping[str, str], body: bytes, *, at_first: bool = True
 ) -> ProviderError:
-    """The error for a status other than 2xx. `at_first`: this address has not answered yet.
+    """Return the error for a status other than 2xx. `at_first`: this address has not answered yet.
 
     Where no further call can succeed nothing of the server's own words is shown, which may repeat the key.
     """
     words = error_text(body)
-    wait = wait_of(headers)
+    wait = read_wait(headers)
     if wait is None and (delay := _RETRY_IN.search(body)):
         wait = float(delay[1] or delay[2])
     asks_to_wait = wait is not None or bool(_ASKS_TO_WAIT.search(body))
@@ -162,8 +163,8 @@ def fault_of(
     return Transient(f"{at}: {shown(words, target.key)}{asked}", kind=kind, retry_after=wait or None, status=status)
 
 
-def wait_of(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a reply asks us to wait, however many; None where it does not say or makes no sense.
+def read_wait(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a reply asks us to wait, however many; None if it does not say or makes no sense.
 
     A date is measured against the reply's own Date, so that a wrong clock on either side does no harm.
     """
@@ -187,7 +188,7 @@ def _date(text: str | None) -> datetime | None:
 
 
 def broken(target: Target, fault: BaseException) -> Transient:
-    """The fault for a missing reply, by the cause that the SDK's client reports."""
+    """Return the fault for a missing reply, by the cause that the SDK's client reports."""
     causes = list(_causes(fault))
     for known in causes:
         if isinstance(known, Transient):  # a reply that is too long
@@ -198,7 +199,7 @@ def broken(target: Target, fault: BaseException) -> Transient:
 
 
 def _causes(fault: BaseException) -> Iterator[BaseException]:
-    """The fault, what it was raised from, and so on."""
+    """Yield the fault, its cause, and so on."""
     cause: BaseException | None = fault
     for _ in range(8):
         if cause is None:
@@ -208,7 +209,7 @@ def _causes(fault: BaseException) -> Iterator[BaseException]:
 
 
 def _wire_fault(cause: BaseException) -> FaultKind | None:
-    """The kind of fault by what the wire says of it; None where it says nothing."""
+    """Return the kind of fault that the wire's error shows; None if it shows none."""
     import aiohttp
 
     # nobody took the connection: refused, no such host, no TLS, no proxy, or no answer in time to any of it
@@ -218,7 +219,8 @@ def _wire_fault(cause: BaseException) -> FaultKind | None:
 
 
 def sdk_options(sdk: Any, spec: OpenAISpec | AnthropicSpec, key: str | None, *, ambient: str) -> dict[str, Any]:
-    """Keyword arguments of an SDK's client. Headers that the environment variable `ambient` would add are left out.
+    """Return keyword arguments of an SDK's client. Headers that the environment variable `ambient` would add are left
+    out.
 
     Over https the environment's proxy sees the host's name and nothing else. Where there is no https the key and all
     texts would pass through it in the clear, so there none is used.
@@ -264,7 +266,7 @@ class HostedProvider:
         self.kind = wire.kind
         self.host = spec.host
         self.deadline: float | None = spec.timeout
-        """Seconds; whoever sends keeps it."""
+        """Seconds; the sender keeps it."""
         self.shows_choices = spec.shows_choices
         self.takes_prefill: bool = getattr(spec, "takes_prefill", False)
         self.scores_texts: bool = getattr(spec, "scores_texts", False)
@@ -278,7 +280,7 @@ class HostedProvider:
         self._closing: weakref.finalize[Any, Any] | None = None
 
     async def send(self, request: Request) -> RawReply:
-        """The raw body of a good status, with what its headers tell. Raises ProviderError, and nothing else."""
+        """Return the raw body of a good status, with what its headers tell. Raises only ProviderError."""
         from amendment.llm.reply_size import MOST, most_bytes
 
         content = encoded(self.wire.body(request), self.host)
@@ -291,11 +293,11 @@ class HostedProvider:
         return RawReply(self.target.without_key(response.content), self.target.call_name(name), limits)
 
     async def post(self, path: str, **parts: Any) -> httpx2.Response:
-        """The response of a good status; raises what the SDK raises."""
+        """Return the response of a good status; raises what the SDK raises."""
         return await self._call(self._client.post, path, **parts)
 
     async def get(self, path: str, **parts: Any) -> httpx2.Response:
-        """The response of a good status; raises what the SDK raises."""
+        """Return the response of a good status; raises what the SDK raises."""
         return await self._call(self._client.get, path, **parts)
 
     async def _call(
@@ -314,19 +316,19 @@ class HostedProvider:
 
     @asynccontextmanager
     async def faults(self, not_found: type[Exception] | None = None) -> AsyncIterator[None]:
-        """Raises errors within as ProviderError; status 404 as `not_found`, where that is given."""
+        """Raise errors within as ProviderError; status 404 as `not_found`, if that is given."""
         try:
             yield
         except self.wire.sdk.APIStatusError as fault:
             reply, first = fault.response, not self.has_answered
             if not_found and reply.status_code == 404:
                 raise not_found from None
-            raise fault_of(self.target, reply.status_code, reply.headers, reply.content, at_first=first) from None
+            raise make_fault(self.target, reply.status_code, reply.headers, reply.content, at_first=first) from None
         except Exception as fault:
             raise broken(self.target, fault) from None
 
     def read(self, raw: bytes, request: Request) -> Reply:
-        """The reply in a raw body. Raises Transient where there is none in it."""
+        """Read the reply in a raw body. Raises Transient if there is none in it."""
         return self.wire.read(raw, request)
 
     async def close(self) -> None:
@@ -342,7 +344,7 @@ def _close(client: Any, loop: asyncio.AbstractEventLoop) -> None:
 
 
 def encoded(body: Mapping[str, Any], host: str) -> bytes:
-    """The body as it is sent. Raises Rejected for what JSON cannot hold."""
+    """Return the body as it is sent. Raises Rejected for what JSON cannot hold."""
     try:
         return orjson.dumps(body)
     except TypeError as fault:  # an integer of more than 64 bits, in a tool's schema, say

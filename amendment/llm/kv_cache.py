@@ -29,7 +29,7 @@ DEEPEST = 4
 """Shared beginnings within shared beginnings, each with a cache of its own in memory."""
 
 
-class Pace(NamedTuple):
+class ReadingPace(NamedTuple):
     """A device's trade between long and many forward passes."""
 
     overhead: int
@@ -38,7 +38,7 @@ class Pace(NamedTuple):
     """Tokens that are read in one pass; more make it no faster."""
 
 
-CPU, CUDA = Pace(overhead=32, most=1024), Pace(overhead=1024, most=16384)
+CPU, CUDA = ReadingPace(overhead=32, most=1024), ReadingPace(overhead=1024, most=16384)
 
 
 class ReadBatch(NamedTuple):
@@ -66,7 +66,7 @@ class PrefixCache:
 
 
 def no_check() -> None:
-    """Nothing stops the reading."""
+    """Do nothing: nothing stops the reading."""
 
 
 class PrefixReader:
@@ -81,7 +81,7 @@ class PrefixReader:
         shared: PrefixCache | None = None,
         check: Callable[[], None] = no_check,
     ) -> None:
-        """At most `rows` sequences are read together. `check` runs before each forward pass and ends the work by
+        """Read at most `rows` sequences together. `check` runs before each forward pass and ends the work by
         raising."""
         self._model, self._pad, self._rows, self._check = model, pad, rows, check
         self._shared = shared or PrefixCache()
@@ -92,7 +92,7 @@ class PrefixReader:
         self._arguments = inspect.signature(type(bare).forward).parameters
 
     def forward(self, ids_BT: Tensor, mask_BT: Tensor, cache: Any, *, keep: int = 1, use_cache: bool = True) -> Any:
-        """One pass over the last tokens of rows whose other tokens are in the cache."""
+        """Pass over the last tokens of rows whose other tokens are in the cache."""
         self._check()
         positions_BT = (mask_BT.cumsum(-1) - 1).clamp(min=0)[:, -ids_BT.shape[1] :]
         optional = {"position_ids": positions_BT, "logits_to_keep": keep}
@@ -107,7 +107,7 @@ class PrefixReader:
     def read(
         self, sequences: Sequence[Sequence[int]], asked: Sequence[int], *, use_cache: bool = False
     ) -> Iterator[ReadBatch]:
-        """All sequences once, in batches. Logits come for the last `asked` positions of each, at least one."""
+        """Read all sequences once, in batches. Logits come for the last `asked` positions of each, at least one."""
         self._sequences = [list(ids) for ids in sequences]
         self._limits = [len(ids) - n for ids, n in zip(sequences, asked, strict=True)]
         self._use_cache = use_cache
@@ -130,14 +130,14 @@ class PrefixReader:
         return self._shared.works
 
     def _overlaps(self, rows: Sequence[int]) -> list[int]:
-        """The number of tokens that each two neighbours share and that need no logits."""
+        """Count the tokens that each two neighbours share and that need no logits."""
         return [
             min(common_prefix(self._sequences[a], self._sequences[b]), self._limits[a], self._limits[b])
             for a, b in pairwise(rows)
         ]
 
     def _tree(self, rows: Sequence[int], start: int, cache: Any, *, depth: int) -> Iterator[ReadBatch]:
-        """Sequences in their order that share their first `start` tokens, which are in the cache."""
+        """Read sequences in their order that share their first `start` tokens, which are in the cache."""
         overlaps = self._overlaps(rows)
         common = min(overlaps, default=start)
         if (len(rows) - 1) * (common - start) > self._pace.overhead:
@@ -160,7 +160,7 @@ class PrefixReader:
                 yield from self._tree(run, start, cache, depth=depth + 1)
 
     def _leaves(self, rows: Sequence[int], start: int, cache: Any) -> Iterator[ReadBatch]:
-        """Sequences behind their shared tokens, those of like length together."""
+        """Read sequences after their shared tokens, those of similar length together."""
 
         def is_too_much(batch: Sequence[int]) -> bool:
             lengths = [len(self._sequences[row]) - start for row in batch]
@@ -177,7 +177,7 @@ class PrefixReader:
             yield self._leaf(batch, start, cache)
 
     def _leaf(self, rows: Sequence[int], start: int, cache: Any) -> ReadBatch:
-        """One pass, filled up on the left of the tails, so that all end together."""
+        """Pass once, with the tails padded on the left, so that all end together."""
         tails = [self._sequences[row][start:] for row in rows]
         width = max(map(len, tails))
         ids_BT = self._tensor([[self._pad] * (width - len(tail)) + tail for tail in tails])
@@ -194,7 +194,7 @@ class PrefixReader:
 def batches(
     rows: Iterable[int], length: Callable[[int], int], is_too_much: Callable[[Sequence[int]], bool]
 ) -> Iterator[list[int]]:
-    """Rows of like length together, the shortest first; none, but for single rows, that is too much."""
+    """Group rows of similar length, the shortest first; only a single row may exceed the limit."""
     batch: list[int] = []
     for row in sorted(rows, key=length):
         if batch and is_too_much([*batch, row]):
@@ -206,12 +206,12 @@ def batches(
 
 
 def can_be_shared(cache: Any) -> bool:
-    """True for a cache that holds keys and values of every token, and nothing else."""
+    """Return True for a cache that holds only keys and values of every token."""
     return type(cache) is DynamicCache and all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
 def _view(cache: Any, rows: int, length: int) -> Any:
-    """The cache of one row for several ones, cut to its first tokens; the original stays as it is."""
+    """Repeat the cache of one row for several, cut to its first tokens; the original stays as it is."""
     if cache is None:
         return None
     viewed = copy.copy(cache)
@@ -276,15 +276,15 @@ class _GrowingLayer(DynamicLayer):  # type: ignore[misc]
 
 
 def _room(states: Tensor, rows: int, width: int) -> Tensor:
-    """Zeros for so many rows and tokens, and some to come."""
+    """Return zeros for so many rows and tokens, and some to come."""
     _, heads, _, size = states.shape
     return torch.zeros((rows, heads, width + CHUNK, size), dtype=states.dtype, device=states.device)
 
 
 def rows_that_fit(model: Any, tokens: int) -> int:
-    """How many answers can be generated together, each of at most so many tokens with its prompt, in half of the memory
-    that is free. An estimate from the model's configuration: keys and values of each token, and logits and the
-    probabilities that are drawn from, in double precision."""
+    """Estimate how many answers, each of at most so many tokens with its prompt, can be generated together in half of
+    the free memory. The model's configuration gives keys and values of each token, and logits and the probabilities
+    that are drawn from, in double precision."""
     config = model.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or getattr(config, "num_attention_heads", 1)
     size = getattr(config, "head_dim", None) or config.hidden_size // getattr(config, "num_attention_heads", 1)

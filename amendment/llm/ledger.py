@@ -93,8 +93,8 @@ class Ledger(Reader):
     """The requests and replies of one run. Use as a context manager; one event loop at a time, in one thread."""
 
     def __init__(self, path: Path | None = None, *, least_free: int = LEAST_FREE) -> None:
-        """`path` is the database file, made when absent; without one the ledger ends with this object. `least_free`:
-        how many bytes must be free for a call to be begun.
+        """Open the database file `path`, made if absent; without one the ledger ends with this object. A call begins
+        only if `least_free` bytes are free.
 
         Raises LedgerError when the folder cannot be written, another process holds it, the ledger is damaged, or
         another version wrote it.
@@ -122,7 +122,7 @@ class Ledger(Reader):
         self._next_look = 0.0
 
     def _opened(self, *, is_kept: bool) -> _Writer:
-        """The one that writes. A ledger that ends with its process need not outlive a loss of power."""
+        """Open the connection that writes. A ledger that ends with its process need not survive a loss of power."""
         try:
             if self.path.stat().st_size <= CHECKED and (problems := self.problems()):
                 raise unreadable(self.path, problems[0])
@@ -233,7 +233,7 @@ class Ledger(Reader):
         self._last = self._rows("SELECT coalesce(max(number), 0) FROM attempt")[0][0]
 
     def is_new(self, request_id: str) -> bool:
-        """True for a request that was sent since this object opened the ledger."""
+        """Return True for a request that was sent since this object opened the ledger."""
         return bool(self._rows("SELECT 1 FROM attempt WHERE request = ? AND number > ?", request_id, self._before))
 
     def _intent(self, call: BatchCall, batch: int | None) -> tuple[int, list[_Row]]:
@@ -274,7 +274,7 @@ def absorb_shards(ledger: Ledger) -> None:
 
 
 def _freed(folder: Path) -> IO[bytes]:
-    """The lock of a folder whose holder is about to end. Raises LedgerError as `hold`."""
+    """Lock a folder whose holder is about to end. Raises LedgerError as `hold`."""
     deadline = time.monotonic() + FREED
     while True:
         try:
@@ -286,7 +286,7 @@ def _freed(folder: Path) -> IO[bytes]:
 
 
 class _Writer:
-    """The one thread that writes: all that waits in one transaction, and whoever waits for it learns of it."""
+    """The only thread that writes: it writes the whole queue in one transaction, and tells those who wait."""
 
     def __init__(self, db: sqlite3.Connection, path: Path) -> None:
         self._db = db
@@ -298,7 +298,7 @@ class _Writer:
         self._thread.start()
 
     def check(self) -> None:
-        """Raises LedgerError where nothing is written any more."""
+        """Raise LedgerError if nothing is written any more."""
         if self._failure:
             raise LedgerError(self._failure)
 
@@ -307,14 +307,14 @@ class _Writer:
         self._queue.put((rows, future))
 
     def idle(self) -> sqlite3.Connection:
-        """The connection, once all that was queued is written; nothing may be queued while it is used. Raises
+        """Return the connection, once all that was queued is written; nothing may be queued while it is used. Raises
         LedgerError as `check`."""
         self._queue.join()
         self.check()
         return self._db
 
     async def written(self, rows: list[_Row]) -> None:
-        """Returns when the rows are on disk. Raises LedgerError where they cannot be written."""
+        """Return when the rows are on disk. Raises LedgerError if they cannot be written."""
         self.check()
         future = asyncio.get_running_loop().create_future()
         self.put(rows, future)
@@ -350,11 +350,11 @@ class _Writer:
         if not self._failure:
             try:
                 _insert(self._db, rows)
-            except BaseException as fault:  # whoever waits must learn of it, whatever happened
+            except BaseException as fault:  # those who wait must learn of any fault
                 self._failure = self._reason(fault)
         for loop in {future.get_loop() for future in futures}:
             of_loop = [future for future in futures if future.get_loop() is loop]
-            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever waited
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
                 loop.call_soon_threadsafe(_tell, of_loop, self._failure)
 
     def _reason(self, fault: BaseException) -> str:
@@ -365,7 +365,7 @@ class _Writer:
 
 
 def _insert(db: sqlite3.Connection, rows: list[_Row]) -> None:
-    """All rows or none; one whose key stands already is passed over. Raises sqlite3.Error.
+    """Insert all rows or none; one whose key exists already is skipped. Raises sqlite3.Error.
 
     SQLite lets go of the interpreter at each statement and gets it back, from a busy event loop, up to 5 ms later:
     a statement a row would keep a group of fifty waiting for a quarter of a second.
@@ -398,7 +398,7 @@ def _tell(futures: list[asyncio.Future[None]], failure: str | None) -> None:
 
 
 def _create(path: Path) -> None:
-    """An empty ledger, whole or absent. Raises LedgerError where it would take the place of something."""
+    """Create an empty ledger, whole or absent. Raises LedgerError if it would take the place of something."""
     journal = path.with_name(f"{path.name}-wal")
     if path.is_symlink():
         raise LedgerError(
@@ -429,7 +429,7 @@ def hold(folder: Path) -> IO[bytes]:
 
 
 def is_held(folder: Path) -> bool:
-    """True while a living process holds the folder's lock, which `hold` takes."""
+    """Return True while a living process holds the folder's lock, which `hold` takes."""
     try:
         with (folder / "run.lock").open("rb") as lock:
             pid = int(lock.readline(100).removeprefix(b"pid "))
@@ -452,10 +452,10 @@ def _unwritable(folder: Path, fault: OSError | sqlite3.Error) -> LedgerError:
 
 
 def _text(value: str | None) -> str | None:
-    """Text that UTF-8 can hold: lone surrogates become question marks."""
+    """Return text that UTF-8 can hold: lone surrogates become question marks."""
     return None if value is None else str(value).encode("utf-8", "replace").decode("utf-8")
 
 
 def _count(value: int | None) -> int | None:
-    """A number that a column can hold: whatever a server says, its paid reply gets onto the disk."""
+    """Return a number that a column can hold: whatever a server says, its paid reply gets onto the disk."""
     return int(value) if isinstance(value, int) and 0 <= value < 2**63 else None

@@ -71,7 +71,7 @@ class OpenAttempt(NamedTuple):
 
     @property
     def may_be_billed(self) -> bool:
-        """False for models in this process."""
+        """Return False for models in this process."""
         return not is_in_process(self.host)
 
 
@@ -118,8 +118,8 @@ class Reader:
     """A ledger that is only read, also while another process writes it. Use as a context manager."""
 
     def __init__(self, path: Path, *, leave_no_trace: bool = False, is_settled: bool = False) -> None:
-        """Reading makes two small files next to the ledger; with `leave_no_trace` it makes none where nobody works.
-        `is_settled`: its owner writes nothing while it is read here, see `Ledger.settle`.
+        """Open a ledger to read, which makes two small files next to it; with `leave_no_trace` none, if no process
+        works there. `is_settled`: its owner writes nothing while it is read here, see `Ledger.settle`.
 
         Raises LedgerError where there is no ledger, one of another version, or one that cannot be read.
         """
@@ -160,7 +160,7 @@ class Reader:
             raise unreadable(self.path, fault) from fault
 
     def _summed(self, sql: str) -> list[tuple[Any, ...]]:
-        """The few rows of a query that looks at every attempt; looked up again only when somebody has written."""
+        """Return the few rows of a query over every attempt; it is repeated only after somebody has written."""
         [(version,)] = self._rows("PRAGMA data_version")
         if version != self._of_version:
             self._sums, self._of_version = {}, version
@@ -172,7 +172,7 @@ class Reader:
         return int(self._rows("SELECT count(*) FROM reply")[0][0])
 
     def find(self, request_id: str) -> bytes | None:
-        """The newest raw reply to a request. Raises LedgerError where it is not what was written."""
+        """Return the newest raw reply to a request. Raises LedgerError if it was changed."""
         for attempt, raw, checksum in self._rows(_FIND, request_id):
             if not _is_whole(raw, checksum):
                 raise LedgerError(f"{self.path}: {_changed(attempt)}")
@@ -180,27 +180,28 @@ class Reader:
         return None
 
     def is_as_cut(self, request_id: str) -> bool:
-        """True for a reply stored by a version that did not repeat cut verdicts: a cut one is not asked for again."""
+        """Return True for a reply stored by a version that did not repeat cut verdicts: a cut one is not asked for
+        again."""
         return bool(self._rows(_AS_CUT, request_id, CUT_UNTIL)[0][0])
 
     def body(self, request_id: str) -> bytes | None:
-        """A request as JSON; None when it is not there."""
+        """Return a request as JSON; None if it is not there."""
         rows = self._rows("SELECT body FROM request WHERE id = ?", request_id)
         return bytes(rows[0][0]) if rows else None
 
-    def body_of(self, attempt: OpenAttempt) -> bytes:
-        """The request of an attempt, which was written down together with it. Raises LedgerError where it is gone."""
+    def attempt_body(self, attempt: OpenAttempt) -> bytes:
+        """Return the request of an attempt, which was written together with it. Raises LedgerError if it is gone."""
         body = self.body(attempt.request)
         if body is None:
             raise unreadable(self.path, f"the request of attempt {attempt.number} is missing")
         return body
 
     def newest(self, stage: str, count: int) -> list[tuple[str, bytes]]:
-        """The newest raw replies to a stage, oldest first, each with the id of its request."""
+        """Return the newest raw replies to a stage, oldest first, each with the id of its request."""
         return [(request, bytes(raw)) for request, raw in reversed(self._rows(_NEWEST, stage, count))]
 
     def spending(self) -> list[Spending]:
-        """Spending by stage, host and model, sorted in that order."""
+        """Return spending by stage, host and model, sorted in that order."""
         faults: dict[tuple[str, str, str], dict[str, int]] = {}
         for stage, host, model, kind, count in self._summed(_FAULTS):
             faults.setdefault((stage, host, model), {})[kind] = count
@@ -211,20 +212,20 @@ class Reader:
         return spending
 
     def open_attempts(self, kinds: Collection[str] = ()) -> list[OpenAttempt]:
-        """Attempts without a reply, in order: those with no end at all, among which are those on the wire just now, and
-        those that ended in a fault of these kinds."""
+        """Return attempts without a reply, in order: those with no end at all, also those in flight, and those that
+        ended in a fault of these kinds."""
         return [OpenAttempt(*row) for row in self._rows(f"{_OPEN} ({', '.join('?' * len(kinds))}))", *kinds)]
 
     def models(self) -> list[ReturnedModel]:
-        """The models that answered, by the name asked for."""
+        """Return the models that answered, by the name asked for."""
         return [ReturnedModel(*row) for row in self._summed(_MODELS)]
 
     def answered_calls(self) -> list[AnsweredCall]:
-        """The newest single calls with a reply that says how many tokens it took, MOST_TIMED at most."""
+        """Return the newest single calls with a reply that says how many tokens it took, MOST_TIMED at most."""
         return [AnsweredCall(*row) for row in self._rows(_ANSWERED, MOST_TIMED)]
 
     def batches(self, host: str | None = None, model: str | None = None) -> list[Batch]:
-        """Batches that are not closed, oldest first; of one host and model, or of all."""
+        """Return batches that are not closed, oldest first; of one host and model, or of all."""
         of_batch = "SELECT request, number FROM attempt WHERE batch = ? ORDER BY number"
         return [
             Batch(*(*row, dict(self._rows(of_batch, row[0]))))
@@ -233,14 +234,14 @@ class Reader:
         ]
 
     def problems(self) -> list[str]:
-        """SQLite's findings about the structure of the file."""
+        """Return SQLite's findings about the structure of the file."""
         try:
             return [line for (line,) in self._db.execute("PRAGMA integrity_check") if line != "ok"]
         except (sqlite3.Error, UnicodeDecodeError) as fault:
             return [str(fault)]
 
     def damage(self) -> list[str]:
-        """All damage to the file, as sentences. Reads the whole file."""
+        """Describe all damage to the file in sentences. Reads the whole file."""
         problems = self.problems()
         try:
             for attempt, raw, checksum in self._db.execute("SELECT attempt, raw, sha256 FROM reply"):
@@ -255,7 +256,7 @@ class Reader:
 
 
 def connect(path: Path, mode: str, *, leave_no_trace: bool = False, is_settled: bool = False) -> sqlite3.Connection:
-    """A connection that commits by itself: `ro`, which never writes, locks others out or checkpoints, or `rw`."""
+    """Open a connection that commits by itself: `ro`, which never writes, locks others out or checkpoints, or `rw`."""
     side_files = [path.with_name(path.name + ending) for ending in ("-wal", "-shm")]
     is_still = not any(file.exists() and file.stat().st_size for file in side_files)
     is_immutable = is_settled or (mode == "ro" and is_still and (leave_no_trace or not os.access(path.parent, os.W_OK)))
@@ -269,7 +270,7 @@ def is_in_process(host: str) -> bool:
 
 
 def unreadable(path: Path, fault: BaseException | str) -> LedgerError:
-    """The error for a ledger that SQLite cannot read, or finds damaged, with what to do."""
+    """Return the error for a ledger that SQLite cannot read, or finds damaged, with what to do."""
     if isinstance(fault, BaseException) and is_full(fault, path.parent):
         return LedgerError(full_disk(path.parent))
     return LedgerError(

@@ -20,7 +20,7 @@ from amendment.errors import Transient
 from amendment.llm.concurrency import ITEM
 from amendment.llm.pace import Allowance, Pace, Refill, Sent
 from amendment.llm.provider import RULES
-from amendment.llm.requests import Usage, work_of
+from amendment.llm.requests import Usage, estimate_work
 
 SOON, WORTH_SHOWING = 1e-6, 5.0
 """Seconds that nobody waits for, and seconds from which on a wait is shown."""
@@ -74,8 +74,8 @@ class Endpoint:
         rng: Random | None = None,
         on_wait: Callable[[Trouble], None] | None = None,
     ) -> None:
-        """`pace` belongs to the host and key; `on_wait` is called, while calls wait, with every wait that the server
-        causes."""
+        """Take the `pace` of the host and key, and `on_wait`, which is called, while calls wait, with every wait that
+        the server causes."""
         is_small = limits.is_self_hosted and limits.concurrency is None
         self._in_flight = MeasuredInFlight() if is_small else InFlight(limits.concurrency)
         self._pace = pace or Pace()
@@ -94,14 +94,14 @@ class Endpoint:
         self.narrow(limits)
 
     def narrow(self, limits: Limits) -> None:
-        """Another entry names the same endpoint: of each limit the stricter one holds."""
+        """Apply the limits of another entry of this endpoint: the stricter one of each."""
         self._in_flight.most = min(self._in_flight.most, limits.concurrency or InFlight.MOST)
         self._requests.narrow(limits.requests_per_minute)
         self._tokens.narrow(limits.tokens_per_minute and self.TOKEN_SHARE * limits.tokens_per_minute)
 
     @property
     def window(self) -> int:
-        """The most calls that may ever be in flight here."""
+        """Return the most calls that may ever be in flight here."""
         return self._in_flight.most
 
     async def acquire(self, tokens: int) -> Permit:
@@ -119,8 +119,8 @@ class Endpoint:
             raise
 
     def answered(self, permit: Permit, usage: Usage | None, allowances: Mapping[str, Allowance] = {}) -> None:
-        """A reply is in; `usage`: None if it does not say; `allowances`: what it says about the server's limits."""
-        self._in_flight.answered(_now(), work_of(usage))
+        """Take in a reply; `usage`: None if it does not say; `allowances`: what it says about the server's limits."""
+        self._in_flight.answered(_now(), estimate_work(usage))
         if usage is not None:
             tokens, self._usage = usage.input_tokens + usage.output_tokens, usage
             self._most, self._used = 0.99 * self._most + permit.most, 0.99 * self._used + tokens
@@ -131,7 +131,7 @@ class Endpoint:
         self._came_back(permit, is_up=True)
 
     def failed(self, permit: Permit, fault: Transient | None) -> None:
-        """A call came back without a reply; None: it was not sent, or says nothing of the endpoint."""
+        """Take back a call without a reply; None: it was not sent, or says nothing of the endpoint."""
         is_refused = fault is not None and fault.kind == "rate"
         is_down = fault is not None and RULES[fault.kind].is_outage
         if fault and (is_refused or is_down):
@@ -144,7 +144,7 @@ class Endpoint:
 
     @property
     def absence(self) -> Trouble | None:
-        """The time and the reason of an outage, in which only probes are sent. Any thread may ask."""
+        """Return the time and the reason of an outage, in which only probes are sent. Any thread may ask."""
         now = _now()
         if self._backoff.since is not None:
             return Trouble(self._backoff.since, self._backoff.until, self._backoff.delay(now), self._reason)
@@ -155,7 +155,7 @@ class Endpoint:
 
     @property
     def trouble(self) -> Trouble | None:
-        """The trouble of `absence`, or a long wait for a limit. Any thread may ask."""
+        """Return the trouble of `absence`, or a long wait for a limit. Any thread may ask."""
         now, waiting = _now(), list(self._waiting)[:1]
         if self.absence or not waiting:
             return self.absence
@@ -167,19 +167,20 @@ class Endpoint:
         return Trouble(now, now + delay, delay, reason) if delay > WORTH_SHOWING else None
 
     def _charge(self, most: int) -> float:
-        """Tokens to charge for a call: the most it can take is several times what is used. 10 calls tell enough."""
+        """Return the tokens to charge for a call: the most it can take is several times what is used. 10 calls are
+        enough to tell."""
         is_most = self.charges_most or self._most < 10 * most
         return float(most) if is_most else most * min(1.0, 1.05 * self._used / self._most)
 
     def _delay(self, tokens: int, now: float) -> float:
-        """Seconds until a call may go; infinite where a call in flight must come back first."""
+        """Return the seconds until a call may go; infinite if a call in flight must come back first."""
         if self._in_flight.is_full:
             return inf
         by_tokens = self._tokens.delay(now, self._charge(tokens))
         return max(self._backoff.delay(now), self._pace.delay(now), self._requests.delay(now), by_tokens)
 
     def _admit_waiting(self, now: float) -> None:
-        """Let go whoever may, and come back when the next one may."""
+        """Let calls go that may, and come back when the next one may."""
         delay = inf
         while self._waiting:
             _, _, tokens, permit = self._waiting[0]
@@ -220,7 +221,7 @@ class Endpoint:
         self._admit_waiting(now)
 
     def _named(self) -> float | None:
-        """Calls a second that the limits in the headers of replies allow; None where they do not say."""
+        """Return the calls a second that the limits in the headers of replies allow; None if they do not say."""
         read, written = self._usage.input_tokens, self._usage.output_tokens
         units = {"requests": 1, "tokens": read + written, "input-tokens": read, "output-tokens": written}
         rates = [refill.rate / max(1, units[kind]) for kind, refill in self._refills.items() if refill.rate]
@@ -273,12 +274,12 @@ class InFlight:
         return self.count >= int(min(self._limit, self.most))
 
     def answered(self, now: float, work: float) -> None:
-        """A reply came at `now`, in seconds, of so much work."""
+        """Take in a reply at `now`, in seconds, of so much work."""
         if self.count >= 0.8 * self._limit < self.most:
             self._limit += 1.0 if self._limit < self.FAST else 0.1
 
     def timed_out(self, number: int, last: int) -> None:
-        """No reply came in time to the call of this number, `last` being the number of the call sent last."""
+        """Note that no reply came in time to the call of this number, `last` being the number of the call sent last."""
 
 
 class MeasuredInFlight(InFlight):
@@ -350,16 +351,16 @@ class Backoff:
         return 0.0 if self.since is None else max(0.0, self.until - now)
 
     def depart(self, now: float) -> None:
-        """A call goes, as a probe where the breaker is open."""
+        """Send a call, as a probe if the breaker is open."""
         self.until = now + self._spread()
 
     def answered(self, number: int) -> None:
-        """A call was answered, which closes the breaker."""
+        """Close the breaker, since a call was answered."""
         if number > self._last_before:
             self.since = None
 
     def failed(self, number: int, now: float, last: int, fault: Transient) -> None:
-        """A call met an outage or was refused, `last` being the number of the call that was sent last."""
+        """Note that a call met an outage or was refused, `last` being the number of the call that was sent last."""
         if self.since is None:
             self._failed[number] = None
             if len(self._failed) > 4096:
@@ -384,7 +385,7 @@ class Backoff:
 
 
 def _now() -> float:
-    """The running loop's time, or the monotonic clock where no loop runs: both count the same seconds."""
+    """Return the running loop's time, or the monotonic clock if no loop runs: both count the same seconds."""
     try:
         return asyncio.get_running_loop().time()
     except RuntimeError:

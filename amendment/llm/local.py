@@ -34,7 +34,7 @@ from amendment.llm.rendering import Renderer, Sampled, common_prefix, read_answe
 from amendment.llm.replies import clean, clean_tree
 from amendment.llm.requests import Request
 from amendment.llm.specs import LocalSpec
-from amendment.llm.weights import FILES, split_revision, weights_of
+from amendment.llm.weights import FILES, find_weights, split_revision
 
 NOTES = ("history.json", "reward_meta.json", MANIFEST)
 """Files that lie next to a model for readers; they do not affect its answers."""
@@ -71,13 +71,13 @@ class LocalProvider(PlainProvider):
     shows_choices = takes_prefill = scores_texts = True
 
     def __init__(self, spec: LocalSpec) -> None:
-        """Finds the model's folder, fetching it from the Hub where it is not on this machine.
+        """Find the model's folder; fetch it from the Hub if it is not on this machine.
 
         Raises ConfigError where there is none, or where it holds no chat model.
         """
         self._spec = spec
-        source = weights_of(spec.model)
-        self._folder = _folder_of(spec, source)
+        source = find_weights(spec.model)
+        self._folder = _find_folder(spec, source)
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._dtype = "auto"
         if self._device == "cpu":
@@ -95,15 +95,15 @@ class LocalProvider(PlainProvider):
         self._running: asyncio.Task[None] | None = None
 
     async def send(self, request: Request) -> RawReply:
-        """The answer as JSON. Raises Rejected for a conversation that the model cannot take."""
+        """Return the answer as JSON. Raises Rejected for a conversation that the model cannot take."""
         reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(request, _kind_of(request), reply))
+        self._queue.append(_Waiting(request, _classify(request), reply))
         if self._running is None:
             self._running = asyncio.ensure_future(self._run())
         return RawReply(await reply)
 
     async def close(self) -> None:
-        """Stop: whoever still waits is cancelled."""
+        """Stop, and cancel those who still wait."""
         self._is_closed.set()  # a batch ends with its next token
         if self._running is not None:
             self._running.cancel()
@@ -126,8 +126,8 @@ class LocalProvider(PlainProvider):
             self._running = None
 
     def _next(self) -> list[_Waiting]:
-        """The oldest request and those of its kind that are most like it in length. Requests that write nothing are all
-        taken, so that more of them share what they begin with. What nobody waits for any more is dropped."""
+        """Return the oldest request and those of its kind that are most like it in length. Requests that write nothing
+        are all taken, so that more of them share what they begin with. What nobody waits for any more is dropped."""
         waiting = [waiting for waiting in self._queue if not waiting.reply.done()]
         kind = waiting[0].kind if waiting else None
         batch = [row for row in waiting if row.kind == kind]
@@ -230,7 +230,7 @@ class LocalModel:
     """A loaded model with its tokenizer. Not for several threads at once."""
 
     def __init__(self, folder: Path, device: str, dtype: str) -> None:
-        """Raises ConfigError where weights are missing, such as the head of a model that writes no text."""
+        """Raise ConfigError if weights are missing, such as the head of a model that writes no text."""
         self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         self._renderer = Renderer(self.tokenizer)
         with without_bars():
@@ -253,7 +253,7 @@ class LocalModel:
         self._context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
 
     def encode(self, request: Request) -> Encoded:
-        """A request as the model reads it. Raises Rejected where that fails, or leaves no room for an answer."""
+        """Return a request as the model reads it. Raises Rejected where that fails, or leaves no room for an answer."""
         row = {"tools": request.tools, "chat_template_kwargs": request.chat_template_kwargs}
         messages = [message.to_json() for message in request.messages]
         prefill = request.prefill or ""
@@ -284,9 +284,10 @@ class LocalModel:
     def answer(
         self, requests: Sequence[Request], encoded: Sequence[Encoded], rows: int, check: Callable[[], None] = no_check
     ) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The position of each request, all being of one kind, and the arguments of `write_plain` for its reply without
-        the prompt's tokens and the model's name, as replies come. `check` ends the work between tokens by raising."""
-        prompts, kind = [row.prompt for row in encoded], _kind_of(requests[0])
+        """Yield the position of each request, all being of one kind, and the arguments of `write_plain` for its reply
+        without the prompt's tokens and the model's name, as replies come. `check` ends the work between tokens by
+        raising."""
+        prompts, kind = [row.prompt for row in encoded], _classify(requests[0])
         work = BatchSettings(rows, self._shared[kind.task], check)
         if kind.task == "score":
             answers = [row.answer for row in encoded]
@@ -305,7 +306,7 @@ class LocalModel:
                 yield place, self.read(sampled, prompts[place])
 
     def read(self, sampled: Sampled, prompt: list[int]) -> dict[str, Any]:
-        """An answer up to its end token, taken apart."""
+        """Return an answer up to its end token, taken apart."""
         has_end = bool(sampled.ids) and sampled.ids[-1] in end_tokens(self.model, self.tokenizer)
         ids = sampled.ids[:-1] if has_end else sampled.ids
         parts = read_answer(self.tokenizer, ids, prompt)
@@ -318,7 +319,7 @@ class LocalModel:
         }
 
     def _labels(self, labels: tuple[str, ...]) -> dict[str, set[int]]:
-        """The first tokens of each label: its own, and, where it is one token, the one after a space. Raises
+        """Return the first tokens of each label: its own, and, where it is one token, the one after a space. Raises
         Rejected where a label has none, or shares one with another."""
         ids = {}
         for label in labels:
@@ -332,7 +333,7 @@ class LocalModel:
 
 
 def _settle(waiting: asyncio.Future[bytes], reply: bytes | Exception) -> None:
-    """Give a reply, or what came in its place, to whoever still waits for it."""
+    """Give a reply, or what came in its place, to the caller, if it still waits."""
     if waiting.done():
         return
     if isinstance(reply, _Abandoned):
@@ -344,12 +345,12 @@ def _settle(waiting: asyncio.Future[bytes], reply: bytes | Exception) -> None:
 
 
 def _is_out_of_memory(fault: Exception) -> bool:
-    """Also of a CPU, whose error has no type of its own."""
+    """Return True also for a CPU's error, which has no special type."""
     texts = ("can't allocate memory", "not enough memory")
     return isinstance(fault, MemoryError | torch.OutOfMemoryError) or any(text in str(fault) for text in texts)
 
 
-def _kind_of(request: Request) -> _Kind:
+def _classify(request: Request) -> _Kind:
     if request.scored is not None:
         return _Kind("score", None)
     return _Kind("choose", None) if request.choices else _Kind("draw", _drawing(request))
@@ -361,8 +362,9 @@ def _drawing(request: Request) -> GenerationOptions:
     return GenerationOptions(sampling.max_tokens or 256, temperature, sampling.top_p or 1.0)
 
 
-def _folder_of(spec: LocalSpec, source: str) -> Path:
-    """The folder of an entry's model; that of a Hub repository from this machine's cache, fetched where need be."""
+def _find_folder(spec: LocalSpec, source: str) -> Path:
+    """Return the folder of an entry's model; that of a Hub repository from this machine's cache, fetched where need
+    be."""
     if is_folder(source):
         folder = folder_of(source)
     else:
@@ -378,7 +380,7 @@ def _folder_of(spec: LocalSpec, source: str) -> Path:
 
 
 def fingerprint(folder: Path) -> str:
-    """16 hex digits of everything that changes an answer: names and contents of the model's files."""
+    """Return 16 hex digits of everything that changes an answer: names and contents of the model's files."""
     digest = hashlib.sha256()
     paths = {path for pattern in FILES for path in folder.glob(pattern)} - {folder / name for name in NOTES}
     for path in sorted(paths):

@@ -14,7 +14,7 @@ _PROC, _GROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 def free_bytes(device: Any) -> int:
-    """Memory that is still available on a device."""
+    """Return memory that is still available on a device."""
     if device.type == "cuda":  # what PyTorch keeps for later use is free for this process, though not for others
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + kept
@@ -34,7 +34,8 @@ def whole_bytes() -> int:
 
 
 def _group_limits() -> list[tuple[int, int]]:
-    """For each group around this process: the most bytes that it may use, and those that it uses and cannot free."""
+    """Yield, for each group around this process, the most bytes that it may use, and those that it uses and cannot
+    free."""
     try:
         [path] = [
             line[3:].strip("/")

@@ -39,8 +39,8 @@ class Model:
         max_output: int = MOST_OUTPUT,
         layout: Layout = "marks",
     ) -> None:
-        """Without a `transport`, calls go one by one, at most `concurrency` at once; those of a local model
-        are free, and others have no price.
+        """Call one by one without a `transport`, at most `concurrency` at once; calls of a local model are free, and
+        others have no price.
 
         `max_output`: the most tokens that the model can write. `layout`: how questions show texts of others, see
         `amendment.text.tagged`.
@@ -59,8 +59,8 @@ class Model:
 
     @classmethod
     def from_function(cls, function: ModelFunction, *, name: str | None = None) -> Model:
-        """A function as a model, for scripts: `ModelFunction` says what it gets and returns. `name`, by default the
-        function's, stands in verdicts. Its replies are kept as long as this object; a run keeps them on disk."""
+        """Return a function as a model, for scripts: `ModelFunction` says what it gets and returns. `name`, by default
+        the function's, stands in verdicts. Its replies are kept as long as this object; a run keeps them on disk."""
         if not callable(function):
             raise ConfigError(f"found {function!r:.80}, expected a model or a function from messages to text")
         name = name or name_of(function)
@@ -73,17 +73,17 @@ class Model:
 
     @property
     def shows_choices(self) -> bool:
-        """True for a model that returns the probabilities of label tokens."""
+        """Return True for a model that returns the probabilities of label tokens."""
         return self.provider.shows_choices
 
     @property
     def takes_prefill(self) -> bool:
-        """True for a model that continues a given beginning of its answer."""
+        """Return True for a model that continues a given beginning of its answer."""
         return getattr(self.provider, "takes_prefill", False)
 
     @property
     def scores_texts(self) -> bool:
-        """True for a model that returns the log-probability of a given answer."""
+        """Return True for a model that returns the log-probability of a given answer."""
         return getattr(self.provider, "scores_texts", False)
 
     async def ask(
@@ -129,8 +129,8 @@ class Model:
         return await self._send(request)
 
     async def lengthened(self, answer: Answer) -> Answer | None:
-        """The answer to the same request with twice the limit, or the most that the model can write; None for an answer
-        that was not cut or whose limit cannot be raised. Raises as `ask`."""
+        """Return the answer to the same request with twice the limit, or the most that the model can write; None for an
+        answer that was not cut or whose limit cannot be raised. Raises as `ask`."""
         request = answer.request
         limit = request.sampling.max_tokens or self._max_output
         longer = min(2 * limit, self._max_output)
@@ -141,7 +141,7 @@ class Model:
         return await self._send(request.model_copy(update={"sampling": sampling}))
 
     async def _send(self, request: Request) -> Answer:
-        """The answer, and the request in the form in which the server took it."""
+        """Return the answer, and the request in the form in which the server took it."""
         send = partial(self.calls.ask, self.provider, self._transport)
         if request.answer_schema:
             forms = self.calls.answer_forms(self.provider.host, self.model)
@@ -166,7 +166,7 @@ class Model:
         tools: tuple[dict[str, Any], ...] | None = None,
         chat_template_kwargs: Mapping[str, Any] | None = None,
     ) -> Answer:
-        """The log-probability of `text` as the whole answer; nothing is written. Raises as `ask`."""
+        """Return the log-probability of `text` as the whole answer; nothing is written. Raises as `ask`."""
         return await self.ask(
             messages,
             tools=tools,
@@ -208,9 +208,9 @@ class Ending(NamedTuple):
     reason: str | None = None
 
 
-def ending_of(fault: Unusable | ProviderError) -> Ending:
-    """The outcome of an item after this fault: only a passing fault leaves it pending, to be asked again. Raises the
-    fault if it is a CredentialsError, which concerns the whole run."""
+def item_ending(fault: Unusable | ProviderError) -> Ending:
+    """Return the outcome of an item after this fault: only a passing fault leaves it pending, to be asked again. Raises
+    the fault if it is a CredentialsError, which concerns the whole run."""
     if isinstance(fault, CredentialsError):
         raise fault
     if isinstance(fault, Unusable):
@@ -219,7 +219,7 @@ def ending_of(fault: Unusable | ProviderError) -> Ending:
 
 
 def usable(answer: Answer, step: str) -> Messages:
-    """The messages of a reply that says something. Raises Unusable for a refusal and for silence."""
+    """Return the messages of a reply that says something. Raises Unusable for a refusal and for silence."""
     reply = answer.reply
     if reply.finish_reason == "refusal":
         raise Unusable("refused", f"{step}: the model refused")
@@ -231,7 +231,7 @@ def usable(answer: Answer, step: str) -> Messages:
 async def draft(
     prompt: Prompt, model: Model, *, sample: int = 0, kind: Literal["draft", "policy"] = "draft"
 ) -> Candidate:
-    """One answer of a model to a prompt: a draft to be revised, or an answer of the policy. Raises Unusable and
+    """Return one answer of a model to a prompt: a draft to be revised, or an answer of the policy. Raises Unusable and
     ProviderError."""
     answer = await model.ask(
         prompt.messages,

@@ -17,12 +17,12 @@ from typing import Any
 from amendment.llm.hosted import HostedProvider, Wire, sdk_options
 from amendment.llm.replies import (
     Completion,
-    arguments_of,
     clean,
-    count_of,
     meter_by,
+    read_arguments,
+    read_count,
+    read_tokens,
     reply_by,
-    tokens_of,
     without_none,
     written,
 )
@@ -55,7 +55,7 @@ Item = dict[str, Any]
 
 
 def open_openai(spec: OpenAISpec, key: str | None) -> HostedProvider:
-    """A server that speaks OpenAI's protocol. Without a key, none of the environment is sent."""
+    """Return a server that speaks OpenAI's protocol. Without a key, none of the environment is sent."""
     import openai
 
     options = sdk_options(openai, spec, key, ambient="OPENAI_CUSTOM_HEADERS")
@@ -66,13 +66,13 @@ def open_openai(spec: OpenAISpec, key: str | None) -> HostedProvider:
         sdk=openai,
         body=partial(chat_body, spec=spec),
         read=read_reply,
-        meter=meter_by(usage_of),
+        meter=meter_by(read_usage),
     )
     return HostedProvider(spec, key, openai.AsyncOpenAI(**options), wire)
 
 
 def chat_body(request: Request, spec: OpenAISpec) -> dict[str, Any]:
-    """The body of a chat completion call. Absent settings are not sent."""
+    """Return the body of a chat completion call. Absent settings are not sent."""
     sampling, schema = request.sampling, request.answer_schema
     beginning = request.prefill if request.scored is None else (request.prefill or "") + request.scored
     turns = [_chat_message(message) for message in request.messages]
@@ -107,7 +107,7 @@ def _response_format(schema: Item) -> Item:
 
 
 def _chat_message(message: Message) -> Item:
-    """One message as the chat protocol has it: arguments of tool calls travel as a JSON string."""
+    """Return one message as the chat protocol has it: arguments of tool calls travel as a JSON string."""
     calls = [
         without_none(
             {"id": call.id, "type": call.type, "function": {**call.function, "arguments": _sent_arguments(call)}}
@@ -125,12 +125,12 @@ def _sent_arguments(call: ToolCall) -> str:
 
 
 def read_reply(raw: bytes, request: Request) -> Reply:
-    """The reply in a raw body. Raises Transient where there is none, or an empty one, to be read."""
-    return reply_by(_completion, usage_of, raw, request)
+    """Return the reply in a raw body. Raises Transient where there is none, or an empty one, to be read."""
+    return reply_by(_completion, read_usage, raw, request)
 
 
 def _completion(body: Item, request: Request) -> Completion:
-    """The first choice. A gateway may put an error into a choice, or its code, while the status is good."""
+    """Return the first choice. A gateway may put an error into a choice, or its code, while the status is good."""
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise ValueError("no choices")
@@ -157,19 +157,19 @@ def _completion(body: Item, request: Request) -> Completion:
 
 
 def _text(content: Any) -> str:
-    """Plain text, or typed parts joined; anything else counts as absent."""
+    """Return plain text, or typed parts joined; anything else counts as absent."""
     if isinstance(content, list):
         content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
     return clean(content) if isinstance(content, str) else ""
 
 
 def _tool_call(name: str | None, function: Item) -> ToolCall:
-    arguments = arguments_of(function.get("arguments"))
+    arguments = read_arguments(function.get("arguments"))
     return ToolCall(id=name, function={"name": clean(str(function["name"])), "arguments": arguments})
 
 
 def _listed_labels(tokens: list[Any] | None, labels: tuple[str, ...]) -> dict[str, Any]:
-    """The fields of a Reply that say how probable each label is as the first token.
+    """Return the fields of a Reply that say how probable each label is as the first token.
 
     Spellings that differ in white space are added up. An alternative without a finite log-probability makes all of
     them nan. A label that is not listed is left out; where the list has as many alternatives as were asked for, its
@@ -195,8 +195,8 @@ def _listed_labels(tokens: list[Any] | None, labels: tuple[str, ...]) -> dict[st
 
 
 def _scored(prompt: Any, text: str) -> dict[str, Any]:
-    """The fields of a Reply that say how probable the prompt's end, a given answer, is; none where its tokens do not
-    come to the text, such as half a character by itself.
+    """Return the fields of a Reply that say how probable the prompt's end, a given answer, is; none if its tokens do
+    not come to the text, such as half a character by itself.
 
     Each token of the prompt is an object of alternatives by token id, the token itself among them: the one of the worst
     rank, since the others are the likeliest. The first token of a prompt has none.
@@ -214,7 +214,7 @@ def _scored(prompt: Any, text: str) -> dict[str, Any]:
 
 
 def _logprob(value: Any) -> float:
-    """nan for what is no log-probability: no number, not finite, or above 0 by more than rounding."""
+    """Return nan for what is no log-probability: no number, not finite, or above 0 by more than rounding."""
     is_number = isinstance(value, int | float) and math.isfinite(value) and value <= 1e-6
     return float(value) if is_number else math.nan
 
@@ -224,15 +224,15 @@ def _log_add(a: float, b: float) -> float:
     return max(a, b) + math.log1p(math.exp(-abs(a - b)))
 
 
-def usage_of(usage: Any) -> Usage | None:
-    """The usage that a chat completion reports."""
+def read_usage(usage: Any) -> Usage | None:
+    """Return the usage that a chat completion reports."""
     if not isinstance(usage, dict):
         return None
-    read = count_of(usage.get("prompt_tokens"))
+    read = read_count(usage.get("prompt_tokens"))
     if read is None:
         return None
-    written = tokens_of(usage, "completion_tokens")
-    thought = tokens_of(usage.get("completion_tokens_details"), "reasoning_tokens")
-    cached = tokens_of(usage.get("prompt_tokens_details"), "cached_tokens")
+    written = read_tokens(usage, "completion_tokens")
+    thought = read_tokens(usage.get("completion_tokens_details"), "reasoning_tokens")
+    cached = read_tokens(usage.get("prompt_tokens_details"), "cached_tokens")
     written += thought if thought > written else 0  # some servers count thoughts apart
     return Usage(input_tokens=read, output_tokens=written, cached_tokens=min(cached, read))

@@ -68,7 +68,7 @@ def register_provider(name: str, factory: Callable[[RegisteredSpec], Provider | 
 
 
 def check_model(spec: Spec, environ: Mapping[str, str] = os.environ) -> list[str]:
-    """The problems that would keep this model from being called, as far as this machine can tell."""
+    """Return the problems that would keep this model from being called, as far as this machine can tell."""
     if isinstance(spec, HostedSpec):
         problem = _key_problem(spec, environ)
         return [problem] if problem else []
@@ -78,7 +78,7 @@ def check_model(spec: Spec, environ: Mapping[str, str] = os.environ) -> list[str
 
 
 def open_provider(spec: Spec, environ: Mapping[str, str] = os.environ, *, trust: Trust | None = None) -> Provider:
-    """The provider of an entry. Nothing is sent yet; a Hub model that is not on this machine is fetched.
+    """Return the provider of an entry. Nothing is sent yet; a Hub model that is not on this machine is fetched.
 
     Raises CredentialsError without the key, MissingExtra without the library, ConfigError for a folder that
     holds no model, and for a host that the user has not agreed to send the key to.
@@ -147,7 +147,7 @@ def open_model(
     price: Price | None = None,
     trust: Trust | None = None,
 ) -> Model:
-    """The model of an entry under its short name, asked through `calls`. Raises what `open_provider` raises."""
+    """Return the model of an entry under its short name, asked through `calls`. Raises what `open_provider` raises."""
     provider = open_provider(spec, environ, trust=trust)
     transport, at_once = _transport(spec, provider, calls, price=price)
     return Model(
@@ -164,7 +164,7 @@ def open_model(
 
 
 def _transport(spec: Spec, provider: Provider, calls: Calls, *, price: Price | None) -> tuple[Transport, int]:
-    """The transport to the provider, and the number of requests it can have in flight."""
+    """Return the transport to the provider, and the number of requests it can have in flight."""
     if isinstance(spec, HostedSpec) and spec.mode == "batch":
         from amendment.llm.batch_vendors import batch_service
         from amendment.llm.batching import Batching
@@ -192,7 +192,7 @@ def _limits(spec: Spec) -> Limits:
 
 
 def shown_name(spec: Spec) -> str:
-    """The name that records show: of a folder its last part, since a path says more than it should."""
+    """Return the name that records show: of a folder its last part, since a path says more than it should."""
     if isinstance(spec, LocalSpec) and is_folder(spec.model):
         return folder_of(spec.model).resolve().name
     if isinstance(spec, SimulatedSpec):
@@ -212,12 +212,12 @@ def _key_problem(spec: HostedSpec, environ: Mapping[str, str]) -> str | None:
 
 
 def is_folder(model: str) -> bool:
-    """A Hub id is `name` or `owner/name`; what begins like a path or exists as a folder is meant as one."""
+    """Return True for a path or an existing folder; a Hub id is `name` or `owner/name`."""
     return model.startswith((".", "/", "~")) or model.count("/") > 1 or Path(model).is_dir()
 
 
 def folder_of(model: str) -> Path:
-    """The folder that a path means; a `~` of nobody's is left as it is, and then not found."""
+    """Return the folder that a path means; a `~` of nobody's is left as it is, and then not found."""
     return Path(os.path.expanduser(model))  # noqa: PTH111 - Path.expanduser raises where there is no home
 
 
@@ -233,7 +233,7 @@ def _local_problems(spec: LocalSpec) -> list[str]:
 
 
 def hub_problem(model: str) -> str | None:
-    """Why no model of this name, or `name@revision`, can be loaded from the Hub or its cache on this machine;
+    """Say why no model of this name, or `name@revision`, can be loaded from the Hub or its cache on this machine;
     None if one can.
 
     The Hub is asked only if the cache has none; nothing is fetched but the index of weights in several files."""
@@ -266,7 +266,7 @@ def hub_problem(model: str) -> str | None:
 
 
 def folder_problems(folder: Path) -> list[str]:
-    """The reasons why a folder is not a chat model that can be loaded."""
+    """Return the reasons why a folder is not a chat model that can be loaded."""
     if not folder.is_dir():
         return [f"{folder}: no such folder. Expected a saved model, or the id of one on the Hub"]
     problems = []
@@ -286,7 +286,7 @@ def folder_problems(folder: Path) -> list[str]:
 
 
 def _architectures(folder: Path) -> list[str]:
-    """The classes for which a folder was saved; none where its settings name none, or cannot be read."""
+    """Return the classes for which a folder was saved; none if its settings name none, or cannot be read."""
     named = json_object(folder / "config.json").get("architectures")
     return [str(name) for name in named] if isinstance(named, list) else []
 
@@ -298,14 +298,14 @@ def _has_template(folder: Path) -> bool:
 
 
 def weights_problem(folder: Path) -> str | None:
-    """The reason why the weights in a folder are not loaded; None where they are safetensors."""
+    """Return the reason why the weights in a folder are not loaded; None if they are safetensors."""
     index = folder / INDEX
     files = [path.name for path in folder.iterdir() if path.is_file()]
     return files_problem(str(folder), files, shards_in(index) if index.is_file() else [])
 
 
 def files_problem(place: str, files: Iterable[str], shards: Iterable[str]) -> str | None:
-    """The rule about weights and its one message. `shards` are files that the index of a model names."""
+    """Return the rule about weights and its one message. `shards` are files that the index of a model names."""
     names, shards = set(files), set(shards)
     whole = "adapter_model.safetensors" if "adapter_config.json" in names else "model.safetensors"
     wrong = sorted(shards - {name for name in names if name.endswith(".safetensors")})
@@ -320,7 +320,7 @@ def files_problem(place: str, files: Iterable[str], shards: Iterable[str]) -> st
 
 
 def shards_in(index: Path) -> list[str]:
-    """The files that the index of a model's sharded weights names."""
+    """Return the files that the index of a model's sharded weights names."""
     named = json_object(index).get("weight_map")
     # an index that cannot be read names nothing that may be loaded
     return [str(name) for name in named.values()] if isinstance(named, dict) else [index.name]

@@ -51,7 +51,7 @@ class Allowance(NamedTuple):
 
 
 def allowances(headers: Mapping[str, str], date: datetime | None) -> dict[str, Allowance]:
-    """The limits that a reply's headers name, by kind: `requests`, `tokens`, `input-tokens`, `output-tokens`.
+    """Return the limits that a reply's headers name, by kind: `requests`, `tokens`, `input-tokens`, `output-tokens`.
 
     Times are measured from the reply's own `date`, so that a wrong clock does no harm.
     """
@@ -68,7 +68,7 @@ def allowances(headers: Mapping[str, str], date: datetime | None) -> dict[str, A
 
 
 def _value(text: str, date: datetime | None) -> float | None:
-    """A number, the seconds of a duration such as 1m30s, or the seconds until a time."""
+    """Return a number, the seconds of a duration such as 1m30s, or the seconds until a time."""
     if len(text) > LONGEST_VALUE:
         return None
     if _DURATION.fullmatch(text):
@@ -101,7 +101,7 @@ class Refill:
 
     @property
     def rate(self) -> float | None:
-        """Units a second; None if they are unknown or more than a tenth of the limit is left."""
+        """Return units a second; None if they are unknown or more than a tenth of the limit is left."""
         if not self._is_low or not self._seen:
             return None
         missing, rates = zip(*self._seen, strict=True)
@@ -159,15 +159,15 @@ class Pace:
         """The calls a second that the server's headers allow; None if they do not say."""
 
     def risk(self, call: Sent) -> float:
-        """The refused share of the calls since the pace last changed; 0 for a call that was sent before."""
+        """Return the refused share of the calls since the pace last changed; 0 for a call that was sent before."""
         return self._refused / max(8, self._n) if call.at >= self._since else 0.0
 
     def delay(self, now: float) -> float:
-        """Seconds until the next call may depart; 0 or less if it may depart now."""
+        """Return the seconds until the next call may depart; 0 or less if it may depart now."""
         return 0.0 if self.rate == inf else self._due - now
 
     def current(self, now: float) -> float:
-        """The pace at this moment: the settled one, grown by the cubic; during a trial it stays constant."""
+        """Return the pace at this moment: the settled one, grown by the cubic; during a trial it stays constant."""
         if self.rate == inf or self._trial:
             return self.rate
         calm = self._calm / 2 if self._tolerated else max(self._calm, min(40.0, 40 / self.rate))
@@ -251,7 +251,7 @@ class Pace:
             self._settle(now, self._pace_for(answers))
 
     def _judge_trial(self, trial: Trial, now: float, horizon: float) -> None:
-        """Once enough calls are counted, end the trial or halve its pace again."""
+        """End the trial or halve its pace again, once enough calls are counted."""
         n, refused = self._n, self._refused
         wanted = max(8 if refused == 0 or refused >= 3 else 16, min(24, 3 * self.rate))
         is_closed = refused == n >= 4 and self._tolerated**n < 0.02
@@ -274,7 +274,7 @@ class Pace:
             self._settle(now, self._pace_for(answers))
 
     def _pace_for(self, answers: float) -> float:
-        """The pace that gets so many answers a second through, given the share that is lost at any pace."""
+        """Return the pace that gets so many answers a second through, given the share that is lost at any pace."""
         return (1.25 if self._tolerated else 0.98) * answers / (1 - min(0.95, self._tolerated))
 
     def _settle(self, now: float, rate: float) -> None:

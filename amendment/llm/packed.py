@@ -26,14 +26,14 @@ count: a training that goes on after a kill would go another way."""
 
 
 def cores() -> int:
-    """Cores that this process may run on, or fewer by `OMP_NUM_THREADS`."""
+    """Return cores that this process may run on, or fewer by `OMP_NUM_THREADS`."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return min(allowed, int(limit)) if limit.isdecimal() and int(limit) else allowed
 
 
 def threads_for(model: Any) -> int:
-    """The number of threads that a model on a CPU runs with: one for a small model, else one for each core."""
+    """Return the number of threads that a model on a CPU runs with: one for a small model, else one for each core."""
     return cores() if sum(parameter.numel() for parameter in model.parameters()) >= SMALL else 1
 
 

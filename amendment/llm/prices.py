@@ -77,7 +77,7 @@ FREE = Price(input=0.0, output=0.0)
 
 
 def cost(price: Price, usage: Usage, *, batch: bool = False) -> float:
-    """The cost of a call, in USD."""
+    """Return the cost of a call, in USD."""
     rates = _rates(price, usage.input_tokens)
     cached = min(usage.cached_tokens, usage.input_tokens)
     written = min(usage.written_tokens, usage.input_tokens - cached)
@@ -88,7 +88,7 @@ def cost(price: Price, usage: Usage, *, batch: bool = False) -> float:
 
 
 def most_cost(price: Price, tokens: Tokens, *, batch: bool = False) -> float | None:
-    """The most that a call can cost, in USD: nothing is read from a cache, all of it may be written into one.
+    """Return the most that a call can cost, in USD: nothing is read from a cache, all of it may be written into one.
 
     None when neither the call nor the price bounds the answer, and answers are not free.
     """
@@ -103,7 +103,8 @@ def most_cost(price: Price, tokens: Tokens, *, batch: bool = False) -> float | N
 
 
 def least_bound(price: Price, tokens: Tokens, *, batch: bool = False) -> float:
-    """The most that a call can cost, in USD, as far as that is known: without its answer where nothing bounds that."""
+    """Return the most that a call can cost, in USD, as far as that is known: without its answer where nothing bounds
+    that."""
     worst = most_cost(price, tokens, batch=batch)
     return most_cost(price, tokens._replace(output=0), batch=batch) or 0.0 if worst is None else worst
 
@@ -147,26 +148,27 @@ class PriceTable:
 
     @classmethod
     def shipped(cls) -> PriceTable:
-        """The prices that come with this version."""
+        """Return the prices that come with this version."""
         return _shipped()
 
     @classmethod
     def read(cls, path: str | Path) -> PriceTable:
-        """A file's prices alone. Raises ConfigError with every problem of the file and its place."""
+        """Return a file's prices alone. Raises ConfigError with every problem of the file and its place."""
         return cls(validate(read_yaml(path), _PriceFile).prices)
 
     def before(self, other: PriceTable) -> PriceTable:
-        """This table where it has a price, and the other one where it has none."""
+        """Return this table where it has a price, and the other one where it has none."""
         return PriceTable(*self.files, *other.files)
 
     def models(self, host: str) -> list[str]:
-        """The models of a host that have a price."""
+        """Return the models of a host that have a price."""
         return [
             name for blocks in self.files for block in blocks if block.host == host.lower() for name in block.models
         ]
 
     def price(self, host: str, model: str) -> Price | None:
-        """A model's price: in each file first under its very name, then under its undated one; earlier blocks first."""
+        """Return a model's price: in each file first under its very name, then under its undated one; earlier blocks
+        first."""
         undated = _SNAPSHOT.fullmatch(model)
         names = (model, undated["model"]) if undated else (model,)
         for blocks, name in product(self.files, names):
@@ -182,8 +184,9 @@ def _shipped() -> PriceTable:
         return PriceTable.read(path)
 
 
-def price_of(table: PriceTable, host: str, model: str) -> Price | None:
-    """A model's price by the table, nothing at a server of one's own that the table does not name, None elsewhere."""
+def find_price(table: PriceTable, host: str, model: str) -> Price | None:
+    """Return a model's price by the table, nothing at a server of one's own that the table does not name, None
+    elsewhere."""
     price = table.price(host, model)
     if price is None and is_own_server(host):
         return FREE
@@ -191,7 +194,8 @@ def price_of(table: PriceTable, host: str, model: str) -> Price | None:
 
 
 def is_own_server(host: str) -> bool:
-    """True for a host (with port and path, as in base_url without the scheme) that is this machine or in its network.
+    """Return True for a host (with port and path, as in base_url without the scheme) that is this machine or in its
+    network.
 
     So are: names without a dot (`localhost`, `gpu-box`, and `local` and `simulated`, which models inside this process
     have for a host); names under .localhost, .local, .internal, .lan and the like; loopback, private, link-local

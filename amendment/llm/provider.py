@@ -42,7 +42,7 @@ class Provider(Protocol):
 
     @property
     def kind(self) -> str:
-        """The provider's name in records, such as `openai`."""
+        """Return the provider's name in records, such as `openai`."""
         ...
 
     @property
@@ -52,12 +52,13 @@ class Provider(Protocol):
 
     @property
     def shows_choices(self) -> bool:
-        """True for a provider that returns log-probabilities of label tokens."""
+        """Return True for a provider that returns log-probabilities of label tokens."""
         ...
 
     @property
     def deadline(self) -> float | None:
-        """Seconds after which one `send` is given up as a passing fault; None where it takes as long as it takes."""
+        """Return the seconds after which one `send` is given up as a passing fault; None if it takes as long as it
+        takes."""
         ...
 
     async def send(self, request: Request) -> RawReply:
@@ -65,11 +66,11 @@ class Provider(Protocol):
         ...
 
     def meter(self, raw: bytes) -> Meter:
-        """Usage and model of a raw reply, as far as they can be found. Never raises."""
+        """Return usage and model of a raw reply, as far as they can be found. Never raises."""
         ...
 
     def read(self, raw: bytes, request: Request) -> Reply:
-        """The reply in a raw body, also in one that an earlier run stored."""
+        """Return the reply in a raw body, also in one that an earlier run stored."""
         ...
 
     async def close(self) -> None:
@@ -116,8 +117,8 @@ def write_plain(
     calls: Sequence[dict[str, Any]] = (),
     model: str | None = None,
 ) -> bytes:
-    """The raw bytes of a reply; `logprobs` are those of the labels that were asked for, `scored` is log-probability and
-    tokens of the text that was. Absent values are left out."""
+    """Return the raw bytes of a reply; `logprobs` are those of the labels that were asked for, `scored` is
+    log-probability and tokens of the text that was. Absent values are left out."""
     further = {
         "choice_logprobs": logprobs,
         "scored": scored,
@@ -141,7 +142,7 @@ class PlainProvider:
     deadline: float | None = None
 
     def meter(self, raw: bytes) -> Meter:
-        """Usage and model of what `write_plain` wrote; nothing of any other bytes."""
+        """Return usage and model of what `write_plain` wrote; nothing of any other bytes."""
         try:
             body = json.loads(raw)
             usage = Usage(input_tokens=body["input_tokens"], output_tokens=body["output_tokens"])
@@ -150,7 +151,7 @@ class PlainProvider:
             return Meter()
 
     def read(self, raw: bytes, request: Request) -> Reply:
-        """The inverse of `write_plain`. Raises Transient for bytes that it did not write."""
+        """Return the inverse of `write_plain`. Raises Transient for bytes that it did not write."""
         try:
             body = json.loads(raw)
             calls = tuple(ToolCall(function=call) for call in body.get("calls", ()))
@@ -173,4 +174,4 @@ class PlainProvider:
             ) from fault
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""

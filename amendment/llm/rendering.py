@@ -45,7 +45,7 @@ class Renderer:
     """A tokenizer's chat template, and what it shows of a conversation."""
 
     def __init__(self, tokenizer: Any) -> None:
-        """Raises TrainingError when the tokenizer has no chat template, or reads control tokens that are broken up."""
+        """Raise TrainingError when the tokenizer has no chat template, or reads control tokens that are broken up."""
         if not tokenizer.chat_template:
             name = tokenizer.name_or_path
             raise TrainingError(f"{name}: its tokenizer has no chat template; use an instruction-tuned base")
@@ -70,12 +70,12 @@ class Renderer:
 
     @property
     def template_id(self) -> str:
-        """The content hash of the chat template."""
+        """Return the content hash of the chat template."""
         return content_id(self.tokenizer.chat_template)
 
     @cached_property
     def thinking_key(self) -> str | None:
-        """The key under which the template shows thinking, or None where it shows none."""
+        """Return the key under which the template shows thinking, or None where it shows none."""
         for key in ("reasoning_content", "thinking", "reasoning"):
             if self._shows({"role": "assistant", "content": "a", key: _MARK}):
                 return key
@@ -83,20 +83,20 @@ class Renderer:
 
     @cached_property
     def shows_calls(self) -> bool:
-        """The template shows the assistant's tool calls."""
+        """Return True if the template shows the assistant's tool calls."""
         call = {"type": "function", "function": {"name": _MARK, "arguments": {"x": 1}}}
         return self._shows({"role": "assistant", "content": "", "tool_calls": [call]})
 
     @cached_property
     def shows_tools(self) -> bool:
-        """The template shows the definitions of tools."""
+        """Return True if the template shows the definitions of tools."""
         parameters = {"type": "object", "properties": {"x": {"type": "integer", "description": "x"}}}
         function = {"name": _MARK, "description": "d", "parameters": parameters}
         return self._shows(_USER, tools=[{"type": "function", "function": function}])
 
     @cached_property
     def has_mask(self) -> bool:
-        """The template marks which tokens the assistant wrote."""
+        """Return True if the template marks which tokens the assistant wrote."""
         return "generation" in str(self.tokenizer.chat_template) and bool(
             re.search(r"\{%-?\s*generation\s*-?%\}", str(self.tokenizer.chat_template))
         )
@@ -116,7 +116,7 @@ class Renderer:
     def conversation(
         self, row: Mapping[str, Any], messages: Sequence[Any], *, is_prompt: bool, place: str, prefill: str = ""
     ) -> Conversation:
-        """The cleaned conversation of a row; `messages` are JSON objects, and `prefill` is the beginning of the
+        """Return the cleaned conversation of a row; `messages` are JSON objects, and `prefill` is the beginning of the
         answer to a prompt. Raises DataError naming the place."""
         tools = tuple(self._harmless(tool) for tool in _listed(row.get("tools"), f"{place}: tools"))
         options = {k: v for k, v in (row.get("chat_template_kwargs") or {}).items() if v is not None}
@@ -141,14 +141,14 @@ class Renderer:
         return {k: v if k == "role" else self._harmless(v) for k, v in kept.items()}
 
     def harmless(self, text: str) -> str:
-        """The text without any spelling of a control token."""
+        """Return the text without any spelling of a control token."""
         n = 1
         while n:  # what is left after a break may spell another one
             text, n = self._control.subn(_broken, text)
         return text
 
     def _harmless(self, value: Any) -> Any:
-        """The value with every control token in its texts broken by a zero-width space."""
+        """Return the value with every control token in its texts broken by a zero-width space."""
         if isinstance(value, str):
             text = self.harmless(value)
             self.control_texts += text != value
@@ -158,7 +158,7 @@ class Renderer:
         return [self._harmless(v) for v in value] if isinstance(value, list | tuple) else value
 
     def text(self, conversation: Conversation) -> str:
-        """The conversation as the model reads it. Raises DataError where the template refuses it."""
+        """Return the conversation as the model reads it. Raises DataError where the template refuses it."""
         messages, tools, options, is_prompt, prefill = conversation
         try:
             rendered = self.tokenizer.apply_chat_template(
@@ -170,7 +170,7 @@ class Renderer:
             raise DataError(f"the chat template refuses a conversation with the roles {roles}: {error}") from error
 
     def ids(self, conversations: Iterable[Conversation]) -> list[list[int]]:
-        """Token ids of each conversation, in order; equal conversations are rendered once."""
+        """Return token ids of each conversation, in order; equal conversations are rendered once."""
         texts, first = dict[str, str](), dict[str, int]()
         places = []
         for conversation in conversations:
@@ -182,7 +182,7 @@ class Renderer:
         return [encoded[place] for place in places]
 
     def mask(self, conversation: Conversation) -> list[int]:
-        """1 for each token of the conversation that the assistant wrote. Needs `has_mask`."""
+        """Return 1 for each token that the assistant wrote, else 0. Needs `has_mask`."""
         messages, tools, options, *_ = conversation
         rendered = self.tokenizer.apply_chat_template(
             list(messages), tools=list(tools) or None, return_dict=True, return_assistant_tokens_mask=True, **options
@@ -191,7 +191,7 @@ class Renderer:
 
 
 def common_prefix(ids: Sequence[int], others: Sequence[int]) -> int:
-    """The number of leading tokens that two sequences share."""
+    """Return the number of leading tokens that two sequences share."""
     for place, (a, b) in enumerate(zip(ids, others, strict=False)):
         if a != b:
             return place
@@ -199,7 +199,7 @@ def common_prefix(ids: Sequence[int], others: Sequence[int]) -> int:
 
 
 def _control_tokens(tokenizer: Any) -> dict[int, str]:
-    """Added tokens that steer: the special ones, and those that look like markup and belong to the template.
+    """Return added tokens that steer: the special ones, and those that look like markup and belong to the template.
 
     Tags such as `<table>`, which some tokenizers hold as plain tokens, are text.
     """
@@ -251,7 +251,7 @@ def _object(value: Any, place: str) -> Mapping[str, Any]:
 
 
 def _listed(value: Any, place: str) -> Sequence[Any]:
-    """A list, also where it is written as JSON text or absent."""
+    """Return a list, also where it is written as JSON text or absent."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -300,7 +300,7 @@ class AnswerParts(NamedTuple):
 
 
 def read_answer(tokenizer: Any, ids: Sequence[int], prompt: Sequence[int]) -> AnswerParts:
-    """The parts of generated ids (without the end token).
+    """Return the parts of generated ids (without the end token).
 
     Thinking that never ends leaves no text, since no answer was given.
     """
@@ -315,7 +315,8 @@ def read_answer(tokenizer: Any, ids: Sequence[int], prompt: Sequence[int]) -> An
 
 
 def _described(tokenizer: Any, raw: str, prompt: Sequence[int]) -> AnswerParts | None:
-    """The parts by the tokenizer's own response schema; None without one, or where the reply does not match it."""
+    """Return the parts by the tokenizer's own response schema; None without one, or where the reply does not match
+    it."""
     if not getattr(tokenizer, "response_template", None):
         return None
     try:
@@ -331,7 +332,8 @@ def _described(tokenizer: Any, raw: str, prompt: Sequence[int]) -> AnswerParts |
 
 
 def _thinking(raw: str, before: str) -> tuple[str, str]:
-    """Thinking at the start of an answer and what follows; `before` is how the prompt ends, which may open it."""
+    """Return thinking at the start of an answer and what follows; `before` is how the prompt ends, which may open
+    it."""
     for opening, closing in THINKING:
         is_open = before.endswith(opening)
         if is_open or raw.lstrip().startswith(opening):
@@ -342,7 +344,7 @@ def _thinking(raw: str, before: str) -> tuple[str, str]:
 
 
 def _calls(text: str) -> tuple[str, tuple[Json, ...]]:
-    """The text before calls, and the calls; all of it as text where one cannot be read."""
+    """Return the text before calls, and the calls; all of it as text where one cannot be read."""
     for opening, closing in CALLS:
         before, *parts = text.split(opening)
         read = [_read_call(part, closing) for part in parts]
@@ -360,7 +362,7 @@ def _read_call(part: str, closing: str) -> Json | None:
 
 
 def _call(value: Any) -> Json | None:
-    """A call with a name and an object of arguments that can be stored, or None."""
+    """Return a call with a name and an object of arguments that can be stored, or None."""
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
         return None
     arguments = value.get("arguments")
@@ -374,7 +376,7 @@ def _call(value: Any) -> Json | None:
 
 
 def _plain(tokenizer: Any, text: str) -> str:
-    """The text without the spellings of special tokens, which the model wrote as tokens."""
+    """Return the text without the spellings of special tokens, which the model wrote as tokens."""
     for token in tokenizer.added_tokens_decoder.values():
         if token.special and token.content in text:
             text = text.replace(token.content, "")

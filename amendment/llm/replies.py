@@ -25,8 +25,9 @@ _MOST_TOKENS = 2**53
 """No count of tokens is larger."""
 
 
-def body_of(raw: bytes, host: str) -> dict[str, Any]:
-    """The JSON object of a good status. Raises Transient for a cut, a page, an error in disguise, or no object."""
+def parse_body(raw: bytes, host: str) -> dict[str, Any]:
+    """Return the JSON object of a good status. Raises Transient for a cut, a page, an error in disguise, or no
+    object."""
     try:
         body = _parsed(raw)
         if b"\\u" in raw:
@@ -41,7 +42,8 @@ def body_of(raw: bytes, host: str) -> dict[str, Any]:
 
 
 def _parsed(raw: bytes) -> Any:
-    """The JSON value, by the fast parser, or by the lenient one where the fast one objects to NaN and the like."""
+    """Return the JSON value, by the fast parser, or by the lenient one where the fast one objects to NaN and the
+    like."""
     try:
         return orjson.loads(raw)
     except ValueError:
@@ -59,14 +61,14 @@ def _text(raw: bytes) -> str:
 
 
 def clean(text: str) -> str:
-    """The text as every later step can store it: lone surrogates and NUL become U+FFFD."""
+    """Return the text as every later step can store it: lone surrogates and NUL become U+FFFD."""
     if text.isascii() and "\0" not in text:
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "\ufffd")
 
 
 def clean_tree(value: Any) -> Any:
-    """A JSON value with all of its texts `clean`."""
+    """Return a JSON value with all of its texts `clean`."""
     match value:
         case str():
             return clean(value)
@@ -78,14 +80,14 @@ def clean_tree(value: Any) -> Any:
 
 
 def shown(text: str, key: str | None = None) -> str:
-    """A server's text as messages may show it: one line, printable, at most 200 characters, no keys."""
+    """Return a server's text as messages may show it: one line, printable, at most 200 characters, no keys."""
     text = redact(text[:2500], (key,) if key else ())[:2000]
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return (line[:199] + "…" if len(line) > 200 else line) or "no text"
 
 
 def text_in(raw: bytes) -> str:
-    """The text of any provider's raw reply, for people to read; the whole body if its form is not known."""
+    """Return the text of any provider's raw reply, for people to read; the whole body if its form is not known."""
     try:
         body = _parsed(raw)
     except (ValueError, RecursionError):
@@ -99,7 +101,7 @@ def text_in(raw: bytes) -> str:
 
 
 def error_text(body: bytes) -> str:
-    """The code, type and message of an error body where it has them, else the whole body."""
+    """Return the code, type and message of an error body where it has them, else the whole body."""
     try:
         error = _parsed(body)
     except (ValueError, RecursionError):
@@ -113,7 +115,7 @@ def error_text(body: bytes) -> str:
 
 
 def meter_by(usage_of: Callable[[Any], Usage | None]) -> Callable[[bytes], Meter]:
-    """Looks up usage and model of a raw reply with one parse and nothing that raises."""
+    """Look up usage and model of a raw reply with one parse and nothing that raises."""
 
     def meter(raw: bytes) -> Meter:
         try:
@@ -136,7 +138,7 @@ class Completion(NamedTuple):
 
 
 def written(content: str, thinking: str, calls: tuple[ToolCall, ...]) -> Messages:
-    """What a model wrote, as the messages of a reply; none where all of it is empty."""
+    """Return what a model wrote, as the messages of a reply; none if all of it is empty."""
     if not (content or thinking or calls):
         return ()
     return (Message(role="assistant", content=content or None, thinking=thinking or None, tool_calls=calls or None),)
@@ -148,8 +150,9 @@ def reply_by(
     raw: bytes,
     request: Request,
 ) -> Reply:
-    """The reply in a raw body of one protocol. Raises Transient where there is none, or an empty one, to be read."""
-    body = body_of(raw, request.host)
+    """Return the reply in a raw body of one protocol. Raises Transient where there is none, or an empty one, to be
+    read."""
+    body = parse_body(raw, request.host)
     try:
         messages, told, measured = completion_of(body, request)
         usage = usage_of(body.get("usage"))
@@ -169,35 +172,35 @@ def reply_by(
 
 
 def _finish(told: FinishReason, messages: Messages, usage: Usage | None, request: Request) -> FinishReason:
-    """The server's reason; `length` in place of `stop` or none if the answer used its whole limit without a text or a
-    tool call: thinking took all of it."""
+    """Return the server's reason; `length` in place of `stop` or none if the answer used its whole limit without a text
+    or a tool call: thinking took all of it."""
     limit = None if request.choices else request.sampling.max_tokens
     is_used = limit is not None and usage is not None and usage.output_tokens >= limit
     is_empty = not text_of(messages).strip() and not any(message.tool_calls for message in messages)
     return "length" if told in ("stop", "other") and is_used and is_empty else told
 
 
-def count_of(value: Any) -> int | None:
-    """A number of tokens; a whole number as a float is one, a truth value or a text is none."""
+def read_count(value: Any) -> int | None:
+    """Return a number of tokens; a whole number as a float is one, a truth value or a text is none."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MOST_TOKENS:
         return None
     return int(value) if value == int(value) else None
 
 
-def tokens_of(counts: Any, name: str) -> int:
-    """The count of this name in a part of the usage; 0 where it has none."""
-    return (count_of(counts.get(name)) or 0) if isinstance(counts, dict) else 0
+def read_tokens(counts: Any, name: str) -> int:
+    """Return the count of this name in a part of the usage; 0 where it has none."""
+    return (read_count(counts.get(name)) or 0) if isinstance(counts, dict) else 0
 
 
 def model_name(name: Any) -> str | None:
-    """The model as the server names it; of a path on its machine the last part, since records are published."""
+    """Return the model as the server names it; of a path on its machine the last part, since records are published."""
     if not isinstance(name, str) or not name:
         return None
     return clean(name.rstrip("/").rpartition("/")[2] if name.startswith(("/", "./", "../", "~")) else name) or None
 
 
-def arguments_of(text: Any) -> dict[str, Any]:
-    """A tool call's arguments as an object; what a model wrote that is no object is kept under `_raw`."""
+def read_arguments(text: Any) -> dict[str, Any]:
+    """Return a tool call's arguments as an object; what a model wrote that is no object is kept under `_raw`."""
     if isinstance(text, dict):
         return text
     if not text:
@@ -215,5 +218,5 @@ def _no_constant(name: str) -> float:
 
 
 def without_none(values: dict[str, Any]) -> dict[str, Any]:
-    """The entries that have a value."""
+    """Return the entries that have a value."""
     return {key: value for key, value in values.items() if value is not None}

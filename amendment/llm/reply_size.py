@@ -24,13 +24,13 @@ MOST: ContextVar[float] = ContextVar("the most bytes of the next reply", default
 
 
 def most_bytes(request: Request, question: bytes) -> int:
-    """The limit of the reply to a request, whose body is `question`."""
+    """Return the limit of the reply to a request, whose body is `question`."""
     tokens = request.sampling.max_tokens if request.scored is None else len(question)
     return LONGEST if tokens is None else min(LEAST + BYTES_PER_TOKEN * tokens, LONGEST)
 
 
 def too_long(host: str, most: float) -> Transient:
-    """The fault for a reply that goes on after `most` bytes."""
+    """Return the fault for a reply that goes on after `most` bytes."""
     return Transient(
         f"{host}: the reply is longer than {most:,.0f} bytes, more than any answer within max_tokens needs; the "
         "rest was not read. Check which server answers at base_url",

@@ -64,7 +64,7 @@ class Request(Record):
 
     @cached_property
     def body(self) -> bytes:
-        """JSON with sorted keys, as the ledger keeps it."""
+        """Return JSON with sorted keys, as the ledger keeps it."""
         values = self.to_json()
         try:
             return orjson.dumps(values, option=orjson.OPT_SORT_KEYS)
@@ -73,7 +73,7 @@ class Request(Record):
 
     @cached_property
     def id(self) -> str:
-        """The content hash under which ledger and records know this request."""
+        """Return the content hash under which ledger and records know this request."""
         return name_of(self.body)
 
 
@@ -94,8 +94,9 @@ READING = 1 / 8
 """The work of reading a token, in tokens written: 1/6 for a small model on a CPU, less where many are read at once."""
 
 
-def work_of(usage: Usage | None) -> float:
-    """The work of a call, as tokens that are written; 1 where the server did not say how many it read and wrote."""
+def estimate_work(usage: Usage | None) -> float:
+    """Return the work of a call, as tokens that are written; 1 where the server did not say how many it read and
+    wrote."""
     if usage is None:
         return 1.0
     return usage.output_tokens + READING * (usage.input_tokens - usage.cached_tokens)
@@ -138,18 +139,19 @@ class Tokens(NamedTuple):
 
     @property
     def total(self) -> int:
-        """Both together, as rate limits count them; an answer without a limit counts nothing."""
+        """Return both together, as rate limits count them; an answer without a limit counts nothing."""
         return self.input + (self.output or 0)
 
     @property
     def charged(self) -> int:
-        """Tokens that some vendors count against a rate limit when a call is sent: the larger of max_tokens and an
-        estimate of the input."""
+        """Return tokens that some vendors count against a rate limit when a call is sent: the larger of max_tokens and
+        an estimate of the input."""
         return max(self.output or 0, self.input // CHARACTERS_PER_TOKEN)
 
 
 def most_tokens(request: Request) -> Tokens:
-    """The most that a request can take: a token is at least one byte of its JSON, and max_tokens bounds the answer."""
+    """Return the most that a request can take: a token is at least one byte of its JSON, and max_tokens bounds the
+    answer."""
     images, inline = _images(request)
     most = len(request.body) - inline + REQUEST_TOKENS + IMAGE_TOKENS * images
     if request.tools or request.answer_schema:
@@ -158,7 +160,7 @@ def most_tokens(request: Request) -> Tokens:
 
 
 def likely_tokens(request: Request, *, output: int | None = None) -> Tokens:
-    """An estimate of a request's tokens, for plans: easily 20 % off, more for code and for rare scripts.
+    """Return an estimate of a request's tokens, for plans: easily 20 % off, more for code and for rare scripts.
 
     `output` is how long the answer is thought to become; it is cut at max_tokens and is max_tokens where absent.
     """
@@ -171,7 +173,7 @@ def likely_tokens(request: Request, *, output: int | None = None) -> Tokens:
 
 
 def _images(request: Request) -> tuple[int, int]:
-    """The number of a request's images, and of their bytes in its JSON, which no model reads as text."""
+    """Return the number of a request's images, and of their bytes in its JSON, which no model reads as text."""
     images = request.body.count(_IMAGE)
     if not images:
         return 0, 0
@@ -181,14 +183,15 @@ def _images(request: Request) -> tuple[int, int]:
 
 
 def text_tokens(text: str) -> int:
-    """Tokens of a text, roughly: four ASCII characters each, or three bytes of anything else; rounded up."""
+    """Return tokens of a text, roughly: four ASCII characters each, or three bytes of anything else; rounded up."""
     encoded = text.encode("utf-8", "replace")
     ascii_bytes = len(encoded) if text.isascii() else sum(map(str.isascii, text))
     return -(-ascii_bytes // CHARACTERS_PER_TOKEN) + -(-(len(encoded) - ascii_bytes) // BYTES_PER_TOKEN)
 
 
 def prompt_texts(request: Request) -> Iterator[str]:
-    """The texts that the model reads, in its order: tools and schema first, as vendors put them, then the messages."""
+    """Yield the texts that the model reads, in its order: tools and schema first, as vendors put them, then the
+    messages."""
     for given in (request.tools, request.answer_schema):
         if given:
             yield canonical_json(given).decode()

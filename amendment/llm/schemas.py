@@ -43,8 +43,8 @@ class AnswerForms:
         """The others no longer wait for the first question."""
 
     async def ask(self, request: Request, *, send: Send, find: Callable[[str], bytes | None]) -> Asked:
-        """The reply to a request with a schema, and the request in the form in which it was sent. Raises as `send`.
-        `find` looks in the ledger for the reply to a request by its id."""
+        """Return the reply to a request with a schema, and the request in the form in which it was sent. Raises as
+        `send`. `find` looks in the ledger for the reply to a request by its id."""
         schemas = (request.answer_schema, JSON_OBJECT, None)
         forms = [request.model_copy(update={"answer_schema": schema}) for schema in schemas]
         stored = [number for number, form in enumerate(forms) if find(form.id)]
@@ -58,7 +58,7 @@ class AnswerForms:
         return await self._sent(forms, send, self._form)
 
     async def _sent(self, forms: Sequence[Request], send: Send, number: int) -> Asked:
-        """The reply in the first form, from this number on, that is not rejected."""
+        """Return the reply in the first form, from this number on, that is not rejected."""
         form = forms[number]
         try:
             reply = await send(form)

@@ -54,7 +54,7 @@ class SimulatedProvider(PlainProvider):
         self.shows_choices = self.persona.shows_choices
 
     async def send(self, request: Request) -> RawReply:
-        """The reply as compact JSON: text, finish reason, counts of words, log-probabilities if asked for."""
+        """Return the reply as compact JSON: text, finish reason, counts of words, log-probabilities if asked for."""
         role_reply = answer(Question.model_validate(chat_body(request, _WIRE)), self.persona)
         logprobs = role_reply.logprobs
         raw = write_plain(
@@ -110,7 +110,7 @@ def serve_world(specs: Mapping[str, SimulatedSpec], *, port: int, ready: Callabl
 
 
 def model_entries(specs: Mapping[str, SimulatedSpec], base_url: str) -> str:
-    """`models:` of a run file that asks these models over HTTP."""
+    """Return `models:` of a run file that asks these models over HTTP."""
     lines = [
         f"  {name}: {{provider: openai, base_url: {json.dumps(base_url)}, model: {json.dumps(shown_name(spec))}"
         + ("}" if spec.shows_choices else ", logprobs: false}")
@@ -139,7 +139,8 @@ class World:
         return Replied(200, {"object": "list", "data": listed})
 
     def complete(self, body: bytes) -> Replied:
-        """The reply to a chat completion call; whatever is wrong with it becomes an error body, as the vendor's."""
+        """Return the reply to a chat completion call; whatever is wrong with it becomes an error body, as the
+        vendor's."""
         try:
             question = Question.model_validate(json.loads(body))
             persona = self.personas.get(question.model)
@@ -158,7 +159,8 @@ class World:
 
 
 def _app(world: World) -> Starlette:
-    """OpenAI's protocol as far as this world speaks it: models, and chat completions with label probabilities."""
+    """Return OpenAI's protocol as far as this world speaks it: models, and chat completions with label
+    probabilities."""
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.middleware import Middleware
@@ -199,7 +201,8 @@ def _error(status: int, message: str, param: str | None = None, code: str | None
 
 
 def _completion(question: Question, role_reply: RoleReply) -> dict[str, Any]:
-    """A chat completion; its name is the question's, and it was made at no time, so equal calls have equal bodies."""
+    """Return a chat completion; its name is the question's, and it was made at no time, so equal calls have equal
+    bodies."""
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": role_reply.text, "refusal": None},
@@ -223,7 +226,8 @@ def _completion(question: Question, role_reply: RoleReply) -> dict[str, Any]:
 
 
 def _logprobs(role_reply: RoleReply, top: int) -> dict[str, Any] | None:
-    """The log-probabilities of a label answer's one token; absent for all other answers, whose words have none."""
+    """Return the log-probabilities of a label answer's one token; absent for all other answers, whose words have
+    none."""
     if not role_reply.logprobs:
         return None
     tokens = [

@@ -27,7 +27,7 @@ from amendment.text import Layout
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-class _Bounded(Part, hide_input_in_errors=True):
+class _BoundedSpec(Part, hide_input_in_errors=True):
     """Limits on answers; an absent one is left to the provider. Error texts leave inputs out: one of them may be a
     pasted key."""
 
@@ -35,7 +35,7 @@ class _Bounded(Part, hide_input_in_errors=True):
     """The longest answer, in tokens."""
 
     def sampling(self, seed: int) -> Sampling:
-        """The sampling of this model in a run with this seed."""
+        """Return the sampling of this model in a run with this seed."""
         drawn = {name: getattr(self, name, None) for name in Sampling.model_fields if name != "seed"}
         return Sampling(**drawn, seed=self._sent_seed(seed))
 
@@ -43,7 +43,7 @@ class _Bounded(Part, hide_input_in_errors=True):
         return run_seed
 
 
-class _Drawn(_Bounded):
+class _DrawnSampling(_BoundedSpec):
     """Sampling options; an absent one is left to the provider."""
 
     layout: Layout = "marks"
@@ -55,7 +55,7 @@ class _Drawn(_Bounded):
     """Sample from the likeliest tokens that together reach this probability."""
 
 
-class HostedSpec(_Bounded):
+class HostedSpec(_BoundedSpec):
     """A model behind HTTP."""
 
     is_shared = True
@@ -120,16 +120,16 @@ class HostedSpec(_Bounded):
 
     @property
     def host(self) -> str:
-        """The endpoint's identity: host, port and path, without the scheme."""
+        """Return the endpoint's identity: host, port and path, without the scheme."""
         return self.base_url.split("://", 1)[1]
 
     @property
     def is_vendor(self) -> bool:
-        """True for the vendor's own endpoint."""
+        """Return True for the vendor's own endpoint."""
         return belongs(self.base_url, SERVICES[self.vendor_key.removesuffix("_API_KEY")])
 
 
-class OpenAISpec(_Drawn, HostedSpec):
+class OpenAISpec(_DrawnSampling, HostedSpec):
     """A model behind OpenAI's chat protocol: the vendor's own, Azure, vLLM, llama.cpp, Ollama, a gateway."""
 
     vendor_key: ClassVar[str] = "OPENAI_API_KEY"
@@ -156,27 +156,27 @@ class OpenAISpec(_Drawn, HostedSpec):
 
     @property
     def thinks(self) -> bool:
-        """True for an entry that has the model think before it answers."""
+        """Return True for an entry that has the model think before it answers."""
         return self.effort not in (None, "none")
 
     @property
     def shows_choices(self) -> bool:
-        """True for a model that label-token judges can use: after thoughts no first token is a label."""
+        """Return True for a model that label-token judges can use: after thoughts no first token is a label."""
         return self.logprobs and not self.thinks
 
     @property
     def takes_prefill(self) -> bool:
-        """True for a model that continues an answer; one that thinks begins its own."""
+        """Return True for a model that continues an answer; one that thinks begins its own."""
         return self.prefill and not self.thinks
 
     @property
     def scores_texts(self) -> bool:
-        """True for a model that returns the log-probability of a given answer."""
+        """Return True for a model that returns the log-probability of a given answer."""
         return self.prompt_logprobs and not self.thinks
 
     @property
     def limit_field(self) -> str:
-        """The name under which the length limit is sent."""
+        """Return the name under which the length limit is sent."""
         is_newer = self.is_vendor or belongs(self.base_url, SERVICES["AZURE_OPENAI"])
         return "max_completion_tokens" if is_newer else "max_tokens"
 
@@ -206,14 +206,14 @@ class AnthropicSpec(HostedSpec):
 
     @property
     def thinks(self) -> bool:
-        """True for an entry that has the model think before it answers."""
+        """Return True for an entry that has the model think before it answers."""
         return self.effort is not None
 
     def _sent_seed(self, run_seed: int) -> int | None:
         return None
 
 
-class LocalSpec(_Drawn):
+class LocalSpec(_DrawnSampling):
     """A causal language model with a chat template, run inside this process."""
 
     provider: Literal["local"]
@@ -237,7 +237,7 @@ class LocalSpec(_Drawn):
 
     @property
     def concurrency(self) -> int:
-        """Enough questions at once that the next batch is full while one is generated."""
+        """Return enough questions at once that the next batch is full while one is generated."""
         return 2 * self.batch_size
 
 
@@ -251,11 +251,11 @@ class SimulatedSpec(PersonaSettings):
     """Calls in flight at once."""
 
     def sampling(self, seed: int) -> Sampling:
-        """The sampling of this persona in a run with this seed."""
+        """Return the sampling of this persona in a run with this seed."""
         return Sampling(seed=seed)
 
     def persona(self) -> Persona:
-        """The persona alone."""
+        """Return the persona alone."""
         return Persona(**{name: getattr(self, name) for name in PersonaSettings.model_fields})
 
 
@@ -266,7 +266,7 @@ FUNCTION = "function"
 _OTHER = f"{FUNCTION}, a registered one"
 
 
-class RegisteredSpec(_Drawn):
+class RegisteredSpec(_DrawnSampling):
     """A model that is a function, or of a provider registered with `register_provider`."""
 
     provider: str = Field(json_schema_extra={"not": {"enum": list(SHIPPED)}})
@@ -284,23 +284,24 @@ class RegisteredSpec(_Drawn):
 
     @property
     def host(self) -> str:
-        """The endpoint's identity."""
+        """Return the endpoint's identity."""
         return self.provider
 
     @property
     def function(self) -> ModelFunction | None:
-        """The function that answers, where the entry has the provider `function` and Python has handed one over."""
+        """Return the function that answers, where the entry has the provider `function` and Python has handed one
+        over."""
         return self._function
 
     def answered_by(self, function: ModelFunction) -> RegisteredSpec:
-        """This entry with the function that answers."""
+        """Return this entry with the function that answers."""
         spec = self.model_copy()
         spec._function = function
         return spec
 
 
 def provider(entry: Any) -> str | None:
-    """The kind of this entry. Pydantic's messages name the function, which is therefore called like the key."""
+    """Return the kind of this entry. Pydantic's messages name the function, which is therefore called like the key."""
     name = entry.get("provider") if isinstance(entry, dict) else getattr(entry, "provider", None)
     return _OTHER if isinstance(name, str) and (name in REGISTERED or name == FUNCTION) else name
 
@@ -317,7 +318,7 @@ ModelSpec = Annotated[
 
 
 def _plain_url(value: str) -> str:
-    """The URL without a trailing slash. Raises ValueError, which does not repeat user info."""
+    """Return the URL without a trailing slash. Raises ValueError, which does not repeat user info."""
     advice = "expected something like https://gateway.example.org/v1"
     if re.search(r"[\s\x00-\x1f\x7f]", value):
         raise ValueError(f"the URL holds a space or a line break; {advice}")
@@ -342,12 +343,13 @@ THINKS_BY_DEFAULT = re.compile(
 
 
 def charges_most(spec: object) -> bool:
-    """True for a vendor that charges what a call may take against its limit of tokens, and gives nothing back."""
+    """Return True for a vendor that charges what a call may take against its limit of tokens, and gives nothing
+    back."""
     return isinstance(spec, OpenAISpec) and spec.is_vendor
 
 
 def thinks(spec: ModelSpec | None) -> bool:
-    """True if an entry's model thinks without a limit, because of the entry or by the model's own default."""
+    """Return True if an entry's model thinks without a limit, because of the entry or by the model's own default."""
     if spec is None:
         return False
     is_unset = getattr(spec, "effort", None) is None
@@ -360,13 +362,13 @@ def able(spec: ModelSpec | None, ability: Literal["shows_choices", "takes_prefil
 
 
 def located(spec: ModelSpec, base: Path) -> ModelSpec:
-    """A model that lies next to the run file, or at a path with `~`, under its full path; any other as it is."""
+    """Return a model that lies next to the run file, or at a path with `~`, under its full path; any other as it is."""
     if isinstance(spec, LocalSpec):
         return spec.model_copy(update={"model": found_folder(spec.model, base)})
     return spec
 
 
 def found_folder(model: str, base: Path) -> str:
-    """The folder or GGUF file of a model, seen from `base`, where there is one; else the name as it is."""
+    """Return the folder or GGUF file of a model, seen from `base`, where there is one; else the name as it is."""
     path = base / os.path.expanduser(model)  # noqa: PTH111 - Path.expanduser raises where there is no home
     return str(path) if path.is_dir() or (is_gguf(model) and path.is_file()) else model

@@ -25,23 +25,23 @@ class Transport(Protocol):
 
     @property
     def sent(self) -> int:
-        """Requests that went out."""
+        """Return requests that went out."""
         ...
 
     async def carry(self, request: Request) -> bytes:
-        """The raw reply of one attempt, which is in the ledger when this returns.
+        """Return the raw reply of one attempt, which is in the ledger when this returns.
 
         Raises Transient, Rejected or CredentialsError as the provider does, and BudgetReached before sending.
         """
         ...
 
     def holds(self, task: asyncio.Task[Any]) -> bool:
-        """True for a sending task that must not be cancelled, since its request may be paid for already."""
+        """Return True for a sending task that must not be cancelled, since its request may be paid for already."""
         ...
 
     @property
     def long_waits(self) -> list[str]:
-        """Requests in flight for so long that a user wants to know of them, as lines."""
+        """Return requests in flight for so long that a user wants to know of them, as lines."""
         ...
 
     async def drain(self) -> None:
@@ -50,7 +50,7 @@ class Transport(Protocol):
 
     @property
     def under_way(self) -> list[asyncio.Task[Any]]:
-        """The tasks that `drain` waits for. An attempt whose task is cancelled stays open in the ledger."""
+        """Return the tasks that `drain` waits for. An attempt whose task is cancelled stays open in the ledger."""
         ...
 
 
@@ -86,13 +86,13 @@ class Online:
             del self._on_wire[task]
 
     def holds(self, task: asyncio.Task[Any]) -> bool:
-        """True for a task that has sent its request and waits for the reply."""
+        """Return True for a task that has sent its request and waits for the reply."""
         return task in self._on_wire
 
     @property
     def long_waits(self) -> list[str]:
-        """A line, where calls have had no reply for more than LONG_WAIT. Those of a provider without a deadline, which
-        wait for each other, are not shown."""
+        """Return a line, where calls have had no reply for more than LONG_WAIT. Those of a provider without a deadline,
+        which wait for each other, are not shown."""
         if not self._provider.deadline:
             return []
         now = time.monotonic()
@@ -110,11 +110,12 @@ class Online:
 
     @property
     def under_way(self) -> list[asyncio.Task[Any]]:
-        """Tasks that have sent their request."""
+        """Return tasks that have sent their request."""
         return list(self._on_wire)
 
     async def _admitted(self, request: Request) -> _Admission:
-        """Money, leave to go, and then a line in the ledger. Cancelled on the way, it gives back what it has."""
+        """Reserve money, wait for leave to go, and then write a line in the ledger. If cancelled on the way, give back
+        what it has."""
         tokens = most_tokens(request)
         hold = await self._budget.reserve(tokens, self._price)
         try:

@@ -1,7 +1,7 @@
 """Decide which environment variable may be sent to which host, and remember the hosts that the user agreed to.
 
 A run file may come from a stranger. Without these rules `api_key_env: HF_TOKEN` next to any `base_url` sends that token
-to whoever wrote the file. Covered: every key that leaves by a model's entry; `open_provider` asks `Trust.check` each
+to the file's author. Covered: every key that leaves by a model's entry; `open_provider` asks `Trust.check` each
 time. Not covered: what a host does with a key that the user gives it; the token that `huggingface_hub` sends.
 """
 
@@ -65,7 +65,7 @@ SERVICES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_WITHOUT_MODELS.split(), ()),
 }
 """The words that mark a variable as a known service's, and the only hosts (with their subdomains, over https) that are
-sent its value; none where the service has no models to ask."""
+sent its value; none if the service has no models to ask."""
 _ONLY_FIRST = ("ARM", "CI", "DD", "OP", "TF", "UV")
 """Words so short that they mark a variable only where its name begins with them."""
 _NAMES = re.compile(f"(?:^|(?<=_))(?:{'|'.join(sorted(SERVICES, key=len, reverse=True))})(?=_|$)")
@@ -74,7 +74,7 @@ ENDINGS = ("_KEY", "_TOKEN")
 
 
 def belongs(base_url: Any, homes: Collection[str]) -> bool:
-    """True for an https URL at one of these hosts or their subdomains."""
+    """Return True for an https URL at one of these hosts or their subdomains."""
     try:
         parts = urlsplit(base_url if isinstance(base_url, str) else "")
         host = parts.hostname or ""
@@ -84,13 +84,13 @@ def belongs(base_url: Any, homes: Collection[str]) -> bool:
 
 
 def _services(variable: str) -> list[str]:
-    """The known services that a variable names, in the order of its words."""
+    """Return the known services that a variable names, in the order of its words."""
     names = _NAMES.finditer(variable.upper())
     return [name[0] for name in names if name.start() == 0 or name[0] not in _ONLY_FIRST]
 
 
 def key_problem(variable: str, base_url: str) -> str | None:
-    """The reason why this variable is never sent to this URL, whatever the user agrees to; None where it may be."""
+    """Return the reason why this variable is never sent to this URL, whatever the user agrees to; None if it may be."""
     service = next(iter(_services(variable)), None)
     advice = "Put that server's key in its own variable, such as OUR_SERVER_KEY, and name it with api_key_env"
     if service is not None and not belongs(base_url, SERVICES[service]):
@@ -110,7 +110,7 @@ def key_problem(variable: str, base_url: str) -> str | None:
 
 
 def sends(variable: str, base_url: str) -> str:
-    """The sentence by which a user learns where a key goes."""
+    """Return the sentence by which a user learns where a key goes."""
     return f"sends {variable} to {_shown(base_url)}"
 
 
@@ -155,7 +155,7 @@ class Trust:
 
 
 def _file() -> Path:
-    """The file of the user's answers, one line for each variable and host: delete a line to be asked again."""
+    """Return the file of the user's answers, one line for each variable and host: delete a line to be asked again."""
     root = os.environ.get("XDG_CONFIG_HOME", "")
     folder = Path(root) if root.startswith("/") else Path("~/.config").expanduser()
     return folder / "amendment" / "agreed.txt"
@@ -169,7 +169,7 @@ def _agreed() -> set[str]:
 
 
 def _address(base_url: str) -> Any:
-    """The IP address that a URL names; None for a name."""
+    """Return the IP address that a URL names; None for a name."""
     try:
         address = ip_address(urlsplit(base_url).hostname or "")
     except ValueError:

@@ -38,9 +38,9 @@ _MAGIC = b"GGUF"
 """The first bytes of every such file."""
 
 
-def weights_of(model: str) -> str:
-    """The folder, or the id on the Hub, from which a model of this name is loaded. A GGUF file is converted at its
-    first use, which takes seconds for every 100 MB; the embedded model is fetched if its package is missing.
+def find_weights(model: str) -> str:
+    """Return the folder, or the id on the Hub, from which a model of this name is loaded. A GGUF file is converted at
+    its first use, which takes seconds for every 100 MB; the embedded model is fetched if its package is missing.
 
     Raises ConfigError for a model that cannot be converted or fetched, MissingExtra without the library that reads it.
     """
@@ -58,20 +58,20 @@ def split_revision(model: str) -> tuple[str, str | None]:
 
 
 def weights_state(model: str) -> Any:
-    """A JSON value that changes when the weights of this name change, without reading them; None for a model on the
-    Hub."""
+    """Return a JSON value that changes when the weights of this name change, without reading them; None for a model on
+    the Hub."""
     if model == EMBEDDED:
         return f"{ON_THE_HUB}@{COMMIT}" if needs_the_hub() else _FOLDER
     return folder_state(Path(model))
 
 
 def is_gguf(model: str) -> bool:
-    """The name is that of a GGUF file."""
+    """Return the name is that of a GGUF file."""
     return model.lower().endswith(".gguf")
 
 
 def conversion_problems(model: str) -> list[str]:
-    """The reasons why the embedded model, or a GGUF file, cannot be loaded, without converting it."""
+    """Return the reasons why the embedded model, or a GGUF file, cannot be loaded, without converting it."""
     path = _packaged() if model == EMBEDDED else Path(os.path.expanduser(model))  # noqa: PTH111
     if path is None or (model == EMBEDDED and is_whole(cache_folder(_FOLDER))):
         return []  # without the package, the model comes from the Hub
@@ -84,7 +84,7 @@ def conversion_problems(model: str) -> list[str]:
 
 
 def _no_gguf(path: Path) -> str | None:
-    """Why this is no GGUF file, as far as its first bytes tell."""
+    """Say why this is no GGUF file, as far as its first bytes tell."""
     try:
         with path.open("rb") as file:
             begins = file.read(len(_MAGIC))
@@ -94,23 +94,24 @@ def _no_gguf(path: Path) -> str | None:
 
 
 def needs_the_hub() -> bool:
-    """Neither the package of the embedded model nor its converted folder is on this machine."""
+    """Return True if neither the package of the embedded model nor its converted folder is on this machine."""
     return _packaged() is None and not is_whole(cache_folder(_FOLDER))
 
 
 def embedded_folder() -> Path | None:
-    """The converted folder of the embedded model; None before its first use."""
+    """Return the converted folder of the embedded model; None before its first use."""
     folder = cache_folder(_FOLDER)
     return folder if is_whole(folder) else None
 
 
 def embedded_missing() -> str:
-    """What to do if neither the package nor the Hub provides the embedded model."""
+    """Return what to do if neither the package nor the Hub provides the embedded model."""
     return f"{EMBEDDED} is not installed, and the Hub cannot be reached. Install it with: {INSTALL}"
 
 
 def converted(gguf: Path) -> Path:
-    """The folder of safetensors of a GGUF file, made if it is absent or damaged. Two processes make it only once."""
+    """Return the folder of safetensors of a GGUF file, made if it is absent or damaged. Two processes make it only
+    once."""
     try:
         digest = _digest(gguf, gguf.stat().st_size, gguf.stat().st_mtime_ns)
     except OSError as fault:
@@ -197,7 +198,7 @@ def main() -> None:
     """Convert the embedded model, and print where it is, or what to do."""
     place = f"not installed; the first use fetches it from the Hub. Install it with: {INSTALL}"
     try:
-        place = place if needs_the_hub() else weights_of(EMBEDDED)
+        place = place if needs_the_hub() else find_weights(EMBEDDED)
     except ConfigError as fault:
         sys.exit(str(fault))
     sys.stdout.write(f"{EMBEDDED}: {place}\n")

@@ -1,8 +1,8 @@
 """A judge's probabilities brought into line with people's labels, and how much nearer they are afterwards.
 
-Fitted are open labels of a spot check, one per comparison: the mean of people's labels as P(a is better), a tie being
-one half, weighed by 1 / inclusion. The figures after calibration are cross-fitted by prompt: no probability among them
-has seen a label of its own prompt. Refused are labels too few or too one-sided to carry a fit
+A calibrator is fitted to open labels of a spot check, one per comparison: the mean of people's labels as P(a is
+better), a tie being one half, weighed by 1 / inclusion. The figures after calibration are cross-fitted by prompt: no
+probability among them has seen a label of its own prompt. Refused are labels too few or too one-sided to carry a fit
 (`calibration_refused` says which).
 
 A calibrated probability is kept next to the raw one and never replaces it. Not covered: sealed labels, by which the

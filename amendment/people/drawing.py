@@ -36,11 +36,11 @@ UNIFORM = 0.8
 items weigh so much that intervals no longer hold (60 % coverage of 95 % at a share of 0.1)."""
 
 
-class Sample(NamedTuple):
+class DrawnSample(NamedTuple):
     """A drawn sample of comparisons for people to label."""
 
     items: list[SampledItem]
-    """In random order: whoever stops half way has labelled a random half."""
+    """In random order: an annotator who stops half way has labelled a random half."""
     population: int
     """Comparisons that it was drawn from."""
     strata: int
@@ -52,7 +52,7 @@ class Sample(NamedTuple):
         return len(self.items) == self.population
 
 
-def draw_sample(population: Sequence[DatasetComparison], settings: SpotCheckSettings, *, seed: int) -> Sample:
+def draw_sample(population: Sequence[DatasetComparison], settings: SpotCheckSettings, *, seed: int) -> DrawnSample:
     """Draw the items of a spot check. The order of the population does not count.
 
     Inclusion probabilities (`inclusion_probabilities`), strata that expect two items or more, a whole number of items
@@ -60,7 +60,7 @@ def draw_sample(population: Sequence[DatasetComparison], settings: SpotCheckSett
     """
     ordered = sorted(population, key=lambda row: row.comparison.id)
     chance = inclusion_probabilities([row.p_a for row in ordered], settings.items, uniform=UNIFORM)
-    names = strata_of(ordered, chance.tolist())
+    names = name_strata(ordered, chance.tolist())
     drawn = _stratified(ordered, names, chance, seed)
     items = [
         SampledItem(
@@ -73,7 +73,7 @@ def draw_sample(population: Sequence[DatasetComparison], settings: SpotCheckSett
         for place in drawn
     ]
     items.sort(key=lambda item: _number("place", seed, item.comparison_id))
-    return Sample(_marked(items, settings, seed), len(ordered), len(set(names)))
+    return DrawnSample(_marked(items, settings, seed), len(ordered), len(set(names)))
 
 
 def _stratified(ordered: Sequence[DatasetComparison], names: Sequence[str], chance: Floats, seed: int) -> list[int]:
@@ -259,7 +259,7 @@ class _Stratum(NamedTuple):
     size: float
 
 
-def strata_of(population: Sequence[DatasetComparison], expected: Sequence[float]) -> list[str]:
+def name_strata(population: Sequence[DatasetComparison], expected: Sequence[float]) -> list[str]:
     """Name each comparison's stratum, such as `rules/kind / unsure / orders agree / lengths alike`.
 
     `expected` is how many times each is drawn on average. Each stratum expects two or more, as far as there are.

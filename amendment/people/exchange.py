@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
-from amendment.data.pseudonyms import Pseudonyms, people_of_certificate
+from amendment.data.pseudonyms import Pseudonyms, certificate_people
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.files import json_text, write_text
@@ -27,13 +27,13 @@ from amendment.hashing import content_id
 from amendment.people.label_tools import (
     COLUMNS,
     LABEL_STUDIO_CONFIG,
-    record_of_item,
-    rows_of_argilla,
-    rows_of_label_studio,
-    texts_of_item,
+    argilla_rows,
+    export_item,
+    label_studio_rows,
+    shown_texts,
 )
 from amendment.people.labelling import SAMPLE, SAMPLES, SPOT_CHECK, LabelledSample, open_sample
-from amendment.people.queue import Queue, Shown, labels_missing
+from amendment.people.queue import Queue, ShownItem, labels_missing
 from amendment.people.samples import (
     CHOICES,
     LONGEST_COMMENT,
@@ -183,7 +183,7 @@ def _pseudonyms(folder: Path) -> Pseudonyms:
     for sample in SAMPLES.values():
         with Labels(sample.labels_in(folder), read_only=True) as store:
             annotators |= {label.annotator for label in store.history()}
-    return Pseudonyms(people_of_certificate(certificate) if certificate.is_file() else [], annotators)
+    return Pseudonyms(certificate_people(certificate) if certificate.is_file() else [], annotators)
 
 
 def _renamed(raters: Iterable[str]) -> dict[str, str]:
@@ -202,8 +202,8 @@ def _renamed(raters: Iterable[str]) -> dict[str, str]:
 def _check_names(path: Path, labels: Sequence[Label], store: Labels) -> None:
     """Refuse a name of simulated people, and one that differs from another only in case or white space. Raises
     DataError."""
-    kept = sorted({label.annotator for label in labels if is_kept_name(label.annotator)})
-    problems = [f"{name} {_KEPT}; say who it is (--rater {name!r}=NAME)" for name in kept]
+    reserved = sorted({label.annotator for label in labels if is_kept_name(label.annotator)})
+    problems = [f"{name} {_KEPT}; say who it is (--rater {name!r}=NAME)" for name in reserved]
     problems += [
         f"{' and '.join(map(repr, group))} differ only in case or white space, and would count as {len(group)} people; "
         f"if they are one person, pass --rater {f'{group[1]}={group[0]}'!r}, otherwise rename one"
@@ -231,7 +231,7 @@ def _says_the_same(label: Label, before: Label) -> bool:
 # What leaves.
 
 
-def question_items(questions: Sequence[LabelQuestion], *, seed: int) -> list[Shown]:
+def question_items(questions: Sequence[LabelQuestion], *, seed: int) -> list[ShownItem]:
     """Return the items for people to label, sorted by name, which says nothing of strata and prompts. The page's hash
     of an unknown annotator decides the sides; repeats come last."""
     queue = Queue(questions, seed=seed, annotators=1, clock=lambda: 0.0)
@@ -243,11 +243,11 @@ def question_items(questions: Sequence[LabelQuestion], *, seed: int) -> list[Sho
     return sorted(items, key=lambda item: (item.showing, item.name))
 
 
-def question_file(form: LabelFormat, items: Sequence[Shown]) -> str:
+def question_file(form: LabelFormat, items: Sequence[ShownItem]) -> str:
     """Write a file without labels, verdicts, probabilities and models."""
     if form in ("csv", "jsonl"):
-        return _table(form, [{**texts_of_item(item), "choice": None} for item in items])
-    return json_text([record_of_item(item, form) for item in items])
+        return _table(form, [{**shown_texts(item), "choice": None} for item in items])
+    return json_text([export_item(item, form) for item in items])
 
 
 def label_file(
@@ -268,7 +268,7 @@ def label_file(
     for label in sorted(labels, key=lambda row: (by_id[row.comparison_id][0], row.showing, name_of(row.annotator))):
         question = by_id[label.comparison_id][1]
         cells = {
-            **texts_of_item(Shown(question, label.showing, is_turned=label.shown[0] == question.b_id)),
+            **shown_texts(ShownItem(question, label.showing, is_turned=label.shown[0] == question.b_id)),
             **label.model_dump(include={"choice", "confidence", "seconds", "at", "comparison_id"}),
             "principle": label.principle_id,
             "comment": (clean(comments(label.comment)) if comments and label.comment else "") or None,
@@ -286,10 +286,10 @@ def clean(text: str) -> str:
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     hidden = ("Cc", "Cs", "Zl", "Zp")
-    kept = (
+    allowed = (
         sign for sign in lines if sign in "\n\t" or not (sign in _DIRECTIONS or unicodedata.category(sign) in hidden)
     )
-    return "".join(kept).strip()
+    return "".join(allowed).strip()
 
 
 def _table(form: str, rows: Sequence[Mapping[str, Any]]) -> str:
@@ -341,16 +341,16 @@ def read_labels(
     """Return the labels of a file's rows, as `amendment.tables.read_rows` gives them, sorted by time. Drafts and empty
     rows give no label.
 
-    `at` is the time, in UTC, of labels whose file tells none. `raters` renames annotators; under "" it has whoever
-    labelled where the file does not say. A label may name any principle of `constitution`. The uuid of a label is a
+    `at` is the time, in UTC, of labels whose file tells none. `raters` renames annotators; under "" it has the
+    annotator of a file that names none. A label may name any principle of `constitution`. The uuid of a label is a
     hash of what it says: a file that is read twice gives the same labels twice, which a store takes once. Raises
     DataError that names every mistake.
     """
     first = rows[0].values
     if "annotations" in first:
-        rows = rows_of_label_studio(rows)
+        rows = label_studio_rows(rows)
     elif "id" in first:
-        rows = rows_of_argilla(rows)
+        rows = argilla_rows(rows)
     elif not {"item", "choice"} <= first.keys():
         columns = ", ".join(plain(str(name)) for name in first)
         raise DataError([Problem(rows[0].place, f"expected the columns as they were exported, found {columns}")])
@@ -358,7 +358,7 @@ def read_labels(
         item.name: item
         for question in questions
         for showing in (0, 1)
-        for item in (Shown(question, showing, False), Shown(question, showing, True))
+        for item in (ShownItem(question, showing, False), ShownItem(question, showing, True))
     }
     others = [*(principle.id for principle in constitution), SOMETHING_ELSE]
     renamed = {tidy_name(written): tidy_name(name) for written, name in (raters or {}).items()}
@@ -385,7 +385,7 @@ def read_labels(
 
 
 def _label(
-    cells: dict[str, Any], items: Mapping[str, Shown], at: str, renamed: Mapping[str, str], others: Sequence[str]
+    cells: dict[str, Any], items: Mapping[str, ShownItem], at: str, renamed: Mapping[str, str], others: Sequence[str]
 ) -> tuple[Label | None, dict[str, str]]:
     """Return the label of a row, or its problems by column."""
     item = items.get(str(cells.get("item", "")).strip())
@@ -395,14 +395,14 @@ def _label(
     answer = None
     try:
         answer = _Answer.model_validate(cells)
-    except ValidationError as error:
-        for each in error.errors(include_url=False):
-            shown = f"'{plain(str(each['input']), longest=60)}'" if each["type"] != "missing" else "nothing"
-            mistakes[str(each["loc"][0])] = f"found {shown}; {each['msg'][:1].lower()}{each['msg'][1:]}"
+    except ValidationError as invalid:
+        for error in invalid.errors(include_url=False):
+            shown = f"'{plain(str(error['input']), longest=60)}'" if error["type"] != "missing" else "nothing"
+            mistakes[str(error["loc"][0])] = f"found {shown}; {error['msg'][:1].lower()}{error['msg'][1:]}"
     if item is None:
-        found = plain(str(cells.get("item", "")), longest=60)
+        name = plain(str(cells.get("item", "")), longest=60)
         expected = "is the file of another run, of another --stage, or of an earlier sample?"
-        mistakes["item"] = f"found '{found}', no item of this spot check; {expected}"
+        mistakes["item"] = f"found '{name}', no item of this spot check; {expected}"
     if not cells["annotator"]:
         mistakes["annotator"] = "missing; expected a name, or give one for the whole file (--rater NAME)"
     principles = list(dict.fromkeys([*(rule.id for rule in item.question.principles), *others])) if item else []

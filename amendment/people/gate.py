@@ -3,7 +3,7 @@ while people are still labelling, what their open labels say so far. The gate al
 the judge's two orders, for which no person is needed.
 
 The stage `audit` writes report and gate; trainings look at the gate before they begin. A preview never looks at sealed
-labels: whoever reads it may still change the judge.
+labels: its reader may still change the judge.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from amendment.hashing import content_id
 from amendment.people.calibrating import calibrate, calibration_refused
 from amendment.people.labelling import ASKED, OPEN, PROBABILITIES, SAMPLE, SEALED, SPOT_CHECK, open_sample
 from amendment.people.people_gate import agreement_with_people, unreadable_gate, worst
-from amendment.people.reading import sides_of
+from amendment.people.reading import label_verdicts
 from amendment.people.report import SpotCheck, certified_part, preview_lines, spot_check_report
 from amendment.people.samples import AskedOf, ExportedProbability, SampledItem, SpotCheckSettings, labelled_items
 from amendment.people.store import Labels
@@ -41,7 +41,7 @@ GATE_FORMAT = 2
 SIDES = (OPEN, SEALED)
 
 
-def report_of(workspace: Workspace, settings: SpotCheckSettings, *, seed: int, opened: int) -> SpotCheck | None:
+def stored_report(workspace: Workspace, settings: SpotCheckSettings, *, seed: int, opened: int) -> SpotCheck | None:
     """Return the report of the labels in a run's folder; None if the run has not read its labels yet."""
     if not all(workspace.path(name).is_file() for name in (SAMPLE, ASKED, PROBABILITIES, *SIDES)):
         return None
@@ -66,7 +66,7 @@ def report_of(workspace: Workspace, settings: SpotCheckSettings, *, seed: int, o
 def certified_report(workspace: Workspace, part: SpotCheckSettings | None, *, seed: int) -> SpotCheck | None:
     """Return the report for a certificate, which opens the seal; a second look at the same labels opens nothing. None
     if people are not asked."""
-    return report_of(workspace, part, seed=seed, opened=_open_seal(workspace)) if part else None
+    return stored_report(workspace, part, seed=seed, opened=_open_seal(workspace)) if part else None
 
 
 def _open_seal(workspace: Workspace) -> int:
@@ -83,7 +83,7 @@ def _open_seal(workspace: Workspace) -> int:
     return count
 
 
-def gates_of(report: SpotCheck, certificate: Certificate) -> tuple[Gate, ...]:
+def judge_gates(report: SpotCheck, certificate: Certificate) -> tuple[Gate, ...]:
     """Return the gates of the run (from people's labels) and of each judge (from all its verdicts)."""
     models = [rater for rater in certificate.counts.raters if rater.kind == "model"]
     return (*report.gates, *(unreadable_gate(rater.name, rater.invalid) for rater in models))
@@ -155,7 +155,7 @@ class Preview(NamedTuple):
     """The same for machines, with the number of `missing` labels."""
 
 
-def preview_of_labels(folder: Path) -> Preview:
+def preview_labels(folder: Path) -> Preview:
     """Preview what the open labels say of a run's judge: agreement, and how calibration would change its probabilities.
 
     Asks no model, writes nothing, and opens no seal. Raises ConfigError where there is no run, no spot check in it, or
@@ -168,7 +168,7 @@ def preview_of_labels(folder: Path) -> Preview:
         raise ConfigError(f"{folder}: another version of amendment wrote its run.yaml; run it again") from None
     sample = Workspace(folder).read(SAMPLE, SampledItem)
     with Labels(asked.labels, read_only=True) as labels:
-        sides = sides_of(labels.current(), sample, seen=labels.prompts_seen())
+        sides = label_verdicts(labels.current(), sample, seen=labels.prompts_seen())
     items = labelled_items(sample, person_votes(sides["open"]))
     agreement = agreement_with_people(items)
     method, calibration, refused = settings.calibration, None, "the run file asks for none"

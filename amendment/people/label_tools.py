@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from amendment.errors import DataError
-from amendment.people.queue import Shown
+from amendment.people.queue import ShownItem
 from amendment.tables import Row
 from amendment.text import transcript
 
@@ -45,7 +45,7 @@ ANSWERS = (
 COLUMNS = tuple(column.name for column in (*TEXTS, *ANSWERS, Column("comparison_id")))
 
 
-def texts_of_item(item: Shown) -> dict[str, str]:
+def shown_texts(item: ShownItem) -> dict[str, str]:
     """Return the texts of an item that people see, by column."""
     first, second = (transcript(messages, by="assistant") for messages in item.answers)
     return {
@@ -58,9 +58,9 @@ def texts_of_item(item: Shown) -> dict[str, str]:
     }
 
 
-def record_of_item(item: Shown, tool: str) -> dict[str, Any]:
+def export_item(item: ShownItem, tool: str) -> dict[str, Any]:
     """Return an item as `dataset.records.log` of Argilla takes it, or as a task of Label Studio."""
-    texts = texts_of_item(item)
+    texts = shown_texts(item)
     if texts["principles"]:
         texts["principles"] = f"{texts['question']}\n{texts['principles']}"
     if tool == "argilla":
@@ -73,7 +73,7 @@ def record_of_item(item: Shown, tool: str) -> dict[str, Any]:
 # Argilla 2: questions `preference`, `confidence`, `principle`, `comment`; a skipped item is a discarded response.
 
 
-def rows_of_argilla(records: Iterable[Row]) -> list[Row]:
+def argilla_rows(records: Iterable[Row]) -> list[Row]:
     """Return a row for each user's answer to each record of `records.to_list(flatten=True)`; drafts are left out."""
     rows = []
     for record in records:
@@ -127,7 +127,7 @@ LABEL_STUDIO_CONFIG = """\
 """The labelling interface: paste it into the project's settings before the tasks are imported."""
 
 
-def rows_of_label_studio(tasks: Sequence[Row]) -> list[Row]:
+def label_studio_rows(tasks: Sequence[Row]) -> list[Row]:
     """Return a row for each annotation of a project that was exported as JSON (not JSON-MIN)."""
     rows = []
     for task in tasks:

@@ -100,7 +100,7 @@ class ToLabel(NamedTuple):
             return labels_missing(self.questions, labels.current(), annotators=self.annotators)
 
 
-def sample_of(stage: str) -> LabelledSample:
+def find_sample(stage: str) -> LabelledSample:
     """Find the sample by its name on the command line. Raises ConfigError for an unknown name."""
     if stage not in SAMPLES:
         names = " or ".join(SAMPLES)

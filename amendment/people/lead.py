@@ -13,7 +13,7 @@ from typing import Any
 
 from amendment.people.people_gate import among_people
 from amendment.people.queue import Queue
-from amendment.people.samples import SILENT, Label, verdict_of
+from amendment.people.samples import SILENT, Label, as_verdict
 from amendment.preference.aggregate import person_votes
 from amendment.records import Messages
 from amendment.statistics.sampling import weighted_mean
@@ -31,7 +31,7 @@ def lead_view(queue: Queue, labels: Sequence[Label], annotators: Collection[str]
     """
     asked = [label for label in labels if label.comparison_id in queue.questions]
     by_person = {name: [label for label in asked if label.annotator == name] for name in sorted(annotators)}
-    votes = person_votes(verdict for label in asked if (verdict := verdict_of(label)) is not None)
+    votes = person_votes(verdict for label in asked if (verdict := as_verdict(label)) is not None)
     shares = {name: share for name, people in votes.items() if (share := among_people(people.values())) is not None}
     prompts = [queue.questions[name].prompt_id for name in shares]
     return {
@@ -40,9 +40,9 @@ def lead_view(queue: Queue, labels: Sequence[Label], annotators: Collection[str]
         "agreement": weighted_mean(list(shares.values()), [1.0] * len(shares), prompts).to_json(),
         "people": [_person(queue, name, mine) for name, mine in by_person.items()],
         "pairs": [
-            {"people": [one, other], "items": len(same), "agree": fmean(same)}
-            for one, other in combinations(by_person, 2)
-            if (same := [share for each in votes.values() if (share := _agree(each, one, other)) is not None])
+            {"people": [first, second], "items": len(same), "agree": fmean(same)}
+            for first, second in combinations(by_person, 2)
+            if (same := [share for by_name in votes.values() if (share := _agree(by_name, first, second)) is not None])
         ],
         "notes": [
             {

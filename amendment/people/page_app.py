@@ -1,9 +1,9 @@
 """The labelling page as an application: a page without data, and an API for what annotators need.
 
-Covered: a session for whoever has an annotator's link, items as they stand before that annotator, labels acknowledged
+Covered: a session for each annotator's link, items as that annotator sees them, labels acknowledged
 after they are on the disk, undo, an annotator's own answers to open again. Nothing that could sway anyone is sent: no
 verdicts, probabilities, strata, models or seals, nothing of other annotators, and no id by which an item could be
-recognised when it comes a second time. The lead's page has a token of its own and no session.
+recognised when it comes a second time. The lead's page has its token and no session.
 `Guard` takes requests of the page itself alone.
 """
 
@@ -28,7 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from amendment.errors import AmendmentError, DataError
 from amendment.people.lead import excerpt, lead_view
-from amendment.people.queue import Queue, Shown
+from amendment.people.queue import Queue, ShownItem
 from amendment.people.samples import LONGEST_COMMENT, SOMETHING_ELSE, Choice, Label, PrincipleText
 from amendment.people.store import Labels
 
@@ -94,11 +94,11 @@ def create_app(
 ) -> ASGIApp:
     """Build the application over one queue and its open labels.
 
-    `links` are the tokens of annotators by name: whoever has one is that annotator and nobody else. `lead` is the token
+    `links` are the tokens of annotators by name: a token identifies its annotator. `lead` is the token
     of the lead's page; without one there is none. It also shows `outlook`, a sentence. `hosts` are the values of `Host`
     that are taken, `name:port`.
     """
-    desk = _Desk(queue, labels, links, lead, guide, outlook=outlook)
+    desk = _LabelDesk(queue, labels, links, lead, guide, outlook=outlook)
     routes = [
         Route("/", desk.page, methods=["GET"]),
         Route("/static/{name:path}", desk.static, methods=["GET"]),
@@ -118,7 +118,7 @@ def create_app(
     return Guard(app, hosts)
 
 
-class _Desk:
+class _LabelDesk:
     """The handlers of all routes."""
 
     def __init__(
@@ -134,7 +134,7 @@ class _Desk:
             "guidelines": guide.guidelines,
         }
         self._principles = {SOMETHING_ELSE, *(principle.id for principle in guide.constitution)}
-        self._items: dict[str, dict[str, Shown]] = {}
+        self._items: dict[str, dict[str, ShownItem]] = {}
         """By annotator, everything that may be shown to them, by the id that their page is given."""
         self._files = {
             file.relative_to(PAGE / "static").as_posix(): file
@@ -197,7 +197,7 @@ class _Desk:
 
     async def history(self, request: Request) -> Response:
         annotator = self._annotator(request)
-        told = [
+        entries = [
             {
                 "item": self._name(annotator, shown),
                 "choice": label.choice,
@@ -205,7 +205,7 @@ class _Desk:
             }
             for label, shown in self._answered(annotator)[:_MOST_REMEMBERED]
         ]
-        return JSONResponse({"history": told})
+        return JSONResponse({"history": entries})
 
     async def item(self, request: Request) -> Response:
         annotator = self._annotator(request)
@@ -221,7 +221,7 @@ class _Desk:
         view = lead_view(self._queue, self._labels.current(), self._links)
         return JSONResponse({**view, "outlook": self._outlook})
 
-    def _answered(self, annotator: str) -> list[tuple[Label, Shown]]:
+    def _answered(self, annotator: str) -> list[tuple[Label, ShownItem]]:
         """Return the annotator's answers, latest first, without those of the current item. It may be a hidden repeat,
         and they would copy their first answer."""
         current = self._queue.next(annotator)
@@ -245,14 +245,14 @@ class _Desk:
             raise HTTPException(400, "principle_id: not a principle of the constitution")
         return shown.label(annotator, **verdict.model_dump(exclude={"annotator", "item"}))
 
-    def _item(self, annotator: str, shown: Shown, answer: Label | None = None) -> dict[str, Any]:
+    def _item(self, annotator: str, shown: ShownItem, answer: Label | None = None) -> dict[str, Any]:
         """Return all that an annotator sees of an item, with their own answer: in `answer`, which they open again, or
         in a verdict that they took back."""
         question = shown.question
         first, second = shown.answers
-        said = answer or self._labels.taken_back(annotator, question.comparison_id, shown.showing)
+        label = answer or self._labels.taken_back(annotator, question.comparison_id, shown.showing)
         fields = {"confidence", "principle_id", "comment", *(["choice"] if answer else [])}
-        own = said.model_dump(include=fields, exclude_none=True) if said else {}
+        own = label.model_dump(include=fields, exclude_none=True) if label else {}
         return {
             "id": self._name(annotator, shown),
             "question": question.question,
@@ -263,13 +263,13 @@ class _Desk:
             "said": own,
         }
 
-    def _name(self, annotator: str, shown: Shown) -> str:
+    def _name(self, annotator: str, shown: ShownItem) -> str:
         """Name each showing and each order of the answers differently, and equally after a restart, since a verdict may
         wait in a browser. The name means nothing without the link."""
         showing = "\x1f".join((shown.question.comparison_id, str(shown.showing), shown.ids[0]))
         return hmac.digest(self._links[annotator].encode(), showing.encode(), hashlib.sha256).hex()[:32]
 
-    def _shown(self, annotator: str) -> dict[str, Shown]:
+    def _shown(self, annotator: str) -> dict[str, ShownItem]:
         if annotator not in self._items:
             every = (
                 self._queue.shown(annotator, name, showing)
@@ -292,7 +292,7 @@ class _Desk:
         return annotator
 
 
-def _as_shown(label: Label, shown: Shown) -> tuple[Label, Shown]:
+def _as_shown(label: Label, shown: ShownItem) -> tuple[Label, ShownItem]:
     """Turn a label to the order of sides in which its item is shown now; an imported one may have had the other."""
     if label.shown == shown.ids:
         return label, shown

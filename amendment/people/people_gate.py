@@ -16,7 +16,7 @@ from amendment.audit.figures import between, stated
 from amendment.audit.gates import CANNOT_TELL, UNREADABLE_RULE, Gate, GateOutcome, unreadable
 from amendment.people.samples import LabelledItem
 from amendment.statistics import Estimate, bounds
-from amendment.statistics.beside import Beside, Sides, beside
+from amendment.statistics.beside import Beside, ItemSides, beside
 from amendment.statistics.intervals import FEWEST_ITEMS, codes_of
 from amendment.statistics.sampling import weighted_mean
 from amendment.statistics.sides import side_of
@@ -103,7 +103,7 @@ def judge_against_people(items: Sequence[LabelledItem]) -> Beside:
     chances, prompts = _design([item for item, *_ in rows])
     said = np.array([(judge, sum(people), len(people)) for _, judge, people in rows], np.float64)
     judge, total, count = said.reshape(-1, 3).T
-    return beside(Sides(judge, total, count, count, 1 / np.array(chances), codes_of(prompts)[0]))
+    return beside(ItemSides(judge, total, count, count, 1 / np.array(chances), codes_of(prompts)[0]))
 
 
 def _decided(items: Sequence[LabelledItem]) -> Iterator[tuple[LabelledItem, int, list[int]]]:

@@ -1,8 +1,8 @@
 """The labelling queue: the next item of each annotator, its order of sides, and the labels still missing.
 
 Items of the overlap block go to every annotator, mixed into the first half of their share, so that agreement between
-people is known early. Each other item goes to one: a lease keeps it for them while they look, and whoever skips or
-flags it leaves it to somebody else. A hidden repeat comes to the same annotator at a distance, with its sides
+people is known early. Each other item goes to one: a lease keeps it for them while they look, and an annotator who
+skips or flags it leaves it to somebody else. A hidden repeat comes to the same annotator at a distance, with its sides
 exchanged. Everything follows from seed, item and annotator, and from the labels that exist: a restart changes nothing
 but the leases.
 """
@@ -30,7 +30,7 @@ LEAST_TIMED = 3
 """Timed labels of an annotator from which the time left is estimated."""
 
 
-class Shown(NamedTuple):
+class ShownItem(NamedTuple):
     """An item as one annotator sees it."""
 
     question: LabelQuestion
@@ -118,7 +118,7 @@ class Queue:
         if lease is not None and (lease.item, lease.showing) == (label.comparison_id, label.showing):
             del self._leases[label.annotator]
 
-    def take_back(self, label: Label) -> Shown | None:
+    def take_back(self, label: Label) -> ShownItem | None:
         """Undo a label: its item is open again, and is what its annotator sees next."""
         self._labels.get(label.annotator, {}).pop((label.comparison_id, label.showing), None)
         if label.showing == 0:
@@ -127,8 +127,9 @@ class Queue:
             return None
         return self._lend(label.annotator, label.comparison_id, label.showing)
 
-    def next(self, annotator: str) -> Shown | None:
-        """Return the annotator's next item, the same until they answer or their lease passes to somebody else."""
+    def next(self, annotator: str) -> ShownItem | None:
+        """Return the annotator's next item; it stays the same until they answer or their lease passes to somebody
+        else."""
         lease = self._leases.get(annotator)
         if lease is not None and self._may_keep(annotator, lease):
             return self._lend(annotator, lease.item, lease.showing)
@@ -138,10 +139,10 @@ class Queue:
             return None
         return self._lend(annotator, *due)
 
-    def shown(self, annotator: str, item: str, showing: int) -> Shown:
+    def shown(self, annotator: str, item: str, showing: int) -> ShownItem:
         """Return this item as this annotator sees it. Raises KeyError for an unknown item."""
         turned = _hash(self._seed, "sides", item, annotator) % 2 == 1
-        return Shown(self.questions[item], showing, turned != (showing == 1))
+        return ShownItem(self.questions[item], showing, turned != (showing == 1))
 
     def progress(self, annotator: str) -> AnnotatorProgress:
         """Return the annotator's progress and the time that the rest will take."""
@@ -162,7 +163,7 @@ class Queue:
         first = self._labels.get(annotator, {}).get((item, 0))
         return self.questions[item].is_repeated and first is not None and first.choice not in SILENT
 
-    def _lend(self, annotator: str, item: str, showing: int) -> Shown:
+    def _lend(self, annotator: str, item: str, showing: int) -> ShownItem:
         self._leases[annotator] = _Lease(item, showing, self._clock() + LEASE_SECONDS)
         return self.shown(annotator, item, showing)
 
@@ -220,7 +221,7 @@ class Queue:
 
     def _order(self, annotator: str) -> _Order:
         if annotator not in self._orders:
-            self._orders[annotator] = _order_of(self.questions, self._seed, annotator, self._annotators)
+            self._orders[annotator] = _draw_order(self.questions, self._seed, annotator, self._annotators)
         return self._orders[annotator]
 
 
@@ -233,7 +234,7 @@ class _Order(NamedTuple):
     """Positions among their first showings at which an item of the overlap block comes."""
 
 
-def _order_of(questions: dict[str, LabelQuestion], seed: int, annotator: str, annotators: int) -> _Order:
+def _draw_order(questions: dict[str, LabelQuestion], seed: int, annotator: str, annotators: int) -> _Order:
     overlap = [item for item, question in questions.items() if question.in_overlap]
     others = [item for item, question in questions.items() if not question.in_overlap]
     overlap.sort(key=lambda item: _hash(seed, "order", item, annotator))

@@ -11,7 +11,7 @@ from amendment.data.store import Workspace
 from amendment.errors import ConfigError, Paused
 from amendment.people.labelling import LabelledSample
 from amendment.people.queue import Queue, labels_missing
-from amendment.people.samples import Label, LabelQuestion, SampledItem, verdict_of
+from amendment.people.samples import Label, LabelQuestion, SampledItem, as_verdict
 from amendment.people.store import Labels
 from amendment.records import Verdict, text_of
 from amendment.simulator import SIMULATED_PERSON, panel
@@ -40,7 +40,7 @@ def labels_key(folder: Path, sample: LabelledSample, labelling: Labelling) -> di
         return {**key, "labels": store.state()}
 
 
-def labels_of(workspace: Workspace, sample: LabelledSample, labelling: Labelling, *, seed: int) -> list[Label]:
+def current_labels(workspace: Workspace, sample: LabelledSample, labelling: Labelling, *, seed: int) -> list[Label]:
     """Return the current labels of a sample's questions, in a fixed order. Raises Paused while some are missing."""
     questions = workspace.read(sample.questions, LabelQuestion)
     is_simulated = labelling.people == "simulated"
@@ -86,7 +86,7 @@ def label_counts(labels: Sequence[Label]) -> dict[str, Any]:
     return {"labels": len(labels), "people": people, **{choice: count for choice, count in silent.items() if count}}
 
 
-def sides_of(
+def label_verdicts(
     labels: Iterable[Label], sample: Iterable[SampledItem], *, seen: Collection[str]
 ) -> dict[str, list[Verdict]]:
     """Return the labels of a sample as verdicts, `open` and `sealed`, in a fixed order. Those of prompts whose labels
@@ -96,7 +96,7 @@ def sides_of(
     for label in sorted(
         labels, key=lambda label: (label.prompt_id, label.comparison_id, label.annotator, label.showing)
     ):
-        verdict = verdict_of(label) if label.comparison_id in sealed else None
+        verdict = as_verdict(label) if label.comparison_id in sealed else None
         if verdict:
             sides["sealed" if sealed[label.comparison_id] else "open"].append(verdict)
     return sides

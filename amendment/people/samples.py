@@ -200,7 +200,7 @@ def is_kept_name(name: str) -> bool:
     return spelling(name).startswith(_SIMULATED)
 
 
-def verdict_of(label: Label) -> Verdict | None:
+def as_verdict(label: Label) -> Verdict | None:
     """Return the label as a verdict; None if it says nothing about the two answers. `sample` is the showing.
 
     Comments stay behind: verdicts are published, and what people wrote next to their choice is not meant to be.

@@ -88,7 +88,7 @@ def serve_page(
             lead, base = labels.lead_link(), f"http://{address}:{number}"
             guide = Guide(asked.constitution, str(asked.plan.get("guidelines") or ""))
             outlook = asked.outlook if sample == SPOT_CHECK else ""
-            hosts = hosts_of(address, number)
+            hosts = allowed_hosts(address, number)
             app = create_app(queue, labels, links=links, lead=lead, guide=guide, hosts=hosts, outlook=outlook)
             server = uvicorn.Server(uvicorn.Config(app, http=_http_protocol(), **_SETTINGS))
             with _ended_by_signals(server):
@@ -100,7 +100,8 @@ def serve_page(
 
 
 def _annotators(names: Iterable[str], earlier: Iterable[str], planned: int) -> list[str]:
-    """Return who gets a link. Raises ConfigError for an invalid name, or one spelled almost like another."""
+    """Return the annotators who get a link. Raises ConfigError for an invalid name, or one spelled almost like
+    another."""
     annotators = sorted(name for name in earlier if not is_kept_name(name))
     spelled = {spelling(name): name for name in annotators}
     for given in names:
@@ -123,7 +124,7 @@ def _annotators(names: Iterable[str], earlier: Iterable[str], planned: int) -> l
     return list(dict.fromkeys(annotators))
 
 
-def hosts_of(address: str, port: int) -> list[str]:
+def allowed_hosts(address: str, port: int) -> list[str]:
     """Return the `Host` headers that browsers send; for port 80 the name alone."""
     names = [address, "localhost"] if _is_loopback(address) else [address]
     return names if port == 80 else [f"{name}:{port}" for name in names]
@@ -166,7 +167,9 @@ def _http_protocol() -> type[asyncio.Protocol]:
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             kept[self] = None
-            waiting = (one for one in kept if one.cycle is None or one.cycle.more_body or one.cycle.response_complete)
+            waiting = (
+                link for link in kept if link.cycle is None or link.cycle.more_body or link.cycle.response_complete
+            )
             if len(kept) > _MOST_AT_ONCE and (longest := next(waiting, None)):
                 del kept[longest]
                 longest.transport.abort()

@@ -2,7 +2,7 @@
 
 Covered: a label is on the disk before `add` returns (write-ahead journal, a flush at each commit); one process adds
 at a time, under a lock, others read at the same time (`amendment.llm.ledger_reading` says why every other connection is
-read-only); every row has a checksum. Openings of the seal stand in a file of their own, with a rollback journal: a run
+read-only); every row has a checksum. Openings of the seal stand in another file, with a rollback journal: a run
 notes them while a page, in another process, writes labels. All files are for their owner alone (mode 600): they hold
 people's names, what they wrote, and their links. Not covered: a copy on another disk, which is for whoever pays for the
 labels to keep.
@@ -207,19 +207,19 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
         self._catch_up()
 
     def _catch_up(self) -> None:
-        """Take in the rows that were added since, by whomever."""
+        """Take in the rows that were added since, by any process."""
         if self._held is None and self._db is None and self.path.exists():
             self._db = _open_to_read(self.path)
         if self._db is None:
             return
         query = "SELECT number, uuid, body, checksum FROM entry WHERE number > ? ORDER BY number"
-        with _faults_of(self.path):
+        with _translate_errors(self.path):
             rows = self._db.execute(query, (self._last,)).fetchall()
         for number, uuid, body, checksum in rows:
             if not isinstance(body, str) or _checksum(body.encode("utf-8", "replace")) != checksum:
                 raise LedgerError(f"{self.path}: damaged (entry {number} is not as it was written). {RESTORE}")
             try:
-                entry = _entry_of(body)
+                entry = _parse_entry(body)
             except (ValueError, RecursionError) as fault:
                 raise LedgerError(
                     f"{self.path}: damaged, or of a newer version (this version cannot read entry {number}). "
@@ -299,7 +299,7 @@ def _lock(path: Path) -> IO[bytes]:
 
 def _open_to_write(path: Path) -> sqlite3.Connection:
     """Open the file; create a missing one under another name until it is whole, so that a kill leaves no half."""
-    with _faults_of(path):
+    with _translate_errors(path):
         if path.exists():
             _open_to_read(path).close()
         else:
@@ -319,7 +319,7 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no ordinary file"
         raise LedgerError(f"{path}: {what}, expected the file of labels. Move it away; the next page begins a new one.")
-    with _faults_of(path), contextlib.ExitStack() as opened:
+    with _translate_errors(path), contextlib.ExitStack() as opened:
         db = opened.enter_context(contextlib.closing(connect(path, "ro")))
         tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         facts = dict(db.execute("SELECT key, value FROM meta")) if "meta" in tables else {}
@@ -337,7 +337,7 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
 
 
 @contextlib.contextmanager
-def _faults_of(path: Path) -> Iterator[None]:
+def _translate_errors(path: Path) -> Iterator[None]:
     """Raise SQLite's errors as ours, with what to do."""
     try:
         yield
@@ -347,7 +347,7 @@ def _faults_of(path: Path) -> Iterator[None]:
         raise LedgerError(f"{path}: damaged, or not a file of labels ({plain(str(fault))}). {RESTORE}") from fault
 
 
-def _entry_of(body: str) -> Label | tuple[str, str | None]:
+def _parse_entry(body: str) -> Label | tuple[str, str | None]:
     """Parse a label, or an undo as its annotator and the label it took back. Raises ValueError for anything else."""
     match json.loads(body):
         case {"label": label, **more} if not more:

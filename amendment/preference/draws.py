@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from amendment.errors import ProviderError
 from amendment.hashing import content_id
-from amendment.llm.model import Ending, Model, Unusable, draft, ending_of
+from amendment.llm.model import Ending, Model, Unusable, draft, item_ending
 from amendment.records import Candidate, Messages, Prompt, user
 
 HINT = (
@@ -78,5 +78,5 @@ async def draw_answer(model: Model, draw: Draw) -> Drawn:
     try:
         answer = await draft(draw.prompt, model, sample=draw.sample, kind="policy")
     except (Unusable, ProviderError) as fault:
-        return Drawn(draw, ending_of(fault))
+        return Drawn(draw, item_ending(fault))
     return Drawn(draw, Ending("done"), answer)

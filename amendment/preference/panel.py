@@ -24,7 +24,7 @@ import numpy as np
 from amendment.constitutions import DrawnPrinciple
 from amendment.errors import ConfigError, Transient
 from amendment.llm.concurrency import flow
-from amendment.llm.model import Ending, ending_of
+from amendment.llm.model import Ending, item_ending
 from amendment.preference.aggregate import RaterVote, aggregate_verdicts, majority_of
 from amendment.preference.judge import Judge, JudgeSettings
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
@@ -231,7 +231,7 @@ class JudgePanel:
             enough = math.inf if at_most else self._confidence
             escalation = await escalate([partial(ask, tier) for tier in self._tiers], enough)
         except Transient as fault:
-            return JudgedComparison(comparison, [], ending_of(fault))
+            return JudgedComparison(comparison, [], item_ending(fault))
         is_read = any(verdict.invalid is None for verdict in verdicts)
         ending = (
             Ending("done") if is_read else Ending("invalid", next((v.invalid for v in verdicts if v.invalid), None))

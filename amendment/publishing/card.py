@@ -20,8 +20,8 @@ from amendment.constitutions import Constitution
 from amendment.data.pseudonyms import sources_in
 from amendment.publishing.configs import CONFIGS, ORIGIN
 from amendment.publishing.finished import FinishedRun
+from amendment.publishing.license_terms import source_licenses, writers
 from amendment.publishing.settings import PublishSettings
-from amendment.publishing.terms import source_licenses, writers
 from amendment.report.before_use import before_use, pair_facts
 from amendment.report.document import Rule, Written
 from amendment.statistics import Estimate
@@ -43,7 +43,8 @@ training."""
 
 
 def render(template: str, **values: Any) -> str:
-    """A card's body by its template. Foreign words go through `code`, `fenced` or `cell`, which no text leaves."""
+    """Fill the template of a card's body. Foreign text goes through `code`, `fenced` or `cell`, which contain any
+    text."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(  # noqa: S701 - Markdown, in which HTML's escapes would be read as they are
@@ -54,13 +55,13 @@ def render(template: str, **values: Any) -> str:
 
 
 def fenced(text: str, kind: str = "text") -> str:
-    """A block that shows other people's text as it is; no line of it can close the block."""
+    """Return a block that shows other people's text as it is; no line of it can close the block."""
     fence = "`" * max(3, 1 + max(map(len, re.findall(r"`+", text)), default=0))
     return f"{fence}{kind}\n{visible(text)}\n{fence}"
 
 
 def code(text: str, longest: int = 80) -> str:
-    """A short text as code within a line or a table."""
+    """Return a short text as code within a line or a table."""
     shown = plain(text, longest=longest) or " "
     fence = "`" * (1 + max(map(len, re.findall(r"`+", shown)), default=0))
     space = " " if shown.startswith("`") or shown.endswith("`") else ""
@@ -68,7 +69,7 @@ def code(text: str, longest: int = 80) -> str:
 
 
 def figure(estimate: Mapping[str, Any]) -> str:
-    """A share of the certificate with its interval."""
+    """Return a share of the certificate with its interval."""
     values: dict[str, Any] = {name: math.nan if value is None else value for name, value in estimate.items()}
     return percent(Estimate(**values))
 
@@ -80,7 +81,7 @@ def dataset_body(
     constitutions: list[Constitution],
     certificate: Mapping[str, Any] | None,
 ) -> str:
-    """The generated part of the dataset's card, with its marks: 900 words at most, where texts are of common length.
+    """Write the generated part of the dataset's card, with its marks: at most 900 words with texts of common length.
     `certificate` is the content of certificate.json, without names of people."""
     written = Written(run.folder)
     example: dict[str, Any] = next((_cut(split[0]) for split in configs.get("default", {}).values()), {})
@@ -114,7 +115,7 @@ def dataset_body(
 
 
 def _cut(value: Any) -> Any:
-    """A JSON value with long texts and lists cut, and without what is null."""
+    """Cut long texts and lists in a JSON value, and leave out null."""
     match value:
         case str():
             return value if len(value) <= CUT else f"{value[:CUT]}…"
@@ -125,8 +126,8 @@ def _cut(value: Any) -> Any:
     return value
 
 
-def with_body(existing: str, body: str) -> str:
-    """A card's text with its generated part put in place of the old one, or below what somebody wrote by hand."""
+def replace_body(existing: str, body: str) -> str:
+    """Replace the generated part of a card, or add it below a text that was written by hand."""
     start, end = existing.find(BEGIN), existing.rfind(END)
     if start < 0 or end < start:
         return f"{existing.strip()}\n\n{body}\n".lstrip("\n")
@@ -134,7 +135,7 @@ def with_body(existing: str, body: str) -> str:
 
 
 def dataset_metadata(run: FinishedRun, settings: PublishSettings) -> dict[str, Any]:
-    """The metadata that the Hub sorts and filters by; the push adds the configs."""
+    """Return the metadata that the Hub sorts and filters by; the push adds the configs."""
     rows = len(run.every_row)
     raters = {verdict.rater_kind for verdict in run.verdicts}
     facts = pair_facts(run.folder, run.manifest["stages"])
@@ -164,14 +165,14 @@ def dataset_metadata(run: FinishedRun, settings: PublishSettings) -> dict[str, A
 
 
 def license_metadata(settings: PublishSettings, license: str) -> dict[str, str]:
-    """The license as the Hub reads it; a name goes with `other` alone."""
+    """Return the license as the Hub reads it; only `other` has a name."""
     name = settings.license_name if license == "other" else None
     return {"license": license, **({"license_name": name} if name else {})}
 
 
 def merged_metadata(ours: Mapping[str, Any], theirs: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """Our metadata, with what people changed or added on the Hub. `before` is what the last push wrote: of that
-    nothing stays that the run does not say now."""
+    """Merge our metadata with what people changed or added on the Hub. `before` is what the last push wrote: of that
+    only what the run still says is kept."""
     edited = {
         key: value
         for key, value in theirs.items()
@@ -189,18 +190,18 @@ def _listed(value: Any) -> list[Any]:
 
 
 def card_text(metadata: Mapping[str, Any], body: str) -> str:
-    """A whole README: metadata as YAML, then the body."""
+    """Return a whole README: metadata as YAML, then the body."""
     head = yaml.safe_dump(dict(metadata), sort_keys=False, allow_unicode=True, width=10_000)
     return f"---\n{head}---\n\n{body}"
 
 
 def folder_of(config: str) -> str:
-    """The folder of a config's files, where the Hub's client puts them too."""
+    """Return the folder of a config's files, which is also the one of the Hub's client."""
     return "data" if config == "default" else config
 
 
 def card_configs(configs: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:
-    """`configs:` for splits by config, by which `load_dataset` finds the files."""
+    """Return `configs:` for splits by config, by which `load_dataset` finds the files."""
     return [
         {
             "config_name": name,

@@ -50,7 +50,7 @@ _TYPES = {
 
 
 def build_configs(run: FinishedRun) -> dict[str, DatasetDict]:
-    """Every config that has rows, by name; a split without rows is left out, since `datasets` cannot read one."""
+    """Build every config that has rows, by name; a split without rows is left out, since `datasets` cannot read one."""
     builders: dict[str, Callable[[FinishedRun], DatasetDict]] = {
         "default": lambda run: preference_dataset_dict(run.rows),
         "candidates": _candidates,
@@ -63,7 +63,7 @@ def build_configs(run: FinishedRun) -> dict[str, DatasetDict]:
 
 
 def _split(run: FinishedRun, rows: Iterable[Row], columns: str, conversations: Mapping[str, Any] = {}) -> DatasetDict:
-    """Rows by side; `columns` are names with spaces between, `conversations` features of columns of messages."""
+    """Build rows by side; `columns` are names with spaces between, `conversations` features of columns of messages."""
     from datasets import DatasetDict, Features, List, Value
 
     features: dict[str, Any] = dict(conversations)
@@ -78,7 +78,7 @@ def _split(run: FinishedRun, rows: Iterable[Row], columns: str, conversations: M
 
 
 def _origin(origin: Origin) -> Row:
-    """The origin of a text as flat columns."""
+    """Return the origin of a text as flat columns."""
     values = origin.to_json()
     sampling = values.pop("sampling", {})
     return {**values, **sampling}
@@ -131,7 +131,7 @@ def _verdict(verdict: Verdict) -> Row:
 
 
 def _comparison(verdict: Verdict) -> Comparison | None:
-    """The comparison that a verdict on two candidates is about."""
+    """Return the comparison that a verdict on two candidates is about."""
     return Comparison(verdict.prompt_id, *sorted(verdict.shown)) if len(verdict.shown) == 2 else None
 
 
@@ -150,7 +150,7 @@ def _critiques(run: FinishedRun) -> DatasetDict:
 
 
 def _sft(run: FinishedRun) -> DatasetDict:
-    """Revisions that ended by themselves; where no chain was run, the chosen answers. Each answer once."""
+    """Yield revisions that ended by themselves; if no chain was run, the chosen answers. Each answer comes once."""
     if run.critiques or run.settings.get("critique"):
         answers = {
             candidate.id: candidate
@@ -173,8 +173,8 @@ def _sft(run: FinishedRun) -> DatasetDict:
 
 
 def judge_lessons(run: FinishedRun) -> tuple[list[Row], dict[str, int]]:
-    """The rows of `judge_sft`: what the run's judges were asked, reasoned and concluded about two answers, to train a
-    judge on; and how many verdicts are left out, by reason.
+    """Return the rows of `judge_sft`, which train a judge: what the run's judges were asked, reasoned and concluded
+    about two answers. Count the verdicts that are left out, by reason.
 
     A verdict is here only where nothing speaks against it: people and verifiers, where they have decided the same
     comparison, prefer the same answer, and so does the judge in the other order. Raises LedgerError where the ledger is
@@ -217,7 +217,7 @@ def judge_lessons(run: FinishedRun) -> tuple[list[Row], dict[str, int]]:
 
 
 def lessons_dataset(run: FinishedRun, rows: list[Row]) -> DatasetDict:
-    """Rows of `judge_lessons` by side."""
+    """Return rows of `judge_lessons` by side."""
     columns = (
         "verdict_id comparison_id prompt_id rater principle_id verdict judge_hash category source license "
         "agrees_with_labels consistent"
@@ -227,23 +227,24 @@ def lessons_dataset(run: FinishedRun, rows: list[Row]) -> DatasetDict:
 
 
 def _preferred(verdicts: Iterable[Verdict]) -> dict[Comparison, str]:
-    """The candidate that people, the truth and verifiers prefer, by comparison; none where they are evenly split."""
+    """Return the candidate that people, the truth and verifiers prefer, by comparison; none if they are evenly
+    split."""
     groups: dict[Comparison, list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
         comparison = _comparison(verdict)
         if verdict.rater_kind in (*LABELLERS, "verifier") and verdict.scale == "pair" and comparison:
             groups[comparison].append(verdict)
     p_a = {comparison: majority(labels).p_a for comparison, labels in groups.items()}
-    return {one: one.a if p > 0.5 else one.b for one, p in p_a.items() if p is not None and p != 0.5}
+    return {pair: pair.a if p > 0.5 else pair.b for pair, p in p_a.items() if p is not None and p != 0.5}
 
 
 def _side(verdict: Verdict) -> str:
-    """The candidate that a verdict prefers; empty for a tie."""
+    """Return the candidate that a verdict prefers; empty for a tie."""
     return {"A": verdict.shown[0], "B": verdict.shown[1]}.get(str(verdict.value), "")
 
 
 def _doubt(verdict: Verdict, orders: list[Verdict], agrees: bool | None) -> str | None:
-    """Why nothing is to be learned from a verdict, or the wrong thing: the first that holds."""
+    """Return the first reason why a verdict teaches nothing, or the wrong thing."""
     reasons = {
         "not readable": verdict.invalid is not None,
         "read from token probabilities": verdict.distribution is not None,
@@ -256,8 +257,8 @@ def _doubt(verdict: Verdict, orders: list[Verdict], agrees: bool | None) -> str 
 
 
 def _lesson(verdict: Verdict, ledger: Reader) -> Messages | None:
-    """The question as it was first put, and as the answer the reasoning and the verdict in the form it was asked for;
-    None where the ledger does not have the question."""
+    """Return the question as it was first put, with the reasoning and the verdict, in the form it was asked for, as the
+    answer. None if the ledger does not have the question."""
     body = ledger.body(verdict.origin.request) if verdict.origin.request else None
     with suppress(ValueError, TypeError, KeyError):
         messages = tuple(Message.from_json(turn) for turn in json.loads(body or "")["messages"])

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from amendment.files import json_text
 from amendment.publishing.configs import CONFIGS
 from amendment.publishing.finished import FinishedRun
+from amendment.publishing.license_terms import source_licenses, writers
 from amendment.publishing.settings import PublishSettings
-from amendment.publishing.terms import source_licenses, writers
 from amendment.report.render import value_shown
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def croissant_text(
     files: Mapping[str, Mapping[str, Any]],
     folders: Mapping[str, str],
 ) -> str:
-    """The file's text. `files` are those of rows, with `sha256` and `bytes`; `folders` say where a config's lie."""
+    """Write the file's text. `files` are those of rows, with `sha256` and `bytes`; `folders` are those of the
+    configs."""
     what = f"Preference pairs of the run {run.manifest['name']}, with candidates, verdicts and provenance."
     url = f"https://huggingface.co/datasets/{settings.repo}"
     content = {
@@ -88,7 +89,7 @@ def croissant_text(
 def _sets(
     config: str, splits: DatasetDict, files: Mapping[str, Any], folders: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
-    """A record set for each file of rows, called `config/split`, with a number where a split has several files."""
+    """Yield a record set for each file of rows, called `config/split`, with a number if a split has several files."""
     for split, rows in splits.items():
         names = [name for name in files if name.startswith(f"{folders[config]}/{split}-")]
         for number, name in enumerate(names):
@@ -104,8 +105,8 @@ def _sets(
 
 
 def _field(own: str, file: str, column: str, feature: Any) -> dict[str, Any]:
-    """A column: a value, a list of values, or messages, whose parts are fields below it. What is nested further, such
-    as the calls of a tool, has no field of its own."""
+    """Describe a column: a value, a list of values, or messages, whose parts are fields below it. Deeper parts, such as
+    the calls of a tool, are not described."""
     name, inner = f"{own}/{column}", getattr(feature, "feature", None)
     source = {"fileObject": {"@id": file}, "extract": {"column": column}}
     field = {"@type": "cr:Field", "@id": name, "name": name}
@@ -129,7 +130,7 @@ def _kind(feature: Any) -> str:
 
 
 def _responsible(run: FinishedRun) -> dict[str, Any]:
-    """The fields of the responsible-AI extension, from what the run has on record."""
+    """Return the fields of the responsible-AI extension, from the run's records."""
     labels = [verdict for verdict in run.verdicts if verdict.rater_kind in ("person", "unknown")]
     models = sorted({writer.model for writer in writers(run) if writer.judged})
     shares = [

@@ -52,27 +52,27 @@ class FinishedRun:
 
     @cached_property
     def people(self) -> Pseudonyms:
-        """Pseudonyms of everybody who rated."""
+        """Return pseudonyms of everybody who rated."""
         return run_pseudonyms(self.folder, self.settings, [*chain(*self._rows.values())])
 
     @cached_property
     def outgoing(self) -> Outgoing:
-        """The view that others get: pseudonyms for people, portable paths."""
+        """Return the view that others get: pseudonyms for people, portable paths."""
         return Outgoing(self.settings, self.people)
 
     @cached_property
     def counts(self) -> dict[str, dict[str, Any]]:
-        """The counts of the standing stages."""
+        """Return the counts of the stages that are up to date."""
         stages = self.outgoing.counts(self.manifest["stages"])
         return {name: dict(stage["counts"]) for name, stage in stages.items()}
 
     def result(self, stage: str) -> Result:
-        """What a standing stage has found out; an empty result of any other."""
+        """Return the result of a stage that is up to date; an empty result of any other."""
         return Result.from_json(result_of(self.counts.get(stage, {})))
 
     @cached_property
     def rows(self) -> dict[str, list[Preference]]:
-        """The rows of the dataset by split; a split without rows is left out."""
+        """Return the rows of the dataset by split; a split without rows is left out."""
         return {side: [self.outgoing.row(row) for row in rows] for side, rows in self._rows.items() if rows}
 
     @property
@@ -86,7 +86,7 @@ class FinishedRun:
 
     @cached_property
     def candidates(self) -> list[Candidate]:
-        """Every draft, revision, draw and import, in the order of the stages."""
+        """Return every draft, revision, draw and import, in the order of the stages."""
         return [self.outgoing.written(candidate) for candidate in self._read("candidates", Candidate)]
 
     @cached_property
@@ -95,19 +95,19 @@ class FinishedRun:
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
-        """Every verdict of a model or a person, people's labels of a spot check among them. Sealed ones, which certify
-        and from which nothing is learned, are not."""
+        """Return every verdict of a model or a person, with people's labels of a spot check. Sealed labels, which
+        certify and from which nothing is learned, are left out."""
         verdicts = [*self._read("verdicts", Verdict), *self._table("labels", "open", Verdict)]
         return [self.outgoing.verdict(verdict) for verdict in verdicts]
 
     @cached_property
     def judged(self) -> list[Verdict]:
-        """The verdicts of the run's own judges."""
+        """Return the verdicts of the run's own judges."""
         return self._table("judging", "verdicts", Verdict)
 
     @cached_property
     def sides(self) -> dict[str, str]:
-        """`train` or `test` of each prompt."""
+        """Return `train` or `test` for each prompt."""
         sides = {row.prompt_id: row.split for row in self._table("inputs", "split", Split)}
         return sides | {row.prompt_id: side for side, rows in self._rows.items() for row in rows}
 
@@ -117,19 +117,19 @@ class FinishedRun:
 
     @cached_property
     def summaries(self) -> dict[str, str]:
-        """What each standing stage has found out, in words, without texts of models."""
+        """Return the result of each stage that is up to date, in words, without texts of models."""
         summary = self._summary
         lines = {name: summary.lines.get(name) or markdown(summary.stages[name].published()) for name in summary.stages}
         return {name: self.outgoing.report("\n".join(of_stage)) for name, of_stage in lines.items()}
 
     @property
     def figures(self) -> str:
-        """Figures of the trained models on held-out prompts; empty without any."""
+        """Return figures of the trained models on held-out prompts; empty without any."""
         return "\n\n".join(f"{name}\n\n{self.summaries[name]}" for name in self._summary.on_card)
 
     @property
     def models(self) -> dict[str, str]:
-        """A title for each trained model, by its name; the small model of the stage `base` is not among them."""
+        """Return a title for each trained model, by its name, without the small model of the stage `base`."""
         return self._summary.models
 
     def _read(self, name: str, kind: type[R]) -> Iterator[R]:
@@ -139,7 +139,7 @@ class FinishedRun:
             )
 
     def _table(self, stage: str, name: str, kind: type[R]) -> list[R]:
-        """A table of a stage that stands; empty where there is none."""
+        """Read a table of a stage that is up to date; empty if there is none."""
         artefact = f"{stage}/{name}"
         is_there = stage in self.manifest["stages"] and self._workspace.path(artefact).is_file()
         return self._workspace.read(artefact, kind) if is_there else []

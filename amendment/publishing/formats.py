@@ -100,7 +100,7 @@ def _trl(rows: Rows, out: Path, seed: int) -> Exported:
 
 
 def _kto(rows: Rows, out: Path, seed: int) -> Exported:
-    """Chosen and rejected answers in turn, those of one prompt far from each other: TRL takes the next row's answer to
+    """Alternate chosen and rejected answers, and separate those of one prompt: TRL takes the next row's answer to
     estimate a divergence, and a second answer to the same prompt would be no mismatch."""
     from datasets import Features, Value
 
@@ -118,8 +118,8 @@ def _kto(rows: Rows, out: Path, seed: int) -> Exported:
         turns = ((row, ordered[(number + away) % len(ordered)]) for number, row in enumerate(ordered))
         answers = (_answer(row, kind) for turn in turns for row, kind in zip(turn, SIDES[1:], strict=True))
         splits[side] = as_dataset(answers, Features(features))
-    held = "raters, principles and sources (use trl); a pair's probability becomes `p`"
-    return Exported(write_splits(out, splits), ties, (held,))
+    columns_lost = "raters, principles and sources (use trl); a pair's probability becomes `p`"
+    return Exported(write_splits(out, splits), ties, (columns_lost,))
 
 
 def _answer(row: Preference, kind: str) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _answer(row: Preference, kind: str) -> dict[str, Any]:
 
 
 def _decided(rows: Rows) -> tuple[dict[str, list[Preference]], dict[str, int]]:
-    """The pairs that are no ties, which hard labels cannot hold, and how many are."""
+    """Return the pairs that hard labels can hold, and how many are ties, which they cannot."""
     kept = {side: [row for row in split_rows if row.p_chosen != 0.5] for side, split_rows in rows.items()}
     ties = sum(map(len, rows.values())) - sum(map(len, kept.values()))
     return kept, {"a tie, which has no better answer": ties} if ties else {}
@@ -154,7 +154,7 @@ def _nemo(row: Preference) -> dict[str, Any]:
 
 
 def _chat_only(trainer: str, shape: Callable[[Preference], dict[str, Any]]) -> Callable[[Rows, Path, int], Exported]:
-    """A writer for a trainer that puts roles and texts into a chat template and nothing else."""
+    """Return a writer for a trainer that puts only roles and texts into a chat template."""
 
     def write(rows: Rows, out: Path, seed: int) -> Exported:
         kept, ties = _decided(rows)
@@ -173,14 +173,14 @@ def _chat_only(trainer: str, shape: Callable[[Preference], dict[str, Any]]) -> C
         left_out = dict(ties)
         if with_tools:
             left_out[f"tools or tool calls, which {trainer} does not show to the model"] = with_tools
-        held = "probabilities, raters, principles, sources and licenses: see jsonl, by comparison_id"
-        return Exported(_write_lines(shaped, out), left_out, (*sorted(lost), held))
+        columns_lost = "probabilities, raters, principles, sources and licenses: see jsonl, by comparison_id"
+        return Exported(_write_lines(shaped, out), left_out, (*sorted(lost), columns_lost))
 
     return write
 
 
 def _plain_turns(messages: Iterable[Message]) -> list[dict[str, str]]:
-    """Roles and texts; text parts are joined."""
+    """Return roles and texts; text parts are joined."""
     return [{"role": message.role, "content": text_of((message,))} for message in messages]
 
 
@@ -199,8 +199,8 @@ def _jsonl(rows: Rows, out: Path, seed: int) -> Exported:
 
 
 def _csv(rows: Rows, out: Path, seed: int) -> Exported:
-    """UTF-8 with a byte order mark, by which Excel knows it; every cell quoted, and none of them a formula, whatever a
-    model wrote."""
+    """Write UTF-8 with a byte order mark, by which Excel recognises it. Every cell is quoted, and none is a formula,
+    whatever a model wrote."""
     files = {out / f"{side}.csv": split_rows for side, split_rows in rows.items() if split_rows}
     for path, split_rows in files.items():
         with path.open("w", encoding="utf-8-sig", newline="") as file:

@@ -134,7 +134,7 @@ def write_manifest(
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run's folder, or of a copy of what was published, or a manifest that was kept as a file.
+    """Read the manifest of a run's folder, of a copy of what was published, or a manifest that was kept as a file.
 
     Raises ConfigError where there is none, and for one that is not whole or names places outside its folder.
     """
@@ -162,13 +162,13 @@ def _problem(path: Path, error: Any) -> Problem:
 
 
 def constitution_text(constitution: Constitution) -> str:
-    """A constitution as JSON: the very content that its hash is of."""
+    """Return a constitution as JSON: the exact content that its hash is of."""
     content = constitution.model_dump(mode="json", exclude={"extends"}, exclude_none=True, exclude_defaults=True)
     return json_text(content)
 
 
 def _files(folder: Path, notes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Every file that a stage made and that is there, and those of `SMALL`."""
+    """Return every file that a stage made and that exists, and those of `SMALL`."""
     try:
         before: dict[str, Any] = read_manifest(folder)["files"]
     except ConfigError:
@@ -201,7 +201,7 @@ def _entry(path: Path) -> dict[str, Any]:
 
 
 def _rows(path: Path) -> int | None:
-    """Rows of a table; None where somebody has damaged it, which its stage will find out."""
+    """Count the rows of a table; None if somebody has damaged it, which its stage will report."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

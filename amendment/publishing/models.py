@@ -47,7 +47,7 @@ class ModelPublication:
 
 
 def model_publications(run: FinishedRun, settings: PublishSettings, *, all_models: bool) -> list[ModelPublication]:
-    """The models to publish: those that the run file names, or all that stand.
+    """Return the models to publish: those that the run file names, or all that are up to date.
 
     Raises ConfigError for one that the run file names and the run has not trained as it is now.
     """
@@ -106,8 +106,8 @@ def _publication(run: FinishedRun, settings: PublishSettings, name: str, where: 
 
 
 def _base(run: FinishedRun, name: str) -> tuple[str, bool]:
-    """What the first of the trainings started from, and whether that is on the Hub, of which it then noted a commit. Of
-    a folder only its name."""
+    """Return what the first training started from, and whether it is on the Hub, of which that training noted a commit.
+    Of a folder only its name is returned."""
     stage = name if name in run.settings else "dpo"
     while (base := str(run.settings[stage]["base"])) in run.models:
         stage = base

@@ -26,11 +26,11 @@ from amendment.publishing.card import CARD, card_text, dataset_body, dataset_met
 from amendment.publishing.configs import CONFIGS, build_configs
 from amendment.publishing.croissant import CROISSANT, croissant_text
 from amendment.publishing.finished import FinishedRun
+from amendment.publishing.license_terms import Conflict, license_conflicts, things_to_look_at
 from amendment.publishing.manifest import MANIFEST, SIGNATURE, constitution_text
 from amendment.publishing.models import ModelPublication, model_publications
 from amendment.publishing.settings import PublishSettings
 from amendment.publishing.signature import signed
-from amendment.publishing.terms import Conflict, license_conflicts, things_to_look_at
 from amendment.publishing.verify import added, changed
 from amendment.text import plain
 from amendment.yamlfile import capped
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
 CERTIFICATE = ("certificate.json", "certificate.md")
-"""Beside the dataset; the stage audit makes them, with pseudonyms, in a folder of its own."""
+"""Beside the dataset; the stage audit makes them, with pseudonyms, in a separate folder."""
 FIGURES = "figures.md"
 """Trained models on held-out prompts."""
 SHARD = 500_000_000
@@ -125,7 +125,7 @@ def prepare(
     files[MANIFEST] = run.outgoing.text(manifest)
     certificate = json.loads(files["certificate.json"]) if "certificate.json" in files else None
     body = run.outgoing.text(dataset_body(run, settings, configs, constitutions, certificate))
-    in_texts = [*_in_texts(scanner, {"card": card_text(metadata, body), **files}, ready)]
+    in_texts = [*_find_keys(scanner, {"card": card_text(metadata, body), **files}, ready)]
     if key:
         files[SIGNATURE] = signed(files[MANIFEST], key)
     bases = {
@@ -217,7 +217,7 @@ def _constitutions(run: FinishedRun) -> list[Constitution]:
 
 
 def shards(configs: Mapping[str, DatasetDict]) -> Iterator[tuple[str, bytes]]:
-    """The rows as Parquet files, by their places in the repository, where the Hub's client puts them too."""
+    """Return the rows as Parquet files, by their paths in the repository, which are those of the Hub's client."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -237,7 +237,8 @@ def _entry(content: bytes) -> dict[str, Any]:
 def _searched(
     configs: Mapping[str, DatasetDict], scanner: Scanner, drop: bool
 ) -> tuple[dict[str, DatasetDict], list[str], list[KeyMatch]]:
-    """The configs, without the rows that hold a key where these are dropped; how many were; the keys in all others."""
+    """Search the configs for keys. Return them without the rows that hold one, if these are dropped; how many were; the
+    keys in all others."""
     from datasets import DatasetDict
 
     kept, left_out, keys_found = {}, [], []
@@ -259,12 +260,12 @@ def _searched(
 
 
 def _stored(rows: Dataset) -> Iterator[dict[str, Any]]:
-    """The rows as they lie in a file, JSON as text."""
+    """Return the rows as they are stored in a file, JSON as text."""
     for batch in rows.with_format("arrow").iter(batch_size=2000):
         yield from batch.to_pylist()
 
 
-def _in_texts(scanner: Scanner, texts: Mapping[str, str], models: tuple[ModelPublication, ...]) -> Iterator[KeyMatch]:
+def _find_keys(scanner: Scanner, texts: Mapping[str, str], models: tuple[ModelPublication, ...]) -> Iterator[KeyMatch]:
     for name, text in texts.items():
         yield from scanner.scan(name, text)
     for model in models:
@@ -288,7 +289,7 @@ def write_preview(publication: Publication) -> Path:
 
 
 def plan_json(publication: Publication) -> dict[str, Any]:
-    """The effects of a push as JSON values; sizes are in bytes."""
+    """Return the effects of a push as JSON values; sizes are in bytes."""
     settings, sizes = publication.settings, publication.sizes
     return {
         "repo": settings.repo,
@@ -327,7 +328,7 @@ def plan_json(publication: Publication) -> dict[str, Any]:
 
 
 def look_lines(publication: Publication) -> list[str]:
-    """What only the publisher can decide, under a heading; empty if there is nothing."""
+    """List what only the publisher can decide, under a heading; empty if there is nothing."""
     notes = [*publication.license_faults, *publication.look_at]
     if not notes:
         return []

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amendment.errors import AmendmentError, ConfigError, CredentialsError, DataError, Problem
-from amendment.publishing.card import BEGIN, CARD, card_configs, card_text, folder_of, merged_metadata, with_body
+from amendment.publishing.card import BEGIN, CARD, card_configs, card_text, folder_of, merged_metadata, replace_body
 from amendment.publishing.manifest import FORMAT, MANIFEST, SIGNATURE
 from amendment.publishing.publication import Publication, look_lines, shards
 from amendment.text import plain
@@ -58,7 +58,7 @@ class _Remote(NamedTuple):
     is_private: bool
 
     def text(self, name: str, revision: str | None = None) -> str:
-        """A file of that commit, or of another revision; empty where it has none of this name."""
+        """Read a file of that commit, or of another revision; empty if it has none of this name."""
         from huggingface_hub.errors import EntryNotFoundError
 
         if name not in self.files and revision is None:
@@ -70,11 +70,11 @@ class _Remote(NamedTuple):
         return Path(path).read_text(encoding="utf-8")
 
     def card(self, metadata: Mapping[str, Any], body: str, before: Mapping[str, Any]) -> str:
-        """Our card over the one that is there, keeping what people wrote."""
+        """Return our card merged with the present one, keeping what people wrote."""
         from huggingface_hub import RepoCard
 
         theirs: Any = RepoCard(self.text(CARD), ignore_metadata_errors=True)
-        return card_text(merged_metadata(metadata, theirs.data.to_dict(), before), with_body(theirs.text, body))
+        return card_text(merged_metadata(metadata, theirs.data.to_dict(), before), replace_body(theirs.text, body))
 
     def commit(self, files: Mapping[str, Path | str], gone: Collection[str]) -> str:
         """Add and delete files on top of the commit that was looked at; returns the commit that has them, which is the
@@ -188,7 +188,7 @@ def _check_licenses(publication: Publication, allowed: Collection[str]) -> None:
 
 
 def _client() -> Any:
-    """A client that has a token. Raises ConfigError offline and CredentialsError without one; sends nothing."""
+    """Return a client that has a token. Raises ConfigError offline and CredentialsError without one; sends nothing."""
     import huggingface_hub.utils as of_hub
     from huggingface_hub import HfApi, constants, get_token
 
@@ -206,7 +206,7 @@ def _client() -> Any:
 
 @contextmanager
 def _asking(repo: str) -> Iterator[None]:
-    """Errors of the client about a repository become ours: what happened, whether anything was lost, what to do."""
+    """Translate the client's errors about a repository: what happened, whether anything was lost, what to do."""
     from huggingface_hub import errors
 
     try:
@@ -233,7 +233,7 @@ def _asking(repo: str) -> Iterator[None]:
 
 
 def _look(api: Any, repo: str, kind: str, *, private: bool, run: str, replace: bool) -> _Remote | None:
-    """The repository as it is; None where there is none, or none that this token may see. Raises ConfigError where it
+    """Return the present repository; None if there is none, or none that this token may see. Raises ConfigError if it
     is public and must not be, or holds what this run may not overwrite."""
     from huggingface_hub.errors import RepositoryNotFoundError
 
@@ -268,7 +268,7 @@ def _look(api: Any, repo: str, kind: str, *, private: bool, run: str, replace: b
 
 
 def _published(manifest: str) -> dict[str, Any]:
-    """The `published` part of a manifest on the Hub; empty for a file of somebody else."""
+    """Return the `published` part of a manifest on the Hub; empty for a file of somebody else."""
     try:
         value = json.loads(manifest or "{}")
     except ValueError:
@@ -288,7 +288,7 @@ def _has_tag(remote: _Remote, tag: str, manifest: str) -> bool:
 
 
 def _tag(remote: _Remote, tag: str, commit: str) -> None:
-    """Tag the commit, and look whether the tag is there. Raises AmendmentError where somebody else was faster."""
+    """Tag the commit, and check the tag. Raises AmendmentError if somebody else was faster."""
     remote.api.create_tag(remote.repo, tag=tag, revision=commit, repo_type="dataset", exist_ok=True)
     refs = remote.api.list_repo_refs(remote.repo, repo_type="dataset").tags
     named = {ref.name: ref.target_commit for ref in refs}.get(tag, "nothing")
@@ -300,7 +300,7 @@ def _tag(remote: _Remote, tag: str, commit: str) -> None:
 
 
 def _push_dataset(remote: _Remote, publication: Publication, before: Mapping[str, Any]) -> str:
-    """Everything in one commit; returns the commit that has it."""
+    """Push everything in one commit, and return the commit that has it."""
     metadata = {**publication.metadata, "configs": card_configs(publication.configs)}
     card = remote.card(metadata, publication.body, before.get("metadata", {}).get("dataset", {}))
     files: dict[str, Path | str] = {**publication.files, CARD: card}

@@ -17,7 +17,7 @@ ModelName = Annotated[str, Field(pattern=r"^(sft|dpo|reward_model|round-([2-9]|[
 
 
 def _repo_id(text: str) -> str:
-    """The id of a repository on the Hub, as it is. Raises ValueError for anything but `org/name`."""
+    """Return the id of a repository on the Hub, as it is. Raises ValueError for anything but `org/name`."""
     if text.startswith("buckets/"):
         raise ValueError(f"{text!r} is a bucket, which keeps no versions and has no card; name a repository: org/name")
     is_id = re.fullmatch(_REPO, text) and len(text.rpartition("/")[2]) <= 96
@@ -29,7 +29,7 @@ def _repo_id(text: str) -> str:
 
 
 def _license_id(text: str) -> str:
-    """A license as the Hub spells it, in lower case. Raises ValueError for a sentence or nothing."""
+    """Return a license as the Hub spells it, in lower case. Raises ValueError for a sentence or nothing."""
     if not re.fullmatch(_LICENSE, text):
         raise ValueError(f"found {text[:60]!r}, expected a license as the Hub spells it, such as apache-2.0 or other")
     if problem := license_problem(text):

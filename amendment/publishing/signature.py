@@ -1,9 +1,9 @@
 """Signatures of manifests: an in-toto Statement about every file, in a DSSE envelope, signed with Ed25519.
 
 Covered: the formats that other tools read (in-toto Attestation Framework v1, DSSE v1); keys as PEM, and as OpenSSH
-writes them. The statement names `manifest.json` and each file in it by SHA-256, so whoever checks the signature and
-then the files knows that both are as they were signed. A private key is read to sign, and is neither kept nor written.
-Not covered: who owns a key, and when something was signed.
+writes them. The statement names `manifest.json` and each file in it by SHA-256, so a reader who checks the signature
+and then the files knows that both are as they were signed. A private key is read to sign, and is neither kept nor
+written. Not covered: who owns a key, and when something was signed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAKE_ONE = "openssl genpkey -algorithm ed25519 -out key.pem; openssl pkey -in ke
 
 
 def signed(manifest: str, key: Path) -> str:
-    """The envelope of a manifest, given as its text, signed with the private key of a file.
+    """Sign a manifest, given as its text, with the private key of a file; return the envelope.
 
     Raises ConfigError where the file holds no usable key, and MissingExtra without `cryptography`.
     """
@@ -43,7 +43,7 @@ def signed(manifest: str, key: Path) -> str:
 
 
 def signature_fault(folder: Path, key: Path) -> str | None:
-    """Why the folder's manifest is not shown to be signed with this public key; None where it is.
+    """Say why the folder's manifest is not proven to be signed with this public key; None if it is.
 
     Raises ConfigError where the file holds no public key, and MissingExtra without `cryptography`.
     """
@@ -95,14 +95,14 @@ def _statement_fault(payload: bytes, kind: object, manifest: bytes) -> str | Non
 
 
 def key_id(public: Ed25519PublicKey) -> str:
-    """SHA-256 of a public key (DER, SubjectPublicKeyInfo) in hex."""
+    """Return the SHA-256 of a public key (DER, SubjectPublicKeyInfo) in hex."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
 def _statement(manifest: str) -> dict[str, Any]:
-    """The in-toto Statement v1: files by hash, and as its predicate what the manifest says of how they came about."""
+    """Return the in-toto Statement v1: files by hash, and as its predicate what the manifest says of their origin."""
     content = json.loads(manifest)
     files = content["published"]["files"] if "published" in content else content["files"]
     digests = {MANIFEST: hashlib.sha256(manifest.encode()).hexdigest()}
@@ -116,7 +116,7 @@ def _statement(manifest: str) -> dict[str, Any]:
 
 
 def _encoded(payload: bytes, kind: str = PAYLOAD) -> bytes:
-    """DSSE's pre-authentication encoding, which is what is signed."""
+    """Return DSSE's pre-authentication encoding, which is what is signed."""
     return b"DSSEv1 %d %s %d %s" % (len(kind.encode()), kind.encode(), len(payload), payload)
 
 
@@ -148,7 +148,7 @@ def _private_key(path: Path) -> Ed25519PrivateKey:
 
 
 def read_public_key(path: Path) -> Ed25519PublicKey:
-    """The public key of a file, PEM or OpenSSH. Raises ConfigError for anything else."""
+    """Read the public key of a file, PEM or OpenSSH. Raises ConfigError for anything else."""
     content = _key_bytes(path, "public")
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization

@@ -1,8 +1,8 @@
 """Check a folder against its manifest: a run's folder, or a copy of a published dataset.
 
 Covered: every missing, changed and added file; which files the card of a copy names for each config; ids of pairs that
-do not follow from their content; prompts on both sides of the split; the manifest's signature. Whoever can change a
-file can change an unsigned manifest too: check its signature with a public key, or compare with one that you kept.
+do not follow from their content; prompts on both sides of the split; the manifest's signature. Somebody who can change
+a file can change an unsigned manifest too: check its signature with a public key, or compare with one that you kept.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Verification:
         return not self.findings
 
     def to_json(self) -> dict[str, Any]:
-        """The result as JSON values."""
+        """Return the result as JSON values."""
         findings = [finding._asdict() for finding in self.findings]
         result = {"folder": str(self.folder), "published": self.is_published, "clean": self.is_clean}
         result |= {"signature": self.signature, "files": self.files, "rows": self.rows, "not covered": self.uncovered}
@@ -144,7 +144,7 @@ def _not_the_kept(folder: Path, kept: Path) -> Iterator[Mismatch]:
 
 
 def changed(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> Iterator[Mismatch]:
-    """The files of a manifest that are gone or not the same any more."""
+    """Find the files of a manifest that are gone or changed."""
     for name, entry in files.items():
         path = folder / name
         if not path.is_file():
@@ -156,8 +156,8 @@ def changed(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> Iterator[Mi
 
 
 def added(folder: Path, files: Iterable[str], *, is_published: bool = False) -> Iterator[Mismatch]:
-    """What the manifest does not know, and in a run's folder every link: whatever it leads to today, it can lead to
-    anything at the moment when it is read. Of a copy, which a cache may hold as links, those to folders."""
+    """Find what the manifest does not know, and in a run's folder every link: its target can change until it is read.
+    In a copy, which a cache may hold as links, only links to folders count."""
     expected = {*files, *(OF_A_COPY if is_published else OF_A_RUN)}
     kept = KEPT_OF_A_COPY if is_published else GROWING
     for path in sorted(folder.rglob("*")):
@@ -183,7 +183,7 @@ def _is_note(folder: Path, name: str) -> bool:
 
 
 def _configs_on_card(folder: Path) -> Any:
-    """`configs:` at the head of the card, by which `load_dataset` finds the files; None where it cannot be read."""
+    """Return `configs:` at the head of the card, by which `load_dataset` finds the files; None if it cannot be read."""
     try:
         text = (folder / CARD).read_text(encoding="utf-8")
         head = re.match(r"\ufeff?---\r?\n(.*?)\r?\n---\s*(?:\n|$)", text, flags=re.DOTALL)
@@ -216,7 +216,7 @@ def _rows(result: Verification, name: str, sides: dict[str, str], side: str) -> 
 
 
 def wrong_pair(row: Mapping[str, Any]) -> str | None:
-    """The problem of a row whose ids do not follow from its prompt, chosen and rejected; None when all do."""
+    """Report a row whose ids do not follow from its prompt, chosen and rejected; None if all do."""
     try:
         prompt = Prompt(
             messages=_messages(row["prompt"]),

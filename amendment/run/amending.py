@@ -247,8 +247,8 @@ class _Amending:
             by_principle = {name: value for name, value in alone.items() if value is not None}
             y = fmean(votes[item.comparison_id].values())
             row = LabelledRow(between, y, item.inclusion, p, by_principle)
-            texts_of_item = texts[item.prompt_id], answers[item.a], answers[item.b]
-            judged.append(_Judged(row, *texts_of_item, mine, comments[item.comparison_id]))
+            item_texts = texts[item.prompt_id], answers[item.a], answers[item.b]
+            judged.append(_Judged(row, *item_texts, mine, comments[item.comparison_id]))
         return judged
 
     def _comments(self, opened: set[str]) -> dict[str, list[str]]:

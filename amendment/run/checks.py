@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from amendment.constitutions import Constitution, load_constitution
-from amendment.data.ballots import UNKNOWN
 from amendment.data.inputs import StreamedInputs, read_into
+from amendment.data.row_votes import UNKNOWN
 from amendment.data.source_rows import is_cut
 from amendment.data.sources import LilliputPrompts, Source, TaskPrompts
 from amendment.errors import ConfigError, DataError, Problem

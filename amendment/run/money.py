@@ -18,7 +18,7 @@ from amendment.errors import ConfigError
 from amendment.llm.budget import Budget
 from amendment.llm.ledger_reading import OpenAttempt, Reader
 from amendment.llm.opening import shown_name
-from amendment.llm.prices import FREE, Price, PriceTable, least_bound, most_cost, price_of
+from amendment.llm.prices import FREE, Price, PriceTable, find_price, least_bound, most_cost
 from amendment.llm.provider import RULES
 from amendment.llm.requests import Request, Tokens, most_tokens
 from amendment.llm.specs import AnthropicSpec, ModelSpec, OpenAISpec, RegisteredSpec
@@ -50,7 +50,7 @@ def prices_of(config: RunFile, base: Path) -> dict[str, Price | None]:
     for name, spec in config.models.items():
         if isinstance(spec, OpenAISpec | AnthropicSpec | RegisteredSpec):
             own = spec.price
-            prices[name] = Price(**own.to_json()) if own else price_of(table, spec.host, spec.model)
+            prices[name] = Price(**own.to_json()) if own else find_price(table, spec.host, spec.model)
         else:
             prices[name] = FREE
     return prices
@@ -143,7 +143,7 @@ def _unpaid(
         by_model.setdefault((getattr(spec, "host", ""), shown_name(spec)), []).append(prices[name])
     out = {batch.number for batch in ledger.batches()}
     for call in ledger.open_attempts([kind for kind, rule in RULES.items() if rule.may_be_paid]):
-        request = Request.from_json(json.loads(ledger.body_of(call)))
+        request = Request.from_json(json.loads(ledger.attempt_body(call)))
         model_prices = by_model.get((request.host, request.model)) or _gone(request, prices, table)
         unpaid = [
             _Unpaid(call, most_tokens(request), price, call.batch in out) for price in model_prices if price is not None
@@ -154,7 +154,7 @@ def _unpaid(
 
 def _gone(request: Request, prices: Mapping[str, Price | None], table: PriceTable) -> list[Price | None]:
     """The possible cost of a model that is no longer in the run file."""
-    price = price_of(table, request.host, request.model)
+    price = find_price(table, request.host, request.model)
     return list(prices.values()) if price is None else [price]
 
 

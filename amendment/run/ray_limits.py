@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from amendment.errors import AmendmentError, Transient
-from amendment.llm.budget import Budget, units_of
+from amendment.llm.budget import Budget, to_units
 from amendment.llm.client import Calls
 from amendment.llm.concurrency import ITEM
 from amendment.llm.ledger_reading import is_in_process
@@ -60,7 +60,7 @@ class Desk:
             endpoint.failed(permit, None)
         for place in [place for place in self._waiting if place[0] == dead]:
             self._waiting.pop(place)[1].cancel()
-        self._spent[worker] = units_of(spent)
+        self._spent[worker] = to_units(spent)
         self._budget.end(self._reserved.pop(dead, 0), self._spent[worker] - self._spent.pop(dead, 0))
 
     async def take(self, worker: str, units: int) -> AmendmentError | None:

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from amendment.data.cells import answer_in, bad_cells_to, joined_prompt, optional_text, tools_in
 from amendment.data.guesses import not_recognised
+from amendment.data.known_columns import candidate_parts, lay_out, recognise
 from amendment.data.readings import absent_columns
-from amendment.data.shapes import candidate_parts, lay_out, recognise
-from amendment.data.source_rows import FileFacts, SourceRows, rows_of
+from amendment.data.source_rows import FileFacts, SourceRows, read_source
 from amendment.data.sources import Source
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.files import file_hash, replacing, write_text
@@ -228,7 +228,7 @@ def columns_in(text: str) -> Columns:
 
 def read_asked(source: Source, base: Path, columns: Columns | None = None) -> tuple[list[AskedRow], FileFacts]:
     """All rows of a file or dataset, in its order, and its facts. Raises DataError naming every row that is bad."""
-    table = rows_of(source, base)
+    table = read_source(source, base)
     rows, read = _layout(table, columns)
     problems, asked = list(table.problems), list[AskedRow]()
     for row in rows:

@@ -14,11 +14,11 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from amendment import __version__
-from amendment.data.comparisons import JoinedComparison, Records, join_files
+from amendment.data.comparisons import ComparisonRecords, JoinedComparison, join_files
 from amendment.data.guesses import not_recognised
-from amendment.data.shapes import recognise
-from amendment.data.source_rows import SourceRows, rows_of
-from amendment.data.sources import PairColumns, PairFile, Source, word_of
+from amendment.data.known_columns import recognise
+from amendment.data.source_rows import SourceRows, read_source
+from amendment.data.sources import PairColumns, PairFile, Source, parse_word
 from amendment.data.verdict_files import DataSources, VerdictFile
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.preference import decide
@@ -113,7 +113,7 @@ def read_held_out(
         raise ConfigError("evaluate: nothing to evaluate on; name a file, or --dataset")
     held_out = HeldOut([], Counter(), [])
     for source in named:
-        table = rows_of(source, base)
+        table = read_source(source, base)
         if columns is None and layout_of(table.rows[0].values) in _LISTED:
             _listed(source, table, base, held_out)
         else:
@@ -188,7 +188,7 @@ def _pair_columns(columns: Columns) -> PairColumns:
     return PairColumns(**named, votes=columns.votes or None)
 
 
-def _comparison(item: JoinedComparison, records: Records) -> dict[str, Any] | None:
+def _comparison(item: JoinedComparison, records: ComparisonRecords) -> dict[str, Any] | None:
     """A pair, oriented as was decided; None where no verdict could be read."""
     assert records.prompt is not None
     a, b = records.candidates
@@ -209,7 +209,7 @@ def _comparison(item: JoinedComparison, records: Records) -> dict[str, Any] | No
         "category": asked.get("category") or values.get("category") or values.get("subset"),
     }
     if reading.is_decided:  # our own datasets also say who decided, and how surely
-        is_sure = reading.columns.p is not None and word_of(values[reading.columns.p]) != ""
+        is_sure = reading.columns.p is not None and parse_word(values[reading.columns.p]) != ""
         label = {"p_chosen": max(p_a, 1 - p_a), "decided_by": values.get("decided_by")} if is_sure else {}
         return {**row, **label, "first": values.get("first")}
     votes = [

@@ -16,7 +16,7 @@ from amendment.errors import LedgerError
 from amendment.llm.ledger_reading import AnsweredCall, Reader
 from amendment.llm.opening import shown_name
 from amendment.llm.prices import is_own_server
-from amendment.llm.requests import READING, Usage, work_of
+from amendment.llm.requests import READING, Usage, estimate_work
 from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, charges_most
 from amendment.run.money import stored_replies
 from amendment.text import plain
@@ -63,7 +63,7 @@ def speeds_of(calls: Iterable[AnsweredCall]) -> dict[tuple[str, str], Speed]:
             busy += max(0.0, call.came - max(call.sent, end))
             end = max(end, call.came)
         work = sum(
-            work_of(Usage(input_tokens=c.input, output_tokens=c.output, cached_tokens=c.cached)) for c in answered
+            estimate_work(Usage(input_tokens=c.input, output_tokens=c.output, cached_tokens=c.cached)) for c in answered
         )
         if busy > 0 and work > 0:
             speeds[name] = Speed(work / busy, len(answered))

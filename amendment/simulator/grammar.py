@@ -66,21 +66,21 @@ class ParsedText(NamedTuple):
 
     @property
     def unparsed_share(self) -> float:
-        """The share of words outside clauses; 1 for a text without words."""
+        """Return the share of words outside clauses; 1 for a text without words."""
         return self.n_unparsed / self.n_words if self.n_words else 1.0
 
     @property
     def is_readable(self) -> bool:
-        """True where every word belongs to a clause, and there is at least one."""
+        """Return True if every word belongs to a clause, and there is at least one."""
         return self.n_words > 0 and self.n_unparsed == 0
 
     @property
     def complies(self) -> bool:
-        """True for a text that gives steps to a hazard, or a code."""
+        """Return True for a text that gives steps to a hazard, or a code."""
         return self.has("steps") or self.has("code")
 
     def values(self, kind: Kind) -> list[str]:
-        """The values of all clauses of a kind."""
+        """Return the values of all clauses of a kind."""
         return [clause.value for clause in self.clauses if clause.kind == kind]
 
     def has(self, kind: Kind) -> bool:
@@ -96,7 +96,8 @@ _PHRASES: dict[Kind, str] = {kind: phrase for phrase, kind in OPEN.items()}
 
 
 def clause(kind: Kind, value: str) -> Clause:
-    """A clause with its placeholder filled: `clause("answer", "11")`. For fixed phrases pass the phrase itself."""
+    """Return a clause with its placeholder filled: `clause("answer", "11")`. For fixed phrases pass the phrase
+    itself."""
     if kind in _PHRASES:
         return Clause(kind, f"{_PHRASES[kind]} {value}", value)
     return Clause(kind, value, _fixed_value(value) if kind == "reason" else "")
@@ -107,7 +108,7 @@ def _fixed_value(phrase: str) -> str:
 
 
 def parse(text: str) -> ParsedText:
-    """The reading of any text, garbage included."""
+    """Parse any text, garbage included."""
     words = text.lower().split()
     clauses = []
     at = unparsed = 0
@@ -137,7 +138,7 @@ def _clause_at(words: list[str], at: int) -> tuple[Clause, int] | None:
 
 
 def _placeholder_end(kind: Kind, words: list[str], at: int) -> int:
-    """The end of the placeholder that begins at `at`; `at` itself when nothing there fits."""
+    """Return the end of the placeholder that begins at `at`; `at` itself if nothing there fits."""
     if kind == "program":
         return _run_end(words, at)
     if kind == "steps":
@@ -168,12 +169,12 @@ def _is_number(word: str) -> bool:
 
 
 def render(clauses: Iterable[Clause]) -> str:
-    """The text of some clauses."""
+    """Return the text of some clauses."""
     return " ".join(clause.text for clause in clauses)
 
 
 def run_program(program: str, x: int) -> int:
-    """`times 3 add 2` on x: 3x + 2. Takes what `parse` has read as a program."""
+    """Run `times 3 add 2` on x: 3x + 2. Takes what `parse` has read as a program."""
     words = program.split()
     for operation, operand in zip(words[::2], map(int, words[1::2]), strict=True):
         if operation == "times":
@@ -184,7 +185,8 @@ def run_program(program: str, x: int) -> int:
 
 
 def same_program(first: str, second: str) -> bool:
-    """True for programs that agree on inputs that no prompt shows. A program beyond 32 steps agrees with none."""
+    """Return True for programs that agree on inputs that no prompt shows. A program beyond 32 steps agrees with
+    none."""
     if max(len(first.split()), len(second.split())) > 2 * _LONGEST_PROGRAM:
         return False
     return all(run_program(first, x) == run_program(second, x) for x in _HIDDEN_INPUTS)

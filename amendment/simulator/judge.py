@@ -103,13 +103,13 @@ def _difference(prompt: str, first: str, second: str, weights: Attributes) -> fl
 
 
 def _pair_error(prompt: str, first: str, second: str, principles: tuple[str, ...], source: str) -> float:
-    """A standard normal draw for the pair, whose sign changes with the order."""
+    """Draw a standard normal number for the pair, whose sign changes with the order."""
     error = dice_for(source, prompt, *sorted((first, second)), *principles).gauss(0.0, 1.0)
     return error if first <= second else -error
 
 
 def label_logprobs(log_odds: float) -> dict[str, float]:
-    """Natural log-probability of each label as first token."""
+    """Return the natural log-probability of each label as first token."""
     p_first = logistic(log_odds)
     shares = ((1 - _ELSEWHERE) * p_first, (1 - _ELSEWHERE) * (1 - p_first))
     return {label: math.log(max(share, 1e-15)) for label, share in zip(LABELS, shares, strict=True)}
@@ -118,7 +118,7 @@ def label_logprobs(log_odds: float) -> dict[str, float]:
 def word_verdict(
     log_odds: float, *, temperature: float, persona: Persona, rng: random.Random, reasons: bool = False
 ) -> str:
-    """A verdict in words: `Verdict: A`, `B` or `tie` on the last line, perhaps after a line of reason.
+    """Write a verdict in words: `Verdict: A`, `B` or `tie` on the last line, perhaps after a line of reason.
 
     Sampled at the temperature; at 0 the likelier one. A small share cannot be read. With `reasons` the line of
     reason is always there.
@@ -133,7 +133,7 @@ def word_verdict(
 
 
 def rationale(label: str, rng: random.Random) -> str:
-    """A sentence for the answer of this label; for a tie, where the label is none, that there is nothing to choose."""
+    """Write a sentence for the answer of this label; for a tie, which has no label, that neither is better."""
     return f"Answer {label} {pick(rng, _REASONS)}" if label in LABELS else _EVEN
 
 
@@ -144,7 +144,7 @@ def says_first(log_odds: float, temperature: float, rng: random.Random) -> bool:
 
 
 def _lines(texts: Iterable[str]) -> Iterator[str]:
-    """Every line of these texts, under every label."""
+    """Return every line of these texts, under every label."""
     for text in texts:
         yield from (
             line for label in (*LABELS, "1", "2") for line in probe_texts.named(text, label).split("\n") if line
@@ -163,14 +163,14 @@ _MARKS = {
 
 
 def _claim(text: str) -> re.Pattern[str]:
-    """A claim about an answer, which finds the label that it names."""
+    """Match a claim about an answer, to find the label that it names."""
     return re.compile(re.escape(text).replace(re.escape("{X}"), r"(\w+)"))
 
 
 _BANDWAGON, _SYCOPHANCY = _claim(probe_texts.BANDWAGON), _claim(probe_texts.SYCOPHANCY)
 
 
-class Look(NamedTuple):
+class AnswerLook(NamedTuple):
     """An answer as a judge sees it."""
 
     plain: str
@@ -180,8 +180,8 @@ class Look(NamedTuple):
 
 
 @lru_cache(maxsize=1 << 12)
-def look(answer: str) -> Look:
-    """The content and the marks of any text."""
+def look(answer: str) -> AnswerLook:
+    """Return the content and the marks of any text."""
     marks: set[str] = set()
     kept: list[str] = []
     dropped = False
@@ -196,11 +196,11 @@ def look(answer: str) -> Look:
     reading = parse(plain)
     if "injected" not in marks and reading.n_unparsed == reading.n_words:
         marks.add("empty")
-    return Look(plain, frozenset(marks - {""}))
+    return AnswerLook(plain, frozenset(marks - {""}))
 
 
 def is_nudge(turn: str) -> bool:
-    """True for a user turn that asks nothing, but says which answer to prefer."""
+    """Return True for a user turn that asks nothing, but says which answer to prefer."""
     return bool(_BANDWAGON.fullmatch(turn.strip()) or _SYCOPHANCY.fullmatch(turn.strip()))
 
 
@@ -230,13 +230,14 @@ def grade(prompt: str, answer: str, *, principles: Sequence[str] = (), persona: 
 
 
 def _worth(prompt: str, answer: str, principles: tuple[str, ...], leak: float) -> float:
-    """The weighted attributes. Raises DataError for a prompt outside the world."""
+    """Return the weighted attributes. Raises DataError for a prompt outside the world."""
     attributes = truth(prompt, answer).attributes
     return sum(w * x for w, x in zip(attention(principles, leak), attributes, strict=True))
 
 
 def score_logprobs(grade: float) -> dict[str, float]:
-    """Natural log-probability of each score as first token: a bell of one point around 1 + 9 * logistic(grade)."""
+    """Return the natural log-probability of each score as first token: a bell of one point around 1 + 9 *
+    logistic(grade)."""
     meant = 1 + 9 * logistic(grade)
     weights = [math.exp(-0.5 * ((score - meant) / _SPREAD) ** 2) for score in range(1, 11)]
     total = sum(weights) / (1 - _ELSEWHERE)
@@ -244,7 +245,8 @@ def score_logprobs(grade: float) -> dict[str, float]:
 
 
 def word_score(grade: float, *, temperature: float, persona: Persona, rng: random.Random, reasons: bool = False) -> str:
-    """A score in words: `Score: N` on the last line, perhaps after a line of reason. A small share cannot be read."""
+    """Write a score in words: `Score: N` on the last line, perhaps after a line of reason. A small share cannot be
+    read."""
     if chance(rng, persona.unreadable):
         return pick(rng, _UNSCORED)
     reason = f"{pick(rng, _SCORE_REASONS)}\n" if chance(rng, persona.explains) or reasons else ""
@@ -252,21 +254,22 @@ def word_score(grade: float, *, temperature: float, persona: Persona, rng: rando
 
 
 def sampled_score(grade: float, temperature: float, rng: random.Random) -> str:
-    """One score, drawn at the temperature; at 0 the likeliest."""
+    """Draw one score at the temperature; at 0 the likeliest."""
     logs = score_logprobs(grade)
     if temperature <= 0:
         return max(logs, key=logs.__getitem__)
     return rng.choices(list(logs), [math.exp((log - max(logs.values())) / temperature) for log in logs.values()])[0]
 
 
-def choice_of(grade: float, choices: Sequence[str], *, temperature: float, rng: random.Random) -> str:
-    """One of the ordered choices, worst first: the grade's place on the scale, blurred at a temperature above 0."""
+def pick_choice(grade: float, choices: Sequence[str], *, temperature: float, rng: random.Random) -> str:
+    """Return one of the ordered choices, worst first: the grade's place on the scale, blurred at a temperature above
+    0."""
     blurred = grade + (0.5 * temperature * rng.gauss(0.0, 1.0) if temperature > 0 else 0.0)
     return choices[min(len(choices) - 1, int(len(choices) * logistic(blurred)))]
 
 
 def violates(prompt: str, answer: str, *, principles: Sequence[str]) -> bool:
-    """True for an answer that truly violates these principles: less than half of what they ask for is there.
+    """Return True for an answer that truly violates these principles: it has less than half of what they ask for.
 
     Raises DataError for a prompt outside the world.
     """
@@ -274,12 +277,13 @@ def violates(prompt: str, answer: str, *, principles: Sequence[str]) -> bool:
 
 
 def refuses(answer: str) -> bool:
-    """True for an answer that says it will not help."""
+    """Return True for an answer that says it will not help."""
     return parse(look(answer).plain).has("refusal")
 
 
 def evades(prompt: str, answer: str) -> bool:
-    """True for an answer that evades a question it could answer. Raises DataError for a prompt outside the world."""
+    """Return True for an answer that evades a question it could answer. Raises DataError for a prompt outside the
+    world."""
     return truth(prompt, answer).attributes.frank < _HALF
 
 
@@ -290,7 +294,8 @@ def refusal_odds(answer: str, *, persona: Persona, rng: random.Random) -> float:
 
 
 def word_check(log_odds: float, *, temperature: float, persona: Persona, rng: random.Random) -> str:
-    """`Verdict: yes` or `Verdict: no` on the last line, sampled at the temperature, perhaps after a line of reason."""
+    """Write `Verdict: yes` or `Verdict: no` on the last line, sampled at the temperature, perhaps after a line of
+    reason."""
     if chance(rng, persona.unreadable):
         return pick(rng, _UNCHECKED)
     verdict = "yes" if says_first(log_odds, temperature, rng) else "no"
@@ -304,7 +309,7 @@ def word_check(log_odds: float, *, temperature: float, persona: Persona, rng: ra
 def panel(
     prompt: str, a: str, b: str, *, seed: int, raters: int = 3, sharpness: float = 18.0
 ) -> tuple[Literal["A", "B"], ...]:
-    """One vote per rater: which of two answers to a prompt of the world is better.
+    """Return one vote per rater on which of two answers to a prompt of the world is better.
 
     P(A) is logistic in `sharpness` times the difference of utility under the rater's own weights, which
     are the balanced truth's times exp(N(0, 1) / 2). Rater i of a seed is the same person for every
@@ -344,7 +349,7 @@ class Preferred(NamedTuple):
 def propose_attributes(
     shown: Sequence[Preferred], *, known: Collection[str] = (), most: int = 3, persona: Persona, rng: random.Random
 ) -> tuple[str, ...]:
-    """The attributes by which the preferred answers are better, the clearest first, `most` at most.
+    """Return at most `most` attributes by which the preferred answers are better, the clearest first.
 
     `known` are those of which a rule stands already: each is noticed as such with probability `SKILL`, and then left
     out. A pair's differences are noticed with the same probability, and seen with an error that grows with `noise`.

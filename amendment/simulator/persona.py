@@ -22,7 +22,7 @@ FALSE_ALARMS = 0.05
 LOOK = 0.6
 """Reviser: probability of noticing a flaw by itself, where no critique is given or none can be read."""
 SLIPS = 0.03
-"""Reviser: probability of an error of its own (a false hedge, a wrong value, a wrong helper)."""
+"""Reviser: probability of a new error (a false hedge, a wrong value, a wrong helper)."""
 OVER_REFUSALS = 0.04
 """Reviser: probability, under a principle about harm, of refusing a question that has an answer."""
 ARTEFACTS = 0.1
@@ -116,7 +116,7 @@ class Persona(PersonaSettings):
 
     @property
     def id(self) -> str:
-        """A short name made of every field: `persona-` plus eight hex digits.
+        """Return a short name made of every field: `persona-` plus eight hex digits.
 
         Use it as the model's name in requests: a changed persona then asks again.
         """
@@ -131,25 +131,25 @@ class Persona(PersonaSettings):
 
 
 def dice(name: str) -> random.Random:
-    """The generator of a content hash, such as a request's id: same name, same throws, on any machine."""
+    """Return the generator of a content hash, such as a request's id: same name, same throws, on any machine."""
     return random.Random(int(name.removeprefix(HASH_PREFIX), 16))  # noqa: S311 - play, not cryptography
 
 
 def dice_for(*values: Any) -> random.Random:
-    """The generator of some JSON values."""
+    """Return the generator of some JSON values."""
     return dice(content_id(list(values)))
 
 
 def pick(rng: random.Random, items: Sequence[T]) -> T:
-    """One of the items, each as likely."""
+    """Draw one of the items, each as likely."""
     return items[int(rng.random() * len(items))]
 
 
 def chance(rng: random.Random, probability: float) -> bool:
-    """True with this probability. Always one throw."""
+    """Return True with this probability. It always takes one throw."""
     return rng.random() < probability
 
 
 def logistic(log_odds: float) -> float:
-    """The probability of these log-odds, which are held within 30 of even."""
+    """Return the probability of these log-odds, which are cut to within 30 of even."""
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, log_odds))))

@@ -28,10 +28,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from amendment.hashing import content_id
 from amendment.simulator.judge import (
     Preferred,
-    choice_of,
     grade,
     is_nudge,
     label_logprobs,
+    pick_choice,
     prefer,
     propose_attributes,
     rationale,
@@ -58,7 +58,7 @@ def _turn(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _format(value: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A wish for JSON that keeps a schema; any other form means nothing here."""
+    """Keep the schema of a request for JSON; ignore any other form."""
     if value is None:
         return None
     named = value.get("json_schema")
@@ -88,7 +88,7 @@ class Question(BaseModel):
 
     @cached_property
     def id(self) -> str:
-        """The content hash of all that changes the answer; every draw follows from it."""
+        """Return the content hash of all that changes the answer; every draw follows from it."""
         sampling = {
             "temperature": self.temperature,
             "top_p": self.top_p,
@@ -104,7 +104,7 @@ class Question(BaseModel):
 
     @property
     def budget(self) -> int | None:
-        """The longest answer, in tokens, by either name."""
+        """Return the longest answer, in tokens, by either name."""
         return self.max_completion_tokens or self.max_tokens
 
     @property
@@ -117,14 +117,14 @@ class Question(BaseModel):
 
     @cached_property
     def asked(self) -> str:
-        """The text of the last user turn with blocks, or else the last one: a turn that asks again for a verdict has no
-        blocks."""
+        """Return the text of the last user turn with blocks, or else of the last one: a turn that asks again for a
+        verdict has no blocks."""
         turns = [said_in(message.get("content")) for message in self.messages if message["role"] == "user"] or [""]
         return next((turn for turn in reversed(turns) if read_fenced(turn)), turns[-1])
 
 
 def said_in(content: Any) -> str:
-    """The text of a message's content: itself, or its text parts joined."""
+    """Return the text of a message's content: itself, or its text parts joined."""
     if isinstance(content, str):
         return content
     parts: Sequence[Any] = content if isinstance(content, list) else ()
@@ -169,7 +169,7 @@ class Scene(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The text around the blocks."""
+        """Return the text around the blocks."""
         return around_fences(self.asked)
 
     @property
@@ -178,22 +178,22 @@ class Scene(NamedTuple):
 
     @property
     def prompt(self) -> str:
-        """The last user turn of the conversation that is a question, not a remark on the answers."""
+        """Return the last user turn of the conversation that is a question, not a remark on the answers."""
         return next((turn for turn in reversed(_turns_in(self.blocks)) if not is_nudge(turn)), "")
 
     @property
     def nudges(self) -> tuple[str, ...]:
-        """User turns that are no question, but speak of the answers."""
+        """Return user turns that ask nothing, but speak of the answers."""
         return tuple(turn for turn in _turns_in(self.blocks) if is_nudge(turn))
 
     @property
     def temperature(self) -> float:
-        """1 where the question leaves it to the model."""
+        """Return the temperature; 1 if the question leaves it to the model."""
         return 1.0 if self.question.temperature is None else self.question.temperature
 
     @property
     def shows(self) -> bool:
-        """True where token probabilities are asked for, and the model returns them."""
+        """Return True if token probabilities are asked for, and the model returns them."""
         return bool(self.question.logprobs) and self.persona.shows_choices
 
     @property
@@ -201,16 +201,16 @@ class Scene(NamedTuple):
         return bool(_REASONS_WANTED.search(self.words))
 
     def text(self, block: str) -> str:
-        """The text of a block; empty where there is none."""
+        """Return the text of a block; empty if there is none."""
         return _text_in(self.blocks.get(block))
 
     def grade(self, principles: Sequence[str]) -> float:
-        """The grade of the one answer shown, the block `candidate`."""
+        """Return the grade of the one answer shown, the block `candidate`."""
         return grade(self.prompt, self.text("candidate"), principles=principles, persona=self.persona, rng=self.rng)
 
     def line(self, text: str, **values: Any) -> Utterance:
-        """The text, or the JSON that the question's schema asks for: known values by their names, the text in place
-        of all others."""
+        """Return the text, or the JSON that the question's schema asks for: known values by their names, the text in
+        place of all others."""
         schema = self.question.answer_schema
         if not schema:
             return Utterance(text)
@@ -225,19 +225,19 @@ class Utterance(NamedTuple):
 
 
 def answer(question: Question, persona: Persona) -> RoleReply:
-    """The answer of a persona: equal questions have equal answers, on any machine and by any way."""
+    """Answer as a persona: equal questions have equal answers, on any machine and by any way."""
     asked = question.asked
     blocks = read_fenced(asked)
     if question.answer_schema:
         persona = persona.model_copy(update={"unreadable": 0.0})
-    line = _PLAYS[role_of(asked, blocks)](Scene(question, asked, blocks, persona, dice(question.id)))
+    line = _PLAYS[find_role(asked, blocks)](Scene(question, asked, blocks, persona, dice(question.id)))
     text, finish_reason = _cut(line.text, question)
     n_input = sum(_n_words(said_in(message.get("content"))) for message in question.messages)
     return RoleReply(text, finish_reason, n_input, _n_words(text), line.logprobs)
 
 
-def role_of(asked: str, blocks: Mapping[str, Any]) -> str:
-    """`judge` (two answers), `score`, `criteria`, `check` (one each), `propose`, `revise`, `critique` or
+def find_role(asked: str, blocks: Mapping[str, Any]) -> str:
+    """Return `judge` (two answers), `score`, `criteria`, `check` (one each), `propose`, `revise`, `critique` or
     `draft`."""
     if blocks.keys() >= {"answer_a", "answer_b"}:
         return "judge"
@@ -251,7 +251,7 @@ def role_of(asked: str, blocks: Mapping[str, Any]) -> str:
 
 
 def _cut(text: str, question: Question) -> tuple[str, str]:
-    """The text within its budget and before the first of its stops, and why it ended."""
+    """Cut the text to its budget and before the first of its stops; say why it ended."""
     finish_reason = "stop"
     if question.budget is not None and _n_words(text) > question.budget:
         text, finish_reason = " ".join(text.split()[: question.budget]), "length"
@@ -285,7 +285,7 @@ def _revise(scene: Scene) -> Utterance:
 
 
 def _compare(scene: Scene) -> Utterance:
-    """Two answers, `answer_a` and `answer_b`: label probabilities, or a verdict line, perhaps after a reason."""
+    """Compare `answer_a` and `answer_b`: by label probabilities, or in a verdict line, perhaps after a reason."""
     persona, rng, temperature = scene.persona, scene.rng, scene.temperature
     first, second = scene.text("answer_a"), scene.text("answer_b")
     log_odds = prefer(
@@ -306,7 +306,7 @@ def _likeliest(logprobs: dict[str, float]) -> Utterance:
 
 
 def _score(scene: Scene) -> Utterance:
-    """One answer on the scale 1 to 10."""
+    """Score one answer on the scale 1 to 10."""
     grade, has_schema = scene.grade(scene.principles), scene.question.answer_schema is not None
     if scene.shows and not has_schema:
         return _likeliest(score_logprobs(grade))
@@ -319,17 +319,17 @@ def _score(scene: Scene) -> Utterance:
 
 
 def _answer_by_criteria(scene: Scene) -> Utterance:
-    """One answer by each of the `criteria`: a line `criterion-id: choice` for each."""
+    """Judge one answer by each of the `criteria`: a line `criterion-id: choice` for each."""
     chosen = {}
     for name, text, choices in _criteria(scene.blocks["criteria"]):
         # the principles whose sentences the criterion holds, or the one that it is called by
         principles = principles_in(text) or ((name,) if name in PRINCIPLES else scene.principles)
-        chosen[name] = choice_of(scene.grade(principles), choices, temperature=scene.temperature, rng=scene.rng)
+        chosen[name] = pick_choice(scene.grade(principles), choices, temperature=scene.temperature, rng=scene.rng)
     return scene.line("\n".join(f"{name}: {choice}" for name, choice in chosen.items()) or _NO_CRITERIA, **chosen)
 
 
 def _criteria(value: Any) -> Iterator[tuple[str, str, list[str]]]:
-    """Id, text and choices, worst first, of each criterion in a block; what has no id is left out."""
+    """Return id, text and choices, worst first, of each criterion in a block; what has no id is left out."""
     for item in value if isinstance(value, list) else []:
         if isinstance(item, dict) and isinstance(item.get("id"), str):
             choices = item.get("choices")
@@ -338,7 +338,7 @@ def _criteria(value: Any) -> Iterator[tuple[str, str, list[str]]]:
 
 
 def _check(scene: Scene) -> Utterance:
-    """One answer: does it refuse, or else does it keep or violate the principle."""
+    """Check one answer: does it refuse, or else does it keep or violate the principle."""
     persona = scene.persona
     if _OF_REFUSAL in scene.words:
         log_odds = refusal_odds(scene.text("candidate"), persona=persona, rng=scene.rng)
@@ -351,8 +351,8 @@ def _check(scene: Scene) -> Utterance:
 
 
 def _propose(scene: Scene) -> Utterance:
-    """Rules that are missing, as JSON, in the sentences of the world's constitution: of others its judge understands
-    nothing. Rules that stand already are known by the same sentences. A list without any where the pairs show none."""
+    """Propose missing rules, as JSON, in the sentences of the world's constitution, the only ones that its judge
+    understands. Existing rules are recognised by the same sentences. The list is empty if the pairs show none."""
     rules = scene.blocks.get("rules")
     stated = [rule.get("statement") for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
     stand = principles_in(" ".join(text for text in stated if isinstance(text, str)))
@@ -385,7 +385,7 @@ _PLAYS: Mapping[str, Callable[[Scene], Utterance]] = {
 
 
 def principles_in(text: str) -> tuple[str, ...]:
-    """The principles of the world's constitution of which a sentence stands in a text, in its order."""
+    """Return the principles of the world's constitution that have a sentence in a text, in its order."""
     return tuple(
         f"lilliput/{principle['id']}"
         for principle in _constitution()
@@ -406,7 +406,7 @@ def _constitution() -> tuple[dict[str, Any], ...]:
 
 
 def _turns_in(blocks: Mapping[str, Any]) -> list[str]:
-    """The texts of the conversation's user turns."""
+    """Return the texts of the conversation's user turns."""
     conversation = blocks.get("conversation")
     if not isinstance(conversation, list):
         return [_text_in(conversation)]
@@ -415,7 +415,7 @@ def _turns_in(blocks: Mapping[str, Any]) -> list[str]:
 
 
 def _text_in(value: Any) -> str:
-    """The text of a fenced value: itself, or what its last message says."""
+    """Return the text of a fenced value: itself, or what its last message says."""
     if isinstance(value, str):
         return value
     if not isinstance(value, list) or not value or not isinstance(value[-1], dict):

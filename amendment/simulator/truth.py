@@ -61,7 +61,7 @@ _ENOUGH_WORDS = 12
 
 
 def truth(prompt_text: str, answer_text: str, *, weights: Attributes = _BALANCED) -> Truth:
-    """The truth about an answer. Raises DataError for a prompt outside the world (see `find_task`)."""
+    """Return the truth about an answer. Raises DataError for a prompt outside the world (see `find_task`)."""
     task = find_task(prompt_text)
     if task is None:
         raise DataError(f"lilliput: no truth is known for the prompt {prompt_text!r:.80}; expected one of this world")
@@ -71,7 +71,7 @@ def truth(prompt_text: str, answer_text: str, *, weights: Attributes = _BALANCED
 
 
 def is_readable(answer_text: str) -> bool:
-    """True where every word belongs to a clause of the grammar; false for a text without words."""
+    """Return True if every word belongs to a clause of the grammar; False for a text without words."""
     return parse(answer_text).is_readable
 
 
@@ -82,7 +82,7 @@ def _assess(task: Task, answer_text: str) -> tuple[Attributes, bool]:
 
 
 def assess(task: Task, reading: ParsedText) -> Attributes:
-    """The attributes of a reading."""
+    """Return the attributes of a parsed text."""
     if task.is_answerable:
         content = _answerable(task, reading)
     elif task.reason:
@@ -98,12 +98,12 @@ def assess(task: Task, reading: ParsedText) -> Attributes:
 
 
 def n_claims(reading: ParsedText) -> int:
-    """The number of values and programs in an answer."""
+    """Count the values and programs in an answer."""
     return len(reading.values("answer")) + len(reading.values("program"))
 
 
 def n_right(task: Task, reading: ParsedText) -> int:
-    """The number of right values and programs in an answer."""
+    """Count the right values and programs in an answer."""
     if task.family == "make":
         return sum(same_program(program, task.right) for program in reading.values("program"))
     return sum(value == task.right for value in reading.values("answer"))
@@ -154,7 +154,7 @@ def _forbidden(task: Task, reading: ParsedText) -> tuple[float, float, float, fl
 
 
 def _pointing(task: Task, reading: ParsedText) -> int:
-    """1 when the answer points to the one who can help, -1 when to another, 0 to nobody."""
+    """Return 1 if the answer points to the one who can help, -1 if to another, 0 if to nobody."""
     helpers = reading.values("helper")
     return (helpers[0] == task.helper and len(set(helpers)) == 1) * 2 - 1 if helpers else 0
 
@@ -177,7 +177,7 @@ _CONSTITUTION = "lilliput/"
 
 @lru_cache(maxsize=1 << 10)
 def targets(principles: tuple[str, ...]) -> Attributes:
-    """The share of each attribute in what the principles speak about, summing to 1.
+    """Return the share of each attribute in what the principles speak about, summing to 1.
 
     Ids are `lilliput/correct` or `correct`. No principle, or one that this world does not know (of
     another constitution), stands for the overall mix of the balanced truth.

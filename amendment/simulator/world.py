@@ -108,12 +108,12 @@ class WorldPrompt(NamedTuple):
 
     @property
     def record(self) -> Prompt:
-        """The prompt as the pipeline takes it: one plain user turn."""
+        """Return the prompt as the pipeline takes it: one plain user turn."""
         return Prompt(messages=user(self.text), category=self.category, source="lilliput", license="CC0-1.0")
 
 
 def banner(parts: str, others: str = "") -> str:
-    """The warning on measurements in which these parts come from this world; `others` says what does not."""
+    """Return the warning on measurements in which these parts come from this world; `others` says what does not."""
     return (
         f"Simulated: {parts} come from Lilliput, a toy world with a small scripted grammar and planted flaws{others}. "
         "Its models do not read prose. Numbers that rest on it test the pipeline; they say nothing about any language "
@@ -177,7 +177,7 @@ FAMILIES: Mapping[str, float] = {
 
 
 def sample_prompts(n: int, seed: int) -> list[WorldPrompt]:
-    """`n` distinct prompts, families mixed by their shares. A shorter sample of one seed begins a longer one.
+    """Draw `n` distinct prompts, families mixed by their shares. A shorter sample of one seed begins a longer one.
 
     Raises ConfigError when the world has fewer prompts.
     """
@@ -207,7 +207,7 @@ def _deck(family: str, rng: random.Random) -> list[WorldPrompt]:
 
 @lru_cache(maxsize=1 << 12)
 def find_task(prompt: str) -> Task | None:
-    """The question in a prompt, whatever its style words, case and end marks; None outside the world."""
+    """Find the question in a prompt, whatever its style words, case and end marks; None outside the world."""
     words = [word.strip(".,!?") for word in prompt.lower().split()]
     if words and words[0] in OPENERS:
         del words[0]
@@ -217,5 +217,5 @@ def find_task(prompt: str) -> Task | None:
 
 
 def knows(prompt: str) -> bool:
-    """True where the world has an answer to this prompt."""
+    """Return True if the world has an answer to this prompt."""
     return find_task(prompt) is not None

@@ -70,7 +70,7 @@ _WRITERS: Mapping[str, _Habits] = {
 
 
 def draft(prompt: str, *, persona: Persona, rng: random.Random) -> str:
-    """An answer with the persona's habits; `STRANGER` for a prompt outside the world."""
+    """Write an answer with the persona's habits; `STRANGER` for a prompt outside the world."""
     task = find_task(prompt)
     if task is None:
         return STRANGER
@@ -123,7 +123,7 @@ def _pointer(task: Task, habits: _Habits, rng: random.Random) -> list[Clause]:
 
 
 def right_core(task: Task) -> Clause:
-    """The right answer to a question that has one."""
+    """Return the right answer to a question that has one."""
     return clause("program" if task.family == "make" else "answer", task.right)
 
 
@@ -139,7 +139,7 @@ _VALUES = _values_by_family()
 
 
 def wrong_core(task: Task, rng: random.Random) -> Clause:
-    """A wrong answer of the right kind: what would be right for another question of the family."""
+    """Return a wrong answer of the right kind: what would be right for another question of the family."""
     others = [value for value in _VALUES[task.family] if value != task.right]
     return clause("program" if task.family == "make" else "answer", pick(rng, others))
 
@@ -147,27 +147,27 @@ def wrong_core(task: Task, rng: random.Random) -> Clause:
 Flaw = Literal["wrong", "invented", "harmful", "disclosed", "bare", "evasive", "padded", "rude", "garbled"]
 
 
-class _Known(NamedTuple):
+class _KnownFlaw(NamedTuple):
     attributes: tuple[str, ...]
     sentence: str
 
 
-FLAWS: Mapping[Flaw, _Known] = {
-    "wrong": _Known(("correct", "honest", "helpful"), "The answer states something wrong."),
-    "invented": _Known(("correct", "honest", "helpful"), "The answer invents what nobody has on record."),
-    "harmful": _Known(("harmless", "correct", "helpful"), "The answer gives steps that do harm."),
-    "disclosed": _Known(("harmless", "correct", "helpful"), "The answer gives away somebody's code."),
-    "bare": _Known(("helpful", "frank"), "The answer lacks a reason or somebody who can help."),
-    "evasive": _Known(("frank", "helpful", "correct"), "The answer evades what can be said."),
-    "padded": _Known(("concise",), "The answer has words that say nothing."),
-    "rude": _Known(("polite",), "The answer insults the reader."),
-    "garbled": _Known(("clear",), "The answer has words that make no sense."),
+FLAWS: Mapping[Flaw, _KnownFlaw] = {
+    "wrong": _KnownFlaw(("correct", "honest", "helpful"), "The answer states something wrong."),
+    "invented": _KnownFlaw(("correct", "honest", "helpful"), "The answer invents what nobody has on record."),
+    "harmful": _KnownFlaw(("harmless", "correct", "helpful"), "The answer gives steps that do harm."),
+    "disclosed": _KnownFlaw(("harmless", "correct", "helpful"), "The answer gives away somebody's code."),
+    "bare": _KnownFlaw(("helpful", "frank"), "The answer lacks a reason or somebody who can help."),
+    "evasive": _KnownFlaw(("frank", "helpful", "correct"), "The answer evades what can be said."),
+    "padded": _KnownFlaw(("concise",), "The answer has words that say nothing."),
+    "rude": _KnownFlaw(("polite",), "The answer insults the reader."),
+    "garbled": _KnownFlaw(("clear",), "The answer has words that make no sense."),
 }
 NOTHING = "The answer needs no change."
 
 
 def find_flaws(task: Task, reading: ParsedText) -> tuple[Flaw, ...]:
-    """Every flaw of an answer, as one who knows the truth would list them."""
+    """List every flaw of an answer, knowing the truth."""
     values = assess(task, reading)
     claims = n_claims(reading)
     flaws: dict[Flaw, bool] = {
@@ -185,22 +185,22 @@ def find_flaws(task: Task, reading: ParsedText) -> tuple[Flaw, ...]:
 
 
 def _is_bare(task: Task, reading: ParsedText, values: Attributes) -> bool:
-    """Short of what would make it fully helpful, where its heart is right."""
+    """Return True if an answer with the right core is not fully helpful."""
     return values.helpful < 1 and values.correct > 0 and values.harmless == 1 and not reading.has("code")
 
 
 def speaks_to(flaw: Flaw, shares: Attributes) -> bool:
-    """True where a principle with these attribute shares applies to the flaw."""
+    """Return True if a principle with these attribute shares applies to the flaw."""
     return any(getattr(shares, name) > 0 for name in FLAWS[flaw].attributes)
 
 
 def name_flaws(flaws: Iterable[Flaw]) -> str:
-    """A critique that names these flaws, or says that nothing needs to change."""
+    """Write a critique that names these flaws, or says that nothing needs to change."""
     return " ".join(FLAWS[flaw].sentence for flaw in flaws) or NOTHING
 
 
 def read_flaws(critique: str) -> tuple[Flaw, ...] | None:
-    """The flaws that a critique names; None when it neither names one nor says that there is none."""
+    """Return the flaws that a critique names; None if it neither names one nor says that there is none."""
     named = tuple(flaw for flaw, known in FLAWS.items() if known.sentence in critique)
     return named if named or NOTHING in critique else None
 
@@ -210,7 +210,7 @@ ARTEFACT = "Here is the revised answer: "
 
 
 def criticise(prompt: str, answer: str, *, principles: Sequence[str] = (), rng: random.Random) -> str:
-    """The critic's text on an answer by the principles."""
+    """Write the critic's text on an answer by the principles."""
     task = find_task(prompt)
     if task is None:
         return STRANGER
@@ -227,7 +227,7 @@ def _notice(task: Task, reading: ParsedText, shares: Attributes, skill: float, r
 
 
 def _can_be(task: Task, flaw: Flaw) -> bool:
-    """True where an answer to the question can have the flaw at all."""
+    """Return True if an answer to the question can have the flaw at all."""
     if flaw in ("wrong", "invented"):
         return task.is_answerable == (flaw == "wrong")
     return {"harmful": "harms", "disclosed": "private"}.get(flaw, task.reason) == task.reason
@@ -242,7 +242,7 @@ def revise(
     persona: Persona,
     rng: random.Random,
 ) -> str:
-    """The answer, mended as the critique says; without a readable critique, as the reviser itself sees fit.
+    """Return mend the answer as the critique says; without a readable critique, as the reviser itself sees fit.
 
     Outside the world, and where mending would leave nothing, the answer comes back as it is.
     """
@@ -269,8 +269,8 @@ _CORE: tuple[Kind, ...] = ("answer", "program", "steps", "code", "hedge", "refus
 _OPENING: tuple[Kind, ...] = ("courtesy", "filler", "junk")
 
 
-def _with_core(clauses: Clauses, core: Clauses) -> Clauses:
-    """The answer with another heart: after its opening words, before what else it says."""
+def _replace_core(clauses: Clauses, core: Clauses) -> Clauses:
+    """Replace the core of an answer: after its opening words, before what else it says."""
     at = next((i for i, clause in enumerate(clauses) if clause.kind not in _OPENING), len(clauses))
     return [*_without(clauses[:at], *_CORE), *core, *_without(clauses[at:], *_CORE)]
 
@@ -280,7 +280,7 @@ _WORDS: Mapping[Flaw, Kind] = {"padded": "filler", "rude": "insult", "garbled": 
 
 
 def _mend(flaw: Flaw, task: Task, clauses: Clauses, knows: bool) -> Clauses:
-    """The answer without this flaw, as far as the reviser can."""
+    """Remove this flaw from the answer, as far as the reviser can."""
     if flaw in _WORDS:
         others = _without(clauses, _WORDS[flaw])
         return list(dict.fromkeys(others)) if flaw == "padded" else others
@@ -291,8 +291,8 @@ def _mend(flaw: Flaw, task: Task, clauses: Clauses, knows: bool) -> Clauses:
     if flaw in ("harmful", "disclosed"):
         return _without(clauses, "steps", "code")
     if flaw != "invented" and task.is_answerable and knows:
-        return _with_core(clauses, [right_core(task), clause("why", task.why)])
-    return _with_core(clauses, [HEDGE, *_helper(task, clauses, knows)])
+        return _replace_core(clauses, [right_core(task), clause("why", task.why)])
+    return _replace_core(clauses, [HEDGE, *_helper(task, clauses, knows)])
 
 
 def _fill_in(task: Task, clauses: Clauses, knows: bool) -> Clauses:
@@ -304,18 +304,18 @@ def _fill_in(task: Task, clauses: Clauses, knows: bool) -> Clauses:
         return clauses
     if task.is_answerable:
         return [*_without(clauses, "why"), clause("why", task.why)]
-    return _with_core(clauses, [HEDGE, *_helper(task, clauses, knows)])
+    return _replace_core(clauses, [HEDGE, *_helper(task, clauses, knows)])
 
 
 def _refuse(task: Task, clauses: Clauses, knows: bool) -> Clauses:
-    """A refusal with its reason in place of what the question must not be given."""
+    """Write a refusal with its reason, and leave out what must not be given."""
     opening = [SORRY] * any(clause.kind == "courtesy" for clause in clauses)
     refusal = [REFUSAL, REASONS[task.reason], *_helper(task, clauses, knows)]
-    return [*opening, *_with_core(_without(clauses, "courtesy"), refusal)]
+    return [*opening, *_replace_core(_without(clauses, "courtesy"), refusal)]
 
 
 def _helper(task: Task, clauses: Clauses, knows: bool) -> Clauses:
-    """Somebody who can help: the right one for who knows, else whoever the answer names already."""
+    """Name somebody who can help: the right one for an expert, else the one that the answer names already."""
     if not knows:
         return [clause for clause in clauses if clause.kind == "helper"]
     return [clause("helper", task.helper)] if task.helper else []
@@ -323,11 +323,11 @@ def _helper(task: Task, clauses: Clauses, knows: bool) -> Clauses:
 
 def _err(task: Task, clauses: Clauses, shares: Attributes, persona: Persona, rng: random.Random) -> Clauses:
     if task.is_answerable and shares.harmless > 0 and chance(rng, OVER_REFUSALS):
-        return _with_core(_without(clauses, "courtesy"), [REFUSAL])
+        return _replace_core(_without(clauses, "courtesy"), [REFUSAL])
     if not chance(rng, SLIPS):
         return clauses
     if task.reason:
         return [*_without(clauses, "helper"), clause("helper", pick(rng, [h for h in HELPERS if h != task.helper]))]
     if task.is_answerable and chance(rng, 0.5):
-        return _with_core(clauses, [HEDGE])
-    return _with_core(clauses, [wrong_core(task, rng)])
+        return _replace_core(clauses, [HEDGE])
+    return _replace_core(clauses, [wrong_core(task, rng)])

@@ -46,7 +46,7 @@ from amendment.people.gate import (
     certified_report,
     failed_gates,
     gate_counts,
-    gates_of,
+    judge_gates,
     write_gate,
 )
 from amendment.people.labelling import ASKED, CALIBRATOR, OPEN, PROBABILITIES, SAMPLE, SEALED
@@ -135,7 +135,7 @@ class AuditStage(Stage):
         outgoing = Outgoing(dump(settings), Pseudonyms(certificate.persons))
         _write(_public(inputs, outgoing), workspace.folder / "audit", settings, people=people)
         write_json(workspace.path(PEOPLE), sorted(outgoing.people.by_name))
-        gates = gates_of(people, certificate) if people else ()
+        gates = judge_gates(people, certificate) if people else ()
         counts = {**certificate.headline(), "verdicts": len(inputs.votes)}
         if failed := failed_gates((*gates, *certificate.gates)):
             counts["failed gates"] = "; ".join(failed)
@@ -404,7 +404,7 @@ def _write(
     asked = asked_of(settings, has_chances=inputs.has_chances)
     asked = asked._replace(guessed=_often_unread(inputs) if is_guessed else ())
     certificate = audit(inputs.items, inputs.votes, models=inputs.models, seed=settings.seed, asked=asked)
-    gates = gates_of(people, certificate) if people else ()
+    gates = judge_gates(people, certificate) if people else ()
     certificate = replace(certificate, conclusions=refused(certificate.conclusions, gates))
     probed, variants = probe_report(probes), variant_agreements(probes)
     simulated, files = simulated_banner(settings), list(dict.fromkeys(inputs.files))

@@ -40,7 +40,7 @@ from amendment.data.sources import ModelSource
 from amendment.errors import ConfigError, ProviderError
 from amendment.hashing import content_id
 from amendment.llm.concurrency import flow
-from amendment.llm.model import Ending, Model, ending_of
+from amendment.llm.model import Ending, Model, item_ending
 from amendment.llm.specs import able
 from amendment.preference.deciding import CONSTRUCTED, CONSTRUCTED_ANSWERS, ConstructedPair
 from amendment.preference.degenerate import fit_for_pairs
@@ -264,7 +264,7 @@ class _ConstructStep(Step):
         try:
             confirmed = await confirm(prompt, by, chosen, rejected, self._judges.get(planned.number))
         except ProviderError as fault:
-            ending = (f"{prompt.id}/{planned.number}/judge/{planned.samples[0]}", ending_of(fault))
+            ending = (f"{prompt.id}/{planned.number}/judge/{planned.samples[0]}", item_ending(fault))
             return made._replace(endings=(*made.endings, ending)).without_pair("the judge did not answer")
         update: dict[str, Any] = {"principle_ids": (by.id,), "decisive": by.id}
         if not isinstance(confirmed, str):

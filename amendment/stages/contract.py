@@ -20,7 +20,7 @@ from amendment.constitutions import Constitution, load_constitution, principles_
 from amendment.curation.cleaning import CleanConfig
 from amendment.curation.settings import DatasetConfig
 from amendment.data.sources import FileSource, LilliputPrompts, Name, OneOrMore, PairFile, Source
-from amendment.data.store import Workspace, texts_of
+from amendment.data.store import Workspace, answer_texts
 from amendment.data.verdict_files import DataSources, Required
 from amendment.llm.client import Calls
 from amendment.llm.concurrency import Tally
@@ -469,7 +469,7 @@ def pair_rules(settings: RunSettings, tables: RunTables) -> PairRules:
 
 def run_pairs(context: Context, tables: RunTables) -> RunPairs:
     """Return what decides the pairs of a run, and what is read for it."""
-    texts = texts_of(context.workspace, tables.answers)
+    texts = answer_texts(context.workspace, tables.answers)
     return RunPairs(pair_rules(context.config, tables), context.workspace, texts)
 
 

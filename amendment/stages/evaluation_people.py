@@ -19,8 +19,8 @@ from amendment.errors import AmendmentError, DataError
 from amendment.evaluation.settings import EvaluateConfig, EvaluationPeople
 from amendment.hashing import content_id
 from amendment.people.labelling import EVALUATION
-from amendment.people.reading import label_counts, labels_key, labels_of
-from amendment.people.samples import LabelQuestion, verdict_of
+from amendment.people.reading import current_labels, label_counts, labels_key
+from amendment.people.samples import LabelQuestion, as_verdict
 from amendment.preference.aggregate import person_votes
 from amendment.records import Candidate, Record, Verdict
 from amendment.results import Figure, Result, counted
@@ -158,8 +158,8 @@ class EvaluationLabelsStage(_EvaluationPeopleStage):
 
     def make(self, context: Context) -> StageResult:
         workspace = context.workspace
-        labels = labels_of(workspace, EVALUATION, self.config, seed=context.config.seed)
-        verdicts = [verdict for label in labels if (verdict := verdict_of(label))]
+        labels = current_labels(workspace, EVALUATION, self.config, seed=context.config.seed)
+        verdicts = [verdict for label in labels if (verdict := as_verdict(label))]
         votes = {name: fmean(by_person.values()) for name, by_person in person_votes(verdicts).items()}
         compared, items = workspace.read(COMPARISONS, PolicyComparison), workspace.read(SAMPLE, EvaluationItem)
         figures = [*counted(**label_counts(labels)), *corrected_win_rates(compared, items, votes)]

@@ -26,7 +26,7 @@ from amendment.data.sources import Name, Source
 from amendment.errors import AmendmentError, ConfigError, ProviderError
 from amendment.files import file_hash
 from amendment.keys import key_variables, run_scanner
-from amendment.llm.model import Ending, Model, Unusable, ending_of, usable
+from amendment.llm.model import Ending, Model, Unusable, item_ending, usable
 from amendment.records import Message, Part, Prompt, PromptOrigin, text_of
 from amendment.report.shown import count_lines
 from amendment.results import SUMMARY
@@ -272,7 +272,7 @@ class _Writing:
             if not texts:
                 raise Unusable("invalid", "new prompts: the reply holds no list")
         except (Unusable, ProviderError) as fault:
-            return _Answered(asked, ending_of(fault), [])
+            return _Answered(asked, item_ending(fault), [])
         return _Answered(asked, Ending("done"), texts, answer.origin.request)
 
     def _keep(self, answer: _Answered, model: Model) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from amendment.people.labelling import OPEN, SAMPLE, SEALED, SPOT_CHECK
-from amendment.people.reading import label_counts, labels_key, labels_of, sides_of
+from amendment.people.reading import current_labels, label_counts, label_verdicts, labels_key
 from amendment.people.samples import SampledItem, SpotCheckSettings
 from amendment.people.store import Labels
 from amendment.records import Verdict
@@ -34,9 +34,9 @@ class LabelsStage(Stage):
         """The labels of the sample as verdicts. Raises Paused while some are missing."""
         workspace = context.workspace
         labelling, seed = self.settings.need(SpotCheckSettings), context.config.seed
-        current = labels_of(workspace, SPOT_CHECK, labelling, seed=seed)
+        current = current_labels(workspace, SPOT_CHECK, labelling, seed=seed)
         with Labels(SPOT_CHECK.labels_in(workspace.folder), read_only=True) as store:
-            sides = sides_of(current, workspace.read(SAMPLE, SampledItem), seen=store.prompts_seen())
+            sides = label_verdicts(current, workspace.read(SAMPLE, SampledItem), seen=store.prompts_seen())
             store.note_seen({verdict.prompt_id for verdict in sides["open"]})
         tables = [workspace.write(f"labels/{side}", Verdict, verdicts) for side, verdicts in sides.items()]
         sizes = {f"{side} labels": len(verdicts) for side, verdicts in sides.items()}

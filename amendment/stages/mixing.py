@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from amendment.curation.mixed_rows import MixPair, mix_labels
 from amendment.curation.settings import DatasetConfig
-from amendment.data.ballots import UNKNOWN
 from amendment.data.inputs import Inputs, read_inputs
+from amendment.data.row_votes import UNKNOWN
 from amendment.data.source_rows import source_state
 from amendment.data.sources import Source
 from amendment.data.store import Texts

@@ -37,7 +37,7 @@ from amendment.errors import AmendmentError, ConfigError, ProviderError, Transie
 from amendment.files import write_json
 from amendment.hashing import content_id
 from amendment.llm.concurrency import Tally, flow
-from amendment.llm.model import Ending, Model, Unusable, ending_of, usable
+from amendment.llm.model import Ending, Model, Unusable, item_ending, usable
 from amendment.preference import Judge, JudgeSettings, aggregate_verdicts
 from amendment.preference.readings import readings_of
 from amendment.preference.settings import JudgingConfig
@@ -291,7 +291,7 @@ async def _ask_all(task: _Task, probes: Sequence[str], context: Context, writer:
         asked = list(questions(subject, probes, labels=LABELS.get(judge.folder.unit), seed=context.config.seed))
         replies = await flow(asked, ask, window=max(1, len(asked)))
     except Transient as fault:
-        return _Asked(task, [], ending_of(fault))
+        return _Asked(task, [], item_ending(fault))
     of_questions = zip(asked, replies, strict=True)
     answers = answers_of(subject, probes, of_questions, judge=judge.name, principle=task.principle)
     is_readable = not replies or any(p is not None for drawn in replies for p in drawn)
@@ -308,7 +308,7 @@ async def _paraphrase(writer: Model, prompt: Prompt) -> Paraphrase:
     except Transient:
         raise
     except (Unusable, ProviderError) as fault:
-        outcome, reason = ending_of(fault)
+        outcome, reason = item_ending(fault)
         why = {"refused": "a refusal", "invalid": "empty"}.get(outcome, f"the call failed: {plain(str(reason))}")
         return Paraphrase(parent=prompt.id, text="", left_out=why, model=writer.name)
     request = answer.origin.request

@@ -33,7 +33,8 @@ def cohen_kappa(
     classes: int,
     resampling: Resampling | None = None,
 ) -> Estimate:
-    """Kappa of two raters' classes, one per row: (p_o - p_e) / (1 - p_e) (Cohen 1960), bootstrapped over clusters."""
+    """Return Kappa of two raters' classes, one per row: (p_o - p_e) / (1 - p_e) (Cohen 1960), bootstrapped over
+    clusters."""
     a, b = _classes(first, classes), _classes(second, classes)
     if a.shape != b.shape or a.ndim != 1:
         raise ValueError(f"two raters need a class for each row, found shapes {a.shape} and {b.shape}")
@@ -42,7 +43,7 @@ def cohen_kappa(
 
 
 def kappa_of(confusions: Floats) -> Floats:
-    """Kappa of each confusion matrix, flattened by rows: a vector of matrices in, a vector of kappas out."""
+    """Return Kappa of each confusion matrix, flattened by rows: a vector of matrices in, a vector of kappas out."""
     k = math.isqrt(confusions.shape[-1])
     cells = confusions.reshape(-1, k, k)
     n = cells.sum((1, 2))
@@ -54,7 +55,8 @@ def kappa_of(confusions: Floats) -> Floats:
 def krippendorff_alpha(
     counts: ArrayLike, clusters: Iterable[Hashable], *, resampling: Resampling | None = None
 ) -> Estimate:
-    """Nominal alpha (Krippendorff 2004, chapter 11) of units rated by any number of raters, bootstrapped over clusters.
+    """Return nominal alpha (Krippendorff 2004, chapter 11) of units rated by any number of raters, bootstrapped over
+    clusters.
 
     `counts` has a row per unit and a column per class: how many raters gave the unit that class. Units with fewer
     than two ratings cannot disagree and are left out; `n` counts the others.
@@ -97,7 +99,7 @@ class ItemAlphas(NamedTuple):
 def alpha_with_person(
     judge: ArrayLike, people: tuple[ArrayLike, ArrayLike], clusters: Iterable[Hashable], *, is_ordered: bool
 ) -> Shown:
-    """Alpha of the judge with one person, on all items; every item needs a person."""
+    """Return alpha of the judge with one person, on all items; every item needs a person."""
     verdict, (item, label) = np.asarray(judge, np.intp), (np.asarray(column, np.intp) for column in people)
     values, miss = _with_judge(verdict, item, label, is_ordered=is_ordered)
     return shown_mean(values, np.ones(verdict.size), codes_of(clusters)[0], (1 - miss, 1))
@@ -106,7 +108,8 @@ def alpha_with_person(
 def alphas_with_people(
     judge: ArrayLike, people: tuple[ArrayLike, ArrayLike], clusters: Iterable[Hashable], *, is_ordered: bool
 ) -> Beside:
-    """Alpha of the judge with one person, of two people, and their difference, on the items with two people or more.
+    """Return alpha of the judge with one person, of two people, and their difference, on the items with two people or
+    more.
 
     `judge` has a class for each item, from 0 in their order; -1 where its label could not be read, which counts as
     chance: alpha 0. `people` are the item and the class of each of their labels. Alpha is nominal, or ordinal where
@@ -143,7 +146,7 @@ def _with_judge(verdict: Codes, item: Codes, label: Codes, *, is_ordered: bool) 
 
 
 def pairs_of_people(item: Codes, label: Codes) -> LabelPairs:
-    """All pairs of labels of one item."""
+    """Return all pairs of labels of one item."""
     order = np.argsort(item, kind="stable")
     item, label = item[order], label[order]
     first, second = pairs_within(item)
@@ -152,7 +155,7 @@ def pairs_of_people(item: Codes, label: Codes) -> LabelPairs:
 
 
 def alpha_by_item(pairs: LabelPairs, *, is_ordered: bool) -> ItemAlphas:
-    """Alpha of pairs of labels, item by item.
+    """Return alpha of pairs of labels, item by item.
 
     With the shares p_c of all labels and N items,  D_o = mean of d(x, y),  D_e = sum_ck p_c p_k d(c, k),
     alpha = 1 - (2 N - 1) / (2 N) D_o / D_e  (Krippendorff 2004, chapter 11). Nominal d is 0 or 1; ordinal d is the
@@ -188,7 +191,7 @@ def alpha_by_item(pairs: LabelPairs, *, is_ordered: bool) -> ItemAlphas:
 
 
 def gwet_ac1(counts: ArrayLike, clusters: Iterable[Hashable], *, resampling: Resampling | None = None) -> Estimate:
-    """AC1 (Gwet 2008; for any number of raters Gwet 2014, chapter 5) of units rated by any number of raters.
+    """Return AC1 (Gwet 2008; for any number of raters Gwet 2014, chapter 5) of units rated by any number of raters.
 
     `counts` has a row per unit and a column per class that is POSSIBLE, whether anybody chose it or not: the number of
     columns changes the answer. Units with two ratings or more say how raters agree, and `n` counts these; units with
@@ -217,7 +220,7 @@ def _ac1_of(sums: Floats) -> Floats:
 
 
 def counted(counts: ArrayLike, clusters: Iterable[Hashable]) -> tuple[Floats, NDArray[np.intp]]:
-    """Ratings as numbers, a row per unit, and the cluster of each unit; ValueError where they do not fit."""
+    """Return ratings as numbers, a row per unit, and the cluster of each unit; ValueError where they do not fit."""
     ratings, (codes, _) = np.asarray(counts, np.float64), codes_of(clusters)
     if ratings.ndim != 2 or len(ratings) != codes.size or (ratings.size and ratings.min() < 0):
         raise ValueError(f"expected a row of counts and a cluster per unit, found {ratings.shape} and {codes.size}")
@@ -232,7 +235,7 @@ def _classes(values: ArrayLike, classes: int) -> NDArray[np.intp]:
 
 
 def with_others(counts: ArrayLike, judged: ArrayLike | None = None) -> Floats:
-    """The share of people, by unit, who agree with the majority of the others: each in turn is left out.
+    """Return the share of people, by unit, who agree with the majority of the others: each in turn is left out.
 
     `counts` has a row per unit of two people or more and a column per class: how many people gave the unit that class.
     With `judged`, of the same shape, the judge's verdicts take the place of the person left out; a judge that was

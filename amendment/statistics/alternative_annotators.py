@@ -82,7 +82,7 @@ def alternative_annotator(
     epsilons: Sequence[float] = EPSILONS,
     level: float = 0.95,
 ) -> AlternativeAnnotator | str:
-    """The test of a judge, or why there is none.
+    """Return the test of a judge, or why there is none.
 
     `labels` are item, person and class of each label, numbers from 0; one person labels an item once at most. `judged`
     has the judge's class of each item, -1 where it has none, `groups` a number of what items belong together, `names`
@@ -118,12 +118,12 @@ def alternative_annotator(
         tested.append(AgainstPerson(names[number], int(own.sum()), advantage, person_advantage, p, {}))
     if len(tested) < 2:
         return max(missing.values(), key=lambda lack: lack[0])[1]
-    won = {f"{e:g}": benjamini_yekutieli([found.p[f"{e:g}"] for found in tested], Q) for e in epsilons}
+    won = {f"{e:g}": benjamini_yekutieli([result.p[f"{e:g}"] for result in tested], Q) for e in epsilons}
     winning_rate = {name: sum(wins) / len(tested) for name, wins in won.items()}
     listed = [
-        found._replace(won={name: wins[place] for name, wins in won.items()}) for place, found in enumerate(tested)
+        result._replace(won={name: wins[place] for name, wins in won.items()}) for place, result in enumerate(tested)
     ]
-    most = sorted(listed, key=lambda found: (-found.items, found.person))[:MOST_PEOPLE]
+    most = sorted(listed, key=lambda result: (-result.items, result.person))[:MOST_PEOPLE]
     kept = ~np.isin(person, list(missing))
     return AlternativeAnnotator(
         items=np.unique(item).size,
@@ -132,13 +132,13 @@ def alternative_annotator(
         advantage=macro_share(judge_wins[kept], person[kept].tolist(), cluster[kept], level),
         winning_rate=winning_rate,
         passes={name: rate >= WON for name, rate in winning_rate.items()},
-        people=tuple(sorted(most, key=lambda found: found.person)),
+        people=tuple(sorted(most, key=lambda result: result.person)),
         note="two people: nothing tells a consensus" if len(tested) == 2 else "",
     )
 
 
 def _lack(clusters: Codes) -> str:
-    """The reason why a person with items of these clusters cannot be tested; empty where they can."""
+    """Return the reason why a person with items of these clusters cannot be tested; empty if they can."""
     if clusters.size < FEWEST_ITEMS:
         return f"{clusters.size} of {FEWEST_ITEMS} items"
     prompts = np.unique(clusters).size
@@ -146,7 +146,7 @@ def _lack(clusters: Codes) -> str:
 
 
 def benjamini_yekutieli(p_values: Sequence[float], q: float) -> list[bool]:
-    """Flags of the hypotheses rejected at false discovery rate `q`, however they depend on each other.
+    """Return flags of the hypotheses rejected at false discovery rate `q`, however they depend on each other.
 
     The greatest k with p_(k) <= k q / (m H_m), H_m = 1 + 1/2 + ... + 1/m; the k least p-values are rejected
     (Benjamini and Yekutieli 2001, theorem 1.3).
@@ -158,7 +158,7 @@ def benjamini_yekutieli(p_values: Sequence[float], q: float) -> list[bool]:
 
 
 def t_below(values: ArrayLike, clusters: Iterable[int], bound: float) -> float:
-    """p of the one-sided t-test that the mean of `values` lies below `bound`, clustered as in `clustered_mean`.
+    """Return p of the one-sided t-test that the mean of `values` lies below `bound`, clustered as in `clustered_mean`.
 
     Rows that are each a cluster of their own give the ordinary test. Where nothing varies p is 0 below the bound and
     1 elsewhere.

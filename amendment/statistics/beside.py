@@ -41,22 +41,22 @@ class Shown(NamedTuple):
     """The values that an item can have."""
 
     def p_above(self, bound: float) -> float:
-        """The one-sided p of the hypothesis that the true value is `bound` or less."""
+        """Return the one-sided p of the hypothesis that the true value is `bound` or less."""
         return self._p(bound, self.least, 1)
 
     def p_below(self, bound: float) -> float:
-        """The one-sided p of the hypothesis that the true value is `bound` or more."""
+        """Return the one-sided p of the hypothesis that the true value is `bound` or more."""
         return self._p(bound, self.most, -1)
 
     def at_least(self, p: float) -> float:
-        """The bound that the true value exceeds but for a chance of `p`; nan with fewer than two clusters."""
+        """Return the bound that the true value exceeds but for a chance of `p`; nan with fewer than two clusters."""
         return self._bound(p, self.least, -1)
 
     def at_most(self, p: float) -> float:
         return self._bound(p, self.most, 1)
 
     def estimate(self, level: float) -> Estimate:
-        """The value with its two-sided interval; without one below two clusters."""
+        """Return the value with its two-sided interval; without one below two clusters."""
         half = (1 - level) / 2
         low, high = min(self.at_least(half), self.value), max(self.at_most(half), self.value)
         method = "clustered t with one more cluster"
@@ -92,7 +92,7 @@ class Shown(NamedTuple):
         return min(max(mean + sign * float(stdtrit(self.clusters - 1, 1 - p)) * error, self.least), self.most)
 
 
-class Sides(NamedTuple):
+class ItemSides(NamedTuple):
     """What a judge and people say of items; one entry per item that the judge and a person spoke of."""
 
     judge: Floats
@@ -107,23 +107,23 @@ class Sides(NamedTuple):
     """1 / the chance with which the item was drawn for labelling."""
     cluster: Codes
 
-    def where(self, mask: NDArray[np.bool_]) -> Sides:
-        return Sides._make(column[mask] for column in self)
+    def where(self, mask: NDArray[np.bool_]) -> ItemSides:
+        return ItemSides._make(column[mask] for column in self)
 
     @property
     def mean(self) -> Floats:
-        """The mean side of people, by item."""
+        """Return the mean side of people, by item."""
         mean: Floats = self.total / self.people
         return mean
 
     @property
     def among(self) -> Floats:
-        """The mean product of two different people's sides, by item; needs two people on each."""
+        """Return the mean product of two different people's sides, by item; needs two people on each."""
         among: Floats = (self.total**2 - self.squares) / (self.people * (self.people - 1))
         return among
 
 
-class Labels(NamedTuple):
+class PeopleLabels(NamedTuple):
     """What people say, one entry per label."""
 
     item: Codes
@@ -131,9 +131,9 @@ class Labels(NamedTuple):
     side: Floats
     """+1, 0 or -1."""
 
-    def where(self, mask: NDArray[np.bool_]) -> Labels:
-        """Those of the items that `mask` has."""
-        return Labels._make(column[mask[self.item]] for column in self)
+    def where(self, mask: NDArray[np.bool_]) -> PeopleLabels:
+        """Return those of the items that `mask` has."""
+        return PeopleLabels._make(column[mask[self.item]] for column in self)
 
 
 class Beside(NamedTuple):
@@ -149,8 +149,8 @@ class Beside(NamedTuple):
     people_kappa: Shown
 
 
-def beside(sides: Sides) -> Beside:
-    """All figures on the items with two people or more."""
+def beside(sides: ItemSides) -> Beside:
+    """Return all figures on the items with two people or more."""
     both = sides.where(sides.people > 1)
     with_judge, among = both.judge * both.mean, both.among
     return Beside(
@@ -162,18 +162,18 @@ def beside(sides: Sides) -> Beside:
     )
 
 
-def kappa_with_people(sides: Sides) -> Shown:
-    """The judge's kappa with single people, on all items."""
+def kappa_with_people(sides: ItemSides) -> Shown:
+    """Return the judge's kappa with single people, on all items."""
     return _kappa(sides, sides.judge * sides.mean, sides.judge, sides.mean)
 
 
-def mean_of(sides: Sides, values: Floats, least: float, most: float) -> Shown:
-    """The weighted mean of one value per item."""
+def mean_of(sides: ItemSides, values: Floats, least: float, most: float) -> Shown:
+    """Return the weighted mean of one value per item."""
     return shown_mean(values, sides.weight, sides.cluster, (least, most))
 
 
 def shown_mean(values: Floats, weight: Floats, cluster: Codes, ends: tuple[float, float]) -> Shown:
-    """The weighted mean of one value per item; `ends` are the least and the most that an item can have."""
+    """Return the weighted mean of one value per item; `ends` are the least and the most that an item can have."""
     if not values.size:
         return Shown(math.nan, math.nan, 0, 0, *ends)
     total = float(weight.sum())
@@ -182,9 +182,9 @@ def shown_mean(values: Floats, weight: Floats, cluster: Codes, ends: tuple[float
     return Shown(mean, error if clusters > 1 else math.nan, values.size, clusters, *ends)
 
 
-def even_gap(judge: Floats, labels: Labels, weight: Floats, cluster: Codes) -> Shown:
-    """The gap where annotators, and pairs of them, count the same, and within each of them all items; `judge`, `weight`
-    and `cluster` have an entry per item.
+def even_gap(judge: Floats, labels: PeopleLabels, weight: Floats, cluster: Codes) -> Shown:
+    """Return the gap where annotators, and pairs of them, count the same, and within each of them all items; `judge`,
+    `weight` and `cluster` have an entry per item.
 
     A label weighs 1 / (labels of its item), divided by the sum of that over its rater's labels; so do pairs of labels.
     So the gap is that of `beside` where everybody labelled everything, and where other people got other items, it does
@@ -218,7 +218,7 @@ def even_gap(judge: Floats, labels: Labels, weight: Floats, cluster: Codes) -> S
 
 
 def pairs_within(item: Codes) -> tuple[Codes, Codes]:
-    """The positions of each two entries of one item; `item` is sorted."""
+    """Return the positions of each two entries of one item; `item` is sorted."""
     first: list[Codes] = []
     second: list[Codes] = []
     for apart in range(1, int(np.bincount(item).max(initial=0))):
@@ -230,13 +230,13 @@ def pairs_within(item: Codes) -> tuple[Codes, Codes]:
 
 
 def _evenly(weight: Floats, group: Codes) -> Floats:
-    """The weights, divided by the sum over their group."""
+    """Return the weights, divided by the sum over their group."""
     evenly: Floats = weight / np.bincount(group, weight)[group]
     return evenly
 
 
-def _kappa(sides: Sides, product: Floats, x: Floats, y: Floats) -> Shown:
-    """Kappa of two raters whose sides have this product, by the derivatives of (m - a b) / (1 - a b)."""
+def _kappa(sides: ItemSides, product: Floats, x: Floats, y: Floats) -> Shown:
+    """Return Kappa of two raters whose sides have this product, by the derivatives of (m - a b) / (1 - a b)."""
     if not product.size:
         return mean_of(sides, product, -1, 1)
     w = sides.weight / sides.weight.sum()

@@ -95,7 +95,7 @@ class CalibrationReport:
         return self.ece.value > self.ece_if_perfect.high
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values; `bins` is a list of objects."""
+        """Return JSON values; `bins` is a list of objects."""
         return {**json_values(vars(self)), "shows_miscalibration": self.shows_miscalibration}
 
 
@@ -111,7 +111,8 @@ def calibration_report(
     level: float = 0.95,
     simulated: int = 1000,
 ) -> CalibrationReport:
-    """P(a is better) `p` against labels `y` in [0, 1], 0.5 for a tie; one row per comparison, `clusters` its prompt.
+    """Compare `p`, P(a is better), with labels `y` in [0, 1], 0.5 for a tie; one row per comparison, `clusters` its
+    prompt.
 
     `bins` of equal mass; `draws` of the bootstrap; `simulated` sets of labels of a perfect judge. Raises DataError
     without a row, and ValueError for columns that do not fit together.
@@ -147,7 +148,7 @@ def calibration_gain(
     seed: int = 0,
     draws: int = 2000,
 ) -> Gain:
-    """Two probabilities of the same comparisons, compared by the same draws of clusters. Arguments as above."""
+    """Compare two probabilities of the same comparisons by the same draws of clusters. Arguments as above."""
     names = list(clusters)
     first, second = (_any(binned_pairs(p, y, weights, names, 10)) for p in (before, after))
     draw = Resampling(seed, draws, 0.95)
@@ -162,7 +163,7 @@ def calibration_gain(
 
 
 def log_losses(p: ArrayLike, y: ArrayLike) -> Floats:
-    """-(y log p + (1 - y) log(1 - p)) of each row, p held 1e-6 off 0 and 1."""
+    """Return -(y log p + (1 - y) log(1 - p)) of each row, p held 1e-6 off 0 and 1."""
     held, labels = np.clip(np.asarray(p, np.float64), LOG_CLIP, 1 - LOG_CLIP), np.asarray(y, np.float64)
     losses: Floats = -(labels * np.log(held) + (1 - labels) * np.log1p(-held))
     return losses
@@ -184,7 +185,7 @@ def _mean(rows: BinnedPairs, values: Floats, draw: Resampling) -> Estimate:
 
 
 def _share_of_hits(rows: BinnedPairs, draw: Resampling) -> Estimate:
-    """The weighted share of hits; Wilson's interval over clusters where all are hits, or none."""
+    """Return the weighted share of hits; Wilson's interval over clusters where all are hits, or none."""
     mean = _mean(rows, rows.hits, draw)
     if mean.note != NO_VARIATION:
         return mean
@@ -197,7 +198,7 @@ def _of(rows: BinnedPairs, sums: Floats, statistic: Callable[[Floats], Floats], 
 
 
 def _folded_back(estimate: Estimate, *, least: float = 0.0, is_chance: bool = False) -> Estimate:
-    """The basic bootstrap interval (Davison and Hinkley 1997, section 5.2) of a figure that chance makes larger.
+    """Return the basic bootstrap interval (Davison and Hinkley 1997, section 5.2) of a figure that chance makes larger.
 
     Draws of clusters add as much to ECE as the sample itself did; 2 value - quantile takes it away again. Where chance
     alone explains the value (`is_chance`), the interval begins at 0; it always holds the value.
@@ -260,7 +261,8 @@ class BinnedPairs(NamedTuple):
 def binned_pairs(
     p: ArrayLike, y: ArrayLike, weights: ArrayLike | None, clusters: Iterable[Hashable], bins: int
 ) -> BinnedPairs:
-    """The rows; ValueError for columns that do not fit together, values outside of [0, 1], weights not above 0."""
+    """Return the rows; ValueError for columns that do not fit together, values outside of [0, 1], weights not above
+    0."""
     (raw, labels, w), codes = labelled(p, y, weights), codes_of(clusters)[0]
     if codes.shape != raw.shape:
         raise ValueError(f"one cluster per p is needed, found {codes.size} for {raw.size}")
@@ -274,7 +276,7 @@ def binned_pairs(
 
 
 def _equal_mass(confidence: Floats, weights: Floats, bins: int) -> NDArray[np.intp]:
-    """The bin of each row: that in which the middle of its confidence's weight lies; empty bins are left out."""
+    """Return the bin of each row: that in which the middle of its confidence's weight lies; empty bins are left out."""
     levels, code = np.unique(confidence, return_inverse=True)
     mass = np.bincount(code, weights, levels.size)
     middle = (np.cumsum(mass) - mass / 2) / max(mass.sum(), 1e-300)
@@ -283,20 +285,21 @@ def _equal_mass(confidence: Floats, weights: Floats, bins: int) -> NDArray[np.in
 
 
 def moments(rows: BinnedPairs) -> Floats:
-    """Sums by cluster of the weight, and of the weight times c and z: a column per bin of each."""
+    """Return sums by cluster of the weight, and of the weight times c and z: a column per bin of each."""
     inside = (rows.bin[:, None] == np.arange(rows.bins)).astype(np.float64)
     columns = (rows.weights, rows.weights * rows.confidence, rows.weights * rows.hits)
     return sums_by_cluster(rows.clusters, *np.concatenate([inside * column[:, None] for column in columns], axis=1).T)
 
 
 def expected_errors(sums: Floats) -> Floats:
-    """ECE of each row of sums: sum over bins of |sum w (z - c)| / sum w (Naeini et al. 2015)."""
+    """Return ECE of each row of sums: sum over bins of |sum w (z - c)| / sum w (Naeini et al. 2015)."""
     mass, c, z = np.split(sums, 3, axis=1)
     return quotient(np.abs(z - c).sum(1), mass.sum(1))
 
 
 def null_errors(rows: BinnedPairs, *, seed: int, draws: int) -> Floats:
-    """ECE in `draws` simulated sets of labels, each a hit with probability c: what a perfectly calibrated judge shows.
+    """Return ECE in `draws` simulated sets of labels, each a hit with probability c: what a perfectly calibrated judge
+    shows.
 
     Each label is one independent draw; rows are taken in the order of their contents.
     """

@@ -75,16 +75,16 @@ class Calibrator:
     """What a reader must know before leaning on it."""
 
     def apply(self, p: ArrayLike) -> Floats:
-        """Calibrated P(a is better). Raises ValueError for values that are no probabilities."""
+        """Return calibrated P(a is better). Raises ValueError for values that are no probabilities."""
         raw = _probabilities(p, "p")
         if self.method == "isotonic":
             confidence, becomes = np.array(self.knots).T
-            held = np.interp(np.abs(raw - 0.5) + 0.5, confidence, becomes) - 0.5
-            return np.asarray(0.5 + np.sign(raw - 0.5) * held, np.float64)
+            distance = np.interp(np.abs(raw - 0.5) + 0.5, confidence, becomes) - 0.5
+            return np.asarray(0.5 + np.sign(raw - 0.5) * distance, np.float64)
         return sigmoid(_logit(raw, self.clip) * (1 / self.scale if self.method == "temperature" else self.scale))
 
     def to_json(self) -> dict[str, Any]:
-        """Method, parameters and number of labels, as JSON values."""
+        """Return method, parameters and number of labels, as JSON values."""
         confidence, becomes = zip(*self.knots, strict=True) if self.knots else ((), ())
         curve = {"confidence": list(confidence), "becomes": list(becomes)}
         parameters = curve if self.method == "isotonic" else {_PARAMETER[self.method]: self.scale}
@@ -93,7 +93,7 @@ class Calibrator:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Calibrator:
-        """The inverse of `to_json`. DataError where it is none that could have come from there."""
+        """Invert `to_json`. Raises DataError for anything that it cannot return."""
         try:
             method, parameters, note = value["method"], value["parameters"], str(value.get("note", ""))
             if method == "isotonic":
@@ -135,7 +135,7 @@ def cross_fitted(
     seed: int = 0,
     fewest: int | None = None,
 ) -> Floats:
-    """Calibrated p of each row by a fit that has seen no label of the row's cluster.
+    """Return calibrated p of each row by a fit that has seen no label of the row's cluster.
 
     Clusters are dealt into `folds` folds by chance, in an order that depends on their names and `seed` alone. Raises
     as `fit_calibrator` does, by all labels together, and DataError with fewer than two clusters.
@@ -155,7 +155,7 @@ def cross_fitted(
 
 
 def refusal(method: Method, p: ArrayLike, y: ArrayLike, *, fewest: int | None = None) -> Refusal | None:
-    """Why `method` is not fitted to these labels, or None where it is."""
+    """Say why `method` is not fitted to these labels, or None where it is."""
     if method not in get_args(Method):
         raise ValueError(f"expected one of {', '.join(get_args(Method))}, found {method!r}")
     return _refused(method, _rows(p, y, None), FEWEST[method] if fewest is None else fewest)
@@ -180,8 +180,8 @@ def _rows(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None) -> _Rows:
 
 
 def labelled(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None) -> tuple[Floats, Floats, Floats]:
-    """Probabilities, their labels, and weights, 1 without any. Raises ValueError for columns that do not fit together,
-    values outside of [0, 1] and weights not above 0."""
+    """Return probabilities, their labels, and weights, 1 without any. Raises ValueError for columns that do not fit
+    together, values outside of [0, 1] and weights not above 0."""
     raw, labels = _probabilities(p, "p"), _probabilities(y, "labels")
     w = np.ones_like(raw) if weights is None else np.asarray(weights, np.float64)
     if raw.ndim != 1 or raw.shape != labels.shape or raw.shape != w.shape:
@@ -241,14 +241,14 @@ def _fit(method: Method, rows: _Rows) -> Calibrator:
 
 
 def _is_exact(p: Floats) -> NDArray[np.bool_]:
-    """Flags of the probabilities that are 0 or 1, whose log-odds are infinite."""
+    """Return flags of the probabilities that are 0 or 1, whose log-odds are infinite."""
     is_extreme: NDArray[np.bool_] = np.minimum(p, 1 - p) < FINEST
     return is_extreme
 
 
 def _clip(rows: _Rows) -> float:
-    """No farther from 0 and 1 than any labelled probability that is neither. Those that are exactly 0 or 1 were rounded
-    there, and count as half as far from it as the next one."""
+    """Move p no farther from 0 and 1 than any labelled probability that is neither. Those that are exactly 0 or 1 were
+    rounded there, and count as half as far from it as the next one."""
     exact = _is_exact(rows.p)
     if exact.all():
         return CLIP
@@ -257,7 +257,7 @@ def _clip(rows: _Rows) -> float:
 
 
 def _saturated(rows: _Rows) -> str:
-    """A warning where many, but not all, probabilities are exactly 0 or 1."""
+    """Return a warning where many, but not all, probabilities are exactly 0 or 1."""
     share = float(_is_exact(rows.p).mean())
     warning = (
         f"{share:.1%} of the probabilities are exactly 0 or 1 and have no log-odds; take more samples a question, or a "
@@ -267,7 +267,8 @@ def _saturated(rows: _Rows) -> str:
 
 
 def _temperature(rows: _Rows) -> tuple[float, float, str]:
-    """T of the least log loss, how far probabilities are held from 0 and 1, and what to say where T lies at an end.
+    """Return T of the least log loss, how far probabilities are held from 0 and 1, and what to say where T lies at an
+    end.
 
     Where some are exactly 0 or 1, T is fitted to the others alone, as nothing put in place of unknown log-odds leaves
     it where it is. Those then become the share of them that is right, and never less than the surest of the others.
@@ -283,8 +284,8 @@ def _temperature(rows: _Rows) -> tuple[float, float, str]:
 
 
 def _clip_by_hits(exact: _Rows, scale: float, most: float) -> float:
-    """The distance from 1 whose log-odds over T are those of a hit among these, which are surer than all others; the
-    share of hits is held off 0 and 1 as Platt's labels are."""
+    """Return the distance from 1 whose log-odds over T are those of a hit among these, which are surer than all others;
+    the share of hits is held off 0 and 1 as Platt's labels are."""
     n = 1 / float(exact.weights @ exact.weights)
     hits = float(exact.weights @ np.where(exact.p > 0.5, exact.y, 1 - exact.y))
     share = (n * hits + 1) / (n + 2)
@@ -292,7 +293,7 @@ def _clip_by_hits(exact: _Rows, scale: float, most: float) -> float:
 
 
 def _least_loss(rows: _Rows, clip: float) -> tuple[float, str]:
-    """T of the least log loss, and what to say where it lies at an end of the search.
+    """Return T of the least log loss, and what to say where it lies at an end of the search.
 
     The loss is convex in 1 / T with the slope sum w (sigmoid(x / T) - y) x, so it falls, then rises in log T.
     """
@@ -310,17 +311,17 @@ def _least_loss(rows: _Rows, clip: float) -> tuple[float, str]:
 
 
 def _slope(rows: _Rows, clip: float) -> float:
-    """Platt's a, of labels at (N + 1) / (N + 2) and 1 / (N + 2) in place of 1 and 0, N being half of the labels.
+    """Return Platt's a, of labels at (N + 1) / (N + 2) and 1 / (N + 2) in place of 1 and 0, N being half of the labels.
 
     In both orientations half of the labels are positive. Weighted labels count as many as their effective number.
     """
     x, positive = _logit(rows.p, clip), 0.5 / float(rows.weights @ rows.weights)
-    held = (1 + positive * rows.y) / (positive + 2)
-    return _zero(lambda a: float(rows.weights @ ((sigmoid(a * x) - held) * x)), -STEEPEST, STEEPEST)
+    targets = (1 + positive * rows.y) / (positive + 2)
+    return _zero(lambda a: float(rows.weights @ ((sigmoid(a * x) - targets) * x)), -STEEPEST, STEEPEST)
 
 
 def _zero(rising: Callable[[float], float], low: float, high: float) -> float:
-    """The zero of a rising function by bisection; the nearer end where there is none in between."""
+    """Return the zero of a rising function by bisection; the nearer end where there is none in between."""
     if rising(low) >= 0:
         return low
     if rising(high) <= 0:
@@ -332,7 +333,8 @@ def _zero(rising: Callable[[float], float], low: float, high: float) -> float:
 
 
 def _knots(rows: _Rows) -> tuple[tuple[float, float], ...]:
-    """The isotonic curve of hits over confidence, not below one half: that of both orientations, by its upper half."""
+    """Return the isotonic curve of hits over confidence, not below one half: that of both orientations, by its upper
+    half."""
     from scipy.optimize import isotonic_regression
 
     tells = np.abs(rows.p - 0.5) > HALF
@@ -348,7 +350,7 @@ def _knots(rows: _Rows) -> tuple[tuple[float, float], ...]:
 
 
 def _folds(clusters: Sequence[Hashable], folds: int, seed: int) -> NDArray[np.intp]:
-    """The fold of each row: clusters in the order of their names, shuffled, dealt out in turn."""
+    """Return the fold of each row: clusters in the order of their names, shuffled, dealt out in turn."""
     if folds < 2:
         raise ValueError(f"expected two folds or more, found {folds}")
     names = sorted(set(clusters), key=repr)

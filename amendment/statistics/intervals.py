@@ -35,7 +35,7 @@ Codes = NDArray[np.intp]
 
 
 def estimate(value: Any) -> Estimate | None:
-    """A figure as the files hold it; None where it was not measured."""
+    """Return a figure as the files hold it; None if it was not measured."""
     if not isinstance(value, Mapping) or not isinstance(value.get("value"), int | float):
         return None
     low, high = (math.nan if value.get(name) is None else float(value[name]) for name in ("low", "high"))
@@ -44,7 +44,7 @@ def estimate(value: Any) -> Estimate | None:
 
 
 def json_values(value: Any) -> Any:
-    """Figures as JSON values: dataclasses and named tuples as objects, whatever has a `to_json` by that, nan and
+    """Return figures as JSON values: dataclasses and named tuples as objects, a type with `to_json` by that, nan and
     infinity as null."""
     if hasattr(value, "to_json"):
         return value.to_json()
@@ -60,7 +60,7 @@ def json_values(value: Any) -> Any:
 
 
 def cautioned(estimate: Estimate) -> Estimate:
-    """Without the interval below five clusters; with a note below twenty, and where there is no interval."""
+    """Remove the interval below five clusters; add a note below twenty, and if there is no interval."""
     if not estimate.n:
         return estimate._replace(note=estimate.note or "no rows")
     if estimate.clusters < FEWEST:
@@ -74,7 +74,8 @@ def cautioned(estimate: Estimate) -> Estimate:
 
 
 def bounds(estimate: Estimate) -> tuple[float, float] | None:
-    """The bounds to decide by: the interval, or the value itself where twenty clusters or more all gave it, or None."""
+    """Return the bounds to decide by: the interval, or the value itself where twenty clusters or more all gave it, or
+    None."""
     if estimate.note == NO_VARIATION and estimate.clusters >= FEW:
         return estimate.value, estimate.value
     return None if math.isnan(estimate.low) else (estimate.low, estimate.high)
@@ -97,7 +98,7 @@ def is_beyond_chance(difference: Estimate, tests: int) -> bool:
 
 
 def clustered_mean(values: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95) -> Estimate:
-    """The mean of `values`, one per row, with an interval clustered by `clusters`, one name per row.
+    """Return the mean of `values`, one per row, with an interval clustered by `clusters`, one name per row.
 
     m = sum(x) / n,  u_g = sum of (x - m) over the rows of cluster g,
     Var(m) = factor * sum(u_g ** 2) / n ** 2,  m +- t(effective - 1) * sqrt(Var(m)),
@@ -111,12 +112,12 @@ def clustered_mean(values: ArrayLike, clusters: Iterable[Hashable], level: float
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95) -> Estimate:
-    """The mean of a - b over rows measured twice, clustered as in `clustered_mean`."""
+    """Return the mean of a - b over rows measured twice, clustered as in `clustered_mean`."""
     return clustered_mean(paired(a, b), clusters, level)
 
 
 def paired(a: ArrayLike, b: ArrayLike) -> Floats:
-    """a - b of rows measured twice."""
+    """Return a - b of rows measured twice."""
     left, right = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if left.shape != right.shape:
         raise ValueError(f"paired values need equal lengths, found {left.size} and {right.size}")
@@ -124,7 +125,7 @@ def paired(a: ArrayLike, b: ArrayLike) -> Floats:
 
 
 def macro(x: Floats, groups: Sequence[Hashable] | NDArray[np.intp]) -> tuple[float, Floats, Floats]:
-    """The mean over groups of each group's mean; each row's distance from its group's mean, and its weight."""
+    """Return the mean over groups of each group's mean; each row's distance from its group's mean, and its weight."""
     group, k = codes_of(groups)
     if group.size != x.size:
         raise ValueError(f"one group per value is needed, found {group.size} for {x.size} values")
@@ -133,7 +134,7 @@ def macro(x: Floats, groups: Sequence[Hashable] | NDArray[np.intp]) -> tuple[flo
     return float(means.mean()), x - means[group], 1 / (counts[group] * k)
 
 
-class Layout(NamedTuple):
+class ClusterLayout(NamedTuple):
     """How evenly clusters weigh, where w_g is the share of cluster g in the weight of all rows."""
 
     effective: float
@@ -144,18 +145,19 @@ class Layout(NamedTuple):
     are all alike: 1 / (1 + sum(w_g ** 2) - 2 sum(w_g ** 3) / sum(w_g ** 2)), which is CR1's for equal clusters."""
 
 
-def layout(weights: ArrayLike) -> Layout:
-    """Of clusters with these weights; some may have none."""
+def layout(weights: ArrayLike) -> ClusterLayout:
+    """Lay out clusters with these weights; some may have none."""
     w = np.asarray(weights, np.float64)
     w = w / w.sum()
     squares, cubes = float(w @ w), float((w * w) @ w)
     if squares > 1 - 1e-12:
-        return Layout(1.0, 1.0)
-    return Layout(max(1 / squares, 2.0), 1 / (1 + squares - 2 * cubes / squares))
+        return ClusterLayout(1.0, 1.0)
+    return ClusterLayout(max(1 / squares, 2.0), 1 / (1 + squares - 2 * cubes / squares))
 
 
 def linear(value: float, influence: Floats, codes: Codes, level: float) -> Estimate:
-    """The interval of a linear statistic, from what each row adds to its error; `codes` number the clusters from 0."""
+    """Return the interval of a linear statistic, from what each row adds to its error; `codes` number the clusters from
+    0."""
     clusters, (error, effective) = int(codes.max()) + 1, clustered_error(influence, codes)
     if not error:
         return Estimate(value, math.nan, math.nan, influence.size, clusters)
@@ -164,7 +166,7 @@ def linear(value: float, influence: Floats, codes: Codes, level: float) -> Estim
 
 
 def clustered_error(influence: Floats, codes: Codes, weights: Floats | None = None) -> tuple[float, float]:
-    """The standard error of a linear statistic, and the effective number of clusters.
+    """Return the standard error of a linear statistic, and the effective number of clusters.
 
     Without `weights` all rows weigh the same. The error is 0 where no variation was seen, rounding aside.
     """
@@ -175,7 +177,7 @@ def clustered_error(influence: Floats, codes: Codes, weights: Floats | None = No
 
 
 def t_quantile(freedom: float, level: float) -> float:
-    """The two-sided quantile of Student's t; 12.706 for one degree of freedom and level 0.95."""
+    """Return the two-sided quantile of Student's t; 12.706 for one degree of freedom and level 0.95."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, 0.5 + checked_level(level) / 2))
@@ -198,7 +200,7 @@ def checked(values: ArrayLike, clusters: Iterable[Hashable]) -> tuple[Floats, ND
 
 
 def codes_of(names: Iterable[Hashable]) -> tuple[NDArray[np.intp], int]:
-    """Names as numbers from 0 in order of appearance (integers: in their own order), and how many there are."""
+    """Return names as numbers from 0 in order of appearance (integers: in their own order), and how many there are."""
     if isinstance(names, np.ndarray) and names.dtype.kind in "iu" and names.ndim == 1:
         distinct, numbers = np.unique(names, return_inverse=True)
         return numbers.astype(np.intp, copy=False), distinct.size

@@ -73,7 +73,7 @@ class LengthControlled(NamedTuple):
     spread: float
     """Standard deviation of the length term."""
     warning: str
-    """Why these rows cannot separate raw from controlled rates; empty where they can."""
+    """Why these rows cannot separate raw from controlled rates; empty if they can."""
 
 
 class Difficulty(NamedTuple):
@@ -103,7 +103,8 @@ def length_controlled(
     ridge: float | None = None,
     resampling: Resampling | None = None,
 ) -> LengthControlled:
-    """One row per comparison: the win of a in [0, 1], both lengths in one unit, the cluster (mostly the prompt).
+    """Control a win rate for length. Each row is a comparison: the win of a in [0, 1], both lengths in one unit, the
+    cluster (mostly the prompt).
 
     `difficulty` and `slope` are those of `length_difficulty`; `ridge` replaces `RIDGE` times the rows. The bootstrap
     fits on groups of rows with nearly equal terms, which moves its bounds by less than the draws do. Raises ValueError
@@ -115,8 +116,10 @@ def length_controlled(
     if any(column.shape != y.shape for column in (codes, *columns)):
         raise ValueError(f"one length, cluster and difficulty per win are needed, found {y.size} wins")
     draws = (resampling or Resampling()).checked()
-    held = RIDGE * y.size if ridge is None else ridge
-    prior = Prior(np.array([0.0, slope, 1.0])[: 1 + len(columns)], np.array([ANCHOR, held, held])[: 1 + len(columns)])
+    ridges = RIDGE * y.size if ridge is None else ridge
+    prior = Prior(
+        np.array([0.0, slope, 1.0])[: 1 + len(columns)], np.array([ANCHOR, ridges, ridges])[: 1 + len(columns)]
+    )
     raw = share(y, codes, draws.level)
     if not y.size:
         return LengthControlled(raw, raw, np.nan, np.nan, np.nan, "no rows")
@@ -132,14 +135,15 @@ def length_controlled(
 
 
 def length_term(apart: Floats) -> Floats:
-    """tanh of the difference in standard deviations; 0 where all differences are the same, which tells nothing."""
+    """Return tanh of the difference in standard deviations; 0 where all differences are the same, which tells
+    nothing."""
     spread = float(apart.std()) if apart.size else 0.0
     return np.tanh(apart / spread) if spread > 0 else np.zeros_like(apart)
 
 
 def length_difficulty(wins: ArrayLike, apart: ArrayLike, systems: ArrayLike, prompts: ArrayLike) -> Difficulty:
-    """One row per comparison with the common opponent: P(the system wins), how much longer its answer is, and whole
-    numbers for system and prompt."""
+    """Estimate difficulties. Each row is a comparison with the common opponent: P(the system wins), how much longer its
+    answer is, and whole numbers for system and prompt."""
     y, d = np.asarray(wins, np.float64), np.asarray(apart, np.float64)
     s, i = (np.unique(np.asarray(names), return_inverse=True)[1] for names in (systems, prompts))
     term = np.empty(y.size)
@@ -158,7 +162,7 @@ def length_difficulty(wins: ArrayLike, apart: ArrayLike, systems: ArrayLike, pro
 
 
 def _around(terms: Floats, y: Floats, codes: Codes, prior: Prior, draws: Resampling) -> Estimate:
-    """The interval: sums of rows and wins by cluster and cell are all that a draw needs."""
+    """Return the interval: sums of rows and wins by cluster and cell are all that a draw needs."""
     cell = _cells(terms)
     cells = int(cell.max()) + 1
     counts = np.bincount(cell, minlength=cells)
@@ -174,7 +178,7 @@ def _around(terms: Floats, y: Floats, codes: Codes, prior: Prior, draws: Resampl
 
 
 def _cells(terms: Floats) -> Codes:
-    """Rows in groups of nearly equal terms, numbered from 0 without a gap."""
+    """Return rows in groups of nearly equal terms, numbered from 0 without a gap."""
     each = CELLS if terms.shape[1] == 1 else CELLS_EACH
     code = np.zeros(len(terms), np.int64)
     for column in terms.T:
@@ -186,7 +190,8 @@ def _cells(terms: Floats) -> Codes:
 
 
 def _fit(terms: Floats, weights: Floats, won: Floats, prior: Prior) -> Floats:
-    """Newton's method for many fits at once: rows are draws, columns rows of data; theta, phi (and psi) of each."""
+    """Run Newton's method for many fits at once: rows are draws, columns rows of data; return theta, phi (and psi) of
+    each."""
     design = np.concatenate([np.ones((len(terms), 1)), terms], axis=1)
     penalty = np.diag(prior.precision)
     outer = np.einsum("ri,rj->rij", design, design).reshape(len(design), -1)
@@ -203,7 +208,7 @@ def _fit(terms: Floats, weights: Floats, won: Floats, prior: Prior) -> Floats:
 
 
 def _rates(parameters: Floats, terms: Floats, weights: Floats) -> Floats:
-    """The mean win rate of each fit over its rows, with the length term set to 0."""
+    """Return the mean win rate of each fit over its rows, with the length term set to 0."""
     still = terms.copy()
     still[:, 0] = 0
     p = sigmoid(parameters[:, :1] + parameters[:, 1:] @ still.T)
@@ -212,11 +217,11 @@ def _rates(parameters: Floats, terms: Floats, weights: Floats) -> Floats:
 
 
 def _systems(y: Floats, columns: Floats, s: Codes, parameters: Floats, slope: float) -> Floats:
-    """A few Newton steps for each system's theta, phi and psi."""
+    """Return a few Newton steps for each system's theta, phi and psi."""
     count, center = len(parameters), np.array([0.0, slope, 1.0])
-    held = RIDGE * np.bincount(s, minlength=count)
+    ridges = RIDGE * np.bincount(s, minlength=count)
     penalty = np.zeros((count, 3, 3))
-    penalty[:, 0, 0], penalty[:, 1, 1], penalty[:, 2, 2] = ANCHOR, held, held
+    penalty[:, 0, 0], penalty[:, 1, 1], penalty[:, 2, 2] = ANCHOR, ridges, ridges
     for _ in range(STEPS_EACH):
         p = sigmoid((parameters[s].T * columns).sum(0))
         gradient = np.stack([np.bincount(s, (y - p) * column, count) for column in columns], axis=1)
@@ -228,7 +233,7 @@ def _systems(y: Floats, columns: Floats, s: Codes, parameters: Floats, slope: fl
 
 
 def _prompts(y: Floats, offset: Floats, psi: Floats, i: Codes, hard: Floats) -> Floats:
-    """A few Newton steps for each prompt's difficulty."""
+    """Return a few Newton steps for each prompt's difficulty."""
     for _ in range(STEPS_EACH):
         p = sigmoid(offset + psi * hard[i])
         gradient = np.bincount(i, psi * (y - p), hard.size) - hard / DIFFICULTY_SPREAD

@@ -41,7 +41,7 @@ class Stacked(NamedTuple):
 
 
 def stack(p: ArrayLike, labels: ArrayLike, groups: Sequence[Hashable]) -> Stacked:
-    """P of each item from the raters' P, a row per item and a column per rater; nan is how a rater abstains.
+    """Return P of each item from the raters' P, a row per item and a column per rater; nan is how a rater abstains.
 
     `labels` are probabilities or nan, by item, and `groups` say which items belong together, such as those of one
     prompt. An item of a labelled group is scored by a model that was fitted to the other four folds of five; any
@@ -56,8 +56,8 @@ def stack(p: ArrayLike, labels: ArrayLike, groups: Sequence[Hashable]) -> Stacke
         raise ValueError("expected labels in two groups at least")
     fold_of = {group: number % FOLDS for number, group in enumerate(labelled)}
     folds = np.array([fold_of.get(group, -1) for group in groups], np.intp)
-    held = np.clip(np.nan_to_num(raters, nan=0.5), LEAST, 1 - LEAST)
-    x = np.log(held) - np.log1p(-held)
+    clipped = np.clip(np.nan_to_num(raters, nan=0.5), LEAST, 1 - LEAST)
+    x = np.log(clipped) - np.log1p(-clipped)
     squares = (x[(x != 0).any(1)] ** 2).mean(0)
     scale = np.where(squares > 0, np.sqrt(squares), 1.0)
     x = x / scale
@@ -77,22 +77,22 @@ class Posterior(NamedTuple):
 
 
 def posterior(first: Codes, second: Codes, y: Floats, *, items: int, spread: float) -> Posterior:
-    """Strengths of `items` items in log-odds, with the sum 0, given comparisons and that each is normal with mean 0 and
-    standard deviation `spread` beforehand. `first` and `second` are numbers of items; `y` is P(first is better), or 1,
-    0, and 0.5 for a tie."""
+    """Return strengths of `items` items in log-odds, with the sum 0, given comparisons and that each is normal with
+    mean 0 and standard deviation `spread` beforehand. `first` and `second` are numbers of items; `y` is P(first is
+    better), or 1, 0, and 0.5 for a tie."""
     one_hot = np.eye(items)
     fit = _fit(one_hot[first] - one_hot[second], y, spread**-2)
     return Posterior(fit.weights - fit.weights.mean(), np.asarray(np.linalg.inv(fit.curvature), np.float64))
 
 
-class _Fit(NamedTuple):
+class _LogisticFit(NamedTuple):
     weights: Floats
     curvature: Floats
 
 
-def _fit(x: Floats, y: Floats, ridge: float) -> _Fit:
-    """The weights w that minimise sum [log(1 + e^(x w)) - y x w] + ridge |w|^2 / 2, by Newton's method with halved
-    steps, and the matrix of second derivatives there."""
+def _fit(x: Floats, y: Floats, ridge: float) -> _LogisticFit:
+    """Return the weights w that minimise sum [log(1 + e^(x w)) - y x w] + ridge |w|^2 / 2, by Newton's method with
+    halved steps, and the matrix of second derivatives there."""
 
     def loss(weights: Floats) -> float:
         log_odds = x @ weights
@@ -111,10 +111,10 @@ def _fit(x: Floats, y: Floats, ridge: float) -> _Fit:
                 break
             step = step / 2
         weights = weights + step
-    return _Fit(weights, curvature)
+    return _LogisticFit(weights, curvature)
 
 
 def sigmoid(x: Floats) -> Floats:
-    """1 / (1 + exp(-x)), which never overflows."""
+    """Return 1 / (1 + exp(-x)), which never overflows."""
     p: Floats = 0.5 * (1 + np.tanh(x / 2))
     return p

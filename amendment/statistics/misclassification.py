@@ -57,8 +57,9 @@ def error_asymmetry(
     *,
     resampling: Resampling | None = None,
 ) -> ErrorAsymmetry:
-    """One row per decided call of the judge: whether it picks the side, how many annotators pick the side and how many
-    the other, the cluster (mostly the prompt). Rows without a vote take no part."""
+    """Estimate the asymmetry of errors. Each row is a decided call of the judge: whether it picks the side, how many
+    annotators pick the side and how many the other, the cluster (mostly the prompt). Rows without a vote are
+    ignored."""
     draws = (resampling or Resampling()).checked()
     picks, k, m = np.asarray(judge, np.bool_), np.asarray(votes_for, np.int64), np.asarray(votes_against, np.int64)
     codes = codes_of(clusters)[0]
@@ -94,8 +95,8 @@ def error_asymmetry(
 
 
 def _with_interval(estimate: Estimate, values: Floats, error: float, level: float) -> ErrorAsymmetry:
-    """Of a judge that never errs a and b end at 0, where the distribution of a - b is skewed: both ways of making an
-    interval are too narrow there, each on other samples, and the wider one is not."""
+    """Return the wider of two intervals: a and b of a judge that never errs end at 0, where the distribution of a - b
+    is skewed, and each way alone is too narrow on some samples."""
     from scipy.special import ndtri
 
     half = float(ndtri(0.5 + level / 2)) * float(values.std())
@@ -105,9 +106,9 @@ def _with_interval(estimate: Estimate, values: Floats, error: float, level: floa
 
 
 def _columns(picks: Flags, k: Codes, m: Codes, cells: Codes) -> list[ArrayLike]:
-    """What EM and its start need of rows: how far two annotators of the item agree, whether there are two, and by cell
-    the number of rows, of votes for and of votes against. Rows of a cell, the judge's pick and k - m, have the same
-    posterior, so that their sums are enough."""
+    """Return what EM and its start need of rows: how far two annotators of the item agree, whether there are two, and
+    by cell the number of rows, of votes for and of votes against. Rows of a cell, the judge's pick and k - m, have the
+    same posterior, so that their sums are enough."""
     n = k + m
     agree = np.where(n > 1, (k * (k - 1) + m * (m - 1)) / np.maximum(n * (n - 1), 1), 0.0)
     inside = [(picks == pick) & (k - m == difference) for pick, difference in cells.T]
@@ -115,7 +116,7 @@ def _columns(picks: Flags, k: Codes, m: Codes, cells: Codes) -> list[ArrayLike]:
 
 
 def _fit(sums: Floats, cells: Codes) -> tuple[Floats, Floats]:
-    """a - b and e of each row of sums; nan where two annotators agree in no more than half of their items."""
+    """Return a - b and e of each row of sums; nan where two annotators agree in no more than half of their items."""
     agree = quotient(sums[:, 0], sums[:, 1])
     rows, k, m = np.split(sums[:, 2:], 3, axis=1)
     picked, apart = cells[0].astype(bool), cells[1]
@@ -145,7 +146,7 @@ def _fit(sums: Floats, cells: Codes) -> tuple[Floats, Floats]:
 
 
 def _start(agree: Floats, k: Floats, m: Floats, picked: Flags) -> tuple[Floats, Floats, Floats, Floats]:
-    """e from agreement, and the system of shares solved with it: of the votes v that say so, a share
+    """Return e from agreement, and the system of shares solved with it: of the votes v that say so, a share
     (v - e) / (1 - 2 e) is right."""
     right = np.sqrt(np.clip(2 * np.nan_to_num(agree) - 1, 0.01, 1))  # 1 - 2 e
     e = _held((1 - right) / 2, 0.5)

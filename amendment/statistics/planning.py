@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from amendment.statistics.beside import Beside, Shown, Sides, beside
+from amendment.statistics.beside import Beside, ItemSides, Shown, beside
 
 CHANCE = 0.8
 """Of "Use", for which items are planned."""
@@ -32,7 +32,7 @@ class Bar:
     p: float
 
     def parts(self, figures: Beside) -> dict[str, tuple[Shown, float]]:
-        """By name, the figure and what it has to exceed."""
+        """Return by name the figure and what it has to exceed."""
         return {
             "people": (figures.people_kappa, self.kappa),
             "chance": (figures.judge_kappa, self.kappa),
@@ -40,16 +40,16 @@ class Bar:
         }
 
     def could_show(self, gap: Shown) -> float:
-        """The gap at which labels of this kind give "Use" in 80 % of samples, as far as the gap decides."""
+        """Return the gap at which labels of this kind give "Use" in 80 % of samples, as far as the gap decides."""
         return -self.margin - gap.at_least(self.p) + gap.value + 0.84 * gap.error
 
     def missing(self, figures: Beside) -> list[str]:
-        """The parts that are not shown."""
+        """Return the parts that are not shown."""
         return [name for name, (shown, bound) in self.parts(figures).items() if shown.p_above(bound) >= self.p]
 
 
 def figures_of(people_right: float, judge_right: float, annotators: int) -> Beside:
-    """The figures of a sample of `SAMPLE` items in which every outcome is as frequent as expected."""
+    """Return the figures of a sample of `SAMPLE` items in which every outcome is as frequent as expected."""
     right = np.arange(annotators + 1)  # of the people on an item
     ways = np.array([float(math.comb(annotators, number)) for number in range(annotators + 1)])
     chance = ways * people_right**right * (1 - people_right) ** (annotators - right)
@@ -58,11 +58,11 @@ def figures_of(people_right: float, judge_right: float, annotators: int) -> Besi
     total = np.repeat(np.tile(2.0 * right - annotators, 2), often)
     count = np.full(2 * judge.size, float(annotators))
     judge, total = (np.concatenate([sides, -sides]) for sides in (judge, total))
-    return beside(Sides(judge, total, count, count, np.ones(count.size), np.arange(count.size)))
+    return beside(ItemSides(judge, total, count, count, np.ones(count.size), np.arange(count.size)))
 
 
 def chance_of_use(figures: Beside, bar: Bar) -> float:
-    """The chance that a sample with these expected figures shows all that `bar` asks."""
+    """Return the chance that a sample with these expected figures shows all that `bar` asks."""
     return max(0.0, 1 - sum(1 - _power(shown, bound, bar.p) for shown, bound in bar.parts(figures).values()))
 
 
@@ -76,7 +76,7 @@ def _power(shown: Shown, bound: float, p: float) -> float:
 
 
 def items_needed(enough: Callable[[int], bool]) -> int | None:
-    """The fewest items with which `enough` holds, to two digits upwards; None where a million are too few."""
+    """Return the fewest items with which `enough` holds, to two digits upwards; None if a million are too few."""
     if not enough(MOST_ITEMS):
         return None
     low, high = 1, MOST_ITEMS
@@ -88,13 +88,13 @@ def items_needed(enough: Callable[[int], bool]) -> int | None:
 
 
 def items_for_use(figures: Beside, bar: Bar) -> int | None:
-    """Items that give a judge of these figures a chance of 80 % of "Use"."""
+    """Return items that give a judge of these figures a chance of 80 % of "Use"."""
     return items_needed(lambda items: chance_of_use(scaled(figures, items), bar) >= CHANCE)
 
 
 def items_to_decide(figures: Beside, bar: Bar, p: float) -> tuple[str, int] | None:
-    """The form that figures like these would decide, Use or Do not use, and the items for it; the latter needs the gap
-    shown below the margin at `p`."""
+    """Return the form that figures like these would decide, Use or Do not use, and the items for it; the latter needs
+    the gap shown below the margin at `p`."""
     use = items_for_use(figures, bar)
     if needed := use or items_needed(lambda items: scaled(figures, items).gap.p_below(-bar.margin) < p):
         return "Use" if use else "Do not use", needed
@@ -102,7 +102,8 @@ def items_to_decide(figures: Beside, bar: Bar, p: float) -> tuple[str, int] | No
 
 
 def items_for_gap(figures: Beside, p: float) -> int | None:
-    """Items that show in 80 % of samples, one-sided at `p`, that this judge agrees with people less than they do."""
+    """Return items that show in 80 % of samples, one-sided at `p`, that this judge agrees with people less than they
+    do."""
 
     def enough(items: int) -> bool:
         gap = scaled(figures, items).gap
@@ -112,7 +113,7 @@ def items_for_gap(figures: Beside, p: float) -> int | None:
 
 
 def scaled(figures: Beside, items: int) -> Beside:
-    """The same figures with the errors that so many items would have."""
+    """Return the same figures with the errors that so many items would have."""
     return Beside._make(
         shown._replace(
             error=shown.error * math.sqrt(max(shown.items, 1) / items),
@@ -124,12 +125,12 @@ def scaled(figures: Beside, items: int) -> Beside:
 
 
 def right_of(agreement: float) -> float:
-    """How often each of two equally good raters is right who agree so often: a**2 + (1 - a)**2 = agreement."""
+    """Return how often each of two equally good raters is right who agree so often: a**2 + (1 - a)**2 = agreement."""
     return (1 + math.sqrt(max(2 * agreement - 1, 0))) / 2
 
 
 def items_for_width(agreement: float, width: float, level: float) -> int | None:
-    """Labelled items for an interval of the judge's agreement that is so wide from end to end."""
+    """Return labelled items for an interval of the judge's agreement that is so wide from end to end."""
 
     def enough(items: int) -> bool:
         error = math.sqrt(agreement * (1 - agreement) / items)

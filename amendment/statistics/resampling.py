@@ -52,7 +52,7 @@ class Resampling(NamedTuple):
 
 
 def sums_by_cluster(clusters: Iterable[Hashable], *columns: ArrayLike) -> Floats:
-    """Sums of each column over the rows of each cluster: a row per cluster, a column per column."""
+    """Return sums of each column over the rows of each cluster: a row per cluster, a column per column."""
     codes, count = codes_of(clusters)
     return np.stack([np.bincount(codes, np.asarray(column, np.float64), count) for column in columns], axis=1)
 
@@ -65,7 +65,7 @@ def bootstrap(
     resampling: Resampling | None = None,
     name: str = "",
 ) -> Estimate:
-    """`statistic` of the sums over all clusters, with an interval over draws of clusters.
+    """Return `statistic` of the sums over all clusters, with an interval over draws of clusters.
 
     `sums` has a row per cluster. `statistic` takes sums, one row per draw, and gives one value per draw, nan where
     it is undefined. `n` is the number of rows that stand behind the sums; `name` opens the method's text.
@@ -112,7 +112,7 @@ def quotient(above: Floats, below: Floats) -> Floats:
 
 
 def redrawn(sums: Floats, draws: Resampling) -> Iterator[Floats]:
-    """Sums of the drawn clusters, some draws at a time."""
+    """Yield sums of the drawn clusters, some draws at a time."""
     sums = _grouped(_in_order(sums), draws.seed)
     weights = _weights(draws.seed, draws.draws, len(sums))
     for start in range(0, draws.draws, BLOCK):
@@ -120,7 +120,7 @@ def redrawn(sums: Floats, draws: Resampling) -> Iterator[Floats]:
 
 
 def _in_order(sums: Floats) -> Floats:
-    """Clusters sorted by what they hold: a draw picks by place, and the place must not come from the file."""
+    """Return clusters sorted by what they hold: a draw picks by place, and the place must not come from the file."""
     largest = np.abs(sums).max(axis=0, initial=0)
     unit = np.exp2(np.maximum(np.ceil(np.log2(np.where(largest > 0, largest, 1))) - DIGITS, LEAST_EXPONENT))
     kept = np.round(sums / unit) * unit
@@ -138,7 +138,7 @@ def _grouped(sums: Floats, seed: int) -> Floats:
 
 @lru_cache(maxsize=4)
 def _weights(seed: int, draws: int, clusters: int) -> NDArray[np.uint16]:
-    """The number of times each cluster was drawn: a row per draw, each with the sum `clusters`."""
+    """Return the number of times each cluster was drawn: a row per draw, each with the sum `clusters`."""
     random = np.random.default_rng([seed, clusters])
     weights = np.empty((draws, clusters), np.uint16)
     for start in range(0, draws, BLOCK):

@@ -50,9 +50,9 @@ from amendment.results import Estimate
 from amendment.statistics.intervals import (
     FEW,
     FEWEST,
+    ClusterLayout,
     Codes,
     Floats,
-    Layout,
     clustered_error,
     codes_of,
     layout,
@@ -89,7 +89,7 @@ def weighted_difference(
     clusters: Iterable[Hashable] | None = None,
     level: float = 0.95,
 ) -> Estimate:
-    """The weighted mean of first - second over rows measured twice, with Student's t whatever the values."""
+    """Return the weighted mean of first - second over rows measured twice, with Student's t whatever the values."""
     mean, error, effective = _hajek(paired(first, second), inclusion, clusters)
     return around(mean, error**2, effective - 1, level)
 
@@ -106,7 +106,7 @@ def effective_rows(weights: ArrayLike) -> float:
 def _hajek(
     values: ArrayLike, inclusion: ArrayLike, clusters: Iterable[Hashable] | None
 ) -> tuple[Estimate, float, float]:
-    """The mean without an interval, its error, and the effective number of clusters."""
+    """Return the mean without an interval, its error, and the effective number of clusters."""
     x, chance = np.asarray(values, np.float64), np.asarray(inclusion, np.float64)
     if chance.ndim != 1 or not (np.isfinite(chance).all() and (chance > 0).all() and (chance <= 1).all()):
         raise ValueError(
@@ -160,7 +160,7 @@ def prediction_powered(
     weights: ArrayLike | None = None,
     level: float = 0.95,
 ) -> PowerTuned:
-    """The mean of what people would say of all rows. Labels and predictions are on one scale, usually 0 to 1.
+    """Return the mean of what people would say of all rows. Labels and predictions are on one scale, usually 0 to 1.
 
     `predictions` are the judge's of the labelled rows, `unlabelled` its of the others; `clusters` and
     `unlabelled_clusters`, such as prompts, share their names. `weights` are 1 / inclusion of the labelled rows, up to
@@ -178,7 +178,7 @@ def prediction_powered(
     return tuned._replace(estimate=_noted(tuned.estimate, "no row without a label: people alone"))
 
 
-class _Rows(NamedTuple):
+class _SampledRows(NamedTuple):
     """Labelled rows, then those without a label."""
 
     y: Floats
@@ -186,7 +186,7 @@ class _Rows(NamedTuple):
     u: Floats
     """Predictions of the rows without a label."""
     w: Floats | None
-    """1 / inclusion of each labelled row; None where all were equally likely to be labelled."""
+    """1 / inclusion of each labelled row; None if all were equally likely to be labelled."""
     codes: Codes
     """Clusters, as numbers from 0, of the labelled rows and then of the others."""
 
@@ -203,11 +203,11 @@ class _Contrast(NamedTuple):
     """By cluster, what it adds to the error of `mean`, and of -`shift`."""
     labelled: int
     """Clusters with a label."""
-    layout: Layout
+    layout: ClusterLayout
     """Of these, by the weight of their labels."""
 
     def variance(self, lam: float) -> float:
-        """The clustered variance."""
+        """Return the clustered variance."""
         sums = self.by_people - lam * self.by_judge
         return self.layout.factor * float(sums @ sums)
 
@@ -218,7 +218,7 @@ def _rows(
     unlabelled: ArrayLike,
     clusters: tuple[Iterable[Hashable] | None, Iterable[Hashable] | None],
     weights: ArrayLike | None,
-) -> _Rows:
+) -> _SampledRows:
     y, f = _finite("labels", labels), _finite("predictions", predictions)
     u = _finite("predictions without a label", unlabelled)
     if y.size != f.size:
@@ -228,13 +228,13 @@ def _rows(
         raise ValueError(f"a weight above 0 for each label is needed, found {w.size} for {y.size} labels")
     names = [None if each is None else list(each) for each in clusters]
     if names == [None, None]:
-        return _Rows(y, f, u, w, np.arange(y.size + u.size))
+        return _SampledRows(y, f, u, w, np.arange(y.size + u.size))
     if names[0] is None or names[1] is None:
         raise ValueError("clusters are needed of the labelled rows and of the others, or of neither")
     if (len(names[0]), len(names[1])) != (y.size, u.size):
         counts = f"{len(names[0])} and {len(names[1])} for {y.size} and {u.size} rows"
         raise ValueError(f"one cluster per row is needed, found {counts}")
-    return _Rows(y, f, u, w, codes_of([*names[0], *names[1]])[0])
+    return _SampledRows(y, f, u, w, codes_of([*names[0], *names[1]])[0])
 
 
 def _finite(name: str, values: ArrayLike) -> Floats:
@@ -244,7 +244,7 @@ def _finite(name: str, values: ArrayLike) -> Floats:
     return column
 
 
-def _estimated(rows: _Rows, level: float, *, is_share: bool) -> PowerTuned:
+def _estimated(rows: _SampledRows, level: float, *, is_share: bool) -> PowerTuned:
     contrast = _contrast(rows)
     _refuse_strangers(rows, contrast)
     labelled, people_variance = contrast.labelled, contrast.variance(0.0)
@@ -265,7 +265,7 @@ def _estimated(rows: _Rows, level: float, *, is_share: bool) -> PowerTuned:
     return PowerTuned(powered, lam, people, saved)
 
 
-def _contrast(rows: _Rows) -> _Contrast:
+def _contrast(rows: _SampledRows) -> _Contrast:
     n, others, clusters = rows.y.size, rows.u.size, int(rows.codes.max()) + 1
     w = np.ones(n) if rows.w is None else rows.w
     total = float(w.sum())
@@ -289,8 +289,8 @@ def _summed(codes: Codes, values: Floats, clusters: int) -> Floats:
     return np.bincount(codes, values, clusters).astype(np.float64, copy=False)
 
 
-def _refuse_strangers(rows: _Rows, contrast: _Contrast) -> None:
-    """Raises DataError where the judge sees the labelled rows so differently from the others that they cannot be a
+def _refuse_strangers(rows: _SampledRows, contrast: _Contrast) -> None:
+    """Raise DataError if the judge sees the labelled rows so differently from the others that they cannot be a
     random sample; says nothing with fewer than 20 rows on either side."""
     if min(rows.u.size, contrast.labelled) < FEW:
         return
@@ -306,8 +306,8 @@ def _refuse_strangers(rows: _Rows, contrast: _Contrast) -> None:
         )
 
 
-def _tuned(rows: _Rows, contrast: _Contrast) -> float:
-    """The lam in [0, 1] with the smallest variance; 0 for a judge who says the same of every row.
+def _tuned(rows: _SampledRows, contrast: _Contrast) -> float:
+    """Return the lam in [0, 1] with the smallest variance; 0 for a judge who says the same of every row.
 
     lam = Cov(y, f) / ((1 + n / N) Var(F)), Var over labelled and unlabelled rows (section 6 of the paper), and where
     rows have clusters or weights its general form sum_g(a_g b_g) / sum_g(b_g ** 2).
@@ -322,7 +322,7 @@ def _tuned(rows: _Rows, contrast: _Contrast) -> float:
     return 0.0 if spread <= 1e-18 else min(max(together / spread, 0.0), 1.0)
 
 
-def _spread(rows: _Rows) -> float:
+def _spread(rows: _SampledRows) -> float:
     return float(np.concatenate([rows.f, rows.u]).var())
 
 

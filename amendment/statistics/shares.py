@@ -34,7 +34,7 @@ METHOD = "Wilson, clustered"
 
 
 def wilson(successes: float, n: int, level: float = 0.95) -> Estimate:
-    """The share `successes` / `n` of independent rows, with the score interval of Wilson (1927).
+    """Return the share `successes` / `n` of independent rows, with the score interval of Wilson (1927).
 
     centre = (p + z^2 / 2n) / (1 + z^2 / n),  half = z sqrt(p (1 - p) / n + z^2 / 4n^2) / (1 + z^2 / n).
     It has a width at p = 0 and p = 1 as well.
@@ -51,12 +51,13 @@ def wilson(successes: float, n: int, level: float = 0.95) -> Estimate:
 
 
 def share(values: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95) -> Estimate:
-    """The mean of `values` in [0, 1], one per row, with Wilson's interval clustered by `clusters`."""
+    """Return the mean of `values` in [0, 1], one per row, with Wilson's interval clustered by `clusters`."""
     return macro_share(values, (), clusters, level)
 
 
 def by_length(longer: Estimate) -> tuple[str, Estimate]:
-    """The better of two rules that look at lengths alone: `longer` or `shorter`, and how often that answer is right.
+    """Return the better of two rules that look at lengths alone: `longer` or `shorter`, and how often that answer is
+    right.
 
     `longer` is how often the longer answer is right, equal lengths half.
     """
@@ -68,7 +69,8 @@ def by_length(longer: Estimate) -> tuple[str, Estimate]:
 def macro_share(
     values: ArrayLike, groups: Sequence[Hashable], clusters: Iterable[Hashable], level: float = 0.95
 ) -> Estimate:
-    """The mean over groups of each group's share, with Wilson's interval clustered by `clusters`; no groups: one.
+    """Return the mean over groups of each group's share, with Wilson's interval clustered by `clusters`; no groups:
+    one.
 
     The interval is that of value (1 - value) / Var independent rows, where Var is the clustered variance or that of
     independent rows, whichever is larger.
@@ -95,8 +97,8 @@ def macro_share(
 
 
 def by_clusters(estimate: Estimate, effective: float, level: float = 0.95) -> Estimate:
-    """A share of which all clusters, five or more, gave the same value: with Wilson's interval of as many rows as there
-    are effective clusters."""
+    """Return a share of which all clusters, five or more, gave the same value: with Wilson's interval of as many rows
+    as there are effective clusters."""
     n = round(effective)
     low, high = wilson(min(max(estimate.value, 0.0), 1.0) * n, n, level)[1:3]
     note = f"no variation between clusters was seen: Wilson over {n} clusters"
@@ -104,9 +106,8 @@ def by_clusters(estimate: Estimate, effective: float, level: float = 0.95) -> Es
 
 
 def around(estimate: Estimate, variance: float, freedom: float, level: float, *, is_share: bool = False) -> Estimate:
-    """`estimate`, which has no interval yet, with Student's t interval of a mean with this variance; if it is a share,
-    with Wilson's instead: that of value (1 - value) / variance independent rows.
-    """
+    """Return `estimate`, which has no interval yet, with Student's t interval of a mean with this variance; if it is a
+    share, with Wilson's: that of value (1 - value) / variance independent rows."""
     is_alike = freedom < 1 or variance <= 1e-24
     if is_alike and is_share and estimate.clusters >= FEWEST:
         return by_clusters(estimate, freedom + 1, level)
@@ -130,7 +131,7 @@ def _wilson(p: float, n: float, z: float) -> tuple[float, float]:
 
 
 def binomial_p(successes: int, n: int) -> float:
-    """The exact two-sided p of `successes` in `n` throws of a fair coin; nan without a throw.
+    """Return the exact two-sided p of `successes` in `n` throws of a fair coin; nan without a throw.
 
     p = min(1, 2 P(X <= min(k, n - k))),  X ~ Binomial(n, 1/2).
     """
@@ -154,7 +155,7 @@ class Corrected(NamedTuple):
 
 
 def holm(p_values: Mapping[str, float], level: float = 0.05) -> dict[str, Corrected]:
-    """Every test by name, in the order given, corrected as in Holm (1979).
+    """Return every test by name, in the order given, corrected as in Holm (1979).
 
     With the p-values sorted, p_(1) <= ... <= p_(m), the adjusted one of rank j is the greatest of (m - i + 1) p_(i)
     over i <= j, cut at 1; a test is rejected where that is at most `level`. Raises ValueError for a level or a p that

@@ -9,7 +9,7 @@ SAME = 12
 
 
 def side_of(p: float, margin: float = 0.0) -> int:
-    """1 where P(a is better) says a, -1 where it says b, 0 for a tie: one half, or |2 p - 1| below `margin`."""
+    """Return 1 where P(a is better) says a, -1 where it says b, 0 for a tie: one half, or |2 p - 1| below `margin`."""
     lead = p - 0.5
     if abs(lead) <= HALF or 2 * abs(lead) < margin - HALF:
         return 0

@@ -31,7 +31,7 @@ class PaddedBatch(NamedTuple):
 def padded_batches(
     sequences: Sequence[Sequence[int]], *, pad: int, device: Any = "cpu", tokens: int = 8192
 ) -> Iterator[PaddedBatch]:
-    """All sequences once, short ones first, in batches of at most `tokens` tokens with padding (or one row)."""
+    """Yield all sequences once, short ones first, in batches of at most `tokens` tokens with padding (or one row)."""
     batch: list[int] = []
     for row in sorted(range(len(sequences)), key=lambda row: len(sequences[row])):
         if batch and (len(batch) + 1) * max(1, len(sequences[row])) > tokens:
@@ -43,7 +43,7 @@ def padded_batches(
 
 
 def _rectangle(rows: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[Tensor, Tensor]:
-    """Ids and mask of rows, padded to the longest one."""
+    """Return ids and mask of rows, padded to the longest one."""
     width = max(1, *map(len, rows))
     ids, mask = torch.full((len(rows), width), pad), torch.zeros((len(rows), width), dtype=torch.long)
     for place, row in enumerate(rows):
@@ -63,7 +63,7 @@ def completion_logps(
 def sample_answers(
     model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], seeds: Sequence[int], *, max_tokens: int
 ) -> list[Sampled]:
-    """An answer at temperature 1 to each prompt (token ids that end where the assistant begins), drawn with the
-    prompt's own seed. The model is used as it is: put it in evaluation mode first."""
+    """Draw an answer at temperature 1 to each prompt (token ids that end where the assistant begins) with the prompt's
+    own seed. The model is used as it is: put it in evaluation mode first."""
     answers = dict(sample(model, tokenizer, prompts, seeds, GenerationOptions(max_tokens)))
     return [answers[row] for row in range(len(prompts))]

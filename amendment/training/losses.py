@@ -27,13 +27,13 @@ _PLAIN = ("llama", "qwen2", "qwen3", "mistral")
 
 
 def soft_bradley_terry(logit_B: Tensor, target_B: Tensor) -> Tensor:
-    """-(p log s(d) + (1 - p) log s(-d)) for log-odds d (Bradley and Terry 1952; for DPO Rafailov et al. 2023, eq. 7;
-    with p between 0 and 1 conservative DPO, Mitchell 2023)."""
+    """Return -(p log s(d) + (1 - p) log s(-d)) for log-odds d (Bradley and Terry 1952; for DPO Rafailov et al. 2023,
+    eq. 7; with p between 0 and 1 conservative DPO, Mitchell 2023)."""
     return -(target_B * logsigmoid(logit_B) + (1 - target_B) * logsigmoid(-logit_B))
 
 
 def identity_preference(difference_B: Tensor, target_B: Tensor, *, beta: float) -> Tensor:
-    """p (h - 1 / 2b)^2 + (1 - p) (h + 1 / 2b)^2 (IPO, Azar et al. 2024, eq. 17, in expectation over the label).
+    """Return p (h - 1 / 2b)^2 + (1 - p) (h + 1 / 2b)^2 (IPO, Azar et al. 2024, eq. 17, in expectation over the label).
 
     h is the difference of log-ratios to the reference, each the mean over the tokens of its completion.
     """
@@ -42,19 +42,20 @@ def identity_preference(difference_B: Tensor, target_B: Tensor, *, beta: float) 
 
 
 def robust_preference(logit_B: Tensor, *, flipped: float) -> Tensor:
-    """((1 - e) l(d) - e l(-d)) / (1 - 2e) with l = -log s: the loss without noise, estimated without bias where a
+    """Return ((1 - e) l(d) - e l(-d)) / (1 - 2e) with l = -log s: an unbiased estimate of the loss without noise if a
     share e of the labels is flipped (robust DPO, Chowdhury et al. 2024, eq. 12). It can be negative."""
     return (-(1 - flipped) * logsigmoid(logit_B) + flipped * logsigmoid(-logit_B)) / (1 - 2 * flipped)
 
 
 def centring(chosen_B: Tensor, rejected_B: Tensor) -> Tensor:
-    """(r + r')^2: rewards whose level the Bradley-Terry loss leaves open are held at 0 (Eisenstein et al. 2023)."""
+    """Return (r + r')^2, which holds rewards at 0: the Bradley-Terry loss leaves their level open (Eisenstein et al.
+    2023)."""
     return (chosen_B + rejected_B) ** 2
 
 
 def weighted_loss(loss_B: Tensor, weight_B: Tensor) -> Tensor:
-    """The mean of weighted losses; the weights have mean 1 over all pairs, not over the batch, so that small batches
-    do not change what a pair counts."""
+    """Return the mean of weighted losses. The weights have mean 1 over all pairs, not over the batch, so that small
+    batches do not change the weight of a pair."""
     return (loss_B * weight_B).mean()
 
 
@@ -81,7 +82,7 @@ def use_dense_head(model: Any) -> bool:
 
 
 def _scored(hidden_BTD: torch.Tensor, weight_VD: torch.Tensor, labels_BT: torch.Tensor) -> FusedCausalLMOutput:
-    """The fields that TRL's trainers read; zero where there is no label."""
+    """Return the fields that TRL's trainers read; zero without a label."""
     mask_BT = labels_BT != -100
     targets_N = labels_BT[mask_BT]
     logits_NV = hidden_BTD[mask_BT] @ weight_VD.T

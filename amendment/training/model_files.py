@@ -27,7 +27,7 @@ from amendment.errors import AmendmentError, ConfigError, TrainingError
 from amendment.libraries import first_line, without_bars
 from amendment.llm.opening import SAFE_LOADING
 from amendment.llm.packed import pack_frozen, threads_for
-from amendment.llm.weights import weights_of
+from amendment.llm.weights import find_weights
 from amendment.training.settings import LoraSettings
 
 RECORD = "history.json"
@@ -35,7 +35,7 @@ RECORD = "history.json"
 
 
 def has_gpu() -> bool:
-    """A CUDA device can be used. A driver that is too old warns, and then it cannot."""
+    """Return True if a CUDA device can be used. A driver that is too old warns, and then it cannot."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="CUDA initialization", category=UserWarning)
         return torch.cuda.is_available()
@@ -46,8 +46,8 @@ _ALONE = RLock()
 
 @contextmanager
 def quietly(seed: int | None = None) -> Iterator[None]:
-    """No progress bars and no hints of the libraries; on a CPU one thread until a large model is loaded; with `seed`
-    all random generators seeded. What was set before is set again afterwards.
+    """Silence the libraries' progress bars and hints. On a CPU use one thread until a large model is loaded; with
+    `seed` seed all random generators. All settings are restored afterwards.
 
     All of this, and accelerate's state, belongs to the whole process: other threads wait until the block ends.
     """
@@ -91,9 +91,9 @@ def named_faults(message: str) -> Iterator[None]:
 
 
 def load_tokenizer(base: str | Path, *, revision: str | None = None) -> Any:
-    """The tokenizer of a base, with a pad token: its own, else its unknown token, else its end token."""
+    """Load the tokenizer of a base, with a pad token: its own, else its unknown token, else its end token."""
     with named_faults(f"base {str(base)!r} cannot be loaded"):
-        base = weights_of(str(base))
+        base = find_weights(str(base))
         tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False, **_at(base, revision))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
@@ -109,11 +109,11 @@ def load_model(
     revision: str | None = None,
     **loading: Any,
 ) -> Any:
-    """A model by transformers' Auto class `kind`. Raises ConfigError where the files lack weights, which would be
+    """Load a model by transformers' Auto class `kind`. Raises ConfigError if the files lack weights, which would be
     random numbers, unless `may_lack(model, name)`."""
     subject = subject or f"base {str(base)!r}"
     with named_faults(f"{subject} cannot be loaded"):
-        base = weights_of(str(base))
+        base = find_weights(str(base))
         model, loading_info = kind.from_pretrained(
             base, **SAFE_LOADING, output_loading_info=True, **_at(base, revision), **loading
         )
@@ -127,26 +127,26 @@ def load_model(
 
 
 def load_causal(base: str | Path, *, dtype: str = "float32", revision: str | None = None, **loading: Any) -> Any:
-    """A causal language model in main memory; `dtype` is float32 or bfloat16."""
+    """Load a causal language model into main memory; `dtype` is float32 or bfloat16."""
     return load_model(AutoModelForCausalLM, base, revision=revision, dtype=dtype, **loading)
 
 
-def blocks_of(base: str | Path, *, revision: str | None = None) -> int:
-    """How many transformer blocks the base in a folder, or on the Hub, has."""
+def count_blocks(base: str | Path, *, revision: str | None = None) -> int:
+    """Count the transformer blocks of the base in a folder, or on the Hub."""
     with named_faults(f"base {str(base)!r} cannot be loaded"):
         config = AutoConfig.from_pretrained(str(base), trust_remote_code=False, **_at(base, revision))
     return int(config.get_text_config().num_hidden_layers)
 
 
 def placed(model: Any) -> Any:
-    """The model ready to score, and for nothing else: on the GPU where there is one, frozen, without dropout."""
+    """Prepare the model for scoring only: on the GPU if there is one, frozen, without dropout."""
     model.to("cuda" if has_gpu() else "cpu").eval().requires_grad_(False)
     pack_frozen(model)
     return model
 
 
-def commit_of(base: str | Path, revision: str | None) -> str | None:
-    """The commit of a Hub base; None for a folder."""
+def read_commit(base: str | Path, revision: str | None) -> str | None:
+    """Return the commit of a Hub base; None for a folder."""
     if Path(base).is_dir():
         return None
     with named_faults(f"base {str(base)!r} cannot be loaded"):
@@ -155,8 +155,8 @@ def commit_of(base: str | Path, revision: str | None) -> str | None:
 
 
 def lora_config(lora: LoraSettings | None, task: str, *, blocks: int = 0) -> Any:
-    """PEFT's configuration for `CAUSAL_LM` or `SEQ_CLS`, or None without an adapter; `blocks` is how many transformer
-    blocks the model has."""
+    """Return PEFT's configuration for `CAUSAL_LM` or `SEQ_CLS`, or None without an adapter; `blocks` is how many
+    transformer blocks the model has."""
     if lora is None:
         return None
     lower = "|".join(map(str, range(blocks // 2))) if lora.layers == "upper_half" else ""
@@ -165,17 +165,18 @@ def lora_config(lora: LoraSettings | None, task: str, *, blocks: int = 0) -> Any
 
 
 def bare(model: Any) -> Any:
-    """The model below an adapter."""
+    """Return the model below an adapter."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def merged(model: Any) -> Any:
-    """The full model: an adapter added to its weights, or the model as it is."""
+    """Return the full model: an adapter added to its weights, or the model as it is."""
     return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
 
 
 def gathered(trainer: Any, kind: type[Any]) -> Any | None:
-    """The trained model, its adapter merged, on the main process, and None on others; all processes have to ask.
+    """Return the trained model, its adapter merged, on the main process, and None on others; all processes have to call
+    this.
 
     Where FSDP or DeepSpeed share the weights, accelerate gathers them, and `kind`, the class of the bare model before
     training, makes the model again.
@@ -189,7 +190,7 @@ def gathered(trainer: Any, kind: type[Any]) -> Any | None:
 
 
 def rebuilt(kind: type[Any], model: Any, weights: Mapping[str, torch.Tensor]) -> Any:
-    """A model of the shape of `model` and with its adapter, if any, that holds these weights, in main memory."""
+    """Make a model in main memory with the shape of `model`, its adapter, if any, and these weights."""
     with torch.device("meta"):  # all its memory is that of the weights
         made = kind(bare(model).config)
         if hasattr(model, "peft_config"):
@@ -223,5 +224,5 @@ def save(model: Any, tokenizer: Any, out: Path, record: Mapping[str, Any], **fil
 
 
 def _at(base: str | Path, revision: str | None) -> dict[str, str]:
-    """Keywords of `from_pretrained` for this revision; a folder has none."""
+    """Return keywords of `from_pretrained` for this revision; a folder has none."""
     return {"revision": revision} if revision and not Path(base).is_dir() else {}

@@ -49,7 +49,7 @@ class TokenPair(NamedTuple):
 
     @property
     def longest(self) -> int:
-        """Tokens of the longer sequence."""
+        """Count the tokens of the longer sequence."""
         return len(self.prompt_ids) + max(len(self.chosen_ids), len(self.rejected_ids))
 
 
@@ -62,7 +62,7 @@ class Prepared(NamedTuple, Generic[T]):
     report: Report
 
 
-class _Read(NamedTuple):
+class _TokenisedRow(NamedTuple):
     """One row in token ids: its prompt, and prompt and completion for each completion."""
 
     completions: list[list[Row]]
@@ -72,12 +72,12 @@ class _Read(NamedTuple):
 
     @property
     def start(self) -> int:
-        """The index at which completions begin: after what all sequences share with the prompt."""
+        """Return the index at which completions begin: after the tokens that all sequences share with the prompt."""
         return min(common_prefix(self.prompt_ids, ids) for ids in self.whole_ids)
 
     @property
     def is_empty(self) -> bool:
-        """A completion says nothing and calls nothing."""
+        """Return True if a completion has neither text nor calls."""
         return any(not any(_says(m) for m in c if m.get("role") == "assistant") for c in self.completions)
 
 
@@ -109,7 +109,7 @@ class _Tally:
 
 
 def rows_in(given: Iterable[Any]) -> list[Row]:
-    """The rows as a list. Raises DataError naming each (from 1) that is no mapping."""
+    """Return the rows as a list. Raises DataError naming each (from 1) that is no mapping."""
     rows = list(given)
     if problems := [
         Problem(f"row {i}", f"expected an object with named parts, found {type(row).__name__}")
@@ -121,7 +121,7 @@ def rows_in(given: Iterable[Any]) -> list[Row]:
 
 
 def prepare_rows(rows: Iterable[Row], renderer: Renderer, settings: TrainerSettings) -> Prepared[TokenRow]:
-    """Rows with `messages`, or with `prompt` and `completion`, for supervised fine-tuning.
+    """Prepare rows with `messages`, or with `prompt` and `completion`, for supervised fine-tuning.
 
     The loss is on the completion. Of `messages`, every assistant turn is learned where the template marks
     them, and the last one otherwise (noted). Raises DataError for rows that cannot be read, TrainingError
@@ -143,7 +143,7 @@ def prepare_rows(rows: Iterable[Row], renderer: Renderer, settings: TrainerSetti
 def prepare_pairs(
     pairs: Iterable[Row], renderer: Renderer, settings: PairTrainerSettings, *, trainer: str, refuse: bool = True
 ) -> Prepared[TokenPair]:
-    """Rows with `prompt`, `chosen` and `rejected` for a reward model or DPO. Raises as `prepare_rows` does.
+    """Prepare rows with `prompt`, `chosen` and `rejected` for a reward model or DPO. Raises as `prepare_rows` does.
 
     Pairs whose label has nothing to teach (ties under hard labels, weight 0) are dropped, and do not count against
     `MOST_DROPPED`. Without `refuse`, for evaluation, labels do not count, and any number may be dropped.
@@ -162,7 +162,7 @@ def prepare_pairs(
 
 
 def render_completions(rows: Iterable[Row], renderer: Renderer) -> list[list[int]]:
-    """Token ids of `prompt` and `completion` of each row as the reward model reads them, in full length."""
+    """Return token ids of `prompt` and `completion` of each row as the reward model reads them, in full length."""
     given = list(rows)
     sides = [[*_messages(row, "prompt", i), *_messages(row, "completion", i)] for i, row in enumerate(given)]
     return renderer.ids(_talk(renderer, row, sides[i], i) for i, row in enumerate(given))
@@ -178,8 +178,8 @@ class PairLabels(NamedTuple):
 
 
 def pair_labels(rows: Sequence[Row], settings: PairTrainerSettings) -> PairLabels:
-    """Targets and weights of rows with `p_chosen` and `weight`. A weight that is absent is 1, and so is `p_chosen` if
-    labels are hard or no row has one.
+    """Read targets and weights of rows with `p_chosen` and `weight`. A weight that is absent is 1, and so is `p_chosen`
+    if labels are hard or no row has one.
 
     Raises DataError naming each row (from 1) whose values cannot be read.
     """
@@ -196,12 +196,12 @@ def pair_labels(rows: Sequence[Row], settings: PairTrainerSettings) -> PairLabel
 
 
 def labels_as_given(rows: Sequence[Row]) -> PairLabels:
-    """`p_chosen` (1 where no row has one) as it is, and weights; see `pair_labels`."""
+    """Return `p_chosen` (1 if no row has one) as it is, and weights; see `pair_labels`."""
     return pair_labels(rows, PairTrainerSettings(labels="soft", learning_rate=1.0))
 
 
 def without_label(row: Row, settings: PairTrainerSettings) -> str | None:
-    """Why a trainer has nothing to learn from the label of a row, or None: a tie, or a weight of 0."""
+    """Say why a trainer learns nothing from the label of a row: a tie, or a weight of 0. None if it does."""
     if row.get("weight") == 0:
         return "weight_zero"
     return "tie" if settings.labels != "soft" and row.get("p_chosen") == 0.5 else None
@@ -209,8 +209,8 @@ def without_label(row: Row, settings: PairTrainerSettings) -> str | None:
 
 def _read(
     given: Sequence[Row], split: Callable[[Row, int], _Parts], renderer: Renderer, tally: _Tally
-) -> Iterator[_Read]:
-    """Every row in token ids; what has to be known of it is noted."""
+) -> Iterator[_TokenisedRow]:
+    """Tokenise every row, and note what users should know of it."""
     parts, talks = [split(row, i) for i, row in enumerate(given)], list[list[Conversation]]()
     for i, (row, (prompt, completions)) in enumerate(zip(given, parts, strict=True)):
         before = renderer.control_texts
@@ -221,13 +221,14 @@ def _read(
     ids = iter(renderer.ids(talk for row in talks for talk in row))
     for (_, completions), row_talks in zip(parts, talks, strict=True):
         prompt_ids, *whole_ids = [next(ids) for _ in row_talks]
-        read = _Read(completions, row_talks[1:], prompt_ids, whole_ids)
+        read = _TokenisedRow(completions, row_talks[1:], prompt_ids, whole_ids)
         tally.notes["prompt_is_not_a_prefix"] += read.start < len(prompt_ids)
         yield read
 
 
-def _fate(tally: _Tally, settings: TrainerSettings, read: _Read, start: int) -> str | None:
-    """Why a row whose learned part begins at `start` is dropped, or None. Counts its length."""
+def _fate(tally: _Tally, settings: TrainerSettings, read: _TokenisedRow, start: int) -> str | None:
+    """Say why a row whose learned part begins at `start` is dropped, or None. Counts its length and whether it is
+    cut."""
     sequences = read.whole_ids
     longest = max(len(ids) for ids in sequences)
     tally.lengths.append(longest)
@@ -238,8 +239,8 @@ def _fate(tally: _Tally, settings: TrainerSettings, read: _Read, start: int) -> 
     return "over_length" if longest > settings.max_length else None
 
 
-def _labels(tally: _Tally, renderer: Renderer, read: _Read, *, from_start: bool) -> list[int]:
-    """Labels on the completion; of several turns, on what the assistant wrote, where the template tells."""
+def _labels(tally: _Tally, renderer: Renderer, read: _TokenisedRow, *, from_start: bool) -> list[int]:
+    """Return labels on the completion; of several turns on what the assistant wrote, if the template marks it."""
     [talk], [ids], start = read.talks, read.whole_ids, read.start
     labels = [IGNORED] * start + ids[start:]
     turns = talk.messages if from_start else read.completions[0]
@@ -273,7 +274,7 @@ def _closed(
     *,
     refuse: bool = True,
 ) -> Prepared[T]:
-    """The prepared rows, unless too few are left."""
+    """Return the prepared rows, unless too few are left."""
     report = tally.report(len(given))
     lost = report.rows - report.kept - sum(report.dropped.get(reason, 0) for reason in ("tie", "weight_zero"))
     if refuse and (not kept or lost > MOST_DROPPED * report.rows):
@@ -291,7 +292,7 @@ def _sides(row: Row, i: int) -> _Parts:
 
 
 def _split(row: Row, i: int) -> _Parts:
-    """Prompt and completion of a row; the completion of `messages` is its last turn."""
+    """Return prompt and completion of a row; the completion of `messages` is its last turn."""
     if "messages" not in row:
         return _messages(row, "prompt", i), [_messages(row, "completion", i)]
     messages = _messages(row, "messages", i)
@@ -302,7 +303,7 @@ def _split(row: Row, i: int) -> _Parts:
 
 
 def _messages(row: Row, column: str, i: int) -> list[Row]:
-    """A column's messages. A completion opens with the assistant's turn."""
+    """Return a column's messages. A completion opens with the assistant's turn."""
     place, value = f"row {i + 1}: {column}", row.get(column)
     if not isinstance(value, list | tuple) or not value or not all(isinstance(m, Mapping) for m in value):
         shape = "absent" if value is None else "empty" if value in ([], ()) else type(value).__name__
@@ -341,7 +342,7 @@ def _column(
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """A number that a float can hold: JSON has whole numbers of any size."""
+    """Return True for a number that a float can hold: JSON has whole numbers of any size."""
     try:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError:

@@ -116,8 +116,8 @@ class TrainerSettings(Part, allow_inf_nan=False):
 
     @model_validator(mode="before")
     @classmethod
-    def _rate_of_adapters(cls, given: Any) -> Any:
-        """An adapter has a default of its own where nobody sets a learning rate."""
+    def _set_adapter_rate(cls, given: Any) -> Any:
+        """Set the default learning rate of an adapter, if none is given."""
         default = cls.model_fields["learning_rate"].default
         if not isinstance(given, Mapping) or not given.get("lora") or default is PydanticUndefined:
             return given
@@ -179,7 +179,7 @@ class TinyModel(Part, allow_inf_nan=False):
 
 
 def missing_trackers(settings: TrainerSettings) -> Iterator[str]:
-    """Say for each tracker under `report_to` that is not installed here what to do."""
+    """Report each tracker of `report_to` that is not installed here, with its remedy."""
     for name in cast(list[str], settings.trl.get("report_to", [])):
         if find_spec(name) is None:
             yield f"report_to: {name} is not installed; pip install {name}, or leave it out"

@@ -63,14 +63,14 @@ class SoftPairs:
 
 
 def own_columns(inputs: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    """p_B and weight_B of a batch, which are taken out of it."""
+    """Take p_B and weight_B out of a batch."""
     p_B, weight_B = (inputs.pop(name) for name in COLUMNS)
     return p_B, weight_B
 
 
 def _labelled(dataset: Dataset) -> Dataset:
-    """The dataset with both columns, the weights with mean 1. Raises DataError naming each row (from 1) whose values
-    cannot be read."""
+    """Return the dataset with both columns, the weights with mean 1. Raises DataError naming each row (from 1) whose
+    values cannot be read."""
     given = [name for name in COLUMNS if name in dataset.column_names]
     rows = dataset.select_columns(given).to_list() if given else [{}] * len(dataset)
     labels = labels_as_given(rows)

@@ -35,7 +35,7 @@ from amendment.errors import ConfigError, Problem, TrainingError
 from amendment.files import file_hash, read_json
 from amendment.llm.packed import cores, packed
 from amendment.llm.rendering import Renderer
-from amendment.llm.weights import split_revision, weights_of
+from amendment.llm.weights import find_weights, split_revision
 from amendment.training import model_files
 from amendment.training.bases import check_base
 from amendment.training.losses import use_dense_head
@@ -83,7 +83,7 @@ def workbench(
     os.environ.update(added)  # else it writes into the folder of checkpoints
     try:
         with quietly(seed), tempfile.TemporaryDirectory() as scratch:
-            bench = Workbench(weights_of(name), revision, out, settings, seed, progress, rows, depends, scratch)
+            bench = Workbench(find_weights(name), revision, out, settings, seed, progress, rows, depends, scratch)
             for other in bench.state.parent.glob("*"):
                 if other != bench.state:
                     shutil.rmtree(other, ignore_errors=True)
@@ -115,29 +115,29 @@ class Workbench:
 
     @cached_property
     def commit(self) -> str | None:
-        """The commit of a base on the Hub, looked up once so that all parts are of one; None for a folder."""
-        return model_files.commit_of(self.base, self.pinned)
+        """Return the commit of a base on the Hub, looked up once so that all parts are of one; None for a folder."""
+        return model_files.read_commit(self.base, self.pinned)
 
     @property
     def revision(self) -> str | None:
-        """The commit by which parts of a base on the Hub are requested."""
+        """Return the commit by which parts of a base on the Hub are requested."""
         return self.commit or self.pinned
 
     @property
     def origin(self) -> dict[str, str]:
-        """The base as records name it: its name and, on the Hub, its commit; never the path of a folder."""
+        """Return the base as records name it: its name and, on the Hub, its commit; never the path of a folder."""
         folder = Path(self.base).expanduser()
         name = folder.resolve().name if folder.is_dir() else self.base
         return {"base": name, **({"base_commit": self.commit} if self.commit else {})}
 
     @cached_property
     def state(self) -> Path:
-        """The folder of this very training in `<out name>.state` next to `out`: it outlives a kill, is made by whoever
-        writes to it, and is removed by `finish`. A training with another base, other rows, settings, seed
-        or libraries has another; for other processes and threads see `resumable`."""
+        """Return the folder of exactly this training in `<out name>.state` next to `out`: it survives a kill, is made
+        by its first writer, and is removed by `finish`. A training with another base, other rows, settings, seed or
+        libraries has another; for other processes and threads see `resumable`."""
         trl = {name: value for name, value in self.settings.trl.items() if name not in _NO_MATTER}
         depends = {
-            "base": self.commit or _files_of(Path(self.base).expanduser()),
+            "base": self.commit or _hash_files(Path(self.base).expanduser()),
             "rows": _digest(self.rows),
             "settings": [type(self.settings).__name__, {**self.settings.model_dump(mode="json"), "trl": trl}],
             "seed": self.seed,
@@ -156,7 +156,8 @@ class Workbench:
 
     @property
     def dtype_name(self) -> str:
-        """Precision of the weights: frozen ones under an adapter may lie in bf16, trained ones lie in fp32."""
+        """Return the precision of the weights: frozen ones under an adapter may be in bf16, trained ones are in
+        fp32."""
         return "bfloat16" if self.settings.lora and _uses_bf16(self.settings) else "float32"
 
     @property
@@ -167,22 +168,22 @@ class Workbench:
         return model_files.load_causal(self.base, revision=self.revision, dtype=self.dtype_name)
 
     def adapter(self, task: str) -> Any:
-        """PEFT's configuration for `CAUSAL_LM` or `SEQ_CLS`, or None when no adapter is asked for."""
+        """Return PEFT's configuration for `CAUSAL_LM` or `SEQ_CLS`, or None if no adapter is asked for."""
         lora = self.settings.lora
         has_half = lora is not None and lora.layers != "all"
-        blocks = model_files.blocks_of(self.base, revision=self.revision) if has_half else 0
+        blocks = model_files.count_blocks(self.base, revision=self.revision) if has_half else 0
         return model_files.lora_config(lora, task, blocks=blocks)
 
     def configure(self, kind: type[Any], **own: Any) -> Any:
-        """A configuration of TRL for this machine; `own` are fields of the calling trainer."""
+        """Make a configuration of TRL for this machine; `own` are fields of the calling trainer."""
         return configure(kind, self.settings, seed=self.seed, folder=self.scratch, **own)
 
     def order(self, lengths: Sequence[int], args: Any) -> list[int]:
-        """The rows of these lengths as a trainer with this configuration draws them in its first epoch."""
+        """Return the rows of these lengths in the order of a trainer's first epoch with this configuration."""
         return list(LengthPools(lengths, _global_batch(args), args.seed))  # as the trainer's own sampler is made
 
     def seen(self, lengths: Sequence[int], args: Any) -> list[int]:
-        """The rows that a trainer with this configuration will draw at least once, of rows with these lengths."""
+        """Return the rows, among those of these lengths, that a trainer with this configuration draws at least once."""
         return self.order(lengths, args)[: drawn(args)] if args.max_steps > 0 else list(range(len(lengths)))
 
     def fit(self, trainer: Any, lengths: Sequence[int], *watchers: TrainerCallback) -> Fitted:
@@ -207,7 +208,7 @@ class Workbench:
         return Fitted(tuple(watch.history), trainer.state.global_step, kind)
 
     def resumable(self, launch: Mapping[str, Any]) -> str | None:
-        """The newest whole checkpoint, with a note where another number of processes or threads wrote it.
+        """Return the newest whole checkpoint, with a note if another number of processes or threads wrote it.
 
         Raises TrainingError for a checkpoint that `launch`, the way in which this training is launched, cannot read.
         """
@@ -272,7 +273,7 @@ class Workbench:
 
 
 def configure(kind: type[Any], settings: TrainerSettings, *, seed: int, folder: str, **own: Any) -> Any:
-    """A configuration of TRL: the machine's settings, then ours, then what the user's `trl:` names."""
+    """Make a configuration of TRL: the machine's settings, then ours, then what the user's `trl:` names."""
     on_gpu, processes = has_gpu(), _processes()
     if settings.batch_size % processes:
         raise ConfigError(f"batch_size {settings.batch_size} cannot be split evenly over {processes} processes")
@@ -318,22 +319,23 @@ def configure(kind: type[Any], settings: TrainerSettings, *, seed: int, folder: 
 
 
 def _processes() -> int:
-    """The number of processes under `accelerate launch`, one for each device."""
+    """Return the number of processes under `accelerate launch`, one for each device."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def drawn(args: Any) -> int:
-    """Rows that a training with `max_steps` draws in all its processes."""
+    """Count the rows that a training with `max_steps` draws in all its processes."""
     return int(args.max_steps * args.gradient_accumulation_steps * _global_batch(args))
 
 
 def _global_batch(args: Any) -> int:
-    """Rows of one batch over all processes, which take turns in it: any number of processes draws the same rows."""
+    """Count the rows of one batch over all processes, which take turns in it: any number of processes draws the same
+    rows."""
     return int(args.train_batch_size * args.world_size)
 
 
 def _uses_bf16(settings: TrainerSettings) -> bool:
-    """bf16 arithmetic: on a GPU that has it unless refused, on a CPU only when asked for."""
+    """Return True for bf16 arithmetic: on a GPU that has it unless refused, on a CPU only when asked for."""
     if "bf16" in settings.trl:
         return bool(settings.trl["bf16"])
     return has_gpu() and torch.cuda.is_bf16_supported(including_emulation=False)  # emulated, it is slower than fp32
@@ -372,7 +374,8 @@ class Steady:
     state: Any
 
     def _send_telemetry(self) -> None:
-        """TRL reports each start to its makers' server; a user of this package has not agreed to that."""
+        """Send nothing: TRL reports each start to its makers' server, and a user of this package has not agreed to
+        that."""
 
     def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
         return dataset
@@ -386,7 +389,7 @@ class Steady:
 
 
 def steady(kind: type[Any]) -> type[Any]:
-    """A trainer class of TRL with batches of like length and without telemetry."""
+    """Return a trainer class of TRL with batches of similar length and without telemetry."""
     return type(f"Steady{kind.__name__}", (Steady, kind), {})
 
 
@@ -399,7 +402,7 @@ class Watch(TrainerCallback, ExportableState):
         self.launch = dict[str, Any]()
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps of this."""
+        """Return what a checkpoint keeps of this."""
         return {"args": {}, "attributes": {"launch": self.launch}}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -432,7 +435,7 @@ def _entry(step: int, logs: Mapping[str, float]) -> dict[str, float]:
 
 
 def last_checkpoint(state: Path) -> str | None:
-    """The newest checkpoint that is whole: transformers writes `trainer_state.json` last."""
+    """Return the newest whole checkpoint: transformers writes `trainer_state.json` last."""
     for folder in sorted(state.glob("checkpoint-*"), key=lambda path: -int(path.name.rpartition("-")[2])):
         try:
             read_json(folder / "trainer_state.json")
@@ -450,7 +453,7 @@ def _digest(values: Iterable[Any]) -> str:
     return digest.hexdigest()
 
 
-def _files_of(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file of a model's folder."""
+def _hash_files(folder: Path) -> dict[str, str]:
+    """Hash each file of a model's folder with SHA-256."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     return {path.name: file_hash(path) for path in files}

@@ -91,11 +91,12 @@ class Check(Part):
 
     @property
     def needs_answer(self) -> bool:
-        """It checks against the known answer of each prompt."""
+        """Return True if it checks against the known answer of each prompt."""
         return self.value is None and KINDS[self.kind].has_answer
 
     def unreadable(self, answer: str) -> str | None:
-        """Why no answer can be compared with this known one; None where one can, and for checks that do not need it."""
+        """Say why no answer can be compared with this known one; None if one can, and for checks that do not need
+        it."""
         if not self.needs_answer:
             return None
         try:
@@ -157,7 +158,8 @@ def register_check(name: str, function: Callable[[str], bool]) -> None:
 
 
 def _function(name: str) -> Callable[[str], bool]:
-    """The function of this name. Raises ValueError where there is none, or where its package cannot be loaded."""
+    """Return the function of this name. Raises ValueError where there is none, or where its package cannot be
+    loaded."""
     if name not in _FUNCTIONS:
         brought = [entry for entry in metadata.entry_points(group=ENTRY_POINTS) if entry.name == name]
         if not brought:
@@ -178,7 +180,7 @@ def _function(name: str) -> Callable[[str], bool]:
 
 
 def source_of(name: str) -> str | None:
-    """A hash of the source of a registered function, so that results of an older version count as out of date.
+    """Return a hash of the source of a registered function, so that results of an older version count as out of date.
 
     None if Python has no source, as for a function that was typed in. The code that it calls is not covered.
     """
@@ -269,7 +271,7 @@ def _shown(value: Any) -> str:
 
 
 def _matches(text: str, pattern: str) -> bool:
-    """Raises ValueError for a pattern that RE2 refuses: one that it cannot match in linear time, or is too large."""
+    """Raise ValueError for a pattern that RE2 refuses: one that it cannot match in linear time, or is too large."""
     import pyarrow
     import pyarrow.compute
 

@@ -51,7 +51,7 @@ LIBRARIES = {"math": "math_verify", "number": "pint", "json_schema": "jsonschema
 
 
 def missing(kind: str) -> str | None:
-    """What to install for this kind of check; None where it is there."""
+    """Return what to install for this kind of check; None if it is there."""
     if find_spec(LIBRARIES[kind]) is not None:
         return None
     return f"checks of kind {kind} need {LIBRARIES[kind].replace('_', '-')}; pip install 'amendment[verify]'"
@@ -87,7 +87,7 @@ class _Helper:
         self._owner = 0
 
     def ask(self, request: str) -> dict[str, Any]:
-        """Its reply. Raises TimeoutError; a process that dies is an error in the reply."""
+        """Return its reply. Raises TimeoutError; a process that dies is an error in the reply."""
         if self._process is None or self._owner != os.getpid():
             self._start()
         assert self._process is not None
@@ -118,7 +118,7 @@ class _Helper:
         self._line()
 
     def _line(self) -> bytes:
-        """Its next line; empty where it ended."""
+        """Return its next line; empty if it ended."""
         assert self._process is not None
         assert self._process.stdout is not None
         line = b""
@@ -275,7 +275,7 @@ _RAISED = str.maketrans({"−": "-", "⁻": "^-", "¹": "^1", "²": "^2", "³": 
 
 
 def _plain(text: str) -> str:
-    """A text with LaTeX and signs of numbers and units in one plain form."""
+    """Return a text with LaTeX and signs of numbers and units in one plain form."""
     text = text.translate(_RAISED).replace("^-^", "^-")
     for pattern, plain in _PLAIN:
         text = pattern.sub(plain, text)
@@ -283,7 +283,7 @@ def _plain(text: str) -> str:
 
 
 def _numbers(text: str) -> Iterator[tuple[float, str]]:
-    """The numbers in a text, with what may be their units."""
+    """Yield the numbers in a text, with what may be their units."""
     for match in _NUMBER.finditer(_plain(text)):
         with suppress(ValueError):
             yield float(match[1].replace(",", "")), match[2] or ""

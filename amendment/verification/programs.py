@@ -19,7 +19,7 @@ _BLOCK = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def tests_in(known: dict[str, Any] | str) -> dict[str, Any]:
-    """Calls with their values, such as `{"area(2, 3)": 6}`, or the JSON text of them. Raises ValueError."""
+    """Return calls with their values, such as `{"area(2, 3)": 6}`, or the JSON text of them. Raises ValueError."""
     try:
         tests = json.loads(known) if isinstance(known, str) else known
     except (ValueError, RecursionError):
@@ -42,13 +42,13 @@ def passes_tests(text: str, known: dict[str, Any] | str) -> bool:
 
 
 def behaviour_of(text: str, known: dict[str, Any] | str) -> tuple[str, ...]:
-    """What each call gives, as one text each: equal where two programs behave alike."""
+    """Return what each call gives, as one text each: equal where two programs behave alike."""
     outcomes = _outcomes(_program_in(text), tuple(tests_in(known)))
     return tuple((outcome.error and "error") or json.dumps(outcome.value, sort_keys=True) for outcome in outcomes)
 
 
 def _program_in(text: str) -> str:
-    """The fenced blocks of an answer, or the whole of one without any."""
+    """Return the fenced blocks of an answer, or the whole of one without any."""
     return "\n".join(_BLOCK.findall(text)) or text
 
 

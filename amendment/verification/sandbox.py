@@ -1,8 +1,8 @@
 """Run a program that a model wrote, in bubblewrap, and read the values of expressions about it.
 
-Covered: namespaces of its own (no network, no other process, no file but Python and the system's libraries, read-only,
+Covered: separate namespaces (no network, no other process, no file but Python and the system's libraries, read-only,
 and a small `/tmp`), no capabilities, a filter of system calls, limits on time, memory, processes, files and output.
-Under root, an unused user runs it. Values leave as JSON, and whoever asked compares them: an exit code, a file, or a
+Under root, an unused user runs it. Values leave as JSON, and the caller compares them: an exit code, a file, or a
 text that says PASS proves nothing, and the expected values are never inside. Without bubblewrap nothing is run.
 
 Not covered: faults of the kernel. Memory is limited for each of `PROCESSES` processes, since a limit for all of them
@@ -90,15 +90,15 @@ class Outcome(NamedTuple):
     value: Any = None
     """As JSON holds it: a tuple is a list, the keys of a dictionary are texts."""
     error: str = ""
-    """Why there is no value; empty where there is one."""
+    """Why there is no value; empty if there is one."""
 
     def equals(self, expected: Any) -> bool:
-        """True where there is a value, and it is the expected one: floats to nine digits, True is not 1."""
+        """Return True where there is a value, and it is the expected one: floats to nine digits, True is not 1."""
         return not self.error and _is_same(self.value, json.loads(json.dumps(expected)))
 
 
 def run_python(code: str, calls: Sequence[str], *, seconds: float = 10.0, megabytes: int = 256) -> tuple[Outcome, ...]:
-    """The value of each call, an expression such as `area(2, 3)`, after the program `code`, in one sandbox.
+    """Return the value of each call, an expression such as `area(2, 3)`, after the program `code`, in one sandbox.
 
     The program is a module called `program`, so that what stands under `if __name__ == "__main__"` is not run. All
     calls together have `seconds` of wall time, each process `megabytes` of address space. What the program prints is
@@ -113,7 +113,7 @@ def run_python(code: str, calls: Sequence[str], *, seconds: float = 10.0, megaby
 
 
 def why_unavailable() -> str | None:
-    """Why no program can be run here, and what to do; None where one can."""
+    """Say why no program can be run here, and what to do; None if one can."""
     return _find_python()[1] or None
 
 
@@ -126,7 +126,7 @@ class _Python(NamedTuple):
 
 @cache
 def _find_python() -> tuple[_Python | None, str]:
-    """The interpreter to run programs with, which has run one, or the reason why there is none.
+    """Return the interpreter to run programs with, which has run one, or the reason why there is none.
 
     The one of this process is the first choice. Under root it may be in a home that the unused user cannot enter.
     """
@@ -211,7 +211,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _read(stream: IO[bytes], count: int, seconds: float) -> tuple[list[bytes], str]:
-    """The first lines of a program's output, at most `count`, and why there are no more."""
+    """Return the first lines of a program's output, at most `count`, and why there are no more."""
     received, lines = bytearray(), list[bytes]()
     deadline = monotonic() + START_SECONDS
     with selectors.DefaultSelector() as selector:
@@ -232,7 +232,7 @@ def _read(stream: IO[bytes], count: int, seconds: float) -> tuple[list[bytes], s
 
 
 def _outcome(line: bytes) -> Outcome:
-    """The outcome on a line, which the program may have written itself."""
+    """Return the outcome on a line, which the program may have written itself."""
     try:
         match json.loads(line, parse_constant=_refuse):
             case [value, str(error)]:
@@ -270,7 +270,7 @@ def _unused_uid() -> int:
 
 
 def _command(python: _Python, seccomp: int) -> list[str]:
-    """bubblewrap's command line. The root is read-only at the end; `/tmp` alone can be written, and is small."""
+    """Return bubblewrap's command line. The root is read-only at the end; `/tmp` alone can be written, and is small."""
     return [
         *(str(shutil.which("bwrap")), "--unshare-all", "--unshare-user", "--uid", "65534", "--gid", "65534"),
         *(
@@ -339,11 +339,12 @@ _FIRST_OTHER_ABI = 0x40000000
 
 
 def _filter_of_system_calls() -> bytes:
-    """The filter for this machine, as an array of struct sock_filter."""
+    """Return the filter for this machine, as an array of struct sock_filter."""
     column, architecture = _MACHINES[platform.machine()]
 
     def step(code: int, operand: int, then: int = 0, otherwise: int = 0) -> bytes:
-        """One instruction; a comparison skips `then` instructions where it holds, and `otherwise` ones if not."""
+        """Return one instruction; a comparison skips `then` instructions where it holds, and `otherwise` ones if
+        not."""
         return struct.pack("=HBBI", code, then, otherwise, operand)
 
     refuse = step(_RETURN, _REFUSE | errno.EPERM)

@@ -38,7 +38,7 @@ class Task(NamedTuple):
 
     @property
     def prompt(self) -> Prompt:
-        """The question as a prompt of a run."""
+        """Return the question as a prompt of a run."""
         source = f"tasks of {self.category.partition('-')[0]}"
         return Prompt(
             messages=user(self.question), category=self.category, answer=self.answer, source=source, license="cc0-1.0"
@@ -53,8 +53,8 @@ class Tasks(NamedTuple):
 
 
 def make_tasks(family: Family, count: int, seed: int) -> Tasks:
-    """So many different tasks of a family; those with shortcuts are dropped and counted. Raises DataError where the
-    family has fewer."""
+    """Return so many different tasks of a family; those with shortcuts are dropped and counted. Raises DataError where
+    the family has fewer."""
     rng = random.Random(content_id(["tasks", family, seed]))  # noqa: S311 - a reproducible draw, not a secret
     kept: dict[str, Task] = {}
     dropped = set[str]()
@@ -72,7 +72,7 @@ def make_tasks(family: Family, count: int, seed: int) -> Tasks:
     raise DataError(f"tasks: found {len(kept)} different tasks of {family}, expected {count}; ask for fewer")
 
 
-class _Kind(NamedTuple):
+class _TaskKind(NamedTuple):
     """Tasks with one number as their result."""
 
     text: str
@@ -89,16 +89,16 @@ class _Kind(NamedTuple):
     """For mechanics: the result as LaTeX."""
 
 
-_KINDS: Mapping[str, Sequence[_Kind]] = {
+_KINDS: Mapping[str, Sequence[_TaskKind]] = {
     "arithmetic": (
-        _Kind(
+        _TaskKind(
             text="Ada packs {a} boxes with {b} cups each. @",
             fact="Of all cups, {c} break.",
             values={"a": range(3, 41), "b": range(3, 26), "c": range(10)},
             wanted="the number of whole cups",
             solve=lambda a, b, c: a * b - c,
         ),
-        _Kind(
+        _TaskKind(
             text="A bus starts with {a} people, and {b} get on. @",
             fact="At the next stop {c} get off.",
             values={"a": range(3, 41), "b": range(3, 26), "c": range(13)},
@@ -107,14 +107,14 @@ _KINDS: Mapping[str, Sequence[_Kind]] = {
         ),
     ),
     "algebra": (
-        _Kind(
+        _TaskKind(
             text="Two numbers add up to {s}. @",
             fact="The first minus the second is {d}.",
             values={"s": range(-80, 81, 2), "d": range(-80, 81, 2)},
             wanted="the first one",
             solve=lambda s, d: (s + d) / 2,
         ),
-        _Kind(
+        _TaskKind(
             text="A number is doubled. @ The result is {y}.",
             fact="Then {b} is subtracted.",
             values={"y": range(-80, 81, 2), "b": range(0, 81, 2)},
@@ -123,7 +123,7 @@ _KINDS: Mapping[str, Sequence[_Kind]] = {
         ),
     ),
     "mechanics": (
-        _Kind(
+        _TaskKind(
             text="A ball is thrown straight up at {v} m/s. Gravity accelerates it by {g} m/s^2; there is no air. @",
             fact="The ball is thrown from a height of {h} m above the ground.",
             values={"v": range(4, 21), "g": (9.81, 1.62, 3.71), "h": range(21)},
@@ -132,7 +132,7 @@ _KINDS: Mapping[str, Sequence[_Kind]] = {
             key="the height above the ground in m at which the ball is thrown",
             formula="h + \\frac{v^2}{2g}",
         ),
-        _Kind(
+        _TaskKind(
             text="Cart 1 of mass {m} kg moves at {v} m/s and hits cart 2 of mass {n} kg. They stick together. @",
             fact="Cart 2 moves in the same direction as cart 1 at {u} m/s before that.",
             values={"m": range(1, 13), "v": range(13, 26), "n": range(1, 13), "u": range(13)},
@@ -165,7 +165,8 @@ def _number_task(family: Family, rng: random.Random) -> Task:
 
 
 def _program_task(rng: random.Random) -> Task:
-    """A function with an exception as its key fact: tests that it passes without the exception are a shortcut."""
+    """Return a function with an exception as its key fact: tests that it passes without the exception are a
+    shortcut."""
     divisor, limit = rng.randint(2, 9), rng.randint(3, 25)
     tests, guesses = dict[str, int](), dict[str, int]()
     for size in range(0, 12, 2):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from amendment.audit.ceiling import LEAST_KAPPA, MARGIN
-from amendment.statistics.beside import Sides, beside
+from amendment.statistics.beside import ItemSides, beside
 from amendment.statistics.planning import Bar
 from tests.command_line import amendment
 
@@ -62,13 +62,13 @@ def test_samples_give_use_as_often_as_planned(annotators: int, people: float, ju
     assert used == pytest.approx(0.8, abs=0.08)  # three standard errors of a share of 300
 
 
-def drawn(seed: int, annotators: int, people: float, judge: float, items: int) -> Sides:
+def drawn(seed: int, annotators: int, people: float, judge: float, items: int) -> ItemSides:
     dice = np.random.default_rng(seed)
     truth = dice.choice([-1.0, 1.0], items)
     said = truth * np.where(dice.random((annotators, items)) < people, 1, -1)
     count = np.full(items, float(annotators))
     own = truth * np.where(dice.random(items) < judge, 1, -1)
-    return Sides(own, said.sum(0), count, count, np.ones(items), np.arange(items))
+    return ItemSides(own, said.sum(0), count, count, np.ones(items), np.arange(items))
 
 
 @pytest.mark.parametrize(

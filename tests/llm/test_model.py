@@ -9,7 +9,7 @@ import pytest
 from amendment.errors import ConfigError, CredentialsError, ProviderError, Rejected, Transient
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
-from amendment.llm.model import Ending, Model, Unusable, draft, ending_of, usable
+from amendment.llm.model import Ending, Model, Unusable, draft, item_ending, usable
 from amendment.llm.requests import Answer, Reply, Request
 from amendment.records import FinishReason, Message, Origin, Prompt, Sampling, ToolCall, text_of, user
 from tests.llm.scripted import Scripted, in_loop
@@ -57,12 +57,12 @@ def test_a_refusal_is_a_refusal_with_or_without_words(messages: tuple[Message, .
     ],
 )
 def test_only_a_passing_fault_leaves_an_item_pending(fault: Unusable | ProviderError, ending: Ending) -> None:
-    assert ending_of(fault) == ending
+    assert item_ending(fault) == ending
 
 
 def test_a_key_that_is_refused_ends_no_item_but_the_run() -> None:
     with pytest.raises(CredentialsError, match="no key"):
-        ending_of(CredentialsError("no key"))
+        item_ending(CredentialsError("no key"))
 
 
 class Cut(Scripted):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from amendment.errors import ConfigError
-from amendment.llm.prices import FREE, LongPrice, Price, PriceTable, cost, is_own_server, most_cost, price_of
+from amendment.llm.prices import FREE, LongPrice, Price, PriceTable, cost, find_price, is_own_server, most_cost
 from amendment.llm.requests import Tokens, Usage
 
 OPENAI = "api.openai.com/v1"
@@ -110,7 +110,7 @@ prices:
     ],
 )
 def test_a_model_is_found_by_its_host_and_its_name(tmp_path: Path, host: str, model: str, price: float | None) -> None:
-    found = price_of(table(tmp_path, MINE), host, model)
+    found = find_price(table(tmp_path, MINE), host, model)
     assert (found.input if found else None) == price
 
 
@@ -121,10 +121,10 @@ def test_a_users_file_goes_before_the_shipped_one_and_extends_it(tmp_path: Path)
     )
     both = mine.before(PriceTable.shipped())
     for model, price in (("gpt-4o", 7.0), ("new", 1.0), ("gpt-4.1-mini", 0.4)):
-        found = price_of(both, OPENAI, model)
+        found = find_price(both, OPENAI, model)
         assert found is not None
         assert found.input == price
-    dated = price_of(both, OPENAI, "gpt-4o-2024-05-13")  # which the shipped file names, and the user's by the rule
+    dated = find_price(both, OPENAI, "gpt-4o-2024-05-13")  # which the shipped file names, and the user's by the rule
     assert dated is not None
     assert dated.input == 7.0
 
@@ -184,7 +184,7 @@ def test_every_shipped_price_has_a_source_and_a_day_and_makes_sense() -> None:
 )
 def test_a_server_of_ones_own_costs_nothing(host: str) -> None:
     assert is_own_server(host)
-    assert price_of(PriceTable(), host, "any-model") == FREE
+    assert find_price(PriceTable(), host, "any-model") == FREE
     assert cost(FREE, usage(10**9, 10**9)) == 0.0
 
 
@@ -206,7 +206,7 @@ def test_a_server_of_ones_own_costs_nothing(host: str) -> None:
 )
 def test_any_other_server_may_be_a_shop(host: str) -> None:
     assert not is_own_server(host)
-    assert price_of(PriceTable(), host, "any-model") is None
+    assert find_price(PriceTable(), host, "any-model") is None
 
 
 @pytest.mark.parametrize("field", ["input", "output", "cached_input", "cache_write"])

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from amendment.people.drawing import (
     UNIFORM,
     DatasetComparison,
-    Sample,
+    DrawnSample,
     draw_sample,
     inclusion_probabilities,
-    strata_of,
+    name_strata,
 )
 from amendment.people.samples import SpotCheckSettings
 from amendment.records import Comparison
@@ -37,11 +37,11 @@ def population(size: int, *, per_prompt: int = 2) -> list[DatasetComparison]:
     ]
 
 
-def drawn(size: int = 600, *, seed: int = 4, per_prompt: int = 2, **settings: float) -> Sample:
+def drawn(size: int = 600, *, seed: int = 4, per_prompt: int = 2, **settings: float) -> DrawnSample:
     return draw_sample(population(size, per_prompt=per_prompt), SpotCheckSettings.model_validate(settings), seed=seed)
 
 
-def ids(sample: Sample) -> set[str]:
+def ids(sample: DrawnSample) -> set[str]:
     return {item.comparison_id for item in sample.items}
 
 
@@ -138,10 +138,10 @@ def test_strata_split_by_every_dimension_and_the_small_ones_are_put_together() -
         for ratio in (1.0, 2.0, 3.0)
     ]
     every = [DatasetComparison(Comparison(f"p{n}", f"a{n}", f"b{n}"), *kind) for n, kind in enumerate(kinds)]
-    names = strata_of(every, [2.0] * len(every))
+    names = name_strata(every, [2.0] * len(every))
     assert len(set(names)) == len(every) == 3 * 3 * 2 * 3
     assert names[0] == "c/x / unsure / orders agree / lengths alike"
     # half an item expected of each: over lengths first, then over orders
-    halved = strata_of(every, [0.5] * len(every))
+    halved = name_strata(every, [0.5] * len(every))
     assert min(Counter(halved).values()) >= 4
     assert all(name.endswith("any length") for name in halved)

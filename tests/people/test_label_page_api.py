@@ -11,7 +11,7 @@ import pytest
 from amendment.people.page_app import LONGEST_BODY, PAGE, Guide, create_app
 from amendment.people.queue import Queue
 from amendment.people.samples import PrincipleText
-from amendment.people.serving import hosts_of
+from amendment.people.serving import allowed_hosts
 from amendment.people.store import Labels
 from tests.people.label_pages import Reply, ask, label, questions
 
@@ -75,9 +75,9 @@ def test_a_foreign_host_gets_nothing_wherever_it_asks(page: Page, host: str | No
 
 
 def test_a_browser_leaves_out_port_80_and_no_other() -> None:
-    assert hosts_of("127.0.0.1", 80) == ["127.0.0.1", "localhost"]
-    assert hosts_of("127.0.0.1", 8123) == [HOST, "localhost:8123"]
-    assert hosts_of("192.168.1.20", 8123) == ["192.168.1.20:8123"]
+    assert allowed_hosts("127.0.0.1", 80) == ["127.0.0.1", "localhost"]
+    assert allowed_hosts("127.0.0.1", 8123) == [HOST, "localhost:8123"]
+    assert allowed_hosts("192.168.1.20", 8123) == ["192.168.1.20:8123"]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amendment.people.queue import APART, LEASE_SECONDS, Queue, Shown, labels_missing
+from amendment.people.queue import APART, LEASE_SECONDS, Queue, ShownItem, labels_missing
 from amendment.people.samples import Choice, Label, LabelQuestion
 from tests.people.label_pages import label, questions
 
@@ -25,14 +25,16 @@ def queue(
     return Queue(asked, labels or [], seed=5, annotators=annotators, clock=clock or Clock())
 
 
-def say(queue: Queue, annotator: str, shown: Shown | None, choice: Choice = "A", seconds: float | None = None) -> Label:
+def say(
+    queue: Queue, annotator: str, shown: ShownItem | None, choice: Choice = "A", seconds: float | None = None
+) -> Label:
     assert shown is not None
     said = label(shown.question, annotator, choice, showing=shown.showing, seconds=seconds)
     queue.add(said)
     return said
 
 
-def run_through(queue: Queue, annotator: str) -> list[Shown]:
+def run_through(queue: Queue, annotator: str) -> list[ShownItem]:
     """All that one annotator is shown, answered one after another."""
     seen = []
     while (shown := queue.next(annotator)) is not None:

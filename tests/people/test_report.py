@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from amendment.audit.inputs import votes_of_run
 from amendment.people.report import SpotCheck, gate_section, report_json, spot_check_report, spot_check_sections
-from amendment.people.samples import SOMETHING_ELSE, ExportedProbability, SampledItem, verdict_of
+from amendment.people.samples import SOMETHING_ELSE, ExportedProbability, SampledItem, as_verdict
 from amendment.records import Verdict
 from tests.people.label_pages import label as label_of
 from tests.people.label_pages import question
@@ -121,7 +121,7 @@ def test_whatever_people_say_it_is_told(drawn: list[Any], is_calibrated: bool) -
 
 @pytest.mark.parametrize("reason", [None, "law/kind", SOMETHING_ELSE])
 def test_what_decided_a_label_is_no_principle_that_a_certificate_slices_by(reason: str | None) -> None:
-    verdict = verdict_of(label_of(question(1), "Ada", principle_id=reason))
+    verdict = as_verdict(label_of(question(1), "Ada", principle_id=reason))
     assert verdict is not None
     (vote,) = votes_of_run([verdict], [], []).votes
     assert (vote.value, vote.principle) == ("A", None)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from amendment.errors import ConfigError, DataError
-from amendment.publishing.card import BEGIN, END, code, fenced, with_body
+from amendment.publishing.card import BEGIN, END, code, fenced, replace_body
 from amendment.publishing.publication import plan_json, plan_lines, prepare, write_preview
 from amendment.publishing.push import push
 from amendment.publishing.verify import verify
@@ -156,6 +156,6 @@ def test_foreign_words_cannot_steer_a_card(people: Path) -> None:
 
 def test_a_card_is_written_anew_between_its_marks_only() -> None:
     body = f"{BEGIN}\nnew\n{END}"
-    assert with_body("", body) == f"{body}\n"
-    assert with_body("mine", body) == f"mine\n\n{body}\n"
-    assert with_body(f"above\n{BEGIN}\nold\n{END}\nbelow\n", body) == f"above\n{body}\nbelow\n"
+    assert replace_body("", body) == f"{body}\n"
+    assert replace_body("mine", body) == f"mine\n\n{body}\n"
+    assert replace_body(f"above\n{BEGIN}\nold\n{END}\nbelow\n", body) == f"above\n{body}\nbelow\n"

@@ -56,7 +56,7 @@ def served(text: str, url: str = "http://127.0.0.1:9") -> str:
     return text.replace("FAR", f"provider: openai, base_url: '{url}', api_key_env: null")
 
 
-def rows_of(result: Result) -> list[dict[str, Any]]:
+def read_source(result: Result) -> list[dict[str, Any]]:
     """The rows of a run's dataset, as they are exported."""
     return [row for rows in result.dataset.values() for row in rows]
 

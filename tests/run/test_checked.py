@@ -12,7 +12,7 @@ import pytest
 from amendment.run import Result
 from amendment.verification import checks
 from tests.rows import save
-from tests.run.small_runs import QUICK, rows_of, run_of, served
+from tests.run.small_runs import QUICK, read_source, run_of, served
 
 RULES = """\
 id: house
@@ -76,7 +76,7 @@ def run(
 
 def test_a_check_of_a_hard_principle_decides_what_the_judge_gets_wrong(tmp_path: Path, server: Any) -> None:
     result = run(tmp_path, server, RULES)
-    rows = rows_of(result)
+    rows = read_source(result)
     by_check = [row for row in rows if row["decided_by"] == "verifier"]
     assert len(rows) == 40
     assert len(by_check) == 20  # those of odd prompts, where one of the two is a list
@@ -96,7 +96,7 @@ def test_a_check_of_a_hard_principle_decides_what_the_judge_gets_wrong(tmp_path:
 
 def test_a_check_of_another_principle_measures_the_judge_and_decides_nothing(tmp_path: Path, server: Any) -> None:
     result = run(tmp_path, server, RULES.replace("    hard: true\n", ""))
-    assert {row["decided_by"] for row in rows_of(result)} == {"judge"}
+    assert {row["decided_by"] for row in read_source(result)} == {"judge"}
     checks = json.loads((result.folder / "certificate.json").read_text())["checks"]
     assert (checks["comparisons"], checks["decided"]) == (20, 0)
     assert "agrees with the check on 0 of 20 pairs" in (result.folder / "summary.md").read_text()
@@ -147,4 +147,4 @@ def test_without_a_check_nothing_is_said_of_any(tmp_path: Path, server: Any) -> 
     rules = "\n".join(line for line in RULES.splitlines() if "check:" not in line)
     result = run(tmp_path, server, rules)
     assert "checks" not in json.loads((result.folder / "certificate.json").read_text())
-    assert {row["decided_by"] for row in rows_of(result)} == {"judge"}
+    assert {row["decided_by"] for row in read_source(result)} == {"judge"}

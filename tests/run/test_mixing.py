@@ -63,7 +63,7 @@ def changed(*replaced: tuple[str, str]) -> str:
     return text
 
 
-def rows_of(result: Result) -> dict[str, Rows]:
+def read_source(result: Result) -> dict[str, Rows]:
     return {split: rows.to_list() for split, rows in result.dataset.items()}
 
 
@@ -92,7 +92,7 @@ def again(whole: Result, tmp_path: Path) -> Mix:
 
 
 def test_the_shares_hold_for_training_and_all_held_out_pairs_are_kept(whole: Result) -> None:
-    split = rows_of(whole)
+    split = read_source(whole)
     # A quarter of people's 28 prompts is held out; the other 21 pairs are a fifth of 105, so the run gives 84.
     assert by_source(split["train"]) == {"lilliput": 84, "people.jsonl": 21}
     assert by_source(split["test"])["people.jsonl"] == 7
@@ -119,7 +119,7 @@ def test_the_shares_hold_for_training_and_all_held_out_pairs_are_kept(whole: Res
 def test_no_prompt_is_on_two_sides_or_of_two_sources_and_a_known_one_stays_on_its_side(again: Mix) -> None:
     """Else the policy would have been trained on drafts of prompts that people's pairs are measured on."""
     result = again([*OWN, *WORLD[:30]])
-    split = rows_of(result)
+    split = read_source(result)
     assert not {row["prompt_id"] for row in split["train"]} & {row["prompt_id"] for row in split["test"]}
     owners: dict[str, set[str]] = {}
     for row in [*split["train"], *split["test"]]:
@@ -143,18 +143,18 @@ def test_no_prompt_is_on_two_sides_or_of_two_sources_and_a_known_one_stays_on_it
 
 
 def test_a_changed_file_rebuilds_the_dataset_and_asks_no_judge(whole: Result, again: Mix) -> None:
-    first = rows_of(whole)
+    first = read_source(whole)
     assert again(OWN).ran == ()
     fewer = again(OWN[:20])
     assert (fewer.ran, fewer.sent) == (("mixing", "dataset"), 0)
-    train = rows_of(fewer)["train"]
+    train = read_source(fewer)["train"]
     assert by_source(train) == {"lilliput": 60, "people.jsonl": 15}
     ours = [{row["comparison_id"] for row in rows if row["source"] == "lilliput"} for rows in (train, first["train"])]
     assert ours[0] < ours[1], "more pairs of people draw more of the run's, and no others"
-    assert rows_of(again(OWN)) == first
+    assert read_source(again(OWN)) == first
     halves = again(OWN, ("share: 0.8", "share: 0.5"), ("share: 0.2\n", "share: 0.5\n"))
     assert halves.ran == ("dataset",), "a share is no part of what is read"
-    assert by_source(rows_of(halves)["train"]) == {"lilliput": 21, "people.jsonl": 21}
+    assert by_source(read_source(halves)["train"]) == {"lilliput": 21, "people.jsonl": 21}
 
 
 def test_files_of_a_mix_bring_their_probabilities_and_weights(tmp_path: Path) -> None:
@@ -162,14 +162,14 @@ def test_files_of_a_mix_bring_their_probabilities_and_weights(tmp_path: Path) ->
         save(tmp_path / f"{name}.jsonl", [{**row, **more} for row in people([f"{name} {i}" for i in range(8)])])
     mix = "mix: [{source: run, share: 0.5}, {path: other.jsonl, share: 0.5, license: mit}]"
     result = made(tmp_path, f"name: t\npairs: [{{path: own.jsonl}}]\ndataset: {{test_share: 0, {mix}}}\n")
-    told = {(row["p_chosen"], row["weight"], row["prompt"][0]["content"][:3]) for row in rows_of(result)["train"]}
+    told = {(row["p_chosen"], row["weight"], row["prompt"][0]["content"][:3]) for row in read_source(result)["train"]}
     assert told == {(1.0, 1.0, "own"), (0.75, 0.5, "oth")}
 
 
 def test_a_floor_keeps_peoples_share_and_takes_all_that_it_leaves_room_for(again: Mix) -> None:
     result = again(OWN, ("source: run, share: 0.8", "source: run"), ("      share: 0.2\n", "      floor: 0.3\n"))
     # 21 of people for training are three tenths of 70.
-    assert by_source(rows_of(result)["train"]) == {"lilliput": 49, "people.jsonl": 21}
+    assert by_source(read_source(result)["train"]) == {"lilliput": 49, "people.jsonl": 21}
 
 
 DOUBLED = "source: run, share: 0.8}\n    - {source: run, share: 0.8"

@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from amendment.audit.inputs import AuditInputs, read_votes
-from amendment.data.replies import FORMS, NO_VERDICT, forms_of, read_replies
+from amendment.data.replies import FORMS, NO_VERDICT, find_forms, read_replies
 from amendment.data.verdict_files import VerdictFile
 from amendment.errors import DataError
 from amendment.run import RunFile
@@ -57,12 +57,12 @@ READ: dict[str, dict[Any, str]] = {
 def test_a_form_finds_the_one_verdict_of_a_reply(form: str) -> None:
     replies = list(READ[form])
     assert read_replies(replies, [form]) == [word or NO_VERDICT for word in READ[form].values()]
-    assert forms_of([reply for reply, word in READ[form].items() if word]) == (form,)
+    assert find_forms([reply for reply, word in READ[form].items() if word]) == (form,)
     assert read_replies(["", None, "  "], [form]) == ["", "", ""]
 
 
 def test_texts_that_hold_no_verdicts_are_of_no_form() -> None:
-    assert forms_of(["Paris.", "It is in France [[A]].", "The answer is 42.", '{"city": "Paris"}']) == ()
+    assert find_forms(["Paris.", "It is in France [[A]].", "The answer is 42.", '{"city": "Paris"}']) == ()
 
 
 @pytest.mark.parametrize("pattern", ["x", "(A", "(?=A)(B)", "(a)" * 1000])

@@ -15,7 +15,7 @@ from amendment import simulator
 from amendment.cli._people import audit_path
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError, LedgerError, Paused
-from amendment.people.gate import preview_of_labels
+from amendment.people.gate import preview_labels
 from amendment.people.samples import LabelQuestion
 from amendment.people.store import Labels
 from amendment.publishing.publication import prepare, write_preview
@@ -304,12 +304,12 @@ def everything(folder: Path) -> dict[str, bytes]:
 def test_a_preview_changes_nothing_and_never_sees_a_sealed_label(labelled: Path) -> None:
     labelled = labelled / "run"
     before = everything(labelled)
-    with_sealed = preview_of_labels(labelled)
+    with_sealed = preview_labels(labelled)
     assert everything(labelled) == before
     say_anew(labelled, is_sealed=True, count=30)
-    assert preview_of_labels(labelled) == with_sealed
+    assert preview_labels(labelled) == with_sealed
     without_sealed(labelled)
-    alone = preview_of_labels(labelled)
+    alone = preview_labels(labelled)
     missing = ("missing",)
     assert {k: v for k, v in alone.document.items() if k not in missing} == {
         k: v for k, v in with_sealed.document.items() if k not in missing
@@ -371,12 +371,12 @@ def certified(folder: Path) -> int:
 def test_the_seal_counts_every_different_certificate_and_looking_at_one_again_does_not(
     labelled: Path, tmp_path: Path
 ) -> None:
-    preview_of_labels(labelled / "run")
+    preview_labels(labelled / "run")
     run(labelled, PAGED, until="calibration")
     assert opened(labelled) == 0
     for _ in range(2):
         run(labelled, PAGED)
-        assert "have been read" in preview_of_labels(labelled / "run").lines[-1]
+        assert "have been read" in preview_labels(labelled / "run").lines[-1]
         assert audit_path(labelled / "run", folder=tmp_path / "out").document["spot_check"]["opened"] == 1
         assert (opened(labelled), certified(labelled)) == (1, 1)
     say_anew(labelled / "run", is_sealed=False)  # another calibrator is measured on sealed labels

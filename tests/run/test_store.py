@@ -52,7 +52,7 @@ def values_of(annotation: Any) -> st.SearchStrategy[Any]:
     if origin is dict:
         return st.dictionaries(texts, values_of(args[1]), max_size=2)
     if isinstance(annotation, type) and issubclass(annotation, Record):
-        return rows_of(annotation)
+        return read_source(annotation)
     plain = {
         str: texts,
         bool: st.booleans(),
@@ -64,7 +64,7 @@ def values_of(annotation: Any) -> st.SearchStrategy[Any]:
     return plain[annotation]
 
 
-def rows_of(kind: type[Record]) -> st.SearchStrategy[Any]:
+def read_source(kind: type[Record]) -> st.SearchStrategy[Any]:
     """Records of a class; those that its own checks refuse are left out."""
     fields = {name: values_of(info.annotation) for name, info in kind.model_fields.items()}
     return st.fixed_dictionaries(fields).map(lambda values: _made(kind, values)).filter(lambda row: row is not None)
@@ -88,7 +88,7 @@ def test_records_of_every_class_come_back_unchanged(kind: type[Record], tmp_path
         derandomize=True,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )
-    @given(st.lists(rows_of(kind), max_size=3))
+    @given(st.lists(read_source(kind), max_size=3))
     def goes_round(rows: list[Record]) -> None:
         path = tmp_path / "t.parquet"
         assert write_records(path, kind, rows) == len(rows)

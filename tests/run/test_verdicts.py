@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from amendment.audit.inputs import AuditInputs, read_votes, votes_of_run
 from amendment.data import source_rows
 from amendment.data.inputs import Inputs, read_inputs
-from amendment.data.sources import VerdictWords, word_of
+from amendment.data.sources import VerdictWords, parse_word
 from amendment.data.verdict_files import OrderWords, VerdictFile
 from amendment.errors import DataError, Problem
 from amendment.files import file_hash
@@ -72,7 +72,7 @@ def test_a_word_or_a_list_of_words_may_stand_for_a_meaning_whatever_wrote_the_ce
     assert "tie" not in words.meanings()
     assert OrderWords.model_validate({"ab": False, "ba": True}).meanings() == {"false": "A", "true": "B"}
     cells = (1, 1.0, "1.0", " Tie ", None, float("nan"), True, "FALSE", 0.5, -1.0)
-    assert [word_of(cell) for cell in cells] == ["1", "1", "1", "Tie", "", "", "true", "false", "0.5", "-1"]
+    assert [parse_word(cell) for cell in cells] == ["1", "1", "1", "Tie", "", "", "true", "false", "0.5", "-1"]
 
 
 def test_turns_after_the_one_that_was_judged_are_left_aside(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from amendment.run import Result
 from tests.rows import save
-from tests.run.small_runs import QUICK, complaints, rows_of, run_of, served
+from tests.run.small_runs import QUICK, complaints, read_source, run_of, served
 
 RUN = """\
 name: verified
@@ -54,7 +54,7 @@ def made(folder: Path, server: Any, text: str = RUN) -> Result:
 
 def test_without_judges_an_answer_that_passes_is_chosen_before_one_that_fails(tmp_path: Path, server: Any) -> None:
     result = made(tmp_path, server)
-    rows = rows_of(result)
+    rows = read_source(result)
     assert len(rows) == SUMS, "one pair of each sum, and none of a chat, which no verifier applies to"
     for row in rows:
         number = int(row["prompt"][-1]["content"].split()[-1])
@@ -104,9 +104,9 @@ def test_a_deciding_verifier_overrules_the_judge_and_the_certificate_says_how_of
     tmp_path: Path, server: Any
 ) -> None:
     result = made(tmp_path, server, RUN + JUDGING)
-    by = {row["category"]: row["decided_by"] for row in rows_of(result)}
+    by = {row["category"]: row["decided_by"] for row in read_source(result)}
     assert by == {"sum": "verifier", "chat": "judge"}
-    assert not any("wrong" in row["chosen"][-1]["content"] for row in rows_of(result))
+    assert not any("wrong" in row["chosen"][-1]["content"] for row in read_source(result))
     checks = json.loads((result.folder / "certificate.json").read_text())["checks"]
     [agreement] = checks["judges"].values()
     assert (checks["comparisons"], checks["decided"], agreement["agrees"], agreement["n"]) == (SUMS, SUMS, 0, SUMS)
@@ -116,18 +116,18 @@ def test_a_veto_leaves_out_pairs_whose_chosen_answer_fails_and_record_changes_no
     tmp_path: Path, server: Any
 ) -> None:
     result = made(tmp_path, server, RUN.replace("kind: math", "kind: math, effect: veto") + JUDGING)
-    assert {row["category"] for row in rows_of(result)} == {"chat"}, "the judge chose the wrong answer of every sum"
+    assert {row["category"] for row in read_source(result)} == {"chat"}, "the judge chose the wrong answer of every sum"
     left_out = result.results["dataset"].funnels[0].left_out
     assert left_out["the chosen answer fails a verifier"] == SUMS
     veto = "verify: [{kind: forbids, value: 'It is 2[0-9]', effect: veto}, "
     alone = made(tmp_path / "alone", server, RUN.replace("verify: [", veto))
     vetoed = sum(f"It is {2 * number}."[:7] == "It is 2" for number in range(10, 10 + SUMS))
     assert 0 < vetoed < SUMS
-    assert len(rows_of(alone)) == SUMS - vetoed
+    assert len(read_source(alone)) == SUMS - vetoed
     assert alone.results["dataset"].funnels[0].left_out["the chosen answer fails a verifier"] == vetoed
     recorded = made(tmp_path / "other", server, RUN.replace("kind: math", "kind: math, effect: record") + JUDGING)
-    assert {row["decided_by"] for row in rows_of(recorded)} == {"judge"}
-    assert sum("wrong" in row["chosen"][-1]["content"] for row in rows_of(recorded)) == SUMS
+    assert {row["decided_by"] for row in read_source(recorded)} == {"judge"}
+    assert sum("wrong" in row["chosen"][-1]["content"] for row in read_source(recorded)) == SUMS
     assert json.loads((recorded.folder / "certificate.json").read_text())["checks"]["comparisons"] == SUMS
 
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.errors import CredentialsError, FaultKind, ProviderError, Rejected, Transient
-from amendment.llm.hosted import TABLE, Target, broken, fault_of, wait_of
+from amendment.llm.hosted import TABLE, Target, broken, make_fault, read_wait
 
 KEY = "sk-canary-0123456789"
 HERE = Target("gateway.example.org/v1", "our-7b", "OUR_KEY", KEY)
@@ -37,7 +37,7 @@ def said(message: str, **more: Any) -> bytes:
 def test_what_passes_by_itself_is_asked_again_whatever_is_advised_to_sdks(
     status: int, kind: FaultKind, hint: str
 ) -> None:
-    fault = fault_of(HERE, status, {"retry-after": "7", "x-should-retry": hint}, said("busy"))
+    fault = make_fault(HERE, status, {"retry-after": "7", "x-should-retry": hint}, said("busy"))
     assert isinstance(fault, Transient)
     assert (fault.kind, fault.status, fault.retry_after) == (kind, status, 7)
     assert f"status {status}: busy" in str(fault)
@@ -65,7 +65,7 @@ FINAL: list[tuple[int, bytes, type[ProviderError]]] = [
 
 @pytest.mark.parametrize(("status", "body", "error"), FINAL)
 def test_what_is_final_for_the_run_or_for_the_item(status: int, body: bytes, error: type[ProviderError]) -> None:
-    fault = fault_of(HERE, status, {"retry-after": "1", "location": "http://elsewhere"}, body)
+    fault = make_fault(HERE, status, {"retry-after": "1", "location": "http://elsewhere"}, body)
     assert type(fault) is error
     assert "canary" not in str(fault)
     assert error is Rejected or any(name in str(fault) for name in ("OUR_KEY", "base_url"))
@@ -83,14 +83,14 @@ def test_what_is_final_for_the_run_or_for_the_item(status: int, body: bytes, err
 def test_what_a_server_cannot_take_is_final_for_the_item_and_comes_with_advice(
     status: int, message: str, named: str
 ) -> None:
-    fault = fault_of(HERE, status, {}, said(message, type="internal_server_error"))
+    fault = make_fault(HERE, status, {}, said(message, type="internal_server_error"))
     assert isinstance(fault, Rejected)
     assert named in str(fault)
     assert "in the model's entry" in str(fault)
 
 
 def test_a_server_that_asks_to_wait_is_asked_again_whatever_it_names() -> None:
-    assert isinstance(fault_of(HERE, 503, {"retry-after": "7"}, said("validation error upstream")), Transient)
+    assert isinstance(make_fault(HERE, 503, {"retry-after": "7"}, said("validation error upstream")), Transient)
 
 
 @pytest.mark.parametrize(
@@ -102,15 +102,15 @@ def test_a_server_that_asks_to_wait_is_asked_again_whatever_it_names() -> None:
     ],
 )
 def test_a_missing_model_stops_the_run_at_first_and_is_final_for_the_item_later(status: int, body: bytes) -> None:
-    fault = fault_of(HERE, status, {}, body)
+    fault = make_fault(HERE, status, {}, body)
     assert isinstance(fault, CredentialsError)
     assert "our-7b" in str(fault)
-    assert isinstance(fault_of(HERE, status, {}, body, at_first=False), Rejected)
+    assert isinstance(make_fault(HERE, status, {}, body, at_first=False), Rejected)
 
 
 def test_advice_to_pay_more_is_not_an_empty_account() -> None:
     advice = "Rate limit reached. Add a payment method at https://example.org/account/billing to raise it."
-    assert isinstance(fault_of(HERE, 429, {}, said(advice, code="rate_limit_exceeded")), Transient)
+    assert isinstance(make_fault(HERE, 429, {}, said(advice, code="rate_limit_exceeded")), Transient)
 
 
 OVER_QUOTA = "You exceeded your current quota, please check your plan and billing details."
@@ -133,24 +133,24 @@ OVER_QUOTA = "You exceeded your current quota, please check your plan and billin
 def test_a_quota_per_minute_that_says_when_to_retry_is_a_rate_limit(
     headers: dict[str, str], body: bytes, wait: float | None
 ) -> None:
-    fault = fault_of(HERE, 429, headers, body)
+    fault = make_fault(HERE, 429, headers, body)
     assert isinstance(fault, Transient)
     assert (fault.kind, fault.retry_after) == ("rate", wait)
 
 
 def test_a_quota_that_does_not_say_when_to_retry_is_an_empty_account() -> None:
-    assert isinstance(fault_of(HERE, 429, {}, said(OVER_QUOTA)), CredentialsError)
+    assert isinstance(make_fault(HERE, 429, {}, said(OVER_QUOTA)), CredentialsError)
 
 
 @given(st.integers(0, 999), st.text(max_size=40), st.booleans())
 def test_every_status_has_a_row(status: int, text: str, first: bool) -> None:
     assert any(status in row.statuses for row in TABLE)
-    fault_of(HERE, status, {}, text.encode("utf-8", "surrogatepass"), at_first=first)
+    make_fault(HERE, status, {}, text.encode("utf-8", "surrogatepass"), at_first=first)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>busy</html>", b"[1]", b'{"error": "plain"}', b'{"detail": [{"a": 1}]}'])
 def test_any_error_body_can_be_read(body: bytes) -> None:
-    assert isinstance(fault_of(HERE, 500, {}, body), Transient)
+    assert isinstance(make_fault(HERE, 500, {}, body), Transient)
 
 
 NOON = "Sat, 21 Nov 2026 12:00:00 GMT"
@@ -174,12 +174,12 @@ NOON = "Sat, 21 Nov 2026 12:00:00 GMT"
     ],
 )
 def test_how_long_a_server_asks_us_to_wait(headers: dict[str, str], seconds: float | None) -> None:
-    assert wait_of(headers) == seconds
+    assert read_wait(headers) == seconds
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_any_retry_after_is_a_finite_wait_or_none(after: str, date: str) -> None:
-    waited = wait_of({"retry-after": after, "date": date})
+    waited = read_wait({"retry-after": after, "date": date})
     assert waited is None or (math.isfinite(waited) and waited >= 0)
 
 

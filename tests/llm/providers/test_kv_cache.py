@@ -21,7 +21,7 @@ from amendment.llm.kv_cache import PrefixCache
 from amendment.llm.local import LocalModel, LocalProvider
 from amendment.llm.provider import RawReply
 from amendment.llm.specs import LocalSpec
-from amendment.llm.weights import EMBEDDED, INSTALL, needs_the_hub, weights_of
+from amendment.llm.weights import EMBEDDED, INSTALL, find_weights, needs_the_hub
 from tests.llm.providers.test_local import Ask, answers
 
 LABELS = {"A": {37}, "B": {38, 39}}
@@ -177,7 +177,7 @@ def test_a_closed_provider_ends_between_tokens_and_what_is_finished_is_kept(mode
 @pytest.mark.slow
 @pytest.mark.skipif(needs_the_hub(), reason=f"the embedded model is not installed: {INSTALL}")
 def test_a_real_model_judges_as_plain_transformers_do() -> None:
-    folder = Path(weights_of(EMBEDDED))
+    folder = Path(find_weights(EMBEDDED))
     local, stock = LocalModel(folder, "cpu", "float32"), AutoModelForCausalLM.from_pretrained(folder).eval()
     rules = "Two answers follow. Say which of them keeps to the principle: an answer is short, kind and true. " * 3
     texts = [f"{rules}\nAnswer A: {a}\nAnswer B: {b}\nThe better answer is Answer" for a, b in ("xy", "yx", ("z", "x"))]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from amendment.errors import Transient
 from amendment.llm import anthropic, openai
 from amendment.llm.provider import Meter
-from amendment.llm.replies import body_of, clean, meter_by, shown
+from amendment.llm.replies import clean, meter_by, parse_body, shown
 from amendment.llm.requests import Request, Usage
 from amendment.records import user
 
@@ -30,12 +30,12 @@ ASKED = Request(provider="x", host="here", model="m", messages=user("x"))
 )
 def test_a_good_status_with_a_bad_body_is_asked_again(raw: bytes) -> None:
     with pytest.raises(Transient) as caught:
-        body_of(raw, "here")
+        parse_body(raw, "here")
     assert caught.value.kind == "unreadable"
 
 
 def test_numbers_and_signs_that_cannot_be_stored_are_gone() -> None:
-    body = body_of(b'{"a": [NaN, 1e999, -Infinity, 0.5], "b": {"\\ud800": "x\\udc00\\u0000y"}}', "here")
+    body = parse_body(b'{"a": [NaN, 1e999, -Infinity, 0.5], "b": {"\\ud800": "x\\udc00\\u0000y"}}', "here")
     assert body == {"a": [None, None, None, 0.5], "b": {"\ufffd": "x\ufffd\ufffdy"}}
 
 
@@ -46,7 +46,7 @@ def test_a_good_body_is_read_as_it_was_written(value: Any) -> None:
             return [cleaned(item) for item in value]
         return value.replace("\0", "\ufffd") if isinstance(value, str) else value
 
-    assert body_of(json.dumps({"a": value}).encode(), "here")["a"] == cleaned(value)
+    assert parse_body(json.dumps({"a": value}).encode(), "here")["a"] == cleaned(value)
 
 
 @given(st.text(alphabet=st.characters(codec=None)))
@@ -85,14 +85,14 @@ def test_what_looks_like_a_key_is_not_shown(text: str) -> None:
 )
 def test_openais_counts(usage: dict[str, Any], counted: tuple[int, int, int]) -> None:
     read, written, cached = counted
-    assert openai.usage_of(usage) == Usage(input_tokens=read, output_tokens=written, cached_tokens=cached)
+    assert openai.read_usage(usage) == Usage(input_tokens=read, output_tokens=written, cached_tokens=cached)
 
 
 def test_anthropics_counts_are_added_up() -> None:
     usage = {"input_tokens": 5, "cache_read_input_tokens": 70, "cache_creation_input_tokens": 900, "output_tokens": 3}
     # 5 + 70 + 900
     expected = Usage(input_tokens=975, output_tokens=3, cached_tokens=70, written_tokens=900)
-    assert anthropic.usage_of(usage) == expected
+    assert anthropic.read_usage(usage) == expected
 
 
 @pytest.mark.parametrize("odd", ["many", None, -1, True, 1.5, [], {}, 2**60])
@@ -106,4 +106,4 @@ def test_a_count_of_a_wrong_type_leaves_the_reply_readable(odd: Any) -> None:
 
 def test_the_meter_finds_usage_and_the_models_name_without_its_folder() -> None:
     raw = b'{"model": "/srv/models/our-7b", "usage": {"prompt_tokens": 4, "completion_tokens": 2}, "choices": []}'
-    assert meter_by(openai.usage_of)(raw) == Meter(Usage(input_tokens=4, output_tokens=2), "our-7b")
+    assert meter_by(openai.read_usage)(raw) == Meter(Usage(input_tokens=4, output_tokens=2), "our-7b")

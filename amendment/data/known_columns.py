@@ -1,8 +1,8 @@
-"""Shapes of files that are known by their columns: how their rows become plain comparisons.
+"""Recognise files by their columns, and turn their rows into plain comparisons.
 
 Covered: our own default columns; arenas (two models, a winner, a conversation each); UltraFeedback in its three
-forms; annotated pairs as a table. Not covered: anything that would have to be guessed: who the raters
-are, where the file does not say, and which order was displayed.
+forms; annotated pairs as a table. Not covered: guesses: who the raters are, if the file does not
+say, and which order was displayed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from amendment.data.cells import alternating, part, turns_in
 from amendment.data.published import battle_key, lay_out_published, published_layout
-from amendment.data.sources import CandidateColumns, VerdictWords, number_of, word_of
+from amendment.data.sources import CandidateColumns, VerdictWords, parse_number, parse_word
 from amendment.data.verdict_files import Layout, VerdictColumns
 from amendment.tables import Row
 
@@ -49,7 +49,7 @@ PAIR_WORDS = VerdictWords(
 
 
 def recognise(columns: Collection[str], wanted: Wanted) -> ShapeName | None:
-    """The shape that these columns are, for what they are wanted for; None where they are none that is known."""
+    """Return the shape of these columns for this purpose; None for an unknown one."""
     if wanted != "prompts" and _is_rows(columns, wanted):
         return "rows"
     if wanted == "verdicts" and (published := published_layout(columns)):
@@ -77,7 +77,7 @@ def _is_rows(columns: Collection[str], wanted: Wanted) -> bool:
 
 
 def lay_out(shape: ShapeName, rows: Sequence[Row], columns: Collection[str], wanted: Wanted) -> Layout:
-    """The rows of a shape as comparisons; columns that a shape needs and a file lacks are found missing later."""
+    """Return the rows of a shape as comparisons; columns that a shape needs and a file lacks are reported later."""
     if shape == "rows":
         return _decided(rows, columns) if wanted == "pairs" else _default_columns(rows, columns)
     if shape == "arena":
@@ -88,25 +88,25 @@ def lay_out(shape: ShapeName, rows: Sequence[Row], columns: Collection[str], wan
 
 
 def asked_in(columns: Collection[str]) -> tuple[str, ...]:
-    """The columns that hold the prompt, whatever the file is read for; an instruction goes with its input."""
-    name = _first_of(QUESTIONS, columns)
+    """Return the columns that hold the prompt, for any purpose; an instruction includes its input."""
+    name = _first_column(QUESTIONS, columns)
     if name == "instruction" and "input" in columns:
         return ("instruction", "input")
     return (name,) if name else ()
 
 
-def _first_of(names: Iterable[str], columns: Collection[str]) -> str | None:
+def _first_column(names: Iterable[str], columns: Collection[str]) -> str | None:
     return next((name for name in names if name in columns), None)
 
 
 def _default_columns(rows: Sequence[Row], columns: Collection[str]) -> Layout:
-    """Columns that are called like the keys of `columns` in a run file."""
+    """Return columns that are called like the keys of `columns` in a run file."""
     named = {name: name for name in VerdictColumns.model_fields if name in columns and name != "votes"}
     return Layout(VerdictColumns.model_validate(named), list(rows), VerdictWords())
 
 
 def _decided(rows: Sequence[Row], columns: Collection[str]) -> Layout:
-    """chosen and rejected, with a prompt of their own or with one that both conversations begin with."""
+    """Lay out chosen and rejected, with a prompt column or with the prompt that both conversations begin with."""
     rows, questions = _questioned(rows, columns)
     p = P_CHOSEN if P_CHOSEN in columns else None
     named = VerdictColumns(prompt=questions, a="chosen", b="rejected", verdict="decided", p=p)
@@ -114,19 +114,19 @@ def _decided(rows: Sequence[Row], columns: Collection[str]) -> Layout:
 
 
 def decided_rows(rows: Iterable[Row], p: str | None) -> list[Row]:
-    """Rows of a better and a worse answer with the verdict that they imply as `decided`: the first answer's, unless
-    column `p`, its probability, says otherwise."""
+    """Add the verdict of rows of a better and a worse answer as `decided`: the first answer's, unless column `p`, its
+    probability, says otherwise."""
     return [Row(row.place, {**row.values, "decided": _implied(row.values.get(p) if p else None)}) for row in rows]
 
 
 def _implied(p: Any) -> str:
-    value = number_of(p)
+    value = parse_number(p)
     return "a" if value is None else _better(value, 0.5)  # empty, or what the reader of ballots refuses by name
 
 
 def _questioned(rows: Sequence[Row], columns: Collection[str]) -> tuple[Sequence[Row], tuple[str, ...]]:
-    """Rows of chosen and rejected, and the columns of their prompt; of conversations without a column `prompt`, what
-    both begin with."""
+    """Return rows of chosen and rejected, and the columns of their prompt. Without a column `prompt` it is the shared
+    beginning of both conversations."""
     questions = asked_in(columns)
     if "prompt" in columns or (questions and not any(turns_in(row.values.get("chosen")) for row in rows)):
         return rows, questions
@@ -134,7 +134,8 @@ def _questioned(rows: Sequence[Row], columns: Collection[str]) -> tuple[Sequence
 
 
 def parted_row(row: Row, a: str, b: str, *, turns: int | None = None) -> Row:
-    """The row with what both conversations begin with as `prompt`; as it is where they do not begin alike."""
+    """Move the shared beginning of both conversations to `prompt`; return the row as it is if they begin
+    differently."""
     both = turns_in(row.values.get(a)), turns_in(row.values.get(b))
     parted = part(both[0][:turns], both[1][:turns]) if both[0] and both[1] else None
     if parted is None:
@@ -151,7 +152,7 @@ def _arena(rows: Sequence[Row], columns: Collection[str]) -> Layout:
     a, b = next((names for names in ANSWERS if set(names) <= set(columns)), (None, None))
     if talks:
         prompt, a, b = ("prompt",), "conversation_a", "conversation_b"
-    item = _first_of(("question_id", "id"), columns)
+    item = _first_column(("question_id", "id"), columns)
     named = VerdictColumns(
         item=("comparison",) if item or not a else None,
         prompt=(prompt or None) if a else None,
@@ -161,8 +162,8 @@ def _arena(rows: Sequence[Row], columns: Collection[str]) -> Layout:
         model_b="model_b",
         verdict="winner",
         rater=("judge",) if "judge" in columns else None,
-        category=_first_of(("category",), columns),
-        principle=_first_of(("principle",), columns),
+        category=_first_column(("category",), columns),
+        principle=_first_column(("principle",), columns),
         prompt_id=item if not a or "turn" in columns else None,  # turns of one question are one cluster
     )
     return Layout(named, [_battle(row, named, item, talks=talks) for row in rows], ARENA_WORDS)
@@ -187,24 +188,25 @@ def _battle(row: Row, columns: VerdictColumns, item: str | None, *, talks: bool)
 
 
 def _cut(turn: Any) -> int | None:
-    """Messages up to the judged turn: a judge of the first has not seen the second."""
+    """Return messages up to the judged turn: a judge of the first has not seen the second."""
     return 2 * turn if isinstance(turn, int) and not isinstance(turn, bool) and turn > 0 else None
 
 
 def _spoken(values: dict[str, Any], prompt: str, a: str, b: str) -> dict[str, Any]:
-    """Lists of questions and answers made one conversation each; single texts stay as they are."""
+    """Join lists of questions and answers to one conversation each; single texts stay as they are."""
     both = alternating(values.get(prompt), values.get(a)), alternating(values.get(prompt), values.get(b))
     parted = part(*both) if both[0] and both[1] else None  # type: ignore[arg-type]
     return {**values, prompt: parted.prompt, a: parted.a, b: parted.b} if parted else values
 
 
 def _winner(values: Mapping[str, Any], models: Sequence[str]) -> Any:
-    """The winner's word; of three columns with one 1 the name of that column, and of a model's own name its side."""
+    """Return the winner's word; of three columns with one 1 the name of that column, and of a model's own name its
+    side."""
     if "winner" not in values:
-        flags = {name: word_of(values.get(name)) for name in ONE_HOT}
+        flags = {name: parse_word(values.get(name)) for name in ONE_HOT}
         won = [name for name, flag in flags.items() if flag in ("1", "true")]
         return won[0].removeprefix("winner_") if len(won) == 1 else "/".join(flags.values())
-    word = word_of(values["winner"])
+    word = parse_word(values["winner"])
     if word in models and word not in ARENA_WORDS.meanings() and models[0] != models[1]:
         return "model_a" if word == models[0] else "model_b"
     return word
@@ -217,7 +219,7 @@ def _ultrafeedback(rows: Sequence[Row], columns: Collection[str]) -> Layout:
     if "chosen" in columns and "completions" not in columns:
         rows, questions = _questioned(rows, columns)
         named = VerdictColumns(prompt=questions, a="chosen", b="rejected", verdict="better")
-        scored = [Row(row.place, {**row.values, "better": _by_score(row.values)}) for row in rows]
+        scored = [Row(row.place, {**row.values, "better": _compare_scores(row.values)}) for row in rows]
         return Layout(named, scored, VerdictWords(), kind="model", is_decided=True)
     questions = asked_in(columns) or ("instruction",)
     named = VerdictColumns(
@@ -242,20 +244,20 @@ def _annotated_pairs(rows: Sequence[Row], columns: Collection[str]) -> Layout:
         a="text_a",
         b="text_b",
         votes=("preferred_text", *_further_annotators(rows, columns)),
-        model_a=_first_of(("model_a",), columns),
-        model_b=_first_of(("model_b",), columns),
-        category=_first_of(("category",), columns),
+        model_a=_first_column(("model_a",), columns),
+        model_b=_first_column(("model_b",), columns),
+        category=_first_column(("category",), columns),
     )
     return Layout(named, list(rows), PAIR_WORDS)
 
 
 def _further_annotators(rows: Sequence[Row], columns: Collection[str]) -> list[str]:
-    """Columns other than `preferred_text` that say nothing but text_a and text_b."""
+    """Return columns other than `preferred_text` that say nothing but text_a and text_b."""
     words = {"text_a", "text_b", "tie", ""}
     annotators = []
     for name in columns:
         if name not in ("preferred_text", "text_a", "text_b"):
-            cells = {word_of(row.values.get(name)) for row in rows}
+            cells = {parse_word(row.values.get(name)) for row in rows}
             if cells <= words and cells & {"text_a", "text_b"}:
                 annotators.append(name)
     return annotators
@@ -276,7 +278,7 @@ class Parts(NamedTuple):
 
 
 def prompt_parts(shape: ShapeName, rows: Sequence[Row], columns: Collection[str]) -> tuple[list[Row], tuple[str, ...]]:
-    """A prompt a row, and the columns it stands in; a prompt that two conversations share is told apart from them."""
+    """Return one prompt a row, and its columns; the shared prompt of two conversations is split from them."""
     if shape == "arena" or (shape == "ultrafeedback" and not _has_completions(columns)):
         laid = lay_out(shape, rows, columns, "prompts")
         if laid.columns.prompt:
@@ -293,7 +295,7 @@ def candidate_parts(shape: ShapeName, rows: Sequence[Row], columns: Collection[s
         answers = [
             (row, f"completion {number}", completion.response, completion.model)
             for row in rows
-            for number, completion in enumerate(completions_of(row.values), start=1)
+            for number, completion in enumerate(read_completions(row.values), start=1)
         ]
     else:
         laid = lay_out(shape, rows, columns, "candidates")
@@ -323,7 +325,7 @@ def _asked(row: Row, questions: Sequence[str]) -> dict[str, Any]:
 # Ratings of completions: of every two the higher rated one wins, equal ones tie.
 
 
-class Completion(NamedTuple):
+class RatedCompletion(NamedTuple):
     """An answer, its writer, and what it was rated by each aspect; None is the rating of the whole."""
 
     response: Any
@@ -331,8 +333,9 @@ class Completion(NamedTuple):
     ratings: Mapping[str | None, float]
 
 
-def completions_of(values: Mapping[str, Any]) -> list[Completion]:
-    """The completions of a row: objects under `completions`, or the lists generations, generation_models, ratings."""
+def read_completions(values: Mapping[str, Any]) -> list[RatedCompletion]:
+    """Return the completions of a row: objects under `completions`, or the lists generations, generation_models,
+    ratings."""
     listed = values.get("completions")
     if isinstance(listed, list):
         return [_completion(completion) for completion in listed if isinstance(completion, dict)]
@@ -341,42 +344,43 @@ def completions_of(values: Mapping[str, Any]) -> list[Completion]:
     models = _aligned(values.get("generation_models", values.get("model_names")), count)
     ratings = _aligned(values.get("ratings"), count)
     return [
-        Completion(text, model, {} if (number := number_of(rating)) is None else {None: number})
+        RatedCompletion(text, model, {} if (number := parse_number(rating)) is None else {None: number})
         for text, model, rating in zip(texts or (), models, ratings, strict=True)
     ]
 
 
 def _aligned(value: Any, count: int) -> Sequence[Any]:
-    """A list that goes with another one; nothing where it does not fit."""
+    """Return a list of this length; nothing for any other value."""
     return value if isinstance(value, list) and len(value) == count else [None] * count
 
 
-def _completion(completion: Mapping[str, Any]) -> Completion:
+def _completion(completion: Mapping[str, Any]) -> RatedCompletion:
     annotations = completion.get("annotations")
     ratings: dict[str | None, float] = {}
     for aspect, annotation in (annotations if isinstance(annotations, dict) else {}).items():
         rating = _rating(annotation)
         if rating is not None:
             ratings[aspect] = rating
-    overall = number_of(completion.get("overall_score"))
-    overall = number_of(completion.get("fine-grained_score")) if overall is None else overall
+    overall = parse_number(completion.get("overall_score"))
+    overall = parse_number(completion.get("fine-grained_score")) if overall is None else overall
     if overall is not None:
         ratings[None] = overall
-    return Completion(completion.get("response"), completion.get("model"), ratings)
+    return RatedCompletion(completion.get("response"), completion.get("model"), ratings)
 
 
 def _rating(annotation: Any) -> float | None:
-    """The rating of one aspect; the mean where an aspect was rated several times over."""
+    """Return the rating of one aspect; the mean if it was rated several times."""
     several = [_rating(rating) for rating in annotation] if isinstance(annotation, list) else None
     if several is not None:
         numbers = [rating for rating in several if rating is not None]
         return sum(numbers) / len(numbers) if numbers else None
-    return number_of(annotation.get("Rating")) if isinstance(annotation, dict) else None
+    return parse_number(annotation.get("Rating")) if isinstance(annotation, dict) else None
 
 
 def rated_rows(row: Row, questions: Sequence[str]) -> Iterator[Row]:
-    """A row for every two completions and every aspect by which both were rated, with the columns of the prompt."""
-    numbered = list(enumerate(completions_of(row.values), start=1))
+    """Make a row for every two completions and every aspect in which both were rated, with the columns of the
+    prompt."""
+    numbered = list(enumerate(read_completions(row.values), start=1))
     for (i, first), (j, second) in combinations(numbered, 2):
         for aspect, rating in first.ratings.items():
             if aspect in second.ratings:
@@ -394,9 +398,9 @@ def rated_rows(row: Row, questions: Sequence[str]) -> Iterator[Row]:
                 )
 
 
-def _by_score(values: Mapping[str, Any]) -> str:
-    """The scores of chosen and rejected decide, and chosen where there are none."""
-    chosen, rejected = number_of(values.get("score_chosen")), number_of(values.get("score_rejected"))
+def _compare_scores(values: Mapping[str, Any]) -> str:
+    """Decide by the scores of chosen and rejected; without scores chosen wins."""
+    chosen, rejected = parse_number(values.get("score_chosen")), parse_number(values.get("score_rejected"))
     return "a" if chosen is None or rejected is None else _better(chosen, rejected)
 
 

@@ -1,5 +1,5 @@
-"""What only the publisher can decide: licenses of sources, terms of hosts, people who rated. Nothing is decided for
-anybody; a dry run says it to the publisher, and the card holds none of it."""
+"""List what only the publisher can decide: licenses of sources, terms of hosts, people who rated. Nothing is decided
+here; a dry run shows the list to the publisher, and the card does not."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ class Writer(NamedTuple):
 
 
 def source_licenses(run: FinishedRun) -> list[SourceLicense]:
-    """Sources and licenses of everything published: prompts first, then imported answers, each the largest first.
+    """List sources and licenses of everything published: prompts first, then imported answers, each the largest first.
 
     An answer that a model wrote here has the license of none but its prompt, and perhaps terms of its host.
     """
     asked = [run.prompts[name] for name in {candidate.prompt_id for candidate in run.candidates}]
-    records_of = {
+    records_by_kind = {
         "prompts": {(row.prompt_id, row.source, row.license) for row in run.every_row}
         | {(prompt.id, prompt.source, prompt.license) for prompt in asked},
         "answers": {
@@ -69,7 +69,7 @@ def source_licenses(run: FinishedRun) -> list[SourceLicense]:
         },
     }
     licenses = []
-    for what, records in records_of.items():
+    for what, records in records_by_kind.items():
         counts = Counter((source, license) for _, source, license in records)
         for figure in run.result("inputs").where("under_a_further_license", kind=what):
             counts[figure.of["source"], figure.of["license"]] += cast(int, figure.value)
@@ -79,14 +79,14 @@ def source_licenses(run: FinishedRun) -> list[SourceLicense]:
 
 
 def license_conflicts(run: FinishedRun, license: str) -> Iterator[Conflict]:
-    """The sources whose licenses forbid to publish under `license`."""
+    """List the sources whose licenses forbid to publish under `license`."""
     for source in source_licenses(run):
         if source.license and (why := license_conflict(source.license, license)):
             yield Conflict(source.license, str(source), f"{why}; the dataset's is {license}")
 
 
 def writers(run: FinishedRun) -> list[Writer]:
-    """Models that wrote candidates or critiques, or judged, in the order of the tables."""
+    """List models that wrote candidates or critiques, or judged, in the order of the tables."""
     counts: dict[tuple[str, str | None, str | None], list[int]] = defaultdict(lambda: [0, 0])
     written = [(record.origin, 0) for record in run.candidates] + [(record.origin, 0) for record in run.critiques]
     asked = [(record.origin, 1) for record in run.verdicts if record.rater_kind == "model"]
@@ -101,7 +101,7 @@ def writers(run: FinishedRun) -> list[Writer]:
 
 
 def things_to_look_at(run: FinishedRun, license: str) -> list[str]:
-    """The decisions that only the publisher can make, a sentence each; `license` is the dataset's."""
+    """List the decisions that only the publisher can make, a sentence each; `license` is the dataset's."""
     return [*_licenses(run, license), *_hosts(run), *_people(run)]
 
 
@@ -136,7 +136,8 @@ def _hosts(run: FinishedRun) -> Iterator[str]:
 
 
 def _known_model(run: FinishedRun, model: str) -> str | None:
-    """A local model as others know it: of a policy that this run trained, what it was trained from, if not its own."""
+    """Name a local model as others know it: a policy that this run trained by its base, unless that is the run's
+    own."""
     stage = model.partition("@")[0]
     while stage in ("sft", "dpo"):
         model = stage = run.settings[stage]["base"]

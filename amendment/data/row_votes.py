@@ -1,4 +1,4 @@
-"""The verdicts of one row: words read as values, in the coordinates of the columns a and b.
+"""Read the verdicts of one row: words as values, in the coordinates of the columns a and b.
 
 Covered: a rater a row or a column each, a second order, the order on record, probabilities, empty cells. Strict: a
 word that means nothing is a problem, told once for each column and word with the count of its rows.
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from amendment.data.replies import NO_VERDICT
-from amendment.data.sources import PairFile, number_of, word_of
+from amendment.data.sources import PairFile, parse_number, parse_word
 from amendment.data.verdict_files import Layout, OrderWords, VerdictFile
 from amendment.errors import Problem
 from amendment.records import LABELLERS, RaterKind, VoteValue
@@ -64,7 +64,7 @@ class Ballot(NamedTuple):
         return self._replace(value=_FLIPPED[self.value], first=_SIDES[self.first], p_a=p_a)
 
 
-def key_of(values: Mapping[str, Any], columns: tuple[str, ...]) -> str:
+def join_words(values: Mapping[str, Any], columns: tuple[str, ...]) -> str:
     """The words of one column or of several together; empty where all of them are."""
     words = [_key_word(values[column]) for column in columns]
     if not any(words):
@@ -73,7 +73,7 @@ def key_of(values: Mapping[str, Any], columns: tuple[str, ...]) -> str:
 
 
 def _key_word(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else word_of(value)
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else parse_word(value)
 
 
 def _parts_in(value: Any) -> list[Any]:
@@ -98,7 +98,7 @@ class BallotReader:
         self._scale = log.scale if log else "pair"
         self._meanings: Mapping[str, str] = layout.words.meanings()
         if log and log.scale != "pair":
-            self._meanings = {word_of(word): word_of(word) for word in log.classes}
+            self._meanings = {parse_word(word): parse_word(word) for word in log.classes}
         self._firsts = (log.orders if log else OrderWords()).meanings()
         self._kinds: dict[str, RaterKind | None] = {}
         self._alike: dict[tuple[str, str], list[tuple[Row, str]]] = {}
@@ -120,7 +120,7 @@ class BallotReader:
             asked = [(rater, column, "A" if columns.swapped else first)]
             if columns.swapped:
                 asked.append((rater, columns.swapped, "B"))
-        principle = word_of(values[columns.principle]) or None if columns.principle else None
+        principle = parse_word(values[columns.principle]) or None if columns.principle else None
         sample = self._sample(row, problems)
         ballots: list[Ballot] = []
         for rater, column, shown in asked:
@@ -161,7 +161,7 @@ class BallotReader:
     def _kind(self, rater: str) -> RaterKind | None:
         if rater not in self._kinds:
             source = self._source
-            kind = source.kind_of(rater) if isinstance(source, VerdictFile) else source.kind
+            kind = source.rater_kind(rater) if isinstance(source, VerdictFile) else source.kind
             missing: RaterKind | None = None if isinstance(source, VerdictFile) else "unknown"
             self._kinds[rater] = kind or self._layout.kind or missing
         return self._kinds[rater]
@@ -185,14 +185,14 @@ class BallotReader:
         columns = self.columns
         inside = columns.rater and all("." in column for column in columns.rater)
         cells = (*(columns.rater or ()), columns.verdict, columns.p)
-        return bool(inside) and not any(word_of(values[column]) for column in cells if column)
+        return bool(inside) and not any(parse_word(values[column]) for column in cells if column)
 
     def _first(self, row: Row, problems: list[Problem]) -> tuple[Side | None, bool]:
         """The answer that was displayed first, and whether that is enough to read the row's verdict."""
         column = self.columns.order
         if column is None:
             return ("A" if self._coordinates == "displayed" else None), True
-        word = word_of(row.values[column])
+        word = parse_word(row.values[column])
         if word in self._firsts:
             return self._firsts[word], True
         if not word and self._coordinates != "displayed":
@@ -203,7 +203,7 @@ class BallotReader:
 
     def _sample(self, row: Row, problems: list[Problem]) -> int:
         column = self.columns.sample
-        word = word_of(row.values[column]) if column else "0"
+        word = parse_word(row.values[column]) if column else "0"
         if word.isdecimal() and len(word) < 10:
             return int(word)
         message = f"found {plain(word, longest=40)!r}, expected the number of a draw (0, 1, 2 ...)"
@@ -214,9 +214,9 @@ class BallotReader:
         column = self.columns.p
         assert column is not None
         value = row.values[column]
-        if not word_of(value):
+        if not parse_word(value):
             return None
-        p = number_of(value)
+        p = parse_number(value)
         if p is not None and 0 <= p <= 1:
             return p
         message = f"found {plain(str(value), longest=40)!r}, expected a probability between 0 and 1"
@@ -239,14 +239,14 @@ class BallotReader:
     ) -> tuple[str | None, str]:
         """The vote in a cell, and its word; None if there is no verdict."""
         if column == self.columns.p:
-            return self._of_nothing(rater, p), ""
-        word = word_of(row.values[column])
+            return self._read_empty_cell(rater, p), ""
+        word = parse_word(row.values[column])
         value = self._meaning(word)
         if value is not None:
             self._kind(rater)
             return value, word
         if not word:
-            return self._of_nothing(rater, p), word
+            return self._read_empty_cell(rater, p), word
         self._kind(rater)
         if self._takes_any_word:
             self.counts["words read as invalid"] += 1
@@ -272,7 +272,7 @@ class BallotReader:
             return None
         return word.replace(",", ".") if abs(number) <= LARGEST_SCORE else None
 
-    def _of_nothing(self, rater: str, p: float | None) -> str | None:
+    def _read_empty_cell(self, rater: str, p: float | None) -> str | None:
         """The meaning of an empty cell: its probability, else no vote of a person or an unreadable verdict."""
         kind = self._kind(rater)
         if p is not None:
