@@ -221,7 +221,7 @@ class RoundsStage(Stage):
         of = {"round": str(number)}
         yield from (Figure(name=figure, value=count, of=of) for figure, count in counts.items())
         if answers:
-            yield Figure(name="characters", value=round(fmean(map(len, answers)), 1), of=of)
+            yield Figure(name="characters", value=round(fmean(map(len, answers)), 4), of=of)
         if sides := [not side_of(p, margin) for p in judged if p is not None]:
             yield Figure(name="ties", value=round(fmean(sides), 4), unit="share", of=of)
         if accuracy:
