@@ -7,7 +7,6 @@ are ours, and the toy loop of `benchmarks/curation.py` is all that they were tri
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from amendment.curation.diversity import CROSS_ENTROPY, NGRAMS, TAIL, Diversity, T
@@ -51,8 +50,3 @@ def collapse_gates(measured: Diversity) -> dict[str, CollapseGate]:
             outcome = "FAIL"
         gates[name] = CollapseGate(outcome, tuple(sorted({*fallen, *((TAIL, CROSS_ENTROPY) if is_lost else ())})))
     return gates
-
-
-def worst(gates: Iterable[CollapseGate]) -> str:
-    """The gravest outcome; PASS where there is none."""
-    return max((gate.outcome for gate in gates), key=("PASS", "WARN", "FAIL").index, default="PASS")

@@ -14,17 +14,6 @@ WHOLE_NOTE = 2000
 Lines = Callable[[Any], list[str]]
 
 
-def estimate_shown(value: Mapping[str, Any], *, sign: bool = False) -> str:
-    """A value with its interval."""
-    if value["value"] is None:
-        return "no data"
-    form = "+.3f" if sign else ".3f"
-    shown = f"{value['value']:{form}}"
-    if value["low"] is None:
-        return f"{shown} (no interval from {value['clusters']} prompt{'s' * (value['clusters'] != 1)})"
-    return f"{shown} ({value['low']:{form}} to {value['high']:{form}})"
-
-
 def counts_shown(counts: Mapping[str, Any]) -> str:
     """Names with their numbers, in a line."""
     return ", ".join(f"{plain(str(key))} {number_shown(value)}" for key, value in counts.items())
@@ -33,12 +22,6 @@ def counts_shown(counts: Mapping[str, Any]) -> str:
 def number_shown(value: Any) -> str:
     """A number with as many digits as matter, or a text without what a terminal would act on."""
     return f"{value:.4g}" if isinstance(value, float) else plain(str(value))
-
-
-def unscored_shown(measured: Mapping[str, Any]) -> str:
-    """A phrase for the pairs that a measurement leaves out; empty if it leaves none out."""
-    count = measured.get("unscored")
-    return f"; {count} pairs have no score, being too long" if count else ""
 
 
 def count_lines(counts: Mapping[str, Any], special: Mapping[str, Lines] = {}) -> list[str]:

@@ -162,41 +162,16 @@ def test_a_file_of_verdicts_needs_to_know_who_is_a_person(tmp_path: Path) -> Non
 
 
 def test_layouts_of_others_load_as_they_are(reward_folder: Path, tmp_path: Path) -> None:
-    one = [
-        {"prompt": "ask 1 1", "chosen": "yes indeed 1", "rejected": "no never 1", "subset": "donotanswer", "id": 1},
-        {"prompt": "ask 2 2", "chosen": "no never 2", "rejected": "yes indeed 2", "subset": "hep-go", "id": 2},
-        {"prompt": "ask 2 3", "chosen": "yes indeed 2", "rejected": "no never 2", "subset": "math-prm", "id": 3},
-    ]
-    two = [
-        {
-            "id": "5",
-            "prompt": "ask 1 3",
-            "chosen": ["yes indeed 4"],
-            "rejected": ["no never 1", "no never 2", "no never 3"],
-            "num_correct": 1,
-            "num_incorrect": 3,
-            "subset": "Focus",
-        },
-    ]
-    grid = [
-        {"id": 1, "prompt": "ask 1", "chosen": ["yes indeed"] * 3, "rejected": ["no never"] * 3, "domain": "chat"},
-    ]
-    pools = [{"prompt": "ask 2", "candidates": ["no never", "yes indeed 1"], "quality": [0, 2.5]}]
-    layouts: list[list[dict[str, Any]]] = [one, two, grid, pools]
-    sources = [written(tmp_path / f"{i}.jsonl", rows) for i, rows in enumerate(layouts)]
-    found = evaluate_files(reward_folder, sources)
-    evaluation = found.evaluation
-    assert evaluation.rows == {"reward-bench": 3, "reward-bench-2": 1, "grid": 1, "pools": 1}
-    measured = {layout: benchmark.to_json()["figures"] for layout, benchmark in evaluation.benchmarks.items()}
-    # safety 1; reasoning: mathematics 1, code 0
-    first, second, third, fourth = (measured[name] for name in ("reward-bench", "reward-bench-2", "grid", "pools"))
-    assert (first["core (mean of sections)"], first["safety"]["value"], first["reasoning"]["value"]) == (0.75, 1, 0.5)
-    assert second["overall (mean of subsets)"] == 1.0
-    assert third["hard"]["value"] == 1.0
-    assert fourth["quality of the pick"]["value"] == 2.5
+    grid = {"id": 1, "prompt": "ask 1", "chosen": ["yes indeed"] * 3, "rejected": ["no never"] * 3, "domain": "chat"}
+    pools = {"prompt": "ask 2", "candidates": ["no never", "yes indeed 1"], "quality": [0, 2.5]}
+    found = evaluate_files(
+        reward_folder, [written(tmp_path / f"{i}.jsonl", [row]) for i, row in enumerate((grid, pools))]
+    )
+    assert found.evaluation.rows == {"grid": 1, "pools": 1}
+    measured = {layout: benchmark.to_json()["figures"] for layout, benchmark in found.evaluation.benchmarks.items()}
+    assert measured["grid"]["hard"]["value"] == 1.0
+    assert measured["pools"]["quality of the pick"]["value"] == 2.5
     (baseline,) = found.baselines
-    told = "\n".join(found.lines)
-    assert all(title in told for title in ("RewardBench\n", "RewardBench 2", "Style grid", "Best of n", baseline))
     assert json.loads(json.dumps(found.document, allow_nan=False))["baselines"][baseline]["rows"]["grid"] == 1
 
 
