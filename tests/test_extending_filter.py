@@ -48,6 +48,6 @@ def test_a_filter_of_the_page_makes_an_older_dataset_out_of_date(tmp_path: Path)
     again = command(tmp_path, "run", "run.yaml")
     assert "ran dataset; 0 model calls" in again.stdout, again.stdout + again.stderr
     dataset = read_summary(tmp_path / "runs/filtered").stages["dataset"]
-    assert dataset.count("left_out", of="same but for case") == 4
+    assert dataset.funnels[0].left_out == {"same but for case": 4}
     train = pq.read_table(tmp_path / "runs/filtered/dataset/train.parquet")["comparison_id"].to_pylist()
     assert len(train) + dataset.count("test_pairs") == 8

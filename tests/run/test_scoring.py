@@ -162,11 +162,11 @@ def test_a_file_of_verdicts_needs_to_know_who_is_a_person(tmp_path: Path) -> Non
 
 
 def test_layouts_of_others_load_as_they_are(reward_folder: Path, tmp_path: Path) -> None:
-    grid = {"id": 1, "prompt": "ask 1", "chosen": ["yes indeed"] * 3, "rejected": ["no never"] * 3, "domain": "chat"}
-    pools = {"prompt": "ask 2", "candidates": ["no never", "yes indeed 1"], "quality": [0, 2.5]}
-    found = evaluate_files(
-        reward_folder, [written(tmp_path / f"{i}.jsonl", [row]) for i, row in enumerate((grid, pools))]
-    )
+    layouts: list[dict[str, Any]] = [
+        {"id": 1, "prompt": "ask 1", "chosen": ["yes indeed"] * 3, "rejected": ["no never"] * 3, "domain": "chat"},
+        {"prompt": "ask 2", "candidates": ["no never", "yes indeed 1"], "quality": [0, 2.5]},
+    ]
+    found = evaluate_files(reward_folder, [written(tmp_path / f"{row['prompt']}.jsonl", [row]) for row in layouts])
     assert found.evaluation.rows == {"grid": 1, "pools": 1}
     measured = {layout: benchmark.to_json()["figures"] for layout, benchmark in found.evaluation.benchmarks.items()}
     assert measured["grid"]["hard"]["value"] == 1.0
