@@ -10,12 +10,11 @@ Promised: a funnel adds up; a figure is found by its name and its labels; a samp
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, model_validator
+from pydantic import Field, PlainSerializer, PlainValidator, model_validator
 
 from amendment.errors import ConfigError
 from amendment.files import read_json
@@ -211,7 +210,7 @@ class Summary(Record):
     before_use: tuple[str, ...] = ()
     """What decides whether the run can be used, as far as an evaluation or a dataset shows it."""
     warnings: tuple[str, ...] = ()
-    stages: dict[str, Annotated[Result, BeforeValidator(result_of)]]
+    stages: dict[str, Result]
     """The results of the stages that are done and up to date, in the order of the chain."""
     on_card: tuple[str, ...] = ()
     """Stages whose results are published with the dataset."""
@@ -221,8 +220,6 @@ class Summary(Record):
     """Stages that are not done, or not up to date."""
     out_of_date: tuple[str, ...] = ()
     """Those of them that have a result from other settings or sources."""
-    lines: dict[str, tuple[str, ...]] = Field(default={})
-    texts: dict[str, tuple[str, ...]] = Field(default={})
 
     def of(self, stage: str) -> Result:
         """Return the result of a stage; an empty one where it is not done."""
@@ -256,42 +253,3 @@ def by_label(name: str, label: str, values: Mapping[str, Value], unit: str = "",
     """Yield figures of one name; each key of `values` is what its figure is about."""
     for about, value in values.items():
         yield Figure(name=name, value=value, unit=unit, of={**of, label: about})
-
-
-# A stage that still returns a dictionary: its entries become figures by one rule. This part goes with the last of them.
-
-
-def result_of(found: Any) -> Any:
-    """Return a result from what a stage returned or a file holds: a result, its JSON, or a dictionary of counts."""
-    if not isinstance(found, Mapping) or "figures" in found:
-        return found
-    parts = [Result.from_json(found["result"])] if "result" in found else []
-    notes = {name: tuple(map(str, found.get(name, ()))) for name in ("notes", "warnings")}
-    others = {name: value for name, value in found.items() if name not in ("result", "machine", *notes)}
-    figures = [figure for name, value in others.items() for figure in _figures(_slug(name), value)]
-    return sum(parts, Result(figures=tuple(figures), **notes))
-
-
-def without_samples(counts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the JSON of a result, or counts, as they may be published."""
-    return {
-        name: without_samples(part) if name == "result" else part for name, part in counts.items() if name != "samples"
-    }
-
-
-def _figures(name: str, value: Any, *path: str) -> Iterator[Figure]:
-    of = {"of": ", ".join(path)} if path else {}
-    if isinstance(value, Mapping) and {"value", "low", "n"} <= value.keys():
-        yield Figure(name=name, value=Estimate.from_json({"clusters": 0, **value}), of=of)
-    elif isinstance(value, Mapping):
-        for key, part in value.items():
-            yield from _figures(name, part, *path, str(key))
-    elif isinstance(value, list):
-        for number, part in enumerate(value, 1):
-            yield from _figures(name, part, *path, str(number))
-    elif value is not None:
-        yield Figure(name=name, value=int(value) if isinstance(value, bool) else value, of=of)
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"\W+", "_", name).strip("_").lower()

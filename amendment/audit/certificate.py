@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -29,6 +29,7 @@ from amendment.audit.systems import ConstantAnswer, Controlled, ControlledBy, co
 from amendment.audit.votes import TIE, A, AuditData, B, ComparisonInfo, Flags, Vote, audit_data
 from amendment.errors import ConfigError
 from amendment.records import LABELLERS
+from amendment.results import Figure, counted
 from amendment.statistics import Estimate, Resampling, alternative_annotators
 from amendment.statistics.intervals import FEW, FEWEST, FEWEST_ITEMS, json_values
 from amendment.statistics.length_control import FEWEST_SYSTEMS
@@ -107,21 +108,19 @@ class Certificate:
         forms = "; ".join(f"{plain(found.judge or 'no judge')}: {found.form}" for found in self.conclusions)
         return f"<Certificate {forms}>"
 
-    def headline(self) -> dict[str, Any]:
-        """The few figures that a stage's summary shows, as JSON values; those that could not be measured are absent."""
-        shown: dict[str, Any] = {name: getattr(self.counts, name) for name in ("items", "people", "judges")}
-        gaps = self.gaps
+    def figures(self) -> Iterator[Figure]:
+        """Yield the few figures that a run's summary shows; those that could not be measured are absent."""
+        yield from counted(items=self.counts.items, people=self.counts.people, judges=self.counts.judges)
         for judge in self.judges:
-            agreed, gap = judge.headline, gaps[judge.name]
-            figures = {
-                "agreement with people": agreed.value if agreed else math.nan,
-                "items on which both choose": agreed.n if agreed else math.nan,
-                "difference from the ceiling": gap.value if gap else math.nan,
-                "consistency over orders": judge.position.consistency.value,
+            measured = {
+                ("agreement_with_people", "share"): judge.headline,
+                ("difference_from_the_ceiling", "points"): self.gaps[judge.name],
+                ("consistency_over_orders", "share"): judge.position.consistency,
             }
-            measured = {name: value for name, value in figures.items() if not math.isnan(value)}
-            shown[f"judge {plain(judge.name)}"] = {**measured, "gates": self.outcome(judge.name)}
-        return shown
+            for (name, unit), estimate in measured.items():
+                if estimate and not math.isnan(estimate.value):
+                    yield Figure(name=name, value=estimate, unit=unit, of={"judge": judge.name})
+            yield Figure(name="gates", value=self.outcome(judge.name), of={"judge": judge.name})
 
     @property
     def gaps(self) -> dict[str | None, Estimate | None]:

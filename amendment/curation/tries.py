@@ -9,28 +9,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
 
 from amendment.curation.contrast import CUT_OFF
 from amendment.records import Pair
 from amendment.report.before_use import OFTEN_CUT
-from amendment.report.shown import counts_shown
-from amendment.text import cell, plain, table
+from amendment.results import Figure, Funnel, Result, by_label
+from amendment.text import plain
 
 NOTHING = "-"
 """In place of a principle, for tries of prompts to which none applies."""
 CHECK = "check"
 """What confirms the pairs of a principle that has a check."""
-_SHORT = {
-    CUT_OFF: "cut off",
-    "the answer under the principle breaks it": "principle broken",
-    "the answer under the opposite keeps the principle": "opposite keeps it",
-    "the judge prefers the answer under the opposite": "judge prefers other",
-    "an answer copies its question": "copies",
-    "an answer is missing": "no answer",
-}
-"""Heads of the columns of the table."""
-_LOST = ("refused", "invalid", "failed", "pending")
 
 
 class Tries:
@@ -40,80 +29,72 @@ class Tries:
         """`names` are the principles and entries that tries may be drawn by; the models of the judges in `own` write
         the answers too."""
         self._own = own
-        self._pairs = dict.fromkeys(names, 0)
+        self._pairs = Counter(dict.fromkeys(names, 0))
         self._losses: dict[str, Counter[str]] = {name: Counter() for name in self._pairs}
         self._cut: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._confirmed: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, name: str, reason: str | None, cut: Iterable[str], pair: Pair | None) -> None:
         """Count a try; `reason` says why it is no pair, and `cut` names the models whose answers were cut."""
-        self._pairs.setdefault(name, 0)
         losses = self._losses.setdefault(name, Counter())
-        if reason is None:
-            self._pairs[name] += 1
-            if pair and pair.decided_by != "construction":
-                self._confirmed[name][", ".join(pair.raters) or CHECK] += 1
-            return
-        losses[reason] += 1
-        if reason == CUT_OFF:
-            self._cut[name].update(cut)
+        self._pairs[name] += reason is None
+        if reason is not None:
+            losses[reason] += 1
+            self._cut[name].update(cut if reason == CUT_OFF else ())
+        elif pair and pair.decided_by != "construction":
+            self._confirmed[name][", ".join(pair.raters) or CHECK] += 1
 
-    def to_json(self) -> dict[str, Any]:
-        """All pairs and losses, and a row for each name; `confirmed by` are a check or judges, with their pairs, and
-        `cut answers` are those of its lost tries, by model."""
-        rows: list[dict[str, Any]] = []
-        for (name, pairs), losses in zip(self._pairs.items(), self._losses.values(), strict=True):
-            cut = {"cut answers": dict(self._cut[name])} if name in self._cut else {}
-            confirmed = {"confirmed by": dict(self._confirmed[name])} if name in self._confirmed else {}
-            tries = pairs + losses.total()
-            rows.append({"drawn by": name, "tries": tries, "pairs": pairs, **confirmed, "no pair": dict(losses), **cut})
-        losses = sum(self._losses.values(), Counter[str]())
-        counts = {"pairs": sum(self._pairs.values()), **({"no pair": dict(losses)} if losses else {})}
-        warnings = {"warnings": list(self._warnings())} if self._by_judge else {}
-        return {**counts, "tries": sum(row["tries"] for row in rows), "by principle": rows, **warnings}
+    def result(self, max_tokens: Mapping[str, int | None]) -> Result:
+        """Return how many tries became pairs and why the others did not, together and by what they were drawn by;
+        `max_tokens` is the limit of each model of the run file."""
+        losses, pairs = sum(self._losses.values(), Counter[str]()), self._pairs.total()
+        funnel = Funnel(
+            what="constructed pairs",
+            came_in=pairs + losses.total(),
+            left_out=dict(losses.most_common()),
+            remained=pairs,
+        )
+        return Result(
+            figures=tuple(self._figures()),
+            funnels=(funnel,),
+            notes=tuple(self._advice(max_tokens)),
+            warnings=tuple(self._warnings()),
+        )
 
-    @property
-    def _by_judge(self) -> dict[str, dict[str, int]]:
-        """The pairs that judges confirmed, by judge and name."""
-        pairs: dict[str, dict[str, int]] = {}
-        for name, confirmed in self._confirmed.items():
-            for judge, number in confirmed.items():
-                if judge != CHECK:
-                    pairs.setdefault(judge, {})[name] = number
-        return pairs
+    def _tried(self, name: str) -> int:
+        return self._pairs[name] + self._losses[name].total()
+
+    def _figures(self) -> Iterator[Figure]:
+        yield from by_label("tries", "drawn_by", {name: self._tried(name) for name in self._losses})
+        yield from by_label("pairs", "drawn_by", {name: self._pairs[name] for name in self._losses})
+        for name, by_reason in self._losses.items():
+            yield from by_label("no_pair", "reason", by_reason, drawn_by=name)
+        for name, by_rater in self._confirmed.items():
+            yield from by_label("confirmed", "by", by_rater, drawn_by=name)
+
+    def _advice(self, max_tokens: Mapping[str, int | None]) -> Iterator[str]:
+        """Say what never made a pair, and which limit to raise where more than a fifth of the tries are cut off."""
+        empty = [name for name in self._losses if self._tried(name) and not self._pairs[name] and name != NOTHING]
+        if empty:
+            yield f"no pair by {', '.join(map(plain, empty))}"
+        if undrawn := [name for name in self._losses if not self._tried(name)]:
+            yield f"never drawn: {', '.join(map(plain, undrawn))}"
+        if cut := [name for name, lost in self._losses.items() if lost[CUT_OFF] > OFTEN_CUT * self._tried(name)]:
+            tries = [f"{self._losses[name][CUT_OFF]:,} of {self._tried(name):,} tries by {plain(name)}" for name in cut]
+            models = dict.fromkeys(model for name in cut for model in self._cut[name])
+            limits = [plain(name) + (f" ({limit})" if (limit := max_tokens.get(name)) else "") for name in models]
+            of_models = f" of {' and '.join(limits)}" if limits else ""
+            yield f"{' and '.join(tries)} are cut off: raise `max_tokens`{of_models}"
 
     def _warnings(self) -> Iterator[str]:
         """A sentence without a full stop for each judge that alone confirmed pairs."""
-        for judge, pairs in self._by_judge.items():
-            number, names = sum(pairs.values()), ", ".join(map(plain, pairs))
-            wrote = ", whose model wrote both answers" if judge in self._own else ""
-            verb = f"pair{'s' * (number != 1)} by {names} {'have' if number != 1 else 'has'}"
-            yield f"{number:,} constructed {verb} no check: the judge {plain(judge)} decided{wrote}"
-
-
-def tries_lines(counts: Mapping[str, Any], max_tokens: Mapping[str, int | None]) -> list[str]:
-    """The counts of the stage, as Markdown lines; `max_tokens` is the limit of each model of the run file."""
-    losses, rows = counts.get("no pair", {}), counts["by principle"]
-    whole = [{**counts, "drawn by": "all", "no pair": losses}] if len(rows) > 1 else []
-    lines = [f"- tries: {counts['tries']:,} of two answers each; pairs: {counts['pairs']:,}"]
-    if lost := {outcome: counts[outcome] for outcome in _LOST if counts.get(outcome)}:
-        lines.append(f"- calls without an answer: {counts_shown(lost)}")
-    empty = [plain(row["drawn by"]) for row in rows if row["tries"] and not row["pairs"] and row["drawn by"] != NOTHING]
-    lines += [f"- no pair by {', '.join(empty)}"] if empty else []
-    undrawn = [plain(row["drawn by"]) for row in rows if not row["tries"]]
-    lines += [f"- never drawn: {', '.join(undrawn)}"] if undrawn else []
-    if cut := [row for row in rows if row["no pair"].get(CUT_OFF, 0) > OFTEN_CUT * row["tries"]]:
-        tries = [f"{row['no pair'][CUT_OFF]:,} of {row['tries']:,} tries by {plain(row['drawn by'])}" for row in cut]
-        models = dict.fromkeys(name for row in cut for name in row.get("cut answers", {}))
-        limits = [plain(name) + (f" ({limit})" if (limit := max_tokens.get(name)) else "") for name in models]
-        raised = f"raise `max_tokens`{' of ' * bool(limits)}{' and '.join(limits)}"
-        lines.append(f"- {' and '.join(tries)} are cut off: {raised}")
-    reasons = sorted(losses, key=lambda reason: -losses[reason])
-    confirmed = ["confirmed by"] if any("confirmed by" in row for row in rows) else []
-    head = ["drawn by", *confirmed, "tries", "pairs", *(_SHORT.get(reason, plain(reason)) for reason in reasons)]
-    cells = []
-    for row in (*rows, *whole):
-        numbers = [row["tries"], row["pairs"], *(row["no pair"].get(reason, 0) for reason in reasons)]
-        names = [cell(row["drawn by"]), *(cell(", ".join(row.get(name, ()))) for name in confirmed)]
-        cells.append([*names, *(f"{number:,}" for number in numbers)])
-    return [*lines, "", *table([head, *cells])]
+        judged: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        for name, confirmed in self._confirmed.items():
+            for judge, count in confirmed.items():
+                judged[judge][name] = count
+        for judge, by_name in judged.items():
+            if judge != CHECK:
+                number, names = sum(by_name.values()), ", ".join(map(plain, by_name))
+                wrote = ", whose model wrote both answers" if judge in self._own else ""
+                verb = f"pair{'s' * (number != 1)} by {names} {'have' if number != 1 else 'has'}"
+                yield f"{number:,} constructed {verb} no check: the judge {plain(judge)} decided{wrote}"

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from amendment.data.sources import Source
 from amendment.errors import DataError, Problem
 from amendment.files import file_hash, stamp
+from amendment.results import Result, Table
 from amendment.tables import Row, encoding_in, iter_rows
 from amendment.text import plain
 
+FILES = "Files and datasets that were read"
 GLIMPSE, GLIMPSE_HERE = 20, 100_000
 """The most rows that a check looks at: of a dataset on the Hub, and of a file or a folder on this machine."""
 CHUNK = 1000
@@ -44,10 +46,21 @@ class FileFacts(NamedTuple):
     """The encoding of a text file that is not UTF-8, which its bytes suggest."""
 
     def to_json(self) -> dict[str, int | str]:
-        """Return the facts about the source, without its name."""
-        facts = {"rows": self.rows, "sha256": self.sha256, "commit": self.revision, "license": self.license}
-        facts |= {"encoding": self.encoding}
+        """Return what is known of the file or dataset."""
+        facts: dict[str, int | str | None] = {"name": self.name, "rows": self.rows, "sha256": self.sha256}
+        facts |= {"commit": self.revision, "license": self.license, "encoding": self.encoding}
         return {name: value for name, value in facts.items() if value is not None}
+
+
+def files_table(facts: Iterable[FileFacts]) -> Table:
+    """Return the files and datasets that a stage has read, each once, as a table of its result."""
+    return Table(title=FILES, head=FileFacts._fields, rows=tuple(map(tuple, dict.fromkeys(facts))))
+
+
+def files_of(result: Result) -> list[FileFacts]:
+    """Return the facts of the files in a stage's result."""
+    table = result.table(FILES)
+    return [FileFacts(*cast(Any, row)) for row in table.rows] if table else []
 
 
 class SourceRows(NamedTuple):

@@ -21,7 +21,7 @@ from amendment.errors import LedgerError
 from amendment.files import read_json, replacing
 from amendment.hashing import canonical_json
 from amendment.records import Candidate, Prompt, Record
-from amendment.results import Result, result_of
+from amendment.results import Result
 from amendment.text import plain
 
 if TYPE_CHECKING:
@@ -362,7 +362,7 @@ class Workspace:
         toolkit finished it. Raises LedgerError if somebody has changed it."""
         note = self.note(stage) or {}
         try:
-            return Result.from_json(result_of(note.get("result", note.get("counts", {}))))
+            return Result.from_json(note.get("result", {}))
         except ValueError as fault:
             path = self.folder / "stages" / f"{stage}.json"
             raise LedgerError(f"{path}: not as the run wrote it ({fault}); remove it and run again") from None

@@ -9,7 +9,7 @@ labels: its reader may still change the judge.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +32,7 @@ from amendment.people.samples import AskedOf, ExportedProbability, SampledItem, 
 from amendment.people.store import Labels
 from amendment.preference.aggregate import person_votes
 from amendment.records import Verdict
-from amendment.results import Figure, Result
+from amendment.results import Figure, counted
 
 GATE = "audit/gate.json"
 """What the trainings look at before they begin: nothing else of the certificate, so that they stand while it does."""
@@ -89,23 +89,19 @@ def judge_gates(report: SpotCheck, certificate: Certificate) -> tuple[Gate, ...]
     return (*report.gates, *(unreadable_gate(rater.name, rater.invalid) for rater in models))
 
 
-def gate_counts(report: SpotCheck, gates: Sequence[Gate]) -> dict[str, Any]:
-    figures = {
-        "difference from the ceiling of people": report.beside.gap.value,
-        "exported labels that people would give": report.accuracy.estimate.value if report.accuracy else math.nan,
-        "Brier, raw": report.raw.brier.value if report.raw else math.nan,
-        "Brier, calibrated": report.calibrated.brier.value if report.calibrated else math.nan,
+def gate_figures(report: SpotCheck, gates: Sequence[Gate]) -> Iterator[Figure]:
+    """Yield the outcome of the gate, how often the seal was opened, and what was measured of the judge's labels."""
+    yield from counted(gate=worst([gate.outcome for gate in gates]), sealed_labels_opened=report.opened)
+    measured = {
+        ("judge_agrees_with_people", "share"): report.agreement if report.agreement.n else None,
+        ("difference_from_the_ceiling_of_people", "points"): report.beside.gap.estimate(0.95),
+        ("exported_labels_that_people_would_give", "share"): report.accuracy.estimate if report.accuracy else None,
+        ("brier_raw", ""): report.raw.brier if report.raw else None,
+        ("brier_calibrated", ""): report.calibrated.brier if report.calibrated else None,
     }
-    defined = {name: round(value, 4) for name, value in figures.items() if not math.isnan(value)}
-    counts: dict[str, Any] = {
-        "gate": worst([gate.outcome for gate in gates]),
-        **defined,
-        "sealed labels opened": report.opened,
-    }
-    if report.agreement.n:
-        agreement = Figure(name="judge_agrees_with_people", value=report.agreement, unit="share")
-        counts["result"] = Result(figures=(agreement,)).to_json()
-    return counts
+    for (name, unit), estimate in measured.items():
+        if estimate is not None and not math.isnan(estimate.value):
+            yield Figure(name=name, value=estimate, unit=unit)
 
 
 def failed_gates(gates: Iterable[Gate]) -> list[str]:

@@ -80,7 +80,8 @@ def _let_simulated_people_answer(
             queue.add(label)
 
 
-def label_counts(labels: Sequence[Label]) -> dict[str, Any]:
+def label_counts(labels: Sequence[Label]) -> dict[str, int]:
+    """Count the labels, the people who gave them, and the labels without a verdict."""
     silent = {choice: sum(label.choice == choice for label in labels) for choice in ("skip", "flag")}
     people = len({label.annotator for label in labels})
     return {"labels": len(labels), "people": people, **{choice: count for choice, count in silent.items() if count}}

@@ -108,7 +108,7 @@ def dataset_body(
         certificate=certificate or {"conclusions": (), "gates": ()},
         writers=writers(run),
         sources=source_licenses(run),
-        gate=run.counts.get("audit", {}).get("gate"),
+        gate=run.result("audit").totals.get("gate"),
         left_out=pairs.left_out if (pairs := run.result("dataset").funnel("pairs")) else {},
         written=run.result("dataset"),
     )

@@ -20,7 +20,7 @@ from amendment.errors import ConfigError
 from amendment.publishing.manifest import read_manifest
 from amendment.records import Candidate, Critique, Preference, Prompt, Record, Verdict
 from amendment.report.render import markdown
-from amendment.results import Result, Summary, read_summary, result_of
+from amendment.results import Result, Summary, read_summary
 
 R = TypeVar("R", bound=Record)
 STAGES = ("inputs", "critique", "candidates", "construct", "judging", "mixing")
@@ -60,15 +60,10 @@ class FinishedRun:
         """Return the view that others get: pseudonyms for people, portable paths."""
         return Outgoing(self.settings, self.people)
 
-    @cached_property
-    def counts(self) -> dict[str, dict[str, Any]]:
-        """Return the counts of the stages that are up to date."""
-        stages = self.outgoing.counts(self.manifest["stages"])
-        return {name: dict(stage["counts"]) for name, stage in stages.items()}
-
     def result(self, stage: str) -> Result:
-        """Return the result of a stage that is up to date; an empty result of any other."""
-        return Result.from_json(result_of(self.counts.get(stage, {})))
+        """Return the result of a stage that is up to date, under pseudonyms; an empty result of any other."""
+        stages = self.manifest["stages"]
+        return Result.from_json(self.outgoing.counts(stages[stage]["counts"])) if stage in stages else Result()
 
     @cached_property
     def rows(self) -> dict[str, list[Preference]]:
@@ -118,8 +113,7 @@ class FinishedRun:
     @cached_property
     def summaries(self) -> dict[str, str]:
         """Return the result of each stage that is up to date, in words, without texts of models."""
-        summary = self._summary
-        lines = {name: summary.lines.get(name) or markdown(summary.stages[name].published()) for name in summary.stages}
+        lines = {name: markdown(result.published()) for name, result in self._summary.stages.items()}
         return {name: self.outgoing.report("\n".join(of_stage)) for name, of_stage in lines.items()}
 
     @property

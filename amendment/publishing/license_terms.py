@@ -150,5 +150,5 @@ def _people(run: FinishedRun) -> Iterator[str]:
         if count > 1:
             raters = f"{count} raters are or may be people, shown under pseudonyms"
         yield f"{raters}. Have they agreed to publication? Names inside texts are not removed"
-    if run.counts.get("audit", {}).get("gate") == "FAIL":
+    if run.result("audit").totals.get("gate") == "FAIL":
         yield "gate: the judge did not pass it; the card says so"

@@ -21,7 +21,7 @@ from amendment.errors import ConfigError, Problem
 from amendment.files import file_hash, json_text, read_json, write_text
 from amendment.hashing import content_id
 from amendment.libraries import installed_versions
-from amendment.results import SUMMARY, without_samples
+from amendment.results import SUMMARY
 from amendment.text import plain
 from amendment.yamlfile import capped
 
@@ -118,8 +118,8 @@ def write_manifest(
         "configuration": configuration,
         "constitutions": [constitution.reference for constitution in constitutions],
         "stages": {
-            name: {"key": notes[name]["key"], "counts": without_samples(counts)}
-            for name, counts in summary["stages"].items()
+            name: {"key": notes[name]["key"], "counts": {**result, "samples": []}}
+            for name, result in summary["stages"].items()
         },
         "missing": summary["missing"],
         "out of date": summary["out_of_date"],

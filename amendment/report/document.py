@@ -83,12 +83,6 @@ class Written:
             self.certificate = {}  # of settings or inputs that have changed since
         self.spending = self.read("spending.json") if self.is_run else {}
 
-    @cached_property
-    def stages(self) -> Json:
-        """The counts of the stages that are not converted yet, by name."""
-        stages = self.read(SUMMARY).get("stages", {})
-        return {name: counts for name, counts in stages.items() if "figures" not in counts}
-
     @property
     def name(self) -> str:
         """The run's name, or the audit's."""
@@ -457,7 +451,7 @@ def _before_use(written: Written) -> list[str]:
 def _facts(written: Written) -> list[tuple[str, str]]:
     """Where the figures are from."""
     document = written.summary.to_json() if written.is_run else written.certificate
-    total, labels = written.spending.get("total", {}), written.stages.get("labels", {})
+    total, labels = written.spending.get("total", {}), written.summary.of("labels")
     files = [f"{file['name']} ({file['rows']:,} rows)" for file in written.certificate.get("files", ()) if file]
     facts = {
         "date": written.date,
@@ -465,8 +459,8 @@ def _facts(written: Written) -> list[tuple[str, str]]:
         "toolkit": f"amendment {document.get('toolkit', '')}",
         "calls": f"{total['replies']:,}" if total.get("replies") else "",
         "cost": f"{total['usd']:.2f} USD" if total.get("usd") else "",
-        "labels": f"{labels['open labels']:,} open and {labels['sealed labels']:,} sealed"
-        if labels.get("labels")
+        "labels": f"{labels.count('open_labels'):,} open and {labels.count('sealed_labels'):,} sealed"
+        if labels.count("labels")
         else "",
         "data": ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else ""),
     }

@@ -17,7 +17,6 @@ from amendment.results import Figure, Funnel, Result, Summary
 from amendment.statistics import Estimate, estimate
 from amendment.training.settings import UNREADABLE
 
-LOSSES = ("refused", "invalid", "failed", "pending")
 MOST_POINTS = 150
 """Points of a curve; of longer logs every so many steps are drawn."""
 PANELS = {
@@ -68,13 +67,6 @@ def run_chapters(written: Written) -> list[Chapter]:
 
 def _funnel(written: Written) -> Chapter | None:
     """How many items there were at each step, and what became of the others."""
-    stages = written.stages
-    counted: list[tuple[str, str, str]] = [
-        ("generate", "prompts", "generated prompts"),
-        ("construct", "tries", "tries of two answers"),
-        ("construct", "pairs", "constructed pairs"),
-        ("judging", "comparisons", "comparisons"),
-    ]
     rows: list[tuple[str, dict[str, float]]] = []
     funnels: list[Funnel] = []
     for name, result in written.results.items():
@@ -83,16 +75,10 @@ def _funnel(written: Written) -> Chapter | None:
             is_first = all(label != funnel.what for label, _ in rows)
             label = funnel.what if is_first else f"{funnel.what} ({name})"
             rows.append((label, _parts(funnel.remained, funnel.came_in)))
-        for stage, key, label in counted:
-            counts = stages.get(stage, {})
-            if stage == name and isinstance(counts.get(key), int):
-                lost = sum(counts.get(name, 0) for name in LOSSES) if key == "comparisons" else 0
-                kept = counts.get("done", counts[key]) if key == "comparisons" else counts[key]
-                rows.append((label, _parts(kept, kept + lost)))
     if not rows:
         return None
-    tables = [_tries(stages["construct"])] if stages.get("construct", {}).get("by principle") else []
-    tables += [funnel_table(funnel) for funnel in funnels if funnel.left_out]
+    drawn = Result(figures=written.summary.of("construct").figures)
+    tables = tables_of(drawn) + [funnel_table(funnel) for funnel in funnels if funnel.left_out]
     return Chapter(
         id="funnel",
         title="From prompts to pairs",
@@ -100,17 +86,6 @@ def _funnel(written: Written) -> Chapter | None:
         plots=[Bars(title="Items by step", rows=rows, what="step")],
         tables=tables,
     )
-
-
-def _tries(construct: Json) -> DataTable:
-    """By principle the tries of two answers, the pairs among them, and why the others are none: these add up."""
-    rows, losses = construct["by principle"], construct.get("no pair", {})
-    every = [*rows, {**construct, "drawn by": "all", "no pair": losses}] if len(rows) > 1 else rows
-    lines = {"tries": [row["tries"] for row in every], "pairs": [row["pairs"] for row in every]}
-    lines |= {f"no pair: {why}": [row["no pair"].get(why, 0) for row in every] for why in losses}
-    cells = [(name, *(f"{count:,}" for count in counts)) for name, counts in lines.items()]
-    head = ("drawn by", *(str(row["drawn by"]) for row in every))
-    return DataTable(head, cells, "Tries of two answers, by principle", is_open=True)
 
 
 def _parts(done: int, begun: int) -> dict[str, float]:
@@ -319,9 +294,6 @@ def _lines(summary: Summary) -> Chapter | None:
     """Everything that each stage has found out, as in the summary."""
     tables: list[DataTable] = []
     for stage, result in summary.stages.items():
-        if lines := [*summary.lines.get(stage, ()), *summary.texts.get(stage, ())]:
-            tables.append(DataTable(("",), [(line,) for line in lines if line], stage))
-        else:
-            tables += page_tables(result, stage)
+        tables += page_tables(result, stage)
     says = "What each stage counted, as in summary.md."
     return Chapter(id="lines", title="All counts by stage", says=says, tables=tables) if tables else None

@@ -17,7 +17,6 @@ from amendment.errors import ConfigError, LedgerError
 from amendment.files import file_hash, write_json
 from amendment.hashing import content_id
 from amendment.plugins import source_key
-from amendment.results import Result
 from amendment.stages import stages_of
 from amendment.stages.contract import Context, Stage, StageResult
 from amendment.stages.passes import one_pass
@@ -125,8 +124,8 @@ class RunFolder(Workspace):
         """
         self.check_inputs(stage)
         artefacts = {name: [self._stamp(name), self._content(name)] for name in made.artefacts}
-        found = {"result": made.result.to_json()} if isinstance(made.result, Result) else {"counts": made.result}
-        note = {"format": STAGE_FORMAT, "key": self.key(stage), "artefacts": artefacts, **found}
+        result = made.result.to_json()
+        note = {"format": STAGE_FORMAT, "key": self.key(stage), "artefacts": artefacts, "result": result}
         write_json(self.folder / "stages" / f"{stage.name}.json", note)
 
     def _files(self, artefact: str) -> list[Path]:

@@ -133,7 +133,7 @@ def _listed(source: Source, table: SourceRows, base: Path, held_out: HeldOut) ->
     held_out.rows.extend(_row_of(row, values[row.place]) for row in asked)
     held_out.counts["rows"] += len(asked)
     held_out.counts["bad rows left out"] += len(table.rows) - len(asked)
-    held_out.files.append({"name": facts.name, **facts.to_json()})
+    held_out.files.append(facts.to_json())
 
 
 def _row_of(asked: AskedRow, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def _judged(config: DataSources, base: Path, held_out: HeldOut) -> None:
     held_out.counts.update(joined.counts)
     if joined.problems:
         raise DataError(capped(joined.problems))
-    held_out.files.extend({"name": facts.name, **facts.to_json()} for _, facts in joined.files)
+    held_out.files.extend(facts.to_json() for _, facts in joined.files)
 
 
 def _config(source: Source, table: SourceRows, columns: Columns | None, people: Sequence[str]) -> DataSources:

@@ -52,7 +52,7 @@ def read_status(folder: Path) -> dict[str, Any]:
     missing = [name for name in status["done"] if not RunFolder(folder).outputs_untouched(name)]
     status["done"] = [name for name in status["done"] if name not in missing]
     status["out of date"] = [*status.get("out of date", ()), *missing]
-    counts = {name: _counts(folder, name) for name in status["done"]}
+    counts = {name: RunFolder(folder).result(name).totals for name in status["done"]}
     labels = labels_waited_for(folder, status["done"]) if ended and not running else None
     details = {"labels": labels, **_calls(folder), "damage": None if running else _damage(folder)}
     return {**status, "running": running, "ended": ended, **details, "counts": counts}
@@ -90,17 +90,6 @@ def _damage(folder: Path) -> str | None:
             first = f"{path}: the ledger is damaged in {len(damage)} places, first: {damage[0][:LONGEST]}"
             return f"{first}. All: amendment ledger show {path} --verify"
     return None
-
-
-def _counts(folder: Path, stage: str) -> dict[str, Any]:
-    """Numbers, the outcome of the gate, and what ended a training."""
-    note = RunFolder(folder).note(stage) or {}
-    if "result" in note:
-        return RunFolder(folder).result(stage).totals
-    counts = note.get("counts", {})
-    shown = {name: value for name, value in counts.items() if name == "gate" or isinstance(value, int | float)}
-    endings = {name: value["ending"] for name, value in counts.items() if isinstance(value, dict) and "ending" in value}
-    return {**shown, **endings}
 
 
 def status_lines(status: dict[str, Any]) -> list[str]:

@@ -41,12 +41,10 @@ def write_summary(
         results["critique"] += Result(
             notes=unchecked_note(config.candidates, is_judged=bool(config.part(JudgingConfig)))
         )
-    counts = {name: notes[name]["counts"] for name in up_to_date if "counts" in notes[name]}
     pairs = pair_facts(workspace.folder, up_to_date)
     decides = not pairs.decided_by or pairs.decided_by["judge"] > 0
     warnings = [warning for result in results.values() for warning in result.warnings]
     done = [stage for stage in stages if stage.name in results]
-    own_words = [stage for stage in done if stage.name in counts]
     summary = Summary(
         name=config.name,
         seed=config.seed,
@@ -59,11 +57,8 @@ def write_summary(
         models={stage.name: stage.stage.model_title for stage in done if stage.stage.model_title},
         missing=tuple(stage.name for stage in stages if stage.name not in up_to_date),
         out_of_date=tuple(name for name in notes if name not in up_to_date),
-        lines={stage.name: tuple(stage.stage.lines(counts[stage.name])) for stage in own_words},
-        texts={stage.name: tuple(stage.stage.texts(workspace.folder)) for stage in own_words},
     )
     content = summary.to_json()
-    content["stages"] |= counts
     write_json(workspace.folder / SUMMARY, content)
     spent = spending_lines(over_all_starts(spending))
     page = [*_page(config, summary), *(["## calls", "", *spent, ""] if spent else [])]
@@ -97,10 +92,7 @@ def _head(summary: Summary) -> list[str]:
 
 
 def _section(summary: Summary, name: str) -> list[str]:
-    if name not in summary.lines:
-        return [f"## {name}", "", *markdown(summary.stages[name]), ""]
-    texts = summary.texts[name]
-    return [f"## {name}", "", *summary.lines[name], *(["", *texts] if texts else []), ""]
+    return [f"## {name}", "", *markdown(summary.stages[name]), ""]
 
 
 def loss_lines(results: Mapping[str, Result]) -> list[str]:
@@ -113,10 +105,6 @@ def loss_lines(results: Mapping[str, Result]) -> list[str]:
                 ended = ", ".join(f"{count:,} {ending}" for ending, count in {"done": funnel.remained, **lost}.items())
                 where = f"for reasons, see the table of endings under {plain(name)}/"
                 lines.append(f"{plain(name)}: {plain(funnel.what)}: {ended}; {where}")
-        ended_so = {ending: result.count(ending) for ending in ("done", *LOSSES) if result.count(ending)}
-        if "done" in ended_so and len(ended_so) > 1:
-            ended = ", ".join(f"{count:,} {ending}" for ending, count in ended_so.items())
-            lines.append(f"{plain(name)}: {ended}; for reasons, see the table of endings under {plain(name)}/")
         if unread := result.count("invalid_verdicts"):
             of_all = f"{unread:,} of {result.count('verdicts'):,} verdicts could not be read and decide nothing"
             lines.append(f"{plain(name)}: {of_all}; see the table of verdicts under {plain(name)}/")

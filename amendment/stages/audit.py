@@ -32,7 +32,7 @@ from amendment.audit.votes import ComparisonInfo, Vote
 from amendment.curation.construction import Contrast
 from amendment.data.pseudonyms import Outgoing, Pseudonyms
 from amendment.data.replies import MOST_UNREAD
-from amendment.data.source_rows import fact_name, source_state
+from amendment.data.source_rows import fact_name, files_of, source_state
 from amendment.data.sources import LilliputPrompts, Source
 from amendment.data.store import Workspace
 from amendment.data.verdict_files import Required
@@ -45,7 +45,7 @@ from amendment.people.gate import (
     GATE_FORMAT,
     certified_report,
     failed_gates,
-    gate_counts,
+    gate_figures,
     judge_gates,
     write_gate,
 )
@@ -55,9 +55,9 @@ from amendment.people.samples import ExportedProbability, SampledItem, SpotCheck
 from amendment.preference.checked import check_lines
 from amendment.preference.settings import REPORT, JudgingConfig
 from amendment.records import LABELLERS, Candidate, Prompt, Verdict
+from amendment.results import Result, counted
 from amendment.simulator import banner
 from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, dump, is_lilliput
-from amendment.stages.inputs import files_read
 from amendment.stages.tables import Role, RunTables
 from amendment.statistics.intervals import json_values
 from amendment.text import cell
@@ -136,13 +136,13 @@ class AuditStage(Stage):
         _write(_public(inputs, outgoing), workspace.folder / "audit", settings, people=people)
         write_json(workspace.path(PEOPLE), sorted(outgoing.people.by_name))
         gates = judge_gates(people, certificate) if people else ()
-        counts = {**certificate.headline(), "verdicts": len(inputs.votes)}
-        if failed := failed_gates((*gates, *certificate.gates)):
-            counts["failed gates"] = "; ".join(failed)
         write_gate(workspace, gates, certificate.gates)
+        figures = [*counted(verdicts=len(inputs.votes)), *certificate.figures()]
+        if failed := failed_gates((*gates, *certificate.gates)):
+            figures += counted(failed_gates="; ".join(failed))
         if people:
-            counts |= gate_counts(people, gates)
-        return StageResult(self.writes, counts)
+            figures += gate_figures(people, gates)
+        return StageResult(self.writes, Result(figures=tuple(figures)))
 
 
 class Audited(NamedTuple):
@@ -268,12 +268,11 @@ def _of_run(workspace: Workspace, settings: RunSettings, tables: RunTables) -> A
         workspace.rows("inputs/prompts", Prompt),
     )
     names = {fact_name(source) for source in (*settings.pairs, *settings.verdicts)}
-    inputs.files = [facts for facts in files_read(workspace) if facts.name in names]
+    inputs.files = [facts for facts in files_of(workspace.result("inputs")) if facts.name in names]
     inputs.has_chances = _with_chances(inputs.items, inputs.votes, workspace)
     if settings.part(JudgingConfig) and workspace.path(REPORT).is_file():
         inputs.checks = read_json(workspace.path(REPORT)).get("checks", {})
-    constructed = workspace.note("construct") if settings.parts(Contrast) else None
-    inputs.warnings = (constructed or {"counts": {}})["counts"].get("warnings", [])
+    inputs.warnings = list(workspace.result("construct").warnings) if settings.parts(Contrast) else []
     ledger = workspace.folder / "ledger.sqlite"
     if settings.part(JudgingConfig) and ledger.is_file():
         with Reader(ledger) as reader:
@@ -299,7 +298,7 @@ def _with_chances(items: dict[str, ComparisonInfo], votes: Iterable[Vote], works
 def _pinned(settings: RunSettings, workspace: Workspace) -> RunSettings:
     """Datasets on the Hub at the commit that the stage of inputs has read, wherever their branch is now."""
     commits: dict[str, set[str]] = {}
-    for facts in files_read(workspace):
+    for facts in files_of(workspace.result("inputs")):
         if facts.revision:
             commits.setdefault(facts.name, set()).add(facts.revision)
 

@@ -17,6 +17,7 @@ from amendment.people.samples import ExportedProbability, SampledItem, SpotCheck
 from amendment.preference.aggregate import person_votes
 from amendment.preference.deciding import CHECKED, deciding_key
 from amendment.records import Judgement, Verdict
+from amendment.results import Result, Table, counted
 from amendment.stages.contract import (
     Context,
     Stage,
@@ -55,13 +56,14 @@ class CalibrationStage(Stage):
         votes = person_votes(workspace.read(OPEN, Verdict))
         items = labelled_items(workspace.read(SAMPLE, SampledItem), votes)
         calibrated: list[float] | list[None] = [None] * len(exported)
-        if method == "none":
-            refused = "the run file asks for none (spot_check.calibration)"
-        else:
+        refused = "the run file asks for none (spot_check.calibration)"
+        if method != "none":
             refused = calibration_refused(items, method=method)
         recipe: dict[str, Any] = {"method": "none", "reason": refused}
-        counts: dict[str, Any] = {"none": refused}
-        if method != "none" and not refused:
+        result = Result(figures=counted(comparisons=len(exported)))
+        if method == "none" or refused:
+            result += Result(notes=(f"not calibrated: {refused}",))
+        else:
             calibration = calibrate(items, method=method, seed=context.config.seed)
             raw = [row.p_a for row in exported]
             p = calibration.apply(raw)
@@ -73,15 +75,17 @@ class CalibrationStage(Stage):
                 **calibration.recipe(labels=workspace.digest(OPEN), judges=judges),
                 "expected flip rate": rate,
             }
-            counts = {
-                "method": method,
-                "labelled comparisons": len(items),
-                **calibration.calibrator.to_json()["parameters"],
-                "Brier before": round(calibration.before.brier.value, 4),
-                "Brier after": round(calibration.after.brier.value, 4),
-                "expected flip rate": round(rate, 4),
-                **({"notes": list(calibration.warnings)} if calibration.warnings else {}),
-            }
+            fitted = calibration.calibrator
+            curve = Table(title="calibration curve", head=("confidence", "becomes"), rows=fitted.knots)
+            figures = counted(
+                method=method,
+                labelled_comparisons=len(items),
+                **({} if fitted.knots else fitted.to_json()["parameters"]),
+                brier_before=calibration.before.brier,
+                brier_after=calibration.after.brier,
+                expected_flip_rate=rate,
+            )
+            result += Result(figures=figures, tables=(curve,) if fitted.knots else (), notes=calibration.warnings)
         rows = [
             ExportedProbability(
                 comparison_id=row.comparison.id, prompt_id=row.comparison.prompt_id, p_a_raw=row.p_a, p_a_calibrated=p_a
@@ -90,7 +94,7 @@ class CalibrationStage(Stage):
         ]
         write_json(workspace.path(CALIBRATOR), recipe)
         table = workspace.write(PROBABILITIES, ExportedProbability, rows)
-        return StageResult((table, CALIBRATOR), {"comparisons": len(rows), **counts})
+        return StageResult((table, CALIBRATOR), result)
 
 
 def calibrated_again(round_: Context) -> tuple[list[str], list[str]]:

@@ -35,7 +35,7 @@ from amendment.curation.contrast import (
     drawn_for,
     judged_lines,
 )
-from amendment.curation.tries import NOTHING, Tries, tries_lines
+from amendment.curation.tries import NOTHING, Tries
 from amendment.data.sources import ModelSource
 from amendment.errors import ConfigError, ProviderError
 from amendment.hashing import content_id
@@ -48,6 +48,7 @@ from amendment.preference.draws import Draw, Drawn, draw_answer, instructed
 from amendment.preference.folder import load_judge_folder
 from amendment.preference.judge import Judge
 from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, Try
+from amendment.results import Result
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
@@ -127,11 +128,6 @@ class ConstructStage(Stage):
 
     def begin(self, context: Context) -> Step:
         return _ConstructStep(context)
-
-    def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        return tries_lines(
-            counts, {name: getattr(spec, "max_tokens", None) for name, spec in self.settings.models.items()}
-        )
 
 
 class PlannedPair(NamedTuple):
@@ -287,7 +283,10 @@ class _ConstructStep(Step):
             self._answers += len(made.answers)
 
     def close(self) -> StageResult:
-        return StageResult(self.tables.artefacts, {**self.tables.close(), **self._tries.to_json()})
+        self.tables.close()
+        limits = {name: getattr(spec, "max_tokens", None) for name, spec in self._context.config.models.items()}
+        calls = Result(funnels=(self.tables.funnel("calls for constructed pairs"),))
+        return StageResult(self.tables.artefacts, calls + self._tries.result(limits))
 
 
 async def _draw(model: Model, side: Side, prompt: Prompt, sample: int) -> Drawn:

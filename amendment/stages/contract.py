@@ -34,7 +34,6 @@ from amendment.preference.judge import Judge, JudgeSettings
 from amendment.preference.settings import JudgeEntry, JudgingConfig
 from amendment.preference.verified import Verifier, verifier_rules
 from amendment.records import Candidate, Part, Prompt
-from amendment.report.shown import count_lines
 from amendment.results import Result
 from amendment.stages.tables import Role, RunTables, Tables
 from amendment.text import plain
@@ -134,8 +133,7 @@ class StageResult(NamedTuple):
     """The names of the artefacts that a stage wrote, and what it has found out."""
 
     artefacts: Collection[str]
-    result: Result | dict[str, Any]
-    """A dictionary of counts only of a stage that is not converted yet; it has `lines` and `texts`."""
+    result: Result = Result()
 
 
 @dataclass(slots=True)
@@ -391,15 +389,6 @@ class Stage:
     def most(self, context: Context) -> StageResult:
         """Ask all that `make` can have to ask, whatever the answers are."""
         return self.make(context)
-
-    def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        """Its counts for people, as Markdown lines."""
-        return count_lines(counts)
-
-    def texts(self, folder: Path) -> list[str]:
-        """Texts of models from the run's folder, as Markdown lines below `lines`. Counts are published, so they hold
-        none of them."""
-        return []
 
 
 def is_lilliput(settings: RunSettings) -> bool:

@@ -28,8 +28,7 @@ from amendment.files import file_hash
 from amendment.keys import key_variables, run_scanner
 from amendment.llm.model import Ending, Model, Unusable, item_ending, usable
 from amendment.records import Message, Part, Prompt, PromptOrigin, text_of
-from amendment.report.shown import count_lines
-from amendment.results import SUMMARY
+from amendment.results import SUMMARY, Figure, Funnel, Result, Value, by_label, counted
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
@@ -139,9 +138,6 @@ class GenerateStage(Stage):
                 except ConfigError as fault:
                     yield (self.name, index, "aim"), str(fault)
 
-    def lines(self, counts: Mapping[str, Any]) -> list[str]:
-        return count_lines(counts, {"warnings": lambda _: []})  # they are at the top of the summary
-
     def make(self, context: Context) -> StageResult:
         """Ask in waves, and keep what is new. Raises AmendmentError where no prompt can be a seed, and where a model
         writes none that can be used."""
@@ -175,29 +171,25 @@ class GenerateStage(Stage):
                 f"generate: aim: {own[0]} is this run's own folder, whose figures change with every new prompt; name "
                 "another run, or a copy of this one"
             )
-        counts: dict[str, Any] = {"seeds": len(seeds), "prompts": 0}
+        result = Result(figures=counted(seeds=len(seeds)))
+        left_out, written = Counter[str](), 0
         taken = {text_of(prompt.messages) for prompt in every}
-        warnings: list[str] = []
         with Tables(context.workspace, self.name, prompts=Prompt, origins=PromptOrigin) as tables:
-            for index, part in enumerate(self.parts):
+            for index in range(len(self.parts)):
                 made = _Writing(context, index, _Known(seeds, sorted(taken)), tables)
                 write(made)
                 if made.yields_nothing:
                     break
                 taken |= {text_of(prompt.messages) for prompt in made.new}
-                counts["prompts"] += len(made.new)
-                name = f"{part.kind} by {part.model}"
-                counts[name if name not in counts else f"{name} (generate[{index}])"] = made.counts()
-                if 2 * len(made.new) < part.prompts:
-                    warnings.append(made.shortfall())
-            counts |= tables.close()
+                written, left_out = written + len(made.new), left_out + made.left_out
+                result += made.result()
+            tables.close()
         if made.yields_nothing:
             raise AmendmentError(
                 f"{made.shortfall()}. The replies are kept; name another model or other seeds, or take the entry out"
             )
-        if warnings:
-            counts["warnings"] = warnings
-        return StageResult(tables.artefacts, counts)
+        new = Funnel(what="generated prompts", came_in=written + left_out.total(), left_out=left_out, remained=written)
+        return StageResult(tables.artefacts, Result(funnels=(tables.funnel("questions"), new)) + result)
 
 
 class _Writing:
@@ -211,7 +203,7 @@ class _Writing:
         for seed in self._seeds:
             self._by_scope.setdefault(_scope(seed), []).append(seed)
         self._novelty = Novelty(known.texts)
-        self._left_out: Counter[str] = Counter()
+        self.left_out: Counter[str] = Counter()
         self._asked = 0
         self.new: list[Prompt] = []
         self.yields_nothing = False
@@ -246,14 +238,19 @@ class _Writing:
             parents = self._question(number).parents
             self._add(f"generated prompt {self._index}/{number}", parents, self._part.model)
 
-    def counts(self) -> dict[str, Any]:
-        """Questions, new prompts, and those left out by reason."""
+    def result(self) -> Result:
+        """Return questions, new prompts, those left out by reason, and the aim, by the entry of the run file."""
+        values: dict[str, Value] = {"questions": self._asked, "new": len(self.new)}
         aim = {"aim": str(self._weakest)} if self._weakest else {}
-        return {"questions": self._asked, "new": len(self.new), **self._left_out, **aim}
+        about = {"entry": f"generate[{self._index}]: {self._part.kind} by {self._part.model}"}
+        figures = [Figure(name=name, value=value, of=about) for name, value in {**values, **aim}.items()]
+        figures += by_label("left_out", "reason", self.left_out, **about)
+        is_short = 2 * len(self.new) < self._part.prompts
+        return Result(figures=tuple(figures), warnings=(self.shortfall(),) if is_short else ())
 
     def shortfall(self) -> str:
         """How few prompts are new, and why."""
-        reasons = "; ".join(f"{count:,} {reason}" for reason, count in self._left_out.most_common())
+        reasons = "; ".join(f"{count:,} {reason}" for reason, count in self.left_out.most_common())
         why = f"left out: {reasons}" if reasons else f"no list in the replies to {self._asked:,} questions"
         wanted, name = self._part.prompts, plain(self._part.model)
         return f"generate[{self._index}]: {name} wrote {len(self.new):,} usable prompts, expected {wanted:,} ({why})"
@@ -280,7 +277,7 @@ class _Writing:
             if len(self.new) == self._part.prompts:
                 return
             if reason := self._novelty.why_not(text):
-                self._left_out[reason] += 1
+                self.left_out[reason] += 1
             else:
                 self._add(text, answer.question.parents, model.name, answer.request)
 

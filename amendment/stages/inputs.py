@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from amendment.critique.chain import CritiqueConfig
 from amendment.curation.funnel import DROPPED, Cleaning, clean_key, read_overlap
 from amendment.curation.settings import DatasetConfig
 from amendment.data.inputs import StreamedInputs, read_into
-from amendment.data.source_rows import FileFacts, source_state
+from amendment.data.source_rows import files_table, source_state
 from amendment.data.sources import ChainSource, FileSource, Source, TaskPrompts
-from amendment.data.store import ITEMS, Item, Split, Workspace
+from amendment.data.store import ITEMS, Item, Split
 from amendment.errors import AmendmentError
 from amendment.keys import key_variables, run_scanner
 from amendment.libraries import missing
 from amendment.preference.aggregate import majorities
 from amendment.preference.pairs import held_out
 from amendment.records import Candidate, Judgement, Prompt, Verdict
-from amendment.results import Figure, Funnel, Result, Table, by_label, counted
+from amendment.results import Figure, Funnel, Result, by_label, counted
 from amendment.stages.contract import ConfigProblem, ConfigWarning, Context, RunSettings, Stage, StageResult, dump
 from amendment.stages.tables import Role
-
-SOURCES = "Files and datasets that were read"
 
 
 class InputsStage(Stage):
@@ -121,13 +119,6 @@ class InputsStage(Stage):
         left_out = {**({"repeated": repeated} if repeated else {}), **cleaning.left_out}
         read = len(inputs.places) + sum(left_out.values())
         funnel = Funnel(what="prompts", came_in=read, left_out=left_out, remained=len(inputs.places))
-        facts = dict.fromkeys(facts for _, facts in inputs.files)
-        sources = Table(title=SOURCES, head=FileFacts._fields, rows=tuple(map(tuple, facts)))
-        found = Result(figures=tuple(figures), funnels=(funnel,), tables=(sources,) if facts else ())
+        tables = (files_table(facts for _, facts in inputs.files),) if inputs.files else ()
+        found = Result(figures=tuple(figures), funnels=(funnel,), tables=tables)
         return StageResult(self.writes, found + cleaned)
-
-
-def files_read(workspace: Workspace) -> list[FileFacts]:
-    """The facts of all files that the stage has read."""
-    sources = workspace.result("inputs").table(SOURCES)
-    return [FileFacts(*cast(Any, row)) for row in sources.rows] if sources else []

@@ -14,6 +14,7 @@ from amendment.people.reading import current_labels, label_counts, label_verdict
 from amendment.people.samples import SampledItem, SpotCheckSettings
 from amendment.people.store import Labels
 from amendment.records import Verdict
+from amendment.results import Result, counted
 from amendment.stages.contract import Context, Stage, StageResult
 from amendment.stages.tables import Role
 
@@ -39,5 +40,5 @@ class LabelsStage(Stage):
             sides = label_verdicts(current, workspace.read(SAMPLE, SampledItem), seen=store.prompts_seen())
             store.note_seen({verdict.prompt_id for verdict in sides["open"]})
         tables = [workspace.write(f"labels/{side}", Verdict, verdicts) for side, verdicts in sides.items()]
-        sizes = {f"{side} labels": len(verdicts) for side, verdicts in sides.items()}
-        return StageResult(tuple(tables), {**label_counts(current), **sizes})
+        sizes = {f"{side}_labels": len(verdicts) for side, verdicts in sides.items()}
+        return StageResult(tuple(tables), Result(figures=counted(**label_counts(current), **sizes)))

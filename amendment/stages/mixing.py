@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -11,7 +12,7 @@ from amendment.curation.mixed_rows import MixPair, mix_labels
 from amendment.curation.settings import DatasetConfig
 from amendment.data.inputs import Inputs, read_inputs
 from amendment.data.row_votes import UNKNOWN
-from amendment.data.source_rows import source_state
+from amendment.data.source_rows import FileFacts, files_table, source_state
 from amendment.data.sources import Source
 from amendment.data.store import Texts
 from amendment.errors import DataError, Problem
@@ -21,6 +22,7 @@ from amendment.preference.deciding import paired_answers
 from amendment.preference.filters import filter_keys
 from amendment.preference.pairs import preference_row
 from amendment.records import Candidate, Prompt, Record, Verdict
+from amendment.results import Figure, Funnel, Result, by_label
 from amendment.stages.contract import (
     ConfigProblem,
     ConfigWarning,
@@ -100,17 +102,19 @@ class MixingStage(Stage):
         """Read the pairs that are mixed with the run's, so that a change in them is felt by the dataset alone."""
         settings = PairSettings(ties=self.config.ties)
         pairs: list[MixPair] = []
-        counts: dict[str, Any] = {}
+        figures, files, left_out = list[Figure](), list[FileFacts](), Counter[str]()
         read = read_mix(self.settings, context.base)
         for label, inputs in read:
             decided = majorities(inputs.verdicts, inputs.weights, inputs.firsts)
             paired = paired_answers(decided, settings, Texts(inputs.prompts, inputs.candidates))
             rows = [preference_row(pair, inputs.prompts, inputs.candidates, {}) for pair in paired.pairs]
             pairs += [MixPair(mix=label, row=row) for row in rows]
-            ((_, facts),) = inputs.files
-            counts[label] = {"pairs": len(rows), "prompts": len({row.prompt_id for row in rows}), **inputs.counts}
-            counts[label] |= facts.to_json()
-            counts[label] |= {f"left out: {reason}": count for reason, count in paired.left_out.items()}
+            files += (facts for _, facts in inputs.files)
+            sizes = {"pairs": len(rows), "prompts": len({row.prompt_id for row in rows})}
+            figures += (Figure(name=name, value=size, of={"mix": label}) for name, size in sizes.items())
+            figures += by_label("read", "what", inputs.counts, mix=label)
+            figures += by_label("left_out", "reason", paired.left_out, mix=label)
+            left_out += paired.left_out
         write = context.workspace.write
         artefacts = (
             write("mixing/prompts", Prompt, _once(inputs.prompts for _, inputs in read)),
@@ -118,7 +122,9 @@ class MixingStage(Stage):
             write("mixing/verdicts", Verdict, [verdict for _, inputs in read for verdict in inputs.verdicts]),
             write("mixing/pairs", MixPair, pairs),
         )
-        return StageResult(artefacts, counts)
+        came_in = len(pairs) + left_out.total()
+        funnel = Funnel(what="pairs to mix in", came_in=came_in, left_out=left_out, remained=len(pairs))
+        return StageResult(artefacts, Result(figures=tuple(figures), funnels=(funnel,), tables=(files_table(files),)))
 
 
 def _once(tables: Iterable[Mapping[str, R]]) -> list[R]:

@@ -42,6 +42,7 @@ from amendment.preference import Judge, JudgeSettings, aggregate_verdicts
 from amendment.preference.readings import readings_of
 from amendment.preference.settings import JudgingConfig
 from amendment.records import Candidate, Comparison, Judgement, Part, Prompt, Record, Verdict, text_of
+from amendment.results import Figure, Funnel, Result, by_label, counted
 from amendment.stages.contract import (
     Ask,
     ConfigProblem,
@@ -184,22 +185,25 @@ class ProbesStage(Stage):
             tally = Tally(self.name, len(tasks))
             models = [*(judge.model for judge in judges), *([writer] if writer else [])]
             context.stream_bounded([tally], tasks, tally.counting(work), keep, models=models)
-            endings = tables.close()
+            tables.close()
         rows = context.workspace.read(ANSWERS, ProbeAnswers)
         variants = variant_agreements(rows)
-        report = probe_json(probe_report(rows), variants)
-        write_json(context.workspace.folder / FIGURES, report)
-        gates = [{name: row[name] for name in ("judge", "probe", "gate", "found")} for row in report["probes"]]
-        counts = {"comparisons": len(subjects), **endings, self.name: gates}
-        if writer:
-            counts["paraphrases"] = dict(
-                Counter((row.left_out or "usable").partition(":")[0] for row in paraphrases.values())
-            )
-        if variants:
-            counts["the same verdict under all variants of the prompt"] = {row.judge: row.shown for row in variants}
-        if failed := [f"{row['probe']}, for {row['judge']}" for row in gates if row["gate"] == "FAIL"]:
-            counts["failed gates"] = "; ".join(failed)
-        return StageResult((*tables.artefacts, FIGURES), counts)
+        report = probe_report(rows)
+        write_json(context.workspace.folder / FIGURES, probe_json(report, variants))
+        figures = [*counted(comparisons=len(subjects))]
+        for row in report:
+            about = {"judge": row.judge, "probe": row.probe}
+            ruling = {"gate": row.outcome, "found": row.found}
+            figures += (Figure(name=name, value=value, of=about) for name, value in ruling.items())
+        left_out = Counter(why.partition(":")[0] for row in paraphrases.values() if (why := row.left_out))
+        usable = len(paraphrases) - left_out.total()
+        written = Funnel(what="paraphrases", came_in=len(paraphrases), left_out=left_out, remained=usable)
+        agreements = {row.judge: row.shown for row in variants}
+        figures += by_label("the_same_verdict_under_all_variants_of_the_prompt", "judge", agreements)
+        if failed := [f"{row.probe}, for {row.judge}" for row in report if row.outcome == "FAIL"]:
+            figures += counted(failed_gates="; ".join(failed))
+        funnels = (tables.funnel("probed comparisons"), *([written] if writer else []))
+        return StageResult((*tables.artefacts, FIGURES), Result(figures=tuple(figures), funnels=funnels))
 
 
 # Which comparisons, and by which principle

@@ -18,6 +18,7 @@ from amendment.people.samples import LabelQuestion, SampledItem, SpotCheckSettin
 from amendment.preference.deciding import CHECKED, deciding_key
 from amendment.preference.settings import JudgingConfig
 from amendment.records import Comparison
+from amendment.results import Result, counted
 from amendment.stages.contract import (
     ConfigProblem,
     Context,
@@ -99,16 +100,14 @@ class SpotCheckStage(Stage):
             workspace.write(SAMPLE, SampledItem, sample.items),
             workspace.write(SPOT_CHECK.questions, LabelQuestion, questions),
         )
-        counts: dict[str, Any] = {
-            "comparisons": sample.population,
-            "drawn": len(sample.items),
-            "strata": sample.strata,
-            "seen by every annotator": sum(item.in_overlap for item in sample.items),
-            "shown twice": sum(item.is_repeated for item in sample.items),
-            "sealed": sum(item.is_sealed for item in sample.items),
-        }
-        notes = []
-        if sample.is_all:
-            every = f"the spot check takes all {sample.population} comparisons (items: {self.config.items})"
-            notes.append(f"{every}, each with certainty")
-        return StageResult((*tables, ASKED), {**counts, "notes": notes} if notes else counts)
+        figures = counted(
+            comparisons=sample.population,
+            drawn=len(sample.items),
+            strata=sample.strata,
+            seen_by_every_annotator=sum(item.in_overlap for item in sample.items),
+            shown_twice=sum(item.is_repeated for item in sample.items),
+            sealed=sum(item.is_sealed for item in sample.items),
+        )
+        every = f"the spot check takes all {sample.population} comparisons (items: {self.config.items})"
+        notes = (f"{every}, each with certainty",) if sample.is_all else ()
+        return StageResult((*tables, ASKED), Result(figures=figures, notes=notes))

@@ -59,7 +59,7 @@ def test_whatever_is_there_makes_json_and_lines(shape: str) -> None:
     assert lines[0] == "# Certificate"
     assert len(lines) < 90
     assert not [line for line in lines if "nan" in line.split() or "\n" in line]
-    assert json.dumps(certificate.headline(), allow_nan=False)
+    assert json.dumps([figure.to_json() for figure in certificate.figures()], allow_nan=False)
 
 
 def five(values: Sequence[str]) -> list[str]:

@@ -197,8 +197,8 @@ def test_a_runs_paraphrases_name_their_prompts_and_the_reason_where_one_is_left_
         assert (row.left_out == "an answer") == (number == "1")
         assert number in row.text or row.left_out
         assert row.request
-    counts = made.summary["stages"]["probes"]
-    assert counts["paraphrases"] == {"usable": 19, "an answer": 1}
+    _, written = made.results["probes"].funnels
+    assert (written.remained, written.left_out) == (19, {"an answer": 1})
 
 
 def test_summary_report_and_certificate_show_the_agreement_across_variants(made: Result, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from amendment.publishing.card import CARD, card_configs, card_text
 from amendment.publishing.manifest import read_manifest
 from amendment.publishing.publication import prepare, shards
 from amendment.publishing.verify import verification_lines, verify
-from amendment.results import Result, read_summary, result_of
+from amendment.results import Result, read_summary
 from amendment.run import Run
 from tests.command_line import called
 from tests.run.conftest import SMALL
@@ -48,7 +48,7 @@ def test_a_manifest_names_every_file_with_hash_size_and_rows_and_how_it_came_abo
     assert manifest["files"]["dataset/train.parquet"]["rows"] == pq.read_metadata(train).num_rows
     assert (manifest["seed"], manifest["configuration"]["judging"]["orders"]) == (7, "both")
     assert {"amendment", "python", "datasets", "pyarrow"} <= set(manifest["versions"])
-    results = {name: Result.from_json(result_of(stage["counts"])) for name, stage in manifest["stages"].items()}
+    results = {name: Result.from_json(stage["counts"]) for name, stage in manifest["stages"].items()}
     assert results == {name: result.published() for name, result in read_summary(chain).stages.items()}
     kept = Constitution.model_validate_json((chain / "constitutions/lilliput.json").read_bytes())
     assert [kept.reference] == manifest["constitutions"]

@@ -11,7 +11,7 @@ import pytest
 
 from amendment.report.page import report_html
 from amendment.report.render import markdown, terminal_line, value_shown
-from amendment.results import Estimate, Figure, Funnel, Result, Sample, Summary, by_label, counted, without_samples
+from amendment.results import Estimate, Figure, Funnel, Result, Sample, Summary, by_label, counted
 from tests.report.folders import hostile_result, write_run
 
 SHARE = Estimate(0.81, 0.76, 0.85, n=412, clusters=170)
@@ -85,4 +85,3 @@ def test_samples_are_in_nothing_that_is_published() -> None:
     result = Result(figures=counted(pairs=1), samples=(Sample(title="t", head=("words",), rows=(("QUOTED",),)),))
     assert "QUOTED" in "\n".join(markdown(result))
     assert "QUOTED" not in "\n".join(markdown(result.published()))
-    assert "QUOTED" not in json.dumps(without_samples(result.to_json()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from amendment.data.store import read_records
 from amendment.errors import AmendmentError
 from amendment.records import Preference
+from amendment.results import Result as Found
 from amendment.run import Patience, Result, Run
 from amendment.run.progress import QuietProgress
 
@@ -66,13 +67,10 @@ def pairs_of(folder: Path, sides: Iterable[str] = ("train", "test")) -> list[Pre
     return [row for side in sides for row in read_records(folder / f"dataset/{side}.parquet", Preference)]
 
 
-def preferences(folder: Path, text: str) -> tuple[list[Preference], dict[str, Any]]:
+def preferences(folder: Path, text: str) -> tuple[list[Preference], Mapping[str, Found]]:
     """The pairs that files of one's own come to, and the results of the stages; the name need not be told."""
     result = made(folder, "name: t\n" + text)
-    stages = result.summary["stages"].items()
-    return pairs_of(result.folder), {
-        name: result.results[name] if "figures" in counts else counts for name, counts in stages
-    }
+    return pairs_of(result.folder), result.results
 
 
 LABELS = [

@@ -150,13 +150,9 @@ construct: [{{kind: strong_weak, strong: m, weak: n}}]
 dataset: {{test_share: 0.25}}
 """,
     )
-    counts = result.summary["stages"]["construct"]
-    reasons = {"an answer is missing": 1, "an answer is cut off": 1, "equal texts": 1}
-    drawn = {"drawn by": "m against n", "tries": 4, "pairs": 1, "no pair": reasons, "cut answers": {"n": 1}}
-    assert counts == {
-        **{"done": 7, "refused": 1, "pairs": 1, "no pair": reasons},
-        **{"tries": 4, "by principle": [drawn]},
-    }
+    calls, tried = result.results["construct"].funnels
+    assert (calls.remained, calls.left_out, tried.remained) == (7, {"refused": 1}, 1)
+    assert tried.left_out == {"an answer is missing": 1, "an answer is cut off": 1, "equal texts": 1}
     [row] = pairs_of(result.folder, ["train"])
     note = "- note: no test prompt has a pair, so export/ has no test file; take more prompts\n"
     assert note in (result.folder / "summary.md").read_text()

@@ -49,7 +49,7 @@ def test_a_trained_policy_is_let_go_when_its_answers_are_in(tmp_path: Path) -> N
     context = context_of(path, tmp_path / "run")
     build_tiny(context.workspace.path("models/sft"), ["some words"] * 4, SHAPE)
     made = RunStage(Trained(context.config), context, {})
-    RunFolder(tmp_path / "run").close(made, StageResult(("models/sft",), {}))
+    RunFolder(tmp_path / "run").close(made, StageResult(("models/sft",)))
     before = workers()
     with context.policy("sft", temperature=1.0, max_tokens=4, batch_size=2) as model:
         assert run_sync(model.ask(user("hello"))).reply.messages

@@ -79,9 +79,8 @@ def test_a_pair_is_kept_where_the_check_confirms_it_and_counted_by_reason_elsewh
 
     server.answer = answer
     result = made(tmp_path, written(tmp_path, len(endings), url=server.url))
-    counts = result.summary["stages"]["construct"]
-    assert counts["pairs"] == 2
-    assert counts["no pair"] == {
+    _, tried = result.results["construct"].funnels
+    assert tried.left_out == {
         "the answer under the principle breaks it": 1,
         "the answer under the opposite keeps the principle": 1,
         "an answer is cut off": 1,
@@ -147,9 +146,8 @@ def test_a_cut_answer_is_rejected_only_where_no_more_words_could_mend_it(
     server.answer = answer
     rules = RULES.replace("{kind: max_words, value: 5}", check)
     result = run_of(tmp_path, written(tmp_path, rules=rules, url=server.url))(until="construct")
-    counts = result.summary["stages"]["construct"]
-    assert counts["pairs"] == pairs
-    assert counts.get("no pair", {}) == ({} if pairs else {"an answer is cut off": 1})
+    _, tried = result.results["construct"].funnels
+    assert (tried.remained, tried.left_out) == (pairs, {} if pairs else {"an answer is cut off": 1})
 
 
 def test_the_summary_says_by_principle_what_was_tried_and_what_helps(tmp_path: Path, server: ChatServer) -> None:
@@ -165,17 +163,15 @@ def test_the_summary_says_by_principle_what_was_tried_and_what_helps(tmp_path: P
     text = written(tmp_path, 3, rules=rules, url=server.url, more=", principles: [short, zebra], per_prompt: 3")
     text = text.replace("model: m,", "model: m, max_tokens: 9,", 1)
     result = run_of(tmp_path, text)(until="construct")
-    counts = result.summary["stages"]["construct"]
-    assert (counts["tries"], counts["pairs"], counts["done"]) == (9, counts["by principle"][0]["pairs"], 18)
-    assert [row["drawn by"] for row in counts["by principle"]] == ["house/short", "house/zebra"]
-    cut = counts["by principle"][1]["tries"]
-    assert counts["by principle"][1]["no pair"] == {"an answer is cut off": cut}
+    construct = result.results["construct"]
+    cut = construct.count("tries", drawn_by="house/zebra")
     assert 3 <= cut <= 6
-    page = (result.folder / "summary.md").read_text()
-    assert "- no pair by house/zebra\n" in page
-    assert "| drawn by    | confirmed by | tries | pairs | cut off |" in page
-    assert f"- {cut} of {cut} tries by house/zebra are cut off: raise `max_tokens` of m (9)\n" in page
-    assert "tries by house/short" not in page
+    assert construct.count("no_pair", drawn_by="house/zebra", reason="an answer is cut off") == cut
+    assert construct.count("pairs", drawn_by="house/short") == 9 - cut
+    assert construct.totals == {"calls for constructed pairs": 18, "constructed pairs": 9 - cut}
+    advice = f"{cut} of {cut} tries by house/zebra are cut off: raise `max_tokens` of m (9)"
+    assert construct.notes == ("no pair by house/zebra", advice)
+    assert f"- note: {advice}\n" in (result.folder / "summary.md").read_text()
     by = {row.origin.principle_ids for row in Workspace(result.folder).read("construct/candidates", Candidate)}
     assert by == {("house/short",), ("house/zebra",)}
 
@@ -309,17 +305,15 @@ construct: [{{kind: contrast, model: m, principles: [kind], p: 0.9}}]
 dataset: {{test_share: 0}}
 """,
     )
-    counts = result.summary["stages"]["construct"]
-    rows = pairs_of(result.folder, ["train"])
-    judge = rows[0].raters[0]
-    assert counts["pairs"] == len(rows) > 0
-    assert counts["by principle"][0]["confirmed by"] == {judge: len(rows)}
+    construct, rows = result.results["construct"], pairs_of(result.folder, ["train"])
+    (_, tried), judge = construct.funnels, rows[0].raters[0]
+    assert (tried.came_in, tried.remained) == (12, len(rows))
+    assert construct.count("confirmed", drawn_by="house/kind", by=judge) == len(rows) > 0
     [warning] = result.summary["warnings"]
     assert warning.endswith(f"by house/kind have no check: the judge {judge} decided, whose model wrote both answers")
     assert f"> {warning}" in (result.folder / "summary.md").read_text()
     assert warning in report_html([result.folder])
-    assert counts["pairs"] + sum(counts["no pair"].values()) == 12
-    assert "the judge prefers the answer under the opposite" in counts["no pair"]
+    assert "the judge prefers the answer under the opposite" in tried.left_out
     for row in rows:
         assert (row.decided_by, row.principle_ids) == ("judge", ("house/kind",))
         assert row.raters[0].startswith("m/likelihood@")

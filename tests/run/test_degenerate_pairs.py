@@ -70,9 +70,8 @@ def test_mixed_in_pairs_are_looked_at_too(make: Callable[..., Result]) -> None:
     mix = f"dataset: {{mix: [{{source: run, share: 0.5}}, {theirs_too}], test_share: 0}}"
     theirs = [{**row, "prompt": f"also {row['prompt']}"} for row in WHOLE]
     result = make(OWN.replace("dataset: {test_share: 0.25}", mix), rows=WHOLE, theirs=[*theirs, *DEGENERATE])
-    counts = result.summary["stages"]["mixing"]["theirs.jsonl"]
-    assert counts["pairs"] == len(WHOLE)
-    assert {name: counts[f"left out: {name}"] for name in REASONS} == REASONS
+    [mixed] = result.results["mixing"].funnels
+    assert (mixed.remained, mixed.left_out) == (len(WHOLE), REASONS)
     assert len(texts(result)) == len(WHOLE)
 
 

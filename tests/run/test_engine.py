@@ -59,7 +59,7 @@ class Bench:
         def make() -> StageResult:
             self.ran.append(name)
             rows = [Split(prompt_id=text(), split="train")]
-            return StageResult((self.workspace.write(f"{name}/out", Split, rows),), {"rows": 1})
+            return StageResult((self.workspace.write(f"{name}/out", Split, rows),))
 
         return Making(name, reads, make)
 
@@ -165,7 +165,7 @@ def test_a_folder_of_files_is_one_artefact(bench: Bench) -> None:
         (folder / "inner").mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text("{}")
         (folder / "inner" / "weights").write_text("1 2 3")
-        return StageResult(("models/base",), {})
+        return StageResult(("models/base",))
 
     stage = of_run(Making("base", (), run))
     bench.workspace.close(stage, run())
@@ -186,7 +186,7 @@ def test_the_order_comes_from_references_and_not_from_the_list(bench: Bench, see
 
 def test_a_cycle_is_named(bench: Bench) -> None:
     _, second, third = (stage.stage for stage in bench.stages())
-    first = Making("first", ("third/out",), lambda: StageResult((), {}))
+    first = Making("first", ("third/out",), lambda: StageResult(()))
     with pytest.raises(ConfigError, match="first -> third -> second -> first"):
         in_order([first, second, third])
 
@@ -199,7 +199,7 @@ def test_a_model_is_its_weights_and_not_how_it_came_about(bench: Bench) -> None:
     for weights, history in (("w", "short"), ("w", "long"), ("v", "long")):
         (folder / "model.safetensors").write_text(weights)
         (folder / "history.json").write_text(history)
-        stage = of_run(Making("dpo", (), lambda: StageResult((), {})))
-        bench.workspace.close(stage, StageResult(("models/dpo",), {}))
+        stage = of_run(Making("dpo", (), lambda: StageResult(())))
+        bench.workspace.close(stage, StageResult(("models/dpo",)))
         digests.append(bench.workspace.digest("models/dpo"))
     assert digests[0] == digests[1] != digests[2]

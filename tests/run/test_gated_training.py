@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from amendment.errors import ConfigError, GateFailed, Paused
+from amendment.results import read_summary
 from amendment.run import Result, Run, load_run_file
 from amendment.stages import stages_of
 from tests.command_line import amendment
@@ -41,7 +42,7 @@ def test_people_who_say_the_opposite_fail_the_judge(failed: Path) -> None:
     assert gate["outcome"] == "FAIL"
     assert {"judge": "the judge's labels", "check": "people", "outcome": "FAIL"} in gate["checks"]
     assert "FAIL" in (failed / "run" / "certificate.md").read_text().split("## Gate before training\n")[1]
-    assert told(failed / "run", "summary.json")["stages"]["audit"]["gate"] == "FAIL"
+    assert read_summary(failed / "run").of("audit").totals["gate"] == "FAIL"
 
 
 @pytest.mark.slow
@@ -131,7 +132,7 @@ def test_one_annotator_gives_no_ceiling_and_only_a_judge_worse_than_a_coin_fails
         result: Result = run(folder, PAGED, alone)
         gates = {one["check"]: one["outcome"] for one in told(folder / "run", "certificate.json")["gate"]["checks"]}
         assert gates["people"] == outcome
-        assert result.summary["stages"]["labels"]["people"] == 1
+        assert result.results["labels"].count("people") == 1
 
 
 @pytest.mark.parametrize("setting", ["max_gap_to_human=-0.1", "max_gap_to_human=0.6", "unreadable=2"])

@@ -76,9 +76,9 @@ def test_generated_prompts_are_new_name_their_parents_and_are_answered(folder: P
     in_words = [words(text_of(row.messages)) for row in prompts.values()]
     news = in_words[len(seeds) :]
     assert all(rouge_l(new, other) < 0.7 for new in news for other in in_words if other is not new)
-    counts = result.summary["stages"]["generate"]
-    assert counts["similar by writer"]["like an earlier prompt"] >= len(lister.asked) - 1  # each list repeats a seed
-    assert counts["prompts"] == 6
+    _, generated = result.results["generate"].funnels
+    assert generated.left_out["like an earlier prompt"] >= len(lister.asked) - 1  # each list repeats a seed
+    assert generated.remained == 6
     assert result.results["candidates"].totals["sampled answers"] == 11
 
 
@@ -100,14 +100,14 @@ def test_what_cleaning_leaves_out_is_shown_to_no_model(folder: Path) -> None:
     result = made(folder, f"{RUN}clean: {{evaluation_sets: [{{path: exam.jsonl}}]}}\n", models={"writer": lister})
     assert lister.asked
     assert not any("anna" in text or "Alaska" in text for text in lister.asked)
-    assert result.summary["stages"]["generate"]["seeds"] == len(SEEDS)
+    assert result.results["generate"].count("seeds") == len(SEEDS)
 
 
 def test_it_stops_after_three_waves_with_what_is_new(folder: Path) -> None:
     listed = f"1. {SEEDS[0]['prompt']}\n2. Compare moss with kites today"
     result = made(folder, RUN, models={"writer": lambda messages: listed})
-    counts = result.summary["stages"]["generate"]["similar by writer"]
-    assert (counts["questions"], counts["new"], counts["like an earlier prompt"]) == (6, 1, 11)  # 3 times 6 / 4
+    questions, new = result.results["generate"].funnels
+    assert (questions.came_in, new.remained, new.left_out) == (6, 1, {"like an earlier prompt": 11})  # 3 times 6 / 4
     assert len(prompts_of(result)) == 6
     [warning] = result.summary["warnings"]
     assert warning.startswith(
@@ -120,9 +120,9 @@ def test_it_stops_after_three_waves_with_what_is_new(folder: Path) -> None:
 def test_two_entries_of_one_model_and_kind_are_counted_apart(folder: Path) -> None:
     entries = "[{model: writer, prompts: 4}, {model: writer, prompts: 2}]"
     text = RUN.replace("[{model: writer, prompts: 6}]", entries)
-    counts = made(folder, text, models={"writer": Lister()}).summary["stages"]["generate"]
-    new = {name: entry["new"] for name, entry in counts.items() if name.startswith("similar")}
-    assert new == {"similar by writer": 4, "similar by writer (generate[1])": 2}
+    new = made(folder, text, models={"writer": Lister()}).results["generate"].where("new")
+    about = [f"generate[{entry}]: similar by writer" for entry in (0, 1)]
+    assert {figure.of["entry"]: figure.value for figure in new} == dict(zip(about, (4, 2), strict=True))
 
 
 def test_a_model_that_writes_no_usable_prompt_stops_the_run_before_answers_are_paid_for(folder: Path) -> None:
@@ -202,8 +202,8 @@ def test_seeds_are_of_the_category_in_which_an_earlier_run_was_weakest(folder: P
     origins = read_records(result.folder / "generate/origins.parquet", PromptOrigin)
     assert {prompts_of(result)[row.prompt_id].category for row in origins} == {"depth"}
     assert all("Stay short." in asked and "deep" in asked for asked in lister.asked)
-    counts = result.summary["stages"]["generate"]["similar by writer"]
-    assert counts["aim"] == "r/short in category depth (kept by 0.0% of 12 drafts)"
+    [aim] = result.results["generate"].where("aim")
+    assert aim.value == "r/short in category depth (kept by 0.0% of 12 drafts)"
     (folder / "run").rename(folder / "second")
     save(folder / "seeds.jsonl", SEEDS[:3])
     with pytest.raises(AmendmentError, match=r"none of the 3 seeds fits the aim, .* in category depth"):

@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 
 from amendment.data.inputs import Inputs, StreamedInputs, read_inputs, read_into
-from amendment.data.source_rows import FileFacts
+from amendment.data.source_rows import FileFacts, files_of
 from amendment.data.store import Workspace, read_records
 from amendment.errors import DataError
 from amendment.records import Candidate, Prompt, text_of
 from amendment.run import Run
 from amendment.run.runfile.config import RunFile
-from amendment.stages.inputs import files_read
 from tests.rows import FORMATS, Rows, save
 from tests.run.small_runs import LABELLED, LABELS, made, preferences
 
@@ -228,7 +227,7 @@ def test_the_inputs_name_every_source_with_its_hash_and_its_license(tmp_path: Pa
     def sha256(name: str) -> str:
         return hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
 
-    assert files_read(Workspace(tmp_path / "run")) == [
+    assert files_of(Workspace(tmp_path / "run").result("inputs")) == [
         FileFacts("p.jsonl", 2, sha256("p.jsonl"), None),
         FileFacts("p.jsonl", 1, sha256("more/p.jsonl"), None, "mit"),
         FileFacts("labels.csv", 8, sha256("labels.csv"), None, "mit"),

@@ -42,7 +42,7 @@ def test_labels_too_few_to_calibrate_by_are_no_fault_of_the_run(tmp_path: Path) 
         run(tmp_path, PAGED, "spot_check.items=12", "spot_check.overlap=4")
     label_all(tmp_path / "run")
     result = run(tmp_path, PAGED, "spot_check.items=12", "spot_check.overlap=4")
-    assert "too few labels" in result.summary["stages"]["calibration"]["none"]
+    assert "too few labels" in result.results["calibration"].notes[0]
     assert "too few labels" in (tmp_path / "run" / "summary.md").read_text()
     assert "too few labels" in told(tmp_path / "run", "calibration/calibrator.json")["reason"]
     assert {row.p_chosen_calibrated for row in rows(tmp_path / "run").values()} == {None}
