@@ -133,7 +133,7 @@ def test_an_installed_package_is_a_plugin_by_its_entry_point(
         ("x = 1\ndef f(:\n", ": SyntaxError: invalid syntax (broken.py, line 2)"),
         ("import sys\n\nsys.exit(0)\n", ":3: SystemExit: 0"),
         (
-            "from amendment.stages import register_stage\nfrom amendment.stages.judging import JudgingStage\n"
+            "from amendment.run import register_stage\nfrom amendment.stages.judging import JudgingStage\n"
             "register_stage(JudgingStage)\n",
             ":3: ConfigError: stage judging is shipped",
         ),

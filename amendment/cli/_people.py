@@ -82,8 +82,8 @@ def audit_path(
 ) -> Audited | AuditedLabels:
     """Audit data files together, or a run file (.yaml), or a run's folder."""
     from amendment.run import load_run_file
+    from amendment.run.chain import run_tables
     from amendment.run.runfile.config import read_resolved
-    from amendment.stages import run_tables
     from amendment.stages.audit import audit_data_files, audit_folder, audit_run_file
 
     path = next((path for path in paths if path.is_dir() or path.suffix in (".yaml", ".yml")), None)

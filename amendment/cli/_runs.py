@@ -112,8 +112,8 @@ def check(
     if is_shipped or (isinstance(data, dict) and "principles" in data):
         lint(str(file))
         return
+    from amendment.run.permissions import Terms
     from amendment.run.run import Run
-    from amendment.run.terms import Terms
 
     run = Run.from_file(file, overrides=overrides or (), terms=Terms(allow_unpriced=allow_unpriced))
     for warning in run.check():
@@ -167,10 +167,10 @@ def run(  # noqa: PLR0917 - typer makes options of them
     from amendment.llm.trust import Trust
     from amendment.results import read_summary
     from amendment.run.context import Patience
+    from amendment.run.permissions import Terms
     from amendment.run.progress import open_progress
     from amendment.run.run import Run
     from amendment.run.summary import headline, loss_lines, spending_lines
-    from amendment.run.terms import Terms
 
     started = Run.from_file(
         file,

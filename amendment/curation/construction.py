@@ -11,7 +11,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from amendment.constitutions import Constitution, DrawnPrinciple, principles_of
-from amendment.curation.tries import NOTHING
+from amendment.curation.construction_counts import NOTHING
 from amendment.data.sources import Name
 from amendment.data.store import Workspace
 from amendment.llm.specs import ModelSpec

@@ -1,15 +1,16 @@
 """The run file, its stages, and the run as a whole."""
 
 from amendment.errors import Paused
+from amendment.run.chain import register_stage
 from amendment.run.checks import check_run_file, load_run_file
 from amendment.run.context import Patience
+from amendment.run.permissions import Terms
 from amendment.run.plan import Plan, plan_run
 from amendment.run.progress import ProgressEvent, QuietProgress
 from amendment.run.run import Result, Run
 from amendment.run.runfile.config import RunFile, run_schema
 from amendment.run.scoring import ScoredFiles, score_files, score_texts
 from amendment.run.scoring_evaluation import EvaluatedReward, evaluate_files
-from amendment.run.terms import Terms
 
 __all__ = [
     "EvaluatedReward",
@@ -27,6 +28,7 @@ __all__ = [
     "evaluate_files",
     "load_run_file",
     "plan_run",
+    "register_stage",
     "run_schema",
     "score_files",
     "score_texts",

@@ -40,13 +40,13 @@ from amendment.preference.readings import by_comparison
 from amendment.preference.settings import JudgingConfig
 from amendment.publishing.manifest import read_manifest
 from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
+from amendment.run.chain import run_tables
 from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
 from amendment.run.money import prices_of
+from amendment.run.permissions import keys_of
 from amendment.run.progress import Progress, QuietProgress
 from amendment.run.runfile.config import RunFile, read_resolved
-from amendment.run.terms import keys_of
-from amendment.stages import run_tables
 from amendment.stages.audit import simulated_banner
 from amendment.text import cell, plain, table
 from amendment.yamlfile import did_you_mean

@@ -27,6 +27,7 @@ from amendment.llm.opening import check_model
 from amendment.llm.specs import FUNCTION, able, located, thinks
 from amendment.plugins import import_plugins
 from amendment.preference import load_judge_folder
+from amendment.run.chain import stages_of
 from amendment.run.money import asking_stages, price_table, unbounded, unpriced
 from amendment.run.references import (
     PromptsSeen,
@@ -40,7 +41,6 @@ from amendment.run.references import (
 from amendment.run.runfile.config import RunFile, run_file_model
 from amendment.run.runfile.overrides import override
 from amendment.run.runfile.retired import retired_settings
-from amendment.stages import stages_of
 from amendment.stages.contract import Ask, ConfigProblem, ConfigWarning, unknown_raters
 from amendment.text import plain
 from amendment.yamlfile import Document, as_document, capped, did_you_mean, parts, read_yaml, texts, validate

@@ -17,7 +17,7 @@ from amendment.errors import ConfigError, LedgerError
 from amendment.files import file_hash, write_json
 from amendment.hashing import content_id
 from amendment.plugins import source_key
-from amendment.stages import stages_of
+from amendment.run.chain import stages_of
 from amendment.stages.contract import Context, Stage, StageResult
 from amendment.stages.passes import one_pass
 from amendment.yamlfile import did_you_mean

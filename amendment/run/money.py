@@ -24,8 +24,8 @@ from amendment.llm.requests import Request, Tokens, most_tokens
 from amendment.llm.specs import AnthropicSpec, ModelSpec, OpenAISpec, RegisteredSpec
 from amendment.preference import load_judge_folder
 from amendment.preference.settings import JudgeEntry
+from amendment.run.chain import stages_of
 from amendment.run.runfile.config import RunFile
-from amendment.stages import stages_of
 from amendment.stages.contract import Ask
 
 

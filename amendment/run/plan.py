@@ -22,6 +22,7 @@ from amendment.data.source_rows import dataset_folder
 from amendment.errors import AmendmentError
 from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, located, thinks
 from amendment.records import Prompt, Record
+from amendment.run.chain import stages_of
 from amendment.run.changes import Change, changes
 from amendment.run.checks import LoadedRun, check_run_file
 from amendment.run.context import RunContext
@@ -31,7 +32,6 @@ from amendment.run.money import asking_stages, price_table, prices_of, spent_bef
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
 from amendment.run.times import Speeds, by_tokens, measured_speeds, seconds_for, speed_of, time_lines
-from amendment.stages import stages_of
 from amendment.stages.tables import Role
 from amendment.text import plain
 from amendment.yamlfile import texts

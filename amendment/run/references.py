@@ -17,10 +17,10 @@ from amendment.preference.settings import JudgingConfig
 from amendment.preference.verified import Verifier
 from amendment.records import Prompt, text_of
 from amendment.report.before_use import FEWEST_PAIRS
+from amendment.run.chain import STAGES, run_tables, stages_of
 from amendment.run.engine import DependencyCycle, in_order
 from amendment.run.runfile.config import RunFile
 from amendment.simulator import knows
-from amendment.stages import STAGES, run_tables, stages_of
 from amendment.stages.contract import ConfigProblem, ConfigWarning, Stage
 from amendment.stages.generate import GenerateConfig
 from amendment.stages.tables import Role

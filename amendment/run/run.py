@@ -12,6 +12,7 @@ import yaml
 
 from amendment import __version__
 from amendment.errors import AmendmentError, ConfigError, LedgerError, Problem
+from amendment.evaluation.independence import kinship_warnings
 from amendment.files import full_disk, is_full, json_text, write_over, write_text
 from amendment.keys import redact_logs
 from amendment.llm.concurrency import STAGE
@@ -23,20 +24,19 @@ from amendment.report import PairView, PromptStory, Records, RunReader, VerdictV
 from amendment.report.page import REPORT
 from amendment.results import Result as Found
 from amendment.results import Summary
+from amendment.run.chain import stages_of
 from amendment.run.changes import given_in, with_kept_defaults
 from amendment.run.checks import LoadedRun, check_run_file, load_run_file, load_run_settings
 from amendment.run.context import Patience, RunContext
 from amendment.run.engine import RunFolder, RunStage, assemble, up_to
+from amendment.run.permissions import Terms, agree, keys_of, outward_lines, remember_settings, uncovered_lines
 from amendment.run.plan import Plan, plan_run
 from amendment.run.progress import Progress, ProgressEvent, open_progress
 from amendment.run.references import NO_INPUT, only_lends_models
 from amendment.run.runfile.config import RunFile
 from amendment.run.status import why_ended
 from amendment.run.summary import write_spending, write_summary
-from amendment.run.terms import Terms, agree, keys_of, outward_lines, remember_settings, uncovered_lines
-from amendment.stages import stages_of
 from amendment.stages.contract import StageResult, dump
-from amendment.stages.kinship import kinship_warnings
 from amendment.stages.passes import Elsewhere, one_pass
 from amendment.text import plain
 from amendment.yamlfile import did_you_mean

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from amendment import __version__
+from amendment.evaluation.independence import kinship_warnings
 from amendment.files import read_json, write_json, write_text
 from amendment.llm.client import Calls
 from amendment.llm.ledger_reading import Reader
@@ -16,11 +17,10 @@ from amendment.preference.settings import JudgingConfig
 from amendment.report.before_use import harm_lines, pair_facts, too_few
 from amendment.report.render import markdown, value_shown
 from amendment.results import SUMMARY, Estimate, Result, Summary
+from amendment.run.chain import stages_of
 from amendment.run.engine import RunFolder, RunStage
 from amendment.run.runfile.config import RunFile
-from amendment.stages import stages_of
 from amendment.stages.audit import simulated_banner
-from amendment.stages.kinship import kinship_warnings
 from amendment.stages.tables import LOSSES
 from amendment.text import cell, plain, table
 

@@ -15,7 +15,7 @@ from amendment.dpo import SftSettings, train_sft
 from amendment.people.gate import GATE
 from amendment.results import Result, counted
 from amendment.stages.contract import Context, RunSettings, StageResult, dump
-from amendment.stages.trained import (
+from amendment.stages.training import (
     CHAINS,
     PAIRS,
     Rows,

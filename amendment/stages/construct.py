@@ -25,6 +25,7 @@ from amendment.curation.construction import (
     Side,
     StrongWeak,
 )
+from amendment.curation.construction_counts import NOTHING, Tries
 from amendment.curation.contrast import (
     CONFIRMING_PROTOCOL,
     CUT_OFF,
@@ -35,7 +36,6 @@ from amendment.curation.contrast import (
     drawn_for,
     judged_lines,
 )
-from amendment.curation.tries import NOTHING, Tries
 from amendment.data.sources import ModelSource
 from amendment.errors import ConfigError, ProviderError
 from amendment.hashing import content_id

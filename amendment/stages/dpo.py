@@ -38,7 +38,7 @@ from amendment.stages.contract import (
 )
 from amendment.stages.passes import ask_each, unseen_prompts
 from amendment.stages.tables import PROMPTS
-from amendment.stages.trained import (
+from amendment.stages.training import (
     PairTrainingStage,
     pair_rows,
     prompt_row,

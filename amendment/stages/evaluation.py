@@ -24,6 +24,20 @@ from amendment.data.sources import PromptFile
 from amendment.dpo.settings import SftConfig, helpful_files, read_helpful
 from amendment.errors import AmendmentError, ConfigError, DataError
 from amendment.evaluation.figures import Asked, by_policy
+from amendment.evaluation.independence import independence
+from amendment.evaluation.policies import (
+    Answers,
+    Harmless,
+    PolicyCheck,
+    PolicyComparison,
+    PolicyRefusal,
+    check_violations,
+    compare_policies,
+    find_refusals,
+    judged_by,
+    win_rates,
+)
+from amendment.evaluation.scorecard import has_checks, scorecard
 from amendment.evaluation.settings import EvaluateConfig, OverRefusal
 from amendment.keys import masked
 from amendment.llm.embeddings import embeddings_state, missing_embeddings
@@ -49,21 +63,7 @@ from amendment.stages.contract import (
     judge_key,
     rules_key,
 )
-from amendment.stages.kinship import independence
 from amendment.stages.passes import trained_prompts, unseen_prompts
-from amendment.stages.policies import (
-    Answers,
-    Harmless,
-    PolicyCheck,
-    PolicyComparison,
-    PolicyRefusal,
-    check_violations,
-    compare_policies,
-    find_refusals,
-    judged_by,
-    win_rates,
-)
-from amendment.stages.scorecard import has_checks, scorecard
 from amendment.stages.tables import write_endings
 from amendment.statistics import share
 

@@ -16,6 +16,7 @@ from statistics import fmean
 from typing import Any
 
 from amendment.errors import AmendmentError, DataError
+from amendment.evaluation.policies import Matchup, PolicyComparison, of_matchup
 from amendment.evaluation.settings import EvaluateConfig, EvaluationPeople
 from amendment.hashing import content_id
 from amendment.people.labelling import EVALUATION
@@ -35,7 +36,6 @@ from amendment.stages.contract import (
     question_writer,
     simulated_people_problems,
 )
-from amendment.stages.policies import Matchup, PolicyComparison, of_matchup
 from amendment.statistics import share
 from amendment.statistics.sampling import prediction_powered
 

@@ -12,7 +12,7 @@ from amendment.reward_model import RewardMeta, RewardModel, train_reward
 from amendment.reward_model.measuring import measured_reward, pair_scores, score_pairs
 from amendment.reward_model.settings import RewardModelConfig
 from amendment.stages.contract import Context, RunSettings, StageResult
-from amendment.stages.trained import PairTrainingStage, pair_rows, smoothed, training_progress, training_result
+from amendment.stages.training import PairTrainingStage, pair_rows, smoothed, training_progress, training_result
 
 
 class RewardModelStage(PairTrainingStage):

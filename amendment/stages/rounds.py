@@ -26,6 +26,7 @@ from amendment.curation.settings import DatasetConfig
 from amendment.data.sources import ModelSource
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError
+from amendment.evaluation.scorecard import Answered, cross_entropy_of_people
 from amendment.people.labelling import CALIBRATOR, OPEN, PROBABILITIES
 from amendment.people.samples import SpotCheckSettings
 from amendment.preference.deciding import OVERRULED, decide_pairs, reasons_shown
@@ -50,7 +51,6 @@ from amendment.stages.diversity import round_diversity
 from amendment.stages.dpo import DpoConfig, DpoStage
 from amendment.stages.judging import JudgeStep, JudgingStage
 from amendment.stages.passes import one_pass
-from amendment.stages.scorecard import Answered, cross_entropy_of_people
 from amendment.stages.tables import PROMPTS, Role, RunTables
 from amendment.stages.verify import VerifyStage
 from amendment.statistics.sides import side_of

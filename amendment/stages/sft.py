@@ -24,7 +24,7 @@ from amendment.records import Candidate
 from amendment.results import Result, by_label, counted
 from amendment.stages.contract import ConfigProblem, Context, RunSettings, StageResult
 from amendment.stages.tables import PROMPTS, Role
-from amendment.stages.trained import (
+from amendment.stages.training import (
     CHAINS,
     PAIRS,
     Rows,

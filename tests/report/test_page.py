@@ -248,7 +248,7 @@ def test_pairs_that_no_judge_labelled_are_not_said_to_be_judged_and_the_largest_
     evaluate = Result(figures=(*scored("r/short", 0.5, 0.75), *scored("r/kind", 0.9, 0.5)))
     stages = {
         "inputs": {"figures": [], "funnels": [{"what": "prompts", "came_in": 9, "remained": 9}]},
-        "judging": {"judges": {"strict": {}}},
+        "judging": {},
         "dataset": {
             "figures": [{"name": name, "value": count} for name, count in (("train_pairs", 1), ("test_pairs", 0))]
         },

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from amendment.errors import ConfigError
+from amendment.evaluation.independence import kinship_warnings
 from amendment.run import Patience, Run, Terms, check_run_file, load_run_file
 from amendment.run.runfile.retired import RETIRED
 from amendment.stages.audit import simulated_banner
-from amendment.stages.kinship import kinship_warnings
 from tests.command_line import called
 from tests.rows import save
 from tests.run.small_runs import Said, complaints, run_of

@@ -11,9 +11,9 @@ import pytest
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError, TrainingError
 from amendment.run import load_run_file
-from amendment.stages import stages_of
+from amendment.run.chain import stages_of
 from amendment.stages.dpo import DpoConfig
-from amendment.stages.trained import smoothed
+from amendment.stages.training import smoothed
 from tests.run.spot_checked import CHECKED, SIMULATED, run
 
 TINY = "base: {on: nothing, steps: 1, hidden: 16, vocab: 400}"

@@ -13,6 +13,16 @@ from pyarrow import parquet
 from amendment.audit.refusal_phrases import PHRASES, refusal_phrase
 from amendment.data.store import Workspace, read_records
 from amendment.errors import AmendmentError, ConfigError, DataError, Paused
+from amendment.evaluation.independence import independence
+from amendment.evaluation.policies import (
+    PolicyCheck,
+    PolicyComparison,
+    PolicyRefusal,
+    judged_by,
+    refusal_rates,
+    violation_rates,
+    win_rates,
+)
 from amendment.llm.model import Ending
 from amendment.people.exchange import export_labels, export_questions, import_labels
 from amendment.people.labelling import EVALUATION, open_sample
@@ -33,16 +43,6 @@ from amendment.simulator import ATTRIBUTES
 from amendment.simulator.judge import refuses
 from amendment.stages.evaluation import harmless_prompts
 from amendment.stages.evaluation_people import EvaluationItem, corrected_win_rates, draw_items
-from amendment.stages.kinship import independence
-from amendment.stages.policies import (
-    PolicyCheck,
-    PolicyComparison,
-    PolicyRefusal,
-    judged_by,
-    refusal_rates,
-    violation_rates,
-    win_rates,
-)
 from tests.rows import save
 from tests.run.small_runs import QUICK, made, pairs_of, served
 

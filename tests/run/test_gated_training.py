@@ -10,7 +10,7 @@ import pytest
 from amendment.errors import ConfigError, GateFailed, Paused
 from amendment.results import read_summary
 from amendment.run import Result, Run, load_run_file
-from amendment.stages import stages_of
+from amendment.run.chain import stages_of
 from tests.command_line import amendment
 from tests.run.spot_checked import PAGED, contents, label_all, opposing, run, say_anew, told
 

@@ -167,7 +167,7 @@ def test_red_team_variants_aim_at_the_weakest_principle_of_an_earlier_run(folder
     origins = read_records(result.folder / "generate/origins.parquet", PromptOrigin)
     assert {(row.kind, row.principle, len(row.parents)) for row in origins} == {("red_team", "r/calm", 1)}
     assert {prompts_of(result)[row.prompt_id].category for row in origins} == {"depth"}
-    assert "aim r/calm (kept by 10.0% of 10 drafts)" in (result.folder / "summary.md").read_text()
+    assert "r/calm (kept by 10.0% of 10 drafts)" in (result.folder / "summary.md").read_text()
     (result.folder / "summary.json").write_text((earlier / "summary.json").read_text())
     own = text.replace("aim: earlier", "aim: run")
     with pytest.raises(AmendmentError, match="aim: run is this run's own folder"):

@@ -8,8 +8,8 @@ import pytest
 
 from amendment.errors import ConfigError
 from amendment.run import Run, load_run_file
+from amendment.run.chain import stages_of
 from amendment.run.status import read_status, status_lines
-from amendment.stages import stages_of
 from tests.run.small_runs import Said
 
 RUN = """\

@@ -11,11 +11,11 @@ import pytest
 from amendment.errors import TrainingError
 from amendment.records import Candidate, text_of
 from amendment.run import Run, load_run_file
+from amendment.run.chain import stages_of
 from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
-from amendment.stages import stages_of
 from amendment.stages.sft import helpful_rows
 
 RUN = """\

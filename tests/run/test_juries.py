@@ -25,11 +25,11 @@ from amendment.preference.panel import JudgedComparison
 from amendment.preference.ranking import Ranking
 from amendment.records import Candidate, Comparison, Judgement, Message, Preference, Prompt, Verdict, text_of, user
 from amendment.run import Result, Run, load_run_file, plan_run
+from amendment.run.chain import stages_of
 from amendment.run.checks import check_run_file
 from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
-from amendment.stages import stages_of
 from amendment.stages.contract import Item, Stage
 from tests.run.conftest import SMALL
 from tests.run.small_runs import replies

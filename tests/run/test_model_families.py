@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from amendment.stages.kinship import are_related, family_of
+from amendment.evaluation.independence import are_related, family_of
 
 
 @pytest.mark.parametrize(

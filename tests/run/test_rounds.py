@@ -20,9 +20,9 @@ from amendment.people.samples import ExportedProbability
 from amendment.publishing.publication import prepare
 from amendment.records import Candidate, Judgement, Preference, Prompt, Record, text_of
 from amendment.run import Result, Run, Terms, load_run_file
+from amendment.run.chain import stages_of
 from amendment.run.status import read_status
 from amendment.simulator import sample_prompts
-from amendment.stages import stages_of
 from amendment.stages.contract import RunSettings
 from amendment.stages.dpo import DpoConfig
 from amendment.stages.rounds import round_settings

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from amendment.errors import ConfigError
+from amendment.evaluation.scorecard import is_near
 from amendment.results import Result as Found
 from amendment.run import Result, Run
-from amendment.stages.scorecard import is_near
 from tests.command_line import amendment
 from tests.rows import save
 from tests.run.small_runs import QUICK, served

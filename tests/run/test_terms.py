@@ -17,7 +17,7 @@ from amendment.llm.requests import Request
 from amendment.records import Sampling, user
 from amendment.run import Patience, Paused, Run, Terms, load_run_file
 from amendment.run.changes import changes
-from amendment.run.terms import agree, outward_lines, refuse_changes, repeated_asks
+from amendment.run.permissions import agree, outward_lines, refuse_changes, repeated_asks
 from tests.rows import save
 from tests.run.small_runs import Said
 

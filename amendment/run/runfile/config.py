@@ -19,10 +19,10 @@ from amendment.errors import ConfigError
 from amendment.llm.specs import FUNCTION, REGISTERED, SHIPPED
 from amendment.publishing.settings import PublishSettings
 from amendment.records import Part
+from amendment.run.chain import STAGES, stages_of
 from amendment.run.runfile.overrides import override
 from amendment.run.runfile.retired import retired_settings
 from amendment.schema import json_schema
-from amendment.stages import STAGES, stages_of
 from amendment.stages.contract import POLICY_STAGES, RunSettings
 from amendment.yamlfile import read_yaml, validate
 

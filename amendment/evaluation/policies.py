@@ -19,6 +19,7 @@ from pydantic import Field
 from amendment.audit.refusal_phrases import refusal_phrase
 from amendment.constitutions import DrawnPrinciple, principles_of
 from amendment.evaluation.figures import Asked, by_policy
+from amendment.evaluation.independence import independence
 from amendment.evaluation.settings import RELATED_JUDGE, SAME_JUDGE, OverRefusal
 from amendment.preference import JudgeSettings, aggregate_verdicts
 from amendment.preference.draws import Drawn
@@ -27,7 +28,6 @@ from amendment.records import Candidate, Comparison, Prompt, Record, text_of
 from amendment.results import Figure, Result, by_label, counted
 from amendment.simulator import evades, knows, violates
 from amendment.stages.contract import Context, open_judge
-from amendment.stages.kinship import independence
 from amendment.stages.passes import ask_each
 from amendment.statistics import share
 from amendment.statistics.length_control import length_controlled

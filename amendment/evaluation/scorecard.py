@@ -22,6 +22,7 @@ from amendment.constitutions import Constitution, DrawnPrinciple, principles_of
 from amendment.critique.copies import copied_from
 from amendment.errors import ConfigError, CredentialsError, MissingExtra, ProviderError, Transient
 from amendment.evaluation.figures import Asked, by_policy
+from amendment.evaluation.policies import Answers, PolicyCheck
 from amendment.evaluation.settings import RELATED_JUDGE, SAME_JUDGE
 from amendment.llm.embeddings import Embeddings
 from amendment.llm.model import Model
@@ -30,7 +31,6 @@ from amendment.records import Candidate, Prompt, text_of
 from amendment.results import Estimate, Figure, Result, by_label, counted
 from amendment.stages.contract import Context
 from amendment.stages.passes import ask_each
-from amendment.stages.policies import Answers, PolicyCheck
 from amendment.statistics import share
 from amendment.text import words
 
