@@ -305,10 +305,9 @@ def test_the_seal_counts_every_different_certificate_and_looking_at_one_again_do
 
     preview_labels(labelled / "run")
     run(labelled, PAGED, until="calibration")
-    for _ in range(2):
-        assert openings() == 1
-        preview_labels(labelled / "run")
-        assert audit_path(labelled / "run", folder=tmp_path / "out").document["spot_check"]["opened"] == 1
+    assert openings() == 1
+    preview_labels(labelled / "run")
+    assert audit_path(labelled / "run", folder=tmp_path / "out").document["spot_check"]["opened"] == 1
     say_anew(labelled / "run", is_sealed=False)  # another calibrator is measured on sealed labels
     assert openings() == 2
     say_anew(labelled / "run", is_sealed=True)
