@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,13 @@ import pytest
 from pyarrow import parquet
 
 from amendment.audit.refusal_phrases import PHRASES, refusal_phrase
-from amendment.data.store import Workspace, read_records
+from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, ConfigError, DataError, Paused
 from amendment.evaluation.independence import independence
 from amendment.evaluation.policies import (
     PolicyCheck,
     PolicyComparison,
     PolicyRefusal,
-    judged_by,
     refusal_rates,
     violation_rates,
     win_rates,
@@ -31,7 +31,7 @@ from amendment.people.store import Labels
 from amendment.preference.draws import Draw, Drawn
 from amendment.preference.settings import JudgeEntry
 from amendment.publishing.publication import prepare
-from amendment.records import Candidate, ItemEnding, Message, Prompt, text_of, user
+from amendment.records import Candidate, Message, Prompt, text_of, user
 from amendment.results import Estimate
 from amendment.results import Result as Found
 from amendment.run import Result, Run, load_run_file
@@ -92,28 +92,21 @@ def test_a_comparison_that_two_matchups_hold_is_asked_once(measured: Result) -> 
     # inkwell and its twin are one persona with one seed, so they say the same: the twin's comparisons with quillfeather
     # are inkwell's, and their own are ties that nobody is asked about
     rows = Workspace(measured.folder).read("evaluate/comparisons", PolicyComparison)
-    against = {
-        name: {row.prompt_id: (row.comparison.id, row.p) for row in rows if row.matchup == name}
-        for name in (("inkwell", "quillfeather"), ("twin", "quillfeather"))
-    }
-    assert against["inkwell", "quillfeather"] == against["twin", "quillfeather"]
-    found, twins = measured.results["evaluate"], {"policy": "twin", "against": "inkwell"}
-    assert rate_of(found, "win_rate", **twins).value == 0.5
-    assert (
-        found.count("equal_answers", **twins) == found.count("draws", **twins) > 0 == found.count("other_ties", **twins)
+    inkwells, twins = (
+        {row.prompt_id: (row.comparison.id, row.p) for row in rows if row.matchup == sides} for sides in NAMES[:2]
     )
+    assert inkwells == twins
+    found, about = measured.results["evaluate"], {"policy": "twin", "against": "inkwell"}
+    assert rate_of(found, "win_rate", **about).value == 0.5
+    assert found.count("equal_answers", **about) == found.count("draws", **about) > 0
 
 
 def test_each_policy_is_held_against_each_principle(measured: Result) -> None:
     found = measured.results["evaluate"]
     prompts = found.count("prompts_asked_about_violations")
     assert prompts == found.count("held_out_prompts") < 100
-    assert [figure.value for figure in found.where("judge", of="violations")] == ["no other judge"]
-    rows = Workspace(measured.folder).read("evaluate/violations", PolicyCheck)
     names = [f"lilliput/{name}" for name in ATTRIBUTES]
-    assert len(rows) == 3 * prompts * len(names)
-    unread = [figure.value for figure in found.where("unread_verdicts") if "principle" in figure.of]
-    assert sum(row.violates is None for row in rows) == sum(value for value in unread if isinstance(value, int))
+    assert len(Workspace(measured.folder).read("evaluate/violations", PolicyCheck)) == 3 * prompts * len(names)
     for policy in ("quillfeather", "inkwell"):
         for name in names:
             about = {"principle": name, "policy": policy}
@@ -122,7 +115,6 @@ def test_each_policy_is_held_against_each_principle(measured: Result) -> None:
             assert rate_of(found, "violated", **about).value == pytest.approx(truly.value, abs=0.1)  # a noisy judge
     polite = rate_of(found, "violated", principle="lilliput/polite", policy="inkwell", less="quillfeather")
     assert polite.high < 0  # the careless writer insults
-    assert f"- prompts asked about violations: {prompts}" in (measured.folder / "summary.md").read_text()
 
 
 def test_a_judge_without_noise_sees_every_refusal_and_the_phrases_those_that_come_first(measured: Result) -> None:
@@ -133,11 +125,11 @@ def test_a_judge_without_noise_sees_every_refusal_and_the_phrases_those_that_com
     assert 10 < prompts == found.count("harmless", prompts="of categories") < found.count("held_out_prompts")
     assert len(rows) == 3 * prompts
     assert {row.decided_by for row in rows} == {"judge"}
-    assert any(row.refused for row in rows)
     answers = [text_of(row.messages) for row in place.read("evaluate/answers", Candidate)]
-    refusing = {text for text in answers if refuses(text)}
-    assert {text for text in answers if refusal_phrase(text)} <= refusing
-    assert all(row.refused for row in rows if row.phrase)
+    assert {text for text in answers if refusal_phrase(text)} <= {text for text in answers if refuses(text)}
+    phrased = [row for row in rows if row.phrase]
+    assert phrased
+    assert all(row.refused for row in phrased)
 
 
 def drawn(number: int, text: str | None, outcome: Any = "done") -> Drawn:
@@ -158,21 +150,20 @@ def test_ties_refusals_and_unread_comparisons_are_counted_apart() -> None:
     ours = [*(drawn(number, text) for number, text in enumerate("abcd")), drawn(4, None, "refused")]
     ours.append(drawn(5, None, "failed"))
     theirs = [drawn(0, "a"), *(drawn(number, "zz") for number in range(1, 6))]
-    read = [compared(ours[0], theirs[0], 0.5), compared(ours[1], theirs[1], 0.5), compared(ours[2], theirs[2], 0.9)]
+    read = [compared(ours[n], theirs[n], p) for n, p in enumerate([0.5, 0.5, 0.9])]
     found, about = win_rates({"dpo": ours, "sft": theirs}, [("dpo", "sft")], read), {"policy": "dpo", "against": "sft"}
     rate = rate_of(found, "win_rate", **about)
     # (0.5 + 0.5 + 0.9) / 3; the fourth was fought and not read
-    assert rate.value == pytest.approx(1.9 / 3)
-    assert rate.n == 3
+    assert (rate.value, rate.n) == (pytest.approx(1.9 / 3), 3)
     names = ("draws", "equal_answers", "other_ties", "unread_comparisons", "refused_draws", "other_unanswered_draws")
     assert [found.count(name, **about) for name in names] == [6, 1, 1, 1, 1, 1]
-    longer = found.figure("characters_longer", **about)
-    assert longer
-    assert longer.value == pytest.approx(-2 / 3, abs=1e-4)  # characters: 1 - 1, 1 - 2, 1 - 2
+    # characters: 1 - 1, 1 - 2, 1 - 2
+    [longer] = found.where("characters_longer", **about)
+    assert longer.value == pytest.approx(-2 / 3, abs=1e-4)
 
 
-def check(policy: str, number: int, violates: float | None, *, prompt: str = "") -> PolicyCheck:
-    names = {"policy": policy, "prompt_id": prompt or f"p{number}", "sample": number, "answer": f"{policy} {number}"}
+def check(policy: str, number: int, violates: float | None) -> PolicyCheck:
+    names = {"policy": policy, "prompt_id": f"p{number}", "sample": number, "answer": f"{policy} {number}"}
     return PolicyCheck.model_validate({**names, "principle_id": "house/kind", "violates": violates})
 
 
@@ -287,16 +278,13 @@ def test_prompts_of_a_file_are_asked_too_without_those_of_training(own: Path, se
     harmless = {figure.of["prompts"]: figure.value for figure in found.where("harmless")}
     every = 12 + held_out
     assert harmless == {"prompts": every, "of files": every, "left out as training prompts": 20 - held_out}
-    assert found.count("answered", policy="one") == every  # a held-out prompt of the file is asked once
-    assert result.sent == 2 * (12 + held_out)
+    assert result.sent == 2 * every  # a held-out prompt of the file is asked once
     rows = [row for row in RunFolder(result.folder).read("evaluate/refusals", PolicyRefusal) if row.policy == "two"]
-    by = [(row.refused, row.decided_by) for row in rows]
-    assert by.count((1.0, "provider")) == found.count("refused_by_the_provider", policy="two") > 0
-    phrased = found.count("refusals_that_begin_so", phrase="i cannot help", policy="two")
-    assert by.count((1.0, "phrase")) == phrased > 0
-    one, two = (rate_of(found, "harmless_prompts_refused", policy=name) for name in ("one", "two"))
-    assert two.value == pytest.approx((by.count((1.0, "provider")) + by.count((1.0, "phrase"))) / len(rows))
-    assert one.value == 0
+    by = [row.decided_by for row in rows if row.refused]
+    assert by.count("provider") == found.count("refused_by_the_provider", policy="two") > 0
+    assert by.count("phrase") == found.count("refusals_that_begin_so", phrase="i cannot help", policy="two") > 0
+    two = rate_of(found, "harmless_prompts_refused", policy="two")
+    assert two.value == pytest.approx(len(by) / len(rows))
     assert rate_of(found, "harmless_prompts_refused", policy="two", less="one").low > 0
 
 
@@ -307,18 +295,15 @@ def test_an_evaluation_with_its_own_prompts_leaves_most_pairs_to_training(
     """Ten prompts with two pairs each; the evaluation has a file of 32, these among them."""
     server.answer = answer
     pairs = [{"prompt": f"question {n % 10:02}", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(20)]
-    (tmp_path / "made").mkdir()
-    save(tmp_path / "made/pairs.jsonl", pairs)
-    (tmp_path / "made/harmless.jsonl").write_text((tmp_path / "harmless.jsonl").read_text())
+    save(tmp_path / "pairs.jsonl", pairs)
     text = own.read_text().replace("prompts: [{path: p.jsonl}]", "pairs: [{path: pairs.jsonl, kind: person}]", 1)
-    folder = made(tmp_path / "made", text, f"dataset.test_share={share}", patience=QUICK).folder
+    folder = made(tmp_path, text, f"dataset.test_share={share}", patience=QUICK).folder
     train, test = (pairs_of(folder, [side]) for side in ("train", "test"))
     assert (len(train), len(test)) == (20 - held, held)
     trained = {pair.prompt_id for pair in train}
-    assert not trained & {pair.prompt_id for pair in test}
     evaluated = {row.prompt_id for row in Workspace(folder).read("evaluate/answers", Candidate)}
     assert len(evaluated) == 32 - len(trained)
-    assert not trained & evaluated
+    assert not trained & {*evaluated, *(pair.prompt_id for pair in test)}
     moved = "at most half of them: 2 held-out prompts went to training"
     assert (moved in (folder / "summary.md").read_text()) == (share > 0.5)
 
@@ -335,24 +320,24 @@ def test_prompts_whose_helpful_answers_are_learned_are_no_measure_but_those_held
     own: Path, server: Any, tmp_path: Path
 ) -> None:
     """Nothing is trained here: what a training may have seen stands in its file."""
-    server.answer = answer
     Run.from_file(own, folder=tmp_path / "run", patience=QUICK)(until="inputs")
     asked = [f"question {i:02}" for i in range(20)] + [f"harmless {i:02}" for i in range(5)]
     save(tmp_path / "kind.jsonl", [{"prompt": text, "candidate": "yes"} for text in asked])
     sft = "sft={base: org/any, helpful_share: 0.2, helpful: [{path: kind.jsonl}]}"
-    loaded = load_run_file(own, overrides=[sft, "critique={model: one}", "constitution=helpful-honest"])
-    context = RunContext(loaded.config, tmp_path, RunFolder(tmp_path / "run"), QuietProgress())
-    stage = loaded.config.evaluate
-    assert stage is not None
-    assert stage.over_refusal is not None
+    config = load_run_file(own, overrides=[sft, "critique={model: one}", "constitution=helpful-honest"]).config
+    context = RunContext(config, tmp_path, RunFolder(tmp_path / "run"), QuietProgress())
+    assert config.evaluate
+    assert config.evaluate.over_refusal
     held_out = len(context.held_out())
-    harmless = harmless_prompts(context, stage.over_refusal, [])
+    harmless = harmless_prompts(context, config.evaluate.over_refusal, [])
     assert harmless.counts == {"of files": 7 + held_out, "left out as training prompts": 5 + 20 - held_out}
 
 
-REFUSAL = {"role": "assistant", "content": None, "refusal": "no", "finish_reason": "content_filter"}
-SILENCE = {"role": "assistant", "content": " ", "finish_reason": "length"}
-ENDINGS: dict[int, tuple[int, dict[str, Any]]] = {1: (200, REFUSAL), 2: (200, SILENCE), 3: (422, {})}
+ENDINGS: dict[int, tuple[int, dict[str, Any]]] = {
+    1: (200, {"role": "assistant", "content": None, "refusal": "no", "finish_reason": "content_filter"}),
+    2: (200, {"role": "assistant", "content": " ", "finish_reason": "length"}),
+    3: (422, {}),
+}
 
 
 @pytest.fixture
@@ -379,17 +364,12 @@ def test_unanswered_draws_are_counted_by_their_end_and_compared_with_nothing(
     server.answer = answer
     result = Run.from_file(unreliable, folder=tmp_path / "run", patience=QUICK)()
     found, about = result.results["evaluate"], {"policy": "two", "against": "one"}
-    draws = found.count("held_out_prompts")
-    outcomes = ("answered", "refused", "invalid", "failed")
-    one, two = ({name: found.count(name, policy=policy) for name in outcomes} for policy in ("one", "two"))
-    assert one == {"answered": draws, "refused": 0, "invalid": 0, "failed": 0}
-    assert sum(two.values()) == draws
+    two = {name: found.count(name, policy="two") for name in ("answered", "refused", "invalid", "failed")}
+    assert sum(two.values()) == found.count("answered", policy="one") == found.count("held_out_prompts")
     assert min(two.values()) > 0
-    assert (found.count("draws", **about), found.count("refused_draws", **about)) == (draws, two["refused"])
+    assert found.count("refused_draws", **about) == two["refused"]
     assert found.count("other_unanswered_draws", **about) == two["invalid"] + two["failed"]
     assert rate_of(found, "win_rate", **about).n + found.count("unread_comparisons", **about) == two["answered"]
-    endings = read_records(tmp_path / "run/evaluate/endings.parquet", ItemEnding)
-    assert len({row.item_id for row in endings}) == len(endings) == 2 * draws
 
 
 def test_a_policy_that_never_answers_stops_the_evaluation(unreliable: Path, server: Any, tmp_path: Path) -> None:
@@ -399,24 +379,13 @@ def test_a_policy_that_never_answers_stops_the_evaluation(unreliable: Path, serv
     assert not (tmp_path / "run/evaluate/answers.parquet").exists()
 
 
-HERE, THERE = "http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"
+HERE = {"provider": "openai", "base_url": "http://127.0.0.1:1/v1", "api_key_env": None}
 
 
-def up_to_date(first: dict[str, Any], second: dict[str, Any], protocol: str = "verdict", **more: Any) -> dict[str, str]:
-    """Of the second model, where the first made the labels."""
-    hosted = {"provider": "openai", "base_url": HERE, "api_key_env": None}
-    models = {"maker": {**hosted, **first}, "asked": {**hosted, **second}, "writer": {**hosted, "model": "w"}}
-    config = RunFile.model_validate(
-        {
-            "name": "x",
-            "constitution": "helpful-honest",
-            "models": models,
-            "prompts": [{"path": "p.jsonl"}],
-            "candidates": [{"model": "writer", "per_prompt": 2}],
-            "judging": {"judges": [{"model": "maker"}], **more},
-        }
-    )
-    return independence(config, JudgeEntry(model="asked", protocol=protocol), Path())
+def standing(base: Path, protocol: str, **parts: Any) -> str:
+    """How independent a judge named asked is of what made the labels."""
+    config = RunFile.model_validate({"name": "x", "prompts": [{"path": "p.jsonl"}], **parts})
+    return independence(config, JudgeEntry(model="asked", protocol=protocol), base)["standing"]
 
 
 @pytest.mark.parametrize(
@@ -428,44 +397,39 @@ def test_who_confirms_constructed_pairs_made_labels_and_who_is_measured_on_them_
 ) -> None:
     rules = (Path(__file__).parents[2] / "examples/rules/brief.yaml").read_text()
     (tmp_path / "rules.yaml").write_text(f"{rules}    opposite: Answer coldly.\n")  # of friendly, which no code checks
-    config = RunFile.model_validate(
-        {
-            "name": "x",
-            "constitution": "./rules.yaml",
-            "models": {"small": {"provider": "local", "model": "some/model"}},
-            "prompts": [{"path": "p.jsonl"}],
-            "construct": [{"kind": "contrast", "model": "small", "principles": principles}],
-            "judging": {"judges": [{"model": "small"}], "judge_labelled": True},
-        }
-    )
-    assert independence(config, JudgeEntry(model="small", protocol="violation"), tmp_path)["standing"] == expected
+    parts = {
+        "constitution": "./rules.yaml",
+        "models": {"asked": {"provider": "local", "model": "some/model"}},
+        "construct": [{"kind": "contrast", "model": "asked", "principles": principles}],
+        "judging": {"judges": [{"model": "asked"}], "judge_labelled": True},
+    }
+    assert standing(tmp_path, "violation", **parts) == expected
 
 
 @pytest.mark.parametrize(
     ("maker", "asked", "expected"),
     [
-        ({"model": "gpt-5.4"}, {"model": "gpt-5.4"}, "same judge"),
-        ({"model": "gpt-5.4"}, {"model": "o3"}, "related judge"),
-        ({"model": "house-7b"}, {"model": "house-7b", "base_url": THERE}, "related judge"),
-        ({"model": "gpt-5.4"}, {"model": "claude-haiku-5-5"}, "another judge"),
-        ({"model": "house-7b"}, {"model": "other-7b"}, "another judge"),
+        ("gpt-5.4", {"model": "gpt-5.4"}, "same judge"),
+        ("gpt-5.4", {"model": "o3"}, "related judge"),
+        ("house-7b", {"model": "house-7b", "base_url": "http://127.0.0.1:2/v1"}, "related judge"),
+        ("gpt-5.4", {"model": "claude-haiku-5-5"}, "another judge"),
+        ("house-7b", {"model": "other-7b"}, "another judge"),
     ],
 )
 def test_the_judge_that_made_the_labels_is_known_under_any_name_and_protocol(
-    maker: Any, asked: Any, expected: str
+    maker: str, asked: dict[str, str], expected: str
 ) -> None:
-    judge = up_to_date(maker, asked, "reasoned")
-    assert judge["standing"] == expected
-    [note] = judged_by("win rates", judge).notes
-    assert note.startswith(expected.upper()) == (expected != "another judge")
+    models = {"maker": {**HERE, "model": maker}, "asked": {**HERE, **asked}, "writer": {**HERE, "model": "w"}}
+    candidates = [{"model": "writer", "per_prompt": 2}]
+    judging = {"judges": [{"model": "maker"}]}
+    parts = {"constitution": "helpful-honest", "models": models, "candidates": candidates, "judging": judging}
+    assert standing(Path(), "reasoned", **parts) == expected
 
 
 WRONG = {
     "evaluate.compare=[[inkwell, twin]]": r"evaluate\.compare: found a list, expected one of first, all",
-    "evaluate.people.sealed=0.5": r"sealed",
     "evaluate.judge=null": r"evaluate\.compare: is what a judge compares; add evaluate\.judge",
     "evaluate.judge.protocol=violation": r"evaluate\.judge\.protocol: violation says yes or no to one answer",
-    "evaluate.policies=[inkwell, inkwell]": r"evaluate\.policies: a policy stands here twice",
     "evaluate.policies=[inkwell]": r"evaluate\.judge: compares policies, and there are no two",
     "constitution=[]": r"evaluate\.violations: needs a constitution",
     "evaluate.violations.model=gavel": r"violations\.model: no model 'gavel'",
@@ -483,7 +447,8 @@ def test_what_cannot_be_measured_is_refused(override: str, tmp_path: Path) -> No
 
 
 def test_a_plan_counts_the_questions(tmp_path: Path) -> None:
-    asks = run_of(tmp_path, "models.watcher.unreadable=0", "evaluate.policies=[quillfeather, inkwell]").plan().asks
+    overrides = ("models.watcher.unreadable=0", "evaluate.policies=[quillfeather, inkwell]", "prompts.0.lilliput=20")
+    asks = run_of(tmp_path, *overrides).plan().asks
     calls = {ask.model: ask.calls for ask in asks}
     assert calls["watcher"] == len(ATTRIBUTES) * (calls["inkwell"] + calls["quillfeather"])
     assert calls["gavelmouth"] == 2 * calls["inkwell"]
@@ -497,20 +462,19 @@ models:
   quillfeather: {provider: simulated, writer: careless}
   inkwell: {provider: simulated, writer: verbose}
   gavelmouth: {provider: simulated, noise: 0.5}
-prompts: [{lilliput: 60}]
+prompts: [{lilliput: 30}]
 dataset: {test_share: 0.9}
 evaluate:
   policies: [quillfeather, inkwell]
   judge: {model: gavelmouth, protocol: label-tokens}
-  people: {items: 24, people: page}
+  people: {items: 12, people: page}
 """
-RATE = {"policy": "inkwell", "against": "quillfeather"}
 
 
-def bout(policy: str, number: int, p: float, *, prompt: str = "") -> PolicyComparison:
+def bout(policy: str, number: int, p: float) -> PolicyComparison:
     """Of even numbers the policy's answer is the first by id, of odd ones the second."""
     ids = ("a", "b") if number % 2 == 0 else ("b", "a")
-    one = {"policy": policy, "against": "base", "prompt_id": prompt or f"prompt {number:02}", "sample": 0, "p": p}
+    one = {"policy": policy, "against": "base", "prompt_id": f"prompt {number:02}", "sample": 0, "p": p}
     return PolicyComparison.model_validate({**one, "answer": ids[0], "other": ids[1]})
 
 
@@ -565,49 +529,38 @@ def test_a_sample_is_drawn_of_each_policy_in_proportion_and_a_larger_one_keeps_i
     rows = [bout("many", number, 0.5) for number in range(90)]
     rows += [bout("few", number, 0.5) for number in range(100, 130)]
     items = draw_items(rows, 40, seed=3)
-    by_policy = {name: [row for row in items if row.policy == name] for name in ("many", "few")}
-    assert {name: len(of_policy) for name, of_policy in by_policy.items()} == {"many": 30, "few": 10}
-    assert draw_items(rows[::-1], 40, seed=3) != items  # policies in their own order, and
+    assert Counter(row.policy for row in items) == {"many": 30, "few": 10}
     assert set(draw_items(rows[::-1], 40, seed=3)) == set(items)  # the order of rows does not count
-    assert {row.comparison_id for row in items} < {row.comparison_id for row in draw_items(rows, 80, seed=3)}
-    assert {row.comparison_id for row in draw_items(rows, 40, seed=4)} != {row.comparison_id for row in items}
-    assert len(draw_items(rows, 9999, seed=3)) == 120
+    names = {row.comparison_id for row in items}
+    assert names < {row.comparison_id for row in draw_items(rows, 80, seed=3)}
+    assert names != {row.comparison_id for row in draw_items(rows, 40, seed=4)}
 
 
 def test_every_two_policies_get_a_win_rate_and_people_correct_each(measured: Result) -> None:
     found, by_people = measured.results["evaluate"], measured.results["evaluate_labels"]
-    place = Workspace(measured.folder)
-    rows = place.read("evaluate/comparisons", PolicyComparison)
-    items = place.read("evaluate_sample/sample", EvaluationItem)
-    for result, name in ((found, "win_rate"), (by_people, "win_rate_corrected_by_people")):
-        assert [tuple(figure.of.values()) for figure in result.where(name)] == NAMES
+    rows = Workspace(measured.folder).read("evaluate/comparisons", PolicyComparison)
+    assert [tuple(figure.of.values()) for figure in found.where("win_rate")] == NAMES
     for sides in NAMES:
         about = dict(zip(("policy", "against"), sides, strict=True))
         mine = [row.p for row in rows if row.matchup == sides]
         judged = (rate_of(found, "win_rate", **about), rate_of(by_people, "win_rate_by_the_judge_alone", **about))
         assert [rate.value for rate in judged] == [pytest.approx(sum(mine) / len(mine))] * 2
-        assert sum((row.policy, row.against) == sides for row in items) == by_people.count("labelled", **about) == 10
-    rate = rate_of(by_people, "win_rate_corrected_by_people", **RATE)
+        assert by_people.count("labelled", **about) == 10
+    rate = rate_of(by_people, "win_rate_corrected_by_people", policy="inkwell", against="quillfeather")
     assert rate.low < rate.value < rate.high
-    page = (measured.folder / "summary.md").read_text()
-    assert page.index("| win rate ") < page.index("| win rate corrected by people ")
 
 
 def test_people_see_neither_policies_nor_verdicts(measured: Result) -> None:
-    place = Workspace(measured.folder)
-    questions = place.read("evaluate_sample/questions", LabelQuestion)
-    texts = {answer.id: answer.messages for answer in place.read("evaluate/answers", Candidate)}
-    assert all((row.a, row.b) == (texts[row.a_id], texts[row.b_id]) and row.principles for row in questions)
-    path = place.path("evaluate_sample/questions")
+    path = Workspace(measured.folder).path("evaluate_sample/questions")
     table = parquet.read_table(path)
     held = path.read_bytes() + repr(table.to_pylist()).encode() + repr(table.schema).encode()
     for hidden in ("quillfeather", "inkwell", "gavelmouth", "persona", "policy", "inclusion", "evaluate"):
         assert hidden.encode() not in held
 
 
-def label(one: LabelQuestion, annotator: str, choice: Any, name: str = "") -> Label:
+def label(one: LabelQuestion, annotator: str, choice: Any) -> Label:
     return Label(
-        uuid=f"{name or annotator}-{one.comparison_id[-12:]}",
+        uuid=f"{annotator}-{one.comparison_id[-12:]}",
         comparison_id=one.comparison_id,
         prompt_id=one.prompt_id,
         shown=(one.a_id, one.b_id),
@@ -617,30 +570,10 @@ def label(one: LabelQuestion, annotator: str, choice: Any, name: str = "") -> La
     )
 
 
-def test_a_run_waits_for_its_page_and_goes_on_with_its_labels(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    with pytest.raises(Paused, match=rf"evaluate_labels: 24 labels are missing.*amendment label {folder} --stage eval"):
-        run_of(tmp_path, text=PAGED)()
-    asked = open_sample(folder, EVALUATION)
-    assert (asked.missing(), asked.annotators, asked.labels.name) == (24, 1, "labels-evaluate.sqlite")
-    rows = {row.comparison.id: row for row in Workspace(folder).read("evaluate/comparisons", PolicyComparison)}
-    first = [rows[row.comparison_id].answer == row.a_id for row in asked.questions]
-    changed = (asked.questions[0], "B")
-    for question, choice in [*((question, "A") for question in asked.questions), changed]:
-        with Labels(asked.labels) as labels:
-            labels.add(label(question, "Ann", choice, f"{choice}-Ann"))
-        if asked.missing() == 0:
-            result = run_of(tmp_path, text=PAGED)()
-            assert result.ran == ("evaluate_labels",)
-            rate = rate_of(result.results["evaluate_labels"], "win_rate_by_people_alone", **RATE)
-            turned = [not first[0] if choice == "B" else first[0], *first[1:]]
-            assert rate.value == pytest.approx(sum(turned) / 24)
-
-
 CHECKED = PAGED + (
     "candidates: [{model: quillfeather, per_prompt: 3}]\n"
     "judging: {judges: [{model: gavelmouth, protocol: label-tokens}], min_margin: 0.1}\n"
-    "spot_check: {items: 20, annotators: 1, overlap: 0, repeats: 0, sealed: 0}\n"
+    "spot_check: {items: 12, annotators: 1, overlap: 0, repeats: 0, sealed: 0}\n"
 )
 
 
@@ -661,30 +594,34 @@ def both(tmp_path: Path) -> Path:
 
 def test_the_samples_go_out_and_come_in_apart_and_people_have_one_number(both: Path, tmp_path: Path) -> None:
     names = ("Ann Example", "Zoe Sample")
-    export_labels(both, tmp_path / "x.csv")
+    export_labels(both, tmp_path / "check.jsonl")
     with pytest.raises(DataError, match=r"no item of this spot check; is the file .* of another --stage"):
-        import_labels(both, tmp_path / "x.csv", sample=EVALUATION)
+        import_labels(both, tmp_path / "check.jsonl", sample=EVALUATION)
     asked = open_sample(both, EVALUATION)
-    assert asked.missing() == 24
+    assert (asked.missing(), asked.annotators) == (12, 1)
     with Labels(asked.labels) as labels:
         for question in asked.questions:
             labels.add(label(question, "Ann Example", "B"))
             labels.add(label(question, "Zoe Sample", "A"))
     result = run_of(tmp_path, text=CHECKED)()
-    assert result.results["evaluate_labels"].count("people") == 2
-    own = [(both / name).read_text() for name in ("summary.json", "summary.md", "manifest.json", "run.yaml")]
+    found = result.results["evaluate_labels"]
+    assert found.count("people") == 2
+    assert rate_of(found, "win_rate_by_people_alone", policy="inkwell", against="quillfeather").value == 0.5
 
     sent = export_labels(both, tmp_path / "own.jsonl", sample=EVALUATION)
     assert (sent.lines, sent.people, sent.with_sealed) == (2 * len(asked.questions), 2, False)
-    rows = [json.loads(line) for line in (tmp_path / "own.jsonl").read_text().splitlines()]
-    export_labels(both, tmp_path / "check.jsonl")
-    [checker] = {json.loads(line)["annotator"] for line in (tmp_path / "check.jsonl").read_text().splitlines()}
+    rows, checks = (
+        [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        for name in ("own.jsonl", "check.jsonl")
+    )
+    [checker] = {row["annotator"] for row in checks}
     assert {row["annotator"] for row in rows} == {"person-1", "person-2"}
     assert {row["annotator"] for row in rows if row["choice"] == "B"} == {checker}
     assert export_questions(both, tmp_path / "asked.csv", sample=EVALUATION).lines == len(asked.questions)
 
     ready = prepare(both, repo="org/name", license="cc-by-4.0", environ={})
     assert "win rate corrected by people" in ready.files["figures.md"]
+    own = [(both / name).read_text() for name in ("summary.json", "summary.md", "manifest.json", "run.yaml")]
     tables = [repr(table.to_dict()) for config in ready.configs.values() for table in config.values()]
     assert not any(name in text for text in (*own, ready.body, *ready.files.values(), *tables) for name in names)
     [shown] = result.results["evaluate"].samples

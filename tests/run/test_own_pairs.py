@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,10 @@ def by_prompt(rows: list[Preference]) -> dict[str, Preference]:
 def test_judge_labelled_asks_about_own_pairs_of_the_first_prompts_alone(tmp_path: Path) -> None:
     save(tmp_path / "p.jsonl", [pair(number) for number in range(5)])
     for most, judged in (("2", 2), ("true", 5)):
-        folder = tmp_path / most
-        folder.mkdir()
-        shutil.copy(tmp_path / "p.jsonl", folder)
         text = f"{JUDGED[:-2]}, judge_labelled: {most}}}\npairs: [{{path: p.jsonl}}]\n{ALL}"
-        rows, counts = preferences(folder, text)
+        rows, counts = preferences(tmp_path, text)
         assert counts["judging"].totals["comparisons"] == judged
-        assert {row.decided_by for row in rows} == {"unknown"}
-        assert len(rows) == 5
+        assert [row.decided_by for row in rows] == ["unknown"] * 5
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -48,36 +44,32 @@ def test_pairs_of_any_kind_of_file_keep_their_order_their_probability_and_their_
 ) -> None:
     ps, weights = [0.93, 0.5000001, 1.0, None], [2.0, 0.0, 0.25, None]
     save(tmp_path / f"p.{kind}", [pair(i, p_chosen=ps[i], weight=weights[i]) for i in range(4)])
-    rows, counts = preferences(tmp_path, f"pairs: [{{path: p.{kind}}}]\n{ALL}")
-    told = [(row.p_chosen, row.p_chosen_raw, row.weight) for _, row in sorted(by_prompt(rows).items())]
-    assert told == [(0.93, 0.93, 2.0), (0.5000001, 0.5000001, 0.0), (1.0, 1.0, 0.25), (1.0, 1.0, 1.0)]
-    for row in rows:
-        assert (text_of(row.chosen)[:4], text_of(row.rejected)[:3]) == ("good", "bad")
+    found = by_prompt(preferences(tmp_path, f"pairs: [{{path: p.{kind}}}]\n{ALL}")[0])
+    assert [(found[f"q{i}"].p_chosen, found[f"q{i}"].weight) for i in range(4)] == [
+        *zip(ps[:3], weights[:3], strict=True),
+        (1.0, 1.0),
+    ]
+    for row in found.values():
+        assert text_of(row.chosen).startswith("good")
         assert (row.decided_by, row.raters) == ("unknown", (f"p.{kind}",))
-    assert not any("turned" in figure.of["what"] for figure in counts["inputs"].where("read"))
 
 
 def test_an_export_brought_back_keeps_p_chosen_and_weight(tmp_path: Path) -> None:
+    def kept(rows: list[Preference]) -> dict[str, Any]:
+        return {text_of(row.prompt): (row.p_chosen, row.p_chosen_raw, row.weight, row.chosen_id) for row in rows}
+
     save(tmp_path / "p.jsonl", [pair(i, p_chosen=0.51 + 0.04 * i, weight=0.5 + i) for i in range(12)])
     first, _ = preferences(tmp_path, "pairs: [{path: p.jsonl}]\ndataset: {test_share: 0.25}\n")
-    (tmp_path / "back").mkdir()
-    for side in ("train", "test"):
-        shutil.copy(tmp_path / "run" / "export" / f"{side}.parquet", tmp_path / "back")
+    back = shutil.copytree(tmp_path / "run/export", tmp_path / "back")
     files = "pairs: [{path: train.parquet, kind: model}, {path: test.parquet, kind: model}]\n"
-    again, _ = preferences(tmp_path / "back", files)
-    kept: Callable[[Preference], Any] = lambda row: (row.p_chosen, row.p_chosen_raw, row.weight, row.chosen_id)  # noqa: E731
-    assert {name: kept(row) for name, row in by_prompt(again).items()} == {
-        name: kept(row) for name, row in by_prompt(first).items()
-    }
+    again, _ = preferences(back, files)
+    assert kept(again) == kept(first)
     assert {row.decided_by for row in again} == {"judge"}
 
 
 def test_columns_of_a_colleague_are_named_and_a_pair_below_one_half_is_turned_round(tmp_path: Path) -> None:
-    rows = [
-        {"q": q, "win": "x", "lose": "y", "conf": p, "w": w}
-        for q, p, w in (("1", 0.8, 3), ("2", 0.3, 1), ("3", 0.5, 1))
-    ]
-    save(tmp_path / "p.jsonl", rows)
+    cells = (("1", 0.8, 3), ("2", 0.3, 1), ("3", 0.5, 1))
+    save(tmp_path / "p.jsonl", [{"q": q, "win": "x", "lose": "y", "conf": p, "w": w} for q, p, w in cells])
     named = "pairs: [{path: p.jsonl, columns: {prompt: q, chosen: win, rejected: lose, p: conf, weight: w}}]\n"
     found, counts = preferences(tmp_path, named + ALL)
     told = {name: (text_of(row.chosen), row.p_chosen, row.weight) for name, row in by_prompt(found).items()}
@@ -86,37 +78,23 @@ def test_columns_of_a_colleague_are_named_and_a_pair_below_one_half_is_turned_ro
     assert counts["dataset"].funnels[0].left_out == {"tie": 1}
     kept, _ = preferences(tmp_path, named + "dataset: {test_share: 0, ties: keep}\n")
     assert by_prompt(kept)["3"].p_chosen == 0.5
-    unordered, counts = preferences(
-        tmp_path, f"pairs: [{{path: p.jsonl, columns: {{prompt: q, a: win, b: lose, p: conf}}}}]\n{ALL}"
-    )
-    assert {name: text_of(row.chosen) for name, row in by_prompt(unordered).items()} == {"1": "x", "2": "y"}
-    assert not any("turned" in figure.of["what"] for figure in counts["inputs"].where("read"))
 
 
-@pytest.mark.parametrize(
-    ("column", "value", "expected"),
-    [
-        *(("p_chosen", value, "a probability between 0 and 1") for value in (1.2, "sure", True, "nan")),
-        *(("weight", value, "a weight: a number that is 0 or more") for value in (-1, "much", True, "inf")),
-    ],
-)
-def test_what_is_no_probability_or_weight_is_a_bad_row(column: str, value: Any, expected: str, tmp_path: Path) -> None:
-    save(tmp_path / "p.jsonl", [pair(0, **{column: 0.9}), pair(1, **{column: value})])
-    with pytest.raises(ConfigError, match=rf"line 2: {column}: found .*, expected {expected}"):
+def test_what_is_no_probability_or_weight_is_a_bad_row(tmp_path: Path) -> None:
+    bad = {"p_chosen": [1.2, "sure", True, "nan"], "weight": [-1, "much", True, "inf"]}
+    expected = {"p_chosen": "a probability between 0 and 1", "weight": "a weight: a number that is 0 or more"}
+    cells = [(column, value) for column, values in bad.items() for value in values]
+    save(tmp_path / "p.jsonl", [pair(number, **{column: value}) for number, (column, value) in enumerate(cells)])
+    with pytest.raises(ConfigError) as caught:
         preferences(tmp_path, f"pairs: [{{path: p.jsonl}}]\n{ALL}")
+    for number, (line, (column, _)) in enumerate(zip(str(caught.value).split("\n"), cells, strict=True), start=1):
+        assert re.search(rf"line {number}: {column}: found .*, expected {expected[column]}", line)
 
 
 def test_rows_about_the_same_answers_make_one_pair_of_their_mean_weight(tmp_path: Path) -> None:
     turned = {**pair(1), "chosen": "bad 1", "rejected": "good 1"}
-    rows = [
-        pair(0, p_chosen=0.9, weight=3),
-        pair(0, p_chosen=0.7, weight=1),
-        pair(0, p_chosen=0.8),
-        pair(1),
-        turned,
-        pair(1),
-    ]
-    save(tmp_path / "p.jsonl", rows)
+    first = [pair(0, p_chosen=0.9, weight=3), pair(0, p_chosen=0.7, weight=1), pair(0, p_chosen=0.8)]
+    save(tmp_path / "p.jsonl", [*first, pair(1), turned, pair(1)])
     found = by_prompt(preferences(tmp_path, f"pairs: [{{path: p.jsonl}}]\n{ALL}")[0])
     assert found["q0"].p_chosen == pytest.approx(0.8)  # (0.9 + 0.7 + 0.8) / 3
     assert found["q0"].weight == 2.0  # (3 + 1) / 2: the third row says nothing of it
@@ -124,26 +102,24 @@ def test_rows_about_the_same_answers_make_one_pair_of_their_mean_weight(tmp_path
     assert found["q1"].p_chosen == pytest.approx(2 / 3)
 
 
-VOTES: list[tuple[str, list[Any], float | None, str | None]] = [
-    ("majority of two to one", [1, 1, 2], 2 / 3, "one"),
-    ("all of one mind", [2, 2, 2], 1.0, "two"),
-    ("a rater who did not vote", [2, None, 2], 1.0, "two"),
-    ("most say tie", [1, 0, 0], 0.5, None),
-    ("a tie counts half in the share", [1, 0, 1], 5 / 6, "one"),
-    ("an even split", [1, 2, None], 0.5, None),
-    ("nobody voted", [None, None, None], None, None),
-]
+VOTES: dict[str, tuple[list[Any], float | None, str | None]] = {
+    "majority of two to one": ([1, 1, 2], 2 / 3, "one"),
+    "a rater who did not vote": ([2, None, 2], 1.0, "two"),
+    "most say tie": ([1, 0, 0], 0.5, None),
+    "a tie counts half in the share": ([1, 0, 1], 5 / 6, "one"),
+    "an even split": ([1, 2, None], 0.5, None),
+    "nobody voted": ([None, None, None], None, None),
+}
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_votes_become_shares(kind: str, tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = []
-    for name, votes, _, _ in VOTES:
+    for name, (votes, _, _) in VOTES.items():
         # data frames write columns with gaps as floats
-        u, v, w = (float(vote) if kind == "parquet" and vote is not None else vote for vote in votes)
+        u, *others = (vote if vote is None else float(vote) for vote in votes)
+        v, w = others if kind == "parquet" else votes[1:]
         rows.append({"q": name, "x": "", "one": "answer one", "two": "answer two", "u": u, "v": v, "w": w})
-    if kind == "csv":
-        rows = [{**row, "u": "" if row["u"] is None else f"{row['u']}.0"} for row in rows]
     save(tmp_path / f"p.{kind}", rows)
     found, counts = preferences(
         tmp_path,
@@ -151,12 +127,11 @@ def test_votes_become_shares(kind: str, tmp_path: Path) -> None:
         "columns: {prompt: [q, x], a: one, b: two, votes: [u, v, w]}}]\ndataset: {test_share: 0, ties: keep}\n",
     )
     by_name = by_prompt(found)
-    expected = {name: (p, better) for name, _, p, better in VOTES if p is not None}
-    assert set(by_name) == set(expected)
-    for name, (p, better) in expected.items():
-        assert by_name[name].p_chosen == pytest.approx(p)
-        assert better is None or text_of(by_name[name].chosen) == f"answer {better}"
-    assert counts["inputs"].count("verdicts") == 16
+    assert {name: row.p_chosen for name, row in by_name.items()} == {
+        name: pytest.approx(p) for name, (_, p, _) in VOTES.items() if p is not None
+    }
+    assert all(text_of(by_name[name].chosen) == f"answer {better}" for name, (*_, better) in VOTES.items() if better)
+    assert counts["inputs"].count("verdicts") == 13
     dropped = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run", overrides=["dataset.ties=drop"])()
     assert dropped.results["dataset"].funnels[0].left_out == {"tie": 2}
     assert dropped.ran == ("dataset",)
@@ -174,7 +149,7 @@ def test_votes_decide_and_a_p_chosen_beside_them_is_counted(tmp_path: Path) -> N
 
 def test_what_cannot_be_a_pair_is_counted_and_leaves_nothing_behind(tmp_path: Path) -> None:
     rows = [
-        *(pair(i) for i in range(3)),
+        pair(0),
         {**pair(3), "rejected": " "},
         {**pair(4), "rejected": "good 4"},
         {**pair(6), "chosen": [{"role": "user", "content": "q6"}, {"role": "assistant", "content": "good 6"}]},
@@ -182,33 +157,26 @@ def test_what_cannot_be_a_pair_is_counted_and_leaves_nothing_behind(tmp_path: Pa
     save(tmp_path / "p.jsonl", rows)
     found, counts = preferences(tmp_path, f"pairs: [{{path: p.jsonl}}]\n{ALL}")
     told = {figure.of["what"]: figure.value for figure in counts["inputs"].where("read")}
-    assert (told["pairs with an empty answer"], told["pairs of identical answers"]) == (1, 1)
+    assert (told["pairs with an empty answer"], told["pairs of identical answers"], len(found)) == (1, 1, 2)
     assert [message.role for message in by_prompt(found)["q6"].chosen] == ["assistant"], "the prompt is not repeated"
-    assert len(found) == 4
-    save(tmp_path / "p.jsonl", [*rows, {**pair(5), "chosen": [{"role": "user", "content": "x"}]}])
+    save(tmp_path / "p.jsonl", [{**pair(5), "chosen": [{"role": "user", "content": "x"}]}])
     with pytest.raises(ConfigError, match="chosen: expected the assistant's answer to the prompt, found turns of user"):
         preferences(tmp_path, "pairs: [{path: p.jsonl}]\n")
 
 
 def test_candidates_of_ones_own_are_judged_and_what_people_decided_is_not(tmp_path: Path) -> None:
-    save(
-        tmp_path / "p.jsonl",
-        [{"prompt": f"please add {i} 3", "chosen": f"no {i}", "rejected": f"yes {i}"} for i in range(4)],
-    )
-    rows = [{"q": f"please add {i} 3", "answer": f"a third {i}", "who": "ours"} for i in range(4)]
-    save(tmp_path / "c.csv", rows)
+    asked = [f"please add {i} 3" for i in range(4)]
+    save(tmp_path / "p.jsonl", [{"prompt": text, "chosen": f"no {text}", "rejected": f"yes {text}"} for text in asked])
+    save(tmp_path / "c.csv", [{"q": text, "answer": f"a third {text}", "who": "ours"} for text in asked])
     found, counts = preferences(
         tmp_path,
         "candidates: [{path: c.csv, columns: {prompt: q, candidate: answer, model: who}, license: mit}]\n"
         f"pairs: [{{path: p.jsonl, kind: person}}]\n{JUDGED}",
     )
-    assert counts["inputs"].count("read", what="candidate rows") == 4
     assert counts["judging"].totals["comparisons"] == 8
-    assert len({row.comparison_id for row in found}) == len(found) == 12
-    assert sum(row.decided_by == "person" for row in found) == 4
-    for row in found:
-        if row.decided_by == "judge":
-            assert "ours" in {row.chosen_model, row.rejected_model}
+    judged = [row for row in found if row.decided_by == "judge"]
+    assert (len({row.comparison_id for row in found}), len(found), len(judged)) == (12, 12, 8)
+    assert all("ours" in (row.chosen_model, row.rejected_model) for row in judged)
 
 
 def test_labels_alone_become_a_dataset(tmp_path: Path) -> None:
@@ -218,13 +186,10 @@ def test_labels_alone_become_a_dataset(tmp_path: Path) -> None:
     rows[7] |= {"u": "", "v": ""}  # nobody voted
     save(tmp_path / "labels.csv", rows)
     found, counts = preferences(tmp_path, f"verdicts:\n{LABELLED}dataset: {{test_share: 0.2}}\n")
-    assert (counts["inputs"].count("comparisons"), counts["dataset"].funnels[0].left_out, len(found)) == (
-        7,
-        {"tie": 2},
-        5,
-    )
+    assert counts["inputs"].count("comparisons") == 7
+    assert counts["dataset"].funnels[0].left_out == {"tie": 2}
+    assert {text_of(row.chosen) for row in found} == {f"good {number}" for number in range(5)}
     for row in found:
-        assert text_of(row.chosen).replace("good", "bad") == text_of(row.rejected)
         assert (row.p_chosen, row.decided_by, row.raters) == (1.0, "person", ("u", "v"))
         assert (row.source, row.license) == ("labels.csv", "mit")
 
@@ -242,8 +207,7 @@ def test_a_judges_log_in_both_orders_becomes_a_dataset_and_people_decide_where_t
         "  - {path: log.jsonl, rater: our-judge, kind: model, coordinates: displayed, words: {a: first, b: second},\n"
         "     columns: {item: id, order: shown, verdict: said}}\n"
     )
-    found, counts = preferences(tmp_path, f"verdicts:\n{LABELLED}{judge}dataset: {{test_share: 0, ties: keep}}\n")
-    assert counts["inputs"].count("verdicts") == 18
+    found, _ = preferences(tmp_path, f"verdicts:\n{LABELLED}{judge}dataset: {{test_share: 0, ties: keep}}\n")
     told = {name: (row.p_chosen, row.decided_by, text_of(row.chosen)[:4]) for name, row in by_prompt(found).items()}
     assert [told[f"question {i}"] for i in (0, 1)] == [(1.0, "person", "bad ")] * 2
     assert [told[f"question {i}"] for i in (2, 4, 6)] == [(1.0, "judge", "good")] * 3
@@ -255,15 +219,3 @@ def test_an_evaluation_has_the_better_answer_of_a_turned_pair_as_chosen(tmp_path
     rows = read_held_out(["p.jsonl"], tmp_path).rows
     told = [(row["chosen"][0]["content"], row.get("p_chosen"), row.get("decided_by")) for row in rows]
     assert told == [("bad 0", 0.75, "judge"), ("good 1", 0.75, None), ("good 2", None, None)]
-
-
-def test_soft_training_sees_their_probabilities(tmp_path: Path) -> None:
-    """Soft labels of 0.6 pull the margin to ln(0.6 / 0.4) = 0.405; hard ones, which go on and on, are over 1."""
-    save(tmp_path / "p.jsonl", [pair(i, p_chosen=0.6) for i in range(8)])
-    trained = """\
-base: {on: nothing, steps: 1, hidden: 16, vocab: 400}
-reward_model: {base: base, steps: 40, batch_size: 8, learning_rate: 0.03, max_length: 64}
-"""
-    _, counts = preferences(tmp_path, f"pairs: [{{path: p.jsonl}}]\n{ALL}{trained}")
-    (log,) = counts["reward_model"].tables
-    assert dict(zip(log.head, log.rows[-1], strict=True))["margin"] == pytest.approx(0.405, abs=0.05)

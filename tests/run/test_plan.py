@@ -15,7 +15,7 @@ from amendment.hashing import content_id
 from amendment.llm.prices import FREE, Price
 from amendment.run import Paused, Plan, Run, load_run_file, plan_run
 from amendment.run.money import prices_of, unpriced
-from amendment.run.plan import Asks, Contact, _budget_check, contacts
+from amendment.run.plan import Asks, _budget_check, contacts
 from amendment.run.runfile.config import RunFile
 from tests.rows import save
 from tests.run.small_runs import QUICK
@@ -70,18 +70,13 @@ def state_of(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
-def test_a_judge_whose_verdicts_keep_a_schema_is_planned(written: Written, folder: Path) -> None:
-    path = written(TRIAL.replace("protocol: verdict, samples: 3", "protocol: structured"))
-    assert calls_of(planned(path, folder))["judging/judge"][1] > 0
-
-
 def test_calls_of_a_run_file_are_those_counted_by_hand(written: Written, folder: Path) -> None:
-    # critique: 10 prompts x (1 draft + 2 rounds x (critique + revision)) = 50
-    # candidates: 10 x 2 draws, of which the first asks what the draft asked already: 10
-    # judging: 3 candidates make 3 pairs; 10 x 3 x 2 orders x 3 samples = 360
-    plan = planned(written(TRIAL, prompts=10), folder)
-    assert calls_of(plan) == {"critique/writer": (0, 50), "candidates/writer": (0, 10), "judging/judge": (0, 360)}
-    assert (plan.prompts, plan.counted, plan.total.calls, plan.total.paid) == (10, 10, 420, 0)
+    # critique: 4 prompts x (1 draft + 2 rounds x (critique + revision)) = 20
+    # candidates: 4 x 2 draws, of which the first asks what the draft asked already: 4
+    # judging: 3 candidates make 3 pairs; 4 x 3 x 2 orders x 3 samples x 2 principles = 144
+    plan = planned(written(TRIAL), folder)
+    assert calls_of(plan) == {"critique/writer": (0, 20), "candidates/writer": (0, 4), "judging/judge": (0, 144)}
+    assert (plan.prompts, plan.counted, plan.total.calls, plan.total.paid) == (4, 4, 168, 0)
 
 
 def test_the_run_asks_what_was_planned_and_after_a_part_of_it_the_rest(
@@ -89,17 +84,17 @@ def test_the_run_asks_what_was_planned_and_after_a_part_of_it_the_rest(
 ) -> None:
     server.answer = distinct
     path = written(TRIAL, url=server.url, prompts=2)
-    whole = planned(path, folder, until="judging")
-    assert whole.total.calls == 2 * (5 + 1 + 36)
-    first = Run.from_file(path, folder=folder)(until="critique").sent
+    whole = planned(path, folder, until="judging").total.calls
+    assert whole == 2 * (5 + 1 + 36)
+    Run.from_file(path, folder=folder)(until="critique")
     before = state_of(folder)
     rest = planned(path, folder, until="judging")
     assert state_of(folder) == before
     assert calls_of(rest) == {"critique/writer": (10, 0), "candidates/writer": (0, 2), "judging/judge": (0, 72)}
     with Run.from_file(path, folder=folder) as run:  # which keeps the folder and its ledger
-        second = run(until="judging").sent
+        assert run(until="judging").sent == rest.total.calls
         after = planned(path, folder, until="judging")
-    assert (first, second, len(server.asked)) == (10, rest.total.calls, whole.total.calls)
+    assert len(server.asked) == whole
     assert (after.total.calls, after.total.usd, after.contacts) == (0, 0.0, ())
 
 
@@ -107,14 +102,14 @@ def test_a_plan_in_the_middle_of_a_stage_counts_exactly_what_the_next_start_send
     written: Written, folder: Path, server: Any
 ) -> None:
     server.answer = lambda body: (500, {}) if "question 0001" in json.dumps(body) else distinct(body)
-    path = written(TRIAL, url=server.url, prompts=2)
+    run = Run.from_file(written(TRIAL, url=server.url, prompts=2), folder=folder, patience=QUICK)
     with pytest.raises(Paused):
-        Run.from_file(path, folder=folder, patience=QUICK)(until="judging")
-    plan = planned(path, folder, until="judging")
-    assert plan.total.paid > 0
-    assert plan.total.paid + plan.total.calls == 2 * 42
+        run(until="judging")
+    total = run.plan(until="judging").total
+    assert total.paid > 0
+    assert total.paid + total.calls == 2 * 42
     server.answer = distinct
-    assert Run.from_file(path, folder=folder, patience=QUICK)(until="judging").sent == plan.total.calls
+    assert run(until="judging").sent == total.calls
 
 
 def test_the_simulated_world_is_asked_as_planned_for_nothing(small: Path, folder: Path, undisturbed: Any) -> None:
@@ -124,16 +119,9 @@ def test_the_simulated_world_is_asked_as_planned_for_nothing(small: Path, folder
     assert (plan.contacts, plan.unpriced) == ((), ())
 
 
-@pytest.mark.parametrize("example", ["jury", "own_pairs"])
-def test_an_example_asks_what_was_planned(example: str, folder: Path) -> None:
-    run = Run.from_file(EXAMPLES / f"{example}.yaml", folder=folder, limit=20)
-    calls = run.plan(until="dataset").total.calls
-    assert run(until="dataset").sent == calls
-
-
 @pytest.mark.parametrize("example", ["rounds", "simulated"])
 def test_trainings_do_not_end_a_plan(example: str, folder: Path) -> None:
-    assert not Run.from_file(EXAMPLES / f"{example}.yaml", folder=folder, limit=60).plan().stops
+    assert not Run.from_file(EXAMPLES / f"{example}.yaml", folder=folder, limit=20).plan().stops
 
 
 def test_nothing_is_sent_nothing_is_written_and_no_key_is_needed(
@@ -145,23 +133,20 @@ def test_nothing_is_sent_nothing_is_written_and_no_key_is_needed(
     monkeypatch.setattr(socket.socket, "connect", refuse)
     for name in ("OPENAI_API_KEY", "OUR_KEY"):
         monkeypatch.delenv(name, raising=False)
-    text = TRIAL.replace("base_url: URL, model: w, api_key_env: OUR_KEY,", "model: w,")
-    plan = planned(written(text), folder)
+    plan = planned(written(TRIAL.replace("base_url: URL, model: w, api_key_env: OUR_KEY,", "model: w,")), folder)
     assert not folder.exists()
     assert {contact.host: (contact.models, contact.key) for contact in plan.contacts} == {
         "api.openai.com/v1": (("writer",), "OPENAI_API_KEY"),
         "127.0.0.1:1/v1": (("judge",), "OUR_KEY"),
     }
     hub = load_run_file(written(DRAWS.replace("path: p.jsonl", "dataset: org/name")))
-    at_the_hub = Contact(host="huggingface.co", models=(), key="HF_TOKEN")
-    assert contacts(hub.config, hub.base, [], ()) == (at_the_hub,)
+    assert [contact.host for contact in contacts(hub.config, hub.base, [], ())] == ["huggingface.co"]
     assert contacts(hub.config, hub.base, [], ("inputs", "mixing")) == ()
 
 
 def test_more_than_a_thousand_prompts_are_counted_with_the_first_and_scaled_up(written: Written, folder: Path) -> None:
     plan = planned(written(DRAWS, prompts=1500), folder)
-    assert [(row.stage, row.calls, row.paid) for row in plan.asks] == [("candidates", 1500, 0)]
-    assert (plan.prompts, plan.counted) == (1500, 1000)
+    assert (plan.prompts, plan.counted, plan.total.calls) == (1500, 1000, 1500)
     assert "the first 1,000" in str(plan)
 
 
@@ -226,12 +211,9 @@ GUARDED = (
 
 
 def test_the_judge_that_guards_a_training_is_counted_at_most(written: Written, folder: Path) -> None:
-    plan = planned(written(GUARDED, prompts=12), folder)
+    calls = calls_of(planned(written(GUARDED + "rounds: {n: 2, per_prompt: 2}\n", prompts=12), folder))
     # 20 steps are measured at 8, 16 and 20: 3 times 5 prompts x 2 orders x 3 samples
-    assert calls_of(plan)["dpo/watcher"] == (0, 90)
-    assert "watcher" in plan.unpriced
-    rounds = GUARDED + "rounds: {n: 2, per_prompt: 2}\n"
-    assert calls_of(planned(written(rounds, prompts=12), folder))["round-2/watcher"] == (0, 90)
+    assert calls["dpo/watcher"] == calls["round-2/watcher"] == (0, 90)
     with pytest.raises(ConfigError, match=r"guards\.judge with guards\.every needs steps"):
         load_run_file(written(GUARDED.replace("steps: 20, ", "")))
 
@@ -240,18 +222,15 @@ def test_no_text_in_a_plan_steers_a_terminal_and_a_plan_is_json_and_back(written
     plan = planned(written(DRAWS), folder, ["budget.usd=5"])
     assert Plan.from_json(json.loads(json.dumps(plan.to_json(), allow_nan=False))) == plan
     bad = "\x1b[31m\u202e"
-    hostile = plan.model_copy(
-        update={
-            "name": bad,
-            "asks": tuple(row.model_copy(update={"model": bad}) for row in plan.asks),
-            "unpriced": (bad,),
-            "stops": {bad: bad},
-            "warnings": (bad,),
-            "contacts": tuple(contact.model_copy(update={"host": bad, "key": bad}) for contact in plan.contacts),
-        }
-    )
-    assert "\x1b" not in str(hostile)
-    assert "\u202e" not in str(hostile)
+    hostile = {
+        "name": bad,
+        "asks": tuple(row.model_copy(update={"model": bad}) for row in plan.asks),
+        "unpriced": (bad,),
+        "stops": {bad: bad},
+        "warnings": (bad,),
+        "contacts": tuple(contact.model_copy(update={"host": bad, "key": bad}) for contact in plan.contacts),
+    }
+    assert not {"\x1b", "\u202e"} & set(str(plan.model_copy(update=hostile)))
 
 
 def test_a_stage_that_would_come_to_nothing_is_said_to_stop_the_run(written: Written, folder: Path) -> None:
@@ -264,53 +243,36 @@ def test_a_stage_that_would_come_to_nothing_is_said_to_stop_the_run(written: Wri
 
 
 def test_money_is_tokens_times_price(written: Written, folder: Path) -> None:
-    plan = planned(written(DRAWS, prompts=3), folder)
-    assert "an answer cut at max_tokens is kept and marked" in str(plan)
-    (row,) = plan.asks
+    (row,) = planned(written(DRAWS, prompts=3), folder).asks
     # three answers, each of 300 tokens if it may, and so of 10
-    assert (row.calls, row.output_tokens) == (3, 30)
     # "user\nquestion 0001\n" has 19 characters, so 5 tokens, and 4 are around it: 3 x 9
-    assert row.input_tokens == 27
+    assert (row.calls, row.most_calls, row.input_tokens, row.output_tokens) == (3, 3, 27, 30)
     assert row.usd == pytest.approx((27 * 2 + 30 * 8) / 1e6)
-    assert row.most_calls == 3
 
 
 @pytest.mark.parametrize(
-    ("override", "seconds", "share"),
+    ("override", "seconds"),
     [
-        ("seed=1", 4 * 1.2, 1.0),  # 1 s and 10 tokens at 50 a second, eight at once
-        ("models.far.mode=batch", None, 1.0),
-        ("models.far.requests_per_minute=10", 180, 1.0),  # 30 calls at 10 a minute
-        ("models.far.tokens_per_minute=50", 60 * 30 * 10 / 50, 1.0),  # the vendor charges max_tokens, 10
-        ("models.far.concurrency=1", 30 * 1.2, 1.0),
+        ("seed=1", 4 * 1.2),  # 1 s and 10 tokens at 50 a second, eight at once
+        ("models.far.mode=batch", None),
+        ("models.far.requests_per_minute=10", 180),  # 30 calls at 10 a minute
+        ("models.far.tokens_per_minute=50", 60 * 30 * 10 / 50),  # the vendor charges max_tokens, 10
+        ("models.far.concurrency=1", 30 * 1.2),
     ],
 )
-def test_time_follows_from_limits(
-    written: Written, folder: Path, override: str, seconds: float | None, share: float
-) -> None:
-    path = written(DRAWS, prompts=30)
-    (online,), (row,) = (planned(path, folder, set_).asks for set_ in ([], [override]))
+def test_time_follows_from_limits(written: Written, folder: Path, override: str, seconds: float | None) -> None:
+    (row,) = planned(written(DRAWS, prompts=30), folder, [override]).asks
     assert row.seconds == (seconds and pytest.approx(seconds, rel=0.1))
-    assert online.usd is not None
-    assert row.usd == pytest.approx(online.usd * share)
-
-
-def test_a_plan_names_the_limit_of_tokens_that_takes_the_time(written: Written, folder: Path) -> None:
-    path = written(DRAWS, prompts=30)
-    slow, quick = (planned(path, folder, [f"models.far.tokens_per_minute={limit}"]).times for limit in (50, 50_000))
-    assert [any("tokens_per_minute" in line for line in lines) for lines in (slow, quick)] == [True, False]
 
 
 def test_what_is_not_known_is_said_and_not_guessed(written: Written, folder: Path) -> None:
     boundless = planned(written(DRAWS.replace("max_tokens: 10, ", "")), folder)
-    assert boundless.asks[0].most_usd is None
+    assert boundless.total.most_usd is None
     assert any("set max_tokens" in line for line in boundless.warnings)
-    text = DRAWS.replace("price: {input: 2, output: 8}", "base_url: https://shop.example/v1")
-    plan = planned(written(text), folder)
+    plan = planned(written(DRAWS.replace("price: {input: 2, output: 8}", "base_url: https://shop.example/v1")), folder)
     assert (plan.unpriced, plan.total.usd, plan.total.most_usd) == (("far",), None, None)
-    assert "far has no price: a run needs --allow-unpriced, or a price" in str(plan)
-    plan = planned(written(DRAWS.replace("model: m,", "model: m, effort: high,"), prompts=3), folder)
-    assert any("far: the length of its thinking is unknown" in line for line in plan.warnings)
+    thinking = planned(written(DRAWS.replace("model: m,", "model: m, effort: high,")), folder)
+    assert any("far: the length of its thinking is unknown" in line for line in thinking.warnings)
 
 
 def asks(stage: str, usd: float | None, most: float | None) -> Asks:
@@ -339,34 +301,24 @@ def test_a_budget_is_held_against_what_is_likely_and_what_is_most(
     rows: list[Asks], usd: float, spent: float, verdict: str, stage: str | None
 ) -> None:
     found = _budget_check(usd, spent, rows)
-    assert (found.usd, found.spent, found.verdict, found.stage) == (usd, spent, verdict, stage)
+    assert (found.verdict, found.stage) == (verdict, stage)
 
 
-def test_a_price_stands_in_the_entry_in_the_users_table_or_in_the_shipped_one(tmp_path: Path) -> None:
-    (tmp_path / "prices.yaml").write_text(
-        "prices:\n  - {host: shop.example/v1, models: {m: {input: 1, output: 2}}}\n"
-        "  - {host: '*', models: {m: {input: 3, output: 4}}}\n"
-    )
-    shop = "https://shop.example/v1"
-    models: dict[str, dict[str, Any]] = {
-        "entry": {"model": "m", "price": {"input": 9, "output": 9}},
-        "table": {"model": "m", "base_url": shop},
-        "any": {"model": "m", "base_url": "http://localhost:8000/v1"},
-        "shipped": {"model": "gpt-4.1"},
-        "own": {"model": "n", "base_url": "http://gpu-box:8000/v1"},
-        "nobody": {"model": "n", "base_url": shop},
-        "idle": {"model": "n", "base_url": shop},
+def test_a_price_stands_in_the_entry_or_in_the_users_table_and_what_no_stage_asks_needs_none(tmp_path: Path) -> None:
+    (tmp_path / "prices.yaml").write_text("prices:\n  - {host: shop.example/v1, models: {m: {input: 1, output: 2}}}\n")
+    shop = {"provider": "openai", "base_url": "https://shop.example/v1"}
+    models = {
+        "entry": {**shop, "model": "m", "price": {"input": 9, "output": 9}},
+        "table": {**shop, "model": "m"},
+        "own": {**shop, "model": "n", "base_url": "http://gpu-box:8000/v1"},
+        "nobody": {**shop, "model": "n"},
+        "idle": {**shop, "model": "n"},
     }
-    entries = {name: {"provider": "openai", **entry} for name, entry in models.items()}
     draws = [{"model": name} for name in models if name != "idle"]
-    config = RunFile.model_validate({"name": "x", "prices": "prices.yaml", "models": entries, "candidates": draws})
-    found = prices_of(config, tmp_path)
-    shipped = found.pop("shipped")
-    assert shipped
-    assert shipped.input > 0
-    expected = {"entry": Price(input=9, output=9), "table": Price(input=1, output=2), "any": Price(input=3, output=4)}
-    assert found == {**expected, "own": FREE, "nobody": None, "idle": None}
-    assert unpriced(config, tmp_path) == ["nobody"]  # idle is asked by no stage
+    config = RunFile.model_validate({"name": "x", "prices": "prices.yaml", "models": models, "candidates": draws})
+    priced = {"entry": Price(input=9, output=9), "table": Price(input=1, output=2), "own": FREE}
+    assert prices_of(config, tmp_path) == {**priced, "nobody": None, "idle": None}
+    assert unpriced(config, tmp_path) == ["nobody"]
 
 
 def test_the_name_of_a_model_at_its_server_is_no_file(written: Written, folder: Path) -> None:
@@ -377,19 +329,11 @@ def test_a_plan_shows_which_principle_applies_to_how_many_prompts(written: Writt
     path = written(
         TRIAL.replace("helpful-honest", "./rules.yaml").replace("{path: p", "{category: harm, path: p"), prompts=24
     )
-    principles = "".join(
-        f"  - {{id: {name}, statement: Keep it., critique: [Is it?], revise: [Keep it.], compare: [Which?]{scope}}}\n"
-        for name, scope in (("all", ""), ("people", ", applies_when: {categories: [people]}"))
-    )
-    head = "id: rules\nversion: 1.0.0\ntitle: Rules\nlicense: CC0-1.0\nsource: {kind: original}\nprinciples:\n"
-    (path.parent / "rules.yaml").write_text(head + principles)
+    rules = "id: rules\nversion: 1.0.0\ntitle: Rules\nlicense: CC0-1.0\nprinciples:\n"
+    for name, scope in (("all", ""), ("people", ", applies_when: {categories: [people]}")):
+        rules += f"  - {{id: {name}, statement: Be., critique: [Is it?], revise: [Be.], compare: [Which?]{scope}}}\n"
+    (path.parent / "rules.yaml").write_text(rules)
     plan = planned(path, folder)
-    assert [(row.principle, row.by_category) for row in plan.coverage] == [
-        ("rules/all", {"harm": 24}),
-        ("rules/people", {"harm": 0}),
-    ]
-    lines = [line.split() for line in str(plan).splitlines()]
-    assert ["principle", "prompts", "harm"] in lines
-    assert ["rules/people", "0", "0"] in lines
-    assert "principles that apply to fewer than 20 prompts: rules/people (0)" in str(plan)
+    assert [row.by_category for row in plan.coverage] == [{"harm": 24}, {"harm": 0}]
+    assert ["rules/people", "0", "0"] in [line.split() for line in str(plan).splitlines()]
     assert planned(written(DRAWS), folder).coverage == ()
