@@ -53,4 +53,3 @@ def test_many_categories_are_added_up_and_no_matrix_is_shown_where_all_apply_to_
     assert first == ["rules/all", "14", "2", "2", "2", "2", "6"]
     everywhere = RULES.model_copy(update={"principles": RULES.principles[:1]})
     assert coverage_rows(coverage([everywhere], prompts(30, "harm"))) == []
-    assert coverage_rows([]) == []

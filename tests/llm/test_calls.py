@@ -11,13 +11,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from amendment.results import read_summary
 from amendment.run import Result
 from tests.command_line import Ended, amendment
 from tests.vendors.processes import command, started, wait_until
 from tests.vendors.runs import CONCURRENCY, dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import FAULTS, Plan, always, never, status
+from tests.vendors.troubles import FAULTS, always, never, status
 from tests.vendors.wire import Ask
 
 one_server, undisturbed, server = fixtures()
@@ -25,48 +24,6 @@ one_server, undisturbed, server = fixtures()
 
 def run(path: Path) -> Ended:
     return amendment("run", path, "--folder", path.parent / "run")
-
-
-def first_times(times: int, fault: Any) -> Plan:
-    """Trouble for the first so many requests, whichever they are."""
-    left = [times]
-
-    def plan(ask: Ask) -> Any:
-        left[0] -= 1
-        return fault if left[0] >= 0 else None
-
-    return plan
-
-
-NO_RETRY = status(503, "shedding load", x_should_retry="false")
-
-
-def test_a_server_that_advises_against_retrying_costs_no_item(
-    server: FaultServer, undisturbed: Result, tmp_path: Path
-) -> None:
-    server.plan = first_times(8, NO_RETRY)
-    path = write_run(tmp_path, server)
-    done = run(path)
-    assert done.code == 0, done.err
-    assert dataset_of(tmp_path / "run") == dataset_of(undisturbed.folder)
-    assert server.received.total() == undisturbed.sent + 8
-
-
-def test_a_judge_whose_server_advises_against_retrying_is_asked_again_by_the_next_run(
-    server: FaultServer, undisturbed: Result, tmp_path: Path
-) -> None:
-    """The server sheds every call to a judge for an hour: no verdict of it is invalid, and the run is not over."""
-    lasting = status(503, "shedding load", x_should_retry="false", retry_after="3600")
-    server.plan = lambda ask: lasting if ask.is_anthropic or "logprobs" in ask.json else None
-    path = write_run(tmp_path, server)
-    done = run(path)
-    assert done.code == 3, done.err
-    server.plan = never
-    assert run(path).code == 0
-    assert dataset_of(tmp_path / "run") == dataset_of(undisturbed.folder)
-    (comparisons,) = read_summary(tmp_path / "run").of("judging").funnels
-    assert "invalid" not in comparisons.left_out
-    assert server.paid.total() == undisturbed.sent
 
 
 def test_one_reply_that_asks_to_wait_an_hour_does_not_end_a_run_in_which_other_calls_succeed(

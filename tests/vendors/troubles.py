@@ -171,7 +171,6 @@ _BY_NAME = {
     **{str(number): status(number) for number in _STATUSES},
     "429 ms": status(429, retry_after_ms="20", retry_after="1"),
     "429 seconds": status(429, retry_after="0.02"),
-    "429 pause": status(429, retry_after_ms="300"),
     "429 date": Fault("429 date", _with_date),
     "429 nonsense": status(429, retry_after="nan"),
     "quota": status(429, "You exceeded your current quota", code="insufficient_quota"),

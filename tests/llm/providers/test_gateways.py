@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,29 +12,16 @@ from amendment.constitutions import load_constitution
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
-from amendment.llm.opening import open_model, open_provider
-from amendment.llm.requests import Reply, Request
+from amendment.llm.opening import open_model
 from amendment.llm.specs import OpenAISpec
 from amendment.preference import Compared, Judge, JudgeSettings
 
-Ask = Callable[..., Request]
 KEY = "canary0123456789abcdef"
 
 
 def entry(server: Any, path: str, **fields: Any) -> OpenAISpec:
     whole = {"provider": "openai", "model": "m", "base_url": server.url + path, "api_key_env": "OUR_KEY", **fields}
     return OpenAISpec.model_validate(whole)
-
-
-def reply_to(spec: OpenAISpec, request: Request) -> Reply:
-    async def main() -> Reply:
-        provider = open_provider(spec, {"OUR_KEY": KEY})
-        try:
-            return provider.read((await provider.send(request)).raw, request)
-        finally:
-            await provider.close()
-
-    return asyncio.run(main())
 
 
 def compared(spec: OpenAISpec, folder: str = "label-tokens") -> tuple[Compared, dict[str, int]]:
@@ -60,17 +46,6 @@ def said(text: str, **choice: Any) -> dict[str, Any]:
     return {"model": "m", "choices": [{"index": 0, "message": message, "finish_reason": "stop", **choice}]}
 
 
-def test_azure_is_spoken_to_in_plain_openai_at_its_v1_path(server: Any, question: Ask) -> None:
-    server.will_say({**said("Yes."), "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}]})
-    spec = entry(server, "/openai/v1", model="our-deployment", max_tokens=50)
-    asked = question(model="our-deployment", sampling=spec.sampling(7).model_dump())
-    assert reply_to(spec, asked).messages[0].content == "Yes."
-    (call,) = server.asked
-    assert call["path"] == "/openai/v1/chat/completions"  # no api-version
-    assert call["headers"]["authorization"] == f"Bearer {KEY}"
-    assert (call["body"]["model"], call["body"]["max_tokens"]) == ("our-deployment", 50)
-
-
 @pytest.mark.parametrize("decoded", [True, False], ids=["as the vendor", "as token ids"])
 def test_vllm_shows_probabilities_in_several_shapes(decoded: bool, server: Any) -> None:
     # p(A) = 0.6 and p(" A") = 0.2 make 0.8; p(B) = 0.2
@@ -84,17 +59,6 @@ def test_vllm_shows_probabilities_in_several_shapes(decoded: bool, server: Any) 
     p_first = 0.8 if decoded else 0.75  # a byte-level spelling is no label: 0.6 / (0.6 + 0.2)
     assert [verdict.p_first() for verdict in made.verdicts] == [pytest.approx(p_first)] * 2
     assert notices == {}
-
-
-def test_vllm_says_so_where_a_number_of_probabilities_is_too_many(server: Any) -> None:
-    server.will_say({"object": "error", "message": "max_logprobs is 5, found top_logprobs 20", "code": 400}, status=400)
-    for _ in range(2):
-        server.will_say(said("B"))
-    made, notices = compared(entry(server, "/v1"))
-    assert [verdict.value for verdict in made.verdicts] == ["B", "B"]
-    assert len(server.asked) == 3
-    assert "logprobs" not in server.asked[-1]["body"]
-    assert list(notices.values()) == [1]
 
 
 def test_ollama_leaves_probabilities_out_and_its_letters_are_votes(server: Any) -> None:

@@ -10,12 +10,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
-import yaml
 
 GOOD = {"messages": [{"role": "user", "content": "please add 3 8"}], "seed": 7}
 
@@ -81,12 +79,8 @@ def head(*lines: str) -> bytes:
 
 
 ODD = {
-    "no HTTP at all": (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"400"),
     "two lengths": (head("POST /v1/x HTTP/1.1", "host: localhost", "content-length: 1", "content-length: 2"), b"400"),
-    "another host": (head("GET /v1/models HTTP/1.1", "host: evil.example", "connection: close"), b"400"),
     "a host that begins well": (head("GET /v1/models HTTP/1.1", "host: 127.0.0.1.evil", "connection: close"), b"400"),
-    "another path": (head("POST /v1/embeddings HTTP/1.1", "host: localhost", "connection: close"), b"404"),
-    "another method": (head("GET /v1/chat/completions HTTP/1.1", "host: localhost", "connection: close"), b"405"),
     "a long body": (
         head("POST /v1/chat/completions HTTP/1.1", "host: localhost", "connection: close", "content-length: 1048577")
         + b"x" * 1048577,
@@ -115,48 +109,15 @@ def test_the_vendors_sdk_understands_models_answers_and_errors(served: Served) -
         assert made.system_fingerprint == "simulated"
         with pytest.raises(openai.BadRequestError, match="leave it out"):
             client.chat.completions.create(model=name, n=2, messages=[{"role": "user", "content": "x"}])
-        with pytest.raises(openai.NotFoundError, match="no model of this name"):
-            client.chat.completions.create(model="gpt", messages=[{"role": "user", "content": "x"}])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_server_cleanly_with_connections_open(number: int) -> None:
+def test_a_signal_ends_the_server_cleanly_with_connections_open() -> None:
     made = Served()
     assert made.is_well()
     with ExitStack() as opened:
         idle, half = (opened.enter_context(made.line()) for _ in range(2))
         half.sendall(b"POST /v1/chat")
-        code, said, complained = made.end(number)
+        code, said, complained = made.end(signal.SIGINT)
         assert (code, complained) == (0, "")
         assert "stopped after 2 answered requests" in said
         assert idle.recv(10) == half.recv(10) == b""
-
-
-def test_the_models_of_a_run_file_are_served_and_mistakes_are_told(tmp_path: Path) -> None:
-    path = tmp_path / "run.yaml"
-    path.write_text("name: t\nprompts: [{lilliput: 3}]\nmodels: {w: {provider: simulated}, j: {provider: simulated}}\n")
-    made = Served(str(path), "--set", "models.j.noise=0")
-    code, said, _ = made.end()
-    assert code == 0
-    models = yaml.safe_load(said.partition("models:")[2].partition("\n\n")[0])
-    assert list(models) == ["w", "j"]
-    assert models["w"]["model"] != models["j"]["model"]
-
-    def told(*options: str) -> tuple[int, str]:
-        command = [sys.executable, "-m", "amendment", "lilliput", "serve", *options]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        return ended.returncode, ended.stderr.strip()
-
-    assert told("--set", "nois=1") == (2, "the served model:1:1: nois: unknown key 'nois' (did you mean 'noise'?)")
-    path.write_text(
-        "name: t\nprompts: [{lilliput: 3}]\nmodels: {w: {provider: openai, model: m, base_url: 'http://localhost:1/v1'}}\n"
-    )
-    assert told(str(path)) == (
-        2,
-        f"{path}: models: found none with provider: simulated; add one, or leave out the file",
-    )
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        code, said = told("--port", str(taken.getsockname()[1]))
-        assert code == 2
-        assert said.endswith("use another, or 0 for any")
-        assert "in use" in said
