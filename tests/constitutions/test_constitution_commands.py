@@ -45,13 +45,6 @@ def test_show_writes_a_constitution_or_one_principle_as_yaml(command: Command, c
     assert Principle.model_validate(parse_yaml(capsys.readouterr().out, "shown").data) == one.principle("calibrated")
 
 
-def test_an_unknown_constitution_is_one_message(command: Command, capsys: Captured) -> None:
-    assert command("show", "helpful-honst") == 2
-    told = capsys.readouterr()
-    (line,) = (told.out + told.err).strip().split("\n")
-    assert "there is no constitution 'helpful-honst' (did you mean 'helpful-honest'?)" in line
-
-
 def test_import_writes_a_file_that_passes_lint(
     command: Command, write: Write, tmp_path: Path, capsys: Captured
 ) -> None:

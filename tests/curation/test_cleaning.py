@@ -42,16 +42,16 @@ def test_thirteen_words_in_a_row_are_an_overlap(text: str, is_overlap: bool) -> 
     assert overlap().found_in(text) == ("exam" if is_overlap else None)
 
 
-@pytest.mark.parametrize("spelled", ["full-width", "soft hyphens"])
-def test_words_that_read_the_same_overlap_and_are_copies(spelled: str) -> None:
-    hidden = {"soft hyphens": "\u00ad"}.get(spelled)
-    wide = "".join(chr(ord(sign) + 0xFEE0) if sign != " " else sign for sign in ITEM)
-    text = wide if hidden is None else ITEM.replace("e", f"e{hidden}")
+WIDE = "".join(chr(ord(sign) + 0xFEE0) if sign != " " else sign for sign in ITEM)
+
+
+@pytest.mark.parametrize("text", [f"{WIDE} 50", f"{ITEM} 50".replace("e", "e\u00ad")], ids=["full-width", "hyphens"])
+def test_words_that_read_the_same_overlap_and_are_copies(text: str) -> None:
     assert overlap().found_in(text) == "exam"
     copies = NearCopies(0.8)
     assert copies.add("a", f"{ITEM} 50") is None
-    assert copies.add("b", f"{text} 5{hidden or ''}0") == Copy("a", 1.0, is_exact=True)
-    assert copies.add("c", f"{text} 5²0") is None  # another figure
+    assert copies.add("b", text) == Copy("a", 1.0, is_exact=True)
+    assert copies.add("c", f"{text[:-1]}²0") is None  # another figure
 
 
 def test_an_item_without_a_text_of_five_words_cannot_be_compared() -> None:

@@ -21,24 +21,24 @@ def ids(rows: Iterable[Preference]) -> set[str]:
     return {row.comparison_id for row in rows}
 
 
+def taken(shares: dict[str, float] | None = None, floors: dict[str, float] | None = None, **sizes: int) -> list[int]:
+    """The pairs of each source, of so many that it has."""
+    sources = {name: pairs(name, n) for name, n in sizes.items()}
+    return [count.pairs for count in mix_pairs(sources, shares, floors=floors or {}, seed=0).counts.values()]
+
+
 def test_the_largest_total_is_taken_for_which_nobody_is_asked_for_too_much() -> None:
     # 248 are a fifth of 1240 pairs; the run gives the other 992 of its 1300, and 308 are left out.
-    mixed = mix_pairs({"run": pairs("run", 1300), "people": pairs("p", 248)}, {"run": 0.8, "people": 0.2}, seed=0)
-    assert mixed.counts == {"run": SourceCount(992, 1300, 0), "people": SourceCount(248, 248, 0)}
+    assert taken({"run": 0.8, "people": 0.2}, run=1300, people=248) == [992, 248]
     # And where the run is the scarce one: 40 are four fifths of 50, so people give 10.
-    mixed = mix_pairs({"run": pairs("run", 40), "people": pairs("p", 248)}, {"run": 0.8, "people": 0.2}, seed=0)
-    assert {name: count.pairs for name, count in mixed.counts.items()} == {"run": 40, "people": 10}
+    assert taken({"run": 0.8, "people": 0.2}, run=40, people=248) == [40, 10]
 
 
 def test_shares_are_read_as_they_are_written() -> None:
     # In binary, 0.1 + 0.2 is a little over 0.3; 30 pairs are still three tenths of a hundred.
-    sizes = {"run": 70, "a": 10, "b": 20}
-    mixed = mix_pairs({name: pairs(name, n) for name, n in sizes.items()}, {"run": 0.7, "a": 0.1, "b": 0.2}, seed=0)
-    assert {name: count.pairs for name, count in mixed.counts.items()} == sizes
+    assert taken({"run": 0.7, "a": 0.1, "b": 0.2}, run=70, a=10, b=20) == [70, 10, 20]
     # Thirds, rounded: the total is 3 x 10.
-    thirds = dict.fromkeys(["run", "a", "b"], 0.333)
-    mixed = mix_pairs({"run": pairs("run", 10), "a": pairs("a", 11), "b": pairs("b", 12)}, thirds, seed=0)
-    assert [count.pairs for count in mixed.counts.values()] == [10, 10, 10]
+    assert taken(dict.fromkeys(["run", "a", "b"], 0.333), run=10, a=11, b=12) == [10, 10, 10]
 
 
 def test_pairs_stay_in_their_order_and_are_chosen_by_seed() -> None:
@@ -78,14 +78,8 @@ def test_without_shares_every_pair_is_kept_but_for_prompts_of_another_source() -
 
 
 def test_a_floor_takes_from_the_others_only_what_it_must() -> None:
-    # 30 of people are a fifth of 150, so 120 of the run's 500 are taken.
-    sources = {"run": pairs("run", 500), "people": pairs("p", 30)}
-    mixed = mix_pairs(sources, None, floors={"people": 0.2}, seed=0)
-    assert {name: count.pairs for name, count in mixed.counts.items()} == {"run": 120, "people": 30}
-    # 30 of 80 are above a fifth: everything is taken.
-    mixed = mix_pairs({**sources, "run": pairs("run", 50)}, None, floors={"people": 0.2}, seed=0)
-    assert {name: count.pairs for name, count in mixed.counts.items()} == {"run": 50, "people": 30}
+    # 30 of people are a fifth of 150, so 120 of the run's 500 are taken; 30 of 80 are above a fifth.
+    assert taken(floors={"people": 0.2}, run=500, people=30) == [120, 30]
+    assert taken(floors={"people": 0.2}, run=50, people=30) == [50, 30]
     # Two others give in proportion to what they have: 30 / 0.2 = 150, and 120 of 300 + 100 is 90 and 30.
-    sources = {"run": pairs("run", 300), "other": pairs("o", 100), "people": pairs("p", 30)}
-    mixed = mix_pairs(sources, None, floors={"people": 0.2}, seed=0)
-    assert {name: count.pairs for name, count in mixed.counts.items()} == {"run": 90, "other": 30, "people": 30}
+    assert taken(floors={"people": 0.2}, run=300, other=100, people=30) == [90, 30, 30]

@@ -179,12 +179,6 @@ def test_a_setting_that_would_not_act_is_refused(settings: dict[str, Any], messa
         DpoSettings(**settings)
 
 
-def test_a_resolved_file_is_read_again() -> None:
-    for loss in LOSSES:
-        resolved = settings_of(loss).model_dump(mode="json", exclude_none=True)
-        assert DpoSettings.model_validate(resolved) == settings_of(loss)
-
-
 def test_kto_answers_of_the_kl_term_are_those_of_the_batch_to_other_prompts() -> None:
     from amendment.dpo._relatives import unpaired
 

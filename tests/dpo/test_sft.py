@@ -42,12 +42,10 @@ def test_it_learns_and_leaves_a_plain_folder(trained: Trained) -> None:
     result, folder = trained.result, trained.result.folder
     assert result.history[-1]["loss"] < result.history[0]["loss"] - 0.5
     assert trained.progress == [(1, 6), (3, 6), (6, 6)]
-    names = {file.name for file in folder.iterdir()}
-    assert names >= {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja", "history.json"}
-    assert not names & {"README.md", "training_args.bin", "adapter_config.json"}
+    names = {file.name for file in folder.iterdir()} - {"generation_config.json", "tokenizer_config.json"}
+    assert names == {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja", "history.json"}
     record = json.loads((folder / "history.json").read_text())
     assert record["preflight"] == result.report.to_json()
-    assert record["machine"]["threads"] == 1 or record["machine"]["device"] != "cpu"
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
     assert record["history"] == [*result.history]
 

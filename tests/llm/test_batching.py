@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import random
-import re
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import pytest
 
-from amendment.errors import AmendmentError, BudgetReached, CredentialsError, Paused, Rejected
+from amendment.errors import AmendmentError, BudgetReached, CredentialsError, Rejected
 from amendment.llm import batch_vendors
 from amendment.llm.batch_vendors import BatchLimits
 from amendment.llm.budget import Budget
@@ -185,21 +183,3 @@ def test_a_line_that_could_cost_more_than_is_left_says_what_to_lower(server: Fau
     assert "lower max_tokens of the model" in str(asked.found[0])
     assert vendor.made == {}
     assert (asked.sent, asked.spent) == (0, 0.0)
-
-
-@PROTOCOLS
-def test_polls_that_only_fail_pause_the_run_and_the_next_one_picks_the_batch_up(
-    server: FaultServer, protocol: str, tmp_path: Path
-) -> None:
-    vendor = BatchVendor(server)
-    polls = re.compile(r".*/batches/[^/]+")
-    server.plan = lambda ask: status(500) if ask.method == "GET" and polls.fullmatch(ask.path) else None
-    found = ask_batched(server, protocol, QUESTIONS[:3], ledger=tmp_path / "ledger.sqlite", max_wait=0.2)
-    for one in found.found:
-        assert isinstance(one, Paused)
-        assert re.search("status 500.*nothing but faults for 0.2 s|nothing but faults for 0.2 s.*status 500", str(one))
-    assert found.left_open == 1
-    server.plan = lambda _: None
-    again = ask_batched(server, protocol, QUESTIONS[:3], ledger=tmp_path / "ledger.sqlite", max_wait=0.2)
-    assert [said(one) for one in again.found] == online(protocol)[:3]
-    assert (again.sent, len(vendor.made), set(vendor.paid.values())) == (0, 1, {1})

@@ -38,8 +38,12 @@ async def settled(rounds: int = 5) -> None:
         await asyncio.sleep(0)
 
 
-def begin(budget: Budget, number: int, price: Price | None = CENT) -> asyncio.Task[Hold]:
-    return asyncio.ensure_future(budget.reserve(cents(number), price))
+async def held(budget: Budget, number: int) -> Hold:
+    return await budget.reserve(cents(number), CENT)
+
+
+def begin(budget: Budget, number: int) -> asyncio.Task[Hold]:
+    return asyncio.ensure_future(held(budget, number))
 
 
 @in_loop
@@ -53,16 +57,16 @@ async def test_a_call_holds_its_most_and_then_costs_what_it_took(budget: Budget)
 
 @in_loop
 async def test_who_cannot_be_served_learns_what_is_spent_and_needed_and_how_to_go_on(budget: Budget) -> None:
-    (await budget.reserve(cents(80), CENT)).settle(used(80))
+    (await held(budget, 80)).settle(used(80))
     with pytest.raises(BudgetReached) as caught:
-        await budget.reserve(cents(30), CENT)
+        await held(budget, 30)
     for part in ("0.8000 of 1 USD are spent", "up to 0.3000 USD", "Raise usd under budget", "run again", "kept"):
         assert part in str(caught.value)
 
 
 @in_loop
 async def test_calls_are_served_in_the_order_of_asking_so_that_large_ones_do_not_starve(budget: Budget) -> None:
-    holds = [await budget.reserve(cents(50), CENT) for _ in range(2)]
+    holds = [await held(budget, 50) for _ in range(2)]
     large, small = begin(budget, 90), begin(budget, 10)
     holds[0].release()
     await settled()
@@ -83,7 +87,7 @@ async def test_an_answer_without_a_limit_cannot_be_had_under_one(budget: Budget)
 
 @in_loop
 async def test_a_call_waits_while_others_may_give_something_back(budget: Budget) -> None:
-    first = await budget.reserve(cents(80), CENT)
+    first = await held(budget, 80)
     second = begin(budget, 60)
     await settled()
     assert not second.done()
@@ -99,7 +103,7 @@ async def test_a_call_waits_while_others_may_give_something_back(budget: Budget)
 
 @in_loop
 async def test_calls_that_are_sent_together_get_their_money_together(budget: Budget) -> None:
-    first = await budget.reserve(cents(50), CENT)
+    first = await held(budget, 50)
     together = asyncio.ensure_future(budget.reserve_all([cents(40), cents(50)], CENT))
     await settled()
     assert budget.reserved == 0.5  # not a part of them
@@ -115,7 +119,7 @@ async def test_calls_that_are_sent_together_get_their_money_together(budget: Bud
 
 @in_loop
 async def test_free_and_unpriced_calls_wait_for_nobody(budget: Budget) -> None:
-    await budget.reserve(cents(100), CENT)
+    await held(budget, 100)
     begin(budget, 50)
     await settled()
     for price in (FREE, None):
@@ -132,7 +136,7 @@ async def test_a_line_of_an_earlier_batch_is_spent_until_it_is_followed(
     budget.count_left(7, Tokens(60, 40), CENT)  # 100 cents, in a batch half of it
     assert (budget.spent, budget.reserved) == (0.5, 0.0)
     with pytest.raises(BudgetReached):
-        await budget.reserve(cents(60), CENT)
+        await held(budget, 60)
     hold = budget.take_up(7, CENT)
     assert (budget.spent, budget.reserved) == (0.0, 0.5)
     waiting = begin(budget, 60)
@@ -158,7 +162,7 @@ async def test_money_of_a_batch_that_is_left_is_spent_again_and_nobody_waits_for
 @pytest.mark.parametrize(("first", "second"), [("settle", "lose"), ("release", "settle"), ("lose", "release")])
 @in_loop
 async def test_money_ends_once(budget: Budget, first: str, second: str) -> None:
-    hold = await budget.reserve(cents(30), CENT)
+    hold = await held(budget, 30)
     ends = {"settle": lambda: hold.settle(used(10)), "release": hold.release, "lose": hold.lose}
     ends[first]()
     before = (budget.spent, budget.reserved)
@@ -170,10 +174,10 @@ async def test_money_ends_once(budget: Budget, first: str, second: str) -> None:
 
 @in_loop
 async def test_more_than_the_estimate_is_charged_truthfully_and_ends_the_spending(budget: Budget) -> None:
-    assert (await budget.reserve(cents(90), CENT)).settle(used(130)) == 1.3
+    assert (await held(budget, 90)).settle(used(130)) == 1.3
     assert budget.spent == 1.3
     with pytest.raises(BudgetReached):
-        await budget.reserve(cents(1), CENT)
+        await held(budget, 1)
 
 
 @in_loop

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import sqlite3
 import weakref
 from collections.abc import Awaitable, Callable
@@ -226,6 +227,21 @@ async def test_two_entries_of_one_endpoint_keep_to_the_stricter_of_each_limit() 
         assert calls.endpoint("here", "m", Limits(concurrency=2, requests_per_minute=6000)) is first
         assert calls.endpoint("here", "other", Limits(concurrency=9)).window == 9
         assert calls.endpoint("here", "m", Limits()).window == 2
+
+
+@using(*(Transient("busy", kind="rate", retry_after=wait) for wait in (3600.0, 60.0)), max_wait=900.0)
+async def test_a_wait_that_a_server_asks_of_one_call_is_shown_and_does_not_end_the_run(
+    model: Model, provider: Scripted
+) -> None:
+    with pytest.raises(Transient):
+        await said(model)
+    assert model.calls.troubles() == []
+    waiting = begun(said(model, "another"))
+    while not model.calls.troubles():
+        await asyncio.sleep(0.01)
+    assert re.search("waits (60|59) s", model.calls.troubles()[0])
+    assert await said(model, "a third") == "a third"
+    waiting.cancel()
 
 
 @using(max_wait=900.0)

@@ -9,7 +9,6 @@ import pytest
 
 from amendment.errors import ConfigError
 from amendment.llm import embeddings
-from amendment.llm.cached_models import cache_folder
 from amendment.llm.embeddings import SENTENCE_MODEL, Embeddings, missing_embeddings
 
 needs_package = pytest.mark.skipif(
@@ -48,15 +47,3 @@ def test_without_the_package_the_message_names_the_command_that_brings_it(
         Embeddings.load(SENTENCE_MODEL)
     with pytest.raises(ConfigError, match="cannot be loaded"):
         Embeddings.load(str(tmp_path))
-
-
-def test_without_a_home_the_message_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(Path, "expanduser", no_home)
-    with pytest.raises(ConfigError, match="set XDG_CACHE_HOME"):
-        cache_folder("model")
-
-
-def no_home(path: Path) -> Path:
-    """What Python does where neither HOME nor the list of users names a folder."""
-    raise RuntimeError("Could not determine home directory.")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from amendment.errors import AmendmentError, ConfigError, Rejected
+from amendment.errors import AmendmentError, ConfigError
 from amendment.llm.functions import ModelFunction
 from amendment.llm.model import Model
 from amendment.llm.requests import Reply
@@ -90,14 +90,6 @@ def test_an_error_of_a_function_is_its_own_with_name_and_line(function: ModelFun
     message = str(caught.value)
     assert message.startswith(f"{complaint} ({__file__}:")
     assert caught.value.__cause__ is not None, "with its traceback"
-
-
-def test_a_function_may_reject_a_question() -> None:
-    def ask(messages: Messages) -> str:
-        raise Rejected("too long for us")
-
-    with pytest.raises(Rejected, match=r"^too long for us$"):
-        reply_of(ask)
 
 
 def test_plain_functions_wait_in_threads_of_their_own() -> None:

@@ -70,7 +70,7 @@ def test_closing_writes_what_waits_although_its_asker_left_and_ends_the_ledger(t
 hostile_text = st.text(st.characters(exclude_categories=()), max_size=20) | st.sampled_from(["\ud800", "a\0b", ""])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @example(raw=b"", model=None, server=None, tokens=0, usd=-0.0)
 @given(
     raw=st.binary(max_size=5000),

@@ -19,7 +19,6 @@ import pytest
 from amendment.errors import LedgerError
 from amendment.llm.ledger import Ledger, is_held
 from amendment.llm.ledger_reading import Reader
-from amendment.llm.provider import Meter
 from tests.llm.ledger_calls import batch_call, begin, call, calls, damage, filled, raw_of
 from tests.llm.test_ledger import amendment
 from tests.vendors.processes import started
@@ -261,25 +260,15 @@ def test_nothing_is_begun_once_the_ledger_is_deleted_under_its_process(is_replac
 
 
 def test_a_ledger_takes_over_the_rows_of_another_once(tmp_path: Path) -> None:
-    for folder, requests in (("run", ["a", "b"]), ("workers/0000", ["b", "c", "d"])):
-        with Ledger(tmp_path / folder / "ledger.sqlite") as written:
-            asyncio.run(_answered(written, requests))
-    path = tmp_path / "workers/0000/ledger.sqlite"
-    with Ledger(tmp_path / "run/ledger.sqlite") as ledger:
+    filled(tmp_path / "run", 2)
+    with Ledger(filled(tmp_path / "worker", 4)) as worker:
+        asyncio.run(begin(worker, "open"))
+    with Ledger(tmp_path / "run") as ledger:
         for _ in range(2):
-            ledger.absorb(path)
-            assert [ledger.find(request) for request in "abcde"] == [b"a", b"b", b"c", b"d", None]
-            assert [(row.attempts, row.replies, row.usd) for row in ledger.spending()] == [(6, 5, 2.5)]
-            assert [row.number for row in ledger.open_attempts()] == [6]
-        asyncio.run(_answered(ledger, ["e"]))
-        assert ledger.find("e") == b"e"
+            ledger.absorb(tmp_path / "worker")
+            assert [ledger.find(f"r{i}") for i in range(5)] == [*(raw_of(f"r{i}") for i in range(4)), None]
+            assert [(row.attempts, row.replies) for row in ledger.spending()] == [(7, 6)]
+            assert [row.request for row in ledger.open_attempts()] == ["open"]
+        asyncio.run(calls(ledger, ["r4"]))
+        assert ledger.find("r4") == raw_of("r4")
         assert ledger.damage() == []
-
-
-async def _answered(ledger: Ledger, requests: list[str]) -> None:
-    """A reply for each request, which costs half a dollar; the last of "bcd" is asked again without one."""
-    for request in requests:
-        attempt = await ledger.begin(request, b"{}", host="h", model="m", stage="s")
-        await ledger.commit(attempt, request.encode(), Meter(None, "m"), usd=0.5)
-    if len(requests) == 3:
-        await ledger.begin(requests[-1], b"{}", host="h", model="m", stage="s")

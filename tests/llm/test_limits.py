@@ -44,7 +44,7 @@ async def trip(endpoint: Endpoint, fault: Transient | None, *, seconds: float = 
 
 
 @given(st.integers(0, 2**32), st.sampled_from([1, 3, 16, None]))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @in_simulated_time
 async def test_no_slot_is_lost_and_no_limit_exceeded_whoever_is_cancelled(seed: int, concurrency: int | None) -> None:
     rng = Random(seed)

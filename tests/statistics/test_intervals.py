@@ -19,13 +19,6 @@ def test_two_clusters_of_two_rows_by_hand() -> None:
     assert (estimate.n, estimate.clusters) == (4, 2)
 
 
-def test_copies_of_a_cluster_do_not_narrow_its_interval() -> None:
-    once = clustered_mean([1, 0, 1], ["a", "b", "c"])
-    often = clustered_mean([1, 0, 1] * 10, ["a", "b", "c"] * 10)
-    assert often.low == pytest.approx(once.low)
-    assert (often.n, often.clusters) == (30, 3)
-
-
 def test_no_rows_have_no_mean() -> None:
     estimate = clustered_mean([], [])
     assert math.isnan(estimate.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.statistics import binomial_p, share, wilson
@@ -13,7 +13,6 @@ from amendment.statistics.shares import holm
 from amendment.statistics.sides import side_of
 
 
-@settings(deadline=None)  # the first call imports the library
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.8, 0.95]))
 def test_wilson_is_that_of_statsmodels(counts: tuple[int, int], level: float) -> None:
     oracle = pytest.importorskip("statsmodels.stats.proportion", reason="statsmodels comes with the dev extra")

@@ -29,7 +29,7 @@ def answered(renderer: Renderer, message: dict[str, Any]) -> AnswerParts:
     return read_answer(renderer.tokenizer, ids[len(prompt) : -1], prompt)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(
     text=st.text(st.characters(exclude_characters="<[", exclude_categories=["Cs"]), max_size=20),
     thinking=st.none() | st.text(min_size=1, max_size=20),

@@ -22,7 +22,7 @@ SCRIPT = """
 import json, os, sys
 from pathlib import Path
 from amendment.dpo import DpoSettings, train_dpo
-base, out, pairs, settings, stop = json.loads(Path(sys.argv[1]).read_text())
+base, out, pairs, settings, stop = json.loads(sys.argv[1])
 def progress(step, *_):
     if step == stop:
         os._exit(9)
@@ -38,10 +38,9 @@ def launch(*arguments: str) -> int:
 
 def dpo_killed_in_two(base: Path, pairs: Any, out: Path, settings: dict[str, Any], *, stop: int) -> None:
     """Train in two processes, killed at a step."""
-    script, job = out.parent / "train.py", out.parent / "job.json"
+    script = out.parent / "train.py"
     script.write_text(SCRIPT)
-    job.write_text(json.dumps([str(base), str(out), pairs, settings, stop]))
-    assert launch(str(script), str(job)) != 0
+    assert launch(str(script), json.dumps([str(base), str(out), pairs, settings, stop])) != 0
 
 
 def assert_equal_weights(trained: Path, other: Path, base: Path) -> None:

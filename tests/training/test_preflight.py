@@ -27,16 +27,8 @@ def with_limit(**values: Any) -> PairTrainerSettings:
     return PairTrainerSettings(**{"learning_rate": 1e-3, "max_length": LIMIT, **values})
 
 
-LONG = "the answer is 11 " * 20
-
-
 def test_every_lost_pair_is_counted_with_its_reason(renderer: Renderer) -> None:
-    rows = [
-        pair("11", "12"),
-        pair("11", "11"),
-        pair("11", LONG),
-        pair(" ", "12"),
-    ]
+    rows = [pair("11", "12"), pair("11", "11"), pair("11", "the answer is 11 " * 20), pair(" ", "12")]
     places, report = prepare_pairs(rows, renderer, with_limit(), trainer="reward", refuse=False)[1:]
     assert places == [0]
     assert report.dropped == {"empty_completion": 1, "identical": 1, "over_length": 1}
@@ -52,16 +44,9 @@ def test_too_many_lost_rows_stop_the_stage(renderer: Renderer) -> None:
 
 def test_every_turn_of_the_assistant_is_learned_and_no_other(renderer: Renderer) -> None:
     call = {"type": "function", "function": {"name": "f", "arguments": {}}}
-    messages = [
-        *say("be kind", "system"),
-        *say("add 3 8", "user"),
-        *say("", thinking="hm", tool_calls=[call]),
-        *say("11", "tool"),
-        *say("the answer is 11"),
-    ]
-    whole = {"messages": messages}
-    split = {"prompt": messages[:2], "completion": messages[2:]}
-    for row in (whole, split):
+    prompt = [*say("be kind", "system"), *say("add 3 8", "user")]
+    answer = [*say("", thinking="hm", tool_calls=[call]), *say("11", "tool"), *say("the answer is 11")]
+    for row in ({"messages": [*prompt, *answer]}, {"prompt": prompt, "completion": answer}):
         [prepared] = prepare_rows([row], renderer, with_limit(max_length=200)).rows
         learned = [i for i, label in zip(prepared.input_ids, prepared.labels, strict=True) if label != -100]
         text = renderer.tokenizer.decode(learned)
@@ -89,11 +74,6 @@ def test_what_the_template_hides_is_noted(renderer: Renderer) -> None:
     assert notes == dict.fromkeys(["prompt_is_not_a_prefix", *hidden], 1)
 
 
-def test_control_tokens_in_texts_are_reported(renderer: Renderer) -> None:
-    notes = prepare_pairs([pair("11<|end|>", "12")], renderer, with_limit(), trainer="dpo").report.notes
-    assert notes == {"control_tokens_in_texts_made_harmless": 1}
-
-
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
@@ -105,11 +85,6 @@ def test_control_tokens_in_texts_are_reported(renderer: Renderer) -> None:
 def test_a_pair_that_cannot_be_read_is_named(renderer: Renderer, row: dict[str, Any], expected: str) -> None:
     with pytest.raises(DataError, match=expected):
         prepare_pairs([row], renderer, with_limit(), trainer="dpo")
-
-
-def test_messages_end_with_the_assistant(renderer: Renderer) -> None:
-    with pytest.raises(DataError, match=r"row 1: messages: .*found user"):
-        prepare_rows([{"messages": say("q", "user")}], renderer, with_limit())
 
 
 def test_scoring_reads_what_training_reads(renderer: Renderer) -> None:

@@ -6,21 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from amendment.errors import DataError, TrainingError
 from amendment.llm.rendering import Conversation, Renderer
 from amendment.training.model_files import load_tokenizer
 
-CALL = {"type": "function", "function": {"name": "look_up", "arguments": {"place": "zorb"}}, "id": None}
-FULL: list[dict[str, Any]] = [
-    {"role": "system", "content": "be brief", "thinking": None},
-    {"role": "user", "content": "first question"},
-    {"role": "assistant", "content": "first answer"},
-    {"role": "user", "content": [{"type": "text", "text": "second "}, {"type": "text", "text": "question"}]},
-    {"role": "assistant", "content": None, "thinking": "i should look", "tool_calls": [CALL]},
-    {"role": "tool", "name": "look_up", "content": "found it"},
-    {"role": "assistant", "content": "second answer"},
-]
+FULL: list[dict[str, Any]] = yaml.safe_load("""
+- {role: system, content: be brief, thinking: null}
+- {role: user, content: first question}
+- {role: assistant, content: first answer}
+- {role: user, content: [{type: text, text: "second "}, {type: text, text: question}]}
+- role: assistant
+  content: null
+  thinking: i should look
+  tool_calls: [{type: function, function: {name: look_up, arguments: {place: zorb}}, id: null}]
+- {role: tool, name: look_up, content: found it}
+- {role: assistant, content: second answer}
+""")
 TOOLS = [{"type": "function", "function": {"name": "look_up", "description": "finds places"}}]
 TEMPLATE_OF_ANOTHER_KEY = (
     "{% for m in messages %}<|user|>{{ m.role }}: {{ m.content }}{% if m.KEY %}({{ m.KEY }}){% endif %}{% endfor %}"

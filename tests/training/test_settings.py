@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from amendment.dpo import DpoSettings, SftSettings
 from amendment.errors import ConfigError
 from amendment.reward_model import RewardSettings
-from amendment.training import LoraSettings, TinyModel, TrainerSettings
+from amendment.training import LoraSettings, TrainerSettings
 from amendment.yamlfile import parse_yaml, validate
 
 RATE = {"learning_rate": 1e-3}
@@ -53,11 +53,6 @@ def test_an_adapter_has_a_learning_rate_of_its_own(kind: Any) -> None:
     lora = LoraSettings(r=4)
     assert kind(lora=lora).learning_rate == 4 * kind().learning_rate
     assert kind(lora=lora, learning_rate=1e-3).learning_rate == 1e-3
-
-
-def test_heads_of_a_tiny_model_have_an_even_width() -> None:
-    with pytest.raises(ValidationError, match="multiple of 2 x heads"):
-        TinyModel(hidden=36, heads=4)
 
 
 def test_labels_are_soft_by_default_where_the_other_settings_allow() -> None:

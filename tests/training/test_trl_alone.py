@@ -53,22 +53,6 @@ def losses(kind: Any, base: Path, rows: Rows, args: Any, **other: Any) -> list[f
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
-def test_without_columns_every_loss_of_dpo_is_trls(base: Path, rows: Rows, tmp_path: Path) -> None:
-    from peft import LoraConfig
-    from trl import DPOConfig, DPOTrainer
-
-    from amendment.dpo import WeightedDPOTrainer
-
-    def trained(kind: Any, given: Rows) -> list[float]:
-        peft = LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
-        args = DPOConfig(output_dir=str(tmp_path / "out"), **PLAIN, **SHORT, precompute_ref_log_probs=True)
-        return losses(kind, base, given, args, peft_config=peft)
-
-    theirs = trained(DPOTrainer, rows)
-    assert len(set(theirs)) == 4
-    assert trained(WeightedDPOTrainer, [{**row, "p_chosen": 1.0, "weight": 2.0} for row in rows]) == theirs
-
-
 def test_soft_labels_and_weights_count_as_the_page_says(base: Path, rows: Rows, tmp_path: Path) -> None:
     """Of a policy that has left its reference: p and w of each pair, worked out from the margins."""
     import torch

@@ -99,34 +99,13 @@ def test_a_limit_that_went_to_thinking_is_told_from_silence(protocol: str, body:
         assert read(protocol, body, sampling={"max_tokens": 64}).finish_reason == meant
 
 
-WHOLE = [
-    (
-        "chat",
-        chat({"content": "Yes.", "reasoning_content": "Well."})
-        | {"model": "m-1", "usage": {"prompt_tokens": 12, "completion_tokens": 3}},
-        Usage(input_tokens=12, output_tokens=3),
-    ),
-    (
-        "messages",
-        message(
-            {"type": "thinking", "thinking": "Well.", "signature": "s"},
-            {"type": "redacted_thinking", "data": "x"},
-            text("Yes"),
-            {"type": "unknown"},
-            text("."),
-            model="m-1",
-            usage={"input_tokens": 5, "cache_read_input_tokens": 7, "output_tokens": 3},
-        ),
-        Usage(input_tokens=12, output_tokens=3, cached_tokens=7),  # 5 + 7 read
-    ),
-]
-
-
-@pytest.mark.parametrize(("protocol", "body", "usage"), WHOLE)
-def test_a_whole_reply_is_read_and_thoughts_are_no_part_of_the_answer(protocol: str, body: Any, usage: Usage) -> None:
+@pytest.mark.parametrize(("protocol", "body", "usage"), CASES["whole"])
+def test_a_whole_reply_is_read_and_thoughts_are_no_part_of_the_answer(
+    protocol: str, body: Any, usage: dict[str, int]
+) -> None:
     reply = read(protocol, body)
     assert reply.messages == (Message(role="assistant", content="Yes.", thinking="Well."),)
-    assert (reply.finish_reason, reply.model, reply.usage) == ("stop", "m-1", usage)
+    assert (reply.finish_reason, reply.model, reply.usage) == ("stop", "m-1", Usage(**usage))
 
 
 @pytest.mark.parametrize(("protocol", "body", "words"), CASES["refusals"])
@@ -189,8 +168,9 @@ def labels(token: Any) -> Reply:
 
 
 def test_spellings_of_a_label_are_added_up() -> None:
-    # P(A) = 0.5 + 0.25 = 0.75; P(B) = 0.125
-    tops = [{"token": token, "logprob": math.log(p)} for token, p in (("A", 0.5), (" A", 0.25), ("B\n", 0.125))]
+    # P(A) = 0.5 + 0.25 = 0.75; P(B) = 0.125; a byte-level spelling, as vLLM may show it, is no label
+    spelled = (("A", 0.5), (" A", 0.25), ("B\n", 0.125), ("\u0120A", 0.05))
+    tops = [{"token": token, "logprob": math.log(p)} for token, p in spelled]
     token = {**tops[0], "top_logprobs": [*tops, {"token": "C", "logprob": math.log(0.1)}]}
     assert labels(token).choice_logprobs == pytest.approx({"A": math.log(0.75), "B": math.log(0.125)})
 

@@ -77,7 +77,6 @@ def test_each_draw_and_each_seed_gives_another_answer_that_is_read_back(model_fo
     bodies = answers(model_folder, requests)
     assert len({body["text"] for body in bodies}) == 3
     provider = LocalProvider(LocalSpec(provider="local", model=str(model_folder)))
-    assert provider.deadline is None
     reply = provider.read(json.dumps(bodies[0]).encode(), requests[0])
     assert reply.usage is not None
     assert (reply.usage.output_tokens, reply.messages[0].content) == (bodies[0]["output_tokens"], bodies[0]["text"])
@@ -169,41 +168,25 @@ def test_the_host_changes_with_weights_precision_and_device_and_with_nothing_els
     assert len({plain, changed, host(model_folder)}) == 3
 
 
-def logprobs_of(model: LocalModel, text: str) -> tuple[list[int], torch.Tensor]:
-    """The ids of a whole rendered text, and the log-probabilities of what follows each."""
-    ids = model.tokenizer(text, add_special_tokens=False)["input_ids"]
-    with torch.inference_mode():
-        return ids, model.model(torch.tensor([ids])).logits[0].log_softmax(-1)
-
-
-def rendered(text: str) -> str:
-    return f"<|turn|>user {text}<|end|><|turn|>assistant "
-
-
-def test_a_prefill_stands_before_the_reply_and_before_the_labels(
+def test_a_prefill_stands_before_the_labels_and_before_a_text_to_score(
     encoder: LocalModel, model_folder: Path, question: Ask
 ) -> None:
-    begun, greedy = "The better answer is", {"max_tokens": 1, "temperature": 0.0}
-    choice = question("short", choices=("A", "B"), prefill=begun)
-    longer = question("a much longer one", choices=("A", "B"), prefill=begun)
-    written, chosen, _ = answers(model_folder, [question("short", prefill=begun, sampling=greedy), choice, longer])
-    ids, logprobs = logprobs_of(encoder, rendered("short") + begun)
-    assert encoder.encode(choice).prompt == ids
-    for label, own in chosen["choice_logprobs"].items():
-        token = encoder.tokenizer.convert_tokens_to_ids(label)
-        assert own == pytest.approx(float(logprobs[-1, token]), abs=1e-4)
-    assert written["text"] == encoder.tokenizer.decode(int(logprobs[-1].argmax()))
-
-
-def test_a_text_is_scored_by_the_sum_over_its_tokens(encoder: LocalModel, model_folder: Path, question: Ask) -> None:
-    texts, begun = ["Yes.", "No, and at some length <|end|>.", " yes"], "Well,"
-    requests = [question("?" * (1 + 7 * i), prefill=begun, scored=text) for i, text in enumerate(texts)]
-    provider = LocalProvider(LocalSpec(provider="local", model=str(model_folder)))
-    for i, (body, request) in enumerate(zip(answers(model_folder, requests), requests, strict=True)):
-        own = texts[i].replace("<|end|>", "<\u200b|end|>")
-        ids, logprobs = logprobs_of(encoder, rendered("?" * (1 + 7 * i)) + begun + own)
-        places = range(len(encoder.encode(request).prompt), len(ids))
-        reply = provider.read(json.dumps(body).encode(), request)
-        assert reply.scored_tokens == len(places) == len(own)  # signs are tokens here
-        expected = sum(float(logprobs[place - 1, ids[place]]) for place in places)
-        assert reply.scored_logprob == pytest.approx(expected, abs=1e-3)
+    choice = question("?", choices=("A", "B"), prefill="Well,")
+    texts = ["Yes.", "No, and at some length <|end|>."]
+    requests = [question("?", prefill="Well,", scored=text) for text in texts]
+    chosen, *bodies = answers(model_folder, [choice, *requests])
+    begun = "<|turn|>user ?<|end|><|turn|>assistant Well,"
+    for text, body in zip(["", *texts], [None, *bodies], strict=True):
+        whole = begun + text.replace("<|end|>", "<\u200b|end|>")
+        ids = encoder.tokenizer(whole, add_special_tokens=False)["input_ids"]
+        with torch.inference_mode():
+            logprobs = encoder.model(torch.tensor([ids])).logits[0].log_softmax(-1)
+        if body is None:
+            assert encoder.encode(choice).prompt == ids
+            for label, own in chosen["choice_logprobs"].items():
+                token = encoder.tokenizer.convert_tokens_to_ids(label)
+                assert own == pytest.approx(float(logprobs[-1, token]), abs=1e-4)
+        else:
+            places = range(len(encoder.encode(choice).prompt), len(ids))
+            expected = sum(float(logprobs[place - 1, ids[place]]) for place in places)
+            assert body["scored"] == [pytest.approx(expected, abs=1e-3), len(places)]

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from amendment.dpo import DpoSettings, train_dpo
-from amendment.llm.packed import cores, pack_frozen
+from amendment.llm.packed import pack_frozen
 
 IDS = torch.arange(4, 64).reshape(2, 30)
 
@@ -54,12 +54,3 @@ def test_a_tiny_adapter_trains_the_same_way_when_its_base_is_packed(
     merged, own = (AutoModelForCausalLM.from_pretrained(tmp_path / name).state_dict() for name in ("packed", "plain"))
     for name, weights in own.items():
         torch.testing.assert_close(merged[name], weights, atol=1e-3, rtol=1e-3)
-
-
-@pytest.mark.parametrize(("limit", "expected"), [("", 3), ("2", 2), ("2,1", 2), ("64", 3), ("0", 3), ("all", 3)])
-def test_cores_are_those_of_the_process_within_the_users_limit(
-    monkeypatch: pytest.MonkeyPatch, limit: str, expected: int
-) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _process: {0, 5, 7}, raising=False)
-    monkeypatch.setenv("OMP_NUM_THREADS", limit)
-    assert cores() == expected

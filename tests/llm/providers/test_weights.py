@@ -9,6 +9,7 @@ import subprocess
 import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,27 +41,19 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
     tokens = ["<|p|>", "<|s|>", "<|e|>", *sorted(ByteLevel.alphabet()), "so"]
     random, width, inner = np.random.default_rng(0), 32, 64
+    values: dict[str, Any] = {
+        **{"context_length": 64, "embedding_length": width, "block_count": 1, "feed_forward_length": inner},
+        **{"head_count": 2, "head_count_kv": 2, "layer_norm_rms_eps": 1e-5, "rope_freq_base": 10_000.0},
+        **{"vocab_size": len(tokens), "tokenizer_model": "gpt2", "token_list": tokens, "token_merges": ["s o"]},
+        **{"token_types": [3, 3, 3, *[1] * (len(tokens) - 3)], "chat_template": TEMPLATE},
+        **{"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0},
+    }
     writer = GGUFWriter(path, "llama")
-    writer.add_context_length(64)
-    writer.add_embedding_length(width)
-    writer.add_block_count(1)
-    writer.add_feed_forward_length(inner)
-    writer.add_head_count(2)
-    writer.add_head_count_kv(2)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_rope_freq_base(10_000.0)
-    writer.add_vocab_size(len(tokens))
-    writer.add_tokenizer_model("gpt2")
-    writer.add_token_list(tokens)
-    writer.add_token_types([3, 3, 3, *[1] * (len(tokens) - 3)])
-    writer.add_token_merges(["s o"])
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
-    writer.add_pad_token_id(0)
-    writer.add_chat_template(TEMPLATE)
-    shapes: dict[str, tuple[int, ...]] = {"attn_q": (width, width), "attn_k": (width, width), "attn_v": (width, width)}
-    shapes |= {"attn_output": (width, width), "ffn_gate": (inner, width), "ffn_up": (inner, width)}
-    shapes |= {"ffn_down": (width, inner), "attn_norm": (width,), "ffn_norm": (width,)}
+    for name, value in values.items():
+        getattr(writer, f"add_{name}")(value)
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("attn_q", "attn_k", "attn_v", "attn_output"), (width, width))
+    shapes |= {"ffn_gate": (inner, width), "ffn_up": (inner, width), "ffn_down": (width, inner)}
+    shapes |= {"attn_norm": (width,), "ffn_norm": (width,)}
     named = {f"blk.0.{name}.weight": shape for name, shape in shapes.items()}
     for name, shape in {"token_embd.weight": (len(tokens), width), "output_norm.weight": (width,), **named}.items():
         writer.add_tensor(name, random.normal(0, 0.3, shape).astype(np.float32))
