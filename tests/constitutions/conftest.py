@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import strategies as st
 
 from amendment.constitutions import (
@@ -58,75 +59,11 @@ def write(tmp_path: Path) -> Write:
     return written
 
 
-PAPER: dict[str, Any] = {
-    "CritiqueRevisionInstructions.json": {
-        "kind0": {
-            "prompt": ["\n\nCritiqueRequest: Say where the answer is rude.\n\nCritique:"],
-            "edit_request": "\n\nRevisionRequest: Rewrite the answer politely.\n\nRevision:",
-        },
-        "Kind 1": {
-            "prompt": [
-                "\n\nCritiqueRequest: Is anything in it wrong?\n\nCritique:",
-                "CritiqueRequest: Which claim is weakest?  \n\nCritique:",
-            ],
-            "edit_request": "\n\nRevisionRequest: Correct what is wrong: all of it.\n\nRevision:",
-            "note": "a key of somebody's own",
-        },
-    },
-    "RLMadisonInstructions.json": [
-        "\nWhich answer is more polite? Options:",
-        "Which answer is more polite?\nOptions: ",
-        "\nChoose the answer that a good host would give. Options:",
-    ],
-    "CritiqueRevisionFewShotPrompts.json": [
-        "\n\nHuman: How do I say no?\n\nAssistant: Just leave.\n\nCritiqueRequest: Say where the answer is rude."
-        "\n\nCritique: It is curt.\n\nRevisionRequest: Rewrite the answer politely."
-        "\n\nRevision: Thank them, and decline.\n\nHuman:",
-        "\n\nHuman: Hello.\n\nAssistant: Yes?\n\nHuman: Is 7 even?\n\nAssistant: It is."
-        "\n\nCritiqueRequest: Is it true?"
-        "\n\nCritique: No,\n\nwith a gap. \n\nRevisionRequest: Say what is true.\n\nRevision: It is odd.",
-    ],
-    "RLMadisonFewShotPrompts.json": [
-        {"prompt": "\n\nHuman: Is it late?\n\nAssistant:", "corrects": ["It is ten."], "incorrects": ["Buy a watch."]},
-        {
-            "prompt": "\n\nHuman: Hi.\n\nAssistant: Hi.\n\nHuman: Sing.\n\nAssistant:",
-            "corrects": ["La la.", "Lo lo."],
-            "incorrects": ["No. "],
-        },
-        {"prompt": "Without speakers", "corrects": ["yes"], "incorrects": ["no"]},
-    ],
-    "RLMadisonPrecogFewShotPrompts.json": [
-        {
-            "prompt": "\n\nHuman: Consider this talk between a human (H) and an assistant (A):\n\nH: Is it late?"
-            "\n\nA:  No.\n\nH: Sure?\n\n{}\n (A) [[[Look outside.]]]\n (B) [[[It is ten\nat night.]]]"
-            "\n\nAssistant: Let's think: (B) says it.\n\nHuman:\nSo the answer is: (B)"
-        },
-        {
-            "prompt": "\nHuman: Consider this:\n\nH: SING\n\n{}\n (A) [[[La.]]]\n (B) [[[No.]]]\n\nAssistant: (A) does."
-            "\n\nHuman:\nSo the answer is: (A)"
-        },
-    ],
-}
+FOREIGN = yaml.safe_load(Path(__file__).with_name("foreign.yaml").read_text(encoding="utf-8"))
+PAPER: dict[str, Any] = FOREIGN["paper"]
 """Our own small files in the shape of the Constitutional AI paper's, with the irregularities of real ones."""
 
-SWARM: dict[str, Any] = {
-    "constitutions": [
-        {"critic": "Is the answer rude?", "revision": "Make it polite."},
-        {"critic": " Is it true? ", "revision": "Make it true.", "source": "us"},
-        {"critic": "Is it short?", "revision": "Make it polite."},
-    ],
-    "system_chat": [
-        [
-            {"role": "user", "content": "Is 7 even?"},
-            {"role": "assistant", "content": "Yes."},
-            {"role": "user", "content": "Is it true?"},
-            {"role": "assistant", "content": "No."},
-            {"role": "user", "content": "Make it true."},
-            {"role": "assistant", "content": "7 is odd."},
-        ],
-    ],
-    "made_by": "us",
-}
+SWARM: dict[str, Any] = FOREIGN["swarm"]
 """Our own small file in the shape of llm-swarm's."""
 
 

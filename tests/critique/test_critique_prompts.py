@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amendment.constitutions import Constitution, CritiqueExample, DrawnPrinciple, FewShot, Principle, ReviseExample
-from amendment.critique.texts import critique_messages, revise_messages, shared_characters
+from amendment.critique.texts import critique_messages, revise_messages
 from amendment.records import Message, Messages, text_of, user
 from amendment.text import read_fenced
 
@@ -40,18 +40,3 @@ def test_where_critiques_are_skipped_examples_go_without_theirs() -> None:
     for turn in revised[::2]:
         assert read_fenced(text_of((turn,))).keys() == {"conversation", "answer"}
         assert "reader" not in text_of((turn,))
-
-
-def test_what_the_steps_of_a_chain_share_is_told_in_characters() -> None:
-    first, second = (
-        text_of(critique_messages(user("p"), answer(words), BARE, request))
-        for words, request in (("r", "Speak."), ("other", "Say."))
-    )
-    shared = shared_characters("critique", user("p"), steps=2)
-    assert first[:shared] == second[:shared]
-    assert "<<end conversation" in first[:shared]
-    assert "<<answer" not in first[:shared]
-    alone = shared_characters("critique", user("p"), steps=1)
-    others = text_of(critique_messages(user("another"), answer("r"), BARE, "Speak."))
-    assert first[:alone] == others[:alone]
-    assert first[:alone].startswith("You are checking one answer")

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import random
 from math import exp, isnan, log
-from statistics import fmean, stdev
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from amendment.curation import (
     WordModel,
@@ -19,7 +16,6 @@ from amendment.curation import (
     self_repetition,
     vendi_score,
 )
-from amendment.curation.diversity import _factor
 from amendment.curation.measures import effective_number, hashed_features, tail_coverage, tail_words
 from amendment.text import words
 
@@ -39,17 +35,10 @@ def test_distinct_n_is_the_share_of_different_n_grams() -> None:
     assert distinct(text, 3) == 1  # to be or, be or not, or not to, not to be
 
 
-def test_no_n_gram_reaches_from_one_text_into_the_next() -> None:
-    # Bigrams: "a b" and "a b". A bigram "b a" over the border would make it 2 of 3.
-    assert distinct([["a", "b"], ["a", "b"]], 2) == pytest.approx(1 / 2)
-    assert isnan(distinct([["a", "b"], ["c", "d"]], 3))
-
-
 def test_the_compression_ratio_is_bytes_over_compressed_bytes() -> None:
     # One byte becomes nine: 2 of zlib's head, 3 of a block with one symbol, 4 of its checksum.
     assert compression_ratio(["a"]) == pytest.approx(1 / 9)
     assert compression_ratio(["ab" * 5000]) > 200  # 10,000 bytes, a few dozen compressed
-    assert isnan(compression_ratio([]))
     varied, alike = sample(50, 40, vocabulary=125), sample(1, 40, vocabulary=125) * 50
     assert compression_ratio(alike) > 10 * compression_ratio(varied)
 
@@ -59,12 +48,8 @@ def test_the_compression_ratio_is_bytes_over_compressed_bytes() -> None:
     [
         ("Don't stop: 3 cats!", ["don't", "stop", "3", "cats"]),
         ("l’été, «déjà» vu—là", ["l’été", "déjà", "vu", "là"]),
-        ("'quoted' rock'n'roll", ["quoted", "rock'n'roll"]),
         ("你好，世界", ["你", "好", "世", "界"]),
-        ("日本語のテスト", list("日本語のテスト")),
-        ("한국어 문장입니다.", ["한국어", "문장입니다"]),
         ("हिन्दी में लिखा है।", ["हिन्दी", "में", "लिखा", "है"]),
-        ("مرحبا، كيف حالك؟", ["مرحبا", "كيف", "حالك"]),
         ("Straße ÜBER ΑΒΓ", ["straße", "über", "αβγ"]),
         ("  \n … !? ", []),
     ],
@@ -85,58 +70,6 @@ def test_sets_that_differ_in_size_alone_come_out_alike() -> None:
         assert ours == pytest.approx(theirs, rel=0.05), measure
 
 
-def test_the_sizes_are_those_of_the_smaller_and_shorter_set() -> None:
-    # Half of 6 texts, so 3 of each; the short ones have 2 words and 3 characters, and the long ones are cut to that.
-    measured = measure_diversity({"short": ["a b"] * 6, "long": ["c d e f g h"] * 40})
-    assert measured is not None
-    assert (measured.answers, measured.words, measured.characters) == (3, 2.0, 3.0)
-    # 3 texts "a b": words a b a b a b, so 2 of 6; bigrams: 1 of 3; likewise of "c d"; no trigram.
-    for one in measured.sets.values():
-        assert [one[f"distinct-{n}"].value for n in (1, 2)] == [pytest.approx(1 / 3)] * 2
-        assert isnan(one["distinct-3"].value)
-    assert [one["compression ratio"].value for one in measured.sets.values()] == [
-        pytest.approx(compression_ratio(["a b"] * 3)),
-        pytest.approx(compression_ratio(["c d"] * 3)),
-    ]
-
-
-def test_draws_are_seeded_and_intervals_narrow_with_the_number_of_texts() -> None:
-    sets = {"a": sample(30, 12, vocabulary=60), "b": sample(50, 12, vocabulary=60, seed=5)}
-    one, again, other = (
-        [str([*found.figures("set")]) for found in [measure_diversity(sets, seed=seed)] if found] for seed in (1, 1, 2)
-    )
-    assert one == again != other
-    few, many = (measure_diversity({"a": sample(n_texts, 12, vocabulary=60)}) for n_texts in (30, 240))
-    assert few is not None
-    assert many is not None
-    narrow, wide = (measured.sets["a"]["compression ratio"] for measured in (many, few))
-    assert narrow.low < narrow.value < narrow.high
-    assert (narrow.high - narrow.low) / narrow.value < (wide.high - wide.low) / wide.value
-
-
-def test_intervals_end_where_their_figures_do() -> None:
-    """Draws of few short texts of many words: nearly all triples of words are new."""
-    measured = measure_diversity(
-        {"a": sample(12, 6, vocabulary=40), "b": sample(14, 6, vocabulary=9, seed=4)}, baseline="b"
-    )
-    assert measured is not None
-    shares = [one[f"distinct-{n}"] for one in measured.sets.values() for n in (1, 2, 3)]
-    shares += [one[name] for one in measured.sets.values() for name in ("self-repetition", "tail coverage")]
-    assert [share for share in shares if share.low < 0 or share.high > 1] == []
-    assert max(share.high for share in shares) == 1  # so that there was something to cut
-    others = [of for figures in (*measured.sets.values(), *measured.ratios.values()) for of in figures.values()]
-    assert [other for other in others if other.low < 0] == []
-
-
-def test_the_interval_of_a_mean_is_the_one_of_textbooks() -> None:
-    """Delete-half jackknife of a mean: its standard error is s / sqrt(n), whatever the size of the draws."""
-    values = [random.Random(7).gauss(0, 1) for _ in range(100)]
-    rng = random.Random(0)
-    for size in (50, 20):
-        means = [fmean(rng.sample(values, size)) for _ in range(4000)]
-        assert _factor(size, 100) * stdev(means) == pytest.approx(stdev(values) / 10, rel=0.05)
-
-
 @pytest.mark.parametrize("texts", [[], ["", "  ", "?!"]])
 def test_a_set_without_words_cannot_be_measured(texts: list[str]) -> None:
     assert measure_diversity({"run": ["some words"], "people": texts}) is None
@@ -147,7 +80,6 @@ def test_self_repetition_is_the_share_of_texts_that_share_four_words() -> None:
     texts = [words(text) for text in ("x a b c d", "a b c d y", "e f g h", "a b")]
     assert self_repetition(texts) == pytest.approx(2 / 3)
     assert self_repetition([words("a b c d a b c d"), words("e f g h")]) == 0, "a text that repeats itself alone"
-    assert isnan(self_repetition([["a"], ["b"]]))
 
 
 def test_the_effective_number_is_exp_of_the_entropy() -> None:
@@ -166,7 +98,6 @@ def test_the_vendi_score_counts_different_texts() -> None:
     shares = [(1 + 3**-0.5) / 2, (1 - 3**-0.5) / 2]
     expected = exp(-sum(share * log(share) for share in shares))
     assert vendi_score(hashed_features([["a"], ["a", "b"]])) == pytest.approx(expected, rel=1e-6)
-    assert isnan(vendi_score(hashed_features([])))
 
 
 def test_the_tail_is_what_nine_tenths_of_the_words_leave() -> None:
@@ -174,7 +105,6 @@ def test_the_tail_is_what_nine_tenths_of_the_words_leave() -> None:
     texts = [["a"] * 10 + ["b"] * 8 + ["c", "d"]]
     assert tail_words(texts) == {"c", "d"}
     assert tail_coverage([["a", "c"], ["c"]], tail_words(texts)) == 1 / 2
-    assert isnan(tail_coverage(texts, frozenset()))
 
 
 def test_the_word_model_is_witten_bells_by_hand() -> None:
@@ -189,7 +119,6 @@ def test_the_word_model_is_witten_bells_by_hand() -> None:
     # After two line breaks come a and b, each half the time: P(a | \n) = (1 + 2/4) / 4 = 3/8, P(a | \n \n) = 7/16.
     assert model.cross_entropy([["a"]]) == pytest.approx(-(log(7 / 16) + log(95 / 112)) / 2)
     assert sum(model.probability(("\n", "\n"), word) for word in ("a", "b", "", "\n")) == pytest.approx(1)
-    assert isnan(model.cross_entropy([]))
 
 
 def people(n_texts: int, seed: int = 0, vocabulary: int = 125) -> dict[str, str]:
@@ -199,8 +128,8 @@ def people(n_texts: int, seed: int = 0, vocabulary: int = 125) -> dict[str, str]
     return {f"{seed} {number}": " ".join(rng.choices(WORDS[:vocabulary], weights, k=12)) for number in range(n_texts)}
 
 
-@pytest.mark.parametrize("n_texts", [120, 500])
-def test_the_gate_is_silent_on_the_same_source_and_fires_on_a_collapsed_one(n_texts: int) -> None:
+def test_the_gate_is_silent_on_the_same_source_and_fires_on_a_collapsed_one() -> None:
+    n_texts = 120
     collapsed = {f"c {key}": f"well then {text}" for key, text in people(n_texts, 2, vocabulary=12).items()}
     repeated = dict(zip(people(n_texts, 3), [*people(n_texts // 2, 4).values()] * 2, strict=False))
     sets = {"people": people(n_texts), "same": people(n_texts, 1), "collapsed": collapsed, "repeated": repeated}
@@ -212,8 +141,7 @@ def test_the_gate_is_silent_on_the_same_source_and_fires_on_a_collapsed_one(n_te
     assert {"distinct-n", "openings", "tail coverage", "cross-entropy"} <= set(gates["collapsed"].fallen)
     assert gates["repeated"].outcome == "WARN", "texts of people, each twice"
     assert "self-repetition" in gates["repeated"].fallen
-    same = measured.ratios["same"]
-    for measure, ratio in same.items():
+    for measure, ratio in measured.ratios["same"].items():
         assert ratio.value == pytest.approx(1, abs=0.1), measure
     assert measured.rises["same"].low < 0 < measured.rises["same"].high
 
@@ -225,13 +153,3 @@ def test_no_text_is_compared_with_one_to_the_same_prompt() -> None:
     assert measured is not None
     # The only words of the tail are those of the prompts, and no draw has any of a held-out one.
     assert [measured.sets[name]["tail coverage"].value for name in ("first", "second")] == [0, 0]
-
-
-def test_vectors_of_a_users_model_take_the_place_of_hashed_words() -> None:
-    def embed(texts: list[str]) -> NDArray[np.float64]:
-        return np.array([[1.0, 0.0] if "good" in text else [0.0, 1.0] for text in texts])
-
-    measured = measure_diversity({"a": ["good one", "bad one"] * 20, "b": ["good two"] * 40}, embed=embed)
-    assert measured is not None
-    assert measured.sets["a"]["Vendi score"].value == pytest.approx(2, abs=0.1)
-    assert measured.sets["b"]["Vendi score"].value == pytest.approx(1)

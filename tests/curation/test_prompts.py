@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from amendment.curation.prompts import (
     SIMILAR,
@@ -30,16 +27,6 @@ def test_rouge_l_is_the_f1_of_the_longest_common_subsequence() -> None:
     assert rouge_l(["the", "cat", "sat"], ["the", "small", "cat", "there", "sat", "down"]) == pytest.approx(6 / 9)
     assert rouge_l(["a", "b"], ["b", "a"]) == pytest.approx(2 / 4)
     assert rouge_l(["a"], []) == 0.0
-
-
-@given(st.lists(st.sampled_from("abcd"), max_size=12), st.lists(st.sampled_from("abcd"), max_size=12))
-def test_the_subsequence_is_the_one_of_the_textbook(ours: list[str], theirs: list[str]) -> None:
-    table = [[0] * (len(theirs) + 1) for _ in range(len(ours) + 1)]
-    for i, a in enumerate(ours):
-        for j, b in enumerate(theirs):
-            table[i + 1][j + 1] = table[i][j] + 1 if a == b else max(table[i][j + 1], table[i + 1][j])
-    total = len(ours) + len(theirs)
-    assert rouge_l(ours, theirs) == pytest.approx(2 * table[-1][-1] / total if ours and theirs else 0.0)
 
 
 def test_a_prompt_is_new_below_the_limit_and_the_next_is_compared_with_it() -> None:
@@ -113,16 +100,21 @@ def test_seeds_cannot_leave_their_block_in_the_question() -> None:
     assert "principle" not in question("similar", ["A", "B"], None)
 
 
-def saved(folder: Path, stages: dict[str, Any]) -> Path:
+def saved(folder: Path, **stages: list[Figure]) -> Path:
+    results = {stage: Result(figures=tuple(figures)).to_json() for stage, figures in stages.items()}
     head = {"format": SUMMARY_FORMAT, "name": "t", "seed": 0, "toolkit": "0"}
-    (folder / "summary.json").write_text(json.dumps({**head, "stages": stages}))
+    (folder / "summary.json").write_text(json.dumps({**head, "stages": results}))
     return folder
 
 
-def checked(rule: str, kept: int, broken: int, **of: str) -> list[dict[str, Any]]:
-    """The figures of drafts that keep a principle or break it."""
-    about = {"principle": rule, "answers": "drafts", **of}
-    return [{"name": "kept", "value": kept, "of": about}, {"name": "broken", "value": broken, "of": about}]
+def drafts(principle: str, **by_category: tuple[int, int]) -> list[Figure]:
+    """Drafts that keep a principle so often, of so many; in a category, and those of `all` in whichever."""
+    of = {"principle": f"r/{principle}", "answers": "drafts"}
+    return [
+        Figure(name=name, value=value, of=of if category == "all" else {**of, "category": category})
+        for category, (kept, n) in by_category.items()
+        for name, value in (("kept", kept), ("broken", n - kept))
+    ]
 
 
 def test_the_weakest_principle_is_that_of_the_last_policy_or_else_of_the_drafts(tmp_path: Path) -> None:
@@ -130,46 +122,29 @@ def test_the_weakest_principle_is_that_of_the_last_policy_or_else_of_the_drafts(
         values = {name: Estimate(value, 0, 1, 40, 40) for name, value in (("base", base), ("dpo", dpo))}
         return [*by_label("kept", "policy", values, "share", principle=principle)]
 
-    figures = [*kept("r/a", 0.1, 0.9), *kept("r/b", 0.8, 0.6), *kept("r/d", 0, 0)]
-    drafts = {"figures": [*checked("r/a", 3, 9), *checked("r/b", 9, 3)]}
-    scored = {"evaluate": Result(figures=tuple(figures)).to_json(), "critique": drafts}
-    weakest = weakest_of(saved(tmp_path, scored), ["r/a", "r/b", "r/c"])
+    critique = [*drafts("a", all=(3, 12)), *drafts("b", all=(9, 12))]
+    evaluate = [*kept("r/a", 0.1, 0.9), *kept("r/b", 0.8, 0.6), *kept("r/d", 0, 0)]
+    weakest = weakest_of(saved(tmp_path, evaluate=evaluate, critique=critique), ["r/a", "r/b", "r/c"])
     assert weakest == Weakest("r/b", None, 0.6, 40, "answers of dpo")
-    drafted = {"critique": scored["critique"]}
-    assert weakest_of(saved(tmp_path, drafted), ["r/a", "r/b"]) == Weakest("r/a", None, 0.25, 12, "drafts")
+    drafted = saved(tmp_path, critique=critique)
+    assert weakest_of(drafted, ["r/a", "r/b"]) == Weakest("r/a", None, 0.25, 12, "drafts")
     with pytest.raises(ConfigError, match="measured no principle of this run's constitutions"):
         weakest_of(tmp_path, ["other/x"])
-    with pytest.raises(ConfigError, match="measured no principle"):
-        weakest_of(saved(tmp_path, {"critique": {}}), ["r/a"])
-    with pytest.raises(ConfigError, match="not as a run writes it"):
-        weakest_of(saved(tmp_path, {"critique": {"figures": [{}]}}), ["r/a"])
     with pytest.raises(ConfigError, match=r"summary\.json: not found"):
         weakest_of(tmp_path / "absent", ["r/a"])
 
 
-def drafts_of(folder: Path, **principles: dict[str, tuple[int, int]]) -> Path:
-    """A run whose drafts in a category keep a principle so often, of so many."""
-    figures = []
-    for name, by_category in principles.items():
-        kept, n = (sum(counts) for counts in zip(*by_category.values(), strict=True))
-        figures += checked(f"r/{name}", kept, n - kept)
-        for category, (kept, n) in by_category.items():
-            figures += checked(f"r/{name}", kept, n - kept, category=category)
-    return saved(folder, {"critique": {"figures": figures}})
-
-
 def test_a_category_is_weakest_where_few_answers_in_it_keep_a_principle(tmp_path: Path) -> None:
-    # a keeps 30 of 60 in all, b 34 of 60; in sums b keeps 4 of 20
-    folder = drafts_of(tmp_path, a={"sums": (10, 20), "chat": (20, 40)}, b={"sums": (4, 20), "chat": (30, 40)})
+    a, b = drafts("a", all=(30, 60), sums=(10, 20), chat=(20, 40)), drafts("b", all=(34, 60), sums=(4, 20))
+    folder = saved(tmp_path, critique=[*a, *b])
     assert weakest_of(folder, ["r/a", "r/b"]) == Weakest("r/b", "sums", 0.2, 20, "drafts")
     assert weakest_of(folder, ["r/a"]).category is None, "of equally low figures the one with most answers"
 
 
 def test_fewer_than_ten_answers_choose_nothing(tmp_path: Path) -> None:
     # b keeps 0 of 9 in sums, which is too few; with a's 9 of 12 there, 9 of 21 checks pass; b keeps 30 of 39 in all
-    folder = drafts_of(tmp_path, a={"sums": (9, 12)}, b={"sums": (0, 9), "chat": (30, 30)})
-    weakest = weakest_of(folder, ["r/a", "r/b"])
-    assert (weakest.principle, weakest.category, weakest.answers) == (None, "sums", 12)
-    assert weakest.kept == pytest.approx(9 / 21)
+    a, b = drafts("a", all=(9, 12), sums=(9, 12)), drafts("b", all=(30, 39), sums=(0, 9), chat=(30, 30))
+    weakest = weakest_of(saved(tmp_path, critique=[*a, *b]), ["r/a", "r/b"])
+    assert weakest == Weakest(None, "sums", pytest.approx(9 / 21), 12, "drafts")
     with pytest.raises(ConfigError, match="each figure of that run rests on 9 answers or fewer, expected 10 or more"):
-        weakest_of(drafts_of(tmp_path, a={"sums": (0, 9)}), ["r/a"])
+        weakest_of(saved(tmp_path, critique=drafts("a", all=(0, 9))), ["r/a"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from amendment.dpo import DpoSettings, SftSettings, policy_margins, train_dpo, train_sft
-from amendment.errors import ConfigError, DataError, TrainingError
+from amendment.errors import DataError, TrainingError
 from amendment.training import LoraSettings, TinyModel, build_tiny
-from amendment.training.model_files import lora_config
 from amendment.training.preflight import TokenPair
 
 Rows = list[dict[str, Any]]
@@ -70,22 +66,13 @@ def test_adapters_of_the_upper_half_leave_the_lower_blocks_as_they_are(pairs: Ro
     assert changed == {"1", "2"}, "of the blocks 0, 1 and 2"
 
 
-def test_an_adapter_of_the_upper_half_has_all_experts_of_its_blocks() -> None:
-    config = lora_config(LoraSettings(layers="upper_half"), "CAUSAL_LM", blocks=4)
-    names = [f"model.layers.{block}.mlp.experts.{expert}.up_proj" for block in range(4) for expert in range(4)]
-    left_out = [name for name in names if re.fullmatch(config.exclude_modules, name)]
-    assert left_out == names[:8], "all experts of the blocks 0 and 1, and no others"
-
-
 @pytest.mark.parametrize(
     ("loss", "start", "lora"),
     [
-        ("sigmoid", math.log(2), None),
         ("sigmoid", math.log(2), LoraSettings(r=4)),
         ("ipo", 25.0, None),  # (0 - 1 / (2 beta))^2 with beta 0.1
         ("robust", math.log(2), None),  # ((1 - e) ln 2 - e ln 2) / (1 - 2 e)
-        ("kto", 0.5, None),  # 1 - s(0), of desirable and undesirable answers alike
-        ("kto", 0.5, LoraSettings(r=4)),
+        ("kto", 0.5, LoraSettings(r=4)),  # 1 - s(0), of desirable and undesirable answers alike
     ],
 )
 def test_after_an_adapter_the_saved_folder_is_the_reference(
@@ -96,9 +83,9 @@ def test_after_an_adapter_the_saved_folder_is_the_reference(
     assert [first[f"rewards/{side}"] for side in ("chosen", "rejected")] == pytest.approx([0, 0], abs=1e-5)
 
 
-def test_orpo_and_simpo_are_their_formulas_on_the_tokens_of_preflight(sft: Path, pairs: Rows, tmp_path: Path) -> None:
+def test_simpo_and_orpo_are_their_formulas_on_the_tokens_of_preflight(sft: Path, pairs: Rows, tmp_path: Path) -> None:
     """SimPO: -log s(beta (log p(chosen) - log p(rejected)) - gamma), per token (Meng et al. 2024, eq. 6), gamma half of
-    beta. ORPO: cross-entropy - beta x log odds ratio (Hong et al. 2024, eq. 6), the former over the prompt too."""
+    beta. ORPO: cross-entropy - beta x log odds ratio (Hong et al. 2024, eq. 6)."""
     from amendment.llm.rendering import Renderer
     from amendment.training.generating import completion_logps
     from amendment.training.model_files import load_causal, load_tokenizer, quietly
@@ -107,37 +94,23 @@ def test_orpo_and_simpo_are_their_formulas_on_the_tokens_of_preflight(sft: Path,
     with quietly():
         tokenizer, model = load_tokenizer(sft), load_causal(sft).eval()
         rows = prepare_pairs(pairs, Renderer(tokenizer), settings_of("sigmoid"), trainer="dpo").rows
-        means = {
-            side: completion_logps(model, tokenizer, [(row.prompt_ids, ids) for row, ids in answers])
-            / np.array([len(ids) for _, ids in answers])
-            for side in ("chosen", "rejected")
-            for answers in [[(row, getattr(row, f"{side}_ids")) for row in rows]]
-        }
-        wholes = [(row.prompt_ids[:1], row.prompt_ids[1:] + row.chosen_ids) for row in rows]
-        cross_entropy = -completion_logps(model, tokenizer, wholes).sum() / sum(len(ids) for _, ids in wholes)
+        chosen, rejected = (
+            completion_logps(model, tokenizer, [(row.prompt_ids, ids) for row, ids in zip(rows, answers, strict=True)])
+            / np.array([*map(len, answers)])
+            for answers in ([row.chosen_ids for row in rows], [row.rejected_ids for row in rows])
+        )
     simpo = trained(sft, pairs, tmp_path / "simpo", settings_of("simpo")).history[0]
     orpo = trained(sft, pairs, tmp_path / "orpo", settings_of("orpo", beta=0.5)).history[0]
-    for side, values in means.items():
-        assert simpo[f"logps/{side}"] == pytest.approx(values.mean(), abs=1e-4)
-        assert orpo[f"logps/{side}"] == pytest.approx(values.mean(), abs=1e-4)
-    apart = 2.0 * (means["chosen"] - means["rejected"])
-    assert simpo["loss"] == pytest.approx(np.log1p(np.exp(1.0 - apart)).mean(), abs=1e-4)
-    assert orpo["nll_loss"] == pytest.approx(cross_entropy, abs=1e-4)
+    assert orpo["logps/chosen"] == pytest.approx(chosen.mean(), abs=1e-4)
     assert orpo["loss"] == pytest.approx(orpo["nll_loss"] - 0.5 * orpo["log_odds_ratio"], abs=1e-5)
-    both = trained(sft, pairs, tmp_path / "both", settings_of("simpo", sft_weight=0.5, lora=LoraSettings(r=4))).history[
-        0
-    ]
-    assert both["loss"] == pytest.approx(simpo["loss"] + 0.5 * both["nll_loss"], abs=1e-4)
+    assert simpo["loss"] == pytest.approx(np.log1p(np.exp(1.0 - 2.0 * (chosen - rejected))).mean(), abs=1e-4)
 
 
-@pytest.mark.parametrize("loss", ["sigmoid", "kto"])
-def test_a_stale_reference_is_caught_at_the_first_step(
-    base: Path, sft: Path, pairs: Rows, tmp_path: Path, loss: str
-) -> None:
+def test_a_stale_reference_is_caught_at_the_first_step(base: Path, sft: Path, pairs: Rows, tmp_path: Path) -> None:
     from amendment.dpo import _training
 
     with pytest.raises(TrainingError, match="at step 1 the policy is not its reference"):
-        _training.optimise(sft, pairs, tmp_path / "out", settings_of(loss), 0, progress=None, reference=base)
+        _training.optimise(sft, pairs, tmp_path / "out", settings_of("kto"), 0, progress=None, reference=base)
     assert not (tmp_path / "out").exists()
 
 
@@ -153,9 +126,7 @@ def test_the_policy_moves_towards_what_was_chosen_and_equally_each_time(
     assert (policy_margins(tmp_path / "one", base, pairs, settings) > 0).mean() > 0.9
 
 
-def test_margins_are_those_of_the_models_own_losses_and_beta_scales_them(base: Path, sft: Path, pairs: Rows) -> None:
-    import torch
-
+def test_margins_are_those_of_the_models_own_losses(base: Path, sft: Path, pairs: Rows) -> None:
     from amendment.training.model_files import load_causal, load_tokenizer, quietly
 
     def logp(folder: Path, side: str) -> float:
@@ -169,12 +140,9 @@ def test_margins_are_those_of_the_models_own_losses_and_beta_scales_them(base: P
     with quietly():
         moved = {side: logp(sft, side) - logp(base, side) for side in ("chosen", "rejected")}
     rows = [pairs[0], {**pairs[1], "chosen": pairs[1]["rejected"]}]
-    margin, lost = policy_margins(sft, base, rows, settings_of("sigmoid"))
-    assert margin == pytest.approx(0.1 * (moved["chosen"] - moved["rejected"]), abs=1e-4)
+    margin, lost = policy_margins(sft, base, rows, settings_of("sigmoid", beta=0.5))
+    assert margin == pytest.approx(0.5 * (moved["chosen"] - moved["rejected"]), abs=1e-4)
     assert math.isnan(lost), "two equal answers have no margin"
-    assert policy_margins(sft, base, rows, settings_of("sigmoid", beta=0.5))[0] == pytest.approx(5 * margin)
-    assert policy_margins(sft, sft, pairs[:2], settings_of("sigmoid")) == pytest.approx([0.0, 0.0])
-    assert policy_margins(sft, base, [], settings_of("sigmoid")).shape == (0,)
 
 
 def test_what_is_left_out_is_counted_and_what_cannot_be_read_is_named(base: Path, pairs: Rows, tmp_path: Path) -> None:
@@ -182,56 +150,33 @@ def test_what_is_left_out_is_counted_and_what_cannot_be_read_is_named(base: Path
     rows: list[Any] = [*pairs, {**pairs[0], "rejected": pairs[0]["chosen"]}, {**pairs[1], "chosen": long}]
     report = trained(base, rows, tmp_path / "out", settings_of("sigmoid")).report
     assert (report.dropped, report.rows, report.kept) == ({"identical": 1, "over_length": 1}, 26, 24)
-    message = "row 25: expected an object with named parts, found list\nrow 26: .* found NoneType"
-    with pytest.raises(DataError, match=message):
-        trained(base, [*pairs, ["a", "b"], None], tmp_path / "no", settings_of("kto"))  # type: ignore[list-item]
     half = {**pairs[1], "chosen": [{"role": "assistant", "content": "yes \ud83d"}]}
     with pytest.raises(DataError, match="row 2: a text holds half a surrogate pair"):
         trained(base, [pairs[0], half, *pairs[2:]], tmp_path / "no", settings_of("sigmoid"))
     assert not (tmp_path / "no").exists()
 
 
-@pytest.mark.parametrize("loss", ["kto", "orpo", "simpo"])
-def test_weights_that_would_be_ignored_are_refused(base: Path, pairs: Rows, tmp_path: Path, loss: str) -> None:
+def test_weights_that_would_be_ignored_are_refused(base: Path, pairs: Rows, tmp_path: Path) -> None:
     rows = [{**pair, "weight": 2.0 if i else 0.5} for i, pair in enumerate(pairs)]
     with pytest.raises(TrainingError, match=r"the largest is 4 times the smallest\): take sigmoid or ipo or robust"):
-        trained(base, rows, tmp_path / "out", settings_of(loss))
+        trained(base, rows, tmp_path / "out", settings_of("orpo"))
     dropped = [{**pair, "weight": 2.0 if i else 0.0} for i, pair in enumerate(pairs)]  # one weight among those left
-    assert trained(base, dropped, tmp_path / "out", settings_of(loss)).report.dropped == {"weight_zero": 1}
+    assert trained(base, dropped, tmp_path / "out", settings_of("orpo")).report.dropped == {"weight_zero": 1}
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"loss": "kto", "labels": "soft"}, "loss: kto takes hard labels"),
-        ({"loss": "simpo", "beta": 2.0, "labels": "soft"}, "loss: simpo takes hard labels"),
         ({"loss": "orpo", "sft_weight": 1.0}, "takes no extra SFT term"),
         ({"loss": "kto", "label_smoothing": 0.3}, "loss: kto has no label smoothing"),
         ({"loss": "robust"}, "loss: robust needs label_smoothing"),
-        ({"loss": "robust", "label_smoothing": 0.1, "labels": "soft"}, "loss: robust takes hard labels"),
         ({"loss": "simpo"}, "simpo needs beta"),
     ],
 )
 def test_a_setting_that_would_not_act_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         DpoSettings(**settings)
-
-
-def test_a_resolved_file_is_read_again() -> None:
-    for loss in LOSSES:
-        resolved = settings_of(loss).model_dump(mode="json", exclude_none=True)
-        assert DpoSettings.model_validate(resolved) == settings_of(loss)
-
-
-def test_a_trl_without_the_experimental_part_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    from amendment.dpo import _relatives
-
-    monkeypatch.setitem(_relatives._EXPERIMENTAL, "orpo", ("no_longer_there", "ORPO"))
-    with pytest.raises(ConfigError, match=r"an experimental part of trl.*install trl==") as error:
-        _relatives.experimental("orpo")
-    named = re.search(r"trl==([\d.]+\d)", str(error.value))
-    assert named is not None
-    assert f"\ntrl=={named[1]}\n" in (Path(__file__).parents[2] / "constraints.txt").read_text()
 
 
 def test_kto_answers_of_the_kl_term_are_those_of_the_batch_to_other_prompts() -> None:
@@ -248,17 +193,3 @@ def test_kto_answers_of_the_kl_term_are_those_of_the_batch_to_other_prompts() ->
     assert [row.KL_completion_ids for row in rows] == [[22], [11], [21], [12]]
     with pytest.raises(TrainingError, match="two or more prompts"):
         unpaired([TokenPair([1], [2], [3]), TokenPair([1], [4], [5])], 2, 8)
-
-
-@given(
-    prompts=st.lists(st.integers(0, 3), min_size=2, max_size=9).filter(lambda found: len(set(found)) > 1),
-    batch=st.integers(1, 4),
-)
-def test_no_kto_answer_of_the_kl_term_is_one_to_its_own_prompt(prompts: list[int], batch: int) -> None:
-    from amendment.dpo._relatives import unpaired
-
-    rows = unpaired([TokenPair([n] * 3, [n, i, 7, 7, 7], [n, i, 8, 8, 8]) for i, n in enumerate(prompts)], batch, 6)
-    assert len(rows) == 2 * len(prompts)
-    for row in rows:
-        assert row.KL_completion_ids[0] != row.prompt_ids[0]
-        assert len(row.prompt_ids) + len(row.KL_completion_ids) <= 6

@@ -14,7 +14,7 @@ import pytest
 
 from amendment.dpo import DpoSettings, GuardReading, Guards, GuardSettings, train_dpo
 from amendment.dpo.guards import Observed, best_reading, figures, is_loop, violations
-from amendment.errors import DataError, TrainingError
+from amendment.errors import TrainingError
 from amendment.statistics import Estimate
 from amendment.training import LoraSettings
 
@@ -58,15 +58,6 @@ def test_figures_and_violations_by_hand() -> None:
     assert violations(found, GuardSettings(kl_per_token=0.1, length_ratio=None)) == {"kl_per_token": ("kl_per_token",)}
 
 
-def test_a_few_prompts_violate_nothing_and_many_that_all_say_the_same_do() -> None:
-    for n, violated in (
-        (4, {}),
-        (20, {"unreadable": ("unreadable",)}),
-    ):  # of equal rows 20 are enough
-        start, now = (observed(log_ratio=[0] * n, tokens=[5] * n, unreadable=[share] * n) for share in (0, 1))
-        assert violations(figures(now, start), GuardSettings()) == violated
-
-
 def test_a_gap_of_reward_and_judge_needs_a_rise_and_a_fall_beyond_noise() -> None:
     def violated(reward: Sequence[float], judge: Sequence[float]) -> list[str]:
         n = len(reward)
@@ -76,8 +67,7 @@ def test_a_gap_of_reward_and_judge_needs_a_rise_and_a_fall_beyond_noise() -> Non
 
     up, down, noise = [1.0, 1.2, 0.8, 1.1, 0.9, 1.0], [0.2, 0.3, 0.25, 0.2, 0.3, 0.2], [0.1, 0.9, 0.2, 0.8, 0.4, 0.5]
     assert violated(up, down) == ["reward_judge_gap"]
-    assert violated(up, noise) == violated(up, [1 - value for value in down]) == []
-    assert violated([-value for value in up], down) == []
+    assert violated(up, noise) == violated([-value for value in up], down) == []
     assert violated([*up[:-1], math.nan], down) == ["reward_judge_gap"], "an answer without a score is left out"
 
 
@@ -105,7 +95,6 @@ def test_the_best_reading_is_of_before_the_first_violation_and_within_all_limits
     assert best(reading(0), reading(2, kl=11.0), reading(4, "kl_per_token")) == 0, (
         "11 (6 to 16) violates nothing, and is over 10"
     )
-    assert best(reading(0, judge=0.5, reward=0), reading(2, judge=0.7, reward=1), reading(4, judge=0.6, reward=2)) == 2
     assert (
         best(reading(0, reward=0), reading(2, reward=1), reading(4, reward=1), reading(6, "kl_per_token", reward=9))
         == 4
@@ -113,21 +102,9 @@ def test_the_best_reading_is_of_before_the_first_violation_and_within_all_limits
     assert best() is None
 
 
-def test_a_reading_survives_json() -> None:
-    one = reading(4, "kl_per_token", judge=0.25)
-    again = GuardReading.from_json(json.loads(json.dumps(one.to_json(), allow_nan=False)))
-    assert again.to_json() == one.to_json()
-    assert (again.step, again.violated, again.figures["judge"]) == (
-        4,
-        {"kl_per_token": ("kl_per_token",)},
-        one.figures["judge"],
-    )
-
-
 # In trainings.
 
 SETTINGS = DpoSettings(steps=8, batch_size=8, learning_rate=1e-2, max_length=128, trl={"logging_steps": 3})
-WAYS = [pytest.param(None, id="full"), pytest.param(LoraSettings(r=4), id="lora", marks=pytest.mark.long)]
 WATCHED = GuardSettings(max_tokens=12, **OFF)
 PROMPTS = [{"prompt": [{"role": "user", "content": f"ask {i % 10} {i % 7}"}], "number": i} for i in range(100, 120)]
 
@@ -136,16 +113,12 @@ def weights(folder: Path) -> bytes:
     return (folder / "model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("lora", WAYS)
-def test_watching_leaves_no_trace_in_the_weights(
-    base: Path, pairs: Rows, tmp_path: Path, lora: LoraSettings | None
-) -> None:
+def test_watching_leaves_no_trace_in_the_weights(base: Path, pairs: Rows, tmp_path: Path) -> None:
     """Nor does a violation that is noted only."""
-    settings = SETTINGS.model_copy(update={"lora": lora})
-    train_dpo(base, pairs, tmp_path / "off", settings, guards=None)
+    train_dpo(base, pairs, tmp_path / "off", SETTINGS, guards=None)
     noted = WATCHED.model_copy(update={"unreadable": 0.05, "on_violation": "note"})
     guards = Guards(settings=noted, prompts=PROMPTS, readable=unreadable_later())
-    result = train_dpo(base, pairs, tmp_path / "on", settings, guards=guards)
+    result = train_dpo(base, pairs, tmp_path / "on", SETTINGS, guards=guards)
     assert weights(tmp_path / "on") == weights(tmp_path / "off")
     assert [one.step for one in result.guards] == list(range(9))
     assert (result.guards[0].figures["kl"].value, result.guards[0].figures["length_ratio"].value) == (0, 1)
@@ -177,7 +150,7 @@ def by_step(values: Sequence[float]) -> Any:
     return score
 
 
-@pytest.mark.parametrize("lora", WAYS)
+@pytest.mark.parametrize("lora", [None, pytest.param(LoraSettings(r=4), marks=pytest.mark.long)])
 def test_a_violation_stops_and_the_best_weights_of_before_are_saved(
     base: Path, pairs: Rows, tmp_path: Path, lora: LoraSettings | None
 ) -> None:
@@ -221,51 +194,24 @@ def test_what_cannot_be_watched_is_told(base: Path, pairs: Rows, tmp_path: Path)
     result = train_dpo(base, pairs, out, short, guards=Guards(prompts=[long, *PROMPTS[:4]]))
     assert result.guards == ()
     assert result.notes[0].startswith("guards: 4 held-out prompts were there to answer, and at least 5 are needed")
-    for prompt, found in (({"prompt": "bare text"}, "found text"), ({}, "found no prompt"), ({"prompt": []}, r"\[\]")):
-        message = rf"guards: prompt 1: .*{found}, expected .* a list of messages, .*role.*content"
-        with pytest.raises(DataError, match=message):
-            train_dpo(base, pairs, out, short, guards=Guards(prompts=[PROMPTS[0], prompt]))
     guards = Guards(settings=WATCHED, prompts=PROMPTS, reward=lambda rows: [0.0])
     with pytest.raises(TrainingError, match=r"reward gave scores of shape \(1,\) for 20 answers"):
         train_dpo(base, pairs, out, short, guards=guards)
-
-
-def test_weights_of_two_steps_at_most_lie_on_the_disk(base: Path, pairs: Rows, tmp_path: Path) -> None:
-    """Every measurement is the best so far; the checkpoint after step 4 may have to go back to step 4."""
-    lying = list[list[str]]()
-
-    def rising(rows: Sequence[dict[str, Any]]) -> Any:
-        lying.append(sorted(file.stem for file in tmp_path.glob("out.state/*/guards/weights-*")))
-        return np.full(len(rows), float(len(lying)))
-
-    guards = Guards(settings=WATCHED, prompts=PROMPTS, reward=rising)
-    train_dpo(
-        base,
-        pairs,
-        tmp_path / "out",
-        SETTINGS.model_copy(update={"trl": {"logging_steps": 3, "save_steps": 4}}),
-        guards=guards,
-    )
-    steps = [[], [0], [1], [2], [3], [4], [4, 5], [4, 6], [4, 7]]  # when each is measured, from the start to step 8
-    assert lying == [[f"weights-{step}" for step in kept] for kept in steps]
 
 
 class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("falls", [True, False])
-def test_a_training_that_was_killed_ends_as_it_would_have(
-    base: Path, pairs: Rows, tmp_path: Path, *, falls: bool
-) -> None:
-    """With a reward that falls the best is of before the last checkpoint, without one it may be of after it."""
+def test_a_training_that_was_killed_ends_as_it_would_have(base: Path, pairs: Rows, tmp_path: Path) -> None:
+    """The reward falls, so that the best is of before the last checkpoint."""
 
     def unchanged(rows: Sequence[dict[str, Any]]) -> Any:
         return np.array([float(row["completion"] == row["start"]) for row in rows])
 
     settings = SETTINGS.model_copy(update={"learning_rate": 3e-2, "trl": {"save_steps": 3, "logging_steps": 1}})
     watched = WATCHED.model_copy(update={"every": 1, "kl_per_token": 0.05})
-    guards = Guards(settings=watched, prompts=PROMPTS, reward=unchanged if falls else None)
+    guards = Guards(settings=watched, prompts=PROMPTS, reward=unchanged)
     whole = train_dpo(base, pairs, tmp_path / "whole", settings, guards=guards)
     assert whole.steps > 4
     assert whole.guards[-1].violated == {"kl_per_token": ("kl_per_token",)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ import pytest
 
 from amendment.dpo import SftSettings, train_sft
 from amendment.errors import ConfigError, DataError, TrainingError
-from amendment.training import LoraSettings, TrainResult
+from amendment.training import TrainResult
 
 Rows = list[dict[str, Any]]
 SETTINGS = SftSettings(steps=6, batch_size=8, learning_rate=3e-2, max_length=128, trl={"logging_steps": 3})
@@ -43,12 +42,10 @@ def test_it_learns_and_leaves_a_plain_folder(trained: Trained) -> None:
     result, folder = trained.result, trained.result.folder
     assert result.history[-1]["loss"] < result.history[0]["loss"] - 0.5
     assert trained.progress == [(1, 6), (3, 6), (6, 6)]
-    names = {file.name for file in folder.iterdir()}
-    assert names >= {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja", "history.json"}
-    assert not names & {"README.md", "training_args.bin", "adapter_config.json"}
+    names = {file.name for file in folder.iterdir()} - {"generation_config.json", "tokenizer_config.json"}
+    assert names == {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja", "history.json"}
     record = json.loads((folder / "history.json").read_text())
     assert record["preflight"] == result.report.to_json()
-    assert record["machine"]["threads"] == 1 or record["machine"]["device"] != "cpu"
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
     assert record["history"] == [*result.history]
 
@@ -63,28 +60,6 @@ def test_equal_seeds_give_equal_files_in_silence_and_other_seeds_other_weights(
     for name in ("model.safetensors", "history.json", "config.json", "tokenizer.json"):
         assert (tmp_path / "same" / name).read_bytes() == (first / name).read_bytes()
     assert (tmp_path / "other/model.safetensors").read_bytes() != (first / "model.safetensors").read_bytes()
-
-
-def test_trainings_in_threads_of_one_process_do_not_disturb_each_other(
-    trained: Trained, base: Path, rows: Rows, tmp_path: Path
-) -> None:
-    with ThreadPoolExecutor(3) as threads:
-        begun = [
-            threads.submit(train_sft, base, rows, tmp_path / str(number), SETTINGS, seed=seed)
-            for number, seed in enumerate((3, 4, 3))
-        ]
-        first, _, last = (training.result() for training in begun)
-    weights = [folder.joinpath("model.safetensors").read_bytes() for folder in (first.folder, last.folder)]
-    assert weights == [trained.result.folder.joinpath("model.safetensors").read_bytes()] * 2
-
-
-def test_an_adapter_is_merged_and_fields_of_trl_reach_the_trainer(base: Path, rows: Rows, tmp_path: Path) -> None:
-    trl = {"lr_scheduler_type": "constant", "gradient_accumulation_steps": 2}
-    settings = SftSettings(steps=2, learning_rate=0.01, batch_size=4, lora=LoraSettings(r=4), trl=trl)
-    result = train_sft(base, rows, tmp_path / "lora", settings)
-    assert [entry["learning_rate"] for entry in result.history] == [0.01]
-    assert not (tmp_path / "lora/adapter_config.json").exists()
-    train_sft(tmp_path / "lora", rows, tmp_path / "next", SETTINGS.model_copy(update={"steps": 1}))
 
 
 def test_a_result_is_replaced_and_anything_else_is_not(base: Path, rows: Rows, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Time without waiting, and servers that count: what the governors of an endpoint are tried against.
 
 An event loop whose clock jumps to the next timer, so that an hour takes as long as its events do, and servers that
-refuse by the rules that are in use: a bucket that fills, any span of a minute, or the minute of the wall clock.
+refuse by the rules that are in use: a bucket that fills, or any span of a minute.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import wraps
-from math import floor
 from random import Random
 from typing import Any, ParamSpec, Protocol
 
@@ -118,26 +117,6 @@ class Sliding:
 
     def wait(self, now: float) -> float:
         return max(0.0, self.times[0] + 60 - now) if len(self.times) >= self.most else 0.0
-
-
-@dataclass
-class Calendar:
-    """At most so many in each minute of a clock that stands at `phase` seconds when the run begins."""
-
-    most: int
-    phase: float = 0.0
-    minute: int = -1
-    count: int = 0
-
-    def admits(self, now: float) -> bool:
-        minute = floor((now + self.phase) / 60)
-        if minute != self.minute:
-            self.minute, self.count = minute, 0
-        self.count += 1
-        return self.count <= self.most
-
-    def wait(self, now: float) -> float:
-        return 60 - (now + self.phase) % 60
 
 
 class Server:

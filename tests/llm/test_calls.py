@@ -1,4 +1,4 @@
-"""What servers do to calls: advice not to retry, refusals, waits of an hour; and what a kill leaves in the ledger.
+"""What a kill leaves of calls in the ledger.
 
 Real sockets on loopback, and the command line in a process of its own.
 """
@@ -9,85 +9,16 @@ import json
 import signal
 import time
 from pathlib import Path
-from typing import Any
 
-from amendment.results import read_summary
-from amendment.run import Result
 from tests.command_line import Ended, amendment
 from tests.vendors.processes import command, started, wait_until
-from tests.vendors.runs import CONCURRENCY, dataset_of, fixtures, write_run
+from tests.vendors.runs import CONCURRENCY, write_run
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import FAULTS, Plan, always, never, status
-from tests.vendors.wire import Ask
-
-one_server, undisturbed, server = fixtures()
+from tests.vendors.troubles import FAULTS, always
 
 
 def run(path: Path) -> Ended:
     return amendment("run", path, "--folder", path.parent / "run")
-
-
-def first_times(times: int, fault: Any) -> Plan:
-    """Trouble for the first so many requests, whichever they are."""
-    left = [times]
-
-    def plan(ask: Ask) -> Any:
-        left[0] -= 1
-        return fault if left[0] >= 0 else None
-
-    return plan
-
-
-NO_RETRY = status(503, "shedding load", x_should_retry="false")
-
-
-def test_a_server_that_advises_against_retrying_costs_no_item(
-    server: FaultServer, undisturbed: Result, tmp_path: Path
-) -> None:
-    server.plan = first_times(8, NO_RETRY)
-    path = write_run(tmp_path, server)
-    done = run(path)
-    assert done.code == 0, done.err
-    assert dataset_of(tmp_path / "run") == dataset_of(undisturbed.folder)
-    assert server.received.total() == undisturbed.sent + 8
-
-
-def test_a_judge_whose_server_advises_against_retrying_is_asked_again_by_the_next_run(
-    server: FaultServer, undisturbed: Result, tmp_path: Path
-) -> None:
-    """The server sheds every call to a judge for an hour: no verdict of it is invalid, and the run is not over."""
-    lasting = status(503, "shedding load", x_should_retry="false", retry_after="3600")
-    server.plan = lambda ask: lasting if ask.is_anthropic or "logprobs" in ask.json else None
-    path = write_run(tmp_path, server)
-    done = run(path)
-    assert done.code == 3, done.err
-    server.plan = never
-    assert run(path).code == 0
-    assert dataset_of(tmp_path / "run") == dataset_of(undisturbed.folder)
-    (comparisons,) = read_summary(tmp_path / "run").of("judging").funnels
-    assert "invalid" not in comparisons.left_out
-    assert server.paid.total() == undisturbed.sent
-
-
-def test_one_reply_that_asks_to_wait_an_hour_does_not_end_a_run_in_which_other_calls_succeed(
-    server: FaultServer, undisturbed: Result, tmp_path: Path
-) -> None:
-    an_hour, chosen = status(429, "later", retry_after="3600"), []
-
-    def plan(ask: Ask) -> Any:
-        chosen.append(ask.key)
-        return an_hour if ask.key == chosen[0] else None
-
-    server.plan = plan
-    path = write_run(tmp_path, server)
-    done = run(path)
-    assert done.code == 3, done.err
-    assert "3,600 s" in done.err
-    assert server.paid.total() >= 15, "a draft, a critique and a revision for each of the five other prompts"
-    server.plan = never
-    assert run(path).code == 0
-    assert dataset_of(tmp_path / "run") == dataset_of(undisturbed.folder)
-    assert server.paid.total() == undisturbed.sent
 
 
 def test_after_a_kill_at_most_the_calls_on_the_wire_may_have_been_sent_and_status_says_how_many(

@@ -7,36 +7,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from amendment.errors import CredentialsError
 from amendment.llm.concurrency import AHEAD, stream
-from tests.llm.scripted import in_loop
 
 
 async def everything(items: range, work: Callable[[int], Awaitable[int]], window: int) -> list[int]:
     async with aclosing(stream(items, work, window=window)) as results:
         return [result async for result in results]
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.lists(st.integers(0, 6), max_size=40), st.integers(1, 5))
-def test_results_come_in_input_order_and_no_more_than_a_window_is_at_work(turns: list[int], window: int) -> None:
-    busy, most = 0, 0
-
-    async def work(index: int) -> int:
-        nonlocal busy, most
-        busy += 1
-        most = max(most, busy)
-        for _ in range(turns[index]):
-            await asyncio.sleep(0)
-        busy -= 1
-        return index * index
-
-    found = asyncio.run(everything(range(len(turns)), work, window))
-    assert found == [index * index for index in range(len(turns))]
-    assert most <= window
 
 
 def test_a_slow_first_item_holds_up_only_what_the_bound_allows() -> None:
@@ -90,23 +68,3 @@ def test_the_first_error_stops_the_rest_and_is_raised_as_it_is() -> None:
         asyncio.run(everything(range(1000), work, 8))
     assert told.value is fault
     assert sorted(begun) == sorted(ended) == list(range(8)), "what was begun is ended, and nothing was begun after it"
-
-
-@in_loop
-async def test_who_stops_listening_stops_the_work() -> None:
-    ended: list[int] = []
-
-    async def work(item: int) -> int:
-        try:
-            if item:
-                await asyncio.Event().wait()
-        finally:
-            ended.append(item)
-        return item
-
-    async with aclosing(stream(range(100), work, window=3)) as results:
-        assert await anext(results) == 0
-        await asyncio.sleep(0)
-    assert len(asyncio.all_tasks()) == 1
-    assert ended[0] == 0
-    assert len(ended) <= 4

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +9,6 @@ import pytest
 
 from amendment.errors import ConfigError
 from amendment.llm import embeddings
-from amendment.llm.cached_models import MANIFEST, cache_folder
 from amendment.llm.embeddings import SENTENCE_MODEL, Embeddings, missing_embeddings
 
 needs_package = pytest.mark.skipif(
@@ -51,26 +47,3 @@ def test_without_the_package_the_message_names_the_command_that_brings_it(
         Embeddings.load(SENTENCE_MODEL)
     with pytest.raises(ConfigError, match="cannot be loaded"):
         Embeddings.load(str(tmp_path))
-
-
-@needs_package
-def test_two_processes_at_once_never_load_a_half_copied_model(tmp_path: Path) -> None:
-    """Where the folder was copied into its place file by file, the second of them began with the rest missing."""
-    code = "from amendment.llm.embeddings import Embeddings; Embeddings.load('all-minilm-l6-v2').embed(['x'])"
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
-    processes = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(2)]
-    assert [process.wait() for process in processes] == [0, 0]
-    [folder] = [path for path in (tmp_path / "amendment/models").iterdir() if not path.name.startswith(".")]
-    assert (folder / MANIFEST).is_file()
-
-
-def test_without_a_home_the_message_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(Path, "expanduser", no_home)
-    with pytest.raises(ConfigError, match="set XDG_CACHE_HOME"):
-        cache_folder("model")
-
-
-def no_home(path: Path) -> Path:
-    """What Python does where neither HOME nor the list of users names a folder."""
-    raise RuntimeError("Could not determine home directory.")

@@ -19,7 +19,6 @@ import pytest
 from amendment.errors import LedgerError
 from amendment.llm.ledger import Ledger, is_held
 from amendment.llm.ledger_reading import Reader
-from amendment.llm.provider import Meter
 from tests.llm.ledger_calls import batch_call, begin, call, calls, damage, filled, raw_of
 from tests.llm.test_ledger import amendment
 from tests.vendors.processes import started
@@ -47,17 +46,16 @@ def test_one_process_at_a_time_works_in_a_folder_and_the_next_one_is_told_which(
     assert not is_held(tmp_path / "l")
 
 
-@pytest.mark.parametrize("schema", ["2", "99"])
-def test_a_ledger_of_another_version_names_the_version_that_reads_it(tmp_path: Path, schema: str) -> None:
+def test_a_ledger_of_another_version_names_the_version_that_reads_it(tmp_path: Path) -> None:
     path = filled(tmp_path / "l", 1)
-    change(path, f"UPDATE meta SET value = '{schema}' WHERE key = 'schema'")
+    change(path, "UPDATE meta SET value = '99' WHERE key = 'schema'")
     change(path, "UPDATE meta SET value = '0.9' WHERE key = 'tool'")
     for opener in OPENERS:
-        with pytest.raises(LedgerError, match=rf"ledger schema {schema}; this version reads .*amendment 0\.9"):
+        with pytest.raises(LedgerError, match=r"ledger schema 99; this version reads .*amendment 0\.9"):
             opener(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"notes, long enough to be looked at as a database header would be"])
+@pytest.mark.parametrize("content", [b"", b"notes, long enough to be looked at as a database header would be"])
 def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "l"
     path.write_bytes(content)
@@ -162,7 +160,7 @@ def right_or_refused(path: Path) -> bool:
     return True
 
 
-@pytest.mark.parametrize("places", [60, pytest.param(2000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("places", [40, pytest.param(2000, marks=pytest.mark.long)])
 def test_a_flipped_byte_is_refused_or_means_nothing(whole: Path, tmp_path: Path, places: int) -> None:
     chance = random.Random(places)
     path = tmp_path / "ledger.sqlite"
@@ -262,25 +260,15 @@ def test_nothing_is_begun_once_the_ledger_is_deleted_under_its_process(is_replac
 
 
 def test_a_ledger_takes_over_the_rows_of_another_once(tmp_path: Path) -> None:
-    for folder, requests in (("run", ["a", "b"]), ("workers/0000", ["b", "c", "d"])):
-        with Ledger(tmp_path / folder / "ledger.sqlite") as written:
-            asyncio.run(_answered(written, requests))
-    path = tmp_path / "workers/0000/ledger.sqlite"
-    with Ledger(tmp_path / "run/ledger.sqlite") as ledger:
+    filled(tmp_path / "run", 2)
+    with Ledger(filled(tmp_path / "worker", 4)) as worker:
+        asyncio.run(begin(worker, "open"))
+    with Ledger(tmp_path / "run") as ledger:
         for _ in range(2):
-            ledger.absorb(path)
-            assert [ledger.find(request) for request in "abcde"] == [b"a", b"b", b"c", b"d", None]
-            assert [(row.attempts, row.replies, row.usd) for row in ledger.spending()] == [(6, 5, 2.5)]
-            assert [row.number for row in ledger.open_attempts()] == [6]
-        asyncio.run(_answered(ledger, ["e"]))
-        assert ledger.find("e") == b"e"
+            ledger.absorb(tmp_path / "worker")
+            assert [ledger.find(f"r{i}") for i in range(5)] == [*(raw_of(f"r{i}") for i in range(4)), None]
+            assert [(row.attempts, row.replies) for row in ledger.spending()] == [(7, 6)]
+            assert [row.request for row in ledger.open_attempts()] == ["open"]
+        asyncio.run(calls(ledger, ["r4"]))
+        assert ledger.find("r4") == raw_of("r4")
         assert ledger.damage() == []
-
-
-async def _answered(ledger: Ledger, requests: list[str]) -> None:
-    """A reply for each request, which costs half a dollar; the last of "bcd" is asked again without one."""
-    for request in requests:
-        attempt = await ledger.begin(request, b"{}", host="h", model="m", stage="s")
-        await ledger.commit(attempt, request.encode(), Meter(None, "m"), usd=0.5)
-    if len(requests) == 3:
-        await ledger.begin(requests[-1], b"{}", host="h", model="m", stage="s")

@@ -119,6 +119,6 @@ class LongLedgerMachine(LedgerMachine):
 
 
 TestAnyOrder = LedgerMachine.TestCase
-TestAnyOrder.settings = settings(max_examples=10, stateful_step_count=20, deadline=None)
+TestAnyOrder.settings = settings(max_examples=10, stateful_step_count=20)
 TestVeryManyOrders = pytest.mark.long(LongLedgerMachine.TestCase)
-TestVeryManyOrders.settings = settings(max_examples=600, stateful_step_count=50, deadline=None)
+TestVeryManyOrders.settings = settings(max_examples=600, stateful_step_count=50)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from amendment.errors import ConfigError
@@ -55,28 +53,6 @@ def test_an_answer_without_a_limit_has_the_models_own_or_no_most_at_all() -> Non
     assert most_cost(bounded, Tokens(1000, 10)) == pytest.approx(0.00208)
 
 
-RATES = st.floats(0, 200, allow_nan=False)
-PRICES = st.builds(
-    Price,
-    input=RATES,
-    output=RATES,
-    cached_input=st.none() | st.just(0.0),
-    batch_discount=st.floats(0, 1),
-    long=st.none() | st.builds(LongPrice, above=st.integers(1, 500), input=RATES, output=RATES),
-)
-
-
-@given(PRICES, st.builds(Tokens, st.integers(0, 1000), st.integers(0, 1000)), st.tuples(*[st.floats(0, 1)] * 3))
-def test_no_usage_within_the_estimate_costs_more_than_the_most(
-    price: Price, tokens: Tokens, shares: tuple[float, float, float]
-) -> None:
-    given, written, cached = shares
-    used = usage(int(given * tokens.input), int(written * (tokens.output or 0)), int(cached * given * tokens.input))
-    most = most_cost(price, tokens)
-    assert most is not None
-    assert cost(price, used) <= most * (1 + 1e-12)
-
-
 MINE = """
 prices:
   - host: https://API.openai.com/v1/
@@ -97,13 +73,9 @@ prices:
     [
         (OPENAI, "small", 1.0),
         ("API.OpenAI.com/v1", "small", 1.0),
-        ("gateway.example.org/v1", "small", 9.0),
         ("gateway.example.org/v1", "open", 0.5),
         (OPENAI, "small-2026-01-01", 5.0),  # under its very name
         (OPENAI, "small-2026-02-02", 1.0),  # as the undated one
-        (OPENAI, "small-20260202", 1.0),
-        (OPENAI, "small-2026", None),
-        (OPENAI, "small-latest", None),
         (OPENAI, "small-mini", None),
         (OPENAI, "my-small", None),
         ("api.openai.com", "small", 9.0),  # another path is another host
@@ -120,25 +92,19 @@ def test_a_users_file_goes_before_the_shipped_one_and_extends_it(tmp_path: Path)
         "prices: [{host: api.openai.com/v1, models: {gpt-4o: {input: 7, output: 7}, new: {input: 1, output: 1}}}]",
     )
     both = mine.before(PriceTable.shipped())
-    for model, price in (("gpt-4o", 7.0), ("new", 1.0), ("gpt-4.1-mini", 0.4)):
+    # the dated name stands in the shipped file, and the user's price holds for it by the rule
+    for model, price in (("gpt-4o", 7.0), ("new", 1.0), ("gpt-4.1-mini", 0.4), ("gpt-4o-2024-05-13", 7.0)):
         found = find_price(both, OPENAI, model)
         assert found is not None
         assert found.input == price
-    dated = find_price(both, OPENAI, "gpt-4o-2024-05-13")  # which the shipped file names, and the user's by the rule
-    assert dated is not None
-    assert dated.input == 7.0
 
 
 @pytest.mark.parametrize(
     ("text", "place", "said"),
     [
         ("prices: [{host: a.b, models: {m: {input: -1, output: 2}}}]", "1:42", "expected at least 0"),
-        ("prices: [{host: a.b, models: {m: {input: .nan, output: 2}}}]", "1:42", "finite"),
-        ("prices: [{host: a.b, models: {m: {input: 1}}}]", "1:34", "output"),
         ("prices: [{host: a.b, models: {m: {input: 1, ouput: 2}}}]", "1:45", "did you mean 'output'"),
         ("prices: [{host: a.b, models: {m: {input: 1, output: 2, batch_discount: 50}}}]", "1:72", "at most 1"),
-        ("prices: [{host: a.b, models: {}}]", "1:30", "at least 1"),
-        ("prices: {}", "1:9", "expected a list"),
         ("prices: [{host: a.b, as_of: yesterday, models: {m: {input: 1, output: 2}}}]", "1:29", "yesterday"),
     ],
 )
@@ -151,71 +117,30 @@ def test_what_is_wrong_in_a_file_of_prices_is_told_with_its_place(
     assert said in str(told.value)
 
 
-def test_every_shipped_price_has_a_source_and_a_day_and_makes_sense() -> None:
-    (blocks,) = PriceTable.shipped().files
-    assert {block.host for block in blocks} == {OPENAI, ANTHROPIC}
-    for block in blocks:
-        assert block.as_of
-        assert (block.source or "").startswith("https://")
-        for price in block.models.values():
-            assert 0 < (price.cached_input or price.input) <= price.input < price.output
-            assert price.input <= (price.cache_write or price.input) <= 2 * price.input
-            assert price.batch_discount in (0.0, 0.5)
-            if price.long:
-                assert price.input < price.long.input
-                assert price.output < price.long.output
+OWN = """localhost localhost:11434/v1 127.0.0.1:8000/v1 [::1]:8000/v1 192.168.1.20:8000/v1 100.100.1.2
+[fe80::1%25eth0]:8000 gpu-box:8000/v1 vllm.internal/v1 box.local:8000 local:abc123/cpu/float32"""
+SHOPS = f"""{OPENAI} {ANTHROPIC} openrouter.ai/api/v1 8.8.8.8/v1 172.32.0.1 0.0.0.0:8000/v1 [2001:4860:4860::8888]
+localhost.example.org 0x08080808 [::1"""
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        "localhost",
-        "localhost:11434/v1",
-        "127.0.0.1:8000/v1",
-        "[::1]:8000/v1",
-        "192.168.1.20:8000/v1",
-        "100.100.1.2",
-        "[fe80::1%25eth0]:8000",
-        "gpu-box:8000/v1",
-        "vllm.internal/v1",
-        "box.local:8000",
-        "local:abc123/cpu/float32",
-    ],
-)
+@pytest.mark.parametrize("host", OWN.split())
 def test_a_server_of_ones_own_costs_nothing(host: str) -> None:
     assert is_own_server(host)
     assert find_price(PriceTable(), host, "any-model") == FREE
     assert cost(FREE, usage(10**9, 10**9)) == 0.0
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        OPENAI,
-        ANTHROPIC,
-        "openrouter.ai/api/v1",
-        "8.8.8.8/v1",
-        "172.32.0.1",
-        "0.0.0.0:8000/v1",
-        "[2001:4860:4860::8888]",
-        "localhost.example.org",
-        "0x08080808",
-        "",
-        "[::1",
-    ],
-)
+@pytest.mark.parametrize("host", [*SHOPS.split(), ""])
 def test_any_other_server_may_be_a_shop(host: str) -> None:
     assert not is_own_server(host)
     assert find_price(PriceTable(), host, "any-model") is None
 
 
-@pytest.mark.parametrize("field", ["input", "output", "cached_input", "cache_write"])
-def test_a_price_that_no_sum_could_hold_is_refused_and_the_highest_one_adds_up(field: str) -> None:
-    rates = {"input": 1e6, "output": 1e6, "cached_input": 1e6, "cache_write": 1e6}
-    for wrong in (1e308, 1_000_001, -1):
-        with pytest.raises(ValidationError, match=rf"{field}\n.*(less|greater) than or equal to"):
-            Price.model_validate({**rates, field: wrong})
-    most = most_cost(Price.model_validate(rates), Tokens(10**9, 10**9))
-    assert most == 2e9  # two thousand million tokens at a dollar each
+def test_a_price_that_no_sum_could_hold_is_refused_and_the_highest_one_adds_up() -> None:
+    rates = dict.fromkeys(("input", "output", "cached_input", "cache_write"), 1e6)
+    for field in rates:
+        with pytest.raises(ValidationError, match=rf"{field}\n.*less than or equal to"):
+            Price.model_validate({**rates, field: 1_000_001})
+    assert most_cost(Price.model_validate(rates), Tokens(10**9, 10**9)) == 2e9  # 2 x 10^9 tokens at a dollar each
     with pytest.raises(ValidationError, match="max_output"):
         Price.model_validate({**rates, "max_output": 10**400})

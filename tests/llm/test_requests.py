@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.llm.requests import IMAGE_TOKENS, TOOL_TOKENS, Request, Tokens, likely_tokens, most_tokens, text_tokens
+from amendment.llm.requests import IMAGE_TOKENS, Request, Tokens, likely_tokens, most_tokens, text_tokens
 from amendment.records import Message, Messages, Sampling, user
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
@@ -40,20 +40,6 @@ def test_the_bytes_of_an_image_are_no_text() -> None:
     assert 1000 <= likely_tokens(request(inline)).input < 1100
     quoted = (*inline, *user("data:image/png;base64," + "iVBOR" * 1000))
     assert most_tokens(request(quoted)).input > IMAGE_TOKENS + 5000
-
-
-def test_tools_and_schemas_have_an_allowance_for_what_vendors_say_about_them() -> None:
-    plain = most_tokens(request(user("x"))).input
-    for fields in ({"tools": ({"name": "look"},)}, {"answer_schema": {"type": "object"}}):
-        assert most_tokens(request(user("x"), **fields)).input > plain + TOOL_TOKENS
-
-
-def test_the_answer_is_bounded_by_its_limit_or_not_at_all() -> None:
-    assert most_tokens(request(user("x"), 7)).output == 7
-    without = most_tokens(request(user("x"), None))
-    assert without.output is None
-    assert without.total == without.input
-    assert Tokens(3, 4).total == 7
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from amendment.errors import Rejected, Transient
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
-from amendment.llm.provider import RawReply
 from amendment.llm.requests import Reply, Request
 from amendment.llm.schemas import JSON_OBJECT
 from amendment.records import Message, Sampling, text_of, user
@@ -67,7 +66,7 @@ def test_the_form_that_a_server_keeps_is_found_once_for_all_entries_and_said_onc
     assert all("here: model m " in notice and " JSON schemas" in notice for notice in notices)
 
 
-@pytest.mark.parametrize("form", [0, 1, 2])
+@pytest.mark.parametrize("form", [0, 2])
 def test_a_resumed_run_asks_nothing_of_a_server_that_takes_no_calls_and_the_ledger_has_what_was_sent(
     form: int, tmp_path: Path
 ) -> None:
@@ -88,57 +87,18 @@ def test_a_resumed_run_asks_nothing_of_a_server_that_takes_no_calls_and_the_ledg
     assert stored == {answer.origin.request: FORMS[form] for answer in found}
 
 
-def test_a_page_that_the_ledger_keeps_in_place_of_a_reply_does_not_settle_the_form(tmp_path: Path) -> None:
-    class Paging(Scripted):
-        sends_pages = True
-
-        async def send(self, request: Request) -> RawReply:
-            is_page = self.sends_pages and request.answer_schema
-            return RawReply(b"<html>") if is_page else await super().send(request)
-
-        def read(self, raw: bytes, request: Request) -> Reply:
-            if raw == b"<html>":
-                raise Transient("here: expected JSON", kind="unreadable")
-            return super().read(raw, request)
-
-    provider = Paging(keeping(None))
-    found, _ = ask(provider, tmp_path / "ledger.sqlite")
-    assert all(isinstance(fault, Transient) for fault in found)
-    provider.sends_pages = False
-    found, notices = ask(provider, tmp_path / "ledger.sqlite")
-    assert [text_of(answer.reply.messages) for answer in found] == [f"to j {n}" for n in range(6)]
-    assert list(notices.values()) == [1]
-
-
-def test_a_longer_resumed_run_goes_on_in_the_form_that_its_ledger_shows(tmp_path: Path) -> None:
-    ask(Scripted(keeping(None)), tmp_path / "ledger.sqlite")
-    longer = Scripted(keeping(None))
-    found, _ = ask(longer, tmp_path / "ledger.sqlite", number=8)
-    assert len(found) == 8
-    assert [request.answer_schema for request in longer.asked] == [None, None]
-
-
-def test_a_rejection_that_quotes_its_question_changes_the_form_of_no_other() -> None:
+@pytest.mark.parametrize(
+    ("fault", "form"),
+    [(Rejected("here: status 400: too long: 'Explain this database schema ...'"), 0), (Transient("here: away"), 1)],
+    ids=["a rejection that quotes its question", "a first question that fails"],
+)
+def test_a_fault_of_one_question_holds_up_nobody_and_does_not_change_the_form(fault: Exception, form: int) -> None:
     def say(request: Request) -> Reply:
         if text_of(request.messages) == "j 0":
-            raise Rejected("here: status 400: too long: 'Explain this database schema ...'")
-        return keeping(SCHEMA)(request)
+            raise fault
+        return keeping(FORMS[form])(request)
 
-    provider = Scripted(say)
-    (fault, *others), notices = ask(provider)
-    assert isinstance(fault, Rejected)
-    assert len({text_of(answer.reply.messages) for answer in others}) == 5
-    assert notices == {}
-
-
-def test_a_first_question_that_fails_holds_up_nobody_and_does_not_change_the_form() -> None:
-    def say(request: Request) -> Reply:
-        if text_of(request.messages) == "j 0":
-            raise Transient("here: away")
-        return keeping(JSON_OBJECT)(request)
-
-    provider = Scripted(say)
-    (fault, *others), notices = ask(provider)
-    assert isinstance(fault, Transient)
+    (failed, *others), notices = ask(Scripted(say))
+    assert type(failed) is type(fault)
     assert [text_of(answer.reply.messages) for answer in others] == [f"to j {n}" for n in range(1, 6)]
-    assert list(notices.values()) == [1]
+    assert list(notices.values()) == [1] * form

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import yaml
 
 from amendment.errors import DataError
 from amendment.reward_model import Benchmark, evaluate_reward
 from amendment.reward_model.benchmarks import (
     Best,
     best_of_n,
-    expected_picks,
     reward_bench,
     reward_bench_2,
     style_grid,
@@ -57,15 +54,6 @@ def test_equal_scores_share_their_place() -> None:
     assert measured["- best of 2"] == pytest.approx((2 + 1 + 3) / 3)
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=2, max_size=6, unique_by=lambda pool: pool[0])
-)
-def test_the_curve_is_the_mean_over_all_subsets(pool: list[tuple[int, int]]) -> None:
-    scores, qualities = np.array(pool, dtype=float).T
-    expected = [np.mean([max(subset)[1] for subset in combinations(pool, k)]) for k in range(1, len(pool) + 1)]
-    assert expected_picks(scores, qualities) == pytest.approx(expected)
-
-
 def test_a_grid_by_hand() -> None:
     # right answers 1, 3, 5 in three styles, wrong ones 2, 2, 4: 1 beats none; 3 beats 2, 2; 5 beats all
     measured = figures(style_grid(arrays([1, 3, 5]), arrays([2, 2, 4]), ["p"]))
@@ -75,11 +63,6 @@ def test_a_grid_by_hand() -> None:
     # a score that is the style alone: equal on the diagonal, which counts half
     loud = figures(style_grid(arrays([0, 1], [0, 1]), arrays([0, 1], [0, 1]), ["p", "q"]))
     assert loud == {"easy": 1.0, "normal": 0.5, "hard": 0.0, "average": 0.5}
-
-
-def test_a_ragged_grid_is_refused() -> None:
-    with pytest.raises(DataError, match="the same two styles or more"):
-        style_grid(arrays([1, 2], [1, 2, 3]), arrays([1, 2], [1, 2, 3]), ["p", "q"])
 
 
 def test_sections_weigh_subsets_by_their_rows_and_reasoning_halves() -> None:
@@ -132,107 +115,63 @@ def test_ties_by_hand() -> None:
     assert figures(reward_bench_2(rows)) == pytest.approx(expected)
 
 
+ROWS = """
+pools:
+  - {prompt: q, candidates: ["3", "1", "2"], quality: [5, 1, 9]}
+  - {prompt: r, candidates: ["1", "2"], best: 1}
+  - {prompt: s, candidates: ["1", "2", long], best: [0, 1]}
+grid:
+  - {prompt: q, chosen: ["1", "3", "5"], rejected: ["2", "2", "4"], domain: chat}
+  - {prompt: r, chosen: ["9", "9", "9"], rejected: ["0", "0", "0"], domain: code}
+  - {prompt: s, chosen: ["9", "9", long], rejected: ["0", "0", "0"]}
+reward-bench:
+  - {prompt: q, chosen: "2", rejected: "1", subset: donotanswer}
+  - {prompt: r, chosen: "1", rejected: "1", subset: donotanswer}
+  - {prompt: s, chosen: long, rejected: "1", subset: llmbar-natural}
+reward-bench-2:
+  - {id: "7", prompt: "7", chosen: ["3"], rejected: ["1", "2", "0"], num_correct: 1, subset: Focus}
+  - {id: "8", prompt: "8", chosen: ["3"], rejected: ["1", "9", "0"], num_correct: 1, subset: Focus}
+  - {id: "9", prompt: "9", chosen: ["3"], rejected: ["1", long], num_correct: 1, subset: Focus}
+  - {id: "ref:0", prompt: "0", chosen: ["3"], rejected: ["1"], num_correct: 1, subset: Ties}
+  - {id: "tied:0", prompt: "0", chosen: ["3", "3"], rejected: ["1"], num_correct: 2, subset: Ties}
+"""
+
+
 @pytest.mark.parametrize(
-    ("ref", "margin"),
-    # spread 0: a gap above 0 gives tanh(inf) = 1, a gap of 0 gives 0 / 0, which counts as 0
-    [([5.0], 1.0), ([1.0], 0.0)],
-)
-def test_ties_without_a_spread(ref: list[float], margin: float) -> None:
-    assert figures(reward_bench_2([row("ref:0", ref, [1]), row("tied:0", [2, 2], [1])]))["- margin"] == margin
-
-
-def test_ties_without_a_partner_have_no_score() -> None:
-    document = reward_bench_2([row("ref:0", [5], [1]), row("a", [2], [1], "Math")]).to_json()["figures"]
-    assert (document["Ties"], document["overall (mean of subsets)"], document["- ref accuracy"]["value"]) == (
-        None,
-        None,
-        1.0,
-    )
-
-
-def two(id: str, right: list[str], wrong: list[str], subset: str) -> dict[str, Any]:
-    return {"id": id, "prompt": id, "chosen": right, "rejected": wrong, "num_correct": len(right), "subset": subset}
-
-
-@pytest.mark.parametrize(
-    ("rows", "layout", "expected", "unscored"),
+    ("layout", "expected"),
     [
-        (
-            [
-                {"prompt": "q", "candidates": ["3", "1", "2"], "quality": [5, 1, 9]},
-                {"prompt": "r", "candidates": ["1", "2"], "best": 1},
-                {"prompt": "s", "candidates": ["1", "2", "long"], "best": [0, 1]},
-            ],
-            "pools",
-            {"first is a best one": 0.5, "quality of the pick": 3.0},
-            1,
-        ),
-        (
-            [
-                {"prompt": "q", "chosen": ["1", "3", "5"], "rejected": ["2", "2", "4"], "domain": "chat"},
-                {"prompt": "r", "chosen": ["9", "9", "9"], "rejected": ["0", "0", "0"], "domain": "code"},
-                {"prompt": "s", "chosen": ["9", "9", "long"], "rejected": ["0", "0", "0"]},
-            ],
-            "grid",
-            {"hard": 0.5},
-            1,
-        ),
-        (
-            [
-                {"prompt": "q", "chosen": "2", "rejected": "1", "subset": "donotanswer"},
-                {"prompt": "r", "chosen": "1", "rejected": "1", "subset": "donotanswer"},
-                {"prompt": "s", "chosen": "long", "rejected": "1", "subset": "llmbar-natural"},
-            ],
-            "reward-bench",
-            {"safety": 0.75, "core (mean of sections)": 0.75},
-            1,
-        ),
-        (
-            [
-                two("7", ["3"], ["1", "2", "0"], "Focus"),
-                two("8", ["3"], ["1", "9", "0"], "Focus"),
-                two("9", ["3"], ["1", "long"], "Focus"),
-                two("ref:0", ["3"], ["1"], "Ties"),
-                two("tied:0", ["3", "3"], ["1"], "Ties"),
-            ],
-            "reward-bench-2",
-            {"Focus": 0.5, "Ties": 1.01},
-            1,
-        ),
+        ("pools", {"first is a best one": 0.5, "quality of the pick": 3.0}),
+        ("grid", {"hard": 0.5}),
+        ("reward-bench", {"safety": 0.75, "core (mean of sections)": 0.75}),
+        ("reward-bench-2", {"Focus": 0.5, "Ties": 1.01}),
     ],
 )
-def test_rows_are_known_by_their_columns(
-    rows: list[dict[str, Any]], layout: Any, expected: dict[str, float], unscored: int
-) -> None:
+def test_rows_are_known_by_their_columns(layout: Any, expected: dict[str, float]) -> None:
+    rows = yaml.safe_load(ROWS)[layout]
     evaluation = evaluate_reward(by_number, rows)
     assert evaluation.rows == {layout: len(rows)}
     measured = figures(evaluation.benchmarks[layout])
     assert {name: measured[name] for name in expected} == pytest.approx(expected)
-    assert evaluation.benchmarks[layout].unscored == unscored
+    assert evaluation.benchmarks[layout].unscored == 1
 
 
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"candidates": ["1", "2"], "quality": 3}, "expected `quality`"),
-        ({"candidates": ["1", "2"], "quality": ["good", "bad"]}, "expected `quality`"),
-        ({"candidates": ["1", "2"], "best": 2}, "expected `quality`, a number for each of 2 candidates"),
-        ({"candidates": ["1"], "best": 0}, "expected two candidates or more"),
-        ({"candidates": ["1", ""], "best": 0}, "answer: expected a text"),
-        (two("4", ["1"], ["2"], "Ties"), "expected `ref:N`"),
-        ({"chosen": ["1", ""], "rejected": ["2", "3"], "subset": "Ties"}, "row 2: answer: expected a text"),
-        ({"chosen": "1"}, "row 2: expected chosen and rejected"),
-        (
-            {**two("4", ["1"], ["2", "3"], "Focus"), "num_correct": 2},
-            "row 2: num_correct: expected 1, as many as chosen",
-        ),
-        ({**two("4", ["1"], ["2"], "Focus"), "subset": None}, "row 2: subset: expected a name"),
-        ({"chosen": "1", "rejected": "2", "p_chosen": "0.9"}, "row 2: p_chosen: expected a probability"),
-        ({"chosen": "1", "rejected": "2", "p_chosen": math.nan}, "row 2: p_chosen: expected a probability"),
-        ({"chosen": "1", "rejected": "2", "p_people": 66}, "row 2: p_people: expected a share of votes"),
-        ({"chosen": "1", "rejected": "2", "decided_by": "person", "p_chosen": "high"}, "row 2: p_chosen: expected"),
+        ('{candidates: ["1", "2"], quality: [good, bad]}', "expected `quality`"),
+        ('{candidates: ["1", "2"], best: 2}', "expected `quality`, a number for each of 2 candidates"),
+        ('{candidates: ["1"], best: 0}', "expected two candidates or more"),
+        ('{candidates: ["1", ""], best: 0}', "answer: expected a text"),
+        ('{id: x, chosen: ["1"], rejected: ["2"], num_correct: 1, subset: Ties}', "expected `ref:N`"),
+        ('{chosen: "1"}', "row 2: expected chosen and rejected"),
+        ('{id: x, chosen: ["1"], rejected: ["2"], num_correct: 2, subset: Focus}', "row 2: num_correct: expected 1"),
+        ('{chosen: "1", rejected: "2", p_chosen: .nan}', "row 2: p_chosen: expected a probability"),
+        ('{chosen: "1", rejected: "2", p_people: 66}', "row 2: p_people: expected a share of votes"),
+        ('{chosen: "1", rejected: "2", decided_by: person, p_chosen: high}', "row 2: p_chosen: expected"),
     ],
 )
-def test_a_row_that_cannot_be_read_is_named_by_its_place_among_all(bad: dict[str, Any], message: str) -> None:
+def test_a_row_that_cannot_be_read_is_named_by_its_place_among_all(bad: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        evaluate_reward(by_number, [{"prompt": "q", "chosen": "2", "rejected": "1"}, {"prompt": "q", **bad}])
+        evaluate_reward(
+            by_number, [{"prompt": "q", "chosen": "2", "rejected": "1"}, {"prompt": "q", **yaml.safe_load(bad)}]
+        )

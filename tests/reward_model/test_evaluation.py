@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
-import numpy as np
 import pytest
 
 from amendment.errors import DataError
 from amendment.reward_model import (
-    evaluate_pairs,
     evaluate_reward,
     length_baseline,
-    longer_wins,
     people_share,
 )
 
@@ -88,13 +84,6 @@ def test_against_people_by_hand() -> None:
     assert found.pairs.accuracy.n == 2
 
 
-def test_the_probability_of_the_model_is_used_where_it_is_given() -> None:
-    rows = [pair("q", "9", "0", p_people=0.75)]
-    found = evaluate_reward(by_number, rows, probability=lambda chosen, rejected: np.full(len(chosen), 0.75))
-    assert found.people
-    assert found.people.brier.value == 0.0
-
-
 @pytest.mark.parametrize(
     ("row", "share"),
     [
@@ -106,11 +95,6 @@ def test_the_probability_of_the_model_is_used_where_it_is_given() -> None:
 )
 def test_what_people_said_of_a_row(row: dict[str, Any], share: float) -> None:
     assert people_share(row) == pytest.approx(share, nan_ok=True)
-
-
-def test_typed_parts_have_their_texts_length() -> None:
-    answer = [{"role": "assistant", "content": [{"type": "text", "text": "four"}, {"type": "text", "text": "five!"}]}]
-    assert longer_wins([{"completion": answer}]).tolist() == [9.0]
 
 
 def test_the_baseline_by_length_is_the_better_of_longer_and_shorter() -> None:
@@ -129,20 +113,3 @@ def test_a_score_that_is_no_number_for_each_answer_is_refused() -> None:
         evaluate_reward(lambda rows: [1.0], PAIRS[:1])
     with pytest.raises(DataError, match="no row to evaluate on"):
         evaluate_reward(by_number, [])
-
-
-def test_nine_pairs_of_which_eight_are_right_are_eight_ninths() -> None:
-    # in batches of eight and one, a mean of batch means would say (8/8 + 0/1) / 2 = 0.5
-    chosen, rejected = [1.0] * 8 + [0.0], [0.0] * 8 + [1.0]
-    result = evaluate_pairs(chosen, rejected, range(9))
-    assert result.accuracy.value == pytest.approx(8 / 9)
-    assert (result.accuracy.n, result.accuracy.clusters) == (9, 9)
-    # eight times ln(1 + e^-1), once ln(1 + e)
-    expected = (8 * math.log1p(math.exp(-1)) + math.log1p(math.e)) / 9
-    assert result.log_loss.value == pytest.approx(expected)
-
-
-def test_an_empty_evaluation_is_json_without_nan() -> None:
-    text = json.dumps(evaluate_pairs([], [], []).to_json(), allow_nan=False)
-    accuracy = json.loads(text)["accuracy"]
-    assert [accuracy[key] for key in ("value", "low", "high", "n", "clusters")] == [None, None, None, 0, 0]

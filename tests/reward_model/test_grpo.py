@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from amendment.reward_model import RewardModel
@@ -28,7 +27,7 @@ class Recorder:
         return [0.0] * len(prompts)
 
 
-def grpo(base: Path, prompts: Rows, reward: Any, name: str, out: Path) -> tuple[list[Rows], list[float]]:
+def grpo(base: Path, prompts: Rows, reward: Path, out: Path) -> tuple[list[Rows], list[float]]:
     """What the trainer was shown at each step, and the mean reward that it saw."""
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer
@@ -56,37 +55,24 @@ def grpo(base: Path, prompts: Rows, reward: Any, name: str, out: Path) -> tuple[
         )
         trainer = GRPOTrainer(
             model=str(base),
-            reward_funcs=[reward, recorder],
+            reward_funcs=[str(reward), recorder],
             args=config,
             train_dataset=Dataset.from_list(prompts),
             processing_class=load_tokenizer(base),
         )
         trainer._send_telemetry = lambda: None
         trainer.train()
-    seen = [entry[f"rewards/{name}/mean"] for entry in trainer.state.log_history if f"rewards/{name}/mean" in entry]
+    seen = [entry["rewards/rm/mean"] for entry in trainer.state.log_history if "rewards/rm/mean" in entry]
     return recorder.rows, seen
 
 
-@pytest.fixture(scope="module")
-def asked(pairs: Rows) -> Rows:
-    return [{"prompt": pair["prompt"]} for pair in pairs]
-
-
-def test_the_folder_is_a_reward(reward_folder: Path, base: Path, asked: Rows, tmp_path: Path) -> None:
-    shown, seen = grpo(base, asked, str(reward_folder), "rm", tmp_path)
+def test_the_folder_is_a_reward(reward_folder: Path, base: Path, pairs: Rows, tmp_path: Path) -> None:
     model = RewardModel.load(reward_folder)
+    prompts = [{"prompt": pair["prompt"]} for pair in pairs]
+    shown, seen = grpo(base, prompts, reward_folder, tmp_path)
     assert len(seen) == STEPS
     for rows, mean in zip(shown, seen, strict=True):
         assert model.score(rows).mean() == pytest.approx(mean, abs=1e-5)
-
-
-def test_the_function_is_a_reward(reward_folder: Path, base: Path, tmp_path: Path) -> None:
-    reward = RewardModel.load(reward_folder).as_reward()
-    shown, seen = grpo(base, [{"prompt": f"ask {i}"} for i in range(8)], reward, "rm", tmp_path)
-    assert len(seen) == STEPS
-    for rows, mean in zip(shown, seen, strict=True):
-        rewards = reward([row["prompt"] for row in rows], [row["completion"] for row in rows])
-        assert np.mean(np.array(rewards, dtype=float)) == pytest.approx(mean, abs=1e-5)
 
 
 def test_texts_are_read_as_turns_and_columns_of_the_dataset_reach_the_model(reward_folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -65,30 +64,10 @@ def test_a_score_is_that_of_transformers_own_class_whatever_the_other_rows(rewar
     assert model.score(rows[::-1])[::-1] == pytest.approx(together, abs=1e-5)
 
 
-def test_thinking_calls_and_system_texts_change_the_score(reward_folder: Path, pairs: Rows) -> None:
-    [row] = completions(pairs[:1])
-    [answer] = row["completion"]
-    rows = [
-        row,
-        {**row, "completion": [{**answer, "thinking": "hm no"}]},
-        {**row, "completion": [{k: v for k, v in answer.items() if k != "tool_calls"}]},
-        {**row, "prompt": row["prompt"][1:]},
-        {**row, "tools": [{"type": "function", "function": {"name": "look"}}]},
-    ]
-    assert len(set(RewardModel.load(reward_folder).score(rows).round(7).tolist())) == 5
-
-
-def test_a_row_over_the_length_has_no_score_or_is_cut_where_training_cut(
-    reward_folder: Path, pairs: Rows, tmp_path: Path
-) -> None:
-    long = [{**pairs[1], "completion": [{"role": "assistant", "content": "yes " * n}]} for n in (300, 400)]
-    scores = RewardModel.load(reward_folder).score([long[0], *completions(pairs[1:2])])
+def test_a_row_over_the_length_has_no_score(reward_folder: Path, pairs: Rows) -> None:
+    long = {**pairs[1], "completion": [{"role": "assistant", "content": "yes " * 300}]}
+    scores = RewardModel.load(reward_folder).score([long, *completions(pairs[1:2])])
     assert np.isnan(scores).tolist() == [True, False]
-    assert RewardModel.load(reward_folder).score([]).shape == (0,)
-    meta = shutil.copytree(reward_folder, tmp_path / "earlier") / "reward_meta.json"
-    meta.write_text(json.dumps({**json.loads(meta.read_text()), "over_length": "truncate"}))
-    first, second = RewardModel.load(tmp_path / "earlier").score(long)
-    assert first == pytest.approx(second)
 
 
 def test_an_adapter_is_merged_head_included(base: Path, pairs: Rows, tmp_path: Path) -> None:
@@ -98,23 +77,15 @@ def test_an_adapter_is_merged_head_included(base: Path, pairs: Rows, tmp_path: P
     assert share_right(RewardModel.load(tmp_path / "rm"), pairs) > 0.9
 
 
-def test_the_meta_file_says_what_a_score_depends_on(reward_folder: Path, pairs: Rows, tmp_path: Path) -> None:
+def test_the_meta_file_says_what_a_score_depends_on(reward_folder: Path) -> None:
     meta = json.loads((reward_folder / "reward_meta.json").read_text())
     config = json.loads((reward_folder / "config.json").read_text())
     assert (meta["max_length"], meta["template"][:3]) == (96, "s2:")
     assert meta["pad_token_id"] == config["pad_token_id"] != config["eos_token_id"]
     assert {"base", "seed", "versions"} <= set(meta)
-    file = shutil.copytree(reward_folder, tmp_path / "earlier") / "reward_meta.json"
-    required = ("base", "seed", "max_length", "template", "pad_token_id")
-    file.write_text(json.dumps({name: meta[name] for name in required}))
-    earlier = RewardModel.load(tmp_path / "earlier")
-    assert earlier.meta.temperature is None
-    assert earlier.score(completions(pairs[:1])) == RewardModel.load(reward_folder).score(completions(pairs[:1]))
 
 
-@pytest.mark.parametrize(
-    "text", ["{", '{"base": 3}', "[" * 100_000, '{"base": "b", "seed": 1, "max_length": 0, "over_length": "what"}']
-)
+@pytest.mark.parametrize("text", ['{"base": 3}', "[" * 100_000])
 def test_a_damaged_meta_file_is_told(reward_folder: Path, tmp_path: Path, text: str) -> None:
     shutil.copytree(reward_folder, tmp_path / "rm")
     (tmp_path / "rm/reward_meta.json").write_text(text)
@@ -123,55 +94,38 @@ def test_a_damaged_meta_file_is_told(reward_folder: Path, tmp_path: Path, text: 
     assert "\n" not in str(error.value)
 
 
-def test_a_folder_that_is_another_model_or_damaged_is_refused(reward_folder: Path, base: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_another_model_is_refused(reward_folder: Path, base: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected a reward model"):
         RewardModel.load(base)
     shutil.copytree(reward_folder, tmp_path / "template")
     (tmp_path / "template/chat_template.jinja").write_text("{{ messages[0].content }}")
     with pytest.raises(ConfigError, match="not the one it was trained with"):
         RewardModel.load(tmp_path / "template")
-    cut = shutil.copytree(reward_folder, tmp_path / "cut") / "model.safetensors"
-    cut.write_bytes(cut.read_bytes()[:-100])
-    with pytest.raises(ConfigError, match="cannot be loaded"):
-        RewardModel.load(tmp_path / "cut")
 
 
-@pytest.mark.parametrize("lost", ["score", "mlp"])
 def test_weights_that_a_folder_lacks_are_no_random_numbers(
-    reward_folder: Path, base: Path, pairs: Rows, tmp_path: Path, lost: str
+    reward_folder: Path, base: Path, pairs: Rows, tmp_path: Path
 ) -> None:
-    for place, name in ((reward_folder, "rm"), (base, "base")):
-        file = shutil.copytree(place, tmp_path / name) / "model.safetensors"
+    for place, lost in ((reward_folder, "score"), (base, "mlp")):  # the head of a base is drawn at random
+        file = shutil.copytree(place, tmp_path / lost) / "model.safetensors"
         kept = {key: value for key, value in load_file(file).items() if lost not in key}
         save_file(kept, file, metadata={"format": "pt"})
-    with pytest.raises(ConfigError, match=r"its files lack \d+ of the weights"):
-        RewardModel.load(tmp_path / "rm")
-    if lost == "mlp":  # the head of a base is drawn at random
-        with pytest.raises(ConfigError, match=r"base '.*': its files lack 3 of the weights, such as model\.layers\.0"):
-            train_reward(tmp_path / "base", pairs, tmp_path / "out", SETTINGS)
-        file.write_bytes(b"cut")
-        with pytest.raises(ConfigError, match="cannot be loaded"):
-            train_reward(tmp_path / "base", pairs, tmp_path / "out", SETTINGS)
+    with pytest.raises(ConfigError, match="its files lack 1 of the weights"):
+        RewardModel.load(tmp_path / "score")
+    with pytest.raises(ConfigError, match=r"base '.*': its files lack 3 of the weights, such as model\.layers\.0"):
+        train_reward(tmp_path / "mlp", pairs, tmp_path / "out", SETTINGS)
 
 
 def test_rows_that_cannot_be_read_are_named(base: Path, reward_folder: Path, pairs: Rows, tmp_path: Path) -> None:
-    given: list[Any] = [*pairs, ["a", "b"]]
-    with pytest.raises(DataError, match=r"^row 25: expected an object with named parts, found list"):
-        train_reward(base, given, tmp_path / "out", SETTINGS)
-    with pytest.raises(DataError, match="held-out row 25: expected an object with named parts, found list"):
-        train_reward(base, pairs, tmp_path / "out", SETTINGS, held_out=given)
+    with pytest.raises(DataError, match="held-out row 2: p_chosen"):
+        train_reward(base, pairs, tmp_path / "out", SETTINGS, held_out=[pairs[0], {**pairs[1], "p_chosen": 1.5}])
     with pytest.raises(DataError, match="row 1: margin"):
         train_reward(base, [{**pairs[0], "margin": 1.0}], tmp_path / "out", SETTINGS)
     model = RewardModel.load(reward_folder)
     [first] = completions(pairs[:1])
-    bad: list[tuple[Any, str]] = [
-        ("yes", "row 2: expected an object with named parts, found str"),
-        ({"prompt": pairs[0]["prompt"]}, "row 2: completion"),
-        ({**first, "completion": [{"role": "assistant", "content": "\ud800"}]}, "row 2: a text holds half a surrogate"),
-    ]
-    for row, message in bad:
-        with pytest.raises(DataError, match=message):
-            model.score([first, row])
+    half = {**first, "completion": [{"role": "assistant", "content": "\ud800"}]}
+    with pytest.raises(DataError, match="row 2: a text holds half a surrogate"):
+        model.score([first, half])
 
 
 def test_a_base_without_a_pad_token_is_noted(base: Path, pairs: Rows, tmp_path: Path) -> None:
@@ -183,12 +137,10 @@ def test_a_base_without_a_pad_token_is_noted(base: Path, pairs: Rows, tmp_path: 
     assert any("no pad token of its own" in note for note in result.notes)
 
 
-@pytest.mark.parametrize("factor", [0.0, 20.0])
 def test_the_first_loss_has_targets_weights_and_centring_as_worked_out_by_hand(
-    base: Path, pairs: Rows, tmp_path: Path, factor: float
+    base: Path, pairs: Rows, tmp_path: Path
 ) -> None:
-    """The head is made `factor` times as large, so that differences are worth the while; of a head of zeros the loss
-    is ln 2 whatever the target."""
+    """The head is made twenty times as large, so that differences are worth the while."""
     import torch
     from transformers import AutoModelForSequenceClassification
 
@@ -199,20 +151,14 @@ def test_the_first_loss_has_targets_weights_and_centring_as_worked_out_by_hand(
         torch.manual_seed(5)
         start = AutoModelForSequenceClassification.from_pretrained(base, num_labels=1)
         with torch.no_grad():
-            start.score.weight.mul_(factor)
+            start.score.weight.mul_(20.0)
         start.save_pretrained(tmp_path / "start")
         load_tokenizer(base).save_pretrained(tmp_path / "start")
     loss = train_reward(tmp_path / "start", rows, tmp_path / "rm", FIRST).history[0]["loss"]
     model = RewardModel.load(tmp_path / "rm")
-    chosen, rejected = (
-        model.score([{"prompt": row["prompt"], "completion": row[side]} for row in rows])
-        for side in ("chosen", "rejected")
-    )
+    chosen, rejected = (model.score(completions(rows, side)) for side in ("chosen", "rejected"))
     p, gaps = np.array([0.9, 0.6]), chosen - rejected
     # weights 3 and 1 become 1.5 and 0.5; each pair's loss has 0.01 (r + r')^2 on top
     each = p * np.logaddexp(0, -gaps) + (1 - p) * np.logaddexp(0, gaps) + 0.01 * (chosen + rejected) ** 2
     assert loss == pytest.approx((1.5 * each[0] + 0.5 * each[1]) / 2, rel=1e-6)
-    if factor:
-        assert abs(gaps).min() > 0.01
-    else:
-        assert loss == pytest.approx(math.log(2), abs=1e-6)
+    assert abs(gaps).min() > 0.01

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.statistics import (
@@ -22,28 +22,17 @@ QUICK = Resampling(draws=50)
 Rows = list[tuple[int, int]]
 
 
-def kappa(first: list[int], second: list[int], classes: int = 3) -> float:
-    return cohen_kappa(first, second, range(len(first)), classes=classes, resampling=QUICK).value
-
-
 def counts_of(units: list[list[int]], classes: int) -> list[list[int]]:
     return [[unit.count(value) for value in range(classes)] for unit in units]
 
 
-def test_kappa_is_nan_where_both_always_say_the_same_one_thing() -> None:
-    assert math.isnan(kappa([1, 1, 1], [1, 1, 1]))
-
-
-@settings(deadline=None)  # the first call imports the library
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=2, max_size=60))
-def test_kappa_is_that_of_scikit_learn_and_symmetric(rows: Rows) -> None:
+def test_kappa_is_that_of_scikit_learn(rows: Rows) -> None:
     oracle = pytest.importorskip("sklearn.metrics", reason="scikit-learn comes with the dev extra")
-    first, second = [a for a, _ in rows], [b for _, b in rows]
-    found = kappa(first, second)
-    assert kappa(second, first) == pytest.approx(found, nan_ok=True)
-    if math.isnan(found):
-        assert set(first) == set(second)
-        assert len(set(first)) == 1  # the library warns and gives nan or nothing of use here
+    first, second = zip(*rows, strict=True)
+    found = cohen_kappa(first, second, range(len(rows)), classes=3, resampling=QUICK).value
+    if len({*first, *second}) == 1:
+        assert math.isnan(found)  # the library warns and gives nan or nothing of use here
     else:
         assert found == pytest.approx(float(oracle.cohen_kappa_score(first, second)), abs=1e-12)
 
@@ -56,35 +45,11 @@ def test_alpha_of_four_units_by_hand() -> None:
     assert (found.n, found.clusters) == (3, 3)
 
 
-def test_alpha_is_nan_where_all_ratings_are_equal() -> None:
-    found = krippendorff_alpha(counts_of([[1, 1]] * 30, 3), range(30), resampling=QUICK)
-    assert math.isnan(found.value)
-    assert found.note == "undefined on these rows"
-
-
-Units = st.lists(st.lists(st.integers(0, 2), min_size=0, max_size=5), min_size=2, max_size=25)
-
-
-@settings(deadline=None)
-@given(Units)
-def test_alpha_is_that_of_the_krippendorff_library(units: list[list[int]]) -> None:
-    oracle = pytest.importorskip("krippendorff", reason="krippendorff comes with the dev extra")
-    counts = np.array(counts_of(units, 3))
-    found = krippendorff_alpha(counts, range(len(units)), resampling=QUICK).value
-    comparable = counts[counts.sum(1) > 1]
-    if (comparable.sum(0) > 0).sum() < 2:
-        assert math.isnan(found)
-    else:
-        expected = oracle.alpha(value_counts=comparable, level_of_measurement="nominal")
-        assert found == pytest.approx(float(expected), abs=1e-12)
-
-
 def beside(judge: list[int], *people: list[int], ordered: bool = True) -> Beside:
     columns = list(range(len(judge))) * len(people), [label for person in people for label in person]
     return alphas_with_people(judge, columns, range(len(judge)), is_ordered=ordered)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=40), st.booleans())
 def test_alphas_of_two_raters_are_those_of_the_krippendorff_library(rows: Rows, ordered: bool) -> None:
     oracle = pytest.importorskip("krippendorff", reason="krippendorff comes with the dev extra")
@@ -141,23 +106,3 @@ def test_ac1_of_a_published_table() -> None:
     # pi = 0.13, 51/200, 123/200; p_e = (0.1131 + 0.189975 + 0.236775) / 2 = 0.269925; 0.620075 / 0.730075
     units = [[0, 0]] * 13 + [[1, 1]] * 20 + [[2, 2]] * 56 + [[1, 2]] * 7 + [[2, 1]] * 4
     assert ac1(units, 3) == pytest.approx(0.8493305, abs=5e-8)
-
-
-def test_ac1_stays_where_one_class_is_nearly_everything_and_alpha_collapses() -> None:
-    # 96 units 00, 2 and 2 apart: p_a = 0.96, pi_1 = 0.02, p_e = 2 * 0.98 * 0.02 = 0.0392
-    units = [[0, 0]] * 96 + [[0, 1]] * 2 + [[1, 0]] * 2
-    assert ac1(units, 2) == pytest.approx(0.9208 / 0.9608)
-    assert krippendorff_alpha(counts_of(units, 2), range(100), resampling=QUICK).value < 0
-    assert ac1([[0, 0]] * 30, 2) == 1
-
-
-@settings(deadline=None)
-@given(st.lists(st.lists(st.integers(0, 2), min_size=3, max_size=3), min_size=2, max_size=30))
-def test_its_raw_agreement_is_that_of_statsmodels(units: list[list[int]]) -> None:
-    oracle = pytest.importorskip("statsmodels.stats.inter_rater", reason="statsmodels comes with the dev extra")
-    counts = np.array(counts_of(units, 3))
-    # Randolph's kappa is (p_a - 1/K) / (1 - 1/K): it gives the library's p_a
-    observed = float(oracle.fleiss_kappa(counts, method="randolph")) * (2 / 3) + 1 / 3
-    pi = counts.sum(0) / counts.sum()
-    chance = float((pi * (1 - pi)).sum()) / 2
-    assert ac1(units, 3) == pytest.approx((observed - chance) / (1 - chance))

@@ -6,13 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from amendment.statistics.alternative_annotators import (
     AlternativeAnnotator,
     alternative_annotator,
-    benjamini_yekutieli,
 )
 
 Rows = Sequence[Sequence[int | None]]
@@ -36,11 +33,6 @@ def run(rows: Rows, judged: list[int], clusters: list[int] | None = None, epsilo
 
 def p_of(found: AlternativeAnnotator) -> list[float]:
     return [p for person in found.people for p in person.p.values()]
-
-
-def omega_of(found: AlternativeAnnotator) -> float:
-    (omega,) = found.winning_rate.values()
-    return omega
 
 
 def test_who_wins_by_hand() -> None:
@@ -70,14 +62,6 @@ def test_a_person_with_fewer_than_thirty_items_is_not_measured() -> None:
     assert run([*rows, [0, 0, 0]], [0] * 41).not_measured == {}
 
 
-@settings(deadline=None)
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.sampled_from([0.01, 0.05, 0.3]))
-def test_benjamini_and_yekutieli_is_that_of_statsmodels(p_values: list[float], q: float) -> None:
-    oracle = pytest.importorskip("statsmodels.stats.multitest", reason="statsmodels comes with the dev extra")
-    expected = oracle.multipletests(p_values, alpha=q, method="fdr_by")[0].tolist()
-    assert benjamini_yekutieli(p_values, q) == expected
-
-
 def by_the_paper(rows: Rows, judged: list[int], epsilon: float, q: float = 0.05) -> tuple[float, float, list[float]]:
     """Omega, rho and p-values as the paper's pages say them, label by label, with libraries."""
     from scipy.stats import ttest_1samp
@@ -100,8 +84,7 @@ def by_the_paper(rows: Rows, judged: list[int], epsilon: float, q: float = 0.05)
     return float(np.mean(won)), float(np.mean(advantages)), p_values
 
 
-@pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("epsilon", [0.1, 0.2])
+@pytest.mark.parametrize(("seed", "epsilon"), [(0, 0.1), (1, 0.2), (2, 0.1), (3, 0.2)])
 def test_it_is_the_procedure_of_the_paper(seed: int, epsilon: float) -> None:
     random = np.random.default_rng(seed)
     truth = random.integers(0, 3, 120)
@@ -114,7 +97,7 @@ def test_it_is_the_procedure_of_the_paper(seed: int, epsilon: float) -> None:
     rows: Rows = [[None if random.random() < 0.2 else label for label in row] for row in zip(*columns, strict=True)]
     judged = [-1 if random.random() < 0.1 else said for said in noisy(0.1 * (seed % 4))]
     found, (omega, rho, p_values) = run(rows, judged, epsilon=epsilon), by_the_paper(rows, judged, epsilon)
-    assert omega_of(found) == pytest.approx(omega)
+    assert [*found.winning_rate.values()] == [pytest.approx(omega)]
     assert found.advantage.value == pytest.approx(rho)
     assert p_of(found) == pytest.approx(p_values)
 
@@ -123,9 +106,7 @@ def test_it_is_the_procedure_of_the_paper(seed: int, epsilon: float) -> None:
     ("rows", "judged", "reason"),
     [
         ([[0, None], [None, 0]] * 20, [0] * 40, "no item has labels of two people and the judge's"),
-        ([[0, 0]] * 40, [-1] * 40, "no item has labels of two people and the judge's"),
         ([[0, 0]] * 4, [0] * 4, "4 of 30 items"),
-        ([], [], "needs two people, found 0"),
         ([[0]] * 40, [0] * 40, "needs two people, found 1"),
     ],
 )

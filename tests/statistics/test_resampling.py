@@ -14,7 +14,6 @@ from amendment.statistics import (
     Resampling,
     bootstrap,
     quotient,
-    resampling,
     sums_by_cluster,
 )
 
@@ -28,13 +27,6 @@ def ratio(numerators: ArrayLike, denominators: ArrayLike, clusters: Iterable[Has
 
 def mean(sums: Floats) -> Floats:
     return quotient(sums[:, 0], sums[:, 1])
-
-
-def test_a_ratio_of_sums_by_hand() -> None:
-    # (1 + 2 + 3) / (2 + 4 + 6)
-    found = ratio([1, 2, 3], [2, 4, 6], ["a", "b", "c"])
-    assert found.value == 0.5
-    assert (found.n, found.clusters) == (3, 3)
 
 
 def test_the_interval_is_the_percentiles_of_resampled_clusters() -> None:
@@ -78,30 +70,3 @@ def test_nothing_that_varies_means_no_interval() -> None:
     assert found.value == 0.5
     assert math.isnan(found.low)
     assert found.note == "no interval: no variation between clusters was seen"
-
-
-def test_a_statistic_that_is_often_undefined_has_no_interval() -> None:
-    # only one cluster of thirty has a denominator: 36 % of draws leave it out
-    found = ratio([1.0] * 30, [1.0] + [0.0] * 29, range(30))
-    assert math.isnan(found.low)
-    assert found.note.startswith("no interval: undefined in")
-
-
-def test_very_many_clusters_are_drawn_in_groups_with_the_same_width(monkeypatch: pytest.MonkeyPatch) -> None:
-    random = np.random.default_rng(0)
-    sums = np.stack([random.normal(size=9000), np.ones(9000)], axis=1)
-    grouped = bootstrap(sums, mean, n=9000)
-    monkeypatch.setattr(resampling, "MOST", 10_000)
-    singly = bootstrap(sums, mean, n=9000)
-    assert grouped.value == singly.value == pytest.approx(sums[:, 0].mean())
-    assert grouped.high - grouped.low == pytest.approx(singly.high - singly.low, rel=0.1)
-    assert grouped.clusters == 9000
-
-
-@pytest.mark.parametrize("clusters", [30, 9000])
-def test_the_order_of_rows_and_clusters_changes_no_bound(clusters: int) -> None:
-    random = np.random.default_rng(3)
-    names, rows = random.integers(0, clusters, 3 * clusters), random.normal(size=3 * clusters)
-    order = random.permutation(rows.size)
-    first = ratio(rows, np.ones(rows.size), names)
-    assert ratio(rows[order], np.ones(rows.size), [f"prompt {names[i]}" for i in order]) == first

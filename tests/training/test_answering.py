@@ -12,14 +12,6 @@ from amendment.llm.rendering import AnswerParts, Renderer, read_answer
 
 QUESTION = {"role": "user", "content": "q"}
 LOOK = {"name": "look_up", "arguments": {"place": "zorb", "n": 2}}
-QWEN = {
-    "defaults": {"role": "assistant"},
-    "start_anchor": "<|assistant|>",
-    "fields": {
-        "reasoning_content": {"open": "<reason>", "close_pattern": "</reason>\\s*", "content": "text"},
-        "content": {"close_pattern": "$", "content": "text"},
-    },
-}
 
 
 def written(tokenizer: Any, text: str, before: str = "<|user|>q<|assistant|>") -> AnswerParts:
@@ -37,7 +29,7 @@ def answered(renderer: Renderer, message: dict[str, Any]) -> AnswerParts:
     return read_answer(renderer.tokenizer, ids[len(prompt) : -1], prompt)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(
     text=st.text(st.characters(exclude_characters="<[", exclude_categories=["Cs"]), max_size=20),
     thinking=st.none() | st.text(min_size=1, max_size=20),
@@ -81,11 +73,3 @@ def test_tagged_calls_are_read(tokenizer: Any) -> None:
     call = '<tool_call>\n{"name": "look_up", "arguments": {"place": "zorb", "n": 2}}\n</tool_call>'
     assert written(tokenizer, f"so\n{call}\n{call}") == AnswerParts("so", None, (LOOK, LOOK))
     assert written(tokenizer, f"{call} and more") == AnswerParts(f"{call} and more")
-
-
-def test_a_description_of_the_tokenizers_own_comes_first(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokenizer, "response_template", QWEN, raising=False)
-    assert written(tokenizer, "<reason>hm</reason>yes") == AnswerParts("yes", "hm")
-    assert written(tokenizer, "yes") == AnswerParts("yes")
-    monkeypatch.setattr(tokenizer, "response_template", {"fields": 3})  # damaged: as if there were none
-    assert written(tokenizer, "<think>hm</think>yes") == AnswerParts("yes", "hm")

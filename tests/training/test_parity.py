@@ -17,7 +17,6 @@ from amendment.training.workbench import steady, workbench
 
 REWARD = RewardSettings(steps=6, batch_size=4, learning_rate=1e-2, max_length=128, trl={"logging_steps": 1})
 DPO = DpoSettings(steps=6, batch_size=4, learning_rate=1e-2, max_length=128, trl={"logging_steps": 1})
-LORA = LoraSettings(r=4)
 Rows = list[dict[str, Any]]
 
 
@@ -44,73 +43,40 @@ def stock(kind: type[Any]) -> type[Any]:
     return type("Stock", (steady(kind),), own)
 
 
-def stock_reward(base: Path, rows: Rows, out: Path, settings: RewardSettings) -> list[float]:
+def stock_losses(base: Path, rows: Rows, out: Path, settings: RewardSettings | DpoSettings) -> list[float]:
+    """The losses of TRL's own trainer for these settings."""
     from datasets import Dataset
-    from trl import RewardConfig, RewardTrainer
+    from trl import DPOConfig, DPOTrainer, RewardConfig, RewardTrainer
 
     columns = [{name: row[name] for name in ("prompt", "chosen", "rejected")} for row in rows]
     with workbench(base, out, settings, 3) as bench:
-        trainer = stock(RewardTrainer)(
-            model=bench.base,
-            args=bench.configure(
-                RewardConfig,
-                center_rewards_coefficient=0.01,
-                model_init_kwargs={"dtype": "float32"},
-            ),
+        if isinstance(settings, DpoSettings):
+            kind, task, model = DPOTrainer, "CAUSAL_LM", bench.causal_model()
+            args = bench.configure(DPOConfig, beta=settings.beta)
+        else:
+            kind, task, model = RewardTrainer, "SEQ_CLS", bench.base
+            own = {"center_rewards_coefficient": 0.01, "model_init_kwargs": {"dtype": "float32"}}
+            args = bench.configure(RewardConfig, **own)
+        trainer = stock(kind)(
+            model=model,
+            args=args,
             train_dataset=Dataset.from_list(columns),
             processing_class=bench.tokenizer,
-            peft_config=bench.adapter("SEQ_CLS"),
+            peft_config=bench.adapter(task),
         )
         trainer.lengths = tokens(bench, rows)
         trainer.train()
         return losses(trainer.state.log_history)
 
 
-def stock_dpo(base: Path, rows: Rows, out: Path, settings: DpoSettings) -> list[float]:
-    from datasets import Dataset
-    from trl import DPOConfig, DPOTrainer
-
-    with workbench(base, out, settings, 3) as bench:
-        trainer = stock(DPOTrainer)(
-            model=bench.causal_model(),
-            args=bench.configure(DPOConfig, beta=settings.beta),
-            train_dataset=Dataset.from_list([{k: row[k] for k in ("prompt", "chosen", "rejected")} for row in rows]),
-            processing_class=bench.tokenizer,
-            peft_config=bench.adapter("CAUSAL_LM"),
-        )
-        trainer.lengths = tokens(bench, rows)
-        trainer.train()
-        return losses(trainer.state.log_history)
-
-
-@pytest.mark.parametrize("changes", [{}, {"lora": LORA}], ids=["full", "lora"])
-def test_the_reward_models_losses_are_those_of_trl(
-    base: Path, rows: Rows, tmp_path: Path, changes: dict[str, Any]
+@pytest.mark.parametrize("lora", [None, LoraSettings(r=4)], ids=["full", "lora"])
+@pytest.mark.parametrize("own", [REWARD, DPO], ids=["reward", "dpo"])
+def test_every_loss_is_that_of_trl(
+    own: RewardSettings | DpoSettings, lora: LoraSettings | None, base: Path, rows: Rows, tmp_path: Path
 ) -> None:
-    settings = REWARD.model_copy(update=changes)
-    expected = stock_reward(base, rows, tmp_path / "stock", settings)
-    found = losses(train_reward(base, rows, tmp_path / "ours", settings, seed=3).history)
+    settings: Any = own.model_copy(update={"lora": lora})
+    train: Any = train_dpo if isinstance(own, DpoSettings) else train_reward
+    expected = stock_losses(base, rows, tmp_path / "stock", settings)
+    found = losses(train(base, rows, tmp_path / "ours", settings, seed=3).history)
     assert len(found) == 6
     assert found == pytest.approx(expected, abs=1e-6)
-
-
-@pytest.mark.parametrize("changes", [{}, {"lora": LORA}], ids=["full", "lora"])
-def test_the_policys_losses_are_those_of_trl(base: Path, rows: Rows, tmp_path: Path, changes: dict[str, Any]) -> None:
-    settings = DPO.model_copy(update=changes)
-    expected = stock_dpo(base, rows, tmp_path / "stock", settings)
-    found = losses(train_dpo(base, rows, tmp_path / "ours", settings, seed=3).history)
-    assert len(found) == 6
-    assert found == pytest.approx(expected, abs=1e-6)
-
-
-def test_a_pair_of_weight_two_counts_as_the_pair_twice(base: Path, rows: Rows, tmp_path: Path) -> None:
-    """Of the weights 2, 1, 1 the mean is 4/3; over all rows the loss is (2 a + b + c) / 4, as of a, a, b, c."""
-    weighted = [{**row, "weight": weight} for row, weight in zip(rows[:3], (2, 1, 1), strict=True)]
-    settings = DPO.model_copy(update={"steps": 2, "batch_size": 3, "sft_weight": 1.0})
-    found = losses(train_dpo(base, weighted, tmp_path / "weighted", settings, seed=3).history)
-    twice = [rows[0], rows[0], rows[1], rows[2]]
-    four = settings.model_copy(update={"batch_size": 4})
-    expected = losses(train_dpo(base, twice, tmp_path / "twice", four, seed=3).history)
-    # the SFT term is a mean over tokens: the same where the chosen answers are of one length
-    assert {len(row["chosen"][0]["content"]) for row in rows[:3]} == {len(rows[0]["chosen"][0]["content"])}
-    assert found == pytest.approx(expected, abs=1e-5)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from amendment.errors import DataError, TrainingError
 from amendment.llm.rendering import Renderer
@@ -28,24 +27,8 @@ def with_limit(**values: Any) -> PairTrainerSettings:
     return PairTrainerSettings(**{"learning_rate": 1e-3, "max_length": LIMIT, **values})
 
 
-LONG = "the answer is 11 " * 20
-
-
-def test_a_pair_is_prompt_and_two_completions(renderer: Renderer) -> None:
-    [row] = prepare_pairs([pair("the answer is 11", "no")], renderer, with_limit(), trainer="dpo").rows
-    decode = renderer.tokenizer.decode
-    assert decode(row.prompt_ids) == "<|user|>add 3 8<|assistant|>"
-    assert decode(row.chosen_ids) == "the answer is 11<|end|>"
-    assert decode(row.rejected_ids) == "no<|end|>"
-
-
 def test_every_lost_pair_is_counted_with_its_reason(renderer: Renderer) -> None:
-    rows = [
-        pair("11", "12"),
-        pair("11", "11"),
-        pair("11", LONG),
-        pair(" ", "12"),
-    ]
+    rows = [pair("11", "12"), pair("11", "11"), pair("11", "the answer is 11 " * 20), pair(" ", "12")]
     places, report = prepare_pairs(rows, renderer, with_limit(), trainer="reward", refuse=False)[1:]
     assert places == [0]
     assert report.dropped == {"empty_completion": 1, "identical": 1, "over_length": 1}
@@ -59,31 +42,11 @@ def test_too_many_lost_rows_stop_the_stage(renderer: Renderer) -> None:
         prepare_pairs(rows[1:], renderer, with_limit(), trainer="dpo")
 
 
-@pytest.mark.parametrize("rows", [[], [pair("a", "a")]])
-def test_nothing_left_to_train_on_stops_the_stage(renderer: Renderer, rows: list[dict[str, Any]]) -> None:
-    with pytest.raises(TrainingError, match="rows would be dropped"):
-        prepare_pairs(rows, renderer, with_limit(), trainer="dpo")
-
-
-def test_the_loss_is_on_the_completion(renderer: Renderer) -> None:
-    row = {"prompt": say("add 3 8", "user"), "completion": say("the answer is 11")}
-    [prepared] = prepare_rows([row], renderer, with_limit()).rows
-    learned = [token for token, label in zip(prepared.input_ids, prepared.labels, strict=True) if label != -100]
-    assert renderer.tokenizer.decode(learned) == "the answer is 11<|end|>"
-
-
 def test_every_turn_of_the_assistant_is_learned_and_no_other(renderer: Renderer) -> None:
     call = {"type": "function", "function": {"name": "f", "arguments": {}}}
-    messages = [
-        *say("be kind", "system"),
-        *say("add 3 8", "user"),
-        *say("", thinking="hm", tool_calls=[call]),
-        *say("11", "tool"),
-        *say("the answer is 11"),
-    ]
-    whole = {"messages": messages}
-    split = {"prompt": messages[:2], "completion": messages[2:]}
-    for row in (whole, split):
+    prompt = [*say("be kind", "system"), *say("add 3 8", "user")]
+    answer = [*say("", thinking="hm", tool_calls=[call]), *say("11", "tool"), *say("the answer is 11")]
+    for row in ({"messages": [*prompt, *answer]}, {"prompt": prompt, "completion": answer}):
         [prepared] = prepare_rows([row], renderer, with_limit(max_length=200)).rows
         learned = [i for i, label in zip(prepared.input_ids, prepared.labels, strict=True) if label != -100]
         text = renderer.tokenizer.decode(learned)
@@ -91,39 +54,24 @@ def test_every_turn_of_the_assistant_is_learned_and_no_other(renderer: Renderer)
         assert "<|system|>be kind" in renderer.tokenizer.decode(prepared.input_ids)
 
 
-def test_without_marks_in_the_template_only_the_last_turn_is_learned_and_that_is_noted(tokenizer: Any) -> None:
-    template = tokenizer.chat_template
-    try:
-        tokenizer.chat_template = template.replace("{%- generation -%}", "").replace("{%- endgeneration -%}", "")
-        rows = [{"messages": [*say("q", "user"), *say("one"), *say("q", "user"), *say("two")]}]
-        prepared = prepare_rows(rows, Renderer(tokenizer), with_limit(max_length=100))
-    finally:
-        tokenizer.chat_template = template
+def test_without_marks_in_the_template_only_the_last_turn_is_learned_and_that_is_noted(renderer: Renderer) -> None:
+    tokenizer = renderer.tokenizer
+    tokenizer.chat_template = re.sub("{%- (end)?generation -%}", "", tokenizer.chat_template)
+    rows = [{"messages": [*say("q", "user"), *say("one"), *say("q", "user"), *say("two")]}]
+    prepared = prepare_rows(rows, Renderer(tokenizer), with_limit(max_length=100))
     [(ids, labels)] = prepared.rows
     assert tokenizer.decode([i for i, label in zip(ids, labels, strict=True) if label != -100]) == "two<|end|>"
     assert prepared.report.notes == {"only_the_completion_as_a_whole_is_learned": 1}
 
 
-def test_what_the_template_hides_is_noted(tokenizer: Any) -> None:
-    template = tokenizer.chat_template
-    try:
-        tokenizer.chat_template = "{% for m in messages %}<|user|>{{ m.content }}{% endfor %}<|assistant|>"
-        row = pair("11", "12", tools=[{"type": "function", "function": {"name": "f"}}])
-        row["chosen"][0] |= {"thinking": "hm", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}
-        notes = prepare_pairs([row], Renderer(tokenizer), with_limit(), trainer="dpo").report.notes
-    finally:
-        tokenizer.chat_template = template
-    assert notes == {
-        "prompt_is_not_a_prefix": 1,
-        "thinking_is_not_shown_by_the_template": 1,
-        "tool_calls_are_not_shown_by_the_template": 1,
-        "tools_are_not_shown_by_the_template": 1,
-    }
-
-
-def test_control_tokens_in_texts_are_reported(renderer: Renderer) -> None:
-    notes = prepare_pairs([pair("11<|end|>", "12")], renderer, with_limit(), trainer="dpo").report.notes
-    assert notes == {"control_tokens_in_texts_made_harmless": 1}
+def test_what_the_template_hides_is_noted(renderer: Renderer) -> None:
+    tokenizer = renderer.tokenizer
+    tokenizer.chat_template = "{% for m in messages %}<|user|>{{ m.content }}{% endfor %}<|assistant|>"
+    row = pair("11", "12", tools=[{"type": "function", "function": {"name": "f"}}])
+    row["chosen"][0] |= {"thinking": "hm", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}
+    notes = prepare_pairs([row], Renderer(tokenizer), with_limit(), trainer="dpo").report.notes
+    hidden = (f"{part}_not_shown_by_the_template" for part in ("thinking_is", "tool_calls_are", "tools_are"))
+    assert notes == dict.fromkeys(["prompt_is_not_a_prefix", *hidden], 1)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +79,6 @@ def test_control_tokens_in_texts_are_reported(renderer: Renderer) -> None:
     [
         ({"prompt": "text"}, "row 1: prompt: expected a list of messages .*found str"),
         ({"prompt": say("q", "user"), "chosen": []}, "row 1: chosen: .*found empty"),
-        ({"prompt": say("q", "user"), "chosen": say("a")}, "row 1: rejected: .*found absent"),
         ({"prompt": say("q", "user"), "chosen": say("a", "user"), "rejected": say("b")}, "open with assistant"),
     ],
 )
@@ -140,30 +87,11 @@ def test_a_pair_that_cannot_be_read_is_named(renderer: Renderer, row: dict[str, 
         prepare_pairs([row], renderer, with_limit(), trainer="dpo")
 
 
-def test_messages_end_with_the_assistant(renderer: Renderer) -> None:
-    with pytest.raises(DataError, match=r"row 1: messages: .*found user"):
-        prepare_rows([{"messages": say("q", "user")}], renderer, with_limit())
-
-
 def test_scoring_reads_what_training_reads(renderer: Renderer) -> None:
     row = pair("the answer is 11", "no", tools=[{"type": "function", "function": {"name": "f"}}])
     [trained] = prepare_pairs([row], renderer, with_limit(max_length=200), trainer="reward").rows
     [scored] = render_completions([{**row, "completion": row["chosen"]}], renderer)
     assert scored == trained.prompt_ids + trained.chosen_ids
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
-@given(
-    answers=st.lists(st.tuples(st.sampled_from(["", "11", LONG]), st.sampled_from(["", "11", "no", LONG])), min_size=1),
-)
-def test_rows_are_kept_or_dropped(renderer: Renderer, answers: list[tuple[str, str]]) -> None:
-    rows = [pair(*both) for both in answers]
-    prepared = prepare_pairs(rows, renderer, with_limit(), trainer="dpo", refuse=False)
-    assert prepared.report.rows == len(rows) == prepared.report.kept + sum(prepared.report.dropped.values())
-    assert len(prepared.rows) == len(prepared.places) == prepared.report.kept
-    for row in prepared.rows:
-        assert row.chosen_ids != row.rejected_ids
-        assert len(row.prompt_ids) + max(len(row.chosen_ids), len(row.rejected_ids)) <= LIMIT
 
 
 HARD = PairTrainerSettings(learning_rate=0.1, labels="hard")
@@ -188,7 +116,7 @@ def test_weights_count_relative_to_their_mean() -> None:
     assert pair_labels(rows, HARD).weights == pytest.approx([1.25, 1.25, 1.25, 0.25])
 
 
-@pytest.mark.parametrize("value", [None, "0.7", 1.2, -0.1, float("nan"), True])
+@pytest.mark.parametrize("value", [None, "0.7", 1.2, float("nan"), True])
 def test_a_probability_that_is_none_is_named_with_its_row(value: Any) -> None:
     with pytest.raises(DataError, match="row 2: p_chosen: expected a probability, found"):
         pair_labels([{"p_chosen": 0.7}, {"p_chosen": value}], SOFT)

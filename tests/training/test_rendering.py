@@ -6,21 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from amendment.errors import DataError, TrainingError
 from amendment.llm.rendering import Conversation, Renderer
 from amendment.training.model_files import load_tokenizer
 
-CALL = {"type": "function", "function": {"name": "look_up", "arguments": {"place": "zorb"}}, "id": None}
-FULL: list[dict[str, Any]] = [
-    {"role": "system", "content": "be brief", "thinking": None},
-    {"role": "user", "content": "first question"},
-    {"role": "assistant", "content": "first answer"},
-    {"role": "user", "content": [{"type": "text", "text": "second "}, {"type": "text", "text": "question"}]},
-    {"role": "assistant", "content": None, "thinking": "i should look", "tool_calls": [CALL]},
-    {"role": "tool", "name": "look_up", "content": "found it"},
-    {"role": "assistant", "content": "second answer"},
-]
+FULL: list[dict[str, Any]] = yaml.safe_load("""
+- {role: system, content: be brief, thinking: null}
+- {role: user, content: first question}
+- {role: assistant, content: first answer}
+- {role: user, content: [{type: text, text: "second "}, {type: text, text: question}]}
+- role: assistant
+  content: null
+  thinking: i should look
+  tool_calls: [{type: function, function: {name: look_up, arguments: {place: zorb}}, id: null}]
+- {role: tool, name: look_up, content: found it}
+- {role: assistant, content: second answer}
+""")
 TOOLS = [{"type": "function", "function": {"name": "look_up", "description": "finds places"}}]
 TEMPLATE_OF_ANOTHER_KEY = (
     "{% for m in messages %}<|user|>{{ m.role }}: {{ m.content }}{% if m.KEY %}({{ m.KEY }}){% endif %}{% endfor %}"
@@ -46,12 +49,6 @@ def test_a_prompt_opens_the_assistants_turn_and_is_a_prefix(renderer: Renderer) 
     opened, whole = renderer.ids([prompt, talk(renderer, FULL[:3])])
     assert whole[: len(opened)] == opened
     assert renderer.tokenizer.decode(whole[len(opened) :]) == "first answer<|end|>"
-
-
-def test_rendering_is_that_of_the_tokenizer_itself(renderer: Renderer) -> None:
-    messages = [{"role": "user", "content": "héllo 中 🙂"}, {"role": "assistant", "content": "x"}]
-    expected = renderer.tokenizer.apply_chat_template(messages, return_dict=True)["input_ids"]
-    assert renderer.ids([talk(renderer, messages)]) == [expected]
 
 
 @pytest.mark.parametrize("where", ["content", "thinking", "tools", "arguments"])
@@ -109,15 +106,6 @@ def test_a_refusal_of_the_template_is_told_in_one_line(tokenizer: Any, renderer:
     tokenizer.chat_template = "{{ raise_exception('roles must alternate') }}"
     with pytest.raises(DataError, match="refuses a conversation with the roles user: roles must alternate"):
         Renderer(tokenizer).ids([talk(renderer, [{"role": "user", "content": "q"}])])
-
-
-def test_tools_may_be_written_as_json_text(renderer: Renderer) -> None:
-    import json
-
-    messages = [{"role": "user", "content": "q"}]
-    assert talk(renderer, messages, tools=json.dumps(TOOLS)) == talk(renderer, messages, tools=TOOLS)
-    with pytest.raises(DataError, match="row 1: tools"):
-        talk(renderer, messages, tools="{no json")
 
 
 def test_a_tokenizer_without_template_is_refused(tokenizer: Any, renderer: Renderer) -> None:

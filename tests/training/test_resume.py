@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from amendment.dpo import DpoSettings, Guards, GuardSettings, SftSettings, train_dpo, train_sft
+from amendment.dpo import DpoSettings, Guards, SftSettings, train_dpo, train_sft
 from amendment.errors import TrainingError
 from amendment.reward_model import RewardSettings, train_reward
 from amendment.training import TrainerSettings
@@ -33,7 +33,7 @@ def test_a_training_finds_its_own_state_and_no_others(base: Path, tmp_path: Path
     assert first.parent == tmp_path / "model.state"
     assert not first.parent.exists(), "made by whoever writes to it"
     first.mkdir(parents=True)
-    assert state(rows=[dict(reversed(ROWS[0].items()))]) == state(trl={"save_steps": 2}) == first
+    assert state(trl={"save_steps": 2}) == first
     assert first.is_dir()
     copy = shutil.copytree(base, tmp_path / "copy")
     (copy / "generation_config.json").write_text("{}")
@@ -42,10 +42,9 @@ def test_a_training_finds_its_own_state_and_no_others(base: Path, tmp_path: Path
         state(rows=[*ROWS, {}]),
         state(learning_rate=0.02),
         state(depends=Guards().identity),
-        state(depends=Guards(settings=GuardSettings(kl_per_token=1.0)).identity),
         state(base=copy),
     }
-    assert len(others - {first}) == 6
+    assert len(others - {first}) == 5
     assert not first.exists(), "another training in its place removes it"
 
 
@@ -90,8 +89,6 @@ EIGHT: dict[str, Any] = {"steps": 8, "batch_size": 4}
         ("reward", EIGHT),
         ("sigmoid", EIGHT),
         ("kto", EIGHT),
-        *(pytest.param(kind, EIGHT, marks=pytest.mark.long) for kind in ("orpo", "simpo")),
-        *(pytest.param(kind, EIGHT | {"lora": {"r": 4}}, marks=pytest.mark.long) for kind in ("reward", "sigmoid")),
     ],
 )
 def test_a_killed_training_ends_as_one_that_was_not(
@@ -108,19 +105,7 @@ def test_a_killed_training_ends_as_one_that_was_not(
     assert [path.name for path in killed.parent.iterdir()] == ["model"]
 
 
-def test_a_checkpoint_of_other_threads_is_used_and_noted(
-    base: Path, pairs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Sums of other parts have other last digits."""
-    with pytest.raises(Killed):
-        train("reward", base, tmp_path / "model", pairs, stop=6, **EIGHT)
-    monkeypatch.setattr("amendment.training.workbench.cores", lambda: 64)
-    assert train("reward", base, tmp_path / "model", pairs, **EIGHT) == [6]
-    [note] = json.loads((tmp_path / "model/history.json").read_text())["notes"]
-    assert note.startswith("Resumed in 1 process of 64 threads from a checkpoint of 1 process of ")
-
-
-@pytest.mark.parametrize(("kind", "sharding"), [("sft", "FSDP"), ("sft", "DeepSpeed"), ("sigmoid", "whole copies")])
+@pytest.mark.parametrize(("kind", "sharding"), [("sft", "FSDP"), ("sigmoid", "whole copies")])
 def test_a_checkpoint_that_this_launch_cannot_read_is_refused_and_kept(
     kind: str, sharding: str, base: Path, pairs: Any, tmp_path: Path
 ) -> None:
@@ -135,22 +120,6 @@ def test_a_checkpoint_that_this_launch_cannot_read_is_refused_and_kept(
     with pytest.raises(TrainingError, match=rf"wrote it: 2 \({sharding}\); processes now: 1 .*launch as before"):
         train(kind, base, out, pairs, **EIGHT)
     assert file.exists()
-
-
-def test_epochs_and_accumulation_go_on_where_they_were(base: Path, pairs: Any, tmp_path: Path) -> None:
-    """22 rows in batches of 2, 2 of them a step: 6 steps an epoch, of which the last has one batch; 18 in all. It is
-    killed in the second epoch, after the checkpoint of step 8."""
-    how: dict[str, Any] = {
-        "epochs": 3,
-        "batch_size": 2,
-    }
-    how["trl"] = {"gradient_accumulation_steps": 2, "logging_steps": 1, "save_steps": 2}
-    whole, killed = tmp_path / "a" / "model", tmp_path / "b" / "model"
-    assert train("sft", base, whole, pairs[:22], **how)[-1] == 18
-    with pytest.raises(Killed):
-        train("sft", base, killed, pairs[:22], stop=10, **how)
-    assert train("sft", base, killed, pairs[:22], **how)[0] == 9
-    assert contents(killed) == contents(whole)
 
 
 def test_a_half_written_checkpoint_leads_to_the_older_one_and_none_to_the_start(

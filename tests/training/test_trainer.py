@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -36,22 +34,8 @@ def test_rows_of_like_length_share_a_batch() -> None:
     drawn = [lengths[row] for row in LengthPools(lengths, 8, 0)]
     assert all(len(set(drawn[i : i + 8])) == 1 for i in range(0, 64, 8))
     assert drawn != sorted(drawn)
-    batches = list(padded_batches([[1] * 9, [2], [3] * 9, [4]], pad=0, tokens=18))
-    assert [batch.rows for batch in batches] == [[1, 3], [0, 2]]
-
-
-@given(st.lists(st.lists(st.integers(1, 9), max_size=30), max_size=30), st.integers(1, 100))
-def test_batches_for_scoring_hold_every_sequence_once(sequences: list[list[int]], tokens: int) -> None:
-    from amendment.training.generating import padded_batches
-
-    found: dict[int, list[int]] = {}
-    for rows, ids, mask in padded_batches(sequences, pad=0, tokens=tokens):
-        assert ids.numel() <= max(tokens, ids.shape[1])
-        for row, numbers, marks in zip(rows, ids.tolist(), mask.tolist(), strict=True):
-            assert row not in found
-            found[row] = numbers[: sum(marks)]
-            assert not any(numbers[sum(marks) :])
-    assert found == dict(enumerate(sequences))
+    [short, long] = padded_batches([[1] * 9, [2], [3] * 9, [4]], pad=0, tokens=18)
+    assert (short.rows, long.rows) == ([1, 3], [0, 2])
 
 
 def test_the_telemetry_of_trl_is_where_we_switch_it_off() -> None:
@@ -82,30 +66,3 @@ def test_a_configuration_is_that_of_this_machine_and_reaches_nobody() -> None:
     assert (made.push_to_hub, made.report_to, made.max_length) == (False, [], None)
     with pytest.raises(ConfigError, match="has no beta in SFTConfig"):
         configure(SFTConfig, SETTINGS, seed=0, folder="x", beta=1)
-
-
-def test_the_rows_that_will_be_drawn_are_those_of_the_trainers_own_batches(base: Path, tmp_path: Path) -> None:
-    """On two devices of DataParallel a batch is twice as large, and so is everything that is counted in batches."""
-    from trl import SFTConfig
-
-    from amendment.training.workbench import LengthPools, workbench
-
-    lengths = [(7 * i) % 31 for i in range(100)]
-    with workbench(base, tmp_path / "out", SETTINGS, 5) as bench:
-        args = bench.configure(SFTConfig)
-        assert bench.seen(lengths, args) == list(LengthPools(lengths, 4, 5))[:12]
-        args._n_gpu = 2
-        assert args.train_batch_size == 8
-        assert bench.seen(lengths, args) == list(LengthPools(lengths, 8, 5))[:24]
-
-
-def test_a_tracker_that_is_not_installed_is_named_before_training(base: Path, tmp_path: Path) -> None:
-    from amendment.training.workbench import workbench
-
-    for name in ("trackio", "mlflow", "wandb", "tensorboard"):
-        if find_spec(name) is None:
-            settings = TrainerSettings.model_validate({"learning_rate": 0.1, "trl": {"report_to": [name]}})
-            message = f"report_to: {name} is not installed; pip install {name}"
-            with pytest.raises(ConfigError, match=message), workbench(base, tmp_path / "out", settings, 5):
-                pass
-    assert list(tmp_path.iterdir()) == []

@@ -53,65 +53,6 @@ def losses(kind: Any, base: Path, rows: Rows, args: Any, **other: Any) -> list[f
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
-@pytest.mark.parametrize(
-    ("own", "adapter"),
-    [
-        ({}, False),
-        ({"precompute_ref_log_probs": True}, True),
-        ({"loss_type": ["ipo"]}, True),
-        ({"loss_type": ["robust"], "label_smoothing": 0.2}, False),
-    ],
-    ids=["sigmoid", "precomputed, lora", "ipo, lora", "robust"],
-)
-def test_without_columns_every_loss_of_dpo_is_trls(
-    base: Path, rows: Rows, tmp_path: Path, own: dict[str, Any], adapter: bool
-) -> None:
-    from peft import LoraConfig
-    from trl import DPOConfig, DPOTrainer
-
-    from amendment.dpo import WeightedDPOTrainer
-
-    def trained(kind: Any, given: Rows) -> list[float]:
-        peft = LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM") if adapter else None
-        args = DPOConfig(output_dir=str(tmp_path / "out"), **PLAIN, **SHORT, **own)
-        return losses(kind, base, given, args, peft_config=peft)
-
-    theirs = trained(DPOTrainer, rows)
-    assert len(set(theirs)) == 4
-    expected: Any = theirs
-    if own.get("loss_type") == ["robust"]:  # TRL takes the means of another order of terms
-        expected = pytest.approx(theirs, abs=1e-6)
-    assert trained(WeightedDPOTrainer, rows) == expected
-    assert trained(WeightedDPOTrainer, [{**row, "p_chosen": 1.0, "weight": 2.0} for row in rows]) == expected
-
-
-def test_with_the_sft_term_the_losses_are_trls(base: Path, rows: Rows, tmp_path: Path) -> None:
-    from trl import DPOConfig, DPOTrainer
-
-    from amendment.dpo import WeightedDPOTrainer
-
-    own = {"loss_type": ["sigmoid", "sft"], "loss_weights": [0.7, 0.5]}
-    args = [DPOConfig(output_dir=str(tmp_path / "out"), **PLAIN, **SHORT, **own) for _ in range(2)]
-    expected = losses(DPOTrainer, base, rows, args[0])
-    assert losses(WeightedDPOTrainer, base, rows, args[1]) == pytest.approx(expected, abs=1e-6)
-
-
-@pytest.mark.parametrize("centre", [None, 0.01])
-def test_without_columns_every_loss_of_the_reward_model_is_trls(
-    base: Path, rows: Rows, tmp_path: Path, centre: float | None
-) -> None:
-    from trl import RewardConfig, RewardTrainer
-
-    from amendment.reward_model import SoftRewardTrainer
-
-    own = {"center_rewards_coefficient": centre}
-    args = [RewardConfig(output_dir=str(tmp_path / "out"), **PLAIN, **SHORT, **own) for _ in range(2)]
-    expected, found = losses(RewardTrainer, base, rows, args[0]), losses(SoftRewardTrainer, base, rows, args[1])
-    assert len(set(expected)) == 4
-    # with centring TRL adds two means, and we take the mean of sums
-    assert found == (expected if centre is None else pytest.approx(expected, abs=1e-6))
-
-
 def test_soft_labels_and_weights_count_as_the_page_says(base: Path, rows: Rows, tmp_path: Path) -> None:
     """Of a policy that has left its reference: p and w of each pair, worked out from the margins."""
     import torch
@@ -169,25 +110,14 @@ def test_what_the_loss_would_ignore_is_refused(base: Path, rows: Rows, tmp_path:
 
     options: list[dict[str, Any]] = [
         {"loss_type": ["hinge"]},
-        {"loss_type": ["sigmoid", "ipo"]},
-        {"loss_type": ["sft"]},
         {"label_smoothing": 0.1},
         {"loss_type": ["robust"], "label_smoothing": 0.5},
         {"use_weighting": True},
-        {"ld_alpha": 0.5},
-        {"f_divergence_type": "js_divergence"},
     ]
     for own in options:
         with pytest.raises(ConfigError, match=next(reversed(own))):
             losses(WeightedDPOTrainer, base, rows, DPOConfig(output_dir=str(tmp_path), **PLAIN, **own))
-    soft = [{**row, "p_chosen": 0.9} for row in rows]
-    robust = DPOConfig(output_dir=str(tmp_path), **PLAIN, loss_type=["robust"], label_smoothing=0.1)
-    with pytest.raises(ConfigError, match="robust"):
-        losses(WeightedDPOTrainer, base, soft, robust)
     stock = RewardConfig(output_dir=str(tmp_path), **PLAIN)
-    for trainer, args in ((WeightedDPOTrainer, robust), (SoftRewardTrainer, stock)):
-        with pytest.raises(DataError, match="train_dataset: expected pairs"):
-            losses(trainer, base, [], args)
     with pytest.raises(DataError, match="margin"):
         losses(SoftRewardTrainer, base, [{**row, "margin": 1.0} for row in rows], stock)
     with pytest.raises(ConfigError, match="IterableDataset"):

@@ -93,11 +93,11 @@ class BatchVendor:
             ("POST", "/v1/files", self._upload),
             ("GET", "/v1/files/(?P<file>[^/]+)/content", self._content),
             ("POST", "/v1/batches", self._create_openai),
-            ("GET", "/v1/batches", self._list_openai),
-            ("GET", "/v1/batches/(?P<batch>[^/]+)", self._poll_openai),
+            ("GET", "/v1/batches", self._list),
+            ("GET", "/v1/batches/(?P<batch>[^/]+)", self._poll),
             ("POST", "/v1/messages/batches", self._create_anthropic),
-            ("GET", "/v1/messages/batches", self._list_anthropic),
-            ("GET", "/v1/messages/batches/(?P<batch>[^/]+)", self._poll_anthropic),
+            ("GET", "/v1/messages/batches", self._list),
+            ("GET", "/v1/messages/batches/(?P<batch>[^/]+)", self._poll),
             ("GET", "/v1/messages/batches/(?P<batch>[^/]+)/results", self._results),
         ):
             server.route(method, pattern, handler)
@@ -128,10 +128,10 @@ class BatchVendor:
         if any(line["url"] != wanted["endpoint"] or line["method"] != "POST" for line in lines):
             return error(ask, 400, "a line goes elsewhere")
         made = self._make(lines, "batch", (wanted.get("metadata") or {}).get("shard"))
-        return Answer.of(self._shown_openai(made))
+        return Answer.of(self._shown(made))
 
     def _create_anthropic(self, ask: Ask) -> Answer:
-        return Answer.of(self._shown_anthropic(self._make(ask.json["requests"], "msgbatch", None)))
+        return Answer.of(self._shown(self._make(ask.json["requests"], "msgbatch", None)))
 
     def _make(self, lines: list[Body], kind: str, shard: str | None) -> Made:
         names = [line["custom_id"] for line in lines]
@@ -166,35 +166,25 @@ class BatchVendor:
         if made.polls >= self.polls_to_end and not made.has_ended:
             self._end(made)
 
-    def _list_openai(self, ask: Ask) -> Answer:
-        return Answer.of(self._page(ask, "batch", self._shown_openai, "after"))
-
-    def _list_anthropic(self, ask: Ask) -> Answer:
-        return Answer.of(self._page(ask, "msgbatch", self._shown_anthropic, "after_id"))
-
-    def _page(self, ask: Ask, kind: str, shown: Callable[[Made], Body], after: str) -> Body:
+    def _list(self, ask: Ask) -> Answer:
         """Newest first, two to a page, whatever is asked for."""
-        ours = [made for made in reversed(self.made.values()) if made.remote.startswith(f"{kind}_")]
+        ours = [made for made in reversed(self.made.values()) if made.is_openai != ask.is_anthropic]
         query = dict(pair.split("=") for pair in ask.query.split("&") if pair)
-        names = [made.remote for made in ours]
-        start = names.index(query[after]) + 1 if after in query else 0
+        names, after = [made.remote for made in ours], query.get("after_id" if ask.is_anthropic else "after")
+        start = names.index(after) + 1 if after else 0
         for made in ours:
             self._polled(made)
-        return {"data": [shown(made) for made in ours[start : start + 2]], "has_more": len(ours) > start + 2}
+        return Answer.of({"data": [*map(self._shown, ours[start : start + 2])], "has_more": len(ours) > start + 2})
 
-    def _poll_openai(self, ask: Ask) -> Answer:
+    def _poll(self, ask: Ask) -> Answer:
         made = self.made.get(ask.parts["batch"])
         if made is None:
             return error(ask, 404, "No batch found")
         self._polled(made)
-        return Answer.of(self._shown_openai(made))
+        return Answer.of(self._shown(made))
 
-    def _poll_anthropic(self, ask: Ask) -> Answer:
-        made = self.made.get(ask.parts["batch"])
-        if made is None:
-            return error(ask, 404, "not found")
-        self._polled(made)
-        return Answer.of(self._shown_anthropic(made))
+    def _shown(self, made: Made) -> Body:
+        return self._shown_openai(made) if made.is_openai else self._shown_anthropic(made)
 
     def _shown_openai(self, made: Made) -> Body:
         shown: Body = {"id": made.remote, "object": "batch", "created_at": int(made.at)}

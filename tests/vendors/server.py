@@ -193,11 +193,6 @@ class FaultServer:
                 await drip(reader, writer, answer, PAUSE)
             case "hang":
                 await reader.read(1)
-            case "down":
-                reset(writer)
-                await self._refuse()
-                await asyncio.sleep(0.05)
-                await self._listen()
         return False
 
     def _routed(self, ask: Ask) -> Answer:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -31,8 +29,7 @@ class Fault:
     """What is answered in place of a good answer; nothing is billed."""
     spoil: Callable[[Answer, Ask], Answer] | None = None
     """What becomes of the good answer, which is billed."""
-    on_wire: Literal["whole", "reset", "cut", "drip", "hang", "down"] = "whole"
-    """down: the connection is reset, and none is taken for 50 ms."""
+    on_wire: Literal["whole", "reset", "cut", "drip", "hang"] = "whole"
     ruins: bool = False
     """Whether a spoilt answer is of no use to anybody."""
 
@@ -83,13 +80,6 @@ def error(ask: Ask, status: int, message: str, *, code: str | None = None, **hea
 def status(number: int, message: str = "not now", *, code: str | None = None, **headers: str) -> Fault:
     """A status with the vendor's error body."""
     return Fault(str(number), lambda ask: error(ask, number, message, code=code, **headers))
-
-
-def _with_date(ask: Ask) -> Answer:
-    """To be tried again in one second, by a clock that is a day ahead."""
-    now = datetime.now(UTC) + timedelta(days=1)
-    until = format_datetime(now + timedelta(seconds=1), usegmt=True)
-    return error(ask, 429, "slow down", retry_after=until, date=format_datetime(now, usegmt=True))
 
 
 def _rewritten(change: Callable[[Body], None]) -> Callable[[Answer, Ask], Answer]:
@@ -143,21 +133,8 @@ def _held(value: Any) -> Callable[[Answer, Ask], Answer]:
     return _rewritten(change)
 
 
-def _nan(body: Body) -> None:
-    """No probability is a number."""
-    for token in (body["choices"][0]["logprobs"] or {}).get("content", ()) if "choices" in body else ():
-        for entry in (token, *token["top_logprobs"]):
-            entry["logprob"] = float("nan")
-
-
 def _unmetered(body: Body) -> None:
     del body["usage"]
-
-
-def _limits(good: Answer, ask: Ask) -> Answer:
-    openai = ("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens")
-    anthropic = ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-tokens-remaining")
-    return good._replace(headers=dict.fromkeys(anthropic if ask.is_anthropic else openai, "5000"))
 
 
 def _page(good: Answer, _: Ask) -> Answer:
@@ -171,8 +148,6 @@ _BY_NAME = {
     **{str(number): status(number) for number in _STATUSES},
     "429 ms": status(429, retry_after_ms="20", retry_after="1"),
     "429 seconds": status(429, retry_after="0.02"),
-    "429 pause": status(429, retry_after_ms="300"),
-    "429 date": Fault("429 date", _with_date),
     "429 nonsense": status(429, retry_after="nan"),
     "quota": status(429, "You exceeded your current quota", code="insufficient_quota"),
     "balance": status(400, "Your credit balance is too low to access the API"),
@@ -182,14 +157,12 @@ _BY_NAME = {
     "cut": Fault("cut", on_wire="cut"),
     "drip": Fault("drip", on_wire="drip"),
     "hang": Fault("hang", on_wire="hang"),
-    "down": Fault("down", on_wire="down"),
     "cut json": Fault("cut json", spoil=lambda good, _: good._replace(body=good.body[:-20]), ruins=True),
     "page": Fault("page", spoil=_page, ruins=True),
     "error body": Fault("error body", lambda ask: error(ask, 500, "no model here")._replace(status=200)),
     "no choices": Fault("no choices", spoil=_held([]), ruins=True),
     "null": Fault("null", spoil=_held(None), ruins=True),
     "empty": Fault("empty", spoil=_rewritten(_silent), ruins=True),
-    "nan": Fault("nan", spoil=_rewritten(_nan)),
     "surrogate": Fault("surrogate", spoil=_said(lambda text: f"\ud800{text}")),
     "nul": Fault("nul", spoil=_said(lambda text: f"\0{text}")),
     "megabyte": Fault("megabyte", spoil=_said(lambda text: f"{text} {'x' * 2**20}")),
@@ -199,7 +172,6 @@ _BY_NAME = {
     "odd usage": Fault("odd usage", spoil=_rewritten(lambda body: body.update(usage=_ODD_USAGE))),
     "no usage": Fault("no usage", spoil=_rewritten(_unmetered)),
     "other name": Fault("other name", spoil=_rewritten(lambda body: body.update(model="another-snapshot"))),
-    "limits": Fault("limits", spoil=_limits),
 }
 FAULTS: Mapping[str, Fault] = {name: replace(fault, name=name) for name, fault in _BY_NAME.items()}
 

@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import pytest
+import yaml
 from pydantic import TypeAdapter
 
-from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
+from amendment.errors import CredentialsError, ProviderError, Transient
 from amendment.llm.batch_vendors import BatchService, LineOutcome, Search, batch_service
 from amendment.llm.hosted import HostedProvider
 from amendment.llm.opening import open_provider
@@ -19,7 +20,6 @@ from amendment.llm.requests import Request
 from amendment.llm.specs import AnthropicSpec, OpenAISpec
 from tests.vendors.batches import BatchVendor
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import Fault, status
 from tests.vendors.wire import Answer
 
 Ask = Callable[..., Request]
@@ -93,52 +93,41 @@ def test_a_name_that_a_server_gives_stays_one_part_of_the_path(server: FaultServ
     assert not ask.query
 
 
-OPENAI_LINES: list[tuple[dict[str, Any], type[ProviderError], str | None]] = [
-    ({"error": {"code": "batch_expired", "message": "late"}}, Transient, "server"),
-    ({"error": {"code": "batch_cancelled", "message": "stopped"}}, Transient, "server"),
-    ({"error": {"code": "server_error", "message": "broke"}}, Transient, "server"),
-    ({"error": {"code": "rate_limit_exceeded", "message": "slow"}}, Transient, "rate"),
-    ({"error": {"code": "insufficient_quota", "message": "You exceeded your current quota"}}, CredentialsError, None),
-    ({"error": {"code": "invalid_request", "message": "no such field"}}, Rejected, None),
-    ({"response": {"status_code": 429, "body": {"error": {"message": "slow down"}}}}, Transient, "rate"),
-    ({"response": {"status_code": 400, "body": {"error": {"message": "too long"}}}}, Rejected, None),
-    ({"response": {"status_code": 401, "body": {"error": {"message": "who?"}}}}, CredentialsError, None),
-    ({"response": {"status_code": "200", "body": {}}}, Transient, "server"),
-    ({"response": {"status_code": 200, "body": None}}, Transient, "server"),
-    ({}, Transient, "server"),
-]
-ANTHROPIC_LINES: list[tuple[Any, type[ProviderError], str | None]] = [
-    ({"type": "expired"}, Transient, "server"),
-    ({"type": "canceled"}, Transient, "server"),
-    (("overloaded_error", "busy"), Transient, "rate"),
-    (("api_error", "broke"), Transient, "server"),
-    (("rate_limit_error", "slow"), Transient, "rate"),
-    (("invalid_request_error", "too long"), Rejected, None),
-    (("invalid_request_error", "Your credit balance is too low"), CredentialsError, None),
-    (("billing_error", "pay"), CredentialsError, None),
-    (("authentication_error", "who?"), CredentialsError, None),
-    (("never_heard_of_error", "?"), Transient, "server"),
-    ({"type": "errored", "error": "a text"}, Transient, "server"),
-    ({"type": "succeeded", "message": None}, Transient, "unreadable"),
-    (None, Transient, "unreadable"),
-]
+LINES = """
+openai:
+  - [{error: {code: batch_expired, message: late}}, Transient, server]
+  - [{error: {code: server_error, message: broke}}, Transient, server]
+  - [{error: {code: rate_limit_exceeded, message: slow}}, Transient, rate]
+  - [{error: {code: insufficient_quota, message: You exceeded your current quota}}, CredentialsError, null]
+  - [{response: {status_code: 400, body: {error: {message: too long}}}}, Rejected, null]
+  - [{response: {status_code: "200", body: {}}}, Transient, server]
+  - [{response: {status_code: 200, body: null}}, Transient, server]
+  - [{}, Transient, server]
+anthropic:
+  - [{result: {type: expired}}, Transient, server]
+  - [{result: {type: errored, error: {error: {type: overloaded_error, message: busy}}}}, Transient, rate]
+  - [{result: {type: errored, error: {error: {type: invalid_request_error, message: too long}}}}, Rejected, null]
+  - - {result: {type: errored, error: {error: {type: invalid_request_error, message: Your credit balance is too low}}}}
+    - CredentialsError
+    - null
+  - [{result: {type: errored, error: {error: {type: authentication_error, message: who}}}}, CredentialsError, null]
+  - [{result: {type: errored, error: {error: {type: never_heard_of_error, message: what}}}}, Transient, server]
+  - [{result: {type: errored, error: a text}}, Transient, server]
+  - [{result: {type: succeeded, message: null}}, Transient, unreadable]
+  - [{result: null}, Transient, unreadable]
+"""
 
 
 @pytest.mark.parametrize(
-    ("vendor", "line", "kind_of_error", "kind"),
-    [("openai", *row) for row in OPENAI_LINES] + [("anthropic", *row) for row in ANTHROPIC_LINES],
+    ("vendor", "line", "error", "kind"),
+    [(vendor, *row) for vendor, rows in yaml.safe_load(LINES).items() for row in rows],
 )
 def test_an_error_in_a_line_means_what_it_means_online(
-    server: FaultServer, vendor: str, line: Any, kind_of_error: type[ProviderError], kind: str | None
+    server: FaultServer, vendor: str, line: dict[str, Any], error: str, kind: str | None
 ) -> None:
-    if isinstance(line, tuple):
-        said = {"type": line[0], "message": line[1]}
-        line = {"type": "errored", "error": {"type": "error", "error": said}}
-    whole = {"custom_id": "s2-0", **(line if vendor == "openai" else {"result": line})}
-    (outcome,) = outcomes(server, json.dumps(whole).encode(), vendor)
+    (outcome,) = outcomes(server, json.dumps({"custom_id": "s2-0", **line}).encode(), vendor)
     assert outcome.raw is None
-    assert type(outcome.fault) is kind_of_error
-    assert getattr(outcome.fault, "kind", None) == kind
+    assert (type(outcome.fault).__name__, getattr(outcome.fault, "kind", None)) == (error, kind)
 
 
 def test_results_are_split_by_line_feeds_alone_and_what_is_no_object_is_left_out(server: FaultServer) -> None:
@@ -165,25 +154,6 @@ def test_a_key_that_a_server_echoes_in_a_line_reaches_nobody_however_it_is_escap
     assert [outcome.server_id for outcome in read[2:]] == ["r-[key]", "r-[key]", "r-" + "a" * 198]
 
 
-def test_openais_batch_is_found_by_its_shard_on_a_later_page_and_older_ones_are_not_paged_through(
-    server: FaultServer, question: Ask
-) -> None:
-    vendor = BatchVendor(server)
-
-    async def among_others(service: BatchService, _: HostedProvider) -> list[str | None]:
-        for number in range(7):
-            await submitted(service, ["s2-0"], question(f"{number}"), shard=f"shard-{number}")
-        found = [await service.find(shard, ["s2-0"], time.time()) for shard in ("shard-6", "shard-0", "shard-9")]
-        for made in vendor.made.values():
-            made.at -= 2 * 86400
-        server.forget()
-        found.append(await service.find("shard-9", ["s2-0"], time.time()))
-        return [one.remote for one in found]
-
-    assert using(server, among_others) == ["batch_6", "batch_0", None, None]
-    assert sum(server.received.values()) == 1
-
-
 def test_where_batches_cannot_be_listed_nothing_is_handed_in_on_suspicion(server: FaultServer) -> None:
     with pytest.raises(CredentialsError, match="nobody can tell"):
         using(server, lambda service, _: service.find("shard", ["s2-0"], time.time()))
@@ -194,7 +164,6 @@ def test_where_batches_cannot_be_listed_nothing_is_handed_in_on_suspicion(server
     [
         ("token_limit_exceeded", "Enqueued token limit reached", Transient),
         ("insufficient_quota", "You exceeded your current quota", CredentialsError),
-        ("billing_hard_limit_reached", "Billing hard limit has been reached", CredentialsError),
         ("empty_file", "The file is empty", ProviderError),
     ],
 )
@@ -206,32 +175,6 @@ def test_a_batch_that_failed_as_a_whole_says_why(
     state = using(server, lambda service, _: service.poll("batch_0"))
     assert state.is_ended
     assert type(state.fault) is kind_of_error
-
-
-@pytest.mark.parametrize(
-    ("trouble", "kind"),
-    [
-        (status(429), "rate"),
-        (status(503), "server"),
-        (Fault("reset", on_wire="reset"), "transport"),
-        (Fault("page", instead=lambda _: Answer(200, b"<html>")), "unreadable"),
-        (Fault("other", instead=lambda _: Answer.of({"no": "id"})), "unreadable"),
-        (None, "refused"),
-    ],
-    ids=lambda value: getattr(value, "name", str(value)),
-)
-def test_faults_of_handing_in_tell_whether_a_batch_may_exist(
-    server: FaultServer, question: Ask, trouble: Fault | None, kind: str
-) -> None:
-    BatchVendor(server)
-    server.plan = lambda ask: trouble if ask.path == "/v1/batches" else None
-    if trouble is None:
-        server.refuse()
-    with pytest.raises(Transient) as caught:
-        using(server, lambda service, _: submitted(service, ["s2-0"], question()))
-    if trouble is None:
-        server.listen()
-    assert caught.value.kind == kind
 
 
 OURS = ["s2-0", "s2-1"]
@@ -252,21 +195,6 @@ def test_anthropics_batch_is_suspect_until_it_has_ended_and_then_known_by_its_re
     # of 3 batches those with 2 requests are suspect; when they have ended, the third is ours
     assert using(server, looked_for, "anthropic") == [Search(None, True), Search(None, True), Search("msgbatch_2")]
     assert vendor.violations == []
-
-
-@pytest.mark.parametrize("others", [["s2-8", "s2-9"], ["s2-0", "s2-8"]], ids=["of others", "an earlier group"])
-def test_a_batch_with_other_requests_is_not_ours_and_looked_into_once_for_each_shard(
-    server: FaultServer, question: Ask, others: list[str]
-) -> None:
-    BatchVendor(server).polls_to_end = 1
-
-    async def looked_for(service: BatchService, _: HostedProvider) -> list[Search]:
-        await submitted(service, others, question("others"))
-        found = [await service.find("first", OURS, time.time()) for _ in range(3)]
-        return [*found, await service.find("second", others, time.time())]
-
-    assert using(server, looked_for, "anthropic") == [Search(None)] * 3 + [Search("msgbatch_0")]
-    assert sum(entry.path.endswith("/results") for entry in server.log) == 2
 
 
 def test_while_a_newer_batch_may_be_ours_no_older_one_of_the_same_requests_is_taken(

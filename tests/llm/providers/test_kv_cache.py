@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import MistralConfig, MistralForCausalLM
 
 from amendment.errors import Rejected
 from amendment.llm.generation import BatchSettings, GenerationOptions, choose, sample, score
@@ -21,7 +22,6 @@ from amendment.llm.kv_cache import PrefixCache
 from amendment.llm.local import LocalModel, LocalProvider
 from amendment.llm.provider import RawReply
 from amendment.llm.specs import LocalSpec
-from amendment.llm.weights import EMBEDDED, INSTALL, find_weights, needs_the_hub
 from tests.llm.providers.test_local import Ask, answers
 
 LABELS = {"A": {37}, "B": {38, 39}}
@@ -64,7 +64,7 @@ prompts = st.lists(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(batches=st.lists(prompts, min_size=1, max_size=3), answer=st.lists(tokens, min_size=1, max_size=5))
 def test_shared_beginnings_change_nothing(
     loaded: LocalModel, batches: list[list[list[int]]], answer: list[int]
@@ -109,19 +109,9 @@ def test_drawn_answers_share_their_beginning_and_leave_the_batch_when_they_end(l
     assert steps[0] == 20
     assert steps == sorted(steps, reverse=True)
     assert steps[-1] < 20
-    for row, prompt in enumerate(batch):
-        [(_, own)] = sample(model, tokenizer, [prompt], [row], drawing)
+    for row in range(0, 20, 4):
+        [(_, own)] = sample(model, tokenizer, [batch[row]], [row], drawing)
         assert together[row] == own
-
-
-def test_batches_are_as_large_as_the_memory_allows(loaded: LocalModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    # 3 layers, keys and values, 2 heads of 16 numbers, 4 bytes: 768 a token; twice, for 6 + 3 tokens and room for 64;
-    # and 40 bytes for each of 99 tokens of the vocabulary: 116,088 a row
-    monkeypatch.setattr("amendment.llm.kv_cache.free_bytes", lambda device: 2 * 3 * 116_088)
-    batch = [[n] * 6 for n in range(10, 20)]
-    with passes(loaded.model) as seen:
-        list(sample(loaded.model, loaded.tokenizer, batch, list(range(10)), GenerationOptions(max_tokens=3)))
-    assert max(rows for rows, _ in seen) == 3
 
 
 def exhausted(most: int) -> Any:
@@ -160,47 +150,30 @@ def test_a_closed_provider_ends_between_tokens_and_what_is_finished_is_kept(mode
         provider = LocalProvider(LocalSpec(provider="local", model=str(model_folder)))
         await provider.send(question(choices=("A", "B")))  # loads the model
         assert provider._model
-        requests = [question(f"{n}?", sampling={"max_tokens": 480}) for n in range(16)]
         with passes(provider._model.model) as seen:
-            tasks = [asyncio.ensure_future(provider.send(request)) for request in requests]
+            tasks = [
+                asyncio.ensure_future(provider.send(question(f"{n}?", sampling={"max_tokens": 480}))) for n in range(16)
+            ]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             await provider.close()
         return await asyncio.gather(*tasks, return_exceptions=True), seen
 
     replies, seen = asyncio.run(main())
-    kinds = {type(reply) for reply in replies}
-    assert kinds == {RawReply, asyncio.CancelledError}
+    assert {type(reply) for reply in replies} == {RawReply, asyncio.CancelledError}
     assert len(seen) < 400
 
 
-@pytest.mark.smollm
-@pytest.mark.slow
-@pytest.mark.skipif(needs_the_hub(), reason=f"the embedded model is not installed: {INSTALL}")
-def test_a_real_model_judges_as_plain_transformers_do() -> None:
-    folder = Path(find_weights(EMBEDDED))
-    local, stock = LocalModel(folder, "cpu", "float32"), AutoModelForCausalLM.from_pretrained(folder).eval()
-    rules = "Two answers follow. Say which of them keeps to the principle: an answer is short, kind and true. " * 3
-    texts = [f"{rules}\nAnswer A: {a}\nAnswer B: {b}\nThe better answer is Answer" for a, b in ("xy", "yx", ("z", "x"))]
-    prompts = [local.tokenizer(text)["input_ids"] for text in texts]
-    labels = {label: {local.tokenizer(f" {label}")["input_ids"][0]} for label in "AB"}
-    replies = [local.tokenizer(text)["input_ids"] for text in (" A, since it is short.", " B.", " A")]
-    chosen = dict(choose(local.model, local.tokenizer, prompts, [labels] * 3, BatchSettings(shared=PrefixCache())))
-    scored = dict(score(local.model, local.tokenizer, prompts, replies, BatchSettings(shared=PrefixCache())))
-    for row, (prompt, reply) in enumerate(zip(prompts, replies, strict=True)):
-        logprobs = alone(stock, [*prompt, *reply])
-        places = range(len(prompt) - 1, len(prompt) + len(reply) - 1)
-        own = sum(float(logprobs[place, token]) for place, token in zip(places, reply, strict=True))
-        assert scored[row] == pytest.approx(own, abs=0.01)
-        for label, (token,) in labels.items():
-            assert chosen[row][label] == pytest.approx(float(logprobs[len(prompt) - 1, token]), abs=1e-3)
+FORGETFUL = """
+{vocab_size: 99, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2, num_attention_heads: 4,
+num_key_value_heads: 2, initializer_range: 0.3, eos_token_id: 2, pad_token_id: 0, bos_token_id: null,
+sliding_window: 16}
+"""
 
 
 def test_a_model_that_forgets_early_tokens_reads_every_prompt_whole() -> None:
     torch.manual_seed(0)
-    sizes = {"vocab_size": 99, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "initializer_range": 0.3}
-    ends = {"eos_token_id": 2, "pad_token_id": 0, "bos_token_id": None}
-    model = MistralForCausalLM(MistralConfig(**sizes, **heads, **ends, sliding_window=16)).eval()
+    config = MistralConfig.from_dict(yaml.safe_load(FORGETFUL))
+    model = MistralForCausalLM(config).eval()
     tokenizer = SimpleNamespace(pad_token_id=0, eos_token_id=2)
     batch = [[*[5] * 60, *[n] * (n - 8)] for n in range(10, 14)]
     shared = PrefixCache()

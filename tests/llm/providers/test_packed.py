@@ -10,8 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from amendment.dpo import DpoSettings, train_dpo
-from amendment.llm.packed import cores, pack_frozen, packed, threads_for
-from amendment.training.model_files import load_causal, quietly
+from amendment.llm.packed import pack_frozen
 
 IDS = torch.arange(4, 64).reshape(2, 30)
 
@@ -43,36 +42,6 @@ def test_a_packed_model_has_the_same_logits_gradients_and_files(tiny: Any, tmp_p
     assert torch.equal(logits_and_gradient(again)[0], plain[0])
 
 
-def test_layers_that_are_trained_and_models_that_do_not_fit_stay_as_they_are(
-    tiny: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, last = tiny.model.layers[0].mlp, tiny.model.layers[-1].mlp
-    monkeypatch.setattr("amendment.llm.packed.whole_bytes", lambda: 1000)
-    tiny.requires_grad_(False)
-    pack_frozen(tiny)
-    assert not hasattr(last.up_proj, "packed")
-    monkeypatch.undo()
-    monkeypatch.setattr("amendment.llm.packed.SMALL", 0)
-    first.up_proj.weight.requires_grad_()
-    pack_frozen(tiny)
-    assert hasattr(last.up_proj, "packed")
-    assert not hasattr(first.up_proj, "packed")
-    plain = tiny(IDS).logits
-    with torch.no_grad():
-        first.up_proj.weight += 1.0
-    assert not torch.allclose(tiny(IDS).logits, plain)
-
-
-def test_after_training_the_weights_may_change(tiny: Any) -> None:
-    tiny.requires_grad_(False)
-    layer = tiny.model.layers[0].mlp.up_proj
-    with packed(tiny):
-        assert hasattr(layer, "packed")
-        before = tiny(IDS).logits
-    layer.weight.data += 1.0  # as an adapter is merged
-    assert not torch.allclose(tiny(IDS).logits, before)
-
-
 def test_a_tiny_adapter_trains_the_same_way_when_its_base_is_packed(
     base: Path, pairs: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,29 +54,3 @@ def test_a_tiny_adapter_trains_the_same_way_when_its_base_is_packed(
     merged, own = (AutoModelForCausalLM.from_pretrained(tmp_path / name).state_dict() for name in ("packed", "plain"))
     for name, weights in own.items():
         torch.testing.assert_close(merged[name], weights, atol=1e-3, rtol=1e-3)
-
-
-def test_a_small_model_keeps_to_one_thread_and_a_training_gives_its_threads_back(
-    model_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("amendment.llm.packed.cores", lambda: 2)
-    before = torch.get_num_threads()
-    with quietly():
-        assert threads_for(load_causal(model_folder)) == torch.get_num_threads() == 1
-        monkeypatch.setattr("amendment.llm.packed.SMALL", 0)
-        large = load_causal(model_folder)
-        monkeypatch.setattr("amendment.llm.packed.SMALL", 20_000_000)
-        load_causal(model_folder)  # as a guard's reward model, which does not slow the training down
-        with packed(large):
-            assert torch.get_num_threads() == 2
-        assert torch.get_num_threads() == 2
-    assert torch.get_num_threads() == before
-
-
-@pytest.mark.parametrize(("limit", "expected"), [("", 3), ("2", 2), ("2,1", 2), ("64", 3), ("0", 3), ("all", 3)])
-def test_cores_are_those_of_the_process_within_the_users_limit(
-    monkeypatch: pytest.MonkeyPatch, limit: str, expected: int
-) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _process: {0, 5, 7}, raising=False)
-    monkeypatch.setenv("OMP_NUM_THREADS", limit)
-    assert cores() == expected

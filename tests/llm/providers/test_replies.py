@@ -39,16 +39,6 @@ def test_numbers_and_signs_that_cannot_be_stored_are_gone() -> None:
     assert body == {"a": [None, None, None, 0.5], "b": {"\ufffd": "x\ufffd\ufffdy"}}
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(), st.lists, max_leaves=8))
-def test_a_good_body_is_read_as_it_was_written(value: Any) -> None:
-    def cleaned(value: Any) -> Any:
-        if isinstance(value, list):
-            return [cleaned(item) for item in value]
-        return value.replace("\0", "\ufffd") if isinstance(value, str) else value
-
-    assert parse_body(json.dumps({"a": value}).encode(), "here")["a"] == cleaned(value)
-
-
 @given(st.text(alphabet=st.characters(codec=None)))
 def test_a_text_of_a_server_can_be_stored_and_shown(text: str) -> None:
     cleaned = clean(text)
@@ -68,24 +58,26 @@ def test_what_looks_like_a_key_is_not_shown(text: str) -> None:
     assert "abc" not in shown(text, KEY)
 
 
+CACHED, THOUGHT = (
+    '"prompt_tokens_details": {"cached_tokens": %s}',
+    '"completion_tokens_details": {"reasoning_tokens": 8}',
+)
+
+
 @pytest.mark.parametrize(
     ("usage", "counted"),
     [
-        ({"prompt_tokens": 12, "completion_tokens": 3}, (12, 3, 0)),
-        ({"prompt_tokens": 12, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 8}}, (12, 3, 8)),
-        ({"prompt_tokens": 12, "completion_tokens": 3, "prompt_tokens_details": None}, (12, 3, 0)),
-        ({"prompt_tokens": 12, "prompt_tokens_details": {"cached_tokens": 99}}, (12, 0, 12)),
-        ({"prompt_tokens": 12.0, "completion_tokens": 3}, (12, 3, 0)),
-        ({"prompt_tokens": 1, "completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 8}}, (1, 9, 0)),
-        (
-            {"prompt_tokens": 1, "completion_tokens": 3, "completion_tokens_details": {"reasoning_tokens": 8}},
-            (1, 11, 0),
-        ),
+        ('"prompt_tokens": 12.0, "completion_tokens": 3, "prompt_tokens_details": null', "12 3 0"),
+        ('"prompt_tokens": 12, "completion_tokens": 3, ' + CACHED % 8, "12 3 8"),
+        ('"prompt_tokens": 12, ' + CACHED % 99, "12 0 12"),
+        ('"prompt_tokens": 1, "completion_tokens": 9, ' + THOUGHT, "1 9 0"),
+        ('"prompt_tokens": 1, "completion_tokens": 3, ' + THOUGHT, "1 11 0"),
     ],
 )
-def test_openais_counts(usage: dict[str, Any], counted: tuple[int, int, int]) -> None:
-    read, written, cached = counted
-    assert openai.read_usage(usage) == Usage(input_tokens=read, output_tokens=written, cached_tokens=cached)
+def test_openais_counts(usage: str, counted: str) -> None:
+    found = openai.read_usage(json.loads(f"{{{usage}}}"))
+    assert found
+    assert f"{found.input_tokens} {found.output_tokens} {found.cached_tokens}" == counted
 
 
 def test_anthropics_counts_are_added_up() -> None:
@@ -95,7 +87,7 @@ def test_anthropics_counts_are_added_up() -> None:
     assert anthropic.read_usage(usage) == expected
 
 
-@pytest.mark.parametrize("odd", ["many", None, -1, True, 1.5, [], {}, 2**60])
+@pytest.mark.parametrize("odd", ["many", None, -1, True, 1.5, [], 2**60])
 def test_a_count_of_a_wrong_type_leaves_the_reply_readable(odd: Any) -> None:
     chat = {"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": odd, "completion_tokens": odd}}
     said = {"content": [{"type": "text", "text": "x"}], "usage": {"input_tokens": odd, "output_tokens": 3}}

@@ -11,12 +11,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
-from amendment.llm.requests import Request
-from tests.llm.providers.test_hosted import GOOD, PROTOCOLS, send
-
-Ask = Callable[..., Request]
 SENT = 200 * 2**20
 """Bytes after which the server ends, so that a client without a limit shows how much it takes."""
 MOST_GROWN = 120
@@ -140,10 +135,3 @@ def test_replies_without_end_are_refused_and_take_no_memory() -> None:
             assert re.search(r"127\.0\.0\.1:\d+\S*: the reply is longer than 4,271,104 bytes", words), name
         assert of_results[0] == "unreadable", name
         assert grown < MOST_GROWN, f"{name}: {grown} MiB more than before"
-
-
-@PROTOCOLS
-def test_an_answer_that_uses_all_of_its_tokens_is_never_too_long(protocol: str, server: Any, question: Ask) -> None:
-    whole = json.dumps(GOOD[protocol]).encode() + b" " * (100 * 8000)  # 100 bytes a token, all the same
-    server.will_say(whole)
-    assert send(protocol, server.url, question(sampling={"max_tokens": 8000})).raw == whole

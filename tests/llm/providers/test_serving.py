@@ -2,111 +2,71 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
-from http.client import HTTPConnection
-from pathlib import Path
-from typing import Any
+from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import openai
 import pytest
-import yaml
 
-GOOD = {"messages": [{"role": "user", "content": "please add 3 8"}], "seed": 7}
+from tests.vendors.processes import started
 
 
-class Served:
-    """A server in a process of its own."""
-
-    def __init__(self, *options: str) -> None:
-        command = [sys.executable, "-m", "amendment", "lilliput", "serve", "--port", "0", *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().strip()
-        self.port = int(self.url.rpartition(":")[2].partition("/")[0])
-
-    def line(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
-
-    def talk(self, sent: bytes) -> bytes:
-        """All that comes back for some bytes, until the server closes the connection."""
-        with self.line() as line:
-            line.sendall(sent)
-            return b"".join(iter(lambda: line.recv(65536), b""))
-
-    def ask(self, method: str, path: str, body: str | None = None) -> Any:
-        """The body of a good reply."""
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as line:
-            line.request(method, f"/v1/{path}", body)
-            reply = line.getresponse()
-            assert reply.status == 200
-            return json.loads(reply.read())
-
-    def is_well(self) -> bool:
-        made = self.ask("POST", "chat/completions", json.dumps(GOOD | {"model": self.model}))
-        return bool(made["choices"][0]["message"]["content"])
-
-    @property
-    def model(self) -> str:
-        return str(self.ask("GET", "models")["data"][0]["id"])
-
-    def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
-        with self.process as process:
-            process.send_signal(number)
-            try:
-                process.wait(timeout=20)
-            finally:
-                process.kill()
-            assert process.stdout is not None
-            assert process.stderr is not None
-            # not `communicate`, which does not see what `readline` has buffered
-            return process.returncode, process.stdout.read(), process.stderr.read()
+@contextmanager
+def serving() -> Iterator[tuple[subprocess.Popen[str], str]]:
+    with started([sys.executable, "-m", "amendment", "lilliput", "serve", "--port", "0"]) as process:
+        assert process.stdout is not None
+        yield process, process.stdout.readline().strip()
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[Served]:
-    made = Served()
-    yield made
-    if made.process.poll() is None:
-        made.end()
+def url() -> Iterator[str]:
+    with serving() as (_, found):
+        yield found
 
 
-def head(*lines: str) -> bytes:
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+def line(url: str) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", urlsplit(url).port), timeout=20)
+
+
+def client(url: str) -> openai.OpenAI:
+    return openai.OpenAI(api_key="none", base_url=url, max_retries=0)
+
+
+def head(first: str, *lines: str) -> bytes:
+    return "\r\n".join([f"{first} HTTP/1.1", *lines, "", ""]).encode("latin-1")
 
 
 ODD = {
-    "no HTTP at all": (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"400"),
-    "two lengths": (head("POST /v1/x HTTP/1.1", "host: localhost", "content-length: 1", "content-length: 2"), b"400"),
-    "another host": (head("GET /v1/models HTTP/1.1", "host: evil.example", "connection: close"), b"400"),
-    "a host that begins well": (head("GET /v1/models HTTP/1.1", "host: 127.0.0.1.evil", "connection: close"), b"400"),
-    "another path": (head("POST /v1/embeddings HTTP/1.1", "host: localhost", "connection: close"), b"404"),
-    "another method": (head("GET /v1/chat/completions HTTP/1.1", "host: localhost", "connection: close"), b"405"),
+    "two lengths": (head("POST /v1/x", "host: localhost", "content-length: 1", "content-length: 2"), b"400"),
+    "a host that begins well": (head("GET /v1/models", "host: 127.0.0.1.evil", "connection: close"), b"400"),
     "a long body": (
-        head("POST /v1/chat/completions HTTP/1.1", "host: localhost", "connection: close", "content-length: 1048577")
+        head("POST /v1/chat/completions", "host: localhost", "connection: close", "content-length: 1048577")
         + b"x" * 1048577,
         b"413",
     ),
-    "a head without end": (b"GET /v1/models HTTP/1.1\r\n" + b"x: y\r\n" * 16_384, b"4"),
+    "a head without end": (head("GET /v1/models")[:-2] + b"x: y\r\n" * 16_384, b"4"),
 }
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_an_odd_request_is_refused_and_the_server_lives_on(served: Served, name: str) -> None:
+def test_an_odd_request_is_refused_and_the_server_lives_on(url: str, name: str) -> None:
     sent, status = ODD[name]
-    assert served.talk(sent).startswith(b"HTTP/1.1 " + status)
-    assert served.is_well()
+    with line(url) as opened:
+        opened.sendall(sent)
+        assert b"".join(iter(lambda: opened.recv(65536), b"")).startswith(b"HTTP/1.1 " + status)
+    with client(url) as asking:
+        assert asking.models.list().data
 
 
-def test_the_vendors_sdk_understands_models_answers_and_errors(served: Served) -> None:
-    with openai.OpenAI(api_key="none", base_url=served.url, max_retries=0) as client:
-        name = client.models.list().data[0].id
-        made = client.chat.completions.create(
+def test_the_vendors_sdk_understands_models_answers_and_errors(url: str) -> None:
+    with client(url) as asking:
+        name = asking.models.list().data[0].id
+        made = asking.chat.completions.create(
             model=name, seed=7, messages=[{"role": "user", "content": "please add 3 8"}]
         )
         assert made.choices[0].message.content
@@ -114,49 +74,16 @@ def test_the_vendors_sdk_understands_models_answers_and_errors(served: Served) -
         assert made.usage.total_tokens == made.usage.prompt_tokens + made.usage.completion_tokens
         assert made.system_fingerprint == "simulated"
         with pytest.raises(openai.BadRequestError, match="leave it out"):
-            client.chat.completions.create(model=name, n=2, messages=[{"role": "user", "content": "x"}])
-        with pytest.raises(openai.NotFoundError, match="no model of this name"):
-            client.chat.completions.create(model="gpt", messages=[{"role": "user", "content": "x"}])
+            asking.chat.completions.create(model=name, n=2, messages=[{"role": "user", "content": "x"}])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_server_cleanly_with_connections_open(number: int) -> None:
-    made = Served()
-    assert made.is_well()
-    with ExitStack() as opened:
-        idle, half = (opened.enter_context(made.line()) for _ in range(2))
+def test_a_signal_ends_the_server_cleanly_with_connections_open() -> None:
+    with serving() as (process, url), line(url) as idle, line(url) as half:
+        with client(url) as asking:
+            assert asking.models.list().data
         half.sendall(b"POST /v1/chat")
-        code, said, complained = made.end(number)
-        assert (code, complained) == (0, "")
-        assert "stopped after 2 answered requests" in said
+        process.send_signal(signal.SIGINT)
+        said, complained = process.communicate(timeout=20)
+        assert (process.returncode, complained) == (0, "")
+        assert "stopped after 1 answered requests" in said
         assert idle.recv(10) == half.recv(10) == b""
-
-
-def test_the_models_of_a_run_file_are_served_and_mistakes_are_told(tmp_path: Path) -> None:
-    path = tmp_path / "run.yaml"
-    path.write_text("name: t\nprompts: [{lilliput: 3}]\nmodels: {w: {provider: simulated}, j: {provider: simulated}}\n")
-    made = Served(str(path), "--set", "models.j.noise=0")
-    code, said, _ = made.end()
-    assert code == 0
-    models = yaml.safe_load(said.partition("models:")[2].partition("\n\n")[0])
-    assert list(models) == ["w", "j"]
-    assert models["w"]["model"] != models["j"]["model"]
-
-    def told(*options: str) -> tuple[int, str]:
-        command = [sys.executable, "-m", "amendment", "lilliput", "serve", *options]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        return ended.returncode, ended.stderr.strip()
-
-    assert told("--set", "nois=1") == (2, "the served model:1:1: nois: unknown key 'nois' (did you mean 'noise'?)")
-    path.write_text(
-        "name: t\nprompts: [{lilliput: 3}]\nmodels: {w: {provider: openai, model: m, base_url: 'http://localhost:1/v1'}}\n"
-    )
-    assert told(str(path)) == (
-        2,
-        f"{path}: models: found none with provider: simulated; add one, or leave out the file",
-    )
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        code, said = told("--port", str(taken.getsockname()[1]))
-        assert code == 2
-        assert said.endswith("use another, or 0 for any")
-        assert "in use" in said
