@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from amendment.run import Run
 from amendment.simulator import sample_prompts
 from tests.chat_server import ChatServer
+from tests.hub_standin import Hub
 from tests.rows import save
 from tests.run.conftest import SMALL
 
@@ -36,6 +38,23 @@ def made(folder: Path, text: str) -> Path:
     """The folder of a run of this text."""
     (folder / "run.yaml").write_text(text, encoding="utf-8")
     return Run.from_file(folder / "run.yaml", folder=folder / "run")().folder
+
+
+def pairs_run(folder: Path, *sources: str, rows: int = 8) -> Path:
+    """The folder of a run of pairs that somebody brought: a file of some for each of the sources."""
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = []
+    for n, source in enumerate(sources):
+        asked = [f"what is {rows * n + i}" for i in range(rows)]
+        save(folder / f"{n}.csv", [{"prompt": f"{q}?", "chosen": f"it is {q}", "rejected": f"who {q}"} for q in asked])
+        entries.append(f"  - {{path: {n}.csv, {source}}}\n")
+    return made(folder, f"name: pairs\nseed: 4\npairs:\n{''.join(entries)}dataset: {{test_share: 0.25}}\n")
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with Hub() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

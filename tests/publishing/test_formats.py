@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import tempfile
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from tests.rows import plain_preference, preference
 TOOL = {"type": "function", "function": {"name": "look", "description": "Look.", "parameters": {"type": "object"}}}
 CALL = {"type": "function", "function": {"name": "look", "arguments": {"at": 0.1 + 0.2, "deep": None}}}
 TIE = {"a tie, which has no better answer": 1}
-SETTINGS = {"seed": 7, "models": {}, "dataset": {"secrets": "stop"}}
+SETTINGS = {"models": {}, "dataset": {"secrets": "stop"}}
 
 
 def message(role: str, content: Any = None, **further: Any) -> Message:
@@ -67,8 +68,8 @@ def every_kind() -> list[Preference]:
 def of_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[list[Preference], str], Exported]:
     """Exports rows as if they were a run's."""
 
-    def export(rows: list[Preference], format: str, out: Path | None = None) -> Exported:
-        run = SimpleNamespace(rows={"train": rows}, settings=SETTINGS)
+    def export(rows: list[Preference], format: str, out: Path | None = None, seed: int = 7) -> Exported:
+        run = SimpleNamespace(rows={"train": rows}, settings={**SETTINGS, "seed": seed})
         monkeypatch.setattr("amendment.publishing.formats.FinishedRun", lambda folder: run)
         return export_run(tmp_path, format, out or Path(tempfile.mkdtemp(dir=tmp_path)))
 
@@ -103,6 +104,18 @@ def test_kto_rows_are_the_pairs_unpaired_and_ties_are_told(of_rows: Any) -> None
     assert sorted(map(str, there)) == sorted(map(str, expected))
     assert written["label"][:] == [True, False] * 4
     assert written["p"][:] == [0.75, 0.25] * 4
+
+
+def test_answers_of_a_kto_export_take_turns_in_an_order_of_the_seed(of_rows: Any) -> None:
+    orders = []
+    for seed in (4, 5):
+        (path,) = of_rows([plain_pair(i) for i in range(20)], "kto", seed=seed).files
+        rows = read_rows(path)
+        names = [row.values["comparison_id"] for row in rows]
+        assert not [one for one, other in itertools.pairwise(names) if one == other]
+        orders.append([row.values["candidate_id"] for row in rows])
+    assert sorted(orders[0]) == sorted(orders[1])
+    assert orders[0] != orders[1]
 
 
 def test_openrlhf_and_nemo_get_roles_and_texts_and_say_what_is_left_out(of_rows: Any) -> None:

@@ -13,7 +13,7 @@ from amendment.publishing.push import push
 from tests.publishing.conftest import CHAIN
 
 KEY = "sk-" + "proj-" + "a1" * 20
-"""Put together here, so that it is in no file. The shapes of keys have their tests in tests/regressions."""
+"""Put together here, so that it is in no file. The shapes of keys have their tests in test_secrets.py."""
 
 
 def test_a_key_stops_the_push_and_only_an_example_can_be_let_through(

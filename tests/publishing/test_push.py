@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from amendment.errors import AmendmentError, ConfigError
 from amendment.publishing.card import BEGIN, END
@@ -24,7 +25,7 @@ from amendment.publishing.push import push
 from amendment.publishing.verify import verify
 from amendment.run import Run
 from tests.hub_standin import READER, Hub, Repo, client, publishes
-from tests.publishing.conftest import CHAIN
+from tests.publishing.conftest import CHAIN, pairs_run
 from tests.run.conftest import SMALL
 
 LOADER = """\
@@ -55,12 +56,6 @@ kto = maybe_unpair_preference_dataset(values["kto"])
 loaded = {name: values[name].column_names for name in ("sft", "reward", "dpo")}
 print(json.dumps({**loaded, "kto": kto.column_names, "table": len(values["table"]), "unpaired": len(kto)}))
 """
-
-
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    with Hub() as made:
-        yield made
 
 
 def left_by_the_training(folder: Path, name: str, content: bytes) -> None:
@@ -184,6 +179,47 @@ def test_a_second_version_keeps_what_people_wrote_and_what_is_tagged(
     assert "config_name: critiques" not in new
     assert [name for name in repo.files("v1.0") if name.startswith("critiques/")], "what is tagged stays"
     assert hub.text("datasets", CHAIN, "README.md", "v1.0") == card
+
+
+@pytest.mark.slow
+def test_a_commit_of_somebody_else_is_never_tagged_as_ours(hub: Any, chain: Path, tmp_path: Path) -> None:
+    foreign: list[str] = []
+
+    def somebody_commits(request: str) -> None:
+        repo = hub.repos.get(("datasets", CHAIN))
+        if request.endswith("/commit/main") and not foreign:
+            foreign.append(repo.add({**repo.commits[-1][1], "evil.txt": hub.keep(b"theirs")}, "theirs"))
+
+    hub.before = somebody_commits
+    first, again = publishes(
+        hub, tmp_path / "home", chain_call(chain, "--tag", "v1.0"), chain_call(chain, "--tag", "v1.0", "--replace")
+    )
+    repo = hub.repos[("datasets", CHAIN)]
+    assert (first.code, "again" in first.said) == (1, True), first.said
+    assert [name for name, *_ in repo.commits][-1] == foreign[0], "nothing of ours came after it"
+    assert repo.tags == {}
+    assert (again.code, "evil.txt" in again.said) == (2, True), "the repository is theirs now"
+
+
+@pytest.mark.slow
+def test_another_run_needs_replace_and_leaves_nothing_of_the_run_before(hub: Any, filled: Any, tmp_path: Path) -> None:
+    hub.repos, hub.blobs = copy.deepcopy((filled.repos, filled.blobs))
+    repo = hub.repos[("datasets", CHAIN)]
+    card = hub.text("datasets", CHAIN, "README.md").replace("pretty_name:", "language:\n- en\npretty_name:")
+    edited = hub.keep(card.replace("- dpo\n", "- dpo\n- ours\n").encode())
+    repo.add({**repo.commits[-1][1], "README.md": edited}, "hand")
+    asked = chain_call(pairs_run(tmp_path / "pairs", "license: cc0-1.0"))
+    refused, replaced = publishes(hub, tmp_path / "home", asked, [*asked, "--replace"])
+    assert (refused.code, "--replace" in refused.said) == (2, True)
+    assert replaced.code == 0, replaced.said
+    before, head = (yaml.safe_load(text.split("---\n")[1]) for text in (card, hub.text("datasets", CHAIN, "README.md")))
+    foreign = {"simulated", "rlaif", "constitutional-ai", "synthetic"}
+    assert foreign & {*before["tags"]}
+    assert foreign & {*head["tags"]} == set()
+    assert "ours" in head["tags"]
+    assert (head["pretty_name"], head["language"], head["annotations_creators"]) == ("pairs", ["en"], ["other"])
+    assert {one["config_name"] for one in head["configs"]} == {"default", "candidates", "verdicts", "sft"}
+    assert not [name for name in repo.files() if name.startswith(("constitutions/", "critiques/"))]
 
 
 @pytest.mark.long

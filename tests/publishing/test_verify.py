@@ -121,6 +121,7 @@ def test_a_file_that_is_only_called_like_one_that_grows_is_found(chain: Path) ->
     evil = [
         *("ledger.sqlite.evil.parquet", "ledger.sqlite-wal.parquet", "labels.sqlite-shm/evil.parquet"),
         *("publish/evil.parquet", "publish/data/train.parquet", "publish/models/dpo/model.safetensors"),
+        *("models/dpo/model.safetensors", "amend/models/dpo/model.safetensors"),
         *("labels-evil.sqlite", "amend/evil.parquet", "publish/constitutions/a/evil.json"),
     ]
     for name in (*grown, *shown, *evil):
