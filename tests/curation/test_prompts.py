@@ -145,6 +145,6 @@ def test_fewer_than_ten_answers_choose_nothing(tmp_path: Path) -> None:
     # b keeps 0 of 9 in sums, which is too few; with a's 9 of 12 there, 9 of 21 checks pass; b keeps 30 of 39 in all
     a, b = drafts("a", all=(9, 12), sums=(9, 12)), drafts("b", all=(30, 39), sums=(0, 9), chat=(30, 30))
     weakest = weakest_of(saved(tmp_path, critique=[*a, *b]), ["r/a", "r/b"])
-    assert weakest == Weakest(None, "sums", pytest.approx(9 / 21), 12, "drafts")
+    assert weakest == Weakest(None, "sums", 9 / 21, 12, "drafts")
     with pytest.raises(ConfigError, match="each figure of that run rests on 9 answers or fewer, expected 10 or more"):
         weakest_of(saved(tmp_path, critique=drafts("a", all=(0, 9))), ["r/a"])

@@ -322,4 +322,4 @@ async def test_time_in_the_queue_is_no_part_of_a_calls_deadline(model: Model, pr
     await asyncio.sleep(0.1)  # five times as long as the second may take once it is sent
     assert len(provider.asked) == 1
     provider.gate.set()
-    assert await asyncio.gather(first, second) == ["first", "second"]
+    assert list(await asyncio.gather(first, second)) == ["first", "second"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from amendment.run.terms import Terms
+from amendment.run.permissions import Terms
+
 from tests.chat_server import ChatServer
 from tests.command_line import amendment
 from tests.rows import save
