@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from amendment.run.permissions import Terms
-
 from tests.chat_server import ChatServer
 from tests.command_line import amendment
 from tests.rows import save
