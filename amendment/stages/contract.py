@@ -2,7 +2,7 @@
 
 A stage is one class in one file of this subpackage: its part of the run file, what it reads and writes, what makes its
 result out of date, what can be wrong with it, and its work. The engine in `run/` knows stages by this contract alone,
-and stages never import `run/`. `STAGES` in `amendment.run.chain` lists the classes in the order of the chain.
+and stages never import `run/`. `amendment.stages` lists the classes in the order of the chain.
 """
 
 from __future__ import annotations

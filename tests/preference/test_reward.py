@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Barrier
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from amendment.constitutions import Score, load_constitution
-from amendment.errors import BudgetReached, Transient
+from amendment.errors import BudgetReached, ConfigError, Transient
 from amendment.llm.requests import Reply, Request
 from amendment.preference import Judge, JudgeReward
 from amendment.run import Run
@@ -234,3 +235,15 @@ def test_half_of_a_surrogate_pair_has_no_reward() -> None:
     made = judge(Scripted(lambda request: scores((10, 1.0))), "score")
     assert rewards(made.as_reward(), said("\ud800"), said("x")) == pytest.approx([None, 1.0])
     closed(made)
+
+
+def test_a_run_file_of_models_alone_opens_a_judge_and_says_that_it_has_nothing_to_run(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("name: rewards\nmodels: {judge: {provider: simulated}}\n")
+    with Run.from_file(path, folder=tmp_path / "run") as run:
+        judge = Judge.from_folder("score", model=run.models["judge"], constitution=load_constitution("lilliput"))
+        [reward] = asyncio.run(judge.as_reward()(["how many legs has a mole"], ["a mole has four legs"]))
+    assert reward is not None
+    assert -1 <= reward <= 1
+    with pytest.raises(ConfigError, match="the run has no input"):
+        Run.from_file(path, folder=tmp_path / "run")()
