@@ -14,6 +14,7 @@ from amendment.constitutions import Constitution, DrawnPrinciple, draw_principle
 from amendment.critique.copies import copied_from
 from amendment.preference.aggregate import aggregate_verdicts
 from amendment.preference.judge import Judge
+from amendment.preference.pairs import p_of
 from amendment.records import Candidate, Prompt, text_of
 from amendment.verification.checks import fails_for_good
 from amendment.yamlfile import Loc, did_you_mean
@@ -89,7 +90,7 @@ async def _by_judge(
     judgement = aggregate_verdicts([verdict for verdicts in asked for verdict in verdicts])
     if judgement.p_a is None:
         return "the judge gave no verdict"
-    p = judgement.p_a if judgement.a == chosen.id else 1 - judgement.p_a
+    p = p_of(judgement, chosen.id)
     return Confirmed("judge", p, judgement.raters) if p > 0.5 else "the judge prefers the answer under the opposite"
 
 

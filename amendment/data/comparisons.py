@@ -82,7 +82,6 @@ class Joined:
     problems: list[Problem]
     counts: Counter[str]
     files: list[tuple[Source, FileFacts]]
-    """The problems of the first bad rows that were left out."""
     items: dict[str, JoinedComparison] = field(default_factory=dict)
     exchanged: dict[tuple[int, str], list[tuple[Cast, Cast]]] = field(default_factory=dict)
     """By file and advice: verdicts of a judge on answers that change places, next to the earlier ones."""

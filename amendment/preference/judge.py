@@ -98,8 +98,6 @@ class Judge:
     criteria: Callable[[Prompt], Sequence[Criterion]] | None = None
     """A rubric's criteria for a prompt, in place of those that the prompt carries. They go before the folder's; where
     there are none, those count."""
-    """Probability that labels must hold together; a verdict of which they hold less is invalid."""
-
     stops: bool = False
     """Raise Paused where none of the first verdicts can be read, so that a run does not pay for the others."""
 

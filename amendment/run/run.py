@@ -1,4 +1,4 @@
-"""A run: a run file, its folder, and the stages in between. The command line calls this and nothing else."""
+"""A run: a run file, its folder, and the stages in between. The command line and Python start one by it."""
 
 from __future__ import annotations
 

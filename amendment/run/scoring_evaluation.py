@@ -22,6 +22,7 @@ from amendment.data.sources import PairColumns, PairFile, Source, parse_word
 from amendment.data.verdict_files import DataSources, VerdictFile
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.preference import decide
+from amendment.preference.pairs import p_of
 from amendment.records import LABELLERS
 from amendment.reward_model import (
     RewardEvaluation,
@@ -195,7 +196,7 @@ def _comparison(item: JoinedComparison, records: ComparisonRecords) -> dict[str,
     judged = decide(records.verdicts) if records.verdicts else None
     if judged is None or judged.p_a is None:
         return None
-    p_a = judged.p_a if judged.a == a.id else 1 - judged.p_a
+    p_a = p_of(judged, a.id)
     chosen, rejected = (a, b) if p_a >= 0.5 else (b, a)
     reading = item.readings[0]
     values = reading.row.values

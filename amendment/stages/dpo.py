@@ -19,6 +19,7 @@ from pydantic import model_validator
 from amendment.dpo import DpoSettings, GuardReading, Guards, GuardSettings, policy_margins, train_dpo
 from amendment.evaluation.settings import EvaluateConfig
 from amendment.preference import JudgeSettings, aggregate_verdicts
+from amendment.preference.pairs import p_of
 from amendment.preference.settings import JudgeEntry
 from amendment.records import Candidate, Message, Prompt
 from amendment.results import Figure, Result, by_label, counted
@@ -188,10 +189,14 @@ class DpoStage(PairTrainingStage):
         evaluate = context.config.part(EvaluateConfig)
         if evaluate is None:
             return None
-        held_out = len(_prompts(context))
-        shared = min(guards.prompts + evaluate.prompts - held_out, guards.prompts, held_out)
+        shared = shared_prompts(len(_prompts(context)), guards.prompts, evaluate.prompts)
         note = f"{shared} of the guards' prompts are measured by the evaluation too; hold out more"
         return note if shared > 0 else None
+
+
+def shared_prompts(held_out: int, guards: int, evaluated: int) -> int:
+    """Return how many held-out prompts both use: the evaluation takes them from the front, the guards from the end."""
+    return max(0, min(guards, held_out) + min(evaluated, held_out) - held_out)
 
 
 def _prompts(context: Context) -> list[Prompt]:
@@ -235,9 +240,7 @@ def _judge(context: Context, guards: DpoGuards, prompts: Sequence[Prompt]) -> Sc
             return 0.5
         verdicts = await judge.verdicts(by_id[row["prompt_id"]], policy, start)
         judgement = aggregate_verdicts(verdicts, orders="both", disagreement="mean")
-        if judgement.p_a is None:
-            return float("nan")
-        return judgement.p_a if judgement.a == policy.id else 1 - judgement.p_a
+        return float("nan") if judgement.p_a is None else p_of(judgement, policy.id)
 
     def score(rows: Sequence[Row]) -> NDArray[np.float64]:
         return np.array(ask_each(context, "guards: judging", judge.model, rows, work, stage="dpo"))

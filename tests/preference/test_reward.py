@@ -243,7 +243,6 @@ def test_a_run_file_of_models_alone_opens_a_judge_and_says_that_it_has_nothing_t
     with Run.from_file(path, folder=tmp_path / "run") as run:
         judge = Judge.from_folder("score", model=run.models["judge"], constitution=load_constitution("lilliput"))
         [reward] = asyncio.run(judge.as_reward()(["how many legs has a mole"], ["a mole has four legs"]))
-    assert reward is not None
-    assert -1 <= reward <= 1
+    assert isinstance(reward, float)
     with pytest.raises(ConfigError, match="the run has no input"):
         Run.from_file(path, folder=tmp_path / "run")()

@@ -49,10 +49,8 @@ def test_the_prompt_column_defines_the_clusters_without_any_answer_text(audit: A
 
     assert interval(without) == interval(with_texts)
     assert interval(without)[2] == 40
-    assert "clustered by prompt: 40 clusters" in without.text
     assert interval(by_item)[2] == 400
     assert "clustered by prompt" not in by_item.text.split("\n## ")[0]
-    assert "400 clusters" in by_item.text
     wide, narrow = (high - low for low, high, _ in (interval(without), interval(by_item)))
     assert wide > 2.5 * narrow  # 10 items that all say the same count as one: sqrt(10) = 3.2 times the width
 
@@ -140,7 +138,6 @@ TEXTS = {"prompt": "question", "a": "left", "b": "right", "model_a": "x", "model
 
 def test_a_system_with_one_answer_to_all_prompts_is_flagged_with_its_wins(audit: Audit) -> None:
     found = audit([judged(null_model(84), **TEXTS)])
-    assert "- null is the same text in 100 of 100 prompts" in found.text
     (constant,) = found.document["constant_answers"]
     assert (constant["model"], constant["prompts"], constant["same"]) == ("null", 100, 100)
     assert constant["wins"][0]["share"]["value"] == pytest.approx(0.84)

@@ -47,8 +47,6 @@ def world(
 def test_with_one_annotator_the_length_bias_is_not_measured_and_no_gate_claims_it(audit: Audit) -> None:
     certificate = audit([(world(1000, 1, 0.0, 0.0, seed=1), panel(["judge", "ann"]))])
     assert certificate.gate("length") == ("not measured", "needs two annotators")
-    assert "not measured: needs two annotators" in certificate.text
-    assert "it errs towards" not in certificate.text
     assert certificate.judge["bias"]["length"]["asymmetry"]["value"] is None
 
 
@@ -68,7 +66,6 @@ def test_a_judge_that_errs_towards_the_longer_answer_is_flagged(audit: Audit) ->
     low, high = (certificate.judge["bias"]["length"]["asymmetry"][bound] for bound in ("low", "high"))
     assert 0 < low < 0.2 < high
     assert certificate.gate("length")[0] == "WARN"
-    assert "it errs towards the longer answer" in certificate.text
 
 
 def leaderboard(systems: int, prompts: int, seed: int) -> tuple[list[dict[str, Any]], dict[str, float]]:

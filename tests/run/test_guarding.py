@@ -10,6 +10,7 @@ from amendment.errors import ConfigError
 from amendment.run import Run, load_run_file
 from amendment.run.chain import stages_of
 from amendment.run.status import read_status, status_lines
+from amendment.stages.dpo import shared_prompts
 from tests.run.small_runs import Said
 
 RUN = """\
@@ -76,3 +77,13 @@ def test_the_judge_of_guards_needs_rules_to_judge_by(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match=r"dpo\.guards\.judge: needs a constitution"):
         load_run_file(path)
+
+
+@pytest.mark.parametrize(
+    ("held_out", "guards", "evaluated", "shared"),
+    [(50, 64, 5, 5), (50, 20, 40, 10), (50, 20, 20, 0)],
+)
+def test_guards_and_evaluation_share_what_both_ends_reach(
+    held_out: int, guards: int, evaluated: int, shared: int
+) -> None:
+    assert shared_prompts(held_out, guards, evaluated) == shared
