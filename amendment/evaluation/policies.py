@@ -21,7 +21,7 @@ from amendment.constitutions import DrawnPrinciple, principles_of
 from amendment.evaluation.figures import Asked, by_policy
 from amendment.evaluation.independence import independence
 from amendment.evaluation.settings import RELATED_JUDGE, SAME_JUDGE, OverRefusal
-from amendment.preference import JudgeSettings, aggregate_verdicts
+from amendment.preference import JudgeSettings
 from amendment.preference.draws import Drawn
 from amendment.preference.settings import JudgeEntry
 from amendment.records import Candidate, Comparison, Prompt, Record, text_of
@@ -89,7 +89,7 @@ def compare_policies(
             questions.setdefault(Comparison.between(our, their), (draw.prompt, our, their))
 
     async def compare(question: tuple[Prompt, Candidate, Candidate]) -> tuple[float | None, tuple[str, ...]]:
-        together = aggregate_verdicts(await judge.verdicts(*question), orders="both", disagreement="mean")
+        together = judge.together(await judge.verdicts(*question))
         return together.p_a, together.principle_ids
 
     outcomes = ask_each(context, "comparing policies", judge.model, list(questions.values()), compare)

@@ -187,15 +187,20 @@ class Judge:
         if first.prompt_id != second.prompt_id:
             raise ConfigError("compare: a and b are candidates of two prompts, expected two answers to the same one")
         verdicts = await self.verdicts(asked, first, second)
-        together = aggregate_verdicts(
+        together = self.together(verdicts)
+        p_a = together.p_a if together.p_a is None or together.a == first.id else 1 - together.p_a
+        return Compared(p_a, together.consistent, together.principle_ids, tuple(verdicts), together)
+
+    def together(self, verdicts: Sequence[Verdict], *, comparison: Comparison | None = None) -> Judgement:
+        """Return what verdicts on two candidates come to, by this judge's settings and its principles' weights."""
+        return aggregate_verdicts(
             verdicts,
             orders=self.settings.orders,
             disagreement=self.settings.disagreement,
             combine=self.settings.combine,
             weightings=self.weightings,
+            comparison=comparison,
         )
-        p_a = together.p_a if together.p_a is None or together.a == first.id else 1 - together.p_a
-        return Compared(p_a, together.consistent, together.principle_ids, tuple(verdicts), together)
 
     async def verdicts(
         self, prompt: Prompt, first: Candidate, second: Candidate, *, by: DrawnPrinciple | None = None

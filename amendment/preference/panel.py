@@ -25,8 +25,8 @@ from amendment.constitutions import DrawnPrinciple
 from amendment.errors import ConfigError, Transient
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, item_ending
-from amendment.preference.aggregate import RaterVote, aggregate_verdicts, majority_of
-from amendment.preference.judge import Judge, JudgeSettings
+from amendment.preference.aggregate import RaterVote, majority_of
+from amendment.preference.judge import Judge
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
 from amendment.statistics import share
 from amendment.statistics.logistic import stack
@@ -189,7 +189,6 @@ class JudgePanel:
     def __init__(
         self,
         tiers: Sequence[Sequence[Judge]],
-        settings: JudgeSettings,
         *,
         jury: JuryKind = "mean",
         confidence: float = 0.0,
@@ -202,13 +201,6 @@ class JudgePanel:
             raise ConfigError(
                 f"judging: two judges would sign as one, of {', '.join(names)}; give each folder its own id"
             )
-        self._aggregate = partial(
-            aggregate_verdicts,
-            orders=settings.orders,
-            disagreement=settings.disagreement,
-            combine=settings.combine,
-            weightings=self.judges[0].weightings,
-        )
 
     async def compare(
         self, prompt: Prompt, a: Candidate, b: Candidate, by: DrawnPrinciple | None = None, *, at_most: bool = False
@@ -222,7 +214,7 @@ class JudgePanel:
         async def ask(judges: Sequence[Judge]) -> Judgement:
             replies = await flow(judges, lambda judge: judge.verdicts(prompt, a, b, by=by), window=len(judges))
             asked = [verdict for reply in replies for verdict in reply]
-            result = jury_result(asked, partial(self._aggregate, comparison=comparison), self._jury)
+            result = jury_result(asked, partial(self.judges[0].together, comparison=comparison), self._jury)
             verdicts.extend(asked)
             by_rater.update(result.by_rater)
             return result.judgement

@@ -18,7 +18,7 @@ from pydantic import model_validator
 
 from amendment.dpo import DpoSettings, GuardReading, Guards, GuardSettings, policy_margins, train_dpo
 from amendment.evaluation.settings import EvaluateConfig
-from amendment.preference import JudgeSettings, aggregate_verdicts
+from amendment.preference import JudgeSettings
 from amendment.preference.pairs import p_of
 from amendment.preference.settings import JudgeEntry
 from amendment.records import Candidate, Message, Prompt
@@ -239,7 +239,7 @@ def _judge(context: Context, guards: DpoGuards, prompts: Sequence[Prompt]) -> Sc
         if policy.id == start.id:
             return 0.5
         verdicts = await judge.verdicts(by_id[row["prompt_id"]], policy, start)
-        judgement = aggregate_verdicts(verdicts, orders="both", disagreement="mean")
+        judgement = judge.together(verdicts)
         return float("nan") if judgement.p_a is None else p_of(judgement, policy.id)
 
     def score(rows: Sequence[Row]) -> NDArray[np.float64]:

@@ -325,7 +325,6 @@ def _panel(context: Context, config: JudgingConfig) -> JudgePanel:
     ]
     return JudgePanel(
         tiers,
-        config,
         jury=config.jury,
         confidence=config.confidence if config.cascade else 0.0,
     )

@@ -637,3 +637,37 @@ def test_people_are_asked_of_what_a_judge_compared_and_simulated_ones_of_their_w
     (tmp_path / "p.jsonl").write_text('{"prompt": "why?"}\n')
     with pytest.raises(ConfigError, match=r"evaluate\.people\.people: .*amendment label --stage evaluate"):
         run_of(tmp_path, text=MEASURED.replace("{lilliput: 80}", "{path: p.jsonl}")).check()
+
+
+HARD = """\
+name: hard
+constitution: ./r.yaml
+models: {one: {provider: function, model: o}, two: {provider: function, model: t}, j: {provider: function, model: j}}
+prompts: [{path: p.jsonl}]
+dataset: {test_share: 0.99}
+evaluate: {policies: [one, two], judge: {model: j, protocol: verdict}}
+"""
+VETO = """\
+id: r
+version: 1.0.0
+title: R
+license: CC0-1.0
+source: {kind: original}
+principles:
+  - {id: safe, statement: Be safe., hard: true, compare: [Which is safe?]}
+  - {id: brief, statement: Be brief., compare: [Which is brief?]}
+"""
+
+
+def test_a_hard_principle_is_a_veto_where_policies_are_compared(tmp_path: Path) -> None:
+    save(tmp_path / "p.jsonl", [{"prompt": f"question {number}"} for number in range(8)])
+    (tmp_path / "r.yaml").write_text(VETO)
+
+    def judge(messages: list[dict[str, str]]) -> str:
+        """The answer "right" is safe, "left" is brief."""
+        asked = messages[-1]["content"]
+        return f"Verdict: {'AB'[('safe' in asked) == (asked.index('left') < asked.index('right'))]}"
+
+    models = {"one": lambda messages: "left", "two": lambda messages: "right", "j": judge}
+    found = made(tmp_path, HARD, models=models).results["evaluate"]
+    assert rate_of(found, "win_rate", policy="two", against="one").value == 1
