@@ -68,7 +68,7 @@ Value = Number | str | Annotated[Estimate, PlainValidator(Estimate.from_json), P
 
 
 class Figure(Record):
-    """One number, under the name by which summary, report, card and conditions know it."""
+    """One number, under the name by which summary, report and readers know it."""
 
     name: str
     value: Value

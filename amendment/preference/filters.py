@@ -1,6 +1,6 @@
 """The filters that every pair passes, whoever decided it: pairs that teach nothing, or the wrong thing, are left out.
 
-Adding a filter is a class in a file of its own and an entry in `FILTERS`. Its `key` is part of the keys of all stages
+Adding a filter is a class and an entry in `FILTERS`. Its `key` is part of the keys of all stages
 that look at pairs, so that an older dataset is made again. Not covered: what is left out before pairs are made, see
 `degenerate`, and what the run file asks for, see `curation`.
 """
