@@ -198,7 +198,6 @@ def audit(
     }
     concluded = conclusions(judges, checked, looks, asked)
     best, *others = [conclusion.judge for conclusion in concluded if conclusion.judge] or [""]
-    differences = {other: between(looks[best], looks[other]) for other in others}
     return Certificate(
         format=CERTIFICATE_FORMAT,
         conclusions=concluded,
@@ -212,8 +211,8 @@ def audit(
         between_judges=group(data, data.judges, drawing),
         compared=tuple(
             Compared(best, other, difference.estimate(drawing.level))
-            for other, difference in differences.items()
-            if difference.items
+            for other in others
+            if (difference := between(looks[best], looks[other])).items
         ),
         labels=label_groups(data, drawing),
         slices=sliced,

@@ -37,6 +37,7 @@ MadeIn = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The run's folder; by default runs/NAME in the current directory.")
 ]
 Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Take only the first N prompts of each source.")]
+Until = Annotated[str | None, typer.Option(metavar="STAGE", help="Go no further than this stage.")]
 
 
 @app.command(rich_help_panel=START)
@@ -126,7 +127,7 @@ def plan(  # noqa: PLR0917 - typer makes options of them
     file: RunFilePath,
     folder: MadeIn = None,
     overrides: Overrides = None,
-    until: Annotated[str | None, typer.Option(metavar="STAGE", help="Plan up to this stage.")] = None,
+    until: Until = None,
     limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
@@ -146,7 +147,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
     file: RunFilePath,
     folder: MadeIn = None,
     overrides: Overrides = None,
-    until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage.")] = None,
+    until: Until = None,
     limit: Limit = None,
     engine: Annotated[Literal["ray"] | None, typer.Option(help="Make data with the workers of a Ray cluster.")] = None,
     accept_changes: Annotated[

@@ -40,6 +40,8 @@ from amendment.yamlfile import capped
 OTHER_SOURCE = "prompt copied in another source"
 DROPPED, ONE_SIDED_TABLE = "dropped", "one_sided"
 """Tables of a stage that cleans."""
+CLEANED = (f"dataset/{DROPPED}", f"dataset/{ONE_SIDED_TABLE}")
+"""Those of the stage `dataset`."""
 CUT = 500
 """Characters of a text that is left out, in the table."""
 MOST_PROMPTS = 10_000

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import Field
 
 from amendment.curation.dataset_rows import Pairs, Rows, written_by_models
-from amendment.curation.funnel import DROPPED, ONE_SIDED_TABLE, Cleaning, clean_key
+from amendment.curation.funnel import CLEANED, Cleaning, clean_key
 from amendment.curation.mixed_rows import RUN, MixPair, Sides, mix_in, mix_key
 from amendment.curation.settings import DatasetConfig
 from amendment.data.export import write_exports
@@ -81,8 +81,7 @@ class DatasetStage(Stage):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.config = settings.need(DatasetConfig)
-        cleaned = (f"dataset/{DROPPED}", f"dataset/{ONE_SIDED_TABLE}") if settings.clean else ()
-        self.writes = (*self.writes, *cleaned)
+        self.writes = (*self.writes, *(CLEANED if settings.clean else ()))
 
     @classmethod
     def field(cls) -> tuple[Any, Any]:

@@ -125,9 +125,9 @@ class DpoStage(PairTrainingStage):
         if self.config.guards and (judge := self.config.guards.judge):
             yield Ask(("dpo", "guards", "judge", "model"), judge.model, "judge", judge=judge)
 
-    def make(self, context: Context, *, name: str = "dpo") -> StageResult:
-        """Train and measure. `name` is the policy's; each round after the first has its own."""
-        train = self.pairs(context)
+    def make(self, context: Context) -> StageResult:
+        """Train and measure the policy that has the stage's name."""
+        name, train = self.name, self.pairs(context)
         config, smoothing = smoothed(context.workspace, name, self.config)
         base, folder = context.trained_base(config.base), context.workspace.path(f"models/{name}")
         result = train_dpo(
@@ -167,15 +167,15 @@ class DpoStage(PairTrainingStage):
             readable=(lambda _, text: is_readable(text)) if is_simulated else None,
         )
 
-    def most(self, context: Context, *, name: str = "dpo") -> StageResult:
-        """Train nothing, and ask the judge of the guards all that it can be asked while the policy `name` is trained:
-        no guard ends it, and every answer is as long as it may be and unlike all others."""
+    def most(self, context: Context) -> StageResult:
+        """Train nothing, and ask the judge of the guards all that it can be asked during the training: no guard ends
+        it, and every answer is as long as it may be and unlike all others."""
         guards, prompts = self.config.guards, _prompts(context)
         if guards is None or guards.judge is None or not prompts:
             return StageResult((), Result())
 
         def answer(measurement: int) -> list[dict[str, str]]:
-            text = f"{name} {measurement} ".ljust(_CHARACTERS * guards.max_tokens, ".")
+            text = f"{self.name} {measurement} ".ljust(_CHARACTERS * guards.max_tokens, ".")
             return [{"role": "assistant", "content": text}]
 
         score = _judge(context, guards, prompts)

@@ -90,7 +90,7 @@ class JudgingStage(Stage):
     def asks(self) -> Iterator[Ask]:
         """All judges, the second ones too."""
         for place, entry in self.config.placed:
-            yield Ask((self.name, *place, "model"), entry.model, "judge", entry)
+            yield Ask(("judging", *place, "model"), entry.model, "judge", entry)
 
     def problems(self) -> Iterator[ConfigProblem]:
         """Judges named twice, juries without labels to weigh them by, and settings without effect."""
@@ -154,7 +154,7 @@ class JudgingStage(Stage):
 
     def begin(self, context: Context) -> Step:
         constructed = answers_of_pairs(context.workspace, context.constitutions) if self._waits else None
-        return JudgeStep(context, self.config, self.tables.of(Role.ANSWERS), constructed=constructed)
+        return JudgeStep(context, self.config, self.tables.of(Role.ANSWERS), name=self.name, constructed=constructed)
 
 
 class _Compared(NamedTuple):
@@ -180,7 +180,7 @@ class JudgeStep(Step):
         config: JudgingConfig,
         answers: Sequence[str],
         *,
-        name: str = "judging",
+        name: str,
         constructed: Mapping[str, Sequence[AnswersOfPair]] | None = None,
     ) -> None:
         """`answers` are the tables of what is compared. `name` is the stage's; each round after the first has its own.

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from amendment.critique.chain import CritiqueConfig
 from amendment.curation.construction import ConstructConfig
-from amendment.curation.funnel import DROPPED, ONE_SIDED_TABLE, Cleaning
+from amendment.curation.funnel import CLEANED, Cleaning
 from amendment.curation.mixed_rows import RUN
 from amendment.curation.rounds import Rounds, RoundsConfig, pairs_of_round
 from amendment.curation.settings import DatasetConfig
@@ -29,13 +29,13 @@ from amendment.errors import AmendmentError
 from amendment.evaluation.scorecard import Answered, cross_entropy_of_people
 from amendment.people.labelling import CALIBRATOR, OPEN, PROBABILITIES
 from amendment.people.samples import SpotCheckSettings
-from amendment.preference.deciding import OVERRULED, decide_pairs, reasons_shown
+from amendment.preference.deciding import IMPORTED, OVERRULED, decide_pairs, reasons_shown
 from amendment.preference.pairs import count_cut, preference_row
 from amendment.preference.settings import JudgingConfig
 from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
 from amendment.results import Figure, Result, by_label
 from amendment.stages.calibration import calibrated_again
-from amendment.stages.candidates import CandidatesStage, draw_in_turn
+from amendment.stages.candidates import CandidatesStage
 from amendment.stages.contract import (
     POLICY_STAGES,
     Ask,
@@ -49,16 +49,15 @@ from amendment.stages.contract import (
 from amendment.stages.dataset import DatasetStage
 from amendment.stages.diversity import round_diversity
 from amendment.stages.dpo import DpoConfig, DpoStage
-from amendment.stages.judging import JudgeStep, JudgingStage
+from amendment.stages.judging import JudgingStage
 from amendment.stages.passes import one_pass
 from amendment.stages.tables import PROMPTS, Role, RunTables
 from amendment.stages.verify import VerifyStage
 from amendment.statistics.sides import side_of
 
-_CLEANED = (f"dataset/{DROPPED}", f"dataset/{ONE_SIDED_TABLE}")
 MOST_OF_PEOPLE = 200
 """Answers of the reference that are scored under each policy."""
-_OWN = ("inputs/prompts", "inputs/candidates", "dataset/train", "dataset/pairs", *_CLEANED, PROBABILITIES)
+_OWN = ("inputs/prompts", "inputs/candidates", "dataset/train", "dataset/pairs", *CLEANED, PROBABILITIES)
 """Tables that each round has for itself, as those of candidates, judging and verify; all others are the run's."""
 
 
@@ -88,7 +87,7 @@ def round_settings(settings: RunSettings, number: int) -> RunSettings:
     reference."""
     source = _source(settings, number)
     dpo = settings.need(DpoConfig).model_copy(update={"base": _policy(number - 1)})
-    update: dict[str, Any] = {"candidates": (source,) if source else ()}
+    update: dict[str, object] = {"candidates": (source,) if source else ()}
     for name in type(settings).model_fields:
         match getattr(settings, name):
             case CritiqueConfig():
@@ -134,8 +133,11 @@ class RoundsStage(Stage):
             return
         decides = _deciding_stage(settings)
         if decides and settings.part(DpoConfig):  # else `problems` says what is missing
-            steps: tuple[type[Stage], ...] = (CandidatesStage, decides, DatasetStage, DpoStage)
-            yield from (_RoundStage(settings, number, kind) for number in config.later for kind in steps)
+            for number in config.later:
+                yield _DrawAnswers(settings, number, CandidatesStage)
+                yield _LaterStage(settings, number, decides)
+                yield _ChoosePairs(settings, number, DatasetStage)
+                yield _TrainOn(settings, number, DpoStage)
         yield cls(settings)
 
     @classmethod
@@ -191,9 +193,7 @@ class RoundsStage(Stage):
             _policy(number): _answers(context, number, train, self.tables.of(Role.ANSWERS)) for number in numbers
         }
         figures = [
-            figure
-            for number in numbers
-            for figure in self._row(context, number, [text for _, text in answers[_policy(number)]], train)
+            figure for number in numbers for figure in self._row(context, number, answers[_policy(number)], train)
         ]
         diversity = round_diversity(context, answers, context.config.need(DatasetConfig))
         figures += self._people(context, [*answers])
@@ -207,7 +207,9 @@ class RoundsStage(Stage):
         rows = [Answered(*row) for row in [*people.values()][:MOST_OF_PEOPLE]]
         return cross_entropy_of_people(context, policies, rows) if rows else ()
 
-    def _row(self, context: Context, number: int, answers: Sequence[str], train: Set[str]) -> Iterator[Figure]:
+    def _row(
+        self, context: Context, number: int, answers: Sequence[tuple[str, str]], train: Set[str]
+    ) -> Iterator[Figure]:
         """The figures of a round."""
         read, name = context.workspace.read, partial(_in_round, number)
         judged = [row.p_a for row in read(name(self.decisions), Judgement) if row.prompt_id in train]
@@ -215,123 +217,122 @@ class RoundsStage(Stage):
         new = read(name("dataset/pairs") if number > 1 else "dataset/train", Preference)
         used = read(name("dataset/train"), Preference)
         training = context.workspace.result(_policy(number))
-        accuracy = training.estimate("held_out_accuracy")
-        counts = {"answers": len(answers), "new_pairs": len(new), "pairs_used": len(used)}
-        counts["by_people"] = sum(row.decided_by == "person" for row in used)
+        by_people = sum(row.decided_by == "person" for row in used)
+        counts = {"answers": len(answers), "new_pairs": len(new), "pairs_used": len(used), "by_people": by_people}
         of = {"round": str(number)}
         yield from (Figure(name=figure, value=count, of=of) for figure, count in counts.items())
         if answers:
-            yield Figure(name="characters", value=round(fmean(map(len, answers)), 4), of=of)
+            yield Figure(name="characters", value=round(fmean(len(text) for _, text in answers), 4), of=of)
         if sides := [not side_of(p, margin) for p in judged if p is not None]:
             yield Figure(name="ties", value=round(fmean(sides), 4), unit="share", of=of)
-        if accuracy:
+        if accuracy := training.estimate("held_out_accuracy"):
             yield Figure(name="held_out_accuracy", value=accuracy, unit="share", of=of)
         if violated := [figure.of["guard"] for figure in training.where("guards_violated")]:
             yield Figure(name="guards_violated", value=", ".join(violated), of=of)
 
 
-class _RoundStage(Stage):
-    """A step of a later round: the stage of the first one, on settings and tables of its own."""
+class _LaterStage(Stage):
+    """A stage of a later round: the first round's, on settings and tables of the round."""
 
     def __init__(self, settings: RunSettings, number: int, kind: type[Stage]) -> None:
         super().__init__(settings)
-        self._number, self._rounds = number, settings.need(RoundsConfig)
+        self._number = number
+        self._last = f"models/{_policy(number - 1)}"
         self._stage = kind(round_settings(settings, number))
-        self.name = f"round-{number}" if kind is DpoStage else f"round-{number}-{kind.name}"  # as its policy
+        self.name = self._stage.name = f"round-{number}-{kind.name}"
         self.title = f"round {number}: {kind.title}"
-        self.model_title = f"{kind.model_title}, round {number}" if kind.model_title else None
-        if kind is CandidatesStage:
-            self.writes = self._named("inputs/prompts", "inputs/candidates", *self._stage.writes)
-        elif kind is DatasetStage:
-            probabilities = (PROBABILITIES,) if settings.part(SpotCheckSettings) else ()
-            cleaned = _CLEANED if settings.clean else ()
-            self.writes = self._named("dataset/pairs", "dataset/train", *cleaned, *probabilities)
-        elif kind is DpoStage:
-            self.writes = {f"models/{_policy(number)}": Role.POLICY}
-        else:
-            self.writes = self._named(*self._stage.writes)
+        self.writes = self._named(*self._stage.writes)
 
     def join(self, tables: RunTables) -> None:
-        """Let the stage of the first round find the tables of this one: those of the run, with the round's own answers
-        and decisions in place of the run's."""
+        """Let the first round's stage find the tables of this one: those of the run, with the round's own answers and
+        decisions in place of the run's."""
         self.tables = tables
-        others = {name: role for name, role in tables.roles.items() if role in (None, Role.LABELS, Role.POLICY)}
-        decides = _deciding_stage(self.settings)
-        assert decides is not None
-        own = {"inputs/candidates": Role.ANSWERS, "candidates/candidates": Role.ANSWERS}
-        self._stage.join(RunTables({**others, **own, f"{decides.name}/judgements": Role.DECISIONS}))
-        last, labelled = f"models/{_policy(self._number - 1)}", self.settings.part(SpotCheckSettings)
-        if isinstance(self._stage, CandidatesStage):
-            self.reads = (*PROMPTS, last)
-        elif isinstance(self._stage, DatasetStage):
-            own_tables = ("judging/", "verify/", "candidates/")
-            judged = [name for name in self._stage.reads if name.startswith(own_tables)]
-            reads = self._named("inputs/prompts", "inputs/candidates", "inputs/judgements", *judged)
-            people = (CALIBRATOR, OPEN) if labelled else ()
-            self.reads = (*reads, *people, *self._earlier)
-        elif isinstance(self._stage, DpoStage):
-            self.reads = tuple(dict.fromkeys((last, *self._named(*self._stage.reads))))
-        else:
-            self.reads = self._named(*self._stage.reads)
+        firsts = (Role.PROMPTS, Role.ANSWERS, Role.PAIRS)
+        others = {name: role for name, role in tables.roles.items() if role not in firsts and name != IMPORTED}
+        own = dict.fromkeys(("inputs/candidates", "candidates/candidates"), Role.ANSWERS)
+        self._stage.join(RunTables({**others, **own}))
+        self.reads = self._named(*self._stage.reads)
 
     def _named(self, *artefacts: str) -> tuple[str, ...]:
-        """The names of artefacts in this round. A training sees all prompts, for guards on held-out ones."""
-        if isinstance(self._stage, DpoStage):
-            return tuple(_in_round(self._number, name) if name == "dataset/train" else name for name in artefacts)
+        """The names of artefacts in this round."""
         return tuple(_in_round(self._number, name) for name in artefacts)
-
-    @property
-    def _earlier(self) -> tuple[str, ...]:
-        """The pairs of the rounds before, where any of them may be trained on again."""
-        if self._rounds.data == "replace" and self._rounds.replay_human is None:
-            return ()
-        return ("dataset/train", *(_in_round(number, "dataset/pairs") for number in range(2, self._number)))
-
-    def key(self, context: Context) -> Mapping[str, Any]:
-        """The key of the first round's stage; for pairs also how they are chosen."""
-        key = self._stage.key(self._within(context))
-        is_dataset = isinstance(self._stage, DatasetStage)
-        chosen = {"data": self._rounds.data, "replay_human": self._rounds.replay_human} if is_dataset else {}
-        return {**key, **chosen}
-
-    def asks(self) -> Iterable[Ask]:
-        """The models of the first round's stage; candidates are sampled from a policy."""
-        return [Ask(("rounds",), "dpo")] if isinstance(self._stage, CandidatesStage) else self._stage.asks()
 
     def _within(self, context: Context) -> Context:
         return context.within(self._stage.settings, _Tables(context.workspace, self._named))
 
-    def most(self, context: Context) -> StageResult:
-        return self.make(context, at_most=True)
+    def key(self, context: Context) -> Mapping[str, Any]:
+        return self._stage.key(self._within(context))
 
-    def make(self, context: Context, *, at_most: bool = False) -> StageResult:
-        """Write the round's prompts, run the first round's stage, then choose the pairs."""
+    def asks(self) -> Iterable[Ask]:
+        return self._stage.asks()
+
+    def make(self, context: Context) -> StageResult:
+        return self._run(context, at_most=False)
+
+    def most(self, context: Context) -> StageResult:
+        return self._run(context, at_most=True)
+
+    def _run(self, context: Context, *, at_most: bool) -> StageResult:
+        """Run the first round's stage on the round's tables."""
         round_ = self._within(context)
-        match self._stage:
-            case CandidatesStage():
-                made = self._draw(context, round_)
-            case JudgingStage(config=config):
-                answers = self._stage.tables.of(Role.ANSWERS)
-                [made] = one_pass(round_, [JudgeStep(round_, config, answers, name=self.name)], at_most=at_most)
-            case VerifyStage() as stage:
-                made = stage.make(round_)
-            case DpoStage() as stage:
-                return (stage.most if at_most else stage.make)(round_, name=self.name)
-            case _:
-                made = self._choose_pairs(context, round_)
+        if self._stage.is_streamed:
+            [made] = one_pass(round_, [self._stage.begin(round_)], at_most=at_most)
+        else:
+            made = (self._stage.most if at_most else self._stage.make)(round_)
         return made._replace(artefacts=self._named(*made.artefacts))
 
-    def _draw(self, context: Context, round_: Context) -> StageResult:
-        test, write = context.held_out(), round_.workspace.write
-        prompts = [prompt for prompt in context.workspace.rows("inputs/prompts", Prompt) if prompt.id not in test]
-        tables = (write("inputs/prompts", Prompt, prompts), write("inputs/candidates", Candidate, []))
-        made = draw_in_turn(round_, round_.config.parts(ModelSource))
-        return StageResult((*tables, *made.artefacts), made.result)
 
-    def _choose_pairs(self, context: Context, round_: Context) -> StageResult:
-        """The pairs of this round's answers alone, since those that the user's own files decided stand in the first
-        round, and those that it trains on. Raises AmendmentError where there is none."""
-        tables, notes = calibrated_again(round_) if self.settings.part(SpotCheckSettings) else ([], [])
+class _DrawAnswers(_LaterStage):
+    """Sample the last policy on the prompts that are not held out."""
+
+    def __init__(self, settings: RunSettings, number: int, kind: type[Stage]) -> None:
+        super().__init__(settings, number, kind)
+        self.writes = (*self._named("inputs/prompts", "inputs/candidates"), *self.writes)
+
+    def join(self, tables: RunTables) -> None:
+        super().join(tables)
+        self.reads = (*PROMPTS, self._last)
+
+    def asks(self) -> Iterable[Ask]:
+        return [Ask(("rounds",), "dpo")]
+
+    def _run(self, context: Context, *, at_most: bool) -> StageResult:
+        """Write the round's prompts, and that nobody brings answers to them; then sample."""
+        test, write = context.held_out(), self._within(context).workspace.write
+        prompts = context.prompts()
+        write("inputs/prompts", Prompt, [prompts[name] for name in prompts if name not in test])
+        write("inputs/candidates", Candidate, [])
+        return super()._run(context, at_most=at_most)._replace(artefacts=self.writes)
+
+
+class _ChoosePairs(_LaterStage):
+    """Make pairs of this round's answers alone, since those that the user's own files decided stand in the first
+    round; then choose the pairs that the round trains on."""
+
+    def __init__(self, settings: RunSettings, number: int, kind: type[Stage]) -> None:
+        super().__init__(settings, number, kind)
+        self._rounds = settings.need(RoundsConfig)
+        self._is_checked = settings.part(SpotCheckSettings) is not None
+        made = ("dataset/pairs", "dataset/train", *(CLEANED if settings.clean else ()))
+        self.writes = self._named(*made, *((PROBABILITIES,) if self._is_checked else ()))
+        never_again = self._rounds.data == "replace" and self._rounds.replay_human is None
+        earlier = (_in_round(before, "dataset/pairs") for before in range(2, number))
+        self._earlier = () if never_again else ("dataset/train", *earlier)
+        """The pairs of the rounds before, where any of them may be trained on again."""
+
+    def join(self, tables: RunTables) -> None:
+        super().join(tables)
+        judged = [name for name in self._stage.reads if name.startswith(("judging/", "verify/", "candidates/"))]
+        own = self._named("inputs/prompts", "inputs/candidates", "inputs/judgements", *judged)
+        self.reads = (*own, *((CALIBRATOR, OPEN) if self._is_checked else ()), *self._earlier)
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        return {**super().key(context), "data": self._rounds.data, "replay_human": self._rounds.replay_human}
+
+    def _run(self, context: Context, *, at_most: bool) -> StageResult:
+        """Decide, clean and choose. Raises AmendmentError where no pair is left."""
+        round_ = self._within(context)
+        tables, notes = calibrated_again(round_) if self._is_checked else ([], [])
         run = run_pairs(round_, self._stage.tables)
         texts, decided = run.texts, decide_pairs(run, OVERRULED)
         references = {constitution.id: constitution.reference for constitution in round_.rules}
@@ -341,11 +342,11 @@ class _RoundStage(Stage):
             cleaning.compare_with(earlier)
         rows = [preference_row(pair, texts.prompts, texts.candidates, references) for pair in decided.pairs]
         new = [rows[place] for place in cleaning.pairs(RUN, rows)]
-        left_out = decided.left_out + cleaning.left_out
         used = pairs_of_round(self._rounds, earlier, new, number=self._number, seed=context.config.seed)
         if not used.rows:
+            reasons = reasons_shown(decided.left_out + cleaning.left_out)
             raise AmendmentError(
-                f"{self.name}: no pair is left for training ({reasons_shown(left_out)}). Try one of these: more "
+                f"{self.name}: no pair is left for training ({reasons}). Try one of these: more "
                 "answers per prompt under rounds.per_prompt; data: accumulate; a judge that tells these answers apart"
             )
         write = round_.workspace.write
@@ -354,7 +355,24 @@ class _RoundStage(Stage):
         cut = count_cut((pair, texts.candidates) for pair in decided.pairs)
         figures = (*used.figures, *by_label("cut_at_max_tokens", "answers", cut, "pairs"))
         result = Result(figures=figures, funnels=(cleaning.funnel(decided.left_out),), notes=tuple(notes))
-        return StageResult(tuple(tables), result + found)
+        return StageResult(self._named(*tables), result + found)
+
+
+class _TrainOn(_LaterStage):
+    """Train the last policy on the chosen pairs. It sees all prompts of the run, for guards on held-out ones."""
+
+    def __init__(self, settings: RunSettings, number: int, kind: type[Stage]) -> None:
+        super().__init__(settings, number, kind)
+        self.name = self._stage.name = _policy(number)
+        self.model_title = f"{kind.model_title}, round {number}"
+        self.writes = {f"models/{self.name}": Role.POLICY}
+
+    def join(self, tables: RunTables) -> None:
+        super().join(tables)
+        self.reads = tuple(dict.fromkeys((self._last, *self.reads)))
+
+    def _named(self, *artefacts: str) -> tuple[str, ...]:
+        return tuple(_in_round(self._number, name) if name == "dataset/train" else name for name in artefacts)
 
 
 class _Tables(Workspace):
