@@ -92,7 +92,7 @@ def audit_path(
             raise ConfigError(f"{paths[0]}: --set is only for a run file; leave it out")
         return audit_data_files(paths, people=people, folder=folder, written=written)
     if len(paths) > 1:
-        raise ConfigError(f"{path}: a run file or a run's folder is audited by itself; name data files, or this alone")
+        raise ConfigError(f"{path}: a run file or a run's folder is audited alone; name only it, or only data files")
     if people or written:
         option = "--people" if people else "--write"
         raise ConfigError(f"{path}: {option} is only for data files; in a run file, write `people:` or `kind:`")
