@@ -169,8 +169,8 @@ def label(  # noqa: PLR0917 - typer makes options of them
 
     Serves the spot check, or the comparisons of the run's evaluation, until Ctrl-C or SIGTERM. Prints a link for each
     annotator (--rater, or as many as the run file sets) and for everyone who had one before. A link is one person's
-    key: whoever opens it labels under that name and no other. It stays valid when the page is started again. Another
-    link is for whoever leads the check: progress, flags, comments and agreement. An acknowledged label is on disk;
+    key: anyone who opens it labels under that name and no other. It stays valid when the page is started again. Another
+    link is for the lead: progress, flags, comments and agreement. An acknowledged label is on disk;
     labelling resumes where it stopped.
 
     --export and --import exchange questions and answers with spreadsheets, Argilla and Label Studio. Exports contain

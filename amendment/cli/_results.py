@@ -96,7 +96,7 @@ def verify(
 ) -> None:
     """Check every file and row against the manifest.
 
-    Exits with 1 if anything is missing, changed or added, or if the signature does not hold. With --sign it then writes
+    Exits with 1 if anything is missing, changed or added, or if the signature is not valid. With --sign it then writes
     manifest.intoto.json, an in-toto statement that --key PUBLIC and other tools check.
     """
     from amendment.publishing.verify import verification_lines
