@@ -416,7 +416,7 @@ def test_candidates_that_nothing_compares_are_warned_of(tmp_path: Path) -> None:
 @pytest.mark.parametrize("part", ["spot_check:", "dpo: {guards: }"])
 def test_a_part_that_is_left_blank_is_no_part_without_a_word(part: str, tmp_path: Path) -> None:
     (line,) = complaints(tmp_path, f"name: x\nprompts: [{{lilliput: 1}}]\n{part}\n")
-    assert re.match(r"run.yaml:3:\d+: (spot_check|dpo.guards): nothing stands", line)
+    assert re.match(r"run.yaml:3:\d+: (spot_check|dpo.guards): nothing comes", line)
 
 
 def test_a_retired_key_and_a_retired_value_are_refused_at_their_place(
