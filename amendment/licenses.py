@@ -64,8 +64,8 @@ def hub_problems(licenses: Mapping[str, str], license_name: str | None) -> Itera
     for what, name in licenses.items():
         if name not in _HUB:
             yield (
-                f"license {name} of {what}: not among the names of the Hub known here, and a push is refused; take one "
-                f"of them, or other with license_name{did_you_mean(name, _HUB)}"
+                f"license {name} of {what}: not among the known license names of the Hub, so a push is refused; use "
+                f"one of them, or other with license_name{did_you_mean(name, _HUB)}"
             )
         elif name == "other" and not license_name:
             yield f"license other of {what}: it says nothing without license_name, and a push is refused; add it"

@@ -93,7 +93,7 @@ def iter_rows(path: Path, problems: list[Problem]) -> Iterator[Row]:
 def _no_file(path: Path) -> str:
     """Return the kind of thing in the place of a file; it is never opened, since a pipe would wait for ever."""
     if path.is_dir():
-        return "a folder; expected a file, so name one that lies in it"
+        return "a folder; expected a file, so name one in it"
     return "a pipe or a device; expected a file, so save its rows as one" if path.exists() else "no such file"
 
 

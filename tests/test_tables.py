@@ -184,7 +184,7 @@ def test_all_bad_rows_are_named_at_once(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_or_is_none_is_named(tmp_path: Path) -> None:
     assert refusal(tmp_path / "rows.csv") == "rows.csv: no such file"
     (tmp_path / "rows.json").mkdir()
-    assert refusal(tmp_path / "rows.json") == "rows.json: a folder; expected a file, so name one that lies in it"
+    assert refusal(tmp_path / "rows.json") == "rows.json: a folder; expected a file, so name one in it"
     (tmp_path / "circle.csv").symlink_to(tmp_path / "circle.csv")
     (tmp_path / "link.csv").symlink_to("gone.csv")
     assert [refusal(tmp_path / f"{name}.csv").split(": ")[0] for name in ("circle", "link")] == [

@@ -326,7 +326,7 @@ def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
         case "two truths":
             yield f"labels of kind: truth contradict each other on {look.disputed} items; keep those that are the truth"
         case "one label":
-            yield "every label chooses the same answer, so that nothing tells it from a judge that always does"
+            yield "every label chooses the same answer, so it cannot be told from a judge that always does"
             yield "let the two answers change places in half of the rows"
         case "one verdict":
             yield "every verdict is the same"

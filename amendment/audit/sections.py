@@ -158,7 +158,7 @@ def _agreements(certificate: Certificate) -> Iterator[Part]:
     rows = [row for judge in certificate.judges for row in _of_judge(judge, is_short=is_short)]
     yield from _table(head, rows)
     if rows and not is_short:
-        yield "Of so many judges the JSON has the other figures."
+        yield "With this many judges, the other figures are in the JSON only."
 
 
 def _of_judge(judge: JudgeReport, *, is_short: bool) -> Iterator[Row]:

@@ -221,7 +221,7 @@ def _on_position(position: Position) -> str:
     if position.contradicts:
         return (
             f"its orders may be read the wrong way round: it changes sides in {rounded(position.turned)} of the items "
-            f"(kappa {position.kappa.value:.2f} between the orders). Believe no figure before you have checked that."
+            f"(kappa {position.kappa.value:.2f} between the orders). Check that before you trust any figure."
         )
     if position.pairs < FEWEST_ITEMS:
         return _on_one_order(position)

@@ -152,7 +152,7 @@ def show_judge(
     elif copy:
         written = copy_judge_folder(name, copy)
         typer.echo(f"wrote {', '.join(path.name for path in written)} to {plain(str(copy))}")
-        typer.echo(plain(f"Name the folder in a run file, by its path from there: protocol: ./{copy.name}"))
+        typer.echo(plain(f"In a run file, name the folder by its path relative to that file: protocol: ./{copy.name}"))
     elif as_json:
         _print_json(judge_values(load_judge_folder(name)))
     else:
@@ -200,7 +200,7 @@ def serve(
         typer.echo(model_entries(specs, base_url))
 
     answered = serve_world(specs, port=port, ready=ready)
-    typer.echo(f"\nstopped after {answered} answered requests")
+    typer.echo(f"\nstopped after answering {answered} requests")
 
 
 def _in_file(file: Path, overrides: Sequence[str]) -> dict[str, SimulatedSpec]:

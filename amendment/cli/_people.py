@@ -92,7 +92,7 @@ def audit_path(
             raise ConfigError(f"{paths[0]}: --set is only for a run file; leave it out")
         return audit_data_files(paths, people=people, folder=folder, written=written)
     if len(paths) > 1:
-        raise ConfigError(f"{path}: a run file or a run's folder is audited by itself; name data files, or this alone")
+        raise ConfigError(f"{path}: a run file or a run's folder is audited alone; name only it, or only data files")
     if people or written:
         option = "--people" if people else "--write"
         raise ConfigError(f"{path}: {option} is only for data files; in a run file, write `people:` or `kind:`")
@@ -169,8 +169,8 @@ def label(  # noqa: PLR0917 - typer makes options of them
 
     Serves the spot check, or the comparisons of the run's evaluation, until Ctrl-C or SIGTERM. Prints a link for each
     annotator (--rater, or as many as the run file sets) and for everyone who had one before. A link is one person's
-    key: whoever opens it labels under that name and no other. It stays valid when the page is started again. Another
-    link is for whoever leads the check: progress, flags, comments and agreement. An acknowledged label is on disk;
+    key: anyone who opens it labels under that name and no other. It stays valid when the page is started again. Another
+    link is for the lead: progress, flags, comments and agreement. An acknowledged label is on disk;
     labelling resumes where it stopped.
 
     --export and --import exchange questions and answers with spreadsheets, Argilla and Label Studio. Exports contain

@@ -42,7 +42,7 @@ def publish(
         list[str] | None,
         typer.Option(
             metavar="LICENSE",
-            help="Publish although a source has this license, which forbids it or is unknown. Repeatable.",
+            help="Publish even if a source has this license, which forbids it or is unknown. Repeatable.",
         ),
     ] = None,
     replace: Annotated[
@@ -90,13 +90,13 @@ def verify(
         Path | None, typer.Option(metavar="MANIFEST", help="Check against a copy of the manifest that you kept.")
     ] = None,
     sign: Annotated[
-        Path | None, typer.Option(metavar="PRIVATE", help="If all is as it was, sign it with this Ed25519 key.")
+        Path | None, typer.Option(metavar="PRIVATE", help="If nothing has changed, sign it with this Ed25519 key.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check every file and row against the manifest.
 
-    Exits with 1 if anything is missing, changed or added, or if the signature does not hold. With --sign it then writes
+    Exits with 1 if anything is missing, changed or added, or if the signature is not valid. With --sign it then writes
     manifest.intoto.json, an in-toto statement that --key PUBLIC and other tools check.
     """
     from amendment.publishing.verify import verification_lines
@@ -125,7 +125,7 @@ def _sign(folder: Path, key: Path) -> None:
 
     result = look(folder)
     if not result.is_clean:
-        raise DataError("\n".join([*verification_lines(result), "nothing was signed; see which of these you want"]))
+        raise DataError("\n".join([*verification_lines(result), "nothing was signed; check these first"]))
     manifest = read_manifest(folder)
     if manifest["missing"] and not manifest.get("published"):
         raise DataError(

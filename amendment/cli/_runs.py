@@ -151,7 +151,8 @@ def run(  # noqa: PLR0917 - typer makes options of them
     limit: Limit = None,
     engine: Annotated[Literal["ray"] | None, typer.Option(help="Make data with the workers of a Ray cluster.")] = None,
     accept_changes: Annotated[
-        bool, typer.Option("--accept-changes", help="Go on although settings have changed, and make the calls needed.")
+        bool,
+        typer.Option("--accept-changes", help="Continue with changed settings, and make the calls that they need."),
     ] = False,
     allow_unpriced: AllowUnpriced = False,
     max_wait: Annotated[

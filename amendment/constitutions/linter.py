@@ -132,7 +132,7 @@ def _near_duplicates(principles: Sequence[Principle], inherited: Sequence[Princi
         for name, others in earlier:
             alike = len(pairs & others) / max(1, len(pairs | others))
             if name != principle.id and alike >= NEAR_DUPLICATE:
-                message = f"says nearly the same as '{name}' (similarity {alike:.2f}); merge them or tell them apart"
+                message = f"says nearly the same as '{name}' (similarity {alike:.2f}); merge them or make them differ"
                 yield _Remark("warning", ("principles", index, "statement"), message)
         earlier.append((principle.id, pairs))
 

@@ -58,7 +58,7 @@ class CritiqueConfig(ChainSettings):
     model: Name
     """Drafts, critiques and revises."""
     take: int | None = Field(default=None, ge=1)
-    """Only the first so many prompts."""
+    """Only this many prompts from the start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ def _refuse_empty(train: Mixed) -> None:
         return
     counts = ", ".join(f"{plain(name)} {count.of:,}" for name, count in train.counts.items())
     raise AmendmentError(
-        f"dataset: no mix can be made of so few pairs for training ({counts}); bring more, or change the shares"
+        f"dataset: there are too few training pairs for this mix ({counts}); add more, or change the shares"
     )
 
 

@@ -52,13 +52,13 @@ def text_in(row: Row, column: str) -> str:
     if not value.strip():
         raise DataError([row.problem(column, "is empty; fill it in or take the row out")])
     if len(value) > MAX_CELL:
-        raise DataError([row.problem(column, f"holds {len(value):,} characters, at most {MAX_CELL:,} are taken")])
+        raise DataError([row.problem(column, f"holds {len(value):,} characters, expected at most {MAX_CELL:,}")])
     return _sendable(row, column, value)
 
 
 def _sendable(row: Row, column: str, text: str) -> str:
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise DataError([row.problem(column, "holds a NUL or half a surrogate pair, which no model can be sent")])
+        raise DataError([row.problem(column, "holds a NUL or half a surrogate pair, which cannot be sent to a model")])
     return text
 
 

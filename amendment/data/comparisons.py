@@ -166,7 +166,7 @@ def _add(reading: Reading, name: str, joined: Joined) -> Problem | None:
     item = JoinedComparison(name) if is_new else joined.items[name]
     if item.content and content and item.content.digest != content.digest:
         first = item.readings[0].row.place
-        message = f"item {_shown(name)} has other texts here than at {first}; expected one name for one comparison"
+        message = f"item {_shown(name)} has different texts at {first}; expected one name for one comparison"
         return Problem(reading.row.place, message)
     turned = _is_turned(reading, item, is_new=is_new)
     facts = _facts(reading, item, turned=turned) if reading.key else {}
@@ -242,8 +242,8 @@ def _contradiction(name: str, cast: Cast, before: Cast) -> Problem:
     return cast.reading.row.problem(
         ballot.column,
         f"{plain(ballot.rater, longest=40)} says {ballot.value} of item {_shown(name)}{by} here, and "
-        f"{before.ballot.value} at {before.reading.row.place}; where it was asked several times, name the column that "
-        "numbers the draws as columns.sample, else take one of the rows out",
+        f"{before.ballot.value} at {before.reading.row.place}; if it was asked several times, name the column that "
+        "numbers the draws as columns.sample; otherwise remove one of the rows",
     )
 
 
@@ -258,13 +258,13 @@ def _advice_on_exchange(cast: Cast, before: Cast) -> str:
         key = "order" if columns.order else "swapped"
         return f"{swapped}; leave out columns.{key}, and say coordinates: displayed"
     if source.coordinates == "content" and ballot.value != before.ballot.value:
-        draws = "where it was asked several times, name the column that numbers the draws as columns.sample"
+        draws = "if it was asked several times, name the column that numbers the draws as columns.sample"
         return f"{swapped}; say coordinates: displayed; or, {draws}"
     if source.coordinates is None and ballot.first is None and not cast.reading.is_decided:
         return (
             "this looks like a second displayed order. Beside the path of this file in a run file, say coordinates: "
             "displayed if the answer that stands first in a row was shown first, so that both count as its two orders; "
-            "or coordinates: content if the place says nothing of what was shown"
+            "or coordinates: content if their places say nothing about what was shown first"
         )
     return ""
 
@@ -274,7 +274,7 @@ def _exchanged(casts: list[tuple[Cast, Cast]], advice: str) -> Problem:
     return cast.reading.row.problem(
         cast.ballot.column,
         f"{plain(cast.ballot.rater, longest=40)} has judged these two answers at {before.reading.row.place} already, "
-        f"and here they stand the other way round{and_more(len(casts) - 1)}: {advice}",
+        f"and here they are the other way round{and_more(len(casts) - 1)}: {advice}",
     )
 
 
@@ -291,8 +291,8 @@ def _without_texts(gathered: Gathered, joined: Joined) -> list[Problem]:
         first, keys = readings[0], list(dict.fromkeys(reading.key for reading in readings))
         names = ", ".join(map(_shown, keys[:5])) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
         message = (
-            f"items {names} stand in no file with texts, where items are called like {_shown(named[0])}; name the "
-            "columns that make the same name in both files, or take such rows out"
+            f"items {names} are in no file with texts, where names look like {_shown(named[0])}; choose "
+            "columns that give the same name in both files, or remove such rows"
         )
         problems.append(first.row.problem(" + ".join(first.columns.item or ()), message))
     return problems

@@ -203,7 +203,7 @@ def _candidates(source: FileSource, base: Path, inputs: Inputs, problems: list[P
     inputs.files.append((source, table.facts))
     parts = _candidate_rows(source, table)
     if not parts.rows:
-        raise DataError(f"{source.label}: holds nothing of what its shape holds; say where the parts stand as columns")
+        raise DataError(f"{source.label}: has none of the columns of its layout; name the columns under columns")
     named = parts.columns
     read = partial(_candidate, source=source, named=named, inputs=inputs)
     columns = [*named.prompt, named.candidate, named.model]

@@ -180,7 +180,7 @@ def _note_probabilities(reading: Reading, counts: Counter[str]) -> None:
     if reading.columns.p is None and parse_word(reading.row.values.get(P_CHOSEN)):
         counts[f"pairs whose {P_CHOSEN} is not read, since other columns decide"] += 1
     elif reading.columns.p and reading.is_decided and any(ballot.value == "B" for ballot in reading.ballots):
-        counts["pairs turned round, P(chosen) being below 0.5"] += 1
+        counts["pairs swapped because P(chosen) is below 0.5"] += 1
 
 
 def _laid_out(source: PairFile | VerdictFile, table: SourceRows) -> Layout:

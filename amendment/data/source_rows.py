@@ -193,7 +193,7 @@ def _check_unchanged(source: Source, base: Path, before: str | None) -> None:
         content = None
     if content != before:
         place = base / source.path if source.path is not None else fact_name(source)
-        raise DataError(f"{place}: changed while it was read; run again once nothing writes there")
+        raise DataError(f"{place}: changed while it was read; run again when nothing writes to it")
 
 
 def _content(source: Source, base: Path) -> str | None:
@@ -291,7 +291,7 @@ def _commit(source: Source) -> str | None:
 
     name = str(source.name)
     if Path(name).is_dir():  # `datasets` would take it for the dataset
-        raise DataError(f"dataset {name}: a folder of this name lies here; write ./{name} if you mean it")
+        raise DataError(f"dataset {name}: a folder of this name exists here; write ./{name} if you mean it")
     return HfApi().dataset_info(name, revision=source.revision, timeout=TIMEOUT).sha
 
 
@@ -329,7 +329,7 @@ def _advice(fault: Exception, source: Source) -> str:
         f"has no revision {source.revision!r}; name a branch, a tag or a commit of it": isinstance(
             fault, errors.RevisionNotFoundError
         ),
-        "not found on the Hub, or private; look at the spelling (org/name), or set HF_TOKEN to a token that may read "
+        "not found on the Hub, or private; check the spelling (org/name), or set HF_TOKEN to a token that may read "
         "it": absent,
         f"is no name of a dataset on the Hub ({text}); expected org/name, or ./folder for a local one": isinstance(
             fault, errors.HFValidationError

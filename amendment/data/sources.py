@@ -251,7 +251,7 @@ class VerdictWords(Named):
         ]
         twice = sorted({word for word in words if words.count(word) > 1})
         if twice:
-            raise ValueError(f"each word means one thing, and {', '.join(map(repr, twice))} stands here twice")
+            raise ValueError(f"each word has one meaning, and {', '.join(map(repr, twice))} is here twice")
         return self
 
     def meanings(self) -> dict[str, VoteValue]:
@@ -281,7 +281,7 @@ class PairFile(Source):
     words: VerdictWords = VerdictWords()
     """The words for votes in the columns of votes."""
     kind: RaterKind | None = None
-    """Says who decided. If neither this nor a recognised format says so, it is unknown, and published as unknown."""
+    """Who decided the pairs. If neither this nor a recognised format says so, it is published as unknown."""
     share: float | None = Field(default=None, gt=0, le=1)
     """Under `dataset.mix`, their share of the pairs for training. If one entry has a share, all have."""
     floor: float | None = Field(default=None, gt=0, lt=1)
@@ -302,7 +302,7 @@ class ModelSource(Part):
     """For prompts with a known answer that no answer of this model passes `verify` with: draw as many again with the
     known answer as a hint (STaR), which the dataset does not show."""
     max_tokens: int = Field(default=512, ge=1)
-    """The longest answer of policies that this run trains, at temperature 1; models under `models` have their own."""
+    """The most tokens of a trained policy's answer, at temperature 1; models under `models` have their own."""
 
 
 class ChainSource(Part):

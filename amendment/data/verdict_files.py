@@ -182,7 +182,7 @@ class VerdictFile(Source):
     people: Annotated[tuple[str, ...], OneOrMore] | None = Field(default=None, min_length=1)
     """Instead of `kind`: patterns of the raters that are people, such as expert_*; all others are models."""
     despite: tuple[Literal["copies"], ...] = ()
-    """What a conclusion about the judge does not fail on. copies: two raters agree on nearly everything, although
+    """Findings that do not prevent a conclusion. copies: two raters agree on nearly everything, although
     neither copied the other."""
     drawn: Literal["random"] | None = None
     """random: the labelled items were drawn at random from the judge's items, so the figures hold for all of them."""

@@ -62,7 +62,7 @@ class GuardWatcher(TrainerCallback, ExportableState):
         """The step whose weights the last checkpoint may have to go back to."""
         if len(self.questions) < _FEWEST:
             bench.notes.append(
-                f"guards: {len(self.questions)} held-out prompts were there to answer, and at least 5 are needed: "
+                f"guards: {len(self.questions)} held-out prompts to answer, and at least 5 are needed: "
                 "nothing was watched."
             )
 

@@ -91,7 +91,7 @@ def optimise(
             trainer, lengths = make(bench, prepared.rows, labels, settings, reference or base)
             watchers = [StartsAtReference(settings, exact=not trainer.args.bf16, weighted=is_weighted)]
         if guards and trainer.args.world_size > 1:
-            bench.notes.append("guards: nothing was watched, since several processes trained; they work in one.")
+            bench.notes.append("guards: nothing was watched, since several processes trained; guards work in one.")
             guards = None
         if guards is None:
             return DpoResult(**vars(bench.finish(trainer, prepared.report, bench.fit(trainer, lengths, *watchers))))

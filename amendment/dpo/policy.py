@@ -43,8 +43,8 @@ class DpoSettings(PairTrainerSettings):
     desirable and rejected ones undesirable, each by itself (Ethayarajh et al. 2024); orpo (Hong et al. 2024) and simpo
     (Meng et al. 2024) need no reference, and their trainers are experimental parts of TRL, which may vanish from it."""
     beta: float = Field(default=0.1, gt=0)
-    """Strength of the pull to the reference: the larger, the less the policy moves. simpo has no reference and asks for
-    one of its own, on the mean log-probability of a token (its paper: 2.0 to 10); for orpo it is the weight of the odds
+    """Strength of the pull to the reference: the larger, the less the policy moves. simpo has no reference and needs
+    its own beta, on the mean log-probability of a token (its paper: 2.0 to 10); for orpo it is the weight of the odds
     ratio next to the cross-entropy, which TRL computes over the prompt and the chosen answer."""
     sft_weight: float = Field(default=0.0, ge=0)
     """Weight of the cross-entropy of chosen answers (RPO, Pang et al. 2024); it keeps the policy's text readable. Not

@@ -34,8 +34,8 @@ class SftConfig(SftSettings):
     """Share of the rows that are helpful answers from `helpful`, added to all others. If there are too few, the other
     rows stay, and the summary states the share that was reached."""
     helpful: HelpfulDrafts | tuple[FileSource, ...] = ()
-    """These answers: drafts of this run, or files and datasets with prompts and their answers, as under `candidates`.
-    Answers of files to held-out prompts of the run are left out."""
+    """The helpful answers: drafts of this run, or files and datasets with prompts and their answers, as under
+    `candidates`. Answers of files to held-out prompts of the run are left out."""
 
     @model_validator(mode="after")
     def _share_and_source(self) -> Self:

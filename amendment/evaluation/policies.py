@@ -39,9 +39,9 @@ Answers = Mapping[str, Sequence[Drawn]]
 Matchup = tuple[str, str]
 """The policy whose win rate it is, and the one that it is against."""
 WARNED = {
-    SAME_JUDGE: "what training learned to please, this judge is pleased by, so that the figures flatter the policies. "
-    "Ask another one, or people (evaluate.people)",
-    RELATED_JUDGE: "models of one family share tastes and errors. Ask another one, or people (evaluate.people)",
+    SAME_JUDGE: "training learned to please this judge, so its figures flatter the policies. "
+    "Ask another judge, or people (evaluate.people)",
+    RELATED_JUDGE: "models of one family share tastes and errors. Ask another judge, or people (evaluate.people)",
 }
 VIOLATION_PROMPTS = 100
 """At most so many of the evaluated prompts are asked about violations."""

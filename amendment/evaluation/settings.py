@@ -99,7 +99,7 @@ class EvaluateConfig(Part):
     @classmethod
     def _are_distinct(cls, policies: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(policies)) < len(policies):
-            raise ValueError("a policy stands here twice; name each once")
+            raise ValueError("a policy is named twice; name each once")
         return policies
 
     @property

@@ -147,8 +147,8 @@ class BatchService(ABC):
             page = await self.get(path, params=query)
             if page is None:
                 raise CredentialsError(
-                    f"{self.host}: batches cannot be listed (status 404), so nobody can tell whether one that was "
-                    "being handed in was made. Check base_url; at a server without such a list, look there yourself"
+                    f"{self.host}: batches cannot be listed (status 404), so it is unknown whether the batch that "
+                    "was being submitted exists. Check base_url; if the server has no such list, look there yourself"
                 )
             batches = [batch for batch in page.get("data") or () if isinstance(batch, dict) and batch.get("id")]
             for batch in batches:
@@ -273,7 +273,7 @@ class OpenAIBatches(BatchService):
             return Transient(f"{self.host}: {words}", kind="rate", status=429)
         fault = self.line_fault(429 if "quota" in code else 400, {"error": first})
         if isinstance(fault, Rejected):
-            return ProviderError(f"{fault}. The vendor refused the whole batch; nothing of it was asked.")
+            return ProviderError(f"{fault}. The vendor refused the whole batch; none of its requests was answered.")
         return fault
 
     async def results(self, remote: str) -> AsyncGenerator[LineOutcome, None]:

@@ -279,7 +279,7 @@ class Batching:
         name = out.remote or "without a name yet"
         left = f"{self._provider.host}: batch {name} with {len(out.missing)} requests is still being worked on"
         if task.cancelled() and out.number:
-            self._notice(f"{left}; nothing of it is lost: run again to pick it up")
+            self._notice(f"{left}; nothing is lost: run again to pick it up")
         if out.missing and out.number and not self._leaving:
             self._is_awake = False  # a caller who repeats a line of it must not submit it twice
         self._forget(list(out.lines.values()), Paused(f"{left}; run again to pick it up"))
@@ -313,7 +313,7 @@ class Batching:
             out.remote = await self._service.submit([line.sent for line in lines if line.sent], out.shard)
         except ProviderError as fault:
             if isinstance(fault, Rejected):  # which says nothing of its single requests, and holds for the next batch
-                refused = f"{fault}. The batch was refused as a whole, and nothing of it was asked."
+                refused = f"{fault}. The whole batch was refused, and none of its requests was answered."
                 await self._close(out, "never made", CredentialsError(refused))
                 return
             if not isinstance(fault, Transient) or fault.kind in _UNMADE:
@@ -364,8 +364,8 @@ class Batching:
         out.phase = "reading"
         if state.status == "gone" and time.time() - out.since < KEPT:
             raise CredentialsError(
-                f"{self._provider.host}: there is no batch {out.remote}, which this run handed in with "
-                f"{len(out.lines)} requests. Use the key that it was handed in with: another key cannot see it"
+                f"{self._provider.host}: there is no batch {out.remote}, which this run submitted with "
+                f"{len(out.lines)} requests. Use the same key as then: another key cannot see it"
             )
         if state.status == "gone":
             self._notice(
@@ -392,8 +392,8 @@ class Batching:
                     what = f"batch {out.remote}" if out.remote else "the batch that was handed in last"
                     raise Paused(
                         f"{self._provider.host}: nothing but faults for {self._max_wait:g} s, which is max_wait, when "
-                        f"asked about {what} with {len(out.missing)} requests. It goes on there and nothing of it is "
-                        f"lost: run again to pick it up. The last fault: {fault}"
+                        f"asked about {what} with {len(out.missing)} requests. The batch continues there and nothing "
+                        f"is lost: run again to pick it up. The last fault: {fault}"
                     ) from None
             await asyncio.sleep(min(next(pauses), left))
 

@@ -309,7 +309,7 @@ class Calls:
         seconds = trouble.until - trouble.since
         if self._stopped or seconds <= self.max_wait:
             return
-        away = f"{where} will take no calls for {seconds:,.0f} s, longer than max_wait ({self.max_wait:g} s)"
+        away = f"{where} accepts no calls for {seconds:,.0f} s, longer than max_wait ({self.max_wait:g} s)"
         self.stop(Paused(f"{away}. Finished work is kept; run again to continue. Last reply: {trouble.reason}"))
 
     def _note_retry(self, patience: _Patience, state: RetryCallState) -> None:

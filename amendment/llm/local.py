@@ -269,7 +269,7 @@ class LocalModel:
             shared = common_prefix(prompt, whole)
             prompt, answer = whole[:shared], whole[shared:]
         if not prompt:
-            raise Rejected("the chat template makes an empty text of this conversation")
+            raise Rejected("the chat template turns this conversation into an empty text")
         if wholes and not answer:
             raise Rejected("the text to score is empty")
         room = len(answer) if wholes else 1 if request.choices else _drawing(request).max_tokens

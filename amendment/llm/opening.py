@@ -48,7 +48,7 @@ INDEX = "model.safetensors.index.json"
 _NO_WRITERS = ("ForSequenceClassification", "ForTokenClassification", "ForMaskedLM", "ForQuestionAnswering")
 """Ends of the names of architectures that write no text; a loader would give them a head of random numbers."""
 _NO_FUNCTION = (
-    "a function answers for this model, and none was handed over; start the run in Python, with "
+    "a Python function answers for this model, and none was given; start the run in Python, with "
     "Run.from_file(FILE, models={NAME: function})"
 )
 _OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack", ".gguf")

@@ -224,9 +224,7 @@ def _check_texts(value: Any, place: str) -> None:
     """Raise DataError for a text that no tokenizer can read."""
     if isinstance(value, str):
         if not _is_whole(value):
-            half = (
-                "a text holds half a surrogate pair, which no tokenizer can read; mend the text, or leave the row out"
-            )
+            half = "a text holds half a surrogate pair, which no tokenizer can read; fix the text, or leave the row out"
             raise DataError([Problem(place, half)])
     elif isinstance(value, Mapping):
         for part in (*value.keys(), *value.values()):

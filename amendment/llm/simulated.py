@@ -186,7 +186,7 @@ def _app(world: World) -> Starlette:
 
     async def refused(_: HttpRequest, fault: Exception) -> Response:
         status = fault.status_code if isinstance(fault, HTTPException) else 500
-        return response(_error(status, "there are GET /v1/models and POST /v1/chat/completions"))
+        return response(_error(status, "expected GET /v1/models or POST /v1/chat/completions"))
 
     return Starlette(
         routes=[Route("/v1/models", models), Route("/v1/chat/completions", completions, methods=["POST"])],

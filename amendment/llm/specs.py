@@ -90,7 +90,7 @@ class HostedSpec(_BoundedSpec):
             return entry
         if "api_key" in entry:
             raise ValueError(
-                "unknown key 'api_key': keys never stand in a file. "
+                "unknown key 'api_key': keys do not belong in a file. "
                 "Put the key into an environment variable and name it with api_key_env"
             )
         if "api_key_env" in entry:
@@ -201,7 +201,9 @@ class AnthropicSpec(HostedSpec):
     def _takes_no_temperature(cls, entry: Any) -> Any:
         for name in ("temperature", "top_p"):
             if isinstance(entry, dict) and entry.get(name) is not None:
-                raise ValueError(f"{name}: Anthropic's protocol takes it no more; leave it out. Answers vary anyway")
+                raise ValueError(
+                    f"{name}: Anthropic's protocol no longer accepts it; leave it out. Answers vary anyway"
+                )
         return entry
 
     @property
@@ -330,7 +332,7 @@ def _plain_url(value: str) -> str:
     if parts.scheme not in ("http", "https") or not host or not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host):
         raise ValueError(f"expected http:// or https:// and a host; {advice}")
     if "@" in parts.netloc or parts.query or parts.fragment or "?" in value or "#" in value:
-        raise ValueError(f"user info, query and fragment have no place here (a key goes by api_key_env); {advice}")
+        raise ValueError(f"user info, query and fragment are not allowed here (name a key with api_key_env); {advice}")
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
 
 

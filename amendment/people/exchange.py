@@ -217,7 +217,7 @@ def _refuse_pseudonyms(path: Path, new: Iterable[Label], current: Iterable[Label
     """Refuse labels under a pseudonym where labels under names exist. Raises DataError."""
     unclear = sorted({label.annotator for label in new if _PSEUDONYM.fullmatch(label.annotator)})
     if unclear and not all(_PSEUDONYM.fullmatch(label.annotator) for label in current):
-        who = "a pseudonym, and perhaps somebody whose labels are here under the name; say who it is"
+        who = "a pseudonym, perhaps of somebody whose labels are already here under their name; say who it is"
         raise DataError([Problem(str(path), f"{name}: {who} (--rater {name}=NAME)") for name in unclear])
 
 
@@ -401,7 +401,7 @@ def _label(
             mistakes[str(error["loc"][0])] = f"found {shown}; {error['msg'][:1].lower()}{error['msg'][1:]}"
     if item is None:
         name = plain(str(cells.get("item", "")), longest=60)
-        expected = "is the file of another run, of another --stage, or of an earlier sample?"
+        expected = "is the file from another run, another --stage, or an earlier sample?"
         mistakes["item"] = f"found '{name}', no item of this spot check; {expected}"
     if not cells["annotator"]:
         mistakes["annotator"] = "missing; expected a name, or give one for the whole file (--rater NAME)"

@@ -178,7 +178,7 @@ def _notes(
         yield "no label is sealed: the calibrator has seen those by which it is measured here"
     effective = effective_rows(_weights(labelled))
     if effective < UNEVEN * len(labelled):
-        yield f"unequal probabilities leave {effective:.0f} of {len(labelled)} labels' worth"
+        yield f"with unequal probabilities, {len(labelled)} labels are worth {effective:.0f}"
 
 
 # As JSON.

@@ -57,7 +57,7 @@ class SpotCheckSettings(Part):
     from about 50 labels; platt: times one that may be negative; isotonic: any rising curve, from 500 labels; none:
     probabilities stay as they are."""
     gate: GateSettings = GateSettings()
-    """Between judge and training."""
+    """The gate between judge and training."""
 
     @model_validator(mode="after")
     def _default_overlap(self) -> Self:

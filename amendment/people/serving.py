@@ -28,12 +28,12 @@ from amendment.sync import new_loop
 from amendment.text import plain, spelling, tidy_name
 
 _NO_TLS = (
-    "warning: this page is reached over the network without TLS: whoever can listen there reads texts and labels, and "
-    "can take over a session. An SSH tunnel to 127.0.0.1 is safer."
+    "warning: this page is reached over the network without TLS: anyone who can listen there reads texts and labels, "
+    "and can take over a session. An SSH tunnel to 127.0.0.1 is safer."
 )
 _OTHER_PORT = (
-    "warning: the port of earlier links is taken, so that these have another one; what an annotator's browser has not "
-    "sent yet waits for the earlier port. End what listens there and start again to keep it."
+    "warning: the port of earlier links is in use, so these links have another one; labels that a browser has not sent "
+    "yet wait for the earlier port. To keep it, stop the program that listens there and start again."
 )
 _GRACE = 5
 """Seconds for answers on their way when the page is ended."""

@@ -44,8 +44,7 @@ LINK = "link "
 WAIT = 10.0
 """Seconds to wait for another process that notes an opening of the seal."""
 RESTORE = (
-    "Put a copy of it in its place, or move it and the files beside it (-wal, -shm) away; the next page begins a new "
-    "one."
+    "Replace it with a copy, or move it and the files beside it (-wal, -shm) away; the next page starts a new one."
 )
 CLOCKED = {"uuid", "seconds", "at"}
 """What differs between two people who say the same."""

@@ -224,7 +224,7 @@ def _template_text(folder: Path, name: str, protocol: JudgeProtocol) -> str:
         raise ValueError(f"{name} is a link that leaves {folder}; put a copy of the file there")
     size = path.stat().st_size
     if size > MOST_BYTES:
-        raise ValueError(f"{name} has {size:,} bytes, expected {MOST_BYTES:,} at most; every question sends it along")
+        raise ValueError(f"{name} has {size:,} bytes, expected {MOST_BYTES:,} at most; it is sent with every question")
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as fault:

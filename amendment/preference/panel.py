@@ -199,7 +199,7 @@ class JudgePanel:
         names = [judge.name for judge in self.judges]
         if len(set(names)) < len(names):
             raise ConfigError(
-                f"judging: two judges would sign as one, of {', '.join(names)}; give each folder its own id"
+                f"judging: two of the judges {', '.join(names)} have the same name; give each folder its own id"
             )
 
     async def compare(

@@ -44,11 +44,11 @@ class JudgingConfig(JudgeSettings, PairSettings):
     """Judges who are asked about the comparisons on which `judges` are unsure, by their majority if jury is majority,
     else by their mean. Their label counts, even if they are unsure too."""
     confidence: float = Field(default=0.8, gt=0, le=1)
-    """The confidence that `cascade` finds enough: |2P - 1|, such as 0.8 for P of 0.9 and more, or of 0.1 and less."""
+    """The confidence at which `cascade` stops: |2P - 1|, such as 0.8 for P of 0.9 and more, or of 0.1 and less."""
     judge_labelled: bool | Annotated[int, Field(ge=1)] = False
     """Ask about comparisons that your own verdicts or pairs, or the stage construct, have decided too, so that the
-    certificate can measure the judge on them; the dataset keeps their decision. A number: of the first so many prompts
-    alone."""
+    certificate can measure the judge on them; the dataset keeps their decision. A number: only for that many prompts
+    from the start."""
 
     @property
     def placed(self) -> Iterator[tuple[tuple[str | int, ...], JudgeEntry]]:

@@ -85,7 +85,7 @@ def _nothing(format: str, left_out: Mapping[str, int]) -> str:
     if format == JUDGE_SFT:
         way = "a judge of protocol reasoned or structured writes its reasons before its verdict"
         return f"{format}: no verdict of this run can be learned from ({reasons}); {way}"
-    return f"{format}: none of the pairs can be held ({reasons}); jsonl holds all of them"
+    return f"{format}: this format can hold none of the pairs ({reasons}); jsonl holds all"
 
 
 def export_lines(format: str, exported: Exported) -> list[str]:

@@ -130,7 +130,7 @@ def _hosts(run: FinishedRun) -> Iterator[str]:
             yield f"address {host}, in rows, card and manifest: {shown}"
     for model in dict.fromkeys(_known_model(run, writer.model) for writer in models_used if writer.provider == "local"):
         if model:
-            yield f"license of the model {model}: it may say something about its output"
+            yield f"license of the model {model}: it may have terms for its output"
     for model in dict.fromkeys(writer.model for writer in models_used if writer.provider is None):
         yield f"{model}, the writer of imported answers: may you name it and publish its answers?"
 

@@ -332,7 +332,7 @@ def look_lines(publication: Publication) -> list[str]:
     notes = [*publication.license_faults, *publication.look_at]
     if not notes:
         return []
-    return ["look at these before anybody else does:", *(f"  - {plain(note, longest=400)}" for note in notes)]
+    return ["check these before you publish:", *(f"  - {plain(note, longest=400)}" for note in notes)]
 
 
 def plan_lines(publication: Publication) -> list[str]:

@@ -52,14 +52,14 @@ def signature_fault(folder: Path, key: Path) -> str | None:
 
     path = folder / SIGNATURE
     if path.exists() and not path.is_file():
-        return "found something that is no file, expected a DSSE envelope"
+        return "found something other than a file, expected a DSSE envelope"
     try:
         envelope = json.loads(path.read_bytes())
         payload, kind = base64.b64decode(envelope["payload"], validate=True), envelope["payloadType"]
         signatures = [str(entry["sig"]) for entry in envelope["signatures"]]
         encoded = _encoded(payload, kind=str(kind))
     except FileNotFoundError:
-        return "not signed; whoever made this folder can sign it with: amendment verify DIR --sign PRIVATE"
+        return "not signed; its publisher can sign it with: amendment verify DIR --sign PRIVATE"
     except (OSError, ValueError, KeyError, TypeError, RecursionError, binascii.Error) as fault:
         return f"not a whole DSSE envelope ({type(fault).__name__}); fetch it again"
     for signature in signatures:

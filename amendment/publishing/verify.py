@@ -127,7 +127,7 @@ def verification_lines(result: Verification) -> list[str]:
     count = len(result.findings)
     verdict = "all as the manifest says" if result.is_clean else f"{count} finding{'s' if count > 1 else ''}"
     notes = {"not checked": ", signature not checked (add --key PUBLIC)", "checked": ", signature checked"}
-    looked_at = f"{result.files} files and {result.rows} rows looked at{notes.get(result.signature, '')}"
+    looked_at = f"{result.files} files and {result.rows} rows checked{notes.get(result.signature, '')}"
     if result.uncovered:
         by = "the manifest or its signature" if result.signature != "none" else "the manifest"
         lines.append(f"not covered by {by}: {', '.join(map(plain, result.uncovered))}")
@@ -148,7 +148,7 @@ def changed(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> Iterator[Mi
     for name, entry in files.items():
         path = folder / name
         if not path.is_file():
-            yield Mismatch("missing", name, "the manifest names it, and it is not here")
+            yield Mismatch("missing", name, "it is in the manifest, but not here")
         elif (size := path.stat().st_size) != entry["bytes"]:
             yield Mismatch("changed", name, f"expected {entry['bytes']} bytes, found {size}")
         elif file_hash(path) != entry["sha256"]:
@@ -167,7 +167,7 @@ def added(folder: Path, files: Iterable[str], *, is_published: bool = False) -> 
         if path.is_symlink() and (path.is_dir() or not is_published):
             yield Mismatch("added", name, "a link, and nothing of this folder")
         elif name not in expected and not path.is_dir() and (is_published or not _is_note(folder, name)):
-            yield Mismatch("added", name, "the manifest does not know it")
+            yield Mismatch("added", name, "it is not in the manifest")
 
 
 def _uncovered(folder: Path, known: Container[str]) -> list[str]:

@@ -170,7 +170,7 @@ def _failed_gates(written: Written, *, is_judge_in_use: bool) -> Iterator[str]:
     if training.get("outcome") == "FAIL":
         failed = ", ".join(check["check"] for check in training["checks"] if check["outcome"] == "FAIL")
         trained = [name for name in written.summary.models if name != "sft"]
-        although = f", and {' and '.join(trained)} learned from them all the same" if trained else ""
+        although = f", but {' and '.join(trained)} trained on them anyway" if trained else ""
         yield f"The labels fail the gate before training ({failed}){although}."
     names = [judge["name"] for judge in written.judges]
     gates: Sequence[Json] = written.certificate.get("gates", ())

@@ -206,7 +206,7 @@ def _principles(written: Written, report: Json) -> Chapter | None:
                 notes.append(f"{first} and {second} are {finding}.")
     says = "What each principle says, how code checks it, and how many pairs it decided alone."
     if cells:
-        says = "Two principles that always agree are one; two that seldom agree pull in opposite directions."
+        says = "Two principles that always agree say the same; two that seldom agree pull in opposite directions."
     return Chapter(
         id="principles",
         title="Principles",

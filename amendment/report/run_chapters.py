@@ -139,7 +139,7 @@ def _training(written: Written) -> Chapter | None:
     curves = [curve for plot in plots if isinstance(plot, Curves) for _, panel in plot.panels for curve in panel]
     says = "The loss should fall and level off; a guard whose curve rises above its dashed limit can end the training."
     if all(len(curve.steps) < FEWEST_JOINED for curve in curves):
-        says = "The trainers logged fewer than 4 steps each: single points show no course."
+        says = "The trainers logged fewer than 4 steps each, too few for a curve."
     return Chapter(id="training", title="Training", says=says, plots=[*more, *plots], notes=notes)
 
 
@@ -215,7 +215,7 @@ def _policies(evaluate: Result) -> Chapter | None:
     others = [
         figure for figure in evaluate.figures if "less" in figure.of or figure.name in ("words", "nats_per_token")
     ]
-    says = "Policies whose intervals do not overlap differ; the paired differences in the tables are sharper."
+    says = "Policies whose intervals do not overlap differ; the paired differences in the tables are more precise."
     tables = tables_of(Result(figures=tuple(others)))
     return Chapter(id="policies", title="Policies compared", says=says, plots=plots, tables=tables)
 
@@ -232,8 +232,8 @@ def _diversity(summary: Summary) -> Chapter | None:
     return Chapter(
         id="diversity",
         title="Diversity",
-        says="Higher is more varied, but for the compression ratio, self-repetition and cross-entropy. Size moves all "
-        "of them, so compare only sets of one size.",
+        says="Higher is more varied, except for the compression ratio, self-repetition and cross-entropy. All depend "
+        "on size, so compare only sets of equal size.",
         plots=[
             Intervals(
                 title="Share of different word pairs",

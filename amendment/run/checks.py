@@ -50,7 +50,7 @@ _ROW = re.compile(r":? ?row \d|:\d")
 
 ROOM_TO_THINK = 4096
 """Tokens of a verdict by a model that thinks; below them a check warns."""
-_BLANK = "nothing stands after the colon; write a value, {} for a part with its defaults, or take the line out"
+_BLANK = "nothing comes after the colon; write a value, {} for a part with its defaults, or remove the line"
 
 
 class LoadedRun(NamedTuple):

@@ -108,7 +108,7 @@ def refuse_changes(loaded: LoadedRun, folder: Path, *, until: str | None = None,
     calls, money = sum(row.calls for row in again), [row.usd for row in again]
     unknown = ", plus models without a price" if None in money else ""
     differences = [str(change) for change in changes(loaded.config, folder)] or [
-        "what these stages read (constitution, judge or data) is not what it was"
+        "what these stages read (constitution, judge or data) has changed"
     ]
     lines = [
         f"{folder}: this run was made with other settings, and models would be asked again:",

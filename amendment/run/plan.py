@@ -229,7 +229,7 @@ def _held_by_tokens(specs: Mapping[str, ModelSpec], asks: Sequence[Asks]) -> Ite
     for row in asks:
         spec, counts = specs.get(row.model), row.model_dump(include={"calls", "input_tokens", "output_tokens"})
         if row.calls and row.seconds and row.seconds <= by_tokens(spec, **counts):
-            yield f"time of {plain(row.model)} in {row.stage}: its tokens_per_minute is what takes so long"
+            yield f"time of {plain(row.model)} in {row.stage}: limited by its tokens_per_minute"
 
 
 def _asks(loaded: LoadedRun, place: tuple[str, str], likely_run: DryRun, most_run: DryRun, speeds: Speeds) -> Asks:

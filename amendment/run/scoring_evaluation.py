@@ -122,7 +122,7 @@ def read_held_out(
     if not held_out.rows:
         counted = ", ".join(f"{count} {name}" for name, count in held_out.counts.items())
         raise DataError(
-            f"{', '.join(source.label for source in named)}: no row can be measured on ({counted or 'none'})"
+            f"{', '.join(source.label for source in named)}: no row can be used for measuring ({counted or 'none'})"
         )
     return held_out
 

@@ -69,7 +69,7 @@ def start(
             raise ConfigError([Problem(str(folder), "is a file, expected a folder, or a name that is free")])
         taken = [str(folder / file) for file in texts if os.path.lexists(folder / file)]
         if taken:
-            message = "is there already, and init overwrites nothing; move it away, or choose another folder"
+            message = "already exists, and init overwrites nothing; move it away, or choose another folder"
             raise ConfigError([Problem(place, message) for place in taken])
         for file, text in texts.items():
             write_text(folder / file, text)

@@ -119,7 +119,9 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     elif following:
         lines.append(f"next: {following[0]}")
     elif older:
-        lines.append(f"made by another version of the toolkit: {older}; a start remakes them and asks what is new")
+        lines.append(
+            f"made by another version of the toolkit: {older}; the next start remakes them and makes only new calls"
+        )
     else:
         lines.append("nothing is left to do")
     return lines

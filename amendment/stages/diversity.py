@@ -93,6 +93,6 @@ def _reading(result: Result, by: str) -> Result:
 
 
 HOW_DIVERSE = (
-    "Diversity: higher is more varied, but for the compression ratio, self-repetition and cross-entropy (nats a word "
-    "of held-out answers). All depend on how much text is measured, so compare only sets of one size."
+    "Diversity: higher is more varied, except for the compression ratio, self-repetition and cross-entropy (nats per "
+    "word of held-out answers). All depend on how much text is measured, so compare only sets of equal size."
 )

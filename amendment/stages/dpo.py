@@ -69,8 +69,8 @@ class DpoConfig(PairsConfig, DpoSettings):
 
     base: str
     """sft, base, or a model as `provider: local` takes it (folder, Hub id or `id@revision`, GGUF file,
-    `smollm2-135m-instruct`); as it
-    is saved there it is the reference."""
+    `smollm2-135m-instruct`); its
+    saved weights are the reference."""
     guards: DpoGuards | None = DpoGuards()
     """Measure the policy's answers to held-out prompts during training, and stop if it over-optimises; null: no
     guards."""

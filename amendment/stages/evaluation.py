@@ -168,7 +168,7 @@ class EvaluateStage(Stage):
             elif wants == "violation" and not folder.has_principle:
                 unfit = "has no placeholder {principle} in its text, so it cannot tell principles apart; use violation"
             elif wants == "refusal" and folder.has_principle:
-                unfit = "asks by a principle, and a refusal is no matter of one; use refusal"
+                unfit = "asks by a principle, and whether an answer refuses does not depend on one; use refusal"
             else:
                 continue
             yield ("evaluate", *place, "protocol"), f"{folder.id} {unfit}"

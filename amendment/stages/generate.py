@@ -127,7 +127,7 @@ class GenerateStage(Stage):
             yield (self.name,), "needs prompts as seeds; add some under prompts"
         for index, part in enumerate(self.parts):
             if part.model in self.settings.policies:
-                yield (self.name, index, "model"), "a policy is trained after the prompts are there; name a model"
+                yield (self.name, index, "model"), "a policy is trained only after the prompts exist; name a model"
 
     def check(self, base: Path) -> Iterator[ConfigProblem | ConfigWarning]:
         for index, part in enumerate(self.parts):
@@ -158,8 +158,8 @@ class GenerateStage(Stage):
         seeds = [prompt for prompt in clean if _is_seed(prompt)]
         if not seeds:
             raise AmendmentError(
-                "generate: no prompt can be a seed; expected a prompt with a single user turn and no known answer that "
-                "clean does not leave out"
+                "generate: no prompt can be a seed; expected one with a single user turn and no known answer, which "
+                "clean keeps"
             )
         own = [
             part.aim

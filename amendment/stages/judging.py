@@ -108,7 +108,7 @@ class JudgingStage(Stage):
                 "under verdicts, and set judging.judge_labelled: true",
             )
         if len(config.every_judge) == 1 and config.jury in ("majority", "weighted"):
-            single = f"{config.jury} puts several judges together, and there is one"
+            single = f"{config.jury} combines several judges, and there is only one"
             yield ("judging", "jury"), f"{single}; name more under judging.judges, or leave it out"
         brings_pairs = bool(settings.pairs) or any(source.may_have_texts for source in settings.verdicts)
         if not self._can_compare(brings_pairs):
@@ -138,7 +138,7 @@ class JudgingStage(Stage):
                 name = f"{folder.id}@{folder.version}"
                 others = signed[entry.model, name]
                 if others and entry.protocol not in others:
-                    same = f"{entry.model} signs as {entry.model}/{name} here and by {min(others)}"
+                    same = f"{entry.model} has the name {entry.model}/{name} here and with {min(others)}"
                     yield (*ask.place[:-1], "protocol"), f"{same}; give this folder its own id or version"
                 others.add(entry.protocol)
 

@@ -412,6 +412,6 @@ def _margin(settings: RunSettings) -> float:
 _HOW_TO_READ = (
     "A row is a round: answers, their length in characters, the share of judged comparisons that are ties, the pairs "
     "made of them, the pairs that the policy was trained on and how many of these people decided, and its accuracy on "
-    "the same held-out pairs in all rounds. Answers are of the policy before this round's training: what that made of "
-    "it shows in the next row."
+    "the same held-out pairs in all rounds. Answers are of the policy before this round's training: the result of that "
+    "is in the next row."
 )

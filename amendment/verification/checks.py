@@ -252,7 +252,7 @@ def _is_schema(value: Any) -> None:
     try:
         validators.validator_for(value, default=validators.Draft202012Validator).check_schema(value)
     except SchemaError as fault:
-        raise ValueError(f"found a JSON schema that is wrong: {plain(fault.message, longest=200)}") from None
+        raise ValueError(f"found an invalid JSON schema: {plain(fault.message, longest=200)}") from None
 
 
 def _is_language(value: Any) -> None:

@@ -193,7 +193,7 @@ def test_what_cannot_be_watched_is_told(base: Path, pairs: Rows, tmp_path: Path)
     long = {"prompt": [{"role": "user", "content": "ask 1 " * 100}], "number": 99}
     result = train_dpo(base, pairs, out, short, guards=Guards(prompts=[long, *PROMPTS[:4]]))
     assert result.guards == ()
-    assert result.notes[0].startswith("guards: 4 held-out prompts were there to answer, and at least 5 are needed")
+    assert result.notes[0].startswith("guards: 4 held-out prompts to answer, and at least 5 are needed")
     guards = Guards(settings=WATCHED, prompts=PROMPTS, reward=lambda rows: [0.0])
     with pytest.raises(TrainingError, match=r"reward gave scores of shape \(1,\) for 20 answers"):
         train_dpo(base, pairs, out, short, guards=guards)

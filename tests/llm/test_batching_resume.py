@@ -114,7 +114,7 @@ def test_a_batch_of_another_key_is_never_asked_anew(server: FaultServer, protoco
     vendor.made.clear()
     found = ask_batched(server, protocol, QUESTIONS, ledger=ledger)
     assert all(isinstance(one, CredentialsError) for one in found.found)
-    assert "Use the key that it was handed in with" in str(found.found[0])
+    assert "Use the same key as then" in str(found.found[0])
     assert vendor.made == {}
     assert found.left_open == 1
 

@@ -89,7 +89,7 @@ def test_an_endpoint_that_asks_everybody_to_wait_for_years_pauses_the_run(server
     server.plan = always(status(429, "gone fishing", retry_after="3153600000"))
     found = ask_all(server, protocol, [f"Is {n} odd?" for n in range(40)], concurrency=4, max_wait=3)
     assert isinstance(found[-1], Paused)
-    assert "will take no calls for 3,153,600,000 s" in str(found[-1])
+    assert "accepts no calls for 3,153,600,000 s" in str(found[-1])
     assert bill(server).received <= 24, "sixteen in a row open the breaker, four are in flight, four were let go"
 
 

@@ -251,7 +251,7 @@ def test_labels_move_to_another_machine_under_pseudonyms(tmp_path: Path, file: s
 def test_a_pseudonym_that_may_be_somebody_here_is_asked_for(tmp_path: Path) -> None:
     path, folder = tmp_path / "x.csv", run_folder(tmp_path / "here", LABELS)
     export_labels(run_folder(tmp_path / "there", [label(TEA, "Cy", "tie")]), path)
-    with pytest.raises(DataError, match=r"x.csv: person-1: a pseudonym, and perhaps .* \(--rater person-1=NAME\)"):
+    with pytest.raises(DataError, match=r"x.csv: person-1: a pseudonym, perhaps .* \(--rater person-1=NAME\)"):
         import_labels(folder, path)
     assert len(current(folder)) == 4
     assert import_labels(folder, path, raters=["person-1= Cy\u200b "]).new == 1

@@ -210,7 +210,7 @@ def test_a_torn_file_or_a_flipped_byte_is_found_or_harmless(path: Path, tmp_path
     for content in [*torn, *(whole[:i] + bytes([whole[i] ^ mask]) + whole[i + 1 :] for i, mask in flips)]:
         with contextlib.suppress(LedgerError):
             assert read(other, content) == kept
-    with pytest.raises(LedgerError, match="Put a copy of it in its place"):
+    with pytest.raises(LedgerError, match="Replace it with a copy"):
         read(other, whole[: len(whole) // 2])
     with pytest.raises(LedgerError, match=r"entry \d+ is not as it was written"):
         read(other, whole.replace(b'"choice":"A"', b'"choice":"B"', 1))

@@ -162,7 +162,7 @@ def test_an_export_takes_an_empty_folder_and_overwrites_nothing(of_rows: Any, tm
     with pytest.raises(ConfigError, match="expected a new or empty folder"):
         of_rows(every_kind()[:1], "csv", path.parent)
     assert path.read_bytes() == before
-    with pytest.raises(DataError, match="nemo: none of the pairs can be held"):
+    with pytest.raises(DataError, match="nemo: this format can hold none of the pairs"):
         of_rows([every_kind()[2]], "nemo", tmp_path / "none")
     assert list(tmp_path.iterdir()) == [path.parent]
     with pytest.raises(ConfigError, match="no format 'ktoo' \\(did you mean 'kto'"):

@@ -95,7 +95,7 @@ def test_what_somebody_laid_into_a_folder_that_is_published_stops_it(people: Pat
     with pytest.raises(DataError) as caught:
         prepare(people)
     for place in ("dataset/more.parquet", *(f"models/sft/{name}" for name in FOREIGN)):
-        assert f"{place}: not written by the run (the manifest does not know it)" in str(caught.value)
+        assert f"{place}: not written by the run (it is not in the manifest)" in str(caught.value)
     assert "models/sft/vocab.txt: not written by the run (a link" in str(caught.value)
 
 
@@ -130,7 +130,7 @@ def test_a_license_that_the_hub_does_not_know_is_told_and_then_refused(
 ) -> None:
     monkeypatch.delenv("HF_TOKEN", raising=False)
     ready = prepare(chain, repo=CHAIN, license="MIT-0")  # which SPDX knows
-    message = "license mit-0 of the dataset: not among the names of the Hub known here"
+    message = "license mit-0 of the dataset: not among the known license names of the Hub"
     assert message in "\n".join(plan_lines(ready))
     with pytest.raises(ConfigError, match=r"mit-0 of the dataset(.|\n)*nothing was sent"):
         push(ready)

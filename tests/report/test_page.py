@@ -306,7 +306,7 @@ def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_j
         (tmp_path / name).write_text(json.dumps(content))
     assert written("judge") == [
         "Simulated.",
-        "The labels fail the gate before training (people), and dpo learned from them all the same.",
+        "The labels fail the gate before training (people), but dpo trained on them anyway.",
         "j fails the gate order: too often.",
         # the fox: 1 of the 2 pairs that the judge decided
         "The judge's verdicts in the two orders disagree on 1 of the 2 pairs that it decided (50.0 %).",

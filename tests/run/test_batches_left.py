@@ -57,7 +57,7 @@ def test_an_interrupt_while_a_batch_is_out_says_that_it_goes_on_and_how_to_pick_
     thread.join()
     assert vendor.is_polled()
     (line,) = [line for line in progress.lines if "batch" in line]
-    assert "is still being worked on; nothing of it is lost: run again to pick it up" in line
+    assert "is still being worked on; nothing is lost: run again to pick it up" in line
 
 
 def test_polls_that_fail_for_longer_than_max_wait_pause_the_run(

@@ -134,7 +134,7 @@ WRONG = {
     "evaluate: {policies: [sft]}": "evaluate.policies[0]: the run has no stage 'sft'",
     "evaluate: {policies: []}": "evaluate: measures nothing; name policies, or add the stage reward_model",
     "evaluate: {policies: [w]}\ndataset: {test_share: 0}": "evaluate: needs held-out prompts; set dataset.test_share",
-    "evaluate: {policies: [w, w], judge: {model: v}}": "evaluate.policies: a policy stands here twice",
+    "evaluate: {policies: [w, w], judge: {model: v}}": "evaluate.policies: a policy is named twice",
     "pairs: [{path: p.csv}]\nevaluate: {policies: [w, v]}": "give a principle a `check` that code can run, or add a "
     "judge",
     "dpo: {base: ./x, guards: {judge: {model: no}}}": "dpo.guards.judge.model: no model 'no' under models",
@@ -147,7 +147,7 @@ WRONG = {
     "sft: {base: ./x, helpful_share: 0.2, helpful: {}}": "sft.helpful",
     "sft: {base: ./x, helpful_share: 1, helpful: {drafts_of: [chat]}}": "less than 1",
     f"{JUDGED[:-2]}, jury: weighted}}": "judging.jury: learns from comparisons that people have decided",
-    f"{JUDGED[:-2]}, jury: majority}}": "judging.jury: majority puts several judges together, and there is one",
+    f"{JUDGED[:-2]}, jury: majority}}": "judging.jury: majority combines several judges, and there is only one",
     f"{JUDGED[:-2]}, labelled: judge}}": "judging.labelled: labelled is now judge_labelled",
     f"{JUDGED[:-2]}, cascade: [{{model: w}}]}}": "judging.cascade[0]: w judges by",
     f"{JUDGED[:-2]}, cascade: [{{model: v}}], confidence: 0}}": "judging.confidence: found 0",
@@ -416,7 +416,7 @@ def test_candidates_that_nothing_compares_are_warned_of(tmp_path: Path) -> None:
 @pytest.mark.parametrize("part", ["spot_check:", "dpo: {guards: }"])
 def test_a_part_that_is_left_blank_is_no_part_without_a_word(part: str, tmp_path: Path) -> None:
     (line,) = complaints(tmp_path, f"name: x\nprompts: [{{lilliput: 1}}]\n{part}\n")
-    assert re.match(r"run.yaml:3:\d+: (spot_check|dpo.guards): nothing stands", line)
+    assert re.match(r"run.yaml:3:\d+: (spot_check|dpo.guards): nothing comes", line)
 
 
 def test_a_retired_key_and_a_retired_value_are_refused_at_their_place(

@@ -596,7 +596,7 @@ def both(tmp_path: Path) -> Path:
 def test_the_samples_go_out_and_come_in_apart_and_people_have_one_number(both: Path, tmp_path: Path) -> None:
     names = ("Ann Example", "Zoe Sample")
     export_labels(both, tmp_path / "check.jsonl")
-    with pytest.raises(DataError, match=r"no item of this spot check; is the file .* of another --stage"):
+    with pytest.raises(DataError, match=r"no item of this spot check; is the file .* another --stage"):
         import_labels(both, tmp_path / "check.jsonl", sample=EVALUATION)
     asked = open_sample(both, EVALUATION)
     assert (asked.missing(), asked.annotators) == (12, 1)

@@ -71,7 +71,7 @@ def test_a_folder_of_files_is_a_dataset_with_splits(read: Read) -> None:
         ({"dataset": "./nothing"}, "dataset ./nothing: holds no files that can be read as rows"),
         ({"dataset": "./broken"}, "dataset ./broken: cannot be read (ArrowInvalid: JSON parse error"),
         ({"dataset": "two words"}, "dataset two words: is no name of a dataset on the Hub"),
-        ({"dataset": "org/name"}, "a folder of this name lies here; write ./org/name if you mean it"),
+        ({"dataset": "org/name"}, "a folder of this name exists here; write ./org/name if you mean it"),
     ],
 )
 def test_a_dataset_that_cannot_be_read_is_named_with_what_to_do(

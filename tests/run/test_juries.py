@@ -349,5 +349,5 @@ def test_a_ranking_is_planned_at_its_most(written: Callable[..., Path], folder: 
 def test_a_changed_copy_of_a_judge_that_would_sign_alike_is_refused(written: Callable[..., Path]) -> None:
     file = written(RUN.replace("protocol: verdict}", "protocol: verdict}, {model: cheap, protocol: ./mine}"))
     shutil.copytree(str(files("amendment.preference") / "judges" / "verdict"), file.parent / "mine")
-    with pytest.raises(ConfigError, match=r"run.yaml:10:\d+: judging.judges\[1\].protocol: cheap signs as"):
+    with pytest.raises(ConfigError, match=r"run.yaml:10:\d+: judging.judges\[1\].protocol: cheap has the name"):
         check_run_file(load_run_file(file))

@@ -209,7 +209,7 @@ def test_what_is_wrong_with_a_mix_is_named_before_the_run(tmp_path: Path, old: s
 
 
 def test_too_few_pairs_for_a_share_end_the_stage_with_the_numbers(again: Mix) -> None:
-    few = r"no mix can be made of so few pairs for training \(run .*people\.jsonl 0\)"
+    few = r"there are too few training pairs for this mix \(run .*people\.jsonl 0\)"
     with pytest.raises(AmendmentError, match=few):
         again([{"prompt": "q", "chosen": "same", "rejected": "same"}])
 

@@ -74,7 +74,7 @@ def test_columns_of_a_colleague_are_named_and_a_pair_below_one_half_is_turned_ro
     found, counts = preferences(tmp_path, named + ALL)
     told = {name: (text_of(row.chosen), row.p_chosen, row.weight) for name, row in by_prompt(found).items()}
     assert told == {"1": ("x", 0.8, 3.0), "2": ("y", 0.7, 1.0)}  # P(x) = 0.3: y is better with 0.7
-    assert counts["inputs"].count("read", what="pairs turned round, P(chosen) being below 0.5") == 1
+    assert counts["inputs"].count("read", what="pairs swapped because P(chosen) is below 0.5") == 1
     assert counts["dataset"].funnels[0].left_out == {"tie": 1}
     kept, _ = preferences(tmp_path, named + "dataset: {test_share: 0, ties: keep}\n")
     assert by_prompt(kept)["3"].p_chosen == 0.5

@@ -89,7 +89,7 @@ def test_replies_of_a_function_are_kept_under_the_name_that_the_user_gives(tmp_p
 @pytest.mark.parametrize(
     ("models", "complaint"),
     [
-        ({}, r"models\.writer: a function answers for this model, and none was handed over"),
+        ({}, r"models\.writer: a Python function answers for this model, and none was given"),
         ({**FUNCTIONS, "riter": write}, r"models: no entry 'riter' \(did you mean 'writer'\?\) for function write"),
         ({**FUNCTIONS, "writer": "write"}, r"models\.writer: found 'write', expected a function"),
     ],

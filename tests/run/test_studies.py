@@ -133,7 +133,7 @@ def test_items_that_no_file_has_texts_of_are_counted_by_an_audit_and_refused_by_
         "1 of 2 items of texts.csv are in no other file, such as 'a-0' (texts.csv: row 2).",
         "2 of 3 items of log.csv are in no other file, such as 'a-5' (log.csv: row 3).",
     ]
-    with pytest.raises(DataError, match=r"log\.csv: row 3: item: items 'a-5', 'a-6' stand in no file with texts"):
+    with pytest.raises(DataError, match=r"log\.csv: row 3: item: items 'a-5', 'a-6' are in no file with texts"):
         read_inputs(config, Path())
 
 

@@ -53,7 +53,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "displayed coordinates need the order": {"columns": {"item": "i", "verdict": "v"}, "coordinates": "displayed"},
     "either kind (of all raters) or people": {"kind": "person", "people": "x*"},
     "the columns name raters already": {"columns": {"item": "i", "votes": ["v"]}, "rater": "me"},
-    "means one thing, and '1' stands here twice": {"words": {"a": 1, "b": [2, "1"]}},
+    "has one meaning, and '1' is here twice": {"words": {"a": 1, "b": [2, "1"]}},
     "ab and ba need different words": {"orders": {"ab": 0, "ba": "0"}},
 }
 

@@ -163,7 +163,7 @@ def test_an_answer_is_checked_once() -> None:
     [
         ({"kind": "math", "value": {"a": 1}}, "expected the known answer"),
         ({"kind": "json_schema", "value": "x"}, "expected a JSON schema"),
-        ({"kind": "json_schema", "value": {"type": "objekt"}}, "a JSON schema that is wrong"),
+        ({"kind": "json_schema", "value": {"type": "objekt"}}, "an invalid JSON schema"),
         ({"kind": "language", "value": "German"}, "two letters of a language"),
         ({"kind": "language", "value": "jp"}, "two letters of a language"),
         ({"kind": "language", "value": ["de"]}, "two letters of a language"),

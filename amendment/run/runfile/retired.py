@@ -8,9 +8,9 @@ from typing import Any
 from amendment.simulator.persona import BIASES
 from amendment.yamlfile import Loc, parts
 
-_GONE = "is gone, and what was its default always holds"
-_REVISION = "is gone; write it behind the name on the Hub, as in org/name@revision"
-_TABLE = "is gone here; write a price table, and name it as prices"
+_GONE = "is gone; its default always applies"
+_REVISION = "is gone; write it after the name on the Hub, as in org/name@revision"
+_TABLE = "is gone here; write a price table, and name it under prices"
 _SOURCES = (
     *(f"{place}.*" for place in ("prompts", "pairs", "verdicts", "candidates", "dataset.mix", "clean.evaluation_sets")),
     *("dataset.reference", "sft.helpful.*", "evaluate.over_refusal.prompts.*"),
@@ -31,7 +31,7 @@ RETIRED: dict[str, str] = {
     **{f"{place}.revision": _REVISION for place in (*_SOURCES, "models.*", "base", "sft", "reward_model", "dpo")},
     **{f"{place}.min_label_mass": f"{_GONE}: labels have to hold half of the probability" for place in _JUDGES},
     **{f"models.*.{name}_bias": f"is now one of biases; write biases: {{{name}: ...}}" for name in BIASES},
-    "models.*.style_bias": "is gone; write biases: {self: ...}, which makes a judge like its own manner",
+    "models.*.style_bias": "is gone; write biases: {self: ...}, which makes a judge prefer its own style",
     "models.*.shows_choices": "is now called logprobs, as with provider: openai",
     **dict.fromkeys(
         [f"models.*.{name}" for name in ("explains", "pair_noise", "pair_noise_source", "sharpness")],

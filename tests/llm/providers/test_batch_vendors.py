@@ -155,7 +155,7 @@ def test_a_key_that_a_server_echoes_in_a_line_reaches_nobody_however_it_is_escap
 
 
 def test_where_batches_cannot_be_listed_nothing_is_handed_in_on_suspicion(server: FaultServer) -> None:
-    with pytest.raises(CredentialsError, match="nobody can tell"):
+    with pytest.raises(CredentialsError, match="it is unknown whether"):
         using(server, lambda service, _: service.find("shard", ["s2-0"], time.time()))
 
 

@@ -85,5 +85,5 @@ def test_a_signal_ends_the_server_cleanly_with_connections_open() -> None:
         process.send_signal(signal.SIGINT)
         said, complained = process.communicate(timeout=20)
         assert (process.returncode, complained) == (0, "")
-        assert "stopped after 1 answered requests" in said
+        assert "stopped after answering 1 requests" in said
         assert idle.recv(10) == half.recv(10) == b""

@@ -67,7 +67,7 @@ def test_the_runs_seed_is_sent_unless_the_entry_says_otherwise() -> None:
 
 
 def test_anthropic_is_not_asked_for_what_its_protocol_takes_no_more() -> None:
-    with pytest.raises(ValidationError, match="temperature: Anthropic's protocol takes it no more; leave it out"):
+    with pytest.raises(ValidationError, match="temperature: Anthropic's protocol no longer accepts it; leave it out"):
         ENTRY.validate_python({"provider": "anthropic", "model": "m", "temperature": 0.5})
 
 
