@@ -5,10 +5,13 @@ Judge and people err independently, and every item has a prompt of its own; othe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 from amendment.audit.ceiling import MARGIN, Requirements
 from amendment.audit.figures import NOTHING, rounded
+from amendment.statistics import Estimate
+from amendment.statistics.intervals import FEWEST_ITEMS
 from amendment.statistics.planning import (
     CHANCE,
     chance_of_use,
@@ -72,6 +75,23 @@ def outlook(items: int, annotators: int, *, judges: int, asked: Requirements) ->
     return (
         f'If people are right on {rounded(USUALLY)} of the items, a judge as good as they are gets "Use"{within} in '
         f"{rounded(chance)} of samples of {people}{enough}."
+    )
+
+
+def still_needed(agreement: Estimate, annotators: int, *, judges: int, asked: Requirements) -> str | None:
+    """How many items a judge as good as these people needs for "Use", by how often two of them agree so far; None on
+    fewer than 30 items, which say too little."""
+    if agreement.n < FEWEST_ITEMS or annotators < 2:
+        return None
+    so_far = f"On {agreement.n:,} items with two people, two agree in {rounded(agreement.value)}."
+    right = (1 + math.sqrt(max(2 * agreement.value - 1, 0))) / 2
+    needed = items_for_use(figures_of(right, right, annotators), asked.bar(judges))
+    if not needed:
+        return f'{so_far} People who agree so little decide nothing: no number of items gives a judge "Use".'
+    more = f"{needed - agreement.n:,} more" if needed > agreement.n else "no more"
+    return (
+        f'{so_far} A judge as good as they are gets "Use" in {rounded(CHANCE)} of samples of {needed:,} such items: '
+        f"{more} are needed."
     )
 
 

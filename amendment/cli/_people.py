@@ -149,6 +149,10 @@ def label(  # noqa: PLR0917 - typer makes options of them
         bool, typer.Option("--questions", help="With --export: write the questions without labels, for another tool.")
     ] = False,
     comments: Annotated[bool, typer.Option("--comments", help="With --export: also write people's comments.")] = False,
+    sealed: Annotated[
+        bool,
+        typer.Option("--sealed", help="With --export: also write sealed labels, which counts as opening the seal."),
+    ] = False,
     file: Annotated[
         Path | None, typer.Option("--import", metavar="FILE", help="Import labels from a file; serve no page.")
     ] = None,
@@ -159,6 +163,10 @@ def label(  # noqa: PLR0917 - typer makes options of them
             help="Name of an annotator, who gets a link to the page. With --import: who labelled, if the file does not "
             "say; WRITTEN=NAME renames a name used in the file. Repeatable.",
         ),
+    ] = None,
+    forget: Annotated[
+        str | None,
+        typer.Option("--forget", metavar="NAME", help="Withdraw all labels of an annotator; serve no page."),
     ] = None,
     form: Annotated[
         str | None,
@@ -179,15 +187,21 @@ def label(  # noqa: PLR0917 - typer makes options of them
     from amendment.people.labelling import find_sample
     from amendment.people.serving import serve_page
 
-    _check_options(export, file, questions or comments, rater, form)
+    asked = {"--export": export, "--import": file, "--forget": forget}
+    others = [name for name, value in asked.items() if value is not None]
+    _check_options(others, questions or comments or sealed, rater, form)
     is_about_page = allow_network or host != LOOPBACK or port is not None
-    if is_about_page and (export is not None or file is not None):
+    if is_about_page and others:
         raise ConfigError(
-            "--host, --port and --allow-network work only with the page; leave them out with --export or --import"
+            "--host, --port and --allow-network work only with the page; leave them out with --export, --import or "
+            "--forget"
         )
     sample = find_sample(stage)
+    if forget is not None:
+        _forget(folder, sample, forget)
+        return
     if export is not None:
-        _export(folder, sample, export, questions=questions, comments=comments, form=form)
+        _export(folder, sample, export, questions=questions, comments=comments, sealed=sealed, form=form)
         return
     if file is not None:
         _import(folder, sample, file, rater or [])
@@ -213,36 +227,59 @@ def label(  # noqa: PLR0917 - typer makes options of them
     typer.echo(f"\n{_left(folder, sample, missing)}")
 
 
-def _check_options(
-    export: Path | None, file: Path | None, is_about_export: bool, rater: list[str] | None, form: str | None
-) -> None:
-    if export is not None and file is not None:
-        raise ConfigError("found --export and --import, expected one of them")
-    if is_about_export and export is None:
-        raise ConfigError("--questions and --comments work only with --export FILE")
-    if rater and export is not None:
+def _check_options(asked: Sequence[str], is_about_export: bool, rater: list[str] | None, form: str | None) -> None:
+    """Refuse options that do not go together; `asked` are those that serve no page."""
+    if len(asked) > 1:
+        raise ConfigError(f"found {' and '.join(asked)}, expected one of them")
+    if is_about_export and "--export" not in asked:
+        raise ConfigError("--questions, --comments and --sealed work only with --export FILE")
+    if rater and asked not in ([], ["--import"]):
         raise ConfigError("--rater works only with the page or with --import FILE")
-    if form is not None and export is None:
+    if form is not None and "--export" not in asked:
         raise ConfigError("--format works only with --export FILE --questions")
 
 
+def _forget(folder: Path, sample: LabelledSample, name: str) -> None:
+    from amendment.people.labelling import open_sample
+    from amendment.people.store import Labels
+
+    asked = open_sample(folder, sample)
+    with Labels(asked.labels) as labels:
+        known = sorted({label.annotator for label in labels.current()})
+        if name not in known:
+            raise ConfigError(f"--forget {name!r}: no labels under that name; annotators: {', '.join(known) or 'none'}")
+        count = labels.forget(name)
+    typer.echo(f"{_count(count, 'label')} of {name} withdrawn; the history in {asked.labels} keeps them.")
+    typer.echo(_left(folder, sample, asked.missing()))
+
+
 def _export(
-    folder: Path, sample: LabelledSample, path: Path, *, questions: bool, comments: bool, form: str | None
+    folder: Path,
+    sample: LabelledSample,
+    path: Path,
+    *,
+    questions: bool,
+    comments: bool,
+    sealed: bool,
+    form: str | None,
 ) -> None:
     from amendment.people.exchange import export_labels, export_questions
 
     if questions:
-        if comments:
-            raise ConfigError("--comments does not work with --questions, which leaves out all labels and comments")
+        if comments or sealed:
+            raise ConfigError("--comments and --sealed do not work with --questions, which leaves out all labels")
         sent = export_questions(folder, path, form=form, sample=sample)
         typer.echo(f"Written to {path}: {_count(sent.lines, 'item')} without labels.")
     else:
-        sent = export_labels(folder, path, comments=comments, sample=sample)
+        sent = export_labels(folder, path, comments=comments, sealed=sealed, sample=sample)
         people = "1 person" if sent.people == 1 else f"{sent.people} people"
         about = "with comments" if comments else "without comments (--comments writes them too)"
         typer.echo(f"Written to {path}: {_count(sent.lines, 'label')} of {people} under pseudonyms, {about}.")
         if sent.left_out:
             typer.echo(f"Left out {_count(sent.left_out, 'label')} of an earlier sample.")
+        if sent.sealed_left_out:
+            left = f"Left out {_count(sent.sealed_left_out, 'sealed label')}"
+            typer.echo(f"{left}; --sealed exports them too, and the certificate counts that as opening the seal.")
         if sent.with_sealed:
             typer.echo("Sealed labels are among them; the certificate counts this as opening the seal.", err=True)
     if sent.interface is not None:

@@ -52,6 +52,8 @@ from amendment.text import alike_names, plain, safe_cell, text_of_cell, tidy_nam
 
 LabelFormat = Literal["csv", "jsonl", "argilla", "label-studio"]
 ENDINGS: dict[LabelFormat, str] = {"csv": ".csv", "jsonl": ".jsonl", "argilla": ".json", "label-studio": ".json"}
+_FEWEST_TWINS = 20
+"""Items on which two people who say the same are taken for one."""
 _KEPT = "is a name reserved for simulated people"
 _PSEUDONYM = re.compile(r"person-\d+")
 _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -72,6 +74,7 @@ class ExportedLabels(NamedTuple):
     """Labels of comparisons that the present sample does not ask."""
     with_sealed: bool = False
     """Whether sealed labels are among them; the certificate counts that as opening the seal."""
+    sealed_left_out: int = 0
     interface: Path | None = None
     """Where the labelling interface lies, which Label Studio needs."""
 
@@ -111,30 +114,37 @@ def export_questions(
 
 
 def export_labels(
-    folder: Path, path: Path, *, comments: bool = False, sample: LabelledSample = SPOT_CHECK
+    folder: Path, path: Path, *, comments: bool = False, sealed: bool = False, sample: LabelledSample = SPOT_CHECK
 ) -> ExportedLabels:
-    """Write the labels of a run's sample as they count now, as CSV or JSONL. Raises ConfigError as `export_questions`,
-    and where there is none."""
+    """Write the labels of a run's sample as they count now, as CSV or JSONL; `sealed` writes sealed ones too, which
+    opens the seal. Raises ConfigError as `export_questions`, and where there is nothing to write."""
     asked, form = open_sample(folder, sample), path.suffix.lower().removeprefix(".")
     if form not in ("csv", "jsonl"):
         raise ConfigError(f"{path}: labels are written as CSV or JSONL; name it .csv or .jsonl")
     comparisons = {question.comparison_id for question in asked.questions}
-    sealed = set()
+    certifying = set()
     if sample is SPOT_CHECK and (workspace := Workspace(folder)).path(SAMPLE).is_file():
-        sealed = {item.comparison_id for item in workspace.read(SAMPLE, SampledItem) if item.is_sealed}
+        certifying = {item.comparison_id for item in workspace.read(SAMPLE, SampledItem) if item.is_sealed}
     with Labels(asked.labels, read_only=True) as store:
         current = store.current()
-        labels = [label for label in current if label.comparison_id in comparisons]
-        if not labels:
+        every = [label for label in current if label.comparison_id in comparisons]
+        if not every:
             raise ConfigError(f"{folder}: no labels yet; to export the questions, add --questions")
-        with_sealed = any(label.comparison_id in sealed for label in labels)
+        labels = [label for label in every if sealed or label.comparison_id not in certifying]
+        if not labels:
+            raise ConfigError(f"{folder}: all labels are sealed; add --sealed to export them, which opens the seal")
+        with_sealed = any(label.comparison_id in certifying for label in labels)
         if with_sealed:
             store.open_seal(content_id(["export", store.state()]))
     people = _pseudonyms(folder)
     hide = people.hiding() if comments else None
     _write(path, label_file(form, asked.questions, labels, name_of=people.by_name.__getitem__, comments=hide))
     return ExportedLabels(
-        len(labels), len({label.annotator for label in labels}), len(current) - len(labels), with_sealed
+        lines=len(labels),
+        people=len({label.annotator for label in labels}),
+        left_out=len(current) - len(every),
+        with_sealed=with_sealed,
+        sealed_left_out=len(every) - len(labels),
     )
 
 
@@ -166,6 +176,7 @@ def import_labels(
             if not is_older and not store.knows(label.uuid):
                 new.append(label)
         _refuse_pseudonyms(path, new, current.values())
+        _refuse_twins(path, labels, current.values())
         for label in new:
             store.add(label)
         missing = labels_missing(asked.questions, store.current(), annotators=asked.annotators)
@@ -219,6 +230,28 @@ def _refuse_pseudonyms(path: Path, new: Iterable[Label], current: Iterable[Label
     if unclear and not all(_PSEUDONYM.fullmatch(label.annotator) for label in current):
         who = "a pseudonym, perhaps of somebody whose labels are already here under their name; say who it is"
         raise DataError([Problem(str(path), f"{name}: {who} (--rater {name}=NAME)") for name in unclear])
+
+
+def _refuse_twins(path: Path, labels: Sequence[Label], current: Iterable[Label]) -> None:
+    """Refuse the labels of one person under a second name: the two would agree on everything, and raise the ceiling
+    that a judge is compared with. Raises DataError."""
+    answers: dict[str, dict[tuple[str, int], Label]] = {}
+    for label in (*current, *labels):
+        answers.setdefault(label.annotator, {})[label.comparison_id, label.showing] = label
+    for name in dict.fromkeys(label.annotator for label in labels):
+        for other in answers.keys() - {name}:
+            if _are_twins(answers[name], answers[other]):
+                same = f"the same answers as {other}, who would count as two people; if they are one person, import the"
+                remedy = f"file as {other} (--rater {f'{name}={other}'!r}); if they are two, {name} can use the page"
+                raise DataError([Problem(str(path), f"{name} gives {same} {remedy}")])
+
+
+def _are_twins(mine: Mapping[tuple[str, int], Label], other: Mapping[tuple[str, int], Label]) -> bool:
+    """Whether all that both answered is answered alike, and that is no accident: many items, or the same seconds."""
+    both = [(mine[item], other[item]) for item in mine.keys() & other.keys()]
+    is_timed = len(both) > 1 and all(a.seconds is not None and a.seconds == b.seconds for a, b in both)
+    is_whole = len(both) == min(len(mine), len(other))
+    return is_whole and (is_timed or len(both) >= _FEWEST_TWINS) and all(a.chosen == b.chosen for a, b in both)
 
 
 def _says_the_same(label: Label, before: Label) -> bool:

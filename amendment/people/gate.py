@@ -25,9 +25,16 @@ from amendment.files import read_json, write_json
 from amendment.hashing import content_id
 from amendment.people.calibrating import calibrate, calibration_refused
 from amendment.people.labelling import ASKED, OPEN, PROBABILITIES, SAMPLE, SEALED, SPOT_CHECK, open_sample
-from amendment.people.people_gate import agreement_with_people, unreadable_gate, worst
+from amendment.people.people_gate import (
+    agreement_with_people,
+    judge_against_people,
+    orders_gate,
+    people_gate,
+    unreadable_gate,
+    worst,
+)
 from amendment.people.reading import label_verdicts
-from amendment.people.report import SpotCheck, certified_part, preview_lines, spot_check_report
+from amendment.people.report import SpotCheck, certified_part, orders_disagree, preview_lines, spot_check_report
 from amendment.people.samples import AskedOf, ExportedProbability, SampledItem, SpotCheckSettings, labelled_items
 from amendment.people.store import Labels
 from amendment.preference.aggregate import person_votes
@@ -141,6 +148,18 @@ def refuse_failed_order(workspace: Workspace, stage: str, rows: Iterable[Mapping
 def _failed(workspace: Workspace) -> dict[str, list[str]]:
     found: dict[str, list[str]] = read_json(workspace.path(GATE))
     return found
+
+
+def open_gates(folder: Path, store: Labels, *, max_gap: float) -> list[Gate]:
+    """Return the gates of people and orders as they would be by open labels alone; none before a sample is drawn."""
+    workspace = Workspace(folder)
+    if not workspace.path(SAMPLE).is_file():
+        return []
+    sample = workspace.read(SAMPLE, SampledItem)
+    verdicts = label_verdicts(store.current(), sample, seen=store.prompts_seen())
+    items = labelled_items(sample, person_votes(verdicts["open"]))
+    people = people_gate(agreement_with_people(items), judge_against_people(items), max_gap)
+    return [people, orders_gate(orders_disagree(sample))]
 
 
 class Preview(NamedTuple):

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amendment.audit.ceiling import Requirements
-from amendment.audit.planning import outlook
+from amendment.audit.planning import outlook, still_needed
 from amendment.constitutions import Constitution, principles_of
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, ConfigError
 from amendment.people.queue import labels_missing
 from amendment.people.samples import GateSettings, LabelQuestion, PrincipleText
 from amendment.people.store import Labels
+from amendment.statistics import Estimate
 from amendment.yamlfile import did_you_mean, read_yaml
 
 OPEN, SEALED = "labels/open", "labels/sealed"
@@ -87,12 +88,17 @@ class ToLabel(NamedTuple):
     """Of the run."""
 
     @property
-    def outlook(self) -> str:
-        """Say in a sentence how often a judge as good as people gets "Use" from this sample."""
+    def gate(self) -> GateSettings:
+        """What the run file requires of the judge."""
+        return GateSettings.model_validate(self.plan.get("gate") or {})
+
+    def outlook(self, agreement: Estimate | None = None) -> str:
+        """Say in a sentence how often a judge as good as people gets "Use" from this sample, or how many items it needs
+        for that, once `agreement` of two people is known."""
         shared = sum(question.in_overlap for question in self.questions)
-        gate = GateSettings.model_validate(self.plan.get("gate") or {})
-        asked = Requirements(margin=gate.max_gap_to_human, looks=gate.looks)
-        return outlook(shared, self.annotators, judges=self.judges, asked=asked)
+        asked = Requirements(margin=self.gate.max_gap_to_human, looks=self.gate.looks)
+        needed = agreement and still_needed(agreement, self.annotators, judges=self.judges, asked=asked)
+        return needed or outlook(shared, self.annotators, judges=self.judges, asked=asked)
 
     def missing(self) -> int:
         """Return the number of labels still missing; a page may be open meanwhile."""

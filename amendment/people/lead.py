@@ -6,7 +6,9 @@ annotators has nothing to give away.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from statistics import fmean, median
 from typing import Any
@@ -16,15 +18,32 @@ from amendment.people.queue import Queue
 from amendment.people.samples import SILENT, Label, as_verdict
 from amendment.preference.aggregate import person_votes
 from amendment.records import Messages
+from amendment.statistics import Estimate
 from amendment.statistics.sampling import weighted_mean
+from amendment.statistics.sides import side_of
 from amendment.text import transcript
 
 LONGEST_EXCERPT = 160
 """Characters of a prompt by which people recognise an item."""
 
 
-def lead_view(queue: Queue, labels: Sequence[Label], annotators: Collection[str]) -> dict[str, Any]:
-    """Return JSON values. `labels` are the current ones, `annotators` all who have a link.
+Standing = Callable[[Estimate], Mapping[str, object]]
+"""Gives what else the page shows of the sample, as JSON values, by how often two people agree."""
+
+
+def nothing_known(agreement: Estimate) -> Mapping[str, object]:
+    """Show nothing else: no gate waits for these labels."""
+    return {}
+
+
+def lead_view(
+    queue: Queue,
+    labels: Sequence[Label],
+    annotators: Collection[str],
+    standing: Standing,
+) -> dict[str, Any]:
+    """Return JSON values. `labels` are the current ones, `annotators` all who have a link; `standing` is what else is
+    shown, given how often two people agree.
 
     Agreement is that of two people, ties dropped, as in the gate's ceiling, but unweighted: the page knows no
     probability of an item.
@@ -34,10 +53,17 @@ def lead_view(queue: Queue, labels: Sequence[Label], annotators: Collection[str]
     votes = person_votes(verdict for label in asked if (verdict := as_verdict(label)) is not None)
     shares = {name: share for name, people in votes.items() if (share := among_people(people.values())) is not None}
     prompts = [queue.questions[name].prompt_id for name in shares]
+    agreement = weighted_mean(list(shares.values()), [1.0] * len(shares), prompts)
     return {
+        **standing(agreement),
         "labels": len(asked),
         "missing": queue.missing(),
-        "agreement": weighted_mean(list(shares.values()), [1.0] * len(shares), prompts).to_json(),
+        "agreement": agreement.to_json(),
+        "disputed": [
+            {"prompt": excerpt(queue.questions[name].prompt), "people": _split(votes[name].values())}
+            for name, share in shares.items()
+            if share < 1
+        ],
         "people": [_person(queue, name, mine) for name, mine in by_person.items()],
         "pairs": [
             {"people": [first, second], "items": len(same), "agree": fmean(same)}
@@ -65,6 +91,11 @@ def excerpt(prompt: Messages) -> str:
     return text if len(text) <= LONGEST_EXCERPT else f"{text[: LONGEST_EXCERPT - 1]}…"
 
 
+def _split(votes: Iterable[float]) -> list[int]:
+    """Return how many people chose each answer, the more frequent first: nobody learns which one."""
+    return sorted(Counter(side for side in map(side_of, votes) if side).values(), reverse=True)
+
+
 def _agree(votes: Mapping[str, float], one: str, other: str) -> float | None:
     """Whether these two people say the same of a comparison; None where one of them gives no side."""
     return among_people([votes[one], votes[other]]) if {one, other} <= votes.keys() else None
@@ -74,7 +105,7 @@ def _person(queue: Queue, name: str, mine: Sequence[Label]) -> dict[str, Any]:
     timed = [label.seconds for label in mine if label.seconds is not None]
     firsts = {label.comparison_id: label for label in mine if label.showing == 0}
     again = [
-        _chosen(label) == _chosen(first)
+        label.chosen == first.chosen
         for label in mine
         if label.showing == 1 and (first := firsts.get(label.comparison_id)) is not None
     ]
@@ -86,11 +117,6 @@ def _person(queue: Queue, name: str, mine: Sequence[Label]) -> dict[str, Any]:
         "seconds": median(timed) if timed else None,
         "repeats": len(again),
         "repeats_same": sum(again),
+        "today": sum(label.instant > datetime.now(UTC) - timedelta(days=1) for label in mine),
         "at": max((label.at for label in mine), default=None),
     }
-
-
-def _chosen(label: Label) -> str:
-    """Return the candidate that was chosen, on whichever side it was shown; else the choice itself."""
-    sides = dict(zip(("A", "B"), label.shown, strict=True))
-    return sides.get(label.choice, label.choice)

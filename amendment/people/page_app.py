@@ -27,7 +27,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from amendment.errors import AmendmentError, DataError
-from amendment.people.lead import excerpt, lead_view
+from amendment.people.lead import Standing, excerpt, lead_view, nothing_known
 from amendment.people.queue import Queue, ShownItem
 from amendment.people.samples import LONGEST_COMMENT, SOMETHING_ELSE, Choice, Label, PrincipleText
 from amendment.people.store import Labels
@@ -90,15 +90,15 @@ def create_app(
     hosts: Collection[str],
     lead: str = "",
     guide: Guide = Guide(),  # noqa: B008 - a tuple
-    outlook: str = "",
+    standing: Standing = nothing_known,
 ) -> ASGIApp:
     """Build the application over one queue and its open labels.
 
     `links` are the tokens of annotators by name: a token identifies its annotator. `lead` is the token
-    of the lead's page; without one there is none. It also shows `outlook`, a sentence. `hosts` are the values of `Host`
-    that are taken, `name:port`.
+    of the lead's page; without one there is none. It also shows `standing`: what labels say so far, by how often two
+    people agree. `hosts` are the values of `Host` that are taken, `name:port`.
     """
-    desk = _LabelDesk(queue, labels, links, lead, guide, outlook=outlook)
+    desk = _LabelDesk(queue, labels, links, lead, guide, standing=standing)
     routes = [
         Route("/", desk.page, methods=["GET"]),
         Route("/static/{name:path}", desk.static, methods=["GET"]),
@@ -122,13 +122,20 @@ class _LabelDesk:
     """The handlers of all routes."""
 
     def __init__(
-        self, queue: Queue, labels: Labels, links: Mapping[str, str], lead: str, guide: Guide, *, outlook: str
+        self,
+        queue: Queue,
+        labels: Labels,
+        links: Mapping[str, str],
+        lead: str,
+        guide: Guide,
+        *,
+        standing: Standing,
     ) -> None:
         self._queue = queue
         self._labels = labels
         self._links = links
         self._lead = lead
-        self._outlook = outlook
+        self._standing = standing
         self._guide = {
             "constitution": [principle.to_json() for principle in guide.constitution],
             "guidelines": guide.guidelines,
@@ -218,8 +225,7 @@ class _LabelDesk:
         asked = await _read(request, _Token)
         if not self._lead or not _is_token(asked.token, self._lead):
             raise HTTPException(403, "this link is not valid: open the one that was printed for the lead")
-        view = lead_view(self._queue, self._labels.current(), self._links)
-        return JSONResponse({**view, "outlook": self._outlook})
+        return JSONResponse(lead_view(self._queue, self._labels.current(), self._links, self._standing))
 
     def _answered(self, annotator: str) -> list[tuple[Label, ShownItem]]:
         """Return the annotator's answers, latest first, without those of the current item. It may be a hidden repeat,

@@ -80,6 +80,16 @@ class SpotCheck:
     """The two questions whose answers are compared."""
 
 
+def orders_disagree(sample: Sequence[SampledItem]) -> Estimate:
+    """Return the share of the exported comparisons on which the judge's two displayed orders disagree."""
+    in_both_orders = [item for item in sample if item.consistent is not None]
+    return weighted_mean(
+        [not item.consistent for item in in_both_orders],
+        [item.inclusion for item in in_both_orders],
+        [item.prompt_id for item in in_both_orders],
+    )
+
+
 def spot_check_report(
     sample: Sequence[SampledItem],
     labels: Sequence[Verdict],
@@ -99,12 +109,7 @@ def spot_check_report(
     sealed = [item for item in labelled if item.item.is_sealed]
     used = sealed or labelled
     agreement, beside = agreement_with_people(used), judge_against_people(used)
-    in_both_orders = [item for item in sample if item.consistent is not None]
-    disagree = weighted_mean(
-        [not item.consistent for item in in_both_orders],
-        [item.inclusion for item in in_both_orders],
-        [item.prompt_id for item in in_both_orders],
-    )
+    disagree = orders_disagree(sample)
     notes, accuracy, raw, calibrated = list(_notes(sample, labelled, sealed)), None, None, None
     if used:
         try:

@@ -188,6 +188,11 @@ class Label(Record):
     """UTC, ISO 8601, by the server's clock. Kept in the store only: a stage's records have no clock."""
 
     @property
+    def chosen(self) -> str:
+        """Return the candidate that was chosen, on whichever side it was shown; else the choice itself."""
+        return dict(zip(("A", "B"), self.shown, strict=True)).get(self.choice, self.choice)
+
+    @property
     def instant(self) -> datetime:
         """Return `at` in a comparable form: files write it in several ways."""
         time = datetime.fromisoformat(self.at)

@@ -16,14 +16,19 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from amendment.errors import ConfigError
-from amendment.people.labelling import SPOT_CHECK, LabelledSample, open_sample
+from amendment.people.gate import open_gates
+from amendment.people.labelling import SPOT_CHECK, LabelledSample, ToLabel, open_sample
+from amendment.people.lead import nothing_known
 from amendment.people.queue import Queue
 from amendment.people.samples import LONGEST_NAME, is_kept_name
 from amendment.people.store import Labels
+from amendment.statistics import Estimate
 from amendment.sync import new_loop
 from amendment.text import plain, spelling, tidy_name
 
@@ -32,8 +37,8 @@ _NO_TLS = (
     "and can take over a session. An SSH tunnel to 127.0.0.1 is safer."
 )
 _OTHER_PORT = (
-    "warning: the port of earlier links is in use, so these links have another one; labels that a browser has not sent "
-    "yet wait for the earlier port. To keep it, stop the program that listens there and start again."
+    "warning: earlier links have port {earlier}, these have {number}. Labels that a browser has not sent yet wait for "
+    "the earlier port: to collect them, start again with --port {earlier} while nothing else listens there."
 )
 _GRACE = 5
 """Seconds for answers on their way when the page is ended."""
@@ -67,9 +72,9 @@ def serve_page(
 
     `ready` gets each annotator's link, by name, the lead's, and cautions about them. There is one for each of `names`,
     for everybody who had one or has labelled before, and, where no names are given, for as many people as the run file
-    plans. Without a `port` it is the one that this file of labels has had before, so that what a
-    browser has kept is found again; or any free one. Raises ConfigError where nothing is to be labelled, and for a name
-    or an address that is not allowed or is taken.
+    plans. The port is kept with the labels, and without a `port` it is that one again, so that links stay and a
+    browser's waiting labels are sent; if it is in use, any free one. Raises ConfigError where nothing is to be
+    labelled, and for a name or an address that is not allowed or is taken.
     """
     import uvicorn
 
@@ -80,16 +85,20 @@ def serve_page(
         earlier, current = labels.links(), labels.current()
         links = labels.links(_annotators(names, {*earlier, *(label.annotator for label in current)}, asked.annotators))
         queue = Queue(asked.questions, current, seed=asked.seed, annotators=asked.annotators, clock=time.monotonic)
-        with _listen(address, port, labels) as listening:
+        before = labels.port()
+        usual = before or _first_port(labels)
+        with _listen(address, [usual, 0] if port is None else [port]) as listening:
             number = listening.getsockname()[1]
             cautions = () if _is_loopback(address) else (_NO_TLS,)
-            if earlier and port is None and number != _usual_port(labels):
-                cautions = (*cautions, _OTHER_PORT)
+            if earlier and number != usual and (before or port is None):
+                cautions = (*cautions, _OTHER_PORT.format(earlier=usual, number=number))
+            if not earlier or port is not None:
+                labels.keep_port(number)
             lead, base = labels.lead_link(), f"http://{address}:{number}"
             guide = Guide(asked.constitution, str(asked.plan.get("guidelines") or ""))
-            outlook = asked.outlook if sample == SPOT_CHECK else ""
+            standing = partial(_standing, folder, asked, labels) if sample == SPOT_CHECK else nothing_known
             hosts = allowed_hosts(address, number)
-            app = create_app(queue, labels, links=links, lead=lead, guide=guide, hosts=hosts, outlook=outlook)
+            app = create_app(queue, labels, links=links, lead=lead, guide=guide, hosts=hosts, standing=standing)
             server = uvicorn.Server(uvicorn.Config(app, http=_http_protocol(), **_SETTINGS))
             with _ended_by_signals(server):
                 own = {name: f"{base}/#token={token}" for name, token in links.items()}
@@ -97,6 +106,12 @@ def serve_page(
                 with contextlib.closing(new_loop()) as loop:
                     loop.run_until_complete(server.serve(sockets=[listening]))
     return queue.missing()
+
+
+def _standing(folder: Path, asked: ToLabel, labels: Labels, agreement: Estimate) -> dict[str, object]:
+    """Say for the lead's page whether the gate would pass today, and how many items are needed."""
+    gates = open_gates(folder, labels, max_gap=asked.gate.max_gap_to_human)
+    return {"outlook": asked.outlook(agreement), "gates": list(map(asdict, gates))}
 
 
 def _annotators(names: Iterable[str], earlier: Iterable[str], planned: int) -> list[str]:
@@ -151,7 +166,8 @@ def _is_loopback(address: str) -> bool:
     return ipaddress.IPv4Address(address).is_loopback
 
 
-def _usual_port(labels: Labels) -> int:
+def _first_port(labels: Labels) -> int:
+    """Return the port of a page that never had one, so that two runs seldom want the same."""
     digest = hashlib.sha256(str(labels.path.absolute()).encode("utf-8", "surrogateescape")).digest()
     return _FIRST_PORT + int.from_bytes(digest[:4]) % _PORTS
 
@@ -181,15 +197,16 @@ def _http_protocol() -> type[asyncio.Protocol]:
     return _Connection
 
 
-def _listen(address: str, port: int | None, labels: Labels) -> socket.socket:
-    wanted = [port] if port is not None else [_usual_port(labels), 0]
-    for number in wanted:
+def _listen(address: str, ports: Sequence[int]) -> socket.socket:
+    """Listen at the first of these ports that is free. Raises ConfigError where none is."""
+    for number in ports:
         try:
             return socket.create_server((address, number), backlog=_MOST_AT_ONCE)
         except OSError as fault:
             refused = fault
-    place = f"{address}:{port}" if port else address
-    raise ConfigError(f"{place}: cannot listen here ({refused.strerror}); choose another --port") from refused
+    raise ConfigError(
+        f"{address}:{ports[0]}: cannot listen here ({refused.strerror}); choose another --port"
+    ) from refused
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ import time
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
+from uuid import uuid4
 
 from amendment import __version__
 from amendment.errors import DataError, LedgerError
@@ -115,6 +116,13 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
             raise DataError(f"uuid {plain(uuid)}: another entry has it already; send a new uuid for each undo")
         return before.label
 
+    def forget(self, annotator: str) -> int:
+        """Take back every label of an annotator; returns how many there were. The history keeps them."""
+        count = len(self._current.get(annotator, {}))
+        for _ in range(count):
+            self.undo(annotator, str(uuid4()))
+        return count
+
     def taken_back(self, annotator: str, comparison: str, showing: int) -> Label | None:
         """Return the label of this item that the annotator took back and has not replaced yet."""
         return self._taken_back.get((annotator, comparison, showing))
@@ -132,6 +140,17 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
         with self._writing() as db:
             db.execute("INSERT OR IGNORE INTO meta VALUES ('lead', ?)", (secrets.token_urlsafe(32),))
             return str(db.execute("SELECT value FROM meta WHERE key = 'lead'").fetchone()[0])
+
+    def port(self) -> int | None:
+        """Return the port at which the page was served last; None before the first time."""
+        with self._writing() as db:
+            row = db.execute("SELECT value FROM meta WHERE key = 'port'").fetchone()
+            return int(row[0]) if row else None
+
+    def keep_port(self, number: int) -> None:
+        """Keep the port of the page, to which everybody's links lead."""
+        with self._writing() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('port', ?)", (str(number),))
 
     def knows(self, uuid: str) -> bool:
         """Whether a label or an undo with this uuid was kept."""

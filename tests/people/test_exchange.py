@@ -235,7 +235,7 @@ def test_records_of_argilla_come_back(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", ["x.csv", "x.jsonl"])
 def test_labels_move_to_another_machine_under_pseudonyms(tmp_path: Path, file: str) -> None:
     here, there, path = run_folder(tmp_path / "here", LABELS), run_folder(tmp_path / "there"), tmp_path / file
-    assert export_labels(here, path, comments=True)[:4] == (4, 2, 0, True)
+    assert export_labels(here, path, comments=True, sealed=True)[:4] == (4, 2, 0, True)
     assert not any(name in path.read_text() for name in ("Lovelace", "bo@example"))
     assert import_labels(there, path) == (4, 2, 0, 0)
     names = {one.annotator for one in current(there)}
@@ -250,7 +250,7 @@ def test_labels_move_to_another_machine_under_pseudonyms(tmp_path: Path, file: s
 
 def test_a_pseudonym_that_may_be_somebody_here_is_asked_for(tmp_path: Path) -> None:
     path, folder = tmp_path / "x.csv", run_folder(tmp_path / "here", LABELS)
-    export_labels(run_folder(tmp_path / "there", [label(TEA, "Cy", "tie")]), path)
+    export_labels(run_folder(tmp_path / "there", [label(TEA, "Cy", "tie")]), path, sealed=True)
     with pytest.raises(DataError, match=r"x.csv: person-1: a pseudonym, perhaps .* \(--rater person-1=NAME\)"):
         import_labels(folder, path)
     assert len(current(folder)) == 4
@@ -267,9 +267,9 @@ def test_a_pseudonym_that_may_be_somebody_here_is_asked_for(tmp_path: Path) -> N
 
 def test_whoever_has_answered_again_since_keeps_the_later_answer(tmp_path: Path) -> None:
     first, later, path = label(TEA, "Ada", "A"), label(TEA, "Ada", "B", day=2), tmp_path / "x.csv"
-    export_labels(run_folder(tmp_path / "old", [first]), path)
+    export_labels(run_folder(tmp_path / "old", [first]), path, sealed=True)
     assert import_labels(run_folder(tmp_path / "new", [later]), path, raters=["person-1=Ada"])[:3] == (0, 0, 1)
-    export_labels(tmp_path / "new", path)
+    export_labels(tmp_path / "new", path, sealed=True)
     assert import_labels(tmp_path / "old", path, raters=["person-1=Ada"]).new == 1
     assert [one.choice for one in current(tmp_path / "old")] == ["B"]
 
@@ -283,6 +283,55 @@ def test_a_file_brings_no_simulated_people(folder: Path, tmp_path: Path) -> None
         import_labels(folder, file, raters=[f"Ada={name}"])
     assert current(folder) == []
     assert import_labels(folder, file, raters=[f"{name}=Ada"]).new == 1
+
+
+def crowd(path: Path, answers: dict[str, str]) -> Path:
+    """A file of labels on thirty questions; the answers of each person are a letter for each question."""
+    rows = [
+        {"item": item.name, "choice": choice, "annotator": name}
+        for name, choices in answers.items()
+        for item, choice in zip(question_items(CROWD, seed=3), choices, strict=True)
+    ]
+    return saved(path, rows)
+
+
+CROWD = [question_of([f"Question {i}?"], ["Yes.", "No."], in_overlap=True) for i in range(30)]
+ADA = "ABBAB" * 6
+
+
+def test_the_labels_of_one_person_under_a_second_name_are_refused(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "run")
+    Workspace(folder).write(SPOT_CHECK.questions, LabelQuestion, CROWD)
+    others = {"Bo": "B" + ADA[1:-1] + "A", "Cy": ADA[:-1] + "A"}  # of one mind but for an answer or two
+    assert import_labels(folder, crowd(tmp_path / "ada.csv", {"Ada": ADA, **others})).new == 90
+    twice = crowd(tmp_path / "twice.csv", {"Di": ADA})
+    with pytest.raises(DataError, match=r"twice.csv: Di gives the same answers as Ada, .*--rater 'Di=Ada'"):
+        import_labels(folder, twice)
+    assert len(current(folder)) == 90
+    assert import_labels(folder, twice, raters=["Di=Ada"]).new == 0
+    few = [{"item": item.name, "choice": "A", "annotator": "Ed"} for item in question_items(CROWD[:5], seed=3)]
+    assert import_labels(folder, saved(tmp_path / "few.csv", few)).new == 5  # five alike are no proof
+    timed = [{**row, "seconds": 3.5 + i} for i, row in enumerate(few)]
+    for row in timed:
+        row["annotator"] = "Flo"
+    assert import_labels(folder, saved(tmp_path / "flo.csv", timed)).new == 5
+    with pytest.raises(DataError, match="Gus gives the same answers as Flo"):
+        import_labels(folder, saved(tmp_path / "gus.csv", [{**row, "annotator": "Gus"} for row in timed]))
+
+
+def test_the_labels_of_a_person_can_be_withdrawn_and_stay_in_the_history(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = run_folder(tmp_path / "run", LABELS)
+    assert called("label", str(folder), "--forget", "Ada") == 2
+    assert "annotators: Ada Lovelace, bo@example.org" in capsys.readouterr().err
+    assert called("label", str(folder), "--forget", "Ada Lovelace") == 0
+    printed = capsys.readouterr().out
+    assert "3 labels of Ada Lovelace withdrawn" in printed
+    assert "2 labels are missing" in printed
+    assert {one.annotator for one in current(folder)} == {"bo@example.org"}
+    with Labels(folder / "labels.sqlite", read_only=True) as store:
+        assert len(store.history()) == 4
 
 
 # Mistakes.
@@ -416,6 +465,10 @@ def test_the_command_sends_and_takes_in(tmp_path: Path, capsys: pytest.CaptureFi
     here, there = str(run_folder(tmp_path / "here", LABELS)), str(run_folder(tmp_path / "there"))
     path = str(tmp_path / "x.jsonl")
     assert called("label", here, "--export", path) == 0
+    assert "Left out 2 sealed labels; --sealed exports them too" in capsys.readouterr().out
+    with Labels(Path(here) / "labels.sqlite", read_only=True) as store:
+        assert store.seal_openings() == 0
+    assert called("label", here, "--export", path, "--sealed") == 0
     printed = capsys.readouterr()
     assert "4 labels of 2 people under pseudonyms, without comments (--comments writes them too)." in printed.out
     assert "opening the seal" in printed.err

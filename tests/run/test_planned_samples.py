@@ -28,13 +28,15 @@ def test_check_plan_and_the_leads_page_say_what_the_sample_can_decide(tmp_path: 
     for command in ("check", "plan"):
         assert said in amendment(command, path).out.splitlines()
     drawn = open_sample(run(tmp_path, f"{CHECKED}spot_check: {{items: 30, overlap: 8}}\n", until="spot_check").folder)
-    assert "of samples of 8 items labelled by two people" in drawn.outlook
+    assert "of samples of 8 items labelled by two people" in drawn.outlook()
     with Labels(tmp_path / "labels.sqlite") as labels:
         queue = Queue(drawn.questions, seed=4, annotators=2, clock=lambda: 0.0)
-        app = create_app(queue, labels, links={}, hosts=["here"], lead="L" * 43, outlook=drawn.outlook)
+        app = create_app(
+            queue, labels, links={}, hosts=["here"], lead="L" * 43, standing=lambda _: {"outlook": drawn.outlook()}
+        )
         headers = [("host", "here"), ("origin", "http://here"), ("content-type", "application/json")]
         body = json.dumps({"token": "L" * 43}).encode()
-        assert asyncio.run(ask(app, "POST", "/lead", headers, body)).json["outlook"] == drawn.outlook
+        assert asyncio.run(ask(app, "POST", "/lead", headers, body)).json["outlook"] == drawn.outlook()
 
 
 def test_the_default_sample_gives_a_good_judge_use_in_four_of_five(tmp_path: Path) -> None:

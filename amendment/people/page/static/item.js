@@ -4,13 +4,14 @@ import { fade } from "./fades.js";
 import { browser, uuid } from "./keep.js";
 import { t } from "./language.js";
 import { mark, unmark } from "./marks.js";
+import { drafts } from "./outbox.js";
 import { announce, foldPrompt, keepShorterInView, say, showQuestion, showTexts } from "./screen.js";
 
 const $ = (id) => document.getElementById(id);
 const button = (act) => document.querySelector(`[data-act=${act}]:not(.close)`);
 const press = (act, isOn) => button(act).setAttribute("aria-pressed", String(isOn));
 
-const view = { written: false, differences: false };
+const view = { written: false, differences: false, seen: new Set() };
 let current = null;
 let own = ""; // uuid of the verdict that this showing will bring
 
@@ -18,20 +19,22 @@ export function present(item) {
   current = item;
   own = uuid();
   view.differences = false;
+  view.seen.clear();
   press("differences", false);
   showQuestion(item);
   principles(item.principles.length > 0);
-  // What was said before a verdict was taken back is there again.
-  choose(item.said.confidence === undefined ? null : String(item.said.confidence));
-  $("principle").value = item.said.principle_id ?? "";
-  $("comment").value = item.said.comment ?? "";
+  // What was said before a verdict was taken back is there again, and what was not sent before the page was closed.
+  const said = drafts.of(item.id) ?? item.said;
+  choose(said.confidence === undefined ? null : String(said.confidence));
+  $("principle").value = said.principle_id ?? "";
+  $("comment").value = said.comment ?? "";
   noteComment();
   for (const button of document.querySelectorAll("[data-act=verdict]")) {
     if (item.said.choice === button.dataset.value) button.setAttribute("aria-pressed", "true");
     else button.removeAttribute("aria-pressed");
   }
   $("back").hidden = item.said.choice === undefined;
-  if (item.said.choice !== undefined) say(t("reopened", { choice: t(`said_${item.said.choice}`) }));
+  say(item.said.choice === undefined ? "" : t("reopened", { choice: t(`said_${item.said.choice}`) }));
   close();
   side("first");
   draw();
@@ -47,12 +50,30 @@ export function forget() {
 
 // The label to send; absent fields say nothing.
 export function label(choice, seconds) {
-  const said = { uuid: own, item: current.id, choice, seconds };
+  return { uuid: own, item: current.id, choice, seconds, ...beside() };
+}
+
+// What was said beside the verdict.
+function beside() {
+  const said = {};
   const sure = document.querySelector("[data-act=confidence][aria-pressed=true]");
   if (sure) said.confidence = Number(sure.dataset.value);
   if ($("principle").value) said.principle_id = $("principle").value;
   if ($("comment").value.trim()) said.comment = $("comment").value.trim();
   return said;
+}
+
+export function keepDraft() {
+  if (current) drafts.put(current.id, beside());
+}
+
+// Both answers have been on the screen: a narrow one shows them in turn. Otherwise the one that was not is shown.
+export function isRead() {
+  const unseen = ["first", "second"].find((side) => !view.seen.has(side));
+  if (unseen === undefined) return true;
+  side(unseen);
+  say(t("unread", { answer: t(unseen === "first" ? "answer_1" : "answer_2") }));
+  return false;
 }
 
 export function choose(value) {
@@ -65,6 +86,7 @@ export function choose(value) {
 export function confidence(value) {
   const isOn = document.querySelector(`[data-act=confidence][data-value="${value}"]`).getAttribute("aria-pressed") === "true";
   choose(isOn ? null : value);
+  keepDraft();
 }
 
 export function differences() {
@@ -112,6 +134,7 @@ export function side(shown) {
     button.setAttribute("aria-pressed", String(isShown));
     button.dataset.key = isShown ? "" : "v";
   }
+  for (const side of ["first", "second"]) if ($(side).getClientRects().length > 0) view.seen.add(side);
   fade();
 }
 

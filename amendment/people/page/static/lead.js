@@ -65,11 +65,15 @@ function notes(found) {
 
 function show(view) {
   tiles(view);
-  $("outlook").textContent = view.outlook;
+  $("gate").hidden = !view.outlook;
+  $("outlook").textContent = view.outlook ?? "";
+  table("gates", ["lead_check", "lead_outcome", "lead_found"], (view.gates ?? []).map(({ check, outcome, found }) => [check, outcome, found]));
+  table("disputed", ["lead_prompt", "lead_split"], view.disputed.map(({ prompt, people }) => [visible(prompt), people.join(" : ")]));
+  $("disputed-none").hidden = view.disputed.length > 0;
   const none = t("lead_none");
-  const heads = ["name", "done", "left", "seconds", "skips", "flagged", "comments", "self", "last"].map((name) => `lead_${name}`);
+  const heads = ["name", "done", "today", "left", "seconds", "skips", "flagged", "comments", "self", "last"].map((name) => `lead_${name}`);
   table("people", heads, view.people.map((person) => [
-    visible(person.annotator), of(person.done, person.total),
+    visible(person.annotator), of(person.done, person.total), number(person.today),
     isGiven(person.seconds_left) && person.done < person.total ? duration(person.seconds_left) : none,
     isGiven(person.seconds) ? number(Math.round(person.seconds)) : none,
     number(person.skip), number(person.flag), number(person.comments),

@@ -5,13 +5,14 @@ import * as item from "./item.js";
 import { browser, isKey, tab, tokenIn, uuid } from "./keep.js";
 import { listen } from "./keys.js";
 import { t } from "./language.js";
-import { outbox } from "./outbox.js";
+import { drafts, outbox } from "./outbox.js";
 import {
   announce, desk, focusTitle, foldPrompt, keepShorterInView, notice, say, show, showDone, showGuide, showHistory, showName, showProgress,
 } from "./screen.js";
 import { Watch } from "./watch.js";
 
 const $ = (id) => document.getElementById(id);
+const ASIDE = new Set(["skip", "flag"]); // say nothing of the answers
 const BLINK = 300; // ms after an item appears in which nothing is taken: the second half of a double click
 
 const watch = new Watch();
@@ -108,9 +109,10 @@ function free() {
 }
 
 function decide(choice) {
-  if (isBusy) return;
+  if (isBusy || (!ASIDE.has(choice) && !item.isRead())) return;
   const label = { ...item.label(choice, watch.seconds()), annotator: name };
   outbox.put(label);
+  drafts.strike(label.item);
   say("");
   busily(async () => {
     const refused = await deliver();
@@ -217,6 +219,7 @@ for (const button of document.querySelectorAll("dialog .shut")) button.addEventL
 $("keys-on").checked = browser.get("keys") !== "off";
 $("keys-on").addEventListener("change", () => browser.set("keys", $("keys-on").checked ? "on" : "off"));
 $("comment").addEventListener("input", item.noteComment);
+for (const box of ["comment", "principle"]) $(box).addEventListener("input", item.keepDraft);
 // A list used with the mouse gives the keys back; with the keyboard, Esc does, since each arrow is a choice.
 let isPointed = false;
 $("principle").addEventListener("pointerdown", () => (isPointed = true));

@@ -20,6 +20,15 @@ export const outbox = {
   },
 };
 
+// What was said beside a verdict that is not given yet, by item: a page that is closed loses nothing.
+const DRAFT = "draft.";
+
+export const drafts = {
+  put: (item, said) => browser.set(DRAFT + item, JSON.stringify(said)),
+  strike: (item) => browser.remove(DRAFT + item),
+  of: (item) => read(DRAFT + item),
+};
+
 function read(name) {
   try {
     return JSON.parse(browser.get(name));

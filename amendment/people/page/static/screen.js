@@ -43,12 +43,17 @@ export function notice(text, canHurry = false) {
   bar.hidden = text === "";
 }
 
+let share = null; // the total that this annotator's bar has shown
+
 export function showName(name) {
+  share = null;
   $("who").hidden = $("open-history").hidden = !name;
   $("who").textContent = t("who", { name });
 }
 
 export function showProgress({ done, total, seconds_left: left }) {
+  $("moved").textContent = share === null || share === total ? "" : t("share_moved", { before: share });
+  share = total;
   $("progress").max = Math.max(total, 1);
   $("progress").value = done;
   const isKnown = left !== null && left !== undefined && done < total;
@@ -72,7 +77,10 @@ export function showDone({ done, total }) {
 }
 
 export function showTexts(item, written) {
-  $("prompt").replaceChildren(conversation(item.prompt, { written }));
+  const last = item.prompt.findLastIndex(({ role }) => role === "user");
+  const earlier = element("div", "earlier");
+  earlier.append(conversation(item.prompt.slice(0, Math.max(last, 0)), { written }));
+  $("prompt").replaceChildren(...(last > 0 ? [earlier] : []), conversation(item.prompt.slice(Math.max(last, 0)), { written }));
   for (const side of ["first", "second"]) {
     const body = $(side).querySelector(".body");
     body.replaceChildren(conversation(item[side], { written, alone: true }));
@@ -151,13 +159,18 @@ $("history")?.addEventListener("keydown", (event) => {
 
 const shortId = (id) => id.slice(id.indexOf("/") + 1);
 
-// The prompt is folded where it would push the answers out of sight.
+// The prompt is folded where it would push the answers out of sight: to its last question, and that to its beginning.
 export function foldPrompt(isFolded) {
-  const [prompt, more] = [$("prompt"), $("whole-prompt")];
+  const [prompt, more, earlier] = [$("prompt"), $("whole-prompt"), document.querySelector("#prompt .earlier")];
+  const isCut = () => prompt.scrollHeight > prompt.clientHeight + 40;
+  if (earlier) earlier.hidden = false;
   prompt.classList.toggle("folded", isFolded);
-  if (isFolded && prompt.scrollHeight <= prompt.clientHeight + 40) prompt.classList.remove("folded");
-  more.hidden = isFolded && !prompt.classList.contains("folded");
-  more.firstElementChild.textContent = isFolded ? t("prompt_whole") : t("prompt_less");
+  more.hidden = isFolded && !isCut();
+  const turns = earlier?.childElementCount;
+  if (turns && isFolded && isCut()) earlier.hidden = true;
+  if (isFolded && !isCut()) prompt.classList.remove("folded");
+  const waiting = turns ? t(turns === 1 ? "prompt_earlier_one" : "prompt_earlier", { n: turns }) : t("prompt_whole");
+  more.firstElementChild.textContent = isFolded ? waiting : t("prompt_less");
   more.setAttribute("aria-expanded", String(!isFolded));
 }
 
