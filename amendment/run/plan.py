@@ -202,6 +202,8 @@ def _perform(context: DryContext, wanted: Collection[str], done: Collection[str]
             except AmendmentError as fault:
                 if not dry_run.is_done:
                     return {stage.name: str(fault)}
+            if dry_run.is_done:
+                place.take(stage.stage.writes)
     finally:
         context.close()
     return {}

@@ -209,6 +209,24 @@ def test_a_judge_is_asked_about_a_contrast_pair_by_the_pairs_own_principle(tmp_p
     assert "in 0 comparisons" not in shown
 
 
+def test_a_plan_counts_on_the_pairs_that_were_made_even_where_their_replies_are_gone(
+    tmp_path: Path, server: ChatServer
+) -> None:
+    def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        return 200, {"content": SHORT if "at most" in body["messages"][-1]["content"] else LONG}
+
+    server.answer = answer
+    text = written(tmp_path, 5, url=server.url)
+    text = text.replace("dataset:", "judging: {judges: [{model: m}], judge_labelled: true}\ndataset:")
+    run = run_of(tmp_path, text)
+    folder = run(until="construct").folder
+    for file in folder.glob("ledger.sqlite*"):
+        file.unlink()
+    plan = run_of(tmp_path, text).plan()
+    assert plan.stops == {}
+    assert {row.stage: row.calls for row in plan.asks if row.calls} == {"judging": 10}  # 5 pairs in both orders
+
+
 def test_a_plan_counts_both_answers_and_a_changed_rule_asks_again(tmp_path: Path, server: ChatServer) -> None:
     def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         rule = body["messages"][-1]["content"].rpartition("\n\n")[2]
