@@ -24,6 +24,9 @@ from amendment.records import Candidate, Origin, Prompt, Verdict, VoteValue
 from amendment.text import plain
 from amendment.yamlfile import capped
 
+UNFIT = ("with an empty answer", "of identical answers")
+"""Of rows that are no pair."""
+
 
 @dataclass(slots=True)
 class JoinedComparison:
@@ -339,9 +342,9 @@ def make_records(item: JoinedComparison, problems: list[Problem]) -> ComparisonR
         noun = "pair" if isinstance(row.source, PairFile) else "verdict"
         records.counts[f"{noun} rows"] += 1
         if texts is None:
-            records.counts[f"{noun}s with an empty answer"] += 1
+            records.counts[f"{noun}s {UNFIT[0]}"] += 1
         elif texts[1].id == texts[2].id:
-            records.counts[f"{noun}s of identical answers"] += 1
+            records.counts[f"{noun}s {UNFIT[1]}"] += 1
     if texts is not None and texts[1].id != texts[2].id:
         records.prompt, a, b = texts
         sources = [row.source for row in item.readings if row.content and row.columns.has_texts]

@@ -295,7 +295,7 @@ class ModelSource(Part):
     model: str
     """A name under `models`, or base, sft or dpo."""
     per_prompt: int = Field(default=4, ge=1, le=256)
-    """Answers drawn for each prompt."""
+    """Answers drawn for each prompt. For the model that drafts, the first of them is the draft itself."""
     take: int | None = Field(default=None, ge=1)
     """Only this many prompts from the start."""
     hint: bool = False

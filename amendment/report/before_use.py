@@ -139,7 +139,8 @@ def too_few(pairs: PairFacts) -> Iterator[str]:
     """What a training has too little of, a sentence each; nothing if there are no pairs."""
     total, trained = pairs.decided_by.total(), pairs.trained
     if total and trained < FEWEST_PAIRS:
-        yield f"Only {trained:,} pairs are for training, too few to learn much from: provide {FEWEST_PAIRS} or more."
+        pairs_are = "pair is" if trained == 1 else "pairs are"
+        yield f"Only {trained:,} {pairs_are} for training, too few to learn much from: provide {FEWEST_PAIRS} or more."
     if total > 2 * trained:
         yield f"{total - trained:,} of {total:,} pairs are held out, more than are left for training: lower test_share."
     once = [name for name, count in pairs.by_principle.items() if count == 1]

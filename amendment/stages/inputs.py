@@ -9,6 +9,7 @@ from typing import Any
 from amendment.critique.chain import CritiqueConfig
 from amendment.curation.funnel import DROPPED, Cleaning, clean_key, read_overlap
 from amendment.curation.settings import DatasetConfig
+from amendment.data.comparisons import UNFIT
 from amendment.data.inputs import StreamedInputs, read_into
 from amendment.data.source_rows import files_table, source_state
 from amendment.data.sources import ChainSource, FileSource, Source, TaskPrompts
@@ -119,6 +120,10 @@ class InputsStage(Stage):
         left_out = {**({"repeated": repeated} if repeated else {}), **cleaning.left_out}
         read = len(inputs.places) + sum(left_out.values())
         funnel = Funnel(what="prompts", came_in=read, left_out=left_out, remained=len(inputs.places))
+        unfit = [f"{count:,} {what}" for what, count in inputs.counts.items() if what.endswith(UNFIT)]
+        notes = (f"left out: {', '.join(unfit)}",) if unfit else ()
+        for note in notes:
+            context.progress.say(f"{self.name}: {note}")
         tables = (files_table(facts for _, facts in inputs.files),) if inputs.files else ()
-        found = Result(figures=tuple(figures), funnels=(funnel,), tables=tables)
+        found = Result(figures=tuple(figures), funnels=(funnel,), tables=tables, notes=notes)
         return StageResult(self.writes, found + cleaned)

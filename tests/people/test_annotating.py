@@ -155,7 +155,7 @@ def test_the_leads_page_says_who_where_people_disagree_and_what_the_gate_would_s
             assert needed
             expect(page.locator("#outlook")).to_contain_text(f"samples of {needed} such items: {needed - 40} more")
             expect(page.locator("#gates")).to_contain_text("people")
-            expect(page.locator("#gates")).to_contain_text("orders")
+            expect(page.locator("#gates")).to_contain_text("orders: share of comparisons")
             expect(page.locator("#people tbody tr").first).to_contain_text("40 of 40")
     finally:
         site.kill()

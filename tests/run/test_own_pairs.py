@@ -158,6 +158,7 @@ def test_what_cannot_be_a_pair_is_counted_and_leaves_nothing_behind(tmp_path: Pa
     found, counts = preferences(tmp_path, f"pairs: [{{path: p.jsonl}}]\n{ALL}")
     told = {figure.of["what"]: figure.value for figure in counts["inputs"].where("read")}
     assert (told["pairs with an empty answer"], told["pairs of identical answers"], len(found)) == (1, 1, 2)
+    assert counts["inputs"].notes == ("left out: 1 pairs with an empty answer, 1 pairs of identical answers",)
     assert [message.role for message in by_prompt(found)["q6"].chosen] == ["assistant"], "the prompt is not repeated"
     save(tmp_path / "p.jsonl", [{**pair(5), "chosen": [{"role": "user", "content": "x"}]}])
     with pytest.raises(ConfigError, match="chosen: expected the assistant's answer to the prompt, found turns of user"):

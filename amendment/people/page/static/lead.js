@@ -67,7 +67,7 @@ function show(view) {
   tiles(view);
   $("gate").hidden = !view.outlook;
   $("outlook").textContent = view.outlook ?? "";
-  table("gates", ["lead_check", "lead_outcome", "lead_found"], (view.gates ?? []).map(({ check, outcome, found }) => [check, outcome, found]));
+  table("gates", ["lead_check", "lead_outcome", "lead_found"], (view.gates ?? []).map(({ check, outcome, found }) => [t(`lead_check_${check}`), outcome, found]));
   table("disputed", ["lead_prompt", "lead_split"], view.disputed.map(({ prompt, people }) => [visible(prompt), people.join(" : ")]));
   $("disputed-none").hidden = view.disputed.length > 0;
   const none = t("lead_none");
